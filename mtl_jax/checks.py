@@ -1,0 +1,59 @@
+"""Refuses bad settings where they are made, naming the field, the rule and the value."""
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """What a user gave is wrong; its text is one line and says what to give instead."""
+
+
+def require(holds: bool, owner: object, field: str, rule: str, value: object) -> None:
+    """Raises `BadInput` unless `holds`.
+
+    Args:
+      holds: whether the rule is kept.
+      owner: the setting that has the field; its class is named in the text.
+      field: name of the field.
+      rule: what the value must be, as in "must be at least 1".
+      value: what was given.
+
+    Raises:
+      BadInput: with the owner, the field, the rule and the value.
+    """
+    if not holds:
+        name = owner if isinstance(owner, str) else type(owner).__name__
+        raise BadInput(f"{name}.{field} {rule}, not {value!r}")
+
+
+def require_number(owner: object, **bounds: tuple[float, float]) -> None:
+    """Requires finite numbers of fields, each between its `(low, high)`, ends included."""
+    for field, (low, high) in bounds.items():
+        value = getattr(owner, field)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        require(number and math.isfinite(value), owner, field, "must be a finite number", value)
+        require(low <= value <= high, owner, field, range_text(low, high), value)
+
+
+def require_count(owner: object, **least: int) -> None:
+    """Requires whole numbers of fields, each at least as large as given."""
+    for field, low in least.items():
+        value = getattr(owner, field)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        require(whole, owner, field, "must be a whole number", value)
+        require(value >= low, owner, field, f"must be at least {low}", value)
+
+
+def range_text(low: float, high: float) -> str:
+    """Says a closed range in words."""
+    if math.isinf(high):
+        return f"must be at least {low}"
+    return f"must lie between {low} and {high}"
+
+
+def near(name: str, names: Iterable[str]) -> str:
+    """Names the likely meant ones among `names`, or all of them."""
+    names = sorted(names)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names)}"

@@ -1,0 +1,125 @@
+"""The joints: what each family offers, so that parts meet without knowing each other.
+
+Nobody inherits from these; a method fits by its shape. Letters of the whole house:
+
+    B labelled batch    U unlabelled batch    K tasks      C classes    D features
+    H W image size      N examples            S seeds      ... any leading shape
+
+Parameters are one tree, `{"shared": trunk, "tasks": {"heads": {task: head}}}`; with one
+trunk a task, `shared` is empty and `tasks` has `"trunk"` too, with a leading axis K.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+Tree = Any
+
+
+class Outputs(NamedTuple):
+    """What a net says of a batch: logits `[..., C]` by task, and features before the heads."""
+
+    logits: dict[str, jax.Array]
+    features: jax.Array
+
+
+class Net(NamedTuple):
+    """A model as two pure functions.
+
+    `init(key, x) -> (params, stats)`; `apply(params, stats, x, *, train) -> (Outputs, stats)`.
+    `stats` are BatchNorm's running statistics, which only `train=True` moves.
+    """
+
+    init: Callable[..., tuple[Tree, Tree]]
+    apply: Callable[..., tuple[Outputs, Tree]]
+
+
+class Views(NamedTuple):
+    """What one task's consistency method sees: logits of each view of the batches."""
+
+    labelled: jax.Array  # [B, C]
+    labels: jax.Array  # [B]
+    mask: jax.Array  # [B], whether the label is there
+    weak: jax.Array  # [U, C]
+    strong: jax.Array  # [U, C]
+    index: jax.Array  # [U], where in the unlabelled pool
+
+
+class Splits(NamedTuple):
+    """Arrays of one data set: each part maps "image" and every label's name to `[N, ...]`.
+
+    Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN (numbers).
+    """
+
+    train: Mapping[str, np.ndarray]
+    validation: Mapping[str, np.ndarray]
+    test: Mapping[str, np.ndarray]
+
+
+class Source(Protocol):
+    """Where arrays come from: settings only, nothing is read before `load`."""
+
+    def load(self) -> Splits:
+        """Reads the arrays."""
+
+
+class Policy(Protocol):
+    """A random change of one image; the caller vmaps it."""
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps an image `[H, W, C]` in [0, 1] to one of the same shape and range."""
+
+
+@runtime_checkable
+class LossWeighting(Protocol):
+    """Balances tasks by their losses: one backward pass."""
+
+    def init(self, num_tasks: int) -> Tree:
+        """State before the first step."""
+
+    def weigh_losses(self, losses: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps losses `[K]` to weights `[K]` and the next state."""
+
+
+@runtime_checkable
+class GramWeighting(Protocol):
+    """Balances tasks by the inner products of their gradients: K backward passes."""
+
+    def init(self, num_tasks: int) -> Tree:
+        """State before the first step."""
+
+    def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps the Gram matrix `[K, K]` to weights `[K]` and the next state."""
+
+
+class Consistency(Protocol):
+    """Learns from unlabelled views of one task."""
+
+    weight: float
+
+    def init(self, num_classes: int, num_unlabelled: int) -> Tree:
+        """State before the first step, of fixed shapes."""
+
+    def update(self, views: Views, state: Tree) -> tuple[jax.Array, Tree, dict]:
+        """Maps views to a loss for each unlabelled example `[U]`, the next state, metrics."""
+
+
+class Penalty(Protocol):
+    """A term added to the losses, never balanced."""
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps the parameters, and those that the run started from, to a scalar."""
+
+
+class Metric(Protocol):
+    """Judges predictions by sums that add up over batches, masks and devices."""
+
+    name: str
+
+    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Tree:
+        """Maps logits `[B, C]` and labels `[B]` to sums over the examples in `mask`."""
+
+    def compute(self, sums: Tree) -> jax.Array:
+        """Maps added sums to the value."""
