@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +14,15 @@ from mtl_jax.trees import path_text
 
 @dataclasses.dataclass(frozen=True)
 class Cosine:
-    """Learning rate that follows a cosine, after a linear warm-up.
+    """Learning rate that follows a part of a cosine, after a linear warm-up.
 
-    `peak * cos(2 pi cycles * t / steps)` at step t after `warmup` steps that rise from 0.
-    `cycles=7/32` is FixMatch's `cos(7 pi k / 16 K)`; `cycles=1/4` ends at zero.
+    `peak * cos(pi * cycles * t / T)` at step t of T, counted from the end of the warm-up.
+    The default is FixMatch's `cos(7 pi k / 16 K)`; `cycles=0.5` ends at zero.
 
     Attributes:
       peak: largest rate.
-      steps: steps in all, warm-up included.
-      cycles: how much of a full turn is run through, at most a quarter.
-      warmup: steps of the rise.
+      cycles: half turns run through by the end, at most 0.5.
+      warmup: steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
 
     Raises:
       BadInput: for a negative rate or a cosine that would turn negative.
@@ -31,20 +31,23 @@ class Cosine:
     """
 
     peak: float
-    steps: int
-    cycles: float = 7 / 32
+    cycles: float = 7 / 16
     warmup: int = 0
 
     def __post_init__(self):
-        require_number(self, peak=(0.0, math.inf), cycles=(0.0, 0.25))
-        require_count(self, steps=1, warmup=0)
+        require_number(self, peak=(0.0, math.inf), cycles=(0.0, 0.5))
+        require_count(self, warmup=0)
 
-    def __call__(self, count: jax.Array) -> jax.Array:
-        """The rate at step `count`, `[]`."""
-        count = jnp.asarray(count, jnp.float32)
-        rise = jnp.minimum(1.0, (count + 1.0) / (self.warmup + 1.0))
-        done = jnp.clip((count - self.warmup) / max(1, self.steps - self.warmup), 0.0, 1.0)
-        return self.peak * rise * jnp.cos(2.0 * math.pi * self.cycles * done)
+    def over(self, steps: int) -> Callable[[jax.Array], jax.Array]:
+        """The rate as a function of the step, for a run of `steps` steps."""
+
+        def rate(count):
+            count = jnp.asarray(count, jnp.float32)
+            rise = jnp.minimum(1.0, (count + 1.0) / (self.warmup + 1.0))
+            done = jnp.clip((count - self.warmup) / max(1, steps - self.warmup), 0.0, 1.0)
+            return self.peak * rise * jnp.cos(math.pi * self.cycles * done)
+
+        return rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +57,7 @@ class SGD:
     Weight decay is added to the gradient of leaves named `kernel` (not to biases and norms).
 
     Attributes:
-      learning_rate: rate, or a schedule from the step to it.
+      learning_rate: rate, or a schedule.
       momentum: share of the last update that is kept.
       weight_decay: lambda of `lambda/2 ||w||^2`.
 
@@ -70,11 +73,11 @@ class SGD:
         check_rate(self)
         require_number(self, momentum=(0.0, 1.0), weight_decay=(0.0, math.inf))
 
-    def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
+    def build(self, steps: int) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps."""
         return optax.chain(
             optax.add_decayed_weights(self.weight_decay, kernels),
-            optax.sgd(self.learning_rate, self.momentum, nesterov=True),
+            optax.sgd(rate(self, steps), self.momentum, nesterov=True),
         )
 
 
@@ -83,7 +86,7 @@ class Adam:
     """Adam, with decoupled decay of the kernels (AdamW).
 
     Attributes:
-      learning_rate: rate, or a schedule from the step to it.
+      learning_rate: rate, or a schedule.
       weight_decay: lambda of the decoupled decay `w -= rate * lambda * w`, kernels only.
 
     Raises:
@@ -100,15 +103,21 @@ class Adam:
         check_rate(self)
         require_number(self, weight_decay=(0.0, math.inf))
 
-    def build(self) -> optax.GradientTransformation:
-        """The optax transformation."""
-        return optax.adamw(self.learning_rate, weight_decay=self.weight_decay, mask=kernels)
+    def build(self, steps: int) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps."""
+        return optax.adamw(rate(self, steps), weight_decay=self.weight_decay, mask=kernels)
 
 
 def check_rate(optimizer: SGD | Adam) -> None:
     """Requires a rate that is a number of at least 0, or a schedule."""
-    if not callable(optimizer.learning_rate):
+    if not isinstance(optimizer.learning_rate, Cosine):
         require_number(optimizer, learning_rate=(0.0, math.inf))
+
+
+def rate(optimizer: SGD | Adam, steps: int):
+    """The learning rate as optax takes it."""
+    given = optimizer.learning_rate
+    return given.over(steps) if isinstance(given, Cosine) else given
 
 
 def kernels(params):

@@ -1,0 +1,61 @@
+"""What a setting is: its text, the same in every process, and the hash of that text."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from mtl_jax.checks import BadInput
+
+
+def source_text(value: Any) -> str:
+    """Prints a value as the Python that makes it, the same in every process.
+
+    Raises:
+      BadInput: for what has no such text, as a lambda or a local function has none.
+    """
+    if isinstance(value, np.ndarray | jax.Array):
+        array = np.asarray(value)
+        digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+        return f"array({array.dtype}{list(array.shape)}, {digest})"
+    if isinstance(value, tuple | list):
+        return f"({', '.join(map(source_text, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {source_text(v)}' for k, v in sorted(value.items()))}}}"
+    if isinstance(value, functools.partial):
+        words = [f"{k}={source_text(v)}" for k, v in sorted(value.keywords.items())]
+        return f"partial({', '.join([*map(source_text, (value.func, *value.args)), *words])})"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # A Flax module has the fields `parent` and `name`, which say where it hangs, not what it is.
+        hidden = {"parent", "name"} if hasattr(value, "scope") else set()
+        words = [
+            f"{field.name}={source_text(getattr(value, field.name))}"
+            for field in dataclasses.fields(value)
+            if field.init and field.name not in hidden
+        ]
+        return f"{type(value).__qualname__}({', '.join(words)})"
+    if callable(value):
+        return function_text(value)
+    if value is None or isinstance(value, bool | int | str):
+        return repr(value)
+    if isinstance(value, float) and not math.isnan(value):
+        return repr(value)
+    raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
+
+
+def function_text(function: Callable) -> str:
+    """Top package and name of a function; private module paths stay out."""
+    name = getattr(function, "__qualname__", "<nameless>")
+    if "<" in name:
+        raise BadInput(f"a run must be data: {name} in {function.__module__} is no named function")
+    return f"{function.__module__.split('.')[0]}.{name}"
+
+
+def fingerprint(setting: Any) -> str:
+    """Identity of a run or setting: 16 hexadecimal digits of the SHA-256 of its text."""
+    return hashlib.sha256(source_text(setting).encode()).hexdigest()[:16]

@@ -1,0 +1,214 @@
+"""A run is data: what is learnt from what, and by which methods."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+
+from mtl_jax.checks import near, require, require_count, require_number
+from mtl_jax.optimizers import SGD, Adam
+from mtl_jax.protocols import Consistency, Metric, Penalty, Policy, Source
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One thing to predict.
+
+    Attributes:
+      name: of the task and of its label in the data.
+      outputs: numbers that its head puts out; of a classification, the classes C.
+      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`.
+      metric: how predictions are judged.
+      consistency: how unlabelled examples are used, if they are.
+    """
+
+    name: str
+    outputs: int
+    loss: Callable[..., jax.Array]
+    metric: Metric
+    consistency: Consistency | None = None
+
+    def __post_init__(self):
+        require(bool(self.name), self, "name", "must not be empty", self.name)
+        require_count(self, outputs=1)
+
+    def but(self, **changes: Any) -> "Task":
+        """The same task with some fields changed."""
+        return replaced(self, changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """How a run is laid out in time; results never depend on it (beyond rounding).
+
+    Measured on 2 CPU cores: matrix-multiply trunks want `scan` and `vmap`; a convolution's
+    backward pass inside a loop is 40 times slower there, so convolutional trunks want
+    `unroll` everywhere. None in a run takes this choice by trunk and backend.
+
+    Attributes:
+      block: steps in one dispatch.
+      steps: how the steps of a block follow each other.
+      seeds: how seeds lie side by side; "map" takes them one after the other.
+      pullbacks: how the K backward passes of a Gram method lie side by side.
+    """
+
+    block: int = 100
+    steps: Literal["scan", "unroll"] = "scan"
+    seeds: Literal["vmap", "unroll", "map"] = "vmap"
+    pullbacks: Literal["vmap", "unroll", "map"] = "vmap"
+
+    def __post_init__(self):
+        require_count(self, block=1)
+        for field, choices in (
+            ("steps", ("scan", "unroll")),
+            ("seeds", ("vmap", "unroll", "map")),
+            ("pullbacks", ("vmap", "unroll", "map")),
+        ):
+            value = getattr(self, field)
+            require(value in choices, self, field, f"must be one of {choices}", value)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """One row of a table: everything that decides its numbers.
+
+    Attributes:
+      name: of the row and of its folder.
+      data: where the arrays come from.
+      tasks: what is predicted.
+      trunk: a module of `mtl_jax.nets`.
+      balance: a weighting or an aggregator.
+      optimizer: a recipe of `mtl_jax.optimizers`.
+      steps: length of the training.
+      batch: labelled examples a step, B.
+      labelled: training examples that have labels; None is all of them.
+      partial: whether each of them has the label of one task only.
+      unlabelled_ratio: unlabelled examples for each labelled one, U = ratio * B.
+      weak: augmentation of labelled images and of the targets of consistency.
+      strong: augmentation of the images that learn from those targets.
+      penalties: terms added to the losses.
+      source: run whose trained trunk this one starts from.
+      freeze: patterns of parameters that are not trained, such as `shared/.*`.
+      ema: momentum of the averaged parameters that are evaluated beside the raw ones.
+      evaluate_every: steps between evaluations.
+      checkpoint_every: steps between checkpoints.
+      seeds: how many seeds train side by side.
+      first_seed: the first of them.
+      dispatch: layout in time; None chooses by trunk and backend.
+
+    Raises:
+      BadInput: for a value outside its rule.
+    """
+
+    name: str
+    data: Source
+    tasks: tuple[Task, ...]
+    trunk: Any
+    balance: Any
+    optimizer: SGD | Adam
+    steps: int
+    batch: int = 64
+    labelled: int | None = None
+    partial: bool = False
+    unlabelled_ratio: int = 7
+    weak: Policy | None = None
+    strong: Policy | None = None
+    penalties: tuple[Penalty, ...] = ()
+    source: "Run | None" = None
+    freeze: tuple[str, ...] = ()
+    ema: float = 0.999
+    evaluate_every: int = 100
+    checkpoint_every: int = 1000
+    seeds: int = 1
+    first_seed: int = 0
+    dispatch: Dispatch | None = None
+
+    def __post_init__(self):
+        fine = bool(self.name) and not set(self.name) & set("/\\\n") and self.name[0] != "."
+        require(fine, self, "name", "must be a plain file name", self.name)
+        require_count(self, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
+        require_count(self, checkpoint_every=1, seeds=1, first_seed=0)
+        require_number(self, ema=(0.0, 1.0))
+        require(len(self.tasks) > 0, self, "tasks", "must hold at least one task", self.tasks)
+        names = [task.name for task in self.tasks]
+        require(len(set(names)) == len(names), self, "tasks", "must have different names", names)
+        if self.labelled is not None:
+            require_count(self, labelled=1)
+        if self.learns_unlabelled:
+            for field in ("weak", "strong"):
+                value = getattr(self, field)
+                require(value is not None, self, field, "is needed by consistency", value)
+        if self.source is not None:
+            require(
+                self.source.trunk == self.trunk, self, "source",
+                f"must have this run's trunk {self.trunk!r}", self.source.trunk,
+            )  # fmt: skip
+            require(
+                (self.source.seeds, self.source.first_seed) == (self.seeds, self.first_seed),
+                self, "source", f"must have this run's {self.seeds} seeds", self.source.seeds,
+            )  # fmt: skip
+
+    @property
+    def learns_unlabelled(self) -> bool:
+        """Whether any task has a consistency method."""
+        return any(task.consistency is not None for task in self.tasks)
+
+    def but(self, **changes: Any) -> "Run":
+        """The same run with some fields changed."""
+        return replaced(self, changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A number that a paper prints for a run, to stand beside ours."""
+
+    run: str
+    column: str
+    value: float
+    source: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The runs of one table.
+
+    Attributes:
+      runs: the rows, each of its own name.
+      baselines: names of single-task runs that gains and Delta_m are measured against.
+      published: numbers of papers for some cells.
+
+    Raises:
+      BadInput: for two runs of one name, a baseline that is no run, or a baseline that has
+        more than one task.
+    """
+
+    runs: tuple[Run, ...]
+    baselines: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+
+    def __post_init__(self):
+        require(len(self.runs) > 0, self, "runs", "must hold at least one run", self.runs)
+        seen = {}
+        for run in (run for row in self.runs for run in lineage(row)):
+            same = seen.setdefault(run.name, run) == run
+            require(same, self, "runs", "must have different names", run.name)
+        names = [run.name for run in self.runs]
+        require(len(set(names)) == len(names), self, "runs", "must have different names", names)
+        for name in self.baselines:
+            require(name in names, self, "baselines", f"must name runs ({near(name, names)})", name)
+            single = len(self.runs[names.index(name)].tasks) == 1
+            require(single, self, "baselines", "must name single-task runs", name)
+
+
+def lineage(run: Run) -> list[Run]:
+    """The run's sources, oldest first, and itself."""
+    return [*lineage(run.source), run] if run.source is not None else [run]
+
+
+def replaced(item, changes: dict[str, Any]):
+    """A copy with fields changed; an unknown field is refused with the near misses."""
+    names = [field.name for field in dataclasses.fields(item)]
+    for name in changes:
+        require(name in names, item, name, f"is no field ({near(name, names)})", changes[name])
+    return dataclasses.replace(item, **changes)

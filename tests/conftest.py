@@ -1,0 +1,37 @@
+"""Strict dtypes and ranks, four CPU devices, and where the reference values lie."""
+
+import os
+import pathlib
+
+import jax
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_compilation_cache_dir", str(CACHE / "mtl_jax" / "compiled"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden-dir",
+        type=pathlib.Path,
+        default=HERE / "golden",
+        help="directory with reference values in the format of tests/golden",
+    )
+
+
+@pytest.fixture(params=[jax.jit, lambda f: f], ids=["jit", "eager"])
+def variant(request):
+    """Runs a test under `jax.jit` and without it."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def golden_dir(request):
+    """The directory that golden tests read."""
+    return request.config.getoption("--golden-dir")
