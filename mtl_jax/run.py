@@ -209,6 +209,6 @@ def lineage(run: Run) -> list[Run]:
 def replaced(item, changes: dict[str, Any]):
     """A copy with fields changed; an unknown field is refused with the near misses."""
     names = [field.name for field in dataclasses.fields(item)]
-    for name in changes:
-        require(name in names, item, name, f"is no field ({near(name, names)})", changes[name])
+    for name, value in changes.items():
+        require(name in names, item, name, f"is no field ({near(name, names)})", value)
     return dataclasses.replace(item, **changes)
