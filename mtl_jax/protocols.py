@@ -117,6 +117,8 @@ class Metric(Protocol):
     """Judges predictions by sums that add up over batches, masks and devices."""
 
     name: str
+    higher_is_better: bool
+    scale: float  # Tables print the value times this.
 
     def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Tree:
         """Maps logits `[B, C]` and labels `[B]` to sums over the examples in `mask`."""

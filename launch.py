@@ -1,0 +1,32 @@
+"""Runs an experiment: python launch.py experiments/digits.py."""
+
+import argparse
+import pathlib
+import sys
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Reads the command line; a wrong one ends with exit code 2."""
+    parser = argparse.ArgumentParser(prog="launch.py", description=__doc__)
+    parser.add_argument("experiment", type=pathlib.Path, help="file that ends in EXPERIMENT = ...")
+    parser.add_argument("--list", action="store_true", help="runs, fingerprints, what is done")
+    parser.add_argument(
+        "--dry", action="store_true", help="check shapes, print sizes, train nothing"
+    )
+    parser.add_argument("--smoke", action="store_true", help="every run for a handful of steps")
+    parser.add_argument("--only", metavar="PATTERN", help="only runs whose names match")
+    parser.add_argument("--seeds", type=int, metavar="N", help="another number of seeds")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE",
+        help="change a field of every run that has it, such as optimizer.learning_rate=0.01",
+    )  # fmt: skip
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIR", help="default: results/NAME")
+    parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    options = parse()
+    from mtl_jax.host.sweep import launch
+
+    sys.exit(launch(options))

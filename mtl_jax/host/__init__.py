@@ -1,0 +1,1 @@
+"""The host: whatever touches time, disk, devices and print."""

@@ -1,0 +1,94 @@
+"""Reads an experiment file and makes the runs that the command line asks for."""
+
+import dataclasses
+import fnmatch
+import importlib.util
+import pathlib
+import sys
+
+from mtl_jax.checks import BadInput, require
+from mtl_jax.host.edit import edited
+from mtl_jax.run import Experiment, Run, lineage
+
+SMOKE_STEPS = 6
+
+
+def read(path: pathlib.Path) -> Experiment:
+    """Runs an experiment file and takes its `EXPERIMENT`.
+
+    Raises:
+      BadInput: if there is no such file, or it has no `EXPERIMENT`.
+    """
+    if not path.is_file():
+        raise BadInput(f"no experiment file {path}")
+    spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
+    if spec is None:
+        raise BadInput(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    experiment = getattr(module, "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment):
+        raise BadInput(f"{path} must end in EXPERIMENT = Experiment(...), it has {experiment!r}")
+    return experiment
+
+
+def asked(
+    experiment: Experiment, changes: list[str], seeds: int | None, only: str | None, smoke: bool
+) -> Experiment:
+    """The experiment as the command line changes it.
+
+    Args:
+      experiment: as the file has it.
+      changes: `FIELD=VALUE` texts.
+      seeds: number of seeds of every run, if given.
+      only: pattern of run names, such as `fixmatch*`; without a star, a part of the name.
+      smoke: whether every run is cut to a handful of steps.
+
+    Raises:
+      BadInput: if a change does not fit, or no run matches.
+    """
+    runs = edited(experiment.runs, changes)
+    if seeds is not None:
+        require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
+        runs = tuple(with_seeds(run, seeds) for run in runs)
+    if smoke:
+        runs = tuple(cut(run) for run in runs)
+    if only is not None:
+        pattern = only if any(c in only for c in "*?[") else f"*{only}*"
+        names = [run.name for run in runs]
+        runs = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
+        if not runs:
+            raise BadInput(f"--only {only} matches no run; there is {', '.join(names)}")
+    there = {run.name for run in runs}
+    baselines = tuple(name for name in experiment.baselines if name in there)
+    published = tuple(number for number in experiment.published if number.run in there)
+    return dataclasses.replace(experiment, runs=runs, baselines=baselines, published=published)
+
+
+def with_seeds(run: Run, seeds: int) -> Run:
+    """The run and its sources with another number of seeds."""
+    source = with_seeds(run.source, seeds) if run.source is not None else None
+    return run.but(seeds=seeds, source=source)
+
+
+def cut(run: Run) -> Run:
+    """The run and its sources for a handful of steps and two seeds, everything else as it is."""
+    source = cut(run.source) if run.source is not None else None
+    half = SMOKE_STEPS // 2
+    return run.but(
+        steps=SMOKE_STEPS,
+        evaluate_every=half,
+        checkpoint_every=half,
+        seeds=min(run.seeds, 2),
+        source=source,
+    )
+
+
+def in_order(experiment: Experiment) -> list[Run]:
+    """Every run once, each after the runs that it starts from."""
+    ordered = {}
+    for row in experiment.runs:
+        for run in lineage(row):
+            ordered.setdefault(run.name, run)
+    return list(ordered.values())

@@ -1,0 +1,129 @@
+"""Figures of an experiment: learning curves, gains over single-task, weights and cosines."""
+
+import math
+import pathlib
+
+import numpy as np
+
+from mtl_jax.host.folder import Folder
+from mtl_jax.host.scores import Scores, baselines, collect, paired_gain, tasks_of
+from mtl_jax.metrics import interval
+from mtl_jax.run import Experiment, Run
+
+
+def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
+    """Writes `curves.png`, and `gains.png` and `balance.png` where there is something to show."""
+    rows = collect(experiment, folders)
+    curves(experiment, folders).savefig(root / "curves.png", dpi=120)
+    gain = gains(experiment, rows)
+    if gain is not None:
+        gain.savefig(root / "gains.png", dpi=120)
+    balanced = balance(experiment, folders)
+    if balanced is not None:
+        balanced.savefig(root / "balance.png", dpi=120)
+
+
+def grid(panels: int, width: float = 3.2, height: float = 2.4):
+    """A figure with a grid of panels; pyplot stays unloaded, it takes half a second."""
+    from matplotlib.figure import Figure
+
+    columns = min(4, panels)
+    lines = math.ceil(panels / columns)
+    figure = Figure((width * columns, height * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False, sharex=False).ravel()
+    for unused in axes[panels:]:
+        unused.set_axis_off()
+    return figure, axes
+
+
+def curves(experiment: Experiment, folders: dict[str, Folder]):
+    """One panel a run: each task's validation metric over the steps, mean and range of seeds."""
+    figure, axes = grid(len(experiment.runs))
+    colours = dict(zip(tasks_of(experiment), colour_cycle(), strict=False))
+    for run, axis in zip(experiment.runs, axes, strict=False):
+        records = [r for r in folders[run.name].records() if "validation" in r]
+        steps = [record["step"] for record in records]
+        for task in run.tasks:
+            for kind, style in (("raw", "-"), ("ema", ":")):
+                values = task.metric.scale * np.array(
+                    [r["validation"][kind][task.name][task.metric.name] for r in records]
+                )
+                axis.plot(
+                    steps,
+                    values.mean(1),
+                    style,
+                    color=colours[task.name],
+                    label=f"{task.name} {kind}",
+                )
+                axis.fill_between(
+                    steps, values.min(1), values.max(1), color=colours[task.name], alpha=0.12, lw=0
+                )
+        axis.set_title(run.name, fontsize=9)
+        axis.tick_params(labelsize=7)
+    axes[0].legend(fontsize=7)
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel("validation", fontsize=9)
+    return figure
+
+
+def gains(experiment: Experiment, rows: list[Scores]):
+    """Bars: how much better than single-task each task of a run is, with paired intervals."""
+    singles, tasks = baselines(experiment, rows), tasks_of(experiment)
+    shown = [row for row in rows if row.run.name not in experiment.baselines]
+    if not shown or not all(task in singles for task in tasks):
+        return None
+    figure, axes = grid(1, 7.0, 0.8 + 0.32 * len(shown))
+    axis, height = axes[0], 0.8 / len(tasks)
+    for place, (name, colour) in enumerate(zip(tasks, colour_cycle(), strict=False)):
+        there = [(y, row) for y, row in enumerate(shown) if name in row.selected]
+        there = [(y, row) for y, row in there if len(row.selected[name]) == len(singles[name])]
+        spreads = [interval(paired_gain(row, tasks[name], singles[name])) for _, row in there]
+        axis.barh(
+            [y + (place - (len(tasks) - 1) / 2) * height for y, _ in there],
+            [mean for mean, _ in spreads],
+            height,
+            xerr=[0.0 if math.isnan(half) else half for _, half in spreads],
+            color=colour,
+            label=name,
+            error_kw={"lw": 0.8},
+        )
+    axis.axvline(0.0, color="black", lw=0.8)
+    axis.set_yticks(range(len(shown)), [row.run.name for row in shown], fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlabel("test gain over single-task, paired by seed, 95 % interval")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def balance(experiment: Experiment, folders: dict[str, Folder]):
+    """One panel a multi-task run: weights, and cosines of gradients where they were computed."""
+    runs = [run for run in experiment.runs if len(run.tasks) > 1]
+    if not runs:
+        return None
+    figure, axes = grid(len(runs))
+    for run, axis in zip(runs, axes, strict=False):
+        for name, colour, (steps, values) in traces(run, folders[run.name]):
+            style = "--" if name.startswith("cosine") else "-"
+            axis.plot(steps, values.mean(1), style, color=colour, label=name)
+        axis.axhline(0.0, color="grey", lw=0.5)
+        axis.set_title(run.name, fontsize=9)
+        axis.tick_params(labelsize=7)
+        axis.legend(fontsize=6)
+    figure.supxlabel("step", fontsize=9)
+    return figure
+
+
+def traces(run: Run, folder: Folder):
+    """The weights and cosines of a run over the steps, `[T, S]` each."""
+    records = folder.records()
+    names = [n for n in records[0]["train"] if n.startswith(("weight/", "cosine/"))]
+    steps = [record["step"] for record in records]
+    for name, colour in zip(names, colour_cycle(), strict=False):
+        yield name, colour, (steps, np.array([record["train"][name] for record in records]))
+
+
+def colour_cycle() -> list[str]:
+    """Colours for as many things as a panel can show."""
+    from matplotlib import rcParams
+
+    return rcParams["axes.prop_cycle"].by_key()["color"] * 5

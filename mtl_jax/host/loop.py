@@ -1,0 +1,151 @@
+"""Trains one run from wherever it was left to its end."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.checks import BadInput
+from mtl_jax.host.checkpoint import Checkpoints
+from mtl_jax.host.folder import Folder, short
+from mtl_jax.host.layout import dispatch_of, program
+from mtl_jax.host.prepare import prepare
+from mtl_jax.host.result import host, summary
+from mtl_jax.run import Run
+from mtl_jax.train import TrainState
+from mtl_jax.train.state import trainable
+from mtl_jax.trees import size
+
+
+class Diverged(FloatingPointError):
+    """A loss was not a number; what was reached before is on disk."""
+
+
+def train_run(
+    run: Run,
+    folder: Folder,
+    source: Folder | None,
+    tick: Callable[[int, dict[str, Any]], None],
+    warn: Callable[[str], None],
+) -> None:
+    """Trains a run, or what is left of it, and writes its files.
+
+    Every block of steps ends at the same places whether or not a run was interrupted, so
+    each step is computed by the same compiled function and comes out bitwise the same.
+
+    Args:
+      run: what is trained.
+      folder: its folder, claimed already.
+      source: the folder of its source run, which is finished.
+      tick: told the step and its metrics after every block.
+      warn: told what a reader should know.
+
+    Raises:
+      Diverged: if a loss is not a number.
+    """
+    began = time.perf_counter()
+    prepared = prepare(run)
+    compiled = program(run, jax.eval_shape(lambda: prepared.given.image))
+    state = compiled.init(trained_by(run.source, source))
+    anchor = jax.tree.map(jnp.copy, state.params) if run.source is not None else None
+    given = compiled.given(prepared.given._replace(anchor=anchor))
+    splits = jax.tree.map(jnp.asarray, prepared.splits)
+    checkpoints = Checkpoints(folder.checkpoints, warn)
+    counts = parameters(run, state)
+    state, note = checkpoints.restore(state) or (state, {"seconds": 0.0})
+    began -= note["seconds"]
+    records = folder.rewind(int(np.asarray(state.step)[0]))
+    block = dispatch_of(run, jax.default_backend()).block
+    seen = []
+    try:
+        for start, stop in blocks(run, int(np.asarray(state.step)[0]), block):
+            state, metrics = compiled.advance(state, given, stop - start)
+            seen.append((stop - start, metrics))
+            tick(stop, metrics)
+            if due(run, stop, run.evaluate_every):
+                judged = host(compiled.judge(state, splits))
+                record = {"step": stop, "train": averaged(seen), **judged}
+                seen = []
+                check_finite(run, record)
+                records.append(record)
+                folder.append(record)
+            if due(run, stop, run.checkpoint_every):
+                checkpoints.save(stop, state, {"seconds": time.perf_counter() - began})
+    finally:
+        checkpoints.wait()
+    seconds = time.perf_counter() - began
+    folder.finish(summary(run, records, *counts), {"seconds": round(seconds, 3)})
+
+
+def blocks(run: Run, start: int, block: int):
+    """Stretches of steps `(start, stop)` that end at every evaluation and checkpoint."""
+    while start < run.steps:
+        stops = [
+            start - start % every + every for every in (run.evaluate_every, run.checkpoint_every)
+        ]
+        stop = min(run.steps, start + block, *stops)
+        yield start, stop
+        start = stop
+
+
+def due(run: Run, step: int, every: int) -> bool:
+    """Whether something that is done regularly, and at the end, is due."""
+    return step % every == 0 or step == run.steps
+
+
+def averaged(seen: list[tuple[int, dict[str, jax.Array]]]) -> dict[str, list[float]]:
+    """Means of the metrics `[S]` over the blocks since the last evaluation."""
+    total = sum(steps for steps, _ in seen)
+    names = seen[0][1]
+    return {
+        name: host(
+            sum(steps * np.asarray(metrics[name], np.float64) for steps, metrics in seen) / total
+        )
+        for name in names
+    }
+
+
+def check_finite(run: Run, record: dict[str, Any]) -> None:
+    """Stops a run whose loss is no number, before it is written as a measurement."""
+    for name, values in record["train"].items():
+        for seed, value in enumerate(values):
+            if name.startswith("loss/") and not np.isfinite(value):
+                raise Diverged(
+                    f"run {run.name!r} diverged: {name} is {value} in seed "
+                    f"{run.first_seed + seed} by step {record['step']}"
+                )
+
+
+def trained_by(source: Run | None, folder: Folder | None) -> tuple[Any, Any] | None:
+    """Parameters and statistics that a source run ended with, for every seed."""
+    if source is None:
+        return None
+    try:
+        tree = Checkpoints(folder.checkpoints, print).tree(source.steps)
+    except Exception as wrong:
+        raise BadInput(
+            f"{folder.checkpoints / str(source.steps)}, which other runs start from, is damaged "
+            f"({short(str(wrong))}); --fresh trains it again"
+        ) from wrong
+    return tree["params"], tree["stats"]
+
+
+def shapes(run: Run) -> TrainState:
+    """Shapes of a run's state, its sources' too, without any computation.
+
+    Raises:
+      BadInput: if its data, its source or its settings do not fit together.
+    """
+    before = shapes(run.source) if run.source is not None else None
+    source = None if before is None else (before.params, before.stats)
+    image = jax.eval_shape(lambda: prepare(run).given.image)
+    return jax.eval_shape(program(run, image).init, source)
+
+
+def parameters(run: Run, state: TrainState) -> tuple[int, int]:
+    """Scalars in one seed's model, and those of them that are trained."""
+    kept, _ = trainable(run, state.params)
+    return size(state.params) // run.seeds, size(kept) // run.seeds

@@ -1,0 +1,80 @@
+"""The finished runs as arrays over seeds, which table and figures are made of."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mtl_jax.host.folder import Folder
+from mtl_jax.metrics import delta_m
+from mtl_jax.run import Experiment, Run, Task
+
+
+class Scores(NamedTuple):
+    """Test metrics of one run; every array is `[S]`, in the metric's own unit."""
+
+    run: Run
+    selected: dict[str, np.ndarray]  # by task, at the evaluation that validation chose
+    last: dict[str, np.ndarray]  # by task, raw parameters after the last step
+    last_ema: dict[str, np.ndarray]
+    parameters: int
+    seconds: float
+
+
+def collect(experiment: Experiment, folders: dict[str, Folder]) -> list[Scores]:
+    """Reads the results of all rows."""
+    return [scores(run, folders[run.name]) for run in experiment.runs]
+
+
+def scores(run: Run, folder: Folder) -> Scores:
+    """Reads the result of one run."""
+    result, timing = folder.result(), folder.read("timing.json")
+
+    def of(entries: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+        return {
+            task.name: task.metric.scale
+            * np.array([entry[task.name][task.metric.name] for entry in entries])
+            for task in run.tasks
+        }
+
+    return Scores(
+        run=run,
+        selected=of([entry["test"] for entry in result["selected"]]),
+        last=of([entry["raw"] for entry in result["last"]]),
+        last_ema=of([entry["ema"] for entry in result["last"]]),
+        parameters=result["parameters"],
+        seconds=timing["seconds"],
+    )
+
+
+def tasks_of(experiment: Experiment) -> dict[str, Task]:
+    """Every task of the experiment by name, in the order of appearance."""
+    return {task.name: task for run in reversed(experiment.runs) for task in reversed(run.tasks)}
+
+
+def baselines(experiment: Experiment, rows: list[Scores]) -> dict[str, np.ndarray]:
+    """By task, the metric of the single-task run that it is compared with."""
+    return {
+        task: values
+        for row in rows
+        if row.run.name in experiment.baselines
+        for task, values in row.selected.items()
+    }
+
+
+def paired_gain(row: Scores, task: Task, single: np.ndarray) -> np.ndarray:
+    """By seed, how much better a row is than the single-task run `[S]`; more is better."""
+    sign = 1.0 if task.metric.higher_is_better else -1.0
+    return sign * (row.selected[task.name] - single)
+
+
+def paired_delta(row: Scores, singles: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Delta_m by seed `[S]` over the row's tasks, or None where there is no baseline."""
+    tasks = row.run.tasks
+    if not all(task.name in singles for task in tasks):
+        return None
+    if any(len(singles[task.name]) != row.run.seeds for task in tasks):
+        return None
+    values = np.stack([row.selected[task.name] for task in tasks], -1)
+    against = np.stack([singles[task.name] for task in tasks], -1)
+    higher = tuple(task.metric.higher_is_better for task in tasks)
+    return np.asarray(delta_m(values, against, higher))

@@ -1,0 +1,120 @@
+"""Trains the runs of an experiment, each once, and leaves the table and the figures."""
+
+import argparse
+import os
+import pathlib
+import sys
+
+import jax
+
+from mtl_jax.checks import BadInput
+from mtl_jax.host import figures, table
+from mtl_jax.host.experiment import asked, in_order, read
+from mtl_jax.host.folder import Folder, open_root
+from mtl_jax.host.layout import program
+from mtl_jax.host.loop import Diverged, shapes, train_run
+from mtl_jax.host.prepare import prepare
+from mtl_jax.host.progress import Board
+from mtl_jax.identity import fingerprint
+from mtl_jax.run import Experiment, Run
+from mtl_jax.trees import size
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Does what the command line asks; returns the exit code.
+
+    Bad input is one line on stderr and 2, a run that diverged one line and 1; any other
+    error is a fault of the code and keeps its traceback.
+    """
+    cache_compilations()
+    try:
+        experiment = read(options.experiment)
+        experiment = asked(experiment, options.set, options.seeds, options.only, options.smoke)
+        root = options.out or pathlib.Path("results") / (
+            options.experiment.stem + ("-smoke" if options.smoke else "")
+        )
+        if options.list:
+            return listing(experiment, root)
+        if options.dry:
+            return dry(experiment)
+        return sweep(experiment, root, options.fresh)
+    except BadInput as wrong:
+        print(f"error: {' '.join(str(wrong).split())}", file=sys.stderr)
+        return 2
+    except Diverged as wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        return 1
+
+
+def sweep(experiment: Experiment, root: pathlib.Path, fresh: bool) -> int:
+    """Trains what is not finished; everything is checked before anything is trained."""
+    runs = in_order(experiment)
+    folders = {run.name: Folder(root, run) for run in runs}
+    lock = open_root(root)
+    for folder in folders.values():
+        if fresh:
+            folder.set_aside()
+        folder.check()
+    left = [run for run in runs if folders[run.name].result() is None]
+    for run in left:
+        shapes(run)
+    if left:
+        with Board(len(left)) as board:
+            for run in left:
+                folders[run.name].claim()
+                board.begin(run)
+                source = folders[run.source.name] if run.source is not None else None
+                train_run(run, folders[run.name], source, board.tick, board.warn)
+                board.end()
+    table.write(experiment, folders, root)
+    figures.write(experiment, folders, root)
+    lock.close()
+    return 0
+
+
+def listing(experiment: Experiment, root: pathlib.Path) -> int:
+    """Prints every run, its fingerprint, and how far it is."""
+    for run in in_order(experiment):
+        print(f"{fingerprint(run)}  {progress_of(Folder(root, run)):24}  {run.name}")
+    return 0
+
+
+def progress_of(folder: Folder) -> str:
+    """How far the run of a folder is."""
+    there = folder.read("run.json")
+    if there is None:
+        return "not begun"
+    if there["fingerprint"] != fingerprint(folder.run):
+        return f"changed (was {there['fingerprint'][:8]})"
+    if folder.result() is not None:
+        return "done"
+    steps = [record["step"] for record in folder.records()]
+    return f"step {max(steps, default=0)} of {folder.run.steps}"
+
+
+def dry(experiment: Experiment) -> int:
+    """Shape-checks every run's start and step; prints its size. Nothing is computed."""
+    for run in in_order(experiment):
+        parameters, flops = cost(run)
+        print(f"{run.name:32} {parameters:>10,} parameters  {flops:>10.3g} FLOPs a step and seed")
+    return 0
+
+
+def cost(run: Run) -> tuple[int, float]:
+    """Parameters of one seed, and XLA's estimate of the FLOPs of one of its steps."""
+    prepared = prepare(run)
+    image = jax.ShapeDtypeStruct(prepared.given.image.shape, prepared.given.image.dtype)
+    state = shapes(run)
+    anchor = state.params if run.source is not None else None
+    given = prepared.given._replace(anchor=anchor)
+    lowered = program(run, image).advance.lower(state, given, 1)
+    flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
+    return size(state.params) // run.seeds, flops / run.seeds
+
+
+def cache_compilations() -> None:
+    """Keeps compiled programs on disk, so that a second start compiles nothing."""
+    if jax.config.jax_compilation_cache_dir is None:
+        home = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+        jax.config.update("jax_compilation_cache_dir", str(home / "mtl_jax" / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -1,0 +1,94 @@
+"""What flows through training, and what stands beside it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import BadInput
+from mtl_jax.keys import named
+from mtl_jax.nets import compose
+from mtl_jax.protocols import Net
+from mtl_jax.run import Run
+from mtl_jax.transfer import graft
+from mtl_jax.trees import matches, split
+
+
+class TrainState(NamedTuple):
+    """All that a step reads and writes; a checkpoint is this and nothing else."""
+
+    step: jax.Array
+    key: jax.Array
+    params: Any
+    stats: Any
+    ema: Any
+    opt: Any
+    balance: Any
+    consistency: dict[str, Any]
+
+
+class Given(NamedTuple):
+    """What a run trains on; it never changes. `index`, `mask`, `anchor` differ by seed."""
+
+    image: jax.Array  # [N, ...]
+    labels: dict[str, jax.Array]  # each [N, ...]
+    index: jax.Array  # [L], which images have labels
+    mask: dict[str, jax.Array]  # each [L], whose labels they are
+    anchor: Any  # the parameters that a run with a source starts from, else None
+
+
+# Axes for `jax.vmap` over seeds: the images are there once.
+SEED_AXES = Given(image=None, labels=None, index=0, mask=0, anchor=0)
+
+
+def net_of(run: Run) -> Net:
+    """The net that the run trains."""
+    return compose(run.trunk, {task.name: task.outputs for task in run.tasks}, run.freeze)
+
+
+def trainable(run: Run, params: Any) -> tuple[Any, Any]:
+    """Parts parameters in those that are trained and those that are frozen."""
+    frozen = matches(params, run.freeze)
+    return split(params, jax.tree.map(lambda held: not held, frozen))
+
+
+def create(run: Run, seed: jax.Array, image: jax.Array, source: Any = None) -> TrainState:
+    """State before the first step.
+
+    Args:
+      run: what is trained.
+      seed: `[]`, a whole number.
+      image: the training images `[N, ...]`; only their shape counts.
+      source: parameters and statistics `(params, stats)` that the source run ended with.
+
+    Returns:
+      A `TrainState` for one seed. Frozen parameters have no optimizer state.
+
+    Raises:
+      BadInput: if the source's trunk does not fit, or a `freeze` pattern matches nothing.
+    """
+    key = jax.random.key(seed)
+    sample = jnp.zeros((1, *image.shape[1:]), jnp.float32)
+    params, stats = net_of(run).init(named(key, "init"), sample)
+    if source is not None:
+        loaded, stats = source
+        params = graft(params, loaded["shared"])
+    if not jax.tree.leaves(params["shared"]) and hasattr(run.balance, "weigh_gram"):
+        raise BadInput(
+            f"run {run.name!r}: {run.balance!r} balances shared parameters, there are none"
+        )
+    kept, _ = trainable(run, params)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        key=key,
+        params=params,
+        stats=stats,
+        ema=params,
+        opt=run.optimizer.build(run.steps).init(kept),
+        balance=run.balance.init(len(run.tasks)),
+        consistency={
+            task.name: task.consistency.init(task.outputs, image.shape[0])
+            for task in run.tasks
+            if task.consistency is not None
+        },
+    )

@@ -1,0 +1,99 @@
+"""The step: state and data in, state and metrics out."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mtl_jax.balance import Balanced, balance
+from mtl_jax.keys import named
+from mtl_jax.protocols import Net
+from mtl_jax.run import Dispatch, Run
+from mtl_jax.train.batch import pick
+from mtl_jax.train.objective import objective
+from mtl_jax.train.state import Given, TrainState, trainable
+from mtl_jax.trees import average, merge
+
+
+def build(
+    run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
+) -> Callable[[TrainState, Given], tuple[TrainState, dict[str, jax.Array]]]:
+    """Makes the pure training step of one seed.
+
+    Args:
+      run: what is trained.
+      net: its net.
+      dispatch: how pull-backs lie side by side.
+      place: put around the batch; a mesh lays its examples over devices with it.
+
+    Returns:
+      `step(state, given) -> (state, metrics)`; every metric is a scalar.
+    """
+    optimizer = run.optimizer.build(run.steps)
+
+    def step(state: TrainState, given: Given):
+        kept, frozen = trainable(run, state.params)
+        batch = place(pick(run, given, state.key, state.step))
+        losses, pull, (stats, consistency, metrics) = jax.vjp(
+            objective(run, net, state, frozen, batch), kept, has_aux=True
+        )
+        balanced = balance(
+            run.balance,
+            losses,
+            lambda cotangent: pull(cotangent)[0],
+            state.balance,
+            named(jax.random.fold_in(state.key, state.step), "balance"),
+            pullbacks=dispatch.pullbacks,
+        )
+        penalty, push = jax.value_and_grad(penalties(run, frozen, given.anchor))(kept)
+        gradient = (
+            jax.tree.map(jnp.add, balanced.gradient, push) if run.penalties else balanced.gradient
+        )
+        updates, opt = optimizer.update(gradient, state.opt, kept)
+        params = merge(optax.apply_updates(kept, updates), frozen)
+        metrics = {**metrics, **report(run, losses, balanced)}
+        if run.penalties:
+            metrics["penalty"] = penalty
+        state = TrainState(
+            step=state.step + 1,
+            key=state.key,
+            params=params,
+            stats=stats,
+            ema=average(state.ema, params, warmed(run.ema, state.step)),
+            opt=opt,
+            balance=balanced.state,
+            consistency=consistency,
+        )
+        return state, metrics
+
+    return step
+
+
+def penalties(run: Run, frozen: Any, anchor: Any) -> Callable[[Any], jax.Array]:
+    """The sum of the run's penalties as a function of the trained parameters."""
+
+    def total(kept):
+        params = merge(kept, frozen)
+        return sum((penalty(params, anchor) for penalty in run.penalties), jnp.zeros(()))
+
+    return total
+
+
+def warmed(momentum: float, step: jax.Array) -> jax.Array:
+    """Momentum that starts low, `min(m, (1 + t) / (10 + t))`: the random start is forgotten."""
+    count = step.astype(jnp.float32)
+    return jnp.minimum(momentum, (1.0 + count) / (10.0 + count))
+
+
+def report(run: Run, losses: jax.Array, balanced: Balanced) -> dict[str, jax.Array]:
+    """Names the losses and weights of the tasks, and the cosine of every pair."""
+    names = [task.name for task in run.tasks]
+    metrics = {f"loss/{name}": loss for name, loss in zip(names, losses, strict=True)}
+    metrics |= {f"weight/{name}": w for name, w in zip(names, balanced.weights, strict=True)}
+    if balanced.cosines is not None:
+        for i, one in enumerate(names):
+            for j, other in enumerate(names[:i]):
+                metrics[f"cosine/{other}-{one}"] = balanced.cosines[i, j]
+    return metrics
