@@ -1,0 +1,10 @@
+"""Where arrays come from: sources, which of their labels are known, and stateless batches."""
+
+from mtl_jax.data.arrays import Arrays as Arrays
+from mtl_jax.data.digits import MultiDigits as MultiDigits
+from mtl_jax.data.digits import SingleDigits as SingleDigits
+from mtl_jax.data.folder import Folder as Folder
+from mtl_jax.data.labels import few_labels as few_labels
+from mtl_jax.data.sampler import batch_index as batch_index
+from mtl_jax.data.tfds import Tfds as Tfds
+from mtl_jax.data.tfds import prepare as prepare

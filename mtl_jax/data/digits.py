@@ -1,0 +1,165 @@
+"""Real handwritten digits that ship with scikit-learn, alone or two to an image."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from mtl_jax.checks import require, require_count
+from mtl_jax.data.draws import generator, stratified
+from mtl_jax.protocols import Splits
+
+SIDE = 8  # Height and width of a digit in pixels.
+
+
+class Placed(NamedTuple):
+    """Which digits lie where: indices into scikit-learn's 1797 images, and their corners."""
+
+    index: np.ndarray  # [N]
+    offset: np.ndarray  # [N, 2], row and column of the upper left pixel
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleDigits:
+    """One digit at a random place of an empty canvas; its class is the label "digit".
+
+    It parts the 1797 images as `MultiDigits` of the same seed does, so that a net trained
+    on its train part has seen no image that the other's test part is made of.
+
+    Attributes:
+      canvas: height and width of the images.
+      copies: how often each training image is placed; the others are placed once.
+      seed: of the parts and the places.
+
+    Raises:
+      BadInput: for a canvas smaller than a digit, no copies, or a negative seed.
+    """
+
+    canvas: int = 12
+    copies: int = 8
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, canvas=SIDE, copies=1, seed=0)
+
+    def placements(self) -> tuple[Placed, Placed, Placed]:
+        """What is placed where in train, validation and test."""
+
+        def place(name: str, part: np.ndarray, copies: int) -> Placed:
+            rng = generator(self.seed, f"single/{name}")
+            index = np.repeat(part, copies)
+            return Placed(index, rng.integers(self.canvas - SIDE + 1, size=(len(index), 2)))
+
+        train, validation, test = digit_parts(self.seed)
+        return (
+            place("train", train, self.copies),
+            place("validation", validation, 1),
+            place("test", test, 1),
+        )
+
+    def load(self) -> Splits:
+        """Places the digits: "image" `[N, canvas, canvas, 1]` and "digit" `[N]`."""
+        images, labels = read_digits()
+        return Splits(
+            *(
+                {"image": draw(images, placed, self.canvas), "digit": labels[placed.index]}
+                for placed in self.placements()
+            )
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiDigits:
+    """Two digits of different classes in one image; their classes are "left" and "right".
+
+    Each image is the pixel-wise maximum of two placed digits. The left one's corner is drawn
+    from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The
+    images are parted first, and a part's pairs are drawn from its own images only.
+
+    The papers overlay MNIST digits on 36 x 36 pixels; these are smaller, and jittered.
+
+    Attributes:
+      train: number of training images.
+      validation: number of validation images.
+      test: number of test images.
+      canvas: height and width of the images.
+      jitter: largest shift of a digit from its corner.
+      seed: of the parts, the pairs and the places.
+
+    Raises:
+      BadInput: for an empty part, a negative seed or jitter, or a canvas on which left and
+        right could not be told apart.
+
+    Reference: Sabour et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
+      (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
+      as Multi-Objective Optimization, NeurIPS 2018, Section 5 (https://arxiv.org/abs/1810.04650).
+    """
+
+    train: int = 8000
+    validation: int = 1000
+    test: int = 2000
+    canvas: int = 12
+    jitter: int = 1
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, train=1, validation=1, test=1, canvas=SIDE, jitter=0, seed=0)
+        least = SIDE + 2 * self.jitter + 1
+        rule = f"must be at least {least} to tell left from right at jitter {self.jitter}"
+        require(self.canvas >= least, self, "canvas", rule, self.canvas)
+
+    def placements(self) -> tuple[tuple[Placed, Placed], ...]:
+        """The left and the right digits of train, validation and test."""
+        labels = read_digits()[1]
+        far = self.canvas - SIDE
+
+        def place(name: str, part: np.ndarray, count: int) -> tuple[Placed, Placed]:
+            rng = generator(self.seed, f"multi/{name}")
+            left, right = pairs(labels, part, count, rng)
+            near_corner = rng.integers(self.jitter + 1, size=(count, 2))
+            far_corner = far - rng.integers(self.jitter + 1, size=(count, 2))
+            return Placed(left, near_corner), Placed(right, far_corner)
+
+        parts = zip(Splits._fields, digit_parts(self.seed), strict=True)
+        return tuple(place(name, part, getattr(self, name)) for name, part in parts)
+
+    def load(self) -> Splits:
+        """Overlays the digits: "image" `[N, canvas, canvas, 1]`, "left" and "right" `[N]`."""
+        images, labels = read_digits()
+
+        def overlay(left: Placed, right: Placed) -> dict[str, np.ndarray]:
+            both = (draw(images, placed, self.canvas) for placed in (left, right))
+            left, right = labels[left.index], labels[right.index]
+            return {"image": np.maximum(*both), "left": left, "right": right}
+
+        return Splits(*(overlay(*placed) for placed in self.placements()))
+
+
+def digit_parts(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each)."""
+    return stratified(read_digits()[1], 0.2, 0.2, generator(seed, "digits"))
+
+
+def read_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The 1797 images `[1797, 8, 8]` in [0, 1] as float32, and their classes as int32."""
+    from sklearn.datasets import load_digits  # Slow to import.
+
+    digits = load_digits()
+    return (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
+
+
+def pairs(labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Generator):
+    """Draws `count` pairs of images of a part, evenly among those of two different classes."""
+    left, right = rng.choice(part, size=(2, count))
+    while (same := labels[left] == labels[right]).any():
+        left[same], right[same] = rng.choice(part, size=(2, same.sum()))
+    return left, right
+
+
+def draw(images: np.ndarray, placed: Placed, canvas: int) -> np.ndarray:
+    """Puts each digit on a black canvas of its own, `[N, canvas, canvas, 1]`."""
+    drawn = np.zeros((len(placed.index), canvas, canvas, 1), np.float32)
+    rows, columns = placed.offset[:, :, None].swapaxes(0, 1) + np.arange(SIDE)
+    each = np.arange(len(drawn))[:, None, None]
+    drawn[each, rows[:, :, None], columns[:, None, :], 0] = images[placed.index]
+    return drawn

@@ -1,0 +1,41 @@
+"""Seeded draws on the host: a generator for each user, and class-stratified parts."""
+
+import zlib
+
+import numpy as np
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """The generator of the user `name`, the same in every process and tied to no other user's."""
+    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+
+
+def stratified(
+    labels: np.ndarray, validation: float, test: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parts examples at random into train, validation and test, in every class alike.
+
+    Examples are shuffled, put in the order of their classes, and dealt out at even spaces.
+    So each part has its share of all N to the nearest whole number, and of each class to
+    within two examples, however small the classes are.
+
+    Args:
+      labels: class of each example, `[N]`.
+      validation: share of the validation part, in [0, 1).
+      test: share of the test part; both shares together are less than 1.
+      rng: what shuffles.
+
+    Returns:
+      `(train, validation, test)`, the indices of each part in rising order.
+    """
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    tested = spaced(len(order), test)
+    rest = order[~tested]
+    validated = spaced(len(rest), validation / (1.0 - test))
+    return np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(order[tested])
+
+
+def spaced(size: int, share: float) -> np.ndarray:
+    """Marks `round(size * share)` of `size` places, at even spaces."""
+    return np.diff(np.round(np.arange(size + 1) * share)) > 0

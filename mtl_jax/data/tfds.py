@@ -1,0 +1,193 @@
+"""A source of data sets prepared by TensorFlow Datasets, read without TensorFlow."""
+
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+
+from mtl_jax.checks import BadInput, near, require
+from mtl_jax.data.pictures import MODES, decode, require_size
+from mtl_jax.protocols import Splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Tfds:
+    """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
+
+    It keeps the image and every single number of an example as a label: whole numbers and
+    truth values as int32, others as float32; whole numbers too large for int32 are no
+    labels and are left out, as are texts, arrays and nested features.
+
+    Attributes:
+      name: as TFDS has it, such as "cifar10", "cifar10:3.0.2" or "set/config".
+      data_dir: where it is prepared.
+      split: slices for train, validation and test.
+      rename: pairs of a feature's name and the name it gets, such as ("label", "digit").
+      size: height and width that images are resized to, or None if they all have one size.
+
+    Raises:
+      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one
+        that is not prepared, or not as ArrayRecord, a split that is not there or empty, an
+        unknown feature, no image "image", or images of several sizes and no `size`.
+    """
+
+    name: str
+    data_dir: str
+    split: tuple[str, str, str] = ("train[:90%]", "train[90%:]", "test")
+    rename: tuple[tuple[str, str], ...] = ()
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self):
+        for field in ("name", "data_dir"):
+            value = getattr(self, field)
+            fine = isinstance(value, str) and bool(value)
+            require(fine, self, field, "must be a string", value)
+        fine = texts(self.split) and len(self.split) == 3
+        require(fine, self, "split", "must be three strings", self.split)
+        fine = isinstance(self.rename, tuple) and all(
+            texts(pair) and len(pair) == 2 for pair in self.rename
+        )
+        require(fine, self, "rename", "must be pairs of names", self.rename)
+        if self.size is not None:
+            require_size(self)
+
+    def load(self) -> Splits:
+        """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
+        builder = open_builder(self.name, self.data_dir)
+        if not builder.info.splits:
+            raise BadInput(
+                f"{self.name!r} is not prepared in {self.data_dir}: "
+                f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
+            )
+        features = builder.info.features
+        names = self.names(features)
+        parts = [self.read(builder, split, names) for split in self.split]
+        self.require_one_size(parts)
+        kept = [old for old in names if all(fits(part[old]) for part in parts)]
+        return Splits(*({names[old]: stacked(part[old]) for old in kept} for part in parts))
+
+    def names(self, features: Any) -> dict[str, str]:
+        """What each feature that is kept is called here."""
+        from tensorflow_datasets.core.features import Image
+
+        for old, _ in self.rename:
+            rule = f"must name features ({near(old, features)})"
+            require(old in features, self, "rename", rule, old)
+        changed = dict(self.rename)
+        names = {old: changed.get(old, old) for old, kind in features.items() if single(kind)}
+        images = [old for old, kind in features.items() if isinstance(kind, Image)]
+        image = [old for old in images if changed.get(old, old) == "image"]
+        if len(image) != 1 or "image" in names.values():
+            raise BadInput(
+                f"{self.name!r} must have one image called 'image'; its images are {images}, "
+                "so name one as in rename=(('picture', 'image'),)"
+            )
+        kind = features[image[0]]
+        if kind.np_dtype != np.uint8 or kind.shape[-1] not in MODES:
+            raise BadInput(f"{self.name!r} must have images of 8 bits, not {kind}")
+        alone = len(set(names.values())) == len(names)
+        require(alone, self, "rename", "must not give one name to two features", self.rename)
+        return {image[0]: "image", **names}
+
+    def read(self, builder: Any, split: str, names: dict[str, str]) -> dict[str, list]:
+        """Lists of the values of a split by feature; images are arrays `[H, W, C]`."""
+        import tensorflow_datasets as tfds
+
+        image = next(iter(names))
+        # Pillow decodes below: TFDS would do the same, and log advice to install OpenCV.
+        decoders = {image: tfds.decode.SkipDecoding()}
+        try:
+            source = builder.as_data_source(split, decoders=decoders)
+        except NotImplementedError as error:
+            raise BadInput(
+                f"{self.name!r} in {self.data_dir} is prepared as "
+                f"{builder.info.file_format.value}, which has no random access: "
+                "call mtl_jax.data.prepare with another data_dir"
+            ) from error
+        except ValueError as error:
+            rule = (
+                f"must name parts that have examples; the data set has {list(builder.info.splits)}"
+            )
+            raise BadInput(f"Tfds.split {rule}, not {split!r}") from error
+        channels = builder.info.features[image].shape[-1]
+        values = {old: [] for old in names}
+        for example in source:
+            for old, rows in values.items():
+                rows.append(example[old])
+            rows = values[image]
+            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size)
+        return values
+
+    def require_one_size(self, parts: list[dict[str, list]]) -> None:
+        """Requires that images can be stacked."""
+        image = next(iter(parts[0]))
+        sizes = sorted({array.shape[:2] for part in parts for array in part[image]})
+        rule = f"is needed, since {self.name!r} has images of {len(sizes)} sizes, as {sizes[:4]}"
+        require(len(sizes) == 1, self, "size", rule, self.size)
+
+
+def prepare(name: str, data_dir: str) -> None:
+    """Downloads a data set of TensorFlow Datasets and prepares it as ArrayRecord.
+
+    Nothing is done if it is prepared already. Needs the network, and for most data sets
+    TensorFlow, which is not needed to read them afterwards.
+
+    Args:
+      name: as TFDS has it.
+      data_dir: where it is put.
+
+    Raises:
+      BadInput: for an unknown data set, if it is there in another format, or if it needs
+        TensorFlow and that is not installed.
+    """
+    builder = open_builder(name, data_dir, file_format="array_record")
+    try:
+        builder.download_and_prepare()
+    except ImportError as error:
+        raise tensorflow_missing(name, error) from error
+
+
+def open_builder(name: str, data_dir: str, **settings: str) -> Any:
+    """The TFDS builder of a data set, prepared or not."""
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=data_dir, **settings)
+    except ImportError as error:
+        raise tensorflow_missing(name, error) from error
+    except (ValueError, AssertionError) as error:  # Unknown, malformed, of another version.
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"{name!r} cannot be opened in {data_dir}: {reason}") from error
+
+
+def tensorflow_missing(name: str, error: ImportError) -> ImportError | BadInput:
+    """What to raise for a failed import: says how to get TensorFlow, if it is that."""
+    if "No module named 'tensorflow'" not in f"{error} {error.__cause__}":
+        return error
+    return BadInput(f"{name!r} needs TensorFlow for this: pip install mtl_jax[tensorflow]")
+
+
+def texts(value: Any) -> bool:
+    """Whether a value is a tuple of strings."""
+    return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+
+
+def single(kind: Any) -> bool:
+    """Whether a TFDS feature is a single number or truth value."""
+    return kind.shape == () and np.dtype(kind.np_dtype).kind in "biuf"
+
+
+def fits(values: list) -> bool:
+    """Whether values are no whole numbers that int32 cannot hold."""
+    array = np.asarray(values)
+    bounds = np.iinfo(np.int32)
+    return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
+
+
+def stacked(values: list) -> np.ndarray:
+    """Images as uint8, whole numbers and truth values as int32, other numbers as float32."""
+    array = np.asarray(values)
+    if array.ndim > 1:
+        return array
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)

@@ -1,0 +1,83 @@
+"""Arrays: equal by content, and refused where a part does not fit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.data import Arrays
+from mtl_jax.identity import fingerprint
+
+
+def part(rows=3, fill=0.5, **changes):
+    image = np.full((rows, 4, 4, 1), fill, np.float32)
+    return {"image": image, "a": np.arange(rows), "depth": np.ones((rows, 4, 4))} | changes
+
+
+def arrays(**changes):
+    return Arrays(**({"train": part(5), "validation": part(), "test": part()} | changes))
+
+
+def test_load_gives_the_arrays():
+    splits = arrays(train=part(7)).load()
+    assert splits.train.keys() == {"image", "a", "depth"}
+    np.testing.assert_array_equal(splits.train["a"], np.arange(7))
+    assert len(splits.test["image"]) == 3
+
+
+def test_equal_by_content():
+    one = arrays()
+    assert one == arrays() and hash(one) == hash(arrays())
+    assert fingerprint(one) == fingerprint(arrays())
+    assert one != "something else"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"train": part(5, fill=0.25)},
+        {"train": part(6)},
+        {"test": part(a=np.array([0, 1, 0]))},
+    ],
+)
+def test_different_by_content(other):
+    assert arrays() != arrays(**other)
+    assert fingerprint(arrays()) != fingerprint(arrays(**other))
+
+
+def test_a_change_of_the_given_dict_does_not_reach_it():
+    given = part()
+    one = arrays(test=given)
+    given["b"] = np.arange(3)
+    assert one.load().test.keys() == {"image", "a", "depth"}
+
+
+def test_is_frozen_and_prints_without_its_values():
+    one = arrays()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.test = part()
+    assert repr(one).startswith("Arrays(train={'a': array(int64[5], ") and len(repr(one)) < 600
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"test": {"a": np.arange(3)}}, r"Arrays.test must have \"image\"; it has 'a'"),
+        ({"test": part(image=np.zeros((3, 4, 4), np.uint8))}, r"test\[\"image\"\] .* \[3, 4, 4\]"),
+        ({"train": part(0)}, r"Arrays.train\[\"image\"\] must not be empty"),
+        ({"train": part(image=np.zeros((3, 4, 4, 1)))}, "uint8 or float32, not float64"),
+        ({"train": part(fill=255.0)}, r"must lie in \[0, 1\], not in \[255.0, 255.0\]"),
+        ({"train": part(fill=np.nan)}, r"must lie in \[0, 1\]"),
+        ({"validation": part(a=np.arange(4))}, r"validation\['a'\] must have 3 rows, not shape"),
+        ({"validation": part(a=np.array(1))}, r"validation\['a'\] must have 3 rows, not shape"),
+        ({"test": part(a=np.array(["x", "y", "z"]))}, r"test\['a'\] must hold numbers, not <U1"),
+        ({"test": part(b=np.arange(3))}, "Arrays.train must have 'b', as test has"),
+        ({"train": part(b=np.arange(3))}, "Arrays.validation must have 'b', as train has"),
+        ({"test": part(a=np.ones(3))}, r"test\['a'\] must be int64 \[N\] as in train"),
+        ({"test": part(depth=np.ones((3, 2)))}, r"must be float64 \[N, 4, 4\] .*, not .*\[N, 2\]"),
+    ],
+)
+def test_bad_arrays_are_named(changes, text):
+    with pytest.raises(BadInput, match=text):
+        arrays(**changes)

@@ -1,0 +1,105 @@
+"""Digits: parts share no image, pictures are what the placements say, settings are checked."""
+
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.data import MultiDigits, SingleDigits
+from mtl_jax.data.digits import digit_parts, read_digits
+
+SMALL = MultiDigits(train=200, validation=50, test=100)
+ALONE = SingleDigits(copies=2)
+
+
+def test_parts_share_no_image_and_hold_every_class_alike():
+    parts = digit_parts(0)
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(1797))
+    assert [len(part) for part in parts] == [1078, 360, 359]
+    labels = read_digits()[1]
+    shares = np.array([np.bincount(labels[part]) for part in parts]) / np.bincount(labels)
+    np.testing.assert_allclose(shares, np.tile([[0.6], [0.2], [0.2]], 10), atol=0.012)
+
+
+@pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
+def test_a_part_draws_only_from_its_own_images(source):
+    for part, placed in zip(digit_parts(source.seed), source.placements(), strict=True):
+        index = placed[0].index if isinstance(placed[0], tuple) else placed.index
+        assert set(index) <= set(part)
+    for part, placed in zip(digit_parts(SMALL.seed), SMALL.placements(), strict=True):
+        assert set(placed[1].index) <= set(part)
+
+
+def test_single_digits_place_every_image_of_their_part():
+    for part, placed, copies in zip(digit_parts(0), ALONE.placements(), (2, 1, 1), strict=True):
+        np.testing.assert_array_equal(np.sort(placed.index), np.repeat(part, copies))
+        assert set(map(tuple, placed.offset)) == {(r, c) for r in range(5) for c in range(5)}
+
+
+def pasted(images, index, offset, canvas):
+    """One digit on its canvas, by slicing."""
+    out = np.zeros((canvas, canvas, 1), np.float32)
+    out[offset[0] : offset[0] + 8, offset[1] : offset[1] + 8, 0] = images[index]
+    return out
+
+
+def test_two_digits_are_overlaid_by_their_maximum():
+    images, labels = read_digits()
+    for part, (left, right) in zip(SMALL.load(), SMALL.placements(), strict=True):
+        for i in range(0, len(part["image"]), 7):
+            one = pasted(images, left.index[i], left.offset[i], 12)
+            two = pasted(images, right.index[i], right.offset[i], 12)
+            np.testing.assert_array_equal(part["image"][i], np.where(one > two, one, two))
+        np.testing.assert_array_equal(part["left"], labels[left.index])
+        np.testing.assert_array_equal(part["right"], labels[right.index])
+        assert (part["left"] != part["right"]).all()
+        assert set(map(tuple, left.offset)) == {(0, 0), (0, 1), (1, 0), (1, 1)}
+        assert set(map(tuple, right.offset)) == {(3, 3), (3, 4), (4, 3), (4, 4)}
+
+
+def test_one_digit_lies_where_it_was_placed():
+    images, labels = read_digits()
+    part, placed = ALONE.load().test, ALONE.placements()[2]
+    for i in range(0, len(placed.index), 20):
+        expected = pasted(images, placed.index[i], placed.offset[i], 12)
+        np.testing.assert_array_equal(part["image"][i], expected)
+    np.testing.assert_array_equal(part["digit"], labels[placed.index])
+
+
+@pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
+def test_types_and_range(source):
+    for part in source.load():
+        image = part.pop("image")
+        assert image.dtype == np.float32 and image.shape[1:] == (12, 12, 1)
+        assert image.min() == 0 and image.max() == 1
+        for label in part.values():
+            assert label.dtype == np.int32 and set(label) == set(range(10))
+
+
+def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():
+    one = SMALL.load()
+    same = MultiDigits(train=10, validation=50, test=100).load()
+    other = MultiDigits(train=10, validation=50, test=100, seed=1).load()
+    np.testing.assert_array_equal(one.test["image"], same.test["image"])
+    assert (one.test["left"] != other.test["left"]).any()
+    assert not np.array_equal(digit_parts(0)[2], digit_parts(1)[2])
+
+
+@pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
+def test_prints_as_its_own_source(source):
+    assert eval(repr(source)) == source
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: SingleDigits(canvas=7), "SingleDigits.canvas must be at least 8, not 7"),
+        (lambda: SingleDigits(copies=0), "SingleDigits.copies must be at least 1, not 0"),
+        (lambda: MultiDigits(canvas=10), "MultiDigits.canvas must be at least 11"),
+        (lambda: MultiDigits(canvas=8, jitter=0), "MultiDigits.canvas must be at least 9"),
+        (lambda: MultiDigits(test=0), "MultiDigits.test must be at least 1, not 0"),
+        (lambda: MultiDigits(seed=-1), "MultiDigits.seed must be at least 0, not -1"),
+    ],
+)
+def test_bad_settings_are_named(make, text):
+    with pytest.raises(BadInput, match=text):
+        make()

@@ -1,0 +1,210 @@
+"""Tfds: reads what TFDS prepared without TensorFlow, and says what to do where it cannot."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from mtl_jax.checks import BadInput
+from mtl_jax.data import Tfds, prepare
+
+
+class StandIn(tfds.builder_cls("cifar10"), skip_registration=True):
+    """CIFAR-10 as its own builder has it, with made up pictures."""
+
+    name = "cifar10"
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples(0, 40), "test": self._generate_examples(40, 56)}
+
+    def _generate_examples(self, first, last):
+        for i in range(first, last):
+            image = Image.fromarray(np.full((32, 32, 3), (i, 2 * i, 255), np.uint8))
+            yield i, {"image": image, "label": i % 10, "id": str(i)}
+
+
+class ManyLabels(tfds.core.GeneratorBasedBuilder):
+    """Grey pictures with labels of every kind, and of two sizes if it is told to."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    uneven = False
+
+    def _info(self):
+        features = {
+            "picture": tfds.features.Image(shape=(None, None, 1)),
+            "kind": tfds.features.ClassLabel(num_classes=3),
+            "age": np.float64,
+            "flag": np.bool_,
+            "serial": np.int64,
+            "box": tfds.features.Tensor(shape=(2,), dtype=np.float32),
+            "note": tfds.features.Text(),
+            "nested": {"inner": np.int32},
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"whole": self._generate_examples()}
+
+    def _generate_examples(self):
+        for i in range(10):
+            side = 4 + 2 * (self.uneven and i % 2)
+            yield (
+                i,
+                {
+                    "picture": Image.fromarray(np.full((side, 4), i, np.uint8)),
+                    "kind": i % 3,
+                    "age": i / 4,
+                    "flag": i % 2 == 0,
+                    "serial": 2**40 + i,
+                    "box": np.zeros(2, np.float32),
+                    "note": "text",
+                    "nested": {"inner": i},
+                },
+            )
+
+
+class Uneven(ManyLabels):
+    """The same with pictures of two sizes."""
+
+    uneven = True
+
+
+class FromArrays(ManyLabels):
+    """Gives pictures as arrays, which TFDS encodes by TensorFlow."""
+
+    def _generate_examples(self):
+        for key, example in super()._generate_examples():
+            yield key, example | {"picture": np.zeros((4, 4, 1), np.uint8)}
+
+
+ALL = {
+    "split": ("whole[:60%]", "whole[60%:80%]", "whole[80%:]"),
+    "rename": (("picture", "image"), ("kind", "class")),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder where TFDS has prepared the sets."""
+    path = str(tmp_path_factory.mktemp("tfds"))
+    StandIn(data_dir=path, file_format="array_record").download_and_prepare()
+    prepare("many_labels", path)
+    prepare("uneven", path)
+    return path
+
+
+def test_reads_cifar10(folder):
+    splits = Tfds("cifar10", folder).load()
+    assert [len(part["label"]) for part in splits] == [36, 4, 16]
+    for part in splits:
+        assert part.keys() == {"image", "label"}
+        assert part["image"].shape[1:] == (32, 32, 3) and part["image"].dtype == np.uint8
+        assert part["label"].dtype == np.int32
+        np.testing.assert_array_equal(part["image"][:, 0, 0, 0] % 10, part["label"])
+        np.testing.assert_array_equal(part["image"][:, 5, 7, 1], 2 * part["image"][:, 0, 0, 0])
+    seen = np.concatenate([part["image"][:, 0, 0, 0] for part in splits[:2]])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(40))
+
+
+def test_keeps_every_single_number_as_a_label(folder):
+    part = Tfds("many_labels", folder, **ALL).load().train
+    assert part["image"].shape == (6, 4, 4, 1)
+    number = part["image"][:, 0, 0, 0]
+    expected = {
+        "class": (number % 3).astype(np.int32),
+        "age": (number / 4).astype(np.float32),
+        "flag": (number % 2 == 0).astype(np.int32),
+    }
+    assert part.keys() == {"image", *expected}
+    for name, values in expected.items():
+        assert part[name].dtype == values.dtype
+        np.testing.assert_array_equal(part[name], values)
+
+
+def test_the_log_has_no_advice(folder, caplog):
+    Tfds("many_labels", folder, **ALL).load()
+    assert "OpenCV" not in caplog.text
+
+
+def test_pictures_of_several_sizes_need_a_size(folder):
+    text = r"Tfds.size is needed, since 'uneven' has images of 2 sizes, as \[\(4, 4\), \(6, 4\)\]"
+    with pytest.raises(BadInput, match=text):
+        Tfds("uneven", folder, **ALL).load()
+    part = Tfds("uneven", folder, size=(5, 3), **ALL).load().test
+    assert part["image"].shape == (2, 5, 3, 1)
+
+
+def test_what_is_not_prepared_says_how(tmp_path):
+    with pytest.raises(BadInput, match=r"'mnist' is not prepared in .*: call mtl_jax.data.prepare"):
+        Tfds("mnist", str(tmp_path)).load()
+
+
+def test_data_without_random_access_says_so(tmp_path):
+    StandIn(data_dir=str(tmp_path), file_format="array_record").download_and_prepare()
+    file = tmp_path / "cifar10" / "3.0.2" / "dataset_info.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"fileFormat": "tfrecord"}))
+    with pytest.raises(BadInput, match="is prepared as tfrecord, which has no random access"):
+        Tfds("cifar10", str(tmp_path)).load()
+    with pytest.raises(BadInput, match=r"cannot be opened in .*: .*File format is already set"):
+        prepare("cifar10", str(tmp_path))
+
+
+def test_preparing_twice_changes_nothing(folder):
+    before = Tfds("many_labels", folder, **ALL).load()
+    prepare("many_labels", folder)
+    after = Tfds("many_labels", folder, **ALL).load()
+    np.testing.assert_array_equal(before.train["image"], after.train["image"])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow"), reason="TensorFlow is installed")
+def test_a_need_for_tensorflow_says_how_to_get_it(tmp_path):
+    with pytest.raises(
+        BadInput, match=r"'from_arrays' needs .*: pip install mtl_jax\[tensorflow\]"
+    ):
+        prepare("from_arrays", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "text"),
+    [
+        ("no_such_set", {}, "'no_such_set' cannot be opened in .*: Dataset no_such_set not found"),
+        ("cifar10:9.9.9", {}, "cannot be loaded at version 9.9.9"),
+        ("cifar 10!", {}, "'cifar 10!' cannot be opened"),
+        ("cifar10", {"split": ("train", "nope", "test")}, r"\['train', 'test'\], not 'nope'"),
+        ("cifar10", {"split": ("train", "test[:0%]", "test")}, r"not 'test\[:0%\]'"),
+        ("cifar10", {"rename": (("lable", "a"),)}, r"did you mean label\?\), not 'lable'"),
+        ("many_labels", {}, r"must have one image called 'image'; its images are \['picture'\]"),
+        ("cifar10", {"rename": (("label", "image"),)}, "must have one image called 'image'"),
+        (
+            "many_labels",
+            {"rename": (("picture", "image"), ("kind", "age"))},
+            "Tfds.rename must not give one name to two features",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(folder, name, settings, text):
+    with pytest.raises(BadInput, match=text):
+        Tfds(name, folder, **settings).load()
+
+
+def test_prints_as_its_own_source():
+    source = Tfds("cifar10", "data", rename=(("label", "kind"),), size=(8, 8))
+    assert eval(repr(source)) == source
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"name": ""}, "Tfds.name must be a string"),
+        ({"data_dir": None}, "Tfds.data_dir must be a string"),
+        ({"split": ("train", "test")}, "Tfds.split must be three strings"),
+        ({"rename": ("label", "a")}, "Tfds.rename must be pairs of names"),
+        ({"size": (8,)}, r"Tfds.size must be \(height, width\)"),
+    ],
+)
+def test_bad_settings_are_named(settings, text):
+    with pytest.raises(BadInput, match=text):
+        Tfds(**({"name": "cifar10", "data_dir": "data"} | settings))
