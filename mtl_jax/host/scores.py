@@ -48,7 +48,10 @@ def scores(run: Run, folder: Folder) -> Scores:
 
 def tasks_of(experiment: Experiment) -> dict[str, Task]:
     """Every task of the experiment by name, in the order of appearance."""
-    return {task.name: task for run in reversed(experiment.runs) for task in reversed(run.tasks)}
+    tasks: dict[str, Task] = {}
+    for task in (task for run in experiment.runs for task in run.tasks):
+        tasks.setdefault(task.name, task)
+    return tasks
 
 
 def baselines(experiment: Experiment, rows: list[Scores]) -> dict[str, np.ndarray]:

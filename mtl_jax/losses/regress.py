@@ -1,0 +1,34 @@
+"""Losses for numbers, per example."""
+
+import jax
+import jax.numpy as jnp
+
+
+def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Squared error, `1/D sum_d (f_d - y_d)^2`, per example.
+
+    A missing target (NaN) gives a NaN loss and gradient even below a mask, so a caller puts
+    any number in its place first.
+
+    Args:
+      predictions: floats `[..., D]`.
+      targets: numbers `[..., D]`, or `[...]` when D is 1.
+
+    Returns:
+      The loss `[...]`, of the dtype of `predictions`.
+
+    Raises:
+      ValueError: if shapes or dtypes do not fit, when traced.
+    """
+    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
+    if not jnp.issubdtype(predictions.dtype, jnp.floating):
+        raise ValueError(f"squared_error needs floats as predictions, not {predictions.dtype}")
+    single = predictions.ndim > 0 and predictions.shape[-1] == 1
+    if single and targets.shape == predictions.shape[:-1]:
+        targets = targets[..., None]
+    if predictions.ndim == 0 or targets.shape != predictions.shape:
+        raise ValueError(
+            f"squared_error needs predictions [..., D] and targets [..., D], or [...] when D is 1, "
+            f"not predictions {predictions.shape} and targets {targets.shape}"
+        )
+    return jnp.square(predictions - targets.astype(predictions.dtype)).mean(-1)

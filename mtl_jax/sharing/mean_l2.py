@@ -1,0 +1,63 @@
+"""MeanL2: draw the parameters of all tasks to their mean."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require_number
+from mtl_jax.protocols import Tree
+from mtl_jax.sharing.trunks import require_tasks, trunks_of
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanL2:
+    """Penalty on the distance of the tasks' trunks from their mean.
+
+    `weight * sum_t ||w_t - mean||^2` over all parameters of the trunks.
+
+    Attributes:
+      weight: of the sum.
+
+    Raises:
+      BadInput: for a negative weight; when called, if there is no trunk of each task.
+
+    Reference: Evgeniou and Pontil, Regularized Multi-Task Learning, KDD 2004, Lemma 2.2
+      (https://doi.org/10.1145/1014052.1014067).
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        return self.weight * mean_l2(trunks_of(self, params))
+
+
+def mean_l2(stacked: Tree) -> jax.Array:
+    """Squared distance of K parameter vectors from their mean, `sum_t ||w_t - mean||^2`.
+
+    Args:
+      stacked: tree of leaves `[K, ...]`.
+
+    Returns:
+      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+
+    Raises:
+      ValueError: if there is no leaf, or K differs between leaves.
+    """
+    require_tasks(stacked)
+    return sum(jnp.square(centred(leaf)).sum() for leaf in jax.tree.leaves(stacked))
+
+
+def centred(leaf: jax.Array) -> jax.Array:
+    """Differences `[K, ...]` from the mean.
+
+    They are taken from the first task before the mean is: the mean of K equal numbers may
+    be rounded, that of K zeros is not.
+    """
+    relative = leaf - leaf[:1]
+    return relative - relative.mean(0, keepdims=True)

@@ -1,0 +1,49 @@
+"""Chain: the order is kept, and no two places share a key."""
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax.augment import Chain, Cutout, Shift
+from mtl_jax.checks import BadInput
+
+IMAGE = np.full((5, 5, 1), 0.5, np.float32)
+KEYS = jax.random.split(jax.random.key(1), 40)
+
+
+def offset(key, image):
+    return jax.random.uniform(key, image.shape)
+
+
+def halved(key, image):
+    return image / 2
+
+
+def over(policy):
+    return np.asarray(jax.jit(jax.vmap(policy, (0, None)))(KEYS, IMAGE))
+
+
+def test_the_order_is_kept():
+    first, last = over(Chain((halved, offset))), over(Chain((offset, halved)))
+    assert first.max() > 0.9 and last.max() <= 0.5
+
+
+def test_each_place_has_its_own_key():
+    chained = over(Chain((offset,)))
+    assert (chained != over(Chain((halved, offset)))).all()
+    # With one key for both, the second Shift would double the first and never undo it.
+    twice = over(Chain((Shift(1), Shift(1))))
+    zeros = (twice == 0).sum((1, 2, 3))
+    assert len(np.unique(zeros)) > 4
+
+
+def test_a_chain_in_a_chain_and_an_empty_one():
+    inner = Chain((Cutout(2),))
+    assert (over(Chain((inner, Chain(())))) != IMAGE).any()
+    np.testing.assert_array_equal(over(Chain(()))[0], IMAGE)
+
+
+@pytest.mark.parametrize("policies", [[Shift(1)], Shift(1), (1,)], ids=str)
+def test_settings_are_checked(policies):
+    with pytest.raises(BadInput, match=r"Chain\.policies must be a tuple"):
+        Chain(policies)

@@ -1,0 +1,1 @@
+"""What every member of a family keeps; a new member is tested by being exported."""

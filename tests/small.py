@@ -1,0 +1,53 @@
+"""A small learnable problem, and runs on it that differ by one line."""
+
+import numpy as np
+
+from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
+from mtl_jax.run import Run, Task
+
+
+def part(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Images of noise with two bright bars: the row is class `row`, the column is `column`."""
+    rng = np.random.default_rng(seed)
+    row, column = rng.integers(3, size=(2, count))
+    image = rng.random((count, 6, 6, 1), np.float32) * 0.3
+    image[np.arange(count), 2 * row, :] += 0.5
+    image[np.arange(count), :, 2 * column] += 0.5
+    return {
+        "image": np.clip(image, 0.0, 1.0),
+        "row": row.astype(np.int32),
+        "column": column.astype(np.int32),
+        "height": (row / 2.0).astype(np.float32),
+    }
+
+
+DATA = data.Arrays(part(96, 0), part(40, 1), part(40, 2))
+ROW = Task(name="row", outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy())
+COLUMN = ROW.but(name="column")
+HEIGHT = Task(
+    name="height", outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
+)
+FIXMATCH = consistency.FixMatch(threshold=0.5)
+
+RUN = Run(
+    name="hard",
+    data=DATA,
+    tasks=(ROW, COLUMN),
+    trunk=nets.MLP((12,)),
+    balance=weighting.Equal(),
+    optimizer=optimizers.SGD(0.05),
+    steps=8,
+    batch=8,
+    labelled=24,
+    unlabelled_ratio=2,
+    weak=augment.Shift(1),
+    strong=augment.Cutout(2),
+    evaluate_every=4,
+    checkpoint_every=4,
+    ema=0.9,
+    seeds=2,
+)
+UNLABELLED = RUN.but(
+    name="fixmatch",
+    tasks=(ROW.but(consistency=FIXMATCH), COLUMN.but(consistency=consistency.FreeMatch())),
+)

@@ -1,0 +1,225 @@
+"""The step: golden values, seeds and devices side by side, freezing, missing labels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, nets, optimizers, sharing, transfer, weighting
+from mtl_jax.checks import BadInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import prepare
+from mtl_jax.run import Dispatch
+from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
+
+ONE = jax.devices()[:1]
+
+
+def trained(run, steps=3, devices=ONE, source=None):
+    """A state after some steps, and their mean metrics."""
+    prepared = prepare(run)
+    made = program(run, jax.eval_shape(lambda: prepared.given.image), devices)
+    state = made.init(source)
+    anchor = jax.tree.map(jnp.copy, state.params) if source is not None else None
+    return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
+
+
+def close(one, other, atol=1e-6):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=atol, rtol=1e-5)
+
+
+def test_one_step_of_gradient_descent_by_hand():
+    """One linear task, full batch, no augmentation: the step is numpy's own."""
+    run = RUN.but(
+        tasks=(ROW,), weak=None, labelled=None, batch=96, seeds=1,
+        optimizer=optimizers.SGD(0.5, momentum=0.0),
+    )  # fmt: skip
+    prepared = prepare(run)
+    made = program(run, jax.eval_shape(lambda: prepared.given.image), ONE)
+    start = jax.device_get(made.init(None).params)
+    state, metrics = made.advance(made.init(None), made.given(prepared.given), 1)
+    trunk = jax.tree.map(lambda leaf: leaf[0], start["shared"]["Dense_0"])
+    head = jax.tree.map(lambda leaf: leaf[0], start["tasks"]["heads"]["row"])
+    x = prepared.given.image.reshape(96, -1).astype(np.float64)
+    hidden = np.maximum(x @ trunk["kernel"] + trunk["bias"], 0.0)
+    logits = hidden @ head["kernel"] + head["bias"]
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    hot = np.eye(3)[prepared.given.labels["row"]]
+    np.testing.assert_allclose(metrics["loss/row"], -np.log((p * hot).sum(1)).mean(), rtol=1e-5)
+    back = (p - hot) / 96
+    moved = state.params["tasks"]["heads"]["row"]["kernel"][0]
+    np.testing.assert_allclose(moved, head["kernel"] - 0.5 * hidden.T @ back, atol=1e-6)
+    inner = (back @ head["kernel"].T) * (hidden > 0)
+    moved = state.params["shared"]["Dense_0"]["kernel"][0]
+    np.testing.assert_allclose(moved, trunk["kernel"] - 0.5 * x.T @ inner, atol=1e-6)
+
+
+@pytest.mark.parametrize("run", [RUN, UNLABELLED], ids=lambda run: run.name)
+def test_seeds_side_by_side_are_separate_runs(run):
+    state, metrics = trained(run)
+    for seed in range(2):
+        alone, seen = trained(run.but(seeds=1, first_seed=seed))
+        one = jax.tree.map(lambda leaf, s=seed: leaf[s], (state.params, state.stats, metrics))
+        close(jax.tree.map(lambda leaf: leaf[0], (alone.params, alone.stats, seen)), one)
+
+
+def test_seeds_differ():
+    state, _ = trained(RUN)
+    kernel = state.params["shared"]["Dense_0"]["kernel"]
+    assert not np.allclose(kernel[0], kernel[1])
+
+
+CONVOLUTION = UNLABELLED.but(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [Dispatch(steps="unroll"), Dispatch(seeds="unroll"), Dispatch(seeds="map"),
+     Dispatch(pullbacks="unroll"), Dispatch(pullbacks="map")],
+    ids=str,
+)  # fmt: skip
+def test_results_do_not_depend_on_dispatch(how):
+    run = UNLABELLED.but(balance=aggregation.UPGrad())
+    close(trained(run.but(dispatch=how))[0].params, trained(run)[0].params, 1e-5)
+
+
+def test_a_convolution_is_dispatched_unrolled_and_comes_out_the_same():
+    state, _ = trained(CONVOLUTION, 2)
+    other, _ = trained(CONVOLUTION.but(dispatch=Dispatch()), 2)
+    close((state.params, state.stats), (other.params, other.stats), 2e-5)
+
+
+@pytest.mark.parametrize(
+    "run", [UNLABELLED, CONVOLUTION.but(dispatch=Dispatch())], ids=["mlp", "cnn"]
+)
+def test_sharded_over_four_devices_is_unsharded(run):
+    alone, seen = trained(run)
+    spread, metrics = trained(run, devices=jax.devices()[:4])
+    assert (
+        len(
+            spread.params["shared"][next(iter(spread.params["shared"]))][
+                "kernel"
+            ].sharding.device_set
+        )
+        == 4
+    )
+    close((alone.params, alone.stats, seen), (spread.params, spread.stats, metrics), 2e-5)
+
+
+def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
+    run = RUN.but(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
+    before, _ = trained(run, 2)
+    frozen = run.but(freeze=("shared/.*",), source=run, name="frozen")
+    source = jax.device_get((before.params, before.stats))
+    after, _ = trained(frozen, 3, source=source)
+    close(after.params["shared"], source[0]["shared"], 0.0)
+    close(after.stats, source[1], 0.0)
+    heads = jax.tree.leaves(after.params["tasks"])
+    moments = [leaf for leaf in jax.tree.leaves(after.opt) if leaf.ndim > 1]
+    assert sum(leaf.size for leaf in moments) == 2 * sum(leaf.size for leaf in heads)
+    moving, _ = trained(frozen.but(freeze=()), 3, source=source)
+    assert not np.allclose(jax.tree.leaves(moving.stats)[0], jax.tree.leaves(source[1])[0])
+
+
+def test_only_the_frozen_layer_keeps_its_statistics():
+    run = RUN.but(
+        trunk=nets.MLP((12, 8), batch_norm=True), freeze=("shared/(Dense|BatchNorm)_0/.*",)
+    )
+    start, _ = trained(run, 1)
+    state, _ = trained(run, 3)
+    close(state.stats["BatchNorm_0"], start.stats["BatchNorm_0"], 0.0)
+    assert not np.allclose(state.stats["BatchNorm_1"]["mean"], start.stats["BatchNorm_1"]["mean"])
+
+
+def test_a_pattern_that_freezes_nothing_is_refused():
+    with pytest.raises(BadInput, match="pattern 'shred/.*' matches no parameter"):
+        trained(RUN.but(freeze=("shred/.*",)))
+
+
+def test_the_task_without_a_label_gets_no_gradient():
+    run = RUN.but(partial=True)
+    prepared = prepare(run)
+    mask = prepared.given.mask
+    np.testing.assert_array_equal(mask["row"], ~mask["column"])
+    none = {"row": np.zeros_like(mask["row"]), "column": np.ones_like(mask["row"])}
+    made = program(run, jax.eval_shape(lambda: prepared.given.image), ONE)
+    start = jax.device_get(made.init(None).params["tasks"])
+    given = made.given(prepared.given._replace(mask=none))
+    state, metrics = made.advance(made.init(None), given, 2)
+    np.testing.assert_array_equal(metrics["loss/row"], 0.0)
+    close(state.params["tasks"]["heads"]["row"], start["heads"]["row"], 0.0)
+    assert not np.allclose(
+        state.params["tasks"]["heads"]["column"]["kernel"], start["heads"]["column"]["kernel"]
+    )
+
+
+def test_a_regression_task_learns_beside_a_classification():
+    run = RUN.but(tasks=(ROW, HEIGHT), labelled=None, balance=weighting.Uncertainty())
+    _, first = trained(run, 1)
+    _, later = trained(run, 40)
+    assert (later["loss/height"] < first["loss/height"]).all()
+    assert (later["loss/row"] < first["loss/row"]).all()
+
+
+def test_one_trunk_a_task_shares_nothing_without_a_penalty():
+    soft = RUN.but(trunk=nets.PerTask(nets.MLP((12,))))
+    state, _ = trained(soft, 3)
+    assert state.params["shared"] == {}
+    pulled, _ = trained(soft.but(penalties=(sharing.MeanL2(1.0),)), 3)
+    distance = [
+        np.abs(np.diff(s.params["tasks"]["trunk"]["Dense_0"]["kernel"], axis=1)).mean()
+        for s in (state, pulled)
+    ]
+    assert distance[1] < 0.9 * distance[0]
+    with pytest.raises(BadInput, match="there are none"):
+        trained(soft.but(balance=aggregation.PCGrad()))
+
+
+def test_l2_sp_holds_to_the_source():
+    source = jax.device_get(trained(RUN, 2)[0])
+    source = (source.params, source.stats)
+    run = RUN.but(name="target", source=RUN)
+    free, _ = trained(run, 6, source=source)
+    held, _ = trained(run.but(penalties=(transfer.L2SP(10.0),)), 6, source=source)
+    far = [
+        sum(
+            np.square(a - b).sum()
+            for a, b in zip(
+                jax.tree.leaves(s.params["shared"]),
+                jax.tree.leaves(source[0]["shared"]),
+                strict=True,
+            )
+        )
+        for s in (free, held)
+    ]
+    assert far[1] < 0.5 * far[0]
+    with pytest.raises(BadInput, match="source"):
+        trained(RUN.but(penalties=(transfer.L2SP(1.0),)))
+
+
+def test_a_source_of_another_width_is_refused():
+    source = jax.device_get(trained(RUN.but(trunk=nets.MLP((10,))), 1)[0])
+    with pytest.raises(BadInput, match="Dense_0/kernel"):
+        trained(RUN, source=(source.params, source.stats))
+
+
+def test_average_follows_the_parameters():
+    state, _ = trained(RUN, 3)
+    prepared = prepare(RUN)
+    made = program(RUN, jax.eval_shape(lambda: prepared.given.image), ONE)
+    by_hand = made.init(None)
+    given, ema = made.given(prepared.given), None
+    for step in range(3):
+        momentum = min(0.9, (1 + step) / (10 + step))
+        ema = jax.device_get(by_hand.params) if ema is None else ema
+        by_hand, _ = made.advance(by_hand, given, 1)
+        ema = jax.tree.map(
+            lambda a, b, m=momentum: m * a + (1 - m) * b, ema, jax.device_get(by_hand.params)
+        )
+    close(state.ema, ema, 1e-6)
+
+
+def test_columns_learn():
+    state, metrics = trained(RUN.but(tasks=(COLUMN,), labelled=None), 60)
+    assert (metrics["loss/column"] < 1.0).all()
