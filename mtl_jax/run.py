@@ -85,7 +85,7 @@ class Run:
       labelled: training examples that have labels; None is all of them.
       partial: whether each of them has the label of one task only.
       unlabelled_ratio: unlabelled examples for each labelled one, U = ratio * B.
-      weak: augmentation of labelled images and of the targets of consistency.
+      weak: augmentation of labelled images and of the targets of consistency; None is none.
       strong: augmentation of the images that learn from those targets.
       penalties: terms added to the losses.
       source: run whose trained trunk this one starts from.
@@ -135,10 +135,8 @@ class Run:
         require(len(set(names)) == len(names), self, "tasks", "must have different names", names)
         if self.labelled is not None:
             require_count(self, labelled=1)
-        if self.learns_unlabelled:
-            for field in ("weak", "strong"):
-                value = getattr(self, field)
-                require(value is not None, self, field, "is needed by consistency", value)
+        needs = self.learns_unlabelled and self.strong is None
+        require(not needs, self, "strong", "is needed by consistency", self.strong)
         if self.source is not None:
             require(
                 self.source.trunk == self.trunk, self, "source",

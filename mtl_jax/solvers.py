@@ -1,8 +1,8 @@
-"""Exact solvers for small quadratic problems of balancing: nonnegative, on the simplex, on a cone.
+"""Exact solvers of small quadratic problems: nonnegative, on the simplex, on a cone.
 
-All are made of `lax`, so they run under `jit` and `vmap`, in float32 and float64. They are not
-meant to be differentiated: give them `stop_gradient` of the matrix. A NaN or an infinity in the
-input makes the whole output NaN.
+All run under `jit` and `vmap`, in float32 and float64. They are loops, so no reverse-mode
+gradient flows through them: give them `stop_gradient` of the matrix. A NaN or an infinity in
+the input makes the whole output NaN.
 """
 
 from typing import NamedTuple
@@ -17,27 +17,33 @@ def min_norm_point(gram: jax.Array) -> jax.Array:
 
     With x the minimiser of `x'(G + t 11')x / 2 - t 1'x` over `x >= 0` and `s = 1'x`, the
     optimality of x says `Gx >= t (1 - s)`, with equality where `x > 0`. So `a = x / s` has
-    `Ga >= a'Ga`, with equality where `a > 0`, which is the optimality on the simplex. Any t > 0
-    does; the smallest squared length keeps the short rows, which decide, from being rounded away.
+    `Ga >= a'Ga`, with equality where `a > 0`: it is optimal on the simplex. Any `t > 0` does.
 
     Args:
       gram: inner products of the points, `[K, K]`.
 
     Returns:
-      The weights a, `[K]`. If several points are the shortest, one of them; if all are zero,
-      1/K each.
+      The weights a, `[K]`. If several points are the shortest, one of them; if all points are
+      zero, 1/K each.
+
+    Raises:
+      AssertionError: for another shape or dtype, when traced.
     """
     check_square(gram)
-    gram, squares = unit_scale(gram), jnp.diagonal(unit_scale(gram))
-    level = jnp.min(squares, where=squares > 0, initial=1.0)
-    x = nonnegative_quadratic(gram + level, jnp.full_like(squares, level))
-    return jnp.where((gram == 0).all(), 1.0 / len(gram), x / x.sum())
+    unit = unit_scale(gram)
+    squares = jnp.diagonal(unit)
+    # t is the smallest squared length: a larger one would round the short points away, and it
+    # is they that decide.
+    level = jnp.min(squares, where=squares > jnp.finfo(gram.dtype).tiny, initial=1.0)
+    x = nonnegative_quadratic(unit + level, jnp.full_like(squares, level))
+    return jnp.where((unit == 0).all(), 1.0 / len(gram), x / x.sum())
 
 
 def dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
     """The shortest combination with weights of at least `lower`, `argmin v'Gv` over `v >= lower`.
 
-    At the optimum `Gv >= 0`: the combination conflicts with no row.
+    `v = lower + x`, x the minimiser of `x'Gx / 2 + (G lower)'x` over `x >= 0`. At the optimum
+    `Gv >= 0`: the combination conflicts with no row.
 
     Args:
       gram: inner products of the rows, `[K, K]`.
@@ -45,6 +51,9 @@ def dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
 
     Returns:
       The weights v, `[K]`. If several are optimal, one of them.
+
+    Raises:
+      AssertionError: for another shape or dtype, when traced.
     """
     check_square(gram)
     chex.assert_shape(lower, gram.shape[:1])
@@ -54,19 +63,25 @@ def dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
 def nonnegative_quadratic(matrix: jax.Array, linear: jax.Array) -> jax.Array:
     """Minimises `x'Ax / 2 - b'x` over `x >= 0`.
 
-    The active-set method of Lawson and Hanson, on the normal equations: the free coordinates
-    take a Newton step, cut where one of them reaches zero; once they are at rest, the coordinate
-    with the steepest descent is freed. A is first scaled to a unit diagonal. Tolerances are
-    relative to `|b| + |A||x|`, row by row.
+    An active-set method: the free coordinates take a Newton step, cut short where one of them
+    reaches zero, which is then held there. When they are at rest, all held coordinates along
+    which the value still falls are freed. A is first scaled to a unit diagonal. At the end
+    `Ax - b >= 0` and, where `x > 0`, `= 0`, row by row up to 8 epsilon times `|b| + |A||x|`.
+
+    Lawson and Hanson free one coordinate at a time; freeing all of them comes to the same
+    point in a tenth of the steps for many tasks. Each step goes down either way.
 
     Args:
-      matrix: positive semi-definite A, `[K, K]`; small negative eigenvalues from rounding do
-        no harm.
+      matrix: positive semi-definite A, `[K, K]`. Eigenvalues that rounding made negative by
+        a few epsilon do no harm; a Gram matrix of long float32 sums wants a ridge.
       linear: b, `[K]`, in the range of A (otherwise there is no minimum).
 
     Returns:
-      The minimiser x, `[K]`. The search ends after at most `8K + 32` steps; each step goes down,
-      so what it then returns is feasible and the best so far.
+      The minimiser x, `[K]`. The search is cut after `8K + 32` steps, several times what was
+      ever seen; it then returns the lowest point so far.
+
+    Raises:
+      AssertionError: for another shape or dtype, when traced.
 
     Reference: Lawson and Hanson, Solving Least Squares Problems, 1974, Chapter 23.
     """
@@ -74,80 +89,90 @@ def nonnegative_quadratic(matrix: jax.Array, linear: jax.Array) -> jax.Array:
     chex.assert_shape(linear, matrix.shape[:1])
     diagonal = jnp.diagonal(matrix)
     scale = jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
-    unit = matrix / scale[:, None] / scale[None, :]
-    linear = linear / scale
+    matrix, linear = matrix / scale[:, None] / scale[None, :], linear / scale
     size = jnp.abs(linear).max()
     size = jnp.where(size > 0, size, 1.0)
     last = jax.lax.while_loop(
-        lambda search: ~search.done & (search.steps < 8 * len(unit) + 32),
-        lambda search: descend(unit, linear / size, search),
+        lambda search: ~search.done & (search.steps < 8 * len(linear) + 32),
+        lambda search: advance(matrix, linear / size, search),
         start(linear),
     )
-    return nan_unless_finite(unit, last.point * size / scale)
+    finite = jnp.isfinite(matrix).all() & jnp.isfinite(linear).all()
+    return jnp.where(finite, last.point * size / scale, jnp.nan)
 
 
 class Search(NamedTuple):
-    """Where the active-set method stands; coordinates that are not free are zero."""
+    """Where the active-set method stands; coordinates that are not free are held at zero."""
 
     point: jax.Array  # [K]
     free: jax.Array  # [K]
     barred: jax.Array  # [K], freed in vain since the point last moved
+    ridge: jax.Array
     steps: jax.Array
     done: jax.Array
 
 
 def start(like: jax.Array) -> Search:
-    """At zero, with no coordinate free."""
+    """At zero, with all coordinates held."""
     none = jnp.zeros_like(like, bool)
-    return Search(jnp.zeros_like(like), none, none, jnp.int32(0), jnp.bool_(False))
+    ridge = jnp.asarray(16 * jnp.finfo(like.dtype).eps, like.dtype)
+    return Search(jnp.zeros_like(like), none, none, ridge, jnp.int32(0), jnp.bool_(False))
 
 
-def descend(matrix: jax.Array, linear: jax.Array, search: Search) -> Search:
-    """One step of the active-set method, on a matrix of unit diagonal."""
-    x = search.point
-    noise = NOISE * jnp.finfo(x.dtype).eps
-    residual = linear - product(matrix, x)
-    size = noise * (jnp.abs(linear) + product(jnp.abs(matrix), x))
-    at_rest = jnp.where(search.free, jnp.abs(residual) <= size, True).all()
-    slope = jnp.where(search.free | search.barred, -jnp.inf, residual - size)
-    entering = at_rest & (slope > 0) & (slope >= THETA * slope.max())
+def advance(matrix: jax.Array, linear: jax.Array, search: Search) -> Search:
+    """Frees coordinates if the free ones are at rest, and steps; A has a unit diagonal."""
+    point, held = search.point, ~search.free
+    residual = linear - product(matrix, point)
+    noise = jnp.abs(linear) + product(jnp.abs(matrix), point)
+    noise = 8 * jnp.finfo(point.dtype).eps * noise
+    at_rest = (held | (jnp.abs(residual) <= noise)).all()
+    entering = at_rest & held & ~search.barred & (residual > noise)
     done = at_rest & ~entering.any()
     free = search.free | entering
-    # The ridge bounds steps in directions without curvature. Steps start from x and not from
-    # zero, so that it shortens the way and does not move the minimum.
-    inside = jnp.where(free[:, None] & free[None, :], matrix, 0.0)
-    ridged = inside + jnp.diag(jnp.where(free, RIDGE * noise, 1.0).astype(x.dtype))
-    step = jax.scipy.linalg.solve(ridged, jnp.where(free, residual, 0.0), assume_a="pos")
-    solved = jnp.isfinite(step).all()  # It is not where rounding made the matrix indefinite.
-    steepest = jnp.arange(len(x)) == slope.argmax()
-    alone = entering.sum() == 1
-    limit = jnp.where(free & (step < 0), x / -step, jnp.inf)
-    limit = jnp.where(solved, limit, jnp.where(entering & (alone | ~steepest), 0.0, jnp.inf))
-    reach = jnp.where(solved & ~done, jnp.minimum(limit.min(), 1.0), 0.0)
-    stopped = (limit <= reach) & ~done
-    moved = jnp.where(free & ~stopped, x + reach * jnp.where(solved, step, 0.0), 0.0)
+    step = newton_step(matrix, residual, free, search.ridge)
+    # No factor: rounding made the matrix more indefinite than the ridge makes up for.
+    solved = jnp.isfinite(step).all()
+    step = jnp.where(solved & ~done, step, 0.0)
+    limit = jnp.where(free & (step < 0), point / -step, jnp.inf)
+    reach = jnp.minimum(limit.min(), 1.0)
+    stopped = limit <= reach
     return Search(
-        point=jnp.where(done, x, jnp.maximum(moved, 0.0)),
+        point=jnp.where(stopped, 0.0, jnp.maximum(point + reach * step, 0.0)),
         free=free & ~stopped,
-        barred=jnp.where(reach > 0, False, search.barred | (stopped & (solved | alone))),
+        barred=jnp.where(stopped.any() & (reach == 0), search.barred | stopped, False),
+        ridge=jnp.where(solved, search.ridge, 8 * search.ridge),
         steps=search.steps + 1,
         done=done,
     )
 
 
+def newton_step(
+    matrix: jax.Array, residual: jax.Array, free: jax.Array, ridge: jax.Array
+) -> jax.Array:
+    """The step `[K]` that brings the free coordinates to rest; not finite if there is none.
+
+    A ridge bounds it where the matrix has no curvature. The second solve takes back what the
+    ridge shortened it by; and since steps start from the point, not from zero, what is left
+    of that delays the rest but does not move it.
+    """
+    inside = jnp.where(free[:, None] & free[None, :], matrix, 0.0)
+    force = jnp.where(free, residual, 0.0)
+    factor = jax.scipy.linalg.cho_factor(inside + jnp.diag(jnp.where(free, ridge, 1.0)))
+    step = jax.scipy.linalg.cho_solve(factor, force)
+    return step + jax.scipy.linalg.cho_solve(factor, force - product(inside, step))
+
+
 def unit_scale(gram: jax.Array) -> jax.Array:
-    """The Gram matrix over its largest squared length, so that nothing overflows; 0 stays 0."""
+    """A Gram matrix over its largest squared length, so that nothing overflows; zero stays zero.
+
+    Lengths whose squares are no normal numbers count as zero. What is not finite stays so.
+    """
     largest = jnp.diagonal(gram).max()
-    return gram / jnp.where(largest >= jnp.finfo(gram.dtype).tiny, largest, 1.0)
-
-
-def nan_unless_finite(source: jax.Array, value: jax.Array) -> jax.Array:
-    """The value, or NaN everywhere if the source has a NaN or an infinity."""
-    return jnp.where(jnp.isfinite(source).all(), value, jnp.nan)
+    return gram / jnp.where(largest < jnp.finfo(gram.dtype).tiny, jnp.inf, largest)
 
 
 def product(matrix: jax.Array, vector: jax.Array) -> jax.Array:
-    """`Ax` in full precision, also where matrix products are fast and coarse by default."""
+    """`Ax` in full precision, also where matrix products are coarse by default."""
     return jnp.matmul(matrix, vector, precision="highest")
 
 

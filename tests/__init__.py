@@ -1,0 +1,1 @@
+"""Tests of mtl_jax, laid out as the package is."""

@@ -1,5 +1,6 @@
 """Checkpoints of a run: written beside the training, verified when read."""
 
+import concurrent.futures
 import hashlib
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
+from mtl_jax.host.files import free_name, write_text
 from mtl_jax.train import TrainState
 from mtl_jax.trees import path_text
 
@@ -17,17 +19,18 @@ KEPT = 2
 
 
 class Checkpoints:
-    """The last two states of a run, in one folder a step.
+    """The last two states of a run, one folder a step with the hash of its files beside it.
 
-    Orbax loads flipped bits without a word, so each checkpoint carries the SHA-256 of its
-    leaves; one that does not load or does not match is set aside, never deleted, and the
-    one before is taken.
+    Orbax loads flipped bits without a word and meets other damage with a dozen kinds of
+    errors, so a checkpoint counts only if its files hash to what was written. One that does
+    not is set aside, never deleted, and the one before is taken.
     """
 
     def __init__(self, folder: pathlib.Path, warn: Callable[[str], None]):
         self.folder = folder.absolute()
         self.warn = warn
-        self.pending = None
+        self.writer = concurrent.futures.ThreadPoolExecutor(1)
+        self.pending: concurrent.futures.Future | None = None
 
     def save(self, step: int, state: TrainState, note: dict[str, Any]) -> None:
         """Begins to write a state; the training goes on meanwhile.
@@ -40,28 +43,26 @@ class Checkpoints:
           note: anything that JSON can hold, given back by `restore`.
         """
         self.wait()
-        tree = plain(state)
-        self.pending = ocp.save_async(
-            self.folder / str(step),
-            tree,
-            overwrite=True,
-            custom_metadata={"sha256": digest(tree), "note": note},
-        )
+        self.pending = self.writer.submit(self.write, step, plain(state), note)
 
     def wait(self) -> None:
-        """Waits until the checkpoint on its way is on disk, then drops those too old."""
-        if self.pending is None:
-            return
-        self.pending.result()
-        self.pending = None
-        for step in self.steps()[:-KEPT]:
-            shutil.rmtree(self.folder / str(step))
+        """Waits until the checkpoint on its way is on disk."""
+        if self.pending is not None:
+            self.pending.result()
+            self.pending = None
+
+    def write(self, step: int, tree: dict[str, Any], note: dict[str, Any]) -> None:
+        """Writes a checkpoint, seals it, and drops those that are too old."""
+        path = self.folder / str(step)
+        ocp.save(path, tree, overwrite=True, custom_metadata={"note": note})
+        write_text(seal(path), hash_of_files(path))
+        for old in self.steps()[:-KEPT]:
+            seal(self.folder / str(old)).unlink()
+            shutil.rmtree(self.folder / str(old))
 
     def steps(self) -> list[int]:
-        """Steps of the finished checkpoints, oldest first."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(int(entry.name) for entry in self.folder.iterdir() if entry.name.isdigit())
+        """Steps of the sealed checkpoints, oldest first."""
+        return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """Reads the newest checkpoint that is whole.
@@ -72,37 +73,50 @@ class Checkpoints:
         Returns:
           The state and its note, or None if there is no whole checkpoint.
         """
-        for left in self.folder.glob("*.orbax-checkpoint-tmp*") if self.folder.is_dir() else ():
+        for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(left)
         for step in reversed(self.steps()):
-            try:
-                return self.read(step, like)
-            except Exception as wrong:  # noqa: BLE001, orbax raises a dozen types.
-                aside = free_name(self.folder / f"broken-{step}")
-                (self.folder / str(step)).rename(aside)
-                text = " ".join(str(wrong).split())[:200]
-                self.warn(f"checkpoint {self.folder / str(step)} is damaged ({text}); "
-                          f"set aside as {aside.name}")  # fmt: skip
+            path = self.folder / str(step)
+            if whole(path):
+                note = ocp.metadata(path).custom_metadata["note"]
+                return revived(ocp.load(path, plain(like)), like), note
+            aside = free_name(self.folder / f"broken-{step}")
+            self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
+            if path.exists():
+                path.rename(aside)
+            seal(path).unlink()
         return None
 
-    def read(self, step: int, like: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Reads one checkpoint; raises if it is not whole."""
-        tree = ocp.load(self.folder / str(step), plain(like))
-        return revived(tree, like), self.verified(step, tree)
-
     def tree(self, step: int) -> dict[str, Any]:
-        """Reads one checkpoint as plain dicts, whatever run wrote it; raises if not whole."""
-        tree = ocp.load(self.folder / str(step))
-        self.verified(step, tree)
-        return tree
+        """Reads one checkpoint as plain dicts, whatever run wrote it.
 
-    def verified(self, step: int, tree: dict[str, Any]) -> dict[str, Any]:
-        """The note of a checkpoint whose leaves are those that were saved; else raises."""
-        about = ocp.metadata(self.folder / str(step)).custom_metadata
-        found = digest(tree)
-        if found != about["sha256"]:
-            raise ValueError(f"content hash is {found[:16]}, not {about['sha256'][:16]}")
-        return about["note"]
+        Raises:
+          ValueError: if it is not there or not whole.
+        """
+        path = self.folder / str(step)
+        if not whole(path):
+            raise ValueError(f"checkpoint {path} is missing or damaged")
+        return ocp.load(path)
+
+
+def seal(path: pathlib.Path) -> pathlib.Path:
+    """The file with the hash of a checkpoint."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def whole(path: pathlib.Path) -> bool:
+    """Whether a checkpoint's files are those that were written."""
+    return path.is_dir() and seal(path).is_file() and seal(path).read_text() == hash_of_files(path)
+
+
+def hash_of_files(path: pathlib.Path) -> str:
+    """SHA-256 over the names and contents of all files below a folder."""
+    total = hashlib.sha256()
+    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        total.update(str(file.relative_to(path)).encode())
+        with open(file, "rb") as content:
+            total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()
 
 
 def plain(state: TrainState) -> dict[str, Any]:
@@ -129,12 +143,3 @@ def digest(tree: Any) -> str:
         total.update(f"{path}:{array.dtype}{np.shape(leaf)}".encode())
         total.update(array.tobytes())
     return total.hexdigest()
-
-
-def free_name(path: pathlib.Path) -> pathlib.Path:
-    """The path, or the first of `path.1`, `path.2`, ... that does not exist."""
-    count, name = 0, path
-    while name.exists():
-        count += 1
-        name = path.with_name(f"{path.name}.{count}")
-    return name

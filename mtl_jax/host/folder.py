@@ -1,7 +1,6 @@
 """A run's folder: whose it is, what was measured so far, and what came out."""
 
 import dataclasses
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -11,7 +10,7 @@ import subprocess
 from typing import Any
 
 from mtl_jax.checks import BadInput
-from mtl_jax.host.checkpoint import free_name
+from mtl_jax.host.files import free_name, write_json, write_text
 from mtl_jax.identity import fingerprint, source_text
 from mtl_jax.run import Run
 
@@ -132,41 +131,3 @@ def commit() -> str | None:
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-
-
-def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    half = path.with_name(f"{path.name}.half")
-    with open(half, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    half.replace(path)
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes JSON whole or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def open_root(root: pathlib.Path):
-    """Makes the output folder and holds it for this process.
-
-    Returns:
-      The open lock file; the lock ends with the process, however it ends.
-
-    Raises:
-      BadInput: if the folder cannot be made or written, or another launch holds it.
-    """
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = open(root / ".lock", "w")  # noqa: SIM115, it is held until the process ends.
-    except (FileExistsError, NotADirectoryError):
-        raise BadInput(f"--out must be a folder, {root} is a file") from None
-    except OSError as wrong:
-        raise BadInput(f"--out must be writable: {root}: {wrong.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise BadInput(f"--out must be free, {root} is in use by another launch") from None
-    return lock

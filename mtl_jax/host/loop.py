@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.checks import BadInput
-from mtl_jax.host.checkpoint import Checkpoints
-from mtl_jax.host.folder import Folder, short
+from mtl_jax.host.checkpoint import Checkpoints, digest, plain
+from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import dispatch_of, program
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.result import host, summary
@@ -77,7 +77,8 @@ def train_run(
     finally:
         checkpoints.wait()
     seconds = time.perf_counter() - began
-    folder.finish(summary(run, records, *counts), {"seconds": round(seconds, 3)})
+    result = {**summary(run, records, *counts), "state_sha256": digest(plain(state))}
+    folder.finish(result, {"seconds": round(seconds, 3)})
 
 
 def blocks(run: Run, start: int, block: int):
@@ -125,11 +126,8 @@ def trained_by(source: Run | None, folder: Folder | None) -> tuple[Any, Any] | N
         return None
     try:
         tree = Checkpoints(folder.checkpoints, print).tree(source.steps)
-    except Exception as wrong:
-        raise BadInput(
-            f"{folder.checkpoints / str(source.steps)}, which other runs start from, is damaged "
-            f"({short(str(wrong))}); --fresh trains it again"
-        ) from wrong
+    except ValueError as wrong:
+        raise BadInput(f"{wrong}; other runs start from it, --fresh trains it again") from None
     return tree["params"], tree["stats"]
 
 

@@ -10,7 +10,8 @@ import jax
 from mtl_jax.checks import BadInput
 from mtl_jax.host import figures, table
 from mtl_jax.host.experiment import asked, in_order, read
-from mtl_jax.host.folder import Folder, open_root
+from mtl_jax.host.files import open_root
+from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import program
 from mtl_jax.host.loop import Diverged, shapes, train_run
 from mtl_jax.host.prepare import prepare

@@ -6,7 +6,8 @@ import pathlib
 
 import numpy as np
 
-from mtl_jax.host.folder import Folder, write_text
+from mtl_jax.host.files import write_text
+from mtl_jax.host.folder import Folder
 from mtl_jax.host.scores import Scores, baselines, collect, paired_delta, tasks_of
 from mtl_jax.metrics import interval
 from mtl_jax.run import Experiment

@@ -37,20 +37,20 @@ def pick(run: Run, given: Given, key: jax.Array, step: jax.Array) -> Batch:
     Returns:
       The batch; the same for the same key and step.
     """
-    now = jax.random.fold_in(key, step)
     place = batch_index(named(key, "labelled"), step, given.index.shape[0], run.batch)
     rows = given.index[place]
-    images = augmented(run.weak, named(now, "labelled"), given.image[rows])
     labels = {task.name: given.labels[task.name][rows] for task in run.tasks}
     mask = {task.name: given.mask[task.name][place] for task in run.tasks}
+    now = jax.random.fold_in(named(key, "augment"), step)
     if not run.learns_unlabelled:
-        return Batch(images, labels, mask, None)
+        return Batch(augmented(run.weak, now, given.image[rows]), labels, mask, None)
     size = run.batch * run.unlabelled_ratio
     index = batch_index(named(key, "unlabelled"), step, given.image.shape[0], size)
-    unlabelled = given.image[index]
-    weak = augmented(run.weak, named(now, "weak"), unlabelled)
-    strong = augmented(run.strong, named(now, "strong"), unlabelled)
-    return Batch(jnp.concatenate([images, weak, strong]), labels, mask, index)
+    weak_key, strong_key = jax.random.split(now)
+    # Every random draw costs compile time, so all that is weak is augmented in one go.
+    weak = augmented(run.weak, weak_key, given.image[jnp.concatenate([rows, index])])
+    strong = augmented(run.strong, strong_key, given.image[index])
+    return Batch(jnp.concatenate([weak, strong]), labels, mask, index)
 
 
 def augmented(policy: Policy | None, key: jax.Array, images: jax.Array) -> jax.Array:

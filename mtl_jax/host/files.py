@@ -1,0 +1,56 @@
+"""Files that are whole or not there, free names, and one launch to a folder."""
+
+import fcntl
+import json
+import os
+import pathlib
+from typing import Any
+
+from mtl_jax.checks import BadInput
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    half = path.with_name(f"{path.name}.half")
+    with open(half, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Writes JSON whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def free_name(path: pathlib.Path) -> pathlib.Path:
+    """The path, or the first of `path.1`, `path.2`, ... that does not exist."""
+    count, name = 0, path
+    while name.exists():
+        count += 1
+        name = path.with_name(f"{path.name}.{count}")
+    return name
+
+
+def open_root(root: pathlib.Path):
+    """Makes the output folder and holds it for this process.
+
+    Returns:
+      The open lock file; the lock ends with the process, however it ends.
+
+    Raises:
+      BadInput: if the folder cannot be made or written, or another launch holds it.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        lock = open(root / ".lock", "w")  # noqa: SIM115, it is held until the process ends.
+    except (FileExistsError, NotADirectoryError):
+        raise BadInput(f"--out must be a folder, {root} is a file") from None
+    except OSError as wrong:
+        raise BadInput(f"--out must be writable: {root}: {wrong.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise BadInput(f"--out must be free, {root} is in use by another launch") from None
+    return lock

@@ -1,0 +1,202 @@
+"""What every weighting and aggregator keeps; a new one is tested by being exported."""
+
+import dataclasses
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, weighting
+from mtl_jax.identity import fingerprint
+from mtl_jax.protocols import GramWeighting, LossWeighting
+
+FACES = {**vars(weighting), **vars(aggregation)}
+METHODS = [make() for name, make in FACES.items() if name[0].isupper()]
+GRAM = [method for method in METHODS if isinstance(method, GramWeighting)]
+
+# What the docstrings promise, by the names of the classes.
+SAME_WEIGHTS_AT_ANY_SCALE = {"MGDA", "PCGrad", "UPGrad"}
+NEVER_CONFLICTS = {"MGDA": 0.0, "UPGrad": 1e-4}  # up to a ridge, relative to the trace.
+
+every = pytest.mark.parametrize("method", METHODS, ids=str)
+every_gram = pytest.mark.parametrize("method", GRAM, ids=str)
+KEY = jax.random.key(7)
+
+
+@functools.cache
+def compiled(method):
+    """The method's verb, jitted once for all tests."""
+    return jax.jit(verb(method))
+
+
+def verb(method):
+    return method.weigh_gram if isinstance(method, GramWeighting) else method.weigh_losses
+
+
+def weights_of(method, given, key=KEY):
+    """Weights of the first step."""
+    given = jnp.array(given, jnp.float32)
+    return np.asarray(compiled(method)(given, method.init(len(given)), key)[0])
+
+
+def inputs(method, num_tasks, seed=0):
+    """What the method weighs: losses `[K]`, or the Gram matrix `[K, K]` of mixed gradients."""
+    random = np.random.default_rng(seed)
+    if isinstance(method, LossWeighting):
+        return random.uniform(0.1, 3.0, size=num_tasks).astype(np.float32)
+    rows = random.normal(size=(num_tasks, 12)) * random.uniform(0.5, 2.0, size=(num_tasks, 1))
+    rows -= 0.9 * rows.mean(0)  # Nearly a zero sum, so most of them conflict with others.
+    return (rows @ rows.T).astype(np.float32)
+
+
+def test_there_are_methods():
+    assert {type(method).__name__ for method in METHODS} >= {"Equal", "Uncertainty", "PCGrad"}
+
+
+@every
+def test_fits_one_joint_and_repr_makes_it_again(method):
+    assert isinstance(method, LossWeighting) != isinstance(method, GramWeighting)
+    again = eval(repr(method), dict(FACES))
+    assert again == method and hash(again) == hash(method)
+    assert fingerprint(again) == fingerprint(method)
+    assert hash(method) == hash(dataclasses.replace(method))
+
+
+@every
+@pytest.mark.parametrize("num_tasks", [1, 2, 5])
+def test_weights_and_state(method, num_tasks):
+    state = method.init(num_tasks)
+    shapes = jax.eval_shape(lambda: state)
+    for seed in range(3):
+        given = inputs(method, num_tasks, seed)
+        weights, state = compiled(method)(given, state, KEY)
+        assert weights.shape == (num_tasks,) and weights.dtype == given.dtype
+        assert np.isfinite(weights).all() and np.abs(weights).sum() > 0.0
+        assert jax.eval_shape(lambda state=state: state) == shapes
+    if num_tasks == 1:
+        assert weights[0] > 0.0
+
+
+@every
+def test_vmap_is_the_loop(method):
+    given = jnp.stack([inputs(method, 5, seed) for seed in range(3)])
+    keys, state = jax.random.split(KEY, 3), method.init(5)
+    together = jax.jit(jax.vmap(verb(method), (0, None, 0)))(given, state, keys)
+    alone = [compiled(method)(row, state, key) for row, key in zip(given, keys, strict=True)]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *alone)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), together[0], stacked[0])
+    for leaf, wanted in zip(*map(jax.tree.leaves, (together[1], stacked[1])), strict=True):
+        np.testing.assert_allclose(leaf, wanted, rtol=1e-5)
+
+
+@every
+def test_double_floats_stay_what_they_are(method):
+    with jax.enable_x64(True):
+        given = jnp.array(inputs(method, 2), "float64")
+        weights, _ = jax.eval_shape(verb(method), given, method.init(2), KEY)
+    assert weights.dtype == "float64"
+
+
+@every
+@pytest.mark.parametrize("num_tasks", [2, 5])
+def test_permuting_tasks_permutes_weights(method, num_tasks):
+    """On the mean over keys, for methods that draw: within five standard errors."""
+    given, order = inputs(method, num_tasks), np.roll(np.arange(num_tasks), 1)[::-1]
+    moved = given[np.ix_(*[order] * given.ndim)]
+    draw = jax.jit(jax.vmap(verb(method), (None, None, 0)))
+    state, keys = method.init(num_tasks), jax.random.split(KEY, 500)
+    weights, others = (np.asarray(draw(item, state, keys)[0]) for item in (given, moved))
+    error = 5.0 * np.sqrt(weights.var(0)[order] + others.var(0)) / np.sqrt(len(keys))
+    difference = np.abs(weights.mean(0)[order] - others.mean(0))
+    assert (difference <= error + 1e-4 * np.abs(others.mean(0)).max()).all()
+
+
+@every
+def test_no_gradient_flows_through_the_weights(method):
+    given = jnp.array(inputs(method, 2))
+    slope = jax.jit(jax.grad(lambda x: verb(method)(x, method.init(2), KEY)[0] @ jnp.arange(2.0)))
+    np.testing.assert_array_equal(slope(given), jnp.zeros_like(given))
+
+
+@every
+def test_huge_and_vanishing_inputs_stay_finite(method):
+    given = inputs(method, 5)
+    huge = (1e20, 1e30) if isinstance(method, GramWeighting) else (1e10, 1e15)
+    for scale in (0.0, 1e-30, 1e-20, *huge):
+        state = method.init(5)
+        for _ in range(2):
+            weights, state = compiled(method)(jnp.array(scale * given, "float32"), state, KEY)
+            assert np.isfinite(weights).all(), scale
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state)), scale
+
+
+@every_gram
+def test_degenerate_gradients_stay_finite(method):
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(5, 8))
+    lengths = 10.0 ** np.arange(-4, 5, 2)[:, None]
+    for kind in (
+        np.concatenate([np.zeros((1, 8)), rows[1:]]),
+        np.concatenate([rows[:1], -rows[:1], rows[2:]]),
+        np.concatenate([rows[:2], rows[:2], -rows[:1]]),
+        rows[:, :1] * np.ones(8),
+        lengths * rows,
+        np.diag([1e-18, 1.0, 0.0, 1.0, 1e18]) - 1e-19,
+    ):
+        assert np.isfinite(weights_of(method, kind @ kind.T)).all()
+
+
+@every_gram
+@pytest.mark.parametrize("scale", [1e-16, 3.0, 1e16])
+def test_scaling_all_gradients(method, scale):
+    """The direction never changes; nor do the weights, where that is promised."""
+    for seed in range(3):
+        gram = inputs(method, 5, seed)
+        before, after = weights_of(method, gram), weights_of(method, scale * gram)
+        if type(method).__name__ not in SAME_WEIGHTS_AT_ANY_SCALE:
+            before, after = before / np.abs(before).sum(), after / np.abs(after).sum()
+        np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-6)
+
+
+@every_gram
+def test_never_conflicts_where_that_is_promised(method):
+    ridge = NEVER_CONFLICTS.get(type(method).__name__)
+    if ridge is None:
+        pytest.skip(f"{method} does not promise it")
+    for num_tasks, seed in itertools.product((2, 5), range(4)):
+        gram = inputs(method, num_tasks, seed)
+        weights = weights_of(method, gram)
+        inner = gram.astype("float64") @ weights / np.trace(gram)
+        assert (inner >= -ridge * weights - 1e-6 * np.abs(weights).max()).all()
+
+
+@every_gram
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 2)], ids=str)
+def test_what_is_not_finite_is_not_hidden(method, value, place):
+    gram = inputs(method, 5)
+    gram[place] = gram[place[::-1]] = value
+    assert np.isnan(weights_of(method, gram)).all()
+    assert np.isnan(weights_of(method, np.where(np.isfinite(gram), 0.0, gram))).all()
+
+
+def test_all_differ_on_conflicting_gradients():
+    rows = np.random.default_rng(1).normal(size=(5, 6)) * np.array([[0.5], [1], [2], [1], [3]])
+    gram = rows @ rows.T
+    found = {str(method): weights_of(method, gram) for method in GRAM}
+    found["the mean"] = np.ones(5)
+    found = {name: weights / np.abs(weights).sum() for name, weights in found.items()}
+    for (name, one), (other, two) in itertools.combinations(found.items(), 2):
+        assert np.abs(one - two).max() > 0.03, (name, other)
+
+
+def test_two_tasks_pcgrad_is_upgrad_of_the_sum():
+    pcgrad, upgrad = aggregation.PCGrad(), aggregation.UPGrad(preference=(1.0, 1.0))
+    for seed in range(5):
+        gram = inputs(pcgrad, 2, seed)
+        np.testing.assert_allclose(weights_of(pcgrad, gram), weights_of(upgrad, gram), rtol=2e-2)
+        exact = dataclasses.replace(upgrad, ridge=0.0)
+        np.testing.assert_allclose(weights_of(pcgrad, gram), weights_of(exact, gram), rtol=1e-4)
