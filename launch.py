@@ -5,9 +5,17 @@ import pathlib
 import sys
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything else does."""
+
+    def error(self, message: str):
+        """Ends with exit code 2."""
+        self.exit(2, f"error: {message} (--help lists the options)\n")
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Reads the command line; a wrong one ends with exit code 2."""
-    parser = argparse.ArgumentParser(prog="launch.py", description=__doc__)
+    parser = Parser(prog="launch.py", description=__doc__)
     parser.add_argument("experiment", type=pathlib.Path, help="file that ends in EXPERIMENT = ...")
     parser.add_argument("--list", action="store_true", help="runs, fingerprints, what is done")
     parser.add_argument(

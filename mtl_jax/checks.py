@@ -45,6 +45,13 @@ def require_count(owner: object, **least: int) -> None:
         require(value >= low, owner, field, f"must be at least {low}", value)
 
 
+def require_widths(owner: object, field: str) -> None:
+    """Requires a tuple of whole numbers of at least 1, and at least one of them."""
+    value = getattr(owner, field)
+    fine = isinstance(value, tuple) and value and all(type(w) is int and w >= 1 for w in value)
+    require(bool(fine), owner, field, "must be a tuple of whole numbers of at least 1", value)
+
+
 def range_text(low: float, high: float) -> str:
     """Says a closed range in words."""
     if math.isinf(high):
@@ -54,6 +61,6 @@ def range_text(low: float, high: float) -> str:
 
 def near(name: str, names: Iterable[str]) -> str:
     """Names the likely meant ones among `names`, or all of them."""
-    names = sorted(names)
+    names = sorted(names) or ["none"]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names)}"

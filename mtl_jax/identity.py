@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -31,21 +32,24 @@ def source_text(value: Any) -> str:
         words = [f"{k}={source_text(v)}" for k, v in sorted(value.keywords.items())]
         return f"partial({', '.join([*map(source_text, (value.func, *value.args)), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # A Flax module has the fields `parent` and `name`, which say where it hangs, not what it is.
-        hidden = {"parent", "name"} if hasattr(value, "scope") else set()
-        words = [
-            f"{field.name}={source_text(getattr(value, field.name))}"
-            for field in dataclasses.fields(value)
-            if field.init and field.name not in hidden
-        ]
+        words = [f"{name}={source_text(getattr(value, name))}" for name in settings(value)]
         return f"{type(value).__qualname__}({', '.join(words)})"
+    if inspect.ismethod(value):
+        return f"{source_text(value.__self__)}.{value.__name__}"
     if callable(value):
         return function_text(value)
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if isinstance(value, float) and not math.isnan(value):
-        return repr(value)
+        return repr(float(value))  # numpy's float64 is a float too, and prints otherwise.
     raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
+
+
+def settings(value: Any) -> list[str]:
+    """The fields of a dataclass that make it what it is."""
+    # A Flax module has the fields `parent` and `name`, which say where it hangs, not what it is.
+    hidden = {"parent", "name"} if hasattr(value, "scope") else set()
+    return [f.name for f in dataclasses.fields(value) if f.init and f.name not in hidden]
 
 
 def function_text(function: Callable) -> str:

@@ -130,6 +130,8 @@ class Run:
         require_count(self, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
         require_count(self, checkpoint_every=1, seeds=1, first_seed=0)
         require_number(self, ema=(0.0, 1.0))
+        last = self.first_seed + self.seeds - 1
+        require(last < 2**32, self, "first_seed", "and seeds must stay below 2^32", last)
         require(len(self.tasks) > 0, self, "tasks", "must hold at least one task", self.tasks)
         names = [task.name for task in self.tasks]
         require(len(set(names)) == len(names), self, "tasks", "must have different names", names)
@@ -177,8 +179,8 @@ class Experiment:
       published: numbers of papers for some cells.
 
     Raises:
-      BadInput: for two runs of one name, a baseline that is no run, or a baseline that has
-        more than one task.
+      BadInput: for two runs of one name, a baseline or a published number of no run, or a
+        baseline that has more than one task.
     """
 
     runs: tuple[Run, ...]
@@ -197,6 +199,8 @@ class Experiment:
             require(name in names, self, "baselines", f"must name runs ({near(name, names)})", name)
             single = len(self.runs[names.index(name)].tasks) == 1
             require(single, self, "baselines", "must name single-task runs", name)
+        for name in (number.run for number in self.published):
+            require(name in names, self, "published", f"must name runs ({near(name, names)})", name)
 
 
 def lineage(run: Run) -> list[Run]:

@@ -71,7 +71,11 @@ def matches(tree, patterns: Iterable[str]):
     """
     names = paths(tree)
     for pattern in patterns:
-        if not any(re.fullmatch(pattern, name) for name in names):
+        try:
+            found = any(re.fullmatch(pattern, name) for name in names)
+        except re.error as wrong:
+            raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
+        if not found:
             raise BadInput(f"pattern {pattern!r} matches no parameter: {near(pattern, names)}")
     return jax.tree_util.tree_map_with_path(
         lambda path, _: any(re.fullmatch(p, path_text(path)) for p in patterns), tree

@@ -21,26 +21,29 @@ class Placed(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class SingleDigits:
-    """One digit at a random place of an empty canvas; its class is the label "digit".
+    """One digit where `MultiDigits` has its left or its right one; its class is "digit".
 
     It parts the 1797 images as `MultiDigits` of the same seed does, so that a net trained
     on its train part has seen no image that the other's test part is made of.
 
     Attributes:
       canvas: height and width of the images.
+      jitter: largest shift of a digit from its corner.
       copies: how often each training image is placed; the others are placed once.
       seed: of the parts and the places.
 
     Raises:
-      BadInput: for a canvas smaller than a digit, no copies, or a negative seed.
+      BadInput: as `MultiDigits`, and without copies.
     """
 
     canvas: int = 12
+    jitter: int = 0
     copies: int = 8
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, canvas=SIDE, copies=1, seed=0)
+        require_count(self, copies=1, seed=0)
+        check_canvas(self)
 
     def placements(self) -> tuple[Placed, Placed, Placed]:
         """What is placed where in train, validation and test."""
@@ -48,7 +51,7 @@ class SingleDigits:
         def place(name: str, part: np.ndarray, copies: int) -> Placed:
             rng = generator(self.seed, f"single/{name}")
             index = np.repeat(part, copies)
-            return Placed(index, rng.integers(self.canvas - SIDE + 1, size=(len(index), 2)))
+            return Placed(index, corners(self, rng.random(len(index)) < 0.5, rng))
 
         train, validation, test = digit_parts(self.seed)
         return (
@@ -76,7 +79,7 @@ class MultiDigits:
     from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The
     images are parted first, and a part's pairs are drawn from its own images only.
 
-    The papers overlay MNIST digits on 36 x 36 pixels; these are smaller, and jittered.
+    The papers overlay MNIST's 28 x 28 pixels at (0, 0) and (6, 6) of 36 x 36, or jittered.
 
     Attributes:
       train: number of training images.
@@ -99,26 +102,22 @@ class MultiDigits:
     validation: int = 1000
     test: int = 2000
     canvas: int = 12
-    jitter: int = 1
+    jitter: int = 0
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, train=1, validation=1, test=1, canvas=SIDE, jitter=0, seed=0)
-        least = SIDE + 2 * self.jitter + 1
-        rule = f"must be at least {least} to tell left from right at jitter {self.jitter}"
-        require(self.canvas >= least, self, "canvas", rule, self.canvas)
+        require_count(self, train=1, validation=1, test=1, seed=0)
+        check_canvas(self)
 
     def placements(self) -> tuple[tuple[Placed, Placed], ...]:
         """The left and the right digits of train, validation and test."""
         labels = read_digits()[1]
-        far = self.canvas - SIDE
 
         def place(name: str, part: np.ndarray, count: int) -> tuple[Placed, Placed]:
             rng = generator(self.seed, f"multi/{name}")
             left, right = pairs(labels, part, count, rng)
-            near_corner = rng.integers(self.jitter + 1, size=(count, 2))
-            far_corner = far - rng.integers(self.jitter + 1, size=(count, 2))
-            return Placed(left, near_corner), Placed(right, far_corner)
+            near, far = (corners(self, np.full(count, far), rng) for far in (False, True))
+            return Placed(left, near), Placed(right, far)
 
         parts = zip(Splits._fields, digit_parts(self.seed), strict=True)
         return tuple(place(name, part, getattr(self, name)) for name, part in parts)
@@ -133,6 +132,22 @@ class MultiDigits:
             return {"image": np.maximum(*both), "left": left, "right": right}
 
         return Splits(*(overlay(*placed) for placed in self.placements()))
+
+
+def check_canvas(source: SingleDigits | MultiDigits) -> None:
+    """Requires a canvas on which left and right can be told apart."""
+    require_count(source, canvas=SIDE, jitter=0)
+    least = SIDE + 2 * source.jitter + 1
+    rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
+    require(source.canvas >= least, source, "canvas", rule, source.canvas)
+
+
+def corners(
+    source: SingleDigits | MultiDigits, far: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Places `[N, 2]` near the upper left corner, or the lower right one where `far` `[N]`."""
+    shift = rng.integers(source.jitter + 1, size=(len(far), 2))
+    return np.where(far[:, None], source.canvas - SIDE - shift, shift)
 
 
 def digit_parts(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

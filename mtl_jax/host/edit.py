@@ -1,12 +1,14 @@
 """Changes a run from the command line: `--set FIELD=VALUE`, typed and dotted."""
 
 import ast
+import contextlib
 import dataclasses
 import types
 import typing
 from typing import Any
 
 from mtl_jax.checks import BadInput, near
+from mtl_jax.identity import settings
 from mtl_jax.run import Run
 
 
@@ -38,6 +40,8 @@ def applied(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
         except Absent as wrong:
             results.append(run)
             wrongs.append(wrong)
+        except BadInput as wrong:
+            raise BadInput(f"--set {field}={text}: {wrong}") from None
     if len(wrongs) == len(runs):
         raise BadInput(f"--set {field}={text}: {wrongs[0]}")
     return tuple(results)
@@ -45,20 +49,17 @@ def applied(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
 
 def with_sources(run: Run, field: str, text: str) -> Run:
     """One change on a run and, as far as they have the field, on the runs it starts from."""
-    path = field.split(".")
+    source, has = run.source, False
+    if source is not None:
+        with contextlib.suppress(Absent):
+            source, has = with_sources(source, field, text), True
     try:
-        if run.source is None:
-            return changed(run, path, text)
-        try:
-            source = with_sources(run.source, field, text)
-        except Absent:
-            source = run.source
         # Both at once: a run and its source must agree on trunk and seeds.
-        return changed(run, path, text, source=source)
+        return changed(run, field.split("."), text, source=source)
     except Absent:
-        raise
-    except BadInput as wrong:
-        raise BadInput(f"--set {field}={text}: {wrong}") from None
+        if not has:
+            raise
+        return run.but(source=source)
 
 
 def changed(item: Any, path: list[str], text: str, **others: Any) -> Any:
@@ -73,12 +74,12 @@ def changed(item: Any, path: list[str], text: str, **others: Any) -> Any:
         )
     if not dataclasses.is_dataclass(item):
         raise Absent(f"there is nothing below {item!r} to set {name!r} of")
-    fields = {field.name for field in dataclasses.fields(item) if field.init} - {"parent"}
+    fields = settings(item)
     if name not in fields:
         raise Absent(f"{type(item).__name__} has no field {name!r}: {near(name, fields)}")
     kind = typing.get_type_hints(type(item)).get(name)
     value = changed_value(getattr(item, name), kind, name, rest, text)
-    return dataclasses.replace(item, **{name: value}, **others)
+    return dataclasses.replace(item, **{**others, name: value})
 
 
 def changed_value(value: Any, kind: Any, name: str, rest: list[str], text: str) -> Any:
@@ -91,7 +92,7 @@ def place_of(items: tuple, name: str) -> int:
     names = [getattr(item, "name", str(place)) for place, item in enumerate(items)]
     if name in names:
         return names.index(name)
-    if name.isdigit() and int(name) < len(items):
+    if name.isdecimal() and int(name) < len(items):
         return int(name)
     raise Absent(f"nothing here is called {name!r}: {near(name, names)}")
 
@@ -102,36 +103,54 @@ def parsed(text: str, old: Any, kind: Any, name: str) -> Any:
     Raises:
       BadInput: if the text is not of that type, or the type cannot be written on a line.
     """
-    kinds = plain_kinds(kind) if kind is not None else {type(old)}
+    kind = type(old) if kind is None else kind
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         value = text
-    if (
-        isinstance(value, int)
-        and not isinstance(value, bool)
-        and int not in kinds
-        and float in kinds
-    ):
-        value = float(value)
-    if str in kinds and not isinstance(value, str):
-        value = text
-    if type(value) not in kinds:
-        if dataclasses.is_dataclass(old):
-            inner = ", ".join(f"{name}.{field.name}" for field in dataclasses.fields(old))
-            raise BadInput(f"{name} is {old!r}; set one of its fields: {inner}")
-        wanted = " or ".join(sorted(k.__name__ if k is not type(None) else "None" for k in kinds))
-        raise BadInput(f"{name} must be {wanted or 'set in the file'}, not {text!r}")
-    return value
+    for each in (value, text):
+        with contextlib.suppress(TypeError, OverflowError):
+            return cast(each, kind)
+    if dataclasses.is_dataclass(old):
+        inner = ", ".join(f"{name}.{field}" for field in settings(old)) or "it has none"
+        raise BadInput(f"{name} is {old!r}; set one of its fields: {inner}")
+    wanted = " or ".join(sorted(plain_kinds(kind)))
+    raise BadInput(f"{name} must be {wanted or 'set in the file'}, not {text!r}")
 
 
-def plain_kinds(kind: Any) -> set[type]:
-    """The types of a hint that a line can hold: numbers, texts, truths, None, tuples."""
-    origin = typing.get_origin(kind)
+def plain_kinds(kind: Any) -> set[str]:
+    """The types of a hint that a line can hold: numbers, texts, truths, None, tuples of them."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return set().union(*map(plain_kinds, typing.get_args(kind)))
+        return set().union(*map(plain_kinds, inner))
     if origin is typing.Literal:
-        return {type(choice) for choice in typing.get_args(kind)}
+        return set(map(repr, inner))
     if origin is tuple:
-        return {tuple}
-    return {kind} if kind in (int, float, bool, str, tuple, type(None)) else set()
+        return {str(kind)} if all(e is ... or plain_kinds(e) for e in inner) else set()
+    if kind is type(None):
+        return {"None"}
+    return {kind.__name__} if kind in (int, float, bool, str) else set()
+
+
+def cast(value: Any, kind: Any) -> Any:
+    """A value read from a line as the type of a hint, all the way down; an int is a float too.
+
+    Raises:
+      TypeError: if it is of another type.
+    """
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for each in inner:
+            with contextlib.suppress(TypeError):
+                return cast(value, each)
+    elif origin is tuple and type(value) is tuple:
+        kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+        if len(kinds) == len(value):
+            return tuple(map(cast, value, kinds))
+    elif kind is float and type(value) is int:
+        return float(value)
+    elif (origin is typing.Literal and value in inner) or (
+        kind in (int, float, bool, str, types.NoneType) and type(value) is kind
+    ):
+        return value
+    raise TypeError(f"{value!r} is not of type {kind}")

@@ -1,12 +1,14 @@
 """Figures of an experiment: learning curves, gains over single-task, weights and cosines."""
 
+import itertools
 import math
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.scores import Scores, baselines, collect, paired_gain, tasks_of
+from mtl_jax.host.scores import Scores, baselines, collect, comparable, paired_gain, tasks_of
 from mtl_jax.metrics import interval
 from mtl_jax.run import Experiment, Run
 
@@ -60,7 +62,9 @@ def curves(experiment: Experiment, folders: dict[str, Folder]):
                 )
         axis.set_title(run.name, fontsize=9)
         axis.tick_params(labelsize=7)
-    axes[0].legend(fontsize=7)
+    # Not every panel has every task, so the legend stands beside them all.
+    drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    figure.legend(drawn.values(), drawn.keys(), loc="outside right upper", fontsize=7)
     figure.supxlabel("step", fontsize=9)
     figure.supylabel("validation", fontsize=9)
     return figure
@@ -75,8 +79,7 @@ def gains(experiment: Experiment, rows: list[Scores]):
     figure, axes = grid(1, 7.0, 0.8 + 0.32 * len(shown))
     axis, height = axes[0], 0.8 / len(tasks)
     for place, (name, colour) in enumerate(zip(tasks, colour_cycle(), strict=False)):
-        there = [(y, row) for y, row in enumerate(shown) if name in row.selected]
-        there = [(y, row) for y, row in there if len(row.selected[name]) == len(singles[name])]
+        there = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
         spreads = [interval(paired_gain(row, tasks[name], singles[name])) for _, row in there]
         axis.barh(
             [y + (place - (len(tasks) - 1) / 2) * height for y, _ in there],
@@ -122,8 +125,8 @@ def traces(run: Run, folder: Folder):
         yield name, colour, (steps, np.array([record["train"][name] for record in records]))
 
 
-def colour_cycle() -> list[str]:
-    """Colours for as many things as a panel can show."""
+def colour_cycle() -> Iterator[str]:
+    """Colours for as many things as there are."""
     from matplotlib import rcParams
 
-    return rcParams["axes.prop_cycle"].by_key()["color"] * 5
+    return itertools.cycle(rcParams["axes.prop_cycle"].by_key()["color"])

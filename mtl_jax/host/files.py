@@ -52,5 +52,6 @@ def open_root(root: pathlib.Path):
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        lock.close()
         raise BadInput(f"--out must be free, {root} is in use by another launch") from None
     return lock

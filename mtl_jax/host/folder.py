@@ -35,7 +35,8 @@ class Folder:
             return
         there = self.read("run.json")
         if there is None:
-            if self.path.is_dir() and not any(self.path.iterdir()):
+            # A kill may have left the folder empty, or with the half of a file.
+            if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
         mine = fingerprint(self.run)
@@ -61,9 +62,16 @@ class Folder:
             write_json(self.path / "run.json", about(self.run))
 
     def read(self, name: str) -> Any:
-        """A JSON file of the folder, or None if it is not there."""
+        """A JSON file of the folder, or None if it is not there.
+
+        Raises:
+          BadInput: if it holds no JSON.
+        """
         path = self.path / name
-        return json.loads(path.read_text()) if path.is_file() else None
+        try:
+            return json.loads(path.read_text()) if path.is_file() else None
+        except ValueError:
+            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
     def result(self) -> Any:
         """The result, or None if the run is not finished."""

@@ -55,11 +55,11 @@ def train_run(
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
     counts = parameters(run, state)
-    state, note = checkpoints.restore(state) or (state, {"seconds": 0.0})
+    state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
     began -= note["seconds"]
     records = folder.rewind(int(np.asarray(state.step)[0]))
     block = dispatch_of(run, jax.default_backend()).block
-    seen = []
+    seen = note["seen"]
     try:
         for start, stop in blocks(run, int(np.asarray(state.step)[0]), block):
             state, metrics = compiled.advance(state, given, stop - start)
@@ -73,7 +73,10 @@ def train_run(
                 records.append(record)
                 folder.append(record)
             if due(run, stop, run.checkpoint_every):
-                checkpoints.save(stop, state, {"seconds": time.perf_counter() - began})
+                # What the next evaluation averages over begins before the checkpoint.
+                pending = [(steps, host(metrics)) for steps, metrics in seen]
+                note = {"seconds": time.perf_counter() - began, "seen": pending}
+                checkpoints.save(stop, state, note)
     finally:
         checkpoints.wait()
     seconds = time.perf_counter() - began
@@ -97,7 +100,7 @@ def due(run: Run, step: int, every: int) -> bool:
     return step % every == 0 or step == run.steps
 
 
-def averaged(seen: list[tuple[int, dict[str, jax.Array]]]) -> dict[str, list[float]]:
+def averaged(seen: list[tuple[int, dict[str, Any]]]) -> dict[str, list[float]]:
     """Means of the metrics `[S]` over the blocks since the last evaluation."""
     total = sum(steps for steps, _ in seen)
     names = seen[0][1]

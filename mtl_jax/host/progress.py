@@ -17,9 +17,9 @@ class Board:
     def __init__(self, runs: int):
         self.console = Console(stderr=True)
         self.bars = Progress(
-            TextColumn("{task.description:28}"),
+            TextColumn("{task.description:28}", markup=False),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total} {task.fields[note]}"),
+            TextColumn("{task.completed}/{task.total} {task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
@@ -55,10 +55,12 @@ class Board:
         self.bars.remove_task(self.row)
         self.bars.advance(self.all)
         seconds = time.perf_counter() - self.began
-        self.console.print(
-            f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s", highlight=False
-        )
+        self.say(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
 
     def warn(self, text: str) -> None:
         """Says what a reader should know."""
-        self.console.print(f"warning: {text}", highlight=False, soft_wrap=True)
+        self.say(f"warning: {text}")
+
+    def say(self, text: str) -> None:
+        """Prints a line as it is: names may hold brackets, which rich takes for markup."""
+        self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)

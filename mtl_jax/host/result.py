@@ -1,5 +1,6 @@
 """From the measurements of a run to its result: selection on validation, for every seed."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,13 @@ def selected(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, An
 
 
 def quality(run: Run, metrics: dict[str, Any], seed: int) -> float:
-    """Average of the tasks' metrics of a seed, signed so that more is better."""
+    """Average of the tasks' metrics of a seed, signed so that more is better; no number is the worst."""
     signed = [
         (1 if task.metric.higher_is_better else -1) * metrics[task.name][task.metric.name][seed]
         for task in run.tasks
     ]
-    return float(np.mean(signed))
+    average = float(np.mean(signed))
+    return -math.inf if math.isnan(average) else average
 
 
 def of_seed(metrics: dict[str, Any], seed: int) -> dict[str, dict[str, float]]:

@@ -54,30 +54,32 @@ def tasks_of(experiment: Experiment) -> dict[str, Task]:
     return tasks
 
 
-def baselines(experiment: Experiment, rows: list[Scores]) -> dict[str, np.ndarray]:
-    """By task, the metric of the single-task run that it is compared with."""
-    return {
-        task: values
-        for row in rows
-        if row.run.name in experiment.baselines
-        for task, values in row.selected.items()
-    }
+def baselines(experiment: Experiment, rows: list[Scores]) -> dict[str, Scores]:
+    """By task, the single-task run that it is compared with."""
+    singles = [row for row in rows if row.run.name in experiment.baselines]
+    return {task.name: row for row in singles for task in row.run.tasks}
 
 
-def paired_gain(row: Scores, task: Task, single: np.ndarray) -> np.ndarray:
-    """By seed, how much better a row is than the single-task run `[S]`; more is better."""
+def comparable(row: Scores, task: str, singles: dict[str, Scores]) -> bool:
+    """Whether a row has a task whose baseline was trained with the same seeds."""
+    if task not in row.selected or task not in singles:
+        return False
+    single = singles[task].run
+    return (single.seeds, single.first_seed) == (row.run.seeds, row.run.first_seed)
+
+
+def paired_gain(row: Scores, task: Task, single: Scores) -> np.ndarray:
+    """By seed `[S]`, how much better a row is than the single-task run; more is better."""
     sign = 1.0 if task.metric.higher_is_better else -1.0
-    return sign * (row.selected[task.name] - single)
+    return sign * (row.selected[task.name] - single.selected[task.name])
 
 
-def paired_delta(row: Scores, singles: dict[str, np.ndarray]) -> np.ndarray | None:
+def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
     """Delta_m by seed `[S]` over the row's tasks, or None where there is no baseline."""
     tasks = row.run.tasks
-    if not all(task.name in singles for task in tasks):
-        return None
-    if any(len(singles[task.name]) != row.run.seeds for task in tasks):
+    if not all(comparable(row, task.name, singles) for task in tasks):
         return None
     values = np.stack([row.selected[task.name] for task in tasks], -1)
-    against = np.stack([singles[task.name] for task in tasks], -1)
+    against = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)
     higher = tuple(task.metric.higher_is_better for task in tasks)
     return np.asarray(delta_m(values, against, higher))

@@ -51,26 +51,30 @@ def sweep(experiment: Experiment, root: pathlib.Path, fresh: bool) -> int:
     """Trains what is not finished; everything is checked before anything is trained."""
     runs = in_order(experiment)
     folders = {run.name: Folder(root, run) for run in runs}
-    lock = open_root(root)
-    for folder in folders.values():
-        if fresh:
+    with open_root(root):
+        for folder in () if fresh else folders.values():
+            folder.check()
+        left = [run for run in runs if fresh or folders[run.name].result() is None]
+        for run in left:
+            shapes(run)
+        for folder in folders.values() if fresh else ():
             folder.set_aside()
-        folder.check()
-    left = [run for run in runs if folders[run.name].result() is None]
-    for run in left:
-        shapes(run)
-    if left:
-        with Board(len(left)) as board:
-            for run in left:
-                folders[run.name].claim()
-                board.begin(run)
-                source = folders[run.source.name] if run.source is not None else None
-                train_run(run, folders[run.name], source, board.tick, board.warn)
-                board.end()
-    table.write(experiment, folders, root)
-    figures.write(experiment, folders, root)
-    lock.close()
+        if left:
+            train(left, folders)
+        table.write(experiment, folders, root)
+        figures.write(experiment, folders, root)
     return 0
+
+
+def train(runs: list[Run], folders: dict[str, Folder]) -> None:
+    """Trains runs one after the other."""
+    with Board(len(runs)) as board:
+        for run in runs:
+            folders[run.name].claim()
+            board.begin(run)
+            source = folders[run.source.name] if run.source is not None else None
+            train_run(run, folders[run.name], source, board.tick, board.warn)
+            board.end()
 
 
 def listing(experiment: Experiment, root: pathlib.Path) -> int:

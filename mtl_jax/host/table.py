@@ -40,16 +40,18 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
         delta = None if row.run.name in experiment.baselines else paired_delta(row, singles)
         line = [row.run.name]
         line += [spread(row.selected.get(task)) for task in tasks]
-        line += [spread(average(row.selected)), spread(delta), spread(average(row.last))]
+        line += [spread(average(row, row.selected)), spread(delta)]
+        line += [spread(average(row, row.last))]
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}"]
         line += [papers(experiment, row.run.name)] if published else []
         body.append(line)
     return head, body
 
 
-def average(by_task: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Average over several tasks, by seed; None for a single one."""
-    return np.mean(list(by_task.values()), 0) if len(by_task) > 1 else None
+def average(row: Scores, by_task: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Average over several tasks, by seed; None if they are measured in different units."""
+    alike = len({task.metric.name for task in row.run.tasks}) == 1
+    return np.mean(list(by_task.values()), 0) if alike and len(by_task) > 1 else None
 
 
 def papers(experiment: Experiment, run: str) -> str:
@@ -66,13 +68,13 @@ def spread(values: np.ndarray | None) -> str:
     if values is None:
         return "-"
     mean, half = interval(values)
-    mean = f"{mean:.1f}" if abs(mean) >= 0.05 else "0.0"
+    mean = f"{round(mean, 1) + 0.0:.1f}"  # No minus before a zero.
     return mean if np.isnan(half) else f"{mean} ± {half:.1f}"
 
 
 def markdown(head: list[str], body: list[list[str]]) -> str:
     """A table in Markdown, its columns aligned."""
-    rows = [head, *body]
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in (head, *body)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [
         "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
@@ -99,10 +101,10 @@ def latex(head: list[str], body: list[list[str]]) -> str:
 def escaped(text: str) -> str:
     """Text as LaTeX takes it."""
     for plain, tex in (
-        ("_", r"\_"),
-        ("%", r"\%"),
-        ("&", r"\&"),
-        ("#", r"\#"),
+        ("\\", r"\textbackslash "),
+        *((sign, f"\\{sign}") for sign in "_%&#${}"),
+        ("~", r"\textasciitilde "),
+        ("^", r"\textasciicircum "),
         ("Δm", r"$\Delta_m$"),
         ("±", r"$\pm$"),
     ):

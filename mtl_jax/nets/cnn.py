@@ -3,6 +3,8 @@
 import flax.linen as nn
 import jax
 
+from mtl_jax.checks import require_widths
+
 
 class CNN(nn.Module):
     """Convolutions with BatchNorm, `[N, H, W, C] -> [N, D]`.
@@ -19,6 +21,10 @@ class CNN(nn.Module):
     batch_norm: bool = True
 
     convolutional = True
+
+    def __post_init__(self):
+        require_widths(self, "features")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -3,6 +3,8 @@
 import flax.linen as nn
 import jax
 
+from mtl_jax.checks import require_widths
+
 
 class MLP(nn.Module):
     """Multi-layer perceptron over flattened images, `[N, ...] -> [N, D]`.
@@ -21,6 +23,10 @@ class MLP(nn.Module):
     batch_norm: bool = False
 
     convolutional = False
+
+    def __post_init__(self):
+        require_widths(self, "features")
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -7,8 +7,8 @@ from mtl_jax.checks import BadInput
 from mtl_jax.data import MultiDigits, SingleDigits
 from mtl_jax.data.digits import digit_parts, read_digits
 
-SMALL = MultiDigits(train=200, validation=50, test=100)
-ALONE = SingleDigits(copies=2)
+SMALL = MultiDigits(train=200, validation=50, test=100, jitter=1)
+ALONE = SingleDigits(copies=2, jitter=1)
 
 
 def test_parts_share_no_image_and_hold_every_class_alike():
@@ -32,7 +32,9 @@ def test_a_part_draws_only_from_its_own_images(source):
 def test_single_digits_place_every_image_of_their_part():
     for part, placed, copies in zip(digit_parts(0), ALONE.placements(), (2, 1, 1), strict=True):
         np.testing.assert_array_equal(np.sort(placed.index), np.repeat(part, copies))
-        assert set(map(tuple, placed.offset)) == {(r, c) for r in range(5) for c in range(5)}
+        assert set(map(tuple, placed.offset)) == {
+            (r + c, s + c) for r in (0, 1) for s in (0, 1) for c in (0, 3)
+        }
 
 
 def pasted(images, index, offset, canvas):
@@ -77,8 +79,8 @@ def test_types_and_range(source):
 
 def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():
     one = SMALL.load()
-    same = MultiDigits(train=10, validation=50, test=100).load()
-    other = MultiDigits(train=10, validation=50, test=100, seed=1).load()
+    same = MultiDigits(train=10, validation=50, test=100, jitter=1).load()
+    other = MultiDigits(train=10, validation=50, test=100, jitter=1, seed=1).load()
     np.testing.assert_array_equal(one.test["image"], same.test["image"])
     assert (one.test["left"] != other.test["left"]).any()
     assert not np.array_equal(digit_parts(0)[2], digit_parts(1)[2])
@@ -94,7 +96,7 @@ def test_prints_as_its_own_source(source):
     [
         (lambda: SingleDigits(canvas=7), "SingleDigits.canvas must be at least 8, not 7"),
         (lambda: SingleDigits(copies=0), "SingleDigits.copies must be at least 1, not 0"),
-        (lambda: MultiDigits(canvas=10), "MultiDigits.canvas must be at least 11"),
+        (lambda: MultiDigits(canvas=10, jitter=1), "MultiDigits.canvas must be at least 11"),
         (lambda: MultiDigits(canvas=8, jitter=0), "MultiDigits.canvas must be at least 9"),
         (lambda: MultiDigits(test=0), "MultiDigits.test must be at least 1, not 0"),
         (lambda: MultiDigits(seed=-1), "MultiDigits.seed must be at least 0, not -1"),
