@@ -69,7 +69,7 @@ SINGLE_DIGITS = HARD.but(
 )
 FINE_TUNED = HARD.but(name="pretrained, fine-tuned", source=SINGLE_DIGITS)
 SOFT = HARD.but(
-    name="soft sharing, trace norm", trunk=nets.PerTask(MLP), penalties=(sharing.TraceNorm(1e-3),)
+    name="soft sharing, trace norm", trunk=nets.PerTask(MLP), penalties=(sharing.TraceNorm(3e-3),)
 )
 ALL = FINE_TUNED.but(name="all three", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH))
 
@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
         HARD.but(name="UPGrad", balance=aggregation.UPGrad()),
         HARD.but(name="MGDA", balance=aggregation.MGDA()),
         SOFT,
-        SOFT.but(name="soft sharing, mean L2", penalties=(sharing.MeanL2(1e-3),)),
+        SOFT.but(name="soft sharing, mean L2", penalties=(sharing.MeanL2(1e-4),)),
         HARD.but(name="FixMatch", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH)),
         HARD.but(
             name="FreeMatch",
@@ -93,7 +93,7 @@ EXPERIMENT = Experiment(
         ),
         FINE_TUNED.but(name="pretrained, frozen", freeze=("shared/.*",)),
         FINE_TUNED,
-        FINE_TUNED.but(name="pretrained, L2-SP", penalties=(transfer.L2SP(0.003),)),
+        FINE_TUNED.but(name="pretrained, L2-SP", penalties=(transfer.L2SP(3e-4),)),
         ALL,
         HARD.but(name="hard sharing, partial labels", partial=True),
         ALL.but(name="all three, partial labels", partial=True),

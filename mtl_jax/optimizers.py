@@ -105,7 +105,13 @@ class Adam:
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps."""
-        return optax.adamw(rate(self, steps), weight_decay=self.weight_decay, mask=kernels)
+        adam = optax.adamw(rate(self, steps), weight_decay=self.weight_decay, mask=kernels)
+
+        def update(gradient, state, params):
+            with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
+                return adam.update(gradient, state, params)
+
+        return optax.GradientTransformation(adam.init, update)
 
 
 def check_rate(optimizer: SGD | Adam) -> None:

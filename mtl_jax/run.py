@@ -125,8 +125,8 @@ class Run:
     dispatch: Dispatch | None = None
 
     def __post_init__(self):
-        fine = bool(self.name) and not set(self.name) & set("/\\\n") and self.name[0] != "."
-        require(fine, self, "name", "must be a plain file name", self.name)
+        fine = bool(self.name) and not set(self.name) & set("/\\\n*?[]") and self.name[0] != "."
+        require(fine, self, "name", "must be a plain file name without * ? [ ]", self.name)
         require_count(self, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
         require_count(self, checkpoint_every=1, seeds=1, first_seed=0)
         require_number(self, ema=(0.0, 1.0))

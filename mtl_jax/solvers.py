@@ -92,11 +92,7 @@ def nonnegative_quadratic(matrix: jax.Array, linear: jax.Array) -> jax.Array:
     matrix, linear = matrix / scale[:, None] / scale[None, :], linear / scale
     size = jnp.abs(linear).max()
     size = jnp.where(size > 0, size, 1.0)
-    last = jax.lax.while_loop(
-        lambda search: ~search.done & (search.steps < 8 * len(linear) + 32),
-        lambda search: advance(matrix, linear / size, search),
-        start(linear),
-    )
+    last = search(matrix, linear / size)
     finite = jnp.isfinite(matrix).all() & jnp.isfinite(linear).all()
     return jnp.where(finite, last.point * size / scale, jnp.nan)
 
@@ -112,11 +108,15 @@ class Search(NamedTuple):
     done: jax.Array
 
 
-def start(like: jax.Array) -> Search:
-    """At zero, with all coordinates held."""
-    none = jnp.zeros_like(like, bool)
-    ridge = jnp.asarray(16 * jnp.finfo(like.dtype).eps, like.dtype)
-    return Search(jnp.zeros_like(like), none, none, ridge, jnp.int32(0), jnp.bool_(False))
+def search(matrix: jax.Array, linear: jax.Array) -> Search:
+    """Goes from zero to the minimum, on a matrix of unit diagonal."""
+    none = jnp.zeros_like(linear, bool)
+    ridge = jnp.asarray(16 * jnp.finfo(linear.dtype).eps, linear.dtype)
+    return jax.lax.while_loop(
+        lambda search: ~search.done & (search.steps < 8 * len(linear) + 32),
+        lambda search: advance(matrix, linear, search),
+        Search(jnp.zeros_like(linear), none, none, ridge, jnp.int32(0), jnp.bool_(False)),
+    )
 
 
 def advance(matrix: jax.Array, linear: jax.Array, search: Search) -> Search:

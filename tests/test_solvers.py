@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from mtl_jax.solvers import dual_cone, min_norm_point, nonnegative_quadratic, unit_scale
+from mtl_jax.solvers import (
+    dual_cone,
+    min_norm_point,
+    nonnegative_quadratic,
+    search,
+    unit_scale,
+)
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
@@ -70,6 +76,17 @@ def test_both_are_optimal_on_every_kind(num_tasks, dtype):
         gram, point, rows = (np.asarray(part, "float64") for part in found)
         assert shortness(gram, point) <= TOLERANCE[dtype], kind
         assert coneness(gram, rows) <= TOLERANCE[dtype], kind
+
+
+def test_the_search_ends_by_itself_and_soon():
+    """Singular matrices are those on which it may go round in circles."""
+    kinds = jacobians(64)
+    rows = np.stack([kinds[name] for name in ("low rank", "opposed", "conflicting")])
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    cosines = jnp.array(rows @ rows.swapaxes(1, 2), jnp.float32)
+    last = jax.jit(jax.vmap(jax.vmap(search, (None, 0))))(cosines, -cosines)
+    assert last.done.all()
+    assert last.steps.max() <= 2 * 64, "it is cut at 8K + 32"
 
 
 def shortness(gram: np.ndarray, point: np.ndarray) -> float:
@@ -169,17 +186,21 @@ def test_vmap_is_the_loop():
     np.testing.assert_allclose(both, [one(gram) for gram in grams], rtol=1e-5, atol=1e-6)
 
 
+ALL_THREE = jax.jit(
+    lambda gram, linear: (min_norm_point(gram), cones(gram), nonnegative_quadratic(gram, linear))
+)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (2, 2), (1, 2)], ids=str)
 def test_what_is_not_finite_comes_out_as_nan(value, place):
     gram = np.diag([1.0, 2.0, 0.0]).astype("float32")
     gram[place] = gram[place[::-1]] = value
-    assert np.isnan(jax.jit(min_norm_point)(gram)).all()
-    assert np.isnan(jax.jit(cones)(gram)).all()
     linear = np.ones(3, "float32")
-    assert np.isnan(jax.jit(nonnegative_quadratic)(gram, linear)).all()
+    for found in ALL_THREE(gram, linear):
+        assert np.isnan(found).all()
     linear[1] = value
-    assert np.isnan(jax.jit(nonnegative_quadratic)(np.eye(3, dtype="float32"), linear)).all()
+    assert np.isnan(ALL_THREE(np.eye(3, dtype="float32"), linear)[2]).all()
 
 
 def test_a_rounded_indefinite_matrix_is_solved_all_the_same():

@@ -38,8 +38,7 @@ class PCGrad:
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
-        keys = jax.random.split(key, len(gram))
-        orders = jax.vmap(lambda key: jax.random.permutation(key, len(gram)))(keys)
+        orders = jax.random.uniform(key, gram.shape).argsort(1)
         return project(jax.lax.stop_gradient(gram), orders), state
 
 

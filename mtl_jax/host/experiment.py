@@ -5,6 +5,7 @@ import fnmatch
 import importlib.util
 import pathlib
 import sys
+from collections.abc import Iterable
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.host.edit import edited
@@ -60,6 +61,12 @@ def asked(
         runs = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
         if not runs:
             raise BadInput(f"--only {only} matches no run; there is {', '.join(names)}")
+    return among(experiment, runs)
+
+
+def among(experiment: Experiment, runs: Iterable[Run]) -> Experiment:
+    """The experiment with these runs as its rows, and what there is to say of them."""
+    runs = tuple(runs)
     there = {run.name for run in runs}
     baselines = tuple(name for name in experiment.baselines if name in there)
     published = tuple(number for number in experiment.published if number.run in there)

@@ -99,8 +99,8 @@ def gains(experiment: Experiment, rows: list[Scores]):
 
 
 def balance(experiment: Experiment, folders: dict[str, Folder]):
-    """One panel a multi-task run: weights, and cosines of gradients where they were computed."""
-    runs = [run for run in experiment.runs if len(run.tasks) > 1]
+    """One panel for each run whose weights move: these, and the cosines of its gradients."""
+    runs = [run for run in experiment.runs if moves(run, folders[run.name])]
     if not runs:
         return None
     figure, axes = grid(len(runs))
@@ -114,6 +114,14 @@ def balance(experiment: Experiment, folders: dict[str, Folder]):
         axis.legend(fontsize=6)
     figure.supxlabel("step", fontsize=9)
     return figure
+
+
+def moves(run: Run, folder: Folder) -> bool:
+    """Whether there is more to show than constant weights."""
+    shown = [(name, values) for name, _, (_, values) in traces(run, folder)]
+    return len(run.tasks) > 1 and any(
+        name.startswith("cosine") or np.ptp(values) > 0 for name, values in shown
+    )
 
 
 def traces(run: Run, folder: Folder):

@@ -40,8 +40,10 @@ def open_root(root: pathlib.Path):
       The open lock file; the lock ends with the process, however it ends.
 
     Raises:
-      BadInput: if the folder cannot be made or written, or another launch holds it.
+      BadInput: if its name is a pattern, the folder cannot be made or written, or another launch holds it.
     """
+    if set(str(root.absolute())) & set("*?[]"):
+        raise BadInput(f"--out must not hold * ? [ ], orbax takes {root} for a pattern")
     try:
         root.mkdir(parents=True, exist_ok=True)
         lock = open(root / ".lock", "w")  # noqa: SIM115, it is held until the process ends.

@@ -73,6 +73,12 @@ class Folder:
         except ValueError:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
+    def finished(self) -> bool:
+        """Whether this very run has its result here."""
+        there = self.read("run.json")
+        mine = there is not None and there.get("fingerprint") == fingerprint(self.run)
+        return mine and self.result() is not None
+
     def result(self) -> Any:
         """The result, or None if the run is not finished."""
         return self.read("result.json")

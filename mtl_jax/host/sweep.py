@@ -9,7 +9,7 @@ import jax
 
 from mtl_jax.checks import BadInput
 from mtl_jax.host import figures, table
-from mtl_jax.host.experiment import asked, in_order, read
+from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import program
@@ -30,6 +30,7 @@ def launch(options: argparse.Namespace) -> int:
     cache_compilations()
     try:
         experiment = read(options.experiment)
+        whole = asked(experiment, options.set, options.seeds, None, options.smoke)
         experiment = asked(experiment, options.set, options.seeds, options.only, options.smoke)
         root = options.out or pathlib.Path("results") / (
             options.experiment.stem + ("-smoke" if options.smoke else "")
@@ -38,7 +39,7 @@ def launch(options: argparse.Namespace) -> int:
             return listing(experiment, root)
         if options.dry:
             return dry(experiment)
-        return sweep(experiment, root, options.fresh)
+        return sweep(experiment, whole, root, options.fresh)
     except BadInput as wrong:
         print(f"error: {' '.join(str(wrong).split())}", file=sys.stderr)
         return 2
@@ -47,22 +48,31 @@ def launch(options: argparse.Namespace) -> int:
         return 1
 
 
-def sweep(experiment: Experiment, root: pathlib.Path, fresh: bool) -> int:
-    """Trains what is not finished; everything is checked before anything is trained."""
+def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> int:
+    """Trains what is not finished; everything is checked before anything is trained.
+
+    Args:
+      experiment: the runs that were asked for.
+      whole: all runs; table and figures show those of them that are finished.
+      root: the folder of all results.
+      fresh: whether old results of the runs asked for are set aside first.
+    """
     runs = in_order(experiment)
     folders = {run.name: Folder(root, run) for run in runs}
     with open_root(root):
         for folder in () if fresh else folders.values():
             folder.check()
-        left = [run for run in runs if fresh or folders[run.name].result() is None]
+        left = [run for run in runs if fresh or not folders[run.name].finished()]
         for run in left:
             shapes(run)
         for folder in folders.values() if fresh else ():
             folder.set_aside()
         if left:
             train(left, folders)
-        table.write(experiment, folders, root)
-        figures.write(experiment, folders, root)
+        folders = {run.name: Folder(root, run) for run in whole.runs}
+        done = among(whole, (run for run in whole.runs if folders[run.name].finished()))
+        table.write(done, folders, root)
+        figures.write(done, folders, root)
     return 0
 
 
@@ -89,10 +99,10 @@ def progress_of(folder: Folder) -> str:
     there = folder.read("run.json")
     if there is None:
         return "not begun"
+    if folder.finished():
+        return "done"
     if there["fingerprint"] != fingerprint(folder.run):
         return f"changed (was {there['fingerprint'][:8]})"
-    if folder.result() is not None:
-        return "done"
     steps = [record["step"] for record in folder.records()]
     return f"step {max(steps, default=0)} of {folder.run.steps}"
 

@@ -39,6 +39,6 @@ class CNN(nn.Module):
                 kernel_init=nn.initializers.he_normal(),
             )(x)
             if self.batch_norm:
-                x = nn.BatchNorm(use_running_average=not train)(x)
+                x = nn.BatchNorm()(x, use_running_average=not train)
             x = nn.relu(x)
         return x.mean((1, 2))

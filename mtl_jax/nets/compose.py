@@ -94,7 +94,11 @@ def compose(trunk: Any, outputs: Mapping[str, int], freeze: tuple[str, ...] = ()
 
 
 def hold_frozen(prefix: str, freeze: tuple[str, ...]):
-    """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics."""
+    """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics.
+
+    The trunk must say `use_running_average` where it calls a BatchNorm; Linen refuses to be
+    told so both there and where the module is made.
+    """
 
     def intercept(call, args, kwargs, context):
         module = context.module
@@ -102,8 +106,7 @@ def hold_frozen(prefix: str, freeze: tuple[str, ...]):
             path = "/".join((prefix, *module.path))
             names = (f"{path}/scale", f"{path}/bias")
             if any(re.fullmatch(pattern, name) for pattern in freeze for name in names):
-                held = module.clone(use_running_average=True)
-                return held(*args, **kwargs)
+                return call(*args, **{**kwargs, "use_running_average": True})
         return call(*args, **kwargs)
 
     return intercept

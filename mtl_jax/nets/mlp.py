@@ -35,6 +35,6 @@ class MLP(nn.Module):
         for width in self.features:
             x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)
             if self.batch_norm:
-                x = nn.BatchNorm(use_running_average=not train)(x)
+                x = nn.BatchNorm()(x, use_running_average=not train)
             x = nn.relu(x)
         return x

@@ -71,7 +71,10 @@ def refused(tmp_path, capsys, monkeypatch):
     [
         ("", "bad.py must end in EXPERIMENT = Experiment(...), it has None"),
         ("EXPERIMENT = (1, 2)", "must end in EXPERIMENT = Experiment(...), it has (1, 2)"),
-        ("EXPERIMENT = Experiment(runs=(RUN, RUN))", "runs must have different names, not 'hard'"),
+        (
+            "EXPERIMENT = Experiment(runs=(RUN, RUN))",
+            "runs must have different names, not ['hard', 'hard']",
+        ),
         (
             "EXPERIMENT = Experiment(runs=(RUN, SEMI.but(source=RUN.but(steps=9))))",
             "runs must have different names, not 'hard'",
@@ -93,7 +96,8 @@ def refused(tmp_path, capsys, monkeypatch):
         ),
         ("nets.MLP((8, 0))", "MLP.features must be a tuple of whole numbers of at least 1"),
         ("RUN.but(strong=None, tasks=SEMI.tasks)", "Run.strong is needed by consistency"),
-        ("RUN.but(name='a/b')", "Run.name must be a plain file name, not 'a/b'"),
+        ("RUN.but(name='a/b')", "Run.name must be a plain file name without * ? [ ], not 'a/b'"),
+        ("RUN.but(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(labelled=97),))",
             "run 'hard': few_labels.count must be at most 96, the labelled examples there are",
@@ -108,8 +112,7 @@ def refused(tmp_path, capsys, monkeypatch):
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(tasks=(ROW.but(outputs=2),)),))",
-            "outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has "
-            "class 2",
+            "outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has cl",
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(freeze=('shred/.*',)),))",
@@ -182,6 +185,10 @@ def test_an_output_folder_that_cannot_be_made_is_refused(refused):
     assert "--out must be writable" in refused(FINE, out=pathlib.Path("/proc/results"))
 
 
+def test_an_output_folder_that_orbax_cannot_read_is_refused(refused, tmp_path):
+    assert "--out must not hold * ? [ ]" in refused(FINE, out=tmp_path / "[b]")
+
+
 def test_an_output_folder_in_use_is_refused(refused, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -247,7 +254,7 @@ def command(tmp_path, body, *options):
     file.write_text(HEAD + body)
     return subprocess.run(
         [sys.executable, str(ROOT / "launch.py"), str(file), *options],
-        cwd=tmp_path, capture_output=True, text=True,
+        check=False, cwd=tmp_path, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
 

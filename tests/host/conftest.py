@@ -1,0 +1,37 @@
+"""Results made by hand, in the files that a run leaves."""
+
+import pytest
+
+from mtl_jax.host.folder import Folder
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Writes the result of a run; gives its folder.
+
+    `selected`, `last` and `last_ema` give each task's test metric of every seed; what was
+    measured before the end is `records`.
+    """
+
+    def write(run, selected, last=None, last_ema=None, records=(), parameters=1234):
+        def by_seed(values):
+            return [
+                {t.name: {t.metric.name: values[t.name][seed]} for t in run.tasks}
+                for seed in range(run.seeds)
+            ]
+
+        last, last_ema = (by_seed(values or selected) for values in (last, last_ema))
+        folder = Folder(tmp_path, run)
+        folder.claim()
+        for record in records:
+            folder.append(record)
+        result = {
+            "name": run.name,
+            "parameters": parameters,
+            "selected": [{"test": test} for test in by_seed(selected)],
+            "last": [{"raw": raw, "ema": ema} for raw, ema in zip(last, last_ema, strict=True)],
+        }
+        folder.finish(result, {"seconds": 12.6})
+        return folder
+
+    return write

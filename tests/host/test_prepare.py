@@ -1,0 +1,89 @@
+"""Prepare: labels by seed, and data that does not fit the tasks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from mtl_jax import data
+from mtl_jax.checks import BadInput
+from mtl_jax.data import few_labels
+from mtl_jax.host.prepare import load, prepare
+from mtl_jax.protocols import Splits
+from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
+
+
+def arrays(**changes):
+    """Training data with some of its arrays changed."""
+    return data.Arrays(part(96, 0) | changes, part(40, 1), part(40, 2))
+
+
+def test_every_seed_draws_labels_of_its_own():
+    given = prepare(RUN.but(first_seed=4)).given
+    labels = {name: DATA.train[name] for name in ("row", "column")}
+    assert given.index.shape == (2, 24)
+    for place, seed in enumerate((4, 5)):
+        index, mask = few_labels(labels, 24, False, seed)
+        np.testing.assert_array_equal(given.index[place], index)
+        for name in labels:
+            np.testing.assert_array_equal(given.mask[name][place], mask[name])
+    assert (given.index[0] != given.index[1]).any()
+
+
+def test_only_what_the_tasks_need_is_kept():
+    prepared = prepare(RUN.but(tasks=(ROW, HEIGHT), labelled=None))
+    assert set(prepared.given.labels) == set(prepared.given.mask) == {"row", "height"}
+    assert set(prepared.splits) == {"validation", "test"}
+    for name in prepared.splits:
+        assert set(prepared.splits[name]) == {"image", "row", "height"}
+        np.testing.assert_array_equal(prepared.splits[name]["image"], getattr(DATA, name)["image"])
+    assert prepared.given.anchor is None and len(prepared.given.image) == 96
+
+
+def test_missing_labels_are_fine_and_masked():
+    row = part(96, 0)["row"]
+    row[:40] = -1
+    given = prepare(RUN.but(data=arrays(row=row), labelled=None)).given
+    np.testing.assert_array_equal(given.mask["row"], np.tile(row >= 0, (2, 1)))
+    assert given.mask["column"].all()
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [(3, "must lie in 0..2 .* train data has class 3"), (-2, "train data has class -2")],
+)
+def test_a_class_out_of_range_is_refused(label, said):
+    row = part(96, 0)["row"]
+    row[7] = label
+    with pytest.raises(BadInput, match=f"run 'hard': task 'row' has outputs=3, so .*{said}"):
+        prepare(RUN.but(data=arrays(row=row)))
+
+
+def test_a_class_out_of_range_is_found_in_test_data_too():
+    wrong = part(40, 2)
+    wrong["column"][0] = 5
+    source = data.Arrays(part(96, 0), part(40, 1), wrong)
+    with pytest.raises(BadInput, match=r"task 'column'.* the test data has class 5"):
+        prepare(RUN.but(data=source))
+
+
+def test_a_label_that_is_not_there_is_refused():
+    with pytest.raises(BadInput, match=r"task 'depth' has no label in the train data .*height"):
+        prepare(RUN.but(tasks=(ROW, COLUMN.but(name="depth"))))
+
+
+def test_equal_sources_are_read_once():
+    reads = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Counted:
+        size: int
+
+        def load(self):
+            reads.append(self.size)
+            return Splits(part(self.size, 0), part(9, 1), part(9, 2))
+
+    load.cache_clear()
+    for size in (30, 30, 31):
+        prepare(RUN.but(data=Counted(size), labelled=None))
+    assert reads == [30, 31]

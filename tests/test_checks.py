@@ -1,0 +1,90 @@
+"""Checks: what is refused, and that the text names field, rule and value."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from mtl_jax.checks import (
+    BadInput,
+    near,
+    range_text,
+    require,
+    require_count,
+    require_number,
+    require_widths,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A setting of one field."""
+
+    field: object
+
+
+def said(check, *args, **kwargs):
+    with pytest.raises(BadInput) as wrong:
+        check(*args, **kwargs)
+    assert isinstance(wrong.value, ValueError)
+    return str(wrong.value)
+
+
+def test_require():
+    require(True, Setting(1), "field", "must be odd", 1)
+    assert said(require, False, Setting(2), "field", "must be odd", 2) == (
+        "Setting.field must be odd, not 2"
+    )
+    assert said(require, False, "launch", "seeds", "must be odd", "a") == (
+        "launch.seeds must be odd, not 'a'"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1, 0.5])
+def test_numbers_between_the_ends_pass(value):
+    require_number(Setting(value), field=(0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (1.5, "must lie between 0.0 and 1.0, not 1.5"),
+        (-1e-9, "must lie between 0.0 and 1.0, not -1e-09"),
+        (math.nan, "must be a finite number, not nan"),
+        (math.inf, "must be a finite number, not inf"),
+        (True, "must be a finite number, not True"),
+        ("1", "must be a finite number, not '1'"),
+        (None, "must be a finite number, not None"),
+        (np.ones(1), "must be a finite number"),
+    ],
+)
+def test_other_numbers_are_refused(value, rule):
+    assert f"Setting.field {rule}" in said(require_number, Setting(value), field=(0.0, 1.0))
+
+
+def test_a_range_without_end():
+    assert range_text(2.0, math.inf) == "must be at least 2.0"
+    require_number(Setting(1e300), field=(2.0, math.inf))
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [(0, "must be at least 1, not 0"), (1.0, "must be a whole number, not 1.0"),
+     (True, "must be a whole number, not True"), ("3", "must be a whole number, not '3'")],
+)  # fmt: skip
+def test_counts(value, rule):
+    require_count(Setting(1), field=1)
+    assert said(require_count, Setting(value), field=1) == f"Setting.field {rule}"
+
+
+@pytest.mark.parametrize("value", [(), (8, 0), (8.0,), [8], 8, (True,), ("8",)])
+def test_widths(value):
+    require_widths(Setting((8, 1)), "field")
+    assert "must be a tuple of whole numbers" in said(require_widths, Setting(value), "field")
+
+
+def test_near():
+    assert near("stpes", ["steps", "seeds", "ema"]) == "did you mean steps or seeds?"
+    assert near("xyz", ["steps", "ema"]) == "there is ema, steps"
+    assert near("xyz", []) == "there is none"

@@ -1,0 +1,143 @@
+"""Identity: the same in every process, another for every field, and only of what is data."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, augment, data, losses, metrics, nets, optimizers, sharing
+from mtl_jax.checks import BadInput
+from mtl_jax.identity import fingerprint, settings, source_text
+from mtl_jax.run import Dispatch, Run
+from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
+
+ROOT = pathlib.Path(__file__).parent.parent
+OTHERS = {
+    "name": "other",
+    "data": data.Arrays(part(96, 3), part(40, 1), part(40, 2)),
+    "tasks": (COLUMN, ROW),
+    "trunk": nets.MLP((12,), batch_norm=True),
+    "balance": aggregation.MGDA(),
+    "optimizer": optimizers.SGD(0.05, weight_decay=1e-4),
+    "steps": 9,
+    "batch": 9,
+    "labelled": None,
+    "partial": True,
+    "unlabelled_ratio": 3,
+    "weak": augment.Shift(1),
+    "strong": augment.Cutout(3),
+    "penalties": (sharing.TraceNorm(1.0),),
+    "source": RUN.but(name="source"),
+    "freeze": ("shared/.*",),
+    "ema": 0.91,
+    "evaluate_every": 5,
+    "checkpoint_every": 5,
+    "seeds": 3,
+    "first_seed": 1,
+    "dispatch": Dispatch(),
+}
+
+
+def test_every_field_counts():
+    assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
+    prints = {name: fingerprint(RUN.but(**{name: value})) for name, value in OTHERS.items()}
+    assert len({fingerprint(RUN), *prints.values()}) == 1 + len(OTHERS)
+    assert all(len(text) == 16 for text in prints.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "line"}, {"outputs": 4}, {"loss": losses.squared_error},
+     {"metric": metrics.MeanSquaredError()}],
+)  # fmt: skip
+def test_every_field_of_a_task_counts(change):
+    assert fingerprint(ROW.but(**change)) != fingerprint(ROW)
+
+
+def test_the_same_in_another_process():
+    code = (
+        "from mtl_jax.identity import fingerprint; from tests.small import RUN, UNLABELLED;"
+        "print(fingerprint(RUN), fingerprint(UNLABELLED))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(ROOT)}
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == [fingerprint(RUN), fingerprint(UNLABELLED)]
+
+
+def test_equal_runs_that_were_made_apart_are_one():
+    again = RUN.but(data=data.Arrays(part(96, 0), part(40, 1), part(40, 2)), trunk=nets.MLP((12,)))
+    assert again is not RUN and fingerprint(again) == fingerprint(RUN)
+
+
+def test_text_makes_the_setting_again():
+    for setting in (optimizers.Adam(optimizers.Cosine(2e-3)), nets.MLP((8, 4)), Dispatch()):
+        names = {**vars(optimizers), **vars(nets), "Dispatch": Dispatch}
+        assert eval(source_text(setting), names) == setting
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        ((1, "a"), "(1, 'a')"),
+        ([0.5], "(0.5,)"),
+        ((), "()"),
+        ({"b": 1, "a": (2,)}, "{'a': (2,), 'b': 1}"),
+        (np.float64(0.1), "0.1"),
+        (-np.inf, "-inf"),
+        (losses.cross_entropy, "mtl_jax.cross_entropy"),
+        (functools.partial(losses.cross_entropy, b=1, a=2), "partial(mtl_jax.cross_entropy, a=2, b=1)"),
+        (metrics.Accuracy().compute, "Accuracy().compute"),
+        (optimizers.SGD(0.1).build, "SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.0).build"),
+        (int, "builtins.int"),
+    ],
+)  # fmt: skip
+def test_text(value, text):
+    assert source_text(value) == text
+
+
+def test_a_module_is_what_it_is_not_where_it_hangs():
+    module = nets.MLP((4,))
+    assert source_text(module) == "MLP(features=(4,), batch_norm=False)"
+    assert fingerprint(nets.MLP((4,), name="here", parent=None)) == fingerprint(module)
+    assert settings(module) == ["features", "batch_norm"]
+    assert settings(HEIGHT)[0] == "name"
+
+
+def test_arrays_count_by_content():
+    one = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert fingerprint(one) == fingerprint(np.asfortranarray(one)) == fingerprint(jnp.array(one))
+    others = [one + 1, one.astype(np.float64), one.reshape(3, 2), one.T.copy()]
+    assert len({fingerprint(other) for other in (one, *others)}) == 5
+
+
+def local(logits, labels):
+    return logits
+
+
+@pytest.mark.parametrize(
+    "value",
+    [lambda x: x, functools.partial(lambda x: x), (1, {"a": lambda x: x}), object(), {1, 2},
+     float("nan"), b"bytes"],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_is_no_data_is_refused(value):
+    with pytest.raises(BadInput, match="a run must be data"):
+        fingerprint(value)
+
+
+def test_a_closure_is_refused_and_a_named_function_is_not():
+    def closure(logits, labels):
+        return logits
+
+    with pytest.raises(BadInput, match=r"closure in .* is no named function"):
+        fingerprint(RUN.but(tasks=(ROW.but(loss=closure),)))
+    assert fingerprint(RUN.but(tasks=(ROW.but(loss=local),))) != fingerprint(RUN)
