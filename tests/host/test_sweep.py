@@ -263,20 +263,21 @@ def test_a_source_stands_before_its_run_even_when_it_is_a_row_below():
     assert [run.name for run in in_order(experiment)] == ["source", "target", "other"]
 
 
+PARTS = """
+from mtl_jax.run import Experiment
+from tests.small import COLUMN, ROW, RUN
+
+ONE = RUN.but(steps=1, seeds=1)
+ROW_ALONE = ONE.but(name="row alone", tasks=(ROW,))
+EXPERIMENT = Experiment(runs=(ROW_ALONE, ONE.but(name="column alone", tasks=(COLUMN,)), ONE))
+"""
+
+
 def test_a_part_of_the_runs_leaves_the_others_in_the_table(tmp_path):
     """Two launches, each of one run: the table of the second shows both."""
+    file = tmp_path / "parts.py"
+    file.write_text(PARTS)
     for only in ("row alone", "column alone"):
-        text = "\n".join(
-            (
-                "from mtl_jax.run import Experiment",
-                "from tests.small import COLUMN, ROW, RUN",
-                "ONE = RUN.but(steps=1, seeds=1)",
-                "EXPERIMENT = Experiment(runs=(ONE.but(name='row alone', tasks=(ROW,)),",
-                "    ONE.but(name='column alone', tasks=(COLUMN,)), ONE))",
-            )
-        )
-        file = tmp_path / "parts.py"
-        file.write_text(text)
         options = [str(file), "--out", str(tmp_path / "out"), "--only", only]
         assert sweep.launch(launch.parse(options)) == 0
     rows = (tmp_path / "out" / "table.csv").read_text()
