@@ -10,6 +10,7 @@ import pytest
 
 import launch
 from mtl_jax.host import sweep
+from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
 from tests.small import ROW, RUN
 
@@ -200,6 +201,8 @@ def test_an_output_folder_in_use_is_refused(refused, tmp_path):
         assert other.stdout.readline() == b"held\n"
         assert "in use by another launch" in refused(FINE)
         other.communicate(b"\n")
+    with open_root(out):  # As this program itself holds it.
+        assert "in use by another launch" in refused(FINE)
 
 
 @pytest.fixture
@@ -228,6 +231,15 @@ def test_files_of_somebody_else_are_refused(refused, tmp_path):
     mine.mkdir(parents=True)
     (mine / "thesis.tex").write_text("mine")
     assert "is no folder of a run" in refused(FINE)
+
+
+def test_half_a_file_of_a_kill_is_no_bar(tmp_path):
+    folder = Folder(tmp_path, RUN)
+    folder.path.mkdir()
+    (folder.path / "run.json.half").write_text("{")
+    folder.check()
+    folder.claim()
+    assert folder.read("run.json")["name"] == "hard"
 
 
 def test_a_damaged_file_is_refused(refused, old):
