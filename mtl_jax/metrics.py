@@ -138,7 +138,7 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float
     Raises:
       BadInput: without values, or for a confidence outside (0, 1).
     """
-    from scipy import stats  # Slow to import, and only tables need it.
+    from scipy import special  # Only tables need it.
 
     values = np.asarray(values, np.float64)
     flat = values.ndim == 1 and values.size > 0
@@ -146,5 +146,5 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float
     require(0.0 < confidence < 1.0, "interval", "confidence", "must lie in (0, 1)", confidence)
     if values.size == 1:
         return float(values[0]), math.nan
-    quantile = stats.t.ppf((1.0 + confidence) / 2.0, values.size - 1)
+    quantile = special.stdtrit(values.size - 1, (1.0 + confidence) / 2.0)
     return float(values.mean()), float(quantile * values.std(ddof=1) / math.sqrt(values.size))
