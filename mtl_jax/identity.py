@@ -33,7 +33,10 @@ def source_text(value: Any) -> str:
         return f"partial({', '.join([*map(source_text, (value.func, *value.args)), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         words = [f"{name}={source_text(getattr(value, name))}" for name in settings(value)]
-        return f"{type(value).__qualname__}({', '.join(words)})"
+        # A user's class may bear the name of one of ours.
+        top = type(value).__module__.split(".")[0]
+        prefix = "" if top == "mtl_jax" else f"{top}."
+        return f"{prefix}{type(value).__qualname__}({', '.join(words)})"
     if inspect.ismethod(value):
         return f"{source_text(value.__self__)}.{value.__name__}"
     if callable(value):

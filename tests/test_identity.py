@@ -11,7 +11,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import aggregation, augment, data, losses, metrics, nets, optimizers, sharing
+from mtl_jax import (
+    aggregation,
+    augment,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    sharing,
+    weighting,
+)
 from mtl_jax.checks import BadInput
 from mtl_jax.identity import fingerprint, settings, source_text
 from mtl_jax.run import Dispatch, Run
@@ -141,3 +151,12 @@ def test_a_closure_is_refused_and_a_named_function_is_not():
     with pytest.raises(BadInput, match=r"closure in .* is no named function"):
         fingerprint(RUN.but(tasks=(ROW.but(loss=closure),)))
     assert fingerprint(RUN.but(tasks=(ROW.but(loss=local),))) != fingerprint(RUN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equal:
+    """A user's own class of a name that is taken."""
+
+
+def test_a_class_of_the_same_name_elsewhere_is_another():
+    assert fingerprint(Equal()) != fingerprint(weighting.Equal())

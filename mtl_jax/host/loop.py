@@ -17,7 +17,7 @@ from mtl_jax.host.result import host, summary
 from mtl_jax.run import Run
 from mtl_jax.train import TrainState
 from mtl_jax.train.state import trainable
-from mtl_jax.trees import size
+from mtl_jax.trees import path_text, size
 
 
 class Diverged(FloatingPointError):
@@ -80,7 +80,9 @@ def train_run(
     finally:
         checkpoints.wait()
     seconds = time.perf_counter() - began
-    result = {**summary(run, records, *counts), "state_sha256": digest(plain(state))}
+    final = plain(state)
+    check_parameters(run, final)
+    result = {**summary(run, records, *counts), "state_sha256": digest(final)}
     folder.finish(result, {"seconds": round(seconds, 3)})
 
 
@@ -144,6 +146,25 @@ def shapes(run: Run) -> TrainState:
     source = None if before is None else (before.params, before.stats)
     image = jax.eval_shape(lambda: prepare(run).given.image)
     return jax.eval_shape(program(run, image).init, source)
+
+
+def check(run: Run) -> None:
+    """Traces a run's start and step, so that nothing is trained before all runs fit together.
+
+    Raises:
+      BadInput: as `shapes`, and if a penalty or the balancing does not suit the run.
+    """
+    state, given = shapes(run), prepare(run).given
+    anchor = state.params if run.source is not None else None
+    made = program(run, jax.eval_shape(lambda: given.image))
+    jax.eval_shape(lambda s, g: made.advance(s, g, 1), state, given._replace(anchor=anchor))
+
+
+def check_parameters(run: Run, tree: dict[str, Any]) -> None:
+    """Refuses a run whose very last update broke it, which no loss tells any more."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree["params"]):
+        if not np.isfinite(leaf).all():
+            raise Diverged(f"run {run.name!r} diverged: {path_text(path)} is not finite at the end")
 
 
 def parameters(run: Run, state: TrainState) -> tuple[int, int]:

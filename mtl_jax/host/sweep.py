@@ -13,7 +13,7 @@ from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import program
-from mtl_jax.host.loop import Diverged, shapes, train_run
+from mtl_jax.host.loop import Diverged, check, shapes, train_run
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
 from mtl_jax.identity import fingerprint
@@ -64,7 +64,7 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             folder.check()
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         for run in left:
-            shapes(run)
+            check(run)
         for folder in folders.values() if fresh else ():
             folder.set_aside()
         if left:

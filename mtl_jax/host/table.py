@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import pathlib
 
 import numpy as np
@@ -64,12 +65,14 @@ def papers(experiment: Experiment, run: str) -> str:
 
 
 def spread(values: np.ndarray | None) -> str:
-    """Mean and interval of values over seeds."""
+    """Mean and interval of values over seeds, to the interval's first digit that counts."""
     if values is None:
         return "-"
     mean, half = interval(values)
-    mean = f"{round(mean, 1) + 0.0:.1f}"  # No minus before a zero.
-    return mean if np.isnan(half) else f"{mean} ± {half:.1f}"
+    least = abs(mean) / 10 if np.isnan(half) else half
+    digits = max(1, -math.floor(math.log10(least))) if 0 < least < np.inf else 1
+    text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
+    return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
 
 
 def markdown(head: list[str], body: list[list[str]]) -> str:

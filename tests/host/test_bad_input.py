@@ -298,3 +298,18 @@ def test_no_rule_is_broken_by_what_is_fine(tmp_path, capsys):
     assert sweep.launch(launch.parse([str(file), "--list", "--out", str(tmp_path / "no")])) == 0
     assert capsys.readouterr().err == ""
     assert ROW in RUN.tasks and not (tmp_path / "no").exists()
+
+
+def test_what_only_the_step_can_tell_is_told_before_anything_trains(tmp_path, capsys):
+    """The second run's penalty needs a source: the first is not trained either."""
+    file = tmp_path / "late.py"
+    file.write_text(
+        "from mtl_jax import transfer\n"
+        "from mtl_jax.run import Experiment\n"
+        "from tests.small import RUN\n"
+        "HELD = RUN.but(name='held', penalties=(transfer.L2SP(0.1),))\n"
+        "EXPERIMENT = Experiment(runs=(RUN, HELD))\n"
+    )
+    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
+    assert "L2SP needs a start" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "hard").exists()

@@ -131,8 +131,8 @@ def test_lower_delta_is_better_and_an_average_is_by_seed(finished, tmp_path):
     ("values", "text"),
     [
         (None, "-"),
-        ([-0.04], "0.0"),
-        ([-0.06], "-0.1"),
+        ([-0.0, -0.0], "0.0 ± 0.0"),
+        ([-0.06], "-0.060"),
         ([math.nan], "nan"),
         ([1.0, math.nan], "nan"),
         ([99.96], "100.0"),
@@ -140,3 +140,17 @@ def test_lower_delta_is_better_and_an_average_is_by_seed(finished, tmp_path):
 )
 def test_a_cell(values, text):
     assert table.spread(None if values is None else np.array(values)) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([80.0, 84.0], "82.0 ± 25.4"),
+        ([0.0125, 0.0127], "0.013 ± 0.001"),
+        ([0.0131], "0.013"),
+        ([82.44], "82.4"),
+        ([0.0, 0.0], "0.0 ± 0.0"),
+    ],
+)
+def test_numbers_are_printed_to_the_digit_that_counts(values, text):
+    assert table.spread(np.array(values)) == text
