@@ -70,7 +70,7 @@ def test_seeds_differ():
     assert not np.allclose(kernel[0], kernel[1])
 
 
-CONVOLUTION = UNLABELLED.but(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
+CONVOLUTION = RUN.but(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ CONVOLUTION = UNLABELLED.but(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad(
     ids=str,
 )  # fmt: skip
 def test_results_do_not_depend_on_dispatch(how):
-    run = UNLABELLED.but(balance=aggregation.UPGrad())
+    run = RUN.but(balance=aggregation.UPGrad())
     close(trained(run.but(dispatch=how))[0].params, trained(run)[0].params, 1e-5)
 
 
