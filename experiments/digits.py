@@ -6,7 +6,7 @@ construction): two tasks, the left and the right digit, with 100 labelled compos
 
     python launch.py experiments/digits.py
 
-Four to five minutes on two CPU cores; all seeds of a run train side by side.
+Three to four minutes on two CPU cores; all seeds of a run train side by side.
 """
 
 from mtl_jax import (

@@ -61,6 +61,9 @@ class Splits(NamedTuple):
 class Source(Protocol):
     """Where arrays come from: settings only, nothing is read before `load`."""
 
+    def shapes(self) -> Mapping[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part, without reading it."""
+
     def load(self) -> Splits:
         """Reads the arrays."""
 

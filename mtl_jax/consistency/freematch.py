@@ -72,9 +72,8 @@ class FreeMatch:
     def init(self, num_classes: int, num_unlabelled: int) -> FreeMatchState:
         """State before the first step: 1/C everywhere."""
         # Three arrays: a step that donates its state may not be given one twice.
-        return FreeMatchState(
-            *(jnp.full(shape, 1.0 / num_classes) for shape in ((), num_classes, num_classes))
-        )
+        share = jnp.float32(1.0 / num_classes)
+        return FreeMatchState(*(jnp.full(shape, share) for shape in ((), num_classes, num_classes)))
 
     def update(
         self, views: Views, state: FreeMatchState

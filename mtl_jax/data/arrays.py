@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput
@@ -52,6 +53,10 @@ class Arrays:
         # Shapes only: equal ones agree, and no array is read when a run is looked up.
         parts = (self.train, self.validation, self.test)
         return hash(tuple(frozenset((k, a.shape) for k, a in part.items()) for part in parts))
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part."""
+        return {k: jax.ShapeDtypeStruct(a.shape, a.dtype) for k, a in self.train.items()}
 
     def load(self) -> Splits:
         """The arrays as they were given."""

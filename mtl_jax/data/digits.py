@@ -3,13 +3,15 @@
 import dataclasses
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from mtl_jax.checks import require, require_count
-from mtl_jax.data.draws import generator, stratified
+from mtl_jax.data.draws import generator, sizes, stratified
 from mtl_jax.protocols import Splits
 
 SIDE = 8  # Height and width of a digit in pixels.
+DIGITS = 1797  # Number of images.
 
 
 class Placed(NamedTuple):
@@ -59,6 +61,11 @@ class SingleDigits:
             place("validation", validation, 1),
             place("test", test, 1),
         )
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        train = sizes(DIGITS, 0.2, 0.2)[0]
+        return described(train * self.copies, self.canvas, ("digit",))
 
     def load(self) -> Splits:
         """Places the digits: "image" `[N, canvas, canvas, 1]` and "digit" `[N]`."""
@@ -122,6 +129,10 @@ class MultiDigits:
         parts = zip(Splits._fields, digit_parts(self.seed), strict=True)
         return tuple(place(name, part, getattr(self, name)) for name, part in parts)
 
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        return described(self.train, self.canvas, ("left", "right"))
+
     def load(self) -> Splits:
         """Overlays the digits: "image" `[N, canvas, canvas, 1]`, "left" and "right" `[N]`."""
         images, labels = read_digits()
@@ -140,6 +151,12 @@ def check_canvas(source: SingleDigits | MultiDigits) -> None:
     least = SIDE + 2 * source.jitter + 1
     rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
     require(source.canvas >= least, source, "canvas", rule, source.canvas)
+
+
+def described(count: int, canvas: int, labels: tuple[str, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of `count` images and their labels."""
+    image = jax.ShapeDtypeStruct((count, canvas, canvas, 1), np.float32)
+    return {"image": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
 
 
 def corners(

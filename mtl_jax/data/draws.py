@@ -36,6 +36,12 @@ def stratified(
     return np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(order[tested])
 
 
+def sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:
+    """Sizes of the parts that `stratified` makes of `count` examples."""
+    parts = stratified(np.zeros(count, int), validation, test, np.random.default_rng(0))
+    return tuple(map(len, parts))
+
+
 def spaced(size: int, share: float) -> np.ndarray:
     """Marks `round(size * share)` of `size` places, at even spaces."""
     return np.diff(np.round(np.arange(size + 1) * share)) > 0

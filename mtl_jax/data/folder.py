@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require, require_count, require_number
@@ -31,7 +32,7 @@ class Folder:
 
     Raises:
       BadInput: for a size below 1, shares outside (0, 1) or that leave nothing to train on,
-        or a negative seed; and from `load` for a folder that is not there, has no classes,
+        or a negative seed; and from `load` and `shapes` for a folder that is not there, has no classes,
         has an image that cannot be read, or leaves a part empty.
     """
 
@@ -51,14 +52,26 @@ class Folder:
                     "must be positive and leave a part to train on", value)  # fmt: skip
         require_count(self, seed=0)
 
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; files are counted, not read."""
+        count = len(self.parts()[0])
+        return {
+            "image": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
+            "label": jax.ShapeDtypeStruct((count,), np.int32),
+        }
+
     def load(self) -> Splits:
         """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
+        return Splits(*(read_part(part, self.size) for part in self.parts()))
+
+    def parts(self) -> list[list[tuple[pathlib.Path, int]]]:
+        """Files and labels of the three parts."""
         root = pathlib.Path(self.path).expanduser()
         require(root.is_dir(), self, "path", "must be a folder", self.path)
         parts = self.given_parts(root) or self.drawn_parts(root)
         for name, part in zip(Splits._fields, parts, strict=True):
             require(len(part) > 0, self, "path", f"must have images for {name}", self.path)
-        return Splits(*(read_part(part, self.size) for part in parts))
+        return parts
 
     def given_parts(self, root: pathlib.Path) -> list[list[tuple[pathlib.Path, int]]] | None:
         """Files and labels of the parts that have folders, or None if none have."""

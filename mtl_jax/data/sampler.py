@@ -1,5 +1,7 @@
 """Stateless batches: which examples a step sees, from the key and the step alone."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -50,6 +52,8 @@ def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.A
     return shuffled(place, round_keys(key, epoch), size).astype(jnp.int32)
 
 
+# Jitted here, so that many runs share one trace of it.
+@functools.partial(jax.jit, static_argnames="size")
 def shuffled(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
     """Maps places in an epoch to examples, one to one below `size`, `[B]`."""
     half = max(HALF, ((size - 1).bit_length() + 1) // 2)

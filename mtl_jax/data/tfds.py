@@ -4,6 +4,7 @@ import dataclasses
 import io
 from typing import Any
 
+import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require
@@ -52,20 +53,47 @@ class Tfds:
         if self.size is not None:
             require_size(self)
 
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; one image is read, if it has no fixed size.
+
+        Labels that turn out too large when they are read are among them.
+        """
+        builder = self.builder()
+        features = builder.info.features
+        names = self.names(features)
+        image = next(iter(names))
+        source = self.source(builder, self.split[0], image)
+        shape = features[image].shape
+        if self.size is not None:
+            shape = (*self.size, shape[-1])
+        elif None in shape:
+            shape = decode(io.BytesIO(source[0][image]), shape[-1], None).shape
+        found = {"image": jax.ShapeDtypeStruct((len(source), *shape), np.uint8)}
+        for old in names:
+            if old != image:
+                kind = stacked(np.empty(0, features[old].np_dtype)).dtype
+                found[names[old]] = jax.ShapeDtypeStruct((len(source),), kind)
+        return found
+
     def load(self) -> Splits:
         """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
-        builder = open_builder(self.name, self.data_dir)
-        if not builder.info.splits:
-            raise BadInput(
-                f"{self.name!r} is not prepared in {self.data_dir}: "
-                f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
-            )
+        builder = self.builder()
         features = builder.info.features
         names = self.names(features)
         parts = [self.read(builder, split, names) for split in self.split]
         self.require_one_size(parts)
         kept = [old for old in names if all(fits(part[old]) for part in parts)]
         return Splits(*({names[old]: stacked(part[old]) for old in kept} for part in parts))
+
+    def builder(self) -> Any:
+        """The builder of the data set, which must be prepared."""
+        builder = open_builder(self.name, self.data_dir)
+        if not builder.info.splits:
+            raise BadInput(
+                f"{self.name!r} is not prepared in {self.data_dir}: "
+                f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
+            )
+        return builder
 
     def names(self, features: Any) -> dict[str, str]:
         """What each feature that is kept is called here."""
@@ -92,13 +120,24 @@ class Tfds:
 
     def read(self, builder: Any, split: str, names: dict[str, str]) -> dict[str, list]:
         """Lists of the values of a split by feature; images are arrays `[H, W, C]`."""
+        image = next(iter(names))
+        channels = builder.info.features[image].shape[-1]
+        values = {old: [] for old in names}
+        for example in self.source(builder, split, image):
+            for old, rows in values.items():
+                rows.append(example[old])
+            rows = values[image]
+            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size)
+        return values
+
+    def source(self, builder: Any, split: str, image: str) -> Any:
+        """The examples of a split, not yet read; images stay encoded."""
         import tensorflow_datasets as tfds
 
-        image = next(iter(names))
         # Pillow decodes below: TFDS would do the same, and log advice to install OpenCV.
         decoders = {image: tfds.decode.SkipDecoding()}
         try:
-            source = builder.as_data_source(split, decoders=decoders)
+            return builder.as_data_source(split, decoders=decoders)
         except NotImplementedError as error:
             raise BadInput(
                 f"{self.name!r} in {self.data_dir} is prepared as "
@@ -110,14 +149,6 @@ class Tfds:
                 f"must name parts that have examples; the data set has {list(builder.info.splits)}"
             )
             raise BadInput(f"Tfds.split {rule}, not {split!r}") from error
-        channels = builder.info.features[image].shape[-1]
-        values = {old: [] for old in names}
-        for example in source:
-            for old, rows in values.items():
-                rows.append(example[old])
-            rows = values[image]
-            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size)
-        return values
 
     def require_one_size(self, parts: list[dict[str, list]]) -> None:
         """Requires that images can be stacked."""

@@ -10,22 +10,27 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
-from mtl_jax.run import Dispatch, Run
+from mtl_jax.nets import compose
+from mtl_jax.run import Dispatch, Run, Task
 from mtl_jax.train.state import SEED_AXES
 
 # XLA's default level spends up to 2 s on each random draw of a new shape on a CPU; level 2
 # draws the same bits in a tenth of the time. Only the initialisation is compiled so: a
 # training step would lose 7 % of its speed.
 QUICK = {"xla_backend_optimization_level": 2}
+# A run of a few steps is over before a well optimised step would have been compiled.
+ROUGH = {"xla_backend_optimization_level": 0}
+FEW = 20
 
 
 class Program(NamedTuple):
     """The compiled functions of a run; every leaf of a state has a leading axis S."""
 
     init: Callable[..., Any]  # (source | None) -> state
+    begun: Callable[..., Any]  # the same of shapes
     advance: Callable[..., Any]  # (state, given, steps) -> (state, {metric: [S]})
     judge: Callable[..., Any]  # (state, splits) -> {...: [S]}
-    given: Callable[..., Any]  # puts a `Given` of host arrays on the devices
+    given: Callable[..., Any]  # puts a `Given` of host arrays on the devices, or of shapes
 
 
 def dispatch_of(run: Run, backend: str) -> Dispatch:
@@ -75,28 +80,67 @@ def program(run: Run, image: jax.ShapeDtypeStruct, devices: list | None = None) 
         return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, by_example), batch)
 
     step = train.build(run, net, dispatch, place)
-    several = functools.partial(beside, dispatch.seeds)
+    seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
+    outputs = tuple((task.name, task.outputs) for task in run.tasks)
+    fresh = (run.trunk, outputs, image.shape[1:], seeds)
+    # How they learn does not matter to how tasks are judged.
+    judged = tuple(task.but(consistency=None) for task in run.tasks)
 
     @functools.partial(jax.jit, compiler_options=QUICK, out_shardings=by_seed)
+    def begin(drawn, source):
+        return jax.vmap(functools.partial(train.create, run, image=image))(
+            seeds, drawn=drawn, source=source
+        )
+
     def init(source):
-        seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
-        create = functools.partial(train.create, run, image=image)
-        return jax.vmap(lambda seed, loaded: create(seed, source=loaded))(seeds, source)
+        return begin(draw(*fresh), source)
 
-    @functools.partial(jax.jit, static_argnums=2, donate_argnums=0, out_shardings=by_seed)
+    def begun(source):
+        return begin.eval_shape(draw.eval_shape(*fresh), source)
+
+    @functools.partial(
+        jax.jit,
+        compiler_options=ROUGH if run.steps <= FEW else None,
+        static_argnums=2,
+        donate_argnums=0,
+        out_shardings=by_seed,
+    )
     def advance(state, given, steps):
-        many = functools.partial(repeat, step, dispatch.steps, steps)
-        return several(many, (0, SEED_AXES))(state, given)
+        together = beside(dispatch.seeds, step, (0, SEED_AXES))
+        return repeat(together, dispatch.steps, steps, state, given)
 
-    @jax.jit
     def judge(state, splits):
-        return several(functools.partial(train.judge, run, net), (0, None))(state, splits)
+        models = {"raw": state.params, "ema": state.ema}
+        return judge_all(dispatch.seeds, run.trunk, judged, models, state.stats, splits)
 
-    def given(arrays):
+    def given(parts):
         here = train.Given(everywhere, everywhere, by_seed, by_seed, by_seed)
-        return train.Given(*[jax.device_put(a, h) for a, h in zip(arrays, here, strict=True)])
+        return train.Given(*[laid(a, h) for a, h in zip(parts, here, strict=True)])
 
-    return Program(init, advance, judge, given)
+    return Program(init, begun, advance, judge, given)
+
+
+# These two stand alone, so that runs of one net share what is traced and compiled for it.
+@functools.partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=QUICK)
+def draw(trunk: Any, outputs: tuple, shape: tuple[int, ...], seeds: jax.Array) -> Any:
+    """Parameters and statistics `[S, ...]` of a fresh net for images of a shape."""
+    net = compose(trunk, dict(outputs))
+    return jax.vmap(lambda seed: train.draw(net, seed, shape))(seeds)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def judge_all(how: str, trunk: Any, tasks: tuple[Task, ...], models: dict, stats: Any, splits: Any):
+    """Judges models `[S, ...]` on every split, seeds side by side."""
+    net = compose(trunk, {task.name: task.outputs for task in tasks})
+    alone = functools.partial(train.judge, net, tasks)
+    return beside(how, alone, (0, 0, None))(models, stats, splits)
+
+
+def laid(tree: Any, sharding: NamedSharding) -> Any:
+    """Arrays put where they belong; of shapes, the shapes of such arrays."""
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree)):
+        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), tree)
+    return jax.device_put(tree, sharding)
 
 
 def repeat(step, how: str, steps: int, state, given):

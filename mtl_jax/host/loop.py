@@ -11,11 +11,11 @@ import numpy as np
 from mtl_jax.checks import BadInput
 from mtl_jax.host.checkpoint import Checkpoints, digest, plain
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.layout import dispatch_of, program
-from mtl_jax.host.prepare import prepare
+from mtl_jax.host.layout import Program, dispatch_of, program
+from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
 from mtl_jax.run import Run
-from mtl_jax.train import TrainState
+from mtl_jax.train import Given, TrainState
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
 
@@ -26,6 +26,7 @@ class Diverged(FloatingPointError):
 
 def train_run(
     run: Run,
+    compiled: Program,
     folder: Folder,
     source: Folder | None,
     tick: Callable[[int, dict[str, Any]], None],
@@ -38,6 +39,7 @@ def train_run(
 
     Args:
       run: what is trained.
+      compiled: its program, as `check` made it.
       folder: its folder, claimed already.
       source: the folder of its source run, which is finished.
       tick: told the step and its metrics after every block.
@@ -48,7 +50,6 @@ def train_run(
     """
     began = time.perf_counter()
     prepared = prepare(run)
-    compiled = program(run, jax.eval_shape(lambda: prepared.given.image))
     state = compiled.init(trained_by(run.source, source))
     anchor = jax.tree.map(jnp.copy, state.params) if run.source is not None else None
     given = compiled.given(prepared.given._replace(anchor=anchor))
@@ -97,6 +98,11 @@ def blocks(run: Run, start: int, block: int):
         start = stop
 
 
+def first_block(run: Run) -> int:
+    """Length of the first block of steps."""
+    return next(blocks(run, 0, dispatch_of(run, jax.default_backend()).block))[1]
+
+
 def due(run: Run, step: int, every: int) -> bool:
     """Whether something that is done regularly, and at the end, is due."""
     return step % every == 0 or step == run.steps
@@ -137,27 +143,42 @@ def trained_by(source: Run | None, folder: Folder | None) -> tuple[Any, Any] | N
 
 
 def shapes(run: Run) -> TrainState:
-    """Shapes of a run's state, its sources' too, without any computation.
+    """Shapes of a run's state, its sources' too; nothing is computed and no data read.
 
     Raises:
       BadInput: if its data, its source or its settings do not fit together.
     """
+    return begun(run, program(run, described(run).image))
+
+
+def begun(run: Run, made: Program) -> TrainState:
+    """Shapes of the state that a program begins with."""
     before = shapes(run.source) if run.source is not None else None
     source = None if before is None else (before.params, before.stats)
-    image = jax.eval_shape(lambda: prepare(run).given.image)
-    return jax.eval_shape(program(run, image).init, source)
+    return made.begun(source)
 
 
-def check(run: Run) -> None:
+def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
     """Traces a run's start and step, so that nothing is trained before all runs fit together.
+
+    What is traced here is not traced again when the program trains.
+
+    Args:
+      run: what is to be trained.
+      steps: length of the block that is traced.
+
+    Returns:
+      The program, and the shapes of the state and the data of its step.
 
     Raises:
       BadInput: as `shapes`, and if a penalty or the balancing does not suit the run.
     """
-    state, given = shapes(run), prepare(run).given
-    anchor = state.params if run.source is not None else None
-    made = program(run, jax.eval_shape(lambda: given.image))
-    jax.eval_shape(lambda s, g: made.advance(s, g, 1), state, given._replace(anchor=anchor))
+    given = described(run)
+    made = program(run, given.image)
+    state = begun(run, made)
+    given = made.given(given._replace(anchor=state.params if run.source is not None else None))
+    made.advance.eval_shape(state, given, steps)
+    return made, state, given
 
 
 def check_parameters(run: Run, tree: dict[str, Any]) -> None:

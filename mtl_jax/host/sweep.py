@@ -9,11 +9,12 @@ import jax
 
 from mtl_jax.checks import BadInput
 from mtl_jax.host import figures, table
+from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.layout import program
-from mtl_jax.host.loop import Diverged, check, shapes, train_run
+from mtl_jax.host.layout import Program
+from mtl_jax.host.loop import Diverged, check, first_block, train_run
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
 from mtl_jax.identity import fingerprint
@@ -64,11 +65,13 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             folder.check()
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         for run in left:
-            check(run)
-        for folder in folders.values() if fresh else ():
-            folder.set_aside()
-        if left:
-            train(left, folders)
+            prepare(run)
+        with Ahead() as ahead:
+            programs = {run.name: checked(run, ahead) for run in left}
+            for folder in folders.values() if fresh else ():
+                folder.set_aside()
+            if left:
+                train(left, programs, folders, ahead)
         folders = {run.name: Folder(root, run) for run in whole.runs}
         done = among(whole, (run for run in whole.runs if folders[run.name].finished()))
         table.write(done, folders, root)
@@ -76,14 +79,27 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     return 0
 
 
-def train(runs: list[Run], folders: dict[str, Folder]) -> None:
+def checked(run: Run, ahead: Ahead) -> Program:
+    """The program of a run that fits together; its first block will be compiled ahead."""
+    steps = first_block(run)
+    made, state, given = check(run, steps)
+    ahead.add(run.name, lambda: made.advance.lower(state, given, steps).compile())
+    return made
+
+
+def train(
+    runs: list[Run], programs: dict[str, Program], folders: dict[str, Folder], ahead: Ahead
+) -> None:
     """Trains runs one after the other."""
     with Board(len(runs)) as board:
         for run in runs:
             folders[run.name].claim()
             board.begin(run)
             source = folders[run.source.name] if run.source is not None else None
-            train_run(run, folders[run.name], source, board.tick, board.warn)
+            ahead.need(run.name)
+            train_run(
+                run, programs.pop(run.name), folders[run.name], source, board.tick, board.warn
+            )
             board.end()
 
 
@@ -108,7 +124,7 @@ def progress_of(folder: Folder) -> str:
 
 
 def dry(experiment: Experiment) -> int:
-    """Shape-checks every run's start and step; prints its size. Nothing is computed."""
+    """Shape-checks every run's start and step; prints its size. No data, no computation."""
     for run in in_order(experiment):
         parameters, flops = cost(run)
         print(f"{run.name:32} {parameters:>10,} parameters  {flops:>10.3g} FLOPs a step and seed")
@@ -117,12 +133,8 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Parameters of one seed, and XLA's estimate of the FLOPs of one of its steps."""
-    prepared = prepare(run)
-    image = jax.ShapeDtypeStruct(prepared.given.image.shape, prepared.given.image.dtype)
-    state = shapes(run)
-    anchor = state.params if run.source is not None else None
-    given = prepared.given._replace(anchor=anchor)
-    lowered = program(run, image).advance.lower(state, given, 1)
+    made, state, given = check(run, 1)
+    lowered = made.advance.lower(state, given, 1)
     flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
     return size(state.params) // run.seeds, flops / run.seeds
 

@@ -4,5 +4,6 @@ from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.state import Given as Given
 from mtl_jax.train.state import TrainState as TrainState
 from mtl_jax.train.state import create as create
+from mtl_jax.train.state import draw as draw
 from mtl_jax.train.state import net_of as net_of
 from mtl_jax.train.step import build as build

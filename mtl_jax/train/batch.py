@@ -1,5 +1,6 @@
 """The batch of a step: a pure function of the key and the step, augmented on the device."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -53,8 +54,12 @@ def pick(run: Run, given: Given, key: jax.Array, step: jax.Array) -> Batch:
     return Batch(jnp.concatenate([weak, strong]), labels, mask, index)
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def augmented(policy: Policy | None, key: jax.Array, images: jax.Array) -> jax.Array:
-    """Applies a policy to each of the images `[N, ...]`, each with a key of its own."""
+    """Applies a policy to each of the images `[N, ...]`, each with a key of its own.
+
+    Jitted here, so that runs of one policy share its trace.
+    """
     images = as_float(images)
     if policy is None:
         return images

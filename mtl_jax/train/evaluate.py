@@ -6,35 +6,45 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.protocols import Net
-from mtl_jax.run import Run
+from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
-from mtl_jax.train.state import TrainState
 
 CHUNK = 500
 
 
-def judge(run: Run, net: Net, state: TrainState, splits: dict[str, Any]) -> dict[str, Any]:
-    """Metrics of the raw and of the averaged parameters on every split.
+def judge(
+    net: Net, tasks: tuple[Task, ...], models: dict[str, Any], stats: Any, splits: dict[str, Any]
+) -> dict[str, Any]:
+    """Metrics of several models on every split.
 
     Args:
-      run: what is trained.
-      net: its net.
-      state: of one seed; both sets of parameters use its running statistics.
+      net: their net.
+      tasks: what is judged.
+      models: by name, the parameters of one seed.
+      stats: the running statistics, which all of them use.
       splits: by name, arrays "image" `[N, ...]` and the tasks' labels `[N, ...]`.
 
     Returns:
-      `{split: {"raw" | "ema": {task: {metric: value []}}}}`.
+      `{split: {model: {task: {metric: value []}}}}`.
     """
+    # One after the other: vmap would make a convolution's kernels a batch of them.
+    stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
+    judged = {
+        name: jax.lax.map(lambda params, a=arrays: scores(net, tasks, params, stats, a), stacked)
+        for name, arrays in splits.items()
+    }
     return {
         name: {
-            kind: scores(run, net, params, state.stats, arrays)
-            for kind, params in (("raw", state.params), ("ema", state.ema))
+            kind: jax.tree.map(lambda value, i=i: value[i], metrics)
+            for i, kind in enumerate(models)
         }
-        for name, arrays in splits.items()
+        for name, metrics in judged.items()
     }
 
 
-def scores(run: Run, net: Net, params: Any, stats: Any, arrays: dict[str, jax.Array]):
+def scores(
+    net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, arrays: dict[str, jax.Array]
+) -> dict[str, dict[str, jax.Array]]:
     """Each task's metric over all examples; those without the task's label do not count."""
     size = arrays["image"].shape[0]
     chunks = -(-size // CHUNK)
@@ -49,7 +59,7 @@ def scores(run: Run, net: Net, params: Any, stats: Any, arrays: dict[str, jax.Ar
                 labels[task.name],
                 inside & present(labels[task.name]),
             )
-            for task in run.tasks
+            for task in tasks
         }
 
     def chunked(array):
@@ -57,12 +67,10 @@ def scores(run: Run, net: Net, params: Any, stats: Any, arrays: dict[str, jax.Ar
         padded = jnp.pad(array, [(0, rest)] + [(0, 0)] * (array.ndim - 1))
         return padded.reshape(chunks, chunk, *array.shape[1:])
 
-    labels = {task.name: chunked(arrays[task.name]) for task in run.tasks}
+    labels = {task.name: chunked(arrays[task.name]) for task in tasks}
     parts = (chunked(arrays["image"]), labels, chunked(jnp.ones(size, bool)))
     total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
-    return {
-        task.name: {task.metric.name: task.metric.compute(total[task.name])} for task in run.tasks
-    }
+    return {task.name: {task.metric.name: task.metric.compute(total[task.name])} for task in tasks}
 
 
 def present(labels: jax.Array) -> jax.Array:

@@ -52,13 +52,22 @@ def trainable(run: Run, params: Any) -> tuple[Any, Any]:
     return split(params, jax.tree.map(lambda held: not held, frozen))
 
 
-def create(run: Run, seed: jax.Array, image: jax.Array, source: Any = None) -> TrainState:
+def draw(net: Net, seed: jax.Array, shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Parameters and statistics of a fresh net, by the seed `[]` and the shape of an image."""
+    sample = jnp.zeros((1, *shape), jnp.float32)
+    return net.init(named(jax.random.key(seed), "init"), sample)
+
+
+def create(
+    run: Run, seed: jax.Array, image: jax.Array, drawn: tuple[Any, Any], source: Any = None
+) -> TrainState:
     """State before the first step.
 
     Args:
       run: what is trained.
       seed: `[]`, a whole number.
       image: the training images `[N, ...]`; only their shape counts.
+      drawn: what `draw` made of the same seed.
       source: parameters and statistics `(params, stats)` that the source run ended with.
 
     Returns:
@@ -67,9 +76,7 @@ def create(run: Run, seed: jax.Array, image: jax.Array, source: Any = None) -> T
     Raises:
       BadInput: if the source's trunk does not fit, or a `freeze` pattern matches nothing.
     """
-    key = jax.random.key(seed)
-    sample = jnp.zeros((1, *image.shape[1:]), jnp.float32)
-    params, stats = net_of(run).init(named(key, "init"), sample)
+    params, stats = drawn
     if source is not None:
         loaded, stats = source
         params = graft(params, loaded["shared"])
@@ -80,7 +87,7 @@ def create(run: Run, seed: jax.Array, image: jax.Array, source: Any = None) -> T
     kept, _ = trainable(run, params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
-        key=key,
+        key=jax.random.key(seed),
         params=params,
         stats=stats,
         ema=params,

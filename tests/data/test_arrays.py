@@ -8,6 +8,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.data import Arrays
 from mtl_jax.identity import fingerprint
+from tests.data.shapes import check_shapes
 
 
 def part(rows=3, fill=0.5, **changes):
@@ -24,6 +25,10 @@ def test_load_gives_the_arrays():
     assert splits.train.keys() == {"image", "a", "depth"}
     np.testing.assert_array_equal(splits.train["a"], np.arange(7))
     assert len(splits.test["image"]) == 3
+
+
+def test_shapes_are_those_of_what_is_loaded():
+    check_shapes(arrays())
 
 
 def test_equal_by_content():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import MultiDigits, SingleDigits
+from mtl_jax.data import MultiDigits, SingleDigits, digits
 from mtl_jax.data.digits import digit_parts, read_digits
+from tests.data.shapes import check_shapes
 
 SMALL = MultiDigits(train=200, validation=50, test=100, jitter=1)
 ALONE = SingleDigits(copies=2, jitter=1)
@@ -75,6 +76,13 @@ def test_types_and_range(source):
         assert image.min() == 0 and image.max() == 1
         for label in part.values():
             assert label.dtype == np.int32 and set(label) == set(range(10))
+
+
+@pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
+def test_shapes_are_told_without_reading(source, monkeypatch):
+    check_shapes(source)
+    monkeypatch.setattr(digits, "read_digits", None)
+    source.shapes()
 
 
 def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import Folder
+from mtl_jax.data import Folder, folder
+from tests.data.shapes import check_shapes
 
 COLOURS = {"ant": (250, 0, 0), "bee": (0, 250, 0), "cow": (0, 0, 250)}
 
@@ -63,6 +64,12 @@ def test_given_parts_are_kept(tmp_path, name):
         write(tmp_path / part, rows)
     sizes = [len(part["label"]) for part in Folder(str(tmp_path), size=(6, 4)).load()]
     assert sizes == [3, 6, 9]
+
+
+def test_shapes_are_told_without_reading(tree, monkeypatch):
+    check_shapes(Folder(str(tree)))
+    monkeypatch.setattr(folder, "read", None)
+    Folder(str(tree)).shapes()
 
 
 def test_hidden_and_other_files_are_left_out(tree):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mtl_jax.checks import BadInput
 from mtl_jax.data import Tfds, prepare
+from tests.data.shapes import check_shapes
 
 
 class StandIn(tfds.builder_cls("cifar10"), skip_registration=True):
@@ -122,6 +123,22 @@ def test_keeps_every_single_number_as_a_label(folder):
     for name, values in expected.items():
         assert part[name].dtype == values.dtype
         np.testing.assert_array_equal(part[name], values)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "too_large"),
+    [
+        ("cifar10", {}, ()),
+        ("many_labels", ALL, ("serial",)),
+        ("uneven", {"size": (5, 3), **ALL}, ("serial",)),
+    ],
+)
+def test_shapes_are_told_before_reading(folder, name, settings, too_large):
+    check_shapes(Tfds(name, folder, **settings), too_large)
+
+
+def test_pictures_of_no_fixed_size_are_measured(folder):
+    assert Tfds("uneven", folder, **ALL).shapes()["image"].shape[1:] in {(4, 4, 1), (6, 4, 1)}
 
 
 def test_the_log_has_no_advice(folder, caplog):

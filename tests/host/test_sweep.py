@@ -8,6 +8,7 @@ import pathlib
 import pytest
 
 import launch
+from mtl_jax import data
 from mtl_jax.host import loop, sweep
 from mtl_jax.host.experiment import asked, in_order
 from mtl_jax.host.folder import Folder
@@ -188,6 +189,7 @@ def test_list(straight, file, tmp_path):
 
 def test_dry_prints_sizes_and_touches_nothing(file, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "train_run", None)
+    monkeypatch.setattr(data.Arrays, "load", None)
     out = tmp_path / "out"
     code, stdout, stderr = launched(file, "--out", out, "--dry")
     assert (code, stderr) == (0, "") and not out.exists()

@@ -75,7 +75,8 @@ def test_state_keeps_its_shapes_under_scan(method):
 
     first = method.init(C, N)
     last, _ = jax.jit(lambda state: jax.lax.scan(step, state, many))(first)
-    assert jax.tree.structure(last) == jax.tree.structure(first)
+    # Weak types too: a state that changes its type is compiled twice.
+    assert jax.eval_shape(lambda: last) == jax.eval_shape(lambda: first)
     update = jax.jit(method.update)
     for seed in range(5):
         first = update(views(seed), first)[1]

@@ -1,0 +1,53 @@
+"""Compiling ahead: jobs in their order, and what is needed now is not waited for in vain."""
+
+import threading
+
+import pytest
+
+from mtl_jax.host.ahead import Ahead
+
+
+def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_dropped():
+    began, go, done = threading.Event(), threading.Event(), []
+
+    def first():
+        began.set()
+        go.wait()
+        done.append("first")
+
+    with Ahead() as ahead:
+        ahead.add("first", first)
+        ahead.add("second", lambda: done.append("second"))
+        ahead.add("third", lambda: done.append("third"))
+        began.wait()
+        ahead.need("second")
+        assert done == []
+        go.set()
+        ahead.need("first")
+        assert done[0] == "first"
+        ahead.need("third")
+    assert "second" not in done
+
+
+def test_an_error_reaches_who_needs_the_job():
+    began = threading.Event()
+
+    def wrong():
+        began.set()
+        raise MemoryError("too large")
+
+    with Ahead() as ahead:
+        ahead.add("wrong", wrong)
+        began.wait()
+        with pytest.raises(MemoryError, match="too large"):
+            ahead.need("wrong")
+
+
+def test_leaving_drops_what_has_not_begun():
+    began, go, done = threading.Event(), threading.Event(), []
+    with Ahead() as ahead:
+        ahead.add("first", lambda: (began.set(), go.wait()))
+        ahead.add("second", lambda: done.append("second"))
+        began.wait()
+        threading.Timer(0.05, go.set).start()
+    assert done == []
