@@ -75,6 +75,12 @@ class Policy(Protocol):
         """Maps an image `[H, W, C]` in [0, 1] to one of the same shape and range."""
 
 
+# A method that balances tasks may also offer either of two more functions:
+#   read_losses(losses [K], state) -> state    before it weighs, the losses of this step;
+#   observe(losses [K], state) -> state        after the step, those of the new parameters on
+#                                              the same batch, at one more forward pass.
+
+
 @runtime_checkable
 class LossWeighting(Protocol):
     """Balances tasks by their losses: one backward pass."""
@@ -95,6 +101,28 @@ class GramWeighting(Protocol):
 
     def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple:
         """Maps the Gram matrix `[K, K]` to weights `[K]` and the next state."""
+
+
+@runtime_checkable
+class CrossWeighting(Protocol):
+    """Balances tasks by gradients of two batches that the gradient of a third one follows."""
+
+    def init(self, num_tasks: int) -> Tree:
+        """State before the first step."""
+
+    def weigh_cross(self, cross: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
+
+
+@runtime_checkable
+class JacobianCombiner(Protocol):
+    """Balances tasks by their gradients themselves: K backward passes, all in memory."""
+
+    def init(self, num_tasks: int, shared: Tree) -> Tree:
+        """State before the first step, by the parameters that the gradients are of."""
+
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple:
+        """Maps gradients (leaves `[K, ...]`) to one, a share of each task `[K]`, the next state."""
 
 
 class Consistency(Protocol):

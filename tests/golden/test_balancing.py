@@ -1,4 +1,4 @@
-"""Weightings and aggregators against reference values: weights, directions, derivatives."""
+"""Aggregators against reference values: weights and directions, alone and step after step."""
 
 import json
 import pathlib
@@ -8,69 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.aggregation import MGDA, UPGrad
-from mtl_jax.aggregation.pcgrad import project
-from mtl_jax.solvers import check_square
-from mtl_jax.weighting import Equal, Uncertainty, uncertainty_value
+from tests.golden.methods import GRAM, LOSSES, SEQUENCE
 
-KEY = jax.random.key(0)
-
-
-def equal(gram):
-    check_square(gram)
-    return Equal().weigh_losses(gram[0], (), KEY)[0]
-
-
-def in_index_order(gram):
-    return project(gram, jnp.tile(jnp.arange(len(gram)), (len(gram), 1)))
-
-
-# Name in the file -> weights of a Gram matrix, and the relative tolerance.
-GRAM = {
-    "mean": (lambda gram: equal(gram) / len(gram), 1e-6),
-    "sum": (equal, 1e-6),
-    "pcgrad": (in_index_order, 1e-6),
-    "mgda": (lambda gram: MGDA().weigh_gram(gram, (), KEY)[0], 1e-6),
-    "upgrad": (lambda gram: UPGrad().weigh_gram(gram, (), KEY)[0], 1e-4),
+KNOWN = {
+    "gramian_cases": set(GRAM),
+    "gramian_sequence": set(SEQUENCE),
+    "loss_sequence": set(LOSSES),
 }
-LOSSES = {"uw": uncertainty_value}
-
-# Names in the files that no method here stands for yet, by the part of the file.
-LATER = {
-    "gramian_cases": (
-        "aligned_mtl",
-        "aligned_mtl_median",
-        "cagrad",
-        "config",
-        "dualproj",
-        "fairgrad_1",
-        "fairgrad_2",
-        "gradvac",
-        "imtl_g",
-        "krum",
-        "nash_mtl",
-        "pcd",
-        "sdmgrad",
-        "trimmed_mean",
-    ),
-    "gramian_sequence": ("cr_mogm_upgrad", "excess_mtl", "gradvac", "modo", "pcd", "sdmgrad"),
-    "loss_sequence": (
-        "cosmos",
-        "famo",
-        "geometric_mean",
-        "imtl_l",
-        "pbi",
-        "stch",
-        "stch_weighted",
-    ),
-}
-KNOWN = {"gramian_cases": set(GRAM), "gramian_sequence": set(), "loss_sequence": set(LOSSES)}
 
 
 def files(directory: pathlib.Path) -> dict[str, dict]:
     """The files of a directory that are of the balancing format, by name."""
     read = {path.name: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
-    return {name: file for name, file in read.items() if file.keys() & LATER.keys()}
+    return {name: file for name, file in read.items() if file.keys() & KNOWN.keys()}
 
 
 def cases(directory: pathlib.Path) -> list[tuple[str, dict]]:
@@ -95,22 +45,14 @@ def names(directory: pathlib.Path) -> dict[str, set[str]]:
     return found
 
 
-def test_own_directory_has_every_method():
-    for part, found in names(pathlib.Path(__file__).parent).items():
-        assert found == KNOWN[part] | set(LATER[part])
-
-
-def test_every_name_is_known(golden_dir):
+@pytest.mark.parametrize("part", KNOWN)
+def test_every_name_is_known(part, golden_dir):
     assert files(golden_dir), f"no file of the balancing format in {golden_dir}"
-    for part, found in names(golden_dir).items():
-        assert not found - KNOWN[part] - set(LATER[part]), part
+    assert not names(golden_dir)[part] - KNOWN[part]
 
 
-@pytest.mark.parametrize(
-    ("part", "name"), [(part, name) for part, later in LATER.items() for name in later]
-)
-def test_later(part, name):
-    pytest.skip(f"no {name} yet ({part})")
+def test_own_directory_has_every_method():
+    assert names(pathlib.Path(__file__).parent) == KNOWN
 
 
 @pytest.mark.parametrize("name", GRAM)
@@ -138,28 +80,20 @@ def affinely_independent(points: np.ndarray) -> bool:
     return np.linalg.matrix_rank(differences) == len(differences)
 
 
-def test_uncertainty(golden_dir):
-    found = [
-        (item["losses"], item["expected"]["uw"])
-        for item in sequences(golden_dir, "loss_sequence")
-        if "uw" in item["expected"]
-    ]
+@pytest.mark.parametrize("name", SEQUENCE)
+def test_sequence(name, golden_dir):
+    found = [i for i in sequences(golden_dir, "gramian_sequence") if name in i["expected"]]
     if not found:
-        pytest.skip(f"no reference values of uw in {golden_dir}")
-    method = Uncertainty()
-    for losses, expected in found:
+        pytest.skip(f"no reference values of {name} in {golden_dir}")
+    start, step, tolerance = SEQUENCE[name]
+    step = jax.jit(step)
+    for item in found:
+        jacobians = np.array(item["jacobians"])
         with jax.enable_x64(True):
-            given = jnp.array(expected["params"]["log_var"])
-            state = method.init(len(given))._replace(log_variance=given)
-            weigh = jax.jit(lambda row, state=state: method.weigh_losses(row, state, KEY)[0])
-            slope = jax.jit(jax.value_and_grad(uncertainty_value))
-            for row, value, weights in zip(
-                losses, expected["value"], expected["dvalue_dlosses"], strict=True
-            ):
-                ours, derivative = slope(jnp.array(row), given)
-                close(ours, value, 1e-6, 0.0, "value")
-                close(derivative, weights, 1e-6, 0.0, "derivative")
-                close(weigh(jnp.array(row)), weights, 1e-6, 0.0, "weights")
+            state = start(jacobians[0])
+            for i, wanted in enumerate(item["expected"][name]["weights"]):
+                weights, state = step(jnp.array(jacobians[i]), state)
+                close(weights, wanted, tolerance, np.abs(wanted).max(), f"{name} {i}")
 
 
 def close(value, wanted, tolerance, scale, label):
