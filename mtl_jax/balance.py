@@ -1,4 +1,4 @@
-"""From K losses and their pullback to one gradient."""
+"""From K losses and the ways back from them to one gradient."""
 
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -6,8 +6,25 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import GramWeighting, LossWeighting
-from mtl_jax.trees import combine, gram
+from mtl_jax.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
+from mtl_jax.trees import combine, gram, norm
+
+Space = Literal["parameters", "representation"]
+Heads = Literal["paper", "own", "weighted"]
+Scale = Literal["paper", "sum", "mean", "unit", "equal"]
+Rows = CrossWeighting | GramWeighting | JacobianCombiner
+
+
+class Tape(NamedTuple):
+    """The ways back from K losses, none of them gone yet; a gradient is {"shared", "tasks"}.
+
+    `features` and `through` are None where the heads do not read one representation.
+    """
+
+    pull: Callable[[jax.Array], Any]  # cotangents [K] -> the gradient: one backward pass
+    jacobian: Callable[[], Any]  # -> rows [K, ...] of "shared", and "tasks" as they are: K passes
+    features: Callable[[], Any] | None  # -> the same with rows of the representation: the heads
+    through: Callable[[Any], Any] | None  # a sum of such rows -> the gradient of "shared"
 
 
 class Balanced(NamedTuple):
@@ -16,59 +33,131 @@ class Balanced(NamedTuple):
     gradient: Any
     weights: jax.Array  # [K]
     state: Any
-    cosines: jax.Array | None  # [K, K], of the tasks' gradients on the shared parameters
+    cosines: jax.Array | None  # [K, K], of the rows that were weighed
 
 
 def balance(
-    method: LossWeighting | GramWeighting,
+    method: LossWeighting | Rows,
     losses: jax.Array,
-    pullback: Callable[[jax.Array], Any],
+    tape: Tape | Callable[[jax.Array], Any],
     state: Any,
     key: jax.Array,
     *,
-    pullbacks: Literal["vmap", "unroll", "map"] = "vmap",
+    space: Space = "parameters",
+    heads: Heads = "paper",
+    scale: Scale = "paper",
+    others: tuple[Tape, Tape] | None = None,
 ) -> Balanced:
-    """Turns K losses and their pullback into one gradient.
+    """Turns K losses and the ways back from them into one gradient.
 
-    A loss weighting costs one backward pass, a Gram method K. A Gram method weighs the
+    A loss weighting costs one backward pass; the others cost K through the trunk, or, in the
+    space of the representation, K through the heads and one through the trunk. They weigh the
     gradients of the shared parameters; what belongs to a task keeps that task's gradient.
 
     Args:
       method: a weighting or an aggregator.
       losses: `[K]`.
-      pullback: maps cotangents `[K]` to a gradient `{"shared": ..., "tasks": ...}`, as the
-        second result of `jax.vjp` does (without the tuple around it).
+      tape: the ways back; or a pullback alone, which maps cotangents `[K]` to a gradient as
+        the second result of `jax.vjp` does (without the tuple around it).
       state: the method's state.
       key: for methods that draw.
-      pullbacks: how the K backward passes lie side by side.
+      space: whether a method of K passes sees the gradients of the shared "parameters", or of
+        the shared "representation" that the heads read.
+      heads: whether what belongs to a task keeps its "own" gradient or is "weighted" like the
+        shared part; "paper" weighs it for loss weightings only.
+      scale: how long the shared part is: as in the "paper"; by weights whose absolute values
+        add up to K ("sum") or to 1 ("mean"); of norm 1 ("unit"); or of the norm that the plain
+        sum has ("equal", for one more backward pass). Zero stays zero.
+      others: tapes of two more batches, for a `CrossWeighting`.
 
     Returns:
-      The gradient, the weights, the next state, and the cosines if they were to be had.
+      The gradient, the weights as they were applied, the next state, and the cosines if they
+      were to be had.
 
     Raises:
-      TypeError: if the method neither weighs losses nor a Gram matrix.
+      TypeError: if the method offers none of the four verbs.
+      ValueError: if there is no shared representation, or other batches are missing.
     """
-    if isinstance(method, LossWeighting):
+    tape = tape if isinstance(tape, Tape) else plain(tape, losses)
+    if hasattr(method, "read_losses"):
+        state = method.read_losses(losses, state)
+    by_losses = isinstance(method, LossWeighting)
+    if by_losses:
         weights, state = method.weigh_losses(losses, state, key)
-        return Balanced(pullback(weights), weights, state, None)
-    if not isinstance(method, GramWeighting):
-        raise TypeError(f"balance needs weigh_losses or weigh_gram; {method!r} has neither")
-    rows = jacobian(pullback, losses, pullbacks)
-    matrix = gram(rows["shared"])
-    weights, state = method.weigh_gram(matrix, state, key)
-    shared = combine(weights, rows["shared"])
-    tasks = jax.tree.map(lambda leaf: leaf.sum(0), rows["tasks"])
-    return Balanced({"shared": shared, "tasks": tasks}, weights, state, cosines(matrix))
+        gradient, cosine = tape.pull(weights), None
+    else:
+        found = weigh_rows(method, tape, state, key, space, others)
+        gradient, weights, state, cosine = found
+    ones = jnp.ones_like(losses)
+    factor = 1.0
+    if scale != "paper":
+        factor = stretch(scale, weights, gradient["shared"], lambda: tape.pull(ones)["shared"])
+    weights = weights * factor
+    shared, tasks = scaled(gradient["shared"], factor), gradient["tasks"]
+    weighted = by_losses if heads == "paper" else heads == "weighted"
+    if weighted != by_losses:
+        tasks = tape.pull(weights if weighted else ones)["tasks"]
+    elif weighted:
+        tasks = scaled(tasks, factor)
+    return Balanced({"shared": shared, "tasks": tasks}, weights, state, cosine)
 
 
-def jacobian(pullback, losses: jax.Array, pullbacks: str):
-    """All K gradients as a tree of leaves `[K, ...]`."""
-    basis = jnp.eye(losses.size, dtype=losses.dtype)
-    if pullbacks == "vmap":
-        return jax.vmap(pullback)(basis)
-    if pullbacks == "map":
-        return jax.lax.map(pullback, basis)
-    return jax.tree.map(lambda *rows: jnp.stack(rows), *[pullback(row) for row in basis])
+def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tuple:
+    """Gradient (heads keep their own), weights, next state and cosines of a method of K passes."""
+    if not isinstance(method, Rows):
+        verbs = "weigh_losses, weigh_gram, weigh_cross or combine"
+        raise TypeError(f"balance needs {verbs}; {method!r} has none of them")
+    if isinstance(method, CrossWeighting):
+        return weigh_batches(method, tape, state, key, others)
+    inside = space == "representation"
+    if inside and tape.features is None:
+        raise ValueError("space='representation' needs heads that all read one representation")
+    found = tape.features() if inside else tape.jacobian()
+    matrix = gram(found["shared"])
+    if isinstance(method, JacobianCombiner):
+        shared, weights, state = method.combine(found["shared"], state, key)
+    else:
+        weights, state = method.weigh_gram(matrix, state, key)
+        shared = combine(weights, found["shared"])
+    gradient = {"shared": tape.through(shared) if inside else shared, "tasks": found["tasks"]}
+    return gradient, weights, state, cosines(matrix)
+
+
+def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tuple:
+    """The same of a method that weighs by two other batches."""
+    if others is None:
+        raise ValueError(f"{method!r} needs others, the tapes of two more batches")
+    one, other = (each.jacobian()["shared"] for each in others)
+    weights, state = method.weigh_cross(gram(one, other), state, key)
+    ones = jnp.ones_like(weights)
+    gradient = {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
+    return gradient, weights, state, None
+
+
+def stretch(scale: Scale, weights: jax.Array, shared: Any, plain_sum: Callable) -> jax.Array:
+    """The factor `[]` that gives the shared part the length of a scale; 1 where that is 0."""
+    total = jnp.abs(weights).sum() if scale in ("sum", "mean") else norm(shared)
+    wanted = {
+        "sum": lambda: jnp.asarray(weights.size, total.dtype),
+        "equal": lambda: norm(plain_sum()),
+    }
+    wanted = wanted.get(scale, lambda: jnp.ones_like(total))()
+    return jnp.where(total == 0, 1.0, wanted / jnp.where(total == 0, 1.0, total))
+
+
+def scaled(tree: Any, factor: jax.Array | float) -> Any:
+    """Every leaf times a factor."""
+    return jax.tree.map(lambda leaf: leaf * factor, tree)
+
+
+def plain(pullback: Callable[[jax.Array], Any], losses: jax.Array) -> Tape:
+    """The tape of a pullback alone."""
+
+    def jacobian():
+        rows = jax.vmap(pullback)(jnp.eye(losses.size, dtype=losses.dtype))
+        return {**rows, "tasks": jax.tree.map(lambda leaf: leaf.sum(0), rows["tasks"])}
+
+    return Tape(pullback, jacobian, None, None)
 
 
 def cosines(gram: jax.Array) -> jax.Array:

@@ -52,6 +52,13 @@ def require_widths(owner: object, field: str) -> None:
     require(bool(fine), owner, field, "must be a tuple of whole numbers of at least 1", value)
 
 
+def require_choice(owner: object, **choices: tuple) -> None:
+    """Requires fields that hold one of some values each."""
+    for field, allowed in choices.items():
+        value = getattr(owner, field)
+        require(value in allowed, owner, field, f"must be one of {allowed}", value)
+
+
 def range_text(low: float, high: float) -> str:
     """Says a closed range in words."""
     if math.isinf(high):

@@ -9,7 +9,7 @@ Parameters are one tree, `{"shared": trunk, "tasks": {"heads": {task: head}}}`; 
 trunk a task, `shared` is empty and `tasks` has `"trunk"` too, with a leading axis K.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -22,18 +22,48 @@ class Outputs(NamedTuple):
     """What a net says of a batch: logits `[..., C]` by task, and features before the heads."""
 
     logits: dict[str, jax.Array]
-    features: jax.Array
+    features: dict[str, jax.Array]  # what each head reads, the same one if they share it
 
 
 class Net(NamedTuple):
-    """A model as two pure functions.
+    """A model as pure functions; a pass is the encoder and then every head.
 
-    `init(key, x) -> (params, stats)`; `apply(params, stats, x, *, train) -> (Outputs, stats)`.
-    `stats` are BatchNorm's running statistics, which only `train=True` moves.
+    `init(key, x) -> (params, stats)`; `encode(params, stats, x, *, train, key) -> (features, stats)`,
+    where `params` are without the heads and features are one array if all heads read it, else
+    `{task: array}`; `decode(heads, features) -> logits`, with features by task. `stats` are
+    BatchNorm's running statistics and the like, which only `train=True` moves; `key` is for
+    nets that draw in training, and may be None otherwise.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
-    apply: Callable[..., tuple[Outputs, Tree]]
+    encode: Callable[..., tuple[Any, Tree]]
+    decode: Callable[..., dict[str, jax.Array]]
+
+    def apply(
+        self,
+        params: Tree,
+        stats: Tree,
+        x: jax.Array,
+        *,
+        train: bool,
+        key: jax.Array | None = None,
+    ) -> tuple[Outputs, Tree]:
+        """The whole pass, `(Outputs, stats)`."""
+        heads = params["tasks"]["heads"]
+        features, stats = self.encode(without_heads(params), stats, x, train=train, key=key)
+        features = by_task(features, heads)
+        return Outputs(self.decode(heads, features), features), stats
+
+
+def without_heads(params: Tree) -> Tree:
+    """What the encoder has of parameters."""
+    tasks = {name: part for name, part in params["tasks"].items() if name != "heads"}
+    return {"shared": params["shared"], "tasks": tasks}
+
+
+def by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
+    """The features that each task's head reads."""
+    return features if isinstance(features, dict) else dict.fromkeys(names, features)
 
 
 class Views(NamedTuple):

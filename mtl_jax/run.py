@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import jax
 
-from mtl_jax.checks import near, require, require_count, require_number
+from mtl_jax.checks import near, require, require_choice, require_count, require_number
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import Consistency, Metric, Penalty, Policy, Source
 
@@ -50,23 +50,43 @@ class Dispatch:
       block: steps in one dispatch.
       steps: how the steps of a block follow each other.
       seeds: how seeds lie side by side; "map" takes them one after the other.
-      pullbacks: how the K backward passes of a Gram method lie side by side.
+      pullbacks: how the K backward passes of an aggregator lie side by side.
+      pullback_chunk: how many of them go at a time if they are vmapped; None is all of them,
+        1 one after the other.
     """
 
     block: int = 100
     steps: Literal["scan", "unroll"] = "scan"
     seeds: Literal["vmap", "unroll", "map"] = "vmap"
-    pullbacks: Literal["vmap", "unroll", "map"] = "vmap"
+    pullbacks: Literal["vmap", "unroll"] = "vmap"
+    pullback_chunk: int | None = None
 
     def __post_init__(self):
         require_count(self, block=1)
-        for field, choices in (
-            ("steps", ("scan", "unroll")),
-            ("seeds", ("vmap", "unroll", "map")),
-            ("pullbacks", ("vmap", "unroll", "map")),
-        ):
-            value = getattr(self, field)
-            require(value in choices, self, field, f"must be one of {choices}", value)
+        if self.pullback_chunk is not None:
+            require_count(self, pullback_chunk=1)
+        require_choice(self, steps=("scan", "unroll"), seeds=("vmap", "unroll", "map"))
+        require_choice(self, pullbacks=("vmap", "unroll"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Weighing:
+    """How what a balancing method says is applied; see `mtl_jax.balance.balance`.
+
+    Attributes:
+      space: the gradients that aggregators see.
+      heads: whether what belongs to a task is weighted too.
+      scale: length of the step of the shared part.
+    """
+
+    space: Literal["parameters", "representation"] = "parameters"
+    heads: Literal["paper", "own", "weighted"] = "paper"
+    scale: Literal["paper", "sum", "mean", "unit", "equal"] = "paper"
+
+    def __post_init__(self):
+        require_choice(self, space=("parameters", "representation"))
+        require_choice(self, heads=("paper", "own", "weighted"))
+        require_choice(self, scale=("paper", "sum", "mean", "unit", "equal"))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,6 +99,7 @@ class Run:
       tasks: what is predicted.
       trunk: a module of `mtl_jax.nets`.
       balance: a weighting or an aggregator.
+      weighing: how what it says is applied.
       optimizer: a recipe of `mtl_jax.optimizers`.
       steps: length of the training.
       batch: labelled examples a step, B.
@@ -122,6 +143,7 @@ class Run:
     checkpoint_every: int = 1000
     seeds: int = 1
     first_seed: int = 0
+    weighing: Weighing = Weighing()
     dispatch: Dispatch | None = None
 
     def __post_init__(self):

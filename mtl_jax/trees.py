@@ -9,14 +9,15 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput, near
 
 
-def gram(jacobian) -> jax.Array:
-    """Inner products of K gradients, `G_ij = <g_i, g_j>`.
+def gram(jacobian, other=None) -> jax.Array:
+    """Inner products of K gradients, `G_ij = <g_i, g_j>`, or with those of another batch.
 
     Args:
       jacobian: tree of leaves `[K, ...]`; row i of all leaves is the gradient of task i.
+      other: another such tree, whose rows are the columns of the result; None is the same.
 
     Returns:
-      The Gram matrix `[K, K]`, summed leaf by leaf, so that no flat Jacobian is built.
+      The matrix `[K, K]`, summed leaf by leaf, so that no flat Jacobian is built.
 
     Raises:
       ValueError: if the tree has no leaves.
@@ -24,8 +25,19 @@ def gram(jacobian) -> jax.Array:
     leaves = jax.tree.leaves(jacobian)
     if not leaves:
         raise ValueError("gram needs a tree with at least one leaf, not an empty one")
-    flat = [leaf.reshape(leaf.shape[0], -1) for leaf in leaves]
-    return sum(jnp.matmul(leaf, leaf.T, precision="highest") for leaf in flat)
+    columns = leaves if other is None else jax.tree.leaves(other)
+    flat = [
+        (a.reshape(a.shape[0], -1), b.reshape(b.shape[0], -1))
+        for a, b in zip(leaves, columns, strict=True)
+    ]
+    return sum(jnp.matmul(a, b.T, precision="highest") for a, b in flat)
+
+
+def norm(tree) -> jax.Array:
+    """Euclidean norm `[]` of all leaves together; it does not overflow where a square would."""
+    largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(tree)]).max()
+    unit = jnp.where(largest > 0, largest, 1.0)
+    return unit * jnp.sqrt(sum(jnp.square(leaf / unit).sum() for leaf in jax.tree.leaves(tree)))
 
 
 def combine(weights: jax.Array, jacobian):

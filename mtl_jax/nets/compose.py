@@ -1,16 +1,15 @@
 """Puts a trunk and one head a task together as a `Net`."""
 
 import dataclasses
-import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import Net, Outputs
+from mtl_jax.protocols import Net, by_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,67 +32,109 @@ def compose(trunk: Any, outputs: Mapping[str, int], freeze: tuple[str, ...] = ()
     """Builds a net of a trunk, shared or one a task, and a linear head for each task.
 
     Args:
-      trunk: a Linen module `(x [N, ...], train) -> features [N, D]`, or `PerTask` of one.
+      trunk: a Linen module `(x [N, ...], train) -> features [N, D]`, which all heads share;
+        an architecture, a module with a field `tasks` that gives `{task: features}`, whose
+        parameters belong to the tasks if their path begins with "task"; or `PerTask`.
       outputs: number of outputs of each task's head.
       freeze: patterns of frozen parameters; a BatchNorm of which a parameter is frozen
         uses its running statistics in training too, and leaves them as they are.
 
     Returns:
       A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.protocols`); features are
-      `[N, D]`, with one trunk a task `[K, N, D]`.
+      `[N, D]` for each task.
     """
     heads = {name: nn.Dense(size) for name, size in outputs.items()}
-    soft = isinstance(trunk, PerTask)
-    module = trunk.trunk if soft else trunk
-    prefix = "tasks/trunk" if soft else "shared"
-
-    def init_trunk(key, x):
-        variables = module.init(key, x, train=False)
-        return variables["params"], variables.get("batch_stats", {})
-
-    def run_trunk(params, stats, x, train):
-        variables = {"params": params, "batch_stats": stats}
-        if not (train and stats):
-            return module.apply(variables, x, train=train), stats
-        with nn.intercept_methods(hold_frozen(prefix, freeze)):
-            features, moved = module.apply(variables, x, train=True, mutable=["batch_stats"])
-        return features, moved["batch_stats"]
-
-    def run_trunks(params, stats, x, train):
-        if not soft:
-            return run_trunk(params["shared"], stats, x, train)
-        each = jax.vmap(functools.partial(run_trunk, x=x, train=train))
-        return each(params["tasks"]["trunk"], stats)
+    body = (
+        per_task(trunk, tuple(heads), freeze)
+        if isinstance(trunk, PerTask)
+        else (one_for_all(named_for(trunk, tuple(heads)), freeze))
+    )
+    init_body, encode = body
 
     def init(key, x):
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
-        if soft:
-            drawn, stats = jax.vmap(init_trunk, (0, None))(
-                jax.random.split(trunk_key, len(heads)), x
-            )
-            params = {"shared": {}, "tasks": {"trunk": drawn}}
-        else:
-            drawn, stats = init_trunk(trunk_key, x)
-            params = {"shared": drawn, "tasks": {}}
-        features, _ = jax.eval_shape(lambda: run_trunks(params, stats, x, False))
-        sample = jnp.zeros((1, features.shape[-1]), features.dtype)
-        made = zip(heads.items(), head_keys, strict=True)
-        params["tasks"]["heads"] = {n: head.init(k, sample)["params"] for (n, head), k in made}
-        return params, stats
-
-    def apply(params, stats, x, *, train):
-        features, stats = run_trunks(params, stats, x, train)
-        inputs = features if soft else [features] * len(heads)
-        logits = {
-            name: head.apply({"params": params["tasks"]["heads"][name]}, each)
-            for (name, head), each in zip(heads.items(), inputs, strict=True)
+        params, stats = init_body(trunk_key, x)
+        features, _ = jax.eval_shape(lambda: encode(params, stats, x, train=False))
+        drawn = {
+            name: head.init(head_key, jnp.zeros(each.shape, each.dtype))["params"]
+            for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
+            for each in (by_task(features, heads)[name],)
         }
-        return Outputs(logits, features), stats
+        return {"shared": params["shared"], "tasks": {**params["tasks"], "heads": drawn}}, stats
 
-    return Net(init, apply)
+    def decode(params, features):
+        return {n: head.apply({"params": params[n]}, features[n]) for n, head in heads.items()}
+
+    return Net(init, encode, decode)
 
 
-def hold_frozen(prefix: str, freeze: tuple[str, ...]):
+def named_for(trunk: nn.Module, tasks: tuple[str, ...]) -> nn.Module:
+    """An architecture that knows its tasks; a plain trunk as it is."""
+    return trunk.clone(tasks=tasks) if hasattr(trunk, "tasks") else trunk
+
+
+def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
+    """`init` and `encode` of one module, whose parameters are parted by their names."""
+
+    def init(key, x):
+        params_key, draw_key = key, jax.random.fold_in(key, 1)
+        variables = module.init({"params": params_key, "draw": draw_key}, x, train=False)
+        params = variables["params"]
+        own = {name: leaf for name, leaf in params.items() if name.startswith("task")}
+        shared = {name: leaf for name, leaf in params.items() if name not in own}
+        tasks = {"trunk": own} if own else {}
+        return {"shared": shared, "tasks": tasks}, variables.get("batch_stats", {})
+
+    def encode(params, stats, x, *, train, key=None):
+        params = {**params["shared"], **params["tasks"].get("trunk", {})}
+        return passed(module, params, stats, x, train, key, hold_frozen(place_of, freeze))
+
+    return init, encode
+
+
+def per_task(soft: PerTask, tasks: tuple[str, ...], freeze: tuple[str, ...]) -> tuple:
+    """`init` and `encode` of one copy of a trunk for each task."""
+
+    def draw(key, x):
+        variables = soft.trunk.init({"params": key, "draw": key}, x, train=False)
+        return variables["params"], variables.get("batch_stats", {})
+
+    def init(key, x):
+        params, stats = jax.vmap(draw, (0, None))(jax.random.split(key, len(tasks)), x)
+        return {"shared": {}, "tasks": {"trunk": params}}, stats
+
+    def encode(params, stats, x, *, train, key=None):
+        hold = hold_frozen(lambda path: ("tasks", "trunk", *path), freeze)
+
+        def one(params, stats, key):
+            return passed(soft.trunk, params, stats, x, train, key, hold)
+
+        keys = None if key is None else jax.random.split(key, len(tasks))
+        features, stats = jax.vmap(one)(params["tasks"]["trunk"], stats, keys)
+        return dict(zip(tasks, features, strict=True)), stats
+
+    return init, encode
+
+
+def passed(module: nn.Module, params, stats, x, train: bool, key, hold) -> tuple:
+    """Features and the next statistics of a module."""
+    variables = {"params": params, "batch_stats": stats}
+    draws = {} if key is None else {"draw": key}
+    if not (train and stats):
+        return module.apply(variables, x, train=train, rngs=draws), stats
+    with nn.intercept_methods(hold):
+        features, moved = module.apply(
+            variables, x, train=True, rngs=draws, mutable=["batch_stats"]
+        )
+    return features, moved["batch_stats"]
+
+
+def place_of(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Where in the parameter tree a module of a shared body lies."""
+    return ("tasks", "trunk", *path) if path and path[0].startswith("task") else ("shared", *path)
+
+
+def hold_frozen(place: Callable[[tuple], tuple], freeze: tuple[str, ...]):
     """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics.
 
     The trunk must say `use_running_average` where it calls a BatchNorm; Linen refuses to be
@@ -103,7 +144,7 @@ def hold_frozen(prefix: str, freeze: tuple[str, ...]):
     def intercept(call, args, kwargs, context):
         module = context.module
         if isinstance(module, nn.BatchNorm) and context.method_name == "__call__":
-            path = "/".join((prefix, *module.path))
+            path = "/".join(place(module.path))
             names = (f"{path}/scale", f"{path}/bias")
             if any(re.fullmatch(pattern, name) for pattern in freeze for name in names):
                 return call(*args, **{**kwargs, "use_running_average": True})

@@ -1,20 +1,35 @@
-"""The loss of every task on a batch: what is labelled, and what is consistent."""
+"""The losses of every task on a batch, in two parts: up to the features, and from there."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import Net, Views
+from mtl_jax.protocols import Net, Views, by_task, without_heads
 from mtl_jax.run import Run, Task
 from mtl_jax.train.batch import Batch
 from mtl_jax.train.state import TrainState
 from mtl_jax.trees import merge
 
 
-def objective(run: Run, net: Net, state: TrainState, frozen: Any, batch: Batch) -> Callable:
-    """Makes the function whose pullback is balanced.
+class Objective(NamedTuple):
+    """Both parts of the losses on a batch, as functions of the trained parameters."""
+
+    encode: Callable[[Any], tuple]  # all but the heads -> features, stats
+    score: Callable[[Any, Any], tuple]  # heads, {task: features} -> losses [K], the rest
+
+    def losses(self, kept: Any) -> jax.Array:
+        """The losses `[K]` alone."""
+        features, _ = self.encode(without_heads(kept))
+        heads = kept["tasks"]["heads"]
+        return self.score(heads, by_task(features, heads))[0]
+
+
+def objective(
+    run: Run, net: Net, state: TrainState, frozen: Any, batch: Batch, key: jax.Array
+) -> Objective:
+    """Makes the functions whose pullbacks are balanced.
 
     `L_k = mean over labelled of loss + weight * mean over U of consistency`. There is one
     forward pass over labelled, weak and strong views together, so BatchNorm sees the joint
@@ -26,27 +41,29 @@ def objective(run: Run, net: Net, state: TrainState, frozen: Any, batch: Batch) 
       state: statistics and running states of before the step.
       frozen: the parameters that are not differentiated.
       batch: the step's batch.
+      key: for nets that draw.
 
     Returns:
-      A function of the trained parameters to losses `[K]` and
-      `(stats, consistency, metrics)`.
+      The two functions; the rest is `(consistency, metrics)`.
     """
 
-    def losses(kept):
-        outputs, stats = net.apply(merge(kept, frozen), state.stats, batch.images, train=True)
+    def encode(kept):
+        params = merge(kept, without_heads(frozen))
+        return net.encode(params, state.stats, batch.images, train=True, key=key)
+
+    def score(kept, features):
+        logits = net.decode(merge(kept, frozen["tasks"]["heads"]), features)
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
             name = task.name
-            total, moved, seen = task_loss(
-                task, outputs.logits[name], batch, state.consistency.get(name)
-            )
+            total, moved, seen = task_loss(task, logits[name], batch, state.consistency.get(name))
             totals.append(total)
             if moved is not None:
                 consistency[name] = moved
             metrics |= {f"{what}/{name}": value for what, value in seen.items()}
-        return jnp.stack(totals), (stats, consistency, metrics)
+        return jnp.stack(totals), (consistency, metrics)
 
-    return losses
+    return Objective(encode, score)
 
 
 def task_loss(task: Task, logits: jax.Array, batch: Batch, state: Any):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
-from mtl_jax.protocols import Net
+from mtl_jax.protocols import JacobianCombiner, LossWeighting, Net
 from mtl_jax.run import Run
 from mtl_jax.transfer import graft
 from mtl_jax.trees import matches, split
@@ -80,7 +80,7 @@ def create(
     if source is not None:
         loaded, stats = source
         params = graft(params, loaded["shared"])
-    if not jax.tree.leaves(params["shared"]) and hasattr(run.balance, "weigh_gram"):
+    if not jax.tree.leaves(params["shared"]) and not isinstance(run.balance, LossWeighting):
         raise BadInput(
             f"run {run.name!r}: {run.balance!r} balances shared parameters, there are none"
         )
@@ -92,7 +92,11 @@ def create(
         stats=stats,
         ema=params,
         opt=run.optimizer.build(run.steps).init(kept),
-        balance=run.balance.init(len(run.tasks)),
+        balance=(
+            run.balance.init(len(run.tasks), params["shared"])
+            if isinstance(run.balance, JacobianCombiner)
+            else run.balance.init(len(run.tasks))
+        ),
         consistency={
             task.name: task.consistency.init(task.outputs, image.shape[0])
             for task in run.tasks

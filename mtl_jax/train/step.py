@@ -9,11 +9,12 @@ import optax
 
 from mtl_jax.balance import Balanced, balance
 from mtl_jax.keys import named
-from mtl_jax.protocols import Net
+from mtl_jax.protocols import CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import pick
 from mtl_jax.train.objective import objective
 from mtl_jax.train.state import Given, TrainState, trainable
+from mtl_jax.train.tape import forward
 from mtl_jax.trees import average, merge
 
 
@@ -32,27 +33,39 @@ def build(
       `step(state, given) -> (state, metrics)`; every metric is a scalar.
     """
     optimizer = run.optimizer.build(run.steps)
+    names = [task.name for task in run.tasks]
+    batches = 3 if isinstance(run.balance, CrossWeighting) else 1
 
     def step(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
-        batch = place(pick(run, given, state.key, state.step))
-        losses, pull, (stats, consistency, metrics) = jax.vjp(
-            objective(run, net, state, frozen, batch), kept, has_aux=True
+        now = jax.random.fold_in(state.key, state.step)
+        draw = named(now, "net")
+        first, *more = (
+            objective(run, net, state, frozen, place(pick(run, given, state.key, at)), draw)
+            for at in (batches * state.step + i for i in range(batches))
         )
+        losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
         balanced = balance(
             run.balance,
             losses,
-            lambda cotangent: pull(cotangent)[0],
+            tape,
             state.balance,
-            named(jax.random.fold_in(state.key, state.step), "balance"),
-            pullbacks=dispatch.pullbacks,
+            named(now, "balance"),
+            space=run.weighing.space,
+            heads=run.weighing.heads,
+            scale=run.weighing.scale,
+            others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
         )
         penalty, push = jax.value_and_grad(penalties(run, frozen, given.anchor))(kept)
         gradient = (
             jax.tree.map(jnp.add, balanced.gradient, push) if run.penalties else balanced.gradient
         )
         updates, opt = optimizer.update(gradient, state.opt, kept)
-        params = merge(optax.apply_updates(kept, updates), frozen)
+        kept = optax.apply_updates(kept, updates)
+        params = merge(kept, frozen)
+        watched = balanced.state
+        if hasattr(run.balance, "observe"):
+            watched = run.balance.observe(first.losses(kept), watched)
         metrics = {**metrics, **report(run, losses, balanced)}
         if run.penalties:
             metrics["penalty"] = penalty
@@ -63,7 +76,7 @@ def build(
             stats=stats,
             ema=average(state.ema, params, warmed(run.ema, state.step)),
             opt=opt,
-            balance=balanced.state,
+            balance=watched,
             consistency=consistency,
         )
         return state, metrics

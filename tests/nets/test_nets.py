@@ -42,16 +42,16 @@ def test_shapes(name):
     assert {task: logits.shape for task, logits in outputs.logits.items()} == {
         "row": (5, 3), "height": (5, 1)
     }  # fmt: skip
-    assert outputs.features.shape == ((2, 5, 4) if name == "soft" else (5, 4))
-    assert outputs.features.dtype == jnp.float32
+    assert [each.shape for each in outputs.features.values()] == [(5, 4), (5, 4)]
+    assert {each.dtype for each in outputs.features.values()} == {jnp.dtype("float32")}
 
 
 @every
 def test_heads_are_linear_in_the_features(name):
     _, params, _ = made(name)
     outputs, _ = applied(name, False)
-    features = outputs.features if name == "soft" else [outputs.features] * 2
-    for task, inputs in zip(HEADS, features, strict=True):  # jit sorts the logits' names.
+    for task in HEADS:
+        inputs = outputs.features[task]
         logits, head = jax.device_get((outputs.logits[task], params["tasks"]["heads"][task]))
         np.testing.assert_allclose(
             logits, np.asarray(inputs) @ head["kernel"] + head["bias"], atol=1e-5
@@ -128,7 +128,7 @@ def test_mlp_by_hand():
     for layer in ("Dense_0", "Dense_1"):
         one = jax.device_get(params["shared"][layer])
         x = np.maximum(x @ one["kernel"] + one["bias"], 0.0)
-    np.testing.assert_allclose(applied("mlp", False)[0].features, x, atol=1e-5)
+    np.testing.assert_allclose(applied("mlp", False)[0].features["row"], x, atol=1e-5)
 
 
 def test_norm_uses_the_batch_in_training_and_the_average_else():
