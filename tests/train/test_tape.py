@@ -1,0 +1,94 @@
+"""Tapes: every way back gives what plain differentiation gives, and chunks change nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import nets
+from mtl_jax.protocols import by_task, without_heads
+from mtl_jax.run import Dispatch
+from mtl_jax.train.objective import Objective
+from mtl_jax.train.tape import forward
+
+NAMES = ["row", "column", "height"]
+X = jnp.array(np.random.default_rng(0).random((5, 4, 4, 1), np.float32))
+TARGET = jnp.array(np.random.default_rng(1).random((3, 5), np.float32))
+
+
+def parts(trunk):
+    """An objective of squared errors, parameters, and its losses in one piece."""
+    net = nets.compose(trunk, dict.fromkeys(NAMES, 1))
+    params, stats = net.init(jax.random.key(0), X)
+
+    def encode(kept):
+        return net.encode(kept, stats, X, train=True)
+
+    def score(heads, features):
+        logits = net.decode(heads, features)
+        losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
+        return jnp.stack(losses), ()
+
+    return Objective(encode, score), params
+
+
+TRUNKS = {"one": nets.MLP((6, 4)), "one a task": nets.PerTask(nets.MLP((4,)))}
+WAYS = [Dispatch(), Dispatch(pullbacks="unroll"), *(Dispatch(pullback_chunk=n) for n in (1, 2, 3))]
+
+
+def close(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other)
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("dispatch", WAYS, ids=str)
+def test_rows_are_the_jacobian(trunk, dispatch):
+    objective, params = parts(TRUNKS[trunk])
+
+    @jax.jit
+    def found(params):
+        losses, tape, *_ = forward(objective, params, NAMES, dispatch)
+        return losses, tape.jacobian(), tape.pull(jnp.array([1.0, -2.0, 0.5]))
+
+    @jax.jit
+    def wanted(params):
+        rows = jax.jacrev(objective.losses)(params)
+        weighted = jax.grad(lambda p: objective.losses(p) @ jnp.array([1.0, -2.0, 0.5]))(params)
+        own = jax.grad(lambda p: objective.losses(p).sum())(params)
+        return objective.losses(params), {"shared": rows["shared"], "tasks": own["tasks"]}, weighted
+
+    close(found(params), wanted(params))
+
+
+def test_the_representation_is_gone_through_by_hand():
+    objective, params = parts(TRUNKS["one"])
+    heads = params["tasks"]["heads"]
+
+    @jax.jit
+    def found(params):
+        _, tape, *_ = forward(objective, params, NAMES, Dispatch())
+        rows = tape.features()
+        return rows["shared"], tape.through(rows["shared"].sum(0)), rows["tasks"]
+
+    z = np.asarray(objective.encode(without_heads(params))[0])
+    wanted = []
+    for name, target in zip(NAMES, np.asarray(TARGET), strict=True):
+        kernel, bias = (np.asarray(heads[name][leaf]) for leaf in ("kernel", "bias"))
+        wanted.append(2 * (z @ kernel + bias - target[:, None]) / 5 @ kernel.T)
+    rows, shared, tasks = found(params)
+    np.testing.assert_allclose(rows, np.stack(wanted), rtol=1e-4, atol=1e-6)
+    total = jax.jit(jax.grad(lambda p: objective.losses(p).sum()))(params)
+    close(shared, total["shared"])
+    close(tasks["heads"], total["tasks"]["heads"])
+
+
+def test_without_one_representation_there_is_no_way_through():
+    objective, params = parts(TRUNKS["one a task"])
+    _, tape, *_ = forward(objective, params, NAMES, Dispatch())
+    assert tape.features is None and tape.through is None
+
+
+def test_a_shared_feature_is_read_by_every_head():
+    assert by_task(1, ["a", "b"]) == {"a": 1, "b": 1}
+    assert by_task({"a": 1}, ["a"]) == {"a": 1}
