@@ -2,17 +2,29 @@
 
 import pathlib
 
+import jax
 import pytest
 
+from mtl_jax.descent import Descents
+from mtl_jax.host.descents import paths
 from mtl_jax.host.experiment import asked, in_order, read
 from mtl_jax.host.sweep import cost
 from mtl_jax.identity import fingerprint
+from mtl_jax.run import Experiment
 
 FILES = sorted((pathlib.Path(__file__).parent.parent / "experiments").glob("*.py"))
+READ = {file.stem: read(file) for file in FILES}
 RUNS = [
-    pytest.param(run, id=f"{file.stem}-{run.name}")
-    for file in FILES
-    for run in in_order(asked(read(file), [], 2, None, smoke=False))
+    pytest.param(run, id=f"{stem}-{run.name}")
+    for stem, experiment in READ.items()
+    if isinstance(experiment, Experiment)
+    for run in in_order(asked(experiment, [], 2, None, smoke=False))
+]
+DESCENTS = [
+    pytest.param(run, id=f"{stem}-{run.name}")
+    for stem, experiment in READ.items()
+    if isinstance(experiment, Descents)
+    for run in experiment.runs
 ]
 
 
@@ -20,12 +32,17 @@ def test_there_are_experiments():
     assert "digits" in [file.stem for file in FILES]
 
 
+def everything(experiment):
+    """All runs or descents."""
+    return in_order(experiment) if isinstance(experiment, Experiment) else experiment.runs
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_run_has_its_own_identity(file):
-    runs = in_order(read(file))
+    runs, again = (everything(read(file)) for _ in range(2))
     prints = {fingerprint(run) for run in runs}
     assert len(prints) == len(runs)
-    assert prints == {fingerprint(run) for run in in_order(read(file))}, "the same when read again"
+    assert prints == {fingerprint(run) for run in again}, "the same when read again"
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -34,3 +51,10 @@ def test_a_step_lowers(run):
     assert parameters > 0
     # Two for every number of a kernel and example forward, as many or more back.
     assert flops > parameters * run.batch
+
+
+@pytest.mark.parametrize("run", DESCENTS)
+def test_a_descent_fits_together(run):
+    points, losses, weights = jax.eval_shape(lambda: paths(run))
+    assert points.shape == (len(run.starts), run.records + 1, len(run.starts[0]))
+    assert losses.shape == weights.shape

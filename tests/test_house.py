@@ -11,15 +11,35 @@ ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "mtl_jax"
 FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
 
-GROUND = {"checks", "keys", "identity", "protocols", "trees", "solvers", "metrics", "optimizers"}
+GROUND = {
+    "checks",
+    "keys",
+    "identity",
+    "protocols",
+    "trees",
+    "solvers",
+    "convex",
+    "metrics",
+    "optimizers",
+}
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
-METHODS = {"aggregation", "consistency", "sharing", "transfer", "nets", "balance", "run"}
+METHODS = {"aggregation", "consistency", "sharing", "transfer", "nets", "balance", "run", "descent"}
 FLOORS = [GROUND | GROUND_ROOMS, METHODS, {"train"}, {"host"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Who may be imported from one's own floor: the ground's single files, and within them only
 # what stands lower; families never.
-BASE = ["checks", "keys", "protocols", "identity", "trees", "solvers", "optimizers", "metrics"]
+BASE = [
+    "checks",
+    "keys",
+    "protocols",
+    "identity",
+    "trees",
+    "solvers",
+    "convex",
+    "optimizers",
+    "metrics",
+]
 
 
 def room_of(path: pathlib.Path) -> str:

@@ -49,6 +49,8 @@ def applied(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
 
 def with_sources(run: Run, field: str, text: str) -> Run:
     """One change on a run and, as far as they have the field, on the runs it starts from."""
+    if not hasattr(run, "source"):
+        return changed(run, field.split("."), text)
     source, has = run.source, False
     if source is not None:
         with contextlib.suppress(Absent):

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterable
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.descent import Descents
 from mtl_jax.host.edit import edited
 from mtl_jax.run import Experiment, Run, lineage
 
 SMOKE_STEPS = 6
 
 
-def read(path: pathlib.Path) -> Experiment:
+def read(path: pathlib.Path) -> Experiment | Descents:
     """Runs an experiment file and takes its `EXPERIMENT`.
 
     Raises:
@@ -29,7 +30,7 @@ def read(path: pathlib.Path) -> Experiment:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     experiment = getattr(module, "EXPERIMENT", None)
-    if not isinstance(experiment, Experiment):
+    if not isinstance(experiment, Experiment | Descents):
         raise BadInput(f"{path} must end in EXPERIMENT = Experiment(...), it has {experiment!r}")
     return experiment
 
@@ -55,13 +56,23 @@ def asked(
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
         runs = tuple(cut(run) for run in runs)
-    if only is not None:
-        pattern = only if any(c in only for c in "*?[") else f"*{only}*"
-        names = [run.name for run in runs]
-        runs = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
-        if not runs:
-            raise BadInput(f"--only {only} matches no run; there is {', '.join(names)}")
-    return among(experiment, runs)
+    return among(experiment, named_like(runs, only))
+
+
+def named_like(runs: tuple, only: str | None) -> tuple:
+    """The runs whose names match a pattern, or all.
+
+    Raises:
+      BadInput: if none does.
+    """
+    if only is None:
+        return runs
+    pattern = only if any(c in only for c in "*?[") else f"*{only}*"
+    found = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
+    if not found:
+        names = ", ".join(run.name for run in runs)
+        raise BadInput(f"--only {only} matches no run; there is {names}")
+    return found
 
 
 def among(experiment: Experiment, runs: Iterable[Run]) -> Experiment:

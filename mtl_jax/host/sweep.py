@@ -8,7 +8,8 @@ import sys
 import jax
 
 from mtl_jax.checks import BadInput
-from mtl_jax.host import figures, table
+from mtl_jax.descent import Descents
+from mtl_jax.host import descents, figures, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
@@ -31,11 +32,13 @@ def launch(options: argparse.Namespace) -> int:
     cache_compilations()
     try:
         experiment = read(options.experiment)
-        whole = asked(experiment, options.set, options.seeds, None, options.smoke)
-        experiment = asked(experiment, options.set, options.seeds, options.only, options.smoke)
         root = options.out or pathlib.Path("results") / (
             options.experiment.stem + ("-smoke" if options.smoke else "")
         )
+        if isinstance(experiment, Descents):
+            return descents.launch(experiment, options, root)
+        whole = asked(experiment, options.set, options.seeds, None, options.smoke)
+        experiment = asked(experiment, options.set, options.seeds, options.only, options.smoke)
         if options.list:
             return listing(experiment, root)
         if options.dry:

@@ -1,5 +1,6 @@
 """The core: one pure step, and how its state begins and is judged."""
 
+from mtl_jax.train.descend import path as path
 from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.state import Given as Given
 from mtl_jax.train.state import TrainState as TrainState

@@ -92,14 +92,17 @@ def create(
         stats=stats,
         ema=params,
         opt=run.optimizer.build(run.steps).init(kept),
-        balance=(
-            run.balance.init(len(run.tasks), params["shared"])
-            if isinstance(run.balance, JacobianCombiner)
-            else run.balance.init(len(run.tasks))
-        ),
+        balance=start_balance(run.balance, len(run.tasks), params["shared"]),
         consistency={
             task.name: task.consistency.init(task.outputs, image.shape[0])
             for task in run.tasks
             if task.consistency is not None
         },
     )
+
+
+def start_balance(method: Any, num_tasks: int, shared: Any) -> Any:
+    """A balancing method's state before the first step, by the parameters it balances."""
+    if isinstance(method, JacobianCombiner):
+        return method.init(num_tasks, shared)
+    return method.init(num_tasks)
