@@ -1,14 +1,10 @@
-"""How predictions are judged: sums that add up over batches, and summaries of tables."""
+"""How predictions are judged: sums that add up over batches, masks and devices."""
 
 import dataclasses
-import math
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-
-from mtl_jax.checks import require
 
 
 class Sums(NamedTuple):
@@ -71,6 +67,50 @@ class MeanSquaredError:
         return jnp.divide(sums.total, sums.count)
 
 
+class Counts(NamedTuple):
+    """How often a positive was found, missed, or seen where there was none; `[]` each, float32."""
+
+    found: jax.Array
+    missed: jax.Array
+    wrong: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class F1:
+    """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.
+
+    Of a task with one output; an output above 0 says "positive". It is 0 where nothing is
+    positive and nothing was said to be.
+    """
+
+    name: ClassVar[str] = "f1"
+    higher_is_better: ClassVar[bool] = True
+    scale: ClassVar[float] = 100.0
+
+    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Counts:
+        """Maps logits `[B, 1]`, labels `[B]` of 0 and 1 and a mask of bools `[B]` to counts.
+
+        Raises:
+          ValueError: if shapes or dtypes do not fit, when traced.
+        """
+        require_batch(self.name, logits, labels, mask)
+        if logits.shape[1:] != (1,) or labels.ndim != 1:
+            raise ValueError(
+                f"f1 needs logits [B, 1], labels [B], not {logits.shape}, {labels.shape}"
+            )
+        said, there = logits[:, 0] > 0, labels > 0.5
+
+        def count(which):
+            return (which & mask).sum(dtype=jnp.float32)
+
+        return Counts(count(said & there), count(~said & there), count(said & ~there))
+
+    def compute(self, sums: Counts) -> jax.Array:
+        """The F1 score `[]`."""
+        total = 2.0 * sums.found + sums.wrong + sums.missed
+        return 2.0 * sums.found / jnp.maximum(total, 1.0)
+
+
 def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> None:
     """Requires logits `[B, ...]`, labels `[B, ...]` and a mask of bools `[B]`."""
     size = logits.shape[:1]
@@ -85,66 +125,3 @@ def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Arr
 def sums_of(each: jax.Array, mask: jax.Array) -> Sums:
     """Sums values `[B]` over the examples in the mask `[B]`."""
     return Sums(jnp.where(mask, each, 0.0).sum(), mask.sum(dtype=jnp.float32))
-
-
-def delta_m(
-    values: jax.Array, baselines: jax.Array, higher_is_better: tuple[bool, ...]
-) -> jax.Array:
-    """Mean relative loss against single-task baselines, in percent: LOWER is better.
-
-    `100/K sum_k (-1)^(h_k) (M_k - B_k) / B_k`, with h_k = 1 where higher is better, so that
-    below 0 is better than the baselines. Other papers average by task first and turn the
-    sign (Delta_p); the two do not compare.
-
-    Args:
-      values: the K metrics `[..., K]`.
-      baselines: the same metrics of single-task runs `[..., K]`, or `[K]` for all.
-      higher_is_better: for each of the K metrics.
-
-    Returns:
-      Percent `[...]`.
-
-    Raises:
-      ValueError: if the K differ.
-
-    Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, Section 6
-      (https://arxiv.org/abs/2202.01017).
-    """
-    values = jnp.asarray(values)
-    shapes = (values.shape[-1:], jnp.shape(baselines)[-1:])
-    if set(shapes) != {(len(higher_is_better),)}:
-        raise ValueError(
-            f"delta_m needs values [..., K], baselines [..., K] and K = {len(higher_is_better)} "
-            f"bools, not {values.shape} and {jnp.shape(baselines)}"
-        )
-    signs = jnp.where(jnp.array(higher_is_better, bool), -1.0, 1.0).astype(values.dtype)
-    baselines = jnp.broadcast_to(jnp.asarray(baselines), values.shape)
-    change = (values - baselines) / baselines
-    return 100.0 * (change * jnp.broadcast_to(signs, values.shape)).mean(-1)
-
-
-def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Mean and half width of its confidence interval, by Student's t.
-
-    `t_{S-1} sd / sqrt(S)`, with the unbiased variance.
-
-    Args:
-      values: one number a seed, `[S]`.
-      confidence: of the two-sided interval.
-
-    Returns:
-      The mean and the half width, which is NaN for one value.
-
-    Raises:
-      BadInput: without values, or for a confidence outside (0, 1).
-    """
-    from scipy import special  # Only tables need it.
-
-    values = np.asarray(values, np.float64)
-    flat = values.ndim == 1 and values.size > 0
-    require(flat, "interval", "values", "must be numbers [S], at least one", values.shape)
-    require(0.0 < confidence < 1.0, "interval", "confidence", "must lie in (0, 1)", confidence)
-    if values.size == 1:
-        return float(values[0]), math.nan
-    quantile = special.stdtrit(values.size - 1, (1.0 + confidence) / 2.0)
-    return float(values.mean()), float(quantile * values.std(ddof=1) / math.sqrt(values.size))

@@ -20,6 +20,7 @@ GROUND = {
     "solvers",
     "convex",
     "metrics",
+    "compare",
     "optimizers",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
@@ -39,6 +40,7 @@ BASE = [
     "convex",
     "optimizers",
     "metrics",
+    "compare",
 ]
 
 

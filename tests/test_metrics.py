@@ -1,12 +1,11 @@
-"""Metrics: masks, sums that add up, Delta_m and confidence intervals."""
+"""Metrics: masks, and sums that add up."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.metrics import Accuracy, MeanSquaredError, delta_m, interval
+from mtl_jax.metrics import F1, Accuracy, MeanSquaredError
 
 LOGITS = jnp.array([[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.0, 3.0]])
 CASES = [
@@ -58,45 +57,25 @@ def test_what_does_not_fit_is_refused(case):
         method.sums(logits, jnp.zeros((4, 5)), MASK)
 
 
+def test_f1_by_hand(variant):
+    """Said + + + - -, true + - + + -: two found, one wrong, one missed."""
+    logits = jnp.array([[1.0], [0.1], [2.0], [-1.0], [-3.0], [1.0]])
+    labels = jnp.array([1.0, 0.0, 1.0, 1.0, 0.0, jnp.nan])
+    mask = jnp.array([True, True, True, True, True, False])
+    sums = variant(F1().sums)(logits, labels, mask)
+    assert (float(sums.found), float(sums.missed), float(sums.wrong)) == (2.0, 1.0, 1.0)
+    np.testing.assert_allclose(F1().compute(sums), 2 / 3, rtol=1e-6)
+    parts = [F1().sums(logits[s], labels[s], mask[s]) for s in (slice(0, 2), slice(2, 6))]
+    np.testing.assert_allclose(F1().compute(jax.tree.map(jnp.add, *parts)), 2 / 3, rtol=1e-6)
+    nothing = F1().sums(-jnp.abs(logits), 0.0 * labels, mask)
+    assert F1().compute(nothing) == 0.0
+
+
+def test_f1_refuses_more_than_one_output():
+    with pytest.raises(ValueError, match="f1 needs logits"):
+        F1().sums(LOGITS, jnp.zeros(4), MASK)
+
+
 def test_metrics_print_as_their_source():
     assert [repr(case[0]) for case in CASES] == ["Accuracy()", "MeanSquaredError()"]
     assert [case[0].higher_is_better for case in CASES] == [True, False]
-
-
-def test_delta_m_is_lower_when_better():
-    values, baselines = jnp.array([[0.9, 2.0], [0.4, 1.0]]), jnp.array([0.8, 2.0])
-    found = delta_m(values, baselines, (True, False))
-    np.testing.assert_allclose(found, [-6.25, 0.0], atol=1e-5)  # by hand: -12.5/2, (50 - 50)/2.
-
-
-def test_delta_m_of_a_published_row():
-    """LS on two-task Cityscapes (mIoU, accuracy, absolute and relative depth error)."""
-    single = jnp.array([74.01, 93.16, 0.0125, 27.77])
-    scalarised = jnp.array([75.18, 93.49, 0.0155, 46.77])
-    found = delta_m(scalarised, single, (True, True, False, False))
-    np.testing.assert_allclose(found, 22.60, atol=0.4)  # Nash-MTL, Table 3; rows are rounded.
-
-
-def test_delta_m_refuses_another_number_of_metrics():
-    with pytest.raises(ValueError, match="delta_m"):
-        delta_m(jnp.ones(3), jnp.ones(3), (True, False))
-    with pytest.raises(ValueError, match="delta_m"):
-        delta_m(jnp.ones(3), jnp.ones(1), (True, False, True))
-
-
-def test_interval():
-    mean, half = interval(np.array([1.0, 2.0, 3.0]))
-    np.testing.assert_allclose([mean, half], [2.0, 4.302653 / np.sqrt(3)], rtol=1e-6)  # t table.
-    assert interval([1.0, 2.0, 3.0], confidence=0.5)[1] < half
-    assert interval([2.0, 2.0]) == (2.0, 0.0)
-
-
-def test_interval_of_one_value_has_no_width():
-    mean, half = interval([4.0])
-    assert mean == 4.0 and np.isnan(half)
-
-
-@pytest.mark.parametrize(("values", "confidence"), [([], 0.95), ([1.0, 2.0], 1.0), (3.0, 0.9)])
-def test_interval_refuses(values, confidence):
-    with pytest.raises(BadInput, match=r"interval\."):
-        interval(values, confidence)

@@ -8,3 +8,4 @@ from mtl_jax.data.labels import few_labels as few_labels
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.tfds import Tfds as Tfds
 from mtl_jax.data.tfds import prepare as prepare
+from mtl_jax.data.yeast import Yeast as Yeast

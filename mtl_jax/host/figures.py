@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mtl_jax.compare import interval
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.scores import Scores, baselines, collect, comparable, paired_gain, tasks_of
-from mtl_jax.metrics import interval
 from mtl_jax.run import Experiment, Run
 
 

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mtl_jax.compare import delta_m
 from mtl_jax.host.folder import Folder
-from mtl_jax.metrics import delta_m
 from mtl_jax.run import Experiment, Run, Task
 
 

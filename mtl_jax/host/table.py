@@ -7,17 +7,29 @@ import pathlib
 
 import numpy as np
 
+from mtl_jax.compare import interval, mean_rank, verdict
 from mtl_jax.host.files import write_text
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.scores import Scores, baselines, collect, paired_delta, tasks_of
-from mtl_jax.metrics import interval
+from mtl_jax.host.scores import (
+    Scores,
+    baselines,
+    collect,
+    comparable,
+    paired_delta,
+    paired_gain,
+    tasks_of,
+)
 from mtl_jax.run import Experiment
 
 NOTE = (
     "Test metrics: mean ± 95 % interval over seeds (Student's t), at the evaluation that the "
     "validation split chose among raw and averaged parameters; “last” is the raw parameters "
-    "after the last step. Δm % is against the single-task rows, paired by seed; lower is better."
+    "after the last step. Δm % is against the single-task rows, paired by seed; lower is better. "
+    "“helped, hurt” counts the tasks whose paired gain has an interval wholly above or below 0; "
+    "hurt is negative transfer. The rank is over the tasks and the rows that have them all (equal "
+    "means share their places)."
 )
+MOST = 6  # Of more tasks only the average stands in the table for people.
 
 
 def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
@@ -31,17 +43,21 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
 
 def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[list[str]]]:
     """The heading and the rows as people read them."""
-    tasks = tasks_of(experiment)
+    shown = tasks_of(experiment)
+    shown = shown if len(shown) <= MOST else {}
     singles = baselines(experiment, rows)
+    ranks = ranks_of(experiment, rows)
     published = {name.run for name in experiment.published}
-    head = ["run", *tasks, "average", "Δm %", "last", "seconds", "parameters"]
+    head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "last", "seconds"]
+    head += ["parameters"]
     head += ["paper"] if published else []
     body = []
     for row in rows:
         delta = None if row.run.name in experiment.baselines else paired_delta(row, singles)
         line = [row.run.name]
-        line += [spread(row.selected.get(task)) for task in tasks]
+        line += [spread(row.selected.get(task)) for task in shown]
         line += [spread(average(row, row.selected)), spread(delta)]
+        line += [verdicts(row, singles) if delta is not None else "-", ranks.get(row.run.name, "-")]
         line += [spread(average(row, row.last))]
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}"]
         line += [papers(experiment, row.run.name)] if published else []
@@ -53,6 +69,27 @@ def average(row: Scores, by_task: dict[str, np.ndarray]) -> np.ndarray | None:
     """Average over several tasks, by seed; None if they are measured in different units."""
     alike = len({task.metric.name for task in row.run.tasks}) == 1
     return np.mean(list(by_task.values()), 0) if alike and len(by_task) > 1 else None
+
+
+def verdicts(row: Scores, singles: dict[str, Scores]) -> str:
+    """How many tasks of a row were helped and hurt, beyond the interval."""
+    found = [
+        verdict(paired_gain(row, task, singles[task.name]))
+        for task in row.run.tasks
+        if comparable(row, task.name, singles)
+    ]
+    return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
+
+
+def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
+    """Mean rank of each row that has all tasks, if there are at least two such rows."""
+    tasks = tasks_of(experiment)
+    whole = [row for row in rows if row.selected.keys() == tasks.keys()]
+    if len(whole) < 2:
+        return {}
+    values = [[row.selected[task].mean() for task in tasks] for row in whole]
+    ranks = mean_rank(values, tuple(task.metric.higher_is_better for task in tasks.values()))
+    return {row.run.name: f"{rank:.1f}" for row, rank in zip(whole, ranks, strict=True)}
 
 
 def papers(experiment: Experiment, run: str) -> str:

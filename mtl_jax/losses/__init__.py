@@ -1,4 +1,5 @@
 """Losses per example: any leading shape, no reduction; the caller knows over what to average."""
 
+from mtl_jax.losses.binary import binary_cross_entropy as binary_cross_entropy
 from mtl_jax.losses.classify import cross_entropy as cross_entropy
 from mtl_jax.losses.regress import squared_error as squared_error

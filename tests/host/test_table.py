@@ -43,35 +43,37 @@ def written(finished, tmp_path):
 # Intervals by hand: t_1(0.975) = 12.7062; 12.7062 * 0.3 = 3.8 (sd 0.3 sqrt 2, over sqrt 2).
 # Delta_m by seed: (-5 - 50) / 2 = -27.5 and (-5 - 20) / 2 = -12.5: -20 and 12.7062 * 7.5 = 95.3.
 CELLS = [
-    ["run", "row", "column", "height", "average", "Δm %", "last", "seconds", "parameters", "paper"],
-    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "13", "1,234", ""],
-    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "13", "1,234", ""],
-    ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "-", "13", "5", ""],
-    ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "31.2", "13", "1,234",
+    ["run", "row", "column", "height", "average", "Δm %", "helped, hurt", "rank", "last",
+     "seconds", "parameters", "paper"],
+    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "-", "13", "1,234", ""],
+    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "-", "13", "1,234", ""],
+    ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "1, 0 of 2", "-", "-", "13",
+     "5", ""],
+    ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "-", "-", "31.2", "13", "1,234",
      r"row 91.5 (A 2018, Table 1), column 90 (B\|C)"],
 ]  # fmt: skip
 
 
 def test_markdown(written):
     lines = (written / "table.md").read_text().splitlines()
-    order = [0, 1, 3, 2, *range(4, 10)]  # Tasks stand in the order of the rows.
+    order = [0, 1, 3, 2, *range(4, 12)]  # Tasks stand in the order of the rows.
     found = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines[:1] + lines[2:6]]
     assert found == [[row[place] for place in order] for row in CELLS]
     assert len({line.count(" | ") for line in lines[:6] if "---" not in line}) == 1
     assert len({len(line) for line in lines[:6]}) == 1, "columns are aligned"
-    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 11
-    assert "paired by seed; lower is better" in lines[-1]
+    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 13
+    assert "paired by seed; lower is better" in lines[-1] and "negative transfer" in lines[-1]
 
 
 def test_latex(written):
     lines = (written / "table.tex").read_text().splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
     assert (lines[1], lines[3], lines[-2]) == (r"\toprule", r"\midrule", r"\bottomrule")
     assert r"$\Delta_m$ \%" in lines[2]
     assert lines[5].startswith(r"height\_alone & - & 2.0 $\pm$ 0.0 & - & ")
     assert lines[7].startswith(r"rows \& columns & 90.0 & - & 70.0 & 80.0 & - & ")
     assert all(line.endswith(r" \\") for line in (lines[2], *lines[4:8]))
-    assert all(line.replace(r"\&", "").count("&") == 9 for line in (lines[2], *lines[4:8]))
+    assert all(line.replace(r"\&", "").count("&") == 11 for line in (lines[2], *lines[4:8]))
 
 
 def test_latex_escapes_what_it_would_read():
@@ -89,6 +91,28 @@ def test_csv(written):
         "rows & columns,row,accuracy,7,90.0,50.0,25.0,1234",
         "rows & columns,column,accuracy,7,70.0,12.5,75.0,1234",
     ]
+
+
+def test_ranks_are_over_the_rows_that_have_all_tasks(finished, tmp_path):
+    names = ("hard", "soft", "alone")
+    runs = (RUN, RUN.but(name="soft"), RUN.but(name="alone", tasks=(ROW,)))
+    scores = ({"row": [0.9, 0.7], "column": [0.5, 0.5]}, {"row": [0.8, 0.8], "column": [0.6, 0.6]},
+              {"row": [0.9, 0.9]})  # fmt: skip
+    folders = {n: finished(r, s) for n, r, s in zip(names, runs, scores, strict=True)}
+    table.write(Experiment(runs=runs), folders, tmp_path)
+    rows = (tmp_path / "table.md").read_text().splitlines()[2:5]
+    # Both have 80 in the rows and so share places 1 and 2; soft is first in the columns.
+    assert [row.split("|")[7].strip() for row in rows] == ["1.8", "1.2", "-"]
+
+
+def test_many_tasks_do_not_all_stand_in_the_table_for_people(finished, tmp_path):
+    tasks = tuple(ROW.but(name=f"task {i}") for i in range(7))
+    run = RUN.but(tasks=tasks)
+    folders = {"hard": finished(run, {task.name: [0.5, 0.5] for task in tasks})}
+    table.write(Experiment(runs=(run,)), folders, tmp_path)
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert "task" not in lines[0] and "| 50.0 ± 0.0 |" in lines[2]
+    assert (tmp_path / "table.csv").read_text().count("task") == 2 * 7 + 1
 
 
 def test_without_published_numbers_there_is_no_such_column(finished, tmp_path):

@@ -20,7 +20,7 @@ def example(loss, shape):
     if kind == "labels":
         return outputs, random.integers(0, shape[-1], shape[:-1], np.int32)
     assert kind == "targets", f"say here what the argument {kind!r} of {loss.__name__} is"
-    return outputs, random.normal(size=shape).astype(np.float32)
+    return outputs, random.random(shape, np.float32)  # A target may have to be a probability.
 
 
 def test_there_are_losses():
