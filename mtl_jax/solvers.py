@@ -1,4 +1,4 @@
-"""Exact solvers of small quadratic problems: nonnegative, on the simplex, on a cone.
+"""Exact solvers of small quadratic problems: free, nonnegative, on the simplex, on a cone.
 
 All run under `jit` and `vmap`, in float32 and float64. They are loops, so no reverse-mode
 gradient flows through them: give them `stop_gradient` of the matrix. A NaN or an infinity in
@@ -160,6 +160,42 @@ def newton_step(
     factor = jax.scipy.linalg.cho_factor(inside + jnp.diag(jnp.where(free, ridge, 1.0)))
     step = jax.scipy.linalg.cho_solve(factor, force)
     return step + jax.scipy.linalg.cho_solve(factor, force - product(inside, step))
+
+
+def pseudo_solve(matrix: jax.Array, vector: jax.Array) -> jax.Array:
+    """`A^+ b` of a symmetric positive semi-definite A: least squares, the shortest if many."""
+    spectrum = eigen(matrix)
+    inverse = jnp.where(spectrum.kept, 1.0 / jnp.where(spectrum.kept, spectrum.values, 1.0), 0.0)
+    return product(spectrum.vectors, inverse * product(spectrum.vectors.T, vector))
+
+
+class Spectrum(NamedTuple):
+    """Eigenvalues in rising order, and which of them are not zero up to rounding."""
+
+    values: jax.Array  # [K]
+    vectors: jax.Array  # [K, K], in columns
+    kept: jax.Array  # [K]
+
+
+def eigen(matrix: jax.Array) -> Spectrum:
+    """Eigenvalues of a symmetric positive semi-definite matrix; kept above `K epsilon` of the top."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    least = len(matrix) * jnp.finfo(matrix.dtype).eps * values[-1]
+    return Spectrum(values, vectors, values > jnp.maximum(least, 0.0))
+
+
+def cosines(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Cosines between the rows `[K, K]`, and their lengths `[K]`, the longest being 1.
+
+    A row whose square is no normal number beside the longest has length 0 and cosine 0 with
+    all, itself too.
+    """
+    unit = unit_scale(gram)
+    squares = jnp.diagonal(unit)
+    there = ~(squares < jnp.finfo(gram.dtype).tiny)
+    lengths = jnp.sqrt(jnp.where(there, squares, 0.0))
+    divisor = jnp.where(there, lengths, jnp.inf)
+    return unit / divisor[:, None] / divisor[None, :], lengths
 
 
 def unit_scale(gram: jax.Array) -> jax.Array:

@@ -9,9 +9,12 @@ import pytest
 import scipy.optimize
 
 from mtl_jax.solvers import (
+    cosines,
     dual_cone,
+    eigen,
     min_norm_point,
     nonnegative_quadratic,
+    pseudo_solve,
     search,
     unit_scale,
 )
@@ -228,3 +231,31 @@ def test_wrong_shapes_and_dtypes_are_refused(wrong):
         dual_cone(wrong, np.ones(2))
     with pytest.raises(AssertionError):
         dual_cone(np.eye(2), np.ones(3))
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+def test_pseudo_solve_is_the_shortest_least_squares_answer(scale):
+    random = np.random.default_rng(0)
+    rows, wanted = random.normal(size=(5, 3)), random.normal(size=5)
+    gram = rows @ rows.T
+    found = jax.jit(pseudo_solve)(jnp.array(scale * gram, "float32"), jnp.array(wanted, "float32"))
+    np.testing.assert_allclose(scale * np.asarray(found), np.linalg.pinv(gram) @ wanted, rtol=1e-3)
+    np.testing.assert_array_equal(jax.jit(pseudo_solve)(jnp.zeros((2, 2)), jnp.ones(2)), [0, 0])
+
+
+def test_eigen_keeps_what_is_not_rounding():
+    spectrum = jax.jit(eigen)(jnp.diag(jnp.array([4.0, -1e-9, 0.0, 1e-6, 1e-5])))
+    np.testing.assert_allclose(spectrum.values, [-1e-9, 0.0, 1e-6, 1e-5, 4.0], rtol=1e-4)
+    np.testing.assert_array_equal(spectrum.kept, [False, False, False, True, True])
+    assert not jax.jit(eigen)(jnp.zeros((2, 2))).kept.any()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_cosines_and_lengths(scale):
+    rows = np.array([[0.0, 0.0], [3.0, 4.0], [-1e-12, 0.0]])
+    cosine, lengths = jax.jit(cosines)(jnp.array(scale * (rows @ rows.T), "float32"))
+    wanted = [[0.0, 0.0, 0.0], [0.0, 1.0, -0.6], [0.0, -0.6, 1.0]]  # by hand.
+    if scale < 1.0:  # Its square is no number at all.
+        wanted = [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    np.testing.assert_allclose(cosine, wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(lengths, [0.0, 1.0, 2e-13 if scale >= 1.0 else 0.0], rtol=1e-5)

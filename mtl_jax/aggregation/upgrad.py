@@ -6,7 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
+from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.checks import require_number
 from mtl_jax.solvers import check_square, dual_cone, unit_scale
 
 
@@ -44,13 +45,11 @@ class UPGrad:
 
     def __post_init__(self):
         require_number(self, ridge=(0.0, math.inf))
-        if self.preference is not None:
-            rule = "must be a tuple of finite numbers of at least 0, or None"
-            require(positive_numbers(self.preference), self, "preference", rule, self.preference)
+        check_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
         """State before the first step: none."""
-        self.lower(num_tasks)
+        preferences(self, num_tasks)
         return ()
 
     def weigh_gram(
@@ -58,17 +57,9 @@ class UPGrad:
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
-        lower = jnp.diag(jnp.array(self.lower(len(gram)), gram.dtype))
+        lower = jnp.diag(jnp.array(preferences(self, len(gram)), gram.dtype))
         matrix = regularised(jax.lax.stop_gradient(gram), self.ridge)
         return jax.vmap(dual_cone, (None, 0))(matrix, lower).sum(0), state
-
-    def lower(self, num_tasks: int) -> tuple[float, ...]:
-        """The preference u for K tasks."""
-        if self.preference is None:
-            return (1.0 / num_tasks,) * num_tasks
-        fits = len(self.preference) == num_tasks
-        require(fits, self, "preference", f"must have {num_tasks} numbers", self.preference)
-        return self.preference
 
 
 def regularised(gram: jax.Array, ridge: float) -> jax.Array:
@@ -76,18 +67,3 @@ def regularised(gram: jax.Array, ridge: float) -> jax.Array:
     unit = unit_scale(gram)  # The trace of a large float32 matrix may overflow.
     trace = jnp.trace(unit)
     return unit / jnp.where(trace == 0, 1.0, trace) + ridge * jnp.eye(len(gram), dtype=gram.dtype)
-
-
-def positive_numbers(value: object) -> bool:
-    """Whether a value is a tuple of finite numbers of at least 0, with one or more of them."""
-    return (
-        isinstance(value, tuple)
-        and len(value) > 0
-        and all(
-            isinstance(number, int | float)
-            and not isinstance(number, bool)
-            and math.isfinite(number)
-            and number >= 0
-            for number in value
-        )
-    )

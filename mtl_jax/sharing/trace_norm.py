@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.protocols import Tree
-from mtl_jax.sharing.trunks import require_tasks, trunks_of
+from mtl_jax.sharing.trunks import rows_of, trunks_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +54,7 @@ def trace_norm(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    require_tasks(stacked)
-    kernels = [leaf for leaf in jax.tree.leaves(stacked) if leaf.ndim >= 3]
-    if not kernels:
-        raise ValueError("trace_norm needs a kernel, a leaf [K, ...] with two more axes")
-    return sum(nuclear(leaf.reshape(leaf.shape[0], -1)) for leaf in kernels)
+    return sum(nuclear(rows) for rows in rows_of(stacked))
 
 
 @jax.custom_jvp
@@ -75,7 +71,18 @@ def nuclear_jvp(primals, tangents):
 
 
 def decomposed(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Nuclear norm `[]` and `U V^T` `[K, D]` of a matrix `[K, D]`, by its K x K Gram."""
+    """Nuclear norm `[]` and `U V^T` `[K, D]` of a matrix `[K, D]`."""
+    basis, values, units = spectrum(matrix)
+    return values.sum(), jnp.matmul(basis, units, precision="highest")
+
+
+def spectrum(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Parts of a matrix `[K, D]`, `U diag(s) V^T`, by its K x K Gram.
+
+    Returns:
+      U `[K, K]`, s `[K]` in no order, and V^T `[K, D]`. Singular values that are too small to
+      be told from zero are zero, with their rows of V^T.
+    """
     # The Gram squares: without a scale, small kernels would underflow.
     scale = jnp.abs(matrix).max()
     scaled = matrix / jnp.where(scale > 0, scale, 1.0)
@@ -87,5 +94,4 @@ def decomposed(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     least = 8.0 * math.sqrt(matrix.size) * jnp.finfo(matrix.dtype).eps * values.max()
     kept = values > least
     units = jnp.where(kept[:, None], rows / jnp.where(kept, values, 1.0)[:, None], 0.0)
-    gradient = jnp.matmul(basis, units, precision="highest")
-    return scale * jnp.where(kept, values, 0.0).sum(), gradient
+    return basis, scale * jnp.where(kept, values, 0.0), units

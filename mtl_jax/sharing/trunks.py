@@ -1,4 +1,4 @@
-"""The door of every penalty of this room: one trunk a task."""
+"""The door of every penalty of this room: one trunk a task, its kernels as matrices."""
 
 import jax
 
@@ -28,3 +28,27 @@ def require_tasks(stacked: Tree) -> None:
     sizes = {leaf.shape[:1] for leaf in jax.tree.leaves(stacked)}
     if len(sizes) != 1 or () in sizes:
         raise ValueError(f"stacked needs leaves [K, ...] of one K, not leading axes {sizes}")
+
+
+def kernels_of(stacked: Tree) -> list[jax.Array]:
+    """The kernels of all tasks, leaves `[K, ...]` with at least two more axes.
+
+    Raises:
+      ValueError: if there is no kernel, or K differs between leaves.
+    """
+    require_tasks(stacked)
+    kernels = [leaf for leaf in jax.tree.leaves(stacked) if leaf.ndim >= 3]
+    if not kernels:
+        raise ValueError("stacked needs a kernel, a leaf [K, ...] with two more axes")
+    return kernels
+
+
+def rows_of(stacked: Tree) -> list[jax.Array]:
+    """Each kernel as a matrix `[K, D]`, one row a task; raises as `kernels_of`."""
+    return [kernel.reshape(kernel.shape[0], -1) for kernel in kernels_of(stacked)]
+
+
+def tasks_in(stacked: Tree) -> int:
+    """The number K of tasks; raises as `require_tasks`."""
+    require_tasks(stacked)
+    return jax.tree.leaves(stacked)[0].shape[0]

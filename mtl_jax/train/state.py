@@ -85,6 +85,13 @@ def create(
             f"run {run.name!r}: {run.balance!r} balances shared parameters, there are none"
         )
     kept, _ = trainable(run, params)
+    balance = start_balance(run.balance, len(run.tasks), params["shared"])
+    by_rows = isinstance(run.balance, JacobianCombiner) and jax.tree.leaves(balance)
+    if run.weighing.space == "representation" and by_rows:
+        raise BadInput(
+            f"run {run.name!r}: {run.balance!r} keeps a state of the shared parameters' shapes, "
+            "so weighing.space must be 'parameters'"
+        )
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed),
@@ -92,7 +99,7 @@ def create(
         stats=stats,
         ema=params,
         opt=run.optimizer.build(run.steps).init(kept),
-        balance=start_balance(run.balance, len(run.tasks), params["shared"]),
+        balance=balance,
         consistency={
             task.name: task.consistency.init(task.outputs, image.shape[0])
             for task in run.tasks

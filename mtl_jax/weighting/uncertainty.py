@@ -9,7 +9,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.checks import require_number
+from mtl_jax.checks import require, require_number
+from mtl_jax.weighting.per_task import require_fit
+
+FACTORS = {"regression": 0.5, "classification": 1.0}
 
 
 class UncertaintyState(NamedTuple):
@@ -21,33 +24,41 @@ class UncertaintyState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Uncertainty:
-    """Weights by homoscedastic uncertainty, `w_i = exp(-s_i) / 2`.
+    """Weights by homoscedastic uncertainty, `w_i = a exp(-s_i)`.
 
-    They are the derivatives of `sum_i exp(-s_i) L_i / 2 + s_i / 2` by the losses, at the s from
-    before this step's update. Then s takes one Adam step on the same value, whose derivative by
-    s is `1/2 - exp(-s_i) L_i / 2`. So s_i tends to `log L_i`. Two things to know: a task whose
-    loss falls gets an ever larger weight, and a loss of 0 (as of a batch without labels of the
-    task) lowers s_i like any small loss. The weights are constants to differentiation.
+    They are the derivatives of `sum_i a exp(-s_i) L_i + s_i / 2` by the losses, at the s from
+    before this step's update; a is 1/2 for a regression and 1 for a classification. Then s
+    takes one Adam step on the same value, whose derivative by s is `1/2 - a exp(-s_i) L_i`. So
+    s_i tends to `log(2a L_i)`, where `w_i L_i = 1/2` for either a. Two things to know: a task
+    whose loss falls gets an ever larger weight, and a loss of 0 (as of a batch without labels
+    of the task) lowers s_i like any small loss. The weights are constants to differentiation.
 
     Attributes:
       learning_rate: of Adam on s.
-      initial: s before the first step; 0 makes all weights 1/2.
+      initial: s before the first step; 0 makes all weights a.
+      convention: `"regression"` or `"classification"`, or a tuple with one of them for each
+        task. Most code takes the first for all tasks.
 
     Raises:
-      BadInput: for a rate below 0 or numbers that are not finite.
+      BadInput: for a rate below 0, numbers that are not finite, another convention, or a tuple
+        that has not K of them.
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
-      CVPR 2018, Eq. 7 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
+      CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
     """
 
     learning_rate: float = 0.025
     initial: float = 0.0
+    convention: str | tuple[str, ...] = "regression"
 
     def __post_init__(self):
         require_number(self, learning_rate=(0.0, math.inf), initial=(-math.inf, math.inf))
+        rule = "must be regression or classification, or a tuple of them"
+        require(is_convention(self.convention), self, "convention", rule, self.convention)
 
     def init(self, num_tasks: int) -> UncertaintyState:
         """State before the first step: s of `[num_tasks]`, and Adam's zeros."""
+        require_fit(self, "convention", num_tasks)
         log_variance = jnp.full(num_tasks, self.initial, float)
         return UncertaintyState(log_variance, optax.adam(self.learning_rate).init(log_variance))
 
@@ -59,21 +70,26 @@ class Uncertainty:
         chex.assert_shape(losses, current.shape)
         chex.assert_type(losses, float)
         constant = jax.lax.stop_gradient(losses).astype(current.dtype)
-        weights, slope = jax.grad(uncertainty_value, argnums=(0, 1))(constant, current)
+        slopes = jax.grad(uncertainty_value, argnums=(0, 1))
+        weights, slope = slopes(constant, current, self.convention)
         with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
             change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
         state = UncertaintyState(optax.apply_updates(current, change), moments)
         return weights.astype(losses.dtype), state
 
 
-def uncertainty_value(losses: jax.Array, log_variance: jax.Array) -> jax.Array:
-    """The value that uncertainty weighting descends, `sum_i exp(-s_i) L_i / 2 + s_i / 2`.
+def uncertainty_value(
+    losses: jax.Array, log_variance: jax.Array, convention: str | tuple[str, ...] = "regression"
+) -> jax.Array:
+    """The value that uncertainty weighting descends, `sum_i a exp(-s_i) L_i + s_i / 2`.
 
-    Gradients flow into both arguments.
+    Gradients flow into losses and s.
 
     Args:
       losses: L, `[K]`.
       log_variance: s, `[K]`.
+      convention: `"regression"` (`a = 1/2`) or `"classification"` (`a = 1`), or a tuple with one
+        of them for each task.
 
     Returns:
       A scalar `[]`.
@@ -82,9 +98,18 @@ def uncertainty_value(losses: jax.Array, log_variance: jax.Array) -> jax.Array:
       AssertionError: for another shape or dtype, when traced.
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
-      CVPR 2018, Eq. 7 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
+      CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, log_variance])
     chex.assert_type([losses, log_variance], float)
-    return 0.5 * (jnp.exp(-log_variance) * losses + log_variance).sum()
+    names = convention if isinstance(convention, tuple) else (convention,) * len(losses)
+    factor = jnp.array([FACTORS[name] for name in names], losses.dtype)
+    chex.assert_equal_shape([losses, factor])
+    return (factor * jnp.exp(-log_variance) * losses + 0.5 * log_variance).sum()
+
+
+def is_convention(value: object) -> bool:
+    """Whether a value is a convention's name, or a tuple of names."""
+    names = value if isinstance(value, tuple) and value else (value,)
+    return all(isinstance(name, str) and name in FACTORS for name in names)

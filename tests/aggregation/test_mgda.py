@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MGDA
+from mtl_jax.checks import BadInput
 
 weigh = jax.jit(lambda gram: MGDA().weigh_gram(gram, (), jax.random.key(0))[0])
 
@@ -35,3 +36,43 @@ def test_duplicated_gradients_share_a_weight():
     expected, weights = weigh(alone @ alone.T), weigh(twice @ twice.T)
     np.testing.assert_allclose(weights[2] + weights[3], expected[2], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(weights @ twice, expected @ alone, atol=1e-6)
+
+
+def normalised(kind, rows, losses=None):
+    method, rows = MGDA(normalise=kind), jnp.array(rows)
+    state = method.init(len(rows))
+    if losses is not None:
+        state = method.read_losses(jnp.array(losses), state)
+    return jax.jit(method.weigh_gram)(rows @ rows.T, state, jax.random.key(0))[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("none", [0.2, 0.8]),  # by hand: 1/4 against 1, as below.
+        ("l2", [0.5, 0.5]),
+        ("loss", [9 / 13, 4 / 13]),  # lengths 2/3 and 1/1: 1/4 * 9 against 1.
+        ("loss+", [0.9, 0.1]),  # lengths 1/3 and 1/1: 9 against 1.
+    ],
+)
+def test_normalisation(kind, expected):
+    found = normalised(kind, [[2.0, 0.0], [0.0, 1.0]], [3.0, 1.0])
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_losses_before_the_first_and_degenerate_ones():
+    rows = [[2.0, 0.0], [0.0, 1.0]]
+    np.testing.assert_allclose(normalised("loss", rows), [0.2, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(normalised("loss", rows, [0.0, 0.0]), [0.2, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(normalised("loss+", rows, [1.0, 0.0]), [1.0, 0.0], atol=1e-5)
+    np.testing.assert_allclose(normalised("loss", rows, [3e30, 1e30]), [9 / 13, 4 / 13], rtol=1e-5)
+    assert np.isnan(normalised("loss", rows, [1.0, np.nan])).all()
+    np.testing.assert_allclose(normalised("l2", [[0.0, 0.0], [0.0, 1.0]]), [1.0, 0.0])
+
+
+@pytest.mark.parametrize("normalise", ["loss ", None])
+def test_bad_settings(normalise):
+    with pytest.raises(
+        BadInput, match=r"MGDA.normalise must be one of none, l2, loss, loss\+, not"
+    ):
+        MGDA(normalise)

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.golden.methods import GRAM, LOSSES, SEQUENCE
+from tests.golden.loss_methods import LOSSES
+from tests.golden.methods import GRAM, JACOBIAN, SEQUENCE
 
 KNOWN = {
-    "gramian_cases": set(GRAM),
+    "gramian_cases": {*GRAM, *JACOBIAN},
     "gramian_sequence": set(SEQUENCE),
     "loss_sequence": set(LOSSES),
 }
@@ -67,11 +68,26 @@ def test_gram(name, golden_dir):
         with jax.enable_x64(True):
             weights = np.asarray(weigh(jnp.array(jacobian @ jacobian.T)))
         assert weights.dtype == np.float64
-        wanted = np.array(expected["weights"])
-        if name != "mgda" or affinely_independent(jacobian):  # Otherwise they are not unique.
+        wanted = np.array(expected.get("weights", weights))
+        if name not in ("mgda", "cagrad") or affinely_independent(jacobian):  # Otherwise they are not unique.
             close(weights, wanted, tolerance, np.abs(wanted).max(), label)
         longest = (np.abs(wanted) * np.linalg.norm(jacobian, axis=1)).max()
         close(weights @ jacobian, expected["direction"], tolerance, longest, label)
+
+
+@pytest.mark.parametrize("name", JACOBIAN)
+def test_jacobian(name, golden_dir):
+    found = [(case, item) for case, item in cases(golden_dir) if name in item["expected"]]
+    if not found:
+        pytest.skip(f"no reference values of {name} in {golden_dir}")
+    combine, tolerance = JACOBIAN[name]
+    combine = jax.jit(combine)
+    for label, case in found:
+        jacobian, wanted = np.array(case["jacobian"]), case["expected"][name]["direction"]
+        with jax.enable_x64(True):
+            direction = combine(jnp.array(jacobian))
+        assert direction.dtype == np.float64
+        close(direction, wanted, tolerance, np.abs(jacobian).max(), label)
 
 
 def affinely_independent(points: np.ndarray) -> bool:

@@ -46,12 +46,27 @@ def test_log_variance_tends_to_the_log_of_the_loss():
     np.testing.assert_allclose(weights[-1] * losses, 0.5, rtol=0.01)  # All count alike.
 
 
+def test_conventions_differ_by_the_half(variant):
+    losses, log_variance = jnp.array([2.0, 3.0]), jnp.array([0.0, math.log(4.0)])
+    mixed = ("classification", "regression")
+    value = variant(lambda *given: uncertainty_value(*given, mixed))(losses, log_variance)
+    np.testing.assert_allclose(value, 2.0 + 3 / 8 + math.log(2.0), rtol=1e-6)  # by hand.
+    for convention, wanted in [("classification", [1.0, 1.0]), (mixed, [1.0, 0.5])]:
+        method = Uncertainty(convention=convention)
+        weights, _ = method.weigh_losses(losses, method.init(2), KEY)
+        np.testing.assert_allclose(weights, wanted, rtol=1e-6)  # by hand: a exp(-0).
+
+
 def test_another_number_of_tasks_is_refused():
     method = Uncertainty()
     with pytest.raises(AssertionError):
         method.weigh_losses(jnp.ones(3), method.init(2), KEY)
     with pytest.raises(AssertionError):
         uncertainty_value(jnp.ones(3), jnp.ones(1))
+    with pytest.raises(AssertionError):
+        uncertainty_value(jnp.ones(3), jnp.ones(3), ("regression",) * 2)
+    with pytest.raises(BadInput, match=r"Uncertainty\.convention must have 2 entries, not"):
+        Uncertainty(convention=("regression",)).init(2)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +74,9 @@ def test_another_number_of_tasks_is_refused():
     [
         ({"learning_rate": -0.1}, "Uncertainty.learning_rate must be at least 0.0, not -0.1"),
         ({"initial": math.nan}, "Uncertainty.initial must be a finite number, not nan"),
+        ({"convention": "mixed"}, "Uncertainty.convention must be regression or classification"),
+        ({"convention": ()}, "Uncertainty.convention must be regression or classification"),
+        ({"convention": ("regression", 1)}, "Uncertainty.convention must be regression or"),
     ],
 )
 def test_bad_settings(settings, text):

@@ -1,0 +1,54 @@
+"""FairGrad: share the decrease of the losses alpha-fairly among the tasks."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require_number
+from mtl_jax.convex import fair_point
+
+
+@dataclasses.dataclass(frozen=True)
+class FairGrad:
+    """Alpha-fair weights: `Gw = w^(-1/alpha)`, `w > 0`.
+
+    The combination conflicts with no task. For alpha = 1 it is that of `NashMTL`; a smaller one
+    comes nearer to the sum of the decreases, a larger one to the worst task's (as in `MGDA`).
+    If all gradients are scaled by s, the weights are by `s^(-2 / (1 + 1/alpha))`.
+
+    The equation is solved to rounding, by Newton's method on its convex potential, where the
+    reference code takes nonlinear least squares. Its runs multiply by K and clip the combined
+    gradient to norm 1, which is left to the optimizer and to the run's scale here.
+
+    Degenerate gradients: a zero one gets weight 0 and the others share alone; all zero, 1/K
+    each; opposed ones have no finite solution, and a ridge of 32 epsilon times each squared
+    length gives large weights that cancel; for K = 1 the weight is positive. A NaN or an
+    infinity in G makes all weights NaN. No gradient flows into G. The reference weighs shared
+    parameters; heads keep their own gradient.
+
+    Attributes:
+      alpha: between 1/4 and 4; beyond, float32 has no room for gradients of different length.
+
+    Raises:
+      BadInput: for an alpha outside of that.
+
+    Reference: Ban and Ji, Fair Resource Allocation in Multi-Task Learning, ICML 2024,
+      Section 4 (https://arxiv.org/abs/2402.15638).
+    """
+
+    alpha: float = 2.0
+
+    def __post_init__(self):
+        require_number(self, alpha=(0.25, 4.0))
+
+    def init(self, num_tasks: int) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def weigh_gram(
+        self, gram: jax.Array, state: tuple[()], key: jax.Array
+    ) -> tuple[jax.Array, tuple[()]]:
+        """Maps the Gram matrix `[K, K]` to weights `[K]`."""
+        equal = jnp.ones_like(gram[0])
+        return fair_point(jax.lax.stop_gradient(gram), 1.0 / self.alpha, equal), state

@@ -1,0 +1,93 @@
+"""GradDrop: in every coordinate keep one sign of the tasks' gradients, drawn by their purity."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.aggregation.rows import collect, ratio, spread
+from mtl_jax.checks import require
+from mtl_jax.keys import named
+from mtl_jax.trees import path_text
+
+
+@dataclasses.dataclass(frozen=True)
+class GradDrop:
+    """Gradient sign dropout.
+
+    `P = (1 + sum_i g_i / sum_i |g_i|) / 2` in each coordinate. With probability P the positive
+    numbers are kept there and the negative ones dropped, otherwise the other way round; a leak
+    `l_i` lets that part of what is dropped through: `d = sum_i (l_i + (1 - l_i) M_i) g_i`. It
+    scales as the gradients do. Where all tasks agree on the sign it is their sum; in no
+    coordinate does it (without leak) mix signs, yet it may conflict with a task. Every leaf
+    draws from its own key, made of its path.
+
+    The paper applies it to gradients of a representation, multiplied by the representation's
+    sign and summed over the batch; here it acts on the rows as they are, by default those of
+    the shared parameters.
+
+    The share of a task is the mean weight of its coordinates (1 or `l_i`), each counted by its
+    absolute value.
+
+    Degenerate gradients: a zero row does nothing, and its share is 0; of two opposed ones each
+    coordinate keeps one, a fair coin; for K = 1 the row stays whole. A NaN or an infinity
+    anywhere makes the result NaN. No gradient flows into the rows; heads keep their own.
+    Memory: K gradients of the shared parameters, and as much again masked; no state.
+
+    Attributes:
+      leak: l, one number for all tasks or one for each; 1 is the sum.
+
+    Raises:
+      BadInput: for leaks outside [0, 1]; for another number of them than K, when initialised.
+
+    Reference: Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient
+      Sign Dropout, NeurIPS 2020, Algorithm 1 (https://arxiv.org/abs/2010.06808).
+    """
+
+    leak: float | tuple[float, ...] = 0.0
+
+    def __post_init__(self):
+        leaks = self.leak if isinstance(self.leak, tuple) else (self.leak,)
+        rule = "must be a number between 0 and 1, or a tuple of them"
+        require(bool(leaks) and all(map(is_part, leaks)), self, "leak", rule, self.leak)
+
+    def init(self, num_tasks: int, shared: Any) -> tuple[()]:
+        """State before the first step: none."""
+        self.leaks(num_tasks)
+        return ()
+
+    def combine(
+        self, jacobian: Any, state: tuple[()], key: jax.Array
+    ) -> tuple[Any, jax.Array, tuple[()]]:
+        """Maps gradients (leaves `[K, ...]`) to one and shares `[K]`."""
+        jacobian = jax.lax.stop_gradient(jacobian)
+
+        def drop(path, rows):
+            leak = jnp.array(self.leaks(len(rows)), rows.dtype)
+            own = named(key, path_text(path))
+            draws = jax.random.uniform(own, rows[:1].shape, rows.dtype)
+            return keep_a_sign(rows, draws, spread(leak, rows))
+
+        return *collect(jax.tree_util.tree_map_with_path(drop, jacobian), jacobian), state
+
+    def leaks(self, num_tasks: int) -> tuple[float, ...]:
+        """The leak of each of K tasks."""
+        if not isinstance(self.leak, tuple):
+            return (self.leak,) * num_tasks
+        fits = len(self.leak) == num_tasks
+        require(fits, self, "leak", f"must have {num_tasks} numbers", self.leak)
+        return self.leak
+
+
+def keep_a_sign(rows: jax.Array, draws: jax.Array, leak: jax.Array) -> jax.Array:
+    """Rows `[K, ...]` with one sign kept by coordinate; draws `[1, ...]` are uniform in [0, 1)."""
+    balance = ratio(rows.sum(0, keepdims=True), jnp.abs(rows).sum(0, keepdims=True))
+    # One of the two always holds, so pure coordinates are never dropped whole.
+    kept = jnp.where(draws < 0.5 * (1.0 + balance), rows > 0, rows < 0)
+    return jnp.where(kept, rows, leak * rows)
+
+
+def is_part(value: object) -> bool:
+    """Whether a value is a number between 0 and 1."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

@@ -1,0 +1,67 @@
+"""CosineDistance: drive the parameters of tasks at right angles to each other."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require_number
+from mtl_jax.protocols import Tree
+from mtl_jax.sharing.trunks import require_tasks, trunks_of
+
+
+@dataclasses.dataclass(frozen=True)
+class CosineDistance:
+    """Penalty on the squared cosines between the tasks' trunks.
+
+    `weight * sum_{t<u} cos(w_t, w_u)^2` over all parameters of the trunks as one vector a task.
+    It pushes tasks apart, opposed ones too, and is greatest when all tasks are equal. It does
+    not depend on the lengths, so its gradient grows as they shrink.
+
+    The paper takes the filters of one layer as the vectors; here they are tasks.
+
+    Attributes:
+      weight: of the sum.
+
+    Raises:
+      BadInput: for a negative weight; when called, if there is no trunk of each task.
+
+    Reference: Rodriguez et al., Regularizing CNNs with Locally Constrained Decorrelations, ICLR
+      2017, the loss on squared cosines (https://arxiv.org/abs/1611.01967).
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        return self.weight * squared_cosines(trunks_of(self, params))
+
+
+def squared_cosines(stacked: Tree) -> jax.Array:
+    """Squared cosines of K parameter vectors, summed over pairs, `sum_{t<u} cos(w_t, w_u)^2`.
+
+    Args:
+      stacked: tree of leaves `[K, ...]`.
+
+    Returns:
+      A scalar `[]`. A task without parameters other than zero has cosine 0 with all others, and
+      no gradient.
+
+    Raises:
+      ValueError: if there is no leaf, or K differs between leaves.
+    """
+    require_tasks(stacked)
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(stacked)]
+    # Squares would underflow or overflow; the cosines do not depend on the unit.
+    sizes = jnp.stack([jnp.abs(leaf).max(1) for leaf in leaves]).max(0)
+    kept = sizes > jnp.finfo(sizes.dtype).tiny / jnp.finfo(sizes.dtype).eps
+    unit = jax.lax.stop_gradient(jnp.where(kept, sizes, 1.0))
+    rows = [jnp.where(kept[:, None], leaf / unit[:, None], 0.0) for leaf in leaves]
+    products = sum(jnp.matmul(row, row.T, precision="highest") for row in rows)
+    squares = jnp.where(kept, jnp.diagonal(products), 1.0)
+    cosines = jnp.square(products) / (squares[:, None] * squares[None])
+    return jnp.triu(cosines, 1).sum()

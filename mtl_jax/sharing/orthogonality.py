@@ -1,0 +1,82 @@
+"""Orthogonality: keep what is each task's own apart from what tasks share."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require_number
+from mtl_jax.protocols import Tree
+from mtl_jax.sharing.mean_l2 import centred
+from mtl_jax.sharing.trunks import kernels_of, trunks_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Orthogonality:
+    """Penalty on the overlap of the tasks' mean kernel with each task's difference from it.
+
+    `weight * sum_l sum_t ||S_l^T P_lt||_F^2`, with `S = mean_t W_t` and `P_t = W_t - S` as
+    matrices `[F, C]` (inputs, outputs): what a task adds should read other directions of the
+    input than what all have. Biases and norms do not count.
+
+    The papers ask this of features of a shared and a private encoder; a penalty sees
+    parameters, and with one trunk a task the shared part is the mean. For features, or for the
+    subspaces of a net of one's own, take `orthogonality`. It is of fourth order in the
+    parameters.
+
+    Attributes:
+      weight: of the sum.
+
+    Raises:
+      BadInput: for a negative weight; when called, if there is no trunk of each task.
+
+    Reference: Bousmalis et al., Domain Separation Networks, NeurIPS 2016, L_difference in
+      Section 3.1 (https://arxiv.org/abs/1608.06019).
+    """
+
+    weight: float
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        return self.weight * own_overlap(trunks_of(self, params))
+
+
+def own_overlap(stacked: Tree) -> jax.Array:
+    """Overlap of the mean kernel with the differences from it, `sum_t ||S^T P_t||_F^2`.
+
+    Args:
+      stacked: tree of leaves `[K, ..., C]`; those with at least two more axes than K count.
+
+    Returns:
+      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+
+    Raises:
+      ValueError: if there is no kernel, or K differs between leaves.
+    """
+    kernels = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
+    return sum(
+        jax.vmap(orthogonality, (None, 0))(kernel.mean(0), centred(kernel)).sum()
+        for kernel in kernels
+    )
+
+
+def orthogonality(shared: jax.Array, private: jax.Array) -> jax.Array:
+    """Overlap of two sets of columns, `||S^T P||_F^2`; 0 if each is orthogonal to all others.
+
+    Args:
+      shared: S, features `[N, D]` of a batch, or a kernel `[F, D]`.
+      private: P, `[N, E]`.
+
+    Returns:
+      A scalar `[]`.
+
+    Raises:
+      ValueError: if either is no matrix, or they differ in rows.
+    """
+    if shared.ndim != 2 or private.ndim != 2 or len(shared) != len(private):
+        raise ValueError(f"orthogonality needs [N, D], [N, E], not {shared.shape}, {private.shape}")
+    return jnp.square(jnp.matmul(shared.T, private, precision="highest")).sum()

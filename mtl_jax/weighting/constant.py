@@ -1,0 +1,41 @@
+"""Constant weights: chosen by hand or by a search, and kept."""
+
+import dataclasses
+
+import chex
+import jax
+
+from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A fixed weighted sum of the losses: `w_i = weights_i`, as given, not normalised.
+
+    Attributes:
+      weights: one for each task; None is 1 each.
+
+    Raises:
+      BadInput: for weights that are no tuple of numbers of at least 0, are all 0, or are not K.
+
+    Reference: Xin et al., Do Current Multi-Task Optimization Methods in Deep Learning Even
+      Help?, NeurIPS 2022, on scalarization (https://arxiv.org/abs/2209.11379).
+    """
+
+    weights: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        require_shares(self, "weights")
+
+    def init(self, num_tasks: int) -> tuple[()]:
+        """State before the first step: none."""
+        require_fit(self, "weights", num_tasks)
+        return ()
+
+    def weigh_losses(
+        self, losses: jax.Array, state: tuple[()], key: jax.Array
+    ) -> tuple[jax.Array, tuple[()]]:
+        """Maps losses `[K]` to weights `[K]`."""
+        chex.assert_rank(losses, 1)
+        chex.assert_type(losses, float)
+        return per_task(self, "weights", losses, 1.0), state

@@ -1,0 +1,73 @@
+"""CoV weighting: a loss that still varies, by its own measure, weighs more."""
+
+import dataclasses
+from typing import NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+class CoVState(NamedTuple):
+    """The steps so far, and moments of the losses and of their ratios over all of them."""
+
+    step: jax.Array  # []
+    mean_loss: jax.Array  # [K]
+    mean_ratio: jax.Array  # [K]
+    squares: jax.Array  # [K], sum of squared differences of the ratio from its mean
+
+
+@dataclasses.dataclass(frozen=True)
+class CoV:
+    """Weights by the coefficient of variation of the loss ratio, `w_i = c_i / sum_j c_j`.
+
+    The ratio `l_i = L_i / M_i` sets a loss against its mean M_i over all steps before; `c_i =
+    s_i / m_i` is the standard deviation of l_i over its mean, both over all steps before (by
+    Welford's sums). In the first two steps the weights are 1/K. They sum to 1 and do not change
+    if a loss is measured in other units. Losses that never change weigh alike. A loss of 0 (as
+    of a batch without labels of the task) counts like any other, so labels that are there now
+    and then look like variation; while the mean is 0 the ratio is 1. A NaN stays for good. The
+    weights are constants to differentiation. As in the authors' code, 1e-8 is added to the
+    variance: the ratio has no unit. Their variant with decaying means is not here.
+
+    Reference: Groenendijk et al., Multi-Loss Weighting with Coefficient of Variations, WACV
+      2021 (https://arxiv.org/abs/2009.01717).
+    """
+
+    def init(self, num_tasks: int) -> CoVState:
+        """State before the first step: no losses yet."""
+        return CoVState(jnp.int32(0), *(jnp.zeros(num_tasks, float) for _ in range(3)))
+
+    def weigh_losses(
+        self, losses: jax.Array, state: CoVState, key: jax.Array
+    ) -> tuple[jax.Array, CoVState]:
+        """Maps losses `[K]` to weights `[K]` of the steps before, and counts the losses."""
+        chex.assert_shape(losses, state.mean_loss.shape)
+        chex.assert_type(losses, float)
+        constant = jax.lax.stop_gradient(losses).astype(state.mean_loss.dtype)
+        weights = variation(state)
+        weights = jnp.where(state.step < 2, 1.0 / losses.size, weights / weights.sum())
+        return weights.astype(losses.dtype), counted(constant, state)
+
+
+def variation(state: CoVState) -> jax.Array:
+    """The coefficient of variation of the ratios so far, `[K]`."""
+    steps = jnp.maximum(state.step, 1).astype(state.squares.dtype)
+    started = state.step > 0
+    deviation = jnp.sqrt(state.squares / steps + 1e-8)
+    return deviation / jnp.where(started, state.mean_ratio, 1.0)
+
+
+def counted(losses: jax.Array, state: CoVState) -> CoVState:
+    """The state after one more step."""
+    there = jnp.abs(state.mean_loss) >= jnp.finfo(losses.dtype).tiny
+    ratio = jnp.where(there, losses / jnp.where(there, state.mean_loss, 1.0), 1.0)
+    step = state.step + 1
+    part = 1.0 / step.astype(losses.dtype)
+    mean_ratio = state.mean_ratio + part * (ratio - state.mean_ratio)
+    return CoVState(
+        step,
+        state.mean_loss + part * (losses - state.mean_loss),
+        mean_ratio,
+        state.squares + (ratio - state.mean_ratio) * (ratio - mean_ratio),
+    )

@@ -1,0 +1,108 @@
+"""FAMO: weights under which the losses of all tasks fall at the same rate."""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import optax
+
+from mtl_jax.checks import require_number
+from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers
+
+
+class FAMOState(NamedTuple):
+    """The logits of the tasks, Adam's moments of them, and the losses before the step."""
+
+    logits: jax.Array  # [K]
+    moments: Any
+    before: jax.Array  # [K]
+
+
+@dataclasses.dataclass(frozen=True)
+class FAMO:
+    """Fast adaptive multitask optimization: `w_i = c z_i / D_i`, with weights that sum to 1.
+
+    `z = softmax(x)`, `D_i = L_i - b_i + epsilon` with a lower bound b, `1/c = sum_i z_i / D_i`;
+    so `w = softmax(x - log D)`. After the parameter step the losses on the same batch tell how
+    far each has fallen, `d_i = log D_i(before) - log D_i(after)`, and x takes an Adam step on
+    `(diag(z) - zz') d + gamma x`: a task that fell further than the others loses weight. That
+    costs one more forward pass; without `observe` x never changes. If all D scale alike no
+    weight changes; if one task's D is measured in other units, `w_i D_i` keeps its ratio to the
+    others'.
+
+    The reference code has epsilon 1e-8, which is not small if the losses are, and gives a task
+    without loss nearly the whole step. Here it is 0, and a task whose loss is at its bound or
+    below it (as of a batch without labels of the task) has weight 0 and is left out of the
+    update. The paper also clips the gradient of the shared parameters to norm 1: the optimizer's
+    business. NaN losses make all weights NaN. The weights are constants to differentiation.
+
+    Attributes:
+      learning_rate: of Adam on x.
+      gamma: decay of x, added to its derivative; the paper's 1e-3. Code has 0 to 1e-2.
+      min_losses: b, one for each task; None is 0 each.
+      epsilon: added to D.
+
+    Raises:
+      BadInput: for a rate, gamma or epsilon below 0, or bounds that are no tuple of K finite
+        numbers.
+
+    Reference: Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, Algorithm 1
+      (https://arxiv.org/abs/2306.03792).
+    """
+
+    learning_rate: float = 0.025
+    gamma: float = 1e-3
+    min_losses: tuple[float, ...] | None = None
+    epsilon: float = 0.0
+
+    def __post_init__(self):
+        positive = (0.0, math.inf)
+        require_number(self, learning_rate=positive, gamma=positive, epsilon=positive)
+        require_numbers(self, "min_losses")
+
+    def init(self, num_tasks: int) -> FAMOState:
+        """State before the first step: zero logits, and Adam's zeros."""
+        require_fit(self, "min_losses", num_tasks)
+        logits = jnp.zeros(num_tasks, float)
+        moments = optax.adam(self.learning_rate).init(logits)
+        return FAMOState(logits, moments, jnp.zeros(num_tasks, float))
+
+    def weigh_losses(
+        self, losses: jax.Array, state: FAMOState, key: jax.Array
+    ) -> tuple[jax.Array, FAMOState]:
+        """Maps losses `[K]` to weights `[K]`, and keeps the losses for `observe`."""
+        chex.assert_shape(losses, state.logits.shape)
+        chex.assert_type(losses, float)
+        before = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
+        logs, there = self.log_distance(before)
+        weights = softmax_over(state.logits - logs, there)
+        return weights.astype(losses.dtype), state._replace(before=before)
+
+    def observe(self, losses: jax.Array, state: FAMOState) -> FAMOState:
+        """Learns from the losses `[K]` of the new parameters on the same batch."""
+        chex.assert_shape(losses, state.logits.shape)
+        chex.assert_type(losses, float)
+        after = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
+        old, was = self.log_distance(state.before)
+        new, now = self.log_distance(after)
+        share = softmax_over(state.logits, was & now)
+        fallen = jnp.where(was & now, old - new, 0.0)
+        slope = share * (fallen - (share * fallen).sum()) + self.gamma * state.logits
+        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
+            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
+        return FAMOState(optax.apply_updates(state.logits, change), moments, state.before)
+
+    def log_distance(self, losses: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """`log D` `[K]`, and whether a task is above its bound, or NaN, `[K]`."""
+        distance = losses - per_task(self, "min_losses", losses, 0.0) + self.epsilon
+        there = ~(distance < jnp.finfo(distance.dtype).tiny)
+        return jnp.log(jnp.where(there, distance, 1.0)), there
+
+
+def softmax_over(logits: jax.Array, there: jax.Array) -> jax.Array:
+    """Softmax over the tasks that are there; 0 for the others."""
+    low = jnp.finfo(logits.dtype).min  # Not -inf, which is NaN if nobody is there.
+    return jnp.where(there, jax.nn.softmax(jnp.where(there, logits, low)), 0.0)

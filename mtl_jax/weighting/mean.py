@@ -1,0 +1,31 @@
+"""The mean of the losses: equal weights whose sum does not grow with the tasks."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """The mean of the losses: `w_i = 1/K` for every task.
+
+    The direction of `Equal` with a step that is K times shorter; under an optimizer that
+    divides by the size of the gradient, such as Adam, the two are nearly the same.
+
+    Reference: Kurin et al., In Defense of the Unitary Scalarization for Deep Multi-Task
+      Learning, NeurIPS 2022, up to the factor (https://arxiv.org/abs/2201.04122).
+    """
+
+    def init(self, num_tasks: int) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def weigh_losses(
+        self, losses: jax.Array, state: tuple[()], key: jax.Array
+    ) -> tuple[jax.Array, tuple[()]]:
+        """Maps losses `[K]` to weights `[K]`."""
+        chex.assert_rank(losses, 1)
+        chex.assert_type(losses, float)
+        return jnp.full_like(losses, 1.0 / losses.size), state

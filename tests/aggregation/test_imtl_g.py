@@ -1,0 +1,42 @@
+"""IMTL-G: known answers, equal projections, and degenerate gradients."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax.aggregation import IMTLG
+
+weigh = jax.jit(lambda gram: IMTLG().weigh_gram(gram, (), jax.random.key(0))[0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]], [0.5923, 0.4077]),  # torchjd 0.18.0, IMTLG.
+        ([[2.0, 0.0], [0.0, 1.0]], [1 / 3, 2 / 3]),  # by hand: 1/s each.
+        ([[0.0, 0.0], [3.0, 1.0]], [0.0, 1.0]),  # a zero row has no say.
+        ([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 1.0]], [0.0, 1 / 3, 2 / 3]),
+        ([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0.25, 0.25, 0.5]),  # by hand: duplicates share.
+        ([[1.0, 0.0], [-2.0, 0.0]], [-1.0, 2.0]),  # opposed, by hand: the longer wins.
+        ([[1.0, 0.0], [-1.0, 0.0]], [0.0, 0.0]),
+        ([[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0]),
+        ([[-3.0]], [1.0]),
+    ],
+)
+def test_values(rows, expected):
+    rows = jnp.array(rows)
+    np.testing.assert_allclose(weigh(rows @ rows.T), expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(("seed", "sign"), [(1, 1.0), (0, -1.0)])
+def test_projections_are_equal_however_the_lengths_differ(seed, sign):
+    """All positive, or all negative where the weights before scaling have a negative sum."""
+    rows = np.random.default_rng(seed).normal(size=(4, 9))
+    rows *= 10.0 ** np.array([[-5], [0], [2], [5]])
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    weights = weigh(jnp.array(rows @ rows.T, jnp.float32))
+    along = sign * units @ (np.asarray(weights, "float64") @ rows)
+    assert along[0] > 0.0
+    np.testing.assert_allclose(along, along[0], rtol=1e-3)
+    np.testing.assert_allclose(weights.sum(), 1.0, rtol=1e-6)

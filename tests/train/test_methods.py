@@ -1,0 +1,144 @@
+"""The step with every kind of balancing: what it is told, what it moves, and what it may not."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, nets, weighting
+from mtl_jax.checks import BadInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import prepare
+from mtl_jax.run import Dispatch, Weighing
+from tests.small import RUN
+
+ONE = jax.devices()[:1]
+
+
+def trained(run, steps=2):
+    """A state after some steps, and their mean metrics."""
+    prepared = prepare(run)
+    made = program(run, prepared.given.image, ONE)
+    return made.advance(made.init(None), made.given(prepared.given), steps)
+
+
+def close(one, other, atol=1e-5):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4)
+
+
+def test_the_answer_does_not_depend_on_the_chunk():
+    run = RUN.but(balance=aggregation.UPGrad())
+    whole, _ = trained(run)
+    for chunk in (1, 2):
+        part, _ = trained(run.but(dispatch=Dispatch(pullback_chunk=chunk)))
+        close(part.params, whole.params)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ones:
+    """Equal weights at the price of K passes."""
+
+    def init(self, num_tasks):
+        return ()
+
+    def weigh_gram(self, gram, state, key):
+        return jnp.ones_like(gram[0]), state
+
+
+@pytest.mark.parametrize("space", ["parameters", "representation"])
+def test_weights_of_one_are_the_plain_sum_in_both_spaces(space):
+    plain, seen = trained(RUN)
+    same, metrics = trained(RUN.but(balance=Ones(), weighing=Weighing(space=space)))
+    close(same.params, plain.params)
+    np.testing.assert_allclose(metrics["loss/row"], seen["loss/row"], rtol=1e-5)
+    assert "cosine/row-column" in metrics and "cosine/row-column" not in seen
+
+
+def test_the_spaces_differ_where_weights_do():
+    run = RUN.but(balance=aggregation.MGDA())
+    one, _ = trained(run)
+    other, _ = trained(run.but(weighing=Weighing(space="representation")))
+    assert not np.allclose(jax.tree.leaves(one.params)[0], jax.tree.leaves(other.params)[0])
+
+
+def test_one_trunk_a_task_has_no_shared_representation():
+    run = RUN.but(
+        trunk=nets.PerTask(RUN.trunk), balance=aggregation.MGDA(),
+        weighing=Weighing(space="representation"),
+    )  # fmt: skip
+    with pytest.raises(BadInput, match="balances shared parameters, there are none"):
+        trained(run)
+
+
+def test_heads_are_weighted_if_the_run_says_so():
+    run = RUN.but(balance=weighting.Constant((1.0, 0.0)))
+    start = program(run, prepare(run).given.image, ONE).init(None).params["tasks"]["heads"]
+    for heads, still in (("paper", True), ("own", False)):
+        state, _ = trained(run.but(weighing=Weighing(heads=heads)))
+        moved = state.params["tasks"]["heads"]["column"]["kernel"]
+        assert np.array_equal(moved, start["column"]["kernel"]) == still
+
+
+@dataclasses.dataclass(frozen=True)
+class Watcher:
+    """Keeps what it is told before and after the step."""
+
+    def init(self, num_tasks):
+        return jnp.zeros((2, num_tasks))
+
+    def read_losses(self, losses, state):
+        return state.at[0].set(losses)
+
+    def weigh_losses(self, losses, state, key):
+        return jnp.ones_like(losses), state
+
+    def observe(self, losses, state):
+        return state.at[1].set(losses)
+
+
+def test_losses_are_told_before_and_after_the_step_on_the_same_batch():
+    state, metrics = trained(RUN.but(balance=Watcher(), weak=None), 1)
+    before, after = np.moveaxis(np.asarray(state.balance), 1, 0)
+    np.testing.assert_allclose(before[:, 0], metrics["loss/row"], rtol=1e-6)
+    assert (after < before).all()  # One small step down on the batch that it was made for.
+
+
+@dataclasses.dataclass(frozen=True)
+class Crossed:
+    """Keeps the products of the two other batches' gradients."""
+
+    def init(self, num_tasks):
+        return jnp.zeros((num_tasks, num_tasks))
+
+    def weigh_cross(self, cross, state, key):
+        return jnp.ones_like(cross[0]), cross
+
+
+def test_two_more_batches_are_independent():
+    state, _ = trained(RUN.but(balance=Crossed()), 1)
+    cross = np.asarray(state.balance)
+    assert not np.allclose(cross, np.swapaxes(cross, 1, 2))
+    assert (np.diagonal(cross, axis1=1, axis2=2) > 0).all()  # They agree, more or less.
+
+
+def test_a_combiner_trains():
+    state, metrics = trained(RUN.but(balance=aggregation.GradDrop()), 5)
+    assert np.isfinite(metrics["loss/row"]).all() and metrics["weight/row"].shape == (2,)
+    assert np.isfinite(jax.tree.leaves(state.params)[0]).all()
+
+
+def test_rows_that_are_kept_cannot_be_of_the_representation():
+    run = RUN.but(balance=aggregation.MoCo(), weighing=Weighing(space="representation"))
+    with pytest.raises(BadInput, match=r"weighing\.space must be 'parameters'"):
+        trained(run)
+    same = run.but(balance=aggregation.GradDrop())
+    assert np.isfinite(trained(same)[1]["loss/row"]).all()
+
+
+@pytest.mark.parametrize("field", ["space", "heads", "scale"])
+def test_unknown_ways_of_weighing_are_named(field):
+    with pytest.raises(BadInput, match=rf"Weighing\.{field} must be one of .* not 'other'"):
+        Weighing(**{field: "other"})
