@@ -31,10 +31,42 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs `[N, ...]` to features `[N, D]`."""
-        x = x.reshape(x.shape[0], -1)
         for width in self.features:
-            x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)
-            if self.batch_norm:
-                x = nn.BatchNorm()(x, use_running_average=not train)
-            x = nn.relu(x)
+            x = layered(x, width, self.batch_norm, train)
+        return self.pool(x)
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        return tuple(DenseStage(width, self.batch_norm, parent=None) for width in self.features)
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """What the last stage gives `[N, D]`, as it is."""
         return x
+
+
+class DenseStage(nn.Module):
+    """One layer of an `MLP`, `[N, ...] -> [N, D]`.
+
+    Attributes:
+      width: D.
+      batch_norm: whether it normalises.
+    """
+
+    width: int
+    batch_norm: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps inputs, which it flattens, to vectors."""
+        return layered(x, self.width, self.batch_norm, train)
+
+
+def layered(x: jax.Array, width: int, batch_norm: bool, train: bool) -> jax.Array:
+    """`relu(norm(x W + b))` of flattened inputs, with parameters of the module that calls it."""
+    x = x.reshape(x.shape[0], -1)
+    x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)
+    if batch_norm:
+        x = nn.BatchNorm()(x, use_running_average=not train)
+    return nn.relu(x)

@@ -1,0 +1,83 @@
+"""Many tasks with few examples: 14 functions of a yeast gene, does learning them together help?
+
+Real data (Mulan's yeast: 2417 genes, 103 numbers each), read from the installed package river.
+Each function is a binary task, judged by F1; each is also learnt alone, which shows which
+tasks negative transfer hurts. Every row differs from hard sharing by one line.
+
+    pip install -e ".[data]" && python launch.py experiments/yeast.py
+
+About ten minutes on two CPU cores; all seeds of a run train side by side.
+"""
+
+from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, sharing, weighting
+from mtl_jax.run import Experiment, Run, Task
+
+TASKS = tuple(
+    Task(name=f"class{i}", outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
+    for i in range(1, 15)
+)
+MLP = nets.MLP((64, 64))
+
+HARD = Run(
+    name="hard sharing",
+    data=data.Yeast(),
+    tasks=TASKS,
+    trunk=MLP,
+    balance=weighting.Equal(),
+    optimizer=optimizers.Adam(optimizers.Cosine(1e-3)),
+    batch=128,
+    steps=600,
+    evaluate_every=50,
+    checkpoint_every=600,
+    ema=0.99,
+    seeds=5,
+)
+
+ALONE = tuple(HARD.but(name=f"{task.name} alone", tasks=(task,)) for task in TASKS)
+
+BALANCED = tuple(
+    HARD.but(name=type(method).__name__, balance=method)
+    for method in (
+        weighting.Random(),
+        weighting.Geometric(),
+        weighting.Uncertainty(),
+        weighting.IMTLL(),
+        weighting.DWA(window=12),
+        weighting.STCH(),
+        weighting.FAMO(),
+        weighting.CoV(),
+        aggregation.MGDA(),
+        aggregation.PCGrad(),
+        aggregation.GradVac(),
+        aggregation.CAGrad(),
+        aggregation.IMTLG(),
+        aggregation.NashMTL(),
+        aggregation.FairGrad(),
+        aggregation.AlignedMTL(),
+        aggregation.UPGrad(),
+        aggregation.DualProj(),
+        aggregation.ConFIG(),
+        aggregation.NTKMTL(),
+        aggregation.GradDrop(),
+        aggregation.MoCo(),
+        aggregation.DBMTL(),
+        aggregation.ExcessMTL(),
+    )
+)
+
+SOFT = HARD.but(name="one trunk a task", trunk=nets.PerTask(MLP))
+SHARED = (
+    SOFT,
+    SOFT.but(name="trace norm", penalties=(sharing.TraceNorm(1e-3),)),
+    SOFT.but(name="mean L2", penalties=(sharing.MeanL2(1e-3),)),
+    HARD.but(name="MMoE", trunk=nets.MMoE(MLP)),
+    HARD.but(name="CGC", trunk=nets.CGC(MLP)),
+    HARD.but(name="cross-stitch", trunk=nets.CrossStitch(MLP)),
+    HARD.but(name="FiLM", trunk=nets.FiLM(MLP)),
+    HARD.but(name="low rank", trunk=nets.LowRank(MLP)),
+)
+
+EXPERIMENT = Experiment(
+    runs=(*ALONE, HARD, *BALANCED, *SHARED),
+    baselines=tuple(run.name for run in ALONE),
+)

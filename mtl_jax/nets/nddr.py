@@ -1,0 +1,72 @@
+"""NDDR: one trunk a task, and after each stage every task reduces all tasks' channels."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require_number
+from mtl_jax.nets.cross_stitch import own_and_others
+from mtl_jax.nets.mlp import MLP
+from mtl_jax.nets.stages import copies, require_stages
+
+
+class NDDR(nn.Module):
+    """Neural discriminative dimensionality reduction, `x -> {task: [N, D]}`.
+
+    Every task has its own copy of the trunk. After each stage, the last included,
+    `x_t <- norm(W_t [x_1, ..., x_K])`: channels are put side by side, reduced to those of one
+    task by a 1x1 convolution (a dense layer for vectors), and normalised. W_t starts as
+    `same` times the task's own channels plus `(1 - same)/(K - 1)` times those of the others.
+    What follows the last stage belongs to its task, all before is shared.
+
+    The shortcuts of the paper's NDDR-CNN-Shortcut are left out; copies are drawn, not taken
+    from trained single-task nets.
+
+    Attributes:
+      trunk: cut in stages, one copy for each task.
+      same: how much of a task's next input is its own, before training.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for a trunk without stages, or `same` outside [0, 1].
+
+    Reference: Gao et al., NDDR-CNN, CVPR 2019, Section 3 (https://arxiv.org/abs/1801.08297).
+    """
+
+    trunk: nn.Module = MLP()
+    same: float = 0.9
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_stages(self)
+        require_number(self, same=(0.0, 1.0))
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
+        each = [x] * len(self.tasks)
+        stages = self.trunk.stages()
+        for depth, stage in enumerate(stages):
+            own = "task_" if depth == len(stages) - 1 else ""
+            joined = jnp.concatenate(copies(self, stage, depth, self.tasks, each, train), -1)
+            each = [self.reduced(joined, f"{own}nddr{depth}_{task}", at, train)
+                    for at, task in enumerate(self.tasks)]  # fmt: skip
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+
+    @nn.nowrap
+    def reduced(self, joined: jax.Array, name: str, task: int, train: bool) -> jax.Array:
+        """What one task (by its place) keeps of all channels `[N, ..., K C]`: `[N, ..., C]`."""
+        weights = own_and_others(len(self.tasks), self.same)[task]
+
+        def diagonals(key, shape, dtype):
+            return jnp.kron(weights[:, None], jnp.eye(shape[1])).astype(dtype)
+
+        width = joined.shape[-1] // len(self.tasks)
+        x = nn.Dense(width, use_bias=False, kernel_init=diagonals, name=name)(joined)
+        return nn.BatchNorm(name=f"{name}_norm")(x, use_running_average=not train)

@@ -1,0 +1,161 @@
+"""Residual networks."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+
+from mtl_jax.checks import require_choice, require_count
+from mtl_jax.nets.stages import averaged, hung, in_order
+
+# Blocks of each group, and whether they are bottlenecks.
+DEPTHS = {18: ((2, 2, 2, 2), False), 34: ((3, 4, 6, 3), False), 50: ((3, 4, 6, 3), True)}
+
+
+class ResNet(nn.Module):
+    """ResNet of 18, 34 or 50 layers, `[N, H, W, C] -> [N, D]`.
+
+    A stem and four groups of residual blocks `relu(skip(x) + f(x))`, of w, 2w, 4w and 8w
+    channels; the first block of every group but the first halves the image. D is 8w, of
+    depth 50 32w. The features are the mean over the pixels. Bottlenecks stride in their 3x3
+    convolution, not in the first 1x1 one as in the paper.
+
+    Attributes:
+      depth: 18, 34 or 50.
+      small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else one of
+        7x7 with stride 2 and a 3x3 max pool with stride 2, for about 224.
+      width: channels w of the first group.
+
+    Raises:
+      BadInput: for another depth, or a width below 1.
+
+    Reference: He et al., Deep Residual Learning for Image Recognition, CVPR 2016, Table 1
+      (https://arxiv.org/abs/1512.03385).
+    """
+
+    depth: int = 18
+    small_images: bool = True
+    width: int = 64
+
+    convolutional = True
+
+    def __post_init__(self):
+        require_choice(self, depth=tuple(DEPTHS))
+        require_count(self, width=1)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images `[N, H, W, C]` to features `[N, D]`."""
+        return self.pool(in_order(self, self.stages(), x, train))
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The stem and the groups, as modules `(x, train) -> x` of their own parameters."""
+        stem, *groups = self.parted()
+        return stem, *(Group(group, parent=None) for group in groups)
+
+    @nn.nowrap
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The stem and the residual blocks, the finest stages that the trunk has."""
+        stem, *groups = self.parted()
+        return stem, *(block for group in groups for block in group)
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
+        return averaged(x)
+
+    @nn.nowrap
+    def parted(self) -> Sequence:
+        """The stem, and the blocks of each group."""
+        counts, bottleneck = DEPTHS[self.depth]
+        return Stem(self.width, self.small_images, parent=None), *(
+            tuple(
+                Block(self.width * 2**group, 2 if group and not at else 1, bottleneck, parent=None)
+                for at in range(count)
+            )
+            for group, count in enumerate(counts)
+        )
+
+
+class Stem(nn.Module):
+    """The first convolution, `[N, H, W, C] -> [N, H', W', D]`.
+
+    Attributes:
+      width: channels D.
+      small_images: whether the size is kept.
+    """
+
+    width: int
+    small_images: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        size, stride = (3, 1) if self.small_images else (7, 2)
+        x = nn.relu(normed(x, self.width, size, stride, train))
+        if self.small_images:
+            return x
+        return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+
+
+class Group(nn.Module):
+    """Residual blocks one after the other, `[N, H, W, C] -> [N, H', W', D]`.
+
+    Attributes:
+      blocks: unbound modules.
+    """
+
+    blocks: tuple[nn.Module, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        for at, block in enumerate(self.blocks):
+            x = hung(self, block, f"block{at}")(x, train=train)
+        return x
+
+
+class Block(nn.Module):
+    """A residual block, `relu(skip(x) + f(x))`, `[N, H, W, C] -> [N, H', W', D]`.
+
+    f is two 3x3 convolutions, or 1x1, 3x3 and 1x1 of a bottleneck, each normalised; the skip is
+    the input, or a normalised 1x1 convolution where the shape changes.
+
+    Attributes:
+      width: channels; D is 4 times as many in a bottleneck.
+      stride: of the block.
+      bottleneck: which f.
+    """
+
+    width: int
+    stride: int
+    bottleneck: bool
+
+    residual = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
+        """Maps images to images; with `keep` `[]`, `keep` of the block and the rest of its skip."""
+        wide, stride = self.width * (4 if self.bottleneck else 1), self.stride
+        plan = (
+            ((self.width, 1, 1), (self.width, 3, stride), (wide, 1, 1))
+            if self.bottleneck
+            else ((self.width, 3, stride), (wide, 3, 1))
+        )
+        inner = x
+        for at, (width, size, step) in enumerate(plan):
+            inner = normed(nn.relu(inner) if at else inner, width, size, step, train)
+        skip = x if x.shape == inner.shape else normed(x, wide, 1, stride, train)
+        whole = nn.relu(skip + inner)
+        return whole if keep is None else keep * whole + (1.0 - keep) * skip
+
+
+def normed(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax.Array:
+    """`norm(conv(x))`, with parameters of the module that calls it."""
+    # Padded alike on both sides, as weights trained elsewhere expect; SAME is not, with a stride.
+    pad = ((size // 2, size // 2),) * 2
+    init = nn.initializers.he_normal()
+    x = nn.Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)
+    return nn.BatchNorm()(x, use_running_average=not train)

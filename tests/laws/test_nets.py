@@ -1,0 +1,128 @@
+"""What every architecture keeps; a new one is tested by being exported."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax import nets, optimizers
+from mtl_jax.checks import BadInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import prepare
+from mtl_jax.identity import fingerprint, source_text
+from mtl_jax.run import Dispatch
+from tests.nets.through import HEADS, through
+from tests.small import RUN
+
+TRUNKS = {"mlp": nets.MLP((8, 8)), "cnn": nets.CNN((4, 4))}
+MAKERS = {
+    name: make
+    for name, make in vars(nets).items()
+    if isinstance(make, type) and "tasks" in getattr(make, "__dataclass_fields__", {})
+}
+
+
+def made(name, trunk):
+    """The architecture over a trunk, with its other settings as they come."""
+    fields = {field.name for field in dataclasses.fields(MAKERS[name])}
+    return MAKERS[name](**dict.fromkeys(fields & {"trunk", "expert"}, trunk))
+
+
+# No stage of a CNN keeps its shape, so there is none that tasks could skip.
+ONLY_VECTORS = {"AdaShare"}
+CASES = [
+    (name, trunk)
+    for name in MAKERS
+    for trunk in TRUNKS
+    if trunk == "mlp" or name not in ONLY_VECTORS
+]
+every = pytest.mark.parametrize(("name", "trunk"), CASES)
+each = pytest.mark.parametrize("name", MAKERS)
+
+
+def seen(name, trunk):
+    return through(made(name, TRUNKS[trunk]))
+
+
+def test_there_are_architectures():
+    assert len(MAKERS) >= 5 and "PerTask" not in MAKERS
+
+
+@every
+def test_shapes_and_numbers(name, trunk):
+    for outputs in (seen(name, trunk).plain, seen(name, trunk).trained):
+        assert {t: o.shape for t, o in outputs.logits.items()} == {
+            t: (5, size) for t, size in HEADS.items()
+        }
+        for leaf in jax.tree.leaves(outputs):
+            assert leaf.dtype == np.float32 and np.isfinite(leaf).all()
+        assert all(each.ndim == 2 and each.std() > 0 for each in outputs.features.values())
+
+
+@every
+def test_parameters_are_parted_by_their_names(name, trunk):
+    params = seen(name, trunk).params
+    assert params.keys() == {"shared", "tasks"}
+    assert params["tasks"].keys() <= {"heads", "trunk"}
+    assert not any(part.startswith("task") for part in params["shared"])
+    assert all(part.startswith("task") for part in params["tasks"].get("trunk", {}))
+    assert jax.tree.leaves(params["shared"]) and params["tasks"]["heads"].keys() == HEADS.keys()
+
+
+@every
+def test_what_belongs_to_a_task_is_reached_by_no_other(name, trunk):
+    grads = seen(name, trunk).grads
+    tasks = [grads[task]["tasks"] for task in HEADS]
+    for one, other in zip(*map(jax.tree.leaves, tasks), strict=True):
+        assert not ((one != 0) & (other != 0)).any()
+    for task in HEADS:
+        assert any((leaf != 0).any() for leaf in jax.tree.leaves(grads[task]["shared"]))
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads[task]))
+
+
+@every
+def test_only_training_draws_and_moves_statistics(name, trunk):
+    it = seen(name, trunk)
+    jax.tree.map(np.testing.assert_array_equal, it.after, it.stats)
+    jax.tree.map(np.testing.assert_array_equal, it.keyed, it.plain)
+    pairs = zip(*map(jax.tree.leaves, (it.moved, it.stats)), strict=True)
+    assert all((after != before).any() for after, before in pairs)
+
+
+@every
+def test_text_makes_it_again(name, trunk):
+    module = made(name, TRUNKS[trunk])
+    again = eval(source_text(module), dict(vars(nets)))
+    assert again == module and hash(again) == hash(module)
+    assert fingerprint(again) == fingerprint(module)
+    assert "tasks=()" in source_text(module)
+    assert module.convolutional is (trunk == "cnn")
+
+
+@each
+def test_a_run_on_it_learns(name):
+    """Seeds are vmapped, steps scanned."""
+    run = RUN.but(
+        trunk=made(name, TRUNKS["mlp"]),
+        labelled=None,
+        optimizer=optimizers.Adam(0.01),
+        dispatch=Dispatch(block=20),
+    )
+    prepared = prepare(run)
+    going = program(run, jax.eval_shape(lambda: prepared.given.image), jax.devices()[:1])
+    state, given = going.init(None), going.given(prepared.given)
+    losses = []
+    for _ in range(3):
+        state, metrics = going.advance(state, given, 20)
+        losses.append((metrics["loss/row"] + metrics["loss/column"]).mean())
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@each
+def test_a_trunk_that_is_none_is_refused(name):
+    fields = {field.name for field in dataclasses.fields(MAKERS[name])} & {"trunk", "expert"}
+    for field in fields:
+        with pytest.raises(BadInput, match=rf"{name}.{field} must"):
+            MAKERS[name](**{field: None})

@@ -1,0 +1,48 @@
+"""NDDR: what it starts as, what belongs to a task, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from mtl_jax import nets
+from mtl_jax.checks import BadInput
+from tests.nets.through import through
+
+NDDR = nets.NDDR(nets.CNN((3, 4), batch_norm=False), same=0.75)
+# A fresh norm divides by sqrt(1 + 1e-5).
+STITCHED = nets.CrossStitch(nets.CNN((3, 4), batch_norm=False), same=0.75)
+
+
+def test_it_starts_as_a_cross_stitch():
+    one, other = through(NDDR), through(STITCHED)
+    kernel = one.params["shared"]["nddr0_task"]["kernel"]
+    np.testing.assert_allclose(kernel, np.vstack([0.25 * np.eye(3), 0.75 * np.eye(3)]))
+    for task in ("row", "task"):
+        np.testing.assert_allclose(
+            one.plain.features[task], other.plain.features[task], rtol=1e-4, atol=1e-5
+        )
+
+
+def test_training_normalises_over_the_batch():
+    seen = through(nets.NDDR(nets.MLP((8, 4))))
+    alive = seen.trained.features["row"].std(0) > 0.1
+    assert alive.sum() >= 2
+    np.testing.assert_allclose(seen.trained.features["row"].mean(0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(seen.trained.features["row"].std(0)[alive], 1.0, atol=1e-2)
+    assert (seen.moved["nddr0_row_norm"]["mean"] != 0).any()
+
+
+def test_only_the_last_reduction_belongs_to_a_task():
+    seen = through(NDDR)
+    own = {"task_nddr1_row", "task_nddr1_row_norm", "task_nddr1_task", "task_nddr1_task_norm"}
+    assert seen.params["tasks"]["trunk"].keys() == own
+    assert {"nddr0_row", "nddr0_row_norm", "stage1_task"} <= seen.params["shared"].keys()
+    of_row = seen.grads["row"]["tasks"]["trunk"]
+    assert (of_row["task_nddr1_row"]["kernel"] != 0).any()
+    assert (of_row["task_nddr1_task"]["kernel"] == 0).all()
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(BadInput, match=r"NDDR.same must lie between 0.0 and 1.0"):
+        nets.NDDR(same=2.0)
+    with pytest.raises(BadInput, match=r"NDDR.trunk must be a trunk that can be cut"):
+        nets.NDDR(NDDR)
