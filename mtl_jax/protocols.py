@@ -6,7 +6,8 @@ Nobody inherits from these; a method fits by its shape. Letters of the whole hou
     H W image size      N examples            S seeds      ... any leading shape
 
 Parameters are one tree, `{"shared": trunk, "tasks": {"heads": {task: head}}}`; with one
-trunk a task, `shared` is empty and `tasks` has `"trunk"` too, with a leading axis K.
+trunk a task, `shared` is empty and `tasks` has `"trunk"` too, with a leading axis K; what
+else of a net belongs to tasks is in `"own"`.
 """
 
 from collections.abc import Callable, Iterable, Mapping

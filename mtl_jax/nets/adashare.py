@@ -152,7 +152,7 @@ class PolicyCost:
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`; the anchor is not used."""
-        own = params["tasks"].get("trunk", {})
+        own = params["tasks"].get("own", {})
         names = [name for name in own if name.startswith("task_policy")]
         if not names:
             raise BadInput("PolicyCost needs policies: trunk=nets.AdaShare(...)")

@@ -82,11 +82,11 @@ def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
         params = variables["params"]
         own = {name: leaf for name, leaf in params.items() if name.startswith("task")}
         shared = {name: leaf for name, leaf in params.items() if name not in own}
-        tasks = {"trunk": own} if own else {}
+        tasks = {"own": own} if own else {}
         return {"shared": shared, "tasks": tasks}, variables.get("batch_stats", {})
 
     def encode(params, stats, x, *, train, key=None):
-        params = {**params["shared"], **params["tasks"].get("trunk", {})}
+        params = {**params["shared"], **params["tasks"].get("own", {})}
         return passed(module, params, stats, x, train, key, hold_frozen(place_of, freeze))
 
     return init, encode
@@ -131,7 +131,7 @@ def passed(module: nn.Module, params, stats, x, train: bool, key, hold) -> tuple
 
 def place_of(path: tuple[str, ...]) -> tuple[str, ...]:
     """Where in the parameter tree a module of a shared body lies."""
-    return ("tasks", "trunk", *path) if path and path[0].startswith("task") else ("shared", *path)
+    return ("tasks", "own", *path) if path and path[0].startswith("task") else ("shared", *path)
 
 
 def hold_frozen(place: Callable[[tuple], tuple], freeze: tuple[str, ...]):

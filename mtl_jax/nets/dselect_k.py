@@ -132,7 +132,7 @@ class SelectorEntropy:
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`."""
-        codes = jnp.stack(static_codes(params["tasks"].get("trunk", {})))
+        codes = jnp.stack(static_codes(params["tasks"].get("own", {})))
         experts = sum(name.startswith("expert_") for name in params["shared"])
         choices = selected(codes, experts, self.gamma)
         penalty = self.weight * entropy(choices).sum()

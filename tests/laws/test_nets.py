@@ -64,9 +64,9 @@ def test_shapes_and_numbers(name, trunk):
 def test_parameters_are_parted_by_their_names(name, trunk):
     params = seen(name, trunk).params
     assert params.keys() == {"shared", "tasks"}
-    assert params["tasks"].keys() <= {"heads", "trunk"}
+    assert params["tasks"].keys() <= {"heads", "own"}
     assert not any(part.startswith("task") for part in params["shared"])
-    assert all(part.startswith("task") for part in params["tasks"].get("trunk", {}))
+    assert all(part.startswith("task") for part in params["tasks"].get("own", {}))
     assert jax.tree.leaves(params["shared"]) and params["tasks"]["heads"].keys() == HEADS.keys()
 
 

@@ -36,8 +36,8 @@ def changed(params, part, **leaves):
     """Parameters with other subtrees under `shared` or, for "tasks", under its trunk."""
     if part == "shared":
         return {**params, "shared": {**params["shared"], **leaves}}
-    trunk = {**params["tasks"]["trunk"], **leaves}
-    return {**params, "tasks": {**params["tasks"], "trunk": trunk}}
+    trunk = {**params["tasks"]["own"], **leaves}
+    return {**params, "tasks": {**params["tasks"], "own": trunk}}
 
 
 @functools.cache

@@ -41,7 +41,7 @@ def test_only_a_tasks_own_way_up_learns_at_first():
     # The way down has no gradient while the way up is 0; the other one starts it.
     assert moved_by(TRUNK, "row") == {"shared/trunk", "task_up_row"}
     assert moved_by(TRUNK, "height") == {"shared/trunk", "task_up_height"}
-    own = made(TRUNK)[1]["tasks"]["trunk"]
+    own = made(TRUNK)[1]["tasks"]["own"]
     assert own.keys() == {f"task_{way}_{task}" for way in ("down", "up") for task in
                           ("row", "height")}  # fmt: skip
     assert (own["task_down_row"]["kernel"] != 0).all()

@@ -17,7 +17,7 @@ SHARE = nets.AdaShare(MLP, warm_up=0, curriculum=0)
 
 def with_policy(params, first, second):
     own = {"task_policy1": np.float32(first), "task_policy2": np.float32(second)}
-    return {**params, "tasks": {**params["tasks"], "trunk": own}}
+    return {**params, "tasks": {**params["tasks"], "own": own}}
 
 
 def run_of(params, *depths):
@@ -46,7 +46,7 @@ def test_tasks_skip_what_their_policies_say():
 
 def test_a_block_that_changes_the_shape_always_runs():
     seen = through(nets.AdaShare(nets.MLP((8, 4, 4)), keep=0.75))
-    own = seen.params["tasks"]["trunk"]
+    own = seen.params["tasks"]["own"]
     assert own.keys() == {"task_policy2"}
     np.testing.assert_allclose(own["task_policy2"], np.log(3.0), rtol=1e-6)
     with pytest.raises(BadInput, match=r"AdaShare.trunk must have a stage that can be skipped"):
@@ -57,7 +57,7 @@ def test_residual_blocks_have_a_policy_each():
     net = nets.compose(nets.AdaShare(nets.ResNet(18, width=2)), HEADS)
     x = jnp.zeros((1, 8, 8, 1))
     params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
-    assert params["tasks"]["trunk"].keys() == {f"task_policy{depth}" for depth in range(1, 9)}
+    assert params["tasks"]["own"].keys() == {f"task_policy{depth}" for depth in range(1, 9)}
     assert params["shared"].keys() == {f"block{depth}" for depth in range(9)}
 
 
@@ -73,7 +73,7 @@ def trained(steps, **settings):
 
     both = jax.value_and_grad(score, has_aux=True)
     (_, features), grads = jax.jit(both, compiler_options=QUICK)(seen.params)
-    return features, grads["tasks"]["trunk"]
+    return features, grads["tasks"]["own"]
 
 
 def test_policies_set_in_after_the_warm_up_the_last_block_first():
@@ -100,7 +100,7 @@ def test_gates_in_training_by_hand():
 
 def test_policies_belong_to_tasks():
     seen = through(SHARE)
-    of_row = seen.grads["row"]["tasks"]["trunk"]
+    of_row = seen.grads["row"]["tasks"]["own"]
     for policy in of_row.values():
         assert policy[0] != 0 and policy[1] == 0
     other = seen.trained.features

@@ -20,7 +20,7 @@ def test_levels_by_hand():
     features, _ = encoder(TRUNK)(params, stats)
     low = INNER.apply({"params": params["shared"]["level_0"]}, X, train=False)
     both = np.concatenate([np.asarray(X).reshape(5, -1), low], 1)
-    high = INNER.apply({"params": params["tasks"]["trunk"]["task_level_1"]}, both, train=False)
+    high = INNER.apply({"params": params["tasks"]["own"]["task_level_1"]}, both, train=False)
     np.testing.assert_allclose(features["row"], low, atol=1e-6)
     np.testing.assert_allclose(features["height"], high, atol=1e-6)
 
@@ -29,7 +29,7 @@ def test_lower_features_are_channels_of_a_convolution():
     _, params, stats = made(CONVOLVED)
     features, _ = encoder(CONVOLVED)(params, stats)
     assert params["shared"]["level_0"]["Conv_0"]["kernel"].shape == (3, 3, 1, 3)
-    own = params["tasks"]["trunk"]["task_level_1"]
+    own = params["tasks"]["own"]["task_level_1"]
     assert own["Conv_0"]["kernel"].shape == (3, 3, 1 + 3, 3)
     planes = np.tile(np.asarray(features["row"])[:, None, None], (1, 6, 6, 1))
     variables = {"params": own, "batch_stats": stats["task_level_1"]}

@@ -14,7 +14,7 @@ TRUNK = nets.CGC(EXPERT, shared=1, own=2)
 
 def test_a_gate_chooses_from_own_experts_and_then_the_shared_ones():
     _, params, stats = made(TRUNK)
-    own = params["tasks"]["trunk"]
+    own = params["tasks"]["own"]
     chosen = [
         own["task_expert_0_row_0"],
         own["task_expert_0_row_1"],
@@ -32,7 +32,7 @@ def test_an_indifferent_gate_takes_the_mean():
     _, params, stats = made(TRUNK)
     equal = {"kernel": jnp.zeros((36, 3))}
     features, _ = encoder(TRUNK)(changed(params, "tasks", task_gate_0_height=equal), stats)
-    own = params["tasks"]["trunk"]
+    own = params["tasks"]["own"]
     experts = [own["task_expert_0_height_0"], own["task_expert_0_height_1"]]
     outputs = [
         EXPERT.apply({"params": expert}, X, train=False)

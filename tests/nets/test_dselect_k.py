@@ -58,7 +58,7 @@ def test_selectors_that_have_chosen_mix_two_experts_by_their_logits():
 def test_gates_by_the_input_are_linear_in_it():
     _, params, stats = made(BY_INPUT)
     features, _ = encoder(BY_INPUT)(params, stats)
-    x, own = np.asarray(X).reshape(5, -1), jax.device_get(params["tasks"]["trunk"])
+    x, own = np.asarray(X).reshape(5, -1), jax.device_get(params["tasks"]["own"])
     for task in ("row", "height"):
         gate = own[f"task_gate_{task}"]
         logits = x @ gate["logits"]["kernel"] + gate["logits"]["bias"]
@@ -85,7 +85,7 @@ def test_experts_are_shared_and_gates_are_the_tasks(trunk):
 
 
 def test_codes_start_near_the_middle_and_differ():
-    gate = made(nets.DSelectK(EXPERT, experts=8, chosen=3, gamma=2.0))[1]["tasks"]["trunk"]
+    gate = made(nets.DSelectK(EXPERT, experts=8, chosen=3, gamma=2.0))[1]["tasks"]["own"]
     codes = gate["task_gate_row"]["codes"]
     assert codes.shape == (3, 3) and len(np.unique(codes)) == 9
     assert 0.005 < np.abs(codes).max() <= 0.02  # gamma / 100
@@ -136,7 +136,7 @@ def test_the_penalty_fits_the_trunk_and_is_data():
     penalty = nets.SelectorEntropy(weight=1.0)
     assert eval(repr(penalty), dict(vars(nets))) == penalty
     grads = jax.jit(jax.grad(lambda params: penalty(params, None)))(params)
-    moved = {task: (gate["codes"] != 0).any() for task, gate in grads["tasks"]["trunk"].items()}
+    moved = {task: (gate["codes"] != 0).any() for task, gate in grads["tasks"]["own"].items()}
     assert moved == {"task_gate_row": True, "task_gate_height": True}
     assert all((leaf == 0).all() for leaf in jax.tree.leaves(grads["shared"]))
 

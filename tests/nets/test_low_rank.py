@@ -28,7 +28,7 @@ def test_tasks_start_with_the_shared_layer():
 
 def test_a_task_has_a_kernel_of_its_own():
     _, params, stats = made(TRUNK)
-    a = np.asarray(params["tasks"]["trunk"]["task_a_row"])
+    a = np.asarray(params["tasks"]["own"]["task_a_row"])
     b = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
     features, _ = encoder(TRUNK)(changed(params, "tasks", task_b_row=b), stats)
     assert a.shape == (4, 2)
@@ -40,7 +40,7 @@ def test_only_a_tasks_own_b_learns_at_first():
     # A has no gradient while B is 0; B, over a random A, starts it.
     for task in ("row", "height"):
         assert moved_by(TRUNK, task) == {"shared/trunk", "shared/layer", f"task_b_{task}"}
-    own = made(TRUNK)[1]["tasks"]["trunk"]
+    own = made(TRUNK)[1]["tasks"]["own"]
     assert (own["task_a_height"] != 0).all() and (own["task_b_height"] == 0).all()
     assert not np.allclose(own["task_a_row"], own["task_a_height"])
 

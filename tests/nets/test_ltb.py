@@ -61,7 +61,7 @@ def test_the_warm_up_averages_over_all_parents():
     np.testing.assert_allclose(seen.trained.features["row"], x, atol=1e-5)
     grads = seen.grads["row"]
     assert (grads["shared"]["branch1"] == 0).all()
-    assert (grads["tasks"]["trunk"]["task_branch"] == 0).all()
+    assert (grads["tasks"]["own"]["task_branch"] == 0).all()
 
 
 def push(ltb, steps):
@@ -86,8 +86,8 @@ def test_the_temperature_falls_with_the_root_of_the_steps():
 
 def test_the_last_choice_belongs_to_its_task():
     seen = through(LTB)
-    assert seen.params["tasks"]["trunk"].keys() == {"task_branch"}
-    of_row = seen.grads["row"]["tasks"]["trunk"]["task_branch"]
+    assert seen.params["tasks"]["own"].keys() == {"task_branch"}
+    of_row = seen.grads["row"]["tasks"]["own"]["task_branch"]
     assert (of_row[0] != 0).any() and (of_row[1] == 0).all()
     assert {"branch1", "stage0_0", "stage1_1"} <= seen.params["shared"].keys()
     assert seen.stats["steps"] == 0 and seen.moved["steps"] == 1

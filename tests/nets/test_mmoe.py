@@ -33,7 +33,7 @@ def test_gates_weigh_by_the_flattened_input():
     features, _ = encoder(TRUNK)(params, stats)
     outputs = np.stack([alone(params, stats, f"expert_{i}") for i in range(3)])
     for task in ("row", "height"):
-        kernel = np.asarray(params["tasks"]["trunk"][f"task_gate_{task}"]["kernel"])
+        kernel = np.asarray(params["tasks"]["own"][f"task_gate_{task}"]["kernel"])
         scores = np.exp(np.asarray(X).reshape(5, -1) @ kernel)
         weights = scores / scores.sum(1, keepdims=True)
         wanted = sum(weights[:, i, None] * outputs[i] for i in range(3))

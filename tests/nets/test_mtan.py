@@ -16,7 +16,7 @@ CONV = nets.MTAN(nets.CNN((3, 4)))
 
 def opened(seen, **bias):
     """Parameters whose last masks are `sigmoid(bias)` everywhere, by task."""
-    own = dict(seen.params["tasks"]["trunk"])
+    own = dict(seen.params["tasks"]["own"])
     for task, value in bias.items():
         name = f"task_mask1_{task}"
         norm = own[name]["BatchNorm_1"]
@@ -44,7 +44,7 @@ def test_masks_by_hand():
     params, norm = seen.params, np.sqrt(1 + 1e-5)
     p = np.asarray(X).reshape(5, -1) @ params["shared"]["stage0"]["Dense_0"]["kernel"]
     p = np.maximum(p, 0.0)
-    mask = params["tasks"]["trunk"]["task_mask0_row"]
+    mask = params["tasks"]["own"]["task_mask0_row"]
     inner = np.maximum(p @ mask["Dense_0"]["kernel"] / norm, 0.0)
     inner = inner @ mask["Dense_1"]["kernel"] / norm
     np.testing.assert_allclose(seen.plain.features["row"], p / (1 + np.exp(-inner)), rtol=1e-4)
@@ -54,9 +54,9 @@ def test_masks_belong_to_tasks_and_the_way_between_stages_is_shared():
     seen = through(CONV)
     assert seen.params["shared"].keys() == {"stage0", "stage1", "bring1"}
     own = {f"task_mask{depth}_{task}" for depth in (0, 1) for task in ("row", "task")}
-    assert seen.params["tasks"]["trunk"].keys() == own
-    assert seen.params["tasks"]["trunk"]["task_mask1_row"]["Dense_0"]["kernel"].shape == (8, 4)
-    of_row = seen.grads["row"]["tasks"]["trunk"]
+    assert seen.params["tasks"]["own"].keys() == own
+    assert seen.params["tasks"]["own"]["task_mask1_row"]["Dense_0"]["kernel"].shape == (8, 4)
+    of_row = seen.grads["row"]["tasks"]["own"]
     assert (of_row["task_mask0_row"]["Dense_0"]["kernel"] != 0).any()
     assert (of_row["task_mask0_task"]["Dense_0"]["kernel"] == 0).all()
     assert (seen.grads["row"]["shared"]["bring1"]["Conv_0"]["kernel"] != 0).any()

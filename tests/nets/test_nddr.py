@@ -34,9 +34,9 @@ def test_training_normalises_over_the_batch():
 def test_only_the_last_reduction_belongs_to_a_task():
     seen = through(NDDR)
     own = {"task_nddr1_row", "task_nddr1_row_norm", "task_nddr1_task", "task_nddr1_task_norm"}
-    assert seen.params["tasks"]["trunk"].keys() == own
+    assert seen.params["tasks"]["own"].keys() == own
     assert {"nddr0_row", "nddr0_row_norm", "stage1_task"} <= seen.params["shared"].keys()
-    of_row = seen.grads["row"]["tasks"]["trunk"]
+    of_row = seen.grads["row"]["tasks"]["own"]
     assert (of_row["task_nddr1_row"]["kernel"] != 0).any()
     assert (of_row["task_nddr1_task"]["kernel"] == 0).all()
 

@@ -29,7 +29,7 @@ def softmax(scores):
 
 def test_two_levels_by_hand():
     _, params, stats = made(TRUNK)
-    p = jax.device_get({**params["shared"], **params["tasks"]["trunk"]})
+    p = jax.device_get({**params["shared"], **params["tasks"]["own"]})
 
     def expert(name, x):
         return np.maximum(x @ p[name]["Dense_0"]["kernel"] + p[name]["Dense_0"]["bias"], 0.0)

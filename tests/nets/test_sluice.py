@@ -43,7 +43,7 @@ def test_one_subspace_reads_another():
 
 def test_layers_are_mixed():
     seen = through(EVEN)
-    share = seen.params["tasks"]["trunk"]["task_layers"]
+    share = seen.params["tasks"]["own"]["task_layers"]
     np.testing.assert_allclose(share, [[0.25, 0.75]] * 2)
 
     def of(layers):
@@ -59,11 +59,11 @@ def test_layers_are_mixed():
 
 def test_layers_of_another_width_reach_by_a_map_of_the_task():
     seen = through(SLUICE)
-    own = seen.params["tasks"]["trunk"]
+    own = seen.params["tasks"]["own"]
     assert own.keys() == {"task_layers", "task_reach0_row", "task_reach0_task"}
     assert own["task_reach0_row"]["kernel"].shape == (8, 4)
     assert seen.params["shared"]["sluice0"].shape == (4, 4)
-    of_row = seen.grads["row"]["tasks"]["trunk"]
+    of_row = seen.grads["row"]["tasks"]["own"]
     assert (of_row["task_layers"][0] != 0).any() and (of_row["task_layers"][1] == 0).all()
     assert (of_row["task_reach0_task"]["kernel"] == 0).all()
 
