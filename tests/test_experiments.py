@@ -8,6 +8,7 @@ import pytest
 from mtl_jax.descent import Descents
 from mtl_jax.host.descents import paths
 from mtl_jax.host.experiment import asked, in_order, read
+from mtl_jax.host.loop import check
 from mtl_jax.host.sweep import cost
 from mtl_jax.identity import fingerprint
 from mtl_jax.run import Experiment
@@ -46,6 +47,12 @@ def test_every_run_has_its_own_identity(file):
 
 
 @pytest.mark.parametrize("run", RUNS)
+def test_every_step_fits_together(run):
+    _, state, given = check(run, 1)
+    assert state.step.shape == (run.seeds,) and given.image.shape[0] > run.batch
+
+
+@pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
 def test_a_step_lowers(run):
     parameters, flops = cost(run)
     assert parameters > 0

@@ -24,7 +24,7 @@ from mtl_jax import (
 )
 from mtl_jax.checks import BadInput
 from mtl_jax.identity import fingerprint, settings, source_text
-from mtl_jax.run import Dispatch, Run
+from mtl_jax.run import Dispatch, Run, Weighing
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -50,6 +50,7 @@ OTHERS = {
     "checkpoint_every": 5,
     "seeds": 3,
     "first_seed": 1,
+    "weighing": Weighing(heads="own"),
     "dispatch": Dispatch(),
 }
 

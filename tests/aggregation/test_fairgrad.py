@@ -43,5 +43,5 @@ def test_a_larger_alpha_comes_nearer_to_the_shortest_combination():
 
 @pytest.mark.parametrize("alpha", [0.0, 0.2, 5.0, "2"])
 def test_bad_settings(alpha):
-    with pytest.raises(BadInput, match="FairGrad.alpha must"):
+    with pytest.raises(BadInput, match=r"FairGrad\.alpha must"):
         FairGrad(alpha)

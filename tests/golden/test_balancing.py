@@ -69,7 +69,9 @@ def test_gram(name, golden_dir):
             weights = np.asarray(weigh(jnp.array(jacobian @ jacobian.T)))
         assert weights.dtype == np.float64
         wanted = np.array(expected.get("weights", weights))
-        if name not in ("mgda", "cagrad") or affinely_independent(jacobian):  # Otherwise they are not unique.
+        if name not in ("mgda", "cagrad") or affinely_independent(
+            jacobian
+        ):  # Otherwise they are not unique.
             close(weights, wanted, tolerance, np.abs(wanted).max(), label)
         longest = (np.abs(wanted) * np.linalg.norm(jacobian, axis=1)).max()
         close(weights @ jacobian, expected["direction"], tolerance, longest, label)

@@ -31,8 +31,10 @@ def made(name, trunk):
 
 # No stage of a CNN keeps its shape, so there is none that tasks could skip.
 ONLY_VECTORS = {"AdaShare"}
+# Convolutions take longest to compile.
+SLOW = {"mlp": (), "cnn": (pytest.mark.slow,)}
 CASES = [
-    (name, trunk)
+    pytest.param(name, trunk, marks=SLOW[trunk])
     for name in MAKERS
     for trunk in TRUNKS
     if trunk == "mlp" or name not in ONLY_VECTORS
@@ -100,6 +102,7 @@ def test_text_makes_it_again(name, trunk):
     assert module.convolutional is (trunk == "cnn")
 
 
+@pytest.mark.slow
 @each
 def test_a_run_on_it_learns(name):
     """Seeds are vmapped, steps scanned."""

@@ -27,9 +27,7 @@ class Rows(nn.Module):
 
 def by_hand(params, z, task):
     """Features of one task over tokens `[N, T, C]`, one head after the other."""
-    shared, query = jax.device_get(
-        (params["shared"], params["tasks"]["own"][f"task_query_{task}"])
-    )
+    shared, query = jax.device_get((params["shared"], params["tasks"]["own"][f"task_query_{task}"]))
     y, parts = z + shared["places"], []
     for head in range(2):
         keys = y @ shared["keys"]["kernel"][:, head]
