@@ -8,6 +8,7 @@ from mtl_jax.aggregation.db_mtl import DBMTL as DBMTL
 from mtl_jax.aggregation.dual_proj import DualProj as DualProj
 from mtl_jax.aggregation.excess_mtl import ExcessMTL as ExcessMTL
 from mtl_jax.aggregation.fairgrad import FairGrad as FairGrad
+from mtl_jax.aggregation.geometric_median import GeometricMedian as GeometricMedian
 from mtl_jax.aggregation.graddrop import GradDrop as GradDrop
 from mtl_jax.aggregation.gradnorm import GradNorm as GradNorm
 from mtl_jax.aggregation.gradvac import GradVac as GradVac

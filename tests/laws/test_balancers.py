@@ -33,6 +33,7 @@ SAME_WEIGHTS_AT_ANY_SCALE = {
     "CRMOGM",
     "ConFIG",
     "DualProj",
+    "GeometricMedian",
     "GradNorm",
     "GradVac",
     "IMTLG",
