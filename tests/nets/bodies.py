@@ -33,7 +33,7 @@ def encoder(trunk, train=False):
 
 
 def changed(params, part, **leaves):
-    """Parameters with other subtrees under `shared` or, for "tasks", under its trunk."""
+    """Parameters with other subtrees under `shared` or, for "tasks", under what is their own."""
     if part == "shared":
         return {**params, "shared": {**params["shared"], **leaves}}
     trunk = {**params["tasks"]["own"], **leaves}
@@ -52,7 +52,7 @@ def moved_by(trunk, task):
         return jnp.square(net.apply(params, stats, X, train=True)[0].logits[task]).sum()
 
     grads = jax.device_get(jax.jit(jax.grad(score))(params))
-    body = {"shared": grads["shared"], **grads["tasks"].get("trunk", {})}
+    body = {"shared": grads["shared"], **grads["tasks"].get("own", {})}
     leaves = jax.tree_util.tree_leaves_with_path(body)
     moved = [path_text(path).split("/") for path, leaf in leaves if (leaf != 0).any()]
     return {"/".join(path[: 2 if path[0] == "shared" else 1]) for path in moved}

@@ -112,7 +112,7 @@ def test_cost_by_hand():
     p = np.array([[0.25, 0.75], [0.5, 0.25]])
     logits = np.log(p / (1 - p)).astype(np.float32)
     own = {"task_policy10": logits[1], "task_policy2": logits[0], "task_other": np.ones(3)}
-    params = {"shared": {}, "tasks": {"heads": {}, "trunk": own}}
+    params = {"shared": {}, "tasks": {"heads": {}, "own": own}}
     sparse = nets.PolicyCost(sparsity=2.0, sharing=0.0)(params, None)
     np.testing.assert_allclose(sparse, 2.0 * np.log(p).sum(), rtol=1e-5)
     shared = nets.PolicyCost(sparsity=0.0, sharing=1.0)(params, None)
@@ -123,7 +123,7 @@ def test_cost_makes_tasks_skip_and_has_bounded_gradients():
     cost = nets.PolicyCost(sparsity=1.0, sharing=0.0)
 
     def of(logits):
-        return cost({"shared": {}, "tasks": {"heads": {}, "trunk": {"task_policy1": logits}}}, None)
+        return cost({"shared": {}, "tasks": {"heads": {}, "own": {"task_policy1": logits}}}, None)
 
     np.testing.assert_allclose(jax.grad(of)(jnp.array([-100.0, 0.0])), [1.0, 0.5], rtol=1e-5)
 

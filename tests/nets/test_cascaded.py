@@ -47,7 +47,7 @@ def outline(*tasks):
     """Names of shared and of tasks' own parts of a net of some tasks."""
     init = nets.compose(TRUNK, dict.fromkeys(tasks, 1)).init
     params, _ = jax.eval_shape(functools.partial(init, jax.random.key(0)), X)
-    return [*params["shared"]], [*params["tasks"].get("trunk", {})]
+    return [*params["shared"]], [*params["tasks"].get("own", {})]
 
 
 def test_only_the_top_level_belongs_to_a_task():

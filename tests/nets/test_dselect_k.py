@@ -95,7 +95,7 @@ def params_of(*codes, experts):
     own = {f"task_gate_{i}": {"codes": jnp.array(z), "logits": jnp.zeros(len(z))}
            for i, z in enumerate(codes)}  # fmt: skip
     shared = {f"expert_{i}": {"kernel": jnp.ones(2)} for i in range(experts)}
-    return {"shared": shared, "tasks": {"trunk": own, "heads": {}}}
+    return {"shared": shared, "tasks": {"own": own, "heads": {}}}
 
 
 def test_entropy_by_hand():

@@ -17,7 +17,7 @@ LTB = nets.LTB(MLP, warm_up=0)
 
 def tree(params, first, last):
     """Parameters of which each node follows what the rows of logits say."""
-    tasks = {**params["tasks"], "trunk": {"task_branch": np.float32(last)}}
+    tasks = {**params["tasks"], "own": {"task_branch": np.float32(last)}}
     return {"shared": {**params["shared"], "branch1": np.float32(first)}, "tasks": tasks}
 
 

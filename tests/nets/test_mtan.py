@@ -22,7 +22,7 @@ def opened(seen, **bias):
         norm = own[name]["BatchNorm_1"]
         norm = {"scale": 0.0 * norm["scale"], "bias": np.full_like(norm["bias"], value)}
         own[name] = {**own[name], "BatchNorm_1": norm}
-    return {**seen.params, "tasks": {**seen.params["tasks"], "trunk": own}}
+    return {**seen.params, "tasks": {**seen.params["tasks"], "own": own}}
 
 
 @pytest.mark.parametrize("net", [MTAN, CONV], ids=["vectors", "images"])

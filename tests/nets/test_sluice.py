@@ -31,7 +31,7 @@ def test_one_subspace_reads_another():
     params = identities(seen.params)
     last = np.zeros((2, 2), np.float32)
     last[:, 1] = 1.0
-    params["tasks"] = {**params["tasks"], "trunk": {"task_layers": last}}
+    params["tasks"] = {**params["tasks"], "own": {"task_layers": last}}
     before = features(EVEN, params, seen.stats)
     units = np.eye(4, dtype=np.float32)
     units[0] = units[3]  # rows are (task, subspace): 00 01 10 11
@@ -47,7 +47,7 @@ def test_layers_are_mixed():
     np.testing.assert_allclose(share, [[0.25, 0.75]] * 2)
 
     def of(layers):
-        tasks = {**seen.params["tasks"], "trunk": {"task_layers": np.float32(layers)}}
+        tasks = {**seen.params["tasks"], "own": {"task_layers": np.float32(layers)}}
         return features(EVEN, {**seen.params, "tasks": tasks}, seen.stats)
 
     first, second = of([[1, 0], [0, 1]]), of([[0, 1], [1, 0]])
