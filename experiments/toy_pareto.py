@@ -6,7 +6,7 @@ are drawn to the second. Exact losses, no data; Adam with rate 1e-3.
 
     python launch.py experiments/toy_pareto.py
 
-About a minute on two CPU cores.
+Two to three minutes on two CPU cores.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ tasks negative transfer hurts. Every row differs from hard sharing by one line.
 
     pip install -e ".[data]" && python launch.py experiments/yeast.py
 
-About ten minutes on two CPU cores; all seeds of a run train side by side.
+All seeds of a run train side by side.
 """
 
 from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, sharing, weighting

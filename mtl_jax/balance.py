@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
+from mtl_jax.solvers import cosines
 from mtl_jax.trees import combine, gram, norm
 
 Space = Literal["parameters", "representation"]
@@ -88,7 +89,13 @@ def balance(
     else:
         found = weigh_rows(method, tape, state, key, space, others)
         gradient, weights, state, cosine = found
-    ones = jnp.ones_like(losses)
+    gradient, weights = applied(tape, gradient, weights, by_losses, heads, scale)
+    return Balanced(gradient, weights, state, cosine)
+
+
+def applied(tape: Tape, gradient: Any, weights: jax.Array, by_losses: bool, heads, scale) -> tuple:
+    """Gradient and weights as `heads` and `scale` want them; `by_losses` weighed all of it."""
+    ones = jnp.ones_like(weights)
     factor = 1.0
     if scale != "paper":
         factor = stretch(scale, weights, gradient["shared"], lambda: tape.pull(ones)["shared"])
@@ -99,7 +106,7 @@ def balance(
         tasks = tape.pull(weights if weighted else ones)["tasks"]
     elif weighted:
         tasks = scaled(tasks, factor)
-    return Balanced({"shared": shared, "tasks": tasks}, weights, state, cosine)
+    return {"shared": shared, "tasks": tasks}, weights
 
 
 def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tuple:
@@ -120,7 +127,7 @@ def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tu
         weights, state = method.weigh_gram(matrix, state, key)
         shared = combine(weights, found["shared"])
     gradient = {"shared": tape.through(shared) if inside else shared, "tasks": found["tasks"]}
-    return gradient, weights, state, cosines(matrix)
+    return gradient, weights, state, cosines(matrix)[0]
 
 
 def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tuple:
@@ -158,10 +165,3 @@ def plain(pullback: Callable[[jax.Array], Any], losses: jax.Array) -> Tape:
         return {**rows, "tasks": jax.tree.map(lambda leaf: leaf.sum(0), rows["tasks"])}
 
     return Tape(pullback, jacobian, None, None)
-
-
-def cosines(gram: jax.Array) -> jax.Array:
-    """Cosines `[K, K]` between gradients, of their Gram matrix; 0 beside a zero gradient."""
-    norms = jnp.sqrt(jnp.diag(gram))
-    scale = norms[:, None] * norms[None, :]
-    return jnp.where(scale > 0, gram / jnp.where(scale > 0, scale, 1.0), 0.0)

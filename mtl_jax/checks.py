@@ -45,6 +45,23 @@ def require_count(owner: object, **least: int) -> None:
         require(value >= low, owner, field, f"must be at least {low}", value)
 
 
+def require_name(owner: object) -> None:
+    """Requires a name that a folder can bear and that no pattern can mean."""
+    name = owner.name
+    fine = bool(name) and not set(name) & set("/\\\n*?[]") and name[0] != "."
+    require(fine, owner, "name", "must be a plain file name without * ? [ ]", name)
+
+
+def are_numbers(value: object) -> bool:
+    """Whether a value is a tuple of finite numbers, one or more."""
+    return (
+        isinstance(value, tuple)
+        and len(value) > 0
+        and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
+        and all(math.isfinite(n) for n in value)
+    )
+
+
 def require_widths(owner: object, field: str) -> None:
     """Requires a tuple of whole numbers of at least 1, and at least one of them."""
     value = getattr(owner, field)

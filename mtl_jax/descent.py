@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import jax
 
-from mtl_jax.checks import require, require_count
+from mtl_jax.checks import require, require_count, require_name
 from mtl_jax.optimizers import SGD, Adam
 
 
@@ -51,8 +51,7 @@ class Descent:
     seed: int = 0
 
     def __post_init__(self):
-        fine = bool(self.name) and not set(self.name) & set("/\\\n*?[]") and self.name[0] != "."
-        require(fine, self, "name", "must be a plain file name without * ? [ ]", self.name)
+        require_name(self)
         require_count(self, steps=1, records=1, seed=0)
         rule = f"must be a multiple of records, {self.records}"
         require(self.steps % self.records == 0, self, "steps", rule, self.steps)

@@ -6,7 +6,14 @@ from typing import Any, Literal
 
 import jax
 
-from mtl_jax.checks import near, require, require_choice, require_count, require_number
+from mtl_jax.checks import (
+    near,
+    require,
+    require_choice,
+    require_count,
+    require_name,
+    require_number,
+)
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import Consistency, Metric, Penalty, Policy, Source
 
@@ -147,8 +154,7 @@ class Run:
     dispatch: Dispatch | None = None
 
     def __post_init__(self):
-        fine = bool(self.name) and not set(self.name) & set("/\\\n*?[]") and self.name[0] != "."
-        require(fine, self, "name", "must be a plain file name without * ? [ ]", self.name)
+        require_name(self)
         require_count(self, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
         require_count(self, checkpoint_every=1, seeds=1, first_seed=0)
         require_number(self, ema=(0.0, 1.0))

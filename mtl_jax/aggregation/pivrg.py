@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
+from mtl_jax.checks import are_numbers, require, require_number
 from mtl_jax.convex import fair_point
 
 
@@ -68,7 +68,8 @@ class PIVRG:
         require(self.bound > 1.0, self, "bound", "must be above 1", self.bound)
         require(self.temperature > 0.0, self, "temperature", "must be positive", self.temperature)
         rule, value = "must be a tuple of positive numbers, or None", self.reference
-        require(value is None or positive(value), self, "reference", rule, value)
+        fine = value is None or (are_numbers(value) and min(value) > 0)
+        require(fine, self, "reference", rule, value)
 
     def init(self, num_tasks: int) -> PIVRGState:
         """State before the first step."""
@@ -106,15 +107,3 @@ class PIVRG:
         spread = (scores.max() - scores.min()) / math.log(self.bound)
         scaled = scores / jnp.maximum(spread, self.temperature)
         return len(scores) * jax.nn.softmax(scaled)
-
-
-def positive(value: object) -> bool:
-    """Whether a value is a tuple of positive finite numbers, with one or more of them."""
-    numbers = isinstance(value, tuple) and len(value) > 0
-    return numbers and all(
-        isinstance(number, int | float)
-        and not isinstance(number, bool)
-        and math.isfinite(number)
-        and number > 0
-        for number in value
-    )

@@ -71,15 +71,8 @@ def program(run: Run, image: jax.ShapeDtypeStruct, devices: list | None = None) 
     mesh = mesh_of(run, dispatch, devices)
     by_seed = NamedSharding(mesh, PartitionSpec("seed"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    by_example = NamedSharding(mesh, PartitionSpec("batch"))
-    net = train.net_of(run)
-
-    def place(batch):
-        if mesh.size == 1:
-            return batch
-        return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, by_example), batch)
-
-    step = train.build(run, net, dispatch, place)
+    place = functools.partial(spread, NamedSharding(mesh, PartitionSpec("batch")))
+    step = train.build(run, train.net_of(run), dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
     outputs = tuple((task.name, task.outputs) for task in run.tasks)
     fresh = (run.trunk, outputs, image.shape[1:], seeds)
@@ -134,6 +127,13 @@ def judge_all(how: str, trunk: Any, tasks: tuple[Task, ...], models: dict, stats
     net = compose(trunk, {task.name: task.outputs for task in tasks})
     alone = functools.partial(train.judge, net, tasks)
     return beside(how, alone, (0, 0, None))(models, stats, splits)
+
+
+def spread(by_example: NamedSharding, batch: Any) -> Any:
+    """A batch inside a step, its examples over the devices of a mesh."""
+    if by_example.mesh.size == 1:
+        return batch
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, by_example), batch)
 
 
 def laid(tree: Any, sharding: NamedSharding) -> Any:

@@ -55,14 +55,13 @@ def train_run(
     given = compiled.given(prepared.given._replace(anchor=anchor))
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
-    counts = parameters(run, state)
     state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
     began -= note["seconds"]
-    records = folder.rewind(int(np.asarray(state.step)[0]))
-    block = dispatch_of(run, jax.default_backend()).block
+    begin = int(np.asarray(state.step)[0])
+    records = folder.rewind(begin)
     seen = note["seen"]
     try:
-        for start, stop in blocks(run, int(np.asarray(state.step)[0]), block):
+        for start, stop in blocks(run, begin, dispatch_of(run, jax.default_backend()).block):
             state, metrics = compiled.advance(state, given, stop - start)
             seen.append((stop - start, metrics))
             tick(stop, metrics)
@@ -80,11 +79,11 @@ def train_run(
                 checkpoints.save(stop, state, note)
     finally:
         checkpoints.wait()
-    seconds = time.perf_counter() - began
+    seconds = round(time.perf_counter() - began, 3)
     final = plain(state)
     check_parameters(run, final)
-    result = {**summary(run, records, *counts), "state_sha256": digest(final)}
-    folder.finish(result, {"seconds": round(seconds, 3)})
+    result = {**summary(run, records, *parameters(run, state)), "state_sha256": digest(final)}
+    folder.finish(result, {"seconds": seconds})
 
 
 def blocks(run: Run, start: int, block: int):

@@ -56,19 +56,14 @@ def build(
             scale=run.weighing.scale,
             others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
         )
-        penalty, push = jax.value_and_grad(penalties(run, frozen, given.anchor))(kept)
-        gradient = (
-            jax.tree.map(jnp.add, balanced.gradient, push) if run.penalties else balanced.gradient
-        )
+        gradient, penalty = penalised(run, balanced.gradient, kept, frozen, given.anchor)
         updates, opt = optimizer.update(gradient, state.opt, kept)
         kept = optax.apply_updates(kept, updates)
         params = merge(kept, frozen)
         watched = balanced.state
         if hasattr(run.balance, "observe"):
             watched = run.balance.observe(first.losses(kept), watched)
-        metrics = {**metrics, **report(run, losses, balanced)}
-        if run.penalties:
-            metrics["penalty"] = penalty
+        metrics = {**metrics, **penalty, **report(run, losses, balanced)}
         state = TrainState(
             step=state.step + 1,
             key=state.key,
@@ -82,6 +77,14 @@ def build(
         return state, metrics
 
     return step
+
+
+def penalised(run: Run, gradient: Any, kept: Any, frozen: Any, anchor: Any) -> tuple:
+    """The gradient with that of the run's penalties, and what to report of them."""
+    if not run.penalties:
+        return gradient, {}
+    penalty, push = jax.value_and_grad(penalties(run, frozen, anchor))(kept)
+    return jax.tree.map(jnp.add, gradient, push), {"penalty": penalty}
 
 
 def penalties(run: Run, frozen: Any, anchor: Any) -> Callable[[Any], jax.Array]:

@@ -1,36 +1,24 @@
 """Settings with a number for each task: checked when made, and when K is known."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.checks import are_numbers, require
 
 
 def require_numbers(owner: object, field: str) -> None:
     """Requires of a field a tuple of finite numbers, or None."""
     value = getattr(owner, field)
-    fine = value is None or finite(value)
+    fine = value is None or are_numbers(value)
     require(fine, owner, field, "must be a tuple of finite numbers, or None", value)
 
 
 def require_shares(owner: object, field: str) -> None:
     """Requires of a field a tuple of numbers of at least 0, not all of them 0, or None."""
     value = getattr(owner, field)
-    fine = value is None or (finite(value) and min(value) >= 0 and max(value) > 0)
+    fine = value is None or (are_numbers(value) and min(value) >= 0 and max(value) > 0)
     rule = "must be a tuple of finite numbers of at least 0, not all 0, or None"
     require(fine, owner, field, rule, value)
-
-
-def finite(value: object) -> bool:
-    """Whether a value is a tuple of finite numbers, one or more."""
-    return (
-        isinstance(value, tuple)
-        and len(value) > 0
-        and all(isinstance(n, int | float) and not isinstance(n, bool) for n in value)
-        and all(math.isfinite(n) for n in value)
-    )
 
 
 def require_fit(owner: object, field: str, num_tasks: int) -> None:

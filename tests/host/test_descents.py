@@ -1,12 +1,8 @@
 """Launching descents: each once, its table and figure, and what the options do."""
 
-import contextlib
-import io
-
 import pytest
 
-import launch
-from mtl_jax.host import sweep
+from tests.host.launching import launched
 
 FILE = """
 from mtl_jax import weighting
@@ -19,14 +15,6 @@ EXPERIMENT = Descents(
     runs=(SHORT, SHORT.but(name="uncertain", balance=weighting.Uncertainty())), published=SAID
 )
 """
-
-
-def launched(file, *options):
-    """Exit code, stdout and stderr of a launch in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = sweep.launch(launch.parse([str(file), *map(str, options)]))
-    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="module")

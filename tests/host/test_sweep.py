@@ -1,7 +1,5 @@
 """Launching: each run is trained once, goes on where it was left, and leaves its files."""
 
-import contextlib
-import io
 import json
 import pathlib
 
@@ -13,11 +11,13 @@ from mtl_jax.host import loop, sweep
 from mtl_jax.host.experiment import asked, in_order
 from mtl_jax.host.folder import Folder
 from mtl_jax.run import Experiment
+from tests.host.launching import launched
 from tests.small import ROW, RUN
 
 FILE = """
 from mtl_jax import aggregation
 from mtl_jax.run import Experiment
+from tests.host.launching import launched
 from tests.small import COLUMN, ROW, RUN
 
 SHORT = RUN.but(steps=6, evaluate_every=4, checkpoint_every=2)
@@ -30,14 +30,6 @@ EXPERIMENT = Experiment(
 """
 RUNS = ["first", "both", "row alone", "column alone"]
 SAME = ("result.json", "metrics.jsonl", "table.csv")
-
-
-def launched(file, *options):
-    """Exit code, stdout and stderr of a launch in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = sweep.launch(launch.parse([str(file), *map(str, options)]))
-    return code, out.getvalue(), err.getvalue()
 
 
 def lines_of(text):
@@ -267,6 +259,7 @@ def test_a_source_stands_before_its_run_even_when_it_is_a_row_below():
 
 PARTS = """
 from mtl_jax.run import Experiment
+from tests.host.launching import launched
 from tests.small import COLUMN, ROW, RUN
 
 ONE = RUN.but(steps=1, seeds=1)
