@@ -6,8 +6,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
-from mtl_jax.solvers import cosines
+from mtl_jax.protocols import (
+    BilevelWeighting,
+    CrossWeighting,
+    GramWeighting,
+    JacobianCombiner,
+    LossWeighting,
+)
 from mtl_jax.trees import combine, gram, norm
 
 Space = Literal["parameters", "representation"]
@@ -34,11 +39,10 @@ class Balanced(NamedTuple):
     gradient: Any
     weights: jax.Array  # [K]
     state: Any
-    cosines: jax.Array | None  # [K, K], of the rows that were weighed
 
 
 def balance(
-    method: LossWeighting | Rows,
+    method: LossWeighting | BilevelWeighting | Rows,
     losses: jax.Array,
     tape: Tape | Callable[[jax.Array], Any],
     state: Any,
@@ -48,10 +52,11 @@ def balance(
     heads: Heads = "paper",
     scale: Scale = "paper",
     others: tuple[Tape, Tape] | None = None,
+    outer: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Balanced:
     """Turns K losses and the ways back from them into one gradient.
 
-    A loss weighting costs one backward pass; the others cost K through the trunk, or, in the
+    A loss weighting costs one backward pass, a bilevel one what its outer losses cost; others cost K through the trunk, or, in the
     space of the representation, K through the heads and one through the trunk. They weigh the
     gradients of the shared parameters; what belongs to a task keeps that task's gradient.
 
@@ -70,39 +75,48 @@ def balance(
         add up to K ("sum") or to 1 ("mean"); of norm 1 ("unit"); or of the norm that the plain
         sum has ("equal", for one more backward pass). Zero stays zero.
       others: tapes of two more batches, for a `CrossWeighting`.
+      outer: maps weights `[K]` to the held-out losses `[K]` after a step with them, for a
+        `BilevelWeighting`.
 
     Returns:
-      The gradient, the weights as they were applied, the next state, and the cosines if they
-      were to be had.
+      The gradient, the weights as they were applied, and the next state.
 
     Raises:
-      TypeError: if the method offers none of the four verbs.
+      TypeError: if the method offers none of the five verbs.
       ValueError: if there is no shared representation, or other batches are missing.
     """
     tape = tape if isinstance(tape, Tape) else plain(tape, losses)
     if hasattr(method, "read_losses"):
         state = method.read_losses(losses, state)
-    by_losses = isinstance(method, LossWeighting)
-    if by_losses:
-        weights, state = method.weigh_losses(losses, state, key)
-        gradient, cosine = tape.pull(weights), None
+    by_pull = isinstance(method, LossWeighting | BilevelWeighting)
+    if by_pull:
+        weights, state = weigh_once(method, losses, state, key, outer)
+        gradient = tape.pull(weights)
     else:
-        found = weigh_rows(method, tape, state, key, space, others)
-        gradient, weights, state, cosine = found
-    gradient, weights = applied(tape, gradient, weights, by_losses, heads, scale)
-    return Balanced(gradient, weights, state, cosine)
+        gradient, weights, state = weigh_rows(method, tape, state, key, space, others)
+    gradient, weights = applied(tape, gradient, weights, by_pull, heads, scale)
+    return Balanced(gradient, weights, state)
 
 
-def applied(tape: Tape, gradient: Any, weights: jax.Array, by_losses: bool, heads, scale) -> tuple:
-    """Gradient and weights as `heads` and `scale` want them; `by_losses` weighed all of it."""
+def weigh_once(method: LossWeighting | BilevelWeighting, losses, state, key, outer) -> tuple:
+    """Weights and next state of a method that needs no task's gradient for itself."""
+    if isinstance(method, LossWeighting):
+        return method.weigh_losses(losses, state, key)
+    if outer is None:
+        raise ValueError(f"{method!r} needs outer, the held-out losses after a step")
+    return method.weigh_outer(outer, state, key)
+
+
+def applied(tape: Tape, gradient: Any, weights: jax.Array, by_pull: bool, heads, scale) -> tuple:
+    """Gradient and weights as `heads` and `scale` want them; `by_pull` weighed all of it."""
     ones = jnp.ones_like(weights)
     factor = 1.0
     if scale != "paper":
         factor = stretch(scale, weights, gradient["shared"], lambda: tape.pull(ones)["shared"])
     weights = weights * factor
     shared, tasks = scaled(gradient["shared"], factor), gradient["tasks"]
-    weighted = by_losses if heads == "paper" else heads == "weighted"
-    if weighted != by_losses:
+    weighted = by_pull if heads == "paper" else heads == "weighted"
+    if weighted != by_pull:
         tasks = tape.pull(weights if weighted else ones)["tasks"]
     elif weighted:
         tasks = scaled(tasks, factor)
@@ -110,9 +124,9 @@ def applied(tape: Tape, gradient: Any, weights: jax.Array, by_losses: bool, head
 
 
 def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tuple:
-    """Gradient (heads keep their own), weights, next state and cosines of a method of K passes."""
+    """Gradient (heads keep their own), weights and next state of a method of K passes."""
     if not isinstance(method, Rows):
-        verbs = "weigh_losses, weigh_gram, weigh_cross or combine"
+        verbs = "weigh_losses, weigh_gram, weigh_cross, weigh_outer or combine"
         raise TypeError(f"balance needs {verbs}; {method!r} has none of them")
     if isinstance(method, CrossWeighting):
         return weigh_batches(method, tape, state, key, others)
@@ -120,14 +134,13 @@ def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tu
     if inside and tape.features is None:
         raise ValueError("space='representation' needs heads that all read one representation")
     found = tape.features() if inside else tape.jacobian()
-    matrix = gram(found["shared"])
     if isinstance(method, JacobianCombiner):
         shared, weights, state = method.combine(found["shared"], state, key)
     else:
-        weights, state = method.weigh_gram(matrix, state, key)
+        weights, state = method.weigh_gram(gram(found["shared"]), state, key)
         shared = combine(weights, found["shared"])
     gradient = {"shared": tape.through(shared) if inside else shared, "tasks": found["tasks"]}
-    return gradient, weights, state, cosines(matrix)[0]
+    return gradient, weights, state
 
 
 def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tuple:
@@ -138,7 +151,7 @@ def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tup
     weights, state = method.weigh_cross(gram(one, other), state, key)
     ones = jnp.ones_like(weights)
     gradient = {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
-    return gradient, weights, state, None
+    return gradient, weights, state
 
 
 def stretch(scale: Scale, weights: jax.Array, shared: Any, plain_sum: Callable) -> jax.Array:

@@ -81,7 +81,8 @@ class Views(NamedTuple):
 class Splits(NamedTuple):
     """Arrays of one data set: each part maps "image" and every label's name to `[N, ...]`.
 
-    Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN (numbers).
+    Where tasks bring images of their own, a part maps the name of each stream of images to
+    such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN (numbers).
     """
 
     train: Mapping[str, np.ndarray]
@@ -135,6 +136,19 @@ class GramWeighting(Protocol):
 
 
 @runtime_checkable
+class BilevelWeighting(Protocol):
+    """Balances tasks by what a step with some weights does to losses on held-out labels."""
+
+    held_out: float  # share of the labelled examples that the run keeps for this
+
+    def init(self, num_tasks: int) -> Tree:
+        """State before the first step."""
+
+    def weigh_outer(self, outer: Callable, state: Tree, key: jax.Array) -> tuple:
+        """Maps a function from weights `[K]` to held-out losses `[K]` to weights, next state."""
+
+
+@runtime_checkable
 class CrossWeighting(Protocol):
     """Balances tasks by gradients of two batches that the gradient of a third one follows."""
 
@@ -173,6 +187,13 @@ class Penalty(Protocol):
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps the parameters, and those that the run started from, to a scalar."""
+
+
+class Proximal(Protocol):
+    """A term that is not smooth, whose minimisation is a step of its own after the optimizer's."""
+
+    def shrink(self, params: Tree, rate: jax.Array) -> Tree:
+        """Maps parameters to those of the proximal step with a learning rate `[]`."""
 
 
 class Metric(Protocol):

@@ -14,8 +14,19 @@ from mtl_jax.checks import (
     require_name,
     require_number,
 )
+from mtl_jax.dispatch import Dispatch
 from mtl_jax.optimizers import SGD, Adam
-from mtl_jax.protocols import Consistency, Metric, Penalty, Policy, Source
+from mtl_jax.protocols import (
+    BilevelWeighting,
+    Consistency,
+    LossWeighting,
+    Metric,
+    Penalty,
+    Policy,
+    Proximal,
+    Source,
+)
+from mtl_jax.schemes import Alternating, Progressive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,37 +54,6 @@ class Task:
     def but(self, **changes: Any) -> "Task":
         """The same task with some fields changed."""
         return replaced(self, changes)
-
-
-@dataclasses.dataclass(frozen=True)
-class Dispatch:
-    """How a run is laid out in time; results never depend on it (beyond rounding).
-
-    Measured on 2 CPU cores: matrix-multiply trunks want `scan` and `vmap`; a convolution's
-    backward pass inside a loop is 40 times slower there, so convolutional trunks want
-    `unroll` everywhere. None in a run takes this choice by trunk and backend.
-
-    Attributes:
-      block: steps in one dispatch.
-      steps: how the steps of a block follow each other.
-      seeds: how seeds lie side by side; "map" takes them one after the other.
-      pullbacks: how the K backward passes of an aggregator lie side by side.
-      pullback_chunk: how many of them go at a time if they are vmapped; None is all of them,
-        1 one after the other.
-    """
-
-    block: int = 100
-    steps: Literal["scan", "unroll"] = "scan"
-    seeds: Literal["vmap", "unroll", "map"] = "vmap"
-    pullbacks: Literal["vmap", "unroll"] = "vmap"
-    pullback_chunk: int | None = None
-
-    def __post_init__(self):
-        require_count(self, block=1)
-        if self.pullback_chunk is not None:
-            require_count(self, pullback_chunk=1)
-        require_choice(self, steps=("scan", "unroll"), seeds=("vmap", "unroll", "map"))
-        require_choice(self, pullbacks=("vmap", "unroll"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +96,8 @@ class Run:
       weak: augmentation of labelled images and of the targets of consistency; None is none.
       strong: augmentation of the images that learn from those targets.
       penalties: terms added to the losses.
+      proximal: terms that are not smooth, taken by their proximal operators after each step.
+      scheme: which tasks train when; None is all of them at every step.
       source: run whose trained trunk this one starts from.
       freeze: patterns of parameters that are not trained, such as `shared/.*`.
       ema: momentum of the averaged parameters that are evaluated beside the raw ones.
@@ -123,6 +105,7 @@ class Run:
       checkpoint_every: steps between checkpoints.
       seeds: how many seeds train side by side.
       first_seed: the first of them.
+      affinity: whether each evaluation measures how the tasks get on with each other.
       dispatch: layout in time; None chooses by trunk and backend.
 
     Raises:
@@ -143,6 +126,8 @@ class Run:
     weak: Policy | None = None
     strong: Policy | None = None
     penalties: tuple[Penalty, ...] = ()
+    proximal: tuple[Proximal, ...] = ()
+    scheme: Alternating | Progressive | None = None
     source: "Run | None" = None
     freeze: tuple[str, ...] = ()
     ema: float = 0.999
@@ -150,6 +135,7 @@ class Run:
     checkpoint_every: int = 1000
     seeds: int = 1
     first_seed: int = 0
+    affinity: bool = False
     weighing: Weighing = Weighing()
     dispatch: Dispatch | None = None
 
@@ -165,6 +151,9 @@ class Run:
         require(len(set(names)) == len(names), self, "tasks", "must have different names", names)
         if self.labelled is not None:
             require_count(self, labelled=1)
+        alone = isinstance(self.balance, LossWeighting | BilevelWeighting)
+        rule = "needs a balance that weighs losses, since some tasks have no gradient"
+        require(self.scheme is None or alone, self, "scheme", rule, self.balance)
         needs = self.learns_unlabelled and self.strong is None
         require(not needs, self, "strong", "is needed by consistency", self.strong)
         if self.source is not None:

@@ -52,7 +52,6 @@ def test_equal_is_the_gradient_of_the_sum():
     expected = jax.grad(lambda p: losses_of(p).sum())(params)
     jax.tree.map(np.testing.assert_allclose, found.gradient, expected)
     np.testing.assert_array_equal(found.weights, [1.0, 1.0])
-    assert found.cosines is None
 
 
 def test_a_loss_weighting_pays_one_pass():
@@ -76,8 +75,6 @@ def test_a_gram_method_on_a_jacobian_by_hand():
     np.testing.assert_allclose(found.gradient["tasks"], [10.0, 10.0, 10.0])
     np.testing.assert_allclose(found.weights, [0.5, 1.0, -2.0])
     np.testing.assert_allclose(found.state, 1.0 + 4 + 2 + 9 - 2 * 2)  # 1 + the Gram's sum.
-    root = np.sqrt(0.5)
-    np.testing.assert_allclose(found.cosines, [[1, -root, 0], [-root, 1, 0], [0, 0, 1]], atol=1e-6)
 
 
 def test_pcgrad_of_two_by_hand():

@@ -1,8 +1,11 @@
 """Every run of every experiment: an identity, shapes that fit, and a step that lowers."""
 
 import pathlib
+import sys
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from mtl_jax.descent import Descents
@@ -11,7 +14,8 @@ from mtl_jax.host.experiment import asked, in_order, read
 from mtl_jax.host.loop import check
 from mtl_jax.host.sweep import cost
 from mtl_jax.identity import fingerprint
-from mtl_jax.run import Experiment
+from mtl_jax.run import Dispatch, Experiment
+from tests.data.shapes import check_shapes
 
 FILES = sorted((pathlib.Path(__file__).parent.parent / "experiments").glob("*.py"))
 READ = {file.stem: read(file) for file in FILES}
@@ -48,8 +52,10 @@ def test_every_run_has_its_own_identity(file):
 
 @pytest.mark.parametrize("run", RUNS)
 def test_every_step_fits_together(run):
-    _, state, given = check(run, 1)
-    assert state.step.shape == (run.seeds,) and given.image.shape[0] > run.batch
+    # Seeds and rows vmapped trace once what unrolled ones trace several times.
+    _, state, given = check(run.but(dispatch=Dispatch()), 1)
+    assert state.step.shape == (run.seeds,)
+    assert min(images.shape[0] for images in given.image.values()) > run.batch
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
@@ -65,3 +71,29 @@ def test_a_descent_fits_together(run):
     points, losses, weights = jax.eval_shape(lambda: paths(run))
     assert points.shape == (len(run.starts), run.records + 1, len(run.starts[0]))
     assert losses.shape == weights.shape
+
+
+def test_the_regressions_of_gradnorm_differ_by_scale_and_some_noise():
+    toy = sys.modules["experiments.gradnorm_toy"]
+    source = toy.Tanh((1.0, 100.0), train=200, validation=3, test=4)
+    check_shapes(source)
+    train, validation, test = source.load()
+    assert [len(part["image"]) for part in (train, validation, test)] == [200, 3, 4]
+    small, large = train["sigma 1"], train["sigma 100"]
+    assert 0.9 < np.abs(small).max() <= 1.0 and 90.0 < np.abs(large).max() <= 100.0
+    # B + eps has entries of variance 10^2 + 3.5^2, of which the tasks have 10^2 in common.
+    inside = [np.arctanh(np.clip(y.ravel(), -0.999, 0.999)) for y in (small, large / 100.0)]
+    assert 0.8 < np.corrcoef(inside)[0, 1] < 0.95
+    alike = toy.Tanh((1.0,), train=200, validation=3, test=4).load().train
+    np.testing.assert_array_equal(alike["sigma 1"], small, "a task does not depend on the others")
+
+
+def test_the_relative_error_of_gradnorm():
+    toy = sys.modules["experiments.gradnorm_toy"]
+    labels = jnp.array([[3.0, 4.0], [0.0, 5.0], [jnp.nan, 1.0]])
+    predictions = jnp.array([[3.0, 3.0], [2.0, 5.0], [0.0, 0.0]])
+    metric = toy.RelativeError()
+    sums = metric.sums(predictions, labels, jnp.array([True, True, False]))
+    np.testing.assert_allclose(metric.compute(sums), 5 / 50)  # by hand.
+    zero = metric.sums(0.0 * predictions, labels, jnp.array([True, True, False]))
+    np.testing.assert_allclose(metric.compute(zero), 1.0)

@@ -22,6 +22,9 @@ GROUND = {
     "metrics",
     "compare",
     "optimizers",
+    "affinity",
+    "dispatch",
+    "schemes",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "consistency", "sharing", "transfer", "nets", "balance", "run", "descent"}
@@ -41,6 +44,9 @@ BASE = [
     "optimizers",
     "metrics",
     "compare",
+    "affinity",
+    "dispatch",
+    "schemes",
 ]
 
 

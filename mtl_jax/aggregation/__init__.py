@@ -1,6 +1,7 @@
 """Aggregators: from inner products of the tasks' gradients to weights, at K backward passes."""
 
 from mtl_jax.aggregation.aligned_mtl import AlignedMTL as AlignedMTL
+from mtl_jax.aggregation.auto_lambda import AutoLambda as AutoLambda
 from mtl_jax.aggregation.cagrad import CAGrad as CAGrad
 from mtl_jax.aggregation.config import ConFIG as ConFIG
 from mtl_jax.aggregation.cr_mogm import CRMOGM as CRMOGM
@@ -18,6 +19,7 @@ from mtl_jax.aggregation.metabalance import MetaBalance as MetaBalance
 from mtl_jax.aggregation.mgda import MGDA as MGDA
 from mtl_jax.aggregation.moco import MoCo as MoCo
 from mtl_jax.aggregation.modo import MoDo as MoDo
+from mtl_jax.aggregation.moml import MOML as MOML
 from mtl_jax.aggregation.nash_mtl import NashMTL as NashMTL
 from mtl_jax.aggregation.ntkmtl import NTKMTL as NTKMTL
 from mtl_jax.aggregation.pcd import PCD as PCD

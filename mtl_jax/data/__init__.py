@@ -3,8 +3,13 @@
 from mtl_jax.data.arrays import Arrays as Arrays
 from mtl_jax.data.digits import MultiDigits as MultiDigits
 from mtl_jax.data.digits import SingleDigits as SingleDigits
+from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
 from mtl_jax.data.labels import few_labels as few_labels
+from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
+from mtl_jax.data.multi_input import Input as Input
+from mtl_jax.data.multi_input import MultiInput as MultiInput
+from mtl_jax.data.overlay import Overlay as Overlay
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.tfds import Tfds as Tfds
 from mtl_jax.data.tfds import prepare as prepare

@@ -22,7 +22,7 @@ def few_labels(
     all is never drawn. The same seed draws the same examples, whatever `partial` is.
 
     Args:
-      labels: of each task, `[N]`: classes as whole numbers, or floats.
+      labels: of each task: classes as whole numbers `[N]`, or floats `[N]` or `[N, ...]`.
       count: how many examples are drawn, L; None draws all that have a label.
       partial: whether each drawn example keeps the label of one of its tasks only. Examples
         with fewer labels choose first, each the task that has the fewest so far; with no
@@ -34,7 +34,7 @@ def few_labels(
       them has its label, bool `[L]`.
 
     Raises:
-      BadInput: if labels are not `[N]` numbers, if `count` is more than the labelled
+      BadInput: if labels are no numbers of such shapes, if `count` is more than the labelled
         examples there are or less than a task's number of classes, or if `partial` has a
         single task.
     """
@@ -56,12 +56,13 @@ def few_labels(
 
 
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
-    """Requires at least one task, and numbers `[N]` of one N for each."""
+    """Requires at least one task, and for each numbers of one N, classes `[N]`."""
     require(len(labels) > 0, "few_labels", "labels", "must have a task", dict(labels))
     rows = next(iter(labels.values())).shape[:1]
     for name, values in labels.items():
         found = f"{values.dtype} {list(values.shape)}"
-        fine = values.dtype.kind in "iuf" and values.shape == rows
+        shape = values.shape[:1] if values.dtype.kind == "f" else values.shape
+        fine = values.dtype.kind in "iuf" and shape == rows
         require(fine, "few_labels", f"labels[{name!r}]", "must be numbers [N]", found)
 
 
@@ -75,8 +76,10 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray) -> np.ndarray:
-    """Tells missing labels, -1 or NaN, from others."""
-    return ~np.isnan(values) if values.dtype.kind == "f" else values >= 0
+    """Tells missing labels, -1 or any NaN, from others, `[N]`."""
+    if values.dtype.kind != "f":
+        return values >= 0
+    return ~np.isnan(values.reshape(len(values), -1)).any(1)
 
 
 def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import concurrent.futures
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 
 class Ahead:
@@ -14,7 +14,7 @@ class Ahead:
 
     def __init__(self):
         self.pool = concurrent.futures.ThreadPoolExecutor(1)
-        self.jobs: dict[str, concurrent.futures.Future] = {}
+        self.jobs: dict[str, tuple[Callable, concurrent.futures.Future]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -22,12 +22,11 @@ class Ahead:
     def __exit__(self, *_):
         self.pool.shutdown(cancel_futures=True)
 
-    def add(self, name: str, job: Callable[[], object]) -> None:
+    def add(self, name: str, job: Callable[[], Any]) -> None:
         """Puts a job at the end of the queue."""
-        self.jobs[name] = self.pool.submit(job)
+        self.jobs[name] = job, self.pool.submit(job)
 
-    def need(self, name: str) -> None:
-        """Waits for a job that has begun; one that has not is dropped, its user does it."""
-        job = self.jobs.pop(name)
-        if not job.cancel():
-            job.result()
+    def need(self, name: str) -> Any:
+        """What a job gives: one that has begun is waited for, one that has not is done here."""
+        job, coming = self.jobs.pop(name)
+        return job() if coming.cancel() else coming.result()

@@ -12,7 +12,6 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from mtl_jax import train
 from mtl_jax.nets import compose
 from mtl_jax.run import Dispatch, Run, Task
-from mtl_jax.train.state import SEED_AXES
 
 # XLA's default level spends up to 2 s on each random draw of a new shape on a CPU; level 2
 # draws the same bits in a tenth of the time. Only the initialisation is compiled so: a
@@ -30,6 +29,7 @@ class Program(NamedTuple):
     begun: Callable[..., Any]  # the same of shapes
     advance: Callable[..., Any]  # (state, given, steps) -> (state, {metric: [S]})
     judge: Callable[..., Any]  # (state, splits) -> {...: [S]}
+    affinity: Callable[..., Any]  # (state, given) -> {"cosine", "lookahead": [S, K, K]}
     given: Callable[..., Any]  # puts a `Given` of host arrays on the devices, or of shapes
 
 
@@ -55,12 +55,12 @@ def mesh_of(run: Run, dispatch: Dispatch, devices: list) -> Mesh:
     )
 
 
-def program(run: Run, image: jax.ShapeDtypeStruct, devices: list | None = None) -> Program:
+def program(run: Run, shapes: train.Given, devices: list | None = None) -> Program:
     """Compiles what a run needs.
 
     Args:
       run: what is trained.
-      image: shape of the training images `[N, ...]`.
+      shapes: what it trains on; only the shapes of it count.
       devices: where it runs; all local devices if None.
 
     Returns:
@@ -72,18 +72,20 @@ def program(run: Run, image: jax.ShapeDtypeStruct, devices: list | None = None) 
     by_seed = NamedSharding(mesh, PartitionSpec("seed"))
     everywhere = NamedSharding(mesh, PartitionSpec())
     place = functools.partial(spread, NamedSharding(mesh, PartitionSpec("batch")))
-    step = train.build(run, train.net_of(run), dispatch, place)
+    net = train.net_of(run)
+    step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
     outputs = tuple((task.name, task.outputs) for task in run.tasks)
-    fresh = (run.trunk, outputs, image.shape[1:], seeds)
+    images = {name: stream.image.shape for name, stream in shapes.streams.items()}
+    sizes = {task: images[name][0] for name, s in shapes.streams.items() for task in s.labels}
+    fresh = (run.trunk, outputs, next(iter(images.values()))[1:], seeds)
     # How they learn does not matter to how tasks are judged.
     judged = tuple(task.but(consistency=None) for task in run.tasks)
 
     @functools.partial(jax.jit, compiler_options=QUICK, out_shardings=by_seed)
     def begin(drawn, source):
-        return jax.vmap(functools.partial(train.create, run, image=image))(
-            seeds, drawn=drawn, source=source
-        )
+        create = functools.partial(train.create, run, sizes)
+        return jax.vmap(create)(seeds, drawn=drawn, source=source)
 
     def init(source):
         return begin(draw(*fresh), source)
@@ -99,18 +101,23 @@ def program(run: Run, image: jax.ShapeDtypeStruct, devices: list | None = None) 
         out_shardings=by_seed,
     )
     def advance(state, given, steps):
-        together = beside(dispatch.seeds, step, (0, SEED_AXES))
+        together = beside(dispatch.seeds, step, (0, given.each(None, 0)))
         return repeat(together, dispatch.steps, steps, state, given)
 
     def judge(state, splits):
         models = {"raw": state.params, "ema": state.ema}
         return judge_all(dispatch.seeds, run.trunk, judged, models, state.stats, splits)
 
-    def given(parts):
-        here = train.Given(everywhere, everywhere, by_seed, by_seed, by_seed)
-        return train.Given(*[laid(a, h) for a, h in zip(parts, here, strict=True)])
+    @functools.partial(jax.jit, out_shardings=by_seed)
+    def affinity(state, given):
+        measure = train.affinity(run, net, dispatch, place)
+        return beside(dispatch.seeds, measure, (0, given.each(None, 0)))(state, given)
 
-    return Program(init, begun, advance, judge, given)
+    def given(parts):
+        here = parts.each(everywhere, by_seed)
+        return jax.tree.map(lambda where, part: laid(part, where), here, parts)
+
+    return Program(init, begun, advance, judge, affinity, given)
 
 
 # These two stand alone, so that runs of one net share what is traced and compiled for it.

@@ -29,6 +29,7 @@ def train_run(
     compiled: Program,
     folder: Folder,
     source: Folder | None,
+    memory: int | None,
     tick: Callable[[int, dict[str, Any]], None],
     warn: Callable[[str], None],
 ) -> None:
@@ -42,6 +43,7 @@ def train_run(
       compiled: its program, as `check` made it.
       folder: its folder, claimed already.
       source: the folder of its source run, which is finished.
+      memory: bytes that its steps need, to be written beside its seconds.
       tick: told the step and its metrics after every block.
       warn: told what a reader should know.
 
@@ -68,6 +70,8 @@ def train_run(
             if due(run, stop, run.evaluate_every):
                 judged = host(compiled.judge(state, splits))
                 record = {"step": stop, "train": averaged(seen), **judged}
+                if run.affinity:
+                    record["affinity"] = host(compiled.affinity(state, given))
                 seen = []
                 check_finite(run, record)
                 records.append(record)
@@ -83,7 +87,7 @@ def train_run(
     final = plain(state)
     check_parameters(run, final)
     result = {**summary(run, records, *parameters(run, state)), "state_sha256": digest(final)}
-    folder.finish(result, {"seconds": seconds})
+    folder.finish(result, {"seconds": seconds, "bytes": memory})
 
 
 def blocks(run: Run, start: int, block: int):
@@ -147,7 +151,7 @@ def shapes(run: Run) -> TrainState:
     Raises:
       BadInput: if its data, its source or its settings do not fit together.
     """
-    return begun(run, program(run, described(run).image))
+    return begun(run, program(run, described(run)))
 
 
 def begun(run: Run, made: Program) -> TrainState:
@@ -173,10 +177,12 @@ def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
       BadInput: as `shapes`, and if a penalty or the balancing does not suit the run.
     """
     given = described(run)
-    made = program(run, given.image)
+    made = program(run, given)
     state = begun(run, made)
     given = made.given(given._replace(anchor=state.params if run.source is not None else None))
     made.advance.eval_shape(state, given, steps)
+    if run.affinity:
+        made.affinity.eval_shape(state, given)
     return made, state, given
 
 

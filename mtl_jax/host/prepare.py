@@ -1,6 +1,7 @@
 """Reads a run's data, draws its labels by seed, and refuses what does not fit."""
 
 import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -8,16 +9,17 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels
-from mtl_jax.protocols import Source, Splits
+from mtl_jax.data.draws import generator
+from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
-from mtl_jax.train import Given
+from mtl_jax.train import Given, Known, Stream
 
 
 class Prepared(NamedTuple):
     """Host arrays of a run."""
 
     given: Given
-    splits: dict[str, Any]  # what is judged: validation and test
+    splits: dict[str, Any]  # what is judged: validation and test, each by stream
 
 
 def described(run: Run) -> Given:
@@ -26,23 +28,29 @@ def described(run: Run) -> Given:
     Where all labels are taken, each example counts as labelled.
 
     Raises:
-      BadInput: if a task's label is missing from the data, or more labels are asked for than
-        there are examples.
+      BadInput: if a task's label is missing from the data, more labels are asked for than
+        there are examples, or streams have images of different shapes.
     """
-    shapes = run.data.shapes()
-    for task in run.tasks:
-        check_there(run, task, "train", shapes)
-    total = shapes["image"].shape[0]
-    rule = f"must be at most {total}, the training examples there are"
-    require(run.labelled is None or run.labelled <= total, run, "labelled", rule, run.labelled)
-    rows = (run.seeds, total if run.labelled is None else run.labelled)
-    return Given(
-        image=shapes["image"],
-        labels={task.name: shapes[task.name] for task in run.tasks},
-        index=jax.ShapeDtypeStruct(rows, np.int32),
-        mask={task.name: jax.ShapeDtypeStruct(rows, bool) for task in run.tasks},
-        anchor=None,
-    )
+    streams = streams_of(run, "train", run.data.shapes())
+    images = {name: arrays["image"].shape[1:] for name, arrays in streams.items()}
+    rule = "must have images of one shape in all streams"
+    require(len(set(images.values())) == 1, run, "data", rule, images)
+
+    def known(count, names):
+        mask = dict.fromkeys(names, jax.ShapeDtypeStruct((run.seeds, count), bool))
+        return Known(jax.ShapeDtypeStruct((run.seeds, count), np.int32), mask)
+
+    def stream(arrays):
+        total = arrays["image"].shape[0]
+        rule = f"must be at most {total}, the training examples there are"
+        require(run.labelled is None or run.labelled <= total, run, "labelled", rule, run.labelled)
+        labels = {name: array for name, array in arrays.items() if name != "image"}
+        count = total if run.labelled is None else run.labelled
+        out = held_of(run, count)
+        held = known(out, labels) if out else None
+        return Stream(arrays["image"], labels, known(count - out, labels), held)
+
+    return Given({name: stream(arrays) for name, arrays in streams.items()}, None)
 
 
 @functools.lru_cache(maxsize=4)
@@ -58,30 +66,77 @@ def prepare(run: Run) -> Prepared:
       BadInput: if a task's label is missing from the data or out of range, or if there are
         fewer labels than asked for.
     """
-    splits = load(run.data)
+    parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
+    for part, streams in parts.items():
+        for task in run.tasks:
+            check_labels(run, task, part, next(a for a in streams.values() if task.name in a))
+    train = parts.pop("train")
+    return Prepared(
+        Given({name: drawn(run, arrays) for name, arrays in train.items()}, None), parts
+    )
+
+
+def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """By stream, the images and the labels of a run's tasks in a part of the data.
+
+    Data of one input, whose part has "image" itself, is one stream named "".
+
+    Raises:
+      BadInput: if a task's label is missing, or is in several streams.
+    """
+    streams = {"": arrays} if "image" in arrays else arrays
     for task in run.tasks:
-        for part, arrays in splits._asdict().items():
-            check_labels(run, task, part, arrays)
-    names = [task.name for task in run.tasks]
-    labels = {name: splits.train[name] for name in names}
+        there = [name for name, each in streams.items() if task.name in each]
+        if not there:
+            labels = {name for each in streams.values() for name in each} - {"image"}
+            raise BadInput(
+                f"run {run.name!r}: task {task.name!r} has no label in the {part} data "
+                f"(labels there: {', '.join(sorted(labels)) or 'none'})"
+            )
+        require(len(there) == 1, run, "data", f"must have {task.name!r} in one stream", there)
+    kept = {
+        name: {
+            "image": each["image"],
+            **{t.name: each[t.name] for t in run.tasks if t.name in each},
+        }
+        for name, each in streams.items()
+    }
+    return {name: each for name, each in kept.items() if len(each) > 1}
+
+
+def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
+    """A stream with the examples that have labels, and those held out, for every seed."""
+    labels = {name: array for name, array in arrays.items() if name != "image"}
+
+    def of(seed):
+        index, mask = few_labels(labels, run.labelled, run.partial, seed)
+        count = held_of(run, len(index))
+        kept = generator(seed, "held out").permutation(len(index)) >= count
+        known, held = (
+            Known(index[rows], {name: each[rows] for name, each in mask.items()})
+            for rows in (kept, ~kept)
+        )
+        return known, held if count else None
+
     try:
-        drawn = [
-            few_labels(labels, run.labelled, run.partial, seed)
-            for seed in range(run.first_seed, run.first_seed + run.seeds)
-        ]
+        seeds = [of(seed) for seed in range(run.first_seed, run.first_seed + run.seeds)]
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
-    index, mask = jax.tree.map(lambda *each: np.stack(each), *drawn)
-    judged = {
-        part: {name: getattr(splits, part)[name] for name in ("image", *names)}
-        for part in ("validation", "test")
-    }
-    return Prepared(Given(splits.train["image"], labels, index, mask, None), judged)
+    known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
+    return Stream(arrays["image"], labels, known, held)
+
+
+def held_of(run: Run, count: int) -> int:
+    """How many of `count` labelled examples are held out for a bilevel method's weights."""
+    if not isinstance(run.balance, BilevelWeighting):
+        return 0
+    out = max(1, round(run.balance.held_out * count))
+    require(out < count, run, "labelled", f"must leave some beside {out} held out", count)
+    return out
 
 
 def check_labels(run: Run, task: Task, part: str, arrays) -> None:
-    """Requires a task's label in a part of the data, and its classes within the outputs."""
-    check_there(run, task, part, arrays)
+    """Requires a task's classes within its outputs."""
     labels = arrays[task.name]
     if (
         np.issubdtype(labels.dtype, np.integer)
@@ -91,14 +146,4 @@ def check_labels(run: Run, task: Task, part: str, arrays) -> None:
         raise BadInput(
             f"run {run.name!r}: task {task.name!r} has outputs={task.outputs}, so classes must lie in 0..{task.outputs - 1} "
             f"(-1 where missing), but the {part} data has class {wrong}"
-        )
-
-
-def check_there(run: Run, task: Task, part: str, arrays) -> None:
-    """Requires a task's label in a part of the data."""
-    if task.name not in arrays:
-        there = ", ".join(sorted(set(arrays) - {"image"})) or "none"
-        raise BadInput(
-            f"run {run.name!r}: task {task.name!r} has no label in the {part} data "
-            f"(labels there: {there})"
         )

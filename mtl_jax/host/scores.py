@@ -1,5 +1,6 @@
 """The finished runs as arrays over seeds, which table and figures are made of."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ class Scores(NamedTuple):
     last_ema: dict[str, np.ndarray]
     parameters: int
     seconds: float
+    memory: float  # bytes that the steps of all seeds need; NaN where nobody said
 
 
 def collect(experiment: Experiment, folders: dict[str, Folder]) -> list[Scores]:
@@ -43,6 +45,7 @@ def scores(run: Run, folder: Folder) -> Scores:
         last_ema=of([entry["ema"] for entry in result["last"]]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
+        memory=timing.get("bytes") or math.nan,  # Older results have none.
     )
 
 

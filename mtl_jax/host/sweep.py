@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import sys
+from typing import Any
 
 import jax
 
@@ -99,11 +100,19 @@ def train(
             folders[run.name].claim()
             board.begin(run)
             source = folders[run.source.name] if run.source is not None else None
-            ahead.need(run.name)
-            train_run(
-                run, programs.pop(run.name), folders[run.name], source, board.tick, board.warn
-            )
+            used = memory(ahead.need(run.name))
+            made, folder = programs.pop(run.name), folders[run.name]
+            train_run(run, made, folder, source, used, board.tick, board.warn)
             board.end()
+
+
+def memory(compiled: Any) -> int | None:
+    """Bytes that a compiled block of steps needs beside its code; None where XLA does not say."""
+    found = compiled.memory_analysis()
+    if found is None:
+        return None
+    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+    return held + found.temp_size_in_bytes
 
 
 def listing(experiment: Experiment, root: pathlib.Path) -> int:

@@ -27,7 +27,8 @@ NOTE = (
     "after the last step. Δm % is against the single-task rows, paired by seed; lower is better. "
     "“helped, hurt” counts the tasks whose paired gain has an interval wholly above or below 0; "
     "hurt is negative transfer. The rank is over the tasks and the rows that have them all (equal "
-    "means share their places)."
+    "means share their places). Memory is what XLA says that a block of steps of all seeds needs, "
+    "the data included."
 )
 MOST = 6  # Of more tasks only the average stands in the table for people.
 
@@ -49,7 +50,7 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
     ranks = ranks_of(experiment, rows)
     published = {name.run for name in experiment.published}
     head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "last", "seconds"]
-    head += ["parameters"]
+    head += ["parameters", "memory"]
     head += ["paper"] if published else []
     body = []
     for row in rows:
@@ -59,7 +60,7 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
         line += [spread(average(row, row.selected)), spread(delta)]
         line += [verdicts(row, singles) if delta is not None else "-", ranks.get(row.run.name, "-")]
         line += [spread(average(row, row.last))]
-        line += [f"{row.seconds:.0f}", f"{row.parameters:,}"]
+        line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
         line += [papers(experiment, row.run.name)] if published else []
         body.append(line)
     return head, body
@@ -90,6 +91,11 @@ def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
     values = [[row.selected[task].mean() for task in tasks] for row in whole]
     ranks = mean_rank(values, tuple(task.metric.higher_is_better for task in tasks.values()))
     return {row.run.name: f"{rank:.1f}" for row, rank in zip(whole, ranks, strict=True)}
+
+
+def megabytes(memory: float) -> str:
+    """Bytes as megabytes."""
+    return "-" if math.isnan(memory) else f"{memory / 1e6:.0f} MB"
 
 
 def papers(experiment: Experiment, run: str) -> str:

@@ -24,3 +24,4 @@ from mtl_jax.nets.ple import PLE as PLE
 from mtl_jax.nets.resnet import ResNet as ResNet
 from mtl_jax.nets.sluice import Orthogonality as Orthogonality
 from mtl_jax.nets.sluice import Sluice as Sluice
+from mtl_jax.nets.wide_resnet import WideResNet as WideResNet

@@ -5,22 +5,23 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.nets.mlp import MLP
-from mtl_jax.nets.stages import hung, require_stages
+from mtl_jax.nets.stages import hung, looked_into, require_stages
 
 
 class MTAN(nn.Module):
     """Multi-task attention network, `x -> {task: [N, D]}`.
 
     With p_j the output of stage j of the shared trunk, each task t looks at
-    `a_tj = m_tj * p_j`, `m_tj = sigmoid(norm(V relu(norm(W [p_j, f_j(a_t,j-1)]))))`; V and W
+    `a_tj = m_tj * p_j`, `m_tj = sigmoid(norm(V relu(norm(W [u_j, f_j(a_t,j-1)]))))`; V and W
     are 1x1 convolutions (dense layers for vectors) to as many channels as p_j has. `f_j`
     brings what the task saw a stage before to the size of p_j: `relu(norm(conv3x3))` and a
     max pool, for vectors `relu(norm(dense))`; tasks share it, and the first stage has none.
     The features are the trunk's pool of the last a_t. Masks belong to the tasks, the trunk
     and f are shared.
 
-    In the paper a block of VGG gives two features: masks are made from its first one and laid
-    on its last. Here a stage is one function, and both are its output.
+    In groups of several residual blocks, masks are made from what the last block reads: u_j is
+    its input, p_j its output, as in the authors' code for ResNet. Other stages give one feature
+    and u_j is p_j, as in their code for WideResNet (where here u_j is as in ResNet).
 
     Attributes:
       trunk: cut in stages.
@@ -50,10 +51,10 @@ class MTAN(nn.Module):
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
         seen = {}
         for depth, stage in enumerate(self.trunk.stages()):
-            x = hung(self, stage, f"stage{depth}")(x, train=train)
+            before, x = looked_into(hung(self, stage, f"stage{depth}"), x, train)
             bring = Bring(x.shape[1:], name=f"bring{depth}") if depth else None
             for task in self.tasks:
-                parts = [x, bring(seen[task], train=train)] if depth else [x]
+                parts = [before, bring(seen[task], train=train)] if depth else [before]
                 mask = Mask(x.shape[-1], name=f"task_mask{depth}_{task}")
                 seen[task] = x * mask(jnp.concatenate(parts, -1), train=train)
         return {task: self.trunk.pool(last) for task, last in seen.items()}

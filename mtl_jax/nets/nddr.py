@@ -1,5 +1,7 @@
 """NDDR: one trunk a task, and after each stage every task reduces all tasks' channels."""
 
+from collections.abc import Sequence
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.nets.cross_stitch import own_and_others
 from mtl_jax.nets.mlp import MLP
-from mtl_jax.nets.stages import copies, require_stages
+from mtl_jax.nets.stages import averaged, copies, require_stages
 
 
 class NDDR(nn.Module):
@@ -17,14 +19,19 @@ class NDDR(nn.Module):
     `x_t <- norm(W_t [x_1, ..., x_K])`: channels are put side by side, reduced to those of one
     task by a 1x1 convolution (a dense layer for vectors), and normalised. W_t starts as
     `same` times the task's own channels plus `(1 - same)/(K - 1)` times those of the others.
-    What follows the last stage belongs to its task, all before is shared.
+    With shortcuts (NDDR-CNN-Shortcut) a task goes on from `relu(V_t [x_t1, ..., x_tL] + b_t)`,
+    x_tl being its output after stage l, brought to the pixels of the last (bilinear; the mean
+    over pixels where the last is a vector); V_t is a 1x1 convolution to as many channels as
+    the last has, drawn from Glorot's uniform distribution. What follows the last stage belongs
+    to its task, all before is shared.
 
-    The shortcuts of the paper's NDDR-CNN-Shortcut are left out; copies are drawn, not taken
-    from trained single-task nets.
+    Copies are drawn, not taken from trained single-task nets. The relu is that of the authors'
+    code.
 
     Attributes:
       trunk: cut in stages, one copy for each task.
       same: how much of a task's next input is its own, before training.
+      shortcut: whether features come from all stages, not from the last alone.
       tasks: names, filled by `compose`.
 
     Raises:
@@ -35,6 +42,7 @@ class NDDR(nn.Module):
 
     trunk: nn.Module = MLP()
     same: float = 0.9
+    shortcut: bool = False
     tasks: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -50,12 +58,16 @@ class NDDR(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        each = [x] * len(self.tasks)
+        each, seen = [x] * len(self.tasks), []
         stages = self.trunk.stages()
         for depth, stage in enumerate(stages):
             own = "task_" if depth == len(stages) - 1 else ""
             joined = jnp.concatenate(copies(self, stage, depth, self.tasks, each, train), -1)
             each = [self.reduced(joined, f"{own}nddr{depth}_{task}", at, train)
+                    for at, task in enumerate(self.tasks)]  # fmt: skip
+            seen.append(each)
+        if self.shortcut:
+            each = [self.gathered(f"task_shortcut_{task}", [layer[at] for layer in seen])
                     for at, task in enumerate(self.tasks)]  # fmt: skip
         return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
 
@@ -70,3 +82,19 @@ class NDDR(nn.Module):
         width = joined.shape[-1] // len(self.tasks)
         x = nn.Dense(width, use_bias=False, kernel_init=diagonals, name=name)(joined)
         return nn.BatchNorm(name=f"{name}_norm")(x, use_running_average=not train)
+
+    @nn.nowrap
+    def gathered(self, name: str, layers: Sequence[jax.Array]) -> jax.Array:
+        """One task's outputs of all stages, reduced to the shape of the last `[N, ..., C]`."""
+        last = layers[-1]
+        joined = jnp.concatenate([resized(layer, last) for layer in layers], -1)
+        init = nn.initializers.glorot_uniform()
+        return nn.relu(nn.Dense(last.shape[-1], kernel_init=init, name=name)(joined))
+
+
+def resized(x: jax.Array, like: jax.Array) -> jax.Array:
+    """`[N, ..., C]` with the pixels of another array, and the channels that it has."""
+    if like.ndim == 2:
+        return averaged(x)
+    shape = (*like.shape[:-1], x.shape[-1])
+    return jax.image.resize(x, shape, "bilinear", antialias=False)

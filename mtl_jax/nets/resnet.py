@@ -109,12 +109,18 @@ class Group(nn.Module):
 
     blocks: tuple[nn.Module, ...]
 
+    @property
+    def divided(self) -> bool:
+        """Whether a block comes before the last one."""
+        return len(self.blocks) > 1
+
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images to images."""
+    def __call__(self, x: jax.Array, *, train: bool, before: bool = False):
+        """Maps images to images; with `before`, to what the last block reads and gives."""
         for at, block in enumerate(self.blocks):
+            read = x
             x = hung(self, block, f"block{at}")(x, train=train)
-        return x
+        return (read, x) if before else x
 
 
 class Block(nn.Module):

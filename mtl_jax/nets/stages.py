@@ -1,7 +1,9 @@
 """Trunks cut in stages: what architectures lay copies of side by side.
 
 A trunk offers `stages() -> tuple` of unbound Linen modules `(x, train) -> x`, which one after
-the other are the trunk, and `pool(x) -> features [N, D]`, which ends it.
+the other are the trunk, and `pool(x) -> features [N, D]`, which ends it. A stage of several
+parts may have a true `divided`; called with `before=True` it gives `(before, x)`, what its
+last part reads as well, which has the shape of x.
 """
 
 from collections.abc import Sequence
@@ -53,6 +55,14 @@ def in_order(owner: nn.Module, stages: Sequence[nn.Module], x: jax.Array, train:
     for depth, stage in enumerate(stages):
         x = hung(owner, stage, f"stage{depth}")(x, train=train)
     return x
+
+
+def looked_into(stage: nn.Module, x: jax.Array, train: bool) -> tuple[jax.Array, jax.Array]:
+    """What the last part of a stage reads, and what it gives; without parts, twice the latter."""
+    if getattr(stage, "divided", False):
+        return stage(x, train=train, before=True)
+    x = stage(x, train=train)
+    return x, x
 
 
 def averaged(x: jax.Array) -> jax.Array:

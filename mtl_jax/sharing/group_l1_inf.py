@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.protocols import Tree
-from mtl_jax.sharing.trunks import rows_of, trunks_of
+from mtl_jax.sharing.proximal import prox_l1_inf
+from mtl_jax.sharing.trunks import rows_of, shrunk, trunks_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,10 @@ class GroupL1Inf:
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`; the anchor is not used."""
         return self.weight * group_l1_inf(trunks_of(self, params))
+
+    def shrink(self, params: Tree, rate: jax.Array) -> Tree:
+        """The proximal step with a learning rate `[]`, for `Run.proximal`."""
+        return shrunk(self, params, lambda matrix: prox_l1_inf(matrix, rate * self.weight))
 
 
 def group_l1_inf(stacked: Tree) -> jax.Array:

@@ -1,5 +1,7 @@
 """The door of every penalty of this room: one trunk a task, its kernels as matrices."""
 
+from collections.abc import Callable
+
 import jax
 
 from mtl_jax.checks import BadInput
@@ -46,6 +48,16 @@ def kernels_of(stacked: Tree) -> list[jax.Array]:
 def rows_of(stacked: Tree) -> list[jax.Array]:
     """Each kernel as a matrix `[K, D]`, one row a task; raises as `kernels_of`."""
     return [kernel.reshape(kernel.shape[0], -1) for kernel in kernels_of(stacked)]
+
+
+def shrunk(penalty: object, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
+    """Parameters whose trunks' kernels are mapped, as matrices `[K, D]`; raises as `trunks_of`."""
+
+    def one(leaf):
+        return leaf if leaf.ndim < 3 else prox(leaf.reshape(len(leaf), -1)).reshape(leaf.shape)
+
+    trunk = jax.tree.map(one, trunks_of(penalty, params))
+    return {**params, "tasks": {**params["tasks"], "trunk": trunk}}
 
 
 def tasks_in(stacked: Tree) -> int:

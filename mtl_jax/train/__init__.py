@@ -1,8 +1,11 @@
 """The core: one pure step, and how its state begins and is judged."""
 
+from mtl_jax.train.affinity import affinity as affinity
 from mtl_jax.train.descend import path as path
 from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.state import Given as Given
+from mtl_jax.train.state import Known as Known
+from mtl_jax.train.state import Stream as Stream
 from mtl_jax.train.state import TrainState as TrainState
 from mtl_jax.train.state import create as create
 from mtl_jax.train.state import draw as draw

@@ -10,7 +10,7 @@ from mtl_jax.data import batch_index
 from mtl_jax.keys import named
 from mtl_jax.protocols import Policy
 from mtl_jax.run import Run
-from mtl_jax.train.state import Given
+from mtl_jax.train.state import Known, Stream
 
 
 class Batch(NamedTuple):
@@ -22,8 +22,8 @@ class Batch(NamedTuple):
     index: jax.Array | None  # [U]
 
 
-def pick(run: Run, given: Given, key: jax.Array, step: jax.Array) -> Batch:
-    """Draws and augments the batch of a step.
+def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
+    """Draws and augments the batch of a step from one stream.
 
     Labelled and unlabelled examples come in epochs of their own; the unlabelled pool is
     all training images, the labelled ones too. Weak and strong views of an image are
@@ -31,27 +31,38 @@ def pick(run: Run, given: Given, key: jax.Array, step: jax.Array) -> Batch:
 
     Args:
       run: what is trained.
-      given: its data.
-      key: the key of the run's seed, the same at every step.
+      stream: where images come from.
+      key: the key of the run's seed and of the stream, the same at every step.
       step: `[]`.
 
     Returns:
       The batch; the same for the same key and step.
     """
-    place = batch_index(named(key, "labelled"), step, given.index.shape[0], run.batch)
-    rows = given.index[place]
-    labels = {task.name: given.labels[task.name][rows] for task in run.tasks}
-    mask = {task.name: given.mask[task.name][place] for task in run.tasks}
+    rows, labels, mask = labelled(run, stream, stream.known, named(key, "labelled"), step)
     now = jax.random.fold_in(named(key, "augment"), step)
-    if not run.learns_unlabelled:
-        return Batch(augmented(run.weak, now, given.image[rows]), labels, mask, None)
+    if not any(task.consistency for task in run.tasks if task.name in labels):
+        return Batch(augmented(run.weak, now, stream.image[rows]), labels, mask, None)
     size = run.batch * run.unlabelled_ratio
-    index = batch_index(named(key, "unlabelled"), step, given.image.shape[0], size)
+    index = batch_index(named(key, "unlabelled"), step, stream.image.shape[0], size)
     weak_key, strong_key = jax.random.split(now)
     # Every random draw costs compile time, so all that is weak is augmented in one go.
-    weak = augmented(run.weak, weak_key, given.image[jnp.concatenate([rows, index])])
-    strong = augmented(run.strong, strong_key, given.image[index])
+    weak = augmented(run.weak, weak_key, stream.image[jnp.concatenate([rows, index])])
+    strong = augmented(run.strong, strong_key, stream.image[index])
     return Batch(jnp.concatenate([weak, strong]), labels, mask, index)
+
+
+def pick_held(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
+    """A batch of the labelled examples that are not trained on, as they are."""
+    rows, labels, mask = labelled(run, stream, stream.held, named(key, "held"), step)
+    return Batch(as_float(stream.image[rows]), labels, mask, None)
+
+
+def labelled(run: Run, stream: Stream, known: Known, key: jax.Array, step: jax.Array) -> tuple:
+    """Places of a step's labelled examples `[B]`, their labels, and whose labels are there."""
+    place = batch_index(key, step, known.index.shape[0], run.batch)
+    rows = known.index[place]
+    labels = {name: array[rows] for name, array in stream.labels.items()}
+    return rows, labels, {name: array[place] for name, array in known.mask.items()}
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -22,7 +22,7 @@ def judge(
       tasks: what is judged.
       models: by name, the parameters of one seed.
       stats: the running statistics, which all of them use.
-      splits: by name, arrays "image" `[N, ...]` and the tasks' labels `[N, ...]`.
+      splits: by name, for each stream, arrays "image" `[N, ...]` and its labels `[N, ...]`.
 
     Returns:
       `{split: {model: {task: {metric: value []}}}}`.
@@ -30,8 +30,10 @@ def judge(
     # One after the other: vmap would make a convolution's kernels a batch of them.
     stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
     judged = {
-        name: jax.lax.map(lambda params, a=arrays: scores(net, tasks, params, stats, a), stacked)
-        for name, arrays in splits.items()
+        name: jax.lax.map(
+            lambda params, s=streams: judged_all(net, tasks, params, stats, s), stacked
+        )
+        for name, streams in splits.items()
     }
     return {
         name: {
@@ -40,6 +42,15 @@ def judge(
         }
         for name, metrics in judged.items()
     }
+
+
+def judged_all(net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict) -> dict:
+    """Each task's metric on the stream that brings its labels."""
+    found = {}
+    for arrays in streams.values():
+        own = tuple(task for task in tasks if task.name in arrays)
+        found |= scores(net, own, params, stats, arrays)
+    return found
 
 
 def scores(

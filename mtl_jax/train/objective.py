@@ -1,5 +1,6 @@
-"""The losses of every task on a batch, in two parts: up to the features, and from there."""
+"""The losses of every task on a step's batches, in two parts: up to the features, and from there."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,56 +15,72 @@ from mtl_jax.trees import merge
 
 
 class Objective(NamedTuple):
-    """Both parts of the losses on a batch, as functions of the trained parameters."""
+    """Both parts of the losses on a batch, as functions of the trained parameters.
 
-    encode: Callable[[Any], tuple]  # all but the heads -> features, stats
+    `encode` has, for each stream of images, the tasks that it brings labels of and a function
+    of all but the heads and of the statistics so far; features are one array if all its tasks
+    read the same, else `{task: array}`.
+    """
+
+    encode: tuple[tuple[list[str], Callable[[Any, Any], tuple]], ...]  # -> features, stats
     score: Callable[[Any, Any], tuple]  # heads, {task: features} -> losses [K], the rest
+    stats: Any  # before the step
 
     def losses(self, kept: Any) -> jax.Array:
         """The losses `[K]` alone."""
-        features, _ = self.encode(without_heads(kept))
-        heads = kept["tasks"]["heads"]
-        return self.score(heads, by_task(features, heads))[0]
+        features, stats = {}, self.stats
+        for tasks, encode in self.encode:
+            seen, stats = encode(without_heads(kept), stats)
+            features |= by_task(seen, tasks)
+        return self.score(kept["tasks"]["heads"], features)[0]
 
 
 def objective(
-    run: Run, net: Net, state: TrainState, frozen: Any, batch: Batch, key: jax.Array
+    run: Run, net: Net, state: TrainState, frozen: Any, batches: dict[str, Batch], key: jax.Array
 ) -> Objective:
     """Makes the functions whose pullbacks are balanced.
 
-    `L_k = mean over labelled of loss + weight * mean over U of consistency`. There is one
-    forward pass over labelled, weak and strong views together, so BatchNorm sees the joint
-    batch and its statistics move once.
+    `L_k = mean over labelled of loss + weight * mean over U of consistency`. A stream goes
+    forward once, its labelled, weak and strong views together, so BatchNorm sees the joint
+    batch and its statistics move once; several streams go one after the other.
 
     Args:
       run: what is trained.
       net: its net.
       state: statistics and running states of before the step.
       frozen: the parameters that are not differentiated.
-      batch: the step's batch.
+      batches: the step's batch of every stream.
       key: for nets that draw.
 
     Returns:
       The two functions; the rest is `(consistency, metrics)`.
     """
+    by_name = {name: batch for batch in batches.values() for name in batch.labels}
 
-    def encode(kept):
+    def encode(batch, kept, stats):
         params = merge(kept, without_heads(frozen))
-        return net.encode(params, state.stats, batch.images, train=True, key=key)
+        features, stats = net.encode(params, stats, batch.images, train=True, key=key)
+        if isinstance(features, dict):
+            features = {name: features[name] for name in batch.labels}
+        return features, stats
 
     def score(kept, features):
         logits = net.decode(merge(kept, frozen["tasks"]["heads"]), features)
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
             name = task.name
-            total, moved, seen = task_loss(task, logits[name], batch, state.consistency.get(name))
+            running = state.consistency.get(name)
+            total, moved, seen = task_loss(task, logits[name], by_name[name], running)
             totals.append(total)
             if moved is not None:
                 consistency[name] = moved
             metrics |= {f"{what}/{name}": value for what, value in seen.items()}
         return jnp.stack(totals), (consistency, metrics)
 
-    return Objective(encode, score)
+    encoders = tuple(
+        (list(batch.labels), functools.partial(encode, batch)) for batch in batches.values()
+    )
+    return Objective(encoders, score, state.stats)
 
 
 def task_loss(task: Task, logits: jax.Array, batch: Batch, state: Any):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
-from mtl_jax.protocols import JacobianCombiner, LossWeighting, Net
+from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LossWeighting, Net
 from mtl_jax.run import Run
 from mtl_jax.transfer import graft
 from mtl_jax.trees import matches, split
@@ -27,18 +27,37 @@ class TrainState(NamedTuple):
     consistency: dict[str, Any]
 
 
-class Given(NamedTuple):
-    """What a run trains on; it never changes. `index`, `mask`, `anchor` differ by seed."""
+class Known(NamedTuple):
+    """Which examples of a stream have labels; every seed draws its own."""
+
+    index: jax.Array  # [L]
+    mask: dict[str, jax.Array]  # each [L], whose labels they are
+
+
+class Stream(NamedTuple):
+    """Images, and the labels that they bring."""
 
     image: jax.Array  # [N, ...]
     labels: dict[str, jax.Array]  # each [N, ...]
-    index: jax.Array  # [L], which images have labels
-    mask: dict[str, jax.Array]  # each [L], whose labels they are
+    known: Known  # what is trained on
+    held: Known | None  # what a bilevel method asks its weights of
+
+
+class Given(NamedTuple):
+    """What a run trains on; it never changes."""
+
+    streams: dict[str, Stream]  # by name; a problem of one input has one, named ""
     anchor: Any  # the parameters that a run with a source starts from, else None
 
+    @property
+    def image(self) -> dict[str, jax.Array]:
+        """The images `[N, ...]` of each stream."""
+        return {name: stream.image for name, stream in self.streams.items()}
 
-# Axes for `jax.vmap` over seeds: the images are there once.
-SEED_AXES = Given(image=None, labels=None, index=0, mask=0, anchor=0)
+    def each(self, shared: Any, drawn: Any) -> "Given":
+        """This structure with `shared` where seeds have the same arrays, else `drawn`."""
+        streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn))
+        return Given(streams, drawn)
 
 
 def net_of(run: Run) -> Net:
@@ -59,14 +78,14 @@ def draw(net: Net, seed: jax.Array, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 
 def create(
-    run: Run, seed: jax.Array, image: jax.Array, drawn: tuple[Any, Any], source: Any = None
+    run: Run, sizes: dict[str, int], seed: jax.Array, drawn: tuple[Any, Any], source: Any = None
 ) -> TrainState:
     """State before the first step.
 
     Args:
       run: what is trained.
+      sizes: how many unlabelled examples N each task has.
       seed: `[]`, a whole number.
-      image: the training images `[N, ...]`; only their shape counts.
       drawn: what `draw` made of the same seed.
       source: parameters and statistics `(params, stats)` that the source run ended with.
 
@@ -80,10 +99,10 @@ def create(
     if source is not None:
         loaded, stats = source
         params = graft(params, loaded["shared"])
-    if not jax.tree.leaves(params["shared"]) and not isinstance(run.balance, LossWeighting):
-        raise BadInput(
-            f"run {run.name!r}: {run.balance!r} balances shared parameters, there are none"
-        )
+    by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
+    if not jax.tree.leaves(params["shared"]) and not by_losses:
+        asking = "affinity=True asks for" if run.affinity else f"{run.balance!r} balances"
+        raise BadInput(f"run {run.name!r}: {asking} shared parameters, there are none")
     kept, _ = trainable(run, params)
     balance = start_balance(run.balance, len(run.tasks), params["shared"])
     by_rows = isinstance(run.balance, JacobianCombiner) and jax.tree.leaves(balance)
@@ -101,7 +120,7 @@ def create(
         opt=run.optimizer.build(run.steps).init(kept),
         balance=balance,
         consistency={
-            task.name: task.consistency.init(task.outputs, image.shape[0])
+            task.name: task.consistency.init(task.outputs, sizes[task.name])
             for task in run.tasks
             if task.consistency is not None
         },

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.balance import Balanced, balance
+from mtl_jax.balance import Balanced, Tape, balance
 from mtl_jax.keys import named
-from mtl_jax.protocols import CrossWeighting, Net
+from mtl_jax.optimizers import rate
+from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
-from mtl_jax.train.batch import pick
+from mtl_jax.train.batch import Batch, pick, pick_held
 from mtl_jax.train.objective import objective
 from mtl_jax.train.state import Given, TrainState, trainable
 from mtl_jax.train.tape import forward
@@ -34,17 +35,25 @@ def build(
     """
     optimizer = run.optimizer.build(run.steps)
     names = [task.name for task in run.tasks]
-    batches = 3 if isinstance(run.balance, CrossWeighting) else 1
+    labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks))
+    many = 3 if isinstance(run.balance, CrossWeighting) else 1
 
     def step(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
         now = jax.random.fold_in(state.key, state.step)
         draw = named(now, "net")
-        first, *more = (
-            objective(run, net, state, frozen, place(pick(run, given, state.key, at)), draw)
-            for at in (batches * state.step + i for i in range(batches))
-        )
+
+        def of(run, choose, at):
+            batches = place(batches_of(run, given, choose, state.key, at))
+            return objective(run, net, state, frozen, batches, draw)
+
+        first, *more = (of(run, pick, many * state.step + i) for i in range(many))
         losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
+        tape, active = entered(run, tape, state.step)
+        outer = None
+        if isinstance(run.balance, BilevelWeighting):
+            held = of(labelled, pick_held, state.step)
+            outer = looking(tape, kept, held.losses, rate_at(run, state.step))
         balanced = balance(
             run.balance,
             losses,
@@ -55,15 +64,17 @@ def build(
             heads=run.weighing.heads,
             scale=run.weighing.scale,
             others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
+            outer=outer,
         )
         gradient, penalty = penalised(run, balanced.gradient, kept, frozen, given.anchor)
         updates, opt = optimizer.update(gradient, state.opt, kept)
-        kept = optax.apply_updates(kept, updates)
+        moved = shrunk(run, optax.apply_updates(kept, updates), state.step)
+        kept = stilled(active, kept, moved, names)
         params = merge(kept, frozen)
         watched = balanced.state
         if hasattr(run.balance, "observe"):
             watched = run.balance.observe(first.losses(kept), watched)
-        metrics = {**metrics, **penalty, **report(run, losses, balanced)}
+        metrics = {**metrics, **penalty, **report(run, losses, balanced, active)}
         state = TrainState(
             step=state.step + 1,
             key=state.key,
@@ -77,6 +88,66 @@ def build(
         return state, metrics
 
     return step
+
+
+def batches_of(
+    run: Run, given: Given, choose: Callable[..., Batch], key: jax.Array, step: jax.Array
+) -> dict[str, Batch]:
+    """The batch of a step from every stream, as `choose` picks it."""
+    return {
+        name: choose(run, stream, named(key, name) if name else key, step)
+        for name, stream in given.streams.items()
+    }
+
+
+def entered(run: Run, tape: Tape, step: jax.Array) -> tuple[Tape, jax.Array | None]:
+    """The tape of the tasks that the run's scheme trains at a step, and which they are `[K]`."""
+    if run.scheme is None:
+        return tape, None
+    active = run.scheme.active(step, run.steps, len(run.tasks))
+    return tape._replace(pull=lambda weights: tape.pull(jnp.where(active, weights, 0.0))), active
+
+
+def looking(
+    tape: Tape, kept: Any, held: Callable[[Any], jax.Array], rate: jax.Array
+) -> Callable[[jax.Array], jax.Array]:
+    """The held-out losses `[K]` after one plain step with some weights `[K]`, as a function of them."""
+
+    def outer(weights):
+        return held(jax.tree.map(lambda p, g: p - rate * g, kept, tape.pull(weights)))
+
+    return outer
+
+
+def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str]) -> Any:
+    """Parameters after a step, where heads and trunks of tasks that do not train stand still."""
+    if active is None:
+        return after
+
+    def moved(on, new, old):
+        return jax.tree.map(
+            lambda n, o: jnp.where(on.reshape(on.shape + (1,) * (n.ndim - on.ndim)), n, o), new, old
+        )
+
+    was, tasks = before["tasks"], after["tasks"]
+    heads = {
+        n: moved(active[names.index(n)], h, was["heads"][n]) for n, h in tasks["heads"].items()
+    }
+    trunk = {"trunk": moved(active, tasks["trunk"], was["trunk"])} if "trunk" in tasks else {}
+    return {**after, "tasks": {**tasks, **trunk, "heads": heads}}
+
+
+def rate_at(run: Run, step: jax.Array) -> jax.Array:
+    """The run's learning rate at a step `[]`."""
+    given = rate(run.optimizer, run.steps)
+    return given(step) if callable(given) else jnp.float32(given)
+
+
+def shrunk(run: Run, kept: Any, step: jax.Array) -> Any:
+    """Parameters after the proximal steps of the run's terms that are not smooth."""
+    for term in run.proximal:
+        kept = term.shrink(kept, rate_at(run, step))
+    return kept
 
 
 def penalised(run: Run, gradient: Any, kept: Any, frozen: Any, anchor: Any) -> tuple:
@@ -103,13 +174,11 @@ def warmed(momentum: float, step: jax.Array) -> jax.Array:
     return jnp.minimum(momentum, (1.0 + count) / (10.0 + count))
 
 
-def report(run: Run, losses: jax.Array, balanced: Balanced) -> dict[str, jax.Array]:
-    """Names the losses and weights of the tasks, and the cosine of every pair."""
+def report(
+    run: Run, losses: jax.Array, balanced: Balanced, active: jax.Array | None
+) -> dict[str, jax.Array]:
+    """Names the losses and weights of the tasks; one that does not train has weight 0."""
     names = [task.name for task in run.tasks]
+    weights = balanced.weights if active is None else jnp.where(active, balanced.weights, 0.0)
     metrics = {f"loss/{name}": loss for name, loss in zip(names, losses, strict=True)}
-    metrics |= {f"weight/{name}": w for name, w in zip(names, balanced.weights, strict=True)}
-    if balanced.cosines is not None:
-        for i, one in enumerate(names):
-            for j, other in enumerate(names[:i]):
-                metrics[f"cosine/{other}-{one}"] = balanced.cosines[i, j]
-    return metrics
+    return metrics | {f"weight/{name}": w for name, w in zip(names, weights, strict=True)}

@@ -1,4 +1,4 @@
-"""Runs a batch forward and keeps every way back from its losses."""
+"""Runs a step's batches forward and keeps every way back from their losses."""
 
 from typing import Any
 
@@ -15,7 +15,8 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
     """Losses `[K]`, their tape, the next statistics and the rest of the objective.
 
     Each head reads features of its own, so one pass back through all heads gives every row of
-    the representation's gradient; only the encoder is gone through K times.
+    the representation's gradient; only the encoder is gone through K times, by each task with
+    the images of its own stream alone.
 
     Args:
       objective: the two parts of the losses.
@@ -23,10 +24,16 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
       names: of the tasks, in the order of the losses.
       dispatch: how the K passes lie side by side.
     """
-    heads = kept["tasks"]["heads"]
-    features, back, stats = jax.vjp(objective.encode, without_heads(kept), has_aux=True)
-    losses, out, rest = jax.vjp(objective.score, heads, by_task(features, names), has_aux=True)
-    one = not isinstance(features, dict)
+    body, stats = without_heads(kept), objective.stats
+    features, ways = {}, []
+    for tasks, encode in objective.encode:
+        tasks = [name for name in names if name in tasks]
+        seen, back, stats = jax.vjp(
+            lambda kept, encode=encode, stats=stats: encode(kept, stats), body, has_aux=True
+        )
+        features |= by_task(seen, tasks)
+        ways.append((tasks, back, not isinstance(seen, dict)))
+    losses, out, rest = jax.vjp(objective.score, kept["tasks"]["heads"], features, has_aux=True)
 
     def whole(trunk, head):
         return {"shared": trunk["shared"], "tasks": {**trunk["tasks"], "heads": head}}
@@ -34,36 +41,56 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
     def pull(cotangents):
         head, each = out(cotangents)
         # Heads that read one array: its gradient is the sum of what comes out of them.
-        return whole(back(sum(each.values()) if one else each)[0], head)
-
-    def rows():
-        head, each = out(jnp.ones_like(losses))
-        return head, jnp.stack([each[name] for name in names]) if one else apart(each, names)
+        trunks = [
+            back(sum(each[name] for name in tasks) if one else {name: each[name] for name in tasks})
+            for tasks, back, one in ways
+        ]
+        return whole(jax.tree.map(lambda *parts: sum(parts), *trunks)[0], head)
 
     def jacobian():
-        head, each = rows()
-        trunk = side_by_side(lambda row: back(row)[0], each, dispatch)
-        tasks = jax.tree.map(lambda leaf: leaf.sum(0), trunk["tasks"])
-        return whole({"shared": trunk["shared"], "tasks": tasks}, head)
+        head, each = out(jnp.ones_like(losses))
+        found = [
+            side_by_side(lambda row, back=back: back(row)[0], rows(each, tasks, one), dispatch)
+            for tasks, back, one in ways
+        ]
+        order = [name for tasks, *_ in ways for name in tasks]
+        shared = in_order([trunk["shared"] for trunk in found], [order.index(n) for n in names])
+        parts = [trunk["tasks"] for trunk in found]
+        tasks = jax.tree.map(lambda *leaves: sum(leaf.sum(0) for leaf in leaves), *parts)
+        return whole({"shared": shared, "tasks": tasks}, head)
 
     def represented():
-        head, each = rows()
-        return whole({"shared": each, "tasks": {}}, head)
+        head, each = out(jnp.ones_like(losses))
+        return whole({"shared": rows(each, names, True), "tasks": {}}, head)
 
     def through(row):
-        return back(row)[0]["shared"]
+        return ways[0][1](row)[0]["shared"]
 
-    spaces = (represented, through) if one else (None, None)
-    return losses, Tape(pull, jacobian, *spaces), stats, rest
+    alike = len(ways) == 1 and ways[0][2]
+    return (
+        losses,
+        Tape(pull, jacobian, *((represented, through) if alike else (None, None))),
+        stats,
+        rest,
+    )
 
 
-def apart(each: dict[str, jax.Array], names: list[str]) -> dict[str, jax.Array]:
-    """Cotangents `[K, ...]` of all tasks' features; in row k only those of task k are not zero."""
-    eye = jnp.eye(len(names))
+def rows(each: dict[str, jax.Array], tasks: list[str], one: bool) -> Any:
+    """Cotangents `[K, ...]` of what a stream's tasks read; row k has those of task k alone."""
+    if one:
+        return jnp.stack([each[name] for name in tasks])
+    eye = jnp.eye(len(tasks))
     return {
         name: jnp.tensordot(eye[k].astype(each[name].dtype), each[name], 0)
-        for k, name in enumerate(names)
+        for k, name in enumerate(tasks)
     }
+
+
+def in_order(parts: list[Any], order: list[int]) -> Any:
+    """Rows of several streams `[K, ...]` in one, in the order of the tasks."""
+    if len(parts) == 1:
+        return parts[0]
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[jnp.array(order)], *parts)
 
 
 def side_by_side(function: Any, rows: Any, dispatch: Dispatch) -> Any:

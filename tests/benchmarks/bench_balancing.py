@@ -46,7 +46,7 @@ def ours(method: str, tasks: int):
         steps=10**6,
     )
     prepared = prepare(run)
-    made = program(run, prepared.given.image)
+    made = program(run, prepared.given)
     state, given = [made.init(None)], made.given(prepared.given)
 
     def steps(count: int) -> None:

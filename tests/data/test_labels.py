@@ -94,6 +94,14 @@ def test_none_draws_all_that_have_a_label():
     assert mask["a"].dtype == bool
 
 
+def test_labels_of_many_numbers_are_there_if_all_of_them_are():
+    labels = {"map": np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, 4.0]]), "a": np.array([0, -1, -1])}
+    index, mask = few_labels(labels, None, False, 0)
+    np.testing.assert_array_equal(index, [0, 2])
+    np.testing.assert_array_equal(mask["map"], [True, True])
+    np.testing.assert_array_equal(mask["a"], [True, False])
+
+
 def test_unlabelled_examples_are_never_drawn():
     labels = {"a": np.where(np.arange(100) % 2, -1, np.arange(100) % 4 // 2)}
     index, mask = few_labels(labels, 50, False, 0)

@@ -16,7 +16,7 @@ from tests.small import RUN
 @pytest.fixture(scope="module")
 def states():
     prepared = prepare(RUN)
-    made = program(RUN, jax.eval_shape(lambda: prepared.given.image), jax.devices()[:1])
+    made = program(RUN, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
     given = made.given(prepared.given)
     states = [made.init(None)]
     for _ in range(3):

@@ -19,7 +19,7 @@ def arrays(**changes):
 
 
 def test_every_seed_draws_labels_of_its_own():
-    given = prepare(RUN.but(first_seed=4)).given
+    given = prepare(RUN.but(first_seed=4)).given.streams[""].known
     labels = {name: DATA.train[name] for name in ("row", "column")}
     assert given.index.shape == (2, 24)
     for place, seed in enumerate((4, 5)):
@@ -32,18 +32,20 @@ def test_every_seed_draws_labels_of_its_own():
 
 def test_only_what_the_tasks_need_is_kept():
     prepared = prepare(RUN.but(tasks=(ROW, HEIGHT), labelled=None))
-    assert set(prepared.given.labels) == set(prepared.given.mask) == {"row", "height"}
+    stream = prepared.given.streams[""]
+    assert set(stream.labels) == set(stream.known.mask) == {"row", "height"}
     assert set(prepared.splits) == {"validation", "test"}
     for name in prepared.splits:
-        assert set(prepared.splits[name]) == {"image", "row", "height"}
-        np.testing.assert_array_equal(prepared.splits[name]["image"], getattr(DATA, name)["image"])
-    assert prepared.given.anchor is None and len(prepared.given.image) == 96
+        arrays = prepared.splits[name][""]
+        assert set(arrays) == {"image", "row", "height"}
+        np.testing.assert_array_equal(arrays["image"], getattr(DATA, name)["image"])
+    assert prepared.given.anchor is None and len(stream.image) == 96
 
 
 def test_missing_labels_are_fine_and_masked():
     row = part(96, 0)["row"]
     row[:40] = -1
-    given = prepare(RUN.but(data=arrays(row=row), labelled=None)).given
+    given = prepare(RUN.but(data=arrays(row=row), labelled=None)).given.streams[""].known
     np.testing.assert_array_equal(given.mask["row"], np.tile(row >= 0, (2, 1)))
     assert given.mask["column"].all()
 

@@ -44,36 +44,36 @@ def written(finished, tmp_path):
 # Delta_m by seed: (-5 - 50) / 2 = -27.5 and (-5 - 20) / 2 = -12.5: -20 and 12.7062 * 7.5 = 95.3.
 CELLS = [
     ["run", "row", "column", "height", "average", "Δm %", "helped, hurt", "rank", "last",
-     "seconds", "parameters", "paper"],
-    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "-", "13", "1,234", ""],
-    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "-", "13", "1,234", ""],
+     "seconds", "parameters", "memory", "paper"],
+    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "-", "13", "1,234", "3 MB", ""],
+    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "-", "13", "1,234", "3 MB", ""],
     ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "1, 0 of 2", "-", "-", "13",
-     "5", ""],
+     "5", "3 MB", ""],
     ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "-", "-", "31.2", "13", "1,234",
-     r"row 91.5 (A 2018, Table 1), column 90 (B\|C)"],
+     "3 MB", r"row 91.5 (A 2018, Table 1), column 90 (B\|C)"],
 ]  # fmt: skip
 
 
 def test_markdown(written):
     lines = (written / "table.md").read_text().splitlines()
-    order = [0, 1, 3, 2, *range(4, 12)]  # Tasks stand in the order of the rows.
+    order = [0, 1, 3, 2, *range(4, 13)]  # Tasks stand in the order of the rows.
     found = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines[:1] + lines[2:6]]
     assert found == [[row[place] for place in order] for row in CELLS]
     assert len({line.count(" | ") for line in lines[:6] if "---" not in line}) == 1
     assert len({len(line) for line in lines[:6]}) == 1, "columns are aligned"
-    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 13
+    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 14
     assert "paired by seed; lower is better" in lines[-1] and "negative transfer" in lines[-1]
 
 
 def test_latex(written):
     lines = (written / "table.tex").read_text().splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
     assert (lines[1], lines[3], lines[-2]) == (r"\toprule", r"\midrule", r"\bottomrule")
     assert r"$\Delta_m$ \%" in lines[2]
     assert lines[5].startswith(r"height\_alone & - & 2.0 $\pm$ 0.0 & - & ")
     assert lines[7].startswith(r"rows \& columns & 90.0 & - & 70.0 & 80.0 & - & ")
     assert all(line.endswith(r" \\") for line in (lines[2], *lines[4:8]))
-    assert all(line.replace(r"\&", "").count("&") == 11 for line in (lines[2], *lines[4:8]))
+    assert all(line.replace(r"\&", "").count("&") == 12 for line in (lines[2], *lines[4:8]))
 
 
 def test_latex_escapes_what_it_would_read():

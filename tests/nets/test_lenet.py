@@ -1,5 +1,6 @@
 """LeNet: sizes of MultiMNIST, values by hand, and images that are too small."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
+from mtl_jax.nets import lenet
 from mtl_jax.trees import paths
 
 
@@ -20,7 +22,7 @@ def test_sizes(side, flat):
     )
     assert features.shape == (2, 50)
     assert paths(variables["params"])[::2] == [
-        "stage0/Conv_0/bias", "stage1/Conv_0/bias", "stage2/Dense_0/bias"
+        "stage0/bias", "stage1/bias", "stage2/Dense_0/bias"
     ]  # fmt: skip
     assert variables["params"]["stage2"]["Dense_0"]["kernel"].shape == (flat, 50)
 
@@ -30,7 +32,7 @@ def test_values_by_hand():
     x = np.random.default_rng(0).normal(size=(3, 16, 16, 1)).astype(np.float32)
     centre = np.zeros((5, 5, 1, 1), np.float32)
     centre[2, 2] = 2.0
-    conv = {"Conv_0": {"kernel": centre, "bias": np.full(1, 0.5, np.float32)}}
+    conv = {"kernel": centre, "bias": np.full(1, 0.5, np.float32)}
     dense = {"Dense_0": {"kernel": np.array([[1.0, -1.0]]), "bias": np.zeros(2)}}
     dense = jax.tree.map(np.float32, dense)
     variables = {"params": {"stage0": conv, "stage1": conv, "stage2": dense}}
@@ -44,6 +46,21 @@ def test_values_by_hand():
     wanted = stage(stage(x[..., 0])).reshape(3, 1)
     assert wanted.min() > 0
     np.testing.assert_allclose(got, np.hstack([wanted, np.zeros_like(wanted)]), rtol=1e-5)
+
+
+def test_a_convolution_is_xlas_own():
+    draw = np.random.default_rng(0)
+    x, kernel = draw.normal(size=(2, 9, 8, 3)), draw.normal(size=(5, 5, 3, 4))
+    x, kernel = x.astype(np.float32), kernel.astype(np.float32)
+    numbers = ("NHWC", "HWIO", "NHWC")
+    wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
+    np.testing.assert_allclose(lenet.convolved(x, kernel), wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_odd_sides_lose_their_edge():
+    x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
+    wanted = nn.max_pool(x, (2, 2), (2, 2))
+    np.testing.assert_array_equal(lenet.pooled(jnp.asarray(x)), wanted)
 
 
 def test_bad_settings_and_images_are_refused():

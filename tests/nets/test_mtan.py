@@ -1,5 +1,8 @@
 """MTAN: masks by hand, for vectors and images, and whose parameters they are."""
 
+import functools
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,10 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
+from mtl_jax.nets.cnn import ConvStage
 from mtl_jax.nets.mtan import pooled_to
+from mtl_jax.nets.resnet import Group
+from mtl_jax.nets.stages import averaged
 from tests.nets.through import X, features, through
 
 MTAN = nets.MTAN(nets.MLP((8, 4)))
@@ -60,6 +66,36 @@ def test_masks_belong_to_tasks_and_the_way_between_stages_is_shared():
     assert (of_row["task_mask0_row"]["Dense_0"]["kernel"] != 0).any()
     assert (of_row["task_mask0_task"]["Dense_0"]["kernel"] == 0).all()
     assert (seen.grads["row"]["shared"]["bring1"]["Conv_0"]["kernel"] != 0).any()
+
+
+class OneGroup(nn.Module):
+    """A trunk of one stage, which has two parts."""
+
+    convolutional = True
+
+    @nn.nowrap
+    def stages(self):
+        return (Group((ConvStage(3, 2, False, parent=None), ConvStage(3, 1, False, parent=None))),)
+
+    @nn.nowrap
+    def pool(self, x):
+        return averaged(x)
+
+
+def test_masks_of_a_group_are_made_from_what_its_last_block_reads():
+    seen = through(nets.MTAN(OneGroup()))
+    (group,), norm = OneGroup().stages(), np.sqrt(1 + 1e-5)
+    assert group.divided and not Group(group.blocks[:1]).divided
+    first, second = (seen.params["shared"]["stage0"][f"block{at}"] for at in (0, 1))
+    reads, gives = (jax.jit(functools.partial(b.apply, train=False)) for b in group.blocks)
+    u = np.asarray(reads({"params": first}, X))
+    p = np.asarray(gives({"params": second}, u))
+    mask = seen.params["tasks"]["own"]["task_mask0_row"]
+    inner = np.maximum(u @ mask["Dense_0"]["kernel"] / norm, 0.0)
+    inner = inner @ mask["Dense_1"]["kernel"] / norm
+    wanted = (p / (1 + np.exp(-inner))).mean((1, 2))
+    assert wanted.std() > 0
+    np.testing.assert_allclose(seen.plain.features["row"], wanted, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("old", "new"), [(6, 3), (6, 6), (7, 3), (12, 4), (5, 1)])

@@ -18,7 +18,7 @@ ONE = jax.devices()[:1]
 def trained(run, steps=3, devices=ONE, source=None):
     """A state after some steps, and their mean metrics."""
     prepared = prepare(run)
-    made = program(run, jax.eval_shape(lambda: prepared.given.image), devices)
+    made = program(run, jax.eval_shape(lambda: prepared.given), devices)
     state = made.init(source)
     anchor = jax.tree.map(jnp.copy, state.params) if source is not None else None
     return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
@@ -36,16 +36,16 @@ def test_one_step_of_gradient_descent_by_hand():
         optimizer=optimizers.SGD(0.5, momentum=0.0),
     )  # fmt: skip
     prepared = prepare(run)
-    made = program(run, jax.eval_shape(lambda: prepared.given.image), ONE)
+    made = program(run, jax.eval_shape(lambda: prepared.given), ONE)
     start = jax.device_get(made.init(None).params)
     state, metrics = made.advance(made.init(None), made.given(prepared.given), 1)
     trunk = jax.tree.map(lambda leaf: leaf[0], start["shared"]["Dense_0"])
     head = jax.tree.map(lambda leaf: leaf[0], start["tasks"]["heads"]["row"])
-    x = prepared.given.image.reshape(96, -1).astype(np.float64)
+    x = prepared.given.streams[""].image.reshape(96, -1).astype(np.float64)
     hidden = np.maximum(x @ trunk["kernel"] + trunk["bias"], 0.0)
     logits = hidden @ head["kernel"] + head["bias"]
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    hot = np.eye(3)[prepared.given.labels["row"]]
+    hot = np.eye(3)[prepared.given.streams[""].labels["row"]]
     np.testing.assert_allclose(metrics["loss/row"], -np.log((p * hot).sum(1)).mean(), rtol=1e-5)
     back = (p - hot) / 96
     moved = state.params["tasks"]["heads"]["row"]["kernel"][0]
@@ -134,12 +134,14 @@ def test_a_pattern_that_freezes_nothing_is_refused():
 def test_the_task_without_a_label_gets_no_gradient():
     run = RUN.but(partial=True)
     prepared = prepare(run)
-    mask = prepared.given.mask
+    stream = prepared.given.streams[""]
+    mask = stream.known.mask
     np.testing.assert_array_equal(mask["row"], ~mask["column"])
     none = {"row": np.zeros_like(mask["row"]), "column": np.ones_like(mask["row"])}
-    made = program(run, jax.eval_shape(lambda: prepared.given.image), ONE)
+    made = program(run, jax.eval_shape(lambda: prepared.given), ONE)
     start = jax.device_get(made.init(None).params["tasks"])
-    given = made.given(prepared.given._replace(mask=none))
+    blind = stream._replace(known=stream.known._replace(mask=none))
+    given = made.given(prepared.given._replace(streams={"": blind}))
     state, metrics = made.advance(made.init(None), given, 2)
     np.testing.assert_array_equal(metrics["loss/row"], 0.0)
     close(state.params["tasks"]["heads"]["row"], start["heads"]["row"], 0.0)
@@ -201,7 +203,7 @@ def test_a_source_of_another_width_is_refused():
 def test_average_follows_the_parameters():
     state, _ = trained(RUN, 3)
     prepared = prepare(RUN)
-    made = program(RUN, jax.eval_shape(lambda: prepared.given.image), ONE)
+    made = program(RUN, jax.eval_shape(lambda: prepared.given), ONE)
     by_hand = made.init(None)
     given, ema = made.given(prepared.given), None
     for step in range(3):

@@ -21,7 +21,7 @@ def parts(trunk):
     net = nets.compose(trunk, dict.fromkeys(NAMES, 1))
     params, stats = net.init(jax.random.key(0), X)
 
-    def encode(kept):
+    def encode(kept, stats):
         return net.encode(kept, stats, X, train=True)
 
     def score(heads, features):
@@ -29,7 +29,7 @@ def parts(trunk):
         losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
         return jnp.stack(losses), ()
 
-    return Objective(encode, score), params
+    return Objective(((NAMES, encode),), score, stats), params
 
 
 TRUNKS = {"one": nets.MLP((6, 4)), "one a task": nets.PerTask(nets.MLP((4,)))}
@@ -71,7 +71,8 @@ def test_the_representation_is_gone_through_by_hand():
         rows = tape.features()
         return rows["shared"], tape.through(rows["shared"].sum(0)), rows["tasks"]
 
-    z = np.asarray(objective.encode(without_heads(params))[0])
+    ((_, encode),) = objective.encode
+    z = np.asarray(encode(without_heads(params), objective.stats)[0])
     wanted = []
     for name, target in zip(NAMES, np.asarray(TARGET), strict=True):
         kernel, bias = (np.asarray(heads[name][leaf]) for leaf in ("kernel", "bias"))

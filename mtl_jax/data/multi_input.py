@@ -1,0 +1,76 @@
+"""Tasks that bring images of their own, each from a source of its own."""
+
+import dataclasses
+
+import jax
+
+from mtl_jax.checks import BadInput, require
+from mtl_jax.protocols import Source, Splits
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """What one task reads.
+
+    Attributes:
+      task: its name.
+      source: of its images, whose shapes are the same for all tasks.
+      label: the name that its label has there.
+
+    Raises:
+      BadInput: for an empty name.
+    """
+
+    task: str
+    source: Source
+    label: str = "label"
+
+    def __post_init__(self):
+        require(bool(self.task), self, "task", "must not be empty", self.task)
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiInput:
+    """A problem in which every task has images of its own, such as one domain a task.
+
+    A step takes a batch of each task's images through the trunk, one task after the other, and
+    each head reads those of its own. `Run.labelled` counts the examples of each task. Splits
+    and shapes have, under each task's name, its "image" and its label, by the task's name too.
+
+    Attributes:
+      inputs: one for each task.
+
+    Raises:
+      BadInput: for no input, or two of one task; and from `shapes` and `load` if a source has
+        streams itself or lacks the label.
+    """
+
+    inputs: tuple[Input, ...]
+
+    def __post_init__(self):
+        require(len(self.inputs) > 0, self, "inputs", "must hold at least one", self.inputs)
+        names = [one.task for one in self.inputs]
+        require(len(set(names)) == len(names), self, "inputs", "must be of different tasks", names)
+
+    def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
+        """Shapes and types of the training part, by task."""
+        return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
+
+    def load(self) -> Splits:
+        """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""
+        read = {one.task: one.source.load() for one in self.inputs}
+        return Splits(
+            *(
+                {one.task: chosen(one, getattr(read[one.task], part)) for one in self.inputs}
+                for part in Splits._fields
+            )
+        )
+
+
+def chosen(one: Input, arrays) -> dict:
+    """The images and the label of a task, from the arrays of its source."""
+    for name in ("image", one.label):
+        if name not in arrays:
+            there = ", ".join(sorted(map(repr, arrays)))
+            raise BadInput(f"MultiInput: the source of {one.task!r} has no {name!r}, only {there}")
+    return {"image": arrays["image"], one.task: arrays[one.label]}

@@ -1,0 +1,37 @@
+"""How the steps, seeds and backward passes of a run lie in time."""
+
+import dataclasses
+from typing import Literal
+
+from mtl_jax.checks import require_choice, require_count
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+    """How a run is laid out in time; results never depend on it (beyond rounding).
+
+    Measured on 2 CPU cores: matrix-multiply trunks want `scan` and `vmap`; a convolution's
+    backward pass inside a loop is 40 times slower there, so convolutional trunks want
+    `unroll` everywhere. None in a run takes this choice by trunk and backend.
+
+    Attributes:
+      block: steps in one dispatch.
+      steps: how the steps of a block follow each other.
+      seeds: how seeds lie side by side; "map" takes them one after the other.
+      pullbacks: how the K backward passes of an aggregator lie side by side.
+      pullback_chunk: how many of them go at a time if they are vmapped; None is all of them,
+        1 one after the other.
+    """
+
+    block: int = 100
+    steps: Literal["scan", "unroll"] = "scan"
+    seeds: Literal["vmap", "unroll", "map"] = "vmap"
+    pullbacks: Literal["vmap", "unroll"] = "vmap"
+    pullback_chunk: int | None = None
+
+    def __post_init__(self):
+        require_count(self, block=1)
+        if self.pullback_chunk is not None:
+            require_count(self, pullback_chunk=1)
+        require_choice(self, steps=("scan", "unroll"), seeds=("vmap", "unroll", "map"))
+        require_choice(self, pullbacks=("vmap", "unroll"))

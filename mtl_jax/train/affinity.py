@@ -1,0 +1,53 @@
+"""How tasks get on with each other at a state: cosines of their gradients, and one step ahead."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from mtl_jax.affinity import lookahead
+from mtl_jax.keys import named
+from mtl_jax.protocols import Net
+from mtl_jax.run import Dispatch, Run
+from mtl_jax.solvers import cosines
+from mtl_jax.train.batch import pick
+from mtl_jax.train.objective import objective
+from mtl_jax.train.state import Given, TrainState, trainable
+from mtl_jax.train.step import batches_of, rate_at
+from mtl_jax.train.tape import forward
+from mtl_jax.trees import gram
+
+
+def affinity(
+    run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
+) -> Callable[[TrainState, Given], dict[str, jax.Array]]:
+    """Makes the measurement of one seed, on the batch of its next step.
+
+    Args:
+      run: what is trained.
+      net: its net.
+      dispatch: how pull-backs lie side by side.
+      place: put around the batch.
+
+    Returns:
+      `measure(state, given)`: the cosines of the tasks' gradients of the shared parameters, and
+      the relative fall of each task's loss (columns) after a step for each task alone (rows),
+      both `[K, K]`.
+    """
+    names = [task.name for task in run.tasks]
+
+    def measure(state: TrainState, given: Given):
+        kept, frozen = trainable(run, state.params)
+        draw = named(jax.random.fold_in(state.key, state.step), "net")
+        batches = place(batches_of(run, given, pick, state.key, state.step))
+        seen = objective(run, net, state, frozen, batches, draw)
+        _, tape, *_ = forward(seen, kept, names, dispatch)
+        found, _ = cosines(gram(tape.jacobian()["shared"]))
+        ahead = lookahead(
+            lambda shared: seen.losses({**kept, "shared": shared}),
+            kept["shared"],
+            rate_at(run, state.step),
+        )
+        return {"cosine": found, "lookahead": ahead}
+
+    return measure

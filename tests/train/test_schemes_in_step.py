@@ -1,0 +1,146 @@
+"""Bilevel methods, schemes, proximal terms and affinities in the step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, nets, optimizers, sharing
+from mtl_jax.checks import BadInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import described, prepare
+from mtl_jax.schemes import Alternating, Progressive
+from tests.small import RUN, UNLABELLED
+
+ONE = jax.devices()[:1]
+SGD = RUN.but(optimizer=optimizers.SGD(0.1))
+SOFT = SGD.but(trunk=nets.PerTask(RUN.trunk))
+
+
+def going(run):
+    """The program of a run, its first state and its data."""
+    prepared = prepare(run)
+    made = program(run, prepared.given, ONE)
+    return made, made.init(None), made.given(prepared.given)
+
+
+def trained(run, steps=1):
+    made, state, given = going(run)
+    return made.advance(state, given, steps)
+
+
+def still(one, other):
+    return all(
+        np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
+
+
+def test_what_is_held_out_is_not_trained_on():
+    run = RUN.but(balance=aggregation.AutoLambda(held_out=0.25))
+    stream = prepare(run).given.streams[""]
+    for seed in range(2):
+        assert not set(stream.known.index[seed]) & set(stream.held.index[seed])
+        whole = prepare(RUN).given.streams[""].known.index[seed]
+        both = np.concatenate([stream.known.index[seed], stream.held.index[seed]])
+        np.testing.assert_array_equal(np.sort(both), whole)
+    told = described(run).streams[""]
+    assert told.known.index.shape == stream.known.index.shape == (2, 18)
+    assert told.held.mask["row"].shape == stream.held.mask["row"].shape == (2, 6)
+
+
+def test_a_bilevel_method_trains_and_its_weights_move():
+    run = RUN.but(balance=aggregation.AutoLambda(learning_rate=0.05))
+    state, metrics = trained(run, 5)
+    assert np.isfinite(metrics["loss/row"]).all()
+    weights = np.asarray(state.balance.values)
+    assert (np.abs(weights - 0.1) > 0.01).all() and not np.allclose(weights[0], weights[1])
+
+
+def test_held_out_examples_are_judged_without_unlabelled_ones():
+    run = UNLABELLED.but(balance=aggregation.MOML())
+    state, metrics = trained(run, 3)
+    assert np.isfinite(metrics["loss/row"]).all() and np.isfinite(state.balance.values).all()
+
+
+def test_too_few_labels_to_hold_some_out_are_named():
+    run = RUN.but(labelled=None, balance=aggregation.MOML(held_out=0.999))
+    with pytest.raises(BadInput, match=r"labelled must leave some beside 96 held out, not 96"):
+        described(run)
+
+
+@pytest.mark.parametrize("run", [SGD, SOFT], ids=["hard", "soft"])
+def test_alternating_trains_one_task_a_step(run):
+    _, start, _ = going(run)
+    begin = jax.device_get(start.params["tasks"])
+    state, metrics = trained(run.but(scheme=Alternating()), 1)
+    heads = state.params["tasks"]["heads"]
+    assert still(heads["column"], begin["heads"]["column"])
+    assert not still(heads["row"], begin["heads"]["row"])
+    np.testing.assert_array_equal(metrics["weight/column"], 0.0)
+    if run is SOFT:
+        for leaf, was in zip(
+            jax.tree.leaves(state.params["tasks"]["trunk"]),
+            jax.tree.leaves(begin["trunk"]),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(leaf[:, 1], was[:, 1])
+
+
+def test_the_second_task_has_its_turn_with_its_momentum_kept():
+    state, _ = trained(SGD.but(scheme=Alternating()), 2)
+    once, _ = trained(SGD.but(scheme=Alternating()), 1)
+    assert still(state.params["tasks"]["heads"]["row"], once.params["tasks"]["heads"]["row"])
+    assert not still(
+        state.params["tasks"]["heads"]["column"], once.params["tasks"]["heads"]["column"]
+    )
+
+
+def test_tasks_that_have_all_entered_train_as_ever():
+    one, _ = trained(SGD.but(scheme=Progressive((0.0, 0.0))), 2)
+    assert still(one.params, trained(SGD, 2)[0].params)
+
+
+def test_a_scheme_needs_weights_of_losses():
+    with pytest.raises(BadInput, match=r"Run\.scheme needs a balance that weighs losses"):
+        RUN.but(scheme=Alternating(), balance=aggregation.MGDA())
+
+
+@pytest.mark.parametrize(
+    "term", [sharing.GroupL21(2.0), sharing.GroupL1Inf(2.0), sharing.TraceNorm(15.0)], ids=str
+)
+def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
+    kernel = trained(SOFT.but(proximal=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"]["kernel"]
+    pushed = trained(SOFT.but(penalties=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
+        "kernel"
+    ]
+    rows = np.asarray(kernel[0]).reshape(2, -1)
+    if isinstance(term, sharing.TraceNorm):
+        assert np.linalg.svd(rows, compute_uv=False)[-1] < 1e-5
+        assert np.linalg.svd(np.asarray(pushed[0]).reshape(2, -1), compute_uv=False)[-1] > 1e-3
+    else:
+        assert (np.abs(rows).max(0) == 0).mean() > 0.3
+        assert (np.abs(pushed) == 0).mean() < 0.01
+
+
+def test_affinities_by_hand():
+    run = SGD.but(labelled=None, batch=96, weak=None, affinity=True)
+    made, state, given = going(run)
+    found = made.affinity(state, given)
+    assert found["cosine"].shape == found["lookahead"].shape == (2, 2, 2)
+    np.testing.assert_allclose(np.diagonal(found["cosine"], axis1=1, axis2=2), 1.0, rtol=1e-5)
+    # A step for the first task alone, the heads as they were.
+    alone = run.but(scheme=Progressive((0.0, 0.5)), optimizer=optimizers.SGD(0.1, momentum=0.0))
+    other, begin, data = going(alone)
+    start = jax.device_get(begin.params)
+    moved, before = other.advance(begin, data, 1)
+    params = {**moved.params, "tasks": start["tasks"]}
+    _, after = made.advance(moved._replace(params=jax.tree.map(jnp.asarray, params)), given, 1)
+    for name, place in (("row", 0), ("column", 1)):
+        fall = 1.0 - after[f"loss/{name}"] / before[f"loss/{name}"]
+        np.testing.assert_allclose(found["lookahead"][:, 0, place], fall, atol=2e-5)
+
+
+def test_affinities_need_shared_parameters():
+    with pytest.raises(BadInput, match=r"affinity=True asks for shared parameters, there are none"):
+        going(SOFT.but(affinity=True))

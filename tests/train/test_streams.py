@@ -1,0 +1,119 @@
+"""Tasks with images of their own: the same step as with shared ones where the images agree."""
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, data, nets, optimizers
+from mtl_jax.checks import BadInput
+from mtl_jax.data import Input, MultiInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import described, prepare
+from mtl_jax.run import Weighing
+from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
+
+ONE = jax.devices()[:1]
+# Full batches, so that both ways see the same examples, in whatever order.
+WHOLE = RUN.but(labelled=None, batch=96, optimizer=optimizers.SGD(0.5), weak=None)
+APART = WHOLE.but(data=MultiInput((Input("row", DATA, "row"), Input("column", DATA, "column"))))
+
+
+def trained(run, steps=2, devices=ONE):
+    prepared = prepare(run)
+    made = program(run, prepared.given, devices)
+    state, metrics = made.advance(made.init(None), made.given(prepared.given), steps)
+    return state, metrics, made.judge(state, prepared.splits)
+
+
+def close(one, other, atol=1e-5):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "balance", [RUN.balance, aggregation.MGDA(), aggregation.GradDrop()], ids=str
+)
+def test_the_same_images_in_two_streams_are_one_input(balance):
+    one, seen, judged = trained(WHOLE.but(balance=balance))
+    other, metrics, again = trained(APART.but(balance=balance))
+    close((one.params, seen, judged), (other.params, metrics, again))
+
+
+@pytest.mark.parametrize(
+    "trunk", [nets.MMoE(nets.MLP((12,))), nets.PerTask(nets.MLP((12,)))], ids=["mmoe", "per task"]
+)
+def test_features_of_each_task_are_one_input_too(trunk):
+    close(trained(WHOLE.but(trunk=trunk))[0].params, trained(APART.but(trunk=trunk))[0].params)
+
+
+def test_each_task_learns_from_its_own_images():
+    blank = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
+                          for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
+    run = APART.but(data=MultiInput((Input("row", DATA, "row"), Input("column", blank, "column"))))
+    _, _, judged = trained(run, 60)
+    found = {name: judged["test"]["raw"][name]["accuracy"] for name in ("row", "column")}
+    assert (np.asarray(found["row"]) > 0.9).all() and (np.asarray(found["column"]) < 0.6).all()
+
+
+def test_streams_move_statistics_one_after_the_other():
+    norm = nets.MLP((12,), batch_norm=True)
+    one, _, _ = trained(WHOLE.but(trunk=norm), 2)
+    two, _, _ = trained(APART.but(trunk=norm, optimizer=optimizers.SGD(0.0)), 1)
+    still, _, _ = trained(WHOLE.but(trunk=norm, optimizer=optimizers.SGD(0.0)), 2)
+    close(two.stats, still.stats)
+    assert not np.allclose(jax.tree.leaves(one.stats)[0], jax.tree.leaves(two.stats)[0])
+
+
+def test_unlabelled_images_are_those_of_the_task():
+    few = UNLABELLED.but(
+        data=MultiInput((Input("row", DATA, "row"), Input("column", small(), "column"))),
+        labelled=12,
+    )
+    given = described(few)
+    assert {n: x.shape[0] for n, x in given.image.items()} == {"row": 96, "column": 60}
+    state, metrics, _ = trained(few)
+    assert np.isfinite(metrics["unlabelled_loss/row"]).all()
+    close(state.params, trained(few, devices=jax.devices()[:4])[0].params, 2e-5)
+
+
+def small():
+    """The same data with fewer training examples."""
+    return data.Arrays(part(60, 3), part(40, 1), part(40, 2))
+
+
+def test_a_shared_representation_needs_shared_images():
+    run = APART.but(balance=aggregation.MGDA(), weighing=Weighing(space="representation"))
+    with pytest.raises(ValueError, match="needs heads that all read one representation"):
+        trained(run)
+
+
+class Twice(MultiInput):
+    """A source whose streams all have every label."""
+
+    def shapes(self):
+        return {"one": DATA.shapes(), "two": DATA.shapes()}
+
+
+class Sizes(MultiInput):
+    """A source whose streams have images of two sizes."""
+
+    def shapes(self):
+        sizes = {"row": (96, 6, 6, 1), "column": (96, 8, 8, 1)}
+        return {
+            name: {"image": jax.ShapeDtypeStruct(size, np.float32), name: DATA.shapes()[name]}
+            for name, size in sizes.items()
+        }
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        (APART.but(tasks=(ROW, COLUMN.but(name="depth"))), r"no label in .* there: column, row\)"),
+        (APART.but(data=Twice(APART.data.inputs)), r"must have 'row' in one stream, not \['one'"),
+        (APART.but(data=Sizes(APART.data.inputs)), "must have images of one shape in all streams"),
+        (APART.but(labelled=97), "must be at most 96"),
+    ],
+)
+def test_what_does_not_fit_is_named(run, said):
+    with pytest.raises(BadInput, match=said):
+        described(run)
