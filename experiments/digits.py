@@ -79,7 +79,7 @@ EXPERIMENT = Experiment(
         HARD.but(name="right alone", tasks=(RIGHT,)),
         HARD.but(name="left alone, FixMatch", tasks=(LEFT_FIXMATCH,)),
         HARD.but(name="right alone, FixMatch", tasks=(RIGHT_FIXMATCH,)),
-        HARD,
+        HARD.but(affinity=True),
         HARD.but(name="uncertainty weighting", balance=weighting.Uncertainty()),
         HARD.but(name="PCGrad", balance=aggregation.PCGrad()),
         HARD.but(name="UPGrad", balance=aggregation.UPGrad()),

@@ -11,6 +11,7 @@ All seeds of a run train side by side.
 
 from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, sharing, weighting
 from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.schemes import Alternating
 
 TASKS = tuple(
     Task(name=f"class{i}", outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
@@ -62,11 +63,13 @@ BALANCED = tuple(
         aggregation.MoCo(),
         aggregation.DBMTL(),
         aggregation.ExcessMTL(),
+        aggregation.AutoLambda(),
     )
 )
 
 SOFT = HARD.but(name="one trunk a task", trunk=nets.PerTask(MLP))
 SHARED = (
+    HARD.but(name="alternating", scheme=Alternating()),
     SOFT,
     SOFT.but(name="trace norm", penalties=(sharing.TraceNorm(1e-3),)),
     SOFT.but(name="mean L2", penalties=(sharing.MeanL2(1e-3),)),
@@ -78,6 +81,6 @@ SHARED = (
 )
 
 EXPERIMENT = Experiment(
-    runs=(*ALONE, HARD, *BALANCED, *SHARED),
+    runs=(*ALONE, HARD.but(affinity=True), *BALANCED, *SHARED),
     baselines=tuple(run.name for run in ALONE),
 )

@@ -24,13 +24,15 @@ Rows = CrossWeighting | GramWeighting | JacobianCombiner
 class Tape(NamedTuple):
     """The ways back from K losses, none of them gone yet; a gradient is {"shared", "tasks"}.
 
-    `features` and `through` are None where the heads do not read one representation.
+    `features` and `through` are None where the heads do not read one representation, `gram`
+    where rows may be kept.
     """
 
     pull: Callable[[jax.Array], Any]  # cotangents [K] -> the gradient: one backward pass
     jacobian: Callable[[], Any]  # -> rows [K, ...] of "shared", and "tasks" as they are: K passes
     features: Callable[[], Any] | None  # -> the same with rows of the representation: the heads
     through: Callable[[Any], Any] | None  # a sum of such rows -> the gradient of "shared"
+    gram: Callable[[], jax.Array] | None = None  # -> [K, K], no row is kept: K passes both ways
 
 
 class Balanced(NamedTuple):
@@ -131,6 +133,8 @@ def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tu
     if isinstance(method, CrossWeighting):
         return weigh_batches(method, tape, state, key, others)
     inside = space == "representation"
+    if tape.gram is not None and isinstance(method, GramWeighting) and not inside:
+        return weigh_unstored(method, tape, state, key)
     if inside and tape.features is None:
         raise ValueError("space='representation' needs heads that all read one representation")
     found = tape.features() if inside else tape.jacobian()
@@ -140,6 +144,14 @@ def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tu
         weights, state = method.weigh_gram(gram(found["shared"]), state, key)
         shared = combine(weights, found["shared"])
     gradient = {"shared": tape.through(shared) if inside else shared, "tasks": found["tasks"]}
+    return gradient, weights, state
+
+
+def weigh_unstored(method: GramWeighting, tape: Tape, state, key) -> tuple:
+    """The same without the rows: their products first, then two passes of weighted losses."""
+    weights, state = method.weigh_gram(tape.gram(), state, key)
+    ones = jnp.ones_like(weights)
+    gradient = {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
     return gradient, weights, state
 
 

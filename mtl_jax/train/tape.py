@@ -1,5 +1,6 @@
 """Runs a step's batches forward and keeps every way back from their losses."""
 
+import functools
 from typing import Any
 
 import jax
@@ -47,17 +48,30 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
         ]
         return whole(jax.tree.map(lambda *parts: sum(parts), *trunks)[0], head)
 
-    def jacobian():
-        head, each = out(jnp.ones_like(losses))
-        found = [
-            side_by_side(lambda row, back=back: back(row)[0], rows(each, tasks, one), dispatch)
+    def over_rows(each, function):
+        """A function of every row, which goes back through its own stream."""
+        return [
+            side_by_side(functools.partial(function, back), rows(each, tasks, one), dispatch)
             for tasks, back, one in ways
         ]
-        order = [name for tasks, *_ in ways for name in tasks]
-        shared = in_order([trunk["shared"] for trunk in found], [order.index(n) for n in names])
+
+    def ordered(parts):
+        found = [name for tasks, *_ in ways for name in tasks]
+        return in_order(parts, [found.index(name) for name in names])
+
+    def jacobian():
+        head, each = out(jnp.ones_like(losses))
+        found = over_rows(each, lambda back, row: back(row)[0])
+        shared = ordered([trunk["shared"] for trunk in found])
         parts = [trunk["tasks"] for trunk in found]
         tasks = jax.tree.map(lambda *leaves: sum(leaf.sum(0) for leaf in leaves), *parts)
         return whole({"shared": shared, "tasks": tasks}, head)
+
+    def unstored():
+        _, each = out(jnp.ones_like(losses))
+        _, push = jax.linearize(lambda p: objective.losses({**kept, "shared": p}), kept["shared"])
+        found = ordered(over_rows(each, lambda back, row: push(back(row)[0]["shared"])))
+        return 0.5 * (found + found.T)
 
     def represented():
         head, each = out(jnp.ones_like(losses))
@@ -67,12 +81,9 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
         return ways[0][1](row)[0]["shared"]
 
     alike = len(ways) == 1 and ways[0][2]
-    return (
-        losses,
-        Tape(pull, jacobian, *((represented, through) if alike else (None, None))),
-        stats,
-        rest,
-    )
+    spaces = (represented, through) if alike else (None, None)
+    inner = unstored if dispatch.pullback_chunk == 1 else None
+    return losses, Tape(pull, jacobian, *spaces, inner), stats, rest
 
 
 def rows(each: dict[str, jax.Array], tasks: list[str], one: bool) -> Any:

@@ -1,89 +1,180 @@
 """Times one training step against TorchJD and LibMTL, interleaved, and prints the ratios.
 
     pip install -e ".[bench]" && python tests/benchmarks/bench_balancing.py --tasks 2 8 40
+    python tests/benchmarks/bench_balancing.py --net cnn --tasks 3 --methods Equal UPGrad
+    python tests/benchmarks/bench_balancing.py --memory --tasks 2 40
 
 Each library runs in a process of its own, one at a time, in turns; a ratio is of one turn, and
 its median and range over the turns are printed, with the seconds of a step. Below 1 we are
 faster. Our step is the whole of it (batch from the key, forward, balancing, Adam, averages), in
-blocks of 64 under `lax.scan`; theirs has its batch in memory and fused Adam.
+blocks of 64 under `lax.scan`; theirs has its batch in memory and fused Adam. `Passes` is ours
+with weights of one: the K passes that every aggregator pays, to see what it costs beside them.
+`--memory` prints what XLA says that our step needs, rows going back all at once or one by one.
 """
 
 import argparse
+import dataclasses
 import statistics
 import subprocess
 import sys
 import time
 
-BATCH, WIDTH, CLASSES, INPUTS = 128, 256, 10, 64
-METHODS = ("Equal", "FAMO", "PCGrad", "MGDA", "CAGrad", "NashMTL", "UPGrad", "IMTLG", "AlignedMTL")
+CLASSES, WIDTH = 10, 256
+BATCH = {"mlp": 128, "cnn": 32, "resnet18": 32}
+METHODS = ("Equal", "Passes", "FAMO", "PCGrad", "MGDA", "CAGrad", "NashMTL", "UPGrad", "IMTLG",
+           "AlignedMTL")  # fmt: skip
 
 
-def ours(method: str, tasks: int):
-    """Our step: an MLP, its heads, and a method."""
-    import jax
+@dataclasses.dataclass(frozen=True)
+class Passes:
+    """Weights of one at the price of K passes."""
+
+    def init(self, num_tasks):
+        """No state."""
+        return ()
+
+    def weigh_gram(self, gram, state, key):
+        """Ones, which still wait for the Gram matrix."""
+        return 1.0 + 0.0 * gram[0], state
+
+
+def our_run(method: str, tasks: int, net: str):
+    """Our run: a net, its heads, and a method."""
     import numpy as np
 
     from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-    from mtl_jax.host.layout import program
-    from mtl_jax.host.prepare import prepare
     from mtl_jax.run import Run, Task
 
     draw = np.random.default_rng(0)
     names = [f"task{i}" for i in range(tasks)]
-    part = {"image": draw.random((BATCH, 8, 8, 1), np.float32)}
-    part |= {name: draw.integers(CLASSES, size=BATCH, dtype=np.int32) for name in names}
-    run = Run(
+    shape = (8, 8, 1) if net == "mlp" else (32, 32, 3)
+    part = {"image": draw.random((BATCH[net], *shape), np.float32)}
+    part |= {name: draw.integers(CLASSES, size=BATCH[net], dtype=np.int32) for name in names}
+    trunks = {
+        "mlp": nets.MLP((WIDTH, WIDTH)),
+        "cnn": nets.CNN((32, 32, 32)),
+        "resnet18": nets.ResNet(18),
+    }
+    methods = {**vars(weighting), **vars(aggregation), "Passes": Passes}
+    return Run(
         name="bench",
         data=data.Arrays(part, part, part),
         tasks=tuple(
             Task(name=n, outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy())
             for n in names
         ),
-        trunk=nets.MLP((WIDTH, WIDTH)),
-        balance=getattr(weighting if hasattr(weighting, method) else aggregation, method)(),
+        trunk=trunks[net],
+        balance=methods[method](),
         optimizer=optimizers.Adam(1e-3),
-        batch=BATCH,
+        batch=BATCH[net],
         steps=10**6,
     )
+
+
+def ours(method: str, tasks: int, net: str):
+    """Our step, in blocks."""
+    import jax
+
+    from mtl_jax.host.layout import program
+    from mtl_jax.host.prepare import prepare
+
+    run, block = our_run(method, tasks, net), 64 if net == "mlp" else 1
     prepared = prepare(run)
     made = program(run, prepared.given)
     state, given = [made.init(None)], made.given(prepared.given)
 
     def steps(count: int) -> None:
-        for _ in range(max(1, count // 64)):
-            state[0], _ = made.advance(state[0], given, 64)
+        for _ in range(max(1, count // block)):
+            state[0], _ = made.advance(state[0], given, block)
         jax.block_until_ready(state[0])
 
-    return steps, 64
+    return steps, block
 
 
-def torch_parts(tasks: int):
+def memory(method: str, tasks: int, net: str, chunk: int | None) -> float:
+    """Megabytes that one step of ours needs for itself."""
+    from mtl_jax.host.layout import program
+    from mtl_jax.host.prepare import prepare
+    from mtl_jax.run import Dispatch
+
+    run = our_run(method, tasks, net).but(dispatch=Dispatch(pullback_chunk=chunk))
+    prepared = prepare(run)
+    made = program(run, prepared.given)
+    given = made.given(prepared.given)
+    compiled = made.advance.lower(made.begun(None), given, 1).compile()
+    return compiled.memory_analysis().temp_size_in_bytes / 1e6
+
+
+def torch_trunk(net: str):
+    """The same trunk in torch, its features and an input."""
+    import torch
+
+    if net == "mlp":
+        layers = [torch.nn.Linear(64, WIDTH), torch.nn.ReLU(), torch.nn.Linear(WIDTH, WIDTH)]
+        return torch.nn.Sequential(*layers, torch.nn.ReLU()), WIDTH, torch.rand(BATCH[net], 64)
+    # As the published baseline: the faster layout of torch's on a CPU.
+    images = torch.rand(BATCH[net], 3, 32, 32).to(memory_format=torch.channels_last)
+    if net == "resnet18":
+        return torch_resnet().to(memory_format=torch.channels_last), 512, images
+    layers, width = [], 3
+    for _ in range(3):
+        layers += [torch.nn.Conv2d(width, 32, 3, padding=1), torch.nn.BatchNorm2d(32)]
+        layers += [torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+        width = 32
+    layers += [torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+    return torch.nn.Sequential(*layers).to(memory_format=torch.channels_last), 32, images
+
+
+def torch_resnet():
+    """ResNet-18 with a stem for small images."""
+    from torch import nn
+
+    def normed(old, new, size, stride):
+        conv = nn.Conv2d(old, new, size, stride, size // 2, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(new))
+
+    class Block(nn.Module):
+        def __init__(self, old, new, stride):
+            super().__init__()
+            self.inner = nn.Sequential(
+                normed(old, new, 3, stride), nn.ReLU(), normed(new, new, 3, 1)
+            )
+            self.skip = nn.Identity() if old == new else normed(old, new, 1, stride)
+
+        def forward(self, x):
+            return nn.functional.relu(self.inner(x) + self.skip(x))
+
+    layers, width = [normed(3, 64, 3, 1), nn.ReLU()], 64
+    for group in range(4):
+        for at in range(2):
+            layers.append(Block(width, 64 * 2**group, 2 if group and not at else 1))
+            width = 64 * 2**group
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def torch_parts(tasks: int, net: str):
     """The same net and data in torch."""
     import torch
 
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    trunk = torch.nn.Sequential(
-        torch.nn.Linear(INPUTS, WIDTH), torch.nn.ReLU(), torch.nn.Linear(WIDTH, WIDTH),
-        torch.nn.ReLU(),
-    )  # fmt: skip
-    heads = torch.nn.ModuleList(torch.nn.Linear(WIDTH, CLASSES) for _ in range(tasks))
+    trunk, width, images = torch_trunk(net)
+    heads = torch.nn.ModuleList(torch.nn.Linear(width, CLASSES) for _ in range(tasks))
     parameters = [*trunk.parameters(), *heads.parameters()]
     optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
-    images = torch.rand(BATCH, INPUTS)
-    labels = [torch.randint(CLASSES, (BATCH,)) for _ in range(tasks)]
+    labels = [torch.randint(CLASSES, (BATCH[net],)) for _ in range(tasks)]
     loss = torch.nn.functional.cross_entropy
     return trunk, heads, optimizer, images, labels, loss
 
 
-def torchjd(method: str, tasks: int):
+def torchjd(method: str, tasks: int, net: str):
     """TorchJD: a plain backward pass for scalarisations, autojac for the rest."""
     import torch
     import torchjd.aggregation as aggregators
     from torchjd.autojac import jac_to_grad, mtl_backward
     from torchjd.scalarization import FAMO
 
-    trunk, heads, optimizer, images, labels, loss = torch_parts(tasks)
+    trunk, heads, optimizer, images, labels, loss = torch_parts(tasks, net)
     plain = {"Equal": lambda: lambda each: each.sum(), "FAMO": lambda: FAMO(tasks)}
     settings = {"NashMTL": {"n_tasks": tasks}, "CAGrad": {"c": 0.5}}
     make = plain.get(method) or getattr(aggregators, method)
@@ -108,12 +199,13 @@ def torchjd(method: str, tasks: int):
     return (lambda count: [step() for _ in range(count)]), 1
 
 
-def libmtl(method: str, tasks: int):
+def libmtl(method: str, tasks: int, net: str):
     """LibMTL's weighting on the same net (its trainer left out)."""
     import types
 
     import torch
 
+    trunk, heads, optimizer, images, labels, loss = torch_parts(tasks, net)
     # Its package imports a module that today's torchvision has not; nothing here uses it.
     stubs = ("torchvision", "torchvision.models", "torchvision.models.utils")
     made = {name: types.ModuleType(name) for name in stubs}
@@ -123,7 +215,6 @@ def libmtl(method: str, tasks: int):
 
     names = {"Equal": "EW", "IMTLG": "IMTL", "NashMTL": "Nash_MTL", "AlignedMTL": "Aligned_MTL"}
     kind = getattr(theirs, names.get(method, method))
-    trunk, heads, optimizer, images, labels, loss = torch_parts(tasks)
 
     class Balanced(kind):
         def __init__(self):
@@ -157,8 +248,8 @@ SIDES = {"ours": ours, "torchjd": torchjd, "libmtl": libmtl}
 
 def work() -> None:
     """A worker: makes a side's step, then runs as many as each line of its input says."""
-    side, method, tasks = sys.argv[2:5]
-    steps, unit = SIDES[side](method, int(tasks))
+    side, method, tasks, net = sys.argv[2:6]
+    steps, unit = SIDES[side](method, int(tasks), net)
     steps(2 * unit)
     print(unit, flush=True)
     for line in sys.stdin:
@@ -170,8 +261,8 @@ def work() -> None:
 class Worker:
     """A side in a process of its own; `broken` says why it has no such method."""
 
-    def __init__(self, side: str, method: str, tasks: int):
-        command = [sys.executable, __file__, "--worker", side, method, str(tasks)]
+    def __init__(self, side: str, method: str, tasks: int, net: str):
+        command = [sys.executable, __file__, "--worker", side, method, str(tasks), net]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -200,9 +291,9 @@ class Worker:
         self.process.wait()
 
 
-def compare(method: str, tasks: int, turns: int, least: float) -> None:
+def compare(method: str, tasks: int, net: str, turns: int, least: float) -> None:
     """Prints the ratio of our step to each peer's."""
-    workers = {side: Worker(side, method, tasks) for side in SIDES}
+    workers = {side: Worker(side, method, tasks, net) for side in SIDES}
     there = {side: worker for side, worker in workers.items() if worker.broken is None}
     for worker in there.values():
         worker.settle(least)
@@ -229,12 +320,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, nargs="+", default=[2, 8, 40])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--net", choices=list(BATCH), default="mlp")
+    parser.add_argument("--memory", action="store_true", help="of our step, instead of times")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--least", type=float, default=0.3, help="seconds of a turn")
     options = parser.parse_args()
     for tasks in options.tasks:
         for method in options.methods:
-            compare(method, tasks, options.turns, options.least)
+            if options.memory:
+                whole, chunked = (memory(method, tasks, options.net, chunk) for chunk in (None, 1))
+                print(f"{method:12} K={tasks:<3} {whole:8.2f} MB, one by one {chunked:8.2f} MB")
+            else:
+                compare(method, tasks, options.net, options.turns, options.least)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import described, prepare
-from mtl_jax.run import Weighing
+from mtl_jax.run import Dispatch, Weighing
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
 
 ONE = jax.devices()[:1]
@@ -44,6 +44,12 @@ def test_the_same_images_in_two_streams_are_one_input(balance):
 )
 def test_features_of_each_task_are_one_input_too(trunk):
     close(trained(WHOLE.but(trunk=trunk))[0].params, trained(APART.but(trunk=trunk))[0].params)
+
+
+def test_rows_of_streams_need_not_be_kept():
+    run = APART.but(balance=aggregation.UPGrad())
+    unstored = run.but(dispatch=Dispatch(pullback_chunk=1))
+    close(trained(run)[0].params, trained(unstored)[0].params)
 
 
 def test_each_task_learns_from_its_own_images():

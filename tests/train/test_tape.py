@@ -10,6 +10,7 @@ from mtl_jax.protocols import by_task, without_heads
 from mtl_jax.run import Dispatch
 from mtl_jax.train.objective import Objective
 from mtl_jax.train.tape import forward
+from mtl_jax.trees import gram
 
 NAMES = ["row", "column", "height"]
 X = jnp.array(np.random.default_rng(0).random((5, 4, 4, 1), np.float32))
@@ -82,6 +83,23 @@ def test_the_representation_is_gone_through_by_hand():
     total = jax.jit(jax.grad(lambda p: objective.losses(p).sum()))(params)
     close(shared, total["shared"])
     close(tasks["heads"], total["tasks"]["heads"])
+
+
+@pytest.mark.parametrize(
+    "trunk", [nets.MLP((6, 4)), nets.MMoE(nets.MLP((4,)), 2)], ids=["one", "mmoe"]
+)
+def test_products_of_rows_that_are_not_kept(trunk):
+    objective, params = parts(trunk)
+
+    @jax.jit
+    def found(params):
+        _, tape, *_ = forward(objective, params, NAMES, Dispatch(pullback_chunk=1))
+        return tape.gram(), gram(tape.jacobian()["shared"])
+
+    one, other = found(params)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(one, one.T)
+    assert forward(objective, params, NAMES, Dispatch(pullback_chunk=2))[1].gram is None
 
 
 def test_without_one_representation_there_is_no_way_through():
