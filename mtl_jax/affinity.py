@@ -17,6 +17,7 @@ def lookahead(
     losses: Callable[[chex.ArrayTree], jax.Array],
     shared: chex.ArrayTree,
     rate: float | jax.Array,
+    each: Callable = lambda step, choices: jax.vmap(step)(choices),
 ) -> jax.Array:
     """Inter-task affinity: by what share a step for one task lowers the loss of each other.
 
@@ -31,6 +32,8 @@ def lookahead(
         tasks and the batch are fixed inside.
       shared: theta, any tree of floats.
       rate: length of the step, in gradients.
+      each: maps a function over the rows of an array; a convolution on a CPU does not want to
+        be vmapped over its kernels.
 
     Returns:
       The matrix `[K, K]`; its diagonal says how much a step helps the task itself.
@@ -49,7 +52,7 @@ def lookahead(
         (gradient,) = pullback(choice)
         return losses(jax.tree.map(lambda old, slope: old - rate * slope, shared, gradient))
 
-    after = jax.vmap(stepped)(jnp.eye(len(before), dtype=before.dtype))
+    after = each(stepped, jnp.eye(len(before), dtype=before.dtype))
     flat = before <= 0  # So that a NaN stays one.
     share = 1.0 - after / jnp.where(flat, 1.0, before)[None, :]
     return jax.lax.stop_gradient(jnp.where(flat[None, :], 0.0, share))

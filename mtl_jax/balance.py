@@ -55,10 +55,11 @@ def balance(
     scale: Scale = "paper",
     others: tuple[Tape, Tape] | None = None,
     outer: Callable[[jax.Array], jax.Array] | None = None,
+    active: jax.Array | None = None,
 ) -> Balanced:
     """Turns K losses and the ways back from them into one gradient.
 
-    A loss weighting costs one backward pass, a bilevel one what its outer losses cost; others cost K through the trunk, or, in the
+    A loss weighting costs one backward pass, a bilevel one also its outer losses; the others cost K through the trunk, or, in the
     space of the representation, K through the heads and one through the trunk. They weigh the
     gradients of the shared parameters; what belongs to a task keeps that task's gradient.
 
@@ -79,6 +80,8 @@ def balance(
       others: tapes of two more batches, for a `CrossWeighting`.
       outer: maps weights `[K]` to the held-out losses `[K]` after a step with them, for a
         `BilevelWeighting`.
+      active: which tasks train, bool `[K]`, if not all; the others have weight 0. The tape
+        must leave them out too, and the method must weigh losses.
 
     Returns:
       The gradient, the weights as they were applied, and the next state.
@@ -93,6 +96,7 @@ def balance(
     by_pull = isinstance(method, LossWeighting | BilevelWeighting)
     if by_pull:
         weights, state = weigh_once(method, losses, state, key, outer)
+        weights = weights if active is None else jnp.where(active, weights, 0.0)
         gradient = tape.pull(weights)
     else:
         gradient, weights, state = weigh_rows(method, tape, state, key, space, others)

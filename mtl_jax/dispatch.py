@@ -20,9 +20,9 @@ class Dispatch:
       seeds: how seeds lie side by side; "map" takes them one after the other.
       pullbacks: how the K backward passes of an aggregator lie side by side.
       pullback_chunk: how many of them go at a time if they are vmapped; None is all of them.
-        With 1 they go one after the other, and where a method needs only their products no
-        gradient is kept: each goes forward again for its products with all others, and two
-        passes back with the weights make the step. Slower, but memory hardly grows with K.
+        With 1 they go one after the other, and for a Gram method no gradient is kept: each
+        goes forward again for its products with all others, and two passes back with the
+        weights make the step. Slower, but memory hardly grows with K.
     """
 
     block: int = 100

@@ -29,11 +29,12 @@ class Outputs(NamedTuple):
 class Net(NamedTuple):
     """A model as pure functions; a pass is the encoder and then every head.
 
-    `init(key, x) -> (params, stats)`; `encode(params, stats, x, *, train, key) -> (features, stats)`,
-    where `params` are without the heads and features are one array if all heads read it, else
+    `init(key, x) -> (params, stats)`;
+    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are without the heads and features are one array if all heads read it, else
     `{task: array}`; `decode(heads, features) -> logits`, with features by task. `stats` are
     BatchNorm's running statistics and the like, which only `train=True` moves; `key` is for
-    nets that draw in training, and may be None otherwise.
+    nets that draw in training, and may be None otherwise; `tasks` are those whose features are
+    wanted, None all.
     """
 
     init: Callable[..., tuple[Tree, Tree]]

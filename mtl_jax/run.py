@@ -96,8 +96,11 @@ class Run:
       weak: augmentation of labelled images and of the targets of consistency; None is none.
       strong: augmentation of the images that learn from those targets.
       penalties: terms added to the losses.
-      proximal: terms that are not smooth, taken by their proximal operators after each step.
-      scheme: which tasks train when; None is all of them at every step.
+      proximal: terms that are not smooth, taken by their proximal operators after each step,
+        with their weights times the learning rate; momentum does not lengthen these steps.
+      scheme: which tasks train when; None is all of them at every step. Heads and trunks of the
+        others stand still, and their moments in the optimizer; gates, masks and what else a
+        net has for a task go on by momentum, and consistency goes on.
       source: run whose trained trunk this one starts from.
       freeze: patterns of parameters that are not trained, such as `shared/.*`.
       ema: momentum of the averaged parameters that are evaluated beside the raw ones.
@@ -154,6 +157,10 @@ class Run:
         alone = isinstance(self.balance, LossWeighting | BilevelWeighting)
         rule = "needs a balance that weighs losses, since some tasks have no gradient"
         require(self.scheme is None or alone, self, "scheme", rule, self.balance)
+        if self.scheme is not None:
+            self.scheme.check(len(self.tasks))
+        smooth = [term for term in self.proximal if not hasattr(term, "shrink")]
+        require(not smooth, self, "proximal", "must hold terms with a proximal step", smooth)
         needs = self.learns_unlabelled and self.strong is None
         require(not needs, self, "strong", "is needed by consistency", self.strong)
         if self.source is not None:

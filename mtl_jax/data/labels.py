@@ -55,6 +55,42 @@ def few_labels(
     return index.astype(np.int32), dict(zip(names, kept, strict=True))
 
 
+def held_out(
+    labels: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], count: int, seed: int
+) -> np.ndarray:
+    """Draws which of the labelled examples are not trained on, in every class alike.
+
+    Examples are shuffled, put in the order of which labels they have and of their classes, and
+    taken at even spaces.
+
+    Args:
+      labels: of each task, `[L, ...]`.
+      mask: of each task, whether the label is known, `[L]`.
+      count: how many are drawn; 0 draws none.
+      seed: of the drawing.
+
+    Returns:
+      Whether each example is drawn, bool `[L]`.
+
+    Raises:
+      BadInput: if a task would have no label left on one of the sides.
+    """
+    size = len(next(iter(mask.values())))
+    order = generator(seed, "held out").permutation(size)
+    kinds = [
+        np.where(mask[name], labels[name] if labels[name].dtype.kind != "f" else 0, -1)[order]
+        for name in sorted(mask)
+    ]
+    order = order[np.lexsort(kinds)]
+    out = np.zeros(size, bool)
+    out[order[((np.arange(count) + 0.5) * size / max(1, count)).astype(int)]] = True
+    for name, known in mask.items():
+        sides = (int(known[out].sum()), int(known[~out].sum()))
+        rule = f"must leave labels of {name!r} on both sides"
+        require(count == 0 or min(sides) > 0, "held_out", "count", rule, sides)
+    return out
+
+
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
     """Requires at least one task, and for each numbers of one N, classes `[N]`."""
     require(len(labels) > 0, "few_labels", "labels", "must have a task", dict(labels))

@@ -18,7 +18,7 @@ class Input:
       label: the name that its label has there.
 
     Raises:
-      BadInput: for an empty name.
+      BadInput: for a name that is empty or "image".
     """
 
     task: str
@@ -26,7 +26,9 @@ class Input:
     label: str = "label"
 
     def __post_init__(self):
-        require(bool(self.task), self, "task", "must not be empty", self.task)
+        for field in ("task", "label"):
+            name = getattr(self, field)
+            require(name not in ("", "image"), self, field, 'must not be empty or "image"', name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +36,8 @@ class MultiInput:
     """A problem in which every task has images of its own, such as one domain a task.
 
     A step takes a batch of each task's images through the trunk, one task after the other, and
-    each head reads those of its own. `Run.labelled` counts the examples of each task. Splits
+    each head reads those of its own. So BatchNorm normalises each task's images alone, while its
+    running statistics are those of all tasks, except with one trunk a task. `Run.labelled` counts the examples of each task. Splits
     and shapes have, under each task's name, its "image" and its label, by the task's name too.
 
     Attributes:

@@ -152,10 +152,10 @@ def jittered(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> n
 
 def check_images(where: str, part: Part) -> None:
     """Requires grey images of 28 x 28 bytes, and their labels."""
+    there = {"image", "label"} <= part.keys()
+    require(there, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
     image = part["image"]
     found = f"{image.dtype} {list(image.shape)}"
     fine = image.dtype == np.uint8 and image.shape[1:] == (SIDE, SIDE, 1) and len(image) > 0
     rule = f"must have images uint8 [N, {SIDE}, {SIDE}, 1], at least one"
     require(fine, "Overlay", where, rule, found)
-    there = "label" in part
-    require(there, "Overlay", where, 'must have a "label"', sorted(part))

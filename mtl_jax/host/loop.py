@@ -71,7 +71,9 @@ def train_run(
                 judged = host(compiled.judge(state, splits))
                 record = {"step": stop, "train": averaged(seen), **judged}
                 if run.affinity:
+                    paused = time.perf_counter()
                     record["affinity"] = host(compiled.affinity(state, given))
+                    began += time.perf_counter() - paused
                 seen = []
                 check_finite(run, record)
                 records.append(record)

@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
-from mtl_jax.data import few_labels
-from mtl_jax.data.draws import generator
+from mtl_jax.data import few_labels, held_out
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
 from mtl_jax.train import Given, Known, Stream
@@ -85,6 +84,9 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
       BadInput: if a task's label is missing, or is in several streams.
     """
     streams = {"": arrays} if "image" in arrays else arrays
+    nested = all(isinstance(each, Mapping) and "image" in each for each in streams.values())
+    rule = f'must have "image" in its {part} part, or streams that have'
+    require(nested, run, "data", rule, sorted(arrays))
     for task in run.tasks:
         there = [name for name, each in streams.items() if task.name in each]
         if not there:
@@ -111,10 +113,10 @@ def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
     def of(seed):
         index, mask = few_labels(labels, run.labelled, run.partial, seed)
         count = held_of(run, len(index))
-        kept = generator(seed, "held out").permutation(len(index)) >= count
+        out = held_out({name: labels[name][index] for name in labels}, mask, count, seed)
         known, held = (
             Known(index[rows], {name: each[rows] for name, each in mask.items()})
-            for rows in (kept, ~kept)
+            for rows in (~out, out)
         )
         return known, held if count else None
 

@@ -27,8 +27,8 @@ NOTE = (
     "after the last step. Δm % is against the single-task rows, paired by seed; lower is better. "
     "“helped, hurt” counts the tasks whose paired gain has an interval wholly above or below 0; "
     "hurt is negative transfer. The rank is over the tasks and the rows that have them all (equal "
-    "means share their places). Memory is what XLA says that a block of steps of all seeds needs, "
-    "the data included."
+    "means share their places). Memory is what XLA says that a block of steps needs on one "
+    "device, the data included."
 )
 MOST = 6  # Of more tasks only the average stands in the table for people.
 

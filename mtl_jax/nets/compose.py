@@ -85,7 +85,7 @@ def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
         tasks = {"own": own} if own else {}
         return {"shared": shared, "tasks": tasks}, variables.get("batch_stats", {})
 
-    def encode(params, stats, x, *, train, key=None):
+    def encode(params, stats, x, *, train, key=None, tasks=None):
         params = {**params["shared"], **params["tasks"].get("own", {})}
         return passed(module, params, stats, x, train, key, hold_frozen(place_of, freeze))
 
@@ -103,15 +103,24 @@ def per_task(soft: PerTask, tasks: tuple[str, ...], freeze: tuple[str, ...]) -> 
         params, stats = jax.vmap(draw, (0, None))(jax.random.split(key, len(tasks)), x)
         return {"shared": {}, "tasks": {"trunk": params}}, stats
 
-    def encode(params, stats, x, *, train, key=None):
+    names = tasks
+
+    def encode(params, stats, x, *, train, key=None, tasks=None):
         hold = hold_frozen(lambda path: ("tasks", "trunk", *path), freeze)
+        asked = names if tasks is None else tasks
+        rows = jnp.array([names.index(name) for name in asked])
 
         def one(params, stats, key):
             return passed(soft.trunk, params, stats, x, train, key, hold)
 
-        keys = None if key is None else jax.random.split(key, len(tasks))
-        features, stats = jax.vmap(one)(params["tasks"]["trunk"], stats, keys)
-        return dict(zip(tasks, features, strict=True)), stats
+        keys = None if key is None else jax.random.split(key, len(names))
+        given = (params["tasks"]["trunk"], stats, keys)
+        if asked != names:
+            given = jax.tree.map(lambda leaf: leaf[rows], given)
+        features, moved = jax.vmap(one)(*given)
+        if asked != names:
+            moved = jax.tree.map(lambda old, new: old.at[rows].set(new), stats, moved)
+        return dict(zip(asked, features, strict=True)), moved
 
     return init, encode
 

@@ -13,15 +13,15 @@ from mtl_jax.solvers import cosines
 from mtl_jax.train.batch import pick
 from mtl_jax.train.objective import objective
 from mtl_jax.train.state import Given, TrainState, trainable
-from mtl_jax.train.step import batches_of, rate_at
-from mtl_jax.train.tape import forward
+from mtl_jax.train.step import batches_a_step, batches_of, rate_at
+from mtl_jax.train.tape import forward, side_by_side
 from mtl_jax.trees import gram
 
 
 def affinity(
     run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
 ) -> Callable[[TrainState, Given], dict[str, jax.Array]]:
-    """Makes the measurement of one seed, on the batch of its next step.
+    """Makes the measurement of one seed, on the batch and at the rate of its next step.
 
     Args:
       run: what is trained.
@@ -39,7 +39,8 @@ def affinity(
     def measure(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
         draw = named(jax.random.fold_in(state.key, state.step), "net")
-        batches = place(batches_of(run, given, pick, state.key, state.step))
+        at = batches_a_step(run) * state.step
+        batches = place(batches_of(run, given, pick, state.key, at))
         seen = objective(run, net, state, frozen, batches, draw)
         _, tape, *_ = forward(seen, kept, names, dispatch)
         found, _ = cosines(gram(tape.jacobian()["shared"]))
@@ -47,6 +48,7 @@ def affinity(
             lambda shared: seen.losses({**kept, "shared": shared}),
             kept["shared"],
             rate_at(run, state.step),
+            lambda step, choices: side_by_side(step, choices, dispatch),
         )
         return {"cosine": found, "lookahead": ahead}
 

@@ -1,4 +1,4 @@
-"""The losses of every task on a step's batches, in two parts: up to the features, and from there."""
+"""The losses of every task on a step's batches: up to the features, and from there."""
 
 import functools
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Objective(NamedTuple):
     read the same, else `{task: array}`.
     """
 
-    encode: tuple[tuple[list[str], Callable[[Any, Any], tuple]], ...]  # -> features, stats
+    encode: tuple[tuple[tuple[str, ...], Callable[[Any, Any], tuple]], ...]  # -> features, stats
     score: Callable[[Any, Any], tuple]  # heads, {task: features} -> losses [K], the rest
     stats: Any  # before the step
 
@@ -30,7 +30,7 @@ class Objective(NamedTuple):
         """The losses `[K]` alone."""
         features, stats = {}, self.stats
         for tasks, encode in self.encode:
-            seen, stats = encode(without_heads(kept), stats)
+            seen, stats = encode(without_heads(kept), counted(stats, self.stats))
             features |= by_task(seen, tasks)
         return self.score(kept["tasks"]["heads"], features)[0]
 
@@ -57,11 +57,11 @@ def objective(
     """
     by_name = {name: batch for batch in batches.values() for name in batch.labels}
 
-    def encode(batch, kept, stats):
+    def encode(batch, tasks, kept, stats):
         params = merge(kept, without_heads(frozen))
-        features, stats = net.encode(params, stats, batch.images, train=True, key=key)
+        features, stats = net.encode(params, stats, batch.images, train=True, key=key, tasks=tasks)
         if isinstance(features, dict):
-            features = {name: features[name] for name in batch.labels}
+            features = {name: features[name] for name in tasks}
         return features, stats
 
     def score(kept, features):
@@ -77,10 +77,20 @@ def objective(
             metrics |= {f"{what}/{name}": value for what, value in seen.items()}
         return jnp.stack(totals), (consistency, metrics)
 
-    encoders = tuple(
-        (list(batch.labels), functools.partial(encode, batch)) for batch in batches.values()
-    )
-    return Objective(encoders, score, state.stats)
+    def encoder(batch):
+        tasks = tuple(task.name for task in run.tasks if task.name in batch.labels)
+        return tasks, functools.partial(encode, batch, tasks)
+
+    return Objective(tuple(map(encoder, batches.values())), score, state.stats)
+
+
+def counted(stats: Any, before: Any) -> Any:
+    """Statistics so far with the counters of before the step: it counts once for all streams."""
+
+    def one(new, old):
+        return old if jnp.issubdtype(old.dtype, jnp.integer) else new
+
+    return jax.tree.map(one, stats, before)
 
 
 def task_loss(task: Task, logits: jax.Array, batch: Batch, state: Any):

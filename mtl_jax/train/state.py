@@ -99,12 +99,12 @@ def create(
     if source is not None:
         loaded, stats = source
         params = graft(params, loaded["shared"])
-    by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
-    if not jax.tree.leaves(params["shared"]) and not by_losses:
-        asking = "affinity=True asks for" if run.affinity else f"{run.balance!r} balances"
-        raise BadInput(f"run {run.name!r}: {asking} shared parameters, there are none")
     kept, _ = trainable(run, params)
-    balance = start_balance(run.balance, len(run.tasks), params["shared"])
+    by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
+    if not jax.tree.leaves(kept["shared"]) and not by_losses:
+        asking = "affinity=True asks for" if run.affinity else f"{run.balance!r} balances"
+        raise BadInput(f"run {run.name!r}: {asking} trained shared parameters, there are none")
+    balance = start_balance(run.balance, len(run.tasks), kept["shared"])
     by_rows = isinstance(run.balance, JacobianCombiner) and jax.tree.leaves(balance)
     if run.weighing.space == "representation" and by_rows:
         raise BadInput(

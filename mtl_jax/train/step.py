@@ -36,16 +36,16 @@ def build(
     optimizer = run.optimizer.build(run.steps)
     names = [task.name for task in run.tasks]
     labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks))
-    many = 3 if isinstance(run.balance, CrossWeighting) else 1
+    many = batches_a_step(run)
 
     def step(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
         now = jax.random.fold_in(state.key, state.step)
         draw = named(now, "net")
 
-        def of(run, choose, at):
-            batches = place(batches_of(run, given, choose, state.key, at))
-            return objective(run, net, state, frozen, batches, draw)
+        def of(what, choose, at):
+            batches = place(batches_of(what, given, choose, state.key, at))
+            return objective(what, net, state, frozen, batches, draw)
 
         first, *more = (of(run, pick, many * state.step + i) for i in range(many))
         losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
@@ -65,16 +65,17 @@ def build(
             scale=run.weighing.scale,
             others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
             outer=outer,
+            active=active,
         )
         gradient, penalty = penalised(run, balanced.gradient, kept, frozen, given.anchor)
         updates, opt = optimizer.update(gradient, state.opt, kept)
         moved = shrunk(run, optax.apply_updates(kept, updates), state.step)
-        kept = stilled(active, kept, moved, names)
+        kept, opt = stilled(active, (kept, state.opt), (moved, opt), names)
         params = merge(kept, frozen)
         watched = balanced.state
         if hasattr(run.balance, "observe"):
             watched = run.balance.observe(first.losses(kept), watched)
-        metrics = {**metrics, **penalty, **report(run, losses, balanced, active)}
+        metrics = {**metrics, **penalty, **report(run, losses, balanced)}
         state = TrainState(
             step=state.step + 1,
             key=state.key,
@@ -88,6 +89,11 @@ def build(
         return state, metrics
 
     return step
+
+
+def batches_a_step(run: Run) -> int:
+    """How many batches of each stream a step takes."""
+    return 3 if isinstance(run.balance, CrossWeighting) else 1
 
 
 def batches_of(
@@ -111,7 +117,7 @@ def entered(run: Run, tape: Tape, step: jax.Array) -> tuple[Tape, jax.Array | No
 def looking(
     tape: Tape, kept: Any, held: Callable[[Any], jax.Array], rate: jax.Array
 ) -> Callable[[jax.Array], jax.Array]:
-    """The held-out losses `[K]` after one plain step with some weights `[K]`, as a function of them."""
+    """A function from weights `[K]` to the held-out losses `[K]` after one plain step with them."""
 
     def outer(weights):
         return held(jax.tree.map(lambda p, g: p - rate * g, kept, tape.pull(weights)))
@@ -120,21 +126,22 @@ def looking(
 
 
 def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str]) -> Any:
-    """Parameters after a step, where heads and trunks of tasks that do not train stand still."""
+    """What a step changes, except of heads and trunks of tasks that do not train at it.
+
+    It takes parameters and the optimizer's state alike, whose moments have the same paths.
+    """
     if active is None:
         return after
 
-    def moved(on, new, old):
-        return jax.tree.map(
-            lambda n, o: jnp.where(on.reshape(on.shape + (1,) * (n.ndim - on.ndim)), n, o), new, old
-        )
+    def kept(path, new, old):
+        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        if keys[:2] == ["tasks", "heads"]:
+            return jnp.where(active[names.index(keys[2])], new, old)
+        if keys[:2] == ["tasks", "trunk"]:
+            return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+        return new
 
-    was, tasks = before["tasks"], after["tasks"]
-    heads = {
-        n: moved(active[names.index(n)], h, was["heads"][n]) for n, h in tasks["heads"].items()
-    }
-    trunk = {"trunk": moved(active, tasks["trunk"], was["trunk"])} if "trunk" in tasks else {}
-    return {**after, "tasks": {**tasks, **trunk, "heads": heads}}
+    return jax.tree_util.tree_map_with_path(kept, after, before)
 
 
 def rate_at(run: Run, step: jax.Array) -> jax.Array:
@@ -174,11 +181,8 @@ def warmed(momentum: float, step: jax.Array) -> jax.Array:
     return jnp.minimum(momentum, (1.0 + count) / (10.0 + count))
 
 
-def report(
-    run: Run, losses: jax.Array, balanced: Balanced, active: jax.Array | None
-) -> dict[str, jax.Array]:
-    """Names the losses and weights of the tasks; one that does not train has weight 0."""
+def report(run: Run, losses: jax.Array, balanced: Balanced) -> dict[str, jax.Array]:
+    """Names the losses and weights of the tasks."""
     names = [task.name for task in run.tasks]
-    weights = balanced.weights if active is None else jnp.where(active, balanced.weights, 0.0)
     metrics = {f"loss/{name}": loss for name, loss in zip(names, losses, strict=True)}
-    return metrics | {f"weight/{name}": w for name, w in zip(names, weights, strict=True)}
+    return metrics | {f"weight/{name}": w for name, w in zip(names, balanced.weights, strict=True)}

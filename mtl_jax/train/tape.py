@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.balance import Tape
 from mtl_jax.protocols import by_task, without_heads
 from mtl_jax.run import Dispatch
-from mtl_jax.train.objective import Objective
+from mtl_jax.train.objective import Objective, counted
 
 
 def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatch) -> tuple:
@@ -28,9 +28,9 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
     body, stats = without_heads(kept), objective.stats
     features, ways = {}, []
     for tasks, encode in objective.encode:
-        tasks = [name for name in names if name in tasks]
+        before = counted(stats, objective.stats)
         seen, back, stats = jax.vjp(
-            lambda kept, encode=encode, stats=stats: encode(kept, stats), body, has_aux=True
+            lambda kept, encode=encode, stats=before: encode(kept, stats), body, has_aux=True
         )
         features |= by_task(seen, tasks)
         ways.append((tasks, back, not isinstance(seen, dict)))
@@ -82,7 +82,7 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
 
     alike = len(ways) == 1 and ways[0][2]
     spaces = (represented, through) if alike else (None, None)
-    inner = unstored if dispatch.pullback_chunk == 1 else None
+    inner = unstored if (dispatch.pullbacks, dispatch.pullback_chunk) == ("vmap", 1) else None
     return losses, Tape(pull, jacobian, *spaces, inner), stats, rest
 
 

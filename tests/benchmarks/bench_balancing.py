@@ -261,8 +261,8 @@ def work() -> None:
 class Worker:
     """A side in a process of its own; `broken` says why it has no such method."""
 
-    def __init__(self, side: str, method: str, tasks: int, net: str):
-        command = [sys.executable, __file__, "--worker", side, method, str(tasks), net]
+    def __init__(self, python: str, side: str, method: str, tasks: int, net: str):
+        command = [python, __file__, "--worker", side, method, str(tasks), net]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -291,14 +291,15 @@ class Worker:
         self.process.wait()
 
 
-def compare(method: str, tasks: int, net: str, turns: int, least: float) -> None:
+def compare(method: str, tasks: int, options: argparse.Namespace) -> None:
     """Prints the ratio of our step to each peer's."""
-    workers = {side: Worker(side, method, tasks, net) for side in SIDES}
+    pythons = {side: options.ours if side == "ours" else sys.executable for side in options.sides}
+    workers = {side: Worker(py, side, method, tasks, options.net) for side, py in pythons.items()}
     there = {side: worker for side, worker in workers.items() if worker.broken is None}
     for worker in there.values():
-        worker.settle(least)
+        worker.settle(options.least)
     found = {side: [] for side in there}
-    for _ in range(turns):
+    for _ in range(options.turns):
         for side, worker in there.items():
             found[side].append(worker.time(worker.count))
     for worker in there.values():
@@ -321,6 +322,8 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", default=[2, 8, 40])
     parser.add_argument("--methods", nargs="+", default=list(METHODS))
     parser.add_argument("--net", choices=list(BATCH), default="mlp")
+    parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
+    parser.add_argument("--ours", default=sys.executable, help="a Python with another JAX, for us")
     parser.add_argument("--memory", action="store_true", help="of our step, instead of times")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--least", type=float, default=0.3, help="seconds of a turn")
@@ -331,7 +334,7 @@ def main() -> None:
                 whole, chunked = (memory(method, tasks, options.net, chunk) for chunk in (None, 1))
                 print(f"{method:12} K={tasks:<3} {whole:8.2f} MB, one by one {chunked:8.2f} MB")
             else:
-                compare(method, tasks, options.net, options.turns, options.least)
+                compare(method, tasks, options)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import few_labels
+from mtl_jax.data import few_labels, held_out
 from mtl_jax.data.labels import balanced
 
 RNG = np.random.default_rng(0)
@@ -138,3 +138,20 @@ def test_the_order_of_tasks_does_not_matter():
 def test_bad_requests_are_named(labels, count, partial, text):
     with pytest.raises(BadInput, match=text):
         few_labels(labels, count, partial, 0)
+
+
+def test_what_is_held_out_is_of_every_class():
+    labels = {"a": np.arange(100) % 10, "b": np.linspace(0, 1, 100)}
+    mask = {"a": np.ones(100, bool), "b": np.arange(100) < 50}
+    out = held_out(labels, mask, 20, 3)
+    np.testing.assert_array_equal(np.bincount(labels["a"][out]), np.full(10, 2))
+    assert out.sum() == 20 and mask["b"][out].sum() == 10
+    assert (out != held_out(labels, mask, 20, 4)).any()
+    assert not held_out(labels, mask, 0, 3).any()
+
+
+def test_a_task_without_labels_on_one_side_is_refused():
+    mask = {"a": np.arange(10) < 9, "b": np.arange(10) == 9}
+    labels = {name: np.zeros(10, int) for name in mask}
+    with pytest.raises(BadInput, match=r"must leave labels of 'b' on both sides, not \(\d, \d\)"):
+        held_out(labels, mask, 3, 0)

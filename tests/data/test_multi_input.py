@@ -32,6 +32,8 @@ def test_shapes_are_those_of_the_training_part():
     ("make", "said"),
     [
         (lambda: Input("", DATA), "Input.task must not be empty"),
+        (lambda: Input("image", DATA), 'Input.task must not be empty or "image"'),
+        (lambda: Input("a", DATA, "image"), "Input.label must not be"),
         (lambda: MultiInput(()), "MultiInput.inputs must hold at least one"),
         (lambda: MultiInput(BOTH.inputs[:1] * 2), r"must be of different tasks, not \['rows'"),
         (lambda: MultiInput((Input("a", DATA),)).shapes(), "source of 'a' has no 'label'"),
@@ -44,4 +46,6 @@ def test_what_does_not_fit_is_named(make, said):
 
 
 def test_it_is_data():
-    assert dataclasses.replace(BOTH) == BOTH and hash(BOTH) == hash(dataclasses.replace(BOTH))
+    same = MultiInput((Input("rows", DATA, "row"), Input("columns", DATA, "column")))
+    assert same == BOTH and hash(same) == hash(BOTH)
+    assert dataclasses.replace(BOTH, inputs=BOTH.inputs[::-1]) != BOTH

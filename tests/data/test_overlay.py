@@ -129,7 +129,7 @@ def test_unfit_sources_are_named(changes, text):
 
 def test_a_source_without_the_label_is_named():
     bare = {"image": np.zeros((3, 28, 28, 1), np.uint8), "digit": np.zeros(3, np.int32)}
-    with pytest.raises(BadInput, match='right\'s train part must have a "label"'):
+    with pytest.raises(BadInput, match='right\'s train part must have an "image" and a "label"'):
         Overlay(ONE, Arrays(bare, bare, bare), **SIZES).load()
 
 

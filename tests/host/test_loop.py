@@ -43,7 +43,7 @@ def test_averages_are_over_steps_not_over_blocks():
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_loss_that_is_no_number_stops_the_run(value):
-    fine = {"loss/row": [0.0, 1.0], "cosine/row-column": [np.nan, 0.0]}
+    fine = {"loss/row": [0.0, 1.0], "penalty": [np.nan, 0.0]}
     check_finite(RUN, {"step": 4, "train": fine})
     with pytest.raises(Diverged, match=rf"run 'hard' diverged: loss/column is {value} in seed 6"):
         wrong = {"step": 4, "train": fine | {"loss/column": [0.0, value]}}

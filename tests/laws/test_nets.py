@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets, optimizers
+from mtl_jax.aggregation import MGDA
 from mtl_jax.checks import BadInput
+from mtl_jax.data import Input, MultiInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import prepare
 from mtl_jax.identity import fingerprint, source_text
@@ -128,6 +130,22 @@ def test_a_run_on_it_learns(name):
         losses.append((metrics["loss/row"] + metrics["loss/column"]).mean())
     assert losses[-1] < 0.9 * losses[0]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
+
+
+@pytest.mark.slow
+@each
+def test_the_same_images_in_two_streams_are_one_input(name):
+    """Full batches, so that both ways see the same examples."""
+    one = RUN.but(trunk=made(name, TRUNKS["mlp"]), labelled=None, batch=96, balance=MGDA())
+    inputs = tuple(Input(task.name, RUN.data, task.name) for task in RUN.tasks)
+    found = []
+    for run in (one, one.but(data=MultiInput(inputs))):
+        prepared = prepare(run)
+        going = program(run, prepared.given, jax.devices()[:1])
+        state, _ = going.advance(going.init(None), going.given(prepared.given), 1)
+        found.append(state.params)
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
 @each

@@ -68,7 +68,7 @@ def test_one_trunk_a_task_has_no_shared_representation():
         trunk=nets.PerTask(RUN.trunk), balance=aggregation.MGDA(),
         weighing=Weighing(space="representation"),
     )  # fmt: skip
-    with pytest.raises(BadInput, match="balances shared parameters, there are none"):
+    with pytest.raises(BadInput, match="balances trained shared parameters, there are none"):
         trained(run)
 
 

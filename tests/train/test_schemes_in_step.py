@@ -9,6 +9,7 @@ from mtl_jax import aggregation, nets, optimizers, sharing
 from mtl_jax.checks import BadInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import described, prepare
+from mtl_jax.run import Weighing
 from mtl_jax.schemes import Alternating, Progressive
 from tests.small import RUN, UNLABELLED
 
@@ -87,13 +88,30 @@ def test_alternating_trains_one_task_a_step(run):
             np.testing.assert_array_equal(leaf[:, 1], was[:, 1])
 
 
-def test_the_second_task_has_its_turn_with_its_momentum_kept():
-    state, _ = trained(SGD.but(scheme=Alternating()), 2)
-    once, _ = trained(SGD.but(scheme=Alternating()), 1)
-    assert still(state.params["tasks"]["heads"]["row"], once.params["tasks"]["heads"]["row"])
-    assert not still(
-        state.params["tasks"]["heads"]["column"], once.params["tasks"]["heads"]["column"]
-    )
+@pytest.mark.parametrize("optimizer", [SGD.optimizer, optimizers.Adam(0.01)], ids=["sgd", "adam"])
+def test_a_task_that_waits_keeps_its_head_and_its_moments(optimizer):
+    run = SGD.but(scheme=Alternating(), optimizer=optimizer)
+    once, _ = trained(run, 1)
+    twice, _ = trained(run, 2)
+
+    def heads(tree, name):
+        found = jax.tree_util.tree_leaves_with_path(tree)
+        return [
+            leaf for path, leaf in found if f"['heads']['{name}']" in jax.tree_util.keystr(path)
+        ]
+
+    for tree in ("params", "opt"):
+        one, two = getattr(once, tree), getattr(twice, tree)
+        assert len(heads(one, "row")) >= 2 and still(heads(one, "row"), heads(two, "row"))
+        assert not still(heads(one, "column"), heads(two, "column"))
+
+
+def test_the_scale_counts_only_tasks_that_train():
+    run = SGD.but(scheme=Alternating())
+    plain, _ = trained(run, 1)
+    mean, metrics = trained(run.but(weighing=Weighing(scale="mean")), 1)
+    np.testing.assert_allclose(metrics["weight/row"], 1.0)
+    assert still(mean.params["shared"], plain.params["shared"])
 
 
 def test_tasks_that_have_all_entered_train_as_ever():
@@ -141,6 +159,17 @@ def test_affinities_by_hand():
         np.testing.assert_allclose(found["lookahead"][:, 0, place], fall, atol=2e-5)
 
 
+def test_terms_without_a_proximal_step_are_refused():
+    with pytest.raises(BadInput, match=r"Run\.proximal must hold terms with a proximal step"):
+        SOFT.but(proximal=(sharing.MeanL2(1.0),))
+
+
+@pytest.mark.parametrize("changes", [{"affinity": True}, {"balance": aggregation.MGDA()}], ids=str)
+def test_frozen_shared_parameters_are_none_to_balance(changes):
+    with pytest.raises(BadInput, match=r"trained shared parameters, there are none"):
+        going(RUN.but(freeze=("shared/.*",), **changes))
+
+
 def test_affinities_need_shared_parameters():
-    with pytest.raises(BadInput, match=r"affinity=True asks for shared parameters, there are none"):
+    with pytest.raises(BadInput, match=r"affinity=True asks for trained shared parameters"):
         going(SOFT.but(affinity=True))

@@ -70,6 +70,26 @@ def test_streams_move_statistics_one_after_the_other():
     assert not np.allclose(jax.tree.leaves(one.stats)[0], jax.tree.leaves(two.stats)[0])
 
 
+def test_a_trunk_of_its_own_sees_its_own_images_only():
+    norm = nets.PerTask(nets.MLP((12,), batch_norm=True))
+    dark = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
+                         for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
+    inputs = (Input("row", DATA, "row"), Input("column", dark, "column"))
+    state, _, _ = trained(APART.but(trunk=norm, data=MultiInput(inputs)), 2)
+    alike, _, _ = trained(APART.but(trunk=norm), 2)
+    mean, same = (np.asarray(s.stats["BatchNorm_0"]["mean"]) for s in (state, alike))
+    np.testing.assert_allclose(mean[:, 0], same[:, 0], rtol=1e-5)
+    np.testing.assert_array_equal(mean[:, 1], 0.0)  # A dense layer without bias of black images.
+
+
+def test_a_step_is_counted_once_for_all_streams():
+    run = APART.but(trunk=nets.LTB(nets.MLP((8, 8))))
+    counts = [leaf for leaf in jax.tree.leaves(trained(run, 2)[0].stats) if leaf.dtype == np.int32]
+    assert len(counts) > 0
+    for count in counts:
+        np.testing.assert_array_equal(count, 2)
+
+
 def test_unlabelled_images_are_those_of_the_task():
     few = UNLABELLED.but(
         data=MultiInput((Input("row", DATA, "row"), Input("column", small(), "column"))),
