@@ -156,6 +156,8 @@ def repeat(step, how: str, steps: int, state, given):
     def body(state, _):
         return step(state, given)
 
+    if steps == 1:  # A loop of one step is a loop to XLA too, which a convolution does not want.
+        return body(state, None)
     state, metrics = jax.lax.scan(body, state, length=steps, unroll=steps if how == "unroll" else 1)
     return state, jax.tree.map(lambda metric: metric.mean(0), metrics)
 

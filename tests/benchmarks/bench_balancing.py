@@ -78,7 +78,7 @@ def ours(method: str, tasks: int, net: str):
     from mtl_jax.host.layout import program
     from mtl_jax.host.prepare import prepare
 
-    run, block = our_run(method, tasks, net), 64 if net == "mlp" else 1
+    run, block = our_run(method, tasks, net), 64 if net == "mlp" else 4
     prepared = prepare(run)
     made = program(run, prepared.given)
     state, given = [made.init(None)], made.given(prepared.given)
