@@ -25,6 +25,7 @@ from mtl_jax import (
 from mtl_jax.checks import BadInput
 from mtl_jax.identity import fingerprint, settings, source_text
 from mtl_jax.run import Dispatch, Run, Weighing
+from mtl_jax.schemes import Alternating
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -43,6 +44,8 @@ OTHERS = {
     "weak": augment.Shift(1),
     "strong": augment.Cutout(3),
     "penalties": (sharing.TraceNorm(1.0),),
+    "proximal": (sharing.TraceNorm(1.0),),
+    "scheme": Alternating(),
     "source": RUN.but(name="source"),
     "freeze": ("shared/.*",),
     "ema": 0.91,
@@ -50,6 +53,7 @@ OTHERS = {
     "checkpoint_every": 5,
     "seeds": 3,
     "first_seed": 1,
+    "affinity": True,
     "weighing": Weighing(heads="own"),
     "dispatch": Dispatch(),
 }

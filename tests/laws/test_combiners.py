@@ -91,7 +91,7 @@ def test_there_are_methods():
 
 @pytest.mark.parametrize("name", FACE)
 def test_every_export_has_one_verb_and_so_its_laws(name):
-    verbs = ("weigh_losses", "weigh_gram", "weigh_cross", "combine")
+    verbs = ("weigh_losses", "weigh_gram", "weigh_cross", "weigh_outer", "combine")
     method = FACE[name]()
     assert sum(hasattr(method, verb) for verb in verbs) == 1
 
