@@ -78,9 +78,14 @@ def paired_gain(row: Scores, task: Task, single: Scores) -> np.ndarray:
 
 
 def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
-    """Delta_m by seed `[S]` over the row's tasks, or None where there is no baseline."""
-    tasks = row.run.tasks
-    if not all(comparable(row, task.name, singles) for task in tasks):
+    """Delta_m by seed `[S]` over the row's tasks, or None where there is no baseline.
+
+    A task whose baseline is 0 in a seed does not count, since nothing is relative to 0.
+    """
+    if not all(comparable(row, task.name, singles) for task in row.run.tasks):
+        return None
+    tasks = [task for task in row.run.tasks if singles[task.name].selected[task.name].all()]
+    if not tasks:
         return None
     values = np.stack([row.selected[task.name] for task in tasks], -1)
     against = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)

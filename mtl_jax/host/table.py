@@ -24,7 +24,8 @@ from mtl_jax.run import Experiment
 NOTE = (
     "Test metrics: mean ± 95 % interval over seeds (Student's t), at the evaluation that the "
     "validation split chose among raw and averaged parameters; “last” is the raw parameters "
-    "after the last step. Δm % is against the single-task rows, paired by seed; lower is better. "
+    "after the last step. Δm % is against the single-task rows, paired by seed; lower is better; "
+    "tasks whose baseline is 0 in a seed do not count in it. "
     "“helped, hurt” counts the tasks whose paired gain has an interval wholly above or below 0; "
     "hurt is negative transfer. The rank is over the tasks and the rows that have them all (equal "
     "means share their places). Memory is what XLA says that a block of steps needs on one "

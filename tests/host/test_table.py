@@ -152,6 +152,23 @@ def test_lower_delta_is_better_and_an_average_is_by_seed(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
+    # By hand: of the first task -20 and 0, of the second 0 and -60; 12.7062 times 10.
+    ("second", "delta"), [([0.0, 0.5], "-10.0 ± 127.1"), ([0.4, 0.5], "-20.0 ± 127.1")],
+)  # fmt: skip
+def test_nothing_is_relative_to_a_baseline_of_zero(finished, tmp_path, second, delta):
+    column = RUN.but(name="column alone", tasks=(COLUMN,))
+    folders = {
+        "row alone": finished(ROW_ALONE, {"row": [0.5, 0.8]}),
+        "column alone": finished(column, {"column": second}),
+        "hard": finished(RUN, {"row": [0.6, 0.8], "column": [0.4, 0.8]}),
+    }
+    experiment = Experiment(runs=(ROW_ALONE, column, RUN), baselines=("row alone", "column alone"))
+    table.write(experiment, folders, tmp_path)
+    row = (tmp_path / "table.md").read_text().splitlines()[4]
+    assert [cell.strip() for cell in row.split("|")][5] == delta
+
+
+@pytest.mark.parametrize(
     ("values", "text"),
     [
         (None, "-"),
