@@ -102,7 +102,8 @@ class MultiDigits:
 
     Reference: Sabour et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
       (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
-      as Multi-Objective Optimization, NeurIPS 2018, Section 5 (https://arxiv.org/abs/1810.04650).
+      as Multi-Objective Optimization, NeurIPS 2018, its section on MultiMNIST
+      (https://arxiv.org/abs/1810.04650).
     """
 
     train: int = 8000
