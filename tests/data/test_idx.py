@@ -53,7 +53,10 @@ def test_a_wrong_file_is_named(tmp_path, data, text):
         read_idx(tmp_path, "images", (2, 3, 2))
 
 
-@pytest.mark.parametrize("data", [gzip.compress(BYTES)[:-9], b"no gzip", b""])
+# The packed bytes hold the second of packing: they must not become part of a test's name.
+@pytest.mark.parametrize(
+    "data", [gzip.compress(BYTES)[:-9], b"no gzip", b""], ids=["cut off", "no gzip", "empty"]
+)
 def test_a_damaged_gzip_file_is_named(tmp_path, data):
     (tmp_path / "images.gz").write_bytes(data)
     with pytest.raises(BadInput, match=r"images\.gz must"):
