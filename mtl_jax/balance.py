@@ -25,7 +25,7 @@ class Tape(NamedTuple):
     """The ways back from K losses, none of them gone yet; a gradient is {"shared", "tasks"}.
 
     `features` and `through` are None where the heads do not read one representation, `gram`
-    where rows may be kept.
+    where rows may be kept, `active` where all tasks train; `pull` leaves out those that do not.
     """
 
     pull: Callable[[jax.Array], Any]  # cotangents [K] -> the gradient: one backward pass
@@ -33,6 +33,7 @@ class Tape(NamedTuple):
     features: Callable[[], Any] | None  # -> the same with rows of the representation: the heads
     through: Callable[[Any], Any] | None  # a sum of such rows -> the gradient of "shared"
     gram: Callable[[], jax.Array] | None = None  # -> [K, K], no row is kept: K passes both ways
+    active: jax.Array | None = None  # which tasks train, bool [K]; for methods that weigh losses
 
 
 class Balanced(NamedTuple):
@@ -55,13 +56,13 @@ def balance(
     scale: Scale = "paper",
     others: tuple[Tape, Tape] | None = None,
     outer: Callable[[jax.Array], jax.Array] | None = None,
-    active: jax.Array | None = None,
 ) -> Balanced:
     """Turns K losses and the ways back from them into one gradient.
 
-    A loss weighting costs one backward pass, a bilevel one also its outer losses; the others cost K through the trunk, or, in the
-    space of the representation, K through the heads and one through the trunk. They weigh the
-    gradients of the shared parameters; what belongs to a task keeps that task's gradient.
+    A loss weighting costs one backward pass, a bilevel one also its outer losses; the others
+    cost K through the trunk, or, in the space of the representation, K through the heads and one
+    through the trunk. They weigh the gradients of the shared parameters; what belongs to a task
+    keeps that task's gradient.
 
     Args:
       method: a weighting or an aggregator.
@@ -80,8 +81,6 @@ def balance(
       others: tapes of two more batches, for a `CrossWeighting`.
       outer: maps weights `[K]` to the held-out losses `[K]` after a step with them, for a
         `BilevelWeighting`.
-      active: which tasks train, bool `[K]`, if not all; the others have weight 0. The tape
-        must leave them out too, and the method must weigh losses.
 
     Returns:
       The gradient, the weights as they were applied, and the next state.
@@ -96,7 +95,7 @@ def balance(
     by_pull = isinstance(method, LossWeighting | BilevelWeighting)
     if by_pull:
         weights, state = weigh_once(method, losses, state, key, outer)
-        weights = weights if active is None else jnp.where(active, weights, 0.0)
+        weights = weights if tape.active is None else jnp.where(tape.active, weights, 0.0)
         gradient = tape.pull(weights)
     else:
         gradient, weights, state = weigh_rows(method, tape, state, key, space, others)
@@ -154,9 +153,7 @@ def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tu
 def weigh_unstored(method: GramWeighting, tape: Tape, state, key) -> tuple:
     """The same without the rows: their products first, then two passes of weighted losses."""
     weights, state = method.weigh_gram(tape.gram(), state, key)
-    ones = jnp.ones_like(weights)
-    gradient = {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
-    return gradient, weights, state
+    return pulled(tape, weights), weights, state
 
 
 def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tuple:
@@ -165,9 +162,13 @@ def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tup
         raise ValueError(f"{method!r} needs others, the tapes of two more batches")
     one, other = (each.jacobian()["shared"] for each in others)
     weights, state = method.weigh_cross(gram(one, other), state, key)
+    return pulled(tape, weights), weights, state
+
+
+def pulled(tape: Tape, weights: jax.Array) -> Any:
+    """The gradient of weighted losses, in which what belongs to a task keeps its own."""
     ones = jnp.ones_like(weights)
-    gradient = {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
-    return gradient, weights, state
+    return {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
 
 
 def stretch(scale: Scale, weights: jax.Array, shared: Any, plain_sum: Callable) -> jax.Array:

@@ -30,11 +30,11 @@ class Net(NamedTuple):
     """A model as pure functions; a pass is the encoder and then every head.
 
     `init(key, x) -> (params, stats)`;
-    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are without the heads and features are one array if all heads read it, else
-    `{task: array}`; `decode(heads, features) -> logits`, with features by task. `stats` are
-    BatchNorm's running statistics and the like, which only `train=True` moves; `key` is for
-    nets that draw in training, and may be None otherwise; `tasks` are those whose features are
-    wanted, None all.
+    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are
+    without the heads and features are one array if all heads read it, else `{task: array}`;
+    `decode(heads, features) -> logits`, with features by task. `stats` are BatchNorm's running
+    statistics and the like, which only `train=True` moves; `key` is for nets that draw in
+    training, and may be None otherwise; `tasks` are those whose features are wanted, None all.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
@@ -83,7 +83,8 @@ class Splits(NamedTuple):
     """Arrays of one data set: each part maps "image" and every label's name to `[N, ...]`.
 
     Where tasks bring images of their own, a part maps the name of each stream of images to
-    such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN (numbers).
+    such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label
+    is -1 (classes) or NaN (numbers).
     """
 
     train: Mapping[str, np.ndarray]

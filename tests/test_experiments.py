@@ -55,7 +55,7 @@ def test_every_step_fits_together(run):
     # Seeds and rows vmapped trace once what unrolled ones trace several times.
     _, state, given = check(run.but(dispatch=Dispatch()), 1)
     assert state.step.shape == (run.seeds,)
-    assert min(images.shape[0] for images in given.image.values()) > run.batch
+    assert min(stream.image.shape[0] for stream in given.streams.values()) > run.batch
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)

@@ -6,6 +6,7 @@ from mtl_jax.data.digits import SingleDigits as SingleDigits
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
 from mtl_jax.data.labels import few_labels as few_labels
+from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
 from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.multi_input import Input as Input

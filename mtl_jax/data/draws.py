@@ -4,10 +4,20 @@ import zlib
 
 import numpy as np
 
+from mtl_jax.checks import require, require_number
+
 
 def generator(seed: int, name: str) -> np.random.Generator:
     """The generator of the user `name`, the same in every process and tied to no other user's."""
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+
+
+def require_shares(source: object) -> None:
+    """Requires a source's shares `validation` and `test` to be positive and at most 1."""
+    require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
+    for field in ("validation", "test"):
+        share = getattr(source, field)
+        require(share > 0, source, field, "must be positive", share)
 
 
 def stratified(

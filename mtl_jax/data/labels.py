@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import jax
 import numpy as np
 
 from mtl_jax.checks import require
@@ -111,11 +112,12 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
     require(count >= most, "few_labels", "count", rule, count)
 
 
-def has_label(values: np.ndarray) -> np.ndarray:
-    """Tells missing labels, -1 or any NaN, from others, `[N]`."""
+def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
+    """Tells missing labels, -1 or any NaN, from others, `[N]`, of NumPy's arrays or JAX's."""
     if values.dtype.kind != "f":
         return values >= 0
-    return ~np.isnan(values.reshape(len(values), -1)).any(1)
+    numbers = abs(values) >= 0  # Only a NaN is not; `isnan` would choose a library.
+    return numbers.reshape(len(values), -1).all(1)
 
 
 def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:

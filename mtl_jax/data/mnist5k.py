@@ -7,8 +7,8 @@ import importlib.resources
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, require, require_count, require_number
-from mtl_jax.data.draws import generator, sizes, stratified
+from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.draws import generator, require_shares, sizes, stratified
 from mtl_jax.protocols import Splits
 
 DIGITS, SIDE = 5000, 28
@@ -40,9 +40,7 @@ class MNIST5k:
     seed: int = 0
 
     def __post_init__(self):
-        require_number(self, validation=(0.0, 1.0), test=(0.0, 1.0))
-        require(self.test > 0, self, "test", "must be positive", self.test)
-        require(self.validation > 0, self, "validation", "must be positive", self.validation)
+        require_shares(self)
         rest = 1.0 - self.test - self.validation
         require(rest > 0, self, "validation", "and test must leave digits to train on", rest)
         parts = self.sizes()

@@ -37,8 +37,9 @@ class MultiInput:
 
     A step takes a batch of each task's images through the trunk, one task after the other, and
     each head reads those of its own. So BatchNorm normalises each task's images alone, while its
-    running statistics are those of all tasks, except with one trunk a task. `Run.labelled` counts the examples of each task. Splits
-    and shapes have, under each task's name, its "image" and its label, by the task's name too.
+    running statistics are those of all tasks, except with one trunk a task. `Run.labelled` counts
+    the examples of each task. Splits and shapes have, under each task's name, its "image" and
+    its label, by the task's name too.
 
     Attributes:
       inputs: one for each task.

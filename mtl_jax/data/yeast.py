@@ -8,8 +8,8 @@ import importlib.resources
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, require, require_count, require_number
-from mtl_jax.data.draws import generator
+from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.draws import generator, require_shares
 from mtl_jax.protocols import Splits
 
 GENES, NUMBERS, FUNCTIONS = 2417, 103, 14
@@ -41,9 +41,7 @@ class Yeast:
     seed: int = 0
 
     def __post_init__(self):
-        require_number(self, validation=(0.0, 1.0), test=(0.0, 1.0))
-        require(self.validation > 0, self, "validation", "must be positive", self.validation)
-        require(self.test > 0, self, "test", "must be positive", self.test)
+        require_shares(self)
         rest = self.sizes()[0]
         require(rest > 0, self, "validation", "and test must leave genes to train on", rest)
         require_count(self, seed=0)

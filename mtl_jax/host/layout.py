@@ -76,9 +76,9 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
     outputs = tuple((task.name, task.outputs) for task in run.tasks)
-    images = {name: stream.image.shape for name, stream in shapes.streams.items()}
-    sizes = {task: images[name][0] for name, s in shapes.streams.items() for task in s.labels}
-    fresh = (run.trunk, outputs, next(iter(images.values()))[1:], seeds)
+    streams = shapes.streams.values()
+    sizes = {task: stream.image.shape[0] for stream in streams for task in stream.labels}
+    fresh = (run.trunk, outputs, next(iter(streams)).image.shape[1:], seeds)
     # How they learn does not matter to how tasks are judged.
     judged = tuple(task.but(consistency=None) for task in run.tasks)
 
@@ -110,7 +110,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
 
     @functools.partial(jax.jit, out_shardings=by_seed)
     def affinity(state, given):
-        measure = train.affinity(run, net, dispatch, place)
+        measure = train.measure_affinity(run, net, dispatch, place)
         return beside(dispatch.seeds, measure, (0, given.each(None, 0)))(state, given)
 
     def given(parts):

@@ -92,7 +92,7 @@ def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
     return init, encode
 
 
-def per_task(soft: PerTask, tasks: tuple[str, ...], freeze: tuple[str, ...]) -> tuple:
+def per_task(soft: PerTask, names: tuple[str, ...], freeze: tuple[str, ...]) -> tuple:
     """`init` and `encode` of one copy of a trunk for each task."""
 
     def draw(key, x):
@@ -100,10 +100,8 @@ def per_task(soft: PerTask, tasks: tuple[str, ...], freeze: tuple[str, ...]) -> 
         return variables["params"], variables.get("batch_stats", {})
 
     def init(key, x):
-        params, stats = jax.vmap(draw, (0, None))(jax.random.split(key, len(tasks)), x)
+        params, stats = jax.vmap(draw, (0, None))(jax.random.split(key, len(names)), x)
         return {"shared": {}, "tasks": {"trunk": params}}, stats
-
-    names = tasks
 
     def encode(params, stats, x, *, train, key=None, tasks=None):
         hold = hold_frozen(lambda path: ("tasks", "trunk", *path), freeze)

@@ -18,9 +18,9 @@ class LeNet(nn.Module):
     they leave, flattened. The original drops channels of the second stage at random; here
     nothing is dropped.
 
-    On a CPU a convolution of up to 16 channels is a product of its 25 shifted images with the kernel: of so few
-    channels that took 0.6 of the time of XLA's own there (gradient, 64 images), and it may be
-    scanned and vmapped (`Dispatch()`), which the default of convolutional trunks does not do.
+    On a CPU a convolution of up to 16 channels is a product of its 25 shifted images with the
+    kernel. With so few channels that took 0.6 of the time of XLA's own there (gradient, 64
+    images), and it may be scanned and vmapped (`Dispatch()`), as convolutions by default are not.
 
     Attributes:
       features: channels of the convolutions, and D.
@@ -95,7 +95,7 @@ def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def pooled(x: jax.Array) -> jax.Array:
-    """The largest of every 2 x 2 pixels, `[N, H/2, W/2, C]`; what is left over at the edges falls."""
+    """The largest of every 2 x 2 pixels, `[N, H/2, W/2, C]`; an odd last row or column falls."""
     n, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))

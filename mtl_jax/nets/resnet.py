@@ -1,5 +1,6 @@
 """Residual networks."""
 
+import itertools
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -52,14 +53,12 @@ class ResNet(nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem and the groups, as modules `(x, train) -> x` of their own parameters."""
-        stem, *groups = self.parted()
-        return stem, *(Group(group, parent=None) for group in groups)
+        return in_groups(*self.parted())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
         """The stem and the residual blocks, the finest stages that the trunk has."""
-        stem, *groups = self.parted()
-        return stem, *(block for group in groups for block in group)
+        return in_blocks(*self.parted())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
@@ -77,6 +76,16 @@ class ResNet(nn.Module):
             )
             for group, count in enumerate(counts)
         )
+
+
+def in_groups(stem: nn.Module, *groups: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
+    """A stem, and the blocks of each group as one module."""
+    return stem, *(Group(group, parent=None) for group in groups)
+
+
+def in_blocks(stem: nn.Module, *groups: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
+    """A stem, and the blocks of all groups."""
+    return stem, *itertools.chain(*groups)
 
 
 class Stem(nn.Module):

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from mtl_jax.checks import require, require_count
-from mtl_jax.nets.resnet import Group
+from mtl_jax.nets.resnet import in_blocks, in_groups
 from mtl_jax.nets.stages import averaged, in_order
 
 STEM = 16
@@ -76,14 +76,12 @@ class WideResNet(nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem and the groups, as modules `(x, train) -> x` of their own parameters."""
-        stem, *groups = self.parted()
-        return stem, *(Group(group, parent=None) for group in groups)
+        return in_groups(*self.parted())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
         """The stem and the residual blocks, the finest stages that the trunk has."""
-        stem, *groups = self.parted()
-        return stem, *(block for group in groups for block in group)
+        return in_blocks(*self.parted())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:

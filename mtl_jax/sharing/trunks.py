@@ -39,7 +39,7 @@ def kernels_of(stacked: Tree) -> list[jax.Array]:
       ValueError: if there is no kernel, or K differs between leaves.
     """
     require_tasks(stacked)
-    kernels = [leaf for leaf in jax.tree.leaves(stacked) if leaf.ndim >= 3]
+    kernels = [leaf for leaf in jax.tree.leaves(stacked) if is_kernel(leaf)]
     if not kernels:
         raise ValueError("stacked needs a kernel, a leaf [K, ...] with two more axes")
     return kernels
@@ -47,14 +47,24 @@ def kernels_of(stacked: Tree) -> list[jax.Array]:
 
 def rows_of(stacked: Tree) -> list[jax.Array]:
     """Each kernel as a matrix `[K, D]`, one row a task; raises as `kernels_of`."""
-    return [kernel.reshape(kernel.shape[0], -1) for kernel in kernels_of(stacked)]
+    return [as_rows(kernel) for kernel in kernels_of(stacked)]
+
+
+def is_kernel(leaf: jax.Array) -> bool:
+    """Whether a leaf `[K, ...]` is a kernel, with at least two more axes, and no bias or norm."""
+    return leaf.ndim >= 3
+
+
+def as_rows(kernel: jax.Array) -> jax.Array:
+    """A kernel `[K, ...]` as a matrix `[K, D]`."""
+    return kernel.reshape(kernel.shape[0], -1)
 
 
 def shrunk(penalty: object, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
     """Parameters whose trunks' kernels are mapped, as matrices `[K, D]`; raises as `trunks_of`."""
 
     def one(leaf):
-        return leaf if leaf.ndim < 3 else prox(leaf.reshape(len(leaf), -1)).reshape(leaf.shape)
+        return prox(as_rows(leaf)).reshape(leaf.shape) if is_kernel(leaf) else leaf
 
     trunk = jax.tree.map(one, trunks_of(penalty, params))
     return {**params, "tasks": {**params["tasks"], "trunk": trunk}}

@@ -1,6 +1,6 @@
 """The core: one pure step, and how its state begins and is judged."""
 
-from mtl_jax.train.affinity import affinity as affinity
+from mtl_jax.train.affinity import measure_affinity as measure_affinity
 from mtl_jax.train.descend import path as path
 from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.state import Given as Given

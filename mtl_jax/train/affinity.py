@@ -6,19 +6,17 @@ from typing import Any
 import jax
 
 from mtl_jax.affinity import lookahead
-from mtl_jax.keys import named
 from mtl_jax.protocols import Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.solvers import cosines
 from mtl_jax.train.batch import pick
-from mtl_jax.train.objective import objective
 from mtl_jax.train.state import Given, TrainState, trainable
-from mtl_jax.train.step import batches_a_step, batches_of, rate_at
+from mtl_jax.train.step import batches_a_step, objective_on, rate_at
 from mtl_jax.train.tape import forward, side_by_side
 from mtl_jax.trees import gram
 
 
-def affinity(
+def measure_affinity(
     run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
 ) -> Callable[[TrainState, Given], dict[str, jax.Array]]:
     """Makes the measurement of one seed, on the batch and at the rate of its next step.
@@ -37,11 +35,9 @@ def affinity(
     names = [task.name for task in run.tasks]
 
     def measure(state: TrainState, given: Given):
-        kept, frozen = trainable(run, state.params)
-        draw = named(jax.random.fold_in(state.key, state.step), "net")
-        at = batches_a_step(run) * state.step
-        batches = place(batches_of(run, given, pick, state.key, at))
-        seen = objective(run, net, state, frozen, batches, draw)
+        kept, _ = trainable(run, state.params)
+        number = batches_a_step(run) * state.step
+        seen = objective_on(run, pick, number, net=net, state=state, given=given, place=place)
         _, tape, *_ = forward(seen, kept, names, dispatch)
         found, _ = cosines(gram(tape.jacobian()["shared"]))
         ahead = lookahead(

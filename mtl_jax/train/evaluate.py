@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.data import has_label
 from mtl_jax.protocols import Net
 from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
@@ -31,7 +32,7 @@ def judge(
     stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
     judged = {
         name: jax.lax.map(
-            lambda params, s=streams: judged_all(net, tasks, params, stats, s), stacked
+            lambda params, s=streams: on_streams(net, tasks, params, stats, s), stacked
         )
         for name, streams in splits.items()
     }
@@ -44,7 +45,7 @@ def judge(
     }
 
 
-def judged_all(net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict) -> dict:
+def on_streams(net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict) -> dict:
     """Each task's metric on the stream that brings its labels."""
     found = {}
     for arrays in streams.values():
@@ -68,7 +69,7 @@ def scores(
             task.name: task.metric.sums(
                 outputs.logits[task.name],
                 labels[task.name],
-                inside & present(labels[task.name]),
+                inside & has_label(labels[task.name]),
             )
             for task in tasks
         }
@@ -82,10 +83,3 @@ def scores(
     parts = (chunked(arrays["image"]), labels, chunked(jnp.ones(size, bool)))
     total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
     return {task.name: {task.metric.name: task.metric.compute(total[task.name])} for task in tasks}
-
-
-def present(labels: jax.Array) -> jax.Array:
-    """Whether a label is there `[N]`: not negative for classes, not NaN for numbers."""
-    if jnp.issubdtype(labels.dtype, jnp.integer):
-        return labels >= 0
-    return ~jnp.isnan(labels.reshape(labels.shape[0], -1)).any(-1)

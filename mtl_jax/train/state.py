@@ -49,11 +49,6 @@ class Given(NamedTuple):
     streams: dict[str, Stream]  # by name; a problem of one input has one, named ""
     anchor: Any  # the parameters that a run with a source starts from, else None
 
-    @property
-    def image(self) -> dict[str, jax.Array]:
-        """The images `[N, ...]` of each stream."""
-        return {name: stream.image for name, stream in self.streams.items()}
-
     def each(self, shared: Any, drawn: Any) -> "Given":
         """This structure with `shared` where seeds have the same arrays, else `drawn`."""
         streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn))

@@ -1,5 +1,6 @@
 """The step: state and data in, state and metrics out."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from mtl_jax.optimizers import rate
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import Batch, pick, pick_held
-from mtl_jax.train.objective import objective
+from mtl_jax.train.objective import Objective, objective
 from mtl_jax.train.state import Given, TrainState, trainable
 from mtl_jax.train.tape import forward
 from mtl_jax.trees import average, merge
@@ -41,18 +42,13 @@ def build(
     def step(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
         now = jax.random.fold_in(state.key, state.step)
-        draw = named(now, "net")
-
-        def of(what, choose, at):
-            batches = place(batches_of(what, given, choose, state.key, at))
-            return objective(what, net, state, frozen, batches, draw)
-
-        first, *more = (of(run, pick, many * state.step + i) for i in range(many))
+        seen = functools.partial(objective_on, net=net, state=state, given=given, place=place)
+        first, *more = (seen(run, pick, many * state.step + i) for i in range(many))
         losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
-        tape, active = entered(run, tape, state.step)
+        tape = entered(run, tape, state.step)
         outer = None
         if isinstance(run.balance, BilevelWeighting):
-            held = of(labelled, pick_held, state.step)
+            held = seen(labelled, pick_held, state.step)
             outer = looking(tape, kept, held.losses, rate_at(run, state.step))
         balanced = balance(
             run.balance,
@@ -65,12 +61,11 @@ def build(
             scale=run.weighing.scale,
             others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
             outer=outer,
-            active=active,
         )
         gradient, penalty = penalised(run, balanced.gradient, kept, frozen, given.anchor)
         updates, opt = optimizer.update(gradient, state.opt, kept)
         moved = shrunk(run, optax.apply_updates(kept, updates), state.step)
-        kept, opt = stilled(active, (kept, state.opt), (moved, opt), names)
+        kept, opt = stilled(tape.active, (kept, state.opt), (moved, opt), names)
         params = merge(kept, frozen)
         watched = balanced.state
         if hasattr(run.balance, "observe"):
@@ -96,22 +91,36 @@ def batches_a_step(run: Run) -> int:
     return 3 if isinstance(run.balance, CrossWeighting) else 1
 
 
-def batches_of(
-    run: Run, given: Given, choose: Callable[..., Batch], key: jax.Array, step: jax.Array
-) -> dict[str, Batch]:
-    """The batch of a step from every stream, as `choose` picks it."""
-    return {
-        name: choose(run, stream, named(key, name) if name else key, step)
+def objective_on(
+    run: Run,
+    choose: Callable[..., Batch],
+    number: jax.Array,
+    *,
+    net: Net,
+    state: TrainState,
+    given: Given,
+    place: Callable[[Any], Any],
+) -> Objective:
+    """The objective of a state on the batches of a number, one of every stream by `choose`."""
+    _, frozen = trainable(run, state.params)
+    batches = {
+        name: choose(run, stream, named(state.key, name) if name else state.key, number)
         for name, stream in given.streams.items()
     }
+    draw = named(jax.random.fold_in(state.key, state.step), "net")
+    return objective(run, net, state, frozen, place(batches), draw)
 
 
-def entered(run: Run, tape: Tape, step: jax.Array) -> tuple[Tape, jax.Array | None]:
-    """The tape of the tasks that the run's scheme trains at a step, and which they are `[K]`."""
+def entered(run: Run, tape: Tape, step: jax.Array) -> Tape:
+    """The tape of the tasks that the run's scheme trains at a step."""
     if run.scheme is None:
-        return tape, None
+        return tape
     active = run.scheme.active(step, run.steps, len(run.tasks))
-    return tape._replace(pull=lambda weights: tape.pull(jnp.where(active, weights, 0.0))), active
+
+    def pull(weights):
+        return tape.pull(jnp.where(active, weights, 0.0))
+
+    return tape._replace(pull=pull, active=active)
 
 
 def looking(

@@ -96,7 +96,10 @@ def test_unlabelled_images_are_those_of_the_task():
         labelled=12,
     )
     given = described(few)
-    assert {n: x.shape[0] for n, x in given.image.items()} == {"row": 96, "column": 60}
+    assert {n: stream.image.shape[0] for n, stream in given.streams.items()} == {
+        "row": 96,
+        "column": 60,
+    }
     state, metrics, _ = trained(few)
     assert np.isfinite(metrics["unlabelled_loss/row"]).all()
     close(state.params, trained(few, devices=jax.devices()[:4])[0].params, 2e-5)
