@@ -23,6 +23,8 @@ class Dispatch:
         With 1 they go one after the other, and for a Gram method no gradient is kept: each
         goes forward again for its products with all others, and two passes back with the
         weights make the step. Slower, but memory hardly grows with K.
+      policies: how images go through an augmentation that has branches: "map" takes one after
+        the other and computes only the branch taken, "vmap" computes all branches of all.
     """
 
     block: int = 100
@@ -30,10 +32,11 @@ class Dispatch:
     seeds: Literal["vmap", "unroll", "map"] = "vmap"
     pullbacks: Literal["vmap", "unroll"] = "vmap"
     pullback_chunk: int | None = None
+    policies: Literal["vmap", "map"] = "vmap"
 
     def __post_init__(self):
         require_count(self, block=1)
         if self.pullback_chunk is not None:
             require_count(self, pullback_chunk=1)
         require_choice(self, steps=("scan", "unroll"), seeds=("vmap", "unroll", "map"))
-        require_choice(self, pullbacks=("vmap", "unroll"))
+        require_choice(self, pullbacks=("vmap", "unroll"), policies=("vmap", "map"))

@@ -16,6 +16,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import numpy as np
 
+from mtl_jax.views import Head as Head
+from mtl_jax.views import Sizes as Sizes
+from mtl_jax.views import View
+from mtl_jax.views import Views as Views
+
 Tree = Any
 
 
@@ -68,17 +73,6 @@ def by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
     return features if isinstance(features, dict) else dict.fromkeys(names, features)
 
 
-class Views(NamedTuple):
-    """What one task's consistency method sees: logits of each view of the batches."""
-
-    labelled: jax.Array  # [B, C]
-    labels: jax.Array  # [B]
-    mask: jax.Array  # [B], whether the label is there
-    weak: jax.Array  # [U, C]
-    strong: jax.Array  # [U, C]
-    index: jax.Array  # [U], where in the unlabelled pool
-
-
 class Splits(NamedTuple):
     """Arrays of one data set: each part maps "image" and every label's name to `[N, ...]`.
 
@@ -108,6 +102,26 @@ class Policy(Protocol):
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps an image `[H, W, C]` in [0, 1] to one of the same shape and range."""
 
+
+@runtime_checkable
+class LearntPolicy(Protocol):
+    """A random change that learns from labelled examples how strong it may be."""
+
+    def init(self) -> Tree:
+        """What is learnt before the first step."""
+
+    def __call__(self, key: jax.Array, image: jax.Array, state: Tree) -> jax.Array:
+        """Maps an image to one of the same shape and range, as strong as was learnt."""
+
+    def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Tree]:
+        """Maps an image to one changed by chance, and how it was changed."""
+
+    def learn(self, state: Tree, choices: Tree, scores: jax.Array, mask: jax.Array) -> Tree:
+        """Learns from how well probes `[B]` were still recognised, in [0, 1], where `mask`."""
+
+
+# A policy of which each example takes one of several branches says so by `branches = True`: in a
+# loop on a CPU only the branch taken is computed, under vmap all of them.
 
 # A method that balances tasks may also offer either of two more functions:
 #   read_losses(losses [K], state) -> state    before it weighs, the losses of this step;
@@ -172,16 +186,23 @@ class JacobianCombiner(Protocol):
         """Maps gradients (leaves `[K, ...]`) to one, a share of each task `[K]`, the next state."""
 
 
+# A consistency method may also offer either of two more functions:
+#   heads(num_classes) -> {name: Head}    heads of its own, which read the task's features;
+#   supervised(views, loss) -> []         the loss of the labelled examples, in the place of the
+#                                         mean of `loss(logits, labels)` over those with a label.
+
+
 class Consistency(Protocol):
     """Learns from unlabelled views of one task."""
 
     weight: float
+    views: tuple[View, ...]  # what it asks to see
 
-    def init(self, num_classes: int, num_unlabelled: int) -> Tree:
+    def init(self, sizes: Sizes) -> Tree:
         """State before the first step, of fixed shapes."""
 
     def update(self, views: Views, state: Tree) -> tuple[jax.Array, Tree, dict]:
-        """Maps views to a loss for each unlabelled example `[U]`, the next state, metrics."""
+        """Maps views to a loss for each example `[n]`, the next state, metrics `[]`."""
 
 
 class Penalty(Protocol):

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
-
 from mtl_jax.checks import (
     near,
     require,
@@ -18,42 +16,15 @@ from mtl_jax.dispatch import Dispatch
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import (
     BilevelWeighting,
-    Consistency,
     LossWeighting,
-    Metric,
     Penalty,
     Policy,
     Proximal,
     Source,
 )
 from mtl_jax.schemes import Alternating, Progressive
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """One thing to predict.
-
-    Attributes:
-      name: of the task and of its label in the data.
-      outputs: numbers that its head puts out; of a classification, the classes C.
-      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`.
-      metric: how predictions are judged.
-      consistency: how unlabelled examples are used, if they are.
-    """
-
-    name: str
-    outputs: int
-    loss: Callable[..., jax.Array]
-    metric: Metric
-    consistency: Consistency | None = None
-
-    def __post_init__(self):
-        require(bool(self.name), self, "name", "must not be empty", self.name)
-        require_count(self, outputs=1)
-
-    def but(self, **changes: Any) -> "Task":
-        """The same task with some fields changed."""
-        return replaced(self, changes)
+from mtl_jax.task import Task, asks_teacher, replaced
+from mtl_jax.views import MEDIUM, STRONG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +65,7 @@ class Run:
       partial: whether each of them has the label of one task only.
       unlabelled_ratio: unlabelled examples for each labelled one, U = ratio * B.
       weak: augmentation of labelled images and of the targets of consistency; None is none.
+      medium: augmentation between the two, for methods that ask for it.
       strong: augmentation of the images that learn from those targets.
       penalties: terms added to the losses.
       proximal: terms that are not smooth, taken by their proximal operators after each step,
@@ -102,6 +74,8 @@ class Run:
         others stand still, and their moments in the optimizer; gates, masks and what else a
         net has for a task go on by momentum, and consistency goes on.
       source: run whose trained trunk this one starts from.
+      teachers: runs that label the unlabelled images before this one begins, for methods that
+        ask for it (`mtl_jax.views.Stored`); each task is labelled by the first that has it.
       freeze: patterns of parameters that are not trained, such as `shared/.*`.
       ema: momentum of the averaged parameters that are evaluated beside the raw ones.
       evaluate_every: steps between evaluations.
@@ -127,11 +101,13 @@ class Run:
     partial: bool = False
     unlabelled_ratio: int = 7
     weak: Policy | None = None
+    medium: Policy | None = None
     strong: Policy | None = None
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
     scheme: Alternating | Progressive | None = None
     source: "Run | None" = None
+    teachers: "tuple[Run, ...]" = ()
     freeze: tuple[str, ...] = ()
     ema: float = 0.999
     evaluate_every: int = 100
@@ -161,22 +137,23 @@ class Run:
             self.scheme.check(len(self.tasks))
         smooth = [term for term in self.proximal if not hasattr(term, "shrink")]
         require(not smooth, self, "proximal", "must hold terms with a proximal step", smooth)
-        needs = self.learns_unlabelled and self.strong is None
-        require(not needs, self, "strong", "is needed by consistency", self.strong)
+        for field, views in (("medium", MEDIUM), ("strong", STRONG)):
+            needing = [task.name for task in self.tasks if task.asks_for(views)]
+            fine = getattr(self, field) is not None or not needing
+            require(fine, self, field, f"is needed by the consistency of {needing}", None)
         if self.source is not None:
             require(
                 self.source.trunk == self.trunk, self, "source",
                 f"must have this run's trunk {self.trunk!r}", self.source.trunk,
             )  # fmt: skip
-            require(
-                (self.source.seeds, self.source.first_seed) == (self.seeds, self.first_seed),
-                self, "source", f"must have this run's {self.seeds} seeds", self.source.seeds,
-            )  # fmt: skip
-
-    @property
-    def learns_unlabelled(self) -> bool:
-        """Whether any task has a consistency method."""
-        return any(task.consistency is not None for task in self.tasks)
+        for field, others in (("source", (self.source,)), ("teachers", self.teachers)):
+            seeds = [(run.seeds, run.first_seed) for run in others if run is not None]
+            alike = all(pair == (self.seeds, self.first_seed) for pair in seeds)
+            require(alike, self, field, f"must have this run's {self.seeds} seeds", seeds)
+        for task in self.tasks:
+            fine = asks_teacher(task) is None or (task.name, task.outputs) in taught(self)
+            rule = f"must teach {task.name!r} with {task.outputs} outputs"
+            require(fine, self, "teachers", rule, sorted(taught(self)))
 
     def but(self, **changes: Any) -> "Run":
         """The same run with some fields changed."""
@@ -201,6 +178,7 @@ class Experiment:
       runs: the rows, each of its own name.
       baselines: names of single-task runs that gains and Delta_m are measured against.
       published: numbers of papers for some cells.
+      classics: rows of other estimators (`mtl_jax.classic.Classic`), below the others.
 
     Raises:
       BadInput: for two runs of one name, a baseline or a published number of no run, or a
@@ -210,31 +188,41 @@ class Experiment:
     runs: tuple[Run, ...]
     baselines: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    classics: tuple[Any, ...] = ()
 
     def __post_init__(self):
-        require(len(self.runs) > 0, self, "runs", "must hold at least one run", self.runs)
+        rows = (*self.runs, *self.classics)
+        require(len(rows) > 0, self, "runs", "must hold at least one run", self.runs)
         seen = {}
         for run in (run for row in self.runs for run in lineage(row)):
             same = seen.setdefault(run.name, run) == run
             require(same, self, "runs", "must have different names", run.name)
-        names = [run.name for run in self.runs]
+        names = [row.name for row in rows]
         require(len(set(names)) == len(names), self, "runs", "must have different names", names)
         for name in self.baselines:
             require(name in names, self, "baselines", f"must name runs ({near(name, names)})", name)
-            single = len(self.runs[names.index(name)].tasks) == 1
+            single = len(rows[names.index(name)].tasks) == 1
             require(single, self, "baselines", "must name single-task runs", name)
         for name in (number.run for number in self.published):
             require(name in names, self, "published", f"must name runs ({near(name, names)})", name)
 
 
+def taught(run: Run) -> dict[tuple[str, int], Run]:
+    """The teacher of each task and number of outputs."""
+    return {(t.name, t.outputs): one for one in reversed(run.teachers) for t in one.tasks}
+
+
+def needed(run: Run) -> tuple[Run, ...]:
+    """The runs that must be finished before one begins."""
+    return (*((run.source,) if run.source is not None else ()), *run.teachers)
+
+
+def with_needed(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
+    """The fields of a run that hold other runs, each of these changed."""
+    source = change(run.source) if run.source is not None else None
+    return {"source": source, "teachers": tuple(change(one) for one in run.teachers)}
+
+
 def lineage(run: Run) -> list[Run]:
-    """The run's sources, oldest first, and itself."""
-    return [*lineage(run.source), run] if run.source is not None else [run]
-
-
-def replaced(item, changes: dict[str, Any]):
-    """A copy with fields changed; an unknown field is refused with the near misses."""
-    names = [field.name for field in dataclasses.fields(item)]
-    for name, value in changes.items():
-        require(name in names, item, name, f"is no field ({near(name, names)})", value)
-    return dataclasses.replace(item, **changes)
+    """The runs that it needs, each after those that it needs itself, and the run."""
+    return [*(each for one in needed(run) for each in lineage(one)), run]

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from mtl_jax import nets
+from mtl_jax import augment, consistency, nets
 from mtl_jax.checks import BadInput
 from mtl_jax.run import Dispatch, Experiment, Published, Task, lineage
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
@@ -57,9 +57,12 @@ def test_but_changes_what_it_says():
         other.steps = 3
 
 
-def test_unlabelled_examples_are_for_consistency():
-    assert not RUN.learns_unlabelled
-    assert RUN.but(tasks=(COLUMN, ROW.but(consistency=FIXMATCH))).learns_unlabelled
+def test_a_task_asks_for_what_its_method_sees():
+    assert not COLUMN.asks_for(("weak", "strong"))
+    task = ROW.but(consistency=consistency.Match(source="medium"))
+    assert task.asks_for(("medium",)) and not task.asks_for(("labelled_strong",))
+    with pytest.raises(BadInput, match=r"Run\.medium is needed by the consistency of \['row'\]"):
+        RUN.but(tasks=(COLUMN, task), strong=augment.Cutout(1))
 
 
 def test_a_task_refuses():

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.image import require_image
+from mtl_jax.augment.image import as_floats, like, require_image
 from mtl_jax.checks import require_number
 
 
@@ -43,10 +43,10 @@ class Affine:
         require_image(self, image)
         if not (self.degrees or self.scale or self.shear or self.translate):
             return image
-        dtype = image.dtype if image.dtype.itemsize >= 4 else jnp.dtype("float32")
-        draw = jax.random.uniform(key, (5,), dtype, -1.0, 1.0)
+        floats = as_floats(image)
+        draw = jax.random.uniform(key, (5,), floats.dtype, -1.0, 1.0)
         rows, columns = self.origins(draw, image.shape[0], image.shape[1])
-        return bilinear(image.astype(dtype), rows, columns).astype(image.dtype)
+        return like(bilinear(floats, rows, columns), image)
 
     def origins(self, draw: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
         """Where each pixel comes from, rows and columns `[H, W]`, by draws `[5]` in -1..1."""

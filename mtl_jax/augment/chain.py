@@ -4,7 +4,6 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.image import require_image
 from mtl_jax.checks import require
 from mtl_jax.protocols import Policy
 
@@ -13,8 +12,11 @@ from mtl_jax.protocols import Policy
 class Chain:
     """Applies policies in their order, each with a key of its own place.
 
+    Its parts say what they take: images, signals or tokens. A part may change the shape for
+    the next one.
+
     Attributes:
-      policies: `(key, image) -> image` each; none is the identity.
+      policies: `(key, example) -> example` each; none is the identity.
 
     Raises:
       BadInput: for what is no tuple of policies.
@@ -26,9 +28,13 @@ class Chain:
         fine = isinstance(self.policies, tuple) and all(map(callable, self.policies))
         require(fine, self, "policies", "must be a tuple of policies", self.policies)
 
-    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
-        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
+    def __call__(self, key: jax.Array, example: jax.Array) -> jax.Array:
+        """Maps a key `[]` and one example to what the last policy makes of it."""
         for place, policy in enumerate(self.policies):
-            image = policy(jax.random.fold_in(key, place), image)
-        return image
+            example = policy(jax.random.fold_in(key, place), example)
+        return example
+
+    @property
+    def branches(self) -> bool:
+        """Whether a part has branches of which only one is computed, if it is not vmapped."""
+        return any(getattr(policy, "branches", False) for policy in self.policies)

@@ -1,11 +1,11 @@
-"""The door of every policy: what counts as an image."""
+"""The door of every policy: what counts as an image, and its grey levels."""
 
 import jax
 import jax.numpy as jnp
 
 
 def require_image(policy: object, image: jax.Array) -> None:
-    """Requires one image of floats `[H, W, C]`.
+    """Requires one image `[H, W, C]` of floats in [0, 1] or of uint8.
 
     Raises:
       ValueError: with the policy and what was given instead, when traced.
@@ -13,8 +13,33 @@ def require_image(policy: object, image: jax.Array) -> None:
     name = type(policy).__name__
     if image.ndim != 3:
         raise ValueError(f"{name} takes one image [H, W, C], not {image.shape}: vmap it over more")
-    if not jnp.issubdtype(image.dtype, jnp.floating):
-        raise ValueError(
-            f"{name} takes an image of floats in [0, 1], not {image.dtype}: "
-            f"convert it first, image.astype('float32') / 255"
-        )
+    if image.dtype != jnp.uint8 and not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"{name} takes an image of floats in [0, 1] or uint8, not {image.dtype}")
+
+
+def as_floats(image: jax.Array) -> jax.Array:
+    """An image in [0, 1] of float32, or of float64 if it was."""
+    if image.dtype == jnp.uint8:
+        return image.astype(jnp.float32) / 255.0
+    return image if image.dtype.itemsize >= 4 else image.astype(jnp.float32)
+
+
+def like(floats: jax.Array, image: jax.Array) -> jax.Array:
+    """What is in [0, 1], in the type of an image; for uint8 the nearest of 256 levels."""
+    if image.dtype == jnp.uint8:
+        return jnp.round(floats * 255.0).astype(jnp.uint8)
+    return floats.astype(image.dtype)
+
+
+def to_levels(image: jax.Array) -> jax.Array:
+    """Grey levels of an image: whole numbers 0..255 in float32; floats go to the nearest."""
+    if image.dtype == jnp.uint8:
+        return image.astype(jnp.float32)
+    return jnp.round(as_floats(image).astype(jnp.float32) * 255.0)
+
+
+def from_levels(levels: jax.Array, image: jax.Array) -> jax.Array:
+    """Grey levels in the type of an image: as they are for uint8, else divided by 255."""
+    if image.dtype == jnp.uint8:
+        return levels.astype(jnp.uint8)
+    return (levels / 255.0).astype(image.dtype)

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.image import require_image
+from mtl_jax.augment.image import as_floats, like, require_image
 from mtl_jax.checks import require_number
 
 
@@ -33,5 +33,7 @@ class Intensity:
         require_image(self, image)
         if not (self.contrast or self.brightness):
             return image
-        draw = jax.random.uniform(key, (2,), image.dtype, -1.0, 1.0)
-        return (image * (1.0 + self.contrast * draw[0]) + self.brightness * draw[1]).clip(0.0, 1.0)
+        floats = as_floats(image)
+        draw = jax.random.uniform(key, (2,), floats.dtype, -1.0, 1.0)
+        changed = floats * (1.0 + self.contrast * draw[0]) + self.brightness * draw[1]
+        return like(changed.clip(0.0, 1.0), image)

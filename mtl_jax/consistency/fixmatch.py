@@ -1,48 +1,10 @@
-"""FixMatch: a confident guess on the weak view is the label of the strong view."""
-
-import dataclasses
-import math
+"""FixMatch's loss as one function: a confident guess on the weak view labels the strong view."""
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
 from mtl_jax.losses import cross_entropy
-from mtl_jax.protocols import Views
-
-
-@dataclasses.dataclass(frozen=True)
-class FixMatch:
-    """Consistency with hard pseudo-labels above a fixed threshold.
-
-    `1[max softmax(weak) >= threshold] * H(argmax weak, strong)`, per example. No gradient
-    flows into the weak view.
-
-    Attributes:
-      threshold: confidence below which an example is left out.
-      weight: of the mean over all U examples; the caller multiplies by it.
-
-    Raises:
-      BadInput: for a threshold outside [0, 1] or a negative weight.
-
-    Reference: Sohn et al., FixMatch, NeurIPS 2020, Eq. 4 (https://arxiv.org/abs/2001.07685).
-    """
-
-    threshold: float = 0.95
-    weight: float = 1.0
-
-    def __post_init__(self):
-        require_number(self, threshold=(0.0, 1.0), weight=(0.0, math.inf))
-
-    def init(self, num_classes: int, num_unlabelled: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
-
-    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
-        """Maps views to the masked loss `[U]`, the state, and the share that counted."""
-        loss, mask = fixmatch(views.strong, views.weak, threshold=self.threshold)
-        return loss, state, {"mask_rate": mask.mean()}
 
 
 def fixmatch(

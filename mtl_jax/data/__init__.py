@@ -1,6 +1,7 @@
 """Where arrays come from: sources, which of their labels are known, and stateless batches."""
 
 from mtl_jax.data.arrays import Arrays as Arrays
+from mtl_jax.data.digits import Digits as Digits
 from mtl_jax.data.digits import MultiDigits as MultiDigits
 from mtl_jax.data.digits import SingleDigits as SingleDigits
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
@@ -15,4 +16,8 @@ from mtl_jax.data.overlay import Overlay as Overlay
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.tfds import Tfds as Tfds
 from mtl_jax.data.tfds import prepare as prepare
+from mtl_jax.data.thesaurus import read_synonyms as read_synonyms
+from mtl_jax.data.triples import Triples as Triples
+from mtl_jax.data.ucr import UCR as UCR
+from mtl_jax.data.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.yeast import Yeast as Yeast

@@ -22,6 +22,36 @@ class Placed(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
+class Digits:
+    """scikit-learn's 1797 digits as they are: "image" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
+
+    60 % of them are for training, 20 % each for validation and test, every class alike; the
+    parts are those of `SingleDigits` and `MultiDigits` of the same seed.
+
+    Attributes:
+      seed: of the parts.
+
+    Raises:
+      BadInput: for a seed that is not whole or is negative.
+    """
+
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, seed=0)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        return described(sizes(DIGITS, 0.2, 0.2)[0], SIDE, ("digit",))
+
+    def load(self) -> Splits:
+        """Reads and parts the digits."""
+        images, labels = read_digits()
+        parts = digit_parts(self.seed)
+        return Splits(*({"image": images[part, ..., None], "digit": labels[part]} for part in parts))
+
+
+@dataclasses.dataclass(frozen=True)
 class SingleDigits:
     """One digit where `MultiDigits` has its left or its right one; its class is "digit".
 

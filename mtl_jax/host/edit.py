@@ -9,7 +9,7 @@ from typing import Any
 
 from mtl_jax.checks import BadInput, near
 from mtl_jax.identity import settings
-from mtl_jax.run import Run
+from mtl_jax.run import Run, with_needed
 
 
 class Absent(BadInput):
@@ -51,17 +51,22 @@ def with_sources(run: Run, field: str, text: str) -> Run:
     """One change on a run and, as far as they have the field, on the runs it starts from."""
     if not hasattr(run, "source"):
         return changed(run, field.split("."), text)
-    source, has = run.source, False
-    if source is not None:
+    has = False
+
+    def follow(other: Run) -> Run:
+        nonlocal has
         with contextlib.suppress(Absent):
-            source, has = with_sources(source, field, text), True
+            other, has = with_sources(other, field, text), True
+        return other
+
+    others = with_needed(run, follow)
     try:
         # Both at once: a run and its source must agree on trunk and seeds.
-        return changed(run, field.split("."), text, source=source)
+        return changed(run, field.split("."), text, **others)
     except Absent:
         if not has:
             raise
-        return run.but(source=source)
+        return run.but(**others)
 
 
 def changed(item: Any, path: list[str], text: str, **others: Any) -> Any:

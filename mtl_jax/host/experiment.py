@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterable
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
 from mtl_jax.host.edit import edited
-from mtl_jax.run import Experiment, Run, lineage
+from mtl_jax.run import Experiment, Run, lineage, with_needed
 
 SMOKE_STEPS = 6
 
@@ -56,7 +57,11 @@ def asked(
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
         runs = tuple(cut(run) for run in runs)
-    return among(experiment, named_like(runs, only))
+    classics = tuple(
+        row.but(seeds=seeds or (min(row.seeds, 2) if smoke else row.seeds))
+        for row in experiment.classics
+    )
+    return among(experiment, named_like((*runs, *classics), only))
 
 
 def named_like(runs: tuple, only: str | None) -> tuple:
@@ -75,31 +80,33 @@ def named_like(runs: tuple, only: str | None) -> tuple:
     return found
 
 
-def among(experiment: Experiment, runs: Iterable[Run]) -> Experiment:
-    """The experiment with these runs as its rows, and what there is to say of them."""
-    runs = tuple(runs)
-    there = {run.name for run in runs}
+def among(experiment: Experiment, rows: Iterable[Run | Classic]) -> Experiment:
+    """The experiment with these rows, and what there is to say of them."""
+    rows = tuple(rows)
+    there = {row.name for row in rows}
+    runs = tuple(row for row in rows if isinstance(row, Run))
+    classics = tuple(row for row in rows if isinstance(row, Classic))
     baselines = tuple(name for name in experiment.baselines if name in there)
     published = tuple(number for number in experiment.published if number.run in there)
-    return dataclasses.replace(experiment, runs=runs, baselines=baselines, published=published)
+    return dataclasses.replace(
+        experiment, runs=runs, baselines=baselines, published=published, classics=classics
+    )
 
 
 def with_seeds(run: Run, seeds: int) -> Run:
-    """The run and its sources with another number of seeds."""
-    source = with_seeds(run.source, seeds) if run.source is not None else None
-    return run.but(seeds=seeds, source=source)
+    """The run, and those that it needs, with another number of seeds."""
+    return run.but(seeds=seeds, **with_needed(run, lambda one: with_seeds(one, seeds)))
 
 
 def cut(run: Run) -> Run:
-    """The run and its sources for a handful of steps and two seeds, everything else as it is."""
-    source = cut(run.source) if run.source is not None else None
+    """The run and those that it needs for a handful of steps and two seeds, else as they are."""
     half = SMOKE_STEPS // 2
     return run.but(
         steps=SMOKE_STEPS,
         evaluate_every=half,
         checkpoint_every=half,
         seeds=min(run.seeds, 2),
-        source=source,
+        **with_needed(run, cut),
     )
 
 

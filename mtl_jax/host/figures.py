@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from mtl_jax.host.affinity import affinity
+from mtl_jax.host.boundaries import boundaries
 from mtl_jax.host.canvas import colours_of, grid
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.gains import gains
@@ -20,8 +21,8 @@ MOST_NAMES = 10  # Of tasks in the legend of weights.
 def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
     """Writes `curves.png`, and the other figures where there is something to show.
 
-    Those are `gains.png`, `balance.png`, `affinity.png` and `tradeoff.png`; one that an earlier
-    launch left and that has nothing to show any more is removed.
+    Those are `gains.png`, `balance.png`, `affinity.png`, `tradeoff.png` and `boundaries.png`;
+    one that an earlier launch left and that has nothing to show any more is removed.
     """
     rows = collect(experiment, folders)
     drawn = {
@@ -30,6 +31,7 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
         "balance": balance(experiment, folders),
         "affinity": affinity(experiment, folders),
         "tradeoff": tradeoff(experiment, rows),
+        "boundaries": boundaries(experiment, folders),
     }
     for name, figure in drawn.items():
         path = root / f"{name}.png"

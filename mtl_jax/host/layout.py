@@ -1,5 +1,6 @@
 """How a run lies on the machine: seeds side by side, steps in blocks, devices in a mesh."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
 from mtl_jax.nets import compose
+from mtl_jax.protocols import Sizes
 from mtl_jax.run import Dispatch, Run, Task
 
 # XLA's default level spends up to 2 s on each random draw of a new shape on a CPU; level 2
@@ -37,8 +39,13 @@ def dispatch_of(run: Run, backend: str) -> Dispatch:
     """The run's dispatch, or the measured choice for its trunk on this backend."""
     if run.dispatch is not None:
         return run.dispatch
+    branches = any(getattr(policy, "branches", False) for policy in (run.weak, run.strong))
     if backend == "cpu" and run.trunk.convolutional:
-        return Dispatch(block=4, steps="unroll", seeds="unroll", pullbacks="unroll")
+        unrolled = Dispatch(block=4, steps="unroll", seeds="unroll", pullbacks="unroll")
+        return dataclasses.replace(unrolled, policies="map" if branches else "vmap")
+    if backend == "cpu" and branches:
+        # Vmapped over seeds, all branches would be computed again.
+        return Dispatch(seeds="unroll", policies="map")
     return Dispatch()
 
 
@@ -75,9 +82,14 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     net = train.net_of(run)
     step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
-    outputs = tuple((task.name, task.outputs) for task in run.tasks)
+    outputs = tuple(train.outputs_of(run.tasks).items())
     streams = shapes.streams.values()
-    sizes = {task: stream.image.shape[0] for stream in streams for task in stream.labels}
+    sizes = {
+        task.name: Sizes(task.outputs, stream.image.shape[0], stream.known.index.shape[-1])
+        for task in run.tasks
+        for stream in streams
+        if task.name in stream.labels
+    }
     fresh = (run.trunk, outputs, next(iter(streams)).image.shape[1:], seeds)
     # How they learn does not matter to how tasks are judged.
     judged = tuple(task.but(consistency=None) for task in run.tasks)

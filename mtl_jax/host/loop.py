@@ -14,6 +14,7 @@ from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import Program, dispatch_of, program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
+from mtl_jax.host.teachers import with_teachers
 from mtl_jax.run import Run
 from mtl_jax.train import Given, TrainState
 from mtl_jax.train.state import trainable
@@ -28,7 +29,7 @@ def train_run(
     run: Run,
     compiled: Program,
     folder: Folder,
-    source: Folder | None,
+    folders: dict[str, Folder],
     memory: int | None,
     tick: Callable[[int, dict[str, Any]], None],
     warn: Callable[[str], None],
@@ -42,7 +43,7 @@ def train_run(
       run: what is trained.
       compiled: its program, as `check` made it.
       folder: its folder, claimed already.
-      source: the folder of its source run, which is finished.
+      folders: by name, those of the runs that it needs, which are finished.
       memory: bytes that its steps need, to be written beside its seconds.
       tick: told the step and its metrics after every block.
       warn: told what a reader should know.
@@ -52,9 +53,10 @@ def train_run(
     """
     began = time.perf_counter()
     prepared = prepare(run)
-    state = compiled.init(trained_by(run.source, source))
+    state = compiled.init(trained_by(run.source, folders))
     anchor = jax.tree.map(jnp.copy, state.params) if run.source is not None else None
-    given = compiled.given(prepared.given._replace(anchor=anchor))
+    taught = with_teachers(run, prepared.given, folders)
+    given = compiled.given(taught._replace(anchor=anchor))
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
     state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
@@ -136,12 +138,12 @@ def check_finite(run: Run, record: dict[str, Any]) -> None:
                 )
 
 
-def trained_by(source: Run | None, folder: Folder | None) -> tuple[Any, Any] | None:
+def trained_by(source: Run | None, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
     """Parameters and statistics that a source run ended with, for every seed."""
     if source is None:
         return None
     try:
-        tree = Checkpoints(folder.checkpoints, print).tree(source.steps)
+        tree = Checkpoints(folders[source.name].checkpoints, print).tree(source.steps)
     except ValueError as wrong:
         raise BadInput(f"{wrong}; other runs start from it, --fresh trains it again") from None
     return tree["params"], tree["stats"]

@@ -1,7 +1,7 @@
 """Reads a run's data, draws its labels by seed, and refuses what does not fit."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,8 @@ from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, held_out
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
-from mtl_jax.train import Given, Known, Stream
+from mtl_jax.task import asks_teacher
+from mtl_jax.train import Given, Known, Stream, Taught
 
 
 class Prepared(NamedTuple):
@@ -47,9 +48,24 @@ def described(run: Run) -> Given:
         count = total if run.labelled is None else run.labelled
         out = held_of(run, count)
         held = known(out, labels) if out else None
-        return Stream(arrays["image"], labels, known(count - out, labels), held)
+        stored = stored_shapes(run, labels, total)
+        return Stream(arrays["image"], labels, known(count - out, labels), held, stored)
 
     return Given({name: stream(arrays) for name, arrays in streams.items()}, None)
+
+
+def stored_shapes(run: Run, names: Iterable[str], total: int) -> dict[str, Taught]:
+    """Shapes of what teachers will say of a stream's images."""
+    sizes = {task.name: task.outputs for task in run.tasks if asks_teacher(task) is not None}
+    float32 = np.float32
+    return {
+        name: Taught(
+            jax.ShapeDtypeStruct((run.seeds, total, sizes[name]), float32),
+            jax.ShapeDtypeStruct((run.seeds, total), float32),
+        )
+        for name in names
+        if name in sizes
+    }
 
 
 @functools.lru_cache(maxsize=4)
@@ -125,7 +141,7 @@ def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
     known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
-    return Stream(arrays["image"], labels, known, held)
+    return Stream(arrays["image"], labels, known, held, {})
 
 
 def held_of(run: Run, count: int) -> int:

@@ -7,6 +7,9 @@ import numpy as np
 
 from mtl_jax.run import Run
 
+# Semi-supervised papers report the median of so many last evaluations.
+MEDIAN_OF = 20
+
 
 def host(values: Any) -> Any:
     """Device values as plain numbers and lists, which JSON prints the same every time."""
@@ -42,7 +45,33 @@ def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: i
             {kind: of_seed(evaluated[-1]["test"][kind], seed) for kind in ("raw", "ema")}
             for seed in seeds
         ],
+        "median": [median_of(evaluated[-MEDIAN_OF:], seed) for seed in seeds],
+        "best_on_test": [best_of(run, evaluated, seed) for seed in seeds],
     }
+
+
+def median_of(records: list[dict[str, Any]], seed: int) -> dict[str, dict[str, float]]:
+    """Medians of one seed's test metrics of the averaged parameters over evaluations."""
+    each = [of_seed(record["test"]["ema"], seed) for record in records]
+    return {
+        task: {name: float(np.median([one[task][name] for one in each])) for name in metrics}
+        for task, metrics in each[0].items()
+    }
+
+
+def best_of(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, dict[str, float]]:
+    """One seed's best test metrics of all evaluations: chosen by test data, task by task."""
+    best = {}
+    for task in run.tasks:
+        name = task.metric.name
+        found = [
+            of_seed(record["test"][kind], seed)[task.name][name]
+            for record in records
+            for kind in ("ema", "raw")
+        ]
+        choose = np.nanmax if task.metric.higher_is_better else np.nanmin
+        best[task.name] = {name: float(choose(found)) if not np.isnan(found).all() else math.nan}
+    return best
 
 
 def selected(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mtl_jax.classic import Classic
 from mtl_jax.compare import delta_m
 from mtl_jax.host.folder import Folder
 from mtl_jax.run import Experiment, Run, Task
@@ -13,10 +14,12 @@ from mtl_jax.run import Experiment, Run, Task
 class Scores(NamedTuple):
     """Test metrics of one run; every array is `[S]`, in the metric's own unit."""
 
-    run: Run
+    run: Run | Classic
     selected: dict[str, np.ndarray]  # by task, at the evaluation that validation chose
     last: dict[str, np.ndarray]  # by task, raw parameters after the last step
     last_ema: dict[str, np.ndarray]
+    median: dict[str, np.ndarray]  # of the last 20 evaluations, averaged parameters
+    best_on_test: dict[str, np.ndarray]  # chosen by test data, to stand beside papers that do
     parameters: int
     seconds: float
     memory: float  # bytes that the steps of all seeds need; NaN where nobody said
@@ -24,10 +27,11 @@ class Scores(NamedTuple):
 
 def collect(experiment: Experiment, folders: dict[str, Folder]) -> list[Scores]:
     """Reads the results of all rows."""
-    return [scores(run, folders[run.name]) for run in experiment.runs]
+    rows = (*experiment.runs, *experiment.classics)
+    return [scores(row, folders[row.name]) for row in rows]
 
 
-def scores(run: Run, folder: Folder) -> Scores:
+def scores(run: Run | Classic, folder: Folder) -> Scores:
     """Reads the result of one run."""
     result, timing = folder.result(), folder.read("timing.json")
 
@@ -43,6 +47,8 @@ def scores(run: Run, folder: Folder) -> Scores:
         selected=of([entry["test"] for entry in result["selected"]]),
         last=of([entry["raw"] for entry in result["last"]]),
         last_ema=of([entry["ema"] for entry in result["last"]]),
+        median=of(result["median"]),
+        best_on_test=of(result["best_on_test"]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
         memory=timing.get("bytes") or math.nan,  # Older results have none.
@@ -52,7 +58,8 @@ def scores(run: Run, folder: Folder) -> Scores:
 def tasks_of(experiment: Experiment) -> dict[str, Task]:
     """Every task of the experiment by name, in the order of appearance."""
     tasks: dict[str, Task] = {}
-    for task in (task for run in experiment.runs for task in run.tasks):
+    rows = (*experiment.runs, *experiment.classics)
+    for task in (task for row in rows for task in row.tasks):
         tasks.setdefault(task.name, task)
     return tasks
 

@@ -10,7 +10,7 @@ import jax
 
 from mtl_jax.checks import BadInput
 from mtl_jax.descent import Descents
-from mtl_jax.host import descents, figures, table
+from mtl_jax.host import classics, descents, figures, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
@@ -65,8 +65,8 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     runs = in_order(experiment)
     folders = {run.name: Folder(root, run) for run in runs}
     with open_root(root):
-        for folder in () if fresh else folders.values():
-            folder.check()
+        for row in () if fresh else (*runs, *experiment.classics):
+            Folder(root, row).check()
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         for run in left:
             prepare(run)
@@ -76,11 +76,25 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
                 folder.set_aside()
             if left:
                 train(left, programs, folders, ahead)
-        folders = {run.name: Folder(root, run) for run in whole.runs}
-        done = among(whole, (run for run in whole.runs if folders[run.name].finished()))
+        fit_classics(experiment, root, fresh)
+        rows = (*whole.runs, *whole.classics)
+        folders = {row.name: Folder(root, row) for row in rows}
+        done = among(whole, (row for row in rows if folders[row.name].finished()))
         table.write(done, folders, root)
         figures.write(done, folders, root)
     return 0
+
+
+def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> None:
+    """Fits what is not finished of the rows of other estimators."""
+    for row in experiment.classics:
+        folder = Folder(root, row)
+        if fresh:
+            folder.set_aside()
+        elif folder.finished():
+            continue
+        folder.claim()
+        classics.fit(row, folder)
 
 
 def checked(run: Run, ahead: Ahead) -> Program:
@@ -99,10 +113,9 @@ def train(
         for run in runs:
             folders[run.name].claim()
             board.begin(run)
-            source = folders[run.source.name] if run.source is not None else None
             used = memory(ahead.need(run.name))
             made, folder = programs.pop(run.name), folders[run.name]
-            train_run(run, made, folder, source, used, board.tick, board.warn)
+            train_run(run, made, folder, folders, used, board.tick, board.warn)
             board.end()
 
 
@@ -119,6 +132,9 @@ def listing(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every run, its fingerprint, and how far it is."""
     for run in in_order(experiment):
         print(f"{fingerprint(run)}  {progress_of(Folder(root, run)):24}  {run.name}")
+    for row in experiment.classics:
+        done = "done" if Folder(root, row).finished() else "not begun"
+        print(f"{fingerprint(row)}  {done:24}  {row.name}")
     return 0
 
 

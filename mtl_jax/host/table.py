@@ -31,6 +31,11 @@ NOTE = (
     "means share their places). Memory is what XLA says that a block of steps needs on one "
     "device, the data included."
 )
+PROTOCOL = (
+    "“Median” is over the last 20 evaluations of the averaged parameters, as FixMatch reports it; "
+    "“best on test” is chosen by test data, as several papers do, and stands here only to be "
+    "compared with theirs. "
+)
 MOST = 6  # Of more tasks only the average stands in the table for people.
 
 
@@ -38,7 +43,8 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
     """Writes `table.md`, `table.csv` and `table.tex`."""
     rows = collect(experiment, folders)
     head, body = cells(experiment, rows)
-    write_text(root / "table.md", markdown(head, body) + f"\n{NOTE}\n")
+    note = (PROTOCOL if learns_unlabelled(experiment) else "") + NOTE
+    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
 
@@ -50,27 +56,36 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
     singles = baselines(experiment, rows)
     ranks = ranks_of(experiment, rows)
     published = {name.run for name in experiment.published}
-    head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "last", "seconds"]
-    head += ["parameters", "memory"]
+    protocol = learns_unlabelled(experiment)
+    head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "last"]
+    head += ["median", "best on test"] if protocol else []
+    head += ["seconds", "parameters", "memory"]
     head += ["paper"] if published else []
     body = []
     for row in rows:
         delta = None if row.run.name in experiment.baselines else paired_delta(row, singles)
         line = [row.run.name]
         line += [spread(row.selected.get(task)) for task in shown]
-        line += [spread(average(row, row.selected)), spread(delta)]
+        line += [spread(average(row, row.selected) if len(row.run.tasks) > 1 else None)]
+        line += [spread(delta)]
         line += [verdicts(row, singles) if delta is not None else "-", ranks.get(row.run.name, "-")]
         line += [spread(average(row, row.last))]
+        line += [spread(average(row, by)) for by in (row.median, row.best_on_test) if protocol]
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
         line += [papers(experiment, row.run.name)] if published else []
         body.append(line)
     return head, body
 
 
+def learns_unlabelled(experiment: Experiment) -> bool:
+    """Whether any run has a consistency method, so that its papers' protocols matter."""
+    return any(task.consistency is not None for run in experiment.runs for task in run.tasks)
+
+
 def average(row: Scores, by_task: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Average over several tasks, by seed; None if they are measured in different units."""
+    """Average over the tasks, by seed; None if they are measured in different units."""
     alike = len({task.metric.name for task in row.run.tasks}) == 1
-    return np.mean(list(by_task.values()), 0) if alike and len(by_task) > 1 else None
+    return np.mean(list(by_task.values()), 0) if alike else None
 
 
 def verdicts(row: Scores, singles: dict[str, Scores]) -> str:
@@ -163,12 +178,13 @@ def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:
     """One line a run, task and seed, with every digit, for other programs."""
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(["run", "task", "metric", "seed", "selected", "last", "last_ema", "parameters"])
+    kinds = ["selected", "last", "last_ema", "median", "best_on_test"]
+    out.writerow(["run", "task", "metric", "seed", *kinds, "parameters"])
     for row in rows:
         for task in row.run.tasks:
             for place in range(row.run.seeds):
-                values = (row.selected, row.last, row.last_ema)
-                numbers = [repr(float(by_task[task.name][place])) for by_task in values]
+                values = [getattr(row, kind)[task.name][place] for kind in kinds]
+                numbers = [repr(float(value)) for value in values]
                 seed = row.run.first_seed + place
                 out.writerow(
                     [row.run.name, task.name, task.metric.name, seed, *numbers, row.parameters]

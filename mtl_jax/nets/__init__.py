@@ -12,6 +12,7 @@ from mtl_jax.nets.compose import compose as compose
 from mtl_jax.nets.cross_stitch import CrossStitch as CrossStitch
 from mtl_jax.nets.dselect_k import DSelectK as DSelectK
 from mtl_jax.nets.dselect_k import SelectorEntropy as SelectorEntropy
+from mtl_jax.nets.fcn import FCN as FCN
 from mtl_jax.nets.film import FiLM as FiLM
 from mtl_jax.nets.lenet import LeNet as LeNet
 from mtl_jax.nets.low_rank import LowRank as LowRank

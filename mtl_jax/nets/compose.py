@@ -9,7 +9,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import Net, by_task
+from mtl_jax.nets.layers import Layers
+from mtl_jax.protocols import Head, Net, by_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,14 +29,15 @@ class PerTask:
         return self.trunk.convolutional
 
 
-def compose(trunk: Any, outputs: Mapping[str, int], freeze: tuple[str, ...] = ()) -> Net:
+def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ...] = ()) -> Net:
     """Builds a net of a trunk, shared or one a task, and a linear head for each task.
 
     Args:
       trunk: a Linen module `(x [N, ...], train) -> features [N, D]`, which all heads share;
         an architecture, a module with a field `tasks` that gives `{task: features}`, whose
         parameters belong to the tasks if their path begins with "task"; or `PerTask`.
-      outputs: number of outputs of each task's head.
+      outputs: number of outputs of each task's head; and under `task/name`, a `Head` more that
+        reads the features of the task.
       freeze: patterns of frozen parameters; a BatchNorm of which a parameter is frozen
         uses its running statistics in training too, and leaves them as they are.
 
@@ -43,11 +45,13 @@ def compose(trunk: Any, outputs: Mapping[str, int], freeze: tuple[str, ...] = ()
       A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.protocols`); features are
       `[N, D]` for each task.
     """
-    heads = {name: nn.Dense(size) for name, size in outputs.items()}
+    heads = {name: nn.Dense(n) if isinstance(n, int) else Layers(*n) for name, n in outputs.items()}
+    tasks = tuple(name for name, size in outputs.items() if isinstance(size, int))
+    reads = {name: name if name in tasks else name.rpartition("/")[0] for name in heads}
     body = (
-        per_task(trunk, tuple(heads), freeze)
+        per_task(trunk, tasks, freeze)
         if isinstance(trunk, PerTask)
-        else (one_for_all(named_for(trunk, tuple(heads)), freeze))
+        else (one_for_all(named_for(trunk, tasks), freeze))
     )
     init_body, encode = body
 
@@ -58,12 +62,16 @@ def compose(trunk: Any, outputs: Mapping[str, int], freeze: tuple[str, ...] = ()
         drawn = {
             name: head.init(head_key, jnp.zeros(each.shape, each.dtype))["params"]
             for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
-            for each in (by_task(features, heads)[name],)
+            for each in (by_task(features, tasks)[reads[name]],)
         }
         return {"shared": params["shared"], "tasks": {**params["tasks"], "heads": drawn}}, stats
 
     def decode(params, features):
-        return {n: head.apply({"params": params[n]}, features[n]) for n, head in heads.items()}
+        return {
+            name: head.apply({"params": params[name]}, features[reads[name]])
+            for name, head in heads.items()
+            if reads[name] in features
+        }
 
     return Net(init, encode, decode)
 

@@ -37,7 +37,16 @@ def measure_affinity(
     def measure(state: TrainState, given: Given):
         kept, _ = trainable(run, state.params)
         number = batches_a_step(run) * state.step
-        seen = objective_on(run, pick, number, net=net, state=state, given=given, place=place)
+        seen = objective_on(
+            run,
+            pick,
+            number,
+            net=net,
+            state=state,
+            given=given,
+            place=place,
+            how=dispatch.policies,
+        )
         _, tape, *_ = forward(seen, kept, names, dispatch)
         found, _ = cosines(gram(tape.jacobian()["shared"]))
         ahead = lookahead(

@@ -1,72 +1,123 @@
 """The batch of a step: a pure function of the key and the step, augmented on the device."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.data import batch_index
 from mtl_jax.keys import named
-from mtl_jax.protocols import Policy
+from mtl_jax.protocols import LearntPolicy, Policy
 from mtl_jax.run import Run
-from mtl_jax.train.state import Known, Stream
+from mtl_jax.train.made import mixed, rotated
+from mtl_jax.train.passes import Passes, passes
+from mtl_jax.train.state import Known, Stream, Taught
+from mtl_jax.views import MEDIUM, STRONG, WEAK, Mixed, name_of
 
 
 class Batch(NamedTuple):
-    """Images as the net sees them: labelled, then the weak and the strong views."""
+    """Images as the net sees them, by the names of their views."""
 
-    images: jax.Array  # [B + 2U, ...], without unlabelled ones [B, ...]
+    images: dict[str, jax.Array]  # each [n, ...]
     labels: dict[str, jax.Array]  # each [B, ...]
     mask: dict[str, jax.Array]  # each [B]
-    index: jax.Array | None  # [U]
+    place: jax.Array  # [B], among the labelled examples
+    index: jax.Array | None  # [U], in the unlabelled pool
+    drawn: dict[str, Any]  # by view, what was drawn to make it
+    stored: dict[str, Taught]  # by task, what a teacher said of the unlabelled images [U]
 
 
-def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
+def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any, how: str) -> Batch:
     """Draws and augments the batch of a step from one stream.
 
     Labelled and unlabelled examples come in epochs of their own; the unlabelled pool is
-    all training images, the labelled ones too. Weak and strong views of an image are
-    augmented independently.
+    all training images, the labelled ones too. Every view of an image is augmented
+    independently.
 
     Args:
       run: what is trained.
       stream: where images come from.
       key: the key of the run's seed and of the stream, the same at every step.
       step: `[]`.
+      learnt: what the strong policy has learnt.
+      how: how images go through policies with branches.
 
     Returns:
       The batch; the same for the same key and step.
     """
-    rows, labels, mask = labelled(run, stream, stream.known, named(key, "labelled"), step)
+    rows, place, labels, mask = labelled(run, stream, stream.known, named(key, "labelled"), step)
+    asked = passes([task for task in run.tasks if task.name in labels])
     now = jax.random.fold_in(named(key, "augment"), step)
-    if not any(task.consistency for task in run.tasks if task.name in labels):
-        return Batch(augmented(run.weak, now, stream.image[rows]), labels, mask, None)
-    size = run.batch * run.unlabelled_ratio
-    index = batch_index(named(key, "unlabelled"), step, stream.image.shape[0], size)
-    weak_key, strong_key = jax.random.split(now)
-    # Every random draw costs compile time, so all that is weak is augmented in one go.
-    weak = augmented(run.weak, weak_key, stream.image[jnp.concatenate([rows, index])])
-    strong = augmented(run.strong, strong_key, stream.image[index])
-    return Batch(jnp.concatenate([weak, strong]), labels, mask, index)
+    index = None
+    if any(not name.startswith("labelled") for name in asked.plain):
+        size = run.batch * run.unlabelled_ratio
+        index = batch_index(named(key, "unlabelled"), step, stream.image.shape[0], size)
+    change = functools.partial(augmented, learnt=learnt, how=how)
+    images = plain_views(run, stream, now, asked, rows, index, change)
+    drawn = {}
+    for view in asked.made:
+        name = name_of(view)
+        make = mixed if isinstance(view, Mixed) else rotated
+        images[name], drawn[name] = make(view, named(now, name), images)
+    stored = jax.tree.map(lambda array: array[index], stream.stored)
+    return Batch(images, labels, mask, place, index, drawn, stored)
 
 
-def pick_held(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
+def plain_views(
+    run: Run,
+    stream: Stream,
+    key: jax.Array,
+    asked: Passes,
+    rows: jax.Array,
+    index: jax.Array | None,
+    change: Callable,
+) -> dict[str, jax.Array]:
+    """The plain views that are asked for, of labelled rows `[B]` and of the pool's `[U]`."""
+    weak, strong = jax.random.split(key)
+    policies = (
+        (run.weak, WEAK, weak),
+        (run.medium, MEDIUM, named(key, "medium")),
+        (run.strong, STRONG, strong),
+    )
+    images = {}
+    for policy, names, own in policies:
+        here = [name for name in names if name in asked.plain]
+        if here:
+            # Every random draw costs compile time, so a policy changes all images in one go.
+            taken = [rows if name.startswith("labelled") else index for name in here]
+            seen = change(policy, own, stream.image[jnp.concatenate(taken)])
+            images |= dict(zip(here, cut(seen, [len(part) for part in taken]), strict=True))
+    return images
+
+
+def cut(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
+    """Cuts an array `[sum n, ...]` into parts `[n, ...]`."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return jnp.split(array, ends)
+
+
+def pick_held(
+    run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any, how: str
+) -> Batch:
     """A batch of the labelled examples that are not trained on, as they are."""
-    rows, labels, mask = labelled(run, stream, stream.held, named(key, "held"), step)
-    return Batch(as_float(stream.image[rows]), labels, mask, None)
+    rows, place, labels, mask = labelled(run, stream, stream.held, named(key, "held"), step)
+    return Batch({"labelled": as_float(stream.image[rows])}, labels, mask, place, None, {}, {})
 
 
 def labelled(run: Run, stream: Stream, known: Known, key: jax.Array, step: jax.Array) -> tuple:
-    """Places of a step's labelled examples `[B]`, their labels, and whose labels are there."""
+    """A step's labelled examples `[B]`: in the pool, among them, labels, whose are there."""
     place = batch_index(key, step, known.index.shape[0], run.batch)
     rows = known.index[place]
     labels = {name: array[rows] for name, array in stream.labels.items()}
-    return rows, labels, {name: array[place] for name, array in known.mask.items()}
+    return rows, place, labels, {name: array[place] for name, array in known.mask.items()}
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def augmented(policy: Policy | None, key: jax.Array, images: jax.Array) -> jax.Array:
+@functools.partial(jax.jit, static_argnames=("policy", "how"))
+def augmented(
+    policy: Policy | LearntPolicy | None, key: jax.Array, images: jax.Array, learnt: Any, how: str
+) -> jax.Array:
     """Applies a policy to each of the images `[N, ...]`, each with a key of its own.
 
     Jitted here, so that runs of one policy share its trace.
@@ -74,11 +125,22 @@ def augmented(policy: Policy | None, key: jax.Array, images: jax.Array) -> jax.A
     images = as_float(images)
     if policy is None:
         return images
-    return jax.vmap(policy)(jax.random.split(key, images.shape[0]), images)
+    known = {"state": learnt} if isinstance(policy, LearntPolicy) else {}
+    keys = jax.random.split(key, images.shape[0])
+    return one_by_one(functools.partial(policy, **known), how, policy)(keys, images)
+
+
+def one_by_one(change: Callable, how: str, policy: Any) -> Callable:
+    """Puts images side by side, or after each other where the policy's branches want it."""
+    if how == "map" and getattr(policy, "branches", False):
+        return lambda *args: jax.lax.map(lambda each: change(*each), args)
+    return jax.vmap(change)
 
 
 def as_float(images: jax.Array) -> jax.Array:
-    """Images as float32; whole numbers of 0..255 come to [0, 1]."""
-    if jnp.issubdtype(images.dtype, jnp.integer):
+    """Images as float32; bytes come to [0, 1]. Other whole numbers (tokens) stay as they are."""
+    if images.dtype == jnp.uint8:
         return images.astype(jnp.float32) / 255.0
+    if jnp.issubdtype(images.dtype, jnp.integer):
+        return images
     return images.astype(jnp.float32)

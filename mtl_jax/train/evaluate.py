@@ -45,6 +45,20 @@ def judge(
     }
 
 
+def outputs_for(net: Net, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
+    """Outputs `{head: [N, C]}` of one seed's model for images `[N, ...]`, in chunks."""
+    size = images.shape[0]
+    chunks = -(-size // CHUNK)
+    chunk = -(-size // chunks)
+    padded = jnp.pad(images, [(0, chunks * chunk - size)] + [(0, 0)] * (images.ndim - 1))
+
+    def outputs(part):
+        return net.apply(params, stats, as_float(part), train=False)[0].logits
+
+    found = jax.lax.map(outputs, padded.reshape(chunks, chunk, *images.shape[1:]))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], found)
+
+
 def on_streams(net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict) -> dict:
     """Each task's metric on the stream that brings its labels."""
     found = {}

@@ -7,19 +7,23 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.keys import named
+from mtl_jax.losses import masked_mean
 from mtl_jax.protocols import Net, Views, by_task, without_heads
 from mtl_jax.run import Run, Task
 from mtl_jax.train.batch import Batch
+from mtl_jax.train.sight import Sight, divided, look
 from mtl_jax.train.state import TrainState
 from mtl_jax.trees import merge
+from mtl_jax.views import Adversarial, Stored, name_of
 
 
 class Objective(NamedTuple):
     """Both parts of the losses on a batch, as functions of the trained parameters.
 
     `encode` has, for each stream of images, the tasks that it brings labels of and a function
-    of all but the heads and of the statistics so far; features are one array if all its tasks
-    read the same, else `{task: array}`.
+    of all but the heads and of the statistics so far; of each pass, features are one array if
+    all its tasks read the same, else `{task: array}`.
     """
 
     encode: tuple[tuple[tuple[str, ...], Callable[[Any, Any], tuple]], ...]  # -> features, stats
@@ -31,7 +35,7 @@ class Objective(NamedTuple):
         features, stats = {}, self.stats
         for tasks, encode in self.encode:
             seen, stats = encode(without_heads(kept), counted(stats, self.stats))
-            features |= by_task(seen, tasks)
+            features |= read_by(seen, tasks)
         return self.score(kept["tasks"]["heads"], features)[0]
 
 
@@ -41,8 +45,9 @@ def objective(
     """Makes the functions whose pullbacks are balanced.
 
     `L_k = mean over labelled of loss + weight * mean over U of consistency`. A stream goes
-    forward once, its labelled, weak and strong views together, so BatchNorm sees the joint
-    batch and its statistics move once; several streams go one after the other.
+    forward once, all its views together, so BatchNorm sees the joint batch and its statistics
+    move once; what asks for a pass of its own leaves no statistics. Several streams go one
+    after the other.
 
     Args:
       run: what is trained.
@@ -50,38 +55,109 @@ def objective(
       state: statistics and running states of before the step.
       frozen: the parameters that are not differentiated.
       batches: the step's batch of every stream.
-      key: for nets that draw.
+      key: for nets and methods that draw.
 
     Returns:
       The two functions; the rest is `(consistency, metrics)`.
     """
-    by_name = {name: batch for batch in batches.values() for name in batch.labels}
+    sights = [look(run, net, state, batch, key) for batch in batches.values()]
+    by_name = {name: sight for sight in sights for name in sight.tasks}
 
-    def encode(batch, tasks, kept, stats):
+    def encode(sight, kept, stats):
         params = merge(kept, without_heads(frozen))
-        features, stats = net.encode(params, stats, batch.images, train=True, key=key, tasks=tasks)
-        if isinstance(features, dict):
-            features = {name: features[name] for name in tasks}
-        return features, stats
+        seen, after = [], stats
+        for place, (name, _, images) in enumerate(sight.passes):
+            own = named(key, name) if name else key
+            features, moved = net.encode(
+                params, stats, images, train=True, key=own, tasks=sight.tasks
+            )
+            seen.append(chosen(features, sight.tasks))
+            after = moved if place == 0 else after
+        return tuple(seen), after
 
     def score(kept, features):
-        logits = net.decode(merge(kept, frozen["tasks"]["heads"]), features)
+        heads = merge(kept, frozen["tasks"]["heads"])
+        outputs = {id(sight): scored(net, heads, sight, features) for sight in sights}
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
-            name = task.name
-            running = state.consistency.get(name)
-            total, moved, seen = task_loss(task, logits[name], by_name[name], running)
+            name, sight = task.name, by_name[task.name]
+            views = seen_by(task, sight.batch, outputs[id(sight)], state.step / run.steps, key)
+            total, moved, seen = task_loss(task, views, state.consistency.get(name))
             totals.append(total)
-            if moved is not None:
+            if task.consistency is not None:
                 consistency[name] = moved
             metrics |= {f"{what}/{name}": value for what, value in seen.items()}
         return jnp.stack(totals), (consistency, metrics)
 
-    def encoder(batch):
-        tasks = tuple(task.name for task in run.tasks if task.name in batch.labels)
-        return tasks, functools.partial(encode, batch, tasks)
+    parts = tuple((sight.tasks, functools.partial(encode, sight)) for sight in sights)
+    return Objective(parts, score, state.stats)
 
-    return Objective(tuple(map(encoder, batches.values())), score, state.stats)
+
+def chosen(features: Any, tasks: tuple[str, ...]) -> Any:
+    """A stream's features: one array for all its tasks, or those of its own tasks."""
+    return {n: features[n] for n in tasks} if isinstance(features, dict) else features
+
+
+def read_by(seen: tuple, tasks: tuple[str, ...]) -> dict[str, tuple]:
+    """By task, the features that its head reads in every pass."""
+    each = [by_task(features, tasks) for features in seen]
+    return {name: tuple(features[name] for features in each) for name in tasks}
+
+
+def scored(net: Net, heads: Any, sight: Sight, features: dict[str, tuple]) -> dict:
+    """Outputs `{view: {head: [n, C]}}` for all that a stream's tasks see."""
+    outputs = dict(sight.fixed)
+    for place, (_, sizes, _) in enumerate(sight.passes):
+        found = net.decode(heads, {name: features[name][place] for name in sight.tasks})
+        outputs |= divided(found, sizes)
+    return outputs
+
+
+def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: jax.Array) -> Views:
+    """What the loss of a task sees."""
+    method, name = task.consistency, task.name
+    asked = {"labelled": "labelled"} if "labelled" in outputs else {}
+    views = method.views if method is not None else ()
+    for view in views:
+        own = f"{name_of(view)}/{name}" if isinstance(view, Adversarial) else name_of(view)
+        asked[name_of(view)] = own
+    extra = method.heads(task.outputs) if hasattr(method, "heads") else ()
+    return Views(
+        logits={view: outputs[own][name] for view, own in asked.items()},
+        labels=batch.labels[name],
+        mask=batch.mask[name],
+        index=batch.index,
+        labelled_index=batch.place,
+        heads={
+            head: {
+                view: outputs[own][f"{name}/{head}"]
+                for view, own in asked.items()
+                if f"{name}/{head}" in outputs[own]  # A teacher has no such head.
+            }
+            for head in extra
+        },
+        drawn={
+            **{view: batch.drawn[view] for view in asked if view in batch.drawn},
+            **{name_of(v): batch.stored[name].weights for v in views if isinstance(v, Stored)},
+        },
+        progress=progress,
+        key=named(key, name),
+    )
+
+
+def task_loss(task: Task, views: Views, state: Any) -> tuple[jax.Array, Any, dict]:
+    """Loss `[]`, next consistency state and metrics of one task."""
+    method = task.consistency
+    if hasattr(method, "supervised"):
+        supervised = method.supervised(views, task.loss)
+    else:
+        supervised = masked_mean(task.loss, views.logits["labelled"], views.labels, views.mask)
+    if method is None:
+        return supervised, None, {}
+    losses, state, metrics = method.update(views, state)
+    unlabelled = losses.mean()
+    metrics = {**metrics, "unlabelled_loss": unlabelled}
+    return supervised + method.weight * unlabelled, state, metrics
 
 
 def counted(stats: Any, before: Any) -> Any:
@@ -91,28 +167,3 @@ def counted(stats: Any, before: Any) -> Any:
         return old if jnp.issubdtype(old.dtype, jnp.integer) else new
 
     return jax.tree.map(one, stats, before)
-
-
-def task_loss(task: Task, logits: jax.Array, batch: Batch, state: Any):
-    """Loss `[]`, next consistency state (None without one) and metrics of one task."""
-    labels, mask = batch.labels[task.name], batch.mask[task.name]
-    size = mask.shape[0]
-    supervised = masked_mean(task.loss, logits[:size], labels, mask)
-    if task.consistency is None:
-        return supervised, None, {}
-    weak, strong = jnp.split(logits[size:], 2)
-    views = Views(logits[:size], labels, mask, weak, strong, batch.index)
-    losses, state, metrics = task.consistency.update(views, state)
-    unlabelled = losses.mean()
-    metrics = {**metrics, "unlabelled_loss": unlabelled}
-    return supervised + task.consistency.weight * unlabelled, state, metrics
-
-
-def masked_mean(loss: Callable, logits: jax.Array, labels: jax.Array, mask: jax.Array):
-    """Mean of the loss over what is labelled; 0 where nothing is.
-
-    A missing label is -1 or NaN; a 0 in its place keeps both value and gradient finite.
-    """
-    labels = jnp.where(mask.reshape(mask.shape + (1,) * (labels.ndim - 1)), labels, 0)
-    each = jnp.where(mask, loss(logits, labels), 0.0)
-    return each.sum() / jnp.maximum(mask.sum().astype(each.dtype), 1.0)

@@ -8,8 +8,16 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
-from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LossWeighting, Net
-from mtl_jax.run import Run
+from mtl_jax.protocols import (
+    BilevelWeighting,
+    Head,
+    JacobianCombiner,
+    LearntPolicy,
+    LossWeighting,
+    Net,
+    Sizes,
+)
+from mtl_jax.run import Run, Task
 from mtl_jax.transfer import graft
 from mtl_jax.trees import matches, split
 
@@ -25,6 +33,14 @@ class TrainState(NamedTuple):
     opt: Any
     balance: Any
     consistency: dict[str, Any]
+    augment: Any  # what the strong policy has learnt, () if it does not learn
+
+
+class Taught(NamedTuple):
+    """What a teacher said of the unlabelled images; every seed has its own."""
+
+    outputs: jax.Array  # [N, C]
+    weights: jax.Array  # [N], how much each counts
 
 
 class Known(NamedTuple):
@@ -41,6 +57,7 @@ class Stream(NamedTuple):
     labels: dict[str, jax.Array]  # each [N, ...]
     known: Known  # what is trained on
     held: Known | None  # what a bilevel method asks its weights of
+    stored: dict[str, Taught]  # by task, what a teacher said of the images
 
 
 class Given(NamedTuple):
@@ -51,13 +68,28 @@ class Given(NamedTuple):
 
     def each(self, shared: Any, drawn: Any) -> "Given":
         """This structure with `shared` where seeds have the same arrays, else `drawn`."""
-        streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn))
+        streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn, drawn))
         return Given(streams, drawn)
+
+
+def key_of(state: TrainState, stream: str) -> jax.Array:
+    """The key of a stream, the same at every step; the only one of a problem is the run's."""
+    return named(state.key, stream) if stream else state.key
 
 
 def net_of(run: Run) -> Net:
     """The net that the run trains."""
-    return compose(run.trunk, {task.name: task.outputs for task in run.tasks}, run.freeze)
+    return compose(run.trunk, outputs_of(run.tasks), run.freeze)
+
+
+def outputs_of(tasks: tuple[Task, ...]) -> dict[str, int | Head]:
+    """The heads of tasks and, under `task/name`, those that their methods add."""
+    outputs = {task.name: task.outputs for task in tasks}
+    for task in tasks:
+        if hasattr(task.consistency, "heads"):
+            for name, head in task.consistency.heads(task.outputs).items():
+                outputs[f"{task.name}/{name}"] = head
+    return outputs
 
 
 def trainable(run: Run, params: Any) -> tuple[Any, Any]:
@@ -73,13 +105,13 @@ def draw(net: Net, seed: jax.Array, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 
 def create(
-    run: Run, sizes: dict[str, int], seed: jax.Array, drawn: tuple[Any, Any], source: Any = None
+    run: Run, sizes: dict[str, Sizes], seed: jax.Array, drawn: tuple[Any, Any], source: Any = None
 ) -> TrainState:
     """State before the first step.
 
     Args:
       run: what is trained.
-      sizes: how many unlabelled examples N each task has.
+      sizes: how many examples each task has.
       seed: `[]`, a whole number.
       drawn: what `draw` made of the same seed.
       source: parameters and statistics `(params, stats)` that the source run ended with.
@@ -115,10 +147,11 @@ def create(
         opt=run.optimizer.build(run.steps).init(kept),
         balance=balance,
         consistency={
-            task.name: task.consistency.init(task.outputs, sizes[task.name])
+            task.name: task.consistency.init(sizes[task.name])
             for task in run.tasks
             if task.consistency is not None
         },
+        augment=run.strong.init() if isinstance(run.strong, LearntPolicy) else (),
     )
 
 

@@ -15,8 +15,9 @@ from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import Batch, pick, pick_held
 from mtl_jax.train.objective import Objective, objective
-from mtl_jax.train.state import Given, TrainState, trainable
+from mtl_jax.train.state import Given, TrainState, key_of, trainable
 from mtl_jax.train.tape import forward
+from mtl_jax.train.taught import taught
 from mtl_jax.trees import average, merge
 
 
@@ -42,7 +43,9 @@ def build(
     def step(state: TrainState, given: Given):
         kept, frozen = trainable(run, state.params)
         now = jax.random.fold_in(state.key, state.step)
-        seen = functools.partial(objective_on, net=net, state=state, given=given, place=place)
+        seen = functools.partial(
+            objective_on, net=net, state=state, given=given, place=place, how=dispatch.policies
+        )
         first, *more = (seen(run, pick, many * state.step + i) for i in range(many))
         losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
         tape = entered(run, tape, state.step)
@@ -80,6 +83,7 @@ def build(
             opt=opt,
             balance=watched,
             consistency=consistency,
+            augment=taught(run, net, state, given, dispatch.policies),
         )
         return state, metrics
 
@@ -100,11 +104,12 @@ def objective_on(
     state: TrainState,
     given: Given,
     place: Callable[[Any], Any],
+    how: str,
 ) -> Objective:
     """The objective of a state on the batches of a number, one of every stream by `choose`."""
     _, frozen = trainable(run, state.params)
     batches = {
-        name: choose(run, stream, named(state.key, name) if name else state.key, number)
+        name: choose(run, stream, key_of(state, name), number, state.augment, how)
         for name, stream in given.streams.items()
     }
     draw = named(jax.random.fold_in(state.key, state.step), "net")
@@ -145,7 +150,8 @@ def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str])
     def kept(path, new, old):
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if keys[:2] == ["tasks", "heads"]:
-            return jnp.where(active[names.index(keys[2])], new, old)
+            owner = keys[2] if keys[2] in names else keys[2].rpartition("/")[0]
+            return jnp.where(active[names.index(owner)], new, old)
         if keys[:2] == ["tasks", "trunk"]:
             return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
         return new

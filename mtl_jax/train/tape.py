@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.balance import Tape
-from mtl_jax.protocols import by_task, without_heads
+from mtl_jax.protocols import without_heads
 from mtl_jax.run import Dispatch
-from mtl_jax.train.objective import Objective, counted
+from mtl_jax.train.objective import Objective, counted, read_by
 
 
 def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatch) -> tuple:
@@ -32,8 +32,8 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
         seen, back, stats = jax.vjp(
             lambda kept, encode=encode, stats=before: encode(kept, stats), body, has_aux=True
         )
-        features |= by_task(seen, tasks)
-        ways.append((tasks, back, not isinstance(seen, dict)))
+        features |= read_by(seen, tasks)
+        ways.append((tasks, back, not isinstance(seen[0], dict)))
     losses, out, rest = jax.vjp(objective.score, kept["tasks"]["heads"], features, has_aux=True)
 
     def whole(trunk, head):
@@ -42,10 +42,7 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
     def pull(cotangents):
         head, each = out(cotangents)
         # Heads that read one array: its gradient is the sum of what comes out of them.
-        trunks = [
-            back(sum(each[name] for name in tasks) if one else {name: each[name] for name in tasks})
-            for tasks, back, one in ways
-        ]
+        trunks = [back(gathered(each, tasks, one)) for tasks, back, one in ways]
         return whole(jax.tree.map(lambda *parts: sum(parts), *trunks)[0], head)
 
     def over_rows(each, function):
@@ -86,15 +83,25 @@ def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatc
     return losses, Tape(pull, jacobian, *spaces, inner), stats, rest
 
 
-def rows(each: dict[str, jax.Array], tasks: list[str], one: bool) -> Any:
+def gathered(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
+    """Cotangents, pass by pass, of what a stream's tasks read, from those of each task."""
+    if one:
+        return jax.tree.map(lambda *parts: sum(parts), *(each[name] for name in tasks))
+    passes = range(len(each[tasks[0]]))
+    return tuple({name: each[name][place] for name in tasks} for place in passes)
+
+
+def rows(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
     """Cotangents `[K, ...]` of what a stream's tasks read; row k has those of task k alone."""
     if one:
-        return jnp.stack([each[name] for name in tasks])
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *(each[name] for name in tasks))
     eye = jnp.eye(len(tasks))
-    return {
-        name: jnp.tensordot(eye[k].astype(each[name].dtype), each[name], 0)
-        for k, name in enumerate(tasks)
-    }
+
+    def alone(leaf, place):
+        return jnp.tensordot(eye[place].astype(leaf.dtype), leaf, 0)
+
+    own = {n: tuple(alone(leaf, k) for leaf in each[n]) for k, n in enumerate(tasks)}
+    return gathered(own, tasks, False)
 
 
 def in_order(parts: list[Any], order: list[int]) -> Any:

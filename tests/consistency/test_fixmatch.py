@@ -56,5 +56,5 @@ def test_what_does_not_fit_is_refused(strong):
     [("threshold", 1.5), ("threshold", -0.1), ("threshold", float("nan")), ("weight", -1.0)],
 )
 def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"FixMatch\.{field} must .*{value}"):
+    with pytest.raises(BadInput, match=rf"\.{field} must .*{value}"):
         FixMatch(**{field: value})

@@ -6,47 +6,60 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.consistency import FreeMatch
-from mtl_jax.consistency.freematch import FreeMatchState, advance, fairness, gate
-from mtl_jax.protocols import Views
+from mtl_jax.consistency import Fairness, FreeMatch, Match, SelfAdaptive
+from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.self_adaptive import Confidences, Shares, fairness
+from mtl_jax.protocols import Sizes
+from tests.consistency.seen import seen
 
+# What the parts call some of the settings.
+PARTS = {"fairness": "weight"}
 WEAK = jnp.log(jnp.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]))
 STRONG = jnp.array([[1.0, 0.0], [0.5, 1.0], [0.0, 2.0]])
 MASK = jnp.array([True, True, False])
-START = FreeMatch().init(2, 3)
+SIZES = Sizes(2, 3, 3)
+START = FreeMatch().init(SIZES)
+SHARES = Fairness().init(SIZES)
 
-update = jax.jit(FreeMatch.update, static_argnums=0)
+update = jax.jit(Match.update, static_argnums=0)
+adapt = jax.jit(SelfAdaptive.update, static_argnums=0)
 fair = jax.jit(jax.value_and_grad(fairness))
 
 
 def views(strong=STRONG, weak=WEAK):
-    size = len(weak)
-    return Views(weak, jnp.zeros(size, int), jnp.ones(size, bool), weak, strong, jnp.arange(size))
+    return seen(FreeMatch(), 0)._replace(logits={"weak": weak, "strong": strong})
+
+
+def guess(weak=WEAK):
+    return Guess(weak, weak)
 
 
 def test_running_means_after_one_batch():
-    state = jax.jit(advance, static_argnums=(2, 3))(START, WEAK, 0.9, None)
+    _, state, _ = adapt(SelfAdaptive(0.9), guess(), views(), SelfAdaptive().init(SIZES))
     np.testing.assert_allclose(state.threshold, 0.9 / 2 + 0.1 * 0.7, rtol=1e-6)  # by hand.
+    np.testing.assert_allclose(state.probabilities, [0.45 + 0.17 / 3, 0.45 + 0.13 / 3], rtol=1e-6)
+    _, state = jax.jit(Fairness(momentum=0.9).update)(guess(), STRONG, MASK, SHARES)
     np.testing.assert_allclose(state.probabilities, [0.45 + 0.17 / 3, 0.45 + 0.13 / 3], rtol=1e-6)
     np.testing.assert_allclose(state.histogram, [0.45 + 0.2 / 3, 0.45 + 0.1 / 3], rtol=1e-6)
 
 
 def test_a_rare_class_has_a_lower_threshold():
-    state = FreeMatchState(jnp.array(0.75), jnp.array([0.6, 0.4]), jnp.array([0.5, 0.5]))
-    np.testing.assert_array_equal(jax.jit(gate)(WEAK, state), [True, False, True])  # .75 and .5.
+    state = Confidences(jnp.array(0.75), jnp.array([0.6, 0.4]))
+    mask, *_ = adapt(SelfAdaptive(momentum=1.0), guess(), views(), state)
+    np.testing.assert_array_equal(mask, [True, False, True])  # .75 and .5.
 
 
 def test_the_state_moves_before_the_mask_is_taken():
     """With momentum 0 the mean confidence is 0.7, class 1 reaches .7 * (1.3 / 1.7)."""
     method = FreeMatch(momentum=0.0, fairness=0.0)
-    loss, state, metrics = update(method, views(), START)
-    np.testing.assert_allclose(state.threshold, 0.7, rtol=1e-6)
+    loss, state, metrics = update(method, views(), method.init(SIZES))
+    np.testing.assert_allclose(state.mask.threshold, 0.7, rtol=1e-6)
     np.testing.assert_array_equal(loss > 0, [True, False, True])
     np.testing.assert_allclose(metrics["mask_rate"], 2 / 3, rtol=1e-6)
 
 
 def test_fairness_is_minus_a_cross_entropy():
-    state = FreeMatchState(jnp.array(0.5), jnp.array([0.6, 0.4]), jnp.array([0.8, 0.2]))
+    state = Shares(jnp.array([0.6, 0.4]), jnp.array([0.8, 0.2]))
     target = np.array([0.75, 2.0]) / 2.75
     mean = np.asarray(jax.nn.softmax(STRONG[:2])).mean(0)  # one guess of each class.
     found, _ = fair(STRONG, MASK, state)
@@ -55,23 +68,26 @@ def test_fairness_is_minus_a_cross_entropy():
 
 
 def test_a_class_that_nobody_guessed_counts_as_zero():
-    value, grad = fair(jnp.array([[2.0, 0.0]] * 3), MASK, START)
+    value, grad = fair(jnp.array([[2.0, 0.0]] * 3), MASK, SHARES)
     np.testing.assert_allclose(value, 0.5 * np.log(1e-12), rtol=1e-6)  # by hand.
     assert jnp.isfinite(grad).all()
 
 
 def test_an_empty_mask_has_no_fairness_and_no_gradient():
-    value, grad = fair(STRONG, jnp.zeros(3, bool), START)
+    value, grad = fair(STRONG, jnp.zeros(3, bool), SHARES)
     assert value == 0.0
     np.testing.assert_array_equal(grad, jnp.zeros_like(STRONG))
 
 
 def test_the_mean_has_fairness_once():
-    plain, moved, _ = update(FreeMatch(fairness=0.0), views(), START)
-    loss, _, metrics = update(FreeMatch(fairness=0.5), views(), START)
+    bare = FreeMatch(fairness=0.0)
+    plain, _, _ = update(bare, views(), bare.init(SIZES))
+    loss, state, metrics = update(FreeMatch(fairness=0.5), views(), START)
     np.testing.assert_allclose(loss.mean(), plain.mean() + 0.5 * metrics["fairness"], rtol=1e-6)
-    mask = jax.jit(gate)(WEAK, moved)
-    np.testing.assert_allclose(metrics["fairness"], fair(STRONG, mask, moved)[0], rtol=1e-6)
+    mask, *_ = adapt(SelfAdaptive(), guess(), views(), START.mask)
+    np.testing.assert_allclose(
+        metrics["fairness"], fair(STRONG, mask, state.terms[0])[0], rtol=1e-6
+    )
 
 
 def test_gradients_flow_into_the_strong_view_only():
@@ -90,7 +106,8 @@ def test_nothing_flows_through_the_running_means():
     method = FreeMatch()
 
     def total(weak):
-        return sum(leaf.sum() for leaf in method.update(views(weak=weak), START)[1])
+        moved = method.update(views(weak=weak), START)[1]
+        return sum(leaf.sum() for leaf in jax.tree.leaves(moved))
 
     np.testing.assert_array_equal(jax.jit(jax.grad(total))(WEAK), jnp.zeros_like(WEAK))
 
@@ -98,13 +115,12 @@ def test_nothing_flows_through_the_running_means():
 def test_clip_holds_the_threshold():
     method = FreeMatch(clip=(0.9, 0.95))
     _, state, metrics = update(method, views(), START)
-    np.testing.assert_allclose([state.threshold, metrics["threshold"]], 0.9, rtol=1e-6)
+    np.testing.assert_allclose([state.mask.threshold, metrics["threshold"]], 0.9, rtol=1e-6)
 
 
 def test_what_does_not_fit_is_refused():
-    for strong in (STRONG[:2], STRONG.astype(int)):
-        with pytest.raises(AssertionError):
-            update(FreeMatch(), views(strong), START)
+    with pytest.raises(ValueError, match=r"logits .* and targets"):
+        update(FreeMatch(), views(STRONG[:2]), START)
 
 
 @pytest.mark.parametrize(
@@ -119,5 +135,5 @@ def test_what_does_not_fit_is_refused():
     ],
 )
 def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"FreeMatch\.{field} must"):
+    with pytest.raises(BadInput, match=rf"\.{PARTS.get(field, field)} must"):
         FreeMatch(**{field: value})

@@ -30,6 +30,8 @@ def finished(tmp_path):
             "parameters": parameters,
             "selected": [{"test": test} for test in by_seed(selected)],
             "last": [{"raw": raw, "ema": ema} for raw, ema in zip(last, last_ema, strict=True)],
+            "median": last_ema,
+            "best_on_test": by_seed(selected),
         }
         folder.finish(result, {"seconds": 12.6, "bytes": 2_600_000})
         return folder

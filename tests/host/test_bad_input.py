@@ -93,10 +93,13 @@ def refused(tmp_path, capsys, monkeypatch):
         ("optimizers.SGD(-0.1)", "SGD.learning_rate must be at least 0.0, not -0.1"),
         (
             "consistency.FixMatch(threshold=1.5)",
-            "FixMatch.threshold must lie between 0.0 and 1.0, not 1.5",
+            "Threshold.threshold must lie between 0.0 and 1.0, not 1.5",
         ),
         ("nets.MLP((8, 0))", "MLP.features must be a tuple of whole numbers of at least 1"),
-        ("RUN.but(strong=None, tasks=SEMI.tasks)", "Run.strong is needed by consistency"),
+        (
+            "RUN.but(strong=None, tasks=SEMI.tasks)",
+            "Run.strong is needed by the consistency of ['row']",
+        ),
         ("RUN.but(name='a/b')", "Run.name must be a plain file name without * ? [ ], not 'a/b'"),
         ("RUN.but(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
@@ -149,7 +152,10 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "=5"], "--set takes FIELD=VALUE, not '=5'"),
         (["--set", "optimizer.learning_rate=-1"], "learning_rate must be at least 0.0, not -1.0"),
         (["--set", "optimizer.learning_rate=1e999"], "must be a finite number, not inf"),
-        (["--set", "tasks.row.consistency.threshold=1.5"], "threshold must lie between 0.0 and 1"),
+        (
+            ["--set", "tasks.row.consistency.mask.threshold=1.5"],
+            "threshold must lie between 0.0 and 1",
+        ),
         (["--set", "tasks.roof.outputs=3"], "nothing here is called 'roof': did you mean row?"),
         (["--set", "first_seed=4294967295"], "must stay below 2^32"),
         (["--set", "name=one"], "runs must have different names, not 'one'"),

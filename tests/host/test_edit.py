@@ -1,10 +1,8 @@
 """`--set FIELD=VALUE`: typed, dotted, and the same for a run and its sources."""
 
-import dataclasses
-
 import pytest
 
-from mtl_jax import aggregation, nets, optimizers, weighting
+from mtl_jax import aggregation, consistency, nets, optimizers, weighting
 from mtl_jax.checks import BadInput
 from mtl_jax.host.edit import edited, parsed
 from mtl_jax.run import Dispatch
@@ -47,8 +45,8 @@ def one(change, run=SEMI):
          optimizers.Adam(optimizers.Cosine(0.1, warmup=5))),
         ("balance.preference=(2, 1)", "balance", aggregation.UPGrad(preference=(2.0, 1.0))),
         ("balance.preference=None", "balance", aggregation.UPGrad()),
-        ("tasks.row.consistency.threshold=0.25", "tasks",
-         (ROW.but(consistency=dataclasses.replace(FIXMATCH, threshold=0.25)), COLUMN)),
+        ("tasks.row.consistency.mask.threshold=0.25", "tasks",
+         (ROW.but(consistency=consistency.FixMatch(threshold=0.25)), COLUMN)),
         ("tasks.1.outputs=7", "tasks", (SEMI.tasks[0], COLUMN.but(outputs=7))),
     ],
 )  # fmt: skip
@@ -86,11 +84,11 @@ def test_what_does_not_fit_is_refused(change, said):
 
 def test_changes_go_to_the_runs_that_have_the_field():
     runs = (RUN, SEMI)
-    found = edited(runs, ["tasks.row.consistency.threshold=0.25", "steps=3"])
+    found = edited(runs, ["tasks.row.consistency.mask.threshold=0.25", "steps=3"])
     assert found[0] == RUN.but(steps=3)
-    assert found[1].tasks[0].consistency.threshold == 0.25
+    assert found[1].tasks[0].consistency.mask.threshold == 0.25
     with pytest.raises(BadInput, match="nothing below None"):
-        edited((RUN,), ["tasks.row.consistency.threshold=0.25"])
+        edited((RUN,), ["tasks.row.consistency.mask.threshold=0.25"])
 
 
 def test_sources_follow():

@@ -56,6 +56,18 @@ def test_the_result_holds_what_was_chosen():
     assert [one["ema"]["row"]["accuracy"] for one in result["last"]] == [31.0, 31.5]
 
 
+def test_what_papers_report():
+    """The median of the last 20 averaged parameters, and the best of all by test data."""
+    records = [record(step, [0.1, 0.1], [0.1, 0.1], test=float(step)) for step in range(1, 31)]
+    result = summary(TWO, records, 7, 5)
+    every = [r["test"]["ema"]["row"]["accuracy"][1] for r in records]
+    assert result["median"][1]["row"]["accuracy"] == np.median(every[-20:])
+    raw = [r["test"]["raw"]["row"]["accuracy"][1] for r in records]
+    assert result["best_on_test"][1]["row"]["accuracy"] == max(every + raw)
+    errors = [r["test"][k]["height"]["mse"][1] for r in records for k in ("raw", "ema")]
+    assert result["best_on_test"][1]["height"]["mse"] == min(errors)
+
+
 def test_test_data_decides_nothing():
     rng = np.random.default_rng(0)
     for _ in range(5):

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from mtl_jax.augment import Cutout
 from mtl_jax.host import table
 from mtl_jax.run import Experiment, Published
-from tests.small import COLUMN, HEIGHT, ROW, RUN
+from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
 ROW_ALONE = RUN.but(name="row alone", tasks=(ROW,))
 HEIGHT_ALONE = RUN.but(name="height_alone", tasks=(HEIGHT,))
@@ -45,8 +46,8 @@ def written(finished, tmp_path):
 CELLS = [
     ["run", "row", "column", "height", "average", "Δm %", "helped, hurt", "rank", "last",
      "seconds", "parameters", "memory", "paper"],
-    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "-", "13", "1,234", "3 MB", ""],
-    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "-", "13", "1,234", "3 MB", ""],
+    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "80.0 ± 0.0", "13", "1,234", "3 MB", ""],
+    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "2.0 ± 0.0", "13", "1,234", "3 MB", ""],
     ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "1, 0 of 2", "-", "-", "13",
      "5", "3 MB", ""],
     ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "-", "-", "31.2", "13", "1,234",
@@ -84,12 +85,15 @@ def test_latex_escapes_what_it_would_read():
 
 def test_csv(written):
     lines = (written / "table.csv").read_text().splitlines()
-    assert lines[0] == "run,task,metric,seed,selected,last,last_ema,parameters"
-    assert lines[1] == "row alone,row,accuracy,0,80.0,80.0,80.0,1234"
-    assert lines[7:9] == ["both,height,mse,0,1.0,1.0,1.0,5", "both,height,mse,1,1.6,1.6,1.6,5"]
+    assert lines[0] == "run,task,metric,seed,selected,last,last_ema,median,best_on_test,parameters"
+    assert lines[1] == "row alone,row,accuracy,0,80.0,80.0,80.0,80.0,80.0,1234"
+    assert lines[7:9] == [
+        "both,height,mse,0,1.0,1.0,1.0,1.0,1.0,5",
+        "both,height,mse,1,1.6,1.6,1.6,1.6,1.6,5",
+    ]
     assert lines[9:] == [
-        "rows & columns,row,accuracy,7,90.0,50.0,25.0,1234",
-        "rows & columns,column,accuracy,7,70.0,12.5,75.0,1234",
+        "rows & columns,row,accuracy,7,90.0,50.0,25.0,25.0,90.0,1234",
+        "rows & columns,column,accuracy,7,70.0,12.5,75.0,75.0,70.0,1234",
     ]
 
 
@@ -103,6 +107,17 @@ def test_ranks_are_over_the_rows_that_have_all_tasks(finished, tmp_path):
     rows = (tmp_path / "table.md").read_text().splitlines()[2:5]
     # Both have 80 in the rows and so share places 1 and 2; soft is first in the columns.
     assert [row.split("|")[7].strip() for row in rows] == ["1.8", "1.2", "-"]
+
+
+def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(finished, tmp_path):
+    run = RUN.but(name="semi", tasks=(ROW.but(consistency=FIXMATCH),), strong=Cutout(1))
+    folders = {"semi": finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]})}
+    table.write(Experiment(runs=(run,)), folders, tmp_path)
+    text = (tmp_path / "table.md").read_text()
+    head, _, row = ([c.strip() for c in line.split("|")] for line in text.splitlines()[:3])
+    assert row[head.index("median")] == "70.0 ± 0.0"
+    assert row[head.index("best on test")] == "90.0 ± 0.0"
+    assert "chosen by test data" in text
 
 
 def test_many_tasks_do_not_all_stand_in_the_table_for_people(finished, tmp_path):

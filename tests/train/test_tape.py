@@ -23,10 +23,13 @@ def parts(trunk):
     params, stats = net.init(jax.random.key(0), X)
 
     def encode(kept, stats):
-        return net.encode(kept, stats, X, train=True)
+        first, stats = net.encode(kept, stats, X, train=True)
+        second, _ = net.encode(kept, stats, 2.0 * X, train=True)
+        return (first, second), stats
 
     def score(heads, features):
-        logits = net.decode(heads, features)
+        both = [net.decode(heads, {n: features[n][i] for n in NAMES}) for i in range(2)]
+        logits = {name: both[0][name] - both[1][name] for name in NAMES}
         losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
         return jnp.stack(losses), ()
 
@@ -70,16 +73,18 @@ def test_the_representation_is_gone_through_by_hand():
     def found(params):
         _, tape, *_ = forward(objective, params, NAMES, Dispatch())
         rows = tape.features()
-        return rows["shared"], tape.through(rows["shared"].sum(0)), rows["tasks"]
+        total = jax.tree.map(lambda row: row.sum(0), rows["shared"])
+        return rows["shared"], tape.through(total), rows["tasks"]
 
     ((_, encode),) = objective.encode
-    z = np.asarray(encode(without_heads(params), objective.stats)[0])
+    first, second = map(np.asarray, encode(without_heads(params), objective.stats)[0])
     wanted = []
     for name, target in zip(NAMES, np.asarray(TARGET), strict=True):
-        kernel, bias = (np.asarray(heads[name][leaf]) for leaf in ("kernel", "bias"))
-        wanted.append(2 * (z @ kernel + bias - target[:, None]) / 5 @ kernel.T)
+        kernel = np.asarray(heads[name]["kernel"])
+        wanted.append(2 * ((first - second) @ kernel - target[:, None]) / 5 @ kernel.T)
     rows, shared, tasks = found(params)
-    np.testing.assert_allclose(rows, np.stack(wanted), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rows[0], np.stack(wanted), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rows[1], -np.stack(wanted), rtol=1e-4, atol=1e-6)
     total = jax.jit(jax.grad(lambda p: objective.losses(p).sum()))(params)
     close(shared, total["shared"])
     close(tasks["heads"], total["tasks"]["heads"])

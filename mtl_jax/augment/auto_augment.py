@@ -1,0 +1,80 @@
+"""AutoAugment: one of several fixed sequences of operations, drawn for each image."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.augment.fill import fill_like, require_fill
+from mtl_jax.augment.image import from_levels, require_image, to_levels
+from mtl_jax.augment.rand_augment import applied
+from mtl_jax.checks import require
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoAugment:
+    """Draws one of the sequences and applies each of its operations with its probability.
+
+    Works on grey levels, and is best mapped on a CPU, as `RandAugment`.
+
+    Attributes:
+      sequences: of equal length, of `(operation, probability, level)` with operations of
+        `mtl_jax.augment.operations` and levels in [0, 1]; none is the identity.
+      fill: what comes from outside of the image, in [0, 1]; or one for each channel.
+
+    Raises:
+      BadInput: for what is no such tuple, or a fill outside [0, 1].
+
+    Reference: Cubuk et al., AutoAugment, CVPR 2019, Section 3
+      (https://arxiv.org/abs/1805.09501).
+    """
+
+    sequences: tuple[tuple[tuple[Callable, float, float], ...], ...]
+    fill: float | tuple[float, ...] = 0.5
+
+    branches = True  # Only what is drawn is paid for, if it is not vmapped.
+
+    def __post_init__(self):
+        fine = isinstance(self.sequences, tuple) and all(map(is_sequence, self.sequences))
+        rule = "must be a tuple of tuples of (operation, probability, level)"
+        require(fine, self, "sequences", rule, self.sequences)
+        lengths = set(map(len, self.sequences))
+        require(len(lengths) <= 1, self, "sequences", "must be of one length", lengths)
+        require_fill(self)
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not any(self.sequences):
+            return image
+        operations = tuple(dict.fromkeys(step[0] for row in self.sequences for step in row))
+        grey, fill = to_levels(image), to_levels(fill_like(self, image))
+        grey = applied(operations, self.drawn(key, operations), grey, fill)
+        return from_levels(grey, image)
+
+    def drawn(self, key: jax.Array, operations: tuple[Callable, ...]) -> tuple:
+        """Which operation, how strong and which way, for each step of a sequence."""
+        steps = zip(*(step for row in self.sequences for step in row), strict=True)
+        shape = rows, length = len(self.sequences), len(self.sequences[0])
+        chosen, chances, levels = (np.array(part, object).reshape(shape) for part in steps)
+        places = np.vectorize(operations.index, otypes=[np.int32])(chosen)
+        draw = jax.random.uniform(key, (1 + 2 * length,), jnp.float32)
+        row = jnp.minimum((draw[0] * rows).astype(jnp.int32), rows - 1)
+        sign = jnp.where(draw[1 : 1 + length] < 0.5, -1.0, 1.0)
+        happens = draw[1 + length :] < jnp.asarray(chances.astype(np.float32))[row]
+        place = jnp.where(happens, jnp.asarray(places)[row], len(operations))
+        level = jnp.asarray(levels.astype(np.float32))[row]
+        return place, level, sign
+
+
+def is_sequence(value: object) -> bool:
+    """Whether a value is a tuple of operations with a probability and a level each."""
+    return isinstance(value, tuple) and all(
+        isinstance(step, tuple)
+        and len(step) == 3
+        and callable(step[0])
+        and all(isinstance(n, int | float) and 0.0 <= n <= 1.0 for n in step[1:])
+        for step in value
+    )

@@ -1,0 +1,70 @@
+"""Operations that move pixels: rotate, shear, translate.
+
+Grey levels are whole numbers 0..255 in float32, `[H, W, C]` with any C; a pixel takes the
+nearest one of where it comes from, as in Pillow's `Image.transform`, or the fill `[C]`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def rotate(grey: jax.Array, degrees: jax.Array, fill: jax.Array) -> jax.Array:
+    """Turns an image about its middle, counter-clockwise for positive degrees."""
+    y, x = grey.shape[0] / 2, grey.shape[1] / 2
+    angle = jnp.deg2rad(degrees)
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    rows = (sin, cos, y - sin * x - cos * y)
+    columns = (cos, -sin, x - cos * x + sin * y)
+    return moved(grey, rows, columns, fill)
+
+
+def shear_x(grey: jax.Array, shear: jax.Array, fill: jax.Array) -> jax.Array:
+    """Reads row y from `shear * y` pixels further right."""
+    return moved(grey, (0.0, 1.0, 0.0), (1.0, shear, 0.0), fill)
+
+
+def shear_y(grey: jax.Array, shear: jax.Array, fill: jax.Array) -> jax.Array:
+    """Reads column x from `shear * x` pixels further down."""
+    return moved(grey, (shear, 1.0, 0.0), (1.0, 0.0, 0.0), fill)
+
+
+def translate_x(grey: jax.Array, pixels: jax.Array, fill: jax.Array) -> jax.Array:
+    """Moves an image to the left by so many pixels, to the right if they are negative."""
+    return moved(grey, (0.0, 1.0, 0.0), (1.0, 0.0, pixels), fill)
+
+
+def translate_y(grey: jax.Array, pixels: jax.Array, fill: jax.Array) -> jax.Array:
+    """Moves an image up by so many pixels, down if they are negative."""
+    return moved(grey, (0.0, 1.0, pixels), (1.0, 0.0, 0.0), fill)
+
+
+def moved(grey: jax.Array, rows: tuple, columns: tuple, fill: jax.Array) -> jax.Array:
+    """Reads the pixel at (x, y) from row `a x + b y + c` and column `d x + e y + f`.
+
+    Args:
+      grey: grey levels `[H, W, C]`.
+      rows: a, b and c; places are those of the pixels' middles, which end in a half.
+      columns: d, e and f.
+      fill: grey levels `[C]` of what comes from outside.
+    """
+    height, width, channels = grey.shape
+    row, column = (places(line, height, width) for line in (rows, columns))
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    place = jnp.where(inside, row * width + column, height * width)
+    # Filling by one more pixel to read spares a mask over all channels.
+    flat = jnp.concatenate([grey.reshape(-1, channels), fill[None].astype(grey.dtype)])
+    return flat.at[place].get(mode="promise_in_bounds")
+
+
+def places(line: tuple, height: int, width: int) -> jax.Array:
+    """Whole places `floor(a x + b y + c)` at the pixels' middles, int32 `[H, W]`."""
+    # In 65536ths of a pixel, as Pillow counts, so that ties fall alike.
+    x, y = (jax.lax.broadcasted_iota(jnp.int32, (height, width), axis) for axis in (1, 0))
+    a, b, c = (jnp.asarray(part, jnp.float32) for part in line)
+    start = fixed(c + 0.5 * a + 0.5 * b)
+    return (start + fixed(a) * x + fixed(b) * y) >> 16
+
+
+def fixed(value: jax.Array) -> jax.Array:
+    """A number in 65536ths, rounded, int32."""
+    return jnp.floor(value * 65536.0 + 0.5).astype(jnp.int32)

@@ -1,0 +1,57 @@
+"""Mixing of pairs of images: as wholes, or a rectangle of one in the other."""
+
+import jax
+import jax.numpy as jnp
+
+
+def mixup(first: jax.Array, second: jax.Array, ratio: jax.Array) -> jax.Array:
+    """Adds images, `r x + (1 - r) x'`.
+
+    Args:
+      first: floats `[N, ...]`.
+      second: floats `[N, ...]`.
+      ratio: share of the first, `[N]`.
+
+    Returns:
+      The mixed images `[N, ...]`.
+
+    Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412).
+    """
+    share = ratio.astype(first.dtype).reshape(-1, *(1,) * (first.ndim - 1))
+    return share * first + (1.0 - share) * second
+
+
+def cutmix(
+    key: jax.Array, first: jax.Array, second: jax.Array, ratio: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Pastes a rectangle of the second image into the first.
+
+    Its sides are `sqrt(1 - r)` of the image's, its centre is any pixel, and what reaches over
+    the border is cut off.
+
+    Args:
+      key: for the places, `[]`.
+      first: `[N, H, W, C]`.
+      second: `[N, H, W, C]`.
+      ratio: share of the first that is asked for, `[N]`.
+
+    Returns:
+      The mixed images, and the share of the first that is really left, `[N]`.
+
+    Reference: Yun et al., CutMix, ICCV 2019, Eqs. 1 and 2 (https://arxiv.org/abs/1905.04899).
+    """
+    count, height, width, _ = first.shape
+    side = jnp.sqrt(1.0 - ratio)
+    place = jax.random.uniform(key, (2, count), ratio.dtype)
+    rows = within(jnp.floor(place[0] * height), side * height, height)
+    columns = within(jnp.floor(place[1] * width), side * width, width)
+    pasted = rows[:, :, None] & columns[:, None, :]
+    left = 1.0 - pasted.mean((1, 2), dtype=ratio.dtype)
+    return jnp.where(pasted[..., None], second, first), left
+
+
+def within(centre: jax.Array, length: jax.Array, size: int) -> jax.Array:
+    """Which places of a side `[N, size]` lie in stretches `[N]` about centres `[N]`."""
+    places = jnp.arange(size, dtype=centre.dtype)
+    low = jnp.round(centre - length / 2)[:, None]
+    return (places[None] >= low) & (places[None] < low + jnp.round(length)[:, None])

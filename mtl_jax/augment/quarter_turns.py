@@ -1,0 +1,29 @@
+"""Quarter turns: rotate an image by right angles, as rotation prediction asks for."""
+
+import jax
+import jax.numpy as jnp
+
+
+def quarter_turns(image: jax.Array, turns: jax.Array | int) -> jax.Array:
+    """Turns a square image by right angles, anticlockwise.
+
+    `out[i, j] = image[j, n - 1 - i]` for one turn of an image of side n.
+
+    Args:
+      image: `[H, W, ...]` with H = W, of any type.
+      turns: whole number `[]`, taken modulo 4: the class that rotation prediction asks for.
+
+    Returns:
+      The turned image, of the same shape and type.
+
+    Raises:
+      ValueError: for an image that is not square, when traced.
+
+    Reference: Gidaris et al., Unsupervised Representation Learning by Predicting Image
+      Rotations, ICLR 2018, its section on geometric transformations
+      (https://arxiv.org/abs/1803.07728).
+    """
+    if image.ndim < 2 or image.shape[0] != image.shape[1]:
+        raise ValueError(f"quarter_turns takes a square image [H, H, ...], not {image.shape}")
+    turned = [jnp.rot90(image, place) for place in range(4)]
+    return jax.lax.select_n(jnp.asarray(turns % 4, jnp.int32), *turned)

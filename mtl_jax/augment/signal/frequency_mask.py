@@ -1,0 +1,43 @@
+"""FrequencyMask: take some frequencies out of the signal."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.signal.door import require_signal, widened
+from mtl_jax.checks import require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class FrequencyMask:
+    """Zeroes frequencies at random: `irfft(m * rfft(signal))` along time.
+
+    m is 0 for each frequency with some probability, for all channels alike, and 1 for
+    frequency 0, so each channel keeps its mean.
+
+    Attributes:
+      probability: of each frequency to be taken out; 0 is the identity.
+
+    Raises:
+      BadInput: for a probability outside [0, 1].
+
+    Reference: Chen et al., FrAug: Frequency Domain Augmentation for Time Series Forecasting,
+      2023, its section on frequency masking (https://arxiv.org/abs/2302.09292).
+    """
+
+    probability: float = 0.1
+
+    def __post_init__(self):
+        require_number(self, probability=(0.0, 1.0))
+
+    def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
+        """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
+        require_signal(self, signal)
+        if self.probability == 0:
+            return signal
+        wide = widened(signal)
+        spectrum = jnp.fft.rfft(wide, axis=0)
+        kept = jax.random.uniform(key, spectrum.shape[:1]) >= self.probability
+        spectrum = jnp.where(kept.at[0].set(True)[:, None], spectrum, 0)
+        return jnp.fft.irfft(spectrum, wide.shape[0], axis=0).astype(signal.dtype)

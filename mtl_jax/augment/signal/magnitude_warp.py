@@ -1,0 +1,44 @@
+"""MagnitudeWarp: make the signal larger here and smaller there."""
+
+import dataclasses
+
+import jax
+
+from mtl_jax.augment.signal.curve import curves
+from mtl_jax.augment.signal.door import require_signal, widened
+from mtl_jax.checks import require_count, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class MagnitudeWarp:
+    """Multiplies each channel by a smooth curve of its own: `signal[t] u(t)`.
+
+    u is the cubic spline through draws of N(1, sigma^2) at both ends and at the knots.
+
+    Attributes:
+      sigma: standard deviation of the draws; 0 is the identity.
+      knots: places between the ends.
+
+    Raises:
+      BadInput: for a negative sigma, or knots that are not whole or negative.
+
+    Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
+      Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
+    """
+
+    sigma: float = 0.2
+    knots: int = 4
+
+    def __post_init__(self):
+        require_number(self, sigma=(0.0, float("inf")))
+        require_count(self, knots=0)
+
+    def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
+        """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
+        require_signal(self, signal)
+        if self.sigma == 0:
+            return signal
+        wide = widened(signal)
+        return (wide * curves(key, wide, self.sigma, self.knots, wide.shape[1])).astype(
+            signal.dtype
+        )

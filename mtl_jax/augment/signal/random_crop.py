@@ -1,0 +1,42 @@
+"""RandomCrop: stretch a part of the signal, of random length, to the whole."""
+
+import dataclasses
+
+import jax
+
+from mtl_jax.augment.signal.door import require_signal, widened
+from mtl_jax.augment.signal.resample import stretched
+from mtl_jax.checks import require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop:
+    """Keeps a part of the signal and stretches it to T again, linearly.
+
+    The part has the share u of the length, uniform in `1 - cut..1`, and lies anywhere.
+
+    Attributes:
+      cut: largest share that is cut away; 0 is the identity.
+
+    Raises:
+      BadInput: for a share outside [0, 0.99].
+
+    Reference: Wen et al., Time Series Data Augmentation for Deep Learning: A Survey, IJCAI
+      2021, its section on the time domain (https://arxiv.org/abs/2002.12478).
+    """
+
+    cut: float = 0.2
+
+    def __post_init__(self):
+        require_number(self, cut=(0.0, 0.99))
+
+    def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
+        """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
+        require_signal(self, signal)
+        if self.cut == 0:
+            return signal
+        wide = widened(signal)
+        draw = jax.random.uniform(key, (2,), wide.dtype)
+        whole = float(wide.shape[0] - 1)
+        gone = whole * self.cut * draw[0]
+        return stretched(wide, gone * draw[1], whole - gone).astype(signal.dtype)

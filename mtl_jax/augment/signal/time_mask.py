@@ -1,0 +1,45 @@
+"""TimeMask: cover some time of the signal."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.signal.door import require_signal
+from mtl_jax.checks import require_count, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeMask:
+    """Fills a stretch of time in all channels.
+
+    Its width is uniform in `0..steps`, at most T, and it lies anywhere within the signal.
+
+    Attributes:
+      steps: largest width; 0 is the identity.
+      fill: value there; 0 is the mean of a standardised signal.
+
+    Raises:
+      BadInput: for steps that are not whole or negative, or a fill that is no number.
+
+    Reference: Park et al., SpecAugment, Interspeech 2019, Section 2, time masking
+      (https://arxiv.org/abs/1904.08779).
+    """
+
+    steps: int
+    fill: float = 0.0
+
+    def __post_init__(self):
+        require_count(self, steps=0)
+        require_number(self, fill=(float("-inf"), float("inf")))
+
+    def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
+        """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
+        require_signal(self, signal)
+        length = signal.shape[0]
+        width_key, first_key = jax.random.split(key)
+        width = jax.random.randint(width_key, (), 0, min(self.steps, length) + 1)
+        first = jax.random.randint(first_key, (), 0, length - width + 1)
+        times = jnp.arange(length)
+        covered = (times >= first) & (times < first + width)
+        return jnp.where(covered[:, None], jnp.asarray(self.fill, signal.dtype), signal)

@@ -1,0 +1,60 @@
+"""RandomSwap: let random tokens change places."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.tokens.door import free_first, require_ids, require_tokens
+from mtl_jax.checks import require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomSwap:
+    """Swaps two random tokens, n times: `n = max(1, floor(share l))` of l that may move.
+
+    Attributes:
+      share: swaps for each token; 0 is the identity.
+      special: tokens that stay where they are, the padding among them.
+
+    Raises:
+      BadInput: for a share outside [0, 1], or tokens that are not whole numbers >= 0.
+
+    Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
+      random swap (https://arxiv.org/abs/1901.11196).
+    """
+
+    share: float = 0.1
+    special: tuple[int, ...] = (0,)
+
+    def __post_init__(self):
+        require_number(self, share=(0.0, 1.0))
+        require_ids(self, "special")
+
+    def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
+        """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
+        require_tokens(self, tokens)
+        if self.share == 0 or tokens.size < 2:
+            return tokens
+        places, length = free_first(tokens, self.special)
+        most = max(1, math.floor(self.share * tokens.size))
+        count = jnp.maximum(1, (self.share * length.astype(jnp.float32)).astype(jnp.int32))
+        # The second of a pair is none of the first: it is drawn among the others.
+        first_key, second_key = jax.random.split(key)
+        first = jax.random.randint(first_key, (most,), 0, jnp.maximum(length, 1))
+        away = jax.random.randint(second_key, (most,), 1, jnp.maximum(length, 2))
+        second = (first + away) % jnp.maximum(length, 1)
+        pairs = jnp.stack([places[first], places[second]], 1)
+        return exchanged(jnp.asarray(tokens), pairs, jnp.where(length > 1, count, 0))
+
+
+def exchanged(tokens: jax.Array, pairs: jax.Array, count: jax.Array) -> jax.Array:
+    """Swaps the tokens at the first `count` `[]` of pairs of places `[n, 2]`, one after another."""
+
+    def step(tokens, entry):
+        pair, number = entry
+        other = tokens.at[pair].set(tokens[pair[::-1]])
+        return jnp.where(number < count, other, tokens), None
+
+    return jax.lax.scan(step, tokens, (pairs, jnp.arange(len(pairs), dtype=jnp.int32)))[0]

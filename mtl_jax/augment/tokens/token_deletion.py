@@ -1,0 +1,55 @@
+"""TokenDeletion: take some tokens out."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.tokens.door import free, require_ids, require_tokens
+from mtl_jax.checks import require_count, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenDeletion:
+    """Deletes each token with some probability; the others close up and padding comes in behind.
+
+    One token of those that may be deleted is always kept, if there is any: each alike.
+
+    Attributes:
+      probability: of each token to be deleted; 0 is the identity.
+      padding: what fills the end.
+      special: other tokens that are never deleted.
+
+    Raises:
+      BadInput: for a probability outside [0, 1], or tokens that are not whole numbers >= 0.
+
+    Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
+      random deletion (https://arxiv.org/abs/1901.11196).
+    """
+
+    probability: float = 0.1
+    padding: int = 0
+    special: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        require_number(self, probability=(0.0, 1.0))
+        require_count(self, padding=0)
+        require_ids(self, "special")
+
+    def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
+        """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
+        require_tokens(self, tokens)
+        if self.probability == 0:
+            return tokens
+        may = free(tokens, (self.padding, *self.special))
+        # Who drew most stays, which changes nothing unless all others go.
+        draw = jnp.where(may, jax.random.uniform(key, tokens.shape), -1.0)
+        gone = may & (draw < self.probability) & (jnp.arange(tokens.size) != draw.argmax())
+        return closed_up(tokens, gone, self.padding)
+
+
+def closed_up(tokens: jax.Array, gone: jax.Array, padding: int) -> jax.Array:
+    """The tokens `[T]` that are not gone, in their order, with padding behind."""
+    order = jnp.argsort(gone, stable=True)
+    left = jnp.arange(tokens.size) < (~gone).sum()
+    return jnp.where(left, jnp.asarray(tokens)[order], jnp.asarray(padding, tokens.dtype))

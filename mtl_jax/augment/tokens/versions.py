@@ -1,0 +1,47 @@
+"""Versions: choose among a text and its rewritings, as back-translation makes them ahead."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+
+@dataclasses.dataclass(frozen=True)
+class Original:
+    """The text as it is: the first of its versions.
+
+    Raises:
+      ValueError: when traced, for what is no table of tokens `[V, T]`.
+    """
+
+    def __call__(self, key: jax.Array, versions: jax.Array) -> jax.Array:
+        """Maps a key `[]` and versions `[V, T]` to tokens `[T]`."""
+        require_versions(self, versions, 1)
+        return versions[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rewritten:
+    """One of the rewritings of a text, each alike: any of its versions but the first.
+
+    Raises:
+      ValueError: when traced, for what is no table of tokens `[V, T]` with V of at least 2.
+
+    Reference: Xie et al., Unsupervised Data Augmentation for Consistency Training, NeurIPS 2020,
+      its section on back-translation (https://arxiv.org/abs/1904.12848).
+    """
+
+    def __call__(self, key: jax.Array, versions: jax.Array) -> jax.Array:
+        """Maps a key `[]` and versions `[V, T]` to tokens `[T]`."""
+        require_versions(self, versions, 2)
+        return jnp.asarray(versions)[jax.random.randint(key, (), 1, versions.shape[0])]
+
+
+def require_versions(policy: object, versions: jax.Array, least: int) -> None:
+    """Requires versions of one text `[V, T]`, whole numbers, at least some of them."""
+    name = type(policy).__name__
+    if versions.ndim != 2 or versions.shape[0] < least:
+        text = f"{name} takes versions of one text [V, T], V >= {least}, not {versions.shape}"
+        raise ValueError(f"{text}: vmap it over more")
+    if not jnp.issubdtype(versions.dtype, jnp.integer):
+        raise ValueError(f"{name} takes tokens as whole numbers, not {versions.dtype}")

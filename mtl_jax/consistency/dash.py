@@ -1,0 +1,126 @@
+"""Dash: guesses whose loss is below a threshold that shrinks as the training goes on."""
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require, require_count, require_number
+from mtl_jax.consistency.match import by_example
+from mtl_jax.losses import cross_entropy, soft_cross_entropy
+from mtl_jax.protocols import Sizes, Views
+
+
+class Measured(NamedTuple):
+    """The labelled loss at the end of the warm-up."""
+
+    step: jax.Array  # [], steps done
+    total: jax.Array  # [], sum of the measured losses
+    count: jax.Array  # [], how many labels they are of
+
+
+@dataclasses.dataclass(frozen=True)
+class Dash:
+    """Dash: a guess counts while the weak view's own loss of it is small enough.
+
+    `1[H(t, weak) <= rho] H(t, strong)` with `rho = max(C gamma^-k rho_hat, rho_min)`, where k
+    counts the times that `every` steps have passed since the warm-up. The target t is the weak
+    view's guess, sharpened, `softmax(z / T)`, until rho is rho_min, and its most probable class
+    from then on. In the warm-up nothing unlabelled counts.
+
+    rho_hat is the mean cross-entropy of the labelled training examples in the last `window`
+    steps of the warm-up, `log C` if none of them had its label. (USB has the loss on the test
+    data there.) No gradient flows into the weak view or the threshold. Any leading shape.
+
+    Attributes:
+      warm_up: steps in which only labelled data train.
+      window: steps, the last of the warm-up, in which rho_hat is measured.
+      initial_loss: rho_hat, if it is known; then nothing is measured.
+      factor: C.
+      gamma: by which the threshold is divided.
+      every: steps from one threshold to the next; 10 times 1024 as in USB.
+      least: rho_min, nats.
+      temperature: T.
+      weight: of the mean over all U examples.
+
+    Raises:
+      BadInput: for a setting out of range, or a window that is longer than the warm-up.
+
+    Reference: Xu et al., Dash, ICML 2021, dynamic threshold (https://arxiv.org/abs/2109.00650).
+    """
+
+    warm_up: int = 2048
+    window: int = 512
+    initial_loss: float | None = None
+    factor: float = 1.0001
+    gamma: float = 1.27
+    every: int = 10240
+    least: float = 0.05
+    temperature: float = 0.5
+    weight: float = 1.0
+
+    views = ("labelled", "weak", "strong")
+
+    def __post_init__(self):
+        require_count(self, warm_up=0, window=1, every=1)
+        above = (1e-6, math.inf)
+        require_number(self, factor=above, gamma=(1.0, math.inf), temperature=above)
+        require_number(self, least=(0.0, math.inf), weight=(0.0, math.inf))
+        if self.initial_loss is None:
+            fits = self.window <= self.warm_up
+            require(fits, self, "window", f"must be at most warm_up ({self.warm_up})", self.window)
+        else:
+            require_number(self, initial_loss=(0.0, math.inf))
+
+    def init(self, sizes: Sizes) -> Measured:
+        """State before the first step."""
+        return Measured(jnp.zeros((), jnp.int32), *(jnp.zeros((), float) for _ in range(2)))
+
+    def warm(self, state: Measured) -> Measured:
+        """The state at the end of the warm-up."""
+        return state._replace(step=jnp.full_like(state.step, self.warm_up))
+
+    def update(self, views: Views, state: Measured) -> tuple[jax.Array, Measured, dict]:
+        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
+        state = jax.lax.stop_gradient(state)
+        weak = jax.lax.stop_gradient(views.of("weak"))
+        rho = self.threshold(state, weak.shape[-1])
+        mask, targets = self.selected(weak, rho)
+        mask = mask & (state.step >= self.warm_up)
+        each = soft_cross_entropy(views.of("strong"), targets)
+        metrics = {"mask_rate": mask.astype(each.dtype).mean(), "threshold": rho}
+        return by_example(jnp.where(mask, each, 0.0)), self.measured(views, state), metrics
+
+    def threshold(self, state: Measured, classes: int) -> jax.Array:
+        """Rho `[]`."""
+        initial = jnp.asarray(self.initial_loss or 0.0, state.total.dtype)
+        if self.initial_loss is None:
+            mean = state.total / jnp.maximum(state.count, 1.0)
+            initial = jnp.where(state.count > 0, mean, math.log(classes))
+        times = jnp.maximum(state.step - self.warm_up, 0) // self.every
+        return jnp.maximum(
+            self.factor * self.gamma ** -times.astype(initial.dtype) * initial, self.least
+        )
+
+    def selected(self, weak: jax.Array, rho: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Whether each guess counts `[...]`, and targets `[..., C]`, by the weak view."""
+        soft = jax.nn.softmax(weak / jnp.asarray(self.temperature, weak.dtype))
+        hard = jax.nn.one_hot(weak.argmax(-1), weak.shape[-1], dtype=weak.dtype)
+        targets = jnp.where(rho > self.least, soft, hard)
+        return soft_cross_entropy(weak, targets).astype(rho.dtype) <= rho, targets
+
+    def measured(self, views: Views, state: Measured) -> Measured:
+        """The state after this step."""
+        if self.initial_loss is not None:
+            return state._replace(step=state.step + 1)
+        logits, labels = jax.lax.stop_gradient(views.of("labelled")), views.labels
+        there = (labels >= 0) & views.mask.reshape(-1, *(1,) * (labels.ndim - 1))
+        there &= (state.step >= self.warm_up - self.window) & (state.step < self.warm_up)
+        losses = cross_entropy(logits, jnp.where(there, labels, 0)).astype(state.total.dtype)
+        return Measured(
+            state.step + 1,
+            state.total + jnp.where(there, losses, 0.0).sum(),
+            state.count + there.sum().astype(state.count.dtype),
+        )

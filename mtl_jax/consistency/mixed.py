@@ -1,0 +1,46 @@
+"""Targets of mixed images: mixed as the images were, labels where there are some."""
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment import mixup
+from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.protocols import Views
+from mtl_jax.views import Mixed, name_of
+
+
+def mixed_targets(targets: jax.Array, views: Views, request: Mixed) -> jax.Array:
+    """Targets `r t_i + (1 - r) t_j` of a mixed view.
+
+    Args:
+      targets: probabilities `[n, ..., C]` of the view's images, in their order.
+      views: what was drawn.
+      request: the mixed view.
+
+    Returns:
+      The mixed probabilities `[n, ..., C]`.
+    """
+    drawn = views.drawn[name_of(request)]
+    return mixup(targets, targets[drawn.partner], drawn.ratio)
+
+
+def labels_or(views: Views, guess: jax.Array) -> jax.Array:
+    """Labels as one-hot vectors, and the guess where there is none.
+
+    Args:
+      views: with labels `[B]`.
+      guess: probabilities `[B, C]` of the labelled images.
+
+    Returns:
+      Probabilities `[B, C]`.
+    """
+    labels = jnp.where(views.mask, views.labels, 0)
+    known = jax.nn.one_hot(labels, guess.shape[-1], dtype=guess.dtype)
+    return jnp.where(views.mask[:, None], known, guess)
+
+
+def labelled_part(views: Views, logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Mean cross-entropy `[]` of the first B mixed images, over those with a label of their own."""
+    size = views.mask.shape[0]
+    each = jnp.where(views.mask, soft_cross_entropy(logits[:size], targets[:size]), 0.0)
+    return each.sum() / jnp.maximum(views.mask.sum().astype(each.dtype), 1.0)

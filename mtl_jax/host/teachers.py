@@ -1,0 +1,74 @@
+"""What teachers say of a run's unlabelled images, from what is left of them on disk."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.checks import BadInput
+from mtl_jax.host.checkpoint import Checkpoints
+from mtl_jax.host.folder import Folder
+from mtl_jax.run import Run, taught
+from mtl_jax.task import asks_teacher
+from mtl_jax.train import Given, Taught, net_of, outputs_for
+
+
+def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
+    """What a run trains on, with what its teachers say of it.
+
+    Args:
+      run: the one that learns.
+      given: its data.
+      folders: by name, of its teachers, which are finished.
+
+    Raises:
+      BadInput: if a teacher's checkpoint is missing or damaged.
+    """
+    streams = dict(given.streams)
+    for task in run.tasks:
+        view = asks_teacher(task)
+        if view is None:
+            continue
+        teacher = taught(run)[task.name, task.outputs]
+        name = next(name for name, stream in streams.items() if task.name in stream.labels)
+        stream = streams[name]
+        said = outputs_of(teacher, folders[teacher.name], view.by, stream.image)[task.name]
+        weights = np.stack([weights_of(each, view.per_class) for each in said])
+        stored = {**stream.stored, task.name: Taught(said, weights)}
+        streams[name] = stream._replace(stored=stored)
+    return given._replace(streams=streams)
+
+
+def outputs_of(teacher: Run, folder: Folder, by: str, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs `{task: [S, N, C]}` of every seed of a teacher."""
+    try:
+        tree = Checkpoints(folder.checkpoints, print).tree(teacher.steps)
+    except ValueError as wrong:
+        raise BadInput(f"{wrong}; other runs learn from it, --fresh trains it again") from None
+    net = net_of(teacher)
+    params = tree["ema" if by == "ema" else "params"]
+
+    @jax.jit
+    def alone(params, stats, images):
+        return outputs_for(net, params, stats, images)
+
+    images = jnp.asarray(images)
+    each = [
+        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], (params, tree["stats"])),
+                             images))
+        for seed in range(teacher.seeds)
+    ]  # fmt: skip
+    return jax.tree.map(lambda *leaves: np.stack(leaves).astype(np.float32), *each)
+
+
+def weights_of(logits: np.ndarray, per_class: int | None) -> np.ndarray:
+    """How much each image counts, `[N]`, by the classes that a teacher guessed `[N, C]`."""
+    if per_class is None:
+        return np.ones(len(logits), np.float32)
+    guess, weights = logits.argmax(-1), np.zeros(len(logits), np.float32)
+    shifted = logits - logits.max(-1, keepdims=True)
+    sure = -np.log(np.exp(shifted).sum(-1))  # Logarithm of the largest probability.
+    for which in np.unique(guess):
+        own = np.flatnonzero(guess == which)
+        best = own[np.argsort(-sure[own], kind="stable")[:per_class]]
+        weights[best] = per_class / len(best)
+    return weights

@@ -1,0 +1,72 @@
+"""Losses of logits against probabilities, per example: what a model's guess is followed by."""
+
+import jax
+import jax.numpy as jnp
+
+
+def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """Cross-entropy with probabilities, `-sum_c q_c log softmax(z)_c`, natural logarithm.
+
+    Gradients flow into both.
+
+    Args:
+      logits: floats `[..., C]`.
+      targets: probabilities `[..., C]`.
+
+    Returns:
+      The loss `[...]`.
+
+    Raises:
+      ValueError: if the shapes differ, when traced.
+    """
+    require_alike("soft_cross_entropy", logits, targets)
+    return -(targets * jax.nn.log_softmax(logits)).sum(-1)
+
+
+def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """`sum_c q_c (log q_c - log softmax(z)_c)`, natural logarithm; 0 log 0 is 0.
+
+    Gradients flow into both.
+
+    Args:
+      logits: floats `[..., C]`.
+      targets: probabilities `[..., C]`.
+
+    Returns:
+      The divergence `[...]`.
+
+    Raises:
+      ValueError: if the shapes differ, when traced.
+    """
+    return soft_cross_entropy(logits, targets) + jax.scipy.special.xlogy(targets, targets).sum(-1)
+
+
+def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """`1/C sum_c (softmax(z)_c - q_c)^2`: the Brier score, as a mean over classes.
+
+    Gradients flow into both.
+
+    Args:
+      logits: floats `[..., C]`.
+      targets: probabilities `[..., C]`.
+
+    Returns:
+      The loss `[...]`.
+
+    Raises:
+      ValueError: if the shapes differ, when traced.
+
+    Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 4
+      (https://arxiv.org/abs/1905.02249).
+    """
+    require_alike("probability_squared_error", logits, targets)
+    return jnp.square(jax.nn.softmax(logits) - targets).mean(-1)
+
+
+def require_alike(name: str, logits: jax.Array, targets: jax.Array) -> None:
+    """Requires logits and probabilities of one shape."""
+    if logits.shape != targets.shape or logits.ndim == 0:
+        raise ValueError(
+            f"{name} needs logits [..., C] and targets [..., C], "
+            f"not logits {logits.shape} and targets {targets.shape}"
+        )

@@ -1,0 +1,23 @@
+"""A head of several layers."""
+
+import flax.linen as nn
+import jax
+
+
+class Layers(nn.Module):
+    """Hidden layers as wide as the features, then a linear one, `[N, D] -> [N, outputs]`.
+
+    Attributes:
+      outputs: of the last layer.
+      hidden: number of layers `relu(x W + b)` before it.
+    """
+
+    outputs: int
+    hidden: int = 0
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps features to outputs."""
+        for _ in range(self.hidden):
+            x = nn.relu(nn.Dense(x.shape[-1], kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.outputs)(x)

@@ -1,0 +1,57 @@
+"""A task is data: one thing to predict, and how unlabelled examples help."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from mtl_jax.checks import near, require, require_count
+from mtl_jax.protocols import Consistency, Metric
+from mtl_jax.views import Stored, plain_parts
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One thing to predict.
+
+    Attributes:
+      name: of the task and of its label in the data.
+      outputs: numbers that its head puts out; of a classification, the classes C.
+      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`.
+      metric: how predictions are judged.
+      consistency: how unlabelled examples are used, if they are.
+    """
+
+    name: str
+    outputs: int
+    loss: Callable[..., jax.Array]
+    metric: Metric
+    consistency: Consistency | None = None
+
+    def __post_init__(self):
+        require(bool(self.name), self, "name", "must not be empty", self.name)
+        require_count(self, outputs=1)
+
+    def asks_for(self, names: tuple[str, ...]) -> bool:
+        """Whether its consistency method needs one of some plain views."""
+        asked = () if self.consistency is None else self.consistency.views
+        return any(name in names for view in asked for name in plain_parts(view))
+
+    def but(self, **changes: Any) -> "Task":
+        """The same task with some fields changed."""
+        return replaced(self, changes)
+
+
+def asks_teacher(task: Task) -> Stored | None:
+    """What a task's method asks of a teacher, if it does."""
+    views = () if task.consistency is None else task.consistency.views
+    return next((view for view in views if isinstance(view, Stored)), None)
+
+
+def replaced(item, changes: dict[str, Any]):
+    """A copy with fields changed; an unknown field is refused with the near misses."""
+    names = [field.name for field in dataclasses.fields(item)]
+    for name, value in changes.items():
+        require(name in names, item, name, f"is no field ({near(name, names)})", value)
+    return dataclasses.replace(item, **changes)

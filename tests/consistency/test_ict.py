@@ -1,0 +1,64 @@
+"""ICT: targets are mixed as the images were, by the teacher, and the weight grows."""
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.consistency import ICT
+from mtl_jax.consistency.ict import TEACHER
+from mtl_jax.views import Apart, Mixed, Mixing
+from tests.consistency.seen import seen
+
+METHOD = ICT(ramp=0.0)
+TAUGHT = np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]], np.float32)
+SAID = np.array([[0.5, 0.5], [0.1, 0.9], [0.5, 0.5]], np.float32)
+DRAWN = Mixing(np.array([1, 2, 0], np.int32), np.full(3, 0.25, np.float32))
+
+update = jax.jit(ICT.update, static_argnums=0)
+
+
+def run(method=METHOD, taught=None, said=None, progress=0.5):
+    logits = {
+        repr(TEACHER): np.log(TAUGHT) if taught is None else taught,
+        repr(method.mixed): np.log(SAID) if said is None else said,
+    }
+    views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
+    return update(method, views._replace(drawn={repr(method.mixed): DRAWN}), ())
+
+
+def test_values_by_hand():
+    loss, _, metrics = run()
+    # By hand: targets .25 * .8 + .75 * .4 = .5, then .475 and .725 of the first class.
+    np.testing.assert_allclose(loss, [0.0, 0.375**2, 0.225**2], rtol=1e-5, atol=1e-8)
+    assert metrics["mask_rate"] == 1.0
+
+
+def test_no_gradient_reaches_the_teacher():
+    def total(taught, said):
+        return run(METHOD, taught, said)[0].sum()
+
+    grads = jax.grad(total, (0, 1))(np.log(TAUGHT), np.log(SAID))
+    np.testing.assert_array_equal(grads[0], np.zeros_like(TAUGHT))
+    np.testing.assert_array_equal(np.abs(grads[1]).sum(1) > 1e-6, [False, True, True])
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0.0, np.exp(-5.0)), (0.125, np.exp(-1.25)),
+                                                 (0.25, 1.0), (0.9, 1.0)])  # fmt: skip
+def test_the_weight_grows_along_a_gaussian(progress, share):
+    np.testing.assert_allclose(
+        run(ICT(), progress=progress)[0], share * run()[0], rtol=1e-4, atol=1e-8
+    )
+
+
+def test_it_asks_for_one_ratio_a_batch_of_either_side():
+    assert ICT(0.1).views == (
+        Apart(("weak",), "teacher"),
+        Mixed(("weak",), 0.1, own_first=False, each=False),
+    )
+
+
+@pytest.mark.parametrize(("field", "value"), [("alpha", 0.0), ("weight", -1.0), ("ramp", 2.0)])
+def test_settings_are_checked(field, value):
+    with pytest.raises(BadInput, match=rf"ICT\.{field} must"):
+        ICT(**{field: value})

@@ -1,0 +1,125 @@
+"""ReMixMatch: its four terms, whose targets are aligned, the head for turns, what may be left out."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
+from mtl_jax.consistency.remixmatch import GUESS, TURNED
+from mtl_jax.losses import cross_entropy
+from mtl_jax.protocols import Head, Sizes
+from tests.consistency.seen import B, C, U, seen
+
+SIZES = Sizes(C, 20, 4)
+METHOD = ReMixMatch(align=Alignment("labels", 0.9), ramp=0.0)
+MIXED = repr(METHOD.mixture)
+SIGHT = seen(METHOD, 4)
+START = METHOD.init(SIZES)
+
+update = jax.jit(ReMixMatch.update, static_argnums=0)
+
+
+def softmax(logits):
+    powers = np.exp(np.asarray(logits, np.float64))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def sharp(q):
+    return q**2 / (q**2).sum(-1, keepdims=True)
+
+
+def entropy(targets, logits):
+    return -(targets * np.log(softmax(logits))).sum(-1)
+
+
+def terms(views, known, momentum=0.9):
+    """The four terms by the paper's formulas, for the first batch of a run."""
+    own, weak = np.split(softmax(views.logits[repr(GUESS)]), [B])
+    hot = np.eye(C)[np.maximum(views.labels, 0)]
+    wanted = momentum / C + (1 - momentum) * hot[known].mean(0)
+    model = weak.mean(0)  # the running mean begins with the first batch
+    aligned = weak * (wanted + 1e-6) / (model + 1e-6)
+    guess = sharp(aligned / aligned.sum(-1, keepdims=True))
+    every = np.concatenate([np.where(known[:, None], hot, sharp(own)), guess, guess, guess])
+    partner, ratio = views.drawn[MIXED]
+    mixed = ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
+    each = entropy(mixed, views.logits[MIXED])
+    turns = np.eye(4)[views.drawn[repr(TURNED)]]
+    told = entropy(turns, views.heads["rotation"][repr(TURNED)])
+    unlabelled = each[B:].reshape(3, U).mean(0)
+    return each[:B][known].mean(), unlabelled, entropy(guess, views.logits["strong"]), told
+
+
+@pytest.mark.parametrize("known", [[True] * 4, [True, False, True, False]], ids=["all", "two"])
+def test_the_terms_are_the_papers(known):
+    known = np.array(known)
+    views = SIGHT._replace(mask=known, labels=np.where(known, SIGHT.labels, -1))
+    labelled, mixed, unmixed, told = terms(views, known)
+    loss, _, metrics = update(METHOD, views, START)
+    wanted = labelled + 1.5 * mixed + 0.5 * unmixed + 0.5 * told
+    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+    np.testing.assert_allclose(metrics["mixed_labelled_loss"], labelled, rtol=1e-5)
+    np.testing.assert_allclose(metrics["rotation_loss"], told.mean(), rtol=1e-5)
+    assert METHOD.supervised(views, cross_entropy) == 0.0
+
+
+def test_the_mean_has_the_labelled_loss_once():
+    """It stands in `update`; the run's weight may not scale it."""
+    assert METHOD.weight == 1.0 and "weight" not in {f.name for f in dataclasses.fields(METHOD)}
+    bare = dataclasses.replace(METHOD, mixed=0.0, unmixed=0.0, rotation=0.0)
+    loss, _, metrics = update(bare, SIGHT, START)
+    np.testing.assert_allclose(loss.mean(), metrics["mixed_labelled_loss"], rtol=1e-6)
+
+
+def test_guesses_come_nearer_to_the_labels_classes():
+    def mean_guess(method):
+        return method.targets(SIGHT, method.init(SIZES))[0].guess.mean(0)
+
+    labels = np.eye(C)[SIGHT.labels].mean(0)
+    aligned, plain = (
+        mean_guess(dataclasses.replace(METHOD, align=align, temperature=1.0))
+        for align in (Alignment("labels", 0.0), Unaligned())
+    )
+    assert np.abs(aligned - labels).sum() < 0.5 * np.abs(plain - labels).sum()
+
+
+def test_gradients_flow_into_what_learns():
+    def total(logits, heads):
+        return update(METHOD, SIGHT._replace(logits=logits, heads=heads), START)[0].mean()
+
+    grads, heads = jax.grad(total, (0, 1))(SIGHT.logits, SIGHT.heads)
+    for name in (MIXED, "strong"):
+        assert (np.abs(grads.pop(name)).sum(1) > 0).all()
+    assert (np.abs(heads["rotation"].pop(repr(TURNED))).sum(1) > 0).all()
+    jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.0 * leaf), (grads, heads))
+
+
+def test_the_ramp_leaves_turns_and_labels_alone():
+    slow = dataclasses.replace(METHOD, ramp=1.0)
+    labelled, mixed, unmixed, told = terms(SIGHT, np.ones(B, bool))
+    loss, _, _ = update(slow, SIGHT, START)  # half of the training is done
+    wanted = labelled + 0.5 * (1.5 * mixed + 0.5 * unmixed) + 0.5 * told
+    np.testing.assert_allclose(loss, wanted, rtol=1e-4)
+
+
+def test_turns_may_be_left_out():
+    bare = dataclasses.replace(METHOD, rotation=0.0)
+    assert bare.heads(C) == {} and TURNED not in bare.views
+    assert METHOD.heads(C) == {"rotation": Head(4)} and METHOD.views[-1] == TURNED
+    labelled, mixed, unmixed, _ = terms(SIGHT, np.ones(B, bool))
+    loss, _, metrics = update(bare, SIGHT, START)
+    np.testing.assert_allclose(loss, labelled + 1.5 * mixed + 0.5 * unmixed, rtol=1e-4)
+    assert "rotation_loss" not in metrics
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("temperature", 0.0), ("alpha", 0.0), ("mixed", -1.0), ("unmixed", -1.0), ("rotation", -1.0),
+     ("ramp", 1.5)],
+)  # fmt: skip
+def test_settings_are_checked(field, value):
+    with pytest.raises(BadInput, match=rf"ReMixMatch\.{field} must"):
+        ReMixMatch(**{field: value})

@@ -1,0 +1,257 @@
+"""Mistakes that reference code of semi-supervised learning is known to have made.
+
+That a consistency loss has a gradient at all is a law of every method (`test_consistency.py`).
+"""
+
+import dataclasses
+import inspect
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax.consistency import ClassStatus, CrossEntropy, Fairness, Match, SquaredError
+from mtl_jax.consistency.guess import Guess
+from mtl_jax.losses import cross_entropy, soft_cross_entropy, squared_error
+from mtl_jax.protocols import Sizes
+from mtl_jax.views import name_of
+from tests.consistency.seen import C, seen
+from tests.laws.test_consistency import MADE, PAPERS, SIZES, warmed
+from tests.laws.test_consistency_labels import labelled
+from tests.laws.test_consistency_numbers import NUMBERS, sight_of
+
+# How much more the right class has, in units of 9: most thresholds are passed by some.
+SURENESS = (0.2, 0.5, 1.0, 0.2)
+
+
+def sight_for(method, seed, sure=0.0):
+    """A random batch of what a method's task predicts."""
+    kind = getattr(method, "outputs", "classes")
+    if kind == "numbers":
+        return sight_of(method, seed)
+    return labelled(method, seed) if kind == "labels" else seen(method, seed, sure)
+
+
+# Temperatures.
+
+
+def places_of(method, wanted):
+    """Paths of the fields that are wanted, those of fields and of tuples of fields too."""
+    for field in dataclasses.fields(method):
+        value = getattr(method, field.name)
+        if wanted(field.name, value):
+            yield (field.name,)
+        inner = enumerate(value) if isinstance(value, tuple) else [(None, value)]
+        for place, part in inner:
+            if dataclasses.is_dataclass(part):
+                step = (field.name,) if place is None else (field.name, place)
+                yield from ((*step, *rest) for rest in places_of(part, wanted))
+
+
+def found_at(method, path):
+    """What stands at a path."""
+    for step in path:
+        method = method[step] if isinstance(step, int) else getattr(method, step)
+    return method
+
+
+def with_at(method, path, value):
+    """The method with another value at a path."""
+    if not path:
+        return value
+    first, *rest = path
+    if isinstance(first, int):
+        changed = with_at(method[first], rest, value)
+        return (*method[:first], changed, *method[first + 1 :])
+    return dataclasses.replace(method, **{first: with_at(getattr(method, first), rest, value)})
+
+
+def is_temperature(name, value):
+    """Whether a field is a temperature that is used."""
+    return "temperature" in name and isinstance(value, float)
+
+
+TEMPERATURES = [
+    pytest.param(method, path, id=f"{name}.{'.'.join(map(str, path))}")
+    for name, method in MADE.items()
+    for path in places_of(method, is_temperature)
+]
+
+
+def told(method):
+    """Losses and gradients of some steps on guesses of several kinds, one array."""
+    loss_of = squared_error if method in NUMBERS.values() else cross_entropy
+
+    def total(outputs, sight, state):
+        sight = sight._replace(logits=outputs[0], heads=outputs[1])
+        loss, state, _ = method.update(sight, state)
+        own = method.supervised(sight, loss_of) if hasattr(method, "supervised") else 0.0
+        return loss.mean() + own, state
+
+    run, state, said = jax.jit(jax.value_and_grad(total, has_aux=True)), warmed(method), []
+    for seed, sure in enumerate(SURENESS):
+        sight = sight_for(method, seed, sure)
+        (value, state), grad = run((sight.logits, sight.heads), sight, state)
+        said += [np.ravel(leaf) for leaf in jax.tree.leaves((value, grad))]
+    return np.concatenate(said)
+
+
+def test_there_are_temperatures():
+    assert len(TEMPERATURES) >= 3
+
+
+@pytest.mark.parametrize(("method", "path"), TEMPERATURES)
+def test_a_temperature_is_not_ignored(method, path):
+    """UDA's once was: what it sharpened was thrown away."""
+    other = with_at(method, path, 1.5 * found_at(method, path))
+    assert np.abs(told(method) - told(other)).max() > 1e-6
+
+
+# Softmax of probabilities.
+
+SURE = 60.0
+LONG = 20  # Steps in which running means forget how they began.
+
+
+def all_of(method, kind, wrong=None):
+    """A batch whose outputs are surely of one class, but for one view, of another."""
+    sight = seen(method, 0)
+    hot = SURE * np.eye(C, dtype=np.float32)
+
+    def sure(name, z):
+        same = hot[kind + (name == wrong)]
+        return np.tile(same, (len(z), 1)) if z.shape[1] == C else z
+
+    def sure_views(views):
+        return {name: sure(name, z) for name, z in views.items()}
+
+    return sight._replace(
+        logits=sure_views(sight.logits),
+        heads={head: sure_views(views) for head, views in sight.heads.items()},
+        labels=np.full_like(sight.labels, kind),
+    )
+
+
+def require_one_softmax(method):
+    """Sure views that agree are at rest and, but for heads, without loss; others cost."""
+
+    @jax.jit
+    def run(sight, state):
+        def total(logits):
+            loss, after, _ = method.update(sight._replace(logits=logits), state)
+            return loss.sum(), (loss.max(), after)
+
+        grads, (worst, after) = jax.grad(total, has_aux=True)(sight.logits)
+        return worst, grads, after
+
+    state = warmed(method)
+    for _ in range(LONG):
+        rest, grads, state = run(all_of(method, 1), state)
+    for name, grad in grads.items():
+        np.testing.assert_allclose(grad, np.zeros_like(grad), atol=1e-3, err_msg=name)
+    if not hasattr(method, "heads"):
+        assert abs(rest) < 1e-3
+    views = {name_of(view) for view in method.views}
+    views = [name for name in views if not name.startswith("labelled")]
+    if len(views) > 1:
+        # 2/C is what the squared error of two sure classes is; cross-entropy has far more.
+        costs = [run(all_of(method, 1, name), state)[0] for name in views]
+        assert max(costs) - rest > 2.0 / C - 1e-3
+
+
+def without_terms(method):
+    """A method without the terms of the whole batch, which are no divergence."""
+    return dataclasses.replace(method, terms=()) if isinstance(method, Match) else method
+
+
+@pytest.mark.parametrize("method", PAPERS.values(), ids=PAPERS)
+def test_no_softmax_of_probabilities(method):
+    """SoftMatch, ReFixMatch and SequenceMatch had one: a guess could not be sure."""
+    require_one_softmax(without_terms(method))
+
+
+@dataclasses.dataclass(frozen=True)
+class Flattened:
+    """Targets by a softmax of probabilities, as it should not be."""
+
+    def __call__(self, guess):
+        return jax.nn.softmax(np.e**guess.aligned)
+
+
+@dataclasses.dataclass(frozen=True)
+class FlatDivergence:
+    """A divergence of a softmax of probabilities, as it should not be."""
+
+    of: object = soft_cross_entropy
+
+    def __call__(self, logits, targets):
+        return self.of(jax.nn.softmax(logits), targets)
+
+
+@pytest.mark.parametrize("divergence", [CrossEntropy(), SquaredError()], ids=repr)
+@pytest.mark.parametrize("flat", ["target", "learner", "both"])
+def test_a_softmax_of_probabilities_is_found(divergence, flat):
+    require_one_softmax(Match(divergence=divergence))
+    target = {} if flat == "learner" else {"target": Flattened()}
+    learner = {} if flat == "target" else {"divergence": FlatDivergence(divergence)}
+    with pytest.raises(AssertionError):
+        require_one_softmax(Match(**{"divergence": divergence, **target, **learner}))
+
+
+# What a threshold may see.
+
+
+@pytest.mark.parametrize("method", MADE.values(), ids=MADE)
+def test_a_method_is_told_of_training_batches_only(method):
+    """Dash's threshold was once the loss on test data. A method gets sizes, views and its state."""
+    assert list(inspect.signature(method.init).parameters) == ["sizes"]
+    assert list(inspect.signature(method.update).parameters) == ["views", "state"]
+    assert Sizes._fields == ("classes", "unlabelled", "labelled")
+
+
+# Counts.
+
+
+def test_counts_are_those_of_a_recount():
+    """FlexMatch by differences, against a list that is counted anew at every step."""
+    pool, batch, random = 12, 8, np.random.default_rng(0)
+    rule = ClassStatus(0.6)
+    state, update = rule.init(Sizes(C, pool, 0)), jax.jit(rule.update)
+    last = [-1] * pool
+    for _ in range(60):
+        index = random.integers(0, pool, batch).astype(np.int32)
+        log = jax.nn.log_softmax(1.5 * random.normal(size=(batch, C)).astype(np.float32))
+        _, state, _ = update(Guess(log, log), seen(Match(), 0)._replace(index=index), state)
+        for place, guess in zip(index, np.exp(log), strict=True):
+            last[place] = int(guess.argmax()) if guess.max() >= 0.6 else last[place]
+        np.testing.assert_array_equal(state.label, last)
+        np.testing.assert_array_equal(state.count, [last.count(kind) for kind in range(C)])
+
+
+# The sign of fairness.
+
+
+def is_fair(name, value):
+    """Whether a field has fairness among its terms."""
+    return isinstance(value, tuple) and any(isinstance(part, Fairness) for part in value)
+
+
+FAIR = {name: method for name, method in MADE.items() if list(places_of(method, is_fair))}
+
+
+def test_there_is_fairness():
+    assert FAIR
+
+
+@pytest.mark.parametrize("method", FAIR.values(), ids=FAIR)
+def test_fairness_is_negative_and_lowers_the_loss(method):
+    """It is minus a cross-entropy, so it is added, and makes the loss smaller."""
+    (path,) = places_of(method, is_fair)
+    bare = with_at(method, path, ())
+    for seed in range(4):
+        sight = sight_for(method, seed, 1.0)
+        loss, _, metrics = jax.jit(method.update)(sight, method.init(SIZES))
+        plain, _, _ = jax.jit(bare.update)(sight, bare.init(SIZES))
+        (weight,) = (term.weight for term in found_at(method, path) if isinstance(term, Fairness))
+        assert metrics["fairness"] < 0
+        np.testing.assert_allclose(loss, plain + weight * metrics["fairness"], rtol=1e-5)
