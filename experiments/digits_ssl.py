@@ -45,9 +45,10 @@ SUPERVISED = Run(
 )
 
 
-def learning(name: str, method) -> Run:
+def learning(name: str, method, teachers: tuple[Run, ...] = ()) -> Run:
     """A row that learns from the unlabelled images by a method."""
-    return SUPERVISED.but(name=name, tasks=(DIGIT.but(consistency=method),))
+    task = DIGIT.but(consistency=method)
+    return SUPERVISED.but(name=name, tasks=(task,), teachers=teachers)
 
 
 def classic(name: str, *choices, pool: bool = True) -> Classic:
@@ -58,24 +59,45 @@ def classic(name: str, *choices, pool: bool = True) -> Classic:
 
 
 MOMENTUM = 0.99
+RECENT = consistency.QueueAlignment(32)
 METHODS = {
     "Pseudo-Label": consistency.PseudoLabel(),
     "Pi-model": consistency.PiModel(),
     "Mean Teacher": consistency.MeanTeacher(),
+    "Temporal ensembling": consistency.TemporalEnsembling(),
+    "VAT": consistency.VAT(radius=1.0, entropy=0.06),
+    "ICT": consistency.ICT(),
+    "MixMatch": consistency.MixMatch(),
+    "ReMixMatch": consistency.ReMixMatch(consistency.Alignment("labels", MOMENTUM)),
     "UDA": consistency.UDA(),
     "UDA, signal annealed": consistency.UDA(schedule="linear"),
     "FixMatch": consistency.FixMatch(),
     "FixMatch, aligned": consistency.FixMatch(align=consistency.Alignment("labels", MOMENTUM)),
     "FlexMatch": consistency.FlexMatch(),
+    "Dash": consistency.Dash(warm_up=60, window=20, every=60),
+    "CoMatch": consistency.CoMatch(memory=1600, align=RECENT),
+    "CRMatch": consistency.CRMatch(),
+    "SimMatch": consistency.SimMatch(align=RECENT),
+    "AdaMatch": consistency.AdaMatch(consistency.WindowAlignment(32, MOMENTUM)),
     "FreeMatch": consistency.FreeMatch(MOMENTUM),
     "SoftMatch": consistency.SoftMatch(MOMENTUM),
+    "DeFixMatch": consistency.DeFixMatch(),
+    "ReFixMatch": consistency.ReFixMatch(),
+    "SequenceMatch": consistency.SequenceMatch(),
+    "ShrinkMatch": consistency.ShrinkMatch(momentum=MOMENTUM, align=RECENT),
+    "MultiMatch": consistency.MultiMatch(epochs=20, mask=consistency.SelfAdaptive(MOMENTUM)),
 }
+STUDENT = consistency.NoisyStudent(threshold=0.9)
+FIRST = learning("Noisy Student, round 1", STUDENT, (SUPERVISED,))
+SECOND = learning("Noisy Student, round 2", STUDENT, (FIRST,))
 LOGISTIC = tuple(functools.partial(logistic, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0))
 
 EXPERIMENT = Experiment(
     runs=(
         SUPERVISED,
         *(learning(name, method) for name, method in METHODS.items()),
+        FIRST,
+        SECOND,
         SUPERVISED.but(name="every label", labelled=None),
     ),
     classics=(

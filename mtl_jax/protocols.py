@@ -16,10 +16,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import numpy as np
 
-from mtl_jax.views import Head as Head
-from mtl_jax.views import Sizes as Sizes
-from mtl_jax.views import View
-from mtl_jax.views import Views as Views
+from mtl_jax.views import Sizes, View, Views
 
 Tree = Any
 
@@ -37,7 +34,8 @@ class Net(NamedTuple):
     `init(key, x) -> (params, stats)`;
     `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are
     without the heads and features are one array if all heads read it, else `{task: array}`;
-    `decode(heads, features) -> logits`, with features by task. `stats` are BatchNorm's running
+    `decode(heads, features) -> logits`, with features by task;
+    `relate(heads, values, pair) -> embeddings` by task, if the net has a `Relation`. `stats` are BatchNorm's running
     statistics and the like, which only `train=True` moves; `key` is for nets that draw in
     training, and may be None otherwise; `tasks` are those whose features are wanted, None all.
     """
@@ -45,6 +43,7 @@ class Net(NamedTuple):
     init: Callable[..., tuple[Tree, Tree]]
     encode: Callable[..., tuple[Any, Tree]]
     decode: Callable[..., dict[str, jax.Array]]
+    relate: Callable[..., dict[str, jax.Array]] | None = None
 
     def apply(
         self,

@@ -12,6 +12,7 @@ from mtl_jax.checks import (
     require_name,
     require_number,
 )
+from mtl_jax.cross_task import CrossTask
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import (
@@ -67,6 +68,7 @@ class Run:
       weak: augmentation of labelled images and of the targets of consistency; None is none.
       medium: augmentation between the two, for methods that ask for it.
       strong: augmentation of the images that learn from those targets.
+      cross_task: consistency of each task's predictions with the labels of the others.
       penalties: terms added to the losses.
       proximal: terms that are not smooth, taken by their proximal operators after each step,
         with their weights times the learning rate; momentum does not lengthen these steps.
@@ -103,6 +105,7 @@ class Run:
     weak: Policy | None = None
     medium: Policy | None = None
     strong: Policy | None = None
+    cross_task: CrossTask | None = None
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
     scheme: Alternating | Progressive | None = None
@@ -133,6 +136,8 @@ class Run:
         alone = isinstance(self.balance, LossWeighting | BilevelWeighting)
         rule = "needs a balance that weighs losses, since some tasks have no gradient"
         require(self.scheme is None or alone, self, "scheme", rule, self.balance)
+        rule = "needs at least two tasks"
+        require(self.cross_task is None or len(names) > 1, self, "cross_task", rule, names)
         if self.scheme is not None:
             self.scheme.check(len(self.tasks))
         smooth = [term for term in self.proximal if not hasattr(term, "shrink")]

@@ -232,6 +232,12 @@ class Sizes(NamedTuple):
     labelled: int  # L, labelled examples
 
 
+class Relation(NamedTuple):
+    """A small net that embeds predictions and labels of all tasks, as long as the features."""
+
+    width: int
+
+
 class Head(NamedTuple):
     """A head that a method adds to a task: linear, behind hidden layers as wide as features."""
 

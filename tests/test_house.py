@@ -26,6 +26,7 @@ GROUND = {
     "affinity",
     "dispatch",
     "schemes",
+    "cross_task",
     "task",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
@@ -51,6 +52,7 @@ BASE = [
     "affinity",
     "dispatch",
     "schemes",
+    "cross_task",
     "task",
 ]
 

@@ -15,6 +15,7 @@ from mtl_jax.augment.flip import Flip as Flip
 from mtl_jax.augment.intensity import Intensity as Intensity
 from mtl_jax.augment.learnt import Learnt as Learnt
 from mtl_jax.augment.learnt import ctaugment_fixmatch as ctaugment_fixmatch
+from mtl_jax.augment.looped import looped as looped
 from mtl_jax.augment.mix import cutmix as cutmix
 from mtl_jax.augment.mix import mixup as mixup
 from mtl_jax.augment.quarter_turns import quarter_turns as quarter_turns

@@ -17,7 +17,7 @@ from mtl_jax.checks import require
 class AutoAugment:
     """Draws one of the sequences and applies each of its operations with its probability.
 
-    Works on grey levels, and is best mapped on a CPU, as `RandAugment`.
+    Works on grey levels, and is best looped on a CPU, as `RandAugment`.
 
     Attributes:
       sequences: of equal length, of `(operation, probability, level)` with operations of
@@ -46,18 +46,15 @@ class AutoAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
-        if not any(self.sequences):
-            return image
-        operations = tuple(dict.fromkeys(step[0] for row in self.sequences for step in row))
-        grey, fill = to_levels(image), to_levels(fill_like(self, image))
-        grey = applied(operations, self.drawn(key, operations), grey, fill)
-        return from_levels(grey, image)
+        return self.apply(self.draw(key), image)
 
-    def drawn(self, key: jax.Array, operations: tuple[Callable, ...]) -> tuple:
-        """Which operation, how strong and which way, for each step of a sequence."""
+    def draw(self, key: jax.Array) -> tuple:
+        """Which operation, how strong and which way, `[length]` each; nothing of no sequences."""
+        if not any(self.sequences):
+            return ()
         steps = zip(*(step for row in self.sequences for step in row), strict=True)
         shape = rows, length = len(self.sequences), len(self.sequences[0])
+        operations = self.operations()
         chosen, chances, levels = (np.array(part, object).reshape(shape) for part in steps)
         places = np.vectorize(operations.index, otypes=[np.int32])(chosen)
         draw = jax.random.uniform(key, (1 + 2 * length,), jnp.float32)
@@ -67,6 +64,18 @@ class AutoAugment:
         place = jnp.where(happens, jnp.asarray(places)[row], len(operations))
         level = jnp.asarray(levels.astype(np.float32))[row]
         return place, level, sign
+
+    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
+        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not drawn:
+            return image
+        grey, fill = to_levels(image), to_levels(fill_like(self, image))
+        return from_levels(applied(self.operations(), drawn, grey, fill), image)
+
+    def operations(self) -> tuple[Callable, ...]:
+        """The operations of all sequences, each once."""
+        return tuple(dict.fromkeys(step[0] for row in self.sequences for step in row))
 
 
 def is_sequence(value: object) -> bool:

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 
+from mtl_jax.augment.looped import looped
 from mtl_jax.checks import require
 from mtl_jax.protocols import Policy
 
@@ -33,6 +34,13 @@ class Chain:
         for place, policy in enumerate(self.policies):
             example = policy(jax.random.fold_in(key, place), example)
         return example
+
+    def looped(self, keys: jax.Array, examples: jax.Array) -> jax.Array:
+        """The call for keys `[N]` and examples `[N, ...]`; see `looped`."""
+        for place, policy in enumerate(self.policies):
+            own = jax.vmap(jax.random.fold_in, (0, None))(keys, place)
+            examples = looped(policy, own, examples)
+        return examples
 
     @property
     def branches(self) -> bool:

@@ -42,8 +42,9 @@ class CTAugment:
     the authors' code; the paper cuts at m itself. Cutout comes behind it, as a part of the
     recipe.
 
-    Works on grey levels: floats are rounded to the nearest of 256. In a loop (`jax.lax.map`)
-    only the operations drawn are computed, under `jax.vmap` all of them: on a CPU map it.
+    Works on grey levels: floats are rounded to the nearest of 256. In a loop only the
+    operations drawn are computed, under `jax.vmap` all of them: on a CPU loop it
+    (`mtl_jax.augment.looped`).
 
     Attributes:
       depth: operations a view.
@@ -85,11 +86,12 @@ class CTAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array, state: BinWeights) -> jax.Array:
         """Maps a key `[]`, an image `[H, W, C]` and what was learnt to a strong view."""
-        return self.changed(key, image, state)[0]
+        return self.apply(self.draw(key, state), image)
 
     def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Choice]:
         """Maps a key `[]` and an image `[H, W, C]` to one changed uniformly at random, and how."""
-        return self.changed(key, image, self.init())
+        drawn = self.draw(key, self.init())
+        return self.apply(drawn, image), drawn[0]
 
     def learn(
         self,
@@ -138,28 +140,28 @@ class CTAugment:
         share = raised / jnp.where(best > 0.0, best, 1.0)
         return jnp.where(exist & (share >= self.threshold), share, 0.0)
 
-    def changed(
-        self, key: jax.Array, image: jax.Array, state: BinWeights
-    ) -> tuple[jax.Array, Choice]:
-        """Draws operations and bins by their chances, and applies them."""
+    def draw(self, key: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array, jax.Array]:
+        """Operations and bins by their chances, their levels and places `[depth, 2]`."""
+        # All draws at once: for small images a call for each took as long as the operations.
+        draws = jax.random.uniform(key, (self.depth, DRAWS + 2), jnp.float32)
+        choice, levels = jax.vmap(self.chosen, (0, None))(draws[:, :DRAWS], state)
+        return choice, levels, draws[:, DRAWS:]
+
+    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
+        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
         require_image(self, image)
         if self.depth == 0:
-            return image, Choice(jnp.zeros(0, jnp.int32), jnp.zeros((0, PARAMETERS), jnp.int32))
+            return image
         fill = to_levels(fill_like(self, image))
         changes = [each.change for each in self.operations]
 
-        def step(grey: jax.Array, draw: jax.Array) -> tuple[jax.Array, Choice]:
-            choice, levels = self.drawn(draw[:DRAWS], state)
-            place = draw[DRAWS:]
-            grey = jax.lax.switch(choice.operation, changes, place, grey, levels, fill)
-            return grey, choice
+        def step(grey, each):
+            choice, levels, place = each
+            return jax.lax.switch(choice.operation, changes, place, grey, levels, fill), None
 
-        # All draws at once: for small images a call for each took as long as the operations.
-        draws = jax.random.uniform(key, (self.depth, DRAWS + 2), jnp.float32)
-        grey, choice = jax.lax.scan(step, to_levels(image), draws)
-        return from_levels(grey, image), choice
+        return from_levels(jax.lax.scan(step, to_levels(image), drawn)[0], image)
 
-    def drawn(self, draw: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
+    def chosen(self, draw: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
         """One operation, a bin of each parameter, and a level `[2]`, by draws `[5]` in [0, 1)."""
         number = len(self.operations)
         operation = jnp.minimum((draw[0] * number).astype(jnp.int32), number - 1)

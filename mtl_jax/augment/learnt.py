@@ -8,6 +8,7 @@ import jax
 from mtl_jax.augment.chain import Chain
 from mtl_jax.augment.ctaugment import CTAugment
 from mtl_jax.augment.cutout import Cutout
+from mtl_jax.augment.looped import looped
 from mtl_jax.augment.weak import weak_crop_flip
 from mtl_jax.checks import require
 from mtl_jax.protocols import LearntPolicy
@@ -51,6 +52,12 @@ class Learnt:
         first, middle, last = jax.random.split(key, 3)
         image = self.policy(middle, self.before(first, image), state)
         return self.behind(last, image)
+
+    def looped(self, keys: jax.Array, images: jax.Array, state: Any) -> jax.Array:
+        """The call for keys `[N]` and images `[N, ...]`; see `looped`."""
+        first, middle, last = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+        images = looped(self.policy, middle, looped(self.before, first, images), state)
+        return looped(self.behind, last, images)
 
     def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Any]:
         """Maps a key `[]` and an image to one changed by chance, and how."""

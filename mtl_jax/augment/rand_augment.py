@@ -16,8 +16,8 @@ class RandAugment:
     """Applies `count` operations, each drawn with replacement and of a strength drawn anew.
 
     Works on grey levels: floats are rounded to the nearest of 256 unless nothing is applied
-    at all. In a loop (`jax.lax.map`) only the operations drawn are computed, under `jax.vmap`
-    all of them: on a CPU map it.
+    at all. In a loop only the operations drawn are computed, under `jax.vmap` all of them: on a
+    CPU loop it (`mtl_jax.augment.looped`).
 
     Attributes:
       operations: of `mtl_jax.augment.operations`; none is the identity.
@@ -52,14 +52,9 @@ class RandAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
-        if not (self.operations and self.count and self.probability):
-            return image
-        fill = to_levels(fill_like(self, image))
-        grey = applied(self.operations, self.drawn(key), to_levels(image), fill)
-        return from_levels(grey, image)
+        return self.apply(self.draw(key), image)
 
-    def drawn(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Which operation, how strong and which way, `[count]` each."""
         draw = jax.random.uniform(key, (4, self.count), jnp.float32)
         number = len(self.operations)
@@ -69,6 +64,14 @@ class RandAugment:
         if self.levels:
             level = (1.0 + jnp.floor(level * (self.levels - 1))) / self.levels
         return place, level, jnp.where(draw[3] < 0.5, -1.0, 1.0)
+
+    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
+        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not (self.operations and self.count and self.probability):
+            return image
+        fill = to_levels(fill_like(self, image))
+        return from_levels(applied(self.operations, drawn, to_levels(image), fill), image)
 
 
 def applied(

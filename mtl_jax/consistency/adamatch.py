@@ -14,8 +14,7 @@ from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.consistency.window_alignment import WindowAlignment
 from mtl_jax.keys import named
 from mtl_jax.losses import masked_mean
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import Apart
+from mtl_jax.views import Apart, Sizes, Views
 
 WINDOW = WindowAlignment()
 # The labelled images without the unlabelled ones in BatchNorm's batch.

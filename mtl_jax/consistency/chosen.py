@@ -5,8 +5,7 @@ from typing import Any
 
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.match import EVERYTHING
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import Stored, name_of
+from mtl_jax.views import Sizes, Stored, Views, name_of
 
 STORED = Stored()
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.guess import Guess
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.consistency.latest import rows_of
+from mtl_jax.views import Sizes, Views
 
 
 class Selected(NamedTuple):
@@ -71,12 +72,10 @@ class ClassStatus:
 
 def selected(state: Selected, index: jax.Array, label: jax.Array, sure: jax.Array) -> Selected:
     """The state after examples `[U]` were guessed, of which some surely."""
-    places = jnp.arange(index.size)
-    later = (places[None] > places[:, None]) & (index[None] == index[:, None]) & sure[None]
-    last = sure & ~later.any(1)
+    where = rows_of(index, sure, state.label.size)
+    last = where < state.label.size
     old = state.label[index]
     classes = jnp.arange(state.count.size, dtype=jnp.int32)[None]
     gained = ((label[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
     lost = ((old[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
-    where = jnp.where(last, index, state.label.size)
     return Selected(state.label.at[where].set(label, mode="drop"), state.count + gained - lost)

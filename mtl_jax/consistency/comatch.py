@@ -12,7 +12,7 @@ from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.memory import Memory, empty, remembered
 from mtl_jax.consistency.projection import Projection
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.protocols import Head, Sizes, Views
+from mtl_jax.views import Head, Sizes, Views
 
 # What the parts are unless told otherwise.
 ALIGN, PROJECTION = QueueAlignment(32), Projection(64)

@@ -11,8 +11,7 @@ from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp import gaussian_ramped
 from mtl_jax.losses import probability_squared_error
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import Apart, Mixed, View
+from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 TEACHER = Apart(("weak",), "teacher")
 

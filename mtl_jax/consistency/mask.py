@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_choice, require_number
 from mtl_jax.consistency.guess import Guess, Of
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 
 @dataclasses.dataclass(frozen=True)

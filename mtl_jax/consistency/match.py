@@ -13,8 +13,7 @@ from mtl_jax.consistency.divergence import CrossEntropy
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mask import Everything
 from mtl_jax.consistency.target import Hard
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import View
+from mtl_jax.views import Sizes, View, Views
 
 # What the parts are unless told otherwise.
 UNALIGNED, HARD, EVERYTHING, CROSS_ENTROPY = Unaligned(), Hard(), Everything(), CrossEntropy()

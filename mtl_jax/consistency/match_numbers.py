@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.match import by_example, ramped
 from mtl_jax.losses import squared_error
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import View
+from mtl_jax.views import Sizes, View, Views
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 
 from mtl_jax.augment import mixup
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.protocols import Views
-from mtl_jax.views import Mixed, name_of
+from mtl_jax.views import Mixed, Views, name_of
 
 
 def mixed_targets(targets: jax.Array, views: Views, request: Mixed) -> jax.Array:

@@ -13,8 +13,7 @@ from mtl_jax.consistency.match import ramped
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
 from mtl_jax.consistency.target import Soft
 from mtl_jax.losses import probability_squared_error
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import Apart, Mixed, View
+from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
 GUESS = Apart(PARTS, "guess")

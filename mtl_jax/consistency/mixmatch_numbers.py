@@ -11,8 +11,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.match import by_example, ramped
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.losses import masked_mean, squared_error
-from mtl_jax.protocols import Sizes, Views
-from mtl_jax.views import Apart, Mixed, View
+from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
 GUESS = Apart(PARTS, "guess")

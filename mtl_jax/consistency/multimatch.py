@@ -13,8 +13,7 @@ from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.pseudo_margin import Margins, moved, no_margins, percentiles
 from mtl_jax.consistency.self_adaptive import SelfAdaptive
 from mtl_jax.losses import cross_entropy, masked_mean
-from mtl_jax.protocols import Head, Sizes, Views
-from mtl_jax.views import View
+from mtl_jax.views import Head, Sizes, View, Views
 
 # The task's own head and two more, and for each the other two.
 HEADS = (None, "second", "third")
@@ -112,10 +111,7 @@ class MultiMatch:
         state = jax.lax.stop_gradient(state)
         weak = jax.lax.stop_gradient(jnp.stack(each_head(views, "weak")))
         epoch = jnp.floor(views.progress * self.epochs).astype(jnp.int32)
-        cutoff = jax.lax.cond(
-            epoch > state.epoch, self.calibrated, lambda margins, old: old,
-            state.margins, state.cutoff,
-        )  # fmt: skip
+        cutoff = self.calibrated(state, epoch > state.epoch)
         rate = self.smoothness / (1.0 + epoch.astype(cutoff.dtype))
         margins = moved(state.margins, weak, views.index, rate)
         masked, masks = self.masked(weak, views, state.masks)
@@ -133,8 +129,23 @@ class MultiMatch:
         metrics = dict(zip(("mask_rate", "hard_rate"), rates, strict=True))
         return sum(losses) / len(HEADS), MultiMatchState(masks, margins, cutoff, epoch), metrics
 
-    def calibrated(self, margins: Margins, old: jax.Array) -> jax.Array:
-        """The cut-offs `[3, C]` for the labels of each head, by what the other two said."""
+    def calibrated(self, state: MultiMatchState, now: jax.Array) -> jax.Array:
+        """The cut-offs `[3, C]`, taken anew if it is time.
+
+        A loop of one turn or none: under vmap a `cond` sorts all margins at every step, for
+        seeds side by side, while a loop that no seed enters costs nothing.
+        """
+        none = jnp.zeros_like(now)
+
+        def turn(carry):
+            # Tied to the turn, or the compiler takes the same work out of the loop.
+            margins, _ = jax.lax.optimization_barrier((state.margins, carry))
+            return none, self.cutoffs(margins).astype(carry[1].dtype)
+
+        return jax.lax.while_loop(lambda carry: carry[0], turn, (now, state.cutoff))[1]
+
+    def cutoffs(self, margins: Margins) -> jax.Array:
+        """Cut-offs `[3, C]` for the labels of each head, by what the other two said."""
         found = jnp.stack([percentiles(margins, *others, self.share) for others in OTHERS])
         return found if self.least is None else jnp.maximum(found, self.least)
 

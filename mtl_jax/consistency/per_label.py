@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch
-from mtl_jax.protocols import Consistency, Sizes, Views
-from mtl_jax.views import Adversarial, View
+from mtl_jax.protocols import Consistency
+from mtl_jax.views import Adversarial, Sizes, View, Views
 
 FIXMATCH = FixMatch()
 

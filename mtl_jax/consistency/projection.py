@@ -6,8 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require_count
-from mtl_jax.protocols import Head, Views
-from mtl_jax.views import View
+from mtl_jax.views import Head, View, Views
 
 # Length below which a vector has no direction.
 SHORT = 1e-12

@@ -11,7 +11,7 @@ from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.latest import rows_of
 from mtl_jax.consistency.match import ramped
 from mtl_jax.losses import squared_error
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 
 class Ranked(NamedTuple):
@@ -64,8 +64,10 @@ class RDA:
         """State before the first step."""
         labels = jnp.zeros((sizes.labelled, sizes.classes), float)
         outputs = jnp.zeros((sizes.unlabelled, sizes.classes), float)
-        labelled, seen = (jnp.zeros(len(array), bool) for array in (labels, outputs))
-        return Ranked(labels, labelled, outputs, seen, outputs, seen, jnp.zeros((), jnp.int32))
+        # Arrays of their own: one buffer cannot be donated twice.
+        known, seen, aligned = (jnp.zeros(len(a), bool) for a in (labels, outputs, outputs))
+        step = jnp.zeros((), jnp.int32)
+        return Ranked(labels, known, outputs, seen, jnp.zeros_like(outputs), aligned, step)
 
     def warm(self, state: Ranked) -> Ranked:
         """A state with targets, of 0."""
@@ -75,8 +77,7 @@ class RDA:
         """Maps views to a loss for each example `[U]`, the next state, and metrics."""
         outputs, state = views.of("weak"), jax.lax.stop_gradient(state)
         state = remembered(views, jax.lax.stop_gradient(outputs), state)
-        now = (state.step > 0) & (state.step % self.every == 0)
-        state = jax.lax.cond(now, realigned, kept, state)
+        state = realigned(state, (state.step > 0) & (state.step % self.every == 0))
         there = state.aligned[views.index]
         each = squared_error(outputs, state.targets[views.index].astype(outputs.dtype))
         loss = ramped(jnp.where(there, each, 0.0), views, self.ramp)
@@ -97,16 +98,23 @@ def remembered(views: Views, outputs: jax.Array, state: Ranked) -> Ranked:
     )
 
 
-def kept(state: Ranked) -> Ranked:
-    """The state as it is."""
-    return state
+def realigned(state: Ranked, now: jax.Array) -> Ranked:
+    """The state with new targets, if it is time and any label was seen."""
 
+    def due(carry):
+        return carry[0]
 
-def realigned(state: Ranked) -> Ranked:
-    """The state with new targets, unless no label was seen."""
+    def align(carry):
+        # By the carry, so that no compiler takes the sort out of the loop.
+        seen = state.seen & carry[0]
+        targets = each(state.outputs, seen, state.labels, state.labelled)
+        return jnp.zeros_like(now), targets, state.seen & state.labelled.any()
+
     each = jax.vmap(by_rank, (1, None, 1, None), 1)
-    targets = each(state.outputs, state.seen, state.labels, state.labelled)
-    return state._replace(targets=targets, aligned=state.seen & state.labelled.any())
+    # A loop of at most one round: with seeds side by side, a `cond` would sort at every step.
+    start = (now, state.targets, state.aligned)
+    _, targets, aligned = jax.lax.while_loop(due, align, start)
+    return state._replace(targets=targets, aligned=aligned)
 
 
 def by_rank(

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.protocols import Views
+from mtl_jax.views import Views
 
 
 def gaussian_ramped(loss: jax.Array, views: Views, ramp: float) -> jax.Array:

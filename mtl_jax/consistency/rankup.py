@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.match import by_example
 from mtl_jax.losses import masked_mean, soft_cross_entropy
-from mtl_jax.protocols import Head, Sizes, Views
-from mtl_jax.views import View
+from mtl_jax.views import Head, Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")
 

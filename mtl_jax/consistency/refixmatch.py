@@ -12,7 +12,7 @@ from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 CONFIDENT = Threshold()
 

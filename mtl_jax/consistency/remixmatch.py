@@ -15,8 +15,7 @@ from mtl_jax.consistency.match import ramped
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
 from mtl_jax.consistency.target import Soft
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
-from mtl_jax.protocols import Head, Sizes, Views
-from mtl_jax.views import Apart, Mixed, Rotated, View, name_of
+from mtl_jax.views import Apart, Head, Mixed, Rotated, Sizes, View, Views, name_of
 
 ALIGN = Alignment("labels")
 GUESS = Apart(("labelled", "weak"), "guess")

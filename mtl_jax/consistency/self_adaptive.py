@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.guess import Guess, mean_of
-from mtl_jax.protocols import Sizes, Views
 from mtl_jax.trees import average
+from mtl_jax.views import Sizes, Views
 
 # Inside the logarithm of the fairness term, as in the authors' code; counts for classes
 # that no masked example was given to.

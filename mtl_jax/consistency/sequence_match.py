@@ -13,7 +13,7 @@ from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 CURRICULUM = ClassStatus()
 

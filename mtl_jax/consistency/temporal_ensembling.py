@@ -11,7 +11,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.latest import rows_of
 from mtl_jax.consistency.ramp import gaussian_ramped
 from mtl_jax.losses import probability_squared_error
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 
 class Ensemble(NamedTuple):

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_choice, require_number
 from mtl_jax.consistency.guess import Guess, Of
-from mtl_jax.protocols import Sizes, Views
 from mtl_jax.trees import average
+from mtl_jax.views import Sizes, Views
 
 
 class Moments(NamedTuple):

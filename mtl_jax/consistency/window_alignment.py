@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.align import aligned
 from mtl_jax.consistency.guess import mean_of
-from mtl_jax.protocols import Sizes, Views
 from mtl_jax.trees import average
+from mtl_jax.views import Sizes, Views
 
 
 class Window(NamedTuple):

@@ -6,6 +6,7 @@ from mtl_jax.data.digits import MultiDigits as MultiDigits
 from mtl_jax.data.digits import SingleDigits as SingleDigits
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
+from mtl_jax.data.from_split import FromSplit as FromSplit
 from mtl_jax.data.labels import few_labels as few_labels
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
@@ -14,10 +15,12 @@ from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.overlay import Overlay as Overlay
 from mtl_jax.data.sampler import batch_index as batch_index
+from mtl_jax.data.splits import read_splits as read_splits
+from mtl_jax.data.splits import write_splits as write_splits
 from mtl_jax.data.tfds import Tfds as Tfds
 from mtl_jax.data.tfds import prepare as prepare
 from mtl_jax.data.thesaurus import read_synonyms as read_synonyms
 from mtl_jax.data.triples import Triples as Triples
-from mtl_jax.data.ucr import UCR as UCR
 from mtl_jax.data.two_moons import TwoMoons as TwoMoons
+from mtl_jax.data.ucr import UCR as UCR
 from mtl_jax.data.yeast import Yeast as Yeast

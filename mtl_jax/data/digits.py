@@ -48,7 +48,9 @@ class Digits:
         """Reads and parts the digits."""
         images, labels = read_digits()
         parts = digit_parts(self.seed)
-        return Splits(*({"image": images[part, ..., None], "digit": labels[part]} for part in parts))
+        return Splits(
+            *({"image": images[part, ..., None], "digit": labels[part]} for part in parts)
+        )
 
 
 @dataclasses.dataclass(frozen=True)

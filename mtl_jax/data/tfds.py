@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, near, require
 from mtl_jax.data.pictures import MODES, decode, require_size
+from mtl_jax.data.tfds_sizes import SIZES, examples
 from mtl_jax.protocols import Splits
 
 
@@ -23,7 +24,8 @@ class Tfds:
     Attributes:
       name: as TFDS has it, such as "cifar10", "cifar10:3.0.2" or "set/config".
       data_dir: where it is prepared.
-      split: slices for train, validation and test.
+      split: slices for train, validation and test; parts are joined by a plus, as in
+        "train[:90%]+unlabelled", where a class of -1 is missing.
       rename: pairs of a feature's name and the name it gets, such as ("label", "digit").
       size: height and width that images are resized to, or None if they all have one size.
 
@@ -56,23 +58,25 @@ class Tfds:
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; one image is read, if it has no fixed size.
 
-        Labels that turn out too large when they are read are among them.
+        A data set whose size is known (`tfds_sizes`) need not be prepared for this. Labels that
+        turn out too large when they are read are among them.
         """
-        builder = self.builder()
+        builder = open_builder(self.name, self.data_dir)
+        count = self.count(builder)
         features = builder.info.features
         names = self.names(features)
         image = next(iter(names))
-        source = self.source(builder, self.split[0], image)
         shape = features[image].shape
         if self.size is not None:
             shape = (*self.size, shape[-1])
         elif None in shape:
-            shape = decode(io.BytesIO(source[0][image]), shape[-1], None).shape
-        found = {"image": jax.ShapeDtypeStruct((len(source), *shape), np.uint8)}
+            first = self.source(builder, self.split[0], image)[0][image]
+            shape = decode(io.BytesIO(first), shape[-1], None).shape
+        found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
         for old in names:
             if old != image:
                 kind = stacked(np.empty(0, features[old].np_dtype)).dtype
-                found[names[old]] = jax.ShapeDtypeStruct((len(source),), kind)
+                found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
         return found
 
     def load(self) -> Splits:
@@ -89,11 +93,33 @@ class Tfds:
         """The builder of the data set, which must be prepared."""
         builder = open_builder(self.name, self.data_dir)
         if not builder.info.splits:
-            raise BadInput(
-                f"{self.name!r} is not prepared in {self.data_dir}: "
-                f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
-            )
+            raise self.not_prepared()
         return builder
+
+    def not_prepared(self) -> BadInput:
+        """What is raised for a data set that is not prepared: says how to prepare it."""
+        return BadInput(
+            f"{self.name!r} is not prepared in {self.data_dir}: "
+            f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
+        )
+
+    def count(self, builder: Any) -> int:
+        """How many examples the training part has."""
+        try:
+            count = examples(builder, self.split[0])
+        except ValueError as error:
+            raise self.no_part(builder, self.split[0]) from error
+        if count is None:
+            raise self.not_prepared()
+        if count == 0:
+            raise self.no_part(builder, self.split[0])
+        return count
+
+    def no_part(self, builder: Any, split: str) -> BadInput:
+        """What is raised for a split that is not there or is empty."""
+        parts = list(builder.info.splits) or sorted(SIZES.get(builder.name, ()))
+        rule = f"must name parts that have examples; the data set has {parts}"
+        return BadInput(f"Tfds.split {rule}, not {split!r}")
 
     def names(self, features: Any) -> dict[str, str]:
         """What each feature that is kept is called here."""
@@ -145,10 +171,7 @@ class Tfds:
                 "call mtl_jax.data.prepare with another data_dir"
             ) from error
         except ValueError as error:
-            rule = (
-                f"must name parts that have examples; the data set has {list(builder.info.splits)}"
-            )
-            raise BadInput(f"Tfds.split {rule}, not {split!r}") from error
+            raise self.no_part(builder, split) from error
 
     def require_one_size(self, parts: list[dict[str, list]]) -> None:
         """Requires that images can be stacked."""

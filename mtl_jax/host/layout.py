@@ -12,8 +12,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
 from mtl_jax.nets import compose
-from mtl_jax.protocols import Sizes
 from mtl_jax.run import Dispatch, Run, Task
+from mtl_jax.views import Sizes
 
 # XLA's default level spends up to 2 s on each random draw of a new shape on a CPU; level 2
 # draws the same bits in a tenth of the time. Only the initialisation is compiled so: a
@@ -82,7 +82,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     net = train.net_of(run)
     step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
-    outputs = tuple(train.outputs_of(run.tasks).items())
+    outputs = tuple(train.outputs_of(run).items())
     streams = shapes.streams.values()
     sizes = {
         task.name: Sizes(task.outputs, stream.image.shape[0], stream.known.index.shape[-1])

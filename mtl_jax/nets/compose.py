@@ -3,14 +3,16 @@
 import dataclasses
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.nets.embedding import Embedding
 from mtl_jax.nets.layers import Layers
-from mtl_jax.protocols import Head, Net, by_task
+from mtl_jax.protocols import Net, by_task
+from mtl_jax.views import Head, Relation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +31,9 @@ class PerTask:
         return self.trunk.convolutional
 
 
-def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ...] = ()) -> Net:
+def compose(
+    trunk: Any, outputs: Mapping[str, int | Head | Relation], freeze: tuple[str, ...] = ()
+) -> Net:
     """Builds a net of a trunk, shared or one a task, and a linear head for each task.
 
     Args:
@@ -37,7 +41,7 @@ def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ..
         an architecture, a module with a field `tasks` that gives `{task: features}`, whose
         parameters belong to the tasks if their path begins with "task"; or `PerTask`.
       outputs: number of outputs of each task's head; and under `task/name`, a `Head` more that
-        reads the features of the task.
+        reads the features of the task; and a `Relation` under any name.
       freeze: patterns of frozen parameters; a BatchNorm of which a parameter is frozen
         uses its running statistics in training too, and leaves them as they are.
 
@@ -45,7 +49,11 @@ def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ..
       A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.protocols`); features are
       `[N, D]` for each task.
     """
-    heads = {name: nn.Dense(n) if isinstance(n, int) else Layers(*n) for name, n in outputs.items()}
+    heads = {
+        name: nn.Dense(size) if isinstance(size, int) else Layers(*size)
+        for name, size in outputs.items()
+        if not isinstance(size, Relation)
+    }
     tasks = tuple(name for name, size in outputs.items() if isinstance(size, int))
     reads = {name: name if name in tasks else name.rpartition("/")[0] for name in heads}
     body = (
@@ -54,6 +62,7 @@ def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ..
         else (one_for_all(named_for(trunk, tasks), freeze))
     )
     init_body, encode = body
+    related = relation({name: outputs[name] for name in tasks}, outputs)
 
     def init(key, x):
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
@@ -64,6 +73,7 @@ def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ..
             for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
             for each in (by_task(features, tasks)[reads[name]],)
         }
+        drawn |= related.init(jax.random.fold_in(key, 1), by_task(features, tasks))
         return {"shared": params["shared"], "tasks": {**params["tasks"], "heads": drawn}}, stats
 
     def decode(params, features):
@@ -73,7 +83,36 @@ def compose(trunk: Any, outputs: Mapping[str, int | Head], freeze: tuple[str, ..
             if reads[name] in features
         }
 
-    return Net(init, encode, decode)
+    return Net(init, encode, decode, related.relate)
+
+
+class Related(NamedTuple):
+    """What a `Relation` adds to a net: parameters among the heads, and how they are used."""
+
+    init: Callable[..., dict[str, Any]]
+    relate: Callable[..., dict[str, jax.Array]] | None
+
+
+def relation(sizes: dict[str, int], outputs: Mapping[str, Any]) -> Related:
+    """The relation of the tasks of a net, if it is to have one."""
+    found = [(name, spec) for name, spec in outputs.items() if isinstance(spec, Relation)]
+    if not found:
+        return Related(lambda key, features: {}, None)
+    ((name, spec),) = found
+
+    def module(length):
+        return Embedding(tuple(sizes.items()), spec.width, length)
+
+    def init(key, features):
+        length = next(iter(features.values())).shape[-1]
+        values = {task: jnp.zeros((1, size)) for task, size in sizes.items()}
+        return {name: module(length).init(key, values, 0)["params"]}
+
+    def relate(heads, values, pair):
+        length = heads[name]["last"]["bias"].shape[0]
+        return module(length).apply({"params": heads[name]}, values, pair)
+
+    return Related(init, relate)
 
 
 def named_for(trunk: nn.Module, tasks: tuple[str, ...]) -> nn.Module:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.augment import looped
 from mtl_jax.data import batch_index
 from mtl_jax.keys import named
 from mtl_jax.protocols import LearntPolicy, Policy
@@ -125,9 +126,11 @@ def augmented(
     images = as_float(images)
     if policy is None:
         return images
-    known = {"state": learnt} if isinstance(policy, LearntPolicy) else {}
+    known = (learnt,) if isinstance(policy, LearntPolicy) else ()
     keys = jax.random.split(key, images.shape[0])
-    return one_by_one(functools.partial(policy, **known), how, policy)(keys, images)
+    if how == "map":
+        return looped(policy, keys, images, *known)
+    return jax.vmap(lambda key, image: policy(key, image, *known))(keys, images)
 
 
 def one_by_one(change: Callable, how: str, policy: Any) -> Callable:

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 
 from mtl_jax.keys import named
 from mtl_jax.losses import masked_mean
-from mtl_jax.protocols import Net, Views, by_task, without_heads
+from mtl_jax.protocols import Net, by_task, without_heads
 from mtl_jax.run import Run, Task
+from mtl_jax.train.across import across
 from mtl_jax.train.batch import Batch
 from mtl_jax.train.sight import Sight, divided, look
 from mtl_jax.train.state import TrainState
 from mtl_jax.trees import merge
-from mtl_jax.views import Adversarial, Stored, name_of
+from mtl_jax.views import Adversarial, Stored, Views, name_of
 
 
 class Objective(NamedTuple):
@@ -87,6 +88,11 @@ def objective(
             if task.consistency is not None:
                 consistency[name] = moved
             metrics |= {f"{what}/{name}": value for what, value in seen.items()}
+        if run.cross_task is not None:
+            for sight in sights:
+                related = across(run, net, heads, sight, outputs[id(sight)], features)
+                for place, task in enumerate(run.tasks):
+                    totals[place] = totals[place] + related.get(task.name, 0.0)
         return jnp.stack(totals), (consistency, metrics)
 
     parts = tuple((sight.tasks, functools.partial(encode, sight)) for sight in sights)

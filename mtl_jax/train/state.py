@@ -8,18 +8,11 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
-from mtl_jax.protocols import (
-    BilevelWeighting,
-    Head,
-    JacobianCombiner,
-    LearntPolicy,
-    LossWeighting,
-    Net,
-    Sizes,
-)
-from mtl_jax.run import Run, Task
+from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting, Net
+from mtl_jax.run import Run
 from mtl_jax.transfer import graft
 from mtl_jax.trees import matches, split
+from mtl_jax.views import Head, Relation, Sizes
 
 
 class TrainState(NamedTuple):
@@ -79,13 +72,15 @@ def key_of(state: TrainState, stream: str) -> jax.Array:
 
 def net_of(run: Run) -> Net:
     """The net that the run trains."""
-    return compose(run.trunk, outputs_of(run.tasks), run.freeze)
+    return compose(run.trunk, outputs_of(run), run.freeze)
 
 
-def outputs_of(tasks: tuple[Task, ...]) -> dict[str, int | Head]:
-    """The heads of tasks and, under `task/name`, those that their methods add."""
-    outputs = {task.name: task.outputs for task in tasks}
-    for task in tasks:
+def outputs_of(run: Run) -> dict[str, int | Head | Relation]:
+    """The heads of a run's tasks and, under `task/name`, those that their methods add."""
+    outputs = {task.name: task.outputs for task in run.tasks}
+    if run.cross_task is not None:
+        outputs["/relation"] = Relation(run.cross_task.width)
+    for task in run.tasks:
         if hasattr(task.consistency, "heads"):
             for name, head in task.consistency.heads(task.outputs).items():
                 outputs[f"{task.name}/{name}"] = head

@@ -151,7 +151,8 @@ def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str])
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if keys[:2] == ["tasks", "heads"]:
             owner = keys[2] if keys[2] in names else keys[2].rpartition("/")[0]
-            return jnp.where(active[names.index(owner)], new, old)
+            # What relates all tasks has no owner.
+            return jnp.where(active[names.index(owner)], new, old) if owner else new
         if keys[:2] == ["tasks", "trunk"]:
             return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
         return new

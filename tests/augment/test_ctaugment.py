@@ -75,7 +75,7 @@ def test_bins_below_the_threshold_of_the_best_have_no_chance():
 def test_only_allowed_bins_are_drawn_by_their_chances():
     weights = jnp.array([[[0.0] * 4] * 2, [[0.0, 1.0, 0.2, 0.9], [0.0, 1.0, 0.0, 0.0]]])
     draws = jax.random.uniform(KEYS[0], (400, 5))
-    choice, levels = jax.jit(jax.vmap(SMALL.drawn, (0, None)))(draws, BinWeights(weights))
+    choice, levels = jax.jit(jax.vmap(SMALL.chosen, (0, None)))(draws, BinWeights(weights))
     second = np.asarray(choice.operation) == 1
     assert abs(second.mean() - 0.5) < 0.1
     bins = np.asarray(choice.bins)

@@ -10,7 +10,7 @@ from mtl_jax.consistency import AdaMatch, Alignment, WindowAlignment
 from mtl_jax.consistency.adamatch import ALONE, labelled_logits
 from mtl_jax.keys import named
 from mtl_jax.losses import cross_entropy
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, seen
 
 METHOD = AdaMatch()

@@ -9,7 +9,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.consistency import CoMatch, Projection
 from mtl_jax.consistency.comatch import connected
 from mtl_jax.consistency.memory import empty, remembered
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, N, U, seen
 
 METHOD = CoMatch(threshold=0.6, memory=2 * (B + U), edge=0.3, projection=Projection(5))

@@ -9,8 +9,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import CRMatch, FixMatch, FreeMatch, Match
 from mtl_jax.consistency.crmatch import ROTATED
-from mtl_jax.protocols import Sizes
-from mtl_jax.views import name_of
+from mtl_jax.views import Sizes, name_of
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = CRMatch(FixMatch(threshold=0.7), distance=2.0, rotation=0.5, size=6)

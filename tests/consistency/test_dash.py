@@ -8,7 +8,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Dash
 from mtl_jax.consistency.dash import Measured
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import C, seen
 
 SIZES = Sizes(C, 20, 20)

@@ -9,7 +9,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Fairness, FreeMatch, Match, SelfAdaptive
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.self_adaptive import Confidences, Shares, fairness
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 # What the parts call some of the settings.

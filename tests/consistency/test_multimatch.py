@@ -12,7 +12,7 @@ from mtl_jax.consistency import MultiMatch, SelfAdaptive, Threshold
 from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, taught
 from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
 from mtl_jax.losses import cross_entropy
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = MultiMatch(
@@ -140,7 +140,7 @@ def test_cut_offs_have_a_least_value():
         mean=state.margins.mean - 3.0, label=jnp.zeros_like(state.margins.label)
     )
     for least, wanted in ((None, -3.0), (0.0, 0.0), (-1.0, -1.0)):
-        found = MultiMatch(least=least).calibrated(below, state.cutoff)
+        found = MultiMatch(least=least).cutoffs(below)
         np.testing.assert_allclose(found[:, 0], wanted)
 
 

@@ -16,8 +16,7 @@ from mtl_jax.consistency import (
     PerLabel,
     PiModel,
 )
-from mtl_jax.protocols import Sizes
-from mtl_jax.views import Adversarial
+from mtl_jax.views import Adversarial, Sizes
 from tests.consistency.seen import seen
 
 WEAK = np.array([[4.0, -1.0], [-4.0, 5.0]], np.float32)  # sure: yes no-idea, no yes

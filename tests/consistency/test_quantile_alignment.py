@@ -8,7 +8,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import RDA
 from mtl_jax.consistency.quantile_alignment import by_rank
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 METHOD = RDA(every=2, ramp=0.0)

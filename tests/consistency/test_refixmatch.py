@@ -8,7 +8,7 @@ import pytest
 
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Alignment, FixMatch, ReFixMatch, Threshold
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 METHOD = ReFixMatch(mask=Threshold(0.8))

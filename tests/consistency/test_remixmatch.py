@@ -10,7 +10,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
 from mtl_jax.consistency.remixmatch import GUESS, TURNED
 from mtl_jax.losses import cross_entropy
-from mtl_jax.protocols import Head, Sizes
+from mtl_jax.views import Head, Sizes
 from tests.consistency.seen import B, C, U, seen
 
 SIZES = Sizes(C, 20, 4)

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import SequenceMatch, Threshold
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 SIZES = Sizes(3, 20, 4)

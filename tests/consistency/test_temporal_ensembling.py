@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import TemporalEnsembling
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 METHOD = TemporalEnsembling(ramp=0.0)

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import Tfds, prepare
+from mtl_jax.data import Tfds, few_labels, prepare
 from tests.data.shapes import check_shapes
 
 
@@ -25,6 +25,21 @@ class StandIn(tfds.builder_cls("cifar10"), skip_registration=True):
         for i in range(first, last):
             image = Image.fromarray(np.full((32, 32, 3), (i, 2 * i, 255), np.uint8))
             yield i, {"image": image, "label": i % 10, "id": str(i)}
+
+
+class Unlabelled(tfds.builder_cls("stl10"), skip_registration=True):
+    """STL-10 as its own builder has it, with made up pictures; most have no class."""
+
+    name = "stl10"
+
+    def _split_generators(self, dl_manager):
+        parts = {"train": (0, 20), "test": (20, 30), "unlabelled": (30, 80)}
+        return {name: self._generate_examples(name, *ends) for name, ends in parts.items()}
+
+    def _generate_examples(self, part, first, last):
+        for i in range(first, last):
+            image = Image.fromarray(np.full((96, 96, 3), i, np.uint8))
+            yield i, {"image": image, "label": -1 if part == "unlabelled" else i % 10}
 
 
 class ManyLabels(tfds.core.GeneratorBasedBuilder):
@@ -91,7 +106,8 @@ ALL = {
 def folder(tmp_path_factory):
     """A folder where TFDS has prepared the sets."""
     path = str(tmp_path_factory.mktemp("tfds"))
-    StandIn(data_dir=path, file_format="array_record").download_and_prepare()
+    for builder in (StandIn, Unlabelled):
+        builder(data_dir=path, file_format="array_record").download_and_prepare()
     prepare("many_labels", path)
     prepare("uneven", path)
     return path
@@ -108,6 +124,44 @@ def test_reads_cifar10(folder):
         np.testing.assert_array_equal(part["image"][:, 5, 7, 1], 2 * part["image"][:, 0, 0, 0])
     seen = np.concatenate([part["image"][:, 0, 0, 0] for part in splits[:2]])
     np.testing.assert_array_equal(np.sort(seen), np.arange(40))
+
+
+def test_parts_are_joined_and_classes_may_be_missing(folder):
+    source = Tfds("stl10", folder, ("train[:90%]+unlabelled", "train[90%:]", "test"))
+    check_shapes(source)
+    train, validation, test = source.load()
+    assert [len(part["label"]) for part in (train, validation, test)] == [68, 2, 10]
+    numbers = train["image"][:, 0, 0, 0].astype(int)
+    assert set(numbers) | set(validation["image"][:, 0, 0, 0]) == {*range(20), *range(30, 80)}
+    np.testing.assert_array_equal(train["label"], np.where(numbers < 20, numbers % 10, -1))
+    index, mask = few_labels({"label": train["label"]}, 10, partial=False, seed=0)
+    assert mask["label"].all() and set(train["label"][index]) == set(range(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "count", "side"),
+    [
+        ("cifar10", "train[:98%]", 49_000, 32),
+        ("cifar100", "train", 50_000, 32),
+        ("svhn_cropped", "train[:-5000]+extra", 599_388, 32),  # 73,257 + 531,131 - 5,000
+        ("stl10", "train[:4500]+unlabelled", 104_500, 96),
+    ],
+)
+def test_shapes_of_known_sets_need_no_data(tmp_path, name, split, count, side):
+    shapes = Tfds(name, str(tmp_path), (split, "train[-5:]", "test")).shapes()
+    assert shapes["image"].shape == (count, side, side, 3) and shapes["image"].dtype == np.uint8
+    assert shapes["label"].shape == (count,) and shapes["label"].dtype == np.int32
+    with pytest.raises(BadInput, match=f"'{name}' is not prepared in .*: call mtl_jax.data.prep"):
+        Tfds(name, str(tmp_path), (split, "train[-5:]", "test")).load()
+    for wrong in ("nope", "train[:0]"):
+        with pytest.raises(BadInput, match=r"must name parts that have .*, 'train'.*\], not '"):
+            Tfds(name, str(tmp_path), (wrong, "train", "test")).shapes()
+    assert not list(tmp_path.iterdir())
+
+
+def test_shapes_of_other_sets_do(tmp_path):
+    with pytest.raises(BadInput, match=r"'many_labels' is not prepared in .*: call mtl_jax"):
+        Tfds("many_labels", str(tmp_path), **ALL).shapes()
 
 
 def test_keeps_every_single_number_as_a_label(folder):

@@ -26,7 +26,7 @@ from mtl_jax.consistency import (
     SoftMatch,
     Threshold,
 )
-from mtl_jax.protocols import Sizes, Views
+from mtl_jax.views import Sizes, Views
 from tests.consistency.seen import seen
 
 

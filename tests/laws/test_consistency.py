@@ -11,7 +11,7 @@ from mtl_jax import consistency, views
 from mtl_jax.consistency import Match
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.losses import cross_entropy
-from mtl_jax.protocols import Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, N, seen
 
 EXPORTS = {name: make for name, make in vars(consistency).items() if name[0].isupper()}

@@ -8,8 +8,7 @@ import pytest
 from mtl_jax import consistency, views
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import PerLabel
-from mtl_jax.protocols import Sizes
-from mtl_jax.views import Adversarial
+from mtl_jax.views import Adversarial, Sizes
 from tests.consistency.seen import B, C, N, seen
 from tests.laws.test_consistency import PAPERS
 

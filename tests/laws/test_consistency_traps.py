@@ -1,6 +1,7 @@
 """Mistakes that reference code of semi-supervised learning is known to have made.
 
-That a consistency loss has a gradient at all is a law of every method (`test_consistency.py`).
+That a consistency loss has a gradient at all is a law of every method (`test_consistency.py`);
+a softmax of probabilities is looked for in `test_consistency_softmax.py`.
 """
 
 import dataclasses
@@ -10,15 +11,17 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import ClassStatus, CrossEntropy, Fairness, Match, SquaredError
+from mtl_jax import data
+from mtl_jax.consistency import ClassStatus, Fairness, Match
 from mtl_jax.consistency.guess import Guess
-from mtl_jax.losses import cross_entropy, soft_cross_entropy, squared_error
-from mtl_jax.protocols import Sizes
-from mtl_jax.views import name_of
+from mtl_jax.host.prepare import prepare
+from mtl_jax.losses import cross_entropy, squared_error
+from mtl_jax.views import Sizes
 from tests.consistency.seen import C, seen
-from tests.laws.test_consistency import MADE, PAPERS, SIZES, warmed
+from tests.laws.test_consistency import MADE, SIZES, warmed
 from tests.laws.test_consistency_labels import labelled
 from tests.laws.test_consistency_numbers import NUMBERS, sight_of
+from tests.small import UNLABELLED as SMALL
 
 # How much more the right class has, in units of 9: most thresholds are passed by some.
 SURENESS = (0.2, 0.5, 1.0, 0.2)
@@ -107,97 +110,6 @@ def test_a_temperature_is_not_ignored(method, path):
     assert np.abs(told(method) - told(other)).max() > 1e-6
 
 
-# Softmax of probabilities.
-
-SURE = 60.0
-LONG = 20  # Steps in which running means forget how they began.
-
-
-def all_of(method, kind, wrong=None):
-    """A batch whose outputs are surely of one class, but for one view, of another."""
-    sight = seen(method, 0)
-    hot = SURE * np.eye(C, dtype=np.float32)
-
-    def sure(name, z):
-        same = hot[kind + (name == wrong)]
-        return np.tile(same, (len(z), 1)) if z.shape[1] == C else z
-
-    def sure_views(views):
-        return {name: sure(name, z) for name, z in views.items()}
-
-    return sight._replace(
-        logits=sure_views(sight.logits),
-        heads={head: sure_views(views) for head, views in sight.heads.items()},
-        labels=np.full_like(sight.labels, kind),
-    )
-
-
-def require_one_softmax(method):
-    """Sure views that agree are at rest and, but for heads, without loss; others cost."""
-
-    @jax.jit
-    def run(sight, state):
-        def total(logits):
-            loss, after, _ = method.update(sight._replace(logits=logits), state)
-            return loss.sum(), (loss.max(), after)
-
-        grads, (worst, after) = jax.grad(total, has_aux=True)(sight.logits)
-        return worst, grads, after
-
-    state = warmed(method)
-    for _ in range(LONG):
-        rest, grads, state = run(all_of(method, 1), state)
-    for name, grad in grads.items():
-        np.testing.assert_allclose(grad, np.zeros_like(grad), atol=1e-3, err_msg=name)
-    if not hasattr(method, "heads"):
-        assert abs(rest) < 1e-3
-    views = {name_of(view) for view in method.views}
-    views = [name for name in views if not name.startswith("labelled")]
-    if len(views) > 1:
-        # 2/C is what the squared error of two sure classes is; cross-entropy has far more.
-        costs = [run(all_of(method, 1, name), state)[0] for name in views]
-        assert max(costs) - rest > 2.0 / C - 1e-3
-
-
-def without_terms(method):
-    """A method without the terms of the whole batch, which are no divergence."""
-    return dataclasses.replace(method, terms=()) if isinstance(method, Match) else method
-
-
-@pytest.mark.parametrize("method", PAPERS.values(), ids=PAPERS)
-def test_no_softmax_of_probabilities(method):
-    """SoftMatch, ReFixMatch and SequenceMatch had one: a guess could not be sure."""
-    require_one_softmax(without_terms(method))
-
-
-@dataclasses.dataclass(frozen=True)
-class Flattened:
-    """Targets by a softmax of probabilities, as it should not be."""
-
-    def __call__(self, guess):
-        return jax.nn.softmax(np.e**guess.aligned)
-
-
-@dataclasses.dataclass(frozen=True)
-class FlatDivergence:
-    """A divergence of a softmax of probabilities, as it should not be."""
-
-    of: object = soft_cross_entropy
-
-    def __call__(self, logits, targets):
-        return self.of(jax.nn.softmax(logits), targets)
-
-
-@pytest.mark.parametrize("divergence", [CrossEntropy(), SquaredError()], ids=repr)
-@pytest.mark.parametrize("flat", ["target", "learner", "both"])
-def test_a_softmax_of_probabilities_is_found(divergence, flat):
-    require_one_softmax(Match(divergence=divergence))
-    target = {} if flat == "learner" else {"target": Flattened()}
-    learner = {} if flat == "target" else {"divergence": FlatDivergence(divergence)}
-    with pytest.raises(AssertionError):
-        require_one_softmax(Match(**{"divergence": divergence, **target, **learner}))
-
-
 # What a threshold may see.
 
 
@@ -207,6 +119,13 @@ def test_a_method_is_told_of_training_batches_only(method):
     assert list(inspect.signature(method.init).parameters) == ["sizes"]
     assert list(inspect.signature(method.update).parameters) == ["views", "state"]
     assert Sizes._fields == ("classes", "unlabelled", "labelled")
+
+
+def test_what_a_run_trains_on_has_no_test_data():
+    train, *others = SMALL.data.load()
+    dark = [{name: np.zeros_like(values) for name, values in part.items()} for part in others]
+    given = [prepare(run).given for run in (SMALL, SMALL.but(data=data.Arrays(train, *dark)))]
+    jax.tree.map(np.testing.assert_array_equal, *given)
 
 
 # Counts.
