@@ -187,7 +187,7 @@ class JacobianCombiner(Protocol):
 
 # A consistency method may also offer either of two more functions:
 #   heads(num_classes) -> {name: Head}    heads of its own, which read the task's features;
-#   supervised(views, loss) -> []         the loss of the labelled examples, in the place of the
+#   supervised(views, loss, state) -> []  the loss of the labelled examples, in the place of the
 #                                         mean of `loss(logits, labels)` over those with a label.
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import nets
 from mtl_jax.descent import Descents
 from mtl_jax.host.descents import paths
 from mtl_jax.host.experiment import asked, in_order, read
@@ -19,11 +20,27 @@ from tests.data.shapes import check_shapes
 
 FILES = sorted((pathlib.Path(__file__).parent.parent / "experiments").glob("*.py"))
 READ = {file.stem: read(file) for file in FILES}
+
+
+def wide(run):
+    """Whether it takes seconds to trace."""
+    return isinstance(run.trunk, nets.WideResNet)
+
+
+def kinds(experiment):
+    """Every run; of those with a wide trunk that differ in name and labels only, the first."""
+    seen = {}
+    for place, run in enumerate(in_order(asked(experiment, [], 2, None, smoke=False))):
+        kind = fingerprint(run.but(name="any", labelled=None)) if wide(run) else run.name
+        seen.setdefault(kind, (run, (pytest.mark.slow,) if wide(run) and place else ()))
+    return seen.values()
+
+
 RUNS = [
-    pytest.param(run, id=f"{stem}-{run.name}")
+    pytest.param(run, id=f"{stem}-{run.name}", marks=marks)
     for stem, experiment in READ.items()
     if isinstance(experiment, Experiment)
-    for run in in_order(asked(experiment, [], 2, None, smoke=False))
+    for run, marks in kinds(experiment)
 ]
 DESCENTS = [
     pytest.param(run, id=f"{stem}-{run.name}")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ class AdaMatch:
         grown = 0.5 - 0.5 * jnp.cos(jnp.minimum(math.pi, 2.0 * math.pi * views.progress))
         return grown.astype(loss.dtype) * loss, state, metrics
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Mean `[]` of the loss over both views of the labelled examples."""
         losses = [masked_mean(loss, z, views.labels, views.mask) for z in labelled_logits(views)]
         return 0.5 * sum(losses)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +61,7 @@ class Annealed:
         """What the method says."""
         return self.method.update(views, state)
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Mean `[]` of the loss over the labelled examples that count."""
         logits = views.of("labelled")
         labels = jnp.where(views.mask, views.labels, 0)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,7 +67,7 @@ class DeFixMatch:
         metrics = {**metrics, "labelled_mask_rate": labelled["mask_rate"]}
         return jnp.where(views.mask.any(), loss - anti, 0.0), state, metrics
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Mean `[]` of the loss over labelled examples and over their two views."""
         means = (
             masked_mean(loss, views.of(view), views.labels, views.mask)

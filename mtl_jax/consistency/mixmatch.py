@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,7 +90,7 @@ class MixMatch:
         loss = each[views.mask.shape[0] :].reshape(2, -1).mean(0)
         return ramped(loss, views, self.ramp), state, {"mask_rate": jnp.ones((), loss.dtype)}
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Mean `[]` cross-entropy of the mixed labelled images; the task's own loss has no say."""
         return labelled_part(views, views.of(self.mixed), self.targets(views))
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,7 +74,7 @@ class MixMatchNumbers:
         loss = each[views.mask.size :].reshape(2, -1).mean(0)
         return ramped(loss, views, self.ramp), state, {"mask_rate": jnp.ones((), loss.dtype)}
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Mean `[]` of the loss over the mixed labelled images."""
         size = views.mask.size
         targets = self.targets(views)[:size].reshape(views.labels.shape)

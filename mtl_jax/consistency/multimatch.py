@@ -99,7 +99,7 @@ class MultiMatch:
             jnp.zeros((), jnp.int32),
         )
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """Sum `[]` of the three heads' mean losses over the labelled examples."""
         each = each_head(views, "labelled")
         return sum(masked_mean(loss, logits, views.labels, views.mask) for logits in each)

@@ -90,7 +90,7 @@ class RankUp:
             loss = loss + self.also.weight * more
         return loss, state, metrics
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
         """The task's mean loss and `share` times that of the labelled pairs, `[]`."""
         own = masked_mean(loss, views.of("labelled"), views.labels, views.mask)
         logits = pairs(views.of("labelled", "rank"))

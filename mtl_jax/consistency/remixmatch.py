@@ -46,9 +46,7 @@ class ReMixMatch:
     `[n, C]`.
 
     A labelled image without this task's label counts with weight 0; where it is a partner, its
-    target is its own sharpened guess, not aligned. The targets of labelled images need the
-    alignment too, so `update` has their loss (each unlabelled example has its mean in it) and
-    `supervised` is 0.
+    target is its own sharpened guess, not aligned.
 
     The paper has 8 strong views and aligns to the last 128 batches, here to a running mean. All
     that learns goes through the net in one pass, so BatchNorm sees mixed and other images
@@ -62,6 +60,7 @@ class ReMixMatch:
       unmixed: weight of the strong view as it is.
       rotation: weight of the turns; 0 leaves them and their head out, as for what has no up.
       ramp: share of the training over which the first two weights grow linearly.
+      weight: of all three unlabelled terms.
 
     Raises:
       BadInput: for a temperature or alpha that is not above 0, a negative weight, or a ramp
@@ -78,12 +77,12 @@ class ReMixMatch:
     unmixed: float = 0.5
     rotation: float = 0.5
     ramp: float = 1 / 64
-
-    weight = 1.0  # The labelled loss is part of the other.
+    weight: float = 1.0
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf), alpha=(1e-6, math.inf))
         require_number(self, mixed=(0.0, math.inf), unmixed=(0.0, math.inf))
+        require_number(self, weight=(0.0, math.inf))
         require_number(self, rotation=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
@@ -120,18 +119,18 @@ class ReMixMatch:
         """Maps views to a loss for each example `[U]`, the next state, and metrics."""
         targets, state = self.targets(views, state)
         logits = views.of(self.mixture)
-        labelled = labelled_part(views, logits, targets.mixed)
         each = soft_cross_entropy(logits, targets.mixed)[views.mask.shape[0] :]
         mixed = each.reshape(3, -1).mean(0)
         unmixed = soft_cross_entropy(views.of("strong"), targets.guess)
-        loss = labelled + ramped(self.mixed * mixed + self.unmixed * unmixed, views, self.ramp)
-        metrics = {"mask_rate": jnp.ones((), loss.dtype), "mixed_labelled_loss": labelled}
+        loss = ramped(self.mixed * mixed + self.unmixed * unmixed, views, self.ramp)
+        metrics = {"mask_rate": jnp.ones((), loss.dtype)}
         if self.rotation > 0:
             told = cross_entropy(views.of(TURNED, "rotation"), views.drawn[name_of(TURNED)])
             loss += self.rotation * told
             metrics["rotation_loss"] = told.mean()
         return loss, state, metrics
 
-    def supervised(self, views: Views, loss: Callable) -> jax.Array:
-        """Nothing `[]`, see above; the task's own loss has no say."""
-        return jnp.zeros(())
+    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
+        """Mean `[]` cross-entropy of the mixed labelled images; the task's own loss has no say."""
+        targets, _ = self.targets(views, state)
+        return labelled_part(views, views.of(self.mixture), targets.mixed)

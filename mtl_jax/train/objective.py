@@ -155,7 +155,7 @@ def task_loss(task: Task, views: Views, state: Any) -> tuple[jax.Array, Any, dic
     """Loss `[]`, next consistency state and metrics of one task."""
     method = task.consistency
     if hasattr(method, "supervised"):
-        supervised = method.supervised(views, task.loss)
+        supervised = method.supervised(views, task.loss, state)
     else:
         supervised = masked_mean(task.loss, views.logits["labelled"], views.labels, views.mask)
     if method is None:

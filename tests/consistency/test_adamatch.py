@@ -82,7 +82,7 @@ def test_both_passes_learn_from_labels_and_the_strong_view_from_guesses():
         sight = SIGHT._replace(logits=logits)
         if unlabelled:
             return METHOD.update(sight, START)[0].sum()
-        return METHOD.supervised(sight, cross_entropy)
+        return METHOD.supervised(sight, cross_entropy, ())
 
     for unlabelled, learn in ((False, (*METHOD.views[:2], repr(ALONE))), (True, ("strong",))):
         grads = jax.jit(jax.grad(total), static_argnums=1)(SIGHT.logits, unlabelled)

@@ -65,7 +65,7 @@ def test_images_without_the_label_are_not_taken_off(some):
     taken, _ = fixmatch(views.of("labelled_strong"), views.of("labelled"), threshold=0.6)
     wanted = added - taken[known].mean() if known.any() else np.zeros(6)
     np.testing.assert_allclose(loss, wanted, rtol=1e-5, atol=1e-6)
-    assert np.isfinite(supervised(METHOD, views, cross_entropy))
+    assert np.isfinite(supervised(METHOD, views, cross_entropy, ()))
 
 
 def hidden():
@@ -76,14 +76,16 @@ def hidden():
 
 def test_supervised_is_the_mean_of_both_views():
     each = [cross_entropy(SIGHT.logits[name], SIGHT.labels).mean() for name in NAMES[:2]]
-    found = supervised(METHOD, SIGHT, cross_entropy)
+    found = supervised(METHOD, SIGHT, cross_entropy, ())
     np.testing.assert_allclose(found, np.mean(each), rtol=1e-6)
 
 
 def test_supervised_takes_the_loss_of_the_task():
     views = SIGHT._replace(labels=np.ones((4, 4), np.float32))
     each = [np.square(views.of(name) - 1.0).mean() for name in NAMES[:2]]
-    np.testing.assert_allclose(supervised(METHOD, views, squared_error), np.mean(each), rtol=1e-6)
+    np.testing.assert_allclose(
+        supervised(METHOD, views, squared_error, ()), np.mean(each), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("field", "value"), [("threshold", 1.5), ("weight", -1.0)])

@@ -47,7 +47,7 @@ def test_both_losses_are_the_papers(known):
     wanted, said = targets(views, known), softmax(views.logits[MIXED])
     labelled = -(wanted * np.log(said)).sum(-1)[:B]
     np.testing.assert_allclose(
-        supervised(METHOD, views, cross_entropy), labelled[known].mean(), rtol=1e-5
+        supervised(METHOD, views, cross_entropy, ()), labelled[known].mean(), rtol=1e-5
     )
     loss, _, metrics = update(METHOD, views, ())
     each = np.square(wanted - said)[B:].mean(-1)
@@ -65,7 +65,9 @@ def test_values_by_hand():
         logits=logits, labels=np.array([1], np.int32), mask=np.array([True]),
         drawn={MIXED: Mixing(np.array([1, 2, 0], np.int32), np.ones(3, np.float32))},
     )  # fmt: skip
-    np.testing.assert_allclose(supervised(METHOD, views, cross_entropy), -np.log(0.75), rtol=1e-5)
+    np.testing.assert_allclose(
+        supervised(METHOD, views, cross_entropy, ()), -np.log(0.75), rtol=1e-5
+    )
     guess = 0.64 / 0.68  # by hand: the mean is (.8, .2)
     np.testing.assert_allclose(update(METHOD, views, ())[0], [(guess - 0.5) ** 2], rtol=1e-4)
 
@@ -75,7 +77,7 @@ def test_no_label_at_all_is_no_loss():
 
     def total(said):
         now = views._replace(logits={**views.logits, MIXED: said})
-        return supervised(METHOD, now, cross_entropy)
+        return supervised(METHOD, now, cross_entropy, ())
 
     value, grad = jax.value_and_grad(total)(views.logits[MIXED])
     assert value == 0.0
@@ -85,7 +87,7 @@ def test_no_label_at_all_is_no_loss():
 def test_gradients_flow_into_mixed_images_only():
     def total(logits):
         views = SIGHT._replace(logits=logits)
-        return supervised(METHOD, views, cross_entropy), update(METHOD, views, ())[0].mean()
+        return supervised(METHOD, views, cross_entropy, ()), update(METHOD, views, ())[0].mean()
 
     labelled, unlabelled = jax.jacrev(total)(SIGHT.logits)
     for part, rows in ((labelled, np.arange(B)), (unlabelled, np.arange(B, B + 2 * U))):
@@ -97,7 +99,11 @@ def test_gradients_flow_into_mixed_images_only():
 def test_the_temperature_changes_both_losses():
     warm = MixMatch(temperature=1.0, ramp=0.0)
     assert (
-        abs(supervised(warm, SIGHT, cross_entropy) - supervised(METHOD, SIGHT, cross_entropy)) > 0
+        abs(
+            supervised(warm, SIGHT, cross_entropy, ())
+            - supervised(METHOD, SIGHT, cross_entropy, ())
+        )
+        > 0
     )
     assert jnp.abs(update(warm, SIGHT, ())[0] - update(METHOD, SIGHT, ())[0]).min() > 1e-4
 
@@ -108,7 +114,9 @@ def test_the_ramp_leaves_the_labelled_loss_alone():
     np.testing.assert_allclose(
         update(slow, early, ())[0], 0.5 * update(METHOD, early, ())[0], rtol=1e-6
     )
-    assert supervised(slow, early, cross_entropy) == supervised(METHOD, early, cross_entropy)
+    assert supervised(slow, early, cross_entropy, ()) == supervised(
+        METHOD, early, cross_entropy, ()
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def sight(labels=LABELS, mask=(True, True)):
 
 def both(sight):
     """Labelled and unlabelled losses."""
-    return METHOD.supervised(sight, squared_error), METHOD.update(sight, ())[0]
+    return METHOD.supervised(sight, squared_error, ()), METHOD.update(sight, ())[0]
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)], ids=str)

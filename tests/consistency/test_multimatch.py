@@ -170,7 +170,7 @@ def test_gradients_flow_into_the_strong_views_and_the_labelled_ones():
 
     def total(logits, heads):
         now = views._replace(logits=logits, heads=heads)
-        return METHOD.update(now, state)[0].sum(), METHOD.supervised(now, cross_entropy)
+        return METHOD.update(now, state)[0].sum(), METHOD.supervised(now, cross_entropy, state)
 
     for place, name in enumerate(("strong", "labelled")):
         grads = jax.jit(jax.grad(lambda *a, p=place: total(*a)[p], (0, 1)))(
@@ -187,7 +187,7 @@ def test_labelled_examples_teach_all_three():
         -np.log(softmax(views.of("labelled", name))[rows, views.labels[rows]]).mean()
         for name in HEADS
     )
-    np.testing.assert_allclose(METHOD.supervised(views, cross_entropy), wanted, rtol=1e-5)
+    np.testing.assert_allclose(METHOD.supervised(views, cross_entropy, ()), wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

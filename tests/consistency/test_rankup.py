@@ -36,14 +36,14 @@ def test_labelled_pairs():
     """Pairs (0, 1), (0, 2), (1, 2), each in both orders, and three with themselves."""
     each = [entropy(-3.0, 0.0), entropy(-1.0, 0.5), entropy(2.0, 1.0)]  # by hand.
     wanted = 5 / 3 + 0.5 * (2 * sum(each) + 3 * np.log(2.0)) / 9
-    np.testing.assert_allclose(supervised(sight(), squared_error), wanted, rtol=1e-6)
+    np.testing.assert_allclose(supervised(sight(), squared_error, ()), wanted, rtol=1e-6)
 
 
 def test_pairs_with_a_missing_label_do_not_count():
     labels = np.array([1.0, np.nan, 1.0], np.float32)
     now = sight(labels=labels, mask=np.array([True, False, True]))
     wanted = 1 / 2 + 0.5 * (2 * entropy(-1.0, 0.5) + 2 * np.log(2.0)) / 4  # by hand.
-    np.testing.assert_allclose(supervised(now, squared_error), wanted, rtol=1e-6)
+    np.testing.assert_allclose(supervised(now, squared_error, ()), wanted, rtol=1e-6)
 
 
 def test_sure_orders_are_followed():

@@ -59,19 +59,11 @@ def test_the_terms_are_the_papers(known):
     views = SIGHT._replace(mask=known, labels=np.where(known, SIGHT.labels, -1))
     labelled, mixed, unmixed, told = terms(views, known)
     loss, _, metrics = update(METHOD, views, START)
-    wanted = labelled + 1.5 * mixed + 0.5 * unmixed + 0.5 * told
+    wanted = 1.5 * mixed + 0.5 * unmixed + 0.5 * told
     np.testing.assert_allclose(loss, wanted, rtol=1e-4)
-    np.testing.assert_allclose(metrics["mixed_labelled_loss"], labelled, rtol=1e-5)
     np.testing.assert_allclose(metrics["rotation_loss"], told.mean(), rtol=1e-5)
-    assert METHOD.supervised(views, cross_entropy) == 0.0
-
-
-def test_the_mean_has_the_labelled_loss_once():
-    """It stands in `update`; the run's weight may not scale it."""
-    assert METHOD.weight == 1.0 and "weight" not in {f.name for f in dataclasses.fields(METHOD)}
-    bare = dataclasses.replace(METHOD, mixed=0.0, unmixed=0.0, rotation=0.0)
-    loss, _, metrics = update(bare, SIGHT, START)
-    np.testing.assert_allclose(loss.mean(), metrics["mixed_labelled_loss"], rtol=1e-6)
+    own = METHOD.supervised(views, cross_entropy, START)
+    np.testing.assert_allclose(own, labelled, rtol=1e-5)
 
 
 def test_guesses_come_nearer_to_the_labels_classes():
@@ -88,7 +80,9 @@ def test_guesses_come_nearer_to_the_labels_classes():
 
 def test_gradients_flow_into_what_learns():
     def total(logits, heads):
-        return update(METHOD, SIGHT._replace(logits=logits, heads=heads), START)[0].mean()
+        sight = SIGHT._replace(logits=logits, heads=heads)
+        own = METHOD.supervised(sight, cross_entropy, START)
+        return update(METHOD, sight, START)[0].mean() + own
 
     grads, heads = jax.grad(total, (0, 1))(SIGHT.logits, SIGHT.heads)
     for name in (MIXED, "strong"):
@@ -99,9 +93,9 @@ def test_gradients_flow_into_what_learns():
 
 def test_the_ramp_leaves_turns_and_labels_alone():
     slow = dataclasses.replace(METHOD, ramp=1.0)
-    labelled, mixed, unmixed, told = terms(SIGHT, np.ones(B, bool))
+    _, mixed, unmixed, told = terms(SIGHT, np.ones(B, bool))
     loss, _, _ = update(slow, SIGHT, START)  # half of the training is done
-    wanted = labelled + 0.5 * (1.5 * mixed + 0.5 * unmixed) + 0.5 * told
+    wanted = 0.5 * (1.5 * mixed + 0.5 * unmixed) + 0.5 * told
     np.testing.assert_allclose(loss, wanted, rtol=1e-4)
 
 

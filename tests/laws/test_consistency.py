@@ -38,8 +38,8 @@ matches = pytest.mark.parametrize(
 
 def losses(method, sight, state):
     """Unlabelled and labelled loss of a method, and what else it says."""
+    own = method.supervised(sight, cross_entropy, state) if hasattr(method, "supervised") else 0.0
     loss, state, metrics = method.update(sight, state)
-    own = method.supervised(sight, cross_entropy) if hasattr(method, "supervised") else 0.0
     return loss, own, state, metrics
 
 

@@ -25,8 +25,8 @@ def sight_of(method, seed):
 
 def losses(method, sight, state):
     """Unlabelled and labelled loss of a method, and what else it says."""
+    own = method.supervised(sight, squared_error, state) if hasattr(method, "supervised") else 0.0
     loss, state, metrics = method.update(sight, state)
-    own = method.supervised(sight, squared_error) if hasattr(method, "supervised") else 0.0
     return loss, own, state, metrics
 
 

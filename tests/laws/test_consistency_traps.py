@@ -87,8 +87,8 @@ def told(method):
 
     def total(outputs, sight, state):
         sight = sight._replace(logits=outputs[0], heads=outputs[1])
+        own = method.supervised(sight, loss_of, state) if hasattr(method, "supervised") else 0.0
         loss, state, _ = method.update(sight, state)
-        own = method.supervised(sight, loss_of) if hasattr(method, "supervised") else 0.0
         return loss.mean() + own, state
 
     run, state, said = jax.jit(jax.value_and_grad(total, has_aux=True)), warmed(method), []

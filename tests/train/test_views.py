@@ -132,7 +132,7 @@ def test_cutmix_says_what_is_left():
 def test_labelled_images_stay_away_where_no_loss_wants_them():
     @dataclasses.dataclass(frozen=True)
     class Own(Watch):
-        def supervised(self, views, loss):
+        def supervised(self, views, loss, state):
             return jnp.zeros(())
 
     task = ROW.but(consistency=Own(("weak",)))
