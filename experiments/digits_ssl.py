@@ -7,7 +7,7 @@ labels. Test data decides nothing.
 
     python launch.py experiments/digits_ssl.py
 
-About eight minutes on two CPU cores.
+About a quarter of an hour on two CPU cores.
 """
 
 import functools

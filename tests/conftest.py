@@ -25,6 +25,17 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Functions by their names in the names of tests: an address differs in every process."""
+    return getattr(val, "__name__", None) if callable(val) else None
+
+
+def pytest_collection_modifyitems(items):
+    """Refuses names of tests that hold an address, by which two workers would disagree."""
+    wrong = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    assert not wrong, f"names of tests must be the same in every process: {wrong[:3]}"
+
+
 @pytest.fixture(params=[jax.jit, lambda f: f], ids=["jit", "eager"])
 def variant(request):
     """Runs a test under `jax.jit` and without it."""

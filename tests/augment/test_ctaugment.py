@@ -172,7 +172,7 @@ def test_no_depth_is_the_identity_and_it_says_that_it_branches():
         {"operations": (identity_by,)},
         {"operations": (Operation(identity_by, (2, 2, 2)),)},
     ],
-    ids=str,
+    ids=["depth", "threshold", "decay", "fill", "nothing", "no operation", "three parameters"],
 )
 def test_settings_are_checked(setting):
     with pytest.raises(BadInput, match=rf"CTAugment\.{next(iter(setting))} must"):

@@ -21,6 +21,7 @@ with the views made, theirs by 2 loading processes (and one for labelled images)
 """
 
 import argparse
+import functools
 import os
 import resource
 import statistics
@@ -28,7 +29,7 @@ import subprocess
 import sys
 import time
 
-BATCH, LABELLED, UNLABELLED, CLASSES = 448, 16, 112, 10
+BATCH, RATIO, CLASSES = 448, 7, 10
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
 MALLOC = {
     "tuned": {
@@ -78,7 +79,7 @@ def our_views(what: str):
     return steps, 1
 
 
-def our_run(what: str):
+def our_run(what: str, labelled: int):
     """Our run of FixMatch; `step` makes no views."""
     import numpy as np
 
@@ -105,8 +106,8 @@ def our_run(what: str):
         trunk=nets.WideResNet(),
         balance=weighting.Equal(),
         optimizer=optimizers.SGD(0.03, weight_decay=5e-4),
-        batch=LABELLED,
-        unlabelled_ratio=UNLABELLED // LABELLED,
+        batch=labelled,
+        unlabelled_ratio=RATIO,
         labelled=200,
         weak=our_policy("weak") if made else None,
         strong=our_policy("strong") if made else augment.Chain(()),
@@ -114,14 +115,14 @@ def our_run(what: str):
     )
 
 
-def our_step(what: str):
+def our_step(what: str, labelled: int):
     """Our step as a run takes it, in blocks."""
     import jax
 
     from mtl_jax.host.layout import dispatch_of, program
     from mtl_jax.host.prepare import prepare
 
-    run = our_run(what)
+    run = our_run(what, labelled)
     prepared = prepare(run)
     made = program(run, prepared.given)
     block = dispatch_of(run, jax.default_backend()).block
@@ -135,7 +136,7 @@ def our_step(what: str):
     return steps, block
 
 
-def our_peak(what: str):
+def our_peak():
     """A matrix product of 2048 in JAX."""
     import jax
     import jax.numpy as jnp
@@ -150,14 +151,14 @@ def our_peak(what: str):
     return steps, 1
 
 
-def ours(what: str):
+def ours(what: str, labelled: int):
     """Our side of any of them."""
     if what in AUGMENTED:
         return our_views(what)
-    return our_peak(what) if what == "peak" else our_step(what)
+    return our_peak() if what == "peak" else our_step(what, labelled)
 
 
-def theirs(side: str, what: str):
+def theirs(side: str, what: str, labelled: int):
     """A side of the peers."""
     import peers_consistency as peers
 
@@ -165,7 +166,7 @@ def theirs(side: str, what: str):
         return peers.peak()
     if what in AUGMENTED:
         return peers.loaded(what, int(side.removeprefix("pillow")), BATCH)
-    return peers.fixmatch(side, what == "views", LABELLED, UNLABELLED)
+    return peers.fixmatch(side, what == "views", labelled, RATIO * labelled)
 
 
 def sides(what: str, options: argparse.Namespace) -> dict[str, str]:
@@ -182,9 +183,10 @@ def sides(what: str, options: argparse.Namespace) -> dict[str, str]:
 
 def work() -> None:
     """A worker: makes a side's step, then runs as many as each line of its input says."""
-    side, what = sys.argv[2:4]
-    steps, unit = ours(what) if side.startswith("ours") else theirs(side, what)
-    steps(2 * unit)
+    side, what, labelled = sys.argv[2:5]
+    make = ours if side.startswith("ours") else functools.partial(theirs, side)
+    steps, unit = make(what, int(labelled))
+    steps(unit)
     print(unit, flush=True)
     for line in sys.stdin:
         before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
@@ -197,10 +199,10 @@ def work() -> None:
 class Worker:
     """A side in a process of its own; `broken` says why it is not there."""
 
-    def __init__(self, python: str, side: str, what: str, malloc: str):
+    def __init__(self, python: str, side: str, what: str, options: argparse.Namespace):
         self.process = subprocess.Popen(
-            [python, __file__, "--worker", side, what],
-            env=os.environ | MALLOC[malloc],
+            [python, __file__, "--worker", side, what, str(options.labelled)],
+            env=os.environ | MALLOC[options.malloc],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -231,7 +233,7 @@ class Worker:
 def compare(what: str, options: argparse.Namespace, work_of_step: float) -> None:
     """Prints the ratio of our time to each peer's."""
     pythons = sides(what, options)
-    workers = {side: Worker(py, side, what, options.malloc) for side, py in pythons.items()}
+    workers = {side: Worker(py, side, what, options) for side, py in pythons.items()}
     there = {side: worker for side, worker in workers.items() if worker.broken is None}
     for worker in there.values():
         worker.settle(options.least)
@@ -263,6 +265,7 @@ def main() -> None:
     parser.add_argument("--what", nargs="+", choices=choices, default=["weak", "strong", "step"])
     parser.add_argument("--ours", nargs="+", default=[sys.executable], metavar="PYTHON")
     parser.add_argument("--peers", nargs="+", choices=peers, default=peers, help="of the step")
+    parser.add_argument("--labelled", type=int, default=16, help="images of a step")
     parser.add_argument("--malloc", choices=list(MALLOC), default="tuned")
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--least", type=float, default=0.5, help="seconds of a turn")
@@ -271,11 +274,12 @@ def main() -> None:
 
     for what in options.what:
         if what == "check":
-            peers.check(our_run("step"), LABELLED, UNLABELLED)
+            run = our_run("step", options.labelled)
+            peers.check(run, options.labelled, RATIO * options.labelled)
         elif what in AUGMENTED:
             compare(what, options, BATCH)
         else:
-            whole = LABELLED + 2 * UNLABELLED
+            whole = (1 + 2 * RATIO) * options.labelled
             compare(what, options, 2e-9 * 2048**3 if what == "peak" else peers.gigaflops(whole))
 
 

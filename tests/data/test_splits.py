@@ -12,7 +12,7 @@ from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 
 ONE = RUN.but(tasks=(ROW,), labelled=9, seeds=2, first_seed=3)
-TRAIN = {"image": np.zeros((6, 1, 1, 1)), "kind": np.array([0, 1, -1, 1, 0, 1], np.int32)}
+TRAIN = {"image": np.zeros((6, 1, 1, 1), np.uint8), "kind": np.array([0, 1, -1, 1, 0, 1], np.int32)}
 
 
 @pytest.fixture

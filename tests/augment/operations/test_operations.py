@@ -54,7 +54,6 @@ def test_level_zero_changes_nothing(operation):
         (operations.Posterize(most=7, least=3), 0.1, levels.posterize, 7),
         (operations.Solarize(strength=100.0), 0.5, levels.solarize, 206.0),
     ],
-    ids=str,
 )
 def test_amounts_by_hand(operation, level, function, amount):
     wanted = jax.jit(function)(GREY, np.float32(amount))
@@ -70,7 +69,6 @@ def test_amounts_by_hand(operation, level, function, amount):
         (operations.TranslateX(0.4), geometric.translate_x, 2.0),  # of ten columns.
         (operations.TranslateY(0.5), geometric.translate_y, 2.0),  # of eight rows.
     ],
-    ids=str,
 )
 def test_the_sign_says_which_way(operation, function, amount):
     for sign in (-1.0, 1.0):

@@ -1,0 +1,105 @@
+"""Rows of other estimators: the labels that they get, what validation chooses, one sweep."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.classic import Classic, logistic, self_training, spreading
+from mtl_jax.host import classics
+from mtl_jax.host.experiment import asked
+from mtl_jax.host.folder import Folder
+from mtl_jax.host.prepare import prepare
+from mtl_jax.host.sweep import sweep
+from mtl_jax.run import Experiment
+from tests.small import DATA, ROW, RUN
+
+BASE = functools.partial(logistic, C=1.0)
+CLASSIC = Classic(name="logistic", data=DATA, task=ROW, choices=(BASE,), labelled=24, seeds=2)
+
+
+class Constant:
+    """Says one class of everything, and keeps what it was given."""
+
+    given = None
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def fit(self, x, y):
+        Constant.given = (x, y)
+
+    def predict(self, x):
+        return np.full(len(x), self.answer)
+
+
+def test_it_gets_the_labels_that_a_run_gets(tmp_path):
+    known = prepare(RUN.but(tasks=(ROW,))).given.streams[""].known.index
+    for pool in (False, True):
+        choice = functools.partial(Constant, 0)
+        row = CLASSIC.but(choices=(choice,), pool=pool, seeds=1, first_seed=1)
+        classics.fit(row, Folder(tmp_path / str(pool), row))
+        x, y = Constant.given
+        index = np.flatnonzero(y >= 0) if pool else known[1]
+        np.testing.assert_array_equal(index, known[1])
+        assert len(y) == (96 if pool else 24)
+        np.testing.assert_array_equal(y[y >= 0], DATA.train["row"][known[1]])
+        np.testing.assert_array_equal(x[0], DATA.train["image"][0 if pool else known[1][0]].ravel())
+
+
+def test_validation_chooses_and_test_data_does_not(tmp_path):
+    shares = [np.mean(DATA.validation["row"] == answer) for answer in range(3)]
+    row = CLASSIC.but(choices=tuple(functools.partial(Constant, a) for a in range(3)), seeds=1)
+    folder = Folder(tmp_path, row)
+    classics.fit(row, folder)
+    found, best = folder.result(), int(np.argmax(shares))
+    assert found["selected"][0]["choice"] == best
+    on_test = [float(np.mean(DATA.test["row"] == answer)) for answer in range(3)]
+    assert found["selected"][0]["test"] == {"row": {"accuracy": on_test[best]}}
+    assert found["best_on_test"][0]["row"]["accuracy"] == max(on_test)
+
+
+@pytest.mark.parametrize(
+    ("choice", "pool"),
+    [(BASE, False), (functools.partial(spreading, kernel="knn", n_neighbors=3), True),
+     (functools.partial(self_training, BASE, threshold=0.8), True)],
+    ids=["logistic", "spreading", "self-training"],
+)  # fmt: skip
+def test_scikit_learns_estimators_learn(choice, pool, tmp_path):
+    row = CLASSIC.but(choices=(choice,), pool=pool, seeds=1)
+    folder = Folder(tmp_path, row)
+    classics.fit(row, folder)
+    assert folder.result()["selected"][0]["test"]["row"]["accuracy"] > 0.6  # a third by chance
+
+
+def test_rows_stand_in_the_table_below_the_runs(tmp_path):
+    whole = Experiment(runs=(RUN.but(tasks=(ROW,)),), classics=(CLASSIC,))
+    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:4]] == ["hard", "logistic"]
+    before = (tmp_path / "logistic" / "result.json").stat().st_mtime_ns
+    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert (tmp_path / "logistic" / "result.json").stat().st_mtime_ns == before, "fitted once"
+    changed = Experiment(runs=whole.runs, classics=(CLASSIC.but(labelled=30),))
+    with pytest.raises(BadInput, match="was written by another run"):
+        sweep(changed, changed, tmp_path, fresh=False)
+
+
+def test_the_command_line_chooses_among_both():
+    whole = Experiment(runs=(RUN,), classics=(CLASSIC,))
+    only = asked(whole, [], None, "logistic", False)
+    assert (only.runs, only.classics) == ((), (CLASSIC,))
+    assert asked(whole, [], 5, None, False).classics[0].seeds == 5
+    assert asked(whole, [], None, "hard", True).classics == ()
+    with pytest.raises(BadInput, match="different names"):
+        Experiment(runs=(RUN,), classics=(CLASSIC.but(name="hard"),))
+
+
+def test_settings_are_checked(tmp_path):
+    for field, value in (("choices", ()), ("choices", (3,)), ("seeds", 0), ("labelled", 0)):
+        with pytest.raises(BadInput, match=rf"Classic\.{field} must"):
+            CLASSIC.but(**{field: value})
+    missing = CLASSIC.but(task=ROW.but(name="colour"))
+    with pytest.raises(BadInput, match="row 'logistic': the train data has no 'colour'"):
+        classics.fit(missing, Folder(tmp_path, missing))
