@@ -3,8 +3,8 @@
 As fixmatch_cifar10.py, but for images of 96 pixels, and 100,000 images without labels. FixMatch
 says of its net 37-2 and 23.8 million parameters, which are those of 46-2, so its rows have that;
 TorchSSL's 37-2 has 5.9 million. 500 of the 5000 labelled images make the validation part, and
-seeds draw 1000 of the others, where papers have the official folds of 1000:
-TFDS does not keep their order (`data.FromSplit` reads them for a source that does). Meant for GPUs.
+seeds draw 1000 of the others, where papers have the official folds of 1000: TFDS does not keep
+their order (`data.FromSplit` reads them for a source that does). Meant for GPUs.
 
     python -c "from mtl_jax.data import prepare; prepare('stl10', 'data')"
     python launch.py experiments/fixmatch_stl10.py --only "FixMatch*"

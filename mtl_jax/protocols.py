@@ -119,8 +119,9 @@ class LearntPolicy(Protocol):
         """Learns from how well probes `[B]` were still recognised, in [0, 1], where `mask`."""
 
 
-# A policy of which each example takes one of several branches says so by `branches = True`: in a
-# loop on a CPU only the branch taken is computed, under vmap all of them.
+# A policy of which each example takes one of several branches says so by `branches = True`, and
+# offers its call in two parts, `draw(key)` and `apply(drawn, image)`: in a loop on a CPU only the
+# branch taken is computed, under vmap all of them (see `mtl_jax.augment.looped`).
 
 # A method that balances tasks may also offer either of two more functions:
 #   read_losses(losses [K], state) -> state    before it weighs, the losses of this step;

@@ -39,7 +39,7 @@ def dispatch_of(run: Run, backend: str) -> Dispatch:
     """The run's dispatch, or the measured choice for its trunk on this backend."""
     if run.dispatch is not None:
         return run.dispatch
-    branches = any(getattr(policy, "branches", False) for policy in (run.weak, run.strong))
+    branches = any(getattr(p, "branches", False) for p in (run.weak, run.medium, run.strong))
     if backend == "cpu" and run.trunk.convolutional:
         unrolled = Dispatch(block=4, steps="unroll", seeds="unroll", pullbacks="unroll")
         return dataclasses.replace(unrolled, policies="map" if branches else "vmap")

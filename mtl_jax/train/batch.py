@@ -133,13 +133,6 @@ def augmented(
     return jax.vmap(lambda key, image: policy(key, image, *known))(keys, images)
 
 
-def one_by_one(change: Callable, how: str, policy: Any) -> Callable:
-    """Puts images side by side, or after each other where the policy's branches want it."""
-    if how == "map" and getattr(policy, "branches", False):
-        return lambda *args: jax.lax.map(lambda each: change(*each), args)
-    return jax.vmap(change)
-
-
 def as_float(images: jax.Array) -> jax.Array:
     """Images as float32; bytes come to [0, 1]. Other whole numbers (tokens) stay as they are."""
     if images.dtype == jnp.uint8:

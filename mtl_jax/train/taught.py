@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from mtl_jax.keys import named
 from mtl_jax.protocols import LearntPolicy, Net
 from mtl_jax.run import Run
-from mtl_jax.train.batch import as_float, labelled, one_by_one
+from mtl_jax.train.batch import as_float, labelled
 from mtl_jax.train.state import Given, Stream, TrainState, key_of
 
 
@@ -41,8 +41,10 @@ def taught(run: Run, net: Net, state: TrainState, given: Given, how: str) -> Any
 
 def probed(policy: LearntPolicy, stream: Stream, rows: jax.Array, key: jax.Array, how: str) -> Any:
     """Images `[B, ...]` changed by chance, and how."""
-    keys = jax.random.split(key, rows.shape[0])
-    return one_by_one(policy.probe, how, policy)(keys, as_float(stream.image[rows]))
+    pairs = jax.random.split(key, rows.shape[0]), as_float(stream.image[rows])
+    if how == "map":
+        return jax.lax.map(lambda pair: policy.probe(*pair), pairs)
+    return jax.vmap(policy.probe)(*pairs)
 
 
 def recognised(

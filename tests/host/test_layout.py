@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import nets
+from mtl_jax import augment, nets
 from mtl_jax.host.layout import beside, dispatch_of, mesh_of, repeat
 from mtl_jax.run import Dispatch
 from tests.small import RUN
@@ -18,6 +18,15 @@ def test_convolutions_are_unrolled_on_a_cpu_only():
     assert dispatch_of(CNN, "cpu") == unrolled
     assert dispatch_of(CNN.but(trunk=nets.PerTask(CNN.trunk)), "cpu") == unrolled
     assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "cpu") == Dispatch()
+
+
+def test_policies_with_branches_are_mapped_on_a_cpu_only():
+    for field in ("weak", "medium", "strong"):
+        run = RUN.but(**{field: augment.randaugment_fixmatch()})
+        assert dispatch_of(run, "cpu") == Dispatch(seeds="unroll", policies="map")
+        assert dispatch_of(run, "gpu") == Dispatch()
+    found = dispatch_of(CNN.but(strong=augment.ctaugment_fixmatch()), "cpu")
+    assert (found.steps, found.policies) == ("unroll", "map")
 
 
 def test_a_run_decides_for_itself():
