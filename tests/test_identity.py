@@ -23,6 +23,7 @@ from mtl_jax import (
     weighting,
 )
 from mtl_jax.checks import BadInput
+from mtl_jax.cross_task import CrossTask
 from mtl_jax.identity import fingerprint, settings, source_text
 from mtl_jax.run import Dispatch, Run, Weighing
 from mtl_jax.schemes import Alternating
@@ -42,11 +43,14 @@ OTHERS = {
     "partial": True,
     "unlabelled_ratio": 3,
     "weak": augment.Shift(1),
+    "medium": augment.Shift(1),
     "strong": augment.Cutout(3),
+    "cross_task": CrossTask(),
     "penalties": (sharing.TraceNorm(1.0),),
     "proximal": (sharing.TraceNorm(1.0),),
     "scheme": Alternating(),
     "source": RUN.but(name="source"),
+    "teachers": (RUN.but(name="teacher"),),
     "freeze": ("shared/.*",),
     "ema": 0.91,
     "evaluate_every": 5,

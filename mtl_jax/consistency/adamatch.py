@@ -14,7 +14,7 @@ from mtl_jax.consistency.mask import Relative
 from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.consistency.window_alignment import WindowAlignment
 from mtl_jax.keys import named
-from mtl_jax.losses import masked_mean
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.views import Apart, Sizes, Views
 
 WINDOW = WindowAlignment()

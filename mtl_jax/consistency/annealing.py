@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_choice
 from mtl_jax.consistency.match import Match
-from mtl_jax.losses import masked_mean
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, View, Views
 

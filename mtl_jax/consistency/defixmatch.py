@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import Match, MatchState
-from mtl_jax.losses import masked_mean
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.views import Sizes, Views
 
 

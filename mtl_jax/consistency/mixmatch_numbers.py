@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.match import by_example, ramped
 from mtl_jax.consistency.mixed import mixed_targets
-from mtl_jax.losses import masked_mean, squared_error
+from mtl_jax.losses import squared_error
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")

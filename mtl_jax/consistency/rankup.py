@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.match import by_example
-from mtl_jax.losses import masked_mean, soft_cross_entropy
+from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.views import Head, Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")

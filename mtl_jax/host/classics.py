@@ -57,7 +57,7 @@ def scored(estimator: Any, given: Part, validation: Part, test: Part) -> list[fl
         # Of points that no label reaches, LabelSpreading divides 0 by 0 and says class 0.
         warnings.filterwarnings("ignore", "invalid value encountered in divide", RuntimeWarning)
         estimator.fit(*given)
-    return [float(np.mean(estimator.predict(x) == y)) for x, y in (validation, test)]
+        return [float(np.mean(estimator.predict(x) == y)) for x, y in (validation, test)]
 
 
 def result(row: Classic, found: np.ndarray) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from mtl_jax.losses.binary import binary_cross_entropy as binary_cross_entropy
 from mtl_jax.losses.classify import cross_entropy as cross_entropy
-from mtl_jax.losses.masked import masked_mean as masked_mean
 from mtl_jax.losses.regress import squared_error as squared_error
 from mtl_jax.losses.targets import kl_divergence as kl_divergence
 from mtl_jax.losses.targets import probability_squared_error as probability_squared_error

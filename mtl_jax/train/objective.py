@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.keys import named
-from mtl_jax.losses import masked_mean
+from mtl_jax.losses.masked import masked_mean
 from mtl_jax.protocols import Net, by_task, without_heads
 from mtl_jax.run import Run, Task
 from mtl_jax.train.across import across

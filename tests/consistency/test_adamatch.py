@@ -44,7 +44,7 @@ def test_logits_lie_between_both_passes():
 
 
 def test_supervised_is_the_mean_of_both_views():
-    found = jax.jit(METHOD.supervised, static_argnums=1)(SIGHT, cross_entropy)
+    found = jax.jit(METHOD.supervised, static_argnums=1)(SIGHT, cross_entropy, ())
     each = [-np.log(softmax(z)[np.arange(B), SIGHT.labels]) for z in interpolated(SIGHT)]
     np.testing.assert_allclose(found, np.mean(each), rtol=1e-5)
 

@@ -19,6 +19,14 @@ BASE = functools.partial(logistic, C=1.0)
 CLASSIC = Classic(name="logistic", data=DATA, task=ROW, choices=(BASE,), labelled=24, seeds=2)
 
 
+def fitted(row, root):
+    """The folder of a row that was fitted."""
+    folder = Folder(root, row)
+    folder.claim()
+    classics.fit(row, folder)
+    return folder
+
+
 class Constant:
     """Says one class of everything, and keeps what it was given."""
 
@@ -39,7 +47,7 @@ def test_it_gets_the_labels_that_a_run_gets(tmp_path):
     for pool in (False, True):
         choice = functools.partial(Constant, 0)
         row = CLASSIC.but(choices=(choice,), pool=pool, seeds=1, first_seed=1)
-        classics.fit(row, Folder(tmp_path / str(pool), row))
+        fitted(row, tmp_path / str(pool))
         x, y = Constant.given
         index = np.flatnonzero(y >= 0) if pool else known[1]
         np.testing.assert_array_equal(index, known[1])
@@ -51,8 +59,7 @@ def test_it_gets_the_labels_that_a_run_gets(tmp_path):
 def test_validation_chooses_and_test_data_does_not(tmp_path):
     shares = [np.mean(DATA.validation["row"] == answer) for answer in range(3)]
     row = CLASSIC.but(choices=tuple(functools.partial(Constant, a) for a in range(3)), seeds=1)
-    folder = Folder(tmp_path, row)
-    classics.fit(row, folder)
+    folder = fitted(row, tmp_path)
     found, best = folder.result(), int(np.argmax(shares))
     assert found["selected"][0]["choice"] == best
     on_test = [float(np.mean(DATA.test["row"] == answer)) for answer in range(3)]
@@ -68,8 +75,7 @@ def test_validation_chooses_and_test_data_does_not(tmp_path):
 )  # fmt: skip
 def test_scikit_learns_estimators_learn(choice, pool, tmp_path):
     row = CLASSIC.but(choices=(choice,), pool=pool, seeds=1)
-    folder = Folder(tmp_path, row)
-    classics.fit(row, folder)
+    folder = fitted(row, tmp_path)
     assert folder.result()["selected"][0]["test"]["row"]["accuracy"] > 0.6  # a third by chance
 
 

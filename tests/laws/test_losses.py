@@ -20,7 +20,8 @@ def example(loss, shape):
     if kind == "labels":
         return outputs, random.integers(0, shape[-1], shape[:-1], np.int32)
     assert kind == "targets", f"say here what the argument {kind!r} of {loss.__name__} is"
-    return outputs, random.random(shape, np.float32)  # A target may have to be a probability.
+    targets = random.random(shape, np.float32)  # They may have to be probabilities.
+    return outputs, targets / targets.sum(-1, keepdims=True)
 
 
 def test_there_are_losses():
