@@ -2,8 +2,9 @@
 
 Fashion-MNIST, 40 of 58,000 training images labelled; the eight best known methods with 25 and
 100 labels a class as well. One small trunk and one budget for all, so that the table can be
-made on two CPU cores; the settings are the papers', except that running means forget ten times
-as fast, since runs are short. Below stand what a user of scikit-learn would pick, on the same
+made on two CPU cores; the settings are the papers', except for what counts steps, examples or
+pixels: running means forget ten times as fast, since runs are short, queues and warm-ups are
+shorter in proportion, and VAT's radius is that of small images. Below stand what a user of scikit-learn would pick, on the same
 labels. Test data decides nothing.
 
     python launch.py experiments/fashion_ssl.py

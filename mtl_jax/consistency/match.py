@@ -12,6 +12,7 @@ from mtl_jax.consistency.align import Unaligned
 from mtl_jax.consistency.divergence import CrossEntropy
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mask import Everything
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Hard
 from mtl_jax.views import Sizes, View, Views
 
@@ -104,10 +105,3 @@ class Match:
 def by_example(losses: jax.Array) -> jax.Array:
     """Mean over all but the first axis, `[n]`."""
     return losses.reshape(losses.shape[0], -1).mean(1)
-
-
-def ramped(loss: jax.Array, views: Views, ramp: float) -> jax.Array:
-    """The loss as it grows: `min(1, t / (ramp T))` times it."""
-    if ramp == 0.0:
-        return loss
-    return loss * jnp.minimum(views.progress / ramp, 1.0).astype(loss.dtype)

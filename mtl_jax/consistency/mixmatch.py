@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.guess import Guess
-from mtl_jax.consistency.match import ramped
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
 from mtl_jax.losses import probability_squared_error
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views

@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
-from mtl_jax.consistency.match import by_example, ramped
+from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import squared_error
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views

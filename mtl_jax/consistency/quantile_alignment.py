@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.latest import rows_of
-from mtl_jax.consistency.match import ramped
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import squared_error
 from mtl_jax.views import Sizes, Views
 

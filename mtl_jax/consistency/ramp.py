@@ -1,9 +1,16 @@
-"""How a loss grows over the first part of the training, along a Gaussian."""
+"""How a loss grows over the first part of the training: in a line, or along a Gaussian."""
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.views import Views
+
+
+def ramped(loss: jax.Array, views: Views, ramp: float) -> jax.Array:
+    """The loss as it grows: `min(1, t / (ramp T))` times it."""
+    if ramp == 0.0:
+        return loss
+    return loss * jnp.minimum(views.progress / ramp, 1.0).astype(loss.dtype)
 
 
 def gaussian_ramped(loss: jax.Array, views: Views, ramp: float) -> jax.Array:

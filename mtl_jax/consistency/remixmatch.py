@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.align import Alignment
 from mtl_jax.consistency.guess import Guess
-from mtl_jax.consistency.match import ramped
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
 from mtl_jax.views import Apart, Head, Mixed, Rotated, Sizes, View, Views, name_of

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_choice, require_count, require_number
-from mtl_jax.consistency.match import by_example, ramped
+from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import kl_divergence, soft_cross_entropy, squared_error
 from mtl_jax.views import Adversarial, Apart, Sizes, View, Views
 
