@@ -32,7 +32,7 @@ def source_text(value: Any) -> str:
         words = [f"{k}={source_text(v)}" for k, v in sorted(value.keywords.items())]
         return f"partial({', '.join([*map(source_text, (value.func, *value.args)), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        words = [f"{name}={source_text(getattr(value, name))}" for name in settings(value)]
+        words = [f"{name}={source_text(getattr(value, name))}" for name in told(value)]
         # A user's class may bear the name of one of ours.
         top = type(value).__module__.split(".")[0]
         prefix = "" if top == "mtl_jax" else f"{top}."
@@ -53,6 +53,21 @@ def settings(value: Any) -> list[str]:
     # A Flax module has the fields `parent` and `name`, which say where it hangs, not what it is.
     hidden = {"parent", "name"} if hasattr(value, "scope") else set()
     return [f.name for f in dataclasses.fields(value) if f.init and f.name not in hidden]
+
+
+def told(value: Any) -> list[str]:
+    """The settings that a text names: all but those that stand at a default of nothing.
+
+    So a class that gains an option which is off by default keeps the identity, and with it the
+    results, of all that does not use it.
+    """
+    defaults = {f.name: f.default for f in dataclasses.fields(value)}
+    nothing = {name for name, default in defaults.items() if default is None or default == ()}
+    return [
+        name
+        for name in settings(value)
+        if name not in nothing or getattr(value, name) is not defaults[name]
+    ]
 
 
 def function_text(function: Callable) -> str:

@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from mtl_jax.checks import require_widths
+from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.stages import averaged
 
 
@@ -69,7 +70,7 @@ class ConvStage(nn.Module):
 
 def convolved(x: jax.Array, width: int, stride: int, batch_norm: bool, train: bool) -> jax.Array:
     """`relu(norm(conv3x3(x)))`, with parameters of the module that calls it."""
-    x = nn.Conv(
+    x = Conv(
         width,
         (3, 3),
         (stride, stride),

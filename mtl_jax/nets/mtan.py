@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.mlp import MLP
 from mtl_jax.nets.stages import hung, looked_into, require_stages
 
@@ -95,7 +96,7 @@ class Bring(nn.Module):
         if flat:
             x = nn.Dense(self.size[-1])(x.reshape(x.shape[0], -1))
         else:
-            x = nn.Conv(self.size[-1], (3, 3))(x)
+            x = Conv(self.size[-1], (3, 3))(x)
         x = nn.relu(nn.BatchNorm()(x, use_running_average=not train))
         return x if flat else pooled_to(x, self.size[:2])
 

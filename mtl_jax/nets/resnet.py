@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 
 from mtl_jax.checks import require_choice, require_count
+from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.stages import averaged, hung, in_order
 
 # Blocks of each group, and whether they are bottlenecks.
@@ -172,5 +173,5 @@ def normed(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax
     # Padded alike on both sides, as weights trained elsewhere expect; SAME is not, with a stride.
     pad = ((size // 2, size // 2),) * 2
     init = nn.initializers.he_normal()
-    x = nn.Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)
+    x = Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)
     return nn.BatchNorm()(x, use_running_average=not train)

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 
 from mtl_jax.checks import require, require_count
+from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.resnet import in_blocks, in_groups
 from mtl_jax.nets.stages import averaged, in_order
 
@@ -167,4 +168,4 @@ def activated(x: jax.Array, train: bool) -> jax.Array:
 def convolved(x: jax.Array, width: int, size: int, stride: int, bias: bool) -> jax.Array:
     """A convolution that pads as TensorFlow does, one pixel more at the far edges with stride 2."""
     init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-    return nn.Conv(width, (size, size), (stride, stride), use_bias=bias, kernel_init=init)(x)
+    return Conv(width, (size, size), (stride, stride), use_bias=bias, kernel_init=init)(x)
