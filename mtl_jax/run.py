@@ -12,8 +12,10 @@ from mtl_jax.checks import (
     require_name,
     require_number,
 )
+from mtl_jax.coach import Coach
 from mtl_jax.cross_task import CrossTask
 from mtl_jax.dispatch import Dispatch
+from mtl_jax.losses import cross_entropy
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import (
     BilevelWeighting,
@@ -69,6 +71,7 @@ class Run:
       medium: augmentation between the two, for methods that ask for it.
       strong: augmentation of the images that learn from those targets.
       cross_task: consistency of each task's predictions with the labels of the others.
+      coach: a teacher beside the net, that labels for it and learns from how that went.
       penalties: terms added to the losses.
       proximal: terms that are not smooth, taken by their proximal operators after each step,
         with their weights times the learning rate; momentum does not lengthen these steps.
@@ -106,6 +109,7 @@ class Run:
     medium: Policy | None = None
     strong: Policy | None = None
     cross_task: CrossTask | None = None
+    coach: Coach | None = None
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
     scheme: Alternating | Progressive | None = None
@@ -146,6 +150,8 @@ class Run:
             needing = [task.name for task in self.tasks if task.asks_for(views)]
             fine = getattr(self, field) is not None or not needing
             require(fine, self, field, f"is needed by the consistency of {needing}", None)
+        if self.coach is not None:
+            self.coach.check(self, cross_entropy)
         if self.source is not None:
             require(
                 self.source.trunk == self.trunk, self, "source",

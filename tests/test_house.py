@@ -27,6 +27,7 @@ GROUND = {
     "dispatch",
     "schemes",
     "cross_task",
+    "coach",
     "task",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
@@ -53,6 +54,7 @@ BASE = [
     "dispatch",
     "schemes",
     "cross_task",
+    "coach",
     "task",
 ]
 

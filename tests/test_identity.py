@@ -23,6 +23,7 @@ from mtl_jax import (
     weighting,
 )
 from mtl_jax.checks import BadInput
+from mtl_jax.coach import Coach
 from mtl_jax.cross_task import CrossTask
 from mtl_jax.identity import fingerprint, settings, source_text
 from mtl_jax.run import Dispatch, Run, Weighing
@@ -46,6 +47,7 @@ OTHERS = {
     "medium": augment.Shift(1),
     "strong": augment.Cutout(3),
     "cross_task": CrossTask(),
+    "coach": Coach(),
     "penalties": (sharing.TraceNorm(1.0),),
     "proximal": (sharing.TraceNorm(1.0),),
     "scheme": Alternating(),
@@ -65,8 +67,12 @@ OTHERS = {
 
 def test_every_field_counts():
     assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
-    prints = {name: fingerprint(RUN.but(**{name: value})) for name, value in OTHERS.items()}
-    assert len({fingerprint(RUN), *prints.values()}) == 1 + len(OTHERS)
+    begin = {"coach": UNLABELLED}  # The only one that asks for something of other fields.
+    prints = {
+        name: fingerprint(begin.get(name, RUN).but(**{name: value}))
+        for name, value in OTHERS.items()
+    }
+    assert len({fingerprint(r) for r in (RUN, UNLABELLED)} | {*prints.values()}) == 2 + len(OTHERS)
     assert all(len(text) == 16 for text in prints.values())
 
 
@@ -169,3 +175,19 @@ class Equal:
 
 def test_a_class_of_the_same_name_elsewhere_is_another():
     assert fingerprint(Equal()) != fingerprint(weighting.Equal())
+
+
+def method(*fields):
+    """A class of one name, with some fields."""
+    made = dataclasses.make_dataclass("Method", fields)
+    made.__module__ = "mtl_jax"  # From Python 3.12 on, a namespace cannot say it.
+    return made
+
+
+def test_an_option_that_is_off_by_default_says_nothing():
+    before = method("rate", ("size", int, 3))
+    after = method("rate", ("size", int, 3), ("ramp", int | None, None), ("terms", tuple, ()))
+    assert source_text(after(1)) == source_text(before(1)) == "Method(rate=1, size=3)"
+    assert source_text(after(1, ramp=0, terms=(2,))) == "Method(rate=1, size=3, ramp=0, terms=(2,))"
+    # Nothing, but not by default.
+    assert source_text(method(("rate", int | None, 5))(None)) == "Method(rate=None)"

@@ -95,15 +95,17 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     judged = tuple(task.but(consistency=None) for task in run.tasks)
 
     @functools.partial(jax.jit, compiler_options=QUICK, out_shardings=by_seed)
-    def begin(drawn, source):
+    def begin(drawn, source, coach):
         create = functools.partial(train.create, run, sizes)
-        return jax.vmap(create)(seeds, drawn=drawn, source=source)
+        return jax.vmap(create)(seeds, drawn=drawn, source=source, coach=coach)
 
     def init(source):
-        return begin(draw(*fresh), source)
+        coach = None if run.coach is None else draw(*fresh, "coach")
+        return begin(draw(*fresh), source, coach)
 
     def begun(source):
-        return begin.eval_shape(draw.eval_shape(*fresh), source)
+        coach = None if run.coach is None else draw.eval_shape(*fresh, "coach")
+        return begin.eval_shape(draw.eval_shape(*fresh), source, coach)
 
     @functools.partial(
         jax.jit,
@@ -133,11 +135,13 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
 
 
 # These two stand alone, so that runs of one net share what is traced and compiled for it.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2), compiler_options=QUICK)
-def draw(trunk: Any, outputs: tuple, shape: tuple[int, ...], seeds: jax.Array) -> Any:
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=QUICK)
+def draw(
+    trunk: Any, outputs: tuple, shape: tuple[int, ...], seeds: jax.Array, name: str = "init"
+) -> Any:
     """Parameters and statistics `[S, ...]` of a fresh net for images of a shape."""
     net = compose(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.draw(net, seed, shape))(seeds)
+    return jax.vmap(lambda seed: train.draw(net, seed, shape, name))(seeds)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

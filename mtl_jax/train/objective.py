@@ -13,8 +13,9 @@ from mtl_jax.protocols import Net, by_task, without_heads
 from mtl_jax.run import Run, Task
 from mtl_jax.train.across import across
 from mtl_jax.train.batch import Batch
+from mtl_jax.train.coached import coached
 from mtl_jax.train.sight import Sight, divided, look
-from mtl_jax.train.state import TrainState
+from mtl_jax.train.state import TrainState, counted
 from mtl_jax.trees import merge
 from mtl_jax.views import Adversarial, Stored, Views, name_of
 
@@ -59,7 +60,7 @@ def objective(
       key: for nets and methods that draw.
 
     Returns:
-      The two functions; the rest is `(consistency, metrics)`.
+      The two functions; the rest is `(consistency, metrics, coach)`.
     """
     sights = [look(run, net, state, batch, key) for batch in batches.values()]
     by_name = {name: sight for sight in sights for name in sight.tasks}
@@ -93,7 +94,13 @@ def objective(
                 related = across(run, net, heads, sight, outputs[id(sight)], features)
                 for place, task in enumerate(run.tasks):
                     totals[place] = totals[place] + related.get(task.name, 0.0)
-        return jnp.stack(totals), (consistency, metrics)
+        coach = state.coach
+        if run.coach is not None:
+            strong = {n: outputs[id(sight)]["strong"][n] for n, sight in by_name.items()}
+            added, coach, told = coached(run, net, state, sights, strong, key)
+            totals = [total + added[t.name] for total, t in zip(totals, run.tasks, strict=True)]
+            metrics |= told
+        return jnp.stack(totals), (consistency, metrics, coach)
 
     parts = tuple((sight.tasks, functools.partial(encode, sight)) for sight in sights)
     return Objective(parts, score, state.stats)
@@ -164,12 +171,3 @@ def task_loss(task: Task, views: Views, state: Any) -> tuple[jax.Array, Any, dic
     unlabelled = losses.mean()
     metrics = {**metrics, "unlabelled_loss": unlabelled}
     return supervised + method.weight * unlabelled, state, metrics
-
-
-def counted(stats: Any, before: Any) -> Any:
-    """Statistics so far with the counters of before the step: it counts once for all streams."""
-
-    def one(new, old):
-        return old if jnp.issubdtype(old.dtype, jnp.integer) else new
-
-    return jax.tree.map(one, stats, before)

@@ -8,11 +8,22 @@ import jax.numpy as jnp
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
+from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting, Net
 from mtl_jax.run import Run
 from mtl_jax.transfer import graft
 from mtl_jax.trees import matches, split
 from mtl_jax.views import Head, Relation, Sizes
+
+
+class Coached(NamedTuple):
+    """The other net of a run with a coach: the teacher; within a step, the student."""
+
+    params: Any
+    stats: Any
+    ema: Any
+    opt: Any
+    mean: jax.Array  # [K], running mean of by how much the student's losses fell
 
 
 class TrainState(NamedTuple):
@@ -27,6 +38,7 @@ class TrainState(NamedTuple):
     balance: Any
     consistency: dict[str, Any]
     augment: Any  # what the strong policy has learnt, () if it does not learn
+    coach: Coached | tuple[()] = ()  # the teacher, () in a run without a coach
 
 
 class Taught(NamedTuple):
@@ -93,14 +105,28 @@ def trainable(run: Run, params: Any) -> tuple[Any, Any]:
     return split(params, jax.tree.map(lambda held: not held, frozen))
 
 
-def draw(net: Net, seed: jax.Array, shape: tuple[int, ...]) -> tuple[Any, Any]:
-    """Parameters and statistics of a fresh net, by the seed `[]` and the shape of an image."""
+def optimizer_of(run: Run) -> SGD | Adam:
+    """The optimizer of the net that learns by the tasks' losses: with a coach, the teacher."""
+    own = None if run.coach is None else run.coach.optimizer
+    return own or run.optimizer
+
+
+def draw(net: Net, seed: jax.Array, shape: tuple[int, ...], name: str = "init") -> tuple[Any, Any]:
+    """Parameters and statistics of a fresh net, by the seed `[]` and the shape of an image.
+
+    `name` is that of the key: "init" for the run's net, "coach" for its teacher.
+    """
     sample = jnp.zeros((1, *shape), jnp.float32)
-    return net.init(named(jax.random.key(seed), "init"), sample)
+    return net.init(named(jax.random.key(seed), name), sample)
 
 
 def create(
-    run: Run, sizes: dict[str, Sizes], seed: jax.Array, drawn: tuple[Any, Any], source: Any = None
+    run: Run,
+    sizes: dict[str, Sizes],
+    seed: jax.Array,
+    drawn: tuple[Any, Any],
+    source: Any = None,
+    coach: tuple[Any, Any] | None = None,
 ) -> TrainState:
     """State before the first step.
 
@@ -110,6 +136,7 @@ def create(
       seed: `[]`, a whole number.
       drawn: what `draw` made of the same seed.
       source: parameters and statistics `(params, stats)` that the source run ended with.
+      coach: what `draw` made for the teacher of a run with a coach.
 
     Returns:
       A `TrainState` for one seed. Frozen parameters have no optimizer state.
@@ -117,10 +144,7 @@ def create(
     Raises:
       BadInput: if the source's trunk does not fit, or a `freeze` pattern matches nothing.
     """
-    params, stats = drawn
-    if source is not None:
-        loaded, stats = source
-        params = graft(params, loaded["shared"])
+    params, stats = started(drawn, source)
     kept, _ = trainable(run, params)
     by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
     if not jax.tree.leaves(kept["shared"]) and not by_losses:
@@ -147,7 +171,24 @@ def create(
             if task.consistency is not None
         },
         augment=run.strong.init() if isinstance(run.strong, LearntPolicy) else (),
+        coach=() if run.coach is None else start_coach(run, started(coach, source)),
     )
+
+
+def started(drawn: tuple[Any, Any], source: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """Parameters and statistics that a net starts from: drawn, on the trunk of a source."""
+    if source is None:
+        return drawn
+    loaded, stats = source
+    return graft(drawn[0], loaded["shared"]), stats
+
+
+def start_coach(run: Run, start: tuple[Any, Any]) -> Coached:
+    """The teacher of a run before the first step, by its parameters and statistics."""
+    params, stats = start
+    kept, _ = trainable(run, params)
+    opt = optimizer_of(run).build(run.steps).init(kept)
+    return Coached(params, stats, params, opt, jnp.zeros(len(run.tasks)))
 
 
 def start_balance(method: Any, num_tasks: int, shared: Any) -> Any:
@@ -155,3 +196,12 @@ def start_balance(method: Any, num_tasks: int, shared: Any) -> Any:
     if isinstance(method, JacobianCombiner):
         return method.init(num_tasks, shared)
     return method.init(num_tasks)
+
+
+def counted(stats: Any, before: Any) -> Any:
+    """Statistics so far with the counters of before the step: it counts once for all streams."""
+
+    def one(new, old):
+        return old if jnp.issubdtype(old.dtype, jnp.integer) else new
+
+    return jax.tree.map(one, stats, before)

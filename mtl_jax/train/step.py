@@ -14,8 +14,9 @@ from mtl_jax.optimizers import rate
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import Batch, pick, pick_held
+from mtl_jax.train.coached import swapped
 from mtl_jax.train.objective import Objective, objective
-from mtl_jax.train.state import Given, TrainState, key_of, trainable
+from mtl_jax.train.state import Given, TrainState, key_of, optimizer_of, trainable
 from mtl_jax.train.tape import forward
 from mtl_jax.train.taught import taught
 from mtl_jax.trees import average, merge
@@ -35,9 +36,9 @@ def build(
     Returns:
       `step(state, given) -> (state, metrics)`; every metric is a scalar.
     """
-    optimizer = run.optimizer.build(run.steps)
+    optimizer = optimizer_of(run).build(run.steps)
     names = [task.name for task in run.tasks]
-    labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks))
+    labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks), coach=None)
     many = batches_a_step(run)
 
     def step(state: TrainState, given: Given):
@@ -47,7 +48,8 @@ def build(
             objective_on, net=net, state=state, given=given, place=place, how=dispatch.policies
         )
         first, *more = (seen(run, pick, many * state.step + i) for i in range(many))
-        losses, tape, stats, (consistency, metrics) = forward(first, kept, names, dispatch)
+        losses, tape, stats, rest = forward(first, kept, names, dispatch)
+        consistency, metrics, coach = rest
         tape = entered(run, tape, state.step)
         outer = None
         if isinstance(run.balance, BilevelWeighting):
@@ -84,10 +86,19 @@ def build(
             balance=watched,
             consistency=consistency,
             augment=taught(run, net, state, given, dispatch.policies),
+            coach=coach,
         )
         return state, metrics
 
-    return step
+    return step if run.coach is None else functools.partial(beside, run, step)
+
+
+def beside(run: Run, step: Callable, state: TrainState, given: Given) -> tuple[TrainState, dict]:
+    """The step of a run with a coach: the teacher's `step`, within which the student studies."""
+    after, metrics = step(swapped(state), given)
+    student = after.coach
+    ema = average(student.ema, student.params, warmed(run.ema, state.step))
+    return swapped(after._replace(coach=student._replace(ema=ema))), metrics
 
 
 def batches_a_step(run: Run) -> int:
@@ -162,7 +173,7 @@ def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str])
 
 def rate_at(run: Run, step: jax.Array) -> jax.Array:
     """The run's learning rate at a step `[]`."""
-    given = rate(run.optimizer, run.steps)
+    given = rate(optimizer_of(run), run.steps)
     return given(step) if callable(given) else jnp.float32(given)
 
 
