@@ -16,6 +16,7 @@ import functools
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.classic import Classic, logistic, self_training, spreading
+from mtl_jax.coach import Coach
 from mtl_jax.run import Experiment, Run, Task
 
 DATA = data.FashionMNIST(validation=1 / 30)
@@ -108,6 +109,7 @@ EXPERIMENT = Experiment(
         *(supervised(labels) for labels in LABELS),
         *(learning(name, m, labels) for labels in LABELS for name, m in MAIN.items()),
         *(learning(name, method, 4) for name, method in OTHERS.items()),
+        learning("Meta Pseudo Labels", consistency.UDA(), 4).but(coach=Coach()),
         FIRST,
         learning("Noisy Student, round 2", STUDENT, 4, (FIRST,)),
         SUPERVISED.but(name="every label", labelled=None, batch=160),

@@ -31,7 +31,7 @@ GROUND = {
     "task",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
-METHODS = {"aggregation", "consistency", "sharing", "transfer", "nets"}
+METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
 METHODS |= {"balance", "run", "descent", "classic"}
 FLOORS = [GROUND | GROUND_ROOMS, METHODS, {"train"}, {"host"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -153,6 +153,7 @@ def test_functions_are_short(path):
 
 def test_every_method_cites_its_source():
     import mtl_jax.aggregation
+    import mtl_jax.alignment
     import mtl_jax.consistency
     import mtl_jax.sharing
     import mtl_jax.weighting
@@ -160,7 +161,8 @@ def test_every_method_cites_its_source():
     # A sum needs no paper, nor does what several papers are put together of.
     exempt = {"Equal", "Match", "Unaligned", "Everything", "Threshold", "Hard", "Chosen"}
     exempt |= {"CrossEntropy", "KLDivergence", "SquaredError"}
-    faces = (mtl_jax.aggregation, mtl_jax.consistency, mtl_jax.sharing, mtl_jax.weighting)
+    faces = (mtl_jax.aggregation, mtl_jax.alignment, mtl_jax.consistency)
+    faces += (mtl_jax.sharing, mtl_jax.weighting)
     for face in faces:
         for name, member in vars(face).items():
             if name[0].isupper() and name not in exempt:
@@ -171,6 +173,7 @@ def test_importing_the_package_is_light():
     code = (
         "import sys, mtl_jax, mtl_jax.losses, mtl_jax.weighting, mtl_jax.aggregation;"
         "import mtl_jax.consistency, mtl_jax.sharing, mtl_jax.transfer, mtl_jax.augment, mtl_jax.data;"
+        "import mtl_jax.alignment;"
         "heavy = {'flax', 'tensorflow_datasets', 'orbax', 'sklearn', 'matplotlib', 'PIL'};"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )

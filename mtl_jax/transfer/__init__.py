@@ -1,5 +1,31 @@
-"""From a source run to a target run: taking its trunk over, and staying near it."""
+"""From a source run to a target run: taking its trunk over, staying near it, learning from it."""
 
+from mtl_jax.transfer import estimates as estimates
+from mtl_jax.transfer.bi_tuning import cce as cce
+from mtl_jax.transfer.bi_tuning import ccl as ccl
+from mtl_jax.transfer.bi_tuning import with_bias as with_bias
+from mtl_jax.transfer.bss import bss as bss
+from mtl_jax.transfer.class_queues import ClassQueues as ClassQueues
+from mtl_jax.transfer.class_queues import empty_queues as empty_queues
+from mtl_jax.transfer.class_queues import enqueue as enqueue
+from mtl_jax.transfer.co_tuning import class_relationship as class_relationship
+from mtl_jax.transfer.co_tuning import co_tuning as co_tuning
+from mtl_jax.transfer.delta import behaviour as behaviour
+from mtl_jax.transfer.delta import channel_weights as channel_weights
+from mtl_jax.transfer.delta import delta as delta
+from mtl_jax.transfer.distill import distillation as distillation
+from mtl_jax.transfer.distill import lwf as lwf
 from mtl_jax.transfer.graft import graft as graft
+from mtl_jax.transfer.hints import attention_transfer as attention_transfer
+from mtl_jax.transfer.hints import fitnet as fitnet
 from mtl_jax.transfer.l2_sp import L2SP as L2SP
 from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
+from mtl_jax.transfer.relational import rkd_angle as rkd_angle
+from mtl_jax.transfer.relational import rkd_distance as rkd_distance
+from mtl_jax.transfer.similarity import pkt as pkt
+from mtl_jax.transfer.similarity import similarity_preserving as similarity_preserving
+from mtl_jax.transfer.weight_space import add_task_vectors as add_task_vectors
+from mtl_jax.transfer.weight_space import greedy_soup as greedy_soup
+from mtl_jax.transfer.weight_space import interpolate as interpolate
+from mtl_jax.transfer.weight_space import task_vector as task_vector
+from mtl_jax.transfer.weight_space import uniform_soup as uniform_soup

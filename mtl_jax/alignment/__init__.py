@@ -1,0 +1,33 @@
+"""Alignment of two domains: features or logits of source and target to a loss, without a trainer.
+
+The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches
+and losses normalised over a batch are scalars; the others are per example, not reduced.
+"""
+
+from mtl_jax.alignment.adversarial import domain_adversarial as domain_adversarial
+from mtl_jax.alignment.afn import feature_norm_step as feature_norm_step
+from mtl_jax.alignment.afn import length_preserving_dropout as length_preserving_dropout
+from mtl_jax.alignment.bsp import spectral_penalty as spectral_penalty
+from mtl_jax.alignment.conditional import conditional_adversarial as conditional_adversarial
+from mtl_jax.alignment.conditional import conditional_map as conditional_map
+from mtl_jax.alignment.conditional import entropy_weights as entropy_weights
+from mtl_jax.alignment.conditional import random_conditional_map as random_conditional_map
+from mtl_jax.alignment.conditional import random_matrices as random_matrices
+from mtl_jax.alignment.coral import coral as coral
+from mtl_jax.alignment.coral import coral_with_means as coral_with_means
+from mtl_jax.alignment.fixbi import bidirectional_matching as bidirectional_matching
+from mtl_jax.alignment.fixbi import confidence_threshold as confidence_threshold
+from mtl_jax.alignment.fixbi import fixed_mix as fixed_mix
+from mtl_jax.alignment.fixbi import self_penalty as self_penalty
+from mtl_jax.alignment.fixbi import space_consistency as space_consistency
+from mtl_jax.alignment.kernels import AdaptiveGaussians as AdaptiveGaussians
+from mtl_jax.alignment.kernels import FixedGaussians as FixedGaussians
+from mtl_jax.alignment.mcc import class_confusion as class_confusion
+from mtl_jax.alignment.mcd import class_balance as class_balance
+from mtl_jax.alignment.mcd import classifier_discrepancy as classifier_discrepancy
+from mtl_jax.alignment.mdd import margin_disparity as margin_disparity
+from mtl_jax.alignment.mmd import joint_mmd as joint_mmd
+from mtl_jax.alignment.mmd import multi_kernel_mmd as multi_kernel_mmd
+from mtl_jax.alignment.reversal import StepWarmUp as StepWarmUp
+from mtl_jax.alignment.reversal import WarmUp as WarmUp
+from mtl_jax.alignment.reversal import reverse as reverse

@@ -1,0 +1,23 @@
+"""How improbable a class is, without the loss of digits that 1 - p would have."""
+
+import jax
+import jax.numpy as jnp
+
+
+def log_complement(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """`log(1 - softmax(z)_y)`, as the log-probability of all other classes together.
+
+    `logsumexp_{c != y} z_c - logsumexp_c z_c`: finite, with gradients of at most 1, where
+    `1 - p` rounds to 0.
+
+    Args:
+      logits: floats `[..., C]`, C at least 2.
+      labels: whole numbers `[...]`.
+
+    Returns:
+      The logarithm `[...]`, at most 0.
+    """
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    own = classes == labels.astype(jnp.int32)[..., None]
+    others = jax.nn.logsumexp(logits, -1, where=~own)
+    return others - jax.nn.logsumexp(logits, -1)
