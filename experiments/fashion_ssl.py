@@ -4,8 +4,8 @@ Fashion-MNIST, 40 of 58,000 training images labelled; the eight best known metho
 100 labels a class as well. One small trunk and one budget for all, so that the table can be
 made on two CPU cores; the settings are the papers', except for what counts steps, examples or
 pixels: running means forget ten times as fast, since runs are short, queues and warm-ups are
-shorter in proportion, and VAT's radius is that of small images. Below stand what a user of scikit-learn would pick, on the same
-labels. Test data decides nothing.
+shorter in proportion, and VAT's radius is that of small images. Below stands what a user of
+scikit-learn would pick, on the same labels. Test data decides nothing.
 
     python launch.py experiments/fashion_ssl.py
 
