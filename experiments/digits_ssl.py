@@ -3,8 +3,8 @@
 scikit-learn's 1797 real handwritten digits, 40 of 1079 labelled, one task, one small trunk;
 every row is one method with its paper's settings, except for what counts steps, examples or
 pixels: running means forget after 100 steps, since a run has 600, queues and warm-ups are shorter
-in proportion, and VAT's radius is that of small images. Below stand what a user of scikit-learn would pick, on the same
-labels. Test data decides nothing.
+in proportion, and VAT's radius is that of small images. Below stands what a user of scikit-learn
+would pick, on the same labels. Test data decides nothing.
 
     python launch.py experiments/digits_ssl.py
 

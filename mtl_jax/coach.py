@@ -8,6 +8,7 @@ from typing import Any
 from mtl_jax.checks import require, require_number
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting
+from mtl_jax.task import views_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,16 +62,9 @@ class Coach:
         others = [task.name for task in run.tasks if task.loss is not classes]
         require(not others, run, "coach", "needs tasks with the loss cross_entropy", others)
         needed = ("labelled", "strong")
-        blind = [task.name for task in run.tasks if not all(v in seen(task) for v in needed)]
+        blind = [task.name for task in run.tasks if not all(v in views_of(task) for v in needed)]
         rule = "needs methods that see labelled and strong images (at least UDA(weight=0.0))"
         require(not blind, run, "coach", rule, blind)
         single = not isinstance(run.balance, BilevelWeighting | CrossWeighting)
         require(single, run, "coach", "needs a balance that sees one batch", run.balance)
         require(not run.affinity, run, "affinity", "must be False with a coach", run.affinity)
-
-
-def seen(task: Any) -> tuple:
-    """The views of a task's loss."""
-    method = task.consistency
-    labelled = () if hasattr(method, "supervised") else ("labelled",)
-    return labelled if method is None else (*labelled, *method.views)

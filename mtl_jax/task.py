@@ -43,6 +43,15 @@ class Task:
         return replaced(self, changes)
 
 
+def views_of(task: Task) -> tuple:
+    """What a task's loss sees."""
+    if task.consistency is None:
+        return ("labelled",)
+    if hasattr(task.consistency, "supervised"):
+        return task.consistency.views
+    return ("labelled", *task.consistency.views)
+
+
 def asks_teacher(task: Task) -> Stored | None:
     """What a task's method asks of a teacher, if it does."""
     views = () if task.consistency is None else task.consistency.views

@@ -54,8 +54,8 @@ BASE = [
     "dispatch",
     "schemes",
     "cross_task",
-    "coach",
     "task",
+    "coach",
 ]
 
 

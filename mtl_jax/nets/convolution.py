@@ -32,7 +32,7 @@ def convolution(
 
     Measured on 2 CPU cores, 3 x 3: for 240 images of 32 x 32 x 32 the kernel's gradient takes 85
     ms, XLA's 190 ms with JAX 0.12 and 350 ms with 0.10; for 16 x 16 x 64, 60, 320 and 580 ms.
-    FixMatch's step (`tests/benchmarks/bench_consistency.py`) came from 8.3 s to 4.1 s with JAX
+    FixMatch's step (`tests/benchmarks/bench_consistency.py`) came from 8.3 s to 3.8 s with JAX
     0.12 and from 12.7 s to 4.9 s with 0.10. Going through the batch in parts was no faster.
 
     Args:

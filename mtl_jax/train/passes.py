@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mtl_jax.run import Task
+from mtl_jax.task import Task, views_of
 from mtl_jax.views import PLAIN, Adversarial, Apart, Mixed, Rotated, plain_parts
 
 
@@ -43,12 +43,3 @@ def passes(tasks: Sequence[Task]) -> Passes:
         if isinstance(view, Adversarial)
     ]
     return Passes(*(tuple(dict.fromkeys(views)) for views in (together, apart, against)))
-
-
-def views_of(task: Task) -> tuple:
-    """What a task's loss sees."""
-    if task.consistency is None:
-        return ("labelled",)
-    if hasattr(task.consistency, "supervised"):
-        return task.consistency.views
-    return ("labelled", *task.consistency.views)

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from mtl_jax.keys import named
 from mtl_jax.protocols import Net, without_heads
 from mtl_jax.run import Run
+from mtl_jax.task import views_of
 from mtl_jax.train.batch import Batch, cut
 from mtl_jax.train.made import adversarial
-from mtl_jax.train.passes import passes, views_of
+from mtl_jax.train.passes import passes
 from mtl_jax.train.state import TrainState
 from mtl_jax.views import Stored, name_of
 

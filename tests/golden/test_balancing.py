@@ -1,6 +1,5 @@
 """Aggregators against reference values: weights and directions, alone and step after step."""
 
-import json
 import pathlib
 
 import jax
@@ -10,6 +9,7 @@ import pytest
 
 from tests.golden.loss_methods import LOSSES
 from tests.golden.methods import GRAM, JACOBIAN, SEQUENCE
+from tests.golden.reading import OWN, read
 
 KNOWN = {
     "gramian_cases": {*GRAM, *JACOBIAN},
@@ -20,8 +20,7 @@ KNOWN = {
 
 def files(directory: pathlib.Path) -> dict[str, dict]:
     """The files of a directory that are of the balancing format, by name."""
-    read = {path.name: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
-    return {name: file for name, file in read.items() if file.keys() & KNOWN.keys()}
+    return {name: file for name, file in read(directory).items() if file.keys() & KNOWN.keys()}
 
 
 def cases(directory: pathlib.Path) -> list[tuple[str, dict]]:
@@ -53,7 +52,7 @@ def test_every_name_is_known(part, golden_dir):
 
 
 def test_own_directory_has_every_method():
-    assert names(pathlib.Path(__file__).parent) == KNOWN
+    assert names(OWN) == KNOWN
 
 
 @pytest.mark.parametrize("name", GRAM)

@@ -1,6 +1,5 @@
 """Loss weightings against reference values: the value, its derivative, and the weights."""
 
-import json
 import pathlib
 
 import jax
@@ -9,14 +8,15 @@ import numpy as np
 import pytest
 
 from tests.golden.loss_methods import LOSSES
+from tests.golden.reading import read
 
 KEY = jax.random.key(0)
 
 
 def sequences(directory: pathlib.Path) -> dict[str, dict]:
     """The sequences of losses of a directory, by the name of the file."""
-    read = {path.name: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
-    return {name: file["loss_sequence"] for name, file in read.items() if "loss_sequence" in file}
+    found = read(directory).items()
+    return {name: file["loss_sequence"] for name, file in found if "loss_sequence" in file}
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -1,7 +1,6 @@
 """Consistency methods against reference values: losses, masks, running states, gradients."""
 
 import dataclasses
-import json
 import pathlib
 
 import jax
@@ -28,6 +27,7 @@ from mtl_jax.consistency import (
 )
 from mtl_jax.views import Sizes, Views
 from tests.consistency.seen import seen
+from tests.golden.reading import OWN, names, read
 
 
 def made_fixmatch(params):
@@ -132,8 +132,11 @@ def rest_of(name, method, views, before, after, loss, metrics) -> dict:
 
 def files(directory: pathlib.Path) -> list[dict]:
     """The files of a directory that are of the consistency format."""
-    read = [json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))]
-    return [file for file in read if "steps" in file and "logits_w" in file["steps"][0]]
+    return [
+        file
+        for file in read(directory).values()
+        if "steps" in file and "logits_w" in file["steps"][0]
+    ]
 
 
 def views_of(step, method) -> Views:
@@ -149,13 +152,11 @@ def views_of(step, method) -> Views:
 
 
 def test_own_directory_has_every_method():
-    names = {name for file in files(pathlib.Path(__file__).parent) for name in file["expected"]}
-    assert names == METHODS.keys()
+    assert names(files(OWN)) == METHODS.keys()
 
 
 def test_every_name_is_known(golden_dir):
-    names = {name for file in files(golden_dir) for name in file["expected"]}
-    assert not names - METHODS.keys()
+    assert not names(files(golden_dir)) - METHODS.keys()
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -1,6 +1,5 @@
 """Alignment, regularisers and estimates of transfer against reference values, and gradients."""
 
-import json
 import pathlib
 
 import jax
@@ -8,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.golden.reading import OWN, names, read
 from tests.golden.transfer_methods import ALIGNMENT, TUNING
 
 METHODS = ALIGNMENT | TUNING
@@ -15,8 +15,9 @@ METHODS = ALIGNMENT | TUNING
 
 def files(directory: pathlib.Path) -> list[dict]:
     """The files of a directory that are of the transfer format."""
-    read = [json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))]
-    return [file for file in read if "features_source" in file.get("inputs", {})]
+    return [
+        file for file in read(directory).values() if "features_source" in file.get("inputs", {})
+    ]
 
 
 def test_no_name_stands_twice():
@@ -24,13 +25,11 @@ def test_no_name_stands_twice():
 
 
 def test_own_directory_has_every_method():
-    names = {name for file in files(pathlib.Path(__file__).parent) for name in file["expected"]}
-    assert names == METHODS.keys()
+    assert names(files(OWN)) == METHODS.keys()
 
 
 def test_every_name_is_known(golden_dir):
-    names = {name for file in files(golden_dir) for name in file["expected"]}
-    assert not names - METHODS.keys()
+    assert not names(files(golden_dir)) - METHODS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
