@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             name="FreeMatch",
             tasks=(LEFT.but(consistency=FREEMATCH), RIGHT.but(consistency=FREEMATCH)),
         ),
-        FINE_TUNED.but(name="pretrained, frozen", freeze=("shared/.*",)),
+        FINE_TUNED.but(name="pretrained, frozen", plan=transfer.plans.feature_extraction()),
         FINE_TUNED,
         FINE_TUNED.but(name="pretrained, L2-SP", penalties=(transfer.L2SP(3e-4),)),
         ALL,

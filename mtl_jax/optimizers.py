@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from mtl_jax.checks import require_count, require_number
+from mtl_jax.plan import Plan, rule_of
 from mtl_jax.trees import path_text
 
 
@@ -73,11 +74,12 @@ class SGD:
         check_rate(self)
         require_number(self, momentum=(0.0, 1.0), weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int) -> optax.GradientTransformation:
-        """The optax transformation for a run of `steps` steps."""
+    def build(self, steps: int, plan: Plan = ()) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps, with rates and decays by a plan."""
         return optax.chain(
-            optax.add_decayed_weights(self.weight_decay, kernels),
+            decayed(self.weight_decay, plan),
             optax.sgd(rate(self, steps), self.momentum, nesterov=True),
+            *paced(plan),
         )
 
 
@@ -103,9 +105,14 @@ class Adam:
         check_rate(self)
         require_number(self, weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int) -> optax.GradientTransformation:
-        """The optax transformation for a run of `steps` steps."""
-        adam = optax.adamw(rate(self, steps), weight_decay=self.weight_decay, mask=kernels)
+    def build(self, steps: int, plan: Plan = ()) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps, with rates and decays by a plan."""
+        adam = optax.chain(
+            optax.scale_by_adam(),
+            decayed(self.weight_decay, plan),
+            optax.scale_by_learning_rate(rate(self, steps)),
+            *paced(plan),
+        )
 
         def update(gradient, state, params):
             with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
@@ -126,8 +133,30 @@ def rate(optimizer: SGD | Adam, steps: int):
     return given.over(steps) if isinstance(given, Cosine) else given
 
 
-def kernels(params):
-    """Tells for every leaf whether it is a kernel, which is what weight decay acts on."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path_text(path).endswith("kernel"), params
-    )
+def decayed(decay: float, plan: Plan) -> optax.GradientTransformation:
+    """Adds `decay * w` to what comes in, for kernels only, times what a plan says."""
+
+    def update(updates, state, params):
+        def one(path, change, leaf):
+            name = path_text(path)
+            if not name.endswith("kernel"):
+                return change
+            return change + decay * rule_of(plan, name).decay * leaf
+
+        return jax.tree_util.tree_map_with_path(one, updates, params), state
+
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
+
+
+def paced(plan: Plan) -> tuple[optax.GradientTransformation, ...]:
+    """Multiplies the rate by what a plan says, at the end of a chain; nothing if it says nothing."""
+    if all(rule.rate == 1.0 for rule in plan):
+        return ()
+
+    def update(updates, state, params=None):
+        def one(path, change):
+            return rule_of(plan, path_text(path)).rate * change
+
+        return jax.tree_util.tree_map_with_path(one, updates), state
+
+    return (optax.GradientTransformation(lambda params: optax.EmptyState(), update),)

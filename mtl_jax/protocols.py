@@ -95,6 +95,14 @@ class Source(Protocol):
         """Reads the arrays."""
 
 
+@runtime_checkable
+class Weights(Protocol):
+    """A file of trained weights: settings only, nothing is read before `load`."""
+
+    def load(self, trunk: Any, shape: tuple[int, ...]) -> Any:
+        """Reads parameters, statistics and head of a trunk for images of a shape."""
+
+
 class Policy(Protocol):
     """A random change of one image; the caller vmaps it."""
 

@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from mtl_jax.checks import (
     near,
     require,
-    require_choice,
     require_count,
     require_name,
     require_number,
@@ -17,6 +16,7 @@ from mtl_jax.cross_task import CrossTask
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.losses import cross_entropy
 from mtl_jax.optimizers import SGD, Adam
+from mtl_jax.plan import Plan, Rule
 from mtl_jax.protocols import (
     BilevelWeighting,
     LossWeighting,
@@ -24,30 +24,12 @@ from mtl_jax.protocols import (
     Policy,
     Proximal,
     Source,
+    Weights,
 )
 from mtl_jax.schemes import Alternating, Progressive
 from mtl_jax.task import Task, asks_teacher, replaced
 from mtl_jax.views import MEDIUM, STRONG
-
-
-@dataclasses.dataclass(frozen=True)
-class Weighing:
-    """How what a balancing method says is applied; see `mtl_jax.balance.balance`.
-
-    Attributes:
-      space: the gradients that aggregators see.
-      heads: whether what belongs to a task is weighted too.
-      scale: length of the step of the shared part.
-    """
-
-    space: Literal["parameters", "representation"] = "parameters"
-    heads: Literal["paper", "own", "weighted"] = "paper"
-    scale: Literal["paper", "sum", "mean", "unit", "equal"] = "paper"
-
-    def __post_init__(self):
-        require_choice(self, space=("parameters", "representation"))
-        require_choice(self, heads=("paper", "own", "weighted"))
-        require_choice(self, scale=("paper", "sum", "mean", "unit", "equal"))
+from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -78,10 +60,15 @@ class Run:
       scheme: which tasks train when; None is all of them at every step. Heads and trunks of the
         others stand still, and their moments in the optimizer; gates, masks and what else a
         net has for a task go on by momentum, and consistency goes on.
-      source: run whose trained trunk this one starts from.
+      source: what this run starts from: a run, whose trained trunk it takes over; or a file of
+        weights (`mtl_jax.nets.pretrained.Pretrained`).
+      take: what else is taken over, as pairs of a regular expression over the source's paths
+        (`shared/...`, `tasks/heads/...`) and the path here; see `mtl_jax.transfer.graft`.
+      fresh: patterns of parameters of the trunk that the source does not have, and that begin as
+        they were drawn, such as adapters.
       teachers: runs that label the unlabelled images before this one begins, for methods that
         ask for it (`mtl_jax.views.Stored`); each task is labelled by the first that has it.
-      freeze: patterns of parameters that are not trained, such as `shared/.*`.
+      plan: rules in order, what is trained and how fast; () trains all alike.
       ema: momentum of the averaged parameters that are evaluated beside the raw ones.
       evaluate_every: steps between evaluations.
       checkpoint_every: steps between checkpoints.
@@ -113,16 +100,18 @@ class Run:
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
     scheme: Alternating | Progressive | None = None
-    source: "Run | None" = None
+    source: "Run | Weights | None" = None
+    take: tuple[tuple[str, str], ...] = ()
+    fresh: tuple[str, ...] = ()
     teachers: "tuple[Run, ...]" = ()
-    freeze: tuple[str, ...] = ()
+    plan: Plan = ()
     ema: float = 0.999
     evaluate_every: int = 100
     checkpoint_every: int = 1000
     seeds: int = 1
     first_seed: int = 0
     affinity: bool = False
-    weighing: Weighing = Weighing()
+    weighing: Weighing = AS_PUBLISHED
     dispatch: Dispatch | None = None
 
     def __post_init__(self):
@@ -152,13 +141,20 @@ class Run:
             require(fine, self, field, f"is needed by the consistency of {needing}", None)
         if self.coach is not None:
             self.coach.check(self, cross_entropy)
-        if self.source is not None:
-            require(
-                self.source.trunk == self.trunk, self, "source",
-                f"must have this run's trunk {self.trunk!r}", self.source.trunk,
-            )  # fmt: skip
-        for field, others in (("source", (self.source,)), ("teachers", self.teachers)):
-            seeds = [(run.seeds, run.first_seed) for run in others if run is not None]
+        if isinstance(self.source, Run) and not self.fresh:
+            own = getattr(self.trunk, "around", self.trunk)
+            rule = f"must have this run's trunk {own!r}, unless fresh names what is new in it"
+            require(self.source.trunk == own, self, "source", rule, self.source.trunk)
+        for field in ("take", "fresh"):
+            rule = "says what comes from a source, and needs one"
+            idle = self.source is None and getattr(self, field)
+            require(not idle, self, field, rule, getattr(self, field))
+        rule = "must hold rules, none of them with an anchor if there is no source"
+        fine = all(isinstance(rule, Rule) for rule in self.plan)
+        fine = fine and (self.source is not None or not any(rule.anchor for rule in self.plan))
+        require(fine, self, "plan", rule, self.plan)
+        for field, others in (("source", sources_of(self)), ("teachers", self.teachers)):
+            seeds = [(run.seeds, run.first_seed) for run in others]
             alike = all(pair == (self.seeds, self.first_seed) for pair in seeds)
             require(alike, self, field, f"must have this run's {self.seeds} seeds", seeds)
         for task in self.tasks:
@@ -223,14 +219,19 @@ def taught(run: Run) -> dict[tuple[str, int], Run]:
     return {(t.name, t.outputs): one for one in reversed(run.teachers) for t in one.tasks}
 
 
+def sources_of(run: Run) -> tuple[Run, ...]:
+    """The run that one starts from, if it is a run."""
+    return (run.source,) if isinstance(run.source, Run) else ()
+
+
 def needed(run: Run) -> tuple[Run, ...]:
     """The runs that must be finished before one begins."""
-    return (*((run.source,) if run.source is not None else ()), *run.teachers)
+    return (*sources_of(run), *run.teachers)
 
 
 def with_needed(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
     """The fields of a run that hold other runs, each of these changed."""
-    source = change(run.source) if run.source is not None else None
+    source = change(run.source) if isinstance(run.source, Run) else run.source
     return {"source": source, "teachers": tuple(change(one) for one in run.teachers)}
 
 

@@ -29,6 +29,8 @@ GROUND = {
     "cross_task",
     "coach",
     "task",
+    "plan",
+    "weighing",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
@@ -47,6 +49,7 @@ BASE = [
     "trees",
     "solvers",
     "convex",
+    "plan",
     "optimizers",
     "metrics",
     "compare",
@@ -56,6 +59,7 @@ BASE = [
     "cross_task",
     "task",
     "coach",
+    "weighing",
 ]
 
 

@@ -26,6 +26,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.coach import Coach
 from mtl_jax.cross_task import CrossTask
 from mtl_jax.identity import fingerprint, settings, source_text
+from mtl_jax.plan import Rule
 from mtl_jax.run import Dispatch, Run, Weighing
 from mtl_jax.schemes import Alternating
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
@@ -53,7 +54,9 @@ OTHERS = {
     "scheme": Alternating(),
     "source": RUN.but(name="source"),
     "teachers": (RUN.but(name="teacher"),),
-    "freeze": ("shared/.*",),
+    "take": (("shared/(.*)", r"shared/\1"),),
+    "fresh": ("shared/.*",),
+    "plan": (Rule(".*", rate=0.5),),
     "ema": 0.91,
     "evaluate_every": 5,
     "checkpoint_every": 5,
@@ -67,7 +70,8 @@ OTHERS = {
 
 def test_every_field_counts():
     assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
-    begin = {"coach": UNLABELLED}  # The only one that asks for something of other fields.
+    sourced = RUN.but(source=RUN.but(name="other"))
+    begin = {"coach": UNLABELLED, "take": sourced, "fresh": sourced}  # They ask for other fields.
     prints = {
         name: fingerprint(begin.get(name, RUN).but(**{name: value}))
         for name, value in OTHERS.items()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.optimizers import SGD, Adam, Cosine, kernels
+from mtl_jax.optimizers import SGD, Adam, Cosine, decayed
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
 GRADS = [
@@ -90,9 +90,12 @@ def test_adam_by_its_formula(decay):
 
 
 def test_kernels_are_what_decays():
-    leaves = {"kernel": 1, "bias": 1, "scale": 1, "kernels": 1}
-    assert kernels({"tasks": {"heads": {"row": leaves}}})["tasks"]["heads"]["row"] == {
-        "kernel": True, "bias": False, "scale": False, "kernels": False
+    leaves = {name: jnp.ones(2) for name in ("kernel", "bias", "scale", "kernels")}
+    params = {"tasks": {"heads": {"row": leaves}}}
+    none = jax.tree.map(jnp.zeros_like, params)
+    moved, _ = decayed(0.5, ()).update(none, (), params)
+    assert jax.tree.map(lambda leaf: float(leaf[0]), moved)["tasks"]["heads"]["row"] == {
+        "kernel": 0.5, "bias": 0.0, "scale": 0.0, "kernels": 0.0
     }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
 from mtl_jax.host.teachers import with_teachers
 from mtl_jax.run import Run
-from mtl_jax.train import Given, TrainState
+from mtl_jax.train import Given, Start, TrainState
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
 
@@ -53,8 +53,9 @@ def train_run(
     """
     began = time.perf_counter()
     prepared = prepare(run)
-    state = compiled.init(trained_by(run.source, folders))
-    anchor = jax.tree.map(jnp.copy, state.params) if run.source is not None else None
+    state = compiled.init(trained_by(run, folders))
+    start = Start(state.params, state.stats)
+    anchor = jax.tree.map(jnp.copy, start) if run.source is not None else None
     taught = with_teachers(run, prepared.given, folders)
     given = compiled.given(taught._replace(anchor=anchor))
     splits = jax.tree.map(jnp.asarray, prepared.splits)
@@ -138,15 +139,27 @@ def check_finite(run: Run, record: dict[str, Any]) -> None:
                 )
 
 
-def trained_by(source: Run | None, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
-    """Parameters and statistics that a source run ended with, for every seed."""
-    if source is None:
+def trained_by(run: Run, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
+    """Parameters and statistics that a run starts from, for every seed."""
+    if run.source is None:
         return None
+    if not isinstance(run.source, Run):
+        return from_file(run)
+    source = run.source
     try:
         tree = Checkpoints(folders[source.name].checkpoints, print).tree(source.steps)
     except ValueError as wrong:
         raise BadInput(f"{wrong}; other runs start from it, --fresh trains it again") from None
     return tree["params"], tree["stats"]
+
+
+def from_file(run: Run) -> tuple[Any, Any]:
+    """Parameters and statistics of a file, the same for every seed; its head is named `source`."""
+    streams = described(run).streams.values()
+    loaded = run.source.load(run.trunk, next(iter(streams)).image.shape[1:])
+    heads = {} if loaded.head is None else {"source": loaded.head}
+    params = {"shared": loaded.params, "tasks": {"heads": heads}}
+    return jax.tree.map(lambda leaf: np.stack([leaf] * run.seeds), (params, loaded.stats))
 
 
 def shapes(run: Run) -> TrainState:
@@ -160,9 +173,12 @@ def shapes(run: Run) -> TrainState:
 
 def begun(run: Run, made: Program) -> TrainState:
     """Shapes of the state that a program begins with."""
-    before = shapes(run.source) if run.source is not None else None
-    source = None if before is None else (before.params, before.stats)
-    return made.begun(source)
+    if run.source is None:
+        return made.begun(None)
+    if not isinstance(run.source, Run):
+        return made.begun(jax.eval_shape(lambda: jax.tree.map(jnp.asarray, from_file(run))))
+    before = shapes(run.source)
+    return made.begun((before.params, before.stats))
 
 
 def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
@@ -183,7 +199,8 @@ def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
     given = described(run)
     made = program(run, given)
     state = begun(run, made)
-    given = made.given(given._replace(anchor=state.params if run.source is not None else None))
+    anchor = Start(state.params, state.stats) if run.source is not None else None
+    given = made.given(given._replace(anchor=anchor))
     made.advance.eval_shape(state, given, steps)
     if run.affinity:
         made.affinity.eval_shape(state, given)

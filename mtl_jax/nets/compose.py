@@ -1,7 +1,6 @@
 """Puts a trunk and one head a task together as a `Net`."""
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 
 from mtl_jax.nets.embedding import Embedding
 from mtl_jax.nets.layers import Layers
+from mtl_jax.plan import Plan, rule_of
 from mtl_jax.protocols import Net, by_task
 from mtl_jax.views import Head, Relation
 
@@ -31,9 +31,7 @@ class PerTask:
         return self.trunk.convolutional
 
 
-def compose(
-    trunk: Any, outputs: Mapping[str, int | Head | Relation], freeze: tuple[str, ...] = ()
-) -> Net:
+def compose(trunk: Any, outputs: Mapping[str, int | Head | Relation], plan: Plan = ()) -> Net:
     """Builds a net of a trunk, shared or one a task, and a linear head for each task.
 
     Args:
@@ -42,8 +40,8 @@ def compose(
         parameters belong to the tasks if their path begins with "task"; or `PerTask`.
       outputs: number of outputs of each task's head; and under `task/name`, a `Head` more that
         reads the features of the task; and a `Relation` under any name.
-      freeze: patterns of frozen parameters; a BatchNorm of which a parameter is frozen
-        uses its running statistics in training too, and leaves them as they are.
+      plan: what is frozen; a BatchNorm of which a parameter is frozen uses its running
+        statistics in training too, and leaves them as they are.
 
     Returns:
       A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.protocols`); features are
@@ -57,9 +55,9 @@ def compose(
     tasks = tuple(name for name, size in outputs.items() if isinstance(size, int))
     reads = {name: name if name in tasks else name.rpartition("/")[0] for name in heads}
     body = (
-        per_task(trunk, tasks, freeze)
+        per_task(trunk, tasks, plan)
         if isinstance(trunk, PerTask)
-        else (one_for_all(named_for(trunk, tasks), freeze))
+        else (one_for_all(named_for(trunk, tasks), plan))
     )
     init_body, encode = body
     related = relation({name: outputs[name] for name in tasks}, outputs)
@@ -120,7 +118,7 @@ def named_for(trunk: nn.Module, tasks: tuple[str, ...]) -> nn.Module:
     return trunk.clone(tasks=tasks) if hasattr(trunk, "tasks") else trunk
 
 
-def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
+def one_for_all(module: nn.Module, plan: Plan) -> tuple:
     """`init` and `encode` of one module, whose parameters are parted by their names."""
 
     def init(key, x):
@@ -134,12 +132,12 @@ def one_for_all(module: nn.Module, freeze: tuple[str, ...]) -> tuple:
 
     def encode(params, stats, x, *, train, key=None, tasks=None):
         params = {**params["shared"], **params["tasks"].get("own", {})}
-        return passed(module, params, stats, x, train, key, hold_frozen(place_of, freeze))
+        return passed(module, params, stats, x, train, key, hold_frozen(place_of, plan))
 
     return init, encode
 
 
-def per_task(soft: PerTask, names: tuple[str, ...], freeze: tuple[str, ...]) -> tuple:
+def per_task(soft: PerTask, names: tuple[str, ...], plan: Plan) -> tuple:
     """`init` and `encode` of one copy of a trunk for each task."""
 
     def draw(key, x):
@@ -151,7 +149,7 @@ def per_task(soft: PerTask, names: tuple[str, ...], freeze: tuple[str, ...]) -> 
         return {"shared": {}, "tasks": {"trunk": params}}, stats
 
     def encode(params, stats, x, *, train, key=None, tasks=None):
-        hold = hold_frozen(lambda path: ("tasks", "trunk", *path), freeze)
+        hold = hold_frozen(lambda path: ("tasks", "trunk", *path), plan)
         asked = names if tasks is None else tasks
         rows = jnp.array([names.index(name) for name in asked])
 
@@ -188,7 +186,7 @@ def place_of(path: tuple[str, ...]) -> tuple[str, ...]:
     return ("tasks", "own", *path) if path and path[0].startswith("task") else ("shared", *path)
 
 
-def hold_frozen(place: Callable[[tuple], tuple], freeze: tuple[str, ...]):
+def hold_frozen(place: Callable[[tuple], tuple], plan: Plan):
     """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics.
 
     The trunk must say `use_running_average` where it calls a BatchNorm; Linen refuses to be
@@ -200,7 +198,8 @@ def hold_frozen(place: Callable[[tuple], tuple], freeze: tuple[str, ...]):
         if isinstance(module, nn.BatchNorm) and context.method_name == "__call__":
             path = "/".join(place(module.path))
             names = (f"{path}/scale", f"{path}/bias")
-            if any(re.fullmatch(pattern, name) for pattern in freeze for name in names):
+            rules = [rule_of(plan, name) for name in names]
+            if any(rule is not None and rule.frozen for rule in rules):
                 return call(*args, **{**kwargs, "use_running_average": True})
         return call(*args, **kwargs)
 

@@ -6,6 +6,7 @@ from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.evaluate import outputs_for as outputs_for
 from mtl_jax.train.state import Given as Given
 from mtl_jax.train.state import Known as Known
+from mtl_jax.train.state import Start as Start
 from mtl_jax.train.state import Stream as Stream
 from mtl_jax.train.state import Taught as Taught
 from mtl_jax.train.state import TrainState as TrainState

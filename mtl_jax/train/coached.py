@@ -88,7 +88,7 @@ def study(
         return sum(losses.values()), (losses, stats)
 
     gradient, (losses, stats) = jax.grad(lesson, has_aux=True)(kept)
-    updates, opt = run.optimizer.build(run.steps).update(gradient, student.opt, kept)
+    updates, opt = run.optimizer.build(run.steps, run.plan).update(gradient, student.opt, kept)
     params = merge(optax.apply_updates(kept, updates), frozen)
     fell = examined(run, net, student.params, before, sights, key)
     fell = fell - examined(run, net, params, before, sights, key)

@@ -5,14 +5,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax import plan
 from mtl_jax.checks import BadInput
 from mtl_jax.keys import named
 from mtl_jax.nets import compose
 from mtl_jax.optimizers import SGD, Adam
+from mtl_jax.plan import ruled
 from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting, Net
 from mtl_jax.run import Run
-from mtl_jax.transfer import graft
-from mtl_jax.trees import matches, split
+from mtl_jax.transfer import graft, graft_stats
+from mtl_jax.trees import split
 from mtl_jax.views import Head, Relation, Sizes
 
 
@@ -65,11 +67,18 @@ class Stream(NamedTuple):
     stored: dict[str, Taught]  # by task, what a teacher said of the images
 
 
+class Start(NamedTuple):
+    """The net that a run with a source starts from."""
+
+    params: Any
+    stats: Any
+
+
 class Given(NamedTuple):
     """What a run trains on; it never changes."""
 
     streams: dict[str, Stream]  # by name; a problem of one input has one, named ""
-    anchor: Any  # the parameters that a run with a source starts from, else None
+    anchor: Start | None  # the net that a run with a source starts from, else None
 
     def each(self, shared: Any, drawn: Any) -> "Given":
         """This structure with `shared` where seeds have the same arrays, else `drawn`."""
@@ -84,7 +93,7 @@ def key_of(state: TrainState, stream: str) -> jax.Array:
 
 def net_of(run: Run) -> Net:
     """The net that the run trains."""
-    return compose(run.trunk, outputs_of(run), run.freeze)
+    return compose(run.trunk, outputs_of(run), run.plan)
 
 
 def outputs_of(run: Run) -> dict[str, int | Head | Relation]:
@@ -101,8 +110,7 @@ def outputs_of(run: Run) -> dict[str, int | Head | Relation]:
 
 def trainable(run: Run, params: Any) -> tuple[Any, Any]:
     """Parts parameters in those that are trained and those that are frozen."""
-    frozen = matches(params, run.freeze)
-    return split(params, jax.tree.map(lambda held: not held, frozen))
+    return split(params, jax.tree.map(lambda rule: not rule.frozen, ruled(params, run.plan)))
 
 
 def optimizer_of(run: Run) -> SGD | Adam:
@@ -142,9 +150,10 @@ def create(
       A `TrainState` for one seed. Frozen parameters have no optimizer state.
 
     Raises:
-      BadInput: if the source's trunk does not fit, or a `freeze` pattern matches nothing.
+      BadInput: if the source does not fit, or the plan does not cover the parameters.
     """
-    params, stats = started(drawn, source)
+    params, stats = started(run, drawn, source)
+    plan.check(params, run.plan)
     kept, _ = trainable(run, params)
     by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
     if not jax.tree.leaves(kept["shared"]) and not by_losses:
@@ -163,7 +172,7 @@ def create(
         params=params,
         stats=stats,
         ema=params,
-        opt=run.optimizer.build(run.steps).init(kept),
+        opt=run.optimizer.build(run.steps, run.plan).init(kept),
         balance=balance,
         consistency={
             task.name: task.consistency.init(sizes[task.name])
@@ -171,23 +180,26 @@ def create(
             if task.consistency is not None
         },
         augment=run.strong.init() if isinstance(run.strong, LearntPolicy) else (),
-        coach=() if run.coach is None else start_coach(run, started(coach, source)),
+        coach=() if run.coach is None else start_coach(run, started(run, coach, source)),
     )
 
 
-def started(drawn: tuple[Any, Any], source: tuple[Any, Any] | None) -> tuple[Any, Any]:
-    """Parameters and statistics that a net starts from: drawn, on the trunk of a source."""
+def started(run: Run, drawn: tuple[Any, Any], source: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """Parameters and statistics that a net starts from: drawn, and what it takes of a source."""
     if source is None:
         return drawn
-    loaded, stats = source
-    return graft(drawn[0], loaded["shared"]), stats
+    (params, stats), (loaded, moved) = drawn, source
+    return (
+        graft(params, loaded, run.take, run.fresh),
+        graft_stats(stats, moved, run.take, run.fresh),
+    )
 
 
 def start_coach(run: Run, start: tuple[Any, Any]) -> Coached:
     """The teacher of a run before the first step, by its parameters and statistics."""
     params, stats = start
     kept, _ = trainable(run, params)
-    opt = optimizer_of(run).build(run.steps).init(kept)
+    opt = optimizer_of(run).build(run.steps, run.plan).init(kept)
     return Coached(params, stats, params, opt, jnp.zeros(len(run.tasks)))
 
 

@@ -11,6 +11,7 @@ import optax
 from mtl_jax.balance import Balanced, Tape, balance
 from mtl_jax.keys import named
 from mtl_jax.optimizers import rate
+from mtl_jax.plan import held
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import Batch, pick, pick_held
@@ -36,7 +37,7 @@ def build(
     Returns:
       `step(state, given) -> (state, metrics)`; every metric is a scalar.
     """
-    optimizer = optimizer_of(run).build(run.steps)
+    optimizer = optimizer_of(run).build(run.steps, run.plan)
     names = [task.name for task in run.tasks]
     labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks), coach=None)
     many = batches_a_step(run)
@@ -186,7 +187,7 @@ def shrunk(run: Run, kept: Any, step: jax.Array) -> Any:
 
 def penalised(run: Run, gradient: Any, kept: Any, frozen: Any, anchor: Any) -> tuple:
     """The gradient with that of the run's penalties, and what to report of them."""
-    if not run.penalties:
+    if not run.penalties and not any(rule.anchor for rule in run.plan):
         return gradient, {}
     penalty, push = jax.value_and_grad(penalties(run, frozen, anchor))(kept)
     return jax.tree.map(jnp.add, gradient, push), {"penalty": penalty}
@@ -194,10 +195,12 @@ def penalised(run: Run, gradient: Any, kept: Any, frozen: Any, anchor: Any) -> t
 
 def penalties(run: Run, frozen: Any, anchor: Any) -> Callable[[Any], jax.Array]:
     """The sum of the run's penalties as a function of the trained parameters."""
+    start = None if anchor is None else anchor.params
 
     def total(kept):
         params = merge(kept, frozen)
-        return sum((penalty(params, anchor) for penalty in run.penalties), jnp.zeros(()))
+        terms = (penalty(params, start) for penalty in run.penalties)
+        return sum(terms, held(run.plan, kept, start))
 
     return total
 

@@ -1,6 +1,7 @@
 """From a source run to a target run: taking its trunk over, staying near it, learning from it."""
 
 from mtl_jax.transfer import estimates as estimates
+from mtl_jax.transfer import plans as plans
 from mtl_jax.transfer.bi_tuning import cce as cce
 from mtl_jax.transfer.bi_tuning import ccl as ccl
 from mtl_jax.transfer.bi_tuning import with_bias as with_bias
@@ -15,13 +16,18 @@ from mtl_jax.transfer.delta import channel_weights as channel_weights
 from mtl_jax.transfer.delta import delta as delta
 from mtl_jax.transfer.distill import distillation as distillation
 from mtl_jax.transfer.distill import lwf as lwf
+from mtl_jax.transfer.graft import HEADS as HEADS
 from mtl_jax.transfer.graft import graft as graft
+from mtl_jax.transfer.graft import graft_stats as graft_stats
 from mtl_jax.transfer.hints import attention_transfer as attention_transfer
 from mtl_jax.transfer.hints import fitnet as fitnet
 from mtl_jax.transfer.l2_sp import L2SP as L2SP
 from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
 from mtl_jax.transfer.relational import rkd_angle as rkd_angle
 from mtl_jax.transfer.relational import rkd_distance as rkd_distance
+from mtl_jax.transfer.ridge_probe import RidgeProbe as RidgeProbe
+from mtl_jax.transfer.ridge_probe import probe_path as probe_path
+from mtl_jax.transfer.ridge_probe import ridge_probe as ridge_probe
 from mtl_jax.transfer.similarity import pkt as pkt
 from mtl_jax.transfer.similarity import similarity_preserving as similarity_preserving
 from mtl_jax.transfer.weight_space import add_task_vectors as add_task_vectors

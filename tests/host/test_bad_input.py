@@ -17,6 +17,7 @@ from tests.small import ROW, RUN
 ROOT = pathlib.Path(__file__).parent.parent.parent
 HEAD = """
 from mtl_jax import consistency, losses, nets, optimizers
+from mtl_jax.plan import Rule
 from mtl_jax.run import Experiment, Published
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
@@ -119,12 +120,12 @@ def refused(tmp_path, capsys, monkeypatch):
             "outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has cl",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(freeze=('shred/.*',)),))",
+            "EXPERIMENT = Experiment(runs=(RUN.but(plan=(Rule('shred/.*'), Rule('.*'))),))",
             "pattern 'shred/.*' matches no parameter",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(freeze=('(',)),))",
-            "pattern '(' is no regular expression",
+            "EXPERIMENT = Experiment(runs=(RUN.but(plan=(Rule('('),)),))",
+            "pattern must be a regular expression, got '('",
         ),
     ],
 )
@@ -144,7 +145,7 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "partial=yes"], "partial must be bool, not 'yes'"),
         (["--set", "ema={[]:1}"], "ema must be float"),
         (["--set", "tasks=(1, 2)"], "tasks must be set in the file"),
-        (["--set", "freeze=(1,)"], "freeze must be tuple[str, ...]"),
+        (["--set", "fresh=(1,)"], "fresh must be tuple[str, ...]"),
         (["--set", "balance=MGDA"], "balance is Equal(); set one of its fields: it has none"),
         (["--set", "trunk=MLP"], "set one of its fields: trunk.features, trunk.batch_norm\n"),
         (["--set", "trunk.name=x"], "MLP has no field 'name'"),

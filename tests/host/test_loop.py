@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.host.loop import Diverged, averaged, blocks, check_finite, due, parameters, shapes
+from mtl_jax.transfer import plans
 from tests.small import RUN
 
 CASES = [(24, 4, 8, 3), (25, 10, 7, 4), (9, 3, 2, 100), (7, 100, 100, 3), (5, 1, 5, 2)]
@@ -53,5 +54,5 @@ def test_a_loss_that_is_no_number_stops_the_run(value):
 def test_parameters_are_counted_for_one_seed():
     trunk, heads = 36 * 12 + 12, 2 * (12 * 3 + 3)  # by hand
     assert parameters(RUN, shapes(RUN)) == (trunk + heads, trunk + heads)
-    frozen = RUN.but(freeze=("shared/.*",))
+    frozen = RUN.but(plan=plans.feature_extraction())
     assert parameters(frozen, shapes(frozen)) == (trunk + heads, heads)

@@ -58,7 +58,7 @@ def test_only_the_top_level_belongs_to_a_task():
 def test_a_stack_of_two_starts_from_a_trained_first_task():
     _, params, _ = made(TRUNK)
     first, _ = jax.jit(nets.compose(TRUNK, {"row": 3}).init)(jax.random.key(5), X)
-    grafted = transfer.graft(params, first["shared"])
+    grafted = transfer.graft(params, first)
     kernels = [p["shared"]["level_0"]["Dense_0"]["kernel"] for p in (grafted, first, params)]
     np.testing.assert_array_equal(*kernels[:2])
     assert not np.allclose(*kernels[1:])

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from mtl_jax import augment, consistency, nets, optimizers, sharing
+from mtl_jax import augment, consistency, nets, optimizers, sharing, train
 from mtl_jax.coach import Coach
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.host.checkpoint import Checkpoints, digest, plain
@@ -19,6 +19,7 @@ from mtl_jax.train.batch import Batch
 from mtl_jax.train.coached import coached
 from mtl_jax.train.sight import Sight
 from mtl_jax.train.state import Coached
+from mtl_jax.transfer import plans
 from mtl_jax.views import Apart
 from tests.small import COLUMN, DATA, ROW, RUN
 
@@ -248,12 +249,14 @@ def test_what_is_frozen_moves_in_neither_net():
     run = RUN.but(trunk=nets.MLP((12,), batch_norm=True))
     source, _ = trained(run, 2)
     source = jax.device_get((source.params, source.stats))
-    frozen = COACHED.but(trunk=run.trunk, source=run, freeze=("shared/.*",))
+    frozen = COACHED.but(trunk=run.trunk, source=run, plan=plans.feature_extraction())
     prepared = prepare(frozen)
     made = program(frozen, prepared.given, ONE)
     state = made.init(source)
     heads = jax.device_get((state.params["tasks"], state.coach.params["tasks"]))
-    state, _ = made.advance(state, made.given(prepared.given._replace(anchor=state.params)), 2)
+    state, _ = made.advance(
+        state, made.given(prepared.given._replace(anchor=train.Start(state.params, state.stats))), 2
+    )
     for net, before in zip((state, state.coach), heads, strict=True):
         close(net.params["shared"], source[0]["shared"], 0.0)
         close(net.stats, source[1], 0.0)

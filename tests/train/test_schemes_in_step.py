@@ -11,6 +11,7 @@ from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.run import Weighing
 from mtl_jax.schemes import Alternating, Progressive
+from mtl_jax.transfer import plans
 from tests.small import RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
@@ -167,7 +168,7 @@ def test_terms_without_a_proximal_step_are_refused():
 @pytest.mark.parametrize("changes", [{"affinity": True}, {"balance": aggregation.MGDA()}], ids=str)
 def test_frozen_shared_parameters_are_none_to_balance(changes):
     with pytest.raises(BadInput, match=r"trained shared parameters, there are none"):
-        going(RUN.but(freeze=("shared/.*",), **changes))
+        going(RUN.but(plan=plans.feature_extraction(), **changes))
 
 
 def test_affinities_need_shared_parameters():

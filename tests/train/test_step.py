@@ -5,11 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import aggregation, nets, optimizers, sharing, transfer, weighting
+from mtl_jax import aggregation, nets, optimizers, sharing, train, transfer, weighting
 from mtl_jax.checks import BadInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import prepare
+from mtl_jax.plan import Rule
 from mtl_jax.run import Dispatch
+from mtl_jax.transfer import plans
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
@@ -20,7 +22,8 @@ def trained(run, steps=3, devices=ONE, source=None):
     prepared = prepare(run)
     made = program(run, jax.eval_shape(lambda: prepared.given), devices)
     state = made.init(source)
-    anchor = jax.tree.map(jnp.copy, state.params) if source is not None else None
+    start = train.Start(state.params, state.stats)
+    anchor = jax.tree.map(jnp.copy, start) if source is not None else None
     return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
 
 
@@ -104,7 +107,7 @@ def test_sharded_over_four_devices_is_unsharded(run):
 def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     run = RUN.but(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
     before, _ = trained(run, 2)
-    frozen = run.but(freeze=("shared/.*",), source=run, name="frozen")
+    frozen = run.but(plan=plans.feature_extraction(), source=run, name="frozen")
     source = jax.device_get((before.params, before.stats))
     after, _ = trained(frozen, 3, source=source)
     close(after.params["shared"], source[0]["shared"], 0.0)
@@ -112,13 +115,14 @@ def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     heads = jax.tree.leaves(after.params["tasks"])
     moments = [leaf for leaf in jax.tree.leaves(after.opt) if leaf.ndim > 1]
     assert sum(leaf.size for leaf in moments) == 2 * sum(leaf.size for leaf in heads)
-    moving, _ = trained(frozen.but(freeze=()), 3, source=source)
+    moving, _ = trained(frozen.but(plan=()), 3, source=source)
     assert not np.allclose(jax.tree.leaves(moving.stats)[0], jax.tree.leaves(source[1])[0])
 
 
 def test_only_the_frozen_layer_keeps_its_statistics():
     run = RUN.but(
-        trunk=nets.MLP((12, 8), batch_norm=True), freeze=("shared/(Dense|BatchNorm)_0/.*",)
+        trunk=nets.MLP((12, 8), batch_norm=True),
+        plan=(Rule("shared/(Dense|BatchNorm)_0/.*", frozen=True), Rule(".*")),
     )
     start, _ = trained(run, 1)
     state, _ = trained(run, 3)
@@ -128,7 +132,7 @@ def test_only_the_frozen_layer_keeps_its_statistics():
 
 def test_a_pattern_that_freezes_nothing_is_refused():
     with pytest.raises(BadInput, match=r"pattern 'shred/.*' matches no parameter"):
-        trained(RUN.but(freeze=("shred/.*",)))
+        trained(RUN.but(plan=(Rule("shred/.*", frozen=True), Rule(".*"))))
 
 
 def test_the_task_without_a_label_gets_no_gradient():
