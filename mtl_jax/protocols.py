@@ -10,7 +10,7 @@ trunk a task, `shared` is empty and `tasks` has `"trunk"` too, with a leading ax
 else of a net belongs to tasks is in `"own"`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -21,63 +21,13 @@ from mtl_jax.views import Sizes, View, Views
 Tree = Any
 
 
-class Outputs(NamedTuple):
-    """What a net says of a batch: logits `[..., C]` by task, and features before the heads."""
-
-    logits: dict[str, jax.Array]
-    features: dict[str, jax.Array]  # what each head reads, the same one if they share it
-
-
-class Net(NamedTuple):
-    """A model as pure functions; a pass is the encoder and then every head.
-
-    `init(key, x) -> (params, stats)`;
-    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are
-    without the heads and features are one array if all heads read it, else `{task: array}`;
-    `decode(heads, features) -> logits`, with features by task;
-    `relate(heads, values, pair) -> embeddings` by task, if the net has a `Relation`. `stats` are BatchNorm's running
-    statistics and the like, which only `train=True` moves; `key` is for nets that draw in
-    training, and may be None otherwise; `tasks` are those whose features are wanted, None all.
-    """
-
-    init: Callable[..., tuple[Tree, Tree]]
-    encode: Callable[..., tuple[Any, Tree]]
-    decode: Callable[..., dict[str, jax.Array]]
-    relate: Callable[..., dict[str, jax.Array]] | None = None
-
-    def apply(
-        self,
-        params: Tree,
-        stats: Tree,
-        x: jax.Array,
-        *,
-        train: bool,
-        key: jax.Array | None = None,
-    ) -> tuple[Outputs, Tree]:
-        """The whole pass, `(Outputs, stats)`."""
-        heads = params["tasks"]["heads"]
-        features, stats = self.encode(without_heads(params), stats, x, train=train, key=key)
-        features = by_task(features, heads)
-        return Outputs(self.decode(heads, features), features), stats
-
-
-def without_heads(params: Tree) -> Tree:
-    """What the encoder has of parameters."""
-    tasks = {name: part for name, part in params["tasks"].items() if name != "heads"}
-    return {"shared": params["shared"], "tasks": tasks}
-
-
-def by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
-    """The features that each task's head reads."""
-    return features if isinstance(features, dict) else dict.fromkeys(names, features)
-
-
 class Splits(NamedTuple):
     """Arrays of one data set: each part maps "image" and every label's name to `[N, ...]`.
 
     Where tasks bring images of their own, a part maps the name of each stream of images to
     such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label
-    is -1 (classes) or NaN (numbers).
+    is -1 (classes) or NaN (numbers). A training part may have "pool" `[M]` int32: which of its
+    images come without their labels; without one all do.
     """
 
     train: Mapping[str, np.ndarray]

@@ -14,6 +14,7 @@ weak and strong together, so BatchNorm sees their joint batch; `Apart` says othe
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -137,18 +138,19 @@ class Apart:
     Attributes:
       parts: plain views; their outputs come one after the other.
       by: the model; "student" with gradients, "guess" the same without, "teacher" the averaged
-        parameters, without.
+        parameters, without; "source" the net that the run started from, with its own running
+        statistics, without (it wants a run with a source).
 
     Raises:
       BadInput: for no part, or one that is no plain view, or another model.
     """
 
     parts: tuple[str, ...]
-    by: Literal["student", "guess", "teacher"] = "student"
+    by: Literal["student", "guess", "teacher", "source"] = "student"
 
     def __post_init__(self):
         require_plain(self)
-        require_choice(self, by=("student", "guess", "teacher"))
+        require_choice(self, by=("student", "guess", "teacher", "source"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +219,11 @@ class Views(NamedTuple):
     drawn: dict[str, Any]  # by view, what was drawn to make it
     progress: jax.Array  # [], share of the run's steps that are done, in [0, 1)
     key: jax.Array  # of this step and task
+    features: dict[str, jax.Array] | None = None  # by view, what the task's head reads, [n, D]
+    maps: dict[str, dict[str, jax.Array]] | None = None  # by view, of the trunk's layers, [n, ..., C]
+    # `call(name, x)` applies a head to what a method made: its own `Free` ones, the others, or
+    # with "" the task's.
+    call: Callable[[str, jax.Array], jax.Array] | None = None
 
     def of(self, view: View, head: str | None = None) -> jax.Array:
         """Outputs for a view, of the task's head or of one of the method's own."""
@@ -230,16 +237,3 @@ class Sizes(NamedTuple):
     classes: int  # C, outputs of the task
     unlabelled: int  # N, examples in the unlabelled pool
     labelled: int  # L, labelled examples
-
-
-class Relation(NamedTuple):
-    """A small net that embeds predictions and labels of all tasks, as long as the features."""
-
-    width: int
-
-
-class Head(NamedTuple):
-    """A head that a method adds to a task: linear, behind hidden layers as wide as features."""
-
-    outputs: int
-    hidden: int = 0

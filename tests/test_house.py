@@ -31,6 +31,8 @@ GROUND = {
     "task",
     "plan",
     "weighing",
+    "heads",
+    "net",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
@@ -44,6 +46,7 @@ BASE = [
     "checks",
     "keys",
     "views",
+    "net",
     "protocols",
     "identity",
     "trees",
@@ -60,6 +63,7 @@ BASE = [
     "task",
     "coach",
     "weighing",
+    "heads",
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import trees
 from mtl_jax.checks import BadInput
-from mtl_jax.protocols import Outputs
+from mtl_jax.net import Outputs
 
 # Gradients of two tasks: (1, 2, 0, 1; 3) and (0, -1, 1, 1; -1).
 JACOBIAN = {

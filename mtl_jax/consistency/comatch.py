@@ -11,8 +11,9 @@ from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.memory import Memory, empty, remembered
 from mtl_jax.consistency.projection import Projection
+from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.views import Head, Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 # What the parts are unless told otherwise.
 ALIGN, PROJECTION = QueueAlignment(32), Projection(64)

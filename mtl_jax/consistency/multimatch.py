@@ -12,9 +12,10 @@ from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.pseudo_margin import Margins, moved, no_margins, percentiles
 from mtl_jax.consistency.self_adaptive import SelfAdaptive
+from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.views import Head, Sizes, View, Views
+from mtl_jax.views import Sizes, View, Views
 
 # The task's own head and two more, and for each the other two.
 HEADS = (None, "second", "third")

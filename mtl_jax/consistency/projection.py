@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require_count
-from mtl_jax.views import Head, View, Views
+from mtl_jax.heads import Head
+from mtl_jax.views import View, Views
 
 # Length below which a vector has no direction.
 SHORT = 1e-12

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.match import by_example
+from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.views import Head, Sizes, View, Views
+from mtl_jax.views import Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")
 

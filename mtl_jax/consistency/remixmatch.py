@@ -14,8 +14,9 @@ from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
+from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
-from mtl_jax.views import Apart, Head, Mixed, Rotated, Sizes, View, Views, name_of
+from mtl_jax.views import Apart, Mixed, Rotated, Sizes, View, Views, name_of
 
 ALIGN = Alignment("labels")
 GUESS = Apart(("labelled", "weak"), "guess")

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.align import QueueAlignment
+from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.trees import average
-from mtl_jax.views import Head, Sizes, Views
+from mtl_jax.views import Sizes, Views
 
 # What aligns guesses unless told otherwise.
 ALIGN = QueueAlignment(32)

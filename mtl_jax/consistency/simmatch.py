@@ -11,9 +11,10 @@ from mtl_jax.checks import require_choice, require_number
 from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.latest import rows_of
 from mtl_jax.consistency.projection import Projection, unit
+from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.trees import average
-from mtl_jax.views import Apart, Head, Sizes, View, Views
+from mtl_jax.views import Apart, Sizes, View, Views
 
 # What the parts are unless told otherwise.
 ALIGN, PROJECTION = QueueAlignment(32), Projection(128)

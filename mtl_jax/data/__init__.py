@@ -4,6 +4,7 @@ from mtl_jax.data.arrays import Arrays as Arrays
 from mtl_jax.data.digits import Digits as Digits
 from mtl_jax.data.digits import MultiDigits as MultiDigits
 from mtl_jax.data.digits import SingleDigits as SingleDigits
+from mtl_jax.data.domains import Domains as Domains
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
 from mtl_jax.data.from_split import FromSplit as FromSplit
@@ -14,7 +15,10 @@ from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.overlay import Overlay as Overlay
+from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index
+from mtl_jax.data.small_digits import SmallDigits as SmallDigits
+from mtl_jax.data.small_digits import SmallMNIST as SmallMNIST
 from mtl_jax.data.splits import read_splits as read_splits
 from mtl_jax.data.splits import write_splits as write_splits
 from mtl_jax.data.tfds import Tfds as Tfds
@@ -23,4 +27,5 @@ from mtl_jax.data.thesaurus import read_synonyms as read_synonyms
 from mtl_jax.data.triples import Triples as Triples
 from mtl_jax.data.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.ucr import UCR as UCR
+from mtl_jax.data.wordpiece import WordPiece as WordPiece
 from mtl_jax.data.yeast import Yeast as Yeast

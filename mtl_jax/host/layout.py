@@ -85,7 +85,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     outputs = tuple(train.outputs_of(run).items())
     streams = shapes.streams.values()
     sizes = {
-        task.name: Sizes(task.outputs, stream.image.shape[0], stream.known.index.shape[-1])
+        task.name: Sizes(task.outputs, train.unlabelled_in(stream), stream.known.index.shape[-1])
         for task in run.tasks
         for stream in streams
         if task.name in stream.labels

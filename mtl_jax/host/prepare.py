@@ -44,12 +44,14 @@ def described(run: Run) -> Given:
         total = arrays["image"].shape[0]
         rule = f"must be at most {total}, the training examples there are"
         require(run.labelled is None or run.labelled <= total, run, "labelled", rule, run.labelled)
-        labels = {name: array for name, array in arrays.items() if name != "image"}
-        count = total if run.labelled is None else run.labelled
+        labels = labels_of(arrays)
+        known_of = getattr(run.data, "known", lambda: total)
+        count = known_of() if run.labelled is None else run.labelled
         out = held_of(run, count)
         held = known(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
-        return Stream(arrays["image"], labels, known(count - out, labels), held, stored)
+        own = known(count - out, labels)
+        return Stream(arrays["image"], labels, own, held, stored, arrays.get("pool"))
 
     return Given({name: stream(arrays) for name, arrays in streams.items()}, None)
 
@@ -115,16 +117,22 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
     kept = {
         name: {
             "image": each["image"],
+            **({"pool": each["pool"]} if "pool" in each else {}),
             **{t.name: each[t.name] for t in run.tasks if t.name in each},
         }
         for name, each in streams.items()
     }
-    return {name: each for name, each in kept.items() if len(each) > 1}
+    return {name: each for name, each in kept.items() if labels_of(each)}
+
+
+def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The labels among the arrays of a stream."""
+    return {name: array for name, array in arrays.items() if name not in ("image", "pool")}
 
 
 def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
     """A stream with the examples that have labels, and those held out, for every seed."""
-    labels = {name: array for name, array in arrays.items() if name != "image"}
+    labels = labels_of(arrays)
 
     def of(seed):
         index, mask = few_labels(labels, run.labelled, run.partial, seed)
@@ -141,7 +149,7 @@ def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
     known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
-    return Stream(arrays["image"], labels, known, held, {})
+    return Stream(arrays["image"], labels, known, held, {}, arrays.get("pool"))
 
 
 def held_of(run: Run, count: int) -> int:

@@ -1,4 +1,4 @@
-"""A head of several layers."""
+"""Heads of several layers."""
 
 import flax.linen as nn
 import jax
@@ -20,4 +20,23 @@ class Layers(nn.Module):
         """Maps features to outputs."""
         for _ in range(self.hidden):
             x = nn.relu(nn.Dense(x.shape[-1], kernel_init=nn.initializers.he_normal())(x))
+        return nn.Dense(self.outputs)(x)
+
+
+class Stack(nn.Module):
+    """Hidden layers of given widths, then a linear one, `[N, ...] -> [N, outputs]`.
+
+    Attributes:
+      outputs: of the last layer.
+      widths: of the layers `relu(x W + b)` before it.
+    """
+
+    outputs: int
+    widths: tuple[int, ...] = ()
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps vectors to outputs."""
+        for width in self.widths:
+            x = nn.relu(nn.Dense(width, kernel_init=nn.initializers.he_normal())(x))
         return nn.Dense(self.outputs)(x)

@@ -6,44 +6,62 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 
-from mtl_jax.checks import require_choice, require_count
+from mtl_jax.checks import require, require_choice, require_count
 from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.stages import averaged, hung, in_order
 
 # Blocks of each group, and whether they are bottlenecks.
-DEPTHS = {18: ((2, 2, 2, 2), False), 34: ((3, 4, 6, 3), False), 50: ((3, 4, 6, 3), True)}
+DEPTHS = {
+    18: ((2, 2, 2, 2), False),
+    34: ((3, 4, 6, 3), False),
+    50: ((3, 4, 6, 3), True),
+    101: ((3, 4, 23, 3), True),
+}
 
 
 class ResNet(nn.Module):
-    """ResNet of 18, 34 or 50 layers, `[N, H, W, C] -> [N, D]`.
+    """ResNet of 18, 34, 50 or 101 layers, `[N, H, W, C] -> [N, D]`.
 
     A stem and four groups of residual blocks `relu(skip(x) + f(x))`, of w, 2w, 4w and 8w
     channels; the first block of every group but the first halves the image. D is 8w, of
-    depth 50 32w. The features are the mean over the pixels. Bottlenecks stride in their 3x3
-    convolution, not in the first 1x1 one as in the paper.
+    depths 50 and 101 32w. The features are the mean over the pixels. Bottlenecks stride in their
+    3x3 convolution, not in the first 1x1 one as in the paper.
+
+    Norms have epsilon 1e-5 and momentum 0.99 in Flax's sense: running statistics keep 0.99 of
+    themselves at a step. PyTorch's usual 0.1 would be 0.9 here, so pretrained statistics move ten
+    times more slowly than there (see `nets.pretrained`); and Flax's running variances are
+    those of the batch, PyTorch's are `n / (n - 1)` times as large.
 
     Attributes:
-      depth: 18, 34 or 50.
+      depth: 18, 34, 50 or 101.
       small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else one of
         7x7 with stride 2 and a 3x3 max pool with stride 2, for about 224.
       width: channels w of the first group.
+      widen: how many times as wide bottlenecks are inside, None being 1; of what they give the
+        width stays. PyTorch's `wide_resnet50_2` has 2.
 
     Raises:
-      BadInput: for another depth, or a width below 1.
+      BadInput: for another depth, a width or `widen` below 1, or `widen` without bottlenecks.
 
     Reference: He et al., Deep Residual Learning for Image Recognition, CVPR 2016, Table 1
-      (https://arxiv.org/abs/1512.03385).
+      (https://arxiv.org/abs/1512.03385); Zagoruyko and Komodakis, Wide Residual Networks, BMVC
+      2016, for `widen` (https://arxiv.org/abs/1605.07146).
     """
 
     depth: int = 18
     small_images: bool = True
     width: int = 64
+    widen: int | None = None
 
     convolutional = True
 
     def __post_init__(self):
         require_choice(self, depth=tuple(DEPTHS))
         require_count(self, width=1)
+        if self.widen is not None:
+            require_count(self, widen=1)
+            rule = "needs bottlenecks, a depth of 50 or 101,"
+            require(DEPTHS[self.depth][1], self, "widen", rule, self.widen)
         super().__post_init__()
 
     @nn.compact
@@ -70,9 +88,10 @@ class ResNet(nn.Module):
     def parted(self) -> Sequence:
         """The stem, and the blocks of each group."""
         counts, bottleneck = DEPTHS[self.depth]
+        plan = {"bottleneck": bottleneck, "widen": self.widen or 1, "parent": None}
         return Stem(self.width, self.small_images, parent=None), *(
             tuple(
-                Block(self.width * 2**group, 2 if group and not at else 1, bottleneck, parent=None)
+                Block(self.width * 2**group, 2 if group and not at else 1, **plan)
                 for at in range(count)
             )
             for group, count in enumerate(counts)
@@ -143,11 +162,13 @@ class Block(nn.Module):
       width: channels; D is 4 times as many in a bottleneck.
       stride: of the block.
       bottleneck: which f.
+      widen: how many times as wide a bottleneck is inside.
     """
 
     width: int
     stride: int
     bottleneck: bool
+    widen: int = 1
 
     residual = True
 
@@ -155,8 +176,9 @@ class Block(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, `keep` of the block and the rest of its skip."""
         wide, stride = self.width * (4 if self.bottleneck else 1), self.stride
+        within = self.width * self.widen
         plan = (
-            ((self.width, 1, 1), (self.width, 3, stride), (wide, 1, 1))
+            ((within, 1, 1), (within, 3, stride), (wide, 1, 1))
             if self.bottleneck
             else ((self.width, 3, stride), (wide, 3, 1))
         )

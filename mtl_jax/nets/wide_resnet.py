@@ -1,11 +1,12 @@
 """Wide residual networks, as semi-supervised learning has them."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.checks import require, require_count
+from mtl_jax.checks import require, require_choice, require_count
 from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.resnet import in_blocks, in_groups
 from mtl_jax.nets.stages import averaged, in_order
@@ -45,9 +46,15 @@ class WideResNet(nn.Module):
       groups: of blocks.
       bias: whether convolutions add one, as FixMatch's and TorchSSL's do; USB's have none but
         in the stem.
+      code: whose details the net has, for weights trained there; None is FixMatch's. By TorchSSL
+        and USB, convolutions with a stride pad alike at all edges, and the first blocks of
+        later groups apply f without its first activation. By USB (commit 5d09751; later ones
+        differ) the stem has a bias even without `bias`, and epsilon is 1e-5 but for the very
+        last norm.
 
     Raises:
-      BadInput: for a number below 1, or a depth that the groups do not come to.
+      BadInput: for a number below 1, a depth that the groups do not come to, or with `code` a
+        width of 1 or other groups than three.
 
     Reference: Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016, Table 1
       (https://arxiv.org/abs/1605.07146); Sohn et al., FixMatch, NeurIPS 2020, Section 4
@@ -59,11 +66,15 @@ class WideResNet(nn.Module):
     width: int = 2
     groups: int = 3
     bias: bool = True
+    code: Literal["TorchSSL", "USB"] | None = None
 
     convolutional = True
 
     def __post_init__(self):
         require_count(self, depth=4, width=1, groups=1)
+        require_choice(self, code=(None, "TorchSSL", "USB"))
+        fine = self.code is None or (self.width > 1 and self.groups == 3)
+        require(fine, self, "code", "needs a width above 1 and three groups", self.code)
         rule = f"must be 1 + groups (2 n + 1) with {self.groups} groups, as 28 with 3, 37 with 4"
         n, rest = divmod(self.depth - 1 - self.groups, 2 * self.groups)
         require(n >= 1 and rest == 0, self, "depth", rule, self.depth)
@@ -93,7 +104,8 @@ class WideResNet(nn.Module):
     def parted(self) -> Sequence:
         """The stem, and the blocks of each group."""
         count = (self.depth - 1 - self.groups) // (2 * self.groups)
-        return WideStem(self.bias, parent=None), *(
+        foreign, usb = self.code is not None, self.code == "USB"
+        return WideStem(self.bias or usb, parent=None), *(
             tuple(
                 WideBlock(
                     width=STEM * self.width * 2**group,
@@ -101,6 +113,9 @@ class WideResNet(nn.Module):
                     bias=self.bias,
                     first=not group and not at,
                     last=group == self.groups - 1 and at == count - 1,
+                    plain=bool(foreign and group and not at),
+                    even=foreign,
+                    epsilon=1e-5 if usb else 1e-3,
                     parent=None,
                 )
                 for at in range(count)
@@ -136,6 +151,9 @@ class WideBlock(nn.Module):
       bias: whether convolutions add one.
       first: whether the skip is of the activated input.
       last: whether what it gives is activated.
+      plain: whether f is without its first activation.
+      even: whether a convolution pads alike at all edges.
+      epsilon: of the norms, but for the last one.
     """
 
     width: int
@@ -143,29 +161,39 @@ class WideBlock(nn.Module):
     bias: bool
     first: bool
     last: bool
+    plain: bool = False
+    even: bool = False
+    epsilon: float = 1e-3
 
     residual = True
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, `keep` of f, and the whole of the skip."""
-        active = activated(x, train)
+        active = x if self.plain else activated(x, train, self.epsilon)
         skip = active if self.first else x
-        inner = convolved(active, self.width, 3, self.stride, self.bias)
-        inner = convolved(activated(inner, train), self.width, 3, 1, self.bias)
+        inner = convolved(active, self.width, 3, self.stride, self.bias, self.even)
+        inner = activated(inner, train, self.epsilon)
+        inner = convolved(inner, self.width, 3, 1, self.bias)
         if skip.shape != inner.shape:
             skip = convolved(skip, self.width, 1, self.stride, self.bias)
         whole = skip + (inner if keep is None else keep * inner)
         return activated(whole, train) if self.last else whole
 
 
-def activated(x: jax.Array, train: bool) -> jax.Array:
+def activated(x: jax.Array, train: bool, epsilon: float = 1e-3) -> jax.Array:
     """`leaky_relu(norm(x))`, with parameters of the module that calls it."""
-    norm = nn.BatchNorm(momentum=0.999, epsilon=1e-3)
+    norm = nn.BatchNorm(momentum=0.999, epsilon=epsilon)
     return nn.leaky_relu(norm(x, use_running_average=not train), 0.1)
 
 
-def convolved(x: jax.Array, width: int, size: int, stride: int, bias: bool) -> jax.Array:
-    """A convolution that pads as TensorFlow does, one pixel more at the far edges with stride 2."""
+def convolved(
+    x: jax.Array, width: int, size: int, stride: int, bias: bool, even: bool = False
+) -> jax.Array:
+    """A convolution that pads as PyTorch does if `even`, else as TensorFlow does.
+
+    That is with stride 2 one pixel more at the far edges.
+    """
     init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-    return Conv(width, (size, size), (stride, stride), use_bias=bias, kernel_init=init)(x)
+    pad = ((size // 2, size // 2),) * 2 if even else "SAME"
+    return Conv(width, (size, size), (stride, stride), pad, use_bias=bias, kernel_init=init)(x)

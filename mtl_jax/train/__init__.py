@@ -1,6 +1,7 @@
 """The core: one pure step, and how its state begins and is judged."""
 
 from mtl_jax.train.affinity import measure_affinity as measure_affinity
+from mtl_jax.train.batch import unlabelled_in as unlabelled_in
 from mtl_jax.train.descend import path as path
 from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.evaluate import outputs_for as outputs_for

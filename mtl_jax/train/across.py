@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.cross_task import cross_task
-from mtl_jax.protocols import Net
+from mtl_jax.net import Net, vectors
 from mtl_jax.run import Run
 from mtl_jax.train.sight import Sight
 
@@ -37,7 +37,7 @@ def across(
             said = predicted(outputs["labelled"][source], batch.labels[source])
             told = as_outputs(label, known, outputs["labelled"][target].shape[-1])
             embedded = net.relate(heads, {source: said, target: told}, pair)
-            own = features[source][0][: known.shape[0]]
+            own = vectors(features[source][0])[: known.shape[0]]
             each = cross_task(embedded[source], embedded[target], own, share=setting.features)
             total = total + jnp.where(known & ~batch.mask[source], each, 0.0).mean()
         added[source] = setting.weight * total

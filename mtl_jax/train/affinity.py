@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from mtl_jax.affinity import lookahead
-from mtl_jax.protocols import Net
+from mtl_jax.net import Net
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.solvers import cosines
 from mtl_jax.train.batch import pick

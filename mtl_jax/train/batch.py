@@ -34,7 +34,7 @@ def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any,
     """Draws and augments the batch of a step from one stream.
 
     Labelled and unlabelled examples come in epochs of their own; the unlabelled pool is
-    all training images, the labelled ones too. Every view of an image is augmented
+    all training images, the labelled ones too, unless the data has one of its own. Every view of an image is augmented
     independently.
 
     Args:
@@ -54,16 +54,22 @@ def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any,
     index = None
     if any(not name.startswith("labelled") for name in asked.plain):
         size = run.batch * run.unlabelled_ratio
-        index = batch_index(named(key, "unlabelled"), step, stream.image.shape[0], size)
+        index = batch_index(named(key, "unlabelled"), step, unlabelled_in(stream), size)
     change = functools.partial(augmented, learnt=learnt, how=how)
-    images = plain_views(run, stream, now, asked, rows, index, change)
+    others = index if stream.pool is None or index is None else stream.pool[index]
+    images = plain_views(run, stream, now, asked, rows, others, change)
     drawn = {}
     for view in asked.made:
         name = name_of(view)
         make = mixed if isinstance(view, Mixed) else rotated
         images[name], drawn[name] = make(view, named(now, name), images)
-    stored = jax.tree.map(lambda array: array[index], stream.stored)
+    stored = jax.tree.map(lambda array: array[others], stream.stored)
     return Batch(images, labels, mask, place, index, drawn, stored)
+
+
+def unlabelled_in(stream: Stream) -> int:
+    """How many images of a stream come unlabelled, N."""
+    return (stream.image if stream.pool is None else stream.pool).shape[0]
 
 
 def plain_views(

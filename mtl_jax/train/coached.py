@@ -9,7 +9,7 @@ import optax
 from mtl_jax.keys import named
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.protocols import Net, by_task, without_heads
+from mtl_jax.net import Net, by_task, without_heads
 from mtl_jax.run import Run
 from mtl_jax.train.sight import Sight, predicted
 from mtl_jax.train.state import Coached, TrainState, counted, trainable

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.data import has_label
-from mtl_jax.protocols import Net
+from mtl_jax.net import Net
 from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
 

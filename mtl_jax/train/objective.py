@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.heads import Free
 from mtl_jax.keys import named
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.protocols import Net, by_task, without_heads
+from mtl_jax.net import Net, Read, by_task, vectors, without_heads
 from mtl_jax.run import Run, Task
 from mtl_jax.train.across import across
 from mtl_jax.train.batch import Batch
 from mtl_jax.train.coached import coached
-from mtl_jax.train.sight import Sight, divided, look
-from mtl_jax.train.state import TrainState, counted
+from mtl_jax.train.sight import Features, Sight, divided, look
+from mtl_jax.train.state import Start, TrainState, counted
 from mtl_jax.trees import merge
 from mtl_jax.views import Adversarial, Stored, Views, name_of
 
@@ -42,7 +43,13 @@ class Objective(NamedTuple):
 
 
 def objective(
-    run: Run, net: Net, state: TrainState, frozen: Any, batches: dict[str, Batch], key: jax.Array
+    run: Run,
+    net: Net,
+    state: TrainState,
+    frozen: Any,
+    batches: dict[str, Batch],
+    key: jax.Array,
+    anchor: Start | None = None,
 ) -> Objective:
     """Makes the functions whose pullbacks are balanced.
 
@@ -58,11 +65,12 @@ def objective(
       frozen: the parameters that are not differentiated.
       batches: the step's batch of every stream.
       key: for nets and methods that draw.
+      anchor: the net that the run started from, if it has a source.
 
     Returns:
       The two functions; the rest is `(consistency, metrics, coach)`.
     """
-    sights = [look(run, net, state, batch, key) for batch in batches.values()]
+    sights = [look(run, net, state, batch, key, anchor) for batch in batches.values()]
     by_name = {name: sight for sight in sights for name in sight.tasks}
 
     def encode(sight, kept, stats):
@@ -80,10 +88,12 @@ def objective(
     def score(kept, features):
         heads = merge(kept, frozen["tasks"]["heads"])
         outputs = {id(sight): scored(net, heads, sight, features) for sight in sights}
+        read = {id(sight): read_in(sight, features) for sight in sights}
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
             name, sight = task.name, by_name[task.name]
             views = seen_by(task, sight.batch, outputs[id(sight)], state.step / run.steps, key)
+            views = felt_by(task, views, read[id(sight)], functools.partial(net.call, heads))
             total, moved, seen = task_loss(task, views, state.consistency.get(name))
             totals.append(total)
             if task.consistency is not None:
@@ -126,6 +136,26 @@ def scored(net: Net, heads: Any, sight: Sight, features: dict[str, tuple]) -> di
     return outputs
 
 
+def read_in(sight: Sight, features: dict[str, tuple]) -> Features:
+    """Features `{view: {task: [n, D]}}` of all that a stream's tasks see."""
+    found = dict(sight.read)
+    for place, (_, sizes, _) in enumerate(sight.passes):
+        found |= divided({name: features[name][place] for name in sight.tasks}, sizes)
+    return found
+
+
+def felt_by(task: Task, views: Views, read: Features, call: Callable) -> Views:
+    """What the loss of a task sees, with features, maps and the heads that it calls by itself."""
+    names = {view: f"{view}/{task.name}" for view in views.logits}
+    own = {v: read.get(name, read.get(v, {})).get(task.name) for v, name in names.items()}
+    own = {view: each for view, each in own.items() if each is not None}
+    return views._replace(
+        features={view: vectors(each) for view, each in own.items()},
+        maps={view: each.maps for view, each in own.items() if isinstance(each, Read)},
+        call=lambda name, x: call(f"{task.name}/{name}" if name else task.name, x),
+    )
+
+
 def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: jax.Array) -> Views:
     """What the loss of a task sees."""
     method, name = task.consistency, task.name
@@ -134,7 +164,7 @@ def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: j
     for view in views:
         own = f"{name_of(view)}/{name}" if isinstance(view, Adversarial) else name_of(view)
         asked[name_of(view)] = own
-    extra = method.heads(task.outputs) if hasattr(method, "heads") else ()
+    extra = method.heads(task.outputs) if hasattr(method, "heads") else {}
     return Views(
         logits={view: outputs[own][name] for view, own in asked.items()},
         labels=batch.labels[name],
@@ -148,6 +178,7 @@ def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: j
                 if f"{name}/{head}" in outputs[own]  # A teacher has no such head.
             }
             for head in extra
+            if not isinstance(extra[head], Free)
         },
         drawn={
             **{view: batch.drawn[view] for view in asked if view in batch.drawn},

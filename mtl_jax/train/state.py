@@ -7,15 +7,17 @@ import jax.numpy as jnp
 
 from mtl_jax import plan
 from mtl_jax.checks import BadInput
+from mtl_jax.heads import Free, Head, Relation
 from mtl_jax.keys import named
+from mtl_jax.net import Net
 from mtl_jax.nets import compose
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.plan import ruled
-from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting, Net
+from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting
 from mtl_jax.run import Run
 from mtl_jax.transfer import graft, graft_stats
 from mtl_jax.trees import split
-from mtl_jax.views import Head, Relation, Sizes
+from mtl_jax.views import Sizes
 
 
 class Coached(NamedTuple):
@@ -65,6 +67,7 @@ class Stream(NamedTuple):
     known: Known  # what is trained on
     held: Known | None  # what a bilevel method asks its weights of
     stored: dict[str, Taught]  # by task, what a teacher said of the images
+    pool: jax.Array | None = None  # [M], which images come unlabelled; None is all
 
 
 class Start(NamedTuple):
@@ -82,7 +85,7 @@ class Given(NamedTuple):
 
     def each(self, shared: Any, drawn: Any) -> "Given":
         """This structure with `shared` where seeds have the same arrays, else `drawn`."""
-        streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn, drawn))
+        streams = dict.fromkeys(self.streams, Stream(shared, shared, drawn, drawn, drawn, shared))
         return Given(streams, drawn)
 
 
@@ -93,10 +96,11 @@ def key_of(state: TrainState, stream: str) -> jax.Array:
 
 def net_of(run: Run) -> Net:
     """The net that the run trains."""
-    return compose(run.trunk, outputs_of(run), run.plan)
+    maps = any(getattr(task.consistency, "maps", False) for task in run.tasks)
+    return compose(run.trunk, outputs_of(run), run.plan, maps)
 
 
-def outputs_of(run: Run) -> dict[str, int | Head | Relation]:
+def outputs_of(run: Run) -> dict[str, int | Head | Free | Relation]:
     """The heads of a run's tasks and, under `task/name`, those that their methods add."""
     outputs = {task.name: task.outputs for task in run.tasks}
     if run.cross_task is not None:
@@ -189,9 +193,10 @@ def started(run: Run, drawn: tuple[Any, Any], source: tuple[Any, Any] | None) ->
     if source is None:
         return drawn
     (params, stats), (loaded, moved) = drawn, source
+    fresh = run.fresh + getattr(run.trunk, "fresh", ())
     return (
-        graft(params, loaded, run.take, run.fresh),
-        graft_stats(stats, moved, run.take, run.fresh),
+        graft(params, loaded, run.take, fresh),
+        graft_stats(stats, moved, run.take, fresh),
     )
 
 

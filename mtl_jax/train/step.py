@@ -10,9 +10,10 @@ import optax
 
 from mtl_jax.balance import Balanced, Tape, balance
 from mtl_jax.keys import named
+from mtl_jax.net import Net
 from mtl_jax.optimizers import rate
 from mtl_jax.plan import held
-from mtl_jax.protocols import BilevelWeighting, CrossWeighting, Net
+from mtl_jax.protocols import BilevelWeighting, CrossWeighting
 from mtl_jax.run import Dispatch, Run
 from mtl_jax.train.batch import Batch, pick, pick_held
 from mtl_jax.train.coached import swapped
@@ -125,7 +126,7 @@ def objective_on(
         for name, stream in given.streams.items()
     }
     draw = named(jax.random.fold_in(state.key, state.step), "net")
-    return objective(run, net, state, frozen, place(batches), draw)
+    return objective(run, net, state, frozen, place(batches), draw, given.anchor)
 
 
 def entered(run: Run, tape: Tape, step: jax.Array) -> Tape:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.balance import Tape
-from mtl_jax.protocols import without_heads
+from mtl_jax.net import without_heads
 from mtl_jax.run import Dispatch
 from mtl_jax.train.objective import Objective, counted, read_by
 

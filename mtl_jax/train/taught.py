@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.keys import named
-from mtl_jax.protocols import LearntPolicy, Net
+from mtl_jax.net import Net
+from mtl_jax.protocols import LearntPolicy
 from mtl_jax.run import Run
 from mtl_jax.train.batch import as_float, labelled
 from mtl_jax.train.state import Given, Stream, TrainState, key_of

@@ -23,6 +23,7 @@ from mtl_jax.transfer.hints import attention_transfer as attention_transfer
 from mtl_jax.transfer.hints import fitnet as fitnet
 from mtl_jax.transfer.l2_sp import L2SP as L2SP
 from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
+from mtl_jax.transfer.recompute import recompute as recompute
 from mtl_jax.transfer.relational import rkd_angle as rkd_angle
 from mtl_jax.transfer.relational import rkd_distance as rkd_distance
 from mtl_jax.transfer.ridge_probe import RidgeProbe as RidgeProbe

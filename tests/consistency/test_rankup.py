@@ -7,8 +7,9 @@ import pytest
 
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import RDA, FixMatch, MatchNumbers, MixMatchNumbers, RankUp, RankUpRDA
+from mtl_jax.heads import Head
 from mtl_jax.losses import squared_error
-from mtl_jax.views import Head, Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 METHOD = RankUp(share=0.5)

@@ -9,8 +9,9 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
 from mtl_jax.consistency.remixmatch import GUESS, TURNED
+from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Head, Sizes
+from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, U, seen
 
 SIZES = Sizes(C, 20, 4)

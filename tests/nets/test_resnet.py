@@ -9,6 +9,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
+from mtl_jax.identity import source_text
 from mtl_jax.nets.resnet import Block
 from tests.nets.through import QUICK
 
@@ -27,12 +28,19 @@ def outlines(trunk, parts, side):
 
 
 @pytest.mark.parametrize(
-    ("depth", "count", "wide"),
-    # torchvision's resnet18, 34 and 50, without the last layer.
-    [(18, 11_176_512, 512), (34, 21_284_672, 512), (50, 23_508_032, 2048)],
+    ("depth", "widen", "count", "wide"),
+    # torchvision's resnet18, 34, 50, 101 and wide_resnet50_2, 101_2, without the last layer.
+    [
+        (18, None, 11_176_512, 512),
+        (34, None, 21_284_672, 512),
+        (50, None, 23_508_032, 2048),
+        (101, None, 42_500_160, 2048),
+        (50, 2, 66_834_240, 2048),
+        (101, 2, 124_837_696, 2048),
+    ],
 )
-def test_sizes_of_the_paper(depth, count, wide):
-    trunk = nets.ResNet(depth, small_images=False)
+def test_sizes_of_the_paper(depth, widen, count, wide):
+    trunk = nets.ResNet(depth, small_images=False, widen=widen)
     shapes, counts = zip(*outlines(trunk, trunk.stages(), 224), strict=True)
     times = wide // 512
     assert shapes == (
@@ -100,7 +108,16 @@ def test_a_skip_that_changes_the_shape_is_a_projection():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match=r"ResNet.depth must be one of \(18, 34, 50\), not 20"):
+    with pytest.raises(BadInput, match=r"ResNet.depth must be one of \(18, 34, 50, 101\), not 20"):
         nets.ResNet(20)
     with pytest.raises(BadInput, match=r"ResNet.width must be at least 1"):
         nets.ResNet(width=0)
+    with pytest.raises(BadInput, match=r"ResNet.widen must be at least 1"):
+        nets.ResNet(50, widen=0)
+    with pytest.raises(BadInput, match=r"ResNet.widen needs bottlenecks, .*, not 2"):
+        nets.ResNet(34, widen=2)
+
+
+def test_a_width_that_is_not_given_leaves_the_identity():
+    assert "widen" not in source_text(nets.ResNet(50))
+    assert "widen=2" in source_text(nets.ResNet(50, widen=2))

@@ -9,6 +9,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
+from mtl_jax.identity import source_text
 from mtl_jax.nets.wide_resnet import WideBlock
 from tests.nets.through import QUICK
 
@@ -70,19 +71,19 @@ def drawn(shapes):
     return jax.tree.map(draw, shapes)
 
 
-def act(x, params, stats, at):
+def act(x, params, stats, at, epsilon=1e-3):
     norm, seen = params[f"BatchNorm_{at}"], stats[f"BatchNorm_{at}"]
-    x = (x - seen["mean"]) / np.sqrt(seen["var"] + 1e-3) * norm["scale"] + norm["bias"]
+    x = (x - seen["mean"]) / np.sqrt(seen["var"] + epsilon) * norm["scale"] + norm["bias"]
     return np.where(x > 0, x, 0.1 * x)
 
 
-def conv(x, params, at, stride=1):
+def conv(x, params, at, stride=1, even=False):
     """As TensorFlow's "same": what it lacks is padded, and the odd pixel at the far edges."""
-    kernel, bias = params[f"Conv_{at}"]["kernel"], params[f"Conv_{at}"]["bias"]
+    kernel, bias = params[f"Conv_{at}"]["kernel"], params[f"Conv_{at}"].get("bias", 0.0)
     size, old = len(kernel), x.shape[1]
     new = -(-old // stride)
     lack = max((new - 1) * stride + size - old, 0)
-    edges = (lack // 2, lack - lack // 2)
+    edges = (size // 2, size // 2) if even else (lack // 2, lack - lack // 2)
     x = np.pad(x.astype(np.float64), ((0, 0), edges, edges, (0, 0)))
     ends = [slice(i, i + (new - 1) * stride + 1, stride) for i in range(size)]
     return bias + sum(
@@ -106,6 +107,30 @@ def test_the_whole_in_numpy():
         x = inner + (active if group == 1 else conv(x, own, 2, stride=2))
     wanted = act(x, own, seen, 2).mean((1, 2))
     assert got.shape == (2, 64) and wanted.std() > 0
+    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("code", "bias", "epsilon"), [("TorchSSL", True, 1e-3), ("USB", False, 1e-5)]
+)
+def test_the_whole_of_other_codes_in_numpy(code, bias, epsilon):
+    """Later groups apply f to the input as it is; all edges are padded alike."""
+    trunk = nets.WideResNet(depth=10, width=2, bias=bias, code=code)
+    variables = drawn(jax.eval_shape(functools.partial(trunk.init, train=False), KEY, X))
+    got = jax.jit(functools.partial(trunk.apply, train=False), compiler_options=QUICK)(variables, X)
+    params, stats = variables["params"], variables["batch_stats"]
+    assert "bias" in params["stage0"]["Conv_0"]
+    assert ("bias" in params["stage1"]["block0"]["Conv_0"]) is bias
+    x = conv(X, params["stage0"], 0)
+    for group in (1, 2, 3):
+        own, seen = params[f"stage{group}"]["block0"], stats[f"stage{group}"]["block0"]
+        given = act(x, own, seen, 0, epsilon) if group == 1 else x
+        stride = 1 if group == 1 else 2
+        inner = act(conv(given, own, 0, stride, even=True), own, seen, int(group == 1), epsilon)
+        x = conv(inner, own, 1) + conv(given, own, 2, stride)
+    last = {"BatchNorm_2": own["BatchNorm_1"]}, {"BatchNorm_2": seen["BatchNorm_1"]}
+    wanted = act(x, *last, 2).mean((1, 2))
+    assert got.shape == (2, 128) and wanted.std() > 0
     np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
@@ -166,3 +191,12 @@ def test_bad_settings_are_refused():
         nets.WideResNet(4)
     with pytest.raises(BadInput, match=r"WideResNet.width must be at least 1"):
         nets.WideResNet(width=0)
+    with pytest.raises(BadInput, match=r"WideResNet.code must be one of"):
+        nets.WideResNet(code="usb")
+    with pytest.raises(BadInput, match=r"WideResNet.code needs a width above 1 and three groups"):
+        nets.WideResNet(37, groups=4, code="USB")
+
+
+def test_a_code_that_is_not_given_leaves_the_identity():
+    assert "code" not in source_text(nets.WideResNet())
+    assert "code='USB'" in source_text(nets.WideResNet(code="USB"))

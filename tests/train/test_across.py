@@ -54,7 +54,7 @@ def added(mask, labels=None):
         for task in RELATED.tasks
     }}  # fmt: skip
     features = {n: (jnp.array(random.normal(size=(B, 12)), jnp.float32),) for n in names}
-    sight = Sight(tuple(names), batch, (), {})
+    sight = Sight(tuple(names), batch, (), {}, {})
     return across(RELATED, net, params["tasks"]["heads"], sight, outputs, features)
 
 

@@ -156,7 +156,7 @@ def fed(run, mask, mean=0.0):
     outputs = {n: jnp.array(random.normal(size=(6, 3)), jnp.float32) for n in labels}
 
     def total(outputs):
-        sights = [Sight(("row", "column"), batch, (), {})]
+        sights = [Sight(("row", "column"), batch, (), {}, {})]
         added, student, metrics = coached(run, net, state, sights, outputs, jax.random.key(1))
         return sum(added.values()), (student, metrics)
 

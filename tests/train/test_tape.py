@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.protocols import by_task, without_heads
+from mtl_jax.net import by_task, without_heads
 from mtl_jax.run import Dispatch
 from mtl_jax.train.objective import Objective
 from mtl_jax.train.tape import forward

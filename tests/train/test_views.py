@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, nets, optimizers
+from mtl_jax.heads import Head
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import prepare
-from mtl_jax.protocols import Net, without_heads
+from mtl_jax.net import Net, without_heads
 from mtl_jax.run import Run
 from mtl_jax.train import net_of
 from mtl_jax.train.batch import pick
@@ -19,7 +20,7 @@ from mtl_jax.train.objective import objective
 from mtl_jax.train.passes import passes
 from mtl_jax.train.sight import look
 from mtl_jax.train.state import trainable
-from mtl_jax.views import Adversarial, Apart, Head, Mixed, Rotated, name_of
+from mtl_jax.views import Adversarial, Apart, Mixed, Rotated, name_of
 from tests.small import COLUMN, ROW, RUN
 
 ONE = jax.devices()[:1]

@@ -1,0 +1,134 @@
+"""How timm and Google name the tensors of Vision Transformers."""
+
+import math
+
+import jax
+import numpy as np
+
+from mtl_jax.nets.pretrained.changes import conv
+from mtl_jax.nets.pretrained.lines_transformer import by_head, linears, norms
+from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.preprocessing import Preprocessing
+
+PLACES = "params/patches/places"
+FIRST = "params/patches/class_place"
+PARTS = ("query", "key", "value")
+
+
+def vector(array: np.ndarray) -> np.ndarray:
+    """The only row `[1, ..., 1, D]` of an array, `[D]`.
+
+    Raises:
+      ValueError: if there are more.
+    """
+    return array.reshape(array.shape[-1])
+
+
+def table(array: np.ndarray) -> np.ndarray:
+    """The only table `[1, P, D]` of an array, `[P, D]`.
+
+    Raises:
+      ValueError: if there are more, or other axes.
+    """
+    return array.reshape(array.shape[-2:])
+
+
+def with_class(array: np.ndarray) -> dict[str, np.ndarray]:
+    """Places `[1, 1 + P, D]` of the class token and of the patches.
+
+    Raises:
+      ValueError: for other axes.
+    """
+    rows = table(array)
+    return {"class_place": rows[0], "places": rows[1:]}
+
+
+def fused(array: np.ndarray) -> dict[str, np.ndarray]:
+    """PyTorch's `[3 D, D]` or `[3 D]` of queries, keys and values, as three of ours.
+
+    Raises:
+      ValueError: for what cannot be divided in three.
+    """
+    leaf = "kernel" if array.ndim == 2 else "bias"
+    parts = np.split(array.T, 3, axis=-1)
+    return {f"{name}/{leaf}": part for name, part in zip(PARTS, parts, strict=True)}
+
+
+def resized(
+    tensors: dict[str, np.ndarray], wanted: Shapes, *, method: str, antialias: bool
+) -> dict[str, np.ndarray]:
+    """The places of patches `[P, D]`, a square, as the grid that the trunk has `[h, w, D]`."""
+    rows, shape = tensors.get(PLACES), wanted.get(PLACES, ())
+    side = 0 if rows is None else math.isqrt(len(rows))
+    if rows is None or side**2 != len(rows) or shape[2:] != rows.shape[1:]:
+        return tensors
+    grid = rows.reshape(side, side, -1)
+    if grid.shape != tuple(shape):
+        grid = np.asarray(jax.image.resize(grid, shape, method, antialias=antialias))
+    return {**tensors, PLACES: grid}
+
+
+def fit_timm(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+    """Heads, and places resized as timm does by default: bicubic, smoothed where they shrink."""
+    return resized(by_head(tensors, wanted), wanted, method="cubic", antialias=True)
+
+
+def fit_google(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+    """Places resized linearly, and a class token without a place of its own where none is told.
+
+    The centres of the pixels are kept, as timm does with these files. Google's own code keeps the
+    centres of the corners instead (`scipy.ndimage.zoom`), which differs visibly.
+    """
+    if FIRST not in tensors and PLACES in tensors and FIRST in wanted:
+        tensors = {**tensors, FIRST: np.zeros(wanted[FIRST], tensors[PLACES].dtype)}
+    return resized(tensors, wanted, method="linear", antialias=False)
+
+
+HALF = Preprocessing(224, (0.5,) * 3, (0.5,) * 3)
+BLOCK = r"params/block\1"
+
+TIMM_VIT = Names(
+    "timm's ViT",
+    (
+        Line("cls_token", "params/patches/class", vector),
+        Line("pos_embed", "params/patches", with_class),
+        Line(r"patch_embed\.proj\.weight", "params/patches/kernel", conv),
+        Line(r"patch_embed\.proj\.bias", "params/patches/bias"),
+        *norms(r"blocks\.(\d+)\.norm1", f"{BLOCK}/norm_attention"),
+        Line(r"blocks\.(\d+)\.attn\.qkv\.(?:weight|bias)", f"{BLOCK}/attention", fused),
+        *linears(r"blocks\.(\d+)\.attn\.proj", f"{BLOCK}/attention/out"),
+        *norms(r"blocks\.(\d+)\.norm2", f"{BLOCK}/norm_mlp"),
+        *linears(r"blocks\.(\d+)\.mlp\.fc1", f"{BLOCK}/mlp_in"),
+        *linears(r"blocks\.(\d+)\.mlp\.fc2", f"{BLOCK}/mlp_out"),
+        *norms("norm", "params/norm/norm"),
+        *linears("head", "head"),
+    ),
+    HALF,
+    fit_timm,
+)
+
+ENCODER = r"(?:params/)?Transformer/encoderblock_(\d+)"
+LEAF = r"(scale|bias|kernel)"
+
+# The two namings number the parts of a block in one row, or each kind by itself.
+GOOGLE_VIT = Names(
+    "Google's ViT",
+    (
+        Line(r"(?:params/)?cls", "params/patches/class", vector),
+        Line(r"(?:params/)?Transformer/posembed_input/pos_embedding", "params/patches", with_class),
+        Line(r"(?:params/)?pos_embedding", PLACES, table),
+        Line(rf"(?:params/)?embedding/{LEAF}", r"params/patches/\1"),
+        Line(rf"{ENCODER}/LayerNorm_0/{LEAF}", rf"{BLOCK}/norm_attention/\2"),
+        Line(
+            rf"{ENCODER}/MultiHeadDotProductAttention_[01]/(query|key|value|out)/{LEAF}",
+            rf"{BLOCK}/attention/\2/\3",
+        ),
+        Line(rf"{ENCODER}/LayerNorm_[12]/{LEAF}", rf"{BLOCK}/norm_mlp/\2"),
+        Line(rf"{ENCODER}/MlpBlock_[03]/Dense_0/{LEAF}", rf"{BLOCK}/mlp_in/\2"),
+        Line(rf"{ENCODER}/MlpBlock_[03]/Dense_1/{LEAF}", rf"{BLOCK}/mlp_out/\2"),
+        Line(rf"(?:params/)?Transformer/encoder_norm/{LEAF}", r"params/norm/norm/\1"),
+        Line(rf"(?:params/)?head/{LEAF}", r"head/\1"),
+    ),
+    HALF,
+    fit_google,
+)

@@ -1,0 +1,49 @@
+"""Names of pretrained WideResNets, those of TorchSSL and USB."""
+
+import re
+
+import numpy as np
+
+from mtl_jax.nets.pretrained.changes import conv, linear
+from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.names_resnet import norm
+
+
+def at_the_end(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+    """Gives the norm after the blocks to the last of them, as its last one."""
+    places = [re.match(r"params/stage(\d+)/block(\d+)/", path) for path in tensors]
+    numbers = [tuple(map(int, place.groups())) for place in places if place]
+    if not numbers:
+        return tensors
+    group, block = max(numbers)
+    end = f"stage{group}/block{block}/BatchNorm_"
+    end += "2" if f"params/{end}1/scale" in tensors else "1"
+    return {path.replace("/end/", f"/{end}/"): array for path, array in tensors.items()}
+
+
+def convolution(pattern: str, path: str) -> tuple[Line, ...]:
+    """The lines of a convolution, which may have a bias."""
+    kernel = Line(rf"{pattern}\.weight", f"params/{path}/kernel", conv)
+    return kernel, Line(rf"{pattern}\.bias", f"params/{path}/bias")
+
+
+ANY = r"block(\d)\.layer\.(\d+)\."
+HERE = r"stage\1/block\2"
+USB_WIDE_RESNET = Names(
+    name="TorchSSL's and USB's WideResNet",
+    table=(
+        *convolution("conv1", "stage0/Conv_0"),
+        # Computed there, and used for nothing but its own statistics.
+        Line(r"block[2-9]\.layer\.0\.bn1\..*", None),
+        *norm(r"block([2-9])\.layer\.(0)\.bn2", f"{HERE}/BatchNorm_0"),
+        *norm(f"{ANY}bn1", f"{HERE}/BatchNorm_0"),
+        *norm(f"{ANY}bn2", f"{HERE}/BatchNorm_1"),
+        *convolution(f"{ANY}conv1", f"{HERE}/Conv_0"),
+        *convolution(f"{ANY}conv2", f"{HERE}/Conv_1"),
+        *convolution(f"{ANY}convShortcut", f"{HERE}/Conv_2"),
+        *norm("bn1", "end"),
+        Line(r"(?:fc|classifier)\.weight", "head/kernel", linear),
+        Line(r"(?:fc|classifier)\.bias", "head/bias"),
+    ),
+    fit=at_the_end,
+)

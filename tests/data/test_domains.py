@@ -1,0 +1,168 @@
+"""Domains: who comes where, whose labels reach training and choice, and what is refused."""
+
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.data import Arrays, Domains, Input, MultiInput, SmallDigits, SmallMNIST
+from mtl_jax.host.prepare import described, prepare
+from tests.data.shapes import check_shapes
+from tests.small import ROW, RUN
+
+COUNTS = (6, 4, 3)
+
+
+def part(number, count, **changes):
+    """Images of one grey, which is their domain's number, and labels that tell it too."""
+    arrays = {
+        "image": np.full((count, 2, 2, 1), number, np.uint8),
+        "row": np.full(count, number % 3, np.int32),
+        "height": np.full((count, 2), 10 * number, np.float32),
+    }
+    return arrays | changes
+
+
+def source(number, **changes):
+    return Arrays(*(part(number, number + count, **changes) for count in COUNTS))
+
+
+ONE, OTHER, TARGET = source(0), source(1), source(2)
+BLIND = Domains((ONE, OTHER), TARGET)
+
+
+def number_of(arrays):
+    return arrays["image"][:, 0, 0, 0]
+
+
+@pytest.mark.parametrize("labelled", ["sources", "target", "both"])
+def test_training_has_all_images_and_their_domain(labelled):
+    train = Domains((ONE, OTHER), TARGET, labelled).load().train
+    np.testing.assert_array_equal(train["domain"], np.repeat([0, 1, 2], [6, 7, 8]))
+    np.testing.assert_array_equal(number_of(train), train["domain"])
+    assert train["domain"].dtype == np.int32 and train["image"].dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("labelled", "seen"), [("sources", {0, 1}), ("target", {2}), ("both", {0, 1, 2})]
+)
+def test_only_the_chosen_labels_reach_training_and_choice(labelled, seen):
+    splits = Domains((ONE, OTHER), TARGET, labelled).load()
+    domain = splits.train["domain"]
+    known = np.isin(domain, list(seen))
+    np.testing.assert_array_equal(splits.train["row"], np.where(known, domain, -1))
+    height = np.where(known, 10.0 * domain, np.nan)
+    np.testing.assert_array_equal(splits.train["height"], np.stack([height, height], 1))
+    assert set(number_of(splits.validation)) == set(splits.validation["domain"]) == seen
+    np.testing.assert_array_equal(splits.validation["row"], splits.validation["domain"])
+
+
+@pytest.mark.parametrize("labelled", ["sources", "target", "both"])
+def test_the_test_part_is_the_targets_untouched(labelled):
+    test = Domains((ONE, OTHER), TARGET, labelled).load().test
+    np.testing.assert_array_equal(test.pop("domain"), np.full(5, 2))
+    assert test.keys() == TARGET.test.keys()
+    for name, array in TARGET.test.items():
+        np.testing.assert_array_equal(test[name], array)
+
+
+def test_hiding_changes_nothing_that_was_read():
+    BLIND.load()
+    np.testing.assert_array_equal(TARGET.train["row"], part(2, 8)["row"])
+    np.testing.assert_array_equal(TARGET.train["height"], part(2, 8)["height"])
+
+
+@pytest.mark.parametrize("labelled", [None, 9])
+def test_a_run_draws_no_hidden_label(labelled):
+    run = RUN.but(data=BLIND, tasks=(ROW,), labelled=labelled)
+    stream = prepare(run).given.streams[""]
+    index = np.asarray(stream.known.index)
+    assert index.shape == (2, labelled or 13) and index.max() < 13  # by hand: 6 + 7 of sources.
+    assert stream.image.shape == described(run).streams[""].image.shape == (21, 2, 2, 1)
+    assert (stream.labels["row"][13:] == -1).all()
+
+
+def test_the_targets_labels_change_nothing_but_the_test():
+    """Whatever the target's labels are in training and validation, a blind run sees the same."""
+    wrong = ({"row": np.ones(n, np.int32), "height": np.zeros((n, 2), np.float32)} for n in (8, 6))
+    other = Arrays(*(part(2, len(p["row"]), **p) for p in wrong), TARGET.test)
+    for one, two in zip(BLIND.load(), Domains((ONE, OTHER), other).load(), strict=True):
+        for name in one:
+            np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_shapes_are_told_without_reading():
+    for labelled in ("sources", "target", "both"):
+        check_shapes(Domains((ONE,), TARGET, labelled))
+
+
+REAL = Domains((SmallMNIST(),), SmallDigits())
+
+
+def test_real_domains_fit_together_unread():
+    # by hand: 60 % of 5000 and of 1797.
+    assert REAL.shapes()["image"].shape == (3000 + 1078, 8, 8, 1)
+    assert REAL.shapes().keys() == {"image", "digit", "domain", "pool"}
+    assert REAL.shapes()["pool"].shape == (1078,) and REAL.known() == 3000
+
+
+def test_prints_as_its_own_source():
+    assert eval(repr(REAL)) == REAL and hash(eval(repr(REAL))) == hash(REAL)
+    assert Domains(REAL.sources, REAL.target, "both") != REAL
+
+
+def with_all(**changes):
+    """A source of one example a part."""
+    return Arrays(*(part(3, 1, **changes) for _ in COUNTS))
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        (
+            with_all(image=np.zeros((1, 2, 3, 1), np.uint8)),
+            r"'image' must be uint8 \[2, 2, 1\] in every domain, not uint8 \[2, 3, 1\]",
+        ),
+        (
+            with_all(image=np.zeros((1, 2, 2, 1), np.float32)),
+            r"'image' must be uint8 \[2, 2, 1\] in every domain, not float32 \[2, 2, 1\]",
+        ),
+        (with_all(row=np.zeros(1, np.float32)), r"'row' must be int32 \[\] in.*not float32"),
+        (with_all(more=np.zeros(1)), r"the labels \['height', 'row'\], not \['height', 'more'"),
+        (MultiInput((Input("row", ONE, "row"),)), r"must have \"image\" itself, not \['row'\]"),
+    ],
+)
+def test_domains_that_differ_are_named(other, text):
+    domains = Domains((ONE,), other)
+    for told in (domains.shapes, domains.load):
+        with pytest.raises(BadInput, match=f"Domains: .*{text}"):
+            told()
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"domain": np.zeros(1, np.int32)}, "no label may be called 'domain'"),
+        ({"more": np.zeros(1, np.uint8)}, "'more' must be of int or float, not uint8"),
+    ],
+)
+def test_labels_that_cannot_be_hidden_are_named(changes, text):
+    one, two = with_all(**changes), with_all(**changes, row=np.ones(1, np.int32))
+    with pytest.raises(BadInput, match=f"Domains: {text}"):
+        Domains((one,), two).shapes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"sources": ()}, "Domains.sources must be a tuple of at least one"),
+        ({"sources": ONE}, "Domains.sources must be a tuple of at least one"),
+        ({"sources": ("mnist",)}, "Domains.sources must be sources such as .* not 'mnist'"),
+        ({"target": Arrays}, "Domains.target must be sources such as"),
+        ({"sources": (ONE, source(0))}, "Domains.sources must not hold a domain twice"),
+        ({"target": source(1)}, "Domains.target must not hold a domain twice"),
+        ({"labelled": "all"}, r"Domains.labelled must be one of \('sources', 'target', 'both'\)"),
+    ],
+)
+def test_bad_settings_are_named(settings, text):
+    with pytest.raises(BadInput, match=text):
+        Domains(**{"sources": (ONE, OTHER), "target": TARGET} | settings)

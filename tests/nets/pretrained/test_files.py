@@ -1,0 +1,113 @@
+"""Files of tensors: what comes back, and one clear error for every wrong file."""
+
+import pathlib
+import pickle
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax.checks import BadInput
+from mtl_jax.nets.pretrained import read
+from mtl_jax.nets.pretrained.files import require_hash
+from tests.nets.pretrained.state_dicts import saved
+
+TENSORS = {
+    "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "b": np.asarray([1.5, -2.0], np.float16),
+    "n": np.asarray([3], np.int64),
+}
+
+
+def same(found, wanted):
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
+def test_round_trip(name, tmp_path):
+    same(read(saved(tmp_path, TENSORS, name)), TENSORS)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
+def test_bfloat16_comes_back(name, tmp_path):
+    """Numpy does not know it: an npz holds two nameless bytes for each number."""
+    tensors = {"a": np.asarray([1.0, -3.0, 0.15625], jnp.bfloat16)}
+    same(read(saved(tmp_path, tensors, name)), tensors)
+
+
+def test_a_part_is_what_stands_below_a_name(tmp_path):
+    path = saved(
+        tmp_path, {"img/a": np.ones(2), "img/b/c": np.zeros(3), "txt/a": np.ones(1)}, "m.npz"
+    )
+    assert read(path).keys() == {"img/a", "img/b/c", "txt/a"}
+    same(read(path, "img"), {"a": np.ones(2), "b/c": np.zeros(3)})
+    with pytest.raises(BadInput, match=r"must have the part 'image' \(did you mean img\?\)"):
+        read(path, "image")
+
+
+def test_a_path_that_is_no_file(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    for name, rule in (
+        ("folder.npz", "must be a file, not a folder"),
+        ("", "must be a file, not a folder"),
+        ("none.npz", "must be a file, there is none"),
+        ("model.h5", r"must end in \.safetensors, \.npz, \.pth, \.pt, not '\.h5'"),
+    ):
+        with pytest.raises(BadInput, match=rf"weights '.*{name}' {rule}"):
+            read(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("kept", [0, 4, 40, 0.5, -2], ids=str)
+@pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
+def test_a_file_that_is_cut_off(name, kept, tmp_path):
+    path = saved(tmp_path, {"a": np.arange(1000.0)}, name)
+    whole = pathlib.Path(path).read_bytes()
+    pathlib.Path(path).write_bytes(whole[: int(kept * len(whole)) if kept == 0.5 else kept])
+    with pytest.raises(BadInput, match=rf"weights '.*{name}' must be a whole .* file of tensors"):
+        read(path)
+
+
+def test_pickles_are_never_run(tmp_path):
+    path = str(tmp_path / "model.npz")
+    np.savez(path, a=np.ones(2), b=np.asarray([Loud()], object))
+    with pytest.raises(
+        BadInput, match=r"model.npz' must be .* without pickled objects \(ValueError"
+    ):
+        read(path)
+    for name in ("model.npz", "model.safetensors"):
+        (tmp_path / name).write_bytes(pickle.dumps({"a": Loud()}))
+        with pytest.raises(BadInput, match=rf"{name}' must be .* without pickled objects"):
+            read(str(tmp_path / name))
+
+
+class Loud:
+    """Ends the test if it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.exit, ("a pickle was run",)
+
+
+def test_an_array_alone_is_no_file_of_tensors(tmp_path):
+    with open(tmp_path / "model.npz", "wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(BadInput, match=r"model.npz' must be a whole .npz file of tensors"):
+        read(str(tmp_path / "model.npz"))
+
+
+def test_an_empty_file_of_tensors(tmp_path):
+    with pytest.raises(BadInput, match="must hold tensors alone"):
+        read(saved(tmp_path, {}))
+
+
+def test_hash(tmp_path):
+    path = str(tmp_path / "model.npz")
+    pathlib.Path(path).write_bytes(b"abc")
+    found = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, B.1
+    require_hash(path, found)
+    with pytest.raises(
+        BadInput, match=rf"model.npz' must have the SHA-256 {64 * '0'}, not {found}"
+    ):
+        require_hash(path, 64 * "0")

@@ -1,0 +1,218 @@
+"""Pretrained weights as data: loading is whole or not at all, and the settings are a text."""
+
+import hashlib
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from mtl_jax import nets
+from mtl_jax.checks import BadInput
+from mtl_jax.identity import fingerprint, source_text
+from mtl_jax.nets import pretrained
+from mtl_jax.nets.pretrained import TORCHVISION_RESNET, Preprocessing, Pretrained
+from mtl_jax.trees import paths
+from tests.nets.pretrained.state_dicts import resnet, saved
+from tests.nets.through import QUICK
+from tests.small import RUN
+
+SMALL = nets.ResNet(18, small_images=False, width=2)
+SHAPE = (32, 32, 3)
+TENSORS = resnet()
+
+
+def loaded(
+    folder, tensors=TENSORS, name="model.safetensors", trunk=SMALL, outputs=None, **settings
+):
+    path = saved(folder, tensors, name)
+    return Pretrained(path, TORCHVISION_RESNET, **settings).load(trunk, SHAPE, outputs=outputs)
+
+
+def refused(folder, *given, **settings):
+    with pytest.raises(BadInput) as caught:
+        loaded(folder, *given, **settings)
+    text = str(caught.value)
+    assert text.startswith(f"weights {str(folder / 'model.safetensors')!r}") and "\n" not in text
+    return text
+
+
+def test_trees_are_those_of_the_trunk(tmp_path):
+    weights = loaded(tmp_path)
+    drawn = jax.eval_shape(
+        lambda: SMALL.init(jax.random.key(0), jnp.zeros((1, *SHAPE)), train=False)
+    )
+    found = {"params": weights.params, "batch_stats": weights.stats}
+    assert jax.tree.map(jnp.shape, found) == jax.tree.map(jnp.shape, dict(drawn))
+    assert {leaf.dtype for leaf in jax.tree.leaves(weights)} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(weights.head["kernel"], TENSORS["fc.weight"].T)
+    np.testing.assert_array_equal(
+        weights.stats["stage0"]["BatchNorm_0"]["var"], TENSORS["bn1.running_var"]
+    )
+    assert weights.preprocessing == pretrained.IMAGENET
+    assert not [path for path in paths(weights) if "preprocessing" in path]
+
+
+def test_npz_holds_the_same(tmp_path):
+    one, other = loaded(tmp_path), loaded(tmp_path, name="model.npz")
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_a_file_of_another_architecture(tmp_path):
+    """Of 34 layers: its first blocks would fit."""
+    text = refused(tmp_path, resnet((3, 4, 6, 3)))
+    assert " for ResNet: must hold each tensor of the trunk once, by the names of torchv" in text
+    assert "missing" not in text and "misshapen" not in text
+    assert (
+        text.count("layer3.5.conv1.weight (params/stage3/block5/Conv_0/kernel) [3, 3, 8, 8]") == 1
+    )
+    assert text.count(" (params/") + text.count(" (batch_stats/") == 8 * 2 * (1 + 4)  # by hand
+
+
+def test_a_file_that_lacks_tensors(tmp_path):
+    lacking = {"layer2.0.bn1.running_var", "conv1.weight"}
+    text = refused(tmp_path, {name: a for name, a in TENSORS.items() if name not in lacking})
+    assert text.endswith(
+        "ResNet; missing: batch_stats/stage2/block0/BatchNorm_0/var [4], "
+        "params/stage0/Conv_0/kernel [7, 7, 3, 2]"
+    )
+
+
+def test_grey_images_and_small_ones_have_another_stem(tmp_path):
+    text = refused(tmp_path, trunk=nets.ResNet(18, width=2))
+    assert text.endswith(
+        "misshapen: conv1.weight (params/stage0/Conv_0/kernel) [7, 7, 3, 2], here [3, 3, 3, 2]"
+    )
+
+
+def test_numbers_that_are_none(tmp_path):
+    broken = TENSORS["layer4.1.conv2.weight"].copy()
+    broken[3, 2, 1, 0] = np.nan
+    text = refused(tmp_path, {**TENSORS, "layer4.1.conv2.weight": broken})
+    assert text.endswith("; not finite: layer4.1.conv2.weight (params/stage4/block1/Conv_1/kernel)")
+
+
+def test_another_precision(tmp_path):
+    halves = {n: a if a.ndim == 0 else a.astype(np.float16) for n, a in TENSORS.items()}
+    assert refused(tmp_path, halves).count(" float16") == len(
+        [a for a in halves.values() if a.ndim]
+    )
+    found = loaded(tmp_path, halves, cast=True)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), found, loaded(tmp_path))
+
+
+def test_a_head_of_another_size_is_skipped_only_when_told_so(tmp_path):
+    assert loaded(tmp_path, outputs=5).head["bias"].shape == (5,)
+    text = refused(tmp_path, outputs=7)
+    assert "fc.weight (head/kernel) [16, 5], here [16, 7]" in text
+    assert loaded(tmp_path, outputs=7, skip=(r"fc\..*",)).head is None
+
+
+def test_skip_and_rename(tmp_path):
+    odd = {f"module.{name}": array for name, array in TENSORS.items()} | {"extra": np.ones(1)}
+    assert "extra: " in refused(tmp_path, odd)
+    given = {"skip": ("extra",), "rename": ((r"module\.(.*)", r"\1"),)}
+    jax.tree.map(np.testing.assert_array_equal, loaded(tmp_path, odd, **given), loaded(tmp_path))
+    assert "skip 'ectra' must match a name" in refused(tmp_path, odd, skip=("ectra",))
+
+
+def test_what_is_drawn_afresh_is_left_out(tmp_path):
+    without = {name: array for name, array in TENSORS.items() if name != "conv1.weight"}
+    weights = loaded(tmp_path, without, fresh=("params/stage0/Conv_0/.*",))
+    assert weights.params["stage0"].keys() == {"BatchNorm_0"}
+    assert "extra: conv1.weight" in refused(tmp_path, fresh=("params/stage0/Conv_0/.*",))
+
+
+def test_hash_of_the_file(tmp_path):
+    path = saved(tmp_path, TENSORS)
+    found = hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    assert loaded(tmp_path, sha256=found).head is not None
+    assert f"must have the SHA-256 {64 * 'a'}, not {found}" in refused(tmp_path, sha256=64 * "a")
+
+
+def test_other_preprocessing(tmp_path):
+    own = Preprocessing(32, (0.5,), (0.5,))
+    assert loaded(tmp_path, preprocessing=own).preprocessing == own
+
+
+def test_text_makes_it_again_and_tells_every_setting():
+    one = Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "c"),))
+    space = {"mtl_jax": FUNCTIONS, **vars(pretrained)}
+    again = eval(source_text(one), space)
+    assert again == one and hash(again) == hash(one)
+    others = [
+        Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "d"),)),
+        Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "c"),), cast=True),
+    ]
+    assert len({fingerprint(each) for each in (one, again, *others)}) == 3
+    plain = source_text(Pretrained("model.npz", TORCHVISION_RESNET))
+    assert not [word for word in ("skip=", "sha256=", "fresh=", "part=") if word in plain]
+
+
+def test_a_run_that_starts_from_a_file_has_an_identity_by_it():
+    plain = RUN.but(trunk=SMALL)
+    names = [
+        Pretrained(path, TORCHVISION_RESNET, skip=(r"fc\..*",))
+        for path in ("a.npz", "b.npz", "a.npz")
+    ]
+    found = [fingerprint(plain.but(source=source)) for source in (None, *names)]
+    assert found[1] == found[3] and len(set(found)) == 3
+
+
+class FUNCTIONS:
+    """What a text calls `mtl_jax.name`."""
+
+    from mtl_jax.nets.pretrained.changes import as_is, conv, linear
+    from mtl_jax.nets.pretrained.names_resnet import skip_last
+
+
+def test_a_step_of_training(tmp_path):
+    """Loaded statistics move by a hundredth towards the batch's, and the loss falls."""
+    weights = loaded(tmp_path)
+    x = jax.random.normal(jax.random.key(0), (4, *SHAPE))
+    labels = jnp.array([0, 1, 2, 3])
+
+    def loss(trained, stats):
+        params, head = trained
+        variables = {"params": params, "batch_stats": stats}
+        features, moved = SMALL.apply(variables, x, train=True, mutable=["batch_stats"])
+        logits = features @ head["kernel"] + head["bias"][None]
+        errors = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        return errors.mean(), moved["batch_stats"]
+
+    def step(trained, stats):
+        (value, moved), grads = jax.value_and_grad(loss, has_aux=True)(trained, stats)
+        return value, jax.tree.map(lambda p, g: p - 0.01 * g, trained, grads), moved
+
+    step = jax.jit(step, compiler_options=QUICK)
+    first, trained, moved = step((weights.params, weights.head), weights.stats)
+    second, _, _ = step(trained, moved)
+    assert np.isfinite(first) and second < first
+    kernel = weights.params["stage0"]["Conv_0"]["kernel"]
+    seen = jax.lax.conv_general_dilated(
+        x, kernel, (2, 2), ((3, 3), (3, 3)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    for part, batch in (("mean", seen.mean((0, 1, 2))), ("var", seen.var((0, 1, 2)))):
+        before, after = (s["stage0"]["BatchNorm_0"][part] for s in (weights.stats, moved))
+        np.testing.assert_allclose(after, 0.99 * before + 0.01 * batch, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule"),
+    [
+        ({"path": 3}, "Pretrained.path must be a text, not 3"),
+        ({"names": None}, "Pretrained.names must be Names of nets.pretrained, not 'NoneType'"),
+        ({"skip": "fc"}, "Pretrained.skip must be a tuple, not 'fc'"),
+        ({"skip": ("(",)}, "Pretrained.skip must be a regular expression"),
+        ({"fresh": ("[",)}, "Pretrained.fresh must be a regular expression"),
+        ({"rename": ("ab",)}, r"Pretrained.rename must hold pairs \(pattern, name\), not 'ab'"),
+        ({"rename": (("(", "a"),)}, "Pretrained.rename must be a regular expression"),
+        ({"sha256": "abc"}, "Pretrained.sha256 must be 64 hexadecimal digits, not 'abc'"),
+    ],
+    ids=str,
+)
+def test_bad_settings_are_refused(settings, rule):
+    with pytest.raises(BadInput, match=rule):
+        Pretrained(**{"path": "a.npz", "names": TORCHVISION_RESNET, **settings})
