@@ -1,13 +1,21 @@
 """Alignment of two domains: features or logits of source and target to a loss, without a trainer.
 
 The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches
-and losses normalised over a batch are scalars; the others are per example, not reduced.
+and losses normalised over a batch are scalars; the others are per example, not reduced. What
+begins with a capital is a method for a `Task.consistency` on `data.Domains`, made of them.
 """
 
 from mtl_jax.alignment.adversarial import domain_adversarial as domain_adversarial
 from mtl_jax.alignment.afn import feature_norm_step as feature_norm_step
 from mtl_jax.alignment.afn import length_preserving_dropout as length_preserving_dropout
 from mtl_jax.alignment.bsp import spectral_penalty as spectral_penalty
+from mtl_jax.alignment.classified import MCC as MCC
+from mtl_jax.alignment.classified import MCD as MCD
+from mtl_jax.alignment.classified import MDD as MDD
+from mtl_jax.alignment.compared import AFN as AFN
+from mtl_jax.alignment.compared import CORAL as CORAL
+from mtl_jax.alignment.compared import DAN as DAN
+from mtl_jax.alignment.compared import JAN as JAN
 from mtl_jax.alignment.conditional import conditional_adversarial as conditional_adversarial
 from mtl_jax.alignment.conditional import conditional_map as conditional_map
 from mtl_jax.alignment.conditional import entropy_weights as entropy_weights
@@ -15,6 +23,9 @@ from mtl_jax.alignment.conditional import random_conditional_map as random_condi
 from mtl_jax.alignment.conditional import random_matrices as random_matrices
 from mtl_jax.alignment.coral import coral as coral
 from mtl_jax.alignment.coral import coral_with_means as coral_with_means
+from mtl_jax.alignment.discriminated import ADDA as ADDA
+from mtl_jax.alignment.discriminated import CDAN as CDAN
+from mtl_jax.alignment.discriminated import DANN as DANN
 from mtl_jax.alignment.fixbi import bidirectional_matching as bidirectional_matching
 from mtl_jax.alignment.fixbi import confidence_threshold as confidence_threshold
 from mtl_jax.alignment.fixbi import fixed_mix as fixed_mix

@@ -1,0 +1,162 @@
+"""Methods that compare the features of two domains: DAN, JAN, CORAL, AFN."""
+
+import dataclasses
+import math
+from typing import Literal
+
+import jax
+
+from mtl_jax.alignment.afn import feature_norm_step
+from mtl_jax.alignment.coral import coral, coral_with_means
+from mtl_jax.alignment.mmd import joint_mmd, multi_kernel_mmd
+from mtl_jax.checks import require_choice, require_number
+from mtl_jax.views import Sizes, View, Views
+
+# The source is what has labels, the target what comes without (see `mtl_jax.data.Domains`).
+SOURCE, TARGET = "labelled", "weak"
+BOTH: tuple[View, ...] = (SOURCE, TARGET)
+
+
+@dataclasses.dataclass(frozen=True)
+class DAN:
+    """Deep adaptation: `multi_kernel_mmd` of the features of both domains.
+
+    Gradients flow into both batches.
+
+    Attributes:
+      weight: of the discrepancy; 1 in TLLib.
+      linear: in linear time, which needs as many unlabelled images as labelled ones.
+
+    Raises:
+      BadInput: for a negative weight.
+
+    Reference: Long et al., Learning Transferable Features with Deep Adaptation Networks, ICML
+      2015, Section 3 (https://arxiv.org/abs/1502.02791).
+    """
+
+    weight: float = 1.0
+    linear: bool = False
+
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+
+    def init(self, sizes: Sizes) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the discrepancy `[]`, no state, and no metrics."""
+        source, target = views.features[SOURCE], views.features[TARGET]
+        return multi_kernel_mmd(source, target, linear=self.linear), state, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class JAN:
+    """Joint adaptation: `joint_mmd` of features and probabilities of both domains.
+
+    Gradients flow into both batches. Without the paper's adversarial layers.
+
+    Attributes:
+      weight: of the discrepancy; 1 in TLLib.
+      linear: in linear time, which needs as many unlabelled images as labelled ones.
+
+    Raises:
+      BadInput: for a negative weight.
+
+    Reference: Long et al., Deep Transfer Learning with Joint Adaptation Networks, ICML 2017,
+      joint maximum mean discrepancy (https://arxiv.org/abs/1605.06636).
+    """
+
+    weight: float = 1.0
+    linear: bool = False
+
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+
+    def init(self, sizes: Sizes) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the discrepancy `[]`, no state, and no metrics."""
+        source, target = (
+            (views.features[view], jax.nn.softmax(views.of(view))) for view in (SOURCE, TARGET)
+        )
+        return joint_mmd(source, target, linear=self.linear), state, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class CORAL:
+    """Correlation alignment of the features of both domains.
+
+    Gradients flow into both batches.
+
+    Attributes:
+      form: "covariances" as the paper (`coral`), or "means" too, as TLLib (`coral_with_means`).
+      weight: of the distance; the paper chooses it so that both losses end about alike.
+
+    Raises:
+      BadInput: for another form, or a negative weight.
+
+    Reference: Sun and Saenko, Deep CORAL, ECCV 2016 Workshops, Section 3.1
+      (https://arxiv.org/abs/1607.01719).
+    """
+
+    form: Literal["covariances", "means"] = "covariances"
+    weight: float = 1.0
+
+    views = BOTH
+
+    def __post_init__(self):
+        require_choice(self, form=("covariances", "means"))
+        require_number(self, weight=(0.0, math.inf))
+
+    def init(self, sizes: Sizes) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the distance `[]`, no state, and no metrics."""
+        distance = coral if self.form == "covariances" else coral_with_means
+        return distance(views.features[SOURCE], views.features[TARGET]), state, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class AFN:
+    """Adaptive feature norm: features of both domains grow by a step (`feature_norm_step`).
+
+    `mean_s l(f) + mean_t l(f)`. The paper's net has a dropout that keeps the mean length too
+    (`length_preserving_dropout`); a trunk here has none.
+
+    Attributes:
+      step: by how much features shall grow.
+      weight: of the losses; 0.05 in TLLib.
+
+    Raises:
+      BadInput: for a negative number.
+
+    Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
+      Unsupervised Domain Adaptation, ICCV 2019, stepwise adaptive feature norm
+      (https://arxiv.org/abs/1811.07456).
+    """
+
+    step: float = 1.0
+    weight: float = 0.05
+
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, step=(0.0, math.inf), weight=(0.0, math.inf))
+
+    def init(self, sizes: Sizes) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the loss `[]`, no state, and no metrics."""
+        each = (feature_norm_step(views.features[view], step=self.step).mean() for view in BOTH)
+        return sum(each), state, {}

@@ -1,0 +1,108 @@
+"""Domains in a step: who is drawn, what features say, and methods that see the source's net."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import alignment, data, nets, train
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import described, prepare
+from mtl_jax.plan import Rule
+from mtl_jax.transfer import HEADS
+from tests.small import ROW, RUN, part
+
+
+def dimmed(arrays):
+    """The same problem with dark images: another domain."""
+    return {"image": 0.3 * arrays["image"], "row": arrays["row"]}
+
+
+SOURCE = data.Arrays(
+    *({k: part(n, s)[k] for k in ("image", "row")} for n, s in ((48, 0), (16, 1), (16, 2)))
+)
+TARGET = data.Arrays(*(dimmed(part(n, s)) for n, s in ((32, 3), (16, 4), (16, 5))))
+DOMAINS = RUN.but(
+    name="domains",
+    data=data.Domains((SOURCE,), TARGET),
+    tasks=(ROW,),
+    trunk=nets.MLP((12,), batch_norm=True),
+    labelled=None,
+    steps=4,
+)
+
+
+def ended(run, steps=2, source=None):
+    """State and metrics after some steps."""
+    prepared = prepare(run)
+    made = program(run, prepared.given)
+    state = made.init(source)
+    anchor = None
+    if source is not None:
+        anchor = jax.tree.map(jnp.copy, train.Start(state.params, state.stats))
+    return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
+
+
+def test_the_pool_is_the_target_and_its_labels_are_not_drawn():
+    given = prepare(DOMAINS).given
+    stream = given.streams[""]
+    np.testing.assert_array_equal(stream.pool, np.arange(48, 80))
+    assert stream.known.index.shape == (2, 48) and stream.known.index.max() == 47
+    assert not (stream.labels["row"][48:] >= 0).any()
+    shapes = described(DOMAINS)
+    assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes) == jax.tree.map(
+        lambda leaf: (leaf.shape, leaf.dtype), given
+    )
+
+
+def test_unlabelled_batches_are_of_the_target_alone():
+    run = DOMAINS.but(tasks=(ROW.but(consistency=alignment.DAN()),))
+    stream = jax.tree.map(jnp.asarray, prepare(run).given.streams[""])
+    one = jax.tree.map(lambda leaf: leaf[0], stream.known)
+    key = jax.random.key(0)
+    batch = train.step.pick(run, stream._replace(known=one), key, jnp.int32(0), (), "vmap")
+    assert batch.images["weak"].max() < 0.31 < batch.images["labelled"].max()
+    assert batch.index.max() < 32
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        alignment.DANN(widths=(8,), spectral=1e-3),
+        alignment.CDAN(widths=(8,), entropy=True),
+        alignment.MCD(widths=(8,)),
+        alignment.MDD(widths=(8,)),
+    ],
+    ids=lambda method: type(method).__name__,
+)
+def test_methods_with_heads_of_their_own_train(method):
+    run = DOMAINS.but(tasks=(ROW.but(consistency=method),))
+    state, metrics = ended(run)
+    name = next(iter(method.heads(3)))
+    head = state.params["tasks"]["heads"][f"row/{name}"]
+    begun, _ = ended(run.but(tasks=(ROW.but(consistency=method),)), steps=1)
+    moved = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(), head, begun.params["tasks"]["heads"][f"row/{name}"]
+    )
+    assert max(jax.tree.leaves(moved)) > 0
+    assert np.isfinite(metrics["unlabelled_loss/row"]).all()
+
+
+def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
+    first = DOMAINS.but(name="first")
+    before, _ = ended(first)
+    run = DOMAINS.but(
+        tasks=(ROW.but(consistency=alignment.ADDA(widths=(8,))),),
+        source=first,
+        take=HEADS,
+        plan=(Rule("tasks/heads/row/(kernel|bias)", frozen=True), Rule(".*")),
+    )
+    source = jax.tree.map(jnp.copy, (before.params, before.stats))
+    state, metrics = ended(run, source=source)
+    head, old = state.params["tasks"]["heads"]["row"], before.params["tasks"]["heads"]["row"]
+    jax.tree.map(np.testing.assert_array_equal, head, old)
+    trunk = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(), state.params["shared"], before.params["shared"]
+    )
+    assert max(jax.tree.leaves(trunk)) > 0
+    assert np.isfinite(metrics["domain_accuracy/row"]).all()
