@@ -4,15 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from mtl_jax.checks import (
-    near,
-    require,
-    require_count,
-    require_name,
-    require_number,
-)
+from mtl_jax.checks import near, require, require_count, require_name, require_number
 from mtl_jax.coach import Coach
 from mtl_jax.cross_task import CrossTask
+from mtl_jax.design import Factorial, Safe, check_design
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.losses import cross_entropy
 from mtl_jax.optimizers import SGD, Adam
@@ -142,9 +137,9 @@ class Run:
         if self.coach is not None:
             self.coach.check(self, cross_entropy)
         if isinstance(self.source, Run) and not self.fresh:
-            own = getattr(self.trunk, "around", self.trunk)
+            own, other = (layers_of(run.trunk)[-1] for run in (self, self.source))
             rule = f"must have this run's trunk {own!r}, unless fresh names what is new in it"
-            require(self.source.trunk == own, self, "source", rule, self.source.trunk)
+            require(other == own, self, "source", rule, other)
         for field in ("take", "fresh"):
             rule = "says what comes from a source, and needs one"
             idle = self.source is None and getattr(self, field)
@@ -186,16 +181,23 @@ class Experiment:
       baselines: names of single-task runs that gains and Delta_m are measured against.
       published: numbers of papers for some cells.
       classics: rows of other estimators (`mtl_jax.classic.Classic`), below the others.
+      factorial: which rows are the cells of a full factorial design, whose effects are told.
+      scratch: each a run and those that together did without the transfer; where these are what
+        it started from, the gap between them is what it forgot.
+      safe: rows that take the better of transfer and scratch on validation, below all others.
 
     Raises:
-      BadInput: for two runs of one name, a baseline or a published number of no run, or a
-        baseline that has more than one task.
+      BadInput: for two runs of one name, a baseline or a published number of no run, a baseline
+        that has more than one task, or rows of a design that cannot be compared.
     """
 
     runs: tuple[Run, ...]
     baselines: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
     classics: tuple[Any, ...] = ()
+    factorial: Factorial | None = None
+    scratch: tuple[tuple[str, ...], ...] = ()
+    safe: tuple[Safe, ...] = ()
 
     def __post_init__(self):
         rows = (*self.runs, *self.classics)
@@ -212,11 +214,17 @@ class Experiment:
             require(single, self, "baselines", "must name single-task runs", name)
         for name in (number.run for number in self.published):
             require(name in names, self, "published", f"must name runs ({near(name, names)})", name)
+        check_design(self)
 
 
 def taught(run: Run) -> dict[tuple[str, int], Run]:
     """The teacher of each task and number of outputs."""
     return {(t.name, t.outputs): one for one in reversed(run.teachers) for t in one.tasks}
+
+
+def layers_of(trunk: Any) -> list[Any]:
+    """A trunk, and what it is laid around (`nets.LoRA`, `nets.Preprocessed`), to the plain one."""
+    return [trunk, *layers_of(trunk.around)] if hasattr(trunk, "around") else [trunk]
 
 
 def sources_of(run: Run) -> tuple[Run, ...]:

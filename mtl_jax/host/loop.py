@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput
+from mtl_jax.checks import BadInput, require
 from mtl_jax.host.checkpoint import Checkpoints, digest, plain
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import Program, dispatch_of, program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
 from mtl_jax.host.teachers import with_teachers
-from mtl_jax.run import Run
+from mtl_jax.run import Run, layers_of
 from mtl_jax.train import Given, Start, TrainState
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
@@ -156,7 +156,11 @@ def trained_by(run: Run, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
 def from_file(run: Run) -> tuple[Any, Any]:
     """Parameters and statistics of a file, the same for every seed; its head is named `source`."""
     streams = described(run).streams.values()
-    loaded = run.source.load(run.trunk, next(iter(streams)).image.shape[1:])
+    layers = layers_of(run.trunk)
+    loaded = run.source.load(layers[-1], next(iter(streams)).image.shape[1:])
+    expects, does = loaded.preprocessing, [one.by for one in layers if hasattr(one, "by")]
+    rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
+    require(expects is None or does == [expects], run, "trunk", rule, run.trunk)
     heads = {} if loaded.head is None else {"source": loaded.head}
     params = {"shared": loaded.params, "tasks": {"heads": heads}}
     return jax.tree.map(lambda leaf: np.stack([leaf] * run.seeds), (params, loaded.stats))

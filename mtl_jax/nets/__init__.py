@@ -27,11 +27,13 @@ from mtl_jax.nets.mmoe import MMoE as MMoE
 from mtl_jax.nets.mtan import MTAN as MTAN
 from mtl_jax.nets.nddr import NDDR as NDDR
 from mtl_jax.nets.ple import PLE as PLE
+from mtl_jax.nets.preprocessed import Preprocessed as Preprocessed
 from mtl_jax.nets.prompts import Prompts as Prompts
 from mtl_jax.nets.resnet import ResNet as ResNet
 from mtl_jax.nets.sluice import Orthogonality as Orthogonality
 from mtl_jax.nets.sluice import Sluice as Sluice
 from mtl_jax.nets.spot_tune import SpotTune as SpotTune
+from mtl_jax.nets.spot_tune import rows_of as rows_of
 from mtl_jax.nets.ssf import SSF as SSF
 from mtl_jax.nets.stoch_norm import StochNorm as StochNorm
 from mtl_jax.nets.vit import ViT as ViT

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import flax.linen as nn
 import jax
@@ -30,7 +31,7 @@ class SpotTune(nn.Module):
 
     The frozen copy runs as without training, on running statistics. That its parameters are not
     trained is for the run to say: `Rule("shared/frozen_.*", frozen=True)`. Both copies should
-    start from one trained trunk, see `of_source`.
+    start from one trained trunk, see `of_source` and, in a run, `rows_of`.
 
     The authors' code has one stem, which is trained, and no choice there; its norms go by the batch
     in both copies; the policy is a small ResNet with a learning rate and decay of its own; and it
@@ -59,6 +60,11 @@ class SpotTune(nn.Module):
         require_number(self, temperature=(0.0, math.inf))
         require(self.temperature > 0, self, "temperature", "must be above 0", self.temperature)
         super().__post_init__()
+
+    @property
+    def around(self) -> nn.Module:
+        """The trunk that a source has."""
+        return self.trunk
 
     @property
     def convolutional(self) -> bool:
@@ -111,6 +117,23 @@ class SpotTune(nn.Module):
             for block, *inner in [places[path[:-1]]]
             for copy in COPIES
         })  # fmt: skip
+
+
+def rows_of(spot: SpotTune, x: jax.Array | jax.ShapeDtypeStruct) -> tuple[tuple[str, str], ...]:
+    """What a run takes of a source that has the plain trunk: both copies.
+
+    For `Run.take`, with `fresh=("shared/policy.*",)` and the rule
+    `Rule("shared/frozen_.*", frozen=True)` in the plan.
+
+    Args:
+      spot: the run's trunk.
+      x: inputs `[N, ...]`, of which only the shape counts.
+    """
+    return tuple(
+        (rf"shared/{re.escape('/'.join(path))}/([^/]+)", f"shared/{'/'.join(there)}/\\1")
+        for path, (block, *inner) in placed(spot.trunk, x).items()
+        for there in ((f"{copy}_{block}", *inner) for copy in COPIES)
+    )
 
 
 class Blocks(nn.Module):

@@ -1,0 +1,106 @@
+"""Trunks that are laid around a source's: what begins as it was, and what is trained."""
+
+import jax
+import numpy as np
+import pytest
+
+from mtl_jax import nets, optimizers
+from mtl_jax.checks import BadInput
+from mtl_jax.host.loop import from_file
+from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
+from mtl_jax.plan import Rule
+from mtl_jax.transfer import plans
+from tests.small import RUN
+from tests.train.test_domains_in_step import ended
+
+TRUNK = nets.MLP((12, 8), batch_norm=True)
+SOURCE = RUN.but(name="source", trunk=TRUNK, optimizer=optimizers.Adam(0.01))
+
+
+@pytest.fixture(scope="module")
+def source():
+    """Parameters and statistics of a trained run."""
+    state, _ = ended(SOURCE, 4)
+    return jax.device_get((state.params, state.stats))
+
+
+def test_lora_trains_what_was_added_and_nothing_else(source):
+    run = SOURCE.but(
+        name="lora",
+        trunk=nets.LoRA(TRUNK, rank=2),
+        source=SOURCE,
+        plan=plans.added_only("added/.*"),
+    )
+    state, _ = ended(run, 3, source=source)
+    shared = dict(state.params["shared"])
+    added = shared.pop("added")
+    jax.tree.map(np.testing.assert_array_equal, shared, source[0]["shared"])
+    jax.tree.map(np.testing.assert_array_equal, state.stats, source[1])
+    assert np.abs(added["Dense_0"]["kernel"]["b"]).max() > 0
+    heads = sum(leaf.size for leaf in jax.tree.leaves(state.params["tasks"]))
+    moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt) if leaf.ndim > 1)
+    assert moments == 2 * (heads + sum(leaf.size for leaf in jax.tree.leaves(added)))
+
+
+def test_stoch_norm_takes_the_source_over_by_its_names(source):
+    run = SOURCE.but(name="stoch", trunk=nets.StochNorm(TRUNK), source=SOURCE)
+    state, metrics = ended(run, 1, source=source)
+    assert jax.tree.structure(state.params["shared"]) == jax.tree.structure(source[0]["shared"])
+    assert np.isfinite(metrics["loss/row"]).all()
+
+
+def test_spot_tune_fills_both_copies_and_freezes_one(source):
+    spot = nets.SpotTune(TRUNK, policy=nets.MLP((4,)))
+    run = SOURCE.but(
+        name="spot",
+        trunk=spot,
+        source=SOURCE,
+        take=nets.rows_of(spot, jax.ShapeDtypeStruct((1, 6, 6, 1), np.float32)),
+        fresh=("shared/policy.*",),
+        plan=(Rule("shared/frozen_.*", frozen=True), Rule(".*")),
+    )
+    state, _ = ended(run, 2, source=source)
+    old = source[0]["shared"]["Dense_1"]["kernel"]
+    shared = state.params["shared"]
+    np.testing.assert_array_equal(shared["frozen_block1"]["Dense_0"]["kernel"], old)
+    moved = shared["tuned_block1"]["Dense_0"]["kernel"]
+    assert 0 < np.abs(moved - old).max() < 0.1
+
+
+def test_a_source_of_another_trunk_is_refused():
+    with pytest.raises(BadInput, match="must have this run's trunk"):
+        SOURCE.but(trunk=nets.LoRA(nets.MLP((12,))), source=SOURCE)
+
+
+class File:
+    """Weights as a file would give them."""
+
+    def __init__(self, preprocessing):
+        self.preprocessing = preprocessing
+
+    def load(self, trunk, shape):
+        assert trunk == TRUNK and shape == (6, 6, 1)
+        return Weights({"a": np.ones(2)}, {}, None, self.preprocessing)
+
+
+def test_weights_that_expect_other_images_want_a_trunk_that_makes_them():
+    by = Preprocessing(6, (0.5,), (0.5,))
+    right = SOURCE.but(trunk=nets.LoRA(nets.Preprocessed(TRUNK, by)), source=File(by))
+    params, _ = from_file(right)
+    assert params["shared"]["a"].shape == (2, 2)
+    with pytest.raises(BadInput, match=r"nets.Preprocessed\(trunk, Preprocessing\(size=6"):
+        from_file(SOURCE.but(source=File(by)))
+
+
+def test_preprocessed_is_the_trunk_on_other_images():
+    by = Preprocessing(6, (0.5,), (0.25,))
+    x = np.random.default_rng(0).random((3, 6, 6, 1), np.float32)
+    variables = TRUNK.init(jax.random.key(0), x, train=False)
+    got = nets.Preprocessed(TRUNK, by).apply(variables, x, train=False)
+    want = TRUNK.apply(variables, (x - 0.5) / 0.25, train=False)
+    np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
+def test_a_pretrained_source_is_data():
+    run = SOURCE.but(source=Pretrained("weights/run", OWN_RUN))
+    assert run.source.path == "weights/run" and run == SOURCE.but(source=run.source)
