@@ -33,6 +33,8 @@ GROUND = {
     "weighing",
     "heads",
     "net",
+    "design",
+    "factorial",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
@@ -56,6 +58,7 @@ BASE = [
     "optimizers",
     "metrics",
     "compare",
+    "factorial",
     "affinity",
     "dispatch",
     "schemes",
@@ -64,6 +67,7 @@ BASE = [
     "coach",
     "weighing",
     "heads",
+    "design",
 ]
 
 

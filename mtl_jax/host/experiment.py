@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
+from mtl_jax.design import remaining
 from mtl_jax.host.edit import edited
 from mtl_jax.run import Experiment, Run, lineage, with_needed
 
@@ -89,7 +90,12 @@ def among(experiment: Experiment, rows: Iterable[Run | Classic]) -> Experiment:
     baselines = tuple(name for name in experiment.baselines if name in there)
     published = tuple(number for number in experiment.published if number.run in there)
     return dataclasses.replace(
-        experiment, runs=runs, baselines=baselines, published=published, classics=classics
+        experiment,
+        runs=runs,
+        baselines=baselines,
+        published=published,
+        classics=classics,
+        **remaining(experiment, there),
     )
 
 

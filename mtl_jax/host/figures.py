@@ -1,4 +1,4 @@
-"""Figures of an experiment: learning curves and weights, gains, affinities and trade-offs."""
+"""Figures of an experiment: learning curves and weights; gains, effects, affinities, trade-offs."""
 
 import math
 import pathlib
@@ -8,6 +8,7 @@ import numpy as np
 from mtl_jax.host.affinity import affinity
 from mtl_jax.host.boundaries import boundaries
 from mtl_jax.host.canvas import colours_of, grid
+from mtl_jax.host.effects import effects
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.gains import gains
 from mtl_jax.host.scores import collect, tasks_of
@@ -21,14 +22,16 @@ MOST_NAMES = 10  # Of tasks in the legend of weights.
 def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
     """Writes `curves.png`, and the other figures where there is something to show.
 
-    Those are `gains.png`, `balance.png`, `affinity.png`, `tradeoff.png` and `boundaries.png`;
-    one that an earlier launch left and that has nothing to show any more is removed.
+    Those are `gains.png`, `effects.png`, `balance.png`, `affinity.png`, `tradeoff.png` and
+    `boundaries.png`; one that an earlier launch left and that has nothing to show any more is
+    removed.
     """
     rows = collect(experiment, folders)
     drawn = {
         "curves": curves(experiment, folders),
         "gains": gains(experiment, rows),
         "balance": balance(experiment, folders),
+        "effects": effects(experiment, rows),
         "affinity": affinity(experiment, folders),
         "tradeoff": tradeoff(experiment, rows),
         "boundaries": boundaries(experiment, folders),

@@ -1,20 +1,34 @@
 """The finished runs as arrays over seeds, which table and figures are made of."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mtl_jax.classic import Classic
 from mtl_jax.compare import delta_m
+from mtl_jax.design import Safe
 from mtl_jax.host.folder import Folder
 from mtl_jax.run import Experiment, Run, Task
+
+MOST = 6  # Of more tasks only the average stands in tables for people.
+
+
+class Chosen(NamedTuple):
+    """What a row that was put together of finished runs has of a run."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    seeds: int
+    first_seed: int
 
 
 class Scores(NamedTuple):
     """Test metrics of one run; every array is `[S]`, in the metric's own unit."""
 
-    run: Run | Classic
+    run: Run | Classic | Chosen
+    validation: dict[str, np.ndarray]  # by task, what the choice was made by; empty if not kept
     selected: dict[str, np.ndarray]  # by task, at the evaluation that validation chose
     last: dict[str, np.ndarray]  # by task, raw parameters after the last step
     last_ema: dict[str, np.ndarray]
@@ -26,14 +40,16 @@ class Scores(NamedTuple):
 
 
 def collect(experiment: Experiment, folders: dict[str, Folder]) -> list[Scores]:
-    """Reads the results of all rows."""
+    """Reads the results of all rows; those that are put together of others come last."""
     rows = (*experiment.runs, *experiment.classics)
-    return [scores(row, folders[row.name]) for row in rows]
+    found = {row.name: scores(row, folders[row.name]) for row in rows}
+    return [*found.values(), *(chosen(safe, found) for safe in experiment.safe)]
 
 
 def scores(run: Run | Classic, folder: Folder) -> Scores:
     """Reads the result of one run."""
     result, timing = folder.result(), folder.read("timing.json")
+    kept = all("validation" in entry for entry in result["selected"])
 
     def of(entries: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         return {
@@ -44,6 +60,7 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
 
     return Scores(
         run=run,
+        validation=of([entry["validation"] for entry in result["selected"]]) if kept else {},
         selected=of([entry["test"] for entry in result["selected"]]),
         last=of([entry["raw"] for entry in result["last"]]),
         last_ema=of([entry["ema"] for entry in result["last"]]),
@@ -53,6 +70,36 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
         seconds=timing["seconds"],
         memory=timing.get("bytes") or math.nan,  # Older results have none.
     )
+
+
+def chosen(safe: Safe, rows: dict[str, Scores]) -> Scores:
+    """For each task and seed the row that validation prefers; it costs what all of them cost."""
+    one = rows[safe.transfer]
+    others = {task: rows[name] for name in safe.scratch for task in rows[name].selected}
+    takes = {task.name: better(one, others[task.name], task) for task in one.run.tasks}
+
+    def of(kind: str) -> dict[str, np.ndarray]:
+        return {
+            task: np.where(take, getattr(one, kind)[task], getattr(others[task], kind)[task])
+            for task, take in takes.items()
+        }
+
+    kinds = ("validation", "selected", "last", "last_ema", "median", "best_on_test")
+    every = [one, *(rows[name] for name in safe.scratch)]
+    return Scores(
+        run=Chosen(safe.name, one.run.tasks, one.run.seeds, one.run.first_seed),
+        **{kind: of(kind) for kind in kinds},
+        parameters=sum(row.parameters for row in every),
+        seconds=sum(row.seconds for row in every),
+        memory=float(np.max([row.memory for row in every])),  # One after the other.
+    )
+
+
+def better(one: Scores, other: Scores, task: Task) -> np.ndarray:
+    """By seed `[S]`, whether validation prefers the first row; no number is the worst."""
+    sign = 1.0 if task.metric.higher_is_better else -1.0
+    first, second = (sign * row.validation[task.name] for row in (one, other))
+    return (first > second) | (np.isnan(second) & ~np.isnan(first))
 
 
 def tasks_of(experiment: Experiment) -> dict[str, Task]:
@@ -98,3 +145,14 @@ def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
     against = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)
     higher = tuple(task.metric.higher_is_better for task in tasks)
     return np.asarray(delta_m(values, against, higher))
+
+
+def mean_of(tasks: Iterable[Task], by_task: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Average over tasks, by seed `[S]`; None if they are measured in different units."""
+    alike = len({task.metric.name for task in tasks}) == 1
+    return np.mean(list(by_task.values()), 0) if alike else None
+
+
+def shown_tasks(tasks: dict[str, Task]) -> dict[str, Task]:
+    """The tasks that have a column of their own in tables for people: all, or none of too many."""
+    return tasks if len(tasks) <= MOST else {}

@@ -5,9 +5,8 @@ import io
 import math
 import pathlib
 
-import numpy as np
-
-from mtl_jax.compare import interval, mean_rank, verdict
+from mtl_jax.compare import mean_rank
+from mtl_jax.host import effects, gaps
 from mtl_jax.host.files import write_text
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.scores import (
@@ -15,10 +14,13 @@ from mtl_jax.host.scores import (
     baselines,
     collect,
     comparable,
+    mean_of,
     paired_delta,
     paired_gain,
+    shown_tasks,
     tasks_of,
 )
+from mtl_jax.host.text import latex, markdown, spread, tally
 from mtl_jax.run import Experiment
 
 NOTE = (
@@ -36,23 +38,29 @@ PROTOCOL = (
     "“best on test” is chosen by test data, as several papers do, and stands here only to be "
     "compared with theirs. "
 )
-MOST = 6  # Of more tasks only the average stands in the table for people.
+SAFE = (
+    " Rows put together of finished runs ({names}) take, for each task and seed, of a transfer and "
+    "of scratch what validation prefers, of equals scratch; they cost what all their runs cost."
+)
 
 
 def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.csv` and `table.tex`."""
+    """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design."""
     rows = collect(experiment, folders)
     head, body = cells(experiment, rows)
     note = (PROTOCOL if learns_unlabelled(experiment) else "") + NOTE
-    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
+    if experiment.safe:
+        note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe))
+    sections = gaps.section(experiment, rows) + effects.section(experiment, rows)
+    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{sections}")
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
+    effects.write(experiment, rows, root / "effects.csv")
 
 
 def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[list[str]]]:
     """The heading and the rows as people read them."""
-    shown = tasks_of(experiment)
-    shown = shown if len(shown) <= MOST else {}
+    shown = shown_tasks(tasks_of(experiment))
     singles = baselines(experiment, rows)
     ranks = ranks_of(experiment, rows)
     published = {name.run for name in experiment.published}
@@ -66,11 +74,12 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
         delta = None if row.run.name in experiment.baselines else paired_delta(row, singles)
         line = [row.run.name]
         line += [spread(row.selected.get(task)) for task in shown]
-        line += [spread(average(row, row.selected) if len(row.run.tasks) > 1 else None)]
+        line += [spread(mean_of(row.run.tasks, row.selected) if len(row.run.tasks) > 1 else None)]
         line += [spread(delta)]
         line += [verdicts(row, singles) if delta is not None else "-", ranks.get(row.run.name, "-")]
-        line += [spread(average(row, row.last))]
-        line += [spread(average(row, by)) for by in (row.median, row.best_on_test) if protocol]
+        line += [spread(mean_of(row.run.tasks, row.last))]
+        also = (row.median, row.best_on_test) if protocol else ()
+        line += [spread(mean_of(row.run.tasks, by)) for by in also]
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
         line += [papers(experiment, row.run.name)] if published else []
         body.append(line)
@@ -82,20 +91,15 @@ def learns_unlabelled(experiment: Experiment) -> bool:
     return any(task.consistency is not None for run in experiment.runs for task in run.tasks)
 
 
-def average(row: Scores, by_task: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Average over the tasks, by seed; None if they are measured in different units."""
-    alike = len({task.metric.name for task in row.run.tasks}) == 1
-    return np.mean(list(by_task.values()), 0) if alike else None
-
-
 def verdicts(row: Scores, singles: dict[str, Scores]) -> str:
     """How many tasks of a row were helped and hurt, beyond the interval."""
-    found = [
-        verdict(paired_gain(row, task, singles[task.name]))
-        for task in row.run.tasks
-        if comparable(row, task.name, singles)
-    ]
-    return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
+    return tally(
+        [
+            paired_gain(row, task, singles[task.name])
+            for task in row.run.tasks
+            if comparable(row, task.name, singles)
+        ]
+    )
 
 
 def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
@@ -121,57 +125,6 @@ def papers(experiment: Experiment, run: str) -> str:
         for number in experiment.published
         if number.run == run
     )
-
-
-def spread(values: np.ndarray | None) -> str:
-    """Mean and interval of values over seeds, to the interval's first digit that counts."""
-    if values is None:
-        return "-"
-    mean, half = interval(values)
-    least = abs(mean) / 10 if np.isnan(half) else half
-    digits = max(1, -math.floor(math.log10(least))) if 0 < least < np.inf else 1
-    text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
-    return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
-
-
-def markdown(head: list[str], body: list[list[str]]) -> str:
-    """A table in Markdown, its columns aligned."""
-    rows = [[cell.replace("|", r"\|") for cell in row] for row in (head, *body)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
-
-
-def latex(head: list[str], body: list[list[str]]) -> str:
-    """A table in LaTeX, with booktabs."""
-
-    def line(row):
-        return " & ".join(map(escaped, row)) + r" \\"
-
-    columns = "l" + "r" * (len(head) - 1)
-    return "\n".join(
-        [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", line(head), r"\midrule"]
-        + [line(row) for row in body]
-        + [r"\bottomrule", r"\end{tabular}", ""]
-    )
-
-
-def escaped(text: str) -> str:
-    """Text as LaTeX takes it."""
-    for plain, tex in (
-        ("\\", r"\textbackslash "),
-        *((sign, f"\\{sign}") for sign in "_%&#${}"),
-        ("~", r"\textasciitilde "),
-        ("^", r"\textasciicircum "),
-        ("Δm", r"$\Delta_m$"),
-        ("±", r"$\pm$"),
-    ):
-        text = text.replace(plain, tex)
-    return text
 
 
 def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:

@@ -18,6 +18,7 @@ from mtl_jax.nets.dselect_k import SelectorEntropy as SelectorEntropy
 from mtl_jax.nets.efficientnet import EfficientNetLite as EfficientNetLite
 from mtl_jax.nets.fcn import FCN as FCN
 from mtl_jax.nets.film import FiLM as FiLM
+from mtl_jax.nets.layer_names import layer_names as layer_names
 from mtl_jax.nets.lenet import LeNet as LeNet
 from mtl_jax.nets.lora import LoRA as LoRA
 from mtl_jax.nets.low_rank import LowRank as LowRank

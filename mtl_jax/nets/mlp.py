@@ -41,11 +41,6 @@ class MLP(nn.Module):
         return tuple(DenseStage(width, self.batch_norm, parent=None) for width in self.features)
 
     @nn.nowrap
-    def layers(self) -> tuple[str, ...]:
-        """Patterns of the modules of each layer, from the first."""
-        return tuple(f"(Dense|BatchNorm)_{at}" for at in range(len(self.features)))
-
-    @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
         """What the last stage gives `[N, D]`, as it is."""
         return x

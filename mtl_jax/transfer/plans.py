@@ -1,7 +1,7 @@
 """Plans of the literature: what of a net is trained for a new task, how fast, and in what order.
 
 Layers are patterns over the names of the trunk's modules, from the first to the last, such as
-`nets.MLP((256, 256)).layers()` gives.
+`nets.layer_names` gives.
 """
 
 from collections.abc import Sequence
@@ -157,4 +157,4 @@ def frozen_rest(layers: Sequence[str], count: int) -> Plan:
 
 def within(layer: str) -> str:
     """The pattern of a layer's parameters."""
-    return f"shared/(?:{layer})/.*"
+    return f"shared/(?:{layer})(?:/.*)?"

@@ -9,11 +9,13 @@ from mtl_jax.host.folder import Folder
 def finished(tmp_path):
     """Writes the result of a run; gives its folder.
 
-    `selected`, `last` and `last_ema` give each task's test metric of every seed; what was
-    measured before the end is `records`.
+    `selected`, `last` and `last_ema` give each task's test metric of every seed, `validation`
+    what the selected evaluation had there; what was measured before the end is `records`.
     """
 
-    def write(run, selected, last=None, last_ema=None, records=(), parameters=1234):
+    def write(
+        run, selected, last=None, last_ema=None, records=(), parameters=1234, validation=None
+    ):
         def by_seed(values):
             return [
                 {t.name: {t.metric.name: values[t.name][seed]} for t in run.tasks}
@@ -28,7 +30,12 @@ def finished(tmp_path):
         result = {
             "name": run.name,
             "parameters": parameters,
-            "selected": [{"test": test} for test in by_seed(selected)],
+            "selected": [
+                {"test": test, "validation": chosen_by}
+                for test, chosen_by in zip(
+                    by_seed(selected), by_seed(validation or selected), strict=True
+                )
+            ],
             "last": [{"raw": raw, "ema": ema} for raw, ema in zip(last, last_ema, strict=True)],
             "median": last_ema,
             "best_on_test": by_seed(selected),

@@ -1,8 +1,5 @@
 """Tables: every cell by hand, as Markdown, CSV and LaTeX."""
 
-import math
-
-import numpy as np
 import pytest
 
 from mtl_jax.augment import Cutout
@@ -75,12 +72,6 @@ def test_latex(written):
     assert lines[7].startswith(r"rows \& columns & 90.0 & - & 70.0 & 80.0 & - & ")
     assert all(line.endswith(r" \\") for line in (lines[2], *lines[4:8]))
     assert all(line.replace(r"\&", "").count("&") == 12 for line in (lines[2], *lines[4:8]))
-
-
-def test_latex_escapes_what_it_would_read():
-    assert table.escaped(r"a_b ${x}^2 5% #1 ~ \n") == (
-        r"a\_b \$\{x\}\textasciicircum 2 5\% \#1 \textasciitilde  \textbackslash n"
-    )
 
 
 def test_csv(written):
@@ -181,32 +172,3 @@ def test_nothing_is_relative_to_a_baseline_of_zero(finished, tmp_path, second, d
     table.write(experiment, folders, tmp_path)
     row = (tmp_path / "table.md").read_text().splitlines()[4]
     assert [cell.strip() for cell in row.split("|")][5] == delta
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        (None, "-"),
-        ([-0.0, -0.0], "0.0 ± 0.0"),
-        ([-0.06], "-0.060"),
-        ([math.nan], "nan"),
-        ([1.0, math.nan], "nan"),
-        ([99.96], "100.0"),
-    ],
-)
-def test_a_cell(values, text):
-    assert table.spread(None if values is None else np.array(values)) == text
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ([80.0, 84.0], "82.0 ± 25.4"),
-        ([0.0125, 0.0127], "0.013 ± 0.001"),
-        ([0.0131], "0.013"),
-        ([82.44], "82.4"),
-        ([0.0, 0.0], "0.0 ± 0.0"),
-    ],
-)
-def test_numbers_are_printed_to_the_digit_that_counts(values, text):
-    assert table.spread(np.array(values)) == text

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.nets import MLP, compose
+from mtl_jax.nets import MLP, compose, layer_names
 from mtl_jax.plan import check, rule_of
 from mtl_jax.run import lineage
 from mtl_jax.transfer import HEADS, plans
@@ -12,7 +12,7 @@ from mtl_jax.trees import paths
 from tests.small import RUN
 
 TRUNK = MLP((6, 5, 4), batch_norm=True)
-LAYERS = TRUNK.layers()
+LAYERS = layer_names(TRUNK, (2, 2, 1))
 PARAMS = jax.eval_shape(
     lambda: compose(TRUNK, {"row": 3}).init(jax.random.key(0), jax.numpy.zeros((1, 2, 2, 1)))
 )[0]

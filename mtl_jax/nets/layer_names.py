@@ -1,0 +1,49 @@
+"""The layers of a trunk by name, from the first to the last, for plans that go by depth."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.checks import require
+
+
+def layer_names(trunk: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Patterns of the top-level modules of a trunk, in the order of their calls.
+
+    A norm belongs to the layer before it, and a parameter of the trunk itself (a class token,
+    places) to the first layer.
+
+    Args:
+      trunk: `(x [N, ...], train) -> features [N, D]`.
+      shape: of one example.
+
+    Returns:
+      A regular expression for each layer, as `mtl_jax.transfer.plans` takes them:
+      `("Conv_0|BatchNorm_0", "Conv_1|BatchNorm_1")`.
+
+    Raises:
+      BadInput: if what it is laid around is not the trunk itself (`nets.LoRA`).
+    """
+    rule = "must be a Flax module with parameters of its own"
+    require(isinstance(trunk, nn.Module), "layer_names", "trunk", rule, trunk)
+    called = []
+
+    def note(call, args, kwargs, context):
+        path = context.module.path
+        if path and path[0] not in called:
+            called.append(path[0])
+        return call(*args, **kwargs)
+
+    def draw(key, x):
+        return trunk.init({"params": key, "draw": key}, x, train=False)
+
+    with nn.intercept_methods(note):
+        params = jax.eval_shape(draw, jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+    groups = []
+    for name in (name for name in called if name in params):
+        if groups and "norm" in name.lower():
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    groups[0] += [name for name in params if name not in called]
+    return tuple("|".join(group) for group in groups)
