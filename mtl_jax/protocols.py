@@ -77,6 +77,8 @@ class LearntPolicy(Protocol):
         """Learns from how well probes `[B]` were still recognised, in [0, 1], where `mask`."""
 
 
+# A method that reads what single layers of the trunk give says so by `maps = True`.
+
 # A policy of which each example takes one of several branches says so by `branches = True`, and
 # offers its call in two parts, `draw(key)` and `apply(drawn, image)`: in a loop on a CPU only the
 # branch taken is computed, under vmap all of them (see `mtl_jax.augment.looped`).

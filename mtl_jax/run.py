@@ -22,8 +22,7 @@ from mtl_jax.protocols import (
     Weights,
 )
 from mtl_jax.schemes import Alternating, Progressive
-from mtl_jax.task import Task, asks_teacher, replaced
-from mtl_jax.views import MEDIUM, STRONG
+from mtl_jax.task import Task, asks_teacher, replaced, require_views
 from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
 
@@ -130,10 +129,7 @@ class Run:
             self.scheme.check(len(self.tasks))
         smooth = [term for term in self.proximal if not hasattr(term, "shrink")]
         require(not smooth, self, "proximal", "must hold terms with a proximal step", smooth)
-        for field, views in (("medium", MEDIUM), ("strong", STRONG)):
-            needing = [task.name for task in self.tasks if task.asks_for(views)]
-            fine = getattr(self, field) is not None or not needing
-            require(fine, self, field, f"is needed by the consistency of {needing}", None)
+        require_views(self)
         if self.coach is not None:
             self.coach.check(self, cross_entropy)
         if isinstance(self.source, Run) and not self.fresh:

@@ -8,7 +8,7 @@ import jax
 
 from mtl_jax.checks import near, require, require_count
 from mtl_jax.protocols import Consistency, Metric
-from mtl_jax.views import Stored, plain_parts
+from mtl_jax.views import MEDIUM, STRONG, Apart, Stored, plain_parts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,27 @@ class Task:
     def but(self, **changes: Any) -> "Task":
         """The same task with some fields changed."""
         return replaced(self, changes)
+
+
+def require_views(run: Any) -> None:
+    """Requires of a run what the views of its tasks' methods are made with.
+
+    Raises:
+      BadInput: for a policy or a source that it does not have.
+    """
+    for field, views in (("medium", MEDIUM), ("strong", STRONG)):
+        needing = [task.name for task in run.tasks if task.asks_for(views)]
+        fine = getattr(run, field) is not None or not needing
+        require(fine, run, field, f"is needed by the consistency of {needing}", None)
+    needing = [task.name for task in run.tasks if asks_source(task)]
+    rule = f"is needed by the consistency of {needing}"
+    require(run.source is not None or not needing, run, "source", rule, None)
+
+
+def asks_source(task: Task) -> bool:
+    """Whether a task's method sees the net that the run started from."""
+    views = () if task.consistency is None else task.consistency.views
+    return any(isinstance(view, Apart) and view.by == "source" for view in views)
 
 
 def views_of(task: Task) -> tuple:

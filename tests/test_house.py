@@ -171,7 +171,16 @@ def test_every_method_cites_its_source():
     import mtl_jax.weighting
 
     # A sum needs no paper, nor does what several papers are put together of.
-    exempt = {"Equal", "Match", "Unaligned", "Everything", "Threshold", "Hard", "Chosen"}
+    exempt = {
+        "Equal",
+        "Match",
+        "Unaligned",
+        "Everything",
+        "Threshold",
+        "Hard",
+        "Chosen",
+        "Together",
+    }
     exempt |= {"CrossEntropy", "KLDivergence", "SquaredError"}
     faces = (mtl_jax.aggregation, mtl_jax.alignment, mtl_jax.consistency)
     faces += (mtl_jax.sharing, mtl_jax.weighting)

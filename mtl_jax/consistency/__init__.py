@@ -53,6 +53,7 @@ from mtl_jax.consistency.simmatch import SimMatch as SimMatch
 from mtl_jax.consistency.target import Hard as Hard
 from mtl_jax.consistency.target import Soft as Soft
 from mtl_jax.consistency.temporal_ensembling import TemporalEnsembling as TemporalEnsembling
+from mtl_jax.consistency.together import Together as Together
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian as TruncatedGaussian
 from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment

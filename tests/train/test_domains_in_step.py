@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import alignment, data, nets, train
+from mtl_jax.checks import BadInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.plan import Rule
@@ -106,3 +107,8 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
     )
     assert max(jax.tree.leaves(trunk)) > 0
     assert np.isfinite(metrics["domain_accuracy/row"]).all()
+
+
+def test_a_method_that_sees_the_source_wants_one():
+    with pytest.raises(BadInput, match=r"source is needed by the consistency of \['row'\]"):
+        DOMAINS.but(tasks=(ROW.but(consistency=alignment.ADDA()),))
