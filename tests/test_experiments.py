@@ -1,6 +1,7 @@
 """Every run of every experiment: an identity, shapes that fit, and a step that lowers."""
 
 import pathlib
+import re
 import sys
 
 import jax
@@ -14,7 +15,7 @@ from mtl_jax.host.descents import paths
 from mtl_jax.host.experiment import asked, in_order, read
 from mtl_jax.host.loop import check
 from mtl_jax.host.sweep import cost
-from mtl_jax.identity import fingerprint
+from mtl_jax.identity import fingerprint, source_text
 from mtl_jax.run import Dispatch, Experiment
 from tests.data.shapes import check_shapes
 
@@ -27,12 +28,17 @@ def wide(run):
     return isinstance(run.trunk, nets.WideResNet)
 
 
+def kind_of(run):
+    """What a run is but for names and numbers of labels, its own and its sources'."""
+    return re.sub(r"name='[^']*'|labelled=\d+", "", source_text(run))
+
+
 def kinds(experiment):
-    """Every run; of those with a wide trunk that differ in name and labels only, the first."""
+    """The first run of each kind; those with a wide trunk but the first are slow."""
     seen = {}
     for place, run in enumerate(in_order(asked(experiment, [], 2, None, smoke=False))):
-        kind = fingerprint(run.but(name="any", labelled=None)) if wide(run) else run.name
-        seen.setdefault(kind, (run, (pytest.mark.slow,) if wide(run) and place else ()))
+        slow = (pytest.mark.slow,) if wide(run) and place else ()
+        seen.setdefault(kind_of(run), (run, slow))
     return seen.values()
 
 

@@ -1,0 +1,146 @@
+"""From clothing to digits with few labels: every way to fine-tune, and when transfer hurts.
+
+A small convolutional trunk is trained once on Fashion-MNIST, all labels, and taken to 5000
+digits of MNIST and to the 1797 of scikit-learn, everything brought to 16 x 16 pixels, with 4, 25
+and 100 labels a class. Plans say what is trained and how fast, regularisers what it is held to.
+The section on transfer tells for every row what it cost against training from scratch.
+
+    python launch.py experiments/fashion_transfer.py
+
+One budget for all. Weights are the papers' and TLLib's; rates of what is added or probed were
+not searched.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax import augment, data, losses, metrics, nets, optimizers, transfer, weighting
+from mtl_jax.plan import Rule
+from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.transfer import plans
+
+SIZE = (16, 16)
+TRUNK = nets.CNN((16, 32, 64))
+LAYERS = nets.layer_names(TRUNK, (*SIZE, 1))
+SGD = optimizers.SGD(optimizers.Cosine(0.03), weight_decay=5e-4)
+PLAIN_SGD = optimizers.SGD(optimizers.Cosine(0.03))
+LABELS = (4, 25, 100)
+WEAR = Task(name="label", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+TARGETS = {
+    "MNIST": (data.Resized(data.MNIST5k(), SIZE), WEAR),
+    "digits": (data.Resized(data.Digits(), SIZE), WEAR.but(name="digit")),
+}
+
+FASHION = Run(
+    name="Fashion-MNIST",
+    data=data.Resized(data.FashionMNIST(), SIZE),
+    tasks=(WEAR,),
+    trunk=TRUNK,
+    balance=weighting.Equal(),
+    optimizer=SGD,
+    weak=augment.ReflectCrop(2),
+    batch=64,
+    steps=1500,
+    evaluate_every=250,
+    checkpoint_every=750,
+    ema=0.99,
+    seeds=3,
+)
+
+SPOT = nets.SpotTune(TRUNK, policy=nets.CNN((8,)))
+SLOW_OLD = (Rule(".*/old/.*", rate=0.1), Rule("shared/.*", rate=0.1), Rule(".*"))
+
+# What a row changes of full fine-tuning.
+PLANS = {
+    "fine-tuned": {},
+    "trunk slower": {"plan": plans.fine_tuning(0.1)},
+    "linear probe": {"plan": plans.feature_extraction()},
+    "last layer": {"plan": plans.last_layers(LAYERS, 1)},
+    "layer-wise decay": {"plan": plans.layer_wise_decay(LAYERS, 0.5)},
+    "biases": {"plan": plans.bias_only()},
+    "norms": {"plan": plans.norm_only()},
+    "LoRA": {"trunk": nets.LoRA(TRUNK, rank=1, alpha=1.0), "plan": plans.added_only("added/.*")},
+    "SSF": {
+        "trunk": nets.SSF(TRUNK),
+        "plan": plans.added_only("added/.*"),
+        "optimizer": PLAIN_SGD,
+    },
+    "SpotTune": {
+        "trunk": SPOT,
+        "take": nets.rows_of(SPOT, jax.ShapeDtypeStruct((1, *SIZE, 1), jnp.float32)),
+        "fresh": ("shared/policy.*",),
+        "plan": (Rule("shared/frozen_.*", frozen=True), Rule(".*")),
+    },
+    "StochNorm": {"trunk": nets.StochNorm(TRUNK)},
+    "L2-SP": {"plan": plans.fine_tuning(1.0, anchor=0.01), "optimizer": PLAIN_SGD},
+}
+METHODS = {
+    "BSS": (transfer.BSS(), {}),
+    "DELTA, no attention": (transfer.Behaviour(weight=1e-4), {"optimizer": PLAIN_SGD}),
+    "FitNet": (transfer.FitNet(weight=1.0), {}),
+    "attention transfer": (transfer.AttentionTransfer(), {}),
+    "RKD": (transfer.RKD(), {}),
+    "similarity-preserving": (transfer.SimilarityPreserving(), {}),
+    "PKT": (transfer.PKT(), {}),
+    "LwF": (transfer.LwF(10), {}),
+    "Co-Tuning": (transfer.CoTuning(10), {"plan": SLOW_OLD}),
+    "Bi-Tuning": (transfer.BiTuning(TRUNK.features[-1]), {}),
+}
+
+
+def scratch(target: str, labels: int) -> Run:
+    """Nothing is taken over."""
+    source, task = TARGETS[target]
+    return FASHION.but(
+        name=f"scratch, {target}, {labels}",
+        data=source,
+        tasks=(task,),
+        labelled=10 * labels,
+        batch=32,
+        steps=400,
+        evaluate_every=50,
+        checkpoint_every=400,
+    )
+
+
+def tuned(name: str, target: str, labels: int, method=None, **changes) -> Run:
+    """A row that starts from the trunk of Fashion-MNIST."""
+    task = TARGETS[target][1].but(consistency=method)
+    if isinstance(method, transfer.LwF | transfer.CoTuning):
+        # The source's head goes on beside the task's own.
+        old = (r"tasks/heads/label/(kernel|bias)", rf"tasks/heads/{task.name}/old/Dense_0/\1")
+        changes["take"] = (old,)
+    return scratch(target, labels).but(
+        name=f"{name}, {target}, {labels}", tasks=(task,), **{"source": FASHION, **changes}
+    )
+
+
+def in_stages(target: str, labels: int) -> tuple[Run, ...]:
+    """Rows of several stages."""
+    make = functools.partial(tuned, target=target, labels=labels)
+    return (
+        plans.lp_ft(make("LP-FT"), steps=200),
+        plans.gradual_unfreezing(make("gradual unfreezing"), LAYERS, steps=100),
+    )
+
+
+def rows(target: str, labels: int) -> tuple[Run, ...]:
+    """All rows of a target that begin with something of Fashion-MNIST."""
+    return (
+        *(tuned(name, target, labels, **changes) for name, changes in PLANS.items()),
+        *in_stages(target, labels),
+        *(tuned(n, target, labels, method, **own) for n, (method, own) in METHODS.items()),
+    )
+
+
+CASES = tuple((target, labels) for target in TARGETS for labels in LABELS)
+
+EXPERIMENT = Experiment(
+    runs=(
+        FASHION,
+        *(run for case in CASES for run in (scratch(*case), *rows(*case))),
+    ),
+    scratch=tuple((run.name, scratch(*case).name) for case in CASES for run in rows(*case)),
+)

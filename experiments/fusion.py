@@ -1,0 +1,114 @@
+"""Several tasks x unlabelled images x transfer: the full factorial, on two overlaid digits.
+
+Composites of two real MNIST digits; 400 of 4000 are labelled, each with one of its two labels.
+Every combination of: the tasks alone or together under one of three aggregators; labelled
+images alone or FixMatch; a trunk drawn at random or one trained on Fashion-MNIST. Nobody
+publishes this crossing. The section on effects and its figure tell what each brings on average,
+and what two of them bring together beyond their sum, paired by seed.
+
+    python launch.py experiments/fusion.py
+
+A task alone has the 200 labels that it has of the 400 when the tasks are together, in number.
+"""
+
+import itertools
+
+from mtl_jax import (
+    aggregation,
+    augment,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
+from mtl_jax.design import Cell, Factorial
+from mtl_jax.run import Dispatch, Experiment, Run, Task
+
+MNIST, FASHION = data.MNIST5k(), data.FashionMNIST()
+LABELS = 400
+TOGETHER = {
+    "PCGrad": aggregation.PCGrad(),
+    "UPGrad": aggregation.UPGrad(),
+    "Nash-MTL": aggregation.NashMTL(),
+}
+TRAINING = {"supervised": None, "FixMatch": consistency.FixMatch()}
+
+
+def task(name: str, method=None) -> Task:
+    """A digit, or a piece of clothing, to be named."""
+    return Task(
+        name=name,
+        outputs=10,
+        loss=losses.cross_entropy,
+        metric=metrics.Accuracy(),
+        consistency=method,
+    )
+
+
+SOURCE = Run(
+    name="Fashion-MNIST",
+    data=FASHION,
+    tasks=(task("label"),),
+    trunk=nets.LeNet(),
+    balance=weighting.Equal(),
+    optimizer=optimizers.Adam(optimizers.Cosine(1e-3)),
+    weak=augment.Shift(2),
+    batch=64,
+    steps=1500,
+    evaluate_every=250,
+    checkpoint_every=750,
+    ema=0.99,
+    seeds=3,
+    dispatch=Dispatch(block=25),  # LeNet's convolutions are matrix products on a CPU.
+)
+BEGINS = {"drawn": None, "Fashion-MNIST": SOURCE}
+
+
+def run(sharing: str, training: str, start: str, names: tuple[str, ...]) -> Run:
+    """One run of a cell."""
+    method = TRAINING[training]
+    alone = sharing == "alone"
+    label = f"{sharing} ({', '.join(names)})" if alone else sharing
+    return SOURCE.but(
+        name=f"{label}, {training}, {start}",
+        data=data.Overlay(MNIST, MNIST, train=4000, validation=500, test=2000),
+        tasks=tuple(task(name, method) for name in names),
+        balance=weighting.Equal() if alone else TOGETHER[sharing],
+        labelled=LABELS // 2 if alone else LABELS,
+        partial=not alone,
+        batch=32,
+        unlabelled_ratio=4,
+        strong=augment.Chain((augment.Affine(), augment.Cutout(8))),
+        source=BEGINS[start],
+        steps=800,
+        evaluate_every=100,
+        checkpoint_every=400,
+    )
+
+
+def runs(levels: tuple[str, str, str]) -> tuple[Run, ...]:
+    """The runs of a cell: one for each task if they are alone."""
+    parts = (("left",), ("right",)) if levels[0] == "alone" else (("left", "right"),)
+    return tuple(run(*levels, names) for names in parts)
+
+
+CELLS = {
+    levels: runs(levels) for levels in itertools.product(("alone", *TOGETHER), TRAINING, BEGINS)
+}
+
+EXPERIMENT = Experiment(
+    runs=(SOURCE, *(one for cell in CELLS.values() for one in cell)),
+    factorial=Factorial(
+        ("tasks", "training", "trunk"),
+        tuple(Cell(levels, tuple(one.name for one in cell)) for levels, cell in CELLS.items()),
+    ),
+    scratch=tuple(
+        (one.name, other.name)
+        for levels, cell in CELLS.items()
+        if levels[2] == "Fashion-MNIST"
+        for one, other in zip(cell, CELLS[(*levels[:2], "drawn")], strict=True)
+    ),
+)
