@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax import augment, data, losses, metrics, nets, optimizers, transfer, weighting
+from mtl_jax.classic import Classic
 from mtl_jax.plan import Rule
 from mtl_jax.run import Experiment, Run, Task
 from mtl_jax.transfer import plans
@@ -135,6 +136,20 @@ def rows(target: str, labels: int) -> tuple[Run, ...]:
     )
 
 
+def probe(target: str, labels: int) -> Classic:
+    """The linear probe in closed form, its ridge chosen by validation."""
+    source, task = TARGETS[target]
+    return Classic(
+        name=f"probe in closed form, {target}, {labels}",
+        data=source,
+        task=task,
+        choices=tuple(functools.partial(transfer.Probe, ridge) for ridge in transfer.RIDGES),
+        labelled=10 * labels,
+        seeds=FASHION.seeds,
+        features=FASHION,
+    )
+
+
 CASES = tuple((target, labels) for target in TARGETS for labels in LABELS)
 
 EXPERIMENT = Experiment(
@@ -142,5 +157,8 @@ EXPERIMENT = Experiment(
         FASHION,
         *(run for case in CASES for run in (scratch(*case), *rows(*case))),
     ),
-    scratch=tuple((run.name, scratch(*case).name) for case in CASES for run in rows(*case)),
+    classics=tuple(probe(*case) for case in CASES),
+    scratch=tuple(
+        (run.name, scratch(*case).name) for case in CASES for run in (*rows(*case), probe(*case))
+    ),
 )

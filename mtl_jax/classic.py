@@ -23,6 +23,9 @@ class Classic:
       choices: functions without arguments that make an estimator, such as
         `functools.partial(LogisticRegression, C=0.1)`.
       pool: whether it sees the unlabelled images too, with the label -1.
+      features: a run, whose trunk's features are the vectors, seed by seed, in the place of
+        pixels; it is trained before. How well they promise to transfer to this task
+        (`mtl_jax.transfer.estimates`) is then told below the table.
       labelled: training examples that have labels; None is all of them.
       seeds: how many seeds are fitted.
       first_seed: the first of them.
@@ -36,6 +39,7 @@ class Classic:
     task: Task
     choices: tuple[Callable[[], Any], ...]
     pool: bool = False
+    features: Any = None
     labelled: int | None = None
     seeds: int = 1
     first_seed: int = 0
@@ -48,6 +52,10 @@ class Classic:
         require(bool(fine), self, "choices", rule, self.choices)
         if self.labelled is not None:
             require_count(self, labelled=1)
+        if self.features is not None:
+            seeds = (self.features.seeds, self.features.first_seed)
+            rule = f"must be a run of this row's {self.seeds} seeds from {self.first_seed}"
+            require(seeds == (self.seeds, self.first_seed), self, "features", rule, seeds)
 
     @property
     def tasks(self) -> tuple[Task, ...]:

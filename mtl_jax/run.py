@@ -199,7 +199,8 @@ class Experiment:
         rows = (*self.runs, *self.classics)
         require(len(rows) > 0, self, "runs", "must hold at least one run", self.runs)
         seen = {}
-        for run in (run for row in self.runs for run in lineage(row)):
+        read = [row.features for row in self.classics if row.features is not None]
+        for run in (run for row in (*self.runs, *read) for run in lineage(row)):
             same = seen.setdefault(run.name, run) == run
             require(same, self, "runs", "must have different names", run.name)
         names = [row.name for row in rows]

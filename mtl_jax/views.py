@@ -220,7 +220,9 @@ class Views(NamedTuple):
     progress: jax.Array  # [], share of the run's steps that are done, in [0, 1)
     key: jax.Array  # of this step and task
     features: dict[str, jax.Array] | None = None  # by view, what the task's head reads, [n, D]
-    maps: dict[str, dict[str, jax.Array]] | None = None  # by view, of the trunk's layers, [n, ..., C]
+    maps: dict[str, dict[str, jax.Array]] | None = (
+        None  # by view, of the trunk's layers, [n, ..., C]
+    )
     # `call(name, x)` applies a head to what a method made: its own `Free` ones, the others, or
     # with "" the task's.
     call: Callable[[str, jax.Array], jax.Array] | None = None

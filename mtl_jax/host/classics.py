@@ -11,26 +11,47 @@ from mtl_jax.classic import Classic
 from mtl_jax.data import few_labels
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import load
+from mtl_jax.host.read import promises, read_out
 
 Part = tuple[np.ndarray, np.ndarray]  # vectors [N, D], classes [N]
 
 
-def fit(row: Classic, folder: Folder) -> None:
+def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
     """Fits a row for all its seeds and writes its result.
+
+    Args:
+      row: what is fitted.
+      folder: its folder, claimed already.
+      source: that of the run whose features it reads, which is finished.
 
     Raises:
       BadInput: if the data lacks the task's classes, or there are fewer labels than asked for.
     """
     began = time.perf_counter()
     train, validation, test = (part_of(row, name) for name in ("train", "validation", "test"))
-    found = []
-    for seed in range(row.first_seed, row.first_seed + row.seeds):
+    read = None
+    if row.features is not None:
+        images = [
+            getattr(load(row.data), name)["image"] for name in ("train", "validation", "test")
+        ]
+        read = [read_out(row.features, source, part) for part in images]
+    found, promised = [], []
+    for place in range(row.seeds):
         labels = {row.task.name: train[1]}
+        seed = row.first_seed + place
         index, _ = few_labels(labels, row.labelled, partial=False, seed=seed)
-        given = pool(train, index) if row.pool else (train[0][index], train[1][index])
-        found.append([scored(make(), given, validation, test) for make in row.choices])
+        parts = (train, validation, test)
+        if read is not None:
+            seen = zip(read, parts, strict=True)
+            parts = tuple((each.features[place], part[1]) for each, part in seen)
+            said = read[0].probabilities[place][index]
+            promised.append(promises(parts[0][0][index], said, train[1][index]))
+        own, *judged = parts
+        given = pool(own, index) if row.pool else (own[0][index], own[1][index])
+        found.append([scored(make(), given, *judged) for make in row.choices])
     seconds = round(time.perf_counter() - began, 3)
-    folder.finish(result(row, np.array(found)), {"seconds": seconds})
+    told = {"promises": promised} if promised else {}
+    folder.finish({**result(row, np.array(found)), **told}, {"seconds": seconds})
 
 
 def part_of(row: Classic, name: str) -> Part:

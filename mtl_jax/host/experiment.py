@@ -52,14 +52,20 @@ def asked(
     Raises:
       BadInput: if a change does not fit, or no run matches.
     """
-    runs = edited(experiment.runs, changes)
+    read = [row.features for row in experiment.classics if row.features is not None]
+    runs = edited((*experiment.runs, *read), changes)
     if seeds is not None:
         require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
         runs = tuple(cut(run) for run in runs)
+    known = {run.name: run for run in runs}
+    runs = runs[: len(experiment.runs)]
     classics = tuple(
-        row.but(seeds=seeds or (min(row.seeds, 2) if smoke else row.seeds))
+        row.but(
+            seeds=seeds or (min(row.seeds, 2) if smoke else row.seeds),
+            features=None if row.features is None else known[row.features.name],
+        )
         for row in experiment.classics
     )
     return among(experiment, named_like((*runs, *classics), only))
@@ -119,7 +125,8 @@ def cut(run: Run) -> Run:
 def in_order(experiment: Experiment) -> list[Run]:
     """Every run once, each after the runs that it starts from."""
     ordered = {}
-    for row in experiment.runs:
+    read = [row.features for row in experiment.classics if row.features is not None]
+    for row in (*experiment.runs, *read):
         for run in lineage(row):
             ordered.setdefault(run.name, run)
     return list(ordered.values())

@@ -94,7 +94,8 @@ def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> Non
         elif folder.finished():
             continue
         folder.claim()
-        classics.fit(row, folder)
+        source = None if row.features is None else Folder(root, row.features)
+        classics.fit(row, folder, source)
 
 
 def checked(run: Run, ahead: Ahead) -> Program:

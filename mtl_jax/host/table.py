@@ -6,7 +6,7 @@ import math
 import pathlib
 
 from mtl_jax.compare import mean_rank
-from mtl_jax.host import effects, gaps
+from mtl_jax.host import effects, gaps, promised
 from mtl_jax.host.files import write_text
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.scores import (
@@ -52,6 +52,7 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
     if experiment.safe:
         note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe))
     sections = gaps.section(experiment, rows) + effects.section(experiment, rows)
+    sections += promised.section(experiment, folders)
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{sections}")
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))

@@ -47,13 +47,19 @@ def judge(
 
 def outputs_for(net: Net, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
     """Outputs `{head: [N, C]}` of one seed's model for images `[N, ...]`, in chunks."""
+    return read_for(net, params, stats, images)[1]
+
+
+def read_for(net: Net, params: Any, stats: Any, images: jax.Array) -> tuple[dict, dict]:
+    """Features `{task: [N, D]}` and outputs `{head: [N, C]}` of images `[N, ...]`, in chunks."""
     size = images.shape[0]
     chunks = -(-size // CHUNK)
     chunk = -(-size // chunks)
     padded = jnp.pad(images, [(0, chunks * chunk - size)] + [(0, 0)] * (images.ndim - 1))
 
     def outputs(part):
-        return net.apply(params, stats, as_float(part), train=False)[0].logits
+        found = net.apply(params, stats, as_float(part), train=False)[0]
+        return found.features, found.logits
 
     found = jax.lax.map(outputs, padded.reshape(chunks, chunk, *images.shape[1:]))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], found)

@@ -32,9 +32,11 @@ from mtl_jax.transfer.l2_sp import L2SP as L2SP
 from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
 from mtl_jax.transfer.old_head import CoTuning as CoTuning
 from mtl_jax.transfer.old_head import LwF as LwF
+from mtl_jax.transfer.probe import Probe as Probe
 from mtl_jax.transfer.recompute import recompute as recompute
 from mtl_jax.transfer.relational import rkd_angle as rkd_angle
 from mtl_jax.transfer.relational import rkd_distance as rkd_distance
+from mtl_jax.transfer.ridge_probe import RIDGES as RIDGES
 from mtl_jax.transfer.ridge_probe import RidgeProbe as RidgeProbe
 from mtl_jax.transfer.ridge_probe import probe_path as probe_path
 from mtl_jax.transfer.ridge_probe import ridge_probe as ridge_probe

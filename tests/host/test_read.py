@@ -1,0 +1,66 @@
+"""Rows that read the features of a run: what they see, what is told, and what is refused."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from mtl_jax import nets, transfer
+from mtl_jax.checks import BadInput
+from mtl_jax.classic import Classic
+from mtl_jax.host.experiment import asked, in_order
+from mtl_jax.host.folder import Folder
+from mtl_jax.host.read import promises, read_out
+from mtl_jax.host.sweep import sweep
+from mtl_jax.run import Experiment
+from mtl_jax.transfer.ridge_probe import RIDGES
+from tests.small import DATA, ROW, RUN
+
+SOURCE = RUN.but(name="source", tasks=(ROW,), trunk=nets.MLP((12,)), steps=8, labelled=None)
+PROBE = Classic(
+    name="probe",
+    data=DATA,
+    task=ROW,
+    choices=tuple(functools.partial(transfer.Probe, ridge) for ridge in RIDGES[::4]),
+    labelled=24,
+    seeds=2,
+    features=SOURCE,
+)
+EXPERIMENT = Experiment(runs=(SOURCE,), classics=(PROBE,))
+
+
+def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
+    assert sweep(EXPERIMENT, EXPERIMENT, tmp_path, fresh=False) == 0
+    folder = Folder(tmp_path, SOURCE)
+    images = DATA.test["image"]
+    found = read_out(SOURCE, folder, images)
+    assert found.features.shape == (2, 40, 12) and found.probabilities.shape == (2, 40, 3)
+    np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, rtol=1e-5)
+    # The run's own head on these features has the run's own test accuracy.
+    right = (found.probabilities.argmax(-1) == DATA.test["row"]).mean(1)
+    last = [entry["raw"]["row"]["accuracy"] for entry in folder.result()["last"]]
+    np.testing.assert_allclose(right, last, atol=1e-6)
+    result = Folder(tmp_path, PROBE).result()
+    assert len(result["promises"]) == 2 and set(result["promises"][0]) > {"LEEP", "LogME"}
+    assert "## Estimates of transferability" in (tmp_path / "table.md").read_text()
+    with pytest.raises(BadInput, match="must read images of"):
+        read_out(SOURCE, folder, images[:, :3])
+
+
+def test_what_is_asked_of_runs_is_asked_of_the_one_that_is_read():
+    small = asked(EXPERIMENT, ["steps=5"], 1, "probe", smoke=False)
+    assert not small.runs and small.classics[0].features.steps == 5
+    assert [(run.name, run.seeds) for run in in_order(small)] == [("source", 1)]
+
+
+def test_the_run_must_be_the_one_of_its_name_and_have_the_seeds():
+    with pytest.raises(BadInput, match="must have different names"):
+        Experiment(runs=(RUN.but(name="source"),), classics=(PROBE,))
+    with pytest.raises(BadInput, match="this row's 3 seeds"):
+        PROBE.but(seeds=3)
+
+
+def test_a_score_that_is_refused_is_none():
+    random = np.random.default_rng(0)
+    found = promises(random.normal(size=(4, 3)), np.full((4, 2), 0.5), np.zeros(4, int))
+    assert found["H-score"] is None
