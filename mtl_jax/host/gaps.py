@@ -8,7 +8,8 @@ from mtl_jax.run import Experiment, Run, sources_of
 NOTE = (
     "The gap is the error of the run less that of the run from scratch, paired by seed, with a 95 "
     "% interval: above 0 is negative transfer (Wang et al., 2019, arXiv 1811.09751). Where a run "
-    "stands against the one that it started from, the gap is what it forgot. “Helped, hurt” "
+    "stands against its start, the run that it began from, the gap is what it lost since: on a "
+    "task of the source, what it forgot. “Helped, hurt” "
     "counts the tasks whose interval lies wholly below or above 0, and a transfer is safe if none "
     "is hurt; one seed has no interval."
 )
@@ -46,7 +47,7 @@ def line(rows: list[Scores], shown: list[str]) -> list[str]:
 def kind(row: Scores, others: list[Scores]) -> str:
     """Whether a run stands against what it started from, or against scratch."""
     began = ancestors(row.run) if isinstance(row.run, Run) else set()
-    return "forgotten" if {other.run.name for other in others} <= began else "transfer"
+    return "its start" if {other.run.name for other in others} <= began else "transfer"
 
 
 def ancestors(run: Run) -> set[str]:

@@ -47,8 +47,8 @@ LINES = [
     ["after", "row alone, column alone", "transfer", "-10.0 ± 0.0", "-25.0 ± 190.6",
      "-17.5 ± 95.3", "1, 0 of 2", "yes"],
     ["middle", "column alone", "transfer", "-", "0.0 ± 0.0", "-", "0, 0 of 1", "yes"],
-    ["after", "before", "forgotten", "20.0 ± 0.0", "-", "-", "0, 1 of 1", "no"],
-    ["after", "middle", "forgotten", "5.0 ± 63.5", "-25.0 ± 190.6", "-10.0 ± 127.1", "0, 0 of 2",
+    ["after", "before", "its start", "20.0 ± 0.0", "-", "-", "0, 1 of 1", "no"],
+    ["after", "middle", "its start", "5.0 ± 63.5", "-25.0 ± 190.6", "-10.0 ± 127.1", "0, 0 of 2",
      "yes"],
 ]  # fmt: skip
 
