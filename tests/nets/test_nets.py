@@ -9,6 +9,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
+from mtl_jax.plan import Rule
 from mtl_jax.trees import paths
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
@@ -142,7 +143,9 @@ def test_norm_uses_the_batch_in_training_and_the_average_else():
 
 def test_a_pattern_holds_one_norm_in_training():
     _, params, stats = made("mlp with norm")
-    net = nets.compose(TRUNKS["mlp with norm"], HEADS, ("shared/BatchNorm_0/.*",))
+    net = nets.compose(
+        TRUNKS["mlp with norm"], HEADS, (Rule("shared/BatchNorm_0/.*", frozen=True),)
+    )
     _, after = jax.jit(functools.partial(net.apply, train=True))(params, stats, X)
     jax.tree.map(np.testing.assert_array_equal, after["BatchNorm_0"], stats["BatchNorm_0"])
     assert not np.allclose(after["BatchNorm_1"]["mean"], stats["BatchNorm_1"]["mean"])
