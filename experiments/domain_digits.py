@@ -2,10 +2,11 @@
 
 1797 digits of scikit-learn and 5000 of MNIST, both cut to the ink and brought to 8 x 8 pixels;
 the labels of one are known, of the other the images alone. Both directions, a small
-convolutional trunk trained from nothing, one budget for all. Below stands nothing that knows
+convolutional trunk trained from nothing, one budget for all (ADDA goes on from source only, so
+has it twice). Below stands nothing that knows
 the target, above what is trained on the target's own labels. A row is the target's test
-accuracy at the end of the training; what is chosen by anything is chosen on the source's
-validation part, so no label of the target decides anything.
+accuracy at the evaluation that the source's validation part chose, "last" that at the end of
+the training: no label of the target decides anything.
 
     python launch.py experiments/domain_digits.py
 

@@ -7,7 +7,8 @@ The section on transfer tells for every row what it cost against training from s
 
     python launch.py experiments/fashion_transfer.py
 
-One budget for all. Weights are the papers' and TLLib's; rates of what is added or probed were
+One budget for all, but that LP-FT and gradual unfreezing have stages before it, whose seconds
+are not in the table. Weights are the papers' and TLLib's; rates of what is added or probed were
 not searched.
 """
 

@@ -53,6 +53,8 @@ class Classic:
         if self.labelled is not None:
             require_count(self, labelled=1)
         if self.features is not None:
+            fine = hasattr(self.features, "trunk")
+            require(fine, self, "features", "must be a run", self.features)
             seeds = (self.features.seeds, self.features.first_seed)
             rule = f"must be a run of this row's {self.seeds} seeds from {self.first_seed}"
             require(seeds == (self.seeds, self.first_seed), self, "features", rule, seeds)

@@ -7,7 +7,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import BadInput, near, require_number
+from mtl_jax.checks import BadInput, near, require, require_number
 from mtl_jax.trees import path_text, paths
 
 
@@ -41,6 +41,7 @@ class Rule:
 
     def __post_init__(self):
         least = (0.0, math.inf)
+        require(type(self.frozen) is bool, self, "frozen", "must be True or False", self.frozen)
         require_number(self, rate=least, decay=least, anchor=least)
         compiled(self.pattern)
 
@@ -86,7 +87,8 @@ def check(tree, plan: Plan) -> None:
       BadInput: naming what is left over.
     """
     names = paths(tree)
-    ruled(tree, plan)
+    held_still = all(rule.frozen for rule in jax.tree.leaves(ruled(tree, plan)))
+    require(not held_still, "plan", "rules", "must leave something to be trained", plan)
     for place, rule in enumerate(plan):
         matching = [name for name in names if re.fullmatch(rule.pattern, name)]
         if not matching:

@@ -11,7 +11,7 @@ from mtl_jax.design import Factorial, Safe, check_design
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.losses import cross_entropy
 from mtl_jax.optimizers import SGD, Adam
-from mtl_jax.plan import Plan, Rule
+from mtl_jax.plan import Plan
 from mtl_jax.protocols import (
     BilevelWeighting,
     LossWeighting,
@@ -22,6 +22,7 @@ from mtl_jax.protocols import (
     Weights,
 )
 from mtl_jax.schemes import Alternating, Progressive
+from mtl_jax.start import require_start
 from mtl_jax.task import Task, asks_teacher, replaced, require_views
 from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
@@ -132,18 +133,7 @@ class Run:
         require_views(self)
         if self.coach is not None:
             self.coach.check(self, cross_entropy)
-        if isinstance(self.source, Run) and not self.fresh:
-            own, other = (layers_of(run.trunk)[-1] for run in (self, self.source))
-            rule = f"must have this run's trunk {own!r}, unless fresh names what is new in it"
-            require(other == own, self, "source", rule, other)
-        for field in ("take", "fresh"):
-            rule = "says what comes from a source, and needs one"
-            idle = self.source is None and getattr(self, field)
-            require(not idle, self, field, rule, getattr(self, field))
-        rule = "must hold rules, none of them with an anchor if there is no source"
-        fine = all(isinstance(rule, Rule) for rule in self.plan)
-        fine = fine and (self.source is not None or not any(rule.anchor for rule in self.plan))
-        require(fine, self, "plan", rule, self.plan)
+        require_start(self)
         for field, others in (("source", sources_of(self)), ("teachers", self.teachers)):
             seeds = [(run.seeds, run.first_seed) for run in others]
             alike = all(pair == (self.seeds, self.first_seed) for pair in seeds)
@@ -217,11 +207,6 @@ class Experiment:
 def taught(run: Run) -> dict[tuple[str, int], Run]:
     """The teacher of each task and number of outputs."""
     return {(t.name, t.outputs): one for one in reversed(run.teachers) for t in one.tasks}
-
-
-def layers_of(trunk: Any) -> list[Any]:
-    """A trunk, and what it is laid around (`nets.LoRA`, `nets.Preprocessed`), to the plain one."""
-    return [trunk, *layers_of(trunk.around)] if hasattr(trunk, "around") else [trunk]
 
 
 def sources_of(run: Run) -> tuple[Run, ...]:

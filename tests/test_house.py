@@ -35,6 +35,7 @@ GROUND = {
     "net",
     "design",
     "factorial",
+    "start",
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
@@ -68,6 +69,7 @@ BASE = [
     "weighing",
     "heads",
     "design",
+    "start",
 ]
 
 

@@ -106,3 +106,10 @@ def test_decay_is_that_of_an_optimizer_with_this_decay(make):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), got["tasks"], twice["tasks"]
     )
+
+
+def test_a_plan_that_trains_nothing_is_refused():
+    with pytest.raises(BadInput, match="must leave something to be trained"):
+        check(PARAMS, (Rule(".*", frozen=True),))
+    with pytest.raises(BadInput, match="frozen must be True or False"):
+        Rule(".*", 0.1)

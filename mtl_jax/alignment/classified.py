@@ -64,7 +64,7 @@ class MCD:
       widths: of the second head's hidden layers; the task's own head is linear.
       warm_up: the coefficient of the reversal by the share of the training that is done.
       balance: weight of `class_balance` on the target; 0.01 in TLLib.
-      weight: of the discrepancy and the second head's loss.
+      weight: of the discrepancy and the balance; the labels' losses count 1.
 
     Raises:
       BadInput: for a width below 1, or a negative weight.

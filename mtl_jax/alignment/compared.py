@@ -9,7 +9,7 @@ import jax
 from mtl_jax.alignment.afn import feature_norm_step
 from mtl_jax.alignment.coral import coral, coral_with_means
 from mtl_jax.alignment.mmd import joint_mmd, multi_kernel_mmd
-from mtl_jax.checks import require_choice, require_number
+from mtl_jax.checks import require, require_choice, require_number
 from mtl_jax.views import Sizes, View, Views
 
 # The source is what has labels, the target what comes without (see `mtl_jax.data.Domains`).
@@ -49,6 +49,7 @@ class DAN:
     def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the discrepancy `[]`, no state, and no metrics."""
         source, target = views.features[SOURCE], views.features[TARGET]
+        require_pairs(self, source, target)
         return multi_kernel_mmd(source, target, linear=self.linear), state, {}
 
 
@@ -86,6 +87,7 @@ class JAN:
         source, target = (
             (views.features[view], jax.nn.softmax(views.of(view))) for view in (SOURCE, TARGET)
         )
+        require_pairs(self, source[0], target[0])
         return joint_mmd(source, target, linear=self.linear), state, {}
 
 
@@ -160,3 +162,10 @@ class AFN:
         """Maps views to the loss `[]`, no state, and no metrics."""
         each = (feature_norm_step(views.features[view], step=self.step).mean() for view in BOTH)
         return sum(each), state, {}
+
+
+def require_pairs(method: DAN | JAN, source: jax.Array, target: jax.Array) -> None:
+    """Requires as many images of both domains in linear time."""
+    sizes = (len(source), len(target))
+    rule = "needs as many unlabelled images as labelled ones (unlabelled_ratio=1)"
+    require(not method.linear or sizes[0] == sizes[1], method, "linear", rule, sizes)

@@ -147,7 +147,7 @@ class ADDA:
 
     The run starts from one that was trained on the source, head and all
     (`take=transfer.HEADS`), and its plan freezes the head
-    (`Rule("tasks/heads/digit/.*", frozen=True)`). `domain_adversarial(D(f0_s), D(R(f_t)))`: f0
+    (`Rule("tasks/heads/digit/(kernel|bias)", frozen=True)`; the discriminator's is below it). `domain_adversarial(D(f0_s), D(R(f_t)))`: f0
     is the net that the run started from, which does not move, f the one that is trained, on the
     target alone. Labels are not used.
 

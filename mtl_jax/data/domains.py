@@ -25,7 +25,7 @@ class Domains:
     is the target's. With `Run.labelled`, labels are drawn of the labelled domains together.
 
     With "sources" this is unsupervised adaptation. "target" is the bound above it, trained on
-    the target with the images of the sources unlabelled, and "both" knows everything. It cannot
+    the target alone, and "both" knows everything. It cannot
     see whether two different sources are made of the same pictures, or of one with another seed.
 
     Attributes:

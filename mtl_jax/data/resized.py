@@ -46,6 +46,11 @@ class Resized:
         image = jax.ShapeDtypeStruct((count, *self.size, channels), told["image"].dtype)
         return {**told, "image": image}
 
+    def known(self) -> int:
+        """How many examples have a label, if the source says."""
+        told = getattr(self.source, "known", None)
+        return self.shapes()["image"].shape[0] if told is None else told()
+
     def load(self) -> Splits:
         """Reads the source and brings its images to the size."""
         read = self.source.load()

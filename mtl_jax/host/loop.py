@@ -15,7 +15,8 @@ from mtl_jax.host.layout import Program, dispatch_of, program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
 from mtl_jax.host.teachers import with_teachers
-from mtl_jax.run import Run, layers_of
+from mtl_jax.run import Run
+from mtl_jax.start import layers_of, preprocessing_of
 from mtl_jax.train import Given, Start, TrainState
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
@@ -60,7 +61,11 @@ def train_run(
     given = compiled.given(taught._replace(anchor=anchor))
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
+    # A file may be another one when a run goes on; a run that is a source is sealed.
+    start = None if anchor is None or isinstance(run.source, Run) else digest(plain(anchor))
     state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
+    rule = "has other weights than when this run began; --fresh begins anew"
+    require(note.get("start", start) == start, run, "source", rule, run.source)
     began -= note["seconds"]
     begin = int(np.asarray(state.step)[0])
     records = folder.rewind(begin)
@@ -84,7 +89,8 @@ def train_run(
             if due(run, stop, run.checkpoint_every):
                 # What the next evaluation averages over begins before the checkpoint.
                 pending = [(steps, host(metrics)) for steps, metrics in seen]
-                note = {"seconds": time.perf_counter() - began, "seen": pending}
+                spent = time.perf_counter() - began
+                note = {"seconds": spent, "seen": pending, "start": start}
                 checkpoints.save(stop, state, note)
     finally:
         checkpoints.wait()
@@ -156,9 +162,11 @@ def trained_by(run: Run, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
 def from_file(run: Run) -> tuple[Any, Any]:
     """Parameters and statistics of a file, the same for every seed; its head is named `source`."""
     streams = described(run).streams.values()
-    layers = layers_of(run.trunk)
-    loaded = run.source.load(layers[-1], next(iter(streams)).image.shape[1:])
-    expects, does = loaded.preprocessing, [one.by for one in layers if hasattr(one, "by")]
+    trunk = layers_of(run.trunk)[-1]
+    plain = hasattr(trunk, "apply") and not hasattr(trunk, "tasks")
+    require(plain, run, "trunk", "must be a plain trunk, to take a file over", trunk)
+    loaded = run.source.load(trunk, next(iter(streams)).image.shape[1:])
+    expects, does = loaded.preprocessing, preprocessing_of(run.trunk)
     rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
     require(expects is None or does == [expects], run, "trunk", rule, run.trunk)
     heads = {} if loaded.head is None else {"source": loaded.head}

@@ -36,21 +36,21 @@ def described(run: Run) -> Given:
     rule = "must have images of one shape in all streams"
     require(len(set(images.values())) == 1, run, "data", rule, images)
 
-    def known(count, names):
+    def drawn_of(count, names):
         mask = dict.fromkeys(names, jax.ShapeDtypeStruct((run.seeds, count), bool))
         return Known(jax.ShapeDtypeStruct((run.seeds, count), np.int32), mask)
 
     def stream(arrays):
         total = arrays["image"].shape[0]
-        rule = f"must be at most {total}, the training examples there are"
-        require(run.labelled is None or run.labelled <= total, run, "labelled", rule, run.labelled)
+        known = run.data.known() if hasattr(run.data, "known") else total
+        rule = f"must be at most {known}, the training examples there are"
+        require(run.labelled is None or run.labelled <= known, run, "labelled", rule, run.labelled)
         labels = labels_of(arrays)
-        known_of = getattr(run.data, "known", lambda: total)
-        count = known_of() if run.labelled is None else run.labelled
+        count = known if run.labelled is None else run.labelled
         out = held_of(run, count)
-        held = known(out, labels) if out else None
+        held = drawn_of(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
-        own = known(count - out, labels)
+        own = drawn_of(count - out, labels)
         return Stream(arrays["image"], labels, own, held, stored, arrays.get("pool"))
 
     return Given({name: stream(arrays) for name, arrays in streams.items()}, None)

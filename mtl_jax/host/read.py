@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.classic import Classic
 from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
 from mtl_jax.run import Run
@@ -26,17 +27,12 @@ def read_out(run: Run, folder: Folder, images: np.ndarray) -> ReadOut:
     """Features and probabilities of images `[N, ...]` by the last parameters of a finished run.
 
     Raises:
-      BadInput: if its checkpoint is missing or damaged, or images are not of its data's shape.
+      BadInput: if its checkpoint is missing or damaged.
     """
     try:
         tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
     except ValueError as wrong:
         raise BadInput(f"{wrong}; a row reads its features, --fresh trains it again") from None
-    shapes = run.data.shapes()
-    own = shapes.get("image", next(iter(shapes.values())))
-    if hasattr(own, "shape"):
-        rule = f"must read images of {own.shape[1:]}"
-        require(images.shape[1:] == own.shape[1:], run, "data", rule, images.shape[1:])
     net, name = net_of(run), run.tasks[0].name
     alone = jax.jit(lambda params, stats, images: read_for(net, params, stats, images))
     found = []
@@ -45,6 +41,21 @@ def read_out(run: Run, folder: Folder, images: np.ndarray) -> ReadOut:
         features, logits = alone(params, stats, jnp.asarray(images))
         found.append((features[name], jax.nn.softmax(logits[name])))
     return ReadOut(*(np.stack(jax.device_get(each)) for each in zip(*found, strict=True)))
+
+
+def check_read(row: Classic) -> None:
+    """Requires of a row that reads the features of a run images of that run's shape.
+
+    Raises:
+      BadInput: for other shapes, or data of several inputs.
+    """
+    if row.features is None:
+        return
+    shapes = [data.shapes() for data in (row.data, row.features.data)]
+    rule = "must have images of one input, in this row and in the run"
+    require(all("image" in each for each in shapes), row, "features", rule, row.features.name)
+    own, read = (each["image"].shape[1:] for each in shapes)
+    require(own == read, row, "features", f"must read images of {own}", read)
 
 
 def promises(features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict:

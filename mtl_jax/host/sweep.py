@@ -19,6 +19,7 @@ from mtl_jax.host.layout import Program
 from mtl_jax.host.loop import Diverged, check, first_block, train_run
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
+from mtl_jax.host.read import check_read
 from mtl_jax.identity import fingerprint
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
@@ -70,6 +71,8 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         for run in left:
             prepare(run)
+        for row in experiment.classics:
+            check_read(row)
         with Ahead() as ahead:
             programs = {run.name: checked(run, ahead) for run in left}
             for folder in folders.values() if fresh else ():

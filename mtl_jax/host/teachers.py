@@ -32,7 +32,9 @@ def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
         name = next(name for name, stream in streams.items() if task.name in stream.labels)
         stream = streams[name]
         said = outputs_of(teacher, folders[teacher.name], view.by, stream.image)[task.name]
-        weights = np.stack([weights_of(each, view.per_class) for each in said])
+        pool = np.arange(said.shape[1]) if stream.pool is None else np.asarray(stream.pool)
+        weights = np.zeros(said.shape[:2], np.float32)
+        weights[:, pool] = np.stack([weights_of(each[pool], view.per_class) for each in said])
         stored = {**stream.stored, task.name: Taught(said, weights)}
         streams[name] = stream._replace(stored=stored)
     return given._replace(streams=streams)

@@ -136,7 +136,7 @@ def passed(module: nn.Module, params, stats, x, train: bool, key, hold, maps: bo
         )
     features, moved = found if kept else (found, {})
     if maps:
-        layers = moved["intermediates"].items()
+        layers = moved.get("intermediates", {}).items()
         features = Read(features, {name: each["__call__"][0] for name, each in layers})
     return features, moved.get("batch_stats", stats)
 

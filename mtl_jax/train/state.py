@@ -193,11 +193,16 @@ def started(run: Run, drawn: tuple[Any, Any], source: tuple[Any, Any] | None) ->
     if source is None:
         return drawn
     (params, stats), (loaded, moved) = drawn, source
-    fresh = run.fresh + getattr(run.trunk, "fresh", ())
+    fresh = run.fresh + lacking(run.trunk, loaded)
     return (
         graft(params, loaded, run.take, fresh),
         graft_stats(stats, moved, run.take, fresh),
     )
+
+
+def lacking(trunk: Any, loaded: Any) -> tuple[str, ...]:
+    """Patterns of what is added to a trunk and a source does not have."""
+    return () if "added" in loaded["shared"] else getattr(trunk, "fresh", ())
 
 
 def start_coach(run: Run, start: tuple[Any, Any]) -> Coached:

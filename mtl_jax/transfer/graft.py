@@ -24,7 +24,7 @@ def graft(params: Tree, loaded: Tree, take: Take = (), fresh: tuple[str, ...] = 
       take: pairs of a regular expression that matches a whole path of the source, and the path
         here (`re` expansion: `\1` is a group). Every pair that matches makes a copy. A path in
         the trunk that none matches keeps its name; one of the tasks is left behind.
-      fresh: patterns of paths of the trunk that the source does not have: they stay as they are.
+      fresh: patterns of paths that stay as they are, whether the source has them or not.
 
     Returns:
       The parameters, in the dtypes of `params`; what is not taken over stays.
@@ -70,6 +70,9 @@ def renamed(source: dict[str, jax.Array], take: Take, strict: bool = True) -> di
         places = [match.expand(there) for match, there in found if match]
         if not places and path.startswith("shared/"):
             places = [path]
+        twice = [place for place in places if place in given]
+        if twice:
+            raise BadInput(f"take: {twice[0]!r} is given twice, the second time by {path!r}")
         given |= dict.fromkeys(places, leaf)
     return given
 
@@ -94,6 +97,7 @@ def fitted(tree: Tree, given: dict[str, jax.Array], fresh: tuple[str, ...]) -> T
         if not hits(pattern, names):
             raise BadInput(f"fresh: {pattern!r} matches no parameter: {near(pattern, names)}")
     ours = dict(zip(names, jax.tree.leaves(tree), strict=True))
+    given = {name: leaf for name, leaf in given.items() if name not in new}
     shape = {name: jnp.shape(leaf) for name, leaf in ours.items()}
     trunk = [name for name in names if name.startswith("shared/") and name not in new]
     wrong = [

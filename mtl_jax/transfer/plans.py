@@ -98,9 +98,13 @@ def lp_ft(run: Any, **probe: Any) -> Any:
     Returns:
       The second stage; its source is the first.
 
+    Raises:
+      BadInput: for a run without a source.
+
     Reference: Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform
       Out-of-Distribution, ICLR 2022 (https://arxiv.org/abs/2202.10054).
     """
+    require(run.source is not None, "lp_ft", "run", "must have a source", run.name)
     first = run.but(name=f"{run.name}, probe", plan=feature_extraction(), **probe)
     return run.but(source=first, take=HEADS, fresh=())
 
@@ -122,11 +126,13 @@ def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: floa
       The last stage; the others are its sources.
 
     Raises:
-      BadInput: for a factor below 1.
+      BadInput: for a factor below 1, no layer, or a run without a source.
 
     Reference: Howard and Ruder, Universal Language Model Fine-tuning, ACL 2018, gradual
       unfreezing and discriminative fine-tuning (https://arxiv.org/abs/1801.06146).
     """
+    require(run.source is not None, "gradual_unfreezing", "run", "must have a source", run.name)
+    require(len(layers) > 0, "gradual_unfreezing", "layers", "must be one or more", layers)
     require(factor >= 1.0, "gradual_unfreezing", "factor", "must be at least 1", factor)
     stage = run.but(name=f"{run.name}, heads", steps=steps, plan=feature_extraction())
     for count in range(1, len(layers) + 1):

@@ -8,6 +8,7 @@ import pytest
 from mtl_jax import nets, transfer
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
+from mtl_jax.data import Resized
 from mtl_jax.host.experiment import asked, in_order
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.read import promises, read_out
@@ -43,8 +44,6 @@ def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
     result = Folder(tmp_path, PROBE).result()
     assert len(result["promises"]) == 2 and set(result["promises"][0]) > {"LEEP", "LogME"}
     assert "## Estimates of transferability" in (tmp_path / "table.md").read_text()
-    with pytest.raises(BadInput, match="must read images of"):
-        read_out(SOURCE, folder, images[:, :3])
 
 
 def test_what_is_asked_of_runs_is_asked_of_the_one_that_is_read():
@@ -58,6 +57,13 @@ def test_the_run_must_be_the_one_of_its_name_and_have_the_seeds():
         Experiment(runs=(RUN.but(name="source"),), classics=(PROBE,))
     with pytest.raises(BadInput, match="this row's 3 seeds"):
         PROBE.but(seeds=3)
+
+
+def test_images_of_another_shape_are_refused_before_anything_is_trained(tmp_path):
+    other = Resized(DATA, (3, 3))
+    with pytest.raises(BadInput, match="features must read images of"):
+        sweep(*[Experiment(runs=(SOURCE,), classics=(PROBE.but(data=other),))] * 2, tmp_path, False)
+    assert not (tmp_path / "source").exists()
 
 
 def test_a_score_that_is_refused_is_none():

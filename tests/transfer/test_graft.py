@@ -55,6 +55,18 @@ def test_what_is_fresh_stays_as_it_was_drawn():
         graft(ours, LOADED, (), ("shared/adaptor/.*",))
 
 
+def test_what_is_fresh_is_not_taken_over_either():
+    params = graft(PARAMS, LOADED, (), ("shared/b/.*",))
+    np.testing.assert_array_equal(params["shared"]["b"]["kernel"], np.zeros((3, 4)))
+    np.testing.assert_array_equal(params["shared"]["a"]["kernel"], np.full((2, 3), 1.0))
+
+
+def test_a_place_is_given_once():
+    take = ((r"shared/a/(.*)", r"shared/b/\1"), (r"shared/b/(.*)", r"shared/b/\1"))
+    with pytest.raises(BadInput, match="'shared/b/kernel' is given twice"):
+        graft(PARAMS, LOADED, take)
+
+
 def test_it_works_under_jit():
     params = jax.jit(graft)(PARAMS, jax.tree.map(lambda leaf: leaf + 1.0, LOADED))
     np.testing.assert_array_equal(params["shared"]["b"]["kernel"], np.full((3, 4), 3.0))

@@ -77,6 +77,12 @@ def test_lp_ft_probes_first_and_takes_the_head_over():
     assert [one.name for one in lineage(run)] == ["source", "hard, probe", "hard"]
 
 
+def test_stages_want_a_source():
+    for chain in (plans.lp_ft, lambda run: plans.gradual_unfreezing(run, LAYERS, 2)):
+        with pytest.raises(BadInput, match="must have a source"):
+            chain(RUN)
+
+
 def test_gradual_unfreezing_is_a_chain_of_stages():
     source = RUN.but(name="source", trunk=TRUNK)
     run = plans.gradual_unfreezing(RUN.but(source=source, trunk=TRUNK, steps=9), LAYERS, 2)
