@@ -62,10 +62,11 @@ def train_run(
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
     # A file may be another one when a run goes on; a run that is a source is sealed.
-    start = None if anchor is None or isinstance(run.source, Run) else digest(plain(anchor))
+    ours = anchor is None or isinstance(run.source, Run)
+    origin = "" if ours else digest(jax.device_get(anchor))
     state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
     rule = "has other weights than when this run began; --fresh begins anew"
-    require(note.get("start", start) == start, run, "source", rule, run.source)
+    require(note.get("origin", origin) == origin, run, "source", rule, run.source)
     began -= note["seconds"]
     begin = int(np.asarray(state.step)[0])
     records = folder.rewind(begin)
@@ -90,7 +91,7 @@ def train_run(
                 # What the next evaluation averages over begins before the checkpoint.
                 pending = [(steps, host(metrics)) for steps, metrics in seen]
                 spent = time.perf_counter() - began
-                note = {"seconds": spent, "seen": pending, "start": start}
+                note = {"seconds": spent, "seen": pending, "origin": origin}
                 checkpoints.save(stop, state, note)
     finally:
         checkpoints.wait()
@@ -188,7 +189,7 @@ def begun(run: Run, made: Program) -> TrainState:
     if run.source is None:
         return made.begun(None)
     if not isinstance(run.source, Run):
-        return made.begun(jax.eval_shape(lambda: jax.tree.map(jnp.asarray, from_file(run))))
+        return made.begun(jax.eval_shape(lambda read: read, from_file(run)))
     before = shapes(run.source)
     return made.begun((before.params, before.stats))
 

@@ -6,6 +6,8 @@ import pytest
 
 from mtl_jax import nets, optimizers
 from mtl_jax.checks import BadInput
+from mtl_jax.host import loop
+from mtl_jax.host.folder import Folder
 from mtl_jax.host.loop import from_file
 from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
 from mtl_jax.plan import Rule
@@ -104,3 +106,42 @@ def test_preprocessed_is_the_trunk_on_other_images():
 def test_a_pretrained_source_is_data():
     run = SOURCE.but(source=Pretrained("weights/run", OWN_RUN))
     assert run.source.path == "weights/run" and run == SOURCE.but(source=run.source)
+
+
+class Changing(File):
+    """A file that holds something else every time it is read."""
+
+    def load(self, trunk, shape):
+        self.preprocessing = None
+        params, stats = trained_start()
+        Changing.times += 1
+        shifted = jax.tree.map(lambda leaf: leaf + Changing.times, params)
+        return Weights(shifted, stats, None, None)
+
+    times = 0
+
+
+def trained_start():
+    """Parameters and statistics of the trunk, as a file has them."""
+    variables = TRUNK.init(jax.random.key(1), np.zeros((1, 6, 6, 1), np.float32), train=False)
+    return jax.device_get((variables["params"], variables["batch_stats"]))
+
+
+def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, monkeypatch):
+    run = SOURCE.but(name="held", source=Changing(None), steps=4, checkpoint_every=2)
+
+    class Stopping(loop.Checkpoints):
+        def save(self, step, *args):
+            super().save(step, *args)
+            self.wait()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "Checkpoints", Stopping)
+    made, *_ = loop.check(run, 2)
+    folder = Folder(tmp_path, RUN)
+    folder.claim()
+    arguments = (run, made, folder, {}, None, lambda *_: None, print)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train_run(*arguments)
+    with pytest.raises(BadInput, match="other weights than when this run began"):
+        loop.train_run(*arguments)
