@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 
 
@@ -74,6 +75,21 @@ def require_choice(owner: object, **choices: tuple) -> None:
     for field, allowed in choices.items():
         value = getattr(owner, field)
         require(value in allowed, owner, field, f"must be one of {allowed}", value)
+
+
+def pattern_fault(value: object) -> str | None:
+    """What keeps a value from being a regular expression; None if nothing does."""
+    try:
+        re.compile(value)
+    except (re.error, TypeError) as wrong:
+        return str(wrong)
+    return None
+
+
+def require_pattern(owner: object, field: str, pattern: object) -> None:
+    """Requires a regular expression, and says what is wrong with another text."""
+    fault = pattern_fault(pattern)
+    require(fault is None, owner, field, f"must be a regular expression ({fault})", pattern)
 
 
 def range_text(low: float, high: float) -> str:

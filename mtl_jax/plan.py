@@ -7,7 +7,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import BadInput, near, require, require_number
+from mtl_jax.checks import BadInput, near, pattern_fault, require, require_number
 from mtl_jax.trees import path_text, paths
 
 
@@ -43,7 +43,11 @@ class Rule:
         least = (0.0, math.inf)
         require(type(self.frozen) is bool, self, "frozen", "must be True or False", self.frozen)
         require_number(self, rate=least, decay=least, anchor=least)
-        compiled(self.pattern)
+        fault = pattern_fault(self.pattern)
+        if fault is not None:
+            raise BadInput(
+                f"Rule: pattern must be a regular expression, got {self.pattern!r}: {fault}"
+            )
 
 
 Plan = tuple[Rule, ...]
@@ -127,17 +131,3 @@ def held(plan: Plan, params, anchor) -> jax.Array:
             gap = leaf - jax.lax.stop_gradient(start[path])
             total = total + 0.5 * weight * jnp.square(gap).sum()
     return total
-
-
-def compiled(pattern: str) -> re.Pattern:
-    """A regular expression.
-
-    Raises:
-      BadInput: if it is none.
-    """
-    try:
-        return re.compile(pattern)
-    except (re.error, TypeError) as wrong:
-        raise BadInput(
-            f"Rule: pattern must be a regular expression, got {pattern!r}: {wrong}"
-        ) from None

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from mtl_jax.checks import require
+from mtl_jax.checks import pattern_fault, require
 from mtl_jax.plan import Rule
 from mtl_jax.protocols import Weights
 
@@ -67,11 +67,7 @@ def require_same(run: Any, source: Any) -> None:
 
 def is_pattern(value: Any) -> bool:
     """Whether this is the text of a regular expression."""
-    try:
-        re.compile(value)
-    except (re.error, TypeError):
-        return False
-    return isinstance(value, str)
+    return isinstance(value, str) and pattern_fault(value) is None
 
 
 def is_pair(value: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from mtl_jax.host.files import free_name, write_text
+from mtl_jax.nets.pretrained.own_run import hash_of_files
 from mtl_jax.train import TrainState
 from mtl_jax.trees import path_text
 
@@ -107,16 +108,6 @@ def seal(path: pathlib.Path) -> pathlib.Path:
 def whole(path: pathlib.Path) -> bool:
     """Whether a checkpoint's files are those that were written."""
     return path.is_dir() and seal(path).is_file() and seal(path).read_text() == hash_of_files(path)
-
-
-def hash_of_files(path: pathlib.Path) -> str:
-    """SHA-256 over the names and contents of all files below a folder."""
-    total = hashlib.sha256()
-    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-        total.update(str(file.relative_to(path)).encode())
-        with open(file, "rb") as content:
-            total.update(hashlib.file_digest(content, "sha256").digest())
-    return total.hexdigest()
 
 
 def plain(state: TrainState) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What the trained net of a run makes of images: features and outputs, for every seed."""
 
+import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,18 +30,38 @@ def read_out(run: Run, folder: Folder, images: np.ndarray) -> ReadOut:
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
+    name = run.tasks[0].name
+    features, logits = asked_of(run, folder, "raw", images, read_for, "a row reads its features")
+    return ReadOut(features[name], np.asarray(jax.nn.softmax(logits[name])))
+
+
+def asked_of(
+    run: Run, folder: Folder, by: str, images: np.ndarray, ask: Callable[..., Any], why: str
+) -> Any:
+    """What every seed of a finished run says of images `[N, ...]`, `[S, N, ...]`.
+
+    Args:
+      run: a finished one.
+      folder: its folder.
+      by: "ema" for its averaged parameters, "raw" for its last ones.
+      images: of its data's shape.
+      ask: `(net, params, stats, images) -> tree`, of one seed.
+      why: it is asked, for the error.
+
+    Raises:
+      BadInput: if its checkpoint is missing or damaged.
+    """
     try:
         tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
     except ValueError as wrong:
-        raise BadInput(f"{wrong}; a row reads its features, --fresh trains it again") from None
-    net, name = net_of(run), run.tasks[0].name
-    alone = jax.jit(lambda params, stats, images: read_for(net, params, stats, images))
-    found = []
-    for seed in range(run.seeds):
-        params, stats = jax.tree.map(lambda leaf, s=seed: leaf[s], (tree["params"], tree["stats"]))
-        features, logits = alone(params, stats, jnp.asarray(images))
-        found.append((features[name], jax.nn.softmax(logits[name])))
-    return ReadOut(*(np.stack(jax.device_get(each)) for each in zip(*found, strict=True)))
+        raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
+    alone = jax.jit(functools.partial(ask, net_of(run)))
+    models, images = (tree["ema" if by == "ema" else "params"], tree["stats"]), jnp.asarray(images)
+    each = [
+        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), images))
+        for seed in range(run.seeds)
+    ]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
 
 def check_read(row: Classic) -> None:

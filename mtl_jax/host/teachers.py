@@ -1,15 +1,13 @@
 """What teachers say of a run's unlabelled images, from what is left of them on disk."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput
-from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
+from mtl_jax.host.read import asked_of
 from mtl_jax.run import Run, taught
 from mtl_jax.task import asks_teacher
-from mtl_jax.train import Given, Taught, net_of, outputs_for
+from mtl_jax.train import Given, Taught, outputs_for
 
 
 def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
@@ -42,24 +40,8 @@ def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
 
 def outputs_of(teacher: Run, folder: Folder, by: str, images: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs `{task: [S, N, C]}` of every seed of a teacher."""
-    try:
-        tree = Checkpoints(folder.checkpoints, print).tree(teacher.steps)
-    except ValueError as wrong:
-        raise BadInput(f"{wrong}; other runs learn from it, --fresh trains it again") from None
-    net = net_of(teacher)
-    params = tree["ema" if by == "ema" else "params"]
-
-    @jax.jit
-    def alone(params, stats, images):
-        return outputs_for(net, params, stats, images)
-
-    images = jnp.asarray(images)
-    each = [
-        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], (params, tree["stats"])),
-                             images))
-        for seed in range(teacher.seeds)
-    ]  # fmt: skip
-    return jax.tree.map(lambda *leaves: np.stack(leaves).astype(np.float32), *each)
+    said = asked_of(teacher, folder, by, images, outputs_for, "other runs learn from it")
+    return jax.tree.map(lambda leaf: leaf.astype(np.float32), said)
 
 
 def weights_of(logits: np.ndarray, per_class: int | None) -> np.ndarray:

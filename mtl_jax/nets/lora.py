@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.checks import BadInput, require, require_count, require_number
+from mtl_jax.checks import BadInput, pattern_fault, require, require_count, require_number
 from mtl_jax.keys import named
 from mtl_jax.nets.parts import require_trunk
 from mtl_jax.protocols import Tree
@@ -63,7 +63,8 @@ class LoRA:
         require_count(self, rank=1)
         require_number(self, alpha=(0.0, math.inf))
         require(self.alpha > 0, self, "alpha", "must be above 0", self.alpha)
-        require_pattern(self, "kernels")
+        fine = pattern_fault(self.kernels) is None
+        require(fine, self, "kernels", "must be a regular expression", self.kernels)
 
     fresh = ("shared/added/.*",)  # What a source does not have.
 
@@ -129,15 +130,6 @@ class LoRA:
             return leaf + (self.alpha / self.rank) * change.reshape(leaf.shape)
 
         return jax.tree_util.tree_map_with_path(acting, params)
-
-
-def require_pattern(owner: object, field: str) -> None:
-    """Requires a regular expression of a field."""
-    value = getattr(owner, field)
-    try:
-        re.compile(value)
-    except (re.error, TypeError):
-        require(False, owner, field, "must be a regular expression", value)
 
 
 def require_known(owner: str, parts: Tree, names: list[str]) -> None:

@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.checks import BadInput, near, require_number
+from mtl_jax.checks import BadInput, near, pattern_fault, require, require_number
 from mtl_jax.keys import named
-from mtl_jax.nets.lora import output_shape, require_known, require_pattern
+from mtl_jax.nets.lora import output_shape, require_known
 from mtl_jax.nets.parts import require_trunk
 from mtl_jax.protocols import Tree
 from mtl_jax.trees import path_text, paths
@@ -56,7 +56,8 @@ class SSF:
     def __post_init__(self):
         require_trunk(self, "trunk")
         require_number(self, noise=(0.0, math.inf))
-        require_pattern(self, "layers")
+        fine = pattern_fault(self.layers) is None
+        require(fine, self, "layers", "must be a regular expression", self.layers)
 
     fresh = ("shared/added/.*",)  # What a source does not have.
 

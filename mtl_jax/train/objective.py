@@ -92,8 +92,9 @@ def objective(
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
             name, sight = task.name, by_name[task.name]
-            views = seen_by(task, sight.batch, outputs[id(sight)], state.step / run.steps, key)
-            views = felt_by(task, views, read[id(sight)], functools.partial(net.call, heads))
+            call = functools.partial(net.call, heads)
+            found = (outputs[id(sight)], read[id(sight)])
+            views = seen_by(task, sight.batch, *found, call, state.step / run.steps, key)
             total, moved, seen = task_loss(task, views, state.consistency.get(name))
             totals.append(total)
             if task.consistency is not None:
@@ -144,20 +145,16 @@ def read_in(sight: Sight, features: dict[str, tuple]) -> Features:
     return found
 
 
-def felt_by(task: Task, views: Views, read: Features, call: Callable) -> Views:
-    """What the loss of a task sees, with features, maps and the heads that it calls by itself."""
-    names = {view: f"{view}/{task.name}" for view in views.logits}
-    own = {v: read.get(name, read.get(v, {})).get(task.name) for v, name in names.items()}
-    own = {view: each for view, each in own.items() if each is not None}
-    return views._replace(
-        features={view: vectors(each) for view, each in own.items()},
-        maps={view: each.maps for view, each in own.items() if isinstance(each, Read)},
-        call=lambda name, x: call(f"{task.name}/{name}" if name else task.name, x),
-    )
-
-
-def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: jax.Array) -> Views:
-    """What the loss of a task sees."""
+def seen_by(
+    task: Task,
+    batch: Batch,
+    outputs: dict,
+    read: Features,
+    call: Callable,
+    progress: jax.Array,
+    key: jax.Array,
+) -> Views:
+    """What the loss of a task sees: outputs, features, maps, and heads that it calls by itself."""
     method, name = task.consistency, task.name
     asked = {"labelled": "labelled"} if "labelled" in outputs else {}
     views = method.views if method is not None else ()
@@ -165,6 +162,8 @@ def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: j
         own = f"{name_of(view)}/{name}" if isinstance(view, Adversarial) else name_of(view)
         asked[name_of(view)] = own
     extra = method.heads(task.outputs) if hasattr(method, "heads") else {}
+    # What is stored has outputs only.
+    features = {view: read[own][name] for view, own in asked.items() if own in read}
     return Views(
         logits={view: outputs[own][name] for view, own in asked.items()},
         labels=batch.labels[name],
@@ -186,6 +185,9 @@ def seen_by(task: Task, batch: Batch, outputs: dict, progress: jax.Array, key: j
         },
         progress=progress,
         key=named(key, name),
+        features={view: vectors(each) for view, each in features.items()},
+        maps={view: each.maps for view, each in features.items() if isinstance(each, Read)},
+        call=lambda head, x: call(f"{name}/{head}" if head else name, x),
     )
 
 

@@ -1,12 +1,11 @@
 """Names of pretrained tensors: tables from those of a file to the paths of our variables."""
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mtl_jax.checks import require
+from mtl_jax.checks import require, require_pattern
 from mtl_jax.nets.pretrained.changes import as_is
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
 
@@ -71,15 +70,3 @@ class Names:
     def __post_init__(self):
         fine = isinstance(self.table, tuple) and all(isinstance(row, Line) for row in self.table)
         require(fine and len(self.table) > 0, self, "table", "must be a tuple of Lines", self.table)
-
-
-def require_pattern(owner: object, field: str, pattern: str) -> None:
-    """Requires a regular expression.
-
-    Raises:
-      BadInput: for another text, with what is wrong with it.
-    """
-    try:
-        re.compile(pattern)
-    except (re.error, TypeError) as wrong:
-        require(False, owner, field, f"must be a regular expression ({wrong})", pattern)

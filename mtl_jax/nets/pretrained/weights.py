@@ -9,11 +9,11 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.checks import BadInput, require
+from mtl_jax.checks import BadInput, require, require_pattern
 from mtl_jax.nets.pretrained.choice import chosen, without_fresh
 from mtl_jax.nets.pretrained.files import read
 from mtl_jax.nets.pretrained.match import matched
-from mtl_jax.nets.pretrained.names import Names, require_pattern
+from mtl_jax.nets.pretrained.names import Names
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
 
 
