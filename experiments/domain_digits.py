@@ -32,6 +32,7 @@ from mtl_jax.transfer import HEADS
 DIGITS, MNIST = data.SmallDigits(), data.SmallMNIST()
 WAYS = {"MNIST to digits": (MNIST, DIGITS), "digits to MNIST": (DIGITS, MNIST)}
 DIGIT = Task(name="digit", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+TRUNK = nets.CNN((16, 32, 64))
 WIDTHS = (256,)
 
 METHODS = {
@@ -48,6 +49,7 @@ METHODS = {
     "MDD": alignment.MDD((64,)),
     "MCC": alignment.MCC(),
     "AFN": alignment.AFN(),
+    "AFN, hard": alignment.AFN(radius=25.0),
     "AdaMatch": consistency.AdaMatch(consistency.WindowAlignment(32, 0.99)),
     "FixMatch": consistency.FixMatch(),
 }
@@ -60,7 +62,7 @@ def source_only(way: str) -> Run:
         name=f"source only, {way}",
         data=data.Domains((source,), target),
         tasks=(DIGIT,),
-        trunk=nets.CNN((16, 32, 64)),
+        trunk=TRUNK,
         balance=weighting.Equal(),
         optimizer=optimizers.SGD(optimizers.Cosine(0.03), weight_decay=5e-4),
         batch=64,
@@ -75,9 +77,10 @@ def source_only(way: str) -> Run:
     )
 
 
-def aligned(name: str, method, way: str) -> Run:
+def aligned(name: str, method, way: str, trunk=TRUNK) -> Run:
     """A method that sees the target's images."""
-    return source_only(way).but(name=f"{name}, {way}", tasks=(DIGIT.but(consistency=method),))
+    task = DIGIT.but(consistency=method)
+    return source_only(way).but(name=f"{name}, {way}", tasks=(task,), trunk=trunk)
 
 
 def adda(way: str) -> Run:
@@ -104,6 +107,7 @@ def rows(way: str) -> tuple[Run, ...]:
     """All rows of a direction that know more than the source's labels."""
     return (
         *(aligned(name, method, way) for name, method in METHODS.items()),
+        aligned("FixBi", alignment.FixBi(), way, nets.Twins(TRUNK)),
         adda(way),
         oracle(way),
     )

@@ -3,7 +3,8 @@
 A small convolutional trunk is trained once on Fashion-MNIST, all labels, and taken to 5000
 digits of MNIST and to the 1797 of scikit-learn, everything brought to 16 x 16 pixels, with 4, 25
 and 100 labels a class. Plans say what is trained and how fast, regularisers what it is held to.
-The section on transfer tells for every row what it cost against training from scratch.
+The section on transfer tells for every row what it cost against training from scratch; that on
+estimates ranks two sources beforehand, clothing and the digits of the other target.
 
     python launch.py experiments/fashion_transfer.py
 
@@ -81,6 +82,7 @@ PLANS = {
 METHODS = {
     "BSS": (transfer.BSS(), {}),
     "DELTA, no attention": (transfer.Behaviour(weight=1e-4), {"optimizer": PLAIN_SGD}),
+    "DELTA": (transfer.DELTA(), {"optimizer": PLAIN_SGD}),
     "FitNet": (transfer.FitNet(weight=1.0), {}),
     "attention transfer": (transfer.AttentionTransfer(), {}),
     "RKD": (transfer.RKD(), {}),
@@ -137,18 +139,29 @@ def rows(target: str, labels: int) -> tuple[Run, ...]:
     )
 
 
-def probe(target: str, labels: int) -> Classic:
+def digits_of(target: str) -> Run:
+    """Another source for a target: the digits of the other one, all labels."""
+    (other,) = set(TARGETS) - {target}
+    return scratch(other, 4).but(name=f"all {other}", labelled=None, steps=800)
+
+
+def probe(source_run: Run, target: str, labels: int) -> Classic:
     """The linear probe in closed form, its ridge chosen by validation."""
     source, task = TARGETS[target]
     return Classic(
-        name=f"probe in closed form, {target}, {labels}",
+        name=f"probe of {source_run.name}, {target}, {labels}",
         data=source,
         task=task,
         choices=tuple(functools.partial(transfer.Probe, ridge) for ridge in transfer.RIDGES),
         labelled=10 * labels,
         seeds=FASHION.seeds,
-        features=FASHION,
+        features=source_run,
     )
+
+
+def probes(target: str, labels: int) -> tuple[Classic, ...]:
+    """Probes of both sources, between which the estimates of transferability choose beforehand."""
+    return tuple(probe(run, target, labels) for run in (FASHION, digits_of(target)))
 
 
 CASES = tuple((target, labels) for target in TARGETS for labels in LABELS)
@@ -156,10 +169,11 @@ CASES = tuple((target, labels) for target in TARGETS for labels in LABELS)
 EXPERIMENT = Experiment(
     runs=(
         FASHION,
+        *map(digits_of, TARGETS),
         *(run for case in CASES for run in (scratch(*case), *rows(*case))),
     ),
-    classics=tuple(probe(*case) for case in CASES),
+    classics=tuple(row for case in CASES for row in probes(*case)),
     scratch=tuple(
-        (run.name, scratch(*case).name) for case in CASES for run in (*rows(*case), probe(*case))
+        (row.name, scratch(*case).name) for case in CASES for row in (*rows(*case), *probes(*case))
     ),
 )

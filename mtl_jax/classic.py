@@ -90,3 +90,11 @@ def spreading(**settings: Any) -> Any:
     from sklearn.semi_supervised import LabelSpreading
 
     return LabelSpreading(**settings)
+
+
+def compressed(estimator: Callable[[], Any], components: int) -> Any:
+    """An estimator behind scikit-learn's `PCA` to some components, fitted to all that it gets."""
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(PCA(components, random_state=0), estimator())

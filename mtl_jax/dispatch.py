@@ -12,7 +12,8 @@ class Dispatch:
 
     Measured on 2 CPU cores: matrix-multiply trunks want `scan` and `vmap`; a convolution's
     backward pass inside a loop is 40 times slower there, so convolutional trunks want
-    `unroll` everywhere. None in a run takes this choice by trunk and backend.
+    `unroll` everywhere, and one step a dispatch: what four of them win is less than they take
+    longer to compile. None in a run takes this choice by trunk and backend.
 
     Attributes:
       block: steps in one dispatch.

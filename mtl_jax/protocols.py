@@ -49,8 +49,8 @@ class Source(Protocol):
 class Weights(Protocol):
     """A file of trained weights: settings only, nothing is read before `load`."""
 
-    def load(self, trunk: Any, shape: tuple[int, ...]) -> Any:
-        """Reads parameters, statistics and head of a trunk for images of a shape."""
+    def load(self, trunk: Any, shape: tuple[int, ...], *, dtype: Any) -> Any:
+        """Reads parameters, statistics and head of a trunk for images of a shape and a type."""
 
 
 class Policy(Protocol):
@@ -77,7 +77,8 @@ class LearntPolicy(Protocol):
         """Learns from how well probes `[B]` were still recognised, in [0, 1], where `mask`."""
 
 
-# A method that reads what single layers of the trunk give says so by `maps = True`.
+# A method that reads what single layers of the trunk give says so by `maps = True`, one that wants
+# two nets side by side in the trunk by `twins = True`.
 
 # A policy of which each example takes one of several branches says so by `branches = True`, and
 # offers its call in two parts, `draw(key)` and `apply(drawn, image)`: in a loop on a CPU only the
@@ -146,10 +147,12 @@ class JacobianCombiner(Protocol):
         """Maps gradients (leaves `[K, ...]`) to one, a share of each task `[K]`, the next state."""
 
 
-# A consistency method may also offer either of two more functions:
+# A consistency method may also offer more functions:
 #   heads(num_classes) -> {name: Head}    heads of its own, which read the task's features;
 #   supervised(views, loss, state) -> []  the loss of the labelled examples, in the place of the
-#                                         mean of `loss(logits, labels)` over those with a label.
+#                                         mean of `loss(logits, labels)` over those with a label;
+#   begin(opening) -> Tree                what it says once, before the first step of a run with
+#                                         a source; then it stands in `Views.opened`.
 
 
 class Consistency(Protocol):

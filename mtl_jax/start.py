@@ -28,6 +28,7 @@ def require_start(run: Any) -> None:
     known = source is None or hasattr(source, "trunk") or isinstance(source, Weights)
     require(known, run, "source", "must be a run or weights such as nets.pretrained has", source)
     require_tables(run)
+    require_twins(run)
     if hasattr(source, "trunk"):
         require_same(run, source)
     for field in ("take", "fresh"):
@@ -39,6 +40,14 @@ def require_start(run: Any) -> None:
     require(source is not None or not anchored, run, "plan", rule, run.plan)
     rule = "has an anchor, which a teacher that learns beside the net does not have"
     require(run.coach is None or not anchored, run, "plan", rule, run.plan)
+
+
+def require_twins(run: Any) -> None:
+    """Requires a trunk of two nets for methods that train two."""
+    needing = [task.name for task in run.tasks if getattr(task.consistency, "twins", False)]
+    twins = any(getattr(trunk, "twins", False) for trunk in layers_of(run.trunk))
+    rule = f"must be nets.Twins, since the consistency of {needing} trains two nets"
+    require(twins or not needing, run, "trunk", rule, run.trunk)
 
 
 def require_tables(run: Any) -> None:

@@ -47,9 +47,10 @@ class Mixed:
       kind: whether images are added or a rectangle of one is pasted into the other.
       own_first: whether r is `max(r, 1 - r)`, so that an image stays mostly itself.
       each: whether every example draws an r of its own.
+      ratio: r, if it is fixed: then there are two parts, and j goes in order through the other.
 
     Raises:
-      BadInput: for no part, one that is no plain view, or an alpha that is not above 0.
+      BadInput: for no part, one that is no plain view, or another setting out of range.
 
     Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412); Yun et
       al., CutMix, ICCV 2019, Eq. 1 (https://arxiv.org/abs/1905.04899); `max(r, 1 - r)` is
@@ -61,11 +62,16 @@ class Mixed:
     kind: Literal["mixup", "cutmix"] = "mixup"
     own_first: bool = True
     each: bool = True
+    ratio: float | None = None
 
     def __post_init__(self):
         require_plain(self)
         require_number(self, alpha=(1e-6, math.inf))
         require_choice(self, kind=("mixup", "cutmix"))
+        if self.ratio is not None:
+            require_number(self, ratio=(0.0, 1.0))
+            require(len(self.parts) == 2, self, "parts", "must be two", self.parts)
+            require_choice(self, kind=("mixup",))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +232,7 @@ class Views(NamedTuple):
     # `call(name, x)` applies a head to what a method made: its own `Free` ones, the others, or
     # with "" the task's.
     call: Callable[[str, jax.Array], jax.Array] | None = None
+    opened: Any = None  # what the method's `begin` said before the first step
 
     def of(self, view: View, head: str | None = None) -> jax.Array:
         """Outputs for a view, of the task's head or of one of the method's own."""

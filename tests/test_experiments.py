@@ -23,30 +23,37 @@ FILES = sorted((pathlib.Path(__file__).parent.parent / "experiments").glob("*.py
 READ = {file.stem: read(file) for file in FILES}
 
 
-def wide(run):
-    """Whether it takes seconds to trace."""
-    return isinstance(run.trunk, nets.WideResNet)
-
-
 def kind_of(run):
     """What a run is but for names and numbers of labels, its own and its sources'."""
     return re.sub(r"name='[^']*'|labelled=\d+", "", source_text(run))
 
 
-def kinds(experiment):
-    """The first run of each kind; those with a wide trunk but the first are slow."""
-    seen = {}
-    for place, run in enumerate(in_order(asked(experiment, [], 2, None, smoke=False))):
-        slow = (pytest.mark.slow,) if wide(run) and place else ()
-        seen.setdefault(kind_of(run), (run, slow))
-    return seen.values()
+def parts_of(run):
+    """Of which parts a run is made, whatever their settings; wide trunks take long to trace."""
+    if isinstance(run.trunk, nets.WideResNet):
+        return (nets.WideResNet,)
+    methods = {type(task.consistency).__name__ for task in run.tasks}
+    parts = (run.data, run.strong, run.trunk, getattr(run.trunk, "trunk", None))
+    parts += (run.balance, run.scheme, run.coach, run.source, run.cross_task)
+    many = (*run.penalties, *run.proximal, *run.plan)
+    return tuple(sorted(methods)), tuple(map(type, parts)), tuple(map(type, many))
+
+
+def kinds(experiments):
+    """The first run of each kind of each; slow if one before it has the same parts."""
+    seen, made = {}, set()
+    for stem, experiment in experiments.items():
+        for run in in_order(asked(experiment, [], 2, None, smoke=False)):
+            kind = (stem, kind_of(run))
+            if kind not in seen:
+                seen[kind] = (run, (pytest.mark.slow,) if parts_of(run) in made else ())
+                made.add(parts_of(run))
+    return [(stem, *found) for (stem, _), found in seen.items()]
 
 
 RUNS = [
     pytest.param(run, id=f"{stem}-{run.name}", marks=marks)
-    for stem, experiment in READ.items()
-    if isinstance(experiment, Experiment)
-    for run, marks in kinds(experiment)
+    for stem, run, marks in kinds({n: e for n, e in READ.items() if isinstance(e, Experiment)})
 ]
 DESCENTS = [
     pytest.param(run, id=f"{stem}-{run.name}")

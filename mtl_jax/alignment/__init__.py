@@ -6,6 +6,7 @@ begins with a capital is a method for a `Task.consistency` on `data.Domains`, ma
 """
 
 from mtl_jax.alignment.adversarial import domain_adversarial as domain_adversarial
+from mtl_jax.alignment.afn import feature_norm_radius as feature_norm_radius
 from mtl_jax.alignment.afn import feature_norm_step as feature_norm_step
 from mtl_jax.alignment.afn import length_preserving_dropout as length_preserving_dropout
 from mtl_jax.alignment.bsp import spectral_penalty as spectral_penalty
@@ -42,3 +43,4 @@ from mtl_jax.alignment.mmd import multi_kernel_mmd as multi_kernel_mmd
 from mtl_jax.alignment.reversal import StepWarmUp as StepWarmUp
 from mtl_jax.alignment.reversal import WarmUp as WarmUp
 from mtl_jax.alignment.reversal import reverse as reverse
+from mtl_jax.alignment.two_nets import FixBi as FixBi

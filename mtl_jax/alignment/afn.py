@@ -31,6 +31,29 @@ def feature_norm_step(features: jax.Array, *, step: float = 1.0) -> jax.Array:
     return jnp.square(lengths - jax.lax.stop_gradient(lengths) - step)
 
 
+def feature_norm_radius(features: jax.Array, *, radius: float = 25.0) -> jax.Array:
+    """Pulls the mean length of feature vectors to a radius, `(mean_i |f_i| - R)^2`.
+
+    It is added for the source and for the target. A zero vector gets gradient 0.
+
+    Args:
+      features: f, `[N, D]`.
+      radius: R; 25 in the authors' code.
+
+    Returns:
+      The loss `[]`.
+
+    Raises:
+      ValueError: if they are no floats `[..., D]`, when traced.
+
+    Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
+      Unsupervised Domain Adaptation, ICCV 2019, hard adaptive feature norm
+      (https://arxiv.org/abs/1811.07456).
+    """
+    require_vectors("feature_norm_radius", features)
+    return jnp.square(length(features).mean() - radius)
+
+
 def length_preserving_dropout(
     key: jax.Array, features: jax.Array, *, rate: float = 0.5
 ) -> jax.Array:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import jax
 
-from mtl_jax.alignment.afn import feature_norm_step
+from mtl_jax.alignment.afn import feature_norm_radius, feature_norm_step
 from mtl_jax.alignment.coral import coral, coral_with_means
 from mtl_jax.alignment.mmd import joint_mmd, multi_kernel_mmd
 from mtl_jax.checks import require, require_choice, require_number
@@ -129,30 +129,35 @@ class CORAL:
 
 @dataclasses.dataclass(frozen=True)
 class AFN:
-    """Adaptive feature norm: features of both domains grow by a step (`feature_norm_step`).
+    """Adaptive feature norm: features of both domains grow to a length, `l(f_s) + l(f_t)`.
 
-    `mean_s l(f) + mean_t l(f)`. The paper's net has a dropout that keeps the mean length too
+    l is the mean of `feature_norm_step`, or with a radius, where there is no step,
+    `feature_norm_radius`. The paper's net has a dropout that keeps the mean length too
     (`length_preserving_dropout`); a trunk here has none.
 
     Attributes:
       step: by how much features shall grow.
       weight: of the losses; 0.05 in TLLib.
+      radius: the length that they shall have on average (the hard form); None takes steps.
 
     Raises:
       BadInput: for a negative number.
 
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
-      Unsupervised Domain Adaptation, ICCV 2019, stepwise adaptive feature norm
-      (https://arxiv.org/abs/1811.07456).
+      Unsupervised Domain Adaptation, ICCV 2019, stepwise and hard adaptive feature
+      norm (https://arxiv.org/abs/1811.07456).
     """
 
     step: float = 1.0
     weight: float = 0.05
+    radius: float | None = None
 
     views = BOTH
 
     def __post_init__(self):
         require_number(self, step=(0.0, math.inf), weight=(0.0, math.inf))
+        if self.radius is not None:
+            require_number(self, radius=(0.0, math.inf))
 
     def init(self, sizes: Sizes) -> tuple[()]:
         """State before the first step: none."""
@@ -160,8 +165,13 @@ class AFN:
 
     def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss `[]`, no state, and no metrics."""
-        each = (feature_norm_step(views.features[view], step=self.step).mean() for view in BOTH)
-        return sum(each), state, {}
+        return sum(self.grown(views.features[view]) for view in BOTH), state, {}
+
+    def grown(self, features: jax.Array) -> jax.Array:
+        """The loss `[]` of one domain's features."""
+        if self.radius is None:
+            return feature_norm_step(features, step=self.step).mean()
+        return feature_norm_radius(features, radius=self.radius)
 
 
 def require_pairs(method: DAN | JAN, source: jax.Array, target: jax.Array) -> None:

@@ -11,6 +11,7 @@ from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch, PiModel
 from mtl_jax.heads import Free, Head
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.opening import Opening
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, Stored, View, Views
 
@@ -58,6 +59,11 @@ class Together:
         return any(getattr(method, "maps", False) for method in self.methods)
 
     @property
+    def twins(self) -> bool:
+        """Whether any of them wants two nets in the trunk."""
+        return any(getattr(method, "twins", False) for method in self.methods)
+
+    @property
     def views(self) -> tuple[View, ...]:
         """What they ask to see, and what the task's loss does."""
         own = any(hasattr(method, "supervised") for method in self.methods)
@@ -84,6 +90,10 @@ class Together:
             method.warm(own) if hasattr(method, "warm") else own
             for method, own in zip(self.methods, state, strict=True)
         )
+
+    def begin(self, opening: Opening) -> tuple:
+        """What each says before the first step, () of those that say nothing."""
+        return tuple(m.begin(opening) if hasattr(m, "begin") else () for m in self.methods)
 
     def update(self, views: Views, state: tuple) -> tuple[jax.Array, tuple, dict]:
         """Maps views to the summed loss `[1]`, the next states, and all metrics.
@@ -129,4 +139,5 @@ def of_method(views: Views, place: int) -> Views:
         },
         key=jax.random.fold_in(views.key, place),
         call=None if call is None else own,
+        opened=None if views.opened is None else views.opened[place],
     )

@@ -21,6 +21,8 @@ from mtl_jax.data.small_digits import SmallDigits as SmallDigits
 from mtl_jax.data.small_digits import SmallMNIST as SmallMNIST
 from mtl_jax.data.splits import read_splits as read_splits
 from mtl_jax.data.splits import write_splits as write_splits
+from mtl_jax.data.table import Table as Table
+from mtl_jax.data.texts import Texts as Texts
 from mtl_jax.data.tfds import Tfds as Tfds
 from mtl_jax.data.tfds import prepare as prepare
 from mtl_jax.data.thesaurus import read_synonyms as read_synonyms

@@ -2,21 +2,39 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput
+from mtl_jax.checks import BadInput, require
 from mtl_jax.identity import source_text
 from mtl_jax.protocols import Splits
+
+# By the number of axes: the types that there may be, and what these are.
+TYPES = {
+    2: (("float32", "int32"), "numbers [N, D] of float32 or tokens [N, T] of int32"),
+    3: (("float32",), "signals [N, T, C] of float32"),
+    4: (("uint8", "float32"), "images [N, H, W, C] of uint8 or float32"),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Arrays:
-    """Arrays of three parts, each a dict of "image" `[N, H, W, C]` and labels `[N, ...]`.
+    """Arrays of three parts, each a dict of "image" and labels `[N, ...]`.
 
-    Two are equal if their arrays hold the same values of the same types. It prints with the
-    hashes of the arrays, since their values would fill pages.
+    What "image" holds is told by its axes and type:
+
+    | what    | shape          | type                        | read by, for example  |
+    |---------|----------------|-----------------------------|-----------------------|
+    | images  | `[N, H, W, C]` | uint8, or float32 in [0, 1] | `nets.CNN`            |
+    | signals | `[N, T, C]`    | float32, finite             | `nets.FCN`            |
+    | numbers | `[N, D]`       | float32, finite             | `nets.MLP`            |
+    | tokens  | `[N, T]`       | int32, at least 0           | `nets.BERT`           |
+
+    So grey images need their axis C of 1: without it floats are signals. Two are equal if their
+    arrays hold the same values of the same types. It prints with the hashes of the arrays, since
+    their values would fill pages.
 
     Attributes:
       train: arrays of the training part.
@@ -24,9 +42,9 @@ class Arrays:
       test: arrays of the test part.
 
     Raises:
-      BadInput: if a part is empty, lacks the images or a label of another part, or has
-        arrays of different lengths; if images are neither uint8 nor float32 in [0, 1], or
-        differ in shape between parts; if labels are not numbers.
+      BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
+        different lengths; if "image" is none of the table, or differs in shape or type between
+        parts; if labels are not numbers.
     """
 
     train: Mapping[str, np.ndarray]
@@ -35,7 +53,9 @@ class Arrays:
 
     def __post_init__(self):
         for name in Splits._fields:
-            part = {key: np.asarray(array) for key, array in getattr(self, name).items()}
+            part = getattr(self, name)
+            require(isinstance(part, Mapping), self, name, "must be a dict of arrays", part)
+            part = {key: as_array(f"Arrays.{name}[{key!r}]", array) for key, array in part.items()}
             object.__setattr__(self, name, part)
             check_part(name, part)
         for name in ("validation", "test"):
@@ -63,26 +83,46 @@ class Arrays:
         return Splits(self.train, self.validation, self.test)
 
 
+def as_array(where: str, values: Any) -> np.ndarray:
+    """Values as an array."""
+    try:
+        return np.asarray(values)
+    except ValueError as wrong:
+        raise BadInput(f"{where} must be an array: {wrong}") from None
+
+
 def check_part(name: str, part: dict[str, np.ndarray]) -> None:
-    """Requires images and labels of one length and of the right kinds."""
+    """Requires inputs and labels of one length and of the right kinds."""
     if "image" not in part:
         raise BadInput(f'Arrays.{name} must have "image"; it has {", ".join(map(repr, part))}')
     image = part["image"]
-    if image.ndim != 4:
-        raise BadInput(f'Arrays.{name}["image"] must be [N, H, W, C], not {list(image.shape)}')
-    if image.size == 0:
-        raise BadInput(f'Arrays.{name}["image"] must not be empty, as {list(image.shape)} is')
-    if image.dtype not in (np.uint8, np.float32):
-        raise BadInput(f'Arrays.{name}["image"] must be uint8 or float32, not {image.dtype}')
-    if image.dtype == np.float32 and not (image.min() >= 0 and image.max() <= 1):
-        low, high = image.min(), image.max()
-        raise BadInput(f'Arrays.{name}["image"] must lie in [0, 1], not in [{low}, {high}]')
+    check_image(f'Arrays.{name}["image"]', image)
     for key, array in part.items():
         if array.ndim == 0 or len(array) != len(image):
             shape = list(array.shape)
             raise BadInput(f"Arrays.{name}[{key!r}] must have {len(image)} rows, not shape {shape}")
         if array.dtype.kind not in "iuf":
             raise BadInput(f"Arrays.{name}[{key!r}] must hold numbers, not {array.dtype}")
+
+
+def check_image(where: str, image: np.ndarray) -> None:
+    """Requires images, signals, numbers or tokens, `where` says whose."""
+    if image.ndim not in TYPES:
+        rule = "must be [N, H, W, C], [N, T, C], [N, D] or tokens [N, T]"
+        raise BadInput(f"{where} {rule}, not {list(image.shape)}")
+    if image.size == 0:
+        raise BadInput(f"{where} must not be empty, as {list(image.shape)} is")
+    types, kinds = TYPES[image.ndim]
+    if image.dtype not in types:
+        raise BadInput(f"{where} must be {kinds}, not {image.dtype} {list(image.shape)}")
+    # A NaN is the smallest and the largest of what it is in.
+    low, high = image.min(), image.max()
+    if image.dtype == np.int32 and low < 0:
+        raise BadInput(f"{where} must hold tokens of at least 0, not {low}")
+    if image.dtype == np.float32 and image.ndim == 4 and not (low >= 0 and high <= 1):
+        raise BadInput(f"{where} must lie in [0, 1], not in [{low}, {high}]")
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise BadInput(f"{where} must be finite, not in [{low}, {high}]")
 
 
 def check_alike(train: dict[str, np.ndarray], name: str, part: dict[str, np.ndarray]) -> None:

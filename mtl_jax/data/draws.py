@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from mtl_jax.checks import require, require_number
+from mtl_jax.checks import require, require_count, require_number
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -18,6 +18,16 @@ def require_shares(source: object) -> None:
     for field in ("validation", "test"):
         share = getattr(source, field)
         require(share > 0, source, field, "must be positive", share)
+
+
+def require_dealt(source: object) -> None:
+    """Requires a source's shares to be positive and leave a part to train on, and a seed."""
+    require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
+    for field in ("validation", "test"):
+        share, most = getattr(source, field), 1 - source.test * (field == "validation")
+        rule = "must be positive and leave a part to train on"
+        require(0 < share < most, source, field, rule, share)
+    require_count(source, seed=0)
 
 
 def stratified(

@@ -6,8 +6,9 @@ import pathlib
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, near, require, require_count, require_number
-from mtl_jax.data.draws import generator, stratified
+from mtl_jax.checks import BadInput, near, require
+from mtl_jax.data.draws import generator, require_dealt, stratified
+from mtl_jax.data.paths import path_of
 from mtl_jax.data.pictures import decode, require_size
 from mtl_jax.protocols import Splits
 
@@ -45,12 +46,7 @@ class Folder:
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
         require_size(self)
-        require_number(self, validation=(0.0, 1.0), test=(0.0, 1.0))
-        for field in ("validation", "test"):
-            value = getattr(self, field)
-            require(0 < value < 1 - self.test * (field == "validation"), self, field,
-                    "must be positive and leave a part to train on", value)  # fmt: skip
-        require_count(self, seed=0)
+        require_dealt(self)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; files are counted, not read."""
@@ -66,7 +62,7 @@ class Folder:
 
     def parts(self) -> list[list[tuple[pathlib.Path, int]]]:
         """Files and labels of the three parts."""
-        root = pathlib.Path(self.path).expanduser()
+        root = path_of(self.path)
         require(root.is_dir(), self, "path", "must be a folder", self.path)
         parts = self.given_parts(root) or self.drawn_parts(root)
         for name, part in zip(Splits._fields, parts, strict=True):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.checks import require
@@ -116,7 +117,8 @@ def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """Tells missing labels, -1 or any NaN, from others, `[N]`, of NumPy's arrays or JAX's."""
     if values.dtype.kind != "f":
         return values >= 0
-    numbers = abs(values) >= 0  # Only a NaN is not; `isnan` would choose a library.
+    # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
+    numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
     return numbers.reshape(len(values), -1).all(1)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import jax
 
-from mtl_jax.checks import BadInput, require
+from mtl_jax.checks import BadInput, require, require_count
 from mtl_jax.protocols import Source, Splits
 
 
@@ -16,16 +16,21 @@ class Input:
       task: its name.
       source: of its images, whose shapes are the same for all tasks.
       label: the name that its label has there.
+      labelled: how many of its training examples have labels, such as few of a target beside
+        all of the tasks that are rehearsed; None is what the run says.
 
     Raises:
-      BadInput: for a name that is empty or "image".
+      BadInput: for a name that is empty or "image", or a number below 1.
     """
 
     task: str
     source: Source
     label: str = "label"
+    labelled: int | None = None
 
     def __post_init__(self):
+        if self.labelled is not None:
+            require_count(self, labelled=1)
         for field in ("task", "label"):
             name = getattr(self, field)
             require(name not in ("", "image"), self, field, 'must not be empty or "image"', name)
@@ -38,7 +43,7 @@ class MultiInput:
     A step takes a batch of each task's images through the trunk, one task after the other, and
     each head reads those of its own. So BatchNorm normalises each task's images alone, while its
     running statistics are those of all tasks, except with one trunk a task. `Run.labelled` counts
-    the examples of each task. Splits and shapes have, under each task's name, its "image" and
+    the examples of each task that has no number of its own. Splits and shapes have, under each task's name, its "image" and
     its label, by the task's name too.
 
     Attributes:
@@ -55,6 +60,11 @@ class MultiInput:
         require(len(self.inputs) > 0, self, "inputs", "must hold at least one", self.inputs)
         names = [one.task for one in self.inputs]
         require(len(set(names)) == len(names), self, "inputs", "must be of different tasks", names)
+
+    @property
+    def labelled_by_task(self) -> dict[str, int]:
+        """By task, how many examples have labels, of those that say so."""
+        return {one.task: one.labelled for one in self.inputs if one.labelled is not None}
 
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable
 
 from mtl_jax.checks import BadInput
+from mtl_jax.data.paths import path_of
 
 
 def read_synonyms(
@@ -27,7 +28,7 @@ def read_synonyms(
       BadInput: for a file that is not there or is no such dict, and for a word that is no whole
         number if no `token` is given.
     """
-    file = pathlib.Path(path).expanduser()
+    file = path_of(path)
     try:
         table = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.paths import path_of
 from mtl_jax.protocols import Splits
 
 FILES = {"train": "train.json", "validation": "dev.json", "test": "test.json"}
@@ -85,7 +85,7 @@ class Triples:
 
     def rows(self, name: str) -> list[tuple[str, Any]]:
         """The rows of a part, each with the words that name it."""
-        file = pathlib.Path(self.path).expanduser() / FILES[name]
+        file = path_of(self.path) / FILES[name]
         require(file.is_file(), self, "path", f"must have the file {file.name}", self.path)
         try:
             found = json.loads(file.read_text(encoding="utf-8"))

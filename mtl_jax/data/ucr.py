@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, near, require, require_count, require_number
 from mtl_jax.data.draws import generator, stratified
+from mtl_jax.data.paths import path_of
 from mtl_jax.data.ts import read_ts
 from mtl_jax.protocols import Splits
 
@@ -118,7 +119,7 @@ class UCR:
     def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """The series, labels and classes of one of the archive's parts."""
         if self.path is not None:
-            return read_ts(pathlib.Path(self.path).expanduser() / f"{self.name}_{part}.ts")
+            return read_ts(path_of(self.path) / f"{self.name}_{part}.ts")
         folder = package() / "datasets" / "data" / self.name
         return read_ts(folder / f"{BUNDLED[self.name].file}_{part}.ts")
 

@@ -1,13 +1,13 @@
 """Texts as tokens of BERT and its kin: WordPiece."""
 
 import dataclasses
-import pathlib
 import unicodedata
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.paths import path_of
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 LONGEST = 100  # Letters of a word, above which it is unknown.
@@ -71,7 +71,7 @@ def read_vocabulary(path: str) -> dict[str, int]:
       BadInput: for a file that cannot be read, or that lacks one of the four marks.
     """
     try:
-        lines = pathlib.Path(path).expanduser().read_text(encoding="utf-8").split("\n")
+        lines = path_of(path).read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
         raise BadInput(f"vocabulary {path!r} must be a text file: {error}") from error
     found = {piece.rstrip("\r"): token for token, piece in enumerate(lines)}

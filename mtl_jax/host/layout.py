@@ -41,7 +41,7 @@ def dispatch_of(run: Run, backend: str) -> Dispatch:
         return run.dispatch
     branches = any(getattr(p, "branches", False) for p in (run.weak, run.medium, run.strong))
     if backend == "cpu" and run.trunk.convolutional:
-        unrolled = Dispatch(block=4, steps="unroll", seeds="unroll", pullbacks="unroll")
+        unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
         return dataclasses.replace(unrolled, policies="map" if branches else "vmap")
     if backend == "cpu" and branches:
         # Vmapped over seeds, all branches would be computed again.
@@ -90,7 +90,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
         for stream in streams
         if task.name in stream.labels
     }
-    fresh = (run.trunk, outputs, next(iter(streams)).image.shape[1:], seeds)
+    fresh = (run.trunk, outputs, train.example(next(iter(streams)).image), seeds)
     # How they learn does not matter to how tasks are judged.
     judged = tuple(task.but(consistency=None) for task in run.tasks)
 
@@ -137,11 +137,11 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
 # These two stand alone, so that runs of one net share what is traced and compiled for it.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=QUICK)
 def draw(
-    trunk: Any, outputs: tuple, shape: tuple[int, ...], seeds: jax.Array, name: str = "init"
+    trunk: Any, outputs: tuple, image: jax.ShapeDtypeStruct, seeds: jax.Array, name: str = "init"
 ) -> Any:
-    """Parameters and statistics `[S, ...]` of a fresh net for images of a shape."""
+    """Parameters and statistics `[S, ...]` of a fresh net for images of a kind."""
     net = compose(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.draw(net, seed, shape, name))(seeds)
+    return jax.vmap(lambda seed: train.draw(net, seed, image, name))(seeds)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
@@ -150,6 +150,13 @@ def judge_all(how: str, trunk: Any, tasks: tuple[Task, ...], models: dict, stats
     net = compose(trunk, {task.name: task.outputs for task in tasks})
     alone = functools.partial(train.judge, net, tasks)
     return beside(how, alone, (0, 0, None))(models, stats, splits)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def open_all(how: str, run: Run, anchor: train.Start, given: train.Given) -> dict[str, Any]:
+    """What methods say before the first step `{task: [S, ...]}`, seeds side by side."""
+    alone = functools.partial(train.opening, run, train.net_of(run))
+    return beside(how, alone, (0, given.each(None, 0)))(anchor, given)
 
 
 def spread(by_example: NamedSharding, batch: Any) -> Any:

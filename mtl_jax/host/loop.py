@@ -11,13 +11,13 @@ import numpy as np
 from mtl_jax.checks import BadInput, require
 from mtl_jax.host.checkpoint import Checkpoints, digest, plain
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.layout import Program, dispatch_of, program
+from mtl_jax.host.layout import Program, dispatch_of, open_all, program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
 from mtl_jax.host.teachers import with_teachers
 from mtl_jax.run import Run
 from mtl_jax.start import layers_of, preprocessing_of
-from mtl_jax.train import Given, Start, TrainState
+from mtl_jax.train import Given, Start, TrainState, begins, example
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
 
@@ -58,7 +58,7 @@ def train_run(
     start = Start(state.params, state.stats)
     anchor = jax.tree.map(jnp.copy, start) if run.source is not None else None
     taught = with_teachers(run, prepared.given, folders)
-    given = compiled.given(taught._replace(anchor=anchor))
+    given = opened(run, compiled, taught._replace(anchor=anchor))
     splits = jax.tree.map(jnp.asarray, prepared.splits)
     checkpoints = Checkpoints(folder.checkpoints, warn)
     # A file may be another one when a run goes on; a run that is a source is sealed.
@@ -166,7 +166,8 @@ def from_file(run: Run) -> tuple[Any, Any]:
     trunk = layers_of(run.trunk)[-1]
     plain = hasattr(trunk, "apply") and not hasattr(trunk, "tasks")
     require(plain, run, "trunk", "must be a plain trunk, to take a file over", trunk)
-    loaded = run.source.load(trunk, next(iter(streams)).image.shape[1:])
+    image = example(next(iter(streams)).image)
+    loaded = run.source.load(trunk, image.shape, dtype=image.dtype)
     expects, does = loaded.preprocessing, preprocessing_of(run.trunk)
     rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
     require(expects is None or does == [expects], run, "trunk", rule, run.trunk)
@@ -213,11 +214,20 @@ def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
     made = program(run, given)
     state = begun(run, made)
     anchor = Start(state.params, state.stats) if run.source is not None else None
-    given = made.given(given._replace(anchor=anchor))
+    given = opened(run, made, given._replace(anchor=anchor), open_all.eval_shape)
     made.advance.eval_shape(state, given, steps)
     if run.affinity:
         made.affinity.eval_shape(state, given)
     return made, state, given
+
+
+def opened(run: Run, made: Program, parts: Given, say: Callable[..., Any] = open_all) -> Given:
+    """What a run trains on, where it belongs, and what methods say before the first step."""
+    given = made.given(parts)
+    if given.anchor is None or not begins(run):
+        return given
+    said = say(dispatch_of(run, jax.default_backend()).seeds, run, given.anchor, given)
+    return made.given(given._replace(anchor=given.anchor._replace(said=said)))
 
 
 def check_parameters(run: Run, tree: dict[str, Any]) -> None:

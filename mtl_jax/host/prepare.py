@@ -40,20 +40,23 @@ def described(run: Run) -> Given:
         mask = dict.fromkeys(names, jax.ShapeDtypeStruct((run.seeds, count), bool))
         return Known(jax.ShapeDtypeStruct((run.seeds, count), np.int32), mask)
 
-    def stream(arrays):
+    def stream(name, arrays):
         total = arrays["image"].shape[0]
         known = run.data.known() if hasattr(run.data, "known") else total
-        rule = f"must be at most {known}, the training examples there are"
-        require(run.labelled is None or run.labelled <= known, run, "labelled", rule, run.labelled)
+        asked = labelled_in(run, name)
+        where = f" of {name!r}" if name else ""
+        rule = f"must be at most {known}, the training examples{where} there are"
+        owner = run if asked == run.labelled else "Input"
+        require(asked is None or asked <= known, owner, "labelled", rule, asked)
         labels = labels_of(arrays)
-        count = known if run.labelled is None else run.labelled
+        count = known if asked is None else asked
         out = held_of(run, count)
         held = drawn_of(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
         own = drawn_of(count - out, labels)
         return Stream(arrays["image"], labels, own, held, stored, arrays.get("pool"))
 
-    return Given({name: stream(arrays) for name, arrays in streams.items()}, None)
+    return Given({name: stream(name, arrays) for name, arrays in streams.items()}, None)
 
 
 def stored_shapes(run: Run, names: Iterable[str], total: int) -> dict[str, Taught]:
@@ -89,7 +92,7 @@ def prepare(run: Run) -> Prepared:
             check_labels(run, task, part, next(a for a in streams.values() if task.name in a))
     train = parts.pop("train")
     return Prepared(
-        Given({name: drawn(run, arrays) for name, arrays in train.items()}, None), parts
+        Given({name: drawn(run, name, arrays) for name, arrays in train.items()}, None), parts
     )
 
 
@@ -130,12 +133,17 @@ def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
     return {name: array for name, array in arrays.items() if name not in ("image", "pool")}
 
 
-def drawn(run: Run, arrays: dict[str, np.ndarray]) -> Stream:
+def labelled_in(run: Run, stream: str) -> int | None:
+    """How many examples of a stream have labels; None is all of them."""
+    return getattr(run.data, "labelled_by_task", {}).get(stream, run.labelled)
+
+
+def drawn(run: Run, name: str, arrays: dict[str, np.ndarray]) -> Stream:
     """A stream with the examples that have labels, and those held out, for every seed."""
     labels = labels_of(arrays)
 
     def of(seed):
-        index, mask = few_labels(labels, run.labelled, run.partial, seed)
+        index, mask = few_labels(labels, labelled_in(run, name), run.partial, seed)
         count = held_of(run, len(index))
         out = held_out({name: labels[name][index] for name in labels}, mask, count, seed)
         known, held = (

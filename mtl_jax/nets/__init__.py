@@ -7,6 +7,7 @@ from mtl_jax.nets.adashare import AdaShare as AdaShare
 from mtl_jax.nets.adashare import PolicyCost as PolicyCost
 from mtl_jax.nets.attention import Attention as Attention
 from mtl_jax.nets.bert import BERT as BERT
+from mtl_jax.nets.bit import BiT as BiT
 from mtl_jax.nets.bodies import PerTask as PerTask
 from mtl_jax.nets.cascaded import Cascaded as Cascaded
 from mtl_jax.nets.cgc import CGC as CGC
@@ -37,5 +38,6 @@ from mtl_jax.nets.spot_tune import SpotTune as SpotTune
 from mtl_jax.nets.spot_tune import rows_of as rows_of
 from mtl_jax.nets.ssf import SSF as SSF
 from mtl_jax.nets.stoch_norm import StochNorm as StochNorm
+from mtl_jax.nets.twins import Twins as Twins
 from mtl_jax.nets.vit import ViT as ViT
 from mtl_jax.nets.wide_resnet import WideResNet as WideResNet

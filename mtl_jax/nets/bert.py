@@ -80,7 +80,7 @@ class BERT(nn.Module):
         """
         rule = f"must be texts [N, T] of at most {self.places} tokens"
         require(x.ndim == 2 and x.shape[1] <= self.places, self, "x", rule, x.shape)
-        x = x.astype(jnp.int32)  # A net is drawn on zeros that are floats.
+        x = x.astype(jnp.int32)  # Who asks for shapes alone may show it floats.
         mask = x != self.pad
         x = Embeddings(self.vocabulary, self.places, self.types, self.width, name="embed")(x)
         for at in range(self.depth):

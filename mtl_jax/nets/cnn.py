@@ -5,6 +5,7 @@ import jax
 
 from mtl_jax.checks import require_widths
 from mtl_jax.nets.convolution import Conv
+from mtl_jax.nets.norm import BatchNorm
 from mtl_jax.nets.stages import averaged
 
 
@@ -16,7 +17,7 @@ class CNN(nn.Module):
 
     Attributes:
       features: channels of each stage; the last is D.
-      batch_norm: whether a stage normalises over batch and pixels (momentum 0.99).
+      batch_norm: whether a stage normalises over batch and pixels (momentum 0.9).
     """
 
     features: tuple[int, ...] = (32, 64, 128)
@@ -78,5 +79,5 @@ def convolved(x: jax.Array, width: int, stride: int, batch_norm: bool, train: bo
         kernel_init=nn.initializers.he_normal(),
     )(x)
     if batch_norm:
-        x = nn.BatchNorm()(x, use_running_average=not train)
+        x = BatchNorm()(x, use_running_average=not train)
     return nn.relu(x)

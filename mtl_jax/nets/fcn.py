@@ -12,7 +12,7 @@ class FCN(nn.Module):
     """Fully convolutional network for signals of T times and C channels, `[N, T, C] -> [N, D]`.
 
     Each stage is `relu(norm(conv(x)))` along time, which keeps T; the features are the mean over
-    time. Convolutions see zeros outside.
+    time. Convolutions see zeros outside. Norms have momentum 0.99 in Flax's sense.
 
     On a CPU a convolution is one product of its shifted signals with the kernel, which may be
     scanned and vmapped; with XLA's own the backward pass would be slow in a loop.

@@ -1,5 +1,7 @@
 """The layers of a trunk by name, from the first to the last, for plans that go by depth."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,9 @@ import jax.numpy as jnp
 from mtl_jax.checks import require
 
 
-def layer_names(trunk: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
+def layer_names(
+    trunk: nn.Module, shape: tuple[int, ...], dtype: Any = jnp.float32
+) -> tuple[str, ...]:
     """Patterns of the top-level modules of a trunk, in the order of their calls.
 
     A norm belongs to the layer before it, and a parameter of the trunk itself (a class token,
@@ -16,6 +20,7 @@ def layer_names(trunk: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
     Args:
       trunk: `(x [N, ...], train) -> features [N, D]`.
       shape: of one example.
+      dtype: of examples; of tokens int32.
 
     Returns:
       A regular expression for each layer, as `mtl_jax.transfer.plans` takes them:
@@ -38,7 +43,8 @@ def layer_names(trunk: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
         return trunk.init({"params": key, "draw": key}, x, train=False)
 
     with nn.intercept_methods(note):
-        params = jax.eval_shape(draw, jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+        sample = jax.ShapeDtypeStruct((1, *shape), dtype)
+        params = jax.eval_shape(draw, jax.random.key(0), sample)["params"]
     groups = []
     for name in (name for name in called if name in params):
         if groups and "norm" in name.lower():

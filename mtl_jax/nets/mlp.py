@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from mtl_jax.checks import require_widths
+from mtl_jax.nets.norm import BatchNorm
 
 
 class MLP(nn.Module):
@@ -13,7 +14,7 @@ class MLP(nn.Module):
 
     Attributes:
       features: width of each layer; the last is D.
-      batch_norm: whether a layer normalises over the batch (momentum 0.99).
+      batch_norm: whether a layer normalises over the batch (momentum 0.9).
 
     Reference: He et al., Delving Deep into Rectifiers, ICCV 2015, Eq. 10
       (https://arxiv.org/abs/1502.01852).
@@ -68,5 +69,5 @@ def layered(x: jax.Array, width: int, batch_norm: bool, train: bool) -> jax.Arra
     x = x.reshape(x.shape[0], -1)
     x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)
     if batch_norm:
-        x = nn.BatchNorm()(x, use_running_average=not train)
+        x = BatchNorm()(x, use_running_average=not train)
     return nn.relu(x)

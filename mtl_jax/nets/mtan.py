@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from mtl_jax.nets.convolution import Conv
 from mtl_jax.nets.mlp import MLP
+from mtl_jax.nets.norm import BatchNorm
 from mtl_jax.nets.stages import hung, looked_into, require_stages
 
 
@@ -75,7 +76,7 @@ class Mask(nn.Module):
         """Maps what a task sees to its mask."""
         for last in (False, True):
             x = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x)
-            x = nn.BatchNorm()(x, use_running_average=not train)
+            x = BatchNorm()(x, use_running_average=not train)
             x = nn.sigmoid(x) if last else nn.relu(x)
         return x
 
@@ -97,7 +98,7 @@ class Bring(nn.Module):
             x = nn.Dense(self.size[-1])(x.reshape(x.shape[0], -1))
         else:
             x = Conv(self.size[-1], (3, 3))(x)
-        x = nn.relu(nn.BatchNorm()(x, use_running_average=not train))
+        x = nn.relu(BatchNorm()(x, use_running_average=not train))
         return x if flat else pooled_to(x, self.size[:2])
 
 

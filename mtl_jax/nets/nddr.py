@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.nets.cross_stitch import own_and_others
 from mtl_jax.nets.mlp import MLP
+from mtl_jax.nets.norm import BatchNorm
 from mtl_jax.nets.stages import averaged, copies, require_stages
 
 
@@ -81,7 +82,7 @@ class NDDR(nn.Module):
 
         width = joined.shape[-1] // len(self.tasks)
         x = nn.Dense(width, use_bias=False, kernel_init=diagonals, name=name)(joined)
-        return nn.BatchNorm(name=f"{name}_norm")(x, use_running_average=not train)
+        return BatchNorm(name=f"{name}_norm")(x, use_running_average=not train)
 
     @nn.nowrap
     def gathered(self, name: str, layers: Sequence[jax.Array]) -> jax.Array:

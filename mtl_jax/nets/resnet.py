@@ -8,6 +8,7 @@ import jax
 
 from mtl_jax.checks import require, require_choice, require_count
 from mtl_jax.nets.convolution import Conv
+from mtl_jax.nets.norm import BatchNorm
 from mtl_jax.nets.stages import averaged, hung, in_order
 
 # Blocks of each group, and whether they are bottlenecks.
@@ -27,10 +28,9 @@ class ResNet(nn.Module):
     depths 50 and 101 32w. The features are the mean over the pixels. Bottlenecks stride in their
     3x3 convolution, not in the first 1x1 one as in the paper.
 
-    Norms have epsilon 1e-5 and momentum 0.99 in Flax's sense: running statistics keep 0.99 of
-    themselves at a step. PyTorch's usual 0.1 would be 0.9 here, so pretrained statistics move ten
-    times more slowly than there (see `nets.pretrained`); and Flax's running variances are
-    those of the batch, PyTorch's are `n / (n - 1)` times as large.
+    Norms have epsilon 1e-5 and momentum 0.9 in Flax's sense, PyTorch's usual 0.1: running
+    statistics keep 0.9 of themselves at a step. Flax's running variances are those of the batch,
+    PyTorch's are `n / (n - 1)` times as large.
 
     Attributes:
       depth: 18, 34, 50 or 101.
@@ -196,4 +196,4 @@ def normed(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax
     pad = ((size // 2, size // 2),) * 2
     init = nn.initializers.he_normal()
     x = Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)
-    return nn.BatchNorm()(x, use_running_average=not train)
+    return BatchNorm()(x, use_running_average=not train)

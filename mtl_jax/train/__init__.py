@@ -1,11 +1,14 @@
 """The core: one pure step, and how its state begins and is judged."""
 
 from mtl_jax.train.affinity import measure_affinity as measure_affinity
+from mtl_jax.train.batch import example as example
 from mtl_jax.train.batch import unlabelled_in as unlabelled_in
 from mtl_jax.train.descend import path as path
 from mtl_jax.train.evaluate import judge as judge
 from mtl_jax.train.evaluate import outputs_for as outputs_for
 from mtl_jax.train.evaluate import read_for as read_for
+from mtl_jax.train.opening import begins as begins
+from mtl_jax.train.opening import opening as opening
 from mtl_jax.train.state import Given as Given
 from mtl_jax.train.state import Known as Known
 from mtl_jax.train.state import Start as Start

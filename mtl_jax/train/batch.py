@@ -121,6 +121,12 @@ def labelled(run: Run, stream: Stream, known: Known, key: jax.Array, step: jax.A
     return rows, place, labels, {name: array[place] for name, array in known.mask.items()}
 
 
+def example(images: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """What the net sees of one of the images `[N, ...]`: its shape, and its type."""
+    found = jax.eval_shape(as_float, images)
+    return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
+
+
 @functools.partial(jax.jit, static_argnames=("policy", "how"))
 def augmented(
     policy: Policy | LearntPolicy | None, key: jax.Array, images: jax.Array, learnt: Any, how: str

@@ -6,13 +6,20 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment import cutmix, mixup, quarter_turns
+from mtl_jax.checks import require
 from mtl_jax.views import Adversarial, Mixed, Mixing, Rotated
 
 
 def mixed(request: Mixed, key: jax.Array, images: dict[str, jax.Array]) -> tuple[jax.Array, Mixing]:
     """The images of plain views `{name: [n, ...]}` mixed, `[sum n, ...]`, and with whom."""
     own = jnp.concatenate([images[name] for name in request.parts])
+    rule = "mixes images, numbers or signals, not tokens"
+    require(jnp.issubdtype(own.dtype, jnp.floating), request, "parts", rule, str(own.dtype))
     order_key, ratio_key, place_key = jax.random.split(key, 3)
+    if request.ratio is not None:
+        partner = across(*(images[name].shape[0] for name in request.parts))
+        ratio = jnp.full(own.shape[0], request.ratio)
+        return mixup(own, own[partner], ratio), Mixing(partner, ratio)
     partner = jax.random.permutation(order_key, own.shape[0])
     ratio = jax.random.beta(ratio_key, request.alpha, request.alpha, own.shape[:1])
     ratio = ratio if request.each else jnp.broadcast_to(ratio[0], ratio.shape)
@@ -21,6 +28,12 @@ def mixed(request: Mixed, key: jax.Array, images: dict[str, jax.Array]) -> tuple
         return mixup(own, own[partner], ratio), Mixing(partner, ratio)
     pasted, ratio = cutmix(place_key, own, own[partner], ratio)
     return pasted, Mixing(partner, ratio)
+
+
+def across(first: int, second: int) -> jax.Array:
+    """Places of the other part's examples, in order, of two parts one after the other `[n + m]`."""
+    others = first + jnp.arange(first) % second
+    return jnp.concatenate([others, jnp.arange(second) % first])
 
 
 def rotated(

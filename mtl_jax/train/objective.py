@@ -89,12 +89,14 @@ def objective(
         heads = merge(kept, frozen["tasks"]["heads"])
         outputs = {id(sight): scored(net, heads, sight, features) for sight in sights}
         read = {id(sight): read_in(sight, features) for sight in sights}
+        said = {} if anchor is None else dict(anchor.said)
         totals, consistency, metrics = [], {}, {}
         for task in run.tasks:
             name, sight = task.name, by_name[task.name]
             call = functools.partial(net.call, heads)
             found = (outputs[id(sight)], read[id(sight)])
             views = seen_by(task, sight.batch, *found, call, state.step / run.steps, key)
+            views = views._replace(opened=said.get(name))
             total, moved, seen = task_loss(task, views, state.consistency.get(name))
             totals.append(total)
             if task.consistency is not None:

@@ -64,7 +64,7 @@ def look(
             continue
         own = named(key, name_of(view))
         if view.by == "source":
-            found = passed(net, *anchor, way[2], own, names, train=False)
+            found = passed(net, anchor.params, anchor.stats, way[2], own, names, train=False)
         else:
             params = state.ema if view.by == "teacher" else state.params
             found = passed(net, params, state.stats, way[2], own, names, train=True)

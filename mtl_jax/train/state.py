@@ -75,6 +75,7 @@ class Start(NamedTuple):
 
     params: Any
     stats: Any
+    said: Any = ()  # by task, what its method's `begin` made of it
 
 
 class Given(NamedTuple):
@@ -123,12 +124,14 @@ def optimizer_of(run: Run) -> SGD | Adam:
     return own or run.optimizer
 
 
-def draw(net: Net, seed: jax.Array, shape: tuple[int, ...], name: str = "init") -> tuple[Any, Any]:
-    """Parameters and statistics of a fresh net, by the seed `[]` and the shape of an image.
+def draw(
+    net: Net, seed: jax.Array, image: jax.ShapeDtypeStruct, name: str = "init"
+) -> tuple[Any, Any]:
+    """Parameters and statistics of a fresh net, by the seed `[]` and what an image looks like.
 
     `name` is that of the key: "init" for the run's net, "coach" for its teacher.
     """
-    sample = jnp.zeros((1, *shape), jnp.float32)
+    sample = jnp.zeros((1, *image.shape), image.dtype)
     return net.init(named(jax.random.key(seed), name), sample)
 
 

@@ -2,6 +2,7 @@
 
 from mtl_jax.transfer import estimates as estimates
 from mtl_jax.transfer import plans as plans
+from mtl_jax.transfer.attended import DELTA as DELTA
 from mtl_jax.transfer.bi_tuning import cce as cce
 from mtl_jax.transfer.bi_tuning import ccl as ccl
 from mtl_jax.transfer.bi_tuning import with_bias as with_bias

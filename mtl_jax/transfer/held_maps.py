@@ -57,7 +57,7 @@ class Behaviour:
 
     def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
-        found = [behaviour(now, before) for now, before in pairs(self, views.maps)]
+        found = [behaviour(now, before) for now, before in pairs(self, views.maps).values()]
         return sum(found)[None], state, {}
 
 
@@ -103,7 +103,9 @@ class AttentionTransfer:
 
     def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to a loss for each example `[n]`, no state, and no metrics."""
-        found = [attention_transfer(now, before) for now, before in pairs(self, views.maps)]
+        found = [
+            attention_transfer(now, before) for now, before in pairs(self, views.maps).values()
+        ]
         return sum(found), state, {}
 
 
@@ -149,5 +151,5 @@ class FitNet:
 
     def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to a loss for each example `[n]`, no state, and no metrics."""
-        found = [fitnet(now, before) for now, before in pairs(self, views.maps)]
+        found = [fitnet(now, before) for now, before in pairs(self, views.maps).values()]
         return sum(found), state, {}

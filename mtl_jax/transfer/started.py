@@ -35,8 +35,8 @@ def require_layers(owner: Any) -> None:
     require(bool(fine), owner, "layers", "must be None or a tuple of different names", layers)
 
 
-def pairs(owner: Any, maps: dict[str, dict[str, Any]]) -> list[tuple]:
-    """Maps of the trained net and of the source, by the layers that a method names.
+def pairs(owner: Any, maps: dict[str, dict[str, Any]]) -> dict[str, tuple]:
+    """Maps `(F, F0)` of the trained net and of the source, by the layers that a method names.
 
     Raises:
       BadInput: for a layer that the trunk has not, or a trunk that tells none, when traced.
@@ -46,4 +46,4 @@ def pairs(owner: Any, maps: dict[str, dict[str, Any]]) -> list[tuple]:
     require(len(layers) > 0, owner, "layers", "must be of a trunk that tells its layers", now)
     for name in layers:
         require(name in now, owner, "layers", f"must be of the trunk ({near(name, now)})", name)
-    return [(now[name], before[name]) for name in layers]
+    return {name: (now[name], before[name]) for name in layers}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.alignment import feature_norm_step, length_preserving_dropout
+from mtl_jax.alignment import feature_norm_radius, feature_norm_step, length_preserving_dropout
 
 FEATURES = jnp.array([[3.0, 4.0], [0.0, 0.0]])
 
@@ -17,6 +17,13 @@ def test_value_and_gradient():
     value, grad = f(FEATURES)
     np.testing.assert_allclose(value, 8.0)  # by hand: 2^2 each
     np.testing.assert_allclose(grad, [[-2.4, -3.2], [0.0, 0.0]], rtol=1e-6)  # by hand
+
+
+def test_the_hard_form_pulls_the_mean_length():
+    f = jax.jit(jax.value_and_grad(lambda f: feature_norm_radius(f, radius=3.0)))
+    value, grad = f(FEATURES)
+    np.testing.assert_allclose(value, 0.25)  # by hand: (5 / 2 - 3)^2
+    np.testing.assert_allclose(grad, [[-0.3, -0.4], [0.0, 0.0]], rtol=1e-6)  # by hand
 
 
 def test_descent_makes_longer(variant):

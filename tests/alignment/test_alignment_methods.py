@@ -120,6 +120,9 @@ def test_compared_ones_are_their_functions():
     pairs = [(f, jax.nn.softmax(f @ heads[""])) for f in (source, target)]
     found = loss_of(alignment.JAN(), FEATURES, heads)
     np.testing.assert_allclose(found, alignment.joint_mmd(*pairs), rtol=1e-6)
+    hard = loss_of(alignment.AFN(radius=2.0), FEATURES, heads)
+    lengths = [np.linalg.norm(FEATURES[view], axis=1).mean() for view in ("labelled", "weak")]
+    np.testing.assert_allclose(hard, sum((each - 2.0) ** 2 for each in lengths), rtol=1e-5)
     found = loss_of(alignment.AFN(step=0.5), FEATURES, heads)
     np.testing.assert_allclose(found, 0.5, rtol=1e-6)  # step^2 of each domain, by hand
     found = loss_of(alignment.MCC(), FEATURES, heads)

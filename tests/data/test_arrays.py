@@ -1,10 +1,13 @@
-"""Arrays: equal by content, and refused where a part does not fit."""
+"""Arrays: every kind of input, equal by content, and refused where a part does not fit."""
 
 import dataclasses
+import functools
 
+import jax
 import numpy as np
 import pytest
 
+from mtl_jax import nets
 from mtl_jax.checks import BadInput
 from mtl_jax.data import Arrays
 from mtl_jax.identity import fingerprint
@@ -63,6 +66,70 @@ def test_is_frozen_and_prints_without_its_values():
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.test = part()
     assert repr(one).startswith("Arrays(train={'a': array(int64[5], ") and len(repr(one)) < 600
+
+
+FAR = np.array([[-1e30, 0.0], [2.0, 3e38], [0.5, 0.5]], np.float32)
+TOKENS = np.array([[2, 7, 0], [2, 30521, 3], [0, 0, 0]], np.int32)
+
+
+def alone(image):
+    one = {"image": image, "a": np.arange(3)}
+    return Arrays(one, one, one)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [FAR, np.stack([FAR, -FAR], 1), TOKENS, np.full((3, 2, 2, 1), 255, np.uint8)],
+    ids=["numbers", "signals", "tokens", "bytes"],
+)
+def test_other_inputs_are_taken_as_they_are(image):
+    source = alone(image)
+    check_shapes(source)
+    assert source.load().test["image"].dtype == image.dtype
+    np.testing.assert_array_equal(source.load().test["image"], image)
+
+
+@pytest.mark.parametrize(
+    ("image", "net"),
+    [
+        (FAR, nets.MLP((4,))),
+        (FAR[..., None], nets.FCN((4,), (2,))),
+        (TOKENS, nets.BERT(30_522, width=4, depth=1, heads=2, hidden=4, places=3)),
+    ],
+    ids=["MLP", "FCN", "BERT"],
+)
+def test_trunks_read_what_is_given(image, net):
+    init = functools.partial(net.init_with_output, jax.random.key(0), train=True)
+    features, _ = jax.eval_shape(init, alone(image).shapes()["image"])
+    assert features.shape == (3, 4) and features.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        (np.zeros(3, np.float32), r"must be \[N, H, W, C\], .* or tokens \[N, T\], not \[3\]"),
+        (np.zeros((3, 0), np.float32), r"must not be empty, as \[3, 0\] is"),
+        (
+            np.zeros((3, 2)),
+            r"must be numbers \[N, D\] of float32 or tokens .*, not float64 \[3, 2\]",
+        ),
+        (TOKENS.astype(np.int64), "must be .* tokens .* of int32, not int64"),
+        (TOKENS - 1, "must hold tokens of at least 0, not -1"),
+        (TOKENS[..., None], "must be signals .* of float32, not int32"),
+        (np.where(FAR > 1, np.float32("inf"), FAR), r"must be finite, not in \[.*, inf\]"),
+        (np.where(FAR > 1, np.float32("nan"), FAR), r"must be finite, not in \[nan, nan\]"),
+        (np.full((3, 4, 4, 1), np.nan, np.float32), r"must lie in \[0, 1\], not in \[nan, nan\]"),
+    ],
+)
+def test_bad_inputs_are_named(image, text):
+    with pytest.raises(BadInput, match=r"Arrays\.train\[\"image\"\] " + text):
+        alone(image)
+
+
+def test_parts_of_different_inputs_are_named():
+    numbers, tokens = ({"image": image, "a": np.arange(3)} for image in (FAR, TOKENS))
+    with pytest.raises(BadInput, match=r"be float32 \[N, 2\] as in train, not int32 \[N, 3\]"):
+        Arrays(numbers, numbers, tokens)
 
 
 @pytest.mark.parametrize(

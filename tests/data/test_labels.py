@@ -1,11 +1,12 @@
 """Few labels: the walk, balance over several tasks, missing labels, one label an example."""
 
+import jax
 import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
 from mtl_jax.data import few_labels, held_out
-from mtl_jax.data.labels import balanced
+from mtl_jax.data.labels import balanced, has_label
 
 RNG = np.random.default_rng(0)
 SKEWED = {
@@ -77,6 +78,18 @@ def test_partial_shares_tasks_evenly_and_at_random():
     one, other = (few_labels(labels, 100, True, seed)[1] for seed in (0, 1))
     assert sorted(known.sum() for known in one.values()) == [33, 33, 34]
     assert (one["a"] != other["a"]).any()
+
+
+@pytest.mark.parametrize("values", [[1.0, np.nan, -2.0], [[1.0, 2.0], [np.nan, 2.0], [0.0, 0.0]]])
+def test_missing_numbers_are_seen_by_numpy_and_in_a_compiled_function(values):
+    values = np.array(values, np.float32)
+    for found in (
+        has_label(values),
+        has_label(jax.numpy.array(values)),
+        jax.jit(has_label)(values),
+    ):
+        np.testing.assert_array_equal(found, [True, False, True])
+    assert jax.jit(has_label)(np.array([-1, 0])).tolist() == [False, True]
 
 
 def test_partial_makes_up_for_missing_labels():

@@ -14,7 +14,7 @@ CNN = RUN.but(trunk=nets.CNN((4,)))
 
 
 def test_convolutions_are_unrolled_on_a_cpu_only():
-    unrolled = Dispatch(block=4, steps="unroll", seeds="unroll", pullbacks="unroll")
+    unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
     assert dispatch_of(CNN, "cpu") == unrolled
     assert dispatch_of(CNN.but(trunk=nets.PerTask(CNN.trunk)), "cpu") == unrolled
     assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "cpu") == Dispatch()

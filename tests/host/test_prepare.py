@@ -7,8 +7,8 @@ import pytest
 
 from mtl_jax import data
 from mtl_jax.checks import BadInput
-from mtl_jax.data import few_labels
-from mtl_jax.host.prepare import load, prepare
+from mtl_jax.data import Input, MultiInput, few_labels
+from mtl_jax.host.prepare import described, load, prepare
 from mtl_jax.protocols import Splits
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 
@@ -40,6 +40,24 @@ def test_only_what_the_tasks_need_is_kept():
         assert set(arrays) == {"image", "row", "height"}
         np.testing.assert_array_equal(arrays["image"], getattr(DATA, name)["image"])
     assert prepared.given.anchor is None and len(stream.image) == 96
+
+
+def test_a_task_of_several_inputs_may_have_a_number_of_labels_of_its_own():
+    few = Input("column", DATA, "column", labelled=9)
+    run = RUN.but(data=MultiInput((Input("row", DATA, "row"), few)), labelled=None)
+    streams, told = prepare(run).given.streams, described(run).streams
+    for name, count in (("row", 96), ("column", 9)):
+        assert streams[name].known.index.shape == told[name].known.index.shape == (2, count)
+    few = prepare(run.but(labelled=24)).given.streams
+    assert [few[name].known.index.shape[1] for name in ("row", "column")] == [24, 9]
+    run = run.but(
+        data=MultiInput((Input("row", DATA, "row", labelled=97), Input("column", DATA, "column")))
+    )
+    with pytest.raises(
+        BadInput,
+        match=r"Input\.labelled must be at most 96, the training examples of 'row' there are, not 97",
+    ):
+        described(run)
 
 
 def test_missing_labels_are_fine_and_masked():

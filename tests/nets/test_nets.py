@@ -137,8 +137,8 @@ def test_norm_uses_the_batch_in_training_and_the_average_else():
     inner = np.asarray(X).reshape(5, -1) @ params["shared"]["Dense_0"]["kernel"]
     _, after = applied("mlp with norm", True)
     np.testing.assert_allclose(stats["BatchNorm_0"]["mean"], 0.0)
-    np.testing.assert_allclose(after["BatchNorm_0"]["mean"], 0.01 * inner.mean(0), atol=1e-6)
-    np.testing.assert_allclose(after["BatchNorm_0"]["var"], 0.99 + 0.01 * inner.var(0), atol=1e-5)
+    np.testing.assert_allclose(after["BatchNorm_0"]["mean"], 0.1 * inner.mean(0), atol=1e-6)
+    np.testing.assert_allclose(after["BatchNorm_0"]["var"], 0.9 + 0.1 * inner.var(0), atol=1e-5)
 
 
 def test_a_pattern_holds_one_norm_in_training():

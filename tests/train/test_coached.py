@@ -241,8 +241,8 @@ def test_statistics_of_the_student_are_of_the_strong_view_alone():
     strong = 1.0 - prepare(run).given.streams[""].image.reshape(96, -1)
     state, _ = made.advance(state, given, 1)
     mean = (strong @ layer["kernel"] + layer["bias"]).mean(0)
-    np.testing.assert_allclose(state.stats["BatchNorm_0"]["mean"][0], 0.01 * mean, atol=1e-6)
-    assert not np.allclose(state.coach.stats["BatchNorm_0"]["mean"][0], 0.01 * mean, atol=1e-4)
+    np.testing.assert_allclose(state.stats["BatchNorm_0"]["mean"][0], 0.1 * mean, atol=1e-6)
+    assert not np.allclose(state.coach.stats["BatchNorm_0"]["mean"][0], 0.1 * mean, atol=1e-4)
 
 
 def test_what_is_frozen_moves_in_neither_net():

@@ -5,7 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import aggregation, nets, optimizers, sharing, train, transfer, weighting
+from mtl_jax import (
+    aggregation,
+    consistency,
+    data,
+    nets,
+    optimizers,
+    sharing,
+    train,
+    transfer,
+    weighting,
+)
 from mtl_jax.checks import BadInput
 from mtl_jax.host.layout import program
 from mtl_jax.host.prepare import prepare
@@ -30,6 +40,26 @@ def trained(run, steps=3, devices=ONE, source=None):
 def close(one, other, atol=1e-6):
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(a, b, atol=atol, rtol=1e-5)
+
+
+def test_tokens_reach_a_net_as_whole_numbers():
+    def texts(count, seed):
+        rows = np.random.default_rng(seed).integers(3, size=count).astype(np.int32)
+        return {"image": np.stack([rows + 1, rows * 0 + 7, rows * 0], 1), "row": rows}
+
+    bert = nets.BERT(vocabulary=9, width=8, depth=1, heads=2, hidden=8, places=3)
+    run = RUN.but(
+        data=data.Arrays(texts(24, 0), texts(8, 1), texts(8, 2)),
+        tasks=(ROW.but(consistency=consistency.MeanTeacher()),),
+        trunk=bert,
+        optimizer=optimizers.Adam(0.05),
+        strong=None,
+        labelled=12,
+        steps=20,
+    )
+    state, metrics = trained(run, 20)
+    shapes = {leaf.shape for leaf in jax.tree.leaves(state.params["shared"]["embed"])}
+    assert (2, 9, 8) in shapes and metrics["loss/row"].max() < 1.0  # By chance, log 3.
 
 
 def test_one_step_of_gradient_descent_by_hand():

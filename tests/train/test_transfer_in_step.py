@@ -4,15 +4,16 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax import nets, optimizers
+from mtl_jax import nets, optimizers, weighting
 from mtl_jax.checks import BadInput
+from mtl_jax.data import Input, MultiInput
 from mtl_jax.host import loop
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.loop import from_file
 from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
 from mtl_jax.plan import Rule
 from mtl_jax.transfer import plans
-from tests.small import RUN
+from tests.small import COLUMN, DATA, ROW, RUN
 from tests.train.test_domains_in_step import ended
 
 TRUNK = nets.MLP((12, 8), batch_norm=True)
@@ -69,6 +70,40 @@ def test_spot_tune_fills_both_copies_and_freezes_one(source):
     assert 0 < np.abs(moved - old).max() < 0.1
 
 
+def taken(task):
+    """Carries the head of a task over."""
+    return (rf"tasks/heads/{task}/(.*)", rf"tasks/heads/{task}/\1")
+
+
+def test_stages_with_the_source_rehearsed():
+    few = Input("column", DATA, "column", labelled=9)
+    both = SOURCE.but(
+        name="both",
+        data=MultiInput((Input("row", DATA, "row"), few)),
+        tasks=(ROW, COLUMN),
+        labelled=None,
+        balance=weighting.Sampled((96, 9), cap=48),
+        source=SOURCE.but(tasks=(ROW,)),
+        take=(taken("row"),),
+    )
+    first, _ = ended(both.source, 4)
+    first = jax.device_get((first.params, first.stats))
+    state, metrics = ended(both, 6, source=first)
+    heads, before = (tree["tasks"]["heads"] for tree in (state.params, first[0]))
+    assert 0 < np.abs(heads["row"]["kernel"] - before["row"]["kernel"]).max() < 0.2, "it went on"
+    shares = np.array([metrics["weight/row"], metrics["weight/column"]])
+    np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-6)
+    one = both.but(
+        name="column alone",
+        tasks=(COLUMN,),
+        balance=weighting.Equal(),
+        source=both,
+        take=(taken("column"),),
+    )
+    after, _ = ended(one, 1, source=jax.device_get((state.params, state.stats)))
+    assert set(after.params["tasks"]["heads"]) == {"column"}
+
+
 def test_a_source_of_another_trunk_is_refused():
     with pytest.raises(BadInput, match="must have this run's trunk"):
         SOURCE.but(trunk=nets.LoRA(nets.MLP((12,))), source=SOURCE)
@@ -80,7 +115,7 @@ class File:
     def __init__(self, preprocessing):
         self.preprocessing = preprocessing
 
-    def load(self, trunk, shape):
+    def load(self, trunk, shape, *, dtype):
         assert trunk == TRUNK and shape == (6, 6, 1)
         return Weights({"a": np.ones(2)}, {}, None, self.preprocessing)
 
@@ -111,7 +146,7 @@ def test_a_pretrained_source_is_data():
 class Changing(File):
     """A file that holds something else every time it is read."""
 
-    def load(self, trunk, shape):
+    def load(self, trunk, shape, *, dtype):
         self.preprocessing = None
         params, stats = trained_start()
         Changing.times += 1

@@ -7,6 +7,7 @@ import numpy as np
 from mtl_jax import nets, train
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.host.layout import program
+from mtl_jax.host.loop import opened
 from mtl_jax.host.prepare import prepare
 from tests.consistency.seen import B, seen
 from tests.small import ROW, RUN
@@ -59,7 +60,8 @@ def trained(run, source, steps=2, taught=None):
     made = program(run, jax.eval_shape(lambda: given), jax.devices()[:1])
     state = made.init(source)
     anchor = jax.tree.map(jnp.copy, train.Start(state.params, state.stats))
-    return made.advance(state, made.given(given._replace(anchor=anchor)), steps)
+    given = opened(run, made, given._replace(anchor=anchor))
+    return made.advance(state, given, steps)
 
 
 def learning(method, **changes):

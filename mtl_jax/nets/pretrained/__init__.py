@@ -5,6 +5,8 @@ from mtl_jax.nets.pretrained.hub import download as download
 from mtl_jax.nets.pretrained.names import Line as Line
 from mtl_jax.nets.pretrained.names import Names as Names
 from mtl_jax.nets.pretrained.names_bert import BERT as BERT
+from mtl_jax.nets.pretrained.names_bit import GOOGLE_BIT as GOOGLE_BIT
+from mtl_jax.nets.pretrained.names_bit import TIMM_BIT as TIMM_BIT
 from mtl_jax.nets.pretrained.names_efficientnet import EFFICIENTNET_LITE0 as EFFICIENTNET_LITE0
 from mtl_jax.nets.pretrained.names_efficientnet import EFFICIENTNET_LITE1 as EFFICIENTNET_LITE1
 from mtl_jax.nets.pretrained.names_efficientnet import EFFICIENTNET_LITE2 as EFFICIENTNET_LITE2

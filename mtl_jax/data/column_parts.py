@@ -1,0 +1,108 @@
+"""Parts and labels of a user's own columns: of three files, or drawn of one."""
+
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mtl_jax.checks import near, require
+from mtl_jax.data.columns import Columns, coded, valued
+from mtl_jax.data.draws import generator, require_dealt, stratified
+from mtl_jax.data.paths import path_of
+
+PARTS = {"train": ("train",), "validation": ("validation", "val", "dev"), "test": ("test",)}
+
+
+def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
+    """Requires the settings that sources of columns share, and `fields` that name columns.
+
+    Raises:
+      BadInput: for a path that is no text, columns that are no tuple of names, a column named
+        twice, no label, labels called "image" or "pool", shares outside (0, 1) or that leave
+        nothing to train on, or a negative seed.
+    """
+    require(isinstance(source.path, str), source, "path", "must be a string", source.path)
+    seen = []
+    for field, names in fields.items():
+        fine = isinstance(names, tuple) and all(isinstance(name, str) for name in names)
+        require(fine, source, field, "must be a tuple of names of columns", names)
+        for name in names:
+            require(name not in seen, source, field, "must not name a column again", name)
+            seen.append(name)
+    labels = (*source.labels, *source.numbers)
+    require(len(labels) > 0, source, "labels", "and numbers must name a label", source.labels)
+    for name in labels:
+        fine = name not in ("", "image", "pool")
+        require(fine, source, "labels", "must not have such a name", name)
+    require_dealt(source)
+
+
+def files_of(source: Any, suffixes: tuple[str, ...]) -> list[pathlib.Path]:
+    """The file at a source's path, or the three of its parts if that is a folder.
+
+    Raises:
+      BadInput: if there is neither, a file ends otherwise, or a part has no file or several.
+    """
+    root = path_of(source.path)
+    if root.is_file():
+        fine = root.suffix.lower() in suffixes
+        require(fine, source, "path", f"must end in {' or '.join(suffixes)}", source.path)
+        return [root]
+    require(root.is_dir(), source, "path", "must be a file or a folder", source.path)
+    files = [file for file in sorted(root.iterdir()) if file.suffix.lower() in suffixes]
+    parts = [[file for file in files if file.stem in stems] for stems in PARTS.values()]
+    for (name, stems), found in zip(PARTS.items(), parts, strict=True):
+        wanted = f"{' or '.join(stems)} with {' or '.join(suffixes)}"
+        rule = f"must have one file for {name}, named {wanted}"
+        require(len(found) == 1, source, "path", rule, [file.name for file in found])
+    return [file for (file,) in parts]
+
+
+def stamps(files: Iterable[pathlib.Path]) -> tuple[tuple[str, int, int], ...]:
+    """What tells files from others and from themselves before they were written anew."""
+    return tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
+
+
+def laid_together(source: Any, parts: list[Columns], **fields: tuple[str, ...]) -> Columns:
+    """Rows of all files one after the other, of the columns that a source's `fields` name.
+
+    Raises:
+      BadInput: naming the field and the file, if that lacks a column.
+    """
+    for part in parts:
+        for field, names in fields.items():
+            for name in names:
+                fine = name in part.cells
+                hint = "" if fine else near(name, part.cells)  # It takes long among many columns.
+                rule = f"must name columns of {part.places[0][0]} ({hint})"
+                require(fine, source, field, rule, name)
+    wanted = [name for names in fields.values() for name in names]
+    cells = {name: [cell for part in parts for cell in part.cells[name]] for name in wanted}
+    return Columns(cells, [place for part in parts for place in part.places])
+
+
+def part_rows(source: Any, parts: list[Columns], labels: dict) -> list[np.ndarray]:
+    """Places of the rows of train, validation and test, among those laid together.
+
+    Three files are the parts; of one they are drawn, in every class of the first label alike.
+
+    Raises:
+      BadInput: if a part is empty.
+    """
+    counts = [len(part.places) for part in parts]
+    if len(parts) == len(PARTS):
+        return np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
+    first = labels[source.labels[0]] if source.labels else np.zeros(counts[0], np.int32)
+    rng = generator(source.seed, "columns")
+    drawn = stratified(first, source.validation, source.test, rng)
+    for name, rows in zip(PARTS, drawn, strict=True):
+        require(len(rows) > 0, source, "path", f"must have rows for {name}", source.path)
+    return list(drawn)
+
+
+def labels_of(source: Any, columns: Columns) -> dict[str, np.ndarray]:
+    """A source's labels of all rows: classes int32 `[N]`, numbers float32 `[N]`."""
+    classes = {name: coded(columns, name)[0] for name in source.labels}
+    numbers = {name: valued(columns, name).astype(np.float32) for name in source.numbers}
+    return {**classes, **numbers}

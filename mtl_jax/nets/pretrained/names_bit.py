@@ -1,0 +1,81 @@
+"""How Google and timm name the tensors of BiT."""
+
+import re
+
+import numpy as np
+
+from mtl_jax.nets.pretrained.changes import conv
+from mtl_jax.nets.pretrained.lines_transformer import norms
+from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.names_vit import HALF, table, vector
+
+
+def placed(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+    """Numbers groups as we do, from 1, and blocks from 0; gives the last norm to the last block."""
+    ends = [path.rpartition("/")[0] for path in wanted if path.endswith("/norm_end/scale")]
+    end = ends[0] if len(ends) == 1 else "params/norm_end"
+
+    def ours(path: str) -> str:
+        path = re.sub(r"/group(\d+)/", lambda hit: f"/stage{int(hit[1]) + 1}/", path)
+        path = re.sub(r"/unit(\d+)/", lambda hit: f"/block{int(hit[1]) - 1}/", path)
+        return path.replace("params/norm_end", end)
+
+    return {ours(path): array for path, array in tensors.items()}
+
+
+def dense(array: np.ndarray) -> np.ndarray:
+    """PyTorch's kernel of a 1x1 convolution `[C, D, 1, 1]` as Flax's matrix `[D, C]`.
+
+    Raises:
+      ValueError: for another number of axes, or a larger kernel.
+    """
+    return table(conv(array))
+
+
+def google_norm(pattern: str, path: str) -> tuple[Line, ...]:
+    """The lines of a group norm of TensorFlow, whose arrays may be `[1, 1, 1, D]`."""
+    scale = Line(rf"{pattern}/group_norm/gamma", f"params/{path}/scale", vector)
+    return scale, Line(rf"{pattern}/group_norm/beta", f"params/{path}/bias", vector)
+
+
+# Images: those of ImageNet-21k are of 224 pixels; weights tuned on ImageNet-1k want 448 or 480, as
+# timm's settings say, which is for `Pretrained.preprocessing`.
+ROOT, KERNEL = "params/stage0/conv/kernel", "standardized_conv2d/kernel"
+PARTS = ((1, "a"), (2, "b"), (3, "c"))
+
+UNIT = r"resnet/block(\d+)/unit(\d+)"
+HERE = r"stage\1/unit\2"
+GOOGLE_BIT = Names(
+    "Google's BiT",
+    (
+        Line(f"resnet/root_block/{KERNEL}", ROOT),
+        *(Line(f"{UNIT}/{part}/{KERNEL}", f"params/{HERE}/conv{at}/kernel") for at, part in PARTS),
+        *(line for at, part in PARTS for line in google_norm(f"{UNIT}/{part}", f"{HERE}/norm{at}")),
+        Line(f"{UNIT}/a/proj/{KERNEL}", f"params/{HERE}/project/kernel"),
+        *google_norm("resnet", "norm_end"),
+        Line("resnet/head/conv2d/kernel", "head/kernel", table),
+        Line("resnet/head/conv2d/bias", "head/bias", vector),
+    ),
+    HALF,
+    placed,
+)
+
+BLOCK = r"stages\.(\d+)\.blocks\.(\d+)"
+THERE = r"params/group\1/block\2"
+TIMM_BIT = Names(
+    "timm's BiT",
+    (
+        Line(r"stem\.conv\.weight", ROOT, conv),
+        *(
+            Line(rf"{BLOCK}\.conv{at}\.weight", f"{THERE}/conv{at}/kernel", conv)
+            for at in (1, 2, 3)
+        ),
+        *(line for at in (1, 2, 3) for line in norms(rf"{BLOCK}\.norm{at}", f"{THERE}/norm{at}")),
+        Line(rf"{BLOCK}\.downsample\.conv\.weight", f"{THERE}/project/kernel", conv),
+        *norms("norm", "params/norm_end"),
+        Line(r"head\.fc\.weight", "head/kernel", dense),
+        Line(r"head\.fc\.bias", "head/bias"),
+    ),
+    HALF,
+    placed,
+)
