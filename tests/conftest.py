@@ -8,6 +8,8 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+MAPS = pathlib.Path("/proc/self/maps")
+MOST_MAPS = 30_000  # Linux ends a process that asks for more than 65,530.
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -34,6 +36,14 @@ def pytest_collection_modifyitems(items):
     """Refuses names of tests that hold an address, by which two workers would disagree."""
     wrong = [item.nodeid for item in items if " at 0x" in item.nodeid]
     assert not wrong, f"names of tests must be the same in every process: {wrong[:3]}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forgetting():
+    """Forgets compiled functions, each of which keeps memory maps, before they are too many."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(params=[jax.jit, lambda f: f], ids=["jit", "eager"])
