@@ -45,8 +45,8 @@ def dispatch_of(run: Run, backend: str) -> Dispatch:
         return dataclasses.replace(unrolled, policies="map" if branches else "vmap")
     if backend == "cpu" and branches:
         # Vmapped over seeds, all branches would be computed again.
-        return Dispatch(seeds="unroll", policies="map")
-    return Dispatch()
+        return Dispatch(seeds="unroll", pullbacks="unroll", policies="map")
+    return Dispatch(pullbacks="unroll" if backend == "cpu" else "vmap")
 
 
 def mesh_of(run: Run, dispatch: Dispatch, devices: list) -> Mesh:

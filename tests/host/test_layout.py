@@ -17,13 +17,17 @@ def test_convolutions_are_unrolled_on_a_cpu_only():
     unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
     assert dispatch_of(CNN, "cpu") == unrolled
     assert dispatch_of(CNN.but(trunk=nets.PerTask(CNN.trunk)), "cpu") == unrolled
-    assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "cpu") == Dispatch()
+    assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "gpu") == Dispatch()
+
+
+def test_the_passes_of_other_trunks_are_unrolled_on_a_cpu():
+    assert dispatch_of(RUN, "cpu") == Dispatch(pullbacks="unroll")
 
 
 def test_policies_with_branches_are_mapped_on_a_cpu_only():
     for field in ("weak", "medium", "strong"):
         run = RUN.but(**{field: augment.randaugment_fixmatch()})
-        assert dispatch_of(run, "cpu") == Dispatch(seeds="unroll", policies="map")
+        assert dispatch_of(run, "cpu") == Dispatch(seeds="unroll", pullbacks="unroll", policies="map")
         assert dispatch_of(run, "gpu") == Dispatch()
     found = dispatch_of(CNN.but(strong=augment.ctaugment_fixmatch()), "cpu")
     assert (found.steps, found.policies) == ("unroll", "map")
