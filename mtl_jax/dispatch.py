@@ -10,10 +10,12 @@ from mtl_jax.checks import require_choice, require_count
 class Dispatch:
     """How a run is laid out in time; results never depend on it (beyond rounding).
 
-    Measured on 2 CPU cores: matrix-multiply trunks want `scan` and `vmap`; a convolution's
-    backward pass inside a loop is 40 times slower there, so convolutional trunks want
-    `unroll` everywhere, and one step a dispatch: what four of them win is less than they take
-    longer to compile. None in a run takes this choice by trunk and backend.
+    Measured on 2 CPU cores: matrix-multiply trunks want steps by `scan`, seeds by `vmap`, and
+    backward passes unrolled, since XLA lays the gradients of vmapped ones out anew (at 40 tasks
+    they take nearly twice as long); a convolution's backward pass inside a loop is 40 times
+    slower there, so convolutional trunks want `unroll` everywhere, and one step a dispatch: what
+    four of them win is less than they take longer to compile. None in a run takes this choice
+    by trunk and backend.
 
     Attributes:
       block: steps in one dispatch.

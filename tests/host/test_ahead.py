@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mtl_jax.host.ahead import Ahead
+from mtl_jax.host.ahead import MOST, Ahead
 
 
 def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_done_at_once():
@@ -50,3 +50,17 @@ def test_leaving_drops_what_has_not_begun():
         began.wait()
         threading.Timer(0.05, go.set).start()
     assert done == []
+
+
+def test_no_more_is_done_ahead_than_may_wait():
+    done = []
+    with Ahead() as ahead:
+        for number in range(MOST + 3):
+            ahead.add(str(number), lambda number=number: done.append(number) or number)
+        ahead.begun[str(MOST - 1)].result()
+        assert done == list(range(MOST)) and len(ahead.begun) == MOST
+        assert ahead.need("0") == 0
+        ahead.begun[str(MOST)].result()
+        assert done == list(range(MOST + 1)) and len(ahead.begun) == MOST
+        assert ahead.need(str(MOST + 2)) == MOST + 2  # out of turn
+    assert sorted(done) == sorted(set(done))
