@@ -27,7 +27,9 @@ def test_the_passes_of_other_trunks_are_unrolled_on_a_cpu():
 def test_policies_with_branches_are_mapped_on_a_cpu_only():
     for field in ("weak", "medium", "strong"):
         run = RUN.but(**{field: augment.randaugment_fixmatch()})
-        assert dispatch_of(run, "cpu") == Dispatch(seeds="unroll", pullbacks="unroll", policies="map")
+        assert dispatch_of(run, "cpu") == Dispatch(
+            seeds="unroll", pullbacks="unroll", policies="map"
+        )
         assert dispatch_of(run, "gpu") == Dispatch()
     found = dispatch_of(CNN.but(strong=augment.ctaugment_fixmatch()), "cpu")
     assert (found.steps, found.policies) == ("unroll", "map")
