@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import jax
-from threadpoolctl import threadpool_limits
 
 from mtl_jax.checks import BadInput
 from mtl_jax.descent import Descents
@@ -16,6 +15,7 @@ from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
+from mtl_jax.host.lapack import one_thread
 from mtl_jax.host.layout import Program
 from mtl_jax.host.loop import Diverged, check, first_block, train_run
 from mtl_jax.host.prepare import prepare
@@ -113,12 +113,8 @@ def checked(run: Run, ahead: Ahead) -> Program:
 def train(
     runs: list[Run], programs: dict[str, Program], folders: dict[str, Folder], ahead: Ahead
 ) -> None:
-    """Trains runs one after the other.
-
-    The small eigenproblems of a step are LAPACK's. Its threads would take the processor from
-    XLA's while they wait for more: a step of Aligned-MTL for 40 tasks took half as long again.
-    """
-    with threadpool_limits(1, "blas"), Board(len(runs)) as board:
+    """Trains runs one after the other."""
+    with one_thread(), Board(len(runs)) as board:
         for run in runs:
             folders[run.name].claim()
             board.begin(run)

@@ -74,8 +74,8 @@ def our_run(method: str, tasks: int, net: str):
 def ours(method: str, tasks: int, net: str):
     """Our step, in blocks, and with LAPACK in one thread, as the launcher runs it."""
     import jax
-    from threadpoolctl import threadpool_limits
 
+    from mtl_jax.host.lapack import one_thread
     from mtl_jax.host.layout import program
     from mtl_jax.host.prepare import prepare
 
@@ -83,7 +83,7 @@ def ours(method: str, tasks: int, net: str):
     prepared = prepare(run)
     made = program(run, prepared.given)
     state, given = [made.init(None)], made.given(prepared.given)
-    threadpool_limits(1, "blas")
+    one_thread()
 
     def steps(count: int) -> None:
         for _ in range(max(1, count // block)):
