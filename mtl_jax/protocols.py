@@ -78,7 +78,8 @@ class LearntPolicy(Protocol):
 
 
 # A method that reads what single layers of the trunk give says so by `maps = True`, one that wants
-# two nets side by side in the trunk by `twins = True`.
+# two nets side by side in the trunk by `twins = True`, and one that goes on with heads of the
+# source by their names, `taken = (...)`.
 
 # A policy of which each example takes one of several branches says so by `branches = True`, and
 # offers its call in two parts, `draw(key)` and `apply(drawn, image)`: in a loop on a CPU only the

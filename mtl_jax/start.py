@@ -35,6 +35,7 @@ def require_start(run: Any) -> None:
         idle = source is None and getattr(run, field)
         rule = "says what comes from a source, and needs one"
         require(not idle, run, field, rule, getattr(run, field))
+    require_taken(run)
     anchored = any(rule.anchor for rule in run.plan)
     rule = "has an anchor, which needs a source"
     require(source is not None or not anchored, run, "plan", rule, run.plan)
@@ -48,6 +49,19 @@ def require_twins(run: Any) -> None:
     twins = any(getattr(trunk, "twins", False) for trunk in layers_of(run.trunk))
     rule = f"must be nets.Twins, since the consistency of {needing} trains two nets"
     require(twins or not needing, run, "trunk", rule, run.trunk)
+
+
+def require_taken(run: Any) -> None:
+    """Requires that heads which methods go on with from the source are taken over from it."""
+    made = [re.split(r"\\", path)[0] for _, path in run.take]  # up to the first group
+    for task in run.tasks if run.source is not None else ():
+        for head in getattr(task.consistency, "taken", ()):
+            path = f"tasks/heads/{task.name}/{head}/"
+            found = any(path.startswith(start) or start.startswith(path) for start in made)
+            rule = (
+                f"must make {path}..., a head of the source that {task.consistency!r} goes on with"
+            )
+            require(found, run, "take", rule, run.take)
 
 
 def require_tables(run: Any) -> None:

@@ -64,6 +64,12 @@ class Together:
         return any(getattr(method, "twins", False) for method in self.methods)
 
     @property
+    def taken(self) -> tuple[str, ...]:
+        """The heads that any of them goes on with from the source."""
+        each = enumerate(self.methods)
+        return tuple(f"{place}.{head}" for place, m in each for head in getattr(m, "taken", ()))
+
+    @property
     def views(self) -> tuple[View, ...]:
         """What they ask to see, and what the task's loss does."""
         own = any(hasattr(method, "supervised") for method in self.methods)

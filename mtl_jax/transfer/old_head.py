@@ -28,7 +28,7 @@ class LwF:
 
         take=((r"tasks/heads/SRC/(kernel|bias)", r"tasks/heads/DST/old/Dense_0/\1"),)
 
-    (SRC is `source` if the run starts from a file.) What is not taken over is as it was drawn.
+    (SRC is `source` if the run starts from a file.) A run without such a rule is refused.
     Gradients flow into the old head and the trunk, none into the source.
 
     Attributes:
@@ -49,6 +49,8 @@ class LwF:
     weight: float = 4.0
     temperature: float = 3.0
     view: Seen = "labelled"
+
+    taken = ("old",)
 
     def __post_init__(self):
         require_held(self)
@@ -94,7 +96,7 @@ class CoTuning:
 
         take=((r"tasks/heads/SRC/(kernel|bias)", r"tasks/heads/DST/old/Dense_0/\1"),)
 
-    (SRC is `source` if the run starts from a file.) What is not taken over is as it was drawn.
+    (SRC is `source` if the run starts from a file.) A run without such a rule is refused.
     TLLib trains that head as fast as the trunk, at a tenth of the task's own:
     `Rule(".*/old/.*", rate=0.1)` in the plan. Gradients flow into the old head and the trunk,
     none into the source or P.
@@ -114,6 +116,7 @@ class CoTuning:
     classes: int
     weight: float = 2.3
 
+    taken = ("old",)
     views = views_of("labelled")
 
     def __post_init__(self):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
+from mtl_jax.consistency import Together
 from mtl_jax.heads import Head
 from mtl_jax.transfer import CoTuning, LwF, class_relationship, co_tuning, lwf
 from mtl_jax.views import Apart, Sizes
@@ -107,6 +108,19 @@ def test_the_state_keeps_its_shape_and_seeds_go_side_by_side():
 def test_what_is_refused(make, field):
     with pytest.raises(BadInput, match=rf"{field} must"):
         make()
+
+
+def test_a_run_that_does_not_take_the_head_over_is_refused():
+    rule = r"Run\.take must make tasks/heads/row/{}old/\.\.\., a head of the source that .*{}\("
+    for take in ((), ((r"tasks/heads/row/(.*)", r"tasks/heads/row/new/\1"),)):
+        for method in (LwF(Z), CoTuning(Z)):
+            with pytest.raises(BadInput, match=rule.format("", type(method).__name__)):
+                learning(method, take=take)
+    both = Together((CoTuning(Z), LwF(Z)))
+    with pytest.raises(BadInput, match=rule.format(r"1\.", "Together")):
+        learning(both, take=((r"tasks/heads/row/(.*)", r"tasks/heads/row/0.old/Dense_0/\1"),))
+    everything = (r"tasks/heads/(row)/(.*)", r"tasks/heads/\1/old/Dense_0/\2")
+    assert learning(LwF(Z), take=(everything,)).take == (everything,)
 
 
 def test_in_a_run_the_old_head_is_the_source_s_and_holds():
