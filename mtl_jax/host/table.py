@@ -6,7 +6,7 @@ import math
 import pathlib
 
 from mtl_jax.compare import mean_rank
-from mtl_jax.host import effects, gaps, promised
+from mtl_jax.host import effects, gaps, origins, promised
 from mtl_jax.host.files import write_text
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.scores import (
@@ -51,6 +51,7 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
     note = (PROTOCOL if learns_unlabelled(experiment) else "") + NOTE
     if experiment.safe:
         note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe))
+    note += origins.note(folders[row.name] for row in (*experiment.runs, *experiment.classics))
     sections = gaps.section(experiment, rows) + effects.section(experiment, rows)
     sections += promised.section(experiment, folders)
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{sections}")
