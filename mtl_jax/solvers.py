@@ -178,7 +178,11 @@ class Spectrum(NamedTuple):
 
 
 def eigen(matrix: jax.Array) -> Spectrum:
-    """Eigenvalues of a symmetric positive semi-definite matrix; kept above `K epsilon` of the top."""
+    """Eigenvalues of a symmetric positive semi-definite matrix; kept above `K epsilon` of the top.
+
+    On a CPU they are LAPACK's, whose threads hinder XLA's while they wait for more: the launcher
+    keeps it to one (`mtl_jax.host.lapack`), and so should other loops that are to be fast.
+    """
     values, vectors = jnp.linalg.eigh(matrix)
     least = len(matrix) * jnp.finfo(matrix.dtype).eps * values[-1]
     return Spectrum(values, vectors, values > jnp.maximum(least, 0.0))
