@@ -45,7 +45,12 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
 
 
 def curves(experiment: Experiment, folders: dict[str, Folder]):
-    """One panel a run: each task's validation metric over the steps, mean and range of seeds."""
+    """One panel a run: each task's validation metric over the steps, mean and range of seeds.
+
+    None if no run is finished: a launch may have asked for other estimators alone.
+    """
+    if not experiment.runs:
+        return None
     figure, axes = grid(len(experiment.runs))
     colours = colours_of(list(tasks_of(experiment)))
     for run, axis in zip(experiment.runs, axes, strict=False):

@@ -92,6 +92,15 @@ def test_rows_stand_in_the_table_below_the_runs(tmp_path):
         sweep(changed, changed, tmp_path, fresh=False)
 
 
+def test_estimators_alone_have_a_table_and_no_curves(tmp_path):
+    whole = Experiment(runs=(RUN.but(tasks=(ROW,)),), classics=(CLASSIC,))
+    (tmp_path / "curves.png").touch()
+    assert sweep(asked(whole, [], None, "logistic", False), whole, tmp_path, fresh=False) == 0
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:3]] == ["logistic"]
+    assert not (tmp_path / "curves.png").exists()
+
+
 def test_the_command_line_chooses_among_both():
     whole = Experiment(runs=(RUN,), classics=(CLASSIC,))
     only = asked(whole, [], None, "logistic", False)
