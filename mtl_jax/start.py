@@ -53,7 +53,7 @@ def require_twins(run: Any) -> None:
 
 def require_taken(run: Any) -> None:
     """Requires that heads which methods go on with from the source are taken over from it."""
-    made = [re.split(r"\\", path)[0] for _, path in run.take]  # up to the first group
+    made = [path.partition("\\")[0] for _, path in run.take]  # up to the first group
     for task in run.tasks if run.source is not None else ():
         for head in getattr(task.consistency, "taken", ()):
             path = f"tasks/heads/{task.name}/{head}/"

@@ -1,6 +1,5 @@
 """Keeps LAPACK to one thread while XLA computes."""
 
-import scipy.linalg  # noqa: F401  (loads LAPACK: a limit reaches what is loaded)
 from threadpoolctl import threadpool_limits
 
 
@@ -10,4 +9,6 @@ def one_thread() -> threadpool_limits:
     The small eigenproblems of a step are its work. Its threads wait for more by spinning, and
     so take the processor from XLA's: a step of Aligned-MTL for 40 tasks took half as long again.
     """
+    import scipy.linalg  # noqa: F401  (slow to import; a limit reaches only what is loaded)
+
     return threadpool_limits(1, "blas")

@@ -134,7 +134,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     return Program(init, begun, advance, judge, affinity, given)
 
 
-# These two stand alone, so that runs of one net share what is traced and compiled for it.
+# These three stand alone, so that runs of one net share what is traced and compiled for it.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=QUICK)
 def draw(
     trunk: Any, outputs: tuple, image: jax.ShapeDtypeStruct, seeds: jax.Array, name: str = "init"
