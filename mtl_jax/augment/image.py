@@ -17,6 +17,15 @@ def require_image(policy: object, image: jax.Array) -> None:
         raise ValueError(f"{name} takes an image of floats in [0, 1] or uint8, not {image.dtype}")
 
 
+def require_images(policy: object, images: jax.Array) -> None:
+    """Requires many such images `[N, H, W, C]`.
+
+    Raises:
+      ValueError: with the policy and what was given instead, when traced.
+    """
+    require_image(policy, jax.ShapeDtypeStruct(images.shape[1:], images.dtype))
+
+
 def as_floats(image: jax.Array) -> jax.Array:
     """An image in [0, 1] of float32, or of float64 if it was."""
     if image.dtype == jnp.uint8:

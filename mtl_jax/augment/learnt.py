@@ -11,7 +11,7 @@ from mtl_jax.augment.cutout import Cutout
 from mtl_jax.augment.looped import looped
 from mtl_jax.augment.weak import weak_crop_flip
 from mtl_jax.checks import require
-from mtl_jax.protocols import LearntPolicy
+from mtl_jax.protocols import LearntPolicy, Policy
 
 NONE = Chain(())
 
@@ -22,16 +22,16 @@ class Learnt:
 
     Attributes:
       policy: the one that learns.
-      before: policies before it.
-      behind: policies after it, which probes do not see.
+      before: what comes before it.
+      behind: what comes after it, which probes do not see.
 
     Raises:
       BadInput: if `policy` does not learn.
     """
 
     policy: LearntPolicy
-    before: Chain = NONE
-    behind: Chain = NONE
+    before: Policy = NONE
+    behind: Policy = NONE
 
     def __post_init__(self):
         fine = isinstance(self.policy, LearntPolicy)

@@ -1,13 +1,15 @@
 """RandAugment: some operations of a list, drawn for each image anew."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.fill import fill_like, require_fill
-from mtl_jax.augment.image import from_levels, require_image, to_levels
+from mtl_jax.augment.image import from_levels, require_image, require_images, to_levels
+from mtl_jax.augment.in_turn import in_turn, queued
 from mtl_jax.checks import require, require_count, require_number
 
 
@@ -52,7 +54,13 @@ class RandAugment:
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
-        return self.apply(self.draw(key), image)
+        require_image(self, image)
+        return self.changed(in_turn, self.draw(key), image)
+
+    def looped(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+        require_images(self, images)
+        return self.changed(queued, jax.vmap(self.draw)(keys), images)
 
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Which operation, how strong and which way, `[count]` each."""
@@ -65,38 +73,29 @@ class RandAugment:
             level = (1.0 + jnp.floor(level * (self.levels - 1))) / self.levels
         return place, level, jnp.where(draw[3] < 0.5, -1.0, 1.0)
 
-    def apply(self, drawn: tuple, image: jax.Array) -> jax.Array:
-        """Maps what was drawn and an image `[H, W, C]` to one of the same shape and dtype."""
-        require_image(self, image)
+    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
+        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
         if not (self.operations and self.count and self.probability):
             return image
-        fill = to_levels(fill_like(self, image))
-        return from_levels(applied(self.operations, drawn, to_levels(image), fill), image)
+        return applied(self.operations, how, drawn, image, fill_like(self, image))
 
 
 def applied(
     operations: tuple[Callable, ...],
-    draws: tuple[jax.Array, jax.Array, jax.Array],
-    grey: jax.Array,
+    how: Callable,
+    drawn: tuple[jax.Array, jax.Array, jax.Array],
+    image: jax.Array,
     fill: jax.Array,
 ) -> jax.Array:
-    """Applies operations one after the other.
+    """Applies operations to an image, or many, as grey levels.
 
     Args:
-      operations: what there is to choose from.
-      draws: places among them, levels and signs `[steps]` each; a place beyond is none.
-      grey: grey levels `[H, W, C]`.
-      fill: grey levels `[C]` of what comes from outside.
+      operations: `(grey, level, sign, fill) -> grey` each.
+      how: `in_turn` for one image, `queued` for many.
+      drawn: places among them, levels and signs, as `how` takes them.
+      image: `[H, W, C]` or `[N, H, W, C]`.
+      fill: what comes from outside `[C]`, of the image's type.
     """
-
-    def step(grey, draw):
-        place, level, sign = draw
-        return jax.lax.switch(place, (*operations, unchanged), grey, level, sign, fill), None
-
-    # As a loop the operations are compiled once; unrolled it is no faster.
-    return jax.lax.scan(step, grey, draws)[0]
-
-
-def unchanged(grey, level, sign, fill) -> jax.Array:
-    """Grey levels as they are."""
-    return grey
+    changes = [functools.partial(operation, fill=to_levels(fill)) for operation in operations]
+    place, *taken = drawn
+    return from_levels(how(changes, place, tuple(taken), to_levels(image)), image)

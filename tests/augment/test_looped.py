@@ -28,6 +28,8 @@ LEARNS = CTAugment(
 PLAIN = (
     weak_crop_flip(2),
     RandAugment(()),
+    RandAugment(TONES, probability=0.0),
+    RandAugment(TONES, count=3, probability=0.4),
     AutoAugment(()),
     AutoAugment(SEQUENCES),
     Chain((Flip(), Chain((RandAugment(TONES, levels=10), Cutout(0.5))), Flip(up_down=0.5))),
@@ -61,7 +63,7 @@ def test_one_that_learns_is_told_what_it_has_learnt(policy):
 def loops(policy):
     """Operations that stand in a loop, by name, loops in it too."""
     jaxpr = jax.make_jaxpr(lambda keys, images: looped(policy, keys, images))(KEYS, IMAGES)
-    return str([each for each in jaxpr.eqns if each.primitive.name == "scan"])
+    return str([each for each in jaxpr.eqns if each.primitive.name in ("scan", "while")])
 
 
 def test_only_branches_stand_in_the_loop_and_nothing_is_drawn_there():

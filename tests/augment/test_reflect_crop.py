@@ -26,12 +26,34 @@ def test_a_single_row_is_its_own_mirror_image():
     assert (np.asarray(found) == 0.5).all()
 
 
+@pytest.mark.parametrize("pixels", [0, 2])
+def test_flipped_it_is_a_chain_of_both(pixels):
+    keys = jax.random.split(jax.random.key(0), 40)
+    found, wanted = (
+        np.asarray(jax.jit(jax.vmap(policy, (0, None)))(keys, IMAGE))
+        for policy in (ReflectCrop(pixels, 0.3), Chain((Flip(0.3), ReflectCrop(pixels))))
+    )
+    np.testing.assert_array_equal(found, wanted)
+    assert len(np.unique(found, axis=0)) > (2 * pixels + 1) ** 2 // 2
+
+
+def test_always_flipped_it_is_the_mirror_image():
+    keys = jax.random.split(jax.random.key(0), 4)
+    found = jax.vmap(ReflectCrop(0, flip=1.0), (0, None))(keys, IMAGE)
+    np.testing.assert_array_equal(found, np.stack([IMAGE[:, ::-1]] * 4))
+
+
 @pytest.mark.parametrize("pixels", [-1, 1.5, True])
 def test_settings_are_checked(pixels):
     with pytest.raises(BadInput, match=r"ReflectCrop\.pixels must"):
         ReflectCrop(pixels)
 
 
+def test_the_probability_is_checked():
+    with pytest.raises(BadInput, match=r"ReflectCrop\.flip must"):
+        ReflectCrop(1, flip=1.5)
+
+
 def test_the_recipe():
-    assert weak_crop_flip() == Chain((Flip(0.5), ReflectCrop(4)))
-    assert weak_crop_flip(12, flip=False) == Chain((ReflectCrop(12),))
+    assert weak_crop_flip() == ReflectCrop(4, flip=0.5)
+    assert weak_crop_flip(12, flip=False) == ReflectCrop(12)
