@@ -74,7 +74,7 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             prepare(run)
         for row in experiment.classics:
             check_read(row)
-        with Ahead() as ahead:
+        with one_thread(), Ahead() as ahead:
             programs = {run.name: checked(run, ahead) for run in left}
             for folder in folders.values() if fresh else ():
                 folder.set_aside()
@@ -114,7 +114,7 @@ def train(
     runs: list[Run], programs: dict[str, Program], folders: dict[str, Folder], ahead: Ahead
 ) -> None:
     """Trains runs one after the other."""
-    with one_thread(), Board(len(runs)) as board:
+    with Board(len(runs)) as board:
         for run in runs:
             folders[run.name].claim()
             board.begin(run)
