@@ -115,8 +115,8 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
         out_shardings=by_seed,
     )
     def advance(state, given, steps):
-        together = beside(dispatch.seeds, step, (0, given.each(None, 0)))
-        return repeat(together, dispatch.steps, steps, state, given)
+        block = functools.partial(repeat, step, dispatch.steps, steps)
+        return beside(dispatch.seeds, block, (0, given.each(None, 0)))(state, given)
 
     def judge(state, splits):
         models = {"raw": state.params, "ema": state.ema}
@@ -187,8 +187,6 @@ def repeat(step, how: str, steps: int, state, given):
 
 def beside(how: str, function: Callable, axes: tuple) -> Callable:
     """Puts seeds side by side: `function` of one seed becomes one of S seeds."""
-    if how == "vmap":
-        return jax.vmap(function, axes, spmd_axis_name="seed")
 
     def seed_of(args, seed):
         return [
@@ -197,15 +195,24 @@ def beside(how: str, function: Callable, axes: tuple) -> Callable:
         ]
 
     def unrolled(*args):
-        count = jax.tree.leaves(args[0])[0].shape[0]
-        results = [function(*seed_of(args, seed)) for seed in range(count)]
+        results = [function(*seed_of(args, seed)) for seed in range(seeds_in(args))]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
     def mapped(*args):
-        count = jax.tree.leaves(args[0])[0].shape[0]
-        return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(count))
+        return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(seeds_in(args)))
 
-    return unrolled if how == "unroll" else mapped
+    def vmapped(*args):
+        # Of one seed XLA would lay the gradients of batched products out anew.
+        if seeds_in(args) == 1:
+            return unrolled(*args)
+        return jax.vmap(function, axes, spmd_axis_name="seed")(*args)
+
+    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[how]
+
+
+def seeds_in(args: tuple) -> int:
+    """How many seeds the first of some arguments has, S."""
+    return jax.tree.leaves(args[0])[0].shape[0]
 
 
 def is_axis(axis: Any) -> bool:
