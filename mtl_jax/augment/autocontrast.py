@@ -34,7 +34,7 @@ def ends(grey: jax.Array) -> tuple[jax.Array, jax.Array]:
     # vectorises where it does not a minimum over rows; one array of both keeps it from reducing
     # rows and columns together.
     low = high = grey.reshape(height, width * channels)
-    while len(low) % 2 == 0:
+    while len(low) > 1 and len(low) % 2 == 0:
         low, high = jnp.minimum(*jnp.split(low, 2)), jnp.maximum(*jnp.split(high, 2))
     both = jnp.stack([-low.min(0), high.max(0)]).reshape(2, width, channels).max(1)
     return -both[0][:, None], both[1][:, None]

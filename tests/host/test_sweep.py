@@ -2,8 +2,10 @@
 
 import json
 import pathlib
+import sys
 
 import pytest
+from threadpoolctl import threadpool_info
 
 import launch
 from mtl_jax import data
@@ -121,6 +123,23 @@ def test_a_second_launch_trains_nothing(straight, file, monkeypatch):
     assert launched(file, "--out", out) == (0, "", "")
     assert times(out) == before
     assert (out / "table.md").read_bytes() == table
+
+
+def test_lapack_has_one_thread_before_another_compiles(file, tmp_path, monkeypatch):
+    """SciPy, imported by two threads at once, can deadlock: this was seen."""
+    found = []
+
+    class Watched(sweep.Ahead):
+        def __enter__(self):
+            libraries = [each for each in threadpool_info() if each["user_api"] == "blas"]
+            found.extend(each["num_threads"] for each in libraries)
+            assert "scipy.linalg" in sys.modules
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "Ahead", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        launched(file, "--out", tmp_path)
+    assert found and set(found) == {1}
 
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(straight, file, tmp_path, monkeypatch):
