@@ -26,8 +26,10 @@ class Dispatch:
         With 1 they go one after the other, and for a Gram method no gradient is kept: each
         goes forward again for its products with all others, and two passes back with the
         weights make the step. Slower, but memory hardly grows with K.
-      policies: how images go through an augmentation that has branches: "map" takes one after
-        the other and computes only the branch taken, "vmap" computes all branches of all.
+      policies: how images go through an augmentation that has branches: "map" goes from one
+        change to the next and computes only the branch taken, "vmap" computes all branches of
+        all. With "map" several seeds should be unrolled or mapped: vmapped, every change would
+        pay for all images.
     """
 
     block: int = 100

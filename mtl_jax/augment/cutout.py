@@ -55,8 +55,9 @@ class Cutout:
             centre = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
         rows = covered(centre[0], size, height)[:, None, None]
         columns = covered(centre[1], size, width)[None, :, None]
-        # By product, exact since one side is zero: XLA vectorises no selection by a mask that is
-        # broadcast over channels, and took 0.2 ms longer for 448 images of 32 x 32 x 3.
+        # By product, exact since one side is zero (and what is not finite stays): XLA vectorises
+        # no selection by a mask that is broadcast over channels, and took 0.2 ms longer for 448
+        # images of 32 x 32 x 3.
         inside = (rows & columns).astype(image.dtype)
         return image * (1 - inside) + fill_like(self, image)[None, None] * inside
 

@@ -20,7 +20,9 @@ def require_fill(policy: object) -> None:
 
 
 def fill_like(policy: object, image: jax.Array) -> jax.Array:
-    """The fill of each channel `[C]` in the type of an image, or of many; for uint8 the nearest level.
+    """The fill of each channel `[C]` in the type of an image, or of many.
+
+    For uint8 it is the nearest level.
 
     Raises:
       ValueError: for as many numbers as the image has no channels.

@@ -41,6 +41,8 @@ def queued(
       drawn: what each step takes, a tuple of `[N, steps, ...]`.
       grey: grey levels `[N, H, W, C]`.
     """
+    if not places.size:
+        return grey
     count = grey.shape[0]
     places, drawn = jax.tree.map(by_step, (places, drawn))
     none = places >= len(changes)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from mtl_jax.protocols import LearntPolicy, Policy
 
@@ -28,6 +29,7 @@ def looped(
     Returns:
       The changed examples `[N, ...]`.
     """
+    examples = jnp.asarray(examples)
     if hasattr(policy, "looped"):
         return policy.looped(keys, examples, *learnt)
     return jax.vmap(lambda key, example: policy(key, example, *learnt))(keys, examples)

@@ -42,13 +42,18 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
     )
 
 
-def randaugment_usb(count: int = 3) -> Chain:
+def randaugment_usb(
+    count: int = 3, colour: float | tuple[float, ...] = (125 / 255, 123 / 255, 114 / 255)
+) -> Chain:
     """The strong view of TorchSSL and USB: 3 of 14 operations, always, then Cutout.
 
     Strengths are continuous: up to 30 degrees, shears and shifts of 0.3 of the side, 7 to 4
     bits, thresholds 0..256, factors 0.05 to 0.95, which never brighten. What comes from
-    outside is black. Cutout's side is 0 to half of the width, in whole pixels, its colour
-    (125, 123, 114) of 255, or their mean for other than three channels.
+    outside is black. Cutout's side is 0 to half of the width, in whole pixels.
+
+    Args:
+      count: operations an image.
+      colour: of Cutout, in [0, 1], one for each channel or one for all; theirs has three.
 
     Reference: Wang et al., USB, NeurIPS 2022, and its code
       (https://github.com/microsoft/Semi-supervised-learning).
@@ -59,5 +64,4 @@ def randaugment_usb(count: int = 3) -> Chain:
         *(Equalize(), Identity(), Posterize(most=7, least=3), Rotate(), Sharpness(low, high)),
         *(ShearX(), ShearY(), Solarize(), TranslateX(), TranslateY()),
     )
-    colour = (125 / 255, 123 / 255, 114 / 255)
     return Chain((RandAugment(operations, count, fill=0.0), Cutout(0.5, colour, random=True)))

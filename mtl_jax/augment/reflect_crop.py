@@ -20,8 +20,8 @@ class ReflectCrop:
     Attributes:
       pixels: largest offset along each side; 0 leaves it where it is. FixMatch takes an eighth
         of the side: 4 of 32, 12 of 96.
-      flip: probability that the image is mirrored left to right first. Then it gives what
-        `Chain((Flip(flip), ReflectCrop(pixels)))` gives, in half of the time.
+      flip: probability that the image is mirrored left to right first; None is never. It gives
+        what `Chain((Flip(flip), ReflectCrop(pixels)))` gives, in half of the time.
 
     Raises:
       BadInput: for a number that is not whole or is negative, or a probability outside [0, 1].
@@ -31,11 +31,12 @@ class ReflectCrop:
     """
 
     pixels: int
-    flip: float = 0.0
+    flip: float | None = None
 
     def __post_init__(self):
         require_count(self, pixels=0)
-        require_number(self, flip=(0.0, 1.0))
+        if self.flip is not None:
+            require_number(self, flip=(0.0, 1.0))
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""

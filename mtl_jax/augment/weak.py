@@ -19,4 +19,4 @@ def weak_crop_flip(pixels: int = 4, flip: bool = True) -> ReflectCrop:
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3
       (https://arxiv.org/abs/2001.07685).
     """
-    return ReflectCrop(pixels, flip=0.5 if flip else 0.0)
+    return ReflectCrop(pixels, flip=0.5 if flip else None)

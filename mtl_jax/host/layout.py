@@ -78,7 +78,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     mesh = mesh_of(run, dispatch, devices)
     by_seed = NamedSharding(mesh, PartitionSpec("seed"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    place = functools.partial(spread, NamedSharding(mesh, PartitionSpec("batch")))
+    place = functools.partial(spread, mesh, dispatch.policies == "map")
     net = train.net_of(run)
     step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
@@ -159,11 +159,18 @@ def open_all(how: str, run: Run, anchor: train.Start, given: train.Given) -> dic
     return beside(how, alone, (0, given.each(None, 0)))(anchor, given)
 
 
-def spread(by_example: NamedSharding, batch: Any) -> Any:
-    """A batch inside a step, its examples over the devices of a mesh."""
-    if by_example.mesh.size == 1:
+def spread(mesh: Mesh, looped: bool, batch: Any) -> Any:
+    """A batch inside a step, its examples over the devices of a mesh.
+
+    One that a loop has made is made by every device as a whole: its parts would be gathered
+    anew at every turn.
+    """
+    if mesh.size == 1:
         return batch
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, by_example), batch)
+    for axes in ((), ("batch",)) if looped else (("batch",),):
+        where = NamedSharding(mesh, PartitionSpec(*axes))
+        batch = jax.tree.map(lambda x, to=where: jax.lax.with_sharding_constraint(x, to), batch)
+    return batch
 
 
 def laid(tree: Any, sharding: NamedSharding) -> Any:

@@ -60,6 +60,11 @@ def test_one_that_learns_is_told_what_it_has_learnt(policy):
     assert (np.asarray(found["fresh"]) != np.asarray(found["learnt"])).any()
 
 
+def test_no_images_are_no_images():
+    policy = RandAugment(TONES)
+    assert looped(policy, KEYS[:0], IMAGES[:0]).shape == (0, 9, 12, 3)
+
+
 def loops(policy):
     """Operations that stand in a loop, by name, loops in it too."""
     jaxpr = jax.make_jaxpr(lambda keys, images: looped(policy, keys, images))(KEYS, IMAGES)
