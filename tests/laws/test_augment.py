@@ -17,6 +17,7 @@ STRENGTHS = {
     "degrees": 30.0,
     "extent": 0.3,
     "fill": 0.5,
+    "flip": 0.5,
     "hue": 0.2,
     "least": 0.1,
     "left_right": 0.5,
