@@ -167,10 +167,9 @@ def spread(mesh: Mesh, looped: bool, batch: Any) -> Any:
     """
     if mesh.size == 1:
         return batch
-    for axes in ((), ("batch",)) if looped else (("batch",),):
-        where = NamedSharding(mesh, PartitionSpec(*axes))
-        batch = jax.tree.map(lambda x, to=where: jax.lax.with_sharding_constraint(x, to), batch)
-    return batch
+    if looped:
+        batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec()))
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
 
 
 def laid(tree: Any, sharding: NamedSharding) -> Any:

@@ -74,11 +74,11 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             prepare(run)
         for row in experiment.classics:
             check_read(row)
-        with one_thread(), Ahead() as ahead:
-            programs = {run.name: checked(run, ahead) for run in left}
-            for folder in folders.values() if fresh else ():
-                folder.set_aside()
-            if left:
+        if left:
+            with one_thread(), Ahead() as ahead:
+                programs = {run.name: checked(run, ahead) for run in left}
+                for folder in folders.values() if fresh else ():
+                    folder.set_aside()
                 train(left, programs, folders, ahead)
         fit_classics(experiment, root, fresh)
         rows = (*whole.runs, *whole.classics)
