@@ -1,7 +1,6 @@
 """CTAugment: a strong augmentation that learns how strong it may be."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -163,8 +162,12 @@ class CTAugment:
         if self.depth == 0:
             return image
         fill = to_levels(fill_like(self, image))
-        changes = [functools.partial(by_place, each.change, fill) for each in self.operations]
+
+        def change(operation):
+            return lambda grey, levels, place: operation.change(place, grey, levels, fill)
+
         choice, levels, place = drawn
+        changes = [change(each) for each in self.operations]
         grey = how(changes, choice.operation, (levels, place), to_levels(image))
         return from_levels(grey, image)
 
@@ -184,13 +187,6 @@ class CTAugment:
         parameter = choices.operation[..., None] * PARAMETERS + parameters
         there = jnp.asarray(self.counts() > 0)[choices.operation]
         return parameter * most + choices.bins, there
-
-
-def by_place(
-    change: Callable, fill: jax.Array, grey: jax.Array, levels: jax.Array, place: jax.Array
-) -> jax.Array:
-    """Grey levels after a change of an `Operation`."""
-    return change(place, grey, levels, fill)
 
 
 def picked(chances: jax.Array, draw: jax.Array) -> jax.Array:

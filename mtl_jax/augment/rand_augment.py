@@ -1,7 +1,6 @@
 """RandAugment: some operations of a list, drawn for each image anew."""
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import jax
@@ -96,6 +95,11 @@ def applied(
       image: `[H, W, C]` or `[N, H, W, C]`.
       fill: what comes from outside `[C]`, of the image's type.
     """
-    changes = [functools.partial(operation, fill=to_levels(fill)) for operation in operations]
+    outside = to_levels(fill)
+
+    def change(operation):
+        return lambda grey, level, sign: operation(grey, level, sign, outside)
+
     place, *taken = drawn
-    return from_levels(how(changes, place, tuple(taken), to_levels(image)), image)
+    grey = how([change(each) for each in operations], place, tuple(taken), to_levels(image))
+    return from_levels(grey, image)

@@ -87,6 +87,12 @@ def test_any_number_of_channels(shape):
         assert jax.eval_shape(policy, KEYS[0], image) == image
 
 
+def test_an_operation_may_name_its_arguments_as_it_likes():
+    policy = RandAugment((lambda image, how_much, way, outside: image * 0.0 + outside[None, None],))
+    out = jax.jit(policy)(KEYS[0], np.zeros((4, 4, 3), np.uint8))
+    assert (np.asarray(out) == 128).all()
+
+
 def test_usb_paints_its_colour_and_fills_with_black():
     image = np.full((32, 32, 3), 255, np.uint8)
     rand, cutout = randaugment_usb().policies
