@@ -7,6 +7,11 @@ import jax
 import jax.numpy as jnp
 
 
+def is_unit_free(metric: object) -> bool:
+    """Whether values of a metric can be averaged over tasks; a user's own may say `unit_free`."""
+    return getattr(metric, "unit_free", False)
+
+
 class Sums(NamedTuple):
     """What a mean is made of; add them with `jax.tree.map(jnp.add, a, b)`."""
 
@@ -20,6 +25,7 @@ class Accuracy:
 
     name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0  # Tables print percent.
 
     def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Sums:
@@ -85,6 +91,7 @@ class F1:
 
     name: ClassVar[str] = "f1"
     higher_is_better: ClassVar[bool] = True
+    unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0
 
     def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Counts:

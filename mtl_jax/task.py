@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from mtl_jax.checks import near, require, require_count
+from mtl_jax.checks import near, require, require_choice, require_count
 from mtl_jax.protocols import Consistency, Metric
 from mtl_jax.views import MEDIUM, STRONG, Apart, Stored, plain_parts
 
@@ -21,6 +21,8 @@ class Task:
       loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`.
       metric: how predictions are judged.
       consistency: how unlabelled examples are used, if they are.
+      selects: whether its validation metric takes part in the selection; an auxiliary task,
+        trained to help the others, says False.
     """
 
     name: str
@@ -28,10 +30,12 @@ class Task:
     loss: Callable[..., jax.Array]
     metric: Metric
     consistency: Consistency | None = None
+    selects: bool = True
 
     def __post_init__(self):
         require(bool(self.name), self, "name", "must not be empty", self.name)
         require_count(self, outputs=1)
+        require_choice(self, selects=(True, False))
 
     def asks_for(self, names: tuple[str, ...]) -> bool:
         """Whether its consistency method needs one of some plain views."""

@@ -1,15 +1,14 @@
 """Decision boundaries, where an example is a point of the plane."""
 
 import math
-import pathlib
 
 import jax
 import numpy as np
 
 from mtl_jax.host.canvas import colours_of, grid
-from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import load, prepare
+from mtl_jax.host.trained import trained
 from mtl_jax.run import Experiment, Run
 from mtl_jax.train import net_of
 
@@ -20,14 +19,14 @@ MARGIN = 0.15  # Of the range, beyond the data.
 def boundaries(experiment: Experiment, folders: dict[str, Folder]):
     """A panel for each run on points: the class guessed everywhere, and the labels it had.
 
-    The first seed's averaged parameters after the last step; None where no data are points.
+    The first seed's selected parameters; None where no data are points.
     """
     runs = [run for run in experiment.runs if on_points(run)]
     if not runs:
         return None
     figure, axes = grid(len(runs))
     for run, axis in zip(runs, axes, strict=False):
-        panel(axis, run, folders[run.name].checkpoints)
+        panel(axis, run, folders[run.name])
     return figure
 
 
@@ -38,7 +37,7 @@ def on_points(run: Run) -> bool:
     return plane and len(run.tasks) == 1 and run.tasks[0].outputs > 1
 
 
-def panel(axis, run: Run, checkpoints: pathlib.Path) -> None:
+def panel(axis, run: Run, folder: Folder) -> None:
     """Draws one run."""
     stream = prepare(run).given.streams[""]
     points = stream.image.reshape(-1, 2)
@@ -47,7 +46,7 @@ def panel(axis, run: Run, checkpoints: pathlib.Path) -> None:
     low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
     across, up = np.meshgrid(*(np.linspace(low[i], high[i], FINE) for i in (0, 1)))
     places = np.stack([across.ravel(), up.ravel()], -1).astype(np.float32)
-    guessed = classes(run, checkpoints, places.reshape(-1, *stream.image.shape[1:]))
+    guessed = classes(run, folder, places.reshape(-1, *stream.image.shape[1:]))
     names = [str(i) for i in range(run.tasks[0].outputs)]
     colours = [colours_of(names)[name] for name in names]
     edges = np.arange(len(names) + 1) - 0.5
@@ -62,9 +61,9 @@ def panel(axis, run: Run, checkpoints: pathlib.Path) -> None:
     axis.set_yticks([])
 
 
-def classes(run: Run, checkpoints: pathlib.Path, points: np.ndarray) -> np.ndarray:
-    """The class of each point by the first seed's averaged parameters."""
-    tree = Checkpoints(checkpoints, print).tree(run.steps)
-    params, stats = jax.tree.map(lambda leaf: leaf[0], (tree["ema"], tree["stats"]))
+def classes(run: Run, folder: Folder, points: np.ndarray) -> np.ndarray:
+    """The class of each point by the first seed's selected parameters."""
+    models = trained(run, folder, "selected", run.tasks[0].name, "its boundaries are drawn")
+    params, stats = jax.tree.map(lambda leaf: leaf[0], models)
     outputs, _ = net_of(run).apply(params, stats, points, train=False)
     return np.asarray(outputs.logits[run.tasks[0].name].argmax(-1))

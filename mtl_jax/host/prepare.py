@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
-from mtl_jax.data import few_labels, held_out
+from mtl_jax.data import few_labels, has_label, held_out
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
 from mtl_jax.task import asks_teacher
@@ -94,6 +94,17 @@ def prepare(run: Run) -> Prepared:
     return Prepared(
         Given({name: drawn(run, name, arrays) for name, arrays in train.items()}, None), parts
     )
+
+
+def label_counts(run: Run, prepared: Prepared) -> dict[str, list[int]]:
+    """By task, labels in training (of the seed that has most), validation and test."""
+    counts = {}
+    for task in run.tasks:
+        where = next(n for n, s in prepared.given.streams.items() if task.name in s.labels)
+        known = prepared.given.streams[where].known.mask[task.name].sum(-1).max()
+        judged = [has_label(part[where][task.name]).sum() for part in prepared.splits.values()]
+        counts[task.name] = [int(known), *map(int, judged)]
+    return counts
 
 
 def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

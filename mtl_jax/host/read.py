@@ -10,11 +10,12 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
-from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
+from mtl_jax.host.trained import trained
 from mtl_jax.run import Run
 from mtl_jax.train import net_of, read_for
 from mtl_jax.transfer import estimates
+from mtl_jax.views import Parameters
 
 
 class ReadOut(NamedTuple):
@@ -24,26 +25,34 @@ class ReadOut(NamedTuple):
     probabilities: np.ndarray  # [S, N, Z]
 
 
-def read_out(run: Run, folder: Folder, images: np.ndarray) -> ReadOut:
-    """Features and probabilities of images `[N, ...]` by the last parameters of a finished run.
+def read_out(run: Run, folder: Folder, images: np.ndarray, by: Parameters = "selected") -> ReadOut:
+    """Features and probabilities of images `[N, ...]` by parameters of a finished run.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
     name = run.tasks[0].name
-    features, logits = asked_of(run, folder, "raw", images, read_for, "a row reads its features")
+    why = "a row reads its features"
+    features, logits = asked_of(run, folder, by, name, images, read_for, why)
     return ReadOut(features[name], np.asarray(jax.nn.softmax(logits[name])))
 
 
 def asked_of(
-    run: Run, folder: Folder, by: str, images: np.ndarray, ask: Callable[..., Any], why: str
+    run: Run,
+    folder: Folder,
+    by: Parameters,
+    task: str,
+    images: np.ndarray,
+    ask: Callable[..., Any],
+    why: str,
 ) -> Any:
     """What every seed of a finished run says of images `[N, ...]`, `[S, N, ...]`.
 
     Args:
       run: a finished one.
       folder: its folder.
-      by: "ema" for its averaged parameters, "raw" for its last ones.
+      by: which of its parameters say it.
+      task: for which task, where the run selects for each.
       images: of its data's shape.
       ask: `(net, params, stats, images) -> tree`, of one seed.
       why: it is asked, for the error.
@@ -51,12 +60,8 @@ def asked_of(
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    try:
-        tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
-    except ValueError as wrong:
-        raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
+    models, images = trained(run, folder, by, task, why), jnp.asarray(images)
     alone = jax.jit(functools.partial(ask, net_of(run)))
-    models, images = (tree["ema" if by == "ema" else "params"], tree["stats"]), jnp.asarray(images)
     each = [
         jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), images))
         for seed in range(run.seeds)

@@ -1,6 +1,5 @@
 """What teachers say of a run's unlabelled images, from what is left of them on disk."""
 
-import jax
 import numpy as np
 
 from mtl_jax.host.folder import Folder
@@ -8,6 +7,7 @@ from mtl_jax.host.read import asked_of
 from mtl_jax.run import Run, taught
 from mtl_jax.task import asks_teacher
 from mtl_jax.train import Given, Taught, outputs_for
+from mtl_jax.views import Parameters
 
 
 def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
@@ -29,7 +29,8 @@ def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
         teacher = taught(run)[task.name, task.outputs]
         name = next(name for name, stream in streams.items() if task.name in stream.labels)
         stream = streams[name]
-        said = outputs_of(teacher, folders[teacher.name], view.by, stream.image)[task.name]
+        folder = folders[teacher.name]
+        said = outputs_of(teacher, folder, view.by, task.name, stream.image)
         pool = np.arange(said.shape[1]) if stream.pool is None else np.asarray(stream.pool)
         weights = np.zeros(said.shape[:2], np.float32)
         weights[:, pool] = np.stack([weights_of(each[pool], view.per_class) for each in said])
@@ -38,10 +39,12 @@ def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
     return given._replace(streams=streams)
 
 
-def outputs_of(teacher: Run, folder: Folder, by: str, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs `{task: [S, N, C]}` of every seed of a teacher."""
-    said = asked_of(teacher, folder, by, images, outputs_for, "other runs learn from it")
-    return jax.tree.map(lambda leaf: leaf.astype(np.float32), said)
+def outputs_of(
+    teacher: Run, folder: Folder, by: Parameters, task: str, images: np.ndarray
+) -> np.ndarray:
+    """Outputs `[S, N, C]` of every seed of a teacher for a task."""
+    said = asked_of(teacher, folder, by, task, images, outputs_for, "other runs learn from it")
+    return said[task].astype(np.float32)
 
 
 def weights_of(logits: np.ndarray, per_class: int | None) -> np.ndarray:

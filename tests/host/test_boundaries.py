@@ -32,7 +32,7 @@ def test_a_panel_for_each_run_on_points(tmp_path):
     labels = drawn[0].collections[-1].get_offsets()
     assert len(labels) == 8, "the labelled points stand out"
     grid = np.random.default_rng(0).normal(size=(FINE, 1, 2)).astype(np.float32)
-    found = classes(POINTS, folders["points"].checkpoints, grid)
+    found = classes(POINTS, folders["points"], grid)
     assert found.shape == (FINE,) and set(found) <= {0, 1}
 
 

@@ -90,6 +90,7 @@ def test_files_that_are_left(straight):
     assert made == {*RUNS, *tables, *pictures, "balance.png", ".lock"}
     for run in RUNS:
         files = {"run.json", "metrics.jsonl", "checkpoints", "result.json", "timing.json"}
+        files |= {"selected", "selected.sha256"}
         assert {path.name for path in (out / run).iterdir()} == files
         records = lines_of((out / run / "metrics.jsonl").read_text())
         assert [record["step"] for record in records] == [4, 6]
