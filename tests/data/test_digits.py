@@ -30,6 +30,21 @@ def test_a_part_draws_only_from_its_own_images(source):
         assert set(placed[1].index) <= set(part)
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_sources_of_different_halves_share_no_digit_that_trains_or_validates(seed):
+    single = SingleDigits(copies=2, half=0, seed=seed)
+    multi = MultiDigits(train=2000, validation=500, test=100, half=1, seed=seed)
+    check_shapes(single)
+    whole, labels = digit_parts(seed), read_digits()[1]
+    for place in (0, 1):
+        left, right = multi.placements()[place]
+        own, others = set(single.placements()[place].index), {*left.index, *right.index}
+        assert not own & others and own | others <= set(whole[place])
+        counts = [np.bincount(labels[list(part)], minlength=10) for part in (own, others)]
+        assert np.abs(counts[0] - counts[1]).max() <= 2, "every class alike"
+    assert set(single.placements()[2].index) == set(whole[2]), "no label of the test part is used"
+
+
 def test_single_digits_place_every_image_of_their_part():
     for part, placed, copies in zip(digit_parts(0), ALONE.placements(), (2, 1, 1), strict=True):
         np.testing.assert_array_equal(np.sort(placed.index), np.repeat(part, copies))
