@@ -9,6 +9,7 @@ import numpy as np
 from mtl_jax.checks import require
 from mtl_jax.data.balanced import balanced
 from mtl_jax.data.draws import generator, with_every_class
+from mtl_jax.data.sharing_out import shared_out
 
 
 def few_labels(
@@ -29,7 +30,8 @@ def few_labels(
       count: how many examples are drawn, L; None draws all that have a label.
       partial: whether each drawn example keeps the label of one of its tasks only. Examples
         with fewer labels choose first, each the task that has the fewest so far; with no
-        label missing, the tasks' numbers of labels differ by at most 1.
+        label missing, the tasks' numbers of labels differ by at most 1. A class that was drawn
+        keeps a label as far as `mtl_jax.data.sharing_out.shared_out` can.
       seed: of the drawing.
 
     Returns:
@@ -47,15 +49,16 @@ def few_labels(
     names = sorted(labels)
     present = np.stack([has_label(labels[name]) for name in names])
     index = np.flatnonzero(present.any(0))
+    found = [classes_among(labels[name]) for name in names]
     if count is not None:
-        found = [classes_among(labels[name]) for name in names]
         whole = [values for values in found if values is not None]
         check_count(count, len(index), [values[values >= 0] for values in whole])
         order = generator(seed, "few_labels").permutation(index)
         index = np.sort(order[balanced([values[order] for values in whole], count)])
     kept = present[:, index]
     if partial:
-        kept = shared_out(kept, generator(seed, "few_labels/partial"))
+        own = [None if values is None else values[index] for values in found]
+        kept = shared_out(kept, own, generator(seed, "few_labels/partial"))
     return index.astype(np.int32), dict(zip(names, kept, strict=True))
 
 
@@ -146,16 +149,3 @@ def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
     numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
     return numbers.reshape(len(values), -1).all(1)
-
-
-def shared_out(present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Leaves each example one of its labels, `[K, L]`, tasks taking turns at random."""
-    kept = np.zeros_like(present)
-    load = np.zeros(len(present))
-    order = rng.permutation(present.shape[1])
-    for i in order[np.argsort(present.sum(0)[order], kind="stable")]:
-        rank = load + rng.random(len(load)) / 2  # A tie is broken by lot.
-        task = np.argmin(np.where(present[:, i], rank, np.inf))
-        kept[task, i] = True
-        load[task] += 1
-    return kept
