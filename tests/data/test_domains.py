@@ -65,6 +65,15 @@ def test_the_test_part_is_the_targets_untouched(labelled):
         np.testing.assert_array_equal(test[name], array)
 
 
+def test_labels_of_unsigned_integers_are_hidden_too():
+    one, two = (
+        Arrays(*(part(number, 3, row=np.full(3, number, np.uint8)) for _ in COUNTS))
+        for number in (0, 1)
+    )
+    train = Domains((one,), two).load().train
+    assert train["row"].tolist() == [0, 0, 0, -1, -1, -1]
+
+
 def test_hiding_changes_nothing_that_was_read():
     BLIND.load()
     np.testing.assert_array_equal(TARGET.train["row"], part(2, 8)["row"])
