@@ -26,13 +26,19 @@ class Splits(NamedTuple):
 
     Where tasks bring images of their own, a part maps the name of each stream of images to
     such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label
-    is -1 (classes) or NaN (numbers). A training part may have "pool" `[M]` int32: which of its
-    images come without their labels; without one all do.
+    is -1 (classes) or NaN (numbers). Any other name may be that of a label.
     """
 
     train: Mapping[str, np.ndarray]
     validation: Mapping[str, np.ndarray]
     test: Mapping[str, np.ndarray]
+
+
+# A source may also offer two more functions, which read nothing:
+#   known() -> int                           how many training examples have a label;
+#   pools() -> {stream: indices [M] int32}   which of a stream's training images come without their
+#                                            labels; of a stream that is not there all do, and ""
+#                                            is the only one of a data set.
 
 
 class Source(Protocol):

@@ -33,7 +33,9 @@ class Task:
     selects: bool = True
 
     def __post_init__(self):
-        require(bool(self.name), self, "name", "must not be empty", self.name)
+        # `image` is the input beside the labels, and `task/head` a head of a task's method.
+        fine = bool(self.name) and self.name != "image" and "/" not in self.name
+        require(fine, self, "name", 'must not be empty, "image" or have a /', self.name)
         require_count(self, outputs=1)
         require_choice(self, selects=(True, False))
 

@@ -19,7 +19,7 @@ def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
 
     Raises:
       BadInput: for a path that is no text, columns that are no tuple of names, a column named
-        twice, no label, labels called "image" or "pool", shares outside (0, 1) or that leave
+        twice, no label, labels called "image", shares outside (0, 1) or that leave
         nothing to train on, or a negative seed.
     """
     require(isinstance(source.path, str), source, "path", "must be a string", source.path)
@@ -33,7 +33,7 @@ def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
     labels = (*source.labels, *source.numbers)
     require(len(labels) > 0, source, "labels", "and numbers must name a label", source.labels)
     for name in labels:
-        fine = name not in ("", "image", "pool")
+        fine = name not in ("", "image")
         require(fine, source, "labels", "must not have such a name", name)
     require_dealt(source)
 

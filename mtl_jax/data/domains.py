@@ -18,8 +18,8 @@ class Domains:
     """The images of all domains together, of which only some bring their labels to training.
 
     The training part has the training images of every source, then those of the target, and
-    "domain" `[N]` int32: 0, 1, ... of the sources, the last number of the target, and "pool" `[M]`,
-    the images of the target: they alone come unlabelled. A hidden label
+    "domain" `[N]` int32: 0, 1, ... of the sources, the last number of the target. The images of
+    the target alone come unlabelled (`pools`). A hidden label
     is -1 (classes) or NaN (numbers). The validation part, by which a run chooses, is made of
     those of the labelled domains only, so a hidden label chooses nothing either. The test part
     is the target's. With `Run.labelled`, labels are drawn of the labelled domains together.
@@ -68,12 +68,16 @@ class Domains:
             name: jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
             for name, array in parts[0].items()
         }
-        pool = jax.ShapeDtypeStruct(parts[-1]["image"].shape[:1], np.int32)
-        return {**told, "domain": jax.ShapeDtypeStruct((count,), np.int32), "pool": pool}
+        return {**told, "domain": jax.ShapeDtypeStruct((count,), np.int32)}
 
     def known(self) -> int:
         """How many examples have a label, if those that are seen have all of theirs."""
         return sum(one.shapes()["image"].shape[0] for one, seen in self.domains() if seen)
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """The training images of the target, which are the last."""
+        counts = [source.shapes()["image"].shape[0] for source, _ in self.domains()]
+        return {"": np.arange(sum(counts[:-1]), sum(counts), dtype=np.int32)}
 
     def load(self) -> Splits:
         """Reads every domain: "image" `[N, ...]`, the labels, "domain" `[N]`."""
@@ -83,9 +87,7 @@ class Domains:
         train = [splits.train if seen else hidden(splits.train) for splits, seen in read]
         judged = {n: splits.validation for n, (splits, seen) in enumerate(read) if seen}
         target = {len(read) - 1: read[-1][0].test}
-        whole = joined(dict(enumerate(train)))
-        pool = np.flatnonzero(whole["domain"] == len(read) - 1).astype(np.int32)
-        return Splits({**whole, "pool": pool}, joined(judged), joined(target))
+        return Splits(joined(dict(enumerate(train))), joined(judged), joined(target))
 
 
 def hidden(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -123,9 +125,8 @@ def check_alike(parts: list[Arrays]) -> None:
             had, has = (f"{a[name].dtype} {list(a[name].shape[1:])}" for a in (first, part))
             if had != has:
                 raise BadInput(f"Domains: {name!r} must be {had} in every domain, not {has}")
-    for name in ("domain", "pool"):
-        if name in first:
-            raise BadInput(f"Domains: no label may be called {name!r}")
+    if "domain" in first:
+        raise BadInput("Domains: no label may be called 'domain'")
     for name, array in first.items():
         if name != "image" and array.dtype.kind not in "if":
             raise BadInput(f"Domains: {name!r} must be of int or float, not {array.dtype}")

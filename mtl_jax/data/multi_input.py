@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
 from mtl_jax.protocols import Source, Splits
@@ -69,6 +70,12 @@ class MultiInput:
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""
         return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """By task, which of its training images come without labels, of sources that say."""
+        told = {one.task: one.source for one in self.inputs if hasattr(one.source, "pools")}
+        found = {task: source.pools() for task, source in told.items()}
+        return {task: pools[""] for task, pools in found.items() if "" in pools}
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""

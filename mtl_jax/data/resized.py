@@ -51,6 +51,10 @@ class Resized:
         told = getattr(self.source, "known", None)
         return self.shapes()["image"].shape[0] if told is None else told()
 
+    def pools(self) -> dict[str, np.ndarray]:
+        """Which training images come without labels, if the source says."""
+        return self.source.pools() if hasattr(self.source, "pools") else {}
+
     def load(self) -> Splits:
         """Reads the source and brings its images to the size."""
         read = self.source.load()

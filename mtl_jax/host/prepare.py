@@ -9,8 +9,11 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, has_label, held_out
+from mtl_jax.data.arrays import require_channels_last
+from mtl_jax.host.notes import label_notes
+from mtl_jax.host.targets import check_parts, described_target, target
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
-from mtl_jax.run import Run, Task
+from mtl_jax.run import Run
 from mtl_jax.task import asks_teacher
 from mtl_jax.train import Given, Known, Stream, Taught
 
@@ -20,6 +23,7 @@ class Prepared(NamedTuple):
 
     given: Given
     splits: dict[str, Any]  # what is judged: validation and test, each by stream
+    notes: tuple[str, ...]  # what a reader of its numbers should know, a line each
 
 
 def described(run: Run) -> Given:
@@ -32,6 +36,10 @@ def described(run: Run) -> Given:
         there are examples, or streams have images of different shapes.
     """
     streams = streams_of(run, "train", run.data.shapes())
+    for task in run.tasks:
+        arrays = next(each for each in streams.values() if task.name in each)
+        arrays[task.name] = described_target(run, task, "train", arrays[task.name])
+    pools = pools_of(run)
     images = {name: arrays["image"].shape[1:] for name, arrays in streams.items()}
     rule = "must have images of one shape in all streams"
     require(len(set(images.values())) == 1, run, "data", rule, images)
@@ -54,7 +62,9 @@ def described(run: Run) -> Given:
         held = drawn_of(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
         own = drawn_of(count - out, labels)
-        return Stream(arrays["image"], labels, own, held, stored, arrays.get("pool"))
+        pool = pools.get(name)
+        pool = None if pool is None else jax.ShapeDtypeStruct(pool.shape, np.int32)
+        return Stream(arrays["image"], labels, own, held, stored, pool)
 
     return Given({name: stream(name, arrays) for name, arrays in streams.items()}, None)
 
@@ -83,17 +93,32 @@ def prepare(run: Run) -> Prepared:
     """Reads the data of a run and draws which examples have labels, for every seed.
 
     Raises:
-      BadInput: if a task's label is missing from the data or out of range, or if there are
-        fewer labels than asked for.
+      BadInput: if a task's label is missing from the data or no target of its loss, or if there
+        are fewer labels than asked for.
     """
     parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
-    for part, streams in parts.items():
-        for task in run.tasks:
-            check_labels(run, task, part, next(a for a in streams.values() if task.name in a))
-    train = parts.pop("train")
-    return Prepared(
-        Given({name: drawn(run, name, arrays) for name, arrays in train.items()}, None), parts
-    )
+    for task in run.tasks:
+        own = {
+            part: next(arrays for arrays in streams.values() if task.name in arrays)
+            for part, streams in parts.items()
+        }
+        given = {part: arrays[task.name] for part, arrays in own.items()}
+        for part, arrays in own.items():
+            arrays[task.name] = target(run, task, part, given[part])
+        check_parts(run, task, given)
+    train, pools = parts.pop("train"), pools_of(run)
+    streams = {name: drawn(run, name, a, pools.get(name)) for name, a in train.items()}
+    notes = []
+    for name, stream in streams.items():
+        for task, labels in stream.labels.items():
+            judged = [each[name][task] for each in parts.values()]
+            notes += label_notes(run, task, labels, judged, stream.known)
+    return Prepared(Given(streams, None), parts, tuple(notes))
+
+
+def pools_of(run: Run) -> dict[str, np.ndarray]:
+    """By stream, which training images come without labels, where the data says so."""
+    return run.data.pools() if hasattr(run.data, "pools") else {}
 
 
 def label_counts(run: Run, prepared: Prepared) -> dict[str, list[int]]:
@@ -119,6 +144,9 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
     nested = all(isinstance(each, Mapping) and "image" in each for each in streams.values())
     rule = f'must have "image" in its {part} part, or streams that have'
     require(nested, run, "data", rule, sorted(arrays))
+    for name, each in streams.items():
+        where = f"run {run.name!r}: images{f' of {name!r}' if name else ''} in the {part} data"
+        require_channels_last(where, each["image"].shape)
     for task in run.tasks:
         there = [name for name, each in streams.items() if task.name in each]
         if not there:
@@ -128,10 +156,13 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
                 f"(labels there: {', '.join(sorted(labels)) or 'none'})"
             )
         require(len(there) == 1, run, "data", f"must have {task.name!r} in one stream", there)
+        each = streams[there[0]]
+        rows = (each[task.name].shape[:1], each["image"].shape[:1])
+        rule = f"must have as many {task.name!r} in the {part} part as images"
+        require(rows[0] == rows[1], run, "data", rule, rows)
     kept = {
         name: {
             "image": each["image"],
-            **({"pool": each["pool"]} if "pool" in each else {}),
             **{t.name: each[t.name] for t in run.tasks if t.name in each},
         }
         for name, each in streams.items()
@@ -141,7 +172,7 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
 
 def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The labels among the arrays of a stream."""
-    return {name: array for name, array in arrays.items() if name not in ("image", "pool")}
+    return {name: array for name, array in arrays.items() if name != "image"}
 
 
 def labelled_in(run: Run, stream: str) -> int | None:
@@ -149,9 +180,12 @@ def labelled_in(run: Run, stream: str) -> int | None:
     return getattr(run.data, "labelled_by_task", {}).get(stream, run.labelled)
 
 
-def drawn(run: Run, name: str, arrays: dict[str, np.ndarray]) -> Stream:
+def drawn(run: Run, name: str, arrays: dict[str, np.ndarray], pool: np.ndarray | None) -> Stream:
     """A stream with the examples that have labels, and those held out, for every seed."""
     labels = labels_of(arrays)
+    last = len(arrays["image"]) - 1
+    fine = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
+    require(fine, run, "data", f"must have pools of places from 0 to {last}", pool)
 
     def of(seed):
         index, mask = few_labels(labels, labelled_in(run, name), run.partial, seed)
@@ -168,7 +202,7 @@ def drawn(run: Run, name: str, arrays: dict[str, np.ndarray]) -> Stream:
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
     known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
-    return Stream(arrays["image"], labels, known, held, {}, arrays.get("pool"))
+    return Stream(arrays["image"], labels, known, held, {}, pool)
 
 
 def held_of(run: Run, count: int) -> int:
@@ -178,17 +212,3 @@ def held_of(run: Run, count: int) -> int:
     out = max(1, round(run.balance.held_out * count))
     require(out < count, run, "labelled", f"must leave some beside {out} held out", count)
     return out
-
-
-def check_labels(run: Run, task: Task, part: str, arrays) -> None:
-    """Requires a task's classes within its outputs."""
-    labels = arrays[task.name]
-    if (
-        np.issubdtype(labels.dtype, np.integer)
-        and not -1 <= labels.min() <= labels.max() < task.outputs
-    ):
-        wrong = labels.max() if labels.max() >= task.outputs else labels.min()
-        raise BadInput(
-            f"run {run.name!r}: task {task.name!r} has outputs={task.outputs}, so classes must lie in 0..{task.outputs - 1} "
-            f"(-1 where missing), but the {part} data has class {wrong}"
-        )

@@ -70,8 +70,8 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
         for row in () if fresh else (*runs, *experiment.classics):
             Folder(root, row).check()
         left = [run for run in runs if fresh or not folders[run.name].finished()]
-        for run in left:
-            prepare(run)
+        for note in (note for run in left for note in prepare(run).notes):
+            print(f"warning: {note}", file=sys.stderr)
         for row in experiment.classics:
             check_read(row)
         if left:

@@ -1,0 +1,51 @@
+"""What a reader of a run's numbers should know of its labels, before anything is trained."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from mtl_jax.data.labels import classes_among
+from mtl_jax.run import Run
+from mtl_jax.train import Known
+
+
+def label_notes(
+    run: Run, task: str, train: np.ndarray, judged: Iterable[np.ndarray], known: Known
+) -> tuple[str, ...]:
+    """Says if a seed trains without a class that the data has, or without any label of a task.
+
+    Args:
+      run: what is trained.
+      task: name of the task.
+      train: its labels in the training part `[N, ...]`.
+      judged: those of the other parts.
+      known: which of them each seed trains on, arrays `[S, L]`.
+
+    Returns:
+      One line, or none.
+    """
+    parts = [classes_among(values) for values in (train, *judged)]
+    classes = set()
+    if all(part is not None for part in parts):
+        classes = set(np.unique(np.concatenate(parts)).tolist()) - {-1}
+    missed, seeds = set(), []
+    for seed, (index, mask) in enumerate(zip(known.index, known.mask[task], strict=True)):
+        lost = classes - set(parts[0][index[mask]].tolist()) if classes else set()
+        if lost or not mask.any():
+            missed |= lost
+            seeds.append(run.first_seed + seed)
+    if seeds:
+        what = f"labels of {'class' if len(missed) == 1 else 'classes'} {listed(missed)}"
+        what = what if missed else "labels"
+        where = f"seed{'' if len(seeds) == 1 else 's'} {listed(seeds)}"
+        return (f"run {run.name!r}: task {task!r} is trained without {what} in {where}",)
+    if len(classes) == 1:
+        return (f"run {run.name!r}: all labels of task {task!r} are of class {listed(classes)}",)
+    return ()
+
+
+def listed(numbers: Iterable[int], most: int = 10) -> str:
+    """Numbers in rising order with commas between them, the first of many."""
+    numbers = sorted(numbers)
+    rest = len(numbers) - most
+    return ", ".join(map(str, numbers[:most])) + (f" and {rest} more" if rest > 0 else "")
