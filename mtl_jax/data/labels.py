@@ -20,7 +20,7 @@ def few_labels(
     Examples come in a random order. One is drawn if, for each task of whole-number labels,
     its class has fewer than `ceil(count / C) + slack` drawn examples so far; when no example
     is left that passes, slack grows from 0 by 1. Numbers (floats) do not matter for this.
-    A label that is missing (-1, or NaN) is never counted, and an example with no label at
+    A label that is missing (-1, or NaN in all entries) is never counted, and an example with no label at
     all is never drawn. The same seed draws the same examples, whatever `partial` is.
 
     Args:
@@ -114,12 +114,15 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """Tells missing labels, -1 or any NaN, from others, `[N]`, of NumPy's arrays or JAX's."""
+    """Tells missing labels, -1 or nothing but NaN, from others, `[N]`, of NumPy's arrays or JAX's.
+
+    A vector of labels counts as one if any of its entries is known.
+    """
     if values.dtype.kind != "f":
         return values >= 0
     # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
     numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
-    return numbers.reshape(len(values), -1).all(1)
+    return numbers.reshape(len(values), -1).any(1)
 
 
 def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.data import has_label
+from mtl_jax.losses.masked import known_entries
 from mtl_jax.net import Net
+from mtl_jax.protocols import Metric
 from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
 
@@ -89,7 +91,7 @@ def scores(
             task.name: task.metric.sums(
                 outputs.logits[task.name],
                 labels[task.name],
-                inside & has_label(labels[task.name]),
+                inside & judged(task.metric, labels[task.name]),
             )
             for task in tasks
         }
@@ -103,3 +105,15 @@ def scores(
     parts = (chunked(arrays["image"]), labels, chunked(jnp.ones(size, bool)))
     total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
     return {task.name: {task.metric.name: task.metric.compute(total[task.name])} for task in tasks}
+
+
+def judged(metric: Metric, labels: jax.Array) -> jax.Array:
+    """Which examples a metric is given, `[B]`: those with a label.
+
+    A vector of labels of which some entries are NaN is given to a metric that says its
+    `target_types`; others see complete vectors only.
+    """
+    there = has_label(labels)
+    if labels.ndim == 1 or hasattr(metric, "target_types"):
+        return there
+    return known_entries(labels, there).reshape(len(labels), -1).all(1)
