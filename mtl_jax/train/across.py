@@ -71,4 +71,4 @@ def as_outputs(labels: jax.Array, known: jax.Array, size: int) -> jax.Array:
     if jnp.issubdtype(labels.dtype, jnp.integer) and size > 1:
         return jax.nn.one_hot(jnp.where(known, labels, -1), size)
     there = known.reshape(-1, *(1,) * (labels.ndim - 1))
-    return jnp.where(there, labels, 0.0).reshape(-1, size).astype(jnp.float32)
+    return jnp.where(there, labels.astype(jnp.float32), 0.0).reshape(-1, size)
