@@ -9,7 +9,7 @@ import jax
 from mtl_jax.checks import BadInput, near, require, require_count
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 from mtl_jax.protocols import Consistency, LearntPolicy, Metric
-from mtl_jax.views import MEDIUM, STRONG, Apart, Stored, plain_parts
+from mtl_jax.views import MEDIUM, STRONG, Adversarial, Apart, Stored, plain_parts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,8 @@ def require_types(task: Task) -> None:
     """Requires a metric and a method for targets of the type that the loss has.
 
     Raises:
-      BadInput: for another one, or `cross_entropy` of one output, which is always 0.
+      BadInput: for another one, for an adversary of classes where there are none, or for
+        `cross_entropy` of one output, which is always 0.
     """
     few = target_type(task.loss, task.outputs) == "multiclass" and task.outputs < 2
     rule = "must be 2 or more with cross_entropy (of one output, binary_cross_entropy)"
@@ -70,6 +71,10 @@ def require_types(task: Task) -> None:
                 f"by its loss with outputs={task.outputs}, but {part!r} is for "
                 f"{' or '.join(types_of(part))} ones"
             )
+    views = () if task.consistency is None else task.consistency.views
+    blind = any(isinstance(view, Adversarial) and view.outputs == "classes" for view in views)
+    rule = f"must not ask for an adversary of classes for {' or '.join(own)} targets"
+    require(not blind or "multiclass" in own, task, "consistency", rule, task.consistency)
 
 
 def require_views(run: Any) -> None:

@@ -15,7 +15,7 @@ from mtl_jax.heads import Free
 from mtl_jax.losses.target_type import ALL_TYPES, possible_types, target_type, types_of
 from mtl_jax.metrics import F1, Accuracy, MeanSquaredError
 from mtl_jax.task import Task
-from mtl_jax.views import Sizes
+from mtl_jax.views import Adversarial, Sizes
 from tests.consistency.seen import B, C, N, seen
 
 D = 5
@@ -71,6 +71,7 @@ class Own:
     """A metric of a user's own, which says nothing of targets."""
 
     name = "own"
+    views = ()
 
 
 def task_of(method, kind, metric=None):
@@ -209,6 +210,15 @@ def test_one_output_is_never_classes_whatever_the_loss():
         Task(name="y", outputs=1, loss=hinge, metric=Own(), consistency=consistency.FixMatch())
     with pytest.raises(BadInput, match=r"Task\.outputs must be 2 or more with cross_entropy"):
         Task(name="y", outputs=1, loss=losses.cross_entropy, metric=Accuracy())
+
+
+def test_an_adversary_of_classes_needs_classes():
+    method = consistency.MatchNumbers(learner=Adversarial())
+    with pytest.raises(
+        BadInput, match=r"Task\.consistency must not ask for an adversary of classes"
+    ):
+        task_of(method, "a number")
+    assert task_of(consistency.MatchNumbers(learner=Adversarial(outputs="numbers")), "a number")
 
 
 def test_methods_for_different_targets_do_not_stand_together():
