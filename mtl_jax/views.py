@@ -220,7 +220,7 @@ class Views(NamedTuple):
 
     logits: dict[str, jax.Array]  # by view, [n, ..., C]
     labels: jax.Array  # [B, ...]
-    mask: jax.Array  # [B], whether the label is there
+    mask: jax.Array  # [B], whether the label is there, of a vector any entry (others are NaN)
     index: jax.Array  # [U], where in the unlabelled pool
     labelled_index: jax.Array  # [B], where among the labelled examples
     heads: dict[str, dict[str, jax.Array]]  # of the method's own heads, by view

@@ -74,6 +74,9 @@ BASE = [
     "start",
 ]
 
+# Who may ask a loss of what type its targets are, and which of them are known.
+TYPED = {"task", "metrics"}
+
 
 def room_of(path: pathlib.Path) -> str:
     """The room that a file of the package belongs to."""
@@ -103,7 +106,8 @@ def faults(path: pathlib.Path, source: str | None = None) -> list[str]:
             continue
         lower = FLOOR[other] < FLOOR[room]
         base = other in BASE and (room not in BASE or BASE.index(other) < BASE.index(room))
-        if not (lower or base):
+        typed = other == "losses" and room in TYPED
+        if not (lower or base or typed):
             wrong.append(f"{path} imports {name}")
     return wrong
 

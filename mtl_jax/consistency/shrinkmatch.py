@@ -11,6 +11,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.trees import average
 from mtl_jax.views import Sizes, Views
 
@@ -62,6 +63,7 @@ class ShrinkMatch:
     align: Any = ALIGN
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("weak", "strong")
 
     def __post_init__(self):

@@ -21,7 +21,7 @@ def few_labels(
     `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before all that
     have examples left have as many; with several, as far as there are examples with the right
     classes of all of them. Classes are integers, and floats `[N]` of 0 and 1 only; other numbers
-    do not matter for this. A label that is missing (-1, or NaN) is never counted, and an
+    do not matter for this. A label that is missing (-1, or NaN in all entries) is never counted, and an
     example with no label at all is never drawn. The same seed draws the same examples, whatever
     `partial` is.
 
@@ -143,9 +143,12 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """Tells missing labels, -1 or any NaN, from others, `[N]`, of NumPy's arrays or JAX's."""
+    """Tells missing labels, -1 or nothing but NaN, from others, `[N]`, of NumPy's arrays or JAX's.
+
+    A vector of labels counts as one if any of its entries is known.
+    """
     if values.dtype.kind != "f":
         return values >= 0
     # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
     numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
-    return numbers.reshape(len(values), -1).all(1)
+    return numbers.reshape(len(values), -1).any(1)

@@ -6,7 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.data import has_label
+from mtl_jax.losses.masked import known_entries
 from mtl_jax.net import Net
+from mtl_jax.protocols import Metric
 from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
 
@@ -96,7 +98,8 @@ def scores(
         outputs, _ = net.apply(params, stats, as_float(images), train=False)
         found = {}
         for task in tasks:
-            logits, mask = outputs.logits[task.name], inside & has_label(labels[task.name])
+            logits = outputs.logits[task.name]
+            mask = inside & judged(task.metric, labels[task.name])
             bad = mask & ~jnp.isfinite(logits).reshape(len(mask), -1).all(1)
             metric = task.metric.sums(logits, labels[task.name], mask)
             found[task.name] = (metric, bad.sum(dtype=jnp.int32))
@@ -120,3 +123,15 @@ def scores(
         for task in tasks
     }
     return metrics, counts
+
+
+def judged(metric: Metric, labels: jax.Array) -> jax.Array:
+    """Which examples a metric is given, `[B]`: those with a label.
+
+    A vector of labels of which some entries are NaN is given to a metric that says its
+    `target_types`; others see complete vectors only.
+    """
+    there = has_label(labels)
+    if labels.ndim == 1 or hasattr(metric, "target_types"):
+        return there
+    return known_entries(labels, there).reshape(len(labels), -1).all(1)

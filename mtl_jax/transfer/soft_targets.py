@@ -7,6 +7,7 @@ from typing import Literal
 import jax
 
 from mtl_jax.checks import require_choice, require_number
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.transfer.distill import distillation
 from mtl_jax.views import PARAMETERS, Parameters, Sizes, Stored, View, Views
 
@@ -38,6 +39,8 @@ class Distillation:
     temperature: float = 4.0
     view: Literal["weak", "strong"] = "weak"
     by: Parameters = "selected"
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), temperature=(1e-6, math.inf))

@@ -100,7 +100,7 @@ class OfNumbers:
     """A method of numbers."""
 
     views = ("weak",)
-    outputs = "numbers"
+    target_types = ("continuous",)
 
 
 @pytest.mark.parametrize(

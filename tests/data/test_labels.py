@@ -180,7 +180,7 @@ def test_partial_shares_tasks_evenly_and_at_random():
     assert (one["a"] != other["a"]).any()
 
 
-@pytest.mark.parametrize("values", [[1.0, np.nan, -2.0], [[1.0, 2.0], [np.nan, 2.0], [0.0, 0.0]]])
+@pytest.mark.parametrize("values", [[1.0, np.nan, -2.0], [[1.0, 2.0], [np.nan] * 2, [np.nan, 0.0]]])
 def test_missing_numbers_are_seen_by_numpy_and_in_a_compiled_function(values):
     values = np.array(values, np.float32)
     for found in (
@@ -226,12 +226,16 @@ def test_none_draws_all_that_have_a_label():
     assert mask["a"].dtype == bool
 
 
-def test_labels_of_many_numbers_are_there_if_all_of_them_are():
-    labels = {"map": np.array([[1.0, 2.0], [np.nan, 2.0], [3.0, 4.0]]), "a": np.array([0, -1, -1])}
+def test_labels_of_many_numbers_are_there_if_any_of_them_is():
+    nan = np.nan
+    labels = {
+        "map": np.array([[1.0, 2.0], [nan, 2.0], [nan, nan], [nan, nan]]),
+        "a": np.array([0, -1, -1, 1]),
+    }
     index, mask = few_labels(labels, None, False, 0)
-    np.testing.assert_array_equal(index, [0, 2])
-    np.testing.assert_array_equal(mask["map"], [True, True])
-    np.testing.assert_array_equal(mask["a"], [True, False])
+    np.testing.assert_array_equal(index, [0, 1, 3])
+    np.testing.assert_array_equal(mask["map"], [True, True, False])
+    np.testing.assert_array_equal(mask["a"], [True, False, True])
 
 
 def test_unlabelled_examples_are_never_drawn():
