@@ -35,10 +35,29 @@ def require_precision(columns: Columns, name: str, values: np.ndarray, kept: np.
     if np.abs(values[known]).max() >= EXACT:
         texts = {columns.cells[name][row] for row in known}
         distinct = len({fractions.Fraction(pointed(columns, text)) for text in texts})
-    lost = distinct - len(np.unique(kept[known].astype(np.float32)))
-    told = f"{lost} of {distinct} different numbers become equal to another in float32"
-    start = f"{columns.places[known[0]][0]}: column {name!r}: {told}"
-    if lost > max(MOST, distinct / STEPS) * distinct:
-        raise BadInput(f"{start}; subtract what they share, or make them a category, or skip them")
+    where = f"{columns.places[known[0]][0]}: column {name!r}"
+    lost = require_most(where, distinct, kept[known])
     if lost > 0 and (values[known] == np.round(values[known])).all():
-        warnings.warn(start, DataWarning, stacklevel=2)
+        told = f"{lost} of {distinct} different integers become equal to another in float32"
+        warnings.warn(f"{where}: {told}", DataWarning, stacklevel=2)
+
+
+def require_most(where: str, distinct: int, kept: np.ndarray) -> int:
+    """Requires that most of some different numbers are different in float32.
+
+    Args:
+      where: what the numbers are of, for the error.
+      distinct: how many are different.
+      kept: the numbers, before they are cast.
+
+    Returns:
+      How many are equal to another one in float32.
+
+    Raises:
+      BadInput: with this number.
+    """
+    lost = distinct - len(np.unique(kept.astype(np.float32)))
+    if lost > max(MOST, distinct / STEPS) * distinct:
+        told = f"{lost} of {distinct} different numbers become equal to another in float32"
+        raise BadInput(f"{where}: {told}; subtract what they share, or leave them out")
+    return lost
