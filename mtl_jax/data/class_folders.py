@@ -19,7 +19,7 @@ PARTS = {
     "test": ("test", "testing"),
 }
 NAMES = {name: part for part, names in PARTS.items() for name in names}
-UNLABELLED = ("unlabelled", "unlabeled")
+UNLABELLED = ("unlabelled", "unlabeled")  # how the names of such folders begin
 
 Labelled = list[tuple[pathlib.Path, int]]
 
@@ -30,6 +30,7 @@ class Layout(NamedTuple):
     classes: tuple[str, ...]
     parts: dict[str, Labelled]  # files and labels of train, validation and test
     unlabelled: Labelled  # files of train beside these, each with the label -1
+    given: bool  # whether there are folders of parts
     notes: list[str]  # what a reader should know
 
 
@@ -66,12 +67,12 @@ def layout(source: Any) -> Layout:
         *search.notes(),
     ]
     unlabelled = [(image, -1) for images in pool.values() for image in images]
-    return Layout(classes, parts, unlabelled, [note for note in notes if note])
+    return Layout(classes, parts, unlabelled, bool(given), [note for note in notes if note])
 
 
 def is_unlabelled(folder: pathlib.Path) -> bool:
     """Whether a folder is of images without a class, by its name."""
-    return folder.name.lower() in UNLABELLED
+    return folder.name.lower().startswith(UNLABELLED)
 
 
 def part_folders(source: Any, folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:

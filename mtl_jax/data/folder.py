@@ -9,8 +9,9 @@ from mtl_jax.checks import require
 from mtl_jax.data.class_folders import layout
 from mtl_jax.data.draws import require_dealt
 from mtl_jax.data.image_files import read_all
-from mtl_jax.data.notes import tell, tell_repeats
+from mtl_jax.data.notes import tell
 from mtl_jax.data.pictures import read, require_size  # noqa: F401, `read` for a single image
+from mtl_jax.data.repeats import warn_of_repeats
 from mtl_jax.protocols import Splits
 
 
@@ -47,12 +48,12 @@ class Folder:
         not there, has fewer than two classes or two that differ in case only, a class of train
         without images, a class that train has not, folders of parts without train or test or
         several of one part, or leaves a part empty; and from `load` for an image that cannot be
-        read, or holds floats or integers of 32 bits.
+        read, or holds floats or integers of 32 bits, and for a given part that is in another.
 
     Warns:
       DataWarning: from `load`, in a line each: what is passed over, how many files and of which
         suffixes, images in no class folder, other folders; classes that a part lacks; an
-        "unlabelled" among classes; images whose very bytes stand in two parts; images of very many
+        "unlabelled" among classes; files whose very bytes stand in two parts; images of very many
         pixels, or of 16 bits that are nearly black.
     """
 
@@ -94,5 +95,10 @@ class Folder:
         for name, part in {**found.parts, "train": train}.items():
             images, hashes[name] = read_all(self, [file for file, _ in part], self.size)
             parts[name] = {"image": images, "label": np.array([n for _, n in part], np.int32)}
-        tell_repeats(self, "images", hashes)
+        known = len(found.parts["train"])
+        unlabelled, hashes["train"] = hashes["train"][known:], hashes["train"][:known]
+        warn_of_repeats(self, "bytes", hashes, found.given, "file")
+        for name in ("validation", "test"):  # Some give these without their labels on purpose.
+            pair = {"unlabelled": unlabelled, name: hashes[name]}
+            warn_of_repeats(self, "bytes", pair, given=False, unit="file")
         return Splits(**parts)

@@ -2,18 +2,22 @@
 
 import dataclasses
 import functools
+from typing import Literal
 
 import jax
 import numpy as np
 
 from mtl_jax.checks import require
 from mtl_jax.data.class_folders import NAMES, PARTS, lacking
+from mtl_jax.data.class_names import warn_of_classes
 from mtl_jax.data.column_parts import (
     files_of,
+    format_of,
     labels_of,
     laid_together,
     part_rows,
     require_columns,
+    require_format,
     stamps,
 )
 from mtl_jax.data.columns import Columns, coded, fault, read_columns
@@ -21,8 +25,9 @@ from mtl_jax.data.draws import generator, stratified
 from mtl_jax.data.image_files import read_all
 from mtl_jax.data.labels import has_label
 from mtl_jax.data.named_images import named_images
-from mtl_jax.data.notes import tell, tell_repeats
+from mtl_jax.data.notes import tell
 from mtl_jax.data.pictures import require_size
+from mtl_jax.data.repeats import warn_of_repeats
 from mtl_jax.protocols import Splits
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
@@ -54,6 +59,11 @@ class ImageTable:
       validation: share of the validation part, if it is drawn.
       test: share of the test part, if it is drawn.
       seed: of the drawing.
+      delimiter: as of `Texts`, and so are the next four.
+      decimal: "," if numbers are written so.
+      comment: what begins lines that are left out.
+      missing: further marks of a missing label.
+      not_missing: marks that are names of classes here.
 
     Raises:
       BadInput: for a setting of the wrong kind, no label, a column named twice, shares outside
@@ -64,7 +74,7 @@ class ImageTable:
 
     Warns:
       DataWarning: from `load`, in a line each: images without a row, rows that name one image,
-        classes that a part lacks, images whose very bytes stand in two parts, and as `Folder`.
+        classes that a part lacks, files whose very bytes stand in two parts, and as `Folder` and `Texts`.
     """
 
     path: str
@@ -77,6 +87,11 @@ class ImageTable:
     validation: float = 0.1
     test: float = 0.1
     seed: int = 0
+    delimiter: str | None = None
+    decimal: Literal[","] | None = None
+    comment: str | None = None
+    missing: tuple[str, ...] = ()
+    not_missing: tuple[str, ...] = ()
 
     def __post_init__(self):
         fine = self.folder is None or isinstance(self.folder, str)
@@ -86,6 +101,7 @@ class ImageTable:
         require(fine, self, "split", "must be a string or None", self.split)
         require_size(self)
         require_columns(self, **self.fields())
+        require_format(self)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """The fields that name columns."""
@@ -117,7 +133,8 @@ class ImageTable:
     def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
         """The columns of all files, their labels, and which rows each part has."""
         wanted = [name for names in self.fields().values() for name in names]
-        parts = [read_columns(file, wanted) for file in files_of(self, SUFFIXES)]
+        format = format_of(self)
+        parts = [read_columns(file, wanted, format) for file in files_of(self, SUFFIXES)]
         columns = laid_together(self, parts, **self.fields())
         labels = labels_of(self, columns)
         return columns, labels, rows_of(self, parts, columns, labels)
@@ -125,6 +142,7 @@ class ImageTable:
     def load(self) -> Splits:
         """Reads the table and the images."""
         columns, labels, rows = self.read()
+        warn_of_classes(self, columns, self.labels)
         images = named_images(self, columns)
         parts, hashes = {}, {}
         for part, each in zip(PARTS, rows, strict=True):
@@ -134,7 +152,8 @@ class ImageTable:
             known = coded(columns, name)[1]
             for note in filter(None, (lacking(part, parts[part][name], known) for part in PARTS)):
                 tell(self, f"{note}, of {name!r}")
-        tell_repeats(self, "images", hashes)
+        given = self.split is not None or len({file for file, _ in columns.places}) > 1
+        warn_of_repeats(self, "bytes", hashes, given, "file")
         return Splits(**parts)
 
 

@@ -1,7 +1,7 @@
 """What a reader of the numbers should know of a source's data, as warnings of one line."""
 
 import warnings
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 
 from mtl_jax.checks import DataWarning
 
@@ -13,28 +13,6 @@ def tell(source: object, text: str) -> None:
       DataWarning: with the source, its path and the text.
     """
     warnings.warn(f"{type(source).__name__} {source.path!r}: {text}", DataWarning, stacklevel=3)
-
-
-def tell_repeats(source: object, what: str, parts: Mapping[str, Sequence[Hashable]]) -> None:
-    """Warns of examples that stand in two parts of a source, which has a path.
-
-    Args:
-      source: whose parts they are.
-      what: what examples are called, such as "images".
-      parts: of each part, what tells its examples from others, such as a hash of their bytes.
-
-    Warns:
-      DataWarning: if there are such; with how many of a later part stand in an earlier one.
-    """
-    names, found = list(parts), []
-    for at, later in enumerate(names):
-        for earlier in names[:at]:
-            known = set(parts[earlier])
-            count = sum(key in known for key in parts[later])
-            if count:
-                found.append(f"{count} of the {len(parts[later])} of {later} in {earlier}")
-    if found:
-        tell(source, f"the same {what} stand in two parts: {', '.join(found)}")
 
 
 def listing(names: Sequence[str]) -> str:

@@ -23,7 +23,11 @@ def require_own_files(files: Sequence[pathlib.Path]) -> None:
 
 
 def warn_of_repeats(
-    owner: object, what: str, parts: Mapping[str, Sequence[Hashable]], given: bool
+    owner: object,
+    what: str,
+    parts: Mapping[str, Sequence[Hashable]],
+    given: bool,
+    unit: str = "row",
 ) -> None:
     """Warns of rows that stand in two parts, with how many.
 
@@ -32,6 +36,7 @@ def warn_of_repeats(
       what: a row has, such as "features".
       parts: of each part, in the order of train, validation and test, its rows.
       given: whether the parts are the user's own, and not drawn.
+      unit: what a row is called.
 
     Raises:
       BadInput: if all rows of a given part stand in another one, whose own rows all differ: then it
@@ -43,7 +48,8 @@ def warn_of_repeats(
         if shared == 0:
             continue
         count = len(parts[other])
-        text = f"{shared} of {count} rows of {other} have the {what} of a row of {one}"
+        each = f"{shared} of {count} {unit}s of {other}"
+        text = f"{each} have the {what} of a {unit} of {one}"
         if given and shared == count > 1 and len(sets[one]) == len(parts[one]):
             raise BadInput(f"{type(owner).__name__}.path must have parts of their own: {text}")
         found.append(text)
