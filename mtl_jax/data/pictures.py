@@ -47,7 +47,7 @@ def decode(
 
     It stands as its EXIF orientation says. Of 16 bits the upper 8 are taken. What is transparent is
     laid on white, unless there is a channel for it. Of an animation or of several pages it is the
-    first.
+    first. Colour profiles are not applied.
 
     Args:
       file: a path, or an open binary file.

@@ -3,8 +3,11 @@
 import pathlib
 import re
 import shutil
+import tempfile
 import unicodedata
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from PIL import Image
@@ -213,6 +216,30 @@ def test_a_class_with_the_name_of_a_part_is_told(tmp_path):
         Folder(str(tmp_path), size=(6, 4)).load()
 
 
+NAME = st.text("abAB12éß- ", min_size=1, max_size=4).map(str.strip).filter(bool)
+LETTERS = st.lists(NAME, min_size=2, max_size=5, unique_by=str.casefold)
+
+
+@hypothesis.given(names=LETTERS, data=st.data())
+@hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
+def test_every_picture_has_the_place_of_its_folder_and_one_part(names, data):
+    deep = st.lists(st.sampled_from(["", "a", "b/c"]), min_size=10, max_size=14)
+    count, wanted = 0, []
+    with tempfile.TemporaryDirectory() as root:
+        for name in names:
+            for inside in data.draw(deep):
+                file = pathlib.Path(
+                    root, unicodedata.normalize("NFD", name), inside, f"{count}.png"
+                )
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("RGB", (2, 2), (count, 0, 0)).save(file)
+                wanted.append((sorted(names).index(name), count))
+                count += 1
+        source = Folder(root, size=(2, 2), validation=0.2, test=0.2)
+        assert source.classes() == {"label": tuple(sorted(names))}
+        assert sorted(pair for part in source.load() for pair in numbers(part)) == sorted(wanted)
+
+
 def test_shapes_are_told_without_reading(tree, monkeypatch):
     check_shapes(Folder(str(tree)))
     monkeypatch.setattr(folder, "read_all", None)
@@ -412,6 +439,12 @@ def test_a_folder_that_may_not_be_read_is_named(tree, monkeypatch):
     monkeypatch.setattr(pathlib.Path, "iterdir", refuse)
     with pytest.raises(BadInput, match=r"cannot be read: .*Permission denied"):
         Folder(str(tree)).load()
+
+
+def test_one_pixel_is_a_size(tree):
+    for part in Folder(str(tree), size=(1, 1)).load():
+        assert part["image"].shape[1:] == (1, 1, 3)
+        assert (part["image"][:, 0, 0].argmax(1) == part["label"]).all()
 
 
 def test_prints_as_its_own_source():
