@@ -342,6 +342,9 @@ def test_links_that_loop_are_not_followed(tree):
         parts = Folder(str(tree), size=(6, 4)).load()
     labels = np.concatenate([part["label"] for part in parts])
     assert np.bincount(labels).tolist() == [20, 40, 40]
+    door = tree.parent / f"{tree.name} by a link"
+    door.symlink_to(tree)
+    assert Folder(str(door)).classes() == {"label": tuple(COLOURS)}
 
 
 def test_very_many_pixels_and_few_bits_are_told(tmp_path, monkeypatch):
@@ -356,6 +359,12 @@ def test_very_many_pixels_and_few_bits_are_told(tmp_path, monkeypatch):
         r"2 images should be looked at, the first is .*dim\.png \(of 16 bits.*", found[0]
     )
     assert re.search(r"wide\.png \(Image size \(120 pixels\)", found[1])
+
+
+def test_a_picture_that_pillow_warns_of_is_read_where_warnings_are_errors(tree, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    with pytest.raises(DataWarning, match=r"48 images should be looked at.*Image size \(24 pixels"):
+        Folder(str(tree), size=(6, 4)).load()
 
 
 def test_a_file_that_is_no_picture_is_named(tree):
