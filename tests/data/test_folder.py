@@ -174,6 +174,18 @@ def test_accents_are_one_however_unicode_writes_them(tmp_path):
     ]
 
 
+def test_files_come_in_one_order_however_unicode_writes_accents(tmp_path):
+    for part, first in (("train", 0), ("val", 4), ("test", 8)):
+        for label, name in enumerate(COLOURS):
+            (tmp_path / part / name).mkdir(parents=True)
+            for at, file in enumerate(("é", "f", "e", "è/a")):  # e < f < è < é as NFC.
+                path = tmp_path / part / name / f"{unicodedata.normalize('NFD', file)}.png"
+                path.parent.mkdir(exist_ok=True)
+                Image.new("RGB", (2, 2), (first + at, label, 0)).save(path)
+    parts = Folder(str(tmp_path), size=(2, 2)).load()
+    assert numbers(parts.test) == [(y, 8 + i) for y in range(3) for i in (2, 1, 3, 0)]
+
+
 @pytest.mark.parametrize("place", ["unlabelled", "Unlabeled_images", "train/unlabelled", "both"])
 def test_unlabelled_pictures_train_without_a_label(tmp_path, place):
     write_parts(tmp_path, train=2, val=1, test=1)
@@ -273,7 +285,7 @@ def test_what_is_passed_over_is_counted_and_told(tree):
     (tree / "bee" / "deep" / "notes.TXT").write_text("no picture")
     (tree / "bee" / "none").write_text("no picture")
     (tree / "cow" / "link.png").symlink_to("nowhere.png")
-    Image.new("RGB", (4, 4)).save(tree / "loose.png")
+    Image.new("RGB", (4, 4)).save(tree / "loose.PNG")
     assert told(Folder(str(tree))) == [
         "files that are no images are passed over: 3 .heiq, 1 .txt, 1 without suffix, 1 broken link",
         f"images in no class folder of {tree} are passed over: 1",
@@ -345,6 +357,7 @@ def test_links_that_loop_are_not_followed(tree):
     door = tree.parent / f"{tree.name} by a link"
     door.symlink_to(tree)
     assert Folder(str(door)).classes() == {"label": tuple(COLOURS)}
+    assert Folder(str(door)).shapes() == Folder(str(tree)).shapes()
 
 
 def test_very_many_pixels_and_few_bits_are_told(tmp_path, monkeypatch):
@@ -356,9 +369,9 @@ def test_very_many_pixels_and_few_bits_are_told(tmp_path, monkeypatch):
     found = [line for line in told(Folder(str(tmp_path), size=(6, 4))) if "bytes" not in line]
     assert len(found) == 2
     assert re.fullmatch(
-        r"2 images should be looked at, the first is .*dim\.png \(of 16 bits.*", found[0]
+        r"2 images should be looked at, the first is .*ant/dim\.png \(of 16 bits.*", found[0]
     )
-    assert re.search(r"wide\.png \(Image size \(120 pixels\)", found[1])
+    assert re.search(r"2 images .* first is .*ant/wide\.png \(Image size \(120 pixels\)", found[1])
 
 
 def test_a_picture_that_pillow_warns_of_is_read_where_warnings_are_errors(tree, monkeypatch):
