@@ -10,6 +10,10 @@ class BadInput(ValueError):
     """What a user gave is wrong; its text is one line and says what to give instead."""
 
 
+class DataWarning(UserWarning):
+    """What a reader of the numbers should know of the data; its text is one line."""
+
+
 def require(holds: bool, owner: object, field: str, rule: str, value: object) -> None:
     """Raises `BadInput` unless `holds`.
 

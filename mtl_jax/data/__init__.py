@@ -8,6 +8,7 @@ from mtl_jax.data.domains import Domains as Domains
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
 from mtl_jax.data.from_split import FromSplit as FromSplit
+from mtl_jax.data.image_table import ImageTable as ImageTable
 from mtl_jax.data.labels import few_labels as few_labels
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out

@@ -71,7 +71,8 @@ class Tfds:
             shape = (*self.size, shape[-1])
         elif None in shape:
             first = self.source(builder, self.split[0], image)[0][image]
-            shape = decode(io.BytesIO(first), shape[-1], None).shape
+            where = f"the first image of {self.name!r}, {self.split[0]!r},"
+            shape = decode(io.BytesIO(first), shape[-1], None, where).shape
         found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
         for old in names:
             if old != image:
@@ -153,7 +154,8 @@ class Tfds:
             for old, rows in values.items():
                 rows.append(example[old])
             rows = values[image]
-            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size)
+            where = f"image {len(rows)} of {self.name!r}, {split!r},"
+            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size, where)
         return values
 
     def source(self, builder: Any, split: str, image: str) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import MultiDigits, SingleDigits, digits
+from mtl_jax.data import Digits, MultiDigits, SingleDigits, digits
 from mtl_jax.data.digits import digit_parts, read_digits
 from tests.data.shapes import check_shapes
 
@@ -19,6 +19,18 @@ def test_parts_share_no_image_and_hold_every_class_alike():
     labels = read_digits()[1]
     shares = np.array([np.bincount(labels[part]) for part in parts]) / np.bincount(labels)
     np.testing.assert_allclose(shares, np.tile([[0.6], [0.2], [0.2]], 10), atol=0.012)
+
+
+def test_every_digit_has_its_own_pixels_and_class():
+    from sklearn.datasets import load_digits
+
+    pixels, classes = load_digits(return_X_y=True)  # Each row holds the rows of a digit, 0 to 16.
+    known = {x.astype(np.uint8).tobytes(): y for x, y in zip(pixels, classes, strict=True)}
+    for part in Digits(seed=3).load():
+        sixteenths = (part["image"] * 16).astype(np.uint8)
+        np.testing.assert_array_equal(sixteenths, part["image"] * 16)
+        wanted = [known[image.tobytes()] for image in sixteenths]
+        np.testing.assert_array_equal(part["digit"], wanted)
 
 
 @pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
