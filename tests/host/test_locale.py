@@ -95,7 +95,5 @@ def test_names_are_listed_in_any_locale(tmp_path):
 
 def test_a_name_that_is_no_file_name_is_named():
     require_file_names(["mine", "größe"])
-    with pytest.raises(
-        BadInput, match="'.ud800' can be no folder, since files have names in utf-8"
-    ):
+    with pytest.raises(BadInput, match=r"can be no folder, since files have names in utf-8"):
         require_file_names(["mine", "\ud800"])
