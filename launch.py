@@ -34,6 +34,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # A name may have letters that a locale lacks.
+        stream.reconfigure(errors="backslashreplace")
     options = parse()
     from mtl_jax.host.sweep import launch
 

@@ -44,7 +44,7 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
 def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
     """A tree that a run wrote, if its files are those that were written."""
     seal = path.with_name(f"{path.name}.sha256")
-    if not path.is_dir() or seal.read_text() != hash_of_files(path):
+    if not path.is_dir() or seal.read_text(encoding="utf-8") != hash_of_files(path):
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
     from orbax.checkpoint import v1 as ocp
 
