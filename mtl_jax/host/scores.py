@@ -30,9 +30,9 @@ class Scores(NamedTuple):
     run: Run | Classic | Chosen
     validation: dict[str, np.ndarray]  # by task, what the choice was made by; empty if not kept
     selected: dict[str, np.ndarray]  # by task, at the evaluation that validation chose
-    last: dict[str, np.ndarray]  # by task, raw parameters after the last step
-    last_ema: dict[str, np.ndarray]
-    median: dict[str, np.ndarray]  # of the last 20 evaluations, averaged parameters
+    last: dict[str, np.ndarray]  # by task, raw parameters after the last step; empty of a `Classic`
+    last_ema: dict[str, np.ndarray]  # likewise
+    median: dict[str, np.ndarray]  # of the last 20 evaluations, averaged parameters; likewise
     best_on_test: dict[str, np.ndarray]  # chosen by test data, to stand beside papers that do
     parameters: int
     seconds: float
@@ -56,15 +56,17 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
             task.name: task.metric.scale
             * np.array([entry[task.name][task.metric.name] for entry in entries])
             for task in run.tasks
+            if entries
         }
 
+    last = result.get("last", [])
     return Scores(
         run=run,
         validation=of([entry["validation"] for entry in result["selected"]]) if kept else {},
         selected=of([entry["test"] for entry in result["selected"]]),
-        last=of([entry["raw"] for entry in result["last"]]),
-        last_ema=of([entry["ema"] for entry in result["last"]]),
-        median=of(result["median"]),
+        last=of([entry["raw"] for entry in last]),
+        last_ema=of([entry["ema"] for entry in last]),
+        median=of(result.get("median", [])),
         best_on_test=of(result["best_on_test"]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
@@ -148,9 +150,9 @@ def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
 
 
 def mean_of(tasks: Iterable[Task], by_task: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Average over tasks, by seed `[S]`; None if they are measured in different units."""
+    """Average over tasks, by seed `[S]`; None without values, or if their units differ."""
     alike = len({task.metric.name for task in tasks}) == 1
-    return np.mean(list(by_task.values()), 0) if alike else None
+    return np.mean(list(by_task.values()), 0) if alike and by_task else None
 
 
 def shown_tasks(tasks: dict[str, Task]) -> dict[str, Task]:

@@ -138,8 +138,8 @@ def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:
     for row in rows:
         for task in row.run.tasks:
             for place in range(row.run.seeds):
-                values = [getattr(row, kind)[task.name][place] for kind in kinds]
-                numbers = [repr(float(value)) for value in values]
+                found = [getattr(row, kind).get(task.name) for kind in kinds]
+                numbers = ["" if each is None else repr(float(each[place])) for each in found]
                 seed = row.run.first_seed + place
                 out.writerow(
                     [row.run.name, task.name, task.metric.name, seed, *numbers, row.parameters]
