@@ -60,6 +60,14 @@ class Folder:
         """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
         return Splits(*(read_part(part, self.size) for part in self.parts()))
 
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label", in the order of their places."""
+        root = path_of(self.path)
+        require(root.is_dir(), self, "path", "must be a folder", self.path)
+        found = {folder.name: folder for folder in subfolders(root)}
+        given = self.given_parts(root) is not None
+        return {"label": tuple(self.class_names(found["train"] if given else root))}
+
     def parts(self) -> list[list[tuple[pathlib.Path, int]]]:
         """Files and labels of the three parts."""
         root = path_of(self.path)
@@ -78,7 +86,7 @@ class Folder:
             return None
         rule = "must have train, validation (or val) and test, if it has two of them"
         require(None not in parts, self, "path", rule, self.path)
-        classes = self.classes(parts[0])
+        classes = self.class_names(parts[0])
         for folder in (folder for part in parts for folder in subfolders(part)):
             if folder.name not in classes:
                 raise BadInput(f"{folder} is no class of train ({near(folder.name, classes)})")
@@ -86,13 +94,13 @@ class Folder:
 
     def drawn_parts(self, root: pathlib.Path) -> list[list[tuple[pathlib.Path, int]]]:
         """Files and labels of parts drawn at random."""
-        files = listed(root, self.classes(root))
+        files = listed(root, self.class_names(root))
         labels = np.array([label for _, label in files], np.int32)
         rng = generator(self.seed, "folder")
         drawn = stratified(labels, self.validation, self.test, rng)
         return [[files[i] for i in index] for index in drawn]
 
-    def classes(self, root: pathlib.Path) -> list[str]:
+    def class_names(self, root: pathlib.Path) -> list[str]:
         """Names of the class folders, sorted; each must hold an image."""
         names = [folder.name for folder in subfolders(root)]
         require(len(names) > 0, self, "path", "must have class folders", str(root))

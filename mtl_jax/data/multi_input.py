@@ -5,6 +5,7 @@ import dataclasses
 import jax
 
 from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.names import Names, classes_of
 from mtl_jax.protocols import Source, Splits
 
 
@@ -69,6 +70,11 @@ class MultiInput:
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""
         return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
+
+    def classes(self) -> dict[str, Names]:
+        """By task, the classes of its label, of sources that tell their names."""
+        told = {one.task: (one.label, classes_of(one.source)) for one in self.inputs}
+        return {task: classes[label] for task, (label, classes) in told.items() if label in classes}
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""

@@ -9,6 +9,7 @@ from mtl_jax.classic import Classic
 from mtl_jax.data import few_labels, has_label
 from mtl_jax.host.judged import outputs_of_classes, value_of
 from mtl_jax.host.prepare import load
+from mtl_jax.host.same_names import require_inputs
 
 PARTS = ("train", "validation", "test")
 
@@ -25,11 +26,13 @@ def check(row: Classic) -> None:
 
     Raises:
       BadInput: for a part without images or labels; for images that are no vectors of finite
-        numbers, of one length in all parts, unless a run reads them; for labels that are not the
-        task's; for fewer labels than asked for, or of one class only; for what is no estimator, or
-        one of the other kind; and for a metric that does not fit the task or reads probabilities
-        of an estimator that has none.
+        numbers, of one length in all parts, unless a run reads them, and then for other columns or
+        tokens than its trunk learnt; for labels that are not the task's, fewer than asked for or
+        of one class only; for what is no estimator, or one of the other kind; and for a metric
+        that does not fit the task or reads probabilities of an estimator that has none.
     """
+    if row.features is not None:
+        require_inputs(f"row {row.name!r}: features:", row.data, row.features)
     parts = {name: part_of(row, name) for name in PARTS}
     for name, part in parts.items():
         check_labels(row, name, part.labels)

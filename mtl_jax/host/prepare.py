@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, held_out
+from mtl_jax.host.same_names import check_names
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
 from mtl_jax.task import asks_teacher
@@ -83,9 +84,10 @@ def prepare(run: Run) -> Prepared:
     """Reads the data of a run and draws which examples have labels, for every seed.
 
     Raises:
-      BadInput: if a task's label is missing from the data or out of range, or if there are
-        fewer labels than asked for.
+      BadInput: if a task's label is missing from the data or out of range, if there are fewer
+        labels than asked for, or as `check_names`.
     """
+    check_names(run)
     parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
     for part, streams in parts.items():
         for task in run.tasks:
