@@ -18,8 +18,9 @@ class Classic:
     """One row of a table that is fitted by an estimator with `fit` and `predict`.
 
     For every seed it gets the labels that a `Run` of the same settings gets, and images as
-    vectors of numbers in [0, 1]. Of several choices, validation takes the best for each seed, by
-    the task's metric and its direction; without a validation label, the first.
+    vectors of numbers in [0, 1]; a `random_state` that is None becomes the seed. Of several
+    choices, validation takes the best for each seed, by the task's metric and its direction;
+    without a validation label, the first.
 
     The metric sees what the estimator predicts: of numbers the numbers; of classes 1 for the
     predicted class and 0 for the others, of one logistic output 1 or -1. A metric that reads more
@@ -58,6 +59,8 @@ class Classic:
     def __post_init__(self):
         require_name(self)
         require_count(self, seeds=1, first_seed=0)
+        last = self.first_seed + self.seeds - 1
+        require(last < 2**32, self, "first_seed", "and seeds must stay below 2^32", last)
         fine = all(hasattr(self.data, name) for name in ("load", "shapes"))
         fine = fine and not isinstance(self.data, type)
         require(fine, self, "data", "must be a source such as data.SmallDigits()", self.data)

@@ -1,5 +1,6 @@
 """What a row of another estimator is fitted to and judged on, and what is refused before."""
 
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
 from mtl_jax.data import few_labels, has_label
+from mtl_jax.data.draws import generator
 from mtl_jax.host.judged import outputs_of_classes, value_of
 from mtl_jax.host.prepare import load
 from mtl_jax.host.same_names import require_inputs
@@ -166,9 +168,8 @@ def check_estimators(row: Classic, probabilities: bool) -> None:
             made = make()
         except (TypeError, ValueError) as wrong:
             raise BadInput(f"{where} cannot be made: {wrong}") from wrong
-        if isinstance(made, type) or not all(
-            callable(getattr(made, f, None)) for f in ("fit", "predict")
-        ):
+        offers = [callable(getattr(made, name, None)) for name in ("fit", "predict")]
+        if isinstance(made, type) or not all(offers):
             raise BadInput(f"{where} must make an estimator with fit and predict, not {made!r}")
         name = type(made).__name__
         if isinstance(made, BaseEstimator) and (is_classifier if numbers else is_regressor)(made):
@@ -178,3 +179,25 @@ def check_estimators(row: Classic, probabilities: bool) -> None:
         if probabilities and not hasattr(made, "predict_proba"):
             rule = f"must have predict_proba, since {row.task.metric.name!r} reads probabilities"
             raise BadInput(f"{where} {rule}; {name} has none")
+        if isinstance(made, BaseEstimator):
+            check_settings(row, where, made)
+
+
+def check_settings(row: Classic, where: str, estimator: Any) -> None:
+    """Refuses settings that scikit-learn refuses, which it tells when it fits: here a few numbers.
+
+    What else it cannot do with so few is no fault of the settings.
+    """
+    outputs = row.task.outputs
+    features = generator(0, "settings").normal(size=(8 * outputs, 4))
+    labels = np.arange(len(features)) % max(2, outputs)
+    if row.target_type == "continuous":
+        labels = features[:, 0] if outputs == 1 else features[:, :1].repeat(outputs, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            estimator.fit(features, labels)
+        except (TypeError, ValueError) as wrong:
+            # Its class is no public name of scikit-learn's.
+            if type(wrong).__name__ == "InvalidParameterError":
+                raise BadInput(f"{where}: {wrong}") from wrong

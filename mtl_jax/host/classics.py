@@ -90,7 +90,7 @@ def scored(
     probable = needs_probabilities(row, parts[0].labels.dtype)
 
     def of(make: Callable[[], Any]) -> list[float]:
-        estimator = make()
+        estimator = seeded(make(), seed)
         estimator.fit(*given)
         return [
             judged(row, estimator, x[rows], part.labels[rows], probable)
@@ -108,6 +108,20 @@ def scored(
         except (TypeError, ValueError) as wrong:
             raise BadInput(f"row {row.name!r}, choice {place}, seed {seed}: {wrong}") from wrong
     return found
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """An estimator whose random choices are those of a seed, where it has none of its own."""
+    if hasattr(estimator, "get_params"):
+        settings = estimator.get_params().items()
+        free = [name for name, value in settings if value is None and is_seed(name)]
+        estimator.set_params(**dict.fromkeys(free, seed))
+    return estimator
+
+
+def is_seed(name: str) -> bool:
+    """Whether a setting of an estimator, or of one within it, is the seed of random choices."""
+    return name.rpartition("__")[2] == "random_state"
 
 
 def result(row: Classic, found: np.ndarray) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from typing import ClassVar
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss, mean_squared_error
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from mtl_jax import losses, metrics
 from mtl_jax.checks import BadInput
@@ -346,3 +349,31 @@ def test_unsigned_classes_are_classes(tmp_path):
         for at, data in enumerate((bytes_of, WHOLE))
     )
     assert one == two
+
+
+def behind_scaling(make):
+    """An estimator on standardised numbers, which a forest does not feel."""
+    return make_pipeline(StandardScaler(), make())
+
+
+def test_random_choices_are_those_of_the_seed(tmp_path):
+    forest = functools.partial(RandomForestClassifier, 3, max_depth=2)
+    row = row_of(CLASSES, (functools.partial(behind_scaling, forest),), seeds=3, first_seed=4)
+    one, two = (result_of(row, tmp_path / name) for name in ("one", "two"))
+    assert one == two
+    train, _, test = WHOLE
+    for seed, selected in enumerate(one["selected"], 4):
+        model = forest(random_state=seed).fit(train["image"], train["classes"])
+        right = accuracy_score(test["classes"], model.predict(test["image"]))
+        np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], right, rtol=1e-6)
+    fixed = row_of(CLASSES, (functools.partial(forest, random_state=0),), seeds=2)
+    first, second = result_of(fixed, tmp_path / "fixed")["selected"]
+    assert first == second
+
+
+@pytest.mark.parametrize("features", [None, RUN.but(tasks=(ROW,), seeds=1)], ids=["pixels", "run"])
+def test_settings_that_scikit_learn_refuses_are_told_before_anything_trains(features):
+    choices = (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, -3))
+    row = row_of(CLASSES, choices).but(features=features)
+    with pytest.raises(BadInput, match=r"choice 1: The 'n_neighbors' parameter .* Got -3 instead"):
+        classic_data.check(row)
