@@ -188,6 +188,13 @@ class LogLoss:
         return jnp.divide(sums.total, sums.count)
 
 
+class Refusing(LogLoss):
+    """A user's own metric, which takes other outputs."""
+
+    def sums(self, logits, labels, mask):
+        raise ValueError(f"no such outputs: {logits.shape}")
+
+
 @pytest.mark.parametrize("task", [CLASSES, ANSWER], ids=KINDS[:2])
 def test_a_metric_of_probabilities_sees_them(task, tmp_path):
     task = task.but(metric=LogLoss())
@@ -288,7 +295,7 @@ HALF[5, 1] = np.nan
         (CLASSES, (functools.partial(Ridge, c=1),), {}, "choice 0 cannot be made: .*'c'"),
         (CLASSES, (functools.partial(dict),), {}, "choice 0 must make an estimator with fit"),
         (CLASSES, (functools.partial(np.array, 3),), {}, "choice 0 must make an estimator"),
-        (CLASSES.but(metric=metrics.F1()), NEIGHBOURS, {}, "row 'row': metric of 'classes': f1 ne"),
+        (CLASSES.but(metric=Refusing()), NEIGHBOURS, {}, "row 'row': metric of 'classes': no such"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_trains(
