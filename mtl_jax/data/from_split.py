@@ -1,12 +1,14 @@
 """A source of which only the labels of one labelled set are known."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require, require_count
 from mtl_jax.data.labels import signed
+from mtl_jax.data.names import Columns, Names, classes_of, columns_of, tokens_of
 from mtl_jax.data.splits import read_splits
 from mtl_jax.protocols import Source, Splits
 
@@ -49,6 +51,19 @@ class FromSplit:
     def pools(self) -> dict[str, np.ndarray]:
         """Which training images come without labels, if the source says."""
         return self.source.pools() if hasattr(self.source, "pools") else {}
+
+    def classes(self) -> dict[str, Names]:
+        """The classes of labels whose names the source tells, in the order of their integers."""
+        return classes_of(self.source)
+
+    def columns(self) -> Columns | None:
+        """The columns of the source's features, if it tells them."""
+        return columns_of(self.source)
+
+    @property
+    def tokens(self) -> Any:
+        """What makes the source's tokens, if it tells."""
+        return tokens_of(self.source)
 
     def load(self) -> Splits:
         """Reads the source and hides labels: -1 stands for a class, of this task only."""

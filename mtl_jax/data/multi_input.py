@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.names import Names, classes_of
 from mtl_jax.protocols import Source, Splits
 
 
@@ -76,6 +77,11 @@ class MultiInput:
         told = {one.task: one.source for one in self.inputs if hasattr(one.source, "pools")}
         found = {task: source.pools() for task, source in told.items()}
         return {task: pools[""] for task, pools in found.items() if "" in pools}
+
+    def classes(self) -> dict[str, Names]:
+        """By task, the classes of its label, of sources that tell their names."""
+        told = {one.task: (one.label, classes_of(one.source)) for one in self.inputs}
+        return {task: classes[label] for task, (label, classes) in told.items() if label in classes}
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""

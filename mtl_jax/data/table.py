@@ -131,6 +131,10 @@ class Table:
         columns = laid_together(self, self.read(), labels=self.labels)
         return {name: coded(columns, name)[1] for name in self.labels}
 
+    def columns(self) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
+        """The columns of features in their order; of a category its values in theirs, else None."""
+        return dict(named(self, stamps(files_of(self, SUFFIXES))))
+
     def read(self) -> list[Columns]:
         """The columns of each file."""
         return [read_columns(file, None, format_of(self)) for file in files_of(self, SUFFIXES)]
@@ -157,6 +161,15 @@ def told(source: Table, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of a table's training part, as its files are by their stamps."""
     train = source.load().train
     return {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in train.items()}
+
+
+@functools.lru_cache(maxsize=64)
+def named(source: Table, stamps: tuple) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
+    """Columns of a table's features and values of its categories, as its files are by their stamps."""
+    parts = source.read()
+    names = source.features(parts)
+    columns = laid_together(source, parts, features=names)
+    return {n: coded(columns, n)[1] if n in source.categories else None for n in names}
 
 
 def block(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.ndarray:

@@ -96,6 +96,10 @@ class UCR:
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label", in the order of their integers."""
+        return {"label": tuple(self.read("TRAIN")[2])}
+
     def load(self) -> Splits:
         """Reads the series, parts and standardises them."""
         series, labels, classes = self.read("TRAIN")

@@ -11,6 +11,7 @@ from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, has_label, held_out
 from mtl_jax.data.arrays import require_channels_last
 from mtl_jax.host.notes import label_notes
+from mtl_jax.host.same_names import check_names
 from mtl_jax.host.targets import check_parts, described_target, target
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run
@@ -93,9 +94,10 @@ def prepare(run: Run) -> Prepared:
     """Reads the data of a run and draws which examples have labels, for every seed.
 
     Raises:
-      BadInput: if a task's label is missing from the data or no target of its loss, or if there
-        are fewer labels than asked for.
+      BadInput: if a task's label is missing from the data or no target of its loss, if there are
+        fewer labels than asked for, or as `check_names`.
     """
+    check_names(run)
     parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
     for task in run.tasks:
         own = {

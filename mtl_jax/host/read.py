@@ -12,7 +12,8 @@ from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.trained import trained
-from mtl_jax.run import Run
+from mtl_jax.losses.target_type import target_type
+from mtl_jax.run import Run, Task
 from mtl_jax.train import net_of, read_for
 from mtl_jax.transfer import estimates
 from mtl_jax.views import Parameters
@@ -22,7 +23,7 @@ class ReadOut(NamedTuple):
     """Features and probabilities of the first task's classes."""
 
     features: np.ndarray  # [S, N, D]
-    probabilities: np.ndarray  # [S, N, Z]
+    probabilities: np.ndarray  # [S, N, Z]; Z is 0 for a task without classes
 
 
 def read_out(run: Run, folder: Folder, images: np.ndarray, by: Parameters = "selected") -> ReadOut:
@@ -31,10 +32,20 @@ def read_out(run: Run, folder: Folder, images: np.ndarray, by: Parameters = "sel
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    name = run.tasks[0].name
+    task = run.tasks[0]
     why = "a row reads its features"
-    features, logits = asked_of(run, folder, by, name, images, read_for, why)
-    return ReadOut(features[name], np.asarray(jax.nn.softmax(logits[name])))
+    features, logits = asked_of(run, folder, by, task.name, images, read_for, why)
+    return ReadOut(features[task.name], probabilities_of(task, logits[task.name]))
+
+
+def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
+    """Probabilities of a task's classes `[..., Z]`, two of one logistic output, none of numbers."""
+    kind = target_type(task.loss, task.outputs)
+    if kind in ("multilabel", "continuous"):
+        return outputs[..., :0]
+    if kind == "binary":
+        outputs = np.concatenate([np.zeros_like(outputs), outputs], -1)
+    return np.asarray(jax.nn.softmax(outputs))
 
 
 def asked_of(
@@ -91,18 +102,25 @@ def promises(features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray
 
     Args:
       features: `[N, D]`.
-      probabilities: of the source's classes, `[N, Z]`.
+      probabilities: of the source's classes, `[N, Z]`; without a class, what needs them is None.
       labels: of the target, `[N]`.
     """
     scores = {
         "H-score": lambda: estimates.h_score(features, labels),
         "regularised H-score": lambda: estimates.regularised_h_score(features, labels),
         "LEEP": lambda: estimates.leep(probabilities, labels),
-        "NCE": lambda: estimates.nce(probabilities.argmax(1), labels),
+        "NCE": lambda: estimates.nce(most_likely(probabilities), labels),
         "LogME": lambda: estimates.logme(features, labels),
         "TransRate": lambda: estimates.transrate(features, labels),
     }
     return {name: told(score) for name, score in scores.items()}
+
+
+def most_likely(probabilities: np.ndarray) -> np.ndarray:
+    """The most likely class of each example, `[N]`."""
+    if probabilities.shape[1] == 0:
+        raise BadInput("NCE needs the classes of a source")
+    return probabilities.argmax(1)
 
 
 def told(score: Callable[[], float]) -> float | None:

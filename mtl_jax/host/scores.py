@@ -69,6 +69,7 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
             task.name: task.metric.scale
             * np.array([entry[task.name][task.metric.name] for entry in entries])
             for task in run.tasks
+            if entries
         }
 
     def which(field: str) -> dict[str, list]:

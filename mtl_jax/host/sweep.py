@@ -4,13 +4,15 @@ import argparse
 import os
 import pathlib
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 
 from mtl_jax.checks import BadInput
+from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
-from mtl_jax.host import classics, descents, figures, table
+from mtl_jax.host import classic_data, classics, descents, figures, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
 from mtl_jax.host.files import open_root, require_file_names
@@ -75,13 +77,17 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             print(f"warning: {note}", file=sys.stderr)
         for row in experiment.classics:
             check_read(row)
+            if fresh or not Folder(root, row).finished():
+                classic_data.check(row)
+        alone = [row for row in experiment.classics if row.features is None]
+        fit_classics(alone, root, fresh)  # What scikit-learn refuses is told before runs train.
         if left:
             with one_thread(), Ahead() as ahead:
                 programs = {run.name: checked(run, ahead) for run in left}
                 for folder in folders.values() if fresh else ():
                     folder.set_aside()
                 train(left, programs, folders, ahead)
-        fit_classics(experiment, root, fresh)
+        fit_classics([row for row in experiment.classics if row not in alone], root, fresh)
         rows = (*whole.runs, *whole.classics)
         folders = {row.name: Folder(root, row) for row in rows}
         done = among(whole, (row for row in rows if folders[row.name].finished()))
@@ -90,9 +96,9 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     return 0
 
 
-def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> None:
-    """Fits what is not finished of the rows of other estimators."""
-    for row in experiment.classics:
+def fit_classics(rows: Iterable[Classic], root: pathlib.Path, fresh: bool) -> None:
+    """Fits what is not finished of rows of other estimators."""
+    for row in rows:
         folder = Folder(root, row)
         if fresh:
             folder.set_aside()

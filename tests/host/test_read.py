@@ -5,17 +5,17 @@ import functools
 import numpy as np
 import pytest
 
-from mtl_jax import nets, transfer
+from mtl_jax import losses, nets, transfer
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
 from mtl_jax.data import Resized
 from mtl_jax.host.experiment import asked, in_order
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.read import promises, read_out
+from mtl_jax.host.read import probabilities_of, promises, read_out
 from mtl_jax.host.sweep import sweep
 from mtl_jax.run import Experiment
 from mtl_jax.transfer.ridge_probe import RIDGES
-from tests.small import DATA, ROW, RUN
+from tests.small import DATA, HEIGHT, ROW, RUN
 
 SOURCE = RUN.but(name="source", tasks=(ROW,), trunk=nets.MLP((12,)), steps=8, labelled=None)
 PROBE = Classic(
@@ -74,3 +74,16 @@ def test_a_score_that_is_refused_is_none():
     random = np.random.default_rng(0)
     found = promises(random.normal(size=(4, 3)), np.full((4, 2), 0.5), np.zeros(4, int))
     assert found["H-score"] is None
+
+
+def test_probabilities_are_those_of_the_sources_classes():
+    yes = ROW.but(outputs=1, loss=losses.binary_cross_entropy)
+    logits = np.log([[1.0], [3.0]]).astype(np.float32)
+    np.testing.assert_allclose(probabilities_of(yes, logits), [[0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
+    classes = np.log([[1.0, 1.0, 2.0]]).astype(np.float32)
+    np.testing.assert_allclose(probabilities_of(ROW, classes), [[0.25, 0.25, 0.5]], rtol=1e-6)
+    none = probabilities_of(HEIGHT, logits)
+    assert none.shape == (2, 0)
+    random = np.random.default_rng(0)
+    found = promises(random.normal(size=(20, 2)), np.zeros((20, 0)), np.arange(20) % 2)
+    assert found["LEEP"] is None and found["NCE"] is None and found["H-score"] is not None
