@@ -157,6 +157,7 @@ def probe(source_run: Run, target: str, labels: int) -> Classic:
         labelled=10 * labels,
         seeds=FASHION.seeds,
         features=source_run,
+        parameters="raw",
     )
 
 

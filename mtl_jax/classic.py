@@ -4,10 +4,11 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from mtl_jax.checks import require, require_count, require_name
+from mtl_jax.checks import require, require_choice, require_count, require_name
 from mtl_jax.losses.target_type import TargetType, target_type
 from mtl_jax.protocols import Source
 from mtl_jax.task import Task
+from mtl_jax.views import PARAMETERS, Parameters
 
 # What an estimator with one `predict` can be fitted to.
 TARGETS = ("multiclass", "binary", "continuous")
@@ -38,6 +39,8 @@ class Classic:
       features: a run, whose trunk's features are the vectors, seed by seed, in the place of
         pixels; it is trained before. How well they promise to transfer to this task
         (`mtl_jax.transfer.estimates`) is then told below the table.
+      parameters: which parameters of that run read them: those that its validation selected, or
+        the raw or averaged ("ema") ones of its last step.
       labelled: training examples that have labels; None is all of them.
       seeds: how many seeds are fitted.
       first_seed: the first of them.
@@ -52,6 +55,7 @@ class Classic:
     choices: tuple[Callable[[], Any], ...]
     pool: bool = False
     features: Any = None
+    parameters: Parameters = "selected"
     labelled: int | None = None
     seeds: int = 1
     first_seed: int = 0
@@ -76,6 +80,7 @@ class Classic:
         require(bool(fine), self, "choices", rule, self.choices)
         if self.labelled is not None:
             require_count(self, labelled=1)
+        require_choice(self, parameters=PARAMETERS)
         if self.features is not None:
             fine = hasattr(self.features, "trunk") and not isinstance(self.features, type)
             require(fine, self, "features", "must be a run", self.features)

@@ -16,6 +16,7 @@ from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.overlay import Overlay as Overlay
+from mtl_jax.data.per_seed import PerSeed as PerSeed
 from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.small_digits import SmallDigits as SmallDigits

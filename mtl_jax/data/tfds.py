@@ -18,22 +18,21 @@ from mtl_jax.protocols import Splits
 class Tfds:
     """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
 
-    It keeps the image and every single number of an example as a label: whole numbers and
-    truth values as int32, others as float32; whole numbers too large for int32 are no
-    labels and are left out, as are texts, arrays and nested features.
+    It keeps the image and every single number of an example as a label: integers and truth values
+    as int32, others as float32; integers too large for int32, texts and arrays are left out.
 
     Attributes:
       name: as TFDS has it, such as "cifar10", "cifar10:3.0.2" or "set/config".
       data_dir: where it is prepared.
-      split: slices for train, validation and test; parts are joined by a plus, as in
-        "train[:90%]+unlabelled", where a class of -1 is missing.
+      split: slices for train, validation and test, joined by plus as "train[:90%]+unlabelled";
+        a class of -1 is missing.
       rename: pairs of a feature's name and the name it gets, such as ("label", "digit").
       size: height and width that images are resized to, or None if they all have one size.
 
     Raises:
-      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one
-        that is not prepared, or not as ArrayRecord, a split that is not there, empty or shares
-        examples, an unknown feature, no image "image", or images of several sizes and no `size`.
+      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one not
+        prepared or not as ArrayRecord, a split that is not there, empty or shares examples, an
+        unknown feature, no image "image", or images of several sizes and no `size`.
     """
 
     name: str

@@ -7,7 +7,8 @@ import numpy as np
 
 from mtl_jax.host.canvas import colours_of, grid
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.prepare import load, prepare
+from mtl_jax.host.prepare import prepare
+from mtl_jax.host.run_data import seed_axis
 from mtl_jax.host.trained import trained
 from mtl_jax.run import Experiment, Run
 from mtl_jax.train import net_of
@@ -40,13 +41,15 @@ def on_points(run: Run) -> bool:
 def panel(axis, run: Run, folder: Folder) -> None:
     """Draws one run."""
     stream = prepare(run).given.streams[""]
-    points = stream.image.reshape(-1, 2)
-    label = load(run.data).train[run.tasks[0].name]
+    image, label = stream.image, stream.labels[run.tasks[0].name]
+    if seed_axis(run) == 0:  # That of the first seed.
+        image, label = image[0], label[0]
+    points = image.reshape(-1, 2)
     low, high = points.min(0), points.max(0)
     low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
     across, up = np.meshgrid(*(np.linspace(low[i], high[i], FINE) for i in (0, 1)))
     places = np.stack([across.ravel(), up.ravel()], -1).astype(np.float32)
-    guessed = classes(run, folder, places.reshape(-1, *stream.image.shape[1:]))
+    guessed = classes(run, folder, places.reshape(-1, *image.shape[1:]))
     names = [str(i) for i in range(run.tasks[0].outputs)]
     colours = [colours_of(names)[name] for name in names]
     edges = np.arange(len(names) + 1) - 0.5

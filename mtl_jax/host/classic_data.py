@@ -10,7 +10,7 @@ from mtl_jax.classic import Classic
 from mtl_jax.data import few_labels, has_label
 from mtl_jax.data.draws import generator
 from mtl_jax.host.judged import outputs_of_classes, value_of
-from mtl_jax.host.prepare import load
+from mtl_jax.host.run_data import read, seed_axis, seeds_of
 from mtl_jax.host.same_names import require_inputs
 
 PARTS = ("train", "validation", "test")
@@ -35,13 +35,13 @@ def check(row: Classic) -> None:
     """
     if row.features is not None:
         require_inputs(f"row {row.name!r}: features:", row.data, row.features)
-    parts = {name: part_of(row, name) for name in PARTS}
-    for name, part in parts.items():
-        check_labels(row, name, part.labels)
-        if row.features is None:
-            check_vectors(row, name, part.image, parts["train"].image.shape[1:])
-    targets = targets_of(row, parts["train"].labels)
-    for seed in range(row.first_seed, row.first_seed + row.seeds):
+    for seed in seeds_of(row):
+        parts = dict(zip(PARTS, parts_of(row, seed), strict=True))
+        for name, part in parts.items():
+            check_labels(row, name, part.labels)
+            if row.features is None:
+                check_vectors(row, name, part.image, parts["train"].image.shape[1:])
+        targets = targets_of(row, parts["train"].labels)
         found = np.unique(targets[drawn(row, parts["train"].labels, seed)])
         if row.target_type != "continuous" and len(found) < 2:
             raise BadInput(
@@ -51,17 +51,23 @@ def check(row: Classic) -> None:
     check_estimators(row, needs_probabilities(row, parts["test"].labels.dtype))
 
 
-def part_of(row: Classic, name: str) -> Part:
-    """A part of a row's data.
+def parts_of(row: Classic, seed: int) -> tuple[Part, ...]:
+    """Train, validation and test of a seed.
 
     Raises:
-      BadInput: if it has no images or no label of the task.
+      BadInput: if a part has no images or no label of the task.
     """
-    arrays = getattr(load(row.data), name)
-    for key in ("image", row.task.name):
-        if key not in arrays:
-            raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
-    return Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
+    data = read(row)
+    splits = data[0] if seed_axis(row) is None else data[seed - row.first_seed]
+
+    def part(name: str) -> Part:
+        arrays = getattr(splits, name)
+        for key in ("image", row.task.name):
+            if key not in arrays:
+                raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
+        return Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
+
+    return tuple(map(part, PARTS))
 
 
 def vectors_of(images: np.ndarray) -> np.ndarray:

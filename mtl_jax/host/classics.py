@@ -11,17 +11,17 @@ from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
 from mtl_jax.data import has_label
 from mtl_jax.host.classic_data import (
-    PARTS,
     Part,
     drawn,
     needs_probabilities,
-    part_of,
+    parts_of,
     targets_of,
     vectors_of,
 )
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.judged import judged
 from mtl_jax.host.read import promises, read_out
+from mtl_jax.host.run_data import seeds_of
 
 Vectors = tuple[np.ndarray, ...]  # of train, validation and test, each [N, D]
 
@@ -39,19 +39,18 @@ def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
         and for what an estimator refuses, naming row, choice and seed.
     """
     began = time.perf_counter()
-    parts = tuple(part_of(row, name) for name in PARTS)
-    targets = targets_of(row, parts[0].labels)
-    pixels, read = (), None
-    if row.features is None:
-        pixels = tuple(vectors_of(part.image) for part in parts)
-    else:
-        read = [read_out(row.features, source, part.image) for part in parts]
+    each = [parts_of(row, seed) for seed in seeds_of(row)]
+    read = None
+    if row.features is not None:
+        images = [[part.image for part in named] for named in zip(*each, strict=True)]
+        read = [read_out(row.features, source, own, row.parameters) for own in images]
     found, promised, lacking = [], [], {}
-    for place in range(row.seeds):
-        seed = row.first_seed + place
+    for place, (seed, parts) in enumerate(zip(seeds_of(row), each, strict=True)):
+        targets = targets_of(row, parts[0].labels)
         index = drawn(row, parts[0].labels, seed)
-        vectors = pixels
-        if read is not None:
+        if read is None:
+            vectors = tuple(vectors_of(part.image) for part in parts)
+        else:
             vectors = tuple(each.features[place] for each in read)
             said = read[0].probabilities[place][index]
             promised.append(promises(vectors[0][index], said, targets[index]))

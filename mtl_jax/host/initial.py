@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_jax.checks import require
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.prepare import described
+from mtl_jax.host.prepare import described, single_seed
 from mtl_jax.host.trained import trained
 from mtl_jax.run import Run
 from mtl_jax.start import layers_of, preprocessing_of
@@ -27,7 +27,7 @@ def initial_parameters(run: Run, folders: dict[str, Folder]) -> tuple[Any, Any] 
 
 def from_file(run: Run) -> tuple[Any, Any]:
     """Parameters and statistics of a file, the same for every seed; its head is named `source`."""
-    streams = described(run).streams.values()
+    streams = single_seed(run, described(run)).streams.values()
     trunk = layers_of(run.trunk)[-1]
     plain = hasattr(trunk, "apply") and not hasattr(trunk, "tasks")
     require(plain, run, "trunk", "must be a plain trunk, to take a file over", trunk)

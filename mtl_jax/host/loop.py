@@ -14,7 +14,8 @@ from mtl_jax.host.checkpoint import Checkpoints, digest, plain
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.initial import from_file, initial_parameters
 from mtl_jax.host.layout import Program, dispatch_of, open_all, program
-from mtl_jax.host.prepare import described, label_counts, prepare
+from mtl_jax.host.notes import label_counts
+from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, not_finite, summary
 from mtl_jax.host.teachers import with_teachers
 from mtl_jax.host.trained import write_selected
@@ -99,7 +100,7 @@ def train_run(
         checkpoints.wait()
     seconds = round(time.perf_counter() - began, 3)
     result = finished(run, folder, state, records, candidates)
-    labels = label_counts(run, prepared)
+    labels = label_counts(run, prepared.given, prepared.splits)
     for text in result["warnings"]:
         warn(f"run {run.name!r}: {text}")
     folder.finish({**result, "labels": labels}, {"seconds": seconds, "bytes": memory})

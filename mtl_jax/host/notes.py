@@ -1,16 +1,23 @@
 """What a reader of a run's numbers should know of its labels, before anything is trained."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from mtl_jax.data.labels import classes_among
+from mtl_jax.data.labels import classes_among, has_label
+from mtl_jax.host.run_data import seed_axis
 from mtl_jax.run import Run
-from mtl_jax.train import Known
+from mtl_jax.train import Given, Known
 
 
 def label_notes(
-    run: Run, task: str, train: np.ndarray, judged: Iterable[np.ndarray], known: Known
+    run: Run,
+    task: str,
+    train: np.ndarray,
+    judged: Iterable[np.ndarray],
+    known: Known,
+    seeds: tuple[int, ...],
 ) -> tuple[str, ...]:
     """Says if a seed trains without a class that the data has, or without any label of a task.
 
@@ -20,6 +27,7 @@ def label_notes(
       train: its labels in the training part `[N, ...]`.
       judged: those of the other parts.
       known: which of them each seed trains on, arrays `[S, L]`.
+      seeds: S of them.
 
     Returns:
       One line, or none.
@@ -28,20 +36,32 @@ def label_notes(
     classes = set()
     if all(part is not None for part in parts):
         classes = set(np.unique(np.concatenate(parts)).tolist()) - {-1}
-    missed, seeds = set(), []
-    for seed, (index, mask) in enumerate(zip(known.index, known.mask[task], strict=True)):
+    missed, lacking = set(), []
+    for seed, index, mask in zip(seeds, known.index, known.mask[task], strict=True):
         lost = classes - set(parts[0][index[mask]].tolist()) if classes else set()
         if lost or not mask.any():
             missed |= lost
-            seeds.append(run.first_seed + seed)
-    if seeds:
+            lacking.append(seed)
+    if lacking:
         what = f"labels of {'class' if len(missed) == 1 else 'classes'} {listed(missed)}"
         what = what if missed else "labels"
-        where = f"seed{'' if len(seeds) == 1 else 's'} {listed(seeds)}"
+        where = f"seed{'' if len(lacking) == 1 else 's'} {listed(lacking)}"
         return (f"run {run.name!r}: task {task!r} is trained without {what} in {where}",)
     if len(classes) == 1:
         return (f"run {run.name!r}: all labels of task {task!r} are of class {listed(classes)}",)
     return ()
+
+
+def label_counts(run: Run, given: Given, splits: dict[str, Any]) -> dict[str, list[int]]:
+    """By task, labels in training (of the seed that has most), validation and test."""
+    counts, axis = {}, seed_axis(run)
+    for task in run.tasks:
+        where = next(n for n, s in given.streams.items() if task.name in s.labels)
+        known = given.streams[where].known.mask[task.name].sum(-1).max()
+        judged = [splits[part][where][task.name] for part in ("validation", "test")]
+        judged = [has_label(each if axis is None else each[0]).sum() for each in judged]
+        counts[task.name] = [int(known), *map(int, judged)]
+    return counts
 
 
 def listed(numbers: Iterable[int], most: int = 10) -> str:

@@ -1,6 +1,5 @@
 """Reads a run's data, draws its labels by seed, and refuses what does not fit."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,12 +7,13 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
-from mtl_jax.data import few_labels, has_label, held_out
+from mtl_jax.data import few_labels, held_out
 from mtl_jax.data.arrays import require_channels_last
 from mtl_jax.host.notes import label_notes
+from mtl_jax.host.run_data import read, seed_axis, seeds_of
 from mtl_jax.host.same_names import check_names
 from mtl_jax.host.targets import check_parts, described_target, target
-from mtl_jax.protocols import BilevelWeighting, Source, Splits
+from mtl_jax.protocols import BilevelWeighting, Splits
 from mtl_jax.run import Run
 from mtl_jax.task import asks_teacher
 from mtl_jax.train import Given, Known, Stream, Taught
@@ -49,6 +49,10 @@ def described(run: Run) -> Given:
         mask = dict.fromkeys(names, jax.ShapeDtypeStruct((run.seeds, count), bool))
         return Known(jax.ShapeDtypeStruct((run.seeds, count), np.int32), mask)
 
+    def own(shape):
+        lead = (run.seeds,) if seed_axis(run) == 0 else ()
+        return jax.ShapeDtypeStruct((*lead, *shape.shape), shape.dtype)
+
     def stream(name, arrays):
         total = arrays["image"].shape[0]
         known = run.data.known() if hasattr(run.data, "known") else total
@@ -62,10 +66,10 @@ def described(run: Run) -> Given:
         out = held_of(run, count)
         held = drawn_of(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
-        own = drawn_of(count - out, labels)
+        trained = drawn_of(count - out, labels)
         pool = pools.get(name)
-        pool = None if pool is None else jax.ShapeDtypeStruct(pool.shape, np.int32)
-        return Stream(arrays["image"], labels, own, held, stored, pool)
+        pool = None if pool is None else own(jax.ShapeDtypeStruct(pool.shape, np.int32))
+        return Stream(own(arrays["image"]), jax.tree.map(own, labels), trained, held, stored, pool)
 
     return Given({name: stream(name, arrays) for name, arrays in streams.items()}, None)
 
@@ -84,21 +88,53 @@ def stored_shapes(run: Run, names: Iterable[str], total: int) -> dict[str, Taugh
     }
 
 
-@functools.lru_cache(maxsize=4)
-def load(source: Source) -> Splits:
-    """Reads a source once, however many runs use it."""
-    return source.load()
+def single_seed(run: Run, given: Given) -> Given:
+    """Shapes of what one seed trains on, of those that `described` gives."""
+
+    def one(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape.shape[1:], shape.dtype)
+
+    shared = given.each(seed_axis(run), None)
+    return jax.tree.map(
+        lambda axis, part: part if axis is None else jax.tree.map(one, part),
+        shared, given, is_leaf=lambda leaf: leaf is None or isinstance(leaf, int),
+    )  # fmt: skip
 
 
 def prepare(run: Run) -> Prepared:
     """Reads the data of a run and draws which examples have labels, for every seed.
+
+    Where each seed has data of its own, they have a leading axis S.
 
     Raises:
       BadInput: if a task's label is missing from the data or no target of its loss, if there are
         fewer labels than asked for, or as `check_names`.
     """
     check_names(run)
-    parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
+    seeds, data = seeds_of(run), read(run)
+    each = [(one,) for one in seeds] if seed_axis(run) == 0 else [seeds]
+    found = [prepared(run, splits, own) for splits, own in zip(data, each, strict=True)]
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    if seed_axis(run) is None:
+        return found[0]
+    sizes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(one[:2])) for one in found}
+    require(len(sizes) == 1, run, "data", "must be of the same shapes for every seed", run.data)
+
+    def joined(path, *leaves):
+        # What was drawn has an axis of seeds already.
+        drawn = any(getattr(entry, "name", None) in ("known", "held") for entry in path)
+        return np.concatenate(leaves) if drawn else np.stack(leaves)
+
+    given, splits = (
+        jax.tree_util.tree_map_with_path(joined, *parts)
+        for parts in zip(*((one.given, one.splits) for one in found), strict=True)
+    )
+    return Prepared(given, splits, notes)
+
+
+def prepared(run: Run, data: Splits, seeds: tuple[int, ...]) -> Prepared:
+    """What some seeds of a run have of the same data."""
+    parts = {part: streams_of(run, part, arrays) for part, arrays in data._asdict().items()}
     for task in run.tasks:
         own = {
             part: next(arrays for arrays in streams.values() if task.name in arrays)
@@ -109,29 +145,18 @@ def prepare(run: Run) -> Prepared:
             arrays[task.name] = target(run, task, part, given[part])
         check_parts(run, task, given)
     train, pools = parts.pop("train"), pools_of(run)
-    streams = {name: drawn(run, name, a, pools.get(name)) for name, a in train.items()}
+    streams = {name: drawn(run, name, a, pools.get(name), seeds) for name, a in train.items()}
     notes = []
     for name, stream in streams.items():
         for task, labels in stream.labels.items():
             judged = [each[name][task] for each in parts.values()]
-            notes += label_notes(run, task, labels, judged, stream.known)
+            notes += label_notes(run, task, labels, judged, stream.known, seeds)
     return Prepared(Given(streams, None), parts, tuple(notes))
 
 
 def pools_of(run: Run) -> dict[str, np.ndarray]:
     """By stream, which training images come without labels, where the data says so."""
     return run.data.pools() if hasattr(run.data, "pools") else {}
-
-
-def label_counts(run: Run, prepared: Prepared) -> dict[str, list[int]]:
-    """By task, labels in training (of the seed that has most), validation and test."""
-    counts = {}
-    for task in run.tasks:
-        where = next(n for n, s in prepared.given.streams.items() if task.name in s.labels)
-        known = prepared.given.streams[where].known.mask[task.name].sum(-1).max()
-        judged = [has_label(part[where][task.name]).sum() for part in prepared.splits.values()]
-        counts[task.name] = [int(known), *map(int, judged)]
-    return counts
 
 
 def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -182,8 +207,14 @@ def labelled_in(run: Run, stream: str) -> int | None:
     return getattr(run.data, "labelled_by_task", {}).get(stream, run.labelled)
 
 
-def drawn(run: Run, name: str, arrays: dict[str, np.ndarray], pool: np.ndarray | None) -> Stream:
-    """A stream with the examples that have labels, and those held out, for every seed."""
+def drawn(
+    run: Run,
+    name: str,
+    arrays: dict[str, np.ndarray],
+    pool: np.ndarray | None,
+    seeds: tuple[int, ...],
+) -> Stream:
+    """A stream with the examples that have labels, and those held out, for some seeds."""
     labels = labels_of(arrays)
     last = len(arrays["image"]) - 1
     fine = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
@@ -200,10 +231,10 @@ def drawn(run: Run, name: str, arrays: dict[str, np.ndarray], pool: np.ndarray |
         return known, held if count else None
 
     try:
-        seeds = [of(seed) for seed in range(run.first_seed, run.first_seed + run.seeds)]
+        found = [of(seed) for seed in seeds]
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
-    known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
+    known, held = jax.tree.map(lambda *each: np.stack(each), *found)
     return Stream(arrays["image"], labels, known, held, {}, pool)
 
 

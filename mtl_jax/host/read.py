@@ -1,7 +1,7 @@
 """What the trained net of a run makes of images: features and outputs, for every seed."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,8 +26,10 @@ class ReadOut(NamedTuple):
     probabilities: np.ndarray  # [S, N, Z]; Z is 0 for a task without classes
 
 
-def read_out(run: Run, folder: Folder, images: np.ndarray, by: Parameters = "selected") -> ReadOut:
-    """Features and probabilities of images `[N, ...]` by parameters of a finished run.
+def read_out(
+    run: Run, folder: Folder, images: Sequence[np.ndarray], by: Parameters = "selected"
+) -> ReadOut:
+    """Features and probabilities of each seed's images `[N, ...]` by a finished run.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
@@ -53,29 +55,29 @@ def asked_of(
     folder: Folder,
     by: Parameters,
     task: str,
-    images: np.ndarray,
+    images: Sequence[np.ndarray],
     ask: Callable[..., Any],
     why: str,
 ) -> Any:
-    """What every seed of a finished run says of images `[N, ...]`, `[S, N, ...]`.
+    """What every seed of a finished run says of images `[N, ...]` of its own, `[S, N, ...]`.
 
     Args:
       run: a finished one.
       folder: its folder.
       by: which of its parameters say it.
       task: for which task, where the run selects for each.
-      images: of its data's shape.
+      images: of its data's shape, for every seed.
       ask: `(net, params, stats, images) -> tree`, of one seed.
       why: it is asked, for the error.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    models, images = trained(run, folder, by, task, why), jnp.asarray(images)
+    models = trained(run, folder, by, task, why)
     alone = jax.jit(functools.partial(ask, net_of(run)))
     each = [
-        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), images))
-        for seed in range(run.seeds)
+        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))
+        for seed, own in enumerate(map(jnp.asarray, images))
     ]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 

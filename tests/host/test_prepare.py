@@ -8,7 +8,8 @@ import pytest
 from mtl_jax import data
 from mtl_jax.checks import BadInput
 from mtl_jax.data import Input, MultiInput, few_labels
-from mtl_jax.host.prepare import described, load, prepare
+from mtl_jax.host.prepare import described, prepare
+from mtl_jax.host.run_data import load
 from mtl_jax.protocols import Splits
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 

@@ -34,14 +34,14 @@ def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
     assert sweep(EXPERIMENT, EXPERIMENT, tmp_path, fresh=False) == 0
     folder = Folder(tmp_path, SOURCE)
     images = DATA.test["image"]
-    found = read_out(SOURCE, folder, images)
+    found = read_out(SOURCE, folder, [images] * 2)
     assert found.features.shape == (2, 40, 12) and found.probabilities.shape == (2, 40, 3)
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, rtol=1e-5)
     # The run's own head on these features has the run's own test accuracy.
     right = (found.probabilities.argmax(-1) == DATA.test["row"]).mean(1)
     chosen = [entry["test"]["row"]["accuracy"] for entry in folder.result()["selected"]]
     np.testing.assert_allclose(right, chosen, atol=1e-6)
-    found = read_out(SOURCE, folder, images, "raw")
+    found = read_out(SOURCE, folder, [images] * 2, "raw")
     right = (found.probabilities.argmax(-1) == DATA.test["row"]).mean(1)
     last = [entry["raw"]["row"]["accuracy"] for entry in folder.result()["last"]]
     np.testing.assert_allclose(right, last, atol=1e-6)
