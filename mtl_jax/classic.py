@@ -7,8 +7,10 @@ from typing import Any
 from mtl_jax.checks import require, require_count, require_name
 from mtl_jax.protocols import Source
 from mtl_jax.task import Task
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Classic:
     """One row of a table that is fitted by an estimator with `fit` and `predict`.
@@ -53,7 +55,7 @@ class Classic:
         if self.labelled is not None:
             require_count(self, labelled=1)
         if self.features is not None:
-            fine = hasattr(self.features, "trunk")
+            fine = hasattr(self.features, "teachers")
             require(fine, self, "features", "must be a run", self.features)
             seeds = (self.features.seeds, self.features.first_seed)
             rule = f"must be a run of this row's {self.seeds} seeds from {self.first_seed}"

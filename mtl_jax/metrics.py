@@ -6,6 +6,8 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.typed import typed
+
 
 class Sums(NamedTuple):
     """What a mean is made of; add them with `jax.tree.map(jnp.add, a, b)`."""
@@ -14,6 +16,7 @@ class Sums(NamedTuple):
     count: jax.Array  # [], float32: exact up to 2^24 examples
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
     """Share of examples whose largest logit is the label's, in [0, 1]."""
@@ -39,6 +42,7 @@ class Accuracy:
         return jnp.divide(sums.total, sums.count)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class MeanSquaredError:
     """Mean over examples and outputs of the squared error."""
@@ -75,6 +79,7 @@ class Counts(NamedTuple):
     wrong: jax.Array
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class F1:
     """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.

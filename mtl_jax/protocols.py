@@ -35,6 +35,7 @@ class Splits(NamedTuple):
     test: Mapping[str, np.ndarray]
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where arrays come from: settings only, nothing is read before `load`."""
 
@@ -53,6 +54,14 @@ class Weights(Protocol):
         """Reads parameters, statistics and head of a trunk for images of a shape and a type."""
 
 
+@runtime_checkable
+class Trunk(Protocol):
+    """A Flax module `(x [N, ...], train) -> features [N, D]`, or what is laid around one."""
+
+    convolutional: bool  # whether it convolves, which decides how steps are dispatched
+
+
+@runtime_checkable
 class Policy(Protocol):
     """A random change of one image; the caller vmaps it."""
 
@@ -148,6 +157,9 @@ class JacobianCombiner(Protocol):
         """Maps gradients (leaves `[K, ...]`) to one, a share of each task `[K]`, the next state."""
 
 
+Balance = LossWeighting | GramWeighting | BilevelWeighting | CrossWeighting | JacobianCombiner
+
+
 # A consistency method may also offer more functions:
 #   heads(num_classes) -> {name: Head}    heads of its own, which read the task's features;
 #   supervised(views, loss, state) -> []  the loss of the labelled examples, in the place of the
@@ -156,6 +168,7 @@ class JacobianCombiner(Protocol):
 #                                         a source; then it stands in `Views.opened`.
 
 
+@runtime_checkable
 class Consistency(Protocol):
     """Learns from unlabelled views of one task."""
 
@@ -169,6 +182,7 @@ class Consistency(Protocol):
         """Maps views to a loss for each example `[n]`, the next state, metrics `[]`."""
 
 
+@runtime_checkable
 class Penalty(Protocol):
     """A term added to the losses, never balanced."""
 
@@ -176,6 +190,7 @@ class Penalty(Protocol):
         """Maps the parameters, and those that the run started from, to a scalar."""
 
 
+@runtime_checkable
 class Proximal(Protocol):
     """A term that is not smooth, whose minimisation is a step of its own after the optimizer's."""
 
@@ -183,6 +198,7 @@ class Proximal(Protocol):
         """Maps parameters to those of the proximal step with a learning rate `[]`."""
 
 
+@runtime_checkable
 class Metric(Protocol):
     """Judges predictions by sums that add up over batches, masks and devices."""
 

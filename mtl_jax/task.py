@@ -8,9 +8,11 @@ import jax
 
 from mtl_jax.checks import near, require, require_count
 from mtl_jax.protocols import Consistency, Metric
+from mtl_jax.typed import typed
 from mtl_jax.views import MEDIUM, STRONG, Apart, Stored, plain_parts
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """One thing to predict.

@@ -13,6 +13,7 @@ from mtl_jax.consistency.match import by_example
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")
@@ -49,7 +50,7 @@ class RankUp:
     share: float = 0.2
     threshold: float = 0.95
     weight: float = 1.0
-    also: Any = None
+    also: Consistency | None = None
 
     outputs = "numbers"
 
