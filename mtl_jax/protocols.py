@@ -62,6 +62,14 @@ class Trunk(Protocol):
 
 
 @runtime_checkable
+class ReadsTokens(Protocol):
+    """A trunk that reads texts `[N, T]` of whole numbers below its vocabulary."""
+
+    vocabulary: int
+    places: int  # the longest text
+
+
+@runtime_checkable
 class Policy(Protocol):
     """A random change of one image; the caller vmaps it."""
 

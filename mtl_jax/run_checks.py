@@ -6,7 +6,7 @@ from typing import Any
 
 from mtl_jax.checks import near, require, require_count, require_name, require_number
 from mtl_jax.design import check_design
-from mtl_jax.protocols import BilevelWeighting, LossWeighting
+from mtl_jax.protocols import BilevelWeighting, CrossWeighting, LossWeighting
 from mtl_jax.start import require_start
 from mtl_jax.task import asks_teacher, require_views
 
@@ -68,7 +68,8 @@ def check_counts(run: Any) -> None:
     last = run.first_seed + run.seeds - 1
     require(last < 2**32, run, "first_seed", "and seeds must stay below 2^32", last)
     unlabelled = any(task.consistency is not None for task in run.tasks) or run.coach is not None
-    seen = run.steps * run.batch * (run.unlabelled_ratio if unlabelled else 1)
+    parts = 3 if isinstance(run.balance, CrossWeighting) else 1
+    seen = run.steps * run.batch * parts * (run.unlabelled_ratio if unlabelled else 1)
     rule = "times the examples of a step must stay below 2^32, where batches would begin anew"
     require(seen < MOST_SEEN, run, "steps", rule, seen)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, near, require
+from mtl_jax.checks import BadInput, near, require, shown
 
 Setting = TypeVar("Setting", bound=type)
 
@@ -41,7 +41,9 @@ def typed(setting: Setting) -> Setting:
     def __init__(self, *args, **kwargs):
         owner = type(self).__name__
         if len(args) > len(places):
-            raise BadInput(f"{owner} has {len(places)} fields in order, not {len(args)}: {args!r}")
+            raise BadInput(
+                f"{owner} has {len(places)} fields in order, not {len(args)}: {shown(args)}"
+            )
         for name, value in kwargs.items():
             require(name in names, owner, name, f"is no field ({near(name, names)})", value)
         given = {**dict(zip(places, args, strict=False)), **kwargs}
@@ -87,7 +89,7 @@ def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
         rule = f"must be {words(kind, value)}"
         if isinstance(value, type):
             rule += f", an instance such as {value.__name__}(...)"
-        raise BadInput(f"{owner}.{field.name} {rule}, not {value!r}") from None
+        raise BadInput(f"{owner}.{field.name} {rule}, not {shown(value)}") from None
 
 
 @functools.cache

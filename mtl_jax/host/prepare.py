@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, held_out
+from mtl_jax.host.tokens import check_tokens
 from mtl_jax.protocols import BilevelWeighting, Source, Splits
 from mtl_jax.run import Run, Task
 from mtl_jax.task import asks_teacher
@@ -90,6 +91,7 @@ def prepare(run: Run) -> Prepared:
     for part, streams in parts.items():
         for task in run.tasks:
             check_labels(run, task, part, next(a for a in streams.values() if task.name in a))
+    check_tokens(run, parts)
     train = parts.pop("train")
     return Prepared(
         Given({name: drawn(run, name, arrays) for name, arrays in train.items()}, None), parts

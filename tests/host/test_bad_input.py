@@ -105,7 +105,7 @@ def refused(tmp_path, capsys, monkeypatch):
         ("RUN.but(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(labelled=97),))",
-            "run 'hard': few_labels.count must be at most 96, the labelled examples there are",
+            "run 'hard': Run.labelled must be at most 96, the training examples there are, not 97",
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(labelled=2),))",
@@ -292,9 +292,17 @@ def test_a_wrong_command_line_is_one_line(tmp_path):
     assert found.stderr.count("\n") == 1
 
 
-def test_a_fault_in_the_file_keeps_its_traceback(tmp_path):
-    found = command(tmp_path, "EXPERIMENT = Experiment(runs=(RUM,))")
-    assert found.returncode == 1
+def test_a_fault_in_the_file_is_one_line_and_a_traceback_with_debug(tmp_path):
+    body = "EXPERIMENT = Experiment(runs=(RUM,))"
+    found = command(tmp_path, body)
+    line = HEAD.count("\n") + 1
+    said = (
+        f"error: file.py, line {line}: NameError: name 'RUM' is not defined. Did you mean: 'RUN'?"
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith(said.split(". Did")[0]) and found.stderr.count("\n") == 1
+    found = command(tmp_path, body, "--debug")
+    assert found.returncode == 2
     assert "Traceback" in found.stderr and "NameError: name 'RUM'" in found.stderr
 
 
