@@ -39,7 +39,7 @@ def require(holds: bool, owner: object, field: str, rule: str, value: object) ->
         raise BadInput(f"{name}.{field} {rule}, not {shown(value)}")
 
 
-def shown(value: object, most: int = 400) -> str:
+def shown(value: object, most: int = 200) -> str:
     """A value as it prints, in one line that is not too long to read."""
     text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 4]} ..."

@@ -113,11 +113,14 @@ def check_experiment(experiment: Any, lineage: Callable) -> None:
     twice = len(set(names)) < len(names)
     require(not twice, experiment, "runs", "must have different names", names)
     named = dict(zip(names, rows, strict=True))
-    rule = "must name runs ({})".format
+    told = (
+        ("baselines", experiment.baselines),
+        ("published", [n.run for n in experiment.published]),
+    )
+    for field, name in ((field, name) for field, each in told for name in each):
+        if name not in named:
+            require(False, experiment, field, f"must name runs ({near(name, names)})", name)
     for name in experiment.baselines:
-        require(name in names, experiment, "baselines", rule(near(name, names)), name)
         single = len(named[name].tasks) == 1
         require(single, experiment, "baselines", "must name single-task runs", name)
-    for name in (number.run for number in experiment.published):
-        require(name in names, experiment, "published", rule(near(name, names)), name)
     check_design(experiment)

@@ -84,6 +84,6 @@ def asks_teacher(task: Task) -> Stored | None:
 def replaced(item, changes: dict[str, Any]):
     """A copy with fields changed; an unknown field is refused with the near misses."""
     names = [field.name for field in dataclasses.fields(item)]
-    for name, value in changes.items():
-        require(name in names, item, name, f"is no field ({near(name, names)})", value)
+    for name in changes.keys() - set(names):
+        require(False, item, name, f"is no field ({near(name, names)})", changes[name])
     return dataclasses.replace(item, **changes)

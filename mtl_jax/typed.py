@@ -44,8 +44,8 @@ def typed(setting: Setting) -> Setting:
             raise BadInput(
                 f"{owner} has {len(places)} fields in order, not {len(args)}: {shown(args)}"
             )
-        for name, value in kwargs.items():
-            require(name in names, owner, name, f"is no field ({near(name, names)})", value)
+        for name in kwargs.keys() - set(names):
+            require(False, owner, name, f"is no field ({near(name, names)})", kwargs[name])
         given = {**dict(zip(places, args, strict=False)), **kwargs}
         for field in fields:
             if field.name not in given and no_default(field):

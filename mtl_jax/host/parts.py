@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import train
@@ -76,8 +77,8 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
     what = f"run {run.name!r}: task {task.name!r}"
     with explained(f"{what}: loss", always=True):
         loss = jax.eval_shape(task.loss, logits, seen)
-    fine = getattr(loss, "shape", ())[:1] == (COUNT,)
-    rule = "must give a loss for each example, [B]"
+    fine = getattr(loss, "shape", ())[:1] == (COUNT,) and jnp.issubdtype(loss.dtype, jnp.floating)
+    rule = "must give a loss for each example, floats [B]"
     require(fine, f"{what}: Task", "loss", rule, loss)
     mask = jax.ShapeDtypeStruct((COUNT,), bool)
     with explained(f"{what}: metric", always=True):
