@@ -5,6 +5,17 @@ import math
 import re
 from collections.abc import Iterable
 
+LONGEST = 200  # Bytes of a name; with the endings that a launch adds a folder may have 255.
+DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789"),
+}
+# Tables, figures, folders set aside, and files that were not written to their end.
+WRITTEN = re.compile(r"table\.(md|tex|csv)|effects\.csv|.*\.(png|half|old(\.\d+)?)", re.IGNORECASE)
+
 
 class BadInput(ValueError):
     """What a user gave is wrong; its text is one line and says what to give instead."""
@@ -29,7 +40,13 @@ def require(holds: bool, owner: object, field: str, rule: str, value: object) ->
     """
     if not holds:
         name = owner if isinstance(owner, str) else type(owner).__name__
-        raise BadInput(f"{name}.{field} {rule}, not {value!r}")
+        raise BadInput(f"{name}.{field} {rule}, not {shown(value)}")
+
+
+def shown(value: object, most: int = 200) -> str:
+    """A value as it prints, in one line that is not too long to read."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 def require_number(owner: object, **bounds: tuple[float, float]) -> None:
@@ -51,10 +68,27 @@ def require_count(owner: object, **least: int) -> None:
 
 
 def require_name(owner: object) -> None:
-    """Requires a name that a folder can bear and that no pattern can mean."""
+    """Requires a name that a folder can bear on every system, and that no pattern can mean.
+
+    Raises:
+      BadInput: naming the rule that a name breaks.
+    """
     name = owner.name
-    fine = bool(name) and not set(name) & set("/\\\n*?[]") and name[0] != "."
-    require(fine, owner, "name", "must be a plain file name without * ? [ ]", name)
+    plain = isinstance(name, str) and name and not set(name) & set("/\\*?[]") and name[0] != "."
+    rule = "must be a plain file name without * ? [ ]"
+    require(bool(plain), owner, "name", rule, name)
+    rule = "must be of printable characters"
+    require(name.isprintable(), owner, "name", rule, name)
+    fits = name[0] != " " and name[-1] not in " ."
+    rule = "must have no space at its ends and no dot at its end, which some systems drop"
+    require(fits, owner, "name", rule, name)
+    size = len(name.encode())
+    rule = f"must be a folder's name of at most {LONGEST} bytes (this has {size})"
+    require(size <= LONGEST, owner, "name", rule, name)
+    rule = "must not be a name that Windows keeps for a device"
+    require(name.partition(".")[0].strip().lower() not in DEVICES, owner, "name", rule, name)
+    rule = "must not be the name of a file that a launch writes itself"
+    require(not WRITTEN.fullmatch(name), owner, "name", rule, name)
 
 
 def are_numbers(value: object) -> bool:

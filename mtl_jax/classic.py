@@ -8,12 +8,14 @@ from mtl_jax.checks import require, require_choice, require_count, require_name
 from mtl_jax.losses.target_type import TargetType, target_type
 from mtl_jax.protocols import Source
 from mtl_jax.task import Task
+from mtl_jax.typed import typed
 from mtl_jax.views import PARAMETERS, Parameters
 
 # What an estimator with one `predict` can be fitted to.
 TARGETS = ("multiclass", "binary", "continuous")
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Classic:
     """One row of a table that is fitted by an estimator with `fit` and `predict`.
@@ -82,7 +84,7 @@ class Classic:
             require_count(self, labelled=1)
         require_choice(self, parameters=PARAMETERS)
         if self.features is not None:
-            fine = hasattr(self.features, "trunk") and not isinstance(self.features, type)
+            fine = hasattr(self.features, "teachers") and not isinstance(self.features, type)
             require(fine, self, "features", "must be a run", self.features)
             seeds = (self.features.seeds, self.features.first_seed)
             rule = f"must be a run of this row's {self.seeds} seeds from {self.first_seed}"

@@ -9,8 +9,10 @@ from mtl_jax.checks import require, require_number
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting
 from mtl_jax.task import views_of
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Coach:
     """Meta Pseudo Labels: the run's net is the student of a teacher of the same shape beside it.

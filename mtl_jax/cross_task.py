@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require_count, require_number
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class CrossTask:
     """Cross-task consistency of partially labelled examples, a setting of a run.

@@ -1,14 +1,17 @@
 """A descent is data: a balancing method on exact losses of a few numbers, from several starts."""
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
 from mtl_jax.checks import require, require_count, require_name
 from mtl_jax.optimizers import SGD, Adam
+from mtl_jax.protocols import Balance
+from mtl_jax.typed import typed
 
 
+@runtime_checkable
 class Problem(Protocol):
     """Objectives of a point, and how far from their Pareto set it is."""
 
@@ -21,6 +24,7 @@ class Problem(Protocol):
         """Maps a point `[D]` to its distance from the Pareto set `[]`, in its coordinates."""
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Descent:
     """One row of a table: a method on a problem.
@@ -42,7 +46,7 @@ class Descent:
 
     name: str
     problem: Problem
-    balance: Any
+    balance: Balance
     optimizer: SGD | Adam
     steps: int
     starts: tuple[tuple[float, ...], ...]
@@ -63,6 +67,7 @@ class Descent:
         return dataclasses.replace(self, **changes)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a paper says of a descent, to stand beside ours."""
@@ -72,6 +77,7 @@ class Outcome:
     source: str
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Descents:
     """The descents of one table.

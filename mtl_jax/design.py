@@ -5,8 +5,10 @@ import itertools
 from typing import Any
 
 from mtl_jax.checks import near, require, require_name
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One combination of levels, and the runs that have it.
@@ -28,6 +30,7 @@ class Cell:
         require_texts(self, "runs")
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Factorial:
     """A full factorial design: every combination of levels has its runs.
@@ -86,6 +89,7 @@ class Factorial:
         require_seeds(self, "cells", [name for cell in self.cells for name in cell.runs], rows)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Safe:
     """A row without training: for each task and seed, of two rows the better on validation.

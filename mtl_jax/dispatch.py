@@ -4,8 +4,10 @@ import dataclasses
 from typing import Literal
 
 from mtl_jax.checks import require_choice, require_count
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Dispatch:
     """How a run is laid out in time; results never depend on it (beyond rounding).

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import CONTINUOUS, TargetType
+from mtl_jax.typed import typed
 
 
 def is_unit_free(metric: object) -> bool:
@@ -22,6 +23,7 @@ class Sums(NamedTuple):
     count: jax.Array  # [], float32: exact up to 2^24 examples
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Accuracy:
     """Share of examples whose class is predicted, in [0, 1].
@@ -59,6 +61,7 @@ class Accuracy:
         return jnp.divide(sums.total, sums.count)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class MeanSquaredError:
     """Mean over examples and outputs of the squared error; of those targets that are known."""
@@ -103,6 +106,7 @@ class Counts(NamedTuple):
     known: jax.Array
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class F1:
     """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.

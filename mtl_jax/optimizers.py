@@ -11,8 +11,10 @@ import optax
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.plan import Plan, rule_of
 from mtl_jax.trees import path_text
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Cosine:
     """Learning rate that follows a part of a cosine, after a linear warm-up.
@@ -51,6 +53,7 @@ class Cosine:
         return rate
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent with Nesterov momentum and decay of the kernels.
@@ -83,6 +86,7 @@ class SGD:
         )
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Adam:
     """Adam, with decoupled decay of the kernels (AdamW).

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import BadInput, near, pattern_fault, require, require_number
 from mtl_jax.trees import path_text, paths
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """What happens to the parameters of some paths.

@@ -42,6 +42,7 @@ class Splits(NamedTuple):
 #                                            is the only one of a data set.
 
 
+@runtime_checkable
 class Source(Protocol):
     """Where arrays come from: settings only, nothing is read before `load`."""
 
@@ -60,6 +61,22 @@ class Weights(Protocol):
         """Reads parameters, statistics and head of a trunk for images of a shape and a type."""
 
 
+@runtime_checkable
+class Trunk(Protocol):
+    """A Flax module `(x [N, ...], train) -> features [N, D]`, or what is laid around one."""
+
+    convolutional: bool  # whether it convolves, which decides how steps are dispatched
+
+
+@runtime_checkable
+class ReadsTokens(Protocol):
+    """A trunk that reads texts `[N, T]` of whole numbers below its vocabulary."""
+
+    vocabulary: int
+    places: int  # the longest text
+
+
+@runtime_checkable
 class Policy(Protocol):
     """A random change of one image; the caller vmaps it."""
 
@@ -155,6 +172,9 @@ class JacobianCombiner(Protocol):
         """Maps gradients (leaves `[K, ...]`) to one, a share of each task `[K]`, the next state."""
 
 
+Balance = LossWeighting | GramWeighting | BilevelWeighting | CrossWeighting | JacobianCombiner
+
+
 # A consistency method may also offer more functions:
 #   heads(num_classes) -> {name: Head}    heads of its own, which read the task's features;
 #   supervised(views, loss, state) -> []  the loss of the labelled examples, in the place of the
@@ -163,6 +183,7 @@ class JacobianCombiner(Protocol):
 #                                         a source; then it stands in `Views.opened`.
 
 
+@runtime_checkable
 class Consistency(Protocol):
     """Learns from unlabelled views of one task."""
 
@@ -176,6 +197,7 @@ class Consistency(Protocol):
         """Maps views to a loss for each example `[n]`, the next state, metrics `[]`."""
 
 
+@runtime_checkable
 class Penalty(Protocol):
     """A term added to the losses, never balanced."""
 
@@ -183,6 +205,7 @@ class Penalty(Protocol):
         """Maps the parameters, and those that the run started from, to a scalar."""
 
 
+@runtime_checkable
 class Proximal(Protocol):
     """A term that is not smooth, whose minimisation is a step of its own after the optimizer's."""
 
@@ -195,6 +218,7 @@ class Proximal(Protocol):
 # vectors of labels with NaN where an entry is missing, another one only complete vectors.
 
 
+@runtime_checkable
 class Metric(Protocol):
     """Judges predictions by sums that add up over batches, masks and devices."""
 

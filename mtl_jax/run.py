@@ -4,37 +4,32 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-from mtl_jax.checks import (
-    near,
-    require,
-    require_choice,
-    require_count,
-    require_name,
-    require_number,
-)
+from mtl_jax.classic import Classic
 from mtl_jax.coach import Coach
 from mtl_jax.cross_task import CrossTask
-from mtl_jax.design import Factorial, Safe, check_design
+from mtl_jax.design import Factorial, Safe
 from mtl_jax.dispatch import Dispatch
 from mtl_jax.losses import cross_entropy
 from mtl_jax.optimizers import SGD, Adam
 from mtl_jax.plan import Plan
 from mtl_jax.protocols import (
-    BilevelWeighting,
-    LossWeighting,
+    Balance,
     Penalty,
     Policy,
     Proximal,
     Source,
+    Trunk,
     Weights,
 )
+from mtl_jax.run_checks import check_experiment, check_run
 from mtl_jax.schemes import Alternating, Progressive
-from mtl_jax.start import require_start
-from mtl_jax.task import Task, asks_teacher, replaced, require_views, teaches
+from mtl_jax.task import Task, replaced
+from mtl_jax.typed import typed
 from mtl_jax.views import Parameters
 from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run:
     """One row of a table: everything that decides its numbers.
@@ -94,8 +89,8 @@ class Run:
     name: str
     data: Source
     tasks: tuple[Task, ...]
-    trunk: Any
-    balance: Any
+    trunk: Trunk
+    balance: Balance
     optimizer: SGD | Adam
     steps: int
     batch: int = 64
@@ -127,52 +122,14 @@ class Run:
     dispatch: Dispatch | None = None
 
     def __post_init__(self):
-        require_name(self)
-        require_count(self, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
-        require_count(self, checkpoint_every=1, seeds=1, first_seed=0)
-        require_number(self, ema=(0.0, 1.0))
-        last = self.first_seed + self.seeds - 1
-        require(last < 2**32, self, "first_seed", "and seeds must stay below 2^32", last)
-        require(len(self.tasks) > 0, self, "tasks", "must hold at least one task", self.tasks)
-        names = [task.name for task in self.tasks]
-        require(len(set(names)) == len(names), self, "tasks", "must have different names", names)
-        if self.labelled is not None:
-            require_count(self, labelled=1)
-        alone = isinstance(self.balance, LossWeighting | BilevelWeighting)
-        rule = "needs a balance that weighs losses, since some tasks have no gradient"
-        require(self.scheme is None or alone, self, "scheme", rule, self.balance)
-        rule = "needs at least two tasks"
-        require(self.cross_task is None or len(names) > 1, self, "cross_task", rule, names)
-        if self.scheme is not None:
-            self.scheme.check(len(self.tasks))
-        smooth = [term for term in self.proximal if not hasattr(term, "shrink")]
-        require(not smooth, self, "proximal", "must hold terms with a proximal step", smooth)
-        require_choice(self, selection=("joint", "per_task", "last", "last_ema"))
-        fine = self.selection.startswith("last") or any(task.selects for task in self.tasks)
-        require(fine, self, "tasks", "must have one that selects", names)
-        require_views(self)
-        if self.coach is not None:
-            self.coach.check(self, cross_entropy)
-        require_start(self)
-        for field, others in (("source", sources_of(self)), ("teachers", self.teachers)):
-            seeds = [(run.seeds, run.first_seed) for run in others]
-            alike = all(pair == (self.seeds, self.first_seed) for pair in seeds)
-            require(alike, self, field, f"must have this run's {self.seeds} seeds", seeds)
-        for task in self.tasks:
-            fine = asks_teacher(task) is None or (task.name, task.outputs) in taught(self)
-            rule = f"must teach {task.name!r} with {task.outputs} outputs"
-            require(fine, self, "teachers", rule, sorted(taught(self)))
-            if asks_teacher(task) is not None:
-                teacher = taught(self)[task.name, task.outputs]
-                (other,) = (one for one in teacher.tasks if one.name == task.name)
-                rule = f"must teach {task.name!r} by a loss for the same type of targets"
-                require(teaches(other, task), self, "teachers", rule, other.loss)
+        check_run(self, cross_entropy, sources_of(self), taught(self))
 
     def but(self, **changes: Any) -> "Run":
         """The same run with some fields changed."""
         return replaced(self, changes)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Published:
     """A number that a paper prints for a run, to stand beside ours."""
@@ -183,6 +140,7 @@ class Published:
     source: str
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """The runs of one table.
@@ -205,28 +163,13 @@ class Experiment:
     runs: tuple[Run, ...]
     baselines: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
-    classics: tuple[Any, ...] = ()
+    classics: tuple[Classic, ...] = ()
     factorial: Factorial | None = None
     scratch: tuple[tuple[str, ...], ...] = ()
     safe: tuple[Safe, ...] = ()
 
     def __post_init__(self):
-        rows = (*self.runs, *self.classics)
-        require(len(rows) > 0, self, "runs", "must hold at least one run", self.runs)
-        seen = {}
-        read = [row.features for row in self.classics if row.features is not None]
-        for run in (run for row in (*self.runs, *read) for run in lineage(row)):
-            same = seen.setdefault(run.name, run) == run
-            require(same, self, "runs", "must have different names", run.name)
-        names = [row.name for row in rows]
-        require(len(set(names)) == len(names), self, "runs", "must have different names", names)
-        for name in self.baselines:
-            require(name in names, self, "baselines", f"must name runs ({near(name, names)})", name)
-            single = len(rows[names.index(name)].tasks) == 1
-            require(single, self, "baselines", "must name single-task runs", name)
-        for name in (number.run for number in self.published):
-            require(name in names, self, "published", f"must name runs ({near(name, names)})", name)
-        check_design(self)
+        check_experiment(self, lineage)
 
 
 def taught(run: Run) -> dict[tuple[str, int], Run]:

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_count
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Alternating:
     """One task a step, in turns: task `floor(t / period) mod K`.
@@ -33,6 +35,7 @@ class Alternating:
         return jnp.arange(num_tasks) == step // self.period % num_tasks
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Progressive:
     """Tasks enter one after another and stay: task k trains from step `enter_k * T` on.

@@ -9,9 +9,11 @@ import jax
 from mtl_jax.checks import BadInput, near, require, require_choice, require_count
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 from mtl_jax.protocols import Consistency, LearntPolicy, Metric
+from mtl_jax.typed import typed
 from mtl_jax.views import MEDIUM, STRONG, Adversarial, Apart, Stored, plain_parts
 
 
+@typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """One thing to predict.
@@ -133,6 +135,6 @@ def asks_teacher(task: Task) -> Stored | None:
 def replaced(item, changes: dict[str, Any]):
     """A copy with fields changed; an unknown field is refused with the near misses."""
     names = [field.name for field in dataclasses.fields(item)]
-    for name, value in changes.items():
-        require(name in names, item, name, f"is no field ({near(name, names)})", value)
+    for name in changes.keys() - set(names):
+        require(False, item, name, f"is no field ({near(name, names)})", changes[name])
     return dataclasses.replace(item, **changes)

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from mtl_jax.checks import require, require_choice, require_count, require_number
+from mtl_jax.typed import typed
 
 WEAK = ("labelled", "weak", "weak2")
 MEDIUM = ("medium",)
@@ -37,6 +38,7 @@ class Mixing(NamedTuple):
     ratio: jax.Array  # [n], at least 1/2 if the request is `own_first`
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Mixed:
     """Images of some views mixed with each other: `r x_i + (1 - r) x_j`.
@@ -77,6 +79,7 @@ class Mixed:
             require_choice(self, kind=("mixup",))
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Rotated:
     """A plain view turned by 0 to 3 quarter turns; which, `[n]`, stands in `Views.drawn`.
@@ -99,6 +102,7 @@ class Rotated:
         return (self.of,)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Adversarial:
     """A plain view moved, within a ball, to where the model's prediction changes the most.
@@ -140,6 +144,7 @@ class Adversarial:
         return (self.of,)
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Apart:
     """Views that go through the net in a pass of their own, whose statistics are discarded.
@@ -162,6 +167,7 @@ class Apart:
         require_choice(self, by=("student", "guess", "teacher", "source"))
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Stored:
     """What the run's teachers said of the unlabelled images before the training began.
@@ -213,10 +219,7 @@ def require_plain(request: View) -> None:
 
 
 class Views(NamedTuple):
-    """What one task's consistency method sees: outputs for the views that it asked for.
-
-    Views are named by `name_of`.
-    """
+    """What one task's consistency method sees: outputs for its views, named by `name_of`."""
 
     logits: dict[str, jax.Array]  # by view, [n, ..., C]
     labels: jax.Array  # [B, ...]
@@ -228,11 +231,8 @@ class Views(NamedTuple):
     progress: jax.Array  # [], share of the run's steps that are done, in [0, 1)
     key: jax.Array  # of this step and task
     features: dict[str, jax.Array] | None = None  # by view, what the task's head reads, [n, D]
-    maps: dict[str, dict[str, jax.Array]] | None = (
-        None  # by view, of the trunk's layers, [n, ..., C]
-    )
-    # `call(name, x)` applies a head to what a method made: its own `Free` ones, the others, or
-    # with "" the task's.
+    maps: dict[str, dict[str, jax.Array]] | None = None  # by view and layer, [n, ..., C]
+    # Applies a head by name to what a method made: its own, or with "" the task's.
     call: Callable[[str, jax.Array], jax.Array] | None = None
     opened: Any = None  # what the method's `begin` said before the first step
 

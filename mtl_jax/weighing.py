@@ -4,8 +4,10 @@ import dataclasses
 from typing import Literal
 
 from mtl_jax.checks import require_choice
+from mtl_jax.typed import typed
 
 
+@typed
 @dataclasses.dataclass(frozen=True)
 class Weighing:
     """How what a balancing method says is applied; see `mtl_jax.balance.balance`.

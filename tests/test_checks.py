@@ -12,8 +12,10 @@ from mtl_jax.checks import (
     range_text,
     require,
     require_count,
+    require_name,
     require_number,
     require_widths,
+    shown,
 )
 
 
@@ -88,3 +90,42 @@ def test_near():
     assert near("stpes", ["steps", "seeds", "ema"]) == "did you mean steps or seeds?"
     assert near("xyz", ["steps", "ema"]) == "there is ema, steps"
     assert near("xyz", []) == "there is none"
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A setting with a name."""
+
+    name: object
+
+
+@pytest.mark.parametrize(
+    "name", ["ünï 😀 中", "lr=0.1, 3 to 1", "a" * 200, "table", "console", "a.b", "old", "MGDA-UB"]
+)
+def test_names_of_folders_pass(name):
+    require_name(Named(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        (3, "plain file name"), (None, "plain file name"), ("a/b", "plain file name"),
+        (".lock", "plain file name"), ("a\tb", "printable"), ("a\x7f", "printable"),
+        ("a\u202eb", "printable"), ("a\u2028b", "printable"), ("\ud800", "printable"),
+        ("a ", "no space at its ends"), (" a", "no space at its ends"), ("a.", "no dot at its end"),
+        ("é" * 101, r"at most 200 bytes \(this has 202\)"), ("a" * 279, "this has 279"),
+        ("con", "Windows keeps"), ("NUL.txt", "Windows keeps"), ("Lpt1", "Windows keeps"),
+        ("table.md", "writes itself"), ("Table.CSV", "writes itself"), ("table.tex", "writes itse"),
+        ("effects.csv", "writes itself"), ("curves.png", "writes itself"), ("a.old", "writes"),
+        ("a.old.2", "writes itself"), ("run.half", "writes itself"),
+    ],
+)  # fmt: skip
+def test_names_that_no_folder_should_have_are_refused(name, rule):
+    with pytest.raises(BadInput, match=rf"Named\.name must .*{rule}"):
+        require_name(Named(name))
+
+
+def test_a_value_is_shown_in_one_line_that_can_be_read():
+    assert shown("a\nb") == "'a\\nb'"
+    long = shown(np.zeros((200, 200)))
+    assert "\n" not in long and len(shown("x" * 1000)) == 200

@@ -13,6 +13,7 @@ FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
 
 GROUND = {
     "checks",
+    "typed",
     "keys",
     "identity",
     "views",
@@ -40,7 +41,7 @@ GROUND = {
 }
 GROUND_ROOMS = {"losses", "weighting", "augment", "data"}
 METHODS = {"aggregation", "alignment", "consistency", "sharing", "transfer", "nets"}
-METHODS |= {"balance", "run", "descent", "classic"}
+METHODS |= {"balance", "run", "descent", "classic", "run_checks"}
 FLOORS = [GROUND | GROUND_ROOMS, METHODS, {"train"}, {"host"}]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -48,6 +49,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # what stands lower; families never.
 BASE = [
     "checks",
+    "typed",
     "keys",
     "views",
     "opening",
@@ -72,6 +74,8 @@ BASE = [
     "heads",
     "design",
     "start",
+    "classic",
+    "run_checks",
 ]
 
 # Who may ask a loss of what type its targets are, and which of them are known.

@@ -17,7 +17,7 @@ ALONE = RUN.but(name="alone", tasks=(ROW,))
     [
         ({"name": ""}, "Run.name must be a plain file name"),
         ({"name": ".hidden"}, "Run.name must be a plain file name"),
-        ({"name": "a\nb"}, "Run.name must be a plain file name"),
+        ({"name": "a\nb"}, "Run.name must be of printable characters"),
         ({"name": "all*"}, "Run.name must be a plain file name"),
         ({"tasks": ()}, "Run.tasks must hold at least one task"),
         ({"tasks": (ROW, ROW)}, "Run.tasks must have different names"),

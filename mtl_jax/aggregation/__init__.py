@@ -29,3 +29,6 @@ from mtl_jax.aggregation.pivrg import PIVRG as PIVRG
 from mtl_jax.aggregation.sdmgrad import SDMGrad as SDMGrad
 from mtl_jax.aggregation.trimmed_mean import TrimmedMean as TrimmedMean
 from mtl_jax.aggregation.upgrad import UPGrad as UPGrad
+from mtl_jax.typed import type_all
+
+type_all(globals())

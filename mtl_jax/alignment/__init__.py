@@ -44,3 +44,6 @@ from mtl_jax.alignment.reversal import StepWarmUp as StepWarmUp
 from mtl_jax.alignment.reversal import WarmUp as WarmUp
 from mtl_jax.alignment.reversal import reverse as reverse
 from mtl_jax.alignment.two_nets import FixBi as FixBi
+from mtl_jax.typed import type_all
+
+type_all(globals())

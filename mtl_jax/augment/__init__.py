@@ -25,3 +25,6 @@ from mtl_jax.augment.rand_augment_recipes import randaugment_usb as randaugment_
 from mtl_jax.augment.reflect_crop import ReflectCrop as ReflectCrop
 from mtl_jax.augment.shift import Shift as Shift
 from mtl_jax.augment.weak import weak_crop_flip as weak_crop_flip
+from mtl_jax.typed import type_all
+
+type_all(globals())

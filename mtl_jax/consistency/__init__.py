@@ -57,3 +57,6 @@ from mtl_jax.consistency.together import Together as Together
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian as TruncatedGaussian
 from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment
+from mtl_jax.typed import type_all
+
+type_all(globals())

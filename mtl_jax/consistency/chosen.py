@@ -5,6 +5,7 @@ from typing import Any
 
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.match import EVERYTHING
+from mtl_jax.consistency.parts import Mask
 from mtl_jax.views import Sizes, Stored, Views, name_of
 
 STORED = Stored()
@@ -20,7 +21,7 @@ class Chosen:
     """
 
     view: Stored = STORED
-    mask: Any = EVERYTHING
+    mask: Mask = EVERYTHING
 
     def init(self, sizes: Sizes) -> Any:
         """State before the first step: that of the mask."""

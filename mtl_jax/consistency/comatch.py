@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.memory import Memory, empty, remembered
+from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import Projection
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
@@ -66,7 +67,7 @@ class CoMatch:
     edge: float = 0.8
     contrast: float = 1.0
     memory: int = 2560
-    align: Any = ALIGN
+    align: Align = ALIGN
     projection: Projection = PROJECTION
     weight: float = 1.0
 

@@ -12,6 +12,7 @@ from mtl_jax.consistency.align import Unaligned
 from mtl_jax.consistency.divergence import CrossEntropy
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mask import Everything
+from mtl_jax.consistency.parts import Align, Divergence, Mask, Target, Term
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Hard
 from mtl_jax.losses.target_type import MULTICLASS
@@ -55,11 +56,11 @@ class Match:
       BadInput: for a negative weight, or a ramp outside [0, 1].
     """
 
-    align: Any = UNALIGNED
-    target: Any = HARD
-    mask: Any = EVERYTHING
-    divergence: Any = CROSS_ENTROPY
-    terms: tuple[Any, ...] = ()
+    align: Align = UNALIGNED
+    target: Target = HARD
+    mask: Mask = EVERYTHING
+    divergence: Divergence = CROSS_ENTROPY
+    terms: tuple[Term, ...] = ()
     source: View = "weak"
     learner: View = "strong"
     weight: float = 1.0

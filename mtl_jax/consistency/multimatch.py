@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.parts import Mask
 from mtl_jax.consistency.pseudo_margin import Margins, moved, no_margins, percentiles
 from mtl_jax.consistency.self_adaptive import SelfAdaptive
 from mtl_jax.heads import Head
@@ -77,7 +78,7 @@ class MultiMatch:
     least: float | None = 0.0
     smoothness: float = 0.997
     epochs: int = 100
-    mask: Any = MASK
+    mask: Mask = MASK
     weight: float = 3.0
 
     target_types = MULTICLASS

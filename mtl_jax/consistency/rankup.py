@@ -14,6 +14,7 @@ from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import known_entries, masked_mean
 from mtl_jax.losses.target_type import CONTINUOUS, types_of
+from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")
@@ -50,7 +51,7 @@ class RankUp:
     share: float = 0.2
     threshold: float = 0.95
     weight: float = 1.0
-    also: Any = None
+    also: Consistency | None = None
 
     target_types = CONTINUOUS
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
+from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
@@ -41,8 +41,8 @@ class ReFixMatch:
       Low-Confidence Predictions, ICCV workshops 2023, method (https://arxiv.org/abs/2308.07509).
     """
 
-    align: Any = UNALIGNED
-    mask: Any = CONFIDENT
+    align: Align = UNALIGNED
+    mask: Mask = CONFIDENT
     temperature: float = 0.5
     weight: float = 1.0
 

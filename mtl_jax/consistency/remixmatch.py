@@ -12,6 +12,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.align import Alignment
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
+from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
 from mtl_jax.heads import Head
@@ -72,7 +73,7 @@ class ReMixMatch:
       (https://arxiv.org/abs/1911.09785).
     """
 
-    align: Any = ALIGN
+    align: Align = ALIGN
     temperature: float = 0.5
     alpha: float = 0.75
     mixed: float = 1.5

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.class_status import ClassStatus
 from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
+from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
@@ -47,8 +47,8 @@ class SequenceMatch:
     Reference: Nguyen, SequenceMatch, WACV 2024, method (https://arxiv.org/abs/2310.15787).
     """
 
-    align: Any = UNALIGNED
-    mask: Any = CURRICULUM
+    align: Align = UNALIGNED
+    mask: Mask = CURRICULUM
     temperature: float = 0.5
     unsure: float = 1.0
     weight: float = 1.0

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require_number
 from mtl_jax.consistency.align import QueueAlignment
+from mtl_jax.consistency.parts import Align
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
@@ -60,7 +61,7 @@ class ShrinkMatch:
     threshold: float = 0.95
     momentum: float = 0.999
     shrunk: float = 1.0
-    align: Any = ALIGN
+    align: Align = ALIGN
     weight: float = 1.0
 
     target_types = MULTICLASS

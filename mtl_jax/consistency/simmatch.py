@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_choice, require_number
 from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.latest import rows_of
+from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import Projection, unit
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
@@ -82,7 +83,7 @@ class SimMatch:
     instance: float = 1.0
     momentum: float = 0.7
     by: Literal["student", "teacher"] = "student"
-    align: Any = ALIGN
+    align: Align = ALIGN
     projection: Projection = PROJECTION
     weight: float = 1.0
 

@@ -33,3 +33,6 @@ from mtl_jax.data.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.ucr import UCR as UCR
 from mtl_jax.data.wordpiece import WordPiece as WordPiece
 from mtl_jax.data.yeast import Yeast as Yeast
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -23,10 +23,14 @@ def edited(runs: tuple[Run, ...], changes: list[str]) -> tuple[Run, ...]:
       BadInput: if a change is malformed, no run has the field, or the value is of a wrong
         type or outside its rule.
     """
+    seen = set()
     for change in changes:
         field, equals, text = change.partition("=")
         if not equals or not field:
             raise BadInput(f"--set takes FIELD=VALUE, not {change!r}")
+        if field in seen:
+            raise BadInput(f"--set {field} is given twice")
+        seen.add(field)
         runs = applied(runs, field, text)
     return runs
 

@@ -15,6 +15,7 @@ from mtl_jax.host.folder import Folder
 from mtl_jax.host.initial import from_file, initial_parameters
 from mtl_jax.host.layout import Program, dispatch_of, open_all, program
 from mtl_jax.host.notes import label_counts
+from mtl_jax.host.parts import check_parts
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, not_finite, summary
 from mtl_jax.host.teachers import with_teachers
@@ -185,14 +186,15 @@ def begun(run: Run, made: Program) -> TrainState:
     return made.begun((before.params, before.stats))
 
 
-def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
-    """Traces a run's start and step, so that nothing is trained before all runs fit together.
+def check(run: Run, steps: int, splits: Any = None) -> tuple[Program, TrainState, Given]:
+    """Traces a run's start, step and evaluation, so that nothing is trained before all runs fit together.
 
     What is traced here is not traced again when the program trains.
 
     Args:
       run: what is to be trained.
       steps: length of the block that is traced.
+      splits: shapes of what is judged; None takes those of the training data.
 
     Returns:
       The program, and the shapes of the state and the data of its step.
@@ -200,12 +202,15 @@ def check(run: Run, steps: int) -> tuple[Program, TrainState, Given]:
     Raises:
       BadInput: as `shapes`, and if a penalty or the balancing does not suit the run.
     """
+    check_parts(run)
     given = described(run)
     made = program(run, given)
     state = begun(run, made)
     anchor = Start(state.params, state.stats) if run.source is not None else None
     given = opened(run, made, given._replace(anchor=anchor), open_all.eval_shape)
     made.advance.eval_shape(state, given, steps)
+    streams = {name: {"image": s.image, **s.labels} for name, s in given.streams.items()}
+    jax.eval_shape(made.judge, state, {"train": streams} if splits is None else splits)
     if run.affinity:
         made.affinity.eval_shape(state, given)
     return made, state, given

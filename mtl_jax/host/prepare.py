@@ -13,6 +13,7 @@ from mtl_jax.host.notes import label_notes
 from mtl_jax.host.run_data import read, seed_axis, seeds_of
 from mtl_jax.host.same_names import check_names
 from mtl_jax.host.targets import check_parts, described_target, target
+from mtl_jax.host.tokens import check_tokens
 from mtl_jax.protocols import BilevelWeighting, Splits
 from mtl_jax.run import Run
 from mtl_jax.task import asks_teacher
@@ -144,6 +145,7 @@ def prepared(run: Run, data: Splits, seeds: tuple[int, ...]) -> Prepared:
         for part, arrays in own.items():
             arrays[task.name] = target(run, task, part, given[part])
         check_parts(run, task, given)
+    check_tokens(run, parts)
     train, pools = parts.pop("train"), pools_of(run)
     streams = {name: drawn(run, name, a, pools.get(name), seeds) for name, a in train.items()}
     notes = []

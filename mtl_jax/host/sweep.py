@@ -1,20 +1,23 @@
 """Trains the runs of an experiment, each once, and leaves the table and the figures."""
 
 import argparse
-import os
 import pathlib
 import sys
+import traceback
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
 import jax
 
-from mtl_jax.checks import BadInput
+from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
 from mtl_jax.host import classic_data, classics, descents, figures, table
 from mtl_jax.host.ahead import Ahead
+from mtl_jax.host.cache import cache_compilations
 from mtl_jax.host.experiment import among, asked, in_order, read
+from mtl_jax.host.explained import explained
 from mtl_jax.host.files import open_root, require_file_names
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.lapack import one_thread
@@ -23,6 +26,7 @@ from mtl_jax.host.loop import Diverged, check, first_block, train_run
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
 from mtl_jax.host.read import check_read
+from mtl_jax.host.room import check_room
 from mtl_jax.identity import fingerprint
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
@@ -31,17 +35,20 @@ from mtl_jax.trees import size
 def launch(options: argparse.Namespace) -> int:
     """Does what the command line asks; returns the exit code.
 
-    Bad input is one line on stderr and 2, a run that diverged one line and 1; any other
-    error is a fault of the code and keeps its traceback.
+    Bad input, and what a user's own code raises, is one line on stderr and 2 (`--debug` shows
+    its traceback too), a run that diverged one line and 1; any other error is a fault of the
+    code and keeps its traceback.
     """
     cache_compilations()
     try:
-        experiment = read(options.experiment)
+        with explained(""):
+            experiment = read(options.experiment)
         root = options.out or pathlib.Path("results") / (
             options.experiment.stem + ("-smoke" if options.smoke else "")
         )
         if isinstance(experiment, Descents):
-            return descents.launch(experiment, options, root)
+            with explained(""):
+                return descents.launch(experiment, options, root)
         whole = asked(experiment, options.set, options.seeds, None, options.smoke)
         experiment = asked(experiment, options.set, options.seeds, options.only, options.smoke)
         if options.list:
@@ -50,11 +57,29 @@ def launch(options: argparse.Namespace) -> int:
             return dry(experiment)
         return sweep(experiment, whole, root, options.fresh)
     except BadInput as wrong:
+        if options.debug:
+            traceback.print_exception(wrong)
         print(f"error: {' '.join(str(wrong).split())}", file=sys.stderr)
         return 2
     except Diverged as wrong:
         print(f"error: {wrong}", file=sys.stderr)
         return 1
+
+
+def check_folders(root: pathlib.Path, names: list[str]) -> None:
+    """Refuses names that are one folder where the case of letters does not count.
+
+    Raises:
+      BadInput: naming them, on such a file system.
+    """
+    if not (root / ".LOCK").exists():
+        return
+    alike = {}
+    for name in names:
+        alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
+    for same in alike.values():
+        rule = "must differ in more than the case of letters on this file system"
+        require(len(same) == 1, "Experiment", "runs", rule, same)
 
 
 def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> int:
@@ -70,23 +95,26 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     folders = {run.name: Folder(root, run) for run in runs}
     require_file_names(row.name for row in (*runs, *experiment.classics))
     with open_root(root):
+        check_folders(root, [row.name for row in (*runs, *experiment.classics)])
         for row in () if fresh else (*runs, *experiment.classics):
             Folder(root, row).check()
         left = [run for run in runs if fresh or not folders[run.name].finished()]
-        for note in (note for run in left for note in prepare(run).notes):
-            print(f"warning: {note}", file=sys.stderr)
+        splits = {run.name: check_data(run) for run in left}
         for row in experiment.classics:
             check_read(row)
             if fresh or not Folder(root, row).finished():
                 classic_data.check(row)
         alone = [row for row in experiment.classics if row.features is None]
-        fit_classics(alone, root, fresh)  # What scikit-learn refuses is told before runs train.
         if left:
             with one_thread(), Ahead() as ahead:
-                programs = {run.name: checked(run, ahead) for run in left}
+                programs = {run.name: checked(run, ahead, splits[run.name]) for run in left}
                 for folder in folders.values() if fresh else ():
                     folder.set_aside()
+                # What scikit-learn refuses when it fits is told before runs train.
+                fit_classics(alone, root, fresh)
                 train(left, programs, folders, ahead)
+        else:
+            fit_classics(alone, root, fresh)
         fit_classics([row for row in experiment.classics if row not in alone], root, fresh)
         rows = (*whole.runs, *whole.classics)
         folders = {row.name: Folder(root, row) for row in rows}
@@ -106,13 +134,26 @@ def fit_classics(rows: Iterable[Classic], root: pathlib.Path, fresh: bool) -> No
             continue
         folder.claim()
         source = None if row.features is None else Folder(root, row.features)
-        classics.fit(row, folder, source)
+        with explained(f"row {row.name!r}"):
+            classics.fit(row, folder, source)
 
 
-def checked(run: Run, ahead: Ahead) -> Program:
+def check_data(run: Run) -> Any:
+    """Whether a run can fit into memory, and its data; gives the shapes of what is judged."""
+    with explained(f"run {run.name!r}"):
+        check_room(run)
+        prepared = prepare(run)
+        for note in prepared.notes:
+            print(f"warning: {note}", file=sys.stderr)
+        shape = jax.ShapeDtypeStruct
+        return jax.tree.map(lambda array: shape(array.shape, array.dtype), prepared.splits)
+
+
+def checked(run: Run, ahead: Ahead, splits: Any) -> Program:
     """The program of a run that fits together; its first block will be compiled ahead."""
     steps = first_block(run)
-    made, state, given = check(run, steps)
+    with explained(f"run {run.name!r}"):
+        made, state, given = check(run, steps, splits)
     ahead.add(run.name, lambda: made.advance.lower(state, given, steps).compile())
     return made
 
@@ -127,7 +168,8 @@ def train(
             board.begin(run)
             used = memory(ahead.need(run.name))
             made, folder = programs.pop(run.name), folders[run.name]
-            train_run(run, made, folder, folders, used, board.tick, board.warn)
+            with explained(f"run {run.name!r}"):
+                train_run(run, made, folder, folders, used, board.tick, board.warn)
             board.end()
 
 
@@ -173,15 +215,9 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Parameters of one seed, and XLA's estimate of the FLOPs of one of its steps."""
-    made, state, given = check(run, 1)
+    with explained(f"run {run.name!r}"):
+        check_room(run)
+        made, state, given = check(run, 1)
     lowered = made.advance.lower(state, given, 1)
     flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
     return size(state.params) // run.seeds, flops / run.seeds
-
-
-def cache_compilations() -> None:
-    """Keeps compiled programs on disk, so that a second start compiles nothing."""
-    if jax.config.jax_compilation_cache_dir is None:
-        home = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
-        jax.config.update("jax_compilation_cache_dir", str(home / "mtl_jax" / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -41,3 +41,6 @@ from mtl_jax.nets.stoch_norm import StochNorm as StochNorm
 from mtl_jax.nets.twins import Twins as Twins
 from mtl_jax.nets.vit import ViT as ViT
 from mtl_jax.nets.wide_resnet import WideResNet as WideResNet
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -34,3 +34,6 @@ from mtl_jax.sharing.tt_norm import TTNorm as TTNorm
 from mtl_jax.sharing.tt_norm import tt_norm as tt_norm
 from mtl_jax.sharing.tucker_norm import TuckerNorm as TuckerNorm
 from mtl_jax.sharing.tucker_norm import tucker_norm as tucker_norm
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -50,3 +50,6 @@ from mtl_jax.transfer.weight_space import greedy_soup as greedy_soup
 from mtl_jax.transfer.weight_space import interpolate as interpolate
 from mtl_jax.transfer.weight_space import task_vector as task_vector
 from mtl_jax.transfer.weight_space import uniform_soup as uniform_soup
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import launch
+from mtl_jax.checks import BadInput
 from mtl_jax.host import sweep
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
@@ -105,7 +106,7 @@ def refused(tmp_path, capsys, monkeypatch):
         ("RUN.but(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(labelled=97),))",
-            "run 'hard': few_labels.count must be at most 96, the labelled examples there are",
+            "run 'hard': Run.labelled must be at most 96, the training examples there are, not 97",
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.but(labelled=2),))",
@@ -292,9 +293,53 @@ def test_a_wrong_command_line_is_one_line(tmp_path):
     assert found.stderr.count("\n") == 1
 
 
-def test_a_fault_in_the_file_keeps_its_traceback(tmp_path):
-    found = command(tmp_path, "EXPERIMENT = Experiment(runs=(RUM,))")
-    assert found.returncode == 1
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--out", ""], "argument --out: must not be empty"),
+        (["--out", " "], "argument --out: must not be empty"),
+        (["--only", ""], "argument --only: must not be empty"),
+        (["--only", "hard", "--only", "semi"], "argument --only: is given twice"),
+        (["--out", "a", "--out", "b"], "argument --out: is given twice"),
+        (["--seeds", "1", "--seeds", "2"], "argument --seeds: is given twice"),
+        (["--set", "steps=2", "--set", "steps=3"], "--set steps is given twice"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_would_be_lost_or_mean_all_is_refused(capsys, tmp_path, options, said):
+    (tmp_path / "file.py").write_text(HEAD + FINE)
+    try:
+        code = sweep.launch(launch.parse([str(tmp_path / "file.py"), *options]))
+    except SystemExit as ended:
+        code = ended.code
+    err = capsys.readouterr().err
+    assert code == 2 and said in err and err.count("\n") == 1
+
+
+def test_names_that_differ_in_case_alone_are_refused_where_it_does_not_count(
+    refused, tmp_path, monkeypatch
+):
+    body = "EXPERIMENT = Experiment(runs=(RUN.but(name='Hard'), RUN))"
+    sweep.check_folders(tmp_path, ["Hard", "hard"])  # Here it counts.
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".LOCK").write_text("")  # As if it did not.
+    said = "must differ in more than the case of letters on this file system, not ['Hard', 'hard']"
+    with pytest.raises(BadInput, match="more than the case of letters"):
+        sweep.check_folders(tmp_path / "out", ["é", "x", "e\u0301"])
+    assert said in refused(body)
+
+
+def test_a_fault_in_the_file_is_one_line_and_a_traceback_with_debug(tmp_path):
+    body = "EXPERIMENT = Experiment(runs=(RUM,))"
+    found = command(tmp_path, body)
+    line = HEAD.count("\n") + 1
+    said = (
+        f"error: file.py, line {line}: NameError: name 'RUM' is not defined. Did you mean: 'RUN'?"
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.startswith(said.split(". Did")[0]) and found.stderr.count("\n") == 1
+    found = command(tmp_path, body, "--debug")
+    assert found.returncode == 2
     assert "Traceback" in found.stderr and "NameError: name 'RUM'" in found.stderr
 
 

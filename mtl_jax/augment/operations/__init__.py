@@ -23,3 +23,6 @@ from mtl_jax.augment.operations.tones import Posterize as Posterize
 from mtl_jax.augment.operations.tones import Sharpness as Sharpness
 from mtl_jax.augment.operations.tones import Smooth as Smooth
 from mtl_jax.augment.operations.tones import Solarize as Solarize
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -10,3 +10,6 @@ from mtl_jax.augment.signal.time_mask import TimeMask as TimeMask
 from mtl_jax.augment.signal.time_shift import TimeShift as TimeShift
 from mtl_jax.augment.signal.time_warp import TimeWarp as TimeWarp
 from mtl_jax.augment.signal.window_slice import WindowSlice as WindowSlice
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -7,3 +7,6 @@ from mtl_jax.augment.tokens.token_deletion import TokenDeletion as TokenDeletion
 from mtl_jax.augment.tokens.token_mask import TokenMask as TokenMask
 from mtl_jax.augment.tokens.versions import Original as Original
 from mtl_jax.augment.tokens.versions import Rewritten as Rewritten
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -22,3 +22,6 @@ from mtl_jax.nets.pretrained.preprocessing import IMAGENET as IMAGENET
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing as Preprocessing
 from mtl_jax.nets.pretrained.weights import Pretrained as Pretrained
 from mtl_jax.nets.pretrained.weights import Weights as Weights
+from mtl_jax.typed import type_all
+
+type_all(globals())

@@ -1,0 +1,141 @@
+"""Rules on the fields of a run and of an experiment together; their types are held elsewhere."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mtl_jax.checks import (
+    near,
+    require,
+    require_choice,
+    require_count,
+    require_name,
+    require_number,
+)
+from mtl_jax.design import check_design
+from mtl_jax.protocols import BilevelWeighting, CrossWeighting, LossWeighting
+from mtl_jax.start import require_start
+from mtl_jax.task import asks_teacher, require_views, teaches
+
+MOST_STEPS = 2**31 - 1  # A step is counted in 32 bits.
+MOST_SEEN = 2**32  # So is a place in the stream of examples.
+MOST_SEEDS = 10_000
+MOST_ROWS = 10_000
+LONGEST_CHAIN = 50
+
+
+def check_run(run: Any, classes: Callable, sources: tuple, taught: dict) -> None:
+    """Refuses a run whose fields do not fit together.
+
+    Args:
+      run: a run whose fields are of their types.
+      classes: the loss of tasks that a coach can teach.
+      sources: the run that it starts from, if it is a run.
+      taught: its teachers by task and number of outputs.
+
+    Raises:
+      BadInput: naming the field.
+    """
+    require_name(run)
+    check_counts(run)
+    require(len(run.tasks) > 0, run, "tasks", "must hold at least one task", run.tasks)
+    names = [task.name for task in run.tasks]
+    require(len(set(names)) == len(names), run, "tasks", "must have different names", names)
+    check_chain(run)
+    alone = isinstance(run.balance, LossWeighting | BilevelWeighting)
+    rule = "needs a balance that weighs losses, since some tasks have no gradient"
+    require(run.scheme is None or alone, run, "scheme", rule, run.balance)
+    rule = "needs at least two tasks"
+    require(run.cross_task is None or len(names) > 1, run, "cross_task", rule, names)
+    if run.scheme is not None:
+        run.scheme.check(len(run.tasks))
+    require_choice(run, selection=("joint", "per_task", "last", "last_ema"))
+    fine = run.selection.startswith("last") or any(task.selects for task in run.tasks)
+    require(fine, run, "tasks", "must have one that selects", names)
+    require_views(run)
+    if run.coach is not None:
+        run.coach.check(run, classes)
+    require_start(run)
+    for field, others in (("source", sources), ("teachers", run.teachers)):
+        seeds = [(other.seeds, other.first_seed) for other in others]
+        alike = all(pair == (run.seeds, run.first_seed) for pair in seeds)
+        require(alike, run, field, f"must have this run's {run.seeds} seeds", seeds)
+    for task in run.tasks:
+        fine = asks_teacher(task) is None or (task.name, task.outputs) in taught
+        rule = f"must teach {task.name!r} with {task.outputs} outputs"
+        require(fine, run, "teachers", rule, sorted(taught))
+        if asks_teacher(task) is not None:
+            teacher = taught[task.name, task.outputs]
+            (other,) = (one for one in teacher.tasks if one.name == task.name)
+            rule = f"must teach {task.name!r} by a loss for the same type of targets"
+            require(teaches(other, task), run, "teachers", rule, other.loss)
+
+
+def check_counts(run: Any) -> None:
+    """Refuses numbers out of range, and lengths that 32 bits cannot count."""
+    require_count(run, steps=1, batch=1, unlabelled_ratio=1, evaluate_every=1)
+    require_count(run, checkpoint_every=1, seeds=1, first_seed=0)
+    require_number(run, ema=(0.0, 1.0))
+    if run.labelled is not None:
+        require_count(run, labelled=1)
+    require(run.steps <= MOST_STEPS, run, "steps", "must be below 2^31", run.steps)
+    require(run.seeds <= MOST_SEEDS, run, "seeds", f"must be at most {MOST_SEEDS}", run.seeds)
+    last = run.first_seed + run.seeds - 1
+    require(last < 2**32, run, "first_seed", "and seeds must stay below 2^32", last)
+    unlabelled = any(task.consistency is not None for task in run.tasks) or run.coach is not None
+    parts = 3 if isinstance(run.balance, CrossWeighting) else 1
+    seen = run.steps * run.batch * parts * (run.unlabelled_ratio if unlabelled else 1)
+    rule = "times the examples of a step must stay below 2^32, where batches would begin anew"
+    require(seen < MOST_SEEN, run, "steps", rule, seen)
+
+
+def check_chain(run: Any) -> None:
+    """Refuses a long chain of runs that start from each other or teach each other."""
+    depth, front = 0, needed_by([run])
+    while front and depth <= LONGEST_CHAIN:
+        depth, front = depth + 1, needed_by(front)
+    rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
+    field = "teachers" if run.teachers else "source"
+    require(depth <= LONGEST_CHAIN, run, field, rule, f"{depth} or more")
+
+
+def needed_by(runs: Iterable[Any]) -> list[Any]:
+    """The runs that some runs need themselves, each once."""
+    found = itertools.chain.from_iterable((run.source, *run.teachers) for run in runs)
+    return list({id(one): one for one in found if hasattr(one, "teachers")}.values())
+
+
+def check_experiment(experiment: Any, lineage: Callable) -> None:
+    """Refuses rows that bear one name, and what is said of rows that are not there.
+
+    Args:
+      experiment: one whose fields are of their types.
+      lineage: gives the runs that a run needs, and itself.
+
+    Raises:
+      BadInput: naming the field.
+    """
+    rows = (*experiment.runs, *experiment.classics)
+    require(len(rows) > 0, experiment, "runs", "must hold at least one run", experiment.runs)
+    rule = f"must hold at most {MOST_ROWS} rows"
+    require(len(rows) <= MOST_ROWS, experiment, "runs", rule, len(rows))
+    seen = {}
+    read = [row.features for row in experiment.classics if row.features is not None]
+    for run in (run for row in (*experiment.runs, *read) for run in lineage(row)):
+        same = seen.setdefault(run.name, run) == run
+        require(same, experiment, "runs", "must have different names", run.name)
+    names = [row.name for row in rows]
+    twice = len(set(names)) < len(names)
+    require(not twice, experiment, "runs", "must have different names", names)
+    named = dict(zip(names, rows, strict=True))
+    told = (
+        ("baselines", experiment.baselines),
+        ("published", [n.run for n in experiment.published]),
+    )
+    for field, name in ((field, name) for field, each in told for name in each):
+        if name not in named:
+            require(False, experiment, field, f"must name runs ({near(name, names)})", name)
+    for name in experiment.baselines:
+        single = len(named[name].tasks) == 1
+        require(single, experiment, "baselines", "must name single-task runs", name)
+    check_design(experiment)

@@ -1,0 +1,223 @@
+"""Every setting that the package exports refuses values of another kind in one line."""
+
+import dataclasses
+import importlib
+import itertools
+import math
+import pkgutil
+import types
+import typing
+
+import numpy as np
+import pytest
+
+import mtl_jax
+from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
+from mtl_jax.checks import BadInput
+from mtl_jax.design import Cell, Factorial
+from mtl_jax.protocols import Balance
+from tests.small import DATA, ROW, RUN
+
+BAD = {
+    "text": "§",
+    "None": None,
+    "-1": -1,
+    "nan": math.nan,
+    "inf": math.inf,
+    "class": weighting.Equal,
+    "list": [1, 2],
+    "True": True,
+    "object": object(),
+    "digit": "1",
+    "int64": np.int64(3),
+    "half": 0.5,
+    "empty": (),
+    "dict": {},
+    "(None,)": (None,),
+    "function": len,
+}
+PART = {"image": np.zeros((4, 3), np.float32), "row": np.zeros(4, np.int32)}
+TWO = data.Arrays(PART, PART, PART)
+# Of what only some values are right.
+GIVEN = {
+    "Arrays.train": PART, "Arrays.validation": PART, "Arrays.test": PART,
+    "Cascaded.parts": (nets.CNN((2,)), nets.CNN((2,))),
+    "Classic.choices": (len,), "Clustered.clusters": ((0,), (1,)),
+    "Descent.starts": ((0.0, 1.0),), "Descent.steps": 100,
+    "Domains.sources": (DATA, TWO), "Experiment.runs": (RUN,),
+    "Factorial.cells": (Cell(("a",), ("hard",)), Cell(("b",), ("soft",))),
+    "Factorial.factors": ("f",), "Learnt.policy": augment.CTAugment(),
+    "MultiInput.inputs": (data.Input(task="row", source=DATA, label="row"),),
+    "Preprocessed.by": nets.pretrained.IMAGENET, "Progressive.enter": (0.0, 0.5),
+    "Task.loss": losses.cross_entropy, "Texts.tokens": len,
+}  # fmt: skip
+# By type, what is tried for a field that must be given.
+RIGHT = {
+    float: (0.5, 1.0, 2.0), int: (2, 1, 4), bool: (False,), str: ("weak", "a", "row"),
+    "Source": (DATA,), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
+    "Policy": (augment.Cutout(2),), "Run": (RUN,), "Task": (ROW,), "SGD": (optimizers.SGD(0.1),),
+    "Metric": (metrics.Accuracy(),), "Consistency": (consistency.FixMatch(),),
+    "ndarray": (np.zeros((4, 3), np.float32),),
+}  # fmt: skip
+
+
+def settings():
+    """All dataclasses of the package that a user may make, by name."""
+    found = {}
+    for info in pkgutil.walk_packages(mtl_jax.__path__, "mtl_jax."):
+        if info.name.startswith(("mtl_jax.host", "mtl_jax.train")):
+            continue
+        for each in vars(importlib.import_module(info.name)).values():
+            if isinstance(each, type) and dataclasses.is_dataclass(each):
+                typed = getattr(each.__init__, "typed", False)
+                if typed and each.__module__.startswith("mtl_jax."):
+                    found[f"{each.__module__}.{each.__name__}"] = each
+    return found
+
+
+def candidates(kind):
+    """Values of a type to try."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind == Balance:
+        return (weighting.Equal(),)
+    if origin in (typing.Union, types.UnionType):
+        return tuple(value for each in inner for value in candidates(each))
+    if origin is typing.Literal:
+        return inner
+    if origin is tuple and inner[-1] is ...:
+        found = candidates(inner[0])
+        return (*((one,) for one in found), *((one, one) for one in found), ())
+    if origin is tuple:
+        return tuple(zip(*map(candidates, inner), strict=False))
+    return RIGHT.get(kind, RIGHT.get(getattr(kind, "__name__", ""), ()))
+
+
+def made(setting):
+    """The fields of one instance that is fine, or None if this test knows none."""
+    hints = typing.get_type_hints(setting)
+    needed = [
+        field.name
+        for field in dataclasses.fields(setting)
+        if field.init and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    choices = [
+        (GIVEN[key],) if (key := f"{setting.__name__}.{name}") in GIVEN else candidates(hints[name])
+        for name in needed
+    ]
+    for values in itertools.islice(itertools.product(*choices), 300):
+        try:
+            setting(**dict(zip(needed, values, strict=True)))
+        except BadInput:
+            continue
+        return dict(zip(needed, values, strict=True))
+    return None
+
+
+def of_kind(value, kind):
+    """Whether a value may stand in a field of a type: written apart from the package's rule."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(of_kind(value, each) for each in inner)
+    if kind is typing.Any:
+        return True
+    if kind is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    if kind in (int, bool, str, type(None)):
+        return type(value) is kind
+    if origin is typing.Literal:
+        return value in inner and type(value) in set(map(type, inner))
+    if origin is tuple:
+        kinds = inner[:1] * len(value) if type(value) is tuple and inner[-1] is ... else inner
+        return type(value) is tuple and len(kinds) == len(value) and all(map(of_kind, value, kinds))
+    if origin is not None and issubclass(dict, origin):
+        return value == {}
+    # Functions, and protocols of a call alone.
+    called = "Callable" in str(kind) or getattr(kind, "__name__", "") in ("Policy", "Penalty")
+    return called and (value is len or (isinstance(value, type) and "[[]" in str(kind)))
+
+
+SETTINGS = settings()
+
+
+def test_all_exported_settings_are_held_against_their_annotations():
+    import mtl_jax.run
+
+    faces = [mtl_jax.run, data, nets, nets.pretrained, augment, consistency, metrics, optimizers]
+    faces += [weighting, importlib.import_module("mtl_jax.aggregation")]
+    faces += [importlib.import_module(f"mtl_jax.{name}") for name in
+              ("alignment", "sharing", "transfer", "descent", "classic", "plan", "schemes",
+               "dispatch", "coach", "cross_task", "weighing", "design", "task", "views")]  # fmt: skip
+    bare = {
+        name
+        for face in faces
+        for name, each in vars(face).items()
+        if isinstance(each, type)
+        and dataclasses.is_dataclass(each)
+        and not getattr(each.__init__, "typed", False)
+    }
+    assert bare == set()
+    assert len(SETTINGS) > 200
+
+
+@pytest.mark.parametrize("name", SETTINGS, ids=lambda name: name.removeprefix("mtl_jax."))
+def test_a_value_of_another_kind_is_refused(name):
+    setting = SETTINGS[name]
+    hints, fine = typing.get_type_hints(setting), made(setting)
+    if fine is None:
+        pytest.skip("needs a file or a problem")
+    fields = {f.name: f for f in dataclasses.fields(setting) if f.init and f.name != "parent"}
+    for field, (kind, value) in itertools.product(fields, BAD.items()):
+        if of_kind(value, hints[field]) or value is fields[field].default:
+            continue
+        with pytest.raises(BadInput) as wrong:
+            setting(**{**fine, field: value})
+            pytest.fail(f"{name}.{field} took {kind}")
+        assert "\n" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("name", SETTINGS, ids=lambda name: name.removeprefix("mtl_jax."))
+def test_an_unknown_field_is_refused(name):
+    with pytest.raises(BadInput, match="is no field"):
+        SETTINGS[name](no_such_field=1)
+
+
+def test_what_is_missing_or_too_much_is_told():
+    with pytest.raises(BadInput, match=r"Cosine\.peak must be given"):
+        optimizers.Cosine()
+    with pytest.raises(BadInput, match="SGD has 3 fields in order, not 4"):
+        optimizers.SGD(0.1, 0.9, 0.0, 1)
+    with pytest.raises(BadInput, match=r"FixMatch|threshold"):
+        consistency.FixMatch(threshold="high")
+
+
+@dataclasses.dataclass(frozen=True)
+class MyMetric:
+    """A metric of a user's own, which inherits from nothing."""
+
+    name: str = "mine"
+    higher_is_better: bool = True
+    scale: float = 1.0
+
+    def sums(self, logits, labels, mask):
+        """Counts."""
+        return mask.sum()
+
+    def compute(self, sums):
+        """As it is."""
+        return sums
+
+
+def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
+    assert ROW.but(metric=MyMetric()).metric == MyMetric()
+    with pytest.raises(BadInput, match=r"Task\.metric must be a Metric, an instance such as MyMet"):
+        ROW.but(metric=MyMetric)
+    with pytest.raises(BadInput, match=r"a Metric \(it lacks name, higher_is_better, scale, sum"):
+        ROW.but(metric=np.random)
+    with pytest.raises(BadInput, match=r"Run\.trunk must be a Trunk, an instance such as MLP"):
+        RUN.but(trunk=nets.MLP)
+    with pytest.raises(BadInput, match=r"Run\.partial must be True or False, not 'no'"):
+        RUN.but(partial="no")
+    with pytest.raises(BadInput, match=r"Run\.strong must be a Policy.* or None.*not <class"):
+        RUN.but(strong=augment.Cutout)
+    with pytest.raises(BadInput, match=r"factors must be a tuple of different texts"):
+        Factorial(["f"], ())
