@@ -14,6 +14,7 @@ FILES = sorted(path.relative_to(ROOT) for path in PACKAGE.rglob("*.py"))
 GROUND = {
     "checks",
     "keys",
+    "user_code",
     "identity",
     "views",
     "opening",
@@ -53,6 +54,7 @@ BASE = [
     "opening",
     "net",
     "protocols",
+    "user_code",
     "identity",
     "trees",
     "solvers",
