@@ -14,6 +14,7 @@ from mtl_jax.host.folder import Folder
 from mtl_jax.host.layout import Program, dispatch_of, open_all, program
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, summary
+from mtl_jax.host.resume import accepted, identity_note
 from mtl_jax.host.teachers import with_teachers
 from mtl_jax.run import Run
 from mtl_jax.start import layers_of, preprocessing_of
@@ -64,7 +65,8 @@ def train_run(
     # A file may be another one when a run goes on; a run that is a source is sealed.
     ours = anchor is None or isinstance(run.source, Run)
     origin = "" if ours else digest(jax.device_get(anchor))
-    state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
+    found = accepted(folder, checkpoints.restore(state), warn)
+    state, note = found or (state, {"seconds": 0.0, "seen": []})
     rule = "has other weights than when this run began; --fresh begins anew"
     require(note.get("origin", origin) == origin, run, "source", rule, run.source)
     began -= note["seconds"]
@@ -92,6 +94,7 @@ def train_run(
                 pending = [(steps, host(metrics)) for steps, metrics in seen]
                 spent = time.perf_counter() - began
                 note = {"seconds": spent, "seen": pending, "origin": origin}
+                note |= identity_note(folder, stop)
                 checkpoints.save(stop, state, note)
     finally:
         checkpoints.wait()
