@@ -5,6 +5,7 @@ import math
 import jax
 import numpy as np
 
+from mtl_jax.checks import BadInput
 from mtl_jax.host.canvas import colours_of, grid
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import prepare
@@ -33,7 +34,10 @@ def boundaries(experiment: Experiment, folders: dict[str, Folder]):
 
 def on_points(run: Run) -> bool:
     """Whether a run tells classes of points of the plane."""
-    shapes = run.data.shapes()
+    try:
+        shapes = run.data.shapes()
+    except BadInput:  # A finished run stands without its data, which was said.
+        return False
     plane = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
     return plane and len(run.tasks) == 1 and run.tasks[0].outputs > 1
 

@@ -18,6 +18,7 @@ from mtl_jax.host.notes import label_counts
 from mtl_jax.host.parts import check_parts
 from mtl_jax.host.prepare import described, prepare
 from mtl_jax.host.result import host, not_finite, summary
+from mtl_jax.host.resume import accepted, identity_note
 from mtl_jax.host.teachers import with_teachers
 from mtl_jax.host.trained import write_selected
 from mtl_jax.run import Run
@@ -68,7 +69,8 @@ def train_run(
     # A file may be another one when a run goes on; a run that is a source is sealed.
     ours = anchor is None or isinstance(run.source, Run)
     origin = "" if ours else digest(jax.device_get(anchor))
-    state, kept, note = checkpoints.restore(state) or (state, {}, {"seconds": 0.0, "seen": []})
+    found = accepted(folder, checkpoints.restore(state), warn)
+    state, kept, note = found or (state, {}, {"seconds": 0.0, "seen": []})
     rule = "has other weights than when this run began; --fresh begins anew"
     require(note.get("origin", origin) == origin, run, "source", rule, run.source)
     began -= note["seconds"]
@@ -96,6 +98,7 @@ def train_run(
                 pending = [(steps, host(metrics)) for steps, metrics in seen]
                 spent = time.perf_counter() - began
                 note = {"seconds": spent, "seen": pending, "origin": origin}
+                note |= identity_note(folder, stop)
                 checkpoints.save(stop, state, candidates.tree(), note)
     finally:
         checkpoints.wait()

@@ -26,4 +26,9 @@ def seed_axis(row: Run | Classic) -> int | None:
 
 def read(row: Run | Classic) -> tuple[Splits, ...]:
     """The data of a run or a row: one for all seeds, or one for each."""
-    return load(row.data, seeds_of(row) if seed_axis(row) == 0 else ())
+    return load(row.data, apart(row))
+
+
+def apart(row: Run | Classic) -> tuple[int, ...]:
+    """The seeds that have data of their own: all of them or none."""
+    return seeds_of(row) if seed_axis(row) == 0 else ()
