@@ -82,10 +82,14 @@ def test_every_field_counts():
     assert all(len(text) == 16 for text in prints.values())
 
 
+class Another(metrics.Accuracy):
+    """Another metric for classes."""
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"name": "line"}, {"outputs": 4}, {"loss": losses.squared_error},
-     {"metric": metrics.MeanSquaredError()}, {"selects": False}],
+    [{"name": "line"}, {"outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
+     {"selects": False}],
 )  # fmt: skip
 def test_every_field_of_a_task_counts(change):
     assert fingerprint(ROW.but(**change)) != fingerprint(ROW)
