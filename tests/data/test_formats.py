@@ -98,6 +98,25 @@ def test_ones_own_mark_of_a_feature_is_filled(tmp_path):
     np.testing.assert_array_equal(together(source.load(), "image")[:, 1], 4)
 
 
+def test_codes_among_features_are_told(tmp_path):
+    text = "row,post,month,y\n" + "".join(f"{at},{at + 10:05},{at},{at % 2}\n" for at in range(20))
+    path = write(tmp_path, "a.csv", text)
+    with pytest.warns(
+        DataWarning, match="column 'post' .* such as '00010', read as numbers"
+    ) as found:
+        splits = Table(path, **SETTINGS).load()
+    np.testing.assert_array_equal(together(splits, "image")[:, 1], np.arange(10, 30))
+    assert len(found) == 1
+    assert Table(path, categories=("post",), **SETTINGS).load().train["image"].shape == (12, 22)
+
+
+@pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "VAL", "Test")])
+def test_names_of_parts(tmp_path, names):
+    for at, name in enumerate(names):
+        write(tmp_path, f"{name}.CSV", f"row,y\n{at},0\n{at + 10},1\n")
+    assert [part["y"].tolist() for part in Table(str(tmp_path)).load()] == [[0, 1]] * 3
+
+
 def test_comments_are_left_out(tmp_path):
     text = "# made, by\nrow,y\n" + "".join(f"{at},{at % 2}\n# {at}\n" for at in range(20))
     splits = Table(write(tmp_path, "a.csv", text), comment="#", **SETTINGS).load()
