@@ -87,6 +87,19 @@ def test_a_run_leaves_utf8(tmp_path):
     assert any("größe" in key for key in json.dumps(record, ensure_ascii=False).split('"'))
 
 
+def test_warnings_of_data_are_one_line_and_once():
+    code = (
+        "import warnings, launch; from mtl_jax.checks import DataWarning\n"
+        "warnings.formatwarning = launch.one_line\n"
+        "for text in ('a', 'a', 'b\\nc'):\n"
+        "    warnings.simplefilter('always'); warnings.warn(text, DataWarning)\n"
+        "warnings.warn('other')\n"
+    )
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: a\nwarning: b c\n<string>:5: UserWarning: other")
+
+
 def test_names_are_listed_in_any_locale(tmp_path):
     listed = launched(tmp_path, "größe", "--list")
     assert listed.returncode == 0, listed.stderr
