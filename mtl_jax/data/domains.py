@@ -142,7 +142,11 @@ class Domains:
 
     def known(self) -> int:
         """How many examples have a label, if those that are seen have all of theirs."""
-        return sum(one.shapes()["image"].shape[0] for one, seen in self.domains() if seen)
+        return sum(
+            one.known() if hasattr(one, "known") else one.shapes()["image"].shape[0]
+            for one, seen in self.domains()
+            if seen
+        )
 
     def load(self) -> Splits:
         """Reads every domain: "image" `[N, ...]`, the labels, "domain" `[N]`."""
