@@ -55,13 +55,18 @@ def part_of(row: Classic, name: str) -> Part:
     """A part of a row's data.
 
     Raises:
-      BadInput: if it has no images or no label of the task.
+      BadInput: if it has no images or no label of the task, or not as many.
     """
     arrays = getattr(load(row.data), name)
     for key in ("image", row.task.name):
         if key not in arrays:
             raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
-    return Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
+    part = Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
+    sizes = part.image.shape[:1], part.labels.shape[:1]
+    if sizes[0] != sizes[1] or sizes[0] in ((), (0,)):
+        rule = f"must have as many images as labels of {row.task.name!r}, and at least one"
+        raise BadInput(f"row {row.name!r}: the {name} data {rule}, not {sizes[0]} and {sizes[1]}")
+    return part
 
 
 def vectors_of(images: np.ndarray) -> np.ndarray:
@@ -128,7 +133,8 @@ def check_vectors(row: Classic, part: str, images: np.ndarray, shape: tuple[int,
     if images.shape[1:] != shape:
         rule = f"must have images of shape {list(shape)}, as the train data has"
         raise BadInput(f"{where} {rule}, not {list(images.shape[1:])}")
-    wrong = (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
+    bytes_only = images.dtype == np.uint8
+    wrong = 0 if bytes_only else (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
     if wrong:
         raise BadInput(f"{where} must be finite, but {wrong} of {len(images)} images are not")
 
