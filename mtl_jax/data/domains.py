@@ -141,7 +141,11 @@ class Domains:
 
     def known(self) -> int:
         """How many examples have a label, if those that are seen have all of theirs."""
-        return sum(one.shapes()["image"].shape[0] for one, seen in self.domains() if seen)
+        return sum(
+            one.known() if hasattr(one, "known") else one.shapes()["image"].shape[0]
+            for one, seen in self.domains()
+            if seen
+        )
 
     def pools(self) -> dict[str, np.ndarray]:
         """The training images of the target, which are the last."""

@@ -1,6 +1,7 @@
 """What a row of another estimator is fitted to and judged on, and what is refused before."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,19 +56,24 @@ def parts_of(row: Classic, seed: int) -> tuple[Part, ...]:
     """Train, validation and test of a seed.
 
     Raises:
-      BadInput: if a part has no images or no label of the task.
+      BadInput: if a part has no images or no label of the task, or not as many.
     """
     data = read(row)
     splits = data[0] if seed_axis(row) is None else data[seed - row.first_seed]
+    return tuple(part_of(row, name, getattr(splits, name)) for name in PARTS)
 
-    def part(name: str) -> Part:
-        arrays = getattr(splits, name)
-        for key in ("image", row.task.name):
-            if key not in arrays:
-                raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
-        return Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
 
-    return tuple(map(part, PARTS))
+def part_of(row: Classic, name: str, arrays: Mapping[str, np.ndarray]) -> Part:
+    """A part of a row's data, of its arrays."""
+    for key in ("image", row.task.name):
+        if key not in arrays:
+            raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
+    part = Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
+    sizes = part.image.shape[:1], part.labels.shape[:1]
+    if sizes[0] != sizes[1] or sizes[0] in ((), (0,)):
+        rule = f"must have as many images as labels of {row.task.name!r}, and at least one"
+        raise BadInput(f"row {row.name!r}: the {name} data {rule}, not {sizes[0]} and {sizes[1]}")
+    return part
 
 
 def vectors_of(images: np.ndarray) -> np.ndarray:
@@ -134,7 +140,8 @@ def check_vectors(row: Classic, part: str, images: np.ndarray, shape: tuple[int,
     if images.shape[1:] != shape:
         rule = f"must have images of shape {list(shape)}, as the train data has"
         raise BadInput(f"{where} {rule}, not {list(images.shape[1:])}")
-    wrong = (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
+    bytes_only = images.dtype == np.uint8
+    wrong = 0 if bytes_only else (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
     if wrong:
         raise BadInput(f"{where} must be finite, but {wrong} of {len(images)} images are not")
 

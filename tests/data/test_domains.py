@@ -99,6 +99,23 @@ def test_the_targets_labels_change_nothing_but_the_test():
             np.testing.assert_array_equal(one[name], two[name])
 
 
+class Gaps(Arrays):
+    """A source that says how many of its examples have a label."""
+
+    def known(self):
+        return int((self.train["row"] >= 0).sum())
+
+
+def test_examples_without_a_label_of_their_own_are_not_counted_as_known():
+    gaps = np.array([0, -1, 0, -1, 0, 0], np.int32)
+    some = Gaps(part(0, 6, row=gaps), part(0, 4), part(0, 3))
+    domains = Domains((some, OTHER), TARGET)
+    assert domains.known() == 4 + 7  # by hand, the second one has all of its 7.
+    run = RUN.but(data=domains, tasks=(ROW,), labelled=None)
+    told, read = (each.streams[""].known.index for each in (described(run), prepare(run).given))
+    assert told.shape == read.shape == (2, 11)
+
+
 def test_shapes_are_told_without_reading():
     for labelled in ("sources", "target", "both"):
         check_shapes(Domains((ONE,), TARGET, labelled))

@@ -193,7 +193,6 @@ def test_a_value_that_only_the_target_has_is_a_feature_more(table):
     ("header", "settings", "said"),
     [
         ("weight,colour,y", {}, r"the target has column 'weight', which sources\[0\] has not"),
-        ("size,colour,y", {"skip": ("size",)}, r"sources\[0\] has column 'size', which the target"),
         ("colour,size,y", {"categories": ("size", "colour")}, "'size' must be one of categories"),
     ],
 )
@@ -206,6 +205,20 @@ def test_other_columns_are_refused(header, settings, said, table):
     for told in (Domains((one,), two).shapes, Domains((one,), two).load):
         with pytest.raises(BadInput, match=said):
             told()
+
+
+def test_a_column_more_is_refused_on_either_side(table):
+    rows = rows_of("ab", "size,colour,y")
+    one = table("one", "size,colour,y", *rows)
+    more = table("more", "width,size,colour,y", *(f"1,{row}" for row in rows))
+    with pytest.raises(
+        BadInput, match=r"the target has column 'width', which sources\[0\] has not"
+    ):
+        Domains((one,), more).shapes()
+    with pytest.raises(
+        BadInput, match=r"sources\[0\] has column 'width', which the target has not"
+    ):
+        Domains((more,), one).shapes()
 
 
 def test_columns_without_names_are_refused_beside_those_with(table):

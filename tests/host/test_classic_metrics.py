@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from mtl_jax import losses, metrics
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic, self_training
-from mtl_jax.data import Arrays
+from mtl_jax.data import Arrays, Domains, Input, MultiInput
 from mtl_jax.host import classic_data, classics
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import prepare
@@ -155,6 +156,18 @@ def test_the_pool_has_the_labels_of_a_run_and_none_else(name, tmp_path):
     np.testing.assert_array_equal(y[index], data[0][name][index])
     self_trained = functools.partial(self_training, LogisticRegression)
     assert result_of(row.but(choices=(self_trained,)), tmp_path / "trained")["warnings"] == []
+
+
+def test_a_target_domain_is_judged_and_comes_without_labels(tmp_path):
+    train, *judged = WHOLE
+    source, other = Arrays(*WHOLE), Arrays(train | {"number": -train["number"]}, *judged)
+    row = row_of(CLASSES, (Kept,)).but(data=Domains((source,), other), pool=True)
+    (selected,) = result_of(row, tmp_path)["selected"]
+    x, y = Kept.given
+    np.testing.assert_array_equal(x, np.concatenate([train["image"]] * 2))
+    np.testing.assert_array_equal(y, [*train["classes"], *np.full(90, -1)])
+    share = np.mean(judged[1]["classes"] == 1)
+    np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], share, rtol=1e-6)
 
 
 class Kept:
@@ -305,6 +318,18 @@ def test_what_does_not_fit_is_refused_before_anything_trains(
     with pytest.raises(BadInput, match=said) as wrong:
         classic_data.check(row)
     assert "\n" not in str(wrong.value) and "row 'row'" in str(wrong.value)
+
+
+def test_data_without_one_input_or_with_other_counts_are_refused():
+    row = row_of(CLASSES, NEIGHBOURS)
+    streams = MultiInput((Input("classes", row.data, "classes"),))
+    with pytest.raises(BadInput, match="row 'row': the train data has no 'image'"):
+        classic_data.check(row.but(data=streams))
+    fewer = Made(*WHOLE[:2], WHOLE[2] | {"classes": WHOLE[2]["classes"][:-1]})
+    none = Made(*WHOLE[:2], {name: array[:0] for name, array in WHOLE[2].items()})
+    for data, said in ((fewer, "(70,) and (69,)"), (none, "(0,) and (0,)")):
+        with pytest.raises(BadInput, match=re.escape(f"at least one, not {said}")):
+            classic_data.check(row.but(data=data))
 
 
 def test_images_of_another_size_in_one_part_are_refused():

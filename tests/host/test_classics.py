@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from mtl_jax import losses
+from mtl_jax import losses, metrics
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic, logistic, self_training, spreading
 from mtl_jax.host import classics
@@ -119,7 +119,8 @@ def test_settings_are_checked(tmp_path):
     for field, value in (("choices", ()), ("choices", (3,)), ("seeds", 0), ("labelled", 0)):
         with pytest.raises(BadInput, match=rf"Classic\.{field} must"):
             CLASSIC.but(**{field: value})
-    for task in (3, ROW.but(loss=losses.binary_cross_entropy), ROW.but(loss=np.subtract)):
+    several = ROW.but(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    for task in (3, several, ROW.but(loss=np.subtract)):
         with pytest.raises(BadInput, match=r"Classic\.task must"):
             CLASSIC.but(task=task)
     with pytest.raises(BadInput, match=r"Classic\.data must be a source"):
