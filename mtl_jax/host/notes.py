@@ -52,6 +52,25 @@ def label_notes(
     return ()
 
 
+def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> tuple[str, ...]:
+    """Says which tasks cannot take part in the selection, since validation has no label of them.
+
+    Args:
+      run: what is trained.
+      validation: arrays of the validation part by stream.
+    """
+    if run.selection.startswith("last"):
+        return ()
+    labels = {task: each for arrays in validation.values() for task, each in arrays.items()}
+    asked = [task.name for task in run.tasks if task.selects]
+    none = [name for name in asked if not has_label(labels[name]).any()]
+    if not none:
+        return ()
+    names = ", ".join(map(repr, none))
+    others = "the others select" if len(none) < len(asked) else "the last step is reported"
+    return (f"run {run.name!r}: validation has no label of {names}, so {others}",)
+
+
 def label_counts(run: Run, given: Given, splits: dict[str, Any]) -> dict[str, list[int]]:
     """By task, labels in training (of the seed that has most), validation and test."""
     counts, axis = {}, seed_axis(run)

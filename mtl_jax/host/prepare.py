@@ -9,7 +9,7 @@ import numpy as np
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, held_out
 from mtl_jax.data.arrays import require_channels_last
-from mtl_jax.host.notes import label_notes
+from mtl_jax.host.notes import label_notes, selection_notes
 from mtl_jax.host.run_data import read, seed_axis, seeds_of
 from mtl_jax.host.same_names import check_names
 from mtl_jax.host.targets import check_parts, described_target, target
@@ -153,6 +153,7 @@ def prepared(run: Run, data: Splits, seeds: tuple[int, ...]) -> Prepared:
         for task, labels in stream.labels.items():
             judged = [each[name][task] for each in parts.values()]
             notes += label_notes(run, task, labels, judged, stream.known, seeds)
+    notes += selection_notes(run, parts["validation"])
     return Prepared(Given(streams, None), parts, tuple(notes))
 
 

@@ -27,6 +27,7 @@ from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
 from mtl_jax.host.read import check_read
 from mtl_jax.host.room import check_room
+from mtl_jax.host.scores import scores
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
 
@@ -187,7 +188,9 @@ def listing(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row, its fingerprint, and how far it is."""
     for row in (*in_order(experiment), *experiment.classics):
         folder = Folder(root, row)
-        print(f"{folder.fingerprint}  {provenance.progress_of(folder):24}  {row.name}")
+        place = table.place_of(scores(row, folder)) if folder.finished() else "-"
+        told = "" if place == "-" else f"  (selected at {place})"
+        print(f"{folder.fingerprint}  {provenance.progress_of(folder):24}  {row.name}{told}")
     return 0
 
 

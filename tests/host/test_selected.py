@@ -172,11 +172,13 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
     assert all(np.isfinite(e["validation"]["row"]["accuracy"]) for e in result["selected"])
 
 
-def test_a_task_without_labels_in_validation_does_not_decide(tmp_path):
+def test_a_task_without_labels_in_validation_does_not_decide(tmp_path, capsys):
     validation = {**part(40, 1), "column": np.full(40, -1, np.int32)}
     run = MEAN.but(name="gap", data=data.Arrays(part(96, 0), validation, part(40, 2)))
     experiment = Experiment(runs=(run,))
     assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
+    said = "validation has no label of 'column', so the others select"
+    assert said in capsys.readouterr().err.partition("gap: 16 steps")[0], "before it trains"
     result = Folder(tmp_path, run).result()
     records = [
         json.loads(line) for line in (tmp_path / "gap" / "metrics.jsonl").read_text().splitlines()

@@ -187,7 +187,8 @@ def test_list(straight, file, tmp_path):
     code, stdout, stderr = launched(file, "--out", out, "--list")
     assert (code, stderr) == (0, "")
     lines = [line.split("  ") for line in stdout.splitlines()]
-    assert [line[-1] for line in lines] == RUNS
+    assert [line[2] for line in lines] == RUNS
+    assert all("selected at" in line[-1] for line in lines)
     assert [line[1].strip() for line in lines] == ["done"] * 4
     prints = [line[0] for line in lines]
     assert len(set(prints)) == 4
