@@ -54,7 +54,7 @@ def test_a_path_that_is_no_file(tmp_path):
         ("folder.npz", "must be a file, not a folder"),
         ("", "must be a file, not a folder"),
         ("none.npz", "must be a file, there is none"),
-        ("model.h5", r"must end in \.safetensors, \.npz, \.pth, \.pt, not '\.h5'"),
+        ("model.h5", r"must end in \.safetensors, \.npz, \.pth, .*\.pth\.tar, .*, not '\.h5'"),
     ):
         with pytest.raises(BadInput, match=rf"weights '.*{name}' {rule}"):
             read(str(tmp_path / name))
@@ -98,7 +98,7 @@ def test_an_array_alone_is_no_file_of_tensors(tmp_path):
 
 
 def test_an_empty_file_of_tensors(tmp_path):
-    with pytest.raises(BadInput, match="must hold tensors alone"):
+    with pytest.raises(BadInput, match="must hold tensors alone, of numbers; it is empty"):
         read(saved(tmp_path, {}))
 
 
