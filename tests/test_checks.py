@@ -8,6 +8,7 @@ import pytest
 
 from mtl_jax.checks import (
     BadInput,
+    few,
     near,
     range_text,
     require,
@@ -88,3 +89,10 @@ def test_near():
     assert near("stpes", ["steps", "seeds", "ema"]) == "did you mean steps or seeds?"
     assert near("xyz", ["steps", "ema"]) == "there is ema, steps"
     assert near("xyz", []) == "there is none"
+
+
+def test_few():
+    assert few(["a", "b", "c"]) == "a, b, c"
+    assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert few([]) == ""
+    assert near("xyz", [f"layer{i:02}" for i in range(90)]).endswith("layer11 and 78 more")

@@ -1,11 +1,11 @@
 """Files of PyTorch as nested tensors, without running any code that they may hold."""
 
 import argparse
-import collections
 import pathlib
 import pickle
 import re
 import types
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -36,7 +36,9 @@ def read_torch(file: pathlib.Path) -> dict[str, Any]:
         rule = "need PyTorch: pip install mtl_jax[pretrained]"
         raise BadInput(f"weights {str(file)!r} {rule}") from None
     try:
-        with torch.serialization.safe_globals(harmless()):
+        # Of sparse tensors and old files PyTorch warns, which are refused or as good as others.
+        with torch.serialization.safe_globals(harmless()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             found = torch.load(file, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise pickle.UnpicklingError(told(str(error))) from error
@@ -53,7 +55,9 @@ def harmless() -> list:
     return [
         argparse.Namespace,
         types.SimpleNamespace,
-        collections.defaultdict,
+        # PyTorch fills plain dicts only.
+        (plain_dict, "collections.defaultdict"),
+        *(bool, int, float, str, tuple, list, set, dict),
         (pathlib.PurePosixPath, "pathlib.PosixPath"),
         (pathlib.PureWindowsPath, "pathlib.WindowsPath"),
         pathlib.PurePosixPath,
@@ -63,6 +67,11 @@ def harmless() -> list:
         *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
         *((rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
     ]
+
+
+def plain_dict(factory: Any = None) -> dict:
+    """An empty dict in the place of one with a default."""
+    return {}
 
 
 def told(text: str) -> str:
