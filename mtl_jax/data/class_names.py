@@ -11,6 +11,7 @@ from mtl_jax.data.columns import MISSING, NAN, Columns, coded
 
 # What is missing wherever it stands; the other marks are words that may be names.
 PLAIN_MARKS = {mark for mark in MISSING if NAN.fullmatch(mark)} | {"", "?"}
+PADDED = re.compile(r"[+-]?0[0-9]+")
 EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
 
 
@@ -18,6 +19,21 @@ def warn_of_classes(owner: object, columns: Columns, names: Iterable[str]) -> No
     """Warns of what a reader of the classes of some columns should know, a line each."""
     for name in names:
         for text in findings(columns, name):
+            warnings.warn(
+                f"{type(owner).__name__}: column {name!r} of {columns.places[0][0]} {text}",
+                DataWarning,
+                stacklevel=2,
+            )
+
+
+def warn_of_codes(owner: object, columns: Columns, names: Iterable[str]) -> None:
+    """Warns of columns of numbers that look like codes, such as postcodes."""
+    for name in names:
+        padded = next(filter(PADDED.fullmatch, columns.cells[name]), None)
+        if padded is not None:
+            text = (
+                f"has cells such as {padded!r}, read as numbers; if they are codes, give categories"
+            )
             warnings.warn(
                 f"{type(owner).__name__}: column {name!r} of {columns.places[0][0]} {text}",
                 DataWarning,

@@ -13,7 +13,11 @@ from mtl_jax.data.paths import path_of
 from mtl_jax.data.precision import require_precision
 from mtl_jax.data.repeats import require_own_files
 
-PARTS = {"train": ("train",), "validation": ("validation", "val", "dev"), "test": ("test",)}
+PARTS = {
+    "train": ("train",),
+    "validation": ("validation", "val", "dev", "valid"),
+    "test": ("test",),
+}
 
 
 def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
@@ -84,7 +88,7 @@ def files_of(source: Any, suffixes: tuple[str, ...]) -> list[pathlib.Path]:
         return [root]
     require(root.is_dir(), source, "path", "must be a file or a folder", source.path)
     files = [file for file in sorted(root.iterdir()) if file.suffix.lower() in suffixes]
-    parts = [[file for file in files if file.stem in stems] for stems in PARTS.values()]
+    parts = [[file for file in files if file.stem.lower() in s] for s in PARTS.values()]
     for (name, stems), found in zip(PARTS.items(), parts, strict=True):
         wanted = f"{' or '.join(stems)} with {' or '.join(suffixes)}"
         rule = f"must have one file for {name}, named {wanted}"

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require, require_choice
-from mtl_jax.data.class_names import warn_of_classes
+from mtl_jax.data.class_names import warn_of_classes, warn_of_codes
 from mtl_jax.data.column_parts import (
     files_of,
     format_of,
@@ -33,8 +33,8 @@ class Table:
     """Rows of a CSV or TSV file with a header: "image" `[N, D]` float32, and labels `[N]`.
 
     `path` is a file, of which the parts are drawn at random, in every class of the first of
-    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev)
-    and test, whose columns are the same in any order. Cells are separated by commas (`.csv`) or
+    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev,
+    valid) and test, whose columns are the same in any order. Cells are separated by commas (`.csv`) or
     tabs (`.tsv`) and may stand in double quotes (see `delimited_rows`); spaces around them do not
     count. What pandas takes for missing is missing: a cell that is empty, "NA", "N/A", "NaN",
     "None", "null" or the like; and "?".
@@ -121,6 +121,7 @@ class Table:
         blocks = [block(self, columns, name, rows[0]) for name in names]
         image = np.concatenate(blocks, 1).astype(np.float32)
         warn_of_classes(self, columns, (*self.labels, *self.categories))
+        warn_of_codes(self, columns, [name for name in names if name not in self.categories])
         cells = [row.tobytes() for row in image + np.float32(0)]  # 0 has two signs.
         warn_of_repeats(self, "features", rows_by_part(cells, rows), given=len(parts) > 1)
         arrays = {"image": image, **labels}

@@ -26,7 +26,7 @@ def read_text(file: pathlib.Path) -> str:
     """
     try:
         content = file.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read: {error}") from error
     encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and 0 in content[:4]:

@@ -34,8 +34,8 @@ class Texts:
     """A column of texts: "image" int32 `[N, T]`, their tokens, and labels `[N]`.
 
     `path` is a file, of which the parts are drawn at random, in every class of the first of
-    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev)
-    and test. A file is CSV (`.csv`) or TSV (`.tsv`) with a header, has a JSON object in each line
+    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev,
+    valid) and test. A file is CSV (`.csv`) or TSV (`.tsv`) with a header, has a JSON object in each line
     (`.jsonl`), or is a JSON list or dict of objects (`.json`, as USB has it, with the texts in
     "ori"; or as pandas and Hugging Face write it). In CSV a cell that holds what separates cells, or
     begins with a quote, stands in double quotes, with those in it doubled; in TSV quotes may be

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require
+from mtl_jax.data.paths import path_of
 from mtl_jax.data.pictures import MODES, decode, require_size
-from mtl_jax.data.tfds_sizes import SIZES, examples
+from mtl_jax.data.tfds_sizes import SIZES, require_apart, slices_of
 from mtl_jax.protocols import Splits
 
 
@@ -31,8 +32,8 @@ class Tfds:
 
     Raises:
       BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one
-        that is not prepared, or not as ArrayRecord, a split that is not there or empty, an
-        unknown feature, no image "image", or images of several sizes and no `size`.
+        that is not prepared, or not as ArrayRecord, a split that is not there, empty or shares
+        examples, an unknown feature, no image "image", or images of several sizes and no `size`.
     """
 
     name: str
@@ -48,9 +49,8 @@ class Tfds:
             require(fine, self, field, "must be a string", value)
         fine = texts(self.split) and len(self.split) == 3
         require(fine, self, "split", "must be three strings", self.split)
-        fine = isinstance(self.rename, tuple) and all(
-            texts(pair) and len(pair) == 2 for pair in self.rename
-        )
+        fine = isinstance(self.rename, tuple)
+        fine = fine and all(texts(pair) and len(pair) == 2 for pair in self.rename)
         require(fine, self, "rename", "must be pairs of names", self.rename)
         if self.size is not None:
             require_size(self)
@@ -74,17 +74,16 @@ class Tfds:
             where = f"the first image of {self.name!r}, {self.split[0]!r},"
             shape = decode(io.BytesIO(first), shape[-1], None, where).shape
         found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
-        for old in names:
-            if old != image:
-                kind = stacked(np.empty(0, features[old].np_dtype)).dtype
-                found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
+        for old in list(names)[1:]:  # The first one is the image.
+            kind = stacked(np.empty(0, features[old].np_dtype)).dtype
+            found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
         return found
 
     def load(self) -> Splits:
         """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
         builder = self.builder()
-        features = builder.info.features
-        names = self.names(features)
+        names = self.names(builder.info.features)
+        self.count(builder)
         parts = [self.read(builder, split, names) for split in self.split]
         self.require_one_size(parts)
         kept = [old for old in names if all(fits(part[old]) for part in parts)]
@@ -105,14 +104,18 @@ class Tfds:
         )
 
     def count(self, builder: Any) -> int:
-        """How many examples the training part has."""
-        try:
-            count = examples(builder, self.split[0])
-        except ValueError as error:
-            raise self.no_part(builder, self.split[0]) from error
-        if count is None:
+        """How many examples the training part has; no two parts may share one."""
+        found = []
+        for split in self.split:
+            try:
+                found.append(slices_of(builder, split))
+            except ValueError as error:
+                raise self.no_part(builder, split) from error
+        if None in found:
             raise self.not_prepared()
-        if count == 0:
+        require_apart(*found)
+        count = sum(one.end - one.first for one in found[0])
+        if count <= 0:
             raise self.no_part(builder, self.split[0])
         return count
 
@@ -209,12 +212,12 @@ def open_builder(name: str, data_dir: str, **settings: str) -> Any:
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder(name, data_dir=data_dir, **settings)
+        return tfds.builder(name, data_dir=str(path_of(data_dir)), **settings)
     except ImportError as error:
         raise tensorflow_missing(name, error) from error
     except (ValueError, AssertionError) as error:  # Unknown, malformed, of another version.
-        reason = str(error).partition("\n")[0]
-        raise BadInput(f"{name!r} cannot be opened in {data_dir}: {reason}") from error
+        text = f"{name!r} cannot be opened in {data_dir}: {error}"
+        raise BadInput(text.partition("\n")[0]) from error
 
 
 def tensorflow_missing(name: str, error: ImportError) -> ImportError | BadInput:
@@ -236,8 +239,7 @@ def single(kind: Any) -> bool:
 
 def fits(values: list) -> bool:
     """Whether values are no whole numbers that int32 cannot hold."""
-    array = np.asarray(values)
-    bounds = np.iinfo(np.int32)
+    array, bounds = np.asarray(values), np.iinfo(np.int32)
     return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
 
 

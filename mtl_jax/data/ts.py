@@ -6,7 +6,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, near
 from mtl_jax.data.columns import LARGEST
-from mtl_jax.data.precision import require_most
+from mtl_jax.data.precision import count_distinct, require_most
 from mtl_jax.data.text_files import lines_of, read_text
 
 
@@ -49,7 +49,7 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     series = np.stack(rows)
     for place in range(series.shape[2]):
         values = series[:, :, place]
-        require_most(f"{file}, channel {place}", len(np.unique(values)), values)
+        require_most(f"{file}, channel {place}", count_distinct(values), values)
     return series.astype(np.float32), np.array(labels, np.int32), classes
 
 

@@ -107,7 +107,11 @@ def seal(path: pathlib.Path) -> pathlib.Path:
 
 def whole(path: pathlib.Path) -> bool:
     """Whether a checkpoint's files are those that were written."""
-    return path.is_dir() and seal(path).is_file() and seal(path).read_text() == hash_of_files(path)
+    return (
+        path.is_dir()
+        and seal(path).is_file()
+        and seal(path).read_text(encoding="utf-8") == hash_of_files(path)
+    )
 
 
 def plain(state: TrainState) -> dict[str, Any]:

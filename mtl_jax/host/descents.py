@@ -14,7 +14,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.descent import Descent, Descents
 from mtl_jax.host.edit import edited
 from mtl_jax.host.experiment import SMOKE_STEPS, named_like
-from mtl_jax.host.files import open_root, write_json, write_text
+from mtl_jax.host.files import open_root, require_file_names, write_json, write_text
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.loop import Diverged
 from mtl_jax.host.paths import figure
@@ -47,6 +47,7 @@ def launch(whole: Descents, options: argparse.Namespace, root: pathlib.Path) -> 
         )
     if options.dry:
         return 0
+    require_file_names(run.name for run in runs)
     with open_root(root):
         for run in runs:
             if not options.fresh:

@@ -69,7 +69,7 @@ class Folder:
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text()) if path.is_file() else None
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         except ValueError:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
@@ -89,7 +89,7 @@ class Folder:
         A line that a kill cut short can only be the last one, and is passed over.
         """
         path = self.path / "metrics.jsonl"
-        lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
         records = [json.loads(line) for line in lines]
         return [r for r in records if up_to is None or r["step"] <= up_to]
 
@@ -102,7 +102,7 @@ class Folder:
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds one line of measurements, on disk when this returns."""
-        with open(self.path / "metrics.jsonl", "a") as file:
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())

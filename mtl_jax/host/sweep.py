@@ -13,7 +13,7 @@ from mtl_jax.descent import Descents
 from mtl_jax.host import classics, descents, figures, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.experiment import among, asked, in_order, read
-from mtl_jax.host.files import open_root
+from mtl_jax.host.files import open_root, require_file_names
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.lapack import one_thread
 from mtl_jax.host.layout import Program
@@ -66,6 +66,7 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     """
     runs = in_order(experiment)
     folders = {run.name: Folder(root, run) for run in runs}
+    require_file_names(row.name for row in (*runs, *experiment.classics))
     with open_root(root):
         for row in () if fresh else (*runs, *experiment.classics):
             Folder(root, row).check()

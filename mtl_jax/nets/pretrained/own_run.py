@@ -30,7 +30,7 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
     if not seals:
         raise BadInput(f"weights {str(folder)!r} must be a run with a finished checkpoint")
     path = seals[-1].with_suffix("").absolute()
-    if not path.is_dir() or seals[-1].read_text() != hash_of_files(path):
+    if not path.is_dir() or seals[-1].read_text(encoding="utf-8") != hash_of_files(path):
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
     from orbax.checkpoint import v1 as ocp
 
