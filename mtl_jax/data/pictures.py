@@ -139,7 +139,7 @@ def converted(image: Any, mode: str) -> Any:
     from PIL import Image
 
     if mode == "RGBA" or not image.has_transparency_data:
-        return image.convert(mode)
+        return image if image.mode == mode else image.convert(mode)
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image.convert("RGBA"))
     return white.convert(mode)

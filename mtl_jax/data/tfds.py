@@ -70,8 +70,7 @@ class Tfds:
             shape = (*self.size, shape[-1])
         elif None in shape:
             first = self.source(builder, self.split[0], image)[0][image]
-            where = f"the first image of {self.name!r}, {self.split[0]!r},"
-            shape = decode(io.BytesIO(first), shape[-1], None, where).shape
+            shape = decode(io.BytesIO(first), shape[-1], None, f"an image of {self.name!r}").shape
         found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
         for old in list(names)[1:]:  # The first one is the image.
             kind = stacked(np.empty(0, features[old].np_dtype)).dtype

@@ -223,8 +223,8 @@ def test_an_unlabelled_class_is_told(tree):
 
 
 def test_a_class_with_the_name_of_a_part_is_told(tmp_path):
-    write(tmp_path, 10, names=("car", "plane", "train"))
-    with pytest.warns(DataWarning, match="'train' is read as a class"):
+    write(tmp_path, 10, names=("car", "plane", "Train"))
+    with pytest.warns(DataWarning, match="'Train' is read as a class"):
         Folder(str(tmp_path), size=(6, 4)).load()
 
 
@@ -311,6 +311,13 @@ def test_classes_that_a_part_lacks_are_told(tmp_path):
     assert told(source) == ["test has no image of ant", "validation has no image of bee"]
     with pytest.warns(DataWarning):
         assert numbers(source.load().test) == [(1, 2), (2, 2)]
+
+
+def test_lacking_classes_are_in_their_order(tmp_path):
+    write_parts(tmp_path, train=1, val=1, test=1)
+    for name in ("cow", "ant"):
+        shutil.rmtree(tmp_path / "val" / name)
+    assert told(Folder(str(tmp_path))) == ["validation has no image of ant, cow"]
 
 
 def test_the_same_picture_in_two_parts_is_told(tmp_path):
@@ -443,7 +450,7 @@ def test_parts_that_do_not_fit_are_named(tmp_path):
 
 def test_parts_below_classes_are_not_mixed(tmp_path):
     for name in COLOURS:
-        write_parts(tmp_path / name, train=2, test=2)
+        write_parts(tmp_path / name, Train=2, TEST=2)
     with pytest.raises(BadInput, match=r"ant has folders of train and test.*put the classes into"):
         Folder(str(tmp_path)).load()
 

@@ -194,6 +194,19 @@ def test_shapes_are_told_before_reading(folder, name, settings, too_large):
     check_shapes(Tfds(name, folder, **settings), too_large)
 
 
+def test_a_damaged_picture_is_named_by_its_number(folder, monkeypatch):
+    read = Tfds.source
+
+    def damaged(self, builder, split, image):
+        examples = list(read(self, builder, split, image))
+        return [examples[0], {**examples[1], image: b"none"}]
+
+    monkeypatch.setattr(Tfds, "source", damaged)
+    text = r"image 2 of 'many_labels', 'whole\[:60%\]', cannot be read as an image, it has 4 bytes"
+    with pytest.raises(BadInput, match=text):
+        Tfds("many_labels", folder, **ALL).load()
+
+
 def test_pictures_of_no_fixed_size_are_measured(folder):
     assert Tfds("uneven", folder, **ALL).shapes()["image"].shape[1:] in {(4, 4, 1), (6, 4, 1)}
 
