@@ -146,6 +146,7 @@ def test_marks_that_are_names_are_not_told():
         ("yes", "yes\u200b"),
         ("caf\u00e9", "cafe\u0301"),
         ("1", "001"),
+        ("a b", "a\tb"),
         ("\uff41", "a"),
     ],
 )
@@ -154,7 +155,7 @@ def test_look_alikes(names):
 
 
 @pytest.mark.parametrize(
-    "names", [("1", "10"), ("0", "1"), ("ab", "a b"), ("cafe", "café"), ("a", "b")]
+    "names", [("1", "10"), ("0a", "a"), ("0", "1"), ("ab", "a b"), ("cafe", "café"), ("a", "b")]
 )
 def test_others_are_none(names):
     assert look_alikes(names) == []
