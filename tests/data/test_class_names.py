@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.checks import DataWarning
@@ -38,7 +38,7 @@ def test_what_is_missing_is_what_pandas_says():
 
 
 @given(st.lists(st.sampled_from([*PANDAS, "a", "NAN", "none", "Nan", "-", "na"]), min_size=1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_classes_are_those_of_pandas(cells):
     pandas = pytest.importorskip("pandas")
     cells = [*cells, "a"]

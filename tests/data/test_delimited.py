@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.checks import BadInput
@@ -129,7 +129,7 @@ CELL |= st.sampled_from(['"', '""', '"a', "a\nb", "\r", "a,b", "a\tb", "'", "\u2
 
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("tsv", "\t"), ("csv", ";")])
 @given(rows=st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=5), every=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_table_is_read_as_it_was_written(tmp_path_factory, suffix, delimiter, rows, every):
     if suffix == "tsv":  # A quoted cell with both is no other than two rows of quotes as text.
         assume(
