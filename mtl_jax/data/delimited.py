@@ -76,7 +76,8 @@ def tsv_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None)
     begun = [cell for row in rows for cell in row.cells if cell.startswith('"')]
     if not all(map(QUOTED.fullmatch, begun)):
         return rows
-    return [row._replace(cells=[unquoted(cell) for cell in row.cells]) for row in rows]
+    rows = [row._replace(cells=[unquoted(cell) for cell in row.cells]) for row in rows]
+    return [row for row in rows if any(row.cells)]
 
 
 def unquoted(cell: str) -> str:

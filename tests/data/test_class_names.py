@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.checks import DataWarning
@@ -38,7 +38,7 @@ def test_what_is_missing_is_what_pandas_says():
 
 
 @given(st.lists(st.sampled_from([*PANDAS, "a", "NAN", "none", "Nan", "-", "na"]), min_size=1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_classes_are_those_of_pandas(cells):
     pandas = pytest.importorskip("pandas")
     cells = [*cells, "a"]
@@ -146,6 +146,7 @@ def test_marks_that_are_names_are_not_told():
         ("yes", "yes\u200b"),
         ("caf\u00e9", "cafe\u0301"),
         ("1", "001"),
+        ("a b", "a\tb"),
         ("\uff41", "a"),
     ],
 )
@@ -154,7 +155,7 @@ def test_look_alikes(names):
 
 
 @pytest.mark.parametrize(
-    "names", [("1", "10"), ("0", "1"), ("ab", "a b"), ("cafe", "café"), ("a", "b")]
+    "names", [("1", "10"), ("0a", "a"), ("0", "1"), ("ab", "a b"), ("cafe", "café"), ("a", "b")]
 )
 def test_others_are_none(names):
     assert look_alikes(names) == []

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.checks import BadInput
@@ -98,7 +98,7 @@ VALUE = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) |
     rows=st.lists(st.fixed_dictionaries({"a": VALUE, "b": VALUE}), min_size=1),
     escaped=st.booleans(),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_rows_are_read_as_they_were_written(tmp_path_factory, rows, escaped):
     folder = tmp_path_factory.getbasetemp()
     lines = [json.dumps(row, ensure_ascii=escaped) for row in rows]

@@ -42,6 +42,7 @@ def test_numbers_that_become_equal_are_refused(cells, lost, distinct):
         [0.1, 0.3, 0.1 + 0.2, 0.7, 0.1 * 7, float("nan"), -3e38, 1e-320],
         ["10000000000000000000", "20000000000000000000"],
         [float("nan")],
+        [*[0.0] * 20, 0.3, 0.1 + 0.2, 0.7, 0.1 * 7],
     ],
 )
 def test_others_are_fine(cells):
@@ -51,6 +52,13 @@ def test_others_are_fine(cells):
 def test_few_integers_that_become_equal_are_told():
     with pytest.warns(DataWarning, match="column 'x': 1 of 42 different integers become equal"):
         check([*range(40), 2**24, 2**24 + 1])
+
+
+def test_one_in_ten_is_not_too_many():
+    with pytest.warns(DataWarning, match="1 of 10 different integers become equal"):
+        check([*range(8), 2**24, 2**24 + 1])
+    with pytest.raises(BadInput, match="1 of 9 different numbers become equal"):
+        check([*range(7), 2**24, 2**24 + 1])
 
 
 def test_fractions_may_be_equal_by_chance():

@@ -77,6 +77,26 @@ def test_drawn_parts_are_told_too(tmp_path):
     assert count > 0 and len(test) > 0 and len(found) == 1
 
 
+def test_drawn_parts_are_never_refused(tmp_path):
+    rows = [(at, at, 0) for at in range(20)]
+    path = write(tmp_path, all=rows) + "/all.csv"
+    source = Table(path, standardise=False, validation=0.1, test=0.1)
+    train, _, test = (part["image"][:, 0].astype(int) for part in source.load())
+    for row, other in zip(test, train, strict=False):
+        rows[row] = rows[other]
+    write(tmp_path, all=rows)
+    with pytest.warns(DataWarning, match="2 of 2 rows of test have the features of a row of train"):
+        source.load()
+    with pytest.warns(DataWarning, match="2 of 2 rows of test have the text of a row of train"):
+        Texts(path, lengths, "a", ("y",)).load()
+
+
+def test_zero_has_one_sign(tmp_path):
+    path = write(tmp_path, train=[(0, 0, 0), (1, 2, 1)], val=[(3, 4, 0)], test=[("-0.0", -0, 0)])
+    with pytest.warns(DataWarning, match="1 of 1 rows of test have the features of a row of train"):
+        Table(path, standardise=False).load()
+
+
 def test_texts_in_two_parts_are_told(tmp_path):
     for name, texts in (("train", "abc"), ("dev", "de"), ("test", "af")):
         rows = [{"text": text * 3, "label": at % 2} for at, text in enumerate(texts)]
@@ -119,6 +139,8 @@ def test_series_in_two_parts_are_told(tmp_path):
 def test_a_single_row_is_told_and_none_is_not():
     with pytest.warns(DataWarning, match="1 of 1 rows of test"):
         warn_of_repeats(0, "x", {"train": [1, 2], "validation": [3], "test": [1]}, given=True)
+    with pytest.warns(DataWarning, match="2 of 2 rows of test"):
+        warn_of_repeats(0, "x", {"train": [1, 2], "validation": [3], "test": [1, 2]}, given=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_repeats(0, "x", {"train": [1, 1], "validation": [3, 3], "test": [2]}, given=True)

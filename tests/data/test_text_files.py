@@ -6,11 +6,19 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import Texts, Triples, WordPiece, read_splits, read_synonyms
+from mtl_jax.data import (
+    Arrays,
+    Texts,
+    Triples,
+    WordPiece,
+    read_splits,
+    read_synonyms,
+    write_splits,
+)
 from mtl_jax.data.text_files import lines_of, parse_json, read_text, require_characters
 from mtl_jax.data.ts import read_ts
 from mtl_jax.data.ucr import UCR
@@ -60,7 +68,7 @@ def test_lines_end_where_files_say_so_only():
 
 
 @given(st.text())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_lines_are_those_of_pythons_files(text):
     assert "\n".join(lines_of(text)) == io.StringIO(text, newline=None).read()
 
@@ -121,3 +129,12 @@ def test_home_is_a_users_folder_everywhere(tmp_path, monkeypatch):
     )
     (tmp_path / "t.jsonl").write_text(rows)
     assert Texts("~/t.jsonl", WordPiece("~/vocab.txt")).shapes()["label"].shape == (7,)
+    part = {"image": np.eye(4, dtype=np.float32), "y": np.array([0, 1, 0, 1], np.int32)}
+    write_splits(Arrays(part, part, part), "y", 2, (0,), "~/splits.json")
+    assert (tmp_path / "splits.json").is_file()
+    assert len(read_splits("~/splits.json", part, "y")[0]) == 2
+    with pytest.raises(BadInput, match=r"/none/splits\.json cannot be written: .*No such file"):
+        write_splits(Arrays(part, part, part), "y", 2, (0,), "~/none/splits.json")
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.json").write_text('[{"ori": [1], "aug_0": [2], "aug_1": [3]}]')
+    assert Triples("~", 1).shapes()["label"].shape == (1,)

@@ -99,6 +99,11 @@ def test_reads_cifar10(folder):
     np.testing.assert_array_equal(np.sort(seen), np.arange(40))
 
 
+def test_home_is_the_users_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", folder)
+    assert len(Tfds("cifar10", "~").load().test["label"]) == 16
+
+
 def test_parts_are_joined_and_classes_may_be_missing(folder):
     source = Tfds("stl10", folder, ("train[:90%]+unlabelled", "train[90%:]", "test"))
     check_shapes(source)
