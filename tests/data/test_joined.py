@@ -212,11 +212,13 @@ def test_a_column_more_is_refused_on_either_side(table):
     one = table("one", "size,colour,y", *rows)
     more = table("more", "width,size,colour,y", *(f"1,{row}" for row in rows))
     with pytest.raises(
-        BadInput, match=r"the target has column 'width', which sources\[0\] has not"
+        BadInput,
+        match=r"the target has column 'width', which sources\[0\] has not \(there is colour, size\)",
     ):
         Domains((one,), more).shapes()
     with pytest.raises(
-        BadInput, match=r"sources\[0\] has column 'width', which the target has not"
+        BadInput,
+        match=r"sources\[0\] has column 'width', which the target has not .there is colour, size",
     ):
         Domains((more,), one).shapes()
 

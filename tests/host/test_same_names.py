@@ -149,8 +149,9 @@ def test_a_trunk_that_learnt_another_vocabulary_is_refused(tmp_path):
     other = vocabulary(tmp_path / "other", "bad", "good")
     run = NEXT.but(source=SOURCE.but(data=Named(tokens=one)))
     check_names(run.but(data=Named(tokens=same)))
-    with pytest.raises(BadInput, match="must read the vocabulary that 'source' learnt: WordPiece"):
-        check_names(run.but(data=Named(tokens=other)))
+    for tokens in (other, np.asarray):  # A function of one's own may be any.
+        with pytest.raises(BadInput, match="must read the vocabulary that 'source' learnt: WordP"):
+            check_names(run.but(data=Named(tokens=tokens)))
 
 
 def test_streams_that_share_a_trunk_have_one_vocabulary_and_one_order(tmp_path):
