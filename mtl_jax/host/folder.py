@@ -96,7 +96,7 @@ class Folder:
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text()) if path.is_file() else None
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         except ValueError:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
@@ -155,7 +155,7 @@ class Folder:
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds one line of measurements, on disk when this returns."""
-        with open(self.path / "metrics.jsonl", "a") as file:
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
