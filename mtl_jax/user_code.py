@@ -73,7 +73,7 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
         source = f"if True:\n{source}" if source[:1] in " \t" else source
         tree = ast.parse(source)
     except (OSError, TypeError, SyntaxError):
-        text, places = compiled(inspect.unwrap(thing)), []
+        text, places = compiled(inspect.unwrap(thing))
     else:
         text, places = shape(tree), sorted(set(global_places(tree, source)))
         named += imported(tree, module_of(thing))
@@ -98,19 +98,26 @@ def shape(node: Any) -> str:
     return f"{type(node).__name__}({','.join(words)})"
 
 
-def compiled(thing: Any) -> str:
-    """What Python made of a function, or of the functions of a class."""
+def compiled(thing: Any) -> tuple[str, list[Place]]:
+    """What Python made of a function, or of the functions of a class, and the names in it."""
+    members = [thing]
     if inspect.isclass(thing):
-        functions = [each for _, each in sorted(vars(thing).items()) if inspect.isfunction(each)]
-        return f"{thing.__qualname__}({','.join(map(compiled, functions))})"
-    code = getattr(thing, "__code__", None)
-    return repr(thing) if code is None else code_text(code)
+        members = [each for _, each in sorted(vars(thing).items()) if inspect.isfunction(each)]
+    text, places, waiting = getattr(thing, "__qualname__", repr(thing)), set(), []
+    waiting += [each.__code__ for each in members if hasattr(each, "__code__")]
+    for code in waiting:
+        inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+        plain = [ordered(each) for each in code.co_consts if each not in inner]
+        text += f"\n{code.co_code.hex()}{code.co_names}{code.co_varnames}{plain}"
+        places |= {(name,) for name in code.co_names}
+        waiting += inner
+    return text, sorted(places)
 
 
-def code_text(code: types.CodeType) -> str:
-    """Instructions, names and constants of a code object."""
-    parts = [code_text(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return f"{code.co_code.hex()}{code.co_names}{code.co_varnames}{parts}"
+def ordered(constant: Any) -> str:
+    """A constant as text; a set has another order in every process."""
+    is_set = isinstance(constant, frozenset)
+    return f"{{{sorted(map(repr, constant))}}}" if is_set else repr(constant)
 
 
 def global_places(tree: ast.AST, source: str) -> Iterator[Place]:
@@ -192,8 +199,10 @@ def told(value: Any, tell: Callable[..., str], named: list[Any]) -> str:
     if inspect.ismodule(value) or is_code(value):
         named.append(value)
         return module_of(value)
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return repr([told(each, tell, named) for each in value])
+    if isinstance(value, set | frozenset):
+        return f"{{{sorted(told(each, tell, named) for each in value)}}}"
     if isinstance(value, dict):
         return repr({repr(key): told(each, tell, named) for key, each in value.items()})
     try:

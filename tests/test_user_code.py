@@ -1,6 +1,9 @@
 """The digest of users' code: whatever decides what it computes, and nothing else."""
 
 import importlib
+import os
+import pathlib
+import subprocess
 import sys
 import types
 
@@ -227,8 +230,36 @@ def test_code_without_source_counts_by_its_bytecode():
     assert one.startswith("typed_in.f#")
     inner = "def f(x):\n  return [(lambda y: y + {})(z) for z in x]"
     assert made(inner.format(1)) != made(inner.format(2))
+    named = "SCALE = {}\ndef f(x):\n  return SCALE * x"
+    assert made(named.format(1)) != made(named.format(2)) == made(named.format(2))
     box = "class f:\n  def g(self):\n    return {}"
     assert made(box.format(1)) != made(box.format(2)) == made(box.format(2))
+
+
+SETS = """
+NAMES = {"one", "two", "three", "four"}
+def f(x):
+    return x in NAMES or x in {"five", "six", "seven"} or TABLE[x]
+TABLE = {"a": frozenset({"eight", "nine", "ten"})}
+"""
+
+
+def test_the_same_in_every_process(tmp_path):
+    """Of source and of bytecode: Python orders the names in a set anew each time."""
+    (tmp_path / "sets.py").write_text(SETS)
+    code = (
+        "import sets; from mtl_jax.identity import source_text; names = {'__name__': 'typed_in'};"
+        f"exec({SETS!r}, names); print(source_text(sets.f), source_text(names['f']))"
+    )
+    paths = f"{pathlib.Path(__file__).parent.parent}{os.pathsep}{tmp_path}"
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": paths},
+        ).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert found[0] == found[1] and found[0].startswith("sets.f#")
 
 
 def test_what_has_no_name_is_refused_as_before(text):

@@ -131,3 +131,40 @@ def test_a_folder_that_can_be_imported_already_stays_where_it_is(tmp_path, monke
     monkeypatch.syspath_prepend(tmp_path)
     loss_of(written(tmp_path))
     assert sys.path.count(str(tmp_path)) == 1 and sys.path[0] == str(tmp_path)
+
+
+EDITED = """
+import jax.numpy as jnp
+from mtl_jax import losses
+from mtl_jax.run import Experiment
+from tests.small import ROW, RUN
+
+SCALE = {scale}
+
+
+def mine(outputs, labels):
+    \"\"\"{text}\"\"\"
+    return SCALE * losses.cross_entropy(outputs, labels)
+
+
+ONE = RUN.but(name="mine", steps=2, tasks=(ROW.but(loss=mine),))
+EXPERIMENT = Experiment(runs=(ONE, RUN.but(name="ours", steps=2)))
+"""
+
+
+def test_an_edited_loss_is_another_run_and_its_text_is_not(tmp_path):
+    file, options = tmp_path / "file.py", ("--out", tmp_path / "out")
+
+    def launch(scale, text, *more):
+        file.write_text(EDITED.format(scale=scale, text=text))
+        return launched(file, *options, *more)
+
+    assert launch(1.0, "A loss.")[0] == 0
+    assert launch(1.0, "The same loss, said better.") == (0, "", "")
+    before = (tmp_path / "out" / "table.csv").read_bytes()
+    code, _, said = launch(2.0, "A loss.")
+    assert code == 2 and "mine was written by another run" in said
+    assert "loss=experiments.mine#" in said and said.count("\n") == 1
+    assert (tmp_path / "out" / "table.csv").read_bytes() == before
+    listed = [line.split("  ")[1] for line in launch(2.0, "A loss.", "--list")[1].splitlines()]
+    assert listed[0].startswith("changed (was ") and listed[1] == "done"
