@@ -1,6 +1,6 @@
 """What a reader of a run's numbers should know of its labels, before anything is trained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -10,27 +10,26 @@ from mtl_jax.train import Known
 
 
 def label_notes(
-    run: Run, task: str, train: np.ndarray, judged: Iterable[np.ndarray], known: Known
+    run: Run, task: str, labels: Mapping[str, np.ndarray], known: Known
 ) -> tuple[str, ...]:
     """Says if a seed trains without a class that the data has, or without any label of a task.
 
     Args:
       run: what is trained.
       task: name of the task.
-      train: its labels in the training part `[N, ...]`.
-      judged: those of the other parts.
-      known: which of them each seed trains on, arrays `[S, L]`.
+      labels: its labels in each part of the data `[N, ...]`.
+      known: which of those of train each seed trains on, arrays `[S, L]`.
 
     Returns:
       One line, or none.
     """
-    parts = [classes_among(values) for values in (train, *judged)]
+    parts = {part: classes_among(values) for part, values in labels.items()}
     classes = set()
-    if all(part is not None for part in parts):
-        classes = set(np.unique(np.concatenate(parts)).tolist()) - {-1}
+    if all(part is not None for part in parts.values()):
+        classes = set(np.unique(np.concatenate([*parts.values()])).tolist()) - {-1}
     missed, seeds = set(), []
     for seed, (index, mask) in enumerate(zip(known.index, known.mask[task], strict=True)):
-        lost = classes - set(parts[0][index[mask]].tolist()) if classes else set()
+        lost = classes - set(parts["train"][index[mask]].tolist()) if classes else set()
         if lost or not mask.any():
             missed |= lost
             seeds.append(run.first_seed + seed)
