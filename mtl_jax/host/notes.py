@@ -1,6 +1,6 @@
 """What a reader of a run's numbers should know of its labels, before anything is trained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,7 @@ from mtl_jax.train import Given, Known
 def label_notes(
     run: Run,
     task: str,
-    train: np.ndarray,
-    judged: Iterable[np.ndarray],
+    labels: Mapping[str, np.ndarray],
     known: Known,
     seeds: tuple[int, ...],
 ) -> tuple[str, ...]:
@@ -24,21 +23,20 @@ def label_notes(
     Args:
       run: what is trained.
       task: name of the task.
-      train: its labels in the training part `[N, ...]`.
-      judged: those of the other parts.
-      known: which of them each seed trains on, arrays `[S, L]`.
+      labels: its labels in each part of the data `[N, ...]`.
+      known: which of those of train each seed trains on, arrays `[S, L]`.
       seeds: S of them.
 
     Returns:
       One line, or none.
     """
-    parts = [classes_among(values) for values in (train, *judged)]
+    parts = {part: classes_among(values) for part, values in labels.items()}
     classes = set()
-    if all(part is not None for part in parts):
-        classes = set(np.unique(np.concatenate(parts)).tolist()) - {-1}
+    if all(part is not None for part in parts.values()):
+        classes = set(np.unique(np.concatenate([*parts.values()])).tolist()) - {-1}
     missed, lacking = set(), []
     for seed, index, mask in zip(seeds, known.index, known.mask[task], strict=True):
-        lost = classes - set(parts[0][index[mask]].tolist()) if classes else set()
+        lost = classes - set(parts["train"][index[mask]].tolist()) if classes else set()
         if lost or not mask.any():
             missed |= lost
             lacking.append(seed)

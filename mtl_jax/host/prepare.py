@@ -136,23 +136,26 @@ def prepare(run: Run) -> Prepared:
 def prepared(run: Run, data: Splits, seeds: tuple[int, ...]) -> Prepared:
     """What some seeds of a run have of the same data."""
     parts = {part: streams_of(run, part, arrays) for part, arrays in data._asdict().items()}
+    labels = {}
     for task in run.tasks:
         own = {
             part: next(arrays for arrays in streams.values() if task.name in arrays)
             for part, streams in parts.items()
         }
         given = {part: arrays[task.name] for part, arrays in own.items()}
+        labels[task.name] = {part: target(run, task, part, each) for part, each in given.items()}
         for part, arrays in own.items():
-            arrays[task.name] = target(run, task, part, given[part])
+            arrays[task.name] = labels[task.name][part]
         check_parts(run, task, given)
     check_tokens(run, parts)
     train, pools = parts.pop("train"), pools_of(run)
     streams = {name: drawn(run, name, a, pools.get(name), seeds) for name, a in train.items()}
-    notes = []
-    for name, stream in streams.items():
-        for task, labels in stream.labels.items():
-            judged = [each[name][task] for each in parts.values()]
-            notes += label_notes(run, task, labels, judged, stream.known, seeds)
+    notes = [
+        note
+        for stream in streams.values()
+        for name in stream.labels
+        for note in label_notes(run, name, labels[name], stream.known, seeds)
+    ]
     notes += selection_notes(run, parts["validation"])
     return Prepared(Given(streams, None), parts, tuple(notes))
 

@@ -12,11 +12,7 @@ from mtl_jax.run import Run, Task
 
 LARGEST = 1e18  # Its square, and sums of many such, are below the largest float32, 3.4e38.
 FINEST = 1e-2  # Of the standard deviation: steps of float32 that are larger lose what numbers say.
-MARKS = {
-    255: "255",
-    -100: "-100",
-    -1.0: "-1",
-}  # What other programs write where a label is missing.
+MARKS = (255, -100, -1)  # What other programs write where a label is missing.
 
 
 def described_target(run: Run, task: Task, part: str, told: Any) -> jax.ShapeDtypeStruct:
@@ -191,7 +187,7 @@ def scale_fault(part: str, values: np.ndarray) -> str | None:
 
 def mark_hint(wrong: float, mark: str = "-1") -> str:
     """What to write in the place of another program's mark of a missing label."""
-    return f"; if {MARKS[wrong]} means missing, write {mark}" if wrong in MARKS else ""
+    return f"; if {wrong:g} means missing, write {mark}" if wrong in MARKS else ""
 
 
 def check_parts(run: Run, task: Task, parts: Mapping[str, np.ndarray]) -> None:

@@ -160,7 +160,7 @@ def test_prints_as_its_own_source(folder, tokens):
         ({"labels": ["label"]}, r"Texts\.labels must be a tuple of names"),
         ({"labels": ()}, r"Texts\.labels and numbers must name a label"),
         ({"labels": ("text",)}, r"Texts\.labels must not name a column again, not 'text'"),
-        ({"numbers": ("pool",)}, r"Texts\.labels must not have such a name, not 'pool'"),
+        ({"numbers": ("image",)}, r"Texts\.labels must not have such a name, not 'image'"),
         ({"validation": 1.0}, r"Texts\.validation must be positive and leave"),
         ({"seed": 0.5}, r"Texts\.seed must be a whole number"),
     ],

@@ -130,6 +130,18 @@ def test_a_label_may_have_any_name(name):
         assert stream.labels.keys() == {"row"} and stream.pool is None
 
 
+def test_a_column_called_pool_is_a_label(tmp_path):
+    file = tmp_path / "houses.csv"
+    rows = [f"{i},{i * i % 7},{i % 2},{i % 3}" for i in range(60)]
+    file.write_text("\n".join(["size,rooms,pool,row", *rows]) + "\n", encoding="utf-8")
+    table = data.Table(str(file), labels=("pool", "row"))
+    run = RUN.but(data=table, tasks=(ROW, COLUMN.but(name="pool", outputs=2)), labelled=12)
+    stream = prepare(run).given.streams[""]
+    assert stream.pool is None and set(np.unique(stream.labels["pool"])) == {0, 1}
+    for index in stream.known.index:
+        np.testing.assert_array_equal(np.bincount(stream.labels["pool"][index]), [6, 6])
+
+
 @pytest.mark.parametrize("name", ["", "image", "a/b", "/relation"])
 def test_a_name_that_means_something_else_is_refused_where_the_task_is_made(name):
     with pytest.raises(BadInput, match=f'Task.name must not be empty, "image" .*not {name!r}'):
