@@ -10,7 +10,8 @@ from mtl_jax.host.canvas import colours_of, grid
 from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import load, prepare
-from mtl_jax.run import Experiment, Run
+from mtl_jax.losses.target_type import possible_types
+from mtl_jax.run import Experiment, Run, Task
 from mtl_jax.train import net_of
 
 FINE = 120  # Points along each side of the grid.
@@ -35,7 +36,12 @@ def on_points(run: Run) -> bool:
     """Whether a run tells classes of points of the plane."""
     shapes = run.data.shapes()
     plane = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
-    return plane and len(run.tasks) == 1 and run.tasks[0].outputs > 1
+    return plane and len(run.tasks) == 1 and tells_classes(run.tasks[0])
+
+
+def tells_classes(task: Task) -> bool:
+    """Whether a task's outputs are of classes, one of which is the largest."""
+    return "multiclass" in possible_types(task.loss, task.outputs)
 
 
 def panel(axis, run: Run, checkpoints: pathlib.Path) -> None:
