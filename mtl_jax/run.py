@@ -23,7 +23,7 @@ from mtl_jax.protocols import (
 )
 from mtl_jax.schemes import Alternating, Progressive
 from mtl_jax.start import require_start
-from mtl_jax.task import Task, asks_teacher, replaced, require_views, teaches
+from mtl_jax.task import Task, asks_teacher, replaced, require_views
 from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
 
@@ -142,11 +142,6 @@ class Run:
             fine = asks_teacher(task) is None or (task.name, task.outputs) in taught(self)
             rule = f"must teach {task.name!r} with {task.outputs} outputs"
             require(fine, self, "teachers", rule, sorted(taught(self)))
-            if asks_teacher(task) is not None:
-                teacher = taught(self)[task.name, task.outputs]
-                (other,) = (one for one in teacher.tasks if one.name == task.name)
-                rule = f"must teach {task.name!r} by a loss for the same type of targets"
-                require(teaches(other, task), self, "teachers", rule, other.loss)
 
     def but(self, **changes: Any) -> "Run":
         """The same run with some fields changed."""
