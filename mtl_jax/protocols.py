@@ -26,8 +26,8 @@ class Splits(NamedTuple):
 
     Where tasks bring images of their own, a part maps the name of each stream of images to
     such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label
-    is -1 (classes) or NaN (numbers), of a vector in some entries or all. A training part may have
-    "pool" `[M]` int32: which of its images come without their labels; without one all do.
+    is -1 (classes) or NaN (numbers). A training part may have "pool" `[M]` int32: which of its
+    images come without their labels; without one all do.
     """
 
     train: Mapping[str, np.ndarray]

@@ -20,7 +20,7 @@ def few_labels(
     Examples come in a random order. One is drawn if, for each task of whole-number labels,
     its class has fewer than `ceil(count / C) + slack` drawn examples so far; when no example
     is left that passes, slack grows from 0 by 1. Numbers (floats) do not matter for this.
-    A label that is missing (-1, or NaN in all entries) is never counted, and an example with no label at
+    A label that is missing (-1, or NaN) is never counted, and an example with no label at
     all is never drawn. The same seed draws the same examples, whatever `partial` is.
 
     Args:
