@@ -15,7 +15,7 @@ from mtl_jax.checks import (
 from mtl_jax.design import check_design
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting, LossWeighting
 from mtl_jax.start import require_start
-from mtl_jax.task import asks_teacher, require_views, teaches
+from mtl_jax.task import asks_teacher, require_views
 
 MOST_STEPS = 2**31 - 1  # A step is counted in 32 bits.
 MOST_SEEN = 2**32  # So is a place in the stream of examples.
@@ -64,11 +64,6 @@ def check_run(run: Any, classes: Callable, sources: tuple, taught: dict) -> None
         fine = asks_teacher(task) is None or (task.name, task.outputs) in taught
         rule = f"must teach {task.name!r} with {task.outputs} outputs"
         require(fine, run, "teachers", rule, sorted(taught))
-        if asks_teacher(task) is not None:
-            teacher = taught[task.name, task.outputs]
-            (other,) = (one for one in teacher.tasks if one.name == task.name)
-            rule = f"must teach {task.name!r} by a loss for the same type of targets"
-            require(teaches(other, task), run, "teachers", rule, other.loss)
 
 
 def check_counts(run: Any) -> None:

@@ -90,7 +90,8 @@ def require_views(run: Any) -> None:
 
     Raises:
       BadInput: for a policy or a source that it does not have, or a policy that learns by
-        probabilities of labels where all tasks predict numbers.
+        probabilities of labels where all tasks predict numbers, or a teacher for targets of
+        another type.
     """
     for field, views in (("medium", MEDIUM), ("strong", STRONG)):
         needing = [task.name for task in run.tasks if task.asks_for(views)]
@@ -103,6 +104,11 @@ def require_views(run: Any) -> None:
     fine = not isinstance(run.strong, LearntPolicy) or types != {"continuous"}
     rule = "must not learn by probabilities of labels, since all tasks predict numbers"
     require(fine, run, "strong", rule, run.strong)
+    for task in run.tasks:
+        rule = f"must teach {task.name!r} by a loss for the same type of targets"
+        for other in (one for teacher in run.teachers for one in teacher.tasks):
+            asked = asks_teacher(task) is not None and other.name == task.name
+            require(not asked or teaches(other, task), run, "teachers", rule, other.loss)
 
 
 def asks_source(task: Task) -> bool:
@@ -121,9 +127,12 @@ def views_of(task: Task) -> tuple:
 
 
 def teaches(teacher: Task, task: Task) -> bool:
-    """Whether outputs for one task are of a form that another's method reads them in."""
+    """Whether one task's outputs are of a form that another's method reads them in.
+
+    Those of another number of outputs are left to another rule.
+    """
     types = [set(possible_types(each.loss, each.outputs)) for each in (teacher, task)]
-    return teacher.outputs == task.outputs and bool(types[0] & types[1])
+    return teacher.outputs != task.outputs or bool(types[0] & types[1])
 
 
 def asks_teacher(task: Task) -> Stored | None:

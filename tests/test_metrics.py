@@ -132,6 +132,8 @@ def test_one_output_of_zeros_is_not_the_share_of_zeros():
     assert Accuracy().compute(sums) == 0.75
     exact = Accuracy().sums(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
     assert Accuracy().compute(exact) == 0.25  # 0 says no, as for scikit-learn's decisions.
+    counts = F1().sums(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
+    assert (float(counts.found), float(counts.wrong), float(counts.missed)) == (0.0, 0.0, 3.0)
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch
+from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import types_of
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Adversarial, Sizes, View, Views
@@ -98,7 +99,7 @@ def each_label(views: Views, count: int) -> tuple[jax.Array, jax.Array]:
     labels = views.labels
     if count == 1 and labels.ndim == next(iter(views.logits.values())).ndim - 1:
         labels = labels[..., None]
-    there = views.mask.reshape(-1, *(1,) * (labels.ndim - 1)) & ~jnp.isnan(labels)
-    classes = jnp.where(there, labels, -1.0).astype(jnp.int32)
+    there = known_entries(labels, views.mask)
+    classes = jnp.where(there, labels, -1).astype(jnp.int32)
     classes, there = of_label_first(classes), of_label_first(there)
     return classes, there.reshape(*there.shape[:2], -1).any(-1)

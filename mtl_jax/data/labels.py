@@ -21,9 +21,9 @@ def few_labels(
     `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before all that
     have examples left have as many; with several, as far as there are examples with the right
     classes of all of them. Classes are integers, and floats `[N]` of 0 and 1 only; other numbers
-    do not matter for this. A label that is missing (-1, or NaN in all entries) is never counted, and an
-    example with no label at all is never drawn. The same seed draws the same examples, whatever
-    `partial` is.
+    do not matter for this. A label that is missing (-1, or NaN in all entries) is never counted,
+    and an example with no label at all is never drawn. The same seed draws the same examples,
+    whatever `partial` is.
 
     Args:
       labels: of each task: classes as integers `[N]`, or floats `[N]` or `[N, ...]`.

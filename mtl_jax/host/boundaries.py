@@ -11,7 +11,8 @@ from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.run_data import seed_axis
 from mtl_jax.host.trained import trained
-from mtl_jax.run import Experiment, Run
+from mtl_jax.losses.target_type import possible_types
+from mtl_jax.run import Experiment, Run, Task
 from mtl_jax.train import net_of
 
 FINE = 120  # Points along each side of the grid.
@@ -39,7 +40,12 @@ def on_points(run: Run) -> bool:
     except BadInput:  # A finished run stands without its data, which was said.
         return False
     plane = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
-    return plane and len(run.tasks) == 1 and run.tasks[0].outputs > 1
+    return plane and len(run.tasks) == 1 and tells_classes(run.tasks[0])
+
+
+def tells_classes(task: Task) -> bool:
+    """Whether a task's outputs are of classes, one of which is the largest."""
+    return "multiclass" in possible_types(task.loss, task.outputs)
 
 
 def panel(axis, run: Run, folder: Folder) -> None:

@@ -47,11 +47,13 @@ def masked_mean(
     require(each.shape in (known.shape, known.shape[:1]), "Task", "loss", rule, each.shape)
     if each.shape != known.shape:
         known = known.reshape(len(known), -1).all(1)
-    # In examples, not in entries: bitwise the mean over examples where nothing is missing.
-    size = known.size / max(1, len(known))
-    each = jnp.where(known, each, 0.0).reshape(len(known), -1).mean(1)
-    count = known.sum().astype(each.dtype)
-    return each.sum() / (jnp.maximum(count, 1.0) / size)
+    each = jnp.where(known, each, 0.0)
+    count = jnp.maximum(known.sum().astype(each.dtype), 1.0)
+    if each.ndim > 1:
+        # In examples, not in entries: bitwise the mean over examples where nothing is missing.
+        each = each.reshape(len(each), -1).mean(1)
+        count = count / (known.size / len(known))
+    return each.sum() / count
 
 
 def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: jax.Array) -> bool:
