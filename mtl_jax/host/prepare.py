@@ -77,7 +77,9 @@ def stored_shapes(run: Run, names: Iterable[str], total: int) -> dict[str, Taugh
 @functools.lru_cache(maxsize=4)
 def load(source: Source) -> Splits:
     """Reads a source once, however many runs use it."""
-    return source.load()
+    found = source.load()
+    require(isinstance(found, Splits), source, "load", "must give mtl_jax.protocols.Splits", found)
+    return found
 
 
 def prepare(run: Run) -> Prepared:

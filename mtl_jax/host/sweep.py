@@ -15,7 +15,7 @@ from mtl_jax.host import classics, descents, figures, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.cache import cache_compilations
 from mtl_jax.host.experiment import among, asked, in_order, read
-from mtl_jax.host.explained import explained
+from mtl_jax.host.explained import explained, has_own
 from mtl_jax.host.files import open_root
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.lapack import one_thread
@@ -130,7 +130,7 @@ def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> Non
 
 def check_data(run: Run) -> Any:
     """Whether a run can fit into memory, and its data; gives the shapes of what is judged."""
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run.data)):
         check_room(run)
         splits = prepare(run).splits
         return jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), splits)
@@ -139,7 +139,7 @@ def check_data(run: Run) -> Any:
 def checked(run: Run, ahead: Ahead, splits: Any) -> Program:
     """The program of a run that fits together; its first block will be compiled ahead."""
     steps = first_block(run)
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run)):
         made, state, given = check(run, steps, splits)
     ahead.add(run.name, lambda: made.advance.lower(state, given, steps).compile())
     return made
@@ -202,7 +202,7 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Parameters of one seed, and XLA's estimate of the FLOPs of one of its steps."""
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run)):
         check_room(run)
         made, state, given = check(run, 1)
     lowered = made.advance.lower(state, given, 1)

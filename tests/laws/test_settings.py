@@ -16,6 +16,7 @@ from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizer
 from mtl_jax.checks import BadInput
 from mtl_jax.design import Cell, Factorial
 from mtl_jax.protocols import Balance
+from mtl_jax.typed import typed
 from tests.small import DATA, ROW, RUN
 
 BAD = {
@@ -205,6 +206,24 @@ class MyMetric:
     def compute(self, sums):
         """As it is."""
         return sums
+
+
+@typed
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """A field of each kind that no setting of the package may have a wrong value of."""
+
+    anything: typing.Any = None
+    thing: object = 1
+    names: dict[str, int] | None = None
+    makes: typing.Callable[[], int] | None = None
+
+
+def test_what_an_annotation_cannot_tell_is_taken():
+    fine = Everything(anything=3, thing="x", names={"a": 1}, makes=int)
+    assert (fine.anything, fine.thing, fine.makes) == (3, "x", int)
+    with pytest.raises(BadInput, match=r"Everything\.makes must be a function or None"):
+        Everything(makes=3)
 
 
 def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
