@@ -1,6 +1,7 @@
 """A task is data: one thing to predict, and how unlabelled examples help."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax
 from mtl_jax.checks import near, require, require_count
 from mtl_jax.protocols import Consistency, Metric
 from mtl_jax.typed import typed
-from mtl_jax.views import MEDIUM, STRONG, Apart, Stored, plain_parts
+from mtl_jax.views import MEDIUM, PLAIN, STRONG, Apart, Stored, plain_parts
 
 
 @typed
@@ -33,7 +34,14 @@ class Task:
 
     def __post_init__(self):
         require(bool(self.name), self, "name", "must not be empty", self.name)
+        rule = "must be of printable characters"
+        require(self.name.isprintable(), self, "name", rule, self.name)
         require_count(self, outputs=1)
+        require_metric(self)
+        asked = () if self.consistency is None else self.consistency.views
+        wrong = sorted({name for view in asked for name in plain_parts(view)} - {*PLAIN})
+        rule = f"must ask for views that there are ({', '.join(PLAIN)})"
+        require(not wrong, self, "consistency", rule, wrong)
 
     def asks_for(self, names: tuple[str, ...]) -> bool:
         """Whether its consistency method needs one of some plain views."""
@@ -43,6 +51,19 @@ class Task:
     def but(self, **changes: Any) -> "Task":
         """The same task with some fields changed."""
         return replaced(self, changes)
+
+
+def require_metric(task: Task) -> None:
+    """Requires of a task's metric, which may be a user's own, what a table tells of it."""
+    metric = task.metric
+    if isinstance(metric, type) or not isinstance(metric, Metric):
+        return  # What is no metric is told where all fields are.
+    named = isinstance(metric.name, str) and bool(metric.name)
+    require(named, task, "metric", "must have a name that is a text", metric.name)
+    better = metric.higher_is_better
+    require(type(better) is bool, task, "metric", "must say if higher_is_better", better)
+    number = type(metric.scale) in (int, float) and math.isfinite(metric.scale)
+    require(number, task, "metric", "must have a scale that is a number", metric.scale)
 
 
 def require_views(run: Any) -> None:

@@ -68,6 +68,10 @@ def test_a_task_asks_for_what_its_method_sees():
 def test_a_task_refuses():
     with pytest.raises(BadInput, match=r"Task.name must not be empty"):
         ROW.but(name="")
+    with pytest.raises(BadInput, match=r"Task.name must be of printable characters"):
+        ROW.but(name="a\nb")
+    with pytest.raises(BadInput, match=r"Task.consistency must ask for views .*, not \['weakk'\]"):
+        ROW.but(consistency=consistency.Match(source="weakk"))
     with pytest.raises(BadInput, match=r"Task.outputs must be at least 1"):
         ROW.but(outputs=0)
     with pytest.raises(BadInput, match=r"Task.classes is no field"):

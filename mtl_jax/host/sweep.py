@@ -1,6 +1,7 @@
 """Trains the runs of an experiment, each once, and leaves the table and the figures."""
 
 import argparse
+import os
 import pathlib
 import sys
 import traceback
@@ -28,6 +29,9 @@ from mtl_jax.host.room import check_room
 from mtl_jax.identity import fingerprint
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
+
+ENDING = 12  # Bytes that a launch may add to a name (".old.123"),
+BELOW = 200  # and those of a checkpoint's file below a run's folder.
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -65,19 +69,24 @@ def launch(options: argparse.Namespace) -> int:
 
 
 def check_folders(root: pathlib.Path, names: list[str]) -> None:
-    """Refuses names that are one folder where the case of letters does not count.
+    """Refuses names that this file system cannot hold, or takes for one.
 
     Raises:
-      BadInput: naming them, on such a file system.
+      BadInput: for a name or a path that is too long, or names that differ in the case of
+        letters alone where it does not count.
     """
-    if not (root / ".LOCK").exists():
-        return
+    longest, deepest = os.pathconf(root, "PC_NAME_MAX"), os.pathconf(root, "PC_PATH_MAX")
     alike = {}
     for name in names:
         alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
-    for same in alike.values():
-        rule = "must differ in more than the case of letters on this file system"
-        require(len(same) == 1, "Experiment", "runs", rule, same)
+        size, whole = len(os.fsencode(name)), len(os.fsencode((root / name).absolute()))
+        rule = "must fit into a folder's name and path on this file system"
+        fits = size + ENDING <= longest and whole + BELOW <= deepest
+        require(fits, "Experiment", "runs", rule, str(root / name))
+    if (root / ".LOCK").exists():
+        for same in alike.values():
+            rule = "must differ in more than the case of letters on this file system"
+            require(len(same) == 1, "Experiment", "runs", rule, same)
 
 
 def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> int:
@@ -124,7 +133,7 @@ def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> Non
             continue
         folder.claim()
         source = None if row.features is None else Folder(root, row.features)
-        with explained(f"row {row.name!r}"):
+        with explained(f"row {row.name!r}", always=True):
             classics.fit(row, folder, source)
 
 

@@ -232,6 +232,9 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
         ROW.but(metric=MyMetric)
     with pytest.raises(BadInput, match=r"a Metric \(it lacks name, higher_is_better, scale, sum"):
         ROW.but(metric=np.random)
+    for wrong in ({"name": ""}, {"higher_is_better": "yes"}, {"scale": "100"}, {"scale": math.nan}):
+        with pytest.raises(BadInput, match=r"Task\.metric must (have|say)"):
+            ROW.but(metric=MyMetric(**wrong))
     with pytest.raises(BadInput, match=r"Run\.trunk must be a Trunk, an instance such as MLP"):
         RUN.but(trunk=nets.MLP)
     with pytest.raises(BadInput, match=r"Run\.partial must be True or False, not 'no'"):
