@@ -1,7 +1,6 @@
 """Rules on the fields of a run and of an experiment together; their types are held elsewhere."""
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from mtl_jax.checks import near, require, require_count, require_name, require_number
@@ -75,19 +74,27 @@ def check_counts(run: Any) -> None:
 
 
 def check_chain(run: Any) -> None:
-    """Refuses a long chain of runs that start from each other or teach each other."""
-    depth, front = 0, needed_by([run])
-    while front and depth <= LONGEST_CHAIN:
-        depth, front = depth + 1, needed_by(front)
-    rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
+    """Refuses a long chain of runs that need each other, and one that branches without end.
+
+    What a run is told by has all that it needs in it, each as often as there are ways to it.
+    """
+    known = {}
+
+    def measured(one: Any) -> tuple[int, int]:
+        """Length of the longest chain that ends in a run, and how many ways lead through it."""
+        if id(one) not in known:
+            needs = [each for each in (one.source, *one.teachers) if hasattr(each, "teachers")]
+            found = list(map(measured, needs))
+            length = 1 + max((length for length, _ in found), default=0)
+            known[id(one)] = (length, 1 + sum(ways for _, ways in found))
+        return known[id(one)]
+
+    length, ways = measured(run)
     field = "teachers" if run.teachers else "source"
-    require(depth <= LONGEST_CHAIN, run, field, rule, f"{depth} or more")
-
-
-def needed_by(runs: Iterable[Any]) -> list[Any]:
-    """The runs that some runs need themselves, each once."""
-    found = itertools.chain.from_iterable((run.source, *run.teachers) for run in runs)
-    return list({id(one): one for one in found if hasattr(one, "teachers")}.values())
+    rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
+    require(length <= LONGEST_CHAIN, run, field, rule, length)
+    rule = f"must need at most {MOST_ROWS} runs, each counted as often as it is needed"
+    require(ways <= MOST_ROWS, run, field, rule, ways)
 
 
 def check_experiment(experiment: Any, lineage: Callable) -> None:
