@@ -63,14 +63,19 @@ def check_counts(run: Any) -> None:
     if run.labelled is not None:
         require_count(run, labelled=1)
     require(run.steps <= MOST_STEPS, run, "steps", "must be below 2^31", run.steps)
-    require(run.seeds <= MOST_SEEDS, run, "seeds", f"must be at most {MOST_SEEDS}", run.seeds)
-    last = run.first_seed + run.seeds - 1
-    require(last < 2**32, run, "first_seed", "and seeds must stay below 2^32", last)
+    check_seeds(run)
     unlabelled = any(task.consistency is not None for task in run.tasks) or run.coach is not None
     parts = 3 if isinstance(run.balance, CrossWeighting) else 1
     seen = run.steps * run.batch * parts * (run.unlabelled_ratio if unlabelled else 1)
     rule = "times the examples of a step must stay below 2^32, where batches would begin anew"
     require(seen < MOST_SEEN, run, "steps", rule, seen)
+
+
+def check_seeds(row: Any) -> None:
+    """Refuses more seeds than anybody waits for, or than 32 bits can count."""
+    require(row.seeds <= MOST_SEEDS, row, "seeds", f"must be at most {MOST_SEEDS}", row.seeds)
+    last = row.first_seed + row.seeds - 1
+    require(last < 2**32, row, "first_seed", "and seeds must stay below 2^32", last)
 
 
 def check_chain(run: Any) -> None:
@@ -111,6 +116,8 @@ def check_experiment(experiment: Any, lineage: Callable) -> None:
     require(len(rows) > 0, experiment, "runs", "must hold at least one run", experiment.runs)
     rule = f"must hold at most {MOST_ROWS} rows"
     require(len(rows) <= MOST_ROWS, experiment, "runs", rule, len(rows))
+    for row in experiment.classics:
+        check_seeds(row)
     seen = {}
     read = [row.features for row in experiment.classics if row.features is not None]
     for run in (run for row in (*experiment.runs, *read) for run in lineage(row)):
