@@ -57,6 +57,8 @@ class Descent:
     def __post_init__(self):
         require_name(self)
         require_count(self, steps=1, records=1, seed=0)
+        require(self.steps < 2**31, self, "steps", "must be below 2^31", self.steps)
+        require(self.seed < 2**32, self, "seed", "must be below 2^32", self.seed)
         rule = f"must be a multiple of records, {self.records}"
         require(self.steps % self.records == 0, self, "steps", rule, self.steps)
         sizes = {len(start) for start in self.starts}

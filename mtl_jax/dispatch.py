@@ -3,8 +3,10 @@
 import dataclasses
 from typing import Literal
 
-from mtl_jax.checks import require_choice, require_count
+from mtl_jax.checks import require, require_choice, require_count
 from mtl_jax.typed import typed
+
+MOST = 1000
 
 
 @typed
@@ -43,6 +45,8 @@ class Dispatch:
 
     def __post_init__(self):
         require_count(self, block=1)
+        rule = f"must be at most {MOST} steps if they are unrolled, each of which is compiled"
+        require(self.steps != "unroll" or self.block <= MOST, self, "block", rule, self.block)
         if self.pullback_chunk is not None:
             require_count(self, pullback_chunk=1)
         require_choice(self, steps=("scan", "unroll"), seeds=("vmap", "unroll", "map"))

@@ -85,6 +85,13 @@ class Policy(Protocol):
 
 
 @runtime_checkable
+class BringsTokens(Protocol):
+    """A policy that puts tokens of its own into texts."""
+
+    brings: tuple[int, ...]
+
+
+@runtime_checkable
 class LearntPolicy(Protocol):
     """A random change that learns from labelled examples how strong it may be."""
 

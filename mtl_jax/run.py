@@ -194,5 +194,14 @@ def with_needed(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
 
 
 def lineage(run: Run) -> list[Run]:
-    """The runs that it needs, each after those that it needs itself, and the run."""
-    return [*(each for one in needed(run) for each in lineage(one)), run]
+    """The runs that it needs, each once and after those that it needs itself, and the run."""
+    found = {}
+
+    def visit(one: Run) -> None:
+        if id(one) not in found:
+            for each in needed(one):
+                visit(each)
+            found[id(one)] = one
+
+    visit(run)
+    return list(found.values())

@@ -1,7 +1,6 @@
 """Rules on the fields of a run and of an experiment together; their types are held elsewhere."""
 
-import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from mtl_jax.checks import (
@@ -74,9 +73,7 @@ def check_counts(run: Any) -> None:
     if run.labelled is not None:
         require_count(run, labelled=1)
     require(run.steps <= MOST_STEPS, run, "steps", "must be below 2^31", run.steps)
-    require(run.seeds <= MOST_SEEDS, run, "seeds", f"must be at most {MOST_SEEDS}", run.seeds)
-    last = run.first_seed + run.seeds - 1
-    require(last < 2**32, run, "first_seed", "and seeds must stay below 2^32", last)
+    check_seeds(run)
     unlabelled = any(task.consistency is not None for task in run.tasks) or run.coach is not None
     parts = 3 if isinstance(run.balance, CrossWeighting) else 1
     seen = run.steps * run.batch * parts * (run.unlabelled_ratio if unlabelled else 1)
@@ -84,20 +81,35 @@ def check_counts(run: Any) -> None:
     require(seen < MOST_SEEN, run, "steps", rule, seen)
 
 
+def check_seeds(row: Any) -> None:
+    """Refuses more seeds than anybody waits for, or than 32 bits can count."""
+    require(row.seeds <= MOST_SEEDS, row, "seeds", f"must be at most {MOST_SEEDS}", row.seeds)
+    last = row.first_seed + row.seeds - 1
+    require(last < 2**32, row, "first_seed", "and seeds must stay below 2^32", last)
+
+
 def check_chain(run: Any) -> None:
-    """Refuses a long chain of runs that start from each other or teach each other."""
-    depth, front = 0, needed_by([run])
-    while front and depth <= LONGEST_CHAIN:
-        depth, front = depth + 1, needed_by(front)
-    rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
+    """Refuses a long chain of runs that need each other, and one that branches without end.
+
+    What a run is told by has all that it needs in it, each as often as there are ways to it.
+    """
+    known = {}
+
+    def measured(one: Any) -> tuple[int, int]:
+        """Length of the longest chain that ends in a run, and how many ways lead through it."""
+        if id(one) not in known:
+            needs = [each for each in (one.source, *one.teachers) if hasattr(each, "teachers")]
+            found = list(map(measured, needs))
+            length = 1 + max((length for length, _ in found), default=0)
+            known[id(one)] = (length, 1 + sum(ways for _, ways in found))
+        return known[id(one)]
+
+    length, ways = measured(run)
     field = "teachers" if run.teachers else "source"
-    require(depth <= LONGEST_CHAIN, run, field, rule, f"{depth} or more")
-
-
-def needed_by(runs: Iterable[Any]) -> list[Any]:
-    """The runs that some runs need themselves, each once."""
-    found = itertools.chain.from_iterable((run.source, *run.teachers) for run in runs)
-    return list({id(one): one for one in found if hasattr(one, "teachers")}.values())
+    rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
+    require(length <= LONGEST_CHAIN, run, field, rule, length)
+    rule = f"must need at most {MOST_ROWS} runs, each counted as often as it is needed"
+    require(ways <= MOST_ROWS, run, field, rule, ways)
 
 
 def check_experiment(experiment: Any, lineage: Callable) -> None:
@@ -114,6 +126,8 @@ def check_experiment(experiment: Any, lineage: Callable) -> None:
     require(len(rows) > 0, experiment, "runs", "must hold at least one run", experiment.runs)
     rule = f"must hold at most {MOST_ROWS} rows"
     require(len(rows) <= MOST_ROWS, experiment, "runs", rule, len(rows))
+    for row in experiment.classics:
+        check_seeds(row)
     seen = {}
     read = [row.features for row in experiment.classics if row.features is not None]
     for run in (run for row in (*experiment.runs, *read) for run in lineage(row)):

@@ -1,6 +1,7 @@
 """A task is data: one thing to predict, and how unlabelled examples help."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from mtl_jax.checks import BadInput, near, require, require_choice, require_coun
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 from mtl_jax.protocols import Consistency, LearntPolicy, Metric
 from mtl_jax.typed import typed
-from mtl_jax.views import MEDIUM, STRONG, Adversarial, Apart, Stored, plain_parts
+from mtl_jax.views import MEDIUM, PLAIN, STRONG, Adversarial, Apart, Stored, plain_parts
 
 
 @typed
@@ -46,8 +47,15 @@ class Task:
         # `image` is the input beside the labels, and `task/head` a head of a task's method.
         fine = bool(self.name) and self.name != "image" and "/" not in self.name
         require(fine, self, "name", 'must not be empty, "image" or have a /', self.name)
+        rule = "must be of printable characters"
+        require(self.name.isprintable(), self, "name", rule, self.name)
         require_count(self, outputs=1)
         require_choice(self, selects=(True, False))
+        require_metric(self)
+        asked = () if self.consistency is None else self.consistency.views
+        wrong = sorted({name for view in asked for name in plain_parts(view)} - {*PLAIN})
+        rule = f"must ask for views that there are ({', '.join(PLAIN)})"
+        require(not wrong, self, "consistency", rule, wrong)
         require_types(self)
 
     def asks_for(self, names: tuple[str, ...]) -> bool:
@@ -83,6 +91,19 @@ def require_types(task: Task) -> None:
     blind = any(isinstance(view, Adversarial) and view.outputs == "classes" for view in views)
     rule = f"must not ask for an adversary of classes for {' or '.join(own)} targets"
     require(not blind or "multiclass" in own, task, "consistency", rule, task.consistency)
+
+
+def require_metric(task: Task) -> None:
+    """Requires of a task's metric, which may be a user's own, what a table tells of it."""
+    metric = task.metric
+    if isinstance(metric, type) or not isinstance(metric, Metric):
+        return  # What is no metric is told where all fields are.
+    named = isinstance(metric.name, str) and bool(metric.name)
+    require(named, task, "metric", "must have a name that is a text", metric.name)
+    better = metric.higher_is_better
+    require(type(better) is bool, task, "metric", "must say if higher_is_better", better)
+    number = type(metric.scale) in (int, float) and math.isfinite(metric.scale)
+    require(number, task, "metric", "must have a scale that is a number", metric.scale)
 
 
 def require_views(run: Any) -> None:

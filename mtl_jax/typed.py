@@ -114,7 +114,7 @@ def fits(value: Any, kind: Any) -> bool:
     if origin is collections.abc.Callable or kind in (typing.Callable, collections.abc.Callable):
         # A class is a function too where something is made without arguments.
         return callable(value) and (not isinstance(value, type) or inner[:1] == ([],))
-    if not isinstance(kind, type) or kind is object:
+    if not isinstance(kind, type) or kind in (Any, object):
         return True
     return fits_class(value, kind)
 

@@ -6,6 +6,7 @@ import pytest
 
 from mtl_jax import augment, consistency, nets
 from mtl_jax.checks import BadInput
+from mtl_jax.classic import Classic
 from mtl_jax.run import Dispatch, Experiment, Published, Task, lineage
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
@@ -68,6 +69,10 @@ def test_a_task_asks_for_what_its_method_sees():
 def test_a_task_refuses():
     with pytest.raises(BadInput, match=r"Task.name must not be empty"):
         ROW.but(name="")
+    with pytest.raises(BadInput, match=r"Task.name must be of printable characters"):
+        ROW.but(name="a\nb")
+    with pytest.raises(BadInput, match=r"Task.consistency must ask for views .*, not \['weakk'\]"):
+        ROW.but(consistency=consistency.Match(source="weakk"))
     with pytest.raises(BadInput, match=r"Task.outputs must be at least 1"):
         ROW.but(outputs=0)
     with pytest.raises(BadInput, match=r"Task.classes is no field"):
@@ -82,6 +87,7 @@ def test_a_task_refuses():
         ({"steps": "vmap"}, r"Dispatch.steps must be one of \('scan', 'unroll'\), not 'vmap'"),
         ({"seeds": "scan"}, "Dispatch.seeds must be one of"),
         ({"pullbacks": None}, "Dispatch.pullbacks must be one of"),
+        ({"steps": "unroll", "block": 1001}, "Dispatch.block must be at most 1000 steps if they"),
     ],
     ids=str,
 )
@@ -104,6 +110,14 @@ def test_dispatch_refuses(changes, said):
 def test_an_experiment_refuses(settings, said):
     with pytest.raises(BadInput, match=said):
         Experiment(**settings)
+
+
+def test_rows_without_end_are_refused():
+    with pytest.raises(BadInput, match=r"Experiment.runs must hold at most 10000 rows, not 10001"):
+        Experiment(runs=(RUN,) * 10_001)
+    row = Classic(name="logistic", data=RUN.data, task=ROW, choices=(len,), seeds=10_001)
+    with pytest.raises(BadInput, match=r"Classic.seeds must be at most 10000, not 10001"):
+        Experiment(runs=(RUN,), classics=(row,))
 
 
 def test_a_row_may_be_the_source_of_another():

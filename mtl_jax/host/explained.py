@@ -1,11 +1,14 @@
 """Says in one line where a user's own part of a run fails, and with what."""
 
 import contextlib
+import dataclasses
+import functools
 import os
 import pathlib
 import sysconfig
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
@@ -26,7 +29,8 @@ def explained(where: str, always: bool = False) -> Iterator[None]:
 
     Args:
       where: what stands before it, such as "run 'digits'".
-      always: whether any exception is due to what was given.
+      always: whether any exception is due to what was given, wherever it was raised, as one is
+        where a user's own code gave something else than it should.
 
     Raises:
       BadInput: from the exception, which `--debug` shows.
@@ -40,16 +44,15 @@ def explained(where: str, always: bool = False) -> Iterator[None]:
         if str(wrong).startswith(before) and not place:
             raise
         raise BadInput(f"{before}{place}{wrong}") from wrong
-    except OSError as wrong:
-        if wrong.errno is None and blamed(wrong) is None and not always:
-            raise
-        place = blamed(wrong)
-        raise BadInput(f"{before}{place + ': ' if place else ''}{first_line(wrong)}") from wrong
+    except FloatingPointError:  # A run that diverged says so itself.
+        raise
     except Exception as wrong:
         if isinstance(wrong, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(wrong):
             raise BadInput(f"{before}does not fit into memory: {first_line(wrong)}") from wrong
-        place = blamed(wrong)
-        if place is None and not (always and isinstance(wrong, Exception)):
+        place = blamed(wrong, always)
+        # What a system says of a file or a disk is no fault of the code.
+        of_system = isinstance(wrong, OSError) and wrong.errno is not None
+        if place is None and not (always or of_system):
             raise
         raise BadInput(f"{before}{place + ': ' if place else ''}{first_line(wrong)}") from wrong
 
@@ -62,8 +65,11 @@ def first_line(wrong: BaseException, most: int = 300) -> str:
     return f"{type(wrong).__name__}: {text}" if text else type(wrong).__name__
 
 
-def blamed(wrong: BaseException) -> str | None:
-    """The place of a user's code that raised, else of a part of the package that users choose."""
+def blamed(wrong: BaseException, always: bool = False) -> str | None:
+    """The place of a user's code that raised, else of a part of the package that users choose.
+
+    With `always`, of any part of the package.
+    """
     place = user_place(wrong)
     if place is not None:
         return place
@@ -71,7 +77,7 @@ def blamed(wrong: BaseException) -> str | None:
     if not inside:
         return None
     room = pathlib.Path(inside[-1].filename).relative_to(PACKAGE).parts[0]
-    return None if room in OURS else told(inside[-1])
+    return None if room in OURS and not always else told(inside[-1])
 
 
 def user_place(wrong: BaseException) -> str | None:
@@ -108,3 +114,17 @@ def shortened(filename: str) -> str:
         return str(path.relative_to(PACKAGE.parent))
     here = pathlib.Path(os.getcwd())
     return str(path.relative_to(here)) if here in path.parents else filename
+
+
+def has_own(part: Any) -> bool:
+    """Whether a setting holds code that is not the package's: a function or a class of its own."""
+    if isinstance(part, tuple):
+        return any(map(has_own, part))
+    if isinstance(part, functools.partial):
+        return has_own(part.func)
+    if not dataclasses.is_dataclass(part):
+        return callable(part) and not part.__module__.startswith("mtl_jax.")
+    if not type(part).__module__.startswith("mtl_jax."):
+        return True
+    names = (field.name for field in dataclasses.fields(part) if field.name != "parent")
+    return any(has_own(getattr(part, name, None)) for name in names)

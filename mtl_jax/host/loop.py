@@ -122,8 +122,10 @@ def finished(run: Run, folder: Folder, state: TrainState, records: list, candida
     """The result of a run, whose selected parameters are written first."""
     final = plain(state)
     check_parameters(run, final)
-    write_selected(folder, candidates.selected(state))
-    return {**summary(run, records, *parameters(run, state)), "state_sha256": digest(final)}
+    selected = candidates.selected(state)
+    write_selected(folder, selected)
+    digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
+    return {**summary(run, records, *parameters(run, state)), **digests}
 
 
 def blocks(run: Run, start: int, block: int):

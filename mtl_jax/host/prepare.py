@@ -126,10 +126,7 @@ def prepare(run: Run) -> Prepared:
         drawn = any(getattr(entry, "name", None) in ("known", "held") for entry in path)
         return np.concatenate(leaves) if drawn else np.stack(leaves)
 
-    given, splits = (
-        jax.tree_util.tree_map_with_path(joined, *parts)
-        for parts in zip(*((one.given, one.splits) for one in found), strict=True)
-    )
+    given, splits = jax.tree_util.tree_map_with_path(joined, *(one[:2] for one in found))
     return Prepared(given, splits, notes)
 
 

@@ -98,7 +98,9 @@ def facts(folder: Folder, now: bool = False) -> dict[str, Any]:
         found["weights"] = digest(jax.device_get(from_file(row)))
     others = [Folder(folder.path.parent, one) for one in starts_of(row)]
     done = [other for other in others if other.finished()]
-    found["runs"] = {other.run.name: other.result()["state_sha256"] for other in done}
+    results = {other.run.name: other.result() for other in done}
+    digests = ("state_sha256", "selected_sha256")
+    found["runs"] = {name: "".join(told[n] for n in digests) for name, told in results.items()}
     return found
 
 

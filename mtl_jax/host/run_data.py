@@ -2,6 +2,7 @@
 
 import functools
 
+from mtl_jax.checks import require
 from mtl_jax.classic import Classic
 from mtl_jax.data import PerSeed
 from mtl_jax.protocols import Source, Splits
@@ -10,8 +11,16 @@ from mtl_jax.run import Run
 
 @functools.lru_cache(maxsize=4)
 def load(source: Source, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
-    """Reads a source once, however many runs use it: its data, or those of each of some seeds."""
-    return tuple(source.of(seed).load() for seed in seeds) if seeds else (source.load(),)
+    """Reads a source once, however many runs use it: its data, or those of each of some seeds.
+
+    Raises:
+      BadInput: if a source gives something else.
+    """
+    found = tuple(source.of(seed).load() for seed in seeds) if seeds else (source.load(),)
+    for each in found:
+        fine = isinstance(each, Splits)
+        require(fine, source, "load", "must give mtl_jax.protocols.Splits", each)
+    return found
 
 
 def seeds_of(row: Run | Classic) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Trains the runs of an experiment, each once, and leaves the table and the figures."""
 
 import argparse
+import os
 import pathlib
 import sys
 import traceback
@@ -17,7 +18,7 @@ from mtl_jax.host import classic_data, classics, descents, figures, provenance, 
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.cache import cache_compilations
 from mtl_jax.host.experiment import asked, in_order, read
-from mtl_jax.host.explained import explained
+from mtl_jax.host.explained import explained, has_own
 from mtl_jax.host.files import open_root, require_file_names
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.lapack import one_thread
@@ -30,6 +31,9 @@ from mtl_jax.host.room import check_room
 from mtl_jax.host.scores import scores
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
+
+ENDING = 12  # Bytes that a launch may add to a name (".old.123"),
+BELOW = 200  # and those of a checkpoint's file below a run's folder.
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -68,19 +72,24 @@ def launch(options: argparse.Namespace) -> int:
 
 
 def check_folders(root: pathlib.Path, names: list[str]) -> None:
-    """Refuses names that are one folder where the case of letters does not count.
+    """Refuses names that this file system cannot hold, or takes for one.
 
     Raises:
-      BadInput: naming them, on such a file system.
+      BadInput: for a name or a path that is too long, or names that differ in the case of
+        letters alone where it does not count.
     """
-    if not (root / ".LOCK").exists():
-        return
+    longest, deepest = os.pathconf(root, "PC_NAME_MAX"), os.pathconf(root, "PC_PATH_MAX")
     alike = {}
     for name in names:
         alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
-    for same in alike.values():
-        rule = "must differ in more than the case of letters on this file system"
-        require(len(same) == 1, "Experiment", "runs", rule, same)
+        size, whole = len(os.fsencode(name)), len(os.fsencode((root / name).absolute()))
+        rule = "must fit into a folder's name and path on this file system"
+        fits = size + ENDING <= longest and whole + BELOW <= deepest
+        require(fits, "Experiment", "runs", rule, str(root / name))
+    if (root / ".LOCK").exists():
+        for same in alike.values():
+            rule = "must differ in more than the case of letters on this file system"
+            require(len(same) == 1, "Experiment", "runs", rule, same)
 
 
 def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> int:
@@ -97,7 +106,8 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     require_file_names(row.name for row in (*runs, *experiment.classics))
     with open_root(root):
         check_folders(root, [row.name for row in (*runs, *experiment.classics)])
-        rows.check(experiment, whole, root, fresh)
+        with explained(""):
+            rows.check(experiment, whole, root, fresh)
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         splits = {run.name: check_data(run) for run in left}
         for row in experiment.classics:
@@ -135,13 +145,13 @@ def fit_classics(rows: Iterable[Classic], root: pathlib.Path, fresh: bool) -> No
         provenance.check(folder, now=True)
         folder.add_history(0)
         source = None if row.features is None else Folder(root, row.features)
-        with explained(f"row {row.name!r}"):
+        with explained(f"row {row.name!r}", always=True):
             classics.fit(row, folder, source)
 
 
 def check_data(run: Run) -> Any:
     """Whether a run can fit into memory, and its data; gives the shapes of what is judged."""
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run.data)):
         check_room(run)
         prepared = prepare(run)
         for note in prepared.notes:
@@ -153,7 +163,7 @@ def check_data(run: Run) -> Any:
 def checked(run: Run, ahead: Ahead, splits: Any) -> Program:
     """The program of a run that fits together; its first block will be compiled ahead."""
     steps = first_block(run)
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run)):
         made, state, given = check(run, steps, splits)
     ahead.add(run.name, lambda: made.advance.lower(state, given, steps).compile())
     return made
@@ -204,7 +214,7 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Parameters of one seed, and XLA's estimate of the FLOPs of one of its steps."""
-    with explained(f"run {run.name!r}"):
+    with explained(f"run {run.name!r}", always=has_own(run)):
         check_room(run)
         made, state, given = check(run, 1)
     lowered = made.advance.lower(state, given, 1)

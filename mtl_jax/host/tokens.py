@@ -8,26 +8,29 @@ import numpy as np
 
 from mtl_jax.checks import BadInput
 from mtl_jax.identity import source_text
-from mtl_jax.protocols import ReadsTokens
+from mtl_jax.protocols import BringsTokens, ReadsTokens
 from mtl_jax.run import Run
 
 
-def readers_of(part: Any) -> Iterator[ReadsTokens]:
-    """The trunks that read tokens in a trunk, and in what it is laid around or made of."""
-    if isinstance(part, ReadsTokens):
+def parts_like(part: Any, kind: type) -> Iterator[Any]:
+    """The parts of a setting that fit a protocol: itself, or what it is made of."""
+    if isinstance(part, kind):
         yield part
     elif isinstance(part, tuple):
         for each in part:
-            yield from readers_of(each)
+            yield from parts_like(each, kind)
     elif dataclasses.is_dataclass(part):
         for field in dataclasses.fields(part):
             if field.name != "parent":
-                yield from readers_of(getattr(part, field.name, None))
+                yield from parts_like(getattr(part, field.name, None), kind)
 
 
 def check_kind(run: Run, dtype: np.dtype) -> None:
     """Requires whole numbers for a trunk that reads tokens, and for no other of this package."""
-    reads, own = list(readers_of(run.trunk)), type(run.trunk).__module__.startswith("mtl_jax.")
+    reads, own = (
+        any(parts_like(run.trunk, ReadsTokens)),
+        type(run.trunk).__module__.startswith("mtl_jax."),
+    )
     tokens = np.issubdtype(dtype, np.integer)
     if reads and not tokens:
         rule = "reads tokens, which are whole numbers"
@@ -46,14 +49,26 @@ def check_tokens(run: Run, parts: Mapping[str, Mapping[str, Mapping[str, np.ndar
     Raises:
       BadInput: naming the part and the token.
     """
-    least = min((reader.vocabulary for reader in readers_of(run.trunk)), default=None)
-    for part, streams in parts.items() if least is not None else ():
+    readers = parts_like(run.trunk, ReadsTokens)
+    least = min((reader.vocabulary for reader in readers), default=None)
+    if least is None:
+        return
+    for part, streams in parts.items():
         for arrays in streams.values():
-            if not np.issubdtype(arrays["image"].dtype, np.integer):
-                continue
-            low, high = (int(end(arrays["image"], initial=0)) for end in (np.min, np.max))
-            if low < 0 or high >= least:
-                raise BadInput(
-                    f"run {run.name!r}: the trunk has a vocabulary of {least}, so tokens must lie "
-                    f"in 0..{least - 1}, but the {part} data has token {low if low < 0 else high}"
-                )
+            tokens = arrays["image"]
+            if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
+                require_tokens(run, least, f"the {part} data has", tokens.min(), tokens.max())
+    for field in ("weak", "medium", "strong"):
+        for policy in parts_like(getattr(run, field), BringsTokens):
+            brings = policy.brings or (0,)
+            rule = f"{type(policy).__name__} of Run.{field} brings"
+            require_tokens(run, least, rule, min(brings), max(brings))
+
+
+def require_tokens(run: Run, least: int, rule: str, low: int, high: int) -> None:
+    """Requires the least and the largest of some tokens in the vocabulary of a run's trunk."""
+    if low < 0 or high >= least:
+        raise BadInput(
+            f"run {run.name!r}: the trunk has a vocabulary of {least}, so tokens must lie "
+            f"in 0..{least - 1}, but {rule} token {low if low < 0 else high}"
+        )

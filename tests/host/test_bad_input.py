@@ -316,6 +316,15 @@ def test_what_would_be_lost_or_mean_all_is_refused(capsys, tmp_path, options, sa
     assert code == 2 and said in err and err.count("\n") == 1
 
 
+def test_a_path_that_is_too_long_is_refused(refused, tmp_path):
+    out = tmp_path
+    while len(str(out)) < 3800:
+        out = out / ("d" * 200)
+    assert "fit into a folder's name and path" in refused(
+        "EXPERIMENT = Experiment(runs=(RUN.but(name='r' * 150),))", out=out
+    )
+
+
 def test_names_that_differ_in_case_alone_are_refused_where_it_does_not_count(
     refused, tmp_path, monkeypatch
 ):

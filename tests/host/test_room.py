@@ -8,6 +8,7 @@ from mtl_jax.host import room
 from mtl_jax.host.loop import check
 from mtl_jax.host.prepare import described
 from mtl_jax.host.room import bytes_of, check_room, needed, size_text
+from mtl_jax.run import lineage
 from tests.small import FIXMATCH, ROW, RUN
 
 ALONE = RUN.but(tasks=(ROW,), trunk=nets.MLP((12,)))
@@ -92,16 +93,21 @@ def test_what_32_bits_cannot_count_is_refused(changes, said):
         ALONE.but(**changes)
 
 
-def test_a_long_chain_is_refused_and_a_wide_one_is_not_walked_twice():
+def test_a_long_chain_is_refused():
     run = ALONE
-    for place in range(50):
+    for place in range(49):
         run = ALONE.but(name=f"r{place}", source=run)
-    with pytest.raises(BadInput, match=r"Run\.source must end a chain of at most 50 runs"):
+    with pytest.raises(BadInput, match=r"Run\.source must end a chain of at most 50 runs.* not 51"):
         ALONE.but(name="last", source=run)
-    wide = ALONE
-    for place in range(40):  # 2^40 ways from the last to the first.
-        wide = ALONE.but(name=f"w{place}", source=wide, teachers=(wide,))
-    assert wide.name == "w39"
+
+
+def test_a_chain_that_branches_without_end_is_refused():
+    run = ALONE
+    with pytest.raises(BadInput, match=r"Run\.teachers must need at most 10000 runs.* not 16383"):
+        for place in range(40):  # 2^40 ways from the last to the first.
+            run = ALONE.but(name=f"r{place}", source=run, teachers=(run,))
+    assert run.name == "r11"
+    assert [one.name for one in lineage(run)] == ["hard", *(f"r{place}" for place in range(12))]
 
 
 def test_unlabelled_examples_count_only_where_they_are_drawn():

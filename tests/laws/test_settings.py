@@ -16,6 +16,7 @@ from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizer
 from mtl_jax.checks import BadInput
 from mtl_jax.design import Cell, Factorial
 from mtl_jax.protocols import Balance
+from mtl_jax.typed import typed
 from tests.small import DATA, ROW, RUN
 
 BAD = {
@@ -207,12 +208,33 @@ class MyMetric:
         return sums
 
 
+@typed
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """A field of each kind that no setting of the package may have a wrong value of."""
+
+    anything: typing.Any = None
+    thing: object = 1
+    names: dict[str, int] | None = None
+    makes: typing.Callable[[], int] | None = None
+
+
+def test_what_an_annotation_cannot_tell_is_taken():
+    fine = Everything(anything=3, thing="x", names={"a": 1}, makes=int)
+    assert (fine.anything, fine.thing, fine.makes) == (3, "x", int)
+    with pytest.raises(BadInput, match=r"Everything\.makes must be a function or None"):
+        Everything(makes=3)
+
+
 def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
     assert ROW.but(metric=MyMetric()).metric == MyMetric()
     with pytest.raises(BadInput, match=r"Task\.metric must be a Metric, an instance such as MyMet"):
         ROW.but(metric=MyMetric)
     with pytest.raises(BadInput, match=r"a Metric \(it lacks name, higher_is_better, scale, sum"):
         ROW.but(metric=np.random)
+    for wrong in ({"name": ""}, {"higher_is_better": "yes"}, {"scale": "100"}, {"scale": math.nan}):
+        with pytest.raises(BadInput, match=r"Task\.metric must (have|say)"):
+            ROW.but(metric=MyMetric(**wrong))
     with pytest.raises(BadInput, match=r"Run\.trunk must be a Trunk, an instance such as MLP"):
         RUN.but(trunk=nets.MLP)
     with pytest.raises(BadInput, match=r"Run\.partial must be True or False, not 'no'"):

@@ -47,6 +47,11 @@ class Synonyms:
         require(not twice, self, "table", "must have one row for each token", twice)
         require_number(self, probability=(0.0, 1.0))
 
+    @property
+    def brings(self) -> tuple[int, ...]:
+        """The tokens that it puts in: the synonyms."""
+        return tuple(token for row in self.table for token in row[1:])
+
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)

@@ -36,6 +36,11 @@ class TokenDeletion:
         require_count(self, padding=0)
         require_ids(self, "special")
 
+    @property
+    def brings(self) -> tuple[int, ...]:
+        """The token that it puts in: the padding."""
+        return (self.padding,)
+
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)

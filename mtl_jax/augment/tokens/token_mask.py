@@ -34,6 +34,11 @@ class TokenMask:
         require_number(self, probability=(0.0, 1.0))
         require_ids(self, "special")
 
+    @property
+    def brings(self) -> tuple[int, ...]:
+        """The token that it puts in: the blank."""
+        return (self.mask,)
+
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)
