@@ -13,6 +13,7 @@ from mtl_jax.consistency import (
     FixMatch,
     FlexMatch,
     Match,
+    MatchNumbers,
     PerLabel,
     PiModel,
 )
@@ -99,21 +100,19 @@ def test_integers_are_labels_as_floats_are():
 
 
 @dataclasses.dataclass(frozen=True)
-class WithHeads:
+class WithHeads(Match):
     """A method with heads of its own."""
-
-    views = ("weak",)
 
     def heads(self, num_classes):
         return {}
 
 
 @dataclasses.dataclass(frozen=True)
-class OfNumbers:
-    """A method of numbers."""
+class WithOpening(Match):
+    """A method that says something before the first step."""
 
-    views = ("weak",)
-    target_types = ("continuous",)
+    def begin(self, opening):
+        return ()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,8 @@ class OfNumbers:
     [
         (AdaMatch(), "without `supervised`"),
         (WithHeads(), "without `heads`"),
-        (OfNumbers(), "for classes"),
+        (WithOpening(), "without `begin`"),
+        (MatchNumbers(), "for classes"),
         (PerLabel(PiModel()), "for classes"),
         (Match(learner=Adversarial()), "adversary of classes"),
     ],
