@@ -152,3 +152,43 @@ def test_a_long_text_is_cut():
     with pytest.raises(BadInput) as wrong, explained("here"):
         raise ValueError("a" * 1000 + "\nsecond line")
     assert len(str(wrong.value)) < 500 and "second" not in str(wrong.value)
+
+
+OTHERS = """
+import dataclasses
+from mtl_jax import optimizers, weighting
+from mtl_jax.classic import Classic
+from mtl_jax.descent import Descent, Descents
+from mtl_jax.run import Experiment
+from tests.small import DATA, ROW, RUN
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    window = ((0.0, 1.0),)
+
+    def losses(self, point):
+        return point.nothing
+
+    def gap(self, point):
+        return point[0]
+
+DOWN = Descent(name="down", problem=Problem(), balance=weighting.Equal(),
+               optimizer=optimizers.SGD(0.1), steps=100, starts=((0.0,),))
+ROW = Classic(name="row", data=DATA, task=ROW, choices=(object,), labelled=24)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("Descents(runs=(DOWN,))", "mine.py, line 14, in losses: AttributeError"),
+        ("Experiment(runs=(), classics=(ROW,))", "'row'"),
+    ],
+    ids=["descent", "row of an estimator"],
+)
+def test_other_rows_too(tmp_path, capsys, body, said):
+    file = tmp_path / "mine.py"
+    file.write_text(f"{OTHERS}EXPERIMENT = {body}\n")
+    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
