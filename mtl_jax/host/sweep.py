@@ -115,16 +115,15 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
             if fresh or not Folder(root, row).finished():
                 classic_data.check(row)
         alone = [row for row in experiment.classics if row.features is None]
+        # What scikit-learn refuses when it fits is told before runs train; with one thread of
+        # BLAS, as runs train, it would round otherwise.
+        fit_classics(alone, root, fresh)
         if left:
             with one_thread(), Ahead() as ahead:
                 programs = {run.name: checked(run, ahead, splits[run.name]) for run in left}
                 for folder in folders.values() if fresh else ():
                     folder.set_aside()
-                # What scikit-learn refuses when it fits is told before runs train.
-                fit_classics(alone, root, fresh)
                 train(left, programs, folders, ahead)
-        else:
-            fit_classics(alone, root, fresh)
         fit_classics([row for row in experiment.classics if row not in alone], root, fresh)
         done = rows.finished(whole, root)
         folders = {row.name: Folder(root, row) for row in (*done.runs, *done.classics)}
