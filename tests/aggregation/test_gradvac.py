@@ -50,6 +50,14 @@ def test_a_pushed_gradient_comes_to_its_target():
     np.testing.assert_allclose(moved, [[0.0, 0.3], [-0.5, 0.0]], atol=1e-6)
 
 
+@pytest.mark.parametrize(("cosine", "target"), [(-0.8, 0.6), (-0.3, -0.1), (0.2, 0.9)])
+def test_a_push_brings_any_angle_to_any_target(cosine, target):
+    """In the plane: a unit vector at `cosine` to another, and the cosine of what it becomes."""
+    one, other = np.array([1.0, 0.0]), np.array([cosine, np.sqrt(1.0 - cosine**2)])
+    pushed = other + float(push(jnp.float32(cosine), jnp.float32(target))) * one
+    np.testing.assert_allclose(pushed[0] / np.linalg.norm(pushed), target, rtol=1e-5)
+
+
 def test_targets_of_zero_are_pcgrad():
     rows = np.random.default_rng(0).normal(size=(5, 7))
     rows -= 0.9 * rows.mean(0)

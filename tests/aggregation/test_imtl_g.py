@@ -29,6 +29,15 @@ def test_values(rows, expected):
     np.testing.assert_allclose(weigh(rows @ rows.T), expected, rtol=1e-3, atol=1e-6)
 
 
+def test_opposed_gradients_of_one_length_give_zero():
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        one = random.normal(size=30).astype("float32") * np.float32(random.uniform(0.1, 10.0))
+        rows = jnp.stack([one, -one])
+        found = weigh(jnp.matmul(rows, rows.T, precision="highest"))
+        np.testing.assert_array_equal(found, 0.0)
+
+
 def near(angle, sign, turned=0):
     """Gradients of lengths 2 and 5, so far from parallel (1) or opposed (-1), in no axis."""
     rows = np.array([[2.0, 0.0, 0.0], [sign * 5 * np.cos(angle), 5 * np.sin(angle), 0.0]])

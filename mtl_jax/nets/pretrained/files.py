@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import os
 import pathlib
 import pickle
 import zipfile
@@ -46,8 +47,8 @@ def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[
         damaged, one part of several, or holds pickled objects or anything but tensors, or a
         missing part; with what was found.
     """
-    file = pathlib.Path(path).expanduser()
-    if file.is_dir() and sha256 is None:
+    file = pathlib.Path(os.path.expanduser(path))
+    if path and file.is_dir() and sha256 is None:
         if (file / "checkpoints").is_dir():
             return read_run(file, part or "0")
         file = in_folder(file, tuple(READERS))

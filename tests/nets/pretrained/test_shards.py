@@ -47,6 +47,16 @@ def test_the_home_folder(tmp_path, monkeypatch):
     same(read("~"))
     saved(tmp_path, TENSORS, "whole.safetensors")
     same(read("~/whole.safetensors"))
+    with pytest.raises(BadInput, match="must be a file, there is none"):
+        read("~nobody-of-that-name/whole.safetensors")
+
+
+def test_no_path_is_not_the_folder_at_hand(tmp_path, monkeypatch):
+    saved(tmp_path, TENSORS)
+    monkeypatch.chdir(tmp_path)
+    same(read("."))
+    with pytest.raises(BadInput, match="'' must be a file, not a folder"):
+        read("")
 
 
 def test_shards_of_pytorch(tmp_path):
