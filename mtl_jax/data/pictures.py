@@ -10,9 +10,10 @@ import numpy as np
 from mtl_jax.checks import BadInput, DataWarning, require
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# Formats of still images, by Pillow's names. HEIF is known to it once pillow_heif has registered it.
-FORMATS = {"AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI"}
-FORMATS |= {"SGI", "TGA", "TIFF", "WEBP"}
+# Formats of still images by Pillow's names, the frequent ones first, since they are tried in turn.
+# It knows HEIF once pillow_heif has registered it.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "PPM", "BMP", "GIF", "JPEG2000", "AVIF", "HEIF", "DIB")
+FORMATS += ("QOI", "SGI", "PCX", "TGA")
 ORIENTATION = 274  # tag of EXIF
 TRANSPOSES = {
     2: "FLIP_LEFT_RIGHT",
@@ -27,12 +28,20 @@ BITS, PHOTOMETRIC = 258, 262  # tags of TIFF
 DARK = 4096  # what 12 bits hold; medical and microscopic images often hold no more in 16
 
 
-def suffixes() -> set[str]:
-    """Suffixes of the files that Pillow, as it is installed, reads as still images."""
+def formats() -> list[str]:
+    """Those of `FORMATS` that Pillow, as it is installed, reads."""
     from PIL import Image
 
-    known = Image.registered_extensions()  # of every plugin
-    return {suffix for suffix, name in known.items() if name in FORMATS and name in Image.OPEN}
+    Image.init()  # It knows few of its plugins before; a second time it does nothing.
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def suffixes() -> set[str]:
+    """Suffixes of the files that are read as images."""
+    from PIL import Image
+
+    there = formats()
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in there}
 
 
 def read(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
@@ -66,7 +75,7 @@ def decode(
 
     where = str(file) if where is None else where
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=formats()) as image:
             image = converted(upright(image, where), MODES[channels])
             if size is not None and image.size != size[::-1]:  # Pillow counts columns first.
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -80,7 +89,7 @@ def decode(
     # Each of Pillow's decoders raises what it meets: OSError, SyntaxError, RuntimeError, TypeError.
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)  # Its text holds an address.
-        why = "it is damaged, or of a format that Pillow does not know" if unknown else error
+        why = "it is damaged, or of a format that is not read" if unknown else error
         rule = f"cannot be read as an image, it has {length(file)} bytes"
         raise BadInput(f"{where} {rule}: {why}") from error
 

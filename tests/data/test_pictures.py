@@ -244,6 +244,13 @@ def test_far_too_many_pixels_are_named(tmp_path, monkeypatch):
         read(file, (8, 8))
 
 
+def test_every_format_is_read_whatever_its_suffix(tmp_path):
+    for form in ("jpeg", "png", "webp", "tiff", "ppm", "bmp", "gif", "jpeg2000", "dib", "sgi"):
+        file = tmp_path / f"{form}.png"
+        Image.new("L", (5, 4), 77).save(file, form)
+        np.testing.assert_allclose(read(file, (4, 5)), 77, atol=1, err_msg=form)
+
+
 def test_suffixes_are_those_that_pillow_reads():
     found = suffixes()
     common = {"jpg", "jpeg", "jpe", "jfif", "png", "ppm", "pgm", "pbm", "pnm", "bmp", "gif", "tif"}
