@@ -362,6 +362,9 @@ def test_what_an_estimator_refuses_names_row_choice_and_seed(tmp_path):
     wrong = row_of(CLASSES, (functools.partial(Told, 2.5),))
     with pytest.raises(BadInput, match=r"Told must predict \[50\] classes in 0..2, not \[2.5\]"):
         result_of(wrong, tmp_path / "told")
+    two = row_of(ANSWER, (functools.partial(Told, 2),))
+    with pytest.raises(BadInput, match=r"Told must predict \[50\] classes in 0..1, not \[2\]"):
+        result_of(two, tmp_path / "two")
 
 
 class Told(Kept):
