@@ -13,7 +13,7 @@ from mtl_jax.views import Sizes
 from tests.consistency.seen import B, N, U, seen
 
 D = 3
-KNOWN = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 0]], bool)  # None of the last number.
+KNOWN = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 1, 0]], bool)  # None of the last number.
 MASK = KNOWN.any(1)
 
 
