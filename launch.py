@@ -3,6 +3,11 @@
 import argparse
 import pathlib
 import sys
+import warnings
+
+from mtl_jax.checks import DataWarning
+
+formatted, said = warnings.formatwarning, set()
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +67,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def one_line(message: Warning, category: type[Warning], *place) -> str:
+    """A warning about data in one line and once; any other one as Python has it."""
+    if not issubclass(category, DataWarning):
+        return formatted(message, category, *place)
+    told = "" if str(message) in said else f"warning: {' '.join(str(message).split())}\n"
+    said.add(str(message))
+    return told
+
+
 if __name__ == "__main__":
+    warnings.formatwarning = one_line
+    for stream in (sys.stdout, sys.stderr):  # A name may have letters that a locale lacks.
+        stream.reconfigure(errors="backslashreplace")
     options = parse()
     from mtl_jax.host.sweep import launch
 

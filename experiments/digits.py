@@ -2,7 +2,12 @@
 
 Real handwritten digits that ship with scikit-learn, overlaid in pairs (MultiMNIST's
 construction): two tasks, the left and the right digit, with 100 labelled composites among
-8000. Every row is a difference of one line from a run above it; test data decides nothing.
+8000, and 100 more that validate. Every row is a difference of one line from a run above it;
+test data decides nothing.
+
+Each seed parts the digits anew and draws composites of its own, so an interval over seeds tells
+what another draw would give. The pretrained trunk learns from labelled single digits, none of
+which is in a training or validation composite.
 
     python launch.py experiments/digits.py
 
@@ -42,7 +47,7 @@ MLP = nets.MLP((256, 256))
 
 HARD = Run(
     name="hard sharing",
-    data=data.MultiDigits(train=8000, validation=1000, test=2000),
+    data=data.PerSeed(data.MultiDigits(train=8000, validation=100, test=2000, half=1)),
     tasks=(LEFT, RIGHT),
     trunk=MLP,
     balance=weighting.Equal(),
@@ -65,7 +70,10 @@ HARD = Run(
 )
 
 SINGLE_DIGITS = HARD.but(
-    name="single digits", data=data.SingleDigits(), tasks=(digit("digit"),), labelled=None
+    name="single digits",
+    data=data.PerSeed(data.SingleDigits(half=0)),
+    tasks=(digit("digit"),),
+    labelled=None,
 )
 FINE_TUNED = HARD.but(name="pretrained, fine-tuned", source=SINGLE_DIGITS)
 SOFT = HARD.but(

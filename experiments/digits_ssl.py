@@ -88,7 +88,7 @@ METHODS = {
     "ShrinkMatch": consistency.ShrinkMatch(momentum=MOMENTUM, align=RECENT),
     "MultiMatch": consistency.MultiMatch(epochs=20, mask=consistency.SelfAdaptive(MOMENTUM)),
 }
-STUDENT = consistency.NoisyStudent(threshold=0.9)
+STUDENT = consistency.NoisyStudent(threshold=0.9, by="ema")
 FIRST = learning("Noisy Student, round 1", STUDENT, (SUPERVISED,))
 SECOND = learning("Noisy Student, round 2", STUDENT, (FIRST,))
 LOGISTIC = tuple(functools.partial(logistic, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0))

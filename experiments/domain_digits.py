@@ -89,6 +89,7 @@ def adda(way: str) -> Run:
         name=f"ADDA, {way}",
         tasks=(DIGIT.but(consistency=alignment.ADDA(WIDTHS)),),
         source=source_only(way),
+        source_parameters="raw",
         take=HEADS,
         plan=(Rule("tasks/heads/digit/(kernel|bias)", frozen=True), Rule(".*")),
         optimizer=optimizers.SGD(optimizers.Cosine(0.001), weight_decay=5e-4),

@@ -113,7 +113,7 @@ def classics(labels: int) -> tuple[Classic, ...]:
     )
 
 
-STUDENT = consistency.NoisyStudent(threshold=0.9)
+STUDENT = consistency.NoisyStudent(threshold=0.9, by="ema")
 FIRST = learning("Noisy Student, round 1", STUDENT, 4, (supervised(4),))
 
 EXPERIMENT = Experiment(

@@ -44,6 +44,7 @@ FASHION = Run(
     balance=weighting.Equal(),
     optimizer=SGD,
     weak=augment.ReflectCrop(2),
+    source_parameters="raw",
     batch=64,
     steps=1500,
     evaluate_every=250,
@@ -156,6 +157,7 @@ def probe(source_run: Run, target: str, labels: int) -> Classic:
         labelled=10 * labels,
         seeds=FASHION.seeds,
         features=source_run,
+        parameters="raw",
     )
 
 

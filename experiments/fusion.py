@@ -85,6 +85,7 @@ def run(sharing: str, training: str, start: str, names: tuple[str, ...]) -> Run:
         unlabelled_ratio=4,
         strong=augment.Chain((augment.Affine(), augment.Cutout(5))),
         source=BEGINS[start],
+        source_parameters="raw",
         steps=1500,
         evaluate_every=100,
         checkpoint_every=500,

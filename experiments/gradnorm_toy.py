@@ -121,6 +121,7 @@ class RelativeError:
 
     name: ClassVar[str] = "error"
     higher_is_better: ClassVar[bool] = False
+    unit_free: ClassVar[bool] = True  # Relative to the labels.
     scale: ClassVar[float] = 100.0
 
     def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Squares:

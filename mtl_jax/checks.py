@@ -21,6 +21,10 @@ class BadInput(ValueError):
     """What a user gave is wrong; its text is one line and says what to give instead."""
 
 
+class DataWarning(UserWarning):
+    """What a reader of the numbers should know of the data; its text is one line."""
+
+
 def require(holds: bool, owner: object, field: str, rule: str, value: object) -> None:
     """Raises `BadInput` unless `holds`.
 
@@ -134,7 +138,13 @@ def range_text(low: float, high: float) -> str:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """Names the likely meant ones among `names`, or all of them."""
+    """Names the likely meant ones among `names`, or the first of them."""
     names = sorted(names) or ["none"]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(close)}?" if close else f"there is {', '.join(names)}"
+    return f"did you mean {' or '.join(close)}?" if close else f"there is {few(names, 12)}"
+
+
+def few(names: list[str], most: int = 3) -> str:
+    """Names the first of `names` and counts the others, so that a line stays one."""
+    said = ", ".join(names[:most])
+    return said if len(names) <= most else f"{said} and {len(names) - most} more"

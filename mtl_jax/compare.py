@@ -1,6 +1,7 @@
 """How runs compare: relative to single-task baselines, by rank, and within what interval."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.checks import require
+
+Verdict = Literal["helped", "hurt", "open"]
 
 
 def delta_m(
@@ -146,7 +149,47 @@ def mean_rank(
     return stats.rankdata(signed, method=ties, axis=0).mean(1)
 
 
-def verdict(gain: np.ndarray) -> Literal["helped", "hurt", "open"]:
+def p_value(values: np.ndarray) -> float:
+    """Two-sided p-value of the hypothesis that the mean over seeds `[S]` is 0, by Student's t.
+
+    It is below 0.05 where the 95 % `interval` does not hold 0; NaN for one value.
+    """
+    from scipy import special  # Only tables need it.
+
+    values = np.asarray(values, np.float64)
+    mean, deviation = values.mean(), values.std(ddof=1) if values.size > 1 else math.nan
+    if deviation == 0.0:
+        return 0.0 if mean != 0.0 else 1.0
+    t = abs(mean) / (deviation / math.sqrt(values.size))
+    return float(2.0 * special.stdtr(values.size - 1, -t))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p-values `[M]` adjusted for M comparisons, so that the chance of any false finding is kept.
+
+    In rising order, `max_{j <= i} min(1, (M - j + 1) p_(j))`. NaN is no comparison.
+
+    Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal
+      of Statistics 1979.
+    """
+    values = np.asarray(p_values, np.float64)
+    adjusted = np.full_like(values, math.nan)
+    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
+    return adjusted
+
+
+def verdicts(gains: Sequence[np.ndarray]) -> list[Verdict]:
+    """What each of several gains `[S]` says at 95 % after Holm's correction for all of them."""
+    adjusted = holm([p_value(gain) for gain in gains])
+    return [
+        "open" if not p < 0.05 else "helped" if np.mean(gain) > 0 else "hurt"
+        for gain, p in zip(gains, adjusted, strict=True)
+    ]
+
+
+def verdict(gain: np.ndarray) -> Verdict:
     """What gains over single-task `[S]` say at 95 %: all above 0, all below (negative transfer).
 
     It is open where the interval of the mean holds 0, or for a single seed.

@@ -72,7 +72,7 @@ class Newton(NamedTuple):
 
 def newton(unit: jax.Array, power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
     """Solves `Cb = c s^(p-1) b^-p` for `b > 0`; C has a unit diagonal, s are the lengths `[K]`."""
-    point = (gains * lengths ** (power - 1.0)) ** (1.0 / (1.0 + power))  # The answer for C = I.
+    point = apart(power, gains, lengths)
     level = jnp.vdot(point, product(unit, point)) / (point**2).sum()
     point = point * jnp.maximum(level, 0.1) ** (-1.0 / (1.0 + power))
     ridge = jnp.asarray(32 * jnp.finfo(point.dtype).eps, point.dtype)
@@ -82,6 +82,14 @@ def newton(unit: jax.Array, power: float, gains: jax.Array, lengths: jax.Array) 
         lambda now: damped_step(unit, power, gains, lengths, now),
         Newton(point, ridge, size, jnp.int32(0), jnp.bool_(False)),
     ).point
+
+
+def apart(power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
+    """The answer `[K]` for orthogonal gradients, `(c s^(p-1))^(1/(1+p))`."""
+    if power <= 2.0:
+        return (gains * lengths ** (power - 1.0)) ** (1.0 / (1.0 + power))
+    # A large power of a small length underflows.
+    return gains ** (1.0 / (1.0 + power)) * lengths ** ((power - 1.0) / (1.0 + power))
 
 
 def damped_step(unit, power, gains, lengths, now: Newton) -> Newton:

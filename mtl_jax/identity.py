@@ -12,40 +12,54 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput
+from mtl_jax.user_code import code_digest
 
 
-def source_text(value: Any) -> str:
+def source_text(value: Any, code: Callable[[Any], str] | None = None) -> str:
     """Prints a value as the Python that makes it, the same in every process.
+
+    Args:
+      value: what is printed.
+      code: what follows the name of each function and class; None is the digest of a user's own
+        (`mtl_jax.user_code`), such as `#1a2b3c4d`, and nothing for others.
 
     Raises:
       BadInput: for what has no such text, as a lambda or a local function has none.
     """
+    code = digest_of if code is None else code
+    text = functools.partial(source_text, code=code)
     if isinstance(value, np.ndarray | jax.Array):
         array = np.asarray(value)
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
         return f"array({array.dtype}{list(array.shape)}, {digest})"
     if isinstance(value, tuple | list):
-        return f"({', '.join(map(source_text, value))}{',' if len(value) == 1 else ''})"
+        return f"({', '.join(map(text, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{k!r}: {source_text(v)}' for k, v in sorted(value.items()))}}}"
+        return f"{{{', '.join(f'{k!r}: {text(v)}' for k, v in sorted(value.items()))}}}"
     if isinstance(value, functools.partial):
-        words = [f"{k}={source_text(v)}" for k, v in sorted(value.keywords.items())]
-        return f"partial({', '.join([*map(source_text, (value.func, *value.args)), *words])})"
+        words = [f"{k}={text(v)}" for k, v in sorted(value.keywords.items())]
+        return f"partial({', '.join([*map(text, (value.func, *value.args)), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        words = [f"{name}={source_text(getattr(value, name))}" for name in told(value)]
+        words = [f"{name}={text(getattr(value, name))}" for name in told(value)]
         # A user's class may bear the name of one of ours.
         top = type(value).__module__.split(".")[0]
         prefix = "" if top == "mtl_jax" else f"{top}."
-        return f"{prefix}{type(value).__qualname__}({', '.join(words)})"
+        return f"{prefix}{type(value).__qualname__}{code(type(value))}({', '.join(words)})"
     if inspect.ismethod(value):
-        return f"{source_text(value.__self__)}.{value.__name__}"
+        return f"{text(value.__self__)}.{value.__name__}"
     if callable(value):
-        return function_text(value)
+        return f"{function_text(value)}{code(value)}"
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if isinstance(value, float) and not math.isnan(value):
         return repr(float(value))  # numpy's float64 is a float too, and prints otherwise.
     raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
+
+
+def digest_of(code: Any) -> str:
+    """The digest of a user's function or class behind a mark, and nothing for others."""
+    digest = code_digest(code, source_text)
+    return digest and f"#{digest}"
 
 
 def settings(value: Any) -> list[str]:

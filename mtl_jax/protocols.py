@@ -26,13 +26,20 @@ class Splits(NamedTuple):
 
     Where tasks bring images of their own, a part maps the name of each stream of images to
     such arrays; a label is in one stream. Images are floats in [0, 1] or uint8. A missing label
-    is -1 (classes) or NaN (numbers). A training part may have "pool" `[M]` int32: which of its
-    images come without their labels; without one all do.
+    is -1 (classes) or NaN (numbers), of a vector in some entries or all. Any other name may be
+    that of a label.
     """
 
     train: Mapping[str, np.ndarray]
     validation: Mapping[str, np.ndarray]
     test: Mapping[str, np.ndarray]
+
+
+# A source may also offer two more functions, which read nothing:
+#   known() -> int                           how many training examples have a label;
+#   pools() -> {stream: indices [M] int32}   which of a stream's training images come without their
+#                                            labels; of a stream that is not there all do, and ""
+#                                            is the only one of a data set.
 
 
 @runtime_checkable
@@ -211,6 +218,11 @@ class Proximal(Protocol):
 
     def shrink(self, params: Tree, rate: jax.Array) -> Tree:
         """Maps parameters to those of the proximal step with a learning rate `[]`."""
+
+
+# What learns or judges may say which types of targets it is for, `target_types`, of
+# `mtl_jax.losses.target_type`; one that does not is taken for all. A metric that says it is given
+# vectors of labels with NaN where an entry is missing, another one only complete vectors.
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from mtl_jax.classic import Classic
 from mtl_jax.coach import Coach
@@ -25,6 +25,7 @@ from mtl_jax.run_checks import check_experiment, check_run
 from mtl_jax.schemes import Alternating, Progressive
 from mtl_jax.task import Task, replaced
 from mtl_jax.typed import typed
+from mtl_jax.views import Parameters
 from mtl_jax.weighing import AS_PUBLISHED, Weighing
 
 
@@ -59,6 +60,8 @@ class Run:
         net has for a task go on by momentum, and consistency goes on.
       source: what this run starts from: a run, whose trained trunk it takes over; or a file of
         weights (`mtl_jax.nets.pretrained.Pretrained`).
+      source_parameters: which parameters of a source run are taken over: "selected", those that
+        its validation selected; "raw" or "ema", the raw or the averaged ones of its last step.
       take: what else is taken over, as pairs of a regular expression over the source's paths
         (`shared/...`, `tasks/heads/...`) and the path here; see `mtl_jax.transfer.graft`.
       fresh: patterns of parameters of the trunk that the source does not have, and that begin as
@@ -71,6 +74,11 @@ class Run:
       checkpoint_every: steps between checkpoints.
       seeds: how many seeds train side by side.
       first_seed: the first of them.
+      selection: what decides, for each seed, which evaluation is reported: "joint", the mean
+        over the selecting tasks of the validation metric, or of its rank where tasks have other
+        metrics or units; "per_task", for every task its own metric; "last" or "last_ema", the
+        raw or the averaged parameters of the last step. Parameters that may yet be selected are
+        kept: by rank, those of all evaluations that no other one beats in every task.
       affinity: whether each evaluation measures how the tasks get on with each other.
       dispatch: layout in time; None chooses by trunk and backend.
 
@@ -98,6 +106,7 @@ class Run:
     proximal: tuple[Proximal, ...] = ()
     scheme: Alternating | Progressive | None = None
     source: "Run | Weights | None" = None
+    source_parameters: Parameters = "selected"
     take: tuple[tuple[str, str], ...] = ()
     fresh: tuple[str, ...] = ()
     teachers: "tuple[Run, ...]" = ()
@@ -107,6 +116,7 @@ class Run:
     checkpoint_every: int = 1000
     seeds: int = 1
     first_seed: int = 0
+    selection: Literal["joint", "per_task", "last", "last_ema"] = "joint"
     affinity: bool = False
     weighing: Weighing = AS_PUBLISHED
     dispatch: Dispatch | None = None

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from mtl_jax.checks import near, require, require_count, require_name, require_number
+from mtl_jax.checks import (
+    near,
+    require,
+    require_choice,
+    require_count,
+    require_name,
+    require_number,
+)
 from mtl_jax.design import check_design
 from mtl_jax.protocols import BilevelWeighting, CrossWeighting, LossWeighting
 from mtl_jax.start import require_start
@@ -41,6 +48,9 @@ def check_run(run: Any, classes: Callable, sources: tuple, taught: dict) -> None
     require(run.cross_task is None or len(names) > 1, run, "cross_task", rule, names)
     if run.scheme is not None:
         run.scheme.check(len(run.tasks))
+    require_choice(run, selection=("joint", "per_task", "last", "last_ema"))
+    fine = run.selection.startswith("last") or any(task.selects for task in run.tasks)
+    require(fine, run, "tasks", "must have one that selects", names)
     require_views(run)
     if run.coach is not None:
         run.coach.check(run, classes)

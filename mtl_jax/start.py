@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
-from mtl_jax.checks import pattern_fault, require
+from mtl_jax.checks import pattern_fault, require, require_choice
 from mtl_jax.plan import Rule
 from mtl_jax.protocols import Weights
+from mtl_jax.views import PARAMETERS
 
 
 def layers_of(trunk: Any) -> list[Any]:
@@ -27,6 +28,7 @@ def require_start(run: Any) -> None:
     source = run.source
     known = source is None or hasattr(source, "trunk") or isinstance(source, Weights)
     require(known, run, "source", "must be a run or weights such as nets.pretrained has", source)
+    require_parameters(run)
     require_tables(run)
     require_twins(run)
     if hasattr(source, "trunk"):
@@ -41,6 +43,16 @@ def require_start(run: Any) -> None:
     require(source is not None or not anchored, run, "plan", rule, run.plan)
     rule = "has an anchor, which a teacher that learns beside the net does not have"
     require(run.coach is None or not anchored, run, "plan", rule, run.plan)
+
+
+def require_parameters(run: Any) -> None:
+    """Requires of a run that its source has one set of the parameters that are asked for."""
+    require_choice(run, source_parameters=PARAMETERS)
+    source = run.source
+    several = hasattr(source, "trunk") and source.selection == "per_task" and len(source.tasks) > 1
+    rule = "must be 'raw' or 'ema' of a source that selects parameters for each task"
+    fine = run.source_parameters != "selected" or not several
+    require(fine, run, "source_parameters", rule, run.source_parameters)
 
 
 def require_twins(run: Any) -> None:

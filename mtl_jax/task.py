@@ -7,10 +7,11 @@ from typing import Any
 
 import jax
 
-from mtl_jax.checks import near, require, require_count
-from mtl_jax.protocols import Consistency, Metric
+from mtl_jax.checks import BadInput, near, require, require_choice, require_count
+from mtl_jax.losses.target_type import possible_types, target_type, types_of
+from mtl_jax.protocols import Consistency, LearntPolicy, Metric
 from mtl_jax.typed import typed
-from mtl_jax.views import MEDIUM, PLAIN, STRONG, Apart, Stored, plain_parts
+from mtl_jax.views import MEDIUM, PLAIN, STRONG, Adversarial, Apart, Stored, plain_parts
 
 
 @typed
@@ -21,9 +22,18 @@ class Task:
     Attributes:
       name: of the task and of its label in the data.
       outputs: numbers that its head puts out; of a classification, the classes C.
-      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`.
+      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`. Of vectors of labels
+        `[B, D]` the package's losses are means over the entries that are known; one of your own
+        is too if it gives losses `[B, D]`, else it sees a 0 for what is missing, and only
+        examples of which all entries are known count.
       metric: how predictions are judged.
       consistency: how unlabelled examples are used, if they are.
+      selects: whether its validation metric takes part in the selection; an auxiliary task,
+        trained to help the others, says False.
+
+    Raises:
+      BadInput: for a value outside its rule, or a metric or a method that is not for targets as
+        the loss has them (`mtl_jax.losses.target_type`).
     """
 
     name: str
@@ -31,17 +41,22 @@ class Task:
     loss: Callable[..., jax.Array]
     metric: Metric
     consistency: Consistency | None = None
+    selects: bool = True
 
     def __post_init__(self):
-        require(bool(self.name), self, "name", "must not be empty", self.name)
+        # `image` is the input beside the labels, and `task/head` a head of a task's method.
+        fine = bool(self.name) and self.name != "image" and "/" not in self.name
+        require(fine, self, "name", 'must not be empty, "image" or have a /', self.name)
         rule = "must be of printable characters"
         require(self.name.isprintable(), self, "name", rule, self.name)
         require_count(self, outputs=1)
+        require_choice(self, selects=(True, False))
         require_metric(self)
         asked = () if self.consistency is None else self.consistency.views
         wrong = sorted({name for view in asked for name in plain_parts(view)} - {*PLAIN})
         rule = f"must ask for views that there are ({', '.join(PLAIN)})"
         require(not wrong, self, "consistency", rule, wrong)
+        require_types(self)
 
     def asks_for(self, names: tuple[str, ...]) -> bool:
         """Whether its consistency method needs one of some plain views."""
@@ -51,6 +66,31 @@ class Task:
     def but(self, **changes: Any) -> "Task":
         """The same task with some fields changed."""
         return replaced(self, changes)
+
+
+def require_types(task: Task) -> None:
+    """Requires a metric and a method for targets of the type that the loss has.
+
+    Raises:
+      BadInput: for another one, for an adversary of classes where there are none, or for
+        `cross_entropy` of one output, which is always 0.
+    """
+    few = target_type(task.loss, task.outputs) == "multiclass" and task.outputs < 2
+    rule = "must be 2 or more with cross_entropy (of one output, binary_cross_entropy)"
+    require(not few, task, "outputs", rule, task.outputs)
+    own = possible_types(task.loss, task.outputs)
+    for field in ("metric", "consistency"):
+        part = getattr(task, field)
+        if not set(own) & set(types_of(part)):
+            raise BadInput(
+                f"Task.{field} must be for {' or '.join(own)} targets, as task {task.name!r} has "
+                f"by its loss with outputs={task.outputs}, but {part!r} is for "
+                f"{' or '.join(types_of(part))} ones"
+            )
+    views = () if task.consistency is None else task.consistency.views
+    blind = any(isinstance(view, Adversarial) and view.outputs == "classes" for view in views)
+    rule = f"must not ask for an adversary of classes for {' or '.join(own)} targets"
+    require(not blind or "multiclass" in own, task, "consistency", rule, task.consistency)
 
 
 def require_metric(task: Task) -> None:
@@ -70,7 +110,9 @@ def require_views(run: Any) -> None:
     """Requires of a run what the views of its tasks' methods are made with.
 
     Raises:
-      BadInput: for a policy or a source that it does not have.
+      BadInput: for a policy or a source that it does not have, or a policy that learns by
+        probabilities of labels where all tasks predict numbers, or a teacher for targets of
+        another type.
     """
     for field, views in (("medium", MEDIUM), ("strong", STRONG)):
         needing = [task.name for task in run.tasks if task.asks_for(views)]
@@ -79,6 +121,15 @@ def require_views(run: Any) -> None:
     needing = [task.name for task in run.tasks if asks_source(task)]
     rule = f"is needed by the consistency of {needing}"
     require(run.source is not None or not needing, run, "source", rule, None)
+    types = {t for task in run.tasks for t in possible_types(task.loss, task.outputs)}
+    fine = not isinstance(run.strong, LearntPolicy) or types != {"continuous"}
+    rule = "must not learn by probabilities of labels, since all tasks predict numbers"
+    require(fine, run, "strong", rule, run.strong)
+    for task in run.tasks:
+        rule = f"must teach {task.name!r} by a loss for the same type of targets"
+        for other in (one for teacher in run.teachers for one in teacher.tasks):
+            asked = asks_teacher(task) is not None and other.name == task.name
+            require(not asked or teaches(other, task), run, "teachers", rule, other.loss)
 
 
 def asks_source(task: Task) -> bool:
@@ -94,6 +145,15 @@ def views_of(task: Task) -> tuple:
     if hasattr(task.consistency, "supervised"):
         return task.consistency.views
     return ("labelled", *task.consistency.views)
+
+
+def teaches(teacher: Task, task: Task) -> bool:
+    """Whether one task's outputs are of a form that another's method reads them in.
+
+    Those of another number of outputs are left to another rule.
+    """
+    types = [set(possible_types(each.loss, each.outputs)) for each in (teacher, task)]
+    return teacher.outputs != task.outputs or bool(types[0] & types[1])
 
 
 def asks_teacher(task: Task) -> Stored | None:

@@ -26,6 +26,9 @@ WEAK = ("labelled", "weak", "weak2")
 MEDIUM = ("medium",)
 STRONG = ("labelled_strong", "strong", "strong2")
 PLAIN = WEAK + MEDIUM + STRONG
+# Of a finished run: those that its validation selected, or of its last step.
+Parameters = Literal["selected", "ema", "raw"]
+PARAMETERS = ("selected", "ema", "raw")
 
 
 class Mixing(NamedTuple):
@@ -169,11 +172,10 @@ class Apart:
 class Stored:
     """What the run's teachers said of the unlabelled images before the training began.
 
-    Outputs for the images as they are. How much each counts, `[U]`, stands in `Views.drawn`: 1,
-    or by class with `per_class`.
+    Outputs for the images as they are. How much each counts, `[U]`, stands in `Views.drawn`.
 
     Attributes:
-      by: whether by the teacher's averaged parameters or by its last ones.
+      by: which parameters of the teacher say it.
       per_class: how many images of each guessed class count: the most confident ones with 1;
         of a class with fewer, all of them with `per_class / count`. None counts all with 1.
 
@@ -184,13 +186,13 @@ class Stored:
       which copies images where we weigh them (https://arxiv.org/abs/1911.04252).
     """
 
-    by: Literal["ema", "raw"] = "ema"
+    by: Parameters = "selected"
     per_class: int | None = None
 
     parts = ()
 
     def __post_init__(self):
-        require_choice(self, by=("ema", "raw"))
+        require_choice(self, by=PARAMETERS)
         if self.per_class is not None:
             require_count(self, per_class=1)
 
@@ -221,7 +223,7 @@ class Views(NamedTuple):
 
     logits: dict[str, jax.Array]  # by view, [n, ..., C]
     labels: jax.Array  # [B, ...]
-    mask: jax.Array  # [B], whether the label is there
+    mask: jax.Array  # [B], whether the label is there, of a vector any entry (others are NaN)
     index: jax.Array  # [U], where in the unlabelled pool
     labelled_index: jax.Array  # [B], where among the labelled examples
     heads: dict[str, dict[str, jax.Array]]  # of the method's own heads, by view

@@ -8,6 +8,7 @@ import pytest
 
 from mtl_jax.checks import (
     BadInput,
+    few,
     near,
     range_text,
     require,
@@ -129,3 +130,10 @@ def test_a_value_is_shown_in_one_line_that_can_be_read():
     assert shown("a\nb") == "'a\\nb'"
     long = shown(np.zeros((200, 200)))
     assert "\n" not in long and len(shown("x" * 1000)) == 200
+
+
+def test_few():
+    assert few(["a", "b", "c"]) == "a, b, c"
+    assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert few([]) == ""
+    assert near("xyz", [f"layer{i:02}" for i in range(90)]).endswith("layer11 and 78 more")

@@ -3,9 +3,19 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from mtl_jax.checks import BadInput
-from mtl_jax.compare import delta_m, delta_p, interval, mean_rank, verdict
+from mtl_jax.compare import (
+    delta_m,
+    delta_p,
+    holm,
+    interval,
+    mean_rank,
+    p_value,
+    verdict,
+    verdicts,
+)
 
 
 def test_delta_m_is_lower_when_better():
@@ -89,3 +99,31 @@ def test_mean_rank_refuses():
 )
 def test_verdict(gain, said):
     assert verdict(np.array(gain)) == said
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_p_value_is_scipys_and_agrees_with_the_interval(seed):
+    values = np.random.default_rng(seed).normal(0.8, 1.0, size=4)
+    assert p_value(values) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
+    mean, half = interval(values)
+    assert (p_value(values) < 0.05) == (abs(mean) > half)
+    assert p_value([2.0, 2.0]) == 0.0 and p_value([0.0, 0.0]) == 1.0 and np.isnan(p_value([3.0]))
+
+
+def test_holm_by_hand():
+    # 3 * 0.01; 2 * 0.02 = 0.04, not below 0.03; 1 * 0.03, raised to 0.04. NaN does not count.
+    found = holm([0.03, np.nan, 0.01, 0.02])
+    np.testing.assert_allclose(found, [0.04, np.nan, 0.03, 0.04])
+    np.testing.assert_allclose(holm([0.6, 0.9]), [1.0, 1.0])
+    # R 4.3, p.adjust(c(0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205), "holm").
+    p = [0.001, 0.008, 0.039, 0.041, 0.042, 0.06, 0.074, 0.205]
+    np.testing.assert_allclose(holm(p), [0.008, 0.056, 0.234, 0.234, 0.234, 0.234, 0.234, 0.234])
+
+
+def test_verdicts_are_corrected_for_their_number():
+    clear = np.array([1.0, 1.2, 0.9])  # p = 0.0069
+    noise = [np.array([1.0, -1.2, 0.9 + n]) for n in range(9)]
+    assert verdicts([clear]) == ["helped"] and verdicts([-clear]) == ["hurt"]
+    assert verdicts([clear, *noise])[0] == "open", "10 * 0.0069 > 0.05"
+    assert verdicts([clear, np.array([5.0])])[0] == "helped", "one seed is no comparison"
+    assert verdicts([]) == []

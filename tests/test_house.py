@@ -15,6 +15,7 @@ GROUND = {
     "checks",
     "typed",
     "keys",
+    "user_code",
     "identity",
     "views",
     "opening",
@@ -55,6 +56,7 @@ BASE = [
     "opening",
     "net",
     "protocols",
+    "user_code",
     "identity",
     "trees",
     "solvers",
@@ -77,6 +79,9 @@ BASE = [
     "classic",
     "run_checks",
 ]
+
+# Who may ask a loss of what type its targets are, and which of them are known.
+TYPED = {"task", "metrics"}
 
 
 def room_of(path: pathlib.Path) -> str:
@@ -107,7 +112,8 @@ def faults(path: pathlib.Path, source: str | None = None) -> list[str]:
             continue
         lower = FLOOR[other] < FLOOR[room]
         base = other in BASE and (room not in BASE or BASE.index(other) < BASE.index(room))
-        if not (lower or base):
+        typed = other == "losses" and room in TYPED
+        if not (lower or base or typed):
             wrong.append(f"{path} imports {name}")
     return wrong
 

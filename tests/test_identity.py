@@ -54,6 +54,7 @@ OTHERS = {
     "scheme": Alternating(),
     "source": RUN.but(name="source"),
     "teachers": (RUN.but(name="teacher"),),
+    "source_parameters": "ema",
     "take": (("shared/(.*)", r"shared/\1"),),
     "fresh": ("shared/.*",),
     "plan": (Rule(".*", rate=0.5),),
@@ -62,6 +63,7 @@ OTHERS = {
     "checkpoint_every": 5,
     "seeds": 3,
     "first_seed": 1,
+    "selection": "last",
     "affinity": True,
     "weighing": Weighing(heads="own"),
     "dispatch": Dispatch(),
@@ -80,10 +82,14 @@ def test_every_field_counts():
     assert all(len(text) == 16 for text in prints.values())
 
 
+class Another(metrics.Accuracy):
+    """Another metric for classes."""
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"name": "line"}, {"outputs": 4}, {"loss": losses.squared_error},
-     {"metric": metrics.MeanSquaredError()}],
+    [{"name": "line"}, {"outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
+     {"selects": False}],
 )  # fmt: skip
 def test_every_field_of_a_task_counts(change):
     assert fingerprint(ROW.but(**change)) != fingerprint(ROW)

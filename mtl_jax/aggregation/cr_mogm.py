@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.upgrad import UPGrad
-from mtl_jax.checks import require, require_number
+from mtl_jax.checks import are_numbers, require, require_number
 from mtl_jax.protocols import GramWeighting, LossWeighting
 
 
@@ -23,13 +23,14 @@ class CRMOGMState(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class CRMOGM:
-    """Correlation-reduced gradient manipulation: `w_t = a w_{t-1} + (1 - a) v_t`, `w_1 = v_1`.
+    """Correlation-reduced gradient manipulation: `w_t = a w_{t-1} + (1 - a) v_t`, `w_0 = v_1`.
 
     v are the weights of another method. It takes losses or a Gram matrix, as that does, at that
     price, and offers `read_losses` and `observe` if that does. Weights that hang less on the
     batch at hand make the combined gradient less biased. The paper (Corollary 1) lets a rise to
     1 as the learning rate falls; here it stays. If v does not change when all gradients are
-    scaled alike, w does not. That the method never conflicts is lost, but for the first step.
+    scaled alike, w does not. That the method never conflicts is lost, but for the first step
+    (without initial weights).
 
     Degenerate gradients: as in the method. Where v is not finite, w is NaN, and the average
     stays as it was. No gradient flows into losses or G. Heads are as in the method.
@@ -37,9 +38,12 @@ class CRMOGM:
     Attributes:
       method: a loss weighting or a Gram weighting.
       momentum: a.
+      initial: `w_0`, one number for each task; None is `v_1`, so that the first weights are the
+        method's own.
 
     Raises:
-      BadInput: for a method of another joint, or a momentum that is not between 0 and 1.
+      BadInput: for a method of another joint, a momentum that is not between 0 and 1, or initial
+        weights that are no tuple of numbers, or, when initialised, not K of them.
 
     Reference: Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient
       Manipulation and Beyond, NeurIPS 2022
@@ -48,9 +52,13 @@ class CRMOGM:
 
     method: GramWeighting | LossWeighting = dataclasses.field(default=UPGrad())
     momentum: float = 0.9
+    initial: tuple[float, ...] | None = None
 
     def __post_init__(self):
         require_number(self, momentum=(0.0, 1.0))
+        fine = self.initial is None or are_numbers(self.initial)
+        rule = "must be a tuple of finite numbers, or None"
+        require(fine, self, "initial", rule, self.initial)
         one = isinstance(self.method, GramWeighting) != isinstance(self.method, LossWeighting)
         one = one and not isinstance(self.method, type)
         rule = "must be a weighting of losses or of Gram matrices"
@@ -66,9 +74,13 @@ class CRMOGM:
                 object.__setattr__(self, verb, own)
 
     def init(self, num_tasks: int) -> CRMOGMState:
-        """State before the first step: the method's, and an average of nothing."""
-        weights = jnp.zeros(num_tasks, float)
-        return CRMOGMState(self.method.init(num_tasks), weights, jnp.bool_(False))
+        """State before the first step: the method's, and the initial weights, if there are any."""
+        inner = self.method.init(num_tasks)
+        if self.initial is None:
+            return CRMOGMState(inner, jnp.zeros(num_tasks, float), jnp.bool_(False))
+        fits = len(self.initial) == num_tasks
+        require(fits, self, "initial", f"must have {num_tasks} numbers", self.initial)
+        return CRMOGMState(inner, jnp.array(self.initial, float), jnp.bool_(True))
 
     def smooth(
         self, given: jax.Array, state: CRMOGMState, key: jax.Array

@@ -1,6 +1,7 @@
 """GradDrop: in every coordinate keep one sign of the tasks' gradients, drawn by their purity."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from mtl_jax.trees import path_text
 class GradDrop:
     """Gradient sign dropout.
 
-    `P = (1 + sum_i g_i / sum_i |g_i|) / 2` in each coordinate. With probability P the positive
+    `P = (1 + sum_i g_i / sum_i |g_i|) / 2` in each coordinate. With probability f(P) the positive
     numbers are kept there and the negative ones dropped, otherwise the other way round; a leak
     `l_i` lets that part of what is dropped through: `d = sum_i (l_i + (1 - l_i) M_i) g_i`. It
     scales as the gradients do. Where all tasks agree on the sign it is their sum; in no
@@ -37,24 +38,37 @@ class GradDrop:
 
     Attributes:
       leak: l, one number for all tasks or one for each; 1 is the sum.
+      f: a function of a module that maps the purity P `[...]` to a probability, falling nowhere;
+        None leaves it. Coordinates in which all tasks agree may be dropped where `f(0) > 0` or
+        `f(1) < 1`.
 
     Raises:
-      BadInput: for leaks outside [0, 1]; for another number of them than K, when initialised.
+      BadInput: for leaks outside [0, 1], or an f that is no function; when initialised, for
+        another number of leaks than K, or an f that gives no probability or falls.
 
     Reference: Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient
       Sign Dropout, NeurIPS 2020, Algorithm 1 (https://arxiv.org/abs/2010.06808).
     """
 
     leak: float | tuple[float, ...] = 0.0
+    f: Callable[[jax.Array], jax.Array] | None = None
 
     def __post_init__(self):
         leaks = self.leak if isinstance(self.leak, tuple) else (self.leak,)
         rule = "must be a number between 0 and 1, or a tuple of them"
         require(bool(leaks) and all(map(is_part, leaks)), self, "leak", rule, self.leak)
+        fine = self.f is None or callable(self.f)
+        require(fine, self, "f", "must be a function of the purity, or None", self.f)
 
     def init(self, num_tasks: int, shared: Any) -> tuple[()]:
         """State before the first step: none."""
         self.leaks(num_tasks)
+        if self.f is not None:
+            with jax.ensure_compile_time_eval():
+                found = self.f(jnp.linspace(0.0, 1.0, 101))
+                fine = found.shape == (101,) and bool(is_rising_probability(found))
+            rule = "must map [0, 1] into [0, 1], entry by entry, and fall nowhere"
+            require(fine, self, "f", rule, self.f)
         return ()
 
     def combine(
@@ -67,7 +81,7 @@ class GradDrop:
             leak = jnp.array(self.leaks(len(rows)), rows.dtype)
             own = named(key, path_text(path))
             draws = jax.random.uniform(own, rows[:1].shape, rows.dtype)
-            return keep_a_sign(rows, draws, spread(leak, rows))
+            return keep_a_sign(rows, draws, spread(leak, rows), self.f)
 
         return *collect(jax.tree_util.tree_map_with_path(drop, jacobian), jacobian), state
 
@@ -80,12 +94,23 @@ class GradDrop:
         return self.leak
 
 
-def keep_a_sign(rows: jax.Array, draws: jax.Array, leak: jax.Array) -> jax.Array:
+def keep_a_sign(
+    rows: jax.Array,
+    draws: jax.Array,
+    leak: jax.Array,
+    f: Callable[[jax.Array], jax.Array] | None = None,
+) -> jax.Array:
     """Rows `[K, ...]` with one sign kept by coordinate; draws `[1, ...]` are uniform in [0, 1)."""
     balance = ratio(rows.sum(0, keepdims=True), jnp.abs(rows).sum(0, keepdims=True))
-    # One of the two always holds, so pure coordinates are never dropped whole.
-    kept = jnp.where(draws < 0.5 * (1.0 + balance), rows > 0, rows < 0)
+    purity = 0.5 * (1.0 + balance)
+    # One of the two always holds, so that without f pure coordinates are never dropped whole.
+    kept = jnp.where(draws < (purity if f is None else f(purity)), rows > 0, rows < 0)
     return jnp.where(kept, rows, leak * rows)
+
+
+def is_rising_probability(values: jax.Array) -> jax.Array:
+    """Whether numbers `[N]` lie in [0, 1] and never fall."""
+    return ((values >= 0) & (values <= 1)).all() & (jnp.diff(values) >= 0).all()
 
 
 def is_part(value: object) -> bool:

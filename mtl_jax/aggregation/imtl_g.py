@@ -31,6 +31,13 @@ class IMTLG:
     A NaN or an infinity in G makes all weights NaN. No gradient flows into G. The reference
     weighs the gradients of the representation or of the shared parameters; heads keep their own.
 
+    In float32 two gradients less than about 0.001 radians from parallel or opposed (in general
+    those whose cosines have an eigenvalue of at most `K epsilon` of the largest) count as
+    dependent. There d jumps: from `2 s_1 s_2 / (s_1 + s_2)` long to `(s_1^2 + s_2^2) / (s_1 +
+    s_2)` for parallel ones, from the bisector to the longer one for opposed ones. A gradient
+    whose square is no normal number (a length below 1e-19, or 1e-19 of the longest one) counts
+    as zero.
+
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, Section 3.1
       (https://openreview.net/forum?id=IMPnRXEWpvr), in the form of Quinton and Rey, Jacobian
       Descent for Multi-Objective Optimization, 2024 (https://arxiv.org/abs/2406.16232).

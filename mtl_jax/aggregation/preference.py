@@ -4,10 +4,10 @@ from mtl_jax.checks import are_numbers, require
 
 
 def check_preference(owner: object) -> None:
-    """Requires of `owner.preference` a tuple of finite numbers of at least 0, or None."""
-    rule = "must be a tuple of finite numbers of at least 0, or None"
+    """Requires of `owner.preference` a tuple of numbers of at least 0, not all 0, or None."""
+    rule = "must be a tuple of finite numbers of at least 0, not all 0, or None"
     value = owner.preference
-    fine = value is None or (are_numbers(value) and min(value) >= 0)
+    fine = value is None or (are_numbers(value) and min(value) >= 0 and max(value) > 0)
     require(fine, owner, "preference", rule, value)
 
 

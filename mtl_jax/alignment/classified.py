@@ -15,6 +15,7 @@ from mtl_jax.alignment.reversal import WarmUp, reverse
 from mtl_jax.checks import require, require_number, require_widths
 from mtl_jax.heads import Free
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 
@@ -36,6 +37,7 @@ class MCC:
     temperature: float = 2.5
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = BOTH
 
     def __post_init__(self):
@@ -78,6 +80,7 @@ class MCD:
     balance: float = 0.01
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = BOTH
 
     def __post_init__(self):
@@ -131,6 +134,7 @@ class MDD:
     warm_up: WarmUp = dataclasses.field(default_factory=WarmUp)
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = BOTH
 
     def __post_init__(self):

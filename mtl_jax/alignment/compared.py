@@ -10,6 +10,7 @@ from mtl_jax.alignment.afn import feature_norm_radius, feature_norm_step
 from mtl_jax.alignment.coral import coral, coral_with_means
 from mtl_jax.alignment.mmd import joint_mmd, multi_kernel_mmd
 from mtl_jax.checks import require, require_choice, require_number
+from mtl_jax.losses.target_type import ALL_TYPES, MULTICLASS
 from mtl_jax.views import Sizes, View, Views
 
 # The source is what has labels, the target what comes without (see `mtl_jax.data.Domains`).
@@ -37,6 +38,7 @@ class DAN:
     weight: float = 1.0
     linear: bool = False
 
+    target_types = ALL_TYPES
     views = BOTH
 
     def __post_init__(self):
@@ -73,6 +75,7 @@ class JAN:
     weight: float = 1.0
     linear: bool = False
 
+    target_types = MULTICLASS
     views = BOTH
 
     def __post_init__(self):
@@ -111,6 +114,7 @@ class CORAL:
     form: Literal["covariances", "means"] = "covariances"
     weight: float = 1.0
 
+    target_types = ALL_TYPES
     views = BOTH
 
     def __post_init__(self):
@@ -152,6 +156,7 @@ class AFN:
     weight: float = 0.05
     radius: float | None = None
 
+    target_types = ALL_TYPES
     views = BOTH
 
     def __post_init__(self):

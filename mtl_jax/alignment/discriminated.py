@@ -20,6 +20,7 @@ from mtl_jax.alignment.conditional import (
 from mtl_jax.alignment.reversal import WarmUp, reverse
 from mtl_jax.checks import require, require_count, require_number
 from mtl_jax.heads import Free
+from mtl_jax.losses.target_type import ALL_TYPES, MULTICLASS
 from mtl_jax.views import Apart, Sizes, Views, name_of
 
 # What the net that the run started from makes of the source.
@@ -55,6 +56,7 @@ class DANN:
     spectral: float = 0.0
     weight: float = 1.0
 
+    target_types = ALL_TYPES
     views = BOTH
 
     def __post_init__(self):
@@ -105,6 +107,7 @@ class CDAN:
     spectral: float = 0.0
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = BOTH
 
     def __post_init__(self):
@@ -168,6 +171,7 @@ class ADDA:
     coefficient: float = 1.0
     weight: float = 1.0
 
+    target_types = ALL_TYPES
     views = (TARGET, STARTED)
 
     def __post_init__(self):

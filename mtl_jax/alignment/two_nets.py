@@ -19,6 +19,7 @@ from mtl_jax.alignment.fixbi import (
 from mtl_jax.checks import require, require_number
 from mtl_jax.heads import Free
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Mixed, Sizes, View, Views, name_of
 
 HALF = Mixed(BOTH, ratio=0.5)
@@ -64,6 +65,7 @@ class FixBi:
     deviations: float = 2.0
     weight: float = 1.0
 
+    target_types = MULTICLASS
     twins = True
 
     def __post_init__(self):

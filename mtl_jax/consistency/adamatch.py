@@ -15,6 +15,7 @@ from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.consistency.window_alignment import WindowAlignment
 from mtl_jax.keys import named
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Apart, Sizes, Views
 
 WINDOW = WindowAlignment()
@@ -52,6 +53,7 @@ class AdaMatch:
     share: float = 0.9
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("labelled", "labelled_strong", "weak", "strong", ALONE)
 
     def __post_init__(self):

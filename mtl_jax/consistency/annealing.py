@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require, require_choice
 from mtl_jax.consistency.match import Match
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS, types_of
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, View, Views
 
@@ -29,7 +30,8 @@ class Annealed:
       schedule: of a.
 
     Raises:
-      BadInput: for an unknown schedule, or a method with a labelled loss of its own.
+      BadInput: for an unknown schedule, or a method with a labelled loss, heads or an opening of
+        its own, or that is not for classes.
 
     Reference: Xie et al., Unsupervised Data Augmentation, NeurIPS 2020, training signal
       annealing (https://arxiv.org/abs/1904.12848).
@@ -38,10 +40,17 @@ class Annealed:
     method: Consistency = MATCH
     schedule: Literal["linear", "log", "exp"] = "exp"
 
+    target_types = MULTICLASS
+
     def __post_init__(self):
         require_choice(self, schedule=("linear", "log", "exp"))
         own = hasattr(self.method, "supervised")
         require(not own, self, "method", "must leave the labelled loss alone", self.method)
+        for own in ("heads", "begin"):
+            rule = f"must be a method without `{own}` of its own"
+            require(not hasattr(self.method, own), self, "method", rule, self.method)
+        fine = "multiclass" in types_of(self.method)
+        require(fine, self, "method", "must be a method for classes", self.method)
 
     @property
     def weight(self) -> float:

@@ -14,6 +14,7 @@ from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import Projection
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 # What the parts are unless told otherwise.
@@ -70,6 +71,7 @@ class CoMatch:
     projection: Projection = PROJECTION
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("labelled", "weak", "strong", "strong2")
 
     def __post_init__(self):

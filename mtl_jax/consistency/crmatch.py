@@ -12,6 +12,7 @@ from mtl_jax.consistency.match import Match, MatchState, by_example
 from mtl_jax.consistency.projection import unit
 from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Rotated, Sizes, View, Views, name_of
 
 # What is done with classes unless told otherwise: FixMatch.
@@ -51,6 +52,8 @@ class CRMatch:
     distance: float = 1.0
     rotation: float = 1.0
     size: int = 128
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, distance=(0.0, math.inf), rotation=(0.0, math.inf))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require, require_count, require_number
 from mtl_jax.consistency.match import by_example
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 
@@ -61,6 +62,7 @@ class Dash:
     temperature: float = 0.5
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("labelled", "weak", "strong")
 
     def __post_init__(self):

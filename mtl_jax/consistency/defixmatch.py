@@ -12,6 +12,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 
@@ -45,6 +46,7 @@ class DeFixMatch:
     threshold: float = 0.95
     weight: float = 0.5
 
+    target_types = MULTICLASS
     views = ("labelled", "labelled_strong", "weak", "strong")
 
     def __post_init__(self):

@@ -11,6 +11,7 @@ from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp import gaussian_ramped
 from mtl_jax.losses import probability_squared_error
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 TEACHER = Apart(("weak",), "teacher")
@@ -43,6 +44,8 @@ class ICT:
     alpha: float = 1.0
     weight: float = 100.0
     ramp: float = 0.25
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, alpha=(1e-6, math.inf), weight=(0.0, math.inf), ramp=(0.0, 1.0))

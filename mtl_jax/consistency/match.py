@@ -15,6 +15,7 @@ from mtl_jax.consistency.mask import Everything
 from mtl_jax.consistency.parts import Align, Divergence, Mask, Target, Term
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Hard
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, View, Views
 
 # What the parts are unless told otherwise.
@@ -64,6 +65,8 @@ class Match:
     learner: View = "strong"
     weight: float = 1.0
     ramp: float = 0.0
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))

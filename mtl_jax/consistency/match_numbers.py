@@ -10,6 +10,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import squared_error
+from mtl_jax.losses.target_type import CONTINUOUS
 from mtl_jax.views import Sizes, View, Views
 
 
@@ -39,7 +40,7 @@ class MatchNumbers:
     weight: float = 0.1
     ramp: float = 0.4
 
-    outputs = "numbers"
+    target_types = CONTINUOUS
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))

@@ -14,6 +14,7 @@ from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
 from mtl_jax.losses import probability_squared_error
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
@@ -54,6 +55,8 @@ class MixMatch:
     alpha: float = 0.75
     weight: float = 75.0
     ramp: float = 1 / 64
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf), alpha=(1e-6, math.inf))

@@ -13,7 +13,8 @@ from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import squared_error
-from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.masked import known_entries, masked_mean
+from mtl_jax.losses.target_type import CONTINUOUS
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
@@ -30,8 +31,8 @@ class MixMatchNumbers:
     squared error. Nothing is sharpened: numbers have no temperature. No gradient flows into
     guesses. Any leading shape.
 
-    A labelled image without this task's label counts with weight 0; where it is a partner, its
-    target is the model's own output.
+    A labelled image without this task's label, and of a vector of numbers what is missing, counts
+    with weight 0; where it is a partner, its target is the model's own output.
 
     Attributes:
       alpha: of the Beta distribution that r follows.
@@ -50,7 +51,7 @@ class MixMatchNumbers:
     weight: float = 0.1
     ramp: float = 0.4
 
-    outputs = "numbers"
+    target_types = CONTINUOUS
 
     def __post_init__(self):
         low = (1e-6, math.inf)
@@ -80,14 +81,15 @@ class MixMatchNumbers:
         """Mean `[]` of the loss over the mixed labelled images."""
         size = views.mask.size
         targets = self.targets(views)[:size].reshape(views.labels.shape)
-        return masked_mean(loss, views.of(self.mixed)[:size], targets, views.mask)
+        known = known_entries(views.labels, views.mask)
+        return masked_mean(loss, views.of(self.mixed)[:size], targets, known)
 
     def targets(self, views: Views) -> jax.Array:
         """Targets `[B + 2U, ..., D]` of the mixed images."""
         guess = jax.lax.stop_gradient(views.of(GUESS))
         own, weak = guess[: views.mask.size], guess[views.mask.size :]
         weak = weak.reshape(2, -1, *weak.shape[1:]).mean(0)
-        there = views.mask.reshape(-1, *(1,) * (own.ndim - 1))
+        there = known_entries(views.labels, views.mask).reshape(own.shape)
         labels = views.labels.reshape(own.shape).astype(own.dtype)
         labels = jnp.where(there, labels, own)
         return mixed_targets(jnp.concatenate([labels, weak, weak]), views, self.mixed)

@@ -16,6 +16,7 @@ from mtl_jax.consistency.self_adaptive import SelfAdaptive
 from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, View, Views
 
 # The task's own head and two more, and for each the other two.
@@ -80,6 +81,7 @@ class MultiMatch:
     mask: Mask = MASK
     weight: float = 3.0
 
+    target_types = MULTICLASS
     views = ("labelled", "weak", "strong")
 
     def __post_init__(self):

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch
+from mtl_jax.losses.masked import known_entries
+from mtl_jax.losses.target_type import types_of
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Adversarial, Sizes, View, Views
 
@@ -25,10 +27,10 @@ class PerLabel:
     own, and all share the rest of what is seen.
 
     Attributes:
-      method: for classes; one without a labelled loss or heads of its own.
+      method: for classes; one without a labelled loss, heads or an opening of its own.
 
     Raises:
-      BadInput: for a method that has either, that is not for classes, or that asks for an
+      BadInput: for a method that has one of them, that is not for classes, or that asks for an
         adversary of classes.
 
     Reference: the reduction of many labels to pairs of classes ("binary relevance"),
@@ -38,15 +40,16 @@ class PerLabel:
 
     method: Consistency = FIXMATCH
 
-    outputs = "labels"
+    target_types = ("binary", "multilabel")
 
     def __post_init__(self):
         method = self.method
-        for own in ("supervised", "heads"):
+        for own in ("supervised", "heads", "begin"):
             rule = f"must be a method without `{own}` of its own"
             require(not hasattr(method, own), self, "method", rule, method)
-        classes = getattr(method, "outputs", "classes") == "classes"
-        require(classes, self, "method", "must be a method for classes", method)
+        require(
+            "multiclass" in types_of(method), self, "method", "must be a method for classes", method
+        )
         # It would look for a direction of the softmax over all labels.
         fine = not any(isinstance(v, Adversarial) and v.outputs == "classes" for v in method.views)
         require(fine, self, "method", "must not ask for an adversary of classes", method)
@@ -96,7 +99,7 @@ def each_label(views: Views, count: int) -> tuple[jax.Array, jax.Array]:
     labels = views.labels
     if count == 1 and labels.ndim == next(iter(views.logits.values())).ndim - 1:
         labels = labels[..., None]
-    there = views.mask.reshape(-1, *(1,) * (labels.ndim - 1)) & ~jnp.isnan(labels)
-    classes = jnp.where(there, labels, -1.0).astype(jnp.int32)
+    there = known_entries(labels, views.mask)
+    classes = jnp.where(there, labels, -1).astype(jnp.int32)
     classes, there = of_label_first(classes), of_label_first(there)
     return classes, there.reshape(*there.shape[:2], -1).any(-1)

@@ -11,17 +11,18 @@ from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.latest import rows_of
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import squared_error
+from mtl_jax.losses.target_type import CONTINUOUS
 from mtl_jax.views import Sizes, Views
 
 
 class Ranked(NamedTuple):
     """What is known of the pool and of the labels, by their places."""
 
-    labels: jax.Array  # [L, D]
+    labels: jax.Array  # [L, D], NaN where one of several is missing
     labelled: jax.Array  # [L], whether the label was seen
     outputs: jax.Array  # [N, D], the last ones
     seen: jax.Array  # [N], whether there were any
-    targets: jax.Array  # [N, D], as they were aligned the last time
+    targets: jax.Array  # [N, D], as they were aligned the last time, NaN without any label
     aligned: jax.Array  # [N], whether they were
     step: jax.Array  # [], steps done
 
@@ -33,9 +34,10 @@ class RDA:
     The last outputs for the examples of the pool are kept. Every so many steps those that were
     seen are sorted, and the one of rank k of n has as its target the quantile `k / (n - 1)` of
     the labels that were seen, interpolated linearly; each of D outputs by itself. Until the
-    next time, the squared error from that target is the loss of the example; without a
-    target, it is 0. (The authors' code takes numbers that were never predicted as 1, and all
-    labels from the start.) No gradient flows into targets. Outputs are `[U, D]`.
+    next time, the squared error from that target is the loss of the example, a mean over the
+    outputs that have labels; without a target, it is 0. (The authors' code takes numbers that
+    were never predicted as 1, and all labels from the start.) No gradient flows into targets.
+    Outputs are `[U, D]`.
 
     Attributes:
       every: steps from one alignment to the next.
@@ -53,7 +55,7 @@ class RDA:
     weight: float = 1.0
     ramp: float = 0.4
 
-    outputs = "numbers"
+    target_types = CONTINUOUS
     views = ("weak",)
 
     def __post_init__(self):
@@ -78,9 +80,12 @@ class RDA:
         outputs, state = views.of("weak"), jax.lax.stop_gradient(state)
         state = remembered(views, jax.lax.stop_gradient(outputs), state)
         state = realigned(state, (state.step > 0) & (state.step % self.every == 0))
-        there = state.aligned[views.index]
-        each = squared_error(outputs, state.targets[views.index].astype(outputs.dtype))
-        loss = ramped(jnp.where(there, each, 0.0), views, self.ramp)
+        there, targets = state.aligned[views.index], state.targets[views.index]
+        known = there[:, None] & ~jnp.isnan(targets)
+        targets = jnp.where(known, targets, 0.0).astype(outputs.dtype)
+        each = jnp.where(known, squared_error(outputs[..., None], targets[..., None]), 0.0)
+        share = jnp.where(there, known.astype(each.dtype).mean(1), 1.0)
+        loss = ramped(each.mean(1) / jnp.where(share > 0, share, 1.0), views, self.ramp)
         metrics = {"mask_rate": there.astype(each.dtype).mean()}
         return loss, state._replace(step=state.step + 1), metrics
 
@@ -107,10 +112,12 @@ def realigned(state: Ranked, now: jax.Array) -> Ranked:
     def align(carry):
         # By the carry, so that no compiler takes the sort out of the loop.
         seen = state.seen & carry[0]
-        targets = each(state.outputs, seen, state.labels, state.labelled)
+        known = state.labelled[:, None] & ~jnp.isnan(state.labels)
+        targets = each(state.outputs, seen, state.labels, known)
+        targets = jnp.where(known.any(0)[None], targets, jnp.nan)
         return jnp.zeros_like(now), targets, state.seen & state.labelled.any()
 
-    each = jax.vmap(by_rank, (1, None, 1, None), 1)
+    each = jax.vmap(by_rank, (1, None, 1, 1), 1)
     # A loop of at most one round: with seeds side by side, a `cond` would sort at every step.
     start = (now, state.targets, state.aligned)
     _, targets, aligned = jax.lax.while_loop(due, align, start)

@@ -12,7 +12,8 @@ from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.match import by_example
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.masked import known_entries, masked_mean
+from mtl_jax.losses.target_type import CONTINUOUS, types_of
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, View, Views
 
@@ -28,7 +29,7 @@ class RankUp:
     larger, equal or smaller than y_j, and `share` times their mean cross-entropy is added to the
     task's loss. Unlabelled pairs are as in FixMatch: a sure order on the weak view is the
     label of the strong one; the loss of example i is the mean over all its U pairs (with
-    itself too, which is never sure). A pair with a missing label does not count.
+    itself too, which is never sure). A pair of numbers of which one is missing does not count.
 
     No gradient flows into the weak view by this, nor from pairs into the task's head. One
     number, or D of them, an example: `[B]` or `[B, D]`.
@@ -52,12 +53,12 @@ class RankUp:
     weight: float = 1.0
     also: Consistency | None = None
 
-    outputs = "numbers"
+    target_types = CONTINUOUS
 
     def __post_init__(self):
         above = (0.0, math.inf)
         require_number(self, share=above, threshold=(0.0, 1.0), weight=above)
-        fine = getattr(self.also, "outputs", None) == "numbers"
+        fine = "continuous" in types_of(self.also)
         fine &= not (hasattr(self.also, "heads") or hasattr(self.also, "supervised"))
         rule = "must be None, or a method for numbers without a labelled loss or heads"
         require(fine or self.also is None, self, "also", rule, self.also)
@@ -97,14 +98,15 @@ class RankUp:
         """The task's mean loss and `share` times that of the labelled pairs, `[]`."""
         own = masked_mean(loss, views.of("labelled"), views.labels, views.mask)
         logits = pairs(views.of("labelled", "rank"))
-        there = views.mask.reshape(-1, *(1,) * (views.labels.ndim - 1))
+        there = known_entries(views.labels, views.mask)
         labels = jnp.where(there, views.labels, 0).astype(logits.dtype)
-        labels = labels.reshape(len(labels), -1)
+        labels, there = (array.reshape(len(labels), -1) for array in (labels, there))
         first = 0.5 + 0.5 * jnp.sign(labels[:, None] - labels[None])
-        each = soft_cross_entropy(logits, jnp.stack([first, 1.0 - first], -1)).mean(-1)
-        both = views.mask[:, None] & views.mask[None]
-        count = jnp.maximum(both.sum().astype(each.dtype), 1.0)
-        return own + self.share * jnp.where(both, each, 0.0).sum() / count
+        each = soft_cross_entropy(logits, jnp.stack([first, 1.0 - first], -1))
+        both = there[:, None] & there[None]
+        # In pairs of examples, of which D pairs of numbers make one.
+        count = jnp.maximum(both.sum().astype(each.dtype), 1.0) / labels.shape[1]
+        return own + self.share * jnp.where(both, each, 0.0).mean(-1).sum() / count
 
 
 def pairs(logits: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ from mtl_jax.consistency.match import UNALIGNED, Match
 from mtl_jax.consistency.self_adaptive import Fairness, SelfAdaptive
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian
-from mtl_jax.views import Apart, Stored, View
+from mtl_jax.views import Apart, Parameters, Stored, View
 
 
 def PseudoLabel(
@@ -193,7 +193,7 @@ def NoisyStudent(
     soft: bool = True,
     per_class: int | None = None,
     weight: float = 1.0,
-    by: Literal["ema", "raw"] = "ema",
+    by: Parameters = "selected",
 ) -> Match:
     """Noisy Student: the strong view learns what the run's teachers said before it began.
 
@@ -206,7 +206,7 @@ def NoisyStudent(
       soft: whether its probabilities are the target, or its class.
       per_class: how many images of each class count, see `Stored`.
       weight: of the loss.
-      by: whether the teacher's averaged or last parameters say it.
+      by: which parameters of the teacher say it, see `Stored`.
 
     Reference: Xie et al., Self-training with Noisy Student, CVPR 2020, Section 2
       (https://arxiv.org/abs/1911.04252).

@@ -17,6 +17,7 @@ from mtl_jax.consistency.ramp import ramped
 from mtl_jax.consistency.target import Soft
 from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Apart, Mixed, Rotated, Sizes, View, Views, name_of
 
 ALIGN = Alignment("labels")
@@ -80,6 +81,8 @@ class ReMixMatch:
     rotation: float = 0.5
     ramp: float = 1 / 64
     weight: float = 1.0
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf), alpha=(1e-6, math.inf))

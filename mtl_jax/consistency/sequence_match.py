@@ -13,6 +13,7 @@ from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.target import Hard, Soft
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 CURRICULUM = ClassStatus()
@@ -52,6 +53,7 @@ class SequenceMatch:
     unsure: float = 1.0
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("weak", "medium", "strong")
 
     def __post_init__(self):

@@ -12,6 +12,7 @@ from mtl_jax.consistency.align import QueueAlignment
 from mtl_jax.consistency.parts import Align
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.trees import average
 from mtl_jax.views import Sizes, Views
 
@@ -63,6 +64,7 @@ class ShrinkMatch:
     align: Align = ALIGN
     weight: float = 1.0
 
+    target_types = MULTICLASS
     views = ("weak", "strong")
 
     def __post_init__(self):

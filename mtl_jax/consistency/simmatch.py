@@ -14,6 +14,7 @@ from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import Projection, unit
 from mtl_jax.heads import Head
 from mtl_jax.losses import soft_cross_entropy
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.trees import average
 from mtl_jax.views import Apart, Sizes, View, Views
 
@@ -85,6 +86,8 @@ class SimMatch:
     align: Align = ALIGN
     projection: Projection = PROJECTION
     weight: float = 1.0
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0), smoothing=(0.0, 1.0), momentum=(0.0, 1.0))

@@ -11,6 +11,7 @@ from mtl_jax.checks import require_number
 from mtl_jax.consistency.latest import rows_of
 from mtl_jax.consistency.ramp import gaussian_ramped
 from mtl_jax.losses import probability_squared_error
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Sizes, Views
 
 
@@ -51,6 +52,7 @@ class TemporalEnsembling:
     weight: float = 30.0
     ramp: float = 0.27
 
+    target_types = MULTICLASS
     views = ("weak",)
 
     def __post_init__(self):

@@ -11,6 +11,7 @@ from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch, PiModel
 from mtl_jax.heads import Free, Head
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import ALL_TYPES, TargetType, types_of
 from mtl_jax.opening import Opening
 from mtl_jax.protocols import Consistency
 from mtl_jax.views import Sizes, Stored, View, Views
@@ -33,8 +34,8 @@ class Together:
       methods: for what the task predicts, one or more.
 
     Raises:
-      BadInput: for no method, for two with a labelled loss of their own, or for two that ask for
-        different stored labels.
+      BadInput: for no method, for two with a labelled loss of their own, for two that ask for
+        different stored labels, or for methods that no one type of targets fits.
     """
 
     methods: tuple[Consistency, ...] = METHODS
@@ -52,6 +53,14 @@ class Together:
         stored = {view for view in asked(self.methods) if isinstance(view, Stored)}
         rule = "must ask for the same stored labels"
         require(len(stored) < 2, self, "methods", rule, sorted(map(repr, stored)))
+        each = [types_of(method) for method in self.methods]
+        rule = "must be for one type of targets together"
+        require(len(self.target_types) > 0, self, "methods", rule, each)
+
+    @property
+    def target_types(self) -> tuple[TargetType, ...]:
+        """What all of them are for."""
+        return tuple(t for t in ALL_TYPES if all(t in types_of(m) for m in self.methods))
 
     @property
     def maps(self) -> bool:

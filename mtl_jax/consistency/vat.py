@@ -11,6 +11,7 @@ from mtl_jax.checks import require, require_choice, require_count, require_numbe
 from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.ramp import ramped
 from mtl_jax.losses import kl_divergence, soft_cross_entropy, squared_error
+from mtl_jax.losses.target_type import CONTINUOUS, MULTICLASS, TargetType
 from mtl_jax.views import Adversarial, Apart, Sizes, View, Views
 
 CLEAN = Apart(("weak",))
@@ -57,6 +58,11 @@ class VAT:
         require_choice(self, outputs=("classes", "numbers"))
         fine = self.outputs == "classes" or self.entropy == 0
         require(fine, self, "entropy", "must be 0 for numbers", self.entropy)
+
+    @property
+    def target_types(self) -> tuple[TargetType, ...]:
+        """What it is for."""
+        return CONTINUOUS if self.outputs == "numbers" else MULTICLASS
 
     @property
     def moved(self) -> Adversarial:

@@ -8,6 +8,7 @@ from mtl_jax.data.domains import Domains as Domains
 from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.folder import Folder as Folder
 from mtl_jax.data.from_split import FromSplit as FromSplit
+from mtl_jax.data.image_table import ImageTable as ImageTable
 from mtl_jax.data.labels import few_labels as few_labels
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
@@ -15,6 +16,7 @@ from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.overlay import Overlay as Overlay
+from mtl_jax.data.per_seed import PerSeed as PerSeed
 from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.small_digits import SmallDigits as SmallDigits

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.data.labels import signed
 from mtl_jax.identity import source_text
 from mtl_jax.protocols import Splits
 
@@ -32,7 +33,9 @@ class Arrays:
     | numbers | `[N, D]`       | float32, finite             | `nets.MLP`            |
     | tokens  | `[N, T]`       | int32, at least 0           | `nets.BERT`           |
 
-    So grey images need their axis C of 1: without it floats are signals. Two are equal if their
+    So grey images need their axis C of 1: without it floats are signals. Labels are numbers
+    `[N, ...]`: integers with -1 or floats with NaN where one is missing; truth values and unsigned
+    integers, which have no -1, are loaded as int64. Two are equal if their
     arrays hold the same values of the same types. It prints with the hashes of the arrays, since
     their values would fill pages.
 
@@ -43,8 +46,8 @@ class Arrays:
 
     Raises:
       BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
-        different lengths; if "image" is none of the table, or differs in shape or type between
-        parts; if labels are not numbers.
+        different lengths; if "image" is none of the table, seems to have its channels first, or
+        differs in shape or type between parts; if labels are not numbers.
     """
 
     train: Mapping[str, np.ndarray]
@@ -76,11 +79,15 @@ class Arrays:
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part."""
-        return {k: jax.ShapeDtypeStruct(a.shape, a.dtype) for k, a in self.train.items()}
+        kinds = {k: a.dtype if k == "image" else signed(a[:0]).dtype for k, a in self.train.items()}
+        return {k: jax.ShapeDtypeStruct(a.shape, kinds[k]) for k, a in self.train.items()}
 
     def load(self) -> Splits:
-        """The arrays as they were given."""
-        return Splits(self.train, self.validation, self.test)
+        """The arrays as they were given, but for labels that cannot be -1, which become int64."""
+        parts = (self.train, self.validation, self.test)
+        return Splits(
+            *({k: a if k == "image" else signed(a) for k, a in part.items()} for part in parts)
+        )
 
 
 def as_array(where: str, values: Any) -> np.ndarray:
@@ -101,8 +108,11 @@ def check_part(name: str, part: dict[str, np.ndarray]) -> None:
         if array.ndim == 0 or len(array) != len(image):
             shape = list(array.shape)
             raise BadInput(f"Arrays.{name}[{key!r}] must have {len(image)} rows, not shape {shape}")
-        if array.dtype.kind not in "iuf":
-            raise BadInput(f"Arrays.{name}[{key!r}] must hold numbers, not {array.dtype}")
+        if array.dtype.kind not in "biuf":
+            raise BadInput(
+                f"Arrays.{name}[{key!r}] must hold numbers, not {array.dtype}; give classes as "
+                "integers, as in numpy.unique(labels, return_inverse=True)[1]"
+            )
 
 
 def check_image(where: str, image: np.ndarray) -> None:
@@ -112,6 +122,7 @@ def check_image(where: str, image: np.ndarray) -> None:
         raise BadInput(f"{where} {rule}, not {list(image.shape)}")
     if image.size == 0:
         raise BadInput(f"{where} must not be empty, as {list(image.shape)} is")
+    require_channels_last(where, image.shape)
     types, kinds = TYPES[image.ndim]
     if image.dtype not in types:
         raise BadInput(f"{where} must be {kinds}, not {image.dtype} {list(image.shape)}")
@@ -123,6 +134,23 @@ def check_image(where: str, image: np.ndarray) -> None:
         raise BadInput(f"{where} must lie in [0, 1], not in [{low}, {high}]")
     if not (np.isfinite(low) and np.isfinite(high)):
         raise BadInput(f"{where} must be finite, not in [{low}, {high}]")
+
+
+def require_channels_last(where: str, shape: tuple[int, ...]) -> None:
+    """Refuses shapes of images `[N, C, H, W]`: 1, 3 or 4 channels before sides of more than 4.
+
+    Args:
+      where: says whose images these are.
+      shape: theirs.
+
+    Raises:
+      BadInput: naming the transpose.
+    """
+    if len(shape) == 4 and shape[1] in (1, 3, 4) and min(shape[2:]) > 4:
+        raise BadInput(
+            f"{where} must be [N, H, W, C], and {list(shape)} seems to have its channels first: "
+            "give images.transpose(0, 2, 3, 1)"
+        )
 
 
 def check_alike(train: dict[str, np.ndarray], name: str, part: dict[str, np.ndarray]) -> None:

@@ -1,23 +1,41 @@
 """Columns of texts as files have them, and the classes and numbers that they say."""
 
-import collections
-import csv
-import json
 import math
 import pathlib
 import re
-from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 import numpy as np
 
 from mtl_jax.checks import BadInput
+from mtl_jax.data.delimited import delimited_rows
+from mtl_jax.data.json_rows import json_rows
 
-MISSING = {"", "?", "nan"}
-WHOLE = re.compile(
-    r"[+-]?[0-9]{1,18}(\.0*)?"
-)  # 3.0 too: whole numbers beside a gap may be written so.
+# What pandas takes for a missing value (pandas 3, its `na_values`), and "?" of the UCI files.
+MISSING = (
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
+)  # fmt: skip
+# 3.0 too: integers beside a gap may be written so. Neither what begins with 0 nor what is longer
+# is a number: it is a code, such as a postcode or an id.
+INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})(?:\.0*)?")
+CODE = re.compile(r"[+-]?0[0-9]+|[+-]?[0-9]{19,}|[0-9]+[eE][0-9]+")
+COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
+NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
 LARGEST = float(np.finfo(np.float32).max)
+
+
+class Format(NamedTuple):
+    """How files of columns are written, and what their cells mean."""
+
+    delimiter: str | None = None  # None: by the file's name
+    comment: str | None = None
+    decimal: str | None = None  # the decimal mark; None is the point
+    missing: tuple[str, ...] = MISSING  # cells that hold nothing
+
+
+USUAL = Format()
 
 
 class Columns(NamedTuple):
@@ -25,128 +43,69 @@ class Columns(NamedTuple):
 
     cells: dict[str, list[str]]  # by column, N of them
     places: list[tuple[pathlib.Path, str]]  # of each row the file, and its last line there
+    format: Format = USUAL
 
 
-def read_columns(file: pathlib.Path, plain: Collection[str] | None = None) -> Columns:
+def read_columns(
+    file: pathlib.Path, plain: Collection[str] | None = None, format: Format = USUAL
+) -> Columns:
     """Reads a file of columns: `.tsv`, `.jsonl`, `.json` or, of any other name, CSV.
 
-    CSV and TSV begin with a line of the columns' names; cells may stand in double quotes. JSON is
-    an object in each line, or in one file a list or a dict of objects; a value that is null or not
-    there is an empty cell.
+    CSV and TSV begin with a line of the columns' names, see `delimited_rows`. JSON is an object in
+    each line, or in one file a list or a dict of objects, see `json_rows`; a value that is null or
+    not there is an empty cell. Files are UTF-8, or UTF-16 with its mark.
 
     Args:
       file: the file.
       plain: the columns that must have plain values, in JSON; None is all. Of others lists and
         dicts are empty cells.
+      format: how it is written.
 
     Raises:
       BadInput: naming the file, and the line or the row by its number, for a file that cannot be
         read or has no rows, a column named twice, a row of more or fewer cells than the header, or
         one that is no object of plain values.
     """
-    suffix = file.suffix.lower()
-    try:
-        if suffix in (".json", ".jsonl"):
-            objects = (json_file if suffix == ".json" else json_lines)(file)
-            rows = [(place, json_row(file, place, row, plain)) for place, row in objects]
-        else:
-            rows = list(table_rows(file, "\t" if suffix == ".tsv" else ","))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read: {error}") from error
+    if file.suffix.lower() in (".json", ".jsonl"):
+        rows = list(json_rows(file, plain, format.decimal))
+    else:
+        rows = list(delimited_rows(file, format.delimiter, format.comment))
     if not rows:
         raise BadInput(f"{file} must have rows")
     names = dict.fromkeys(name for _, row in rows for name in row)
-    cells = {name: [row.get(name, "").strip() for _, row in rows] for name in names}
-    return Columns(cells, [(file, place) for place, _ in rows])
-
-
-def table_rows(file: pathlib.Path, delimiter: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Lines and rows of a CSV or TSV file."""
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-        try:
-            header = checked(file, [name.strip() for name in next(reader, [])])
-            for row in filter(None, reader):  # A line of nothing is no row.
-                if len(row) != len(header):
-                    rule = f"must have {len(header)} cells as the header has, not {len(row)}"
-                    raise BadInput(f"{file}, line {reader.line_num} {rule}")
-                yield f"line {reader.line_num}", dict(zip(header, row, strict=True))
-        except csv.Error as error:
-            raise BadInput(f"{file}, line {reader.line_num}, cannot be read: {error}") from error
-
-
-def checked(file: pathlib.Path, header: list[str]) -> list[str]:
-    """The names of a header, which must be different."""
-    if not header:
-        raise BadInput(f"{file} must have a header")
-    twice = [name for name, times in collections.Counter(header).items() if times > 1]
-    if twice:
-        raise BadInput(f"{file} must name each column once, not {twice[0]!r} twice")
-    return header
-
-
-def json_lines(file: pathlib.Path) -> Iterator[tuple[str, Any]]:
-    """Lines of a file of JSON lines, and what each holds."""
-    with file.open(encoding="utf-8-sig") as lines:
-        for at, line in enumerate(lines, 1):
-            if line.strip():
-                yield f"line {at}", parsed(f"{file}, line {at}", line)
-
-
-def json_file(file: pathlib.Path) -> Iterator[tuple[str, Any]]:
-    """Numbers, from 1, and rows of a JSON file that holds a list or a dict of them."""
-    content = parsed(str(file), file.read_text(encoding="utf-8-sig"))
-    if not isinstance(content, list | dict):
-        raise BadInput(f"{file} must be a list or a dict of rows, not {content!r}")
-    rows = content.values() if isinstance(content, dict) else content
-    yield from ((f"row {at}", row) for at, row in enumerate(rows, 1))
-
-
-def parsed(where: str, text: str) -> Any:
-    """What a JSON text holds."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where} must be JSON: {error}") from error
-
-
-def json_row(
-    file: pathlib.Path, place: str, row: Any, plain: Collection[str] | None
-) -> dict[str, str]:
-    """Cells of a JSON object."""
-    if not isinstance(row, dict):
-        raise BadInput(f"{file}, {place} must be a JSON object, not {row!r}")
-    nested = {name for name, value in row.items() if isinstance(value, dict | list)}
-    for name in row:
-        if name in nested and (plain is None or name in plain):
-            rule = f"column {name!r} must hold a plain value, not {row[name]!r}"
-            raise BadInput(f"{file}, {place}: {rule}")
-    gaps = {name for name, value in row.items() if value is None} | nested
-    return {name: "" if name in gaps else str(value) for name, value in row.items()}
+    cells = {name: [row.get(name, "") for _, row in rows] for name in names}
+    return Columns(cells, [(file, place) for place, _ in rows], format)
 
 
 def coded(columns: Columns, name: str) -> tuple[np.ndarray, tuple[str, ...] | tuple[int, ...]]:
     """A column of classes: the place of each cell's among all, int32 `[N]`, and all in order.
 
-    If every class is a whole number they are in the order of numbers, 3 and 3.0 being one class;
-    else in that of texts. A missing one is -1.
+    If every class is an integer they are in the order of numbers, 3 and 3.0 being one class;
+    else in that of texts. Codes are texts: what begins with a 0 ("01" is not "1"), has 19 digits
+    or more, or is like "1e3". A missing one is -1.
 
     Raises:
-      BadInput: for a column of numbers that are not all whole, or without a value.
+      BadInput: for a column of numbers that are not all integers, or without a value.
     """
-    cells = columns.cells[name]
-    known = {cell for cell in cells if not missing(cell)}
+    cells, marks = columns.cells[name], columns.format.missing
+    known = set(cells) - set(marks)
+    integers = {cell: value for cell in known if (value := integer(columns, cell)) is not None}
+    if integers and all(NAN.fullmatch(cell) for cell in known - integers.keys()):
+        known = set(integers)  # Beside numbers NAN is one of them, however it is written.
+    gone = own_numbers(columns)
+    integers = {cell: value for cell, value in integers.items() if value not in gone}
+    known = {cell for cell in known if cell in integers or integer(columns, cell) not in gone}
     if not known:
         raise BadInput(f"{columns.places[0][0]}: column {name!r} must have a value")
-    classes = {cell: int(cell.split(".")[0]) for cell in known if WHOLE.fullmatch(cell)}
-    if len(classes) < len(known):
-        if all(math.isfinite(number(cell)) for cell in known):
-            broken = next(row for row, cell in enumerate(cells) if cell in known - classes.keys())
-            raise fault(columns, name, broken, "must hold names or whole numbers")
-        classes = {cell: cell for cell in known}
+    names = known - integers.keys()
+    broken = {cell for cell in names if not CODE.fullmatch(cell)}
+    if broken and all(math.isfinite(number(columns, cell)) for cell in known):
+        row = next(row for row, cell in enumerate(cells) if cell in broken)
+        raise fault(columns, name, row, "must hold names or whole numbers")
+    classes = {cell: cell for cell in known} if names else integers
     order = tuple(sorted(set(classes.values())))
     place = {one: at for at, one in enumerate(order)}
-    places = [-1 if missing(cell) else place[classes[cell]] for cell in cells]
+    places = [place[classes[cell]] if cell in classes else -1 for cell in cells]
     return np.array(places, np.int32), order
 
 
@@ -156,26 +115,42 @@ def valued(columns: Columns, name: str) -> np.ndarray:
     Raises:
       BadInput: naming the line, for what is no number or too large for float32.
     """
-    cells = columns.cells[name]
-    values = np.array([math.nan if missing(cell) else number(cell) for cell in cells])
+    cells, marks = columns.cells[name], {*MISSING, *columns.format.missing}
+    values = np.array([math.nan if cell in marks else number(columns, cell) for cell in cells])
+    values[np.isin(values, own_numbers(columns))] = np.nan
     wrong = np.flatnonzero(np.isinf(values))
     if len(wrong) > 0:
-        raise fault(columns, name, wrong[0], "must hold finite numbers")
+        comma = columns.format.decimal is None and COMMA.fullmatch(cells[wrong[0]])
+        hint = " (if the comma is a decimal mark, give decimal=',')" if comma else ""
+        raise fault(columns, name, wrong[0], f"must hold finite numbers{hint}")
     return values
 
 
-def missing(cell: str) -> bool:
-    """Whether a cell holds nothing."""
-    return cell.lower() in MISSING
+def own_numbers(columns: Columns) -> list[float]:
+    """Marks of what is missing that are numbers, which cells may write otherwise: -9 and -9.0."""
+    values = (number(columns, mark) for mark in columns.format.missing)
+    return [value for value in values if math.isfinite(value)]
 
 
-def number(cell: str) -> float:
-    """What a cell says; infinite for what is no number that float32 can hold."""
+def integer(columns: Columns, cell: str) -> int | None:
+    """The integer that a cell says, None if it says none."""
+    text = pointed(columns, cell)
+    return int(text.split(".")[0]) if INTEGER.fullmatch(text) else None
+
+
+def number(columns: Columns, cell: str) -> float:
+    """What a cell says, NaN too; infinite for what is no number that float32 can hold."""
     try:
-        value = float(cell)
+        value = float(pointed(columns, cell))
     except ValueError:
         return math.inf
-    return value if abs(value) <= LARGEST and "_" not in cell else math.inf
+    return math.inf if abs(value) > LARGEST or "_" in cell else value
+
+
+def pointed(columns: Columns, cell: str) -> str:
+    """A cell with a point as its decimal mark; no number, if a point stood where that is another."""
+    mark = columns.format.decimal
+    return cell if mark is None else cell.translate({ord(mark): ".", ord("."): mark})
 
 
 def fault(columns: Columns, name: str, row: int, rule: str) -> BadInput:

@@ -1,12 +1,12 @@
 """Real handwritten digits that ship with scikit-learn, alone or two to an image."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
 
-from mtl_jax.checks import require, require_count
+from mtl_jax.checks import require, require_choice, require_count
 from mtl_jax.data.draws import generator, sizes, stratified
 from mtl_jax.protocols import Splits
 
@@ -64,6 +64,7 @@ class SingleDigits:
       canvas: height and width of the images.
       jitter: largest shift of a digit from its corner.
       copies: how often each training image is placed; the others are placed once.
+      half: see `MultiDigits`.
       seed: of the parts and the places.
 
     Raises:
@@ -73,6 +74,7 @@ class SingleDigits:
     canvas: int = 12
     jitter: int = 0
     copies: int = 8
+    half: Literal[0, 1] | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -87,7 +89,7 @@ class SingleDigits:
             index = np.repeat(part, copies)
             return Placed(index, corners(self, rng.random(len(index)) < 0.5, rng))
 
-        train, validation, test = digit_parts(self.seed)
+        train, validation, test = digit_parts(self.seed, self.half)
         return (
             place("train", train, self.copies),
             place("validation", validation, 1),
@@ -97,6 +99,7 @@ class SingleDigits:
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
         train = sizes(DIGITS, 0.2, 0.2)[0]
+        train = train if self.half is None else sizes(train, 0.5, 0.0)[self.half]
         return described(train * self.copies, self.canvas, ("digit",))
 
     def load(self) -> Splits:
@@ -126,6 +129,9 @@ class MultiDigits:
       test: number of test images.
       canvas: height and width of the images.
       jitter: largest shift of a digit from its corner.
+      half: which half of the training and of the validation digits it uses, every class alike;
+        None is all of them. Two sources of different halves share no such digit, so that one may
+        have the labels of its own where the other is unlabelled. The test digits are all.
       seed: of the parts, the pairs and the places.
 
     Raises:
@@ -143,6 +149,7 @@ class MultiDigits:
     test: int = 2000
     canvas: int = 12
     jitter: int = 0
+    half: Literal[0, 1] | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -159,7 +166,7 @@ class MultiDigits:
             near, far = (corners(self, np.full(count, far), rng) for far in (False, True))
             return Placed(left, near), Placed(right, far)
 
-        parts = zip(Splits._fields, digit_parts(self.seed), strict=True)
+        parts = zip(Splits._fields, digit_parts(self.seed, self.half), strict=True)
         return tuple(place(name, part, getattr(self, name)) for name, part in parts)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -181,6 +188,7 @@ class MultiDigits:
 def check_canvas(source: SingleDigits | MultiDigits) -> None:
     """Requires a canvas on which left and right can be told apart."""
     require_count(source, canvas=SIDE, jitter=0)
+    require_choice(source, half=(0, 1, None))
     least = SIDE + 2 * source.jitter + 1
     rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
     require(source.canvas >= least, source, "canvas", rule, source.canvas)
@@ -200,9 +208,18 @@ def corners(
     return np.where(far[:, None], source.canvas - SIDE - shift, shift)
 
 
-def digit_parts(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each)."""
-    return stratified(read_digits()[1], 0.2, 0.2, generator(seed, "digits"))
+def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each).
+
+    Of train and validation all, or a half of every class.
+    """
+    labels = read_digits()[1]
+    train, validation, test = stratified(labels, 0.2, 0.2, generator(seed, "digits"))
+    if half is None:
+        return train, validation, test
+    rng = generator(seed, "digits/half")
+    halves = (part[stratified(labels[part], 0.5, 0.0, rng)[half]] for part in (train, validation))
+    return *halves, test
 
 
 def read_digits() -> tuple[np.ndarray, np.ndarray]:

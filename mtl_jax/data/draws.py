@@ -37,10 +37,11 @@ def stratified(
 
     Examples are shuffled, put in the order of their classes, and dealt out at even spaces.
     So each part has its share of all N to the nearest whole number, and of each class to
-    within two examples, however small the classes are.
+    within two examples, however small the classes are. A class that would have none in train
+    gets one of its examples there, see `with_every_class`.
 
     Args:
-      labels: class of each example, `[N]`.
+      labels: class of each example, `[N]`; what is below 0 is missing.
       validation: share of the validation part, in [0, 1).
       test: share of the test part; both shares together are less than 1.
       rng: what shuffles.
@@ -53,7 +54,39 @@ def stratified(
     tested = spaced(len(order), test)
     rest = order[~tested]
     validated = spaced(len(rest), validation / (1.0 - test))
-    return np.sort(rest[~validated]), np.sort(rest[validated]), np.sort(order[tested])
+    part = np.zeros(len(labels), np.int64)
+    part[rest[validated]], part[order[tested]] = 1, 2
+    part = with_every_class(part, [labels], order)
+    return tuple(np.flatnonzero(part == which) for which in range(3))
+
+
+def with_every_class(part: np.ndarray, classes: list[np.ndarray], order: np.ndarray) -> np.ndarray:
+    """Parts in which every class has an example in part 0, of the same sizes.
+
+    The first example of a class that has none there changes places with an example there whose
+    classes have most there, at least two each. Where there is none, parts stay as they are.
+
+    Args:
+      part: of each example, `[N]`.
+      classes: of each task, `[N]`; what is below 0 is missing.
+      order: of the examples, `[N]`.
+    """
+    part = part.copy()
+    for row in classes:
+        for kind in np.setdiff1d(row[row >= 0], row[part == 0]):
+            spare = np.min([having(each, part == 0) for each in classes], axis=0)
+            leaves = order[np.argmax(spare[order])]
+            if spare[leaves] >= 2:
+                enters = order[np.argmax(row[order] == kind)]
+                part[leaves], part[enters] = part[enters], 0
+    return part
+
+
+def having(row: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """How many inside have the class of each example `[N]`; 0 for those that are not inside."""
+    _, code = np.unique(row, return_inverse=True)
+    counts = np.bincount(code[inside], minlength=code.max(initial=0) + 1)
+    return np.where(inside, np.where(row >= 0, counts[code], inside.sum()), 0)
 
 
 def sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 from mtl_jax.checks import BadInput, require, require_count, require_number
 from mtl_jax.data.draws import generator, sizes, stratified
 from mtl_jax.data.idx import read_idx
+from mtl_jax.data.paths import path_of
 from mtl_jax.data.tfds import Tfds
 from mtl_jax.protocols import Splits
 
@@ -64,7 +65,7 @@ class FashionMNIST:
     def load(self) -> Splits:
         """Reads the images and parts them."""
         if self.folder is not None:
-            train, test = read_folder(pathlib.Path(self.folder))
+            train, test = read_folder(path_of(self.folder))
         elif DEBIAN.is_dir():
             train, test = read_folder(DEBIAN)
         else:
@@ -91,11 +92,12 @@ def read_tfds() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Training and test images and labels as TFDS has prepared them."""
     place = os.environ.get("TFDS_DATA_DIR") or str(pathlib.Path.home() / "tensorflow_datasets")
     try:
-        # Nothing of the training images may go to the middle part, which TFDS wants filled.
-        whole = Tfds("fashion_mnist", place, split=("train", "test[:1]", "test")).load()
+        # No part may be empty or share an image, so the first one is put back in its place.
+        whole = Tfds("fashion_mnist", place, split=("train", "test[:1]", "test[1:]")).load()
     except BadInput as wrong:
         raise BadInput(
             f"Fashion-MNIST is not in {DEBIAN} (apt-get install dataset-fashion-mnist), "
             f"no folder with its IDX files was given, and of TFDS: {wrong}"
         ) from None
-    return dict(whole.train), dict(whole.test)
+    _, first, others = whole
+    return dict(whole.train), {k: np.concatenate([first[k], others[k]]) for k in others}

@@ -1,40 +1,60 @@
 """A source of image files that lie in one folder for each class."""
 
 import dataclasses
-import pathlib
 
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, near, require
-from mtl_jax.data.draws import generator, require_dealt, stratified
-from mtl_jax.data.paths import path_of
-from mtl_jax.data.pictures import decode, require_size
+from mtl_jax.checks import require
+from mtl_jax.data.class_folders import layout
+from mtl_jax.data.draws import require_dealt
+from mtl_jax.data.image_files import read_all
+from mtl_jax.data.notes import tell
+from mtl_jax.data.pictures import read, require_size  # noqa: F401, `read` for a single image
+from mtl_jax.data.repeats import warn_of_repeats
 from mtl_jax.protocols import Splits
-
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """Images in class folders, `path/<class>/<file>`, all brought to one size.
+    """Images in class folders, `path/<class>/...`, all brought to one size.
 
-    The label "label" is the place of the class folder's name among all in sorted order. If
-    `path` has the folders `train`, `validation` (or `val`) and `test`, these are the parts,
-    each with class folders, and the classes are those of `train`; otherwise the parts are
-    drawn at random, in every class alike.
+    The label "label" is the place of the class folder's name among all of train, sorted as strings,
+    so "10" is before "2" (`classes` tells them); names that differ only in how Unicode writes an
+    accent are one. Images may lie in further folders below. If `path` has the folders `train` and
+    `test` (or `training`, `testing`), these are the parts, each with class folders; so is
+    `validation` (or `val`, `valid`, `dev`), which else is drawn from train. Capitals do not matter.
+    Otherwise the parts are drawn at random. What is drawn is so in every class alike.
+
+    A folder `unlabelled` (or `unlabeled`) beside the parts, in train, or beside the classes has
+    images that train without a label, -1, wherever they lie below it; a run then takes those of
+    train, with a label or without, for its unlabelled examples.
+
+    Files are read as images by their suffix, if Pillow reads it. An image stands as its EXIF
+    orientation says, its transparent pixels are white, of 16 bits the upper 8 are taken, and of an
+    animation or of several pages the first. Hidden files and what systems leave behind do not
+    count; links that loop are not followed.
 
     Attributes:
       path: the folder.
       size: height and width that images are resized to, bilinearly.
-      validation: share of the validation part, if parts are drawn.
-      test: share of the test part, if parts are drawn.
+      validation: share of the validation part, if it is drawn.
+      test: share of the test part, if it is drawn.
       seed: of the drawing.
 
     Raises:
       BadInput: for a size below 1, shares outside (0, 1) or that leave nothing to train on,
-        or a negative seed; and from `load` and `shapes` for a folder that is not there, has no classes,
-        has an image that cannot be read, or leaves a part empty.
+        or a negative seed; and from `load`, `shapes`, `known` and `classes` for a folder that is
+        not there, has fewer than two classes or two that differ in case only, a class of train
+        without images, a class that train has not, folders of parts without train or test or
+        several of one part, or leaves a part empty; and from `load` for an image that cannot be
+        read, or holds floats or integers of 32 bits, and for a given part that is in another.
+
+    Warns:
+      DataWarning: from `load`, in a line each: what is passed over, how many files and of which
+        suffixes, images in no class folder, other folders; classes that a part lacks; an
+        "unlabelled" among classes; files whose very bytes stand in two parts; images of very many
+        pixels, or of 16 bits that are nearly black.
     """
 
     path: str
@@ -50,89 +70,35 @@ class Folder:
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; files are counted, not read."""
-        count = len(self.parts()[0])
+        found = layout(self)
+        count = len(found.parts["train"]) + len(found.unlabelled)
         return {
             "image": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
+    def known(self) -> int:
+        """How many training images have a label; files are counted, not read."""
+        return len(layout(self).parts["train"])
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label", in the order of their places."""
+        return {"label": layout(self).classes}
+
     def load(self) -> Splits:
         """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
-        return Splits(*(read_part(part, self.size) for part in self.parts()))
-
-    def parts(self) -> list[list[tuple[pathlib.Path, int]]]:
-        """Files and labels of the three parts."""
-        root = path_of(self.path)
-        require(root.is_dir(), self, "path", "must be a folder", self.path)
-        parts = self.given_parts(root) or self.drawn_parts(root)
-        for name, part in zip(Splits._fields, parts, strict=True):
-            require(len(part) > 0, self, "path", f"must have images for {name}", self.path)
-        return parts
-
-    def given_parts(self, root: pathlib.Path) -> list[list[tuple[pathlib.Path, int]]] | None:
-        """Files and labels of the parts that have folders, or None if none have."""
-        found = {folder.name: folder for folder in subfolders(root)}
-        validation = found.get("validation", found.get("val"))
-        parts = [found.get("train"), validation, found.get("test")]
-        if parts[0] is None or parts.count(None) == 2:  # A class may be called train.
-            return None
-        rule = "must have train, validation (or val) and test, if it has two of them"
-        require(None not in parts, self, "path", rule, self.path)
-        classes = self.classes(parts[0])
-        for folder in (folder for part in parts for folder in subfolders(part)):
-            if folder.name not in classes:
-                raise BadInput(f"{folder} is no class of train ({near(folder.name, classes)})")
-        return [listed(part, classes) for part in parts]
-
-    def drawn_parts(self, root: pathlib.Path) -> list[list[tuple[pathlib.Path, int]]]:
-        """Files and labels of parts drawn at random."""
-        files = listed(root, self.classes(root))
-        labels = np.array([label for _, label in files], np.int32)
-        rng = generator(self.seed, "folder")
-        drawn = stratified(labels, self.validation, self.test, rng)
-        return [[files[i] for i in index] for index in drawn]
-
-    def classes(self, root: pathlib.Path) -> list[str]:
-        """Names of the class folders, sorted; each must hold an image."""
-        names = [folder.name for folder in subfolders(root)]
-        require(len(names) > 0, self, "path", "must have class folders", str(root))
-        for name in names:
-            full = len(pictures(root / name)) > 0
-            require(full, self, "path", "must have images in each class", str(root / name))
-        return names
-
-
-def subfolders(root: pathlib.Path) -> list[pathlib.Path]:
-    """Folders in a folder by name, without hidden ones."""
-    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
-def pictures(root: pathlib.Path) -> list[pathlib.Path]:
-    """Image files in a folder by name, without hidden ones."""
-    files = (f for f in root.iterdir() if f.is_file() and not f.name.startswith("."))
-    return sorted(f for f in files if f.suffix.lower() in SUFFIXES)
-
-
-def listed(root: pathlib.Path, classes: list[str]) -> list[tuple[pathlib.Path, int]]:
-    """Every image file below `root`, with its label."""
-    return [
-        (file, classes.index(folder.name))
-        for folder in subfolders(root)
-        for file in pictures(folder)
-    ]
-
-
-def read_part(part: list[tuple[pathlib.Path, int]], size: tuple[int, int]):
-    """Reads the images of a part."""
-    images = np.empty((len(part), *size, 3), np.uint8)
-    for image, (file, _) in zip(images, part, strict=True):
-        image[...] = read(file, size)
-    return {"image": images, "label": np.array([label for _, label in part], np.int32)}
-
-
-def read(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
-    """Reads one image, and names it if it cannot be read."""
-    try:
-        return decode(file, 3, size)
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three.
-        raise BadInput(f"{file} cannot be read as an image: {error}") from error
+        found = layout(self)
+        for note in found.notes:
+            tell(self, note)
+        train = [*found.parts["train"], *found.unlabelled]
+        parts, hashes = {}, {}
+        for name, part in {**found.parts, "train": train}.items():
+            images, hashes[name] = read_all(self, [file for file, _ in part], self.size)
+            parts[name] = {"image": images, "label": np.array([n for _, n in part], np.int32)}
+        known = len(found.parts["train"])
+        unlabelled, hashes["train"] = hashes["train"][known:], hashes["train"][:known]
+        warn_of_repeats(self, "bytes", hashes, found.given, "file")
+        for name in ("validation", "test"):  # Some give these without their labels on purpose.
+            pair = {"unlabelled": unlabelled, name: hashes[name]}
+            warn_of_repeats(self, "bytes", pair, given=False, unit="file")
+        return Splits(**parts)

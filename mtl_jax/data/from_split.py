@@ -1,11 +1,14 @@
 """A source of which only the labels of one labelled set are known."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require, require_count
+from mtl_jax.data.labels import signed
+from mtl_jax.data.names import Columns, Names, classes_of, columns_of, tokens_of
 from mtl_jax.data.splits import read_splits
 from mtl_jax.protocols import Source, Splits
 
@@ -45,6 +48,23 @@ class FromSplit:
         """Shapes and types of the training part; the file is not read."""
         return dict(self.source.shapes())
 
+    def pools(self) -> dict[str, np.ndarray]:
+        """Which training images come without labels, if the source says."""
+        return self.source.pools() if hasattr(self.source, "pools") else {}
+
+    def classes(self) -> dict[str, Names]:
+        """The classes of labels whose names the source tells, in the order of their integers."""
+        return classes_of(self.source)
+
+    def columns(self) -> Columns | None:
+        """The columns of the source's features, if it tells them."""
+        return columns_of(self.source)
+
+    @property
+    def tokens(self) -> Any:
+        """What makes the source's tokens, if it tells."""
+        return tokens_of(self.source)
+
     def load(self) -> Splits:
         """Reads the source and hides labels: -1 stands for a class, of this task only."""
         train, *judged = self.source.load()
@@ -52,7 +72,7 @@ class FromSplit:
         if self.seed not in sets:
             rule = f"has no set {self.seed} ({near(str(self.seed), map(str, sets))})"
             raise BadInput(f"{self.path} {rule}")
-        hidden = np.full_like(train[self.task], -1)
+        hidden = np.full_like(signed(train[self.task]), -1)
         index = sets[self.seed]
         hidden[index] = train[self.task][index]
         return Splits({**train, self.task: hidden}, *judged)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.checks import require
-from mtl_jax.data.draws import generator
-
-FAR = 2**62
+from mtl_jax.data.balanced import balanced
+from mtl_jax.data.draws import generator, with_every_class
+from mtl_jax.data.sharing_out import shared_out
 
 
 def few_labels(
@@ -17,18 +17,21 @@ def few_labels(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draws the examples whose labels are known, balanced over every task's classes at once.
 
-    Examples come in a random order. One is drawn if, for each task of whole-number labels,
-    its class has fewer than `ceil(count / C) + slack` drawn examples so far; when no example
-    is left that passes, slack grows from 0 by 1. Numbers (floats) do not matter for this.
-    A label that is missing (-1, or NaN) is never counted, and an example with no label at
-    all is never drawn. The same seed draws the same examples, whatever `partial` is.
+    Examples come in a random order and are drawn so that classes fill up level by level, see
+    `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before all that
+    have examples left have as many; with several, as far as there are examples with the right
+    classes of all of them. Classes are integers, and floats `[N]` of 0 and 1 only; other numbers
+    do not matter for this. A label that is missing (-1, or NaN in all entries) is never counted,
+    and an example with no label at all is never drawn. The same seed draws the same examples,
+    whatever `partial` is.
 
     Args:
-      labels: of each task: classes as whole numbers `[N]`, or floats `[N]` or `[N, ...]`.
+      labels: of each task: classes as integers `[N]`, or floats `[N]` or `[N, ...]`.
       count: how many examples are drawn, L; None draws all that have a label.
       partial: whether each drawn example keeps the label of one of its tasks only. Examples
         with fewer labels choose first, each the task that has the fewest so far; with no
-        label missing, the tasks' numbers of labels differ by at most 1.
+        label missing, the tasks' numbers of labels differ by at most 1. A class that was drawn
+        keeps a label as far as `mtl_jax.data.sharing_out.shared_out` can.
       seed: of the drawing.
 
     Returns:
@@ -46,14 +49,16 @@ def few_labels(
     names = sorted(labels)
     present = np.stack([has_label(labels[name]) for name in names])
     index = np.flatnonzero(present.any(0))
+    found = [classes_among(labels[name]) for name in names]
     if count is not None:
-        whole = [np.maximum(labels[n], -1) for n in names if labels[n].dtype.kind != "f"]
+        whole = [values for values in found if values is not None]
         check_count(count, len(index), [values[values >= 0] for values in whole])
         order = generator(seed, "few_labels").permutation(index)
         index = np.sort(order[balanced([values[order] for values in whole], count)])
     kept = present[:, index]
     if partial:
-        kept = shared_out(kept, generator(seed, "few_labels/partial"))
+        own = [None if values is None else values[index] for values in found]
+        kept = shared_out(kept, own, generator(seed, "few_labels/partial"))
     return index.astype(np.int32), dict(zip(names, kept, strict=True))
 
 
@@ -63,7 +68,7 @@ def held_out(
     """Draws which of the labelled examples are not trained on, in every class alike.
 
     Examples are shuffled, put in the order of which labels they have and of their classes, and
-    taken at even spaces.
+    taken at even spaces. A class keeps an example to train on as far as `with_every_class` can.
 
     Args:
       labels: of each task, `[L, ...]`.
@@ -79,18 +84,42 @@ def held_out(
     """
     size = len(next(iter(mask.values())))
     order = generator(seed, "held out").permutation(size)
+    names = sorted(mask)
+    classes = [classes_among(labels[name]) for name in names]
     kinds = [
-        np.where(mask[name], labels[name] if labels[name].dtype.kind != "f" else 0, -1)[order]
-        for name in sorted(mask)
+        np.where(mask[name], 0 if own is None else own, -1)
+        for name, own in zip(names, classes, strict=True)
     ]
-    order = order[np.lexsort(kinds)]
-    out = np.zeros(size, bool)
-    out[order[((np.arange(count) + 0.5) * size / max(1, count)).astype(int)]] = True
+    order = order[np.lexsort([row[order] for row in kinds])]
+    part = np.zeros(size, np.int64)
+    part[order[((np.arange(count) + 0.5) * size / max(1, count)).astype(int)]] = 1
+    out = with_every_class(part, kinds, order) > 0
     for name, known in mask.items():
         sides = (int(known[out].sum()), int(known[~out].sum()))
         rule = f"must leave labels of {name!r} on both sides"
         require(count == 0 or min(sides) > 0, "held_out", "count", rule, sides)
     return out
+
+
+def signed(values: np.ndarray) -> np.ndarray:
+    """Labels that may be -1: truth values and unsigned integers as int64, others as they are."""
+    return values.astype(np.int64) if values.dtype.kind in "bu" else values
+
+
+def classes_among(values: np.ndarray) -> np.ndarray | None:
+    """Classes `[N]` int64 of labels, -1 where missing; None if they are numbers.
+
+    Floats are classes if they are `[N]` or `[N, 1]` and 0 or 1 only, beside NaN.
+    """
+    if values.dtype.kind != "f":
+        return np.maximum(values.astype(np.int64), -1)
+    if values.ndim > 2 or values.size != len(values):
+        return None
+    values = values.reshape(-1)
+    there = ~np.isnan(values)
+    if not np.isin(values[there], (0, 1)).all():
+        return None
+    return np.where(there, values, -1).astype(np.int64)
 
 
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
@@ -100,7 +129,7 @@ def check_rows(labels: Mapping[str, np.ndarray]) -> None:
     for name, values in labels.items():
         found = f"{values.dtype} {list(values.shape)}"
         shape = values.shape[:1] if values.dtype.kind == "f" else values.shape
-        fine = values.dtype.kind in "iuf" and shape == rows
+        fine = values.dtype.kind in "biuf" and shape == rows
         require(fine, "few_labels", f"labels[{name!r}]", "must be numbers [N]", found)
 
 
@@ -114,79 +143,12 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """Tells missing labels, -1 or any NaN, from others, `[N]`, of NumPy's arrays or JAX's."""
+    """Tells missing labels, -1 or nothing but NaN, from others, `[N]`, of NumPy's arrays or JAX's.
+
+    A vector of labels counts as one if any of its entries is known.
+    """
     if values.dtype.kind != "f":
         return values >= 0
     # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
     numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
-    return numbers.reshape(len(values), -1).all(1)
-
-
-def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:
-    """Places of the examples drawn out of an order, `[count]`.
-
-    Examples that agree in all their classes pass or fail together, so only the first one
-    left of each such group is looked at; this draws what walking the order again for each
-    slack would draw, without the walks.
-
-    Args:
-      classes: of each task, `[M]` in the order of the examples; -1 is missing.
-      count: how many are drawn.
-    """
-    if not classes:
-        return np.arange(count)
-    kinds, group = np.unique(np.stack(classes), axis=1, return_inverse=True)
-    head, after = queues(group.reshape(-1), kinds.shape[1])
-    lead, codes = leads(kinds, count)
-    drawn = np.empty(count, np.int64)
-    slack = 0
-    for i in range(count):
-        over = np.where(head < len(after), lead[codes].max(0), FAR)
-        slack = max(slack, over.min() + 1)
-        first = np.argmin(np.where(over < slack, head, FAR))
-        drawn[i] = head[first]
-        head[first] = after[drawn[i]]
-        lead[codes[:, first]] += 1
-    return drawn
-
-
-def queues(group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first place of each group, and the next place of the same group after each place.
-
-    The number of places stands for "none".
-    """
-    size = len(group)
-    order = np.argsort(group, kind="stable")
-    head = order[np.searchsorted(group[order], np.arange(groups))]
-    after = np.full(size, size)
-    same = group[order[1:]] == group[order[:-1]]
-    after[order[:-1][same]] = order[1:][same]
-    return head, after
-
-
-def leads(kinds: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """By how much each class of each task is over its quota before any example is drawn.
-
-    Returns:
-      Minus the quota of all classes in a row, and where in it each group `[T, G]` looks.
-    """
-    lead, codes = [], []
-    for row in kinds:
-        ids, code = np.unique(row, return_inverse=True)
-        codes.append(code + sum(map(len, lead)))
-        quota = -(-count // max(1, (ids >= 0).sum()))
-        lead.append(np.where(ids < 0, -FAR, -quota))
-    return np.concatenate(lead), np.stack(codes)
-
-
-def shared_out(present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Leaves each example one of its labels, `[K, L]`, tasks taking turns at random."""
-    kept = np.zeros_like(present)
-    load = np.zeros(len(present))
-    order = rng.permutation(present.shape[1])
-    for i in order[np.argsort(present.sum(0)[order], kind="stable")]:
-        rank = load + rng.random(len(load)) / 2  # A tie is broken by lot.
-        task = np.argmin(np.where(present[:, i], rank, np.inf))
-        kept[task, i] = True
-        load[task] += 1
-    return kept
+    return numbers.reshape(len(values), -1).any(1)

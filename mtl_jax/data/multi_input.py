@@ -3,8 +3,10 @@
 import dataclasses
 
 import jax
+import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
+from mtl_jax.data.names import Names, classes_of
 from mtl_jax.protocols import Source, Splits
 
 
@@ -69,6 +71,17 @@ class MultiInput:
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""
         return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """By task, which of its training images come without labels, of sources that say."""
+        told = {one.task: one.source for one in self.inputs if hasattr(one.source, "pools")}
+        found = {task: source.pools() for task, source in told.items()}
+        return {task: pools[""] for task, pools in found.items() if "" in pools}
+
+    def classes(self) -> dict[str, Names]:
+        """By task, the classes of its label, of sources that tell their names."""
+        told = {one.task: (one.label, classes_of(one.source)) for one in self.inputs}
+        return {task: classes[label] for task, (label, classes) in told.items() if label in classes}
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""

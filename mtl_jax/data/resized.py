@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.data.names import Names, classes_of
 from mtl_jax.data.pictures import require_size
 from mtl_jax.data.resample import resample
 from mtl_jax.protocols import Source, Splits
@@ -50,6 +51,14 @@ class Resized:
         """How many examples have a label, if the source says."""
         told = getattr(self.source, "known", None)
         return self.shapes()["image"].shape[0] if told is None else told()
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """Which training images come without labels, if the source says."""
+        return self.source.pools() if hasattr(self.source, "pools") else {}
+
+    def classes(self) -> dict[str, Names]:
+        """The classes of labels whose names the source tells, in the order of their integers."""
+        return classes_of(self.source)
 
     def load(self) -> Splits:
         """Reads the source and brings its images to the size."""

@@ -3,11 +3,14 @@
 import json
 import pathlib
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data.labels import few_labels
+from mtl_jax.data.paths import path_of
+from mtl_jax.data.text_files import lines_of, parse_json, read_text
 from mtl_jax.protocols import Source
 
 
@@ -28,7 +31,8 @@ def write_splits(
       path: of the file, which is written anew.
 
     Raises:
-      BadInput: if the task has no classes in the data, or as `few_labels`.
+      BadInput: if the task has no classes in the data, the file cannot be written, or as
+        `few_labels`.
     """
     classes = classes_of(source.load().train, task)
     splits = {}
@@ -36,7 +40,11 @@ def write_splits(
         index, _ = few_labels({task: classes}, labelled, partial=False, seed=seed)
         splits[str(seed)] = {"index": index.tolist(), "class": classes[index].tolist()}
     content = {"task": task, "examples": len(classes), "splits": splits}
-    pathlib.Path(path).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    file = path_of(path)
+    try:
+        file.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error}") from error
 
 
 def read_splits(
@@ -59,11 +67,14 @@ def read_splits(
       BadInput: naming the file, if it is not there or damaged, or of other examples than these:
         places outside, of no label or of another class, or another number of examples.
     """
-    classes, file = classes_of(train, task), pathlib.Path(path)
+    classes, file = classes_of(train, task), path_of(path)
+    text = read_text(file)
     try:
-        text = file.read_text(encoding="utf-8")
-        found = folds(text) if file.suffix == ".txt" else listed(text, len(classes), classes)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if file.suffix.lower() == ".txt":
+            found = folds(text)
+        else:
+            found = listed(parse_json(str(file), text), len(classes), classes)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(f"{file} cannot be read as labelled sets: {error!r}") from error
     for seed, index in found.items():
         inside = len(index) > 0 and index.min() >= 0 and index.max() < len(classes)
@@ -77,17 +88,18 @@ def read_splits(
 
 def folds(text: str) -> dict[int, np.ndarray]:
     """Sets by the number of the line."""
-    lines = [line.split() for line in text.splitlines() if line.strip()]
+    lines = [line.split() for line in lines_of(text) if line.strip()]
     return {at: np.array(line, np.int32) for at, line in enumerate(lines)}
 
 
-def listed(text: str, size: int, classes: np.ndarray) -> dict[int, np.ndarray]:
+def listed(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray]:
     """Sets by seed, whose examples have the classes that they had when they were written."""
-    content = json.loads(text)
     if content["examples"] != size:
         raise ValueError(f"it is of {content['examples']} examples, these are {size}")
     found = {}
     for seed, drawn in content["splits"].items():
+        if not all(type(place) is int for place in drawn["index"]):
+            raise ValueError(f"set {seed} has places that are no whole numbers")
         index = np.array(drawn["index"], np.int32)
         if index.ndim != 1 or not np.array_equal(classes.take(index, mode="clip"), drawn["class"]):
             raise ValueError(f"set {seed} has other classes: the examples are in another order")

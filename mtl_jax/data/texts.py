@@ -2,21 +2,28 @@
 
 import dataclasses
 import functools
+import unicodedata
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.data.class_names import warn_of_classes
 from mtl_jax.data.column_parts import (
     files_of,
+    format_of,
     labels_of,
     laid_together,
     part_rows,
     require_columns,
+    require_format,
+    rows_by_part,
     stamps,
 )
 from mtl_jax.data.columns import Columns, coded, fault, read_columns
+from mtl_jax.data.repeats import warn_of_repeats
 from mtl_jax.protocols import Splits
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
@@ -27,16 +34,21 @@ class Texts:
     """A column of texts: "image" int32 `[N, T]`, their tokens, and labels `[N]`.
 
     `path` is a file, of which the parts are drawn at random, in every class of the first of
-    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev)
-    and test. A file is CSV (`.csv`) or TSV (`.tsv`) with a header, has a JSON object in each line
+    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev,
+    valid) and test. A file is CSV (`.csv`) or TSV (`.tsv`) with a header, has a JSON object in each line
     (`.jsonl`), or is a JSON list or dict of objects (`.json`, as USB has it, with the texts in
-    "ori"). In CSV and TSV a cell that holds what separates cells, or begins with a quote, stands in
-    double quotes, with those in it doubled. Columns that no field names are left out.
+    "ori"; or as pandas and Hugging Face write it). In CSV a cell that holds what separates cells, or
+    begins with a quote, stands in double quotes, with those in it doubled; in TSV quotes may be
+    text (see `delimited_rows`). Columns that no field names are left out.
 
     A label is the place of its class among those of all parts in sorted order, int32 and -1 where
-    missing (`classes` tells them); or a number, float32 and NaN where missing. What is empty, NaN,
-    "?", or in JSON null or not there, is missing. A run knows the files by their path only, not by
-    what they hold.
+    missing (`classes` tells them); or a number, float32 and NaN where missing. What pandas takes
+    for missing is missing: what is empty, "NA", "N/A", "NaN", "None", "null" or the like; and "?",
+    and in JSON what is null or not there. Codes are names: "01" and "1" are two classes. A run
+    knows the files by their path only, not by what they hold.
+
+    Warns (`DataWarning`) of names that may mean something else, such as "None" or "Yes" beside
+    "yes", and of texts that stand in two parts.
 
     Attributes:
       path: of the file or the folder.
@@ -47,13 +59,19 @@ class Texts:
       validation: share of the validation part, if parts are drawn.
       test: share of the test part, if parts are drawn.
       seed: of the drawing.
+      delimiter: what separates cells, such as ";"; None is a comma or, in `.tsv`, a tab.
+      decimal: "," if numbers in CSV and TSV are written so; None is a point.
+      comment: what begins lines that are left out of CSV and TSV; None if nothing does.
+      missing: further marks of a missing label, such as ("-", "-999").
+      not_missing: marks that are names of classes here, such as ("None",).
 
     Raises:
       BadInput: for a setting of the wrong kind, no label, a column named twice, shares outside
         (0, 1) or that leave nothing to train on, or a negative seed; and from `load`, `shapes` and
-        `classes` for a file that is not there or cannot be read, columns that are not there, and,
-        naming line and column, for a row of another length, a number that is none, classes with
-        fractions, or a text that is empty; from `load` and `shapes` as `tokens`, or if these are
+        `classes` for a file that is not there or cannot be read, columns that are not there,
+        parts that are one file or stand in another one, and, naming line and column, for a row of
+        another length, a number that is none, classes with fractions, numbers that float32 makes
+        equal, or a text without a character that is seen; from `load` and `shapes` as `tokens`, or if these are
         of another shape or type.
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
@@ -68,6 +86,11 @@ class Texts:
     validation: float = 0.1
     test: float = 0.1
     seed: int = 0
+    delimiter: str | None = None
+    decimal: Literal[","] | None = None
+    comment: str | None = None
+    missing: tuple[str, ...] = ()
+    not_missing: tuple[str, ...] = ()
 
     def __post_init__(self):
         rule = "must be a function such as data.WordPiece(path)"
@@ -75,6 +98,7 @@ class Texts:
         require(fine, self, "tokens", rule, self.tokens)
         require(isinstance(self.text, str), self, "text", "must be a string", self.text)
         require_columns(self, **self.fields())
+        require_format(self)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """The fields that name columns."""
@@ -90,7 +114,11 @@ class Texts:
     def load(self) -> Splits:
         """Reads the texts and turns them into tokens."""
         columns, labels, rows = self.read()
-        arrays = {"image": tokens_of(self, columns.cells[self.text]), **labels}
+        texts = columns.cells[self.text]
+        warn_of_classes(self, columns, self.labels)
+        given = len(files_of(self, SUFFIXES)) > 1
+        warn_of_repeats(self, "text", rows_by_part(texts, rows), given)
+        arrays = {"image": tokens_of(self, texts), **labels}
         return Splits(*({name: array[each] for name, array in arrays.items()} for each in rows))
 
     def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
@@ -101,9 +129,11 @@ class Texts:
     def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
         """The columns of all files, their labels, and which rows each part has."""
         names = (self.text, *self.labels, *self.numbers)
-        parts = [read_columns(file, names) for file in files_of(self, SUFFIXES)]
+        format = format_of(self)
+        parts = [read_columns(file, names, format) for file in files_of(self, SUFFIXES)]
         columns = laid_together(self, parts, **self.fields())
-        empty = [at for at, text in enumerate(columns.cells[self.text]) if not text]
+        texts = columns.cells[self.text]
+        empty = [at for at, text in enumerate(texts) if not any(map(is_seen, text))]
         if empty:
             raise fault(columns, self.text, empty[0], "must have a text")
         labels = labels_of(self, columns)
@@ -117,6 +147,11 @@ def labelled(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
     return {
         name: jax.ShapeDtypeStruct(rows[0].shape, array.dtype) for name, array in labels.items()
     }
+
+
+def is_seen(letter: str) -> bool:
+    """Whether a letter leaves a mark: spaces, controls and joiners do not."""
+    return unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def tokens_of(source: Texts, texts: Sequence[str]) -> np.ndarray:

@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from mtl_jax.checks import BadInput, near, require
+from mtl_jax.data.paths import path_of
 from mtl_jax.data.pictures import MODES, decode, require_size
-from mtl_jax.data.tfds_sizes import SIZES, examples
+from mtl_jax.data.tfds_sizes import SIZES, require_apart, slices_of
 from mtl_jax.protocols import Splits
 
 
@@ -17,21 +18,20 @@ from mtl_jax.protocols import Splits
 class Tfds:
     """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
 
-    It keeps the image and every single number of an example as a label: whole numbers and
-    truth values as int32, others as float32; whole numbers too large for int32 are no
-    labels and are left out, as are texts, arrays and nested features.
+    It keeps the image and every single number of an example as a label: integers and truth values
+    as int32, others as float32; integers too large for int32, texts and arrays are left out.
 
     Attributes:
       name: as TFDS has it, such as "cifar10", "cifar10:3.0.2" or "set/config".
       data_dir: where it is prepared.
-      split: slices for train, validation and test; parts are joined by a plus, as in
-        "train[:90%]+unlabelled", where a class of -1 is missing.
+      split: slices for train, validation and test, joined by plus as "train[:90%]+unlabelled";
+        a class of -1 is missing.
       rename: pairs of a feature's name and the name it gets, such as ("label", "digit").
       size: height and width that images are resized to, or None if they all have one size.
 
     Raises:
-      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one
-        that is not prepared, or not as ArrayRecord, a split that is not there or empty, an
+      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one not
+        prepared or not as ArrayRecord, a split that is not there, empty or shares examples, an
         unknown feature, no image "image", or images of several sizes and no `size`.
     """
 
@@ -48,9 +48,8 @@ class Tfds:
             require(fine, self, field, "must be a string", value)
         fine = texts(self.split) and len(self.split) == 3
         require(fine, self, "split", "must be three strings", self.split)
-        fine = isinstance(self.rename, tuple) and all(
-            texts(pair) and len(pair) == 2 for pair in self.rename
-        )
+        fine = isinstance(self.rename, tuple)
+        fine = fine and all(texts(pair) and len(pair) == 2 for pair in self.rename)
         require(fine, self, "rename", "must be pairs of names", self.rename)
         if self.size is not None:
             require_size(self)
@@ -71,19 +70,18 @@ class Tfds:
             shape = (*self.size, shape[-1])
         elif None in shape:
             first = self.source(builder, self.split[0], image)[0][image]
-            shape = decode(io.BytesIO(first), shape[-1], None).shape
+            shape = decode(io.BytesIO(first), shape[-1], None, f"an image of {self.name!r}").shape
         found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
-        for old in names:
-            if old != image:
-                kind = stacked(np.empty(0, features[old].np_dtype)).dtype
-                found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
+        for old in list(names)[1:]:  # The first one is the image.
+            kind = stacked(np.empty(0, features[old].np_dtype)).dtype
+            found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
         return found
 
     def load(self) -> Splits:
         """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
         builder = self.builder()
-        features = builder.info.features
-        names = self.names(features)
+        names = self.names(builder.info.features)
+        self.count(builder)
         parts = [self.read(builder, split, names) for split in self.split]
         self.require_one_size(parts)
         kept = [old for old in names if all(fits(part[old]) for part in parts)]
@@ -104,14 +102,18 @@ class Tfds:
         )
 
     def count(self, builder: Any) -> int:
-        """How many examples the training part has."""
-        try:
-            count = examples(builder, self.split[0])
-        except ValueError as error:
-            raise self.no_part(builder, self.split[0]) from error
-        if count is None:
+        """How many examples the training part has; no two parts may share one."""
+        found = []
+        for split in self.split:
+            try:
+                found.append(slices_of(builder, split))
+            except ValueError as error:
+                raise self.no_part(builder, split) from error
+        if None in found:
             raise self.not_prepared()
-        if count == 0:
+        require_apart(*found)
+        count = sum(one.end - one.first for one in found[0])
+        if count <= 0:
             raise self.no_part(builder, self.split[0])
         return count
 
@@ -153,7 +155,8 @@ class Tfds:
             for old, rows in values.items():
                 rows.append(example[old])
             rows = values[image]
-            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size)
+            where = f"image {len(rows)} of {self.name!r}, {split!r},"
+            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size, where)
         return values
 
     def source(self, builder: Any, split: str, image: str) -> Any:
@@ -207,12 +210,12 @@ def open_builder(name: str, data_dir: str, **settings: str) -> Any:
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder(name, data_dir=data_dir, **settings)
+        return tfds.builder(name, data_dir=str(path_of(data_dir)), **settings)
     except ImportError as error:
         raise tensorflow_missing(name, error) from error
     except (ValueError, AssertionError) as error:  # Unknown, malformed, of another version.
-        reason = str(error).partition("\n")[0]
-        raise BadInput(f"{name!r} cannot be opened in {data_dir}: {reason}") from error
+        text = f"{name!r} cannot be opened in {data_dir}: {error}"
+        raise BadInput(text.partition("\n")[0]) from error
 
 
 def tensorflow_missing(name: str, error: ImportError) -> ImportError | BadInput:
@@ -234,8 +237,7 @@ def single(kind: Any) -> bool:
 
 def fits(values: list) -> bool:
     """Whether values are no whole numbers that int32 cannot hold."""
-    array = np.asarray(values)
-    bounds = np.iinfo(np.int32)
+    array, bounds = np.asarray(values), np.iinfo(np.int32)
     return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
 
 

@@ -1,6 +1,8 @@
-"""How many examples data sets of TFDS have, so that runs are checked before any is prepared."""
+"""Which examples splits of TFDS have, so that runs are checked before any is prepared."""
 
-from typing import Any
+from typing import Any, NamedTuple
+
+from mtl_jax.checks import BadInput
 
 # By data set and part; a list that is short on purpose, of what experiments name.
 SIZES = {
@@ -12,15 +14,24 @@ SIZES = {
 }
 
 
-def examples(builder: Any, split: str) -> int | None:
-    """How many examples a split such as "train[:98%]+extra" has, prepared or not.
+class Slice(NamedTuple):
+    """Examples of a part of a data set."""
+
+    split: str  # that it belongs to, as the user wrote it
+    part: str
+    first: int
+    end: int  # the last and one
+
+
+def slices_of(builder: Any, split: str) -> list[Slice] | None:
+    """The slices that a split such as "train[:98%]+extra" is joined of, prepared or not.
 
     Args:
       builder: of the data set.
       split: as TFDS takes it.
 
     Returns:
-      The number, or None if nobody knows it before the data set is prepared.
+      The slices, or None if nobody knows them before the data set is prepared.
 
     Raises:
       ValueError: if the data set has no such part.
@@ -28,19 +39,34 @@ def examples(builder: Any, split: str) -> int | None:
     import tensorflow_datasets as tfds
 
     if builder.info.splits:
-        return builder.info.splits[split].num_examples
-    if builder.name not in SIZES:
+        sizes = {name: part.num_examples for name, part in builder.info.splits.items()}
+    elif builder.name in SIZES:
+        sizes = SIZES[builder.name]
+    else:
         return None
     parts = {
         name: tfds.core.SplitInfo(
             name=name, shard_lengths=[count], num_bytes=0, filename_template=None
         )
-        for name, count in SIZES[builder.name].items()
+        for name, count in sizes.items()
     }
-    sizes = SIZES[builder.name]
+    found = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits or parts)
+    return [
+        Slice(split, at.splitname, at.from_ or 0, sizes[at.splitname] if at.to is None else at.to)
+        for at in found
+    ]
 
-    def length(part: Any) -> int:
-        last = sizes[part.splitname] if part.to is None else part.to
-        return last - (part.from_ or 0)
 
-    return sum(map(length, tfds.core.ReadInstruction.from_spec(split).to_absolute(parts)))
+def require_apart(*parts: list[Slice]) -> None:
+    """Requires slices of parts to share no example.
+
+    Raises:
+      BadInput: naming two splits that do, and how many.
+    """
+    slices = [one for part in parts for one in part]
+    for at, one in enumerate(slices):
+        for other in slices[:at]:
+            shared = min(one.end, other.end) - max(one.first, other.first)
+            if one.part == other.part and shared > 0:
+                both = f"{other.split!r} and {one.split!r} share {shared} examples of {one.part!r}"
+                raise BadInput(f"Tfds.split must have slices that share no example: {both}")

@@ -1,11 +1,12 @@
 """Reading tables of synonyms."""
 
-import json
 import pathlib
+import re
 from collections.abc import Callable
 
 from mtl_jax.checks import BadInput
 from mtl_jax.data.paths import path_of
+from mtl_jax.data.text_files import parse_json, read_text
 
 
 def read_synonyms(
@@ -29,10 +30,7 @@ def read_synonyms(
         number if no `token` is given.
     """
     file = path_of(path)
-    try:
-        table = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} cannot be read as JSON: {error}") from error
+    table = parse_json(str(file), read_text(file))
     fine = isinstance(table, dict) and all(isinstance(row, list) for row in table.values())
     if not fine:
         raise BadInput(f"{file} must be a dict from a word to a list of words")
@@ -52,7 +50,6 @@ def token_of(
     """The token of a word, or None."""
     if token is not None:
         return token(word)
-    try:
+    if type(word) is int or (isinstance(word, str) and re.fullmatch("[0-9]+", word)):
         return int(word)
-    except (TypeError, ValueError):
-        raise BadInput(f"{file} has the word {word!r}: give read_synonyms its token") from None
+    raise BadInput(f"{file} has the word {word!r}: give read_synonyms its token")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +12,8 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
 from mtl_jax.data.paths import path_of
+from mtl_jax.data.repeats import require_own_files, warn_of_repeats
+from mtl_jax.data.text_files import parse_json, read_text, require_characters
 from mtl_jax.protocols import Splits
 
 FILES = {"train": "train.json", "validation": "dev.json", "test": "test.json"}
@@ -40,7 +44,8 @@ class Triples:
       BadInput: for a length below 1, a padding below 0 or a tokenizer that cannot be called; and
         from `load` and `shapes` for a file that is not there, is no JSON or has no rows, and,
         naming the row, for a version that is not there, empty or no tokens, or a label that is
-        no whole number.
+        no whole number; from `load` for parts that are one file or of which one holds the other.
+        Some originals that stand in two parts are a `DataWarning`.
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204).
@@ -68,7 +73,11 @@ class Triples:
 
     def load(self) -> Splits:
         """Reads the texts and turns them into tokens."""
-        return Splits(*(self.part(name) for name in Splits._fields))
+        require_own_files([self.file(name) for name in FILES])
+        splits = Splits(*(self.part(name) for name in FILES))
+        texts = {name: [json.dumps(row["ori"]) for _, row in self.rows(name)] for name in FILES}
+        warn_of_repeats(self, "original", texts, given=True)
+        return splits
 
     def part(self, name: str) -> dict[str, np.ndarray]:
         """The arrays of one part."""
@@ -85,16 +94,18 @@ class Triples:
 
     def rows(self, name: str) -> list[tuple[str, Any]]:
         """The rows of a part, each with the words that name it."""
-        file = path_of(self.path) / FILES[name]
-        require(file.is_file(), self, "path", f"must have the file {file.name}", self.path)
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{file} cannot be read as JSON: {error}") from error
+        file = self.file(name)
+        found = parse_json(str(file), read_text(file))
         if not isinstance(found, list | dict) or not found:
             raise BadInput(f"{file} must be a list or a dict of rows, and have some")
         named = found.items() if isinstance(found, dict) else enumerate(found)
         return [(f"{file}, row {key}", row) for key, row in named]
+
+    def file(self, name: str) -> pathlib.Path:
+        """The file of a part."""
+        file = path_of(self.path) / FILES[name]
+        require(file.is_file(), self, "path", f"must have the file {file.name}", self.path)
+        return file
 
     def tokens(self, where: str, row: Mapping[str, Any], version: str) -> Sequence[int]:
         """The tokens of one version of a row."""
@@ -104,6 +115,7 @@ class Triples:
         if isinstance(found, str):
             if self.tokenizer is None:
                 raise BadInput(f"{where} has text in {version!r}: give Triples a tokenizer")
+            require_characters(f"{where}: {version!r}", found)
             found = list(self.tokenizer(found))
         fine = isinstance(found, list) and len(found) > 0
         fine = fine and all(is_whole(token) and 0 <= token < 2**31 for token in found)
@@ -114,13 +126,14 @@ class Triples:
 
 
 def label_of(where: str, row: Any) -> int:
-    """The label of a row, -1 if it has none; USB writes some as strings."""
+    """The label of a row, -1 if it has none; USB writes some as strings of digits."""
     if not isinstance(row, dict):
         raise BadInput(f"{where} must be a dict, not {str(row)[:60]!r}")
     label = row.get("label", -1)
-    written = isinstance(label, str) and label.removeprefix("-").isdecimal()
-    if not (is_whole(label) or written):
-        raise BadInput(f"{where} must have a whole number as label, not {label!r}")
+    written = isinstance(label, str) and re.fullmatch("-?[0-9]{1,10}", label)
+    if not ((is_whole(label) or written) and -1 <= int(label) < 2**31):
+        rule = "must have a whole number as label, -1 if it is missing"
+        raise BadInput(f"{where} {rule}, not {label!r}")
     return int(label)
 
 

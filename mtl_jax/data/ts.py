@@ -5,6 +5,9 @@ import pathlib
 import numpy as np
 
 from mtl_jax.checks import BadInput, near
+from mtl_jax.data.columns import LARGEST
+from mtl_jax.data.precision import count_distinct, require_most
+from mtl_jax.data.text_files import lines_of, read_text
 
 
 def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -23,12 +26,10 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     Raises:
       BadInput: naming the file, and the line by its number, for a file that is not there, has no
         list of classes or no series, and a series of another length, with other channels, with
-        missing values, or of a class that is not in the list.
+        missing values, or of a class that is not in the list; and for a channel whose numbers
+        float32 makes equal.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read: {error}") from error
+    lines = lines_of(read_text(file))
     named = [line.split() for line in lines if line.lower().startswith("@classlabel true ")]
     if not named:
         raise BadInput(f"{file} must have a line of classes, @classLabel true ...")
@@ -45,20 +46,24 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         labels.append(classes.index(label))
     if not rows:
         raise BadInput(f"{file} must have series")
-    return np.stack(rows), np.array(labels, np.int32), classes
+    series = np.stack(rows)
+    for place in range(series.shape[2]):
+        values = series[:, :, place]
+        require_most(f"{file}, channel {place}", count_distinct(values), values)
+    return series.astype(np.float32), np.array(labels, np.int32), classes
 
 
 def read_series(where: str, channels: list[str], before: list[np.ndarray]) -> np.ndarray:
     """One series `[T, C]`, of the shape of those before it."""
     try:
-        values = [np.array(channel.split(","), np.float32) for channel in channels]
+        values = [np.array(channel.split(","), np.float64) for channel in channels]
     except ValueError:
         raise BadInput(f"{where} must have a number at every time") from None
     lengths = {len(channel) for channel in values}
     if len(lengths) != 1:
         raise BadInput(f"{where} must have channels of one length, not {sorted(lengths)}")
     series = np.stack(values, 1)
-    if not np.isfinite(series).all():
+    if not (np.abs(series) <= LARGEST).all():
         raise BadInput(f"{where} must have a number at every time")
     if before and series.shape != before[0].shape:
         first = list(before[0].shape)

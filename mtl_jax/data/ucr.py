@@ -11,6 +11,7 @@ import numpy as np
 from mtl_jax.checks import BadInput, near, require, require_count, require_number
 from mtl_jax.data.draws import generator, stratified
 from mtl_jax.data.paths import path_of
+from mtl_jax.data.repeats import require_own_files, warn_of_repeats
 from mtl_jax.data.ts import read_ts
 from mtl_jax.protocols import Splits
 
@@ -56,7 +57,8 @@ class UCR:
     Raises:
       BadInput: for an unknown name without a path, a share outside (0, 1) or a negative seed; and
         from `load` (and with a path from `shapes`) if the package is not installed, a file is
-        not there or cannot be read, parts do not fit together, or the share leaves a part empty.
+        not there or cannot be read, parts do not fit together or are one file, or the share leaves
+        a part empty. Series that stand in two parts are a `DataWarning`.
 
     Reference: Dau et al., The UCR Time Series Archive, 2018 (https://arxiv.org/abs/1810.07758);
       Bagnall et al., The UEA Multivariate Time Series Classification Archive, 2018
@@ -94,17 +96,25 @@ class UCR:
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label", in the order of their integers."""
+        return {"label": tuple(self.read("TRAIN")[2])}
+
     def load(self) -> Splits:
         """Reads the series, parts and standardises them."""
         series, labels, classes = self.read("TRAIN")
         test, test_labels, test_classes = self.read("TEST")
         if (series.shape[1:], classes) != (test.shape[1:], test_classes):
             raise BadInput(f"UCR: training and test part of {self.name} must fit together")
+        require_own_files([self.file("TRAIN"), self.file("TEST")])
         rng = generator(self.seed, "ucr")
         train, validation, _ = stratified(labels, self.validation, 0.0, rng)
         rule = f"must leave a part to train on and one to validate, of {len(labels)}"
         fine = len(train) > 0 and len(validation) > 0
         require(fine, self, "validation", rule, self.validation)
+        drawn = {"train": series[train], "validation": series[validation], "test": test}
+        cases = {name: [row.tobytes() for row in rows] for name, rows in drawn.items()}
+        warn_of_repeats(self, "series", cases, given=False)
         mean = series[train].mean((0, 1), np.float64)
         deviation = series[train].std((0, 1), np.float64)
         # A channel that never changes is left at 0.
@@ -118,10 +128,14 @@ class UCR:
 
     def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """The series, labels and classes of one of the archive's parts."""
+        return read_ts(self.file(part))
+
+    def file(self, part: str) -> pathlib.Path:
+        """The file of one of the archive's parts."""
         if self.path is not None:
-            return read_ts(path_of(self.path) / f"{self.name}_{part}.ts")
+            return path_of(self.path) / f"{self.name}_{part}.ts"
         folder = package() / "datasets" / "data" / self.name
-        return read_ts(folder / f"{BUNDLED[self.name].file}_{part}.ts")
+        return folder / f"{BUNDLED[self.name].file}_{part}.ts"
 
 
 def package() -> pathlib.Path:

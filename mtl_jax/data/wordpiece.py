@@ -8,6 +8,7 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require, require_count
 from mtl_jax.data.paths import path_of
+from mtl_jax.data.text_files import lines_of, read_text
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 LONGEST = 100  # Letters of a word, above which it is unknown.
@@ -33,7 +34,7 @@ class WordPiece:
       lower: whether letters become small and lose their accents, for "uncased" weights.
 
     Raises:
-      BadInput: for a length below 2, or a setting that is no yes or no.
+      BadInput: for a path that is no text, a length below 2, or a setting that is no yes or no.
 
     Reference: Devlin et al., BERT, NAACL 2019, Section 3 (https://arxiv.org/abs/1810.04805),
       and its code (github.com/google-research/bert, tokenization.py).
@@ -44,6 +45,7 @@ class WordPiece:
     lower: bool = True
 
     def __post_init__(self):
+        require(isinstance(self.path, str), self, "path", "must be a string", self.path)
         require_count(self, length=2)
         require(isinstance(self.lower, bool), self, "lower", "must be True or False", self.lower)
 
@@ -71,10 +73,10 @@ def read_vocabulary(path: str) -> dict[str, int]:
       BadInput: for a file that cannot be read, or that lacks one of the four marks.
     """
     try:
-        lines = path_of(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
+        lines = lines_of(read_text(path_of(path)))
+    except BadInput as error:
         raise BadInput(f"vocabulary {path!r} must be a text file: {error}") from error
-    found = {piece.rstrip("\r"): token for token, piece in enumerate(lines)}
+    found = {piece: token for token, piece in enumerate(lines)}
     lacking = [mark for mark in (PAD, UNKNOWN, FIRST, LAST) if mark not in found]
     if lacking:
         raise BadInput(f"vocabulary {path!r} must have a line for each of {', '.join(lacking)}")

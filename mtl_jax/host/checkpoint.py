@@ -33,7 +33,9 @@ class Checkpoints:
         self.writer = concurrent.futures.ThreadPoolExecutor(1)
         self.pending: concurrent.futures.Future | None = None
 
-    def save(self, step: int, state: TrainState, note: dict[str, Any]) -> None:
+    def save(
+        self, step: int, state: TrainState, candidates: dict[str, Any], note: dict[str, Any]
+    ) -> None:
         """Begins to write a state; the training goes on meanwhile.
 
         The leaves are copied first: the next step takes the memory of the old state.
@@ -41,10 +43,11 @@ class Checkpoints:
         Args:
           step: names the checkpoint.
           state: the state after that step.
+          candidates: models that may yet be selected, as host arrays that nobody changes.
           note: anything that JSON can hold, given back by `restore`.
         """
         self.wait()
-        self.pending = self.writer.submit(self.write, step, plain(state), note)
+        self.pending = self.writer.submit(self.write, step, plain(state), candidates, note)
 
     def wait(self) -> None:
         """Waits until the checkpoint on its way is on disk."""
@@ -52,11 +55,10 @@ class Checkpoints:
             self.pending.result()
             self.pending = None
 
-    def write(self, step: int, tree: dict[str, Any], note: dict[str, Any]) -> None:
+    def write(self, step: int, state: dict, candidates: dict, note: dict[str, Any]) -> None:
         """Writes a checkpoint, seals it, and drops those that are too old."""
-        path = self.folder / str(step)
-        ocp.save(path, tree, overwrite=True, custom_metadata={"note": note})
-        write_text(seal(path), hash_of_files(path))
+        parts = {"state": state, **({"candidates": candidates} if candidates else {})}
+        write_sealed(self.folder / str(step), parts, {"note": note})
         for old in self.steps()[:-KEPT]:
             seal(self.folder / str(old)).unlink()
             shutil.rmtree(self.folder / str(old))
@@ -65,22 +67,28 @@ class Checkpoints:
         """Steps of the sealed checkpoints, oldest first."""
         return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
 
-    def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+    def restore(self, like: TrainState) -> tuple[TrainState, dict, dict[str, Any]] | None:
         """Reads the newest checkpoint that is whole.
 
         Args:
           like: a state of the run, for structure, types and devices.
 
         Returns:
-          The state and its note, or None if there is no whole checkpoint.
+          The state, the candidates and the note, or None if there is no whole checkpoint.
         """
         for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(left)
         for step in reversed(self.steps()):
             path = self.folder / str(step)
             if whole(path):
-                note = ocp.metadata(path).custom_metadata["note"]
-                return revived(ocp.load(path, plain(like)), like), note
+                found = ocp.checkpointables_metadata(path)
+                state = ocp.load(path, plain(like), checkpointable_name="state")
+                kept = (
+                    ocp.load(path, checkpointable_name="candidates")
+                    if "candidates" in found.metadata
+                    else {}
+                )
+                return revived(state, like), kept, found.custom_metadata["note"]
             aside = free_name(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():
@@ -89,15 +97,29 @@ class Checkpoints:
         return None
 
     def tree(self, step: int) -> dict[str, Any]:
-        """Reads one checkpoint as plain dicts, whatever run wrote it.
+        """Reads the state of one checkpoint as plain dicts, whatever run wrote it.
 
         Raises:
           ValueError: if it is not there or not whole.
         """
-        path = self.folder / str(step)
-        if not whole(path):
-            raise ValueError(f"checkpoint {path} is missing or damaged")
-        return ocp.load(path)
+        return read_sealed(self.folder / str(step))
+
+
+def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Writes trees by name, and then the hash of their files beside them."""
+    ocp.save_checkpointables(path, parts, overwrite=True, custom_metadata=metadata)
+    write_text(seal(path), hash_of_files(path))
+
+
+def read_sealed(path: pathlib.Path) -> dict[str, Any]:
+    """Reads the state that was written as plain dicts of host arrays.
+
+    Raises:
+      ValueError: if it is not there or not whole.
+    """
+    if not whole(path):
+        raise ValueError(f"checkpoint {path} is missing or damaged")
+    return ocp.load(path, checkpointable_name="state")
 
 
 def seal(path: pathlib.Path) -> pathlib.Path:
@@ -107,7 +129,11 @@ def seal(path: pathlib.Path) -> pathlib.Path:
 
 def whole(path: pathlib.Path) -> bool:
     """Whether a checkpoint's files are those that were written."""
-    return path.is_dir() and seal(path).is_file() and seal(path).read_text() == hash_of_files(path)
+    return (
+        path.is_dir()
+        and seal(path).is_file()
+        and seal(path).read_text(encoding="utf-8") == hash_of_files(path)
+    )
 
 
 def plain(state: TrainState) -> dict[str, Any]:

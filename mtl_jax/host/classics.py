@@ -2,22 +2,32 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
-from mtl_jax.data import few_labels
+from mtl_jax.data import has_label
+from mtl_jax.host.classic_data import (
+    Part,
+    drawn,
+    needs_probabilities,
+    parts_of,
+    targets_of,
+    vectors_of,
+)
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.prepare import load
+from mtl_jax.host.judged import judged
 from mtl_jax.host.read import promises, read_out
+from mtl_jax.host.run_data import seeds_of
 
-Part = tuple[np.ndarray, np.ndarray]  # vectors [N, D], classes [N]
+Vectors = tuple[np.ndarray, ...]  # of train, validation and test, each [N, D]
 
 
 def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
-    """Fits a row for all its seeds and writes its result.
+    """Fits a row, which `classic_data.check` accepts, for all its seeds and writes its result.
 
     Args:
       row: what is fitted.
@@ -25,78 +35,152 @@ def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
       source: that of the run whose features it reads, which is finished.
 
     Raises:
-      BadInput: if the data lacks the task's classes, or there are fewer labels than asked for.
+      BadInput: if the data lacks the task's labels, or there are fewer labels than asked for;
+        and for what an estimator refuses, naming row, choice and seed.
     """
     began = time.perf_counter()
-    train, validation, test = (part_of(row, name) for name in ("train", "validation", "test"))
+    each = [parts_of(row, seed) for seed in seeds_of(row)]
     read = None
     if row.features is not None:
-        images = [
-            getattr(load(row.data), name)["image"] for name in ("train", "validation", "test")
-        ]
-        read = [read_out(row.features, source, part) for part in images]
-    found, promised = [], []
-    for place in range(row.seeds):
-        labels = {row.task.name: train[1]}
-        seed = row.first_seed + place
-        index, _ = few_labels(labels, row.labelled, partial=False, seed=seed)
-        parts = (train, validation, test)
-        if read is not None:
-            seen = zip(read, parts, strict=True)
-            parts = tuple((each.features[place], part[1]) for each, part in seen)
+        images = [[part.image for part in named] for named in zip(*each, strict=True)]
+        read = [read_out(row.features, source, own, row.parameters) for own in images]
+    found, promised, lacking = [], [], {}
+    for place, (seed, parts) in enumerate(zip(seeds_of(row), each, strict=True)):
+        targets = targets_of(row, parts[0].labels)
+        index = drawn(row, parts[0].labels, seed)
+        if read is None:
+            vectors = tuple(vectors_of(part.image) for part in parts)
+        else:
+            vectors = tuple(each.features[place] for each in read)
             said = read[0].probabilities[place][index]
-            promised.append(promises(parts[0][0][index], said, train[1][index]))
-        own, *judged = parts
-        given = pool(own, index) if row.pool else (own[0][index], own[1][index])
-        found.append([scored(make(), given, *judged) for make in row.choices])
+            promised.append(promises(vectors[0][index], said, targets[index]))
+        found.append(scored(row, seed, parts, vectors, targets, index))
+        lacking[seed] = unlabelled_classes(row, parts, targets[index])
     seconds = round(time.perf_counter() - began, 3)
     told = {"promises": promised} if promised else {}
+    told["warnings"] = warnings_of(row, np.array(found), lacking)
     folder.finish({**result(row, np.array(found)), **told}, {"seconds": seconds})
 
 
-def part_of(row: Classic, name: str) -> Part:
-    """Vectors and classes of a part of the data."""
-    arrays = getattr(load(row.data), name)
-    for key in ("image", row.task.name):
-        if key not in arrays:
-            raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
-    images = np.asarray(arrays["image"])
-    vectors = images.reshape(len(images), -1).astype(np.float32)
-    return vectors / np.float32(255 if images.dtype == np.uint8 else 1), arrays[row.task.name]
+def scored(
+    row: Classic,
+    seed: int,
+    parts: tuple[Part, ...],
+    vectors: Vectors,
+    targets: np.ndarray,
+    index: np.ndarray,
+) -> list[list[float]]:
+    """The task's metric on validation and test of every choice, of the examples with a label.
 
+    Args:
+      row: what is fitted.
+      seed: of the labels.
+      parts: train, validation and test.
+      vectors: theirs.
+      targets: labels of train as estimators take them.
+      index: places of the training examples that have labels.
+    """
+    given = (vectors[0][index], targets[index])
+    if row.pool:
+        labels = np.full_like(targets, -1)
+        labels[index] = targets[index]
+        given = (vectors[0], labels)
+    known = [has_label(part.labels) for part in parts]
+    probable = needs_probabilities(row, parts[0].labels.dtype)
 
-def pool(train: Part, index: np.ndarray) -> Part:
-    """All training images; the labels that are not known are -1."""
-    labels = np.full_like(train[1], -1)
-    labels[index] = train[1][index]
-    return train[0], labels
-
-
-def scored(estimator: Any, given: Part, validation: Part, test: Part) -> list[float]:
-    """Share of right answers on validation and test after fitting."""
-    with warnings.catch_warnings():
-        # Of points that no label reaches, LabelSpreading divides 0 by 0 and says class 0.
-        warnings.filterwarnings("ignore", "invalid value encountered in divide", RuntimeWarning)
+    def of(make: Callable[[], Any]) -> list[float]:
+        estimator = seeded(make(), seed)
         estimator.fit(*given)
-        return [float(np.mean(estimator.predict(x) == y)) for x, y in (validation, test)]
+        return [
+            judged(row, estimator, x[rows], part.labels[rows], probable)
+            for part, x, rows in list(zip(parts, vectors, known, strict=True))[1:]
+        ]
+
+    found = []
+    for place, make in enumerate(row.choices):
+        try:
+            with warnings.catch_warnings():
+                # Of points that no label reaches, LabelSpreading divides 0 by 0 and says class 0.
+                text = "invalid value encountered in divide"
+                warnings.filterwarnings("ignore", text, RuntimeWarning)
+                found.append(of(make))
+        except (TypeError, ValueError) as wrong:
+            raise BadInput(f"row {row.name!r}, choice {place}, seed {seed}: {wrong}") from wrong
+    return found
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """An estimator whose random choices are those of a seed, where it has none of its own."""
+    if hasattr(estimator, "get_params"):
+        settings = estimator.get_params().items()
+        free = [name for name, value in settings if value is None and is_seed(name)]
+        estimator.set_params(**dict.fromkeys(free, seed))
+    return estimator
+
+
+def is_seed(name: str) -> bool:
+    """Whether a setting of an estimator, or of one within it, is the seed of random choices."""
+    return name.rpartition("__")[2] == "random_state"
 
 
 def result(row: Classic, found: np.ndarray) -> dict[str, Any]:
-    """The result of accuracies `[S, choices, 2]`, in the form of a run's."""
-    best = found[:, :, 0].argmax(1)
+    """The result of metrics `[S, choices, 2]` on validation and test, in the form of a run's.
+
+    It has no "last" and no "median", as there is one fit. The first of equal choices is taken, and
+    the first of all where validation has no number.
+    """
+    sign = 1.0 if row.task.metric.higher_is_better else -1.0
+    signed = np.where(np.isnan(found), -np.inf, sign * found)
+    best, best_on_test = signed.argmax(1).T  # [S] each
     seeds = range(row.seeds)
 
     def entry(value: float) -> dict[str, dict[str, float]]:
         return {row.task.name: {row.task.metric.name: float(value)}}
 
-    chosen = [entry(found[seed, best[seed], 1]) for seed in seeds]
     return {
         "name": row.name,
         "parameters": 0,
         "trained_parameters": 0,
         "seeds": [row.first_seed + seed for seed in seeds],
-        "selected": [{"choice": int(best[seed]), "test": chosen[seed]} for seed in seeds],
-        "last": [{"raw": each, "ema": each} for each in chosen],
-        "median": chosen,
-        "best_on_test": [entry(found[seed, :, 1].max()) for seed in seeds],
+        "selected": [
+            {
+                "choice": int(best[seed]),
+                "validation": entry(found[seed, best[seed], 0]),
+                "test": entry(found[seed, best[seed], 1]),
+            }
+            for seed in seeds
+        ],
+        "best_on_test": [entry(found[seed, best_on_test[seed], 1]) for seed in seeds],
     }
+
+
+def unlabelled_classes(row: Classic, parts: tuple[Part, ...], given: np.ndarray) -> tuple[int, ...]:
+    """Classes of validation or test that no label of training has; of numbers none."""
+    if row.target_type == "continuous":
+        return ()
+    judged_on = np.concatenate([targets_of(row, part.labels) for part in parts[1:]])
+    return tuple(np.setdiff1d(judged_on[judged_on >= 0], given).tolist())
+
+
+def warnings_of(row: Classic, found: np.ndarray, lacking: dict[int, tuple[int, ...]]) -> list[str]:
+    """What a reader of the table should know.
+
+    Args:
+      row: what was fitted.
+      found: metrics `[S, choices, 2]` on validation and test.
+      lacking: by seed, classes that no training label has.
+    """
+    task, told = row.task, []
+    for place, part in enumerate(("validation", "test")):
+        none = [row.first_seed + s for s in range(row.seeds) if np.isnan(found[s, :, place]).all()]
+        several = part == "validation" and len(row.choices) > 1
+        chosen = f", so the first of {len(row.choices)} choices is taken" if several else ""
+        if none:
+            told.append(
+                f"{part} has no {task.metric.name} of {task.name!r} in seeds {none}{chosen}"
+            )
+    for classes in sorted({each for each in lacking.values() if each}):
+        seeds = [seed for seed, each in lacking.items() if each == classes]
+        text = f"no training label of {task.name!r} is of class {', '.join(map(str, classes))}"
+        told.append(f"{text}, which validation or test has, in seeds {seeds}")
+    return told

@@ -12,14 +12,16 @@ import numpy as np
 
 from mtl_jax.checks import BadInput
 from mtl_jax.descent import Descent, Descents
+from mtl_jax.host import origins
 from mtl_jax.host.edit import edited
 from mtl_jax.host.experiment import SMOKE_STEPS, named_like
-from mtl_jax.host.files import open_root, write_json, write_text
-from mtl_jax.host.folder import Folder
+from mtl_jax.host.files import open_root, require_file_names, write_json, write_text
+from mtl_jax.host.folder import Folder, changes, fields_text
 from mtl_jax.host.loop import Diverged
 from mtl_jax.host.paths import figure
+from mtl_jax.host.provenance import progress_of
+from mtl_jax.host.rows import refuse_lost, rows_there
 from mtl_jax.host.table import latex, markdown
-from mtl_jax.identity import fingerprint
 from mtl_jax.train import path
 
 NOTE = (
@@ -30,11 +32,10 @@ NOTE = (
 
 def launch(whole: Descents, options: argparse.Namespace, root: pathlib.Path) -> int:
     """Does what the command line asks; returns the exit code."""
-    runs = asked(whole, options)
+    every, runs = (asked(whole, options, only) for only in (None, options.only))
     if options.list:
-        for run in runs:
-            done = "done" if Folder(root, run).finished() else "not begun"
-            print(f"{fingerprint(run)}  {done:24}  {run.name}")
+        for folder in (Folder(root, run) for run in runs):
+            print(f"{folder.fingerprint}  {progress_of(folder):24}  {folder.run.name}")
         return 0
     checked = (
         {run.name: jax.eval_shape(functools.partial(paths, run)) for run in runs}
@@ -47,18 +48,27 @@ def launch(whole: Descents, options: argparse.Namespace, root: pathlib.Path) -> 
         )
     if options.dry:
         return 0
+    require_file_names(run.name for run in runs)
     with open_root(root):
         for run in runs:
             if not options.fresh:
                 Folder(root, run).check()
+        names = {run.name for run in runs}
+        names |= {run.name for run in every if Folder(root, run).finished()}
+        refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for run in runs:
             descend(run, Folder(root, run), options.fresh)
-        write(whole, [run for run in whole.runs if Folder(root, run).finished()], root)
+        write(whole, [run for run in every if Folder(root, run).finished()], root)
     return 0
 
 
-def asked(whole: Descents, options: argparse.Namespace) -> list[Descent]:
+def asked(whole: Descents, options: argparse.Namespace, only: str | None) -> list[Descent]:
     """The descents that the command line asks for, as it changes them.
+
+    Args:
+      whole: as the file has them.
+      options: of the command line.
+      only: pattern of names; None is all.
 
     Raises:
       BadInput: if a change does not fit, none matches, or seeds are asked for.
@@ -68,7 +78,7 @@ def asked(whole: Descents, options: argparse.Namespace) -> list[Descent]:
     runs = edited(whole.runs, options.set)
     if options.smoke:
         runs = tuple(run.but(steps=SMOKE_STEPS, records=SMOKE_STEPS // 2) for run in runs)
-    return list(named_like(runs, options.only))
+    return list(named_like(runs, only))
 
 
 def descend(run: Descent, folder: Folder, fresh: bool) -> None:
@@ -78,6 +88,7 @@ def descend(run: Descent, folder: Folder, fresh: bool) -> None:
     elif folder.finished():
         return
     folder.claim()
+    folder.add_history(0)
     began = time.perf_counter()
     points, losses, weights = jax.tree.map(np.asarray, jax.jit(paths, static_argnums=0)(run))
     seconds = time.perf_counter() - began
@@ -102,14 +113,28 @@ def paths(run: Descent) -> tuple:
 
 
 def write(whole: Descents, done: list[Descent], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.tex` and `paths.png` of what is done."""
+    """Writes `table.md`, `table.tex` and `paths.png` of what is done.
+
+    All of them say what the command line has changed.
+    """
     head, body = cells(whole, done, root)
-    write_text(root / "table.md", markdown(head, body) + f"\n{NOTE}\n")
-    write_text(root / "table.tex", latex(head, body))
+    said = changed(whole, done)
+    note = f"{NOTE} {said}" if said else NOTE
+    note += origins.note(Folder(root, run) for run in done)
+    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
+    write_text(root / "table.tex", latex(head, body) + (f"% {said}\n" if said else ""))
     if done and len(done[0].starts[0]) == 2:
-        figure(done, [Folder(root, run).read("paths.json") for run in done]).savefig(
-            root / "paths.png", dpi=120
-        )
+        drawn = figure(done, [Folder(root, run).read("paths.json") for run in done])
+        drawn.suptitle(said, fontsize=7)
+        drawn.savefig(root / "paths.png", dpi=120)
+
+
+def changed(whole: Descents, done: list[Descent]) -> str:
+    """A sentence on the fields of descents that are not as the file has them; "" if none is."""
+    file = {run.name: fields_text(run) for run in whole.runs}
+    texts = dict.fromkeys(changes(file[run.name], fields_text(run)) for run in done)
+    said = "; ".join(text for text in texts if text)
+    return f"Changed on the command line: {said}." if said else ""
 
 
 def cells(whole: Descents, done: list[Descent], root: pathlib.Path) -> tuple[list, list]:

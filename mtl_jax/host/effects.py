@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtl_jax.compare import interval, verdict
+from mtl_jax.compare import Verdict, interval, verdicts
 from mtl_jax.factorial import contrasts
 from mtl_jax.host.canvas import blank
 from mtl_jax.host.files import write_text
 from mtl_jax.host.gains import VERDICTS
 from mtl_jax.host.scores import Scores, mean_of, shown_tasks
-from mtl_jax.host.text import markdown, spread, tally
+from mtl_jax.host.text import markdown, metric_of, spread, tally
 from mtl_jax.run import Experiment, Task
 
 DRAWN = 2  # Interactions of more factors stand in the table only.
@@ -23,8 +23,9 @@ NOTE = (
     "Each level against the first of its factor ({first}), averaged over the levels of the other "
     "factors; paired by seed, with a 95 % interval; more is better. Of two factors the "
     "difference of differences: what they bring together beyond the sum of what each brings (hurt: "
-    "less than that sum); of three, what that changes by. The verdict is on the average; the "
-    "intervals are not widened for there being several."
+    "less than that sum); of three, what that changes by. The verdict is on the average, at 5 % "
+    "after Holm's correction for the {effects} effects; “helped, hurt” counts tasks, after the "
+    "correction for the {tasks} effects on single tasks. The intervals are not widened."
 )
 
 
@@ -91,15 +92,30 @@ def section(experiment: Experiment, rows: list[Scores]) -> str:
         return ""
     shown = shown_tasks(tasks_of_cells(experiment, rows))
     body = []
-    for effect in found(experiment, rows):
+    effects = found(experiment, rows)
+    averages, each = verdicts_of(effects)
+    for effect, average, own in zip(effects, averages, each, strict=True):
         line = [effect.name, *(spread(effect.gains[task]) for task in shown)]
-        line += [spread(effect.average)]
-        line += ["-" if effect.average is None else verdict(effect.average)]
-        body.append([*line, tally(list(effect.gains.values()))])
-    head = ["effect", *shown, "average", "verdict", "helped, hurt"]
+        body.append([*line, spread(effect.average), average, tally(own)])
+    head = ["effect", *map(metric_of, shown.values()), "average", "verdict", "helped, hurt"]
     pairs = zip(design.factors, design.levels, strict=True)
-    note = NOTE.format(first=", ".join(f"{name}: {levels[0]}" for name, levels in pairs))
+    note = NOTE.format(
+        first=", ".join(f"{name}: {levels[0]}" for name, levels in pairs),
+        effects=len(effects),
+        tasks=sum(len(effect.gains) for effect in effects),
+    )
     return f"\n## Effects of the factors\n\n{markdown(head, body)}\n{note}\n"
+
+
+def verdicts_of(effects: list[Effect]) -> tuple[list[str], list[list[Verdict]]]:
+    """On the average of each effect, "-" where there is none, and on each of its tasks."""
+    averaged = [effect.average for effect in effects if effect.average is not None]
+    averages = iter(verdicts(averaged))
+    each = iter(verdicts([gain for effect in effects for gain in effect.gains.values()]))
+    return (
+        ["-" if effect.average is None else next(averages) for effect in effects],
+        [[next(each) for _ in effect.gains] for effect in effects],
+    )
 
 
 def write(experiment: Experiment, rows: list[Scores], path: pathlib.Path) -> None:
@@ -150,10 +166,10 @@ def effects(experiment: Experiment, rows: list[Scores]):
 
 def intervals(axis, gains: list[np.ndarray]) -> None:
     """Points with intervals, one below the other, in the colours of their verdicts."""
-    for place, gain in enumerate(gains):
+    for place, (gain, found) in enumerate(zip(gains, verdicts(gains), strict=True)):
         mean, half = interval(gain)
         half = 0.0 if math.isnan(half) else half
-        colour = VERDICTS[verdict(gain)]
+        colour = VERDICTS[found]
         axis.errorbar([mean], [place], xerr=[half], fmt="o", ms=4, capsize=2, color=colour)
     axis.axvline(0.0, color="black", lw=0.8)
     axis.tick_params(labelsize=7)

@@ -2,15 +2,14 @@
 
 import dataclasses
 import fnmatch
-import importlib.util
 import pathlib
-import sys
 from collections.abc import Iterable
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
 from mtl_jax.design import remaining
+from mtl_jax.host.beside import run_file
 from mtl_jax.host.edit import edited
 from mtl_jax.run import Experiment, Run, lineage, with_needed
 
@@ -21,17 +20,11 @@ def read(path: pathlib.Path) -> Experiment | Descents:
     """Runs an experiment file and takes its `EXPERIMENT`.
 
     Raises:
-      BadInput: if there is no such file, or it has no `EXPERIMENT`.
+      BadInput: if there is no such file, it has no `EXPERIMENT`, or as `run_file`.
     """
     if not path.is_file():
         raise BadInput(f"no experiment file {path}")
-    spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
-    if spec is None:
-        raise BadInput(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    experiment = getattr(module, "EXPERIMENT", None)
+    experiment = getattr(run_file(path), "EXPERIMENT", None)
     if not isinstance(experiment, Experiment | Descents):
         raise BadInput(f"{path} must end in EXPERIMENT = Experiment(...), it has {experiment!r}")
     return experiment

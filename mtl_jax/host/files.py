@@ -4,6 +4,8 @@ import fcntl
 import json
 import os
 import pathlib
+import sys
+from collections.abc import Iterable
 from typing import Any
 
 from mtl_jax.checks import BadInput
@@ -12,7 +14,7 @@ from mtl_jax.checks import BadInput
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a file whole or not at all."""
     half = path.with_name(f"{path.name}.half")
-    with open(half, "w") as file:
+    with open(half, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -31,6 +33,23 @@ def free_name(path: pathlib.Path) -> pathlib.Path:
         count += 1
         name = path.with_name(f"{path.name}.{count}")
     return name
+
+
+def require_file_names(names: Iterable[str]) -> None:
+    """Requires names that files can have here.
+
+    Raises:
+      BadInput: for one with letters that the locale's encoding lacks.
+    """
+    for name in names:
+        try:
+            os.fsencode(name)
+        except UnicodeEncodeError:
+            encoding = sys.getfilesystemencoding()
+            raise BadInput(
+                f"{name!r} can be no folder, since files have names in {encoding} here; set "
+                "PYTHONUTF8=1 or a locale of UTF-8"
+            ) from None
 
 
 def open_root(root: pathlib.Path):

@@ -1,20 +1,19 @@
 """A run's folder: whose it is, what was measured so far, and what came out."""
 
 import dataclasses
-import importlib.metadata
+import functools
+import hashlib
 import json
+import math
 import os
 import pathlib
-import platform
-import subprocess
 from typing import Any
 
 from mtl_jax.checks import BadInput
+from mtl_jax.host.conditions import conditions, differ
 from mtl_jax.host.files import free_name, write_json, write_text
 from mtl_jax.identity import fingerprint, source_text
 from mtl_jax.run import Run
-
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "mtl_jax")
 
 
 class Folder:
@@ -25,8 +24,13 @@ class Folder:
         self.path = root / run.name
         self.checkpoints = self.path / "checkpoints"
 
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Identity of the run whose folder this is to be."""
+        return fingerprint(self.run)
+
     def check(self) -> None:
-        """Refuses a folder that another run has written.
+        """Refuses a folder that another run has written, or that has lost measurements.
 
         Raises:
           BadInput: naming the fields in which the two runs differ.
@@ -39,15 +43,18 @@ class Folder:
             if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
-        mine = fingerprint(self.run)
-        if there.get("fingerprint") != mine:
-            old, new = there.get("fields", {}), fields_text(self.run)
-            differ = sorted(k for k in {*old, *new} if old.get(k) != new.get(k))
-            changes = "; ".join(f"{k}: {short(old.get(k))} -> {short(new.get(k))}" for k in differ)
+        if there.get("fingerprint") != self.fingerprint:
             raise BadInput(
                 f"{self.path} was written by another run (fingerprint "
-                f"{there.get('fingerprint')}, now {mine}; {changes}); give --out another folder, "
-                "or --fresh to set the old one aside"
+                f"{there.get('fingerprint')}, now {self.fingerprint}; "
+                f"{changes(there.get('fields', {}), fields_text(self.run))}); give --out another "
+                "folder, or --fresh to set the old one aside"
+            )
+        finished = self.result() is not None and isinstance(self.run, Run)
+        if finished and [record["step"] for record in self.records()] != due_steps(self.run):
+            raise BadInput(
+                f"{self.path / 'metrics.jsonl'} must have every evaluation of its finished run "
+                "once; --fresh sets the run aside and trains it again"
             )
 
     def set_aside(self) -> None:
@@ -55,11 +62,31 @@ class Folder:
         if self.path.exists():
             self.path.rename(free_name(self.path.with_name(f"{self.path.name}.old")))
 
-    def claim(self) -> None:
-        """Makes the folder the run's own."""
+    def claim(self, facts: dict[str, Any] | None = None) -> None:
+        """Makes the folder the run's own, unless it is already.
+
+        Args:
+          facts: what else `run.json` tells, such as the digest of the data.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read("run.json") is None:
-            write_json(self.path / "run.json", about(self.run))
+            now = conditions()
+            told = {**about(self.run), **now, **(facts or {}), "history": [{"step": 0, **now}]}
+            write_json(self.path / "run.json", told)
+
+    def add_history(self, step: int) -> None:
+        """Notes in the history of `run.json` with what this launch goes on from a step.
+
+        What was trained beyond it is trained again, so what that was done with is dropped.
+        """
+        told, now = self.read("run.json"), conditions()
+        begun = {"step": 0, **{name: told[name] for name in now if name in told}}
+        kept = [one for one in told.get("history", [begun]) if one["step"] < step]
+        if not kept or differ(kept[-1], now):
+            kept.append({"step": step, **now})
+        if kept != told.get("history"):
+            first = {name: kept[0][name] for name in now if name in kept[0]}
+            write_json(self.path / "run.json", {**told, **first, "history": kept})
 
     def read(self, name: str) -> Any:
         """A JSON file of the folder, or None if it is not there.
@@ -69,40 +96,66 @@ class Folder:
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text()) if path.is_file() else None
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         except ValueError:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
     def finished(self) -> bool:
         """Whether this very run has its result here."""
         there = self.read("run.json")
-        mine = there is not None and there.get("fingerprint") == fingerprint(self.run)
+        mine = there is not None and there.get("fingerprint") == self.fingerprint
         return mine and self.result() is not None
 
     def result(self) -> Any:
         """The result, or None if the run is not finished."""
         return self.read("result.json")
 
+    def lines(self) -> list[str]:
+        """The lines of `metrics.jsonl`; one that a kill cut short, the last, is none."""
+        path = self.path / "metrics.jsonl"
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+
     def records(self, up_to: int | None = None) -> list[dict[str, Any]]:
         """What was measured, up to a step.
 
-        A line that a kill cut short can only be the last one, and is passed over.
+        Raises:
+          BadInput: if a line holds no measurement.
         """
-        path = self.path / "metrics.jsonl"
-        lines = path.read_text().split("\n")[:-1] if path.is_file() else []
-        records = [json.loads(line) for line in lines]
-        return [r for r in records if up_to is None or r["step"] <= up_to]
+        try:
+            records = [json.loads(line) for line in self.lines()]
+            return [r for r in records if r["step"] <= (math.inf if up_to is None else up_to)]
+        except (ValueError, TypeError, KeyError):
+            path = self.path / "metrics.jsonl"
+            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+
+    def measured(self, step: int) -> str | None:
+        """SHA-256 of the lines up to a step; None if one is missing, doubled or no measurement."""
+        wanted = due_steps(self.run, step)
+        lines = self.lines()[: len(wanted)]
+        try:
+            whole = [json.loads(line)["step"] for line in lines] == wanted
+        except (ValueError, TypeError, KeyError):
+            return None
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if whole else None
 
     def rewind(self, step: int) -> list[dict[str, Any]]:
         """Drops what was measured after `step`, which will be measured again."""
-        kept = self.records(step)
-        text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_text(self.path / "metrics.jsonl", text)
-        return kept
+        kept = self.lines()[: len(due_steps(self.run, step))]
+        write_text(self.path / "metrics.jsonl", "".join(f"{line}\n" for line in kept))
+        return [json.loads(line) for line in kept]
+
+    def set_progress_aside(self) -> list[str]:
+        """Sets measurements and checkpoints aside; the names that they have now."""
+        aside = []
+        for path in (self.path / "metrics.jsonl", self.checkpoints):
+            if path.exists():
+                aside.append(free_name(path.with_name(f"{path.name}.old")))
+                path.rename(aside[-1])
+        return [path.name for path in aside]
 
     def append(self, record: dict[str, Any]) -> None:
         """Adds one line of measurements, on disk when this returns."""
-        with open(self.path / "metrics.jsonl", "a") as file:
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -114,15 +167,12 @@ class Folder:
 
 
 def about(run: Run) -> dict[str, Any]:
-    """What `run.json` says: the resolved run, its identity, and what it was run with."""
+    """What `run.json` says of a run itself: resolved, and its identity."""
     return {
         "name": run.name,
         "fingerprint": fingerprint(run),
         "run": source_text(run),
         "fields": fields_text(run),
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}
-        | {"python": platform.python_version()},
-        "git": commit(),
     }
 
 
@@ -131,17 +181,28 @@ def fields_text(run: Run) -> dict[str, str]:
     return {f.name: source_text(getattr(run, f.name)) for f in dataclasses.fields(run)}
 
 
-def short(text: str | None) -> str:
-    """A text cut to a length that fits in a line."""
-    text = str(text)
+def due_steps(run: Run, up_to: int | None = None) -> list[int]:
+    """The steps after which a run is evaluated, up to one."""
+    last = run.steps if up_to is None else up_to
+    found = list(range(run.evaluate_every, last + 1, run.evaluate_every))
+    return [*found, last] if last == run.steps and last not in found[-1:] else found
+
+
+def changes(old: dict[str, str], new: dict[str, str]) -> str:
+    """The fields in which two runs differ, each from where its texts do."""
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return "; ".join(change(name, str(old.get(name)), str(new.get(name))) for name in names)
+
+
+def change(name: str, old: str, new: str) -> str:
+    """A field's old and new text, without what they begin with alike if they are long."""
+    pairs = zip(old, new, strict=False)
+    alike = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
+    start = max(0, alike - 30) if max(len(old), len(new)) > 60 else 0
+    return f"{name}: {short(old, start)} -> {short(new, start)}"
+
+
+def short(text: str, start: int = 0) -> str:
+    """A text from a place on, cut to a length that fits in a line."""
+    text = f"...{text[start:]}" if start else text
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def commit() -> str | None:
-    """The git commit of the code, with "+" if files are changed; None outside git."""
-    here = pathlib.Path(__file__).parent
-    ask = ["git", "-C", str(here), "describe", "--always", "--dirty=+", "--abbrev=40"]
-    try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

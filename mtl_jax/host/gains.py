@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from mtl_jax.compare import interval, verdict
+from mtl_jax.compare import interval, verdicts
 from mtl_jax.host.canvas import blank, colour_cycle
-from mtl_jax.host.scores import Scores, baselines, comparable, paired_gain, tasks_of
+from mtl_jax.host.scores import Scores, baselines, comparable, mean_of, paired_gain, tasks_of
 from mtl_jax.run import Experiment, Task
 
 MOST_BARS = 6  # Of more tasks each is a dot, and their mean a bar.
@@ -56,16 +56,17 @@ def mean_and_dots(
          if comparable(row, name, singles)}
         for row in shown
     ]  # fmt: skip
-    if len({task.metric.name for task in tasks.values()}) == 1:
-        there = [(y, each) for y, each in enumerate(found) if each]
-        means = [np.mean(list(each.values()), 0) for _, each in there]
+    there = [(y, each) for y, each in enumerate(found) if each]
+    means = [mean_of([tasks[name] for name in each], each) for _, each in there]
+    if there and all(mean is not None for mean in means):
         bars(axis, [y for y, _ in there], means, 0.6, color="0.85", label="mean over tasks")
+    every = [(gain, y) for y, each in enumerate(found) for gain in each.values()]
+    said = verdicts([gain for gain, _ in every])
     for kind, colour in VERDICTS.items():
         dots = [
             (gain.mean(), y)
-            for y, each in enumerate(found)
-            for gain in each.values()
-            if verdict(gain) == kind
+            for (gain, y), verdict in zip(every, said, strict=True)
+            if verdict == kind
         ]
         places = np.reshape(dots, (-1, 2)).T
         axis.plot(*places, "o", ms=4, mew=0, alpha=0.8, color=colour, label=f"a task, {kind}")

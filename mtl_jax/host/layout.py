@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
+from mtl_jax.host.prepare import single_seed
+from mtl_jax.host.run_data import seed_axis
 from mtl_jax.nets import compose
 from mtl_jax.run import Dispatch, Run, Task
 from mtl_jax.views import Sizes
@@ -83,7 +85,7 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     step = train.build(run, net, dispatch, place)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
     outputs = tuple(train.outputs_of(run).items())
-    streams = shapes.streams.values()
+    streams, axis = single_seed(run, shapes).streams.values(), seed_axis(run)
     sizes = {
         task.name: Sizes(task.outputs, train.unlabelled_in(stream), stream.known.index.shape[-1])
         for task in run.tasks
@@ -116,19 +118,19 @@ def program(run: Run, shapes: train.Given, devices: list | None = None) -> Progr
     )
     def advance(state, given, steps):
         block = functools.partial(repeat, step, dispatch.steps, steps)
-        return beside(dispatch.seeds, block, (0, given.each(None, 0)))(state, given)
+        return beside(dispatch.seeds, block, (0, given.each(axis, 0)))(state, given)
 
     def judge(state, splits):
         models = {"raw": state.params, "ema": state.ema}
-        return judge_all(dispatch.seeds, run.trunk, judged, models, state.stats, splits)
+        return judge_all(dispatch.seeds, axis, run.trunk, judged, models, state.stats, splits)
 
     @functools.partial(jax.jit, out_shardings=by_seed)
     def affinity(state, given):
         measure = train.measure_affinity(run, net, dispatch, place)
-        return beside(dispatch.seeds, measure, (0, given.each(None, 0)))(state, given)
+        return beside(dispatch.seeds, measure, (0, given.each(axis, 0)))(state, given)
 
     def given(parts):
-        here = parts.each(everywhere, by_seed)
+        here = parts.each(everywhere if axis is None else by_seed, by_seed)
         return jax.tree.map(lambda where, part: laid(part, where), here, parts)
 
     return Program(init, begun, advance, judge, affinity, given)
@@ -144,19 +146,27 @@ def draw(
     return jax.vmap(lambda seed: train.draw(net, seed, image, name))(seeds)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def judge_all(how: str, trunk: Any, tasks: tuple[Task, ...], models: dict, stats: Any, splits: Any):
-    """Judges models `[S, ...]` on every split, seeds side by side."""
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def judge_all(
+    how: str,
+    axis: int | None,
+    trunk: Any,
+    tasks: tuple[Task, ...],
+    models: dict,
+    stats: Any,
+    splits: Any,
+):
+    """Judges models `[S, ...]` on every split, which has an axis of seeds or not."""
     net = compose(trunk, {task.name: task.outputs for task in tasks})
     alone = functools.partial(train.judge, net, tasks)
-    return beside(how, alone, (0, 0, None))(models, stats, splits)
+    return beside(how, alone, (0, 0, axis))(models, stats, splits)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def open_all(how: str, run: Run, anchor: train.Start, given: train.Given) -> dict[str, Any]:
     """What methods say before the first step `{task: [S, ...]}`, seeds side by side."""
     alone = functools.partial(train.opening, run, train.net_of(run))
-    return beside(how, alone, (0, given.each(None, 0)))(anchor, given)
+    return beside(how, alone, (0, given.each(seed_axis(run), 0)))(anchor, given)
 
 
 def spread(mesh: Mesh, looped: bool, batch: Any) -> Any:

@@ -8,17 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
+from mtl_jax.checks import require
+from mtl_jax.host.candidates import Candidates
 from mtl_jax.host.checkpoint import Checkpoints, digest, plain
 from mtl_jax.host.folder import Folder
+from mtl_jax.host.initial import from_file, initial_parameters
 from mtl_jax.host.layout import Program, dispatch_of, open_all, program
+from mtl_jax.host.notes import label_counts
 from mtl_jax.host.parts import check_parts
 from mtl_jax.host.prepare import described, prepare
-from mtl_jax.host.result import host, summary
+from mtl_jax.host.result import host, not_finite, summary
+from mtl_jax.host.resume import accepted, identity_note
 from mtl_jax.host.teachers import with_teachers
+from mtl_jax.host.trained import write_selected
 from mtl_jax.run import Run
-from mtl_jax.start import layers_of, preprocessing_of
-from mtl_jax.train import Given, Start, TrainState, begins, example
+from mtl_jax.train import Given, Start, TrainState, begins
 from mtl_jax.train.state import trainable
 from mtl_jax.trees import path_text, size
 
@@ -55,7 +59,7 @@ def train_run(
     """
     began = time.perf_counter()
     prepared = prepare(run)
-    state = compiled.init(trained_by(run, folders))
+    state = compiled.init(initial_parameters(run, folders))
     start = Start(state.params, state.stats)
     anchor = jax.tree.map(jnp.copy, start) if run.source is not None else None
     taught = with_teachers(run, prepared.given, folders)
@@ -65,12 +69,14 @@ def train_run(
     # A file may be another one when a run goes on; a run that is a source is sealed.
     ours = anchor is None or isinstance(run.source, Run)
     origin = "" if ours else digest(jax.device_get(anchor))
-    state, note = checkpoints.restore(state) or (state, {"seconds": 0.0, "seen": []})
+    found = accepted(folder, checkpoints.restore(state), warn)
+    state, kept, note = found or (state, {}, {"seconds": 0.0, "seen": []})
     rule = "has other weights than when this run began; --fresh begins anew"
     require(note.get("origin", origin) == origin, run, "source", rule, run.source)
     began -= note["seconds"]
     begin = int(np.asarray(state.step)[0])
     records = folder.rewind(begin)
+    candidates = Candidates(run, records, kept)
     seen = note["seen"]
     try:
         for start, stop in blocks(run, begin, dispatch_of(run, jax.default_backend()).block):
@@ -78,29 +84,48 @@ def train_run(
             seen.append((stop - start, metrics))
             tick(stop, metrics)
             if due(run, stop, run.evaluate_every):
-                judged = host(compiled.judge(state, splits))
-                record = {"step": stop, "train": averaged(seen), **judged}
+                record = evaluated(run, compiled, state, splits, seen, stop)
                 if run.affinity:
                     paused = time.perf_counter()
                     record["affinity"] = host(compiled.affinity(state, given))
                     began += time.perf_counter() - paused
                 seen = []
-                check_finite(run, record)
                 records.append(record)
                 folder.append(record)
+                candidates.add(record, state)
             if due(run, stop, run.checkpoint_every):
                 # What the next evaluation averages over begins before the checkpoint.
                 pending = [(steps, host(metrics)) for steps, metrics in seen]
                 spent = time.perf_counter() - began
                 note = {"seconds": spent, "seen": pending, "origin": origin}
-                checkpoints.save(stop, state, note)
+                note |= identity_note(folder, stop)
+                checkpoints.save(stop, state, candidates.tree(), note)
     finally:
         checkpoints.wait()
     seconds = round(time.perf_counter() - began, 3)
+    result = finished(run, folder, state, records, candidates)
+    labels = label_counts(run, prepared.given, prepared.splits)
+    for text in result["warnings"]:
+        warn(f"run {run.name!r}: {text}")
+    folder.finish({**result, "labels": labels}, {"seconds": seconds, "bytes": memory})
+
+
+def evaluated(run: Run, compiled: Program, state: TrainState, splits, seen, step: int) -> dict:
+    """What is measured at a step: means of the training since the last time, and evaluation."""
+    judged, counts = map(host, compiled.judge(state, splits))
+    record = {"step": step, "train": averaged(seen), **judged, **not_finite(counts)}
+    check_finite(run, record)
+    return record
+
+
+def finished(run: Run, folder: Folder, state: TrainState, records: list, candidates: Candidates):
+    """The result of a run, whose selected parameters are written first."""
     final = plain(state)
     check_parameters(run, final)
-    result = {**summary(run, records, *parameters(run, state)), "state_sha256": digest(final)}
-    folder.finish(result, {"seconds": seconds, "bytes": memory})
+    selected = candidates.selected(state)
+    write_selected(folder, selected)
+    digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
+    return {**summary(run, records, *parameters(run, state)), **digests}
 
 
 def blocks(run: Run, start: int, block: int):
@@ -145,36 +170,6 @@ def check_finite(run: Run, record: dict[str, Any]) -> None:
                     f"run {run.name!r} diverged: {name} is {value} in seed "
                     f"{run.first_seed + seed} by step {record['step']}"
                 )
-
-
-def trained_by(run: Run, folders: dict[str, Folder]) -> tuple[Any, Any] | None:
-    """Parameters and statistics that a run starts from, for every seed."""
-    if run.source is None:
-        return None
-    if not isinstance(run.source, Run):
-        return from_file(run)
-    source = run.source
-    try:
-        tree = Checkpoints(folders[source.name].checkpoints, print).tree(source.steps)
-    except ValueError as wrong:
-        raise BadInput(f"{wrong}; other runs start from it, --fresh trains it again") from None
-    return tree["params"], tree["stats"]
-
-
-def from_file(run: Run) -> tuple[Any, Any]:
-    """Parameters and statistics of a file, the same for every seed; its head is named `source`."""
-    streams = described(run).streams.values()
-    trunk = layers_of(run.trunk)[-1]
-    plain = hasattr(trunk, "apply") and not hasattr(trunk, "tasks")
-    require(plain, run, "trunk", "must be a plain trunk, to take a file over", trunk)
-    image = example(next(iter(streams)).image)
-    loaded = run.source.load(trunk, image.shape, dtype=image.dtype)
-    expects, does = loaded.preprocessing, preprocessing_of(run.trunk)
-    rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
-    require(expects is None or does == [expects], run, "trunk", rule, run.trunk)
-    heads = {} if loaded.head is None else {"source": loaded.head}
-    params = {"shared": loaded.params, "tasks": {"heads": heads}}
-    return jax.tree.map(lambda leaf: np.stack([leaf] * run.seeds), (params, loaded.stats))
 
 
 def shapes(run: Run) -> TrainState:

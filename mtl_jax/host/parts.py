@@ -12,7 +12,7 @@ from mtl_jax import train
 from mtl_jax.checks import BadInput, require
 from mtl_jax.host.explained import explained
 from mtl_jax.host.layout import draw
-from mtl_jax.host.prepare import described
+from mtl_jax.host.prepare import described, single_seed
 from mtl_jax.host.tokens import check_kind
 from mtl_jax.identity import source_text
 from mtl_jax.protocols import LearntPolicy
@@ -29,7 +29,7 @@ def check_parts(run: Run) -> None:
     Raises:
       BadInput: naming the run, the field, what it was given, and where it failed.
     """
-    given = described(run)
+    given = single_seed(run, described(run))
     image = train.example(next(iter(given.streams.values())).image)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {source_text(run.trunk)} does not take inputs {shape}"

@@ -1,6 +1,5 @@
 """Reads a run's data, draws its labels by seed, and refuses what does not fit."""
 
-import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,9 +8,14 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.data import few_labels, held_out
+from mtl_jax.data.arrays import require_channels_last
+from mtl_jax.host.notes import label_notes, selection_notes
+from mtl_jax.host.run_data import read, seed_axis, seeds_of
+from mtl_jax.host.same_names import check_names
+from mtl_jax.host.targets import check_parts, described_target, target
 from mtl_jax.host.tokens import check_tokens
-from mtl_jax.protocols import BilevelWeighting, Source, Splits
-from mtl_jax.run import Run, Task
+from mtl_jax.protocols import BilevelWeighting, Splits
+from mtl_jax.run import Run
 from mtl_jax.task import asks_teacher
 from mtl_jax.train import Given, Known, Stream, Taught
 
@@ -21,6 +25,7 @@ class Prepared(NamedTuple):
 
     given: Given
     splits: dict[str, Any]  # what is judged: validation and test, each by stream
+    notes: tuple[str, ...]  # what a reader of its numbers should know, a line each
 
 
 def described(run: Run) -> Given:
@@ -33,6 +38,10 @@ def described(run: Run) -> Given:
         there are examples, or streams have images of different shapes.
     """
     streams = streams_of(run, "train", run.data.shapes())
+    for task in run.tasks:
+        arrays = next(each for each in streams.values() if task.name in each)
+        arrays[task.name] = described_target(run, task, "train", arrays[task.name])
+    pools = pools_of(run)
     images = {name: arrays["image"].shape[1:] for name, arrays in streams.items()}
     rule = "must have images of one shape in all streams"
     require(len(set(images.values())) == 1, run, "data", rule, images)
@@ -40,6 +49,10 @@ def described(run: Run) -> Given:
     def drawn_of(count, names):
         mask = dict.fromkeys(names, jax.ShapeDtypeStruct((run.seeds, count), bool))
         return Known(jax.ShapeDtypeStruct((run.seeds, count), np.int32), mask)
+
+    def own(shape):
+        lead = (run.seeds,) if seed_axis(run) == 0 else ()
+        return jax.ShapeDtypeStruct((*lead, *shape.shape), shape.dtype)
 
     def stream(name, arrays):
         total = arrays["image"].shape[0]
@@ -54,8 +67,10 @@ def described(run: Run) -> Given:
         out = held_of(run, count)
         held = drawn_of(out, labels) if out else None
         stored = stored_shapes(run, labels, total)
-        own = drawn_of(count - out, labels)
-        return Stream(arrays["image"], labels, own, held, stored, arrays.get("pool"))
+        trained = drawn_of(count - out, labels)
+        pool = pools.get(name)
+        pool = None if pool is None else own(jax.ShapeDtypeStruct(pool.shape, np.int32))
+        return Stream(own(arrays["image"]), jax.tree.map(own, labels), trained, held, stored, pool)
 
     return Given({name: stream(name, arrays) for name, arrays in streams.items()}, None)
 
@@ -74,30 +89,77 @@ def stored_shapes(run: Run, names: Iterable[str], total: int) -> dict[str, Taugh
     }
 
 
-@functools.lru_cache(maxsize=4)
-def load(source: Source) -> Splits:
-    """Reads a source once, however many runs use it."""
-    found = source.load()
-    require(isinstance(found, Splits), source, "load", "must give mtl_jax.protocols.Splits", found)
-    return found
+def single_seed(run: Run, given: Given) -> Given:
+    """Shapes of what one seed trains on, of those that `described` gives."""
+
+    def one(shape: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape.shape[1:], shape.dtype)
+
+    shared = given.each(seed_axis(run), None)
+    return jax.tree.map(
+        lambda axis, part: part if axis is None else jax.tree.map(one, part),
+        shared, given, is_leaf=lambda leaf: leaf is None or isinstance(leaf, int),
+    )  # fmt: skip
 
 
 def prepare(run: Run) -> Prepared:
     """Reads the data of a run and draws which examples have labels, for every seed.
 
+    Where each seed has data of its own, they have a leading axis S.
+
     Raises:
-      BadInput: if a task's label is missing from the data or out of range, or if there are
-        fewer labels than asked for.
+      BadInput: if a task's label is missing from the data or no target of its loss, if there are
+        fewer labels than asked for, or as `check_names`.
     """
-    parts = {part: streams_of(run, part, a) for part, a in load(run.data)._asdict().items()}
-    for part, streams in parts.items():
-        for task in run.tasks:
-            check_labels(run, task, part, next(a for a in streams.values() if task.name in a))
+    check_names(run)
+    seeds, data = seeds_of(run), read(run)
+    each = [(one,) for one in seeds] if seed_axis(run) == 0 else [seeds]
+    found = [prepared(run, splits, own) for splits, own in zip(data, each, strict=True)]
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    if seed_axis(run) is None:
+        return found[0]
+    sizes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(one[:2])) for one in found}
+    require(len(sizes) == 1, run, "data", "must be of the same shapes for every seed", run.data)
+
+    def joined(path, *leaves):
+        # What was drawn has an axis of seeds already.
+        drawn = any(getattr(entry, "name", None) in ("known", "held") for entry in path)
+        return np.concatenate(leaves) if drawn else np.stack(leaves)
+
+    given, splits = jax.tree_util.tree_map_with_path(joined, *(one[:2] for one in found))
+    return Prepared(given, splits, notes)
+
+
+def prepared(run: Run, data: Splits, seeds: tuple[int, ...]) -> Prepared:
+    """What some seeds of a run have of the same data."""
+    parts = {part: streams_of(run, part, arrays) for part, arrays in data._asdict().items()}
+    labels = {}
+    for task in run.tasks:
+        own = {
+            part: next(arrays for arrays in streams.values() if task.name in arrays)
+            for part, streams in parts.items()
+        }
+        given = {part: arrays[task.name] for part, arrays in own.items()}
+        labels[task.name] = {part: target(run, task, part, each) for part, each in given.items()}
+        for part, arrays in own.items():
+            arrays[task.name] = labels[task.name][part]
+        check_parts(run, task, given)
     check_tokens(run, parts)
-    train = parts.pop("train")
-    return Prepared(
-        Given({name: drawn(run, name, arrays) for name, arrays in train.items()}, None), parts
-    )
+    train, pools = parts.pop("train"), pools_of(run)
+    streams = {name: drawn(run, name, a, pools.get(name), seeds) for name, a in train.items()}
+    notes = [
+        note
+        for stream in streams.values()
+        for name in stream.labels
+        for note in label_notes(run, name, labels[name], stream.known, seeds)
+    ]
+    notes += selection_notes(run, parts["validation"])
+    return Prepared(Given(streams, None), parts, tuple(notes))
+
+
+def pools_of(run: Run) -> dict[str, np.ndarray]:
+    """By stream, which training images come without labels, where the data says so."""
+    return run.data.pools() if hasattr(run.data, "pools") else {}
 
 
 def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -112,6 +174,9 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
     nested = all(isinstance(each, Mapping) and "image" in each for each in streams.values())
     rule = f'must have "image" in its {part} part, or streams that have'
     require(nested, run, "data", rule, sorted(arrays))
+    for name, each in streams.items():
+        where = f"run {run.name!r}: images{f' of {name!r}' if name else ''} in the {part} data"
+        require_channels_last(where, each["image"].shape)
     for task in run.tasks:
         there = [name for name, each in streams.items() if task.name in each]
         if not there:
@@ -121,10 +186,13 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
                 f"(labels there: {', '.join(sorted(labels)) or 'none'})"
             )
         require(len(there) == 1, run, "data", f"must have {task.name!r} in one stream", there)
+        each = streams[there[0]]
+        rows = (each[task.name].shape[:1], each["image"].shape[:1])
+        rule = f"must have as many {task.name!r} in the {part} part as images"
+        require(rows[0] == rows[1], run, "data", rule, rows)
     kept = {
         name: {
             "image": each["image"],
-            **({"pool": each["pool"]} if "pool" in each else {}),
             **{t.name: each[t.name] for t in run.tasks if t.name in each},
         }
         for name, each in streams.items()
@@ -134,7 +202,7 @@ def streams_of(run: Run, part: str, arrays: Mapping[str, Any]) -> dict[str, dict
 
 def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """The labels among the arrays of a stream."""
-    return {name: array for name, array in arrays.items() if name not in ("image", "pool")}
+    return {name: array for name, array in arrays.items() if name != "image"}
 
 
 def labelled_in(run: Run, stream: str) -> int | None:
@@ -142,9 +210,18 @@ def labelled_in(run: Run, stream: str) -> int | None:
     return getattr(run.data, "labelled_by_task", {}).get(stream, run.labelled)
 
 
-def drawn(run: Run, name: str, arrays: dict[str, np.ndarray]) -> Stream:
-    """A stream with the examples that have labels, and those held out, for every seed."""
+def drawn(
+    run: Run,
+    name: str,
+    arrays: dict[str, np.ndarray],
+    pool: np.ndarray | None,
+    seeds: tuple[int, ...],
+) -> Stream:
+    """A stream with the examples that have labels, and those held out, for some seeds."""
     labels = labels_of(arrays)
+    last = len(arrays["image"]) - 1
+    fine = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
+    require(fine, run, "data", f"must have pools of places from 0 to {last}", pool)
 
     def of(seed):
         index, mask = few_labels(labels, labelled_in(run, name), run.partial, seed)
@@ -157,11 +234,11 @@ def drawn(run: Run, name: str, arrays: dict[str, np.ndarray]) -> Stream:
         return known, held if count else None
 
     try:
-        seeds = [of(seed) for seed in range(run.first_seed, run.first_seed + run.seeds)]
+        found = [of(seed) for seed in seeds]
     except BadInput as wrong:
         raise BadInput(f"run {run.name!r}: {wrong}") from None
-    known, held = jax.tree.map(lambda *each: np.stack(each), *seeds)
-    return Stream(arrays["image"], labels, known, held, {}, arrays.get("pool"))
+    known, held = jax.tree.map(lambda *each: np.stack(each), *found)
+    return Stream(arrays["image"], labels, known, held, {}, pool)
 
 
 def held_of(run: Run, count: int) -> int:
@@ -171,17 +248,3 @@ def held_of(run: Run, count: int) -> int:
     out = max(1, round(run.balance.held_out * count))
     require(out < count, run, "labelled", f"must leave some beside {out} held out", count)
     return out
-
-
-def check_labels(run: Run, task: Task, part: str, arrays) -> None:
-    """Requires a task's classes within its outputs."""
-    labels = arrays[task.name]
-    if (
-        np.issubdtype(labels.dtype, np.integer)
-        and not -1 <= labels.min() <= labels.max() < task.outputs
-    ):
-        wrong = labels.max() if labels.max() >= task.outputs else labels.min()
-        raise BadInput(
-            f"run {run.name!r}: task {task.name!r} has outputs={task.outputs}, so classes must lie in 0..{task.outputs - 1} "
-            f"(-1 where missing), but the {part} data has class {wrong}"
-        )

@@ -1,7 +1,7 @@
 """What the trained net of a run makes of images: features and outputs, for every seed."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,56 +10,74 @@ import numpy as np
 
 from mtl_jax.checks import BadInput, require
 from mtl_jax.classic import Classic
-from mtl_jax.host.checkpoint import Checkpoints
 from mtl_jax.host.folder import Folder
-from mtl_jax.run import Run
+from mtl_jax.host.trained import trained
+from mtl_jax.losses.target_type import target_type
+from mtl_jax.run import Run, Task
 from mtl_jax.train import net_of, read_for
 from mtl_jax.transfer import estimates
+from mtl_jax.views import Parameters
 
 
 class ReadOut(NamedTuple):
     """Features and probabilities of the first task's classes."""
 
     features: np.ndarray  # [S, N, D]
-    probabilities: np.ndarray  # [S, N, Z]
+    probabilities: np.ndarray  # [S, N, Z]; Z is 0 for a task without classes
 
 
-def read_out(run: Run, folder: Folder, images: np.ndarray) -> ReadOut:
-    """Features and probabilities of images `[N, ...]` by the last parameters of a finished run.
+def read_out(
+    run: Run, folder: Folder, images: Sequence[np.ndarray], by: Parameters = "selected"
+) -> ReadOut:
+    """Features and probabilities of each seed's images `[N, ...]` by a finished run.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    name = run.tasks[0].name
-    features, logits = asked_of(run, folder, "raw", images, read_for, "a row reads its features")
-    return ReadOut(features[name], np.asarray(jax.nn.softmax(logits[name])))
+    task = run.tasks[0]
+    why = "a row reads its features"
+    features, logits = asked_of(run, folder, by, task.name, images, read_for, why)
+    return ReadOut(features[task.name], probabilities_of(task, logits[task.name]))
+
+
+def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
+    """Probabilities of a task's classes `[..., Z]`, two of one logistic output, none of numbers."""
+    kind = target_type(task.loss, task.outputs)
+    if kind in ("multilabel", "continuous"):
+        return outputs[..., :0]
+    if kind == "binary":
+        outputs = np.concatenate([np.zeros_like(outputs), outputs], -1)
+    return np.asarray(jax.nn.softmax(outputs))
 
 
 def asked_of(
-    run: Run, folder: Folder, by: str, images: np.ndarray, ask: Callable[..., Any], why: str
+    run: Run,
+    folder: Folder,
+    by: Parameters,
+    task: str,
+    images: Sequence[np.ndarray],
+    ask: Callable[..., Any],
+    why: str,
 ) -> Any:
-    """What every seed of a finished run says of images `[N, ...]`, `[S, N, ...]`.
+    """What every seed of a finished run says of images `[N, ...]` of its own, `[S, N, ...]`.
 
     Args:
       run: a finished one.
       folder: its folder.
-      by: "ema" for its averaged parameters, "raw" for its last ones.
-      images: of its data's shape.
+      by: which of its parameters say it.
+      task: for which task, where the run selects for each.
+      images: of its data's shape, for every seed.
       ask: `(net, params, stats, images) -> tree`, of one seed.
       why: it is asked, for the error.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    try:
-        tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
-    except ValueError as wrong:
-        raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
+    models = trained(run, folder, by, task, why)
     alone = jax.jit(functools.partial(ask, net_of(run)))
-    models, images = (tree["ema" if by == "ema" else "params"], tree["stats"]), jnp.asarray(images)
     each = [
-        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), images))
-        for seed in range(run.seeds)
+        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))
+        for seed, own in enumerate(map(jnp.asarray, images))
     ]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
@@ -86,18 +104,25 @@ def promises(features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray
 
     Args:
       features: `[N, D]`.
-      probabilities: of the source's classes, `[N, Z]`.
+      probabilities: of the source's classes, `[N, Z]`; without a class, what needs them is None.
       labels: of the target, `[N]`.
     """
     scores = {
         "H-score": lambda: estimates.h_score(features, labels),
         "regularised H-score": lambda: estimates.regularised_h_score(features, labels),
         "LEEP": lambda: estimates.leep(probabilities, labels),
-        "NCE": lambda: estimates.nce(probabilities.argmax(1), labels),
+        "NCE": lambda: estimates.nce(most_likely(probabilities), labels),
         "LogME": lambda: estimates.logme(features, labels),
         "TransRate": lambda: estimates.transrate(features, labels),
     }
     return {name: told(score) for name, score in scores.items()}
+
+
+def most_likely(probabilities: np.ndarray) -> np.ndarray:
+    """The most likely class of each example, `[N]`."""
+    if probabilities.shape[1] == 0:
+        raise BadInput("NCE needs the classes of a source")
+    return probabilities.argmax(1)
 
 
 def told(score: Callable[[], float]) -> float | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_jax.host.select import criterion, select, unjudged
 from mtl_jax.run import Run
 
 # Semi-supervised papers report the median of so many last evaluations.
@@ -19,10 +20,7 @@ def host(values: Any) -> Any:
 
 
 def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: int) -> dict:
-    """The final numbers of every seed.
-
-    The best evaluation of a seed is the one with the best validation metric, averaged over
-    tasks, among raw and averaged parameters; the first of equals. Test data only reports.
+    """The final numbers of every seed, see `mtl_jax.host.select` for the selection.
 
     Args:
       run: what was trained.
@@ -33,20 +31,25 @@ def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: i
     Returns:
       A dict of numbers that holds no time.
     """
-    evaluated = [record for record in records if "test" in record]
-    seeds = range(run.seeds)
+    evaluated = {record["step"]: record for record in records if "test" in record}
+    seeds, last = range(run.seeds), evaluated[max(evaluated)]
+    tail = list(evaluated.values())[-MEDIAN_OF:]
     return {
         "name": run.name,
         "parameters": parameters,
         "trained_parameters": trained,
         "seeds": [run.first_seed + seed for seed in seeds],
+        "selection": criterion(run),
         "selected": [selected(run, evaluated, seed) for seed in seeds],
+        "last_step": last["step"],
         "last": [
-            {kind: of_seed(evaluated[-1]["test"][kind], seed) for kind in ("raw", "ema")}
-            for seed in seeds
+            {kind: of_seed(last["test"][kind], seed) for kind in ("raw", "ema")} for seed in seeds
         ],
-        "median": [median_of(evaluated[-MEDIAN_OF:], seed) for seed in seeds],
-        "best_on_test": [best_of(run, evaluated, seed) for seed in seeds],
+        "evaluations": len(evaluated),
+        "median_of": len(tail),
+        "median": [median_of(tail, seed) for seed in seeds],
+        "best_on_test": [best_of(run, list(evaluated.values()), seed) for seed in seeds],
+        "warnings": warnings_of(run, evaluated),
     }
 
 
@@ -74,29 +77,67 @@ def best_of(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, dic
     return best
 
 
-def selected(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-    """The evaluation of one seed that validation chooses, and its test metrics."""
-    best = max(
-        ((record, kind) for record in records for kind in ("ema", "raw")),
-        key=lambda choice: quality(run, choice[0]["validation"][choice[1]], seed),
-    )
-    record, kind = best
+def selected(run: Run, records: dict[int, dict[str, Any]], seed: int) -> dict[str, Any]:
+    """The evaluation of one seed that validation selects, and its test metrics.
+
+    Step and parameters are those of all tasks, or by task if the run selects for each.
+    """
+    chosen = select(run, records, seed)
+
+    def of(part: str) -> dict[str, dict[str, float]]:
+        return {
+            task: of_seed(records[each.step][part][each.parameters], seed)[task]
+            for task, each in chosen.items()
+        }
+
+    steps = {task: each.step for task, each in chosen.items()}
+    kinds = {task: each.parameters for task, each in chosen.items()}
+    own = run.selection == "per_task"
+    first = run.tasks[0].name
     return {
-        "step": record["step"],
-        "parameters": kind,
-        "validation": of_seed(record["validation"][kind], seed),
-        "test": of_seed(record["test"][kind], seed),
+        "step": steps if own else steps[first],
+        "parameters": kinds if own else kinds[first],
+        "validation": of("validation"),
+        "test": of("test"),
     }
 
 
-def quality(run: Run, metrics: dict[str, Any], seed: int) -> float:
-    """Average of the tasks' metrics of a seed, signed so that more is better; no number is the worst."""
-    signed = [
-        (1 if task.metric.higher_is_better else -1) * metrics[task.name][task.metric.name][seed]
-        for task in run.tasks
-    ]
-    average = float(np.mean(signed))
-    return -math.inf if math.isnan(average) else average
+def not_finite(counts: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of outputs that are not finite, `{part: {model: {task: [S]}}}`."""
+    some = any(
+        np.any(each)
+        for part in counts.values()
+        for model in part.values()
+        for each in model.values()
+    )
+    return {"not_finite": counts} if some else {}
+
+
+def warnings_of(run: Run, records: dict[int, dict[str, Any]]) -> list[str]:
+    """What a reader of a run's numbers should know, each in a line."""
+    texts = []
+    lacking = unjudged(run, records)
+    if lacking:
+        names = ", ".join(map(repr, lacking))
+        texts.append(
+            f"validation judges {names} in no evaluation (labels are missing, or the metric is not "
+            f"finite): {'they do' if len(lacking) > 1 else 'it does'} not take part in the selection"
+        )
+    for task in run.tasks:
+        for part in ("validation", "test"):
+            found = {
+                step: max(np.max(model[task.name]) for model in record["not_finite"][part].values())
+                for step, record in records.items()
+                if "not_finite" in record
+            }
+            bad = {step: int(count) for step, count in found.items() if count > 0}
+            if bad:
+                texts.append(
+                    f"task {task.name!r}, {part} part: outputs that are not finite for up to "
+                    f"{max(bad.values())} examples in {len(bad)} of {len(records)} evaluations, the "
+                    f"last at step {max(bad)}; the metric is NaN there"
+                )
+    return texts
 
 
 def of_seed(metrics: dict[str, Any], seed: int) -> dict[str, dict[str, float]]:

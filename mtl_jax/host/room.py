@@ -10,7 +10,7 @@ import numpy as np
 from mtl_jax import train
 from mtl_jax.checks import BadInput
 from mtl_jax.host.parts import drawn
-from mtl_jax.host.prepare import described
+from mtl_jax.host.prepare import described, single_seed
 from mtl_jax.optimizers import Adam
 from mtl_jax.run import Run
 
@@ -40,8 +40,9 @@ def check_room(run: Run) -> None:
 def needed(run: Run) -> dict[str, int]:
     """Bytes that a run needs at least, by what they are for."""
     given = described(run)
-    image = train.example(next(iter(given.streams.values())).image)
-    params, stats = drawn(run, given)
+    alone = single_seed(run, given)
+    image = train.example(next(iter(alone.streams.values())).image)
+    params, stats = drawn(run, alone)
     copies = 2 + (0 if run.plan else 1 + isinstance(run.optimizer, Adam))
     asked = any(task.consistency is not None for task in run.tasks)
     examples = run.batch * (1 + run.unlabelled_ratio if asked else 1) * run.seeds

@@ -6,18 +6,20 @@ import pathlib
 import sys
 import traceback
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 
 from mtl_jax.checks import BadInput, require
+from mtl_jax.classic import Classic
 from mtl_jax.descent import Descents
-from mtl_jax.host import classics, descents, figures, table
+from mtl_jax.host import classic_data, classics, descents, figures, provenance, rows, table
 from mtl_jax.host.ahead import Ahead
 from mtl_jax.host.cache import cache_compilations
-from mtl_jax.host.experiment import among, asked, in_order, read
+from mtl_jax.host.experiment import asked, in_order, read
 from mtl_jax.host.explained import explained, has_own
-from mtl_jax.host.files import open_root
+from mtl_jax.host.files import open_root, require_file_names
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.lapack import one_thread
 from mtl_jax.host.layout import Program
@@ -26,7 +28,7 @@ from mtl_jax.host.prepare import prepare
 from mtl_jax.host.progress import Board
 from mtl_jax.host.read import check_read
 from mtl_jax.host.room import check_room
-from mtl_jax.identity import fingerprint
+from mtl_jax.host.scores import scores
 from mtl_jax.run import Experiment, Run
 from mtl_jax.trees import size
 
@@ -42,6 +44,7 @@ def launch(options: argparse.Namespace) -> int:
     code and keeps its traceback.
     """
     cache_compilations()
+    provenance.forget()
     try:
         with explained(""):
             experiment = read(options.experiment)
@@ -100,38 +103,46 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     """
     runs = in_order(experiment)
     folders = {run.name: Folder(root, run) for run in runs}
+    require_file_names(row.name for row in (*runs, *experiment.classics))
     with open_root(root):
         check_folders(root, [row.name for row in (*runs, *experiment.classics)])
-        for row in () if fresh else (*runs, *experiment.classics):
-            Folder(root, row).check()
+        with explained(""):
+            rows.check(experiment, whole, root, fresh)
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         splits = {run.name: check_data(run) for run in left}
         for row in experiment.classics:
             check_read(row)
+            if fresh or not Folder(root, row).finished():
+                classic_data.check(row)
+        alone = [row for row in experiment.classics if row.features is None]
+        # What scikit-learn refuses when it fits is told before runs train; with one thread of
+        # BLAS, as runs train, it would round otherwise.
+        fit_classics(alone, root, fresh)
         if left:
             with one_thread(), Ahead() as ahead:
                 programs = {run.name: checked(run, ahead, splits[run.name]) for run in left}
                 for folder in folders.values() if fresh else ():
                     folder.set_aside()
                 train(left, programs, folders, ahead)
-        fit_classics(experiment, root, fresh)
-        rows = (*whole.runs, *whole.classics)
-        folders = {row.name: Folder(root, row) for row in rows}
-        done = among(whole, (row for row in rows if folders[row.name].finished()))
+        fit_classics([row for row in experiment.classics if row not in alone], root, fresh)
+        done = rows.finished(whole, root)
+        folders = {row.name: Folder(root, row) for row in (*done.runs, *done.classics)}
         table.write(done, folders, root)
         figures.write(done, folders, root)
     return 0
 
 
-def fit_classics(experiment: Experiment, root: pathlib.Path, fresh: bool) -> None:
-    """Fits what is not finished of the rows of other estimators."""
-    for row in experiment.classics:
+def fit_classics(rows: Iterable[Classic], root: pathlib.Path, fresh: bool) -> None:
+    """Fits what is not finished of rows of other estimators."""
+    for row in rows:
         folder = Folder(root, row)
         if fresh:
             folder.set_aside()
         elif folder.finished():
             continue
-        folder.claim()
+        folder.claim(provenance.facts(folder, now=True))
+        provenance.check(folder, now=True)
+        folder.add_history(0)
         source = None if row.features is None else Folder(root, row.features)
         with explained(f"row {row.name!r}", always=True):
             classics.fit(row, folder, source)
@@ -141,8 +152,11 @@ def check_data(run: Run) -> Any:
     """Whether a run can fit into memory, and its data; gives the shapes of what is judged."""
     with explained(f"run {run.name!r}", always=has_own(run.data)):
         check_room(run)
-        splits = prepare(run).splits
-        return jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype), splits)
+        prepared = prepare(run)
+        for note in prepared.notes:
+            print(f"warning: {note}", file=sys.stderr)
+        shape = jax.ShapeDtypeStruct
+        return jax.tree.map(lambda array: shape(array.shape, array.dtype), prepared.splits)
 
 
 def checked(run: Run, ahead: Ahead, splits: Any) -> Program:
@@ -160,7 +174,8 @@ def train(
     """Trains runs one after the other."""
     with Board(len(runs)) as board:
         for run in runs:
-            folders[run.name].claim()
+            folders[run.name].claim(provenance.facts(folders[run.name], now=True))
+            provenance.check(folders[run.name], now=True)
             board.begin(run)
             used = memory(ahead.need(run.name))
             made, folder = programs.pop(run.name), folders[run.name]
@@ -179,26 +194,13 @@ def memory(compiled: Any) -> int | None:
 
 
 def listing(experiment: Experiment, root: pathlib.Path) -> int:
-    """Prints every run, its fingerprint, and how far it is."""
-    for run in in_order(experiment):
-        print(f"{fingerprint(run)}  {progress_of(Folder(root, run)):24}  {run.name}")
-    for row in experiment.classics:
-        done = "done" if Folder(root, row).finished() else "not begun"
-        print(f"{fingerprint(row)}  {done:24}  {row.name}")
+    """Prints every row, its fingerprint, and how far it is."""
+    for row in (*in_order(experiment), *experiment.classics):
+        folder = Folder(root, row)
+        place = table.place_of(scores(row, folder)) if folder.finished() else "-"
+        told = "" if place == "-" else f"  (selected at {place})"
+        print(f"{folder.fingerprint}  {provenance.progress_of(folder):24}  {row.name}{told}")
     return 0
-
-
-def progress_of(folder: Folder) -> str:
-    """How far the run of a folder is."""
-    there = folder.read("run.json")
-    if there is None:
-        return "not begun"
-    if folder.finished():
-        return "done"
-    if there["fingerprint"] != fingerprint(folder.run):
-        return f"changed (was {there['fingerprint'][:8]})"
-    steps = [record["step"] for record in folder.records()]
-    return f"step {max(steps, default=0)} of {folder.run.steps}"
 
 
 def dry(experiment: Experiment) -> int:

@@ -1,13 +1,16 @@
 """What teachers say of a run's unlabelled images, from what is left of them on disk."""
 
-import jax
+from collections.abc import Sequence
+
 import numpy as np
 
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.read import asked_of
+from mtl_jax.host.run_data import seed_axis
 from mtl_jax.run import Run, taught
 from mtl_jax.task import asks_teacher
 from mtl_jax.train import Given, Taught, outputs_for
+from mtl_jax.views import Parameters
 
 
 def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
@@ -29,19 +32,27 @@ def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
         teacher = taught(run)[task.name, task.outputs]
         name = next(name for name, stream in streams.items() if task.name in stream.labels)
         stream = streams[name]
-        said = outputs_of(teacher, folders[teacher.name], view.by, stream.image)[task.name]
-        pool = np.arange(said.shape[1]) if stream.pool is None else np.asarray(stream.pool)
+        folder = folders[teacher.name]
+        apart = seed_axis(run) == 0
+        images = stream.image if apart else [stream.image] * run.seeds
+        said = outputs_of(teacher, folder, view.by, task.name, images)
+        everything = np.arange(said.shape[1])
+        pool = everything if stream.pool is None else np.asarray(stream.pool)
+        pools = pool if apart and stream.pool is not None else [pool] * run.seeds
         weights = np.zeros(said.shape[:2], np.float32)
-        weights[:, pool] = np.stack([weights_of(each[pool], view.per_class) for each in said])
+        for place, rows in enumerate(pools):
+            weights[place, rows] = weights_of(said[place, rows], view.per_class)
         stored = {**stream.stored, task.name: Taught(said, weights)}
         streams[name] = stream._replace(stored=stored)
     return given._replace(streams=streams)
 
 
-def outputs_of(teacher: Run, folder: Folder, by: str, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs `{task: [S, N, C]}` of every seed of a teacher."""
-    said = asked_of(teacher, folder, by, images, outputs_for, "other runs learn from it")
-    return jax.tree.map(lambda leaf: leaf.astype(np.float32), said)
+def outputs_of(
+    teacher: Run, folder: Folder, by: Parameters, task: str, images: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Outputs `[S, N, C]` of every seed of a teacher for a task and images of that seed."""
+    said = asked_of(teacher, folder, by, task, images, outputs_for, "other runs learn from it")
+    return said[task].astype(np.float32)
 
 
 def weights_of(logits: np.ndarray, per_class: int | None) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Tables as text: numbers with their intervals, verdicts, Markdown and LaTeX."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from mtl_jax.compare import interval, verdict
+from mtl_jax.compare import Verdict, interval
+from mtl_jax.run import Task
 
 
 def spread(values: np.ndarray | None) -> str:
@@ -19,10 +21,19 @@ def spread(values: np.ndarray | None) -> str:
     return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
 
 
-def tally(gains: list[np.ndarray]) -> str:
-    """How many gains over seeds `[S]` are above and below 0 beyond their intervals."""
-    found = [verdict(gain) for gain in gains]
+def tally(found: Sequence[Verdict]) -> str:
+    """How many verdicts on tasks say that they were helped and hurt."""
     return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
+
+
+def heading(task: Task) -> str:
+    """A column's heading: the task, its metric and unit, and which way is better."""
+    return f"{metric_of(task)} {'↑' if task.metric.higher_is_better else '↓'}"
+
+
+def metric_of(task: Task) -> str:
+    """A task with its metric and unit."""
+    return f"{task.name} {task.metric.name}{' %' if task.metric.scale == 100.0 else ''}"
 
 
 def markdown(head: list[str], body: list[list[str]]) -> str:
@@ -60,6 +71,8 @@ def escaped(text: str) -> str:
         ("^", r"\textasciicircum "),
         ("Δm", r"$\Delta_m$"),
         ("±", r"$\pm$"),
+        ("↑", r"$\uparrow$"),
+        ("↓", r"$\downarrow$"),
     ):
         text = text.replace(plain, tex)
     return text

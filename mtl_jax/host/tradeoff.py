@@ -6,7 +6,7 @@ import numpy as np
 
 from mtl_jax.compare import interval
 from mtl_jax.host.canvas import blank, colour_cycle
-from mtl_jax.host.scores import Scores, baselines, tasks_of
+from mtl_jax.host.scores import Scores, baselines, has, tasks_of
 from mtl_jax.run import Experiment, Task
 
 COLUMN = 30  # Lines of a column of the legend.
@@ -20,7 +20,7 @@ def tradeoff(experiment: Experiment, rows: list[Scores]):
     two tasks and two runs that have both.
     """
     tasks = tasks_of(experiment)
-    shown = [row for row in rows if row.selected.keys() == tasks.keys()]
+    shown = [row for row in rows if all(has(row, task) for task in tasks.values())]
     if len(tasks) != 2 or len(shown) < 2:
         return None
     columns = math.ceil(len(shown) / COLUMN)

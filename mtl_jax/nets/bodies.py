@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.checks import BadInput, require
 from mtl_jax.net import Read
 from mtl_jax.plan import Plan, rule_of
 
@@ -156,7 +157,8 @@ def hold_frozen(place: Callable[[tuple], tuple], plan: Plan):
     """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics.
 
     The trunk must say `use_running_average` where it calls a BatchNorm; Linen refuses to be
-    told so both there and where the module is made.
+    told so both there and where the module is made. One that is not frozen must have more than
+    one value of each channel.
     """
 
     def intercept(call, args, kwargs, context):
@@ -167,6 +169,24 @@ def hold_frozen(place: Callable[[tuple], tuple], plan: Plan):
             rules = [rule_of(plan, name) for name in names]
             if any(rule is not None and rule.frozen for rule in rules):
                 return call(*args, **{**kwargs, "use_running_average": True})
+            if not kwargs.get("use_running_average", module.use_running_average):
+                require_variance(module, path, (*args, *kwargs.values())[0])
         return call(*args, **kwargs)
 
     return intercept
+
+
+def require_variance(norm: nn.BatchNorm, path: str, x: jax.Array) -> None:
+    """Requires more than one value of each channel: the variance of one is 0, whatever it is.
+
+    Raises:
+      BadInput: for vectors, or maps of one pixel, of a batch of one.
+    """
+    axes = (norm.axis,) if isinstance(norm.axis, int) else norm.axis
+    kept = {axis % x.ndim for axis in axes}
+    count = math.prod(n for axis, n in enumerate(x.shape) if axis not in kept)
+    if count == 1:
+        raise BadInput(
+            f"a batch of one leaves BatchNorm ({path}) one value of each channel, whose variance "
+            "is 0: Run.batch must be at least 2, or the trunk one without BatchNorm"
+        )

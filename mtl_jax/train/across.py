@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.cross_task import cross_task
+from mtl_jax.losses.masked import known_entries
+from mtl_jax.losses.target_type import target_type
 from mtl_jax.net import Net, vectors
-from mtl_jax.run import Run
+from mtl_jax.run import Run, Task
 from mtl_jax.train.sight import Sight
 
 
@@ -17,7 +19,7 @@ def across(
     """What consistency with the labels of the others adds to each task's loss, `[]`.
 
     Of the labelled images, a pair of tasks counts where the first lacks its label and the
-    second has it; the mean is over all B.
+    second has it, of a vector all entries; the mean is over all B.
 
     Args:
       run: with a `CrossTask`.
@@ -28,13 +30,15 @@ def across(
       features: by task, of each pass.
     """
     setting, batch = run.cross_task, sight.batch
+    by_name = {task.name: task for task in run.tasks}
     added = {}
     for source in sight.tasks:
         total = jnp.zeros(())
         for target in (name for name in sight.tasks if name != source):
             pair = place_of(run, source) * len(run.tasks) + place_of(run, target)
-            known, label = batch.mask[target], batch.labels[target]
-            said = predicted(outputs["labelled"][source], batch.labels[source])
+            label = batch.labels[target]
+            known = known_entries(label, batch.mask[target]).reshape(len(label), -1).all(1)
+            said = predicted(by_name[source], outputs["labelled"][source], batch.labels[source])
             told = as_outputs(label, known, outputs["labelled"][target].shape[-1])
             embedded = net.relate(heads, {source: said, target: told}, pair)
             own = vectors(features[source][0])[: known.shape[0]]
@@ -49,15 +53,22 @@ def place_of(run: Run, name: str) -> int:
     return [task.name for task in run.tasks].index(name)
 
 
-def predicted(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-    """Probabilities `[B, C]` of a task of classes, the outputs of one of numbers."""
-    classes = jnp.issubdtype(labels.dtype, jnp.integer)
-    return jax.nn.softmax(outputs) if classes else outputs
+def predicted(task: Task, outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Predictions `[B, C]` in the form of labels: probabilities, or numbers as they are.
+
+    A user's own loss is taken for one of classes where labels are integers, and else for numbers.
+    """
+    kind = target_type(task.loss, task.outputs)
+    if kind in ("binary", "multilabel"):
+        return jax.nn.sigmoid(outputs)
+    if kind is None:
+        kind = "multiclass" if jnp.issubdtype(labels.dtype, jnp.integer) else "continuous"
+    return jax.nn.softmax(outputs) if kind == "multiclass" else outputs
 
 
 def as_outputs(labels: jax.Array, known: jax.Array, size: int) -> jax.Array:
     """Labels in the form of predictions `[B, C]`; zeros where they are missing."""
-    if jnp.issubdtype(labels.dtype, jnp.integer):
+    if jnp.issubdtype(labels.dtype, jnp.integer) and size > 1:
         return jax.nn.one_hot(jnp.where(known, labels, -1), size)
     there = known.reshape(-1, *(1,) * (labels.ndim - 1))
-    return jnp.where(there, labels, 0.0).reshape(-1, size).astype(jnp.float32)
+    return jnp.where(there, labels.astype(jnp.float32), 0.0).reshape(-1, size)

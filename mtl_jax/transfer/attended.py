@@ -10,6 +10,7 @@ import optax
 from mtl_jax.checks import require, require_count, require_number
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.opening import Opening
 from mtl_jax.transfer.delta import channel_weights, delta
 from mtl_jax.transfer.started import Seen, pairs, require_held, require_layers, views_of
@@ -55,6 +56,7 @@ class DELTA:
     temperature: float = 5.0
     examples: int = 500
 
+    target_types = MULTICLASS
     maps = True
 
     def __post_init__(self):

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.checks import require, require_count, require_number
 from mtl_jax.heads import Head
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.transfer.bi_tuning import cce, ccl, with_bias
 from mtl_jax.transfer.class_queues import ClassQueues, empty_queues, enqueue
 from mtl_jax.transfer.unit import unit
@@ -58,6 +59,7 @@ class BiTuning:
     temperature: float = 0.07
     size: int = 128
 
+    target_types = MULTICLASS
     views = ("labelled", KEYS)
 
     def __post_init__(self):

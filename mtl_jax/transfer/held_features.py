@@ -6,6 +6,7 @@ import math
 import jax
 
 from mtl_jax.checks import require_number
+from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.relational import rkd_angle, rkd_distance
 from mtl_jax.transfer.similarity import pkt, similarity_preserving
 from mtl_jax.transfer.started import Seen, both, require_held, views_of
@@ -39,6 +40,8 @@ class RKD:
     distance: float = 25.0
     angle: float = 50.0
     view: Seen = "labelled"
+
+    target_types = ALL_TYPES
 
     def __post_init__(self):
         require_held(self)
@@ -83,6 +86,8 @@ class SimilarityPreserving:
     weight: float = 3000.0
     view: Seen = "labelled"
 
+    target_types = ALL_TYPES
+
     def __post_init__(self):
         require_held(self)
 
@@ -123,6 +128,8 @@ class PKT:
 
     weight: float = 3e4
     view: Seen = "labelled"
+
+    target_types = ALL_TYPES
 
     def __post_init__(self):
         require_held(self)

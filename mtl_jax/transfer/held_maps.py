@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 
+from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.delta import behaviour
 from mtl_jax.transfer.hints import attention_transfer, fitnet
 from mtl_jax.transfer.started import Seen, pairs, require_held, require_layers, views_of
@@ -40,6 +41,7 @@ class Behaviour:
     layers: tuple[str, ...] | None = None
     view: Seen = "labelled"
 
+    target_types = ALL_TYPES
     maps = True
 
     def __post_init__(self):
@@ -86,6 +88,7 @@ class AttentionTransfer:
     layers: tuple[str, ...] | None = None
     view: Seen = "labelled"
 
+    target_types = ALL_TYPES
     maps = True
 
     def __post_init__(self):
@@ -134,6 +137,7 @@ class FitNet:
     layers: tuple[str, ...] | None = None
     view: Seen = "labelled"
 
+    target_types = ALL_TYPES
     maps = True
 
     def __post_init__(self):

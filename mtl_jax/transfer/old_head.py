@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from mtl_jax.checks import require_count, require_number
 from mtl_jax.heads import Head
 from mtl_jax.losses.masked import masked_mean
+from mtl_jax.losses.target_type import ALL_TYPES, MULTICLASS
 from mtl_jax.transfer.co_tuning import co_tuning
 from mtl_jax.transfer.distill import lwf
 from mtl_jax.transfer.started import Seen, both, require_held, views_of
@@ -32,7 +33,7 @@ class LwF:
     Gradients flow into the old head and the trunk, none into the source.
 
     Attributes:
-      classes: of the source's task.
+      classes: of the source's task, 2 or more.
       weight: of the mean over the images; TLLib's, 1 in the paper.
       temperature: T; TLLib's, 2 in the paper.
       view: which images; "weak" are the unlabelled ones.
@@ -50,11 +51,12 @@ class LwF:
     temperature: float = 3.0
     view: Seen = "labelled"
 
+    target_types = ALL_TYPES
     taken = ("old",)
 
     def __post_init__(self):
         require_held(self)
-        require_count(self, classes=1)
+        require_count(self, classes=2)
         require_number(self, temperature=(1e-6, math.inf))
 
     @property
@@ -102,7 +104,7 @@ class CoTuning:
     none into the source or P.
 
     Attributes:
-      classes: of the source's task, Z.
+      classes: of the source's task, Z, 2 or more.
       weight: of the mean.
 
     Raises:
@@ -116,11 +118,12 @@ class CoTuning:
     classes: int
     weight: float = 2.3
 
+    target_types = MULTICLASS
     taken = ("old",)
     views = views_of("labelled")
 
     def __post_init__(self):
-        require_count(self, classes=1)
+        require_count(self, classes=2)
         require_number(self, weight=(0.0, math.inf))
 
     def heads(self, num_classes: int) -> dict[str, Head]:

@@ -89,7 +89,7 @@ def added_only(*patterns: str) -> Plan:
 
 
 def lp_ft(run: Any, **probe: Any) -> Any:
-    """Linear probing, then fine-tuning: the run, started from a run that trains the heads alone.
+    """Linear probing, then fine-tuning: the run goes on where one ended that trains heads alone.
 
     Args:
       run: with a source; how it fine-tunes.
@@ -106,7 +106,7 @@ def lp_ft(run: Any, **probe: Any) -> Any:
     """
     require(run.source is not None, "lp_ft", "run", "must have a source", run.name)
     first = run.but(name=f"{run.name}, probe", plan=feature_extraction(), **probe)
-    return run.but(source=first, take=HEADS, fresh=())
+    return run.but(source=first, source_parameters="raw", take=HEADS, fresh=())
 
 
 def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: float = 2.6) -> Any:
@@ -114,7 +114,8 @@ def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: floa
 
     A stage is a run that starts from the one before; the last one trains everything, for as long
     as `run` says. Trained layers have discriminative rates, `factor^-d` for the d-th layer from
-    the top. Each stage starts its optimizer and its schedule anew.
+    the top. Each stage goes on from the last step of the one before and starts its optimizer and
+    its schedule anew.
 
     Args:
       run: with a source; the last stage.
@@ -138,6 +139,7 @@ def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: floa
     for count in range(1, len(layers) + 1):
         own = {
             "source": stage,
+            "source_parameters": "raw",
             "take": HEADS,
             "fresh": (),
             "plan": discriminative(layers, count, factor),

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 
 from mtl_jax.checks import require_count
+from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.bss import bss
 from mtl_jax.transfer.started import Seen, require_held
 from mtl_jax.views import Sizes, View, Views
@@ -33,6 +34,8 @@ class BSS:
     weight: float = 1e-3
     k: int = 1
     view: Seen = "labelled"
+
+    target_types = ALL_TYPES
 
     def __post_init__(self):
         require_held(self)

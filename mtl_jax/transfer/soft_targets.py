@@ -7,8 +7,9 @@ from typing import Literal
 import jax
 
 from mtl_jax.checks import require_choice, require_number
+from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.transfer.distill import distillation
-from mtl_jax.views import Sizes, Stored, View, Views
+from mtl_jax.views import PARAMETERS, Parameters, Sizes, Stored, View, Views
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Distillation:
       weight: of the mean over the images.
       temperature: T.
       view: which view of the images learns.
-      by: whether the teacher's averaged or last parameters say it.
+      by: which parameters of the teacher say it, see `mtl_jax.views.Stored`.
 
     Raises:
       BadInput: for a setting out of range.
@@ -37,11 +38,13 @@ class Distillation:
     weight: float
     temperature: float = 4.0
     view: Literal["weak", "strong"] = "weak"
-    by: Literal["ema", "raw"] = "ema"
+    by: Parameters = "selected"
+
+    target_types = MULTICLASS
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), temperature=(1e-6, math.inf))
-        require_choice(self, view=("weak", "strong"), by=("ema", "raw"))
+        require_choice(self, view=("weak", "strong"), by=PARAMETERS)
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -43,6 +43,30 @@ def test_gram_weights_are_averaged_from_the_first_on():
     np.testing.assert_allclose(np.array(found)[:, 0], expected, rtol=1e-5)
 
 
+def test_initial_weights():
+    method = CRMOGM(MGDA(), 0.75, (0.9, 0.1))
+    step, state = jax.jit(method.weigh_gram), method.init(2)
+    expected = [  # torchjd 0.18.0, CRMOGMWeighting(MGDAWeighting(), 0.75, initial_weights).
+        [0.8, 0.2],
+        [0.66250, 0.33750],
+        [0.696875, 0.303125],
+    ]
+    for gram, wanted in zip(([1.0, 1.0], [3.0, 1.0], [1.0, 4.0]), expected, strict=True):
+        weights, state = step(jnp.diag(jnp.array(gram)), state, KEY)
+        np.testing.assert_allclose(weights, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("initial", [0.5, (), [0.5, 0.5], (np.nan, 1.0), ("a", "b")], ids=str)
+def test_initial_weights_that_are_none_are_refused(initial):
+    with pytest.raises(BadInput, match=r"CRMOGM.initial must be a tuple of finite numbers"):
+        CRMOGM(initial=initial)
+
+
+def test_initial_weights_of_another_number_of_tasks_are_refused():
+    with pytest.raises(BadInput, match=r"CRMOGM.initial must have 3 numbers"):
+        CRMOGM(initial=(0.5, 0.5)).init(3)
+
+
 def test_it_offers_what_its_method_offers():
     for inner in (MGDA(), Uncertainty(), Told()):
         method = CRMOGM(inner)

@@ -60,6 +60,65 @@ def test_every_leaf_draws_from_its_own_key():
     np.testing.assert_array_equal(gradient["a"]["w"], alone["a"]["w"])
 
 
+def sure(purity):
+    """Keeps the positive sign where more than 0.6 of a coordinate is."""
+    return (purity > 0.6).astype(purity.dtype)
+
+
+def test_a_function_of_the_purity():
+    rows = np.array([[3.0, -1.0, 2.0, 1.0], [-1.0, -2.0, 0.0, -2.0]], "float32")
+    for key in KEYS[:3]:
+        gradient, shares = combine(GradDrop(f=sure), {"w": rows}, key)
+        # torchjd 0.18.0, GradDrop(f).
+        np.testing.assert_array_equal(gradient["w"], [3.0, -3.0, 2.0, -2.0])
+        np.testing.assert_allclose(shares, [6 / 7, 4 / 5], rtol=1e-6)  # by hand
+        gradient, _ = combine(GradDrop((0.25, 0.5), sure), {"w": rows}, key)
+        # torchjd 0.18.0, GradDrop(f, leak).
+        np.testing.assert_array_equal(gradient["w"], [2.5, -3.0, 2.0, -1.75])
+
+
+def halfway(purity):
+    """As often as the purity says, but drawn to a half."""
+    return 0.25 + 0.5 * purity
+
+
+def test_the_function_gives_the_probability():
+    many = np.repeat(ROWS[:, :2], 10_000, axis=1)
+    gradient, _ = combine(GradDrop(f=halfway), {"w": many})
+    mixed, pure = gradient["w"][:10_000], gradient["w"][10_000:]
+    often = (mixed == 3.0).mean()
+    assert abs(often - 0.625) < 5 * np.sqrt(0.625 * 0.375 / 10_000)  # by hand: P = 3/4.
+    dropped = (pure == 0.0).mean()  # of P = 0, so positive at a quarter, which none is.
+    assert abs(dropped - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 10_000)
+
+
+def falling(purity):
+    return 1.0 - purity
+
+
+def doubled(purity):
+    return 2.0 * purity
+
+
+def summed(purity):
+    return purity.sum()
+
+
+@pytest.mark.parametrize("f", [falling, doubled, summed])
+def test_functions_that_give_no_probability_are_refused(f):
+    with pytest.raises(
+        BadInput, match=r"GradDrop.f must map \[0, 1\] into \[0, 1\], entry by entry"
+    ):
+        GradDrop(f=f).init(2, {})
+    with pytest.raises(BadInput, match=r"GradDrop.f must map"):
+        jax.eval_shape(lambda: GradDrop(f=f).init(2, {}))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(BadInput, match=r"GradDrop.f must be a function of the purity, or None"):
+        GradDrop(f=0.5)
+
+
 @pytest.mark.parametrize("leak", [-0.1, 1.5, True, "much", (), (0.5, 2.0), [0.5, 0.5]], ids=str)
 def test_bad_settings(leak):
     with pytest.raises(BadInput, match=r"GradDrop.leak must be a number between 0 and 1, or"):

@@ -29,6 +29,30 @@ def test_values(rows, expected):
     np.testing.assert_allclose(weigh(rows @ rows.T), expected, rtol=1e-3, atol=1e-6)
 
 
+def near(angle, sign, turned=0):
+    """Gradients of lengths 2 and 5, so far from parallel (1) or opposed (-1), in no axis."""
+    rows = np.array([[2.0, 0.0, 0.0], [sign * 5 * np.cos(angle), 5 * np.sin(angle), 0.0]])
+    basis = np.linalg.qr(np.random.default_rng(turned).normal(size=(3, 3)))[0]
+    return (rows @ basis).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("angle", "sign", "length"),
+    [
+        (0.003, 1, 20 / 7),  # by hand: 1/s each, so 2 s_1 s_2 / (s_1 + s_2).
+        (0.0003, 1, 29 / 7),  # by hand: s each, as of duplicates.
+        (0.003, -1, 20 / 7 * np.sin(0.0015)),  # by hand: the bisector of unit vectors.
+        (0.0003, -1, 29 / 3),  # by hand: weights -2/3 and 5/3, the longer wins.
+    ],
+)
+def test_the_limit_of_float32_near_dependent_gradients(angle, sign, length):
+    for turned in range(5):
+        rows = near(angle, sign, turned)
+        gram = jnp.matmul(rows, rows.T, precision="highest")
+        found = np.linalg.norm(np.asarray(weigh(gram), "float64") @ rows)
+        np.testing.assert_allclose(found, length, rtol=0.05)
+
+
 @pytest.mark.parametrize(("seed", "sign"), [(1, 1.0), (0, -1.0)])
 def test_projections_are_equal_however_the_lengths_differ(seed, sign):
     """All positive, or all negative where the weights before scaling have a negative sum."""

@@ -8,16 +8,16 @@ from mtl_jax.views import Mixed, Mixing, Rotated, Stored, Views, name_of, plain_
 B, U, C, N = 4, 6, 4, 20
 
 
-def seen(method, seed, sure=False) -> Views:
+def seen(method, seed, sure=False, classes=C) -> Views:
     """What a method would see of a random batch; sure outputs are of every class in turn."""
     random = np.random.default_rng(seed)
     sizes = {"labelled": B}
     for view in method.views:
         parts = [B if part.startswith("labelled") else U for part in plain_parts(view)]
         sizes[name_of(view)] = sum(parts) or U  # What is stored is of the unlabelled images.
-    heads = method.heads(C) if hasattr(method, "heads") else {}
+    heads = method.heads(classes) if hasattr(method, "heads") else {}
     return Views(
-        logits={name: outputs(random, size, C, sure) for name, size in sizes.items()},
+        logits={name: outputs(random, size, classes, sure) for name, size in sizes.items()},
         labels=random.integers(0, C, B, np.int32),
         mask=np.ones(B, bool),
         index=random.permutation(N)[:U].astype(np.int32),

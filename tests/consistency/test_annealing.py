@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.consistency import UDA, Annealed, DeFixMatch, FixMatch
+from mtl_jax.consistency import UDA, Annealed, DeFixMatch, FixMatch, Match, MatchNumbers
 from mtl_jax.losses import cross_entropy
 from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, N, seen
@@ -70,3 +70,30 @@ def test_what_has_a_labelled_loss_itself_is_refused():
         Annealed(DeFixMatch())
     with pytest.raises(BadInput, match=r"Annealed\.schedule must be one of"):
         UDA(schedule="cosine")
+
+
+class WithHeads(Match):
+    """A method with heads of its own, which the wrapper would not show."""
+
+    def heads(self, num_classes):
+        return {}
+
+
+class WithOpening(Match):
+    """A method that says something before the first step."""
+
+    def begin(self, opening):
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [
+        (WithHeads(), "without `heads`"),
+        (WithOpening(), "without `begin`"),
+        (MatchNumbers(), "for classes"),
+    ],
+)
+def test_a_method_that_it_does_not_fit_is_refused(method, rule):
+    with pytest.raises(BadInput, match=rf"Annealed\.method must .*{rule}"):
+        Annealed(method)

@@ -13,6 +13,7 @@ from mtl_jax.consistency import (
     FixMatch,
     FlexMatch,
     Match,
+    MatchNumbers,
     PerLabel,
     PiModel,
 )
@@ -85,22 +86,33 @@ def test_every_pixel_is_an_output_of_its_own():
     np.testing.assert_allclose(loss, plain, rtol=1e-6)
 
 
-@dataclasses.dataclass(frozen=True)
-class WithHeads:
-    """A method with heads of its own."""
+def test_integers_are_labels_as_floats_are():
+    method = PerLabel(Match(align=Alignment("labels", 0.0)))
+    state = method.init(Sizes(1, 20, 20))
+    one = {name: logits[:, :1] for name, logits in sight(method).logits.items()}
+    mask = np.array([True, True, True, False])
+    found = [
+        update(method, sight(method, labels=own, mask=mask)._replace(logits=one), state)[1]
+        for own in (np.array([1, 0, 0, -1], np.int32), np.array([1, 0, 0, np.nan], np.float32))
+    ]
+    jax.tree.map(np.testing.assert_array_equal, *found)
+    np.testing.assert_allclose(found[0].align.target, [[2 / 3, 1 / 3]], rtol=1e-6)  # by hand.
 
-    views = ("weak",)
+
+@dataclasses.dataclass(frozen=True)
+class WithHeads(Match):
+    """A method with heads of its own."""
 
     def heads(self, num_classes):
         return {}
 
 
 @dataclasses.dataclass(frozen=True)
-class OfNumbers:
-    """A method of numbers."""
+class WithOpening(Match):
+    """A method that says something before the first step."""
 
-    views = ("weak",)
-    outputs = "numbers"
+    def begin(self, opening):
+        return ()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +120,8 @@ class OfNumbers:
     [
         (AdaMatch(), "without `supervised`"),
         (WithHeads(), "without `heads`"),
-        (OfNumbers(), "for classes"),
+        (WithOpening(), "without `begin`"),
+        (MatchNumbers(), "for classes"),
         (PerLabel(PiModel()), "for classes"),
         (Match(learner=Adversarial()), "adversary of classes"),
     ],

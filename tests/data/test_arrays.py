@@ -126,6 +126,36 @@ def test_bad_inputs_are_named(image, text):
         alone(image)
 
 
+@pytest.mark.parametrize("shape", [(3, 1, 28, 28), (3, 3, 8, 5), (3, 4, 9, 9), (3, 1, 5, 5)])
+def test_images_with_their_channels_first_are_told_to_be_transposed(shape):
+    for kind in (np.uint8, np.float32):
+        with pytest.raises(BadInput, match=r"channels first: give images.transpose\(0, 2, 3, 1\)"):
+            alone(np.zeros(shape, kind))
+    alone(np.zeros(shape, np.uint8).transpose(0, 2, 3, 1))
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 3, 3, 3), (3, 1, 40, 3), (3, 4, 4, 8), (3, 2, 9, 9), (3, 3, 9, 1)]
+)
+def test_images_that_may_have_their_channels_last_are_taken(shape):
+    assert alone(np.zeros(shape, np.uint8)).load().train["image"].shape == shape
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16, np.uint32])
+def test_labels_that_cannot_be_minus_one_become_integers_that_can(kind):
+    one = part(a=np.array([0, 1, 1], kind))
+    source = arrays(train=one, validation=one, test=one)
+    check_shapes(source)
+    for loaded in source.load():
+        assert loaded["a"].dtype == np.int64 and loaded["a"].tolist() == [0, 1, 1]
+    assert source.train["a"].dtype == kind  # By which it is known.
+
+
+def test_the_largest_unsigned_integer_is_not_taken_for_a_missing_label():
+    one = part(a=np.array([0, 1, 2**32 - 1], np.uint32))
+    assert arrays(train=one, validation=one, test=one).load().train["a"].max() == 2**32 - 1
+
+
 def test_parts_of_different_inputs_are_named():
     numbers, tokens = ({"image": image, "a": np.arange(3)} for image in (FAR, TOKENS))
     with pytest.raises(BadInput, match=r"be float32 \[N, 2\] as in train, not int32 \[N, 3\]"):
@@ -143,7 +173,10 @@ def test_parts_of_different_inputs_are_named():
         ({"train": part(fill=np.nan)}, r"must lie in \[0, 1\]"),
         ({"validation": part(a=np.arange(4))}, r"validation\['a'\] must have 3 rows, not shape"),
         ({"validation": part(a=np.array(1))}, r"validation\['a'\] must have 3 rows, not shape"),
-        ({"test": part(a=np.array(["x", "y", "z"]))}, r"test\['a'\] must hold numbers, not <U1"),
+        (
+            {"test": part(a=np.array(["x", "y", "z"]))},
+            r"test\['a'\] must hold numbers, not <U1; give .*unique",
+        ),
         ({"test": part(b=np.arange(3))}, "Arrays.train must have 'b', as test has"),
         ({"train": part(b=np.arange(3))}, "Arrays.validation must have 'b', as train has"),
         ({"test": part(a=np.ones(3))}, r"test\['a'\] must be int64 \[N\] as in train"),

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.checks import BadInput, DataWarning
 from mtl_jax.data import Table, table
 from tests.data.shapes import check_shapes
 
@@ -69,9 +69,10 @@ def test_a_gap_is_filled_by_the_mean_of_train(tmp_path):
     # The mean of three times 0.1 is not 0.1 in floats; the column is constant none the less.
     rows = [(2, 0.1, 0), (4, 0.1, 1), ("", 0.1, 0), (9, "?", 1)]
     write(tmp_path / "train.csv", rows, ("a", "b", "y"))
-    for name in ("dev", "test"):
-        write(tmp_path / f"{name}.csv", [("NaN", "", 0)], ("a", "b", "y"))
-    train, _, test = Table(str(tmp_path), fill="mean").load()
+    write(tmp_path / "dev.csv", [(4, "", 0)], ("a", "b", "y"))
+    write(tmp_path / "test.csv", [("NaN", "", 0)], ("a", "b", "y"))
+    with pytest.warns(DataWarning, match="1 of 1 rows of test have the features of a row of train"):
+        train, _, test = Table(str(tmp_path), fill="mean").load()
     mean, unit = 5.0, np.sqrt((9 + 1 + 0 + 16) / 4)  # by hand: of 2, 4, 5, 9
     wanted = (np.array([2, 4, 5, 9]) - mean) / unit
     np.testing.assert_allclose(train["image"][:, 0], wanted, rtol=1e-6)
@@ -106,9 +107,11 @@ def test_standardised_over_what_trains_alone(many):
 def test_very_small_numbers_are_standardised_too_and_very_far_ones_refused(tmp_path):
     rows = [(f"{1 + at % 2}e-200", at % 2) for at in range(40)]
     path = write(tmp_path / "small.csv", rows, ("p", "y"))
-    image = Table(str(path)).load().train["image"]
+    with pytest.warns(DataWarning, match="4 of 4 rows of test have the features of a row of train"):
+        image = Table(str(path)).load().train["image"]
     np.testing.assert_allclose(np.unique(image), [-1, 1], atol=0.3)
-    for name, own in (("train", rows), ("validation", [("1e30", 0)]), ("test", rows)):
+    parts = (("train", rows), ("validation", [("1e30", 0)]), ("test", rows[::-1]))
+    for name, own in parts:
         write(tmp_path / f"{name}.csv", own, ("p", "y"))
     (tmp_path / "small.csv").unlink()
     with pytest.raises(BadInput, match="column 'p' must lie nearer to what trains"):
@@ -121,7 +124,7 @@ def test_shapes_are_read_once_until_the_file_changes(many, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(table, "read_columns", None)
         assert source.shapes() == told
-    write(table.files_of(source, (".tsv",))[0], [(1, "a")] * 20, ("x", "y"), "\t")
+    write(table.files_of(source, (".tsv",))[0], [(i, "a") for i in range(20)], ("x", "y"), "\t")
     assert source.shapes()["image"].shape == (16, 1)
 
 

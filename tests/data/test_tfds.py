@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 
 import numpy as np
 import pytest
@@ -98,6 +99,11 @@ def test_reads_cifar10(folder):
     np.testing.assert_array_equal(np.sort(seen), np.arange(40))
 
 
+def test_home_is_the_users_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", folder)
+    assert len(Tfds("cifar10", "~").load().test["label"]) == 16
+
+
 def test_parts_are_joined_and_classes_may_be_missing(folder):
     source = Tfds("stl10", folder, ("train[:90%]+unlabelled", "train[90%:]", "test"))
     check_shapes(source)
@@ -114,7 +120,7 @@ def test_parts_are_joined_and_classes_may_be_missing(folder):
     ("name", "split", "count", "side"),
     [
         ("cifar10", "train[:98%]", 49_000, 32),
-        ("cifar100", "train", 50_000, 32),
+        ("cifar100", "train[:49_995]", 49_995, 32),
         ("svhn_cropped", "train[:-5000]+extra", 599_388, 32),  # 73,257 + 531,131 - 5,000
         ("stl10", "train[:4500]+unlabelled", 104_500, 96),
     ],
@@ -129,6 +135,36 @@ def test_shapes_of_known_sets_need_no_data(tmp_path, name, split, count, side):
         with pytest.raises(BadInput, match=r"must name parts that have .*, 'train'.*\], not '"):
             Tfds(name, str(tmp_path), (wrong, "train", "test")).shapes()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("split", "text"),
+    [
+        (
+            ("train[:80%]", "train[70%:]", "test"),
+            "'train[:80%]' and 'train[70%:]' share 4 examples of",
+        ),
+        (
+            ("train[:30]", "train[-11:]", "test"),
+            "'train[:30]' and 'train[-11:]' share 1 examples of",
+        ),
+        (("train", "train[:5]", "test"), "'train' and 'train[:5]' share 5 examples of 'train'"),
+        (("train", "test", "test"), "'test' and 'test' share 16 examples of 'test'"),
+        (("train[:8]+train[4:6]", "train[9:]", "test"), "'train[:8]+train[4:6]' share 2 examples"),
+        (("all", "train[:50%]", "test"), "'all' and 'train[:50%]' share 20 examples of 'train'"),
+    ],
+)
+def test_slices_that_share_examples_are_refused(folder, split, text):
+    source = Tfds("cifar10", folder, split)  # By hand: train has 40 examples and test 16.
+    for read in (source.load, source.shapes):
+        with pytest.raises(BadInput, match=r"Tfds\.split must have slices.*" + re.escape(text)):
+            read()
+
+
+def test_slices_that_meet_are_fine(folder):
+    parts = Tfds("cifar10", folder, ("train[:33%]", "train[33%:77%]", "train[77%:]+test")).load()
+    numbers = np.concatenate([part["image"][:, 0, 0, 0] for part in parts])
+    np.testing.assert_array_equal(np.sort(numbers), np.arange(56))
 
 
 def test_shapes_of_other_sets_do(tmp_path):
@@ -161,6 +197,19 @@ def test_keeps_every_single_number_as_a_label(folder):
 )
 def test_shapes_are_told_before_reading(folder, name, settings, too_large):
     check_shapes(Tfds(name, folder, **settings), too_large)
+
+
+def test_a_damaged_picture_is_named_by_its_number(folder, monkeypatch):
+    read = Tfds.source
+
+    def damaged(self, builder, split, image):
+        examples = list(read(self, builder, split, image))
+        return [examples[0], {**examples[1], image: b"none"}]
+
+    monkeypatch.setattr(Tfds, "source", damaged)
+    text = r"image 2 of 'many_labels', 'whole\[:60%\]', cannot be read as an image, it has 4 bytes"
+    with pytest.raises(BadInput, match=text):
+        Tfds("many_labels", folder, **ALL).load()
 
 
 def test_pictures_of_no_fixed_size_are_measured(folder):

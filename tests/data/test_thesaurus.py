@@ -32,7 +32,7 @@ def test_tokens_as_they_are(tmp_path):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("{", "cannot be read as JSON"),
+        ("{", "must be JSON"),
         ([[1, 2]], "must be a dict from a word to a list"),
         ({"1": 2}, "must be a dict from a word to a list"),
         ({"big": ["large"]}, "has the word 'big': give read_synonyms its token"),

@@ -17,11 +17,10 @@ def letters(text):
 
 
 def folder(path, train=None, dev=None, test=None):
-    plain = {"ori": [4]}
     for name, rows in (
         ("train", train or [ROW]),
-        ("dev", dev or [plain]),
-        ("test", test or [plain]),
+        ("dev", dev or [{"ori": [4]}]),
+        ("test", test or [{"ori": [3]}]),
     ):
         (path / f"{name}.json").write_text(json.dumps(rows))
     return str(path)
@@ -60,8 +59,10 @@ def test_a_tokenizer_reads_texts(tmp_path):
         ({**ROW, "ori": []}, "row 1 must have tokens in 'ori'"),
         ({**ROW, "ori": [1, -2]}, r"row 1 must have tokens in 'ori'.* not '\[1, -2\]'"),
         ({**ROW, "ori": [1.5]}, "row 1 must have tokens in 'ori'"),
-        ({**ROW, "label": "cat"}, "row 1 must have a whole number as label, not 'cat'"),
-        ({**ROW, "label": None}, "row 1 must have a whole number as label, not None"),
+        ({**ROW, "label": "cat"}, "row 1 must have a whole number as label, .*, not 'cat'"),
+        ({**ROW, "label": None}, "row 1 must have a whole number as label, .*, not None"),
+        ({**ROW, "label": -2}, "row 1 must have a whole number as label, .*, not -2"),
+        ({**ROW, "label": 2**31}, "row 1 must have a whole number as label, .*, not 2147483648"),
         ([1, 2], "row 1 must be a dict"),
     ],
     ids=str,
@@ -75,7 +76,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(BadInput, match=r"Triples\.path must have the file train\.json"):
         Triples(str(tmp_path), 4).shapes()
     path = folder(tmp_path)
-    for content, text in (("{", "cannot be read as JSON"), ("[]", "and have some"), ("3", "list")):
+    for content, text in (("{", "must be JSON"), ("[]", "and have some"), ("3", "list")):
         (tmp_path / "test.json").write_text(content)
         with pytest.raises(BadInput, match=rf"test\.json .*{text}"):
             Triples(path, 4).load()

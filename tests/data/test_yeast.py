@@ -33,6 +33,25 @@ def test_parts_share_no_gene_and_the_seed_decides():
     assert not np.array_equal(one.train["class1"], other.train["class1"])
 
 
+def test_every_gene_has_its_own_numbers_and_labels():
+    from river import datasets
+
+    # River's own reader has them by names.
+    genes = [([*x.values()], [y[f"Class{n}"] for n in range(1, 15)]) for x, y in datasets.Yeast()]
+
+    def keys(numbers):  # The same for numbers that were standardised before.
+        return np.round((numbers - numbers.mean(0)) / numbers.std(0), 3)
+
+    splits = Yeast(seed=2).load()
+    image = np.concatenate([part["image"] for part in splits]).astype(np.float64)
+    labels = np.concatenate([np.stack([p[n] for n in yeast.names()], 1) for p in splits])
+    known = keys(np.array([numbers for numbers, _ in genes]))
+    ours = keys(image)
+    place = np.array([np.abs(known - row).max(1).argmin() for row in ours])
+    assert np.abs(known[place] - ours).max() < 0.01 and len(set(place)) == 2417
+    np.testing.assert_array_equal(labels, np.array([y for _, y in genes], float)[place])
+
+
 def test_shapes_are_told_without_reading(monkeypatch):
     check_shapes(Yeast(validation=0.1))
     monkeypatch.setattr(yeast, "read_table", None)

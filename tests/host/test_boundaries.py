@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtl_jax import augment, consistency, data, nets
+from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.host.boundaries import FINE, boundaries, classes, on_points
 from mtl_jax.host.folder import Folder
 from mtl_jax.host.sweep import sweep
@@ -32,10 +32,19 @@ def test_a_panel_for_each_run_on_points(tmp_path):
     labels = drawn[0].collections[-1].get_offsets()
     assert len(labels) == 8, "the labelled points stand out"
     grid = np.random.default_rng(0).normal(size=(FINE, 1, 2)).astype(np.float32)
-    found = classes(POINTS, folders["points"].checkpoints, grid)
+    found = classes(POINTS, folders["points"], grid)
     assert found.shape == (FINE,) and set(found) <= {0, 1}
 
 
 def test_images_have_none():
     assert on_points(POINTS) and not on_points(RUN)
     assert boundaries(Experiment(runs=(RUN,)), {}) is None
+
+
+def test_numbers_and_several_labels_have_none():
+    """The largest of several numbers is no class."""
+    numbers = MOON.but(
+        loss=losses.squared_error, metric=metrics.MeanSquaredError(), consistency=None
+    )
+    labels = numbers.but(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    assert not any(on_points(POINTS.but(tasks=(task,))) for task in (numbers, labels))

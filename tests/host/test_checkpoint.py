@@ -30,7 +30,9 @@ def saved(states, tmp_path):
     warnings = []
     checkpoints = Checkpoints(tmp_path / "checkpoints", warnings.append)
     for step in (4, 8, 12):
-        checkpoints.save(step, states[step // 4], {"seconds": float(step)})
+        candidates = {"0": {f"{step}-ema": {"params": np.full(3, step), "stats": {}}}}
+        candidates = candidates if step > 4 else {}
+        checkpoints.save(step, states[step // 4], candidates, {"seconds": float(step)})
     checkpoints.wait()
     return checkpoints, warnings
 
@@ -46,9 +48,10 @@ def same(one, other):
 
 def forge(folder):
     """Writes a checkpoint again with one number changed; orbax would load it silently."""
-    tree, about = ocp.load(folder), ocp.metadata(folder).custom_metadata
+    tree = ocp.load(folder, checkpointable_name="state")
+    about = ocp.checkpointables_metadata(folder).custom_metadata
     tree["params"]["shared"]["Dense_0"]["bias"][0, 3] += 1e-7
-    ocp.save(folder, tree, custom_metadata=about, overwrite=True)
+    ocp.save_checkpointables(folder, {"state": tree}, custom_metadata=about, overwrite=True)
 
 
 def flip(folder):
@@ -75,8 +78,9 @@ def lose(folder):
 def test_the_last_two_are_kept_and_come_back_whole(saved, states):
     checkpoints, warnings = saved
     assert checkpoints.steps() == [8, 12]
-    state, note = checkpoints.restore(states[0])
+    state, kept, note = checkpoints.restore(states[0])
     same(state, states[3])
+    np.testing.assert_array_equal(kept["0"]["12-ema"]["params"], [12, 12, 12])
     assert note == {"seconds": 12.0}
     assert warnings == []
 
@@ -85,8 +89,9 @@ def test_the_last_two_are_kept_and_come_back_whole(saved, states):
 def test_a_damaged_one_is_set_aside_for_the_one_before(saved, states, damage):
     checkpoints, warnings = saved
     damage(checkpoints.folder / "12")
-    state, note = checkpoints.restore(states[0])
+    state, kept, note = checkpoints.restore(states[0])
     same(state, states[2])
+    assert list(kept["0"]) == ["8-ema"]
     assert note == {"seconds": 8.0}
     assert len(warnings) == 1 and "damaged" in warnings[0]
     assert (checkpoints.folder / "broken-12").is_dir() == (damage is not shutil.rmtree)
@@ -98,7 +103,7 @@ def test_one_that_was_killed_before_its_seal_does_not_count(saved, states):
     (checkpoints.folder / "12.sha256").unlink()
     same(checkpoints.restore(states[0])[0], states[2])
     assert warnings == []
-    checkpoints.save(12, states[3], {})
+    checkpoints.save(12, states[3], {}, {})
     checkpoints.wait()
     same(checkpoints.restore(states[0])[0], states[3])
 

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 
+from mtl_jax import losses, metrics
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic, logistic, self_training, spreading
 from mtl_jax.host import classics
@@ -13,7 +14,7 @@ from mtl_jax.host.folder import Folder
 from mtl_jax.host.prepare import prepare
 from mtl_jax.host.sweep import sweep
 from mtl_jax.run import Experiment
-from tests.small import DATA, ROW, RUN
+from tests.small import DATA, HEIGHT, ROW, RUN
 
 BASE = functools.partial(logistic, C=1.0)
 CLASSIC = Classic(name="logistic", data=DATA, task=ROW, choices=(BASE,), labelled=24, seeds=2)
@@ -56,15 +57,18 @@ def test_it_gets_the_labels_that_a_run_gets(tmp_path):
         np.testing.assert_array_equal(x[0], DATA.train["image"][0 if pool else known[1][0]].ravel())
 
 
-def test_validation_chooses_and_test_data_does_not(tmp_path):
+def test_validation_chooses(tmp_path):
     shares = [np.mean(DATA.validation["row"] == answer) for answer in range(3)]
     row = CLASSIC.but(choices=tuple(functools.partial(Constant, a) for a in range(3)), seeds=1)
     folder = fitted(row, tmp_path)
     found, best = folder.result(), int(np.argmax(shares))
-    assert found["selected"][0]["choice"] == best
     on_test = [float(np.mean(DATA.test["row"] == answer)) for answer in range(3)]
-    assert found["selected"][0]["test"] == {"row": {"accuracy": on_test[best]}}
-    assert found["best_on_test"][0]["row"]["accuracy"] == max(on_test)
+    (selected,) = found["selected"]
+    assert selected["choice"] == best
+    np.testing.assert_allclose(selected["validation"]["row"]["accuracy"], shares[best], rtol=1e-6)
+    np.testing.assert_allclose(selected["test"]["row"]["accuracy"], on_test[best], rtol=1e-6)
+    told = found["best_on_test"][0]["row"]["accuracy"]
+    np.testing.assert_allclose(told, max(on_test), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +119,14 @@ def test_settings_are_checked(tmp_path):
     for field, value in (("choices", ()), ("choices", (3,)), ("seeds", 0), ("labelled", 0)):
         with pytest.raises(BadInput, match=rf"Classic\.{field} must"):
             CLASSIC.but(**{field: value})
+    several = ROW.but(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    for task in (3, several, ROW.but(loss=np.subtract)):
+        with pytest.raises(BadInput, match=r"Classic\.task must"):
+            CLASSIC.but(task=task)
+    with pytest.raises(BadInput, match=r"Classic\.data must be a source"):
+        CLASSIC.but(data=type(DATA))
+    with pytest.raises(BadInput, match=r"Classic\.pool must be False for numbers"):
+        CLASSIC.but(task=HEIGHT, pool=True)
     missing = CLASSIC.but(task=ROW.but(name="colour"))
     with pytest.raises(BadInput, match="row 'logistic': the train data has no 'colour'"):
         classics.fit(missing, Folder(tmp_path, missing))

@@ -64,6 +64,25 @@ def test_smoke_and_set(made, tmp_path):
     assert stderr.startswith("sum: 9 steps")
 
 
+def test_what_the_command_line_changed_is_in_the_table(made, tmp_path):
+    """Every row is of these settings, and a second part of them stands beside the first."""
+    file, out, _ = made
+    assert "Changed on the command line" not in (out / "table.md").read_text()
+    options = ("--out", tmp_path, "--set", "steps=9", "--set", "optimizer.learning_rate=0.25")
+    for name in ("sum", "unc"):
+        assert launched(file, *options, "--only", name)[0] == 0
+    rows = (tmp_path / "table.md").read_text()
+    said = "Changed on the command line: optimizer: SGD(learning_rate=0."
+    assert said in rows and "; steps: 30 -> 9." in rows and rows.count("2 starts") == 0
+    assert [line.split("|")[1].strip() for line in rows.splitlines()[2:4]] == ["sum", "uncertain"]
+    assert "steps: 30 -> 9" in (tmp_path / "table.tex").read_text()
+    assert launched(file, *options) == (0, "", "")
+    assert "was written by another run" in launched(file, "--out", tmp_path)[2]
+    assert launched(file, "--out", tmp_path, "--list")[1].count("changed (was ") == 2
+    code, _, _ = launched(file, "--out", tmp_path / "b", "--smoke")
+    assert code == 0 and "steps: 30 -> 6" in (tmp_path / "b" / "table.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

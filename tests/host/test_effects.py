@@ -52,7 +52,7 @@ LONG_COLUMN = [(10 + 10) / 2, (20 + 10) / 2]  # 10, 15
 BOTH_COLUMN = [-20 + 20, -30 + 20]  # 0, -10
 # Averages -6.5, -10; 11.5, 14; 3, -2. Half widths: 12.7062 times half the distance of two seeds.
 LINES = [
-    ["effect", "row", "column", "average", "verdict", "helped, hurt"],
+    ["effect", "row accuracy %", "column accuracy %", "average", "verdict", "helped, hurt"],
     ["tasks: together", "6.0 ± 12.7", "-22.5 ± 31.8", "-8.2 ± 22.2", "open", "0, 0 of 2"],
     ["training: long", "13.0 ± 0.0", "12.5 ± 31.8", "12.8 ± 15.9", "open", "1, 0 of 2"],
     ["tasks: together and training: long", "6.0 ± 0.0", "-5.0 ± 63.5", "0.5 ± 31.8", "open",

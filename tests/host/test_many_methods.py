@@ -69,10 +69,10 @@ def test_it_resumes_bitwise(straight, tmp_path):
     made, given, state = begun(jax.devices()[:1])
     state, _ = made.advance(state, given, 2)
     checkpoints = Checkpoints(tmp_path, print)
-    checkpoints.save(2, state, {})
+    checkpoints.save(2, state, {}, {})
     checkpoints.wait()
     made, given, fresh = begun(jax.devices()[:1])
-    state, _ = checkpoints.restore(fresh)
+    state, *_ = checkpoints.restore(fresh)
     state, _ = made.advance(state, given, 2)
     assert digest(plain(state)) == digest(plain(straight[0]))
 

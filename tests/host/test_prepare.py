@@ -8,7 +8,8 @@ import pytest
 from mtl_jax import data
 from mtl_jax.checks import BadInput
 from mtl_jax.data import Input, MultiInput, few_labels
-from mtl_jax.host.prepare import described, load, prepare
+from mtl_jax.host.prepare import described, prepare
+from mtl_jax.host.run_data import load
 from mtl_jax.protocols import Splits
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 
@@ -110,3 +111,108 @@ def test_equal_sources_are_read_once():
     for size in (30, 30, 31):
         prepare(RUN.but(data=Counted(size), labelled=None))
     assert reads == [30, 31]
+
+
+@pytest.mark.parametrize("name", ["pool", "domain", "label", "labelled", "source", "shared", "a b"])
+def test_a_label_may_have_any_name(name):
+    """No name of a label means anything else: it is drawn and trained as any other."""
+    parts = [{**p, name: p["column"]} for p in (part(96, 0), part(40, 1), part(40, 2))]
+    run = RUN.but(data=data.Arrays(*parts))
+    for source in (run.data, data.Resized(run.data, (6, 6))):
+        plain, named = (
+            prepare(run.but(data=source, tasks=tasks)).given.streams[""]
+            for tasks in ((ROW, COLUMN), (ROW, COLUMN.but(name=name)))
+        )
+        assert plain.pool is named.pool is None
+        np.testing.assert_array_equal(plain.known.index, named.known.index)
+        np.testing.assert_array_equal(plain.labels["column"], named.labels[name])
+        stream = prepare(run.but(data=source, tasks=(ROW,))).given.streams[""]
+        assert stream.labels.keys() == {"row"} and stream.pool is None
+
+
+def test_a_column_called_pool_is_a_label(tmp_path):
+    file = tmp_path / "houses.csv"
+    rows = [f"{i},{i * i % 7},{i % 2},{i % 3}" for i in range(60)]
+    file.write_text("\n".join(["size,rooms,pool,row", *rows]) + "\n", encoding="utf-8")
+    table = data.Table(str(file), labels=("pool", "row"))
+    run = RUN.but(data=table, tasks=(ROW, COLUMN.but(name="pool", outputs=2)), labelled=12)
+    stream = prepare(run).given.streams[""]
+    assert stream.pool is None and set(np.unique(stream.labels["pool"])) == {0, 1}
+    for index in stream.known.index:
+        np.testing.assert_array_equal(np.bincount(stream.labels["pool"][index]), [6, 6])
+
+
+@pytest.mark.parametrize("name", ["", "image", "a/b", "/relation"])
+def test_a_name_that_means_something_else_is_refused_where_the_task_is_made(name):
+    with pytest.raises(BadInput, match=f'Task.name must not be empty, "image" .*not {name!r}'):
+        ROW.but(name=name)
+
+
+ALONE = data.Arrays(*({"image": p["image"], "row": p["row"]} for p in
+                      (part(20, 0), part(9, 1), part(9, 2))))  # fmt: skip
+OTHER = data.Arrays(*({"image": p["image"], "row": p["row"]} for p in
+                      (part(30, 3), part(9, 4), part(9, 5))))  # fmt: skip
+DOMAINS = data.Domains((ALONE,), OTHER)
+
+
+@dataclasses.dataclass(frozen=True)
+class Known(data.FromSplit):
+    """Hides no label, and so reads no file."""
+
+    def load(self):
+        return self.source.load()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        DOMAINS,
+        data.Resized(DOMAINS, (5, 5)),
+        Known(DOMAINS, "row", "none"),
+        MultiInput((Input("row", DOMAINS, "row"),)),
+        MultiInput((Input("row", data.Resized(DOMAINS, (5, 5)), "row"),)),
+    ],
+    ids=["Domains", "Resized", "FromSplit", "MultiInput", "both"],
+)
+def test_the_targets_images_alone_come_unlabelled_through_every_source(source):
+    run = RUN.but(data=source, tasks=(ROW,), labelled=None)
+    (stream,) = prepare(run).given.streams.values()
+    np.testing.assert_array_equal(stream.pool, np.arange(20, 50))
+    (told,) = described(run).streams.values()
+    assert (told.pool.shape, told.pool.dtype) == ((30,), np.int32)
+
+
+def test_an_input_without_a_pool_lies_beside_one_that_has():
+    both = MultiInput((Input("row", DOMAINS, "row"), Input("column", DATA, "column")))
+    streams = prepare(RUN.but(data=both, labelled=None)).given.streams
+    assert streams["column"].pool is None and streams["row"].pool[0] == 20
+
+
+@pytest.mark.parametrize("pool", [[], [3, 96], [-1]], ids=str)
+def test_a_pool_of_other_places_is_named(pool):
+    class Own:
+        def __init__(self):
+            self.shapes, self.load = DATA.shapes, DATA.load
+
+        def pools(self):
+            return {"": np.array(pool, np.int32)}
+
+    with pytest.raises(BadInput, match=r"Run\.data must have pools of places from 0 to 95"):
+        prepare(RUN.but(data=Own()))
+
+
+@pytest.mark.parametrize("axis", [1, 3, 4])
+def test_channels_first_are_refused_of_every_source(axis):
+    image = np.zeros((9, axis, 8, 7), np.float32)
+    one = {"image": image, "row": np.arange(9) % 3}
+
+    class Own:
+        def shapes(self):
+            return one
+
+        def load(self):
+            return Splits(one, one, one)
+
+    for told in (prepare, described):
+        with pytest.raises(BadInput, match=r"run 'hard': images in the train data .*transpose\("):
+            told(RUN.but(data=Own(), tasks=(ROW,)))

@@ -5,17 +5,17 @@ import functools
 import numpy as np
 import pytest
 
-from mtl_jax import nets, transfer
+from mtl_jax import losses, nets, transfer
 from mtl_jax.checks import BadInput
 from mtl_jax.classic import Classic
 from mtl_jax.data import Resized
 from mtl_jax.host.experiment import asked, in_order
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.read import promises, read_out
+from mtl_jax.host.read import probabilities_of, promises, read_out
 from mtl_jax.host.sweep import sweep
 from mtl_jax.run import Experiment
 from mtl_jax.transfer.ridge_probe import RIDGES
-from tests.small import DATA, ROW, RUN
+from tests.small import DATA, HEIGHT, ROW, RUN
 
 SOURCE = RUN.but(name="source", tasks=(ROW,), trunk=nets.MLP((12,)), steps=8, labelled=None)
 PROBE = Classic(
@@ -34,10 +34,14 @@ def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
     assert sweep(EXPERIMENT, EXPERIMENT, tmp_path, fresh=False) == 0
     folder = Folder(tmp_path, SOURCE)
     images = DATA.test["image"]
-    found = read_out(SOURCE, folder, images)
+    found = read_out(SOURCE, folder, [images] * 2)
     assert found.features.shape == (2, 40, 12) and found.probabilities.shape == (2, 40, 3)
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, rtol=1e-5)
     # The run's own head on these features has the run's own test accuracy.
+    right = (found.probabilities.argmax(-1) == DATA.test["row"]).mean(1)
+    chosen = [entry["test"]["row"]["accuracy"] for entry in folder.result()["selected"]]
+    np.testing.assert_allclose(right, chosen, atol=1e-6)
+    found = read_out(SOURCE, folder, [images] * 2, "raw")
     right = (found.probabilities.argmax(-1) == DATA.test["row"]).mean(1)
     last = [entry["raw"]["row"]["accuracy"] for entry in folder.result()["last"]]
     np.testing.assert_allclose(right, last, atol=1e-6)
@@ -70,3 +74,16 @@ def test_a_score_that_is_refused_is_none():
     random = np.random.default_rng(0)
     found = promises(random.normal(size=(4, 3)), np.full((4, 2), 0.5), np.zeros(4, int))
     assert found["H-score"] is None
+
+
+def test_probabilities_are_those_of_the_sources_classes():
+    yes = ROW.but(outputs=1, loss=losses.binary_cross_entropy)
+    logits = np.log([[1.0], [3.0]]).astype(np.float32)
+    np.testing.assert_allclose(probabilities_of(yes, logits), [[0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
+    classes = np.log([[1.0, 1.0, 2.0]]).astype(np.float32)
+    np.testing.assert_allclose(probabilities_of(ROW, classes), [[0.25, 0.25, 0.5]], rtol=1e-6)
+    none = probabilities_of(HEIGHT, logits)
+    assert none.shape == (2, 0)
+    random = np.random.default_rng(0)
+    found = promises(random.normal(size=(20, 2)), np.zeros((20, 0)), np.arange(20) % 2)
+    assert found["LEEP"] is None and found["NCE"] is None and found["H-score"] is not None

@@ -80,8 +80,8 @@ def test_it_stands_in_the_table_as_others_do(folders, tmp_path):
     # (10 + 80 + 90) / 3 and 3: standard deviations 43.59 and 1; times 4.30265 / sqrt 3 by hand.
     assert cells[1:4] == ["safe", "60.0 ± 108.3", "3.0 ± 2.5"]
     numbers = (tmp_path / "table.csv").read_text().splitlines()
-    assert "safe,row,accuracy,1,80.0,85.0,80.0,80.0,80.0,120" in numbers
-    assert "put together of finished runs (safe, safe alone)" in lines[-1]
+    assert "safe,row,accuracy,1,,,60.0,80.0,85.0,80.0,80.0,80.0,2,120" in numbers
+    assert "put together of finished runs (safe, safe alone)" in (tmp_path / "table.md").read_text()
     table.write(among(EXPERIMENT, EXPERIMENT.runs[1:]), folders, tmp_path)
     assert "put together" not in (tmp_path / "table.md").read_text()
 

@@ -90,6 +90,7 @@ def test_files_that_are_left(straight):
     assert made == {*RUNS, *tables, *pictures, "balance.png", ".lock"}
     for run in RUNS:
         files = {"run.json", "metrics.jsonl", "checkpoints", "result.json", "timing.json"}
+        files |= {"selected", "selected.sha256"}
         assert {path.name for path in (out / run).iterdir()} == files
         records = lines_of((out / run / "metrics.jsonl").read_text())
         assert [record["step"] for record in records] == [4, 6]
@@ -186,7 +187,8 @@ def test_list(straight, file, tmp_path):
     code, stdout, stderr = launched(file, "--out", out, "--list")
     assert (code, stderr) == (0, "")
     lines = [line.split("  ") for line in stdout.splitlines()]
-    assert [line[-1] for line in lines] == RUNS
+    assert [line[2] for line in lines] == RUNS
+    assert all("selected at" in line[-1] for line in lines)
     assert [line[1].strip() for line in lines] == ["done"] * 4
     prints = [line[0] for line in lines]
     assert len(set(prints)) == 4

@@ -4,6 +4,8 @@ import pytest
 
 from mtl_jax.augment import Cutout
 from mtl_jax.host import table
+from mtl_jax.losses import squared_error
+from mtl_jax.metrics import MeanSquaredError
 from mtl_jax.run import Experiment, Published
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
@@ -26,7 +28,12 @@ def written(finished, tmp_path):
     folders = {
         "row alone": finished(ROW_ALONE, {"row": [0.8, 0.8]}),
         "height_alone": finished(HEIGHT_ALONE, {"height": [2.0, 2.0]}),
-        "both": finished(BOTH, {"row": [0.84, 0.84], "height": [1.0, 1.6]}, parameters=5),
+        "both": finished(
+            BOTH,
+            {"row": [0.84, 0.84], "height": [1.0, 1.6]},
+            parameters=5,
+            places=[(4, "raw"), (8, "ema")],
+        ),
         "rows & columns": finished(
             RATED,
             {"row": [0.9], "column": [0.7]},
@@ -41,50 +48,57 @@ def written(finished, tmp_path):
 # Intervals by hand: t_1(0.975) = 12.7062; 12.7062 * 0.3 = 3.8 (sd 0.3 sqrt 2, over sqrt 2).
 # Delta_m by seed: (-5 - 50) / 2 = -27.5 and (-5 - 20) / 2 = -12.5: -20 and 12.7062 * 7.5 = 95.3.
 CELLS = [
-    ["run", "row", "column", "height", "average", "Δm %", "helped, hurt", "rank", "last",
-     "seconds", "parameters", "memory", "paper"],
-    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "80.0 ± 0.0", "13", "1,234", "3 MB", ""],
-    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "2.0 ± 0.0", "13", "1,234", "3 MB", ""],
-    ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "1, 0 of 2", "-", "-", "13",
+    ["run", "row accuracy % ↑", "column accuracy % ↑", "height mse ↓", "average", "Δm %",
+     "helped, hurt", "rank", "selected at", "last", "seconds", "parameters", "memory", "paper"],
+    ["row alone", "80.0 ± 0.0", "-", "-", "-", "-", "-", "-", "4, raw", "80.0 ± 0.0", "13", "1,234",
+     "3 MB", ""],
+    ["height_alone", "-", "-", "2.0 ± 0.0", "-", "-", "-", "-", "4, raw", "2.0 ± 0.0", "13", "1,234",
+     "3 MB", ""],
+    ["both", "84.0 ± 0.0", "-", "1.3 ± 3.8", "-", "-20.0 ± 95.3", "1, 0 of 2", "-", "4 to 8, ema 1 of 2", "-", "13",
      "5", "3 MB", ""],
-    ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "-", "-", "31.2", "13", "1,234",
+    ["rows & columns", "90.0", "70.0", "-", "80.0", "-", "-", "-", "4, raw", "31.2", "13", "1,234",
      "3 MB", r"row 91.5 (A 2018, Table 1), column 90 (B\|C)"],
 ]  # fmt: skip
 
 
 def test_markdown(written):
     lines = (written / "table.md").read_text().splitlines()
-    order = [0, 1, 3, 2, *range(4, 13)]  # Tasks stand in the order of the rows.
+    order = [0, 1, 3, 2, *range(4, 14)]  # Tasks stand in the order of the rows.
     found = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines[:1] + lines[2:6]]
     assert found == [[row[place] for place in order] for row in CELLS]
     assert len({line.count(" | ") for line in lines[:6] if "---" not in line}) == 1
     assert len({len(line) for line in lines[:6]}) == 1, "columns are aligned"
-    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 14
-    assert "paired by seed; lower is better" in lines[-1] and "negative transfer" in lines[-1]
+    assert set(lines[1]) == {"|", "-"} and lines[1].count("|") == 15
+    note = lines[7]
+    assert "paired by seed; lower is better" in note and "negative transfer" in note
+    assert "Holm's correction for the 2 comparisons of this table" in note
 
 
 def test_latex(written):
     lines = (written / "table.tex").read_text().splitlines()
-    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
+    assert lines[0] == r"\begin{tabular}{lrrrrrrrrrrrrr}" and lines[-1] == r"\end{tabular}"
     assert (lines[1], lines[3], lines[-2]) == (r"\toprule", r"\midrule", r"\bottomrule")
     assert r"$\Delta_m$ \%" in lines[2]
     assert lines[5].startswith(r"height\_alone & - & 2.0 $\pm$ 0.0 & - & ")
     assert lines[7].startswith(r"rows \& columns & 90.0 & - & 70.0 & 80.0 & - & ")
     assert all(line.endswith(r" \\") for line in (lines[2], *lines[4:8]))
-    assert all(line.replace(r"\&", "").count("&") == 12 for line in (lines[2], *lines[4:8]))
+    assert all(line.replace(r"\&", "").count("&") == 13 for line in (lines[2], *lines[4:8]))
 
 
 def test_csv(written):
     lines = (written / "table.csv").read_text().splitlines()
-    assert lines[0] == "run,task,metric,seed,selected,last,last_ema,median,best_on_test,parameters"
-    assert lines[1] == "row alone,row,accuracy,0,80.0,80.0,80.0,80.0,80.0,1234"
+    assert lines[0] == (
+        "run,task,metric,seed,step,selected_parameters,validation,selected,last,last_ema,median,"
+        "best_on_test,median_of,parameters"
+    )
+    assert lines[1] == "row alone,row,accuracy,0,4,raw,80.0,80.0,80.0,80.0,80.0,80.0,2,1234"
     assert lines[7:9] == [
-        "both,height,mse,0,1.0,1.0,1.0,1.0,1.0,5",
-        "both,height,mse,1,1.6,1.6,1.6,1.6,1.6,5",
+        "both,height,mse,0,4,raw,1.0,1.0,1.0,1.0,1.0,1.0,2,5",
+        "both,height,mse,1,8,ema,1.6,1.6,1.6,1.6,1.6,1.6,2,5",
     ]
     assert lines[9:] == [
-        "rows & columns,row,accuracy,7,90.0,50.0,25.0,25.0,90.0,1234",
-        "rows & columns,column,accuracy,7,70.0,12.5,75.0,75.0,70.0,1234",
+        "rows & columns,row,accuracy,7,4,raw,90.0,90.0,50.0,25.0,25.0,90.0,2,1234",
+        "rows & columns,column,accuracy,7,4,raw,70.0,70.0,12.5,75.0,75.0,70.0,2,1234",
     ]
 
 
@@ -100,15 +114,61 @@ def test_ranks_are_over_the_rows_that_have_all_tasks(finished, tmp_path):
     assert [row.split("|")[7].strip() for row in rows] == ["1.8", "1.2", "-"]
 
 
-def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(finished, tmp_path):
+@pytest.mark.parametrize(("evaluations", "stands"), [(20, False), (21, True)])
+def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
+    finished, tmp_path, evaluations, stands
+):
+    """The median of the last 20 stands only where there were more: else it is of all."""
     run = RUN.but(name="semi", tasks=(ROW.but(consistency=FIXMATCH),), strong=Cutout(1))
-    folders = {"semi": finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]})}
-    table.write(Experiment(runs=(run,)), folders, tmp_path)
+    made = finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]}, evaluations=evaluations)
+    table.write(Experiment(runs=(run,)), {"semi": made}, tmp_path)
     text = (tmp_path / "table.md").read_text()
     head, _, row = ([c.strip() for c in line.split("|")] for line in text.splitlines()[:3])
-    assert row[head.index("median")] == "70.0 ± 0.0"
+    assert ("median" in head) == ("over the last 20 evaluations" in text) == stands
+    assert not stands or row[head.index("median")] == "70.0 ± 0.0"
     assert row[head.index("best on test")] == "90.0 ± 0.0"
     assert "chosen by test data" in text
+
+
+def test_rows_of_other_metrics_are_not_ranked_nor_averaged_together(finished, tmp_path):
+    """The same task judged otherwise has a column of its own."""
+    coarse = ROW.but(outputs=1, loss=squared_error, metric=MeanSquaredError())
+    runs = (RUN.but(name="classes", tasks=(ROW,)), RUN.but(name="numbers", tasks=(coarse,)))
+    made = {
+        "classes": finished(runs[0], {"row": [0.9, 0.9]}),
+        "numbers": finished(runs[1], {"row": [0.2, 0.2]}),
+    }
+    table.write(Experiment(runs=runs, baselines=("classes",)), made, tmp_path)
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[:4]]
+    assert cells[0][:7] == ["run", "row accuracy % ↑", "row mse ↓", "average", "Δm %",
+                            "helped, hurt", "rank"]  # fmt: skip
+    assert cells[2][:7] == ["classes", "90.0 ± 0.0", "-", "-", "-", "-", "-"]
+    assert cells[3][:7] == ["numbers", "-", "0.2 ± 0.0", "-", "-", "-", "-"]
+
+
+def test_errors_in_units_have_no_average(finished, tmp_path):
+    run = RUN.but(tasks=(HEIGHT, HEIGHT.but(name="width")))
+    made = {"hard": finished(run, {"height": [1.0, 1.0], "width": [9.0, 9.0]})}
+    table.write(Experiment(runs=(run,)), made, tmp_path)
+    line = (tmp_path / "table.md").read_text().splitlines()[2]
+    assert [cell.strip() for cell in line.split("|")[4:5]] == ["-"]
+
+
+def test_labels_and_warnings_stand_below(finished, tmp_path):
+    runs = (RUN, RUN.but(name="other"))
+    values = {"row": [0.5, 0.5], "column": [0.5, 0.5]}
+    made = {
+        "hard": finished(runs[0], values, labels=(24, 40, 41)),
+        "other": finished(runs[1], values, labels=(96, 40, 41), warnings=["it snowed"]),
+    }
+    table.write(Experiment(runs=runs), made, tmp_path)
+    text = (tmp_path / "table.md").read_text()
+    assert (
+        "\n- labels of a task in training, validation and test: 24, 40, 41; validation, which "
+        "selects, has more labels than training (hard)\n"
+    ) in text
+    assert "test: 96, 40, 41 (other)\n- other: it snowed\n" in text
 
 
 def test_many_tasks_do_not_all_stand_in_the_table_for_people(finished, tmp_path):

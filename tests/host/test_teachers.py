@@ -51,7 +51,7 @@ def test_every_round_is_trained_once_and_in_order(root):
 def test_students_learn_what_teachers_said(root):
     """The stored outputs are the teacher's own, of every seed and image."""
     images = prepare(RUN).given.streams[""].image
-    said = outputs_of(ROWS, Folder(root, ROWS), "ema", images)["row"]
+    said = outputs_of(ROWS, Folder(root, ROWS), "ema", "row", [images] * 2)
     assert said.shape == (2, 96, 3)
     tree = Checkpoints(Folder(root, ROWS).checkpoints, print).tree(8)
     params, stats = jax.tree.map(lambda leaf: leaf[1], (tree["ema"], tree["stats"]))
@@ -59,7 +59,7 @@ def test_students_learn_what_teachers_said(root):
         params, stats, images[:7], train=False
     )
     np.testing.assert_allclose(said[1, :7], wanted.logits["row"], rtol=1e-4, atol=1e-5)
-    raw = outputs_of(ROWS, Folder(root, ROWS), "raw", images)["row"]
+    raw = outputs_of(ROWS, Folder(root, ROWS), "raw", "row", [images] * 2)
     assert not np.allclose(raw, said)
 
 
@@ -78,7 +78,9 @@ def test_a_missing_teacher_is_named():
 
 def test_a_lost_checkpoint_is_named(tmp_path):
     with pytest.raises(BadInput, match="missing or damaged; other runs learn from it"):
-        outputs_of(ROWS, Folder(tmp_path, ROWS), "ema", np.zeros((2, 6, 6, 1), np.float32))
+        outputs_of(
+            ROWS, Folder(tmp_path, ROWS), "ema", "row", [np.zeros((2, 6, 6, 1), np.float32)] * 2
+        )
 
 
 def test_teachers_change_with_their_students():

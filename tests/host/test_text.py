@@ -5,12 +5,22 @@ import math
 import numpy as np
 import pytest
 
-from mtl_jax.host.text import escaped, spread, tally
+from mtl_jax.compare import verdicts
+from mtl_jax.host.text import escaped, heading, spread, tally
+from tests.small import HEIGHT, ROW
 
 
-def test_tally_counts_what_lies_beyond_its_interval():
-    gains = [np.array(g) for g in ([1.0, 1.1], [1.0, -1.0], [-1.0, -1.01], [-3.0, -3.1], [2.0])]
-    assert tally(gains) == "1, 2 of 5"
+def test_tally_counts_verdicts():
+    assert tally(["helped", "open", "hurt", "hurt", "open"]) == "1, 2 of 5"
+    gains = [
+        np.array(g) for g in ([1.0, 1.0001], [1.0, -1.0], [-1.0, -1.0001], [-3.0, -3.0001], [2.0])
+    ]
+    assert tally(verdicts(gains)) == "1, 2 of 5"
+
+
+def test_a_heading_names_the_metric_its_unit_and_its_direction():
+    assert heading(ROW) == "row accuracy % ↑"
+    assert heading(HEIGHT) == "height mse ↓"
     assert tally([]) == "0, 0 of 0"
 
 

@@ -24,7 +24,22 @@ FACES = {**vars(weighting), **vars(aggregation)}
 VERBS = ("weigh_losses", "weigh_gram")
 CLASSES = [make for name, make in FACES.items() if name[0].isupper()]
 MADE = [make() for make in CLASSES if all(p.default is not p.empty for p in fields_of(make))]
-METHODS = [method for method in MADE if any(hasattr(method, verb) for verb in VERBS)]
+DEFAULTS = [method for method in MADE if any(hasattr(method, verb) for verb in VERBS)]
+# Settings that change what is computed; numbers for each task are those of the first K.
+FIVE = (1.0, 2.0, 0.5, 1.0, 3.0)
+SETTINGS = [
+    aggregation.AlignedMTL(preference=FIVE),
+    aggregation.CRMOGM(initial=FIVE),
+    aggregation.ConFIG(preference=FIVE),
+    aggregation.FairGrad(alpha=0.0),
+    aggregation.FairGrad(alpha=0.01),
+    aggregation.FairGrad(alpha=100.0),
+    aggregation.NashMTL(max_norm=1.0),
+    aggregation.NashMTL(every=2),
+    aggregation.UPGrad(preference=FIVE),
+]
+PER_TASK = ("preference", "initial")
+METHODS = DEFAULTS + SETTINGS
 GRAM = [method for method in METHODS if isinstance(method, GramWeighting)]
 
 # What the docstrings promise, by the names of the classes.
@@ -62,6 +77,7 @@ POWER_OF_LOSSES = {
 ORDERED = {"PCD"}
 # Of independent gradients.
 SAME_DIRECTION = [{"ConFIG", "IMTLG"}, {"FairGrad", "PIVRG"}]
+CONFLICTS = [aggregation.FairGrad(alpha=0.0)]
 NEVER_CONFLICTS = {
     "DualProj": 1e-4,
     "FairGrad": 1e-5,
@@ -88,6 +104,16 @@ def compiled(method):
 def vmapped(method):
     """The method's verb over many inputs and keys at once."""
     return jax.jit(jax.vmap(verb(method), (0, None, 0)))
+
+
+def of_tasks(method, tasks):
+    """The method with the numbers of these tasks, where it has one for each."""
+    own = {
+        name: tuple(getattr(method, name)[task] for task in tasks)
+        for name in PER_TASK
+        if isinstance(getattr(method, name, None), tuple)
+    }
+    return dataclasses.replace(method, **own) if own else method
 
 
 def verb(method):
@@ -126,6 +152,7 @@ def test_fits_one_joint_and_repr_makes_it_again(method):
 @every
 @pytest.mark.parametrize("num_tasks", [1, 2, 5])
 def test_weights_and_state(method, num_tasks):
+    method = of_tasks(method, range(num_tasks))
     state = method.init(num_tasks)
     shapes = jax.eval_shape(lambda: state)
     for seed in range(3):
@@ -150,6 +177,7 @@ def test_vmap_is_the_loop(method):
 
 @every
 def test_double_floats_stay_what_they_are(method):
+    method = of_tasks(method, range(2))
     with jax.enable_x64(True):
         given = jnp.array(inputs(method, 2), "float64")
         weights, _ = jax.eval_shape(verb(method), given, method.init(2), KEY)
@@ -163,8 +191,11 @@ def test_permuting_tasks_permutes_weights(method):
         pytest.skip(f"{method} tells the first task from the others")
     given, order = inputs(method, 5), np.array([3, 0, 4, 2, 1])
     weights, others = (
-        np.asarray(vmapped(method)(jnp.stack([item] * DRAWS), method.init(5), KEYS)[0])
-        for item in (given, given[np.ix_(*[order] * given.ndim)])
+        np.asarray(vmapped(made)(jnp.stack([item] * DRAWS), made.init(5), KEYS)[0])
+        for made, item in (
+            (method, given),
+            (of_tasks(method, order), given[np.ix_(*[order] * given.ndim)]),
+        )
     )
     error = 5.0 * np.sqrt(weights.var(0)[order] + others.var(0)) / np.sqrt(DRAWS)
     difference = np.abs(weights.mean(0)[order] - others.mean(0))
@@ -173,6 +204,8 @@ def test_permuting_tasks_permutes_weights(method):
 
 @every
 def test_no_gradient_flows_through_the_weights(method):
+    method = of_tasks(method, range(2))
+
     def second(given):
         _, state = verb(method)(given, method.init(2), KEY)
         weights, _ = verb(method)(given, state, KEY)
@@ -239,11 +272,11 @@ def test_scaling_all_losses(method, scale):
 @every_gram
 def test_never_conflicts_where_that_is_promised(method):
     ridge = NEVER_CONFLICTS.get(type(method).__name__)
-    if ridge is None:
+    if ridge is None or method in CONFLICTS:
         pytest.skip(f"{method} does not promise it")
     for num_tasks, seed in itertools.product((2, 5), range(4)):
         gram = inputs(method, num_tasks, seed)
-        weights = weights_of(method, gram)
+        weights = weights_of(of_tasks(method, range(num_tasks)), gram)
         inner = gram.astype("float64") @ weights / np.trace(gram)
         assert (inner >= -ridge * weights - 1e-6 * np.abs(weights).max()).all()
 
@@ -264,7 +297,8 @@ def test_all_differ_on_conflicting_gradients():
     lengths = np.array([[0.5], [1.0], [2.0], [1.0], [3.0]])
     grams = [rows @ rows.T for rows in lengths * random.normal(size=(4, 5, 6))]
     grams = 5 * grams  # Learnt weights move slowly.
-    found = {method: run_of(method, grams) for method in GRAM} | {"the mean": np.ones((20, 5))}
+    defaults = [method for method in DEFAULTS if isinstance(method, GramWeighting)]
+    found = {method: run_of(method, grams) for method in defaults} | {"the mean": np.ones((20, 5))}
     shares = {name: w / np.abs(w).sum(1, keepdims=True) for name, w in found.items()}
     for (one, a), (two, b) in itertools.combinations(shares.items(), 2):
         same = {type(one).__name__, type(two).__name__} in SAME_DIRECTION

@@ -18,14 +18,12 @@ EXPORTS = {name: make for name, make in vars(consistency).items() if name[0].isu
 MADE = {name: made for name, make in EXPORTS.items() if hasattr(made := make(), "views")}
 
 
-def methods_of(outputs):
-    """The methods whose task predicts something, by name."""
-    return {
-        name: made for name, made in MADE.items() if getattr(made, "outputs", "classes") == outputs
-    }
+def methods_of(kind):
+    """The methods for targets of a type, by name."""
+    return {name: made for name, made in MADE.items() if kind in made.target_types}
 
 
-PAPERS = methods_of("classes")
+PAPERS = methods_of("multiclass")
 SIZES = Sizes(C, N, N)
 
 every = pytest.mark.parametrize("method", PAPERS.values(), ids=PAPERS)

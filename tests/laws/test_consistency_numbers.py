@@ -12,7 +12,7 @@ from mtl_jax.losses import squared_error
 from tests.consistency.seen import B, C, seen
 from tests.laws.test_consistency import SIZES, learners, methods_of, warmed
 
-NUMBERS = methods_of("numbers")
+NUMBERS = methods_of("continuous")
 
 every = pytest.mark.parametrize("method", NUMBERS.values(), ids=NUMBERS)
 

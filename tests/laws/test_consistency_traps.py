@@ -29,10 +29,10 @@ SURENESS = (0.2, 0.5, 1.0, 0.2)
 
 def sight_for(method, seed, sure=0.0):
     """A random batch of what a method's task predicts."""
-    kind = getattr(method, "outputs", "classes")
-    if kind == "numbers":
+    kind = method.target_types[0]
+    if kind == "continuous":
         return sight_of(method, seed)
-    return labelled(method, seed) if kind == "labels" else seen(method, seed, sure)
+    return labelled(method, seed) if kind == "binary" else seen(method, seed, sure)
 
 
 # Temperatures.

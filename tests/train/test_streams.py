@@ -22,7 +22,7 @@ def trained(run, steps=2, devices=ONE):
     prepared = prepare(run)
     made = program(run, prepared.given, devices)
     state, metrics = made.advance(made.init(None), made.given(prepared.given), steps)
-    return state, metrics, made.judge(state, prepared.splits)
+    return state, metrics, made.judge(state, prepared.splits)[0]
 
 
 def close(one, other, atol=1e-5):

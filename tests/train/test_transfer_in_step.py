@@ -9,7 +9,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.host import loop
 from mtl_jax.host.folder import Folder
-from mtl_jax.host.loop import from_file
+from mtl_jax.host.initial import from_file
 from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
 from mtl_jax.plan import Rule
 from mtl_jax.transfer import plans

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mtl_jax.checks import BadInput, near
-from mtl_jax.nets.pretrained.names import Shapes, Tensors
+from mtl_jax.checks import BadInput, few, near
+from mtl_jax.nets.pretrained.names import Line, Shapes, Tensors
 
 Renames = Iterable[tuple[str, str]]
 
@@ -25,7 +25,7 @@ def chosen(tensors: Tensors, skip: Iterable[str], rename: Renames) -> dict[str, 
     new = {name: renamed(name, rename) for name in kept}
     twice = [name for name, count in collections.Counter(new.values()).items() if count > 1]
     if twice:
-        raise BadInput(f"rename must give one name to one tensor, not {', '.join(twice)} to more")
+        raise BadInput(f"rename must give one name to one tensor, not {few(twice)} to more")
     return {new[name]: tensors[name] for name in kept}
 
 
@@ -34,8 +34,46 @@ def renamed(name: str, rename: Renames) -> str:
     for old, new in rename:
         hit = re.fullmatch(old, name)
         if hit:
-            return hit.expand(new)
+            try:
+                return hit.expand(new)
+            except (re.error, IndexError) as wrong:
+                raise BadInput(
+                    f"rename {old!r} must have the groups of {new!r} ({wrong})"
+                ) from None
     return name
+
+
+def prefix_hint(names: Iterable[str], table: Iterable[Line], wanted: int) -> str | None:
+    r"""What to paste where a prefix of the names keeps a table from knowing them.
+
+    The prefix of a name is the shortest one, up to a dot or a slash, without which a line knows
+    it: `module.`, `_orig_mod.`, `student.backbone.`. None has been found if it is that of less
+    than half as many names as are `wanted`.
+    """
+    known = [re.compile(line.pattern) for line in table]
+    names = [name for name in names if not any(line.fullmatch(name) for line in known)]
+    found = collections.Counter(filter(None, (prefix_of(name, known) for name in names)))
+    often = [(prefix, count) for prefix, count in found.most_common() if 2 * count >= wanted]
+    if not often:
+        return None
+    (prefix, count), *others = often
+    said = f"{count} names begin with {prefix!r}: give rename={as_text(prefix, renamed=True)}"
+    # The same names below another prefix are the same tensors once more.
+    return said + "".join(f" and skip={as_text(other, renamed=False)}" for other, _ in others[:1])
+
+
+def prefix_of(name: str, known: Iterable[re.Pattern]) -> str | None:
+    """The shortest prefix of a name without which it is known."""
+    for hit in re.finditer(r"[./]", name):
+        if any(line.fullmatch(name[hit.end() :]) for line in known):
+            return name[: hit.end()]
+    return None
+
+
+def as_text(prefix: str, *, renamed: bool) -> str:
+    """A setting that takes a prefix off, or leaves out what has it, as Python writes it."""
+    pattern = re.escape(prefix)
+    return rf'((r"{pattern}(.*)", r"\1"),)' if renamed else rf'(r"{pattern}.*",)'
 
 
 def without_fresh(wanted: Shapes, fresh: Iterable[str]) -> dict[str, tuple[int, ...]]:

@@ -1,22 +1,27 @@
 """Files of tensors, read whole or refused."""
 
+import collections
 import hashlib
 import pathlib
 import pickle
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput, near
+from mtl_jax.checks import BadInput, few, near
 from mtl_jax.nets.pretrained.own_run import read_run
+from mtl_jax.nets.pretrained.shards import INDEX, in_folder, read_shards, require_whole
+from mtl_jax.nets.pretrained.torch_file import Unreadable, read_torch
 
 # What the libraries raise for files that are cut off, or not what their names say.
-BROKEN = (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError)
-BROKEN += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error)
+BROKEN = (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
+BROKEN += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, MemoryError)
+# What stands beside tensors in a checkpoint and can be no weights.
+REMARKS = (type(None), bool, int, float, str, bytes, np.generic)
 
 
 def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[str, np.ndarray]:
@@ -24,42 +29,89 @@ def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[
 
     Args:
       path: of a file that ends in `.safetensors`, in `.npz` (arrays alone, as Google's ViT have
-        it), or in `.pth` or `.pt` (weights of PyTorch, which must then be installed); or of the
-        folder of an own run.
+        it), or in `.pth`, `.pt`, `.bin`, `.ckpt` or `.pth.tar` (weights of PyTorch, which must
+        then be installed); of the index of several such files, `.index.json`; of a folder with
+        one of these; or of the folder of an own run. `~` is the home folder.
       part: the entry that holds the tensors, where a file has several, as `model` or
         `state_dict`; of names with slashes, what comes before; of a run, the number of the seed
         from 0, which None is.
       sha256: of the file, which is compared before it is opened; None does not look.
 
     Returns:
-      The tensors by their names in the file; bfloat16 is that of JAX.
+      The tensors by their names in the file; bfloat16 is that of JAX. Numbers, texts and None
+      that stand beside them are left out.
 
     Raises:
       BadInput: for a path that is none or another folder, another ending or hash, a file that is
-        damaged or holds pickled objects or anything but tensors, or a missing part; with what was
-        found.
+        damaged, one part of several, or holds pickled objects or anything but tensors, or a
+        missing part; with what was found.
     """
-    file = pathlib.Path(path)
-    reader = READERS.get(file.suffix)
-    if (file / "checkpoints").is_dir() and sha256 is None:
-        return read_run(file, part or "0")
+    file = pathlib.Path(path).expanduser()
+    if file.is_dir() and sha256 is None:
+        if (file / "checkpoints").is_dir():
+            return read_run(file, part or "0")
+        file = in_folder(file, tuple(READERS))
     if file.is_dir():
         raise BadInput(f"weights {path!r} must be a file, not a folder")
-    if reader is None:
-        raise BadInput(f"weights {path!r} must end in {', '.join(READERS)}, not {file.suffix!r}")
+    sharded = file.name.endswith(INDEX)
+    reader = None if sharded else reader_of(file)
     if not file.is_file():
         raise BadInput(f"weights {path!r} must be a file, there is none")
     if sha256 is not None:
-        require_hash(path, sha256)
+        if sharded:
+            raise BadInput(f"weights {path!r} are several files, and sha256= is of one")
+        require_hash(str(file), sha256)
+    require_whole(file)
+    found = read_shards(file, read_one) if sharded else read_one(file)
+    return tensors_of(found, str(file), part, nested=reader is read_torch)
+
+
+def reader_of(file: pathlib.Path) -> Callable[[pathlib.Path], dict[str, Any]]:
+    """What reads a file, by the end of its name.
+
+    Raises:
+      BadInput: for another end.
+    """
+    for end, reader in READERS.items():
+        if file.name.lower().endswith(end):
+            return reader
+    rule = f"must end in {', '.join(READERS)}"
+    raise BadInput(f"weights {str(file)!r} {rule}, not {file.suffix!r}")
+
+
+def read_one(file: pathlib.Path) -> dict[str, Any]:
+    """What one file holds.
+
+    Raises:
+      BadInput: for one that is cut off, or something else than its name says.
+    """
+    reader = reader_of(file)
+    rule = f"must be a whole {file.suffix} file of tensors, without pickled objects"
+    other = taken_for(file)
+    if other is not None:
+        raise BadInput(f"weights {str(file)!r} {rule} ({other})")
     try:
-        found = reader(file)
+        return reader(file)
     except BadInput:
         raise
     except (*BROKEN, *broken_safetensors()) as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        rule = f"must be a whole {file.suffix} file of tensors, without pickled objects"
-        raise BadInput(f"weights {path!r} {rule} ({reason})") from error
-    return tensors_of(found, path, part, nested=reader is read_torch)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+        raise BadInput(f"weights {str(file)!r} {rule} ({reason})") from error
+
+
+def taken_for(file: pathlib.Path) -> str | None:
+    """What often lies where a file of weights should; None if it is none of this."""
+    with open(file, "rb") as content:
+        head = content.read(200)
+    start = head.lstrip().lower()
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer: run git lfs pull"
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "it is a web page: download the file itself"
+    safetensors = head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 30
+    if safetensors and not file.name.lower().endswith(".safetensors"):
+        return "it holds safetensors: let its name end in .safetensors"
+    return None
 
 
 def tensors_of(
@@ -77,13 +129,33 @@ def tensors_of(
         }
         if not found:
             raise BadInput(f"weights {path!r} must have the part {part!r} ({near(part, parts)})")
-    others = [
-        f"{n} ({type(v).__name__})" for n, v in found.items() if not isinstance(v, np.ndarray)
-    ]
-    if others or not found or (nested and part is None and parts):
-        rule = f"must hold tensors alone; part= names those wanted, of {parts}"
-        raise BadInput(f"weights {path!r} {rule}, not {', '.join(others[:5]) or 'parts of them'}")
-    return dict(found)
+    elif nested and parts:
+        raise BadInput(f"weights {path!r} have parts; part= must name one: {candidates(found)}")
+    tensors = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+    beside = {n: v for n, v in found.items() if n not in tensors}
+    others = [n for n, v in beside.items() if "/" in n or not isinstance(v, REMARKS)]
+    if others or not tensors:
+        told = few([f"{name} ({kind_of(beside[name])})" for name in others or beside])
+        instead = f"not {told}" if told else "it is empty"
+        raise BadInput(f"weights {path!r} must hold tensors alone, of numbers; {instead}")
+    return tensors
+
+
+def candidates(found: Mapping[str, Any]) -> str:
+    """The entries of nested ones that hold tensors themselves, the largest first."""
+    count = collections.Counter(
+        name.rpartition("/")[0]
+        for name, value in found.items()
+        if "/" in name and isinstance(value, np.ndarray | Unreadable)
+    )
+    if not count:
+        return "none has tensors"
+    return few([f"{part!r} (tensors: {n})" for part, n in count.most_common()], 4)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, in a word."""
+    return value.kind if isinstance(value, Unreadable) else type(value).__name__
 
 
 def broken_safetensors() -> tuple[type[Exception], ...]:
@@ -96,12 +168,21 @@ def broken_safetensors() -> tuple[type[Exception], ...]:
 
 
 def read_safetensors(file: pathlib.Path) -> dict[str, Any]:
-    """The tensors of a safetensors file."""
+    """The tensors of a safetensors file, but for those of types that NumPy and JAX's have not."""
     try:
-        from safetensors.numpy import load_file
+        from safetensors import safe_open
     except ImportError:
         raise BadInput(f"weights {str(file)!r} need safetensors: pip install safetensors") from None
-    return load_file(file)
+    with safe_open(file, "numpy") as content:
+        kinds = {name: content.get_slice(name).get_dtype() for name in content.keys()}  # noqa: SIM118
+        return {
+            name: content.get_tensor(name) if kind in READABLE else Unreadable(kind)
+            for name, kind in kinds.items()
+        }
+
+
+READABLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
+READABLE |= {"F16", "BF16", "F32", "F64", "C64"}
 
 
 def read_npz(file: pathlib.Path) -> dict[str, Any]:
@@ -118,42 +199,15 @@ def recovered(array: Any) -> Any:
     return array
 
 
-def read_torch(file: pathlib.Path) -> dict[str, Any]:
-    """The entries of a PyTorch file, of nested ones with slashes between."""
-    try:
-        import torch
-    except ImportError:
-        rule = "need PyTorch: pip install mtl_jax[pretrained]"
-        raise BadInput(f"weights {str(file)!r} {rule}") from None
-
-    def plain(value: Any) -> Any:
-        if not isinstance(value, torch.Tensor):
-            return value
-        value = value.detach().contiguous()
-        if value.dtype == torch.bfloat16:
-            return value.view(torch.int16).numpy().view(jnp.bfloat16)
-        return value.numpy()
-
-    found = torch.load(file, weights_only=True, map_location="cpu")
-    if not isinstance(found, Mapping):
-        raise TypeError(f"holds a {type(found).__name__}, not tensors by name")
-    return {name: plain(value) for name, value in flat(found)}
-
-
-def flat(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings, by names with slashes."""
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{before}{name}/")
-        else:
-            yield f"{before}{name}", value
-
-
 READERS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
     ".safetensors": read_safetensors,
     ".npz": read_npz,
     ".pth": read_torch,
     ".pt": read_torch,
+    ".bin": read_torch,
+    ".ckpt": read_torch,
+    ".pth.tar": read_torch,
+    ".pt.tar": read_torch,
 }
 
 

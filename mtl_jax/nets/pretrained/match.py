@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput
+from mtl_jax.checks import BadInput, few
 from mtl_jax.nets.pretrained.names import Line, Names, Shapes, Tensors
 
 
@@ -52,11 +52,19 @@ def matched(
     if names.fit is not None:
         found = found._replace(tensors=names.fit(dict(found.tensors), wanted))
     faults = {**of_names(found, wanted), **of_values(found, cast)}
-    said = [f"{kind}: {', '.join(rows)}" for kind, rows in faults.items() if rows]
-    if said:
+    if any(faults.values()):
         rule = f"must hold each tensor of the trunk once, by the names of {names.name}"
-        raise BadInput(f"{rule}; {'; '.join(said)}")
+        raise BadInput(f"{rule}; {summary(faults)}")
     return {path: as_float32(array) for path, array in found.tensors.items()}
+
+
+def summary(faults: Mapping[str, list[str]]) -> str:
+    """The first faults of each kind and how many more: as many as make a short line."""
+    for most in (8, 5, 3, 2, 1):
+        said = "; ".join(f"{kind}: {few(rows, most)}" for kind, rows in faults.items() if rows)
+        if len(said) <= 300:
+            break
+    return said
 
 
 def translated(tensors: Tensors, table: Iterable[Line]) -> Found:

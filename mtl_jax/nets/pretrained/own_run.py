@@ -1,4 +1,4 @@
-"""The last checkpoint of an own run, as a file of tensors."""
+"""The parameters of an own run, selected by validation or of its last step, as tensors."""
 
 import hashlib
 import pathlib
@@ -13,14 +13,15 @@ PARTS = ("params", "ema", "stats")  # of a state, what can be taken over
 
 
 def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
-    """Reads one seed's part of the last checkpoint of a run.
+    """Reads one seed's part of what validation selected, and of the last checkpoint of a run.
 
     Args:
       folder: of the run, `results/EXPERIMENT/RUN`.
       seed: its number among those of the run, counted from 0.
 
     Returns:
-      Parameters `params/...`, averaged ones `ema/...` and running statistics `stats/...`.
+      Of the last checkpoint parameters `params/...`, averaged ones `ema/...` and running
+      statistics `stats/...`; of a finished run also `selected/params/...`, `selected/stats/...`.
 
     Raises:
       BadInput: if there is no finished checkpoint, its files are not those that were written
@@ -29,17 +30,25 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
     seals = sorted((folder / "checkpoints").glob("*.sha256"), key=lambda seal: int(seal.stem))
     if not seals:
         raise BadInput(f"weights {str(folder)!r} must be a run with a finished checkpoint")
-    path = seals[-1].with_suffix("").absolute()
-    if not path.is_dir() or seals[-1].read_text() != hash_of_files(path):
-        raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
-    from orbax.checkpoint import v1 as ocp
-
-    tree = ocp.load(path)
-    arrays = flatten_dict({part: tree[part] for part in PARTS}, sep="/")
+    tree = read_whole(folder, seals[-1].with_suffix(""))
+    trees = {part: tree[part] for part in PARTS}
+    if (folder / "selected.sha256").is_file():
+        trees["selected"] = read_whole(folder, folder / "selected")
+    arrays = flatten_dict(trees, sep="/")
     count = min(len(array) for array in arrays.values())
     if seed not in map(str, range(count)):
         raise BadInput(f"weights {str(folder)!r}: part= must be a seed below {count}, not {seed!r}")
     return {name: np.asarray(array)[int(seed)] for name, array in arrays.items()}
+
+
+def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
+    """A tree that a run wrote, if its files are those that were written."""
+    seal = path.with_name(f"{path.name}.sha256")
+    if not path.is_dir() or seal.read_text(encoding="utf-8") != hash_of_files(path):
+        raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
+    from orbax.checkpoint import v1 as ocp
+
+    return ocp.load(path.absolute(), checkpointable_name="state")
 
 
 def hash_of_files(path: pathlib.Path) -> str:
@@ -52,21 +61,23 @@ def hash_of_files(path: pathlib.Path) -> str:
     return total.hexdigest()
 
 
-COMMON = (Line(r"stats/(.*)", r"batch_stats/\1"), Line("head/(kernel|bias)", r"head/\1"))
-# With rename=((r"params/tasks/heads/TASK/(.*)", r"head/\1"),) a head is taken too.
-OWN_RUN = Names(
-    "an own run",
-    (
-        Line(r"params/shared/(.*)", r"params/\1"),
-        *COMMON,
-        Line(r"(?:params/tasks|ema)/.*", None),
-    ),
-)
-OWN_RUN_AVERAGED = Names(
-    "an own run, averaged",
-    (
-        Line(r"ema/shared/(.*)", r"params/\1"),
-        *COMMON,
-        Line(r"(?:ema/tasks|params)/.*", None),
-    ),
-)
+HEAD = Line("head/(kernel|bias)", r"head/\1")
+
+
+def names_of(name: str, params: str, stats: str, others: str) -> Names:
+    """Names of the parameters below one path and the statistics below another."""
+    return Names(
+        name,
+        (
+            Line(rf"{params}/shared/(.*)", r"params/\1"),
+            Line(rf"{stats}/(.*)", r"batch_stats/\1"),
+            HEAD,
+            Line(rf"(?:{params}/tasks|{others})/.*", None),
+        ),
+    )
+
+
+# With rename=((r"selected/params/tasks/heads/TASK/(.*)", r"head/\1"),) a head is taken too.
+OWN_RUN = names_of("an own run", "selected/params", "selected/stats", "params|ema|stats")
+OWN_RUN_LAST = names_of("an own run's last step", "params", "stats", "ema|selected")
+OWN_RUN_AVERAGED = names_of("an own run's last step, averaged", "ema", "stats", "params|selected")

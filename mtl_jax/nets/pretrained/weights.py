@@ -10,7 +10,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.checks import BadInput, require, require_pattern
-from mtl_jax.nets.pretrained.choice import chosen, without_fresh
+from mtl_jax.nets.pretrained.choice import chosen, prefix_hint, without_fresh
 from mtl_jax.nets.pretrained.files import read
 from mtl_jax.nets.pretrained.match import matched
 from mtl_jax.nets.pretrained.names import Names
@@ -34,7 +34,9 @@ class Pretrained:
     and `fresh` name; patterns are regular expressions of whole names, and each must match one.
 
     Attributes:
-      path: of a `.safetensors`, `.npz`, `.pth` or `.pt` file, or of the folder of an own run.
+      path: of a `.safetensors`, `.npz` or PyTorch file (`.pth`, `.pt`, `.bin`, `.ckpt`,
+        `.pth.tar`), of an index of several (`.index.json`), of a folder with one of these, or of
+        the folder of an own run.
       names: how its tensors are named, such as `nets.pretrained.TORCHVISION_RESNET`.
       skip: patterns of names of the file that are left out; `(r"fc\..*",)` the classifier.
       rename: pairs of a pattern and the name instead, with groups as `\1`, of which the first
@@ -68,6 +70,10 @@ class Pretrained:
         for field in ("skip", "rename", "fresh"):
             value = getattr(self, field)
             require(isinstance(value, tuple), self, field, "must be a tuple", value)
+        for field in ("part", "sha256"):
+            value = getattr(self, field)
+            fine = value is None or isinstance(value, str)
+            require(fine, self, field, "must be a text or None", value)
         for pattern in self.skip:
             require_pattern(self, "skip", pattern)
         for pattern in self.fresh:
@@ -76,6 +82,7 @@ class Pretrained:
             fine = isinstance(pair, tuple) and len(pair) == 2
             require(fine, self, "rename", "must hold pairs (pattern, name)", pair)
             require_pattern(self, "rename", pair[0])
+            require(isinstance(pair[1], str), self, "rename", "must name by texts", pair[1])
         fine = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
         require(bool(fine), self, "sha256", "must be 64 hexadecimal digits", self.sha256)
 
@@ -100,13 +107,17 @@ class Pretrained:
 
         Raises:
           BadInput: for a file that cannot be read, of another hash, or that does not fit; one
-            error names all tensors of both sides that do not.
+            error tells of all tensors of both sides that do not, or of a prefix that all have.
         """
         wanted, features = outline(trunk, shape, dtype)
         found = read(self.path, self.part, self.sha256)
         try:
             wanted = without_fresh(wanted, self.fresh)
             tensors = chosen(found, self.skip, self.rename)
+            hint = prefix_hint(tensors, self.names.table, len(wanted))
+            # Of names that are already others no pattern could be pasted.
+            if hint is not None and not self.rename:
+                raise BadInput(hint)
             arrays = matched(tensors, self.names, wanted, features, outputs=outputs, cast=self.cast)
         except BadInput as wrong:
             text = f"weights {self.path!r} for {type(trunk).__name__}: {wrong}"

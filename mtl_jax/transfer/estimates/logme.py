@@ -48,13 +48,13 @@ def logme_regression(features: np.ndarray, targets: np.ndarray) -> float:
 
     Args:
       features: of the source net, numbers `[N, D]`.
-      targets: numbers `[N, T]` or `[N]`; examples with a missing one (NaN) are left out.
+      targets: numbers `[N, T]` or `[N]`; where one is missing (NaN), its column is of the others.
 
     Returns:
       The score.
 
     Raises:
-      BadInput: for no example with its targets, lengths that differ, what is not finite, or a
+      BadInput: for a column without a target, lengths that differ, what is not finite, or a
         column of zeros.
 
     Reference: as `logme`.
@@ -64,15 +64,18 @@ def logme_regression(features: np.ndarray, targets: np.ndarray) -> float:
     targets = targets[:, None] if targets.ndim == 1 else targets
     targets = matrix(name, targets, len(targets))
     features = matrix(name, features, len(targets))
-    there = ~np.isnan(targets).any(1)
-    features, targets = features[there], targets[there]
-    if not len(targets):
-        raise BadInput(f"{name} needs examples with targets, there is none")
+    there = ~np.isnan(targets)
+    if not len(targets) or not there.any(0).all():
+        raise BadInput(f"{name} needs examples with targets in every column, there is none")
+    features, targets, there = (array[there.any(1)] for array in (features, targets, there))
     require_finite(name, features)
-    require_finite(name, targets)
-    if not targets.any(0).all():
+    require_finite(name, np.where(there, targets, 0.0))
+    if not (there & (targets != 0)).any(0).all():
         raise BadInput(f"{name} needs targets other than 0 in every column")
-    return mean_evidence(features, targets)
+    if there.all():
+        return mean_evidence(features, targets)
+    columns = zip(targets.T, there.T, strict=True)
+    return float(np.mean([mean_evidence(features[own], y[own, None]) for y, own in columns]))
 
 
 def mean_evidence(features: np.ndarray, targets: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """Files of tensors: what comes back, and one clear error for every wrong file."""
 
+import json
 import pathlib
 import pickle
 
@@ -54,7 +55,7 @@ def test_a_path_that_is_no_file(tmp_path):
         ("folder.npz", "must be a file, not a folder"),
         ("", "must be a file, not a folder"),
         ("none.npz", "must be a file, there is none"),
-        ("model.h5", r"must end in \.safetensors, \.npz, \.pth, \.pt, not '\.h5'"),
+        ("model.h5", r"must end in \.safetensors, \.npz, \.pth, .*\.pth\.tar, .*, not '\.h5'"),
     ):
         with pytest.raises(BadInput, match=rf"weights '.*{name}' {rule}"):
             read(str(tmp_path / name))
@@ -98,7 +99,7 @@ def test_an_array_alone_is_no_file_of_tensors(tmp_path):
 
 
 def test_an_empty_file_of_tensors(tmp_path):
-    with pytest.raises(BadInput, match="must hold tensors alone"):
+    with pytest.raises(BadInput, match="must hold tensors alone, of numbers; it is empty"):
         read(saved(tmp_path, {}))
 
 
@@ -111,3 +112,46 @@ def test_hash(tmp_path):
         BadInput, match=rf"model.npz' must have the SHA-256 {64 * '0'}, not {found}"
     ):
         require_hash(path, 64 * "0")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html>\n<html>", "a web page"),
+        (b"<HTML><body>404</body>", "a web page"),
+        (b"<?xml version='1.0'?><Error>", "a web page"),
+    ],
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "model.npz", "model.pth", "model.bin"])
+def test_what_lies_where_a_file_should(name, content, reason, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        BadInput, match=rf"{name}' must be a whole .* \(it is a.* ?{reason}|{reason}"
+    ):
+        read(str(tmp_path / name))
+
+
+def test_safetensors_by_another_name(tmp_path):
+    path = pathlib.Path(saved(tmp_path, TENSORS))
+    same(read(str(path.rename(tmp_path / "M.SafeTensors"))), TENSORS)
+    path = (tmp_path / "M.SafeTensors").rename(tmp_path / "model.bin")
+    with pytest.raises(BadInput, match="it holds safetensors: let its name end in"):
+        read(str(path))
+
+
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2"])
+def test_types_that_numpy_has_not(kind, tmp_path):
+    """Written by hand: a header in JSON after its length, then the bytes."""
+    code = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}[kind]
+    names = [f"layer{at}" for at in range(60)]
+    header = {
+        n: {"dtype": code, "shape": [1], "data_offsets": [i, i + 1]} for i, n in enumerate(names)
+    }
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + bytes(60)
+    (tmp_path / "model.safetensors").write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        read(str(tmp_path / "model.safetensors"))
+    said = str(caught.value).replace(str(tmp_path), "")
+    assert f"({code})" in said and said.endswith(" and 57 more") and len(said) < 200

@@ -129,9 +129,10 @@ def test_timm(tmp_path):
 def test_prompts_and_adapters_are_drawn_afresh(tmp_path):
     save_file(timm(), tmp_path / "vit.safetensors")
     more = TRUNK.clone(prompts=nets.Prompts(2, True), adapter=nets.Adapter(3))
-    pretrained = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT)
-    with pytest.raises(BadInput, match=r"missing: .*adapter_attention.*prompt"):
-        pretrained.load(more, SHAPE)
+    for fresh, left in (((), "adapter_attention.* more$"), ((r".*/adapter_.*",), "prompt")):
+        pretrained = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, fresh=fresh)
+        with pytest.raises(BadInput, match=rf"missing: .*{left}"):
+            pretrained.load(more, SHAPE)
     fresh = (r".*/adapter_.*", r".*/prompt/.*")
     weights = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, fresh=fresh)
     assert flatten_dict(weights.load(more, SHAPE).params, sep="/").keys() == params().keys()

@@ -7,8 +7,8 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.checks import BadInput
-from mtl_jax.host.checkpoint import Checkpoints
-from mtl_jax.nets.pretrained import OWN_RUN, OWN_RUN_AVERAGED, Pretrained
+from mtl_jax.host.checkpoint import Checkpoints, write_sealed
+from mtl_jax.nets.pretrained import OWN_RUN, OWN_RUN_AVERAGED, OWN_RUN_LAST, Pretrained
 from mtl_jax.train import TrainState
 
 TRUNK = nets.MLP((4,))
@@ -33,19 +33,21 @@ def tree(value):
 
 @pytest.fixture
 def run(tmp_path):
-    """The folder of a run with checkpoints after 4 and 12 steps."""
+    """The folder of a run with checkpoints after 4 and 12 steps, and what validation selected."""
     checkpoints = Checkpoints(tmp_path / "row" / "checkpoints", print)
     for step in (4, 12):
         state = TrainState(
             np.full(2, step), jax.random.split(jax.random.key(0)), tree(float(step)), {},
             tree(step + 100.0), (), (), {}, (),
         )  # fmt: skip
-        checkpoints.save(step, state, {})
+        checkpoints.save(step, state, {}, {})
         checkpoints.wait()
+    selected = {"params": tree(52.0), "stats": {}}
+    write_sealed(tmp_path / "row" / "selected", {"state": selected}, {})
     return tmp_path / "row"
 
 
-def kernel(run, names=OWN_RUN, **settings):
+def kernel(run, names=OWN_RUN_LAST, **settings):
     weights = Pretrained(str(run), names, **settings).load(TRUNK, SHAPE)
     return weights.params["Dense_0"]["kernel"], weights
 
@@ -55,9 +57,8 @@ def test_the_last_state_of_a_seed(run):
         found, weights = kernel(run, part=part)
         np.testing.assert_array_equal(found, np.full((3, 4), wanted, np.float32))
         assert weights.head is None and weights.stats == {}
-    np.testing.assert_array_equal(
-        kernel(run, OWN_RUN_AVERAGED, part="1")[0], np.full((3, 4), 113.0)
-    )
+    for names, wanted in ((OWN_RUN_AVERAGED, 113.0), (OWN_RUN, 53.0)):
+        np.testing.assert_array_equal(kernel(run, names, part="1")[0], np.full((3, 4), wanted))
 
 
 def test_a_head_by_its_task(run):

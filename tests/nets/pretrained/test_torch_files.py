@@ -1,5 +1,7 @@
 """Files of PyTorch: tensors alone, no code; run where PyTorch is."""
 
+import argparse
+import collections
 import pathlib
 import sys
 
@@ -23,7 +25,9 @@ def torch():
     return pytest.importorskip("torch")
 
 
-@pytest.mark.parametrize("name", ["model.pth", "model.pt"])
+@pytest.mark.parametrize(
+    "name", ["model.pth", "model.pt", "m.bin", "last.ckpt", "m.pth.tar", "M.PTH", "M.CKPT"]
+)
 def test_round_trip(name, tmp_path, torch):
     values = torch.arange(6.0).reshape(2, 3)
     torch.save(
@@ -47,17 +51,16 @@ def test_a_checkpoint_of_several_parts(tmp_path, torch):
     whole = {"model": part, "ema_model": {"conv1.weight": torch.zeros(2)}, "epoch": 3}
     torch.save(whole | {"optimizer": {"state": {0: {"step": 1}}}}, tmp_path / "model.pth")
     np.testing.assert_array_equal(read(str(tmp_path / "model.pth"), "model")["conv1.weight"], 1.0)
-    with pytest.raises(
-        BadInput, match=r"part= names those wanted, of \['ema_model', 'model', 'opt"
-    ):
+    hint = r"part= must name one: 'model' \(tensors: 1\), 'ema_model' \(tensors: 1\)$"
+    with pytest.raises(BadInput, match=hint):
         read(str(tmp_path / "model.pth"))
-    with pytest.raises(BadInput, match=r"tensors alone; .* not state/0/step \(int\)"):
+    with pytest.raises(BadInput, match=r"tensors alone, .* not state/0/step \(int\)"):
         read(str(tmp_path / "model.pth"), "optimizer")
 
 
 def test_one_part_wants_its_name_too(tmp_path, torch):
     torch.save({"state_dict": {"conv1.weight": torch.ones(2)}}, tmp_path / "model.pth")
-    with pytest.raises(BadInput, match=r"of \['state_dict'\], not parts of them"):
+    with pytest.raises(BadInput, match=r"part= must name one: 'state_dict' \(tensors: 1\)$"):
         read(str(tmp_path / "model.pth"))
 
 
@@ -87,3 +90,76 @@ def test_a_tensor_alone(tmp_path, torch):
     torch.save(torch.ones(2), tmp_path / "model.pth")
     with pytest.raises(BadInput, match="holds a Tensor, not tensors by name"):
         read(str(tmp_path / "model.pth"))
+
+
+BESIDE = {
+    "args": argparse.Namespace(rate=0.1, out=pathlib.Path("runs")),
+    "best": np.float64(0.9),
+    "history": np.arange(3),
+    "counts": collections.defaultdict(int, {"a": 1}),
+    "epoch": 3,
+    "name": "resnet",
+    "nothing": None,
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["zip", "legacy"])
+def test_what_stands_beside_the_tensors_of_a_checkpoint(whole, tmp_path, torch):
+    part = collections.OrderedDict({"conv1.weight": torch.ones(2)})
+    path = str(tmp_path / "checkpoint.pth.tar")
+    torch.save({"model": part, **BESIDE}, path, _use_new_zipfile_serialization=whole)
+    assert read(path, "model").keys() == {"conv1.weight"}
+    with pytest.raises(BadInput, match=r"part= must name one: 'model' \(tensors: 1\)$"):
+        read(path)
+
+
+def test_numbers_and_texts_beside_tensors_are_left_out(tmp_path, torch):
+    path = str(tmp_path / "model.pth")
+    beside = {name: BESIDE[name] for name in ("best", "epoch", "name", "nothing")}
+    torch.save({"conv1.weight": torch.ones(2), **beside}, path)
+    assert read(path).keys() == {"conv1.weight"}
+    torch.save({"conv1.weight": torch.ones(2), "more": [torch.ones(2)]}, path)
+    with pytest.raises(BadInput, match=r"not more \(list\)$"):
+        read(path)
+    torch.save(beside, path)
+    with pytest.raises(
+        BadInput, match=r"must hold tensors alone, of numbers; not best \(float64\)"
+    ):
+        read(path)
+
+
+def test_keys_that_are_numbers(tmp_path, torch):
+    torch.save({1: {"conv1.weight": torch.ones(2)}}, tmp_path / "model.pth")
+    assert read(str(tmp_path / "model.pth"), "1").keys() == {"conv1.weight"}
+
+
+class Own(dict):
+    """A class that no other program knows."""
+
+
+def test_a_pickled_module_or_class_is_named_in_a_short_line(tmp_path, torch):
+    path = str(tmp_path / "model.pth")
+    for held, name in (
+        (torch.nn.Linear(2, 2), r"torch\.nn\.modules\.linear\.Linear"),
+        (Own(), "Own"),
+    ):
+        for whole in (held, {"model": held, "epoch": 3}):
+            torch.save(whole, path)
+            with pytest.raises(BadInput, match=rf"it holds a [\w.]*{name}; save .*state_dict\(\)"):
+                read(path)
+            with pytest.raises(BadInput) as caught:
+                read(path)
+            assert len(str(caught.value).replace(str(tmp_path), "")) < 300
+
+
+def test_tensors_that_are_no_array_of_numbers(tmp_path, torch):
+    path = str(tmp_path / "model.pth")
+    for value, kind in (
+        (torch.ones(2).to(torch.float8_e4m3fn), "float8_e4m3fn"),
+        (torch.eye(2).to_sparse(), "float32 sparse"),
+    ):
+        torch.save({"good": torch.ones(2), "odd": value}, path)
+        with pytest.raises(BadInput, match=rf"of numbers; not odd \({kind}\)$"):
+            read(path)
+    torch.save({"turned": torch.ones(2).to(torch.complex64).conj()}, path)
+    assert read(path)["turned"].dtype == np.complex64

@@ -65,10 +65,9 @@ def test_a_file_of_another_architecture(tmp_path):
     text = refused(tmp_path, resnet((3, 4, 6, 3)))
     assert " for ResNet: must hold each tensor of the trunk once, by the names of torchv" in text
     assert "missing" not in text and "misshapen" not in text
-    assert (
-        text.count("layer3.5.conv1.weight (params/stage3/block5/Conv_0/kernel) [3, 3, 8, 8]") == 1
-    )
-    assert text.count(" (params/") + text.count(" (batch_stats/") == 8 * 2 * (1 + 4)  # by hand
+    assert "; extra: layer1.2.bn1.bias (params/stage1/block2/BatchNorm_0/bias) [2], " in text
+    shown = text.count(" (params/") + text.count(" (batch_stats/")
+    assert f" and {8 * 2 * (1 + 4) - shown} more" in text  # by hand
 
 
 def test_a_file_that_lacks_tensors(tmp_path):
@@ -96,9 +95,9 @@ def test_numbers_that_are_none(tmp_path):
 
 def test_another_precision(tmp_path):
     halves = {n: a if a.ndim == 0 else a.astype(np.float16) for n, a in TENSORS.items()}
-    assert refused(tmp_path, halves).count(" float16") == len(
-        [a for a in halves.values() if a.ndim]
-    )
+    text = refused(tmp_path, halves)
+    count = len([a for a in halves.values() if a.ndim])
+    assert f" and {count - text.count(' float16')} more" in text
     found = loaded(tmp_path, halves, cast=True)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), found, loaded(tmp_path))
 
@@ -112,10 +111,61 @@ def test_a_head_of_another_size_is_skipped_only_when_told_so(tmp_path):
 
 def test_skip_and_rename(tmp_path):
     odd = {f"module.{name}": array for name, array in TENSORS.items()} | {"extra": np.ones(1)}
-    assert "extra: " in refused(tmp_path, odd)
     given = {"skip": ("extra",), "rename": ((r"module\.(.*)", r"\1"),)}
+    assert refused(tmp_path, odd, rename=given["rename"]).endswith("; extra: extra [1]")
     jax.tree.map(np.testing.assert_array_equal, loaded(tmp_path, odd, **given), loaded(tmp_path))
     assert "skip 'ectra' must match a name" in refused(tmp_path, odd, skip=("ectra",))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "backbone.", "enc/net."]
+)
+def test_a_prefix_is_named_and_what_takes_it_off(prefix, tmp_path):
+    named = {prefix + name: array for name, array in TENSORS.items()}
+    text = refused(tmp_path, named | {"step": np.ones(1, np.float32)})
+    assert f" for ResNet: {len(TENSORS)} names begin with {prefix!r}: give rename=" in text
+    assert len(text.replace(str(tmp_path), "")) < 200
+    settings = eval(f"dict({text.split('give ')[1]})")  # as it would be pasted
+    found = loaded(tmp_path, named, **settings)
+    jax.tree.map(np.testing.assert_array_equal, found, loaded(tmp_path))
+
+
+def test_two_nets_in_one_file(tmp_path):
+    other = {name: array + 1 for name, array in TENSORS.items()}
+    both = {f"student.{n}": a for n, a in TENSORS.items()} | {
+        f"teacher.{n}": a for n, a in other.items()
+    }
+    text = refused(tmp_path, both)
+    settings = eval(f"dict({text.split('give ')[1].replace(' and ', ', ')})")
+    found = loaded(tmp_path, both, **settings)
+    jax.tree.map(np.testing.assert_array_equal, found, loaded(tmp_path))
+
+
+def test_no_prefix_is_named_where_it_would_not_do(tmp_path):
+    few = {n: a for n, a in TENSORS.items() if not n.startswith("layer4")}
+    odd = {f"head.{n}": a for n, a in TENSORS.items() if n.startswith("layer4.1")}
+    assert "names begin" not in refused(tmp_path, few | odd)
+    named = {f"module.net.{name}": array for name, array in TENSORS.items()}
+    assert "names begin" not in refused(tmp_path, named, rename=((r"module\.(.*)", r"\1"),))
+
+
+def test_every_refusal_is_short(tmp_path):
+    """However many tensors are amiss, and of however many kinds."""
+    one = {f"x{n}": a for n, a in TENSORS.items() if n.startswith("layer1")}
+    two = {n: a[..., None] for n, a in TENSORS.items() if n.startswith("layer2")}
+    three = {n: a.astype(np.int32) for n, a in TENSORS.items() if n.startswith("layer3")}
+    four = {n: a.astype(np.float16) for n, a in TENSORS.items() if n.startswith("layer4")}
+    text = refused(tmp_path, one | two | three | four)
+    for kind in ("missing: ", "extra: ", "misshapen: ", "not floats: ", "of another precision"):
+        assert kind in text
+    assert text.count(" more") >= 5 and len(text.replace(str(tmp_path), "")) < 700
+    assert len(refused(tmp_path, one | TENSORS).replace(str(tmp_path), "")) < 400
+    assert len(refused(tmp_path, rename=(("y.*", "z"),)).replace(str(tmp_path), "")) < 400
+
+
+def test_groups_that_a_pattern_has_not(tmp_path):
+    text = refused(tmp_path, rename=(("conv1.*", r"\1"),))
+    assert r"rename 'conv1.*' must have the groups of '\\1' (" in text
 
 
 def test_what_is_drawn_afresh_is_left_out(tmp_path):
@@ -209,6 +259,9 @@ def test_a_step_of_training(tmp_path):
         ({"fresh": ("[",)}, "Pretrained.fresh must be a regular expression"),
         ({"rename": ("ab",)}, r"Pretrained.rename must hold pairs \(pattern, name\), not 'ab'"),
         ({"rename": (("(", "a"),)}, "Pretrained.rename must be a regular expression"),
+        ({"rename": (("a", 3),)}, "Pretrained.rename must name by texts, not 3"),
+        ({"part": 0}, "Pretrained.part must be a text or None, not 0"),
+        ({"sha256": 3}, "Pretrained.sha256 must be a text or None, not 3"),
         ({"sha256": "abc"}, "Pretrained.sha256 must be 64 hexadecimal digits, not 'abc'"),
     ],
     ids=str,

@@ -62,13 +62,14 @@ def test_labels_that_features_tell_exactly_are_finite_and_best():
     assert np.isfinite(exact) and exact > logme(FEATURES, LABELS) + 5.0
 
 
-def test_missing_numbers_are_left_out():
+def test_each_column_is_of_the_numbers_that_it_has():
     targets = NUMBERS.copy()
-    targets[[1, 5], [0, 1]] = np.nan
-    there = ~np.isnan(targets).any(1)
-    np.testing.assert_allclose(
-        logme_regression(FEATURES, targets), logme_regression(FEATURES[there], targets[there])
-    )
+    targets[[1, 5, 7], [0, 1, 0]] = targets[9] = np.nan
+    there = ~np.isnan(targets)
+    each = [
+        logme_regression(FEATURES[own], y[own]) for y, own in zip(targets.T, there.T, strict=True)
+    ]
+    np.testing.assert_allclose(logme_regression(FEATURES, targets), np.mean(each))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,7 @@ def test_missing_numbers_are_left_out():
     [
         (FEATURES, NUMBERS[:3], r"\[3, D\]"),
         (FEATURES, np.full(24, np.nan), "there is none"),
+        (FEATURES, np.stack([np.ones(24), np.full(24, np.nan)], 1), "in every column"),
         (FEATURES, np.zeros(24), "other than 0"),
         (FEATURES, np.full(24, np.inf), "finite values"),
         (np.nan * FEATURES, NUMBERS, "finite values"),

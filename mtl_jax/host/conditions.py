@@ -1,0 +1,56 @@
+"""What a launch runs with: code, versions and devices, of which its numbers may depend."""
+
+import functools
+import hashlib
+import importlib.metadata
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+import jax
+
+LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "mtl_jax")
+PACKAGE = pathlib.Path(__file__).parent.parent
+
+
+def conditions() -> dict[str, Any]:
+    """The versions, the git commit, a digest of the package's code, and the devices."""
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}
+        | {"python": platform.python_version()},
+        "git": commit(),
+        "code": code_of(PACKAGE),
+        "devices": devices(),
+    }
+
+
+@functools.cache
+def commit() -> str | None:
+    """The git commit of the code, with "+" if files are changed; None outside git."""
+    ask = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty=+", "--abbrev=40"]
+    try:
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@functools.cache
+def code_of(folder: pathlib.Path) -> str:
+    """Digest of all Python files below a folder, by which two states of one commit differ."""
+    total = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        total.update(f"{file.relative_to(folder).as_posix()}:{file.stat().st_size}:".encode())
+        total.update(file.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def devices() -> str:
+    """How many devices of which kind there are, such as "1 x cpu"."""
+    found = jax.devices()
+    return f"{len(found)} x {found[0].device_kind}"
+
+
+def differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two launches ran with other things; older results do not say everything."""
+    return any(one[name] != other[name] for name in one.keys() & other.keys() - {"step"})

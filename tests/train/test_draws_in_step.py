@@ -1,0 +1,247 @@
+"""What a step draws: whose labels and masks, held-out examples, and draws tied to no other's."""
+
+import dataclasses
+import itertools
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, data
+from mtl_jax.balance import Tape
+from mtl_jax.data import Input, MultiInput
+from mtl_jax.host.layout import program
+from mtl_jax.host.prepare import prepare
+from mtl_jax.train import batch
+from mtl_jax.train.batch import pick, pick_held
+from mtl_jax.train.state import key_of
+from mtl_jax.train.step import looking
+from mtl_jax.views import PLAIN, Mixed, Rotated, name_of
+from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, UNLABELLED
+from tests.train.test_views import watching
+
+ONE = jax.devices()[:1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """A policy that puts out nothing but what it draws."""
+
+    def __call__(self, key, image):
+        """Numbers in the place of an image."""
+        return jax.random.uniform(key, image.shape)
+
+
+def numbered(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Examples whose first pixel tells which they are, and labels of which some are missing."""
+    rng = np.random.default_rng(seed)
+    image = np.zeros((count, 6, 6, 1), np.float32)
+    image[:, 0, 0, 0] = np.arange(count) / count
+    row, column = rng.integers(0, 3, (2, count)).astype(np.int32)
+    row[::5], column[3::4] = -1, -1
+    height = np.where(np.arange(count) % 3, rng.random(count), np.nan).astype(np.float32)
+    return {"image": image, "row": row, "column": column, "height": height}
+
+
+PARTS = [numbered(96, 0), numbered(20, 1), numbered(20, 2)]
+MISSING = RUN.but(
+    data=data.Arrays(*PARTS), tasks=(ROW, COLUMN, HEIGHT), strong=None, labelled=40, batch=16
+)
+
+
+def drawn(run, step=0, choose=pick, how="vmap"):
+    """The batch of a step of the first seed, of each stream."""
+    seed = types.SimpleNamespace(key=jax.random.key(run.first_seed))
+    chosen = jax.jit(choose, static_argnames=("run", "how"))
+    batches = {}
+    for name, stream in prepare(run).given.streams.items():
+        known, held = jax.tree.map(lambda leaf: leaf[0], (stream.known, stream.held))
+        stream = jax.tree.map(jnp.asarray, stream._replace(known=known, held=held))
+        key = key_of(seed, name)
+        batches[name] = jax.device_get(chosen(run, stream, key, jnp.int32(step), (), how))
+    return batches
+
+
+def who(images):
+    """Which examples these are, by their first pixels."""
+    return np.rint(images[:, 0, 0, 0] * 96).astype(int)
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("step", [0, 3])
+def test_labels_and_masks_are_those_of_the_example(partial, step):
+    run = MISSING.but(partial=partial)
+    found = drawn(run, step)[""]
+    known = prepare(run).given.streams[""].known
+    rows = who(found.images["labelled"])
+    assert len(set(rows)) == 16 and set(rows) <= set(known.index[0])
+    for name in ("row", "column", "height"):
+        given = PARTS[0][name]
+        told = dict(zip(known.index[0].tolist(), known.mask[name][0].tolist(), strict=True))
+        np.testing.assert_array_equal(found.labels[name], given[rows])
+        np.testing.assert_array_equal(found.mask[name], [told[row] for row in rows])
+        there = given[rows] >= 0  # False of NaN.
+        assert (found.mask[name] <= there).all() and (partial or (found.mask[name] == there).all())
+        assert 0 < found.mask[name].sum() < 16
+    np.testing.assert_array_equal(known.index[0][found.place], rows)
+
+
+def test_held_out_batches_have_held_out_examples_with_their_own_labels():
+    run = MISSING.but(balance=aggregation.MOML(held_out=0.4), batch=8)
+    stream = prepare(run).given.streams[""]
+    assert not set(stream.held.index[0]) & set(stream.known.index[0])
+    seen = set()
+    for step in range(4):
+        held, own = (drawn(run, step, choose)[""] for choose in (pick_held, pick))
+        rows = who(held.images["labelled"])
+        assert set(rows) <= set(stream.held.index[0])
+        assert set(who(own.images["labelled"])) <= set(stream.known.index[0])
+        for name in ("row", "column", "height"):
+            np.testing.assert_array_equal(held.labels[name], PARTS[0][name][rows])
+            there = PARTS[0][name][rows] >= 0
+            np.testing.assert_array_equal(held.mask[name], there)
+        assert not (held.place == own.place).all()
+        seen |= set(rows)
+    assert seen == set(stream.held.index[0])  # by hand: 4 steps of 8 are two epochs of 16.
+
+
+def test_a_bilevel_method_looks_ahead_downhill():
+    gradients = np.array([[1.0, 0.0], [0.0, 2.0]], np.float32)  # Of two tasks.
+    tape = Tape(lambda weights: weights @ gradients, None, None, None)
+    outer = looking(tape, jnp.array([3.0, 5.0]), lambda p: jnp.square(p), 0.1)
+    found = outer(jnp.array([1.0, 0.5]))
+    np.testing.assert_allclose(found, [2.9**2, 4.9**2], rtol=1e-6)  # by hand.
+
+
+RUNS = [
+    MISSING,
+    MISSING.but(partial=True),
+    UNLABELLED.but(partial=True),
+    RUN.but(balance=aggregation.AutoLambda(held_out=0.25), partial=True),
+]
+
+
+def params_after(run, change, steps=3):
+    """What a run is after some steps on its data with its labels changed below the masks."""
+    prepared = prepare(run)
+    streams = {}
+    for name, stream in prepared.given.streams.items():
+        labels = {}
+        for task, values in stream.labels.items():
+            free = np.ones(len(values), bool)
+            for known in (stream.known, *(() if stream.held is None else (stream.held,))):
+                for index, mask in zip(known.index, known.mask[task], strict=True):
+                    free[index[mask]] = False
+            labels[task] = change(values, free)
+        streams[name] = stream._replace(labels=labels)
+    given = prepared.given._replace(streams=streams)
+    made = program(run, jax.eval_shape(lambda: given), ONE)
+    state, metrics = made.advance(made.init(None), made.given(given), steps)
+    return jax.device_get((state._replace(key=0), metrics))
+
+
+def turned(values, free):
+    """Other labels where none is known."""
+    other = (values + 1) % 3 if values.dtype.kind == "i" else np.float32(0.25) - values
+    assert free.any()
+    return np.where(free, np.where(np.isnan(other), 7, other), values).astype(values.dtype)
+
+
+@pytest.mark.parametrize("run", RUNS, ids=range(len(RUNS)))
+def test_a_label_that_is_not_known_changes_nothing(run):
+    one = params_after(run, lambda values, free: values)
+    other = params_after(run, turned)
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    # And one that is known does: the comparison sees labels.
+    all_turned = params_after(run, lambda values, free: turned(values, np.ones_like(free)))
+    assert any(
+        (a != b).any()
+        for a, b in zip(jax.tree.leaves(one[0].params), jax.tree.leaves(all_turned[0].params),
+                        strict=True)
+    )  # fmt: skip
+
+
+MIXED = (
+    Mixed(("strong",)),
+    Mixed(("weak",)),
+    Mixed(("weak", "strong"), kind="cutmix"),
+)
+TURNED = (Rotated("strong"), Rotated("weak"))
+
+
+def noisy(*made, **changes):
+    """A run that sees every plain view, each what its policy draws, and those made of them."""
+    run = watching(*(view for view in PLAIN if view != "labelled"), *made)
+    return run.but(weak=Noise(), medium=Noise(), strong=Noise(), **changes)
+
+
+def apart(*draws):
+    """Requires that no two arrays of draws share a number."""
+    for one, other in itertools.combinations(draws, 2):
+        assert not np.isin(one, other).any()
+
+
+def test_every_view_of_every_example_is_drawn_on_its_own():
+    first, second = (drawn(noisy(), step)[""].images for step in (0, 1))
+    views = [image for images in (first, second) for name in PLAIN for image in images[name]]
+    assert len(views) == 2 * (2 * 8 + 5 * 16)  # by hand: two labelled views of 8, five of 16.
+    everything = np.concatenate([view.reshape(-1) for view in views])
+    # Of 2^23 numbers some fall together by chance; a shared key would tie at least 36.
+    assert len(np.unique(everything)) > len(everything) - 18
+    lines = np.stack([view.reshape(-1) for view in views])
+    assert len(np.unique(lines, axis=0)) == len(lines)
+
+
+def test_what_mixes_and_turns_has_keys_of_its_own(monkeypatch):
+    def told(view, key, images):
+        return images["strong"], jax.random.key_data(key)
+
+    monkeypatch.setattr(batch, "mixed", told)
+    monkeypatch.setattr(batch, "rotated", told)
+    run = noisy(*TURNED, *MIXED)
+    keys = [
+        drawn(run, step)[""].drawn[name_of(view)] for step in (0, 1) for view in (*TURNED, *MIXED)
+    ]
+    assert len({key.tobytes() for key in keys}) == len(keys) == 10
+
+
+def test_labelled_and_unlabelled_examples_come_in_orders_of_their_own():
+    """Of pools of one size and batches of one size: a shared key would draw the same places."""
+    run = UNLABELLED.but(labelled=None, unlabelled_ratio=1, batch=96, strong=Noise())
+    found = drawn(run)[""]
+    assert sorted(found.place) == sorted(found.index) == list(range(96))
+    assert (found.place != found.index).mean() > 0.9
+    later = drawn(run, 1)[""]
+    assert (found.place != later.place).mean() > 0.9 < (found.index != later.index).mean()
+
+
+def test_streams_and_seeds_draw_on_their_own():
+    source = MultiInput((Input("row", DATA, "row"), Input("column", DATA, "row")))
+    run = RUN.but(data=source, labelled=None, weak=Noise(), batch=48)
+    streams = drawn(run)
+    other = drawn(run.but(first_seed=1))
+    batches = [*streams.values(), *other.values()]
+    apart(*(each.images["labelled"][:, 0, 0, 0] for each in batches))
+    for one, two in itertools.combinations(batches, 2):
+        assert (one.place != two.place).mean() > 0.9
+
+
+def test_every_image_of_every_view_has_a_key_of_its_own():
+    keys = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Told:
+        """A policy that tells its keys."""
+
+        def __call__(self, key, image):
+            """The image as it is."""
+            jax.debug.callback(lambda bits: keys.append(bits.tobytes()), jax.random.key_data(key))
+            return image
+
+    for step in range(2):
+        drawn(UNLABELLED.but(weak=Told(), strong=Told()), step, how="map")
+    jax.effects_barrier()
+    assert len(keys) == len(set(keys)) == 2 * (8 + 16 + 16)  # by hand: labelled, weak, strong.
