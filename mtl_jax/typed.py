@@ -161,9 +161,9 @@ def words(kind: Any, value: Any = None) -> str:
         return "a function"
     plain = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text"}
     plain |= {types.NoneType: "None", np.ndarray: "an array"}
-    if is_protocol(kind):
-        return f"a {kind.__name__}{lacking(kind, value)}"
-    return plain.get(kind, f"a {getattr(kind, '__name__', kind)}")
+    name = getattr(kind, "__name__", str(kind))
+    named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    return plain.get(kind, named + (lacking(kind, value) if is_protocol(kind) else ""))
 
 
 def lacking(kind: type, value: Any) -> str:
