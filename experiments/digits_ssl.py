@@ -1,6 +1,6 @@
 """Four labels a class: what does each semi-supervised method make of the other digits?
 
-scikit-learn's 1797 real handwritten digits, 40 of 1079 labelled, one task, one small trunk;
+scikit-learn's 1797 real handwritten digits, 40 of 1078 labelled, one task, one small trunk;
 every row is one method with its paper's settings, except for what counts steps, examples or
 pixels: running means forget after 100 steps, since a run has 600, queues and warm-ups are shorter
 in proportion, and VAT's radius is that of small images. Below stands what a user of scikit-learn
