@@ -5,6 +5,7 @@ and losses normalised over a batch are scalars; the others are per example, not 
 begins with a capital is a method for a `Task.consistency` on `data.Domains`, made of them.
 """
 
+from mtl_jax import typed
 from mtl_jax.alignment.adversarial import domain_adversarial as domain_adversarial
 from mtl_jax.alignment.afn import feature_norm_radius as feature_norm_radius
 from mtl_jax.alignment.afn import feature_norm_step as feature_norm_step
@@ -44,6 +45,5 @@ from mtl_jax.alignment.reversal import StepWarmUp as StepWarmUp
 from mtl_jax.alignment.reversal import WarmUp as WarmUp
 from mtl_jax.alignment.reversal import reverse as reverse
 from mtl_jax.alignment.two_nets import FixBi as FixBi
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

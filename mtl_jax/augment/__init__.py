@@ -1,5 +1,6 @@
 """Random changes of one image `(key, image [H, W, C]) -> image`; the caller vmaps them."""
 
+from mtl_jax import typed
 from mtl_jax.augment import operations as operations
 from mtl_jax.augment import signal as signal
 from mtl_jax.augment import tokens as tokens
@@ -25,6 +26,5 @@ from mtl_jax.augment.rand_augment_recipes import randaugment_usb as randaugment_
 from mtl_jax.augment.reflect_crop import ReflectCrop as ReflectCrop
 from mtl_jax.augment.shift import Shift as Shift
 from mtl_jax.augment.weak import weak_crop_flip as weak_crop_flip
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

@@ -3,6 +3,7 @@
 A paper is a recipe of parts (`recipes`), or a class of its own where it does more.
 """
 
+from mtl_jax import typed
 from mtl_jax.consistency.adamatch import AdaMatch as AdaMatch
 from mtl_jax.consistency.align import Alignment as Alignment
 from mtl_jax.consistency.align import QueueAlignment as QueueAlignment
@@ -57,6 +58,5 @@ from mtl_jax.consistency.together import Together as Together
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian as TruncatedGaussian
 from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

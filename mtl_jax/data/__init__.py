@@ -1,5 +1,6 @@
 """Where arrays come from: sources, which of their labels are known, and stateless batches."""
 
+from mtl_jax import typed
 from mtl_jax.data.arrays import Arrays as Arrays
 from mtl_jax.data.digits import Digits as Digits
 from mtl_jax.data.digits import MultiDigits as MultiDigits
@@ -33,6 +34,5 @@ from mtl_jax.data.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.ucr import UCR as UCR
 from mtl_jax.data.wordpiece import WordPiece as WordPiece
 from mtl_jax.data.yeast import Yeast as Yeast
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

@@ -1,5 +1,6 @@
 """Trunks and how tasks hang on them; the only room that knows Flax."""
 
+from mtl_jax import typed
 from mtl_jax.nets import pretrained as pretrained
 from mtl_jax.nets.adapter import Adapter as Adapter
 from mtl_jax.nets.adapters import Adapters as Adapters
@@ -41,6 +42,5 @@ from mtl_jax.nets.stoch_norm import StochNorm as StochNorm
 from mtl_jax.nets.twins import Twins as Twins
 from mtl_jax.nets.vit import ViT as ViT
 from mtl_jax.nets.wide_resnet import WideResNet as WideResNet
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

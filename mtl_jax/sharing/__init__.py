@@ -1,5 +1,6 @@
 """Soft sharing: parameters with a leading task axis to a scalar that draws tasks together."""
 
+from mtl_jax import typed
 from mtl_jax.sharing.clustered import Clustered as Clustered
 from mtl_jax.sharing.clustered import clustered as clustered
 from mtl_jax.sharing.cosine_distance import CosineDistance as CosineDistance
@@ -34,6 +35,5 @@ from mtl_jax.sharing.tt_norm import TTNorm as TTNorm
 from mtl_jax.sharing.tt_norm import tt_norm as tt_norm
 from mtl_jax.sharing.tucker_norm import TuckerNorm as TuckerNorm
 from mtl_jax.sharing.tucker_norm import tucker_norm as tucker_norm
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

@@ -1,5 +1,6 @@
 """From a source run to a target run: taking its trunk over, staying near it, learning from it."""
 
+from mtl_jax import typed
 from mtl_jax.transfer import estimates as estimates
 from mtl_jax.transfer import plans as plans
 from mtl_jax.transfer.attended import DELTA as DELTA
@@ -50,6 +51,5 @@ from mtl_jax.transfer.weight_space import greedy_soup as greedy_soup
 from mtl_jax.transfer.weight_space import interpolate as interpolate
 from mtl_jax.transfer.weight_space import task_vector as task_vector
 from mtl_jax.transfer.weight_space import uniform_soup as uniform_soup
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

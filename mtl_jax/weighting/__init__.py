@@ -1,6 +1,6 @@
 """Loss weightings: from losses to weights of the tasks, at one backward pass a step."""
 
-from mtl_jax.typed import type_all
+from mtl_jax import typed
 from mtl_jax.weighting.constant import Constant as Constant
 from mtl_jax.weighting.cosmos import COSMOS as COSMOS
 from mtl_jax.weighting.cosmos import cosmos_value as cosmos_value
@@ -23,4 +23,4 @@ from mtl_jax.weighting.stch import stch_value as stch_value
 from mtl_jax.weighting.uncertainty import Uncertainty as Uncertainty
 from mtl_jax.weighting.uncertainty import uncertainty_value as uncertainty_value
 
-type_all(globals())
+typed.type_all(globals())

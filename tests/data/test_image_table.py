@@ -251,6 +251,38 @@ def test_the_same_image_in_two_parts_is_told(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("split", [None, "part"])
+def test_a_copy_of_train_is_no_test_part(tmp_path, split):
+    draw(tmp_path, range(8))
+    for row in range(6):
+        shutil.copy(tmp_path / f"{row}.png", tmp_path / f"{row + 8}.png")
+    parts = {"train": range(6), "val": range(6, 8), "test": range(8, 14)}
+    for part, rows in parts.items():
+        write(tmp_path / f"{part}.csv", rows)
+    name = {row: part for part, rows in parts.items() for row in rows}
+    write(tmp_path / "all" / "labels.csv", range(14), part=name.get)
+    path = tmp_path if split is None else tmp_path / "all" / "labels.csv"
+    with pytest.raises(BadInput, match="6 of 6 files of test have the bytes of a file of train"):
+        source_of(path, split=split, folder=str(tmp_path)).load()
+
+
+def test_drawn_parts_that_repeat_others_are_told(tmp_path):
+    draw(tmp_path, [0])
+    for row in range(1, 20):
+        shutil.copy(tmp_path / "0.png", tmp_path / f"{row}.png")
+    write(tmp_path / "labels.csv", range(20))
+    (line,) = told(source_of(tmp_path / "labels.csv"))
+    assert line.startswith("2 of 2 files of validation have the bytes of a file of train; ")
+
+
+def test_a_part_without_rows_is_named(table):
+    write(table, range(3))
+    with pytest.raises(
+        BadInput, match=r"ImageTable.path must have rows for validation, not '.*csv'"
+    ):
+        source_of(table).shapes()
+
+
 def test_classes_that_a_part_lacks_are_told(tmp_path):
     draw(tmp_path, range(12))
     parts = {"part": lambda row: ("train", "val", "test", "train")[row % 4]}

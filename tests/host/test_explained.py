@@ -89,7 +89,7 @@ PLACE = "mine.py, line "
         ('RUN.but(name="x", weak=policy)', {"policy": "x if x.sum() > 0 else 1 - x"},
          ["run 'x': Run.weak on inputs", "in policy: TracerBoolConversionError: Attempted boolean"]),
         (TRUNK, {"shape": "-1, 7"},
-         ["Trunk() does not take inputs [6, 6, 1] float32: ",
+         ["() does not take inputs [6, 6, 1] float32: ",
           "in __call__: TypeError"]),
         (TRUNK, {"shape": "x.shape[0] * 6, 6"},
          ["as N examples: 3 of them give outputs [18, 3]"]),

@@ -6,6 +6,7 @@ in float32, `[H, W, C]` with any C; `level` in [0, 1] says how much of the range
 leave them alone.
 """
 
+from mtl_jax import typed
 from mtl_jax.augment.operations.moves import Rotate as Rotate
 from mtl_jax.augment.operations.moves import ShearX as ShearX
 from mtl_jax.augment.operations.moves import ShearY as ShearY
@@ -23,6 +24,5 @@ from mtl_jax.augment.operations.tones import Posterize as Posterize
 from mtl_jax.augment.operations.tones import Sharpness as Sharpness
 from mtl_jax.augment.operations.tones import Smooth as Smooth
 from mtl_jax.augment.operations.tones import Solarize as Solarize
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

@@ -1,5 +1,6 @@
 """Random changes of one signal `(key, signal [T, C]) -> signal`; the caller vmaps them."""
 
+from mtl_jax import typed
 from mtl_jax.augment.signal.frequency_mask import FrequencyMask as FrequencyMask
 from mtl_jax.augment.signal.jitter import Jitter as Jitter
 from mtl_jax.augment.signal.magnitude_warp import MagnitudeWarp as MagnitudeWarp
@@ -10,6 +11,5 @@ from mtl_jax.augment.signal.time_mask import TimeMask as TimeMask
 from mtl_jax.augment.signal.time_shift import TimeShift as TimeShift
 from mtl_jax.augment.signal.time_warp import TimeWarp as TimeWarp
 from mtl_jax.augment.signal.window_slice import WindowSlice as WindowSlice
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())

@@ -1,5 +1,6 @@
 """Weights that others have trained, read into our trunks."""
 
+from mtl_jax import typed
 from mtl_jax.nets.pretrained.files import read as read
 from mtl_jax.nets.pretrained.hub import download as download
 from mtl_jax.nets.pretrained.names import Line as Line
@@ -22,6 +23,5 @@ from mtl_jax.nets.pretrained.preprocessing import IMAGENET as IMAGENET
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing as Preprocessing
 from mtl_jax.nets.pretrained.weights import Pretrained as Pretrained
 from mtl_jax.nets.pretrained.weights import Weights as Weights
-from mtl_jax.typed import type_all
 
-type_all(globals())
+typed.type_all(globals())
