@@ -46,8 +46,8 @@ class Table:
 
     A label is the place of its class among those of all parts in sorted order, int32 and -1 where
     missing (`classes` tells them); or a number, float32 and NaN where missing. Codes are names:
-    "01" and "1" are two classes, so are ids of 19 digits or more. A run knows the files by their
-    path only, not by what they hold.
+    "01" and "1" are two classes, so are ids of 19 digits or more. The fingerprint of a run has the
+    path alone; what the files held stands in its `run.json`.
 
     Warns (`DataWarning`) of names that may mean something else, such as "None" or "Yes" beside
     "yes", and of rows whose features stand in two parts.

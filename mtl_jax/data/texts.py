@@ -44,8 +44,8 @@ class Texts:
     A label is the place of its class among those of all parts in sorted order, int32 and -1 where
     missing (`classes` tells them); or a number, float32 and NaN where missing. What pandas takes
     for missing is missing: what is empty, "NA", "N/A", "NaN", "None", "null" or the like; and "?",
-    and in JSON what is null or not there. Codes are names: "01" and "1" are two classes. A run
-    knows the files by their path only, not by what they hold.
+    and in JSON what is null or not there. Codes are names: "01" and "1" are two classes. The
+    fingerprint of a run has the path alone; what the files held stands in its `run.json`.
 
     Warns (`DataWarning`) of names that may mean something else, such as "None" or "Yes" beside
     "yes", and of texts that stand in two parts.
