@@ -87,9 +87,10 @@ def told(value: Any) -> list[str]:
 def function_text(function: Callable) -> str:
     """Top package and name of a function; private module paths stay out."""
     name = getattr(function, "__qualname__", "<nameless>")
-    if "<" in name:
-        raise BadInput(f"a run must be data: {name} in {function.__module__} is no named function")
-    return f"{function.__module__.split('.')[0]}.{name}"
+    module = getattr(function, "__module__", None)  # What Python itself wraps has none.
+    if "<" in name or module is None:
+        raise BadInput(f"a run must be data: {name} in {module} is no named function")
+    return f"{module.split('.')[0]}.{name}"
 
 
 def fingerprint(setting: Any) -> str:

@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +10,11 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.descent import Descents
+from mtl_jax.host.beside import run_file
 from mtl_jax.host.descents import paths
 from mtl_jax.host.experiment import asked, in_order, read
 from mtl_jax.host.loop import check
+from mtl_jax.host.prepare import single_seed
 from mtl_jax.host.sweep import cost
 from mtl_jax.identity import fingerprint, source_text
 from mtl_jax.run import Dispatch, Experiment
@@ -85,7 +86,8 @@ def test_every_step_fits_together(run):
     # Seeds and rows vmapped trace once what unrolled ones trace several times.
     _, state, given = check(run.but(dispatch=Dispatch()), 1)
     assert state.step.shape == (run.seeds,)
-    assert min(stream.image.shape[0] for stream in given.streams.values()) > run.batch
+    streams = single_seed(run, given).streams.values()
+    assert min(stream.image.shape[0] for stream in streams) > run.batch
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
@@ -104,7 +106,7 @@ def test_a_descent_fits_together(run):
 
 
 def test_the_regressions_of_gradnorm_differ_by_scale_and_some_noise():
-    toy = sys.modules["experiments.gradnorm_toy"]
+    toy = run_file(pathlib.Path("experiments/gradnorm_toy.py"))
     source = toy.Tanh((1.0, 100.0), train=200, validation=3, test=4)
     check_shapes(source)
     train, validation, test = source.load()
@@ -119,7 +121,7 @@ def test_the_regressions_of_gradnorm_differ_by_scale_and_some_noise():
 
 
 def test_the_relative_error_of_gradnorm():
-    toy = sys.modules["experiments.gradnorm_toy"]
+    toy = run_file(pathlib.Path("experiments/gradnorm_toy.py"))
     labels = jnp.array([[3.0, 4.0], [0.0, 5.0], [jnp.nan, 1.0]])
     predictions = jnp.array([[3.0, 3.0], [2.0, 5.0], [0.0, 0.0]])
     metric = toy.RelativeError()

@@ -71,7 +71,7 @@ def memory() -> int:
     found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in map(pathlib.Path, LIMITS):
         with contextlib.suppress(OSError, ValueError):
-            found.append(int(path.read_text()))
+            found.append(int(path.read_text(encoding="utf-8")))
     return min(found)
 
 

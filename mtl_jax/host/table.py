@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+from mtl_jax.checks import few
 from mtl_jax.compare import mean_rank, verdicts
 from mtl_jax.host import effects, gaps, origins, promised
 from mtl_jax.host.files import write_text
@@ -120,7 +121,7 @@ def told(rows: list[Scores]) -> str:
             row.steps for row in rows if row.run.name in names
         )  # What trains without selection asks nothing of validation.
         hint = "; validation, which selects, has more labels than training" if more else ""
-        whose = f" ({', '.join(names)})" if len(kinds) > 1 else ""
+        whose = f" ({few(names, 3)})" if len(kinds) > 1 else ""
         lines.append(
             f"labels of a task in training, validation and test: {train}, {validation}, {test}"
             f"{hint}{whose}"

@@ -117,7 +117,9 @@ def scores(
     metrics = {
         task.name: {
             task.metric.name: jnp.where(
-                counts[task.name] > 0, jnp.nan, task.metric.compute(total[task.name][0])
+                counts[task.name] > 0,
+                jnp.nan,
+                jnp.asarray(task.metric.compute(total[task.name][0]), jnp.float32),
             )
         }
         for task in tasks

@@ -186,7 +186,7 @@ def test_list(straight, file, tmp_path):
     out, _ = straight
     code, stdout, stderr = launched(file, "--out", out, "--list")
     assert (code, stderr) == (0, "")
-    lines = [line.split("  ") for line in stdout.splitlines()]
+    lines = [[c.strip() for c in line.split("  ") if c.strip()] for line in stdout.splitlines()]
     assert [line[2] for line in lines] == RUNS
     assert all("selected at" in line[-1] for line in lines)
     assert [line[1].strip() for line in lines] == ["done"] * 4

@@ -15,7 +15,7 @@ from tests.small import ROW, RUN
 
 CLASSES = ROW.but(name="y")
 BINARY = CLASSES.but(outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
-MANY = BINARY.but(outputs=3, metric=metrics.MeanSquaredError())
+MANY = BINARY.but(outputs=3)
 NUMBER = CLASSES.but(outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError())
 NUMBERS = NUMBER.but(outputs=3)
 Y = np.arange(12) % 3

@@ -106,5 +106,6 @@ def test_a_launch_ends_in_one_line_and_trains_nothing(tmp_path):
     )
     for more in ((), ("--dry",)):
         code, _, err = launched(file, "--out", tmp_path / "out", *more)
-        assert code == 2 and err.startswith("error: a batch of one leaves") and err.count("\n") == 1
+        said = "error: run 'bn': a batch of one leaves"
+        assert code == 2 and err.startswith(said) and err.count("\n") == 1
     assert not list((tmp_path / "out").rglob("metrics.jsonl"))

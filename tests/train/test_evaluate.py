@@ -51,7 +51,7 @@ TASKS = (
 
 def scored(data, tasks=TASKS):
     """Each task's value, by a linear net."""
-    found = jax.jit(lambda a: evaluate.scores(linear(**WEIGHTS), tasks, None, None, a))(data)
+    found, _ = jax.jit(lambda a: evaluate.scores(linear(**WEIGHTS), tasks, None, None, a))(data)
     return {name: float(value) for name, by in found.items() for value in by.values()}
 
 
@@ -129,11 +129,11 @@ def trained():
 def judged(trained, **changes):
     """Values of both models on every split."""
     (params, ema, stats), splits = trained
-    return jax.device_get(
-        evaluate.judge(
-            net_of(NORMED), NORMED.tasks, {"raw": params, "ema": ema}, stats, {**splits, **changes}
-        )
+    metrics, counts = evaluate.judge(
+        net_of(NORMED), NORMED.tasks, {"raw": params, "ema": ema}, stats, {**splits, **changes}
     )
+    assert not any(jax.tree.leaves(jax.device_get(counts)))
+    return jax.device_get(metrics)
 
 
 def test_a_split_is_judged_by_itself(trained):

@@ -161,7 +161,7 @@ def test_affinities_by_hand():
 
 
 def test_terms_without_a_proximal_step_are_refused():
-    with pytest.raises(BadInput, match=r"Run\.proximal must hold terms with a proximal step"):
+    with pytest.raises(BadInput, match=r"Run\.proximal must be a tuple, each item a Proximal"):
         SOFT.but(proximal=(sharing.MeanL2(1.0),))
 
 

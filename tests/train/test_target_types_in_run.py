@@ -66,7 +66,7 @@ def test_a_method_for_the_kind_learns(kind):
     assert known.sum() == there.any(1).sum()
     assert found[f"unlabelled_loss/{task.name}"] > 0.0 < found[f"mask_rate/{task.name}"]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, found)))
-    judged = made.judge(state, prepared.splits)["test"]["raw"][task.name][task.metric.name]
+    judged = made.judge(state, prepared.splits)[0]["test"]["raw"][task.name][task.metric.name]
     assert np.isfinite(judged).all()
 
 
