@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.host.result import host, summary
+from mtl_jax.host.result import host, not_finite, summary
 from tests.small import HEIGHT, ROW, RUN
 
 TWO = RUN.but(tasks=(ROW, HEIGHT))
@@ -109,3 +109,55 @@ def test_host_gives_what_json_can_hold():
     found = host({"a": {"b": jnp.array([0.1, 2.0], jnp.float32)}})
     assert found == {"a": {"b": [float(np.float32(0.1)), 2.0]}}
     assert json.loads(json.dumps(found)) == found
+
+
+def test_steps_and_parameters_are_by_task_where_each_selects_for_itself():
+    each = summary(TWO.but(selection="per_task"), RECORDS, 7, 5)["selected"][0]
+    assert each["step"] == {"row": 8, "height": 4}  # 0.7 first at 8; errors are equal.
+    assert each["parameters"] == {"row": "ema", "height": "ema"}
+    assert each["test"]["row"] == {"accuracy": 21.0} and each["test"]["height"] == {"mse": 0.1}
+
+
+def counted(step, **bad):
+    """A record with outputs that are not finite: by part, of raw and ema, of both seeds."""
+    counts = {
+        part: {
+            kind: {"row": bad.get(f"{part}_{kind}", [0, 0]), "height": [0, 0]}
+            for kind in ("raw", "ema")
+        }
+        for part in ("validation", "test")
+    }
+    return record(step, [0.5, 0.5], [0.5, 0.5]) | not_finite(counts)
+
+
+def test_a_record_counts_only_what_is_not_finite():
+    assert "not_finite" not in counted(4)
+    assert counted(4, test_ema=[0, 1])["not_finite"]["test"]["ema"] == {"row": [0, 1], "height": [0, 0]}  # fmt: skip
+
+
+def test_outputs_that_are_not_finite_are_told_by_task_and_part():
+    records = [
+        counted(4, test_raw=[1, 3], test_ema=[2, 0]),
+        counted(8, test_ema=[1, 0]),
+        counted(12),
+    ]
+    assert summary(TWO, records, 7, 5)["warnings"] == [
+        "task 'row', test part: outputs that are not finite for up to 3 examples in 2 of 3 "
+        "evaluations, the last at step 8; the metric is NaN there"
+    ]
+    (told,) = summary(TWO, [counted(4, validation_raw=[1, 0])], 7, 5)["warnings"]
+    assert told.startswith("task 'row', validation part: ") and "up to 1 examples in 1 of 1" in told
+    assert summary(TWO, RECORDS, 7, 5)["warnings"] == []
+
+
+@pytest.mark.parametrize(("tasks", "said"), [(("row",), "'row' in no evaluation"),
+                                             (("row", "height"), "'row', 'height' in no evaluation")])  # fmt: skip
+def test_what_validation_cannot_judge_is_told(tasks, said):
+    unjudged = record(4, [0.5, 0.5], [0.5, 0.5])
+    for kind in ("raw", "ema"):
+        for task in tasks:
+            values = unjudged["validation"][kind][task]
+            values.update(dict.fromkeys(values, [math.nan, math.nan]))
+    (told,) = summary(TWO, [unjudged], 7, 5)["warnings"]
+    verb = "it does" if len(tasks) == 1 else "they do"
+    assert said in told and told.endswith(f"{verb} not take part in the selection")
