@@ -141,10 +141,11 @@ def test_outputs_that_are_not_finite_are_told_by_task_and_part():
         counted(8, test_ema=[1, 0]),
         counted(12),
     ]
-    assert summary(TWO, records, 7, 5)["warnings"] == [
+    said = (
         "task 'row', test part: outputs that are not finite for up to 3 examples in 2 of 3 "
         "evaluations, the last at step 8; the metric is NaN there"
-    ]
+    )
+    assert summary(TWO, records, 7, 5)["warnings"] == [said]
     (told,) = summary(TWO, [counted(4, validation_raw=[1, 0])], 7, 5)["warnings"]
     assert told.startswith("task 'row', validation part: ") and "up to 1 examples in 1 of 1" in told
     assert summary(TWO, RECORDS, 7, 5)["warnings"] == []
@@ -157,7 +158,7 @@ def test_what_validation_cannot_judge_is_told(tasks, said):
     for kind in ("raw", "ema"):
         for task in tasks:
             values = unjudged["validation"][kind][task]
-            values.update(dict.fromkeys(values, [math.nan, math.nan]))
+            values.update({name: [math.nan, math.nan] for name in values})
     (told,) = summary(TWO, [unjudged], 7, 5)["warnings"]
     verb = "it does" if len(tasks) == 1 else "they do"
     assert said in told and told.endswith(f"{verb} not take part in the selection")
