@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import os
 import pathlib
 import sys
 import types
@@ -49,8 +50,9 @@ def open_folder(folder: pathlib.Path) -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in folders]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and any(map(pathlib.Path(file).is_relative_to, folders)):
+        if file is not None and file.startswith(tuple(f"{one}{os.sep}" for one in folders)):
             del sys.modules[name]
+    folders.clear()
     if folder not in map(absolute, sys.path):
         folders.append(str(folder))
         sys.path.append(str(folder))
