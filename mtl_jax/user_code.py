@@ -68,7 +68,7 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
         # A rule of derivatives hangs on a function, and nothing in its source names it.
         named += filter(inspect.isfunction, getattr(thing, "__dict__", {}).values())
     try:
-        source = inspect.getsource(inspect.unwrap(thing))
+        source = source_of(inspect.unwrap(thing))
         # What is indented, such as a method, is no program of its own.
         source = f"if True:\n{source}" if source[:1] in " \t" else source
         tree = ast.parse(source)
@@ -81,6 +81,18 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
         value, rest = resolved(place, thing)
         text += f"\n{'.'.join(place)}={told(value, tell, named)}{rest}"
     return text, [each for each in named if is_users(module_of(each))]
+
+
+def source_of(thing: Any) -> str:
+    """The source of a definition in a file.
+
+    Raises:
+      OSError: if there is none; of what was typed in, Python may give the text of another one.
+    """
+    code = getattr(thing, "__code__", None)
+    if code is not None and code.co_filename.startswith("<"):
+        raise OSError(f"{code.co_filename} is no file")
+    return inspect.getsource(thing)
 
 
 def shape(node: Any) -> str:
