@@ -3,7 +3,7 @@
 import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LONGEST = 200  # Bytes of a name; with the endings that a launch adds a folder may have 255.
 DEVICES = {
@@ -144,7 +144,7 @@ def near(name: str, names: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"there is {few(names, 12)}"
 
 
-def few(names: list[str], most: int = 3) -> str:
+def few(names: Sequence[str], most: int = 3) -> str:
     """Names the first of `names` and counts the others, so that a line stays one."""
     said = ", ".join(names[:most])
     return said if len(names) <= most else f"{said} and {len(names) - most} more"

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.checks import BadInput, near, require
+from mtl_jax.checks import BadInput, few, near, require
 from mtl_jax.data.draws import generator, stratified
 from mtl_jax.data.image_files import Search, normal, subfolders
-from mtl_jax.data.notes import listing
 from mtl_jax.data.paths import path_of
 
 # Names of the folders of each part, in lower case.
@@ -161,7 +160,7 @@ def require_flat(folders: list[pathlib.Path]) -> None:
 def beside_parts(folders: list[pathlib.Path]) -> str:
     """What is passed over beside the folders of parts."""
     others = [f.name for f in folders if f.name.lower() not in NAMES and not is_unlabelled(f)]
-    return f"folders beside those of parts are passed over: {listing(others)}" if others else ""
+    return f"folders beside those of parts are passed over: {few(others, 5)}" if others else ""
 
 
 def beside_classes(folders: list[pathlib.Path], pool: dict[pathlib.Path, list]) -> str:
@@ -180,4 +179,4 @@ def loose(folder: pathlib.Path, search: Search) -> str:
 def lacking(name: str, labels: Sequence[int], classes: Sequence[Any]) -> str:
     """Which classes a part has no image of."""
     lacks = [str(classes[label]) for label in sorted({*range(len(classes))} - {*labels})]
-    return f"{name} has no image of {listing(lacks)}" if lacks else ""
+    return f"{name} has no image of {few(lacks, 5)}" if lacks else ""

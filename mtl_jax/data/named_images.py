@@ -5,10 +5,10 @@ import os
 import pathlib
 from typing import Any
 
-from mtl_jax.checks import require
+from mtl_jax.checks import few, require
 from mtl_jax.data.columns import Columns, fault
 from mtl_jax.data.image_files import Search, normal
-from mtl_jax.data.notes import listing, tell
+from mtl_jax.data.notes import tell
 from mtl_jax.data.paths import path_of
 
 
@@ -36,7 +36,7 @@ def named_images(source: Any, columns: Columns) -> list[pathlib.Path]:
     used = {os.path.normpath(file) for file in files}
     spare = [str(file.relative_to(root)) for file in below if os.path.normpath(file) not in used]
     if spare:
-        tell(source, f"images without a row are passed over: {len(spare)}, {listing(spare)}")
+        tell(source, f"images without a row are passed over: {len(spare)}, {few(spare, 5)}")
     return files
 
 
@@ -92,6 +92,6 @@ def tell_rows(source: Any, columns: Columns, files: list[pathlib.Path]) -> None:
         len({tuple(c[row] for c in labels) for row in each}) > 1 for each in several.values()
     )
     if several:
-        names = listing([pathlib.Path(file).name for file in several])
+        names = few([pathlib.Path(file).name for file in several], 5)
         told = f"{len(several)} images have several rows, {other} of them with different labels"
         tell(source, f"{told}: {names}")

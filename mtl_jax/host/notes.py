@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mtl_jax.checks import few
 from mtl_jax.data.labels import classes_among, has_label
 from mtl_jax.host.run_data import seed_axis
 from mtl_jax.run import Run
@@ -83,6 +84,4 @@ def label_counts(run: Run, given: Given, splits: dict[str, Any]) -> dict[str, li
 
 def listed(numbers: Iterable[int], most: int = 10) -> str:
     """Numbers in rising order with commas between them, the first of many."""
-    numbers = sorted(numbers)
-    rest = len(numbers) - most
-    return ", ".join(map(str, numbers[:most])) + (f" and {rest} more" if rest > 0 else "")
+    return few([str(number) for number in sorted(numbers)], most)
