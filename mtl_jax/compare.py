@@ -194,7 +194,4 @@ def verdict(gain: np.ndarray) -> Verdict:
 
     It is open where the interval of the mean holds 0, or for a single seed.
     """
-    mean, half = interval(gain)
-    if math.isnan(half) or abs(mean) <= half:
-        return "open"
-    return "helped" if mean > 0 else "hurt"
+    return verdicts([gain])[0]
