@@ -14,6 +14,8 @@ import numpy as np
 from mtl_jax.checks import BadInput
 from mtl_jax.user_code import code_digest
 
+VERSION = 2
+
 
 def source_text(value: Any, code: Callable[[Any], str] | None = None) -> str:
     """Prints a value as the Python that makes it, the same in every process.
@@ -94,5 +96,8 @@ def function_text(function: Callable) -> str:
 
 
 def fingerprint(setting: Any) -> str:
-    """Identity of a run or setting: 16 hexadecimal digits of the SHA-256 of its text."""
-    return hashlib.sha256(source_text(setting).encode()).hexdigest()[:16]
+    """Identity of a run or setting: the scheme's version, and 16 digits of its text's SHA-256.
+
+    The version changes where the same setting gets another text, as a class renamed gives it.
+    """
+    return f"{VERSION}-{hashlib.sha256(source_text(setting).encode()).hexdigest()[:16]}"

@@ -88,7 +88,9 @@ def require_types(task: Task) -> None:
                 f"{' or '.join(types_of(part))} ones"
             )
     views = () if task.consistency is None else task.consistency.views
-    blind = any(isinstance(view, Adversarial) and view.outputs == "classes" for view in views)
+    blind = any(
+        isinstance(view, Adversarial) and view.target_type == "multiclass" for view in views
+    )
     rule = f"must not ask for an adversary of classes for {' or '.join(own)} targets"
     require(not blind or "multiclass" in own, task, "consistency", rule, task.consistency)
 

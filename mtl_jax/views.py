@@ -38,6 +38,15 @@ class Mixing(NamedTuple):
     ratio: jax.Array  # [n], at least 1/2 if the request is `own_first`
 
 
+def stream_name(kind: str, *settings: Any) -> str:
+    """The name of a derived view and of its random stream, by words and numbers.
+
+    It does not hang on how anything is called in Python, so that a renamed class draws the same.
+    """
+    numbers = (float(each) if type(each) is int else each for each in settings)
+    return " ".join([kind, *map(str, numbers)])
+
+
 @typed
 @dataclasses.dataclass(frozen=True)
 class Mixed:
@@ -78,6 +87,12 @@ class Mixed:
             require(len(self.parts) == 2, self, "parts", "must be two", self.parts)
             require_choice(self, kind=("mixup",))
 
+    @property
+    def stream_name(self) -> str:
+        """Its name in `Views`, and that of its random stream."""
+        own = (self.alpha, self.kind, self.own_first, self.each, self.ratio)
+        return stream_name("mixed", *self.parts, *own)
+
 
 @typed
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +116,11 @@ class Rotated:
         """The plain views that it is made of."""
         return (self.of,)
 
+    @property
+    def stream_name(self) -> str:
+        """Its name in `Views`, and that of its random stream."""
+        return stream_name("rotated", self.of)
+
 
 @typed
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +138,7 @@ class Adversarial:
       of: the view.
       radius: length of the step for each example, in the units of the images.
       iterations: of the power method.
-      outputs: what the task predicts.
+      target_type: of the task.
 
     Raises:
       BadInput: if it is no plain view, or for a setting out of range.
@@ -130,18 +150,24 @@ class Adversarial:
     of: str = "weak"
     radius: float = 6.0
     iterations: int = 1
-    outputs: Literal["classes", "numbers"] = "classes"
+    target_type: Literal["multiclass", "continuous"] = "multiclass"
 
     def __post_init__(self):
         require_plain(self)
         require_number(self, radius=(0.0, math.inf))
         require_count(self, iterations=1)
-        require_choice(self, outputs=("classes", "numbers"))
+        require_choice(self, target_type=("multiclass", "continuous"))
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The plain views that it is made of."""
         return (self.of,)
+
+    @property
+    def stream_name(self) -> str:
+        """Its name in `Views`, and that of its random stream."""
+        own = (self.radius, self.iterations, self.target_type)
+        return stream_name("adversarial", self.of, *own)
 
 
 @typed
@@ -151,7 +177,7 @@ class Apart:
 
     Attributes:
       parts: plain views; their outputs come one after the other.
-      by: the model; "student" with gradients, "guess" the same without, "teacher" the averaged
+      by: the model; "student" with gradients, "frozen_student" the same without, "teacher" the averaged
         parameters, without; "source" the net that the run started from, with its own running
         statistics, without (it wants a run with a source).
 
@@ -160,11 +186,16 @@ class Apart:
     """
 
     parts: tuple[str, ...]
-    by: Literal["student", "guess", "teacher", "source"] = "student"
+    by: Literal["student", "frozen_student", "teacher", "source"] = "student"
 
     def __post_init__(self):
         require_plain(self)
-        require_choice(self, by=("student", "guess", "teacher", "source"))
+        require_choice(self, by=("student", "frozen_student", "teacher", "source"))
+
+    @property
+    def stream_name(self) -> str:
+        """Its name in `Views`, and that of its random stream."""
+        return stream_name("separate", *self.parts, self.by)
 
 
 @typed
@@ -196,13 +227,18 @@ class Stored:
         if self.per_class is not None:
             require_count(self, per_class=1)
 
+    @property
+    def stream_name(self) -> str:
+        """Its name in `Views`; nothing random is drawn for it."""
+        return stream_name("stored", self.by, self.per_class)
+
 
 View = str | Mixed | Rotated | Adversarial | Apart | Stored
 
 
 def name_of(view: View) -> str:
-    """What a view is called in `Views`: its own name, or the request as it prints."""
-    return view if isinstance(view, str) else repr(view)
+    """What a view is called in `Views`: its own name, or that of its random stream."""
+    return view if isinstance(view, str) else view.stream_name
 
 
 def plain_parts(view: View) -> tuple[str, ...]:

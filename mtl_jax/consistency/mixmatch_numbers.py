@@ -18,7 +18,7 @@ from mtl_jax.losses.target_type import CONTINUOUS
 from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
-GUESS = Apart(PARTS, "guess")
+GUESS = Apart(PARTS, "frozen_student")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ def PiModelNumbers(
       (https://arxiv.org/abs/1610.02242); weight and ramp for numbers: Huang et al., RankUp,
       NeurIPS 2024, settings of the authors' code (https://arxiv.org/abs/2410.22124).
     """
-    source: View = Apart(("weak",), "guess") if freeze_statistics else "weak"
+    source: View = Apart(("weak",), "frozen_student") if freeze_statistics else "weak"
     learner: View = Apart(("weak2",)) if freeze_statistics else "weak2"
     return MatchNumbers(source, learner, weight, ramp)
 

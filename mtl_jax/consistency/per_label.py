@@ -51,7 +51,9 @@ class PerLabel:
             "multiclass" in types_of(method), self, "method", "must be a method for classes", method
         )
         # It would look for a direction of the softmax over all labels.
-        fine = not any(isinstance(v, Adversarial) and v.outputs == "classes" for v in method.views)
+        fine = not any(
+            isinstance(v, Adversarial) and v.target_type == "multiclass" for v in method.views
+        )
         require(fine, self, "method", "must not ask for an adversary of classes", method)
 
     @property

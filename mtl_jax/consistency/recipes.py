@@ -49,7 +49,7 @@ def PiModel(weight: float = 10.0, ramp: float = 0.4, freeze_statistics: bool = F
     return Match(
         target=Soft(),
         divergence=SquaredError(),
-        source=Apart(("weak",), "guess") if freeze_statistics else "weak",
+        source=Apart(("weak",), "frozen_student") if freeze_statistics else "weak",
         learner=Apart(("weak2",)) if freeze_statistics else "weak2",
         weight=weight,
         ramp=ramp,

@@ -21,7 +21,7 @@ from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.views import Apart, Mixed, Rotated, Sizes, View, Views, name_of
 
 ALIGN = Alignment("labels")
-GUESS = Apart(("labelled", "weak"), "guess")
+GUESS = Apart(("labelled", "weak"), "frozen_student")
 PARTS = ("labelled_strong", "strong", "strong2", "weak")
 TURNED = Rotated("strong")
 

@@ -33,7 +33,7 @@ class VAT:
       iterations: of the power method that looks for d.
       entropy: weight of the entropy ("EntMin", 1 in the paper, 0.06 in later comparisons),
         next to the divergence; it does not grow with the ramp. 0 leaves it out.
-      outputs: what the task predicts.
+      target_type: of the task.
       weight: of the mean over all U examples.
       ramp: share of the training over which the divergence grows linearly (0.4 in USB).
 
@@ -47,7 +47,7 @@ class VAT:
     radius: float = 6.0
     iterations: int = 1
     entropy: float = 0.0
-    outputs: Literal["classes", "numbers"] = "classes"
+    target_type: Literal["multiclass", "continuous"] = "multiclass"
     weight: float = 1.0
     ramp: float = 0.0
 
@@ -55,19 +55,19 @@ class VAT:
         require_number(self, radius=(0.0, math.inf), entropy=(0.0, math.inf))
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))
         require_count(self, iterations=1)
-        require_choice(self, outputs=("classes", "numbers"))
-        fine = self.outputs == "classes" or self.entropy == 0
+        require_choice(self, target_type=("multiclass", "continuous"))
+        fine = self.target_type == "multiclass" or self.entropy == 0
         require(fine, self, "entropy", "must be 0 for numbers", self.entropy)
 
     @property
     def target_types(self) -> tuple[TargetType, ...]:
         """What it is for."""
-        return CONTINUOUS if self.outputs == "numbers" else MULTICLASS
+        return CONTINUOUS if self.target_type == "continuous" else MULTICLASS
 
     @property
     def moved(self) -> Adversarial:
         """The view that learns."""
-        return Adversarial("weak", self.radius, self.iterations, self.outputs)
+        return Adversarial("weak", self.radius, self.iterations, self.target_type)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -82,7 +82,7 @@ class VAT:
         """Maps views to a loss for each example `[U]`, no state, and metrics."""
         clean, moved = views.of(CLEAN), views.of(self.moved)
         fixed = jax.lax.stop_gradient(clean)
-        if self.outputs == "numbers":
+        if self.target_type == "continuous":
             apart = squared_error(moved, fixed)
         else:
             apart = kl_divergence(moved, jax.nn.softmax(fixed))

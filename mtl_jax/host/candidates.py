@@ -7,6 +7,7 @@ import numpy as np
 
 from mtl_jax.host.select import Evaluation, candidates, evaluations, select
 from mtl_jax.run import Run
+from mtl_jax.schema import BATCH_STATS, PARAMS
 from mtl_jax.train import TrainState
 
 
@@ -78,7 +79,8 @@ class Candidates:
 
 def model_of(state: TrainState, parameters: str) -> dict[str, Any]:
     """Raw or averaged parameters of all seeds, and the running statistics."""
-    return {"params": state.ema if parameters == "ema" else state.params, "stats": state.stats}
+    params = state.ema if parameters == "ema" else state.params
+    return {PARAMS: params, BATCH_STATS: state.stats}
 
 
 def of_seed(model: dict[str, Any], seed: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from orbax.checkpoint import v1 as ocp
 
 from mtl_jax.host.files import free_name, write_text
 from mtl_jax.nets.pretrained.own_run import hash_of_files
+from mtl_jax.schema import SCHEMA, STATE, require_schema
 from mtl_jax.train import TrainState
 from mtl_jax.trees import path_text
 
@@ -82,6 +83,7 @@ class Checkpoints:
             path = self.folder / str(step)
             if whole(path):
                 found = ocp.checkpointables_metadata(path)
+                require_schema(found.custom_metadata, path)
                 state = ocp.load(path, plain(like), checkpointable_name="state")
                 kept = (
                     ocp.load(path, checkpointable_name="candidates")
@@ -107,7 +109,9 @@ class Checkpoints:
 
 def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Writes trees by name, and then the hash of their files beside them."""
-    ocp.save_checkpointables(path, parts, overwrite=True, custom_metadata=metadata)
+    ocp.save_checkpointables(
+        path, parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
+    )
     write_text(seal(path), hash_of_files(path))
 
 
@@ -119,6 +123,7 @@ def read_sealed(path: pathlib.Path) -> dict[str, Any]:
     """
     if not whole(path):
         raise ValueError(f"checkpoint {path} is missing or damaged")
+    require_schema(ocp.checkpointables_metadata(path).custom_metadata, path)
     return ocp.load(path, checkpointable_name="state")
 
 
@@ -137,14 +142,15 @@ def whole(path: pathlib.Path) -> bool:
 
 
 def plain(state: TrainState) -> dict[str, Any]:
-    """The state as a dict of host arrays of its own; the typed key becomes its words."""
+    """The state as a dict of host arrays of its own, by `STATE`; the typed key becomes its words."""
     state = state._replace(key=jax.random.key_data(state.key))
-    return jax.tree.map(lambda leaf: np.array(leaf, copy=True), state._asdict())
+    tree = {name: getattr(state, field) for name, field in STATE.items()}
+    return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
 
 
 def revived(tree: dict[str, Any], like: TrainState) -> TrainState:
     """Undoes `plain`, on the devices of `like`."""
-    state = TrainState(**tree)
+    state = TrainState(**{field: tree[name] for name, field in STATE.items()})
     state = state._replace(key=jax.random.wrap_key_data(state.key))
     return jax.tree.map(lambda leaf, on: jax.device_put(leaf, on.sharding), state, like)
 

@@ -14,6 +14,7 @@ from mtl_jax.host.conditions import conditions, differ
 from mtl_jax.host.files import free_name, write_json, write_text
 from mtl_jax.identity import fingerprint, source_text
 from mtl_jax.run import Run
+from mtl_jax.schema import SCHEMA, require_schema
 
 
 class Folder:
@@ -43,6 +44,7 @@ class Folder:
             if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
+        require_schema(there, self.path / "run.json")
         if there.get("fingerprint") != self.fingerprint:
             raise BadInput(
                 f"{self.path} was written by another run (fingerprint "
@@ -107,8 +109,14 @@ class Folder:
         return mine and self.result() is not None
 
     def result(self) -> Any:
-        """The result, or None if the run is not finished."""
-        return self.read("result.json")
+        """The result, or None if the run is not finished.
+
+        Raises:
+          BadInput: if it is of another schema.
+        """
+        found = self.read("result.json")
+        require_schema(found, self.path / "result.json")
+        return found
 
     def lines(self) -> list[str]:
         """The lines of `metrics.jsonl`; one that a kill cut short, the last, is none."""
@@ -163,12 +171,13 @@ class Folder:
     def finish(self, result: dict[str, Any], timing: dict[str, Any]) -> None:
         """Writes what came out; the run is finished when `result.json` is there."""
         write_json(self.path / "timing.json", timing)
-        write_json(self.path / "result.json", result)
+        write_json(self.path / "result.json", {"schema": SCHEMA, **result})
 
 
 def about(run: Run) -> dict[str, Any]:
     """What `run.json` says of a run itself: resolved, and its identity."""
     return {
+        "schema": SCHEMA,
         "name": run.name,
         "fingerprint": fingerprint(run),
         "run": source_text(run),

@@ -6,6 +6,7 @@ from mtl_jax.checks import BadInput
 from mtl_jax.host.checkpoint import Checkpoints, read_sealed, write_sealed
 from mtl_jax.host.folder import Folder
 from mtl_jax.run import Run
+from mtl_jax.schema import BATCH_STATS, EMA, PARAMS
 from mtl_jax.views import Parameters
 
 SELECTED = "selected"  # Name of the folder, beside that of the checkpoints.
@@ -34,9 +35,9 @@ def trained(
     try:
         if parameters != "selected":
             tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
-            return tree["ema" if parameters == "ema" else "params"], tree["stats"]
+            return tree[EMA if parameters == "ema" else PARAMS], tree[BATCH_STATS]
         tree = read_sealed(folder.path.absolute() / SELECTED)
     except ValueError as wrong:
         raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
     model = tree[task] if run.selection == "per_task" else tree
-    return model["params"], model["stats"]
+    return model[PARAMS], model[BATCH_STATS]

@@ -60,7 +60,7 @@ def adversarial(
 
 def curved(request: Adversarial, outputs: jax.Array, change: jax.Array) -> jax.Array:
     """The curvature of the divergence at some outputs, times a change of them."""
-    if request.outputs == "numbers":
+    if request.target_type == "continuous":
         return change
     probability = jax.nn.softmax(outputs)
     return probability * (change - (probability * change).sum(-1, keepdims=True))

@@ -10,7 +10,7 @@ from mtl_jax.consistency import AdaMatch, Alignment, WindowAlignment
 from mtl_jax.consistency.adamatch import ALONE, labelled_logits
 from mtl_jax.keys import named
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes
+from mtl_jax.views import Sizes, name_of
 from tests.consistency.seen import B, C, seen
 
 METHOD = AdaMatch()
@@ -29,13 +29,13 @@ def interpolated(sight):
     """Weak and strong labelled logits as the paper has them, in numpy."""
     ratio = jax.random.uniform(named(sight.key, "interpolation"), (2 * B, C), np.float32)
     joint = np.concatenate([sight.logits["labelled"], sight.logits["labelled_strong"]])
-    alone = sight.logits[repr(ALONE)]
+    alone = sight.logits[name_of(ALONE)]
     return np.split(joint * (1.0 - ratio) + alone * ratio, 2)
 
 
 def test_logits_lie_between_both_passes():
     weak, strong = labelled_logits(SIGHT)
-    alone = np.split(SIGHT.logits[repr(ALONE)], 2)
+    alone = np.split(SIGHT.logits[name_of(ALONE)], 2)
     for found, name, other in ((weak, "labelled", 0), (strong, "labelled_strong", 1)):
         ends = np.sort([SIGHT.logits[name], alone[other]], axis=0)
         assert (found >= ends[0] - 1e-6).all() and (found <= ends[1] + 1e-6).all()
@@ -84,7 +84,7 @@ def test_both_passes_learn_from_labels_and_the_strong_view_from_guesses():
             return METHOD.update(sight, START)[0].sum()
         return METHOD.supervised(sight, cross_entropy, ())
 
-    for unlabelled, learn in ((False, (*METHOD.views[:2], repr(ALONE))), (True, ("strong",))):
+    for unlabelled, learn in ((False, (*METHOD.views[:2], name_of(ALONE))), (True, ("strong",))):
         grads = jax.jit(jax.grad(total), static_argnums=1)(SIGHT.logits, unlabelled)
         assert {name for name, grad in grads.items() if np.any(grad)} == set(learn)
 

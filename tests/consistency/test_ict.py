@@ -7,7 +7,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import ICT
 from mtl_jax.consistency.ict import TEACHER
-from mtl_jax.views import Apart, Mixed, Mixing
+from mtl_jax.views import Apart, Mixed, Mixing, name_of
 from tests.consistency.seen import seen
 
 METHOD = ICT(ramp=0.0)
@@ -20,11 +20,11 @@ update = jax.jit(ICT.update, static_argnums=0)
 
 def run(method=METHOD, taught=None, said=None, progress=0.5):
     logits = {
-        repr(TEACHER): np.log(TAUGHT) if taught is None else taught,
-        repr(method.mixed): np.log(SAID) if said is None else said,
+        name_of(TEACHER): np.log(TAUGHT) if taught is None else taught,
+        name_of(method.mixed): np.log(SAID) if said is None else said,
     }
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
-    return update(method, views._replace(drawn={repr(method.mixed): DRAWN}), ())
+    return update(method, views._replace(drawn={name_of(method.mixed): DRAWN}), ())
 
 
 def test_values_by_hand():

@@ -52,7 +52,7 @@ def test_pixels_are_averaged():
 def test_recipes_ask_for_what_the_papers_have():
     assert PiModelNumbers().views == ("weak", "weak2")
     frozen = PiModelNumbers(freeze_statistics=True)
-    assert frozen.views == (Apart(("weak",), "guess"), Apart(("weak2",)))
+    assert frozen.views == (Apart(("weak",), "frozen_student"), Apart(("weak2",)))
     assert MeanTeacherNumbers().views == (Apart(("weak",), "teacher"), "weak2")
 
 

@@ -9,11 +9,11 @@ from mtl_jax.checks import BadInput
 from mtl_jax.consistency import MixMatch
 from mtl_jax.consistency.mixmatch import GUESS
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Mixing
+from mtl_jax.views import Mixing, name_of
 from tests.consistency.seen import B, C, U, seen
 
 METHOD = MixMatch(ramp=0.0)
-MIXED = repr(METHOD.mixed)
+MIXED = name_of(METHOD.mixed)
 SIGHT = seen(METHOD, 3)
 
 update = jax.jit(MixMatch.update, static_argnums=0)
@@ -32,7 +32,7 @@ def sharp(q, temperature=0.5):
 
 def targets(views, known):
     """The targets of the mixed images by the paper's formulas."""
-    own, first, second = np.split(softmax(views.logits[repr(GUESS)]), [B, B + U])
+    own, first, second = np.split(softmax(views.logits[name_of(GUESS)]), [B, B + U])
     hot = np.where(known[:, None], np.eye(C)[np.maximum(views.labels, 0)], sharp(own))
     guess = sharp((first + second) / 2)
     every = np.concatenate([hot, guess, guess])
@@ -58,7 +58,7 @@ def test_both_losses_are_the_papers(known):
 def test_values_by_hand():
     """Two classes, a labelled image and two views of another; nothing is mixed."""
     logits = {
-        repr(GUESS): np.log(np.array([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], np.float32)),
+        name_of(GUESS): np.log(np.array([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], np.float32)),
         MIXED: np.log(np.array([[0.25, 0.75], [0.5, 0.5], [0.5, 0.5]], np.float32)),
     }
     views = SIGHT._replace(

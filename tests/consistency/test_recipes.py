@@ -46,7 +46,10 @@ def test_the_loss_grows_with_the_ramp(method):
 
 def test_statistics_may_be_left_alone():
     assert PseudoLabel(freeze_statistics=True).views == (Apart(("weak",)),) * 2
-    assert PiModel(freeze_statistics=True).views == (Apart(("weak",), "guess"), Apart(("weak2",)))
+    assert PiModel(freeze_statistics=True).views == (
+        Apart(("weak",), "frozen_student"),
+        Apart(("weak2",)),
+    )
 
 
 def test_mean_teacher_follows_the_average():

@@ -11,12 +11,12 @@ from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
 from mtl_jax.consistency.remixmatch import GUESS, TURNED
 from mtl_jax.heads import Head
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes
+from mtl_jax.views import Sizes, name_of
 from tests.consistency.seen import B, C, U, seen
 
 SIZES = Sizes(C, 20, 4)
 METHOD = ReMixMatch(align=Alignment("labels", 0.9), ramp=0.0)
-MIXED = repr(METHOD.mixture)
+MIXED = name_of(METHOD.mixture)
 SIGHT = seen(METHOD, 4)
 START = METHOD.init(SIZES)
 
@@ -38,7 +38,7 @@ def entropy(targets, logits):
 
 def terms(views, known, momentum=0.9):
     """The four terms by the paper's formulas, for the first batch of a run."""
-    own, weak = np.split(softmax(views.logits[repr(GUESS)]), [B])
+    own, weak = np.split(softmax(views.logits[name_of(GUESS)]), [B])
     hot = np.eye(C)[np.maximum(views.labels, 0)]
     wanted = momentum / C + (1 - momentum) * hot[known].mean(0)
     model = weak.mean(0)  # the running mean begins with the first batch
@@ -48,8 +48,8 @@ def terms(views, known, momentum=0.9):
     partner, ratio = views.drawn[MIXED]
     mixed = ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
     each = entropy(mixed, views.logits[MIXED])
-    turns = np.eye(4)[views.drawn[repr(TURNED)]]
-    told = entropy(turns, views.heads["rotation"][repr(TURNED)])
+    turns = np.eye(4)[views.drawn[name_of(TURNED)]]
+    told = entropy(turns, views.heads["rotation"][name_of(TURNED)])
     unlabelled = each[B:].reshape(3, U).mean(0)
     return each[:B][known].mean(), unlabelled, entropy(guess, views.logits["strong"]), told
 
@@ -88,7 +88,7 @@ def test_gradients_flow_into_what_learns():
     grads, heads = jax.grad(total, (0, 1))(SIGHT.logits, SIGHT.heads)
     for name in (MIXED, "strong"):
         assert (np.abs(grads.pop(name)).sum(1) > 0).all()
-    assert (np.abs(heads["rotation"].pop(repr(TURNED))).sum(1) > 0).all()
+    assert (np.abs(heads["rotation"].pop(name_of(TURNED))).sum(1) > 0).all()
     jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.0 * leaf), (grads, heads))
 
 

@@ -7,7 +7,7 @@ import pytest
 from mtl_jax.checks import BadInput
 from mtl_jax.consistency import VAT
 from mtl_jax.consistency.vat import CLEAN
-from mtl_jax.views import Adversarial, Apart
+from mtl_jax.views import Adversarial, Apart, name_of
 from tests.consistency.seen import seen
 
 P = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
@@ -18,7 +18,7 @@ update = jax.jit(VAT.update, static_argnums=0)
 
 def run(method, clean=None, moved=None, progress=0.5):
     clean, moved = (np.log(P) if clean is None else clean), (np.log(Q) if moved is None else moved)
-    logits = {repr(CLEAN): clean, repr(method.moved): moved}
+    logits = {name_of(CLEAN): clean, name_of(method.moved): moved}
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
     return update(method, views, ())
 
@@ -62,15 +62,15 @@ def test_statistics_of_its_passes_are_not_kept():
 
 
 def test_numbers_have_the_squared_error():
-    method = VAT(outputs="numbers")
+    method = VAT(target_type="continuous")
     clean, moved = np.zeros((2, 1), np.float32), np.array([[3.0], [-1.0]], np.float32)
     np.testing.assert_allclose(run(method, clean, moved)[0], [9.0, 1.0])  # by hand
-    assert method.moved.outputs == "numbers"
+    assert method.moved.target_type == "continuous"
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("radius", -1.0), ("entropy", -0.1), ("iterations", 0), ("outputs", "words"), ("ramp", 1.5)],
+    [("radius", -1.0), ("entropy", -0.1), ("iterations", 0), ("target_type", "words"), ("ramp", 1.5)],
 )
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"VAT\.{field} must"):
@@ -79,4 +79,4 @@ def test_settings_are_checked(field, value):
 
 def test_numbers_have_no_entropy():
     with pytest.raises(BadInput, match=r"VAT\.entropy must be 0 for numbers, not 0\.06"):
-        VAT(entropy=0.06, outputs="numbers")
+        VAT(entropy=0.06, target_type="continuous")

@@ -90,7 +90,7 @@ def test_the_last_parameters_are_those_of_the_checkpoint(root):
         tree = Checkpoints(folder.checkpoints, print).tree(16)
         jax.tree.map(np.testing.assert_array_equal, params, tree[name])
         for seed, last in enumerate(folder.result()["last"]):
-            wanted = scores_of(JOINT, (params, tree["stats"]), seed)["height"]
+            wanted = scores_of(JOINT, (params, tree["batch_stats"]), seed)["height"]
             assert last[kind]["height"]["mse"] == pytest.approx(wanted, rel=1e-5)
 
 

@@ -54,7 +54,7 @@ def test_students_learn_what_teachers_said(root):
     said = outputs_of(ROWS, Folder(root, ROWS), "ema", "row", [images] * 2)
     assert said.shape == (2, 96, 3)
     tree = Checkpoints(Folder(root, ROWS).checkpoints, print).tree(8)
-    params, stats = jax.tree.map(lambda leaf: leaf[1], (tree["ema"], tree["stats"]))
+    params, stats = jax.tree.map(lambda leaf: leaf[1], (tree["ema"], tree["batch_stats"]))
     wanted, _ = jax.jit(net_of(ROWS).apply, static_argnames="train")(
         params, stats, images[:7], train=False
     )

@@ -44,7 +44,9 @@ def losses(method, sight, state):
 def learners(method):
     """Names of the views that shall learn."""
     fixed = [v for v in method.views if isinstance(v, views.Apart) and v.by != "student"]
-    return [views.name_of(v) for v in method.views if v not in fixed], [repr(v) for v in fixed]
+    return [views.name_of(v) for v in method.views if v not in fixed], [
+        views.name_of(v) for v in fixed
+    ]
 
 
 def test_there_are_methods():

@@ -36,7 +36,7 @@ TOLD = {
     "LwF": [{"classes": 3}],
     "CoTuning": [{"classes": 3}],
     "Distillation": [{"weight": 1.0}],
-    "VAT": [{}, {"outputs": "numbers"}],
+    "VAT": [{}, {"target_type": "continuous"}],
     "RankUp": [{}, {"also": consistency.RDA()}],
     "Annealed": [{}, {"method": consistency.FlexMatch()}],
     "PerLabel": [{}, {"method": consistency.FreeMatch()}, {"method": transfer.BSS()}],
@@ -230,7 +230,9 @@ def test_an_adversary_of_classes_needs_classes():
         BadInput, match=r"Task\.consistency must not ask for an adversary of classes"
     ):
         task_of(method, "a number")
-    assert task_of(consistency.MatchNumbers(learner=Adversarial(outputs="numbers")), "a number")
+    assert task_of(
+        consistency.MatchNumbers(learner=Adversarial(target_type="continuous")), "a number"
+    )
 
 
 def test_methods_for_different_targets_do_not_stand_together():

@@ -109,23 +109,25 @@ def test_what_nobody_asks_for_is_not_made():
 def test_mixed_and_rotated_views():
     mix, turn = Mixed(("labelled", "weak"), alpha=0.5), Rotated("strong")
     _, batch = begun(watching(mix, turn))
-    partner, ratio = batch.drawn[repr(mix)]
+    partner, ratio = batch.drawn[name_of(mix)]
     own = np.concatenate([batch.images["labelled"], batch.images["weak"]])
     r = np.asarray(ratio)[:, None, None, None]
-    np.testing.assert_allclose(batch.images[repr(mix)], r * own + (1 - r) * own[partner], atol=1e-6)
+    np.testing.assert_allclose(
+        batch.images[name_of(mix)], r * own + (1 - r) * own[partner], atol=1e-6
+    )
     assert sorted(np.asarray(partner)) == list(range(24)) and (np.asarray(ratio) >= 0.5).all()
-    turns = np.asarray(batch.drawn[repr(turn)])
+    turns = np.asarray(batch.drawn[name_of(turn)])
     assert np.bincount(turns).tolist() == [4, 4, 4, 4]
     wanted = [np.rot90(image, k) for image, k in zip(batch.images["strong"], turns, strict=True)]
-    np.testing.assert_array_equal(batch.images[repr(turn)], wanted)
+    np.testing.assert_array_equal(batch.images[name_of(turn)], wanted)
 
 
 def test_cutmix_says_what_is_left():
     mix = Mixed(("weak", "strong"), alpha=1.0, kind="cutmix", own_first=False)
     _, batch = begun(watching(mix))
-    partner, ratio = batch.drawn[repr(mix)]
+    partner, ratio = batch.drawn[name_of(mix)]
     own = np.concatenate([batch.images["weak"], batch.images["strong"]])
-    same = (np.asarray(batch.images[repr(mix)]) == own).all(-1).mean((1, 2))
+    same = (np.asarray(batch.images[name_of(mix)]) == own).all(-1).mean((1, 2))
     assert (same >= np.asarray(ratio) - 1e-6).all() and (np.asarray(ratio) < 1).any()
     assert np.asarray(partner).shape == (32,)
 
@@ -151,7 +153,9 @@ def outputs(net: Net, params, stats, images):
 def test_passes_of_their_own_leave_no_statistics():
     """One pass of all that is together; the others normalise by themselves and are forgotten."""
     alone = Apart(("weak", "labelled"))
-    run = watching("strong", alone, Apart(("weak2",), "guess"), Apart(("weak",), "teacher"))
+    run = watching(
+        "strong", alone, Apart(("weak2",), "frozen_student"), Apart(("weak",), "teacher")
+    )
     before, after = stepped(run)
     start, batch = begun(run)
     net = net_of(run)
@@ -160,7 +164,7 @@ def test_passes_of_their_own_leave_no_statistics():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-5), after.stats, moved)
     seen = after.consistency["row"]
     apart = jnp.concatenate([batch.images["weak"], batch.images["labelled"]])
-    for name, images in ((repr(alone), apart), (repr(Apart(("weak2",), "guess")),
+    for name, images in ((name_of(alone), apart), (name_of(Apart(("weak2",), "frozen_student")),
                          batch.images["weak2"])):  # fmt: skip
         found, _ = outputs(net, start.params, start.stats, images)
         np.testing.assert_allclose(seen[name][0], found, rtol=1e-4)
@@ -175,12 +179,12 @@ def test_the_teacher_is_the_average():
     state, _ = made.advance(made.init(None), made.given(prepared.given), 3)
     # EMA's first steps follow the parameters: so the teacher is late, not the same.
     seen = state.consistency["row"]
-    assert not np.allclose(seen["weak"], seen[repr(teacher)], rtol=1e-2)
+    assert not np.allclose(seen["weak"], seen[name_of(teacher)], rtol=1e-2)
 
 
 @pytest.mark.parametrize(
     ("view", "learns"),
-    [("strong", True), (Apart(("strong",)), True), (Apart(("strong",), "guess"), False),
+    [("strong", True), (Apart(("strong",)), True), (Apart(("strong",), "frozen_student"), False),
      (Apart(("strong",), "teacher"), False), (Adversarial(radius=0.5), True)],
     ids=str,
 )  # fmt: skip

@@ -19,7 +19,7 @@ from mtl_jax.opening import Opening
 from mtl_jax.train.opening import read_by_source
 from mtl_jax.transfer import DELTA, Behaviour, channel_weights, delta
 from mtl_jax.transfer.attended import PENALTY, fitted, some
-from mtl_jax.views import Apart
+from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import MAPS, SOURCE, begun, felt, learning, trained
 
 WEIGHTS = {name: np.linspace(0.2, 0.8, shape[-1]) for name, shape in MAPS.items()}
@@ -52,7 +52,9 @@ def test_it_is_the_function_with_the_weights_of_the_opening(layers):
     method = DELTA(layers=layers)
     asked = {name: WEIGHTS[name] for name in layers or MAPS}
     sight = felt(method, 0)._replace(opened=asked)
-    now, source = (sight.maps[view] for view in ("labelled", repr(Apart(("labelled",), "source"))))
+    now, source = (
+        sight.maps[view] for view in ("labelled", name_of(Apart(("labelled",), "source")))
+    )
     wanted = sum(delta(now[name], source[name], asked[name]) for name in asked)
     found, _, _ = jax.jit(method.update)(sight, ())
     np.testing.assert_allclose(found, wanted[None], rtol=1e-6)

@@ -11,13 +11,13 @@ from mtl_jax.checks import BadInput
 from mtl_jax.heads import Head
 from mtl_jax.transfer import BiTuning, cce, ccl, empty_queues, enqueue, with_bias
 from mtl_jax.transfer.unit import unit
-from mtl_jax.views import Apart, Sizes
+from mtl_jax.views import Apart, Sizes, name_of
 from tests.consistency.seen import C
 from tests.transfer.sights import MASK, D, apart, begun, felt, learning, trained
 
 E, M, T = 4, 3, 0.5
 METHOD = BiTuning(D, queue=M, temperature=T, size=E)
-KEYS = repr(Apart(("labelled",), by="teacher"))
+KEYS = name_of(Apart(("labelled",), by="teacher"))
 SIZES = Sizes(C, 20, 20)
 KERNEL = jnp.asarray(np.random.default_rng(0).normal(size=(D, C)), jnp.float32)
 BIAS = jnp.arange(C, dtype=jnp.float32)

@@ -14,7 +14,7 @@ from mtl_jax.transfer import (
     rkd_distance,
     similarity_preserving,
 )
-from mtl_jax.views import Apart
+from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import apart, begun, felt, learning, trained
 
 
@@ -39,7 +39,7 @@ METHODS = [
 @pytest.mark.parametrize("view", ["labelled", "weak"])
 def test_it_is_the_function_of_the_features(make, how, function, view):
     method = make(**how, view=view)
-    sight, source = felt(method, 0), repr(Apart((view,), by="source"))
+    sight, source = felt(method, 0), name_of(Apart((view,), by="source"))
 
     def by_hand(features):
         return function(features[view], features[source])

@@ -17,7 +17,7 @@ from mtl_jax.transfer import (
     behaviour,
     fitnet,
 )
-from mtl_jax.views import Apart
+from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import SOURCE, apart, begun, felt, learning, trained
 
 METHODS = [(Behaviour(), behaviour), (AttentionTransfer(), attention_transfer), (FitNet(), fitnet)]
@@ -28,7 +28,7 @@ METHODS = [(Behaviour(), behaviour), (AttentionTransfer(), attention_transfer), 
 @pytest.mark.parametrize("layers", [None, ("Conv_1",)], ids=["all", "one"])
 def test_it_is_the_function_over_the_layers(method, function, view, layers):
     method = dataclasses.replace(method, view=view, layers=layers)
-    sight, source = felt(method, 0), repr(Apart((view,), by="source"))
+    sight, source = felt(method, 0), name_of(Apart((view,), by="source"))
     names = layers or ("Conv_0", "Conv_1")
 
     def by_hand(maps):

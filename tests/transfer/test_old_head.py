@@ -9,13 +9,13 @@ from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Together
 from mtl_jax.heads import Head
 from mtl_jax.transfer import CoTuning, LwF, class_relationship, co_tuning, lwf
-from mtl_jax.views import Apart, Sizes
+from mtl_jax.views import Apart, Sizes, name_of
 from tests.consistency.seen import C
 from tests.small import ROW
 from tests.transfer.sights import MASK, apart, begun, felt, learning, trained
 
 Z = 3
-STARTED = repr(Apart(("labelled",), by="source"))
+STARTED = name_of(Apart(("labelled",), by="source"))
 SIZES = Sizes(C, 20, 20)
 # As the docstrings say.
 TAKE = ((r"tasks/heads/row/(kernel|bias)", r"tasks/heads/row/old/Dense_0/\1"),)
@@ -32,7 +32,7 @@ def slopes_of(method, sight, state=()):
 
 @pytest.mark.parametrize("view", ["labelled", "weak"])
 def test_lwf_is_the_function_of_the_old_head(view):
-    method, source = LwF(Z, temperature=5.0, view=view), repr(Apart((view,), by="source"))
+    method, source = LwF(Z, temperature=5.0, view=view), name_of(Apart((view,), by="source"))
     sight = felt(method, 0)
     old = sight.heads["old"]
     loss, slopes = slopes_of(method, sight)

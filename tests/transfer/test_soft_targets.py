@@ -8,7 +8,7 @@ import pytest
 from mtl_jax import augment, train
 from mtl_jax.checks import BadInput
 from mtl_jax.transfer import Distillation, distillation
-from mtl_jax.views import Stored
+from mtl_jax.views import Stored, name_of
 from tests.small import ROW
 from tests.transfer.sights import RUNS, felt, trained
 
@@ -17,7 +17,7 @@ from tests.transfer.sights import RUNS, felt, trained
 @pytest.mark.parametrize("by", ["ema", "raw"])
 def test_it_is_the_function_of_what_was_stored(view, by):
     method = Distillation(9.0, temperature=2.0, view=view, by=by)
-    sight, stored = felt(method, 0), repr(Stored(by))
+    sight, stored = felt(method, 0), name_of(Stored(by))
 
     def own(logits):
         return method.update(sight._replace(logits=logits), ())[0].mean()

@@ -8,8 +8,9 @@ from flax.traverse_util import flatten_dict
 
 from mtl_jax.checks import BadInput
 from mtl_jax.nets.pretrained.names import Line, Names
+from mtl_jax.schema import BATCH_STATS, EMA, PARAMS, require_schema
 
-PARTS = ("params", "ema", "stats")  # of a state, what can be taken over
+PARTS = (PARAMS, EMA, BATCH_STATS)  # of a state, what can be taken over
 
 
 def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
@@ -21,7 +22,8 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
 
     Returns:
       Of the last checkpoint parameters `params/...`, averaged ones `ema/...` and running
-      statistics `stats/...`; of a finished run also `selected/params/...`, `selected/stats/...`.
+      statistics `batch_stats/...`; of a finished run also `selected/params/...` and
+      `selected/batch_stats/...`.
 
     Raises:
       BadInput: if there is no finished checkpoint, its files are not those that were written
@@ -48,7 +50,9 @@ def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
     from orbax.checkpoint import v1 as ocp
 
-    return ocp.load(path.absolute(), checkpointable_name="state")
+    path = path.absolute()
+    require_schema(ocp.checkpointables_metadata(path).custom_metadata, path)
+    return ocp.load(path, checkpointable_name="state")
 
 
 def hash_of_files(path: pathlib.Path) -> str:
@@ -78,6 +82,10 @@ def names_of(name: str, params: str, stats: str, others: str) -> Names:
 
 
 # With rename=((r"selected/params/tasks/heads/TASK/(.*)", r"head/\1"),) a head is taken too.
-OWN_RUN = names_of("an own run", "selected/params", "selected/stats", "params|ema|stats")
-OWN_RUN_LAST = names_of("an own run's last step", "params", "stats", "ema|selected")
-OWN_RUN_AVERAGED = names_of("an own run's last step, averaged", "ema", "stats", "params|selected")
+OWN_RUN = names_of(
+    "an own run", "selected/params", "selected/batch_stats", "params|ema|batch_stats"
+)
+OWN_RUN_LAST = names_of("an own run's last step", "params", "batch_stats", "ema|selected")
+OWN_RUN_AVERAGED = names_of(
+    "an own run's last step, averaged", "ema", "batch_stats", "params|selected"
+)
