@@ -5,7 +5,7 @@ import pathlib
 import sys
 import warnings
 
-from mtl_jax.checks import DataWarning
+from mtl_jax.core.validation import DataWarning
 
 formatted, said = warnings.formatwarning, set()
 
@@ -81,6 +81,6 @@ if __name__ == "__main__":
     for stream in (sys.stdout, sys.stderr):  # A name may have letters that a locale lacks.
         stream.reconfigure(errors="backslashreplace")
     options = parse()
-    from mtl_jax.host.sweep import launch
+    from mtl_jax.runner.sweep import launch
 
     sys.exit(launch(options))

@@ -27,7 +27,7 @@ from mtl_jax import (
     transfer,
     weighting,
 )
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.run import Experiment, Run, Task
 
 
 def digit(name: str) -> Task:

@@ -14,8 +14,8 @@ About a quarter of an hour on two CPU cores.
 import functools
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.classic import Classic, logistic, self_training, spreading
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.sklearn_baseline import Classic, logistic, self_training, spreading
 
 DATA = data.Digits()
 DIGIT = Task(name="digit", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())

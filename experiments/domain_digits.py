@@ -15,18 +15,18 @@ which are in proportion to the small trunk, and the weight of CORAL, which the p
 """
 
 from mtl_jax import (
-    alignment,
     augment,
     consistency,
     data,
+    domain_adaptation,
     losses,
     metrics,
     nets,
     optimizers,
     weighting,
 )
-from mtl_jax.plan import Rule
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.run import Experiment, Run, Task
 from mtl_jax.transfer import HEADS
 
 DIGITS, MNIST = data.SmallDigits(), data.SmallMNIST()
@@ -36,20 +36,20 @@ TRUNK = nets.CNN((16, 32, 64))
 WIDTHS = (256,)
 
 METHODS = {
-    "DAN": alignment.DAN(),
-    "JAN": alignment.JAN(),
-    "CORAL": alignment.CORAL(weight=10.0),
-    "CORAL with means": alignment.CORAL(form="means", weight=10.0),
-    "DANN": alignment.DANN(WIDTHS),
-    "DANN with BSP": alignment.DANN(WIDTHS, spectral=2e-4),
-    "CDAN": alignment.CDAN(WIDTHS),
-    "CDAN+E": alignment.CDAN(WIDTHS, entropy=True),
-    "CDAN+E, randomised": alignment.CDAN(WIDTHS, entropy=True, randomised=256),
-    "MCD": alignment.MCD((64,)),
-    "MDD": alignment.MDD((64,)),
-    "MCC": alignment.MCC(),
-    "AFN": alignment.AFN(),
-    "AFN, hard": alignment.AFN(radius=25.0),
+    "DAN": domain_adaptation.DAN(),
+    "JAN": domain_adaptation.JAN(),
+    "CORAL": domain_adaptation.CORAL(weight=10.0),
+    "CORAL with means": domain_adaptation.CORAL(form="means", weight=10.0),
+    "DANN": domain_adaptation.DANN(WIDTHS),
+    "DANN with BSP": domain_adaptation.DANN(WIDTHS, spectral=2e-4),
+    "CDAN": domain_adaptation.CDAN(WIDTHS),
+    "CDAN+E": domain_adaptation.CDAN(WIDTHS, entropy=True),
+    "CDAN+E, randomised": domain_adaptation.CDAN(WIDTHS, entropy=True, randomised=256),
+    "MCD": domain_adaptation.MCD((64,)),
+    "MDD": domain_adaptation.MDD((64,)),
+    "MCC": domain_adaptation.MCC(),
+    "AFN": domain_adaptation.AFN(),
+    "AFN, hard": domain_adaptation.AFN(radius=25.0),
     "AdaMatch": consistency.AdaMatch(consistency.WindowAlignment(32, 0.99)),
     "FixMatch": consistency.FixMatch(),
 }
@@ -87,7 +87,7 @@ def adda(way: str) -> Run:
     """The target's net imitates that of `source_only`, whose head it keeps."""
     return source_only(way).but(
         name=f"ADDA, {way}",
-        tasks=(DIGIT.but(consistency=alignment.ADDA(WIDTHS)),),
+        tasks=(DIGIT.but(consistency=domain_adaptation.ADDA(WIDTHS)),),
         source=source_only(way),
         source_parameters="raw",
         take=HEADS,
@@ -108,7 +108,7 @@ def rows(way: str) -> tuple[Run, ...]:
     """All rows of a direction that know more than the source's labels."""
     return (
         *(aligned(name, method, way) for name, method in METHODS.items()),
-        aligned("FixBi", alignment.FixBi(), way, nets.Twins(TRUNK)),
+        aligned("FixBi", domain_adaptation.FixBi(), way, nets.Twins(TRUNK)),
         adda(way),
         oracle(way),
     )

@@ -15,9 +15,9 @@ An interrupted launch goes on where it was.
 import functools
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.classic import Classic, compressed, logistic, self_training, spreading
-from mtl_jax.coach import Coach
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.meta_pseudo_labels import Coach
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.sklearn_baseline import Classic, compressed, logistic, self_training, spreading
 
 DATA = data.FashionMNIST(validation=1 / 30)
 PIECE = Task(name="label", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())

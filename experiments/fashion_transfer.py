@@ -19,10 +19,10 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax import augment, data, losses, metrics, nets, optimizers, transfer, weighting
-from mtl_jax.classic import Classic
-from mtl_jax.plan import Rule
-from mtl_jax.run import Experiment, Run, Task
-from mtl_jax.transfer import plans
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.transfer import finetuning
 
 SIZE = (16, 16)
 TRUNK = nets.CNN((16, 32, 64))
@@ -59,16 +59,19 @@ SLOW_OLD = (Rule(".*/old/.*", rate=0.1), Rule("shared/.*", rate=0.1), Rule(".*")
 # What a row changes of full fine-tuning.
 PLANS = {
     "fine-tuned": {},
-    "trunk slower": {"plan": plans.fine_tuning(0.1)},
-    "linear probe": {"plan": plans.feature_extraction()},
-    "last layer": {"plan": plans.last_layers(LAYERS, 1)},
-    "layer-wise decay": {"plan": plans.layer_wise_decay(LAYERS, 0.5)},
-    "biases": {"plan": plans.bias_only()},
-    "norms": {"plan": plans.norm_only()},
-    "LoRA": {"trunk": nets.LoRA(TRUNK, rank=1, alpha=1.0), "plan": plans.added_only("added/.*")},
+    "trunk slower": {"plan": finetuning.fine_tuning(0.1)},
+    "linear probe": {"plan": finetuning.feature_extraction()},
+    "last layer": {"plan": finetuning.last_layers(LAYERS, 1)},
+    "layer-wise decay": {"plan": finetuning.layer_wise_decay(LAYERS, 0.5)},
+    "biases": {"plan": finetuning.bias_only()},
+    "norms": {"plan": finetuning.norm_only()},
+    "LoRA": {
+        "trunk": nets.LoRA(TRUNK, rank=1, alpha=1.0),
+        "plan": finetuning.added_only("added/.*"),
+    },
     "SSF": {
         "trunk": nets.SSF(TRUNK),
-        "plan": plans.added_only("added/.*"),
+        "plan": finetuning.added_only("added/.*"),
         "optimizer": PLAIN_SGD,
     },
     "SpotTune": {
@@ -78,7 +81,7 @@ PLANS = {
         "plan": (Rule("shared/frozen_.*", frozen=True), Rule(".*")),
     },
     "StochNorm": {"trunk": nets.StochNorm(TRUNK)},
-    "L2-SP": {"plan": plans.fine_tuning(1.0, anchor=0.01), "optimizer": PLAIN_SGD},
+    "L2-SP": {"plan": finetuning.fine_tuning(1.0, anchor=0.01), "optimizer": PLAIN_SGD},
 }
 METHODS = {
     "BSS": (transfer.BSS(), {}),
@@ -126,8 +129,8 @@ def in_stages(target: str, labels: int) -> tuple[Run, ...]:
     """Rows of several stages."""
     make = functools.partial(tuned, target=target, labels=labels)
     return (
-        plans.lp_ft(make("LP-FT"), steps=200),
-        plans.gradual_unfreezing(make("gradual unfreezing"), LAYERS, steps=100),
+        finetuning.lp_ft(make("LP-FT"), steps=200),
+        finetuning.gradual_unfreezing(make("gradual unfreezing"), LAYERS, steps=100),
     )
 
 

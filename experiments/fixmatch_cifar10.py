@@ -19,7 +19,7 @@ import json
 import pathlib
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.run import Experiment, Published, Run, Task
+from mtl_jax.config.run import Experiment, Published, Run, Task
 
 STEPS, EVERY = 2**20, 1024
 WEAK, CUTOUT = augment.weak_crop_flip(), augment.Cutout(0.5, fill=0.5)

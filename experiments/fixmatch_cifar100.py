@@ -19,7 +19,7 @@ from experiments.fixmatch_cifar10 import (
     with_labels,
 )
 from mtl_jax import consistency, data, nets, optimizers
-from mtl_jax.run import Experiment
+from mtl_jax.config.run import Experiment
 
 WIDE = SUPERVISED.but(
     data=data.Tfds("cifar100", "data", split=("train[:98%]", "train[98%:]", "test")),

@@ -20,7 +20,7 @@ from experiments.fixmatch_cifar10 import (
     with_labels,
 )
 from mtl_jax import augment, consistency, data, nets
-from mtl_jax.run import Experiment
+from mtl_jax.config.run import Experiment
 
 WEAK = augment.weak_crop_flip(12)
 BASE = SUPERVISED.but(

@@ -18,7 +18,7 @@ from experiments.fixmatch_cifar10 import (
     with_labels,
 )
 from mtl_jax import augment, consistency, data
-from mtl_jax.run import Experiment
+from mtl_jax.config.run import Experiment
 
 BASE = SUPERVISED.but(
     data=data.Tfds("svhn_cropped", "data", ("train[:-1000]+extra", "train[-1000:]", "test"))

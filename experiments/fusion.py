@@ -24,8 +24,8 @@ from mtl_jax import (
     optimizers,
     weighting,
 )
-from mtl_jax.design import Cell, Factorial
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.study_design import Cell, Factorial
 
 SIZE = (18, 18)
 FASHION = data.Resized(data.FashionMNIST(), SIZE)

@@ -22,11 +22,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import aggregation, losses, nets, optimizers, weighting
-from mtl_jax.checks import are_numbers, require, require_count, require_number
-from mtl_jax.data.draws import generator
-from mtl_jax.metrics import require_batch
-from mtl_jax.protocols import Splits
-from mtl_jax.run import Experiment, Run, Task, Weighing
+from mtl_jax.config.run import Experiment, Run, Task, Weighing
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import are_numbers, require, require_count, require_number
+from mtl_jax.data.random_split import generator
+from mtl_jax.metrics.predictions import require_batch
 
 INPUTS, OUTPUTS = 250, 100
 TWO = (1.0, 100.0)

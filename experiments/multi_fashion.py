@@ -19,7 +19,7 @@ papers have none.
 """
 
 from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.run import Experiment, Published, Run, Task, Weighing
+from mtl_jax.config.run import Experiment, Published, Run, Task, Weighing
 
 FASHION = data.FashionMNIST()
 MNIST = data.Tfds("mnist", "data", split=("train[:90%]", "train[90%:]", "test"))

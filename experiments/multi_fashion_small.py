@@ -10,8 +10,8 @@ All seeds of a run train side by side.
 """
 
 from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.run import Dispatch, Experiment, Run, Task, Weighing
-from mtl_jax.schemes import Alternating
+from mtl_jax.config.run import Dispatch, Experiment, Run, Task, Weighing
+from mtl_jax.config.task_schedule import Alternating
 
 FASHION = data.FashionMNIST()
 LENET = nets.LeNet()

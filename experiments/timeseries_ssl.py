@@ -15,8 +15,8 @@ import functools
 
 from mtl_jax import consistency, data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.augment import Chain, signal
-from mtl_jax.classic import Classic, logistic, self_training, spreading
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.sklearn_baseline import Classic, logistic, self_training, spreading
 
 DATA = data.UCR("JapaneseVowels")
 SPEAKER = Task(name="label", outputs=9, loss=losses.cross_entropy, metric=metrics.Accuracy())

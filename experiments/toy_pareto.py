@@ -14,7 +14,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from mtl_jax import aggregation, optimizers, weighting
-from mtl_jax.descent import Descent, Descents, Outcome
+from mtl_jax.config.toy import Descent, Descents, Outcome
 
 VALLEY = -8.3552  # y of the Pareto set, on which x runs from -7 to 7.
 

@@ -10,7 +10,7 @@ About two minutes on two CPU cores.
 """
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.run import Experiment, Run, Task
+from mtl_jax.config.run import Experiment, Run, Task
 
 MOON = Task(name="moon", outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
 SUPERVISED = Run(

@@ -10,8 +10,8 @@ All seeds of a run train side by side.
 """
 
 from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, sharing, weighting
-from mtl_jax.run import Experiment, Run, Task
-from mtl_jax.schemes import Alternating
+from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.task_schedule import Alternating
 
 TASKS = tuple(
     Task(name=f"class{i}", outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())

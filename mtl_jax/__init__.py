@@ -1,1 +1,32 @@
-"""Learning from few labels: multi-task, semi-supervised and transfer learning in one step."""
+"""Multi-task, semi-supervised and transfer learning in JAX."""
+
+import importlib
+from typing import Any
+
+# What a user names most, and where it lies; loaded when it is asked for.
+FACE = {
+    "Experiment": "mtl_jax.config.run",
+    "Published": "mtl_jax.config.run",
+    "Run": "mtl_jax.config.run",
+    "Task": "mtl_jax.config.task",
+    "balance": "mtl_jax.aggregation.balance",
+}
+PACKAGES = (
+    "aggregation", "augment", "config", "consistency", "core", "data", "domain_adaptation",
+    "losses", "metrics", "nets", "report", "runner", "sharing", "solvers", "storage", "train",
+    "transfer", "weighting",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in FACE:
+        return getattr(importlib.import_module(FACE[name]), name)
+    if name == "optimizers":
+        return importlib.import_module("mtl_jax.config.optimizers")
+    if name in PACKAGES:
+        return importlib.import_module(f"mtl_jax.{name}")
+    raise AttributeError(f"module 'mtl_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *FACE, *PACKAGES, "optimizers"])

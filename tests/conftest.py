@@ -6,6 +6,7 @@ import pathlib
 import jax
 import pytest
 
+pytest_plugins = ["tests.finished_runs"]
 HERE = pathlib.Path(__file__).parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 MAPS = pathlib.Path("/proc/self/maps")

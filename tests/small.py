@@ -3,7 +3,7 @@
 import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.run import Run, Task
+from mtl_jax.config.run import Run, Task
 
 
 def part(count: int, seed: int) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 import launch
-from mtl_jax.host.experiment import asked, read
+from mtl_jax.runner.run_selection import asked, read
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

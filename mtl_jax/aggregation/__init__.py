@@ -1,6 +1,5 @@
 """Aggregators: from inner products of the tasks' gradients to weights, at K backward passes."""
 
-from mtl_jax import typed
 from mtl_jax.aggregation.aligned_mtl import AlignedMTL as AlignedMTL
 from mtl_jax.aggregation.auto_lambda import AutoLambda as AutoLambda
 from mtl_jax.aggregation.cagrad import CAGrad as CAGrad
@@ -30,5 +29,6 @@ from mtl_jax.aggregation.pivrg import PIVRG as PIVRG
 from mtl_jax.aggregation.sdmgrad import SDMGrad as SDMGrad
 from mtl_jax.aggregation.trimmed_mean import TrimmedMean as TrimmedMean
 from mtl_jax.aggregation.upgrad import UPGrad as UPGrad
+from mtl_jax.core import typechecked
 
-typed.type_all(globals())
+typechecked.type_all(globals())

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.checks import require_choice
-from mtl_jax.solvers import Spectrum, check_square, eigen, product, unit_scale
+from mtl_jax.core.validation import require_choice
+from mtl_jax.solvers.quadratic import Spectrum, check_square, eigen, product, unit_scale
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.outer import OuterState, begin, descend, require_share
-from mtl_jax.checks import require, require_number
+from mtl_jax.aggregation.bilevel import OuterState, begin, descend, require_share
+from mtl_jax.core.validation import require, require_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Literal, get_args
 
 import jax
 
-from mtl_jax.checks import require, require_number
-from mtl_jax.convex import ball_point
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.solvers.convex import ball_point
 
 Rescale = Literal["none", "one_plus_square", "one_plus"]
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.solvers import check_square, cosines, eigen, product
+from mtl_jax.solvers.quadratic import check_square, cosines, eigen, product
 
 
 @dataclasses.dataclass(frozen=True)

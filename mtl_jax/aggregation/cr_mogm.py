@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.upgrad import UPGrad
-from mtl_jax.checks import are_numbers, require, require_number
-from mtl_jax.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.validation import are_numbers, require, require_number
 
 
 class CRMOGMState(NamedTuple):

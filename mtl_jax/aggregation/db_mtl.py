@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import blank, keep, lengths, ratio, scaled
-from mtl_jax.checks import require, require_number
-from mtl_jax.trees import average, combine
+from mtl_jax.aggregation.jacobian_rows import blank, keep, lengths, ratio, scaled
+from mtl_jax.core.tree import average, combine
+from mtl_jax.core.validation import require, require_number
 
 
 class DBMTLState(NamedTuple):

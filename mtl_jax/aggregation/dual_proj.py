@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
 from mtl_jax.aggregation.upgrad import regularised
-from mtl_jax.checks import require_number
-from mtl_jax.solvers import check_square, dual_cone
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.quadratic import check_square, dual_cone
 
 
 @dataclasses.dataclass(frozen=True)

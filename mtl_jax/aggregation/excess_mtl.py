@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import blank, keep, ratio
-from mtl_jax.checks import require_count, require_number
-from mtl_jax.trees import combine
+from mtl_jax.aggregation.jacobian_rows import blank, keep, ratio
+from mtl_jax.core.tree import combine
+from mtl_jax.core.validation import require_count, require_number
 
 
 class ExcessMTLState(NamedTuple):

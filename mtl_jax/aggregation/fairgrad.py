@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
-from mtl_jax.convex import fair_point
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.solvers.convex import fair_point
 
 
 @dataclasses.dataclass(frozen=True)

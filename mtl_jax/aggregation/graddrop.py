@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import collect, ratio, spread
-from mtl_jax.checks import require
-from mtl_jax.keys import named
-from mtl_jax.trees import path_text
+from mtl_jax.aggregation.jacobian_rows import collect, ratio, spread
+from mtl_jax.core.prng import named
+from mtl_jax.core.tree import path_text
+from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.checks import require_number
-from mtl_jax.solvers import check_square, unit_scale
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.quadratic import check_square, unit_scale
 
 
 class GradNormState(NamedTuple):

@@ -6,8 +6,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.solvers import check_square, product, unit_scale
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.quadratic import check_square, product, unit_scale
 
 
 @dataclasses.dataclass(frozen=True)

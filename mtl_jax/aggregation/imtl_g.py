@@ -5,7 +5,14 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.solvers import check_square, cosines, eigen, product, pseudo_solve, unit_scale
+from mtl_jax.solvers.quadratic import (
+    check_square,
+    cosines,
+    eigen,
+    product,
+    pseudo_solve,
+    unit_scale,
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_count
-from mtl_jax.solvers import check_square, unit_scale
+from mtl_jax.core.validation import require, require_count
+from mtl_jax.solvers.quadratic import check_square, unit_scale
 
 
 @dataclasses.dataclass(frozen=True)

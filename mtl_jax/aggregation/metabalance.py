@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import collect, keep, lengths, ratio, spread
-from mtl_jax.checks import require, require_count, require_number
-from mtl_jax.trees import average
+from mtl_jax.aggregation.jacobian_rows import collect, keep, lengths, ratio, spread
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require, require_count, require_number
 
 
 @dataclasses.dataclass(frozen=True)

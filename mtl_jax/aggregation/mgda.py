@@ -6,8 +6,8 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
-from mtl_jax.solvers import check_square, cosines, min_norm_point, unit_scale
+from mtl_jax.core.validation import require
+from mtl_jax.solvers.quadratic import check_square, cosines, min_norm_point, unit_scale
 
 Normalise = Literal["none", "l2", "loss", "loss+"]
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import blank, keep, lengths, ratio, scaled
-from mtl_jax.checks import require_number
-from mtl_jax.solvers import product
-from mtl_jax.trees import average, combine, gram
+from mtl_jax.aggregation.jacobian_rows import blank, keep, lengths, ratio, scaled
+from mtl_jax.core.tree import average, combine, gram
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.quadratic import product
 
 
 class MoCoState(NamedTuple):

@@ -7,9 +7,9 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.convex import project_simplex
-from mtl_jax.solvers import check_square
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.convex import project_simplex
+from mtl_jax.solvers.quadratic import check_square
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.outer import OuterState, begin, descend, require_share
-from mtl_jax.solvers import cosines, min_norm_point, product
+from mtl_jax.aggregation.bilevel import OuterState, begin, descend, require_share
+from mtl_jax.solvers.quadratic import cosines, min_norm_point, product
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import keep
-from mtl_jax.checks import require, require_count, require_number
-from mtl_jax.convex import fair_point
-from mtl_jax.solvers import product
+from mtl_jax.aggregation.jacobian_rows import keep
+from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.solvers.convex import fair_point
+from mtl_jax.solvers.quadratic import product
 
 
 class NashMTLState(NamedTuple):

@@ -7,8 +7,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
-from mtl_jax.solvers import check_square, nonnegative_quadratic, product
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.solvers.quadratic import check_square, nonnegative_quadratic, product
 
 
 class PCDState(NamedTuple):

@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.solvers import check_square, unit_scale
+from mtl_jax.solvers.quadratic import check_square, unit_scale
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.gradvac import GradVac
-from mtl_jax.aggregation.rows import ratio, spread
-from mtl_jax.checks import require
-from mtl_jax.keys import named
-from mtl_jax.protocols import GramWeighting
-from mtl_jax.trees import gram, path_text
+from mtl_jax.aggregation.jacobian_rows import ratio, spread
+from mtl_jax.core.prng import named
+from mtl_jax.core.protocols import GramWeighting
+from mtl_jax.core.tree import gram, path_text
+from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import are_numbers, require, require_number
-from mtl_jax.convex import fair_point
+from mtl_jax.core.validation import are_numbers, require, require_number
+from mtl_jax.solvers.convex import fair_point
 
 
 class PIVRGState(NamedTuple):

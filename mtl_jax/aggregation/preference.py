@@ -1,6 +1,6 @@
 """How much each task counts: the field `preference` that some aggregators share."""
 
-from mtl_jax.checks import are_numbers, require
+from mtl_jax.core.validation import are_numbers, require
 
 
 def check_preference(owner: object) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.rows import collect
-from mtl_jax.checks import require, require_count
+from mtl_jax.aggregation.jacobian_rows import collect
+from mtl_jax.core.validation import require, require_count
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.checks import require_number
-from mtl_jax.solvers import check_square, dual_cone, unit_scale
+from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.quadratic import check_square, dual_cone, unit_scale
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,9 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.looped import looped
-from mtl_jax.checks import require
-from mtl_jax.protocols import Policy
+from mtl_jax.augment.batched import looped
+from mtl_jax.core.protocols import Policy
+from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,15 +8,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.align import Alignment
+from mtl_jax.consistency.distribution_alignment import Alignment
 from mtl_jax.consistency.mask import Relative
 from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.consistency.window_alignment import WindowAlignment
-from mtl_jax.keys import named
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.prng import named
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import Apart
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Apart, Sizes, Views
 
 WINDOW = WindowAlignment()
 # The labelled images without the unlabelled ones in BatchNorm's batch.

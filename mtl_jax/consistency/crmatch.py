@@ -6,14 +6,15 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count, require_number
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import Match, MatchState, by_example
 from mtl_jax.consistency.projection import unit
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.views import Rotated, View, name_of
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Rotated, Sizes, View, Views, name_of
 
 # What is done with classes unless told otherwise: FixMatch.
 MATCH = Match(mask=Threshold(0.95))

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_count, require_number
 from mtl_jax.consistency.match import by_example
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require, require_count, require_number
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Sizes, Views
 
 
 class Measured(NamedTuple):

@@ -8,12 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import Match, MatchState
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Sizes, Views
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,13 +6,14 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
 from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
-from mtl_jax.consistency.ramp import gaussian_ramped
+from mtl_jax.consistency.ramp_up import gaussian_ramped
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import Apart, Mixed, View
 from mtl_jax.losses import probability_squared_error
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 TEACHER = Apart(("weak",), "teacher")
 

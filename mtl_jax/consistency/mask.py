@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_choice, require_number
-from mtl_jax.consistency.guess import Guess, Of
-from mtl_jax.views import Sizes, Views
+from mtl_jax.consistency.prediction import Guess, Of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_choice, require_number
 
 
 @dataclasses.dataclass(frozen=True)

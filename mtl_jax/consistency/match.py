@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.align import Unaligned
+from mtl_jax.consistency.distribution_alignment import Unaligned
 from mtl_jax.consistency.divergence import CrossEntropy
-from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mask import Everything
 from mtl_jax.consistency.parts import Align, Divergence, Mask, Target, Term
-from mtl_jax.consistency.ramp import ramped
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.ramp_up import ramped
 from mtl_jax.consistency.target import Hard
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Sizes, View, Views
 
 # What the parts are unless told otherwise.
 UNALIGNED, HARD, EVERYTHING, CROSS_ENTROPY = Unaligned(), Hard(), Everything(), CrossEntropy()

@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment import mixup
+from mtl_jax.core.aux_inputs import Views
+from mtl_jax.core.views import Mixed, name_of
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.views import Mixed, Views, name_of
 
 
 def mixed_targets(targets: jax.Array, views: Views, request: Mixed) -> jax.Array:

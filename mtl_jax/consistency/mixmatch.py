@@ -8,14 +8,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
-from mtl_jax.consistency.ramp import ramped
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.ramp_up import ramped
 from mtl_jax.consistency.target import Soft
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import Apart, Mixed, View
 from mtl_jax.losses import probability_squared_error
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Apart, Mixed, Sizes, View, Views
 
 PARTS = ("labelled", "weak", "weak2")
 GUESS = Apart(PARTS, "frozen_student")

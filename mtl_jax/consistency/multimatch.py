@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count, require_number
-from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.prediction import Guess
 from mtl_jax.consistency.pseudo_margin import Margins, moved, no_margins, percentiles
 from mtl_jax.consistency.self_adaptive import SelfAdaptive
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Sizes, View, Views
 
 # The task's own head and two more, and for each the other two.
 HEADS = (None, "second", "third")

@@ -5,8 +5,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from mtl_jax.consistency.guess import Guess
-from mtl_jax.views import Sizes
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.core.aux_inputs import Sizes
 
 Target = Callable[[Guess], jax.Array]  # of a guess
 Divergence = Callable[[jax.Array, jax.Array], jax.Array]  # of logits from targets

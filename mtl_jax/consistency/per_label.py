@@ -6,12 +6,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
 from mtl_jax.consistency.recipes import FixMatch
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.protocols import Consistency
+from mtl_jax.core.validation import require
+from mtl_jax.core.views import Adversarial, View
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import types_of
-from mtl_jax.protocols import Consistency
-from mtl_jax.views import Adversarial, Sizes, View, Views
 
 FIXMATCH = FixMatch()
 

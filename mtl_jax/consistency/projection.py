@@ -5,9 +5,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count
-from mtl_jax.heads import Head
-from mtl_jax.views import View, Views
+from mtl_jax.core.aux_inputs import Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import require_count
+from mtl_jax.core.views import View
 
 # Length below which a vector has no direction.
 SHORT = 1e-12

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.latest import rows_of
-from mtl_jax.trees import average
+from mtl_jax.consistency.scatter import rows_of
+from mtl_jax.core.tree import average
 
 
 class Margins(NamedTuple):

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count, require_number
-from mtl_jax.consistency.latest import rows_of
-from mtl_jax.consistency.ramp import ramped
+from mtl_jax.consistency.ramp_up import ramped
+from mtl_jax.consistency.scatter import rows_of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_count, require_number
 from mtl_jax.losses import squared_error
 from mtl_jax.losses.target_type import CONTINUOUS
-from mtl_jax.views import Sizes, Views
 
 
 class Ranked(NamedTuple):

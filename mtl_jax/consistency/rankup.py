@@ -8,14 +8,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
 from mtl_jax.consistency.match import by_example
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.protocols import Consistency
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import known_entries, masked_mean
 from mtl_jax.losses.target_type import CONTINUOUS, types_of
-from mtl_jax.protocols import Consistency
-from mtl_jax.views import Sizes, View, Views
 
 OWN = ("labelled", "weak", "strong")
 

@@ -2,17 +2,17 @@
 
 from typing import Literal
 
-from mtl_jax.consistency.align import Alignment, QueueAlignment, Unaligned
-from mtl_jax.consistency.annealing import Annealed
-from mtl_jax.consistency.chosen import Chosen
-from mtl_jax.consistency.class_status import ClassStatus
+from mtl_jax.consistency.curriculum_threshold import ClassStatus
+from mtl_jax.consistency.distribution_alignment import Alignment, QueueAlignment, Unaligned
 from mtl_jax.consistency.divergence import KLDivergence, SquaredError
 from mtl_jax.consistency.mask import Threshold
 from mtl_jax.consistency.match import UNALIGNED, Match
 from mtl_jax.consistency.self_adaptive import Fairness, SelfAdaptive
+from mtl_jax.consistency.signal_annealing import Annealed
 from mtl_jax.consistency.target import Hard, Soft
+from mtl_jax.consistency.teacher_weights import Chosen
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian
-from mtl_jax.views import Apart, Parameters, Stored, View
+from mtl_jax.core.views import Apart, Parameters, Stored, View
 
 
 def PseudoLabel(

@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.align import Alignment
-from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.distribution_alignment import Alignment
 from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
 from mtl_jax.consistency.parts import Align
-from mtl_jax.consistency.ramp import ramped
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.ramp_up import ramped
 from mtl_jax.consistency.target import Soft
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import Apart, Mixed, Rotated, View, name_of
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Apart, Mixed, Rotated, Sizes, View, Views, name_of
 
 ALIGN = Alignment("labels")
 GUESS = Apart(("labelled", "weak"), "frozen_student")

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
-from mtl_jax.consistency.guess import Guess, mean_of
-from mtl_jax.trees import average
-from mtl_jax.views import Sizes, Views
+from mtl_jax.consistency.prediction import Guess, mean_of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require, require_number
 
 # Inside the logarithm of the fairness term, as in the authors' code; counts for classes
 # that no masked example was given to.

@@ -6,15 +6,15 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.class_status import ClassStatus
-from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.curriculum_threshold import ClassStatus
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.parts import Align, Mask
+from mtl_jax.consistency.prediction import Guess
 from mtl_jax.consistency.target import Hard, Soft
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.views import Sizes, Views
 
 CURRICULUM = ClassStatus()
 

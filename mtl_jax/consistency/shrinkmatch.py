@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.consistency.align import QueueAlignment
+from mtl_jax.consistency.distribution_alignment import QueueAlignment
 from mtl_jax.consistency.parts import Align
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require_number
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.trees import average
-from mtl_jax.views import Sizes, Views
 
 # What aligns guesses unless told otherwise.
 ALIGN = QueueAlignment(32)

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_choice, require_number
-from mtl_jax.consistency.guess import Guess, Of
-from mtl_jax.trees import average
-from mtl_jax.views import Sizes, Views
+from mtl_jax.consistency.prediction import Guess, Of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require_choice, require_number
 
 
 class Moments(NamedTuple):

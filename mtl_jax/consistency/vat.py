@@ -7,12 +7,13 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_choice, require_count, require_number
 from mtl_jax.consistency.match import by_example
-from mtl_jax.consistency.ramp import ramped
+from mtl_jax.consistency.ramp_up import ramped
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require, require_choice, require_count, require_number
+from mtl_jax.core.views import Adversarial, Apart, View
 from mtl_jax.losses import kl_divergence, soft_cross_entropy, squared_error
 from mtl_jax.losses.target_type import CONTINUOUS, MULTICLASS, TargetType
-from mtl_jax.views import Adversarial, Apart, Sizes, View, Views
 
 CLEAN = Apart(("weak",))
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count, require_number
-from mtl_jax.consistency.align import aligned
-from mtl_jax.consistency.guess import mean_of
-from mtl_jax.trees import average
-from mtl_jax.views import Sizes, Views
+from mtl_jax.consistency.distribution_alignment import aligned
+from mtl_jax.consistency.prediction import mean_of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require_count, require_number
 
 
 class Window(NamedTuple):

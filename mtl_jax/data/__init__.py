@@ -1,38 +1,38 @@
 """Where arrays come from: sources, which of their labels are known, and stateless batches."""
 
-from mtl_jax import typed
+from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays
-from mtl_jax.data.digits import Digits as Digits
-from mtl_jax.data.digits import MultiDigits as MultiDigits
-from mtl_jax.data.digits import SingleDigits as SingleDigits
+from mtl_jax.data.datasets.digits import Digits as Digits
+from mtl_jax.data.datasets.digits import MultiDigits as MultiDigits
+from mtl_jax.data.datasets.digits import SingleDigits as SingleDigits
+from mtl_jax.data.datasets.fashion import FashionMNIST as FashionMNIST
+from mtl_jax.data.datasets.mnist5k import MNIST5k as MNIST5k
+from mtl_jax.data.datasets.overlay import Overlay as Overlay
+from mtl_jax.data.datasets.small_digits import SmallDigits as SmallDigits
+from mtl_jax.data.datasets.small_digits import SmallMNIST as SmallMNIST
+from mtl_jax.data.datasets.tfds import Tfds as Tfds
+from mtl_jax.data.datasets.tfds import prepare as prepare
+from mtl_jax.data.datasets.two_moons import TwoMoons as TwoMoons
+from mtl_jax.data.datasets.ucr import UCR as UCR
+from mtl_jax.data.datasets.yeast import Yeast as Yeast
 from mtl_jax.data.domains import Domains as Domains
-from mtl_jax.data.fashion import FashionMNIST as FashionMNIST
-from mtl_jax.data.folder import Folder as Folder
-from mtl_jax.data.from_split import FromSplit as FromSplit
-from mtl_jax.data.image_table import ImageTable as ImageTable
+from mtl_jax.data.files.back_translated import Triples as Triples
+from mtl_jax.data.files.folder import Folder as Folder
+from mtl_jax.data.files.image_table import ImageTable as ImageTable
+from mtl_jax.data.files.synonyms import read_synonyms as read_synonyms
+from mtl_jax.data.files.table import Table as Table
+from mtl_jax.data.files.texts import Texts as Texts
+from mtl_jax.data.files.wordpiece import WordPiece as WordPiece
+from mtl_jax.data.fixed_labels import FromSplit as FromSplit
 from mtl_jax.data.labels import few_labels as few_labels
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
-from mtl_jax.data.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
-from mtl_jax.data.overlay import Overlay as Overlay
 from mtl_jax.data.per_seed import PerSeed as PerSeed
 from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index
-from mtl_jax.data.small_digits import SmallDigits as SmallDigits
-from mtl_jax.data.small_digits import SmallMNIST as SmallMNIST
 from mtl_jax.data.splits import read_splits as read_splits
 from mtl_jax.data.splits import write_splits as write_splits
-from mtl_jax.data.table import Table as Table
-from mtl_jax.data.texts import Texts as Texts
-from mtl_jax.data.tfds import Tfds as Tfds
-from mtl_jax.data.tfds import prepare as prepare
-from mtl_jax.data.thesaurus import read_synonyms as read_synonyms
-from mtl_jax.data.triples import Triples as Triples
-from mtl_jax.data.two_moons import TwoMoons as TwoMoons
-from mtl_jax.data.ucr import UCR as UCR
-from mtl_jax.data.wordpiece import WordPiece as WordPiece
-from mtl_jax.data.yeast import Yeast as Yeast
 
-typed.type_all(globals())
+typechecked.type_all(globals())

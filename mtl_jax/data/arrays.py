@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
+from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.labels import signed
-from mtl_jax.identity import source_text
-from mtl_jax.protocols import Splits
 
 # By the number of axes: the types that there may be, and what these are.
 TYPES = {

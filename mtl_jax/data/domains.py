@@ -7,8 +7,9 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, near, require, require_choice
-from mtl_jax.data.names import (
+from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.validation import BadInput, near, require, require_choice
+from mtl_jax.data.join_names import (
     Joined,
     Names,
     classes_of,
@@ -19,7 +20,6 @@ from mtl_jax.data.names import (
     same_tokens,
     tokens_of,
 )
-from mtl_jax.protocols import Source, Splits
 
 Arrays = Mapping[str, np.ndarray | jax.ShapeDtypeStruct]
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 from mtl_jax.data.balanced import balanced
-from mtl_jax.data.draws import generator, with_every_class
-from mtl_jax.data.sharing_out import shared_out
+from mtl_jax.data.partial_labels import shared_out
+from mtl_jax.data.random_split import generator, with_every_class
 
 
 def few_labels(
@@ -31,7 +31,7 @@ def few_labels(
       partial: whether each drawn example keeps the label of one of its tasks only. Examples
         with fewer labels choose first, each the task that has the fewest so far; with no
         label missing, the tasks' numbers of labels differ by at most 1. A class that was drawn
-        keeps a label as far as `mtl_jax.data.sharing_out.shared_out` can.
+        keeps a label as far as `mtl_jax.data.partial_labels.shared_out` can.
       seed: of the drawing.
 
     Returns:

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
-from mtl_jax.data.names import Names, classes_of
-from mtl_jax.protocols import Source, Splits
+from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.validation import BadInput, require
+from mtl_jax.data.join_names import Names, classes_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
-from mtl_jax.data.names import Names, classes_of
-from mtl_jax.data.pictures import require_size
-from mtl_jax.data.resample import resample
-from mtl_jax.protocols import Source, Splits
+from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.validation import BadInput, require
+from mtl_jax.data.files.decode_image import require_size
+from mtl_jax.data.files.resample import resample
+from mtl_jax.data.join_names import Names, classes_of
 
 AT_ONCE = 4096  # Images; floats of all of them need four times the memory of bytes.
 
@@ -18,7 +18,7 @@ AT_ONCE = 4096  # Images; floats of all of them need four times the memory of by
 class Resized:
     """Another source at another size, by averaging of areas or by linear interpolation.
 
-    See `mtl_jax.data.resample.resample`, here of whole images; what is enlarged fades to black
+    See `mtl_jax.data.files.resample.resample`, here of whole images; what is enlarged fades to black
     within half an old pixel of the edge. Bytes stay bytes, rounded, and floats floats. Labels
     stay as they are, so a source of maps over the pixels is not one for this.
 

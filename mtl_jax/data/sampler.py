@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 
 ROUNDS = 6
 HALF = 3  # Below 64 numbers, orders are not evenly frequent, whatever the rounds.

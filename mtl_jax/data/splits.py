@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
+from mtl_jax.core.protocols import Source
+from mtl_jax.core.validation import BadInput, require
+from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.text_files import lines_of, parse_json, read_text
 from mtl_jax.data.labels import few_labels
-from mtl_jax.data.paths import path_of
-from mtl_jax.data.text_files import lines_of, parse_json, read_text
-from mtl_jax.protocols import Source
 
 
 def write_splits(

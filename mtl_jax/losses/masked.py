@@ -5,7 +5,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 from mtl_jax.losses.target_type import target_type
 
 

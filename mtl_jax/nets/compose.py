@@ -7,13 +7,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.heads import Free, Head, Relation
-from mtl_jax.keys import named
-from mtl_jax.net import Net, by_task, vectors
-from mtl_jax.nets.bodies import body
-from mtl_jax.nets.embedding import Embedding
-from mtl_jax.nets.layers import Layers, Stack
-from mtl_jax.plan import Plan
+from mtl_jax.config.param_rules import Plan
+from mtl_jax.core.head_specs import Free, Head, Relation
+from mtl_jax.core.model import Net, by_task, vectors
+from mtl_jax.core.prng import named
+from mtl_jax.nets.cross_task_embedding import Embedding
+from mtl_jax.nets.encoder import body
+from mtl_jax.nets.heads import Layers, Stack
 
 
 def compose(
@@ -37,7 +37,7 @@ def compose(
       maps: whether the encoder gives what single layers of the trunk gave too, as `Read`.
 
     Returns:
-      A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.protocols`); features are
+      A `Net` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.core.protocols`); features are
       `[N, D]` for each task.
     """
     heads = {

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 
 
 def layer_names(
@@ -23,7 +23,7 @@ def layer_names(
       dtype: of examples; of tokens int32.
 
     Returns:
-      A regular expression for each layer, as `mtl_jax.transfer.plans` takes them:
+      A regular expression for each layer, as `mtl_jax.transfer.finetuning` takes them:
       `("Conv_0|BatchNorm_0", "Conv_1|BatchNorm_1")`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Soft sharing: parameters with a leading task axis to a scalar that draws tasks together."""
 
-from mtl_jax import typed
+from mtl_jax.core import typechecked
 from mtl_jax.sharing.clustered import Clustered as Clustered
 from mtl_jax.sharing.clustered import clustered as clustered
 from mtl_jax.sharing.cosine_distance import CosineDistance as CosineDistance
@@ -36,4 +36,4 @@ from mtl_jax.sharing.tt_norm import tt_norm as tt_norm
 from mtl_jax.sharing.tucker_norm import TuckerNorm as TuckerNorm
 from mtl_jax.sharing.tucker_norm import tucker_norm as tucker_norm
 
-typed.type_all(globals())
+typechecked.type_all(globals())

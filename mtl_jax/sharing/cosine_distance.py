@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.protocols import Tree
-from mtl_jax.sharing.trunks import require_tasks, trunks_of
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.validation import require_number
+from mtl_jax.sharing.stacked import require_tasks, trunks_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_number
-from mtl_jax.protocols import Tree
-from mtl_jax.sharing.trunks import tasks_in, trunks_of
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.sharing.stacked import tasks_in, trunks_of
 
 Matrix = tuple[tuple[float, ...], ...]
 

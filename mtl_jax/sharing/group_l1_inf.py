@@ -6,10 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_number
-from mtl_jax.protocols import Tree
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_l1_inf
-from mtl_jax.sharing.trunks import rows_of, shrunk, trunks_of
+from mtl_jax.sharing.stacked import rows_of, shrunk, trunks_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,15 +5,15 @@ from typing import Any
 
 import jax
 
-from mtl_jax.affinity import lookahead
-from mtl_jax.net import Net
-from mtl_jax.run import Dispatch, Run
-from mtl_jax.solvers import cosines
+from mtl_jax.config.run import Dispatch, Run
+from mtl_jax.core.model import Net
+from mtl_jax.core.tree import gram
+from mtl_jax.metrics.affinity import lookahead
+from mtl_jax.solvers.quadratic import cosines
 from mtl_jax.train.batch import pick
 from mtl_jax.train.state import Given, TrainState, trainable
 from mtl_jax.train.step import batches_a_step, objective_on, rate_at
-from mtl_jax.train.tape import forward, side_by_side
-from mtl_jax.trees import gram
+from mtl_jax.train.vjp import forward, side_by_side
 
 
 def measure_affinity(

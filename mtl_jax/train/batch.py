@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment import looped
+from mtl_jax.config.run import Run
+from mtl_jax.core.prng import named
+from mtl_jax.core.protocols import LearntPolicy, Policy
+from mtl_jax.core.views import MEDIUM, STRONG, WEAK, Mixed, name_of
 from mtl_jax.data import batch_index
-from mtl_jax.keys import named
-from mtl_jax.protocols import LearntPolicy, Policy
-from mtl_jax.run import Run
-from mtl_jax.train.made import mixed, rotated
-from mtl_jax.train.passes import Passes, passes
+from mtl_jax.train.derived_views import mixed, rotated
 from mtl_jax.train.state import Known, Stream, Taught
-from mtl_jax.views import MEDIUM, STRONG, WEAK, Mixed, name_of
+from mtl_jax.train.view_requests import Passes, passes
 
 
 class Batch(NamedTuple):

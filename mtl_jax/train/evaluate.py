@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.config.run import Task
+from mtl_jax.core.model import Net
+from mtl_jax.core.protocols import Metric
 from mtl_jax.data import has_label
 from mtl_jax.losses.masked import known_entries
-from mtl_jax.net import Net
-from mtl_jax.protocols import Metric
-from mtl_jax.run import Task
 from mtl_jax.train.batch import as_float
 
 CHUNK = 500

@@ -7,18 +7,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.heads import Free
-from mtl_jax.keys import named
+from mtl_jax.config.run import Run, Task
+from mtl_jax.core.aux_inputs import Views
+from mtl_jax.core.head_specs import Free
+from mtl_jax.core.model import Net, Read, by_task, vectors, without_heads
+from mtl_jax.core.prng import named
+from mtl_jax.core.tree import merge
+from mtl_jax.core.views import Adversarial, Stored, name_of
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.net import Net, Read, by_task, vectors, without_heads
-from mtl_jax.run import Run, Task
-from mtl_jax.train.across import across
 from mtl_jax.train.batch import Batch
-from mtl_jax.train.coached import coached
-from mtl_jax.train.sight import Features, Sight, divided, look
+from mtl_jax.train.cross_task_loss import across
+from mtl_jax.train.inputs import Features, Sight, divided, look
+from mtl_jax.train.meta_pseudo_labels import coached
 from mtl_jax.train.state import Start, TrainState, counted
-from mtl_jax.trees import merge
-from mtl_jax.views import Adversarial, Stored, Views, name_of
 
 
 class Objective(NamedTuple):

@@ -5,19 +5,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax import plan
-from mtl_jax.checks import BadInput
-from mtl_jax.heads import Free, Head, Relation
-from mtl_jax.keys import named
-from mtl_jax.net import Net
+from mtl_jax.config import param_rules
+from mtl_jax.config.optimizers import SGD, Adam
+from mtl_jax.config.param_rules import ruled
+from mtl_jax.config.run import Run
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.head_specs import Free, Head, Relation
+from mtl_jax.core.model import Net
+from mtl_jax.core.prng import named
+from mtl_jax.core.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting
+from mtl_jax.core.tree import split
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import compose
-from mtl_jax.optimizers import SGD, Adam
-from mtl_jax.plan import ruled
-from mtl_jax.protocols import BilevelWeighting, JacobianCombiner, LearntPolicy, LossWeighting
-from mtl_jax.run import Run
 from mtl_jax.transfer import graft, graft_stats
-from mtl_jax.trees import split
-from mtl_jax.views import Sizes
 
 
 class Coached(NamedTuple):
@@ -160,7 +160,7 @@ def create(
       BadInput: if the source does not fit, or the plan does not cover the parameters.
     """
     params, stats = started(run, drawn, source)
-    plan.check(params, run.plan)
+    param_rules.check(params, run.plan)
     kept, _ = trainable(run, params)
     by_losses = isinstance(run.balance, LossWeighting | BilevelWeighting) and not run.affinity
     if not jax.tree.leaves(kept["shared"]) and not by_losses:

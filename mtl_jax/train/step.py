@@ -8,20 +8,20 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.balance import Balanced, Tape, balance
-from mtl_jax.keys import named
-from mtl_jax.net import Net
-from mtl_jax.optimizers import rate
-from mtl_jax.plan import held
-from mtl_jax.protocols import BilevelWeighting, CrossWeighting
-from mtl_jax.run import Dispatch, Run
+from mtl_jax.aggregation.balance import Balanced, Tape, balance
+from mtl_jax.config.optimizers import rate
+from mtl_jax.config.param_rules import held
+from mtl_jax.config.run import Dispatch, Run
+from mtl_jax.core.model import Net
+from mtl_jax.core.prng import named
+from mtl_jax.core.protocols import BilevelWeighting, CrossWeighting
+from mtl_jax.core.tree import average, merge
 from mtl_jax.train.batch import Batch, pick, pick_held
-from mtl_jax.train.coached import swapped
+from mtl_jax.train.meta_pseudo_labels import swapped
 from mtl_jax.train.objective import Objective, objective
+from mtl_jax.train.policy_update import taught
 from mtl_jax.train.state import Given, TrainState, key_of, optimizer_of, trainable
-from mtl_jax.train.tape import forward
-from mtl_jax.train.taught import taught
-from mtl_jax.trees import average, merge
+from mtl_jax.train.vjp import forward
 
 
 def build(

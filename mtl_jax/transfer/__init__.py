@@ -1,8 +1,8 @@
 """From a source run to a target run: taking its trunk over, staying near it, learning from it."""
 
-from mtl_jax import typed
-from mtl_jax.transfer import estimates as estimates
-from mtl_jax.transfer import plans as plans
+from mtl_jax.core import typechecked
+from mtl_jax.transfer import finetuning as finetuning
+from mtl_jax.transfer import transferability as transferability
 from mtl_jax.transfer.attended import DELTA as DELTA
 from mtl_jax.transfer.bi_tuning import cce as cce
 from mtl_jax.transfer.bi_tuning import ccl as ccl
@@ -19,9 +19,6 @@ from mtl_jax.transfer.delta import channel_weights as channel_weights
 from mtl_jax.transfer.delta import delta as delta
 from mtl_jax.transfer.distill import distillation as distillation
 from mtl_jax.transfer.distill import lwf as lwf
-from mtl_jax.transfer.graft import HEADS as HEADS
-from mtl_jax.transfer.graft import graft as graft
-from mtl_jax.transfer.graft import graft_stats as graft_stats
 from mtl_jax.transfer.held_features import PKT as PKT
 from mtl_jax.transfer.held_features import RKD as RKD
 from mtl_jax.transfer.held_features import SimilarityPreserving as SimilarityPreserving
@@ -35,9 +32,11 @@ from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
 from mtl_jax.transfer.old_head import CoTuning as CoTuning
 from mtl_jax.transfer.old_head import LwF as LwF
 from mtl_jax.transfer.probe import Probe as Probe
-from mtl_jax.transfer.recompute import recompute as recompute
 from mtl_jax.transfer.relational import rkd_angle as rkd_angle
 from mtl_jax.transfer.relational import rkd_distance as rkd_distance
+from mtl_jax.transfer.restore import HEADS as HEADS
+from mtl_jax.transfer.restore import graft as graft
+from mtl_jax.transfer.restore import graft_stats as graft_stats
 from mtl_jax.transfer.ridge_probe import RIDGES as RIDGES
 from mtl_jax.transfer.ridge_probe import RidgeProbe as RidgeProbe
 from mtl_jax.transfer.ridge_probe import probe_path as probe_path
@@ -46,10 +45,11 @@ from mtl_jax.transfer.shrinkage import BSS as BSS
 from mtl_jax.transfer.similarity import pkt as pkt
 from mtl_jax.transfer.similarity import similarity_preserving as similarity_preserving
 from mtl_jax.transfer.soft_targets import Distillation as Distillation
+from mtl_jax.transfer.update_bn import recompute as recompute
 from mtl_jax.transfer.weight_space import add_task_vectors as add_task_vectors
 from mtl_jax.transfer.weight_space import greedy_soup as greedy_soup
 from mtl_jax.transfer.weight_space import interpolate as interpolate
 from mtl_jax.transfer.weight_space import task_vector as task_vector
 from mtl_jax.transfer.weight_space import uniform_soup as uniform_soup
 
-typed.type_all(globals())
+typechecked.type_all(globals())

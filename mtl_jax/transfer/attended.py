@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.checks import require, require_count, require_number
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.source_context import Opening
+from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.losses.target_type import MULTICLASS
-from mtl_jax.opening import Opening
 from mtl_jax.transfer.delta import channel_weights, delta
-from mtl_jax.transfer.started import Seen, pairs, require_held, require_layers, views_of
-from mtl_jax.views import Sizes, View, Views
+from mtl_jax.transfer.source_views import Seen, pairs, require_held, require_layers, views_of
 
 CHUNK = 100  # Images that go through the net at a time.
 PENALTY = 1e-3  # On the head that judges channels: what separates has no best head without.

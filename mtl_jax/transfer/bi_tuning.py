@@ -3,10 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.core.tree import unit, wide
+from mtl_jax.core.validation import require
 from mtl_jax.transfer.class_queues import ClassQueues
-from mtl_jax.transfer.unit import unit
-from mtl_jax.transfer.wide import wide
 
 # Both losses are added to the cross-entropy, weighted by 1. Keys come from the net with averaged
 # parameters (momentum 0.999 a step), on another view of the same images; they are put into the

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
-from mtl_jax.transfer.wide import wide
+from mtl_jax.core.tree import wide
+from mtl_jax.core.validation import require
 
 
 def bss(features: jax.Array, k: int = 1) -> jax.Array:

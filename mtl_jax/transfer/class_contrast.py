@@ -7,13 +7,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_count, require_number
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.tree import unit
+from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.views import Apart, name_of
 from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.transfer.bi_tuning import cce, ccl, with_bias
 from mtl_jax.transfer.class_queues import ClassQueues, empty_queues, enqueue
-from mtl_jax.transfer.unit import unit
-from mtl_jax.views import Apart, Sizes, Views, name_of
 
 KEYS = Apart(("labelled",), by="teacher")
 

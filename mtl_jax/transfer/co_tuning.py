@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.transfer.estimates.door import labelled, require_probabilities
+from mtl_jax.transfer.transferability.validation import labelled, require_probabilities
 
 
 def class_relationship(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 
 
 def behaviour(maps: jax.Array, source: jax.Array) -> jax.Array:

@@ -5,12 +5,13 @@ import math
 
 import jax
 
-from mtl_jax.checks import require_number
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.relational import rkd_angle, rkd_distance
 from mtl_jax.transfer.similarity import pkt, similarity_preserving
-from mtl_jax.transfer.started import Seen, both, require_held, views_of
-from mtl_jax.views import Sizes, View, Views
+from mtl_jax.transfer.source_views import Seen, both, require_held, views_of
 
 # Features are what the task's head reads. Labels are not read: missing ones do not matter.
 

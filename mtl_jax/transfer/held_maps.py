@@ -4,11 +4,12 @@ import dataclasses
 
 import jax
 
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.views import View
 from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.delta import behaviour
 from mtl_jax.transfer.hints import attention_transfer, fitnet
-from mtl_jax.transfer.started import Seen, pairs, require_held, require_layers, views_of
-from mtl_jax.views import Sizes, View, Views
+from mtl_jax.transfer.source_views import Seen, pairs, require_held, require_layers, views_of
 
 # Maps are what layers give before they are normalised: `Conv_0`, `Dense_1`, `stage2`. The source
 # normalises by its running statistics, the trained net by its batch, so that maps behind a

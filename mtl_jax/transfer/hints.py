@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.transfer.unit import unit
+from mtl_jax.core.tree import unit
 
 
 def fitnet(features: jax.Array, teacher: jax.Array) -> jax.Array:

@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import BadInput, require_number
-from mtl_jax.protocols import Tree
-from mtl_jax.trees import path_text
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import path_text
+from mtl_jax.core.validation import BadInput, require_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require_count, require_number
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.losses.target_type import ALL_TYPES, MULTICLASS
 from mtl_jax.transfer.co_tuning import co_tuning
 from mtl_jax.transfer.distill import lwf
-from mtl_jax.transfer.started import Seen, both, require_held, views_of
-from mtl_jax.views import Sizes, View, Views
+from mtl_jax.transfer.source_views import Seen, both, require_held, views_of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.transfer.wide import wide
+from mtl_jax.core.tree import wide
 
 
 def rkd_distance(features: jax.Array, teacher: jax.Array) -> jax.Array:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtl_jax.checks import BadInput, are_numbers, require
-from mtl_jax.transfer.estimates.door import classes, labelled, matrix, require_finite
+from mtl_jax.core.validation import BadInput, are_numbers, require
+from mtl_jax.transfer.transferability.validation import classes, labelled, matrix, require_finite
 
 # What is added to standard deviations, so that a feature that does not vary stays 0.
 OFFSET = 1e-5

@@ -4,11 +4,12 @@ import dataclasses
 
 import jax
 
-from mtl_jax.checks import require_count
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_count
+from mtl_jax.core.views import View
 from mtl_jax.losses.target_type import ALL_TYPES
 from mtl_jax.transfer.bss import bss
-from mtl_jax.transfer.started import Seen, require_held
-from mtl_jax.views import Sizes, View, Views
+from mtl_jax.transfer.source_views import Seen, require_held
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.transfer.unit import unit
-from mtl_jax.transfer.wide import wide
+from mtl_jax.core.tree import unit, wide
 
 # What keeps a logarithm finite where two examples are opposite.
 FLOOR = 1e-7

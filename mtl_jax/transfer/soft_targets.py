@@ -6,10 +6,11 @@ from typing import Literal
 
 import jax
 
-from mtl_jax.checks import require_choice, require_number
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_choice, require_number
+from mtl_jax.core.views import PARAMETERS, Parameters, Stored, View
 from mtl_jax.losses.target_type import MULTICLASS
 from mtl_jax.transfer.distill import distillation
-from mtl_jax.views import PARAMETERS, Parameters, Sizes, Stored, View, Views
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Distillation:
       weight: of the mean over the images.
       temperature: T.
       view: which view of the images learns.
-      by: which parameters of the teacher say it, see `mtl_jax.views.Stored`.
+      by: which parameters of the teacher say it, see `mtl_jax.core.views.Stored`.
 
     Raises:
       BadInput: for a setting out of range.

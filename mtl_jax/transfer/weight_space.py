@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput, require
-from mtl_jax.protocols import Tree
-from mtl_jax.trees import paths
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput, require
 
 # None of these averages BatchNorm's statistics: they are of one net, and are computed again for
 # the result, on training images.

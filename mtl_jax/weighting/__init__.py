@@ -1,6 +1,6 @@
 """Loss weightings: from losses to weights of the tasks, at one backward pass a step."""
 
-from mtl_jax import typed
+from mtl_jax.core import typechecked
 from mtl_jax.weighting.constant import Constant as Constant
 from mtl_jax.weighting.cosmos import COSMOS as COSMOS
 from mtl_jax.weighting.cosmos import cosmos_value as cosmos_value
@@ -17,10 +17,10 @@ from mtl_jax.weighting.mean import Mean as Mean
 from mtl_jax.weighting.pbi import PBI as PBI
 from mtl_jax.weighting.pbi import pbi_value as pbi_value
 from mtl_jax.weighting.random import Random as Random
-from mtl_jax.weighting.sampled import Sampled as Sampled
 from mtl_jax.weighting.stch import STCH as STCH
 from mtl_jax.weighting.stch import stch_value as stch_value
+from mtl_jax.weighting.task_sampling import Sampled as Sampled
 from mtl_jax.weighting.uncertainty import Uncertainty as Uncertainty
 from mtl_jax.weighting.uncertainty import uncertainty_value as uncertainty_value
 
-typed.type_all(globals())
+typechecked.type_all(globals())

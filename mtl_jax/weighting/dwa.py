@@ -7,7 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_count, require_number
+from mtl_jax.core.validation import require, require_count, require_number
 
 
 class DWAState(NamedTuple):

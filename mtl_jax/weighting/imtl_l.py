@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.checks import require_number
+from mtl_jax.core.validation import require_number
 
 
 class IMTLLState(NamedTuple):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import are_numbers, require
+from mtl_jax.core.validation import are_numbers, require
 
 
 def require_numbers(owner: object, field: str) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 import chex
 import jax
 
-from mtl_jax.checks import require
+from mtl_jax.core.validation import require
 
 DRAWS = {"normal": jax.random.normal, "uniform": jax.random.uniform}
 

@@ -7,7 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import require, require_count, require_number
+from mtl_jax.core.validation import require, require_count, require_number
 from mtl_jax.weighting.log_sum import log_slope
 from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers, require_shares
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.checks import require, require_number
+from mtl_jax.core.validation import require, require_number
 from mtl_jax.weighting.per_task import require_fit
 
 FACTORS = {"regression": 0.5, "classification": 1.0}

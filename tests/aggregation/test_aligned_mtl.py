@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import AlignedMTL
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.diag([1.0, 2.0, 4.0, 6.0]) @ np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import AutoLambda
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MGDA, CAGrad
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[-4.0, 1.0, 1.0], [6.0, 1.0, 1.0]], np.float32)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import CRMOGM, MGDA, TrimmedMean
-from mtl_jax.checks import BadInput
-from mtl_jax.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.validation import BadInput
 from mtl_jax.weighting import Uncertainty
 
 KEY = jax.random.key(0)

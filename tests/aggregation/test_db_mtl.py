@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import DBMTL
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[3.0, 4.0], [0.0, -2.0]], "float32")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MGDA, FairGrad
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 GRAM = jnp.array([[18.0, -22.0], [-22.0, 38.0]])

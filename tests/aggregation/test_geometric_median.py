@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize
 
 from mtl_jax.aggregation import GeometricMedian
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 weigh = jax.jit(lambda gram: GeometricMedian(steps=200).weigh_gram(gram, (), jax.random.key(0))[0])
 

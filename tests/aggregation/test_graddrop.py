@@ -9,7 +9,7 @@ import pytest
 
 from mtl_jax.aggregation import GradDrop
 from mtl_jax.aggregation.graddrop import keep_a_sign
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[3.0, -1.0, 2.0], [-1.0, -2.0, 0.0]], "float32")  # P = 3/4, 0, 1

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.aggregation import GradVac, PCGrad
 from mtl_jax.aggregation.gradvac import push, vaccinate
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 weigh = jax.jit(lambda gram, state, key: GradVac().weigh_gram(gram, state, key))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MetaBalance
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[3.0, 4.0], [0.0, -20.0], [0.1, 0.0]], "float32")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MGDA
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 weigh = jax.jit(lambda gram: MGDA().weigh_gram(gram, (), jax.random.key(0))[0])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import NTKMTL
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 
 def weigh(method, rows):

@@ -8,9 +8,9 @@ import pytest
 from mtl_jax import aggregation
 from mtl_jax.aggregation import MGDA, PCGrad, PerLayer, UPGrad
 from mtl_jax.aggregation.per_layer import layers
-from mtl_jax.checks import BadInput
-from mtl_jax.protocols import GramWeighting
-from mtl_jax.trees import gram
+from mtl_jax.core.protocols import GramWeighting
+from mtl_jax.core.tree import gram
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 combine = jax.jit(lambda method, rows: PerLayer(method).combine(rows, (), KEY), static_argnums=0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import UPGrad
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 GRAM = jnp.array([[18.0, -22.0], [-22.0, 38.0]])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import Affine
-from mtl_jax.augment.affine import bilinear
-from mtl_jax.checks import BadInput
+from mtl_jax.augment.image.affine import bilinear
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.random.default_rng(0).uniform(size=(5, 5, 2)).astype(np.float32)
 ALL = Affine(degrees=180.0, scale=0.5, shear=0.5, translate=0.4)

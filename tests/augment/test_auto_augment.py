@@ -4,8 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment import AutoAugment, autoaugment_cifar10, operations
-from mtl_jax.checks import BadInput
+from mtl_jax.augment import AutoAugment, autoaugment_cifar10
+from mtl_jax.augment.image import operations
+from mtl_jax.core.validation import BadInput
 
 KEYS = jax.random.split(jax.random.key(0), 3000)
 INVERT, SOLAR = operations.Invert(), operations.Solarize()

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment.blend import blend, color, contrast, luma
+from mtl_jax.augment.image.blend import blend, color, contrast, luma
 
 GREY = np.random.default_rng(0).integers(0, 256, (3, 4, 5)).astype(np.float32)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import GaussianBlur
-from mtl_jax.augment.blur import gaussian
-from mtl_jax.checks import BadInput
+from mtl_jax.augment.image.blur import gaussian
+from mtl_jax.core.validation import BadInput
 
 POINT = np.zeros((5, 5, 1), np.float32)
 POINT[2, 2] = 1.0

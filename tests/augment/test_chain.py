@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import Chain, Cutout, Shift
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.full((5, 5, 1), 0.5, np.float32)
 KEYS = jax.random.split(jax.random.key(1), 40)

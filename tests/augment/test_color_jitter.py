@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import ColorJitter
-from mtl_jax.augment.color_jitter import between, turn_hue
-from mtl_jax.checks import BadInput
+from mtl_jax.augment.image.color_jitter import between, turn_hue
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.array([[[0.2, 0.4, 0.8], [1.0, 0.5, 0.0]]], np.float32)
 GREY = np.array([0.3858, 0.5925])  # by hand: 0.299 R + 0.587 G + 0.114 B

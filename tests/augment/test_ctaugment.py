@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import CTAugment
-from mtl_jax.augment.cta_operations import OPERATIONS, Operation, identity_by, posterize_by
-from mtl_jax.augment.ctaugment import BinWeights, Choice, picked
-from mtl_jax.checks import BadInput
+from mtl_jax.augment.image.cta_operations import (
+    OPERATIONS,
+    Operation,
+    identity_by,
+    posterize_by,
+)
+from mtl_jax.augment.image.ctaugment import BinWeights, Choice, picked
+from mtl_jax.core.validation import BadInput
 
 KEYS = jax.random.split(jax.random.key(0), 400)
 IMAGE = np.random.default_rng(0).uniform(size=(8, 10, 3)).astype(np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import Cutout
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.full((6, 7, 2), 0.25, np.float32)
 KEYS = jax.random.split(jax.random.key(0), 300)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment.filters import BLUR, SMOOTH, filtered
+from mtl_jax.augment.image.filters import BLUR, SMOOTH, filtered
 
 
 @pytest.mark.parametrize(("weights", "reach"), [(SMOOTH, 1), (BLUR, 2)], ids=["smooth", "blur"])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import Flip
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.arange(12, dtype=np.float32).reshape(2, 3, 2) / 12
 KEYS = jax.random.split(jax.random.key(0), 400)

@@ -3,7 +3,13 @@
 import jax
 import numpy as np
 
-from mtl_jax.augment.geometric import rotate, shear_x, shear_y, translate_x, translate_y
+from mtl_jax.augment.image.geometric import (
+    rotate,
+    shear_x,
+    shear_y,
+    translate_x,
+    translate_y,
+)
 
 GREY = np.random.default_rng(0).integers(1, 256, (6, 6, 2)).astype(np.float32)
 FILL = np.array([300.0, -5.0], np.float32)

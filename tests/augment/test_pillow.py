@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from mtl_jax.augment import autocontrast, blend, filters, geometric, levels
+from mtl_jax.augment.image import autocontrast, blend, filters, geometric, pointwise
 
 FILL = (10, 20, 30)
 SIZES = [(32, 32, 3), (27, 19, 3), (27, 19, 1)]
@@ -80,10 +80,10 @@ def alone(function):
 
 LEVELS = {
     "autocontrast": (alone(autocontrast.autocontrast), lambda i, a: ImageOps.autocontrast(i), [0]),
-    "equalize": (alone(levels.equalize), lambda i, a: ImageOps.equalize(i), [0]),
-    "invert": (alone(levels.invert), lambda i, a: ImageOps.invert(i), [0]),
-    "posterize": (levels.posterize, ImageOps.posterize, (1, 3, 4, 7, 8)),
-    "solarize": (levels.solarize, ImageOps.solarize, (0, 25.6, 128, 230.4, 256)),
+    "equalize": (alone(pointwise.equalize), lambda i, a: ImageOps.equalize(i), [0]),
+    "invert": (alone(pointwise.invert), lambda i, a: ImageOps.invert(i), [0]),
+    "posterize": (pointwise.posterize, ImageOps.posterize, (1, 3, 4, 7, 8)),
+    "solarize": (pointwise.solarize, ImageOps.solarize, (0, 25.6, 128, 230.4, 256)),
     "brightness": (blend.brightness, enhanced(ImageEnhance.Brightness), FACTORS),
     "contrast": (blend.contrast, enhanced(ImageEnhance.Contrast), FACTORS),
     "color": (blend.color, enhanced(ImageEnhance.Color), FACTORS),

@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from mtl_jax.augment import (
-    Chain,
-    Cutout,
-    RandAugment,
-    Shift,
-    operations,
-    randaugment_fixmatch,
-    randaugment_usb,
-)
-from mtl_jax.checks import BadInput
+from mtl_jax.augment import Chain, Cutout, RandAugment, Shift, randaugment_fixmatch, randaugment_usb
+from mtl_jax.augment.image import operations
+from mtl_jax.core.validation import BadInput
 
 KEYS = jax.random.split(jax.random.key(0), 4000)
 IMAGES = np.random.default_rng(0).integers(0, 256, (32, 12, 10, 3)).astype(np.uint8)

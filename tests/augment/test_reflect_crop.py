@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import Chain, Flip, ReflectCrop, weak_crop_flip
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 IMAGE = np.arange(1.0, 13.0, dtype=np.float32).reshape(3, 4, 1) / 12
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.augment.rescale import rescale
+from mtl_jax.augment.image.rescale import rescale
 
 RESAMPLING = ["LANCZOS", "BICUBIC", "BILINEAR", "BOX", "HAMMING", "NEAREST"]
 

@@ -43,7 +43,7 @@ def our_run(method: str, tasks: int, net: str):
     import numpy as np
 
     from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-    from mtl_jax.run import Run, Task
+    from mtl_jax.config.run import Run, Task
 
     draw = np.random.default_rng(0)
     names = [f"task{i}" for i in range(tasks)]
@@ -75,9 +75,9 @@ def ours(method: str, tasks: int, net: str):
     """Our step, in blocks, and with LAPACK in one thread, as the launcher runs it."""
     import jax
 
-    from mtl_jax.host.lapack import one_thread
-    from mtl_jax.host.layout import program
-    from mtl_jax.host.prepare import prepare
+    from mtl_jax.runner.blas_threads import one_thread
+    from mtl_jax.runner.compiled_run import program
+    from mtl_jax.storage.run_data import prepare
 
     run, block = our_run(method, tasks, net), 64 if net == "mlp" else 4
     prepared = prepare(run)
@@ -95,9 +95,9 @@ def ours(method: str, tasks: int, net: str):
 
 def memory(method: str, tasks: int, net: str, chunk: int | None) -> float:
     """Megabytes that one step of ours needs for itself."""
-    from mtl_jax.host.layout import program
-    from mtl_jax.host.prepare import prepare
-    from mtl_jax.run import Dispatch
+    from mtl_jax.config.run import Dispatch
+    from mtl_jax.runner.compiled_run import program
+    from mtl_jax.storage.run_data import prepare
 
     run = our_run(method, tasks, net).but(dispatch=Dispatch(pullback_chunk=chunk))
     prepared = prepare(run)

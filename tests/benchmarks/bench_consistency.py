@@ -84,7 +84,7 @@ def our_run(what: str, labelled: int):
     import numpy as np
 
     from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-    from mtl_jax.run import Run, Task
+    from mtl_jax.config.run import Run, Task
 
     draw = np.random.default_rng(0)
     part = {
@@ -119,8 +119,8 @@ def our_step(what: str, labelled: int):
     """Our step as a run takes it, in blocks."""
     import jax
 
-    from mtl_jax.host.layout import dispatch_of, program
-    from mtl_jax.host.prepare import prepare
+    from mtl_jax.runner.compiled_run import dispatch_of, program
+    from mtl_jax.storage.run_data import prepare
 
     run = our_run(what, labelled)
     prepared = prepare(run)

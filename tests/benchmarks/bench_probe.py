@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.run import Run, Task
-from mtl_jax.transfer import plans
+from mtl_jax.config.run import Run, Task
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
+from mtl_jax.transfer import finetuning
 
 TRUNKS = {
     "mlp": nets.MLP((512, 512), batch_norm=True),
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="of a block")
     options = parser.parse_args()
     full = run_of(options.net)
-    probe = full.but(name="probe", plan=plans.feature_extraction())
+    probe = full.but(name="probe", plan=finetuning.feature_extraction())
     sides = [Side(run, options.steps) for run in (full, probe)]
     turns = [[side.turn() for side in sides] for _ in range(options.turns)]
     ratios = [probe / full for full, probe in turns]

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from mtl_jax.views import Mixed, Mixing, Rotated, Stored, Views, name_of, plain_parts
+from mtl_jax.core.aux_inputs import Views
+from mtl_jax.core.views import Mixed, Mixing, Rotated, Stored, name_of, plain_parts
 
 B, U, C, N = 4, 6, 4, 20
 

@@ -5,12 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import AdaMatch, Alignment, WindowAlignment
 from mtl_jax.consistency.adamatch import ALONE, labelled_logits
-from mtl_jax.keys import named
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.prng import named
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import name_of
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes, name_of
 from tests.consistency.seen import B, C, seen
 
 METHOD = AdaMatch()

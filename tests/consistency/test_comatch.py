@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import CoMatch, Projection
 from mtl_jax.consistency.comatch import connected
-from mtl_jax.consistency.memory import empty, remembered
-from mtl_jax.views import Sizes
+from mtl_jax.consistency.memory_bank import empty, remembered
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import B, C, N, U, seen
 
 METHOD = CoMatch(threshold=0.6, memory=2 * (B + U), edge=0.3, projection=Projection(5))

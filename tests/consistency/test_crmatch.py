@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import CRMatch, FixMatch, FreeMatch, Match
 from mtl_jax.consistency.crmatch import ROTATED
-from mtl_jax.views import Sizes, name_of
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import name_of
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = CRMatch(FixMatch(threshold=0.7), distance=2.0, rotation=0.5, size=6)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Dash
 from mtl_jax.consistency.dash import Measured
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, seen
 
 SIZES = Sizes(C, 20, 20)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import DeFixMatch, fixmatch
+from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy, squared_error
 from tests.consistency.seen import seen
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import FixMatch, fixmatch
+from mtl_jax.core.validation import BadInput
 
 WEAK = jnp.array([[4.0, 0.0, 0.0], [1.0, 0.0, 0.0]])  # 0.965 and 0.576 sure.
 STRONG = jnp.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])

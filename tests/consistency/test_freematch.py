@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Fairness, FreeMatch, Match, SelfAdaptive
-from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.prediction import Guess
 from mtl_jax.consistency.self_adaptive import Confidences, Shares, fairness
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 # What the parts call some of the settings.

@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import ICT
 from mtl_jax.consistency.ict import TEACHER
-from mtl_jax.views import Apart, Mixed, Mixing, name_of
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Apart, Mixed, Mixing, name_of
 from tests.consistency.seen import seen
 
 METHOD = ICT(ramp=0.0)

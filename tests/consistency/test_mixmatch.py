@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import MixMatch
 from mtl_jax.consistency.mixmatch import GUESS
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Mixing, name_of
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Mixing, name_of
 from tests.consistency.seen import B, C, U, seen
 
 METHOD = MixMatch(ramp=0.0)

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import MultiMatch, SelfAdaptive, Threshold
 from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, taught
 from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = MultiMatch(

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import (
     AdaMatch,
     Alignment,
@@ -17,7 +16,9 @@ from mtl_jax.consistency import (
     PerLabel,
     PiModel,
 )
-from mtl_jax.views import Adversarial, Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Adversarial
 from tests.consistency.seen import seen
 
 WEAK = np.array([[4.0, -1.0], [-4.0, 5.0]], np.float32)  # sure: yes no-idea, no yes

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import RDA
 from mtl_jax.consistency.quantile_alignment import by_rank
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 METHOD = RDA(every=2, ramp=0.0)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import RDA, FixMatch, MatchNumbers, MixMatchNumbers, RankUp, RankUpRDA
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import squared_error
-from mtl_jax.views import Sizes
 from tests.consistency.seen import seen
 
 METHOD = RankUp(share=0.5)

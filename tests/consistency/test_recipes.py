@@ -14,7 +14,8 @@ from mtl_jax.consistency import (
     SoftMatch,
     fixmatch,
 )
-from mtl_jax.views import Apart, Sizes, Stored, name_of
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.views import Apart, Stored, name_of
 from tests.consistency.seen import C, N, U, seen
 
 SIZES = Sizes(C, N, N)

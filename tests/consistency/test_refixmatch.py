@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Alignment, FixMatch, ReFixMatch, Threshold
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 METHOD = ReFixMatch(mask=Threshold(0.8))

@@ -6,12 +6,13 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
 from mtl_jax.consistency.remixmatch import GUESS, TURNED
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import name_of
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes, name_of
 from tests.consistency.seen import B, C, U, seen
 
 SIZES = Sizes(C, 20, 4)

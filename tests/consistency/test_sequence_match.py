@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import SequenceMatch, Threshold
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 SIZES = Sizes(3, 20, 4)

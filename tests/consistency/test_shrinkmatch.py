@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import ShrinkMatch, Unaligned
 from mtl_jax.consistency.shrinkmatch import shrunk_space
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk=0.5, align=Unaligned())

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Projection, SimMatch
-from mtl_jax.consistency.latest import rows_of
+from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.consistency.simmatch import TEACHER
-from mtl_jax.views import Sizes, name_of
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import name_of
 from tests.consistency.seen import B, C, N, U, seen
 
 METHOD = SimMatch(threshold=0.6, smoothing=0.7, instance=2.0, projection=Projection(5))

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import TemporalEnsembling
-from mtl_jax.views import Sizes
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 METHOD = TemporalEnsembling(ramp=0.0)

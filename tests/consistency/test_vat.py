@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import VAT
 from mtl_jax.consistency.vat import CLEAN
-from mtl_jax.views import Adversarial, Apart, name_of
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Adversarial, Apart, name_of
 from tests.consistency.seen import seen
 
 P = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
@@ -70,7 +70,13 @@ def test_numbers_have_the_squared_error():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("radius", -1.0), ("entropy", -0.1), ("iterations", 0), ("target_type", "words"), ("ramp", 1.5)],
+    [
+        ("radius", -1.0),
+        ("entropy", -0.1),
+        ("iterations", 0),
+        ("target_type", "words"),
+        ("ramp", 1.5),
+    ],
 )
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"VAT\.{field} must"):

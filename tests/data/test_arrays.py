@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.fingerprint import fingerprint
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays
-from mtl_jax.identity import fingerprint
 from tests.data.shapes import check_shapes
 
 

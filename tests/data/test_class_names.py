@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.checks import DataWarning
-from mtl_jax.data.class_names import look_alikes, warn_of_classes
-from mtl_jax.data.columns import MISSING, Columns, Format, coded, valued
+from mtl_jax.core.validation import DataWarning
+from mtl_jax.data.files.class_names import look_alikes, warn_of_classes
+from mtl_jax.data.files.columns import MISSING, Columns, Format, coded, valued
 
 # pandas 3.0, pandas.io.parsers.readers.STR_NA_VALUES
 PANDAS = (

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data.columns import Columns, coded, read_columns, valued
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.columns import Columns, coded, read_columns, valued
 
 
 def write(folder, name, text):

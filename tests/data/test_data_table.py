@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput, DataWarning
-from mtl_jax.data import Table, table
+from mtl_jax.core.validation import BadInput, DataWarning
+from mtl_jax.data import Table
+from mtl_jax.data.files import table
 from tests.data.shapes import check_shapes
 
 HEADER = ("id", "width", "kind", "y", "price", "still")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data.columns import Format, read_columns
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.columns import Format, read_columns
 
 
 def read(folder, text, name="a.csv", **format):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import Digits, MultiDigits, SingleDigits, digits
-from mtl_jax.data.digits import digit_parts, read_digits
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import Digits, MultiDigits, SingleDigits
+from mtl_jax.data.datasets import digits
+from mtl_jax.data.datasets.digits import digit_parts, read_digits
 from tests.data.shapes import check_shapes
 
 SMALL = MultiDigits(train=200, validation=50, test=100, jitter=1)

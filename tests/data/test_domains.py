@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Domains, Input, MultiInput, SmallDigits, SmallMNIST
-from mtl_jax.host.prepare import described, prepare
+from mtl_jax.storage.run_data import described, prepare
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 

@@ -7,8 +7,9 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import FashionMNIST, fashion
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import FashionMNIST
+from mtl_jax.data.datasets import fashion
 from tests.data.shapes import check_shapes
 from tests.data.test_idx import packed
 

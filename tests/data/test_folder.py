@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.checks import BadInput, DataWarning
-from mtl_jax.data import Folder, folder
+from mtl_jax.core.validation import BadInput, DataWarning
+from mtl_jax.data import Folder
+from mtl_jax.data.files import folder
 from tests.data.encoded import png16
 from tests.data.shapes import check_shapes
 

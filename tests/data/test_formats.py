@@ -7,9 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput, DataWarning
+from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data import Table, Texts
-from mtl_jax.identity import source_text
 
 SETTINGS = {"validation": 0.2, "test": 0.2, "standardise": False}
 

@@ -6,8 +6,8 @@ import struct
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data.idx import read_idx
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.idx import read_idx
 
 
 def packed(array, magic=None):

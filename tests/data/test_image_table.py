@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.checks import BadInput, DataWarning
+from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data import ImageTable
 from tests.data.shapes import check_shapes
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import (  # fmt: skip
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import (
     Arrays,
     Domains,
     Folder,
@@ -17,8 +17,8 @@ from mtl_jax.data import (  # fmt: skip
     Texts,
     WordPiece,
 )
-from mtl_jax.data.names import joined_names
-from mtl_jax.host.prepare import prepare
+from mtl_jax.data.join_names import joined_names
+from mtl_jax.storage.run_data import prepare
 from tests.data.shapes import check_shapes
 from tests.small import RUN
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data.columns import Format, read_columns
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.columns import Format, read_columns
 
 ROWS = [{"text": "good", "label": 1}, {"text": "bad", "label": None}, {"text": "so", "label": 0}]
 CELLS = {"text": ["good", "bad", "so"], "label": ["1", "", "0"]}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import few_labels, held_out
-from mtl_jax.data.draws import generator
 from mtl_jax.data.labels import has_label
+from mtl_jax.data.random_split import generator
 
 RNG = np.random.default_rng(0)
 SKEWED = {

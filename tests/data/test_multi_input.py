@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from tests.small import DATA
 

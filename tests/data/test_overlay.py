@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Overlay
-from mtl_jax.data.overlay import KEPT, jittered, squeezed
+from mtl_jax.data.datasets.overlay import KEPT, jittered, squeezed
 from tests.data.shapes import check_shapes
 
 

@@ -4,9 +4,9 @@ import pathlib
 
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Folder, Table
-from mtl_jax.data.paths import path_of
+from mtl_jax.data.files.paths import path_of
 
 
 def test_a_tilde_is_the_home_and_of_nobody_it_stays():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtl_jax.data.resample import resample
+from mtl_jax.data.files.resample import resample
 
 IMAGES = np.random.default_rng(0).random((3, 8, 12, 2), np.float32)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Digits, FashionMNIST, Input, MultiInput, Resized, resized
 from tests.data.shapes import check_shapes
 

@@ -5,10 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import MNIST5k, SmallDigits, SmallMNIST, digits, mnist5k
-from mtl_jax.data.digits import digit_parts, read_digits
-from mtl_jax.data.small_digits import alike, cropped
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import MNIST5k, SmallDigits, SmallMNIST
+from mtl_jax.data.datasets import digits, mnist5k
+from mtl_jax.data.datasets.digits import digit_parts, read_digits
+from mtl_jax.data.datasets.small_digits import alike, cropped
 from tests.data.shapes import check_shapes
 
 KINDS = [SmallDigits, SmallMNIST]

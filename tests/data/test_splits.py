@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, FromSplit, read_splits, write_splits
-from mtl_jax.host.prepare import prepare
+from mtl_jax.storage.run_data import prepare
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 

@@ -9,19 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import (
-    Arrays,
-    Texts,
-    Triples,
-    WordPiece,
-    read_splits,
-    read_synonyms,
-    write_splits,
-)
-from mtl_jax.data.text_files import lines_of, parse_json, read_text, require_characters
-from mtl_jax.data.ts import read_ts
-from mtl_jax.data.ucr import UCR
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import Arrays, Texts, Triples, WordPiece, read_splits, read_synonyms, write_splits
+from mtl_jax.data.datasets.ucr import UCR
+from mtl_jax.data.files.text_files import lines_of, parse_json, read_text, require_characters
+from mtl_jax.data.files.ts import read_ts
 
 TEXT = "größe, 中文\u2028😀\x85end\n"
 MARKED = {

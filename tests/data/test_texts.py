@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import Texts, WordPiece, texts
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import Texts, WordPiece
+from mtl_jax.data.files import texts
 from tests.data.shapes import check_shapes
 
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "##ly", ",")

@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Tfds, few_labels, prepare
 from tests.data.shapes import check_shapes
 from tests.data.stand_ins import StandIn, Unlabelled

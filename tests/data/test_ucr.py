@@ -5,8 +5,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import UCR, ucr
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import UCR
+from mtl_jax.data.datasets import ucr
 from tests.data.shapes import check_shapes
 
 has_package = pytest.mark.skipif(

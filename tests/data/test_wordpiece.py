@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import data
-from mtl_jax.checks import BadInput
-from mtl_jax.data.wordpiece import words
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.wordpiece import words
 
 PIECES = (
     "[PAD]",

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.data import Yeast, yeast
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data import Yeast
+from mtl_jax.data.datasets import yeast
 from tests.data.shapes import check_shapes
 
 pytest.importorskip("river", reason="the data are in the package river")

@@ -24,7 +24,7 @@ from mtl_jax.aggregation import (
 )
 from mtl_jax.aggregation.gradvac import vaccinate
 from mtl_jax.aggregation.pcgrad import project
-from mtl_jax.solvers import check_square
+from mtl_jax.solvers.quadratic import check_square
 from mtl_jax.weighting import Equal
 
 KEY = jax.random.key(0)

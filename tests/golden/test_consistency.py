@@ -25,7 +25,7 @@ from mtl_jax.consistency import (
     SoftMatch,
     Threshold,
 )
-from mtl_jax.views import Sizes, Views
+from mtl_jax.core.aux_inputs import Sizes, Views
 from tests.consistency.seen import seen
 from tests.golden.reading import OWN, names, read
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.alignment import (
+from mtl_jax.domain_adaptation import (
     AdaptiveGaussians,
     FixedGaussians,
     class_confusion,
@@ -19,7 +19,8 @@ from mtl_jax.alignment import (
     margin_disparity,
     multi_kernel_mmd,
 )
-from mtl_jax.transfer import behaviour, bss, co_tuning, delta, estimates, lwf
+from mtl_jax.transfer import behaviour, bss, co_tuning, delta, lwf
+from mtl_jax.transfer import transferability as scores
 
 
 class Method(NamedTuple):
@@ -147,13 +148,17 @@ def transferability(inputs, params):
     """Estimates are NumPy's, outside of what is compiled."""
     features, labels = inputs["features"], inputs["labels"]
     estimates_of = {
-        "h_score": (estimates.h_score, features, labels),
-        "regularized_h_score": (estimates.regularised_h_score, features, labels),
-        "leep": (estimates.leep, inputs["source_probabilities"], labels),
-        "logme": (estimates.logme, features, labels),
-        "logme_regression": (estimates.logme_regression, features, inputs["regression_targets"]),
-        "nce": (estimates.nce, inputs["source_labels"], labels),
-        "transrate": (estimates.transrate, features, labels),
+        "h_score": (scores.h_score, features, labels),
+        "regularized_h_score": (scores.regularised_h_score, features, labels),
+        "leep": (scores.leep, inputs["source_probabilities"], labels),
+        "logme": (scores.logme, features, labels),
+        "logme_regression": (
+            scores.logme_regression,
+            features,
+            inputs["regression_targets"],
+        ),
+        "nce": (scores.nce, inputs["source_labels"], labels),
+        "transrate": (scores.transrate, features, labels),
     }
     return {name: outside(*parts) for name, parts in estimates_of.items()}
 

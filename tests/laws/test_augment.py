@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment
-from mtl_jax.augment import operations
+from mtl_jax.augment.image import operations
 
 # A strength for each field there is; a policy with a new field needs a line here.
 STRENGTHS = {

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, weighting
-from mtl_jax.identity import fingerprint
-from mtl_jax.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.fingerprint import fingerprint
+from mtl_jax.core.protocols import GramWeighting, LossWeighting
 
 
 def fields_of(make):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint
-from mtl_jax.protocols import BilevelWeighting, GramWeighting, JacobianCombiner, LossWeighting
+from mtl_jax.core.fingerprint import fingerprint
+from mtl_jax.core.protocols import BilevelWeighting, GramWeighting, JacobianCombiner, LossWeighting
+from mtl_jax.core.validation import BadInput
 
 FACE = {name: value for name, value in vars(aggregation).items() if name[0].isupper()}
 METHODS = [make() for make in FACE.values() if hasattr(make, "weigh_outer")]

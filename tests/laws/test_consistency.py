@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import consistency, views
+from mtl_jax import consistency
 from mtl_jax.consistency import Match
-from mtl_jax.consistency.guess import Guess
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.core import views
+from mtl_jax.core.aux_inputs import Sizes
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, N, seen
 
 EXPORTS = {name: make for name, make in vars(consistency).items() if name[0].isupper()}

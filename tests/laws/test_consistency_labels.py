@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import consistency, views
-from mtl_jax.checks import BadInput
+from mtl_jax import consistency
 from mtl_jax.consistency import PerLabel
-from mtl_jax.views import Adversarial, Sizes
+from mtl_jax.core import views
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Adversarial
 from tests.consistency.seen import B, C, N, seen
 from tests.laws.test_consistency import PAPERS
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import consistency, views
+from mtl_jax import consistency
+from mtl_jax.core import views
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import B, C, seen
 from tests.laws.test_consistency import SIZES, learners, methods_of, warmed

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import CrossEntropy, Match, SquaredError
-from mtl_jax.views import name_of
+from mtl_jax.core.views import name_of
 from tests.consistency.seen import C, seen
 from tests.laws.test_consistency import PAPERS, warmed
 

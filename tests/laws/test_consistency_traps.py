@@ -13,10 +13,10 @@ import pytest
 
 from mtl_jax import data
 from mtl_jax.consistency import ClassStatus, Fairness, Match
-from mtl_jax.consistency.guess import Guess
-from mtl_jax.host.prepare import prepare
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.core.aux_inputs import Sizes
 from mtl_jax.losses import cross_entropy, squared_error
-from mtl_jax.views import Sizes
+from mtl_jax.storage.run_data import prepare
 from tests.consistency.seen import C, seen
 from tests.laws.test_consistency import MADE, SIZES, warmed
 from tests.laws.test_consistency_labels import labelled

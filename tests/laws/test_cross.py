@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation
-from mtl_jax.identity import fingerprint
-from mtl_jax.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
+from mtl_jax.core.fingerprint import fingerprint
+from mtl_jax.core.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
 
 FACE = {name: value for name, value in vars(aggregation).items() if name[0].isupper()}
 METHODS = [make() for make in FACE.values() if hasattr(make, "weigh_cross")]

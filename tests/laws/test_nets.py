@@ -8,13 +8,13 @@ import pytest
 
 from mtl_jax import nets, optimizers
 from mtl_jax.aggregation import MGDA
-from mtl_jax.checks import BadInput
+from mtl_jax.config.run import Dispatch
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.run import Dispatch
-from mtl_jax.trees import paths
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from tests.nets.through import HEADS, through
 from tests.small import RUN
 

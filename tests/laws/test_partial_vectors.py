@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import RDA, MixMatchNumbers, RankUp
+from mtl_jax.core.aux_inputs import Sizes
 from mtl_jax.losses import squared_error
-from mtl_jax.views import Sizes
 from tests.consistency.seen import B, N, U, seen
 
 D = 3

@@ -13,10 +13,10 @@ import pytest
 
 import mtl_jax
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.checks import BadInput
-from mtl_jax.design import Cell, Factorial
-from mtl_jax.protocols import Balance
-from mtl_jax.typed import typed
+from mtl_jax.config.study_design import Cell, Factorial
+from mtl_jax.core.protocols import Balance
+from mtl_jax.core.typechecked import typed
+from mtl_jax.core.validation import BadInput
 from tests.small import DATA, ROW, RUN
 
 BAD = {
@@ -141,9 +141,18 @@ SETTINGS = settings()
 
 
 def test_all_exported_settings_are_held_against_their_annotations():
-    import mtl_jax.run
+    import mtl_jax.config.run
 
-    faces = [mtl_jax.run, data, nets, nets.pretrained, augment, consistency, metrics, optimizers]
+    faces = [
+        mtl_jax.config.run,
+        data,
+        nets,
+        nets.pretrained,
+        augment,
+        consistency,
+        metrics,
+        optimizers,
+    ]
     faces += [weighting, importlib.import_module("mtl_jax.aggregation")]
     faces += [importlib.import_module(f"mtl_jax.{name}") for name in
               ("alignment", "sharing", "transfer", "descent", "classic", "plan", "schemes",

@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import alignment, consistency, losses, transfer
-from mtl_jax.checks import BadInput
-from mtl_jax.heads import Free
+from mtl_jax import consistency, domain_adaptation, losses, transfer
+from mtl_jax.config.task import Task
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.head_specs import Free
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Adversarial
 from mtl_jax.losses.target_type import ALL_TYPES, possible_types, target_type, types_of
-from mtl_jax.metrics import F1, Accuracy, MeanSquaredError
-from mtl_jax.task import Task
-from mtl_jax.views import Adversarial, Sizes
+from mtl_jax.metrics.predictions import F1, Accuracy, MeanSquaredError
 from tests.consistency.seen import B, C, N, seen
 
 D = 5
@@ -42,9 +43,9 @@ TOLD = {
     "PerLabel": [{}, {"method": consistency.FreeMatch()}, {"method": transfer.BSS()}],
     "Together": [
         {},
-        {"methods": (transfer.BSS(view="weak"), alignment.CORAL())},
+        {"methods": (transfer.BSS(view="weak"), domain_adaptation.CORAL())},
         {"methods": (consistency.RankUp(), transfer.FitNet())},
-        {"methods": (consistency.PerLabel(), alignment.DAN())},
+        {"methods": (consistency.PerLabel(), domain_adaptation.DAN())},
     ],
 }
 
@@ -52,7 +53,7 @@ TOLD = {
 def exported():
     """Everything that can stand in `Task.consistency`, by how it prints."""
     found = {}
-    for face in (consistency, transfer, alignment):
+    for face in (consistency, transfer, domain_adaptation):
         for name, make in vars(face).items():
             recipe = inspect.isfunction(make) and name[0].isupper()
             if recipe or (hasattr(make, "views") and hasattr(make, "update")):

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import alignment, consistency
+from mtl_jax import consistency, domain_adaptation
 from mtl_jax.consistency.comatch import connected
-from mtl_jax.consistency.guess import Guess
 from mtl_jax.consistency.multimatch import taught
+from mtl_jax.consistency.prediction import Guess
 from mtl_jax.consistency.shrinkmatch import shrunk_space
+from mtl_jax.core.aux_inputs import Sizes
 from mtl_jax.losses import cross_entropy
-from mtl_jax.views import Sizes
 from tests.consistency.seen import B, C, N, U, seen
 
 SIZES = Sizes(C, N, N)
@@ -115,6 +115,6 @@ def test_parts_of_methods_at_their_thresholds():
     _, easy, hard = taught(labels.at[2].set(0), own, masked, jnp.full((3, 2), 0.5), 0)
     assert easy.all() and not hard.any()
     logits = jnp.asarray(SURE)
-    _, mask = alignment.bidirectional_matching(logits, logits, jnp.ones(()))
-    _, unsure = alignment.self_penalty(logits, jnp.ones(()), jnp.ones(()))
+    _, mask = domain_adaptation.bidirectional_matching(logits, logits, jnp.ones(()))
+    _, unsure = domain_adaptation.self_penalty(logits, jnp.ones(()), jnp.ones(()))
     assert mask.all() and not unsure.any()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import binary_cross_entropy, cross_entropy, squared_error
 from mtl_jax.losses.masked import known_entries, masked_mean
 

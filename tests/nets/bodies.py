@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax import nets
-from mtl_jax.trees import path_text
+from mtl_jax.core.tree import path_text
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
 HEADS = {"row": 3, "height": 1}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from tests.nets.through import HEADS, QUICK, X, features, through
 
 MLP = nets.MLP((6, 6, 6))

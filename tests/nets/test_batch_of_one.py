@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, consistency, nets, transfer
-from mtl_jax.checks import BadInput
-from mtl_jax.host.loop import check
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import compose
-from tests.host.launching import launched
+from mtl_jax.runner.train_loop import check
+from tests.runner.launching import launched
 from tests.small import ROW, RUN
 
 VECTORS = nets.MLP((4,), batch_norm=True)
@@ -100,7 +100,7 @@ def test_a_run_is_checked_with_all_that_goes_through_its_net_together():
 def test_a_launch_ends_in_one_line_and_trains_nothing(tmp_path):
     file = tmp_path / "one.py"
     file.write_text(
-        "from mtl_jax.run import Experiment\n"
+        "from mtl_jax.config.run import Experiment\n"
         "from tests.nets.test_batch_of_one import ONE, VECTORS\n"
         "EXPERIMENT = Experiment(runs=(ONE, ONE.but(name='bn', trunk=VECTORS)))\n"
     )

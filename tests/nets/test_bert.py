@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.trees import paths, size
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths, size
+from mtl_jax.core.validation import BadInput
 from tests.nets.through import QUICK, through
 
 SMALL = nets.BERT(vocabulary=10, width=8, depth=2, heads=2, hidden=16, places=6)

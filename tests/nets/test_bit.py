@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import source_text
-from mtl_jax.nets.bit import PreActivated, RootBlock
-from mtl_jax.nets.standardised import StdConv, standardised
+from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.bit import PreActivated, RootBlock
+from mtl_jax.nets.backbones.weight_standardization import StdConv, standardised
 from tests.nets.through import QUICK
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.dselect_k import selected, smooth_step
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.multitask.dselect_k import selected, smooth_step
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 EXPERT = nets.MLP((4,))

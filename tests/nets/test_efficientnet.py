@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.efficientnet import Inverted, relu6, rounded
-from mtl_jax.trees import size
+from mtl_jax.core.tree import size
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.efficientnet import Inverted, relu6, rounded
 from tests.nets.through import QUICK
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))

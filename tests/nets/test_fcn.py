@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets import fcn
-from mtl_jax.trees import size
+from mtl_jax.core.tree import size
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones import fcn
 
 
 def test_the_papers_size():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 INNER = nets.MLP((4,))

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.nets.gumbel import chosen, kept, steps_before
+from mtl_jax.nets.multitask.gumbel import chosen, kept, steps_before
 
 LOGITS = jnp.log(jnp.array([0.6, 0.3, 0.1]))
 

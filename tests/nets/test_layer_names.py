@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.trees import paths
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
 
 TRUNKS = {
     "mlp": nets.MLP((4, 3), batch_norm=True),

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets import lenet
-from mtl_jax.trees import paths
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones import lenet
 
 
 @pytest.mark.parametrize(("side", "flat"), [(28, 320), (36, 720), (16, 20)])

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.cnn import ConvStage
-from mtl_jax.nets.mtan import pooled_to
-from mtl_jax.nets.resnet import Group
-from mtl_jax.nets.stages import averaged
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.cnn import ConvStage
+from mtl_jax.nets.backbones.resnet import Group
+from mtl_jax.nets.backbones.stages import averaged
+from mtl_jax.nets.multitask.mtan import pooled_to
 from tests.nets.through import X, features, through
 
 MTAN = nets.MTAN(nets.MLP((8, 4)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.nddr import resized
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.multitask.nddr import resized
 from tests.nets.through import X, through
 
 NDDR = nets.NDDR(nets.CNN((3, 4), batch_norm=False), same=0.75)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.plan import Rule
-from mtl_jax.trees import paths
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
 HEADS = {"row": 3, "height": 1}

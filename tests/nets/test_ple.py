@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from tests.nets.bodies import X, encoder, made, moved_by
 
 EXPERT = nets.MLP((8,))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from tests.nets.through import changed, features, through
 
 SLUICE = nets.Sluice(nets.MLP((8, 4)))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.nets.adashare import blocks_of
-from mtl_jax.trees import paths
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.multitask.adashare import blocks_of
 from tests.nets.through import QUICK
 
 X = jax.random.normal(jax.random.key(1), (6, 8, 8, 1))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.trees import paths
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
 
 X = jax.random.normal(jax.random.key(1), (5, 4, 4, 3))
 TRUNK = nets.MLP((6,), batch_norm=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.trees import paths
+from mtl_jax.core.tree import paths
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
 TRUNKS = [

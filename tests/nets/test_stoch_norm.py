@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.plan import Rule
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.validation import BadInput
 
 X = jax.random.normal(jax.random.key(1), (6, 4, 4, 3))
 MLP = nets.MLP((40,), batch_norm=True)

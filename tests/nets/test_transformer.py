@@ -7,8 +7,8 @@ import pytest
 import scipy.special
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.transformer import attended, fed
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.transformer import attended, fed
 
 INIT = nn.initializers.normal(0.5)
 X = np.random.default_rng(0).normal(size=(2, 4, 6)).astype(np.float32)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
-from mtl_jax.nets.vit import Block
-from mtl_jax.trees import paths, size
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths, size
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.vit import Block
 from tests.nets.through import QUICK, through
 
 X = jax.random.uniform(jax.random.key(1), (3, 4, 6, 2))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import source_text
-from mtl_jax.nets.wide_resnet import WideBlock
+from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.wide_resnet import WideBlock
 from tests.nets.through import QUICK
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))

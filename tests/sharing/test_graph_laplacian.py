@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.sharing import GraphLaplacian, graph_laplacian, mean_l2
 
 CHAIN = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.5), (0.0, 0.5, 0.0))

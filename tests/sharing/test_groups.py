@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.sharing import Dirty, dirty, group_l1_inf, group_l21
 
 RANDOM = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.sharing import Robust, robust, trace_norm
 
 RANDOM = np.random.default_rng(0)

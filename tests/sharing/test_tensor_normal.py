@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.sharing import TensorNormal, tensor_normal
 
 KERNEL = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)

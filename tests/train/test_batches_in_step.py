@@ -9,9 +9,9 @@ import optax
 import pytest
 
 from mtl_jax import aggregation, nets, optimizers, sharing, weighting
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.keys import named
+from mtl_jax.core.prng import named
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from mtl_jax.train.batch import labelled
 from mtl_jax.train.state import key_of
 from tests.small import RUN

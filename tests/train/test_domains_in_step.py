@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import alignment, data, nets, train
-from mtl_jax.checks import BadInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import described, prepare
-from mtl_jax.plan import Rule
+from mtl_jax import data, domain_adaptation, nets, train
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import described, prepare
 from mtl_jax.transfer import HEADS
 from tests.small import ROW, RUN, part
 
@@ -57,7 +57,7 @@ def test_the_pool_is_the_target_and_its_labels_are_not_drawn():
 
 
 def test_unlabelled_batches_are_of_the_target_alone():
-    run = DOMAINS.but(tasks=(ROW.but(consistency=alignment.DAN()),))
+    run = DOMAINS.but(tasks=(ROW.but(consistency=domain_adaptation.DAN()),))
     stream = jax.tree.map(jnp.asarray, prepare(run).given.streams[""])
     one = jax.tree.map(lambda leaf: leaf[0], stream.known)
     key = jax.random.key(0)
@@ -69,10 +69,10 @@ def test_unlabelled_batches_are_of_the_target_alone():
 @pytest.mark.parametrize(
     "method",
     [
-        alignment.DANN(widths=(8,), spectral=1e-3),
-        alignment.CDAN(widths=(8,), entropy=True),
-        alignment.MCD(widths=(8,)),
-        alignment.MDD(widths=(8,)),
+        domain_adaptation.DANN(widths=(8,), spectral=1e-3),
+        domain_adaptation.CDAN(widths=(8,), entropy=True),
+        domain_adaptation.MCD(widths=(8,)),
+        domain_adaptation.MDD(widths=(8,)),
     ],
     ids=lambda method: type(method).__name__,
 )
@@ -93,7 +93,7 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
     first = DOMAINS.but(name="first")
     before, _ = ended(first)
     run = DOMAINS.but(
-        tasks=(ROW.but(consistency=alignment.ADDA(widths=(8,))),),
+        tasks=(ROW.but(consistency=domain_adaptation.ADDA(widths=(8,))),),
         source=first,
         take=HEADS,
         plan=(Rule("tasks/heads/row/(kernel|bias)", frozen=True), Rule(".*")),
@@ -111,4 +111,4 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
 
 def test_a_method_that_sees_the_source_wants_one():
     with pytest.raises(BadInput, match=r"source is needed by the consistency of \['row'\]"):
-        DOMAINS.but(tasks=(ROW.but(consistency=alignment.ADDA()),))
+        DOMAINS.but(tasks=(ROW.but(consistency=domain_adaptation.ADDA()),))

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, data
-from mtl_jax.balance import Tape
+from mtl_jax.aggregation.balance import Tape
+from mtl_jax.core.views import PLAIN, Mixed, Rotated, name_of
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from mtl_jax.train import batch
 from mtl_jax.train.batch import pick, pick_held
 from mtl_jax.train.state import key_of
 from mtl_jax.train.step import looking
-from mtl_jax.views import PLAIN, Mixed, Rotated, name_of
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, UNLABELLED
 from tests.train.test_views import watching
 

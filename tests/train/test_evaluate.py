@@ -9,9 +9,9 @@ import pytest
 from sklearn.metrics import f1_score
 
 from mtl_jax import losses, metrics, nets
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.run import Task
+from mtl_jax.config.run import Task
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from mtl_jax.train import evaluate, net_of
 from tests.small import HEIGHT, ROW, RUN
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, nets, weighting
-from mtl_jax.checks import BadInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.run import Dispatch, Weighing
+from mtl_jax.config.run import Dispatch, Weighing
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from tests.small import RUN
 
 ONE = jax.devices()[:1]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, nets, optimizers, sharing
-from mtl_jax.checks import BadInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import described, prepare
-from mtl_jax.run import Weighing
-from mtl_jax.schemes import Alternating, Progressive
-from mtl_jax.transfer import plans
+from mtl_jax.config.run import Weighing
+from mtl_jax.config.task_schedule import Alternating, Progressive
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.transfer import finetuning
 from tests.small import RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
@@ -168,7 +168,7 @@ def test_terms_without_a_proximal_step_are_refused():
 @pytest.mark.parametrize("changes", [{"affinity": True}, {"balance": aggregation.MGDA()}], ids=str)
 def test_frozen_shared_parameters_are_none_to_balance(changes):
     with pytest.raises(BadInput, match=r"trained shared parameters, there are none"):
-        going(RUN.but(plan=plans.feature_extraction(), **changes))
+        going(RUN.but(plan=finetuning.feature_extraction(), **changes))
 
 
 def test_affinities_need_shared_parameters():

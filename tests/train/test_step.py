@@ -16,12 +16,12 @@ from mtl_jax import (
     transfer,
     weighting,
 )
-from mtl_jax.checks import BadInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.plan import Rule
-from mtl_jax.run import Dispatch
-from mtl_jax.transfer import plans
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.run import Dispatch
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
+from mtl_jax.transfer import finetuning
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
@@ -137,7 +137,7 @@ def test_sharded_over_four_devices_is_unsharded(run):
 def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     run = RUN.but(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
     before, _ = trained(run, 2)
-    frozen = run.but(plan=plans.feature_extraction(), source=run, name="frozen")
+    frozen = run.but(plan=finetuning.feature_extraction(), source=run, name="frozen")
     source = jax.device_get((before.params, before.stats))
     after, _ = trained(frozen, 3, source=source)
     close(after.params["shared"], source[0]["shared"], 0.0)

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, data, nets, optimizers
-from mtl_jax.checks import BadInput
+from mtl_jax.config.run import Dispatch, Weighing
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import described, prepare
-from mtl_jax.run import Dispatch, Weighing
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import described, prepare
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
 
 ONE = jax.devices()[:1]

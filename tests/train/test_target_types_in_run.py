@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, consistency, data, losses, metrics
-from mtl_jax.checks import BadInput
-from mtl_jax.cross_task import CrossTask
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.run import Task
+from mtl_jax.config.cross_task import CrossTask
+from mtl_jax.config.run import Task
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from mtl_jax.train import net_of
-from mtl_jax.train.across import as_outputs, predicted
-from mtl_jax.train.taught import recognised
+from mtl_jax.train.cross_task_loss import as_outputs, predicted
+from mtl_jax.train.policy_update import recognised
 from mtl_jax.transfer import Distillation
 from tests.small import HEIGHT, ROW, RUN, part
 

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets, optimizers, weighting
-from mtl_jax.checks import BadInput
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.host import loop
-from mtl_jax.host.folder import Folder
-from mtl_jax.host.initial import from_file
 from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
-from mtl_jax.plan import Rule
-from mtl_jax.transfer import plans
+from mtl_jax.runner import train_loop
+from mtl_jax.runner.init_params import from_file
+from mtl_jax.storage.run_directory import Folder
+from mtl_jax.transfer import finetuning
 from tests.small import COLUMN, DATA, ROW, RUN
 from tests.train.test_domains_in_step import ended
 
@@ -32,7 +32,7 @@ def test_lora_trains_what_was_added_and_nothing_else(source):
         name="lora",
         trunk=nets.LoRA(TRUNK, rank=2),
         source=SOURCE,
-        plan=plans.added_only("added/.*"),
+        plan=finetuning.added_only("added/.*"),
     )
     state, _ = ended(run, 3, source=source)
     shared = dict(state.params["shared"])
@@ -165,18 +165,18 @@ def trained_start():
 def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, monkeypatch):
     run = SOURCE.but(name="held", source=Changing(None), steps=4, checkpoint_every=2)
 
-    class Stopping(loop.Checkpoints):
+    class Stopping(train_loop.Checkpoints):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "Checkpoints", Stopping)
-    made, *_ = loop.check(run, 2)
+    monkeypatch.setattr(train_loop, "Checkpoints", Stopping)
+    made, *_ = train_loop.check(run, 2)
     folder = Folder(tmp_path, RUN)
     folder.claim()
     arguments = (run, made, folder, {}, None, lambda *_: None, print)
     with pytest.raises(KeyboardInterrupt):
-        loop.train_run(*arguments)
+        train_loop.train_run(*arguments)
     with pytest.raises(BadInput, match="other weights than when this run began"):
-        loop.train_run(*arguments)
+        train_loop.train_run(*arguments)

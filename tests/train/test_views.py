@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, nets, optimizers
-from mtl_jax.heads import Head
-from mtl_jax.host.layout import program
-from mtl_jax.host.prepare import prepare
-from mtl_jax.net import Net, without_heads
-from mtl_jax.run import Run
+from mtl_jax.config.run import Run
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.model import Net, without_heads
+from mtl_jax.core.views import Adversarial, Apart, Mixed, Rotated, name_of
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.storage.run_data import prepare
 from mtl_jax.train import net_of
 from mtl_jax.train.batch import pick
+from mtl_jax.train.inputs import look
 from mtl_jax.train.objective import objective
-from mtl_jax.train.passes import passes
-from mtl_jax.train.sight import look
 from mtl_jax.train.state import trainable
-from mtl_jax.views import Adversarial, Apart, Mixed, Rotated, name_of
+from mtl_jax.train.view_requests import passes
 from tests.small import COLUMN, ROW, RUN
 
 ONE = jax.devices()[:1]

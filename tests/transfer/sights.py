@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import nets, train
-from mtl_jax.dispatch import Dispatch
-from mtl_jax.host.layout import program
-from mtl_jax.host.loop import opened
-from mtl_jax.host.prepare import prepare
+from mtl_jax.config.execution import Dispatch
+from mtl_jax.runner.compiled_run import program
+from mtl_jax.runner.train_loop import opened
+from mtl_jax.storage.run_data import prepare
 from tests.consistency.seen import B, seen
 from tests.small import ROW, RUN
 

@@ -10,16 +10,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from mtl_jax import nets, train
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Together
-from mtl_jax.host.loop import check, opened
-from mtl_jax.host.prepare import prepare
-from mtl_jax.net import Read
-from mtl_jax.opening import Opening
-from mtl_jax.train.opening import read_by_source
+from mtl_jax.core.model import Read
+from mtl_jax.core.source_context import Opening
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Apart, name_of
+from mtl_jax.runner.train_loop import check, opened
+from mtl_jax.storage.run_data import prepare
+from mtl_jax.train.precompute import read_by_source
 from mtl_jax.transfer import DELTA, Behaviour, channel_weights, delta
 from mtl_jax.transfer.attended import PENALTY, fitted, some
-from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import MAPS, SOURCE, begun, felt, learning, trained
 
 WEIGHTS = {name: np.linspace(0.2, 0.8, shape[-1]) for name, shape in MAPS.items()}

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import cce, ccl, empty_queues, enqueue, with_bias
 
 RANDOM = np.random.default_rng(0)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import class_relationship, co_tuning
 
 PROBABILITIES = np.array([[0.8, 0.2, 0.0], [0.4, 0.2, 0.4], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])

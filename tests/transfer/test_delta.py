@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import behaviour, channel_weights, delta
 
 # Two images of 2 x 1 places and 3 channels, which differ by 1, 2 and 3 everywhere.

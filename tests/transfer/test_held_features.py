@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Apart, name_of
 from mtl_jax.transfer import (
     PKT,
     RKD,
@@ -14,7 +15,6 @@ from mtl_jax.transfer import (
     rkd_distance,
     similarity_preserving,
 )
-from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import apart, begun, felt, learning, trained
 
 

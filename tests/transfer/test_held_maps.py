@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Apart, name_of
 from mtl_jax.transfer import (
     AttentionTransfer,
     Behaviour,
@@ -17,7 +18,6 @@ from mtl_jax.transfer import (
     behaviour,
     fitnet,
 )
-from mtl_jax.views import Apart, name_of
 from tests.transfer.sights import SOURCE, apart, begun, felt, learning, trained
 
 METHODS = [(Behaviour(), behaviour), (AttentionTransfer(), attention_transfer), (FitNet(), fitnet)]

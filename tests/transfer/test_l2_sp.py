@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import L2SP, l2_sp
 
 ANCHOR = {"shared": {"kernel": jnp.array([[1.0, 2.0]])}, "tasks": {"heads": {"old": jnp.ones(3)}}}

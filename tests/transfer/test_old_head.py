@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
 from mtl_jax.consistency import Together
-from mtl_jax.heads import Head
+from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.head_specs import Head
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Apart, name_of
 from mtl_jax.transfer import CoTuning, LwF, class_relationship, co_tuning, lwf
-from mtl_jax.views import Apart, Sizes, name_of
 from tests.consistency.seen import C
 from tests.small import ROW
 from tests.transfer.sights import MASK, apart, begun, felt, learning, trained

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import BSS, bss
 from tests.transfer.sights import apart, begun, felt, learning, trained
 

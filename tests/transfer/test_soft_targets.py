@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, train
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import Stored, name_of
 from mtl_jax.transfer import Distillation, distillation
-from mtl_jax.views import Stored, name_of
 from tests.small import ROW
 from tests.transfer.sights import RUNS, felt, trained
 

@@ -5,14 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer import (
-    add_task_vectors,
-    greedy_soup,
-    interpolate,
-    task_vector,
-    uniform_soup,
-)
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer import add_task_vectors, greedy_soup, interpolate, task_vector, uniform_soup
 
 
 def net(value):

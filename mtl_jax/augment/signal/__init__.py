@@ -1,6 +1,5 @@
 """Random changes of one signal `(key, signal [T, C]) -> signal`; the caller vmaps them."""
 
-from mtl_jax import typed
 from mtl_jax.augment.signal.frequency_mask import FrequencyMask as FrequencyMask
 from mtl_jax.augment.signal.jitter import Jitter as Jitter
 from mtl_jax.augment.signal.magnitude_warp import MagnitudeWarp as MagnitudeWarp
@@ -11,5 +10,6 @@ from mtl_jax.augment.signal.time_mask import TimeMask as TimeMask
 from mtl_jax.augment.signal.time_shift import TimeShift as TimeShift
 from mtl_jax.augment.signal.time_warp import TimeWarp as TimeWarp
 from mtl_jax.augment.signal.window_slice import WindowSlice as WindowSlice
+from mtl_jax.core import typechecked
 
-typed.type_all(globals())
+typechecked.type_all(globals())

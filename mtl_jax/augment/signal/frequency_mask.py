@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.signal.door import require_signal, widened
-from mtl_jax.checks import require_number
+from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)

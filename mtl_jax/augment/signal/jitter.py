@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.door import require_signal
-from mtl_jax.checks import require_number
+from mtl_jax.augment.signal.validation import require_signal
+from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,9 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.curve import curves
-from mtl_jax.augment.signal.door import require_signal, widened
-from mtl_jax.checks import require_count, require_number
+from mtl_jax.augment.signal.random_curve import curves
+from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.core.validation import require_count, require_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,10 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.signal.curve import curves
-from mtl_jax.augment.signal.door import require_signal, widened
+from mtl_jax.augment.signal.random_curve import curves
 from mtl_jax.augment.signal.resample import resampled
-from mtl_jax.checks import require_count, require_number
+from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.core.validation import require_count, require_number
 
 SLOWEST = 0.1  # Time never stands still nor runs back, however large sigma is.
 

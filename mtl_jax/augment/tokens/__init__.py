@@ -1,12 +1,12 @@
 """Random changes of one sequence of tokens `(key, tokens [T]) -> tokens`; the caller vmaps them."""
 
-from mtl_jax import typed
+from mtl_jax.augment.tokens.back_translation import Original as Original
+from mtl_jax.augment.tokens.back_translation import Rewritten as Rewritten
 from mtl_jax.augment.tokens.neighbour_swap import NeighbourSwap as NeighbourSwap
 from mtl_jax.augment.tokens.random_swap import RandomSwap as RandomSwap
 from mtl_jax.augment.tokens.synonyms import Synonyms as Synonyms
 from mtl_jax.augment.tokens.token_deletion import TokenDeletion as TokenDeletion
 from mtl_jax.augment.tokens.token_mask import TokenMask as TokenMask
-from mtl_jax.augment.tokens.versions import Original as Original
-from mtl_jax.augment.tokens.versions import Rewritten as Rewritten
+from mtl_jax.core import typechecked
 
-typed.type_all(globals())
+typechecked.type_all(globals())

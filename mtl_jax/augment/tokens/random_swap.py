@@ -6,8 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.door import free_first, require_ids, require_tokens
-from mtl_jax.checks import require_number
+from mtl_jax.augment.tokens.validation import free_first, require_ids, require_tokens
+from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)

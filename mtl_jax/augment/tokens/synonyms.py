@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.augment.tokens.door import require_tokens
-from mtl_jax.checks import require, require_number
+from mtl_jax.augment.tokens.validation import require_tokens
+from mtl_jax.core.validation import require, require_number
 
 
 @dataclasses.dataclass(frozen=True)

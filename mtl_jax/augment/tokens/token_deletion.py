@@ -5,8 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.door import free, require_ids, require_tokens
-from mtl_jax.checks import require_count, require_number
+from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.core.validation import require_count, require_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput, few, near
-from mtl_jax.nets.pretrained.own_run import read_run
+from mtl_jax.core.validation import BadInput, few, near
+from mtl_jax.nets.pretrained.run_checkpoint import read_run
 from mtl_jax.nets.pretrained.shards import INDEX, in_folder, read_shards, require_whole
 from mtl_jax.nets.pretrained.torch_file import Unreadable, read_torch
 

@@ -1,6 +1,6 @@
 """Files from the Hugging Face hub."""
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 
 def download(repo: str, file: str, revision: str) -> str:

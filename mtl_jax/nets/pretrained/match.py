@@ -7,8 +7,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput, few
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes, Tensors
+from mtl_jax.core.validation import BadInput, few
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes, Tensors
 
 
 class Found(NamedTuple):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.lines_transformer import by_head, linears, norms
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
+from mtl_jax.nets.pretrained.rules_transformer import by_head, linears, norms
 
 
 def fit_bert(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:

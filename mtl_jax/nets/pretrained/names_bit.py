@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.changes import conv
-from mtl_jax.nets.pretrained.lines_transformer import norms
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
 from mtl_jax.nets.pretrained.names_vit import HALF, table, vector
+from mtl_jax.nets.pretrained.rules_transformer import norms
+from mtl_jax.nets.pretrained.transpose import conv
 
 
 def placed(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:

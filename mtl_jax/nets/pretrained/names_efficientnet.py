@@ -1,10 +1,10 @@
 """How EfficientNet-PyTorch names the tensors of EfficientNet-Lite."""
 
-from mtl_jax.nets.pretrained.changes import conv
-from mtl_jax.nets.pretrained.lines_transformer import linears
-from mtl_jax.nets.pretrained.names import Line, Names
+from mtl_jax.nets.pretrained.name_map import Line, Names
 from mtl_jax.nets.pretrained.names_resnet import norm
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
+from mtl_jax.nets.pretrained.rules_transformer import linears
+from mtl_jax.nets.pretrained.transpose import conv
 
 # A convolution, its norm, and both of them here.
 PARTS = (

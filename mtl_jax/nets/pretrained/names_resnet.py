@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.changes import conv, linear
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
 from mtl_jax.nets.pretrained.preprocessing import IMAGENET
+from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
 def norm(pattern: str, place: str) -> tuple[Line, ...]:

@@ -5,10 +5,10 @@ import math
 import jax
 import numpy as np
 
-from mtl_jax.nets.pretrained.changes import conv
-from mtl_jax.nets.pretrained.lines_transformer import by_head, linears, norms
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
+from mtl_jax.nets.pretrained.rules_transformer import by_head, linears, norms
+from mtl_jax.nets.pretrained.transpose import conv
 
 PLACES = "params/patches/places"
 FIRST = "params/patches/class_place"

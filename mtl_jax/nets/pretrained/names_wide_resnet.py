@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.changes import conv, linear
-from mtl_jax.nets.pretrained.names import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
 from mtl_jax.nets.pretrained.names_resnet import norm
+from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
 def at_the_end(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:

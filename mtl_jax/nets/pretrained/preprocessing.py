@@ -6,7 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.checks import are_numbers, require, require_count
+from mtl_jax.core.validation import are_numbers, require, require_count
 
 
 # Without leaves, so that weights which carry it are a tree of arrays alone.

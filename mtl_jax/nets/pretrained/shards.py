@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mtl_jax.checks import BadInput, few
+from mtl_jax.core.validation import BadInput, few
 
 INDEX = ".index.json"
 USUAL = ("model.safetensors", "pytorch_model.bin")  # as Hugging Face's programs call them

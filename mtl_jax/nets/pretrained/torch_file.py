@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 
 
 class Unreadable(NamedTuple):

@@ -9,12 +9,12 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.checks import BadInput, require, require_pattern
-from mtl_jax.nets.pretrained.choice import chosen, prefix_hint, without_fresh
+from mtl_jax.core.validation import BadInput, require, require_pattern
 from mtl_jax.nets.pretrained.files import read
 from mtl_jax.nets.pretrained.match import matched
-from mtl_jax.nets.pretrained.names import Names
+from mtl_jax.nets.pretrained.name_map import Names
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
+from mtl_jax.nets.pretrained.select import chosen, prefix_hint, without_fresh
 
 
 class Weights(NamedTuple):

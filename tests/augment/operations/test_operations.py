@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment import blend, geometric, levels, operations
-from mtl_jax.checks import BadInput
+from mtl_jax.augment.image import blend, geometric, operations, pointwise
+from mtl_jax.core.validation import BadInput
 
 GREY = np.random.default_rng(0).integers(0, 256, (8, 10, 3)).astype(np.float32)
 FILL = np.zeros(3, np.float32)
@@ -50,9 +50,9 @@ def test_level_zero_changes_nothing(operation):
     [
         (operations.Brightness(0.2, 1.2), 0.5, blend.brightness, 0.7),
         (operations.Color(0.2, 1.2), 1.0, blend.color, 1.2),
-        (operations.Posterize(), 0.9, levels.posterize, 5),
-        (operations.Posterize(most=7, least=3), 0.1, levels.posterize, 7),
-        (operations.Solarize(strength=100.0), 0.5, levels.solarize, 206.0),
+        (operations.Posterize(), 0.9, pointwise.posterize, 5),
+        (operations.Posterize(most=7, least=3), 0.1, pointwise.posterize, 7),
+        (operations.Solarize(strength=100.0), 0.5, pointwise.solarize, 206.0),
     ],
 )
 def test_amounts_by_hand(operation, level, function, amount):

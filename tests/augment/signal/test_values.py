@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment.signal import FrequencyMask, Jitter, MagnitudeWarp, Scaling, TimeMask
-from mtl_jax.augment.signal.curve import curves, spline_basis
+from mtl_jax.augment.signal.random_curve import curves, spline_basis
 
 KEYS = jax.random.split(jax.random.key(0), 500)
 ONES = np.ones((20, 3), np.float32)

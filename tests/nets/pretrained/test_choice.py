@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.nets.pretrained.choice import chosen, without_fresh
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.pretrained.select import chosen, without_fresh
 
 TENSORS = {name: np.full(1, at) for at, name in enumerate(["module.a", "module.b", "c", "fc.w"])}
 

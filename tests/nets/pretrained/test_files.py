@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import read
 from mtl_jax.nets.pretrained.files import require_hash
 from tests.nets.pretrained.state_dicts import saved

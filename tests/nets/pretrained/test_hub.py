@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import download
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

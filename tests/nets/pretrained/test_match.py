@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import Line, Names
-from mtl_jax.nets.pretrained.changes import conv, linear
 from mtl_jax.nets.pretrained.match import matched
+from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
 def halves(array):

@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import BERT, Pretrained
 
 TRUNK = nets.BERT(vocabulary=7, width=4, depth=1, heads=2, hidden=6, places=5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import GOOGLE_BIT, TIMM_BIT, Pretrained
 from tests.nets.pretrained.state_dicts import saved
 from tests.nets.through import QUICK

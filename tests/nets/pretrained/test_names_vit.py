@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict
 from safetensors.numpy import save_file
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import GOOGLE_VIT, TIMM_VIT, Pretrained
 from mtl_jax.nets.pretrained.names_vit import PLACES, fit_google, fit_timm
 

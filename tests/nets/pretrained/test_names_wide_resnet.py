@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import USB_WIDE_RESNET
 from mtl_jax.nets.pretrained.match import matched
 from mtl_jax.nets.pretrained.weights import outline

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.host.checkpoint import Checkpoints, write_sealed
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import OWN_RUN, OWN_RUN_AVERAGED, OWN_RUN_LAST, Pretrained
+from mtl_jax.storage.checkpoint import Checkpoints, write_sealed
 from mtl_jax.train import TrainState
 
 TRUNK = nets.MLP((4,))

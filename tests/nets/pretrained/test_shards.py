@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import read
 from tests.nets.pretrained.state_dicts import saved
 

@@ -10,11 +10,11 @@ import optax
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.checks import BadInput
-from mtl_jax.identity import fingerprint, source_text
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.tree import paths
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import pretrained
 from mtl_jax.nets.pretrained import TORCHVISION_RESNET, Preprocessing, Pretrained
-from mtl_jax.trees import paths
 from tests.nets.pretrained.state_dicts import resnet, saved
 from tests.nets.through import QUICK
 from tests.small import RUN
@@ -214,8 +214,8 @@ def test_a_run_that_starts_from_a_file_has_an_identity_by_it():
 class FUNCTIONS:
     """What a text calls `mtl_jax.name`."""
 
-    from mtl_jax.nets.pretrained.changes import as_is, conv, linear
     from mtl_jax.nets.pretrained.names_resnet import skip_last
+    from mtl_jax.nets.pretrained.transpose import as_is, conv, linear
 
 
 def test_a_step_of_training(tmp_path):

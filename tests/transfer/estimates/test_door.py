@@ -3,25 +3,25 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer import estimates
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer import transferability
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 2], 8)
 PROBABILITIES = RANDOM.dirichlet(np.ones(4), size=24)
 OF_FEATURES = [
-    estimates.h_score,
-    estimates.regularised_h_score,
-    estimates.logme,
-    estimates.transrate,
+    transferability.h_score,
+    transferability.regularised_h_score,
+    transferability.logme,
+    transferability.transrate,
 ]
-OF_ROWS = [*OF_FEATURES, estimates.leep]
-ALL = [*OF_ROWS, estimates.nce]
+OF_ROWS = [*OF_FEATURES, transferability.leep]
+ALL = [*OF_ROWS, transferability.nce]
 
 
 def given(estimate):
     """What an estimate reads beside the labels."""
-    return PROBABILITIES.argmax(1) if estimate is estimates.nce else PROBABILITIES
+    return PROBABILITIES.argmax(1) if estimate is transferability.nce else PROBABILITIES
 
 
 @pytest.mark.parametrize("estimate", ALL)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_jax.transfer.estimates import h_score
+from mtl_jax.transfer.transferability import h_score
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 3, size=60)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer.estimates import leep, nce
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer.transferability import leep, nce
 
 RANDOM = np.random.default_rng(0)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer.estimates import logme, logme_regression
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer.transferability import logme, logme_regression
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 3, size=24)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer.estimates import nce
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer.transferability import nce
 
 
 def test_value():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from mtl_jax.transfer.estimates import h_score, regularised_h_score
-from mtl_jax.transfer.estimates.regularised_h_score import shrinkage
+from mtl_jax.transfer.transferability import h_score, regularised_h_score
+from mtl_jax.transfer.transferability.regularised_h_score import shrinkage
 
 RANDOM = np.random.default_rng(0)
 

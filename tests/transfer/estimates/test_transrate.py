@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mtl_jax.checks import BadInput
-from mtl_jax.transfer.estimates import transrate
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer.transferability import transrate
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 2], [30, 20, 10])

@@ -1,0 +1,87 @@
+"""Affine: rotate, scale, shear and move the image in one resampling."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.validation import require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """Maps an image by a random affine map about its centre, bilinearly, zeros outside.
+
+    A point at `(y, x)` from the centre goes to `R(a) S(h) s (y, x) + t`: sheared by
+    `x + h y`, scaled by s, turned by a, moved by t. All draws are uniform; each strength 0
+    leaves its part out, and all 0 is the identity.
+
+    Attributes:
+      degrees: largest angle a, either way.
+      scale: s lies in `1 - scale .. 1 + scale`.
+      shear: largest h, as a fraction, either way.
+      translate: largest t along each side, as a fraction of that side, either way.
+
+    Raises:
+      BadInput: for a strength outside its range.
+    """
+
+    degrees: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    translate: float = 0.0
+
+    def __post_init__(self):
+        # A scale of 1 could shrink the image to a point, which has no inverse.
+        require_number(self, degrees=(0.0, 180.0), scale=(0.0, 0.9))
+        require_number(self, shear=(0.0, 1.0), translate=(0.0, 1.0))
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not (self.degrees or self.scale or self.shear or self.translate):
+            return image
+        floats = as_floats(image)
+        draw = jax.random.uniform(key, (5,), floats.dtype, -1.0, 1.0)
+        rows, columns = self.origins(draw, image.shape[0], image.shape[1])
+        return like(bilinear(floats, rows, columns), image)
+
+    def origins(self, draw: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
+        """Where each pixel comes from, rows and columns `[H, W]`, by draws `[5]` in -1..1."""
+        angle = draw[0] * math.radians(self.degrees)
+        scale = 1.0 + draw[1] * self.scale
+        middle = (height - 1) / 2, (width - 1) / 2
+        grid = [jax.lax.broadcasted_iota(draw.dtype, (height, width), axis) for axis in (0, 1)]
+        y = grid[0] - middle[0] - draw[3] * (self.translate * height)
+        x = grid[1] - middle[1] - draw[4] * (self.translate * width)
+        cos, sin = jnp.cos(angle) / scale, jnp.sin(angle) / scale
+        y, x = cos * y + sin * x, cos * x - sin * y
+        x = x - draw[2] * self.shear * y
+        return y + middle[0], x + middle[1]
+
+
+def bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """Reads an image `[H, W, C]` in [0, 1] at real places `[H, W]`, zeros outside.
+
+    Four gathers in an image with a border: vmapped over 2240 images of 12 x 12 on 2 CPU
+    cores this took 4.5 ms, with a mask instead of the border 5.7 ms, a product with a matrix
+    of row weights 15 ms, with all weights 139 ms.
+    """
+    height, width, _ = image.shape
+    # Two rows and columns at the end, since a place on the border reads one further.
+    flat = jnp.pad(image, ((1, 2), (1, 2), (0, 0))).reshape(-1, image.shape[2])
+    rows, columns = (rows + 1.0).clip(0.0, height + 1.0), (columns + 1.0).clip(0.0, width + 1.0)
+    top, left = rows.astype(jnp.int32), columns.astype(jnp.int32)
+    down = (rows - top.astype(rows.dtype))[..., None]
+    right = (columns - left.astype(rows.dtype))[..., None]
+    first = top * (width + 3) + left
+
+    def read(place):
+        return flat.at[place].get(mode="promise_in_bounds")
+
+    above = read(first) * (1.0 - right) + read(first + 1) * right
+    below = read(first + width + 3) * (1.0 - right) + read(first + width + 4) * right
+    # Weights add up to 1 but for rounding.
+    return (above * (1.0 - down) + below * down).clip(0.0, 1.0)

@@ -1,0 +1,94 @@
+"""AutoAugment: one of several fixed sequences of operations, drawn for each image."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.augment.apply_sequence import in_turn, queued
+from mtl_jax.augment.image.fill import fill_like, require_fill
+from mtl_jax.augment.image.rand_augment import applied
+from mtl_jax.augment.image.validation import require_image, require_images
+from mtl_jax.core.validation import require
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoAugment:
+    """Draws one of the sequences and applies each of its operations with its probability.
+
+    Works on grey levels, and is best looped on a CPU, as `RandAugment`.
+
+    Attributes:
+      sequences: of equal length, of `(operation, probability, level)` with operations of
+        `mtl_jax.augment.image.operations` and levels in [0, 1]; none is the identity.
+      fill: what comes from outside of the image, in [0, 1]; or one for each channel.
+
+    Raises:
+      BadInput: for what is no such tuple, or a fill outside [0, 1].
+
+    Reference: Cubuk et al., AutoAugment, CVPR 2019, Section 3
+      (https://arxiv.org/abs/1805.09501).
+    """
+
+    sequences: tuple[tuple[tuple[Callable, float, float], ...], ...]
+    fill: float | tuple[float, ...] = 0.5
+
+    branches = True  # Only what is drawn is paid for, if it is not vmapped.
+
+    def __post_init__(self):
+        fine = isinstance(self.sequences, tuple) and all(map(is_sequence, self.sequences))
+        rule = "must be a tuple of tuples of (operation, probability, level)"
+        require(fine, self, "sequences", rule, self.sequences)
+        lengths = set(map(len, self.sequences))
+        require(len(lengths) <= 1, self, "sequences", "must be of one length", lengths)
+        require_fill(self)
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        return self.changed(in_turn, self.draw(key), image)
+
+    def looped(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+        require_images(self, images)
+        return self.changed(queued, jax.vmap(self.draw)(keys), images)
+
+    def draw(self, key: jax.Array) -> tuple:
+        """Which operation, how strong and which way, `[length]` each; nothing of no sequences."""
+        if not any(self.sequences):
+            return ()
+        steps = zip(*(step for row in self.sequences for step in row), strict=True)
+        shape = rows, length = len(self.sequences), len(self.sequences[0])
+        operations = self.operations()
+        chosen, chances, levels = (np.array(part, object).reshape(shape) for part in steps)
+        places = np.vectorize(operations.index, otypes=[np.int32])(chosen)
+        draw = jax.random.uniform(key, (1 + 2 * length,), jnp.float32)
+        row = jnp.minimum((draw[0] * rows).astype(jnp.int32), rows - 1)
+        sign = jnp.where(draw[1 : 1 + length] < 0.5, -1.0, 1.0)
+        happens = draw[1 + length :] < jnp.asarray(chances.astype(np.float32))[row]
+        place = jnp.where(happens, jnp.asarray(places)[row], len(operations))
+        level = jnp.asarray(levels.astype(np.float32))[row]
+        return place, level, sign
+
+    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
+        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
+        if not drawn:
+            return image
+        return applied(self.operations(), how, drawn, image, fill_like(self, image))
+
+    def operations(self) -> tuple[Callable, ...]:
+        """The operations of all sequences, each once."""
+        return tuple(dict.fromkeys(step[0] for row in self.sequences for step in row))
+
+
+def is_sequence(value: object) -> bool:
+    """Whether a value is a tuple of operations with a probability and a level each."""
+    return isinstance(value, tuple) and all(
+        isinstance(step, tuple)
+        and len(step) == 3
+        and callable(step[0])
+        and all(isinstance(n, int | float) and 0.0 <= n <= 1.0 for n in step[1:])
+        for step in value
+    )

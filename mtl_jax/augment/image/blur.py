@@ -1,0 +1,76 @@
+"""GaussianBlur: blur the image by a random width."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.validation import require, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianBlur:
+    """Blurs an image by a Gaussian of random width, in some of all cases.
+
+    The kernel `exp(-d^2 / 2 sigma^2)`, d in pixels and sigma uniform in `least..most`, has
+    `2 r + 1` places along each side, `r = max(1, floor(extent H / 2))`, and sums to 1. At the
+    border the image is reflected.
+
+    Attributes:
+      probability: of blurring at all; 0 is the identity.
+      least: smallest sigma in pixels.
+      most: largest sigma in pixels; 0 is the identity.
+      extent: size of the kernel as a fraction of the height.
+
+    Raises:
+      BadInput: for a probability or extent outside [0, 1], or sigmas that are negative or in
+        the wrong order; a ValueError when traced, if the kernel is larger than the image.
+
+    Reference: Chen et al., A Simple Framework for Contrastive Learning, ICML 2020, Appendix A
+      (https://arxiv.org/abs/2002.05709); its code pads with zeros, which darkens the border.
+    """
+
+    probability: float = 0.5
+    least: float = 0.1
+    most: float = 2.0
+    extent: float = 0.1
+
+    def __post_init__(self):
+        require_number(self, probability=(0.0, 1.0), extent=(0.0, 1.0))
+        require_number(self, least=(0.0, float("inf")), most=(0.0, float("inf")))
+        rule = f"must be at least least={self.least}"
+        require(self.most >= self.least, self, "most", rule, self.most)
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not (self.probability and self.most):
+            return image
+        floats = as_floats(image)
+        draw = jax.random.uniform(key, (2,), floats.dtype)
+        sigma = self.least + draw[1] * (self.most - self.least)
+        radius = max(1, int(self.extent * image.shape[0] / 2))
+        blurred = like(gaussian(floats, sigma, radius), image)
+        return jnp.where(draw[0] < self.probability, blurred, image)
+
+
+def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
+    """Blurs an image `[H, W, C]` by a Gaussian of width sigma `[]`, along one side, then the other.
+
+    Raises:
+      ValueError: if the radius reaches over the image.
+    """
+    height, width, _ = image.shape
+    if radius >= min(height, width):
+        raise ValueError(f"GaussianBlur of radius {radius} needs a larger image than {image.shape}")
+    distance = jnp.arange(-radius, radius + 1).astype(image.dtype)
+    # A sigma of 0 is no blur; its square must not divide.
+    kernel = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
+    kernel = kernel / kernel.sum()
+    steps = range(2 * radius + 1)
+    image = jnp.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="reflect")
+    image = sum(kernel[i] * image[i : i + height] for i in steps)
+    image = jnp.pad(image, ((0, 0), (radius, radius), (0, 0)), mode="reflect")
+    image = sum(kernel[i] * image[:, i : i + width] for i in steps)
+    return image.clip(0.0, 1.0)  # Weights add up to 1 but for rounding.

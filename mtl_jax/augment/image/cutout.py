@@ -1,0 +1,69 @@
+"""Cutout: cover a square of the image."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.image.fill import fill_like, require_fill
+from mtl_jax.augment.image.validation import require_image
+from mtl_jax.core.validation import require, require_count, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Cutout:
+    """Fills a square whose centre is any pixel; what reaches over the border is cut off.
+
+    Attributes:
+      size: side of the square: a whole number of pixels, or a float in [0, 1) as a share of
+        the image's width, rounded down to whole pixels; 0 is the identity.
+      fill: value in the square, in [0, 1]; or one for each channel.
+      random: whether the side is drawn for each image, uniformly among 0, 1, ... `size` pixels.
+
+    Raises:
+      BadInput: for a size that is neither or is negative, or a fill outside [0, 1].
+
+    Reference: DeVries and Taylor, Improved Regularization of Convolutional Neural Networks
+      with Cutout, 2017, Section 3 (https://arxiv.org/abs/1708.04552).
+    """
+
+    size: int | float
+    fill: float | tuple[float, ...] = 0.0
+    random: bool = False
+
+    def __post_init__(self):
+        if isinstance(self.size, float) and self.size < 1.0:
+            require_number(self, size=(0.0, 1.0))
+        else:
+            require_count(self, size=0)
+        require_fill(self)
+        require(isinstance(self.random, bool), self, "random", "must be a bool", self.random)
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if self.size == 0:
+            return image
+        height, width, _ = image.shape
+        size = int(self.size * width) if isinstance(self.size, float) else self.size
+        if self.random:
+            # One draw: in a loop on a CPU `randint` would cost as much as an operation.
+            draw = jax.random.uniform(key, (3,), jnp.float32)
+            ends = jnp.array([height, width, size + 1], jnp.float32)
+            *centre, size = (draw * ends).astype(jnp.int32)
+        else:
+            centre = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
+        rows = covered(centre[0], size, height)[:, None, None]
+        columns = covered(centre[1], size, width)[None, :, None]
+        # By product, exact since one side is zero (and what is not finite stays): XLA vectorises
+        # no selection by a mask that is broadcast over channels, and took 0.2 ms longer for 448
+        # images of 32 x 32 x 3.
+        inside = (rows & columns).astype(image.dtype)
+        return image * (1 - inside) + fill_like(self, image)[None, None] * inside
+
+
+def covered(centre: jax.Array, size: int | jax.Array, length: int) -> jax.Array:
+    """Which of the places along a side `[length]` the square covers."""
+    first = centre - size // 2
+    places = jnp.arange(length, dtype=first.dtype)
+    return (places >= first) & (places < first + size)

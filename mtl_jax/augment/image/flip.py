@@ -1,0 +1,49 @@
+"""Flip: mirror the image at random."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.image.validation import require_image
+from mtl_jax.core.validation import require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Flip:
+    """Mirrors an image left to right, and top to bottom, each by a draw of its own.
+
+    Do not flip where it changes the class, as of digits and letters.
+
+    Attributes:
+      left_right: probability of `out[i, j] = image[i, W - 1 - j]`.
+      up_down: probability of `out[i, j] = image[H - 1 - i, j]`; both 0 is the identity.
+
+    Raises:
+      BadInput: for a probability outside [0, 1].
+    """
+
+    left_right: float = 0.5
+    up_down: float = 0.0
+
+    def __post_init__(self):
+        require_number(self, left_right=(0.0, 1.0), up_down=(0.0, 1.0))
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
+        require_image(self, image)
+        if not (self.left_right or self.up_down):
+            return image
+        draw = flips(key)
+        # Both sides are read and one kept: it fuses with what comes before and after. A gather
+        # of columns is as fast alone.
+        if self.left_right:
+            image = jnp.where(draw[0] < self.left_right, image[:, ::-1], image)
+        if self.up_down:
+            image = jnp.where(draw[1] < self.up_down, image[::-1], image)
+        return image
+
+
+def flips(key: jax.Array) -> jax.Array:
+    """What decides on a flip left to right and on one top to bottom, uniform in [0, 1), `[2]`."""
+    return jax.random.uniform(key, (2,))

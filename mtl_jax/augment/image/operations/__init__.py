@@ -1,0 +1,28 @@
+"""Settings of the operations that a policy chooses from, each with its own range.
+
+An operation maps `(grey, level, sign, fill)` to grey levels: `grey` are whole numbers 0..255
+in float32, `[H, W, C]` with any C; `level` in [0, 1] says how much of the range, `sign` (-1 or
+1) which way, and `fill` `[C]` what comes from outside. Those that need no strength or place
+leave them alone.
+"""
+
+from mtl_jax.augment.image.operations.color import AutoContrast as AutoContrast
+from mtl_jax.augment.image.operations.color import Blur as Blur
+from mtl_jax.augment.image.operations.color import Brightness as Brightness
+from mtl_jax.augment.image.operations.color import Color as Color
+from mtl_jax.augment.image.operations.color import Contrast as Contrast
+from mtl_jax.augment.image.operations.color import Equalize as Equalize
+from mtl_jax.augment.image.operations.color import Identity as Identity
+from mtl_jax.augment.image.operations.color import Invert as Invert
+from mtl_jax.augment.image.operations.color import Posterize as Posterize
+from mtl_jax.augment.image.operations.color import Sharpness as Sharpness
+from mtl_jax.augment.image.operations.color import Smooth as Smooth
+from mtl_jax.augment.image.operations.color import Solarize as Solarize
+from mtl_jax.augment.image.operations.geometric import Rotate as Rotate
+from mtl_jax.augment.image.operations.geometric import ShearX as ShearX
+from mtl_jax.augment.image.operations.geometric import ShearY as ShearY
+from mtl_jax.augment.image.operations.geometric import TranslateX as TranslateX
+from mtl_jax.augment.image.operations.geometric import TranslateY as TranslateY
+from mtl_jax.core import typechecked
+
+typechecked.type_all(globals())

@@ -1,0 +1,177 @@
+"""Settings of operations that change the levels of pixels where they are."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.augment.image.autocontrast import autocontrast
+from mtl_jax.augment.image.blend import brightness, color, contrast
+from mtl_jax.augment.image.filters import blur, sharpness, smooth
+from mtl_jax.augment.image.pointwise import equalize, invert, posterize, solarize
+from mtl_jax.core.validation import require, require_count, require_number
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """Changes nothing."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels as they are."""
+        return grey
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoContrast:
+    """Stretches the levels of each channel over the whole range."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `autocontrast`."""
+        return autocontrast(grey)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equalize:
+    """Makes all levels of a channel about as frequent."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `equalize`."""
+        return equalize(grey)
+
+
+@dataclasses.dataclass(frozen=True)
+class Invert:
+    """Turns dark into bright."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `invert`."""
+        return invert(grey)
+
+
+@dataclasses.dataclass(frozen=True)
+class Posterize:
+    """Keeps `most - floor(level (most - least))` bits of each level.
+
+    Attributes:
+      most: bits at level 0.
+      least: bits at level 1, and below it one more at the least.
+    """
+
+    most: int = 8
+    least: int = 4
+
+    def __post_init__(self):
+        require_count(self, least=0, most=1)
+        require(self.most <= 8, self, "most", "must be at most 8", self.most)
+        require(self.least <= self.most, self, "least", "must not be above most", self.least)
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `posterize`."""
+        return posterize(grey, self.most - jnp.floor(level * (self.most - self.least)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Solarize:
+    """Inverts what is not below `256 - level * strength`.
+
+    Attributes:
+      strength: how far the threshold goes down at level 1, 0..256.
+    """
+
+    strength: float = 256.0
+
+    def __post_init__(self):
+        require_number(self, strength=(0.0, 256.0))
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `solarize`."""
+        return solarize(grey, 256.0 - level * self.strength)
+
+
+@dataclasses.dataclass(frozen=True)
+class Brightness:
+    """Mixes with black by a factor from `low` at level 0 to `high` at level 1; 1 is as it is."""
+
+    low: float = 0.1
+    high: float = 1.9
+
+    def __post_init__(self):
+        require_factors(self)
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `brightness`."""
+        return brightness(grey, between(self, level))
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """Mixes with the mean by a factor from `low` at level 0 to `high` at level 1."""
+
+    low: float = 0.1
+    high: float = 1.9
+
+    def __post_init__(self):
+        require_factors(self)
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `contrast`."""
+        return contrast(grey, between(self, level))
+
+
+@dataclasses.dataclass(frozen=True)
+class Color:
+    """Mixes with the grey image by a factor from `low` at level 0 to `high` at level 1."""
+
+    low: float = 0.1
+    high: float = 1.9
+
+    def __post_init__(self):
+        require_factors(self)
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `color`."""
+        return color(grey, between(self, level))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sharpness:
+    """Mixes with the smoothed image by a factor from `low` at level 0 to `high` at level 1."""
+
+    low: float = 0.1
+    high: float = 1.9
+
+    def __post_init__(self):
+        require_factors(self)
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `sharpness`."""
+        return sharpness(grey, between(self, level))
+
+
+@dataclasses.dataclass(frozen=True)
+class Smooth:
+    """Mixes with a share `level` of the means over 3 x 3 pixels."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `smooth`."""
+        return smooth(grey, level)
+
+
+@dataclasses.dataclass(frozen=True)
+class Blur:
+    """Mixes with a share `level` of the means over the rim of 5 x 5 pixels."""
+
+    def __call__(self, grey, level, sign, fill) -> jax.Array:
+        """Grey levels after `blur`."""
+        return blur(grey, level)
+
+
+def require_factors(operation: object) -> None:
+    """Requires a lowest and a highest factor."""
+    require_number(operation, low=(0.0, 10.0))
+    require_number(operation, high=(operation.low, 10.0))
+
+
+def between(operation: object, level: jax.Array) -> jax.Array:
+    """The factor of a level."""
+    return operation.low + level * (operation.high - operation.low)

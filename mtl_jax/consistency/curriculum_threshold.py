@@ -1,0 +1,81 @@
+"""Curriculum pseudo-labels: a class that is learnt slowly gets a lower threshold."""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.scatter import rows_of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.validation import require_number
+
+
+class Selected(NamedTuple):
+    """The class that each example of the pool was last sure of, and their counts."""
+
+    label: jax.Array  # [N], -1 before it was sure of any
+    count: jax.Array  # [C]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassStatus:
+    """Flexible thresholds, `1[max q >= T_c]` with `T_c = threshold * b_c / (2 - b_c)`.
+
+    c is the guessed class; `b_c = n_c / max(max_j n_j, n_none)` is the class' status: n_c counts
+    the examples of the pool whose last sure guess (above the *fixed* threshold) was c, and
+    n_none those that never were sure. The mask uses the status of before the step. A selection
+    is never undone, only changed. The counts are kept up to date by differences; an example
+    that a batch has twice counts by its later place.
+
+    Attributes:
+      threshold: the fixed one, and the largest of the flexible ones.
+      warm_up: whether n_none counts in the maximum.
+
+    Raises:
+      BadInput: for a threshold outside [0, 1].
+
+    Reference: Zhang et al., FlexMatch, NeurIPS 2021, Eqs. 5 to 8, 11 and 12
+      (https://arxiv.org/abs/2110.08263).
+    """
+
+    threshold: float = 0.95
+    warm_up: bool = True
+
+    def __post_init__(self):
+        require_number(self, threshold=(0.0, 1.0))
+
+    def init(self, sizes: Sizes) -> Selected:
+        """State before the first step: nothing is selected."""
+        return Selected(
+            jnp.full(sizes.unlabelled, -1, jnp.int32), jnp.zeros(sizes.classes, jnp.int32)
+        )
+
+    def update(self, guess: Guess, views: Views, state: Selected) -> tuple:
+        """Maps a guess `[U, C]` to the mask `[U]`, the next state, and the mean threshold."""
+        confidence, label = guess.confidence("aligned"), guess.aligned.argmax(-1)
+        status = self.status(state).astype(confidence.dtype)
+        thresholds = self.threshold * status / (2.0 - status)
+        sure = confidence >= self.threshold
+        state = selected(state, views.index, label.astype(jnp.int32), sure)
+        return confidence >= thresholds[label], state, {"threshold": thresholds.mean()}
+
+    def status(self, state: Selected) -> jax.Array:
+        """How much of each class is learnt, b `[C]`, between 0 and 1."""
+        most = state.count.max()
+        if self.warm_up:
+            never = state.label.size - state.count.sum(dtype=jnp.int32)
+            most = jnp.maximum(most, never)
+        return state.count / jnp.maximum(most, 1)
+
+
+def selected(state: Selected, index: jax.Array, label: jax.Array, sure: jax.Array) -> Selected:
+    """The state after examples `[U]` were guessed, of which some surely."""
+    where = rows_of(index, sure, state.label.size)
+    last = where < state.label.size
+    old = state.label[index]
+    classes = jnp.arange(state.count.size, dtype=jnp.int32)[None]
+    gained = ((label[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
+    lost = ((old[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
+    return Selected(state.label.at[where].set(label, mode="drop"), state.count + gained - lost)

@@ -1,0 +1,140 @@
+"""Distribution alignment: guesses whose mean over time is a wanted distribution."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.consistency.prediction import mean_of
+from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.tree import average
+from mtl_jax.core.validation import require_choice, require_count, require_number
+
+# Added to both means, as in the authors' code.
+TINY = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Unaligned:
+    """Guesses as they are."""
+
+    def init(self, sizes: Sizes) -> tuple[()]:
+        """State before the first step: none."""
+        return ()
+
+    def update(self, guess: jax.Array, views: Views, state: tuple[()]) -> tuple:
+        """Returns the log-probabilities `[..., C]`, and no state."""
+        return guess, state
+
+
+class Running(NamedTuple):
+    """Running means; the model's begins with the first batch, the target's with 1/C."""
+
+    model: jax.Array  # [C], of the guesses
+    target: jax.Array  # [C], of what they shall become
+    begun: jax.Array  # [], whether there was a batch
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """Distribution alignment with running means.
+
+    `q_c (t_c + 1e-6) / (m_c + 1e-6)`, divided by its sum; m is a running mean of the guesses q
+    over the batches, this one included, and t what it shall become.
+
+    Attributes:
+      target: t: 1/C ("uniform"), or a running mean of the model's probabilities for the
+        labelled images ("labelled") or of their labels ("labels").
+      momentum: share of the running means that is kept.
+
+    Raises:
+      BadInput: for an unknown target, or a momentum outside [0, 1].
+
+    Reference: Berthelot et al., ReMixMatch, ICLR 2020, Section 3.1
+      (https://arxiv.org/abs/1911.09785); against the labelled images' predictions: Berthelot et
+      al., AdaMatch, ICLR 2022, Section 3.2 (https://arxiv.org/abs/2106.04732).
+    """
+
+    target: Literal["uniform", "labelled", "labels"] = "uniform"
+    momentum: float = 0.999
+
+    def __post_init__(self):
+        require_choice(self, target=("uniform", "labelled", "labels"))
+        require_number(self, momentum=(0.0, 1.0))
+
+    def init(self, sizes: Sizes) -> Running:
+        """State before the first step."""
+        share = 1.0 / sizes.classes
+        means = (jnp.full(sizes.classes, share, float) for _ in range(2))
+        return Running(*means, jnp.zeros((), bool))
+
+    def update(self, guess: jax.Array, views: Views, state: Running) -> tuple:
+        """Maps log-probabilities `[..., C]` to aligned ones, and the next state."""
+        dtype = state.model.dtype
+        batch = mean_of(jnp.exp(guess), dtype)
+        model = average(jnp.where(state.begun, state.model, batch), batch, self.momentum)
+        target = state.target
+        if self.target != "uniform":
+            target = average(target, self.seen(views, state), self.momentum)
+        return aligned(guess, model, target), Running(model, target, jnp.ones((), bool))
+
+    def seen(self, views: Views, state: Running) -> jax.Array:
+        """What this batch says of the target, `[C]`."""
+        dtype = state.target.dtype
+        if self.target == "labelled":
+            return mean_of(jax.nn.softmax(jax.lax.stop_gradient(views.of("labelled"))), dtype)
+        each = jax.nn.one_hot(views.labels, state.target.shape[0], dtype=dtype)
+        known = (views.labels >= 0) & views.mask.reshape(-1, *(1,) * (views.labels.ndim - 1))
+        total = known.sum().astype(dtype)
+        found = jnp.where(known[..., None], each, 0.0).reshape(-1, each.shape[-1]).sum(0)
+        return jnp.where(total > 0, found / jnp.maximum(total, 1.0), state.target)
+
+
+class Queue(NamedTuple):
+    """Means of the last batches; rows that are not filled yet are zeros."""
+
+    means: jax.Array  # [length, C]
+    count: jax.Array  # [], batches so far
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueAlignment:
+    """Distribution alignment to the uniform one, with the mean of the last batches.
+
+    `q_c (1/C + 1e-6) / (m_c + 1e-6)`, divided by its sum; m is the mean of the guesses of the
+    last batches, this one included. (The reference code of CoMatch, SimMatch and ShrinkMatch
+    divides by the length even while the queue is not full: with a target of 1/C that changes
+    nothing but what 1e-6 does, since the result is divided by its sum.)
+
+    Attributes:
+      length: number of batches.
+
+    Raises:
+      BadInput: for a length below 1.
+
+    Reference: Li et al., CoMatch, ICCV 2021, Section 3.2 (https://arxiv.org/abs/2011.11183).
+    """
+
+    length: int = 32
+
+    def __post_init__(self):
+        require_count(self, length=1)
+
+    def init(self, sizes: Sizes) -> Queue:
+        """State before the first step."""
+        return Queue(jnp.zeros((self.length, sizes.classes), float), jnp.zeros((), jnp.int32))
+
+    def update(self, guess: jax.Array, views: Views, state: Queue) -> tuple:
+        """Maps log-probabilities `[..., C]` to aligned ones, and the next state."""
+        mean = mean_of(jnp.exp(guess), state.means.dtype)
+        means = state.means.at[state.count % self.length].set(mean)
+        uniform = jnp.full_like(mean, 1.0 / mean.size)
+        return aligned(guess, means.mean(0), uniform), Queue(means, state.count + 1)
+
+
+def aligned(guess: jax.Array, model: jax.Array, target: jax.Array) -> jax.Array:
+    """Log-probabilities `[..., C]` times `target / model` `[C]`, brought to sum 1."""
+    shift = jnp.log(target + TINY) - jnp.log(model + TINY)
+    shift = shift.astype(guess.dtype).reshape((1,) * (guess.ndim - 1) + (-1,))
+    return jax.nn.log_softmax(guess + shift)

@@ -1,0 +1,1 @@
+"""Base classes, views, validation and trees that every other package builds on."""

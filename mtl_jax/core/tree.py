@@ -1,0 +1,145 @@
+"""Algebra on parameter trees: inner products of gradients, averages, and parts by path."""
+
+import re
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import BadInput, near
+
+
+def gram(jacobian, other=None) -> jax.Array:
+    """Inner products of K gradients, `G_ij = <g_i, g_j>`, or with those of another batch.
+
+    Args:
+      jacobian: tree of leaves `[K, ...]`; row i of all leaves is the gradient of task i.
+      other: another such tree, whose rows are the columns of the result; None is the same.
+
+    Returns:
+      The matrix `[K, K]`, summed leaf by leaf, so that no flat Jacobian is built.
+
+    Raises:
+      ValueError: if the tree has no leaves.
+    """
+    leaves = jax.tree.leaves(jacobian)
+    if not leaves:
+        raise ValueError("gram needs a tree with at least one leaf, not an empty one")
+    columns = leaves if other is None else jax.tree.leaves(other)
+    flat = [
+        (a.reshape(a.shape[0], -1), b.reshape(b.shape[0], -1))
+        for a, b in zip(leaves, columns, strict=True)
+    ]
+    return sum(jnp.matmul(a, b.T, precision="highest") for a, b in flat)
+
+
+def norm(tree) -> jax.Array:
+    """Euclidean norm `[]` of all leaves together; it does not overflow where a square would."""
+    largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(tree)]).max()
+    unit = jnp.where(largest > 0, largest, 1.0)
+    return unit * jnp.sqrt(sum(jnp.square(leaf / unit).sum() for leaf in jax.tree.leaves(tree)))
+
+
+def combine(weights: jax.Array, jacobian):
+    """Weighted sum of K gradients, `sum_i w_i g_i`, leaf by leaf.
+
+    Args:
+      weights: `[K]`.
+      jacobian: tree of leaves `[K, ...]`.
+
+    Returns:
+      The tree of leaves `[...]`.
+    """
+    return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), jacobian)
+
+
+def average(old, new, momentum: float | jax.Array):
+    """Exponential moving average, `momentum * old + (1 - momentum) * new`, leaf by leaf."""
+    return jax.tree.map(lambda a, b: momentum * a + (1.0 - momentum) * b, old, new)
+
+
+def path_text(path) -> str:
+    """A leaf's path as text: `shared/Dense_0/kernel`."""
+    return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
+
+
+def paths(tree) -> list[str]:
+    """The path of every leaf, in the order of `jax.tree.leaves`."""
+    return [path_text(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def matches(tree, patterns: Iterable[str]):
+    """Tells for every leaf whether a pattern matches its whole path.
+
+    Args:
+      tree: any tree.
+      patterns: regular expressions over paths such as `shared/Dense_0/kernel`.
+
+    Returns:
+      The tree with a bool for each leaf.
+
+    Raises:
+      BadInput: if a pattern is no regular expression, or matches nothing.
+    """
+    names = paths(tree)
+    for pattern in patterns:
+        try:
+            found = any(re.fullmatch(pattern, name) for name in names)
+        except re.error as wrong:
+            raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
+        if not found:
+            raise BadInput(f"pattern {pattern!r} matches no parameter: {near(pattern, names)}")
+    return jax.tree_util.tree_map_with_path(
+        lambda path, _: any(re.fullmatch(p, path_text(path)) for p in patterns), tree
+    )
+
+
+def split(tree, chosen):
+    """Parts a tree in two of the same outline, with None where a leaf went to the other.
+
+    Args:
+      tree: any tree without None.
+      chosen: tree of bools of the same structure.
+
+    Returns:
+      `(kept, rest)`: the chosen leaves, and the others. `merge` puts them together again.
+    """
+    kept = jax.tree.map(lambda leaf, keep: leaf if keep else None, tree, chosen)
+    rest = jax.tree.map(lambda leaf, keep: None if keep else leaf, tree, chosen)
+    return kept, rest
+
+
+def merge(kept, rest):
+    """Undoes `split`."""
+    return jax.tree.map(lambda a, b: b if a is None else a, kept, rest, is_leaf=lambda x: x is None)
+
+
+def size(tree) -> int:
+    """Number of scalars in all leaves."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
+def unit(vectors: jax.Array) -> jax.Array:
+    """Vectors brought to length 1, `v / ||v||`.
+
+    A vector whose largest entry is too small to divide by (below the dtype's smallest normal
+    number over its epsilon) becomes 0 and has no gradient.
+
+    Args:
+      vectors: `[..., D]`.
+
+    Returns:
+      The same shape.
+    """
+    # Squares would underflow or overflow; the direction does not depend on the unit.
+    size = jax.lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True, initial=0.0))
+    # Not `size > least`: NaN must stay NaN.
+    none = size <= jnp.finfo(size.dtype).tiny / jnp.finfo(size.dtype).eps
+    scaled = vectors / jnp.where(none, 1.0, size)
+    squares = jnp.where(none, 1.0, jnp.square(scaled).sum(-1, keepdims=True))
+    return jnp.where(none, 0.0, scaled * jax.lax.rsqrt(squares))
+
+
+def wide(array: jax.Array) -> jax.Array:
+    """The array in float32, if it is of fewer bits, else as it is."""
+    return array if jnp.finfo(array.dtype).bits >= 32 else array.astype(jnp.float32)

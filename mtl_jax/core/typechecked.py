@@ -1,0 +1,176 @@
+"""Holds the fields of a setting against their annotations, where the setting is made."""
+
+import collections.abc
+import dataclasses
+import functools
+import math
+import types
+import typing
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+from mtl_jax.core.validation import BadInput, near, require, shown
+
+Setting = TypeVar("Setting", bound=type)
+
+ELSEWHERE = ("parent",)  # Where a Flax module hangs: Flax fills it in.
+
+
+def typed(setting: Setting) -> Setting:
+    """Class decorator: each field of a dataclass must be of the type of its annotation.
+
+    A class in the place of an instance, a text in the place of a number, True in the place of a
+    count, NaN and a list in the place of a tuple are refused, and so are unknown fields. What
+    is annotated with a protocol (`mtl_jax.core.protocols`) may be of any class that has its members.
+    What `__post_init__` says of a value comes first, since it knows more; where a value of
+    another type makes it fail in its own way, this says why.
+
+    Raises:
+      BadInput: when an instance is made, naming the field, the rule and the value.
+    """
+    make = setting.__init__
+    if getattr(make, "typed", False):
+        return setting
+    fields = [field for field in dataclasses.fields(setting) if field.init]
+    places = [field.name for field in fields if not field.kw_only]
+    names = [field.name for field in fields]
+
+    @functools.wraps(make)
+    def __init__(self, *args, **kwargs):
+        owner = type(self).__name__
+        if len(args) > len(places):
+            raise BadInput(
+                f"{owner} has {len(places)} fields in order, not {len(args)}: {shown(args)}"
+            )
+        for name in kwargs.keys() - set(names):
+            require(False, owner, name, f"is no field ({near(name, names)})", kwargs[name])
+        given = {**dict(zip(places, args, strict=False)), **kwargs}
+        for field in fields:
+            if field.name not in given and no_default(field):
+                raise BadInput(f"{owner}.{field.name} must be given")
+        try:
+            make(self, *args, **kwargs)
+        except BadInput:
+            raise
+        except Exception:
+            check_fields(owner, setting, given)
+            raise
+        check_fields(owner, setting, given)
+
+    __init__.typed = True
+    setting.__init__ = __init__
+    return setting
+
+
+def type_all(face: dict[str, Any]) -> None:
+    """Makes all settings that a package exports `typed`; `face` is its `globals()`."""
+    for member in list(face.values()):
+        own = isinstance(member, type) and dataclasses.is_dataclass(member)
+        if own and member.__module__.startswith("mtl_jax."):
+            typed(member)
+
+
+def no_default(field: dataclasses.Field) -> bool:
+    """Whether a field must be given."""
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
+    """Requires values of their fields' types; a default is always fine."""
+    for field in dataclasses.fields(setting):
+        if field.name in ELSEWHERE or field.name not in given:
+            continue
+        value, kind = given[field.name], hints_of(setting)[field.name]
+        if value is field.default or fits(value, kind):
+            continue
+        rule = f"must be {words(kind, value)}"
+        if isinstance(value, type):
+            rule += f", an instance such as {value.__name__}(...)"
+        raise BadInput(f"{owner}.{field.name} {rule}, not {shown(value)}") from None
+
+
+@functools.cache
+def hints_of(setting: type) -> dict[str, Any]:
+    """The annotations of a class by field; names in them are looked up at the first use."""
+    return typing.get_type_hints(setting)
+
+
+def fits(value: Any, kind: Any) -> bool:
+    """Whether a value is of an annotated type; what an annotation cannot tell is taken."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return any(fits(value, each) for each in inner)
+    if origin is typing.Literal:
+        return any(type(value) is type(each) and value == each for each in inner)
+    if origin is tuple:
+        return isinstance(value, tuple) and items_fit(value, inner)
+    if origin is collections.abc.Mapping:
+        return isinstance(value, collections.abc.Mapping) and all(
+            fits(name, inner[0]) and fits(each, inner[1]) for name, each in value.items()
+        )
+    if origin is collections.abc.Callable or kind in (typing.Callable, collections.abc.Callable):
+        # A class is a function too where something is made without arguments.
+        return callable(value) and (not isinstance(value, type) or inner[:1] == ([],))
+    if not isinstance(kind, type) or kind in (Any, object):
+        return True
+    return fits_class(value, kind)
+
+
+def fits_class(value: Any, kind: type) -> bool:
+    """Whether a value is of a class, or has the members of a protocol."""
+    if kind in (int, float):
+        number = isinstance(value, int | kind) and not isinstance(value, bool)
+        return number and (isinstance(value, int) or math.isfinite(value))
+    if kind is np.ndarray:
+        return isinstance(value, np.ndarray | jax.Array)
+    if is_protocol(kind):
+        return not isinstance(value, type) and isinstance(value, kind)
+    return isinstance(value, kind)
+
+
+def items_fit(value: tuple, inner: tuple) -> bool:
+    """Whether the items of a tuple are of their types."""
+    if not inner:
+        return True
+    kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+    return len(kinds) == len(value) and all(map(fits, value, kinds))
+
+
+def is_protocol(kind: Any) -> bool:
+    """Whether a class is a protocol, which others fit by their members."""
+    return getattr(kind, "_is_protocol", False)
+
+
+def words(kind: Any, value: Any = None) -> str:
+    """What a type is called in a line, as in "must be a whole number or None"."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(words(each, value) for each in inner)
+    if origin is typing.Literal:
+        return f"one of {inner}"
+    if origin is tuple and inner[-1] is ...:
+        return f"a tuple, each item {words(inner[0])}"
+    if origin is tuple:
+        return f"a tuple ({', '.join(map(words, inner))})"
+    if origin is collections.abc.Mapping:
+        return f"a mapping from {words(inner[0])} to {words(inner[1])}"
+    if origin is collections.abc.Callable:
+        return "a function"
+    plain = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text"}
+    plain |= {types.NoneType: "None", np.ndarray: "an array"}
+    name = getattr(kind, "__name__", str(kind))
+    named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    return plain.get(kind, named + (lacking(kind, value) if is_protocol(kind) else ""))
+
+
+def lacking(kind: type, value: Any) -> str:
+    """Says which members of a protocol a value lacks; nothing of a class or None."""
+    if value is None or isinstance(value, type):
+        return ""
+    members = [*vars(kind).get("__annotations__", ()), *vars(kind)]
+    own = [name for name in members if not name.startswith("_") or name == "__call__"]
+    missing = [name for name in dict.fromkeys(own) if not hasattr(value, name)]
+    return f" (it lacks {', '.join(missing)})" if missing else ""

@@ -1,0 +1,247 @@
+"""Real handwritten digits that ship with scikit-learn, alone or two to an image."""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import require, require_choice, require_count
+from mtl_jax.data.random_split import generator, sizes, stratified
+
+SIDE = 8  # Height and width of a digit in pixels.
+DIGITS = 1797  # Number of images.
+
+
+class Placed(NamedTuple):
+    """Which digits lie where: indices into scikit-learn's 1797 images, and their corners."""
+
+    index: np.ndarray  # [N]
+    offset: np.ndarray  # [N, 2], row and column of the upper left pixel
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits:
+    """scikit-learn's 1797 digits as they are: "image" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
+
+    60 % of them are for training, 20 % each for validation and test, every class alike; the
+    parts are those of `SingleDigits` and `MultiDigits` of the same seed.
+
+    Attributes:
+      seed: of the parts.
+
+    Raises:
+      BadInput: for a seed that is not whole or is negative.
+    """
+
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, seed=0)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        return described(sizes(DIGITS, 0.2, 0.2)[0], SIDE, ("digit",))
+
+    def load(self) -> Splits:
+        """Reads and parts the digits."""
+        images, labels = read_digits()
+        parts = digit_parts(self.seed)
+        return Splits(
+            *({"image": images[part, ..., None], "digit": labels[part]} for part in parts)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleDigits:
+    """One digit where `MultiDigits` has its left or its right one; its class is "digit".
+
+    It parts the 1797 images as `MultiDigits` of the same seed does, so that a net trained
+    on its train part has seen no image that the other's test part is made of.
+
+    Attributes:
+      canvas: height and width of the images.
+      jitter: largest shift of a digit from its corner.
+      copies: how often each training image is placed; the others are placed once.
+      half: see `MultiDigits`.
+      seed: of the parts and the places.
+
+    Raises:
+      BadInput: as `MultiDigits`, and without copies.
+    """
+
+    canvas: int = 12
+    jitter: int = 0
+    copies: int = 8
+    half: Literal[0, 1] | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, copies=1, seed=0)
+        check_canvas(self)
+
+    def placements(self) -> tuple[Placed, Placed, Placed]:
+        """What is placed where in train, validation and test."""
+
+        def place(name: str, part: np.ndarray, copies: int) -> Placed:
+            rng = generator(self.seed, f"single/{name}")
+            index = np.repeat(part, copies)
+            return Placed(index, corners(self, rng.random(len(index)) < 0.5, rng))
+
+        train, validation, test = digit_parts(self.seed, self.half)
+        return (
+            place("train", train, self.copies),
+            place("validation", validation, 1),
+            place("test", test, 1),
+        )
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        train = sizes(DIGITS, 0.2, 0.2)[0]
+        train = train if self.half is None else sizes(train, 0.5, 0.0)[self.half]
+        return described(train * self.copies, self.canvas, ("digit",))
+
+    def load(self) -> Splits:
+        """Places the digits: "image" `[N, canvas, canvas, 1]` and "digit" `[N]`."""
+        images, labels = read_digits()
+        return Splits(
+            *(
+                {"image": draw(images, placed, self.canvas), "digit": labels[placed.index]}
+                for placed in self.placements()
+            )
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiDigits:
+    """Two digits of different classes in one image; their classes are "left" and "right".
+
+    Each image is the pixel-wise maximum of two placed digits. The left one's corner is drawn
+    from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The
+    images are parted first, and a part's pairs are drawn from its own images only.
+
+    The papers overlay MNIST's 28 x 28 pixels at (0, 0) and (6, 6) of 36 x 36, or jittered.
+
+    Attributes:
+      train: number of training images.
+      validation: number of validation images.
+      test: number of test images.
+      canvas: height and width of the images.
+      jitter: largest shift of a digit from its corner.
+      half: which half of the training and of the validation digits it uses, every class alike;
+        None is all of them. Two sources of different halves share no such digit, so that one may
+        have the labels of its own where the other is unlabelled. The test digits are all.
+      seed: of the parts, the pairs and the places.
+
+    Raises:
+      BadInput: for an empty part, a negative seed or jitter, or a canvas on which left and
+        right could not be told apart.
+
+    Reference: Sabour et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
+      (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
+      as Multi-Objective Optimization, NeurIPS 2018, its section on MultiMNIST
+      (https://arxiv.org/abs/1810.04650).
+    """
+
+    train: int = 8000
+    validation: int = 1000
+    test: int = 2000
+    canvas: int = 12
+    jitter: int = 0
+    half: Literal[0, 1] | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, train=1, validation=1, test=1, seed=0)
+        check_canvas(self)
+
+    def placements(self) -> tuple[tuple[Placed, Placed], ...]:
+        """The left and the right digits of train, validation and test."""
+        labels = read_digits()[1]
+
+        def place(name: str, part: np.ndarray, count: int) -> tuple[Placed, Placed]:
+            rng = generator(self.seed, f"multi/{name}")
+            left, right = pairs(labels, part, count, rng)
+            near, far = (corners(self, np.full(count, far), rng) for far in (False, True))
+            return Placed(left, near), Placed(right, far)
+
+        parts = zip(Splits._fields, digit_parts(self.seed, self.half), strict=True)
+        return tuple(place(name, part, getattr(self, name)) for name, part in parts)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        return described(self.train, self.canvas, ("left", "right"))
+
+    def load(self) -> Splits:
+        """Overlays the digits: "image" `[N, canvas, canvas, 1]`, "left" and "right" `[N]`."""
+        images, labels = read_digits()
+
+        def overlay(left: Placed, right: Placed) -> dict[str, np.ndarray]:
+            both = (draw(images, placed, self.canvas) for placed in (left, right))
+            left, right = labels[left.index], labels[right.index]
+            return {"image": np.maximum(*both), "left": left, "right": right}
+
+        return Splits(*(overlay(*placed) for placed in self.placements()))
+
+
+def check_canvas(source: SingleDigits | MultiDigits) -> None:
+    """Requires a canvas on which left and right can be told apart."""
+    require_count(source, canvas=SIDE, jitter=0)
+    require_choice(source, half=(0, 1, None))
+    least = SIDE + 2 * source.jitter + 1
+    rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
+    require(source.canvas >= least, source, "canvas", rule, source.canvas)
+
+
+def described(count: int, canvas: int, labels: tuple[str, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of `count` images and their labels."""
+    image = jax.ShapeDtypeStruct((count, canvas, canvas, 1), np.float32)
+    return {"image": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
+
+
+def corners(
+    source: SingleDigits | MultiDigits, far: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Places `[N, 2]` near the upper left corner, or the lower right one where `far` `[N]`."""
+    shift = rng.integers(source.jitter + 1, size=(len(far), 2))
+    return np.where(far[:, None], source.canvas - SIDE - shift, shift)
+
+
+def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each).
+
+    Of train and validation all, or a half of every class.
+    """
+    labels = read_digits()[1]
+    train, validation, test = stratified(labels, 0.2, 0.2, generator(seed, "digits"))
+    if half is None:
+        return train, validation, test
+    rng = generator(seed, "digits/half")
+    halves = (part[stratified(labels[part], 0.5, 0.0, rng)[half]] for part in (train, validation))
+    return *halves, test
+
+
+def read_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The 1797 images `[1797, 8, 8]` in [0, 1] as float32, and their classes as int32."""
+    from sklearn.datasets import load_digits  # Slow to import.
+
+    digits = load_digits()
+    return (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
+
+
+def pairs(labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Generator):
+    """Draws `count` pairs of images of a part, evenly among those of two different classes."""
+    left, right = rng.choice(part, size=(2, count))
+    while (same := labels[left] == labels[right]).any():
+        left[same], right[same] = rng.choice(part, size=(2, same.sum()))
+    return left, right
+
+
+def draw(images: np.ndarray, placed: Placed, canvas: int) -> np.ndarray:
+    """Puts each digit on a black canvas of its own, `[N, canvas, canvas, 1]`."""
+    drawn = np.zeros((len(placed.index), canvas, canvas, 1), np.float32)
+    rows, columns = placed.offset[:, :, None].swapaxes(0, 1) + np.arange(SIDE)
+    each = np.arange(len(drawn))[:, None, None]
+    drawn[each, rows[:, :, None], columns[:, None, :], 0] = images[placed.index]
+    return drawn

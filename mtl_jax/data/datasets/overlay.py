@@ -1,0 +1,161 @@
+"""Two images of two sources in one: MultiMNIST, Multi-Fashion, and Fashion with MNIST."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.validation import BadInput, require, require_choice, require_count
+from mtl_jax.data.random_split import generator
+
+SIDE, CANVAS = 28, 36  # Height and width of the images, and of what they are laid on.
+FAR = CANVAS - SIDE  # The corner that the lower right image cannot pass.
+STEP = 6  # Where the right image of "mgda" begins.
+JITTER = 4  # How far an image of "pareto" may lie from its corner.
+# Pillow's nearest neighbours of 28 pixels among 36: each new pixel's middle is looked up.
+KEPT = (2 * np.arange(SIDE) + 1) * CANVAS // (2 * SIDE)
+
+Part = Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Overlay:
+    """Two images in one, an upper left and a lower right one; to name each is a task.
+
+    "image" is uint8 `[N, 28, 28, 1]` ("mgda") or `[N, 36, 36, 1]` ("pareto"), the labels are
+    int32 `[N]`. An image of a part is laid on one of the same part only, so none is in two.
+    Every image of the left source lies on the left once before any does so twice.
+
+    "mgda", as in the authors' loader: corners (0, 0) and (6, 6) of 36 x 36, pixel maximum, then
+    28 x 28 by nearest neighbours. The right image is any of the part, of the same class or the
+    same image too. Their `imresize` also stretched the grey values of each image to 0..255,
+    which changes few images and is left out.
+
+    "pareto": 36 x 36, the corners drawn from `{0..4}^2` and `{4..8}^2`, the sum of the pixels,
+    at most 255; if both sources are the same, of two different classes. Pareto MTL's data come
+    ready made, after those of CapsNet, where each image is moved by up to 4 pixels; sum and
+    classes are those of CapsNet's code. That moves both images over all of `{0..8}^2`, which
+    would not tell left from right.
+
+    Attributes:
+      left: source of the upper left images, "image" `[N, 28, 28, 1]` uint8 and "label".
+      right: source of the lower right ones; the same for MultiMNIST and Multi-Fashion.
+      construction: how they are laid, "mgda" or "pareto".
+      train: number of training images; the papers have 60,000 and 120,000.
+      validation: number of validation images; the papers have none.
+      test: number of test images; the papers have 10,000 and 20,000.
+      labels: names of the two labels.
+      seed: of the pairs and the places.
+
+    Raises:
+      BadInput: for what is no source, another construction, an empty part, a negative seed or
+        names that are not two; and from `load` for a source without such images and labels, or,
+        for "pareto" of one source, with a part of one class only.
+
+    Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
+      2018, Section 4.1 (https://arxiv.org/abs/1810.04650); Lin et al., Pareto Multi-Task
+      Learning, NeurIPS 2019, its section on MultiMNIST (https://arxiv.org/abs/1912.12854); Sabour
+      et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
+      (https://arxiv.org/abs/1710.09829).
+    """
+
+    left: Source
+    right: Source
+    construction: Literal["mgda", "pareto"] = "mgda"
+    train: int = 60_000
+    validation: int = 6_000
+    test: int = 10_000
+    labels: tuple[str, str] = ("left", "right")
+    seed: int = 0
+
+    def __post_init__(self):
+        for field in ("left", "right"):
+            value = getattr(self, field)
+            fine = hasattr(value, "load") and not isinstance(value, type)
+            require(fine, self, field, "must be a source such as data.FashionMNIST()", value)
+        require_choice(self, construction=("mgda", "pareto"))
+        require_count(self, train=1, validation=1, test=1, seed=0)
+        fine = isinstance(self.labels, tuple) and len({*self.labels, "image"}) == 3
+        require(fine, self, "labels", "must be two different names", self.labels)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is read."""
+        side = SIDE if self.construction == "mgda" else CANVAS
+        label = jax.ShapeDtypeStruct((self.train,), np.int32)
+        image = jax.ShapeDtypeStruct((self.train, side, side, 1), np.uint8)
+        return {"image": image, **dict.fromkeys(self.labels, label)}
+
+    def load(self) -> Splits:
+        """Reads the sources and lays their images on each other."""
+        left = self.left.load()
+        right = left if self.right == self.left else self.right.load()
+        sides = zip(Splits._fields, left, right, strict=True)
+        return Splits(*(self.composed(*side) for side in sides))
+
+    def composed(self, name: str, left: Part, right: Part) -> dict[str, np.ndarray]:
+        """One part, of the same parts of the sources."""
+        for field, part in (("left", left), ("right", right)):
+            check_images(f"{field}'s {name} part", part)
+        rng = generator(self.seed, f"overlay/{name}")
+        first, second = self.pairs(left["label"], right["label"], getattr(self, name), rng)
+        images = left["image"][first, ..., 0], right["image"][second, ..., 0]
+        together = squeezed(*images) if self.construction == "mgda" else jittered(*images, rng)
+        labels = (left["label"][first], right["label"][second])
+        named = zip(self.labels, labels, strict=True)
+        return {"image": together[..., None], **{k: v.astype(np.int32) for k, v in named}}
+
+    def pairs(
+        self, left: np.ndarray, right: np.ndarray, count: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Places `[count]` in the part of the left source, by its labels, and in the right's."""
+        first = np.concatenate(
+            [rng.permutation(len(left)) for _ in range(-(-count // len(left)))]
+        )[:count]  # fmt: skip
+        second = rng.integers(len(right), size=count)
+        if self.construction == "mgda" or self.left != self.right:
+            return first, second
+        if len(np.unique(left)) < 2:
+            raise BadInput(f"Overlay needs two classes in each part, not {np.unique(left)}")
+        while (same := left[first] == right[second]).any():
+            second[same] = rng.integers(len(right), size=same.sum())
+        return first, second
+
+
+def squeezed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Images `[N, 28, 28]` laid at (0, 0) and (6, 6), `[N, 28, 28]`."""
+    canvas = np.zeros((len(left), CANVAS, CANVAS), np.uint8)
+    canvas[:, :SIDE, :SIDE] = left
+    window = canvas[:, STEP : STEP + SIDE, STEP : STEP + SIDE]
+    np.maximum(window, right, out=window)
+    return canvas[:, KEPT[:, None], KEPT]
+
+
+def jittered(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Images `[N, 28, 28]` laid near their corners, `[N, 36, 36]`."""
+    shape = (len(left), CANVAS, CANVAS)
+    canvas, each = np.zeros(shape, np.uint8), np.arange(len(left))[:, None, None]
+
+    def place(low: int) -> tuple[np.ndarray, ...]:
+        corner = rng.integers(low, low + JITTER + 1, size=(2, len(left), 1))
+        rows, columns = corner + np.arange(SIDE)
+        return each, rows[:, :, None], columns[:, None, :]
+
+    canvas[place(0)] = left
+    window = place(FAR - JITTER)
+    under = canvas[window]
+    canvas[window] = under + np.minimum(right, 255 - under)  # Bytes would wrap around.
+    return canvas
+
+
+def check_images(where: str, part: Part) -> None:
+    """Requires grey images of 28 x 28 bytes, and their labels."""
+    there = {"image", "label"} <= part.keys()
+    require(there, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
+    image = part["image"]
+    found = f"{image.dtype} {list(image.shape)}"
+    fine = image.dtype == np.uint8 and image.shape[1:] == (SIDE, SIDE, 1) and len(image) > 0
+    rule = f"must have images uint8 [N, {SIDE}, {SIDE}, 1], at least one"
+    require(fine, "Overlay", where, rule, found)

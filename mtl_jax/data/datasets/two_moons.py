@@ -1,0 +1,66 @@
+"""Two moons: points of the plane in two interleaved half circles."""
+
+import dataclasses
+import math
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.data.random_split import generator
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoMoons:
+    """Points `[N, 1, 2]` under "image", and which half circle each is of, "moon" `[N]`.
+
+    One circle's upper half, `(cos a, sin a)`, and the lower half of another, `(1 - cos a,
+    1/2 - sin a)`, with a at even spaces in [0, pi] and Gaussian noise on both coordinates. A
+    point is a signal of one time and two channels, so signal augmentations apply.
+
+    Attributes:
+      train: points of the training part, half of each moon.
+      validation: of the validation part.
+      test: of the test part.
+      noise: its standard deviation.
+      seed: of the noise.
+
+    Raises:
+      BadInput: for sizes below 2, or noise that is negative.
+    """
+
+    train: int = 1000
+    validation: int = 200
+    test: int = 1000
+    noise: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self):
+        require_count(self, train=2, validation=2, test=2, seed=0)
+        require_number(self, noise=(0.0, math.inf))
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; nothing is drawn."""
+        return {
+            "image": jax.ShapeDtypeStruct((self.train, 1, 2), np.float32),
+            "moon": jax.ShapeDtypeStruct((self.train,), np.int32),
+        }
+
+    def load(self) -> Splits:
+        """Draws the points."""
+        return Splits(*(self.drawn(part) for part in Splits._fields))
+
+    def drawn(self, part: str) -> dict[str, np.ndarray]:
+        """Points and moons of a part, in random order."""
+        rng = generator(self.seed, f"two moons/{part}")
+        count = getattr(self, part)
+        moon = (np.arange(count) % 2).astype(np.int32)
+        angle = np.empty(count)
+        for which in (0, 1):
+            angle[moon == which] = np.linspace(0.0, np.pi, (moon == which).sum())
+        upper = np.stack([np.cos(angle), np.sin(angle)], -1)
+        lower = np.stack([1.0 - np.cos(angle), 0.5 - np.sin(angle)], -1)
+        points = np.where(moon[:, None] == 0, upper, lower) + rng.normal(0, self.noise, (count, 2))
+        order = rng.permutation(count)
+        return {"image": points[order, None].astype(np.float32), "moon": moon[order]}

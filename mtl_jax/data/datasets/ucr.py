@@ -1,0 +1,146 @@
+"""Time series of the UCR and UEA archives, three of them as the package aeon brings them."""
+
+import dataclasses
+import importlib.util
+import pathlib
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import BadInput, near, require, require_count, require_number
+from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
+from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.ts import read_ts
+from mtl_jax.data.random_split import generator, stratified
+
+
+class Bundled(NamedTuple):
+    """What is known of a data set that the package brings."""
+
+    file: str  # before _TRAIN.ts
+    train: int  # series of the archive's training part
+    steps: int  # T
+    channels: int  # C
+
+
+BUNDLED = {
+    "JapaneseVowels": Bundled("JapaneseVowels_eq", 270, 25, 12),  # stretched to one length
+    "OSULeaf": Bundled("OSULeaf", 200, 427, 1),
+    "ACSF1": Bundled("ACSF1", 100, 1460, 1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class UCR:
+    """Series of one length, each of one class: "image" `[N, T, C]` float32, "label" int32 `[N]`.
+
+    Each channel has mean 0 and variance 1 over all series and times of the training part. Train
+    and test are the archive's parts; the validation part is drawn from its training part, in
+    every class alike. Without a folder, the package `aeon` is asked for its files, none of its
+    code is run: `pip install --no-deps aeon` is enough. It has
+
+    | name | train | test | T | C | classes |
+    |---|---|---|---|---|---|
+    | JapaneseVowels | 270 | 370 | 25 | 12 | 9 speakers |
+    | OSULeaf | 200 | 242 | 427 | 1 | 6 leaves' outlines |
+    | ACSF1 | 100 | 100 | 1460 | 1 | 10 home appliances |
+
+    Attributes:
+      name: of the data set, one of these; or of the files in the folder.
+      path: folder with `<name>_TRAIN.ts` and `<name>_TEST.ts`, as the archives have them; None
+        is the package.
+      validation: share of the training part that validates.
+      seed: of the validation part.
+
+    Raises:
+      BadInput: for an unknown name without a path, a share outside (0, 1) or a negative seed; and
+        from `load` (and with a path from `shapes`) if the package is not installed, a file is
+        not there or cannot be read, parts do not fit together or are one file, or the share leaves
+        a part empty. Series that stand in two parts are a `DataWarning`.
+
+    Reference: Dau et al., The UCR Time Series Archive, 2018 (https://arxiv.org/abs/1810.07758);
+      Bagnall et al., The UEA Multivariate Time Series Classification Archive, 2018
+      (https://arxiv.org/abs/1811.00075). JapaneseVowels: Kudo et al., Multidimensional Curve
+      Classification Using Passing-Through Regions, Pattern Recognition Letters 1999.
+    """
+
+    name: str = "JapaneseVowels"
+    path: str | None = None
+    validation: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self):
+        require(isinstance(self.name, str), self, "name", "must be a string", self.name)
+        if self.path is None:
+            known = self.name in BUNDLED
+            rule = f"must be one that aeon brings ({near(self.name, BUNDLED)}), or have a path"
+            require(known, self, "name", rule, self.name)
+        else:
+            require(isinstance(self.path, str), self, "path", "must be a string or None", self.path)
+        require_number(self, validation=(0.0, 1.0))
+        fine = 0.0 < self.validation < 1.0
+        require(fine, self, "validation", "must lie between 0 and 1", self.validation)
+        require_count(self, seed=0)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; of the package's data nothing is read."""
+        if self.path is None:
+            _, count, *shape = BUNDLED[self.name]
+        else:
+            count, *shape = self.read("TRAIN")[0].shape
+        count -= round(count * self.validation)
+        return {
+            "image": jax.ShapeDtypeStruct((count, *shape), np.float32),
+            "label": jax.ShapeDtypeStruct((count,), np.int32),
+        }
+
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label", in the order of their integers."""
+        return {"label": tuple(self.read("TRAIN")[2])}
+
+    def load(self) -> Splits:
+        """Reads the series, parts and standardises them."""
+        series, labels, classes = self.read("TRAIN")
+        test, test_labels, test_classes = self.read("TEST")
+        if (series.shape[1:], classes) != (test.shape[1:], test_classes):
+            raise BadInput(f"UCR: training and test part of {self.name} must fit together")
+        require_own_files([self.file("TRAIN"), self.file("TEST")])
+        rng = generator(self.seed, "ucr")
+        train, validation, _ = stratified(labels, self.validation, 0.0, rng)
+        rule = f"must leave a part to train on and one to validate, of {len(labels)}"
+        fine = len(train) > 0 and len(validation) > 0
+        require(fine, self, "validation", rule, self.validation)
+        drawn = {"train": series[train], "validation": series[validation], "test": test}
+        cases = {name: [row.tobytes() for row in rows] for name, rows in drawn.items()}
+        warn_of_repeats(self, "series", cases, given=False)
+        mean = series[train].mean((0, 1), np.float64)
+        deviation = series[train].std((0, 1), np.float64)
+        # A channel that never changes is left at 0.
+        deviation = np.where(deviation > 0.0, deviation, 1.0)
+
+        def part(series: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+            return {"image": ((series - mean) / deviation).astype(np.float32), "label": labels}
+
+        own = (part(series[rows], labels[rows]) for rows in (train, validation))
+        return Splits(*own, part(test, test_labels))
+
+    def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """The series, labels and classes of one of the archive's parts."""
+        return read_ts(self.file(part))
+
+    def file(self, part: str) -> pathlib.Path:
+        """The file of one of the archive's parts."""
+        if self.path is not None:
+            return path_of(self.path) / f"{self.name}_{part}.ts"
+        folder = package() / "datasets" / "data" / self.name
+        return folder / f"{BUNDLED[self.name].file}_{part}.ts"
+
+
+def package() -> pathlib.Path:
+    """Where aeon lies; importing it would need numba."""
+    found = importlib.util.find_spec("aeon")
+    if found is None or found.origin is None:
+        raise BadInput("UCR needs the package aeon: pip install --no-deps aeon, or give a path")
+    return pathlib.Path(found.origin).parent

@@ -1,0 +1,1 @@
+"""Users' own files as data sources."""

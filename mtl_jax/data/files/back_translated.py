@@ -1,0 +1,142 @@
+"""A source of texts with two rewritings each, as back-translation makes them ahead."""
+
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from mtl_jax.core.protocols import Splits
+from mtl_jax.core.validation import BadInput, require, require_count
+from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
+from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.text_files import parse_json, read_text, require_characters
+
+FILES = {"train": "train.json", "validation": "dev.json", "test": "test.json"}
+VERSIONS = ("ori", "aug_0", "aug_1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Triples:
+    """Texts in three versions: the original and two rewritings, from JSON files as USB has them.
+
+    The folder has `train.json`, `dev.json` (validation) and `test.json`, each a list of rows or
+    a dict of them: `{"ori": ..., "aug_0": ..., "aug_1": ..., "label": 3}`. A version is a text,
+    that the tokenizer turns into tokens, or a list of tokens. The rows of the training part need
+    all three, of the others the original only. A row without "label" has the label -1.
+
+    "image" is int32, `[N, 3, T]` of the training part, for the policies
+    `augment.tokens.Original` and `Rewritten`, and `[N, T]` of the other parts. "label" is int32
+    `[N]`. What is longer than T is cut off behind, what is shorter is filled up by the padding.
+
+    Attributes:
+      path: the folder.
+      length: T.
+      tokenizer: a named function from a text to its tokens, whole numbers of at least 0, special
+        ones included; None if the files have tokens.
+      padding: the token that fills up.
+
+    Raises:
+      BadInput: for a length below 1, a padding below 0 or a tokenizer that cannot be called; and
+        from `load` and `shapes` for a file that is not there, is no JSON or has no rows, and,
+        naming the row, for a version that is not there, empty or no tokens, or a label that is
+        no whole number; from `load` for parts that are one file or of which one holds the other.
+        Some originals that stand in two parts are a `DataWarning`.
+
+    Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
+      (https://arxiv.org/abs/2208.07204).
+    """
+
+    path: str
+    length: int
+    tokenizer: Callable[[str], Sequence[int]] | None = None
+    padding: int = 0
+
+    def __post_init__(self):
+        require(isinstance(self.path, str), self, "path", "must be a string", self.path)
+        require_count(self, length=1, padding=0)
+        fine = self.tokenizer is None or callable(self.tokenizer)
+        require(fine, self, "tokenizer", "must be a function or None", self.tokenizer)
+
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; its rows are counted."""
+        count = len(self.rows("train"))
+        shape = (count, len(VERSIONS), self.length)
+        return {
+            "image": jax.ShapeDtypeStruct(shape, np.int32),
+            "label": jax.ShapeDtypeStruct((count,), np.int32),
+        }
+
+    def load(self) -> Splits:
+        """Reads the texts and turns them into tokens."""
+        require_own_files([self.file(name) for name in FILES])
+        splits = Splits(*(self.part(name) for name in FILES))
+        texts = {name: [json.dumps(row["ori"]) for _, row in self.rows(name)] for name in FILES}
+        warn_of_repeats(self, "original", texts, given=True)
+        return splits
+
+    def part(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of one part."""
+        rows = self.rows(name)
+        versions = VERSIONS if name == "train" else VERSIONS[:1]
+        image = np.full((len(rows), len(versions), self.length), self.padding, np.int32)
+        label = np.empty(len(rows), np.int32)
+        for place, (where, row) in enumerate(rows):
+            label[place] = label_of(where, row)
+            for line, version in zip(image[place], versions, strict=True):
+                tokens = self.tokens(where, row, version)[: self.length]
+                line[: len(tokens)] = tokens
+        return {"image": image if name == "train" else image[:, 0], "label": label}
+
+    def rows(self, name: str) -> list[tuple[str, Any]]:
+        """The rows of a part, each with the words that name it."""
+        file = self.file(name)
+        found = parse_json(str(file), read_text(file))
+        if not isinstance(found, list | dict) or not found:
+            raise BadInput(f"{file} must be a list or a dict of rows, and have some")
+        named = found.items() if isinstance(found, dict) else enumerate(found)
+        return [(f"{file}, row {key}", row) for key, row in named]
+
+    def file(self, name: str) -> pathlib.Path:
+        """The file of a part."""
+        file = path_of(self.path) / FILES[name]
+        require(file.is_file(), self, "path", f"must have the file {file.name}", self.path)
+        return file
+
+    def tokens(self, where: str, row: Mapping[str, Any], version: str) -> Sequence[int]:
+        """The tokens of one version of a row."""
+        found = row.get(version)
+        if found is None:
+            raise BadInput(f"{where} must have {version!r}; it has {', '.join(map(repr, row))}")
+        if isinstance(found, str):
+            if self.tokenizer is None:
+                raise BadInput(f"{where} has text in {version!r}: give Triples a tokenizer")
+            require_characters(f"{where}: {version!r}", found)
+            found = list(self.tokenizer(found))
+        fine = isinstance(found, list) and len(found) > 0
+        fine = fine and all(is_whole(token) and 0 <= token < 2**31 for token in found)
+        if not fine:
+            text = f"{where} must have tokens in {version!r}, whole numbers of at least 0"
+            raise BadInput(f"{text}, not {str(found)[:60]!r}")
+        return found
+
+
+def label_of(where: str, row: Any) -> int:
+    """The label of a row, -1 if it has none; USB writes some as strings of digits."""
+    if not isinstance(row, dict):
+        raise BadInput(f"{where} must be a dict, not {str(row)[:60]!r}")
+    label = row.get("label", -1)
+    written = isinstance(label, str) and re.fullmatch("-?[0-9]{1,10}", label)
+    if not ((is_whole(label) or written) and -1 <= int(label) < 2**31):
+        rule = "must have a whole number as label, -1 if it is missing"
+        raise BadInput(f"{where} {rule}, not {label!r}")
+    return int(label)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number, of Python or numpy, and no bool."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

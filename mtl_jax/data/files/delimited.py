@@ -1,0 +1,170 @@
+"""CSV and TSV: rows of cells between separators, with or without quotes."""
+
+import collections
+import csv
+import io
+import pathlib
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.text_files import lines_of, read_text
+
+csv.field_size_limit(2**31 - 1)  # Python's own 131,072 characters are less than a long document.
+QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
+SEPARATORS = ";\t|,"
+COMMENTS = ("#", "%", "//")
+
+
+class Row(NamedTuple):
+    """One row of a file."""
+
+    first: int  # number of its first line
+    last: int  # number of its last one
+    cells: list[str]  # without spaces around them
+
+
+def delimited_rows(
+    file: pathlib.Path, delimiter: str | None, comment: str | None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Lines and rows of a file of cells between separators; the first row names the columns.
+
+    A row without any value is no row. Cells may stand in double quotes, with those in them doubled.
+    In a TSV file each line is a row, and quotes are text as in the files of GLUE, unless every cell
+    that begins with one also ends with one; only if its lines have different numbers of cells it
+    is read as CSV is, where a quoted cell may go over several lines.
+
+    Args:
+      file: the file.
+      delimiter: what separates cells; None is a tab in `.tsv`, else what a first line `sep=;` says
+        (Excel writes it), else a comma.
+      comment: what begins a line that is left out, None if nothing does.
+
+    Raises:
+      BadInput: naming file and line, for what cannot be read so, a column named twice, a row with
+        more or fewer cells than the header, and a quoted cell that holds rows.
+    """
+    text = read_text(file)
+    said = re.match(r"sep=(.)(\r?\n)", text) if delimiter is None else None
+    if said:
+        delimiter, text = said.group(1), said.group(2) + text[said.end() :]
+    delimiter = delimiter or ("\t" if file.suffix.lower() == ".tsv" else ",")
+    rows = (tsv_rows if delimiter == "\t" else quoted_rows)(file, text, delimiter, comment)
+    header = rows[0].cells if rows else []
+    require_header(file, header, delimiter)
+    for row in rows:
+        if len(row.cells) != len(header):
+            raise BadInput(f"{file}, line {row.last} {row_fault(header, row.cells)}")
+    require_own_rows(file, text, rows, delimiter)
+    for row in rows[1:]:
+        yield f"line {row.last}", dict(zip(header, row.cells, strict=True))
+
+
+def tsv_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None) -> list[Row]:
+    """Rows of a TSV file, see `delimited_rows`."""
+    rows = [
+        Row(number, number, [cell.strip() for cell in line.split(delimiter)])
+        for number, line in enumerate(lines_of(text), 1)
+        if line.strip() and not (comment and line.startswith(comment))
+    ]
+    if len({len(row.cells) for row in rows}) > 1:
+        try:
+            return quoted_rows(file, text, delimiter, comment)
+        except BadInput:
+            return rows  # The caller names the row.
+    begun = [cell for row in rows for cell in row.cells if cell.startswith('"')]
+    if not all(map(QUOTED.fullmatch, begun)):
+        return rows
+    rows = [row._replace(cells=[unquoted(cell) for cell in row.cells]) for row in rows]
+    return [row for row in rows if any(row.cells)]
+
+
+def unquoted(cell: str) -> str:
+    """What stands in the quotes of a cell, if it has some."""
+    return cell[1:-1].replace('""', '"').strip() if cell.startswith('"') else cell
+
+
+def quoted_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None) -> list[Row]:
+    """Rows of a text whose cells may stand in quotes, and so hold separators and ends of lines."""
+    lines, rows = Lines(text, comment), []
+    reader = csv.reader(iter(lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if any(cells):
+                rows.append(Row(lines.first, lines.last, cells))
+            lines.between = True
+    except csv.Error as error:
+        raise BadInput(f"{file}, line {lines.last}, cannot be read: {error}") from error
+    return rows
+
+
+class Lines:
+    """Lines of a text for a reader, without the comments between rows.
+
+    Attributes:
+      between: whether the next line begins a row; the reader's user says so.
+      first: number of the line that began the row.
+      last: number of the line that was read last.
+    """
+
+    def __init__(self, text: str, comment: str | None):
+        self.text, self.comment = text, comment
+        self.between, self.first, self.last = True, 0, 0
+
+    def __iter__(self) -> Iterator[str]:
+        """Yields the lines with their ends."""
+        for number, line in enumerate(io.StringIO(self.text, newline=""), 1):
+            if self.between and self.comment and line.startswith(self.comment):
+                continue
+            self.first = number if self.between else self.first
+            self.between, self.last = False, number
+            yield line
+
+
+def require_header(file: pathlib.Path, header: list[str], delimiter: str) -> None:
+    """Requires a header of different names, and more than one where something separates them."""
+    if not header:
+        raise BadInput(f"{file} must have a header")
+    other = next((mark for mark in SEPARATORS if mark in header[0] and mark != delimiter), None)
+    if len(header) == 1 and other:
+        question = f"does {other!r} separate cells? Then give delimiter={other!r}"
+        raise BadInput(f"{file} has one column, {header[0]!r}: {question}")
+    twice = [name for name, times in collections.Counter(header).items() if times > 1]
+    if twice:
+        raise BadInput(f"{file} must name each column once, not {twice[0]!r} twice")
+
+
+def row_fault(header: list[str], cells: list[str]) -> str:
+    """What is wrong with a row of another number of cells, and what may be the reason."""
+    rule = f"must have {len(header)} cells as the header has, not {len(cells)}"
+    for mark in COMMENTS:
+        if header[0].startswith(mark) or cells[0].startswith(mark):
+            return f"{rule}; if {mark!r} begins a comment, give comment={mark!r}"
+    other = next((mark for mark in SEPARATORS if any(mark in name for name in header)), None)
+    return rule if other is None else f"{rule}; if {other!r} separates, give delimiter={other!r}"
+
+
+def require_own_rows(file: pathlib.Path, text: str, rows: list[Row], delimiter: str) -> None:
+    """Refuses quoted cells that hold rows: a stray quote opened one, and another one closed it.
+
+    Lines of a row look like rows if each has as many cells as the header and, in some column,
+    all have values that other rows have there. In TSV a cell of several lines with a tab is enough.
+    """
+    long = [row for row in rows if row.last > row.first]
+    if not long:
+        return
+    lines, width = lines_of(text), len(rows[0].cells)
+    short = [row.cells for row in rows[1:] if row.last == row.first]
+    known = [{cells[at] for cells in short} - {""} for at in range(width)]
+    for row in long:
+        split = [line.split(delimiter) for line in lines[row.first - 1 : row.last]]
+        alike = all(len(cells) == width for cells in split) and any(
+            all(cells[at].strip() in known[at] for cells in split) for at in range(width)
+        )
+        if alike or (delimiter == "\t" and any("\t" in cell for cell in row.cells)):
+            raise BadInput(
+                f"{file}, lines {row.first} to {row.last} are one row, by a quote that opens in "
+                "the first of them, but look like rows: double that quote and quote its cell"
+            )

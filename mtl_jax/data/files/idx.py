@@ -1,0 +1,69 @@
+"""Reads the IDX files in which MNIST and its likes come, plain or gzipped."""
+
+import gzip
+import math
+import pathlib
+import zlib
+
+import numpy as np
+
+from mtl_jax.core.validation import BadInput
+
+UNSIGNED_BYTE = 0x08  # The only one of the format's types that these data sets use.
+
+
+def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Reads `name`, or else `name.gz`, of a folder: bytes as uint8 of a known shape.
+
+    A file is a magic number (two zero bytes, the type, the number of axes), the length of each
+    axis in four bytes, the most significant first, and the values, the last axis fastest.
+
+    Raises:
+      BadInput: with file, rule and value, if there is no such file, it is cut short or damaged,
+        or it holds another type, other axes, or more or fewer bytes than its axes say.
+
+    Reference: LeCun, Cortes and Burges, The MNIST Database, "File formats"
+      (http://yann.lecun.com/exdb/mnist/).
+    """
+    file = present(folder, name)
+    data = unpacked(file)
+    head = 4 + 4 * len(shape)
+    require_file(len(data) >= head, file, f"must have a head of {head} bytes", len(data))
+    magic = (0, 0, UNSIGNED_BYTE, len(shape))
+    text = "must begin with the bytes {}, {}, {}, {}".format(*magic)
+    require_file(tuple(data[:4]) == magic, file, text, tuple(data[:4]))
+    axes = tuple(np.frombuffer(data, ">u4", len(shape), offset=4).tolist())
+    require_file(axes == shape, file, f"must hold an array {list(shape)}", list(axes))
+    count = math.prod(shape)
+    found = len(data) - head
+    require_file(found == count, file, f"must have {count} bytes after its head", found)
+    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+
+
+def present(folder: pathlib.Path, name: str) -> pathlib.Path:
+    """The file of a name, plain if it is there, else gzipped.
+
+    Raises:
+      BadInput: if there is neither.
+    """
+    for file in (folder / name, folder / f"{name}.gz"):
+        if file.is_file():
+            return file
+    raise BadInput(f"{folder} must hold {name} or {name}.gz, and holds neither")
+
+
+def unpacked(file: pathlib.Path) -> bytes:
+    """The bytes of a file, unzipped if its name ends in .gz."""
+    data = file.read_bytes()
+    if file.suffix != ".gz":
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadInput(f"{file} must be a whole gzip file: {error}") from None
+
+
+def require_file(holds: bool, file: pathlib.Path, rule: str, value: object) -> None:
+    """Raises `BadInput` with file, rule and value unless `holds`."""
+    if not holds:
+        raise BadInput(f"{file} {rule}, not {value}")

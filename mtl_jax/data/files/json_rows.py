@@ -1,0 +1,96 @@
+"""JSON: objects in the lines of a file, or the rows of one in the layouts that programs write."""
+
+import pathlib
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from mtl_jax.core.validation import BadInput
+from mtl_jax.data.files.text_files import lines_of, parse_json, read_text, require_characters
+
+
+def json_rows(
+    file: pathlib.Path, plain: Collection[str] | None, decimal: str | None = None
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Lines or numbers of the rows of a `.jsonl` or `.json` file, and the cells of each.
+
+    Args:
+      file: the file.
+      plain: the columns that must have plain values; None is all. Of others lists and dicts are
+        empty cells.
+      decimal: the decimal mark that numbers are written with in cells; None is the point.
+
+    Raises:
+      BadInput: naming file and row, for what is no JSON, no object, or no plain value.
+    """
+    text = read_text(file)
+    if file.suffix.lower() == ".jsonl":
+        lines = ((f"line {at}", line) for at, line in enumerate(lines_of(text), 1) if line.strip())
+        objects = ((place, parse_json(f"{file}, {place}", line)) for place, line in lines)
+    else:
+        rows = rows_of(file, parse_json(str(file), text), plain)
+        objects = ((f"row {at}", row) for at, row in enumerate(rows, 1))
+    for place, row in objects:
+        yield place, cells_of(file, place, row, plain, decimal)
+
+
+def rows_of(file: pathlib.Path, content: Any, plain: Collection[str] | None) -> list[Any]:
+    """Rows of a JSON file: a list, a dict of rows, or one of the layouts below.
+
+    They are a dict in which one value is a list of objects, as data sets of Hugging Face have it
+    under "data"; and `to_json` of pandas by columns, `{column: {index: value}}`, or with
+    `orient="split"`, as well as columns as lists.
+    """
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict):
+        raise BadInput(f"{file} must be a list or a dict of rows, not {content!r:.60}")
+    if content.keys() >= {"columns", "data"} and are_all(list, content["data"]):
+        names = content["columns"]
+        wrong = [at for at, row in enumerate(content["data"], 1) if len(row) != len(names)]
+        if wrong:
+            raise BadInput(f"{file}, row {wrong[0]} must have a value for each of {names}")
+        return [dict(zip(names, row, strict=True)) for row in content["data"]]
+    lists = [name for name, value in content.items() if value and are_all(dict, value)]
+    if len(lists) > 1:
+        raise BadInput(f"{file} must hold one list of rows, not {lists}: give each its own file")
+    if lists:
+        return content[lists[0]]
+    if content and all(isinstance(value, list) for value in content.values()):
+        return by_columns(file, {k: dict(enumerate(v)) for k, v in content.items()})
+    named = plain is not None and set(plain) <= content.keys()
+    if named and all(isinstance(value, dict) for value in content.values()):
+        return by_columns(file, content)
+    return list(content.values())
+
+
+def are_all(kind: type, values: Any) -> bool:
+    """Whether a value is a list of values of one type."""
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)
+
+
+def by_columns(file: pathlib.Path, columns: dict[str, dict[Any, Any]]) -> list[dict[str, Any]]:
+    """Rows of columns, each of which holds a value by the row's index."""
+    first = next(iter(columns.values()))
+    for name, column in columns.items():
+        if column.keys() != first.keys():
+            raise BadInput(f"{file}: column {name!r} must have a value for each of the same rows")
+    return [{name: column[row] for name, column in columns.items()} for row in first]
+
+
+def cells_of(
+    file: pathlib.Path, place: str, row: Any, plain: Collection[str] | None, decimal: str | None
+) -> dict[str, str]:
+    """Cells of a JSON object: what is null is empty."""
+    if not isinstance(row, dict):
+        raise BadInput(f"{file}, {place} must be a JSON object, not {row!r:.60}")
+    cells = {}
+    for name, value in row.items():
+        nested, wanted = isinstance(value, dict | list), plain is None or name in plain
+        if nested and wanted:
+            rule = f"column {name!r} must hold a plain value, not {value!r:.60}"
+            raise BadInput(f"{file}, {place}: {rule}")
+        if wanted and isinstance(value, str):
+            require_characters(f"{file}, {place}: column {name!r}", value)
+        text = "" if value is None or nested else str(value).strip()
+        cells[name] = text.replace(".", decimal or ".") if isinstance(value, float) else text
+    return cells

@@ -1,0 +1,80 @@
+"""Text files as users have them: UTF-8, or UTF-16 and UTF-32 with their mark, and JSON in them."""
+
+import codecs
+import json
+import pathlib
+import re
+from typing import Any
+
+from mtl_jax.core.validation import BadInput
+
+# UTF-32's mark begins with UTF-16's, so it is looked for first.
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def read_text(file: pathlib.Path) -> str:
+    """Reads a text file, whose ends of lines stay as they are; a mark of the encoding is left out.
+
+    Raises:
+      BadInput: in one line, for a file that cannot be read or is of another encoding.
+    """
+    try:
+        content = file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{file} cannot be read: {error}") from error
+    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8-sig")
+    if encoding == "utf-8-sig" and 0 in content[:4]:
+        raise BadInput(f"{file} cannot be read: it is UTF-16 without its mark; save it as UTF-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        name = encoding.removesuffix("-sig").upper()
+        what = f"line {line} is not {name} (byte 0x{content[error.start]:02x}, {error.reason})"
+        hint = "it may be Latin-1 or Windows-1252" if name == "UTF-8" else "it is cut or damaged"
+        raise BadInput(f"{file} cannot be read: {what}; {hint}; save it as UTF-8") from error
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Lines of a text, which end in \n, \r\n or \r only: Unicode's other separators are text."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def parse_json(where: str, text: str) -> Any:
+    """What a JSON text holds.
+
+    Raises:
+      BadInput: with `where`, for what is no JSON, or an object that has a name twice, of which
+        Python would keep the last.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=distinct)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where} must be JSON: {error}") from error
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which no name stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands twice in one object")
+    return found
+
+
+def require_characters(where: str, text: str) -> None:
+    """Requires whole characters: JSON may hold one half of a surrogate pair.
+
+    Raises:
+      BadInput: with `where`.
+    """
+    half = SURROGATE.search(text)
+    if half:
+        raise BadInput(f"{where} must hold whole characters, not the half {half.group()!a}")

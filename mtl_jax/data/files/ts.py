@@ -1,0 +1,71 @@
+"""Reading the text format of the UCR and UEA archives of time series."""
+
+import pathlib
+
+import numpy as np
+
+from mtl_jax.core.validation import BadInput, near
+from mtl_jax.data.files.columns import LARGEST
+from mtl_jax.data.files.float_precision import count_distinct, require_most
+from mtl_jax.data.files.text_files import lines_of, read_text
+
+
+def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Reads a `.ts` file of series of one length, each of one class.
+
+    Lines that begin with # are comments, those with @ say what there is, and each line after
+    `@data` is a series: channels between colons, values between commas, the class last.
+
+    Args:
+      file: the file.
+
+    Returns:
+      The series `[N, T, C]` in float32, the place of each one's class in the file's list, int32
+      `[N]`, and the list.
+
+    Raises:
+      BadInput: naming the file, and the line by its number, for a file that is not there, has no
+        list of classes or no series, and a series of another length, with other channels, with
+        missing values, or of a class that is not in the list; and for a channel whose numbers
+        float32 makes equal.
+    """
+    lines = lines_of(read_text(file))
+    named = [line.split() for line in lines if line.lower().startswith("@classlabel true ")]
+    if not named:
+        raise BadInput(f"{file} must have a line of classes, @classLabel true ...")
+    classes = named[0][2:]
+    rows, labels = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line[0] in "#@":
+            continue
+        *channels, label = line.strip().split(":")
+        where = f"{file}, line {number}"
+        if label not in classes:
+            raise BadInput(f"{where} is of no class of the list: {label!r}; {near(label, classes)}")
+        rows.append(read_series(where, channels, rows))
+        labels.append(classes.index(label))
+    if not rows:
+        raise BadInput(f"{file} must have series")
+    series = np.stack(rows)
+    for place in range(series.shape[2]):
+        values = series[:, :, place]
+        require_most(f"{file}, channel {place}", count_distinct(values), values)
+    return series.astype(np.float32), np.array(labels, np.int32), classes
+
+
+def read_series(where: str, channels: list[str], before: list[np.ndarray]) -> np.ndarray:
+    """One series `[T, C]`, of the shape of those before it."""
+    try:
+        values = [np.array(channel.split(","), np.float64) for channel in channels]
+    except ValueError:
+        raise BadInput(f"{where} must have a number at every time") from None
+    lengths = {len(channel) for channel in values}
+    if len(lengths) != 1:
+        raise BadInput(f"{where} must have channels of one length, not {sorted(lengths)}")
+    series = np.stack(values, 1)
+    if not (np.abs(series) <= LARGEST).all():
+        raise BadInput(f"{where} must have a number at every time")
+    if before and series.shape != before[0].shape:
+        first = list(before[0].shape)
+        raise BadInput(f"{where} must be {first} [T, C] as the first is, not {list(series.shape)}")
+    return series

@@ -1,0 +1,40 @@
+"""Batch spectral penalization: no direction of the features may dominate."""
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.domain_adaptation.validation import require_floats
+
+
+def spectral_penalty(features: jax.Array, *, largest: int = 1) -> jax.Array:
+    """Squares of the largest singular values of a batch, `sum_{i <= k} s_i(F)^2`.
+
+    It is added for the source and for the target, each of its own batch, to an adversarial
+    loss; TLLib's weight is 2e-4. They are the largest eigenvalues of the smaller of `F F'`
+    and `F' F`. Gradients flow, `2 s u v'`; where singular values are equal it is one of the
+    subgradients.
+
+    Args:
+      features: F, `[N, D]`, not centred.
+      largest: k, at least 1.
+
+    Returns:
+      The penalty `[]`.
+
+    Raises:
+      ValueError: if shapes or dtypes do not fit, or there are fewer singular values, when
+        traced.
+
+    Reference: Chen et al., Transferability vs. Discriminability: Batch Spectral Penalization
+      for Adversarial Domain Adaptation, ICML 2019, batch spectral penalization
+      (https://proceedings.mlr.press/v97/chen19i.html).
+    """
+    require_floats("spectral_penalty", features)
+    if features.ndim != 2 or not 1 <= largest <= min(features.shape):
+        raise ValueError(
+            f"spectral_penalty needs features [N, D] with at least {largest} singular values, "
+            f"at least one of them, not {features.shape}"
+        )
+    rows = features if features.shape[0] <= features.shape[1] else features.T
+    squares = jnp.linalg.eigvalsh(jnp.matmul(rows, rows.T, precision="highest"))
+    return squares[-largest:].sum()

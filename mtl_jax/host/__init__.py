@@ -1,1 +1,0 @@
-"""The host: whatever touches time, disk, devices and print."""

@@ -1,0 +1,197 @@
+"""How runs compare: relative to single-task baselines, by rank, and within what interval."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.core.validation import require
+
+Verdict = Literal["helped", "hurt", "open"]
+
+
+def delta_m(
+    values: jax.Array, baselines: jax.Array, higher_is_better: tuple[bool, ...]
+) -> jax.Array:
+    """Mean relative loss against single-task baselines, in percent: LOWER is better.
+
+    `100/K sum_k (-1)^(h_k) (M_k - B_k) / B_k`, with h_k = 1 where higher is better, so that
+    below 0 is better than the baselines. Other papers average by task first and turn the
+    sign (Delta_p); the two do not compare.
+
+    Args:
+      values: the K metrics `[..., K]`.
+      baselines: the same metrics of single-task runs `[..., K]`, or `[K]` for all.
+      higher_is_better: for each of the K metrics.
+
+    Returns:
+      Percent `[...]`.
+
+    Raises:
+      ValueError: if the K differ.
+
+    Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, Section 6
+      (https://arxiv.org/abs/2202.01017).
+    """
+    values = jnp.asarray(values)
+    shapes = (values.shape[-1:], jnp.shape(baselines)[-1:])
+    if set(shapes) != {(len(higher_is_better),)}:
+        raise ValueError(
+            f"delta_m needs values [..., K], baselines [..., K] and K = {len(higher_is_better)} "
+            f"bools, not {values.shape} and {jnp.shape(baselines)}"
+        )
+    signs = jnp.where(jnp.array(higher_is_better, bool), -1.0, 1.0).astype(values.dtype)
+    baselines = jnp.broadcast_to(jnp.asarray(baselines), values.shape)
+    change = (values - baselines) / baselines
+    return 100.0 * (change * jnp.broadcast_to(signs, values.shape)).mean(-1)
+
+
+def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Mean and half width of its confidence interval, by Student's t.
+
+    `t_{S-1} sd / sqrt(S)`, with the unbiased variance.
+
+    Args:
+      values: one number a seed, `[S]`.
+      confidence: of the two-sided interval.
+
+    Returns:
+      The mean and the half width, which is NaN for one value.
+
+    Raises:
+      BadInput: without values, or for a confidence outside (0, 1).
+    """
+    from scipy import special  # Only tables need it.
+
+    values = np.asarray(values, np.float64)
+    flat = values.ndim == 1 and values.size > 0
+    require(flat, "interval", "values", "must be numbers [S], at least one", values.shape)
+    require(0.0 < confidence < 1.0, "interval", "confidence", "must lie in (0, 1)", confidence)
+    if values.size == 1:
+        return float(values[0]), math.nan
+    quantile = special.stdtrit(values.size - 1, (1.0 + confidence) / 2.0)
+    return float(values.mean()), float(quantile * values.std(ddof=1) / math.sqrt(values.size))
+
+
+def delta_p(
+    values: jax.Array,
+    baselines: jax.Array,
+    higher_is_better: tuple[bool, ...],
+    tasks: tuple[int, ...],
+) -> jax.Array:
+    """Mean over tasks of the mean relative gain of a task's metrics, in percent: HIGHER is better.
+
+    `100/K sum_k 1/n_k sum_m (-1)^(1 - h_m) (M_m - B_m) / B_m` over the n_k metrics m of task k.
+    With one metric a task it is `-delta_m`.
+
+    Args:
+      values: all metrics `[..., M]`.
+      baselines: the same metrics of single-task runs `[..., M]`, or `[M]` for all.
+      higher_is_better: for each of the M metrics.
+      tasks: the number of the task that each of the M metrics belongs to.
+
+    Returns:
+      Percent `[...]`.
+
+    Raises:
+      ValueError: if the M differ.
+
+    Reference: Lin et al., A Closer Look at Loss Weighting in Multi-Task Learning, 2021, its
+      section on evaluation (https://arxiv.org/abs/2111.10603).
+    """
+    if len(tasks) != len(higher_is_better):
+        raise ValueError(f"delta_p needs {len(higher_is_better)} task numbers, not {len(tasks)}")
+    each = [
+        -delta_m(
+            jnp.asarray(values)[..., jnp.array(own)],
+            jnp.asarray(baselines)[..., jnp.array(own)],
+            tuple(higher_is_better[m] for m in own),
+        )
+        for task in sorted(set(tasks))
+        for own in ([m for m, owner in enumerate(tasks) if owner == task],)
+    ]
+    return jnp.stack(each).mean(0)
+
+
+def mean_rank(
+    values: np.ndarray,
+    higher_is_better: tuple[bool, ...],
+    ties: Literal["average", "min", "dense"] = "average",
+) -> np.ndarray:
+    """Each method's rank in each metric, 1 is the best, averaged over the metrics.
+
+    It depends on which methods are compared and on what equal values get: the "average" of the
+    places that they take together, the best of them ("min"), or places without gaps ("dense").
+
+    Args:
+      values: of R methods, `[R, M]`.
+      higher_is_better: for each of the M metrics.
+      ties: what equal values get.
+
+    Returns:
+      Mean ranks `[R]`.
+
+    Raises:
+      BadInput: for another shape or an unknown way with ties.
+    """
+    from scipy import stats  # Only tables need it.
+
+    values = np.asarray(values, np.float64)
+    fits = values.ndim == 2 and values.shape[1] == len(higher_is_better)
+    rule = f"must be numbers [R, {len(higher_is_better)}]"
+    require(fits, "mean_rank", "values", rule, values.shape)
+    known = ("average", "min", "dense")
+    require(ties in known, "mean_rank", "ties", f"must be one of {known}", ties)
+    signed = np.where(np.array(higher_is_better), -values, values)
+    return stats.rankdata(signed, method=ties, axis=0).mean(1)
+
+
+def p_value(values: np.ndarray) -> float:
+    """Two-sided p-value of the hypothesis that the mean over seeds `[S]` is 0, by Student's t.
+
+    It is below 0.05 where the 95 % `interval` does not hold 0; NaN for one value.
+    """
+    from scipy import special  # Only tables need it.
+
+    values = np.asarray(values, np.float64)
+    mean, deviation = values.mean(), values.std(ddof=1) if values.size > 1 else math.nan
+    if deviation == 0.0:
+        return 0.0 if mean != 0.0 else 1.0
+    t = abs(mean) / (deviation / math.sqrt(values.size))
+    return float(2.0 * special.stdtr(values.size - 1, -t))
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """p-values `[M]` adjusted for M comparisons, so that the chance of any false finding is kept.
+
+    In rising order, `max_{j <= i} min(1, (M - j + 1) p_(j))`. NaN is no comparison.
+
+    Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal
+      of Statistics 1979.
+    """
+    values = np.asarray(p_values, np.float64)
+    adjusted = np.full_like(values, math.nan)
+    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]
+    factors = len(order) - np.arange(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(factors * values[order]))
+    return adjusted
+
+
+def verdicts(gains: Sequence[np.ndarray]) -> list[Verdict]:
+    """What each of several gains `[S]` says at 95 % after Holm's correction for all of them."""
+    adjusted = holm([p_value(gain) for gain in gains])
+    return [
+        "open" if not p < 0.05 else "helped" if np.mean(gain) > 0 else "hurt"
+        for gain, p in zip(gains, adjusted, strict=True)
+    ]
+
+
+def verdict(gain: np.ndarray) -> Verdict:
+    """What gains over single-task `[S]` say at 95 %: all above 0, all below (negative transfer).
+
+    It is open where the interval of the mean holds 0, or for a single seed.
+    """
+    return verdicts([gain])[0]

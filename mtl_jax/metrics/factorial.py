@@ -1,0 +1,74 @@
+"""Effects of factors: contrasts of the cells of a full factorial design, for every seed."""
+
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from mtl_jax.core.validation import require
+
+DIGITS = 12  # Of the largest value, that effects are told to.
+
+
+class Contrast(NamedTuple):
+    """What levels of some factors do, averaged over all levels of the others."""
+
+    levels: tuple[int, ...]  # of each factor; 0 where it is averaged over
+    effect: np.ndarray  # [S]
+
+    @property
+    def order(self) -> int:
+        """1 for a main effect, 2 for an interaction of two factors."""
+        return sum(level > 0 for level in self.levels)
+
+
+def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
+    """Main effects and interactions of a full factorial design, for every seed.
+
+    Main effect of level l of a factor: `mean(y_l - y_0)` over all combinations of the other
+    factors' levels. Interaction of two: the difference of differences
+    `mean((y_lm - y_0m) - (y_l0 - y_00))`, what the two bring together beyond the sum of what
+    each brings alone; of three, once more the difference of that. Each level stands against
+    level 0. Texts on designs of two levels take half of this for two factors, a quarter for
+    three, so that all effects have one variance; here all are in the unit of the values. Effects
+    are rounded to 12 digits of the largest value.
+
+    Args:
+      values: of each combination of levels and seed, `[L_1, ..., L_F, S]`.
+      order: of the highest interactions.
+
+    Returns:
+      All contrasts, main effects first; `(L_1 ... L_F) - 1` of them if `order` is F or more.
+
+    Raises:
+      BadInput: without a factor and seeds, for a factor of one level, or an order below 1.
+
+    Reference: NIST/SEMATECH e-Handbook of Statistical Methods, its section on full factorial
+      designs (https://www.itl.nist.gov/div898/handbook/pri/section3/pri333.htm).
+    """
+    values = np.asarray(values, np.float64)
+    *levels, seeds = values.shape or (0,)
+    fits = bool(levels) and min(levels) > 1 and seeds > 0
+    rule = "must be numbers [L_1, ..., L_F, S], two levels each or more"
+    require(fits, "contrasts", "values", rule, values.shape)
+    require(order >= 1, "contrasts", "order", "must be at least 1", order)
+    # Sums of numbers that cancel leave a rest, which seeds that agree would take for an effect.
+    largest = np.abs(values[np.isfinite(values)]).max(initial=1e-30)
+    digits = DIGITS - math.ceil(math.log10(largest))
+    chosen = itertools.product(*map(range, levels))
+    found = [
+        Contrast(levels, np.round(effect(values, levels), digits))
+        for levels in chosen
+        if any(levels)
+    ]
+    # Within an order, by the factors that take part: those of the first factor come first.
+    found.sort(key=lambda one: (one.order, [level == 0 for level in one.levels], one.levels))
+    return [one for one in found if one.order <= order]
+
+
+def effect(values: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
+    """One contrast `[S]`: factors at a level above 0 are told from 0, the others averaged over."""
+    for level in levels:
+        values = values[level] - values[0] if level else values.mean(0)
+    return values

@@ -1,0 +1,190 @@
+"""BiT: residual networks with group norms and standardised kernels, for transfer."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require, require_count, require_widths
+from mtl_jax.nets.backbones.resnet import in_blocks, in_groups
+from mtl_jax.nets.backbones.stages import averaged, in_order
+from mtl_jax.nets.backbones.weight_standardization import StdConv
+
+
+class BiT(nn.Module):
+    """ResNet-v2 of Big Transfer, `[N, H, W, C] -> [N, D]`.
+
+    A stem and groups of bottlenecks `skip(x) + f(relu(norm(x)))`, of which the first gives 4 w
+    channels, each later one twice those of the one before it, on images of half the size; then
+    `relu(norm(x))` and the mean over the pixels. w is 64 times the width, D of four groups 32 w.
+    Norms are of groups of channels, with epsilon 1e-5; they look at one image alone, have no
+    running statistics, and do in training what they do after it. Kernels are standardised
+    whenever they are used, see `standardised`. Sizes, for images of three channels:
+
+    | name   | depths        | width | parameters  | with a head of 1000 |
+    |--------|---------------|-------|-------------|---------------------|
+    | R50x1  | (3, 4, 6, 3)  | 1     | 23,500,352  | 25,549,352          |
+    | R50x3  | (3, 4, 6, 3)  | 3     | 211,174,080 | 217,319,080         |
+    | R101x1 | (3, 4, 23, 3) | 1     | 42,492,480  | 44,541,480          |
+    | R101x3 | (3, 4, 23, 3) | 3     | 381,789,888 | 387,934,888         |
+    | R152x2 | (3, 8, 36, 3) | 2     | 232,238,208 | 236,335,208         |
+    | R152x4 | (3, 8, 36, 3) | 4     | 928,340,224 | 936,533,224         |
+
+    Kernels are drawn as those of `nets.ResNet`. At which scale does not change what they give, but
+    their gradients are the shorter the larger they are. `nets.LoRA` moves kernels before they are
+    standardised; the scale that `nets.SSF` gives a kernel is lost so, that of a norm acts. There
+    is no BatchNorm for `nets.StochNorm`. Weights trained elsewhere: `nets.pretrained.GOOGLE_BIT`,
+    `nets.pretrained.TIMM_BIT`.
+
+    Attributes:
+      depths: blocks of each group.
+      width: of all channels, in times those of R50x1.
+      groups: of the channels of a norm; must divide w.
+      channels: w at a width of 1, for nets smaller than the paper's.
+      small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else the paper's,
+        one of 7x7 with stride 2 and a 3x3 max pool with stride 2.
+
+    Raises:
+      BadInput: for a number below 1, no depths, or groups that do not divide w.
+
+    Reference: Kolesnikov et al., Big Transfer, ECCV 2020, Section 2.1
+      (https://arxiv.org/abs/1912.11370), and its code (github.com/google-research/big_transfer);
+      He et al., Identity Mappings in Deep Residual Networks, ECCV 2016, for the blocks
+      (https://arxiv.org/abs/1603.05027); Wu and He, Group Normalization, ECCV 2018
+      (https://arxiv.org/abs/1803.08494).
+    """
+
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    width: int = 1
+    groups: int = 32
+    channels: int = 64
+    small_images: bool = False
+
+    convolutional = True
+
+    def __post_init__(self):
+        require_widths(self, "depths")
+        require_count(self, width=1, groups=1, channels=1)
+        first = self.width * self.channels
+        require(first % self.groups == 0, self, "groups", f"must divide {first}", self.groups)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images `[N, H, W, C]` to features `[N, D]`."""
+        return self.pool(in_order(self, self.stages(), x, train))
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The stem and the groups, as modules `(x, train) -> x`; the last one ends in its norm."""
+        return in_groups(*self.parted())
+
+    @nn.nowrap
+    def blocks(self) -> tuple[nn.Module, ...]:
+        """The stem and the residual blocks, the finest stages that the trunk has."""
+        return in_blocks(*self.parted())
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
+        return averaged(x)
+
+    @nn.nowrap
+    def parted(self) -> Sequence:
+        """The stem, and the blocks of each group."""
+        first = self.width * self.channels
+        return RootBlock(first, self.small_images, parent=None), *(
+            tuple(
+                PreActivated(
+                    width=first * 2**group,
+                    stride=2 if group and not at else 1,
+                    groups=self.groups,
+                    last=group == len(self.depths) - 1 and at == count - 1,
+                    parent=None,
+                )
+                for at in range(count)
+            )
+            for group, count in enumerate(self.depths)
+        )
+
+
+class RootBlock(nn.Module):
+    """The first convolution, `[N, H, W, C] -> [N, H', W', D]`.
+
+    Attributes:
+      width: channels D.
+      small_images: whether the size is kept.
+    """
+
+    width: int
+    small_images: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        if self.small_images:
+            return convolved(x, "conv", self.width, 3)
+        x = convolved(x, "conv", self.width, 7, 2)
+        # The edges are zeros, larger than what is below 0 there; the pool's own would be -inf.
+        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        return nn.max_pool(x, (3, 3), (2, 2))
+
+
+class PreActivated(nn.Module):
+    """A residual block, `skip(x) + f(a)`, `[N, H, W, C] -> [N, H', W', D]`.
+
+    a is `relu(norm(x))`; f is three convolutions, 1x1, 3x3 with the stride and 1x1, the later two
+    of the normalised and activated output of the one before. The skip is x, or a 1x1 convolution of
+    a where the channels change.
+
+    Attributes:
+      width: channels inside; D is 4 times as many.
+      stride: of the block.
+      groups: of the channels of a norm.
+      last: whether what it gives is normalised and activated.
+    """
+
+    width: int
+    stride: int
+    groups: int
+    last: bool
+
+    residual = True
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
+        """Maps images to images; with `keep` `[]`, `keep` of f, and the whole of the skip."""
+        wide, groups = 4 * self.width, self.groups
+        active = activated(x, "norm1", groups)
+        skip = x
+        if x.shape[-1] != wide:
+            skip = convolved(active, "project", wide, 1, self.stride)
+        inner = convolved(active, "conv1", self.width, 1)
+        inner = activated(inner, "norm2", groups)
+        inner = convolved(inner, "conv2", self.width, 3, self.stride)
+        inner = activated(inner, "norm3", groups)
+        inner = convolved(inner, "conv3", wide, 1)
+        whole = skip + (inner if keep is None else keep * inner)
+        return activated(whole, "norm_end", groups) if self.last else whole
+
+
+def activated(x: jax.Array, name: str, groups: int) -> jax.Array:
+    """`relu(norm(x))`, with parameters of the module that calls it."""
+    # The fast variance loses digits: features of R50x1 were off by 2e-5 with it and by 1e-5
+    # without, and took as long on a CPU.
+    return nn.relu(nn.GroupNorm(groups, epsilon=1e-5, use_fast_variance=False, name=name)(x))
+
+
+def convolved(x: jax.Array, name: str, width: int, size: int, stride: int = 1) -> jax.Array:
+    """A convolution by a standardised kernel, with parameters of the module that calls it."""
+    # Padded alike on both sides, as weights trained elsewhere expect; SAME is not, with a stride.
+    return StdConv(
+        width,
+        (size, size),
+        (stride, stride),
+        ((size // 2, size // 2),) * 2,
+        use_bias=False,
+        kernel_init=nn.initializers.he_normal(),
+        name=name,
+    )(x)

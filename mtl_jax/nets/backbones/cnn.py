@@ -1,0 +1,83 @@
+"""A small convolutional trunk."""
+
+import flax.linen as nn
+import jax
+
+from mtl_jax.core.validation import require_widths
+from mtl_jax.nets.backbones.fast_conv import Conv
+from mtl_jax.nets.backbones.norm import BatchNorm
+from mtl_jax.nets.backbones.stages import averaged
+
+
+class CNN(nn.Module):
+    """Convolutions with BatchNorm, `[N, H, W, C] -> [N, D]`.
+
+    Each stage is `relu(norm(conv3x3(x)))`, every one after the first with stride 2; the
+    features are the mean over the remaining pixels.
+
+    Attributes:
+      features: channels of each stage; the last is D.
+      batch_norm: whether a stage normalises over batch and pixels (momentum 0.9).
+    """
+
+    features: tuple[int, ...] = (32, 64, 128)
+    batch_norm: bool = True
+
+    convolutional = True
+
+    def __post_init__(self):
+        require_widths(self, "features")
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images `[N, H, W, C]` to features `[N, D]`."""
+        for stage, width in enumerate(self.features):
+            x = convolved(x, width, 2 if stage else 1, self.batch_norm, train)
+        return self.pool(x)
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        return tuple(
+            ConvStage(width, 2 if stage else 1, self.batch_norm, parent=None)
+            for stage, width in enumerate(self.features)
+        )
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
+        return averaged(x)
+
+
+class ConvStage(nn.Module):
+    """One stage of a `CNN`, `[N, H, W, C] -> [N, H', W', D]`.
+
+    Attributes:
+      width: channels D.
+      stride: of the convolution.
+      batch_norm: whether it normalises.
+    """
+
+    width: int
+    stride: int
+    batch_norm: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        return convolved(x, self.width, self.stride, self.batch_norm, train)
+
+
+def convolved(x: jax.Array, width: int, stride: int, batch_norm: bool, train: bool) -> jax.Array:
+    """`relu(norm(conv3x3(x)))`, with parameters of the module that calls it."""
+    x = Conv(
+        width,
+        (3, 3),
+        (stride, stride),
+        use_bias=not batch_norm,
+        kernel_init=nn.initializers.he_normal(),
+    )(x)
+    if batch_norm:
+        x = BatchNorm()(x, use_running_average=not train)
+    return nn.relu(x)

@@ -1,0 +1,180 @@
+"""EfficientNet-Lite: convolutions of one channel each between products of channels."""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require_choice
+from mtl_jax.nets.backbones.fast_conv import Conv
+from mtl_jax.nets.backbones.resnet import Group
+from mtl_jax.nets.backbones.stages import averaged, hung
+
+SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # Of width and depth.
+# Of each group: blocks, side of the kernel, stride of the first block, expansion, channels.
+GROUPS = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, LAST = 32, 1280
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite 0, 1 or 2, `[N, H, W, C] -> [N, 1280]`.
+
+    A 3x3 convolution with stride 2 to 32 channels, seven groups of inverted bottlenecks, a 1x1
+    convolution to 1280 channels, and the mean over the pixels. EfficientNet without its
+    squeeze-and-excite layers and with relu6, `min(max(x, 0), 6)`, in the place of swish. Channels
+    are scaled and rounded to multiples of 8, blocks scaled and rounded up; not so the stem, the
+    last convolution, and the blocks of the first and last groups. Convolutions pad as TensorFlow
+    does. Norms have epsilon 1e-3 and momentum 0.99 in Flax's and TensorFlow's sense. Images are
+    halved five times.
+
+    | version | width | depth | pixels | parameters | with a head of 1000 |
+    |---------|-------|-------|--------|------------|---------------------|
+    | 0       | 1.0   | 1.0   | 224    | 3,371,008  | 4,652,008           |
+    | 1       | 1.0   | 1.1   | 240    | 4,135,680  | 5,416,680           |
+    | 2       | 1.1   | 1.2   | 260    | 4,811,072  | 6,092,072           |
+
+    Kernels are drawn from `N(0, 2 / (k k out))`, of depthwise ones from `N(0, 2 / (k k))`, as in
+    the authors' code. Stochastic depth (0.2) and dropout (0.2 to 0.3) of their training are left
+    out. Weights trained elsewhere: `nets.pretrained.EFFICIENTNET_LITE0` and its like.
+
+    Attributes:
+      version: 0, 1 or 2.
+
+    Raises:
+      BadInput: for another version.
+
+    Reference: Tan and Le, EfficientNet, ICML 2019, Table 1 and Section 3
+      (https://arxiv.org/abs/1905.11946); the authors' description of Lite
+      (github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
+    """
+
+    version: int = 0
+
+    convolutional = True
+
+    def __post_init__(self):
+        require_choice(self, version=tuple(SCALES))
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images `[N, H, W, C]` to features `[N, 1280]`."""
+        stem, *groups, last = self.parted()
+        x = hung(self, stem, "stem")(x, train=train)
+        for at, block in enumerate(itertools.chain(*groups)):
+            x = hung(self, block, f"block{at}")(x, train=train)
+        return self.pool(hung(self, last, "last")(x, train=train))
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The stem, the groups and the last convolution, modules `(x, train) -> x`."""
+        stem, *groups, last = self.parted()
+        return stem, *(Group(group, parent=None) for group in groups), last
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
+        return averaged(x)
+
+    @nn.nowrap
+    def parted(self) -> Iterator:
+        """The stem, the blocks of each group, and the last convolution."""
+        wide, deep = SCALES[self.version]
+        yield Normed(STEM, 3, 2, parent=None)
+        for group, (count, size, stride, times, width) in enumerate(GROUPS):
+            inside = 0 < group < len(GROUPS) - 1
+            yield tuple(
+                Inverted(rounded(wide * width), size, 1 if at else stride, times, parent=None)
+                for at in range(math.ceil(deep * count) if inside else count)
+            )
+        yield Normed(LAST, 1, 1, parent=None)
+
+
+def rounded(width: float) -> int:
+    """The nearest multiple of 8, or the next one if that is a tenth or more too small."""
+    near = max(8, int(width + 4) // 8 * 8)
+    return near + 8 if near < 0.9 * width else near
+
+
+class Normed(nn.Module):
+    """A convolution, its norm and relu6, `[N, H, W, C] -> [N, H', W', D]`.
+
+    Attributes:
+      width: channels D.
+      size: side of the kernel.
+      stride: of the convolution.
+    """
+
+    width: int
+    size: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        return relu6(normed(x, "conv", self.width, self.size, self.stride, train))
+
+
+class Inverted(nn.Module):
+    """An inverted bottleneck, `[N, H, W, C] -> [N, H', W', D]`.
+
+    A 1x1 convolution to `times` as many channels (none for 1), one with a kernel for each
+    channel, each with its norm and relu6, and a normalised 1x1 convolution to D channels; the
+    input is added if it has the same shape.
+
+    Attributes:
+      width: channels D.
+      size: side of the kernels.
+      stride: of the block.
+      times: expansion.
+    """
+
+    width: int
+    size: int
+    stride: int
+    times: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps images to images."""
+        inner, wide = x, x.shape[-1] * self.times
+        if self.times > 1:
+            inner = relu6(normed(inner, "expand", wide, 1, 1, train))
+        inner = relu6(normed(inner, "depthwise", wide, self.size, self.stride, train, wide))
+        inner = normed(inner, "project", self.width, 1, 1, train)
+        return x + inner if x.shape == inner.shape else inner
+
+
+def normed(
+    x: jax.Array, name: str, width: int, size: int, stride: int, train: bool, groups: int = 1
+) -> jax.Array:
+    """`norm(conv(x))`, with parameters of the module that calls it."""
+    mode = "fan_out" if groups == 1 else "fan_in"
+    init = nn.initializers.variance_scaling(2.0, mode, "normal")
+    conv = Conv(
+        width,
+        (size, size),
+        (stride, stride),
+        use_bias=False,
+        feature_group_count=groups,
+        kernel_init=init,
+        name=name,
+    )
+    norm = nn.BatchNorm(momentum=0.99, epsilon=1e-3, name=f"{name}_norm")
+    return norm(conv(x), use_running_average=not train)
+
+
+def relu6(x: jax.Array) -> jax.Array:
+    """`min(max(x, 0), 6)`."""
+    return jnp.clip(x, 0.0, 6.0)

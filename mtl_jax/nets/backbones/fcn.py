@@ -1,0 +1,92 @@
+"""A small convolutional trunk for signals."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require, require_widths
+from mtl_jax.nets.backbones.stages import in_order
+
+
+class FCN(nn.Module):
+    """Fully convolutional network for signals of T times and C channels, `[N, T, C] -> [N, D]`.
+
+    Each stage is `relu(norm(conv(x)))` along time, which keeps T; the features are the mean over
+    time. Convolutions see zeros outside. Norms have momentum 0.99 in Flax's sense.
+
+    On a CPU a convolution is one product of its shifted signals with the kernel, which may be
+    scanned and vmapped; with XLA's own the backward pass would be slow in a loop.
+
+    Attributes:
+      features: channels of each stage; the last is D. The paper's are (128, 256, 128).
+      sizes: times that a kernel of each stage sees.
+
+    Raises:
+      BadInput: for no stages, sizes of another number, or what is no whole number of at least 1;
+        when called, for other than signals.
+
+    Reference: Wang et al., Time Series Classification from Scratch with Deep Neural Networks,
+      IJCNN 2017, its section on fully convolutional networks (https://arxiv.org/abs/1611.06455).
+    """
+
+    features: tuple[int, ...] = (128, 256, 128)
+    sizes: tuple[int, ...] = (8, 5, 3)
+
+    convolutional = False  # On a CPU they are matrix products, and only there it is asked.
+
+    def __post_init__(self):
+        require_widths(self, "features")
+        require_widths(self, "sizes")
+        same = len(self.sizes) == len(self.features)
+        require(same, self, "sizes", f"must be {len(self.features)} as features are", self.sizes)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps signals `[N, T, C]` to features `[N, D]`."""
+        require(x.ndim == 3, self, "x", "must be signals [N, T, C]", x.shape)
+        return self.pool(in_order(self, self.stages(), x, train))
+
+    @nn.nowrap
+    def stages(self) -> tuple[nn.Module, ...]:
+        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        return tuple(
+            SignalStage(width, size, parent=None)
+            for width, size in zip(self.features, self.sizes, strict=True)
+        )
+
+    @nn.nowrap
+    def pool(self, x: jax.Array) -> jax.Array:
+        """Maps what the last stage gives `[N, T, D]` to features `[N, D]`."""
+        return x.mean(1)
+
+
+class SignalStage(nn.Module):
+    """One stage of an `FCN`, `[N, T, C] -> [N, T, D]`.
+
+    Attributes:
+      width: channels D.
+      size: times that the kernel sees.
+    """
+
+    width: int
+    size: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps signals to signals."""
+        init = nn.initializers.he_normal()
+        kernel = self.param("kernel", init, (self.size, x.shape[-1], self.width))
+        return nn.relu(nn.BatchNorm()(convolved(x, kernel), use_running_average=not train))
+
+
+def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """`[N, T, C]` with a kernel `[h, C, D]` and zeros outside, `[N, T, D]`."""
+    if jax.default_backend() != "cpu":
+        numbers = ("NWC", "WIO", "NWC")
+        return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=numbers)
+    size, times = kernel.shape[0], x.shape[1]
+    before = (size - 1) // 2
+    x = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))
+    shifted = [x[:, at : at + times] for at in range(size)]
+    return jnp.concatenate(shifted, -1) @ kernel.reshape(-1, kernel.shape[-1])

@@ -1,0 +1,1 @@
+"""Multi-task architectures around a trunk."""

@@ -1,0 +1,89 @@
+"""Attention: each task asks a shared trunk's features with a query of its own."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require, require_count
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.multitask.experts import require_trunk
+
+
+class Attention(nn.Module):
+    """Pooling by attention with one learnt query a task, `[N, ...] -> {task: [N, D]}`.
+
+    The trunk's features become T tokens `z_i`: the positions of a map `[N, ..., C]`, or
+    groups of consecutive numbers of a vector `[N, P]`, C = P / T; `y_i = z_i + p_i` with a
+    learnt place p_i. For each of the attention heads, with
+    `d = D / heads`, `w_t = softmax_i(q_t . (y_i K) / sqrt(d))`, `f_t = sum_i w_ti y_i V`; the
+    heads side by side are the features. K, V, p and the trunk are shared, the query q_t
+    `[heads, d]` belongs to task t and does not depend on the input.
+
+    This is the attention of the pooling block of the Set Transformer with one seed vector a
+    task, without its residual, normalisation and feed-forward layers. It is not MTAN, where
+    tasks mask the feature maps within the trunk.
+
+    Attributes:
+      trunk: what all tasks share; it may keep positions.
+      groups: T where the trunk gives vectors; must divide their length.
+      features: D.
+      heads: of attention; must divide D.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for what is no plain trunk, a number below 1 or that does not divide; when
+        called, for groups that do not divide the features.
+
+    Reference: Lee et al., Set Transformer, ICML 2019, Section 3.2, pooling by multihead
+      attention (https://arxiv.org/abs/1810.00825); Vaswani et al., Attention Is All You Need,
+      NeurIPS 2017, Eq. 1 (https://arxiv.org/abs/1706.03762).
+    """
+
+    trunk: nn.Module = MLP()
+    groups: int = 4
+    features: int = 128
+    heads: int = 4
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_trunk(self, "trunk")
+        require_count(self, groups=1, features=1, heads=1)
+        divides = self.features % self.heads == 0
+        require(divides, self, "heads", f"must divide features {self.features}", self.heads)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves, which decides how steps are dispatched."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
+        z = tokens(self, self.trunk(x, train=train))
+        y = z + self.param("places", nn.initializers.normal(0.02), z.shape[1:])[None]
+        shape = (self.heads, self.features // self.heads)
+        keys = nn.DenseGeneral(shape, use_bias=False, name="keys")(y)
+        values = nn.DenseGeneral(shape, use_bias=False, name="values")(y)
+        return {
+            task: attended(
+                self.param(f"task_query_{task}", nn.initializers.normal(1.0), shape), keys, values
+            )
+            for task in self.tasks
+        }
+
+
+def tokens(parent: Attention, features: jax.Array) -> jax.Array:
+    """Features `[N, P]` or `[N, ..., C]` as tokens `[N, T, C]`."""
+    if features.ndim > 2:
+        return features.reshape(len(features), -1, features.shape[-1])
+    size, groups = features.shape[1], parent.groups
+    require(size % groups == 0, parent, "groups", f"must divide the features {size}", groups)
+    return features.reshape(len(features), groups, size // groups)
+
+
+def attended(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
+    """Features `[N, D]` of a query `[heads, d]` over keys and values `[N, T, heads, d]`."""
+    scores = jnp.einsum("hd,nthd->nth", query, keys) / query.shape[-1] ** 0.5
+    found = jnp.einsum("nth,nthd->nhd", nn.softmax(scores, axis=1), values)
+    return found.reshape(len(found), -1)

@@ -1,0 +1,75 @@
+"""Cross-stitch: one trunk a task, and after each stage a learnt mix of what they see."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require_number
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.backbones.stages import copies, require_stages
+
+
+class CrossStitch(nn.Module):
+    """Cross-stitch networks, `x -> {task: [N, D]}`.
+
+    Every task has its own copy of the trunk. After each stage, the last included,
+    `x_t <- sum_u A[t, u] x_u`; A starts with `same` on its diagonal and `(1 - same)/(K - 1)`
+    elsewhere, so that rows sum to 1. All parameters are shared: the loss of a task reaches
+    the copies of all others.
+
+    The paper starts the copies from trained single-task nets; here they are drawn. It also
+    trains A at 100 to 1000 times the rate of the rest, here the rate is one.
+
+    Attributes:
+      trunk: cut in stages, one copy for each task.
+      same: how much of a task's next input is its own.
+      per_channel: whether each channel has a matrix A of its own.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for a trunk without stages, or `same` outside [0, 1].
+
+    Reference: Misra et al., Cross-stitch Networks for Multi-task Learning, CVPR 2016, Eq. 1
+      (https://arxiv.org/abs/1604.03539).
+    """
+
+    trunk: nn.Module = MLP()
+    same: float = 0.9
+    per_channel: bool = False
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_stages(self)
+        require_number(self, same=(0.0, 1.0))
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
+        each = [x] * len(self.tasks)
+        for depth, stage in enumerate(self.trunk.stages()):
+            each = jnp.stack(copies(self, stage, depth, self.tasks, each, train))
+            width = each.shape[-1] if self.per_channel else 1
+            units = self.param(f"stitch{depth}", self.start, width)
+            each = jnp.einsum(
+                "tuc,u...c->t...c" if self.per_channel else "tuc,u...->t...", units, each
+            )
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+
+    @nn.nowrap
+    def start(self, key: jax.Array, width: int) -> jax.Array:
+        """Matrices `[K, K, width]` before training; nothing is drawn."""
+        units = own_and_others(len(self.tasks), self.same)
+        return jnp.repeat(units[:, :, None], width, 2)
+
+
+def own_and_others(count: int, same: float) -> jax.Array:
+    """A matrix `[count, count]` of rows that sum to 1, with `same` on its diagonal."""
+    other = (1.0 - same) / (count - 1) if count > 1 else 0.0
+    own = same if count > 1 else 1.0
+    return jnp.where(jnp.eye(count, dtype=bool), own, other)

@@ -1,0 +1,195 @@
+"""DSelect-k: sparse gates over shared experts, smooth in binary codes of the experts."""
+
+import dataclasses
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.multitask.experts import copies, flat, mixed, require_trunk
+
+
+class DSelectK(nn.Module):
+    """Mixture of experts by differentiable sparse gates, `[N, ...] -> {task: [N, D]}`.
+
+    `f_t(x) = sum_e q_e f_e(x)`, `q = sum_{i<=k} softmax(a)_i r(z_i)`: k selectors with weights
+    by logits a, each of which chooses one expert by a code z_i of `m = ceil(log2 E)` numbers,
+    `r(z)_e = prod_j (S(z_j) if bit j of e else 1 - S(z_j))`, with the smooth step S. Codes
+    beyond the width of S are exactly 0 or 1, choose one expert and have no gradient. Experts
+    are shared, `a` and `z` belong to the tasks: parameters, or linear in the flattened input.
+
+    If E is no power of 2, weights q may sum to less than 1: some codes name no expert.
+    `SelectorEntropy` draws static selectors to one expert each, and away from such codes.
+    Codes start uniform in +-gamma/100, logits and linear maps of them in +-0.05, as in the
+    authors' code.
+
+    Attributes:
+      expert: the trunk that every expert is a copy of.
+      experts: number of experts, E.
+      chosen: number of selectors, k: a gate ends with at most so many experts.
+      gamma: width of the smooth step.
+      static: whether gates are the same for all inputs.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for an expert that is no plain trunk, a setting outside its range, or more
+        chosen than there are.
+
+    Reference: Hazimeh et al., DSelect-k, NeurIPS 2021, Section 3
+      (https://arxiv.org/abs/2106.03760).
+    """
+
+    expert: nn.Module = MLP()
+    experts: int = 4
+    chosen: int = 2
+    gamma: float = 1.0
+    static: bool = True
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_trunk(self, "expert")
+        require_count(self, experts=2, chosen=1)
+        require(self.chosen <= self.experts, self, "chosen", "must not exceed experts", self.chosen)
+        require_width(self)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the experts convolve, which decides how steps are dispatched."""
+        return self.expert.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
+        experts = copies(self, self.expert, "expert", self.experts)
+        outputs = [each(x, train=train) for each in experts]
+        return {task: mixed(weights(self, x, f"task_gate_{task}"), outputs) for task in self.tasks}
+
+
+def weights(parent: DSelectK, x: jax.Array, name: str) -> jax.Array:
+    """Weights of experts by the gate of a name, `[E]` of a static one, else `[N, E]`."""
+    gate = Selectors(parent.chosen, bits(parent.experts), parent.gamma, parent.static, name=name)
+    logits, codes = gate(flat(x))
+    each = selected(codes, parent.experts, parent.gamma)
+    return jnp.einsum("...k,...ke->...e", nn.softmax(logits), each)
+
+
+class Selectors(nn.Module):
+    """Logits `[..., k]` and codes `[..., k, m]` of one gate, with or without leading `N`."""
+
+    chosen: int
+    bits: int
+    gamma: float
+    static: bool
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Maps flat inputs `[N, D]` to the logits and the codes."""
+        starts = {"logits": 0.05, "codes": self.gamma / 100}
+        shapes = {"logits": (self.chosen,), "codes": (self.chosen, self.bits)}
+        drawn = {name: around_zero(start) for name, start in starts.items()}
+        if self.static:
+            return tuple(self.param(name, drawn[name], shape) for name, shape in shapes.items())
+        return tuple(
+            nn.DenseGeneral(shape, kernel_init=drawn[name], bias_init=drawn[name], name=name)(x)
+            for name, shape in shapes.items()
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectorEntropy:
+    """Penalty on static selectors of `DSelectK` that do not choose.
+
+    `weight * sum_ti H(r(z_ti))`, `H(r) = -sum_e r_e log r_e`, over tasks t and selectors i,
+    and, if E is no power of 2, `reach * sum_ti 1 / sum_e r_e(z_ti)`, so that no selector ends
+    at a code without an expert (the sum counts as 1e-6 at least, to stay finite). The entropy
+    is exact where the authors' code has `log(r + 1e-6)`. The anchor is not used.
+
+    Attributes:
+      weight: of the entropies; the authors' default is 1e-6.
+      gamma: that of the trunk.
+      reach: weight of the second term; 1 in the authors' code.
+
+    Raises:
+      BadInput: for a negative weight or a width that is not positive; when called, if there
+        are no static gates.
+
+    Reference: Hazimeh et al., DSelect-k, NeurIPS 2021, Section 3
+      (https://arxiv.org/abs/2106.03760).
+    """
+
+    weight: float = 1e-6
+    gamma: float = 1.0
+    reach: float = 1.0
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf), reach=(0.0, math.inf))
+        require_width(self)
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps parameters to the penalty `[]`."""
+        codes = jnp.stack(static_codes(params["tasks"].get("own", {})))
+        experts = sum(name.startswith("expert_") for name in params["shared"])
+        choices = selected(codes, experts, self.gamma)
+        penalty = self.weight * entropy(choices).sum()
+        if experts == 2 ** codes.shape[-1]:
+            return penalty
+        return penalty + self.reach * (1.0 / jnp.maximum(choices.sum(-1), 1e-6)).sum()
+
+
+def static_codes(own: Tree) -> list[jax.Array]:
+    """Codes `[k, m]` of the gates of all tasks.
+
+    Raises:
+      BadInput: if there are none, or they depend on the input.
+    """
+    found = [part["codes"] for part in own.values() if isinstance(part, dict) and "codes" in part]
+    if not found or any(isinstance(codes, dict) for codes in found):
+        raise BadInput("SelectorEntropy needs static gates: trunk=nets.DSelectK(...)")
+    return found
+
+
+def selected(codes: jax.Array, experts: int, gamma: float) -> jax.Array:
+    """What each selector gives each expert, `[..., E]`, by codes `[..., m]`."""
+    steps = smooth_step(codes, gamma)[..., None, :]
+    places = jnp.arange(experts)[:, None] >> jnp.arange(codes.shape[-1])[None]
+    ones = jnp.broadcast_to((places & 1).astype(bool), steps.shape[:-2] + places.shape)
+    steps = jnp.broadcast_to(steps, ones.shape)
+    return jnp.where(ones, steps, 1.0 - steps).prod(-1)
+
+
+def smooth_step(t: jax.Array, gamma: float) -> jax.Array:
+    """`S(t) = -2 (t/gamma)^3 + 3/2 (t/gamma) + 1/2` within +-gamma/2, else exactly 0 or 1."""
+    t = jnp.clip(t / gamma, -0.5, 0.5)
+    return -2.0 * t**3 + 1.5 * t + 0.5
+
+
+def entropy(probabilities: jax.Array) -> jax.Array:
+    """`-sum p log p` over the last axis; a zero has neither value nor gradient."""
+    there = probabilities > 0
+    logs = jnp.log(jnp.where(there, probabilities, 1.0))
+    return -jnp.where(there, probabilities * logs, 0.0).sum(-1)
+
+
+def bits(experts: int) -> int:
+    """Length of a code that names so many experts, `ceil(log2 E)`."""
+    return (experts - 1).bit_length()
+
+
+def around_zero(bound: float):
+    """An initializer, uniform in `+-bound`."""
+
+    def drawn(key, shape, dtype=jnp.float32):
+        return jax.random.uniform(key, shape, dtype, -bound, bound)
+
+    return drawn
+
+
+def require_width(owner: object) -> None:
+    """Requires a finite `gamma` above 0."""
+    require_number(owner, gamma=(0.0, math.inf))
+    require(owner.gamma > 0, owner, "gamma", "must be above 0", owner.gamma)

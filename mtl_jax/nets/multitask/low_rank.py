@@ -1,0 +1,59 @@
+"""LowRank: a shared layer of which each task has a version that differs in few dimensions."""
+
+import flax.linen as nn
+import jax
+
+from mtl_jax.core.validation import require_count
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.multitask.experts import require_trunk
+
+
+class LowRank(nn.Module):
+    """One layer with a low-rank part of each task, `[N, ...] -> {task: [N, D]}`.
+
+    `f_t(x) = relu(h W_t + b)`, `W_t = W + A_t B_t`, h `[N, P]` the features of a shared trunk.
+    W and b are shared, A_t `[P, r]` and B_t `[r, D]` belong to task t. A_t starts at random
+    and B_t at 0, so tasks start alike and both can learn. The ReLU keeps a linear head from
+    taking the layer in. LoRA adds such parts to frozen layers of a Transformer, times
+    `alpha / r`; here the factor is 1, and the layer is trained unless the run freezes it.
+
+    Attributes:
+      trunk: what all tasks share, before the layer.
+      features: width D of the layer.
+      rank: r.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for what is no plain trunk, or a number below 1.
+
+    Reference: Hu et al., LoRA, ICLR 2022, Section 4.1 (https://arxiv.org/abs/2106.09685).
+    """
+
+    trunk: nn.Module = MLP()
+    features: int = 256
+    rank: int = 4
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_trunk(self, "trunk")
+        require_count(self, features=1, rank=1)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves, which decides how steps are dispatched."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
+        h = self.trunk(x, train=train)
+        layer = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="layer")
+        z = layer(h)
+        return {task: nn.relu(z + self.own(h, task)) for task in self.tasks}
+
+    def own(self, h: jax.Array, task: str) -> jax.Array:
+        """`h A_t B_t` `[N, D]` of one task."""
+        a = self.param(f"task_a_{task}", nn.initializers.lecun_normal(), (h.shape[-1], self.rank))
+        b = self.param(f"task_b_{task}", nn.initializers.zeros, (self.rank, self.features))
+        return h @ a @ b

@@ -1,0 +1,51 @@
+"""MMoE: experts that all tasks share, mixed for each task by a gate of its own."""
+
+import flax.linen as nn
+import jax
+
+from mtl_jax.core.validation import require_count
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.multitask.experts import copies, gate, mixed, require_trunk
+
+
+class MMoE(nn.Module):
+    """Multi-gate mixture of experts, `[N, ...] -> {task: [N, D]}`.
+
+    `f_t(x) = sum_e g_te(x) f_e(x)`, `g_t(x) = softmax(W_t x)`, with the input x flattened
+    for the gates. Each expert f_e is a copy of one trunk; the experts are shared, the gates
+    belong to the tasks. A gate has no bias, as in the paper (LibMTL's has one).
+
+    Attributes:
+      expert: the trunk that every expert is a copy of.
+      experts: number of experts, E.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for an expert that is no plain trunk, or no expert.
+
+    Reference: Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate
+      Mixture-of-Experts, KDD 2018, Section 4.2 (https://doi.org/10.1145/3219819.3220007).
+    """
+
+    expert: nn.Module = MLP()
+    experts: int = 4
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_trunk(self, "expert")
+        require_count(self, experts=1)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the experts convolve, which decides how steps are dispatched."""
+        return self.expert.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
+        experts = copies(self, self.expert, "expert", self.experts)
+        outputs = [each(x, train=train) for each in experts]
+        return {
+            task: mixed(gate(x, self.experts, f"task_gate_{task}"), outputs) for task in self.tasks
+        }

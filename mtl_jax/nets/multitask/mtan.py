@@ -1,0 +1,112 @@
+"""MTAN: one shared trunk, and for each task attention over what its stages see."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.nets.backbones.fast_conv import Conv
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.backbones.norm import BatchNorm
+from mtl_jax.nets.backbones.stages import hung, looked_into, require_stages
+
+
+class MTAN(nn.Module):
+    """Multi-task attention network, `x -> {task: [N, D]}`.
+
+    With p_j the output of stage j of the shared trunk, each task t looks at
+    `a_tj = m_tj * p_j`, `m_tj = sigmoid(norm(V relu(norm(W [u_j, f_j(a_t,j-1)]))))`; V and W
+    are 1x1 convolutions (dense layers for vectors) to as many channels as p_j has. `f_j`
+    brings what the task saw a stage before to the size of p_j: `relu(norm(conv3x3))` and a
+    max pool, for vectors `relu(norm(dense))`; tasks share it, and the first stage has none.
+    The features are the trunk's pool of the last a_t. Masks belong to the tasks, the trunk
+    and f are shared.
+
+    In groups of several residual blocks, masks are made from what the last block reads: u_j is
+    its input, p_j its output, as in the authors' code for ResNet. Other stages give one feature
+    and u_j is p_j, as in their code for WideResNet (where here u_j is as in ResNet).
+
+    Attributes:
+      trunk: cut in stages.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for a trunk without stages.
+
+    Reference: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR
+      2019, Eq. 1-2 (https://arxiv.org/abs/1803.10704).
+    """
+
+    trunk: nn.Module = MLP()
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_stages(self)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
+        seen = {}
+        for depth, stage in enumerate(self.trunk.stages()):
+            before, x = looked_into(hung(self, stage, f"stage{depth}"), x, train)
+            bring = Bring(x.shape[1:], name=f"bring{depth}") if depth else None
+            for task in self.tasks:
+                parts = [before, bring(seen[task], train=train)] if depth else [before]
+                mask = Mask(x.shape[-1], name=f"task_mask{depth}_{task}")
+                seen[task] = x * mask(jnp.concatenate(parts, -1), train=train)
+        return {task: self.trunk.pool(last) for task, last in seen.items()}
+
+
+class Mask(nn.Module):
+    """A mask in (0, 1) for every channel of every pixel, `[N, ..., C'] -> [N, ..., C]`.
+
+    Attributes:
+      width: channels C.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps what a task sees to its mask."""
+        for last in (False, True):
+            x = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x)
+            x = BatchNorm()(x, use_running_average=not train)
+            x = nn.sigmoid(x) if last else nn.relu(x)
+        return x
+
+
+class Bring(nn.Module):
+    """Brings what a task saw a stage before to the size of the next, `[N, ...] -> [N, *size]`.
+
+    Attributes:
+      size: of an example, `(H, W, C)` or `(C,)`.
+    """
+
+    size: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps features of one stage to features for the next."""
+        flat = len(self.size) == 1
+        if flat:
+            x = nn.Dense(self.size[-1])(x.reshape(x.shape[0], -1))
+        else:
+            x = Conv(self.size[-1], (3, 3))(x)
+        x = nn.relu(BatchNorm()(x, use_running_average=not train))
+        return x if flat else pooled_to(x, self.size[:2])
+
+
+def pooled_to(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """Max pool of images `[N, H, W, C]` to exactly `[N, *size, C]`, of no larger sides."""
+    strides = tuple(old // new for old, new in zip(x.shape[1:3], size, strict=True))
+    window = tuple(
+        old - (new - 1) * stride
+        for old, new, stride in zip(x.shape[1:3], size, strides, strict=True)
+    )
+    return nn.max_pool(x, window, strides)

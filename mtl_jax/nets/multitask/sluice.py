@@ -1,0 +1,147 @@
+"""Sluice networks: cross-stitch between subspaces, and features mixed over the layers."""
+
+import dataclasses
+import itertools
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import path_text
+from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.nets.backbones.mlp import MLP
+from mtl_jax.nets.backbones.stages import averaged, copies, require_stages
+from mtl_jax.nets.multitask.cross_stitch import own_and_others
+
+
+class Sluice(nn.Module):
+    """Sluice networks, `x -> {task: [N, D]}`.
+
+    Every task has its own copy of the trunk; the channels of each stage's output are cut in
+    P subspaces. After each stage, `x_tp <- sum_uq A[tp, uq] x_uq` over all `K P` subspaces.
+    Features are `sum_l b[t, l] h_tl`, over the stages l, of outputs averaged over pixels. A
+    starts as in `CrossStitch`; b with `last` for the last stage, and the rest for the others
+    alike. b belongs to the tasks, all else is shared.
+
+    In the paper all layers have one width; here, stages of another width than D reach the
+    mixture by a linear map of their task, without bias. The starting values are our choice.
+
+    Attributes:
+      trunk: cut in stages of even widths, one copy for each task.
+      same: how much of a subspace's next input is its own, before training.
+      last: weight of the last stage in the features, before training.
+      subspaces: P.
+      tasks: names, filled by `compose`.
+
+    Raises:
+      BadInput: for a trunk without stages, or a value outside its range; when called, for a
+        stage whose channels P does not divide.
+
+    Reference: Ruder et al., Latent Multi-task Architecture Learning, AAAI 2019, Section 3
+      (https://arxiv.org/abs/1705.08142).
+    """
+
+    trunk: nn.Module = MLP()
+    same: float = 0.9
+    last: float = 0.9
+    subspaces: int = 2
+    tasks: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        require_stages(self)
+        require_number(self, same=(0.0, 1.0), last=(0.0, 1.0))
+        require_count(self, subspaces=1)
+        super().__post_init__()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves."""
+        return self.trunk.convolutional
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
+        """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
+        each, layers = [x] * len(self.tasks), []
+        for depth, stage in enumerate(self.trunk.stages()):
+            each = jnp.stack(copies(self, stage, depth, self.tasks, each, train))
+            size = len(self.tasks) * self.subspaces
+            units = self.param(f"sluice{depth}", lambda _, n=size: own_and_others(n, self.same))
+            each = self.stitched(units, each)
+            layers.append([averaged(one) for one in each])
+        layers[-1] = [self.trunk.pool(one) for one in each]
+        share = self.param("task_layers", self.start, len(layers))
+        return {task: self.mixed(task, share[at], [layer[at] for layer in layers])
+                for at, task in enumerate(self.tasks)}  # fmt: skip
+
+    @nn.nowrap
+    def stitched(self, units: jax.Array, each: jax.Array) -> jax.Array:
+        """Outputs `[K, N, ..., C]` with their subspaces mixed by `[K P, K P]`."""
+        parts, width = self.subspaces, each.shape[-1]
+        rule = "must divide the channels of every stage"
+        require(width % parts == 0, self, "subspaces", rule, parts)
+        cut = jnp.stack(jnp.split(each, parts, axis=-1), 1)
+        flat = cut.reshape(-1, *cut.shape[2:])
+        cut = jnp.tensordot(units, flat, 1).reshape(cut.shape)
+        return jnp.concatenate([cut[:, part] for part in range(parts)], -1)
+
+    @nn.nowrap
+    def start(self, key: jax.Array, depth: int) -> jax.Array:
+        """Weights of the layers `[K, L]` before training; nothing is drawn."""
+        return jnp.tile(own_and_others(depth, self.last)[-1:], (len(self.tasks), 1))
+
+    @nn.nowrap
+    def mixed(self, task: str, share: jax.Array, layers: list[jax.Array]) -> jax.Array:
+        """Features `[N, D]` of one task, of its layers `[N, D_l]` and their weights `[L]`."""
+        width = layers[-1].shape[-1]
+        reached = [
+            layer if layer.shape[-1] == width
+            else nn.Dense(width, use_bias=False, name=f"task_reach{depth}_{task}")(layer)
+            for depth, layer in enumerate(layers)
+        ]  # fmt: skip
+        return jnp.tensordot(share, jnp.stack(reached), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Orthogonality:
+    """Penalty that keeps the subspaces of a `Sluice` apart.
+
+    `weight * sum_W sum_{p < q} ||W_p^T W_q||_F^2` over the kernels W `[D, C]` of all copies,
+    whose columns are cut in P blocks W_p as the channels are.
+
+    Attributes:
+      weight: of the sum.
+      subspaces: P, as in the net.
+
+    Raises:
+      BadInput: for a value outside its range; when called, if there are no copies of stages.
+
+    Reference: Ruder et al., Latent Multi-task Architecture Learning, AAAI 2019, Section 3
+      (https://arxiv.org/abs/1705.08142).
+    """
+
+    weight: float
+    subspaces: int = 2
+
+    def __post_init__(self):
+        require_number(self, weight=(0.0, math.inf))
+        require_count(self, subspaces=2)
+
+    def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
+        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        leaves = jax.tree_util.tree_leaves_with_path(params["shared"])
+        named = [(path_text(path), leaf) for path, leaf in leaves]
+        kernels = [k for p, k in named if p.startswith("stage") and p.endswith("kernel")]
+        if not kernels:
+            raise BadInput("Orthogonality needs subspaces: trunk=nets.Sluice(...)")
+        return self.weight * sum(overlap(kernel, self.subspaces) for kernel in kernels)
+
+
+def overlap(kernel: jax.Array, subspaces: int) -> jax.Array:
+    """`sum_{p < q} ||W_p^T W_q||_F^2` of a kernel `[..., C]`."""
+    blocks = jnp.split(kernel.reshape(-1, kernel.shape[-1]), subspaces, axis=-1)
+    return sum(
+        jnp.square(jnp.matmul(one.T, other, precision="highest")).sum()
+        for one, other in itertools.combinations(blocks, 2)
+    )

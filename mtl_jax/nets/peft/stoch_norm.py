@@ -1,0 +1,98 @@
+"""StochNorm: a trunk whose BatchNorms choose by chance, channel by channel, what to go by."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.nets.multitask.experts import require_trunk
+
+
+class StochNorm(nn.Module):
+    """Stochastic normalisation of a trunk, `[N, ...] -> [N, D]`.
+
+    In training every BatchNorm gives `(1 - s) BN_running(x) + s BN_batch(x)`, s 0 or 1 for each
+    channel, 1 with probability p, drawn anew for each norm and pass: BN_running goes by the
+    running statistics as they were before the pass, without a gradient through them, BN_batch by
+    those of the batch; scale and bias are the same. The batch moves the running statistics as ever.
+    Without training it is the trunk. Without a key (`net.apply(..., key=None)`) s is its mean p.
+
+    Parameters and statistics have the names of the trunk, so that those of a trained one fit, as
+    they should: the running statistics are to be the source's. A BatchNorm that the run's plan
+    freezes goes by its running statistics alone.
+
+    Attributes:
+      trunk: a plain trunk, whose BatchNorms say `use_running_average` where they are called.
+      p: probability of the batch's statistics; 1 is the plain trunk.
+
+    Raises:
+      BadInput: for what is no plain trunk, or a number outside its range; when called in training,
+        if the trunk has no BatchNorm.
+
+    Reference: Kou et al., Stochastic Normalization, NeurIPS 2020, its section of that name
+      (https://proceedings.neurips.cc/paper/2020/hash/bc573864331a9e42e4511de6f678aa83-Abstract.html).
+    """
+
+    trunk: nn.Module
+    p: float = 0.5
+
+    def __post_init__(self):
+        require_trunk(self, "trunk")
+        require_number(self, p=(0.0, 1.0))
+        super().__post_init__()
+
+    @property
+    def around(self) -> nn.Module:
+        """The trunk that a source has."""
+        return self.trunk
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether the trunk convolves, which decides how steps are dispatched."""
+        return self.trunk.convolutional
+
+    def setup(self):
+        """Gives the trunk's parameters the names that they have without this."""
+        nn.share_scope(self, self.trunk)
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps inputs `[N, ...]` to features `[N, D]`."""
+        if not train:
+            return self.trunk(x, train=False)
+        chance = Chance(self.p)
+        with nn.intercept_methods(chance):
+            features = self.trunk(x, train=True)
+        rule = "must have a BatchNorm, such as nets.MLP(batch_norm=True)"
+        require(chance.met, self, "trunk", rule, type(self.trunk).__name__)
+        return features
+
+
+class Chance:
+    """A Linen interceptor that mixes what BatchNorms give in training, and tells if it met any."""
+
+    def __init__(self, p: float):
+        self.p, self.met = p, False
+
+    def __call__(self, call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext):
+        """Calls a method, of a BatchNorm in training twice."""
+        norm = context.module
+        if not isinstance(norm, nn.BatchNorm) or context.method_name != "__call__":
+            return call(*args, **kwargs)
+        self.met = True
+        if kwargs["use_running_average"]:
+            return call(*args, **kwargs)
+        # First, before the batch moves the statistics; and as a call of its own, since Linen lets
+        # parameters be named once in each.
+        running = norm(*args, **{**kwargs, "use_running_average": True})
+        batch = call(*args, **kwargs)
+        return mixed(norm, self.p, running, batch)
+
+
+def mixed(norm: nn.BatchNorm, p: float, running: jax.Array, batch: jax.Array) -> jax.Array:
+    """`(1 - s) running + s batch`, with s drawn for each channel, the last axis."""
+    if not norm.has_rng("draw"):
+        return (1.0 - p) * running + p * batch
+    drawn = jax.random.bernoulli(norm.make_rng("draw"), p, batch.shape[-1:])
+    return jnp.where(jnp.broadcast_to(drawn, batch.shape), batch, running)

@@ -1,0 +1,78 @@
+"""Adapters inside the blocks of a Transformer."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+
+from mtl_jax.core.validation import require, require_count
+
+
+@dataclasses.dataclass(frozen=True)
+class Adapter:
+    """Small residual bottlenecks in every block, `h + gelu(h W_d + b_d) W_u + b_u`.
+
+    h `[N, T, D]` is what the block's attention or MLP gives, before the block adds its skip (in
+    BERT, before the norm too). GELU is exact. W_u and both biases start at 0 and W_d at random
+    (He normal), so the net starts as the one without adapters and W_u still learns. Were both
+    matrices 0, neither would ever have a gradient; so is the adapter baseline in the code of
+    VPT (github.com/KMnP/vpt), where only the last bias learns.
+
+    The parameters lie in modules `adapter_attention` and `adapter_mlp` of each block: a run
+    that freezes all others trains them alone, and weights without them are read with
+    `fresh=(r".*/adapter_.*",)`.
+
+    Attributes:
+      width: of the bottleneck.
+      after_attention: whether there is one after the attention too (Houlsby), or only after the
+        MLP (Pfeiffer).
+
+    Raises:
+      BadInput: for a width below 1, or what is no yes or no.
+
+    Reference: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019,
+      Section 2.1 (https://arxiv.org/abs/1902.00751); Pfeiffer et al., AdapterFusion, EACL 2021,
+      its section on the adapter's architecture (https://arxiv.org/abs/2005.00247).
+    """
+
+    width: int = 64
+    after_attention: bool = True
+
+    def __post_init__(self):
+        require_count(self, width=1)
+        fine = isinstance(self.after_attention, bool)
+        require(fine, self, "after_attention", "must be True or False", self.after_attention)
+
+
+def require_adapter(owner: nn.Module) -> None:
+    """Requires a field `adapter` that is an `Adapter` or None.
+
+    Raises:
+      BadInput: if it is neither.
+    """
+    fine = owner.adapter is None or isinstance(owner.adapter, Adapter)
+    require(fine, owner, "adapter", "must be a nets.Adapter() or None", owner.adapter)
+
+
+class Bottleneck(nn.Module):
+    """One adapter, `[N, T, D] -> [N, T, D]`.
+
+    Attributes:
+      width: of the bottleneck.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, h: jax.Array) -> jax.Array:
+        """Maps tokens to tokens."""
+        down = nn.Dense(self.width, kernel_init=nn.initializers.he_normal(), name="down")
+        up = nn.Dense(h.shape[-1], kernel_init=nn.initializers.zeros, name="up")
+        return h + up(nn.gelu(down(h), approximate=False))
+
+
+def adapted(h: jax.Array, adapter: Adapter | None, place: str) -> jax.Array:
+    """Tokens through the adapter after "attention" or "mlp" of the module that calls it."""
+    if adapter is None or (place == "attention" and not adapter.after_attention):
+        return h
+    return Bottleneck(adapter.width, name=f"adapter_{place}")(h)

@@ -1,0 +1,1 @@
+"""Tables, figures and sections made of finished runs."""

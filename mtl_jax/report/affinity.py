@@ -1,0 +1,93 @@
+"""The figure of affinities: which tasks' gradients agree over the training, and who helps whom."""
+
+import itertools
+
+import numpy as np
+
+from mtl_jax.config.run import Experiment
+from mtl_jax.report.plotting import blank
+from mtl_jax.storage.run_directory import Folder
+
+MOST_PAIRS = 30  # Of more, those that conflict most and those that agree most.
+MOST_RUNS = 10
+
+
+def affinity(experiment: Experiment, folders: dict[str, Folder]):
+    """A line of two panels for each run that recorded affinities; None if there is none.
+
+    Left, a pair of tasks a row: cosine of their gradients at every evaluation, mean over seeds,
+    from the pair that conflicts most to the one that agrees most. Right: how much a step for
+    the row's task lowers the loss of the column's, mean over seeds and evaluations.
+    """
+    found = {
+        run.name: ([task.name for task in run.tasks], *measured(folders[run.name]))
+        for run in experiment.runs
+        if len(run.tasks) > 1 and any("affinity" in r for r in folders[run.name].records())
+    }
+    if not found:
+        return None
+    shown = list(found.items())[:MOST_RUNS]
+    heights = [height(len(names)) for _, (names, *_) in shown]
+    figure = blank(7.0 + max(heights), sum(heights), layout="constrained")
+    ratios = {"height_ratios": heights, "width_ratios": [5.0, max(heights)]}
+    axes = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw=ratios)
+    for (name, (names, steps, cosines, matrix)), (left, right) in zip(shown, axes, strict=True):
+        draw_cosines(left, name, names, steps, cosines)
+        draw_matrix(right, names, matrix)
+    return figure
+
+
+def measured(folder: Folder) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Steps `[T]`, cosines `[T, K, K]` and lookahead affinity `[K, K]`, means over seeds."""
+    records = [record for record in folder.records() if "affinity" in record]
+    kinds = [
+        np.array([record["affinity"][kind] for record in records], float).mean(1)
+        for kind in ("cosine", "lookahead")
+    ]
+    return [record["step"] for record in records], kinds[0], kinds[1].mean(0)
+
+
+def height(tasks: int) -> float:
+    """Inches that the panels of a run need."""
+    pairs = min(MOST_PAIRS, tasks * (tasks - 1) // 2)
+    return 1.2 + max(0.13 * pairs, 0.16 * tasks, 0.8)
+
+
+def draw_cosines(axis, title: str, names: list[str], steps: list[int], cosines: np.ndarray) -> None:
+    """Pairs of tasks over the evaluations."""
+    pairs = np.array(list(itertools.combinations(range(len(names)), 2)))
+    rows = cosines[:, pairs[:, 0], pairs[:, 1]].T
+    order = np.argsort(rows.mean(1), kind="stable")
+    if len(order) > MOST_PAIRS:
+        half = MOST_PAIRS // 2
+        order = np.concatenate([order[:half], order[-half:]])
+        title = f"{title} ({MOST_PAIRS} of {len(pairs)} pairs)"
+    heat(axis, rows[order], 1.0, "cosine of gradients")
+    axis.set_title(title, fontsize=9)
+    labels = [f"{names[i]} - {names[j]}" for i, j in pairs[order]]
+    axis.set_yticks(range(len(labels)), labels, fontsize=6)
+    ticks = np.unique(np.linspace(0, len(steps) - 1, 6).astype(int))
+    axis.set_xticks(ticks, [str(steps[tick]) for tick in ticks], fontsize=7)
+    axis.set_xlabel("step", fontsize=8)
+
+
+def draw_matrix(axis, names: list[str], matrix: np.ndarray) -> None:
+    """Who helps whom; what a task does to itself would drown the rest, and is left out."""
+    axis.set_facecolor("0.7")  # Of the diagonal.
+    others = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
+    largest = np.nanmax(np.abs(others))
+    heat(axis, others, largest if largest > 0 else 1.0, "share of the loss")
+    size = 7 if len(names) <= 14 else 5
+    axis.set_xticks(range(len(names)), names, fontsize=size, rotation=90)
+    axis.set_yticks(range(len(names)), names, fontsize=size)
+    axis.set_title("a step for the row lowers the column's loss by", fontsize=8)
+
+
+def heat(axis, values: np.ndarray, limit: float, label: str) -> None:
+    """An image in colours that part at 0, from `-limit` (red) to `limit` (blue), and its scale."""
+    image = axis.imshow(
+        values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    bar = axis.figure.colorbar(image, ax=axis)
+    bar.set_label(label, fontsize=7)
+    bar.ax.tick_params(labelsize=6)

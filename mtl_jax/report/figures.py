@@ -1,0 +1,121 @@
+"""Figures of an experiment: learning curves and weights; gains, effects, affinities, trade-offs."""
+
+import math
+import pathlib
+
+import numpy as np
+
+from mtl_jax.config.run import Experiment, Run
+from mtl_jax.report.affinity import affinity
+from mtl_jax.report.decision_boundary import boundaries
+from mtl_jax.report.effects import effects
+from mtl_jax.report.gains import gains
+from mtl_jax.report.pareto_front import tradeoff
+from mtl_jax.report.plotting import colours_of, grid
+from mtl_jax.report.scores import collect, tasks_of
+from mtl_jax.storage.run_directory import Folder
+
+MOST_PANELS = 24  # Of weights.
+MOST_NAMES = 10  # Of tasks in the legend of weights.
+
+
+def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
+    """Writes `curves.png`, and the other figures where there is something to show.
+
+    Those are `gains.png`, `effects.png`, `balance.png`, `affinity.png`, `tradeoff.png` and
+    `boundaries.png`; one that an earlier launch left and that has nothing to show any more is
+    removed.
+    """
+    rows = collect(experiment, folders)
+    drawn = {
+        "curves": curves(experiment, folders),
+        "gains": gains(experiment, rows),
+        "balance": balance(experiment, folders),
+        "effects": effects(experiment, rows),
+        "affinity": affinity(experiment, folders),
+        "tradeoff": tradeoff(experiment, rows),
+        "boundaries": boundaries(experiment, folders),
+    }
+    for name, figure in drawn.items():
+        path = root / f"{name}.png"
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            figure.savefig(path, dpi=120)
+
+
+def curves(experiment: Experiment, folders: dict[str, Folder]):
+    """One panel a run: each task's validation metric over the steps, mean and range of seeds.
+
+    None if no run is finished: a launch may have asked for other estimators alone.
+    """
+    if not experiment.runs:
+        return None
+    figure, axes = grid(len(experiment.runs))
+    colours = colours_of(list(tasks_of(experiment)))
+    for run, axis in zip(experiment.runs, axes, strict=False):
+        records = [r for r in folders[run.name].records() if "validation" in r]
+        steps = [record["step"] for record in records]
+        for task in run.tasks:
+            for kind, style in (("raw", "-"), ("ema", ":")):
+                values = task.metric.scale * np.array(
+                    [r["validation"][kind][task.name][task.metric.name] for r in records]
+                )
+                axis.plot(
+                    steps,
+                    values.mean(1),
+                    style,
+                    color=colours[task.name],
+                    label=f"{task.name} {kind}",
+                )
+                axis.fill_between(
+                    steps, values.min(1), values.max(1), color=colours[task.name], alpha=0.12, lw=0
+                )
+        axis.set_title(run.name, fontsize=9)
+        axis.tick_params(labelsize=7)
+    # Not every panel has every task, so the legend stands beside them all.
+    drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    figure.legend(drawn.values(), drawn.keys(), loc="upper right", fontsize=7)
+    figure.supxlabel("step", y=0.1 / figure.get_figheight(), fontsize=9)
+    figure.supylabel("validation", x=0.05 / figure.get_figwidth(), fontsize=9)
+    return figure
+
+
+def balance(experiment: Experiment, folders: dict[str, Folder]):
+    """The tasks' weights over the steps, a panel for each of the first runs that move them."""
+    traced = {run.name: traces(run, folders[run.name]) for run in experiment.runs}
+    shown = {name: found for name, found in traced.items() if moves(found)}
+    if not shown:
+        return None
+    colours = colours_of(list(tasks_of(experiment)))
+    drawn = list(shown.items())[:MOST_PANELS]
+    figure, axes = grid(len(drawn))
+    for (run, found), axis in zip(drawn, axes, strict=False):
+        for task, (steps, values) in found.items():
+            axis.plot(steps, values.mean(1), color=colours[task], label=task)
+        axis.axhline(0.0, color="grey", lw=0.5)
+        axis.set_title(run, fontsize=9)
+        axis.tick_params(labelsize=7)
+    lines = {line.get_label(): line for axis in axes for line in axis.get_lines()}
+    named = [task for task in colours if task in lines]
+    named = named[:: math.ceil(len(named) / MOST_NAMES)]
+    figure.legend([lines[task] for task in named], named, loc="upper right", fontsize=7)
+    figure.supxlabel("step", y=0.1 / figure.get_figheight(), fontsize=9)
+    figure.supylabel("weight", x=0.05 / figure.get_figwidth(), fontsize=9)
+    return figure
+
+
+def moves(found: dict[str, tuple[list[int], np.ndarray]]) -> bool:
+    """Whether there is more to show than constant weights."""
+    return len(found) > 1 and any(np.ptp(values) > 0 for _, values in found.values())
+
+
+def traces(run: Run, folder: Folder) -> dict[str, tuple[list[int], np.ndarray]]:
+    """By task, the steps `[T]` and the weights `[T, S]` that a run recorded."""
+    records = folder.records()
+    steps = [record["step"] for record in records]
+    return {
+        task.name: (steps, np.array([record["train"][f"weight/{task.name}"] for record in records]))
+        for task in run.tasks
+        if records and f"weight/{task.name}" in records[0]["train"]
+    }

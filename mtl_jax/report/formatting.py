@@ -1,0 +1,78 @@
+"""Tables as text: numbers with their intervals, verdicts, Markdown and LaTeX."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mtl_jax.config.run import Task
+from mtl_jax.metrics.comparison import Verdict, interval
+
+
+def spread(values: np.ndarray | None) -> str:
+    """Mean and interval of values over seeds, to the interval's first digit that counts."""
+    if values is None:
+        return "-"
+    mean, half = interval(values)
+    half = 0.0 if half < 1e-9 * abs(mean) else half  # Rounding errors of differences.
+    least = abs(mean) / 10 if np.isnan(half) else half
+    digits = max(1, -math.floor(math.log10(least))) if 0 < least < np.inf else 1
+    text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
+    return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
+
+
+def tally(found: Sequence[Verdict]) -> str:
+    """How many verdicts on tasks say that they were helped and hurt."""
+    return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
+
+
+def heading(task: Task) -> str:
+    """A column's heading: the task, its metric and unit, and which way is better."""
+    return f"{metric_of(task)} {'↑' if task.metric.higher_is_better else '↓'}"
+
+
+def metric_of(task: Task) -> str:
+    """A task with its metric and unit."""
+    return f"{task.name} {task.metric.name}{' %' if task.metric.scale == 100.0 else ''}"
+
+
+def markdown(head: list[str], body: list[list[str]]) -> str:
+    """A table in Markdown, its columns aligned."""
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in (head, *body)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = [
+        "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
+
+
+def latex(head: list[str], body: list[list[str]]) -> str:
+    """A table in LaTeX, with booktabs."""
+
+    def line(row):
+        return " & ".join(map(escaped, row)) + r" \\"
+
+    columns = "l" + "r" * (len(head) - 1)
+    return "\n".join(
+        [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", line(head), r"\midrule"]
+        + [line(row) for row in body]
+        + [r"\bottomrule", r"\end{tabular}", ""]
+    )
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX takes it."""
+    for plain, tex in (
+        ("\\", r"\textbackslash "),
+        *((sign, f"\\{sign}") for sign in "_%&#${}"),
+        ("~", r"\textasciitilde "),
+        ("^", r"\textasciicircum "),
+        ("Δm", r"$\Delta_m$"),
+        ("±", r"$\pm$"),
+        ("↑", r"$\uparrow$"),
+        ("↓", r"$\downarrow$"),
+    ):
+        text = text.replace(plain, tex)
+    return text

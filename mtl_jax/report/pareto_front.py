@@ -1,0 +1,84 @@
+"""The figure of the trade-off between two tasks: every run a point, and the Pareto front."""
+
+import math
+
+import numpy as np
+
+from mtl_jax.config.run import Experiment, Task
+from mtl_jax.metrics.comparison import interval
+from mtl_jax.report.plotting import blank, colour_cycle
+from mtl_jax.report.scores import Scores, baselines, has, tasks_of
+
+COLUMN = 30  # Lines of a column of the legend.
+
+
+def tradeoff(experiment: Experiment, rows: list[Scores]):
+    """Test metric of one task against the other's, mean and 95 % interval over seeds.
+
+    Numbered points are runs, named beside; those that no other run beats in both means are
+    ringed and joined; dashed lines are the single-task runs. None unless the experiment has
+    two tasks and two runs that have both.
+    """
+    tasks = tasks_of(experiment)
+    shown = [row for row in rows if all(has(row, task) for task in tasks.values())]
+    if len(tasks) != 2 or len(shown) < 2:
+        return None
+    columns = math.ceil(len(shown) / COLUMN)
+    figure = blank(5.2 + 2.2 * columns, 5.0, layout="constrained")
+    axis = figure.subplots()
+    spreads = np.array([[interval(row.selected[task]) for task in tasks] for row in shown])
+    means, halves = spreads[..., 0], np.nan_to_num(spreads[..., 1])
+    for number, (row, mean, half, colour) in enumerate(
+        zip(shown, means, halves, colour_cycle(), strict=False), 1
+    ):
+        point(axis, number, row.run.name, mean, half, colour)
+    front(axis, means, list(tasks.values()))
+    lines(axis, baselines(experiment, rows), list(tasks))
+    first, second = tasks.values()
+    axis.set_xlabel(label(first))
+    axis.set_ylabel(label(second))
+    figure.legend(loc="outside right upper", fontsize=6, ncols=columns)
+    return figure
+
+
+def point(axis, number: int, name: str, mean: np.ndarray, half: np.ndarray, colour: str) -> None:
+    """One run, with its number."""
+    axis.errorbar(
+        mean[:1], mean[1:], xerr=half[:1], yerr=half[1:], fmt="o", ms=3, lw=0.6, color=colour,
+        label=f"{number}  {name}",
+    )  # fmt: skip
+    axis.annotate(str(number), mean, (3, 3), textcoords="offset points", fontsize=7, color=colour)
+
+
+def front(axis, means: np.ndarray, tasks: list[Task]) -> None:
+    """Rings and joins the runs that no other beats."""
+    signs = [1.0 if task.metric.higher_is_better else -1.0 for task in tasks]
+    best = means[undominated(means * signs)]
+    best = best[np.argsort(best[:, 0])]
+    axis.plot(
+        *best.T, "-o", lw=0.8, ms=8, mfc="none", color="black", zorder=1, label="Pareto front"
+    )
+
+
+def undominated(values: np.ndarray) -> np.ndarray:
+    """Marks the rows `[R]` of `[R, M]` that no row equals or exceeds in all and exceeds in one."""
+    reached = (values[:, None] >= values[None]).all(-1)
+    beaten = reached & (values[:, None] > values[None]).any(-1)
+    return ~beaten.any(0)
+
+
+def lines(axis, singles: dict[str, Scores], names: list[str]) -> None:
+    """The means of the single-task runs."""
+    for name, draw in zip(names, (axis.axvline, axis.axhline), strict=True):
+        if name in singles:
+            single = singles[name]
+            draw(
+                single.selected[name].mean(), color="0.5", lw=0.8, ls="--", zorder=0,
+                label=single.run.name,
+            )  # fmt: skip
+
+
+def label(task: Task) -> str:
+    """Name and metric of a task, and which way is better."""
+    way = "higher" if task.metric.higher_is_better else "lower"
+    return f"{task.name} {task.metric.name} (test, {way} is better)"

@@ -1,0 +1,220 @@
+"""The table of an experiment, as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+import math
+import pathlib
+
+import numpy as np
+
+from mtl_jax.config.run import Experiment
+from mtl_jax.core.validation import few
+from mtl_jax.metrics.comparison import mean_rank, verdicts
+from mtl_jax.report import effects, provenance, transfer_gap, transferability
+from mtl_jax.report.formatting import latex, markdown, spread, tally
+from mtl_jax.report.scores import (
+    Scores,
+    baselines,
+    collect,
+    columns_of,
+    comparable,
+    has,
+    mean_of,
+    paired_delta,
+    paired_gain,
+    shown_tasks,
+    value_of,
+)
+from mtl_jax.report.summary import MEDIAN_OF
+from mtl_jax.storage.files import write_text
+from mtl_jax.storage.run_directory import Folder
+
+NOTE = (
+    "Test metrics: mean ± 95 % interval over seeds (Student's t); ↑ higher, ↓ lower is better. "
+    "“Selected at” is the evaluation that validation selected in each seed, and whether of the raw "
+    "or the averaged (ema) parameters; “last” is the raw parameters after the last step. Δm % is "
+    "against the single-task rows, paired by seed; lower is better; tasks whose baseline is 0 in a "
+    "seed do not count in it. “Helped, hurt” counts the tasks whose gain over the single-task row, "
+    "paired by seed, differs from 0 at 5 % after Holm's correction{comparisons}; hurt is negative "
+    "transfer. The rank is over the tasks and the rows that have them all with the same metrics "
+    "(equal means share their places). Memory is what XLA says that a block of steps needs on one "
+    "device, the data included."
+)
+BEST = (
+    "“Best on test” is chosen by test data, as several papers do, and stands here only to be "
+    "compared with theirs. "
+)
+MEDIAN = (
+    "“Median” is over the last {count} evaluations of the averaged parameters, as FixMatch reports "
+    "it; rows of {count} evaluations or fewer have none, it would cover their whole training. "
+)
+SAFE = (
+    " Rows put together of finished runs ({names}) take, for each task and seed, of a transfer and "
+    "of scratch what validation prefers, of equals scratch; they cost what all their runs cost."
+)
+
+
+def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
+    """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design."""
+    rows = collect(experiment, folders)
+    head, body = cells(experiment, rows)
+    note = note_of(experiment, rows)
+    note += provenance.note(folders[row.name] for row in (*experiment.runs, *experiment.classics))
+    sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
+    sections += transferability.section(experiment, folders)
+    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{told(rows)}{sections}")
+    write_text(root / "table.tex", latex(head, body))
+    write_text(root / "table.csv", comma_separated(experiment, rows))
+    effects.write(experiment, rows, root / "effects.csv")
+
+
+def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[list[str]]]:
+    """The heading and the rows as people read them."""
+    shown = shown_tasks(columns_of(experiment))
+    singles = baselines(experiment, rows)
+    ranks, tallies = ranks_of(experiment, rows), tallies_of(rows, singles)
+    published = {name.run for name in experiment.published}
+    protocol = learns_unlabelled(experiment)
+    medians = protocol and any(has_median(row) for row in rows)
+    head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "selected at", "last"]
+    head += ["median"] * medians + ["best on test"] * protocol
+    head += ["seconds", "parameters", "memory"] + ["paper"] * bool(published)
+    body = []
+    for row in rows:
+        name, several = row.run.name, len(row.run.tasks) > 1
+        delta = None if name in experiment.baselines else paired_delta(row, singles)
+        line = [name, *(spread(value_of(row, task)) for task in shown.values())]
+        line += [spread(mean_of(row.run.tasks, row.selected) if several else None)]
+        line += [spread(delta), "-" if delta is None else tallies[name], ranks.get(name, "-")]
+        line += [place_of(row), spread(mean_of(row.run.tasks, row.last))]
+        median = mean_of(row.run.tasks, row.median) if has_median(row) else None
+        line += [spread(median)] * medians
+        line += [spread(mean_of(row.run.tasks, row.best_on_test))] * protocol
+        line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
+        line += [papers(experiment, name)] if published else []
+        body.append(line)
+    return head, body
+
+
+def note_of(experiment: Experiment, rows: list[Scores]) -> str:
+    """What is said below the table of all rows."""
+    protocol = learns_unlabelled(experiment)
+    shown = [row for row in rows if has_median(row)] if protocol else []
+    note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
+    note += BEST if protocol else ""
+    count = sum(map(len, gains_of(rows, baselines(experiment, rows)).values()))
+    note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
+    if experiment.safe:
+        note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe))
+    return note
+
+
+def told(rows: list[Scores]) -> str:
+    """What is said below the table of single rows: their labels, and what they warn of."""
+    kinds: dict[tuple[int, ...], list[str]] = {}
+    for row in rows:
+        for counts in {tuple(counts) for counts in row.labels.values()}:
+            kinds.setdefault(counts, []).append(row.run.name)
+    lines = []
+    for (train, validation, test), names in kinds.items():
+        more = validation > train and any(
+            row.steps for row in rows if row.run.name in names
+        )  # What trains without selection asks nothing of validation.
+        hint = "; validation, which selects, has more labels than training" if more else ""
+        whose = f" ({few(names, 3)})" if len(kinds) > 1 else ""
+        lines.append(
+            f"labels of a task in training, validation and test: {train}, {validation}, {test}"
+            f"{hint}{whose}"
+        )
+    lines += [f"{row.run.name}: {text}" for row in rows for text in row.warnings]
+    return "".join(f"\n- {line}" for line in lines) + "\n" * bool(lines)
+
+
+def learns_unlabelled(experiment: Experiment) -> bool:
+    """Whether any run has a consistency method, so that its papers' protocols matter."""
+    return any(task.consistency is not None for run in experiment.runs for task in run.tasks)
+
+
+def has_median(row: Scores) -> bool:
+    """Whether a row has the median of its last evaluations, and trained before them."""
+    return row.median_of == MEDIAN_OF < row.evaluations
+
+
+def place_of(row: Scores) -> str:
+    """Steps and parameters of the evaluations that were selected, over seeds and tasks."""
+    steps = [step for each in row.steps.values() for step in each]
+    if not steps:
+        return "-"
+    span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
+    each = {*map(tuple, row.kinds.values())}  # One, unless tasks select for themselves.
+    kinds = [kind for one in (each if len(each) == 1 else row.kinds.values()) for kind in one]
+    averaged = kinds.count("ema")
+    which = f"ema {averaged} of {len(kinds)}" if 0 < averaged < len(kinds) else kinds[0]
+    return f"{span}, {which}"
+
+
+def gains_of(rows: list[Scores], singles: dict[str, Scores]) -> dict[str, list[np.ndarray]]:
+    """By row, the gains `[S]` of its tasks over the single-task rows; of these none."""
+    baselines = {row.run.name for row in singles.values()}
+    return {
+        row.run.name: [
+            paired_gain(row, task, singles[task.name])
+            for task in row.run.tasks
+            if comparable(row, task.name, singles)
+        ]
+        for row in rows
+        if row.run.name not in baselines
+    }
+
+
+def tallies_of(rows: list[Scores], singles: dict[str, Scores]) -> dict[str, str]:
+    """By row, how many tasks were helped and hurt, corrected for all comparisons of the table."""
+    gains = gains_of(rows, singles)
+    found = iter(verdicts([gain for each in gains.values() for gain in each]))
+    return {name: tally([next(found) for _ in each]) for name, each in gains.items()}
+
+
+def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
+    """Mean rank of each row that has all tasks and metrics, if there are at least two such rows."""
+    columns = columns_of(experiment).values()
+    whole = [row for row in rows if all(has(row, task) for task in columns)]
+    if len(whole) < 2:
+        return {}
+    values = [[row.selected[task.name].mean() for task in columns] for row in whole]
+    ranks = mean_rank(values, tuple(task.metric.higher_is_better for task in columns))
+    return {row.run.name: f"{rank:.1f}" for row, rank in zip(whole, ranks, strict=True)}
+
+
+def megabytes(memory: float) -> str:
+    """Bytes as megabytes."""
+    return "-" if math.isnan(memory) else f"{memory / 1e6:.0f} MB"
+
+
+def papers(experiment: Experiment, run: str) -> str:
+    """The published numbers of a run."""
+    return ", ".join(
+        f"{number.column} {number.value:g} ({number.source})"
+        for number in experiment.published
+        if number.run == run
+    )
+
+
+def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:
+    """One line a run, task and seed, with every digit, for other programs.
+
+    What a row does not have is empty.
+    """
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    kinds = ["validation", "selected", "last", "last_ema", "median", "best_on_test"]
+    head = ["run", "task", "metric", "seed", "step", "selected_parameters", *kinds]
+    out.writerow([*head, "median_of", "parameters"])
+    for row in rows:
+        for task in row.run.tasks:
+            for place in range(row.run.seeds):
+                each = [getattr(row, kind).get(task.name) for kind in kinds]
+                numbers = ["" if v is None else repr(float(v[place])) for v in each]
+                line = [row.run.name, task.name, task.metric.name, row.run.first_seed + place]
+                line += [by[task.name][place] if by else "" for by in (row.steps, row.kinds)]
+                out.writerow([*line, *numbers, row.median_of or "", row.parameters])
+    return text.getvalue()

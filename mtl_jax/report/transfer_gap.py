@@ -1,0 +1,79 @@
+"""The section on transfer: what it cost against scratch, and what was forgotten."""
+
+import numpy as np
+
+from mtl_jax.config.run import Experiment, Run, sources_of
+from mtl_jax.metrics.comparison import Verdict, verdicts
+from mtl_jax.report.formatting import markdown, metric_of, spread, tally
+from mtl_jax.report.scores import Scores, has, mean_of, paired_gain, shown_tasks, tasks_of
+
+NOTE = (
+    "The gap is the error of the run less that of the run from scratch, paired by seed, with a 95 "
+    "% interval: above 0 is negative transfer (Wang et al., 2019, arXiv 1811.09751). Where a run "
+    "stands against its start, the run that it began from, the gap is what it lost since: on a "
+    "task of the source, what it forgot. “Helped, hurt” "
+    "counts the tasks whose gap differs from 0 at 5 % after Holm's correction for the {count} "
+    "comparisons of this section. A transfer is safe if every task is shown to be helped, not safe "
+    "if one is shown to be hurt; else neither is shown. One seed has no interval."
+)
+
+
+def section(experiment: Experiment, rows: list[Scores]) -> str:
+    """What `table.md` says of transfer; empty if the experiment names no scratch."""
+    if not experiment.scratch:
+        return ""
+    by_name = {row.run.name: row for row in rows}
+    shown = shown_tasks(tasks_of(experiment))
+    head = [
+        "run",
+        "against",
+        "gap",
+        *map(metric_of, shown.values()),
+        "average",
+        "helped, hurt",
+        "safe",
+    ]
+    pairs = [[by_name[name] for name in pair] for pair in experiment.scratch]
+    gains = [gains_of(*pair) for pair in pairs]
+    found = iter(verdicts([gain for each in gains for gain in each.values()]))
+    body = [
+        line(pair, each, [next(found) for _ in each], list(shown))
+        for pair, each in zip(pairs, gains, strict=True)
+    ]
+    note = NOTE.format(count=sum(map(len, gains)))
+    return f"\n## Transfer against scratch\n\n{markdown(head, body)}\n{note}\n"
+
+
+def gains_of(row: Scores, *others: Scores) -> dict[str, np.ndarray]:
+    """By task, the gains `[S]` of a run over those that it stands against, with equal metrics."""
+    return {
+        task.name: paired_gain(row, task, other)
+        for other in others
+        for task in row.run.tasks
+        if has(other, task)
+    }
+
+
+def line(
+    rows: list[Scores], gains: dict[str, np.ndarray], found: list[Verdict], shown: list[str]
+) -> list[str]:
+    """The cells of a run and of those that it stands against."""
+    row, *others = rows
+    tasks = {task.name: task for task in row.run.tasks}
+    average = mean_of([tasks[name] for name in gains], gains) if len(gains) > 1 else None
+    cells = [row.run.name, ", ".join(other.run.name for other in others), kind(row, others)]
+    cells += [spread(None if name not in gains else -gains[name]) for name in shown]
+    cells += [spread(None if average is None else -average), tally(found)]
+    safe = "yes" if found and set(found) == {"helped"} else "not shown"
+    return [*cells, "no" if "hurt" in found else safe]
+
+
+def kind(row: Scores, others: list[Scores]) -> str:
+    """Whether a run stands against what it started from, or against scratch."""
+    began = ancestors(row.run) if isinstance(row.run, Run) else set()
+    return "its start" if {other.run.name for other in others} <= began else "transfer"
+
+
+def ancestors(run: Run) -> set[str]:
+    """Names of the runs that one started from, the source of its source too."""
+    return {name for one in sources_of(run) for name in (one.name, *ancestors(one))}

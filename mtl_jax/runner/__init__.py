@@ -1,0 +1,1 @@
+"""Experiments from the command line: selection of runs, training, baselines, progress."""

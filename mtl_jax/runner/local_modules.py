@@ -1,0 +1,112 @@
+"""Runs an experiment file, which may import the modules that lie beside it."""
+
+import ast
+import importlib.util
+import os
+import pathlib
+import sys
+import types
+from collections.abc import Iterator
+from importlib.machinery import PathFinder
+
+from mtl_jax.core.validation import BadInput
+
+PACKAGE = "experiments"  # What experiment files are modules of.
+folders: list[str] = []  # Of the files that were run, as they stand in `sys.path`.
+
+
+def run_file(path: pathlib.Path) -> types.ModuleType:
+    """Runs a Python file as a module of the package `experiments`.
+
+    Until another file is run, what lies in its folder can be imported, also later and within
+    functions: as `helpers`, or as `.helpers`. The folder stands last in `sys.path`, so that
+    nothing in it hides what is installed.
+
+    Raises:
+      BadInput: if it is no Python file, or a module beside it that it or its neighbours import
+        has the name of another one.
+    """
+    name, path = f"{PACKAGE}.{path.stem}", path.resolve()
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None:
+        raise BadInput(f"{path} is no Python file")
+    open_folder(path.parent)
+    for one in imported(path, path.parent):
+        require_alone(path, one)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # Python takes a file of the same second and size for the one that it has compiled.
+    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = kept
+    return module
+
+
+def open_folder(folder: pathlib.Path) -> None:
+    """Makes modules of a folder importable, and forgets those of files run before."""
+    importlib.invalidate_caches()
+    sys.path[:] = [entry for entry in sys.path if entry not in folders]
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and file.startswith(tuple(f"{one}{os.sep}" for one in folders)):
+            del sys.modules[name]
+    folders.clear()
+    if folder not in map(absolute, sys.path):
+        folders.append(str(folder))
+        sys.path.append(str(folder))
+    found = PathFinder.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        package = types.ModuleType(PACKAGE)
+        package.__path__ = [str(folder), *(found.submodule_search_locations if found else ())]
+        sys.modules[PACKAGE] = package
+
+
+def absolute(entry: str) -> pathlib.Path:
+    """The folder that an entry of `sys.path` names; "" is the one that Python runs in."""
+    return pathlib.Path(entry).resolve()
+
+
+def file_of(folder: pathlib.Path, name: str) -> pathlib.Path | None:
+    """The file of a module of a folder, if there is one."""
+    files = (folder / f"{name}.py", folder / name / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def imported(path: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
+    """Files of a folder that a file of it imports by their plain names, and that these do."""
+    waiting, found = [path], []
+    for file in waiting:
+        for name in names_of(file):
+            other = file_of(folder, name)
+            if other is not None and other not in found:
+                found.append(other)
+                waiting.append(other)
+    return found
+
+
+def names_of(path: pathlib.Path) -> Iterator[str]:
+    """Top names that a file imports; none of one that is no Python, which fails when it is run."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+def require_alone(path: pathlib.Path, file: pathlib.Path) -> None:
+    """Refuses a module beside an experiment file whose name another one has."""
+    name = file.parent.name if file.stem == "__init__" else file.stem
+    known = sys.modules.get(name)
+    if known is not None:
+        other = getattr(known, "__file__", None) or "Python's own"
+    else:
+        spec = importlib.util.find_spec(name)
+        other = "Python's own" if spec is None or spec.origin is None else spec.origin
+    if pathlib.Path(other).resolve() != file:
+        raise BadInput(f"{path}: import {name} could mean {file} or {other}; rename the file")

@@ -1,0 +1,66 @@
+"""Progress bars: on a terminal they move, elsewhere each finished run is one line."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mtl_jax.config.run import Run
+
+
+class Board:
+    """Shows how far the runs are, with loss, speed and time left."""
+
+    def __init__(self, runs: int):
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description:28}", markup=False),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} {task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.all = self.bars.add_task("all runs", total=runs, note="")
+        self.row = None
+
+    def __enter__(self):
+        self.bars.start()
+        return self
+
+    def __exit__(self, *_):
+        self.bars.stop()
+
+    def begin(self, run: Run) -> None:
+        """Starts the bar of a run."""
+        self.run, self.began, self.first = run, time.perf_counter(), None
+        self.row = self.bars.add_task(run.name, total=run.steps, note="compiling")
+
+    def tick(self, step: int, metrics: dict[str, Any]) -> None:
+        """Moves the bar of the run to a step."""
+        if self.bars.disable:
+            return
+        loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))
+        self.first = self.first or (step, time.perf_counter())
+        steps, seconds = step - self.first[0], time.perf_counter() - self.first[1]
+        speed = f", {steps / seconds:.0f} steps/s" if steps else ""
+        self.bars.update(self.row, completed=step, note=f"loss {loss:.3f}{speed}")
+
+    def end(self) -> None:
+        """Takes the bar of the run away and says that it is done."""
+        self.bars.remove_task(self.row)
+        self.bars.advance(self.all)
+        seconds = time.perf_counter() - self.began
+        self.say(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
+
+    def warn(self, text: str) -> None:
+        """Says what a reader should know."""
+        self.say(f"warning: {text}")
+
+    def say(self, text: str) -> None:
+        """Prints a line as it is: names may hold brackets, which rich takes for markup."""
+        self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,217 @@
+"""A run's folder: whose it is, what was measured so far, and what came out."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import pathlib
+from typing import Any
+
+from mtl_jax.config.run import Run
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.schema import SCHEMA, require_schema
+from mtl_jax.core.validation import BadInput
+from mtl_jax.storage.environment import conditions, differ
+from mtl_jax.storage.files import free_name, write_json, write_text
+
+
+class Folder:
+    """Files of one run: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`."""
+
+    def __init__(self, root: pathlib.Path, run: Run):
+        self.run = run
+        self.path = root / run.name
+        self.checkpoints = self.path / "checkpoints"
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Identity of the run whose folder this is to be."""
+        return fingerprint(self.run)
+
+    def check(self) -> None:
+        """Refuses a folder that another run has written, or that has lost measurements.
+
+        Raises:
+          BadInput: naming the fields in which the two runs differ.
+        """
+        if not self.path.exists():
+            return
+        there = self.read("run.json")
+        if there is None:
+            # A kill may have left the folder empty, or with the half of a file.
+            if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
+                return
+            raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
+        require_schema(there, self.path / "run.json")
+        if there.get("fingerprint") != self.fingerprint:
+            raise BadInput(
+                f"{self.path} was written by another run (fingerprint "
+                f"{there.get('fingerprint')}, now {self.fingerprint}; "
+                f"{changes(there.get('fields', {}), fields_text(self.run))}); give --out another "
+                "folder, or --fresh to set the old one aside"
+            )
+        finished = self.result() is not None and isinstance(self.run, Run)
+        if finished and [record["step"] for record in self.records()] != due_steps(self.run):
+            raise BadInput(
+                f"{self.path / 'metrics.jsonl'} must have every evaluation of its finished run "
+                "once; --fresh sets the run aside and trains it again"
+            )
+
+    def set_aside(self) -> None:
+        """Renames the folder, so that the run begins anew and nothing is lost."""
+        if self.path.exists():
+            self.path.rename(free_name(self.path.with_name(f"{self.path.name}.old")))
+
+    def claim(self, facts: dict[str, Any] | None = None) -> None:
+        """Makes the folder the run's own, unless it is already.
+
+        Args:
+          facts: what else `run.json` tells, such as the digest of the data.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.read("run.json") is None:
+            now = conditions()
+            told = {**about(self.run), **now, **(facts or {}), "history": [{"step": 0, **now}]}
+            write_json(self.path / "run.json", told)
+
+    def add_history(self, step: int) -> None:
+        """Notes in the history of `run.json` with what this launch goes on from a step.
+
+        What was trained beyond it is trained again, so what that was done with is dropped.
+        """
+        told, now = self.read("run.json"), conditions()
+        begun = {"step": 0, **{name: told[name] for name in now if name in told}}
+        kept = [one for one in told.get("history", [begun]) if one["step"] < step]
+        if not kept or differ(kept[-1], now):
+            kept.append({"step": step, **now})
+        if kept != told.get("history"):
+            first = {name: kept[0][name] for name in now if name in kept[0]}
+            write_json(self.path / "run.json", {**told, **first, "history": kept})
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the folder, or None if it is not there.
+
+        Raises:
+          BadInput: if it holds no JSON.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        except ValueError:
+            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+
+    def finished(self) -> bool:
+        """Whether this very run has its result here."""
+        there = self.read("run.json")
+        mine = there is not None and there.get("fingerprint") == self.fingerprint
+        return mine and self.result() is not None
+
+    def result(self) -> Any:
+        """The result, or None if the run is not finished.
+
+        Raises:
+          BadInput: if it is of another schema.
+        """
+        found = self.read("result.json")
+        require_schema(found, self.path / "result.json")
+        return found
+
+    def lines(self) -> list[str]:
+        """The lines of `metrics.jsonl`; one that a kill cut short, the last, is none."""
+        path = self.path / "metrics.jsonl"
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+
+    def records(self, up_to: int | None = None) -> list[dict[str, Any]]:
+        """What was measured, up to a step.
+
+        Raises:
+          BadInput: if a line holds no measurement.
+        """
+        try:
+            records = [json.loads(line) for line in self.lines()]
+            return [r for r in records if r["step"] <= (math.inf if up_to is None else up_to)]
+        except (ValueError, TypeError, KeyError):
+            path = self.path / "metrics.jsonl"
+            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+
+    def measured(self, step: int) -> str | None:
+        """SHA-256 of the lines up to a step; None if one is missing, doubled or no measurement."""
+        wanted = due_steps(self.run, step)
+        lines = self.lines()[: len(wanted)]
+        try:
+            whole = [json.loads(line)["step"] for line in lines] == wanted
+        except (ValueError, TypeError, KeyError):
+            return None
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if whole else None
+
+    def rewind(self, step: int) -> list[dict[str, Any]]:
+        """Drops what was measured after `step`, which will be measured again."""
+        kept = self.lines()[: len(due_steps(self.run, step))]
+        write_text(self.path / "metrics.jsonl", "".join(f"{line}\n" for line in kept))
+        return [json.loads(line) for line in kept]
+
+    def set_progress_aside(self) -> list[str]:
+        """Sets measurements and checkpoints aside; the names that they have now."""
+        aside = []
+        for path in (self.path / "metrics.jsonl", self.checkpoints):
+            if path.exists():
+                aside.append(free_name(path.with_name(f"{path.name}.old")))
+                path.rename(aside[-1])
+        return [path.name for path in aside]
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Adds one line of measurements, on disk when this returns."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def finish(self, result: dict[str, Any], timing: dict[str, Any]) -> None:
+        """Writes what came out; the run is finished when `result.json` is there."""
+        write_json(self.path / "timing.json", timing)
+        write_json(self.path / "result.json", {"schema": SCHEMA, **result})
+
+
+def about(run: Run) -> dict[str, Any]:
+    """What `run.json` says of a run itself: resolved, and its identity."""
+    return {
+        "schema": SCHEMA,
+        "name": run.name,
+        "fingerprint": fingerprint(run),
+        "run": source_text(run),
+        "fields": fields_text(run),
+    }
+
+
+def fields_text(run: Run) -> dict[str, str]:
+    """Each field of a run as text."""
+    return {f.name: source_text(getattr(run, f.name)) for f in dataclasses.fields(run)}
+
+
+def due_steps(run: Run, up_to: int | None = None) -> list[int]:
+    """The steps after which a run is evaluated, up to one."""
+    last = run.steps if up_to is None else up_to
+    found = list(range(run.evaluate_every, last + 1, run.evaluate_every))
+    return [*found, last] if last == run.steps and last not in found[-1:] else found
+
+
+def changes(old: dict[str, str], new: dict[str, str]) -> str:
+    """The fields in which two runs differ, each from where its texts do."""
+    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return "; ".join(change(name, str(old.get(name)), str(new.get(name))) for name in names)
+
+
+def change(name: str, old: str, new: str) -> str:
+    """A field's old and new text, without what they begin with alike if they are long."""
+    pairs = zip(old, new, strict=False)
+    alike = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
+    start = max(0, alike - 30) if max(len(old), len(new)) > 60 else 0
+    return f"{name}: {short(old, start)} -> {short(new, start)}"
+
+
+def short(text: str, start: int = 0) -> str:
+    """A text from a place on, cut to a length that fits in a line."""
+    text = f"...{text[start:]}" if start else text
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,55 @@
+"""Descends exact losses of a few numbers: the balancing step without data or nets."""
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mtl_jax.aggregation.balance import balance
+from mtl_jax.config.toy import Descent
+from mtl_jax.train.state import start_balance
+
+
+def path(descent: Descent, start: jax.Array, key: jax.Array) -> tuple:
+    """The path from one start.
+
+    A method that observes is told the losses of the point after each step.
+
+    Args:
+      descent: what is done.
+      start: `[D]`.
+      key: for methods that draw.
+
+    Returns:
+      Points `[T, D]`, losses `[T, K]` and weights `[T, K]` at T = 1 + records times: the start,
+      with the weights of the first step, and the ends of equal stretches.
+    """
+    optimizer = descent.optimizer.build(descent.steps)
+    method, losses_of = descent.balance, descent.problem.losses
+
+    def step(carry, count):
+        point, opt, state = carry
+        losses, pull = jax.vjp(losses_of, point)
+
+        def pullback(cotangents):
+            return {"shared": pull(cotangents)[0], "tasks": {}}
+
+        found = balance(method, losses, pullback, state, jax.random.fold_in(key, count))
+        updates, opt = optimizer.update(found.gradient["shared"], opt, point)
+        point, state = optax.apply_updates(point, updates), found.state
+        if hasattr(method, "observe"):
+            state = method.observe(losses_of(point), state)
+        return (point, opt, state), found.weights
+
+    def stretch(carry, begin):
+        counts = begin + jnp.arange(length)
+        carry, weights = jax.lax.scan(step, carry, counts)
+        return carry, (carry[0], losses_of(carry[0]), weights[-1])
+
+    length = descent.steps // descent.records
+    state = start_balance(method, losses_of(start).size, start)
+    first = (start, optimizer.init(start), state)
+    _, weights = step(first, jnp.int32(0))
+    begins = jnp.arange(0, descent.steps, length, dtype=jnp.int32)
+    _, kept = jax.lax.scan(stretch, first, begins)
+    begun = (start, losses_of(start), weights)
+    return jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), begun, kept)

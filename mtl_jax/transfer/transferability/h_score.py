@@ -1,0 +1,42 @@
+"""H-score: how much of the variance of whitened features lies between classes."""
+
+import numpy as np
+
+from mtl_jax.transfer.transferability.validation import labelled
+
+
+def h_score(features: np.ndarray, labels: np.ndarray) -> float:
+    """`tr(cov(f)^+ cov(E[f | y]))`, from 0 to min(C - 1, D); higher is better.
+
+    Does not change under invertible linear maps of the features. Computed as
+    `sum_c n_c ||mean_{y_i = c} u_i||^2`, with `U S V^T` the centred features: no covariance is
+    inverted, and directions without variance do not count. With D near N or above it, it is
+    large whatever the labels: see `regularised_h_score`.
+
+    Args:
+      features: of the source net, numbers `[N, D]`.
+      labels: whole numbers `[N]`; examples without a label (-1) are left out.
+
+    Returns:
+      The score, 0 if the features do not vary.
+
+    Raises:
+      BadInput: for no labelled example, one class, lengths that differ, or what is not finite.
+
+    Reference: Bao et al., An Information-Theoretic Approach to Transferability in Task Transfer
+      Learning, ICIP 2019, the definition of the H-score (https://arxiv.org/abs/2212.10082).
+    """
+    features, labels = labelled("h_score", features, labels)
+    _, shares = between_classes(features, labels)
+    return float(shares.sum())
+
+
+def between_classes(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values `[r]` of centred features, and the share of each between classes `[r]`."""
+    basis, values, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
+    least = np.finfo(np.float64).eps * max(features.shape) * np.abs(features).max()
+    kept = values > least * np.sqrt(len(features))
+    basis, values = basis[:, kept], values[kept]
+    sums = np.stack([basis[labels == name].sum(0) for name in np.unique(labels)])
+    counts = np.unique(labels, return_counts=True)[1]
+    return values, (sums**2 / counts[:, None]).sum(0)

@@ -1,0 +1,38 @@
+"""NCE: how well source labels tell target labels on the same examples."""
+
+import numpy as np
+
+from mtl_jax.core.validation import BadInput
+from mtl_jax.transfer.transferability.validation import classes, require_several
+
+
+def nce(source_labels: np.ndarray, labels: np.ndarray) -> float:
+    """Negative conditional entropy, `-H(y | z) = mean_i log P(y_i | z_i)`, at most 0.
+
+    P counts examples; natural logarithm; higher is better.
+
+    Args:
+      source_labels: z, of the source task, or a source net's best guess, whole numbers `[N]`.
+      labels: y, of the target task, whole numbers `[N]`. Examples without either (-1) are left
+        out.
+
+    Returns:
+      The score.
+
+    Raises:
+      BadInput: for no labelled example, one class, or lengths that differ.
+
+    Reference: Tran, Nguyen and Hassner, Transferability and Hardness of Supervised Classification
+      Tasks, ICCV 2019, the section on the estimate (https://arxiv.org/abs/1908.08142).
+    """
+    source_labels = classes("nce", "source labels", source_labels)
+    labels = classes("nce", "labels", labels)
+    if len(source_labels) != len(labels):
+        raise BadInput(f"nce needs labels alike, not {len(source_labels)} and {len(labels)}")
+    there = (source_labels >= 0) & (labels >= 0)
+    source_labels, labels = source_labels[there], labels[there]
+    require_several("nce", labels)
+    pairs = np.stack([source_labels, labels])
+    _, pair, both = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    _, source, alone = np.unique(source_labels, return_inverse=True, return_counts=True)
+    return float(np.log(both[pair.ravel()] / alone[source]).mean())

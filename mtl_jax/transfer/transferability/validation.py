@@ -1,0 +1,67 @@
+"""What an estimate of transferability is computed from, checked, in float64."""
+
+import numpy as np
+
+from mtl_jax.core.validation import BadInput
+
+
+def labelled(name: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The examples that have a label.
+
+    Args:
+      name: of the estimate, for the text of errors.
+      values: features or probabilities, numbers `[N, D]`.
+      labels: classes `[N]`, whole numbers; -1 is missing.
+
+    Returns:
+      Values in float64 and labels, of the examples with a label.
+
+    Raises:
+      BadInput: for lengths that differ, a value that is not finite, no labelled example, or
+        one class only.
+    """
+    values, labels = matrix(name, values, len(np.asarray(labels))), classes(name, "labels", labels)
+    values, labels = values[labels >= 0], labels[labels >= 0]
+    require_several(name, labels)
+    require_finite(name, values)
+    return values, labels
+
+
+def matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
+    """Numbers `[N, D]` in float64, N as given."""
+    values = np.asarray(values, np.float64)
+    if values.ndim != 2 or len(values) != rows or values.shape[1] == 0:
+        raise BadInput(f"{name} needs [{rows}, D], one row a label, not {values.shape}")
+    return values
+
+
+def classes(name: str, what: str, labels: np.ndarray) -> np.ndarray:
+    """Whole numbers `[N]` from -1 on."""
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+        raise BadInput(f"{name} needs whole {what} [N], not {labels.dtype} {labels.shape}")
+    labels = labels.astype(np.int64)
+    if labels.size and labels.min() < -1:
+        raise BadInput(f"{name} needs {what} of at least 0, or -1 for none, not {labels.min()}")
+    return labels
+
+
+def require_finite(name: str, values: np.ndarray) -> None:
+    """Requires numbers `[N, D]`, neither NaN nor infinite."""
+    wrong = ~np.isfinite(values).all(1)
+    if wrong.any():
+        raise BadInput(f"{name} needs finite values, {wrong.sum()} of {len(values)} rows are not")
+
+
+def require_several(name: str, labels: np.ndarray) -> None:
+    """Requires examples of at least two classes."""
+    if not labels.size:
+        raise BadInput(f"{name} needs labelled examples, there is none")
+    if (labels == labels[0]).all():
+        raise BadInput(f"{name} needs at least two classes, all labels are {labels[0]}")
+
+
+def require_probabilities(name: str, values: np.ndarray) -> None:
+    """Requires rows that are probabilities, up to the rounding of half precision."""
+    if values.min() < 0 or np.abs(values.sum(1) - 1.0).max() > 1e-2:
+        raise BadInput(f"{name} needs probabilities, rows of sum 1 and without negative numbers")

@@ -1,0 +1,119 @@
+"""Optimizers: schedules and steps against plain formulas, and what decays."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax.config.optimizers import SGD, Adam, Cosine, decayed
+from mtl_jax.core.validation import BadInput
+
+PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
+GRADS = [
+    jax.tree.map(lambda leaf, s=scale: s * jnp.cos(leaf), PARAMS) for scale in (1.0, -0.5, 2.0)
+]
+BIAS, KERNEL = (lambda tree, name=name: np.asarray(tree["shared"]["Dense_0"][name], np.float64)
+                for name in ("bias", "kernel"))  # fmt: skip
+
+
+def walked(optimizer, steps):
+    """The parameters after each step on `GRADS`."""
+    transform = optimizer.build(steps)
+
+    @jax.jit
+    def step(params, state, grads):
+        updates, state = transform.update(grads, state, params)
+        return jax.tree.map(jnp.add, params, updates), state
+
+    params, state, found = PARAMS, transform.init(PARAMS), []
+    for grads in GRADS[:steps]:
+        params, state = step(params, state, grads)
+        found.append(params)
+    return found
+
+
+def test_cosine_follows_fixmatch():
+    rate = jax.jit(Cosine(0.03).over(80))
+    for step in (0, 1, 37, 79, 80, 200):
+        expected = 0.03 * math.cos(7 * math.pi * min(step, 80) / (16 * 80))
+        np.testing.assert_allclose(rate(step), expected, rtol=1e-5)
+
+
+def test_cosine_warms_up_and_ends_at_zero():
+    rate = Cosine(2.0, cycles=0.5, warmup=3).over(11)
+    found = [float(rate(step)) for step in range(12)]
+    by_hand = [0.5, 1.0, 1.5] + [2.0 * math.cos(math.pi * done / 16) for done in range(9)]
+    np.testing.assert_allclose(found, by_hand, atol=1e-6)
+    assert abs(found[-1]) < 1e-6
+
+
+def test_a_warm_up_longer_than_the_run_is_cut():
+    rate = Cosine(1.0, warmup=9).over(4)
+    np.testing.assert_allclose([rate(s) for s in range(4)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
+
+
+def test_rates_come_from_the_schedule():
+    plain = SGD(Cosine(1.0, cycles=0.5), momentum=0.0)
+    found = walked(plain, 3)
+    bias = BIAS(PARAMS)
+    for step in range(3):
+        bias = bias - math.cos(math.pi * 0.5 * step / 3) * BIAS(GRADS[step])
+        np.testing.assert_allclose(BIAS(found[step]), bias, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_sgd_by_its_formula(decay):
+    """Nesterov: `m = u m + g; w -= rate (g + u m)`, g with the decay of kernels in it."""
+    found = walked(SGD(0.2, momentum=0.9, weight_decay=decay), 3)
+    for of, share in ((BIAS, 0.0), (KERNEL, decay)):
+        w, m = of(PARAMS), 0.0
+        for grads, params in zip(GRADS, found, strict=True):
+            g = of(grads) + share * w
+            m = 0.9 * m + g
+            w = w - 0.2 * (g + 0.9 * m)
+            np.testing.assert_allclose(of(params), w, rtol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_adam_by_its_formula(decay):
+    found = walked(Adam(0.2, weight_decay=decay), 3)
+    for of, share in ((BIAS, 0.0), (KERNEL, decay)):
+        w, m, v = of(PARAMS), 0.0, 0.0
+        for count, (grads, params) in enumerate(zip(GRADS, found, strict=True), 1):
+            g = of(grads)
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            step = (m / (1 - 0.9**count)) / (np.sqrt(v / (1 - 0.999**count)) + 1e-8)
+            w = w - 0.2 * (step + share * w)
+            np.testing.assert_allclose(of(params), w, rtol=1e-4)
+
+
+def test_kernels_are_what_decays():
+    leaves = {name: jnp.ones(2) for name in ("kernel", "bias", "scale", "kernels")}
+    params = {"tasks": {"heads": {"row": leaves}}}
+    none = jax.tree.map(jnp.zeros_like, params)
+    moved, _ = decayed(0.5, ()).update(none, (), params)
+    assert jax.tree.map(lambda leaf: float(leaf[0]), moved)["tasks"]["heads"]["row"] == {
+        "kernel": 0.5, "bias": 0.0, "scale": 0.0, "kernels": 0.0
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: SGD(-0.1), "SGD.learning_rate must be at least 0.0, not -0.1"),
+        (lambda: SGD("fast"), "SGD.learning_rate must be a finite number, not 'fast'"),
+        (lambda: SGD(0.1, momentum=1.1), "SGD.momentum must lie between 0.0 and 1.0"),
+        (lambda: SGD(0.1, weight_decay=-1.0), "SGD.weight_decay must be at least 0.0"),
+        (lambda: Adam(math.nan), "Adam.learning_rate must be a finite number, not nan"),
+        (lambda: Adam(0.1, weight_decay=-1.0), "Adam.weight_decay must be at least 0.0"),
+        (lambda: Cosine(-1.0), "Cosine.peak must be at least 0.0"),
+        (lambda: Cosine(1.0, cycles=0.6), "Cosine.cycles must lie between 0.0 and 0.5"),
+        (lambda: Cosine(1.0, warmup=-1), "Cosine.warmup must be at least 0"),
+    ],
+)
+def test_bad_settings_are_refused(make, said):
+    with pytest.raises(BadInput) as wrong:
+        make()
+    assert said in str(wrong.value)

@@ -1,0 +1,203 @@
+"""Identity: the same in every process, another for every field, and only of what is data."""
+
+import dataclasses
+import functools
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import (
+    aggregation,
+    augment,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    sharing,
+    weighting,
+)
+from mtl_jax.config.cross_task import CrossTask
+from mtl_jax.config.meta_pseudo_labels import Coach
+from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.run import Dispatch, Run, Weighing
+from mtl_jax.config.task_schedule import Alternating
+from mtl_jax.core.fingerprint import fingerprint, settings, source_text
+from mtl_jax.core.validation import BadInput
+from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
+
+ROOT = pathlib.Path(__file__).parents[2]
+OTHERS = {
+    "name": "other",
+    "data": data.Arrays(part(96, 3), part(40, 1), part(40, 2)),
+    "tasks": (COLUMN, ROW),
+    "trunk": nets.MLP((12,), batch_norm=True),
+    "balance": aggregation.MGDA(),
+    "optimizer": optimizers.SGD(0.05, weight_decay=1e-4),
+    "steps": 9,
+    "batch": 9,
+    "labelled": None,
+    "partial": True,
+    "unlabelled_ratio": 3,
+    "weak": augment.Shift(1),
+    "medium": augment.Shift(1),
+    "strong": augment.Cutout(3),
+    "cross_task": CrossTask(),
+    "coach": Coach(),
+    "penalties": (sharing.TraceNorm(1.0),),
+    "proximal": (sharing.TraceNorm(1.0),),
+    "scheme": Alternating(),
+    "source": RUN.but(name="source"),
+    "teachers": (RUN.but(name="teacher"),),
+    "source_parameters": "ema",
+    "take": (("shared/(.*)", r"shared/\1"),),
+    "fresh": ("shared/.*",),
+    "plan": (Rule(".*", rate=0.5),),
+    "ema": 0.91,
+    "evaluate_every": 5,
+    "checkpoint_every": 5,
+    "seeds": 3,
+    "first_seed": 1,
+    "selection": "last",
+    "affinity": True,
+    "weighing": Weighing(heads="own"),
+    "dispatch": Dispatch(),
+}
+
+
+def test_every_field_counts():
+    assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
+    sourced = RUN.but(source=RUN.but(name="other"))
+    begin = {"coach": UNLABELLED, "take": sourced, "fresh": sourced}  # They ask for other fields.
+    prints = {
+        name: fingerprint(begin.get(name, RUN).but(**{name: value}))
+        for name, value in OTHERS.items()
+    }
+    assert len({fingerprint(r) for r in (RUN, UNLABELLED)} | {*prints.values()}) == 2 + len(OTHERS)
+    assert all(len(text) == 18 for text in prints.values())
+
+
+class Another(metrics.Accuracy):
+    """Another metric for classes."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "line"}, {"outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
+     {"selects": False}],
+)  # fmt: skip
+def test_every_field_of_a_task_counts(change):
+    assert fingerprint(ROW.but(**change)) != fingerprint(ROW)
+
+
+def test_the_same_in_another_process():
+    code = (
+        "from mtl_jax.core.fingerprint import fingerprint; from tests.small import RUN, UNLABELLED;"
+        "print(fingerprint(RUN), fingerprint(UNLABELLED))"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONPATH": str(ROOT)}
+    out = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.split() == [fingerprint(RUN), fingerprint(UNLABELLED)]
+
+
+def test_equal_runs_that_were_made_apart_are_one():
+    again = RUN.but(data=data.Arrays(part(96, 0), part(40, 1), part(40, 2)), trunk=nets.MLP((12,)))
+    assert again is not RUN and fingerprint(again) == fingerprint(RUN)
+
+
+def test_text_makes_the_setting_again():
+    for setting in (optimizers.Adam(optimizers.Cosine(2e-3)), nets.MLP((8, 4)), Dispatch()):
+        names = {**vars(optimizers), **vars(nets), "Dispatch": Dispatch}
+        assert eval(source_text(setting), names) == setting
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        ((1, "a"), "(1, 'a')"),
+        ([0.5], "(0.5,)"),
+        ((), "()"),
+        ({"b": 1, "a": (2,)}, "{'a': (2,), 'b': 1}"),
+        (np.float64(0.1), "0.1"),
+        (-np.inf, "-inf"),
+        (losses.cross_entropy, "mtl_jax.cross_entropy"),
+        (functools.partial(losses.cross_entropy, b=1, a=2), "partial(mtl_jax.cross_entropy, a=2, b=1)"),
+        (metrics.Accuracy().compute, "Accuracy().compute"),
+        (optimizers.SGD(0.1).build, "SGD(learning_rate=0.1, momentum=0.9, weight_decay=0.0).build"),
+        (int, "builtins.int"),
+    ],
+)  # fmt: skip
+def test_text(value, text):
+    assert source_text(value) == text
+
+
+def test_a_module_is_what_it_is_not_where_it_hangs():
+    module = nets.MLP((4,))
+    assert source_text(module) == "MLP(features=(4,), batch_norm=False)"
+    assert fingerprint(nets.MLP((4,), name="here", parent=None)) == fingerprint(module)
+    assert settings(module) == ["features", "batch_norm"]
+    assert settings(HEIGHT)[0] == "name"
+
+
+def test_arrays_count_by_content():
+    one = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert fingerprint(one) == fingerprint(np.asfortranarray(one)) == fingerprint(jnp.array(one))
+    others = [one + 1, one.astype(np.float64), one.reshape(3, 2), one.T.copy()]
+    assert len({fingerprint(other) for other in (one, *others)}) == 5
+
+
+def local(logits, labels):
+    return logits
+
+
+@pytest.mark.parametrize(
+    "value",
+    [lambda x: x, functools.partial(lambda x: x), (1, {"a": lambda x: x}), object(), {1, 2},
+     float("nan"), b"bytes"],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_what_is_no_data_is_refused(value):
+    with pytest.raises(BadInput, match="a run must be data"):
+        fingerprint(value)
+
+
+def test_a_closure_is_refused_and_a_named_function_is_not():
+    def closure(logits, labels):
+        return logits
+
+    with pytest.raises(BadInput, match=r"closure in .* is no named function"):
+        fingerprint(RUN.but(tasks=(ROW.but(loss=closure),)))
+    assert fingerprint(RUN.but(tasks=(ROW.but(loss=local),))) != fingerprint(RUN)
+
+
+@dataclasses.dataclass(frozen=True)
+class Equal:
+    """A user's own class of a name that is taken."""
+
+
+def test_a_class_of_the_same_name_elsewhere_is_another():
+    assert fingerprint(Equal()) != fingerprint(weighting.Equal())
+
+
+def method(*fields):
+    """A class of one name, with some fields."""
+    made = dataclasses.make_dataclass("Method", fields)
+    made.__module__ = "mtl_jax"  # From Python 3.12 on, a namespace cannot say it.
+    return made
+
+
+def test_an_option_that_is_off_by_default_says_nothing():
+    before = method("rate", ("size", int, 3))
+    after = method("rate", ("size", int, 3), ("ramp", int | None, None), ("terms", tuple, ()))
+    assert source_text(after(1)) == source_text(before(1)) == "Method(rate=1, size=3)"
+    assert source_text(after(1, ramp=0, terms=(2,))) == "Method(rate=1, size=3, ramp=0, terms=(2,))"
+    # Nothing, but not by default.
+    assert source_text(method(("rate", int | None, 5))(None)) == "Method(rate=None)"

@@ -1,0 +1,63 @@
+"""Results made by hand, in the files that a run leaves."""
+
+import pytest
+
+from mtl_jax.storage.run_directory import Folder
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """Writes the result of a run; gives its folder.
+
+    `selected`, `last` and `last_ema` give each task's test metric of every seed, `validation`
+    what the selected evaluation had there, `places` its step and parameters; what was measured before the end is `records`.
+    """
+
+    def write(
+        run,
+        selected,
+        last=None,
+        last_ema=None,
+        records=(),
+        parameters=1234,
+        validation=None,
+        places=None,
+        evaluations=2,
+        labels=(24, 40, 40),
+        warnings=(),
+    ):
+        def by_seed(values):
+            return [
+                {t.name: {t.metric.name: values[t.name][seed]} for t in run.tasks}
+                for seed in range(run.seeds)
+            ]
+
+        last, last_ema = (by_seed(values or selected) for values in (last, last_ema))
+        folder = Folder(tmp_path, run)
+        folder.claim()
+        for record in records:
+            folder.append(record)
+        result = {
+            "name": run.name,
+            "parameters": parameters,
+            "selected": [
+                {"test": test, "validation": chosen_by, "step": step, "parameters": kind}
+                for test, chosen_by, (step, kind) in zip(
+                    by_seed(selected),
+                    by_seed(validation or selected),
+                    places or [(4, "raw")] * run.seeds,
+                    strict=True,
+                )
+            ],
+            "last": [{"raw": raw, "ema": ema} for raw, ema in zip(last, last_ema, strict=True)],
+            "evaluations": evaluations,
+            "median_of": min(20, evaluations),
+            "labels": {task.name: labels for task in run.tasks},
+            "warnings": list(warnings),
+            "median": last_ema,
+            "best_on_test": by_seed(selected),
+        }
+        folder.finish(result, {"seconds": 12.6, "bytes": 2_600_000})
+        return folder
+
+    return write

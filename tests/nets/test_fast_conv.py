@@ -1,0 +1,126 @@
+"""Convolution: equal to XLA's in value and every derivative, and dear only where it is asked."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax.nets.backbones.fast_conv import FEWEST, by_product, convolution
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+CASES = [
+    ((9, 8), (3, 3), (1, 1), "SAME"),
+    ((9, 8), (3, 2), (1, 1), "VALID"),
+    ((8, 8), (3, 3), (2, 2), "SAME"),
+    ((9, 7), (3, 3), (2, 1), ((1, 1), (1, 1))),
+    ((6, 6), (1, 1), (2, 2), "SAME"),
+    ((6, 6), (1, 1), (1, 1), "SAME"),
+    ((7, 6), (2, 5), (1, 1), ((2, 1), (0, 3))),
+    ((6, 7), (5, 5), (3, 2), ((0, 4), (4, 0))),
+]
+
+
+def drawn(side, size, channels=FEWEST, count=2):
+    """Images and a kernel to five channels."""
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(count, *side, channels)).astype(np.float32)
+    return x, draw.normal(size=(*size, channels, 5)).astype(np.float32)
+
+
+def both(stride, pad):
+    """Our function of images and kernel, and XLA's."""
+    settings = {"dimension_numbers": LAYOUT}
+    native = functools.partial(
+        jax.lax.conv_general_dilated, window_strides=stride, padding=pad, **settings
+    )
+    return functools.partial(convolution, strides=stride, padding=pad, **settings), native
+
+
+def compiled(function, *arguments):
+    """The optimized program of a function."""
+    return jax.jit(function).lower(*arguments).compile().as_text()
+
+
+def primitives(jaxpr):
+    """Names of all that a program calls, those of inner programs too."""
+    found = []
+    for equation in jaxpr.eqns:
+        found.append(equation.primitive.name)
+        for inner in jax.tree.leaves(
+            list(equation.params.values()),
+            is_leaf=lambda v: hasattr(v, "eqns") or hasattr(v, "jaxpr"),
+        ):
+            if hasattr(inner, "jaxpr"):
+                inner = inner.jaxpr
+            if hasattr(inner, "eqns"):
+                found += primitives(inner)
+    return found
+
+
+@pytest.mark.parametrize(("side", "size", "stride", "pad"), CASES)
+def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad):
+    x, kernel = drawn(side, size)
+
+    def derivatives(function):
+        def loss(x, kernel):
+            return jnp.sin(function(x, kernel)).sum()
+
+        along = jax.jvp(loss, (x, kernel), (x, kernel))
+        back = jax.value_and_grad(loss, (0, 1))(x, kernel)
+        twice = jax.grad(lambda k: jnp.square(jax.grad(loss, 1)(x, k)).sum())(kernel)
+        many = jax.vmap(jax.grad(loss, 1), (None, 0))(x, jnp.stack([kernel, 2.0 * kernel]))
+        return along, back, twice, many
+
+    found, wanted = (jax.jit(functools.partial(derivatives, f))() for f in both(stride, pad))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
+
+
+@pytest.mark.parametrize(("side", "size", "stride", "pad"), CASES)
+def test_product_is_the_convolution(side, size, stride, pad):
+    x, kernel = drawn(side, size)
+    pads = pad
+    if isinstance(pad, str):
+        pads = jax.lax.padtype_to_pads(side, size, stride, pad)
+    found = by_product(x, kernel, stride, pads)
+    np.testing.assert_allclose(found, both(stride, pad)[1](x, kernel), rtol=1e-4, atol=1e-4)
+
+
+def test_gradient_of_the_kernel_has_no_convolution():
+    x, kernel = drawn((8, 8), (3, 3))
+    loss = lambda f: lambda k, x: jnp.sin(f(x, k)).sum()
+    ours, native = both((1, 1), "SAME")
+    text = compiled(jax.grad(loss(ours)), kernel, x)
+    # One convolution is the way forward.
+    assert " dot(" in text and " conditional(" not in text
+    assert text.count(" convolution(") == 1
+    assert compiled(jax.grad(loss(native)), kernel, x).count(" convolution(") == 2
+
+
+def test_images_alone_cost_no_product():
+    x, kernel = drawn((8, 8), (3, 3))
+    back = jax.make_jaxpr(jax.grad(lambda x: both((1, 1), "SAME")[0](x, kernel).sum()))(x)
+    assert "dot_general" not in primitives(back.jaxpr)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"feature_group_count": 2}, {"rhs_dilation": (2, 2)}, {"dimension_numbers": ("NHWC", "HWIO", "NCHW")}],
+    ids=["grouped", "dilated", "layout"],
+)  # fmt: skip
+def test_what_does_not_fit_is_left_to_xla(change):
+    x, kernel = drawn((8, 8), (3, 3), 16)
+    settings = {"dimension_numbers": LAYOUT, **change}
+    kernel = kernel[:, :, : 16 // settings.get("feature_group_count", 1)]
+    kernel = np.repeat(kernel, 2, 3)
+    found = convolution(x, kernel, (1, 1), "SAME", **settings)
+    wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **settings)
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_few_channels_are_left_to_xla():
+    x, kernel = drawn((8, 8), (3, 3), FEWEST - 1)
+    back = jax.make_jaxpr(jax.grad(lambda k: both((1, 1), "SAME")[0](x, k).sum()))(kernel)
+    assert "dot_general" not in primitives(back.jaxpr)

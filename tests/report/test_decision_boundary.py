@@ -1,0 +1,50 @@
+"""Decision boundaries: drawn for runs on points of the plane, by what they have learnt."""
+
+import numpy as np
+
+from mtl_jax import augment, consistency, data, losses, metrics, nets
+from mtl_jax.config.run import Experiment
+from mtl_jax.report.decision_boundary import FINE, boundaries, classes, on_points
+from mtl_jax.runner.sweep import sweep
+from mtl_jax.storage.run_directory import Folder
+from tests.small import ROW, RUN
+
+MOON = ROW.but(name="moon", outputs=2, consistency=consistency.FixMatch(0.8))
+POINTS = RUN.but(
+    name="points",
+    data=data.TwoMoons(train=60, validation=10, test=10),
+    tasks=(MOON,),
+    trunk=nets.MLP((16,)),
+    strong=augment.signal.Jitter(0.1),
+    labelled=8,
+    steps=8,
+)
+
+
+def test_a_panel_for_each_run_on_points(tmp_path):
+    whole = Experiment(runs=(POINTS, RUN.but(tasks=(ROW,))))
+    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert (tmp_path / "boundaries.png").stat().st_size > 5000
+    folders = {run.name: Folder(tmp_path, run) for run in whole.runs}
+    figure = boundaries(whole, folders)
+    drawn = [axis for axis in figure.axes if axis.get_title()]
+    assert [axis.get_title() for axis in drawn] == ["points"]
+    labels = drawn[0].collections[-1].get_offsets()
+    assert len(labels) == 8, "the labelled points stand out"
+    grid = np.random.default_rng(0).normal(size=(FINE, 1, 2)).astype(np.float32)
+    found = classes(POINTS, folders["points"], grid)
+    assert found.shape == (FINE,) and set(found) <= {0, 1}
+
+
+def test_images_have_none():
+    assert on_points(POINTS) and not on_points(RUN)
+    assert boundaries(Experiment(runs=(RUN,)), {}) is None
+
+
+def test_numbers_and_several_labels_have_none():
+    """The largest of several numbers is no class."""
+    numbers = MOON.but(
+        loss=losses.squared_error, metric=metrics.MeanSquaredError(), consistency=None
+    )
+    labels = numbers.but(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    assert not any(on_points(POINTS.but(tasks=(task,))) for task in (numbers, labels))

@@ -1,0 +1,60 @@
+"""Numbers, verdicts and tables as text."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mtl_jax.metrics.comparison import verdicts
+from mtl_jax.report.formatting import escaped, heading, spread, tally
+from tests.small import HEIGHT, ROW
+
+
+def test_tally_counts_verdicts():
+    assert tally(["helped", "open", "hurt", "hurt", "open"]) == "1, 2 of 5"
+    gains = [
+        np.array(g) for g in ([1.0, 1.0001], [1.0, -1.0], [-1.0, -1.0001], [-3.0, -3.0001], [2.0])
+    ]
+    assert tally(verdicts(gains)) == "1, 2 of 5"
+
+
+def test_a_heading_names_the_metric_its_unit_and_its_direction():
+    assert heading(ROW) == "row accuracy % ↑"
+    assert heading(HEIGHT) == "height mse ↓"
+    assert tally([]) == "0, 0 of 0"
+
+
+def test_latex_escapes_what_it_would_read():
+    assert escaped(r"a_b ${x}^2 5% #1 ~ \n") == (
+        r"a\_b \$\{x\}\textasciicircum 2 5\% \#1 \textasciitilde  \textbackslash n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        (None, "-"),
+        ([-0.0, -0.0], "0.0 ± 0.0"),
+        ([-0.06], "-0.060"),
+        ([math.nan], "nan"),
+        ([1.0, math.nan], "nan"),
+        ([99.96], "100.0"),
+    ],
+)
+def test_a_cell(values, text):
+    assert spread(None if values is None else np.array(values)) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([80.0, 84.0], "82.0 ± 25.4"),
+        ([0.0125, 0.0127], "0.013 ± 0.001"),
+        ([0.0131], "0.013"),
+        ([82.44], "82.4"),
+        ([0.0, 0.0], "0.0 ± 0.0"),
+        ([0.62 - 0.54, 0.7 - 0.62], "0.1 ± 0.0"),  # They differ in the last bit.
+    ],
+)
+def test_numbers_are_printed_to_the_digit_that_counts(values, text):
+    assert spread(np.array(values)) == text

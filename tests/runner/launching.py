@@ -1,0 +1,15 @@
+"""Launches in this process, as the command line would."""
+
+import contextlib
+import io
+
+import launch
+from mtl_jax.runner import sweep
+
+
+def launched(file, *options):
+    """Exit code, stdout and stderr of a launch."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = sweep.launch(launch.parse([str(file), *map(str, options)]))
+    return code, out.getvalue(), err.getvalue()

@@ -1,0 +1,85 @@
+"""Layout: the choice of dispatch, and meshes that divide a run evenly."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import augment, nets
+from mtl_jax.config.run import Dispatch
+from mtl_jax.runner.compiled_run import beside, dispatch_of, mesh_of, repeat
+from tests.small import RUN
+
+CNN = RUN.but(trunk=nets.CNN((4,)))
+
+
+def test_convolutions_are_unrolled_on_a_cpu_only():
+    unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
+    assert dispatch_of(CNN, "cpu") == unrolled
+    assert dispatch_of(CNN.but(trunk=nets.PerTask(CNN.trunk)), "cpu") == unrolled
+    assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "gpu") == Dispatch()
+
+
+def test_the_passes_of_other_trunks_are_unrolled_on_a_cpu():
+    assert dispatch_of(RUN, "cpu") == Dispatch(pullbacks="unroll")
+
+
+def test_policies_with_branches_are_mapped_on_a_cpu_only():
+    for field in ("weak", "medium", "strong"):
+        run = RUN.but(**{field: augment.randaugment_fixmatch()})
+        assert dispatch_of(run, "cpu") == Dispatch(
+            seeds="unroll", pullbacks="unroll", policies="map"
+        )
+        assert dispatch_of(run, "gpu") == Dispatch()
+    found = dispatch_of(CNN.but(strong=augment.ctaugment_fixmatch()), "cpu")
+    assert (found.steps, found.policies) == ("unroll", "map")
+
+
+def test_a_run_decides_for_itself():
+    own = Dispatch(block=7, seeds="map")
+    assert dispatch_of(CNN.but(dispatch=own), "cpu") == own
+
+
+@pytest.mark.parametrize(
+    ("seeds", "batch", "devices", "shape"),
+    [
+        (2, 8, 4, (2, 2)),
+        (4, 8, 4, (4, 1)),
+        (3, 8, 4, (1, 4)),
+        (3, 9, 4, (1, 1)),
+        (6, 9, 3, (3, 1)),
+        (2, 9, 4, (2, 1)),
+        (2, 8, 1, (1, 1)),
+    ],
+)
+def test_mesh_divides_seeds_then_examples(seeds, batch, devices, shape):
+    mesh = mesh_of(RUN.but(seeds=seeds, batch=batch), Dispatch(), jax.devices()[:devices])
+    assert mesh.axis_names == ("seed", "batch")
+    assert mesh.devices.shape == shape
+
+
+@pytest.mark.parametrize("how", ["unroll", "map"])
+def test_seeds_that_are_not_vmapped_are_not_spread(how):
+    mesh = mesh_of(RUN.but(seeds=4, batch=8), Dispatch(seeds=how), jax.devices()[:4])
+    assert mesh.devices.shape == (1, 4)
+
+
+@pytest.mark.parametrize("how", ["vmap", "unroll", "map"])
+def test_beside_maps_what_has_an_axis(how):
+    def function(tree, given):
+        images, index = given
+        return {"sum": tree["a"] + images[index].sum()}
+
+    images, index = jnp.arange(6.0).reshape(3, 2), jnp.array([2, 0])
+    tree = {"a": jnp.array([10.0, 20.0])}
+    found = jax.jit(beside(how, function, (0, (None, 0))))(tree, (images, index))
+    np.testing.assert_array_equal(found["sum"], [10 + 4 + 5, 20 + 0 + 1])
+
+
+@pytest.mark.parametrize("how", ["scan", "unroll"])
+def test_repeat_takes_steps_and_averages_metrics(how):
+    def step(state, given):
+        return state + given, {"before": state}
+
+    state, metrics = repeat(step, how, 3, jnp.float32(1.0), jnp.float32(2.0))
+    assert (float(state), float(metrics["before"])) == (7.0, 3.0)  # (1 + 3 + 5) / 3.

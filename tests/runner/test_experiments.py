@@ -1,0 +1,131 @@
+"""Every run of every experiment: an identity, shapes that fit, and a step that lowers."""
+
+import pathlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import nets
+from mtl_jax.config.run import Dispatch, Experiment
+from mtl_jax.config.toy import Descents
+from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.runner.local_modules import run_file
+from mtl_jax.runner.run_selection import asked, in_order, read
+from mtl_jax.runner.sweep import cost
+from mtl_jax.runner.toy import paths
+from mtl_jax.runner.train_loop import check
+from mtl_jax.storage.run_data import single_seed
+from tests.data.shapes import check_shapes
+
+FILES = sorted((pathlib.Path(__file__).parents[2] / "experiments").glob("*.py"))
+READ = {file.stem: read(file) for file in FILES}
+
+
+def kind_of(run):
+    """What a run is but for names and numbers of labels, its own and its sources'."""
+    return re.sub(r"name='[^']*'|labelled=\d+", "", source_text(run))
+
+
+def parts_of(run):
+    """Of which parts a run is made, whatever their settings; wide trunks take long to trace."""
+    if isinstance(run.trunk, nets.WideResNet):
+        return (nets.WideResNet,)
+    methods = {type(task.consistency).__name__ for task in run.tasks}
+    parts = (run.data, run.strong, run.trunk, getattr(run.trunk, "trunk", None))
+    parts += (run.balance, run.scheme, run.coach, run.source, run.cross_task)
+    many = (*run.penalties, *run.proximal, *run.plan)
+    return tuple(sorted(methods)), tuple(map(type, parts)), tuple(map(type, many))
+
+
+def kinds(experiments):
+    """The first run of each kind of each; slow if one before it has the same parts."""
+    seen, made = {}, set()
+    for stem, experiment in experiments.items():
+        for run in in_order(asked(experiment, [], 2, None, smoke=False)):
+            kind = (stem, kind_of(run))
+            if kind not in seen:
+                seen[kind] = (run, (pytest.mark.slow,) if parts_of(run) in made else ())
+                made.add(parts_of(run))
+    return [(stem, *found) for (stem, _), found in seen.items()]
+
+
+RUNS = [
+    pytest.param(run, id=f"{stem}-{run.name}", marks=marks)
+    for stem, run, marks in kinds({n: e for n, e in READ.items() if isinstance(e, Experiment)})
+]
+DESCENTS = [
+    pytest.param(run, id=f"{stem}-{run.name}")
+    for stem, experiment in READ.items()
+    if isinstance(experiment, Descents)
+    for run in experiment.runs
+]
+
+
+def test_there_are_experiments():
+    assert "digits" in [file.stem for file in FILES]
+
+
+def everything(experiment):
+    """All runs or descents."""
+    return in_order(experiment) if isinstance(experiment, Experiment) else experiment.runs
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_run_has_its_own_identity(file):
+    runs, again = (everything(read(file)) for _ in range(2))
+    prints = {fingerprint(run) for run in runs}
+    assert len(prints) == len(runs)
+    assert prints == {fingerprint(run) for run in again}, "the same when read again"
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_step_fits_together(run):
+    # Seeds and rows vmapped trace once what unrolled ones trace several times.
+    _, state, given = check(run.but(dispatch=Dispatch()), 1)
+    assert state.step.shape == (run.seeds,)
+    streams = single_seed(run, given).streams.values()
+    assert min(stream.image.shape[0] for stream in streams) > run.batch
+
+
+@pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
+def test_a_step_lowers(run):
+    parameters, flops = cost(run)
+    assert parameters > 0
+    # Two for every number of a kernel and example forward, as many or more back.
+    assert flops > parameters * run.batch
+
+
+@pytest.mark.parametrize("run", DESCENTS)
+def test_a_descent_fits_together(run):
+    points, losses, weights = jax.eval_shape(lambda: paths(run))
+    assert points.shape == (len(run.starts), run.records + 1, len(run.starts[0]))
+    assert losses.shape == weights.shape
+
+
+def test_the_regressions_of_gradnorm_differ_by_scale_and_some_noise():
+    toy = run_file(pathlib.Path("experiments/gradnorm_toy.py"))
+    source = toy.Tanh((1.0, 100.0), train=200, validation=3, test=4)
+    check_shapes(source)
+    train, validation, test = source.load()
+    assert [len(part["image"]) for part in (train, validation, test)] == [200, 3, 4]
+    small, large = train["sigma 1"], train["sigma 100"]
+    assert 0.9 < np.abs(small).max() <= 1.0 and 90.0 < np.abs(large).max() <= 100.0
+    # B + eps has entries of variance 10^2 + 3.5^2, of which the tasks have 10^2 in common.
+    inside = [np.arctanh(np.clip(y.ravel(), -0.999, 0.999)) for y in (small, large / 100.0)]
+    assert 0.8 < np.corrcoef(inside)[0, 1] < 0.95
+    alike = toy.Tanh((1.0,), train=200, validation=3, test=4).load().train
+    np.testing.assert_array_equal(alike["sigma 1"], small, "a task does not depend on the others")
+
+
+def test_the_relative_error_of_gradnorm():
+    toy = run_file(pathlib.Path("experiments/gradnorm_toy.py"))
+    labels = jnp.array([[3.0, 4.0], [0.0, 5.0], [jnp.nan, 1.0]])
+    predictions = jnp.array([[3.0, 3.0], [2.0, 5.0], [0.0, 0.0]])
+    metric = toy.RelativeError()
+    sums = metric.sums(predictions, labels, jnp.array([True, True, False]))
+    np.testing.assert_allclose(metric.compute(sums), 5 / 50)  # by hand.
+    zero = metric.sums(0.0 * predictions, labels, jnp.array([True, True, False]))
+    np.testing.assert_allclose(metric.compute(zero), 1.0)

@@ -1,0 +1,139 @@
+"""`--set FIELD=VALUE`: typed, dotted, and the same for a run and its sources."""
+
+import pytest
+
+from mtl_jax import aggregation, consistency, nets, optimizers, weighting
+from mtl_jax.config.run import Dispatch
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner.overrides import edited, parsed
+from tests.small import COLUMN, FIXMATCH, ROW, RUN
+
+COSINE = optimizers.Cosine(0.1)
+SEMI = RUN.but(
+    name="semi",
+    tasks=(ROW.but(consistency=FIXMATCH), COLUMN),
+    dispatch=Dispatch(),
+    optimizer=optimizers.Adam(COSINE),
+    balance=aggregation.UPGrad(preference=(1.0, 2.0)),
+)
+
+
+def one(change, run=SEMI):
+    return edited((run,), [change])[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "value"),
+    [
+        ("steps=12", "steps", 12),
+        ("labelled=None", "labelled", None),
+        ("labelled=30", "labelled", 30),
+        ("ema=0.5", "ema", 0.5),
+        ("ema=1", "ema", 1.0),
+        ("partial=True", "partial", True),
+        ("name=12", "name", "12"),
+        ("name='a b=c'", "name", "a b=c"),
+        ("name=a b=c", "name", "a b=c"),
+        ("fresh=()", "fresh", ()),
+        ("trunk.features=(8, 4)", "trunk", nets.MLP((8, 4))),
+        ("trunk.batch_norm=True", "trunk", nets.MLP((12,), batch_norm=True)),
+        ("dispatch.seeds=map", "dispatch", Dispatch(seeds="map")),
+        ("dispatch=None", "dispatch", None),
+        ("optimizer.learning_rate=0.3", "optimizer", optimizers.Adam(0.3)),
+        ("optimizer.learning_rate.warmup=5", "optimizer",
+         optimizers.Adam(optimizers.Cosine(0.1, warmup=5))),
+        ("balance.preference=(2, 1)", "balance", aggregation.UPGrad(preference=(2.0, 1.0))),
+        ("balance.preference=None", "balance", aggregation.UPGrad()),
+        ("tasks.row.consistency.mask.threshold=0.25", "tasks",
+         (ROW.but(consistency=consistency.FixMatch(threshold=0.25)), COLUMN)),
+        ("tasks.1.outputs=7", "tasks", (SEMI.tasks[0], COLUMN.but(outputs=7))),
+    ],
+)  # fmt: skip
+def test_a_field_is_set_and_nothing_else(change, field, value):
+    found = one(change)
+    assert getattr(found, field) == value
+    assert type(getattr(found, field)) is type(value)
+    assert found == SEMI.but(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("steps=1.0", "steps must be int, not '1.0'"),
+        ("steps=True", "steps must be int, not 'True'"),
+        ("ema=True", "ema must be float"),
+        ("partial=1", "partial must be bool"),
+        ("labelled=none", "labelled must be None or int"),
+        ("fresh=shared", "fresh must be tuple"),
+        ("trunk.features=(8, 4.0)", "features must be tuple"),
+        ("trunk.features=8", "features must be tuple"),
+        ("dispatch.seeds=both", "seeds must be 'map' or 'unroll' or 'vmap', not 'both'"),
+        ("optimizer.learning_rate=fast", "set one of its fields: learning_rate.peak, "),
+        ("ema=1" + "0" * 400, "ema must be float"),
+        ("tasks.²=1", "nothing here is called '²'"),
+        ("tasks.2.outputs=3", "nothing here is called '2'"),
+        ("labelled.x=1", "there is nothing below 24 to set 'x' of"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, said):
+    with pytest.raises(BadInput) as wrong:
+        one(change)
+    assert said in str(wrong.value) and str(wrong.value).count("--set") == 1
+
+
+def test_changes_go_to_the_runs_that_have_the_field():
+    runs = (RUN, SEMI)
+    found = edited(runs, ["tasks.row.consistency.mask.threshold=0.25", "steps=3"])
+    assert found[0] == RUN.but(steps=3)
+    assert found[1].tasks[0].consistency.mask.threshold == 0.25
+    with pytest.raises(BadInput, match="nothing below None"):
+        edited((RUN,), ["tasks.row.consistency.mask.threshold=0.25"])
+
+
+def test_sources_follow():
+    oldest = RUN.but(name="oldest")
+    middle = RUN.but(name="middle", source=oldest)
+    run = one("trunk.features=(5,)", RUN.but(source=middle))
+    assert run.trunk == run.source.trunk == run.source.source.trunk == nets.MLP((5,))
+    run = one("seeds=1", RUN.but(source=middle))
+    assert (run.seeds, run.source.seeds, run.source.source.seeds) == (1, 1, 1)
+
+
+def test_a_field_that_only_the_source_has_is_set_there():
+    source = RUN.but(name="source", balance=weighting.Uncertainty())
+    run = RUN.but(source=source)
+    changed = source.but(balance=weighting.Uncertainty(initial=1.0))
+    assert one("balance.initial=1", run) == run.but(source=changed)
+    # A row that is also the source of another stays the same run.
+    assert edited((source, run), ["balance.initial=1"]) == (changed, run.but(source=changed))
+
+
+def test_the_source_alone():
+    run = RUN.but(source=RUN.but(name="source"))
+    assert one("source.steps=3", run) == run.but(source=RUN.but(name="source", steps=3))
+
+
+def test_a_fault_in_the_source_is_said_once():
+    run = RUN.but(source=RUN.but(name="source"))
+    with pytest.raises(BadInput) as wrong:
+        one("steps=0", run)
+    assert str(wrong.value) == "--set steps=0: Run.steps must be at least 1, not 0"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("None", str, "None"),
+        ("None", str | None, None),
+        ("3", int | float, 3),
+        ("3", float | None, 3.0),
+        ("(1, 2)", tuple[float, int], (1.0, 2)),
+        ("5", str, "5"),
+        ("-0x10", int, -16),
+    ],
+)
+def test_types(text, kind, value):
+    found = parsed(text, None, kind, "field")
+    assert found == value and type(found) is type(value)
+    if isinstance(value, tuple):
+        assert list(map(type, found)) == list(map(type, value))

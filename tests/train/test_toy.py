@@ -1,0 +1,101 @@
+"""Descents: a path is what optax and the method do by hand, and observers see the next losses."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import aggregation, optimizers, weighting
+from mtl_jax.config.toy import Descent, Descents, Outcome
+from mtl_jax.core.validation import BadInput
+from mtl_jax.train import path
+
+KEY = jax.random.key(0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bowls:
+    """Squared distances from two places; the Pareto set is the line between them."""
+
+    window = ((-2.0, 2.0), (-2.0, 2.0))
+
+    def losses(self, point):
+        return jnp.stack([((point - place) ** 2).sum() for place in jnp.eye(2)])
+
+    def gap(self, point):
+        return jnp.abs(point.sum() - 1.0) / jnp.sqrt(2.0)
+
+
+BOWLS = Descent(
+    name="sum", problem=Bowls(), balance=weighting.Equal(), steps=6, records=3,
+    optimizer=optimizers.SGD(0.1, momentum=0.0), starts=((2.0, 2.0), (-1.0, 0.0)),
+)  # fmt: skip
+
+
+def test_plain_descent_by_hand():
+    points, losses, weights = jax.jit(lambda: path(BOWLS, jnp.array([2.0, 2.0]), KEY))()
+    distance = 1.5 * 0.6 ** np.arange(0, 7, 2)  # Each step leaves 1 - 2 * 2 * 0.1 of it.
+    np.testing.assert_allclose(points, 0.5 + np.stack([distance] * 2, 1), rtol=1e-6)
+    # Each loss is (d + 1/2)^2 + (d - 1/2)^2.
+    np.testing.assert_allclose(losses, np.stack([2 * distance**2 + 0.5] * 2, 1), rtol=1e-5)
+    np.testing.assert_array_equal(weights, np.ones((4, 2)))
+
+
+def test_the_shortest_combination_stops_on_the_pareto_set():
+    run = BOWLS.but(balance=aggregation.MGDA(), steps=60)
+    points, *_ = jax.jit(lambda: path(run, jnp.array([0.0, 0.0]), KEY))()
+    assert run.problem.gap(points[-1]) < 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Watcher:
+    """Weighs all alike and keeps the losses that it was told of."""
+
+    def init(self, num_tasks):
+        return jnp.zeros(num_tasks)
+
+    def weigh_losses(self, losses, state, key):
+        return 1.0 + 0.0 * losses + 0.0 * state, state
+
+    def observe(self, losses, state):
+        return state + losses
+
+
+@dataclasses.dataclass(frozen=True)
+class Teller(Watcher):
+    """Weighs by what it was told."""
+
+    def weigh_losses(self, losses, state, key):
+        return state, state
+
+
+def test_an_observer_is_told_the_losses_after_the_step():
+    one = BOWLS.but(balance=Teller(), steps=2, records=2)
+    points, losses, weights = jax.jit(lambda: path(one, jnp.array([2.0, 2.0]), KEY))()
+    np.testing.assert_array_equal(weights[:2], np.zeros((2, 2)))  # It knows nothing yet.
+    np.testing.assert_allclose(weights[2], losses[1])
+    np.testing.assert_array_equal(points[1], points[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"steps": 7}, "Descent.steps must be a multiple of records, 3, not 7"),
+        ({"records": 0}, "Descent.records must be at least 1, not 0"),
+        ({"starts": ()}, "Descent.starts must be points of one dimension"),
+        ({"starts": ((1.0,), (1.0, 2.0))}, "Descent.starts must be points of one dimension"),
+        ({"name": "a/b"}, "Descent.name must be a plain file name"),
+    ],
+)
+def test_bad_settings_are_named(changes, text):
+    with pytest.raises(BadInput, match=text):
+        BOWLS.but(**changes)
+
+
+def test_bad_tables_are_named():
+    with pytest.raises(BadInput, match="must have different names"):
+        Descents(runs=(BOWLS, BOWLS))
+    with pytest.raises(BadInput, match="must name descents, not 'other'"):
+        Descents(runs=(BOWLS,), published=(Outcome("other", "stuck", "a paper"),))

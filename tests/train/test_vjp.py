@@ -1,0 +1,118 @@
+"""Tapes: every way back gives what plain differentiation gives, and chunks change nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax import nets
+from mtl_jax.config.run import Dispatch
+from mtl_jax.core.model import by_task, without_heads
+from mtl_jax.core.tree import gram
+from mtl_jax.train.objective import Objective
+from mtl_jax.train.vjp import forward
+
+NAMES = ["row", "column", "height"]
+X = jnp.array(np.random.default_rng(0).random((5, 4, 4, 1), np.float32))
+TARGET = jnp.array(np.random.default_rng(1).random((3, 5), np.float32))
+
+
+def parts(trunk):
+    """An objective of squared errors, parameters, and its losses in one piece."""
+    net = nets.compose(trunk, dict.fromkeys(NAMES, 1))
+    params, stats = net.init(jax.random.key(0), X)
+
+    def encode(kept, stats):
+        first, stats = net.encode(kept, stats, X, train=True)
+        second, _ = net.encode(kept, stats, 2.0 * X, train=True)
+        return (first, second), stats
+
+    def score(heads, features):
+        both = [net.decode(heads, {n: features[n][i] for n in NAMES}) for i in range(2)]
+        logits = {name: both[0][name] - both[1][name] for name in NAMES}
+        losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
+        return jnp.stack(losses), ()
+
+    return Objective(((NAMES, encode),), score, stats), params
+
+
+TRUNKS = {"one": nets.MLP((6, 4)), "one a task": nets.PerTask(nets.MLP((4,)))}
+WAYS = [Dispatch(), Dispatch(pullbacks="unroll"), *(Dispatch(pullback_chunk=n) for n in (1, 2, 3))]
+
+
+def close(one, other):
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), one, other)
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("dispatch", WAYS, ids=str)
+def test_rows_are_the_jacobian(trunk, dispatch):
+    objective, params = parts(TRUNKS[trunk])
+
+    @jax.jit
+    def found(params):
+        losses, tape, *_ = forward(objective, params, NAMES, dispatch)
+        return losses, tape.jacobian(), tape.pull(jnp.array([1.0, -2.0, 0.5]))
+
+    @jax.jit
+    def wanted(params):
+        rows = jax.jacrev(objective.losses)(params)
+        weighted = jax.grad(lambda p: objective.losses(p) @ jnp.array([1.0, -2.0, 0.5]))(params)
+        own = jax.grad(lambda p: objective.losses(p).sum())(params)
+        return objective.losses(params), {"shared": rows["shared"], "tasks": own["tasks"]}, weighted
+
+    close(found(params), wanted(params))
+
+
+def test_the_representation_is_gone_through_by_hand():
+    objective, params = parts(TRUNKS["one"])
+    heads = params["tasks"]["heads"]
+
+    @jax.jit
+    def found(params):
+        _, tape, *_ = forward(objective, params, NAMES, Dispatch())
+        rows = tape.features()
+        total = jax.tree.map(lambda row: row.sum(0), rows["shared"])
+        return rows["shared"], tape.through(total), rows["tasks"]
+
+    ((_, encode),) = objective.encode
+    first, second = map(np.asarray, encode(without_heads(params), objective.stats)[0])
+    wanted = []
+    for name, target in zip(NAMES, np.asarray(TARGET), strict=True):
+        kernel = np.asarray(heads[name]["kernel"])
+        wanted.append(2 * ((first - second) @ kernel - target[:, None]) / 5 @ kernel.T)
+    rows, shared, tasks = found(params)
+    np.testing.assert_allclose(rows[0], np.stack(wanted), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rows[1], -np.stack(wanted), rtol=1e-4, atol=1e-6)
+    total = jax.jit(jax.grad(lambda p: objective.losses(p).sum()))(params)
+    close(shared, total["shared"])
+    close(tasks["heads"], total["tasks"]["heads"])
+
+
+@pytest.mark.parametrize(
+    "trunk", [nets.MLP((6, 4)), nets.MMoE(nets.MLP((4,)), 2)], ids=["one", "mmoe"]
+)
+def test_products_of_rows_that_are_not_kept(trunk):
+    objective, params = parts(trunk)
+
+    @jax.jit
+    def found(params):
+        _, tape, *_ = forward(objective, params, NAMES, Dispatch(pullback_chunk=1))
+        return tape.gram(), gram(tape.jacobian()["shared"])
+
+    one, other = found(params)
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(one, one.T)
+    assert forward(objective, params, NAMES, Dispatch(pullback_chunk=2))[1].gram is None
+
+
+def test_without_one_representation_there_is_no_way_through():
+    objective, params = parts(TRUNKS["one a task"])
+    _, tape, *_ = forward(objective, params, NAMES, Dispatch())
+    assert tape.features is None and tape.through is None
+
+
+def test_a_shared_feature_is_read_by_every_head():
+    assert by_task(1, ["a", "b"]) == {"a": 1, "b": 1}
+    assert by_task({"a": 1}, ["a"]) == {"a": 1}
