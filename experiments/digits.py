@@ -15,6 +15,9 @@ Three to four minutes on two CPU cores; all seeds of a run train side by side.
 """
 
 from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
     aggregation,
     augment,
     consistency,
@@ -27,17 +30,16 @@ from mtl_jax import (
     transfer,
     weighting,
 )
-from mtl_jax.config.run import Experiment, Run, Task
 
 
 def digit(name: str) -> Task:
     """A digit to be named."""
-    return Task(name=name, outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 
 
 LEFT, RIGHT = digit("left"), digit("right")
 FIXMATCH = consistency.FixMatch(threshold=0.8)
-LEFT_FIXMATCH, RIGHT_FIXMATCH = LEFT.but(consistency=FIXMATCH), RIGHT.but(consistency=FIXMATCH)
+LEFT_FIXMATCH, RIGHT_FIXMATCH = LEFT.replace(auxiliary=FIXMATCH), RIGHT.replace(auxiliary=FIXMATCH)
 FREEMATCH = consistency.FreeMatch(momentum=0.99)
 
 # The trunk is made of matrix products: on a CPU its steps may be scanned and its seeds
@@ -51,61 +53,65 @@ HARD = Run(
     tasks=(LEFT, RIGHT),
     trunk=MLP,
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(4e-3)),
-    labelled=100,
-    batch=50,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(4e-3)),
+    num_labelled=100,
+    batch_size=50,
     unlabelled_ratio=4,
     strong=augment.Chain(
         (
             augment.Affine(degrees=8.0, scale=0.08, shear=0.08),
-            augment.Intensity(contrast=0.4, brightness=0.1),
+            augment.BrightnessContrast(contrast=0.4, brightness=0.1),
             augment.Cutout(3),
         )
     ),
     steps=600,
     evaluate_every=100,
     checkpoint_every=300,
-    ema=0.99,
-    seeds=5,
+    ema_decay=0.99,
+    num_seeds=5,
 )
 
-SINGLE_DIGITS = HARD.but(
+SINGLE_DIGITS = HARD.replace(
     name="single digits",
     data=data.PerSeed(data.SingleDigits(half=0)),
     tasks=(digit("digit"),),
-    labelled=None,
+    num_labelled=None,
 )
-FINE_TUNED = HARD.but(name="pretrained, fine-tuned", source=SINGLE_DIGITS)
-SOFT = HARD.but(
-    name="soft sharing, trace norm", trunk=nets.PerTask(MLP), penalties=(sharing.TraceNorm(3e-3),)
+FINE_TUNED = HARD.replace(name="pretrained, fine-tuned", init_from=SINGLE_DIGITS)
+SOFT = HARD.replace(
+    name="soft sharing, trace norm",
+    trunk=nets.PerTaskTrunk(MLP),
+    penalties=(sharing.TraceNorm(3e-3),),
 )
-ALL = FINE_TUNED.but(name="all three", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH))
+ALL = FINE_TUNED.replace(name="all three", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH))
 
 EXPERIMENT = Experiment(
     runs=(
-        HARD.but(name="left alone", tasks=(LEFT,)),
-        HARD.but(name="right alone", tasks=(RIGHT,)),
-        HARD.but(name="left alone, FixMatch", tasks=(LEFT_FIXMATCH,)),
-        HARD.but(name="right alone, FixMatch", tasks=(RIGHT_FIXMATCH,)),
-        HARD.but(affinity=True),
-        HARD.but(name="uncertainty weighting", balance=weighting.Uncertainty()),
-        HARD.but(name="PCGrad", balance=aggregation.PCGrad()),
-        HARD.but(name="UPGrad", balance=aggregation.UPGrad()),
-        HARD.but(name="MGDA", balance=aggregation.MGDA()),
+        HARD.replace(name="left alone", tasks=(LEFT,)),
+        HARD.replace(name="right alone", tasks=(RIGHT,)),
+        HARD.replace(name="left alone, FixMatch", tasks=(LEFT_FIXMATCH,)),
+        HARD.replace(name="right alone, FixMatch", tasks=(RIGHT_FIXMATCH,)),
+        HARD.replace(measure_affinity=True),
+        HARD.replace(name="uncertainty weighting", balance=weighting.Uncertainty()),
+        HARD.replace(name="PCGrad", balance=aggregation.PCGrad()),
+        HARD.replace(name="UPGrad", balance=aggregation.UPGrad()),
+        HARD.replace(name="MGDA", balance=aggregation.MGDA()),
         SOFT,
-        SOFT.but(name="soft sharing, mean L2", penalties=(sharing.MeanL2(1e-4),)),
-        HARD.but(name="FixMatch", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH)),
-        HARD.but(
+        SOFT.replace(name="soft sharing, mean L2", penalties=(sharing.MeanL2(1e-4),)),
+        HARD.replace(name="FixMatch", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH)),
+        HARD.replace(
             name="FreeMatch",
-            tasks=(LEFT.but(consistency=FREEMATCH), RIGHT.but(consistency=FREEMATCH)),
+            tasks=(LEFT.replace(auxiliary=FREEMATCH), RIGHT.replace(auxiliary=FREEMATCH)),
         ),
-        FINE_TUNED.but(name="pretrained, frozen", plan=transfer.plans.feature_extraction()),
+        FINE_TUNED.replace(
+            name="pretrained, frozen", param_rules=transfer.finetuning.feature_extraction()
+        ),
         FINE_TUNED,
-        FINE_TUNED.but(name="pretrained, L2-SP", penalties=(transfer.L2SP(3e-4),)),
+        FINE_TUNED.replace(name="pretrained, L2-SP", penalties=(transfer.L2SP(3e-4),)),
         ALL,
-        HARD.but(name="hard sharing, partial labels", partial=True),
-        ALL.but(name="all three, partial labels", partial=True),
-        HARD.but(name="every label", labelled=None),
+        HARD.replace(name="hard sharing, partial labels", partial_labels=True),
+        ALL.replace(name="all three, partial labels", partial_labels=True),
+        HARD.replace(name="every label", num_labelled=None),
     ),
     baselines=("left alone", "right alone"),
 )

@@ -13,49 +13,71 @@ About a quarter of an hour on two CPU cores.
 
 import functools
 
-from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.sklearn_baseline import Classic, logistic, self_training, spreading
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    augment,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
+from mtl_jax.config.sklearn_baseline import (
+    SklearnBaseline,
+    label_spreading,
+    logistic_regression,
+    self_training,
+)
 
 DATA = data.Digits()
-DIGIT = Task(name="digit", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 SUPERVISED = Run(
     name="supervised",
     data=DATA,
     tasks=(DIGIT,),
     trunk=nets.MLP((256, 256)),
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(2e-3)),
-    labelled=40,
-    batch=40,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
+    num_labelled=40,
+    batch_size=40,
     unlabelled_ratio=7,
     weak=augment.Affine(degrees=5.0, scale=0.05, translate=0.05),
     medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
     strong=augment.Chain(
         (
             augment.Affine(degrees=20.0, scale=0.2, shear=0.2, translate=0.125),
-            augment.Intensity(contrast=0.4, brightness=0.1),
+            augment.BrightnessContrast(contrast=0.4, brightness=0.1),
             augment.Cutout(3),
         )
     ),
     steps=600,
     evaluate_every=30,
     checkpoint_every=600,
-    ema=0.99,
-    seeds=5,
+    ema_decay=0.99,
+    num_seeds=5,
 )
 
 
 def learning(name: str, method, teachers: tuple[Run, ...] = ()) -> Run:
     """A row that learns from the unlabelled images by a method."""
-    task = DIGIT.but(consistency=method)
-    return SUPERVISED.but(name=name, tasks=(task,), teachers=teachers)
+    task = DIGIT.replace(auxiliary=method)
+    return SUPERVISED.replace(name=name, tasks=(task,), teachers=teachers)
 
 
-def classic(name: str, *choices, pool: bool = True) -> Classic:
+def classic(name: str, *choices, pool: bool = True) -> SklearnBaseline:
     """A row of scikit-learn, its setting chosen by validation."""
-    return Classic(
-        name=name, data=DATA, task=DIGIT, choices=choices, pool=pool, labelled=40, seeds=5
+    return SklearnBaseline(
+        name=name,
+        data=DATA,
+        task=DIGIT,
+        candidates=choices,
+        use_unlabelled=pool,
+        num_labelled=40,
+        num_seeds=5,
     )
 
 
@@ -69,11 +91,13 @@ METHODS = {
     "VAT": consistency.VAT(radius=1.0, entropy=0.06),
     "ICT": consistency.ICT(),
     "MixMatch": consistency.MixMatch(),
-    "ReMixMatch": consistency.ReMixMatch(consistency.Alignment("labels", MOMENTUM)),
+    "ReMixMatch": consistency.ReMixMatch(consistency.DistributionAlignment("labels", MOMENTUM)),
     "UDA": consistency.UDA(),
     "UDA, signal annealed": consistency.UDA(schedule="linear"),
     "FixMatch": consistency.FixMatch(),
-    "FixMatch, aligned": consistency.FixMatch(align=consistency.Alignment("labels", MOMENTUM)),
+    "FixMatch, aligned": consistency.FixMatch(
+        align=consistency.DistributionAlignment("labels", MOMENTUM)
+    ),
     "FlexMatch": consistency.FlexMatch(),
     "Dash": consistency.Dash(warm_up=60, window=20, every=60),
     "CoMatch": consistency.CoMatch(memory=1600, align=RECENT),
@@ -86,12 +110,16 @@ METHODS = {
     "ReFixMatch": consistency.ReFixMatch(),
     "SequenceMatch": consistency.SequenceMatch(),
     "ShrinkMatch": consistency.ShrinkMatch(momentum=MOMENTUM, align=RECENT),
-    "MultiMatch": consistency.MultiMatch(epochs=20, mask=consistency.SelfAdaptive(MOMENTUM)),
+    "MultiMatch": consistency.MultiMatch(
+        epochs=20, mask=consistency.SelfAdaptiveThreshold(MOMENTUM)
+    ),
 }
-STUDENT = consistency.NoisyStudent(threshold=0.9, by="ema")
+STUDENT = consistency.NoisyStudent(threshold=0.9, params="ema")
 FIRST = learning("Noisy Student, round 1", STUDENT, (SUPERVISED,))
 SECOND = learning("Noisy Student, round 2", STUDENT, (FIRST,))
-LOGISTIC = tuple(functools.partial(logistic, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0))
+LOGISTIC = tuple(
+    functools.partial(logistic_regression, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0)
+)
 
 EXPERIMENT = Experiment(
     runs=(
@@ -99,14 +127,17 @@ EXPERIMENT = Experiment(
         *(learning(name, method) for name, method in METHODS.items()),
         FIRST,
         SECOND,
-        SUPERVISED.but(name="every label", labelled=None),
+        SUPERVISED.replace(name="every label", num_labelled=None),
     ),
-    classics=(
+    sklearn_baselines=(
         classic("logistic regression", *LOGISTIC, pool=False),
         classic(
             "LabelSpreading",
-            *(functools.partial(spreading, kernel="knn", n_neighbors=k) for k in (5, 7, 10, 20)),
-            *(functools.partial(spreading, kernel="rbf", gamma=g) for g in (0.3, 1.0, 3.0)),
+            *(
+                functools.partial(label_spreading, kernel="knn", n_neighbors=k)
+                for k in (5, 7, 10, 20)
+            ),
+            *(functools.partial(label_spreading, kernel="rbf", gamma=g) for g in (0.3, 1.0, 3.0)),
         ),
         classic(
             "SelfTrainingClassifier",

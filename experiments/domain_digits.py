@@ -15,6 +15,9 @@ which are in proportion to the small trunk, and the weight of CORAL, which the p
 """
 
 from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
     augment,
     consistency,
     data,
@@ -25,13 +28,12 @@ from mtl_jax import (
     optimizers,
     weighting,
 )
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.transfer import HEADS
 
 DIGITS, MNIST = data.SmallDigits(), data.SmallMNIST()
 WAYS = {"MNIST to digits": (MNIST, DIGITS), "digits to MNIST": (DIGITS, MNIST)}
-DIGIT = Task(name="digit", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 TRUNK = nets.CNN((16, 32, 64))
 WIDTHS = (256,)
 
@@ -39,12 +41,12 @@ METHODS = {
     "DAN": domain_adaptation.DAN(),
     "JAN": domain_adaptation.JAN(),
     "CORAL": domain_adaptation.CORAL(weight=10.0),
-    "CORAL with means": domain_adaptation.CORAL(form="means", weight=10.0),
+    "CORAL with means": domain_adaptation.CORAL(variant="means", weight=10.0),
     "DANN": domain_adaptation.DANN(WIDTHS),
     "DANN with BSP": domain_adaptation.DANN(WIDTHS, spectral=2e-4),
     "CDAN": domain_adaptation.CDAN(WIDTHS),
     "CDAN+E": domain_adaptation.CDAN(WIDTHS, entropy=True),
-    "CDAN+E, randomised": domain_adaptation.CDAN(WIDTHS, entropy=True, randomised=256),
+    "CDAN+E, randomised": domain_adaptation.CDAN(WIDTHS, entropy=True, randomized_dim=256),
     "MCD": domain_adaptation.MCD((64,)),
     "MDD": domain_adaptation.MDD((64,)),
     "MCC": domain_adaptation.MCC(),
@@ -64,42 +66,42 @@ def source_only(way: str) -> Run:
         tasks=(DIGIT,),
         trunk=TRUNK,
         balance=weighting.Equal(),
-        optimizer=optimizers.SGD(optimizers.Cosine(0.03), weight_decay=5e-4),
-        batch=64,
+        optimizer=optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4),
+        batch_size=64,
         unlabelled_ratio=1,
         weak=augment.ReflectCrop(1),
         strong=augment.Chain((augment.ReflectCrop(1), augment.Cutout(3))),
         steps=800,
         evaluate_every=100,
         checkpoint_every=400,
-        ema=0.99,
-        seeds=3,
+        ema_decay=0.99,
+        num_seeds=3,
     )
 
 
 def aligned(name: str, method, way: str, trunk=TRUNK) -> Run:
     """A method that sees the target's images."""
-    task = DIGIT.but(consistency=method)
-    return source_only(way).but(name=f"{name}, {way}", tasks=(task,), trunk=trunk)
+    task = DIGIT.replace(auxiliary=method)
+    return source_only(way).replace(name=f"{name}, {way}", tasks=(task,), trunk=trunk)
 
 
 def adda(way: str) -> Run:
     """The target's net imitates that of `source_only`, whose head it keeps."""
-    return source_only(way).but(
+    return source_only(way).replace(
         name=f"ADDA, {way}",
-        tasks=(DIGIT.but(consistency=domain_adaptation.ADDA(WIDTHS)),),
-        source=source_only(way),
+        tasks=(DIGIT.replace(auxiliary=domain_adaptation.ADDA(WIDTHS)),),
+        init_from=source_only(way),
         source_parameters="raw",
-        take=HEADS,
-        plan=(Rule("tasks/heads/digit/(kernel|bias)", frozen=True), Rule(".*")),
-        optimizer=optimizers.SGD(optimizers.Cosine(0.001), weight_decay=5e-4),
+        param_map=HEADS,
+        param_rules=(ParamRule("tasks/heads/digit/(kernel|bias)", frozen=True), ParamRule(".*")),
+        optimizer=optimizers.SGD(optimizers.CosineSchedule(0.001), weight_decay=5e-4),
     )
 
 
 def oracle(way: str) -> Run:
     """The target's own labels."""
     source, target = WAYS[way]
-    return source_only(way).but(
+    return source_only(way).replace(
         name=f"target's labels, {way}", data=data.Domains((source,), target, labelled="target")
     )
 
@@ -108,7 +110,7 @@ def rows(way: str) -> tuple[Run, ...]:
     """All rows of a direction that know more than the source's labels."""
     return (
         *(aligned(name, method, way) for name, method in METHODS.items()),
-        aligned("FixBi", domain_adaptation.FixBi(), way, nets.Twins(TRUNK)),
+        aligned("FixBi", domain_adaptation.FixBi(), way, nets.TwoBranch(TRUNK)),
         adda(way),
         oracle(way),
     )
@@ -116,5 +118,5 @@ def rows(way: str) -> tuple[Run, ...]:
 
 EXPERIMENT = Experiment(
     runs=tuple(run for way in WAYS for run in (source_only(way), *rows(way))),
-    scratch=tuple((run.name, source_only(way).name) for way in WAYS for run in rows(way)),
+    scratch_pairs=tuple((run.name, source_only(way).name) for way in WAYS for run in rows(way)),
 )

@@ -14,22 +14,39 @@ An interrupted launch goes on where it was.
 
 import functools
 
-from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.meta_pseudo_labels import Coach
-from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.sklearn_baseline import Classic, compressed, logistic, self_training, spreading
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    augment,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.config.sklearn_baseline import (
+    SklearnBaseline,
+    label_spreading,
+    logistic_regression,
+    self_training,
+    with_pca,
+)
 
 DATA = data.FashionMNIST(validation=1 / 30)
-PIECE = Task(name="label", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+PIECE = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 SUPERVISED = Run(
     name="supervised, 4",
     data=DATA,
     tasks=(PIECE,),
     trunk=nets.MLP((512, 256)),
     balance=weighting.Equal(),
-    optimizer=optimizers.SGD(optimizers.Cosine(0.03), weight_decay=5e-4),
-    labelled=40,
-    batch=32,
+    optimizer=optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4),
+    num_labelled=40,
+    batch_size=32,
     unlabelled_ratio=4,
     weak=augment.weak_crop_flip(pixels=2),
     medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
@@ -37,8 +54,8 @@ SUPERVISED = Run(
     steps=1500,
     evaluate_every=75,
     checkpoint_every=750,
-    ema=0.99,
-    seeds=3,
+    ema_decay=0.99,
+    num_seeds=3,
 )
 
 MOMENTUM = 0.99
@@ -58,9 +75,11 @@ OTHERS = {  # With 4.
     "Temporal ensembling": consistency.TemporalEnsembling(),
     "VAT": consistency.VAT(radius=1.0, entropy=0.06),
     "ICT": consistency.ICT(),
-    "ReMixMatch": consistency.ReMixMatch(consistency.Alignment("labels", MOMENTUM)),
+    "ReMixMatch": consistency.ReMixMatch(consistency.DistributionAlignment("labels", MOMENTUM)),
     "UDA, signal annealed": consistency.UDA(schedule="linear"),
-    "FixMatch, aligned": consistency.FixMatch(align=consistency.Alignment("labels", MOMENTUM)),
+    "FixMatch, aligned": consistency.FixMatch(
+        align=consistency.DistributionAlignment("labels", MOMENTUM)
+    ),
     "Dash": consistency.Dash(warm_up=150, window=75, every=150),
     "CoMatch": consistency.CoMatch(memory=800, align=RECENT),
     "CRMatch": consistency.CRMatch(),
@@ -70,50 +89,59 @@ OTHERS = {  # With 4.
     "ReFixMatch": consistency.ReFixMatch(),
     "SequenceMatch": consistency.SequenceMatch(),
     "ShrinkMatch": consistency.ShrinkMatch(momentum=MOMENTUM, align=RECENT),
-    "MultiMatch": consistency.MultiMatch(epochs=20, mask=consistency.SelfAdaptive(MOMENTUM)),
+    "MultiMatch": consistency.MultiMatch(
+        epochs=20, mask=consistency.SelfAdaptiveThreshold(MOMENTUM)
+    ),
 }
 LABELS = (4, 25, 100)
 
 
 def supervised(labels: int) -> Run:
     """Labelled images alone."""
-    return SUPERVISED.but(name=f"supervised, {labels}", labelled=10 * labels)
+    return SUPERVISED.replace(name=f"supervised, {labels}", num_labelled=10 * labels)
 
 
 def learning(name: str, method, labels: int, teachers: tuple[Run, ...] = ()) -> Run:
     """A row that learns from the unlabelled images by a method."""
-    task = PIECE.but(consistency=method)
-    return supervised(labels).but(name=f"{name}, {labels}", tasks=(task,), teachers=teachers)
+    task = PIECE.replace(auxiliary=method)
+    return supervised(labels).replace(name=f"{name}, {labels}", tasks=(task,), teachers=teachers)
 
 
 def on_components(estimator):
     """Makes an estimator of 50 components: of 784 pixels, all 55,000 images take hours."""
-    return functools.partial(compressed, estimator, components=50)
+    return functools.partial(with_pca, estimator, components=50)
 
 
-def classics(labels: int) -> tuple[Classic, ...]:
+def classics(labels: int) -> tuple[SklearnBaseline, ...]:
     """Rows of scikit-learn, their settings chosen by validation."""
-    base = tuple(functools.partial(logistic, C=c, max_iter=2000) for c in (0.001, 0.01, 0.1))
-    fits = (functools.partial(logistic, C=c, max_iter=200) for c in (0.01, 0.1, 1.0))
+    base = tuple(
+        functools.partial(logistic_regression, C=c, max_iter=2000) for c in (0.001, 0.01, 0.1)
+    )
+    fits = (functools.partial(logistic_regression, C=c, max_iter=200) for c in (0.01, 0.1, 1.0))
     trained = tuple(
         on_components(functools.partial(self_training, fit, threshold=sure))
         for fit in fits
         for sure in (0.75, 0.9)
     )
     near = tuple(
-        on_components(functools.partial(spreading, kernel="knn", n_neighbors=k)) for k in (7, 20)
+        on_components(functools.partial(label_spreading, kernel="knn", n_neighbors=k))
+        for k in (7, 20)
     )
     row = functools.partial(
-        Classic, data=DATA, task=PIECE, labelled=10 * labels, seeds=SUPERVISED.seeds
+        SklearnBaseline,
+        data=DATA,
+        task=PIECE,
+        num_labelled=10 * labels,
+        num_seeds=SUPERVISED.num_seeds,
     )
     return (
-        row(name=f"logistic regression, {labels}", choices=base),
-        row(name=f"LabelSpreading, {labels}", choices=near, pool=True),
-        row(name=f"SelfTrainingClassifier, {labels}", choices=trained, pool=True),
+        row(name=f"logistic regression, {labels}", candidates=base),
+        row(name=f"LabelSpreading, {labels}", candidates=near, use_unlabelled=True),
+        row(name=f"SelfTrainingClassifier, {labels}", candidates=trained, use_unlabelled=True),
     )
 
 
-STUDENT = consistency.NoisyStudent(threshold=0.9, by="ema")
+STUDENT = consistency.NoisyStudent(threshold=0.9, params="ema")
 FIRST = learning("Noisy Student, round 1", STUDENT, 4, (supervised(4),))
 
 EXPERIMENT = Experiment(
@@ -121,10 +149,12 @@ EXPERIMENT = Experiment(
         *(supervised(labels) for labels in LABELS),
         *(learning(name, m, labels) for labels in LABELS for name, m in MAIN.items()),
         *(learning(name, method, 4) for name, method in OTHERS.items()),
-        learning("Meta Pseudo Labels", consistency.UDA(), 4).but(coach=Coach()),
+        learning("Meta Pseudo Labels", consistency.UDA(), 4).replace(
+            extensions=(MetaPseudoLabels(),)
+        ),
         FIRST,
         learning("Noisy Student, round 2", STUDENT, 4, (FIRST,)),
-        SUPERVISED.but(name="every label", labelled=None, batch=160),
+        SUPERVISED.replace(name="every label", num_labelled=None, batch_size=160),
     ),
-    classics=tuple(row for labels in LABELS for row in classics(labels)),
+    sklearn_baselines=tuple(row for labels in LABELS for row in classics(labels)),
 )

@@ -18,22 +18,33 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from mtl_jax import augment, data, losses, metrics, nets, optimizers, transfer, weighting
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    augment,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    transfer,
+    weighting,
+)
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.transfer import finetuning
 
 SIZE = (16, 16)
 TRUNK = nets.CNN((16, 32, 64))
 LAYERS = nets.layer_names(TRUNK, (*SIZE, 1))
-SGD = optimizers.SGD(optimizers.Cosine(0.03), weight_decay=5e-4)
-PLAIN_SGD = optimizers.SGD(optimizers.Cosine(0.03))
+SGD = optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4)
+PLAIN_SGD = optimizers.SGD(optimizers.CosineSchedule(0.03))
 LABELS = (4, 25, 100)
-WEAR = Task(name="label", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+WEAR = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 TARGETS = {
     "MNIST": (data.Resized(data.MNIST5k(), SIZE), WEAR),
-    "digits": (data.Resized(data.Digits(), SIZE), WEAR.but(name="digit")),
+    "digits": (data.Resized(data.Digits(), SIZE), WEAR.replace(name="digit")),
 }
 
 FASHION = Run(
@@ -45,47 +56,54 @@ FASHION = Run(
     optimizer=SGD,
     weak=augment.ReflectCrop(2),
     source_parameters="raw",
-    batch=64,
+    batch_size=64,
     steps=1500,
     evaluate_every=250,
     checkpoint_every=750,
-    ema=0.99,
-    seeds=3,
+    ema_decay=0.99,
+    num_seeds=3,
 )
 
 SPOT = nets.SpotTune(TRUNK, policy=nets.CNN((8,)))
-SLOW_OLD = (Rule(".*/old/.*", rate=0.1), Rule("shared/.*", rate=0.1), Rule(".*"))
+SLOW_OLD = (
+    ParamRule(".*/old/.*", lr_scale=0.1),
+    ParamRule("shared/.*", lr_scale=0.1),
+    ParamRule(".*"),
+)
 
 # What a row changes of full fine-tuning.
 PLANS = {
     "fine-tuned": {},
-    "trunk slower": {"plan": finetuning.fine_tuning(0.1)},
-    "linear probe": {"plan": finetuning.feature_extraction()},
-    "last layer": {"plan": finetuning.last_layers(LAYERS, 1)},
-    "layer-wise decay": {"plan": finetuning.layer_wise_decay(LAYERS, 0.5)},
-    "biases": {"plan": finetuning.bias_only()},
-    "norms": {"plan": finetuning.norm_only()},
+    "trunk slower": {"param_rules": finetuning.fine_tuning(0.1)},
+    "linear probe": {"param_rules": finetuning.feature_extraction()},
+    "last layer": {"param_rules": finetuning.last_layers(LAYERS, 1)},
+    "layer-wise decay": {"param_rules": finetuning.layer_wise_decay(LAYERS, 0.5)},
+    "biases": {"param_rules": finetuning.bias_only()},
+    "norms": {"param_rules": finetuning.norm_only()},
     "LoRA": {
         "trunk": nets.LoRA(TRUNK, rank=1, alpha=1.0),
-        "plan": finetuning.added_only("added/.*"),
+        "param_rules": finetuning.adapters_only("added/.*"),
     },
     "SSF": {
         "trunk": nets.SSF(TRUNK),
-        "plan": finetuning.added_only("added/.*"),
+        "param_rules": finetuning.adapters_only("added/.*"),
         "optimizer": PLAIN_SGD,
     },
     "SpotTune": {
         "trunk": SPOT,
-        "take": nets.rows_of(SPOT, jax.ShapeDtypeStruct((1, *SIZE, 1), jnp.float32)),
-        "fresh": ("shared/policy.*",),
-        "plan": (Rule("shared/frozen_.*", frozen=True), Rule(".*")),
+        "param_map": nets.source_param_map(SPOT, jax.ShapeDtypeStruct((1, *SIZE, 1), jnp.float32)),
+        "new_params": ("shared/policy.*",),
+        "param_rules": (ParamRule("shared/frozen_.*", frozen=True), ParamRule(".*")),
     },
     "StochNorm": {"trunk": nets.StochNorm(TRUNK)},
-    "L2-SP": {"plan": finetuning.fine_tuning(1.0, anchor=0.01), "optimizer": PLAIN_SGD},
+    "L2-SP": {"param_rules": finetuning.fine_tuning(1.0, anchor=0.01), "optimizer": PLAIN_SGD},
 }
 METHODS = {
     "BSS": (transfer.BSS(), {}),
-    "DELTA, no attention": (transfer.Behaviour(weight=1e-4), {"optimizer": PLAIN_SGD}),
+    "DELTA, no attention": (
+        transfer.BehavioralRegularization(weight=1e-4),
+        {"optimizer": PLAIN_SGD},
+    ),
     "DELTA": (transfer.DELTA(), {"optimizer": PLAIN_SGD}),
     "FitNet": (transfer.FitNet(weight=1.0), {}),
     "attention transfer": (transfer.AttentionTransfer(), {}),
@@ -93,7 +111,7 @@ METHODS = {
     "similarity-preserving": (transfer.SimilarityPreserving(), {}),
     "PKT": (transfer.PKT(), {}),
     "LwF": (transfer.LwF(10), {}),
-    "Co-Tuning": (transfer.CoTuning(10), {"plan": SLOW_OLD}),
+    "Co-Tuning": (transfer.CoTuning(10), {"param_rules": SLOW_OLD}),
     "Bi-Tuning": (transfer.BiTuning(TRUNK.features[-1]), {}),
 }
 
@@ -101,12 +119,12 @@ METHODS = {
 def scratch(target: str, labels: int) -> Run:
     """Nothing is taken over."""
     source, task = TARGETS[target]
-    return FASHION.but(
+    return FASHION.replace(
         name=f"scratch, {target}, {labels}",
         data=source,
         tasks=(task,),
-        labelled=10 * labels,
-        batch=32,
+        num_labelled=10 * labels,
+        batch_size=32,
         steps=400,
         evaluate_every=50,
         checkpoint_every=400,
@@ -115,13 +133,13 @@ def scratch(target: str, labels: int) -> Run:
 
 def tuned(name: str, target: str, labels: int, method=None, **changes) -> Run:
     """A row that starts from the trunk of Fashion-MNIST."""
-    task = TARGETS[target][1].but(consistency=method)
+    task = TARGETS[target][1].replace(auxiliary=method)
     if isinstance(method, transfer.LwF | transfer.CoTuning):
         # The source's head goes on beside the task's own.
         old = (r"tasks/heads/label/(kernel|bias)", rf"tasks/heads/{task.name}/old/Dense_0/\1")
-        changes["take"] = (old,)
-    return scratch(target, labels).but(
-        name=f"{name}, {target}, {labels}", tasks=(task,), **{"source": FASHION, **changes}
+        changes["param_map"] = (old,)
+    return scratch(target, labels).replace(
+        name=f"{name}, {target}, {labels}", tasks=(task,), **{"init_from": FASHION, **changes}
     )
 
 
@@ -146,25 +164,27 @@ def rows(target: str, labels: int) -> tuple[Run, ...]:
 def digits_of(target: str) -> Run:
     """Another source for a target: the digits of the other one, all labels."""
     (other,) = set(TARGETS) - {target}
-    return scratch(other, 4).but(name=f"all {other}", labelled=None, steps=800)
+    return scratch(other, 4).replace(name=f"all {other}", num_labelled=None, steps=800)
 
 
-def probe(source_run: Run, target: str, labels: int) -> Classic:
+def probe(source_run: Run, target: str, labels: int) -> SklearnBaseline:
     """The linear probe in closed form, its ridge chosen by validation."""
     source, task = TARGETS[target]
-    return Classic(
+    return SklearnBaseline(
         name=f"probe of {source_run.name}, {target}, {labels}",
         data=source,
         task=task,
-        choices=tuple(functools.partial(transfer.Probe, ridge) for ridge in transfer.RIDGES),
-        labelled=10 * labels,
-        seeds=FASHION.seeds,
-        features=source_run,
+        candidates=tuple(
+            functools.partial(transfer.RidgeClassifier, ridge) for ridge in transfer.RIDGES
+        ),
+        num_labelled=10 * labels,
+        num_seeds=FASHION.num_seeds,
+        features_from=source_run,
         parameters="raw",
     )
 
 
-def probes(target: str, labels: int) -> tuple[Classic, ...]:
+def probes(target: str, labels: int) -> tuple[SklearnBaseline, ...]:
     """Probes of both sources, between which the estimates of transferability choose beforehand."""
     return tuple(probe(run, target, labels) for run in (FASHION, digits_of(target)))
 
@@ -177,8 +197,8 @@ EXPERIMENT = Experiment(
         *map(digits_of, TARGETS),
         *(run for case in CASES for run in (scratch(*case), *rows(*case))),
     ),
-    classics=tuple(row for case in CASES for row in probes(*case)),
-    scratch=tuple(
+    sklearn_baselines=tuple(row for case in CASES for row in probes(*case)),
+    scratch_pairs=tuple(
         (row.name, scratch(*case).name) for case in CASES for row in (*rows(*case), *probes(*case))
     ),
 )

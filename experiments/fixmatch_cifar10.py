@@ -18,27 +18,43 @@ its paper's, where USB's leaves the labelled images' second pass and the ramp ou
 import json
 import pathlib
 
-from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Experiment, Published, Run, Task
+from mtl_jax import (
+    Experiment,
+    Published,
+    Run,
+    Task,
+    augment,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
 
 STEPS, EVERY = 2**20, 1024
 WEAK, CUTOUT = augment.weak_crop_flip(), augment.Cutout(0.5, fill=0.5)
 SUPERVISED = Run(
     name="supervised",
     data=data.Tfds("cifar10", "data", split=("train[:98%]", "train[98%:]", "test")),
-    tasks=(Task(name="label", outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy()),),
+    tasks=(
+        Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy()),
+    ),
     trunk=nets.WideResNet(28, 2),
     balance=weighting.Equal(),
-    optimizer=optimizers.SGD(optimizers.Cosine(0.03, cycles=7 / 16), 0.9, weight_decay=5e-4),
+    optimizer=optimizers.SGD(
+        optimizers.CosineSchedule(0.03, cycles=7 / 16), 0.9, weight_decay=5e-4
+    ),
     steps=STEPS,
-    batch=64,
+    batch_size=64,
     unlabelled_ratio=7,
     weak=WEAK,
     strong=augment.Chain((WEAK, augment.randaugment_usb())),
     evaluate_every=EVERY,
     checkpoint_every=EVERY,
-    ema=0.999,
-    seeds=3,
+    ema_decay=0.999,
+    num_seeds=3,
 )
 
 # The first ones see as many unlabelled images as labelled ones.
@@ -64,19 +80,21 @@ MORE = {
 
 def learning(base: Run, name: str, method, **changes) -> Run:
     """A row that learns from the unlabelled images by a method."""
-    task = base.tasks[0].but(consistency=method)
+    task = base.tasks[0].replace(auxiliary=method)
     ratio = {"unlabelled_ratio": 1} if name in EVEN else {}
-    return base.but(name=name, tasks=(task,), **(ratio | changes))
+    return base.replace(name=name, tasks=(task,), **(ratio | changes))
 
 
 def as_published(base: Run, weak: augment.Chain) -> tuple[Run, Run]:
     """FixMatch with the two strong augmentations of its paper, over five seeds."""
     strong = {
         "RA": augment.Chain((weak, augment.randaugment_fixmatch())),
-        "CTA": augment.Learnt(augment.CTAugment(), weak, augment.Chain((CUTOUT,))),
+        "CTA": augment.LearnablePolicyChain(augment.CTAugment(), weak, augment.Chain((CUTOUT,))),
     }
     return tuple(
-        learning(base, f"FixMatch ({name})", MORE["FixMatch"], weak=weak, strong=policy, seeds=5)
+        learning(
+            base, f"FixMatch ({name})", MORE["FixMatch"], weak=weak, strong=policy, num_seeds=5
+        )
         for name, policy in strong.items()
     )
 
@@ -84,7 +102,7 @@ def as_published(base: Run, weak: augment.Chain) -> tuple[Run, Run]:
 def with_labels(rows: tuple[Run, ...], counts: tuple[int, ...]) -> tuple[Run, ...]:
     """Every row with every number of labels."""
     return tuple(
-        row.but(name=f"{row.name}, {count} labels", labelled=count)
+        row.replace(name=f"{row.name}, {count} labels", num_labelled=count)
         for count in counts
         for row in rows
     )

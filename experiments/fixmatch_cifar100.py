@@ -18,19 +18,20 @@ from experiments.fixmatch_cifar10 import (
     published,
     with_labels,
 )
-from mtl_jax import consistency, data, nets, optimizers
-from mtl_jax.config.run import Experiment
+from mtl_jax import Experiment, consistency, data, nets, optimizers
 
-WIDE = SUPERVISED.but(
+WIDE = SUPERVISED.replace(
     data=data.Tfds("cifar100", "data", split=("train[:98%]", "train[98%:]", "test")),
-    tasks=(SUPERVISED.tasks[0].but(outputs=100),),
+    tasks=(SUPERVISED.tasks[0].replace(num_outputs=100),),
     trunk=nets.WideResNet(28, 8),
-    optimizer=optimizers.SGD(optimizers.Cosine(0.03, cycles=7 / 16), 0.9, weight_decay=1e-3),
+    optimizer=optimizers.SGD(
+        optimizers.CosineSchedule(0.03, cycles=7 / 16), 0.9, weight_decay=1e-3
+    ),
 )
-NARROW = WIDE.but(name="supervised on 28-2", trunk=nets.WideResNet(28, 2))
+NARROW = WIDE.replace(name="supervised on 28-2", trunk=nets.WideResNet(28, 2))
 OF_USB = ("SoftMatch", "AdaMatch", "CoMatch")
 RA, CTA = as_published(WIDE, WEAK)
-ALIGNED = consistency.FixMatch(align=consistency.Alignment("labels"))
+ALIGNED = consistency.FixMatch(align=consistency.DistributionAlignment("labels"))
 ROWS = (
     WIDE,
     RA,

@@ -17,10 +17,9 @@ from experiments.fixmatch_cifar10 import (
     published,
     with_labels,
 )
-from mtl_jax import augment, consistency, data
-from mtl_jax.config.run import Experiment
+from mtl_jax import Experiment, augment, consistency, data
 
-BASE = SUPERVISED.but(
+BASE = SUPERVISED.replace(
     data=data.Tfds("svhn_cropped", "data", ("train[:-1000]+extra", "train[-1000:]", "test"))
 )
 METHODS = EVEN | MORE | {"FreeMatch": consistency.FreeMatch(fairness=0.001, clip=(0.9, 0.95))}

@@ -14,6 +14,9 @@ A task alone has the 200 labels that it has of the 400 when the tasks are togeth
 import itertools
 
 from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
     aggregation,
     augment,
     consistency,
@@ -24,7 +27,6 @@ from mtl_jax import (
     optimizers,
     weighting,
 )
-from mtl_jax.config.run import Experiment, Run, Task
 from mtl_jax.config.study_design import Cell, Factorial
 
 SIZE = (18, 18)
@@ -44,10 +46,10 @@ def task(name: str, method=None) -> Task:
     """A digit, or a piece of clothing, to be named."""
     return Task(
         name=name,
-        outputs=10,
+        num_outputs=10,
         loss=losses.cross_entropy,
         metric=metrics.Accuracy(),
-        consistency=method,
+        auxiliary=method,
     )
 
 
@@ -57,14 +59,14 @@ SOURCE = Run(
     tasks=(task("label"),),
     trunk=nets.MLP((512, 256)),
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(1e-3)),
-    weak=augment.Shift(1),
-    batch=64,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(1e-3)),
+    weak=augment.RandomTranslate(1),
+    batch_size=64,
     steps=1500,
     evaluate_every=250,
     checkpoint_every=750,
-    ema=0.99,
-    seeds=3,
+    ema_decay=0.99,
+    num_seeds=3,
 )
 BEGINS = {"drawn": None, "Fashion-MNIST": SOURCE}
 
@@ -74,17 +76,17 @@ def run(sharing: str, training: str, start: str, names: tuple[str, ...]) -> Run:
     method = TRAINING[training]
     alone = sharing == "alone"
     label = f"{sharing} ({', '.join(names)})" if alone else sharing
-    return SOURCE.but(
+    return SOURCE.replace(
         name=f"{label}, {training}, {start}",
         data=PAIRS,
         tasks=tuple(task(name, method) for name in names),
         balance=weighting.Equal() if alone else TOGETHER[sharing],
-        labelled=LABELS // 2 if alone else LABELS,
-        partial=not alone,
-        batch=32,
+        num_labelled=LABELS // 2 if alone else LABELS,
+        partial_labels=not alone,
+        batch_size=32,
         unlabelled_ratio=4,
         strong=augment.Chain((augment.Affine(), augment.Cutout(5))),
-        source=BEGINS[start],
+        init_from=BEGINS[start],
         source_parameters="raw",
         steps=1500,
         evaluate_every=100,
@@ -108,7 +110,7 @@ EXPERIMENT = Experiment(
         ("tasks", "training", "trunk"),
         tuple(Cell(levels, tuple(one.name for one in cell)) for levels, cell in CELLS.items()),
     ),
-    scratch=tuple(
+    scratch_pairs=tuple(
         (one.name, other.name)
         for levels, cell in CELLS.items()
         if levels[2] == "Fashion-MNIST"

@@ -21,10 +21,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax import aggregation, losses, nets, optimizers, weighting
-from mtl_jax.config.run import Experiment, Run, Task, Weighing
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import are_numbers, require, require_count, require_number
+from mtl_jax import Experiment, Run, Task, aggregation, losses, nets, optimizers, weighting
+from mtl_jax.config.run import BalanceOptions
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.metric import Metric
+from mtl_jax.core.validation import are_numbers, require, require_int, require_number
 from mtl_jax.data.random_split import generator
 from mtl_jax.metrics.predictions import require_batch
 
@@ -35,7 +36,7 @@ TEN = (48.0, 3.0, 54.0, 16.0, 9.0, 30.0, 52.0, 26.0, 47.0, 81.0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Tanh:
+class Tanh(DataSource):
     """Regressions `f_i(x) = sigma_i tanh((B + eps_i) x)`, x in R^250, f in R^100.
 
     Numbers of B come from `N(0, 10^2)`, of eps_i from `N(0, 3.5^2)`, once. Where the paper is
@@ -71,7 +72,7 @@ class Tanh:
         distinct = len(set(self.sigmas)) == len(self.sigmas)
         require(distinct, self, "sigmas", "must differ", self.sigmas)
         require_number(self, spread=(0.0, float("inf")))
-        require_count(self, train=1, validation=1, test=1, seed=0)
+        require_int(self, train=1, validation=1, test=1, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is drawn."""
@@ -112,7 +113,7 @@ class Squares(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class RelativeError:
+class RelativeError(Metric):
     """Squared error relative to that of answering 0, `sum |f - y|^2 / sum |y|^2`.
 
     The paper divides by the loss of the first step, which depends on how the net is drawn: it
@@ -124,7 +125,7 @@ class RelativeError:
     unit_free: ClassVar[bool] = True  # Relative to the labels.
     scale: ClassVar[float] = 100.0
 
-    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Squares:
+    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Squares:
         """Maps predictions and labels `[B, D]` and a mask of bools `[B]` to sums."""
         require_batch(self.name, logits, labels, mask)
         labels = jnp.where(mask[:, None], labels, 0.0)
@@ -156,7 +157,7 @@ def rows(sigmas: tuple[float, ...]) -> tuple[Run, ...]:
         tasks=tuple(
             Task(
                 name=named(sigma),
-                outputs=OUTPUTS,
+                num_outputs=OUTPUTS,
                 loss=losses.squared_error,
                 metric=RelativeError(),
             )
@@ -165,17 +166,17 @@ def rows(sigmas: tuple[float, ...]) -> tuple[Run, ...]:
         trunk=nets.MLP((100, 100, 100, 100)),
         balance=weighting.Equal(),
         # The paper weighs the whole losses, the heads' part of them too.
-        weighing=Weighing(heads="weighted"),
-        optimizer=optimizers.Adam(optimizers.Cosine(2e-3)),
-        batch=100,
+        balance_options=BalanceOptions(head_gradients="weighted"),
+        optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
+        batch_size=100,
         steps=1200,
         evaluate_every=300,
         checkpoint_every=1200,
-        ema=0.99,
-        seeds=3,
+        ema_decay=0.99,
+        num_seeds=3,
     )
     others = (
-        equal.but(name=f"{len(sigmas)} tasks, {name}", balance=method)
+        equal.replace(name=f"{len(sigmas)} tasks, {name}", balance=method)
         for name, method in METHODS.items()
     )
     return (equal, *others)

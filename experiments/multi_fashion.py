@@ -18,8 +18,20 @@ are scaled to [0, 1] only, and 10 % of the training images make a validation par
 papers have none.
 """
 
-from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Experiment, Published, Run, Task, Weighing
+from mtl_jax import (
+    Experiment,
+    Published,
+    Run,
+    Task,
+    aggregation,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
+from mtl_jax.config.run import BalanceOptions
 
 FASHION = data.FashionMNIST()
 MNIST = data.Tfds("mnist", "data", split=("train[:90%]", "train[90%:]", "test"))
@@ -27,7 +39,7 @@ MNIST = data.Tfds("mnist", "data", split=("train[:90%]", "train[90%:]", "test"))
 
 def task(name: str) -> Task:
     """An image to be named."""
-    return Task(name=name, outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 
 
 def overlaid(name: str, left, right) -> tuple[Run, Run]:
@@ -53,17 +65,17 @@ def overlaid(name: str, left, right) -> tuple[Run, Run]:
         tasks=tuple(map(task, mgda.labels)),
         trunk=nets.LeNet(),
         balance=weighting.Mean(),
-        optimizer=optimizers.SGD(optimizers.Cosine(1e-2, cycles=7 / 16)),
-        batch=256,
+        optimizer=optimizers.SGD(optimizers.CosineSchedule(1e-2, cycles=7 / 16)),
+        batch_size=256,
         steps=100 * 60_000 // 256,
         evaluate_every=2000,
-        seeds=3,
+        num_seeds=3,
     )
-    return run, run.but(
+    return run, run.replace(
         name=f"{name} moved, uniform",
         data=moved,
         tasks=tuple(map(task, moved.labels)),
-        optimizer=optimizers.SGD(optimizers.Cosine(1e-3, cycles=0.495)),
+        optimizer=optimizers.SGD(optimizers.CosineSchedule(1e-3, cycles=0.495)),
         steps=100 * 120_000 // 256,
         evaluate_every=4000,
     )
@@ -75,7 +87,7 @@ def rows(uniform: Run) -> tuple[Run, ...]:
     left, right = uniform.tasks
 
     def row(name: str, **changes) -> Run:
-        return uniform.but(name=f"{kind}, {name}", **changes)
+        return uniform.replace(name=f"{kind}, {name}", **changes)
 
     return (
         row("left alone", tasks=(left,)),
@@ -84,7 +96,11 @@ def rows(uniform: Run) -> tuple[Run, ...]:
         row("uncertainty", balance=weighting.Uncertainty(convention="classification")),
         row("GradNorm", balance=aggregation.GradNorm()),
         row("MGDA", balance=aggregation.MGDA()),
-        row("MGDA-UB", balance=aggregation.MGDA(), weighing=Weighing(space="representation")),
+        row(
+            "MGDA-UB",
+            balance=aggregation.MGDA(),
+            balance_options=BalanceOptions(jacobian_wrt="representation"),
+        ),
         row("PCGrad", balance=aggregation.PCGrad()),
         row("CAGrad", balance=aggregation.CAGrad()),
     )

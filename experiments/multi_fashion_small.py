@@ -9,9 +9,20 @@ declares the published protocol.
 All seeds of a run train side by side.
 """
 
-from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Dispatch, Experiment, Run, Task, Weighing
-from mtl_jax.config.task_schedule import Alternating
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    aggregation,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
+from mtl_jax.config.run import BalanceOptions, Execution
+from mtl_jax.config.task_schedule import AlternatingTasks
 
 FASHION = data.FashionMNIST()
 LENET = nets.LeNet()
@@ -20,7 +31,7 @@ EPOCH = 312  # Steps.
 
 def task(name: str) -> Task:
     """A piece of clothing to be named."""
-    return Task(name=name, outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
 
 
 LEFT, RIGHT = task("left"), task("right")
@@ -31,22 +42,22 @@ HARD = Run(
     tasks=(LEFT, RIGHT),
     trunk=LENET,
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(3e-3)),
-    batch=64,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(3e-3)),
+    batch_size=64,
     steps=EPOCH,
     evaluate_every=EPOCH // 2,
     checkpoint_every=EPOCH,
-    ema=0.99,
-    seeds=3,
-    dispatch=Dispatch(block=39),  # LeNet's convolutions are matrix products on a CPU.
+    ema_decay=0.99,
+    num_seeds=3,
+    execution=Execution(steps_per_call=39),  # LeNet's convolutions are matrix products on a CPU.
 )
 
 WEIGHTED = tuple(
-    HARD.but(name=type(method).__name__, balance=method)
+    HARD.replace(name=type(method).__name__, balance=method)
     for method in (
         weighting.Mean(),
         weighting.Random(),
-        weighting.Sampled(),
+        weighting.TaskSampling(),
         weighting.Geometric(),
         weighting.LogSum(),
         weighting.Uncertainty(),
@@ -87,27 +98,31 @@ WEIGHTED = tuple(
 )
 
 VARIED = (
-    HARD.but(name="alternating", scheme=Alternating()),
-    HARD.but(name="Constant, 3 to 1", balance=weighting.Constant((1.5, 0.5))),
-    HARD.but(
+    HARD.replace(name="alternating", task_schedule=AlternatingTasks()),
+    HARD.replace(name="Constant, 3 to 1", balance=weighting.Constant((1.5, 0.5))),
+    HARD.replace(
         name="Uncertainty, classification",
         balance=weighting.Uncertainty(convention="classification"),
     ),
-    HARD.but(name="MGDA, loss+", balance=aggregation.MGDA(normalise="loss+")),
-    HARD.but(name="MGDA-UB", balance=aggregation.MGDA(), weighing=Weighing(space="representation")),
-    HARD.but(name="CAGrad, rescaled", balance=aggregation.CAGrad(rescale="one_plus_square")),
-    HARD.but(name="GradVac by layer", balance=aggregation.PerLayer(aggregation.GradVac())),
-    HARD.but(name="CR-MOGM of UPGrad", balance=aggregation.CRMOGM(aggregation.UPGrad())),
+    HARD.replace(name="MGDA, loss+", balance=aggregation.MGDA(normalise="loss+")),
+    HARD.replace(
+        name="MGDA-UB",
+        balance=aggregation.MGDA(),
+        balance_options=BalanceOptions(jacobian_wrt="representation"),
+    ),
+    HARD.replace(name="CAGrad, rescaled", balance=aggregation.CAGrad(rescale="one_plus_square")),
+    HARD.replace(name="GradVac by layer", balance=aggregation.PerLayer(aggregation.GradVac())),
+    HARD.replace(name="CR-MOGM of UPGrad", balance=aggregation.CRMOGM(aggregation.UPGrad())),
     # Of two numbers, nothing can be left out at both ends: this is the mean.
-    HARD.but(name="TrimmedMean, no trim", balance=aggregation.TrimmedMean(trim=0)),
+    HARD.replace(name="TrimmedMean, no trim", balance=aggregation.TrimmedMean(trim=0)),
 )
 
 # Two are not among them: AdaShare, since no stage of LeNet keeps its shape, so none can be
 # skipped; and Cascaded, whose upper LeNet reads 51 channels and alone would take ten minutes.
 SHAPED = tuple(
-    HARD.but(name=type(trunk).__name__, trunk=trunk)
+    HARD.replace(name=type(trunk).__name__, trunk=trunk)
     for trunk in (
-        nets.PerTask(LENET),
+        nets.PerTaskTrunk(LENET),
         nets.Adapters(LENET),
         nets.Attention(LENET, groups=5),  # Must divide LeNet's 50 features.
         nets.CGC(LENET),
@@ -126,8 +141,8 @@ SHAPED = tuple(
 
 EXPERIMENT = Experiment(
     runs=(
-        HARD.but(name="left alone", tasks=(LEFT,)),
-        HARD.but(name="right alone", tasks=(RIGHT,)),
+        HARD.replace(name="left alone", tasks=(LEFT,)),
+        HARD.replace(name="right alone", tasks=(RIGHT,)),
         HARD,
         *WEIGHTED,
         *VARIED,

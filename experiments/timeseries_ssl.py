@@ -13,13 +13,28 @@ About 20 minutes on two CPU cores that others use too; steps take 25 ms, compila
 
 import functools
 
-from mtl_jax import consistency, data, losses, metrics, nets, optimizers, weighting
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
 from mtl_jax.augment import Chain, signal
-from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.sklearn_baseline import Classic, logistic, self_training, spreading
+from mtl_jax.config.sklearn_baseline import (
+    SklearnBaseline,
+    label_spreading,
+    logistic_regression,
+    self_training,
+)
 
 DATA = data.UCR("JapaneseVowels")
-SPEAKER = Task(name="label", outputs=9, loss=losses.cross_entropy, metric=metrics.Accuracy())
+SPEAKER = Task(name="label", num_outputs=9, loss=losses.cross_entropy, metric=metrics.Accuracy())
 LABELLED = 18
 SUPERVISED = Run(
     name="supervised",
@@ -27,9 +42,9 @@ SUPERVISED = Run(
     tasks=(SPEAKER,),
     trunk=nets.MLP((128, 128)),
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(2e-3)),
-    labelled=LABELLED,
-    batch=LABELLED,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
+    num_labelled=LABELLED,
+    batch_size=LABELLED,
     unlabelled_ratio=4,
     weak=Chain((signal.Jitter(0.05), signal.RandomCrop(0.1))),
     medium=Chain((signal.Jitter(0.1), signal.TimeWarp(0.2), signal.RandomCrop(0.2))),
@@ -45,20 +60,26 @@ SUPERVISED = Run(
     steps=600,
     evaluate_every=30,
     checkpoint_every=600,
-    ema=0.99,
-    seeds=5,
+    ema_decay=0.99,
+    num_seeds=5,
 )
 
 
 def learning(name: str, method) -> Run:
     """A row that learns from the unlabelled series by a method."""
-    return SUPERVISED.but(name=name, tasks=(SPEAKER.but(consistency=method),))
+    return SUPERVISED.replace(name=name, tasks=(SPEAKER.replace(auxiliary=method),))
 
 
-def classic(name: str, *choices, pool: bool = True) -> Classic:
+def classic(name: str, *choices, pool: bool = True) -> SklearnBaseline:
     """A row of scikit-learn, its setting chosen by validation."""
-    return Classic(
-        name=name, data=DATA, task=SPEAKER, choices=choices, pool=pool, labelled=LABELLED, seeds=5
+    return SklearnBaseline(
+        name=name,
+        data=DATA,
+        task=SPEAKER,
+        candidates=choices,
+        use_unlabelled=pool,
+        num_labelled=LABELLED,
+        num_seeds=5,
     )
 
 
@@ -70,32 +91,42 @@ METHODS = {
     "Mean Teacher": consistency.MeanTeacher(),
     "MixMatch": consistency.MixMatch(),
     "ReMixMatch, no turns": consistency.ReMixMatch(
-        align=consistency.Alignment("labels", MOMENTUM), rotation=0.0
+        align=consistency.DistributionAlignment("labels", MOMENTUM), rotation=0.0
     ),
     "UDA": consistency.UDA(),
     "FixMatch": consistency.FixMatch(),
-    "FixMatch, aligned": consistency.FixMatch(align=consistency.Alignment("labels", MOMENTUM)),
+    "FixMatch, aligned": consistency.FixMatch(
+        align=consistency.DistributionAlignment("labels", MOMENTUM)
+    ),
     "FlexMatch": consistency.FlexMatch(),
     "FreeMatch": consistency.FreeMatch(MOMENTUM),
     "SoftMatch": consistency.SoftMatch(MOMENTUM),
     "AdaMatch": consistency.AdaMatch(),
 }
-LOGISTIC = tuple(functools.partial(logistic, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0))
+LOGISTIC = tuple(
+    functools.partial(logistic_regression, C=c, max_iter=2000) for c in (0.01, 0.1, 1.0)
+)
 
 EXPERIMENT = Experiment(
     runs=(
         SUPERVISED,
         *(learning(name, method) for name, method in METHODS.items()),
-        SUPERVISED.but(name="every label", labelled=None),
-        SUPERVISED.but(name="supervised, FCN", trunk=FCN),
-        learning("FixMatch, FCN", METHODS["FixMatch"]).but(trunk=FCN),
+        SUPERVISED.replace(name="every label", num_labelled=None),
+        SUPERVISED.replace(name="supervised, FCN", trunk=FCN),
+        learning("FixMatch, FCN", METHODS["FixMatch"]).replace(trunk=FCN),
     ),
-    classics=(
+    sklearn_baselines=(
         classic("logistic regression", *LOGISTIC, pool=False),
         classic(
             "LabelSpreading",
-            *(functools.partial(spreading, kernel="knn", n_neighbors=k) for k in (5, 7, 10, 20)),
-            *(functools.partial(spreading, kernel="rbf", gamma=g) for g in (0.001, 0.003, 0.01)),
+            *(
+                functools.partial(label_spreading, kernel="knn", n_neighbors=k)
+                for k in (5, 7, 10, 20)
+            ),
+            *(
+                functools.partial(label_spreading, kernel="rbf", gamma=g)
+                for g in (0.001, 0.003, 0.01)
+            ),
         ),
         classic(
             "SelfTrainingClassifier",

@@ -14,7 +14,7 @@ import dataclasses
 import jax.numpy as jnp
 
 from mtl_jax import aggregation, optimizers, weighting
-from mtl_jax.config.toy import Descent, Descents, Outcome
+from mtl_jax.config.toy import PublishedOutcome, ToyExperiment, ToyRun
 
 VALLEY = -8.3552  # y of the Pareto set, on which x runs from -7 to 7.
 
@@ -32,7 +32,7 @@ class TwoObjectives:
 
     scale: float
 
-    window = ((-11.0, 11.0), (-11.0, 11.0))
+    plot_limits = ((-11.0, 11.0), (-11.0, 11.0))
 
     def losses(self, point):
         """Maps a point `[2]` to two losses `[2]`."""
@@ -44,25 +44,25 @@ class TwoObjectives:
         g2 = ((-x - 7) ** 2 + 0.1 * (-y - 8) ** 2) / 10 - 20
         return jnp.stack([self.scale * (near * f1 + far * g1), near * f2 + far * g2])
 
-    def gap(self, point):
+    def distance_to_pareto(self, point):
         """Maps a point `[2]` to its distance from the Pareto set `[]`."""
         x, y = point
         return jnp.hypot(jnp.maximum(jnp.abs(x) - 7.0, 0.0), y - VALLEY)
 
 
-ALIKE = Descent(
+ALIKE = ToyRun(
     name="alike, sum",
     problem=TwoObjectives(scale=1.0),
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(1e-3),
     steps=100_000,
-    starts=((-8.5, 7.5), (-8.5, 5.0), (0.0, 0.0), (9.0, 9.0), (10.0, -8.0)),
+    initial_points=((-8.5, 7.5), (-8.5, 5.0), (0.0, 0.0), (9.0, 9.0), (10.0, -8.0)),
 )
-TENTH = ALIKE.but(
+TENTH = ALIKE.replace(
     name="a tenth, sum",
     problem=TwoObjectives(scale=0.1),
     steps=50_000,
-    starts=((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0)),
+    initial_points=((-8.5, 7.5), (0.0, 0.0), (9.0, 9.0), (-7.5, -0.5), (9.0, -1.0)),
 )
 
 
@@ -78,27 +78,27 @@ METHODS = {
 }
 
 
-def rows(base: Descent, kind: str) -> tuple[Descent, ...]:
+def rows(base: ToyRun, kind: str) -> tuple[ToyRun, ...]:
     """The same problem for every method."""
     least = weighting.FAMO(gamma=0.0, min_losses=(-21.0 * base.problem.scale, -21.0))
     methods = {**METHODS, "FAMO": least}
-    return (base, *(base.but(name=f"{kind}, {name}", balance=m) for name, m in methods.items()))
+    return (base, *(base.replace(name=f"{kind}, {name}", balance=m) for name, m in methods.items()))
 
 
 CAGRAD = "CAGrad 2021, Figures 1 and 3"
 FAMO = "FAMO 2023, Section 5.1; Nash-MTL 2022, Figure 1"
-EXPERIMENT = Descents(
+EXPERIMENT = ToyExperiment(
     runs=rows(ALIKE, "alike") + rows(TENTH, "a tenth"),
     published=(
-        Outcome("alike, sum", "stuck from two starts", CAGRAD),
-        Outcome("alike, MGDA", "reaches it, stops where it first does", CAGRAD),
-        Outcome("alike, PCGrad", "reaches it", CAGRAD),
-        Outcome("alike, CAGrad", "reaches the least mean from all", CAGRAD),
-        Outcome("a tenth, sum", "fails from one start, drawn to the second loss", FAMO),
-        Outcome("a tenth, MGDA", "reaches it, drawn to the first loss", FAMO),
-        Outcome("a tenth, PCGrad", "fails from the right", FAMO),
-        Outcome("a tenth, CAGrad", "fails from the right", FAMO),
-        Outcome("a tenth, Nash-MTL", "reaches balanced points from all", FAMO),
-        Outcome("a tenth, FAMO", "reaches balanced points from all", FAMO),
+        PublishedOutcome("alike, sum", "stuck from two starts", CAGRAD),
+        PublishedOutcome("alike, MGDA", "reaches it, stops where it first does", CAGRAD),
+        PublishedOutcome("alike, PCGrad", "reaches it", CAGRAD),
+        PublishedOutcome("alike, CAGrad", "reaches the least mean from all", CAGRAD),
+        PublishedOutcome("a tenth, sum", "fails from one start, drawn to the second loss", FAMO),
+        PublishedOutcome("a tenth, MGDA", "reaches it, drawn to the first loss", FAMO),
+        PublishedOutcome("a tenth, PCGrad", "fails from the right", FAMO),
+        PublishedOutcome("a tenth, CAGrad", "fails from the right", FAMO),
+        PublishedOutcome("a tenth, Nash-MTL", "reaches balanced points from all", FAMO),
+        PublishedOutcome("a tenth, FAMO", "reaches balanced points from all", FAMO),
     ),
 )

@@ -9,33 +9,44 @@ a method that keeps the line away from the crowd follows the moons. The figure
 About two minutes on two CPU cores.
 """
 
-from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    augment,
+    consistency,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    weighting,
+)
 
-MOON = Task(name="moon", outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
+MOON = Task(name="moon", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
 SUPERVISED = Run(
     name="supervised",
     data=data.TwoMoons(train=1000, noise=0.1),
     tasks=(MOON,),
     trunk=nets.MLP((64, 64)),
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(5e-3)),
-    labelled=8,
-    batch=8,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(5e-3)),
+    num_labelled=8,
+    batch_size=8,
     unlabelled_ratio=32,
     weak=augment.signal.Jitter(0.05),
     strong=augment.signal.Jitter(0.15),
     steps=1000,
     evaluate_every=50,
     checkpoint_every=1000,
-    ema=0.99,
-    seeds=5,
+    ema_decay=0.99,
+    num_seeds=5,
 )
 
 
 def learning(name: str, method) -> Run:
     """A row that learns from the unlabelled points by a method."""
-    return SUPERVISED.but(name=name, tasks=(MOON.but(consistency=method),))
+    return SUPERVISED.replace(name=name, tasks=(MOON.replace(auxiliary=method),))
 
 
 EXPERIMENT = Experiment(

@@ -9,12 +9,23 @@ tasks negative transfer hurts. Every row differs from hard sharing by one line.
 All seeds of a run train side by side.
 """
 
-from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, sharing, weighting
-from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.task_schedule import Alternating
+from mtl_jax import (
+    Experiment,
+    Run,
+    Task,
+    aggregation,
+    data,
+    losses,
+    metrics,
+    nets,
+    optimizers,
+    sharing,
+    weighting,
+)
+from mtl_jax.config.task_schedule import AlternatingTasks
 
 TASKS = tuple(
-    Task(name=f"class{i}", outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
+    Task(name=f"class{i}", num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
     for i in range(1, 15)
 )
 MLP = nets.MLP((64, 64))
@@ -25,19 +36,19 @@ HARD = Run(
     tasks=TASKS,
     trunk=MLP,
     balance=weighting.Equal(),
-    optimizer=optimizers.Adam(optimizers.Cosine(1e-3)),
-    batch=128,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(1e-3)),
+    batch_size=128,
     steps=600,
     evaluate_every=50,
     checkpoint_every=600,
-    ema=0.99,
-    seeds=5,
+    ema_decay=0.99,
+    num_seeds=5,
 )
 
-ALONE = tuple(HARD.but(name=f"{task.name} alone", tasks=(task,)) for task in TASKS)
+ALONE = tuple(HARD.replace(name=f"{task.name} alone", tasks=(task,)) for task in TASKS)
 
 BALANCED = tuple(
-    HARD.but(name=type(method).__name__, balance=method)
+    HARD.replace(name=type(method).__name__, balance=method)
     for method in (
         weighting.Random(),
         weighting.Geometric(),
@@ -67,20 +78,20 @@ BALANCED = tuple(
     )
 )
 
-SOFT = HARD.but(name="one trunk a task", trunk=nets.PerTask(MLP))
+SOFT = HARD.replace(name="one trunk a task", trunk=nets.PerTaskTrunk(MLP))
 SHARED = (
-    HARD.but(name="alternating", scheme=Alternating()),
+    HARD.replace(name="alternating", task_schedule=AlternatingTasks()),
     SOFT,
-    SOFT.but(name="trace norm", penalties=(sharing.TraceNorm(1e-3),)),
-    SOFT.but(name="mean L2", penalties=(sharing.MeanL2(1e-3),)),
-    HARD.but(name="MMoE", trunk=nets.MMoE(MLP)),
-    HARD.but(name="CGC", trunk=nets.CGC(MLP)),
-    HARD.but(name="cross-stitch", trunk=nets.CrossStitch(MLP)),
-    HARD.but(name="FiLM", trunk=nets.FiLM(MLP)),
-    HARD.but(name="low rank", trunk=nets.LowRank(MLP)),
+    SOFT.replace(name="trace norm", penalties=(sharing.TraceNorm(1e-3),)),
+    SOFT.replace(name="mean L2", penalties=(sharing.MeanL2(1e-3),)),
+    HARD.replace(name="MMoE", trunk=nets.MMoE(MLP)),
+    HARD.replace(name="CGC", trunk=nets.CGC(MLP)),
+    HARD.replace(name="cross-stitch", trunk=nets.CrossStitch(MLP)),
+    HARD.replace(name="FiLM", trunk=nets.FiLM(MLP)),
+    HARD.replace(name="low rank", trunk=nets.LowRank(MLP)),
 )
 
 EXPERIMENT = Experiment(
-    runs=(*ALONE, HARD.but(affinity=True), *BALANCED, *SHARED),
+    runs=(*ALONE, HARD.replace(measure_affinity=True), *BALANCED, *SHARED),
     baselines=tuple(run.name for run in ALONE),
 )

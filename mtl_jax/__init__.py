@@ -9,6 +9,7 @@ FACE = {
     "Published": "mtl_jax.config.run",
     "Run": "mtl_jax.config.run",
     "Task": "mtl_jax.config.task",
+    "aggregate": "mtl_jax.aggregation.balance",
     "balance": "mtl_jax.aggregation.balance",
 }
 PACKAGES = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def finished(tmp_path):
         def by_seed(values):
             return [
                 {t.name: {t.metric.name: values[t.name][seed]} for t in run.tasks}
-                for seed in range(run.seeds)
+                for seed in range(run.num_seeds)
             ]
 
         last, last_ema = (by_seed(values or selected) for values in (last, last_ema))
-        folder = Folder(tmp_path, run)
-        folder.claim()
+        folder = RunDirectory(tmp_path, run)
+        folder.create()
         for record in records:
             folder.append(record)
         result = {
@@ -45,7 +45,7 @@ def finished(tmp_path):
                 for test, chosen_by, (step, kind) in zip(
                     by_seed(selected),
                     by_seed(validation or selected),
-                    places or [(4, "raw")] * run.seeds,
+                    places or [(4, "raw")] * run.num_seeds,
                     strict=True,
                 )
             ],
@@ -57,7 +57,7 @@ def finished(tmp_path):
             "median": last_ema,
             "best_on_test": by_seed(selected),
         }
-        folder.finish(result, {"seconds": 12.6, "bytes": 2_600_000})
+        folder.write_result(result, {"seconds": 12.6, "bytes": 2_600_000})
         return folder
 
     return write

@@ -22,10 +22,10 @@ def part(count: int, seed: int) -> dict[str, np.ndarray]:
 
 
 DATA = data.Arrays(part(96, 0), part(40, 1), part(40, 2))
-ROW = Task(name="row", outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy())
-COLUMN = ROW.but(name="column")
+ROW = Task(name="row", num_outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy())
+COLUMN = ROW.replace(name="column")
 HEIGHT = Task(
-    name="height", outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
+    name="height", num_outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
 )
 FIXMATCH = consistency.FixMatch(threshold=0.5)
 
@@ -37,17 +37,17 @@ RUN = Run(
     balance=weighting.Equal(),
     optimizer=optimizers.SGD(0.05),
     steps=8,
-    batch=8,
-    labelled=24,
+    batch_size=8,
+    num_labelled=24,
     unlabelled_ratio=2,
     weak=None,
     strong=augment.Cutout(2),
     evaluate_every=4,
     checkpoint_every=4,
-    ema=0.9,
-    seeds=2,
+    ema_decay=0.9,
+    num_seeds=2,
 )
-UNLABELLED = RUN.but(
+UNLABELLED = RUN.replace(
     name="fixmatch",
-    tasks=(ROW.but(consistency=FIXMATCH), COLUMN.but(consistency=consistency.FreeMatch())),
+    tasks=(ROW.replace(auxiliary=FIXMATCH), COLUMN.replace(auxiliary=consistency.FreeMatch())),
 )

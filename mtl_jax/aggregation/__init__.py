@@ -1,7 +1,9 @@
-"""Aggregators: from inner products of the tasks' gradients to weights, at K backward passes."""
+"""Aggregators: map per-task gradients to task weights, at K backward passes per step."""
 
 from mtl_jax.aggregation.aligned_mtl import AlignedMTL as AlignedMTL
 from mtl_jax.aggregation.auto_lambda import AutoLambda as AutoLambda
+from mtl_jax.aggregation.balance import aggregate as aggregate
+from mtl_jax.aggregation.balance import balance as balance
 from mtl_jax.aggregation.cagrad import CAGrad as CAGrad
 from mtl_jax.aggregation.config import ConFIG as ConFIG
 from mtl_jax.aggregation.cr_mogm import CRMOGM as CRMOGM

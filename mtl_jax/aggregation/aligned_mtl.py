@@ -1,4 +1,4 @@
-"""Aligned-MTL: gradients turned and stretched until they are orthogonal and equally long."""
+"""Aligned-MTL: aligns the gradients' principal components to be orthogonal and of equal norm."""
 
 import dataclasses
 from typing import Literal
@@ -7,36 +7,38 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_choice
-from mtl_jax.solvers.quadratic import Spectrum, check_square, eigen, product, unit_scale
+from mtl_jax.solvers.quadratic import Spectrum, check_square, matvec, normalize_gram, psd_eigh
 
 
 @dataclasses.dataclass(frozen=True)
-class AlignedMTL:
+class AlignedMTL(GramWeighting):
     """Independent component alignment: `w = sigma V l^{-1/2} V' u` for `G = V l V'`.
 
-    The weights make `J'w` the combination by u of orthogonal vectors of length sigma, the
-    closest such ones to the gradients (Procrustes). They do not change if all gradients are
-    scaled alike; some may be negative, and d may conflict with a task. Eigenvalues of at most
-    `K epsilon` of the largest count as zero and are left out, in the scale too: in float32 a
-    gradient some thousand times shorter than the longest has no say.
+    With these weights `J'w` is the u-weighted combination of orthogonal vectors of norm sigma that
+    are closest to the gradients (Procrustes). The weights are invariant to scaling all gradients by
+    the same factor; some may be negative, and d may conflict with a task. Eigenvalues of at most
+    `K epsilon` times the largest are treated as zero and dropped, also in the scale: in float32 a
+    gradient whose norm is about a thousand times smaller than the largest has no effect.
 
-    The reference code takes all ones for u; here it is `1/K` each, so that the weights are of
-    the size of a mean's. It calls the root of the mean eigenvalue "rmse"; so does this.
+    The reference code uses u = 1 for all tasks; here the default is `1/K`, so that the weights have
+    the scale of a mean. It calls the root of the mean eigenvalue "rmse"; so does this class.
 
-    Degenerate gradients: a zero one gets weight 0; duplicates share a weight; of opposed ones
-    the longer wins, none if they are equal; all zero, `w = u`; for K = 1 the weight is u. A NaN
-    or an infinity in G makes all weights NaN. No gradient flows into G. The reference weighs
-    shared parameters; heads keep their own gradient.
+    Degenerate gradients: a zero gradient gets weight 0; duplicates share a weight; of two opposed
+    gradients the larger wins, and neither if they are equal; if all are zero, `w = u`; for K = 1
+    the weight is u. A NaN or infinity in G makes all weights NaN. There is no gradient with respect
+    to G. As in the reference, only gradients of shared parameters are weighted; heads keep their
+    own gradients.
 
     Attributes:
-      scale_mode: sigma is the root of the smallest ("min"), of the "median" (the lower of two),
-        or of the mean ("rmse") of the eigenvalues kept.
-      preference: u, one number for each task; None is `1/K` each.
+      scale_mode: sigma is the square root of the smallest ("min"), "median" (the lower of two), or
+        mean ("rmse") of the retained eigenvalues.
+      preference: u, one number per task; None means `1/K` each.
 
     Raises:
-      BadInput: for another mode, a preference that is no tuple of numbers of at least 0, or one
-        that has not K of them.
+      BadInput: for an unknown mode, a preference that is not a tuple of non-negative numbers, or
+        one whose length is not K.
 
     Reference: Senushkin et al., Independent Component Alignment for Multi-Task Learning, CVPR
       2023, Algorithm 1 (https://arxiv.org/abs/2305.19000).
@@ -50,7 +52,7 @@ class AlignedMTL:
         check_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         preferences(self, num_tasks)
         return ()
 
@@ -60,17 +62,17 @@ class AlignedMTL:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         wanted = jnp.array(preferences(self, len(gram)), gram.dtype)
-        spectrum = eigen(unit_scale(jax.lax.stop_gradient(gram)))
-        kept, square = spectrum.kept, typical(spectrum, self.scale_mode)
+        spectrum = psd_eigh(normalize_gram(jax.lax.stop_gradient(gram)))
+        kept, square = spectrum.kept, target_eigenvalue(spectrum, self.scale_mode)
         stretch = jnp.where(kept, jnp.sqrt(square / jnp.where(kept, spectrum.values, 1.0)), 0.0)
-        weights = product(spectrum.vectors, stretch * product(spectrum.vectors.T, wanted))
+        weights = matvec(spectrum.vectors, stretch * matvec(spectrum.vectors.T, wanted))
         weights = jnp.where(kept.any(), weights, wanted)
-        # Eigenvalues of a matrix with a NaN may be anything.
+        # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
-def typical(spectrum: Spectrum, mode: str) -> jax.Array:
-    """The eigenvalue `[]` that all are brought to; those kept are the last ones."""
+def target_eigenvalue(spectrum: Spectrum, mode: str) -> jax.Array:
+    """Common target eigenvalue `[]`; the retained eigenvalues are the last ones."""
     size, count = len(spectrum.values), spectrum.kept.sum()
     if mode == "rmse":
         return spectrum.values.sum(where=spectrum.kept) / jnp.maximum(count, 1).astype(

@@ -1,197 +1,219 @@
-"""From K losses and the ways back from them to one gradient."""
+"""Combines the gradients of K losses into one gradient."""
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import (
-    BilevelWeighting,
-    CrossWeighting,
-    GramWeighting,
-    JacobianCombiner,
-    LossWeighting,
-)
-from mtl_jax.core.tree import combine, gram, norm
-
-Space = Literal["parameters", "representation"]
-Heads = Literal["paper", "own", "weighted"]
-Scale = Literal["paper", "sum", "mean", "unit", "equal"]
-Rows = CrossWeighting | GramWeighting | JacobianCombiner
+from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
+from mtl_jax.core.balancing import Balancer
+from mtl_jax.core.tree import Tree, global_norm, gram, weighted_sum
 
 
-class Tape(NamedTuple):
-    """The ways back from K losses, none of them gone yet; a gradient is {"shared", "tasks"}.
+class TaskPullback(NamedTuple):
+    """Lazy pullbacks of K losses; a gradient is a dict {"shared", "tasks"}.
 
-    `features` and `through` are None where the heads do not read one representation, `gram`
-    where rows may be kept, `active` where all tasks train; `pull` leaves out those that do not.
+    `feature_jacobian` and `encoder_vjp` are None if the heads do not share one representation,
+    `gramian_fn` is None if the Jacobian may be stored, and `active_tasks` is None if all tasks
+    train; `vjp` omits inactive tasks.
     """
 
-    pull: Callable[[jax.Array], Any]  # cotangents [K] -> the gradient: one backward pass
-    jacobian: Callable[[], Any]  # -> rows [K, ...] of "shared", and "tasks" as they are: K passes
-    features: Callable[[], Any] | None  # -> the same with rows of the representation: the heads
-    through: Callable[[Any], Any] | None  # a sum of such rows -> the gradient of "shared"
-    gram: Callable[[], jax.Array] | None = None  # -> [K, K], no row is kept: K passes both ways
-    active: jax.Array | None = None  # which tasks train, bool [K]; for methods that weigh losses
+    vjp: Callable[[jax.Array], Tree]  # Cotangents [K] -> gradient: one backward pass.
+    jacobian: Callable[[], Tree]  # "shared" with rows [K, ...], "tasks" unchanged: K passes.
+    feature_jacobian: Callable[[], Tree] | None = None  # The same w.r.t. the representation.
+    encoder_vjp: Callable[[Any], Tree] | None = None  # Maps one such row to "shared".
+    gramian_fn: Callable[[], jax.Array] | None = None  # [K, K], without storing rows: 2 K passes.
+    active_tasks: jax.Array | None = None  # Mask of the tasks that train, bool [K].
+    extra_batches: "tuple[TaskPullback, ...]" = ()  # Two more, for a CrossGramWeighting.
+    heldout_losses: Callable[[jax.Array], jax.Array] | None = None  # For a BilevelWeighting.
 
 
-class Balanced(NamedTuple):
-    """One gradient made of K, and how it came about."""
+class BalancedGradient(NamedTuple):
+    """The combined gradient and the weights it was computed with."""
 
-    gradient: Any
+    gradient: Tree
     weights: jax.Array  # [K]
-    state: Any
+    state: Tree
 
 
 def balance(
-    method: LossWeighting | BilevelWeighting | Rows,
+    method: Balancer,
     losses: jax.Array,
-    tape: Tape | Callable[[jax.Array], Any],
-    state: Any,
+    pullback: TaskPullback | Callable[[jax.Array], Tree],
+    state: Tree,
     key: jax.Array,
-    *,
-    space: Space = "parameters",
-    heads: Heads = "paper",
-    scale: Scale = "paper",
-    others: tuple[Tape, Tape] | None = None,
-    outer: Callable[[jax.Array], jax.Array] | None = None,
-) -> Balanced:
-    """Turns K losses and the ways back from them into one gradient.
+    options: BalanceOptions = AS_PUBLISHED,
+) -> BalancedGradient:
+    """Combines K losses and their pullbacks into one gradient.
 
-    A loss weighting costs one backward pass, a bilevel one also its outer losses; the others
-    cost K through the trunk, or, in the space of the representation, K through the heads and one
-    through the trunk. They weigh the gradients of the shared parameters; what belongs to a task
-    keeps that task's gradient.
+    A loss weighting costs one backward pass; a bilevel weighting also costs its held-out losses.
+    The other methods cost K backward passes through the trunk or, with respect to the
+    representation, K through the heads and one through the trunk. They weight the gradients of the
+    shared parameters; task-specific parameters keep their own task's gradient.
 
     Args:
       method: a weighting or an aggregator.
       losses: `[K]`.
-      tape: the ways back; or a pullback alone, which maps cotangents `[K]` to a gradient as
-        the second result of `jax.vjp` does (without the tuple around it).
+      pullback: pullbacks of the losses; or a single function that maps cotangents `[K]` to a
+        gradient, such as the second result of `jax.vjp` (without the enclosing tuple).
       state: the method's state.
-      key: for methods that draw.
-      space: whether a method of K passes sees the gradients of the shared "parameters", or of
-        the shared "representation" that the heads read.
-      heads: whether what belongs to a task keeps its "own" gradient or is "weighted" like the
-        shared part; "paper" weighs it for loss weightings only.
-      scale: how long the shared part is: as in the "paper"; by weights whose absolute values
-        add up to K ("sum") or to 1 ("mean"); of norm 1 ("unit"); or of the norm that the plain
-        sum has ("equal", for one more backward pass). Zero stays zero.
-      others: tapes of two more batches, for a `CrossWeighting`.
-      outer: maps weights `[K]` to the held-out losses `[K]` after a step with them, for a
-        `BilevelWeighting`.
+      key: PRNG key for methods that sample.
+      options: what the Jacobian is taken with respect to, how head gradients are treated, and the
+        norm of the shared gradient.
 
     Returns:
-      The gradient, the weights as they were applied, and the next state.
+      The gradient, the applied weights, and the next state.
 
     Raises:
-      TypeError: if the method offers none of the five verbs.
-      ValueError: if there is no shared representation, or other batches are missing.
+      TypeError: if the method does not subclass a class of `mtl_jax.core.balancing`.
+      ValueError: if the method requires a shared representation, extra batches or held-out losses
+        that are missing.
     """
-    tape = tape if isinstance(tape, Tape) else plain(tape, losses)
-    if hasattr(method, "read_losses"):
-        state = method.read_losses(losses, state)
-    by_pull = isinstance(method, LossWeighting | BilevelWeighting)
-    if by_pull:
-        weights, state = weigh_once(method, losses, state, key, outer)
-        weights = weights if tape.active is None else jnp.where(tape.active, weights, 0.0)
-        gradient = tape.pull(weights)
+    if not isinstance(method, Balancer):
+        raise TypeError(f"balance needs a class of mtl_jax.core.balancing, not {method!r}")
+    if not isinstance(pullback, TaskPullback):
+        pullback = pullback_only(pullback, losses)
+    state = method.pre_step(losses, state)
+    if method.needs_task_gradients:
+        balanced = weigh_by_jacobian(method, pullback, state, key, options)
     else:
-        gradient, weights, state = weigh_rows(method, tape, state, key, space, others)
-    gradient, weights = applied(tape, gradient, weights, by_pull, heads, scale)
-    return Balanced(gradient, weights, state)
+        balanced = weigh_by_losses(method, losses, pullback, state, key)
+    return apply_options(pullback, balanced, options, not method.needs_task_gradients)
 
 
-def weigh_once(method: LossWeighting | BilevelWeighting, losses, state, key, outer) -> tuple:
-    """Weights and next state of a method that needs no task's gradient for itself."""
-    if isinstance(method, LossWeighting):
-        return method.weigh_losses(losses, state, key)
-    if outer is None:
-        raise ValueError(f"{method!r} needs outer, the held-out losses after a step")
-    return method.weigh_outer(outer, state, key)
+def aggregate(
+    method: Balancer, jacobian: Tree, key: jax.Array, state: Tree = None
+) -> tuple[Tree, jax.Array]:
+    """Aggregates a Jacobian tree into one gradient: `aggregate(UPGrad(), jacobian, key)`.
+
+    Args:
+      method: a Gram-matrix or Jacobian aggregator.
+      jacobian: pytree of leaves `[K, ...]`; row k of all leaves is the gradient of task k.
+      key: PRNG key for methods that sample.
+      state: the method's state; None means the initial state.
+
+    Returns:
+      The gradient, a pytree of leaves `[...]`, and the task weights `[K]`.
+
+    Raises:
+      TypeError: for a method that weights losses or requires more batches. An aggregator that
+        normalizes by losses, such as `MGDA("loss")`, assumes losses of 1 here; see `balance`.
+    """
+    if not isinstance(method, Balancer) or method.access not in ("gramian", "jacobian"):
+        raise TypeError(f"aggregate needs an aggregator of gradients, not {method!r}")
+    num_tasks = jax.tree.leaves(jacobian)[0].shape[0]
+    if method.access == "jacobian":
+        own = method.init(num_tasks, jax.tree.map(lambda leaf: leaf[0], jacobian))
+        gradient, weights, _ = method.combine(jacobian, own if state is None else state, key)
+        return gradient, weights
+    own = method.init(num_tasks) if state is None else state
+    weights, _ = method.weigh_gram(gram(jacobian), own, key)
+    return weighted_sum(weights, jacobian), weights
 
 
-def applied(tape: Tape, gradient: Any, weights: jax.Array, by_pull: bool, heads, scale) -> tuple:
-    """Gradient and weights as `heads` and `scale` want them; `by_pull` weighed all of it."""
-    ones = jnp.ones_like(weights)
-    factor = 1.0
-    if scale != "paper":
-        factor = stretch(scale, weights, gradient["shared"], lambda: tape.pull(ones)["shared"])
-    weights = weights * factor
-    shared, tasks = scaled(gradient["shared"], factor), gradient["tasks"]
-    weighted = by_pull if heads == "paper" else heads == "weighted"
-    if weighted != by_pull:
-        tasks = tape.pull(weights if weighted else ones)["tasks"]
-    elif weighted:
-        tasks = scaled(tasks, factor)
-    return {"shared": shared, "tasks": tasks}, weights
+def weigh_by_losses(
+    method: Balancer, losses: jax.Array, pullback: TaskPullback, state: Tree, key: jax.Array
+) -> BalancedGradient:
+    """Gradient for a method that does not need per-task gradients."""
+    if method.access == "losses":
+        weights, state = method.weigh_losses(losses, state, key)
+    elif pullback.heldout_losses is None:
+        raise ValueError(f"{method!r} needs heldout_losses, the losses after a step")
+    else:
+        weights, state = method.weigh_outer(pullback.heldout_losses, state, key)
+    active = pullback.active_tasks
+    weights = weights if active is None else jnp.where(active, weights, 0.0)
+    return BalancedGradient(pullback.vjp(weights), weights, state)
 
 
-def weigh_rows(method: Rows, tape: Tape, state, key, space: Space, others) -> tuple:
-    """Gradient (heads keep their own), weights and next state of a method of K passes."""
-    if not isinstance(method, Rows):
-        verbs = "weigh_losses, weigh_gram, weigh_cross, weigh_outer or combine"
-        raise TypeError(f"balance needs {verbs}; {method!r} has none of them")
-    if isinstance(method, CrossWeighting):
-        return weigh_batches(method, tape, state, key, others)
-    inside = space == "representation"
-    if tape.gram is not None and isinstance(method, GramWeighting) and not inside:
-        return weigh_unstored(method, tape, state, key)
-    if inside and tape.features is None:
-        raise ValueError("space='representation' needs heads that all read one representation")
-    found = tape.features() if inside else tape.jacobian()
-    if isinstance(method, JacobianCombiner):
+def weigh_by_jacobian(
+    method: Balancer, pullback: TaskPullback, state: Tree, key: jax.Array, options: BalanceOptions
+) -> BalancedGradient:
+    """Gradient for a method that takes K backward passes; heads keep their own gradients."""
+    if method.access == "cross_gramian":
+        return weigh_by_cross_gram(method, pullback, state, key)
+    of_features = options.jacobian_wrt == "representation"
+    if pullback.gramian_fn is not None and method.access == "gramian" and not of_features:
+        weights, state = method.weigh_gram(pullback.gramian_fn(), state, key)
+        return BalancedGradient(weighted_gradient(pullback, weights), weights, state)
+    if not of_features:
+        found = pullback.jacobian()
+    elif pullback.feature_jacobian is None:
+        rule = "needs heads that all read one representation"
+        raise ValueError(f"jacobian_wrt='representation' {rule}")
+    else:
+        found = pullback.feature_jacobian()
+    if method.access == "jacobian":
         shared, weights, state = method.combine(found["shared"], state, key)
     else:
         weights, state = method.weigh_gram(gram(found["shared"]), state, key)
-        shared = combine(weights, found["shared"])
-    gradient = {"shared": tape.through(shared) if inside else shared, "tasks": found["tasks"]}
-    return gradient, weights, state
+        shared = weighted_sum(weights, found["shared"])
+    shared = pullback.encoder_vjp(shared) if of_features else shared
+    return BalancedGradient({"shared": shared, "tasks": found["tasks"]}, weights, state)
 
 
-def weigh_unstored(method: GramWeighting, tape: Tape, state, key) -> tuple:
-    """The same without the rows: their products first, then two passes of weighted losses."""
-    weights, state = method.weigh_gram(tape.gram(), state, key)
-    return pulled(tape, weights), weights, state
-
-
-def weigh_batches(method: CrossWeighting, tape: Tape, state, key, others) -> tuple:
-    """The same of a method that weighs by two other batches."""
-    if others is None:
-        raise ValueError(f"{method!r} needs others, the tapes of two more batches")
-    one, other = (each.jacobian()["shared"] for each in others)
+def weigh_by_cross_gram(
+    method: Balancer, pullback: TaskPullback, state: Tree, key: jax.Array
+) -> BalancedGradient:
+    """Gradient for a method that computes weights from two other batches."""
+    if len(pullback.extra_batches) != 2:
+        raise ValueError(f"{method!r} needs extra_batches, the pullbacks of two more batches")
+    one, other = (each.jacobian()["shared"] for each in pullback.extra_batches)
     weights, state = method.weigh_cross(gram(one, other), state, key)
-    return pulled(tape, weights), weights, state
+    return BalancedGradient(weighted_gradient(pullback, weights), weights, state)
 
 
-def pulled(tape: Tape, weights: jax.Array) -> Any:
-    """The gradient of weighted losses, in which what belongs to a task keeps its own."""
+def weighted_gradient(pullback: TaskPullback, weights: jax.Array) -> Tree:
+    """Gradient of the weighted losses; task-specific parameters keep their own gradients."""
     ones = jnp.ones_like(weights)
-    return {"shared": tape.pull(weights)["shared"], "tasks": tape.pull(ones)["tasks"]}
+    return {"shared": pullback.vjp(weights)["shared"], "tasks": pullback.vjp(ones)["tasks"]}
 
 
-def stretch(scale: Scale, weights: jax.Array, shared: Any, plain_sum: Callable) -> jax.Array:
-    """The factor `[]` that gives the shared part the length of a scale; 1 where that is 0."""
-    total = jnp.abs(weights).sum() if scale in ("sum", "mean") else norm(shared)
-    wanted = {
-        "sum": lambda: jnp.asarray(weights.size, total.dtype),
-        "equal": lambda: norm(plain_sum()),
-    }
-    wanted = wanted.get(scale, lambda: jnp.ones_like(total))()
+def apply_options(
+    pullback: TaskPullback, balanced: BalancedGradient, options: BalanceOptions, by_vjp: bool
+) -> BalancedGradient:
+    """Gradient and weights with the options applied; `by_vjp` if all of it was weighted."""
+    gradient, weights, state = balanced
+    ones, factor = jnp.ones_like(weights), 1.0
+    if options.rescale != "paper":
+        plain_sum = lambda: pullback.vjp(ones)["shared"]
+        factor = rescale_factor(options.rescale, weights, gradient["shared"], plain_sum)
+    weights = weights * factor
+    shared, tasks = scale_tree(gradient["shared"], factor), gradient["tasks"]
+    heads = options.head_gradients
+    weighted = by_vjp if heads == "paper" else heads == "weighted"
+    if weighted != by_vjp:
+        tasks = pullback.vjp(weights if weighted else ones)["tasks"]
+    elif weighted:
+        tasks = scale_tree(tasks, factor)
+    return BalancedGradient({"shared": shared, "tasks": tasks}, weights, state)
+
+
+def rescale_factor(
+    rescale: str, weights: jax.Array, shared: Tree, plain_sum: Callable[[], Tree]
+) -> jax.Array:
+    """Factor `[]` that rescales the shared gradient to the requested norm; 1 if it is zero."""
+    total = jnp.abs(weights).sum() if rescale in ("sum", "mean") else global_norm(shared)
+    if rescale == "sum":
+        wanted = jnp.asarray(weights.size, total.dtype)
+    elif rescale == "equal":
+        wanted = global_norm(plain_sum())
+    else:
+        wanted = jnp.ones_like(total)
     return jnp.where(total == 0, 1.0, wanted / jnp.where(total == 0, 1.0, total))
 
 
-def scaled(tree: Any, factor: jax.Array | float) -> Any:
-    """Every leaf times a factor."""
+def scale_tree(tree: Tree, factor: jax.Array | float) -> Tree:
+    """Multiplies every leaf by a factor."""
     return jax.tree.map(lambda leaf: leaf * factor, tree)
 
 
-def plain(pullback: Callable[[jax.Array], Any], losses: jax.Array) -> Tape:
-    """The tape of a pullback alone."""
+def pullback_only(vjp: Callable[[jax.Array], Tree], losses: jax.Array) -> TaskPullback:
+    """Builds the pullbacks from a single VJP function."""
 
     def jacobian():
-        rows = jax.vmap(pullback)(jnp.eye(losses.size, dtype=losses.dtype))
+        rows = jax.vmap(vjp)(jnp.eye(losses.size, dtype=losses.dtype))
         return {**rows, "tasks": jax.tree.map(lambda leaf: leaf.sum(0), rows["tasks"])}
 
-    return Tape(pullback, jacobian, None, None)
+    return TaskPullback(vjp, jacobian)

@@ -1,4 +1,4 @@
-"""ConFIG: the direction at the same angle to all gradients, as long as they agree on it."""
+"""ConFIG: the direction with equal angles to all gradients, scaled by their agreement."""
 
 import dataclasses
 
@@ -6,36 +6,38 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.solvers.quadratic import check_square, cosines, eigen, product
+from mtl_jax.core.balancing import GramWeighting
+from mtl_jax.solvers.quadratic import check_square, cosines, matvec, psd_eigh
 
 
 @dataclasses.dataclass(frozen=True)
-class ConFIG:
+class ConFIG(GramWeighting):
     """Conflict-free inverse gradient: `d = (sum_i <g_i, u>) u`, u the unit vector along `U^+ p`.
 
-    The rows of U are the gradients over their lengths s, so `U^+ p = sum_i x_i g_i / s_i` with
-    `x = C^+ p`, C the cosines. While the gradients are independent, the cosines between d and
-    them are as the preferences p, `Cx = p`: all equal, unless p says otherwise. The weights do
-    not change if all gradients are scaled alike; some may be negative. Scaling one gradient
-    changes the length of d, not its direction.
+    The rows of U are the gradients divided by their norms s, so `U^+ p = sum_i x_i g_i / s_i` with
+    `x = C^+ p` and C the matrix of cosines. For linearly independent gradients the cosines between
+    d and the gradients are proportional to the preferences p, `Cx = p`: all equal by default. The
+    weights are invariant to scaling all gradients by the same factor; some may be negative. Scaling
+    a single gradient changes the norm of d, not its direction.
 
-    Degenerate gradients: a zero one gets weight 0; duplicates share a weight; dependent ones
-    may not allow such angles, and d is then the least squares answer, which may conflict;
-    opposed ones give zero weights (if equally preferred), and so do those whose unit vectors
-    add up to zero, and all zero ones; for K = 1 the weight is 1. A NaN or an infinity in G
-    makes all weights NaN. No gradient flows into G. The reference weighs all parameters at
-    once; here those of heads keep their own gradient.
+    Degenerate gradients: a zero gradient gets weight 0; duplicates share a weight; linearly
+    dependent gradients may not admit such angles, in which case d is the least-squares solution,
+    which may conflict; opposed gradients (with equal preferences), gradients whose unit vectors sum
+    to zero, and all-zero gradients give zero weights; for K = 1 the weight is 1. A NaN or infinity
+    in G makes all weights NaN. There is no gradient with respect to G. The reference weights all
+    parameters jointly; here the heads keep their own gradients.
 
-    In float32 cosines are known to some 1e-7: two gradients less than about 0.0028 radians from
-    opposed count as opposed, and just above that d is off by a percent. A gradient whose square
-    is no normal number (a length below 1e-19, or 1e-19 of the longest one) counts as zero.
+    In float32 cosines are accurate to about 1e-7: two gradients within about 0.0028 radians of
+    being opposed are treated as opposed, and just above that angle d is off by about one percent. A
+    gradient whose squared norm is not a normal floating-point number (a norm below 1e-19, or below
+    1e-19 times the largest) is treated as zero.
 
     Attributes:
-      preference: p, one number for each task; None is 1 each.
+      preference: p, one number per task; None means 1 each.
 
     Raises:
-      BadInput: for a preference that is no tuple of numbers of at least 0, not all 0, or one that
-        has not K of them.
+      BadInput: for a preference that is not a tuple of non-negative numbers, not all 0, or one
+        whose length is not K.
 
     Reference: Liu, Chu and Thuerey, ConFIG: Towards Conflict-free Training of Physics Informed
       Neural Networks, ICLR 2025, Section 3.1 (https://arxiv.org/abs/2408.11104).
@@ -47,7 +49,7 @@ class ConFIG:
         check_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         preferences(self, num_tasks)
         return ()
 
@@ -58,16 +60,16 @@ class ConFIG:
         check_square(gram)
         wanted = (1.0,) * len(gram) if self.preference is None else preferences(self, len(gram))
         weights = conflict_free(jax.lax.stop_gradient(gram), jnp.array(wanted, gram.dtype))
-        # Eigenvalues of a matrix with a NaN may be anything.
+        # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
 def conflict_free(gram: jax.Array, wanted: jax.Array) -> jax.Array:
-    """Weights `[K]` of a finite Gram matrix, for cosines `[K]` up to a factor."""
+    """Weights `[K]` for a finite Gram matrix and target cosines `[K]` up to a factor."""
     cosine, lengths = cosines(gram)
     there = lengths > 0
     x = agreeing_solve(cosine, jnp.where(there, wanted, 0.0))
-    inner = product(cosine, x)
+    inner = matvec(cosine, x)
     square = jnp.vdot(x, inner, precision="highest")
     noise = 8 * len(gram) * jnp.finfo(gram.dtype).eps * jnp.abs(x).sum() ** 2
     some = square > noise
@@ -76,16 +78,17 @@ def conflict_free(gram: jax.Array, wanted: jax.Array) -> jax.Array:
 
 
 def agreeing_solve(cosine: jax.Array, wanted: jax.Array) -> jax.Array:
-    """`C^+ p` without what is only rounding.
+    """Computes `C^+ p` without components that are only rounding error.
 
-    An eigenvector v of eigenvalue l is off by about `epsilon max l / l` along those of zero, if
-    there are any. Where `v'p` is no larger than that, C says nothing of p along v: of gradients
-    whose unit vectors add up to zero, 1 is an eigenvector of zero, and `C^+ 1` is all rounding.
+    An eigenvector v with eigenvalue l has an error of about `epsilon max l / l` along the null
+    space, if there is one. Where `v'p` is no larger than that, C carries no information about p
+    along v: for gradients whose unit vectors sum to zero, the vector of ones is in the null space
+    and `C^+ 1` is pure rounding error.
     """
-    spectrum = eigen(cosine)
-    along = product(spectrum.vectors.T, wanted)
+    spectrum = psd_eigh(cosine)
+    along = matvec(spectrum.vectors.T, wanted)
     top = len(wanted) * jnp.finfo(wanted.dtype).eps * spectrum.values[-1]
     sure = jnp.abs(along) * spectrum.values > 8 * top * jnp.abs(wanted).max()
     told = spectrum.kept & (spectrum.kept.all() | sure)
     inverse = jnp.where(told, 1.0 / jnp.where(told, spectrum.values, 1.0), 0.0)
-    return product(spectrum.vectors, inverse * along)
+    return matvec(spectrum.vectors, inverse * along)

@@ -1,4 +1,4 @@
-"""DB-MTL: averaged gradients of the log losses, all brought to the length of the longest."""
+"""DB-MTL: moving averages of log-loss gradients, rescaled to the largest norm."""
 
 import dataclasses
 import math
@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import blank, keep, lengths, ratio, scaled
-from mtl_jax.core.tree import average, combine
+from mtl_jax.aggregation.jacobian_rows import ratio, row_norms, scaled, where_finite, zero_rows
+from mtl_jax.core.balancing import JacobianAggregator
+from mtl_jax.core.tree import ema_update, weighted_sum
 from mtl_jax.core.validation import require, require_number
 
 
 class DBMTLState(NamedTuple):
-    """Averaged gradients of the log losses, and the losses of the step to come."""
+    """Averaged gradients of the log losses, and the losses of the current step."""
 
     rows: Any  # leaves [K, ...]
     losses: jax.Array  # [K]
@@ -21,34 +22,34 @@ class DBMTLState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class DBMTL:
-    """Dual balancing, of losses and of gradients.
+class DBMTL(JacobianAggregator):
+    """Dual balancing of losses and gradients.
 
     `y_i <- beta_k y_i + (1 - beta_k) g_i / L_i`, where `g_i / L_i` is the gradient of log L_i,
-    `beta_k = beta / k^s` at step k and y starts at zero; `d = max_j ||y_j|| sum_i y_i / ||y_i||`.
-    The result does not change if a task's loss is multiplied by a constant; if gradients are
-    scaled while losses are not, it scales with them.
+    `beta_k = beta / k^s` at step k and y is initialized to zero;
+    `d = max_j ||y_j|| sum_i y_i / ||y_i||`. The result is invariant to multiplying a task's loss by
+    a constant; if gradients are scaled but losses are not, it scales with them.
 
-    The reference code takes `log(L + 1e-8)` and divides by `||y_i|| + 1e-8`, which switches
-    the method off near a stationary point; here nothing is added. Losses must be positive: the
-    row of a loss of 0 (as of a batch without labels of the task) counts as zero, a negative
-    loss makes the result NaN; without `read_losses` losses are 1. The reference code's decay of
-    0 is the worst of the paper's own comparison; the default here is its 1/2.
+    The reference code uses `log(L + 1e-8)` and divides by `||y_i|| + 1e-8`, which disables the
+    method near a stationary point; here nothing is added. Losses must be positive: the row of a
+    loss of 0 (e.g. a batch without labels for the task) is treated as zero, and a negative loss
+    makes the result NaN; without `pre_step` losses are 1. The reference code's decay of 0 performs
+    worst in the paper's own comparison; the default here is the paper's 1/2.
 
-    The shares are `max_j ||y_j|| / ||y_i||`, at least 1, and weigh the averaged rows, so the
-    result may conflict with a task. Degenerate gradients: an averaged row of zero adds nothing
-    and its share is 0; two opposed ones add to zero; for K = 1 the share is 1. A NaN or an
-    infinity in rows or losses makes all NaN and leaves the state as it was. No gradient flows into rows or
-    losses. In the reference heads take the gradient of their log loss; here they keep that of
-    the loss itself. Memory: K gradients of the shared parameters, and K more as state (for
-    `momentum=0.0` too).
+    The weights are `max_j ||y_j|| / ||y_i||`, at least 1, and are applied to the averaged rows, so
+    the result may conflict with a task. Degenerate gradients: an averaged row of zero contributes
+    nothing and has weight 0; two opposed rows sum to zero; for K = 1 the weight is 1. A NaN or
+    infinity in rows or losses makes all outputs NaN and leaves the state unchanged. There is no
+    gradient with respect to rows or losses. In the reference, heads use the gradient of their log
+    loss; here they keep that of the loss itself. Memory: K gradients of the shared parameters, and
+    K more as state (also for `momentum=0.0`).
 
     Attributes:
-      momentum: beta; 0 is no average, when only this step's lengths matter.
-      decay: s.
+      momentum: beta; 0 disables averaging, so that only the current gradients matter.
+      decay: s, the exponent of the momentum decay.
 
     Raises:
-      BadInput: for a momentum outside [0, 1), or a decay below 0.
+      BadInput: for a momentum outside [0, 1), or a negative decay.
 
     Reference: Lin et al., Dual-Balancing for Multi-Task Learning, 2023, Algorithm 1
       (https://arxiv.org/abs/2308.12029).
@@ -62,31 +63,35 @@ class DBMTL:
         require(self.momentum < 1, self, "momentum", "must be below 1", self.momentum)
 
     def init(self, num_tasks: int, shared: Any) -> DBMTLState:
-        """State before the first step: rows of zeros, losses of 1."""
-        rows = blank(num_tasks, shared)
+        """Initial state: rows of zeros, losses of 1."""
+        rows = zero_rows(num_tasks, shared)
         ones = jnp.ones(num_tasks, jax.tree.leaves(rows)[0].dtype)
         return DBMTLState(rows, ones, jnp.int32(0))
 
-    def read_losses(self, losses: jax.Array, state: DBMTLState) -> DBMTLState:
-        """Keeps the losses `[K]` of this step."""
+    def pre_step(self, losses: jax.Array, state: DBMTLState) -> DBMTLState:
+        """Stores the losses `[K]` of the current step."""
         losses = jax.lax.stop_gradient(losses)
         return state._replace(losses=losses.astype(state.losses.dtype))
 
     def combine(
         self, jacobian: Any, state: DBMTLState, key: jax.Array
     ) -> tuple[Any, jax.Array, DBMTLState]:
-        """Maps gradients (leaves `[K, ...]`) to one, shares `[K]` and the next state."""
+        """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         step = state.step + 1
         momentum = self.momentum / step.astype(state.losses.dtype) ** self.decay
-        rows = average(state.rows, scaled(slope_of_log(state.losses), jacobian), momentum)
-        sizes = lengths(rows)
+        rows = ema_update(state.rows, scaled(slope_of_log(state.losses), jacobian), momentum)
+        sizes = row_norms(rows)
         shares = sizes.max() * ratio(jnp.ones_like(sizes), sizes)
         new = DBMTLState(rows, state.losses, step)
-        return combine(shares, rows), shares, keep(jnp.isfinite(shares).all(), new, state)
+        return (
+            weighted_sum(shares, rows),
+            shares,
+            where_finite(jnp.isfinite(shares).all(), new, state),
+        )
 
 
 def slope_of_log(losses: jax.Array) -> jax.Array:
-    """`1 / L` of losses `[K]`; 0 where L is no normal number, NaN where it is negative."""
+    """`1 / L` of losses `[K]`; 0 where L is zero or subnormal, NaN where it is negative."""
     there = jnp.where(jnp.abs(losses) < jnp.finfo(losses.dtype).tiny, 0.0, losses)
     return jnp.where(there < 0, jnp.nan, ratio(jnp.ones_like(there), there))

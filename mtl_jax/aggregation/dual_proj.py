@@ -1,4 +1,4 @@
-"""DualProj: project the mean gradient onto the directions that harm no task."""
+"""DualProj: projects the mean gradient onto the cone of non-conflicting directions."""
 
 import dataclasses
 import math
@@ -8,35 +8,36 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
 from mtl_jax.aggregation.upgrad import regularised
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_number
-from mtl_jax.solvers.quadratic import check_square, dual_cone
+from mtl_jax.solvers.quadratic import check_square, project_dual_cone
 
 
 @dataclasses.dataclass(frozen=True)
-class DualProj:
+class DualProj(GramWeighting):
     """Dual cone projection of the weighted sum: `w = argmin v'Hv` over `v >= u`.
 
-    `H = G / tr(G) + ridge I`. Among the vectors that have no negative inner product with any
-    gradient, `J'w` is the closest to `J'u`, beyond the ridge; without conflict `w = u`. UPGrad
-    projects each gradient instead, and adds up. The weights do not change if all gradients are
-    scaled alike.
+    `H = G / tr(G) + ridge I`. Among the vectors whose inner products with all gradients are
+    non-negative, `J'w` is the closest to `J'u`, up to the ridge; without conflict `w = u`. UPGrad
+    instead projects each gradient and sums the projections. The weights are invariant to scaling
+    all gradients by the same factor.
 
-    The reference code takes tr(G) < 1e-4 for zero and then averages, which switches the method
-    off near a stationary point. Here only a trace that is no normal number is zero.
+    The reference code treats tr(G) < 1e-4 as zero and then averages, which disables the method near
+    a stationary point. Here the trace is zero only if it is not a normal floating-point number.
 
-    Degenerate gradients: a zero one, and all zero, keep `w = u`; opposed ones are projected to
-    zero (up to the ridge); for K = 1 the weight is u. A NaN or an infinity in G makes all
-    weights NaN. No gradient flows into G. The reference projects the newest task's gradient, of
-    all parameters, onto what harms no older task; here all tasks are alike, and those of heads
-    keep their own gradient.
+    Degenerate gradients: a zero gradient keeps its weight u, and if all are zero, `w = u`; opposed
+    gradients are projected to zero (up to the ridge); for K = 1 the weight is u. A NaN or infinity
+    in G makes all weights NaN. There is no gradient with respect to G. The reference projects the
+    newest task's gradient of all parameters onto the directions that do not harm older tasks; here
+    all tasks are treated symmetrically, and the heads keep their own gradients.
 
     Attributes:
       ridge: added to the diagonal, relative to the trace.
-      preference: u, one number for each task; None is `1/K` each.
+      preference: u, one number per task; None means `1/K` each.
 
     Raises:
-      BadInput: for a negative ridge, a preference that is no tuple of numbers of at least 0, or
-        one that has not K of them.
+      BadInput: for a negative ridge, a preference that is not a tuple of non-negative numbers, or
+        one whose length is not K.
 
     Reference: Lopez-Paz and Ranzato, Gradient Episodic Memory for Continual Learning, NeurIPS
       2017, Section 3 (https://arxiv.org/abs/1706.08840), as an aggregator in Quinton and Rey,
@@ -52,7 +53,7 @@ class DualProj:
         check_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         preferences(self, num_tasks)
         return ()
 
@@ -62,4 +63,4 @@ class DualProj:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         lower = jnp.array(preferences(self, len(gram)), gram.dtype)
-        return dual_cone(regularised(jax.lax.stop_gradient(gram), self.ridge), lower), state
+        return project_dual_cone(regularised(jax.lax.stop_gradient(gram), self.ridge), lower), state

@@ -1,4 +1,4 @@
-"""GradDrop: in every coordinate keep one sign of the tasks' gradients, drawn by their purity."""
+"""GradDrop: in every coordinate keeps one gradient sign, sampled by sign purity."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,44 +7,46 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import collect, ratio, spread
-from mtl_jax.core.prng import named
-from mtl_jax.core.tree import path_text
+from mtl_jax.aggregation.jacobian_rows import broadcast_rows, ratio, sum_rows
+from mtl_jax.core.balancing import JacobianAggregator
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.tree import path_str
 from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)
-class GradDrop:
+class GradDrop(JacobianAggregator):
     """Gradient sign dropout.
 
     `P = (1 + sum_i g_i / sum_i |g_i|) / 2` in each coordinate. With probability f(P) the positive
-    numbers are kept there and the negative ones dropped, otherwise the other way round; a leak
-    `l_i` lets that part of what is dropped through: `d = sum_i (l_i + (1 - l_i) M_i) g_i`. It
-    scales as the gradients do. Where all tasks agree on the sign it is their sum; in no
-    coordinate does it (without leak) mix signs, yet it may conflict with a task. Every leaf
-    draws from its own key, made of its path.
+    entries are kept and the negative ones dropped, otherwise the other way around; a leak `l_i`
+    passes that fraction of the dropped entries: `d = sum_i (l_i + (1 - l_i) M_i) g_i`. The result
+    scales with the gradients. Where all tasks agree on the sign it is their sum; without leak it
+    never mixes signs in a coordinate, yet it may conflict with a task. Every leaf uses its own key,
+    derived from its path.
 
-    The paper applies it to gradients of a representation, multiplied by the representation's
-    sign and summed over the batch; here it acts on the rows as they are, by default those of
-    the shared parameters.
+    The paper applies it to gradients of a representation, multiplied by the representation's sign
+    and summed over the batch; here it acts on the unchanged rows, by default those of the shared
+    parameters.
 
-    The share of a task is the mean weight of its coordinates (1 or `l_i`), each counted by its
-    absolute value.
+    The weight of a task is the mean weight of its coordinates (1 or `l_i`), weighted by their
+    absolute values.
 
-    Degenerate gradients: a zero row does nothing, and its share is 0; of two opposed ones each
-    coordinate keeps one, a fair coin; for K = 1 the row stays whole. A NaN or an infinity
-    anywhere makes the result NaN. No gradient flows into the rows; heads keep their own.
-    Memory: K gradients of the shared parameters, and as much again masked; no state.
+    Degenerate gradients: a zero row contributes nothing and has weight 0; of two opposed rows each
+    coordinate keeps one with probability 1/2; for K = 1 the row is unchanged. A NaN or infinity
+    anywhere makes the result NaN. There is no gradient with respect to the rows; heads keep their
+    own gradients. Memory: K gradients of the shared parameters, and the same again for the masked
+    rows; no state.
 
     Attributes:
-      leak: l, one number for all tasks or one for each; 1 is the sum.
-      f: a function of a module that maps the purity P `[...]` to a probability, falling nowhere;
-        None leaves it. Coordinates in which all tasks agree may be dropped where `f(0) > 0` or
-        `f(1) < 1`.
+      leak: l, one number for all tasks or one per task; 1 gives the sum.
+      f: a module-level function that maps the purity P `[...]` to a probability and is
+        non-decreasing; None is the identity. Coordinates in which all tasks agree may be dropped
+        where `f(0) > 0` or `f(1) < 1`.
 
     Raises:
-      BadInput: for leaks outside [0, 1], or an f that is no function; when initialised, for
-        another number of leaks than K, or an f that gives no probability or falls.
+      BadInput: for leaks outside [0, 1], or an f that is not a function; from `init`, if the number
+        of leaks is not K, or f returns values outside [0, 1] or decreases.
 
     Reference: Chen et al., Just Pick a Sign: Optimizing Deep Multitask Models with Gradient
       Sign Dropout, NeurIPS 2020, Algorithm 1 (https://arxiv.org/abs/2010.06808).
@@ -61,7 +63,7 @@ class GradDrop:
         require(fine, self, "f", "must be a function of the purity, or None", self.f)
 
     def init(self, num_tasks: int, shared: Any) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         self.leaks(num_tasks)
         if self.f is not None:
             with jax.ensure_compile_time_eval():
@@ -74,19 +76,19 @@ class GradDrop:
     def combine(
         self, jacobian: Any, state: tuple[()], key: jax.Array
     ) -> tuple[Any, jax.Array, tuple[()]]:
-        """Maps gradients (leaves `[K, ...]`) to one and shares `[K]`."""
+        """Maps gradients (leaves `[K, ...]`) to one gradient and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
 
         def drop(path, rows):
             leak = jnp.array(self.leaks(len(rows)), rows.dtype)
-            own = named(key, path_text(path))
+            own = fold_in_name(key, path_str(path))
             draws = jax.random.uniform(own, rows[:1].shape, rows.dtype)
-            return keep_a_sign(rows, draws, spread(leak, rows), self.f)
+            return keep_a_sign(rows, draws, broadcast_rows(leak, rows), self.f)
 
-        return *collect(jax.tree_util.tree_map_with_path(drop, jacobian), jacobian), state
+        return *sum_rows(jax.tree_util.tree_map_with_path(drop, jacobian), jacobian), state
 
     def leaks(self, num_tasks: int) -> tuple[float, ...]:
-        """The leak of each of K tasks."""
+        """Leak of each of the K tasks."""
         if not isinstance(self.leak, tuple):
             return (self.leak,) * num_tasks
         fits = len(self.leak) == num_tasks
@@ -100,16 +102,16 @@ def keep_a_sign(
     leak: jax.Array,
     f: Callable[[jax.Array], jax.Array] | None = None,
 ) -> jax.Array:
-    """Rows `[K, ...]` with one sign kept by coordinate; draws `[1, ...]` are uniform in [0, 1)."""
+    """Keeps one sign per coordinate of rows `[K, ...]`; samples `[1, ...]` are uniform."""
     balance = ratio(rows.sum(0, keepdims=True), jnp.abs(rows).sum(0, keepdims=True))
     purity = 0.5 * (1.0 + balance)
-    # One of the two always holds, so that without f pure coordinates are never dropped whole.
+    # One of the two always holds, so without f pure coordinates are never dropped entirely.
     kept = jnp.where(draws < (purity if f is None else f(purity)), rows > 0, rows < 0)
     return jnp.where(kept, rows, leak * rows)
 
 
 def is_rising_probability(values: jax.Array) -> jax.Array:
-    """Whether numbers `[N]` lie in [0, 1] and never fall."""
+    """Whether values `[N]` lie in [0, 1] and never decrease."""
     return ((values >= 0) & (values <= 1)).all() & (jnp.diff(values) >= 0).all()
 
 

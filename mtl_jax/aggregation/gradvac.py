@@ -1,4 +1,4 @@
-"""GradVac: push each task's gradient until its angle to the others is what it used to be."""
+"""GradVac: adjusts each task's gradient towards its usual cosine with the others."""
 
 import dataclasses
 
@@ -6,37 +6,39 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_number
-from mtl_jax.solvers.quadratic import check_square, product, unit_scale
+from mtl_jax.solvers.quadratic import check_square, matvec, normalize_gram
 
 
 @dataclasses.dataclass(frozen=True)
-class GradVac:
-    """Gradient vaccine: PCGrad with a moving target `t_ij` in place of a right angle.
+class GradVac(GramWeighting):
+    """Gradient Vaccine: PCGrad with adaptive target cosines `t_ij` instead of 0.
 
-    A copy of each task's gradient visits the others in a random order, drawn anew for each task
-    and step. With c the cosine of `g_i`, as it is by then, and `g_j`: if `c < t_ij`, then
-    `g_i += (||g_i|| / ||g_j||) (t_ij sqrt(1 - c^2) / sqrt(1 - t_ij^2) - c) g_j`, after which
-    their cosine is `t_ij`. Then `t_ij = (1 - beta) t_ij + beta c`, whether pushed or not. The
-    weights are those of the sum over tasks; they do not change if all gradients are scaled
-    alike. At targets of 0, as in the first step, or with beta = 0 always, it is PCGrad. A target
-    near 1 asks for pushes without bound; it counts as at most `1 - sqrt(epsilon)`.
+    A copy of each task's gradient visits the others in a random order, resampled for each task and
+    step. With c the cosine of the current `g_i` and `g_j`: if `c < t_ij`, then `g_i += (||g_i|| /
+    ||g_j||) (t_ij sqrt(1 - c^2) / sqrt(1 - t_ij^2) - c)
+    g_j`, after which their cosine is `t_ij`. Then `t_ij = (1 - beta) t_ij + beta c`, whether or not
+    the gradient was changed. The weights are those of the sum over tasks and are invariant to
+    scaling all gradients by the same factor. With targets of 0, as in the first step, or always
+    with beta = 0, this is PCGrad. A target near 1 would require unbounded changes, so targets are
+    capped at `1 - sqrt(epsilon)`.
 
-    The paper takes a target for each pair and each group of parameters; here the shared
-    parameters are one group. It suggests beta = 0.01; the default is that of the libraries.
+    The paper keeps a target for each pair and each group of parameters; here the shared parameters
+    are one group. It suggests beta = 0.01; the default here is that of common libraries.
 
-    Degenerate gradients: a zero one is visited without effect and keeps weight 1 (an all-zero G
-    gives ones); of two exactly opposed ones each is projected to zero while the target is 0; a
-    copy that came to zero visits nobody any more; targets stay where nothing was visited; for
-    K = 1 the weight is 1. A NaN or an infinity in G makes all weights NaN and leaves the state
-    as it was. No gradient flows into G. The reference weighs shared parameters; heads keep their
-    own gradient.
+    Degenerate gradients: a zero gradient has no effect on the others and keeps weight 1 (an
+    all-zero G gives ones); two exactly opposed gradients are each projected to zero while the
+    target is 0; a copy that has become zero visits no further tasks; targets are unchanged where no
+    visit took place; for K = 1 the weight is 1. A NaN or infinity in G makes all weights NaN and
+    leaves the state unchanged. There is no gradient with respect to G. As in the reference, only
+    gradients of shared parameters are weighted; heads keep their own gradients.
 
     Attributes:
-      beta: how fast targets follow the cosines.
+      beta: update rate of the targets.
 
     Raises:
-      BadInput: for a beta that is not between 0 and 1.
+      BadInput: for a beta outside [0, 1].
 
     Reference: Wang et al., Gradient Vaccine: Investigating and Improving Multi-task Optimization
       in Massively Multilingual Models, ICLR 2021, Section 3 and Algorithm 1
@@ -49,48 +51,48 @@ class GradVac:
         require_number(self, beta=(0.0, 1.0))
 
     def init(self, num_tasks: int) -> jax.Array:
-        """State before the first step: targets of 0, `[num_tasks, num_tasks]`."""
+        """Initial state: targets of 0, `[num_tasks, num_tasks]`."""
         return jnp.zeros((num_tasks, num_tasks), float)
 
     def weigh_gram(
         self, gram: jax.Array, state: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """Maps the Gram matrix `[K, K]` to weights `[K]`, and moves the targets."""
+        """Maps the Gram matrix `[K, K]` to weights `[K]`, and updates the targets."""
         check_square(gram)
         orders = jax.random.uniform(key, gram.shape).argsort(1)
-        return vaccinate(jax.lax.stop_gradient(gram), state, orders, self.beta)
+        return gradvac_weights(jax.lax.stop_gradient(gram), state, orders, self.beta)
 
 
-def vaccinate(
+def gradvac_weights(
     gram: jax.Array, targets: jax.Array, orders: jax.Array, beta: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Weights and next targets of GradVac when the orders of the visits are given.
+    """GradVac's weights and next targets for given visiting orders.
 
     Args:
       gram: `[K, K]`.
-      targets: `[K, K]`; row i has the cosines that task i aims at.
-      orders: `[K, K]`; row i is the order in which task i visits the tasks (itself too, which
-        does nothing).
-      beta: how fast targets follow the cosines.
+      targets: `[K, K]`; row i holds the target cosines of task i.
+      orders: `[K, K]`; row i is the order in which task i visits the tasks (including itself, which
+        has no effect).
+      beta: update rate of the targets.
 
     Returns:
       The weights `[K]` and the next targets `[K, K]`.
 
     Raises:
-      AssertionError: for another shape, when traced.
+      AssertionError: if a shape is wrong, at trace time.
     """
     check_square(gram)
     chex.assert_shape([targets, orders], gram.shape)
-    each = jax.vmap(visits, (0, None, 0, 0, None))
+    each = jax.vmap(project_task, (0, None, 0, 0, None))
     rows, moved = each(
-        jnp.arange(len(gram)), unit_scale(gram), targets.astype(gram.dtype), orders, beta
+        jnp.arange(len(gram)), normalize_gram(gram), targets.astype(gram.dtype), orders, beta
     )
     finite = jnp.isfinite(gram).all()
     weights = jnp.where(finite, rows.sum(0), jnp.nan)
     return weights, jnp.where(finite, moved.astype(targets.dtype), targets)
 
 
-def visits(
+def project_task(
     task: jax.Array, gram: jax.Array, targets: jax.Array, order: jax.Array, beta: float
 ) -> tuple[jax.Array, jax.Array]:
     """Coefficients `[K]` of one task's gradient after its visits, and its next targets `[K]`."""
@@ -100,9 +102,9 @@ def visits(
 
     def visit(carry, other):
         coefficients, targets = carry
-        inner = product(gram, coefficients)
+        inner = matvec(gram, coefficients)
         square = jnp.vdot(coefficients, inner, precision="highest")
-        # What rounding leaves of a gradient that cancelled has no angle.
+        # The rounding residue of a cancelled gradient has no meaningful angle.
         noise = 8 * epsilon * jnp.square(jnp.vdot(jnp.abs(coefficients), lengths))
         meets = (other != task) & there[other] & (square > noise)
         own, its = jnp.sqrt(jnp.where(meets, square, 1.0)), jnp.where(meets, lengths[other], 1.0)
@@ -117,7 +119,7 @@ def visits(
 
 
 def push(cosine: jax.Array, target: jax.Array) -> jax.Array:
-    """How much of a unit vector a unit vector at `cosine` to it wants, to come to `target`."""
+    """Multiple of a unit vector to add to a unit vector at cosine `cosine` to reach `target`."""
     bound = 1.0 - jnp.finfo(target.dtype).eps ** 0.5
     target = jnp.clip(target, -bound, bound)
     return target * jnp.sqrt((1.0 - cosine**2) / (1.0 - target**2)) - cosine

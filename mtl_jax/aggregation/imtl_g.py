@@ -1,58 +1,56 @@
-"""IMTL-G: the combination whose projections on all gradients are equally long."""
+"""IMTL-G: the combination with equal projections onto all gradients."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.solvers.quadratic import (
     check_square,
     cosines,
-    eigen,
-    product,
-    pseudo_solve,
-    unit_scale,
+    matvec,
+    normalize_gram,
+    pinv_solve,
+    psd_eigh,
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class IMTLG:
+class IMTLG(GramWeighting):
     """Impartial multi-task learning, gradient balance: `w = v / sum v`, `v = G^+ s`.
 
-    With s the lengths of the gradients, `Gv = s` says that d, the sum of the `v_i g_i`, has the
-    same component along every `g_i / s_i`. The weights sum to 1 and do not change if all
-    gradients are scaled alike; some may be negative. For two tasks d bisects the angle between
-    the gradients. For more it conflicts with none as long as the sum of v is positive; if that
-    is negative, the paper's scaling turns d against all of them.
+    With s the gradient norms, `Gv = s` means that d, the sum of the `v_i g_i`, has the same
+    component along every `g_i / s_i`. The weights sum to 1 and are invariant to scaling all
+    gradients by the same factor; some may be negative. For two tasks d bisects the angle between
+    the gradients. For more tasks it conflicts with none as long as the sum of v is positive; if
+    that sum is negative, the paper's normalization flips d against all of them.
 
-    The paper writes a linear system in differences of gradients, which is singular for
-    dependent ones; the form above is its extension to them by Quinton and Rey. While the
-    gradients are independent, v comes from their cosines, so that lengths of any ratio do no
-    harm; the reference code solves with G and loses gradients a thousand times shorter than
-    others in float32.
+    The paper states a linear system in differences of gradients, which is singular for linearly
+    dependent gradients; the form above is its extension by Quinton and Rey. For independent
+    gradients v is computed from their cosines, so that norms of any ratio are handled; the
+    reference code solves with G and, in float32, loses gradients a thousand times smaller than the
+    others.
 
-    Degenerate gradients: a zero one gets weight 0 and does not bind the others; duplicates
-    share a weight; among dependent ones the projections are as equal as least squares makes
-    them, so that of two opposed ones the longer wins, and for equal lengths all weights are 0,
-    as for all zero and wherever the sum of v is zero up to rounding; for K = 1 the weight is 1.
-    A NaN or an infinity in G makes all weights NaN. No gradient flows into G. The reference
-    weighs the gradients of the representation or of the shared parameters; heads keep their own.
+    Degenerate gradients: a zero gradient gets weight 0 and imposes no constraint; duplicates share
+    a weight; for dependent gradients the projections are equal in the least-squares sense, so that
+    of two opposed gradients the larger wins, and for equal norms all weights are 0, as for all-zero
+    gradients and wherever the sum of v is zero up to rounding; for K = 1 the weight is 1. A NaN or
+    infinity in G makes all weights NaN. There is no gradient with respect to G. The reference
+    weights the gradients of the representation or of the shared parameters; heads keep their own
+    gradients.
 
-    In float32 two gradients less than about 0.001 radians from parallel or opposed (in general
-    those whose cosines have an eigenvalue of at most `K epsilon` of the largest) count as
-    dependent. There d jumps: from `2 s_1 s_2 / (s_1 + s_2)` long to `(s_1^2 + s_2^2) / (s_1 +
-    s_2)` for parallel ones, from the bisector to the longer one for opposed ones. A gradient
-    whose square is no normal number (a length below 1e-19, or 1e-19 of the longest one) counts
-    as zero.
+    In float32 two gradients within about 0.001 radians of being parallel or opposed (in general
+    those whose cosine matrix has an eigenvalue of at most `K epsilon` times the largest) are
+    treated as dependent. There d is discontinuous: its norm jumps from `2 s_1 s_2 / (s_1 + s_2)` to
+    `(s_1^2 + s_2^2) / (s_1 + s_2)` for parallel gradients, and d jumps from the bisector to the
+    larger gradient for opposed ones. A gradient whose squared norm is not a normal floating-point
+    number (a norm below 1e-19, or below 1e-19 times the largest) is treated as zero.
 
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, Section 3.1
       (https://openreview.net/forum?id=IMPnRXEWpvr), in the form of Quinton and Rey, Jacobian
       Descent for Multi-Objective Optimization, 2024 (https://arxiv.org/abs/2406.16232).
     """
-
-    def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
 
     def weigh_gram(
         self, gram: jax.Array, state: tuple[()], key: jax.Array
@@ -63,7 +61,7 @@ class IMTLG:
         total, size = values.sum(), jnp.abs(values).sum()
         flat = jnp.abs(total) <= 8 * len(gram) * jnp.finfo(gram.dtype).eps * size
         weights = jnp.where(flat, 0.0, values / jnp.where(flat, 1.0, total))
-        # Eigenvalues of a matrix with a NaN may be anything.
+        # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
@@ -71,10 +69,10 @@ def equal_projections(gram: jax.Array) -> jax.Array:
     """The weights v `[K]`, up to a positive factor."""
     cosine, lengths = cosines(gram)
     there = lengths > 0
-    # A zero row stands apart, of length 1, and asks for nothing.
+    # A zero row is decoupled, with norm 1 and a right-hand side of zero.
     apart = cosine + jnp.diag(jnp.where(there, 0.0, 1.0).astype(gram.dtype))
-    spectrum = eigen(apart)
-    angles = product(spectrum.vectors.T, there.astype(gram.dtype)) / spectrum.values
-    independent = product(spectrum.vectors, angles) / jnp.where(there, lengths, jnp.inf)
-    dependent = pseudo_solve(unit_scale(gram), lengths)
+    spectrum = psd_eigh(apart)
+    angles = matvec(spectrum.vectors.T, there.astype(gram.dtype)) / spectrum.values
+    independent = matvec(spectrum.vectors, angles) / jnp.where(there, lengths, jnp.inf)
+    dependent = pinv_solve(normalize_gram(gram), lengths)
     return jnp.where(spectrum.kept.all(), independent, dependent)

@@ -1,24 +1,24 @@
-"""Rows of a tree of K gradients: their lengths, one factor for each, and their sum."""
+"""Row operations on a pytree of K gradients: norms, scaling and sums."""
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import norm
+from mtl_jax.core.tree import global_norm
 
 
-def lengths(jacobian) -> jax.Array:
-    """Euclidean norm of each row, `[K]`; no square overflows or vanishes on the way."""
-    return jax.vmap(norm)(jacobian)
+def row_norms(jacobian) -> jax.Array:
+    """Euclidean norm of each row, `[K]`, without intermediate overflow or underflow."""
+    return jax.vmap(global_norm)(jacobian)
 
 
-def spread(factors: jax.Array, leaf: jax.Array) -> jax.Array:
-    """Factors `[K]` in a shape that multiplies the rows of a leaf `[K, ...]`."""
+def broadcast_rows(factors: jax.Array, leaf: jax.Array) -> jax.Array:
+    """Reshapes factors `[K]` to broadcast against the rows of a leaf `[K, ...]`."""
     return factors.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
 
 
 def scaled(factors: jax.Array, jacobian):
-    """Every row times its factor."""
-    return jax.tree.map(lambda leaf: spread(factors, leaf) * leaf, jacobian)
+    """Multiplies every row by its factor."""
+    return jax.tree.map(lambda leaf: broadcast_rows(factors, leaf) * leaf, jacobian)
 
 
 def ratio(above: jax.Array, below: jax.Array) -> jax.Array:
@@ -27,17 +27,17 @@ def ratio(above: jax.Array, below: jax.Array) -> jax.Array:
     return jnp.where(there, above / jnp.where(there, below, 1.0), 0.0)
 
 
-def collect(weighted, jacobian) -> tuple:
-    """Adds up what is left of each row, and tells how much of it that is.
+def sum_rows(weighted, jacobian) -> tuple:
+    """Sums the weighted rows, and computes the effective weight of each row.
 
     Args:
-      weighted: tree of leaves `[K, ...]`, the rows times a weight of each coordinate.
-      jacobian: the rows themselves.
+      weighted: pytree of leaves `[K, ...]`, the rows multiplied by a weight per coordinate.
+      jacobian: the unweighted rows.
 
     Returns:
-      The sum over rows, a tree of leaves `[...]`; and the mean weight of each row `[K]`, where
-      a coordinate counts by its absolute value (0 for a zero row). Both are NaN if anything
-      in the rows is not finite: a method that leaves numbers out must not hide that.
+      The sum over rows, a pytree of leaves `[...]`; and the mean weight of each row `[K]`, with
+      coordinates weighted by their absolute values (0 for a zero row). Both are NaN if any entry of
+      the rows is not finite: a method that drops entries must not hide that.
     """
     whole = total_size(jacobian)
     finite = jnp.isfinite(whole).all()
@@ -51,11 +51,11 @@ def total_size(jacobian) -> jax.Array:
     return sum(jnp.abs(leaf).reshape(len(leaf), -1).sum(1) for leaf in leaves)
 
 
-def blank(num_tasks: int, shared):
-    """Rows of zeros for parameters, or for their shapes."""
+def zero_rows(num_tasks: int, shared):
+    """Zero rows for parameters, given as arrays or shapes."""
     return jax.tree.map(lambda leaf: jnp.zeros((num_tasks, *leaf.shape), leaf.dtype), shared)
 
 
-def keep(finite: jax.Array, new, old):
-    """The next state, or the old one after a step that was not finite."""
+def where_finite(finite: jax.Array, new, old):
+    """The new state if the step was finite, else the old one."""
     return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)

@@ -1,36 +1,37 @@
-"""Krum: follow the gradients that lie closest to their neighbours."""
+"""Krum: averages the gradients closest to their neighbours."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require, require_count
-from mtl_jax.solvers.quadratic import check_square, unit_scale
+from mtl_jax.core.balancing import GramWeighting
+from mtl_jax.core.validation import require, require_int
+from mtl_jax.solvers.quadratic import check_square, normalize_gram
 
 
 @dataclasses.dataclass(frozen=True)
-class Krum:
-    """Krum and Multi-Krum: the mean of the m gradients of lowest score.
+class Krum(GramWeighting):
+    """Krum and Multi-Krum: the mean of the m gradients with the lowest scores.
 
-    The score of a gradient is the sum of its squared distances to the `K - f - 2` others that
-    are nearest to it (at least one). Meant for workers that may lie, it drops outliers: a task
-    unlike the rest is not trained. The paper asks for `K > 2f + 2`; here it is enough that a
-    neighbour is left, as in the reference code. The weights are 1/m or 0 and do not change if
-    all gradients are scaled alike. Distances come from G, so that two gradients closer than
-    `sqrt(epsilon)` of their length are as good as equal.
+    The score of a gradient is the sum of its squared distances to its `K - f - 2` nearest
+    neighbours (at least one). Designed for Byzantine workers, it drops outliers: a task unlike the
+    rest is not trained. The paper requires `K > 2f + 2`; here at least one neighbour suffices, as
+    in the reference code. The weights are 1/m or 0 and are invariant to scaling all gradients by
+    the same factor. Distances are computed from G, so two gradients closer than `sqrt(epsilon)` of
+    their norm are indistinguishable.
 
-    Degenerate gradients: among equal scores the first wins, so for K = 2 the first gradient,
-    and of all zero ones the first m; a zero one is a point like others; for K = 1 the weight is
-    1. A NaN or an infinity in G makes all weights NaN. No gradient flows into G. The reference
-    weighs all parameters; here those of heads keep their own gradient.
+    Degenerate gradients: ties are broken by order, so for K = 2 the first gradient is selected, and
+    if all are zero the first m; a zero gradient is a point like any other; for K = 1 the weight is
+    1. A NaN or infinity in G makes all weights NaN. There is no gradient with respect to G. The
+    reference weights all parameters; here the heads keep their own gradients.
 
     Attributes:
-      num_byzantine: f, gradients that may be anything.
-      num_selected: m, gradients to average.
+      num_byzantine: f, the number of arbitrary gradients to tolerate.
+      num_selected: m, the number of gradients to average.
 
     Raises:
-      BadInput: for a negative f, an m below 1, f of more than `K - 3`, or m of more than K.
+      BadInput: for a negative f, an m below 1, f greater than `K - 3`, or m greater than K.
 
     Reference: Blanchard et al., Machine Learning with Adversaries: Byzantine Tolerant Gradient
       Descent, NeurIPS 2017, Section 4 (https://arxiv.org/abs/1703.02757).
@@ -40,10 +41,10 @@ class Krum:
     num_selected: int = 1
 
     def __post_init__(self):
-        require_count(self, num_byzantine=0, num_selected=1)
+        require_int(self, num_byzantine=0, num_selected=1)
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         most = max(num_tasks - 3, 0)
         for field, bound in (("num_byzantine", most), ("num_selected", num_tasks)):
             value = getattr(self, field)
@@ -64,13 +65,13 @@ class Krum:
             .at[score.argsort()[: self.num_selected]]
             .set(1.0 / self.num_selected)
         )
-        # A NaN is sorted to the end, and so would only be left out.
+        # NaN is sorted to the end, and would be silently dropped.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
 def scores(gram: jax.Array, near: int) -> jax.Array:
-    """Sums `[K]` of squared distances to the nearest others, up to a factor."""
-    unit = unit_scale(gram)
+    """Sums `[K]` of squared distances to the nearest neighbours, up to a factor."""
+    unit = normalize_gram(gram)
     squares = jnp.diagonal(unit)
     distances = jnp.maximum(squares[:, None] + squares[None, :] - 2.0 * unit, 0.0)
     others = ~jnp.eye(len(gram), dtype=bool)

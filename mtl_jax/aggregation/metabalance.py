@@ -1,4 +1,4 @@
-"""MetaBalance: bring auxiliary gradients towards the length of the main task's, leaf by leaf."""
+"""MetaBalance: rescales auxiliary gradients towards the main task's norm, leaf by leaf."""
 
 import dataclasses
 from typing import Any
@@ -6,39 +6,46 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import collect, keep, lengths, ratio, spread
-from mtl_jax.core.tree import average
-from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.aggregation.jacobian_rows import (
+    broadcast_rows,
+    ratio,
+    row_norms,
+    sum_rows,
+    where_finite,
+)
+from mtl_jax.core.balancing import JacobianAggregator
+from mtl_jax.core.tree import ema_update
+from mtl_jax.core.validation import require, require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class MetaBalance:
-    """Gradients of a length near the main task's, `d = sum_i (r m_0 / m_i + 1 - r) g_i`.
+class MetaBalance(JacobianAggregator):
+    """Auxiliary gradients rescaled to the main task's norm, `d = sum_i (r m_0 / m_i + 1 - r) g_i`.
 
-    In each leaf of the parameters on its own, `m_i` is a moving average of `||g_i||` there and
-    `m_0` that of the main task: auxiliary gradients are shortened or stretched towards it, as
-    far as the relaxation r says; the main one stays as it is. The averages start at zero and
-    are not corrected for that, which cancels in their ratio. The result scales as the gradients
-    of all steps do; it may conflict with any task, the main one too.
+    Separately for each parameter leaf, `m_i` is a moving average of `||g_i||` and `m_0` that of the
+    main task: auxiliary gradients are rescaled towards it to the degree set by the relaxation r;
+    the main gradient is unchanged. The averages are initialized to zero without bias correction,
+    which cancels in their ratio. The result scales with the gradients of all steps; it may conflict
+    with any task, including the main one.
 
-    The share of a task is the mean weight of its coordinates, each counted by its absolute
-    value; that of the main task is 1.
+    The weight of a task is the mean weight of its coordinates, weighted by their absolute values;
+    that of the main task is 1.
 
-    Degenerate gradients: a zero row adds nothing and its share is 0; where the main one has
-    been zero so far, the others are multiplied by `1 - r`; two opposed ones of equal length add
-    to zero; duplicates count twice; for K = 1 the row stays as it is. A NaN or an infinity
-    makes the result NaN and leaves the averages as they were. No gradient flows into the rows. The
-    reference leaves heads as they are. Memory: K gradients of the shared parameters, and K
-    numbers a leaf as state.
+    Degenerate gradients: a zero row contributes nothing and has weight 0; where the main gradient
+    has been zero so far, the others are multiplied by `1 - r`; two opposed rows of equal norm sum
+    to zero; duplicates count twice; for K = 1 the row is unchanged. A NaN or infinity makes the
+    result NaN and leaves the averages unchanged. There is no gradient with respect to the rows. As
+    in the reference, heads are unchanged. Memory: K gradients of the shared parameters, and K
+    numbers per leaf as state.
 
     Attributes:
-      main: place of the main task.
-      relaxation: r; 0 is the sum, 1 the length of the main gradient on average.
-      momentum: of the averages.
+      main: index of the main task.
+      relaxation: r; 0 gives the plain sum, 1 rescales to the main gradient's norm on average.
+      momentum: momentum of the averages.
 
     Raises:
-      BadInput: for a place that is no whole number from 0, a relaxation outside [0, 1], a
-        momentum outside [0, 1); for a place of K or more, when initialised.
+      BadInput: for an index that is not a non-negative integer, a relaxation outside [0, 1], or a
+        momentum outside [0, 1); from `init`, for an index of K or more.
 
     Reference: He et al., MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient
       Magnitudes of Auxiliary Tasks, WWW 2022, the version with moving averages and relaxation
@@ -50,25 +57,25 @@ class MetaBalance:
     momentum: float = 0.9
 
     def __post_init__(self):
-        require_count(self, main=0)
+        require_int(self, main=0)
         require_number(self, relaxation=(0.0, 1.0), momentum=(0.0, 1.0))
         require(self.momentum < 1, self, "momentum", "must be below 1", self.momentum)
 
     def init(self, num_tasks: int, shared: Any) -> Any:
-        """State before the first step: average lengths of zero, `[K]` for each leaf."""
+        """Initial state: average norms of zero, `[K]` for each leaf."""
         rule = f"must be below the number of tasks, {num_tasks}"
         require(self.main < num_tasks, self, "main", rule, self.main)
         return jax.tree.map(lambda leaf: jnp.zeros(num_tasks, leaf.dtype), shared)
 
     def combine(self, jacobian: Any, state: Any, key: jax.Array) -> tuple[Any, jax.Array, Any]:
-        """Maps gradients (leaves `[K, ...]`) to one, shares `[K]` and the next averages."""
+        """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and next averages."""
         jacobian = jax.lax.stop_gradient(jacobian)
-        means = average(state, jax.tree.map(lengths, jacobian), self.momentum)
-        gradient, shares = collect(jax.tree.map(self.adapt, jacobian, means), jacobian)
-        return gradient, shares, keep(jnp.isfinite(shares).all(), means, state)
+        means = ema_update(state, jax.tree.map(row_norms, jacobian), self.momentum)
+        gradient, shares = sum_rows(jax.tree.map(self.adapt, jacobian, means), jacobian)
+        return gradient, shares, where_finite(jnp.isfinite(shares).all(), means, state)
 
     def adapt(self, rows: jax.Array, means: jax.Array) -> jax.Array:
-        """Rows `[K, ...]` of one leaf, multiplied as their average lengths `[K]` say."""
-        # One factor after the other: their product may overflow where the row does not.
-        unit = spread(ratio(jnp.ones_like(means), means), rows) * rows
+        """Rescales rows `[K, ...]` of one leaf by their average norms `[K]`."""
+        # Factors are applied one by one: their product may overflow where the row does not.
+        unit = broadcast_rows(ratio(jnp.ones_like(means), means), rows) * rows
         return self.relaxation * (means[self.main] * unit) + (1.0 - self.relaxation) * rows

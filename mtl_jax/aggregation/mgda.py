@@ -1,4 +1,4 @@
-"""MGDA: the shortest convex combination of the gradients, solved exactly."""
+"""MGDA: the minimum-norm convex combination of the gradients, solved exactly."""
 
 import dataclasses
 from typing import Literal, get_args
@@ -6,37 +6,39 @@ from typing import Literal, get_args
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require
-from mtl_jax.solvers.quadratic import check_square, cosines, min_norm_point, unit_scale
+from mtl_jax.solvers.quadratic import check_square, cosines, min_norm_point, normalize_gram
 
 Normalise = Literal["none", "l2", "loss", "loss+"]
 
 
 @dataclasses.dataclass(frozen=True)
-class MGDA:
-    """Multiple gradient descent: `w = argmin w'Hw` over `w >= 0, sum w = 1`.
+class MGDA(GramWeighting):
+    """Multiple-gradient descent: `w = argmin w'Hw` over `w >= 0, sum w = 1`.
 
     `H_ij = G_ij / (n_i n_j)`, where n_i is 1 ("none"), `||g_i||` ("l2"), `L_i` ("loss") or
-    `L_i ||g_i||` ("loss+"). As in the reference code, the weights of the normalised gradients
-    are then those of the gradients as they are. Without normalisation the combination conflicts
-    with no task, `Gw >= w'Gw`, and among gradients of different length the short ones decide; a
-    normalised one may conflict. The weights sum to 1 and do not change if all gradients, or all
-    losses, are scaled alike.
+    `L_i ||g_i||` ("loss+"). As in the reference code, the weights found for the normalized
+    gradients are then applied to the unnormalized ones. Without normalization the combination
+    conflicts with no task, `Gw >= w'Gw`, and gradients of small norm dominate; with normalization
+    it may conflict. The weights sum to 1 and are invariant to scaling all gradients, or all losses,
+    by the same factor.
 
-    The reference code's approximations (Frank-Wolfe, line search) are replaced by an exact
-    solver. Degenerate gradients: a zero one takes all the weight; opposed ones give a zero
-    combination (of their normalised form); if the weights are not unique, one choice is taken;
-    all zero, `1/K` each; for K = 1 the weight is 1. A loss counts by its absolute value, and as
-    at least epsilon times the largest one; before any was read, as 1. A NaN or an infinity in G
-    or in a loss that counts makes all weights NaN. No gradient flows into G or the losses. The
-    reference weighs shared parameters; heads keep their own gradient.
+    The reference code's approximations (Frank-Wolfe, line search) are replaced by an exact solver.
+    Degenerate gradients: a zero gradient takes all the weight; opposed gradients give a zero
+    combination (of their normalized forms); if the weights are not unique, one solution is
+    returned; if all are zero, `1/K` each; for K = 1 the weight is 1. A loss enters by its absolute
+    value, bounded below by epsilon times the largest one; before any loss is observed, it is 1. A
+    NaN or infinity in G or in a loss that is used makes all weights NaN. There is no gradient with
+    respect to G or the losses. As in the reference, only gradients of shared parameters are
+    weighted; heads keep their own gradients.
 
     Attributes:
-      normalise: what gradients are divided by before the problem is solved; the authors' runs
-        take "loss+" and "l2" on some data sets.
+      normalise: divisor of the gradients before the problem is solved; the authors' experiments use
+        "loss+" and "l2" on some data sets.
 
     Raises:
-      BadInput: for another normalisation.
+      BadInput: for an unknown normalisation.
 
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Eq. 3 (https://arxiv.org/abs/1810.04650), after Desideri, Multiple-Gradient Descent
@@ -51,11 +53,11 @@ class MGDA:
         require(known, self, "normalise", f"must be one of {', '.join(kinds)}", self.normalise)
 
     def init(self, num_tasks: int) -> jax.Array | tuple[()]:
-        """State before the first step: losses of 1 if they matter, else none."""
+        """Initial state: losses of 1 if they are used, else empty."""
         return jnp.ones(num_tasks, float) if "loss" in self.normalise else ()
 
-    def read_losses(self, losses: jax.Array, state: jax.Array | tuple[()]) -> jax.Array | tuple[()]:
-        """Keeps the losses `[K]` of this step if they matter."""
+    def pre_step(self, losses: jax.Array, state: jax.Array | tuple[()]) -> jax.Array | tuple[()]:
+        """Stores the losses `[K]` of the current step if they are used."""
         if "loss" not in self.normalise:
             return state
         return jax.lax.stop_gradient(losses).astype(state.dtype)
@@ -69,12 +71,12 @@ class MGDA:
         matrix = cosines(gram)[0] if self.normalise in ("l2", "loss+") else gram
         if "loss" in self.normalise:
             inverse = inverse_sizes(state).astype(gram.dtype)
-            matrix = unit_scale(matrix) * inverse[:, None] * inverse[None, :]
+            matrix = normalize_gram(matrix) * inverse[:, None] * inverse[None, :]
         return min_norm_point(matrix), state
 
 
 def inverse_sizes(losses: jax.Array) -> jax.Array:
-    """The largest absolute loss over each one `[K]`, at most one over epsilon."""
+    """The largest absolute loss divided by each one `[K]`, at most 1 / epsilon."""
     sizes = jnp.abs(losses)
     largest = jnp.where(sizes.max() == 0, 1.0, sizes.max())
     finite = jnp.isfinite(losses).all()

@@ -1,4 +1,4 @@
-"""PIVRG: fair weights that favour the tasks which lie behind their reference."""
+"""PIVRG: fair weights that favour tasks that lag behind their reference."""
 
 import dataclasses
 import math
@@ -8,49 +8,51 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import are_numbers, require, require_number
-from mtl_jax.solvers.convex import fair_point
+from mtl_jax.solvers.convex import solve_alpha_fair
 
 
 class PIVRGState(NamedTuple):
-    """What the losses are compared with, and their average."""
+    """Reference losses, and the moving average of the losses."""
 
     reference: jax.Array  # [K]
     losses: jax.Array  # [K]
-    begun: jax.Array  # [], whether any losses were read
+    begun: jax.Array  # [], whether any losses were observed
 
 
 @dataclasses.dataclass(frozen=True)
-class PIVRG:
+class PIVRG(GramWeighting):
     """Performance-informed variance reduction: `Gw = (q / w)^(1/2)`, `w > 0`.
 
-    `q = K softmax(s / tau)` says how much each task counts, `tau = max((max s - min s) / log b,
-    tau_0)`, so that no task counts more than b times another. The score s_i is how far a task
-    lies behind, in percent. The paper measures it by the tasks' metrics against those of models
-    of one task each; a method sees losses only, so here `s_i = 100 (L_i / R_i - 1)`, with L an
-    average over the steps and R a loss for each task, for which that of a model of its own is
-    meant; without one, the loss of the first step. Scores that are all alike give `FairGrad`
-    with alpha 2, and before any losses were read they are.
+    `q = K softmax(s / tau)` is the importance of each task,
+    `tau = max((max s - min s) / log b, tau_0)`, so that no task is more than b times as important
+    as another. The score s_i measures in percent how far a task lags behind. The paper computes it
+    from the tasks' metrics relative to those of single-task models; a method receives only losses,
+    so here `s_i = 100 (L_i / R_i - 1)`, with L a moving average over the steps and R a reference
+    loss for each task, intended to be that of a single-task model; by default, the loss of the
+    first step. Equal scores give `FairGrad` with alpha 2, and so do the scores before any loss is
+    observed.
 
-    The combination conflicts with no task. If all gradients are scaled by s, the weights are by
-    `s^(-4/3)`. The reference code multiplies by K and clips the combined gradient to norm 1,
-    which is left to the optimizer and to the run's scale here.
+    The combination conflicts with no task. If all gradients are scaled by s, the weights scale by
+    `s^(-4/3)`. The reference code multiplies by K and clips the combined gradient to norm 1; here
+    that is left to the optimizer and the run's scale.
 
-    Degenerate gradients: a zero one gets weight 0 and the others share alone; all zero, 1/K
-    each; opposed ones have large weights that cancel; for K = 1 the weight is positive. A NaN or
-    an infinity in G makes all weights NaN; losses that are not finite are passed over. No
-    gradient flows into G or the losses. The reference weighs shared parameters; heads keep
-    their own gradient.
+    Degenerate gradients: a zero gradient gets weight 0 and the others share the decrease; if all
+    are zero, 1/K each; opposed gradients have large weights that cancel; for K = 1 the weight is
+    positive. A NaN or infinity in G makes all weights NaN; losses that are not finite are skipped.
+    There is no gradient with respect to G or the losses. As in the reference, only gradients of
+    shared parameters are weighted; heads keep their own gradients.
 
     Attributes:
-      reference: R, one positive number for each task; None takes the first step's losses.
-      bound: b, the largest ratio of what two tasks count.
-      temperature: tau_0, the least tau.
-      momentum: of the average of the losses; 0 takes those of the batch.
+      reference: R, one positive number per task; None means the losses of the first step.
+      bound: b, the largest ratio between the importances of two tasks.
+      temperature: tau_0, the minimum tau.
+      momentum: momentum of the loss average; 0 uses the losses of the current batch.
 
     Raises:
-      BadInput: for a number outside its range, a reference that is no tuple of positive
-        numbers, or one that has not K of them.
+      BadInput: for a number outside its range, a reference that is not a tuple of positive numbers,
+        or one whose length is not K.
 
     Reference: Qin, Wang and Yan, Revisiting Fairness in Multitask Learning: A Performance-Driven
       Approach for Variance Reduction, CVPR 2025 (https://github.com/jianke0604/MTLlib).
@@ -72,7 +74,7 @@ class PIVRG:
         require(fine, self, "reference", rule, value)
 
     def init(self, num_tasks: int) -> PIVRGState:
-        """State before the first step."""
+        """Initial state."""
         reference = self.reference or (0.0,) * num_tasks
         rule = f"must have {num_tasks} numbers"
         require(len(reference) == num_tasks, self, "reference", rule, reference)
@@ -80,8 +82,8 @@ class PIVRG:
             jnp.array(reference, float), jnp.zeros(num_tasks, float), jnp.bool_(False)
         )
 
-    def read_losses(self, losses: jax.Array, state: PIVRGState) -> PIVRGState:
-        """Takes the losses `[K]` of this step into the average."""
+    def pre_step(self, losses: jax.Array, state: PIVRGState) -> PIVRGState:
+        """Updates the average with the losses `[K]` of the current step."""
         chex.assert_equal_shape([losses, state.losses])
         new = jax.lax.stop_gradient(losses).astype(state.losses.dtype)
         mixed = self.momentum * state.losses + (1.0 - self.momentum) * new
@@ -97,10 +99,10 @@ class PIVRG:
     ) -> tuple[jax.Array, PIVRGState]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         gains = jnp.sqrt(self.counts(state)).astype(gram.dtype)
-        return fair_point(jax.lax.stop_gradient(gram), 0.5, gains), state
+        return solve_alpha_fair(jax.lax.stop_gradient(gram), 0.5, gains), state
 
     def counts(self, state: PIVRGState) -> jax.Array:
-        """How much each task counts, q `[K]`, with mean 1."""
+        """Importance of each task, q `[K]`, with mean 1."""
         there = state.begun & (state.reference != 0)
         ratio = state.losses / jnp.where(there, state.reference, 1.0)
         scores = jnp.where(there, 100.0 * (ratio - 1.0), 0.0)

@@ -1,10 +1,10 @@
-"""How much each task counts: the field `preference` that some aggregators share."""
+"""Task preferences: the field `preference` that some aggregators share."""
 
 from mtl_jax.core.validation import are_numbers, require
 
 
 def check_preference(owner: object) -> None:
-    """Requires of `owner.preference` a tuple of numbers of at least 0, not all 0, or None."""
+    """Validates that `owner.preference` is None or a tuple of non-negative numbers, not all 0."""
     rule = "must be a tuple of finite numbers of at least 0, not all 0, or None"
     value = owner.preference
     fine = value is None or (are_numbers(value) and min(value) >= 0 and max(value) > 0)
@@ -12,7 +12,7 @@ def check_preference(owner: object) -> None:
 
 
 def preferences(owner: object, num_tasks: int) -> tuple[float, ...]:
-    """The preference of K tasks, `1/K` each if it is None; refuses another number of them."""
+    """The preferences of K tasks, `1/K` each if None; raises if their number is not K."""
     value = owner.preference
     if value is None:
         return (1.0 / num_tasks,) * num_tasks

@@ -1,4 +1,4 @@
-"""SDMGrad: the shortest combination near a preferred direction, by two independent batches."""
+"""SDMGrad: a min-norm combination regularized towards a preferred direction."""
 
 import dataclasses
 import math
@@ -8,42 +8,43 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.balancing import CrossGramWeighting
+from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.solvers.convex import project_simplex
 from mtl_jax.solvers.quadratic import check_square
 
 
 @dataclasses.dataclass(frozen=True)
-class SDMGrad:
-    """Direction-oriented gradient: `(sum_i w_i g_i + lambda sum_i p_i g_i) / (1 + lambda)`.
+class SDMGrad(CrossGramWeighting):
+    """Direction-oriented gradient, `(sum_i w_i g_i + lambda sum_i p_i g_i) / (1 + lambda)`.
 
-    w follows `min ||sum_i (w_i + lambda p_i) g_i||^2 / 2` over the simplex: from the w of the
-    last call, some steps of `v = m v + A (w + lambda p)`, `w = P(w - r v)`, where v starts at
-    zero, P projects onto the simplex and `A_ij = <g_i, h_j>` is of two independent batches,
-    over the squared mean of the roots of its diagonal (its negative entries counted as 0). So
-    the weights do not change if all gradients are scaled alike; they sum to 1 if p does. A large
-    lambda gives the preferred direction. Nothing is promised of conflict: the steps are few and
-    long, and do not settle.
+    w approximates `min ||sum_i (w_i + lambda p_i) g_i||^2 / 2` over the simplex: starting from w of
+    the previous call, it takes some steps of `v = m v + A (w + lambda p)`, `w = P(w - r v)`, where
+    v starts at zero, P projects onto the simplex and `A_ij = <g_i, h_j>` is computed from two
+    independent batches and divided by the squared mean of the roots of its diagonal (with negative
+    entries treated as 0). The weights are therefore invariant to scaling all gradients by the same
+    factor; they sum to 1 if p does. A large lambda gives the preferred direction. The combination
+    may conflict with a task: the steps are few and large, and do not converge.
 
-    Departures: the authors' code means to draw three batches but keeps one three times over;
-    here they are three, and the third one's gradient is weighted. It adds 1e-8 to the divisor;
-    here only a divisor of zero is replaced, by the largest entry of A.
+    Differences from the authors' code: that code is meant to sample three batches but reuses a
+    single one three times; here there are three, and the gradient of the third is weighted. It adds
+    1e-8 to the divisor; here only a divisor of zero is replaced, by the largest entry of A.
 
-    Degenerate gradients: all zero leave w as it was; w is in the simplex for any finite A; for
-    K = 1 the weight is `(1 + lambda p) / (1 + lambda)`. A NaN or an infinity in A makes all
-    weights NaN, and w stays as it was. No gradient flows into A. The reference weighs shared
-    parameters; heads keep their own gradient.
+    Degenerate gradients: if all are zero, w is unchanged; w is in the simplex for any finite A; for
+    K = 1 the weight is `(1 + lambda p) / (1 + lambda)`. A NaN or infinity in A makes all weights
+    NaN, and w is unchanged. There is no gradient with respect to A. As in the reference, only
+    gradients of shared parameters are weighted; heads keep their own gradients.
 
     Attributes:
-      strength: lambda; 0.3 in the authors' runs.
-      learning_rate: r, of the inner steps.
-      momentum: m, of the inner steps.
-      steps: how many of them at each call.
-      preference: p, one number for each task; None is `1/K` each.
+      strength: lambda; 0.3 in the authors' experiments.
+      learning_rate: r, learning rate of the inner steps.
+      momentum: m, momentum of the inner steps.
+      steps: number of inner steps per call.
+      preference: p, one number per task; None means `1/K` each.
 
     Raises:
-      BadInput: for a number outside its range, a preference that is no tuple of numbers of at
-        least 0, or one that has not K of them.
+      BadInput: for a number outside its range, a preference that is not a tuple of non-negative
+        numbers, or one whose length is not K.
 
     Reference: Xiao, Ban and Ji, Direction-oriented Multi-objective Learning: Simple and Provable
       Stochastic Algorithms, NeurIPS 2023, Algorithm 1 (https://arxiv.org/abs/2305.18409).
@@ -58,11 +59,11 @@ class SDMGrad:
     def __post_init__(self):
         positive = (0.0, math.inf)
         require_number(self, strength=positive, learning_rate=positive, momentum=(0.0, 1.0))
-        require_count(self, steps=1)
+        require_int(self, steps=1)
         check_preference(self)
 
     def init(self, num_tasks: int) -> jax.Array:
-        """State before the first step: w, `1/K` each."""
+        """Initial state: w, `1/K` each."""
         preferences(self, num_tasks)
         return jnp.full(num_tasks, 1.0 / num_tasks, float)
 
@@ -87,7 +88,7 @@ class SDMGrad:
 
 
 def cross_scale(cross: jax.Array) -> jax.Array:
-    """A matrix over the squared mean of the roots of its diagonal, so that nothing overflows."""
+    """Divides a matrix by the squared mean of the roots of its diagonal, without overflow."""
     largest = jnp.abs(cross).max()
     unit = cross / jnp.where(largest < jnp.finfo(cross.dtype).tiny, jnp.inf, largest)
     mean = jnp.sqrt(jnp.maximum(jnp.diagonal(unit), 0.0)).mean()

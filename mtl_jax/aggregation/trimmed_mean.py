@@ -1,4 +1,4 @@
-"""Trimmed mean: in every coordinate the mean of the tasks' gradients without the outermost."""
+"""Trimmed mean: the coordinate-wise mean of the tasks' gradients without the extremes."""
 
 import dataclasses
 from typing import Any
@@ -6,32 +6,33 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import collect
-from mtl_jax.core.validation import require, require_count
+from mtl_jax.aggregation.jacobian_rows import sum_rows
+from mtl_jax.core.balancing import JacobianAggregator
+from mtl_jax.core.validation import require, require_int
 
 
 @dataclasses.dataclass(frozen=True)
-class TrimmedMean:
+class TrimmedMean(JacobianAggregator):
     """Coordinate-wise trimmed mean, `d_j = mean of sort(g_1j, ..., g_Kj)[b : K - b]`.
 
-    In each coordinate the b largest and the b smallest numbers are left out, so b tasks cannot
-    move the result beyond what the others say. It scales as the gradients do, is the mean for
-    b = 0 and the median for K = 2b + 1; it may conflict with any task. Nothing is drawn.
+    In each coordinate the b largest and b smallest values are dropped, so b tasks cannot move the
+    result beyond the range of the others. It scales with the gradients, is the mean for b = 0 and
+    the median for K = 2b + 1; it may conflict with any task. It is deterministic.
 
-    The share of a task is the mean weight of its coordinates (`1 / (K - 2b)` where it is kept,
-    else 0), each counted by its absolute value. Numbers that tie are ranked by the order of
-    the tasks, which only the shares show.
+    The weight of a task is the mean weight of its coordinates (`1 / (K - 2b)` where kept, else 0),
+    weighted by their absolute values. Ties are ranked by task order, which affects only the
+    weights.
 
-    Degenerate gradients: a zero row takes part like any other, and its share is 0; two opposed
-    ones meet in the middle; duplicates outvote the rest. A NaN or an infinity anywhere makes
-    the result NaN, where the reference code trims it away. No gradient flows into the rows.
-    Memory: K gradients of the shared parameters, and as much again while they are ranked; no state.
+    Degenerate gradients: a zero row is treated like any other and has weight 0; two opposed rows
+    meet in the middle; duplicates outvote the rest. A NaN or infinity anywhere makes the result
+    NaN, where the reference code trims it away. There is no gradient with respect to the rows.
+    Memory: K gradients of the shared parameters, and the same again for ranking; no state.
 
     Attributes:
-      trim: b, how many numbers to leave out at each end.
+      trim: b, the number of values to drop at each end.
 
     Raises:
-      BadInput: for a negative trim; for `2 * trim >= K`, when initialised.
+      BadInput: for a negative trim; from `init`, for `2 * trim >= K`.
 
     Reference: Yin et al., Byzantine-Robust Distributed Learning, ICML 2018, Definition 2, with
       `b = beta K` (https://arxiv.org/abs/1803.01498).
@@ -40,10 +41,10 @@ class TrimmedMean:
     trim: int = 1
 
     def __post_init__(self):
-        require_count(self, trim=0)
+        require_int(self, trim=0)
 
     def init(self, num_tasks: int, shared: Any) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         rule = f"must be below half the number of tasks, {num_tasks}"
         require(2 * self.trim < num_tasks, self, "trim", rule, self.trim)
         return ()
@@ -51,15 +52,15 @@ class TrimmedMean:
     def combine(
         self, jacobian: Any, state: tuple[()], key: jax.Array
     ) -> tuple[Any, jax.Array, tuple[()]]:
-        """Maps gradients (leaves `[K, ...]`) to their trimmed mean and shares `[K]`."""
+        """Maps gradients (leaves `[K, ...]`) to their trimmed mean and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
         self.init(len(jax.tree.leaves(jacobian)[0]), None)
         kept = jax.tree.map(lambda leaf: middle(leaf, self.trim), jacobian)
-        return *collect(kept, jacobian), state
+        return *sum_rows(kept, jacobian), state
 
 
 def middle(rows: jax.Array, trim: int) -> jax.Array:
-    """Rows `[K, ...]` over `K - 2 trim`, and 0 where they are among the outermost."""
+    """Rows `[K, ...]` divided by `K - 2 trim`, and 0 where they are trimmed."""
     left = len(rows) - 2 * trim
     rank = jnp.argsort(jnp.argsort(rows, 0), 0)
     return jnp.where((rank >= trim) & (rank < trim + left), rows / left, 0.0)

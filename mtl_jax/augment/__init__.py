@@ -1,8 +1,7 @@
-"""Random changes of one image `(key, image [H, W, C]) -> image`; the caller vmaps them."""
+"""Random augmentations of one image, `(key, image [H, W, C]) -> image`; the caller vmaps them."""
 
 from mtl_jax.augment import signal as signal
 from mtl_jax.augment import tokens as tokens
-from mtl_jax.augment.batched import looped as looped
 from mtl_jax.augment.chain import Chain as Chain
 from mtl_jax.augment.image import operations as operations
 from mtl_jax.augment.image.affine import Affine as Affine
@@ -11,7 +10,7 @@ from mtl_jax.augment.image.auto_augment_cifar10 import (
     autoaugment_cifar10 as autoaugment_cifar10,
 )
 from mtl_jax.augment.image.blur import GaussianBlur as GaussianBlur
-from mtl_jax.augment.image.brightness_contrast import Intensity as Intensity
+from mtl_jax.augment.image.brightness_contrast import BrightnessContrast as BrightnessContrast
 from mtl_jax.augment.image.color_jitter import ColorJitter as ColorJitter
 from mtl_jax.augment.image.ctaugment import CTAugment as CTAugment
 from mtl_jax.augment.image.cutout import Cutout as Cutout
@@ -21,11 +20,11 @@ from mtl_jax.augment.image.rand_augment_recipes import (
     randaugment_fixmatch as randaugment_fixmatch,
 )
 from mtl_jax.augment.image.rand_augment_recipes import randaugment_usb as randaugment_usb
-from mtl_jax.augment.image.random_translate import Shift as Shift
+from mtl_jax.augment.image.random_translate import RandomTranslate as RandomTranslate
 from mtl_jax.augment.image.reflect_crop import ReflectCrop as ReflectCrop
-from mtl_jax.augment.image.rot90 import quarter_turns as quarter_turns
+from mtl_jax.augment.image.rot90 import rot90 as rot90
 from mtl_jax.augment.image.weak import weak_crop_flip as weak_crop_flip
-from mtl_jax.augment.learnable import Learnt as Learnt
+from mtl_jax.augment.learnable import LearnablePolicyChain as LearnablePolicyChain
 from mtl_jax.augment.learnable import ctaugment_fixmatch as ctaugment_fixmatch
 from mtl_jax.augment.mix import cutmix as cutmix
 from mtl_jax.augment.mix import mixup as mixup

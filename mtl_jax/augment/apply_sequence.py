@@ -1,4 +1,4 @@
-"""Changes one after another, each drawn from a list: of one image, or of many in one loop."""
+"""Sequences of operations sampled from a list, applied to one image or to a batch in one loop."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,15 +6,15 @@ import jax
 import jax.numpy as jnp
 
 
-def in_turn(
+def apply_ops(
     changes: Sequence[Callable], places: jax.Array, drawn: tuple, grey: jax.Array
 ) -> jax.Array:
-    """Applies changes to an image; under `jax.vmap` all of them are computed.
+    """Applies operations to an image; under `jax.vmap` all of them are computed.
 
     Args:
       changes: `(grey [H, W, C], *drawn) -> grey` each.
-      places: which of them `[steps]`; a place beyond the last is none.
-      drawn: what each step takes, a tuple of `[steps, ...]`.
+      places: index of the operation of each step `[steps]`; out of range is the identity.
+      drawn: sampled arguments of each step, a tuple of `[steps, ...]`.
       grey: grey levels `[H, W, C]`.
     """
 
@@ -22,23 +22,23 @@ def in_turn(
         place, taken = each
         return jax.lax.switch(place, (*changes, unchanged), grey, *taken), None
 
-    # As a loop the changes are compiled once; unrolled it is no faster.
+    # As a loop the operations are compiled once; unrolled it is no faster.
     return jax.lax.scan(step, grey, (places, drawn))[0]
 
 
-def queued(
+def apply_ops_batched(
     changes: Sequence[Callable], places: jax.Array, drawn: tuple, grey: jax.Array
 ) -> jax.Array:
-    """What `in_turn` makes of each of many images; only changes that happen are computed.
+    """Applies `apply_ops` to a batch of images; only sampled operations are computed.
 
-    One loop goes from change to change, not from image to image, so a step that is none costs
-    nothing: on 2 CPU cores FixMatch's strong view took a fifth less time than with a loop over
-    images. It should not be vmapped: every change would copy all images.
+    One loop iterates over operations rather than images, so an identity step costs nothing: on 2
+    CPU cores FixMatch's strong view took a fifth less time than with a loop over images. It
+    should not be vmapped: every operation would copy all images.
 
     Args:
       changes: `(grey [H, W, C], *drawn) -> grey` each.
-      places: which of them `[N, steps]`; a place beyond the last is none.
-      drawn: what each step takes, a tuple of `[N, steps, ...]`.
+      places: index of the operation of each step `[N, steps]`; out of range is the identity.
+      drawn: sampled arguments of each step, a tuple of `[N, steps, ...]`.
       grey: grey levels `[N, H, W, C]`.
     """
     if not places.size:
@@ -46,7 +46,7 @@ def queued(
     count = grey.shape[0]
     places, drawn = jax.tree.map(by_step, (places, drawn))
     none = places >= len(changes)
-    # Those that happen come first, of each image in their order.
+    # Steps that are not the identity come first, in order within each image.
     order = jnp.argsort(none, stable=True).astype(jnp.int32)
 
     def change(turn, grey):
@@ -60,10 +60,10 @@ def queued(
 
 
 def by_step(array: jax.Array) -> jax.Array:
-    """An array `[N, steps, ...]` as `[steps N, ...]`: the first step of all, then the second."""
+    """Reshapes `[N, steps, ...]` to `[steps N, ...]`: first steps first, then second."""
     return jnp.moveaxis(array, 1, 0).reshape(-1, *array.shape[2:])
 
 
 def unchanged(grey: jax.Array, *drawn) -> jax.Array:
-    """Grey levels as they are."""
+    """Returns the grey levels unchanged."""
     return grey

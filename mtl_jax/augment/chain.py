@@ -1,48 +1,49 @@
-"""Chain: one policy after the other."""
+"""Chain: several policies in sequence."""
 
 import dataclasses
 
 import jax
 
-from mtl_jax.augment.batched import looped
-from mtl_jax.core.protocols import Policy
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)
-class Chain:
-    """Applies policies in their order, each with a key of its own place.
+class Chain(Policy):
+    """Applies policies in order, each with its own key, derived from its index.
 
-    Its parts say what they take: images, signals or tokens. A part may change the shape for
-    the next one.
+    The policies determine the input: images, signals or tokens. A policy may change the shape
+    for the next one.
 
     Attributes:
-      policies: `(key, example) -> example` each; none is the identity.
+      policies: `(key, example) -> example` each; an empty tuple is the identity.
 
     Raises:
-      BadInput: for what is no tuple of policies.
+      BadInput: for anything other than a tuple of policies.
     """
 
     policies: tuple[Policy, ...]
 
     def __post_init__(self):
-        fine = isinstance(self.policies, tuple) and all(map(callable, self.policies))
+        fine = isinstance(self.policies, tuple) and all(
+            isinstance(policy, Policy) for policy in self.policies
+        )
         require(fine, self, "policies", "must be a tuple of policies", self.policies)
 
     def __call__(self, key: jax.Array, example: jax.Array) -> jax.Array:
-        """Maps a key `[]` and one example to what the last policy makes of it."""
+        """Maps a key `[]` and one example to the output of the last policy."""
         for place, policy in enumerate(self.policies):
             example = policy(jax.random.fold_in(key, place), example)
         return example
 
-    def looped(self, keys: jax.Array, examples: jax.Array) -> jax.Array:
-        """The call for keys `[N]` and examples `[N, ...]`; see `looped`."""
+    def apply_batched(self, keys: jax.Array, examples: jax.Array) -> jax.Array:
+        """Batched call for keys `[N]` and examples `[N, ...]`; see `Policy`."""
         for place, policy in enumerate(self.policies):
             own = jax.vmap(jax.random.fold_in, (0, None))(keys, place)
-            examples = looped(policy, own, examples)
+            examples = policy.apply_batched(own, examples)
         return examples
 
     @property
-    def branches(self) -> bool:
-        """Whether a part has branches of which only one is computed, if it is not vmapped."""
-        return any(getattr(policy, "branches", False) for policy in self.policies)
+    def has_branches(self) -> bool:
+        """Whether a policy has branches of which only one is computed when not vmapped."""
+        return any(policy.has_branches for policy in self.policies)

@@ -1,16 +1,16 @@
-"""Mixing of pairs of images: as wholes, or a rectangle of one in the other."""
+"""Mixing of pairs of images: mixup and CutMix."""
 
 import jax
 import jax.numpy as jnp
 
 
 def mixup(first: jax.Array, second: jax.Array, ratio: jax.Array) -> jax.Array:
-    """Adds images, `r x + (1 - r) x'`.
+    """Mixes images, `r x + (1 - r) x'`.
 
     Args:
       first: floats `[N, ...]`.
       second: floats `[N, ...]`.
-      ratio: share of the first, `[N]`.
+      ratio: weight of the first, `[N]`.
 
     Returns:
       The mixed images `[N, ...]`.
@@ -26,17 +26,17 @@ def cutmix(
 ) -> tuple[jax.Array, jax.Array]:
     """Pastes a rectangle of the second image into the first.
 
-    Its sides are `sqrt(1 - r)` of the image's, its centre is any pixel, and what reaches over
-    the border is cut off.
+    The sides of the rectangle are `sqrt(1 - r)` of the image's, its centre is any pixel, and the
+    part beyond the border is cut off.
 
     Args:
-      key: for the places, `[]`.
+      key: for the positions, `[]`.
       first: `[N, H, W, C]`.
       second: `[N, H, W, C]`.
-      ratio: share of the first that is asked for, `[N]`.
+      ratio: requested fraction of the first, `[N]`.
 
     Returns:
-      The mixed images, and the share of the first that is really left, `[N]`.
+      The mixed images, and the actual fraction of the first, `[N]`.
 
     Reference: Yun et al., CutMix, ICCV 2019, Eqs. 1 and 2 (https://arxiv.org/abs/1905.04899).
     """
@@ -51,7 +51,7 @@ def cutmix(
 
 
 def within(centre: jax.Array, length: jax.Array, size: int) -> jax.Array:
-    """Which places of a side `[N, size]` lie in stretches `[N]` about centres `[N]`."""
+    """Mask `[N, size]` of intervals with centres `[N]` and lengths `[N]` along a side."""
     places = jnp.arange(size, dtype=centre.dtype)
     low = jnp.round(centre - length / 2)[:, None]
     return (places[None] >= low) & (places[None] < low + jnp.round(length)[:, None])

@@ -1,1 +1,1 @@
-"""What an experiment file says: runs, tasks, optimizers, and how they are executed."""
+"""Configuration of experiments: runs, tasks, optimizers and execution."""

@@ -1,4 +1,4 @@
-"""How what a balancing method says is applied, as data."""
+"""Options for applying the output of a balancing method."""
 
 import dataclasses
 from typing import Literal
@@ -9,23 +9,24 @@ from mtl_jax.core.validation import require_choice
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Weighing:
-    """How what a balancing method says is applied; see `mtl_jax.aggregation.balance.balance`.
+class BalanceOptions:
+    """How the output of a balancing method is applied; see `mtl_jax.aggregation.balance.balance`.
 
     Attributes:
-      space: the gradients that aggregators see.
-      heads: whether what belongs to a task is weighted too.
-      scale: length of the step of the shared part.
+      jacobian_wrt: whether aggregators receive gradients with respect to the shared parameters or
+        the representation.
+      head_gradients: whether the gradients of task-specific parameters are weighted too.
+      rescale: scaling of the combined gradient of the shared parameters.
     """
 
-    space: Literal["parameters", "representation"] = "parameters"
-    heads: Literal["paper", "own", "weighted"] = "paper"
-    scale: Literal["paper", "sum", "mean", "unit", "equal"] = "paper"
+    jacobian_wrt: Literal["parameters", "representation"] = "parameters"
+    head_gradients: Literal["paper", "own", "weighted"] = "paper"
+    rescale: Literal["paper", "sum", "mean", "unit", "equal"] = "paper"
 
     def __post_init__(self):
-        require_choice(self, space=("parameters", "representation"))
-        require_choice(self, heads=("paper", "own", "weighted"))
-        require_choice(self, scale=("paper", "sum", "mean", "unit", "equal"))
+        require_choice(self, jacobian_wrt=("parameters", "representation"))
+        require_choice(self, head_gradients=("paper", "own", "weighted"))
+        require_choice(self, rescale=("paper", "sum", "mean", "unit", "equal"))
 
 
-AS_PUBLISHED = Weighing()
+AS_PUBLISHED = BalanceOptions()

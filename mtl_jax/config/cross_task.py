@@ -1,60 +1,117 @@
-"""Consistency across tasks: what is predicted for one task fits the label of another."""
+"""Cross-task consistency of partially labelled examples, a step extension."""
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.head_specs import CrossTaskEmbedding
+from mtl_jax.core.model import pooled_features
+from mtl_jax.core.step_extension import ExtraLosses, StepContext, StepExtension
+from mtl_jax.core.step_types import Outputs, StreamInputs
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.validation import require, require_int, require_number
+from mtl_jax.losses.masked import known_entries
+from mtl_jax.losses.target_type import target_type
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class CrossTask:
-    """Cross-task consistency of partially labelled examples, a setting of a run.
+class CrossTask(StepExtension):
+    """Cross-task consistency of partially labelled examples.
 
     For every labelled image and every pair of a task s whose label is missing and a task t
-    whose label is there, the loss of s gets `weight` times `cross_task` of the embeddings
-    `m(prediction of s)` and `m(label of t)`: m is one small net for all pairs, with a first
-    layer for each task and a scale and a shift of each layer for each pair, and its outputs are
-    as long as the features.
+    whose label is known, `weight` times the `cross_task` loss of the embeddings
+    `m(prediction of s)` and `m(label of t)` is added to the loss of s. m is one small model for
+    all pairs, with a separate first layer per task and a scale and a shift of each layer per
+    pair; its outputs have the dimension of the features.
 
     Attributes:
-      weight: of the mean over the B labelled images.
-      features: how much both embeddings are held to the image's features.
-      width: of m's hidden layer.
+      weight: weight of the loss, a mean over the B labelled images.
+      feature_weight: weight of matching both embeddings to the image's features.
+      width: width of m's hidden layer.
 
     Raises:
       BadInput: for a negative weight, or a width below 1.
 
     Reference: Li, Liu and Bilen, Learning Multiple Dense Prediction Tasks from Partially
-      Annotated Data, CVPR 2022, Section 3 (https://arxiv.org/abs/2111.14893); theirs is of dense
-      tasks, with a convolutional m and Gumbel samples of classes, here m takes probabilities.
+      Annotated Data, CVPR 2022, Section 3 (https://arxiv.org/abs/2111.14893). The paper has dense
+      tasks, a convolutional m and Gumbel samples of classes; here m receives probabilities.
     """
 
     weight: float = 2.0
-    features: float = 0.5
+    feature_weight: float = 0.5
     width: int = 64
 
     def __post_init__(self):
-        require_number(self, weight=(0.0, math.inf), features=(0.0, math.inf))
-        require_count(self, width=1)
+        require_number(self, weight=(0.0, math.inf), feature_weight=(0.0, math.inf))
+        require_int(self, width=1)
+
+    name = "cross_task"
+
+    def check(self, run: Any) -> None:
+        """Requires at least two tasks."""
+        names = [task.name for task in run.tasks]
+        rule = "with CrossTask needs at least two tasks"
+        require(len(names) > 1, run, "extensions", rule, names)
+
+    def head_specs(self, run: Any) -> dict[str, CrossTaskEmbedding]:
+        """Specification of the embedding model m."""
+        return {"/relation": CrossTaskEmbedding(self.width)}
+
+    def extra_losses(self, context: StepContext) -> ExtraLosses:
+        """Consistency losses with the labels of the other tasks, by task.
+
+        A pair of tasks counts for a labelled image if the label of the first is missing and that
+        of the second is known (for a vector, all entries); the mean is over all B images.
+        """
+        added = {}
+        for stream, outputs in zip(context.streams, context.outputs, strict=True):
+            for task in stream.tasks:
+                others = (name for name in stream.tasks if name != task)
+                pairs = (pair_loss(self, context, stream, outputs, task, o) for o in others)
+                added[task] = self.weight * sum(pairs, jnp.zeros(()))
+        return ExtraLosses(added, (), {})
+
+
+def pair_loss(
+    setting: CrossTask,
+    context: StepContext,
+    stream: StreamInputs,
+    outputs: Outputs,
+    task: str,
+    other: str,
+) -> jax.Array:
+    """Mean loss `[]` between the predictions of a task and the labels of another one."""
+    tasks, batch = {task.name: task for task in context.run.tasks}, stream.batch
+    order = list(tasks)
+    pair = order.index(task) * len(order) + order.index(other)
+    label = batch.labels[other]
+    known = known_entries(label, batch.mask[other]).reshape(len(label), -1).all(1)
+    prediction = class_probabilities(tasks[task], outputs["labelled"][task], batch.labels[task])
+    encoded = encode_labels(label, known, outputs["labelled"][other].shape[-1])
+    values = {task: prediction, other: encoded}
+    embedded = context.model.embed_cross_task(context.heads, values, pair)
+    features = pooled_features(context.features[task][0])[: known.shape[0]]
+    weight = setting.feature_weight
+    each = cross_task(embedded[task], embedded[other], features, feature_weight=weight)
+    return jnp.where(known & ~batch.mask[task], each, 0.0).mean()
 
 
 def cross_task(
-    prediction: jax.Array, label: jax.Array, features: jax.Array, *, share: float = 0.5
+    prediction: jax.Array, label: jax.Array, features: jax.Array, *, feature_weight: float = 0.5
 ) -> jax.Array:
-    """`1 - cos(p, l) + share ((1 - cos(p, f)) + (1 - cos(l, f)))`, per example.
+    """`1 - cos(p, l) + w ((1 - cos(p, f)) + (1 - cos(l, f)))`, per example.
 
-    The second term keeps both embeddings from one constant. No gradient flows into f.
+    The second term prevents a collapse to constant embeddings. No gradient with respect to f.
 
     Args:
-      prediction: embeddings p of what is predicted for the task without a label, `[..., D]`.
-      label: embeddings l of the label of the other task, `[..., D]`.
-      features: f of the image, `[..., D]`.
-      share: of the second term.
+      prediction: embeddings p of the predictions of the task without a label, `[..., D]`.
+      label: embeddings l of the labels of the other task, `[..., D]`.
+      features: image features f, `[..., D]`.
+      feature_weight: weight w of the second term.
 
     Returns:
       The loss `[...]`.
@@ -63,13 +120,34 @@ def cross_task(
     """
     features = jax.lax.stop_gradient(features)
     held = 2.0 - cosine(prediction, features) - cosine(label, features)
-    return 1.0 - cosine(prediction, label) + share * held
+    return 1.0 - cosine(prediction, label) + feature_weight * held
 
 
 def cosine(one: jax.Array, other: jax.Array) -> jax.Array:
-    """Cosine of vectors `[..., D]`; 0, without gradient, where one of them is 0."""
+    """Cosine similarity of vectors `[..., D]`; 0, without gradient, where one of them is 0."""
     squares = jnp.square(one).sum(-1) * jnp.square(other).sum(-1)
     fine = squares > 0
-    # Both branches finite, or the gradient of a 0 is NaN.
+    # Both branches must be finite, or the gradient at 0 is NaN.
     length = jnp.sqrt(jnp.where(fine, squares, 1.0))
     return jnp.where(fine, (one * other).sum(-1) / length, 0.0)
+
+
+def class_probabilities(task: Any, outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Maps outputs `[B, C]` to predictions: probabilities, or continuous outputs unchanged.
+
+    A user-defined loss is treated as multiclass if labels are integers, else as continuous.
+    """
+    kind = target_type(task.loss, task.num_outputs)
+    if kind in ("binary", "multilabel"):
+        return jax.nn.sigmoid(outputs)
+    if kind is None:
+        kind = "multiclass" if jnp.issubdtype(labels.dtype, jnp.integer) else "continuous"
+    return jax.nn.softmax(outputs) if kind == "multiclass" else outputs
+
+
+def encode_labels(labels: jax.Array, known: jax.Array, size: int) -> jax.Array:
+    """Encodes labels like predictions `[B, C]`: one-hot or floats, zeros where missing."""
+    if jnp.issubdtype(labels.dtype, jnp.integer) and size > 1:
+        return jax.nn.one_hot(jnp.where(known, labels, -1), size)
+    there = known.reshape(-1, *(1,) * (labels.ndim - 1))
+    return jnp.where(there, labels.astype(jnp.float32), 0.0).reshape(-1, size)

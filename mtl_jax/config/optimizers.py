@@ -1,4 +1,4 @@
-"""Named recipes over optax, and schedules, as data that prints and hashes."""
+"""Optimizers and learning-rate schedules as hashable configurations of optax."""
 
 import dataclasses
 import math
@@ -8,27 +8,27 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.config.param_rules import Plan, rule_of
-from mtl_jax.core.tree import path_text
+from mtl_jax.config.param_rules import ParamRules, rule_of
+from mtl_jax.core.tree import path_str
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.validation import require_int, require_number
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Cosine:
-    """Learning rate that follows a part of a cosine, after a linear warm-up.
+class CosineSchedule:
+    """Cosine learning-rate decay after a linear warm-up.
 
-    `peak * cos(pi * cycles * t / T)` at step t of T, counted from the end of the warm-up.
+    `peak * cos(pi * cycles * t / T)` at step t of T, both counted from the end of the warm-up.
     The default is FixMatch's `cos(7 pi k / 16 K)`; `cycles=0.5` ends at zero.
 
     Attributes:
-      peak: largest rate.
-      cycles: half turns run through by the end, at most 0.5.
-      warmup: steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
+      peak: maximal learning rate.
+      cycles: number of half periods at the end, at most 0.5.
+      warmup: number of steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
 
     Raises:
-      BadInput: for a negative rate or a cosine that would turn negative.
+      BadInput: for a negative rate or a cosine that would become negative.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.4 (https://arxiv.org/abs/2001.07685).
     """
@@ -39,10 +39,10 @@ class Cosine:
 
     def __post_init__(self):
         require_number(self, peak=(0.0, math.inf), cycles=(0.0, 0.5))
-        require_count(self, warmup=0)
+        require_int(self, warmup=0)
 
-    def over(self, steps: int) -> Callable[[jax.Array], jax.Array]:
-        """The rate as a function of the step, for a run of `steps` steps."""
+    def schedule(self, steps: int) -> Callable[[jax.Array], jax.Array]:
+        """The learning rate as a function of the step, for a run of `steps` steps."""
 
         def rate(count):
             count = jnp.asarray(count, jnp.float32)
@@ -56,20 +56,21 @@ class Cosine:
 @typed
 @dataclasses.dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent with Nesterov momentum and decay of the kernels.
+    """SGD with Nesterov momentum and weight decay of kernels.
 
-    Weight decay is added to the gradient of leaves named `kernel` (not to biases and norms).
+    Weight decay is added to the gradient of leaves named `kernel` (not of biases and
+    normalization layers).
 
     Attributes:
-      learning_rate: rate, or a schedule.
-      momentum: share of the last update that is kept.
+      learning_rate: a constant or a schedule.
+      momentum: decay of the momentum.
       weight_decay: lambda of `lambda/2 ||w||^2`.
 
     Raises:
       BadInput: for a negative rate or decay, or a momentum outside [0, 1].
     """
 
-    learning_rate: float | Cosine
+    learning_rate: float | CosineSchedule
     momentum: float = 0.9
     weight_decay: float = 0.0
 
@@ -77,22 +78,22 @@ class SGD:
         check_rate(self)
         require_number(self, momentum=(0.0, 1.0), weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int, plan: Plan = ()) -> optax.GradientTransformation:
-        """The optax transformation for a run of `steps` steps, with rates and decays by a plan."""
+    def build(self, steps: int, plan: ParamRules = ()) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps, with scales by parameter rules."""
         return optax.chain(
-            decayed(self.weight_decay, plan),
-            optax.sgd(rate(self, steps), self.momentum, nesterov=True),
-            *paced(plan),
+            add_decayed_weights(self.weight_decay, plan),
+            optax.sgd(learning_rate(self, steps), self.momentum, nesterov=True),
+            *scale_by_param_rules(plan),
         )
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
 class Adam:
-    """Adam, with decoupled decay of the kernels (AdamW).
+    """Adam with decoupled weight decay of kernels (AdamW).
 
     Attributes:
-      learning_rate: rate, or a schedule.
+      learning_rate: a constant or a schedule.
       weight_decay: lambda of the decoupled decay `w -= rate * lambda * w`, kernels only.
 
     Raises:
@@ -102,20 +103,20 @@ class Adam:
       Algorithm 2 (https://arxiv.org/abs/1711.05101).
     """
 
-    learning_rate: float | Cosine
+    learning_rate: float | CosineSchedule
     weight_decay: float = 0.0
 
     def __post_init__(self):
         check_rate(self)
         require_number(self, weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int, plan: Plan = ()) -> optax.GradientTransformation:
-        """The optax transformation for a run of `steps` steps, with rates and decays by a plan."""
+    def build(self, steps: int, plan: ParamRules = ()) -> optax.GradientTransformation:
+        """The optax transformation for a run of `steps` steps, with scales by parameter rules."""
         adam = optax.chain(
             optax.scale_by_adam(),
-            decayed(self.weight_decay, plan),
-            optax.scale_by_learning_rate(rate(self, steps)),
-            *paced(plan),
+            add_decayed_weights(self.weight_decay, plan),
+            optax.scale_by_learning_rate(learning_rate(self, steps)),
+            *scale_by_param_rules(plan),
         )
 
         def update(gradient, state, params):
@@ -126,40 +127,40 @@ class Adam:
 
 
 def check_rate(optimizer: SGD | Adam) -> None:
-    """Requires a rate that is a number of at least 0, or a schedule."""
-    if not isinstance(optimizer.learning_rate, Cosine):
+    """Requires a learning rate that is a non-negative number or a schedule."""
+    if not isinstance(optimizer.learning_rate, CosineSchedule):
         require_number(optimizer, learning_rate=(0.0, math.inf))
 
 
-def rate(optimizer: SGD | Adam, steps: int):
-    """The learning rate as optax takes it."""
+def learning_rate(optimizer: SGD | Adam, steps: int):
+    """The learning rate as a float or a schedule for optax."""
     given = optimizer.learning_rate
-    return given.over(steps) if isinstance(given, Cosine) else given
+    return given.schedule(steps) if isinstance(given, CosineSchedule) else given
 
 
-def decayed(decay: float, plan: Plan) -> optax.GradientTransformation:
-    """Adds `decay * w` to what comes in, for kernels only, times what a plan says."""
+def add_decayed_weights(decay: float, plan: ParamRules) -> optax.GradientTransformation:
+    """Adds `decay * w` to the updates of kernels, scaled by the rules' `weight_decay_scale`."""
 
     def update(updates, state, params):
         def one(path, change, leaf):
-            name = path_text(path)
+            name = path_str(path)
             if not name.endswith("kernel"):
                 return change
-            return change + decay * rule_of(plan, name).decay * leaf
+            return change + decay * rule_of(plan, name).weight_decay_scale * leaf
 
         return jax.tree_util.tree_map_with_path(one, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def paced(plan: Plan) -> tuple[optax.GradientTransformation, ...]:
-    """Multiplies the rate by what a plan says, at the end of a chain; nothing if it says nothing."""
-    if all(rule.rate == 1.0 for rule in plan):
+def scale_by_param_rules(plan: ParamRules) -> tuple[optax.GradientTransformation, ...]:
+    """Scales updates by the rules' `lr_scale`, at the end of a chain; () if all scales are 1."""
+    if all(rule.lr_scale == 1.0 for rule in plan):
         return ()
 
     def update(updates, state, params=None):
         def one(path, change):
-            return rule_of(plan, path_text(path)).rate * change
+            return rule_of(plan, path_str(path)).lr_scale * change
 
         return jax.tree_util.tree_map_with_path(one, updates), state
 

@@ -1,130 +1,138 @@
-"""A run is data: what is learnt from what, and by which methods."""
+"""Configuration of a run: data, tasks, model and methods."""
 
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal
 
-from mtl_jax.config.balance_options import AS_PUBLISHED, Weighing
-from mtl_jax.config.cross_task import CrossTask
-from mtl_jax.config.execution import Dispatch
-from mtl_jax.config.meta_pseudo_labels import Coach
+from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.optimizers import SGD, Adam
-from mtl_jax.config.param_rules import Plan
+from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.config.run_checks import check_experiment, check_run
-from mtl_jax.config.sklearn_baseline import Classic
-from mtl_jax.config.study_design import Factorial, Safe
-from mtl_jax.config.task import Task, replaced
-from mtl_jax.config.task_schedule import Alternating, Progressive
-from mtl_jax.core.protocols import Balance, Penalty, Policy, Proximal, Source, Trunk, Weights
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.study_design import Factorial, SafeTransfer
+from mtl_jax.config.task import Task, checked_replace
+from mtl_jax.config.task_schedule import AlternatingTasks, ProgressiveTasks
+from mtl_jax.core.balancing import Balancer as Balance
+from mtl_jax.core.data_source import DataSource
+from mtl_jax.core.penalty import Penalty, Proximal
+from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.core.protocols import PretrainedWeights, RunSettings
+from mtl_jax.core.step_extension import StepExtension
 from mtl_jax.core.typechecked import typed
 from mtl_jax.core.views import Parameters
-from mtl_jax.losses import cross_entropy
 
 
 @typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run:
-    """One row of a table: everything that decides its numbers.
+class Run(RunSettings):
+    """Configuration of one table row: everything that determines its results.
 
     Attributes:
-      name: of the row and of its folder.
-      data: where the arrays come from.
-      tasks: what is predicted.
+      name: name of the row and of its output folder.
+      data: the data source.
+      tasks: the tasks to predict.
       trunk: a module of `mtl_jax.nets`.
-      balance: a weighting or an aggregator.
-      weighing: how what it says is applied.
-      optimizer: a recipe of `mtl_jax.config.optimizers`.
-      steps: length of the training.
-      batch: labelled examples a step, B.
-      labelled: training examples that have labels; None is all of them.
-      partial: whether each of them has the label of one task only.
-      unlabelled_ratio: unlabelled examples for each labelled one, U = ratio * B.
-      weak: augmentation of labelled images and of the targets of consistency; None is none.
-      medium: augmentation between the two, for methods that ask for it.
-      strong: augmentation of the images that learn from those targets.
-      cross_task: consistency of each task's predictions with the labels of the others.
-      coach: a teacher beside the net, that labels for it and learns from how that went.
+      balance: a loss weighting or a gradient aggregator.
+      balance_options: how the output of `balance` is applied.
+      optimizer: an optimizer of `mtl_jax.config.optimizers`.
+      steps: number of training steps.
+      batch_size: number of labelled examples per step, B.
+      num_labelled: number of labelled training examples; None uses all of them.
+      partial_labels: whether each labelled example has the label of one task only.
+      unlabelled_ratio: unlabelled examples per labelled one, U = ratio * B.
+      weak: augmentation of labelled images and of the images that pseudo-labels are computed
+        from; None disables it.
+      medium: augmentation between weak and strong, for methods that require it.
+      strong: augmentation of the images that are trained on pseudo-labels.
+      extensions: extensions of the training step, such as `config.MetaPseudoLabels()` and
+        `config.CrossTask()`; at most one of each kind.
       penalties: terms added to the losses.
-      proximal: terms that are not smooth, taken by their proximal operators after each step,
-        with their weights times the learning rate; momentum does not lengthen these steps.
-      scheme: which tasks train when; None is all of them at every step. Heads and trunks of the
-        others stand still, and their moments in the optimizer; gates, masks and what else a
-        net has for a task go on by momentum, and consistency goes on.
-      source: what this run starts from: a run, whose trained trunk it takes over; or a file of
-        weights (`mtl_jax.nets.pretrained.Pretrained`).
-      source_parameters: which parameters of a source run are taken over: "selected", those that
-        its validation selected; "raw" or "ema", the raw or the averaged ones of its last step.
-      take: what else is taken over, as pairs of a regular expression over the source's paths
-        (`shared/...`, `tasks/heads/...`) and the path here; see `mtl_jax.transfer.restore`.
-      fresh: patterns of parameters of the trunk that the source does not have, and that begin as
-        they were drawn, such as adapters.
-      teachers: runs that label the unlabelled images before this one begins, for methods that
-        ask for it (`mtl_jax.core.views.Stored`); each task is labelled by the first that has it.
-      plan: rules in order, what is trained and how fast; () trains all alike.
-      ema: momentum of the averaged parameters that are evaluated beside the raw ones.
+      proximal: non-smooth terms, applied by their proximal operators after each step, with
+        their weights times the learning rate; momentum does not increase these steps.
+      task_schedule: which tasks train at which step; None trains all tasks at every step. The
+        heads and trunks of inactive tasks and their optimizer moments are not updated; gates,
+        masks and other task-specific parameters are still updated by momentum, and auxiliary
+        losses stay active.
+      init_from: the source model: a run, whose trained trunk is restored, or a file of weights
+        (`mtl_jax.nets.pretrained.Pretrained`).
+      source_parameters: which parameters of a source run are restored: "selected", those
+        selected on its validation data; "raw" or "ema", the raw or averaged ones of its last
+        step.
+      param_map: further parameters to restore, as pairs of a regular expression over the source
+        model's paths (`shared/...`, `tasks/heads/...`) and the path in this run; see
+        `mtl_jax.transfer.restore`.
+      new_params: patterns of trunk parameters that the source model does not have, such as
+        adapters; they keep their random initialization.
+      teachers: runs that label the unlabelled images before this one starts, for methods that
+        require it (`mtl_jax.core.views.TeacherView`); each task is labelled by the first
+        teacher that has it.
+      param_rules: ordered rules that specify which parameters are trained, and their learning
+        rates; () trains all parameters alike.
+      ema_decay: decay of the averaged parameters, which are evaluated in addition to the raw
+        ones.
       evaluate_every: steps between evaluations.
       checkpoint_every: steps between checkpoints.
-      seeds: how many seeds train side by side.
-      first_seed: the first of them.
-      selection: what decides, for each seed, which evaluation is reported: "joint", the mean
-        over the selecting tasks of the validation metric, or of its rank where tasks have other
-        metrics or units; "per_task", for every task its own metric; "last" or "last_ema", the
-        raw or the averaged parameters of the last step. Parameters that may yet be selected are
-        kept: by rank, those of all evaluations that no other one beats in every task.
-      affinity: whether each evaluation measures how the tasks get on with each other.
-      dispatch: layout in time; None chooses by trunk and backend.
+      num_seeds: number of seeds trained in parallel.
+      first_seed: the first seed.
+      selection: how the reported evaluation is selected, for each seed: "joint", by the mean
+        validation metric of the selecting tasks, or its mean rank where metrics or units
+        differ; "per_task", for every task by its own metric; "last" or "last_ema", the raw or
+        averaged parameters of the last step. Parameters that may still be selected are kept: by
+        rank, those of all evaluations that no other one beats in every task.
+      measure_affinity: whether each evaluation measures the affinity between tasks.
+      execution: execution options; None chooses them by trunk and backend.
 
     Raises:
-      BadInput: for a value outside its rule.
+      BadInput: for an invalid value.
     """
 
     name: str
-    data: Source
+    data: DataSource
     tasks: tuple[Task, ...]
-    trunk: Trunk
+    trunk: Any
     balance: Balance
     optimizer: SGD | Adam
     steps: int
-    batch: int = 64
-    labelled: int | None = None
-    partial: bool = False
+    batch_size: int = 64
+    num_labelled: int | None = None
+    partial_labels: bool = False
     unlabelled_ratio: int = 7
     weak: Policy | None = None
     medium: Policy | None = None
-    strong: Policy | None = None
-    cross_task: CrossTask | None = None
-    coach: Coach | None = None
+    strong: Policy | LearnablePolicy | None = None
+    extensions: tuple[StepExtension, ...] = ()
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
-    scheme: Alternating | Progressive | None = None
-    source: "Run | Weights | None" = None
+    task_schedule: AlternatingTasks | ProgressiveTasks | None = None
+    init_from: "Run | PretrainedWeights | None" = None
     source_parameters: Parameters = "selected"
-    take: tuple[tuple[str, str], ...] = ()
-    fresh: tuple[str, ...] = ()
+    param_map: tuple[tuple[str, str], ...] = ()
+    new_params: tuple[str, ...] = ()
     teachers: "tuple[Run, ...]" = ()
-    plan: Plan = ()
-    ema: float = 0.999
+    param_rules: ParamRules = ()
+    ema_decay: float = 0.999
     evaluate_every: int = 100
     checkpoint_every: int = 1000
-    seeds: int = 1
+    num_seeds: int = 1
     first_seed: int = 0
     selection: Literal["joint", "per_task", "last", "last_ema"] = "joint"
-    affinity: bool = False
-    weighing: Weighing = AS_PUBLISHED
-    dispatch: Dispatch | None = None
+    measure_affinity: bool = False
+    balance_options: BalanceOptions = AS_PUBLISHED
+    execution: Execution | None = None
 
     def __post_init__(self):
-        check_run(self, cross_entropy, sources_of(self), taught(self))
+        check_run(self, sources_of(self), teacher_by_task(self))
 
-    def but(self, **changes: Any) -> "Run":
-        """The same run with some fields changed."""
-        return replaced(self, changes)
+    def replace(self, **changes: Any) -> "Run":
+        """Returns a copy with some fields changed."""
+        return checked_replace(self, changes)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A number that a paper prints for a run, to stand beside ours."""
+    """A published result of a run, for comparison with ours."""
 
     run: str
     column: str
@@ -138,60 +146,62 @@ class Experiment:
     """The runs of one table.
 
     Attributes:
-      runs: the rows, each of its own name.
-      baselines: names of single-task runs that gains and Delta_m are measured against.
-      published: numbers of papers for some cells.
-      classics: rows of other estimators (`mtl_jax.config.sklearn_baseline.Classic`), below the others.
-      factorial: which rows are the cells of a full factorial design, whose effects are told.
-      scratch: each a run and those that together did without the transfer; where these are what
-        it started from, the gap between them is what it forgot.
-      safe: rows that take the better of transfer and scratch on validation, below all others.
+      runs: the rows, with unique names.
+      baselines: names of single-task runs that gains and Delta_m are relative to.
+      published: published results for some cells.
+      sklearn_baselines: rows of scikit-learn estimators
+        (`mtl_jax.config.sklearn_baseline.SklearnBaseline`), below the runs.
+      factorial: the rows that form a full factorial design, whose effects are reported.
+      scratch_pairs: tuples of a run and the runs that together solve its tasks without the
+        transfer; where these are its source models, the gap between them is the forgetting.
+      safe_transfer: rows that choose the better of transfer and scratch on validation, below
+        all others.
 
     Raises:
-      BadInput: for two runs of one name, a baseline or a published number of no run, a baseline
-        that has more than one task, or rows of a design that cannot be compared.
+      BadInput: for duplicate names, a baseline or a published result of an unknown run, a
+        baseline with more than one task, or rows of a design that cannot be compared.
     """
 
     runs: tuple[Run, ...]
     baselines: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
-    classics: tuple[Classic, ...] = ()
+    sklearn_baselines: tuple[SklearnBaseline, ...] = ()
     factorial: Factorial | None = None
-    scratch: tuple[tuple[str, ...], ...] = ()
-    safe: tuple[Safe, ...] = ()
+    scratch_pairs: tuple[tuple[str, ...], ...] = ()
+    safe_transfer: tuple[SafeTransfer, ...] = ()
 
     def __post_init__(self):
-        check_experiment(self, lineage)
+        check_experiment(self, dependency_order)
 
 
-def taught(run: Run) -> dict[tuple[str, int], Run]:
-    """The teacher of each task and number of outputs."""
-    return {(t.name, t.outputs): one for one in reversed(run.teachers) for t in one.tasks}
+def teacher_by_task(run: Run) -> dict[tuple[str, int], Run]:
+    """The teacher for each pair of task name and number of outputs."""
+    return {(t.name, t.num_outputs): one for one in reversed(run.teachers) for t in one.tasks}
 
 
 def sources_of(run: Run) -> tuple[Run, ...]:
-    """The run that one starts from, if it is a run."""
-    return (run.source,) if isinstance(run.source, Run) else ()
+    """The source model of a run, if it is a run."""
+    return (run.init_from,) if isinstance(run.init_from, Run) else ()
 
 
-def needed(run: Run) -> tuple[Run, ...]:
-    """The runs that must be finished before one begins."""
+def dependencies(run: Run) -> tuple[Run, ...]:
+    """The runs that must be finished before this run starts."""
     return (*sources_of(run), *run.teachers)
 
 
-def with_needed(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
-    """The fields of a run that hold other runs, each of these changed."""
-    source = change(run.source) if isinstance(run.source, Run) else run.source
-    return {"source": source, "teachers": tuple(change(one) for one in run.teachers)}
+def map_dependencies(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
+    """The fields of a run that hold other runs, with `change` applied to each of them."""
+    source = change(run.init_from) if isinstance(run.init_from, Run) else run.init_from
+    return {"init_from": source, "teachers": tuple(change(one) for one in run.teachers)}
 
 
-def lineage(run: Run) -> list[Run]:
-    """The runs that it needs, each once and after those that it needs itself, and the run."""
+def dependency_order(run: Run) -> list[Run]:
+    """A run and all its dependencies, without duplicates, in topological order."""
     found = {}
 
     def visit(one: Run) -> None:
         if id(one) not in found:
-            for each in needed(one):
+            for each in dependencies(one):
                 visit(each)
             found[id(one)] = one
 

@@ -1,56 +1,56 @@
-"""What an experiment says of its rows together: cells of a factorial design, and safe choices."""
+"""Study designs across the rows of an experiment: factorial designs and safe transfer."""
 
 import dataclasses
 import itertools
 from typing import Any
 
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import near, require, require_name
+from mtl_jax.core.validation import did_you_mean, require, require_name
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One combination of levels, and the runs that have it.
+    """One combination of factor levels, and its runs.
 
     Attributes:
-      levels: one of each factor.
-      runs: names of runs that together have every task once: one run of all tasks, or one run
-        for each task where the level is that tasks train alone.
+      levels: the level of each factor.
+      runs: names of runs that together have every task once: one multi-task run, or one
+        single-task run per task.
 
     Raises:
-      BadInput: for levels or runs that are no tuple of texts.
+      BadInput: for levels or runs that are not a tuple of strings.
     """
 
     levels: tuple[str, ...]
     runs: tuple[str, ...]
 
     def __post_init__(self):
-        require_texts(self, "levels")
-        require_texts(self, "runs")
+        require_strings(self, "levels")
+        require_strings(self, "runs")
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
 class Factorial:
-    """A full factorial design: every combination of levels has its runs.
+    """A full factorial design: every combination of factor levels has runs.
 
-    The level of a factor that is named first is the one that the others are measured against.
+    The first level of a factor to appear is the reference level of its effects.
 
     Attributes:
-      factors: their names.
+      factors: names of the factors.
       cells: one for each combination of levels.
 
     Raises:
-      BadInput: for factors of one name or one level, and for a combination that is missing or
-        there twice.
+      BadInput: for duplicate factor names, factors with a single level, and missing or
+        duplicate combinations.
     """
 
     factors: tuple[str, ...]
     cells: tuple[Cell, ...]
 
     def __post_init__(self):
-        require_texts(self, "factors")
+        require_strings(self, "factors")
         for cell in self.cells:
             fits = len(cell.levels) == len(self.factors)
             require(fits, self, "cells", f"must have a level of each of {self.factors}", cell)
@@ -73,7 +73,7 @@ class Factorial:
         )
 
     def check(self, rows: dict[str, Any]) -> None:
-        """Refuses cells that do not have the same tasks, each once, and the same seeds.
+        """Requires the same tasks, each once, and the same seeds in all cells.
 
         Args:
           rows: the rows of the experiment by name.
@@ -81,9 +81,9 @@ class Factorial:
         Raises:
           BadInput: naming the cell's runs.
         """
-        first = together(self, "cells", self.cells[0].runs, rows)
+        first = rows_by_task(self, "cells", self.cells[0].runs, rows)
         for cell in self.cells:
-            found = together(self, "cells", cell.runs, rows)
+            found = rows_by_task(self, "cells", cell.runs, rows)
             rule = f"must have the tasks {sorted(first)} in every cell"
             require(found.keys() == first.keys(), self, "cells", rule, cell.runs)
         require_seeds(self, "cells", [name for cell in self.cells for name in cell.runs], rows)
@@ -91,20 +91,20 @@ class Factorial:
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Safe:
-    """A row without training: for each task and seed, of two rows the better on validation.
+class SafeTransfer:
+    """A row without training: the better of two rows on validation, for each task and seed.
 
-    It gives what a user gets who keeps training from scratch beside a transfer and takes what
-    validation prefers; of equals scratch. Both are judged, and told, at the evaluation that
-    validation chose within each.
+    It reports the result of training both with transfer and from scratch and choosing on
+    validation; ties choose scratch. Both are compared and reported at their selected
+    evaluation.
 
     Attributes:
-      name: of the row.
+      name: name of the row.
       transfer: name of a run.
       scratch: names of runs that together have each of its tasks once.
 
     Raises:
-      BadInput: for a name that no row can bear, or scratch that is no tuple of texts.
+      BadInput: for an invalid name, or scratch that is not a tuple of strings.
     """
 
     name: str
@@ -113,19 +113,19 @@ class Safe:
 
     def __post_init__(self):
         require_name(self)
-        require_texts(self, "scratch")
+        require_strings(self, "scratch")
 
     def check(self, runs: dict[str, Any]) -> None:
-        """Refuses runs that are not there, or do not have the same tasks and seeds.
+        """Requires that the runs exist and have the same tasks and seeds.
 
         Args:
           runs: the runs of the experiment by name.
 
         Raises:
-          BadInput: naming what is wrong.
+          BadInput: naming the field.
         """
-        own = together(self, "transfer", (self.transfer,), runs)
-        found = together(self, "scratch", self.scratch, runs)
+        own = rows_by_task(self, "transfer", (self.transfer,), runs)
+        found = rows_by_task(self, "scratch", self.scratch, runs)
         missing = sorted(own.keys() - found.keys())
         rule = f"must have the tasks of {self.transfer!r}, also {missing}"
         require(not missing, self, "scratch", rule, self.scratch)
@@ -133,54 +133,56 @@ class Safe:
 
 
 def check_design(experiment: Any) -> None:
-    """Refuses what an experiment says of rows that are not there or cannot be compared.
+    """Requires that the designs of an experiment refer to existing, comparable rows.
 
     Raises:
       BadInput: naming the field.
     """
     runs = {row.name: row for row in experiment.runs}
-    rows = runs | {row.name: row for row in experiment.classics}
-    for pair in experiment.scratch:
+    rows = runs | {row.name: row for row in experiment.sklearn_baselines}
+    for pair in experiment.scratch_pairs:
         fine = are_texts(pair) and len(pair) > 1
-        require(fine, experiment, "scratch", "must hold tuples (run, its scratch runs)", pair)
-        own = together(experiment, "scratch", pair[:1], rows)
-        found = together(experiment, "scratch", pair[1:], rows)
+        require(fine, experiment, "scratch_pairs", "must hold tuples (run, its scratch runs)", pair)
+        own = rows_by_task(experiment, "scratch_pairs", pair[:1], rows)
+        found = rows_by_task(experiment, "scratch_pairs", pair[1:], rows)
         rule = f"must have a task of {pair[0]!r}"
-        require(bool(own.keys() & found.keys()), experiment, "scratch", rule, pair[1:])
-        require_seeds(experiment, "scratch", pair, rows)
-    for place, safe in enumerate(experiment.safe):
-        taken = [*rows, *(other.name for other in experiment.safe[:place])]
+        require(bool(own.keys() & found.keys()), experiment, "scratch_pairs", rule, pair[1:])
+        require_seeds(experiment, "scratch_pairs", pair, rows)
+    for place, safe in enumerate(experiment.safe_transfer):
+        taken = [*rows, *(other.name for other in experiment.safe_transfer[:place])]
         rule = "must have names that no other row has"
-        require(safe.name not in taken, experiment, "safe", rule, safe.name)
+        require(safe.name not in taken, experiment, "safe_transfer", rule, safe.name)
         safe.check(runs)
     if experiment.factorial is not None:
         experiment.factorial.check(rows)
 
 
-def remaining(experiment: Any, there: set[str]) -> dict[str, Any]:
-    """What can still be said of the rows whose names are there, as fields of the experiment."""
+def restrict_design(experiment: Any, there: set[str]) -> dict[str, Any]:
+    """Restricts the designs to the rows with the given names, as fields of the experiment."""
     design = experiment.factorial
     whole = design is not None and all(there.issuperset(cell.runs) for cell in design.cells)
     return {
         "factorial": design if whole else None,
-        "scratch": tuple(pair for pair in experiment.scratch if there.issuperset(pair)),
-        "safe": tuple(
-            safe for safe in experiment.safe if there.issuperset((safe.transfer, *safe.scratch))
+        "scratch_pairs": tuple(pair for pair in experiment.scratch_pairs if there.issuperset(pair)),
+        "safe_transfer": tuple(
+            safe
+            for safe in experiment.safe_transfer
+            if there.issuperset((safe.transfer, *safe.scratch))
         ),
     }
 
 
-def together(
+def rows_by_task(
     owner: object, field: str, names: tuple[str, ...], rows: dict[str, Any]
 ) -> dict[str, str]:
-    """By task, which of some rows has it.
+    """Maps each task to the name of the row that has it.
 
     Raises:
-      BadInput: for a name of no row, and for a task that two of them have.
+      BadInput: for an unknown row, or a task that two of the rows have.
     """
     found = {}
     for name in names:
-        require(name in rows, owner, field, f"must name runs ({near(name, rows)})", name)
+        require(name in rows, owner, field, f"must name runs ({did_you_mean(name, rows)})", name)
         for task in rows[name].tasks:
             rule = f"must have each task once, {task.name!r} is in two"
             require(task.name not in found, owner, field, rule, names)
@@ -189,19 +191,19 @@ def together(
 
 
 def require_seeds(owner: object, field: str, names: Any, rows: dict[str, Any]) -> None:
-    """Requires rows of the same seeds, since they are compared seed by seed."""
-    seeds = {(rows[name].seeds, rows[name].first_seed) for name in names}
+    """Requires rows with the same seeds, since they are compared per seed."""
+    seeds = {(rows[name].num_seeds, rows[name].first_seed) for name in names}
     rule = "must name runs of the same seeds (number, first)"
     require(len(seeds) == 1, owner, field, rule, sorted(seeds))
 
 
-def require_texts(owner: object, field: str) -> None:
-    """Requires a tuple of different texts, and at least one of them."""
+def require_strings(owner: object, field: str) -> None:
+    """Requires a non-empty tuple of strings, unique unless the field is `levels`."""
     value = getattr(owner, field)
     fine = are_texts(value) and (field == "levels" or len(set(value)) == len(value))
     require(fine, owner, field, "must be a tuple of different texts, one or more", value)
 
 
 def are_texts(value: object) -> bool:
-    """Whether a value is a tuple of texts, none of them empty."""
+    """Whether a value is a non-empty tuple of non-empty strings."""
     return isinstance(value, tuple) and bool(value) and all(isinstance(t, str) and t for t in value)

@@ -1,4 +1,4 @@
-"""Which tasks train at a step: one after another, or more and more of them."""
+"""Task schedules: which tasks train at a step."""
 
 import dataclasses
 import math
@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import require, require_count
+from mtl_jax.core.validation import require, require_int
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Alternating:
-    """One task a step, in turns: task `floor(t / period) mod K`.
+class AlternatingTasks:
+    """Trains one task at a time, in turns: task `floor(t / period) mod K` at step t.
 
     Attributes:
-      period: steps that a task trains before the next has its turn.
+      period: number of consecutive steps of each task.
 
     Raises:
       BadInput: for a period below 1.
@@ -25,46 +25,60 @@ class Alternating:
     period: int = 1
 
     def __post_init__(self):
-        require_count(self, period=1)
+        require_int(self, period=1)
 
     def check(self, num_tasks: int) -> None:
-        """Fits any number of tasks."""
+        """Accepts any number of tasks."""
 
     def active(self, step: jax.Array, steps: int, num_tasks: int) -> jax.Array:
-        """Which tasks train at a step `[]` of a run of `steps` steps, bool `[K]`."""
+        """Mask of the tasks that train at a step `[]` of a run of `steps` steps, bool `[K]`."""
         return jnp.arange(num_tasks) == step // self.period % num_tasks
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Progressive:
-    """Tasks enter one after another and stay: task k trains from step `enter_k * T` on.
+class ProgressiveTasks:
+    """Adds tasks progressively: task k trains from step `ceil(start_fraction_k * T)` on.
 
-    Adam corrects its moments by the run's steps, not the task's: the head of a task that enters
-    late begins with steps of three to six times the rate.
+    Adam's bias correction counts the run's steps, not the task's: the head of a task that starts
+    late begins with updates of three to six times the learning rate.
 
     Attributes:
-      enter: for each task, in the order of the run's, the share of the run that has passed
-        when it enters.
+      start_fraction: for each task, in the order of the run's tasks, the fraction of the run's
+        steps after which it starts.
 
     Raises:
-      BadInput: for shares outside [0, 1), or if no task trains from the beginning; from a run
-        if it has another number of tasks.
+      BadInput: for fractions outside [0, 1), or if no task trains from the beginning; in a run
+        with a different number of tasks.
     """
 
-    enter: tuple[float, ...]
+    start_fraction: tuple[float, ...]
 
     def __post_init__(self):
-        fine = all(isinstance(share, int | float) and 0 <= share < 1 for share in self.enter)
-        require(fine, self, "enter", "must be numbers in [0, 1)", self.enter)
-        require(0 in self.enter, self, "enter", "must have a task that enters at 0", self.enter)
+        fine = all(
+            isinstance(share, int | float) and 0 <= share < 1 for share in self.start_fraction
+        )
+        require(fine, self, "start_fraction", "must be numbers in [0, 1)", self.start_fraction)
+        require(
+            0 in self.start_fraction,
+            self,
+            "start_fraction",
+            "must have a task that enters at 0",
+            self.start_fraction,
+        )
 
     def check(self, num_tasks: int) -> None:
-        """Requires a share for each task."""
-        fits = len(self.enter) == num_tasks
-        require(fits, self, "enter", f"must have a share for each of {num_tasks} tasks", self.enter)
+        """Requires one fraction per task."""
+        fits = len(self.start_fraction) == num_tasks
+        require(
+            fits,
+            self,
+            "start_fraction",
+            f"must have a share for each of {num_tasks} tasks",
+            self.start_fraction,
+        )
 
     def active(self, step: jax.Array, steps: int, num_tasks: int) -> jax.Array:
-        """Which tasks train at a step `[]` of a run of `steps` steps, bool `[K]`."""
-        # Without the little that floats are off, 7 % of 100 steps would be 8.
-        return step >= jnp.array([math.ceil(share * steps - 1e-9) for share in self.enter])
+        """Mask of the tasks that train at a step `[]` of a run of `steps` steps, bool `[K]`."""
+        # Without the tolerance for floating-point error, 7 % of 100 steps would be 8.
+        return step >= jnp.array([math.ceil(share * steps - 1e-9) for share in self.start_fraction])

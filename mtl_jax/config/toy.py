@@ -1,4 +1,4 @@
-"""A descent is data: a balancing method on exact losses of a few numbers, from several starts."""
+"""Configuration of toy runs: balancing methods on low-dimensional problems."""
 
 import dataclasses
 from typing import Any, Protocol, runtime_checkable
@@ -6,73 +6,79 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 
 from mtl_jax.config.optimizers import SGD, Adam
-from mtl_jax.core.protocols import Balance
+from mtl_jax.core.balancing import Balancer as Balance
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import require, require_count, require_name
+from mtl_jax.core.validation import require, require_int, require_name
 
 
 @runtime_checkable
-class Problem(Protocol):
-    """Objectives of a point, and how far from their Pareto set it is."""
+class ToyProblem(Protocol):
+    """Multi-objective problem with a known distance to its Pareto set."""
 
-    window: tuple[tuple[float, float], ...]  # What a figure shows of each coordinate, [D, 2].
+    plot_limits: tuple[tuple[float, float], ...]  # Axis limits of figures by coordinate, [D, 2].
 
     def losses(self, point: jax.Array) -> jax.Array:
         """Maps a point `[D]` to losses `[K]`."""
 
-    def gap(self, point: jax.Array) -> jax.Array:
-        """Maps a point `[D]` to its distance from the Pareto set `[]`, in its coordinates."""
+    def distance_to_pareto(self, point: jax.Array) -> jax.Array:
+        """Maps a point `[D]` to its distance from the Pareto set `[]`, in parameter space."""
 
 
 @typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Descent:
-    """One row of a table: a method on a problem.
+class ToyRun:
+    """Configuration of one table row: a balancing method on a toy problem.
 
     Attributes:
-      name: of the row and of its folder.
-      problem: what is descended.
-      balance: a weighting or an aggregator.
-      optimizer: a recipe of `mtl_jax.config.optimizers`.
-      steps: length of the descent.
-      starts: points `[S, D]`; all go side by side.
-      within: gap below which a point counts as on the Pareto set.
-      records: how many points of each path are kept, at equal distances in steps.
-      seed: for methods that draw.
+      name: name of the row and of its output folder.
+      problem: the problem to minimise.
+      balance: a loss weighting or a gradient aggregator.
+      optimizer: an optimizer of `mtl_jax.config.optimizers`.
+      steps: number of optimization steps.
+      initial_points: points `[S, D]`, optimized in parallel.
+      tolerance: distance below which a point counts as Pareto optimal.
+      num_records: number of recorded points per trajectory, equally spaced in steps.
+      seed: seed of stochastic methods.
 
     Raises:
-      BadInput: for a value outside its rule.
+      BadInput: for an invalid value.
     """
 
     name: str
-    problem: Problem
+    problem: ToyProblem
     balance: Balance
     optimizer: SGD | Adam
     steps: int
-    starts: tuple[tuple[float, ...], ...]
-    within: float = 0.1
-    records: int = 100
+    initial_points: tuple[tuple[float, ...], ...]
+    tolerance: float = 0.1
+    num_records: int = 100
     seed: int = 0
 
     def __post_init__(self):
         require_name(self)
-        require_count(self, steps=1, records=1, seed=0)
+        require_int(self, steps=1, num_records=1, seed=0)
         require(self.steps < 2**31, self, "steps", "must be below 2^31", self.steps)
         require(self.seed < 2**32, self, "seed", "must be below 2^32", self.seed)
-        rule = f"must be a multiple of records, {self.records}"
-        require(self.steps % self.records == 0, self, "steps", rule, self.steps)
-        sizes = {len(start) for start in self.starts}
-        require(len(sizes) == 1, self, "starts", "must be points of one dimension", self.starts)
+        rule = f"must be a multiple of num_records, {self.num_records}"
+        require(self.steps % self.num_records == 0, self, "steps", rule, self.steps)
+        sizes = {len(start) for start in self.initial_points}
+        require(
+            len(sizes) == 1,
+            self,
+            "initial_points",
+            "must be points of one dimension",
+            self.initial_points,
+        )
 
-    def but(self, **changes: Any) -> "Descent":
-        """The same descent with some fields changed."""
+    def replace(self, **changes: Any) -> "ToyRun":
+        """Returns a copy with some fields changed."""
         return dataclasses.replace(self, **changes)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a paper says of a descent, to stand beside ours."""
+class PublishedOutcome:
+    """A published outcome of a toy run, for comparison with ours."""
 
     descent: str
     text: str
@@ -81,15 +87,15 @@ class Outcome:
 
 @typed
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Descents:
-    """The descents of one table.
+class ToyExperiment:
+    """The toy runs of one table.
 
     Raises:
-      BadInput: for two descents of one name, or a published outcome of none.
+      BadInput: for duplicate names, or a published outcome of an unknown run.
     """
 
-    runs: tuple[Descent, ...]
-    published: tuple[Outcome, ...] = ()
+    runs: tuple[ToyRun, ...]
+    published: tuple[PublishedOutcome, ...] = ()
 
     def __post_init__(self):
         names = [run.name for run in self.runs]

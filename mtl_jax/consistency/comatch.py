@@ -1,4 +1,4 @@
-"""CoMatch: guesses that are smoothed by embeddings, and embeddings that follow the guesses."""
+"""CoMatch: pseudo-labels smoothed by embeddings, and embeddings regularised by pseudo-labels."""
 
 import dataclasses
 import math
@@ -8,51 +8,52 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.distribution_alignment import QueueAlignment
-from mtl_jax.consistency.memory_bank import Memory, empty, remembered
+from mtl_jax.consistency.memory_bank import MemoryBank, enqueue, init_memory
 from mtl_jax.consistency.parts import Align
-from mtl_jax.consistency.projection import Projection
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.head_specs import Head
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.consistency.projection import ProjectionHead
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxHead
+from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.losses import soft_cross_entropy
-from mtl_jax.losses.target_type import MULTICLASS
 
-# What the parts are unless told otherwise.
-ALIGN, PROJECTION = QueueAlignment(32), Projection(64)
+# Defaults of the parts.
+ALIGN, PROJECTION = QueueAlignment(32), ProjectionHead(64)
 
 
 class CoMatchState(NamedTuple):
-    """What its parts keep."""
+    """States of the parts."""
 
     align: Any
-    memory: Memory
+    memory: MemoryBank
 
 
 @dataclasses.dataclass(frozen=True)
-class CoMatch:
+class CoMatch(AuxiliaryLoss):
     """Co-training of class probabilities and embeddings through a graph of each.
 
     `1[max q_i >= threshold] H(q_i, strong_i) + contrast H(W_i, softmax_j(z_i z'_j / T))`,
-    per example, with z and z' the embeddings of both strong views. First the guesses are
-    smoothed by a memory of past aligned guesses p_m and their embeddings,
+    per example, with z and z' the embeddings of both strong views. First the predictions are
+    smoothed with a memory of past aligned predictions p_m and their embeddings,
     `q_i = a p_i + (1 - a) sum_m softmax_m(z_i z_m / T) p_m`, where z_i is of the weak view. Then
-    they are a graph: `W_ij = q_i q_j`, 1 for i = j and 0 below `edge`, each row divided by its
-    sum. The memory takes the labelled examples with their labels too; a missing label
-    takes no row. As in the authors' code, smoothing waits until the memory is full, and the
-    batch comes in after it was used. (That code adds 1e-7 inside the logarithm of the
-    second term; here it is exact. Its variant with a teacher for ImageNet is left out.)
+    they define a graph: `W_ij = q_i q_j`, 1 for i = j and 0 below `edge`, each row normalized to
+    sum 1. Labelled examples enter the memory with their labels; a missing label takes no row. As
+    in the authors' code, smoothing starts once the memory is full, and the batch is enqueued
+    after the memory was used. (That code adds 1e-7 inside the logarithm of the second term; here
+    it is exact. Its variant with a teacher for ImageNet is not implemented.)
 
-    Gradients flow into both strong views only. Outputs `[n, C]`.
+    Gradients with respect to both strong views only. Outputs `[n, C]`.
 
     Attributes:
-      threshold: confidence at which a smoothed guess counts.
-      smoothing: a, share of the own guess.
+      threshold: confidence from which a smoothed pseudo-label counts.
+      smoothing: a, weight of the example's own prediction.
       temperature: T.
-      edge: similarity of two guesses below which they are not connected.
+      edge: similarity of two predictions below which they are not connected.
       contrast: weight of the second term (5 in the authors' runs on STL-10).
       memory: rows; the authors keep 5 batches, here of 64 labelled and 448 unlabelled images.
-      align: of the guesses.
-      projection: the embeddings.
+      align: of the predictions.
+      projection: head of the embeddings.
       weight: of both terms.
 
     Raises:
@@ -68,7 +69,7 @@ class CoMatch:
     contrast: float = 1.0
     memory: int = 2560
     align: Align = ALIGN
-    projection: Projection = PROJECTION
+    projection: ProjectionHead = PROJECTION
     weight: float = 1.0
 
     target_types = MULTICLASS
@@ -78,27 +79,27 @@ class CoMatch:
         require_number(self, threshold=(0.0, 1.0), smoothing=(0.0, 1.0), edge=(0.0, 1.0))
         require_number(self, temperature=(1e-6, math.inf))
         require_number(self, contrast=(0.0, math.inf), weight=(0.0, math.inf))
-        require_count(self, memory=1)
+        require_int(self, memory=1)
 
-    def heads(self, num_classes: int) -> dict[str, Head]:
-        """The projection's."""
+    def aux_heads(self, num_classes: int) -> dict[str, AuxHead]:
+        """Heads of the projection."""
         return self.projection.heads()
 
-    def init(self, sizes: Sizes) -> CoMatchState:
-        """State before the first step."""
-        memory = empty(self.memory, self.projection.size, sizes.classes)
+    def init(self, sizes: DatasetSizes) -> CoMatchState:
+        """Returns the initial state."""
+        memory = init_memory(self.memory, self.projection.size, sizes.num_classes)
         return CoMatchState(self.align.init(sizes), memory)
 
-    def update(self, views: Views, state: CoMatchState) -> tuple[jax.Array, CoMatchState, dict]:
-        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
+    def update(self, views: AuxInputs, state: CoMatchState) -> tuple[jax.Array, CoMatchState, dict]:
+        """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.of("weak")))
+        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs("weak")))
         aligned, align = self.align.update(plain, views, state.align)
         own = jnp.exp(aligned)
         weak = jax.lax.stop_gradient(self.projection(views, "weak"))
         guess = jnp.where(state.memory.full, self.smoothed(own, weak, state.memory), own)
         mask = guess.max(-1) >= self.threshold
-        follow = jnp.where(mask, soft_cross_entropy(views.of("strong"), guess), 0.0)
+        follow = jnp.where(mask, soft_cross_entropy(views.outputs("strong"), guess), 0.0)
         graph = self.compared(self.projection(views, "strong"), self.projection(views, "strong2"))
         contrast = soft_cross_entropy(graph, connected(guess, self.edge))
         metrics = {"mask_rate": mask.astype(follow.dtype).mean(), "contrast": contrast.mean()}
@@ -109,18 +110,20 @@ class CoMatch:
         """Similarities `z_i z'_j / T` `[n, m]` of embeddings `[n, D]` and `[m, D]`."""
         return embeddings @ others.T / jnp.asarray(self.temperature, embeddings.dtype)
 
-    def smoothed(self, own: jax.Array, embeddings: jax.Array, memory: Memory) -> jax.Array:
-        """Probabilities `[U, C]`, partly those of similar examples in a full memory."""
+    def smoothed(self, own: jax.Array, embeddings: jax.Array, memory: MemoryBank) -> jax.Array:
+        """Probabilities `[U, C]` smoothed with those of similar examples, if the memory is full."""
         near = jax.nn.softmax(self.compared(embeddings, memory.embeddings.astype(embeddings.dtype)))
         others = near @ memory.guesses.astype(near.dtype)
         return self.smoothing * own + (1.0 - self.smoothing) * others.astype(own.dtype)
 
-    def seen(self, views: Views, memory: Memory, embeddings: jax.Array, own: jax.Array) -> Memory:
-        """The memory with this batch: unlabelled examples, then labelled ones."""
+    def seen(
+        self, views: AuxInputs, memory: MemoryBank, embeddings: jax.Array, own: jax.Array
+    ) -> MemoryBank:
+        """The memory with this batch enqueued: unlabelled examples, then labelled ones."""
         labelled = jax.lax.stop_gradient(self.projection(views, "labelled"))
         labels = jax.nn.one_hot(views.labels, own.shape[-1], dtype=own.dtype)
         there = jnp.concatenate([jnp.ones(own.shape[0], bool), views.mask])
-        return remembered(
+        return enqueue(
             memory,
             jnp.concatenate([embeddings, labelled]),
             jnp.concatenate([own, labels]),
@@ -129,7 +132,7 @@ class CoMatch:
 
 
 def connected(guess: jax.Array, edge: float) -> jax.Array:
-    """Rows `[n, n]` of sum 1: products of guesses `[n, C]`, 1 with oneself, 0 below `edge`."""
+    """Normalized graph `[n, n]`: products of predictions `[n, C]`, diagonal 1, 0 below `edge`."""
     product = guess @ guess.T
     product = jnp.where(jnp.eye(guess.shape[0], dtype=bool), 1.0, product)
     product = jnp.where(product >= edge, product, 0.0)

@@ -6,32 +6,33 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.scatter import rows_of
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.validation import require_number
 
 
-class Selected(NamedTuple):
-    """The class that each example of the pool was last sure of, and their counts."""
+class CurriculumState(NamedTuple):
+    """The last confident class of each example of the pool, and the counts of the classes."""
 
-    label: jax.Array  # [N], -1 before it was sure of any
+    label: jax.Array  # [N], -1 before the first confident prediction
     count: jax.Array  # [C]
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassStatus:
+class CurriculumThreshold(Mask):
     """Flexible thresholds, `1[max q >= T_c]` with `T_c = threshold * b_c / (2 - b_c)`.
 
-    c is the guessed class; `b_c = n_c / max(max_j n_j, n_none)` is the class' status: n_c counts
-    the examples of the pool whose last sure guess (above the *fixed* threshold) was c, and
-    n_none those that never were sure. The mask uses the status of before the step. A selection
-    is never undone, only changed. The counts are kept up to date by differences; an example
-    that a batch has twice counts by its later place.
+    c is the predicted class; `b_c = n_c / max(max_j n_j, n_none)` is the class' learning status:
+    n_c counts the examples of the pool whose last confident prediction (above the *fixed*
+    threshold) was c, and n_none those that never were confident. The mask uses the status before
+    the step. A selection is never undone, only changed. The counts are updated incrementally; an
+    example that a batch contains twice counts by its later position.
 
     Attributes:
-      threshold: the fixed one, and the largest of the flexible ones.
-      warm_up: whether n_none counts in the maximum.
+      threshold: the fixed threshold, and the largest of the flexible ones.
+      warm_up: whether n_none is included in the maximum.
 
     Raises:
       BadInput: for a threshold outside [0, 1].
@@ -46,23 +47,23 @@ class ClassStatus:
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0))
 
-    def init(self, sizes: Sizes) -> Selected:
-        """State before the first step: nothing is selected."""
-        return Selected(
-            jnp.full(sizes.unlabelled, -1, jnp.int32), jnp.zeros(sizes.classes, jnp.int32)
+    def init(self, sizes: DatasetSizes) -> CurriculumState:
+        """Returns the initial state: nothing is selected."""
+        return CurriculumState(
+            jnp.full(sizes.num_unlabelled, -1, jnp.int32), jnp.zeros(sizes.num_classes, jnp.int32)
         )
 
-    def update(self, guess: Guess, views: Views, state: Selected) -> tuple:
-        """Maps a guess `[U, C]` to the mask `[U]`, the next state, and the mean threshold."""
+    def update(self, guess: Prediction, views: AuxInputs, state: CurriculumState) -> tuple:
+        """Maps a prediction `[U, C]` to the mask `[U]`, the next state and the mean threshold."""
         confidence, label = guess.confidence("aligned"), guess.aligned.argmax(-1)
         status = self.status(state).astype(confidence.dtype)
         thresholds = self.threshold * status / (2.0 - status)
         sure = confidence >= self.threshold
-        state = selected(state, views.index, label.astype(jnp.int32), sure)
+        state = selected(state, views.unlabelled_index, label.astype(jnp.int32), sure)
         return confidence >= thresholds[label], state, {"threshold": thresholds.mean()}
 
-    def status(self, state: Selected) -> jax.Array:
-        """How much of each class is learnt, b `[C]`, between 0 and 1."""
+    def status(self, state: CurriculumState) -> jax.Array:
+        """Learning status of each class, b `[C]`, between 0 and 1."""
         most = state.count.max()
         if self.warm_up:
             never = state.label.size - state.count.sum(dtype=jnp.int32)
@@ -70,12 +71,16 @@ class ClassStatus:
         return state.count / jnp.maximum(most, 1)
 
 
-def selected(state: Selected, index: jax.Array, label: jax.Array, sure: jax.Array) -> Selected:
-    """The state after examples `[U]` were guessed, of which some surely."""
+def selected(
+    state: CurriculumState, index: jax.Array, label: jax.Array, sure: jax.Array
+) -> CurriculumState:
+    """The state after predictions for examples `[U]`, of which some are confident."""
     where = rows_of(index, sure, state.label.size)
     last = where < state.label.size
     old = state.label[index]
     classes = jnp.arange(state.count.size, dtype=jnp.int32)[None]
     gained = ((label[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
     lost = ((old[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
-    return Selected(state.label.at[where].set(label, mode="drop"), state.count + gained - lost)
+    return CurriculumState(
+        state.label.at[where].set(label, mode="drop"), state.count + gained - lost
+    )

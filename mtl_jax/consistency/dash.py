@@ -1,4 +1,4 @@
-"""Dash: guesses whose loss is below a threshold that shrinks as the training goes on."""
+"""Dash: pseudo-labels whose loss is below a threshold that decreases during training."""
 
 import dataclasses
 import math
@@ -8,46 +8,47 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.match import by_example
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
-from mtl_jax.losses.target_type import MULTICLASS
 
 
-class Measured(NamedTuple):
+class DashState(NamedTuple):
     """The labelled loss at the end of the warm-up."""
 
     step: jax.Array  # [], steps done
     total: jax.Array  # [], sum of the measured losses
-    count: jax.Array  # [], how many labels they are of
+    count: jax.Array  # [], number of labels in the sum
 
 
 @dataclasses.dataclass(frozen=True)
-class Dash:
-    """Dash: a guess counts while the weak view's own loss of it is small enough.
+class Dash(AuxiliaryLoss):
+    """Dash: a pseudo-label counts while the weak view's own loss on it is small enough.
 
-    `1[H(t, weak) <= rho] H(t, strong)` with `rho = max(C gamma^-k rho_hat, rho_min)`, where k
-    counts the times that `every` steps have passed since the warm-up. The target t is the weak
-    view's guess, sharpened, `softmax(z / T)`, until rho is rho_min, and its most probable class
-    from then on. In the warm-up nothing unlabelled counts.
+    `1[H(t, weak) <= rho] H(t, strong)` with `rho = max(C gamma^-k rho_hat, rho_min)`, where k is
+    the number of completed intervals of `every` steps since the warm-up. The target t is the
+    sharpened prediction for the weak view, `softmax(z / T)`, until rho reaches rho_min, and its
+    most probable class from then on. During the warm-up the unlabelled loss is 0.
 
     rho_hat is the mean cross-entropy of the labelled training examples in the last `window`
-    steps of the warm-up, `log C` if none of them had its label. (USB has the loss on the test
-    data there.) No gradient flows into the weak view or the threshold. Any leading shape.
+    steps of the warm-up, `log C` if none of them had its label. (USB uses the loss on the test
+    data there.) No gradient with respect to the weak view or the threshold. Any leading shape.
 
     Attributes:
-      warm_up: steps in which only labelled data train.
+      warm_up: steps with labelled data only.
       window: steps, the last of the warm-up, in which rho_hat is measured.
       initial_loss: rho_hat, if it is known; then nothing is measured.
       factor: C.
-      gamma: by which the threshold is divided.
-      every: steps from one threshold to the next; 10 times 1024 as in USB.
+      gamma: divisor of the threshold.
+      every: steps between thresholds; 10 times 1024 as in USB.
       least: rho_min, nats.
       temperature: T.
       weight: of the mean over all U examples.
 
     Raises:
-      BadInput: for a setting out of range, or a window that is longer than the warm-up.
+      BadInput: for a setting out of range, or a window longer than the warm-up.
 
     Reference: Xu et al., Dash, ICML 2021, dynamic threshold (https://arxiv.org/abs/2109.00650).
     """
@@ -66,7 +67,7 @@ class Dash:
     views = ("labelled", "weak", "strong")
 
     def __post_init__(self):
-        require_count(self, warm_up=0, window=1, every=1)
+        require_int(self, warm_up=0, window=1, every=1)
         above = (1e-6, math.inf)
         require_number(self, factor=above, gamma=(1.0, math.inf), temperature=above)
         require_number(self, least=(0.0, math.inf), weight=(0.0, math.inf))
@@ -76,27 +77,23 @@ class Dash:
         else:
             require_number(self, initial_loss=(0.0, math.inf))
 
-    def init(self, sizes: Sizes) -> Measured:
-        """State before the first step."""
-        return Measured(jnp.zeros((), jnp.int32), *(jnp.zeros((), float) for _ in range(2)))
+    def init(self, sizes: DatasetSizes) -> DashState:
+        """Returns the initial state."""
+        return DashState(jnp.zeros((), jnp.int32), *(jnp.zeros((), float) for _ in range(2)))
 
-    def warm(self, state: Measured) -> Measured:
-        """The state at the end of the warm-up."""
-        return state._replace(step=jnp.full_like(state.step, self.warm_up))
-
-    def update(self, views: Views, state: Measured) -> tuple[jax.Array, Measured, dict]:
-        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
+    def update(self, views: AuxInputs, state: DashState) -> tuple[jax.Array, DashState, dict]:
+        """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        weak = jax.lax.stop_gradient(views.of("weak"))
+        weak = jax.lax.stop_gradient(views.outputs("weak"))
         rho = self.threshold(state, weak.shape[-1])
         mask, targets = self.selected(weak, rho)
         mask = mask & (state.step >= self.warm_up)
-        each = soft_cross_entropy(views.of("strong"), targets)
+        each = soft_cross_entropy(views.outputs("strong"), targets)
         metrics = {"mask_rate": mask.astype(each.dtype).mean(), "threshold": rho}
         return by_example(jnp.where(mask, each, 0.0)), self.measured(views, state), metrics
 
-    def threshold(self, state: Measured, classes: int) -> jax.Array:
-        """Rho `[]`."""
+    def threshold(self, state: DashState, classes: int) -> jax.Array:
+        """The threshold rho `[]`."""
         initial = jnp.asarray(self.initial_loss or 0.0, state.total.dtype)
         if self.initial_loss is None:
             mean = state.total / jnp.maximum(state.count, 1.0)
@@ -107,21 +104,21 @@ class Dash:
         )
 
     def selected(self, weak: jax.Array, rho: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Whether each guess counts `[...]`, and targets `[..., C]`, by the weak view."""
+        """Mask `[...]` and targets `[..., C]` from the weak view."""
         soft = jax.nn.softmax(weak / jnp.asarray(self.temperature, weak.dtype))
         hard = jax.nn.one_hot(weak.argmax(-1), weak.shape[-1], dtype=weak.dtype)
         targets = jnp.where(rho > self.least, soft, hard)
         return soft_cross_entropy(weak, targets).astype(rho.dtype) <= rho, targets
 
-    def measured(self, views: Views, state: Measured) -> Measured:
+    def measured(self, views: AuxInputs, state: DashState) -> DashState:
         """The state after this step."""
         if self.initial_loss is not None:
             return state._replace(step=state.step + 1)
-        logits, labels = jax.lax.stop_gradient(views.of("labelled")), views.labels
+        logits, labels = jax.lax.stop_gradient(views.outputs("labelled")), views.labels
         there = (labels >= 0) & views.mask.reshape(-1, *(1,) * (labels.ndim - 1))
         there &= (state.step >= self.warm_up - self.window) & (state.step < self.warm_up)
         losses = cross_entropy(logits, jnp.where(there, labels, 0)).astype(state.total.dtype)
-        return Measured(
+        return DashState(
             state.step + 1,
             state.total + jnp.where(there, losses, 0.0).sum(),
             state.count + there.sum().astype(state.count.dtype),

@@ -1,4 +1,4 @@
-"""DeFixMatch: what FixMatch adds for unlabelled images is taken off for labelled ones."""
+"""DeFixMatch: FixMatch's unlabelled loss is subtracted on labelled images, to remove bias."""
 
 import dataclasses
 import math
@@ -8,31 +8,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.mask import Threshold
+from mtl_jax.consistency.mask import ConfidenceThreshold
 from mtl_jax.consistency.match import Match, MatchState
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.losses.target_type import MULTICLASS
 
 
 @dataclasses.dataclass(frozen=True)
-class DeFixMatch:
-    """FixMatch whose risk is unbiased, whether guesses are right or wrong.
+class DeFixMatch(AuxiliaryLoss):
+    """FixMatch with an unbiased risk, whether or not the pseudo-labels are right.
 
     `L = 1/2 (CE_weak + CE_strong) + weight (mean_u h_u - mean_l h_l)`, where h is FixMatch's
-    loss of an image, `1[max q >= threshold] H(argmax q, strong)` with the guess q on its weak
-    view. Labelled and unlabelled images have the same distribution, so the difference is 0 in
-    the mean and L estimates the supervised risk without bias, for any weight; the weight
-    decides about the variance. The labelled loss counts the strong view half, and with it the
+    loss of an image, `1[max q >= threshold] H(argmax q, strong)` with the prediction q for its
+    weak view. Labelled and unlabelled images have the same distribution, so the difference has
+    expectation 0 and L is an unbiased estimate of the supervised risk, for any weight; the weight
+    affects the variance. The strong view has half of the labelled loss, and accordingly the
     paper halves FixMatch's weight. The unlabelled loss may be negative.
 
-    The mean over l is of the labelled images that have this task's label; a batch without any
-    has no unlabelled loss, since nothing would take its bias away. No gradient flows into the
+    The mean over l is over the labelled images that have this task's label; a batch without any
+    has no unlabelled loss, since its bias could not be removed. No gradient with respect to the
     weak views of h.
 
     Attributes:
-      threshold: confidence at which a guess counts.
+      threshold: confidence from which a pseudo-label counts.
       weight: of the difference.
 
     Raises:
@@ -54,14 +55,16 @@ class DeFixMatch:
 
     def match(self, source: str, learner: str) -> Match:
         """FixMatch's loss h of a pair of views."""
-        return Match(mask=Threshold(self.threshold), source=source, learner=learner)
+        return Match(
+            mask=ConfidenceThreshold(self.threshold), target_view=source, student_view=learner
+        )
 
-    def init(self, sizes: Sizes) -> MatchState:
-        """State before the first step: none."""
+    def init(self, sizes: DatasetSizes) -> MatchState:
+        """Returns the initial state: empty."""
         return self.match("weak", "strong").init(sizes)
 
-    def update(self, views: Views, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
-        """Maps views to `h_u - mean_l h_l` `[U]`, no state, and metrics."""
+    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+        """Maps views to `h_u - mean_l h_l` `[U]`, no state and metrics."""
         loss, state, metrics = self.match("weak", "strong").update(views, state)
         each, _, labelled = self.match("labelled", "labelled_strong").update(views, state)
         count = views.mask.sum().astype(each.dtype)
@@ -69,10 +72,10 @@ class DeFixMatch:
         metrics = {**metrics, "labelled_mask_rate": labelled["mask_rate"]}
         return jnp.where(views.mask.any(), loss - anti, 0.0), state, metrics
 
-    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
-        """Mean `[]` of the loss over labelled examples and over their two views."""
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+        """Mean loss `[]` over labelled examples and their two views."""
         means = (
-            masked_mean(loss, views.of(view), views.labels, views.mask)
+            masked_mean(loss, views.outputs(view), views.labels, views.mask)
             for view in ("labelled", "labelled_strong")
         )
         return sum(means) / 2.0

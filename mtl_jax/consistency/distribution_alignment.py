@@ -1,4 +1,4 @@
-"""Distribution alignment: guesses whose mean over time is a wanted distribution."""
+"""Distribution alignment: predictions whose mean over time matches a target distribution."""
 
 import dataclasses
 from typing import Literal, NamedTuple
@@ -6,53 +6,50 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.prediction import mean_of
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.tree import average
-from mtl_jax.core.validation import require_choice, require_count, require_number
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.tree import ema_update
+from mtl_jax.core.validation import require_choice, require_int, require_number
 
 # Added to both means, as in the authors' code.
 TINY = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
-class Unaligned:
-    """Guesses as they are."""
+class NoAlignment(Align):
+    """Leaves predictions unchanged."""
 
-    def init(self, sizes: Sizes) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
-
-    def update(self, guess: jax.Array, views: Views, state: tuple[()]) -> tuple:
-        """Returns the log-probabilities `[..., C]`, and no state."""
+    def update(self, guess: jax.Array, views: AuxInputs, state: tuple[()]) -> tuple:
+        """Returns the log-probabilities `[..., C]` and no state."""
         return guess, state
 
 
-class Running(NamedTuple):
-    """Running means; the model's begins with the first batch, the target's with 1/C."""
+class RunningMeans(NamedTuple):
+    """Running means; the model's starts from the first batch, the target's from 1/C."""
 
-    model: jax.Array  # [C], of the guesses
-    target: jax.Array  # [C], of what they shall become
+    model: jax.Array  # [C], of the predictions
+    target: jax.Array  # [C], of the target distribution
     begun: jax.Array  # [], whether there was a batch
 
 
 @dataclasses.dataclass(frozen=True)
-class Alignment:
+class DistributionAlignment(Align):
     """Distribution alignment with running means.
 
-    `q_c (t_c + 1e-6) / (m_c + 1e-6)`, divided by its sum; m is a running mean of the guesses q
-    over the batches, this one included, and t what it shall become.
+    `q_c (t_c + 1e-6) / (m_c + 1e-6)`, normalized to sum 1; m is a running mean of the
+    predictions q over the batches, the current one included, and t the target distribution.
 
     Attributes:
       target: t: 1/C ("uniform"), or a running mean of the model's probabilities for the
         labelled images ("labelled") or of their labels ("labels").
-      momentum: share of the running means that is kept.
+      momentum: decay of the running means.
 
     Raises:
       BadInput: for an unknown target, or a momentum outside [0, 1].
 
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Section 3.1
-      (https://arxiv.org/abs/1911.09785); against the labelled images' predictions: Berthelot et
+      (https://arxiv.org/abs/1911.09785); towards the labelled images' predictions: Berthelot et
       al., AdaMatch, ICLR 2022, Section 3.2 (https://arxiv.org/abs/2106.04732).
     """
 
@@ -63,27 +60,27 @@ class Alignment:
         require_choice(self, target=("uniform", "labelled", "labels"))
         require_number(self, momentum=(0.0, 1.0))
 
-    def init(self, sizes: Sizes) -> Running:
-        """State before the first step."""
-        share = 1.0 / sizes.classes
-        means = (jnp.full(sizes.classes, share, float) for _ in range(2))
-        return Running(*means, jnp.zeros((), bool))
+    def init(self, sizes: DatasetSizes) -> RunningMeans:
+        """Returns the initial state."""
+        share = 1.0 / sizes.num_classes
+        means = (jnp.full(sizes.num_classes, share, float) for _ in range(2))
+        return RunningMeans(*means, jnp.zeros((), bool))
 
-    def update(self, guess: jax.Array, views: Views, state: Running) -> tuple:
-        """Maps log-probabilities `[..., C]` to aligned ones, and the next state."""
+    def update(self, guess: jax.Array, views: AuxInputs, state: RunningMeans) -> tuple:
+        """Maps log-probabilities `[..., C]` to aligned ones and the next state."""
         dtype = state.model.dtype
         batch = mean_of(jnp.exp(guess), dtype)
-        model = average(jnp.where(state.begun, state.model, batch), batch, self.momentum)
+        model = ema_update(jnp.where(state.begun, state.model, batch), batch, self.momentum)
         target = state.target
         if self.target != "uniform":
-            target = average(target, self.seen(views, state), self.momentum)
-        return aligned(guess, model, target), Running(model, target, jnp.ones((), bool))
+            target = ema_update(target, self.seen(views, state), self.momentum)
+        return aligned(guess, model, target), RunningMeans(model, target, jnp.ones((), bool))
 
-    def seen(self, views: Views, state: Running) -> jax.Array:
-        """What this batch says of the target, `[C]`."""
+    def seen(self, views: AuxInputs, state: RunningMeans) -> jax.Array:
+        """Estimate of the target distribution from this batch, `[C]`."""
         dtype = state.target.dtype
         if self.target == "labelled":
-            return mean_of(jax.nn.softmax(jax.lax.stop_gradient(views.of("labelled"))), dtype)
+            return mean_of(jax.nn.softmax(jax.lax.stop_gradient(views.outputs("labelled"))), dtype)
         each = jax.nn.one_hot(views.labels, state.target.shape[0], dtype=dtype)
         known = (views.labels >= 0) & views.mask.reshape(-1, *(1,) * (views.labels.ndim - 1))
         total = known.sum().astype(dtype)
@@ -92,20 +89,20 @@ class Alignment:
 
 
 class Queue(NamedTuple):
-    """Means of the last batches; rows that are not filled yet are zeros."""
+    """Means of the last batches; rows not yet filled are zeros."""
 
     means: jax.Array  # [length, C]
     count: jax.Array  # [], batches so far
 
 
 @dataclasses.dataclass(frozen=True)
-class QueueAlignment:
-    """Distribution alignment to the uniform one, with the mean of the last batches.
+class QueueAlignment(Align):
+    """Distribution alignment to the uniform distribution, with the mean of the last batches.
 
-    `q_c (1/C + 1e-6) / (m_c + 1e-6)`, divided by its sum; m is the mean of the guesses of the
-    last batches, this one included. (The reference code of CoMatch, SimMatch and ShrinkMatch
-    divides by the length even while the queue is not full: with a target of 1/C that changes
-    nothing but what 1e-6 does, since the result is divided by its sum.)
+    `q_c (1/C + 1e-6) / (m_c + 1e-6)`, normalized to sum 1; m is the mean of the predictions of
+    the last batches, the current one included. (The reference code of CoMatch, SimMatch and
+    ShrinkMatch divides by the length even while the queue is not full: with a target of 1/C that
+    changes only the effect of the 1e-6, since the result is normalized.)
 
     Attributes:
       length: number of batches.
@@ -119,14 +116,14 @@ class QueueAlignment:
     length: int = 32
 
     def __post_init__(self):
-        require_count(self, length=1)
+        require_int(self, length=1)
 
-    def init(self, sizes: Sizes) -> Queue:
-        """State before the first step."""
-        return Queue(jnp.zeros((self.length, sizes.classes), float), jnp.zeros((), jnp.int32))
+    def init(self, sizes: DatasetSizes) -> Queue:
+        """Returns the initial state."""
+        return Queue(jnp.zeros((self.length, sizes.num_classes), float), jnp.zeros((), jnp.int32))
 
-    def update(self, guess: jax.Array, views: Views, state: Queue) -> tuple:
-        """Maps log-probabilities `[..., C]` to aligned ones, and the next state."""
+    def update(self, guess: jax.Array, views: AuxInputs, state: Queue) -> tuple:
+        """Maps log-probabilities `[..., C]` to aligned ones and the next state."""
         mean = mean_of(jnp.exp(guess), state.means.dtype)
         means = state.means.at[state.count % self.length].set(mean)
         uniform = jnp.full_like(mean, 1.0 / mean.size)
@@ -134,7 +131,7 @@ class QueueAlignment:
 
 
 def aligned(guess: jax.Array, model: jax.Array, target: jax.Array) -> jax.Array:
-    """Log-probabilities `[..., C]` times `target / model` `[C]`, brought to sum 1."""
+    """Log-probabilities `[..., C]` times `target / model` `[C]`, normalized to sum 1."""
     shift = jnp.log(target + TINY) - jnp.log(model + TINY)
     shift = shift.astype(guess.dtype).reshape((1,) * (guess.ndim - 1) + (-1,))
     return jax.nn.log_softmax(guess + shift)

@@ -1,4 +1,4 @@
-"""How far what a view says is from its target; each a setting, so that methods print as data."""
+"""Divergences of a view from its target, as dataclasses, so that methods print as data."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from mtl_jax.losses import kl_divergence, probability_squared_error, soft_cross_
 
 @dataclasses.dataclass(frozen=True)
 class CrossEntropy:
-    """Cross-entropy with the target, `soft_cross_entropy`."""
+    """Cross-entropy with the target, see `soft_cross_entropy`."""
 
     def __call__(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
         """Maps logits and target probabilities `[..., C]` to the loss `[...]`."""
@@ -18,7 +18,7 @@ class CrossEntropy:
 
 @dataclasses.dataclass(frozen=True)
 class KLDivergence:
-    """Divergence from the target, `kl_divergence`: the same gradient as cross-entropy."""
+    """KL divergence from the target, see `kl_divergence`: the same gradient as cross-entropy."""
 
     def __call__(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
         """Maps logits and target probabilities `[..., C]` to the loss `[...]`."""
@@ -27,7 +27,7 @@ class KLDivergence:
 
 @dataclasses.dataclass(frozen=True)
 class SquaredError:
-    """Squared error of probabilities, as a mean over classes, `probability_squared_error`."""
+    """Squared error of probabilities, mean over classes, see `probability_squared_error`."""
 
     def __call__(self, logits: jax.Array, targets: jax.Array) -> jax.Array:
         """Maps logits and target probabilities `[..., C]` to the loss `[...]`."""

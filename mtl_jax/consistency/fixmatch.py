@@ -1,4 +1,4 @@
-"""FixMatch's loss as one function: a confident guess on the weak view labels the strong view."""
+"""FixMatch's loss as one function: confident predictions on weak views label strong views."""
 
 import chex
 import jax
@@ -12,20 +12,20 @@ def fixmatch(
 ) -> tuple[jax.Array, jax.Array]:
     """FixMatch consistency loss.
 
-    `1[max softmax(weak) >= threshold] * H(argmax weak, strong)`, per example. No gradient
-    flows into `weak`. The mean is left to the caller and is over *all* examples, the masked
-    ones too, as in the paper.
+    `1[max softmax(weak) >= threshold] * H(argmax weak, strong)`, per example. No gradient with
+    respect to `weak`. The mean is left to the caller and is over *all* examples, masked ones
+    included, as in the paper.
 
     Args:
       strong: logits of strongly augmented inputs, `[..., C]`.
       weak: logits of weakly augmented inputs, `[..., C]`.
-      threshold: confidence below which an example is left out.
+      threshold: confidence below which an example is masked out.
 
     Returns:
-      The loss `[...]`, and the mask `[...]` of examples that counted.
+      The loss `[...]`, and the mask `[...]` of examples that count.
 
     Raises:
-      AssertionError: if the shapes differ or are no floats, when traced.
+      AssertionError: when traced, if the shapes differ or the inputs are not floats.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Eq. 4 (https://arxiv.org/abs/2001.07685).
     """

@@ -1,4 +1,4 @@
-"""Follow a guess: the targets of one view for another, put together of four parts."""
+"""Match: one view is trained on pseudo-labels from another, composed of four parts."""
 
 import dataclasses
 import math
@@ -7,24 +7,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.distribution_alignment import Unaligned
+from mtl_jax.consistency.distribution_alignment import NoAlignment
 from mtl_jax.consistency.divergence import CrossEntropy
-from mtl_jax.consistency.mask import Everything
+from mtl_jax.consistency.mask import NoMask
 from mtl_jax.consistency.parts import Align, Divergence, Mask, Target, Term
-from mtl_jax.consistency.prediction import Guess
-from mtl_jax.consistency.ramp_up import ramped
-from mtl_jax.consistency.target import Hard
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.consistency.prediction import Prediction
+from mtl_jax.consistency.ramp_up import linear_ramp_up
+from mtl_jax.consistency.target import HardLabels
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import View
-from mtl_jax.losses.target_type import MULTICLASS
 
-# What the parts are unless told otherwise.
-UNALIGNED, HARD, EVERYTHING, CROSS_ENTROPY = Unaligned(), Hard(), Everything(), CrossEntropy()
+# Defaults of the parts.
+UNALIGNED, HARD, EVERYTHING, CROSS_ENTROPY = NoAlignment(), HardLabels(), NoMask(), CrossEntropy()
 
 
 class MatchState(NamedTuple):
-    """What the parts of a method keep."""
+    """States of the parts of a method."""
 
     align: Any
     mask: Any
@@ -32,26 +33,27 @@ class MatchState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Match:
-    """Consistency of two views of classes, as most papers have it.
+class Match(AuxiliaryLoss):
+    """Consistency of two views for classification, the scheme that most papers share.
 
-    `m(q) D(t(q), learner)` with `q = align(softmax(source))`, per example: q is aligned, masked
-    by m, turned into a target by t, and the learner is held to it by the divergence D. No
-    gradient flows into the source, the state or the mask. Any leading shape: where an example
-    has several outputs (pixels), the loss of the example is their mean.
+    `m(q) D(t(q), student_view)` with `q = align(softmax(target_view))`, per example: the
+    prediction q is aligned, masked by m and turned into a target by t, and D is the divergence
+    of the student view from that target. No gradient with respect to the target view, the state
+    or the mask. Any leading shape: where an example has several outputs (pixels), its loss is
+    their mean.
 
     Attributes:
-      align: `Unaligned`, `Alignment` or `QueueAlignment`.
-      target: `Hard` or `Soft`.
-      mask: `Everything`, `Threshold`, `Relative`, `ClassStatus`, `SelfAdaptive` or
-        `TruncatedGaussian`.
+      align: `NoAlignment`, `DistributionAlignment` or `QueueAlignment`.
+      target: `HardLabels` or `SharpenedLabels`.
+      mask: `NoMask`, `ConfidenceThreshold`, `RelativeThreshold`, `CurriculumThreshold`,
+        `SelfAdaptiveThreshold` or `TruncatedGaussian`.
       divergence: `CrossEntropy`, `KLDivergence` or `SquaredError`.
-      terms: of the whole batch, such as `Fairness`; each is added, times its weight, to every
-        example, so that the mean over the batch has it once.
-      source: the view that is guessed about.
-      learner: the view that learns.
+      terms: loss terms over the whole batch, such as `SelfAdaptiveFairness`; each is added, times
+        its weight, to every example, so that the mean over the batch contains it once.
+      target_view: view that provides the pseudo-labels.
+      student_view: view that is trained on them.
       weight: of the mean over all U examples; the caller multiplies by it.
-      ramp: share of the training over which the loss grows linearly from 0; 0 is at once.
+      ramp: fraction of training over which the loss grows linearly from 0; 0 disables it.
 
     Raises:
       BadInput: for a negative weight, or a ramp outside [0, 1].
@@ -62,8 +64,8 @@ class Match:
     mask: Mask = EVERYTHING
     divergence: Divergence = CROSS_ENTROPY
     terms: tuple[Term, ...] = ()
-    source: View = "weak"
-    learner: View = "strong"
+    target_view: View = "weak"
+    student_view: View = "strong"
     weight: float = 1.0
     ramp: float = 0.0
 
@@ -74,20 +76,20 @@ class Match:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What it asks to see."""
-        return (self.source, self.learner)
+        """Requested views."""
+        return (self.target_view, self.student_view)
 
-    def init(self, sizes: Sizes) -> MatchState:
-        """State before the first step: that of its parts."""
+    def init(self, sizes: DatasetSizes) -> MatchState:
+        """Returns the initial states of the parts."""
         terms = tuple(term.init(sizes) for term in self.terms)
         return MatchState(self.align.init(sizes), self.mask.init(sizes), terms)
 
-    def update(self, views: Views, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
-        """Maps views to a loss for each example `[n]`, the next state, and metrics."""
+    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+        """Maps views to per-example losses `[n]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         guess, align = self.guess(views, state)
         weights, mask, metrics = self.mask.update(guess, views, state.mask)
-        logits = views.of(self.learner)
+        logits = views.outputs(self.student_view)
         each = self.divergence(logits, self.target(guess))
         weights = weights.astype(each.dtype)
         loss = by_example(jnp.where(weights > 0, weights * each, 0.0))
@@ -98,13 +100,17 @@ class Match:
             terms.append(after)
             metrics = {**metrics, term.name: value}
         metrics = {"mask_rate": weights.mean(), **metrics}
-        return ramped(loss, views, self.ramp), MatchState(align, mask, tuple(terms)), metrics
+        return (
+            linear_ramp_up(loss, views, self.ramp),
+            MatchState(align, mask, tuple(terms)),
+            metrics,
+        )
 
-    def guess(self, views: Views, state: MatchState) -> tuple[Guess, Any]:
-        """What the source view is guessed to be, and the next state of the alignment."""
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.of(self.source)))
+    def guess(self, views: AuxInputs, state: MatchState) -> tuple[Prediction, Any]:
+        """Returns the prediction for the target view and the next state of the alignment."""
+        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(self.target_view)))
         aligned, align = self.align.update(plain, views, state.align)
-        return Guess(plain, aligned), align
+        return Prediction(plain, aligned), align
 
 
 def by_example(losses: jax.Array) -> jax.Array:

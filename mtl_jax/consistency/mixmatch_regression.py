@@ -1,4 +1,4 @@
-"""MixMatch for numbers: images and targets are mixed, labelled and unlabelled together."""
+"""MixMatch for regression: images and targets are mixed, labelled and unlabelled together."""
 
 import dataclasses
 import math
@@ -10,41 +10,42 @@ import jax.numpy as jnp
 
 from mtl_jax.consistency.match import by_example
 from mtl_jax.consistency.mixed import mixed_targets
-from mtl_jax.consistency.ramp_up import ramped
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.consistency.ramp_up import linear_ramp_up
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import CONTINUOUS
 from mtl_jax.core.validation import require_number
-from mtl_jax.core.views import Apart, Mixed, View
+from mtl_jax.core.views import MixedView, SeparatePass, View
 from mtl_jax.losses import squared_error
 from mtl_jax.losses.masked import known_entries, masked_mean
-from mtl_jax.losses.target_type import CONTINUOUS
 
 PARTS = ("labelled", "weak", "weak2")
-GUESS = Apart(PARTS, "frozen_student")
+GUESS = SeparatePass(PARTS, "frozen_student")
 
 
 @dataclasses.dataclass(frozen=True)
-class MixMatchNumbers:
-    """MixMatch of numbers: mixed images have the mixed targets.
+class MixMatchRegression(AuxiliaryLoss):
+    """MixMatch for regression: mixed images have the mixed targets.
 
     The targets are the labels `[B]` and, for both weak views, the mean of the model's outputs
     `[U]` for them; they are mixed as the images are, `r t_i + (1 - r) t_j` with r at least 1/2.
-    The first B mixtures have the task's loss in the place of the labelled one, the other 2U the
-    squared error. Nothing is sharpened: numbers have no temperature. No gradient flows into
-    guesses. Any leading shape.
+    The first B mixtures have the task's loss, which replaces the labelled loss; the other 2U have
+    the squared error. Nothing is sharpened: continuous targets have no temperature. No gradient
+    with respect to pseudo-labels. Any leading shape.
 
-    A labelled image without this task's label, and of a vector of numbers what is missing, counts
-    with weight 0; where it is a partner, its target is the model's own output.
+    A labelled image without this task's label, or a missing entry of a vector target, has weight
+    0; as a partner, its target is the model's own output.
 
     Attributes:
-      alpha: of the Beta distribution that r follows.
+      alpha: of the Beta distribution of r.
       weight: of the mean over all U examples and both views.
-      ramp: share of the training over which it grows.
+      ramp: fraction of training over which the loss grows.
 
     Raises:
       BadInput: for an alpha that is not above 0, a negative weight, or a ramp outside [0, 1].
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Algorithm 1
-      (https://arxiv.org/abs/1905.02249); for numbers, with these settings: Huang et al., RankUp,
+      (https://arxiv.org/abs/1905.02249); for regression, with these settings: Huang et al., RankUp,
       NeurIPS 2024, authors' code (https://arxiv.org/abs/2410.22124).
     """
 
@@ -59,35 +60,35 @@ class MixMatchNumbers:
         require_number(self, alpha=low, weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
-    def mixed(self) -> Mixed:
-        """The view that learns."""
-        return Mixed(PARTS, self.alpha)
+    def mixed(self) -> MixedView:
+        """The mixed view, which is trained."""
+        return MixedView(PARTS, self.alpha)
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What it asks to see."""
+        """Requested views."""
         return (GUESS, self.mixed)
 
-    def init(self, sizes: Sizes) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
-
-    def update(self, views: Views, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
-        """Maps views to a loss for each example `[U]`, over its two views, and metrics."""
-        each = by_example(squared_error(views.of(self.mixed), self.targets(views)))
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
+        each = by_example(squared_error(views.outputs(self.mixed), self.targets(views)))
         loss = each[views.mask.size :].reshape(2, -1).mean(0)
-        return ramped(loss, views, self.ramp), state, {"mask_rate": jnp.ones((), loss.dtype)}
+        return (
+            linear_ramp_up(loss, views, self.ramp),
+            state,
+            {"mask_rate": jnp.ones((), loss.dtype)},
+        )
 
-    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
-        """Mean `[]` of the loss over the mixed labelled images."""
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+        """Mean loss `[]` over the mixed labelled images."""
         size = views.mask.size
         targets = self.targets(views)[:size].reshape(views.labels.shape)
         known = known_entries(views.labels, views.mask)
-        return masked_mean(loss, views.of(self.mixed)[:size], targets, known)
+        return masked_mean(loss, views.outputs(self.mixed)[:size], targets, known)
 
-    def targets(self, views: Views) -> jax.Array:
+    def targets(self, views: AuxInputs) -> jax.Array:
         """Targets `[B + 2U, ..., D]` of the mixed images."""
-        guess = jax.lax.stop_gradient(views.of(GUESS))
+        guess = jax.lax.stop_gradient(views.outputs(GUESS))
         own, weak = guess[: views.mask.size], guess[views.mask.size :]
         weak = weak.reshape(2, -1, *weak.shape[1:]).mean(0)
         there = known_entries(views.labels, views.mask).reshape(own.shape)

@@ -1,48 +1,57 @@
-"""What a method is put together of: the joints of its parts."""
+"""Base classes of the parts of `Match`: alignment, mask, and terms over the batch."""
 
+import abc
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 
-from mtl_jax.consistency.prediction import Guess
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency.prediction import Prediction
+from mtl_jax.core.aux_inputs import DatasetSizes
 
-Target = Callable[[Guess], jax.Array]  # of a guess
-Divergence = Callable[[jax.Array, jax.Array], jax.Array]  # of logits from targets
+Target = Callable[[Prediction], jax.Array]  # Prediction to targets.
+Divergence = Callable[[jax.Array, jax.Array], jax.Array]  # Logits and targets to a loss.
 
 
-@runtime_checkable
-class Align(Protocol):
-    """Brings guesses to the classes that they should have on the whole."""
+class Align(abc.ABC):
+    """Distribution alignment: adapts predictions to an expected class distribution."""
 
-    def init(self, sizes: Sizes) -> Any:
-        """State before the first step."""
+    def init(self, sizes: DatasetSizes) -> Any:
+        """Returns the initial state."""
+        return ()
 
+    @abc.abstractmethod
     def update(self, guess: jax.Array, views: Any, state: Any) -> tuple:
         """Maps log-probabilities `[U, ..., C]` to aligned ones and the next state."""
 
 
-@runtime_checkable
-class Mask(Protocol):
-    """Says how much each guess counts."""
+class Mask(abc.ABC):
+    """Weight of each pseudo-label."""
 
-    def init(self, sizes: Sizes) -> Any:
-        """State before the first step."""
+    def init(self, sizes: DatasetSizes) -> Any:
+        """Returns the initial state."""
+        return ()
 
-    def update(self, guess: Guess, views: Any, state: Any) -> tuple:
-        """Maps a guess to weights `[U, ...]`, the next state and metrics."""
+    @abc.abstractmethod
+    def update(self, guess: Prediction, views: Any, state: Any) -> tuple:
+        """Maps a prediction to weights `[U, ...]`, the next state and metrics."""
 
 
-@runtime_checkable
-class Term(Protocol):
-    """A term of the whole batch."""
+class Term(abc.ABC):
+    """A loss term over the whole batch.
+
+    Attributes:
+      name: of its metric.
+      weight: of the term.
+    """
 
     name: str
     weight: float
 
-    def init(self, sizes: Sizes) -> Any:
-        """State before the first step."""
+    def init(self, sizes: DatasetSizes) -> Any:
+        """Returns the initial state."""
+        return ()
 
-    def update(self, guess: Guess, logits: jax.Array, mask: jax.Array, state: Any) -> tuple:
-        """Maps guesses to a scalar and the next state."""
+    @abc.abstractmethod
+    def update(self, guess: Prediction, logits: jax.Array, mask: jax.Array, state: Any) -> tuple:
+        """Maps predictions to a scalar and the next state."""

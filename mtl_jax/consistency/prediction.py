@@ -1,27 +1,27 @@
-"""What a model says of the images whose targets are wanted, before and after alignment."""
+"""Predictions that pseudo-labels are made of, before and after alignment."""
 
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-# Which of the two a part of a method looks at.
+# Which of the two a part of a method uses.
 Of = Literal["plain", "aligned"]
 
 
-class Guess(NamedTuple):
-    """Log-probabilities `[..., C]`, without gradient."""
+class Prediction(NamedTuple):
+    """Log-probabilities `[..., C]`, with gradients stopped."""
 
-    plain: jax.Array
+    raw: jax.Array
     aligned: jax.Array
 
-    def of(self, kind: Of) -> jax.Array:
-        """One of the two."""
-        return self.plain if kind == "plain" else self.aligned
+    def log_probs(self, kind: Of) -> jax.Array:
+        """Log-probabilities before ("plain") or after ("aligned") alignment."""
+        return self.raw if kind == "plain" else self.aligned
 
     def confidence(self, kind: Of) -> jax.Array:
         """Largest probability `[...]`."""
-        return jnp.exp(self.of(kind).max(-1))
+        return jnp.exp(self.log_probs(kind).max(-1))
 
 
 def mean_of(values: jax.Array, dtype) -> jax.Array:

@@ -1,29 +1,29 @@
-"""Embeddings of examples, by heads of the method's own, as vectors of length 1."""
+"""ProjectionHead: embeddings of examples as unit vectors, by the method's own heads."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.aux_inputs import Views
-from mtl_jax.core.head_specs import Head
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.head_specs import AuxHead
+from mtl_jax.core.validation import require_int
 from mtl_jax.core.views import View
 
-# Length below which a vector has no direction.
+# Norm below which a vector has no direction.
 SHORT = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
-class Projection:
-    """Embeddings `z = h / |h|` of the features, h a layer behind a hidden one.
+class ProjectionHead:
+    """Embeddings `z = h / |h|` of the features, with h the output of an MLP with one hidden layer.
 
-    With several heads, h is their mean ("ensemble projectors"): it is what is compared and what
-    a memory keeps. An h of 0 stays 0, and has no gradient.
+    With several heads, h is their mean ("ensemble projectors"), which is compared and stored in
+    memories. A zero h stays 0, with zero gradient.
 
     Attributes:
-      size: numbers of an embedding, D.
-      count: heads; EPASS has 3.
+      size: dimension of an embedding, D.
+      count: number of heads; EPASS has 3.
 
     Raises:
       BadInput: for a size or a count below 1.
@@ -36,25 +36,25 @@ class Projection:
     count: int = 1
 
     def __post_init__(self):
-        require_count(self, size=1, count=1)
+        require_int(self, size=1, count=1)
 
-    def heads(self) -> dict[str, Head]:
-        """The heads that it reads."""
-        return dict.fromkeys(self.names, Head(self.size, hidden=1))
+    def heads(self) -> dict[str, AuxHead]:
+        """The heads it reads."""
+        return dict.fromkeys(self.names, AuxHead(self.size, hidden=1))
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the heads."""
+        """Names of the heads."""
         return ("projection", *(f"projection{place}" for place in range(2, self.count + 1)))
 
-    def __call__(self, views: Views, view: View) -> jax.Array:
-        """Embeddings `[n, D]` of a view; gradients flow into the heads."""
-        return unit(sum(views.of(view, name) for name in self.names))
+    def __call__(self, views: AuxInputs, view: View) -> jax.Array:
+        """Embeddings `[n, D]` of a view, with gradients with respect to the heads."""
+        return unit(sum(views.outputs(view, name) for name in self.names))
 
 
 def unit(vectors: jax.Array) -> jax.Array:
-    """Vectors `[..., D]` brought to length 1; what is shorter than 1e-12 becomes 0."""
+    """Vectors `[..., D]` scaled to norm 1; those with norm below 1e-12 become 0."""
     squares = jnp.square(vectors).sum(-1, keepdims=True)
-    # Both branches finite, or the gradient of a 0 is NaN.
+    # Both branches finite, or the gradient at 0 is NaN.
     long = squares > SHORT**2
     return vectors * jnp.where(long, jax.lax.rsqrt(jnp.where(long, squares, 1.0)), 0.0)

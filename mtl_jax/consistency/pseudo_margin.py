@@ -1,4 +1,4 @@
-"""Average pseudo-margins: how far the class of an example stood above the others, over time."""
+"""Average pseudo-margins: how far an example's class exceeds the others, averaged over time."""
 
 from typing import NamedTuple
 
@@ -6,26 +6,26 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.scatter import rows_of
-from mtl_jax.core.tree import average
+from mtl_jax.core.tree import ema_update
 
 
 class Margins(NamedTuple):
-    """What M heads said of every unlabelled example."""
+    """Margins and predictions of M heads for every unlabelled example."""
 
-    mean: jax.Array  # [M, N, C], running margins, 0 at first
-    label: jax.Array  # [M, N], last guess, -1 before there was one
+    mean: jax.Array  # [M, N, C], running margins, 0 initially
+    label: jax.Array  # [M, N], last prediction, -1 before the first
 
 
 def no_margins(heads: int, examples: int, classes: int) -> Margins:
-    """The state before the first step."""
+    """Returns the initial state."""
     label = jnp.full((heads, examples), -1, jnp.int32)
     return Margins(jnp.zeros((heads, examples, classes), float), label)
 
 
 def margins(logits: jax.Array) -> jax.Array:
-    """How far each class stands above the largest of the others, `[..., C]` of `[..., C]`.
+    """How far each class exceeds the largest of the others, `[..., C]` to `[..., C]`.
 
-    `z_c - max_(k != c) z_k`: positive for the guessed class, negative for all the others.
+    `z_c - max_(k != c) z_k`: positive for the predicted class, negative for all others.
     """
     (first, second), _ = (jnp.moveaxis(part, -1, 0) for part in jax.lax.top_k(logits, 2))
     top = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=bool)
@@ -38,11 +38,11 @@ def moved(state: Margins, logits: jax.Array, index: jax.Array, rate: jax.Array) 
     Args:
       state: before.
       logits: of every head, `[M, U, C]`.
-      index: of each example; of one that is there twice, the later place counts.
-      rate: share of the new margins, `[]`.
+      index: of each example; for duplicates, the later position counts.
+      rate: weight of the new margins, `[]`.
     """
     rows = rows_of(index, jnp.ones(index.shape, bool), state.label.shape[1])
-    new = average(state.mean[:, index], margins(logits).astype(state.mean.dtype), 1.0 - rate)
+    new = ema_update(state.mean[:, index], margins(logits).astype(state.mean.dtype), 1.0 - rate)
     label = logits.argmax(-1).astype(jnp.int32)
     return Margins(
         state.mean.at[:, rows].set(new, mode="drop"),
@@ -51,17 +51,17 @@ def moved(state: Margins, logits: jax.Array, index: jax.Array, rate: jax.Array) 
 
 
 def percentiles(state: Margins, one: int, other: int, share: float) -> jax.Array:
-    """By class, the margin below which a share of the agreed examples lies, `[C]`.
+    """Per class, the margin below which a fraction of the agreed examples lies, `[C]`.
 
-    An example is agreed on if both heads last guessed the same class; then the margins of that
+    An example is agreed on if both heads last predicted the same class; then the margins of that
     class of both heads count, interpolated linearly between neighbours. A class without any
     has 0.
 
     Args:
       state: of all heads.
-      one: place of one head.
-      other: of the other.
-      share: between 0 and 1.
+      one: index of one head.
+      other: index of the other head.
+      share: fraction between 0 and 1.
     """
     classes = state.mean.shape[-1]
     label = state.label[one]
@@ -74,7 +74,7 @@ def percentiles(state: Margins, one: int, other: int, share: float) -> jax.Array
     )
     count = jnp.zeros(classes + 1, jnp.int32).at[group].add(1)
     start = jnp.cumsum(count) - count
-    # Classes with no example look at a neighbour's, and are overruled.
+    # Classes without examples read a neighbour's value, which is then replaced.
     place = share * jnp.maximum(count - 1, 0).astype(value.dtype)
     low = jnp.floor(place)
     below = jnp.minimum(start + low.astype(jnp.int32), value.size - 1)

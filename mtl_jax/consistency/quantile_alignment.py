@@ -1,4 +1,4 @@
-"""Regression distribution alignment: unlabelled numbers are spread as the labels are."""
+"""Regression distribution alignment: unlabelled outputs are matched to the label distribution."""
 
 import dataclasses
 import math
@@ -7,42 +7,43 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.ramp_up import ramped
+from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.scatter import rows_of
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import CONTINUOUS
+from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.losses import squared_error
-from mtl_jax.losses.target_type import CONTINUOUS
 
 
-class Ranked(NamedTuple):
-    """What is known of the pool and of the labels, by their places."""
+class RDAState(NamedTuple):
+    """Outputs and targets of the pool and the labels seen so far, by index."""
 
     labels: jax.Array  # [L, D], NaN where one of several is missing
     labelled: jax.Array  # [L], whether the label was seen
     outputs: jax.Array  # [N, D], the last ones
     seen: jax.Array  # [N], whether there were any
-    targets: jax.Array  # [N, D], as they were aligned the last time, NaN without any label
-    aligned: jax.Array  # [N], whether they were
+    targets: jax.Array  # [N, D], from the last alignment, NaN without any label
+    aligned: jax.Array  # [N], whether there is a target
     step: jax.Array  # [], steps done
 
 
 @dataclasses.dataclass(frozen=True)
-class RDA:
-    """Regression distribution alignment: an unlabelled number becomes the label of its rank.
+class RDA(AuxiliaryLoss):
+    """Regression distribution alignment: the target of an output is the label of the same rank.
 
-    The last outputs for the examples of the pool are kept. Every so many steps those that were
+    The last outputs for the examples of the pool are kept. Every `every` steps those that were
     seen are sorted, and the one of rank k of n has as its target the quantile `k / (n - 1)` of
-    the labels that were seen, interpolated linearly; each of D outputs by itself. Until the
-    next time, the squared error from that target is the loss of the example, a mean over the
-    outputs that have labels; without a target, it is 0. (The authors' code takes numbers that
-    were never predicted as 1, and all labels from the start.) No gradient flows into targets.
-    Outputs are `[U, D]`.
+    the labels that were seen, interpolated linearly; separately for each of D outputs. Until the
+    next alignment, the squared error from that target is the loss of the example, a mean over the
+    outputs that have labels; without a target, it is 0. (The authors' code takes outputs that
+    were never predicted as 1, and all labels from the start.) No gradient with respect to
+    targets. Outputs are `[U, D]`.
 
     Attributes:
-      every: steps from one alignment to the next.
+      every: steps between alignments.
       weight: of the mean over all U examples.
-      ramp: share of the training over which it grows.
+      ramp: fraction of training over which the loss grows.
 
     Raises:
       BadInput: for a setting out of range.
@@ -59,42 +60,43 @@ class RDA:
     views = ("weak",)
 
     def __post_init__(self):
-        require_count(self, every=1)
+        require_int(self, every=1)
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
-    def init(self, sizes: Sizes) -> Ranked:
-        """State before the first step."""
-        labels = jnp.zeros((sizes.labelled, sizes.classes), float)
-        outputs = jnp.zeros((sizes.unlabelled, sizes.classes), float)
-        # Arrays of their own: one buffer cannot be donated twice.
+    def init(self, sizes: DatasetSizes) -> RDAState:
+        """Returns the initial state."""
+        labels = jnp.zeros((sizes.num_labelled, sizes.num_classes), float)
+        outputs = jnp.zeros((sizes.num_unlabelled, sizes.num_classes), float)
+        # Separate arrays: one buffer cannot be donated twice.
         known, seen, aligned = (jnp.zeros(len(a), bool) for a in (labels, outputs, outputs))
         step = jnp.zeros((), jnp.int32)
-        return Ranked(labels, known, outputs, seen, jnp.zeros_like(outputs), aligned, step)
+        return RDAState(labels, known, outputs, seen, jnp.zeros_like(outputs), aligned, step)
 
-    def warm(self, state: Ranked) -> Ranked:
-        """A state with targets, of 0."""
-        return state._replace(aligned=jnp.ones_like(state.aligned))
-
-    def update(self, views: Views, state: Ranked) -> tuple[jax.Array, Ranked, dict]:
-        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
-        outputs, state = views.of("weak"), jax.lax.stop_gradient(state)
+    def update(self, views: AuxInputs, state: RDAState) -> tuple[jax.Array, RDAState, dict]:
+        """Maps views to per-example losses `[U]`, the next state and metrics."""
+        outputs, state = views.outputs("weak"), jax.lax.stop_gradient(state)
         state = remembered(views, jax.lax.stop_gradient(outputs), state)
         state = realigned(state, (state.step > 0) & (state.step % self.every == 0))
-        there, targets = state.aligned[views.index], state.targets[views.index]
+        there, targets = (
+            state.aligned[views.unlabelled_index],
+            state.targets[views.unlabelled_index],
+        )
         known = there[:, None] & ~jnp.isnan(targets)
         targets = jnp.where(known, targets, 0.0).astype(outputs.dtype)
         each = jnp.where(known, squared_error(outputs[..., None], targets[..., None]), 0.0)
         share = jnp.where(there, known.astype(each.dtype).mean(1), 1.0)
-        loss = ramped(each.mean(1) / jnp.where(share > 0, share, 1.0), views, self.ramp)
+        loss = linear_ramp_up(each.mean(1) / jnp.where(share > 0, share, 1.0), views, self.ramp)
         metrics = {"mask_rate": there.astype(each.dtype).mean()}
         return loss, state._replace(step=state.step + 1), metrics
 
 
-def remembered(views: Views, outputs: jax.Array, state: Ranked) -> Ranked:
-    """The state with the labels and outputs of this step."""
+def remembered(views: AuxInputs, outputs: jax.Array, state: RDAState) -> RDAState:
+    """The state updated with the labels and outputs of this step."""
     labels = views.labels.reshape(len(views.labels), -1).astype(state.labels.dtype)
     place = rows_of(views.labelled_index, views.mask, len(state.labels))
-    where = rows_of(views.index, jnp.ones(views.index.size, bool), len(state.outputs))
+    where = rows_of(
+        views.unlabelled_index, jnp.ones(views.unlabelled_index.size, bool), len(state.outputs)
+    )
     return state._replace(
         labels=state.labels.at[place].set(labels, mode="drop"),
         labelled=state.labelled.at[place].set(True, mode="drop"),
@@ -103,14 +105,14 @@ def remembered(views: Views, outputs: jax.Array, state: Ranked) -> Ranked:
     )
 
 
-def realigned(state: Ranked, now: jax.Array) -> Ranked:
-    """The state with new targets, if it is time and any label was seen."""
+def realigned(state: RDAState, now: jax.Array) -> RDAState:
+    """The state with new targets, if an alignment is due and any label was seen."""
 
     def due(carry):
         return carry[0]
 
     def align(carry):
-        # By the carry, so that no compiler takes the sort out of the loop.
+        # Depends on the carry, so that the compiler cannot hoist the sort out of the loop.
         seen = state.seen & carry[0]
         known = state.labelled[:, None] & ~jnp.isnan(state.labels)
         targets = each(state.outputs, seen, state.labels, known)
@@ -118,7 +120,7 @@ def realigned(state: Ranked, now: jax.Array) -> Ranked:
         return jnp.zeros_like(now), targets, state.seen & state.labelled.any()
 
     each = jax.vmap(by_rank, (1, None, 1, 1), 1)
-    # A loop of at most one round: with seeds side by side, a `cond` would sort at every step.
+    # A loop of at most one iteration: vmapped over seeds, a `cond` would sort at every step.
     start = (now, state.targets, state.aligned)
     _, targets, aligned = jax.lax.while_loop(due, align, start)
     return state._replace(targets=targets, aligned=aligned)
@@ -127,7 +129,7 @@ def realigned(state: Ranked, now: jax.Array) -> Ranked:
 def by_rank(
     outputs: jax.Array, seen: jax.Array, labels: jax.Array, labelled: jax.Array
 ) -> jax.Array:
-    """Labels' quantiles `[N]` by the ranks of outputs `[N]`, both among those that count."""
+    """Quantiles `[N]` of the labels at the ranks of outputs `[N]`, both among those that count."""
     rank = jnp.argsort(jnp.argsort(jnp.where(seen, outputs, jnp.inf)))
     most = jnp.maximum(seen.sum() - 1, 1).astype(outputs.dtype)
     last = jnp.maximum(labelled.sum() - 1, 0)

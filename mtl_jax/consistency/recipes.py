@@ -1,79 +1,90 @@
-"""Papers as recipes: each puts together the parts of a `Match`, or one of its wrappers."""
+"""Recipes of published methods, each composed of the parts of a `Match` or a wrapper."""
 
 from typing import Literal
 
-from mtl_jax.consistency.curriculum_threshold import ClassStatus
-from mtl_jax.consistency.distribution_alignment import Alignment, QueueAlignment, Unaligned
+from mtl_jax.consistency.curriculum_threshold import CurriculumThreshold
+from mtl_jax.consistency.distribution_alignment import (
+    DistributionAlignment,
+    NoAlignment,
+    QueueAlignment,
+)
 from mtl_jax.consistency.divergence import KLDivergence, SquaredError
-from mtl_jax.consistency.mask import Threshold
+from mtl_jax.consistency.mask import ConfidenceThreshold
 from mtl_jax.consistency.match import UNALIGNED, Match
-from mtl_jax.consistency.self_adaptive import Fairness, SelfAdaptive
-from mtl_jax.consistency.signal_annealing import Annealed
-from mtl_jax.consistency.target import Hard, Soft
-from mtl_jax.consistency.teacher_weights import Chosen
+from mtl_jax.consistency.self_adaptive import SelfAdaptiveFairness, SelfAdaptiveThreshold
+from mtl_jax.consistency.signal_annealing import SignalAnnealing
+from mtl_jax.consistency.target import HardLabels, SharpenedLabels
+from mtl_jax.consistency.teacher_weights import TeacherWeights
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian
-from mtl_jax.core.views import Apart, Parameters, Stored, View
+from mtl_jax.core.views import Parameters, SeparatePass, TeacherView, View
 
 
 def PseudoLabel(
     threshold: float = 0.95, weight: float = 1.0, ramp: float = 0.4, freeze_statistics: bool = False
 ) -> Match:
-    """Pseudo-labels: the weak view learns its own confident guess, as the weight grows.
+    """Pseudo-Label: the weak view is trained on its own confident pseudo-labels.
 
     Args:
-      threshold: confidence at which a guess counts.
+      threshold: confidence from which a pseudo-label counts.
       weight: of the loss.
-      ramp: share of the training over which it grows.
-      freeze_statistics: whether unlabelled images leave BatchNorm's statistics alone, by a
-        pass of their own.
+      ramp: fraction of training over which the loss grows.
+      freeze_statistics: whether unlabelled images leave BatchNorm's statistics unchanged, by a
+        separate pass.
 
     Reference: Lee, Pseudo-Label, ICML 2013 workshop, Eqs. 15 and 16; the threshold is that of
       later code.
     """
-    view: View = Apart(("weak",)) if freeze_statistics else "weak"
-    return Match(mask=Threshold(threshold), source=view, learner=view, weight=weight, ramp=ramp)
+    view: View = SeparatePass(("weak",)) if freeze_statistics else "weak"
+    return Match(
+        mask=ConfidenceThreshold(threshold),
+        target_view=view,
+        student_view=view,
+        weight=weight,
+        ramp=ramp,
+    )
 
 
 def PiModel(weight: float = 10.0, ramp: float = 0.4, freeze_statistics: bool = False) -> Match:
-    """Pi-model: two weak views agree in squared error of their probabilities.
+    """Pi-model: squared error between the probabilities of two weak views.
 
     Args:
       weight: of the loss.
-      ramp: share of the training over which it grows.
-      freeze_statistics: whether unlabelled images leave BatchNorm's statistics alone, by
-        passes of their own.
+      ramp: fraction of training over which the loss grows.
+      freeze_statistics: whether unlabelled images leave BatchNorm's statistics unchanged, by
+        separate passes.
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
-      (https://arxiv.org/abs/1610.02242); no gradient flows into the first view.
+      (https://arxiv.org/abs/1610.02242); no gradient with respect to the first view.
     """
     return Match(
-        target=Soft(),
+        target=SharpenedLabels(),
         divergence=SquaredError(),
-        source=Apart(("weak",), "frozen_student") if freeze_statistics else "weak",
-        learner=Apart(("weak2",)) if freeze_statistics else "weak2",
+        target_view=SeparatePass(("weak",), "frozen_student") if freeze_statistics else "weak",
+        student_view=SeparatePass(("weak2",)) if freeze_statistics else "weak2",
         weight=weight,
         ramp=ramp,
     )
 
 
 def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, learner: View = "weak2") -> Match:
-    """Mean Teacher: the averaged model's probabilities for one view are followed on another.
+    """Mean Teacher: a view is matched to the averaged model's probabilities for another view.
 
-    The average is the run's `ema`. The teacher normalises by the statistics of its own batch.
+    The averaged model is the run's (`ema_decay`). The teacher normalises by the statistics of
+    its own batch.
 
     Args:
       weight: of the loss.
-      ramp: share of the training over which it grows.
-      learner: the view that learns.
+      ramp: fraction of training over which the loss grows.
+      learner: view that is trained.
 
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
       Section 2 (https://arxiv.org/abs/1703.01780).
     """
     return Match(
-        target=Soft(),
+        target=SharpenedLabels(),
         divergence=SquaredError(),
-        source=Apart(("weak",), "teacher"),
-        learner=learner,
+        target_view=SeparatePass(("weak",), "teacher"),
+        student_view=learner,
         weight=weight,
         ramp=ramp,
     )
@@ -84,60 +95,60 @@ def UDA(
     temperature: float = 0.4,
     weight: float = 1.0,
     schedule: Literal["linear", "log", "exp"] | None = None,
-) -> Match | Annealed:
-    """UDA: sharpened confident guesses are followed by the strong view.
+) -> Match | SignalAnnealing:
+    """UDA: the strong view is trained on sharpened, confident predictions.
 
-    The mask looks at the guess before it is sharpened.
+    The mask uses the prediction before sharpening.
 
     Args:
-      threshold: confidence at which a guess counts.
+      threshold: confidence from which a pseudo-label counts.
       temperature: of the sharpening.
       weight: of the loss.
-      schedule: of training signal annealing; None leaves it out.
+      schedule: of training signal annealing; None disables it.
 
     Reference: Xie et al., Unsupervised Data Augmentation, NeurIPS 2020, Section 2 and
       Appendix on training techniques (https://arxiv.org/abs/1904.12848).
     """
     match = Match(
-        target=Soft(temperature),
-        mask=Threshold(threshold),
+        target=SharpenedLabels(temperature),
+        mask=ConfidenceThreshold(threshold),
         divergence=KLDivergence(),
         weight=weight,
     )
-    return match if schedule is None else Annealed(match, schedule)
+    return match if schedule is None else SignalAnnealing(match, schedule)
 
 
 def FixMatch(
     threshold: float = 0.95,
     weight: float = 1.0,
-    align: Unaligned | Alignment | QueueAlignment = UNALIGNED,
+    align: NoAlignment | DistributionAlignment | QueueAlignment = UNALIGNED,
 ) -> Match:
-    """FixMatch: a confident guess on the weak view is the label of the strong view.
+    """FixMatch: a confident prediction on the weak view is the label of the strong view.
 
-    `1[max softmax(weak) >= threshold] * H(argmax weak, strong)`; with an alignment, both guess
-    and confidence are the aligned ones.
+    `1[max softmax(weak) >= threshold] * H(argmax weak, strong)`; with an alignment, both the
+    pseudo-label and its confidence are the aligned ones.
 
     Args:
-      threshold: confidence at which a guess counts.
+      threshold: confidence from which a pseudo-label counts.
       weight: of the loss.
-      align: how the guesses' distribution is aligned, if it is.
+      align: distribution alignment of the predictions, if any.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Eq. 4 (https://arxiv.org/abs/2001.07685).
     """
-    return Match(align=align, mask=Threshold(threshold), weight=weight)
+    return Match(align=align, mask=ConfidenceThreshold(threshold), weight=weight)
 
 
 def FlexMatch(threshold: float = 0.95, weight: float = 1.0, warm_up: bool = True) -> Match:
-    """FlexMatch: FixMatch with curriculum pseudo-labels, see `ClassStatus`.
+    """FlexMatch: FixMatch with curriculum pseudo-labels, see `CurriculumThreshold`.
 
     Args:
       threshold: of the classes that are learnt best.
       weight: of the loss.
-      warm_up: whether examples that were never sure hold thresholds down.
+      warm_up: whether examples that were never confident hold the thresholds down.
 
     Reference: Zhang et al., FlexMatch, NeurIPS 2021, Section 3 (https://arxiv.org/abs/2110.08263).
     """
-    return Match(mask=ClassStatus(threshold, warm_up), weight=weight)
+    return Match(mask=CurriculumThreshold(threshold, warm_up), weight=weight)
 
 
 def FreeMatch(
@@ -146,20 +157,21 @@ def FreeMatch(
     weight: float = 1.0,
     clip: tuple[float, float] | None = None,
 ) -> Match:
-    """FreeMatch: self-adaptive thresholds and a fairness term, see `SelfAdaptive`, `Fairness`.
+    """FreeMatch: self-adaptive thresholds and a fairness term.
 
-    The fairness term is negative, and so the loss may be.
+    See `SelfAdaptiveThreshold` and `SelfAdaptiveFairness`. The fairness term is negative, and so
+    the loss may be.
 
     Args:
-      momentum: of the running means.
-      fairness: weight of the term; 0 leaves it out.
+      momentum: decay of the running means.
+      fairness: weight of the term; 0 disables it.
       weight: of the loss.
       clip: range of the global threshold.
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4 (https://arxiv.org/abs/2205.07246).
     """
-    terms = (Fairness(fairness, momentum),) if fairness != 0 else ()
-    return Match(mask=SelfAdaptive(momentum, clip), terms=terms, weight=weight)
+    terms = (SelfAdaptiveFairness(fairness, momentum),) if fairness != 0 else ()
+    return Match(mask=SelfAdaptiveThreshold(momentum, clip), terms=terms, weight=weight)
 
 
 def SoftMatch(
@@ -168,21 +180,21 @@ def SoftMatch(
     weight: float = 1.0,
     moments: Literal["plain", "aligned"] = "plain",
 ) -> Match:
-    """SoftMatch: every guess counts by a truncated Gaussian of its aligned confidence.
+    """SoftMatch: pseudo-labels weighted by a truncated Gaussian of the aligned confidence.
 
-    The label is the plain guess; the uniform alignment is for the weight alone.
+    The label is the unaligned prediction; the uniform alignment affects the weight alone.
 
     Args:
-      momentum: of the running moments and of the alignment.
+      momentum: decay of the running moments and of the alignment.
       sigmas: how many standard deviations one of the Gaussian is.
       weight: of the loss.
-      moments: the guess whose moments are kept; the paper has "plain", USB "aligned".
+      moments: prediction whose moments are tracked; the paper uses "plain", USB "aligned".
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
     """
     return Match(
-        align=Alignment("uniform", momentum),
-        target=Hard("plain"),
+        align=DistributionAlignment("uniform", momentum),
+        target=HardLabels("plain"),
         mask=TruncatedGaussian(momentum, sigmas, "aligned", moments),
         weight=weight,
     )
@@ -190,27 +202,32 @@ def SoftMatch(
 
 def NoisyStudent(
     threshold: float = 0.0,
-    soft: bool = True,
+    soft_labels: bool = True,
     per_class: int | None = None,
     weight: float = 1.0,
-    by: Parameters = "selected",
+    params: Parameters = "selected",
 ) -> Match:
-    """Noisy Student: the strong view learns what the run's teachers said before it began.
+    """Noisy Student: the strong view is trained on the predictions of the run's teachers.
 
-    A round of self-training is a run whose `teachers` holds the round before; several teachers
-    of one task each make a student of several tasks (MuST, Ghiasi et al., ICCV 2021,
-    https://arxiv.org/abs/2108.11353).
+    The teachers predict before training begins. A round of self-training is a run whose
+    `teachers` is the previous round; several teachers of one task each make a student of
+    several tasks (MuST, Ghiasi et al., ICCV 2021, https://arxiv.org/abs/2108.11353).
 
     Args:
-      threshold: confidence of the teacher at which an image counts.
-      soft: whether its probabilities are the target, or its class.
-      per_class: how many images of each class count, see `Stored`.
+      threshold: confidence of the teacher from which an image counts.
+      soft_labels: whether the target is the teacher's probabilities or its class.
+      per_class: how many images of each class count, see `TeacherView`.
       weight: of the loss.
-      by: which parameters of the teacher say it, see `Stored`.
+      params: which parameters of the teacher are used, see `TeacherView`.
 
     Reference: Xie et al., Self-training with Noisy Student, CVPR 2020, Section 2
       (https://arxiv.org/abs/1911.04252).
     """
-    view = Stored(by, per_class)
-    mask = Chosen(view, Threshold(threshold))
-    return Match(target=Soft() if soft else Hard(), mask=mask, source=view, weight=weight)
+    view = TeacherView(params, per_class)
+    mask = TeacherWeights(view, ConfidenceThreshold(threshold))
+    return Match(
+        target=SharpenedLabels() if soft_labels else HardLabels(),
+        mask=mask,
+        target_view=view,
+        weight=weight,
+    )

@@ -1,4 +1,4 @@
-"""ReFixMatch: guesses that are too unsure to be labels are followed as probabilities."""
+"""ReFixMatch: predictions not confident enough for labels are matched as probabilities."""
 
 import dataclasses
 import math
@@ -6,31 +6,33 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.mask import Threshold
+from mtl_jax.consistency.mask import ConfidenceThreshold
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.parts import Align, Mask
-from mtl_jax.consistency.target import Hard, Soft
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.consistency.target import HardLabels, SharpenedLabels
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
-from mtl_jax.losses.target_type import MULTICLASS
 
-CONFIDENT = Threshold()
+CONFIDENT = ConfidenceThreshold()
 
 
 @dataclasses.dataclass(frozen=True)
-class ReFixMatch:
-    """FixMatch that throws no unlabelled example away.
+class ReFixMatch(AuxiliaryLoss):
+    """FixMatch that uses every unlabelled example.
 
     `m H(argmax q, s) + (1 - m) KL(q^(1/T) / sum_c q_c^(1/T) || s)` per example: the strong view
-    s learns sure guesses on the weak view as labels and the others as sharpened probabilities.
-    The mask m looks at the guess before it is sharpened. No gradient flows into the weak view.
-    Any leading shape that the mask takes. (USB takes the softmax of probabilities, which
-    flattens the targets, and divides the strong logits by T too; here neither is done.)
+    s is trained on confident predictions for the weak view as labels, and on the others as
+    sharpened probabilities. The mask m uses the prediction before sharpening. No gradient with
+    respect to the weak view. Any leading shape that the mask supports. (USB takes the softmax of
+    probabilities, which flattens the targets, and divides the strong logits by T too; here
+    neither is done.)
 
     Attributes:
-      align: how the guesses are aligned, as of `Match`.
-      mask: which of them are sure, as of `Match`.
+      align: distribution alignment of the predictions, as in `Match`.
+      mask: which predictions are confident, as in `Match`.
       temperature: T.
       weight: of the mean over all U examples.
 
@@ -54,21 +56,21 @@ class ReFixMatch:
 
     @property
     def match(self) -> Match:
-        """How the weak view is guessed about."""
+        """Match that makes the pseudo-labels from the weak view."""
         return Match(align=self.align, mask=self.mask)
 
-    def init(self, sizes: Sizes) -> MatchState:
-        """State before the first step: that of its parts."""
+    def init(self, sizes: DatasetSizes) -> MatchState:
+        """Returns the initial states of the parts."""
         return self.match.init(sizes)
 
-    def update(self, views: Views, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
-        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
+    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+        """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         guess, align = self.match.guess(views, state)
         weights, mask, metrics = self.mask.update(guess, views, state.mask)
-        strong = views.of("strong")
-        sure = soft_cross_entropy(strong, Hard()(guess))
-        unsure = kl_divergence(strong, Soft(self.temperature)(guess))
+        strong = views.outputs("strong")
+        sure = soft_cross_entropy(strong, HardLabels()(guess))
+        unsure = kl_divergence(strong, SharpenedLabels(self.temperature)(guess))
         weights = weights.astype(strong.dtype)
         loss = jnp.where(weights > 0, weights * sure, 0.0) + (1.0 - weights) * unsure
         metrics = {"mask_rate": weights.mean(), **metrics}

@@ -1,48 +1,49 @@
-"""Papers as recipes for tasks that predict numbers."""
+"""Recipes of published methods for regression."""
 
-from mtl_jax.consistency.match_regression import MatchNumbers
+from mtl_jax.consistency.match_regression import MatchRegression
 from mtl_jax.consistency.quantile_alignment import RDA
 from mtl_jax.consistency.rankup import RankUp
-from mtl_jax.core.views import Apart, View
+from mtl_jax.core.views import SeparatePass, View
 
 
-def PiModelNumbers(
+def PiModelRegression(
     weight: float = 0.1, ramp: float = 0.4, freeze_statistics: bool = False
-) -> MatchNumbers:
-    """Pi-model of numbers: two weak views agree in squared error of their outputs.
+) -> MatchRegression:
+    """Pi-model for regression: squared error between the outputs of two weak views.
 
     Args:
       weight: of the loss; 0.1 is for targets of about unit variance.
-      ramp: share of the training over which it grows.
-      freeze_statistics: whether unlabelled images leave BatchNorm's statistics alone, by
-        passes of their own.
+      ramp: fraction of training over which the loss grows.
+      freeze_statistics: whether unlabelled images leave BatchNorm's statistics unchanged, by
+        separate passes.
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
-      (https://arxiv.org/abs/1610.02242); weight and ramp for numbers: Huang et al., RankUp,
+      (https://arxiv.org/abs/1610.02242); weight and ramp for regression: Huang et al., RankUp,
       NeurIPS 2024, settings of the authors' code (https://arxiv.org/abs/2410.22124).
     """
-    source: View = Apart(("weak",), "frozen_student") if freeze_statistics else "weak"
-    learner: View = Apart(("weak2",)) if freeze_statistics else "weak2"
-    return MatchNumbers(source, learner, weight, ramp)
+    source: View = SeparatePass(("weak",), "frozen_student") if freeze_statistics else "weak"
+    learner: View = SeparatePass(("weak2",)) if freeze_statistics else "weak2"
+    return MatchRegression(source, learner, weight, ramp)
 
 
-def MeanTeacherNumbers(
+def MeanTeacherRegression(
     weight: float = 0.1, ramp: float = 0.4, learner: View = "weak2"
-) -> MatchNumbers:
-    """Mean Teacher of numbers: the averaged model's outputs for one view are followed.
+) -> MatchRegression:
+    """Mean Teacher for regression: a view is matched to the averaged model's outputs.
 
-    The average is the run's `ema`. The teacher normalises by the statistics of its own batch.
+    The averaged model is the run's (`ema_decay`). The teacher normalises by the statistics of
+    its own batch.
 
     Args:
       weight: of the loss; 0.1 is for targets of about unit variance.
-      ramp: share of the training over which it grows.
-      learner: the view that learns.
+      ramp: fraction of training over which the loss grows.
+      learner: view that is trained.
 
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
-      Section 2 (https://arxiv.org/abs/1703.01780); weight and ramp for numbers: Huang et al.,
+      Section 2 (https://arxiv.org/abs/1703.01780); weight and ramp for regression: Huang et al.,
       RankUp, NeurIPS 2024, settings of the authors' code (https://arxiv.org/abs/2410.22124).
     """
-    return MatchNumbers(Apart(("weak",), "teacher"), learner, weight, ramp)
+    return MatchRegression(SeparatePass(("weak",), "teacher"), learner, weight, ramp)
 
 
 def RankUpRDA(share: float = 0.2, threshold: float = 0.95, every: int = 1024) -> RankUp:
@@ -50,9 +51,9 @@ def RankUpRDA(share: float = 0.2, threshold: float = 0.95, every: int = 1024) ->
 
     Args:
       share: weight of the ranking classifier's losses.
-      threshold: confidence at which a guessed order counts.
-      every: steps from one alignment to the next.
+      threshold: confidence from which a predicted order counts.
+      every: steps between alignments.
 
     Reference: Huang et al., RankUp, NeurIPS 2024 (https://arxiv.org/abs/2410.22124).
     """
-    return RankUp(share, threshold, also=RDA(every))
+    return RankUp(share, threshold, regression_method=RDA(every))

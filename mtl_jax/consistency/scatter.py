@@ -1,14 +1,14 @@
-"""Rows of a state that examples of a batch write to, each row once."""
+"""Scatter: rows of a state that the examples of a batch write to, each row once."""
 
 import jax
 import jax.numpy as jnp
 
 
 def rows_of(index: jax.Array, chosen: jax.Array, size: int) -> jax.Array:
-    """Where each example writes, `[n]`: its index, or `size` (for `mode="drop"`) if it does not.
+    """Row that each example writes, `[n]`: its index, or `size` (for `mode="drop"`) if none.
 
-    An example that a batch has twice writes once, by its later place: the order of two
-    writes to one row is not defined.
+    An example that a batch contains twice writes once, by its later position: the order of two
+    writes to one row is undefined.
 
     Args:
       index: row of each example, `[n]`.

@@ -1,4 +1,4 @@
-"""Self-adaptive thresholds, and the fairness of guesses over classes."""
+"""Self-adaptive thresholds, and the fairness of predictions over classes."""
 
 import dataclasses
 import math
@@ -7,36 +7,37 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Guess, mean_of
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.tree import average
+from mtl_jax.consistency.parts import Mask, Term
+from mtl_jax.consistency.prediction import Prediction, mean_of
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.tree import ema_update
 from mtl_jax.core.validation import require, require_number
 
-# Inside the logarithm of the fairness term, as in the authors' code; counts for classes
-# that no masked example was given to.
+# Inside the logarithm of the fairness term, as in the authors' code; affects classes
+# to which no masked example was assigned.
 TINY = 1e-12
 
 
-class Confidences(NamedTuple):
-    """Running means over the weak views, all 1/C at first."""
+class SelfAdaptiveState(NamedTuple):
+    """Running means over the weak views, all 1/C initially."""
 
     threshold: jax.Array  # [], tau: of the confidence
     probabilities: jax.Array  # [C], p~: of the probabilities
 
 
 @dataclasses.dataclass(frozen=True)
-class SelfAdaptive:
-    """A threshold that follows what the model has learnt, class by class.
+class SelfAdaptiveThreshold(Mask):
+    """A threshold that adapts to the learning status of the model, per class.
 
-    First the state moves: `tau` and `p~` are averages with `momentum` of the batch means of
-    `max q` and `q`. Then `1[max q >= tau p~_c / max p~]`, with c the guessed class.
+    First the state is updated: `tau` and `p~` are averages with `momentum` of the batch means of
+    `max q` and `q`. Then `1[max q >= tau p~_c / max p~]`, with c the predicted class.
 
     Attributes:
-      momentum: share of the running means that is kept.
-      clip: `(low, high)` for tau, as (0.9, 0.95) on SVHN; None leaves it free.
+      momentum: decay of the running means.
+      clip: `(low, high)` for tau, such as (0.9, 0.95) on SVHN; None disables clipping.
 
     Raises:
-      BadInput: for a momentum outside [0, 1], or a clip that is no pair of growing numbers
+      BadInput: for a momentum outside [0, 1], or a clip that is not a pair of increasing numbers
         in [0, 1].
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4.1
@@ -53,17 +54,21 @@ class SelfAdaptive:
             grows = pair and 0.0 <= self.clip[0] <= self.clip[1] <= 1.0
             require(grows, self, "clip", "must be (low, high) in [0, 1]", self.clip)
 
-    def init(self, sizes: Sizes) -> Confidences:
-        """State before the first step: 1/C everywhere."""
-        share = 1.0 / sizes.classes
-        return Confidences(jnp.full((), share, float), jnp.full(sizes.classes, share, float))
+    def init(self, sizes: DatasetSizes) -> SelfAdaptiveState:
+        """Returns the initial state: 1/C everywhere."""
+        share = 1.0 / sizes.num_classes
+        return SelfAdaptiveState(
+            jnp.full((), share, float), jnp.full(sizes.num_classes, share, float)
+        )
 
-    def update(self, guess: Guess, views: Views, state: Confidences) -> tuple:
-        """Maps a guess to the mask `[...]`, the next state, and the threshold tau."""
+    def update(self, guess: Prediction, views: AuxInputs, state: SelfAdaptiveState) -> tuple:
+        """Maps a prediction to the mask `[...]`, the next state and the threshold tau."""
         dtype = state.threshold.dtype
         confidence = guess.confidence("aligned")
-        batch = Confidences(confidence.astype(dtype).mean(), mean_of(jnp.exp(guess.aligned), dtype))
-        state = average(state, batch, self.momentum)
+        batch = SelfAdaptiveState(
+            confidence.astype(dtype).mean(), mean_of(jnp.exp(guess.aligned), dtype)
+        )
+        state = ema_update(state, batch, self.momentum)
         if self.clip is not None:
             state = state._replace(threshold=state.threshold.clip(*self.clip))
         each = state.threshold * state.probabilities / state.probabilities.max()
@@ -72,27 +77,27 @@ class SelfAdaptive:
 
 
 class Shares(NamedTuple):
-    """Running means over the weak views, all 1/C at first."""
+    """Running means over the weak views, all 1/C initially."""
 
     probabilities: jax.Array  # [C], p~: of the probabilities
-    histogram: jax.Array  # [C], h~: of the guessed classes
+    histogram: jax.Array  # [C], h~: of the predicted classes
 
 
 @dataclasses.dataclass(frozen=True)
-class Fairness:
-    """A term that makes guesses more diverse.
+class SelfAdaptiveFairness(Term):
+    """A loss term that makes predictions more diverse.
 
-    `L_f = sum_c N(p~/h~)_c log N(pbar/hbar)_c`, where N divides by the sum; p~ and h~ are
-    running means of the guesses' probabilities and of their classes, and pbar, hbar are mean
-    probabilities and counted classes of the learning view in the mask (a class without count
+    `L_f = sum_c N(p~/h~)_c log N(pbar/hbar)_c`, where N normalizes to sum 1; p~ and h~ are
+    running means of the predicted probabilities and classes, and pbar and hbar are the mean
+    probabilities and class counts of the student view within the mask (a class with count 0
     gives 0; an empty mask gives L_f = 0). It is *minus* a cross-entropy, so it is NEGATIVE and
-    the loss may be too: making it smaller makes the guesses more diverse.
+    the loss may be too: minimizing it makes the predictions more diverse.
 
-    Gradients flow into pbar only.
+    Gradient with respect to pbar only.
 
     Attributes:
       weight: of the term (0.05 in the paper, 0.001 to 0.01 in the authors' code).
-      momentum: share of the running means that is kept.
+      momentum: decay of the running means.
 
     Raises:
       BadInput: for a momentum outside [0, 1], or a negative weight.
@@ -109,22 +114,22 @@ class Fairness:
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), momentum=(0.0, 1.0))
 
-    def init(self, sizes: Sizes) -> Shares:
-        """State before the first step: 1/C everywhere."""
-        share = 1.0 / sizes.classes
-        return Shares(*(jnp.full(sizes.classes, share, float) for _ in range(2)))
+    def init(self, sizes: DatasetSizes) -> Shares:
+        """Returns the initial state: 1/C everywhere."""
+        share = 1.0 / sizes.num_classes
+        return Shares(*(jnp.full(sizes.num_classes, share, float) for _ in range(2)))
 
-    def update(self, guess: Guess, logits: jax.Array, mask: jax.Array, state: Shares) -> tuple:
-        """Maps a guess, the learning view `[..., C]` and the mask `[...]` to L_f and a state."""
+    def update(self, guess: Prediction, logits: jax.Array, mask: jax.Array, state: Shares) -> tuple:
+        """Maps a prediction, student logits `[..., C]` and mask `[...]` to L_f and a state."""
         dtype, classes = state.histogram.dtype, guess.aligned.shape[-1]
         hits = jax.nn.one_hot(guess.aligned.argmax(-1), classes, dtype=dtype)
         batch = Shares(mean_of(jnp.exp(guess.aligned), dtype), mean_of(hits, dtype))
-        state = average(state, batch, self.momentum)
+        state = ema_update(state, batch, self.momentum)
         return fairness(logits, mask, state), state
 
 
 def fairness(logits: jax.Array, mask: jax.Array, state: Shares) -> jax.Array:
-    """The fairness term `[]` of logits `[..., C]` in the mask `[...]`; negative."""
+    """The fairness term `[]` of logits `[..., C]` within the mask `[...]`; negative."""
     dtype = logits.dtype
     mask = mask.astype(bool)
     chosen = mask.astype(dtype)[..., None]
@@ -138,7 +143,7 @@ def fairness(logits: jax.Array, mask: jax.Array, state: Shares) -> jax.Array:
 
 
 def share(value: jax.Array, count: jax.Array) -> jax.Array:
-    """`value / count` `[C]`, 0 where the count is, divided by its sum (unless that is 0)."""
+    """`value / count` `[C]`, 0 where the count is 0, normalized to sum 1 (unless the sum is 0)."""
     ratio = jnp.where(count > 0, value / jnp.where(count > 0, count, 1.0), 0.0)
     total = ratio.sum()
     return ratio / jnp.where(total > 0, total, 1.0)

@@ -1,4 +1,4 @@
-"""SequenceMatch: a view of medium strength stands between the weak and the strong one."""
+"""SequenceMatch: a view of medium strength between the weak and the strong one."""
 
 import dataclasses
 import math
@@ -6,39 +6,41 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.curriculum_threshold import ClassStatus
+from mtl_jax.consistency.curriculum_threshold import CurriculumThreshold
 from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
 from mtl_jax.consistency.parts import Align, Mask
-from mtl_jax.consistency.prediction import Guess
-from mtl_jax.consistency.target import Hard, Soft
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.consistency.prediction import Prediction
+from mtl_jax.consistency.target import HardLabels, SharpenedLabels
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
-from mtl_jax.losses.target_type import MULTICLASS
 
-CURRICULUM = ClassStatus()
+CURRICULUM = CurriculumThreshold()
 
 
 @dataclasses.dataclass(frozen=True)
-class SequenceMatch:
-    """Each view follows the guess of a weaker one, from weak over medium to strong.
+class SequenceMatch(AuxiliaryLoss):
+    """Each view is trained on predictions for a weaker one, from weak over medium to strong.
 
     `m (H(argmax q_w, s) + KL(q_w || m) + KL(q_m || s) + KL(q_w || s)) + (1 - m) u KL(q_w || s)`
-    per example, where q_w and q_m are the sharpened guesses on the weak and on the medium view,
-    and the mask m is of the guess on the weak view before it is sharpened. No gradient flows
-    into the weak view, nor into q_m. Any leading shape that the mask takes; `ClassStatus` takes
-    `[U, C]`.
+    per example, where q_w and q_m are the sharpened predictions for the weak and the medium view,
+    and the mask m is of the prediction for the weak view before sharpening. No gradient with
+    respect to the weak view or q_m. Any leading shape that the mask supports;
+    `CurriculumThreshold` requires `[U, C]`.
 
-    The paper's abstract has a constraint of its own for guesses that are not sure; the authors'
-    code has it as an option, and USB leaves it out (`unsure=0`). USB takes the softmax of
-    probabilities in all three divergences; here guesses are sharpened as such. In the authors'
-    code each divergence has a fixed threshold on its own source; here all have one mask.
+    The paper's abstract has a separate constraint for predictions that are not confident; the
+    authors' code has it as an option, and USB omits it (`unsure=0`). USB takes the softmax of
+    probabilities in all three divergences; here the predictions themselves are sharpened. In the
+    authors' code each divergence has a fixed threshold on its own target view; here all share
+    one mask.
 
     Attributes:
-      align: how the guesses on the weak view are aligned, as of `Match`.
-      mask: which of them are sure, as of `Match`.
+      align: distribution alignment of the predictions for the weak view, as in `Match`.
+      mask: which predictions are confident, as in `Match`.
       temperature: of the sharpening.
-      unsure: u, weight of the divergence for guesses outside of the mask.
+      unsure: u, weight of the divergence for predictions outside the mask.
       weight: of the mean over all U examples.
 
     Raises:
@@ -63,25 +65,25 @@ class SequenceMatch:
 
     @property
     def match(self) -> Match:
-        """How the weak view is guessed about."""
+        """Match that makes the pseudo-labels from the weak view."""
         return Match(align=self.align, mask=self.mask)
 
-    def init(self, sizes: Sizes) -> MatchState:
-        """State before the first step: that of its parts."""
+    def init(self, sizes: DatasetSizes) -> MatchState:
+        """Returns the initial states of the parts."""
         return self.match.init(sizes)
 
-    def update(self, views: Views, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
-        """Maps views to a loss for each example `[U]`, the next state, and metrics."""
+    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+        """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         guess, align = self.match.guess(views, state)
         weights, mask, metrics = self.mask.update(guess, views, state.mask)
-        medium, strong = views.of("medium"), views.of("strong")
+        medium, strong = views.outputs("medium"), views.outputs("strong")
         between = jax.nn.log_softmax(jax.lax.stop_gradient(medium))
-        sharpened = Soft(self.temperature)
+        sharpened = SharpenedLabels(self.temperature)
         direct = kl_divergence(strong, sharpened(guess))
-        sure = soft_cross_entropy(strong, Hard()(guess)) + direct
+        sure = soft_cross_entropy(strong, HardLabels()(guess)) + direct
         sure += kl_divergence(medium, sharpened(guess))
-        sure += kl_divergence(strong, sharpened(Guess(between, between)))
+        sure += kl_divergence(strong, sharpened(Prediction(between, between)))
         weights = weights.astype(strong.dtype)
         loss = jnp.where(weights > 0, weights * sure, 0.0) + self.unsure * (1.0 - weights) * direct
         metrics = {"mask_rate": weights.mean(), **metrics}

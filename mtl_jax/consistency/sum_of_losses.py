@@ -1,4 +1,4 @@
-"""Several methods on one task at once."""
+"""SumOfLosses: several methods on one task at once."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,113 +8,115 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.recipes import FixMatch, PiModel
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.head_specs import Free, Head
-from mtl_jax.core.protocols import Consistency
-from mtl_jax.core.source_context import Opening
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxHead, AuxMLP
+from mtl_jax.core.source_context import SourceContext
+from mtl_jax.core.target_types import ALL_TYPES, TargetType
 from mtl_jax.core.validation import require
-from mtl_jax.core.views import Stored, View
+from mtl_jax.core.views import TeacherView, View
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.losses.target_type import ALL_TYPES, TargetType, types_of
 
 METHODS = (FixMatch(), PiModel())
 
 
 @dataclasses.dataclass(frozen=True)
-class Together:
-    """Several methods side by side: the sum of their losses, `sum_i w_i mean_n l_in`.
+class SumOfLosses(AuxiliaryLoss):
+    """Sum of the losses of several methods, `sum_i w_i mean_n l_in`.
 
-    Each has its own weight w_i, and Together that of 1. It sees the views that it asks for, a
-    key and heads of its own, and keeps its own state, as if it were alone; images that several
-    ask for go through the net once. Its heads are called `i.name` and its metrics `i.metric`,
-    i its place: in patterns of `take` and `plan` method 0's head `old` of task T is
-    `tasks/heads/T/0.old/...`. The labelled loss is that of the one method that has a labelled
-    loss of its own, else the task's.
+    Each method has its own weight w_i, and the sum has weight 1. Each receives the views that it
+    requests, its own key and heads, and keeps its own state, as if it were the only one; images
+    that several methods request pass through the model once. Heads are named `i.name` and
+    metrics `i.metric`, with i the index of the method: in patterns of `param_map` and
+    `param_rules`, head `old` of method 0 on task T is `tasks/heads/T/0.old/...`. The labelled
+    loss is that of the one method that has its own, else the task's.
 
     Attributes:
-      methods: for what the task predicts, one or more.
+      methods: one or more, for the target type of the task.
 
     Raises:
-      BadInput: for no method, for two with a labelled loss of their own, for two that ask for
-        different stored labels, or for methods that no one type of targets fits.
+      BadInput: for no method, for two with their own labelled loss, for two that request
+        different stored labels, or for methods without a common target type.
     """
 
-    methods: tuple[Consistency, ...] = METHODS
+    methods: tuple[AuxiliaryLoss, ...] = METHODS
 
     weight = 1.0
 
     def __post_init__(self):
-        fine = isinstance(self.methods, tuple) and all(hasattr(m, "update") for m in self.methods)
+        fine = isinstance(self.methods, tuple) and all(
+            isinstance(m, AuxiliaryLoss) for m in self.methods
+        )
         rule = "must be a tuple of methods, one or more"
         require(fine and len(self.methods) > 0, self, "methods", rule, self.methods)
-        own = [method for method in self.methods if hasattr(method, "supervised")]
+        own = [method for method in self.methods if method.has_labelled_loss]
         rule = "must hold at most one with a labelled loss of its own"
         require(len(own) < 2, self, "methods", rule, own)
-        # A step has the labels of one kind of teacher.
-        stored = {view for view in asked(self.methods) if isinstance(view, Stored)}
+        # A step holds the labels of one kind of teacher.
+        stored = {view for view in asked(self.methods) if isinstance(view, TeacherView)}
         rule = "must ask for the same stored labels"
         require(len(stored) < 2, self, "methods", rule, sorted(map(repr, stored)))
-        each = [types_of(method) for method in self.methods]
+        each = [method.target_types for method in self.methods]
         rule = "must be for one type of targets together"
         require(len(self.target_types) > 0, self, "methods", rule, each)
 
     @property
     def target_types(self) -> tuple[TargetType, ...]:
-        """What all of them are for."""
-        return tuple(t for t in ALL_TYPES if all(t in types_of(m) for m in self.methods))
+        """Target types that all methods support."""
+        return tuple(t for t in ALL_TYPES if all(t in m.target_types for m in self.methods))
 
     @property
-    def maps(self) -> bool:
-        """Whether any of them looks at maps."""
-        return any(getattr(method, "maps", False) for method in self.methods)
+    def needs_feature_maps(self) -> bool:
+        """Whether any method reads feature maps."""
+        return any(method.needs_feature_maps for method in self.methods)
 
     @property
-    def twins(self) -> bool:
-        """Whether any of them wants two nets in the trunk."""
-        return any(getattr(method, "twins", False) for method in self.methods)
+    def has_labelled_loss(self) -> bool:
+        """Whether any method has its own labelled loss."""
+        return any(method.has_labelled_loss for method in self.methods)
 
     @property
-    def taken(self) -> tuple[str, ...]:
-        """The heads that any of them goes on with from the source."""
+    def has_precompute(self) -> bool:
+        """Whether any method precomputes."""
+        return any(method.has_precompute for method in self.methods)
+
+    @property
+    def needs_two_branches(self) -> bool:
+        """Whether any method requires two branches."""
+        return any(method.needs_two_branches for method in self.methods)
+
+    @property
+    def source_heads(self) -> tuple[str, ...]:
+        """Heads of the methods that start from the source model."""
         each = enumerate(self.methods)
-        return tuple(f"{place}.{head}" for place, m in each for head in getattr(m, "taken", ()))
+        return tuple(f"{place}.{head}" for place, m in each for head in m.source_heads)
 
     @property
     def views(self) -> tuple[View, ...]:
-        """What they ask to see, and what the task's loss does."""
-        own = any(hasattr(method, "supervised") for method in self.methods)
-        return (
-            asked(self.methods) if own else tuple(dict.fromkeys(("labelled", *asked(self.methods))))
-        )
+        """Views that the methods and the task's loss request."""
+        views = asked(self.methods)
+        return views if self.has_labelled_loss else tuple(dict.fromkeys(("labelled", *views)))
 
-    def heads(self, num_classes: int) -> dict[str, Head | Free]:
-        """Those of all of them, each under its method's place."""
+    def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
+        """Heads of all methods, each under the index of its method."""
         return {
             f"{place}.{name}": head
             for place, method in enumerate(self.methods)
-            if hasattr(method, "heads")
-            for name, head in method.heads(num_classes).items()
+            for name, head in method.aux_heads(num_classes).items()
         }
 
-    def init(self, sizes: Sizes) -> tuple:
-        """State before the first step: that of each."""
+    def init(self, sizes: DatasetSizes) -> tuple:
+        """Returns the initial state of each method."""
         return tuple(method.init(sizes) for method in self.methods)
 
-    def warm(self, state: tuple) -> tuple:
-        """The state after a warm-up of those that have one."""
-        return tuple(
-            method.warm(own) if hasattr(method, "warm") else own
-            for method, own in zip(self.methods, state, strict=True)
-        )
+    def precompute(self, opening: SourceContext) -> tuple:
+        """Returns what each method precomputes, () for those that do not."""
+        return tuple(m.precompute(opening) if m.has_precompute else () for m in self.methods)
 
-    def begin(self, opening: Opening) -> tuple:
-        """What each says before the first step, () of those that say nothing."""
-        return tuple(m.begin(opening) if hasattr(m, "begin") else () for m in self.methods)
+    def update(self, views: AuxInputs, state: tuple) -> tuple[jax.Array, tuple, dict]:
+        """Maps views to the summed loss `[1]`, the next states and all metrics.
 
-    def update(self, views: Views, state: tuple) -> tuple[jax.Array, tuple, dict]:
-        """Maps views to the summed loss `[1]`, the next states, and all metrics.
-
-        `mask_rate` is the mean over the methods that tell one, 1 if none does.
+        `mask_rate` is the mean over the methods that report one, 1 if none does.
         """
         total, after, metrics, rates = 0.0, [], {}, []
         for place, method in enumerate(self.methods):
@@ -127,22 +129,22 @@ class Together:
         rate = sum(rates) / len(rates) if rates else jnp.ones((), total.dtype)
         return total[None], tuple(after), {**metrics, "mask_rate": rate}
 
-    def supervised(self, views: Views, loss: Callable, state: Any) -> jax.Array:
-        """The labelled loss `[]` of the method that has one, else the mean over the labelled."""
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+        """Labelled loss `[]` of the method that has one, else the mean over labelled examples."""
         for place, method in enumerate(self.methods):
-            if hasattr(method, "supervised"):
-                return method.supervised(of_method(views, place), loss, state[place])
-        return masked_mean(loss, views.of("labelled"), views.labels, views.mask)
+            if method.has_labelled_loss:
+                return method.labelled_loss(of_method(views, place), loss, state[place])
+        return masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
 
 
-def asked(methods: tuple[Consistency, ...]) -> tuple[View, ...]:
-    """The views that methods ask for, each once."""
+def asked(methods: tuple[AuxiliaryLoss, ...]) -> tuple[View, ...]:
+    """The views that the methods request, without duplicates."""
     return tuple(dict.fromkeys(view for method in methods for view in method.views))
 
 
-def of_method(views: Views, place: int) -> Views:
-    """What the method at a place sees: its own heads by their own names, and its own key."""
-    prefix, call = f"{place}.", views.call
+def of_method(views: AuxInputs, place: int) -> AuxInputs:
+    """Inputs of the method at an index: its own heads by their own names, and its own key."""
+    prefix, call = f"{place}.", views.apply_head
 
     def own(name: str, x: jax.Array) -> jax.Array:
         return call(prefix + name if name else "", x)
@@ -154,6 +156,6 @@ def of_method(views: Views, place: int) -> Views:
             if name.startswith(prefix)
         },
         key=jax.random.fold_in(views.key, place),
-        call=None if call is None else own,
-        opened=None if views.opened is None else views.opened[place],
+        apply_head=None if call is None else own,
+        precomputed=None if views.precomputed is None else views.precomputed[place],
     )

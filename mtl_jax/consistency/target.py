@@ -1,4 +1,4 @@
-"""What the learning view is told: the guess as a class, or as probabilities."""
+"""Targets made of predictions: the most probable class, or sharpened probabilities."""
 
 import dataclasses
 import math
@@ -6,19 +6,19 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Guess, Of
+from mtl_jax.consistency.prediction import Of, Prediction
 from mtl_jax.core.validation import require_choice, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Hard:
+class HardLabels:
     """The most probable class, as a one-hot vector.
 
     Attributes:
-      of: whether of the plain or of the aligned guess.
+      of: which prediction is used, "plain" or "aligned".
 
     Raises:
-      BadInput: for another guess.
+      BadInput: for an unknown `of`.
     """
 
     of: Of = "aligned"
@@ -26,22 +26,22 @@ class Hard:
     def __post_init__(self):
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Guess) -> jax.Array:
-        """Maps a guess to targets `[..., C]`."""
-        own = guess.of(self.of)
+    def __call__(self, guess: Prediction) -> jax.Array:
+        """Maps a prediction to targets `[..., C]`."""
+        own = guess.log_probs(self.of)
         return jax.nn.one_hot(own.argmax(-1), own.shape[-1], dtype=own.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
-class Soft:
-    """Probabilities, sharpened: `q_c^(1/T) / sum_j q_j^(1/T)`.
+class SharpenedLabels:
+    """Sharpened probabilities, `q_c^(1/T) / sum_j q_j^(1/T)`.
 
     Attributes:
-      temperature: T; 1 leaves the guess as it is, below 1 it becomes surer.
-      of: whether of the plain or of the aligned guess.
+      temperature: T; 1 leaves the prediction unchanged, below 1 it becomes more confident.
+      of: which prediction is used, "plain" or "aligned".
 
     Raises:
-      BadInput: for a temperature that is not above 0, or another guess.
+      BadInput: for a temperature that is not above 0, or an unknown `of`.
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 7
       (https://arxiv.org/abs/1905.02249).
@@ -54,7 +54,9 @@ class Soft:
         require_number(self, temperature=(1e-6, math.inf))
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Guess) -> jax.Array:
-        """Maps a guess to targets `[..., C]`."""
+    def __call__(self, guess: Prediction) -> jax.Array:
+        """Maps a prediction to targets `[..., C]`."""
         # Of log-probabilities: a softmax of probabilities would flatten them.
-        return jax.nn.softmax(guess.of(self.of) / jnp.asarray(self.temperature, guess.plain.dtype))
+        return jax.nn.softmax(
+            guess.log_probs(self.of) / jnp.asarray(self.temperature, guess.raw.dtype)
+        )

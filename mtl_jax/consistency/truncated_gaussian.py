@@ -1,4 +1,4 @@
-"""Soft weights: a guess counts the less, the further its confidence is below the mean."""
+"""Soft weights: pseudo-labels count less the further their confidence is below the mean."""
 
 import dataclasses
 from typing import NamedTuple
@@ -6,34 +6,35 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Guess, Of
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.tree import average
+from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.tree import ema_update
 from mtl_jax.core.validation import require_choice, require_number
 
 
 class Moments(NamedTuple):
-    """Running moments of the confidence, 1/C and 1 at first."""
+    """Running moments of the confidence, initially 1/C and 1."""
 
     mean: jax.Array  # []
     variance: jax.Array  # []
 
 
 @dataclasses.dataclass(frozen=True)
-class TruncatedGaussian:
+class TruncatedGaussian(Mask):
     """Weights `exp(-min(max q - mean, 0)^2 / (2 variance / sigmas^2))`.
 
     Mean and (unbiased) variance of the confidence over the batch are averaged with `momentum`
     before they are used.
 
     Attributes:
-      momentum: share of the running moments that is kept.
+      momentum: decay of the running moments.
       sigmas: how many standard deviations one of the Gaussian is.
-      of: the guess that is weighted.
-      moments: the guess whose moments are kept; the paper has "plain", USB "aligned".
+      of: prediction that is weighted.
+      moments: prediction whose moments are tracked; the paper uses "plain", USB "aligned".
 
     Raises:
-      BadInput: for a momentum outside [0, 1], sigmas out of range, or another guess.
+      BadInput: for a momentum outside [0, 1], sigmas out of range, or an unknown `of` or `moments`.
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
     """
@@ -47,14 +48,14 @@ class TruncatedGaussian:
         require_number(self, momentum=(0.0, 1.0), sigmas=(1e-6, 1e6))
         require_choice(self, of=("plain", "aligned"), moments=("plain", "aligned"))
 
-    def init(self, sizes: Sizes) -> Moments:
-        """State before the first step."""
-        return Moments(jnp.full((), 1.0 / sizes.classes, float), jnp.ones((), float))
+    def init(self, sizes: DatasetSizes) -> Moments:
+        """Returns the initial state."""
+        return Moments(jnp.full((), 1.0 / sizes.num_classes, float), jnp.ones((), float))
 
-    def update(self, guess: Guess, views: Views, state: Moments) -> tuple:
-        """Maps a guess to weights `[...]` in (0, 1], the next state, and its mean."""
+    def update(self, guess: Prediction, views: AuxInputs, state: Moments) -> tuple:
+        """Maps a prediction to weights `[...]` in (0, 1], the next state and the mean."""
         seen = guess.confidence(self.moments).astype(state.mean.dtype)
-        state = average(state, Moments(seen.mean(), variance(seen)), self.momentum)
+        state = ema_update(state, Moments(seen.mean(), variance(seen)), self.momentum)
         confidence = guess.confidence(self.of).astype(state.mean.dtype)
         below = jnp.minimum(confidence - state.mean, 0.0)
         weights = jnp.exp(-jnp.square(below) * self.sigmas**2 / (2.0 * state.variance))
@@ -62,5 +63,5 @@ class TruncatedGaussian:
 
 
 def variance(values: jax.Array) -> jax.Array:
-    """Unbiased variance `[]` of all values; 0 of a single one."""
+    """Unbiased variance `[]` of all values; 0 for a single value."""
     return jnp.square(values - values.mean()).sum() / max(1, values.size - 1)

@@ -1,4 +1,4 @@
-"""Distribution alignment to the labelled images, with the guesses of the last batches."""
+"""Distribution alignment to the labelled images, with the predictions of the last batches."""
 
 import dataclasses
 from typing import NamedTuple
@@ -7,31 +7,32 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.distribution_alignment import aligned
+from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.prediction import mean_of
-from mtl_jax.core.aux_inputs import Sizes, Views
-from mtl_jax.core.tree import average
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.tree import ema_update
+from mtl_jax.core.validation import require_int, require_number
 
 
 class Window(NamedTuple):
-    """Means of the last batches and of the labelled images; all 1/C at first."""
+    """Means of the last batches and of the labelled images; all 1/C initially."""
 
-    means: jax.Array  # [length, C], of the guesses
-    target: jax.Array  # [C], of what they shall become
+    means: jax.Array  # [length, C], of the predictions
+    target: jax.Array  # [C], of the target distribution
     count: jax.Array  # [], batches so far
 
 
 @dataclasses.dataclass(frozen=True)
-class WindowAlignment:
+class WindowAlignment(Align):
     """Distribution alignment to the model's probabilities for the labelled images.
 
-    `q_c (t_c + 1e-6) / (m_c + 1e-6)`, divided by its sum; m is the mean of the guesses of the
-    last batches, this one included, t a running mean over all batches. Batches that were not
-    yet count as uniform.
+    `q_c (t_c + 1e-6) / (m_c + 1e-6)`, normalized to sum 1; m is the mean of the predictions of
+    the last batches, the current one included, t a running mean over all batches. Batches that
+    have not happened yet count as uniform.
 
     Attributes:
       length: number of batches.
-      momentum: share of the running mean that is kept.
+      momentum: decay of the running mean.
 
     Raises:
       BadInput: for a length below 1, or a momentum outside [0, 1].
@@ -44,19 +45,19 @@ class WindowAlignment:
     momentum: float = 0.999
 
     def __post_init__(self):
-        require_count(self, length=1)
+        require_int(self, length=1)
         require_number(self, momentum=(0.0, 1.0))
 
-    def init(self, sizes: Sizes) -> Window:
-        """State before the first step."""
-        share, shape = 1.0 / sizes.classes, (self.length, sizes.classes)
+    def init(self, sizes: DatasetSizes) -> Window:
+        """Returns the initial state."""
+        share, shape = 1.0 / sizes.num_classes, (self.length, sizes.num_classes)
         means, target = (jnp.full(size, share, float) for size in (shape, shape[1]))
         return Window(means, target, jnp.zeros((), jnp.int32))
 
-    def update(self, guess: jax.Array, views: Views, state: Window) -> tuple:
-        """Maps log-probabilities `[..., C]` to aligned ones, and the next state."""
+    def update(self, guess: jax.Array, views: AuxInputs, state: Window) -> tuple:
+        """Maps log-probabilities `[..., C]` to aligned ones and the next state."""
         dtype = state.means.dtype
         means = state.means.at[state.count % self.length].set(mean_of(jnp.exp(guess), dtype))
-        labelled = jax.nn.softmax(jax.lax.stop_gradient(views.of("labelled")))
-        target = average(state.target, mean_of(labelled, dtype), self.momentum)
+        labelled = jax.nn.softmax(jax.lax.stop_gradient(views.outputs("labelled")))
+        target = ema_update(state.target, mean_of(labelled, dtype), self.momentum)
         return aligned(guess, means.mean(0), target), Window(means, target, state.count + 1)

@@ -1,40 +1,40 @@
-"""What a method of a task sees in a step, and how much data there is."""
+"""Inputs of auxiliary losses, and dataset sizes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 
-from mtl_jax.core.views import View, name_of
+from mtl_jax.core.views import View, view_key
 
 
-class Views(NamedTuple):
-    """What one task's consistency method sees: outputs for its views, named by `name_of`."""
+class AuxInputs(NamedTuple):
+    """Inputs of one task's auxiliary loss; views are keyed by `view_key`."""
 
     logits: dict[str, jax.Array]  # by view, [n, ..., C]
     labels: jax.Array  # [B, ...]
-    mask: jax.Array  # [B], whether the label is there, of a vector any entry (others are NaN)
-    index: jax.Array  # [U], where in the unlabelled pool
-    labelled_index: jax.Array  # [B], where among the labelled examples
-    heads: dict[str, dict[str, jax.Array]]  # of the method's own heads, by view
-    drawn: dict[str, Any]  # by view, what was drawn to make it
-    progress: jax.Array  # [], share of the run's steps that are done, in [0, 1)
-    key: jax.Array  # of this step and task
-    features: dict[str, jax.Array] | None = None  # by view, what the task's head reads, [n, D]
-    maps: dict[str, dict[str, jax.Array]] | None = None  # by view and layer, [n, ..., C]
-    # Applies a head by name to what a method made: its own, or with "" the task's.
-    call: Callable[[str, jax.Array], jax.Array] | None = None
-    opened: Any = None  # what the method's `begin` said before the first step
+    mask: jax.Array  # [B], whether the label (of a vector, any entry; others NaN) is known
+    unlabelled_index: jax.Array  # [U], indices in the unlabelled pool
+    labelled_index: jax.Array  # [B], indices among the labelled examples
+    heads: dict[str, dict[str, jax.Array]]  # by auxiliary head and view
+    view_params: dict[str, Any]  # by view, its random parameters
+    progress: jax.Array  # [], fraction of the run's steps done, in [0, 1)
+    key: jax.Array  # random key of this step and task
+    features: dict[str, jax.Array] | None = None  # by view, inputs of the head, [n, D]
+    feature_maps: dict[str, dict[str, jax.Array]] | None = None  # by view and layer, [n, ..., C]
+    # Applies a head by name to other inputs: an auxiliary head, or "" for the task's head.
+    apply_head: Callable[[str, jax.Array], jax.Array] | None = None
+    precomputed: Any = None  # result of `precompute`
 
-    def of(self, view: View, head: str | None = None) -> jax.Array:
-        """Outputs for a view, of the task's head or of one of the method's own."""
+    def outputs(self, view: View, head: str | None = None) -> jax.Array:
+        """Outputs for a view, of the task's head or of an auxiliary head."""
         outputs = self.logits if head is None else self.heads[head]
-        return outputs[name_of(view)]
+        return outputs[view_key(view)]
 
 
-class Sizes(NamedTuple):
-    """How much there is of what a consistency method may keep a state of."""
+class DatasetSizes(NamedTuple):
+    """Sizes that the state of an auxiliary loss may depend on."""
 
-    classes: int  # C, outputs of the task
-    unlabelled: int  # N, examples in the unlabelled pool
-    labelled: int  # L, labelled examples
+    num_classes: int  # C, outputs of the task
+    num_unlabelled: int  # N, examples in the unlabelled pool
+    num_labelled: int  # L, labelled examples

@@ -1,4 +1,4 @@
-"""What a user's own function or class computes: a digest of its source and of all that it names."""
+"""Digests of user code: the source of a function or class and of all that it refers to."""
 
 import ast
 import builtins
@@ -16,17 +16,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 INSTALLED = {"site-packages", "dist-packages"}
-Place = tuple[str, ...]  # A name and the attributes that are taken of it.
+Place = tuple[str, ...]  # A name and the attributes accessed on it.
 
 
 def is_users(module: str) -> bool:
-    """Whether a module is neither of this package, nor of Python, nor installed."""
+    """Whether a module is user code: not of this package, the standard library or installed."""
     top = module.partition(".")[0]
     if top in ("", "mtl_jax") or top in sys.stdlib_module_names:
         return False
     file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
-        return module == "__main__" or module not in sys.modules  # Typed in, or made by a program.
+        return (
+            module == "__main__" or module not in sys.modules
+        )  # Interactive, or created dynamically.
     return not INSTALLED & set(pathlib.Path(file).parts)
 
 
@@ -34,14 +36,15 @@ def is_users(module: str) -> bool:
 def code_digest(thing: Callable | type, tell: Callable[..., str]) -> str:
     """Digest of a user's function or class, eight hexadecimal digits; "" for any other.
 
-    Counted are its source, and that of all users' functions, classes and modules and the values
-    of all constants that it names, that these name, and so on. Comments, docstrings and the
-    layout do not count. Where there is no source, what Python made of it counts.
+    The digest covers its source, the source of all user functions, classes and modules and the
+    values of all constants that it refers to, recursively. Comments, docstrings and formatting
+    are ignored. If the source is not available, the compiled bytecode is used.
 
     Args:
-      thing: what is defined at the top of a module, or within a class there.
-      tell: prints a value, `(value, code) -> text`; it raises a ValueError for what has no text,
-        and passes each function and class in the value to `code`.
+      thing: a function or class at module level, or nested in such a class.
+      tell: converts a value to a string, `(value, code) -> str`; it raises a ValueError for
+        values without a canonical string, and calls `code` for each function and class in the
+        value.
     """
     if not is_users(module_of(thing)):
         return ""
@@ -57,19 +60,19 @@ def code_digest(thing: Callable | type, tell: Callable[..., str]) -> str:
 
 
 def module_of(thing: Any) -> str:
-    """The name of the module that a function, a class or a module is of."""
+    """The module name of a function, class or module."""
     return thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", None) or ""
 
 
 def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
-    """A definition as text, and the users' functions, classes and modules that it names."""
+    """A definition as a string, and the user functions, classes and modules it refers to."""
     named = list(getattr(thing, "__mro__", ()))
     if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
-        # A rule of derivatives hangs on a function, and nothing in its source names it.
+        # A derivative rule is an attribute of the function, without a reference in its source.
         named += filter(inspect.isfunction, getattr(thing, "__dict__", {}).values())
     try:
         source = source_of(inspect.unwrap(thing))
-        # What is indented, such as a method, is no program of its own.
+        # Indented source, such as a method, cannot be parsed on its own.
         source = f"if True:\n{source}" if source[:1] in " \t" else source
         tree = ast.parse(source)
     except (OSError, TypeError, SyntaxError):
@@ -84,10 +87,10 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
 
 
 def source_of(thing: Any) -> str:
-    """The source of a definition in a file.
+    """The source of a definition that is stored in a file.
 
     Raises:
-      OSError: if there is none; of what was typed in, Python may give the text of another one.
+      OSError: if there is none; for interactive code, `inspect` may return another source.
     """
     code = getattr(thing, "__code__", None)
     if code is not None and code.co_filename.startswith("<"):
@@ -96,7 +99,7 @@ def source_of(thing: Any) -> str:
 
 
 def shape(node: Any) -> str:
-    """A syntax tree as text, the same in every version of Python, without docstrings."""
+    """A syntax tree without docstrings as a string, the same in every version of Python."""
     if isinstance(node, list):
         return f"[{','.join(map(shape, node))}]"
     if not isinstance(node, ast.AST):
@@ -111,7 +114,7 @@ def shape(node: Any) -> str:
 
 
 def compiled(thing: Any) -> tuple[str, list[Place]]:
-    """What Python made of a function, or of the functions of a class, and the names in it."""
+    """The bytecode of a function or the functions of a class as a string, and their names."""
     members = [thing]
     if inspect.isclass(thing):
         members = [each for _, each in sorted(vars(thing).items()) if inspect.isfunction(each)]
@@ -127,13 +130,13 @@ def compiled(thing: Any) -> tuple[str, list[Place]]:
 
 
 def ordered(constant: Any) -> str:
-    """A constant as text; a set has another order in every process."""
+    """A constant as a string; sets are sorted, since their order varies between processes."""
     is_set = isinstance(constant, frozenset)
     return f"{{{sorted(map(repr, constant))}}}" if is_set else repr(constant)
 
 
 def global_places(tree: ast.AST, source: str) -> Iterator[Place]:
-    """The global names of a definition, each with the attributes that are taken of it."""
+    """The global names of a definition, each with the attributes accessed on it."""
     names = set(global_names(symtable.symtable(source, "source", "exec")))
     inner = set()
     for node in ast.walk(tree):
@@ -148,7 +151,7 @@ def global_places(tree: ast.AST, source: str) -> Iterator[Place]:
 
 
 def global_names(table: symtable.SymbolTable) -> Iterator[str]:
-    """Names that a scope or one within it takes from its module."""
+    """Global names that a scope or a nested scope refers to."""
     module = table.get_type() == "module"
     for symbol in table.get_symbols():
         if symbol.is_referenced() and (module or symbol.is_global()):
@@ -158,9 +161,9 @@ def global_names(table: symtable.SymbolTable) -> Iterator[str]:
 
 
 def resolved(place: Place, thing: Any) -> tuple[Any, Place]:
-    """What a place of a definition's module holds, as far as users' modules lead, and the rest.
+    """Resolves a name with attributes through user modules to a value and the other attributes.
 
-    A name that is not there is Python's own, or has its value later: it counts by its name.
+    An undefined name is a builtin or is defined later; its value is then the name itself.
     """
     names = getattr(inspect.unwrap(thing), "__globals__", None)
     names = vars(sys.modules.get(module_of(thing), builtins)) if names is None else names
@@ -172,7 +175,7 @@ def resolved(place: Place, thing: Any) -> tuple[Any, Place]:
 
 
 def is_code(value: Any) -> bool:
-    """Whether a value is a user's function, class or module; a method of a setting is not."""
+    """Whether a value is a user function, class or module; bound methods are not."""
     if inspect.ismethod(value):
         return False
     kind = inspect.isclass(value) or inspect.ismodule(value) or hasattr(value, "__wrapped__")
@@ -180,7 +183,7 @@ def is_code(value: Any) -> bool:
 
 
 def imported(tree: ast.AST, module: str) -> list[Any]:
-    """Users' modules that a definition imports within itself."""
+    """User modules that are imported within a definition."""
     found = []
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -188,14 +191,14 @@ def imported(tree: ast.AST, module: str) -> list[Any]:
             names = ["." * node.level + (node.module or "")]
         for name in names:
             if name.startswith(".") or importable(name):
-                # One that fails may be meant to: a function that does without it.
+                # The import may be optional, with a fallback in the function.
                 with contextlib.suppress(ImportError):
                     found.append(importlib.import_module(name, module.rpartition(".")[0]))
     return found
 
 
 def importable(name: str) -> bool:
-    """Whether a module is there and is a user's; only such a one is imported to be read."""
+    """Whether a module exists and is user code; only such modules are imported."""
     top = name.partition(".")[0]
     if top in sys.modules or top in sys.stdlib_module_names:
         return is_users(top)
@@ -207,7 +210,7 @@ def importable(name: str) -> bool:
 
 
 def told(value: Any, tell: Callable[..., str], named: list[Any]) -> str:
-    """A value as text; what there is of functions, classes and modules in it goes to `named`."""
+    """A value as a string; functions, classes and modules in it are appended to `named`."""
     if inspect.ismodule(value) or is_code(value):
         named.append(value)
         return module_of(value)

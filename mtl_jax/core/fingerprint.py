@@ -1,4 +1,4 @@
-"""What a setting is: its text, the same in every process, and the hash of that text."""
+"""Fingerprints of settings: a canonical string and its hash."""
 
 import dataclasses
 import functools
@@ -17,19 +17,19 @@ from mtl_jax.core.validation import BadInput
 VERSION = 2
 
 
-def source_text(value: Any, code: Callable[[Any], str] | None = None) -> str:
-    """Prints a value as the Python that makes it, the same in every process.
+def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
+    """Canonical Python expression of a value, the same in every process.
 
     Args:
-      value: what is printed.
-      code: what follows the name of each function and class; None is the digest of a user's own
-        (`mtl_jax.core.code_digest`), such as `#1a2b3c4d`, and nothing for others.
+      value: the value.
+      code: returns a suffix for the name of each function and class; None appends the digest of
+        user code (`mtl_jax.core.code_digest`), such as `#1a2b3c4d`, and nothing to others.
 
     Raises:
-      BadInput: for what has no such text, as a lambda or a local function has none.
+      BadInput: for a value without such an expression, such as a lambda or a local function.
     """
     code = digest_of if code is None else code
-    text = functools.partial(source_text, code=code)
+    text = functools.partial(to_source, code=code)
     if isinstance(value, np.ndarray | jax.Array):
         array = np.asarray(value)
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
@@ -42,8 +42,8 @@ def source_text(value: Any, code: Callable[[Any], str] | None = None) -> str:
         words = [f"{k}={text(v)}" for k, v in sorted(value.keywords.items())]
         return f"partial({', '.join([*map(text, (value.func, *value.args)), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        words = [f"{name}={text(getattr(value, name))}" for name in told(value)]
-        # A user's class may bear the name of one of ours.
+        words = [f"{name}={text(getattr(value, name))}" for name in non_default_fields(value)]
+        # A user's class may have the name of a class of this package.
         top = type(value).__module__.split(".")[0]
         prefix = "" if top == "mtl_jax" else f"{top}."
         return f"{prefix}{type(value).__qualname__}{code(type(value))}({', '.join(words)})"
@@ -54,50 +54,50 @@ def source_text(value: Any, code: Callable[[Any], str] | None = None) -> str:
     if value is None or isinstance(value, bool | int | str):
         return repr(value)
     if isinstance(value, float) and not math.isnan(value):
-        return repr(float(value))  # numpy's float64 is a float too, and prints otherwise.
+        return repr(float(value))  # numpy's float64 is a float too, with another repr.
     raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
 
 
 def digest_of(code: Any) -> str:
-    """The digest of a user's function or class behind a mark, and nothing for others."""
-    digest = code_digest(code, source_text)
+    """The digest of a user's function or class after a "#", and "" for others."""
+    digest = code_digest(code, to_source)
     return digest and f"#{digest}"
 
 
-def settings(value: Any) -> list[str]:
-    """The fields of a dataclass that make it what it is."""
-    # A Flax module has the fields `parent` and `name`, which say where it hangs, not what it is.
+def config_fields(value: Any) -> list[str]:
+    """The fields of a dataclass that are part of its identity."""
+    # The fields `parent` and `name` of a Flax module are not part of its configuration.
     hidden = {"parent", "name"} if hasattr(value, "scope") else set()
     return [f.name for f in dataclasses.fields(value) if f.init and f.name not in hidden]
 
 
-def told(value: Any) -> list[str]:
-    """The settings that a text names: all but those that stand at a default of nothing.
+def non_default_fields(value: Any) -> list[str]:
+    """The fields in a canonical string: all but those at a default of None or ().
 
-    So a class that gains an option which is off by default keeps the identity, and with it the
-    results, of all that does not use it.
+    Hence a new option that is off by default does not change the fingerprint of runs that do not
+    use it, and their results stay valid.
     """
     defaults = {f.name: f.default for f in dataclasses.fields(value)}
     nothing = {name for name, default in defaults.items() if default is None or default == ()}
     return [
         name
-        for name in settings(value)
+        for name in config_fields(value)
         if name not in nothing or getattr(value, name) is not defaults[name]
     ]
 
 
 def function_text(function: Callable) -> str:
-    """Top package and name of a function; private module paths stay out."""
+    """Top-level package and qualified name of a function, without the module path."""
     name = getattr(function, "__qualname__", "<nameless>")
-    module = getattr(function, "__module__", None)  # What Python itself wraps has none.
+    module = getattr(function, "__module__", None)  # Some built-in wrappers have none.
     if "<" in name or module is None:
         raise BadInput(f"a run must be data: {name} in {module} is no named function")
     return f"{module.split('.')[0]}.{name}"
 
 
 def fingerprint(setting: Any) -> str:
-    """Identity of a run or setting: the scheme's version, and 16 digits of its text's SHA-256.
+    """Fingerprint of a run or setting: format version and 16 digits of its string's SHA-256.
 
-    The version changes where the same setting gets another text, as a class renamed gives it.
+    The version changes if the same setting has another string, e.g. after renaming a class.
     """
-    return f"{VERSION}-{hashlib.sha256(source_text(setting).encode()).hexdigest()[:16]}"
+    return f"{VERSION}-{hashlib.sha256(to_source(setting).encode()).hexdigest()[:16]}"

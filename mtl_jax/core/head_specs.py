@@ -1,29 +1,29 @@
-"""What a net may have besides one head for each task, as data."""
+"""Specifications of heads in addition to the task heads."""
 
 from typing import NamedTuple
 
 
-class Head(NamedTuple):
-    """A head that a method adds to a task: linear, behind hidden layers as wide as features."""
+class AuxHead(NamedTuple):
+    """An auxiliary head of a task: `hidden` layers as wide as the features, then a linear one."""
 
     outputs: int
     hidden: int = 0
 
 
-class Free(NamedTuple):
-    """A head whose input a method makes by itself: a discriminator, a regressor.
+class AuxMLP(NamedTuple):
+    """An MLP head with inputs from the method, such as a discriminator or a regressor.
 
-    Layers `relu(x W + b)` of some widths, then a linear one. It reads `times` as many numbers as
-    the task's features have, or `size`.
+    Layers `relu(x W + b)` of the given widths, then a linear one. Its input size is `input_size`,
+    or `input_multiple` times the size of the task's features.
     """
 
     outputs: int
     widths: tuple[int, ...] = ()
-    times: int = 1
-    size: int | None = None
+    input_multiple: int = 1
+    input_size: int | None = None
 
 
-class Relation(NamedTuple):
-    """A small net that embeds predictions and labels of all tasks, as long as the features."""
+class CrossTaskEmbedding(NamedTuple):
+    """An MLP that embeds predictions and labels of all tasks, with the size of the features."""
 
     width: int

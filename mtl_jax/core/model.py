@@ -1,45 +1,49 @@
-"""A net as pure functions, and what flows between its encoder and its heads."""
+"""A model as pure functions, and the outputs of its encoder and heads."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 Tree = Any
 
 
-class Outputs(NamedTuple):
-    """What a net says of a batch: logits `[..., C]` by task, and features before the heads."""
+class ModelOutput(NamedTuple):
+    """Model outputs for a batch: logits `[..., C]` and input features of the heads, by task."""
 
     logits: dict[str, jax.Array]
-    features: dict[str, jax.Array]  # what each head reads, the same one if they share it
+    features: dict[str, jax.Array]  # input of each head, the same array if shared
 
 
-class Read(NamedTuple):
-    """Features `[N, D]`, and what single layers of the trunk gave `[N, ..., C]`, by their names."""
+class EncoderOutput(NamedTuple):
+    """Features `[N, D]`, and outputs `[N, ..., C]` of single trunk layers by name."""
 
     features: jax.Array
-    maps: dict[str, jax.Array]
+    feature_maps: dict[str, jax.Array]
 
 
-class Net(NamedTuple):
-    """A model as pure functions; a pass is the encoder and then every head.
+class Model(NamedTuple):
+    """A model as pure functions; a forward pass applies the encoder and then the heads.
 
     `init(key, x) -> (params, stats)`;
-    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` are
-    without the heads and features are one array if all heads read it, else `{task: array}`;
+    `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` exclude
+    the heads and features are one array if shared by all heads, else `{task: array}`;
     `decode(heads, features) -> logits`, with features by task;
-    `relate(heads, values, pair) -> embeddings` by task, if the net has a `Relation`;
-    `call(heads, name, x) -> outputs` of any head. `stats` are BatchNorm's running statistics
-    and the like, which only `train=True` moves; `key` is for nets that draw in training, and may
-    be None otherwise; `tasks` are those whose features are wanted, None all.
+    `embed_cross_task(heads, values, pair) -> embeddings` by task, if it has a
+    `CrossTaskEmbedding`;
+    `apply_head(heads, name, x) -> outputs` of any head.
+
+    `stats` are BatchNorm's running statistics and the like, updated only with `train=True`;
+    `key` is for models with randomness in training, and may be None otherwise; `tasks` are those
+    whose features are returned, None for all.
     """
 
     init: Callable[..., tuple[Tree, Tree]]
     encode: Callable[..., tuple[Any, Tree]]
     decode: Callable[..., dict[str, jax.Array]]
-    relate: Callable[..., dict[str, jax.Array]] | None = None
-    call: Callable[[Tree, str, jax.Array], jax.Array] | None = None
+    embed_cross_task: Callable[..., dict[str, jax.Array]] | None = None
+    apply_head: Callable[[Tree, str, jax.Array], jax.Array] | None = None
 
     def apply(
         self,
@@ -49,26 +53,63 @@ class Net(NamedTuple):
         *,
         train: bool,
         key: jax.Array | None = None,
-    ) -> tuple[Outputs, Tree]:
-        """The whole pass, `(Outputs, stats)`."""
+    ) -> tuple[ModelOutput, Tree]:
+        """Applies encoder and heads, and returns `(ModelOutput, stats)`."""
         heads = params["tasks"]["heads"]
-        features, stats = self.encode(without_heads(params), stats, x, train=train, key=key)
-        features = by_task(features, heads)
-        plain = {name: vectors(each) for name, each in features.items()}
-        return Outputs(self.decode(heads, features), plain), stats
+        features, stats = self.encode(encoder_params(params), stats, x, train=train, key=key)
+        features = features_by_task(features, heads)
+        plain = {name: pooled_features(each) for name, each in features.items()}
+        return ModelOutput(self.decode(heads, features), plain), stats
 
 
-def without_heads(params: Tree) -> Tree:
-    """What the encoder has of parameters."""
+def encoder_params(params: Tree) -> Tree:
+    """The parameters of the encoder, i.e. all but those of the heads."""
     tasks = {name: part for name, part in params["tasks"].items() if name != "heads"}
     return {"shared": params["shared"], "tasks": tasks}
 
 
-def vectors(features: Any) -> jax.Array:
-    """The features alone, without the maps of layers that may come with them."""
-    return features.features if isinstance(features, Read) else features
+def pooled_features(features: Any) -> jax.Array:
+    """The features without the feature maps of an `EncoderOutput`."""
+    return features.features if isinstance(features, EncoderOutput) else features
 
 
-def by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
-    """The features that each task's head reads."""
+def features_by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
+    """The input features of each task's head."""
     return features if isinstance(features, dict) else dict.fromkeys(names, features)
+
+
+def forward(
+    model: Model,
+    params: Tree,
+    batch_stats: Tree,
+    images: jax.Array,
+    key: jax.Array,
+    tasks: tuple[str, ...],
+    train: bool,
+) -> tuple[dict[str, Any], dict[str, jax.Array]]:
+    """Features and outputs by task; the next batch statistics are discarded."""
+    encoder = encoder_params(params)
+    features, _ = model.encode(encoder, batch_stats, images, train=train, key=key, tasks=tasks)
+    features = {name: features_by_task(features, tasks)[name] for name in tasks}
+    return features, model.decode(params["tasks"]["heads"], features)
+
+
+def predict(
+    model: Model,
+    params: Tree,
+    batch_stats: Tree,
+    images: jax.Array,
+    key: jax.Array,
+    tasks: tuple[str, ...],
+) -> dict[str, jax.Array]:
+    """Outputs by task in training mode; batch statistics are discarded."""
+    return forward(model, params, batch_stats, images, key, tasks, train=True)[1]
+
+
+def restore_counters(batch_stats: Tree, before: Tree) -> Tree:
+    """Resets integer counters to `before`, so that a step counts once for all streams."""
+
+    def one(new, old):
+        return old if jnp.issubdtype(old.dtype, jnp.integer) else new
+
+    return jax.tree.map(one, batch_stats, before)

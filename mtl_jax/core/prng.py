@@ -1,19 +1,19 @@
-"""Random keys by name: one key a run, folded with the step and with the name of its user."""
+"""Random keys by name, derived from one key per run."""
 
 import zlib
 
 import jax
 
 
-def named(key: jax.Array, name: str) -> jax.Array:
-    """Derives the key of the user `name` from `key`.
+def fold_in_name(key: jax.Array, name: str) -> jax.Array:
+    """Derives a random key for the purpose `name` from `key`.
 
-    The name goes in by its CRC-32, which is the same in every process, so no order of
-    splitting ties two users together.
+    It folds in the CRC-32 of the name, which is the same in every process, so that keys do not
+    depend on the order of splitting.
 
     Args:
       key: a typed key, `[]`.
-      name: who will use it.
+      name: purpose of the key.
 
     Returns:
       A typed key, `[]`.

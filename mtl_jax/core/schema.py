@@ -1,15 +1,15 @@
-"""What a run leaves on disk, by names that stay when names of the code change.
+"""Schema of a run's files on disk, independent of names in the code.
 
-    run.json         schema, name, fingerprint, run and fields (as text), versions, git, code, devices,
-                     data, weights and runs (digests), history
-    metrics.jsonl    an evaluation a line: step, train, validation, test; affinity, not_finite
+    run.json         schema, name, fingerprint, run and fields (as strings), versions, git, code,
+                     devices, data, weights and runs (digests), history
+    metrics.jsonl    one evaluation per line: step, train, validation, test; affinity, not_finite
     checkpoints/N    trees "state" (`STATE`) and "candidates" (`MODEL` by seed and evaluation), with
                      schema and note as metadata; N.sha256 is the hash of its files
-    selected/        the tree "state": `MODEL`, by task if the run selects for each; selected.sha256
-    result.json      schema, and what `mtl_jax.report.summary` says
+    selected/        tree "state": `MODEL`, by task if the run selects per task; selected.sha256
+    result.json      schema, and the results of `mtl_jax.report.summary`
     timing.json      seconds, bytes
 
-A change of these names, or of what they mean, takes a new `SCHEMA`.
+Changing these names or their meaning requires a new `SCHEMA`.
 """
 
 from typing import Any
@@ -18,28 +18,27 @@ from mtl_jax.core.validation import BadInput
 
 SCHEMA = 2
 
-# Of a state, the names on disk and those of `mtl_jax.train.TrainState`.
-STATE = {
-    "step": "step",
-    "key": "key",
-    "params": "params",
-    "batch_stats": "stats",
-    "ema": "ema",
-    "opt_state": "opt",
-    "balance_state": "balance",
-    "aux_state": "consistency",
-    "policy_state": "augment",
-    "meta_teacher": "coach",
-}
+# Names of a state on disk, the fields of `mtl_jax.core.step_types.TrainState`.
+STATE = (
+    "step",
+    "key",
+    "params",
+    "batch_stats",
+    "ema",
+    "opt_state",
+    "balance_state",
+    "aux_state",
+    "extensions",
+)
 PARAMS, EMA, BATCH_STATS = "params", "ema", "batch_stats"
 MODEL = (PARAMS, BATCH_STATS)
 
 
 def require_schema(found: dict[str, Any] | None, path: Any) -> None:
-    """Requires that a file or a checkpoint is of this schema; None is no file.
+    """Requires that a file or a checkpoint has this schema; None means that there is no file.
 
     Raises:
-      BadInput: for another one.
+      BadInput: for another schema.
     """
     number = SCHEMA if found is None else found.get("schema", 1)
     if number != SCHEMA:

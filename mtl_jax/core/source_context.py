@@ -1,4 +1,4 @@
-"""What a method sees before the first step of a run with a source."""
+"""Inputs of `AuxiliaryLoss.precompute`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import jax
 
 
-class Opening(NamedTuple):
-    """The labelled examples of one task, and the net that the run starts from."""
+class SourceContext(NamedTuple):
+    """The labelled examples of one task, and the features of the source model."""
 
-    images: jax.Array  # all that have labels, as they are, [L, ...]
+    images: jax.Array  # all labelled images, not augmented, [L, ...]
     labels: jax.Array  # [L, ...]
-    mask: jax.Array  # [L], whether the label is there
-    classes: int  # C, outputs of the task
-    # `read(images, layer, keep) -> Read`: features and maps of the net that the run starts from,
-    # the channels of a layer multiplied by `keep` [C] if it is given.
-    read: Callable[..., Any]
+    mask: jax.Array  # [L], whether the label is known
+    num_classes: int  # C, outputs of the task
+    # `source_features(images, layer, keep) -> EncoderOutput` of the source model, with the
+    # channels of a layer multiplied by `keep` [C] if it is given.
+    source_features: Callable[..., Any]

@@ -1,23 +1,27 @@
-"""Algebra on parameter trees: inner products of gradients, averages, and parts by path."""
+"""Operations on parameter trees: inner products, averages, and selection by path."""
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import BadInput, near
+from mtl_jax.core.validation import BadInput, did_you_mean
+
+Tree = Any  # A pytree of arrays.
 
 
 def gram(jacobian, other=None) -> jax.Array:
-    """Inner products of K gradients, `G_ij = <g_i, g_j>`, or with those of another batch.
+    """Gram matrix of K gradients, `G_ij = <g_i, g_j>`, or inner products with other gradients.
 
     Args:
       jacobian: tree of leaves `[K, ...]`; row i of all leaves is the gradient of task i.
-      other: another such tree, whose rows are the columns of the result; None is the same.
+      other: a second Jacobian, whose rows are the columns of the result, such as that of another
+        batch; None uses `jacobian`.
 
     Returns:
-      The matrix `[K, K]`, summed leaf by leaf, so that no flat Jacobian is built.
+      The matrix `[K, K]`, accumulated over leaves without building a flat Jacobian.
 
     Raises:
       ValueError: if the tree has no leaves.
@@ -33,14 +37,14 @@ def gram(jacobian, other=None) -> jax.Array:
     return sum(jnp.matmul(a, b.T, precision="highest") for a, b in flat)
 
 
-def norm(tree) -> jax.Array:
-    """Euclidean norm `[]` of all leaves together; it does not overflow where a square would."""
+def global_norm(tree) -> jax.Array:
+    """Euclidean norm `[]` of all leaves together, scaled so that squares do not overflow."""
     largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(tree)]).max()
     unit = jnp.where(largest > 0, largest, 1.0)
     return unit * jnp.sqrt(sum(jnp.square(leaf / unit).sum() for leaf in jax.tree.leaves(tree)))
 
 
-def combine(weights: jax.Array, jacobian):
+def weighted_sum(weights: jax.Array, jacobian):
     """Weighted sum of K gradients, `sum_i w_i g_i`, leaf by leaf.
 
     Args:
@@ -53,23 +57,23 @@ def combine(weights: jax.Array, jacobian):
     return jax.tree.map(lambda leaf: jnp.tensordot(weights, leaf, 1), jacobian)
 
 
-def average(old, new, momentum: float | jax.Array):
+def ema_update(old, new, momentum: float | jax.Array):
     """Exponential moving average, `momentum * old + (1 - momentum) * new`, leaf by leaf."""
     return jax.tree.map(lambda a, b: momentum * a + (1.0 - momentum) * b, old, new)
 
 
-def path_text(path) -> str:
-    """A leaf's path as text: `shared/Dense_0/kernel`."""
+def path_str(path) -> str:
+    """A leaf's path as a string such as `shared/Dense_0/kernel`."""
     return "/".join(str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
 
 
-def paths(tree) -> list[str]:
+def leaf_paths(tree) -> list[str]:
     """The path of every leaf, in the order of `jax.tree.leaves`."""
-    return [path_text(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+    return [path_str(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
-def matches(tree, patterns: Iterable[str]):
-    """Tells for every leaf whether a pattern matches its whole path.
+def match_paths(tree, patterns: Iterable[str]):
+    """Returns for every leaf whether any pattern matches its whole path.
 
     Args:
       tree: any tree.
@@ -79,30 +83,32 @@ def matches(tree, patterns: Iterable[str]):
       The tree with a bool for each leaf.
 
     Raises:
-      BadInput: if a pattern is no regular expression, or matches nothing.
+      BadInput: if a pattern is not a valid regular expression, or matches nothing.
     """
-    names = paths(tree)
+    names = leaf_paths(tree)
     for pattern in patterns:
         try:
             found = any(re.fullmatch(pattern, name) for name in names)
         except re.error as wrong:
             raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
         if not found:
-            raise BadInput(f"pattern {pattern!r} matches no parameter: {near(pattern, names)}")
+            raise BadInput(
+                f"pattern {pattern!r} matches no parameter: {did_you_mean(pattern, names)}"
+            )
     return jax.tree_util.tree_map_with_path(
-        lambda path, _: any(re.fullmatch(p, path_text(path)) for p in patterns), tree
+        lambda path, _: any(re.fullmatch(p, path_str(path)) for p in patterns), tree
     )
 
 
-def split(tree, chosen):
-    """Parts a tree in two of the same outline, with None where a leaf went to the other.
+def partition(tree, chosen):
+    """Splits a tree into two of the same structure, each with None at the other's leaves.
 
     Args:
       tree: any tree without None.
       chosen: tree of bools of the same structure.
 
     Returns:
-      `(kept, rest)`: the chosen leaves, and the others. `merge` puts them together again.
+      `(kept, rest)`: the chosen leaves, and the others. `merge` is the inverse.
     """
     kept = jax.tree.map(lambda leaf, keep: leaf if keep else None, tree, chosen)
     rest = jax.tree.map(lambda leaf, keep: None if keep else leaf, tree, chosen)
@@ -110,20 +116,20 @@ def split(tree, chosen):
 
 
 def merge(kept, rest):
-    """Undoes `split`."""
+    """Inverse of `partition`."""
     return jax.tree.map(lambda a, b: b if a is None else a, kept, rest, is_leaf=lambda x: x is None)
 
 
-def size(tree) -> int:
+def num_params(tree) -> int:
     """Number of scalars in all leaves."""
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
 def unit(vectors: jax.Array) -> jax.Array:
-    """Vectors brought to length 1, `v / ||v||`.
+    """Normalizes vectors to norm 1, `v / ||v||`.
 
-    A vector whose largest entry is too small to divide by (below the dtype's smallest normal
-    number over its epsilon) becomes 0 and has no gradient.
+    A vector whose largest absolute entry is too small to divide by (at most the dtype's smallest
+    normal number divided by its epsilon) becomes 0 and has no gradient.
 
     Args:
       vectors: `[..., D]`.
@@ -131,7 +137,7 @@ def unit(vectors: jax.Array) -> jax.Array:
     Returns:
       The same shape.
     """
-    # Squares would underflow or overflow; the direction does not depend on the unit.
+    # Squares could underflow or overflow; the direction does not depend on the scale.
     size = jax.lax.stop_gradient(jnp.abs(vectors).max(-1, keepdims=True, initial=0.0))
     # Not `size > least`: NaN must stay NaN.
     none = size <= jnp.finfo(size.dtype).tiny / jnp.finfo(size.dtype).eps
@@ -140,6 +146,15 @@ def unit(vectors: jax.Array) -> jax.Array:
     return jnp.where(none, 0.0, scaled * jax.lax.rsqrt(squares))
 
 
-def wide(array: jax.Array) -> jax.Array:
-    """The array in float32, if it is of fewer bits, else as it is."""
+def promote_float32(array: jax.Array) -> jax.Array:
+    """Casts an array with fewer than 32 bits to float32, and returns others unchanged."""
     return array if jnp.finfo(array.dtype).bits >= 32 else array.astype(jnp.float32)
+
+
+def ema_decay_at(decay: float, step: jax.Array) -> jax.Array:
+    """Decay of the averaged parameters at step t, `min(decay, (1 + t) / (10 + t))`, `[]`.
+
+    It is smaller at first, so that the average forgets the random initialisation.
+    """
+    count = step.astype(jnp.float32)
+    return jnp.minimum(decay, (1.0 + count) / (10.0 + count))

@@ -1,4 +1,4 @@
-"""Holds the fields of a setting against their annotations, where the setting is made."""
+"""Type checking of dataclass fields against their annotations, at construction."""
 
 import collections.abc
 import dataclasses
@@ -11,24 +11,24 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, near, require, shown
+from mtl_jax.core.validation import BadInput, did_you_mean, require, shown
 
 Setting = TypeVar("Setting", bound=type)
 
-ELSEWHERE = ("parent",)  # Where a Flax module hangs: Flax fills it in.
+ELSEWHERE = ("parent",)  # The parent of a Flax module, set by Flax.
 
 
 def typed(setting: Setting) -> Setting:
-    """Class decorator: each field of a dataclass must be of the type of its annotation.
+    """Class decorator that checks the fields of a dataclass against their type annotations.
 
-    A class in the place of an instance, a text in the place of a number, True in the place of a
-    count, NaN and a list in the place of a tuple are refused, and so are unknown fields. What
-    is annotated with a protocol (`mtl_jax.core.protocols`) may be of any class that has its members.
-    What `__post_init__` says of a value comes first, since it knows more; where a value of
-    another type makes it fail in its own way, this says why.
+    It refuses a class instead of an instance, a string instead of a number, True instead of an
+    integer, a list instead of a tuple, NaN, and unknown fields. A field annotated with a protocol
+    (`mtl_jax.core.protocols`) accepts instances of any class that has its members. Errors of
+    `__post_init__` take precedence, since they are more specific; if a value of a wrong type
+    makes it raise another exception, the type error is raised instead.
 
     Raises:
-      BadInput: when an instance is made, naming the field, the rule and the value.
+      BadInput: at construction, naming the field, the rule and the value.
     """
     make = setting.__init__
     if getattr(make, "typed", False):
@@ -45,7 +45,7 @@ def typed(setting: Setting) -> Setting:
                 f"{owner} has {len(places)} fields in order, not {len(args)}: {shown(args)}"
             )
         for name in kwargs.keys() - set(names):
-            require(False, owner, name, f"is no field ({near(name, names)})", kwargs[name])
+            require(False, owner, name, f"is no field ({did_you_mean(name, names)})", kwargs[name])
         given = {**dict(zip(places, args, strict=False)), **kwargs}
         for field in fields:
             if field.name not in given and no_default(field):
@@ -65,7 +65,7 @@ def typed(setting: Setting) -> Setting:
 
 
 def type_all(face: dict[str, Any]) -> None:
-    """Makes all settings that a package exports `typed`; `face` is its `globals()`."""
+    """Applies `typed` to all dataclasses that a package exports; `face` is its `globals()`."""
     for member in list(face.values()):
         own = isinstance(member, type) and dataclasses.is_dataclass(member)
         if own and member.__module__.startswith("mtl_jax."):
@@ -73,13 +73,13 @@ def type_all(face: dict[str, Any]) -> None:
 
 
 def no_default(field: dataclasses.Field) -> bool:
-    """Whether a field must be given."""
+    """Whether a field is required."""
     missing = dataclasses.MISSING
     return field.default is missing and field.default_factory is missing
 
 
 def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
-    """Requires values of their fields' types; a default is always fine."""
+    """Requires values of the annotated types; defaults are always accepted."""
     for field in dataclasses.fields(setting):
         if field.name in ELSEWHERE or field.name not in given:
             continue
@@ -94,12 +94,12 @@ def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
 
 @functools.cache
 def hints_of(setting: type) -> dict[str, Any]:
-    """The annotations of a class by field; names in them are looked up at the first use."""
+    """The type annotations of a class by field, resolved at first use."""
     return typing.get_type_hints(setting)
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type; what an annotation cannot tell is taken."""
+    """Whether a value matches an annotation; annotations that cannot be checked accept all."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return any(fits(value, each) for each in inner)
@@ -112,7 +112,7 @@ def fits(value: Any, kind: Any) -> bool:
             fits(name, inner[0]) and fits(each, inner[1]) for name, each in value.items()
         )
     if origin is collections.abc.Callable or kind in (typing.Callable, collections.abc.Callable):
-        # A class is a function too where something is made without arguments.
+        # A class is accepted as a callable without arguments.
         return callable(value) and (not isinstance(value, type) or inner[:1] == ([],))
     if not isinstance(kind, type) or kind in (Any, object):
         return True
@@ -120,7 +120,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def fits_class(value: Any, kind: type) -> bool:
-    """Whether a value is of a class, or has the members of a protocol."""
+    """Whether a value is an instance of a class, or has the members of a protocol."""
     if kind in (int, float):
         number = isinstance(value, int | kind) and not isinstance(value, bool)
         return number and (isinstance(value, int) or math.isfinite(value))
@@ -132,7 +132,7 @@ def fits_class(value: Any, kind: type) -> bool:
 
 
 def items_fit(value: tuple, inner: tuple) -> bool:
-    """Whether the items of a tuple are of their types."""
+    """Whether the items of a tuple match their annotations."""
     if not inner:
         return True
     kinds = inner[:1] * len(value) if inner[-1] is ... else inner
@@ -140,12 +140,12 @@ def items_fit(value: tuple, inner: tuple) -> bool:
 
 
 def is_protocol(kind: Any) -> bool:
-    """Whether a class is a protocol, which others fit by their members."""
+    """Whether a class is a `typing.Protocol`."""
     return getattr(kind, "_is_protocol", False)
 
 
 def words(kind: Any, value: Any = None) -> str:
-    """What a type is called in a line, as in "must be a whole number or None"."""
+    """Describes a type for an error message, as in "must be a whole number or None"."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(words(each, value) for each in inner)
@@ -167,7 +167,7 @@ def words(kind: Any, value: Any = None) -> str:
 
 
 def lacking(kind: type, value: Any) -> str:
-    """Says which members of a protocol a value lacks; nothing of a class or None."""
+    """Describes which members of a protocol a value lacks; "" for a class or None."""
     if value is None or isinstance(value, type):
         return ""
     members = [*vars(kind).get("__annotations__", ()), *vars(kind)]

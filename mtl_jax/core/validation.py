@@ -1,11 +1,11 @@
-"""Refuses bad settings where they are made, naming the field, the rule and the value."""
+"""Validation of settings, with errors that name the field, the rule and the value."""
 
 import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
 
-LONGEST = 200  # Bytes of a name; with the endings that a launch adds a folder may have 255.
+LONGEST = 200  # Bytes of a name; with suffixes, a folder name may have 255.
 DEVICES = {
     "con",
     "prn",
@@ -13,27 +13,27 @@ DEVICES = {
     "nul",
     *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789"),
 }
-# Tables, figures, folders set aside, and files that were not written to their end.
+# Tables, figures, archived folders, and incomplete files.
 WRITTEN = re.compile(r"table\.(md|tex|csv)|effects\.csv|.*\.(png|half|old(\.\d+)?)", re.IGNORECASE)
 
 
 class BadInput(ValueError):
-    """What a user gave is wrong; its text is one line and says what to give instead."""
+    """Invalid user input; the message is one line and states what is valid."""
 
 
 class DataWarning(UserWarning):
-    """What a reader of the numbers should know of the data; its text is one line."""
+    """A property of the data that affects how results should be read, in one line."""
 
 
 def require(holds: bool, owner: object, field: str, rule: str, value: object) -> None:
     """Raises `BadInput` unless `holds`.
 
     Args:
-      holds: whether the rule is kept.
-      owner: the setting that has the field; its class is named in the text.
+      holds: whether the value satisfies the rule.
+      owner: the object that has the field; the message names its class. A string is used as is.
       field: name of the field.
-      rule: what the value must be, as in "must be at least 1".
-      value: what was given.
+      rule: the requirement, as in "must be at least 1".
+      value: the given value.
 
     Raises:
       BadInput: with the owner, the field, the rule and the value.
@@ -44,13 +44,13 @@ def require(holds: bool, owner: object, field: str, rule: str, value: object) ->
 
 
 def shown(value: object, most: int = 200) -> str:
-    """A value as it prints, in one line that is not too long to read."""
+    """The repr of a value in one line, truncated to `most` characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 def require_number(owner: object, **bounds: tuple[float, float]) -> None:
-    """Requires finite numbers of fields, each between its `(low, high)`, ends included."""
+    """Requires fields with finite numbers, each in its closed interval `(low, high)`."""
     for field, (low, high) in bounds.items():
         value = getattr(owner, field)
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -58,8 +58,8 @@ def require_number(owner: object, **bounds: tuple[float, float]) -> None:
         require(low <= value <= high, owner, field, range_text(low, high), value)
 
 
-def require_count(owner: object, **least: int) -> None:
-    """Requires whole numbers of fields, each at least as large as given."""
+def require_int(owner: object, **least: int) -> None:
+    """Requires fields with integers, each at least the given value."""
     for field, low in least.items():
         value = getattr(owner, field)
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -68,10 +68,10 @@ def require_count(owner: object, **least: int) -> None:
 
 
 def require_name(owner: object) -> None:
-    """Requires a name that a folder can bear on every system, and that no pattern can mean.
+    """Requires a name that is a valid folder name on every system and has no glob characters.
 
     Raises:
-      BadInput: naming the rule that a name breaks.
+      BadInput: naming the violated rule.
     """
     name = owner.name
     plain = isinstance(name, str) and name and not set(name) & set("/\\*?[]") and name[0] != "."
@@ -92,7 +92,7 @@ def require_name(owner: object) -> None:
 
 
 def are_numbers(value: object) -> bool:
-    """Whether a value is a tuple of finite numbers, one or more."""
+    """Whether a value is a non-empty tuple of finite numbers."""
     return (
         isinstance(value, tuple)
         and len(value) > 0
@@ -102,21 +102,21 @@ def are_numbers(value: object) -> bool:
 
 
 def require_widths(owner: object, field: str) -> None:
-    """Requires a tuple of whole numbers of at least 1, and at least one of them."""
+    """Requires a non-empty tuple of positive integers."""
     value = getattr(owner, field)
     fine = isinstance(value, tuple) and value and all(type(w) is int and w >= 1 for w in value)
     require(bool(fine), owner, field, "must be a tuple of whole numbers of at least 1", value)
 
 
 def require_choice(owner: object, **choices: tuple) -> None:
-    """Requires fields that hold one of some values each."""
+    """Requires each field to have one of the allowed values."""
     for field, allowed in choices.items():
         value = getattr(owner, field)
         require(value in allowed, owner, field, f"must be one of {allowed}", value)
 
 
-def pattern_fault(value: object) -> str | None:
-    """What keeps a value from being a regular expression; None if nothing does."""
+def regex_error(value: object) -> str | None:
+    """The error of an invalid regular expression; None if it is valid."""
     try:
         re.compile(value)
     except (re.error, TypeError) as wrong:
@@ -125,26 +125,26 @@ def pattern_fault(value: object) -> str | None:
 
 
 def require_pattern(owner: object, field: str, pattern: object) -> None:
-    """Requires a regular expression, and says what is wrong with another text."""
-    fault = pattern_fault(pattern)
+    """Requires a valid regular expression; the error states the fault."""
+    fault = regex_error(pattern)
     require(fault is None, owner, field, f"must be a regular expression ({fault})", pattern)
 
 
 def range_text(low: float, high: float) -> str:
-    """Says a closed range in words."""
+    """Describes a closed range for an error message."""
     if math.isinf(high):
         return f"must be at least {low}"
     return f"must lie between {low} and {high}"
 
 
-def near(name: str, names: Iterable[str]) -> str:
-    """Names the likely meant ones among `names`, or the first of them."""
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Suggests the closest matches among `names`, or lists the first of them."""
     names = sorted(names) or ["none"]
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"there is {few(names, 12)}"
 
 
 def few(names: Sequence[str], most: int = 3) -> str:
-    """Names the first of `names` and counts the others, so that a line stays one."""
+    """Lists the first of `names` and counts the others, so that messages stay short."""
     said = ", ".join(names[:most])
     return said if len(names) <= most else f"{said} and {len(names) - most} more"

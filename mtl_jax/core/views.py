@@ -1,15 +1,13 @@
-"""Views of a batch: what a method may ask for (which images, how changed, by which model).
+"""Views of a batch: images that a method requests, their augmentation and their model.
 
-The plain ones are names:
-
+The base views are strings:
     labelled          labelled images under the run's weak policy
     labelled_strong   the same under its strong policy
-    weak, weak2       unlabelled images under its weak policy, drawn twice
+    weak, weak2       unlabelled images under its weak policy, two independent samples
     medium            unlabelled images under its medium policy
-    strong, strong2   unlabelled images under its strong policy, drawn twice
+    strong, strong2   unlabelled images under its strong policy, two independent samples
 
-The others are made of those. All that is asked for goes through the net in one pass, labelled,
-weak and strong together, so BatchNorm sees their joint batch; `Apart` says otherwise.
+Derived views are made of them. All but those of `SeparatePass` share one forward pass.
 """
 
 import dataclasses
@@ -19,235 +17,234 @@ from typing import Any, Literal, NamedTuple
 import jax
 
 from mtl_jax.core.typechecked import typed
-from mtl_jax.core.validation import require, require_choice, require_count, require_number
+from mtl_jax.core.validation import require, require_choice, require_int, require_number
 
 WEAK = ("labelled", "weak", "weak2")
 MEDIUM = ("medium",)
 STRONG = ("labelled_strong", "strong", "strong2")
-PLAIN = WEAK + MEDIUM + STRONG
-# Of a finished run: those that its validation selected, or of its last step.
-Parameters = Literal["selected", "ema", "raw"]
+BASE_VIEWS = WEAK + MEDIUM + STRONG
+Parameters = Literal["selected", "ema", "raw"]  # Of a finished run.
 PARAMETERS = ("selected", "ema", "raw")
 
 
-class Mixing(NamedTuple):
-    """With whom the images of a mixed view were mixed, and how much of each is its own."""
+class MixParams(NamedTuple):
+    """Partners and mixing coefficients of a mixed view."""
 
     partner: jax.Array  # [n]
-    ratio: jax.Array  # [n], at least 1/2 if the request is `own_first`
+    ratio: jax.Array  # [n], lambda; at least 1/2 if `keep_dominant`
 
 
 def stream_name(kind: str, *settings: Any) -> str:
-    """The name of a derived view and of its random stream, by words and numbers.
-
-    It does not hang on how anything is called in Python, so that a renamed class draws the same.
-    """
+    """Name of a derived view and its random stream; renamed classes keep their samples."""
     numbers = (float(each) if type(each) is int else each for each in settings)
     return " ".join([kind, *map(str, numbers)])
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Mixed:
-    """Images of some views mixed with each other: `r x_i + (1 - r) x_j`.
+class MixedView:
+    """Images of some base views, mixed: `r x_i + (1 - r) x_j`.
 
-    j is a random permutation of all parts together, and r follows Beta(alpha, alpha), for each
-    example or once for the batch. What it drew stands in `Views.drawn` as a `Mixing`.
+    j is a random permutation of the concatenated views; r follows Beta(alpha, alpha), sampled
+    per example or once per batch. The samples are stored in `AuxInputs.view_params`, as a
+    `MixParams`.
 
     Attributes:
-      parts: plain views, one after the other.
-      alpha: of the Beta distribution.
-      kind: whether images are added or a rectangle of one is pasted into the other.
-      own_first: whether r is `max(r, 1 - r)`, so that an image stays mostly itself.
-      each: whether every example draws an r of its own.
-      ratio: r, if it is fixed: then there are two parts, and j goes in order through the other.
+      views: base views, concatenated.
+      alpha: parameter of the Beta distribution.
+      kind: "mixup" interpolates images, "cutmix" pastes a rectangle of one into the other.
+      keep_dominant: whether r is `max(r, 1 - r)`.
+      per_example: whether r is sampled per example.
+      fixed_lambda: a constant r; requires two views, and j is the example of the other view at
+        the same index.
 
     Raises:
-      BadInput: for no part, one that is no plain view, or another setting out of range.
+      BadInput: for no view, one that is not a base view, or a value out of range.
 
     Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412); Yun et
       al., CutMix, ICCV 2019, Eq. 1 (https://arxiv.org/abs/1905.04899); `max(r, 1 - r)` is
       MixMatch's, Berthelot et al., NeurIPS 2019, Eq. 9 (https://arxiv.org/abs/1905.02249).
     """
 
-    parts: tuple[str, ...]
+    views: tuple[str, ...]
     alpha: float = 0.75
     kind: Literal["mixup", "cutmix"] = "mixup"
-    own_first: bool = True
-    each: bool = True
-    ratio: float | None = None
+    keep_dominant: bool = True
+    per_example: bool = True
+    fixed_lambda: float | None = None
 
     def __post_init__(self):
-        require_plain(self)
+        check_base_views(self)
         require_number(self, alpha=(1e-6, math.inf))
         require_choice(self, kind=("mixup", "cutmix"))
-        if self.ratio is not None:
-            require_number(self, ratio=(0.0, 1.0))
-            require(len(self.parts) == 2, self, "parts", "must be two", self.parts)
+        if self.fixed_lambda is not None:
+            require_number(self, fixed_lambda=(0.0, 1.0))
+            require(len(self.views) == 2, self, "views", "must be two", self.views)
             require_choice(self, kind=("mixup",))
 
     @property
     def stream_name(self) -> str:
-        """Its name in `Views`, and that of its random stream."""
-        own = (self.alpha, self.kind, self.own_first, self.each, self.ratio)
-        return stream_name("mixed", *self.parts, *own)
+        """Its key in `AuxInputs` and the name of its random stream."""
+        own = (self.alpha, self.kind, self.keep_dominant, self.per_example, self.fixed_lambda)
+        return stream_name("mixed", *self.views, *own)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Rotated:
-    """A plain view turned by 0 to 3 quarter turns; which, `[n]`, stands in `Views.drawn`.
+class RotatedView:
+    """A base view rotated by 0 to 3 quarter turns; `view_params` is their number `[n]`.
 
     Attributes:
-      of: the view.
+      view: the base view.
 
     Raises:
-      BadInput: if it is no plain view.
+      BadInput: if it is not a base view.
     """
 
-    of: str = "strong"
+    view: str = "strong"
 
     def __post_init__(self):
-        require_plain(self)
+        check_base_views(self)
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The plain views that it is made of."""
-        return (self.of,)
+    def views(self) -> tuple[str, ...]:
+        """The base views it is computed from."""
+        return (self.view,)
 
     @property
     def stream_name(self) -> str:
-        """Its name in `Views`, and that of its random stream."""
-        return stream_name("rotated", self.of)
+        """Its key in `AuxInputs` and the name of its random stream."""
+        return stream_name("rotated", self.view)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Adversarial:
-    """A plain view moved, within a ball, to where the model's prediction changes the most.
+class AdversarialView:
+    """A base view with the norm-bounded perturbation that changes predictions the most.
 
-    `x + radius d / |d|` with `d = J^T F J r`: J is the slope of the outputs, r random of length
-    1, F the curvature of the divergence: `diag(p) - p p^T` of classes, 1 of numbers. That is
-    the power method for the strongest direction, and the limit of the paper's finite difference
-    for xi -> 0 (at its xi of 1e-6 that difference is lost in float32). Each task has an adversary
-    of its own. The images go through the net in a pass of their own, whose statistics are
-    discarded, as are those of the passes that look for d; no gradient flows through d.
+    `x + radius d / |d|` with `d = J^T F J r`: J the Jacobian of the outputs, r random of norm 1,
+    F the Hessian of the divergence: `diag(p) - p p^T` for multiclass targets, 1 for continuous
+    ones. This is the power method, and the limit of the paper's finite difference for xi -> 0
+    (which float32 cannot resolve at its xi of 1e-6). Each task has its own perturbation. The
+    images take a separate forward pass; its batch statistics, and those of the passes that
+    compute d, are discarded. No gradient with respect to d.
 
     Attributes:
-      of: the view.
-      radius: length of the step for each example, in the units of the images.
-      iterations: of the power method.
-      target_type: of the task.
+      view: the base view.
+      radius: norm of the perturbation of each example, on the scale of the images.
+      iterations: number of power iterations.
+      target_type: target type of the task.
 
     Raises:
-      BadInput: if it is no plain view, or for a setting out of range.
+      BadInput: if it is not a base view, or for a value out of range.
 
     Reference: Miyato et al., Virtual Adversarial Training, TPAMI 2019, Algorithm 1
       (https://arxiv.org/abs/1704.03976).
     """
 
-    of: str = "weak"
+    view: str = "weak"
     radius: float = 6.0
     iterations: int = 1
     target_type: Literal["multiclass", "continuous"] = "multiclass"
 
     def __post_init__(self):
-        require_plain(self)
+        check_base_views(self)
         require_number(self, radius=(0.0, math.inf))
-        require_count(self, iterations=1)
+        require_int(self, iterations=1)
         require_choice(self, target_type=("multiclass", "continuous"))
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """The plain views that it is made of."""
-        return (self.of,)
+    def views(self) -> tuple[str, ...]:
+        """The base views it is computed from."""
+        return (self.view,)
 
     @property
     def stream_name(self) -> str:
-        """Its name in `Views`, and that of its random stream."""
-        own = (self.radius, self.iterations, self.target_type)
-        return stream_name("adversarial", self.of, *own)
+        """Its key in `AuxInputs` and the name of its random stream."""
+        return stream_name("adversarial", self.view, self.radius, self.iterations, self.target_type)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Apart:
-    """Views that go through the net in a pass of their own, whose statistics are discarded.
+class SeparatePass:
+    """Base views in a separate forward pass, whose batch statistics are discarded.
 
     Attributes:
-      parts: plain views; their outputs come one after the other.
-      by: the model; "student" with gradients, "frozen_student" the same without, "teacher" the averaged
-        parameters, without; "source" the net that the run started from, with its own running
-        statistics, without (it wants a run with a source).
+      views: base views; their outputs are concatenated.
+      model: "student", the trained model; "frozen_student", the same without gradients;
+        "teacher", the averaged parameters, without gradients; "source", the source model with
+        its own running statistics, without gradients (requires `init_from`).
 
     Raises:
-      BadInput: for no part, or one that is no plain view, or another model.
+      BadInput: for no view, one that is not a base view, or an unknown model.
     """
 
-    parts: tuple[str, ...]
-    by: Literal["student", "frozen_student", "teacher", "source"] = "student"
+    views: tuple[str, ...]
+    model: Literal["student", "frozen_student", "teacher", "source"] = "student"
 
     def __post_init__(self):
-        require_plain(self)
-        require_choice(self, by=("student", "frozen_student", "teacher", "source"))
+        check_base_views(self)
+        require_choice(self, model=("student", "frozen_student", "teacher", "source"))
 
     @property
     def stream_name(self) -> str:
-        """Its name in `Views`, and that of its random stream."""
-        return stream_name("separate", *self.parts, self.by)
+        """Its key in `AuxInputs` and the name of its random stream."""
+        return stream_name("separate", *self.views, self.model)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Stored:
-    """What the run's teachers said of the unlabelled images before the training began.
+class TeacherView:
+    """Predictions of the run's teachers for the unlabelled images, computed before training.
 
-    Outputs for the images as they are. How much each counts, `[U]`, stands in `Views.drawn`.
+    The images are not augmented. Their weights `[U]` are the `view_params`.
 
     Attributes:
-      by: which parameters of the teacher say it.
-      per_class: how many images of each guessed class count: the most confident ones with 1;
-        of a class with fewer, all of them with `per_class / count`. None counts all with 1.
+      params: which parameters of the teacher compute the predictions.
+      per_class: number of images of each predicted class with nonzero weight: the most confident
+        ones have weight 1; in a class with fewer images all have `per_class / count`. None gives
+        all images weight 1.
 
     Raises:
-      BadInput: for other parameters, or a number below 1.
+      BadInput: for unknown parameters, or a number below 1.
 
-    Reference: the balance of classes is Noisy Student's, Xie et al., CVPR 2020, Section 3.1,
-      which copies images where we weigh them (https://arxiv.org/abs/1911.04252).
+    Reference: the class balancing is Noisy Student's, Xie et al., CVPR 2020, Section 3.1, which
+      duplicates images instead of weighting them (https://arxiv.org/abs/1911.04252).
     """
 
-    by: Parameters = "selected"
+    params: Parameters = "selected"
     per_class: int | None = None
 
-    parts = ()
+    views = ()
 
     def __post_init__(self):
-        require_choice(self, by=PARAMETERS)
+        require_choice(self, params=PARAMETERS)
         if self.per_class is not None:
-            require_count(self, per_class=1)
+            require_int(self, per_class=1)
 
     @property
     def stream_name(self) -> str:
-        """Its name in `Views`; nothing random is drawn for it."""
-        return stream_name("stored", self.by, self.per_class)
+        """Its key in `AuxInputs`; it has no randomness."""
+        return stream_name("stored", self.params, self.per_class)
 
 
-View = str | Mixed | Rotated | Adversarial | Apart | Stored
+View = str | MixedView | RotatedView | AdversarialView | SeparatePass | TeacherView
 
 
-def name_of(view: View) -> str:
-    """What a view is called in `Views`: its own name, or that of its random stream."""
+def view_key(view: View) -> str:
+    """The key of a view in `AuxInputs`: a base view itself, or the stream name."""
     return view if isinstance(view, str) else view.stream_name
 
 
-def plain_parts(view: View) -> tuple[str, ...]:
-    """The plain views that a view is made of."""
-    return (view,) if isinstance(view, str) else view.parts
+def base_views(view: View) -> tuple[str, ...]:
+    """The base views that a view is computed from."""
+    return (view,) if isinstance(view, str) else view.views
 
 
-def require_plain(request: View) -> None:
-    """Requires that a request is made of plain views."""
-    parts = request.parts
-    fine = isinstance(parts, tuple) and parts and all(part in PLAIN for part in parts)
-    field = "of" if hasattr(request, "of") else "parts"
-    require(bool(fine), request, field, f"must be of {', '.join(PLAIN)}", getattr(request, field))
+def check_base_views(request: View) -> None:
+    """Requires that a derived view is computed from base views."""
+    views = base_views(request)
+    fine = isinstance(views, tuple) and views and all(view in BASE_VIEWS for view in views)
+    field = "view" if isinstance(request, RotatedView | AdversarialView) else "views"
+    value = views[0] if field == "view" else views
+    require(bool(fine), request, field, f"must be of {', '.join(BASE_VIEWS)}", value)

@@ -1,4 +1,4 @@
-"""Where arrays come from: sources, which of their labels are known, and stateless batches."""
+"""Data sources, labelled subsets and stateless batch sampling."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays
@@ -16,17 +16,17 @@ from mtl_jax.data.datasets.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.datasets.ucr import UCR as UCR
 from mtl_jax.data.datasets.yeast import Yeast as Yeast
 from mtl_jax.data.domains import Domains as Domains
-from mtl_jax.data.files.back_translated import Triples as Triples
+from mtl_jax.data.files.back_translated import BackTranslatedTexts as BackTranslatedTexts
 from mtl_jax.data.files.folder import Folder as Folder
 from mtl_jax.data.files.image_table import ImageTable as ImageTable
 from mtl_jax.data.files.synonyms import read_synonyms as read_synonyms
 from mtl_jax.data.files.table import Table as Table
 from mtl_jax.data.files.texts import Texts as Texts
 from mtl_jax.data.files.wordpiece import WordPiece as WordPiece
-from mtl_jax.data.fixed_labels import FromSplit as FromSplit
-from mtl_jax.data.labels import few_labels as few_labels
+from mtl_jax.data.fixed_labels import FixedLabels as FixedLabels
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
+from mtl_jax.data.labels import sample_labelled_subset as sample_labelled_subset
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.per_seed import PerSeed as PerSeed

@@ -1,4 +1,4 @@
-"""A source of arrays that are in memory already."""
+"""A data source of arrays in memory."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.core.fingerprint import source_text
-from mtl_jax.core.protocols import Splits
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.labels import signed
 
-# By the number of axes: the types that there may be, and what these are.
+# Allowed types by number of axes, and a description of the data.
 TYPES = {
     2: (("float32", "int32"), "numbers [N, D] of float32 or tokens [N, T] of int32"),
     3: (("float32",), "signals [N, T, C] of float32"),
@@ -21,23 +21,23 @@ TYPES = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Arrays:
-    """Arrays of three parts, each a dict of "image" and labels `[N, ...]`.
+class Arrays(DataSource):
+    """Arrays in three parts, each a dict of "image" and labels `[N, ...]`.
 
-    What "image" holds is told by its axes and type:
+    The number of axes and the type of "image" determine the kind of data:
 
-    | what    | shape          | type                        | read by, for example  |
-    |---------|----------------|-----------------------------|-----------------------|
-    | images  | `[N, H, W, C]` | uint8, or float32 in [0, 1] | `nets.CNN`            |
-    | signals | `[N, T, C]`    | float32, finite             | `nets.FCN`            |
-    | numbers | `[N, D]`       | float32, finite             | `nets.MLP`            |
-    | tokens  | `[N, T]`       | int32, at least 0           | `nets.BERT`           |
+    | kind     | shape          | type                        | read by, for example  |
+    |----------|----------------|-----------------------------|-----------------------|
+    | images   | `[N, H, W, C]` | uint8, or float32 in [0, 1] | `nets.CNN`            |
+    | signals  | `[N, T, C]`    | float32, finite             | `nets.FCN`            |
+    | features | `[N, D]`       | float32, finite             | `nets.MLP`            |
+    | tokens   | `[N, T]`       | int32, at least 0           | `nets.BERT`           |
 
-    So grey images need their axis C of 1: without it floats are signals. Labels are numbers
-    `[N, ...]`: integers with -1 or floats with NaN where one is missing; truth values and unsigned
-    integers, which have no -1, are loaded as int64. Two are equal if their
-    arrays hold the same values of the same types. It prints with the hashes of the arrays, since
-    their values would fill pages.
+    Grayscale images therefore require a channel axis of size 1: without it, floats are read as
+    signals. Labels are numeric arrays `[N, ...]`: integers with -1, or floats with NaN, for missing
+    values; booleans and unsigned integers, which cannot represent -1, are loaded as int64. Two
+    sources are equal if their arrays have equal values and types. The repr shows hashes of the
+    arrays instead of their values.
 
     Attributes:
       train: arrays of the training part.
@@ -46,8 +46,8 @@ class Arrays:
 
     Raises:
       BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
-        different lengths; if "image" is none of the table, seems to have its channels first, or
-        differs in shape or type between parts; if labels are not numbers.
+        different lengths; if "image" matches no row of the table, appears to be channels-first, or
+        differs in shape or type between parts; if labels are not numeric.
     """
 
     train: Mapping[str, np.ndarray]
@@ -65,7 +65,7 @@ class Arrays:
             check_alike(self.train, name, getattr(self, name))
 
     def __repr__(self) -> str:
-        return source_text(self)
+        return to_source(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Arrays):
@@ -73,7 +73,7 @@ class Arrays:
         return self is other or repr(self) == repr(other)
 
     def __hash__(self) -> int:
-        # Shapes only: equal ones agree, and no array is read when a run is looked up.
+        # Hash the shapes only: consistent with equality, and a run look-up reads no array.
         parts = (self.train, self.validation, self.test)
         return hash(tuple(frozenset((k, a.shape) for k, a in part.items()) for part in parts))
 
@@ -83,7 +83,7 @@ class Arrays:
         return {k: jax.ShapeDtypeStruct(a.shape, kinds[k]) for k, a in self.train.items()}
 
     def load(self) -> Splits:
-        """The arrays as they were given, but for labels that cannot be -1, which become int64."""
+        """Returns the given arrays, with boolean and unsigned integer labels cast to int64."""
         parts = (self.train, self.validation, self.test)
         return Splits(
             *({k: a if k == "image" else signed(a) for k, a in part.items()} for part in parts)
@@ -91,7 +91,7 @@ class Arrays:
 
 
 def as_array(where: str, values: Any) -> np.ndarray:
-    """Values as an array."""
+    """Converts values to an array."""
     try:
         return np.asarray(values)
     except ValueError as wrong:
@@ -99,7 +99,7 @@ def as_array(where: str, values: Any) -> np.ndarray:
 
 
 def check_part(name: str, part: dict[str, np.ndarray]) -> None:
-    """Requires inputs and labels of one length and of the right kinds."""
+    """Checks that inputs and labels have equal lengths and valid types."""
     if "image" not in part:
         raise BadInput(f'Arrays.{name} must have "image"; it has {", ".join(map(repr, part))}')
     image = part["image"]
@@ -116,7 +116,7 @@ def check_part(name: str, part: dict[str, np.ndarray]) -> None:
 
 
 def check_image(where: str, image: np.ndarray) -> None:
-    """Requires images, signals, numbers or tokens, `where` says whose."""
+    """Checks that an array holds images, signals, features or tokens; `where` names it."""
     if image.ndim not in TYPES:
         rule = "must be [N, H, W, C], [N, T, C], [N, D] or tokens [N, T]"
         raise BadInput(f"{where} {rule}, not {list(image.shape)}")
@@ -126,7 +126,7 @@ def check_image(where: str, image: np.ndarray) -> None:
     types, kinds = TYPES[image.ndim]
     if image.dtype not in types:
         raise BadInput(f"{where} must be {kinds}, not {image.dtype} {list(image.shape)}")
-    # A NaN is the smallest and the largest of what it is in.
+    # The minimum and maximum of an array that contains NaN are NaN.
     low, high = image.min(), image.max()
     if image.dtype == np.int32 and low < 0:
         raise BadInput(f"{where} must hold tokens of at least 0, not {low}")
@@ -137,14 +137,14 @@ def check_image(where: str, image: np.ndarray) -> None:
 
 
 def require_channels_last(where: str, shape: tuple[int, ...]) -> None:
-    """Refuses shapes of images `[N, C, H, W]`: 1, 3 or 4 channels before sides of more than 4.
+    """Rejects channels-first shapes `[N, C, H, W]`: C of 1, 3 or 4 and both sides larger than 4.
 
     Args:
-      where: says whose images these are.
-      shape: theirs.
+      where: name of the images in errors.
+      shape: shape of the images.
 
     Raises:
-      BadInput: naming the transpose.
+      BadInput: with the required transpose.
     """
     if len(shape) == 4 and shape[1] in (1, 3, 4) and min(shape[2:]) > 4:
         raise BadInput(
@@ -154,7 +154,7 @@ def require_channels_last(where: str, shape: tuple[int, ...]) -> None:
 
 
 def check_alike(train: dict[str, np.ndarray], name: str, part: dict[str, np.ndarray]) -> None:
-    """Requires the same keys, types and shapes of one example as the training part has."""
+    """Checks that a part has the keys, types and per-example shapes of the training part."""
     for key in sorted(train.keys() ^ part.keys()):
         lacking, having = (name, "train") if key in train else ("train", name)
         raise BadInput(f"Arrays.{lacking} must have {key!r}, as {having} has")

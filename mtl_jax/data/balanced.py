@@ -1,4 +1,4 @@
-"""Which examples of an order are drawn, so that every class of every task has as many as others."""
+"""Selection of examples that is balanced over the classes of every task."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ FAR = 2**62
 
 
 def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:
-    """Places of the examples drawn out of an order, `[count]`.
+    """Selects `count` examples balanced over the classes, as indices `[count]`.
 
-    Examples are drawn by `by_level`. Where `count` is a multiple of the classes of every one of
-    several tasks, those of `by_quota` are taken instead if there are such.
+    Examples are selected by `by_level`. With several tasks, if `count` is a multiple of every
+    task's number of classes, the result of `by_quota` is used instead where it exists.
 
     Args:
-      classes: of each task, `[M]` in the order of the examples; -1 is missing.
-      count: how many are drawn, at most M.
+      classes: per task, `[M]` in the order of the examples; -1 is missing.
+      count: number of selected examples, at most M.
     """
     if not classes:
         return np.arange(count)
@@ -26,10 +26,10 @@ def balanced(classes: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def by_quota(classes: list[np.ndarray], count: int) -> np.ndarray | None:
-    """The first examples that give each class of each task `count / C` labels, if they do.
+    """The first examples that give each class of each task `count / C` labels, or None.
 
-    One after the other is drawn unless one of its classes has its number already; None if that
-    does not end with all classes having theirs.
+    Greedy: an example is selected unless one of its classes has already reached its quota. Returns
+    None if some class does not reach its quota this way.
     """
     rows = [row.tolist() for row in classes]
     kinds = [set(row) - {-1} for row in rows]
@@ -46,21 +46,21 @@ def by_quota(classes: list[np.ndarray], count: int) -> np.ndarray | None:
 
 
 def by_level(classes: np.ndarray, count: int) -> np.ndarray:
-    """Draws examples so that classes fill up level by level, `[count]`.
+    """Selects examples so that classes fill up level by level, `[count]`.
 
-    Each time that example is drawn which gives most classes their first label; of these the one
-    whose classes are least ahead, where a class is ahead by how many more labels it has than
-    that class of its task which has fewest and has examples left: first by the most of any task,
-    then by the sum over tasks; and of these the first in order. So with one task no class gets
-    another label before all that have examples left have as many. With several, this is so as
-    long as there are examples with the right classes of all tasks together. A missing label is
-    never ahead.
+    Each step selects the example that gives the most classes their first label. Ties are broken
+    by how far its classes are ahead, where a class is ahead by the number of labels it has more
+    than the smallest class of its task that has examples left: first by the maximum over tasks,
+    then by the sum over tasks, then by the order of the examples. With one task, no class
+    therefore gets another label before every class with examples left has as many. With several
+    tasks, this holds as long as there are examples with the right combination of classes. A
+    missing label is never ahead.
 
     Args:
-      classes: of each task, `[T, M]` in the order of the examples; -1 is missing.
-      count: how many are drawn, at most M.
+      classes: per task, `[T, M]` in the order of the examples; -1 is missing.
+      count: number of selected examples, at most M.
     """
-    # Examples that agree in all their classes cost the same: only the first left is looked at.
+    # Examples with identical classes have the same cost: only the first one left is considered.
     kinds, group = np.unique(classes, axis=1, return_inverse=True)
     first, after = queues(group.reshape(-1), kinds.shape[1])
     there = kinds >= 0
@@ -68,7 +68,7 @@ def by_level(classes: np.ndarray, count: int) -> np.ndarray:
     had = np.zeros((len(kinds), codes.max() + 1), np.int64)
     each = np.arange(len(kinds))[:, None]
     drawn = np.empty(count, np.int64)
-    scale = 1 + count * len(kinds)  # More than any sum over tasks.
+    scale = 1 + count * len(kinds)  # Larger than any sum over tasks.
     for i in range(count):
         left = first < classes.shape[1]
         now = had[each, codes]
@@ -85,9 +85,9 @@ def by_level(classes: np.ndarray, count: int) -> np.ndarray:
 
 
 def queues(group: np.ndarray, groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first place of each group, and the next place of the same group after each place.
+    """The first index of each group, and for each index the next index of the same group.
 
-    The number of places stands for "none".
+    The length of `group` marks "none".
     """
     size = len(group)
     order = np.argsort(group, kind="stable")

@@ -1,65 +1,64 @@
-"""Several domains in one stream of images, of which one is the target."""
+"""Several domains in one stream of images, one of which is the target domain."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Source, Splits
-from mtl_jax.core.validation import BadInput, near, require, require_choice
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice
 from mtl_jax.data.join_names import (
     Joined,
     Names,
-    classes_of,
-    columns_of,
     joined_columns,
     joined_names,
     listed,
     same_tokens,
-    tokens_of,
 )
 
 Arrays = Mapping[str, np.ndarray | jax.ShapeDtypeStruct]
 
 
 @dataclasses.dataclass(frozen=True)
-class Domains:
-    """The images of all domains together, of which only some bring their labels to training.
+class Domains(DataSource):
+    """Concatenated images of several domains, of which only some have visible training labels.
 
-    The training part has the training images of every source, then those of the target, and
-    "domain" `[N]` int32: 0, 1, ... of the sources, the last number of the target. The images of
-    the target alone come unlabelled (`pools`). A hidden label
-    is -1 (classes) or NaN (numbers). The validation part, by which a run chooses, is made of
-    those of the labelled domains only, so a hidden label chooses nothing either. The test part
-    is the target's. With `Run.labelled`, labels are drawn of the labelled domains together.
+    The training part consists of the training images of every source domain followed by those of
+    the target domain, with "domain" `[N]` int32: 0, 1, ... for the sources and the last integer for
+    the target. Only target images are used as unlabelled examples (`pools`). A hidden label is -1
+    (classes) or NaN (continuous targets). The validation part, which is used for model selection,
+    contains the labelled domains only, so hidden labels do not influence model selection either.
+    The test part is that of the target. With `Run.num_labelled`, labels are sampled from the
+    labelled domains together.
 
-    Classes are joined by name where sources tell them (`classes`, as those of `Folder`, `Table` and
-    `Texts` do): integers are those of the first source, then come classes that only others have. A
-    domain may lack classes, but the target has none that no source has, unless its labels may be
-    seen. Features of tables are joined by column and category; each table is standardised by its
-    own training part. Where no domain tells names, integers and columns stay as they are.
+    Classes are matched by name where the sources provide names (`classes`, as `Folder`, `Table` and
+    `Texts` do): the integers are those of the first source, followed by the classes that only other
+    domains have. A domain may lack classes, but the target may not have a class that no source has,
+    unless its labels are visible. Table features are matched by column and category; each table is
+    standardised by its own training part. If no domain provides names, integers and columns are
+    unchanged.
 
-    With "sources" this is unsupervised adaptation. "target" is the bound above it, trained on
-    the target alone, and "both" knows everything. It cannot
-    see whether two different sources are made of the same pictures, or of one with another seed.
+    "sources" is unsupervised domain adaptation. "target", training on the target alone, is its
+    upper bound, and "both" uses all labels. Overlap between sources, such as two sources of the
+    same images or one source with another seed, is not detected.
 
     Attributes:
-      sources: one or more, each of one input.
-      target: another one, whose images are of the same shape and type, with the same labels.
-      labelled: whose labels may be seen, "sources", "target" or "both".
+      sources: one or more source domains, each with a single input.
+      target: target domain, with images of the same shape and type and the same labels.
+      labelled: domains whose labels are visible, "sources", "target" or "both".
 
     Raises:
-      BadInput: for no source, for what is none, for a source twice or as the target; and from
-        `shapes` and `load` if images or labels differ in shape or type, names of labels differ, a
-        label is called "domain", or is of a type that cannot be hidden; if some domains tell names
-        and others do not, a name is written in two ways, the target has a class of its own, tables
-        have other columns, or texts another vocabulary.
+      BadInput: if there are no sources, one is not a data source, or a source is given twice or as
+        the target; and from `shapes` and `load` if images or labels differ in shape or type, label
+        names differ, a label is called "domain" or has a type that cannot be hidden; if only some
+        domains provide names, a name is spelled in two ways, the target has a class of its own,
+        tables have different columns, or texts have different vocabularies.
     """
 
-    sources: tuple[Source, ...]
-    target: Source
+    sources: tuple[DataSource, ...]
+    target: DataSource
     labelled: Literal["sources", "target", "both"] = "sources"
 
     def __post_init__(self):
@@ -68,32 +67,31 @@ class Domains:
         require_choice(self, labelled=("sources", "target", "both"))
         seen = []
         for field, value in [*(("sources", one) for one in self.sources), ("target", self.target)]:
-            fine = hasattr(value, "load") and not isinstance(value, type)
+            fine = isinstance(value, DataSource)
             require(fine, self, field, "must be sources such as data.SmallDigits()", value)
             require(value not in seen, self, field, "must not hold a domain twice", value)
             seen.append(value)
 
-    def domains(self) -> list[tuple[Source, bool]]:
-        """The sources and then the target, each with whether its labels may be seen."""
+    def domains(self) -> list[tuple[DataSource, bool]]:
+        """The sources followed by the target, each with whether its labels are visible."""
         sources, target = self.labelled != "target", self.labelled != "sources"
         return [*((one, sources) for one in self.sources), (self.target, target)]
 
-    @property
-    def tokens(self) -> Any:
-        """What makes the tokens of texts, in every domain."""
-        return tokens_of(self.target)
+    def text_tokenizer(self) -> Callable | None:
+        """The tokenizer of the texts, shared by all domains."""
+        return self.target.text_tokenizer()
 
     def names(self) -> list[str]:
-        """What the domains are called in errors."""
+        """Names of the domains in error messages."""
         return [*(f"sources[{at}]" for at in range(len(self.sources))), "the target"]
 
     def classes(self) -> dict[str, Names]:
-        """The classes of each label whose names every domain tells, in the order of integers."""
+        """Classes of each label that every domain names, in the order of their integers."""
         return {label: joined.names for label, joined in self.joined_classes().items()}
 
     def joined_classes(self) -> dict[str, Joined]:
-        """By label, where the classes of each domain are among all, of labels that have names."""
-        told = [classes_of(source) for source, _ in self.domains()]
+        """Per named label, the index of each domain's classes among all classes."""
+        told = [source.classes() for source, _ in self.domains()]
         found = {}
         for label in sorted({label for classes in told for label in classes}):
             each = [classes.get(label) for classes in told]
@@ -104,27 +102,27 @@ class Domains:
         return found
 
     def check_closed(self, label: str, told: list[Names]) -> None:
-        """Requires that sources have all classes of a target whose labels are not seen."""
+        """Checks that the sources have all classes of a target whose labels are hidden."""
         known = {str(name) for names in told[:-1] for name in names}
         unknown = [str(name) for name in told[-1] if str(name) not in known]
         if unknown and self.labelled == "sources":
             raise BadInput(
                 f"Domains: the target has {listed(unknown)} among the classes of {label!r}, which "
-                f"no source has ({near(unknown[0], known)}), so none can be learnt"
+                f"no source has ({did_you_mean(unknown[0], known)}), so none can be learnt"
             )
 
     def columns(self) -> dict[str, Names | None] | None:
-        """Every column of the features that are joined, if the domains tell them."""
+        """Columns of the joined features, or None if the domains provide none."""
         joined = self.joined_columns()
         return None if joined is None else dict.fromkeys(joined.names)
 
     def joined_columns(self) -> Joined | None:
-        """Where the features of each domain are among all, if the domains tell them."""
-        told = [columns_of(source) for source, _ in self.domains()]
+        """Index of each domain's features among all features, or None if there are no names."""
+        told = [source.columns() for source, _ in self.domains()]
         return joined_columns(told, self.names())
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; nothing is read but names."""
+        """Shapes and types of the training part; reads names only."""
         parts = [dict(source.shapes()) for source, _ in self.domains()]
         columns = self.joined_columns()
         for part in parts if columns is not None else ():
@@ -139,16 +137,12 @@ class Domains:
         }
         return {**told, "domain": jax.ShapeDtypeStruct((count,), np.int32)}
 
-    def known(self) -> int:
-        """How many examples have a label, if those that are seen have all of theirs."""
-        return sum(
-            one.known() if hasattr(one, "known") else one.shapes()["image"].shape[0]
-            for one, seen in self.domains()
-            if seen
-        )
+    def num_labelled(self) -> int:
+        """Number of labelled examples, assuming that every visible label is known."""
+        return sum(one.num_labelled() for one, seen in self.domains() if seen)
 
     def pools(self) -> dict[str, np.ndarray]:
-        """The training images of the target, which are the last."""
+        """Indices of the target's training images, which come last."""
         counts = [source.shapes()["image"].shape[0] for source, _ in self.domains()]
         return {"": np.arange(sum(counts[:-1]), sum(counts), dtype=np.int32)}
 
@@ -169,8 +163,8 @@ class Domains:
         return Splits(joined(dict(enumerate(train))), joined(judged), joined(target))
 
     def check_tokens(self) -> None:
-        """Requires texts of all domains to be cut into the same tokens."""
-        told = [tokens_of(source) for source, _ in self.domains()]
+        """Checks that the texts of all domains use the same tokenizer."""
+        told = [source.text_tokenizer() for source, _ in self.domains()]
         for at, tokens in zip(self.names(), told, strict=True):
             if tokens is not None and told[0] is not None and not same_tokens(told[0], tokens):
                 rule = "Domains: tokens must be of the same vocabulary in every domain"
@@ -180,12 +174,12 @@ class Domains:
 def renumbered(
     part: Mapping[str, np.ndarray], domain: int, classes: dict[str, Joined], columns: Joined | None
 ) -> dict[str, np.ndarray]:
-    """A part of a domain, its classes and features in the places that they have among all."""
+    """A part of a domain with its classes and features renumbered to the joined ones."""
     found = dict(part)
     for label, joined in classes.items():
         if label in found:
             labels = found[label]
-            # The last place stands for -1, a label that is missing.
+            # The last index is for -1, a missing label.
             places = np.append(joined.places[domain], -1).astype(labels.dtype)
             found[label] = places[labels]
     if columns is not None:
@@ -196,7 +190,7 @@ def renumbered(
 
 
 def hidden(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A part without its labels: -1 in the place of classes, NaN of numbers."""
+    """A part with hidden labels: -1 for classes, NaN for continuous targets."""
 
     def missing(array: np.ndarray) -> np.ndarray:
         return np.full_like(array, np.nan if array.dtype.kind == "f" else -1)
@@ -206,7 +200,7 @@ def hidden(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def joined(parts: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Parts one after the other, with the number of the domain of each example."""
+    """Concatenated parts, with the domain index of each example."""
     names = next(iter(parts.values()))
     arrays = {name: np.concatenate([part[name] for part in parts.values()]) for name in names}
     counts = [len(part["image"]) for part in parts.values()]
@@ -214,10 +208,10 @@ def joined(parts: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarra
 
 
 def check_alike(parts: list[Arrays]) -> None:
-    """Requires images and labels of the same names, shapes and types in all domains.
+    """Checks that images and labels have the same names, shapes and types in all domains.
 
     Raises:
-      BadInput: naming what the first domain has and what another one has.
+      BadInput: with the shapes of the first domain and of the one that differs.
     """
     first = parts[0]
     for part in parts:

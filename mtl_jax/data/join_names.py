@@ -1,59 +1,43 @@
-"""What integers, features and tokens of data stand for, so that data are joined by name."""
+"""Matching of classes, features and tokens of several data sources by name."""
 
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, near
+from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.data.files.wordpiece import WordPiece, read_vocabulary
 
 Names = tuple[str, ...] | tuple[int, ...]
-Columns = dict[str, Names | None]  # by column its values, if it is one-hot; None of a number
+Columns = dict[str, Names | None]  # By column: its values if it is one-hot, None if it is numeric.
 
 
 class Joined(NamedTuple):
-    """Names of several domains put together."""
+    """Names of several domains, joined."""
 
-    names: Names  # all of them, those of the first domain first
-    places: list[np.ndarray]  # of each domain, where each of its names is among all, [C]
-
-
-def classes_of(source: Any) -> dict[str, Names]:
-    """The classes of each label whose names a source tells, in the order of their integers."""
-    return source.classes() if callable(getattr(source, "classes", None)) else {}
-
-
-def columns_of(source: Any) -> Columns | None:
-    """The columns that a source's features are made of, in their order, if it tells them."""
-    return source.columns() if callable(getattr(source, "columns", None)) else None
-
-
-def tokens_of(source: Any) -> Callable | None:
-    """What makes a source's tokens, if it tells."""
-    tokens = getattr(source, "tokens", None)
-    return tokens if callable(tokens) else None
+    names: Names  # all names, starting with those of the first domain
+    places: list[np.ndarray]  # per domain, the index of each of its names among all names, [C]
 
 
 def joined_names(told: Sequence[Names | None], where: Sequence[str], what: str) -> Joined | None:
-    """Names of all domains, the first domain's in its order, then what others have besides.
+    """Joins the names of all domains: the first domain's in its order, then additional ones.
 
-    Names are the same if they are as texts. Where some domain does not tell its names, integers
-    are as they are, if those that are told are 0, 1, ... themselves.
+    Names are compared as strings. If some domain has no names, integers are unchanged, provided
+    that the names of the others are 0, 1, ... themselves.
 
     Args:
-      told: of each domain its names, or None.
-      where: what each domain is called.
-      what: is named, for errors.
+      told: names of each domain, or None.
+      where: name of each domain in errors.
+      what: name of the named items in errors.
 
     Returns:
-      All names, or None if integers stay as they are.
+      All names, or None if integers are unchanged.
 
     Raises:
-      BadInput: if one domain writes a name in another way than another domain (capitals, spaces,
-        Unicode); or if some domains tell names that are not 0, 1, ..., and others none.
+      BadInput: if two domains spell a name differently (case, spaces, Unicode); or if some domains
+        have names other than 0, 1, ..., and others have none.
     """
     known = [(names, at) for names, at in zip(told, where, strict=True) if names is not None]
     silent = [at for names, at in zip(told, where, strict=True) if names is None]
@@ -83,18 +67,17 @@ def joined_names(told: Sequence[Names | None], where: Sequence[str], what: str) 
 
 
 def joined_columns(told: Sequence[Columns | None], where: Sequence[str]) -> Joined | None:
-    """Features of all domains by column, and of one-hot columns by value.
+    """Joins the features of all domains by column, and one-hot columns by value.
 
-    The order is that of the first domain's columns. A value that a domain does not have is 0 in
-    all of its rows.
+    Columns are in the order of the first domain. A value that a domain does not have is 0 in all
+    of its rows.
 
     Returns:
-      The names of all features, or None if they stay as they are.
+      The names of all features, or None if they are unchanged.
 
     Raises:
-      BadInput: if one domain has a column that another has not, or as a number where it is one-hot
-        in another; if values are written in two ways; or if some domains tell columns and others
-        do not.
+      BadInput: if a column is missing in a domain, or numeric in one and one-hot in another; if
+        values are spelled in two ways; or if only some domains provide columns.
     """
     if all(columns is None for columns in told):
         return None
@@ -107,7 +90,7 @@ def joined_columns(told: Sequence[Columns | None], where: Sequence[str]) -> Join
             if not all(both):
                 has, lacks = (at, where[0]) if both[0] else (where[0], at)
                 others = told[0] if both[0] else columns
-                rule = f"{has} has column {name!r}, which {lacks} has not ({near(name, others)})"
+                rule = f"{has} has column {name!r}, which {lacks} has not ({did_you_mean(name, others)})"
                 raise BadInput(f"Domains: features must be of the same columns, but {rule}")
             if (columns[name] is None) != (told[0][name] is None):
                 rule = f"Domains: column {name!r} must be one of categories in every domain"
@@ -134,17 +117,17 @@ def joined_columns(told: Sequence[Columns | None], where: Sequence[str]) -> Join
 
 
 def plain(name: str) -> str:
-    """A name without what is written in several ways: capitals, spaces, hyphens, Unicode forms."""
+    """Normalizes a name: ignores case, spaces, hyphens and Unicode forms."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 
 
 def listed(names: Sequence, most: int = 5) -> str:
-    """The first names of several."""
+    """Formats the first of several names."""
     return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def same_tokens(one: Callable, other: Callable) -> bool:
-    """Whether two makers of tokens mean the same pieces by the same numbers."""
+    """Whether two tokenizers map the same pieces to the same integers."""
     if one == other or not (isinstance(one, WordPiece) and isinstance(other, WordPiece)):
         return one == other
     same = one.lower == other.lower

@@ -1,4 +1,4 @@
-"""Which training examples have labels: few, and balanced over the classes of every task."""
+"""Sampling of labelled subsets that are balanced over the classes of every task."""
 
 from collections.abc import Mapping
 
@@ -12,36 +12,36 @@ from mtl_jax.data.partial_labels import shared_out
 from mtl_jax.data.random_split import generator, with_every_class
 
 
-def few_labels(
+def sample_labelled_subset(
     labels: Mapping[str, np.ndarray], count: int | None, partial: bool, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draws the examples whose labels are known, balanced over every task's classes at once.
+    """Samples the labelled examples, balanced over the classes of all tasks simultaneously.
 
-    Examples come in a random order and are drawn so that classes fill up level by level, see
-    `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before all that
-    have examples left have as many; with several, as far as there are examples with the right
-    classes of all of them. Classes are integers, and floats `[N]` of 0 and 1 only; other numbers
-    do not matter for this. A label that is missing (-1, or NaN in all entries) is never counted,
-    and an example with no label at all is never drawn. The same seed draws the same examples,
-    whatever `partial` is.
+    Examples are shuffled and selected so that classes fill up level by level, see
+    `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before every class
+    with examples left has as many; with several tasks, this holds as long as there are examples
+    with the right combination of classes. Classes are integers, or floats `[N]` that are only 0
+    and 1; continuous targets do not affect the balance. A missing label (-1, or NaN in all
+    entries) is never counted, and an example without any label is never selected. The same seed
+    selects the same examples for either value of `partial`.
 
     Args:
-      labels: of each task: classes as integers `[N]`, or floats `[N]` or `[N, ...]`.
-      count: how many examples are drawn, L; None draws all that have a label.
-      partial: whether each drawn example keeps the label of one of its tasks only. Examples
-        with fewer labels choose first, each the task that has the fewest so far; with no
-        label missing, the tasks' numbers of labels differ by at most 1. A class that was drawn
-        keeps a label as far as `mtl_jax.data.partial_labels.shared_out` can.
-      seed: of the drawing.
+      labels: per task, classes as integers `[N]`, or floats `[N]` or `[N, ...]`.
+      count: number of selected examples, L; None selects all that have a label.
+      partial: whether each selected example keeps the label of only one of its tasks. Examples
+        with fewer labels are assigned first, each to the task with the fewest labels so far; if no
+        label is missing, the tasks' label counts differ by at most 1. Selected classes keep a
+        label as far as `mtl_jax.data.partial_labels.shared_out` permits.
+      seed: seed of the sampling.
 
     Returns:
-      The drawn examples in rising order, int32 `[L]`, and for each task whether each of
-      them has its label, bool `[L]`.
+      The indices of the selected examples in ascending order, int32 `[L]`, and for each task a
+      mask of the examples with a label, bool `[L]`.
 
     Raises:
-      BadInput: if labels are no numbers of such shapes, if `count` is more than the labelled
-        examples there are or less than a task's number of classes, or if `partial` has a
-        single task.
+      BadInput: if labels are not numeric arrays of these shapes, if `count` is greater than the
+        number of labelled examples or less than a task's number of classes, or if `partial` is set
+        for a single task.
     """
     check_rows(labels)
     alone = partial and len(labels) < 2
@@ -65,22 +65,22 @@ def few_labels(
 def held_out(
     labels: Mapping[str, np.ndarray], mask: Mapping[str, np.ndarray], count: int, seed: int
 ) -> np.ndarray:
-    """Draws which of the labelled examples are not trained on, in every class alike.
+    """Samples the labelled examples that are held out from training, stratified by class.
 
-    Examples are shuffled, put in the order of which labels they have and of their classes, and
-    taken at even spaces. A class keeps an example to train on as far as `with_every_class` can.
+    Examples are shuffled, sorted by which labels they have and by class, and selected at even
+    intervals. Each class keeps a training example as far as `with_every_class` permits.
 
     Args:
-      labels: of each task, `[L, ...]`.
-      mask: of each task, whether the label is known, `[L]`.
-      count: how many are drawn; 0 draws none.
-      seed: of the drawing.
+      labels: per task, `[L, ...]`.
+      mask: per task, whether the label is known, `[L]`.
+      count: number of held-out examples; may be 0.
+      seed: seed of the sampling.
 
     Returns:
-      Whether each example is drawn, bool `[L]`.
+      Mask of the held-out examples, bool `[L]`.
 
     Raises:
-      BadInput: if a task would have no label left on one of the sides.
+      BadInput: if a task would have no label left on one of the two sides.
     """
     size = len(next(iter(mask.values())))
     order = generator(seed, "held out").permutation(size)
@@ -102,14 +102,14 @@ def held_out(
 
 
 def signed(values: np.ndarray) -> np.ndarray:
-    """Labels that may be -1: truth values and unsigned integers as int64, others as they are."""
+    """Casts booleans and unsigned integers to int64, which can hold -1; others are unchanged."""
     return values.astype(np.int64) if values.dtype.kind in "bu" else values
 
 
 def classes_among(values: np.ndarray) -> np.ndarray | None:
-    """Classes `[N]` int64 of labels, -1 where missing; None if they are numbers.
+    """Labels as classes `[N]` int64, -1 where missing; None for continuous targets.
 
-    Floats are classes if they are `[N]` or `[N, 1]` and 0 or 1 only, beside NaN.
+    Floats are classes if they have shape `[N]` or `[N, 1]` and contain only 0, 1 and NaN.
     """
     if values.dtype.kind != "f":
         return np.maximum(values.astype(np.int64), -1)
@@ -123,7 +123,7 @@ def classes_among(values: np.ndarray) -> np.ndarray | None:
 
 
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
-    """Requires at least one task, and for each numbers of one N, classes `[N]`."""
+    """Checks that there is a task, and that all labels are numeric with one N, classes `[N]`."""
     require(len(labels) > 0, "few_labels", "labels", "must have a task", dict(labels))
     rows = next(iter(labels.values())).shape[:1]
     for name, values in labels.items():
@@ -134,7 +134,7 @@ def check_rows(labels: Mapping[str, np.ndarray]) -> None:
 
 
 def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
-    """Requires enough labelled examples, and one for each class of each task."""
+    """Checks that there are enough labelled examples, and at least one per class of each task."""
     rule = f"must be at most {labelled}, the labelled examples there are"
     require(count <= labelled, "few_labels", "count", rule, count)
     most = max((len(np.unique(values)) for values in classes), default=1)
@@ -143,12 +143,12 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """Tells missing labels, -1 or nothing but NaN, from others, `[N]`, of NumPy's arrays or JAX's.
+    """Mask `[N]` of the labels that are not missing (-1, or all NaN), for NumPy or JAX arrays.
 
-    A vector of labels counts as one if any of its entries is known.
+    A vector of labels is present if any of its entries is known.
     """
     if values.dtype.kind != "f":
         return values >= 0
-    # Under jit, XLA takes a NaN's absolute value for a number of at least 0.
+    # Under jit, XLA assumes that the absolute value of a NaN is at least 0.
     numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
     return numbers.reshape(len(values), -1).any(1)

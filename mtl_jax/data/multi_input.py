@@ -1,59 +1,60 @@
-"""Tasks that bring images of their own, each from a source of its own."""
+"""Multi-input problems: each task has its own images from its own data source."""
 
 import dataclasses
 
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Source, Splits
-from mtl_jax.core.validation import BadInput, require, require_count
-from mtl_jax.data.join_names import Names, classes_of
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_int
+from mtl_jax.data.join_names import Names
 
 
 @dataclasses.dataclass(frozen=True)
 class Input:
-    """What one task reads.
+    """The input of one task.
 
     Attributes:
-      task: its name.
-      source: of its images, whose shapes are the same for all tasks.
-      label: the name that its label has there.
-      labelled: how many of its training examples have labels, such as few of a target beside
-        all of the tasks that are rehearsed; None is what the run says.
+      task: name of the task.
+      source: data source of the images; their shapes are the same for all tasks.
+      label: name of the label in the source.
+      labelled: number of labelled training examples, for example few of a target task alongside
+        all of the rehearsed tasks; None uses the value of the run.
 
     Raises:
       BadInput: for a name that is empty or "image", or a number below 1.
     """
 
     task: str
-    source: Source
+    source: DataSource
     label: str = "label"
     labelled: int | None = None
 
     def __post_init__(self):
         if self.labelled is not None:
-            require_count(self, labelled=1)
+            require_int(self, labelled=1)
         for field in ("task", "label"):
             name = getattr(self, field)
             require(name not in ("", "image"), self, field, 'must not be empty or "image"', name)
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiInput:
-    """A problem in which every task has images of its own, such as one domain a task.
+class MultiInput(DataSource):
+    """A multi-input problem: every task has its own images, such as one domain per task.
 
-    A step takes a batch of each task's images through the trunk, one task after the other, and
-    each head reads those of its own. So BatchNorm normalises each task's images alone, while its
-    running statistics are those of all tasks, except with one trunk a task. `Run.labelled` counts
-    the examples of each task that has no number of its own. Splits and shapes have, under each task's name, its "image" and
-    its label, by the task's name too.
+    A step passes a batch of each task's images through the trunk, one task after another, and
+    each head reads its own task's features. BatchNorm therefore normalises each task's images
+    separately, while its running statistics are shared by all tasks, except with one trunk per
+    task. `Run.num_labelled` applies to each task that does not set its own number. Splits and
+    shapes contain, under each task's name, "image" and the label, which is also called by the
+    task's name.
 
     Attributes:
-      inputs: one for each task.
+      inputs: one input per task.
 
     Raises:
-      BadInput: for no input, or two of one task; and from `shapes` and `load` if a source has
-        streams itself or lacks the label.
+      BadInput: if there are no inputs, or two for one task; and from `shapes` and `load` if a
+        source is itself multi-input or lacks the label.
     """
 
     inputs: tuple[Input, ...]
@@ -64,8 +65,8 @@ class MultiInput:
         require(len(set(names)) == len(names), self, "inputs", "must be of different tasks", names)
 
     @property
-    def labelled_by_task(self) -> dict[str, int]:
-        """By task, how many examples have labels, of those that say so."""
+    def num_labelled_by_task(self) -> dict[str, int]:
+        """Number of labelled examples by task, for the inputs that set it."""
         return {one.task: one.labelled for one in self.inputs if one.labelled is not None}
 
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
@@ -73,14 +74,14 @@ class MultiInput:
         return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
 
     def pools(self) -> dict[str, np.ndarray]:
-        """By task, which of its training images come without labels, of sources that say."""
-        told = {one.task: one.source for one in self.inputs if hasattr(one.source, "pools")}
+        """Indices of unlabelled training images by task, for the sources that define them."""
+        told = {one.task: one.source for one in self.inputs}
         found = {task: source.pools() for task, source in told.items()}
         return {task: pools[""] for task, pools in found.items() if "" in pools}
 
     def classes(self) -> dict[str, Names]:
-        """By task, the classes of its label, of sources that tell their names."""
-        told = {one.task: (one.label, classes_of(one.source)) for one in self.inputs}
+        """Classes of each task's label, for the sources that name them."""
+        told = {one.task: (one.label, one.source.classes()) for one in self.inputs}
         return {task: classes[label] for task, (label, classes) in told.items() if label in classes}
 
     def load(self) -> Splits:
@@ -95,7 +96,7 @@ class MultiInput:
 
 
 def chosen(one: Input, arrays) -> dict:
-    """The images and the label of a task, from the arrays of its source."""
+    """Selects the images and the label of a task from the arrays of its source."""
     for name in ("image", one.label):
         if name not in arrays:
             there = ", ".join(sorted(map(repr, arrays)))

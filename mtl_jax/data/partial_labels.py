@@ -1,4 +1,4 @@
-"""Which one of its labels each example keeps, where each has the label of one task only."""
+"""Partial labels: each example keeps the label of one task only."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ import numpy as np
 def shared_out(
     present: np.ndarray, classes: list[np.ndarray | None], rng: np.random.Generator
 ) -> np.ndarray:
-    """Leaves each example one of its labels, `[K, L]`, tasks taking turns at random.
+    """Keeps one label per example, `[K, L]`, with tasks taking turns in random order.
 
-    Then examples of two tasks change them as long as that gives a class that has no label left
-    one, and takes no other class its last.
+    Then pairs of examples of two tasks are exchanged as long as that gives a label to a class
+    without one and does not take the last label of another class.
 
     Args:
-      present: which labels there are, bool `[K, L]`.
-      classes: of each task, `[L]`, -1 where missing; None of numbers.
-      rng: what draws.
+      present: which labels exist, bool `[K, L]`.
+      classes: per task, `[L]`, -1 where missing; None for continuous targets.
+      rng: random generator.
     """
     kept = by_turns(present, rng)
     for task, own in enumerate(classes):
@@ -25,12 +25,12 @@ def shared_out(
 
 
 def by_turns(present: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each example keeps the label of the task that has fewest, those of fewer labels first."""
+    """Each example, fewest labels first, keeps that of the task with the fewest so far."""
     kept = np.zeros_like(present)
     load = np.zeros(len(present))
     order = rng.permutation(present.shape[1])
     for i in order[np.argsort(present.sum(0)[order], kind="stable")]:
-        rank = load + rng.random(len(load)) / 2  # A tie is broken by lot.
+        rank = load + rng.random(len(load)) / 2  # Ties are broken at random.
         task = np.argmin(np.where(present[:, i], rank, np.inf))
         kept[task, i] = True
         load[task] += 1
@@ -44,11 +44,11 @@ def exchange(
     task: int,
     examples: np.ndarray,
 ) -> None:
-    """Gives a task the label of one of some examples, for that of another one, in place."""
+    """Exchanges labels of two examples so that a task gains one of the given ones, in place."""
     for one in examples:
         other = int(np.argmax(kept[:, one]))
         given = kept[task] & present[other] & (counts(kept, classes, task) >= 2)
-        # What the other task gives away it has more of, or gets back.
+        # The class that the other task gives away has more labels left, or is given back.
         own = classes[other]
         if own is not None and counts(kept, classes, other)[one] < 2:
             given &= own == own[one]
@@ -61,7 +61,7 @@ def exchange(
 
 
 def counts(kept: np.ndarray, classes: list[np.ndarray | None], task: int) -> np.ndarray:
-    """How many labels a task keeps of the class of each example, `[L]`; of numbers all."""
+    """Number of labels that a task keeps of each example's class, `[L]`; all if continuous."""
     own = classes[task]
     if own is None:
         return np.full(kept.shape[1], kept[task].sum())

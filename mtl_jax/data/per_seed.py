@@ -1,81 +1,73 @@
-"""A source that is drawn anew for every seed of a run."""
+"""A data source that is resampled for every seed of a run."""
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data.join_names import Names, classes_of
+from mtl_jax.data.join_names import Names
 
 
 @dataclasses.dataclass(frozen=True)
-class PerSeed:
-    """Another source whose draws are those of each seed: parts, pairs, places, noise.
+class PerSeed(DataSource):
+    """Wraps a source and resamples it for each seed: splits, pairs, positions and noise.
 
-    Seed s of a run has the data of the source with s added to every `seed` in it. So an interval
-    over seeds tells what a new draw of the data would give, where the source alone is one draw
-    that all seeds share. The data of all seeds are in memory.
+    Seed s of a run uses the source with s added to every `seed` in it. Confidence intervals over
+    seeds then include the variance of the data sampling, whereas the source alone is one sample
+    that all seeds share. The data of all seeds are kept in memory.
 
     Attributes:
-      source: one with a `seed`, or made of such.
+      source: a source with a `seed`, or composed of sources with one.
 
     Raises:
-      BadInput: for what is no source, or has no seed to draw by; and when a run is prepared, if
-        the data of two seeds differ in shape.
+      BadInput: if it is not a data source or has no seed; and when a run is prepared, if the data
+        of two seeds differ in shape.
     """
 
-    source: Source
+    source: DataSource
 
     def __post_init__(self):
-        fine = hasattr(self.source, "load") and not isinstance(self.source, type)
+        fine = isinstance(self.source, DataSource)
         rule = "must be a source such as data.MultiDigits()"
         require(fine, self, "source", rule, self.source)
         drawn = reseeded(self.source, 1) != self.source
         require(drawn, self, "source", "must have a seed to draw by", self.source)
 
-    def of(self, seed: int) -> Source:
+    def of(self, seed: int) -> DataSource:
         """The source of a seed."""
         return reseeded(self.source, seed)
 
     @property
-    def labelled_by_task(self) -> dict[str, int]:
-        """By task, how many examples have labels, of those that say so."""
-        return getattr(self.source, "labelled_by_task", {})
+    def num_labelled_by_task(self) -> dict[str, int]:
+        """Number of labelled examples by task, for the tasks that set it."""
+        return self.source.num_labelled_by_task
 
     def shapes(self) -> Mapping[str, Any]:
         """Shapes and types of the training part of one seed."""
         return self.source.shapes()
 
-    def known(self) -> int:
-        """How many training examples of one seed have a label."""
-        told = getattr(self.source, "known", None)
-        return count_of(self.shapes()) if told is None else told()
+    def num_labelled(self) -> int:
+        """Number of labelled training examples of one seed."""
+        return self.source.num_labelled()
 
     def pools(self) -> dict[str, np.ndarray]:
-        """Which training images come without labels, if the source says: the same in all seeds."""
-        return self.source.pools() if hasattr(self.source, "pools") else {}
+        """Indices of unlabelled training images, if the source has them; equal for all seeds."""
+        return self.source.pools()
 
     def classes(self) -> dict[str, Names]:
-        """The classes of labels whose names the source tells, in the order of their integers."""
-        return classes_of(self.source)
+        """Classes of each label that the source names, in the order of their integers."""
+        return self.source.classes()
 
     def load(self) -> Splits:
-        """Refuses: each seed has data of its own, `of`."""
+        """Raises an error: each seed has its own data, see `of`."""
         raise BadInput("PerSeed has data for each seed, and cannot stand within another source")
 
 
-def count_of(shapes: Mapping[str, Any]) -> int:
-    """Number of examples of the first stream."""
-    first = next(iter(shapes.values()))
-    return (first if isinstance(first, jax.ShapeDtypeStruct) else first["image"]).shape[0]
-
-
 def reseeded(part: Any, seed: int) -> Any:
-    """A setting with a number added to every `seed` in it."""
+    """Adds a number to every `seed` in a setting."""
     if isinstance(part, tuple):
         return tuple(reseeded(one, seed) for one in part)
     if not dataclasses.is_dataclass(part) or isinstance(part, type):

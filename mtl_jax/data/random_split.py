@@ -1,19 +1,19 @@
-"""Seeded draws on the host: a generator for each user, and class-stratified parts."""
+"""Seeded random generators on the host, and class-stratified splits."""
 
 import zlib
 
 import numpy as np
 
-from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.validation import require, require_int, require_number
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """The generator of the user `name`, the same in every process and tied to no other user's."""
+    """A generator for the stream `name`, the same in every process, independent of others."""
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
 
 
 def require_shares(source: object) -> None:
-    """Requires a source's shares `validation` and `test` to be positive and at most 1."""
+    """Checks that the fractions `validation` and `test` of a source are positive and at most 1."""
     require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
     for field in ("validation", "test"):
         share = getattr(source, field)
@@ -21,39 +21,39 @@ def require_shares(source: object) -> None:
 
 
 def require_dealt(source: object) -> None:
-    """Requires a source's shares to be positive and leave a part to train on, and a seed."""
+    """Checks that a source's fractions are positive and leave a training part, and its seed."""
     require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
     for field in ("validation", "test"):
         share, most = getattr(source, field), 1 - source.test * (field == "validation")
         rule = "must be positive and leave a part to train on"
         require(0 < share < most, source, field, rule, share)
-    require_count(source, seed=0)
+    require_int(source, seed=0)
 
 
-def stratified(
+def stratified_split(
     labels: np.ndarray, validation: float, test: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parts examples at random into train, validation and test, in every class alike.
+    """Splits examples at random into train, validation and test, stratified by class.
 
-    Examples are shuffled, put in the order of their classes, and dealt out at even spaces.
-    So each part has its share of all N to the nearest whole number, and of each class to
-    within two examples, however small the classes are. A class that would have none in train
-    gets one of its examples there, see `with_every_class`.
+    Examples are shuffled, sorted by class and assigned at even intervals. Each part therefore has
+    its fraction of all N examples to the nearest integer, and of each class to within two
+    examples, however small the classes are. A class that would have no training example gets one,
+    see `with_every_class`.
 
     Args:
-      labels: class of each example, `[N]`; what is below 0 is missing.
-      validation: share of the validation part, in [0, 1).
-      test: share of the test part; both shares together are less than 1.
-      rng: what shuffles.
+      labels: class of each example, `[N]`; negative values are missing.
+      validation: fraction of the validation part, in [0, 1).
+      test: fraction of the test part; the two fractions sum to less than 1.
+      rng: random generator of the shuffle.
 
     Returns:
-      `(train, validation, test)`, the indices of each part in rising order.
+      `(train, validation, test)`, the indices of each part in ascending order.
     """
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
-    tested = spaced(len(order), test)
+    tested = evenly_spaced_mask(len(order), test)
     rest = order[~tested]
-    validated = spaced(len(rest), validation / (1.0 - test))
+    validated = evenly_spaced_mask(len(rest), validation / (1.0 - test))
     part = np.zeros(len(labels), np.int64)
     part[rest[validated]], part[order[tested]] = 1, 2
     part = with_every_class(part, [labels], order)
@@ -61,15 +61,16 @@ def stratified(
 
 
 def with_every_class(part: np.ndarray, classes: list[np.ndarray], order: np.ndarray) -> np.ndarray:
-    """Parts in which every class has an example in part 0, of the same sizes.
+    """Parts of unchanged sizes in which every class has an example in part 0.
 
-    The first example of a class that has none there changes places with an example there whose
-    classes have most there, at least two each. Where there is none, parts stay as they are.
+    The first example of a class that part 0 lacks is swapped with an example of part 0 whose
+    classes have the most examples there, at least two each. If there is none, the parts are
+    unchanged.
 
     Args:
-      part: of each example, `[N]`.
-      classes: of each task, `[N]`; what is below 0 is missing.
-      order: of the examples, `[N]`.
+      part: part of each example, `[N]`.
+      classes: per task, `[N]`; negative values are missing.
+      order: order of the examples, `[N]`.
     """
     part = part.copy()
     for row in classes:
@@ -83,18 +84,18 @@ def with_every_class(part: np.ndarray, classes: list[np.ndarray], order: np.ndar
 
 
 def having(row: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """How many inside have the class of each example `[N]`; 0 for those that are not inside."""
+    """Count of examples inside that share each example's class, `[N]`; 0 for examples outside."""
     _, code = np.unique(row, return_inverse=True)
     counts = np.bincount(code[inside], minlength=code.max(initial=0) + 1)
     return np.where(inside, np.where(row >= 0, counts[code], inside.sum()), 0)
 
 
 def sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:
-    """Sizes of the parts that `stratified` makes of `count` examples."""
-    parts = stratified(np.zeros(count, int), validation, test, np.random.default_rng(0))
+    """Sizes of the parts into which `stratified_split` splits `count` examples."""
+    parts = stratified_split(np.zeros(count, int), validation, test, np.random.default_rng(0))
     return tuple(map(len, parts))
 
 
-def spaced(size: int, share: float) -> np.ndarray:
-    """Marks `round(size * share)` of `size` places, at even spaces."""
+def evenly_spaced_mask(size: int, share: float) -> np.ndarray:
+    """Mask of `round(size * share)` of `size` positions, evenly spaced."""
     return np.diff(np.round(np.arange(size + 1) * share)) > 0

@@ -1,41 +1,41 @@
-"""A source whose images are brought to another size."""
+"""A data source whose images are resized."""
 
 import dataclasses
 
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.resample import resample
-from mtl_jax.data.join_names import Names, classes_of
+from mtl_jax.data.join_names import Names
 
-AT_ONCE = 4096  # Images; floats of all of them need four times the memory of bytes.
+AT_ONCE = 4096  # Images per chunk; float copies of all images need four times the memory of bytes.
 
 
 @dataclasses.dataclass(frozen=True)
-class Resized:
-    """Another source at another size, by averaging of areas or by linear interpolation.
+class Resized(DataSource):
+    """Wraps a source and resizes its images, by area averaging or linear interpolation.
 
-    See `mtl_jax.data.files.resample.resample`, here of whole images; what is enlarged fades to black
-    within half an old pixel of the edge. Bytes stay bytes, rounded, and floats floats. Labels
-    stay as they are, so a source of maps over the pixels is not one for this.
+    See `mtl_jax.data.files.resample.resample`, applied to whole images; enlarged images fade to
+    black within half an old pixel of the edge. Bytes are rounded and remain bytes, and floats
+    remain floats. Labels are unchanged, so sources with dense (per-pixel) labels are not supported.
 
     Attributes:
-      source: of one input.
+      source: wrapped source, with a single input.
       size: height and width of the images.
 
     Raises:
-      BadInput: for what is no source, or a size that is not two whole numbers of at least 1; and
-        from `shapes` and `load` for a source that has streams itself.
+      BadInput: if it is not a data source, or the size is not two integers of at least 1; and from
+        `shapes` and `load` for a multi-input source.
     """
 
-    source: Source
+    source: DataSource
     size: tuple[int, int]
 
     def __post_init__(self):
-        fine = hasattr(self.source, "load") and not isinstance(self.source, type)
+        fine = isinstance(self.source, DataSource)
         require(fine, self, "source", "must be a source such as data.FashionMNIST()", self.source)
         require_size(self)
 
@@ -47,21 +47,20 @@ class Resized:
         image = jax.ShapeDtypeStruct((count, *self.size, channels), told["image"].dtype)
         return {**told, "image": image}
 
-    def known(self) -> int:
-        """How many examples have a label, if the source says."""
-        told = getattr(self.source, "known", None)
-        return self.shapes()["image"].shape[0] if told is None else told()
+    def num_labelled(self) -> int:
+        """Number of labelled examples, if the source defines it."""
+        return self.source.num_labelled()
 
     def pools(self) -> dict[str, np.ndarray]:
-        """Which training images come without labels, if the source says."""
-        return self.source.pools() if hasattr(self.source, "pools") else {}
+        """Indices of unlabelled training images, if the source defines them."""
+        return self.source.pools()
 
     def classes(self) -> dict[str, Names]:
-        """The classes of labels whose names the source tells, in the order of their integers."""
-        return classes_of(self.source)
+        """Classes of each label that the source names, in the order of their integers."""
+        return self.source.classes()
 
     def load(self) -> Splits:
-        """Reads the source and brings its images to the size."""
+        """Reads the source and resizes its images."""
         read = self.source.load()
         for part in read:
             check_image(part)
@@ -69,13 +68,13 @@ class Resized:
 
 
 def check_image(part) -> None:
-    """Requires that a part of a source has images itself."""
+    """Checks that a part of a source contains images directly."""
     if "image" not in part:
         raise BadInput(f'Resized: the source must have "image" itself, not {sorted(part)}')
 
 
 def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Whole images `[N, H, W, C]` at another size, `[N, *size, C]`, of the same type."""
+    """Resizes whole images `[N, H, W, C]` to `[N, *size, C]`, of the same type."""
     low, high = np.zeros((1, 2)), np.array([images.shape[1:3]], float)
     new = np.empty((len(images), *size, images.shape[-1]), images.dtype)
     for first in range(0, len(images), AT_ONCE):

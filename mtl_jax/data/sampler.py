@@ -1,4 +1,4 @@
-"""Stateless batches: which examples a step sees, from the key and the step alone."""
+"""Stateless batch sampling: a batch is a function of the key and the step alone."""
 
 import functools
 
@@ -8,33 +8,33 @@ import jax.numpy as jnp
 from mtl_jax.core.validation import require
 
 ROUNDS = 6
-HALF = 3  # Below 64 numbers, orders are not evenly frequent, whatever the rounds.
-GOLDEN = 0x9E3779B9  # 2**32 over the golden ratio: spreads the rounds' keys.
+HALF = 3  # Below 64 values, permutations are not uniformly distributed, however many the rounds.
+GOLDEN = 0x9E3779B9  # 2**32 over the golden ratio: decorrelates the round keys.
 
 
 def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.Array:
-    """The batch of a step in an endless stream of epochs, each in a fresh random order.
+    """The batch of a step in an infinite stream of epochs, each in a new random order.
 
     `index_i = E_{key, p // size}(p % size)` with `p = step * batch + i`: E is a keyed
     bijection of 0..size-1, so an epoch visits every example exactly once, and any step can
-    be asked for alone. E is a Feistel network on the next even number of bits, at least 6,
-    repeated on results that are no example (cycle walking); no permutation is stored. A batch
-    may run on into the next epochs, and so may be larger than `size`.
+    be computed independently. E is a Feistel network on the next even number of bits, at least 6,
+    applied repeatedly until the result is a valid index (cycle walking); no permutation is stored.
+    A batch may span several epochs, and may therefore be larger than `size`.
 
-    Positions are counted in 32 bits: the stream starts anew at p = 2**32.
+    Positions are 32-bit: the stream restarts at p = 2**32.
 
     Args:
       key: a typed key, `[]`.
-      step: whole number, `[]`, may be traced.
+      step: integer, `[]`, may be traced.
       size: number of examples N, at most 2**31 - 1.
-      batch: number of examples in a batch, B.
+      batch: batch size B.
 
     Returns:
       Indices of examples, int32 `[B]`.
 
     Raises:
       BadInput: for a size or batch out of range.
-      ValueError: if `key` is no single typed key, or `step` no single whole number.
+      ValueError: if `key` is not a single typed key, or `step` not a single integer.
 
     Reference: Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, the
       cycle-walking cipher (https://eprint.iacr.org/2001/012).
@@ -49,13 +49,13 @@ def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.A
         raise ValueError(f"step must be one whole number, not {step.dtype}{list(step.shape)}")
     position = step.astype(jnp.uint32) * jnp.uint32(batch) + jnp.arange(batch, dtype=jnp.uint32)
     epoch, place = position // jnp.uint32(size), position % jnp.uint32(size)
-    return shuffled(place, round_keys(key, epoch), size).astype(jnp.int32)
+    return permute_index(place, round_keys(key, epoch), size).astype(jnp.int32)
 
 
-# Jitted here, so that many runs share one trace of it.
+# Jitted so that runs share one trace.
 @functools.partial(jax.jit, static_argnames="size")
-def shuffled(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
-    """Maps places in an epoch to examples, one to one below `size`, `[B]`."""
+def permute_index(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
+    """Maps positions in an epoch to example indices, bijectively on 0..size-1, `[B]`."""
     half = max(HALF, ((size - 1).bit_length() + 1) // 2)
 
     def walk(value):
@@ -68,7 +68,7 @@ def shuffled(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
 
 
 def feistel(value: jax.Array, keys: jax.Array, half: int) -> jax.Array:
-    """A keyed bijection of numbers of `2 * half` bits: `(l, r) -> (r, l ^ mix(r ^ k))`."""
+    """A keyed bijection of integers of `2 * half` bits: `(l, r) -> (r, l ^ mix(r ^ k))`."""
     shift, mask = jnp.uint32(half), jnp.uint32(2**half - 1)
     left, right = value >> shift, value & mask
     for key in keys:
@@ -77,7 +77,7 @@ def feistel(value: jax.Array, keys: jax.Array, half: int) -> jax.Array:
 
 
 def round_keys(key: jax.Array, epoch: jax.Array) -> jax.Array:
-    """A key for each round and epoch, `[ROUNDS, B]`, from all words of the key's data."""
+    """A key for each round and epoch, `[ROUNDS, B]`, derived from all words of the key's data."""
     rounds = [i * GOLDEN % 2**32 for i in range(1, ROUNDS + 1)]
     state = jnp.asarray(rounds, jnp.uint32)[:, None]
     for word in jax.random.key_data(key).reshape(-1):
@@ -86,7 +86,7 @@ def round_keys(key: jax.Array, epoch: jax.Array) -> jax.Array:
 
 
 def mix(bits: jax.Array) -> jax.Array:
-    """MurmurHash3's finaliser: a bijection of 32 bits in which each bit moves all others."""
+    """MurmurHash3's finaliser: a bijection of 32 bits in which every bit affects all others."""
     bits = (bits ^ (bits >> jnp.uint32(16))) * jnp.uint32(0x85EBCA6B)
     bits = (bits ^ (bits >> jnp.uint32(13))) * jnp.uint32(0xC2B2AE35)
     return bits ^ (bits >> jnp.uint32(16))

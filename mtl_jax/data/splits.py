@@ -1,4 +1,4 @@
-"""Labelled sets as files, so that other programs train on the same examples."""
+"""Labelled sets stored in files, so that other programs can train on the same examples."""
 
 import json
 import pathlib
@@ -7,40 +7,40 @@ from typing import Any
 
 import numpy as np
 
-from mtl_jax.core.protocols import Source
+from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import lines_of, parse_json, read_text
-from mtl_jax.data.labels import few_labels
+from mtl_jax.data.labels import sample_labelled_subset
 
 
 def write_splits(
-    source: Source, task: str, labelled: int, seeds: Iterable[int], path: str | pathlib.Path
+    source: DataSource, task: str, labelled: int, seeds: Iterable[int], path: str | pathlib.Path
 ) -> None:
-    """Writes which training examples a run of one task has labels of, for some seeds.
+    """Writes the indices of the labelled training examples of a single-task run, for some seeds.
 
-    The file is JSON, `{"task": name, "examples": N, "splits": {seed: {"index": [L in rising
-    order], "class": [L]}}}`, with places in the order of the source's training part. The classes
-    let a reader see that its examples come in the same order.
+    The file is JSON, `{"task": name, "examples": N, "splits": {seed: {"index": [L in ascending
+    order], "class": [L]}}}`, with indices into the source's training part. The classes allow a
+    reader to verify that its examples are in the same order.
 
     Args:
-      source: the data of the run.
-      task: its task, of whole-number classes.
-      labelled: how many examples have labels, L.
-      seeds: of the run.
-      path: of the file, which is written anew.
+      source: data source of the run.
+      task: name of the task, whose labels are integer classes.
+      labelled: number of labelled examples, L.
+      seeds: seeds of the run.
+      path: path of the file, which is overwritten.
 
     Raises:
-      BadInput: if the task has no classes in the data, the file cannot be written, or as
-        `few_labels`.
+      BadInput: if the task has no classes in the data, the file cannot be written, or as in
+        `sample_labelled_subset`.
     """
     classes = classes_of(source.load().train, task)
     splits = {}
     for seed in seeds:
-        index, _ = few_labels({task: classes}, labelled, partial=False, seed=seed)
+        index, _ = sample_labelled_subset({task: classes}, labelled, partial=False, seed=seed)
         splits[str(seed)] = {"index": index.tolist(), "class": classes[index].tolist()}
     content = {"task": task, "examples": len(classes), "splits": splits}
-    file = path_of(path)
+    file = expand_path(path)
     try:
         file.write_text(json.dumps(content) + "\n", encoding="utf-8")
     except OSError as error:
@@ -50,24 +50,25 @@ def write_splits(
 def read_splits(
     path: str | pathlib.Path, train: Mapping[str, np.ndarray], task: str
 ) -> dict[int, np.ndarray]:
-    """Reads labelled sets, of `write_splits` or as STL-10 has its folds.
+    """Reads labelled sets, written by `write_splits` or in the format of the STL-10 folds.
 
-    STL-10's `fold_indices.txt` has a fold in each line, as places between spaces; they are of
-    the order of its own files, which TFDS does not keep.
+    STL-10's `fold_indices.txt` has one fold per line, as indices separated by spaces; they refer to
+    the order of its own files, which TFDS does not preserve.
 
     Args:
-      path: of the file; text in place of JSON if its name ends in `.txt`.
-      train: the training part that it is of, with the classes `[N]` of the task.
-      task: name of the classes.
+      path: path of the file; plain text instead of JSON if its name ends in `.txt`.
+      train: training part that the sets index, with the classes `[N]` of the task.
+      task: name of the label.
 
     Returns:
-      By seed, or by the number of the line from 0, the examples in rising order, int32 `[L]`.
+      By seed, or by line number from 0, the indices in ascending order, int32 `[L]`.
 
     Raises:
-      BadInput: naming the file, if it is not there or damaged, or of other examples than these:
-        places outside, of no label or of another class, or another number of examples.
+      BadInput: naming the file, if it does not exist or is damaged, or does not match these
+        examples: an index that is out of range, without a label or of another class, or another
+        number of examples.
     """
-    classes, file = classes_of(train, task), path_of(path)
+    classes, file = classes_of(train, task), expand_path(path)
     text = read_text(file)
     try:
         if file.suffix.lower() == ".txt":
@@ -87,13 +88,13 @@ def read_splits(
 
 
 def folds(text: str) -> dict[int, np.ndarray]:
-    """Sets by the number of the line."""
+    """Labelled sets by line number."""
     lines = [line.split() for line in lines_of(text) if line.strip()]
     return {at: np.array(line, np.int32) for at, line in enumerate(lines)}
 
 
 def listed(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray]:
-    """Sets by seed, whose examples have the classes that they had when they were written."""
+    """Labelled sets by seed, checked against the classes in the file."""
     if content["examples"] != size:
         raise ValueError(f"it is of {content['examples']} examples, these are {size}")
     found = {}
@@ -108,7 +109,7 @@ def listed(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray
 
 
 def classes_of(train: Mapping[str, np.ndarray], task: str) -> np.ndarray:
-    """Whole-number classes `[N]` of a training part."""
+    """Integer classes `[N]` of a training part."""
     fine = task in train and train[task].dtype.kind in "iu" and train[task].ndim == 1
     require(fine, "splits", "task", f"must name classes of the data ({sorted(train)})", task)
     return train[task]

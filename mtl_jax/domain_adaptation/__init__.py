@@ -1,49 +1,49 @@
-"""Alignment of two domains: features or logits of source and target to a loss, without a trainer.
+"""Unsupervised domain adaptation: losses that align source and target, independent of a trainer.
 
-The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches
-and losses normalised over a batch are scalars; the others are per example, not reduced. What
-begins with a capital is a method for a `Task.consistency` on `data.Domains`, made of them.
+The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches and
+losses normalised over a batch are scalars; the others are per example, without reduction.
+Capitalized names are methods for `Task.auxiliary` on `data.Domains`, built from these losses.
 """
 
 from mtl_jax.core import typechecked
-from mtl_jax.domain_adaptation.adversarial import domain_adversarial as domain_adversarial
-from mtl_jax.domain_adaptation.afn import feature_norm_radius as feature_norm_radius
-from mtl_jax.domain_adaptation.afn import feature_norm_step as feature_norm_step
+from mtl_jax.domain_adaptation.adda import ADDA as ADDA
+from mtl_jax.domain_adaptation.afn import AFN as AFN
+from mtl_jax.domain_adaptation.afn import hard_feature_norm as hard_feature_norm
 from mtl_jax.domain_adaptation.afn import length_preserving_dropout as length_preserving_dropout
+from mtl_jax.domain_adaptation.afn import stepwise_feature_norm as stepwise_feature_norm
 from mtl_jax.domain_adaptation.bsp import spectral_penalty as spectral_penalty
-from mtl_jax.domain_adaptation.classified import MCC as MCC
-from mtl_jax.domain_adaptation.classified import MCD as MCD
-from mtl_jax.domain_adaptation.classified import MDD as MDD
-from mtl_jax.domain_adaptation.compared import AFN as AFN
-from mtl_jax.domain_adaptation.compared import CORAL as CORAL
-from mtl_jax.domain_adaptation.compared import DAN as DAN
-from mtl_jax.domain_adaptation.compared import JAN as JAN
-from mtl_jax.domain_adaptation.conditional import conditional_adversarial as conditional_adversarial
-from mtl_jax.domain_adaptation.conditional import conditional_map as conditional_map
-from mtl_jax.domain_adaptation.conditional import entropy_weights as entropy_weights
-from mtl_jax.domain_adaptation.conditional import random_conditional_map as random_conditional_map
-from mtl_jax.domain_adaptation.conditional import random_matrices as random_matrices
+from mtl_jax.domain_adaptation.cdan import CDAN as CDAN
+from mtl_jax.domain_adaptation.cdan import conditional_adversarial as conditional_adversarial
+from mtl_jax.domain_adaptation.cdan import conditional_map as conditional_map
+from mtl_jax.domain_adaptation.cdan import entropy_weights as entropy_weights
+from mtl_jax.domain_adaptation.cdan import random_conditional_map as random_conditional_map
+from mtl_jax.domain_adaptation.cdan import random_matrices as random_matrices
+from mtl_jax.domain_adaptation.coral import CORAL as CORAL
 from mtl_jax.domain_adaptation.coral import coral as coral
 from mtl_jax.domain_adaptation.coral import coral_with_means as coral_with_means
-from mtl_jax.domain_adaptation.discriminated import ADDA as ADDA
-from mtl_jax.domain_adaptation.discriminated import CDAN as CDAN
-from mtl_jax.domain_adaptation.discriminated import DANN as DANN
-from mtl_jax.domain_adaptation.fixbi import bidirectional_matching as bidirectional_matching
-from mtl_jax.domain_adaptation.fixbi import confidence_threshold as confidence_threshold
-from mtl_jax.domain_adaptation.fixbi import fixed_mix as fixed_mix
-from mtl_jax.domain_adaptation.fixbi import self_penalty as self_penalty
-from mtl_jax.domain_adaptation.fixbi import space_consistency as space_consistency
+from mtl_jax.domain_adaptation.dan import DAN as DAN
+from mtl_jax.domain_adaptation.dan import JAN as JAN
+from mtl_jax.domain_adaptation.dann import DANN as DANN
+from mtl_jax.domain_adaptation.dann import domain_adversarial as domain_adversarial
+from mtl_jax.domain_adaptation.fixbi import FixBi as FixBi
+from mtl_jax.domain_adaptation.fixbi_losses import bidirectional_matching as bidirectional_matching
+from mtl_jax.domain_adaptation.fixbi_losses import confidence_threshold as confidence_threshold
+from mtl_jax.domain_adaptation.fixbi_losses import fixed_ratio_mixup_loss as fixed_ratio_mixup_loss
+from mtl_jax.domain_adaptation.fixbi_losses import self_penalty as self_penalty
+from mtl_jax.domain_adaptation.fixbi_losses import space_consistency as space_consistency
 from mtl_jax.domain_adaptation.kernels import AdaptiveGaussians as AdaptiveGaussians
 from mtl_jax.domain_adaptation.kernels import FixedGaussians as FixedGaussians
+from mtl_jax.domain_adaptation.mcc import MCC as MCC
 from mtl_jax.domain_adaptation.mcc import class_confusion as class_confusion
+from mtl_jax.domain_adaptation.mcd import MCD as MCD
 from mtl_jax.domain_adaptation.mcd import class_balance as class_balance
 from mtl_jax.domain_adaptation.mcd import classifier_discrepancy as classifier_discrepancy
+from mtl_jax.domain_adaptation.mdd import MDD as MDD
 from mtl_jax.domain_adaptation.mdd import margin_disparity as margin_disparity
 from mtl_jax.domain_adaptation.mmd import joint_mmd as joint_mmd
 from mtl_jax.domain_adaptation.mmd import multi_kernel_mmd as multi_kernel_mmd
+from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp as SigmoidWarmUp
 from mtl_jax.domain_adaptation.reversal import StepWarmUp as StepWarmUp
-from mtl_jax.domain_adaptation.reversal import WarmUp as WarmUp
-from mtl_jax.domain_adaptation.reversal import reverse as reverse
-from mtl_jax.domain_adaptation.two_nets import FixBi as FixBi
+from mtl_jax.domain_adaptation.reversal import reverse_gradient as reverse_gradient
 
 typechecked.type_all(globals())

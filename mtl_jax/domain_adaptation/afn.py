@@ -1,77 +1,134 @@
-"""Adaptive feature norm: features of both domains grow step by step, so that they transfer."""
+"""Adaptive feature norm (AFN): increases the feature norms of both domains for transferability."""
+
+import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import ALL_TYPES
+from mtl_jax.core.validation import require_number
+from mtl_jax.domain_adaptation.domain_views import BOTH
 from mtl_jax.domain_adaptation.validation import require_floats
 
 
-def feature_norm_step(features: jax.Array, *, step: float = 1.0) -> jax.Array:
-    """Pulls each feature vector to be longer by a step, `(|f| - stop(|f|) - step)^2`.
+@dataclasses.dataclass(frozen=True)
+class AFN(AuxiliaryLoss):
+    """Adaptive feature norm: increases the feature norms of both domains, `l(f_s) + l(f_t)`.
 
-    The value is always `step^2`, only the gradient says something: `-2 step f / |f|`. A zero
-    vector has no direction and gets gradient 0. It is added for the source and for the target.
+    l is the mean of `stepwise_feature_norm` or, if a radius is set, `hard_feature_norm`, which has
+    no step. The paper's model also has a norm-preserving dropout (`length_preserving_dropout`);
+    trunks here do not include it.
+
+    Attributes:
+      step: target increase of the feature norm.
+      weight: weight of the losses; 0.05 in TLLib.
+      radius: target of the mean norm (the hard form); None uses the stepwise form.
+
+    Raises:
+      BadInput: if a number is negative.
+
+    Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
+      Unsupervised Domain Adaptation, ICCV 2019, stepwise and hard adaptive feature
+      norm (https://arxiv.org/abs/1811.07456).
+    """
+
+    step: float = 1.0
+    weight: float = 0.05
+    radius: float | None = None
+
+    target_types = ALL_TYPES
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, step=(0.0, math.inf), weight=(0.0, math.inf))
+        if self.radius is not None:
+            require_number(self, radius=(0.0, math.inf))
+
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the loss `[]`, no state, and no metrics."""
+        return sum(self.grown(views.features[view]) for view in BOTH), state, {}
+
+    def grown(self, features: jax.Array) -> jax.Array:
+        """Loss `[]` of the features of one domain."""
+        if self.radius is None:
+            return stepwise_feature_norm(features, step=self.step).mean()
+        return hard_feature_norm(features, radius=self.radius)
+
+
+def stepwise_feature_norm(features: jax.Array, *, step: float = 1.0) -> jax.Array:
+    """Stepwise adaptive feature norm, `(|f| - stop(|f|) - step)^2`: increases the norm by a step.
+
+    The value is always `step^2`; only the gradient is informative: `-2 step f / |f|`. Add it for
+    the source and for the target.
+
+    Degenerate gradients: a zero vector has no direction and gets gradient 0.
 
     Args:
-      features: f, `[..., D]`.
-      step: how much longer.
+      features: features f, `[..., D]`.
+      step: target increase of the norm.
 
     Returns:
       The loss `[...]`.
 
     Raises:
-      ValueError: if they are no floats `[..., D]`, when traced.
+      ValueError: if the features are not floats `[..., D]` (when traced).
 
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, stepwise adaptive feature norm
       (https://arxiv.org/abs/1811.07456).
     """
-    require_vectors("feature_norm_step", features)
+    require_vectors("stepwise_feature_norm", features)
     lengths = length(features)
     return jnp.square(lengths - jax.lax.stop_gradient(lengths) - step)
 
 
-def feature_norm_radius(features: jax.Array, *, radius: float = 25.0) -> jax.Array:
-    """Pulls the mean length of feature vectors to a radius, `(mean_i |f_i| - R)^2`.
+def hard_feature_norm(features: jax.Array, *, radius: float = 25.0) -> jax.Array:
+    """Hard adaptive feature norm, `(mean_i |f_i| - R)^2`: pulls the mean norm to a radius.
 
-    It is added for the source and for the target. A zero vector gets gradient 0.
+    Add it for the source and for the target.
+
+    Degenerate gradients: a zero vector gets gradient 0.
 
     Args:
-      features: f, `[N, D]`.
-      radius: R; 25 in the authors' code.
+      features: features f, `[N, D]`.
+      radius: the radius R; 25 in the authors' code.
 
     Returns:
       The loss `[]`.
 
     Raises:
-      ValueError: if they are no floats `[..., D]`, when traced.
+      ValueError: if the features are not floats `[..., D]` (when traced).
 
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, hard adaptive feature norm
       (https://arxiv.org/abs/1811.07456).
     """
-    require_vectors("feature_norm_radius", features)
+    require_vectors("hard_feature_norm", features)
     return jnp.square(length(features).mean() - radius)
 
 
 def length_preserving_dropout(
     key: jax.Array, features: jax.Array, *, rate: float = 0.5
 ) -> jax.Array:
-    """Dropout that keeps the mean of `|f|^2`, `f m / sqrt(1 - rate)`, `m ~ Bernoulli(1 - rate)`.
+    """Dropout that preserves the mean `|f|^2`, `f m / sqrt(1 - rate)`, `m ~ Bernoulli(1 - rate)`.
 
-    The usual one divides by `1 - rate` and keeps the mean of f, with longer vectors. Only for
-    training; in evaluation features stay as they are.
+    Standard dropout divides by `1 - rate` and preserves the mean of f, which increases norms. Use
+    it only in training; in evaluation, features are unchanged.
 
     Args:
-      key: of the mask.
-      features: f, `[..., D]`.
-      rate: how often an entry is dropped, from 0 to below 1.
+      key: random key of the mask.
+      features: features f, `[..., D]`.
+      rate: probability that an entry is dropped, in [0, 1).
 
     Returns:
       The features `[..., D]`.
 
     Raises:
-      ValueError: for another rate, or if they are no floats `[..., D]`, when traced.
+      ValueError: if the rate is out of range, or the features are not floats `[..., D]` (when
+        traced).
 
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, implementation
@@ -85,9 +142,9 @@ def length_preserving_dropout(
 
 
 def length(features: jax.Array) -> jax.Array:
-    """`|f|` over the last axis, with gradient 0 at 0."""
+    """Norm `|f|` over the last axis, with gradient 0 at 0."""
     squares = jnp.square(features).sum(-1)
-    there = squares != 0  # True of NaN, which must not be hidden.
+    there = squares != 0  # True for NaN, which must not be hidden.
     return jnp.where(there, jnp.sqrt(jnp.where(there, squares, 1.0)), 0.0)
 
 

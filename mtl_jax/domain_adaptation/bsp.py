@@ -1,4 +1,4 @@
-"""Batch spectral penalization: no direction of the features may dominate."""
+"""Batch spectral penalization (BSP): penalizes the largest singular values of the features."""
 
 import jax
 import jax.numpy as jnp
@@ -7,23 +7,24 @@ from mtl_jax.domain_adaptation.validation import require_floats
 
 
 def spectral_penalty(features: jax.Array, *, largest: int = 1) -> jax.Array:
-    """Squares of the largest singular values of a batch, `sum_{i <= k} s_i(F)^2`.
+    """Sum of the squared largest singular values of a batch, `sum_{i <= k} s_i(F)^2`.
 
-    It is added for the source and for the target, each of its own batch, to an adversarial
-    loss; TLLib's weight is 2e-4. They are the largest eigenvalues of the smaller of `F F'`
-    and `F' F`. Gradients flow, `2 s u v'`; where singular values are equal it is one of the
-    subgradients.
+    Add it to an adversarial loss for the source and for the target, each on its own batch; TLLib's
+    weight is 2e-4. Computed as the largest eigenvalues of the smaller of `F F'` and `F' F`.
+    Gradients with respect to the features, `2 s u v'`.
+
+    Degenerate gradients: for equal singular values, the gradient is one of the subgradients.
 
     Args:
-      features: F, `[N, D]`, not centred.
-      largest: k, at least 1.
+      features: features F, `[N, D]`, not centred.
+      largest: number of singular values k, at least 1.
 
     Returns:
       The penalty `[]`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, or there are fewer singular values, when
-        traced.
+      ValueError: if shapes or dtypes do not match, or there are fewer singular values (when
+        traced).
 
     Reference: Chen et al., Transferability vs. Discriminability: Batch Spectral Penalization
       for Adversarial Domain Adaptation, ICML 2019, batch spectral penalization

@@ -1,143 +1,147 @@
-"""FixBi: two nets, one nearer the source and one nearer the target, that teach each other."""
+"""FixBi: a model closer to the source and one closer to the target that teach each other."""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.domain_adaptation.validation import require_alike, require_floats, require_logits
-from mtl_jax.losses import cross_entropy, probability_squared_error
-from mtl_jax.losses.complement import log_complement
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxMLP
+from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.core.views import MixedView, View, view_key
+from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
+from mtl_jax.domain_adaptation.fixbi_losses import (
+    bidirectional_matching,
+    confidence_threshold,
+    fixed_ratio_mixup_loss,
+    self_penalty,
+    space_consistency,
+)
+from mtl_jax.losses.masked import masked_mean
+
+HALF = MixedView(BOTH, fixed_lambda=0.5)
 
 
-def fixed_mix(
-    logits: jax.Array, labels: jax.Array, guesses: jax.Array, *, ratio: float
-) -> jax.Array:
-    """Cross-entropy of images mixed of source and target, per pair.
+@dataclasses.dataclass(frozen=True)
+class FixBi(AuxiliaryLoss):
+    """FixBi: bridges two domains by two models, each trained on fixed-ratio mixes of both domains.
 
-    `r CE(z, y) + (1 - r) CE(z, y')`, for images `r x_s + (1 - r) x_t`: r is 0.7 for one net and
-    0.3 for the other in the paper's experiments. Guesses are whole numbers: no gradient flows.
+    The trunk is `nets.TwoBranch`. Model i is trained by `fixed_ratio_mixup_loss` on images with a
+    fraction r_i of the source and `1 - r_i` of the target, with its own pseudo-labels for the
+    target; r is `ratio` for the first model and `1 - ratio` for the second. Each model is penalized
+    for its unconfident predictions (`self_penalty`, with a learned temperature `5 exp(b)`,
+    initially 5). After the fraction `matching` of training, each model is also trained on the
+    confident pseudo-labels of the other (`bidirectional_matching`), and their predictions are
+    matched on images mixed half and half (`space_consistency`). Evaluation uses the sum of their
+    logits; the paper's code sums probabilities.
 
-    Args:
-      logits: z, of the mixed images, `[..., C]`.
-      labels: y, of the source, `[...]`.
-      guesses: y', the net's own classes of the target, `[...]`.
-      ratio: r, the part of the source.
+    Means are over the whole batch, with excluded examples contributing 0; the authors' code divides
+    by the number of included examples, and uses the penalty only until the models teach each other.
+    Both mixed views contain all images of both domains; each model is trained on half of them.
 
-    Returns:
-      The loss `[...]`.
+    The paper starts from models pretrained by another method. Here both are trained on the labelled
+    images alone for the fraction `warm_up` of training. The confidence threshold is computed from
+    the batch (`confidence_threshold`), so no state is kept. No gradient with respect to
+    pseudo-labels.
 
-    Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
-
-    Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
-      2021, fixed ratio-based mixup (https://arxiv.org/abs/2011.09230).
-    """
-    require_logits("fixed_mix", logits)
-    return ratio * cross_entropy(logits, labels) + (1.0 - ratio) * cross_entropy(logits, guesses)
-
-
-def confidence_threshold(logits: jax.Array, *, deviations: float = 2.0) -> jax.Array:
-    """From where on a guess is sure, `mean_i m_i - d std_i m_i`, `m_i = max softmax(z_i)`.
-
-    The deviation divides by N - 1, as the authors' code, and is 0 for one example. No gradient
-    flows.
-
-    Args:
-      logits: z, of the target, `[N, C]`.
-      deviations: d.
-
-    Returns:
-      The threshold `[]`.
-
-    Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
-
-    Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
-      2021, confidence-based learning (https://arxiv.org/abs/2011.09230).
-    """
-    require_logits("confidence_threshold", logits, ndim=2)
-    most = jax.nn.softmax(jax.lax.stop_gradient(logits)).max(-1)
-    return most.mean() - deviations * most.std(ddof=min(1, len(most) - 1))
-
-
-def bidirectional_matching(
-    learner: jax.Array, teacher: jax.Array, threshold: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """A net learns the sure guesses of the other, `1[max p >= t] CE(z, argmax p)`, per example.
-
-    `p = softmax(teacher)`, into which no gradient flows; each net is the other's teacher in
-    turn. The authors' code starts it and `space_consistency` after 100 epochs and trains for 100:
-    with its own settings they never act.
-
-    Args:
-      learner: z, logits of the target, `[..., C]`.
-      teacher: logits of the same images by the other net, `[..., C]`.
-      threshold: t, `confidence_threshold` of the teacher, `[]`.
-
-    Returns:
-      The loss `[...]`, and the mask `[...]` of what counted.
+    Attributes:
+      ratio: the ratio r of the first model.
+      warm_up: fraction of training after which images are mixed.
+      matching: fraction of training after which the models teach each other.
+      num_std: number of standard deviations of the confidence threshold below the mean confidence.
+      weight: weight of all losses except those of the labelled and the mixed images.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      BadInput: if a setting is out of range, or if the trunk of the run does not have two branches.
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
-      2021, bidirectional matching (https://arxiv.org/abs/2011.09230).
+      2021 (https://arxiv.org/abs/2011.09230).
     """
-    require_alike("bidirectional_matching", learner, teacher)
-    require_logits("bidirectional_matching", learner)
-    teacher = jax.lax.stop_gradient(teacher)
-    mask = jax.nn.softmax(teacher).max(-1) >= jax.lax.stop_gradient(threshold)
-    return jnp.where(mask, cross_entropy(learner, teacher.argmax(-1)), 0.0), mask
+
+    ratio: float = 0.7
+    warm_up: float = 0.25
+    matching: float = 0.5
+    num_std: float = 2.0
+    weight: float = 1.0
+
+    target_types = MULTICLASS
+    needs_two_branches = True
+
+    def __post_init__(self):
+        share = (0.0, 1.0)
+        require_number(self, ratio=share, warm_up=share, matching=share)
+        require_number(self, num_std=(0.0, math.inf), weight=(0.0, math.inf))
+        rule = f"must not be below warm_up, {self.warm_up}"
+        require(self.matching >= self.warm_up, self, "matching", rule, self.matching)
+
+    @property
+    def mixed(self) -> MixedView:
+        """View of source and target images, each mixed mostly from its own domain."""
+        return MixedView(BOTH, fixed_lambda=self.ratio)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views that the loss requires."""
+        return (*BOTH, self.mixed, HALF)
+
+    def aux_heads(self, num_classes: int) -> dict[str, AuxMLP]:
+        """Log-temperatures of both models relative to 5, as a bias."""
+        return {"temperature": AuxMLP(2, input_size=1)}
+
+    def labelled_loss(
+        self, views: AuxInputs, loss: Callable[..., jax.Array], state: tuple
+    ) -> jax.Array:
+        """Loss `[]` of labelled images, or of the mixed images, summed over both models."""
+        plain = [branch_logits(views, SOURCE, net) for net in (0, 1)]
+        alone = sum(masked_mean(loss, said, views.labels, views.mask) for said in plain)
+        return jnp.where(views.progress < self.warm_up, alone, self.bridged(views))
+
+    def bridged(self, views: AuxInputs) -> jax.Array:
+        """Loss `[]` of both models on mixed images, each on those closer to its domain."""
+        partner = views.view_params[view_key(self.mixed)].partner
+        size, total = len(views.labels), 0.0
+        guesses = [branch_logits(views, TARGET, net).argmax(-1) for net in (0, 1)]
+        # Source rows come first: in the first part of the mixed view, and in the partners of its
+        # second part.
+        nearer = (
+            (slice(None, size), self.ratio, jnp.arange(size), partner[:size] - size),
+            (slice(size, None), 1 - self.ratio, partner[size:], jnp.arange(len(partner) - size)),
+        )
+        for net, (rows, ratio, source, target) in enumerate(nearer):
+            said = branch_logits(views, self.mixed, net)[rows]
+            loss = functools.partial(
+                fixed_ratio_mixup_loss, guesses=guesses[net][target], ratio=ratio
+            )
+            total = total + masked_mean(loss, said, views.labels[source], views.mask[source])
+        return total
+
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the loss of pseudo-labels `[]`, no state, and metrics."""
+        target = [branch_logits(views, TARGET, net) for net in (0, 1)]
+        sure = [confidence_threshold(said, deviations=self.num_std) for said in target]
+        raised = views.apply_head("temperature", jnp.zeros((1, 1), target[0].dtype))[0]
+        temperatures = 5.0 * jnp.exp(raised)
+        unlearnt = [self_penalty(target[i], temperatures[i], sure[i])[0].mean() for i in (0, 1)]
+        taught = [
+            bidirectional_matching(target[i], target[1 - i], sure[1 - i]) for i in (0, 1)
+        ]  # fmt: skip
+        agreed = space_consistency(*(branch_logits(views, HALF, net) for net in (0, 1))).mean()
+        matched = sum(loss.mean() for loss, _ in taught) + agreed
+        begun, matching = views.progress >= self.warm_up, views.progress >= self.matching
+        total = jnp.where(begun, sum(unlearnt), 0.0) + jnp.where(matching, matched, 0.0)
+        rate = sum(mask.mean(dtype=total.dtype) for _, mask in taught) / 2
+        return total, state, {"mask_rate": rate, "temperature": temperatures.mean()}
 
 
-def self_penalty(
-    logits: jax.Array, temperature: jax.Array, threshold: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """A net unlearns its own unsure guesses, `-1[max p < t] log(1 - softmax(z / T)_y)`.
-
-    Per example; `p = softmax(z)` and `y = argmax z`. Gradients flow into the logits and into the
-    temperature, which is learned from 5 on; it must stay above 0.
-
-    Args:
-      logits: z, of the target, `[..., C]`.
-      temperature: T, `[]`.
-      threshold: t, `confidence_threshold` of the same logits, `[]`.
-
-    Returns:
-      The loss `[...]`, and the mask `[...]` of what counted.
-
-    Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
-
-    Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
-      2021, self-penalization (https://arxiv.org/abs/2011.09230).
-    """
-    require_logits("self_penalty", logits)
-    fixed = jax.lax.stop_gradient(logits)
-    # Not `<`: NaN counts, and is seen.
-    mask = ~(jax.nn.softmax(fixed).max(-1) >= jax.lax.stop_gradient(threshold))
-    loss = -log_complement(logits / temperature, fixed.argmax(-1))
-    return jnp.where(mask, loss, 0.0), mask
-
-
-def space_consistency(first: jax.Array, second: jax.Array) -> jax.Array:
-    """Both nets agree half way, `1/C sum_c (p_c - q_c)^2`, per pair.
-
-    For images mixed of source and target with a ratio of 1/2. Gradients flow into both. The
-    paper's norm has no 1/C; the authors' code compares logits, not probabilities.
-
-    Args:
-      first: logits of p, `[..., C]`.
-      second: logits of q, `[..., C]`.
-
-    Returns:
-      The loss `[...]`.
-
-    Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
-
-    Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
-      2021, consistency regularization (https://arxiv.org/abs/2011.09230).
-    """
-    require_alike("space_consistency", first, second)
-    require_floats("space_consistency", first)
-    return probability_squared_error(first, jax.nn.softmax(second))
+def branch_logits(views: AuxInputs, view: View, net: int) -> jax.Array:
+    """Logits `[n, C]` of one of the two models for a view: the task's head on its features only."""
+    features = views.features[view_key(view)]
+    own = jnp.arange(features.shape[-1]) // (features.shape[-1] // 2) == net
+    # Each gets half of the bias, so that their sum equals the output of the task's head.
+    bias = views.apply_head("", jnp.zeros_like(features[:1]))
+    return views.apply_head("", jnp.where(own[None], features, 0.0)) - 0.5 * bias

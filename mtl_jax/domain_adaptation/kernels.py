@@ -1,4 +1,4 @@
-"""Sums of Gaussian kernels, with bandwidths that are given or follow the data."""
+"""Sums of Gaussian kernels with fixed or adaptive bandwidths."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0)
 
 @dataclasses.dataclass(frozen=True)
 class AdaptiveGaussians:
-    """Gaussians as wide as the data: `k(x, y) = sum_i exp(-|x - y|^2 / (2 a_i m))`.
+    """Gaussians with data-dependent bandwidths: `k(x, y) = sum_i exp(-|x - y|^2 / (2 a_i m))`.
 
-    m is the mean of `|x_i - x_j|^2` over all pairs of the joint batch, those of an example with
-    itself too; no gradient flows through it.
+    m is the mean of `|x_i - x_j|^2` over all pairs of the joint batch, including those of an
+    example with itself; no gradient with respect to m.
 
     Attributes:
-      factors: a_i.
+      factors: bandwidth factors a_i.
 
     Raises:
-      BadInput: if there are no factors, or not all lie between 1e-12 and 1e12.
+      BadInput: if there are no factors, or not all are between 1e-12 and 1e12.
 
     Reference: Long et al., Learning Transferable Features with Deep Adaptation Networks, ICML
       2015, experiments, setup (https://arxiv.org/abs/1502.02791); the factors are those of TLLib
@@ -35,20 +35,20 @@ class AdaptiveGaussians:
 
     def __call__(self, squares: jax.Array, mean_square: jax.Array) -> jax.Array:
         """Maps squared distances `[...]` and m `[]` to the kernel `[...]`."""
-        # Where all points are one, every width gives the same: 1, with no gradient.
+        # If all points coincide, every bandwidth gives 1, with no gradient.
         mean_square = jnp.where(mean_square > 0, mean_square, 1.0)
         return sum(jnp.exp(squares / (-2.0 * factor * mean_square)) for factor in self.factors)
 
 
 @dataclasses.dataclass(frozen=True)
 class FixedGaussians:
-    """Gaussians of given widths: `k(x, y) = sum_i exp(-|x - y|^2 / (2 s_i^2))`.
+    """Gaussians of fixed bandwidths: `k(x, y) = sum_i exp(-|x - y|^2 / (2 s_i^2))`.
 
     Attributes:
-      deviations: s_i, in the units of the features.
+      deviations: standard deviations s_i, in the units of the features.
 
     Raises:
-      BadInput: if there are no deviations, or not all lie between 1e-12 and 1e12.
+      BadInput: if there are no deviations, or not all are between 1e-12 and 1e12.
 
     Reference: Gretton et al., A Kernel Two-Sample Test, JMLR 13, 2012
       (https://jmlr.org/papers/v13/gretton12a.html); 0.92 is TLLib's for probabilities in joint
@@ -61,7 +61,7 @@ class FixedGaussians:
         require_positive(self, "deviations", self.deviations)
 
     def __call__(self, squares: jax.Array, mean_square: jax.Array) -> jax.Array:
-        """Maps squared distances `[...]` to the kernel `[...]`; m is not looked at."""
+        """Maps squared distances `[...]` to the kernel `[...]`; m is ignored."""
         return sum(jnp.exp(squares / (-2.0 * s * s)) for s in self.deviations)
 
 
@@ -75,9 +75,9 @@ def require_positive(owner: object, field: str, value: object) -> None:
 
 
 def squared_distances(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """`|x_i - y_j|^2` of points `[B, D]` and `[U, D]`, `[B, U]`, through one product of matrices.
+    """`|x_i - y_j|^2` of points `[B, D]` and `[U, D]`, `[B, U]`, by one matrix product.
 
-    Take a common centre off first: what cancels here is of the size of `|x|^2`.
+    Subtract a common centre first: the cancellation error is proportional to `|x|^2`.
     """
     inner = jnp.matmul(rows, columns.T, precision="highest")
     squares = jnp.square(rows).sum(1)[:, None] + jnp.square(columns).sum(1)[None, :]

@@ -1,35 +1,74 @@
-"""Minimum class confusion: classes of the target that are guessed together are told apart."""
+"""Minimum class confusion (MCC): reduces confusion between classes in target predictions."""
+
+import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.domain_adaptation.conditional import entropy_weights
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.domain_adaptation.cdan import entropy_weights
+from mtl_jax.domain_adaptation.domain_views import BOTH, TARGET
 from mtl_jax.domain_adaptation.validation import require_logits
+
+
+@dataclasses.dataclass(frozen=True)
+class MCC(AuxiliaryLoss):
+    """Minimum class confusion: `class_confusion` of the logits on the target.
+
+    Attributes:
+      temperature: the temperature T.
+      weight: weight of the confusion.
+
+    Raises:
+      BadInput: if the temperature is not positive, or the weight is negative.
+
+    Reference: Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020,
+      Section 3 (https://arxiv.org/abs/1912.03699).
+    """
+
+    temperature: float = 2.5
+    weight: float = 1.0
+
+    target_types = MULTICLASS
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, temperature=(0.0, math.inf), weight=(0.0, math.inf))
+        require(self.temperature > 0, self, "temperature", "must be above 0", self.temperature)
+
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the confusion `[]`, no state, and no metrics."""
+        return class_confusion(views.outputs(TARGET), temperature=self.temperature), state, {}
 
 
 def class_confusion(
     logits: jax.Array, *, temperature: float = 2.5, offset: float = 0.0
 ) -> jax.Array:
-    """How much pairs of classes share probability over a batch of the target.
+    """Pairwise class confusion over a batch of the target.
 
-    `1/C sum_{c != k} M_ck / sum_j M_jk` with `M = sum_i w_i p_i p_i'`, `p_i = softmax(z_i / T)`
-    and w the `entropy_weights` of `z / T`, through which no gradient flows. As probabilities sum
-    to 1 it is `1/C sum_k (sum_i w_i p_ik (1 - p_ik) / sum_i w_i p_ik)`, in a time of N C.
+    `1/C sum_{c != k} M_ck / sum_j M_jk` with `M = sum_i w_i p_i p_i'`, `p_i = softmax(z_i / T)` and
+    w the `entropy_weights` of `z / T`, through which there is no gradient. Since probabilities sum
+    to 1, this equals `1/C sum_k (sum_i w_i p_ik (1 - p_ik) / sum_i w_i p_ik)`, computed in O(N C).
 
-    It is 0 if all are sure and every class is given to somebody. A class that nobody is given
-    adds 1/C, so small batches of many classes have little to learn from; of one example the loss
-    is always `(C - 1) / C`, with gradient 0.
+    The loss is 0 if all predictions are certain and every class is predicted. A class that is never
+    predicted adds 1/C, so small batches with many classes have weak gradients.
+
+    Degenerate gradients: for a single example, the loss is always `(C - 1) / C`, with gradient 0.
 
     Args:
-      logits: z, `[N, C]`.
-      temperature: T, above 0.
-      offset: that of `entropy_weights`.
+      logits: logits z, `[N, C]`.
+      temperature: the temperature T, positive.
+      offset: the offset of `entropy_weights`.
 
     Returns:
       The loss `[]`, from 0 to `(C - 1) / C`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      ValueError: if shapes or dtypes do not match (when traced).
 
     Reference: Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020,
       Section 3 (https://arxiv.org/abs/1912.03699).
@@ -39,7 +78,7 @@ def class_confusion(
     probabilities = jax.nn.softmax(logits)
     weighted = entropy_weights(logits, offset=offset)[:, None] * probabilities
     totals = weighted.sum(0)
-    # A class whose probabilities round to 0 has its limit, 1, and no gradient.
+    # A class whose probabilities round to 0 gets the limit, 1, and no gradient.
     there = totals != 0
     shared = (weighted * (1.0 - probabilities)).sum(0)
     return jnp.where(there, shared / jnp.where(there, totals, 1.0), 1.0).mean()

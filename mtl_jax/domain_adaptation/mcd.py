@@ -1,17 +1,85 @@
-"""Maximum classifier discrepancy: where two classifiers on one trunk disagree on the target."""
+"""Maximum classifier discrepancy (MCD): target disagreement of two classifiers on one trunk."""
+
+import dataclasses
+import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxMLP
+from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.validation import require_number, require_widths
+from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
+from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp, reverse_gradient
 from mtl_jax.domain_adaptation.validation import require_alike, require_logits
+from mtl_jax.losses.masked import masked_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class MCD(AuxiliaryLoss):
+    """Maximum classifier discrepancy: two heads maximize it on the target, the trunk minimizes it.
+
+    A second head is also trained on the labels; on the target, both heads maximize their
+    discrepancy `mean |p - q|` and the trunk minimizes it. The paper takes three descent steps per
+    iteration, the last one four times; here it is one step, with gradients reversed between trunk
+    and heads with an increasing coefficient. The two heads differ at the start, since they are
+    initialized independently.
+
+    Attributes:
+      widths: widths of the second head's hidden layers; the task's own head is linear.
+      warm_up: schedule of the reversal coefficient over the fraction of training completed.
+      balance: weight of `class_balance` on the target; 0.01 in TLLib.
+      weight: weight of the discrepancy and the balance; the losses of the labels have weight 1.
+
+    Raises:
+      BadInput: if a width is below 1, or a weight is negative.
+
+    Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation,
+      CVPR 2018, Section 3 (https://arxiv.org/abs/1712.02560).
+    """
+
+    widths: tuple[int, ...] = (256,)
+    warm_up: SigmoidWarmUp = dataclasses.field(default_factory=SigmoidWarmUp)
+    balance: float = 0.01
+    weight: float = 1.0
+
+    target_types = MULTICLASS
+    views = BOTH
+
+    def __post_init__(self):
+        require_number(self, balance=(0.0, math.inf), weight=(0.0, math.inf))
+        require_widths(self, "widths")
+
+    def aux_heads(self, num_classes: int) -> dict[str, AuxMLP]:
+        """Returns the second classifier."""
+        return {"second": AuxMLP(num_classes, self.widths)}
+
+    def labelled_loss(
+        self, views: AuxInputs, loss: Callable[..., jax.Array], state: tuple
+    ) -> jax.Array:
+        """Loss `[]` of the labels, of both heads."""
+        both = (views.outputs(SOURCE), views.apply_head("second", views.features[SOURCE]))
+        return sum(masked_mean(loss, said, views.labels, views.mask) for said in both)
+
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to the negative discrepancy `[]`, no state, and metrics."""
+        moved = reverse_gradient(views.features[TARGET], self.warm_up(views.progress))
+        apart = classifier_discrepancy(
+            views.apply_head("", moved), views.apply_head("second", moved)
+        ).mean()
+        balance = class_balance(views.outputs(TARGET))
+        return self.balance * balance - apart, state, {"discrepancy": apart}
 
 
 def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:
-    """How far two classifiers are apart, `1/C sum_c |p_c - q_c|`, per example.
+    """Discrepancy of two classifiers, `1/C sum_c |p_c - q_c|`, per example.
 
-    A step of the method is three descents: trunk and both classifiers on the labelled source;
-    the classifiers alone on that minus the discrepancy of the target; the trunk alone on the
-    discrepancy, four times. Gradients flow into both, and are 0 where they agree.
+    An iteration of the method has three descent steps: trunk and both classifiers on the labelled
+    source; the classifiers alone on that loss minus the discrepancy on the target; the trunk alone
+    on the discrepancy, four times. Gradients with respect to both, which are 0 where they agree.
 
     Args:
       first: logits of p, `[..., C]`.
@@ -21,7 +89,7 @@ def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:
       The loss `[...]`, from 0 to 2/C.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      ValueError: if shapes or dtypes do not match (when traced).
 
     Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation,
       CVPR 2018, discrepancy loss (https://arxiv.org/abs/1712.02560).
@@ -32,23 +100,24 @@ def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:
 
 
 def class_balance(logits: jax.Array) -> jax.Array:
-    """Keeps a batch from being given one class, `-1/C sum_c log(1/N sum_i p_ic)`.
+    """Class balance loss, `-1/C sum_c log(1/N sum_i p_ic)`: penalizes predicting one class only.
 
-    It is least, log C, if all classes have the same share. It is computed from logarithms, so
-    that a class without any share stays finite. Gradients flow.
+    The minimum, log C, is reached if all classes have equal mean probability. Computed from
+    log-probabilities, so it is finite for a class of probability zero. Gradients with respect to
+    the logits.
 
     Args:
-      logits: of p, `[N, C]`.
+      logits: logits of p, `[N, C]`.
 
     Returns:
       The loss `[]`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      ValueError: if shapes or dtypes do not match (when traced).
 
-    Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation,
-      CVPR 2018, class balance loss (https://arxiv.org/abs/1712.02560); with a mean over
-      classes and a weight of 0.01 as TLLib (https://github.com/thuml/Transfer-Learning-Library).
+    Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation, CVPR
+      2018, class balance loss (https://arxiv.org/abs/1712.02560); with a mean over classes and a
+      weight of 0.01 as in TLLib (https://github.com/thuml/Transfer-Learning-Library).
     """
     require_logits("class_balance", logits, ndim=2)
     shares = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(float(len(logits)))

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy: how far two batches are apart, by one layer or several at once."""
+"""Maximum mean discrepancy (MMD) of two batches, for one layer or jointly for several."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from mtl_jax.domain_adaptation.kernels import (
 )
 from mtl_jax.domain_adaptation.validation import require_features
 
-# As the paper of joint adaptation has it: features, then probabilities.
+# As in the paper of joint adaptation: features, then probabilities.
 FEATURES_AND_PROBABILITIES = (AdaptiveGaussians(), FixedGaussians())
 
 
@@ -25,30 +25,30 @@ def multi_kernel_mmd(
     factors: tuple[float, ...] = FACTORS,
     linear: bool = False,
 ) -> jax.Array:
-    """Squared discrepancy of two batches under a sum of Gaussians, estimated without bias.
+    """Unbiased estimate of the squared MMD of two batches under a sum of Gaussian kernels.
 
     `mean_{i != j} k(s_i, s_j) + mean_{i != j} k(t_i, t_j) - 2 mean_{ij} k(s_i, t_j)`, with the
-    kernel of `AdaptiveGaussians`. In linear time it is, over a ring of neighbours `j = i + 1`,
-    `mean_i k(s_i, s_j) + k(t_i, t_j) - k(s_i, t_j) - k(s_j, t_i)`; the order of the batch then
-    matters, and its noise is larger.
+    kernel of `AdaptiveGaussians`. The linear-time estimate is, over a ring of neighbours
+    `j = i + 1`, `mean_i k(s_i, s_j) + k(t_i, t_j) - k(s_i, t_j) - k(s_j, t_i)`; it depends on the
+    order of the batch and has a larger variance.
 
-    For a given width its mean over batches of one distribution is 0, so a batch may have less:
-    two equal batches of n have between `-2 k(0) / n` and 0 in quadratic time, `k(0)` the number
-    of factors. TLLib adds the constant `2/(n - 1)`. Gradients flow into both batches, not
-    through the kernel's width.
+    For a fixed bandwidth its expectation is 0 for batches of the same distribution, so it may be
+    negative: for two equal batches of n, the quadratic-time estimate is between `-2 k(0) / n` and
+    0, with `k(0)` the number of factors. TLLib adds the constant `2/(n - 1)`. Gradients with
+    respect to both batches, none through the kernel's bandwidth.
 
     Args:
-      source: features `[B, D]`, at least two.
-      target: features `[U, D]`, at least two; `linear` needs U = B.
-      factors: of the mean squared distance, one for each Gaussian.
-      linear: whether to take the estimate in linear time.
+      source: features `[B, D]`, at least two examples.
+      target: features `[U, D]`, at least two examples; `linear` requires U = B.
+      factors: factors of the mean squared distance, one per Gaussian.
+      linear: whether to use the linear-time estimate.
 
     Returns:
       The squared discrepancy `[]`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
-      BadInput: for factors that are not above 0.
+      ValueError: if shapes or dtypes do not match (when traced).
+      BadInput: if factors are not positive.
 
     Reference: Long et al., Learning Transferable Features with Deep Adaptation Networks, ICML
       2015, deep adaptation networks (https://arxiv.org/abs/1502.02791); Gretton et al., A Kernel
@@ -65,22 +65,23 @@ def joint_mmd(
     kernels: tuple[Kernel, ...] = FEATURES_AND_PROBABILITIES,
     linear: bool = False,
 ) -> jax.Array:
-    """Squared discrepancy of the joint distribution of several layers.
+    """Squared MMD of the joint distribution of several layers.
 
-    That of `multi_kernel_mmd` with the product of the layers' kernels, `prod_l k_l(x_l, y_l)`.
-    Gradients flow into both batches, not through the kernels' widths.
+    The estimate of `multi_kernel_mmd` with the product of the layers' kernels,
+    `prod_l k_l(x_l, y_l)`. Gradients with respect to both batches, none through the kernels'
+    bandwidths.
 
     Args:
       source: layers `[B, D_l]`: features, and probabilities (not logits).
       target: layers `[U, D_l]`.
-      kernels: one for each layer.
-      linear: whether to take the estimate in linear time, which needs U = B.
+      kernels: one kernel per layer.
+      linear: whether to use the linear-time estimate, which requires U = B.
 
     Returns:
-      The squared discrepancy `[]`; it may be below 0 too.
+      The squared discrepancy `[]`; it may be negative.
 
     Raises:
-      ValueError: if shapes, dtypes or the number of layers do not fit, when traced.
+      ValueError: if shapes, dtypes or the number of layers do not match (when traced).
 
     Reference: Long et al., Deep Transfer Learning with Joint Adaptation Networks, ICML 2017,
       joint maximum mean discrepancy (https://arxiv.org/abs/1605.06636).
@@ -94,7 +95,7 @@ def joint_mmd(
 
 
 def discrepancy(name, source, target, kernels, linear) -> jax.Array:
-    """The estimate `[]` with the product of the layers' kernels."""
+    """Estimate `[]` with the product of the layers' kernels."""
     for ours, theirs in zip(source, target, strict=True):
         require_features(name, ours, theirs, least=2)
     sizes = {(len(ours), len(theirs)) for ours, theirs in zip(source, target, strict=True)}
@@ -107,9 +108,9 @@ def discrepancy(name, source, target, kernels, linear) -> jax.Array:
 
 
 def centred(source, target) -> tuple[list, list, list]:
-    """Layers about the middle of the joint batch, and the mean squared distance of its pairs.
+    """Centres layers on the joint batch and returns the mean squared distance of its pairs.
 
-    With the mean at 0 the mean of `|x_i - x_j|^2` over all pairs is `2 mean |x|^2`.
+    After centring, the mean of `|x_i - x_j|^2` over all pairs is `2 mean |x|^2`.
     """
     ours, theirs, widths = [], [], []
     for a, b in zip(source, target, strict=True):
@@ -122,7 +123,7 @@ def centred(source, target) -> tuple[list, list, list]:
 
 
 def in_quadratic_time(source, target, widths, kernels) -> jax.Array:
-    """Over all pairs but those of an example with itself."""
+    """Estimate over all pairs except those of an example with itself."""
 
     def product(rows, columns):
         k = 1.0
@@ -138,13 +139,13 @@ def in_quadratic_time(source, target, widths, kernels) -> jax.Array:
 
 
 def without_diagonal(kernel: jax.Array) -> jax.Array:
-    """Mean `[]` of a matrix `[N, N]` without its diagonal."""
+    """Mean `[]` of the off-diagonal entries of a matrix `[N, N]`."""
     n = len(kernel)
     return jnp.where(jnp.eye(n, dtype=bool), 0.0, kernel).sum() / (n * (n - 1))
 
 
 def in_linear_time(source, target, widths, kernels) -> jax.Array:
-    """Over neighbours in the ring of the batch."""
+    """Estimate over neighbouring pairs in the ring of the batch."""
 
     def product(rows, columns):
         k = 1.0

@@ -1,11 +1,11 @@
-"""What every loss here asks of its batches, said in one line where it is called."""
+"""Input validation shared by the losses of this package."""
 
 import jax
 import jax.numpy as jnp
 
 
 def require_features(name: str, source: jax.Array, target: jax.Array, least: int = 1) -> None:
-    """Requires batches `[B, D]` and `[U, D]` of floats, of at least so many examples each."""
+    """Requires batches `[B, D]` and `[U, D]` of floats, with at least `least` examples each."""
     require_floats(name, source, target)
     shapes = f"not source {source.shape} and target {target.shape}"
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
@@ -15,14 +15,14 @@ def require_features(name: str, source: jax.Array, target: jax.Array, least: int
 
 
 def require_alike(name: str, first: jax.Array, second: jax.Array) -> None:
-    """Requires two arrays of floats and of one shape."""
+    """Requires two float arrays of the same shape."""
     require_floats(name, first, second)
     if first.shape != second.shape:
         raise ValueError(f"{name} needs two of one shape, not {first.shape} and {second.shape}")
 
 
 def require_logits(name: str, logits: jax.Array, ndim: int | None = None) -> None:
-    """Requires floats `[..., C]` of at least two classes, or `[N, C]` for an `ndim` of 2."""
+    """Requires floats `[..., C]` with at least two classes, or `[N, C]` if `ndim` is 2."""
     require_floats(name, logits)
     if logits.ndim == 0 or logits.shape[-1] < 2 or ndim not in (None, logits.ndim):
         wanted = "[..., C]" if ndim is None else "[N, C]"
@@ -32,7 +32,7 @@ def require_logits(name: str, logits: jax.Array, ndim: int | None = None) -> Non
 
 
 def require_floats(name: str, *arrays: jax.Array) -> None:
-    """Requires floats."""
+    """Requires float arrays."""
     for array in arrays:
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise ValueError(f"{name} needs floats, not {array.dtype}")

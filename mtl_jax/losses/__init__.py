@@ -1,4 +1,4 @@
-"""Losses per example: any leading shape, no reduction; the caller knows over what to average."""
+"""Per-example losses: any leading shape, no reduction; averaging is left to the caller."""
 
 from mtl_jax.losses.binary import binary_cross_entropy as binary_cross_entropy
 from mtl_jax.losses.classify import cross_entropy as cross_entropy

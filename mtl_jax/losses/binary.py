@@ -1,24 +1,24 @@
-"""Losses for yes or no, per example."""
+"""Per-example losses for binary targets."""
 
 import jax
 import jax.numpy as jnp
 
 
 def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Cross-entropy of D independent logistic outputs, `1/D sum_d softplus(z_d) - y_d z_d`.
+    """Binary cross-entropy of D independent outputs, `1/D sum_d softplus(z_d) - y_d z_d`.
 
     Natural logarithm; targets may lie between 0 and 1. A missing target (NaN) gives a NaN loss
-    and gradient even below a mask, so a caller puts any number in its place first.
+    and gradient even if the loss is masked, so the caller must replace it by a finite value first.
 
     Args:
       logits: floats `[..., D]`.
-      targets: numbers from 0 to 1 `[..., D]`, or `[...]` when D is 1.
+      targets: values in [0, 1], `[..., D]`, or `[...]` when D is 1.
 
     Returns:
-      The loss `[...]`, of the dtype of `logits`.
+      The loss `[...]`, with the dtype of `logits`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      ValueError: at trace time, if shapes or dtypes do not match.
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     if not jnp.issubdtype(logits.dtype, jnp.floating):

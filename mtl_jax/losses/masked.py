@@ -1,4 +1,4 @@
-"""Mean of a loss over what is labelled: examples, or entries of vectors of labels."""
+"""Mean of a loss over the labelled examples or label entries."""
 
 from collections.abc import Callable
 
@@ -12,30 +12,30 @@ from mtl_jax.losses.target_type import target_type
 def masked_mean(
     loss: Callable[..., jax.Array], outputs: jax.Array, labels: jax.Array, mask: jax.Array
 ) -> jax.Array:
-    """`sum_i m_i l_i / sum_i m_i`: the mean over what is labelled, 0 where nothing is.
+    """Masked mean `sum_i m_i l_i / sum_i m_i` of a loss; 0 if nothing is labelled.
 
-    Of labels `[B, D]`, such as several yes or no or several numbers, i goes over the entries that
-    are known, of all examples together; where all are, that is the mean over the examples. It is
-    how graph benchmarks of partly known labels train: Hu et al., Open Graph Benchmark, NeurIPS
+    For labels `[B, D]` (multilabel or multi-output regression), i runs over the known entries of
+    all examples; if all entries are known, this equals the mean over examples. Graph benchmarks
+    with partially missing labels are trained this way: Hu et al., Open Graph Benchmark, NeurIPS
     2020 (https://arxiv.org/abs/2005.00687), code of ogbg-molpcba.
 
-    `binary_cross_entropy` and `squared_error` are taken entry by entry, and so is a loss of a
-    user's own that gives losses of the labels' shape. One that gives a loss for each example is
-    a mean over the examples of which all entries are known. A missing label is -1 or NaN; a 0 in
-    its place keeps both value and gradient finite.
+    `binary_cross_entropy` and `squared_error` are applied per entry, and so is a user-defined
+    loss that returns losses of the labels' shape. A loss that returns one value per example is
+    averaged over the examples whose entries are all known. Missing labels (-1 or NaN) are
+    replaced by 0, which keeps both the value and the gradient finite.
 
     Args:
       loss: `(outputs, labels) -> [B]`, or of the labels' shape.
       outputs: floats `[B, ...]`.
       labels: `[B, ...]`.
-      mask: bool `[B]`, which examples count, with those entries that are no NaN; or `[B, ...]`,
-        which entries count.
+      mask: bool `[B]`, the examples to include (NaN entries are still excluded); or `[B, ...]`,
+        the entries to include.
 
     Returns:
       The mean `[]`.
 
     Raises:
-      BadInput: for a loss of another shape, when traced.
+      BadInput: at trace time, if the loss returns another shape.
     """
     known = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
     labels = jnp.where(known, labels, 0)
@@ -50,21 +50,22 @@ def masked_mean(
     each = jnp.where(known, each, 0.0)
     count = jnp.maximum(known.sum().astype(each.dtype), 1.0)
     if each.ndim > 1:
-        # In examples, not in entries: bitwise the mean over examples where nothing is missing.
+        # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
         each = each.reshape(len(each), -1).mean(1)
         count = count / (known.size / len(known))
     return each.sum() / count
 
 
 def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: jax.Array) -> bool:
-    """Whether a loss is one of the package that takes the mean of D entries of their own."""
+    """Whether a loss is one of this package's losses that average over D separate entries."""
     return target_type(loss, outputs.shape[-1]) in ("binary", "multilabel", "continuous")
 
 
 def known_entries(labels: jax.Array, mask: jax.Array) -> jax.Array:
-    """Which entries of labels `[B, ...]` are known, bool `[B, ...]`.
+    """Mask of the known entries of labels `[B, ...]`, bool `[B, ...]`.
 
-    Of the examples in `mask` `[B]`, those that are no NaN; integers are known by the mask.
+    Float entries are known if their example is in `mask` `[B]` and they are not NaN; integer
+    entries, if their example is in the mask.
     """
     there = mask.reshape(mask.shape + (1,) * (labels.ndim - 1))
     if not jnp.issubdtype(labels.dtype, jnp.floating):

@@ -1,4 +1,4 @@
-"""Losses for numbers, per example."""
+"""Per-example losses for continuous targets."""
 
 import jax
 import jax.numpy as jnp
@@ -7,18 +7,18 @@ import jax.numpy as jnp
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Squared error, `1/D sum_d (f_d - y_d)^2`, per example.
 
-    A missing target (NaN) gives a NaN loss and gradient even below a mask, so a caller puts
-    any number in its place first.
+    A missing target (NaN) gives a NaN loss and gradient even if the loss is masked, so the
+    caller must replace it by a finite value first.
 
     Args:
       predictions: floats `[..., D]`.
-      targets: numbers `[..., D]`, or `[...]` when D is 1.
+      targets: continuous targets `[..., D]`, or `[...]` when D is 1.
 
     Returns:
-      The loss `[...]`, of the dtype of `predictions`.
+      The loss `[...]`, with the dtype of `predictions`.
 
     Raises:
-      ValueError: if shapes or dtypes do not fit, when traced.
+      ValueError: at trace time, if shapes or dtypes do not match.
     """
     predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     if not jnp.issubdtype(predictions.dtype, jnp.floating):

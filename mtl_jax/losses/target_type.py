@@ -1,4 +1,4 @@
-"""What a loss says of its targets, in scikit-learn's words, and what is for which of them."""
+"""Target types of losses, methods and metrics, in scikit-learn's terms."""
 
 import functools
 from collections.abc import Callable
@@ -10,37 +10,37 @@ from mtl_jax.losses.regress import squared_error
 
 TargetType = Literal["multiclass", "binary", "multilabel", "continuous"]
 
-# What a method or a metric says in its `target_types`.
+# Values for the `target_types` of a method or a metric.
 ALL_TYPES: tuple[TargetType, ...] = get_args(TargetType)
 MULTICLASS: tuple[TargetType, ...] = ("multiclass",)
 CONTINUOUS: tuple[TargetType, ...] = ("continuous",)
 
 
 def target_type(loss: Callable, outputs: int) -> TargetType | None:
-    """The type of the targets that a loss compares its outputs with.
+    """Returns the type of the targets of a loss.
 
-    "multiclass" of `cross_entropy`, "binary" of `binary_cross_entropy` with one output,
-    "multilabel" with several, "continuous" of `squared_error`; None for any other function. A
-    `functools.partial` is of the type of its function.
+    "multiclass" for `cross_entropy`, "binary" for `binary_cross_entropy` with one output and
+    "multilabel" with several, "continuous" for `squared_error`; None for any other function. A
+    `functools.partial` has the type of its function.
 
     Args:
       loss: `(outputs [B, C], targets) -> [B]`.
-      outputs: C.
+      outputs: the number of outputs C.
     """
     while isinstance(loss, functools.partial):
         loss = loss.func
     if loss is binary_cross_entropy:
         return "binary" if outputs == 1 else "multilabel"
-    # Not by a dictionary: a user's own callable need not have a hash.
+    # No dictionary lookup: a user-defined callable need not be hashable.
     if loss is cross_entropy:
         return "multiclass"
     return "continuous" if loss is squared_error else None
 
 
 def possible_types(loss: Callable, outputs: int) -> tuple[TargetType, ...]:
-    """The types that targets may be of: the loss's, or of a user's own, what its outputs allow.
+    """Possible target types: the loss's type or, for a user-defined loss, those its outputs allow.
 
-    One output is binary or a number, whatever the loss: its softmax is 1.
+    A single output is binary or continuous, whatever the loss: its softmax is always 1.
     """
     found = target_type(loss, outputs)
     if found is not None:
@@ -49,5 +49,5 @@ def possible_types(loss: Callable, outputs: int) -> tuple[TargetType, ...]:
 
 
 def types_of(part: Any) -> tuple[TargetType, ...]:
-    """The types that a method or a metric is for; a user's own that does not say is for all."""
-    return getattr(part, "target_types", ALL_TYPES)
+    """Target types that a method or metric supports; None (no method) supports all."""
+    return ALL_TYPES if part is None else part.target_types

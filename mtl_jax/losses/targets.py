@@ -1,13 +1,13 @@
-"""Losses of logits against probabilities, per example: what a model's guess is followed by."""
+"""Per-example losses of logits against probabilities, such as pseudo-labels."""
 
 import jax
 import jax.numpy as jnp
 
 
 def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Cross-entropy with probabilities, `-sum_c q_c log softmax(z)_c`, natural logarithm.
+    """Cross-entropy with soft labels, `-sum_c q_c log softmax(z)_c`, natural logarithm.
 
-    Gradients flow into both.
+    Differentiable with respect to both arguments.
 
     Args:
       logits: floats `[..., C]`.
@@ -17,16 +17,16 @@ def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
       The loss `[...]`.
 
     Raises:
-      ValueError: if the shapes differ, when traced.
+      ValueError: at trace time, if the shapes differ.
     """
     require_alike("soft_cross_entropy", logits, targets)
     return -(targets * jax.nn.log_softmax(logits)).sum(-1)
 
 
 def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """`sum_c q_c (log q_c - log softmax(z)_c)`, natural logarithm; 0 log 0 is 0.
+    """KL divergence `sum_c q_c (log q_c - log softmax(z)_c)`, natural logarithm; 0 log 0 is 0.
 
-    Gradients flow into both.
+    Differentiable with respect to both arguments.
 
     Args:
       logits: floats `[..., C]`.
@@ -36,15 +36,15 @@ def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
       The divergence `[...]`.
 
     Raises:
-      ValueError: if the shapes differ, when traced.
+      ValueError: at trace time, if the shapes differ.
     """
     return soft_cross_entropy(logits, targets) + jax.scipy.special.xlogy(targets, targets).sum(-1)
 
 
 def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """`1/C sum_c (softmax(z)_c - q_c)^2`: the Brier score, as a mean over classes.
+    """Brier score, averaged over classes: `1/C sum_c (softmax(z)_c - q_c)^2`.
 
-    Gradients flow into both.
+    Differentiable with respect to both arguments.
 
     Args:
       logits: floats `[..., C]`.
@@ -54,7 +54,7 @@ def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Arra
       The loss `[...]`.
 
     Raises:
-      ValueError: if the shapes differ, when traced.
+      ValueError: at trace time, if the shapes differ.
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 4
       (https://arxiv.org/abs/1905.02249).
@@ -64,7 +64,7 @@ def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Arra
 
 
 def require_alike(name: str, logits: jax.Array, targets: jax.Array) -> None:
-    """Requires logits and probabilities of one shape."""
+    """Requires logits and probabilities of the same shape."""
     if logits.shape != targets.shape or logits.ndim == 0:
         raise ValueError(
             f"{name} needs logits [..., C] and targets [..., C], "

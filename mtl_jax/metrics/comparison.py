@@ -1,4 +1,4 @@
-"""How runs compare: relative to single-task baselines, by rank, and within what interval."""
+"""Comparison of runs: relative to single-task baselines, mean ranks, intervals and tests."""
 
 import math
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ Verdict = Literal["helped", "hurt", "open"]
 def delta_m(
     values: jax.Array, baselines: jax.Array, higher_is_better: tuple[bool, ...]
 ) -> jax.Array:
-    """Mean relative loss against single-task baselines, in percent: LOWER is better.
+    """Mean relative performance drop against single-task baselines, in percent; LOWER is better.
 
     `100/K sum_k (-1)^(h_k) (M_k - B_k) / B_k`, with h_k = 1 where higher is better, so that
-    below 0 is better than the baselines. Other papers average by task first and turn the
-    sign (Delta_p); the two do not compare.
+    negative values are better than the baselines. Other papers average per task first and flip
+    the sign (`delta_p`); the two are not comparable.
 
     Args:
       values: the K metrics `[..., K]`.
-      baselines: the same metrics of single-task runs `[..., K]`, or `[K]` for all.
+      baselines: the same metrics of single-task runs, `[..., K]` or broadcast from `[K]`.
       higher_is_better: for each of the K metrics.
 
     Returns:
-      Percent `[...]`.
+      Percentages `[...]`.
 
     Raises:
       ValueError: if the K differ.
@@ -49,27 +49,35 @@ def delta_m(
     return 100.0 * (change * jnp.broadcast_to(signs, values.shape)).mean(-1)
 
 
-def interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
-    """Mean and half width of its confidence interval, by Student's t.
+def confidence_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Mean and half-width of its Student's t confidence interval.
 
-    `t_{S-1} sd / sqrt(S)`, with the unbiased variance.
+    The half-width is `t_{S-1} sd / sqrt(S)`, with the unbiased variance.
 
     Args:
-      values: one number a seed, `[S]`.
-      confidence: of the two-sided interval.
+      values: one value per seed, `[S]`.
+      confidence: level of the two-sided interval.
 
     Returns:
-      The mean and the half width, which is NaN for one value.
+      The mean and the half-width, which is NaN for a single value.
 
     Raises:
-      BadInput: without values, or for a confidence outside (0, 1).
+      BadInput: if `values` is empty or not 1-D, or `confidence` is outside (0, 1).
     """
     from scipy import special  # Only tables need it.
 
     values = np.asarray(values, np.float64)
     flat = values.ndim == 1 and values.size > 0
-    require(flat, "interval", "values", "must be numbers [S], at least one", values.shape)
-    require(0.0 < confidence < 1.0, "interval", "confidence", "must lie in (0, 1)", confidence)
+    require(
+        flat, "confidence_interval", "values", "must be numbers [S], at least one", values.shape
+    )
+    require(
+        0.0 < confidence < 1.0,
+        "confidence_interval",
+        "confidence",
+        "must lie in (0, 1)",
+        confidence,
+    )
     if values.size == 1:
         return float(values[0]), math.nan
     quantile = special.stdtrit(values.size - 1, (1.0 + confidence) / 2.0)
@@ -82,19 +90,19 @@ def delta_p(
     higher_is_better: tuple[bool, ...],
     tasks: tuple[int, ...],
 ) -> jax.Array:
-    """Mean over tasks of the mean relative gain of a task's metrics, in percent: HIGHER is better.
+    """Mean over tasks of the mean relative gain of a task's metrics, in percent; HIGHER is better.
 
     `100/K sum_k 1/n_k sum_m (-1)^(1 - h_m) (M_m - B_m) / B_m` over the n_k metrics m of task k.
-    With one metric a task it is `-delta_m`.
+    With one metric per task it equals `-delta_m`.
 
     Args:
       values: all metrics `[..., M]`.
-      baselines: the same metrics of single-task runs `[..., M]`, or `[M]` for all.
+      baselines: the same metrics of single-task runs, `[..., M]` or broadcast from `[M]`.
       higher_is_better: for each of the M metrics.
-      tasks: the number of the task that each of the M metrics belongs to.
+      tasks: for each of the M metrics, the index of its task.
 
     Returns:
-      Percent `[...]`.
+      Percentages `[...]`.
 
     Raises:
       ValueError: if the M differ.
@@ -121,21 +129,21 @@ def mean_rank(
     higher_is_better: tuple[bool, ...],
     ties: Literal["average", "min", "dense"] = "average",
 ) -> np.ndarray:
-    """Each method's rank in each metric, 1 is the best, averaged over the metrics.
+    """Rank of each method, 1 is the best, averaged over the metrics.
 
-    It depends on which methods are compared and on what equal values get: the "average" of the
-    places that they take together, the best of them ("min"), or places without gaps ("dense").
+    The ranks depend on the set of methods compared and on how ties are ranked: by the "average"
+    of the tied ranks, by the smallest of them ("min"), or by ranks without gaps ("dense").
 
     Args:
-      values: of R methods, `[R, M]`.
+      values: metrics of R methods, `[R, M]`.
       higher_is_better: for each of the M metrics.
-      ties: what equal values get.
+      ties: how equal values are ranked.
 
     Returns:
       Mean ranks `[R]`.
 
     Raises:
-      BadInput: for another shape or an unknown way with ties.
+      BadInput: for another shape or an unknown value of `ties`.
     """
     from scipy import stats  # Only tables need it.
 
@@ -150,9 +158,11 @@ def mean_rank(
 
 
 def p_value(values: np.ndarray) -> float:
-    """Two-sided p-value of the hypothesis that the mean over seeds `[S]` is 0, by Student's t.
+    """Two-sided p-value of a one-sample t-test that the mean over seeds `[S]` is 0.
 
-    It is below 0.05 where the 95 % `interval` does not hold 0; NaN for one value.
+    It is below 0.05 iff the 95 % `confidence_interval` excludes 0; NaN for a single value.
+
+    Degenerate values: if all are equal, the p-value is 0, or 1 if their mean is 0.
     """
     from scipy import special  # Only tables need it.
 
@@ -165,9 +175,10 @@ def p_value(values: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
-    """p-values `[M]` adjusted for M comparisons, so that the chance of any false finding is kept.
+    """Holm-adjusted p-values `[M]`, which control the family-wise error rate.
 
-    In rising order, `max_{j <= i} min(1, (M - j + 1) p_(j))`. NaN is no comparison.
+    In increasing order, `max_{j <= i} min(1, (M - j + 1) p_(j))`. NaN does not count as a
+    comparison and stays NaN.
 
     Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal
       of Statistics 1979.
@@ -181,7 +192,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def verdicts(gains: Sequence[np.ndarray]) -> list[Verdict]:
-    """What each of several gains `[S]` says at 95 % after Holm's correction for all of them."""
+    """Verdict on each of several gains `[S]` at the 5 % level, Holm-corrected for all of them."""
     adjusted = holm([p_value(gain) for gain in gains])
     return [
         "open" if not p < 0.05 else "helped" if np.mean(gain) > 0 else "hurt"
@@ -189,9 +200,10 @@ def verdicts(gains: Sequence[np.ndarray]) -> list[Verdict]:
     ]
 
 
-def verdict(gain: np.ndarray) -> Verdict:
-    """What gains over single-task `[S]` say at 95 %: all above 0, all below (negative transfer).
+def significance(gain: np.ndarray) -> Verdict:
+    """Verdict on gains over single-task `[S]` at the 5 % level: "helped", "hurt" or "open".
 
-    It is open where the interval of the mean holds 0, or for a single seed.
+    "hurt" is negative transfer. "open" if the interval of the mean contains 0, or for a single
+    seed.
     """
     return verdicts([gain])[0]

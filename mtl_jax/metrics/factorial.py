@@ -1,4 +1,4 @@
-"""Effects of factors: contrasts of the cells of a full factorial design, for every seed."""
+"""Factor effects: contrasts of the cells of a full factorial design, per seed."""
 
 import itertools
 import math
@@ -8,13 +8,13 @@ import numpy as np
 
 from mtl_jax.core.validation import require
 
-DIGITS = 12  # Of the largest value, that effects are told to.
+DIGITS = 12  # Significant digits of effects, relative to the largest value.
 
 
 class Contrast(NamedTuple):
-    """What levels of some factors do, averaged over all levels of the others."""
+    """Effect of levels of some factors, averaged over all levels of the others."""
 
-    levels: tuple[int, ...]  # of each factor; 0 where it is averaged over
+    levels: tuple[int, ...]  # of each factor; 0 if it is averaged over
     effect: np.ndarray  # [S]
 
     @property
@@ -24,25 +24,25 @@ class Contrast(NamedTuple):
 
 
 def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
-    """Main effects and interactions of a full factorial design, for every seed.
+    """Main effects and interactions of a full factorial design, per seed.
 
-    Main effect of level l of a factor: `mean(y_l - y_0)` over all combinations of the other
-    factors' levels. Interaction of two: the difference of differences
-    `mean((y_lm - y_0m) - (y_l0 - y_00))`, what the two bring together beyond the sum of what
-    each brings alone; of three, once more the difference of that. Each level stands against
-    level 0. Texts on designs of two levels take half of this for two factors, a quarter for
-    three, so that all effects have one variance; here all are in the unit of the values. Effects
-    are rounded to 12 digits of the largest value.
+    The main effect of level l of a factor is `mean(y_l - y_0)` over all combinations of the other
+    factors' levels. A two-factor interaction is the difference of differences
+    `mean((y_lm - y_0m) - (y_l0 - y_00))`, the joint effect in excess of the sum of the separate
+    effects; a three-factor interaction is the difference of those. Each level is compared with
+    level 0. Texts on two-level designs use half of this for two factors and a quarter for three,
+    so that all effects have the same variance; here all are in the unit of the values. Effects
+    are rounded to 12 significant digits relative to the largest value.
 
     Args:
-      values: of each combination of levels and seed, `[L_1, ..., L_F, S]`.
-      order: of the highest interactions.
+      values: value for each combination of levels and seed, `[L_1, ..., L_F, S]`.
+      order: the highest order of interactions.
 
     Returns:
       All contrasts, main effects first; `(L_1 ... L_F) - 1` of them if `order` is F or more.
 
     Raises:
-      BadInput: without a factor and seeds, for a factor of one level, or an order below 1.
+      BadInput: without factors or seeds, for a factor with one level, or an order below 1.
 
     Reference: NIST/SEMATECH e-Handbook of Statistical Methods, its section on full factorial
       designs (https://www.itl.nist.gov/div898/handbook/pri/section3/pri333.htm).
@@ -53,7 +53,7 @@ def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
     rule = "must be numbers [L_1, ..., L_F, S], two levels each or more"
     require(fits, "contrasts", "values", rule, values.shape)
     require(order >= 1, "contrasts", "order", "must be at least 1", order)
-    # Sums of numbers that cancel leave a rest, which seeds that agree would take for an effect.
+    # Cancellation leaves a rounding residue, which would look like an effect if all seeds agree.
     largest = np.abs(values[np.isfinite(values)]).max(initial=1e-30)
     digits = DIGITS - math.ceil(math.log10(largest))
     chosen = itertools.product(*map(range, levels))
@@ -62,13 +62,13 @@ def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
         for levels in chosen
         if any(levels)
     ]
-    # Within an order, by the factors that take part: those of the first factor come first.
+    # Within an order, sort by the participating factors: those of the first factor come first.
     found.sort(key=lambda one: (one.order, [level == 0 for level in one.levels], one.levels))
     return [one for one in found if one.order <= order]
 
 
 def effect(values: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:
-    """One contrast `[S]`: factors at a level above 0 are told from 0, the others averaged over."""
+    """One contrast `[S]`: nonzero levels are compared with level 0, other factors averaged over."""
     for level in levels:
         values = values[level] - values[0] if level else values.mean(0)
     return values

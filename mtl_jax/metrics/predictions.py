@@ -1,4 +1,4 @@
-"""How predictions are judged: sums that add up over batches, masks and devices."""
+"""Prediction metrics, computed from sums that can be accumulated over batches and devices."""
 
 import dataclasses
 from typing import ClassVar, NamedTuple
@@ -6,18 +6,14 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.metric import Metric
+from mtl_jax.core.target_types import CONTINUOUS, TargetType
 from mtl_jax.core.typechecked import typed
 from mtl_jax.losses.masked import known_entries
-from mtl_jax.losses.target_type import CONTINUOUS, TargetType
 
 
-def is_unit_free(metric: object) -> bool:
-    """Whether values of a metric can be averaged over tasks; a user's own may say `unit_free`."""
-    return getattr(metric, "unit_free", False)
-
-
-class Sums(NamedTuple):
-    """What a mean is made of; add them with `jax.tree.map(jnp.add, a, b)`."""
+class MeanState(NamedTuple):
+    """Sufficient statistics of a mean; accumulate with `jax.tree.map(jnp.add, a, b)`."""
 
     total: jax.Array  # [], float32
     count: jax.Array  # [], float32: exact up to 2^24 examples
@@ -25,26 +21,28 @@ class Sums(NamedTuple):
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class Accuracy:
-    """Share of examples whose class is predicted, in [0, 1].
+class Accuracy(Metric):
+    """Fraction of examples whose class is predicted correctly, in [0, 1].
 
-    The class of the largest logit; of one output, 1 where it is above 0, else 0. Not of several
-    labels, where it may mean all right or the share of right ones: see `F1`.
+    The predicted class is the argmax of the logits; with one output, 1 if it is above 0, else 0.
+    Multilabel targets are not supported, since subset accuracy and the fraction of correct labels
+    are both in use: see `F1`.
     """
 
     name: ClassVar[str] = "accuracy"
     target_types: ClassVar[tuple[TargetType, ...]] = ("multiclass", "binary")
+    accepts_missing_entries: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0  # Tables print percent.
 
-    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Sums:
-        """Maps logits `[B, C]`, classes `[B]` and a mask of bools `[B]` to sums.
+    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
+        """Maps logits `[B, C]`, classes `[B]` and a bool mask `[B]` to sums.
 
-        With one output labels are 0 and 1, `[B]` or `[B, 1]`.
+        With one output, labels are 0 and 1, `[B]` or `[B, 1]`.
 
         Raises:
-          ValueError: if shapes or dtypes do not fit, when traced.
+          ValueError: at trace time, if shapes or dtypes do not match.
         """
         require_batch(self.name, logits, labels, mask)
         single = logits.shape[1] == 1
@@ -56,29 +54,30 @@ class Accuracy:
             hit = logits.argmax(-1).astype(jnp.int32) == labels.astype(jnp.int32)
         return sums_of(hit.astype(jnp.float32), mask)
 
-    def compute(self, sums: Sums) -> jax.Array:
-        """The accuracy `[]`; NaN if there was no example."""
+    def compute(self, sums: MeanState) -> jax.Array:
+        """The accuracy `[]`; NaN if there were no examples."""
         return jnp.divide(sums.total, sums.count)
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class MeanSquaredError:
-    """Mean over examples and outputs of the squared error; of those targets that are known."""
+class MeanSquaredError(Metric):
+    """Squared error, averaged over the known targets of all examples and outputs."""
 
     name: ClassVar[str] = "mse"
     target_types: ClassVar[tuple[TargetType, ...]] = CONTINUOUS
+    accepts_missing_entries: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = False
     scale: ClassVar[float] = 1.0
 
-    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Sums:
+    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
         """Maps predictions `[B, D]`, targets `[B, D]` or `[B]` (D = 1), mask `[B]` to sums.
 
-        A target that is missing, in the mask or not, is NaN and does not count; the count is in
-        examples, of which an entry is 1/D.
+        Missing targets are NaN and are ignored, whether masked or not; the count is in examples,
+        so that an entry counts 1/D.
 
         Raises:
-          ValueError: if shapes or dtypes do not fit, when traced.
+          ValueError: at trace time, if shapes or dtypes do not match.
         """
         require_batch(self.name, logits, labels, mask)
         targets = labels[:, None] if labels.ndim == 1 else labels
@@ -87,48 +86,51 @@ class MeanSquaredError:
         known = known_entries(targets, mask)
         error = logits.astype(jnp.float32) - targets.astype(jnp.float32)
         total = jnp.where(known, jnp.square(error), 0.0).mean(-1).sum()
-        return Sums(total, known.sum(dtype=jnp.float32) / logits.shape[1])
+        return MeanState(total, known.sum(dtype=jnp.float32) / logits.shape[1])
 
-    def compute(self, sums: Sums) -> jax.Array:
-        """The mean squared error `[]`; NaN if there was no example."""
+    def compute(self, sums: MeanState) -> jax.Array:
+        """The mean squared error `[]`; NaN if there were no examples."""
         return jnp.divide(sums.total, sums.count)
 
 
-class Counts(NamedTuple):
-    """How often a positive was found, missed, or seen where there was none, and all that is known.
+class ConfusionCounts(NamedTuple):
+    """Confusion counts of the positive class, and the number of known entries.
 
-    Float32, `[]` each, or by label `[D]`.
+    Float32, each `[]`, or per label `[D]`.
     """
 
-    found: jax.Array
-    missed: jax.Array
-    wrong: jax.Array
+    true_positives: jax.Array
+    false_negatives: jax.Array
+    false_positives: jax.Array
     known: jax.Array
 
 
 @typed
 @dataclasses.dataclass(frozen=True)
-class F1:
+class F1(Metric):
     """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.
 
-    An output above 0 says "positive". It is 0 where nothing is positive and nothing was said to
-    be. Of several labels it is the mean of each label's ("macro"), over its known entries; a
-    label of which none is known is left out.
+    An output above 0 predicts the positive class. The score is 0 if there are neither positive
+    targets nor positive predictions. For multilabel targets it is the macro average: the mean of
+    the labels' scores, each over its known entries; a label without known entries is excluded.
     """
 
     name: ClassVar[str] = "f1"
     target_types: ClassVar[tuple[TargetType, ...]] = ("binary", "multilabel")
+    accepts_missing_entries: ClassVar[bool] = True
     higher_is_better: ClassVar[bool] = True
     unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0
 
-    def sums(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Counts:
-        """Maps logits `[B, D]`, labels of 0 and 1 and a mask of bools `[B]` to counts.
+    def from_model_output(
+        self, logits: jax.Array, labels: jax.Array, mask: jax.Array
+    ) -> ConfusionCounts:
+        """Maps logits `[B, D]`, binary labels and a bool mask `[B]` to counts.
 
-        Labels are `[B, D]`, NaN where missing, or `[B]` when D is 1.
+        Labels are 0 and 1, `[B, D]`, NaN where missing, or `[B]` when D is 1.
 
         Raises:
-          ValueError: if shapes or dtypes do not fit, when traced.
+          ValueError: at trace time, if shapes or dtypes do not match.
         """
         require_batch(self.name, logits, labels, mask)
         if labels.ndim == 1 and logits.shape[1] == 1:
@@ -145,18 +147,18 @@ class F1:
             return (which & known).sum(0, dtype=jnp.float32)
 
         each = (said & there, ~said & there, said & ~there, jnp.ones_like(said))
-        return Counts(*map(count, each))
+        return ConfusionCounts(*map(count, each))
 
-    def compute(self, sums: Counts) -> jax.Array:
-        """The F1 score `[]`; NaN if there was no example."""
-        total = 2.0 * sums.found + sums.wrong + sums.missed
+    def compute(self, sums: ConfusionCounts) -> jax.Array:
+        """The F1 score `[]`; NaN if there were no examples."""
+        total = 2.0 * sums.true_positives + sums.false_positives + sums.false_negatives
         judged = sums.known > 0
-        each = jnp.where(judged, 2.0 * sums.found / jnp.maximum(total, 1.0), 0.0)
+        each = jnp.where(judged, 2.0 * sums.true_positives / jnp.maximum(total, 1.0), 0.0)
         return jnp.divide(each.sum(), judged.sum(dtype=each.dtype))
 
 
 def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> None:
-    """Requires logits `[B, ...]`, labels `[B, ...]` and a mask of bools `[B]`."""
+    """Requires logits `[B, C]`, labels `[B, ...]` and a bool mask `[B]`."""
     size = logits.shape[:1]
     fits = logits.ndim == 2 and labels.shape[:1] == size and mask.shape == size
     if not fits or mask.dtype != bool:
@@ -166,6 +168,6 @@ def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Arr
         )
 
 
-def sums_of(each: jax.Array, mask: jax.Array) -> Sums:
+def sums_of(each: jax.Array, mask: jax.Array) -> MeanState:
     """Sums values `[B]` over the examples in the mask `[B]`."""
-    return Sums(jnp.where(mask, each, 0.0).sum(), mask.sum(dtype=jnp.float32))
+    return MeanState(jnp.where(mask, each, 0.0).sum(), mask.sum(dtype=jnp.float32))

@@ -1,4 +1,4 @@
-"""Trunks and how tasks hang on them; the only room that knows Flax."""
+"""Trunks and multi-task architectures; the only package that depends on Flax."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.nets import pretrained as pretrained
@@ -12,8 +12,8 @@ from mtl_jax.nets.backbones.mlp import MLP as MLP
 from mtl_jax.nets.backbones.resnet import ResNet as ResNet
 from mtl_jax.nets.backbones.vit import ViT as ViT
 from mtl_jax.nets.backbones.wide_resnet import WideResNet as WideResNet
-from mtl_jax.nets.compose import compose as compose
-from mtl_jax.nets.encoder import PerTask as PerTask
+from mtl_jax.nets.compose import make_model as make_model
+from mtl_jax.nets.encoder import PerTaskTrunk as PerTaskTrunk
 from mtl_jax.nets.layer_names import layer_names as layer_names
 from mtl_jax.nets.multitask.adashare import AdaShare as AdaShare
 from mtl_jax.nets.multitask.adashare import PolicyCost as PolicyCost
@@ -33,12 +33,12 @@ from mtl_jax.nets.multitask.ple import PLE as PLE
 from mtl_jax.nets.multitask.sluice import Orthogonality as Orthogonality
 from mtl_jax.nets.multitask.sluice import Sluice as Sluice
 from mtl_jax.nets.multitask.task_adapters import Adapters as Adapters
-from mtl_jax.nets.multitask.two_branch import Twins as Twins
+from mtl_jax.nets.multitask.two_branch import TwoBranch as TwoBranch
 from mtl_jax.nets.peft.lora import LoRA as LoRA
 from mtl_jax.nets.peft.preprocessed import Preprocessed as Preprocessed
 from mtl_jax.nets.peft.prompts import Prompts as Prompts
 from mtl_jax.nets.peft.spot_tune import SpotTune as SpotTune
-from mtl_jax.nets.peft.spot_tune import rows_of as rows_of
+from mtl_jax.nets.peft.spot_tune import source_param_map as source_param_map
 from mtl_jax.nets.peft.ssf import SSF as SSF
 from mtl_jax.nets.peft.stoch_norm import StochNorm as StochNorm
 from mtl_jax.nets.peft.transformer_adapter import Adapter as Adapter

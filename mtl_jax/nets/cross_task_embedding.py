@@ -1,4 +1,4 @@
-"""One small net that embeds predictions and labels of all tasks, for each pair of them."""
+"""A small network that embeds predictions and labels of all tasks, for each pair of tasks."""
 
 import flax.linen as nn
 import jax
@@ -7,11 +7,11 @@ import jax
 class Embedding(nn.Module):
     """`W2 s_p(relu(s_p(W_t v)))` of values v of a task t for a pair p, `[N, C_t] -> [N, D]`.
 
-    `s_p(h) = h (1 + a_p) + b_p` with a scale and a shift of each layer for each ordered pair.
+    `s_p(h) = h (1 + a_p) + b_p`, with a separate scale and shift for each layer and ordered pair.
 
     Attributes:
-      sizes: outputs of each task, by name.
-      width: of the hidden layer.
+      sizes: number of outputs of each task, by name.
+      width: width of the hidden layer.
       outputs: D.
     """
 
@@ -33,7 +33,7 @@ class Scaled(nn.Module):
     """A scale and a shift of vectors `[N, width]`, for each of the pairs of K tasks.
 
     Attributes:
-      width: of the vectors.
+      width: width of the vectors.
       tasks: K.
     """
 

@@ -1,4 +1,4 @@
-"""Bodies of nets: all but the heads, as pure functions over `{"shared": ..., "tasks": ...}`."""
+"""Model bodies: everything but the heads, as pure functions of `{"shared": ..., "tasks": ...}`."""
 
 import contextlib
 import dataclasses
@@ -11,55 +11,56 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.config.param_rules import Plan, rule_of
-from mtl_jax.core.model import Read
+from mtl_jax.config.param_rules import ParamRules, rule_of
+from mtl_jax.core.model import EncoderOutput
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.core.validation import BadInput, require
 
 
 @dataclasses.dataclass(frozen=True)
-class PerTask:
-    """One copy of a trunk for each task (soft sharing), side by side on a leading axis.
+class PerTaskTrunk(Trunk):
+    """A separate copy of a trunk for each task (soft sharing), vectorized over a leading axis.
 
     Attributes:
-      trunk: the module that every task has its own parameters of.
+      trunk: the module; every task has its own parameters for it.
     """
 
     trunk: nn.Module
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
 
-def body(trunk: Any, tasks: tuple[str, ...], plan: Plan, maps: bool) -> tuple:
-    """`init` and `encode` of all of a net but its heads.
+def make_encoder(trunk: Any, tasks: tuple[str, ...], plan: ParamRules, maps: bool) -> tuple:
+    """`init` and `encode` of a model without its heads.
 
     Raises:
-      BadInput: if maps are asked of a net that has not one trunk for all.
+      BadInput: if `maps` is requested for a model without a single shared trunk.
     """
-    one = isinstance(trunk, nn.Module) and not hasattr(trunk, "tasks")
+    one = isinstance(trunk, nn.Module) and not traits(trunk).is_multitask
     rule = "must be a plain trunk, since a method reads what its layers give"
-    require(one or hasattr(trunk, "merge") or not maps, "net", "trunk", rule, trunk)
-    if isinstance(trunk, PerTask):
+    require(one or traits(trunk).adds_params or not maps, "net", "trunk", rule, trunk)
+    if isinstance(trunk, PerTaskTrunk):
         return per_task(trunk, tasks, plan)
-    if hasattr(trunk, "merge"):
-        return added(trunk, plan, maps)
-    return one_for_all(named_for(trunk, tasks), plan, maps)
+    if traits(trunk).adds_params:
+        return with_added_params(trunk, plan, maps)
+    return shared_encoder(named_for(trunk, tasks), plan, maps)
 
 
 def named_for(trunk: nn.Module, tasks: tuple[str, ...]) -> nn.Module:
-    """An architecture that knows its tasks; a plain trunk as it is."""
-    return trunk.clone(tasks=tasks) if hasattr(trunk, "tasks") else trunk
+    """A multi-task architecture with its task names set; a plain trunk unchanged."""
+    return trunk.clone(tasks=tasks) if traits(trunk).is_multitask else trunk
 
 
-def added(trunk: Any, plan: Plan, maps: bool) -> tuple:
-    """`init` and `encode` of a trunk whose parameters are changed by others that were added."""
-    init_trunk, encode_trunk = one_for_all(trunk.trunk, plan, maps)
+def with_added_params(trunk: Any, plan: ParamRules, maps: bool) -> tuple:
+    """`init` and `encode` of a trunk whose parameters are modified by added ones."""
+    init_trunk, encode_trunk = shared_encoder(trunk.trunk, plan, maps)
 
     def init(key, x):
         params, stats = init_trunk(key, x)
-        extra = trunk.add(jax.random.fold_in(key, 2), params["shared"])
+        extra = trunk.init_params(jax.random.fold_in(key, 2), params["shared"])
         return {**params, "shared": {**params["shared"], "added": extra}}, stats
 
     def encode(params, stats, x, **how):
@@ -70,8 +71,8 @@ def added(trunk: Any, plan: Plan, maps: bool) -> tuple:
     return init, encode
 
 
-def one_for_all(module: nn.Module, plan: Plan, maps: bool = False) -> tuple:
-    """`init` and `encode` of one module, whose parameters are parted by their names."""
+def shared_encoder(module: nn.Module, plan: ParamRules, maps: bool = False) -> tuple:
+    """`init` and `encode` of one module, whose parameters are split by name."""
 
     def init(key, x):
         params_key, draw_key = key, jax.random.fold_in(key, 1)
@@ -84,12 +85,14 @@ def one_for_all(module: nn.Module, plan: Plan, maps: bool = False) -> tuple:
 
     def encode(params, stats, x, *, train, key=None, tasks=None):
         params = {**params["shared"], **params["tasks"].get("own", {})}
-        return passed(module, params, stats, x, train, key, hold_frozen(place_of, plan), maps)
+        return apply_module(
+            module, params, stats, x, train, key, freeze_batch_norm(place_of, plan), maps
+        )
 
     return init, encode
 
 
-def per_task(soft: PerTask, names: tuple[str, ...], plan: Plan) -> tuple:
+def per_task(soft: PerTaskTrunk, names: tuple[str, ...], plan: ParamRules) -> tuple:
     """`init` and `encode` of one copy of a trunk for each task."""
 
     def draw(key, x):
@@ -101,12 +104,12 @@ def per_task(soft: PerTask, names: tuple[str, ...], plan: Plan) -> tuple:
         return {"shared": {}, "tasks": {"trunk": params}}, stats
 
     def encode(params, stats, x, *, train, key=None, tasks=None):
-        hold = hold_frozen(lambda path: ("tasks", "trunk", *path), plan)
+        hold = freeze_batch_norm(lambda path: ("tasks", "trunk", *path), plan)
         asked = names if tasks is None else tasks
         rows = jnp.array([names.index(name) for name in asked])
 
         def one(params, stats, key):
-            return passed(soft.trunk, params, stats, x, train, key, hold)
+            return apply_module(soft.trunk, params, stats, x, train, key, hold)
 
         keys = None if key is None else jax.random.split(key, len(names))
         given = (params["tasks"]["trunk"], stats, keys)
@@ -120,8 +123,8 @@ def per_task(soft: PerTask, names: tuple[str, ...], plan: Plan) -> tuple:
     return init, encode
 
 
-def passed(module: nn.Module, params, stats, x, train: bool, key, hold, maps: bool = False):
-    """Features, with the maps of its layers if asked, and the next statistics of a module."""
+def apply_module(module: nn.Module, params, stats, x, train: bool, key, hold, maps: bool = False):
+    """Features, with layer outputs if `maps`, and the updated statistics of a module."""
     variables = {"params": params, "batch_stats": stats}
     draws = {} if key is None else {"draw": key}
     moving = bool(train and stats)
@@ -138,27 +141,27 @@ def passed(module: nn.Module, params, stats, x, train: bool, key, hold, maps: bo
     features, moved = found if kept else (found, {})
     if maps:
         layers = moved.get("intermediates", {}).items()
-        features = Read(features, {name: each["__call__"][0] for name, each in layers})
+        features = EncoderOutput(features, {name: each["__call__"][0] for name, each in layers})
     return features, moved.get("batch_stats", stats)
 
 
 def is_layer(module: nn.Module, method: str) -> bool:
-    """Whether a module is a layer of a trunk, what it gives being a map of features."""
+    """Whether a module is a layer of a trunk, whose output is a feature map."""
     direct = method == "__call__" and len(module.path) == 1
     return direct and re.fullmatch(r"(stage|block|Dense|Conv)_?\d+", module.name) is not None
 
 
 def place_of(path: tuple[str, ...]) -> tuple[str, ...]:
-    """Where in the parameter tree a module of a shared body lies."""
+    """The path in the parameter tree of a module of a shared body."""
     return ("tasks", "own", *path) if path and path[0].startswith("task") else ("shared", *path)
 
 
-def hold_frozen(place: Callable[[tuple], tuple], plan: Plan):
+def freeze_batch_norm(place: Callable[[tuple], tuple], plan: ParamRules):
     """Makes a Linen interceptor that runs frozen BatchNorms on their running statistics.
 
-    The trunk must say `use_running_average` where it calls a BatchNorm; Linen refuses to be
-    told so both there and where the module is made. One that is not frozen must have more than
-    one value of each channel.
+    The trunk must pass `use_running_average` where it calls a BatchNorm; Linen raises an error if
+    it is set both there and in the constructor. A BatchNorm that is not frozen requires more than
+    one value per channel.
     """
 
     def intercept(call, args, kwargs, context):
@@ -177,10 +180,10 @@ def hold_frozen(place: Callable[[tuple], tuple], plan: Plan):
 
 
 def require_variance(norm: nn.BatchNorm, path: str, x: jax.Array) -> None:
-    """Requires more than one value of each channel: the variance of one is 0, whatever it is.
+    """Requires more than one value per channel, since the variance of a single value is always 0.
 
     Raises:
-      BadInput: for vectors, or maps of one pixel, of a batch of one.
+      BadInput: for vectors, or maps of one pixel, with a batch size of one.
     """
     axes = (norm.axis,) if isinstance(norm.axis, int) else norm.axis
     kept = {axis % x.ndim for axis in axes}
@@ -188,5 +191,5 @@ def require_variance(norm: nn.BatchNorm, path: str, x: jax.Array) -> None:
     if count == 1:
         raise BadInput(
             f"a batch of one leaves BatchNorm ({path}) one value of each channel, whose variance "
-            "is 0: Run.batch must be at least 2, or the trunk one without BatchNorm"
+            "is 0: Run.batch_size must be at least 2, or the trunk one without BatchNorm"
         )

@@ -1,15 +1,15 @@
-"""Heads of several layers."""
+"""Heads with several layers."""
 
 import flax.linen as nn
 import jax
 
 
-class Layers(nn.Module):
+class HiddenHead(nn.Module):
     """Hidden layers as wide as the features, then a linear one, `[N, D] -> [N, outputs]`.
 
     Attributes:
-      outputs: of the last layer.
-      hidden: number of layers `relu(x W + b)` before it.
+      outputs: number of outputs of the last layer.
+      hidden: number of hidden layers `relu(x W + b)`.
     """
 
     outputs: int
@@ -23,12 +23,12 @@ class Layers(nn.Module):
         return nn.Dense(self.outputs)(x)
 
 
-class Stack(nn.Module):
+class MLPHead(nn.Module):
     """Hidden layers of given widths, then a linear one, `[N, ...] -> [N, outputs]`.
 
     Attributes:
-      outputs: of the last layer.
-      widths: of the layers `relu(x W + b)` before it.
+      outputs: number of outputs of the last layer.
+      widths: widths of the hidden layers `relu(x W + b)`.
     """
 
     outputs: int

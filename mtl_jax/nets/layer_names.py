@@ -1,4 +1,4 @@
-"""The layers of a trunk by name, from the first to the last, for plans that go by depth."""
+"""Names of the layers of a trunk, from first to last, for `param_rules` that depend on depth."""
 
 from typing import Any
 
@@ -15,19 +15,19 @@ def layer_names(
     """Patterns of the top-level modules of a trunk, in the order of their calls.
 
     A norm belongs to the layer before it, and a parameter of the trunk itself (a class token,
-    places) to the first layer.
+    position embeddings) to the first layer.
 
     Args:
       trunk: `(x [N, ...], train) -> features [N, D]`.
-      shape: of one example.
-      dtype: of examples; of tokens int32.
+      shape: shape of one example.
+      dtype: dtype of the examples; int32 for tokens.
 
     Returns:
-      A regular expression for each layer, as `mtl_jax.transfer.finetuning` takes them:
+      A regular expression for each layer, as accepted by `mtl_jax.transfer.finetuning`:
       `("Conv_0|BatchNorm_0", "Conv_1|BatchNorm_1")`.
 
     Raises:
-      BadInput: if what it is laid around is not the trunk itself (`nets.LoRA`).
+      BadInput: for a wrapper around a trunk (`nets.LoRA`) instead of the trunk itself.
     """
     rule = "must be a Flax module with parameters of its own"
     require(isinstance(trunk, nn.Module), "layer_names", "trunk", rule, trunk)

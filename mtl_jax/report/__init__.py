@@ -1,1 +1,1 @@
-"""Tables, figures and sections made of finished runs."""
+"""Tables, figures and report sections for finished runs."""

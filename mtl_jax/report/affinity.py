@@ -1,23 +1,23 @@
-"""The figure of affinities: which tasks' gradients agree over the training, and who helps whom."""
+"""Affinity figure: gradient cosines over training, and inter-task affinity."""
 
 import itertools
 
 import numpy as np
 
 from mtl_jax.config.run import Experiment
-from mtl_jax.report.plotting import blank
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.report.plotting import new_figure
+from mtl_jax.storage.run_directory import RunDirectory
 
-MOST_PAIRS = 30  # Of more, those that conflict most and those that agree most.
+MOST_PAIRS = 30  # If there are more, the most conflicting and the most aligned are shown.
 MOST_RUNS = 10
 
 
-def affinity(experiment: Experiment, folders: dict[str, Folder]):
-    """A line of two panels for each run that recorded affinities; None if there is none.
+def affinity(experiment: Experiment, folders: dict[str, RunDirectory]):
+    """A row of two panels for each run that recorded affinities; None if there is none.
 
-    Left, a pair of tasks a row: cosine of their gradients at every evaluation, mean over seeds,
-    from the pair that conflicts most to the one that agrees most. Right: how much a step for
-    the row's task lowers the loss of the column's, mean over seeds and evaluations.
+    Left, one row per pair of tasks: the cosine of their gradients at every evaluation, mean over
+    seeds, from the most conflicting to the most aligned pair. Right: by how much a step on the
+    row's task lowers the loss of the column's task, mean over seeds and evaluations.
     """
     found = {
         run.name: ([task.name for task in run.tasks], *measured(folders[run.name]))
@@ -28,7 +28,7 @@ def affinity(experiment: Experiment, folders: dict[str, Folder]):
         return None
     shown = list(found.items())[:MOST_RUNS]
     heights = [height(len(names)) for _, (names, *_) in shown]
-    figure = blank(7.0 + max(heights), sum(heights), layout="constrained")
+    figure = new_figure(7.0 + max(heights), sum(heights), layout="constrained")
     ratios = {"height_ratios": heights, "width_ratios": [5.0, max(heights)]}
     axes = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw=ratios)
     for (name, (names, steps, cosines, matrix)), (left, right) in zip(shown, axes, strict=True):
@@ -37,7 +37,7 @@ def affinity(experiment: Experiment, folders: dict[str, Folder]):
     return figure
 
 
-def measured(folder: Folder) -> tuple[list[int], np.ndarray, np.ndarray]:
+def measured(folder: RunDirectory) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Steps `[T]`, cosines `[T, K, K]` and lookahead affinity `[K, K]`, means over seeds."""
     records = [record for record in folder.records() if "affinity" in record]
     kinds = [
@@ -48,13 +48,13 @@ def measured(folder: Folder) -> tuple[list[int], np.ndarray, np.ndarray]:
 
 
 def height(tasks: int) -> float:
-    """Inches that the panels of a run need."""
+    """Height of the panels of a run, in inches."""
     pairs = min(MOST_PAIRS, tasks * (tasks - 1) // 2)
     return 1.2 + max(0.13 * pairs, 0.16 * tasks, 0.8)
 
 
 def draw_cosines(axis, title: str, names: list[str], steps: list[int], cosines: np.ndarray) -> None:
-    """Pairs of tasks over the evaluations."""
+    """Draws the cosines of task pairs over the evaluations."""
     pairs = np.array(list(itertools.combinations(range(len(names)), 2)))
     rows = cosines[:, pairs[:, 0], pairs[:, 1]].T
     order = np.argsort(rows.mean(1), kind="stable")
@@ -72,8 +72,8 @@ def draw_cosines(axis, title: str, names: list[str], steps: list[int], cosines: 
 
 
 def draw_matrix(axis, names: list[str], matrix: np.ndarray) -> None:
-    """Who helps whom; what a task does to itself would drown the rest, and is left out."""
-    axis.set_facecolor("0.7")  # Of the diagonal.
+    """Draws the affinity matrix, without the diagonal, which would dominate the colour scale."""
+    axis.set_facecolor("0.7")  # Colour of the diagonal.
     others = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
     largest = np.nanmax(np.abs(others))
     heat(axis, others, largest if largest > 0 else 1.0, "share of the loss")
@@ -84,7 +84,7 @@ def draw_matrix(axis, names: list[str], matrix: np.ndarray) -> None:
 
 
 def heat(axis, values: np.ndarray, limit: float, label: str) -> None:
-    """An image in colours that part at 0, from `-limit` (red) to `limit` (blue), and its scale."""
+    """Draws a heat map, diverging from `-limit` (red) to `limit` (blue), and its colour bar."""
     image = axis.imshow(
         values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
     )

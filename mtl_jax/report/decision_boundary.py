@@ -1,4 +1,4 @@
-"""Decision boundaries, where an example is a point of the plane."""
+"""Decision boundaries of runs on two-dimensional data."""
 
 import math
 
@@ -8,51 +8,51 @@ import numpy as np
 from mtl_jax.config.run import Experiment, Run, Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
-from mtl_jax.report.plotting import colours_of, grid
+from mtl_jax.report.plotting import colours_of, subplot_grid
 from mtl_jax.storage.loading import seed_axis
-from mtl_jax.storage.run_data import prepare
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.trained_params import trained
-from mtl_jax.train import net_of
+from mtl_jax.train import build_model
 
 FINE = 120  # Points along each side of the grid.
-MARGIN = 0.15  # Of the range, beyond the data.
+MARGIN = 0.15  # Margin around the data, as a fraction of its range.
 
 
-def boundaries(experiment: Experiment, folders: dict[str, Folder]):
-    """A panel for each run on points: the class guessed everywhere, and the labels it had.
+def boundaries(experiment: Experiment, folders: dict[str, RunDirectory]):
+    """A panel for each run on 2-D points: the predicted class everywhere, and the training labels.
 
-    The first seed's selected parameters; None where no data are points.
+    Uses the first seed's selected parameters; None if no run has 2-D inputs.
     """
     runs = [run for run in experiment.runs if on_points(run)]
     if not runs:
         return None
-    figure, axes = grid(len(runs))
+    figure, axes = subplot_grid(len(runs))
     for run, axis in zip(runs, axes, strict=False):
         panel(axis, run, folders[run.name])
     return figure
 
 
 def on_points(run: Run) -> bool:
-    """Whether a run tells classes of points of the plane."""
+    """Whether a run classifies points of the plane."""
     try:
         shapes = run.data.shapes()
-    except BadInput:  # A finished run stands without its data, which was said.
+    except BadInput:  # A finished run is reported without its data, with a warning elsewhere.
         return False
     plane = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
     return plane and len(run.tasks) == 1 and tells_classes(run.tasks[0])
 
 
 def tells_classes(task: Task) -> bool:
-    """Whether a task's outputs are of classes, one of which is the largest."""
-    return "multiclass" in possible_types(task.loss, task.outputs)
+    """Whether a task's outputs may be class logits."""
+    return "multiclass" in possible_types(task.loss, task.num_outputs)
 
 
-def panel(axis, run: Run, folder: Folder) -> None:
-    """Draws one run."""
-    stream = prepare(run).given.streams[""]
+def panel(axis, run: Run, folder: RunDirectory) -> None:
+    """Draws the panel of one run."""
+    stream = load_run_data(run).given.streams[""]
     image, label = stream.image, stream.labels[run.tasks[0].name]
-    if seed_axis(run) == 0:  # That of the first seed.
+    if seed_axis(run) == 0:  # Use the first seed.
         image, label = image[0], label[0]
     points = image.reshape(-1, 2)
     low, high = points.min(0), points.max(0)
@@ -60,12 +60,12 @@ def panel(axis, run: Run, folder: Folder) -> None:
     across, up = np.meshgrid(*(np.linspace(low[i], high[i], FINE) for i in (0, 1)))
     places = np.stack([across.ravel(), up.ravel()], -1).astype(np.float32)
     guessed = classes(run, folder, places.reshape(-1, *image.shape[1:]))
-    names = [str(i) for i in range(run.tasks[0].outputs)]
+    names = [str(i) for i in range(run.tasks[0].num_outputs)]
     colours = [colours_of(names)[name] for name in names]
     edges = np.arange(len(names) + 1) - 0.5
     axis.contourf(across, up, guessed.reshape(across.shape), edges, colors=colours, alpha=0.25)
     axis.scatter(*points.T, s=1, color="grey", alpha=0.4, lw=0)
-    known = stream.known.index[0]
+    known = stream.labelled.index[0]
     axis.scatter(
         *points[known].T, s=40, c=[colours[i] for i in label[known]], edgecolors="black", zorder=3
     )
@@ -74,9 +74,9 @@ def panel(axis, run: Run, folder: Folder) -> None:
     axis.set_yticks([])
 
 
-def classes(run: Run, folder: Folder, points: np.ndarray) -> np.ndarray:
-    """The class of each point by the first seed's selected parameters."""
+def classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:
+    """The class of each point predicted with the first seed's selected parameters."""
     models = trained(run, folder, "selected", run.tasks[0].name, "its boundaries are drawn")
     params, stats = jax.tree.map(lambda leaf: leaf[0], models)
-    outputs, _ = net_of(run).apply(params, stats, points, train=False)
+    outputs, _ = build_model(run).apply(params, stats, points, train=False)
     return np.asarray(outputs.logits[run.tasks[0].name].argmax(-1))

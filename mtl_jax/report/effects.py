@@ -1,4 +1,4 @@
-"""Effects of the factors of a design: section of the table, file of numbers, and figure."""
+"""Effects of the factors of a factorial design: table section, CSV file and figure."""
 
 import csv
 import io
@@ -9,16 +9,16 @@ from typing import NamedTuple
 import numpy as np
 
 from mtl_jax.config.run import Experiment, Task
-from mtl_jax.metrics.comparison import Verdict, interval, verdicts
+from mtl_jax.metrics.comparison import Verdict, confidence_interval, verdicts
 from mtl_jax.metrics.factorial import contrasts
-from mtl_jax.report.formatting import markdown, metric_of, spread, tally
+from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
 from mtl_jax.report.gains import VERDICTS
-from mtl_jax.report.plotting import blank
-from mtl_jax.report.scores import Scores, mean_of, shown_tasks
+from mtl_jax.report.plotting import new_figure
+from mtl_jax.report.scores import RunScores, mean_of, shown_tasks
 from mtl_jax.storage.files import write_text
 
-DRAWN = 2  # Interactions of more factors stand in the table only.
-COLUMNS = 4  # Of panels.
+DRAWN = 2  # Higher-order interactions are in the table only.
+COLUMNS = 4  # Columns of panels.
 NOTE = (
     "Each level against the first of its factor ({first}), averaged over the levels of the other "
     "factors; paired by seed, with a 95 % interval; more is better. Of two factors the "
@@ -30,7 +30,7 @@ NOTE = (
 
 
 class Effect(NamedTuple):
-    """What levels of factors bring, signed so that more is better."""
+    """Effect of levels of factors, signed so that higher is better."""
 
     name: str
     order: int
@@ -38,7 +38,7 @@ class Effect(NamedTuple):
     average: np.ndarray | None  # [S]; None if tasks are measured in different units
 
 
-def found(experiment: Experiment, rows: list[Scores]) -> list[Effect]:
+def compute_effects(experiment: Experiment, rows: list[RunScores]) -> list[Effect]:
     """Main effects and interactions of up to three factors, main effects first."""
     tasks = tasks_of_cells(experiment, rows)
     each = {name: contrasts(values_of(experiment, rows, task)) for name, task in tasks.items()}
@@ -50,15 +50,15 @@ def found(experiment: Experiment, rows: list[Scores]) -> list[Effect]:
     return effects
 
 
-def tasks_of_cells(experiment: Experiment, rows: list[Scores]) -> dict[str, Task]:
-    """The tasks that every cell has, by name."""
+def tasks_of_cells(experiment: Experiment, rows: list[RunScores]) -> dict[str, Task]:
+    """The tasks of the cells, by name."""
     runs = {row.run.name: row.run for row in rows}
     names = experiment.factorial.cells[0].runs
     return {task.name: task for name in names for task in runs[name].tasks}
 
 
-def values_of(experiment: Experiment, rows: list[Scores], task: Task) -> np.ndarray:
-    """Test metric of a task in every cell, more is better, `[L_1, ..., L_F, S]`."""
+def values_of(experiment: Experiment, rows: list[RunScores], task: Task) -> np.ndarray:
+    """Test metric of a task in every cell, higher is better, `[L_1, ..., L_F, S]`."""
     design = experiment.factorial
     by_name = {row.run.name: row.selected for row in rows}
     cells = {
@@ -79,24 +79,24 @@ def values_of(experiment: Experiment, rows: list[Scores], task: Task) -> np.ndar
 
 
 def name_of(experiment: Experiment, levels: tuple[int, ...]) -> str:
-    """The factors that take part, each with its level."""
+    """Name of an effect: the participating factors, each with its level."""
     design = experiment.factorial
     named = zip(design.factors, design.levels, levels, strict=True)
     return " and ".join(f"{factor}: {names[level]}" for factor, names, level in named if level)
 
 
-def section(experiment: Experiment, rows: list[Scores]) -> str:
-    """What `table.md` says of effects; empty without a design."""
+def section(experiment: Experiment, rows: list[RunScores]) -> str:
+    """The section of `table.md` on effects; empty without a design."""
     design = experiment.factorial
     if design is None:
         return ""
     shown = shown_tasks(tasks_of_cells(experiment, rows))
     body = []
-    effects = found(experiment, rows)
+    effects = compute_effects(experiment, rows)
     averages, each = verdicts_of(effects)
     for effect, average, own in zip(effects, averages, each, strict=True):
-        line = [effect.name, *(spread(effect.gains[task]) for task in shown)]
-        body.append([*line, spread(effect.average), average, tally(own)])
+        line = [effect.name, *(format_interval(effect.gains[task]) for task in shown)]
+        body.append([*line, format_interval(effect.average), average, count_verdicts(own)])
     head = ["effect", *map(metric_of, shown.values()), "average", "verdict", "helped, hurt"]
     pairs = zip(design.factors, design.levels, strict=True)
     note = NOTE.format(
@@ -108,7 +108,7 @@ def section(experiment: Experiment, rows: list[Scores]) -> str:
 
 
 def verdicts_of(effects: list[Effect]) -> tuple[list[str], list[list[Verdict]]]:
-    """On the average of each effect, "-" where there is none, and on each of its tasks."""
+    """Verdicts on the average of each effect, "-" if there is none, and on each of its tasks."""
     averaged = [effect.average for effect in effects if effect.average is not None]
     averages = iter(verdicts(averaged))
     each = iter(verdicts([gain for effect in effects for gain in effect.gains.values()]))
@@ -118,8 +118,8 @@ def verdicts_of(effects: list[Effect]) -> tuple[list[str], list[list[Verdict]]]:
     )
 
 
-def write(experiment: Experiment, rows: list[Scores], path: pathlib.Path) -> None:
-    """Writes one line an effect, task and seed, with every digit; without a design no file."""
+def write(experiment: Experiment, rows: list[RunScores], path: pathlib.Path) -> None:
+    """Writes a CSV line per effect, task and seed, in full precision; no file without a design."""
     if experiment.factorial is None:
         path.unlink(missing_ok=True)
         return
@@ -128,30 +128,30 @@ def write(experiment: Experiment, rows: list[Scores], path: pathlib.Path) -> Non
     out.writerow(["effect", "order", "task", "seed", "gain"])
     runs = {row.run.name: row.run for row in rows}
     first = runs[experiment.factorial.cells[0].runs[0]].first_seed
-    for effect in found(experiment, rows):
+    for effect in compute_effects(experiment, rows):
         for task, gains in effect.gains.items():
             for seed, gain in enumerate(gains.tolist(), first):
                 out.writerow([effect.name, effect.order, task, seed, repr(gain)])
     write_text(path, text.getvalue())
 
 
-def effects(experiment: Experiment, rows: list[Scores]):
-    """Main effects and interactions of two factors, each with its 95 % interval around 0.
+def effects(experiment: Experiment, rows: list[RunScores]):
+    """Main effects and two-factor interactions, each with its 95 % interval.
 
-    A panel for the average if tasks are measured in one unit, and one for each task unless
-    there are many and the average stands for them. None without a design.
+    A panel for the average if tasks are measured in the same unit, and one for each task unless
+    there are many and the average is shown instead. None without a design.
     """
     if experiment.factorial is None:
         return None
     tasks = tasks_of_cells(experiment, rows)
-    shown = [effect for effect in found(experiment, rows) if effect.order <= DRAWN]
+    shown = [effect for effect in compute_effects(experiment, rows) if effect.order <= DRAWN]
     panels = {} if shown[0].average is None else {"average": [one.average for one in shown]}
     for name in shown_tasks(tasks) if panels else tasks:
         panels |= {f"{name} {tasks[name].metric.name}": [one.gains[name] for one in shown]}
     columns = min(COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     size = (2.6 * columns + 2.0, (0.9 + 0.25 * len(shown)) * lines)
-    figure = blank(*size, layout="constrained")
+    figure = new_figure(*size, layout="constrained")
     axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
     for (title, gains), axis in zip(panels.items(), axes, strict=False):
         intervals(axis, gains)
@@ -165,9 +165,9 @@ def effects(experiment: Experiment, rows: list[Scores]):
 
 
 def intervals(axis, gains: list[np.ndarray]) -> None:
-    """Points with intervals, one below the other, in the colours of their verdicts."""
+    """Draws points with intervals, one below the other, in the colours of their verdicts."""
     for place, (gain, found) in enumerate(zip(gains, verdicts(gains), strict=True)):
-        mean, half = interval(gain)
+        mean, half = confidence_interval(gain)
         half = 0.0 if math.isnan(half) else half
         colour = VERDICTS[found]
         axis.errorbar([mean], [place], xerr=[half], fmt="o", ms=4, capsize=2, color=colour)

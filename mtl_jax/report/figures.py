@@ -1,4 +1,4 @@
-"""Figures of an experiment: learning curves and weights; gains, effects, affinities, trade-offs."""
+"""Figures of an experiment: learning curves, weights, gains, effects, affinities, trade-offs."""
 
 import math
 import pathlib
@@ -11,19 +11,19 @@ from mtl_jax.report.decision_boundary import boundaries
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import gains
 from mtl_jax.report.pareto_front import tradeoff
-from mtl_jax.report.plotting import colours_of, grid
+from mtl_jax.report.plotting import colours_of, subplot_grid
 from mtl_jax.report.scores import collect, tasks_of
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
-MOST_PANELS = 24  # Of weights.
-MOST_NAMES = 10  # Of tasks in the legend of weights.
+MOST_PANELS = 24  # Panels in the figure of weights.
+MOST_NAMES = 10  # Tasks in the legend of weights.
 
 
-def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
-    """Writes `curves.png`, and the other figures where there is something to show.
+def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathlib.Path) -> None:
+    """Writes the figures of an experiment, each only if there is something to show.
 
-    Those are `gains.png`, `effects.png`, `balance.png`, `affinity.png`, `tradeoff.png` and
-    `boundaries.png`; one that an earlier launch left and that has nothing to show any more is
+    These are `curves.png`, `gains.png`, `effects.png`, `balance.png`, `affinity.png`,
+    `tradeoff.png` and `boundaries.png`; a figure of an earlier launch that no longer applies is
     removed.
     """
     rows = collect(experiment, folders)
@@ -44,14 +44,14 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
             figure.savefig(path, dpi=120)
 
 
-def curves(experiment: Experiment, folders: dict[str, Folder]):
-    """One panel a run: each task's validation metric over the steps, mean and range of seeds.
+def curves(experiment: Experiment, folders: dict[str, RunDirectory]):
+    """A panel per run: each task's validation metric over steps, mean and range over seeds.
 
-    None if no run is finished: a launch may have asked for other estimators alone.
+    None if there is no finished run: a launch may contain only scikit-learn baselines.
     """
     if not experiment.runs:
         return None
-    figure, axes = grid(len(experiment.runs))
+    figure, axes = subplot_grid(len(experiment.runs))
     colours = colours_of(list(tasks_of(experiment)))
     for run, axis in zip(experiment.runs, axes, strict=False):
         records = [r for r in folders[run.name].records() if "validation" in r]
@@ -73,7 +73,7 @@ def curves(experiment: Experiment, folders: dict[str, Folder]):
                 )
         axis.set_title(run.name, fontsize=9)
         axis.tick_params(labelsize=7)
-    # Not every panel has every task, so the legend stands beside them all.
+    # Not every panel has every task, so there is one legend for the figure.
     drawn = {line.get_label(): line for axis in axes for line in axis.get_lines()}
     figure.legend(drawn.values(), drawn.keys(), loc="upper right", fontsize=7)
     figure.supxlabel("step", y=0.1 / figure.get_figheight(), fontsize=9)
@@ -81,15 +81,15 @@ def curves(experiment: Experiment, folders: dict[str, Folder]):
     return figure
 
 
-def balance(experiment: Experiment, folders: dict[str, Folder]):
-    """The tasks' weights over the steps, a panel for each of the first runs that move them."""
+def balance(experiment: Experiment, folders: dict[str, RunDirectory]):
+    """Task weights over steps, a panel for each of the first runs whose weights vary."""
     traced = {run.name: traces(run, folders[run.name]) for run in experiment.runs}
     shown = {name: found for name, found in traced.items() if moves(found)}
     if not shown:
         return None
     colours = colours_of(list(tasks_of(experiment)))
     drawn = list(shown.items())[:MOST_PANELS]
-    figure, axes = grid(len(drawn))
+    figure, axes = subplot_grid(len(drawn))
     for (run, found), axis in zip(drawn, axes, strict=False):
         for task, (steps, values) in found.items():
             axis.plot(steps, values.mean(1), color=colours[task], label=task)
@@ -106,12 +106,12 @@ def balance(experiment: Experiment, folders: dict[str, Folder]):
 
 
 def moves(found: dict[str, tuple[list[int], np.ndarray]]) -> bool:
-    """Whether there is more to show than constant weights."""
+    """Whether there are several tasks and their weights are not all constant."""
     return len(found) > 1 and any(np.ptp(values) > 0 for _, values in found.values())
 
 
-def traces(run: Run, folder: Folder) -> dict[str, tuple[list[int], np.ndarray]]:
-    """By task, the steps `[T]` and the weights `[T, S]` that a run recorded."""
+def traces(run: Run, folder: RunDirectory) -> dict[str, tuple[list[int], np.ndarray]]:
+    """Recorded steps `[T]` and weights `[T, S]` of a run, by task."""
     records = folder.records()
     steps = [record["step"] for record in records]
     return {

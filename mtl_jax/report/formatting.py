@@ -1,4 +1,4 @@
-"""Tables as text: numbers with their intervals, verdicts, Markdown and LaTeX."""
+"""Formatting of tables: intervals, verdicts, Markdown and LaTeX."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtl_jax.config.run import Task
-from mtl_jax.metrics.comparison import Verdict, interval
+from mtl_jax.metrics.comparison import Verdict, confidence_interval
 
 
-def spread(values: np.ndarray | None) -> str:
-    """Mean and interval of values over seeds, to the interval's first digit that counts."""
+def format_interval(values: np.ndarray | None) -> str:
+    """Formats the mean and interval over seeds, to the interval's first significant digit."""
     if values is None:
         return "-"
-    mean, half = interval(values)
+    mean, half = confidence_interval(values)
     half = 0.0 if half < 1e-9 * abs(mean) else half  # Rounding errors of differences.
     least = abs(mean) / 10 if np.isnan(half) else half
     digits = max(1, -math.floor(math.log10(least))) if 0 < least < np.inf else 1
@@ -21,23 +21,23 @@ def spread(values: np.ndarray | None) -> str:
     return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
 
 
-def tally(found: Sequence[Verdict]) -> str:
-    """How many verdicts on tasks say that they were helped and hurt."""
+def count_verdicts(found: Sequence[Verdict]) -> str:
+    """Formats the number of tasks that were helped and hurt."""
     return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
 
 
 def heading(task: Task) -> str:
-    """A column's heading: the task, its metric and unit, and which way is better."""
+    """Column heading: the task, its metric and unit, and the direction of improvement."""
     return f"{metric_of(task)} {'↑' if task.metric.higher_is_better else '↓'}"
 
 
 def metric_of(task: Task) -> str:
-    """A task with its metric and unit."""
+    """A task's name with its metric and unit."""
     return f"{task.name} {task.metric.name}{' %' if task.metric.scale == 100.0 else ''}"
 
 
 def markdown(head: list[str], body: list[list[str]]) -> str:
-    """A table in Markdown, its columns aligned."""
+    """Formats a table in Markdown, with aligned columns."""
     rows = [[cell.replace("|", r"\|") for cell in row] for row in (head, *body)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = [
@@ -49,10 +49,10 @@ def markdown(head: list[str], body: list[list[str]]) -> str:
 
 
 def latex(head: list[str], body: list[list[str]]) -> str:
-    """A table in LaTeX, with booktabs."""
+    """Formats a table in LaTeX, with booktabs."""
 
     def line(row):
-        return " & ".join(map(escaped, row)) + r" \\"
+        return " & ".join(map(escape_latex, row)) + r" \\"
 
     columns = "l" + "r" * (len(head) - 1)
     return "\n".join(
@@ -62,8 +62,8 @@ def latex(head: list[str], body: list[list[str]]) -> str:
     )
 
 
-def escaped(text: str) -> str:
-    """Text as LaTeX takes it."""
+def escape_latex(text: str) -> str:
+    """Escapes a string for LaTeX."""
     for plain, tex in (
         ("\\", r"\textbackslash "),
         *((sign, f"\\{sign}") for sign in "_%&#${}"),

@@ -1,29 +1,29 @@
-"""The figure of gains: how much better or worse than single-task each run is."""
+"""Figure of the gains of each run over the single-task baselines."""
 
 import math
 
 import numpy as np
 
 from mtl_jax.config.run import Experiment, Task
-from mtl_jax.metrics.comparison import interval, verdicts
-from mtl_jax.report.plotting import blank, colour_cycle
-from mtl_jax.report.scores import Scores, baselines, comparable, mean_of, paired_gain, tasks_of
+from mtl_jax.metrics.comparison import confidence_interval, verdicts
+from mtl_jax.report.plotting import colour_cycle, new_figure
+from mtl_jax.report.scores import RunScores, baselines, comparable, mean_of, paired_gain, tasks_of
 
-MOST_BARS = 6  # Of more tasks each is a dot, and their mean a bar.
+MOST_BARS = 6  # With more tasks, each task is a dot and their mean a bar.
 VERDICTS = {"helped": "tab:green", "open": "0.55", "hurt": "tab:red"}
 
 
-def gains(experiment: Experiment, rows: list[Scores]):
-    """How much better than single-task each task of a run is, paired by seed, more is better.
+def gains(experiment: Experiment, rows: list[RunScores]):
+    """Gain of each task of a run over single-task, paired by seed, higher is better.
 
-    Few tasks have a bar each, with its interval. Of many, each task is a dot in the colour of
-    its verdict, and the bar is their mean if they are measured in one unit.
+    With few tasks, each has a bar with its interval. With many, each is a dot in the colour of
+    its verdict, and the bar is their mean if they are measured in the same unit.
     """
     singles, tasks = baselines(experiment, rows), tasks_of(experiment)
     shown = [row for row in rows if row.run.name not in experiment.baselines]
     if not shown or not all(task in singles for task in tasks):
         return None
-    figure = blank(7.0, 0.8 + 0.32 * len(shown), layout="constrained")
+    figure = new_figure(7.0, 0.8 + 0.32 * len(shown), layout="constrained")
     axis = figure.subplots()
     draw = each_task if len(tasks) <= MOST_BARS else mean_and_dots
     draw(axis, shown, tasks, singles)
@@ -36,9 +36,9 @@ def gains(experiment: Experiment, rows: list[Scores]):
 
 
 def each_task(
-    axis, shown: list[Scores], tasks: dict[str, Task], singles: dict[str, Scores]
+    axis, shown: list[RunScores], tasks: dict[str, Task], singles: dict[str, RunScores]
 ) -> None:
-    """A bar for every run and task."""
+    """Draws a bar for every run and task."""
     height = 0.8 / len(tasks)
     for place, (name, colour) in enumerate(zip(tasks, colour_cycle(), strict=False)):
         there = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
@@ -48,9 +48,9 @@ def each_task(
 
 
 def mean_and_dots(
-    axis, shown: list[Scores], tasks: dict[str, Task], singles: dict[str, Scores]
+    axis, shown: list[RunScores], tasks: dict[str, Task], singles: dict[str, RunScores]
 ) -> None:
-    """A bar for the mean of every run over its tasks, and a dot for every task."""
+    """Draws a bar for each run's mean over its tasks, and a dot for every task."""
     found = [
         {name: paired_gain(row, tasks[name], singles[name]) for name in tasks
          if comparable(row, name, singles)}
@@ -73,8 +73,8 @@ def mean_and_dots(
 
 
 def bars(axis, places: list[float], found: list[np.ndarray], height: float, **look) -> None:
-    """Bars of the means over seeds `[S]`, with their intervals; one seed has none."""
-    spreads = [interval(values) for values in found]
+    """Draws bars of means over seeds `[S]` with intervals; a single seed has no interval."""
+    spreads = [confidence_interval(values) for values in found]
     axis.barh(
         places,
         [mean for mean, _ in spreads],

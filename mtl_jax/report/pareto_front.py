@@ -1,32 +1,34 @@
-"""The figure of the trade-off between two tasks: every run a point, and the Pareto front."""
+"""Figure of the trade-off between two tasks: runs as points, and their Pareto front."""
 
 import math
 
 import numpy as np
 
 from mtl_jax.config.run import Experiment, Task
-from mtl_jax.metrics.comparison import interval
-from mtl_jax.report.plotting import blank, colour_cycle
-from mtl_jax.report.scores import Scores, baselines, has, tasks_of
+from mtl_jax.metrics.comparison import confidence_interval
+from mtl_jax.report.plotting import colour_cycle, new_figure
+from mtl_jax.report.scores import RunScores, baselines, has, tasks_of
 
-COLUMN = 30  # Lines of a column of the legend.
+COLUMN = 30  # Lines per column of the legend.
 
 
-def tradeoff(experiment: Experiment, rows: list[Scores]):
-    """Test metric of one task against the other's, mean and 95 % interval over seeds.
+def tradeoff(experiment: Experiment, rows: list[RunScores]):
+    """Test metrics of two tasks against each other, mean and 95 % interval over seeds.
 
-    Numbered points are runs, named beside; those that no other run beats in both means are
-    ringed and joined; dashed lines are the single-task runs. None unless the experiment has
-    two tasks and two runs that have both.
+    Numbered points are runs, named in the legend; nondominated runs (in their means) are circled
+    and connected; dashed lines are the single-task runs. None unless the experiment has exactly
+    two tasks and at least two runs that have both.
     """
     tasks = tasks_of(experiment)
     shown = [row for row in rows if all(has(row, task) for task in tasks.values())]
     if len(tasks) != 2 or len(shown) < 2:
         return None
     columns = math.ceil(len(shown) / COLUMN)
-    figure = blank(5.2 + 2.2 * columns, 5.0, layout="constrained")
+    figure = new_figure(5.2 + 2.2 * columns, 5.0, layout="constrained")
     axis = figure.subplots()
-    spreads = np.array([[interval(row.selected[task]) for task in tasks] for row in shown])
+    spreads = np.array(
+        [[confidence_interval(row.selected[task]) for task in tasks] for row in shown]
+    )
     means, halves = spreads[..., 0], np.nan_to_num(spreads[..., 1])
     for number, (row, mean, half, colour) in enumerate(
         zip(shown, means, halves, colour_cycle(), strict=False), 1
@@ -42,7 +44,7 @@ def tradeoff(experiment: Experiment, rows: list[Scores]):
 
 
 def point(axis, number: int, name: str, mean: np.ndarray, half: np.ndarray, colour: str) -> None:
-    """One run, with its number."""
+    """Draws one run, with its number."""
     axis.errorbar(
         mean[:1], mean[1:], xerr=half[:1], yerr=half[1:], fmt="o", ms=3, lw=0.6, color=colour,
         label=f"{number}  {name}",
@@ -51,7 +53,7 @@ def point(axis, number: int, name: str, mean: np.ndarray, half: np.ndarray, colo
 
 
 def front(axis, means: np.ndarray, tasks: list[Task]) -> None:
-    """Rings and joins the runs that no other beats."""
+    """Draws the Pareto front: circles and connects the nondominated runs."""
     signs = [1.0 if task.metric.higher_is_better else -1.0 for task in tasks]
     best = means[undominated(means * signs)]
     best = best[np.argsort(best[:, 0])]
@@ -61,14 +63,17 @@ def front(axis, means: np.ndarray, tasks: list[Task]) -> None:
 
 
 def undominated(values: np.ndarray) -> np.ndarray:
-    """Marks the rows `[R]` of `[R, M]` that no row equals or exceeds in all and exceeds in one."""
+    """Mask `[R]` of the nondominated rows of `[R, M]`; higher is better.
+
+    A row is dominated if another one is at least as high everywhere and higher somewhere.
+    """
     reached = (values[:, None] >= values[None]).all(-1)
     beaten = reached & (values[:, None] > values[None]).any(-1)
     return ~beaten.any(0)
 
 
-def lines(axis, singles: dict[str, Scores], names: list[str]) -> None:
-    """The means of the single-task runs."""
+def lines(axis, singles: dict[str, RunScores], names: list[str]) -> None:
+    """Draws the means of the single-task runs."""
     for name, draw in zip(names, (axis.axvline, axis.axhline), strict=True):
         if name in singles:
             single = singles[name]
@@ -79,6 +84,6 @@ def lines(axis, singles: dict[str, Scores], names: list[str]) -> None:
 
 
 def label(task: Task) -> str:
-    """Name and metric of a task, and which way is better."""
+    """Axis label: name and metric of a task, and the direction of improvement."""
     way = "higher" if task.metric.higher_is_better else "lower"
     return f"{task.name} {task.metric.name} (test, {way} is better)"

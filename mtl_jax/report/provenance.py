@@ -1,19 +1,19 @@
-"""What says so if the rows of a table were not all made by one state of the code, or alike."""
+"""Notes on rows of a table that come from different code versions or environments."""
 
 import collections
 from collections.abc import Iterable
 from typing import Any
 
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
-NAMED = ("jax", "jaxlib", "mtl_jax")  # Versions that `origin` tells.
+NAMED = ("jax", "jaxlib", "mtl_jax")  # Versions covered by `code_version`.
 
 
-def note(folders: Iterable[Folder]) -> str:
-    """Sentences on the commits, versions and devices that finished rows come from; "" if one.
+def provenance_note(folders: Iterable[RunDirectory]) -> str:
+    """Describes the commits, versions and devices of the finished rows; "" if all agree.
 
-    Rows that went on with others than they began with are named, and those counted that do not
-    say what data they were trained on.
+    Rows that were resumed in another environment are named, and rows that do not record their
+    data are counted.
     """
     abouts = [folder.read("run.json") for folder in folders if folder.finished()]
     counted = collections.Counter(told_apart(abouts))
@@ -35,33 +35,37 @@ def note(folders: Iterable[Folder]) -> str:
 
 
 def told_apart(abouts: list[dict[str, Any]]) -> list[str]:
-    """What each of several launches ran with, in words, as far as it tells them apart.
+    """Describes the environment of each launch, restricted to what distinguishes them.
 
-    What older results do not say counts as the same.
+    Entries missing from older results count as equal.
     """
     every = [details(about) for about in abouts]
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name, value in (pair for each in every for pair in each.items()):
         found[name].add(value)
     shown = [name for name, values in found.items() if len(values) > 1]
-    codes = {(origin(about), each.get("code")) for about, each in zip(abouts, every, strict=True)}
+    codes = {
+        (code_version(about), each.get("code")) for about, each in zip(abouts, every, strict=True)
+    }
     if len(codes) == len({name for name, _ in codes}):
-        shown = [name for name in shown if name != "code"]  # The commit says it.
+        shown = [name for name in shown if name != "code"]  # The commit determines it.
     return [
-        ", ".join([origin(about), *(f"{name} {each[name]}" for name in shown if name in each)])
+        ", ".join(
+            [code_version(about), *(f"{name} {each[name]}" for name in shown if name in each)]
+        )
         for about, each in zip(abouts, every, strict=True)
     ]
 
 
 def details(about: dict[str, Any]) -> dict[str, str]:
-    """What there is to tell beside `origin`."""
+    """Environment of a row in addition to `code_version`."""
     found = {name: text for name, text in about["versions"].items() if name not in NAMED}
     found |= {"code": about["code"][:8]} if "code" in about else {}
     return found | ({"on": about["devices"]} if "devices" in about else {})
 
 
-def origin(about: dict[str, Any]) -> str:
-    """The code and the JAX of one row, in words; "+" is a commit with changes."""
+def code_version(about: dict[str, Any]) -> str:
+    """Code and JAX version of one row as a string; "+" marks uncommitted changes."""
     versions, commit = about["versions"], about["git"]
     code = f"version {versions['mtl_jax']}"
     if commit is not None:

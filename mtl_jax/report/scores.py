@@ -1,4 +1,4 @@
-"""The finished runs as arrays over seeds, which table and figures are made of."""
+"""Scores of finished runs as arrays over seeds, used by tables and figures."""
 
 import math
 from collections.abc import Iterable
@@ -7,57 +7,56 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtl_jax.config.run import Experiment, Run, Task
-from mtl_jax.config.sklearn_baseline import Classic
-from mtl_jax.config.study_design import Safe
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.study_design import SafeTransfer
 from mtl_jax.metrics.comparison import delta_m
-from mtl_jax.metrics.predictions import is_unit_free
 from mtl_jax.report.formatting import heading
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
-MOST = 6  # Of more tasks only the average stands in tables for people.
+MOST = 6  # With more tasks, formatted tables contain only the average.
 
 
-class Chosen(NamedTuple):
-    """What a row that was put together of finished runs has of a run."""
+class CombinedRow(NamedTuple):
+    """The run-like attributes of a row that is combined from finished runs."""
 
     name: str
     tasks: tuple[Task, ...]
-    seeds: int
+    num_seeds: int
     first_seed: int
 
 
-class Scores(NamedTuple):
+class RunScores(NamedTuple):
     """Test metrics of one run; every array is `[S]`, in the unit of tables.
 
-    A row of another estimator has no last step and no median.
+    The row of a scikit-learn baseline has no last step and no median.
     """
 
-    run: Run | Classic | Chosen
-    validation: dict[str, np.ndarray]  # by task, what the choice was made by; empty if not kept
+    run: Run | SklearnBaseline | CombinedRow
+    validation: dict[str, np.ndarray]  # by task, at the selected evaluation; empty if not stored
     selected: dict[str, np.ndarray]  # by task, at the evaluation that validation selected
-    steps: dict[str, list[int]]  # by task, of that evaluation
-    kinds: dict[str, list[str]]  # by task, its parameters, "raw" or "ema"
+    steps: dict[str, list[int]]  # by task, the step of that evaluation
+    kinds: dict[str, list[str]]  # by task, the parameters of that evaluation, "raw" or "ema"
     last: dict[str, np.ndarray]  # by task, raw parameters after the last step
     last_ema: dict[str, np.ndarray]
-    median: dict[str, np.ndarray]  # of the last evaluations, averaged parameters
-    median_of: int  # how many
-    evaluations: int  # of how many
-    best_on_test: dict[str, np.ndarray]  # chosen by test data, to stand beside papers that do
+    median: dict[str, np.ndarray]  # over the last evaluations, EMA parameters
+    median_of: int  # number of evaluations in the median
+    evaluations: int  # total number of evaluations
+    best_on_test: dict[str, np.ndarray]  # selected on test data, to compare with papers that do
     parameters: int
     seconds: float
-    memory: float  # bytes that the steps of all seeds need; NaN where nobody said
-    labels: dict[str, list[int]]  # by task, how many in training, validation and test
+    memory: float  # bytes that the steps of all seeds need; NaN if unknown
+    labels: dict[str, list[int]]  # by task, number in training, validation and test
     warnings: list[str]
 
 
-def collect(experiment: Experiment, folders: dict[str, Folder]) -> list[Scores]:
-    """Reads the results of all rows; those that are put together of others come last."""
-    rows = (*experiment.runs, *experiment.classics)
+def collect(experiment: Experiment, folders: dict[str, RunDirectory]) -> list[RunScores]:
+    """Reads the results of all rows; combined rows come last."""
+    rows = (*experiment.runs, *experiment.sklearn_baselines)
     found = {row.name: scores(row, folders[row.name]) for row in rows}
-    return [*found.values(), *(chosen(safe, found) for safe in experiment.safe)]
+    return [*found.values(), *(combine_safe(safe, found) for safe in experiment.safe_transfer)]
 
 
-def scores(run: Run | Classic, folder: Folder) -> Scores:
+def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
     """Reads the result of one run."""
     result, timing = folder.result(), folder.read("timing.json")
     chosen = result["selected"]
@@ -78,7 +77,7 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
 
         return {t.name: [of_task(entry[field], t.name) for entry in chosen] for t in run.tasks}
 
-    return Scores(
+    return RunScores(
         run=run,
         validation=of([entry["validation"] for entry in chosen]) if kept else {},
         selected=of([entry["test"] for entry in chosen]),
@@ -92,14 +91,14 @@ def scores(run: Run | Classic, folder: Folder) -> Scores:
         best_on_test=of(result["best_on_test"]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
-        memory=timing.get("bytes") or math.nan,  # Other estimators have none.
+        memory=timing.get("bytes") or math.nan,  # None for scikit-learn baselines.
         labels=result.get("labels", {}),
         warnings=result.get("warnings", []),
     )
 
 
-def chosen(safe: Safe, rows: dict[str, Scores]) -> Scores:
-    """For each task and seed the row that validation prefers; it costs what all of them cost."""
+def combine_safe(safe: SafeTransfer, rows: dict[str, RunScores]) -> RunScores:
+    """Selects, per task and seed, the better row on validation; its cost is that of all rows."""
     one = rows[safe.transfer]
     others = {task: rows[name] for name in safe.scratch for task in rows[name].selected}
     takes = {task.name: better(one, others[task.name], task) for task in one.run.tasks}
@@ -114,8 +113,8 @@ def chosen(safe: Safe, rows: dict[str, Scores]) -> Scores:
         }
 
     kinds = ("validation", "selected", "last", "last_ema", "median", "best_on_test")
-    return Scores(
-        run=Chosen(safe.name, one.run.tasks, one.run.seeds, one.run.first_seed),
+    return RunScores(
+        run=CombinedRow(safe.name, one.run.tasks, one.run.num_seeds, one.run.first_seed),
         **{kind: of(kind) for kind in kinds},
         steps={},
         kinds={},
@@ -125,19 +124,19 @@ def chosen(safe: Safe, rows: dict[str, Scores]) -> Scores:
         warnings=[],
         parameters=sum(row.parameters for row in every),
         seconds=sum(row.seconds for row in every),
-        memory=float(np.max([row.memory for row in every])),  # One after the other.
+        memory=float(np.max([row.memory for row in every])),  # Runs are sequential.
     )
 
 
-def better(one: Scores, other: Scores, task: Task) -> np.ndarray:
-    """By seed `[S]`, whether validation prefers the first row; no number is the worst."""
+def better(one: RunScores, other: RunScores, task: Task) -> np.ndarray:
+    """Whether the first row is better on validation, by seed `[S]`; NaN is the worst."""
     sign = 1.0 if task.metric.higher_is_better else -1.0
     first, second = (sign * row.validation[task.name] for row in (one, other))
     return (first > second) | (np.isnan(second) & ~np.isnan(first))
 
 
 def tasks_of(experiment: Experiment) -> dict[str, Task]:
-    """Every task of the experiment by name, in the order of appearance, as its first row has it."""
+    """All tasks of the experiment by name, in order of appearance, as defined by the first row."""
     tasks: dict[str, Task] = {}
     for task in columns_of(experiment).values():
         tasks.setdefault(task.name, task)
@@ -145,49 +144,52 @@ def tasks_of(experiment: Experiment) -> dict[str, Task]:
 
 
 def columns_of(experiment: Experiment) -> dict[str, Task]:
-    """Every task and metric of the experiment by their heading, in the order of appearance."""
+    """All pairs of task and metric of the experiment by heading, in order of appearance."""
     columns: dict[str, Task] = {}
-    rows = (*experiment.runs, *experiment.classics)
+    rows = (*experiment.runs, *experiment.sklearn_baselines)
     for task in (task for row in rows for task in row.tasks):
         columns.setdefault(heading(task), task)
     return columns
 
 
-def has(row: Scores, task: Task) -> bool:
-    """Whether a row has a task of this name and metric; others do not compare with it."""
+def has(row: RunScores, task: Task) -> bool:
+    """Whether a row has a task with this name and metric, and so is comparable."""
     return any(heading(own) == heading(task) for own in row.run.tasks)
 
 
-def value_of(row: Scores, task: Task) -> np.ndarray | None:
-    """A row's test metric `[S]` of a task, None if it has none of this metric."""
+def value_of(row: RunScores, task: Task) -> np.ndarray | None:
+    """A row's test metric `[S]` of a task; None if it lacks the task or the metric."""
     return row.selected[task.name] if has(row, task) else None
 
 
-def baselines(experiment: Experiment, rows: list[Scores]) -> dict[str, Scores]:
-    """By task, the single-task run that it is compared with."""
+def baselines(experiment: Experiment, rows: list[RunScores]) -> dict[str, RunScores]:
+    """The single-task baseline of each task."""
     singles = [row for row in rows if row.run.name in experiment.baselines]
     return {task.name: row for row in singles for task in row.run.tasks}
 
 
-def comparable(row: Scores, task: str, singles: dict[str, Scores]) -> bool:
-    """Whether a row has a task whose baseline has the same metric and the same seeds."""
+def comparable(row: RunScores, task: str, singles: dict[str, RunScores]) -> bool:
+    """Whether a row has the task, and its baseline has the same metric and seeds."""
     if task not in row.selected or task not in singles:
         return False
     single = singles[task].run
     alike = all(has(singles[task], own) for own in row.run.tasks if own.name == task)
-    return alike and (single.seeds, single.first_seed) == (row.run.seeds, row.run.first_seed)
+    return alike and (single.num_seeds, single.first_seed) == (
+        row.run.num_seeds,
+        row.run.first_seed,
+    )
 
 
-def paired_gain(row: Scores, task: Task, single: Scores) -> np.ndarray:
-    """By seed `[S]`, how much better a row is than the single-task run; more is better."""
+def paired_gain(row: RunScores, task: Task, single: RunScores) -> np.ndarray:
+    """Gain of a row over the single-task run, by seed `[S]`; higher is better."""
     sign = 1.0 if task.metric.higher_is_better else -1.0
     return sign * (row.selected[task.name] - single.selected[task.name])
 
 
-def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
-    """Delta_m by seed `[S]` over the row's tasks, or None where there is no baseline.
+def paired_delta(row: RunScores, singles: dict[str, RunScores]) -> np.ndarray | None:
+    """Delta_m by seed `[S]` over the row's tasks; None if a baseline is missing.
 
-    A task whose baseline is 0 in a seed does not count, since nothing is relative to 0.
+    A task whose baseline is 0 in a seed is excluded, as its relative change is undefined.
     """
     if not all(comparable(row, task.name, singles) for task in row.run.tasks):
         return None
@@ -201,13 +203,13 @@ def paired_delta(row: Scores, singles: dict[str, Scores]) -> np.ndarray | None:
 
 
 def mean_of(tasks: Iterable[Task], by_task: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Average over tasks, by seed `[S]`; None if they have other metrics or metrics with units."""
+    """Average over tasks, by seed `[S]`; None if metrics differ or have units."""
     tasks = list(tasks)
     alike = len({task.metric.name for task in tasks}) == 1
-    free = len(tasks) == 1 or all(is_unit_free(task.metric) for task in tasks)
+    free = len(tasks) == 1 or all(task.metric.unit_free for task in tasks)
     return np.mean(list(by_task.values()), 0) if alike and free and by_task else None
 
 
 def shown_tasks(tasks: dict[str, Task]) -> dict[str, Task]:
-    """The tasks that have a column of their own in tables for people: all, or none of too many."""
+    """The tasks with a separate column in formatted tables: all, or none if there are too many."""
     return tasks if len(tasks) <= MOST else {}

@@ -1,4 +1,4 @@
-"""Which evaluation the result of a run is of: selection on validation, for every seed."""
+"""Model selection on validation metrics, for every seed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -6,21 +6,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtl_jax.config.run import Run, Task
-from mtl_jax.metrics.predictions import is_unit_free
 from mtl_jax.report.pareto_front import undominated
 
 LAST = {"last": "raw", "last_ema": "ema"}
 
 
 class Evaluation(NamedTuple):
-    """One set of parameters that was evaluated."""
+    """An evaluated set of parameters."""
 
     step: int
     parameters: str  # "raw" or "ema"
 
 
 def criterion(run: Run) -> str:
-    """What a run selects by, in words: the last step, the metric or its mean, the mean rank."""
+    """Describes the selection criterion: last step, metric, mean metric or mean rank."""
     if run.selection in LAST:
         return "last step"
     if run.selection == "per_task":
@@ -28,7 +27,7 @@ def criterion(run: Run) -> str:
     tasks = selecting(run)
     if len(tasks) == 1:
         return "metric"
-    alike = all(t.metric == tasks[0].metric and is_unit_free(t.metric) for t in tasks)
+    alike = all(t.metric == tasks[0].metric and t.metric.unit_free for t in tasks)
     return "mean metric" if alike else "mean rank"
 
 
@@ -38,16 +37,16 @@ def selecting(run: Run) -> list[Task]:
 
 
 def evaluations(record: dict[str, Any]) -> list[Evaluation]:
-    """Both evaluations of a record: the averaged parameters come first in a tie."""
+    """Both evaluations of a record; the EMA parameters come first and so win ties."""
     return [Evaluation(record["step"], parameters) for parameters in ("ema", "raw")]
 
 
 def qualities(
     tasks: Iterable[Task], records: Mapping[int, dict], pool: list[Evaluation], seed: int
 ) -> np.ndarray:
-    """Validation metrics `[K, E]` of a seed, signed so that more is better.
+    """Validation metrics `[K, E]` of a seed, signed so that higher is better.
 
-    What is not finite is minus infinity, the worst.
+    Values that are not finite become minus infinity, the worst.
     """
 
     def one(task: Task, evaluation: Evaluation) -> float:
@@ -60,14 +59,14 @@ def qualities(
 
 
 def best(values: np.ndarray, by_rank: bool) -> int | None:
-    """The place of the best of E evaluations, the first of equals; None if none can be judged.
+    """Index of the best of E evaluations, the first in a tie; None if no value is finite.
 
-    By the mean over tasks, or by the mean over tasks of the rank among the E, which no unit and
-    no increasing function of a metric changes. A task without any finite value does not count.
+    The best has the highest mean over tasks, or the best mean rank among the E, which is invariant
+    to increasing transformations of a metric. Tasks without any finite value are ignored.
 
     Args:
-      values: `[K, E]`, more is better; minus infinity is the worst.
-      by_rank: whether ranks are averaged.
+      values: `[K, E]`, higher is better; minus infinity is the worst.
+      by_rank: whether ranks are averaged instead of values.
     """
     from scipy import stats  # Takes long to import.
 
@@ -79,7 +78,7 @@ def best(values: np.ndarray, by_rank: bool) -> int | None:
 
 
 def groups(run: Run) -> dict[str, list[Task]]:
-    """By task, the tasks by whose validation metrics its evaluation is selected."""
+    """For each task, the tasks whose validation metrics select its evaluation."""
     if run.selection == "per_task":
         return {task.name: [task] for task in run.tasks}
     together = selecting(run)
@@ -87,14 +86,14 @@ def groups(run: Run) -> dict[str, list[Task]]:
 
 
 def select(run: Run, records: Mapping[int, dict], seed: int) -> dict[str, Evaluation]:
-    """By task, the evaluation that the result of a seed is of.
+    """Selected evaluation of a seed, by task.
 
-    Where nothing can be judged it is the last one, of the raw parameters.
+    If no validation metric is finite, it is the last one, with the raw parameters.
 
     Args:
-      run: what is trained.
+      run: the run.
       records: the evaluations, by step.
-      seed: its place among the run's.
+      seed: index of the seed.
     """
     last = Evaluation(max(records), LAST.get(run.selection, "raw"))
     if run.selection in LAST:
@@ -111,11 +110,10 @@ def select(run: Run, records: Mapping[int, dict], seed: int) -> dict[str, Evalua
 def candidates(
     run: Run, records: Mapping[int, dict], pool: list[Evaluation], seed: int
 ) -> list[Evaluation]:
-    """Those of some evaluations that later ones cannot rule out; `select` takes one of them.
+    """Evaluations that may still be selected by `select`, whatever later evaluations are.
 
-    By the mean that is the best one; by the rank, those that no other equals or exceeds in
-    every task and exceeds in one, of equals the first: a later evaluation never turns their
-    order.
+    For the mean, that is the best one so far; for the mean rank, the nondominated ones, and the
+    first of equal ones: a later evaluation never reverses the order of a dominated pair.
     """
     if run.selection in LAST:
         return []
@@ -129,13 +127,14 @@ def candidates(
 
 
 def unjudged(run: Run, records: Mapping[int, dict]) -> list[str]:
-    """Names of the selecting tasks whose validation metric is finite in no evaluation."""
+    """Names of the selecting tasks whose validation metric is never finite."""
     pool = [each for step in records for each in evaluations(records[step])]
     return [
         task.name
         for task in selecting(run)
         if run.selection not in LAST
         and not any(
-            np.isfinite(qualities([task], records, pool, seed)).any() for seed in range(run.seeds)
+            np.isfinite(qualities([task], records, pool, seed)).any()
+            for seed in range(run.num_seeds)
         )
     ]

@@ -1,4 +1,4 @@
-"""From the measurements of a run to its result: selection on validation, for every seed."""
+"""Result of a run, computed from its measurements."""
 
 import math
 from typing import Any
@@ -8,31 +8,31 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.report.selection import criterion, select, unjudged
 
-# Semi-supervised papers report the median of so many last evaluations.
+# Semi-supervised papers report the median over this number of last evaluations.
 MEDIAN_OF = 20
 
 
-def host(values: Any) -> Any:
-    """Device values as plain numbers and lists, which JSON prints the same every time."""
+def to_json(values: Any) -> Any:
+    """Converts arrays to Python floats and lists, for reproducible JSON."""
     if isinstance(values, dict):
-        return {name: host(value) for name, value in values.items()}
+        return {name: to_json(value) for name, value in values.items()}
     return np.asarray(values, np.float64).tolist()
 
 
 def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: int) -> dict:
-    """The final numbers of every seed, see `mtl_jax.report.selection` for the selection.
+    """Final results of every seed; see `mtl_jax.report.selection` for the selection.
 
     Args:
-      run: what was trained.
-      records: the evaluations, by step.
-      parameters: scalars in the model.
-      trained: scalars that were trained.
+      run: the run.
+      records: the evaluations, in order of steps.
+      parameters: number of parameters of the model.
+      trained: number of trained parameters.
 
     Returns:
-      A dict of numbers that holds no time.
+      A JSON-serializable dict without timings.
     """
     evaluated = {record["step"]: record for record in records if "test" in record}
-    seeds, last = range(run.seeds), evaluated[max(evaluated)]
+    seeds, last = range(run.num_seeds), evaluated[max(evaluated)]
     tail = list(evaluated.values())[-MEDIAN_OF:]
     return {
         "name": run.name,
@@ -43,7 +43,8 @@ def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: i
         "selected": [selected(run, evaluated, seed) for seed in seeds],
         "last_step": last["step"],
         "last": [
-            {kind: of_seed(last["test"][kind], seed) for kind in ("raw", "ema")} for seed in seeds
+            {kind: select_seed(last["test"][kind], seed) for kind in ("raw", "ema")}
+            for seed in seeds
         ],
         "evaluations": len(evaluated),
         "median_of": len(tail),
@@ -54,8 +55,8 @@ def summary(run: Run, records: list[dict[str, Any]], parameters: int, trained: i
 
 
 def median_of(records: list[dict[str, Any]], seed: int) -> dict[str, dict[str, float]]:
-    """Medians of one seed's test metrics of the averaged parameters over evaluations."""
-    each = [of_seed(record["test"]["ema"], seed) for record in records]
+    """Medians over evaluations of one seed's test metrics with the EMA parameters."""
+    each = [select_seed(record["test"]["ema"], seed) for record in records]
     return {
         task: {name: float(np.median([one[task][name] for one in each])) for name in metrics}
         for task, metrics in each[0].items()
@@ -63,12 +64,12 @@ def median_of(records: list[dict[str, Any]], seed: int) -> dict[str, dict[str, f
 
 
 def best_of(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, dict[str, float]]:
-    """One seed's best test metrics of all evaluations: chosen by test data, task by task."""
+    """One seed's best test metrics over all evaluations, selected on test data per task."""
     best = {}
     for task in run.tasks:
         name = task.metric.name
         found = [
-            of_seed(record["test"][kind], seed)[task.name][name]
+            select_seed(record["test"][kind], seed)[task.name][name]
             for record in records
             for kind in ("ema", "raw")
         ]
@@ -78,15 +79,15 @@ def best_of(run: Run, records: list[dict[str, Any]], seed: int) -> dict[str, dic
 
 
 def selected(run: Run, records: dict[int, dict[str, Any]], seed: int) -> dict[str, Any]:
-    """The evaluation of one seed that validation selects, and its test metrics.
+    """Selected evaluation of one seed, with its validation and test metrics.
 
-    Step and parameters are those of all tasks, or by task if the run selects for each.
+    Step and parameters are shared by all tasks, or by task if the run selects per task.
     """
     chosen = select(run, records, seed)
 
     def of(part: str) -> dict[str, dict[str, float]]:
         return {
-            task: of_seed(records[each.step][part][each.parameters], seed)[task]
+            task: select_seed(records[each.step][part][each.parameters], seed)[task]
             for task, each in chosen.items()
         }
 
@@ -103,7 +104,7 @@ def selected(run: Run, records: dict[int, dict[str, Any]], seed: int) -> dict[st
 
 
 def not_finite(counts: dict[str, Any]) -> dict[str, Any]:
-    """What a record says of outputs that are not finite, `{part: {model: {task: [S]}}}`."""
+    """Record entry with the counts of nonfinite outputs, `{part: {model: {task: [S]}}}`, if any."""
     some = any(
         np.any(each)
         for part in counts.values()
@@ -114,7 +115,7 @@ def not_finite(counts: dict[str, Any]) -> dict[str, Any]:
 
 
 def warnings_of(run: Run, records: dict[int, dict[str, Any]]) -> list[str]:
-    """What a reader of a run's numbers should know, each in a line."""
+    """Warnings about the results of a run, one line each."""
     texts = []
     lacking = unjudged(run, records)
     if lacking:
@@ -140,8 +141,8 @@ def warnings_of(run: Run, records: dict[int, dict[str, Any]]) -> list[str]:
     return texts
 
 
-def of_seed(metrics: dict[str, Any], seed: int) -> dict[str, dict[str, float]]:
-    """One seed's part of `{task: {metric: [S]}}`."""
+def select_seed(metrics: dict[str, Any], seed: int) -> dict[str, dict[str, float]]:
+    """Values of one seed from `{task: {metric: [S]}}`."""
     return {
         task: {name: values[seed] for name, values in each.items()}
         for task, each in metrics.items()

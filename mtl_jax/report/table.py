@@ -1,4 +1,4 @@
-"""The table of an experiment, as Markdown, CSV and LaTeX."""
+"""Result table of an experiment, as Markdown, CSV and LaTeX."""
 
 import csv
 import io
@@ -11,9 +11,9 @@ from mtl_jax.config.run import Experiment
 from mtl_jax.core.validation import few
 from mtl_jax.metrics.comparison import mean_rank, verdicts
 from mtl_jax.report import effects, provenance, transfer_gap, transferability
-from mtl_jax.report.formatting import latex, markdown, spread, tally
+from mtl_jax.report.formatting import count_verdicts, format_interval, latex, markdown
 from mtl_jax.report.scores import (
-    Scores,
+    RunScores,
     baselines,
     collect,
     columns_of,
@@ -27,7 +27,7 @@ from mtl_jax.report.scores import (
 )
 from mtl_jax.report.summary import MEDIAN_OF
 from mtl_jax.storage.files import write_text
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
 NOTE = (
     "Test metrics: mean ± 95 % interval over seeds (Student's t); ↑ higher, ↓ lower is better. "
@@ -54,12 +54,14 @@ SAFE = (
 )
 
 
-def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path) -> None:
+def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathlib.Path) -> None:
     """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design."""
     rows = collect(experiment, folders)
     head, body = cells(experiment, rows)
     note = note_of(experiment, rows)
-    note += provenance.note(folders[row.name] for row in (*experiment.runs, *experiment.classics))
+    note += provenance.provenance_note(
+        folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
+    )
     sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
     sections += transferability.section(experiment, folders)
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{told(rows)}{sections}")
@@ -68,8 +70,8 @@ def write(experiment: Experiment, folders: dict[str, Folder], root: pathlib.Path
     effects.write(experiment, rows, root / "effects.csv")
 
 
-def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[list[str]]]:
-    """The heading and the rows as people read them."""
+def cells(experiment: Experiment, rows: list[RunScores]) -> tuple[list[str], list[list[str]]]:
+    """Formatted header and rows of the table."""
     shown = shown_tasks(columns_of(experiment))
     singles = baselines(experiment, rows)
     ranks, tallies = ranks_of(experiment, rows), tallies_of(rows, singles)
@@ -83,34 +85,38 @@ def cells(experiment: Experiment, rows: list[Scores]) -> tuple[list[str], list[l
     for row in rows:
         name, several = row.run.name, len(row.run.tasks) > 1
         delta = None if name in experiment.baselines else paired_delta(row, singles)
-        line = [name, *(spread(value_of(row, task)) for task in shown.values())]
-        line += [spread(mean_of(row.run.tasks, row.selected) if several else None)]
-        line += [spread(delta), "-" if delta is None else tallies[name], ranks.get(name, "-")]
-        line += [place_of(row), spread(mean_of(row.run.tasks, row.last))]
+        line = [name, *(format_interval(value_of(row, task)) for task in shown.values())]
+        line += [format_interval(mean_of(row.run.tasks, row.selected) if several else None)]
+        line += [
+            format_interval(delta),
+            "-" if delta is None else tallies[name],
+            ranks.get(name, "-"),
+        ]
+        line += [place_of(row), format_interval(mean_of(row.run.tasks, row.last))]
         median = mean_of(row.run.tasks, row.median) if has_median(row) else None
-        line += [spread(median)] * medians
-        line += [spread(mean_of(row.run.tasks, row.best_on_test))] * protocol
+        line += [format_interval(median)] * medians
+        line += [format_interval(mean_of(row.run.tasks, row.best_on_test))] * protocol
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
         line += [papers(experiment, name)] if published else []
         body.append(line)
     return head, body
 
 
-def note_of(experiment: Experiment, rows: list[Scores]) -> str:
-    """What is said below the table of all rows."""
+def note_of(experiment: Experiment, rows: list[RunScores]) -> str:
+    """Notes below the table that apply to all rows."""
     protocol = learns_unlabelled(experiment)
     shown = [row for row in rows if has_median(row)] if protocol else []
     note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
     note += BEST if protocol else ""
     count = sum(map(len, gains_of(rows, baselines(experiment, rows)).values()))
     note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
-    if experiment.safe:
-        note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe))
+    if experiment.safe_transfer:
+        note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe_transfer))
     return note
 
 
-def told(rows: list[Scores]) -> str:
-    """What is said below the table of single rows: their labels, and what they warn of."""
+def told(rows: list[RunScores]) -> str:
+    """Notes below the table on individual rows: label counts and warnings."""
     kinds: dict[tuple[int, ...], list[str]] = {}
     for row in rows:
         for counts in {tuple(counts) for counts in row.labels.values()}:
@@ -119,7 +125,7 @@ def told(rows: list[Scores]) -> str:
     for (train, validation, test), names in kinds.items():
         more = validation > train and any(
             row.steps for row in rows if row.run.name in names
-        )  # What trains without selection asks nothing of validation.
+        )  # Without selection, validation labels are not used.
         hint = "; validation, which selects, has more labels than training" if more else ""
         whose = f" ({few(names, 3)})" if len(kinds) > 1 else ""
         lines.append(
@@ -131,30 +137,30 @@ def told(rows: list[Scores]) -> str:
 
 
 def learns_unlabelled(experiment: Experiment) -> bool:
-    """Whether any run has a consistency method, so that its papers' protocols matter."""
-    return any(task.consistency is not None for run in experiment.runs for task in run.tasks)
+    """Whether any task has an auxiliary loss, whose papers' protocols then apply."""
+    return any(task.auxiliary is not None for run in experiment.runs for task in run.tasks)
 
 
-def has_median(row: Scores) -> bool:
-    """Whether a row has the median of its last evaluations, and trained before them."""
+def has_median(row: RunScores) -> bool:
+    """Whether a row has a median over `MEDIAN_OF` evaluations that excludes earlier ones."""
     return row.median_of == MEDIAN_OF < row.evaluations
 
 
-def place_of(row: Scores) -> str:
-    """Steps and parameters of the evaluations that were selected, over seeds and tasks."""
+def place_of(row: RunScores) -> str:
+    """Formats the steps and parameters of the selected evaluations, over seeds and tasks."""
     steps = [step for each in row.steps.values() for step in each]
     if not steps:
         return "-"
     span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
-    each = {*map(tuple, row.kinds.values())}  # One, unless tasks select for themselves.
+    each = {*map(tuple, row.kinds.values())}  # One, unless selection is per task.
     kinds = [kind for one in (each if len(each) == 1 else row.kinds.values()) for kind in one]
     averaged = kinds.count("ema")
     which = f"ema {averaged} of {len(kinds)}" if 0 < averaged < len(kinds) else kinds[0]
     return f"{span}, {which}"
 
 
-def gains_of(rows: list[Scores], singles: dict[str, Scores]) -> dict[str, list[np.ndarray]]:
-    """By row, the gains `[S]` of its tasks over the single-task rows; of these none."""
+def gains_of(rows: list[RunScores], singles: dict[str, RunScores]) -> dict[str, list[np.ndarray]]:
+    """Gains `[S]` of each row's tasks over the single-task rows, which are excluded."""
     baselines = {row.run.name for row in singles.values()}
     return {
         row.run.name: [
@@ -167,15 +173,15 @@ def gains_of(rows: list[Scores], singles: dict[str, Scores]) -> dict[str, list[n
     }
 
 
-def tallies_of(rows: list[Scores], singles: dict[str, Scores]) -> dict[str, str]:
-    """By row, how many tasks were helped and hurt, corrected for all comparisons of the table."""
+def tallies_of(rows: list[RunScores], singles: dict[str, RunScores]) -> dict[str, str]:
+    """Number of tasks helped and hurt by row, corrected for all comparisons of the table."""
     gains = gains_of(rows, singles)
     found = iter(verdicts([gain for each in gains.values() for gain in each]))
-    return {name: tally([next(found) for _ in each]) for name, each in gains.items()}
+    return {name: count_verdicts([next(found) for _ in each]) for name, each in gains.items()}
 
 
-def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
-    """Mean rank of each row that has all tasks and metrics, if there are at least two such rows."""
+def ranks_of(experiment: Experiment, rows: list[RunScores]) -> dict[str, str]:
+    """Mean ranks of the rows that have all tasks and metrics; empty if fewer than two do."""
     columns = columns_of(experiment).values()
     whole = [row for row in rows if all(has(row, task) for task in columns)]
     if len(whole) < 2:
@@ -186,12 +192,12 @@ def ranks_of(experiment: Experiment, rows: list[Scores]) -> dict[str, str]:
 
 
 def megabytes(memory: float) -> str:
-    """Bytes as megabytes."""
+    """Formats bytes as megabytes."""
     return "-" if math.isnan(memory) else f"{memory / 1e6:.0f} MB"
 
 
 def papers(experiment: Experiment, run: str) -> str:
-    """The published numbers of a run."""
+    """Formats the published numbers of a run."""
     return ", ".join(
         f"{number.column} {number.value:g} ({number.source})"
         for number in experiment.published
@@ -199,10 +205,10 @@ def papers(experiment: Experiment, run: str) -> str:
     )
 
 
-def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:
-    """One line a run, task and seed, with every digit, for other programs.
+def comma_separated(experiment: Experiment, rows: list[RunScores]) -> str:
+    """CSV with a line per run, task and seed, in full precision.
 
-    What a row does not have is empty.
+    Missing values are empty.
     """
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
@@ -211,7 +217,7 @@ def comma_separated(experiment: Experiment, rows: list[Scores]) -> str:
     out.writerow([*head, "median_of", "parameters"])
     for row in rows:
         for task in row.run.tasks:
-            for place in range(row.run.seeds):
+            for place in range(row.run.num_seeds):
                 each = [getattr(row, kind).get(task.name) for kind in kinds]
                 numbers = ["" if v is None else repr(float(v[place])) for v in each]
                 line = [row.run.name, task.name, task.metric.name, row.run.first_seed + place]

@@ -1,23 +1,23 @@
-"""The figure of descents in the plane: level lines of the mean loss, and every path."""
+"""Figure of optimization paths in the plane, over contours of the mean loss."""
 
 from typing import Any
 
 import jax
 import numpy as np
 
-from mtl_jax.config.toy import Descent
-from mtl_jax.report.figures import grid
+from mtl_jax.config.toy import ToyRun
+from mtl_jax.report.figures import subplot_grid
 
 FINENESS = 121
 
 
-def figure(descents: list[Descent], paths: list[dict[str, Any]]):
-    """One panel a descent: its starts (dots), paths, ends (crosses) and the Pareto set (grey)."""
-    drawn, axes = grid(len(descents), height=2.8)
+def figure(descents: list[ToyRun], paths: list[dict[str, Any]]):
+    """A panel per descent: starts (dots), paths, ends (crosses) and the Pareto set (grey)."""
+    drawn, axes = subplot_grid(len(descents), height=2.8)
     levels = {}
     for descent, kept, axis in zip(descents, paths, axes, strict=False):
         if descent.problem not in levels:
-            levels[descent.problem] = landscape(descent)
+            levels[descent.problem] = loss_landscape(descent)
         across, up, mean, gap = levels[descent.problem]
         axis.contour(across, up, mean, 25, linewidths=0.4, cmap="viridis")
         axis.contourf(across, up, gap, levels=[0.0, 0.3], colors=["0.6"], alpha=0.8)
@@ -32,11 +32,11 @@ def figure(descents: list[Descent], paths: list[dict[str, Any]]):
     return drawn
 
 
-def landscape(descent: Descent) -> tuple[np.ndarray, ...]:
-    """Places, mean loss and gap on a fine grid, each `[n, n]`."""
-    sides = [np.linspace(low, high, FINENESS) for low, high in descent.problem.window]
+def loss_landscape(descent: ToyRun) -> tuple[np.ndarray, ...]:
+    """Coordinates, mean loss and distance to the Pareto set on a fine grid, each `[n, n]`."""
+    sides = [np.linspace(low, high, FINENESS) for low, high in descent.problem.plot_limits]
     across, up = np.meshgrid(*sides)
     points = np.stack([across.ravel(), up.ravel()], -1).astype(np.float32)
     mean = jax.vmap(lambda point: descent.problem.losses(point).mean())(points)
-    gap = jax.vmap(descent.problem.gap)(points)
+    gap = jax.vmap(descent.problem.distance_to_pareto)(points)
     return across, up, np.asarray(mean).reshape(across.shape), np.asarray(gap).reshape(up.shape)

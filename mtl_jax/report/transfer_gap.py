@@ -1,11 +1,11 @@
-"""The section on transfer: what it cost against scratch, and what was forgotten."""
+"""Report section on transfer: gaps against training from scratch, and forgetting."""
 
 import numpy as np
 
 from mtl_jax.config.run import Experiment, Run, sources_of
 from mtl_jax.metrics.comparison import Verdict, verdicts
-from mtl_jax.report.formatting import markdown, metric_of, spread, tally
-from mtl_jax.report.scores import Scores, has, mean_of, paired_gain, shown_tasks, tasks_of
+from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
+from mtl_jax.report.scores import RunScores, has, mean_of, paired_gain, shown_tasks, tasks_of
 
 NOTE = (
     "The gap is the error of the run less that of the run from scratch, paired by seed, with a 95 "
@@ -18,9 +18,9 @@ NOTE = (
 )
 
 
-def section(experiment: Experiment, rows: list[Scores]) -> str:
-    """What `table.md` says of transfer; empty if the experiment names no scratch."""
-    if not experiment.scratch:
+def section(experiment: Experiment, rows: list[RunScores]) -> str:
+    """The section of `table.md` on transfer; empty if the experiment has no scratch pairs."""
+    if not experiment.scratch_pairs:
         return ""
     by_name = {row.run.name: row for row in rows}
     shown = shown_tasks(tasks_of(experiment))
@@ -33,7 +33,7 @@ def section(experiment: Experiment, rows: list[Scores]) -> str:
         "helped, hurt",
         "safe",
     ]
-    pairs = [[by_name[name] for name in pair] for pair in experiment.scratch]
+    pairs = [[by_name[name] for name in pair] for pair in experiment.scratch_pairs]
     gains = [gains_of(*pair) for pair in pairs]
     found = iter(verdicts([gain for each in gains for gain in each.values()]))
     body = [
@@ -44,8 +44,8 @@ def section(experiment: Experiment, rows: list[Scores]) -> str:
     return f"\n## Transfer against scratch\n\n{markdown(head, body)}\n{note}\n"
 
 
-def gains_of(row: Scores, *others: Scores) -> dict[str, np.ndarray]:
-    """By task, the gains `[S]` of a run over those that it stands against, with equal metrics."""
+def gains_of(row: RunScores, *others: RunScores) -> dict[str, np.ndarray]:
+    """Gains `[S]` of a run over the runs it is compared with, for tasks with equal metrics."""
     return {
         task.name: paired_gain(row, task, other)
         for other in others
@@ -55,25 +55,29 @@ def gains_of(row: Scores, *others: Scores) -> dict[str, np.ndarray]:
 
 
 def line(
-    rows: list[Scores], gains: dict[str, np.ndarray], found: list[Verdict], shown: list[str]
+    rows: list[RunScores], gains: dict[str, np.ndarray], found: list[Verdict], shown: list[str]
 ) -> list[str]:
-    """The cells of a run and of those that it stands against."""
+    """Formats the table row of a run and the runs it is compared with."""
     row, *others = rows
     tasks = {task.name: task for task in row.run.tasks}
     average = mean_of([tasks[name] for name in gains], gains) if len(gains) > 1 else None
-    cells = [row.run.name, ", ".join(other.run.name for other in others), kind(row, others)]
-    cells += [spread(None if name not in gains else -gains[name]) for name in shown]
-    cells += [spread(None if average is None else -average), tally(found)]
+    cells = [
+        row.run.name,
+        ", ".join(other.run.name for other in others),
+        reference_kind(row, others),
+    ]
+    cells += [format_interval(None if name not in gains else -gains[name]) for name in shown]
+    cells += [format_interval(None if average is None else -average), count_verdicts(found)]
     safe = "yes" if found and set(found) == {"helped"} else "not shown"
     return [*cells, "no" if "hurt" in found else safe]
 
 
-def kind(row: Scores, others: list[Scores]) -> str:
-    """Whether a run stands against what it started from, or against scratch."""
+def reference_kind(row: RunScores, others: list[RunScores]) -> str:
+    """Kind of comparison: "its start" if a run is compared with its source, else "transfer"."""
     began = ancestors(row.run) if isinstance(row.run, Run) else set()
     return "its start" if {other.run.name for other in others} <= began else "transfer"
 
 
 def ancestors(run: Run) -> set[str]:
-    """Names of the runs that one started from, the source of its source too."""
+    """Names of all runs that a run was initialized from, directly or indirectly."""
     return {name for one in sources_of(run) for name in (one.name, *ancestors(one))}

@@ -1,14 +1,14 @@
-"""The section on what sources promised before anything was fine-tuned, and which promises most."""
+"""Report section on transferability estimates of source models, and their ranking."""
 
 import numpy as np
 
 from mtl_jax.config.run import Experiment
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.metrics.comparison import mean_rank
-from mtl_jax.report.formatting import markdown, spread
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.report.formatting import format_interval, markdown
+from mtl_jax.storage.run_directory import RunDirectory
 
-Told = dict[str, list[dict[str, float | None]]]  # by row, of each seed the scores
+SeedScores = dict[str, list[dict[str, float | None]]]  # by row, the scores of each seed
 
 NOTE = (
     "Estimates of transferability from the source's features and outputs for the labelled "
@@ -21,9 +21,9 @@ RANKED = (
 )
 
 
-def section(experiment: Experiment, folders: dict[str, Folder]) -> str:
-    """What `table.md` says of estimates; empty if no row reads the features of a run."""
-    rows = [row for row in experiment.classics if row.features is not None]
+def section(experiment: Experiment, folders: dict[str, RunDirectory]) -> str:
+    """The section of `table.md` on transferability; empty if no row uses features of a run."""
+    rows = [row for row in experiment.sklearn_baselines if row.features_from is not None]
     if not rows:
         return ""
     told = {row.name: folders[row.name].result()["promises"] for row in rows}
@@ -36,11 +36,11 @@ def section(experiment: Experiment, folders: dict[str, Folder]) -> str:
     return f"\n## Estimates of transferability\n\n{markdown(head, body)}\n{note}\n"
 
 
-def ranks(rows: list[Classic], told: Told) -> dict[str, str]:
-    """By row, its mean rank among those that read other sources for the same task and labels."""
+def ranks(rows: list[SklearnBaseline], told: SeedScores) -> dict[str, str]:
+    """Mean rank of each row among those with other source models for the same task and labels."""
     found = {}
     for row in rows:
-        rivals = [one for one in rows if asks(one) == asks(row)]
+        rivals = [one for one in rows if comparison_key(one) == comparison_key(row)]
         table = [means(told[one.name]) for one in rivals]
         common = [name for name in table[0] if all(scores[name] is not None for scores in table)]
         if len(rivals) > 1 and common:
@@ -50,18 +50,18 @@ def ranks(rows: list[Classic], told: Told) -> dict[str, str]:
     return found
 
 
-def asks(row: Classic) -> tuple:
-    """What sources are read for."""
-    return row.data, row.task, row.labelled, row.seeds, row.first_seed
+def comparison_key(row: SklearnBaseline) -> tuple:
+    """Key of the rows that are ranked together: data, task, labels and seeds."""
+    return row.data, row.task, row.num_labelled, row.num_seeds, row.first_seed
 
 
 def means(seeds: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """Each score's mean over the seeds, None where a seed has none."""
+    """Mean of each score over the seeds; None if it is missing for a seed."""
     each = {name: [seed[name] for seed in seeds] for name in seeds[0]}
     return {n: None if None in values else np.mean(values) for n, values in each.items()}
 
 
 def cell(seeds: list[dict[str, float | None]], name: str) -> str:
-    """One estimate over the seeds."""
+    """Formats one estimate over the seeds."""
     values = [seed[name] for seed in seeds]
-    return "-" if None in values else spread(np.array(values))
+    return "-" if None in values else format_interval(np.array(values))

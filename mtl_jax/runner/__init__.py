@@ -1,1 +1,1 @@
-"""Experiments from the command line: selection of runs, training, baselines, progress."""
+"""Runs experiments from the command line: run selection, training, baselines, progress."""

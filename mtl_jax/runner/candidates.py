@@ -1,4 +1,4 @@
-"""The parameters of the evaluations that validation may yet select, kept on the host."""
+"""Parameters of the evaluations that validation may still select, stored on the host."""
 
 from typing import Any
 
@@ -12,25 +12,25 @@ from mtl_jax.train import TrainState
 
 
 class Candidates:
-    """By seed and evaluation, parameters and statistics; a checkpoint holds them too."""
+    """Parameters and statistics by seed and evaluation; also stored in checkpoints."""
 
     def __init__(self, run: Run, records: list[dict[str, Any]], kept: dict[str, Any]):
-        """Takes up what a checkpoint holds.
+        """Restores the candidates of a checkpoint.
 
         Args:
-          run: what is trained.
+          run: the run configuration.
           records: the evaluations so far.
-          kept: what `tree` gave when the checkpoint was written, or {}.
+          kept: the result of `tree` when the checkpoint was written, or {}.
         """
         self.run = run
         self.records = {record["step"]: record for record in records}
         self.kept = [
             {parsed(name): model for name, model in kept.get(str(seed), {}).items()}
-            for seed in range(run.seeds)
+            for seed in range(run.num_seeds)
         ]
 
     def add(self, record: dict[str, Any], state: TrainState) -> None:
-        """Takes up an evaluation, and drops those that it rules out."""
+        """Adds an evaluation, and drops candidates that can no longer be selected."""
         self.records[record["step"]] = record
         new = evaluations(record)
         models = {}
@@ -45,7 +45,7 @@ class Candidates:
             }
 
     def tree(self) -> dict[str, Any]:
-        """All that is kept, as nested dicts of arrays."""
+        """All candidates as nested dicts of arrays."""
         return {
             str(seed): {f"{step}-{parameters}": model for (step, parameters), model in own.items()}
             for seed, own in enumerate(self.kept)
@@ -53,14 +53,14 @@ class Candidates:
         }
 
     def selected(self, state: TrainState) -> dict[str, Any]:
-        """Parameters and statistics that validation selected, `[S, ...]`.
+        """Parameters and statistics selected by validation, `[S, ...]`.
 
-        With `selection="per_task"`, such a tree for each task by its name.
+        With `selection="per_task"`, a dict of such trees by task name.
 
         Args:
-          state: after the last step.
+          state: the state after the last step.
         """
-        chosen = [select(self.run, self.records, seed) for seed in range(self.run.seeds)]
+        chosen = [select(self.run, self.records, seed) for seed in range(self.run.num_seeds)]
 
         def of(task: str) -> dict[str, Any]:
             models = [self.model(own[task], state, seed) for seed, own in enumerate(chosen)]
@@ -71,24 +71,24 @@ class Candidates:
         return of(self.run.tasks[0].name)
 
     def model(self, evaluation: Evaluation, state: TrainState, seed: int) -> dict[str, Any]:
-        """One seed's parameters and statistics of an evaluation that is kept, or is the last."""
+        """One seed's parameters and statistics of a stored evaluation, or of the last one."""
         if evaluation in self.kept[seed]:
             return self.kept[seed][evaluation]
         return of_seed(jax.device_get(model_of(state, evaluation.parameters)), seed)
 
 
 def model_of(state: TrainState, parameters: str) -> dict[str, Any]:
-    """Raw or averaged parameters of all seeds, and the running statistics."""
+    """Raw or averaged parameters of all seeds, with the running statistics."""
     params = state.ema if parameters == "ema" else state.params
-    return {PARAMS: params, BATCH_STATS: state.stats}
+    return {PARAMS: params, BATCH_STATS: state.batch_stats}
 
 
 def of_seed(model: dict[str, Any], seed: int) -> dict[str, Any]:
-    """A copy of one seed's part; the next step takes the memory of the whole."""
+    """A copy of one seed's model, since the next step reuses the memory of all seeds."""
     return jax.tree.map(lambda leaf: np.array(leaf[seed], copy=True), model)
 
 
 def parsed(name: str) -> Evaluation:
-    """An evaluation by its name in a checkpoint."""
+    """Parses the name of an evaluation in a checkpoint."""
     step, parameters = name.split("-")
     return Evaluation(int(step), parameters)

@@ -1,18 +1,18 @@
-"""Compiles the steps of coming runs while the present one trains."""
+"""Compiles the steps of upcoming runs while the current one trains."""
 
 import concurrent.futures
 import itertools
 from collections.abc import Callable
 from typing import Any, Self
 
-MOST = 3  # What is compiled takes memory, and memory maps, which Linux counts.
+MAX_PENDING = 3  # Compiled programs use memory, and memory maps, which Linux limits.
 
 
-class Ahead:
-    """One thread that does a few jobs in the order in which they came, until one is needed now.
+class CompileAhead:
+    """A background thread that runs a few jobs in FIFO order ahead of their use.
 
-    XLA compiles without holding Python's lock, so on two cores a run's step is ready when
-    its turn comes. What was compiled stays in JAX's own cache, where the run finds it.
+    XLA releases the GIL while it compiles, so on two cores a run's step is ready when the run
+    starts. Compiled programs stay in JAX's cache, from which the run gets them.
     """
 
     def __init__(self):
@@ -27,18 +27,18 @@ class Ahead:
         self.pool.shutdown(cancel_futures=True)
 
     def add(self, name: str, job: Callable[[], Any]) -> None:
-        """Puts a job at the end of the queue."""
+        """Appends a job to the queue."""
         self.jobs[name] = job
-        self.go_on()
+        self.submit_next()
 
-    def need(self, name: str) -> Any:
-        """What a job gives: one that has begun is waited for, one that has not is done here."""
+    def result(self, name: str) -> Any:
+        """The result of a job: waits for it if it has started, and runs it here otherwise."""
         job, coming = self.jobs.pop(name), self.begun.pop(name, None)
-        self.go_on()
+        self.submit_next()
         return job() if coming is None or coming.cancel() else coming.result()
 
-    def go_on(self) -> None:
-        """Gives the thread the first jobs, as many as may be done before they are needed."""
-        for name, job in itertools.islice(self.jobs.items(), MOST):
+    def submit_next(self) -> None:
+        """Submits the first jobs of the queue, at most `MAX_PENDING`."""
+        for name, job in itertools.islice(self.jobs.items(), MAX_PENDING):
             if name not in self.begun:
                 self.begun[name] = self.pool.submit(job)

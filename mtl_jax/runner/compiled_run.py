@@ -1,4 +1,4 @@
-"""How a run lies on the machine: seeds side by side, steps in blocks, devices in a mesh."""
+"""Compiled functions of a run: vectorized seeds, blocks of steps, a device mesh."""
 
 import dataclasses
 import functools
@@ -11,143 +11,157 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
-from mtl_jax.config.run import Dispatch, Run, Task
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.nets import compose
+from mtl_jax.config.run import Execution, Run, Task
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.trunk import traits
+from mtl_jax.nets import make_model
+from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
 from mtl_jax.storage.loading import seed_axis
 from mtl_jax.storage.run_data import single_seed
 
-# XLA's default level spends up to 2 s on each random draw of a new shape on a CPU; level 2
-# draws the same bits in a tenth of the time. Only the initialisation is compiled so: a
-# training step would lose 7 % of its speed.
-QUICK = {"xla_backend_optimization_level": 2}
-# A run of a few steps is over before a well optimised step would have been compiled.
-ROUGH = {"xla_backend_optimization_level": 0}
-FEW = 20
+# XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
+# gives the same bits in a tenth of the time. It is used for the initialisation only: a training
+# step would be 7 % slower.
+INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
+# A run of a few steps takes less time than compiling a well optimised step.
+SMOKE_COMPILER_OPTIONS = {"xla_backend_optimization_level": 0}
+SMOKE_STEPS_LIMIT = 20
 
 
-class Program(NamedTuple):
+class CompiledRun(NamedTuple):
     """The compiled functions of a run; every leaf of a state has a leading axis S."""
 
     init: Callable[..., Any]  # (source | None) -> state
-    begun: Callable[..., Any]  # the same of shapes
-    advance: Callable[..., Any]  # (state, given, steps) -> (state, {metric: [S]})
-    judge: Callable[..., Any]  # (state, splits) -> {...: [S]}
+    abstract_init: Callable[..., Any]  # the same for shapes
+    train_steps: Callable[..., Any]  # (state, given, steps) -> (state, {metric: [S]})
+    evaluate: Callable[..., Any]  # (state, splits) -> {...: [S]}
     affinity: Callable[..., Any]  # (state, given) -> {"cosine", "lookahead": [S, K, K]}
-    given: Callable[..., Any]  # puts a `Given` of host arrays on the devices, or of shapes
+    put_data: Callable[..., Any]  # places a `TrainData` of host arrays or shapes on the devices
 
 
-def dispatch_of(run: Run, backend: str) -> Dispatch:
-    """The run's dispatch, or the measured choice for its trunk on this backend."""
-    if run.dispatch is not None:
-        return run.dispatch
-    branches = any(getattr(p, "branches", False) for p in (run.weak, run.medium, run.strong))
-    if backend == "cpu" and run.trunk.convolutional:
-        unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
-        return dataclasses.replace(unrolled, policies="map" if branches else "vmap")
+def default_execution(run: Run, backend: str) -> Execution:
+    """The execution of a run, or by default the fastest measured for its trunk and backend."""
+    if run.execution is not None:
+        return run.execution
+    branches = any(p is not None and p.has_branches for p in (run.weak, run.medium, run.strong))
+    if backend == "cpu" and traits(run.trunk).convolutional:
+        unrolled = Execution(
+            steps_per_call=1, step_loop="unroll", seed_loop="unroll", jacobian_loop="unroll"
+        )
+        return dataclasses.replace(unrolled, augment_loop="map" if branches else "vmap")
     if backend == "cpu" and branches:
-        # Vmapped over seeds, all branches would be computed again.
-        return Dispatch(seeds="unroll", pullbacks="unroll", policies="map")
-    return Dispatch(pullbacks="unroll" if backend == "cpu" else "vmap")
+        # Under vmap over seeds, all branches would be computed.
+        return Execution(seed_loop="unroll", jacobian_loop="unroll", augment_loop="map")
+    return Execution(jacobian_loop="unroll" if backend == "cpu" else "vmap")
 
 
-def mesh_of(run: Run, dispatch: Dispatch, devices: list) -> Mesh:
-    """A mesh ("seed", "batch") over as many devices as divide the run evenly.
+def mesh_of(run: Run, dispatch: Execution, devices: list) -> Mesh:
+    """A mesh ("seed", "batch") over as many devices as divide the seeds and the batch evenly.
 
-    Axes are Auto: JAX's own default, Explicit, refuses ordinary losses.
+    Axes are Auto: JAX's default, Explicit, rejects ordinary losses.
     """
-    seeds = math.gcd(run.seeds, len(devices)) if dispatch.seeds == "vmap" else 1
-    batch = math.gcd(run.batch, len(devices) // seeds)
+    seeds = math.gcd(run.num_seeds, len(devices)) if dispatch.seed_loop == "vmap" else 1
+    batch = math.gcd(run.batch_size, len(devices) // seeds)
     auto = (AxisType.Auto, AxisType.Auto)
     return jax.make_mesh(
         (seeds, batch), ("seed", "batch"), axis_types=auto, devices=devices[: seeds * batch]
     )
 
 
-def program(run: Run, shapes: train.Given, devices: list | None = None) -> Program:
-    """Compiles what a run needs.
+def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) -> CompiledRun:
+    """Makes the compiled functions of a run.
 
     Args:
-      run: what is trained.
-      shapes: what it trains on; only the shapes of it count.
-      devices: where it runs; all local devices if None.
+      run: the run configuration.
+      shapes: the training data, of which only the shapes are used.
+      devices: the devices to run on; all local devices if None.
 
     Returns:
-      The program. Its functions compile at their first call.
+      The functions, which are compiled at their first call.
     """
     devices = devices or jax.local_devices()
-    dispatch = dispatch_of(run, devices[0].platform)
+    dispatch = default_execution(run, devices[0].platform)
     mesh = mesh_of(run, dispatch, devices)
     by_seed = NamedSharding(mesh, PartitionSpec("seed"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    place = functools.partial(spread, mesh, dispatch.policies == "map")
-    net = train.net_of(run)
-    step = train.build(run, net, dispatch, place)
-    seeds = jnp.arange(run.first_seed, run.first_seed + run.seeds, dtype=jnp.uint32)
-    outputs = tuple(train.outputs_of(run).items())
-    streams, axis = single_seed(run, shapes).streams.values(), seed_axis(run)
-    sizes = {
-        task.name: Sizes(task.outputs, train.unlabelled_in(stream), stream.known.index.shape[-1])
-        for task in run.tasks
-        for stream in streams
-        if task.name in stream.labels
-    }
-    fresh = (run.trunk, outputs, train.example(next(iter(streams)).image), seeds)
-    # How they learn does not matter to how tasks are judged.
-    judged = tuple(task.but(consistency=None) for task in run.tasks)
+    place = functools.partial(shard_batch, mesh, dispatch.augment_loop == "map")
+    net = train.build_model(run)
+    step = train.make_train_step(run, net, dispatch, place)
+    seeds = jnp.arange(run.first_seed, run.first_seed + run.num_seeds, dtype=jnp.uint32)
+    outputs = tuple(train.head_specs(run).items())
+    streams, axis = tuple(single_seed(run, shapes).streams.values()), seed_axis(run)
+    sizes = sizes_of(run, streams)
+    fresh = (run.trunk, outputs, train.example_spec(streams[0].image), seeds)
+    # Evaluation does not depend on the auxiliary losses.
+    judged = tuple(task.replace(auxiliary=None) for task in run.tasks)
+    extra = [name for extension in run.extensions for name in extension.extra_models]
 
-    @functools.partial(jax.jit, compiler_options=QUICK, out_shardings=by_seed)
-    def begin(drawn, source, coach):
-        create = functools.partial(train.create, run, sizes)
-        return jax.vmap(create)(seeds, drawn=drawn, source=source, coach=coach)
+    @functools.partial(jax.jit, compiler_options=INIT_COMPILER_OPTIONS, out_shardings=by_seed)
+    def begin(drawn, source, models):
+        create = functools.partial(train.init_train_state, run, sizes)
+        return jax.vmap(create)(seeds, drawn=drawn, source=source, models=models)
 
     def init(source):
-        coach = None if run.coach is None else draw(*fresh, "coach")
-        return begin(draw(*fresh), source, coach)
+        models = {name: init_models(*fresh, name) for name in extra}
+        return begin(init_models(*fresh), source, models)
 
     def begun(source):
-        coach = None if run.coach is None else draw.eval_shape(*fresh, "coach")
-        return begin.eval_shape(draw.eval_shape(*fresh), source, coach)
+        models = {name: init_models.eval_shape(*fresh, name) for name in extra}
+        return begin.eval_shape(init_models.eval_shape(*fresh), source, models)
 
     @functools.partial(
         jax.jit,
-        compiler_options=ROUGH if run.steps <= FEW else None,
+        compiler_options=SMOKE_COMPILER_OPTIONS if run.steps <= SMOKE_STEPS_LIMIT else None,
         static_argnums=2,
         donate_argnums=0,
         out_shardings=by_seed,
     )
     def advance(state, given, steps):
-        block = functools.partial(repeat, step, dispatch.steps, steps)
-        return beside(dispatch.seeds, block, (0, given.each(axis, 0)))(state, given)
+        block = functools.partial(scan_steps, step, dispatch.step_loop, steps)
+        return map_seeds(dispatch.seed_loop, block, (0, given.in_axes(axis, 0)))(state, given)
 
     def judge(state, splits):
         models = {"raw": state.params, "ema": state.ema}
-        return judge_all(dispatch.seeds, axis, run.trunk, judged, models, state.stats, splits)
+        return evaluate_seeds(
+            dispatch.seed_loop, axis, run.trunk, judged, models, state.batch_stats, splits
+        )
 
     @functools.partial(jax.jit, out_shardings=by_seed)
     def affinity(state, given):
         measure = train.measure_affinity(run, net, dispatch, place)
-        return beside(dispatch.seeds, measure, (0, given.each(axis, 0)))(state, given)
+        return map_seeds(dispatch.seed_loop, measure, (0, given.in_axes(axis, 0)))(state, given)
 
     def given(parts):
-        here = parts.each(everywhere if axis is None else by_seed, by_seed)
-        return jax.tree.map(lambda where, part: laid(part, where), here, parts)
+        here = parts.in_axes(everywhere if axis is None else by_seed, by_seed)
+        return jax.tree.map(lambda where, part: device_put(part, where), here, parts)
 
-    return Program(init, begun, advance, judge, affinity, given)
+    return CompiledRun(init, begun, advance, judge, affinity, given)
 
 
-# These three stand alone, so that runs of one net share what is traced and compiled for it.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=QUICK)
-def draw(
+def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSizes]:
+    """Numbers of outputs, unlabelled and labelled examples, by task."""
+    return {
+        task.name: DatasetSizes(
+            task.num_outputs, train.num_unlabelled(stream), stream.labelled.index.shape[-1]
+        )
+        for task in run.tasks
+        for stream in streams
+        if task.name in stream.labels
+    }
+
+
+# These are module-level functions, so that runs with the same model share traces and compilations.
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=INIT_COMPILER_OPTIONS)
+def init_models(
     trunk: Any, outputs: tuple, image: jax.ShapeDtypeStruct, seeds: jax.Array, name: str = "init"
 ) -> Any:
-    """Parameters and statistics `[S, ...]` of a fresh net for images of a kind."""
-    net = compose(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.draw(net, seed, image, name))(seeds)
+    """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
+    net = make_model(trunk, dict(outputs))
+    return jax.vmap(lambda seed: train.init_model(net, seed, image, name))(seeds)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def judge_all(
+def evaluate_seeds(
     how: str,
     axis: int | None,
     trunk: Any,
@@ -156,86 +170,16 @@ def judge_all(
     stats: Any,
     splits: Any,
 ):
-    """Judges models `[S, ...]` on every split, which has an axis of seeds or not."""
-    net = compose(trunk, {task.name: task.outputs for task in tasks})
-    alone = functools.partial(train.judge, net, tasks)
-    return beside(how, alone, (0, 0, axis))(models, stats, splits)
+    """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
+    net = make_model(trunk, {task.name: task.num_outputs for task in tasks})
+    alone = functools.partial(train.evaluate, net, tasks)
+    return map_seeds(how, alone, (0, 0, axis))(models, stats, splits)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def open_all(how: str, run: Run, anchor: train.Start, given: train.Given) -> dict[str, Any]:
-    """What methods say before the first step `{task: [S, ...]}`, seeds side by side."""
-    alone = functools.partial(train.opening, run, train.net_of(run))
-    return beside(how, alone, (0, given.each(seed_axis(run), 0)))(anchor, given)
-
-
-def spread(mesh: Mesh, looped: bool, batch: Any) -> Any:
-    """A batch inside a step, its examples over the devices of a mesh.
-
-    One that a loop has made is made by every device as a whole: its parts would be gathered
-    anew at every turn.
-    """
-    if mesh.size == 1:
-        return batch
-    if looped:
-        batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec()))
-    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
-
-
-def laid(tree: Any, sharding: NamedSharding) -> Any:
-    """Arrays put where they belong; of shapes, the shapes of such arrays."""
-    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree)):
-        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), tree)
-    return jax.device_put(tree, sharding)
-
-
-def repeat(step, how: str, steps: int, state, given):
-    """Takes several steps; metrics are their means."""
-
-    def body(state, _):
-        return step(state, given)
-
-    if steps == 1:  # A loop of one step is a loop to XLA too, which a convolution does not want.
-        return body(state, None)
-    state, metrics = jax.lax.scan(body, state, length=steps, unroll=steps if how == "unroll" else 1)
-    return state, jax.tree.map(lambda metric: metric.mean(0), metrics)
-
-
-def beside(how: str, function: Callable, axes: tuple) -> Callable:
-    """Puts seeds side by side: `function` of one seed becomes one of S seeds."""
-
-    def seed_of(args, seed):
-        return [
-            jax.tree.map(lambda axis, arg: take(arg, axis, seed), ax, arg, is_leaf=is_axis)
-            for ax, arg in zip(axes, args, strict=True)
-        ]
-
-    def unrolled(*args):
-        results = [function(*seed_of(args, seed)) for seed in range(seeds_in(args))]
-        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
-
-    def mapped(*args):
-        return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(seeds_in(args)))
-
-    def vmapped(*args):
-        # Of one seed XLA would lay the gradients of batched products out anew.
-        if seeds_in(args) == 1:
-            return unrolled(*args)
-        return jax.vmap(function, axes, spmd_axis_name="seed")(*args)
-
-    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[how]
-
-
-def seeds_in(args: tuple) -> int:
-    """How many seeds the first of some arguments has, S."""
-    return jax.tree.leaves(args[0])[0].shape[0]
-
-
-def is_axis(axis: Any) -> bool:
-    """Whether this is a leaf of `vmap`'s axes: a number or None."""
-    return axis is None or isinstance(axis, int)
-
-
-def take(arg: Any, axis: int | None, seed: Any) -> Any:
-    """One seed's part of an argument, which has a leading axis S unless `axis` is None."""
-    return arg if axis is None else jax.tree.map(lambda leaf: leaf[seed], arg)
+def precompute_seeds(
+    how: str, run: Run, anchor: train.SourceModel, given: train.TrainData
+) -> dict[str, Any]:
+    """Precomputed values of the methods, `{task: [S, ...]}`, mapped over the seeds."""
+    alone = functools.partial(train.precompute, run, train.build_model(run))
+    return map_seeds(how, alone, (0, given.in_axes(seed_axis(run), 0)))(anchor, given)

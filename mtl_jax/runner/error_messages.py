@@ -1,4 +1,4 @@
-"""Says in one line where a user's own part of a run fails, and with what."""
+"""One-line error messages that locate failures in user code or settings."""
 
 import contextlib
 import dataclasses
@@ -16,24 +16,25 @@ from mtl_jax.core.validation import BadInput
 
 PACKAGE = pathlib.Path(__file__).parent.parent
 LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
-OURS = {"host", "train"}  # What fails here, and in no other part, is a fault of the package.
+# Failures in these subpackages, and in no others, are bugs of the package.
+OURS = {"report", "runner", "storage", "train"}
 
 
 @contextlib.contextmanager
 def explained(where: str, always: bool = False) -> Iterator[None]:
-    """Turns what a user's code or values raise into `BadInput` of one line.
+    """Converts exceptions caused by user code or values into a one-line `BadInput`.
 
-    The line names the file, the line and the function: the innermost frame of a user's own
-    code, or else of the part of the package that was given something that it does not take (a
-    loss, a trunk, a reader). A fault of the loop or of the step keeps its traceback.
+    The message names the file, the line and the function: the innermost frame of user code, or
+    else of the part of the package that received an invalid value (a loss, a trunk, a reader).
+    Bugs of the training loop or step keep their traceback.
 
     Args:
-      where: what stands before it, such as "run 'digits'".
-      always: whether any exception is due to what was given, wherever it was raised, as one is
-        where a user's own code gave something else than it should.
+      where: prefix of the message, such as "run 'digits'".
+      always: whether any exception is attributed to the input, wherever it was raised, such as
+        where user code returned an invalid value.
 
     Raises:
-      BadInput: from the exception, which `--debug` shows.
+      BadInput: from the original exception, which `--debug` shows.
     """
     before = f"{where}: " if where else ""
     try:
@@ -44,13 +45,13 @@ def explained(where: str, always: bool = False) -> Iterator[None]:
         if str(wrong).startswith(before) and not place:
             raise
         raise BadInput(f"{before}{place}{wrong}") from wrong
-    except FloatingPointError:  # A run that diverged says so itself.
+    except FloatingPointError:  # A diverged run has its own message.
         raise
     except Exception as wrong:
         if isinstance(wrong, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(wrong):
             raise BadInput(f"{before}does not fit into memory: {first_line(wrong)}") from wrong
         place = blamed(wrong, always)
-        # What a system says of a file or a disk is no fault of the code.
+        # An operating system error about a file or a disk is not a bug.
         of_system = isinstance(wrong, OSError) and wrong.errno is not None
         if place is None and not (always or of_system):
             raise
@@ -58,7 +59,7 @@ def explained(where: str, always: bool = False) -> Iterator[None]:
 
 
 def first_line(wrong: BaseException, most: int = 300) -> str:
-    """Type and text of an exception, the text's first line."""
+    """The type of an exception and the first line of its message."""
     text = wrong.msg if isinstance(wrong, SyntaxError) else str(wrong)
     text = next((line.strip() for line in text.splitlines() if line.strip()), "")
     text = text if len(text) <= most else f"{text[: most - 4]} ..."
@@ -66,9 +67,9 @@ def first_line(wrong: BaseException, most: int = 300) -> str:
 
 
 def blamed(wrong: BaseException, always: bool = False) -> str | None:
-    """The place of a user's code that raised, else of a part of the package that users choose.
+    """The location in user code that raised, else in a configurable part of the package.
 
-    With `always`, of any part of the package.
+    With `always`, in any part of the package.
     """
     place = user_place(wrong)
     if place is not None:
@@ -81,7 +82,7 @@ def blamed(wrong: BaseException, always: bool = False) -> str | None:
 
 
 def user_place(wrong: BaseException) -> str | None:
-    """The innermost frame of code that is neither the package's nor a library's."""
+    """The innermost frame outside the package and installed libraries."""
     if isinstance(wrong, SyntaxError) and wrong.filename and is_user(wrong.filename):
         return f"{shortened(wrong.filename)}, line {wrong.lineno}"
     own = [frame for frame in frames(wrong) if is_user(frame.filename)]
@@ -89,12 +90,12 @@ def user_place(wrong: BaseException) -> str | None:
 
 
 def frames(wrong: BaseException) -> list[traceback.FrameSummary]:
-    """Frames from where an exception was caught to where it was raised."""
+    """Frames from the handler of an exception to where it was raised."""
     return traceback.extract_tb(wrong.__traceback__)
 
 
 def is_user(filename: str) -> bool:
-    """Whether a file is a user's own: not the package's, nor a library's, nor no file at all."""
+    """Whether a file is user code: a real file, outside the package and libraries."""
     path = pathlib.Path(filename)
     if filename.startswith("<") or PACKAGE in path.parents:
         return False
@@ -102,13 +103,13 @@ def is_user(filename: str) -> bool:
 
 
 def told(frame: traceback.FrameSummary) -> str:
-    """Where a frame is, in words."""
+    """Describes the location of a frame."""
     inside = "" if frame.name.startswith("<") else f", in {frame.name}"
     return f"{shortened(frame.filename)}, line {frame.lineno}{inside}"
 
 
 def shortened(filename: str) -> str:
-    """A path as seen from here, if it is below; of the package from its own name on."""
+    """A path relative to the working directory if below it, or to the package's parent."""
     path = pathlib.Path(filename)
     if PACKAGE in path.parents:
         return str(path.relative_to(PACKAGE.parent))
@@ -117,7 +118,7 @@ def shortened(filename: str) -> str:
 
 
 def has_own(part: Any) -> bool:
-    """Whether a setting holds code that is not the package's: a function or a class of its own."""
+    """Whether a setting contains user code: a function or class from outside the package."""
     if isinstance(part, tuple):
         return any(map(has_own, part))
     if isinstance(part, functools.partial):

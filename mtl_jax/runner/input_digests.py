@@ -1,4 +1,4 @@
-"""What a row was trained on: digests of its data, of weights, and of the runs it starts from."""
+"""Digests of a row's inputs: its data, initial weights, and the runs it depends on."""
 
 import hashlib
 import sys
@@ -9,16 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.config.run import Run, needed
-from mtl_jax.config.sklearn_baseline import Classic
-from mtl_jax.core.protocols import Source, Splits
+from mtl_jax.config.run import Run, dependencies
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.init_params import from_file
+from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.storage.checkpoint import digest
 from mtl_jax.storage.loading import apart, load
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
-Row = Run | Classic
+Row = Run | SklearnBaseline
 CHANGED = {
     "data": "its data are other ones now",
     "weights": "the weights that it starts from are other ones now",
@@ -26,19 +26,19 @@ CHANGED = {
 }
 
 
-# By source and seeds, each with the first array that it is of.
-digests: dict[tuple[Source, tuple[int, ...]], tuple[weakref.ref, str]] = {}
+# By source and seeds: a reference to the first array of the data, and the digest.
+digests: dict[tuple[DataSource, tuple[int, ...]], tuple[weakref.ref, str]] = {}
 
 
-def data_digest(source: Source, seeds: tuple[int, ...] = (), now: bool = False) -> str:
-    """SHA-256 over part, name, type, shape and bytes of every array that a source loads.
+def data_digest(source: DataSource, seeds: tuple[int, ...] = (), now: bool = False) -> str:
+    """SHA-256 over split, name, dtype, shape and bytes of every array of a data source.
 
-    It is computed once for each source, however many rows use it.
+    It is computed once per source, however many rows use it.
 
     Args:
-      source: of the data.
-      seeds: those that have data of their own.
-      now: whether it must be of what the source gives now, which a long launch may read again.
+      source: the data source.
+      seeds: the seeds that have their own data.
+      now: whether the digest must match the data loaded now, which a long launch may reload.
     """
     known = digests.get((source, seeds))
     if known is not None and not (now and known[0]() is not first_array(load(source, seeds))):
@@ -48,7 +48,7 @@ def data_digest(source: Source, seeds: tuple[int, ...] = (), now: bool = False) 
     for path, array in sorted(leaves(named(data)), key=lambda leaf: leaf[0]):
         flat = np.ascontiguousarray(array)
         total.update(f"{path}:{flat.dtype}{flat.shape};".encode())
-        # Objects, such as names, are but places in the memory.
+        # The bytes of object arrays, such as names, are only pointers.
         if flat.dtype.hasobject:
             total.update(repr(flat.tolist()).encode())
         else:
@@ -58,18 +58,18 @@ def data_digest(source: Source, seeds: tuple[int, ...] = (), now: bool = False) 
 
 
 def named(data: tuple[Splits, ...]) -> dict[str, Any]:
-    """The parts by name, of several seeds by their place too."""
+    """The splits by name, for several seeds also by seed index."""
     each = {str(place): splits._asdict() for place, splits in enumerate(data)}
     return each if len(data) > 1 else each["0"]
 
 
 def first_array(data: tuple[Splits, ...]) -> np.ndarray:
-    """One of the arrays, by which two readings are told apart."""
+    """One of the arrays, whose identity distinguishes two loads of the data."""
     return next(array for _, array in leaves(named(data)) if isinstance(array, np.ndarray))
 
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    """The arrays of nested dicts, each with its path."""
+    """The arrays of nested dicts with their paths."""
     for name, each in tree.items():
         if isinstance(each, Mapping):
             yield from leaves(each, f"{path}{name}/")
@@ -78,25 +78,25 @@ def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
 
 
 def forget() -> None:
-    """Reads data anew when they are needed next: files may have changed since."""
+    """Clears the data caches, since files may have changed."""
     load.cache_clear()
     digests.clear()
 
 
 def starts_of(row: Row) -> tuple[Run, ...]:
-    """The runs that must be finished before a row begins."""
+    """The runs that must be finished before a row starts."""
     if isinstance(row, Run):
-        return needed(row)
-    return () if row.features is None else (row.features,)
+        return dependencies(row)
+    return () if row.features_from is None else (row.features_from,)
 
 
-def facts(folder: Folder, now: bool = False) -> dict[str, Any]:
-    """What `run.json` says of what a row is trained on; of other runs, those that are finished."""
+def facts(folder: RunDirectory, now: bool = False) -> dict[str, Any]:
+    """The inputs of a row as stored in `run.json`; of other runs, only finished ones."""
     row = folder.run
     found: dict[str, Any] = {"data": data_digest(row.data, apart(row), now)}
-    if isinstance(row, Run) and row.source is not None and not isinstance(row.source, Run):
-        found["weights"] = digest(jax.device_get(from_file(row)))
-    others = [Folder(folder.path.parent, one) for one in starts_of(row)]
+    if isinstance(row, Run) and row.init_from is not None and not isinstance(row.init_from, Run):
+        found["weights"] = digest(jax.device_get(load_pretrained(row)))
+    others = [RunDirectory(folder.path.parent, one) for one in starts_of(row)]
     done = [other for other in others if other.finished()]
     results = {other.run.name: other.result() for other in done}
     digests = ("state_sha256", "selected_sha256")
@@ -104,13 +104,13 @@ def facts(folder: Folder, now: bool = False) -> dict[str, Any]:
     return found
 
 
-def changed(folder: Folder, now: bool = False) -> list[str]:
-    """What a row was trained on that is not what it was: names of `CHANGED`; mostly none.
+def changed(folder: RunDirectory, now: bool = False) -> list[str]:
+    """The inputs of a row that have changed since it was trained, as keys of `CHANGED`.
 
-    What older results do not tell counts as the same.
+    Inputs that older results did not record count as unchanged.
 
     Raises:
-      BadInput: if its data cannot be read.
+      BadInput: if the data cannot be read.
     """
     there = folder.read("run.json") or {}
     if not CHANGED.keys() & there.keys():
@@ -122,13 +122,13 @@ def changed(folder: Folder, now: bool = False) -> list[str]:
     return other + ["runs"] * anew
 
 
-def check(folder: Folder, now: bool = False) -> None:
-    """Refuses what is in a row's folder if it was trained on other things.
+def check(folder: RunDirectory, now: bool = False) -> None:
+    """Rejects the contents of a row's folder if its inputs have changed.
 
-    Where a finished row's data cannot be read any more, that is said, and the row stands.
+    If the data of a finished row cannot be read any more, it warns and accepts the row.
 
     Raises:
-      BadInput: naming the row and what has changed.
+      BadInput: naming the row and the changed inputs.
     """
     name = folder.run.name
     try:
@@ -147,8 +147,8 @@ def check(folder: Folder, now: bool = False) -> None:
         )
 
 
-def progress_of(folder: Folder) -> str:
-    """How far the row of a folder is."""
+def progress_of(folder: RunDirectory) -> str:
+    """The progress of a folder's row, as text."""
     try:
         there = folder.read("run.json")
         if there is None:

@@ -1,4 +1,4 @@
-"""Runs an experiment file, which may import the modules that lie beside it."""
+"""Runs an experiment file, which may import modules from its own folder."""
 
 import ast
 import importlib.util
@@ -11,20 +11,20 @@ from importlib.machinery import PathFinder
 
 from mtl_jax.core.validation import BadInput
 
-PACKAGE = "experiments"  # What experiment files are modules of.
-folders: list[str] = []  # Of the files that were run, as they stand in `sys.path`.
+PACKAGE = "experiments"  # The package of experiment files.
+folders: list[str] = []  # Folders of the executed files, as entries of `sys.path`.
 
 
 def run_file(path: pathlib.Path) -> types.ModuleType:
     """Runs a Python file as a module of the package `experiments`.
 
-    Until another file is run, what lies in its folder can be imported, also later and within
-    functions: as `helpers`, or as `.helpers`. The folder stands last in `sys.path`, so that
-    nothing in it hides what is installed.
+    Until another file is run, modules of its folder can be imported, also later and within
+    functions, as `helpers` or `.helpers`. The folder is appended to `sys.path`, so that it does
+    not shadow installed packages.
 
     Raises:
-      BadInput: if it is no Python file, or a module beside it that it or its neighbours import
-        has the name of another one.
+      BadInput: if it is not a Python file, or if a module of its folder that it imports, directly
+        or transitively, has the same name as another module.
     """
     name, path = f"{PACKAGE}.{path.stem}", path.resolve()
     spec = importlib.util.spec_from_file_location(name, path)
@@ -35,7 +35,7 @@ def run_file(path: pathlib.Path) -> types.ModuleType:
         require_alone(path, one)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # Python takes a file of the same second and size for the one that it has compiled.
+    # Python reuses bytecode of a file with the same size and modification time in seconds.
     kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
@@ -45,7 +45,7 @@ def run_file(path: pathlib.Path) -> types.ModuleType:
 
 
 def open_folder(folder: pathlib.Path) -> None:
-    """Makes modules of a folder importable, and forgets those of files run before."""
+    """Makes modules of a folder importable, and unloads those of previous folders."""
     importlib.invalidate_caches()
     sys.path[:] = [entry for entry in sys.path if entry not in folders]
     for name, module in list(sys.modules.items()):
@@ -64,18 +64,18 @@ def open_folder(folder: pathlib.Path) -> None:
 
 
 def absolute(entry: str) -> pathlib.Path:
-    """The folder that an entry of `sys.path` names; "" is the one that Python runs in."""
+    """The folder of an entry of `sys.path`; "" is the working directory."""
     return pathlib.Path(entry).resolve()
 
 
 def file_of(folder: pathlib.Path, name: str) -> pathlib.Path | None:
-    """The file of a module of a folder, if there is one."""
+    """The file of a module in a folder, or None."""
     files = (folder / f"{name}.py", folder / name / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
 def imported(path: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
-    """Files of a folder that a file of it imports by their plain names, and that these do."""
+    """Files of a folder that a file imports by absolute name, directly or transitively."""
     waiting, found = [path], []
     for file in waiting:
         for name in names_of(file):
@@ -87,7 +87,7 @@ def imported(path: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def names_of(path: pathlib.Path) -> Iterator[str]:
-    """Top names that a file imports; none of one that is no Python, which fails when it is run."""
+    """Top-level names that a file imports; none if it cannot be parsed, as it fails later."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
@@ -100,7 +100,7 @@ def names_of(path: pathlib.Path) -> Iterator[str]:
 
 
 def require_alone(path: pathlib.Path, file: pathlib.Path) -> None:
-    """Refuses a module beside an experiment file whose name another one has."""
+    """Rejects a module of the experiment's folder whose name is also that of another module."""
     name = file.parent.name if file.stem == "__init__" else file.stem
     known = sys.modules.get(name)
     if known is not None:

@@ -1,4 +1,4 @@
-"""Whether a run can fit into memory at all, by the shapes alone."""
+"""Lower bound on the memory of a run, from shapes alone."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ from mtl_jax.config.optimizers import Adam
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.part_checks import drawn
-from mtl_jax.storage.run_data import described, single_seed
+from mtl_jax.storage.run_data import abstract_data, single_seed
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_room(run: Run) -> None:
-    """Refuses a run that needs more memory than there is, before its data is read.
+    """Rejects a run that needs more memory than available, before its data is read.
 
-    What it needs at least: the training data; the parameters, their average and the moments of
-    the optimizer, of all seeds; and the inputs and outputs of one batch. Activations and
+    The lower bound counts the training data; the parameters, their average and the moments of
+    the optimizer, for all seeds; and the inputs and outputs of one batch. Activations and
     gradients are not counted, so a run that passes may still be too large.
 
     Raises:
-      BadInput: saying how much of what is needed.
+      BadInput: with the required memory by purpose.
     """
     there = memory()
     needs = needed(run)
@@ -38,25 +38,25 @@ def check_room(run: Run) -> None:
 
 
 def needed(run: Run) -> dict[str, int]:
-    """Bytes that a run needs at least, by what they are for."""
-    given = described(run)
+    """Lower bound on the bytes that a run needs, by purpose."""
+    given = abstract_data(run)
     alone = single_seed(run, given)
-    image = train.example(next(iter(alone.streams.values())).image)
+    image = train.example_spec(next(iter(alone.streams.values())).image)
     params, stats = drawn(run, alone)
-    copies = 2 + (0 if run.plan else 1 + isinstance(run.optimizer, Adam))
-    asked = any(task.consistency is not None for task in run.tasks)
-    examples = run.batch * (1 + run.unlabelled_ratio if asked else 1) * run.seeds
-    logits = 4 * sum(task.outputs for task in run.tasks)
+    copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
+    asked = any(task.auxiliary is not None for task in run.tasks)
+    examples = run.batch_size * (1 + run.unlabelled_ratio if asked else 1) * run.num_seeds
+    logits = 4 * sum(task.num_outputs for task in run.tasks)
     one = int(np.prod(image.shape, dtype=object)) * image.dtype.itemsize
     return {
-        "data": bytes_of([(s.image, s.labels, s.known) for s in given.streams.values()]),
+        "data": bytes_of([(s.image, s.labels, s.labelled) for s in given.streams.values()]),
         "parameters and optimizer": copies * bytes_of(params) + bytes_of(stats),
         "a batch": examples * (one + logits),
     }
 
 
 def bytes_of(tree) -> int:
-    """Bytes of shapes, counted in whole numbers of any length."""
+    """Bytes of a tree of shapes, computed with Python integers, which do not overflow."""
     leaves = jax.tree.leaves(tree)
     return sum(
         int(np.prod(leaf.shape, dtype=object)) * np.dtype(leaf.dtype).itemsize for leaf in leaves
@@ -64,7 +64,7 @@ def bytes_of(tree) -> int:
 
 
 def memory() -> int:
-    """Bytes that all local devices have: of accelerators their own, else this machine's."""
+    """Total memory of the local devices in bytes: the accelerators', else the machine's."""
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     if all("bytes_limit" in each for each in stats):
         return sum(each["bytes_limit"] for each in stats)
@@ -76,7 +76,7 @@ def memory() -> int:
 
 
 def size_text(size: int) -> str:
-    """A number of bytes in a unit that is easy to read."""
+    """Formats a number of bytes with a readable unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""Changes a run from the command line: `--set FIELD=VALUE`, typed and dotted."""
+"""Command-line overrides of run fields: `--set FIELD=VALUE`, with types and dotted paths."""
 
 import ast
 import contextlib
@@ -7,21 +7,21 @@ import types
 import typing
 from typing import Any
 
-from mtl_jax.config.run import Run, with_needed
-from mtl_jax.core.fingerprint import settings
-from mtl_jax.core.validation import BadInput, near
+from mtl_jax.config.run import Run, map_dependencies
+from mtl_jax.core.fingerprint import config_fields
+from mtl_jax.core.validation import BadInput, did_you_mean
 
 
-class Absent(BadInput):
-    """This run has no such field; another of the experiment may have it."""
+class NoSuchField(BadInput):
+    """A run has no such field; another run of the experiment may have it."""
 
 
-def edited(runs: tuple[Run, ...], changes: list[str]) -> tuple[Run, ...]:
-    """Applies `FIELD=VALUE` changes to every run that has the field, and to its sources.
+def apply_overrides(runs: tuple[Run, ...], changes: list[str]) -> tuple[Run, ...]:
+    """Applies `FIELD=VALUE` overrides to every run with the field, and to its source runs.
 
     Raises:
-      BadInput: if a change is malformed, no run has the field, or the value is of a wrong
-        type or outside its rule.
+      BadInput: if an override is malformed, no run has the field, or the value is of the wrong
+        type or not allowed.
     """
     seen = set()
     for change in changes:
@@ -31,17 +31,17 @@ def edited(runs: tuple[Run, ...], changes: list[str]) -> tuple[Run, ...]:
         if field in seen:
             raise BadInput(f"--set {field} is given twice")
         seen.add(field)
-        runs = applied(runs, field, text)
+        runs = apply_override(runs, field, text)
     return runs
 
 
-def applied(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
-    """One change on all runs; a run without the field stays as it is if another has it."""
+def apply_override(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
+    """Applies one override to all runs; runs without the field are unchanged if another has it."""
     results, wrongs = [], []
     for run in runs:
         try:
             results.append(with_sources(run, field, text))
-        except Absent as wrong:
+        except NoSuchField as wrong:
             results.append(run)
             wrongs.append(wrong)
         except BadInput as wrong:
@@ -52,29 +52,29 @@ def applied(runs: tuple[Run, ...], field: str, text: str) -> tuple[Run, ...]:
 
 
 def with_sources(run: Run, field: str, text: str) -> Run:
-    """One change on a run and, as far as they have the field, on the runs it starts from."""
-    if not hasattr(run, "source"):
-        return changed(run, field.split("."), text)
+    """Applies one override to a run and to the runs it depends on, where they have the field."""
+    if not isinstance(run, Run):
+        return replace_at(run, field.split("."), text)
     has = False
 
     def follow(other: Run) -> Run:
         nonlocal has
-        with contextlib.suppress(Absent):
+        with contextlib.suppress(NoSuchField):
             other, has = with_sources(other, field, text), True
         return other
 
-    others = with_needed(run, follow)
+    others = map_dependencies(run, follow)
     try:
-        # Both at once: a run and its source must agree on trunk and seeds.
-        return changed(run, field.split("."), text, **others)
-    except Absent:
+        # Both together, since a run and its source must agree on trunk and seeds.
+        return replace_at(run, field.split("."), text, **others)
+    except NoSuchField:
         if not has:
             raise
-        return run.but(**others)
+        return run.replace(**others)
 
 
-def changed(item: Any, path: list[str], text: str, **others: Any) -> Any:
-    """A copy of a setting with one field, some levels down, changed."""
+def replace_at(item: Any, path: list[str], text: str, **others: Any) -> Any:
+    """A copy of a setting with one nested field replaced."""
     name, *rest = path
     if isinstance(item, tuple):
         place = place_of(item, name)
@@ -84,35 +84,37 @@ def changed(item: Any, path: list[str], text: str, **others: Any) -> Any:
             *item[place + 1 :],
         )
     if not dataclasses.is_dataclass(item):
-        raise Absent(f"there is nothing below {item!r} to set {name!r} of")
-    fields = settings(item)
+        raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
+    fields = config_fields(item)
     if name not in fields:
-        raise Absent(f"{type(item).__name__} has no field {name!r}: {near(name, fields)}")
+        raise NoSuchField(
+            f"{type(item).__name__} has no field {name!r}: {did_you_mean(name, fields)}"
+        )
     kind = typing.get_type_hints(type(item)).get(name)
     value = changed_value(getattr(item, name), kind, name, rest, text)
     return dataclasses.replace(item, **{**others, name: value})
 
 
 def changed_value(value: Any, kind: Any, name: str, rest: list[str], text: str) -> Any:
-    """The new value of a field: further down, or read from the text."""
-    return changed(value, rest, text) if rest else parsed(text, value, kind, name)
+    """The new value of a field: replaced at a deeper level, or parsed from the text."""
+    return replace_at(value, rest, text) if rest else parsed(text, value, kind, name)
 
 
 def place_of(items: tuple, name: str) -> int:
-    """Where in a tuple: by number, or by the name that its items bear."""
+    """The index of a tuple's item, by position or by the name of the item."""
     names = [getattr(item, "name", str(place)) for place, item in enumerate(items)]
     if name in names:
         return names.index(name)
     if name.isdecimal() and int(name) < len(items):
         return int(name)
-    raise Absent(f"nothing here is called {name!r}: {near(name, names)}")
+    raise NoSuchField(f"nothing here is called {name!r}: {did_you_mean(name, names)}")
 
 
 def parsed(text: str, old: Any, kind: Any, name: str) -> Any:
-    """Reads a value of the type of a field.
+    """Parses a value of the type of a field.
 
     Raises:
-      BadInput: if the text is not of that type, or the type cannot be written on a line.
+      BadInput: if the text is not of that type, or the type cannot be given on the command line.
     """
     kind = type(old) if kind is None else kind
     try:
@@ -121,16 +123,16 @@ def parsed(text: str, old: Any, kind: Any, name: str) -> Any:
         value = text
     for each in (value, text):
         with contextlib.suppress(TypeError, OverflowError):
-            return cast(each, kind)
+            return coerce(each, kind)
     if dataclasses.is_dataclass(old):
-        inner = ", ".join(f"{name}.{field}" for field in settings(old)) or "it has none"
+        inner = ", ".join(f"{name}.{field}" for field in config_fields(old)) or "it has none"
         raise BadInput(f"{name} is {old!r}; set one of its fields: {inner}")
     wanted = " or ".join(sorted(plain_kinds(kind)))
     raise BadInput(f"{name} must be {wanted or 'set in the file'}, not {text!r}")
 
 
 def plain_kinds(kind: Any) -> set[str]:
-    """The types of a hint that a line can hold: numbers, texts, truths, None, tuples of them."""
+    """The types of a hint that a command line can give: int, float, str, bool, None, tuples."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return set().union(*map(plain_kinds, inner))
@@ -143,21 +145,21 @@ def plain_kinds(kind: Any) -> set[str]:
     return {kind.__name__} if kind in (int, float, bool, str) else set()
 
 
-def cast(value: Any, kind: Any) -> Any:
-    """A value read from a line as the type of a hint, all the way down; an int is a float too.
+def coerce(value: Any, kind: Any) -> Any:
+    """Converts a parsed value to the type of a hint, recursively; an int is also a float.
 
     Raises:
-      TypeError: if it is of another type.
+      TypeError: if the value is of another type.
     """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         for each in inner:
             with contextlib.suppress(TypeError):
-                return cast(value, each)
+                return coerce(value, each)
     elif origin is tuple and type(value) is tuple:
         kinds = inner[:1] * len(value) if inner[-1] is ... else inner
         if len(kinds) == len(value):
-            return tuple(map(cast, value, kinds))
+            return tuple(map(coerce, value, kinds))
     elif kind is float and type(value) is int:
         return float(value)
     elif (origin is typing.Literal and value in inner) or (

@@ -1,4 +1,4 @@
-"""Tries each part of a run on the shapes of its data, so that what does not fit is named."""
+"""Checks each part of a run on the shapes of its data, to name the part that does not fit."""
 
 import functools
 from collections.abc import Callable
@@ -10,32 +10,32 @@ import numpy as np
 
 from mtl_jax import train
 from mtl_jax.config.run import Run, Task
-from mtl_jax.core.fingerprint import source_text
-from mtl_jax.core.protocols import LearntPolicy
+from mtl_jax.core.fingerprint import to_source
+from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.runner.compiled_run import draw
+from mtl_jax.runner.compiled_run import init_models
 from mtl_jax.runner.error_messages import explained
-from mtl_jax.storage.run_data import described, single_seed
+from mtl_jax.storage.run_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
 
-COUNT = 3  # Examples that parts are tried on: no stride makes 3 of 3.
+COUNT = 3  # Number of examples in the checks: no stride maps 3 to 3.
 
 
 def check_parts(run: Run) -> None:
-    """Traces the trunk, the losses, the metrics and the augmentations of a run, each for itself.
+    """Traces the trunk, losses, metrics and augmentations of a run separately.
 
-    Nothing is computed and no data read.
+    Nothing is computed and no data is read.
 
     Raises:
-      BadInput: naming the run, the field, what it was given, and where it failed.
+      BadInput: naming the run, the field, its inputs, and where it failed.
     """
-    given = single_seed(run, described(run))
-    image = train.example(next(iter(given.streams.values())).image)
+    given = single_seed(run, abstract_data(run))
+    image = train.example_spec(next(iter(given.streams.values())).image)
     shape = f"{list(image.shape)} {image.dtype}"
-    where = f"run {run.name!r}: trunk {source_text(run.trunk)} does not take inputs {shape}"
+    where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
     params, stats = drawn(run, given)
     images = jax.ShapeDtypeStruct((COUNT, *image.shape), image.dtype)
-    apply = functools.partial(train.net_of(run).apply, train=False)
+    apply = functools.partial(train.build_model(run).apply, train=False)
     one = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (params, stats)
     )
@@ -56,23 +56,23 @@ def check_parts(run: Run) -> None:
                 check_policy(policy, image.shape, str(image.dtype))
 
 
-def drawn(run: Run, given: train.Given) -> tuple[Any, Any]:
-    """Shapes `[S, ...]` of the parameters and statistics of a run's net.
+def drawn(run: Run, given: train.TrainData) -> tuple[Any, Any]:
+    """Shapes `[S, ...]` of the parameters and statistics of a run's model.
 
     Raises:
-      BadInput: if the trunk does not take the inputs.
+      BadInput: if the trunk does not accept the inputs.
     """
-    image = train.example(next(iter(given.streams.values())).image)
+    image = train.example_spec(next(iter(given.streams.values())).image)
     check_kind(run, image.dtype)
     shape = f"{list(image.shape)} {image.dtype}"
-    where = f"run {run.name!r}: trunk {source_text(run.trunk)} does not take inputs {shape}"
-    seeds = jax.ShapeDtypeStruct((run.seeds,), np.uint32)
+    where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
+    seeds = jax.ShapeDtypeStruct((run.num_seeds,), np.uint32)
     with explained(where, always=True):
-        return draw.eval_shape(run.trunk, tuple(train.outputs_of(run).items()), image, seeds)
+        return init_models.eval_shape(run.trunk, tuple(train.head_specs(run).items()), image, seeds)
 
 
 def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
-    """Requires a loss for each example, and a metric of one number."""
+    """Requires a loss per example, and a scalar metric."""
     seen = jax.ShapeDtypeStruct((COUNT, *labels.shape[1:]), labels.dtype)
     what = f"run {run.name!r}: task {task.name!r}"
     with explained(f"{what}: loss", always=True):
@@ -82,7 +82,7 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
     require(fine, f"{what}: Task", "loss", rule, loss)
     mask = jax.ShapeDtypeStruct((COUNT,), bool)
     with explained(f"{what}: metric", always=True):
-        sums = jax.eval_shape(task.metric.sums, logits, seen, mask)
+        sums = jax.eval_shape(task.metric.from_model_output, logits, seen, mask)
         value = jax.eval_shape(task.metric.compute, sums)
     fine = getattr(value, "shape", None) == ()
     require(fine, f"{what}: Task", "metric", "must compute one number, []", value)
@@ -90,8 +90,8 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
 
 @functools.lru_cache(maxsize=256)
 def check_policy(policy: Callable, shape: tuple[int, ...], dtype: str) -> None:
-    """Requires of an augmentation an example of the same shape and type."""
-    learnt = (jax.eval_shape(policy.init),) if isinstance(policy, LearntPolicy) else ()
+    """Requires that an augmentation preserves the shape and dtype of an example."""
+    learnt = (jax.eval_shape(policy.init),) if isinstance(policy, LearnablePolicy) else ()
     key = jax.eval_shape(jax.random.key, 0)
     image = jax.ShapeDtypeStruct(shape, dtype)
     found = jax.eval_shape(policy, key, image, *learnt)

@@ -1,4 +1,4 @@
-"""What the trained net of a run makes of images: features and outputs, for every seed."""
+"""Features and outputs of images by the trained models of a run, for every seed."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -9,40 +9,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.run import Run, Task
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
 from mtl_jax.losses.target_type import target_type
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.trained_params import trained
-from mtl_jax.train import net_of, read_for
+from mtl_jax.train import build_model, features_and_logits
 from mtl_jax.transfer import transferability
 
 
-class ReadOut(NamedTuple):
-    """Features and probabilities of the first task's classes."""
+class SourcePredictions(NamedTuple):
+    """Features, and class probabilities of the first task."""
 
     features: np.ndarray  # [S, N, D]
     probabilities: np.ndarray  # [S, N, Z]; Z is 0 for a task without classes
 
 
-def read_out(
-    run: Run, folder: Folder, images: Sequence[np.ndarray], by: Parameters = "selected"
-) -> ReadOut:
-    """Features and probabilities of each seed's images `[N, ...]` by a finished run.
+def predict_source(
+    run: Run, folder: RunDirectory, images: Sequence[np.ndarray], by: Parameters = "selected"
+) -> SourcePredictions:
+    """Features and class probabilities of each seed's images `[N, ...]`, by a finished run.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
     task = run.tasks[0]
     why = "a row reads its features"
-    features, logits = asked_of(run, folder, by, task.name, images, read_for, why)
-    return ReadOut(features[task.name], probabilities_of(task, logits[task.name]))
+    features, logits = predict_all_seeds(
+        run, folder, by, task.name, images, features_and_logits, why
+    )
+    return SourcePredictions(features[task.name], probabilities_of(task, logits[task.name]))
 
 
 def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
-    """Probabilities of a task's classes `[..., Z]`, two of one logistic output, none of numbers."""
-    kind = target_type(task.loss, task.outputs)
+    """Class probabilities `[..., Z]`; Z is 2 for one logistic output, 0 for regression."""
+    kind = target_type(task.loss, task.num_outputs)
     if kind in ("multilabel", "continuous"):
         return outputs[..., :0]
     if kind == "binary":
@@ -50,31 +52,31 @@ def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
     return np.asarray(jax.nn.softmax(outputs))
 
 
-def asked_of(
+def predict_all_seeds(
     run: Run,
-    folder: Folder,
+    folder: RunDirectory,
     by: Parameters,
     task: str,
     images: Sequence[np.ndarray],
     ask: Callable[..., Any],
     why: str,
 ) -> Any:
-    """What every seed of a finished run says of images `[N, ...]` of its own, `[S, N, ...]`.
+    """Predictions `[S, N, ...]` of every seed of a finished run for that seed's images `[N, ...]`.
 
     Args:
-      run: a finished one.
-      folder: its folder.
-      by: which of its parameters say it.
-      task: for which task, where the run selects for each.
-      images: of its data's shape, for every seed.
-      ask: `(net, params, stats, images) -> tree`, of one seed.
-      why: it is asked, for the error.
+      run: a finished run.
+      folder: the folder of the run.
+      by: which of its parameters to use.
+      task: the task whose selected parameters to use, if the run selects per task.
+      images: images of the shape of the run's data, for every seed.
+      ask: the prediction function of one seed, `(net, params, stats, images) -> tree`.
+      why: the reason for the prediction, for error messages.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
     models = trained(run, folder, by, task, why)
-    alone = jax.jit(functools.partial(ask, net_of(run)))
+    alone = jax.jit(functools.partial(ask, build_model(run)))
     each = [
         jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))
         for seed, own in enumerate(map(jnp.asarray, images))
@@ -82,30 +84,35 @@ def asked_of(
     return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
 
 
-def check_read(row: Classic) -> None:
-    """Requires of a row that reads the features of a run images of that run's shape.
+def check_features_from(row: SklearnBaseline) -> None:
+    """Requires that a row with `features_from` has images of that run's shape.
 
     Raises:
-      BadInput: for other shapes, or data of several inputs.
+      BadInput: for other shapes, or data with several inputs.
     """
-    if row.features is None:
+    if row.features_from is None:
         return
-    shapes = [data.shapes() for data in (row.data, row.features.data)]
+    shapes = [data.shapes() for data in (row.data, row.features_from.data)]
     rule = "must have images of one input, in this row and in the run"
-    require(all("image" in each for each in shapes), row, "features", rule, row.features.name)
+    require(
+        all("image" in each for each in shapes), row, "features_from", rule, row.features_from.name
+    )
     own, read = (each["image"].shape[1:] for each in shapes)
-    require(own == read, row, "features", f"must read images of {own}", read)
+    require(own == read, row, "features_from", f"must read images of {own}", read)
 
 
-def promises(features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict:
-    """What is told of how well a source may transfer, of one seed's labelled examples.
+def transferability_scores(
+    features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray
+) -> dict:
+    """Transferability scores of a source model on one seed's labelled examples.
 
-    A score that cannot be computed of so few examples is None.
+    A score that cannot be computed from so few examples is None.
 
     Args:
-      features: `[N, D]`.
-      probabilities: of the source's classes, `[N, Z]`; without a class, what needs them is None.
-      labels: of the target, `[N]`.
+      features: source features, `[N, D]`.
+      probabilities: probabilities of the source's classes, `[N, Z]`; if Z is 0, scores that need
+        them are None.
+      labels: target labels, `[N]`.
     """
     scores = {
         "H-score": lambda: transferability.h_score(features, labels),
@@ -115,7 +122,7 @@ def promises(features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray
         "LogME": lambda: transferability.logme(features, labels),
         "TransRate": lambda: transferability.transrate(features, labels),
     }
-    return {name: told(score) for name, score in scores.items()}
+    return {name: score_or_none(score) for name, score in scores.items()}
 
 
 def most_likely(probabilities: np.ndarray) -> np.ndarray:
@@ -125,8 +132,8 @@ def most_likely(probabilities: np.ndarray) -> np.ndarray:
     return probabilities.argmax(1)
 
 
-def told(score: Callable[[], float]) -> float | None:
-    """A score, or None where it is refused."""
+def score_or_none(score: Callable[[], float]) -> float | None:
+    """The score, or None if it raises `BadInput`."""
     try:
         return float(score())
     except BadInput:

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal they move, elsewhere each finished run is one line."""
+"""Progress bars on a terminal; elsewhere, one line per finished run."""
 
 import math
 import time
@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from mtl_jax.config.run import Run
 
 
-class Board:
-    """Shows how far the runs are, with loss, speed and time left."""
+class ProgressDisplay:
+    """Displays the progress of the runs, with loss, speed and remaining time."""
 
     def __init__(self, runs: int):
         self.console = Console(stderr=True)
@@ -40,8 +40,8 @@ class Board:
         self.run, self.began, self.first = run, time.perf_counter(), None
         self.row = self.bars.add_task(run.name, total=run.steps, note="compiling")
 
-    def tick(self, step: int, metrics: dict[str, Any]) -> None:
-        """Moves the bar of the run to a step."""
+    def update(self, step: int, metrics: dict[str, Any]) -> None:
+        """Updates the bar of the run to a step."""
         if self.bars.disable:
             return
         loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))
@@ -51,16 +51,16 @@ class Board:
         self.bars.update(self.row, completed=step, note=f"loss {loss:.3f}{speed}")
 
     def end(self) -> None:
-        """Takes the bar of the run away and says that it is done."""
+        """Removes the bar of the run and prints a summary line."""
         self.bars.remove_task(self.row)
         self.bars.advance(self.all)
         seconds = time.perf_counter() - self.began
         self.say(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
 
     def warn(self, text: str) -> None:
-        """Says what a reader should know."""
+        """Prints a warning."""
         self.say(f"warning: {text}")
 
     def say(self, text: str) -> None:
-        """Prints a line as it is: names may hold brackets, which rich takes for markup."""
+        """Prints a line unchanged: names may contain brackets, which rich would parse as markup."""
         self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Whether a run may go on from a checkpoint: it is the run's own, and nothing measured is lost."""
+"""Checks that a run may resume from a checkpoint: same run, and no measurements lost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,25 +6,26 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
 
-def identity_note(folder: Folder, step: int) -> dict[str, Any]:
-    """What a checkpoint after a step says of its run: whose it is, its data, what was measured."""
+def identity_note(folder: RunDirectory, step: int) -> dict[str, Any]:
+    """The identity of a checkpoint at a step: fingerprint, data digest, and metrics so far."""
     data = (folder.read("run.json") or {}).get("data")
     return {"fingerprint": folder.fingerprint, "data": data, "metrics": folder.measured(step)}
 
 
-def accepted(folder: Folder, found: Any, warn: Callable[[str], None]) -> Any:
-    """What was restored, if the run may go on from it, else None: it begins anew.
+def accepted(folder: RunDirectory, found: Any, warn: Callable[[str], None]) -> Any:
+    """Returns the restored checkpoint if the run may resume from it, else None to start over.
 
-    If `metrics.jsonl` does not hold every evaluation up to the checkpoint, as it was measured, it
-    and the checkpoints are set aside, and `warn` is told.
+    If `metrics.jsonl` does not contain every evaluation up to the checkpoint unchanged, it and the
+    checkpoints are set aside, and `warn` is called.
 
     Args:
-      folder: of the run, claimed already.
-      found: state, and at last note, of a checkpoint; None is none.
-      warn: told what a reader should know.
+      folder: the folder of the run, already claimed.
+      found: the restored checkpoint, whose first item is the state and last item the note; None
+        if there is none.
+      warn: called with warning messages.
 
     Raises:
       BadInput: for a checkpoint of another run, or of this run on other data.
@@ -33,7 +34,7 @@ def accepted(folder: Folder, found: Any, warn: Callable[[str], None]) -> Any:
     if found is not None:
         step, note = int(np.asarray(found[0].step)[0]), found[-1]
         now = identity_note(folder, step)
-        # Older checkpoints do not say these.
+        # Older checkpoints do not store these.
         other = [n for n in ("fingerprint", "data") if None not in (note.get(n), now[n])]
         for name in (n for n in other if note[n] != now[n]):
             raise BadInput(

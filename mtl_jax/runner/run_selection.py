@@ -1,74 +1,76 @@
-"""Reads an experiment file and makes the runs that the command line asks for."""
+"""Loads an experiment file and selects the runs requested on the command line."""
 
 import dataclasses
 import fnmatch
 import pathlib
 from collections.abc import Iterable
 
-from mtl_jax.config.run import Experiment, Run, lineage, with_needed
-from mtl_jax.config.sklearn_baseline import Classic
-from mtl_jax.config.study_design import remaining
-from mtl_jax.config.toy import Descents
+from mtl_jax.config.run import Experiment, Run, dependency_order, map_dependencies
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.study_design import restrict_design
+from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.runner.local_modules import run_file
-from mtl_jax.runner.overrides import edited
+from mtl_jax.runner.overrides import apply_overrides
 
 SMOKE_STEPS = 6
 
 
-def read(path: pathlib.Path) -> Experiment | Descents:
-    """Runs an experiment file and takes its `EXPERIMENT`.
+def load_experiment(path: pathlib.Path) -> Experiment | ToyExperiment:
+    """Runs an experiment file and returns its `EXPERIMENT`.
 
     Raises:
-      BadInput: if there is no such file, it has no `EXPERIMENT`, or as `run_file`.
+      BadInput: if there is no such file, it has no `EXPERIMENT`, or as in `run_file`.
     """
     if not path.is_file():
         raise BadInput(f"no experiment file {path}")
     experiment = getattr(run_file(path), "EXPERIMENT", None)
-    if not isinstance(experiment, Experiment | Descents):
+    if not isinstance(experiment, Experiment | ToyExperiment):
         raise BadInput(f"{path} must end in EXPERIMENT = Experiment(...), it has {experiment!r}")
     return experiment
 
 
-def asked(
+def select_runs(
     experiment: Experiment, changes: list[str], seeds: int | None, only: str | None, smoke: bool
 ) -> Experiment:
-    """The experiment as the command line changes it.
+    """Applies the command-line options to an experiment.
 
     Args:
-      experiment: as the file has it.
-      changes: `FIELD=VALUE` texts.
+      experiment: the experiment of the file.
+      changes: `FIELD=VALUE` strings.
       seeds: number of seeds of every run, if given.
-      only: pattern of run names, such as `fixmatch*`; without a star, a part of the name.
-      smoke: whether every run is cut to a handful of steps.
+      only: pattern of run names, such as `fixmatch*`; without a wildcard, a part of the name.
+      smoke: whether to shorten every run to a few steps.
 
     Raises:
-      BadInput: if a change does not fit, or no run matches.
+      BadInput: if an override is invalid, or no run matches.
     """
-    read = [row.features for row in experiment.classics if row.features is not None]
-    runs = edited((*experiment.runs, *read), changes)
+    read = [
+        row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
+    ]
+    runs = apply_overrides((*experiment.runs, *read), changes)
     if seeds is not None:
         require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
-        runs = tuple(cut(run) for run in runs)
+        runs = tuple(smoke_version(run) for run in runs)
     known = {run.name: run for run in runs}
     runs = runs[: len(experiment.runs)]
     classics = tuple(
-        row.but(
-            seeds=seeds or (min(row.seeds, 2) if smoke else row.seeds),
-            features=None if row.features is None else known[row.features.name],
+        row.replace(
+            num_seeds=seeds or (min(row.num_seeds, 2) if smoke else row.num_seeds),
+            features_from=None if row.features_from is None else known[row.features_from.name],
         )
-        for row in experiment.classics
+        for row in experiment.sklearn_baselines
     )
-    return among(experiment, named_like((*runs, *classics), only))
+    return restrict_to(experiment, filter_by_name((*runs, *classics), only))
 
 
-def named_like(runs: tuple, only: str | None) -> tuple:
-    """The runs whose names match a pattern, or all.
+def filter_by_name(runs: tuple, only: str | None) -> tuple:
+    """The runs whose names match a pattern; all runs if it is None.
 
     Raises:
-      BadInput: if none does.
+      BadInput: if no run matches.
     """
     if only is None:
         return runs
@@ -80,12 +82,12 @@ def named_like(runs: tuple, only: str | None) -> tuple:
     return found
 
 
-def among(experiment: Experiment, rows: Iterable[Run | Classic]) -> Experiment:
-    """The experiment with these rows, and what there is to say of them."""
+def restrict_to(experiment: Experiment, rows: Iterable[Run | SklearnBaseline]) -> Experiment:
+    """The experiment restricted to some rows, with the settings that refer to them."""
     rows = tuple(rows)
     there = {row.name for row in rows}
     runs = tuple(row for row in rows if isinstance(row, Run))
-    classics = tuple(row for row in rows if isinstance(row, Classic))
+    classics = tuple(row for row in rows if isinstance(row, SklearnBaseline))
     baselines = tuple(name for name in experiment.baselines if name in there)
     published = tuple(number for number in experiment.published if number.run in there)
     return dataclasses.replace(
@@ -93,33 +95,35 @@ def among(experiment: Experiment, rows: Iterable[Run | Classic]) -> Experiment:
         runs=runs,
         baselines=baselines,
         published=published,
-        classics=classics,
-        **remaining(experiment, there),
+        sklearn_baselines=classics,
+        **restrict_design(experiment, there),
     )
 
 
 def with_seeds(run: Run, seeds: int) -> Run:
-    """The run, and those that it needs, with another number of seeds."""
-    return run.but(seeds=seeds, **with_needed(run, lambda one: with_seeds(one, seeds)))
+    """Sets the number of seeds of a run and of its dependencies."""
+    return run.replace(num_seeds=seeds, **map_dependencies(run, lambda one: with_seeds(one, seeds)))
 
 
-def cut(run: Run) -> Run:
-    """The run and those that it needs for a handful of steps and two seeds, else as they are."""
+def smoke_version(run: Run) -> Run:
+    """Shortens a run and its dependencies to a few steps and at most two seeds."""
     half = SMOKE_STEPS // 2
-    return run.but(
+    return run.replace(
         steps=SMOKE_STEPS,
         evaluate_every=half,
         checkpoint_every=half,
-        seeds=min(run.seeds, 2),
-        **with_needed(run, cut),
+        num_seeds=min(run.num_seeds, 2),
+        **map_dependencies(run, smoke_version),
     )
 
 
-def in_order(experiment: Experiment) -> list[Run]:
-    """Every run once, each after the runs that it starts from."""
+def topological_order(experiment: Experiment) -> list[Run]:
+    """Every run once, each after its dependencies."""
     ordered = {}
-    read = [row.features for row in experiment.classics if row.features is not None]
+    read = [
+        row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
+    ]
     for row in (*experiment.runs, *read):
-        for run in lineage(row):
+        for run in dependency_order(row):
             ordered.setdefault(run.name, run)
     return list(ordered.values())

@@ -1,4 +1,4 @@
-"""Fits the rows of scikit-learn's estimators, and writes results as runs do."""
+"""Fits scikit-learn baselines, and writes their results in the format of runs."""
 
 import time
 import warnings
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import has_label
-from mtl_jax.runner.predict import promises, read_out
+from mtl_jax.runner.predict import predict_source, transferability_scores
 from mtl_jax.runner.sklearn_data import (
     Part,
     drawn,
@@ -21,29 +21,29 @@ from mtl_jax.runner.sklearn_data import (
 )
 from mtl_jax.runner.sklearn_predict import judged
 from mtl_jax.storage.loading import seeds_of
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 
-Vectors = tuple[np.ndarray, ...]  # of train, validation and test, each [N, D]
+Vectors = tuple[np.ndarray, ...]  # train, validation and test, each [N, D]
 
 
-def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
-    """Fits a row, which `classic_data.check` accepts, for all its seeds and writes its result.
+def fit(row: SklearnBaseline, folder: RunDirectory, source: RunDirectory | None = None) -> None:
+    """Fits a row that passed `sklearn_data.check` for all its seeds, and writes its result.
 
     Args:
-      row: what is fitted.
-      folder: its folder, claimed already.
-      source: that of the run whose features it reads, which is finished.
+      row: the baseline to fit.
+      folder: the folder of the row, already claimed.
+      source: the folder of the finished run whose features the row uses, if any.
 
     Raises:
-      BadInput: if the data lacks the task's labels, or there are fewer labels than asked for;
-        and for what an estimator refuses, naming row, choice and seed.
+      BadInput: if the data lacks the task's labels, or has fewer labels than requested; and if
+        an estimator raises, naming the row, candidate and seed.
     """
     began = time.perf_counter()
     each = [parts_of(row, seed) for seed in seeds_of(row)]
     read = None
-    if row.features is not None:
+    if row.features_from is not None:
         images = [[part.image for part in named] for named in zip(*each, strict=True)]
-        read = [read_out(row.features, source, own, row.parameters) for own in images]
+        read = [predict_source(row.features_from, source, own, row.parameters) for own in images]
     found, promised, lacking = [], [], {}
     for place, (seed, parts) in enumerate(zip(seeds_of(row), each, strict=True)):
         targets = targets_of(row, parts[0].labels)
@@ -53,35 +53,35 @@ def fit(row: Classic, folder: Folder, source: Folder | None = None) -> None:
         else:
             vectors = tuple(each.features[place] for each in read)
             said = read[0].probabilities[place][index]
-            promised.append(promises(vectors[0][index], said, targets[index]))
+            promised.append(transferability_scores(vectors[0][index], said, targets[index]))
         found.append(scored(row, seed, parts, vectors, targets, index))
         lacking[seed] = unlabelled_classes(row, parts, targets[index])
     seconds = round(time.perf_counter() - began, 3)
     told = {"promises": promised} if promised else {}
     told["warnings"] = warnings_of(row, np.array(found), lacking)
-    folder.finish({**result(row, np.array(found)), **told}, {"seconds": seconds})
+    folder.write_result({**result(row, np.array(found)), **told}, {"seconds": seconds})
 
 
 def scored(
-    row: Classic,
+    row: SklearnBaseline,
     seed: int,
     parts: tuple[Part, ...],
     vectors: Vectors,
     targets: np.ndarray,
     index: np.ndarray,
 ) -> list[list[float]]:
-    """The task's metric on validation and test of every choice, of the examples with a label.
+    """The task's metric of every candidate on the labelled examples of validation and test.
 
     Args:
-      row: what is fitted.
-      seed: of the labels.
+      row: the baseline to fit.
+      seed: the seed of the labelled subset.
       parts: train, validation and test.
-      vectors: theirs.
-      targets: labels of train as estimators take them.
-      index: places of the training examples that have labels.
+      vectors: input vectors of the parts.
+      targets: training labels in the format of estimators.
+      index: indices of the labelled training examples.
     """
     given = (vectors[0][index], targets[index])
-    if row.pool:
+    if row.use_unlabelled:
         labels = np.full_like(targets, -1)
         labels[index] = targets[index]
         given = (vectors[0], labels)
@@ -97,10 +97,10 @@ def scored(
         ]
 
     found = []
-    for place, make in enumerate(row.choices):
+    for place, make in enumerate(row.candidates):
         try:
             with warnings.catch_warnings():
-                # Of points that no label reaches, LabelSpreading divides 0 by 0 and says class 0.
+                # LabelSpreading divides 0 by 0 where no label reaches, and predicts class 0.
                 text = "invalid value encountered in divide"
                 warnings.filterwarnings("ignore", text, RuntimeWarning)
                 found.append(of(make))
@@ -110,7 +110,7 @@ def scored(
 
 
 def seeded(estimator: Any, seed: int) -> Any:
-    """An estimator whose random choices are those of a seed, where it has none of its own."""
+    """Sets every unset `random_state` of an estimator to a seed."""
     if hasattr(estimator, "get_params"):
         settings = estimator.get_params().items()
         free = [name for name, value in settings if value is None and is_seed(name)]
@@ -119,20 +119,20 @@ def seeded(estimator: Any, seed: int) -> Any:
 
 
 def is_seed(name: str) -> bool:
-    """Whether a setting of an estimator, or of one within it, is the seed of random choices."""
+    """Whether a parameter of an estimator, or of a nested one, is a `random_state`."""
     return name.rpartition("__")[2] == "random_state"
 
 
-def result(row: Classic, found: np.ndarray) -> dict[str, Any]:
-    """The result of metrics `[S, choices, 2]` on validation and test, in the form of a run's.
+def result(row: SklearnBaseline, found: np.ndarray) -> dict[str, Any]:
+    """Makes a result in the format of runs from metrics `[S, candidates, 2]`, validation and test.
 
-    It has no "last" and no "median", as there is one fit. The first of equal choices is taken, and
-    the first of all where validation has no number.
+    It has no "last" and no "median", since there is a single fit. Ties select the first candidate,
+    and so do metrics that are all NaN on validation.
     """
     sign = 1.0 if row.task.metric.higher_is_better else -1.0
     signed = np.where(np.isnan(found), -np.inf, sign * found)
     best, best_on_test = signed.argmax(1).T  # [S] each
-    seeds = range(row.seeds)
+    seeds = range(row.num_seeds)
 
     def entry(value: float) -> dict[str, dict[str, float]]:
         return {row.task.name: {row.task.metric.name: float(value)}}
@@ -154,27 +154,33 @@ def result(row: Classic, found: np.ndarray) -> dict[str, Any]:
     }
 
 
-def unlabelled_classes(row: Classic, parts: tuple[Part, ...], given: np.ndarray) -> tuple[int, ...]:
-    """Classes of validation or test that no label of training has; of numbers none."""
+def unlabelled_classes(
+    row: SklearnBaseline, parts: tuple[Part, ...], given: np.ndarray
+) -> tuple[int, ...]:
+    """Classes of validation or test without training labels; empty for regression."""
     if row.target_type == "continuous":
         return ()
     judged_on = np.concatenate([targets_of(row, part.labels) for part in parts[1:]])
     return tuple(np.setdiff1d(judged_on[judged_on >= 0], given).tolist())
 
 
-def warnings_of(row: Classic, found: np.ndarray, lacking: dict[int, tuple[int, ...]]) -> list[str]:
-    """What a reader of the table should know.
+def warnings_of(
+    row: SklearnBaseline, found: np.ndarray, lacking: dict[int, tuple[int, ...]]
+) -> list[str]:
+    """Warnings for the reader of the table.
 
     Args:
-      row: what was fitted.
-      found: metrics `[S, choices, 2]` on validation and test.
-      lacking: by seed, classes that no training label has.
+      row: the fitted baseline.
+      found: metrics `[S, candidates, 2]` on validation and test.
+      lacking: classes without training labels, by seed.
     """
     task, told = row.task, []
     for place, part in enumerate(("validation", "test")):
-        none = [row.first_seed + s for s in range(row.seeds) if np.isnan(found[s, :, place]).all()]
-        several = part == "validation" and len(row.choices) > 1
-        chosen = f", so the first of {len(row.choices)} choices is taken" if several else ""
+        none = [
+            row.first_seed + s for s in range(row.num_seeds) if np.isnan(found[s, :, place]).all()
+        ]
+        several = part == "validation" and len(row.candidates) > 1
+        chosen = f", so the first of {len(row.candidates)} choices is taken" if several else ""
         if none:
             told.append(
                 f"{part} has no {task.metric.name} of {task.name!r} in seeds {none}{chosen}"

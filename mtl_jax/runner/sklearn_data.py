@@ -1,4 +1,4 @@
-"""What a row of another estimator is fitted to and judged on, and what is refused before."""
+"""Data of scikit-learn baselines for fitting and evaluation, and checks before fitting."""
 
 import warnings
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import few_labels, has_label
+from mtl_jax.data import has_label, sample_labelled_subset
 from mtl_jax.data.random_split import generator
 from mtl_jax.runner.sklearn_predict import outputs_of_classes, value_of
 from mtl_jax.storage.class_name_checks import require_inputs
@@ -18,29 +18,30 @@ PARTS = ("train", "validation", "test")
 
 
 class Part(NamedTuple):
-    """A part of a row's data."""
+    """One split of a row's data."""
 
     image: np.ndarray  # [N, ...]
-    labels: np.ndarray  # [N] or [N, D], as the data has them
+    labels: np.ndarray  # [N] or [N, D], unchanged from the data
 
 
-def check(row: Classic) -> None:
-    """Refuses what a row cannot be fitted to, before anything is trained.
+def check(row: SklearnBaseline) -> None:
+    """Checks the data, estimators and metric of a row before anything is trained.
 
     Raises:
-      BadInput: for a part without images or labels; for images that are no vectors of finite
-        numbers, of one length in all parts, unless a run reads them, and then for other columns or
-        tokens than its trunk learnt; for labels that are not the task's, fewer than asked for or
-        of one class only; for what is no estimator, or one of the other kind; and for a metric
-        that does not fit the task or reads probabilities of an estimator that has none.
+      BadInput: for a split without images or labels; without `features_from`, for images that are
+        not finite vectors of the same size in all splits; with it, for other columns or tokens
+        than the run was trained on; for labels that do not match the task, are fewer than
+        requested or have a single class; for objects that are not estimators, or a regressor
+        instead of a classifier or vice versa; and for a metric that does not match the task, or
+        needs probabilities that an estimator does not provide.
     """
-    if row.features is not None:
-        require_inputs(f"row {row.name!r}: features:", row.data, row.features)
+    if row.features_from is not None:
+        require_inputs(f"row {row.name!r}: features_from:", row.data, row.features_from)
     for seed in seeds_of(row):
         parts = dict(zip(PARTS, parts_of(row, seed), strict=True))
         for name, part in parts.items():
             check_labels(row, name, part.labels)
-            if row.features is None:
+            if row.features_from is None:
                 check_vectors(row, name, part.image, parts["train"].image.shape[1:])
         targets = targets_of(row, parts["train"].labels)
         found = np.unique(targets[drawn(row, parts["train"].labels, seed)])
@@ -52,19 +53,19 @@ def check(row: Classic) -> None:
     check_estimators(row, needs_probabilities(row, parts["test"].labels.dtype))
 
 
-def parts_of(row: Classic, seed: int) -> tuple[Part, ...]:
-    """Train, validation and test of a seed.
+def parts_of(row: SklearnBaseline, seed: int) -> tuple[Part, ...]:
+    """The train, validation and test splits of a seed.
 
     Raises:
-      BadInput: if a part has no images or no label of the task, or not as many.
+      BadInput: if a split has no images, no labels of the task, or different numbers of them.
     """
     data = read(row)
     splits = data[0] if seed_axis(row) is None else data[seed - row.first_seed]
     return tuple(part_of(row, name, getattr(splits, name)) for name in PARTS)
 
 
-def part_of(row: Classic, name: str, arrays: Mapping[str, np.ndarray]) -> Part:
-    """A part of a row's data, of its arrays."""
+def part_of(row: SklearnBaseline, name: str, arrays: Mapping[str, np.ndarray]) -> Part:
+    """Makes one split of a row's data from its arrays."""
     for key in ("image", row.task.name):
         if key not in arrays:
             raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
@@ -77,29 +78,31 @@ def part_of(row: Classic, name: str, arrays: Mapping[str, np.ndarray]) -> Part:
 
 
 def vectors_of(images: np.ndarray) -> np.ndarray:
-    """Images `[N, ...]` as vectors `[N, D]` of float32, bytes from 0 to 1."""
+    """Images `[N, ...]` as float32 vectors `[N, D]`, uint8 scaled to [0, 1]."""
     vectors = images.reshape(len(images), -1).astype(np.float32)
     return vectors / np.float32(255 if images.dtype == np.uint8 else 1)
 
 
-def targets_of(row: Classic, labels: np.ndarray) -> np.ndarray:
-    """Labels as estimators take them: classes int32 `[N]` with -1, numbers `[N]` or `[N, D]`."""
+def targets_of(row: SklearnBaseline, labels: np.ndarray) -> np.ndarray:
+    """Labels for estimators: classes int32 `[N]` with -1, or continuous `[N]` or `[N, D]`."""
     if row.target_type == "continuous":
         return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     return np.where(has_label(labels), labels, -1).astype(np.int32)
 
 
-def drawn(row: Classic, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Places of the training examples that have labels for a seed, `[L]`."""
+def drawn(row: SklearnBaseline, labels: np.ndarray, seed: int) -> np.ndarray:
+    """Indices `[L]` of the labelled training examples of a seed."""
     try:
-        return few_labels({row.task.name: labels}, row.labelled, partial=False, seed=seed)[0]
+        return sample_labelled_subset(
+            {row.task.name: labels}, row.num_labelled, partial=False, seed=seed
+        )[0]
     except BadInput as wrong:
         raise BadInput(f"row {row.name!r}: {wrong}") from None
 
 
-def check_labels(row: Classic, part: str, labels: np.ndarray) -> None:
-    """Requires labels of the type that the task's loss says, of the task's number of outputs."""
-    outputs, kind = row.task.outputs, row.target_type
+def check_labels(row: SklearnBaseline, part: str, labels: np.ndarray) -> None:
+    """Requires labels that match the task's target type and number of outputs."""
+    outputs, kind = row.task.num_outputs, row.target_type
 
     def need(holds: bool, rule: str, found: Any) -> None:
         if not holds:
@@ -131,8 +134,10 @@ def check_labels(row: Classic, part: str, labels: np.ndarray) -> None:
     need(lowest >= -1, "must be 0 or 1 for one logistic output", lowest)
 
 
-def check_vectors(row: Classic, part: str, images: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Requires images of one shape that are numbers and finite."""
+def check_vectors(
+    row: SklearnBaseline, part: str, images: np.ndarray, shape: tuple[int, ...]
+) -> None:
+    """Requires images of the given shape that are numeric and finite."""
     where = f"row {row.name!r}: the {part} data"
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         rule = 'must have numbers as "image", uint8 or floats, to be vectors'
@@ -146,15 +151,15 @@ def check_vectors(row: Classic, part: str, images: np.ndarray, shape: tuple[int,
         raise BadInput(f"{where} must be finite, but {wrong} of {len(images)} images are not")
 
 
-def needs_probabilities(row: Classic, dtype: np.dtype) -> bool:
-    """Whether the task's metric reads more of the outputs than the class that they decide for.
+def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> bool:
+    """Whether the task's metric depends on more than the predicted classes.
 
-    Tried on outputs that are made up; of numbers it never does.
+    Tested on synthetic outputs; always False for regression.
 
     Raises:
-      BadInput: if the metric does not fit the task.
+      BadInput: if the metric does not match the task.
     """
-    outputs = row.task.outputs
+    outputs = row.task.num_outputs
     if row.target_type == "continuous":
         made = np.zeros((4, outputs), np.float32)
         value_of(row, made, np.zeros(4 if outputs == 1 else (4, outputs), dtype))
@@ -163,19 +168,19 @@ def needs_probabilities(row: Classic, dtype: np.dtype) -> bool:
     place = np.arange(4 * classes)
     labels = place % classes
     decided = outputs_of_classes((labels + place // classes % 2) % classes, outputs)
-    # The same decisions, of other sizes, and with the other classes in another order.
+    # The same predicted classes, with other magnitudes and another order of the other classes.
     other = (2 + place[:, None]) * decided
     other += np.arange(outputs) / outputs
     values = [value_of(row, each, labels.astype(dtype)) for each in (decided, other)]
     return not np.array_equal(*values, equal_nan=True)
 
 
-def check_estimators(row: Classic, probabilities: bool) -> None:
-    """Requires choices that make estimators which predict what the task asks for."""
+def check_estimators(row: SklearnBaseline, probabilities: bool) -> None:
+    """Requires candidates that make estimators for the task's target type."""
     from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
     numbers = row.target_type == "continuous"
-    for place, make in enumerate(row.choices):
+    for place, make in enumerate(row.candidates):
         where = f"row {row.name!r}, choice {place}"
         try:
             made = make()
@@ -196,12 +201,12 @@ def check_estimators(row: Classic, probabilities: bool) -> None:
             check_settings(row, where, made)
 
 
-def check_settings(row: Classic, where: str, estimator: Any) -> None:
-    """Refuses settings that scikit-learn refuses, which it tells when it fits: here a few numbers.
+def check_settings(row: SklearnBaseline, where: str, estimator: Any) -> None:
+    """Rejects invalid parameters, which scikit-learn reports in `fit`: here on a few examples.
 
-    What else it cannot do with so few is no fault of the settings.
+    Other errors may be due to the small number of examples and are ignored.
     """
-    outputs = row.task.outputs
+    outputs = row.task.num_outputs
     features = generator(0, "settings").normal(size=(8 * outputs, 4))
     labels = np.arange(len(features)) % max(2, outputs)
     if row.target_type == "continuous":
@@ -211,6 +216,6 @@ def check_settings(row: Classic, where: str, estimator: Any) -> None:
         try:
             estimator.fit(features, labels)
         except (TypeError, ValueError) as wrong:
-            # Its class is no public name of scikit-learn's.
+            # The exception class is not public in scikit-learn.
             if type(wrong).__name__ == "InvalidParameterError":
                 raise BadInput(f"{where}: {wrong}") from wrong

@@ -1,4 +1,4 @@
-"""Which rows a launch's table has, and that it loses none of a table that is there."""
+"""Selects the rows of a table, and protects the rows of an existing table."""
 
 import csv
 import pathlib
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from mtl_jax.config.run import Experiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import input_digests
-from mtl_jax.runner.run_selection import among, in_order
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.runner.run_selection import restrict_to, topological_order
+from mtl_jax.storage.run_directory import RunDirectory
 
 
 def rows_there(root: pathlib.Path) -> list[str]:
-    """Names of the rows of the table that a folder has: `table.csv`, else the first of `table.md`."""
+    """Row names of the existing table in a folder: `table.csv`, else the first in `table.md`."""
     lines = root / "table.csv"
     if lines.is_file():
         with open(lines, encoding="utf-8", newline="") as file:
@@ -28,17 +28,17 @@ def rows_there(root: pathlib.Path) -> list[str]:
 
 
 def require_kept(root: pathlib.Path, new: Experiment) -> None:
-    """Refuses to write a table that lacks rows of the one that is there.
+    """Rejects a new table that lacks rows of the existing one.
 
     Raises:
       BadInput: naming the rows.
     """
-    names = {row.name for row in (*new.runs, *new.classics, *new.safe)}
+    names = {row.name for row in (*new.runs, *new.sklearn_baselines, *new.safe_transfer)}
     refuse_lost(root, [name for name in rows_there(root) if name not in names])
 
 
 def refuse_lost(root: pathlib.Path, lost: list[str]) -> None:
-    """Refuses to leave rows of the table that is there out of a new one."""
+    """Raises `BadInput` if rows of the existing table would be lost."""
     if lost:
         raise BadInput(
             f"the table in {root} has rows that a new one would lack: {', '.join(lost)}. They are "
@@ -48,33 +48,35 @@ def refuse_lost(root: pathlib.Path, lost: list[str]) -> None:
 
 
 def check(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> None:
-    """Refuses a launch that would take other results for its own, or lose rows of the table.
+    """Rejects a launch that would reuse results of other settings or data, or lose table rows.
 
     Args:
-      experiment: the runs that were asked for.
-      whole: all runs, of which the table shows those that are finished.
+      experiment: the requested runs.
+      whole: all runs, of which the table shows the finished ones.
       root: the folder of all results.
-      fresh: whether old results of the runs asked for are set aside first.
+      fresh: whether old results of the requested runs are set aside first.
 
     Raises:
       BadInput: naming the run, or the rows.
     """
-    rows = (*in_order(experiment), *experiment.classics)
+    rows = (*topological_order(experiment), *experiment.sklearn_baselines)
     for row in () if fresh else rows:
-        folder = Folder(root, row)
+        folder = RunDirectory(root, row)
         folder.check()
         input_digests.check(folder)
     require_kept(root, shown(whole, root, {row.name for row in rows}))
 
 
 def shown(whole: Experiment, root: pathlib.Path, sure: Iterable[str] = ()) -> Experiment:
-    """The rows of the table: the finished ones, whose data are as they were, and some for sure."""
-    rows = (*whole.runs, *whole.classics)
-    return among(whole, (row for row in rows if row.name in sure or stands(Folder(root, row))))
+    """The rows of the table: finished rows with unchanged inputs, and those named in `sure`."""
+    rows = (*whole.runs, *whole.sklearn_baselines)
+    return restrict_to(
+        whole, (row for row in rows if row.name in sure or stands(RunDirectory(root, row)))
+    )
 
 
-def stands(folder: Folder) -> bool:
-    """Whether a row is finished, and was trained on what there is now, if that can be read."""
+def stands(folder: RunDirectory) -> bool:
+    """Whether a row is finished and its inputs are unchanged, as far as they can be read."""
     if not folder.finished():
         return False
     try:
@@ -84,16 +86,16 @@ def stands(folder: Folder) -> bool:
 
 
 def finished(whole: Experiment, root: pathlib.Path) -> Experiment:
-    """The rows that a table may show now; it is said which finished ones it may not.
+    """The rows that a table may show; prints a warning for each finished row it may not.
 
     Raises:
-      BadInput: if the table that is there has rows which this one would lack.
+      BadInput: if the existing table has rows that the new one would lack.
     """
     done = shown(whole, root)
     require_kept(root, done)
-    names = {row.name for row in (*done.runs, *done.classics)}
-    for row in (*whole.runs, *whole.classics):
-        if row.name not in names and Folder(root, row).result() is not None:
+    names = {row.name for row in (*done.runs, *done.sklearn_baselines)}
+    for row in (*whole.runs, *whole.sklearn_baselines):
+        if row.name not in names and RunDirectory(root, row).result() is not None:
             text = f"{row.name!r} is not in the table: it was trained with other settings or data"
             print(f"warning: {text}", file=sys.stderr)
     return done

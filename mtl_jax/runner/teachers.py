@@ -1,67 +1,71 @@
-"""What teachers say of a run's unlabelled images, from what is left of them on disk."""
+"""Teacher predictions for a run's unlabelled images, from finished runs on disk."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from mtl_jax.config.run import Run, taught
-from mtl_jax.config.task import asks_teacher
+from mtl_jax.config.run import Run, teacher_by_task
+from mtl_jax.config.task import teacher_view
 from mtl_jax.core.views import Parameters
-from mtl_jax.runner.predict import asked_of
+from mtl_jax.runner.predict import predict_all_seeds
 from mtl_jax.storage.loading import seed_axis
-from mtl_jax.storage.run_directory import Folder
-from mtl_jax.train import Given, Taught, outputs_for
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TeacherPredictions, TrainData, predict_chunked
 
 
-def with_teachers(run: Run, given: Given, folders: dict[str, Folder]) -> Given:
-    """What a run trains on, with what its teachers say of it.
+def with_teacher_predictions(
+    run: Run, given: TrainData, folders: dict[str, RunDirectory]
+) -> TrainData:
+    """Adds the predictions of a run's teachers to its training data.
 
     Args:
-      run: the one that learns.
-      given: its data.
-      folders: by name, of its teachers, which are finished.
+      run: the student run.
+      given: the training data of the run.
+      folders: the folders of its finished teachers, by name.
 
     Raises:
       BadInput: if a teacher's checkpoint is missing or damaged.
     """
     streams = dict(given.streams)
     for task in run.tasks:
-        view = asks_teacher(task)
+        view = teacher_view(task)
         if view is None:
             continue
-        teacher = taught(run)[task.name, task.outputs]
+        teacher = teacher_by_task(run)[task.name, task.num_outputs]
         name = next(name for name, stream in streams.items() if task.name in stream.labels)
         stream = streams[name]
         folder = folders[teacher.name]
         apart = seed_axis(run) == 0
-        images = stream.image if apart else [stream.image] * run.seeds
-        said = outputs_of(teacher, folder, view.by, task.name, images)
+        images = stream.image if apart else [stream.image] * run.num_seeds
+        said = outputs_of(teacher, folder, view.params, task.name, images)
         everything = np.arange(said.shape[1])
         pool = everything if stream.pool is None else np.asarray(stream.pool)
-        pools = pool if apart and stream.pool is not None else [pool] * run.seeds
+        pools = pool if apart and stream.pool is not None else [pool] * run.num_seeds
         weights = np.zeros(said.shape[:2], np.float32)
         for place, rows in enumerate(pools):
-            weights[place, rows] = weights_of(said[place, rows], view.per_class)
-        stored = {**stream.stored, task.name: Taught(said, weights)}
-        streams[name] = stream._replace(stored=stored)
+            weights[place, rows] = class_balance_weights(said[place, rows], view.per_class)
+        stored = {**stream.teacher, task.name: TeacherPredictions(said, weights)}
+        streams[name] = stream._replace(teacher=stored)
     return given._replace(streams=streams)
 
 
 def outputs_of(
-    teacher: Run, folder: Folder, by: Parameters, task: str, images: Sequence[np.ndarray]
+    teacher: Run, folder: RunDirectory, by: Parameters, task: str, images: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Outputs `[S, N, C]` of every seed of a teacher for a task and images of that seed."""
-    said = asked_of(teacher, folder, by, task, images, outputs_for, "other runs learn from it")
+    """Outputs `[S, N, C]` of every seed of a teacher for a task, on the images of that seed."""
+    said = predict_all_seeds(
+        teacher, folder, by, task, images, predict_chunked, "other runs learn from it"
+    )
     return said[task].astype(np.float32)
 
 
-def weights_of(logits: np.ndarray, per_class: int | None) -> np.ndarray:
-    """How much each image counts, `[N]`, by the classes that a teacher guessed `[N, C]`."""
+def class_balance_weights(logits: np.ndarray, per_class: int | None) -> np.ndarray:
+    """Weights `[N]` of images, balancing the classes that a teacher predicts from `[N, C]`."""
     if per_class is None:
         return np.ones(len(logits), np.float32)
     guess, weights = logits.argmax(-1), np.zeros(len(logits), np.float32)
     shifted = logits - logits.max(-1, keepdims=True)
-    sure = -np.log(np.exp(shifted).sum(-1))  # Logarithm of the largest probability.
+    sure = -np.log(np.exp(shifted).sum(-1))  # Log of the largest probability.
     for which in np.unique(guess):
         own = np.flatnonzero(guess == which)
         best = own[np.argsort(-sure[own], kind="stable")[:per_class]]

@@ -1,4 +1,4 @@
-"""Runs the descents of an experiment, each once, and leaves a table and a figure."""
+"""Runs the toy runs of an experiment, each once, and writes a table and a figure."""
 
 import argparse
 import functools
@@ -10,19 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.config.toy import Descent, Descents
+from mtl_jax.config.toy import ToyExperiment, ToyRun
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report import provenance
 from mtl_jax.report.table import latex, markdown
 from mtl_jax.report.trajectories import figure
+from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.input_digests import progress_of
-from mtl_jax.runner.overrides import edited
-from mtl_jax.runner.run_selection import SMOKE_STEPS, named_like
+from mtl_jax.runner.overrides import apply_overrides
+from mtl_jax.runner.run_selection import SMOKE_STEPS, filter_by_name
 from mtl_jax.runner.table_rows import refuse_lost, rows_there
-from mtl_jax.runner.train_loop import Diverged
-from mtl_jax.storage.files import open_root, require_file_names, write_json, write_text
-from mtl_jax.storage.run_directory import Folder, changes, fields_text
-from mtl_jax.train import path
+from mtl_jax.storage.files import lock_output_dir, require_file_names, write_json, write_text
+from mtl_jax.storage.run_directory import RunDirectory, changes, fields_text
+from mtl_jax.train import optimize_trajectory
 
 NOTE = (
     "Where each start ended, and the mean of its losses; ✓ is on the Pareto set, within the "
@@ -30,15 +30,15 @@ NOTE = (
 )
 
 
-def launch(whole: Descents, options: argparse.Namespace, root: pathlib.Path) -> int:
-    """Does what the command line asks; returns the exit code."""
-    every, runs = (asked(whole, options, only) for only in (None, options.only))
+def launch(whole: ToyExperiment, options: argparse.Namespace, root: pathlib.Path) -> int:
+    """Executes the command-line options; returns the exit code."""
+    every, runs = (select_runs(whole, options, only) for only in (None, options.only))
     if options.list:
-        for folder in (Folder(root, run) for run in runs):
+        for folder in (RunDirectory(root, run) for run in runs):
             print(f"{folder.fingerprint}  {progress_of(folder):24}  {folder.run.name}")
         return 0
     checked = (
-        {run.name: jax.eval_shape(functools.partial(paths, run)) for run in runs}
+        {run.name: jax.eval_shape(functools.partial(all_trajectories, run)) for run in runs}
         if options.dry
         else {}
     )
@@ -49,104 +49,110 @@ def launch(whole: Descents, options: argparse.Namespace, root: pathlib.Path) -> 
     if options.dry:
         return 0
     require_file_names(run.name for run in runs)
-    with open_root(root):
+    with lock_output_dir(root):
         for run in runs:
             if not options.fresh:
-                Folder(root, run).check()
+                RunDirectory(root, run).check()
         names = {run.name for run in runs}
-        names |= {run.name for run in every if Folder(root, run).finished()}
+        names |= {run.name for run in every if RunDirectory(root, run).finished()}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for run in runs:
-            descend(run, Folder(root, run), options.fresh)
-        write(whole, [run for run in every if Folder(root, run).finished()], root)
+            descend(run, RunDirectory(root, run), options.fresh)
+        write(whole, [run for run in every if RunDirectory(root, run).finished()], root)
     return 0
 
 
-def asked(whole: Descents, options: argparse.Namespace, only: str | None) -> list[Descent]:
-    """The descents that the command line asks for, as it changes them.
+def select_runs(
+    whole: ToyExperiment, options: argparse.Namespace, only: str | None
+) -> list[ToyRun]:
+    """The toy runs requested on the command line, with its overrides applied.
 
     Args:
-      whole: as the file has them.
-      options: of the command line.
-      only: pattern of names; None is all.
+      whole: the experiment of the file.
+      options: the command-line options.
+      only: pattern of run names; None selects all.
 
     Raises:
-      BadInput: if a change does not fit, none matches, or seeds are asked for.
+      BadInput: if an override is invalid, no run matches, or seeds are requested.
     """
     if options.seeds is not None:
         raise BadInput("--seeds does not apply: a descent has starts")
-    runs = edited(whole.runs, options.set)
+    runs = apply_overrides(whole.runs, options.set)
     if options.smoke:
-        runs = tuple(run.but(steps=SMOKE_STEPS, records=SMOKE_STEPS // 2) for run in runs)
-    return list(named_like(runs, only))
+        runs = tuple(run.replace(steps=SMOKE_STEPS, num_records=SMOKE_STEPS // 2) for run in runs)
+    return list(filter_by_name(runs, only))
 
 
-def descend(run: Descent, folder: Folder, fresh: bool) -> None:
-    """Goes all paths of a descent and writes what came out, unless that is there."""
+def descend(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
+    """Computes all trajectories of a toy run and writes its result, unless it is finished."""
     if fresh:
-        folder.set_aside()
+        folder.archive()
     elif folder.finished():
         return
-    folder.claim()
+    folder.create()
     folder.add_history(0)
     began = time.perf_counter()
-    points, losses, weights = jax.tree.map(np.asarray, jax.jit(paths, static_argnums=0)(run))
+    points, losses, weights = jax.tree.map(
+        np.asarray, jax.jit(all_trajectories, static_argnums=0)(run)
+    )
     seconds = time.perf_counter() - began
     if not np.isfinite(points).all():
         raise Diverged(f"descent {run.name!r} diverged: a point is not finite")
     result = {"name": run.name, "point": points[:, -1].tolist(), "losses": losses[:, -1].tolist()}
-    result["gap"] = np.asarray(jax.vmap(run.problem.gap)(points[:, -1]), np.float64).tolist()
+    result["gap"] = np.asarray(
+        jax.vmap(run.problem.distance_to_pareto)(points[:, -1]), np.float64
+    ).tolist()
     kept = {"points": points.tolist(), "losses": losses.tolist(), "weights": weights.tolist()}
     write_json(folder.path / "paths.json", kept)
-    folder.finish(result, {"seconds": round(seconds, 3)})
+    folder.write_result(result, {"seconds": round(seconds, 3)})
     print(
-        f"{run.name}: {run.steps} steps from {len(run.starts)} starts, {seconds:.1f} s",
+        f"{run.name}: {run.steps} steps from {len(run.initial_points)} starts, {seconds:.1f} s",
         file=sys.stderr,
     )
 
 
-def paths(run: Descent) -> tuple:
-    """Points `[S, T, D]`, losses and weights `[S, T, K]` of all starts."""
-    starts = jnp.array(run.starts, jnp.float32)
-    keys = jax.random.split(jax.random.key(run.seed), len(run.starts))
-    return jax.vmap(lambda start, key: path(run, start, key))(starts, keys)
+def all_trajectories(run: ToyRun) -> tuple:
+    """Points `[S, T, D]`, losses and weights `[S, T, K]` of all initial points."""
+    starts = jnp.array(run.initial_points, jnp.float32)
+    keys = jax.random.split(jax.random.key(run.seed), len(run.initial_points))
+    return jax.vmap(lambda start, key: optimize_trajectory(run, start, key))(starts, keys)
 
 
-def write(whole: Descents, done: list[Descent], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.tex` and `paths.png` of what is done.
+def write(whole: ToyExperiment, done: list[ToyRun], root: pathlib.Path) -> None:
+    """Writes `table.md`, `table.tex` and `paths.png` of the finished runs.
 
-    All of them say what the command line has changed.
+    All of them report the fields changed on the command line.
     """
     head, body = cells(whole, done, root)
     said = changed(whole, done)
     note = f"{NOTE} {said}" if said else NOTE
-    note += provenance.note(Folder(root, run) for run in done)
+    note += provenance.provenance_note(RunDirectory(root, run) for run in done)
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body) + (f"% {said}\n" if said else ""))
-    if done and len(done[0].starts[0]) == 2:
-        drawn = figure(done, [Folder(root, run).read("paths.json") for run in done])
+    if done and len(done[0].initial_points[0]) == 2:
+        drawn = figure(done, [RunDirectory(root, run).read("paths.json") for run in done])
         drawn.suptitle(said, fontsize=7)
         drawn.savefig(root / "paths.png", dpi=120)
 
 
-def changed(whole: Descents, done: list[Descent]) -> str:
-    """A sentence on the fields of descents that are not as the file has them; "" if none is."""
+def changed(whole: ToyExperiment, done: list[ToyRun]) -> str:
+    """A sentence listing the fields of runs that differ from the file; "" if there are none."""
     file = {run.name: fields_text(run) for run in whole.runs}
     texts = dict.fromkeys(changes(file[run.name], fields_text(run)) for run in done)
     said = "; ".join(text for text in texts if text)
     return f"Changed on the command line: {said}." if said else ""
 
 
-def cells(whole: Descents, done: list[Descent], root: pathlib.Path) -> tuple[list, list]:
-    """The heading and the rows of the table."""
-    most = max((len(run.starts) for run in done), default=0)
+def cells(whole: ToyExperiment, done: list[ToyRun], root: pathlib.Path) -> tuple[list, list]:
+    """The header and the rows of the table."""
+    most = max((len(run.initial_points) for run in done), default=0)
     head = ["run", "reached", *[f"start {i + 1}" for i in range(most)], "seconds"]
     head += ["paper"] if whole.published else []
     body = []
     for run in done:
-        result = Folder(root, run).result()
-        seconds = Folder(root, run).read("timing.json")["seconds"]
-        on = [gap <= run.within for gap in result["gap"]]
+        result = RunDirectory(root, run).result()
+        seconds = RunDirectory(root, run).read("timing.json")["seconds"]
+        on = [gap <= run.tolerance for gap in result["gap"]]
         ends = [
             f"{', '.join(f'{x:.1f}' for x in point)}: {np.mean(losses):.2f}{' ✓' if reached else ''}"
             for point, losses, reached in zip(result["point"], result["losses"], on, strict=True)

@@ -1,4 +1,4 @@
-"""Soft sharing: parameters with a leading task axis to a scalar that draws tasks together."""
+"""Soft parameter sharing: penalties on per-task trunks that pull the tasks together."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.sharing.clustered import Clustered as Clustered
@@ -20,7 +20,7 @@ from mtl_jax.sharing.mtrl import mtrl as mtrl
 from mtl_jax.sharing.mtrl import task_covariance as task_covariance
 from mtl_jax.sharing.orthogonality import Orthogonality as Orthogonality
 from mtl_jax.sharing.orthogonality import orthogonality as orthogonality
-from mtl_jax.sharing.orthogonality import own_overlap as own_overlap
+from mtl_jax.sharing.orthogonality import shared_private_overlap as shared_private_overlap
 from mtl_jax.sharing.proximal import prox_l1 as prox_l1
 from mtl_jax.sharing.proximal import prox_l1_inf as prox_l1_inf
 from mtl_jax.sharing.proximal import prox_l21 as prox_l21

@@ -1,4 +1,4 @@
-"""Clustered: draw each task to the mean of its cluster, and clusters to each other."""
+"""Clustered: pulls tasks towards their cluster mean, and clusters towards each other."""
 
 import dataclasses
 import math
@@ -8,31 +8,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.sharing.stacked import tasks_in, trunks_of
+from mtl_jax.sharing.stacked import stacked_trunks, tasks_in
 
 Clusters = tuple[tuple[int, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Clustered:
-    """Penalty on the variance within given clusters of tasks, and on that between them.
+    """Penalty on the variance within and between given clusters of tasks.
 
-    `weight * sum_c [sum_{t in c} ||w_t - m_c||^2 + between * |c| ||m_c - m||^2]` over all
-    parameters of the trunks, with m_c the mean of cluster c and m that of all tasks. With
-    `between=1`, or one cluster, this is `MeanL2`. The paper finds the clusters and also
-    penalises `||m||^2`; here they are given, and that is left to weight decay.
+    `weight * sum_c [sum_{t in c} ||w_t - m_c||^2 + between * |c| ||m_c - m||^2]` over all trunk
+    parameters, with m_c the mean of cluster c and m that of all tasks. With `between=1`, or a
+    single cluster, this is `MeanL2`. The paper learns the clusters and also penalizes `||m||^2`;
+    here the clusters are given, and the latter is left to weight decay.
 
     Attributes:
-      weight: of the sum.
-      clusters: tuples of the tasks' places in the run's order; each task is in one.
-      between: weight of the variance between clusters; below 1, tasks are drawn more to their
-        own cluster than to others.
+      weight: coefficient of the sum.
+      clusters: tuples of task indices in the run's order; each task is in exactly one.
+      between: weight of the variance between clusters; below 1, tasks are pulled more strongly
+        towards their own cluster than towards others.
 
     Raises:
-      BadInput: for a bad value; when called, if there is no trunk of each task, or the clusters
-        are of another number of tasks.
+      BadInput: for an invalid value; when called, if the tasks have no separate trunks, or the
+        clusters cover a different number of tasks.
 
     Reference: Jacob, Bach and Vert, Clustered Multi-Task Learning: A Convex Formulation,
       NeurIPS 2008, Section 2 (https://arxiv.org/abs/0809.2085).
@@ -48,8 +48,8 @@ class Clustered:
         require(is_partition(self.clusters), self, "clusters", rule, self.clusters)
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        trunks = trunks_of(self, params)
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        trunks = stacked_trunks(self, params)
         tasks = tasks_in(trunks)
         rule = f"must have each of the run's {tasks} tasks"
         count = sum(len(cluster) for cluster in self.clusters)
@@ -58,18 +58,18 @@ class Clustered:
 
 
 def clustered(stacked: Tree, clusters: Clusters, between: float) -> jax.Array:
-    """Variance within clusters of tasks, plus `between` times that between them, as sums.
+    """Variance within clusters of tasks plus `between` times that between them, as sums.
 
     Args:
       stacked: tree of leaves `[K, ...]`.
-      clusters: each of 0 to K - 1 once.
+      clusters: a partition of 0 to K - 1.
       between: weight of the variance between clusters.
 
     Returns:
-      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+      A scalar `[]`; exactly 0, with zero gradient, if all tasks are equal.
 
     Raises:
-      ValueError: if there is no leaf, K differs between leaves, or the clusters leave one out.
+      ValueError: if there is no leaf, K differs between leaves, or the clusters omit a task.
     """
     if sorted(chain(*clusters)) != list(range(tasks_in(stacked))):
         raise ValueError(f"clusters {clusters} are none of {tasks_in(stacked)} tasks")
@@ -80,8 +80,8 @@ def clustered(stacked: Tree, clusters: Clusters, between: float) -> jax.Array:
 
 
 def variances(leaf: jax.Array, averages: np.ndarray, between: float) -> jax.Array:
-    """The sums of squares `[]` of one leaf `[K, ...]`."""
-    # Differences from the first task first: equal tasks are then exactly zero.
+    """Weighted sum of squares `[]` of one leaf `[K, ...]`."""
+    # Subtract the first task first, so that equal tasks give exactly zero.
     rows = (leaf - leaf[:1]).reshape(len(leaf), -1)
     means = jnp.matmul(jnp.asarray(averages, rows.dtype), rows, precision="highest")
     apart = means - means.mean(0, keepdims=True)
@@ -89,7 +89,7 @@ def variances(leaf: jax.Array, averages: np.ndarray, between: float) -> jax.Arra
 
 
 def is_partition(clusters: object) -> bool:
-    """Whether these are tuples with each of 0 to K - 1 once, none of them empty."""
+    """Whether these are non-empty tuples that partition 0 to K - 1."""
     if not (isinstance(clusters, tuple) and clusters):
         return False
     if not all(isinstance(cluster, tuple) and cluster for cluster in clusters):

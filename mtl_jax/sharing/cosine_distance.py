@@ -1,4 +1,4 @@
-"""CosineDistance: drive the parameters of tasks at right angles to each other."""
+"""CosineDistance: pushes the parameters of tasks towards orthogonality."""
 
 import dataclasses
 import math
@@ -6,26 +6,26 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.stacked import require_tasks, trunks_of
+from mtl_jax.sharing.stacked import require_tasks, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
 class CosineDistance:
     """Penalty on the squared cosines between the tasks' trunks.
 
-    `weight * sum_{t<u} cos(w_t, w_u)^2` over all parameters of the trunks as one vector a task.
-    It pushes tasks apart, opposed ones too, and is greatest when all tasks are equal. It does
-    not depend on the lengths, so its gradient grows as they shrink.
+    `weight * sum_{t<u} cos(w_t, w_u)^2`, with all trunk parameters of a task as one vector. It
+    pushes tasks apart, including opposed ones, and is largest when all tasks are equal. It does not
+    depend on the norms, so its gradient grows as they shrink.
 
-    The paper takes the filters of one layer as the vectors; here they are tasks.
+    The paper uses the filters of one layer as the vectors; here the vectors are tasks.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Rodriguez et al., Regularizing CNNs with Locally Constrained Decorrelations, ICLR
       2017, the loss on squared cosines (https://arxiv.org/abs/1611.01967).
@@ -37,8 +37,8 @@ class CosineDistance:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * squared_cosines(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * squared_cosines(stacked_trunks(self, params))
 
 
 def squared_cosines(stacked: Tree) -> jax.Array:
@@ -48,15 +48,15 @@ def squared_cosines(stacked: Tree) -> jax.Array:
       stacked: tree of leaves `[K, ...]`.
 
     Returns:
-      A scalar `[]`. A task without parameters other than zero has cosine 0 with all others, and
-      no gradient.
+      A scalar `[]`. A task with only zero parameters has cosine 0 with all others, and zero
+      gradient.
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves.
     """
     require_tasks(stacked)
     leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(stacked)]
-    # Squares would underflow or overflow; the cosines do not depend on the unit.
+    # Squares could underflow or overflow; the cosines do not depend on the scale.
     sizes = jnp.stack([jnp.abs(leaf).max(1) for leaf in leaves]).max(0)
     kept = sizes > jnp.finfo(sizes.dtype).tiny / jnp.finfo(sizes.dtype).eps
     unit = jax.lax.stop_gradient(jnp.where(kept, sizes, 1.0))

@@ -1,4 +1,4 @@
-"""Dirty: let tasks share some parameters and have a few of their own."""
+"""Dirty: lets tasks share some parameters and have sparse task-specific ones."""
 
 import dataclasses
 import math
@@ -6,28 +6,28 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.group_l1_inf import sizes
-from mtl_jax.sharing.stacked import rows_of, trunks_of
+from mtl_jax.sharing.stacked import kernel_matrices, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
 class Dirty:
-    """Penalty of the best split of parameters in a shared and a sparse part.
+    """Penalty of the optimal split of parameters into a shared and a sparse part.
 
     `weight * min ||P||_1,inf + sparse * ||Q||_1` over `P + Q = W`, with
-    `||P||_1,inf = sum_d max_t |p_td|` over all numbers d of the trunks' kernels. The paper
-    learns P and Q; the minimum over the split given W is the same problem in W alone, and has
-    a closed form (see `dirty`). Biases and norms do not count.
+    `||P||_1,inf = sum_d max_t |p_td|` over all entries d of the trunks' kernels. The paper learns P
+    and Q; the minimum over the split for given W is the same problem in W alone, and has a closed
+    form (see `dirty`). Biases and normalization parameters are excluded.
 
     Attributes:
-      weight: of the sum, the paper's lambda_b.
-      sparse: lambda_s / lambda_b; both parts live if it is between 1/K and 1. From 1 on this is
-        `GroupL1Inf`, up to 1/K an L1 norm.
+      weight: coefficient of the sum, the paper's lambda_b.
+      sparse: lambda_s / lambda_b; both parts can be nonzero if it is between 1/K and 1. From 1 on
+        this is `GroupL1Inf`, up to 1/K an L1 norm.
 
     Raises:
-      BadInput: for a negative value; when called, if there is no trunk of each task.
+      BadInput: for a negative value; when called, if the tasks have no separate trunks.
 
     Reference: Jalali, Ravikumar, Sanghavi and Ruan, A Dirty Model for Multi-task Learning,
       NeurIPS 2010
@@ -41,35 +41,35 @@ class Dirty:
         require_number(self, weight=(0.0, math.inf), sparse=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * dirty(trunks_of(self, params), self.sparse)
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * dirty(stacked_trunks(self, params), self.sparse)
 
 
 def dirty(stacked: Tree, sparse: float) -> jax.Array:
-    """Least cost of a split, `min ||P||_1,inf + sparse ||Q||_1` over `P + Q = W`.
+    """Minimum cost of a split, `min ||P||_1,inf + sparse ||Q||_1` over `P + Q = W`.
 
-    The norms are dual to `sum_t |z_t| <= 1` and `max_t |z_t| <= sparse` in each column, and the
-    minimum is the support function of both together: the largest sizes are paid at `sparse` each
-    until 1 is spent.
+    The dual norm constraints are `sum_t |z_t| <= 1` and `max_t |z_t| <= sparse` in each column, and
+    the minimum is the support function of their intersection: the largest magnitudes are charged
+    `sparse` each until a budget of 1 is spent.
 
     Args:
-      stacked: tree of leaves `[K, ...]`; those with at least two more axes count.
-      sparse: price of the part that is each task's own.
+      stacked: tree of leaves `[K, ...]`; only those with at least two more axes are included.
+      sparse: cost of the task-specific part.
 
     Returns:
-      A scalar `[]`. Tasks of equal size have equal gradients; a zero has none.
+      A scalar `[]`. Tasks of equal magnitude have equal gradients; a zero entry has zero gradient.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
     return sum(
         (prices(jax.lax.stop_gradient(sizes(rows)), sparse) * sizes(rows)).sum()
-        for rows in rows_of(stacked)
+        for rows in kernel_matrices(stacked)
     )
 
 
 def prices(size: jax.Array, sparse: float) -> jax.Array:
-    """What a unit of each number costs, `[K, D]`, given their sizes `[K, D]`."""
+    """Unit cost of each entry, `[K, D]`, given their magnitudes `[K, D]`."""
 
     def spent(count):
         return jnp.minimum(1.0, count * sparse)
@@ -78,5 +78,5 @@ def prices(size: jax.Array, sparse: float) -> jax.Array:
     equal = size[:, None] == size[None]
     before = larger.sum(1, dtype=size.dtype)
     ties = equal.sum(1, dtype=size.dtype)
-    # Ties share what they are charged together. A NaN equals nothing, and 0 / 0 keeps it NaN.
+    # Ties share their joint cost. NaN equals nothing, and 0 / 0 keeps it NaN.
     return (spent(before + ties) - spent(before)) / ties

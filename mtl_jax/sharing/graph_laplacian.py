@@ -1,4 +1,4 @@
-"""GraphLaplacian: draw tasks together along the edges of a graph."""
+"""GraphLaplacian: pulls tasks together along the edges of a graph."""
 
 import dataclasses
 import math
@@ -6,28 +6,28 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.sharing.stacked import tasks_in, trunks_of
+from mtl_jax.sharing.stacked import stacked_trunks, tasks_in
 
 Matrix = tuple[tuple[float, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class GraphLaplacian:
-    """Penalty on the differences of tasks that are known to be related.
+    """Penalty on the differences between tasks that are known to be related.
 
-    `weight / 2 * sum_tu A_tu ||w_t - w_u||^2` over all parameters of the trunks. With
-    `A_tu = 1 / K` for all pairs this is `MeanL2`.
+    `weight / 2 * sum_tu A_tu ||w_t - w_u||^2` over all trunk parameters. With `A_tu = 1 / K` for
+    all pairs this is `MeanL2`.
 
     Attributes:
-      weight: of the sum.
-      adjacency: A, K rows of K numbers of at least 0, symmetric; tasks in the run's order. The
-        diagonal adds nothing.
+      weight: coefficient of the sum.
+      adjacency: A, K rows of K non-negative numbers, symmetric; tasks in the run's order. The
+        diagonal has no effect.
 
     Raises:
-      BadInput: for a bad value; when called, if there is no trunk of each task, or K is
-        another.
+      BadInput: for an invalid value; when called, if the tasks have no separate trunks, or their
+        number is not K.
 
     Reference: Evgeniou, Micchelli and Pontil, Learning Multiple Tasks with Kernel Methods, JMLR
       2005, graph regularization (https://jmlr.org/papers/v6/evgeniou05a.html).
@@ -42,8 +42,8 @@ class GraphLaplacian:
         require(is_adjacency(self.adjacency), self, "adjacency", rule, self.adjacency)
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        trunks = trunks_of(self, params)
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        trunks = stacked_trunks(self, params)
         tasks = tasks_in(trunks)
         rule = f"must have a row for each of the run's {tasks} tasks"
         require(len(self.adjacency) == tasks, self, "adjacency", rule, self.adjacency)
@@ -58,10 +58,10 @@ def graph_laplacian(stacked: Tree, adjacency: Matrix) -> jax.Array:
       adjacency: A, symmetric, K rows of K numbers.
 
     Returns:
-      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+      A scalar `[]`; exactly 0, with zero gradient, if all tasks are equal.
 
     Raises:
-      ValueError: if there is no leaf, or K differs between leaves or from that of A.
+      ValueError: if there is no leaf, or K differs between leaves or from the size of A.
     """
     if tasks_in(stacked) != len(adjacency):
         raise ValueError(f"adjacency has {len(adjacency)} rows for {tasks_in(stacked)} tasks")
@@ -75,14 +75,14 @@ def graph_laplacian(stacked: Tree, adjacency: Matrix) -> jax.Array:
 
 def quadratic(leaf: jax.Array, laplacian: list[list[float]]) -> jax.Array:
     """`tr(W^T L W)` `[]` of the rows `[K, ...]`."""
-    # L sees differences alone: with those from the first task, equal tasks are exactly zero.
+    # L depends only on differences: relative to the first task, equal tasks give exactly zero.
     rows = (leaf - leaf[:1]).reshape(len(leaf), -1)
     pushed = jnp.matmul(jnp.asarray(laplacian, rows.dtype), rows, precision="highest")
     return jnp.vdot(rows, pushed, precision="highest")
 
 
 def is_adjacency(rows: object) -> bool:
-    """Whether these are K rows of K finite numbers of at least 0, the same when transposed."""
+    """Whether these are K rows of K finite, non-negative numbers that form a symmetric matrix."""
     if not (isinstance(rows, tuple) and rows and all(isinstance(row, tuple) for row in rows)):
         return False
     square = all(len(row) == len(rows) for row in rows)

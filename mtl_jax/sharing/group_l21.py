@@ -1,4 +1,4 @@
-"""GroupL21: let all tasks use the same few parameters."""
+"""GroupL21: makes all tasks use the same sparse set of parameters."""
 
 import dataclasses
 import math
@@ -6,26 +6,27 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.penalty import Proximal
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_l21
-from mtl_jax.sharing.stacked import rows_of, shrunk, trunks_of
+from mtl_jax.sharing.stacked import apply_prox, kernel_matrices, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
-class GroupL21:
-    """Penalty on the length of what all tasks have of each parameter.
+class GroupL21(Proximal):
+    """Penalty on the norm of each parameter across tasks.
 
-    `weight * sum_d ||(w_1d, ..., w_Kd)||_2` over all numbers d of the trunks' kernels: a
-    parameter goes to zero in all tasks or in none. Biases and norms do not count.
+    `weight * sum_d ||(w_1d, ..., w_Kd)||_2` over all entries d of the trunks' kernels: a parameter
+    becomes zero in all tasks or in none. Biases and normalization parameters are excluded.
 
-    A gradient step only draws near zero; `prox_l21` gets there.
+    A gradient step only approaches zero; `prox_l21` reaches it exactly.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Liu, Ji and Ye, Multi-Task Feature Learning Via Efficient l2,1-Norm Minimization,
       UAI 2009 (https://arxiv.org/abs/1205.2631).
@@ -37,35 +38,35 @@ class GroupL21:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * group_l21(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * group_l21(stacked_trunks(self, params))
 
-    def shrink(self, params: Tree, rate: jax.Array) -> Tree:
+    def prox(self, params: Tree, rate: jax.Array) -> Tree:
         """The proximal step with a learning rate `[]`, for `Run.proximal`."""
-        return shrunk(self, params, lambda matrix: prox_l21(matrix, rate * self.weight))
+        return apply_prox(self, params, lambda matrix: prox_l21(matrix, rate * self.weight))
 
 
 def group_l21(stacked: Tree) -> jax.Array:
-    """Sum of the lengths over tasks, `sum_d ||(w_1d, ..., w_Kd)||_2`.
+    """Sum of the norms over tasks, `sum_d ||(w_1d, ..., w_Kd)||_2`.
 
     Args:
-      stacked: tree of leaves `[K, ...]`; those with at least two more axes count.
+      stacked: tree of leaves `[K, ...]`; only those with at least two more axes are included.
 
     Returns:
-      A scalar `[]`; where all tasks have zero there is no gradient.
+      A scalar `[]`; where all tasks are zero the gradient is zero.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(lengths(rows).sum() for rows in rows_of(stacked))
+    return sum(lengths(rows).sum() for rows in kernel_matrices(stacked))
 
 
 def lengths(rows: jax.Array) -> jax.Array:
-    """Lengths `[D]` of the columns of `[K, D]`, with a gradient that is finite everywhere."""
-    # Squares would underflow or overflow; the lengths do not depend on the unit.
+    """Lengths `[D]` of the columns of `[K, D]`, with a finite gradient everywhere."""
+    # Squares could underflow or overflow; the norms are computed on scaled values.
     largest = jax.lax.stop_gradient(jnp.abs(rows).max(0))
     zero = largest == 0
     unit = jnp.where(zero, 1.0, largest)
     squares = jnp.square(rows / unit[None]).sum(0)
-    # The root of zero has no derivative, so it is not taken there.
+    # The square root has no derivative at zero, so it is not evaluated there.
     return jnp.where(zero, 0.0, unit * jnp.sqrt(jnp.where(zero, 1.0, squares)))

@@ -1,4 +1,4 @@
-"""MeanL2: draw the parameters of all tasks to their mean."""
+"""MeanL2: pulls the parameters of all tasks towards their mean."""
 
 import dataclasses
 import math
@@ -6,22 +6,22 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.stacked import require_tasks, trunks_of
+from mtl_jax.sharing.stacked import require_tasks, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
 class MeanL2:
     """Penalty on the distance of the tasks' trunks from their mean.
 
-    `weight * sum_t ||w_t - mean||^2` over all parameters of the trunks.
+    `weight * sum_t ||w_t - mean||^2` over all trunk parameters.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Evgeniou and Pontil, Regularized Multi-Task Learning, KDD 2004, Lemma 2.2
       (https://doi.org/10.1145/1014052.1014067).
@@ -33,8 +33,8 @@ class MeanL2:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * mean_l2(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * mean_l2(stacked_trunks(self, params))
 
 
 def mean_l2(stacked: Tree) -> jax.Array:
@@ -44,7 +44,7 @@ def mean_l2(stacked: Tree) -> jax.Array:
       stacked: tree of leaves `[K, ...]`.
 
     Returns:
-      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+      A scalar `[]`; exactly 0, with zero gradient, if all tasks are equal.
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves.
@@ -56,8 +56,8 @@ def mean_l2(stacked: Tree) -> jax.Array:
 def centred(leaf: jax.Array) -> jax.Array:
     """Differences `[K, ...]` from the mean.
 
-    They are taken from the first task before the mean is: the mean of K equal numbers may
-    be rounded, that of K zeros is not.
+    The first task is subtracted before the mean is taken: the mean of K equal numbers may be
+    rounded, that of K zeros is exact.
     """
     relative = leaf - leaf[:1]
     return relative - relative.mean(0, keepdims=True)

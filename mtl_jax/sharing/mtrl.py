@@ -1,4 +1,4 @@
-"""MTRL: learn how tasks are related, and draw them together where they are."""
+"""MTRL: learns task relationships and pulls related tasks together."""
 
 import dataclasses
 import math
@@ -6,29 +6,29 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.stacked import rows_of, trunks_of
+from mtl_jax.sharing.stacked import kernel_matrices, stacked_trunks
 from mtl_jax.sharing.trace_norm import nuclear, spectrum
 
 
 @dataclasses.dataclass(frozen=True)
 class MTRL:
-    """Penalty by the best covariance of the tasks, learnt for each layer.
+    """Penalty with the optimal task covariance, learned for each layer.
 
     `weight * sum_l min tr(W_l^T Omega^-1 W_l)` over Omega of trace 1, with the kernels of layer l
-    of all tasks as the K rows of W_l. The minimum is at `task_covariance(W_l)`, and is
-    `||W_l||_*^2`. The paper alternates: it holds Omega while it moves W. That gives the very
-    gradient of the minimum, `2 Omega^-1 W = 2 ||W||_* U V^T`, since Omega is optimal; so the
-    square is what is computed, and no inverse is taken. Biases and norms do not count.
+    of all tasks as the K rows of W_l. The minimum is attained at `task_covariance(W_l)`, and equals
+    `||W_l||_*^2`. The paper alternates: it fixes Omega while updating W. That gives exactly the
+    gradient of the minimum, `2 Omega^-1 W = 2 ||W||_* U V^T`, since Omega is optimal; so the square
+    is computed directly, without an inverse. Biases and normalization parameters are excluded.
 
     The paper's term `tr(W W^T)` is left to weight decay.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Zhang and Yeung, A Convex Formulation for Learning Task Relationships in
       Multi-Task Learning, UAI 2010, Section 2 (https://arxiv.org/abs/1203.3536).
@@ -40,34 +40,34 @@ class MTRL:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * mtrl(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * mtrl(stacked_trunks(self, params))
 
 
 def mtrl(stacked: Tree) -> jax.Array:
-    """Sum over the kernels of squared nuclear norms, `sum_l ||W_l||_*^2`.
+    """Sum of the kernels' squared nuclear norms, `sum_l ||W_l||_*^2`.
 
     Args:
-      stacked: tree of leaves `[K, ...]`; those with at least two more axes count.
+      stacked: tree of leaves `[K, ...]`; only those with at least two more axes are included.
 
     Returns:
-      A scalar `[]`, with a gradient that is finite everywhere, as `trace_norm`.
+      A scalar `[]`, with a finite gradient everywhere, as for `trace_norm`.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(jnp.square(nuclear(rows)) for rows in rows_of(stacked))
+    return sum(jnp.square(nuclear(rows)) for rows in kernel_matrices(stacked))
 
 
 def task_covariance(matrix: jax.Array) -> jax.Array:
-    """The covariance of tasks that suits their parameters best, `(W W^T)^(1/2) / tr(...)`.
+    """The optimal task covariance for given parameters, `(W W^T)^(1/2) / tr(...)`.
 
     Args:
-      matrix: W, one row a task, `[K, D]`.
+      matrix: W, one row per task, `[K, D]`.
 
     Returns:
-      Omega `[K, K]`, symmetric and positive semidefinite, of trace 1; for a zero matrix `I / K`.
-      It is of lower rank where tasks depend on each other.
+      Omega `[K, K]`, symmetric and positive semidefinite, with trace 1; `I / K` for a zero matrix.
+      It is rank-deficient where tasks are linearly dependent.
     """
     basis, values, _ = spectrum(matrix)
     total = values.sum()

@@ -1,4 +1,4 @@
-"""Orthogonality: keep what is each task's own apart from what tasks share."""
+"""Orthogonality: keeps task-specific parameters orthogonal to shared ones."""
 
 import dataclasses
 import math
@@ -6,30 +6,30 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.mean_l2 import centred
-from mtl_jax.sharing.stacked import kernels_of, trunks_of
+from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonality:
-    """Penalty on the overlap of the tasks' mean kernel with each task's difference from it.
+    """Penalty on the overlap of the tasks' mean kernel with each task's deviation from it.
 
-    `weight * sum_l sum_t ||S_l^T P_lt||_F^2`, with `S = mean_t W_t` and `P_t = W_t - S` as
-    matrices `[F, C]` (inputs, outputs): what a task adds should read other directions of the
-    input than what all have. Biases and norms do not count.
+    `weight * sum_l sum_t ||S_l^T P_lt||_F^2`, with `S = mean_t W_t` and `P_t = W_t - S` as matrices
+    `[F, C]` (inputs, outputs): the deviation of a task should read input directions other than
+    those of the mean. Biases and normalization parameters are excluded.
 
-    The papers ask this of features of a shared and a private encoder; a penalty sees
-    parameters, and with one trunk a task the shared part is the mean. For features, or for the
-    subspaces of a net of one's own, take `orthogonality`. It is of fourth order in the
+    The papers apply this to the features of a shared and a private encoder; a penalty receives only
+    parameters, and with one trunk per task the shared part is the mean. For features, or for the
+    subspaces of a custom model, use `orthogonality`. The penalty is of fourth order in the
     parameters.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Bousmalis et al., Domain Separation Networks, NeurIPS 2016, L_difference in
       Section 3.1 (https://arxiv.org/abs/1608.06019).
@@ -41,18 +41,19 @@ class Orthogonality:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * own_overlap(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * shared_private_overlap(stacked_trunks(self, params))
 
 
-def own_overlap(stacked: Tree) -> jax.Array:
-    """Overlap of the mean kernel with the differences from it, `sum_t ||S^T P_t||_F^2`.
+def shared_private_overlap(stacked: Tree) -> jax.Array:
+    """Overlap of the mean kernel with the deviations from it, `sum_t ||S^T P_t||_F^2`.
 
     Args:
-      stacked: tree of leaves `[K, ..., C]`; those with at least two more axes than K count.
+      stacked: tree of leaves `[K, ..., C]`; only those with at least two axes besides K are
+        included.
 
     Returns:
-      A scalar `[]`; exactly 0, with no gradient, when all tasks are equal.
+      A scalar `[]`; exactly 0, with zero gradient, if all tasks are equal.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
@@ -65,7 +66,7 @@ def own_overlap(stacked: Tree) -> jax.Array:
 
 
 def orthogonality(shared: jax.Array, private: jax.Array) -> jax.Array:
-    """Overlap of two sets of columns, `||S^T P||_F^2`; 0 if each is orthogonal to all others.
+    """Overlap of two sets of columns, `||S^T P||_F^2`; 0 if the sets are mutually orthogonal.
 
     Args:
       shared: S, features `[N, D]` of a batch, or a kernel `[F, D]`.
@@ -75,7 +76,7 @@ def orthogonality(shared: jax.Array, private: jax.Array) -> jax.Array:
       A scalar `[]`.
 
     Raises:
-      ValueError: if either is no matrix, or they differ in rows.
+      ValueError: if either is not a matrix, or their row counts differ.
     """
     if shared.ndim != 2 or private.ndim != 2 or len(shared) != len(private):
         raise ValueError(f"orthogonality needs [N, D], [N, E], not {shared.shape}, {private.shape}")

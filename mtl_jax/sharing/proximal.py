@@ -1,8 +1,9 @@
-"""Proximal operators: the exact step on a norm that has kinks, taken after a gradient step.
+"""Proximal operators: exact steps on non-smooth norms, taken after a gradient step.
 
-`prox(v, t) = argmin_x ||x - v||^2 / 2 + t * norm(x)`, for t >= 0. Where a gradient only
-shrinks numbers, a proximal step sets them to zero. Matrices are `[K, D]`, one row a task and one
-column a parameter. All run under `jit` and `vmap`, in float32 and float64; t may be traced.
+`prox(v, t) = argmin_x ||x - v||^2 / 2 + t * norm(x)`, for t >= 0. Where a gradient step only
+shrinks values, a proximal step sets them exactly to zero. Matrices are `[K, D]`, with one row per
+task and one column per parameter. All operators support `jit` and `vmap`, in float32 and float64; t
+may be traced.
 
 Reference: Parikh and Boyd, Proximal Algorithms, Foundations and Trends in Optimization 2014,
   Section 6 (https://doi.org/10.1561/2400000003).
@@ -13,10 +14,10 @@ import jax.numpy as jnp
 
 
 def prox_l1(values: jax.Array, t: float | jax.Array) -> jax.Array:
-    """Proximal operator of `t * sum |x|`: every number is drawn to zero by t.
+    """Proximal operator of `t * sum |x|`: soft thresholding by t.
 
     Args:
-      values: any shape.
+      values: array of any shape.
       t: weight of the norm, at least 0.
 
     Returns:
@@ -26,31 +27,31 @@ def prox_l1(values: jax.Array, t: float | jax.Array) -> jax.Array:
 
 
 def prox_l21(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
-    """Proximal operator of `t * sum_d ||x_d||_2` over the columns: their lengths shrink by t.
+    """Proximal operator of `t * sum_d ||x_d||_2` over the columns: their norms shrink by t.
 
     Args:
-      matrix: `[K, D]`; a column is what all tasks have of one parameter.
+      matrix: `[K, D]`; a column holds one parameter of all tasks.
       t: weight of the norm, at least 0.
 
     Returns:
       `v_d max(1 - t / ||v_d||, 0)` `[K, D]`; zero columns stay zero.
     """
     largest = jnp.abs(matrix).max(0, keepdims=True)
-    unit = jnp.where(largest > 0, largest, 1.0)  # squares would underflow or overflow.
+    unit = jnp.where(largest > 0, largest, 1.0)  # squares could underflow or overflow.
     lengths = unit * jnp.sqrt(jnp.square(matrix / unit).sum(0, keepdims=True))
     kept = jnp.maximum(lengths - t, 0.0)
     return matrix * (kept / jnp.where(lengths > 0, lengths, 1.0))
 
 
 def prox_l1_inf(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
-    """Proximal operator of `t * sum_d max_t |x_td|` over the columns: their peaks are cut.
+    """Proximal operator of `t * sum_d max_t |x_td|` over the columns: clips their peaks.
 
     Column d is clipped at the level c >= 0 at which `sum_t (|v_td| - c)_+ = t`, or at 0 if the
-    column sums to less. With the numbers in falling order and s_j the sum of the first j,
-    `c = max_j (s_j - t) / j`, since this is largest where the j greatest are cut.
+    column's sum is smaller. With the magnitudes in descending order and s_j the sum of the first j,
+    `c = max_j (s_j - t) / j`, since this is largest where the j greatest are clipped.
 
     Args:
-      matrix: `[K, D]`; a column is what all tasks have of one parameter.
+      matrix: `[K, D]`; a column holds one parameter of all tasks.
       t: weight of the norm, at least 0.
 
     Returns:
@@ -64,9 +65,9 @@ def prox_l1_inf(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
 
 
 def prox_trace_norm(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
-    """Proximal operator of `t * ||X||_*`: every singular value is drawn to zero by t.
+    """Proximal operator of `t * ||X||_*`: soft-thresholds the singular values by t.
 
-    It is a function of the whole matrix, so singular values that are equal do no harm.
+    It is a function of the whole matrix, so repeated singular values are unproblematic.
 
     Args:
       matrix: `[K, D]`.

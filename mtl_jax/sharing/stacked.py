@@ -1,28 +1,28 @@
-"""The door of every penalty of this room: one trunk a task, its kernels as matrices."""
+"""Shared input handling of the penalties: one trunk per task, with kernels as matrices."""
 
 from collections.abc import Callable
 
 import jax
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 
 
-def trunks_of(penalty: object, params: Tree) -> Tree:
-    """The trunks of all tasks, a tree of leaves `[K, ...]`.
+def stacked_trunks(penalty: object, params: Tree) -> Tree:
+    """The stacked trunks of all tasks, a pytree of leaves `[K, ...]`.
 
     Raises:
-      BadInput: if the tasks have no trunks of their own.
+      BadInput: if the tasks have no separate trunks.
     """
     trunks = params["tasks"].get("trunk")
     if not jax.tree.leaves(trunks):
         name = type(penalty).__name__
-        raise BadInput(f"{name} needs one trunk a task: trunk=nets.PerTask(...)")
+        raise BadInput(f"{name} needs one trunk a task: trunk=nets.PerTaskTrunk(...)")
     return trunks
 
 
 def require_tasks(stacked: Tree) -> None:
-    """Requires leaves with one leading axis K.
+    """Requires leaves with a common leading axis K.
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves.
@@ -33,7 +33,7 @@ def require_tasks(stacked: Tree) -> None:
 
 
 def kernels_of(stacked: Tree) -> list[jax.Array]:
-    """The kernels of all tasks, leaves `[K, ...]` with at least two more axes.
+    """The kernels of all tasks: leaves `[K, ...]` with at least two more axes.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
@@ -45,32 +45,32 @@ def kernels_of(stacked: Tree) -> list[jax.Array]:
     return kernels
 
 
-def rows_of(stacked: Tree) -> list[jax.Array]:
-    """Each kernel as a matrix `[K, D]`, one row a task; raises as `kernels_of`."""
+def kernel_matrices(stacked: Tree) -> list[jax.Array]:
+    """Each kernel as a matrix `[K, D]`, one row per task; raises like `kernels_of`."""
     return [as_rows(kernel) for kernel in kernels_of(stacked)]
 
 
 def is_kernel(leaf: jax.Array) -> bool:
-    """Whether a leaf `[K, ...]` is a kernel, with at least two more axes, and no bias or norm."""
+    """Whether a leaf `[K, ...]` is a kernel, with at least two more axes (no bias or norm)."""
     return leaf.ndim >= 3
 
 
 def as_rows(kernel: jax.Array) -> jax.Array:
-    """A kernel `[K, ...]` as a matrix `[K, D]`."""
+    """Reshapes a kernel `[K, ...]` to a matrix `[K, D]`."""
     return kernel.reshape(kernel.shape[0], -1)
 
 
-def shrunk(penalty: object, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
-    """Parameters whose trunks' kernels are mapped, as matrices `[K, D]`; raises as `trunks_of`."""
+def apply_prox(penalty: object, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
+    """Applies `prox` to the trunks' kernels as matrices `[K, D]`; raises like `stacked_trunks`."""
 
     def one(leaf):
         return prox(as_rows(leaf)).reshape(leaf.shape) if is_kernel(leaf) else leaf
 
-    trunk = jax.tree.map(one, trunks_of(penalty, params))
+    trunk = jax.tree.map(one, stacked_trunks(penalty, params))
     return {**params, "tasks": {**params["tasks"], "trunk": trunk}}
 
 
 def tasks_in(stacked: Tree) -> int:
-    """The number K of tasks; raises as `require_tasks`."""
+    """The number K of tasks; raises like `require_tasks`."""
     require_tasks(stacked)
     return jax.tree.leaves(stacked)[0].shape[0]

@@ -1,4 +1,4 @@
-"""TensorNormal: a normal prior on all tasks' kernels, with covariances that are learnt."""
+"""TensorNormal: a tensor-normal prior on all tasks' kernels with learned covariances."""
 
 import dataclasses
 import math
@@ -6,40 +6,41 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.validation import require, require_count, require_number
-from mtl_jax.sharing.stacked import kernels_of, trunks_of
+from mtl_jax.core.tree import Tree
+from mtl_jax.core.validation import require, require_int, require_number
+from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
 
 HIGHEST = jax.lax.Precision.HIGHEST
 
 
 @dataclasses.dataclass(frozen=True)
 class TensorNormal:
-    """Penalty by a tensor-normal distribution of the kernels (multilinear relationships).
+    """Penalty from a tensor-normal prior on the kernels (multilinear relationships).
 
-    `weight * sum_l vec(W_l)^T (S_K x S_F x S_C)^-1 vec(W_l)`, with the kernels of layer l as a
-    tensor W_l `[K, F, C]` (tasks, inputs, outputs) and S_n the covariances of tasks, inputs and
-    outputs. These are fitted to W in the step, from the identity, by sweeps of flip-flop
-    `S_n = d_n / d * W_(n) (x of the other S^-1) W_(n)^T + ridge * mean eigenvalue * I`, tasks
-    last; d is the size of W. No gradient flows through them, as in alternating optimisation.
+    `weight * sum_l vec(W_l)^T (S_K x S_F x S_C)^-1
+    vec(W_l)`, with the kernels of layer l as a tensor W_l `[K, F, C]` (tasks, inputs, outputs) and
+    S_n the covariances of tasks, inputs and outputs. These are fitted to W within the step,
+    starting from the identity, by num_iterations flip-flop iterations `S_n = d_n / d * W_(n) (x of
+    the other S^-1) W_(n)^T + ridge * mean eigenvalue * I`, tasks last; d is the size of W. There is
+    no gradient with respect to them, as in alternating optimization.
 
-    At the fitted covariances the value is d, whatever W, but for the ridge: it goes from about
-    `d / K` (all tasks equal) to about d (none related). What trains is the gradient, up to the
-    ridge that of the profile likelihood `sum_n d / d_n log |S_n|`. It grows as W shrinks: take
-    small weights. Biases and norms do not count.
+    At the fitted covariances the value is d for any W, up to the ridge: it ranges from about
+    `d / K` (all tasks equal) to about d (unrelated tasks). Training is driven by the gradient,
+    which up to the ridge is that of the profile likelihood `sum_n d / d_n log |S_n|`. It grows as W
+    shrinks, so use small weights. Biases and normalization parameters are excluded.
 
-    Two departures. The ridge is relative, so that it acts alike at any scale of W; the authors'
-    1e-5 is absolute. And all covariances are fitted in every step, where the authors' code fits
-    that of tasks alone, every 100 steps; it costs an inverse of `[F, F]`, so it suits small
-    layers.
+    Two differences from the authors' code: the ridge is relative, so that it is independent of the
+    scale of W; theirs, 1e-5, is absolute. And all covariances are fitted in every step, where their
+    code fits only that of the tasks, every 100 steps; this requires an inverse of `[F, F]`, so it
+    suits small layers.
 
     Attributes:
-      weight: of the sum.
-      ridge: share of the mean eigenvalue that is added to each covariance.
-      sweeps: rounds over the three covariances.
+      weight: coefficient of the sum.
+      ridge: fraction of the mean eigenvalue that is added to each covariance.
+      num_iterations: number of passes over the three covariances.
 
     Raises:
-      BadInput: for a bad value; when called, if there is no trunk of each task.
+      BadInput: for an invalid value; when called, if the tasks have no separate trunks.
 
     Reference: Long, Cao, Wang and Yu, Learning Multiple Tasks with Multilinear Relationship
       Networks, NeurIPS 2017, Section 4 (https://arxiv.org/abs/1506.02117).
@@ -47,48 +48,51 @@ class TensorNormal:
 
     weight: float
     ridge: float = 0.01
-    sweeps: int = 1
+    num_iterations: int = 1
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), ridge=(0.0, math.inf))
         require(self.ridge >= 1e-6, self, "ridge", "must be at least 1e-06", self.ridge)
-        require_count(self, sweeps=1)
+        require_int(self, num_iterations=1)
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * tensor_normal(trunks_of(self, params), self.ridge, self.sweeps)
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * tensor_normal(
+            stacked_trunks(self, params), self.ridge, self.num_iterations
+        )
 
 
-def tensor_normal(stacked: Tree, ridge: float = 0.01, sweeps: int = 1) -> jax.Array:
+def tensor_normal(stacked: Tree, ridge: float = 0.01, num_iterations: int = 1) -> jax.Array:
     """Sum over the kernels of `vec(W)^T (S_K x S_F x S_C)^-1 vec(W)`.
 
     Args:
-      stacked: tree of leaves `[K, ..., C]`; those with at least two more axes than K count.
-      ridge: share of the mean eigenvalue that is added to each covariance.
-      sweeps: rounds over the three covariances.
+      stacked: tree of leaves `[K, ..., C]`; only those with at least two axes besides K are
+        included.
+      ridge: fraction of the mean eigenvalue that is added to each covariance.
+      num_iterations: number of passes over the three covariances.
 
     Returns:
-      A scalar `[]`; 0, with no gradient, for zero kernels.
+      A scalar `[]`; 0, with zero gradient, for zero kernels.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
     tensors = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
-    return sum(quadratic_form(tensor, ridge, sweeps) for tensor in tensors)
+    return sum(quadratic_form(tensor, ridge, num_iterations) for tensor in tensors)
 
 
-def quadratic_form(tensor: jax.Array, ridge: float, sweeps: int) -> jax.Array:
+def quadratic_form(tensor: jax.Array, ridge: float, num_iterations: int) -> jax.Array:
     """`vec(W)^T (S_K x S_F x S_C)^-1 vec(W)` `[]` of one tensor `[K, F, C]`."""
     held = jax.lax.stop_gradient(tensor)
     scale = jnp.abs(held).max()
-    unit = jnp.where(scale > 0, scale, 1.0)  # squares would underflow or overflow.
-    inverses = precisions(held / unit, ridge, sweeps)
+    unit = jnp.where(scale > 0, scale, 1.0)  # squares could underflow or overflow.
+    inverses = precisions(held / unit, ridge, num_iterations)
     scaled = tensor / unit
     return jnp.vdot(scaled, whitened(scaled, inverses), precision=HIGHEST)
 
 
-def precisions(tensor: jax.Array, ridge: float, sweeps: int) -> list[jax.Array]:
-    """Inverse covariances of tasks, inputs and outputs, by `sweeps` of flip-flop."""
+def precisions(tensor: jax.Array, ridge: float, num_iterations: int) -> list[jax.Array]:
+    """Inverse covariances of tasks, inputs and outputs, by `num_iterations` of flip-flop."""
 
     def sweep(_, inverses):
         for axis in (1, 2, 0):
@@ -99,11 +103,11 @@ def precisions(tensor: jax.Array, ridge: float, sweeps: int) -> list[jax.Array]:
         return inverses
 
     identities = [jnp.eye(size, dtype=tensor.dtype) for size in tensor.shape]
-    return jax.lax.fori_loop(0, sweeps, sweep, identities)
+    return jax.lax.fori_loop(0, num_iterations, sweep, identities)
 
 
 def whitened(tensor: jax.Array, inverses: list[jax.Array | None]) -> jax.Array:
-    """The tensor multiplied along each axis by the axis' matrix, unless that is None."""
+    """Multiplies the tensor along each axis by that axis's matrix, unless it is None."""
     for axis, inverse in enumerate(inverses):
         if inverse is not None:
             moved = jnp.tensordot(inverse, tensor, (1, axis), precision=HIGHEST)
@@ -112,12 +116,12 @@ def whitened(tensor: jax.Array, inverses: list[jax.Array | None]) -> jax.Array:
 
 
 def unfold(tensor: jax.Array, axis: int) -> jax.Array:
-    """The tensor as a matrix whose rows are the axis."""
+    """Unfolds the tensor into a matrix with the given axis as rows."""
     return jnp.moveaxis(tensor, axis, 0).reshape(tensor.shape[axis], -1)
 
 
 def ridged_inverse(covariance: jax.Array, ridge: float) -> jax.Array:
-    """Inverse of `S + ridge * mean eigenvalue * I`; of a zero S, the identity."""
+    """Inverse of `S + ridge * mean eigenvalue * I`; the identity if S is zero."""
     values, basis = jnp.linalg.eigh((covariance + covariance.T) / 2.0)
     mean = jnp.trace(covariance) / len(covariance)
     raised = jnp.where(mean > 0, jnp.maximum(values, 0.0) + ridge * mean, 1.0)

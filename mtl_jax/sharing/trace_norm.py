@@ -1,4 +1,4 @@
-"""TraceNorm: draw the kernels of all tasks into a common space of few dimensions."""
+"""TraceNorm: pulls the kernels of all tasks into a common low-dimensional space."""
 
 import dataclasses
 import math
@@ -6,24 +6,25 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.penalty import Proximal
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_trace_norm
-from mtl_jax.sharing.stacked import rows_of, shrunk, trunks_of
+from mtl_jax.sharing.stacked import apply_prox, kernel_matrices, stacked_trunks
 
 
 @dataclasses.dataclass(frozen=True)
-class TraceNorm:
+class TraceNorm(Proximal):
     """Penalty on the nuclear norms of the tasks' stacked kernels.
 
-    `weight * sum_l ||W_l||_*` over the layers, with the kernels of layer l of all tasks as
-    the K rows of W_l (unfolding by the task axis, LAF). Biases and norms do not count.
+    `weight * sum_l ||W_l||_*` over the layers, with the kernels of layer l of all tasks as the K
+    rows of W_l (unfolding by the task axis, LAF). Biases and normalization parameters are excluded.
 
     Attributes:
-      weight: of the sum.
+      weight: coefficient of the sum.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Yang and Hospedales, Trace Norm Regularised Deep Multi-Task Learning, ICLR
       Workshop 2017, Section 2, Last Axis Flattening (https://arxiv.org/abs/1606.04038).
@@ -35,23 +36,23 @@ class TraceNorm:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * trace_norm(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * trace_norm(stacked_trunks(self, params))
 
-    def shrink(self, params: Tree, rate: jax.Array) -> Tree:
+    def prox(self, params: Tree, rate: jax.Array) -> Tree:
         """The proximal step with a learning rate `[]`, for `Run.proximal`."""
-        return shrunk(self, params, lambda matrix: prox_trace_norm(matrix, rate * self.weight))
+        return apply_prox(self, params, lambda matrix: prox_trace_norm(matrix, rate * self.weight))
 
 
 def trace_norm(stacked: Tree) -> jax.Array:
-    """Sum over the kernels of nuclear norms, `sum_l ||W_l||_*`.
+    """Sum of the kernels' nuclear norms, `sum_l ||W_l||_*`.
 
-    The gradient is `U V^T`; where W has a lower rank (zero, equal or repeated rows), that of
-    its nonzero part only, the subgradient of least norm. Singular values below about
-    `8 sqrt(K D)` machine epsilons of the largest count as zero.
+    The gradient is `U V^T`; where W is rank-deficient (zero, equal or repeated rows), that of its
+    nonzero part only, the minimum-norm subgradient. Singular values below about `8 sqrt(K D)`
+    machine epsilons times the largest are treated as zero.
 
     Args:
-      stacked: tree of leaves `[K, ...]`; those with at least two more axes count.
+      stacked: tree of leaves `[K, ...]`; only those with at least two more axes are included.
 
     Returns:
       A scalar `[]`.
@@ -59,12 +60,12 @@ def trace_norm(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(nuclear(rows) for rows in rows_of(stacked))
+    return sum(nuclear(rows) for rows in kernel_matrices(stacked))
 
 
 @jax.custom_jvp
 def nuclear(matrix: jax.Array) -> jax.Array:
-    """Nuclear norm `[]` of `[K, D]`, with a gradient that is finite everywhere."""
+    """Nuclear norm `[]` of `[K, D]`, with a finite gradient everywhere."""
     return decomposed(matrix)[0]
 
 
@@ -82,18 +83,18 @@ def decomposed(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def spectrum(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Parts of a matrix `[K, D]`, `U diag(s) V^T`, by its K x K Gram.
+    """Decomposes a matrix `[K, D]` as `U diag(s) V^T`, using its K x K Gram matrix.
 
     Returns:
-      U `[K, K]`, s `[K]` in no order, and V^T `[K, D]`. Singular values that are too small to
-      be told from zero are zero, with their rows of V^T.
+      U `[K, K]`, s `[K]` in no particular order, and V^T `[K, D]`. Singular values that are
+      numerically zero are set to zero, with their rows of V^T.
     """
-    # The Gram squares: without a scale, small kernels would underflow.
+    # The Gram matrix squares the entries: without scaling, small kernels would underflow.
     scale = jnp.abs(matrix).max()
     scaled = matrix / jnp.where(scale > 0, scale, 1.0)
     _, basis = jnp.linalg.eigh(jnp.matmul(scaled, scaled.T, precision="highest"))
-    # Rows s_i v_i. Their lengths are right to epsilon, the roots of the eigenvalues only to
-    # its root.
+    # Rows s_i v_i. Their norms are accurate to epsilon, the roots of the eigenvalues only to its
+    # square root.
     rows = jnp.matmul(basis.T, scaled, precision="highest")
     values = jnp.linalg.norm(rows, axis=1)
     least = 8.0 * math.sqrt(matrix.size) * jnp.finfo(matrix.dtype).eps * values.max()

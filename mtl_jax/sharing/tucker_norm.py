@@ -1,4 +1,4 @@
-"""TuckerNorm: draw the kernels of all tasks to low rank along every axis of their tensor."""
+"""TuckerNorm: pulls the kernels of all tasks towards low rank along every tensor axis."""
 
 import dataclasses
 import math
@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.stacked import kernels_of, trunks_of
+from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
 from mtl_jax.sharing.trace_norm import nuclear
 
 
@@ -17,14 +17,15 @@ class TuckerNorm:
     """Penalty on the nuclear norms of every unfolding of the tasks' stacked kernels.
 
     `weight * sum_l sum_n ||W_l(n)||_*` over layers l and the axes n of `[K, ...]`, where W(n) has
-    axis n as rows and all others as columns; the term of the task axis is `TraceNorm`.
-    Biases and norms do not count. It costs an eigendecomposition as large as each axis.
+    axis n as rows and all others as columns; the term of the task axis is `TraceNorm`. Biases and
+    normalization parameters are excluded. It requires an eigendecomposition of the size of each
+    axis.
 
     Attributes:
-      weight: of the sum; each axis counts the same (the paper's gamma is 1).
+      weight: coefficient of the sum; all axes have equal weight (the paper's gamma is 1).
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no trunk of each task.
+      BadInput: for a negative weight; when called, if the tasks have no separate trunks.
 
     Reference: Yang and Hospedales, Trace Norm Regularised Deep Multi-Task Learning, ICLR
       Workshop 2017, Section 2, Tucker (https://arxiv.org/abs/1606.04038).
@@ -36,29 +37,29 @@ class TuckerNorm:
         require_number(self, weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
-        return self.weight * tucker_norm(trunks_of(self, params))
+        """Maps parameters to the penalty `[]`; `anchor` is unused."""
+        return self.weight * tucker_norm(stacked_trunks(self, params))
 
 
 def tucker_norm(stacked: Tree) -> jax.Array:
-    """Sum over kernels and axes of nuclear norms, `sum_l sum_n ||W_l(n)||_*`.
+    """Sum of nuclear norms over kernels and axes, `sum_l sum_n ||W_l(n)||_*`.
 
     Args:
-      stacked: tree of leaves `[K, ...]`; those with at least two more axes count.
+      stacked: tree of leaves `[K, ...]`; only those with at least two more axes are included.
 
     Returns:
-      A scalar `[]`, with a gradient that is finite everywhere, as `trace_norm`.
+      A scalar `[]`, with a finite gradient everywhere, as for `trace_norm`.
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
     return sum(
-        nuclear(short(jnp.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)))
+        nuclear(wide_orientation(jnp.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)))
         for kernel in kernels_of(stacked)
         for axis in range(kernel.ndim)
     )
 
 
-def short(matrix: jax.Array) -> jax.Array:
-    """The matrix, transposed if it has more rows than columns; its singular values are the same."""
+def wide_orientation(matrix: jax.Array) -> jax.Array:
+    """The matrix, transposed if it has more rows than columns; singular values are unchanged."""
     return matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T

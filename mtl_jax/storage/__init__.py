@@ -1,1 +1,1 @@
-"""Files of runs: data, run directories, checkpoints. The only package that touches the disk."""
+"""Data loading, run directories and checkpoints; the only package that accesses the disk."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written beside the training, verified when read."""
+"""Checkpoints of a run: written asynchronously during training, verified when read."""
 
 import concurrent.futures
 import hashlib
@@ -12,20 +12,20 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from mtl_jax.core.schema import SCHEMA, STATE, require_schema
-from mtl_jax.core.tree import path_text
+from mtl_jax.core.tree import path_str
 from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
-from mtl_jax.storage.files import free_name, write_text
+from mtl_jax.storage.files import unused_path, write_text
 from mtl_jax.train import TrainState
 
-KEPT = 2
+MAX_TO_KEEP = 2
 
 
-class Checkpoints:
-    """The last two states of a run, one folder a step with the hash of its files beside it.
+class CheckpointManager:
+    """Keeps the last two states of a run, one folder per step with a hash of its files next to it.
 
-    Orbax loads flipped bits without a word and meets other damage with a dozen kinds of
-    errors, so a checkpoint counts only if its files hash to what was written. One that does
-    not is set aside, never deleted, and the one before is taken.
+    Orbax loads flipped bits silently and raises a dozen kinds of errors for other damage, so a
+    checkpoint is valid only if its files match the stored hash. A damaged one is set aside, never
+    deleted, and the previous one is used.
     """
 
     def __init__(self, folder: pathlib.Path, warn: Callable[[str], None]):
@@ -37,31 +37,31 @@ class Checkpoints:
     def save(
         self, step: int, state: TrainState, candidates: dict[str, Any], note: dict[str, Any]
     ) -> None:
-        """Begins to write a state; the training goes on meanwhile.
+        """Starts writing a state in the background, while training continues.
 
-        The leaves are copied first: the next step takes the memory of the old state.
+        The leaves are copied first, since the next step reuses the memory of the old state.
 
         Args:
-          step: names the checkpoint.
+          step: the name of the checkpoint.
           state: the state after that step.
-          candidates: models that may yet be selected, as host arrays that nobody changes.
-          note: anything that JSON can hold, given back by `restore`.
+          candidates: models that may still be selected, as host arrays that are not modified.
+          note: JSON-serializable metadata, returned by `restore`.
         """
         self.wait()
-        self.pending = self.writer.submit(self.write, step, plain(state), candidates, note)
+        self.pending = self.writer.submit(self.write, step, to_host(state), candidates, note)
 
     def wait(self) -> None:
-        """Waits until the checkpoint on its way is on disk."""
+        """Waits until the pending checkpoint is on disk."""
         if self.pending is not None:
             self.pending.result()
             self.pending = None
 
     def write(self, step: int, state: dict, candidates: dict, note: dict[str, Any]) -> None:
-        """Writes a checkpoint, seals it, and drops those that are too old."""
+        """Writes and seals a checkpoint, and deletes those beyond the last `MAX_TO_KEEP`."""
         parts = {"state": state, **({"candidates": candidates} if candidates else {})}
         write_sealed(self.folder / str(step), parts, {"note": note})
-        for old in self.steps()[:-KEPT]:
-            seal(self.folder / str(old)).unlink()
+        for old in self.steps()[:-MAX_TO_KEEP]:
+            hash_file(self.folder / str(old)).unlink()
             shutil.rmtree(self.folder / str(old))
 
     def steps(self) -> list[int]:
@@ -69,98 +69,98 @@ class Checkpoints:
         return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict, dict[str, Any]] | None:
-        """Reads the newest checkpoint that is whole.
+        """Restores the newest intact checkpoint.
 
         Args:
-          like: a state of the run, for structure, types and devices.
+          like: a state of the run that specifies structure, dtypes and devices.
 
         Returns:
-          The state, the candidates and the note, or None if there is no whole checkpoint.
+          The state, the candidates and the note, or None if there is no intact checkpoint.
         """
         for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(left)
         for step in reversed(self.steps()):
             path = self.folder / str(step)
-            if whole(path):
+            if is_intact(path):
                 found = ocp.checkpointables_metadata(path)
                 require_schema(found.custom_metadata, path)
-                state = ocp.load(path, plain(like), checkpointable_name="state")
+                state = ocp.load(path, to_host(like), checkpointable_name="state")
                 kept = (
                     ocp.load(path, checkpointable_name="candidates")
                     if "candidates" in found.metadata
                     else {}
                 )
-                return revived(state, like), kept, found.custom_metadata["note"]
-            aside = free_name(self.folder / f"broken-{step}")
+                return from_host(state, like), kept, found.custom_metadata["note"]
+            aside = unused_path(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():
                 path.rename(aside)
-            seal(path).unlink()
+            hash_file(path).unlink()
         return None
 
-    def tree(self, step: int) -> dict[str, Any]:
-        """Reads the state of one checkpoint as plain dicts, whatever run wrote it.
+    def load(self, step: int) -> dict[str, Any]:
+        """Reads the state of one checkpoint as nested dicts, whichever run wrote it.
 
         Raises:
-          ValueError: if it is not there or not whole.
+          ValueError: if the checkpoint is missing or damaged.
         """
         return read_sealed(self.folder / str(step))
 
 
 def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Writes trees by name, and then the hash of their files beside them."""
+    """Writes named trees, and then the hash of their files next to them."""
     ocp.save_checkpointables(
         path, parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
     )
-    write_text(seal(path), hash_of_files(path))
+    write_text(hash_file(path), hash_of_files(path))
 
 
 def read_sealed(path: pathlib.Path) -> dict[str, Any]:
-    """Reads the state that was written as plain dicts of host arrays.
+    """Reads a sealed state as nested dicts of host arrays.
 
     Raises:
-      ValueError: if it is not there or not whole.
+      ValueError: if the checkpoint is missing or damaged.
     """
-    if not whole(path):
+    if not is_intact(path):
         raise ValueError(f"checkpoint {path} is missing or damaged")
     require_schema(ocp.checkpointables_metadata(path).custom_metadata, path)
     return ocp.load(path, checkpointable_name="state")
 
 
-def seal(path: pathlib.Path) -> pathlib.Path:
-    """The file with the hash of a checkpoint."""
+def hash_file(path: pathlib.Path) -> pathlib.Path:
+    """Path of a checkpoint's hash file."""
     return path.with_name(f"{path.name}.sha256")
 
 
-def whole(path: pathlib.Path) -> bool:
-    """Whether a checkpoint's files are those that were written."""
+def is_intact(path: pathlib.Path) -> bool:
+    """Whether a checkpoint's files match the stored hash."""
     return (
         path.is_dir()
-        and seal(path).is_file()
-        and seal(path).read_text(encoding="utf-8") == hash_of_files(path)
+        and hash_file(path).is_file()
+        and hash_file(path).read_text(encoding="utf-8") == hash_of_files(path)
     )
 
 
-def plain(state: TrainState) -> dict[str, Any]:
-    """The state as a dict of host arrays of its own, by `STATE`; the typed key becomes its words."""
+def to_host(state: TrainState) -> dict[str, Any]:
+    """Copies a state to host arrays, a dict keyed by `STATE`; the PRNG key becomes raw key data."""
     state = state._replace(key=jax.random.key_data(state.key))
-    tree = {name: getattr(state, field) for name, field in STATE.items()}
+    tree = {name: getattr(state, name) for name in STATE}
     return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
 
 
-def revived(tree: dict[str, Any], like: TrainState) -> TrainState:
-    """Undoes `plain`, on the devices of `like`."""
-    state = TrainState(**{field: tree[name] for name, field in STATE.items()})
+def from_host(tree: dict[str, Any], like: TrainState) -> TrainState:
+    """Inverts `to_host`, placing arrays on the devices of `like`."""
+    state = TrainState(**{name: tree[name] for name in STATE})
     state = state._replace(key=jax.random.wrap_key_data(state.key))
     return jax.tree.map(lambda leaf, on: jax.device_put(leaf, on.sharding), state, like)
 
 
 def digest(tree: Any) -> str:
-    """SHA-256 over path, type, shape and bytes of every leaf, in the order of the paths."""
+    """SHA-256 over the path, dtype, shape and bytes of every leaf, sorted by path."""
     total = hashlib.sha256()
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     for path, leaf in sorted(
-        ((path_text(path), leaf) for path, leaf in leaves), key=lambda pair: pair[0]
+        ((path_str(path), leaf) for path, leaf in leaves), key=lambda pair: pair[0]
     ):
         array = np.ascontiguousarray(leaf)
         total.update(f"{path}:{array.dtype}{np.shape(leaf)}".encode())

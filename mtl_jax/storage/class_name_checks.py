@@ -1,61 +1,65 @@
-"""Heads, trunks and teachers that come from other runs mean the same by the same numbers."""
+"""Checks that heads, trunks and teachers from other runs use the same classes and inputs."""
 
 import itertools
 import re
+from collections.abc import Callable
 from typing import Any
 
-from mtl_jax.config.init_checks import layers_of
-from mtl_jax.config.run import Run, taught
-from mtl_jax.config.task import asks_teacher
+from mtl_jax.config.init_checks import unwrap_trunk
+from mtl_jax.config.run import Run, teacher_by_task
+from mtl_jax.config.task import teacher_view
+from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import MultiInput
-from mtl_jax.data.join_names import Names, classes_of, columns_of, same_tokens, tokens_of
-from mtl_jax.nets import PerTask
+from mtl_jax.data.join_names import Names, same_tokens
+from mtl_jax.nets import PerTaskTrunk
 
 HEAD = "tasks/heads/{}/kernel"
 
 
 def check_names(run: Run) -> None:
-    """Requires of a run's source and teachers the classes, columns and tokens of its own data.
+    """Checks the classes, columns and tokens of a run's data against its source model and teachers.
 
-    Classes are those of heads that are taken over, and of tasks that teachers teach; columns and
-    tokens those that the trunk reads, unless `fresh` says that some of it is new. Streams that
-    share a trunk must have the same ones too. What a source of data does not tell is not compared.
+    Classes are compared for transferred heads and for tasks with a teacher; columns and tokens
+    for the trunk's inputs, unless `new_params` reinitializes some parameters. Streams that share a
+    trunk must agree too. Anything that a data source does not specify is not compared.
 
     Raises:
-      BadInput: naming the run, the field, and the first that differs.
+      BadInput: naming the run, the field, and the first difference.
     """
     require_streams(run)
     own = classes_of(run.data)
-    if isinstance(run.source, Run):
-        told = classes_of(run.source.data)
+    if isinstance(run.init_from, Run):
+        told = classes_of(run.init_from.data)
         for there, here in taken_heads(run):
-            where = f"run {run.name!r}: take: the head of {here!r}, from {run.source.name!r},"
+            where = (
+                f"run {run.name!r}: param_map: the head of {here!r}, from {run.init_from.name!r},"
+            )
             require_same(where, told.get(there), own.get(here))
-        if not run.fresh:
-            require_inputs(f"run {run.name!r}: source:", run.data, run.source)
+        if not run.new_params:
+            require_inputs(f"run {run.name!r}: init_from:", run.data, run.init_from)
     for task in run.tasks:
-        if asks_teacher(task) is not None:
-            teacher = taught(run)[task.name, task.outputs]
+        if teacher_view(task) is not None:
+            teacher = teacher_by_task(run)[task.name, task.num_outputs]
             where = f"run {run.name!r}: teachers: {teacher.name!r}, of {task.name!r},"
             require_same(where, classes_of(teacher.data).get(task.name), own.get(task.name))
             require_inputs(f"run {run.name!r}: teachers:", run.data, teacher)
 
 
 def taken_heads(run: Run) -> list[tuple[str, str]]:
-    """The tasks of the source whose heads a run takes over, each with its task here."""
+    """Pairs of a source model's task and the task of the run that is initialized from its head."""
     heads = {HEAD.format(task.name): task.name for task in run.tasks}
-    kept = [place for place in heads if not any(re.fullmatch(new, place) for new in run.fresh)]
+    kept = [place for place in heads if not any(re.fullmatch(new, place) for new in run.new_params)]
     found = []
-    for task in run.source.tasks:
-        matches = [(re.fullmatch(p, HEAD.format(task.name)), place) for p, place in run.take]
+    for task in run.init_from.tasks:
+        matches = [(re.fullmatch(p, HEAD.format(task.name)), place) for p, place in run.param_map]
         places = [match.expand(place) for match, place in matches if match]
         found += [(task.name, heads[place]) for place in places if place in kept]
     return found
 
 
 def require_same(where: str, told: Names | None, own: Names | None) -> None:
-    """Requires classes of the same names in the same places, where both are known."""
+    """Requires the same class names in the same order, if both are known."""
     if told is None or own is None:
         return
     told, own = (list(map(str, names)) for names in (told, own))
@@ -68,24 +72,26 @@ def require_same(where: str, told: Names | None, own: Names | None) -> None:
 
 
 def require_inputs(where: str, own: Any, other: Run) -> None:
-    """Requires data of the columns and the tokens that another run's trunk has learnt to read.
+    """Requires data with the columns and tokens that another run's trunk was trained on.
 
     Args:
-      where: what reads, for errors.
-      own: the source of its data.
-      other: the run whose trunk reads it.
+      where: prefix of error messages.
+      own: the data source to check.
+      other: the run whose trunk is applied to it.
     """
     fault = input_fault(columns_of(other.data), columns_of(own))
     if fault:
         raise BadInput(f"{where} must read the features that {other.name!r} learnt from: {fault}")
-    fault = token_fault(tokens_of(other.data), tokens_of(own))
+    fault = token_fault(tokenizer_of(other.data), tokenizer_of(own))
     if fault:
         raise BadInput(f"{where} must read the vocabulary that {other.name!r} learnt: {fault}")
 
 
 def require_streams(run: Run) -> None:
-    """Requires one vocabulary, and of the same columns one order, of streams that share a trunk."""
-    if not isinstance(run.data, MultiInput) or isinstance(layers_of(run.trunk)[-1], PerTask):
+    """Requires streams that share a trunk to agree on the vocabulary and the column order."""
+    if not isinstance(run.data, MultiInput) or isinstance(
+        unwrap_trunk(run.trunk)[-1], PerTaskTrunk
+    ):
         return
     first, *others = run.data.inputs
     for one in others:
@@ -93,13 +99,28 @@ def require_streams(run: Run) -> None:
         columns = [columns_of(each.source) for each in (first, one)]
         alike = None not in columns and columns[0].keys() == columns[1].keys()
         fault = input_fault(*columns) if alike else None
-        fault = fault or token_fault(*(tokens_of(each.source) for each in (first, one)))
+        fault = fault or token_fault(*(tokenizer_of(each.source) for each in (first, one)))
         if fault:
             raise BadInput(f"{where}, and so must have the same features or vocabulary: {fault}")
 
 
+def classes_of(source: DataSource) -> dict[str, Names]:
+    """Class names of a data source; none if a subclass overrides the method by a non-callable."""
+    return source.classes() if callable(source.classes) else {}
+
+
+def columns_of(source: DataSource) -> dict[str, Any] | None:
+    """Columns of a data source; None if a subclass overrides the method by a non-callable."""
+    return source.columns() if callable(source.columns) else None
+
+
+def tokenizer_of(source: DataSource) -> Callable | None:
+    """Tokenizer of a data source; None if a subclass overrides the method by a non-callable."""
+    return source.text_tokenizer() if callable(source.text_tokenizer) else None
+
+
 def input_fault(told: dict[str, Any] | None, own: dict[str, Any] | None) -> str | None:
-    """How features of other data differ from one's own, where both are known."""
+    """Describes the first difference between two sets of features; None if equal or unknown."""
     if told is None or own is None:
         return None
     pairs = itertools.zip_longest(features(told), features(own), fillvalue="nothing")
@@ -110,14 +131,14 @@ def input_fault(told: dict[str, Any] | None, own: dict[str, Any] | None) -> str 
 
 
 def token_fault(told: Any, own: Any) -> str | None:
-    """How tokens of other data differ from one's own, where both are known."""
+    """Describes the difference between two tokenizers; None if they agree or are unknown."""
     if told is None or own is None or same_tokens(told, own):
         return None
     return f"{told!r} there and {own!r} here"
 
 
 def features(columns: dict[str, Any]) -> list[str]:
-    """The name of each feature."""
+    """Names of the features, with one feature per value of a categorical column."""
     return [
         name if value is None else f"{name}={value}"
         for name, values in columns.items()

@@ -1,4 +1,4 @@
-"""What a launch runs with: code, versions and devices, of which its numbers may depend."""
+"""Environment of a launch: code, versions and devices, on which its results may depend."""
 
 import functools
 import hashlib
@@ -19,14 +19,14 @@ def conditions() -> dict[str, Any]:
     return {
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}
         | {"python": platform.python_version()},
-        "git": commit(),
+        "git": git_commit(),
         "code": code_of(PACKAGE),
         "devices": devices(),
     }
 
 
 @functools.cache
-def commit() -> str | None:
+def git_commit() -> str | None:
     """The git commit of the code, with "+" if files are changed; None outside git."""
     ask = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty=+", "--abbrev=40"]
     try:
@@ -37,7 +37,7 @@ def commit() -> str | None:
 
 @functools.cache
 def code_of(folder: pathlib.Path) -> str:
-    """Digest of all Python files below a folder, by which two states of one commit differ."""
+    """Digest of all Python files below a folder, which detects uncommitted changes."""
     total = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
         total.update(f"{file.relative_to(folder).as_posix()}:{file.stat().st_size}:".encode())
@@ -46,11 +46,11 @@ def code_of(folder: pathlib.Path) -> str:
 
 
 def devices() -> str:
-    """How many devices of which kind there are, such as "1 x cpu"."""
+    """Number and kind of the devices, such as "1 x cpu"."""
     found = jax.devices()
     return f"{len(found)} x {found[0].device_kind}"
 
 
 def differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two launches ran with other things; older results do not say everything."""
+    """Whether two launches ran in different environments; only fields that both have count."""
     return any(one[name] != other[name] for name in one.keys() & other.keys() - {"step"})

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, free names, and one launch to a folder."""
+"""Atomic file writes, unused paths, and the lock of the output directory."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from mtl_jax.core.validation import BadInput
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
-    """Writes a file whole or not at all."""
+    """Writes a text file atomically."""
     half = path.with_name(f"{path.name}.half")
     with open(half, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
@@ -22,12 +22,12 @@ def write_text(path: pathlib.Path, text: str) -> None:
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Writes JSON whole or not at all."""
+    """Writes a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
-def free_name(path: pathlib.Path) -> pathlib.Path:
-    """The path, or the first of `path.1`, `path.2`, ... that does not exist."""
+def unused_path(path: pathlib.Path) -> pathlib.Path:
+    """Returns the first of `path`, `path.1`, `path.2`, ... that does not exist."""
     count, name = 0, path
     while name.exists():
         count += 1
@@ -36,10 +36,10 @@ def free_name(path: pathlib.Path) -> pathlib.Path:
 
 
 def require_file_names(names: Iterable[str]) -> None:
-    """Requires names that files can have here.
+    """Requires names that are valid as file names.
 
     Raises:
-      BadInput: for one with letters that the locale's encoding lacks.
+      BadInput: for a name that the file system's encoding cannot represent.
     """
     for name in names:
         try:
@@ -52,14 +52,15 @@ def require_file_names(names: Iterable[str]) -> None:
             ) from None
 
 
-def open_root(root: pathlib.Path):
-    """Makes the output folder and holds it for this process.
+def lock_output_dir(root: pathlib.Path):
+    """Creates the output directory and locks it for this process.
 
     Returns:
-      The open lock file; the lock ends with the process, however it ends.
+      The open lock file; the lock is released when the process ends, however it ends.
 
     Raises:
-      BadInput: if its name is a pattern, the folder cannot be made or written, or another launch holds it.
+      BadInput: if the path contains glob characters, the directory cannot be created or written,
+        or another launch holds the lock.
     """
     if set(str(root.absolute())) & set("*?[]"):
         raise BadInput(f"--out must not hold * ? [ ], orbax takes {root} for a pattern")

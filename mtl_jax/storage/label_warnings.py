@@ -1,4 +1,4 @@
-"""What a reader of a run's numbers should know of its labels, before anything is trained."""
+"""Warnings about the labels of a run, issued before training."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,27 +9,27 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.validation import few
 from mtl_jax.data.labels import classes_among, has_label
 from mtl_jax.storage.loading import seed_axis
-from mtl_jax.train import Given, Known
+from mtl_jax.train import LabelledSubset, TrainData
 
 
 def label_notes(
     run: Run,
     task: str,
     labels: Mapping[str, np.ndarray],
-    known: Known,
+    known: LabelledSubset,
     seeds: tuple[int, ...],
 ) -> tuple[str, ...]:
-    """Says if a seed trains without a class that the data has, or without any label of a task.
+    """Warns if a seed trains without some class of the data, or without any label of a task.
 
     Args:
-      run: what is trained.
+      run: the run.
       task: name of the task.
-      labels: its labels in each part of the data `[N, ...]`.
-      known: which of those of train each seed trains on, arrays `[S, L]`.
-      seeds: S of them.
+      labels: its labels in each split of the data, `[N, ...]`.
+      known: the training labels used by each seed, arrays `[S, L]`.
+      seeds: the S seeds.
 
     Returns:
-      One line, or none.
+      At most one line.
     """
     parts = {part: classes_among(values) for part, values in labels.items()}
     classes = set()
@@ -52,11 +52,11 @@ def label_notes(
 
 
 def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> tuple[str, ...]:
-    """Says which tasks cannot take part in the selection, since validation has no label of them.
+    """Warns of tasks without validation labels, which cannot take part in the selection.
 
     Args:
-      run: what is trained.
-      validation: arrays of the validation part by stream.
+      run: the run.
+      validation: arrays of the validation split, by stream.
     """
     if run.selection.startswith("last"):
         return ()
@@ -70,12 +70,12 @@ def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> t
     return (f"run {run.name!r}: validation has no label of {names}, so {others}",)
 
 
-def label_counts(run: Run, given: Given, splits: dict[str, Any]) -> dict[str, list[int]]:
-    """By task, labels in training (of the seed that has most), validation and test."""
+def label_counts(run: Run, given: TrainData, splits: dict[str, Any]) -> dict[str, list[int]]:
+    """Number of labels in training (maximum over seeds), validation and test, by task."""
     counts, axis = {}, seed_axis(run)
     for task in run.tasks:
         where = next(n for n, s in given.streams.items() if task.name in s.labels)
-        known = given.streams[where].known.mask[task.name].sum(-1).max()
+        known = given.streams[where].labelled.mask[task.name].sum(-1).max()
         judged = [splits[part][where][task.name] for part in ("validation", "test")]
         judged = [has_label(each if axis is None else each[0]).sum() for each in judged]
         counts[task.name] = [int(known), *map(int, judged)]
@@ -83,5 +83,5 @@ def label_counts(run: Run, given: Given, splits: dict[str, Any]) -> dict[str, li
 
 
 def listed(numbers: Iterable[int], most: int = 10) -> str:
-    """Numbers in rising order with commas between them, the first of many."""
+    """Formats sorted numbers, separated by commas and truncated after `most`."""
     return few([str(number) for number in sorted(numbers)], most)

@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, what was measured so far, and what came out."""
+"""Run directories: the metadata, measurements and result of a run."""
 
 import dataclasses
 import functools
@@ -10,14 +10,14 @@ import pathlib
 from typing import Any
 
 from mtl_jax.config.run import Run
-from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
-from mtl_jax.storage.files import free_name, write_json, write_text
+from mtl_jax.storage.files import unused_path, write_json, write_text
 
 
-class Folder:
+class RunDirectory:
     """Files of one run: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`."""
 
     def __init__(self, root: pathlib.Path, run: Run):
@@ -27,11 +27,11 @@ class Folder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Identity of the run whose folder this is to be."""
+        """Fingerprint of the run."""
         return fingerprint(self.run)
 
     def check(self) -> None:
-        """Refuses a folder that another run has written, or that has lost measurements.
+        """Rejects a folder that was written by another run, or that has lost measurements.
 
         Raises:
           BadInput: naming the fields in which the two runs differ.
@@ -40,7 +40,7 @@ class Folder:
             return
         there = self.read("run.json")
         if there is None:
-            # A kill may have left the folder empty, or with the half of a file.
+            # A killed process may have left the folder empty, or with a partial file.
             if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
@@ -59,27 +59,32 @@ class Folder:
                 "once; --fresh sets the run aside and trains it again"
             )
 
-    def set_aside(self) -> None:
-        """Renames the folder, so that the run begins anew and nothing is lost."""
+    def archive(self) -> None:
+        """Renames the folder, so that the run starts again and nothing is lost."""
         if self.path.exists():
-            self.path.rename(free_name(self.path.with_name(f"{self.path.name}.old")))
+            self.path.rename(unused_path(self.path.with_name(f"{self.path.name}.old")))
 
-    def claim(self, facts: dict[str, Any] | None = None) -> None:
-        """Makes the folder the run's own, unless it is already.
+    def create(self, facts: dict[str, Any] | None = None) -> None:
+        """Creates the folder and its `run.json`, unless they exist.
 
         Args:
-          facts: what else `run.json` tells, such as the digest of the data.
+          facts: additional entries of `run.json`, such as the digest of the data.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read("run.json") is None:
             now = conditions()
-            told = {**about(self.run), **now, **(facts or {}), "history": [{"step": 0, **now}]}
+            told = {
+                **run_metadata(self.run),
+                **now,
+                **(facts or {}),
+                "history": [{"step": 0, **now}],
+            }
             write_json(self.path / "run.json", told)
 
     def add_history(self, step: int) -> None:
-        """Notes in the history of `run.json` with what this launch goes on from a step.
+        """Records in the history of `run.json` the environment that resumes from a step.
 
-        What was trained beyond it is trained again, so what that was done with is dropped.
+        Later steps are trained again, so later history entries are dropped.
         """
         told, now = self.read("run.json"), conditions()
         begun = {"step": 0, **{name: told[name] for name in now if name in told}}
@@ -91,10 +96,10 @@ class Folder:
             write_json(self.path / "run.json", {**told, **first, "history": kept})
 
     def read(self, name: str) -> Any:
-        """A JSON file of the folder, or None if it is not there.
+        """Reads a JSON file of the folder; None if it does not exist.
 
         Raises:
-          BadInput: if it holds no JSON.
+          BadInput: if it is not valid JSON.
         """
         path = self.path / name
         try:
@@ -103,7 +108,7 @@ class Folder:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
     def finished(self) -> bool:
-        """Whether this very run has its result here."""
+        """Whether the folder contains the result of this run."""
         there = self.read("run.json")
         mine = there is not None and there.get("fingerprint") == self.fingerprint
         return mine and self.result() is not None
@@ -112,22 +117,22 @@ class Folder:
         """The result, or None if the run is not finished.
 
         Raises:
-          BadInput: if it is of another schema.
+          BadInput: if it has another schema version.
         """
         found = self.read("result.json")
         require_schema(found, self.path / "result.json")
         return found
 
     def lines(self) -> list[str]:
-        """The lines of `metrics.jsonl`; one that a kill cut short, the last, is none."""
+        """The complete lines of `metrics.jsonl`, without a truncated last line."""
         path = self.path / "metrics.jsonl"
         return path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
 
     def records(self, up_to: int | None = None) -> list[dict[str, Any]]:
-        """What was measured, up to a step.
+        """Measurements up to a step.
 
         Raises:
-          BadInput: if a line holds no measurement.
+          BadInput: if a line is not a measurement.
         """
         try:
             records = [json.loads(line) for line in self.lines()]
@@ -137,7 +142,7 @@ class Folder:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
     def measured(self, step: int) -> str | None:
-        """SHA-256 of the lines up to a step; None if one is missing, doubled or no measurement."""
+        """SHA-256 of the lines up to a step; None if one is missing, duplicated or invalid."""
         wanted = due_steps(self.run, step)
         lines = self.lines()[: len(wanted)]
         try:
@@ -146,72 +151,72 @@ class Folder:
             return None
         return hashlib.sha256("\n".join(lines).encode()).hexdigest() if whole else None
 
-    def rewind(self, step: int) -> list[dict[str, Any]]:
-        """Drops what was measured after `step`, which will be measured again."""
+    def truncate(self, step: int) -> list[dict[str, Any]]:
+        """Drops the measurements after `step`, which will be repeated."""
         kept = self.lines()[: len(due_steps(self.run, step))]
         write_text(self.path / "metrics.jsonl", "".join(f"{line}\n" for line in kept))
         return [json.loads(line) for line in kept]
 
     def set_progress_aside(self) -> list[str]:
-        """Sets measurements and checkpoints aside; the names that they have now."""
+        """Sets measurements and checkpoints aside, and returns their new names."""
         aside = []
         for path in (self.path / "metrics.jsonl", self.checkpoints):
             if path.exists():
-                aside.append(free_name(path.with_name(f"{path.name}.old")))
+                aside.append(unused_path(path.with_name(f"{path.name}.old")))
                 path.rename(aside[-1])
         return [path.name for path in aside]
 
     def append(self, record: dict[str, Any]) -> None:
-        """Adds one line of measurements, on disk when this returns."""
+        """Appends one line of measurements and flushes it to disk."""
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def finish(self, result: dict[str, Any], timing: dict[str, Any]) -> None:
-        """Writes what came out; the run is finished when `result.json` is there."""
+    def write_result(self, result: dict[str, Any], timing: dict[str, Any]) -> None:
+        """Writes timing and result; the run is finished once `result.json` exists."""
         write_json(self.path / "timing.json", timing)
         write_json(self.path / "result.json", {"schema": SCHEMA, **result})
 
 
-def about(run: Run) -> dict[str, Any]:
-    """What `run.json` says of a run itself: resolved, and its identity."""
+def run_metadata(run: Run) -> dict[str, Any]:
+    """Entries of `run.json` that describe the run: its resolved fields and its fingerprint."""
     return {
         "schema": SCHEMA,
         "name": run.name,
         "fingerprint": fingerprint(run),
-        "run": source_text(run),
+        "run": to_source(run),
         "fields": fields_text(run),
     }
 
 
 def fields_text(run: Run) -> dict[str, str]:
-    """Each field of a run as text."""
-    return {f.name: source_text(getattr(run, f.name)) for f in dataclasses.fields(run)}
+    """Each field of a run as a string."""
+    return {f.name: to_source(getattr(run, f.name)) for f in dataclasses.fields(run)}
 
 
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:
-    """The steps after which a run is evaluated, up to one."""
+    """The steps after which a run is evaluated, up to a given step."""
     last = run.steps if up_to is None else up_to
     found = list(range(run.evaluate_every, last + 1, run.evaluate_every))
     return [*found, last] if last == run.steps and last not in found[-1:] else found
 
 
 def changes(old: dict[str, str], new: dict[str, str]) -> str:
-    """The fields in which two runs differ, each from where its texts do."""
+    """Lists the fields in which two runs differ, each from its first difference."""
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return "; ".join(change(name, str(old.get(name)), str(new.get(name))) for name in names)
 
 
 def change(name: str, old: str, new: str) -> str:
-    """A field's old and new text, without what they begin with alike if they are long."""
+    """A field's old and new value as strings, without their common prefix if they are long."""
     pairs = zip(old, new, strict=False)
     alike = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
     start = max(0, alike - 30) if max(len(old), len(new)) > 60 else 0
-    return f"{name}: {short(old, start)} -> {short(new, start)}"
+    return f"{name}: {truncate_text(old, start)} -> {truncate_text(new, start)}"
 
 
-def short(text: str, start: int = 0) -> str:
-    """A text from a place on, cut to a length that fits in a line."""
+def truncate_text(text: str, start: int = 0) -> str:
+    """Truncates a string to fit in a line, starting at a position."""
     text = f"...{text[start:]}" if start else text
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,4 +1,4 @@
-"""Labels as a task's loss takes them: what is no target of its type is refused by name."""
+"""Conversion of labels to the targets of a task's loss, with validation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,22 +10,22 @@ from mtl_jax.config.run import Run, Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import target_type
 
-LARGEST = 1e18  # Its square, and sums of many such, are below the largest float32, 3.4e38.
-FINEST = 1e-2  # Of the standard deviation: steps of float32 that are larger lose what numbers say.
-MARKS = (255, -100, -1)  # What other programs write where a label is missing.
+LARGEST = 1e18  # Its square, and sums of many such squares, are below the float32 maximum, 3.4e38.
+FINEST = 1e-2  # Largest float32 spacing, relative to the standard deviation, that is accepted.
+MARKS = (255, -100, -1)  # Values used by other programs for missing labels.
 
 
 def described_target(run: Run, task: Task, part: str, told: Any) -> jax.ShapeDtypeStruct:
-    """Shape and type of labels as the loss takes them, of those in the data, `target` of shapes.
+    """Shape and dtype of the converted labels: the abstract counterpart of `target`.
 
     Raises:
-      BadInput: if labels of this shape or type are no targets of the task's loss.
+      BadInput: if the shape or dtype of the labels is invalid for the task's loss.
     """
     fault = kind_fault(task, told.shape, told.dtype)
     if fault is not None:
         raise BadInput(f"run {run.name!r}: task {task.name!r}: {part} labels {fault}")
     shape, dtype = told.shape, told.dtype
-    kind = target_type(task.loss, task.outputs)
+    kind = target_type(task.loss, task.num_outputs)
     if kind == "binary":
         shape = shape[:1]
     if kind in ("binary", "multilabel", "continuous"):
@@ -36,15 +36,15 @@ def described_target(run: Run, task: Task, part: str, told: Any) -> jax.ShapeDty
 
 
 def target(run: Run, task: Task, part: str, values: np.ndarray) -> np.ndarray:
-    """Labels of a part of the data as the loss takes them.
+    """Converts the labels of one split of the data to targets of the task's loss.
 
-    Integers and truth values become int32, or where the loss takes numbers float32 with NaN in
-    the place of -1; other numbers of the losses of this package float32. One column `[N, 1]` of
-    a single logistic output becomes `[N]`.
+    Integers and bools become int32, or, if the loss requires floats, float32 with NaN instead of
+    -1; floats become float32 for the losses of this package. A column `[N, 1]` for a single
+    logistic output becomes `[N]`.
 
     Raises:
-      BadInput: naming run, task, part and what to give instead, if they are no targets of the
-        task's loss.
+      BadInput: naming run, task, split and what to pass instead, if the labels are invalid for
+        the task's loss.
     """
     told = described_target(run, task, part, values)
     fault = value_fault(task, part, values)
@@ -57,8 +57,8 @@ def target(run: Run, task: Task, part: str, values: np.ndarray) -> np.ndarray:
 
 
 def kind_fault(task: Task, shape: tuple[int, ...], dtype: np.dtype) -> str | None:
-    """What is wrong with the shape or the type of labels, to be read after "labels"."""
-    dtype, kind = np.dtype(dtype), target_type(task.loss, task.outputs)
+    """Error message, to follow "labels", if the shape or dtype of labels is invalid."""
+    dtype, kind = np.dtype(dtype), target_type(task.loss, task.num_outputs)
     size = f"[N{''.join(f', {n}' for n in shape[1:])}]"
     if dtype.kind not in "biuf":
         return (
@@ -71,11 +71,11 @@ def kind_fault(task: Task, shape: tuple[int, ...], dtype: np.dtype) -> str | Non
         "multilabel": multilabel_fault,
         "continuous": numbers_fault,
     }
-    return checks[kind](shape, dtype, size, task.outputs) if kind in checks else None
+    return checks[kind](shape, dtype, size, task.num_outputs) if kind in checks else None
 
 
 def classes_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
-    """What is wrong with labels for `cross_entropy`."""
+    """Error message if labels have the wrong shape or dtype for `cross_entropy`."""
     whole = f"integers [N] from 0 to {outputs - 1}, -1 where one is missing"
     if shape[1:] == (outputs,) and outputs > 1:
         what = "these are floats" if dtype.kind == "f" else "these are one-hot or several classes"
@@ -88,12 +88,12 @@ def classes_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str
 
 
 def binary_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
-    """What is wrong with labels for one logistic output."""
+    """Error message if labels have the wrong shape for one logistic output."""
     return None if shape[1:] in ((), (1,)) else f"are {size}; one output takes [N] of 0 and 1"
 
 
 def multilabel_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
-    """What is wrong with labels for several logistic outputs."""
+    """Error message if labels have the wrong shape for several logistic outputs."""
     if shape[1:] == (outputs,):
         return None
     classes = "these are classes; " if len(shape) == 1 and dtype.kind != "f" else ""
@@ -102,9 +102,9 @@ def multilabel_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> 
 
 
 def numbers_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
-    """What is wrong with labels for `squared_error`."""
+    """Error message if labels have the wrong shape or dtype for `squared_error`."""
     if dtype.kind != "f":
-        # -1 would be missing, and not one degree below zero.
+        # Integer -1 would mean missing, not the value -1.
         return (
             f"are {dtype}: these are classes; give floats, as labels.astype('float32'), NaN where "
             "one is missing"
@@ -115,8 +115,8 @@ def numbers_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str
 
 
 def value_fault(task: Task, part: str, values: np.ndarray) -> str | None:
-    """What is wrong with the values of labels, to be read after the task; None if nothing is."""
-    kind = target_type(task.loss, task.outputs)
+    """Error message, to follow the task, if values of labels are invalid; None if valid."""
+    kind = target_type(task.loss, task.num_outputs)
     if values.size == 0:
         return None
     if values.dtype.kind == "f":
@@ -128,11 +128,11 @@ def value_fault(task: Task, part: str, values: np.ndarray) -> str | None:
         return scale_fault(part, values) if kind == "continuous" else None
     if kind in ("binary", "multilabel"):
         return truth_fault(part, values, kind == "binary")
-    return range_fault(part, values, task.outputs)
+    return range_fault(part, values, task.num_outputs)
 
 
 def range_fault(part: str, values: np.ndarray, outputs: int) -> str | None:
-    """What is wrong with classes that are not all within the outputs."""
+    """Error message if classes are outside the range of the outputs."""
     low, high = int(values.min()), int(values.max())
     if low >= -1 and high < outputs:
         return None
@@ -146,7 +146,7 @@ def range_fault(part: str, values: np.ndarray, outputs: int) -> str | None:
 
 
 def truth_fault(part: str, values: np.ndarray, single: bool) -> str | None:
-    """What is wrong with integers for logistic outputs that are not 0, 1, or -1 where missing."""
+    """Error message if integer labels of logistic outputs are not 0, 1, or -1 for missing."""
     wrong = values[(values.astype(np.int64) < -1) | (values > 1)]
     if len(wrong) == 0:
         return None
@@ -158,7 +158,7 @@ def truth_fault(part: str, values: np.ndarray, single: bool) -> str | None:
 
 
 def share_fault(part: str, known: np.ndarray) -> str | None:
-    """What is wrong with numbers for logistic outputs that are not in [0, 1]."""
+    """Error message if float labels of logistic outputs are not in [0, 1]."""
     wrong = known[(known < 0) | (known > 1)]
     if len(wrong) == 0:
         return None
@@ -168,7 +168,7 @@ def share_fault(part: str, known: np.ndarray) -> str | None:
 
 
 def scale_fault(part: str, values: np.ndarray) -> str | None:
-    """What is wrong with numbers that float32 does not keep apart, or whose squares it has not."""
+    """Error message if float32 cannot distinguish continuous targets or represent their squares."""
     for column in values.reshape(len(values), -1).T:
         known = column[~np.isnan(column)].astype(np.float64)
         largest, spread = np.abs(known).max(initial=0.0), known.std() if known.size else 0.0
@@ -186,20 +186,20 @@ def scale_fault(part: str, values: np.ndarray) -> str | None:
 
 
 def mark_hint(wrong: float, mark: str = "-1") -> str:
-    """What to write in the place of another program's mark of a missing label."""
+    """Hint if a value looks like another program's marker of a missing label."""
     return f"; if {wrong:g} means missing, write {mark}" if wrong in MARKS else ""
 
 
 def check_parts(run: Run, task: Task, parts: Mapping[str, np.ndarray]) -> None:
-    """Requires labels to train on, and that -1 is no class but a missing label.
+    """Requires at least one training label, and that -1 marks missing labels rather than a class.
 
     Args:
-      run: what is trained.
-      task: whose labels these are.
-      parts: of each part of the data, as they were given.
+      run: the run.
+      task: the task of the labels.
+      parts: the original labels of each split of the data.
 
     Raises:
-      BadInput: if all labels of train are missing; or if the classes are -1 and +1, or -1 up to
+      BadInput: if all training labels are missing; or if the classes are -1 and +1, or -1 to
         C - 2.
     """
     said = f"run {run.name!r}: task {task.name!r}"
@@ -209,10 +209,10 @@ def check_parts(run: Run, task: Task, parts: Mapping[str, np.ndarray]) -> None:
     if any(values.dtype.kind == "f" for values in parts.values()):
         return
     seen = set().union(*(np.unique(values).tolist() for values in parts.values()))
-    kind = target_type(task.loss, task.outputs)
+    kind = target_type(task.loss, task.num_outputs)
     if kind is None or -1 not in seen:
         return
-    classes = task.outputs if kind == "multiclass" else 2
+    classes = task.num_outputs if kind == "multiclass" else 2
     if seen == {-1, 1}:
         raise BadInput(
             f"{said}: labels are -1 and 1, but -1 means missing; give 0 and 1 for two classes"

@@ -1,4 +1,4 @@
-"""The parameters that a finished run left on disk."""
+"""Saving and loading the trained parameters of a run."""
 
 from typing import Any
 
@@ -6,35 +6,35 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.schema import BATCH_STATS, EMA, PARAMS
 from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import Parameters
-from mtl_jax.storage.checkpoint import Checkpoints, read_sealed, write_sealed
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.checkpoint import CheckpointManager, read_sealed, write_sealed
+from mtl_jax.storage.run_directory import RunDirectory
 
-SELECTED = "selected"  # Name of the folder, beside that of the checkpoints.
+SELECTED = "selected"  # Name of the folder, next to that of the checkpoints.
 
 
-def write_selected(folder: Folder, model: dict[str, Any]) -> None:
-    """Writes what validation selected: parameters and statistics `[S, ...]`, or those by task."""
+def write_selected(folder: RunDirectory, model: dict[str, Any]) -> None:
+    """Writes the selected parameters and batch statistics `[S, ...]`, possibly by task."""
     write_sealed(folder.path.absolute() / SELECTED, {"state": model}, {})
 
 
 def trained(
-    run: Run, folder: Folder, parameters: Parameters, task: str, why: str
+    run: Run, folder: RunDirectory, parameters: Parameters, task: str, why: str
 ) -> tuple[Any, Any]:
-    """Parameters and statistics `[S, ...]` of a finished run, as host arrays.
+    """Loads parameters and batch statistics `[S, ...]` of a finished run, as host arrays.
 
     Args:
-      run: a finished one.
+      run: a finished run.
       folder: its folder.
-      parameters: which of them.
-      task: for which task, where a run selects for each task.
-      why: they are read, for the error.
+      parameters: which parameters to load.
+      task: the task, if the run selects per task.
+      why: why they are loaded, for the error message.
 
     Raises:
-      BadInput: if what was written is missing or damaged.
+      BadInput: if the files are missing or damaged.
     """
     try:
         if parameters != "selected":
-            tree = Checkpoints(folder.checkpoints, print).tree(run.steps)
+            tree = CheckpointManager(folder.checkpoints, print).load(run.steps)
             return tree[EMA if parameters == "ema" else PARAMS], tree[BATCH_STATS]
         tree = read_sealed(folder.path.absolute() / SELECTED)
     except ValueError as wrong:

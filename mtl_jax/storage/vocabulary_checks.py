@@ -1,4 +1,4 @@
-"""Which trunks read tokens, and whether the data has such ones."""
+"""Checks that token inputs are within the vocabulary of the trunk."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.config.run import Run
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.protocols import BringsTokens, ReadsTokens
 from mtl_jax.core.validation import BadInput
 
 
 def parts_like(part: Any, kind: type) -> Iterator[Any]:
-    """The parts of a setting that fit a protocol: itself, or what it is made of."""
+    """Yields the parts of a setting that satisfy a protocol: the setting itself or nested ones."""
     if isinstance(part, kind):
         yield part
     elif isinstance(part, tuple):
@@ -26,7 +26,7 @@ def parts_like(part: Any, kind: type) -> Iterator[Any]:
 
 
 def check_kind(run: Run, dtype: np.dtype) -> None:
-    """Requires whole numbers for a trunk that reads tokens, and for no other of this package."""
+    """Requires integer inputs iff the trunk reads tokens; custom trunks may read integers too."""
     reads, own = (
         any(parts_like(run.trunk, ReadsTokens)),
         type(run.trunk).__module__.startswith("mtl_jax."),
@@ -39,15 +39,15 @@ def check_kind(run: Run, dtype: np.dtype) -> None:
     else:
         return
     raise BadInput(
-        f"run {run.name!r}: trunk {source_text(run.trunk)} {rule}; the data has inputs of {dtype}"
+        f"run {run.name!r}: trunk {to_source(run.trunk)} {rule}; the data has inputs of {dtype}"
     )
 
 
 def check_tokens(run: Run, parts: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> None:
-    """Requires tokens of the vocabulary in all parts of the data, each by stream.
+    """Requires the tokens in all splits of the data, each by stream, to be in the vocabulary.
 
     Raises:
-      BadInput: naming the part and the token.
+      BadInput: naming the split (or augmentation policy) and the token.
     """
     readers = parts_like(run.trunk, ReadsTokens)
     least = min((reader.vocabulary for reader in readers), default=None)
@@ -66,7 +66,7 @@ def check_tokens(run: Run, parts: Mapping[str, Mapping[str, Mapping[str, np.ndar
 
 
 def require_tokens(run: Run, least: int, rule: str, low: int, high: int) -> None:
-    """Requires the least and the largest of some tokens in the vocabulary of a run's trunk."""
+    """Requires the smallest and the largest token to be in the vocabulary of a run's trunk."""
     if low < 0 or high >= least:
         raise BadInput(
             f"run {run.name!r}: the trunk has a vocabulary of {least}, so tokens must lie "

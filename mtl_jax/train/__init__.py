@@ -1,22 +1,22 @@
-"""The core: one pure step, and how its state begins and is judged."""
+"""The pure training step, and initialization and evaluation of its state."""
 
+from mtl_jax.core.step_types import LabelledSubset as LabelledSubset
+from mtl_jax.core.step_types import SourceModel as SourceModel
+from mtl_jax.core.step_types import Stream as Stream
+from mtl_jax.core.step_types import TeacherPredictions as TeacherPredictions
+from mtl_jax.core.step_types import TrainData as TrainData
+from mtl_jax.core.step_types import TrainState as TrainState
 from mtl_jax.train.affinity import measure_affinity as measure_affinity
-from mtl_jax.train.batch import example as example
-from mtl_jax.train.batch import unlabelled_in as unlabelled_in
-from mtl_jax.train.evaluate import judge as judge
-from mtl_jax.train.evaluate import outputs_for as outputs_for
-from mtl_jax.train.evaluate import read_for as read_for
-from mtl_jax.train.precompute import begins as begins
-from mtl_jax.train.precompute import opening as opening
-from mtl_jax.train.state import Given as Given
-from mtl_jax.train.state import Known as Known
-from mtl_jax.train.state import Start as Start
-from mtl_jax.train.state import Stream as Stream
-from mtl_jax.train.state import Taught as Taught
-from mtl_jax.train.state import TrainState as TrainState
-from mtl_jax.train.state import create as create
-from mtl_jax.train.state import draw as draw
-from mtl_jax.train.state import net_of as net_of
-from mtl_jax.train.state import outputs_of as outputs_of
-from mtl_jax.train.step import build as build
-from mtl_jax.train.toy import path as path
+from mtl_jax.train.batch import example_spec as example_spec
+from mtl_jax.train.batch import num_unlabelled as num_unlabelled
+from mtl_jax.train.evaluate import evaluate as evaluate
+from mtl_jax.train.evaluate import features_and_logits as features_and_logits
+from mtl_jax.train.evaluate import predict_chunked as predict_chunked
+from mtl_jax.train.precompute import precompute as precompute
+from mtl_jax.train.precompute import tasks_to_precompute as tasks_to_precompute
+from mtl_jax.train.state import build_model as build_model
+from mtl_jax.train.state import head_specs as head_specs
+from mtl_jax.train.state import init_model as init_model
+from mtl_jax.train.state import init_train_state as init_train_state
+from mtl_jax.train.step import make_train_step as make_train_step
+from mtl_jax.train.toy import optimize_trajectory as optimize_trajectory

@@ -1,59 +1,54 @@
-"""How tasks get on with each other at a state: cosines of their gradients, and one step ahead."""
+"""Task affinity at a state: gradient cosines and inter-task lookahead affinity."""
 
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
-from mtl_jax.config.run import Dispatch, Run
-from mtl_jax.core.model import Net
+from mtl_jax.config.param_rules import partition_params
+from mtl_jax.config.run import Execution, Run
+from mtl_jax.core.model import Model
+from mtl_jax.core.step_types import TrainData, TrainState
 from mtl_jax.core.tree import gram
-from mtl_jax.metrics.affinity import lookahead
+from mtl_jax.metrics.affinity import inter_task_affinity
 from mtl_jax.solvers.quadratic import cosines
-from mtl_jax.train.batch import pick
-from mtl_jax.train.state import Given, TrainState, trainable
-from mtl_jax.train.step import batches_a_step, objective_on, rate_at
-from mtl_jax.train.vjp import forward, side_by_side
+from mtl_jax.train.step import Setup, objectives_at
+from mtl_jax.train.updates import learning_rate_at
+from mtl_jax.train.vjp import batched_map, forward_vjp
 
 
 def measure_affinity(
-    run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
-) -> Callable[[TrainState, Given], dict[str, jax.Array]]:
-    """Makes the measurement of one seed, on the batch and at the rate of its next step.
+    run: Run,
+    model: Model,
+    execution: Execution,
+    shard_batch: Callable[[Any], Any] = lambda batch: batch,
+) -> Callable[[TrainState, TrainData], dict[str, jax.Array]]:
+    """Makes the affinity measurement of one seed, on the batch and learning rate of the next step.
 
     Args:
-      run: what is trained.
-      net: its net.
-      dispatch: how pull-backs lie side by side.
-      place: put around the batch.
+      run: the run configuration.
+      model: the model of the run.
+      execution: how Jacobians are computed.
+      shard_batch: applied to the batch.
 
     Returns:
-      `measure(state, given)`: the cosines of the tasks' gradients of the shared parameters, and
-      the relative fall of each task's loss (columns) after a step for each task alone (rows),
-      both `[K, K]`.
+      `measure(state, data)`: the cosines of the task gradients with respect to the shared
+      parameters, and the relative decrease of each task's loss (columns) after a step on each
+      single task (rows), both `[K, K]`.
     """
-    names = [task.name for task in run.tasks]
+    setup = Setup(run, model, execution, shard_batch)
+    names = tuple(task.name for task in run.tasks)
 
-    def measure(state: TrainState, given: Given):
-        kept, _ = trainable(run, state.params)
-        number = batches_a_step(run) * state.step
-        seen = objective_on(
-            run,
-            pick,
-            number,
-            net=net,
-            state=state,
-            given=given,
-            place=place,
-            how=dispatch.policies,
-        )
-        _, tape, *_ = forward(seen, kept, names, dispatch)
-        found, _ = cosines(gram(tape.jacobian()["shared"]))
-        ahead = lookahead(
-            lambda shared: seen.losses({**kept, "shared": shared}),
-            kept["shared"],
-            rate_at(run, state.step),
-            lambda step, choices: side_by_side(step, choices, dispatch),
+    def measure(state: TrainState, data: TrainData):
+        params, _ = partition_params(state.params, run.param_rules)
+        objective, *_ = objectives_at(setup, state, data)
+        pullback = forward_vjp(objective, params, names, execution).pullback
+        found, _ = cosines(gram(pullback.jacobian()["shared"]))
+        ahead = inter_task_affinity(
+            lambda shared: objective.losses({**params, "shared": shared}),
+            params["shared"],
+            learning_rate_at(run, state.step),
+            lambda step, choices: batched_map(step, choices, execution),
         )
         return {"cosine": found, "lookahead": ahead}
 

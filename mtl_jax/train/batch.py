@@ -1,152 +1,162 @@
-"""The batch of a step: a pure function of the key and the step, augmented on the device."""
+"""Batch sampling: a pure function of the key and the step, augmented on the device."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment import looped
 from mtl_jax.config.run import Run
-from mtl_jax.core.prng import named
-from mtl_jax.core.protocols import LearntPolicy, Policy
-from mtl_jax.core.views import MEDIUM, STRONG, WEAK, Mixed, name_of
+from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_types import Batch, LabelledSubset, Stream
+from mtl_jax.core.views import MEDIUM, STRONG, WEAK, MixedView, view_key
 from mtl_jax.data import batch_index
-from mtl_jax.train.derived_views import mixed, rotated
-from mtl_jax.train.state import Known, Stream, Taught
-from mtl_jax.train.view_requests import Passes, passes
+from mtl_jax.train.derived_views import mix_views, rotate_view
+from mtl_jax.train.view_requests import ViewRequests
 
 
-class Batch(NamedTuple):
-    """Images as the net sees them, by the names of their views."""
+class Sampler(NamedTuple):
+    """Settings of batch sampling, and the state of a learnable policy."""
 
-    images: dict[str, jax.Array]  # each [n, ...]
-    labels: dict[str, jax.Array]  # each [B, ...]
-    mask: dict[str, jax.Array]  # each [B]
-    place: jax.Array  # [B], among the labelled examples
-    index: jax.Array | None  # [U], in the unlabelled pool
-    drawn: dict[str, Any]  # by view, what was drawn to make it
-    stored: dict[str, Taught]  # by task, what a teacher said of the unlabelled images [U]
+    run: Run
+    loop: str  # Loop over the images for policies with branches, "vmap" or "map".
+    policy_state: Any
 
 
-def pick(run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any, how: str) -> Batch:
-    """Draws and augments the batch of a step from one stream.
+class LabelledBatch(NamedTuple):
+    """The labelled examples of a step."""
 
-    Labelled and unlabelled examples come in epochs of their own; the unlabelled pool is
-    all training images, the labelled ones too, unless the data has one of its own. Every view of an image is augmented
-    independently.
+    rows: jax.Array  # [B], indices in the stream.
+    index: jax.Array  # [B], indices among the labelled examples.
+    labels: dict[str, jax.Array]  # By task, [B, ...].
+    mask: dict[str, jax.Array]  # By task, [B].
+
+
+def sample_batch(
+    sampler: Sampler, stream: Stream, requests: ViewRequests, key: jax.Array, step: jax.Array
+) -> Batch:
+    """Samples and augments the batch of a step from one stream.
+
+    Labelled and unlabelled examples have independent epochs. The unlabelled pool is all training
+    images, including the labelled ones, unless the data specifies a pool. Each view of an image
+    is augmented independently.
 
     Args:
-      run: what is trained.
-      stream: where images come from.
-      key: the key of the run's seed and of the stream, the same at every step.
-      step: `[]`.
-      learnt: what the strong policy has learnt.
-      how: how images go through policies with branches.
+      sampler: the sampling settings.
+      stream: the stream to sample from.
+      requests: the views to make.
+      key: the key of the run's seed and stream, the same at every step.
+      step: the step, `[]`.
 
     Returns:
-      The batch; the same for the same key and step.
+      The batch, which depends on the key and step only.
     """
-    rows, place, labels, mask = labelled(run, stream, stream.known, named(key, "labelled"), step)
-    asked = passes([task for task in run.tasks if task.name in labels])
-    now = jax.random.fold_in(named(key, "augment"), step)
+    run = sampler.run
+    given = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
+    augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
     index = None
-    if any(not name.startswith("labelled") for name in asked.plain):
-        size = run.batch * run.unlabelled_ratio
-        index = batch_index(named(key, "unlabelled"), step, unlabelled_in(stream), size)
-    change = functools.partial(augmented, learnt=learnt, how=how)
-    others = index if stream.pool is None or index is None else stream.pool[index]
-    images = plain_views(run, stream, now, asked, rows, others, change)
-    drawn = {}
-    for view in asked.made:
-        name = name_of(view)
-        make = mixed if isinstance(view, Mixed) else rotated
-        images[name], drawn[name] = make(view, named(now, name), images)
-    stored = jax.tree.map(lambda array: array[others], stream.stored)
-    return Batch(images, labels, mask, place, index, drawn, stored)
+    if any(not name.startswith("labelled") for name in requests.base):
+        size = run.batch_size * run.unlabelled_ratio
+        index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
+    rows = index if stream.pool is None or index is None else stream.pool[index]
+    images = augment_base_views(sampler, stream, requests, augment_key, (given.rows, rows))
+    view_params = {}
+    for view in requests.derived:
+        name = view_key(view)
+        make = mix_views if isinstance(view, MixedView) else rotate_view
+        images[name], view_params[name] = make(view, fold_in_name(augment_key, name), images)
+    teacher = jax.tree.map(lambda array: array[rows], stream.teacher)
+    return Batch(images, given.labels, given.mask, given.index, index, view_params, teacher)
 
 
-def unlabelled_in(stream: Stream) -> int:
-    """How many images of a stream come unlabelled, N."""
+def num_unlabelled(stream: Stream) -> int:
+    """Number of unlabelled images of a stream, N."""
     return (stream.image if stream.pool is None else stream.pool).shape[0]
 
 
-def plain_views(
-    run: Run,
+def augment_base_views(
+    sampler: Sampler,
     stream: Stream,
+    requests: ViewRequests,
     key: jax.Array,
-    asked: Passes,
-    rows: jax.Array,
-    index: jax.Array | None,
-    change: Callable,
+    rows: tuple[jax.Array, jax.Array | None],
 ) -> dict[str, jax.Array]:
-    """The plain views that are asked for, of labelled rows `[B]` and of the pool's `[U]`."""
+    """The requested base views of labelled rows `[B]` and unlabelled rows `[U]` of a stream."""
+    run, (labelled, unlabelled) = sampler.run, rows
     weak, strong = jax.random.split(key)
     policies = (
         (run.weak, WEAK, weak),
-        (run.medium, MEDIUM, named(key, "medium")),
+        (run.medium, MEDIUM, fold_in_name(key, "medium")),
         (run.strong, STRONG, strong),
     )
     images = {}
     for policy, names, own in policies:
-        here = [name for name in names if name in asked.plain]
-        if here:
-            # Every random draw costs compile time, so a policy changes all images in one go.
-            taken = [rows if name.startswith("labelled") else index for name in here]
-            seen = change(policy, own, stream.image[jnp.concatenate(taken)])
-            images |= dict(zip(here, cut(seen, [len(part) for part in taken]), strict=True))
+        names = [name for name in names if name in requests.base]
+        if names:
+            # Each random op costs compile time, so a policy augments all images in one call.
+            parts = [labelled if name.startswith("labelled") else unlabelled for name in names]
+            image = stream.image[jnp.concatenate(parts)]
+            image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
+            sizes = [len(part) for part in parts]
+            images |= dict(zip(names, split_sizes(image, sizes), strict=True))
     return images
 
 
-def cut(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
-    """Cuts an array `[sum n, ...]` into parts `[n, ...]`."""
+def split_sizes(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
+    """Splits an array `[sum n, ...]` into arrays `[n, ...]`."""
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
     return jnp.split(array, ends)
 
 
-def pick_held(
-    run: Run, stream: Stream, key: jax.Array, step: jax.Array, learnt: Any, how: str
-) -> Batch:
-    """A batch of the labelled examples that are not trained on, as they are."""
-    rows, place, labels, mask = labelled(run, stream, stream.held, named(key, "held"), step)
-    return Batch({"labelled": as_float(stream.image[rows])}, labels, mask, place, None, {}, {})
+def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
+    """Samples a batch of the held-out labelled examples, without augmentation."""
+    given = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
+    images = {"labelled": as_float(stream.image[given.rows])}
+    return Batch(images, given.labels, given.mask, given.index, None, {}, {})
 
 
-def labelled(run: Run, stream: Stream, known: Known, key: jax.Array, step: jax.Array) -> tuple:
-    """A step's labelled examples `[B]`: in the pool, among them, labels, whose are there."""
-    place = batch_index(key, step, known.index.shape[0], run.batch)
-    rows = known.index[place]
+def sample_labelled(
+    run: Run, stream: Stream, subset: LabelledSubset, key: jax.Array, step: jax.Array
+) -> LabelledBatch:
+    """Samples the labelled examples of a step from one subset of a stream."""
+    index = batch_index(key, step, subset.index.shape[0], run.batch_size)
+    rows = subset.index[index]
     labels = {name: array[rows] for name, array in stream.labels.items()}
-    return rows, place, labels, {name: array[place] for name, array in known.mask.items()}
+    mask = {name: array[index] for name, array in subset.mask.items()}
+    return LabelledBatch(rows, index, labels, mask)
 
 
-def example(images: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    """What the net sees of one of the images `[N, ...]`: its shape, and its type."""
+def example_spec(images: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of one of the images `[N, ...]` as passed to the model."""
     found = jax.eval_shape(as_float, images)
     return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("policy", "how"))
-def augmented(
-    policy: Policy | LearntPolicy | None, key: jax.Array, images: jax.Array, learnt: Any, how: str
+@functools.partial(jax.jit, static_argnames=("policy", "loop"))
+def augment_batch(
+    policy: Policy | LearnablePolicy | None,
+    key: jax.Array,
+    images: jax.Array,
+    policy_state: Any,
+    loop: str,
 ) -> jax.Array:
-    """Applies a policy to each of the images `[N, ...]`, each with a key of its own.
+    """Augments each of the images `[N, ...]` by a policy, with a separate key per image.
 
-    Jitted here, so that runs of one policy share its trace.
+    Jitted, so that runs with the same policy share its trace.
     """
     images = as_float(images)
     if policy is None:
         return images
-    known = (learnt,) if isinstance(policy, LearntPolicy) else ()
+    known = (policy_state,) if isinstance(policy, LearnablePolicy) else ()
     keys = jax.random.split(key, images.shape[0])
-    if how == "map":
-        return looped(policy, keys, images, *known)
+    if loop == "map":
+        return policy.apply_batched(keys, images, *known)
     return jax.vmap(lambda key, image: policy(key, image, *known))(keys, images)
 
 
 def as_float(images: jax.Array) -> jax.Array:
-    """Images as float32; bytes come to [0, 1]. Other whole numbers (tokens) stay as they are."""
+    """Images as float32, uint8 scaled to [0, 1]; other integers (tokens) unchanged."""
     if images.dtype == jnp.uint8:
         return images.astype(jnp.float32) / 255.0
     if jnp.issubdtype(images.dtype, jnp.integer):

@@ -1,75 +1,79 @@
-"""Views that are made of plain ones: mixed, turned, and moved against the model."""
+"""Views derived from base views: mixed, rotated, and adversarially perturbed."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment import cutmix, mixup, quarter_turns
+from mtl_jax.augment import cutmix, mixup, rot90
 from mtl_jax.core.validation import require
-from mtl_jax.core.views import Adversarial, Mixed, Mixing, Rotated
+from mtl_jax.core.views import AdversarialView, MixedView, MixParams, RotatedView
 
 
-def mixed(request: Mixed, key: jax.Array, images: dict[str, jax.Array]) -> tuple[jax.Array, Mixing]:
-    """The images of plain views `{name: [n, ...]}` mixed, `[sum n, ...]`, and with whom."""
-    own = jnp.concatenate([images[name] for name in request.parts])
+def mix_views(
+    request: MixedView, key: jax.Array, images: dict[str, jax.Array]
+) -> tuple[jax.Array, MixParams]:
+    """Mixes the images of base views `{name: [n, ...]}`; returns `[sum n, ...]` and the mixing."""
+    own = jnp.concatenate([images[name] for name in request.views])
     rule = "mixes images, numbers or signals, not tokens"
     require(jnp.issubdtype(own.dtype, jnp.floating), request, "parts", rule, str(own.dtype))
     order_key, ratio_key, place_key = jax.random.split(key, 3)
-    if request.ratio is not None:
-        partner = across(*(images[name].shape[0] for name in request.parts))
-        ratio = jnp.full(own.shape[0], request.ratio)
-        return mixup(own, own[partner], ratio), Mixing(partner, ratio)
+    if request.fixed_lambda is not None:
+        partner = cross_partner(*(images[name].shape[0] for name in request.views))
+        ratio = jnp.full(own.shape[0], request.fixed_lambda)
+        return mixup(own, own[partner], ratio), MixParams(partner, ratio)
     partner = jax.random.permutation(order_key, own.shape[0])
     ratio = jax.random.beta(ratio_key, request.alpha, request.alpha, own.shape[:1])
-    ratio = ratio if request.each else jnp.broadcast_to(ratio[0], ratio.shape)
-    ratio = jnp.maximum(ratio, 1.0 - ratio) if request.own_first else ratio
+    ratio = ratio if request.per_example else jnp.broadcast_to(ratio[0], ratio.shape)
+    ratio = jnp.maximum(ratio, 1.0 - ratio) if request.keep_dominant else ratio
     if request.kind == "mixup":
-        return mixup(own, own[partner], ratio), Mixing(partner, ratio)
+        return mixup(own, own[partner], ratio), MixParams(partner, ratio)
     pasted, ratio = cutmix(place_key, own, own[partner], ratio)
-    return pasted, Mixing(partner, ratio)
+    return pasted, MixParams(partner, ratio)
 
 
-def across(first: int, second: int) -> jax.Array:
-    """Places of the other part's examples, in order, of two parts one after the other `[n + m]`."""
+def cross_partner(first: int, second: int) -> jax.Array:
+    """Indices `[n + m]` that pair each example with one of the other of two concatenated parts."""
     others = first + jnp.arange(first) % second
     return jnp.concatenate([others, jnp.arange(second) % first])
 
 
-def rotated(
-    request: Rotated, key: jax.Array, images: dict[str, jax.Array]
+def rotate_view(
+    request: RotatedView, key: jax.Array, images: dict[str, jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    """The images of a plain view turned, and by how many quarters `[n]`, evenly dealt out."""
-    own = images[request.of]
+    """Rotates the images of a base view; returns them and their quarter turns `[n]`, balanced."""
+    own = images[request.view]
     turns = jax.random.permutation(key, jnp.arange(own.shape[0]) % 4)
-    return jax.vmap(quarter_turns)(own, turns), turns
+    return jax.vmap(rot90)(own, turns), turns
 
 
-def adversarial(
-    request: Adversarial, key: jax.Array, images: dict[str, jax.Array], predict: Callable
+def vat_perturbation(
+    request: AdversarialView, key: jax.Array, images: dict[str, jax.Array], predict: Callable
 ) -> jax.Array:
-    """The images of a plain view moved by `predict`, a task's outputs for images."""
-    own = images[request.of]
+    """Adversarially perturbs a base view against `predict`, a task's outputs for images."""
+    own = images[request.view]
     outputs, push = jax.linearize(predict, own)
     pull = jax.linear_transpose(push, own)
-    direction = unit(jax.random.normal(key, own.shape, own.dtype))
+    direction = l2_normalize(jax.random.normal(key, own.shape, own.dtype))
     for _ in range(request.iterations):
-        direction = unit(pull(curved(request, outputs, push(direction)))[0])
+        direction = l2_normalize(pull(kl_hessian_product(request, outputs, push(direction)))[0])
     return jax.lax.stop_gradient(own + request.radius * direction)
 
 
-def curved(request: Adversarial, outputs: jax.Array, change: jax.Array) -> jax.Array:
-    """The curvature of the divergence at some outputs, times a change of them."""
+def kl_hessian_product(
+    request: AdversarialView, outputs: jax.Array, change: jax.Array
+) -> jax.Array:
+    """Product of the Hessian of the divergence at the outputs with a change of the outputs."""
     if request.target_type == "continuous":
         return change
     probability = jax.nn.softmax(outputs)
     return probability * (change - (probability * change).sum(-1, keepdims=True))
 
 
-def unit(direction: jax.Array) -> jax.Array:
-    """Each example's direction `[n, ...]`, brought to length 1; zeros stay zeros."""
+def l2_normalize(direction: jax.Array) -> jax.Array:
+    """Normalizes each example's direction `[n, ...]` to unit norm; zeros stay zeros."""
     flat = direction.reshape(direction.shape[0], -1)
     largest = jnp.abs(flat).max(1, keepdims=True)
-    flat = flat / jnp.where(largest > 0, largest, 1.0)  # The square of a slope may be no number.
+    flat = flat / jnp.where(largest > 0, largest, 1.0)  # Squares may overflow or underflow.
     length = jnp.sqrt(jnp.square(flat).sum(1, keepdims=True))
     return (flat / jnp.where(length > 0, length, 1.0)).reshape(direction.shape)

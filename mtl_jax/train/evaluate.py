@@ -1,4 +1,4 @@
-"""Judges parameters on the whole of a split, in chunks, by sums."""
+"""Evaluates parameters on whole splits, accumulating metric sums over chunks."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.run import Task
-from mtl_jax.core.model import Net
-from mtl_jax.core.protocols import Metric
+from mtl_jax.core.metric import Metric
+from mtl_jax.core.model import Model
 from mtl_jax.data import has_label
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.train.batch import as_float
@@ -15,28 +15,28 @@ from mtl_jax.train.batch import as_float
 CHUNK = 500
 
 
-def judge(
-    net: Net, tasks: tuple[Task, ...], models: dict[str, Any], stats: Any, splits: dict[str, Any]
+def evaluate(
+    net: Model, tasks: tuple[Task, ...], models: dict[str, Any], stats: Any, splits: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Metrics of several models on every split.
 
     Args:
-      net: their net.
-      tasks: what is judged.
-      models: by name, the parameters of one seed.
-      stats: the running statistics, which all of them use.
-      splits: by name, for each stream, arrays "image" `[N, ...]` and its labels `[N, ...]`.
+      net: the model.
+      tasks: the tasks to evaluate.
+      models: parameters of one seed, by name.
+      stats: the running statistics, shared by all of them.
+      splits: by name, for each stream, arrays "image" `[N, ...]` and labels `[N, ...]`.
 
     Returns:
-      `{split: {model: {task: {metric: value []}}}}`, and in the place of the values the number
-      of labelled examples with an output that is not finite, `{split: {model: {task: []}}}`;
-      where there is one, the task's metric is NaN.
+      `{split: {model: {task: {metric: value []}}}}`, and the number of labelled examples with a
+      non-finite output, `{split: {model: {task: []}}}`. Where that number is not zero, the
+      task's metric is NaN.
     """
-    # One after the other: vmap would make a convolution's kernels a batch of them.
+    # Sequential: vmap would batch the kernels of convolutions.
     stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
     judged = {
         name: jax.lax.map(
-            lambda params, s=streams: on_streams(net, tasks, params, stats, s), stacked
+            lambda params, s=streams: evaluate_streams(net, tasks, params, stats, s), stacked
         )
         for name, streams in splits.items()
     }
@@ -50,13 +50,15 @@ def judge(
     )
 
 
-def outputs_for(net: Net, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
-    """Outputs `{head: [N, C]}` of one seed's model for images `[N, ...]`, in chunks."""
-    return read_for(net, params, stats, images)[1]
+def predict_chunked(net: Model, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
+    """Outputs `{head: [N, C]}` of one seed's model for images `[N, ...]`, computed in chunks."""
+    return features_and_logits(net, params, stats, images)[1]
 
 
-def read_for(net: Net, params: Any, stats: Any, images: jax.Array) -> tuple[dict, dict]:
-    """Features `{task: [N, D]}` and outputs `{head: [N, C]}` of images `[N, ...]`, in chunks."""
+def features_and_logits(
+    net: Model, params: Any, stats: Any, images: jax.Array
+) -> tuple[dict, dict]:
+    """Features `{task: [N, D]}` and outputs `{head: [N, C]}` of images `[N, ...]`, by chunks."""
     size = images.shape[0]
     chunks = -(-size // CHUNK)
     chunk = -(-size // chunks)
@@ -70,24 +72,26 @@ def read_for(net: Net, params: Any, stats: Any, images: jax.Array) -> tuple[dict
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], found)
 
 
-def on_streams(net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict) -> tuple:
-    """Each task's metric and count as `scores` has them, on the stream that brings its labels."""
+def evaluate_streams(
+    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict
+) -> tuple:
+    """Each task's metric and count, as in `evaluate_split`, on the stream with its labels."""
     metrics, counts = {}, {}
     for arrays in streams.values():
         own = tuple(task for task in tasks if task.name in arrays)
-        found, bad = scores(net, own, params, stats, arrays)
+        found, bad = evaluate_split(net, own, params, stats, arrays)
         metrics |= found
         counts |= bad
     return metrics, counts
 
 
-def scores(
-    net: Net, tasks: tuple[Task, ...], params: Any, stats: Any, arrays: dict[str, jax.Array]
+def evaluate_split(
+    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, arrays: dict[str, jax.Array]
 ) -> tuple[dict[str, dict[str, jax.Array]], dict[str, jax.Array]]:
-    """Each task's metric over all examples; those without the task's label do not count.
+    """Each task's metric over all examples that have a label of the task.
 
-    Also by task the number of labelled examples with an output that is not finite: a NaN is no
-    class and no number, so the metric is NaN where there is one.
+    Also returns, by task, the number of labelled examples with a non-finite output, which is not
+    a valid prediction; if there is any, the metric is NaN.
     """
     size = arrays["image"].shape[0]
     chunks = -(-size // CHUNK)
@@ -101,7 +105,7 @@ def scores(
             logits = outputs.logits[task.name]
             mask = inside & judged(task.metric, labels[task.name])
             bad = mask & ~jnp.isfinite(logits).reshape(len(mask), -1).all(1)
-            metric = task.metric.sums(logits, labels[task.name], mask)
+            metric = task.metric.from_model_output(logits, labels[task.name], mask)
             found[task.name] = (metric, bad.sum(dtype=jnp.int32))
         return found
 
@@ -128,12 +132,12 @@ def scores(
 
 
 def judged(metric: Metric, labels: jax.Array) -> jax.Array:
-    """Which examples a metric is given, `[B]`: those with a label.
+    """Mask `[B]` of the examples passed to a metric: those with a label.
 
-    A vector of labels of which some entries are NaN is given to a metric that says its
-    `target_types`; others see complete vectors only.
+    Label vectors with some NaN entries are passed only to metrics with
+    `accepts_missing_entries`; other metrics receive complete vectors only.
     """
     there = has_label(labels)
-    if labels.ndim == 1 or hasattr(metric, "target_types"):
+    if labels.ndim == 1 or metric.accepts_missing_entries:
         return there
     return known_entries(labels, there).reshape(len(labels), -1).all(1)

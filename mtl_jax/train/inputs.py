@@ -1,128 +1,113 @@
-"""What a step sees of one stream: images by pass, and outputs of models that do not learn."""
+"""Forward-pass inputs of one stream, and outputs of models without gradient."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.run import Run
-from mtl_jax.config.task import views_of
-from mtl_jax.core.model import Net, by_task, without_heads
-from mtl_jax.core.prng import named
-from mtl_jax.core.views import Stored, name_of
-from mtl_jax.train.batch import Batch, cut
-from mtl_jax.train.derived_views import adversarial
-from mtl_jax.train.state import Start, TrainState
-from mtl_jax.train.view_requests import passes
-
-# By view and head, outputs [n, C]; by view and task, features.
-Outputs = dict[str, dict[str, jax.Array]]
-Features = dict[str, dict[str, Any]]
-
-
-class Sight(NamedTuple):
-    """One stream of a step."""
-
-    tasks: tuple[str, ...]
-    batch: Batch
-    # Each pass of the trained model: its name ("" for the one whose statistics are kept), its
-    # views and how many images each has, and the images [sum n, ...].
-    passes: tuple[tuple[str, dict[str, int], jax.Array], ...]
-    fixed: Outputs
-    read: Features  # of the models that do not learn
+from mtl_jax.config.task import required_views
+from mtl_jax.core.model import Model, forward, predict
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_types import (
+    Batch,
+    Features,
+    ForwardPass,
+    Outputs,
+    SourceModel,
+    StreamInputs,
+    TrainState,
+)
+from mtl_jax.core.views import SeparatePass, TeacherView, view_key
+from mtl_jax.train.batch import split_sizes
+from mtl_jax.train.derived_views import vat_perturbation
+from mtl_jax.train.view_requests import ViewRequests
 
 
-def look(
+def prepare_inputs(
     run: Run,
-    net: Net,
+    model: Model,
     state: TrainState,
     batch: Batch,
+    requests: ViewRequests,
     key: jax.Array,
-    anchor: Start | None = None,
-) -> Sight:
-    """Lays out a batch, and asks the models that do not learn.
+    source: SourceModel | None = None,
+) -> StreamInputs:
+    """Groups a batch into forward passes, and runs the passes that need no gradient.
 
     Args:
-      run: what is trained.
-      net: its net.
-      state: of before the step; guesses and adversaries are those of its parameters.
-      batch: of one stream.
-      key: for nets that draw, and for adversaries.
-      anchor: the net that the run started from, if it has a source.
+      run: the run configuration.
+      model: the model of the run.
+      state: the state before the step, whose parameters are used for frozen students and
+        adversarial views.
+      batch: the batch of one stream.
+      requests: the views of the stream's tasks.
+      key: key for stochastic models and adversarial views.
+      source: the source model (`init_from`), if any.
     """
-    here = [task for task in run.tasks if task.name in batch.labels]
-    names = tuple(task.name for task in here)
-    asked = passes(here)
-    ways = [together("", [name_of(view) for view in asked.together], batch)]
-    fixed: Outputs = {}
-    read: Features = {}
-    for view in asked.apart:
-        way = together(name_of(view), view.parts, batch)
-        whole = {name_of(view): way[2].shape[0]}
-        if view.by == "student":
-            ways.append((name_of(view), whole, way[2]))
+    tasks = [task for task in run.tasks if task.name in batch.labels]
+    names = tuple(task.name for task in tasks)
+    passes = [concatenate_views("", [view_key(view) for view in requests.joint], batch)]
+    outputs: Outputs = {}
+    features: Features = {}
+    for view in requests.separate:
+        own = concatenate_views(view_key(view), view.views, batch)
+        own = own._replace(sizes={own.name: own.images.shape[0]})
+        if view.model == "student":
+            passes.append(own)
             continue
-        own = named(key, name_of(view))
-        if view.by == "source":
-            found = passed(net, anchor.params, anchor.stats, way[2], own, names, train=False)
-        else:
-            params = state.ema if view.by == "teacher" else state.params
-            found = passed(net, params, state.stats, way[2], own, names, train=True)
-        features, outputs = jax.lax.stop_gradient(found)
-        fixed |= divided(outputs, whole)
-        read |= divided(features, whole)
-    for task in here:
-        for view in views_of(task):
-            if isinstance(view, Stored):
-                said = fixed.setdefault(name_of(view), {})
-                said[task.name] = batch.stored[task.name].outputs
-    for task, view in asked.against:
-        name = f"{name_of(view)}/{task}"
+        found = run_frozen(model, state, view, own, fold_in_name(key, own.name), names, source)
+        features |= split_by_view(found[0], own.sizes)
+        outputs |= split_by_view(found[1], own.sizes)
+    for task in tasks:
+        for view in required_views(task):
+            if isinstance(view, TeacherView):
+                own = outputs.setdefault(view_key(view), {})
+                own[task.name] = batch.teacher[task.name].outputs
+    for task, view in requests.adversarial:
+        name = f"{view_key(view)}/{task}"
 
-        def predict(images, task=task, name=name):
-            own = named(key, name)
-            return predicted(net, state.params, state.stats, images, own, (task,))[task]
+        def outputs_at(images, task=task, name=name):
+            own = fold_in_name(key, name)
+            return predict(model, state.params, state.batch_stats, images, own, (task,))[task]
 
-        images = adversarial(view, named(key, name), batch.images, predict)
-        ways.append((name, {name: images.shape[0]}, images))
-    return Sight(names, batch, tuple(ways), fixed, read)
+        images = vat_perturbation(view, fold_in_name(key, name), batch.images, outputs_at)
+        passes.append(ForwardPass(name, {name: images.shape[0]}, images))
+    return StreamInputs(names, batch, tuple(passes), outputs, features)
 
 
-def together(name: str, views: Any, batch: Batch) -> tuple[str, dict[str, int], jax.Array]:
-    """A pass of some views, one after the other."""
-    sizes = {view: batch.images[view].shape[0] for view in views}
-    return name, sizes, jnp.concatenate([batch.images[view] for view in views])
-
-
-def predicted(
-    net: Net, params: Any, stats: Any, images: jax.Array, key: jax.Array, tasks: tuple[str, ...]
-) -> dict[str, jax.Array]:
-    """Outputs of tasks' heads in training; the statistics are discarded."""
-    return passed(net, params, stats, images, key, tasks, train=True)[1]
-
-
-def passed(
-    net: Net,
-    params: Any,
-    stats: Any,
-    images: jax.Array,
+def run_frozen(
+    model: Model,
+    state: TrainState,
+    view: SeparatePass,
+    own: ForwardPass,
     key: jax.Array,
     tasks: tuple[str, ...],
-    train: bool,
-) -> tuple[dict[str, Any], dict[str, jax.Array]]:
-    """Features and outputs by task; the statistics are discarded."""
-    body = without_heads(params)
-    features, _ = net.encode(body, stats, images, train=train, key=key, tasks=tasks)
-    features = {name: by_task(features, tasks)[name] for name in tasks}
-    return features, net.decode(params["tasks"]["heads"], features)
+    source: SourceModel | None,
+) -> tuple[Any, Any]:
+    """Features and outputs of a separate pass, without gradient."""
+    if view.model == "source":
+        assert source is not None  # Runs with such views have a source model.
+        params, batch_stats, train = source.params, source.batch_stats, False
+    else:
+        params = state.ema if view.model == "teacher" else state.params
+        batch_stats, train = state.batch_stats, True
+    return jax.lax.stop_gradient(
+        forward(model, params, batch_stats, own.images, key, tasks, train=train)
+    )
 
 
-def divided(outputs: dict[str, Any], sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """What a pass gives, `{name: [sum n, ...]}`, by view."""
-    lengths = list(sizes.values())
-    leaves, outline = jax.tree.flatten(outputs)
-    parts = [cut(leaf, lengths) for leaf in leaves]
+def concatenate_views(name: str, views: Any, batch: Batch) -> ForwardPass:
+    """A forward pass of several concatenated views."""
+    sizes = {view: batch.images[view].shape[0] for view in views}
+    return ForwardPass(name, sizes, jnp.concatenate([batch.images[view] for view in views]))
+
+
+def split_by_view(outputs: dict[str, Any], sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Splits the outputs of a pass, `{name: [sum n, ...]}`, by view."""
+    leaves, treedef = jax.tree.flatten(outputs)
+    parts = [split_sizes(leaf, list(sizes.values())) for leaf in leaves]
     return {
-        view: jax.tree.unflatten(outline, [part[place] for part in parts])
-        for place, view in enumerate(sizes)
+        view: jax.tree.unflatten(treedef, [part[index] for part in parts])
+        for index, view in enumerate(sizes)
     }

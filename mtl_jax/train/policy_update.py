@@ -1,63 +1,76 @@
-"""What a policy that learns takes from a step: how well probes of labelled images are recognised."""
+"""Step extension that updates a learnable augmentation policy."""
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.config.run import Run, Task
-from mtl_jax.core.model import Net
-from mtl_jax.core.prng import named
-from mtl_jax.core.protocols import LearntPolicy
+from mtl_jax.config.run import Task
+from mtl_jax.core.policy import LearnablePolicy
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_extension import AfterContext, InitContext, StepExtension
+from mtl_jax.core.step_types import Stream, TrainState, stream_key
+from mtl_jax.core.tree import Tree
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import target_type
-from mtl_jax.train.batch import as_float, labelled
-from mtl_jax.train.state import Given, Stream, TrainState, key_of
+from mtl_jax.train.batch import as_float, sample_labelled
 
 
-def taught(run: Run, net: Net, state: TrainState, given: Given, how: str) -> Any:
-    """What the strong policy has learnt after a step.
+@dataclasses.dataclass(frozen=True)
+class PolicyUpdate(StepExtension):
+    """Updates a learnable policy after each step.
 
-    A labelled batch of its own is changed by chance, and judged by the averaged parameters of
-    before the step: the score of an example is the probability of its label, as a mean over
-    the tasks of classes, or of yes or no, whose label it has.
+    A separate labelled batch is augmented at random and evaluated with the averaged parameters
+    before the step. The score of an example is the predicted probability of its label, averaged
+    over its tasks with classes or binary labels.
 
-    Args:
-      run: what is trained.
-      net: its net.
-      state: of before the step.
-      given: what it trains on.
-      how: how images go through policies with branches.
+    Attributes:
+      policy: the run's strong policy.
     """
-    if not isinstance(run.strong, LearntPolicy):
-        return state.augment
-    learnt = state.augment
-    for name, stream in given.streams.items():
-        key = named(key_of(state, name), "probe")
-        rows, _, labels, mask = labelled(run, stream, stream.known, key, state.step)
-        images, choices = probed(run.strong, stream, rows, jax.random.fold_in(key, state.step), how)
-        outputs, _ = net.apply(state.ema, state.stats, images, train=False)
-        here = [task for task in run.tasks if task.name in labels]
-        scores, count = recognised(here, outputs.logits, labels, mask)
-        learnt = run.strong.learn(learnt, choices, scores, count > 0)
-    return learnt
+
+    policy: LearnablePolicy
+
+    name = "policy"
+
+    def init(self, context: InitContext) -> Tree:
+        """Initial state of the policy."""
+        return self.policy.init()
+
+    def after_step(self, context: AfterContext, state: TrainState) -> TrainState:
+        """Returns the state with the updated policy."""
+        before, own = context.before, context.before.extensions[self.name]
+        for name, stream in context.data.streams.items():
+            key = fold_in_name(stream_key(before, name), "probe")
+            batch = sample_labelled(context.run, stream, stream.labelled, key, before.step)
+            probe_key = jax.random.fold_in(key, before.step)
+            images, choices = probe_batch(
+                self.policy, stream, batch.rows, probe_key, context.augment_loop
+            )
+            outputs, _ = context.model.apply(before.ema, before.batch_stats, images, train=False)
+            tasks = [task for task in context.run.tasks if task.name in batch.labels]
+            scores, count = label_probability(tasks, outputs.logits, batch.labels, batch.mask)
+            own = self.policy.update(own, choices, scores, count > 0)
+        return state._replace(extensions={**state.extensions, self.name: own})
 
 
-def probed(policy: LearntPolicy, stream: Stream, rows: jax.Array, key: jax.Array, how: str) -> Any:
-    """Images `[B, ...]` changed by chance, and how."""
+def probe_batch(
+    policy: LearnablePolicy, stream: Stream, rows: jax.Array, key: jax.Array, loop: str
+) -> Any:
+    """Randomly augmented images `[B, ...]`, and the sampled choices."""
     pairs = jax.random.split(key, rows.shape[0]), as_float(stream.image[rows])
-    if how == "map":
+    if loop == "map":
         return jax.lax.map(lambda pair: policy.probe(*pair), pairs)
     return jax.vmap(policy.probe)(*pairs)
 
 
-def recognised(
+def label_probability(
     tasks: list[Task],
     logits: dict[str, jax.Array],
     labels: dict[str, jax.Array],
     mask: dict[str, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean probability of the labels that there are `[B]`, and how many `[B]`; not of numbers."""
+    """Mean probability `[B]` of the known labels, and their number `[B]`; skips regression."""
     total, count = jnp.zeros(()), jnp.zeros((), jnp.int32)
     for task in tasks:
         name = task.name
@@ -71,13 +84,13 @@ def recognised(
 def probability(
     task: Task, logits: jax.Array, labels: jax.Array, mask: jax.Array
 ) -> jax.Array | None:
-    """Probability `[B]` of a task's labels, of several a mean over the known; None of numbers.
+    """Probability `[B]` of a task's labels, averaged over known entries; None for regression.
 
-    A user's own loss is taken for one of classes where labels are integers, and else for numbers.
+    A custom loss is treated as classification if labels are integers, and as regression otherwise.
     """
-    kind = target_type(task.loss, task.outputs)
+    kind = target_type(task.loss, task.num_outputs)
     if kind is None and jnp.issubdtype(labels.dtype, jnp.integer):
-        kind = "binary" if task.outputs == 1 else "multiclass"
+        kind = "binary" if task.num_outputs == 1 else "multiclass"
     if kind == "multiclass":
         hits = jnp.where(mask, labels, 0)[:, None]
         return jnp.take_along_axis(jax.nn.softmax(logits), hits, 1)[:, 0]

@@ -1,4 +1,4 @@
-"""What methods make of the source's net and the labelled examples, before the first step."""
+"""Precomputation of methods from the source model and labelled examples before training."""
 
 import contextlib
 import functools
@@ -9,65 +9,71 @@ import jax
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
-from mtl_jax.core.model import Net, Read, by_task, without_heads
-from mtl_jax.core.source_context import Opening
+from mtl_jax.core.model import EncoderOutput, Model, encoder_params, features_by_task
+from mtl_jax.core.source_context import SourceContext
+from mtl_jax.core.step_types import SourceModel, Stream, TrainData
 from mtl_jax.train.batch import as_float
-from mtl_jax.train.state import Given, Start, Stream
 
 
-def opening(run: Run, net: Net, anchor: Start, given: Given) -> dict[str, Any]:
-    """By task, what its method says before the first step, of one seed.
+def precompute(run: Run, net: Model, anchor: SourceModel, given: TrainData) -> dict[str, Any]:
+    """Precomputed values of the tasks' methods, by task, for one seed.
 
     Args:
-      run: what is trained.
-      net: its net.
-      anchor: the net that the run starts from.
-      given: what it trains on.
+      run: the run configuration.
+      net: the model of the run.
+      anchor: the source model (`init_from`).
+      given: the training data.
     """
     return {
-        task.name: task.consistency.begin(opened(net, anchor, stream, task))
+        task.name: task.auxiliary.precompute(source_context(net, anchor, stream, task))
         for stream in given.streams.values()
-        for task in begins(run)
+        for task in tasks_to_precompute(run)
         if task.name in stream.labels
     }
 
 
-def begins(run: Run) -> list[Task]:
-    """The tasks whose methods say something before the first step."""
-    return [task for task in run.tasks if hasattr(task.consistency, "begin")]
+def tasks_to_precompute(run: Run) -> list[Task]:
+    """The tasks whose methods precompute values before the first step."""
+    return [t for t in run.tasks if t.auxiliary is not None and t.auxiliary.has_precompute]
 
 
-def opened(net: Net, anchor: Start, stream: Stream, task: Task) -> Opening:
-    """What a method sees before the first step."""
-    known, name = stream.known, task.name
-    return Opening(
+def source_context(net: Model, anchor: SourceModel, stream: Stream, task: Task) -> SourceContext:
+    """The inputs of a method's precomputation."""
+    known, name = stream.labelled, task.name
+    return SourceContext(
         images=as_float(stream.image[known.index]),
         labels=stream.labels[name][known.index],
         mask=known.mask[name],
-        classes=task.outputs,
-        read=functools.partial(read_by_source, net, anchor, name),
+        num_classes=task.num_outputs,
+        source_features=functools.partial(source_features, net, anchor, name),
     )
 
 
-def read_by_source(
-    net: Net,
-    anchor: Start,
+def source_features(
+    net: Model,
+    anchor: SourceModel,
     task: str,
     images: jax.Array,
     layer: str | None = None,
     keep: jax.Array | None = None,
-) -> Read:
-    """What the source reads in images, one of its layers multiplied by `keep` `[C]`."""
-    body = without_heads(anchor.params)
-    damped = contextlib.nullcontext() if layer is None else nn.intercept_methods(times(layer, keep))
+) -> EncoderOutput:
+    """Source features of images, with the output of one layer multiplied by `keep` `[C]`."""
+    body = encoder_params(anchor.params)
+    damped = (
+        contextlib.nullcontext()
+        if layer is None
+        else nn.intercept_methods(scale_channels(layer, keep))
+    )
     with damped:
-        features, _ = net.encode(body, anchor.stats, images, train=False, key=None, tasks=(task,))
-    found = by_task(features, (task,))[task]
-    return found if isinstance(found, Read) else Read(found, {})
+        features, _ = net.encode(
+            body, anchor.batch_stats, images, train=False, key=None, tasks=(task,)
+        )
+    found = features_by_task(features, (task,))[task]
+    return found if isinstance(found, EncoderOutput) else EncoderOutput(found, {})
 
 
-def times(layer: str, keep: jax.Array):
-    """Makes a Linen interceptor that multiplies what a layer of a trunk gives."""
+def scale_channels(layer: str, keep: jax.Array):
+    """Makes a Linen interceptor that scales the output channels of a trunk's layer."""
 
     def intercept(call, args, kwargs, context):
         given = call(*args, **kwargs)

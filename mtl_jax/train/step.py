@@ -1,219 +1,170 @@
-"""The step: state and data in, state and metrics out."""
+"""The pure training step, from state and data to state and metrics."""
 
-import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from mtl_jax.aggregation.balance import Balanced, Tape, balance
-from mtl_jax.config.optimizers import rate
-from mtl_jax.config.param_rules import held
-from mtl_jax.config.run import Dispatch, Run
-from mtl_jax.core.model import Net
-from mtl_jax.core.prng import named
-from mtl_jax.core.protocols import BilevelWeighting, CrossWeighting
-from mtl_jax.core.tree import average, merge
-from mtl_jax.train.batch import Batch, pick, pick_held
-from mtl_jax.train.meta_pseudo_labels import swapped
-from mtl_jax.train.objective import Objective, objective
-from mtl_jax.train.policy_update import taught
-from mtl_jax.train.state import Given, TrainState, key_of, optimizer_of, trainable
-from mtl_jax.train.vjp import forward
+from mtl_jax.aggregation.balance import BalancedGradient, balance
+from mtl_jax.config.param_rules import partition_params
+from mtl_jax.config.run import Execution, Run
+from mtl_jax.core.model import Model
+from mtl_jax.core.policy import LearnablePolicy
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_extension import AfterContext
+from mtl_jax.core.step_types import TrainData, TrainState, stream_key
+from mtl_jax.core.tree import ema_decay_at, ema_update, merge
+from mtl_jax.train.batch import Sampler, sample_batch, sample_heldout_batch
+from mtl_jax.train.extensions import extensions_of
+from mtl_jax.train.inputs import prepare_inputs
+from mtl_jax.train.objective import Objective, make_objective
+from mtl_jax.train.state import optimizer_of
+from mtl_jax.train.updates import (
+    add_penalty_gradient,
+    apply_proximal,
+    freeze_inactive,
+    heldout_loss_fn,
+    learning_rate_at,
+    mask_inactive_tasks,
+)
+from mtl_jax.train.view_requests import group_requests
+from mtl_jax.train.vjp import forward_vjp
+
+TrainStep = Callable[[TrainState, TrainData], tuple[TrainState, dict[str, jax.Array]]]
 
 
-def build(
-    run: Run, net: Net, dispatch: Dispatch, place: Callable[[Any], Any] = lambda batch: batch
-) -> Callable[[TrainState, Given], tuple[TrainState, dict[str, jax.Array]]]:
+class Setup(NamedTuple):
+    """The settings that are constant across steps."""
+
+    run: Run
+    model: Model
+    execution: Execution
+    shard_batch: Callable[[Any], Any]  # Shards the examples of a batch over a mesh.
+
+
+def make_train_step(
+    run: Run, model: Model, execution: Execution, shard_batch: Callable = lambda batch: batch
+) -> TrainStep:
     """Makes the pure training step of one seed.
 
     Args:
-      run: what is trained.
-      net: its net.
-      dispatch: how pull-backs lie side by side.
-      place: put around the batch; a mesh lays its examples over devices with it.
+      run: the run configuration.
+      model: the model of the run.
+      execution: how Jacobians and augmentations are computed.
+      shard_batch: applied to the batch.
 
     Returns:
-      `step(state, given) -> (state, metrics)`; every metric is a scalar.
+      `step(state, data) -> (state, metrics)`; every metric is a scalar.
     """
-    optimizer = optimizer_of(run).build(run.steps, run.plan)
-    names = [task.name for task in run.tasks]
-    labelled = run.but(tasks=tuple(task.but(consistency=None) for task in run.tasks), coach=None)
-    many = batches_a_step(run)
+    setup = Setup(run, model, execution, shard_batch)
+    optimizer = optimizer_of(run).build(run.steps, run.param_rules)
+    names = tuple(task.name for task in run.tasks)
+    extensions = extensions_of(run)
 
-    def step(state: TrainState, given: Given):
-        kept, frozen = trainable(run, state.params)
-        now = jax.random.fold_in(state.key, state.step)
-        seen = functools.partial(
-            objective_on, net=net, state=state, given=given, place=place, how=dispatch.policies
+    def step(state: TrainState, data: TrainData):
+        for extension in extensions:
+            state = extension.before_step(state)
+        params, frozen = partition_params(state.params, run.param_rules)
+        first, *more = objectives_at(setup, state, data)
+        losses, pullback, batch_stats, aux = forward_vjp(first, params, names, execution)
+        pullback = mask_inactive_tasks(run, pullback, state.step)
+        heldout = None
+        if run.balance.access == "heldout_losses":
+            rate = learning_rate_at(run, state.step)
+            objective = heldout_objective(setup, state, data)
+            heldout = heldout_loss_fn(pullback, params, objective.losses, rate)
+        pullback = pullback._replace(
+            extra_batches=tuple(forward_vjp(m, params, names, execution).pullback for m in more),
+            heldout_losses=heldout,
         )
-        first, *more = (seen(run, pick, many * state.step + i) for i in range(many))
-        losses, tape, stats, rest = forward(first, kept, names, dispatch)
-        consistency, metrics, coach = rest
-        tape = entered(run, tape, state.step)
-        outer = None
-        if isinstance(run.balance, BilevelWeighting):
-            held = seen(labelled, pick_held, state.step)
-            outer = looking(tape, kept, held.losses, rate_at(run, state.step))
+        key = fold_in_name(jax.random.fold_in(state.key, state.step), "balance")
         balanced = balance(
-            run.balance,
-            losses,
-            tape,
-            state.balance,
-            named(now, "balance"),
-            space=run.weighing.space,
-            heads=run.weighing.heads,
-            scale=run.weighing.scale,
-            others=tuple(forward(each, kept, names, dispatch)[1] for each in more) or None,
-            outer=outer,
+            run.balance, losses, pullback, state.balance_state, key, run.balance_options
         )
-        gradient, penalty = penalised(run, balanced.gradient, kept, frozen, given.anchor)
-        updates, opt = optimizer.update(gradient, state.opt, kept)
-        moved = shrunk(run, optax.apply_updates(kept, updates), state.step)
-        kept, opt = stilled(tape.active, (kept, state.opt), (moved, opt), names)
-        params = merge(kept, frozen)
-        watched = balanced.state
-        if hasattr(run.balance, "observe"):
-            watched = run.balance.observe(first.losses(kept), watched)
-        metrics = {**metrics, **penalty, **report(run, losses, balanced)}
-        state = TrainState(
+        source = None if data.source_model is None else data.source_model.params
+        gradient, penalty = add_penalty_gradient(run, balanced.gradient, params, frozen, source)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, params)
+        updated = apply_proximal(run, optax.apply_updates(params, updates), state.step)
+        before, after = (params, state.opt_state), (updated, opt_state)
+        updated, opt_state = freeze_inactive(pullback.active_tasks, before, after, names)
+        whole = merge(updated, frozen)
+        result = TrainState(
             step=state.step + 1,
             key=state.key,
-            params=params,
-            stats=stats,
-            ema=average(state.ema, params, warmed(run.ema, state.step)),
-            opt=opt,
-            balance=watched,
-            consistency=consistency,
-            augment=taught(run, net, state, given, dispatch.policies),
-            coach=coach,
+            params=whole,
+            batch_stats=batch_stats,
+            ema=ema_update(state.ema, whole, ema_decay_at(run.ema_decay, state.step)),
+            opt_state=opt_state,
+            balance_state=balanced.state,
+            aux_state=aux.aux_state,
+            extensions=aux.extensions,
         )
-        return state, metrics
+        context = AfterContext(run, model, state, data, first.losses, execution.augment_loop)
+        for extension in extensions:
+            result = extension.after_step(context, result)
+        return result, {**aux.metrics, **penalty, **step_metrics(names, losses, balanced)}
 
-    return step if run.coach is None else functools.partial(beside, run, step)
-
-
-def beside(run: Run, step: Callable, state: TrainState, given: Given) -> tuple[TrainState, dict]:
-    """The step of a run with a coach: the teacher's `step`, within which the student studies."""
-    after, metrics = step(swapped(state), given)
-    student = after.coach
-    ema = average(student.ema, student.params, warmed(run.ema, state.step))
-    return swapped(after._replace(coach=student._replace(ema=ema))), metrics
+    return step
 
 
-def batches_a_step(run: Run) -> int:
-    """How many batches of each stream a step takes."""
-    return 3 if isinstance(run.balance, CrossWeighting) else 1
+def batches_per_step(run: Run) -> int:
+    """Number of batches of each stream per step."""
+    return 3 if run.balance.access == "cross_gramian" else 1
 
 
-def objective_on(
-    run: Run,
-    choose: Callable[..., Batch],
-    number: jax.Array,
-    *,
-    net: Net,
-    state: TrainState,
-    given: Given,
-    place: Callable[[Any], Any],
-    how: str,
-) -> Objective:
-    """The objective of a state on the batches of a number, one of every stream by `choose`."""
-    _, frozen = trainable(run, state.params)
+def objectives_at(setup: Setup, state: TrainState, data: TrainData) -> list[Objective]:
+    """The objectives of a step, one per batch."""
+    count = batches_per_step(setup.run)
+    return [objective_at(setup, state, data, count * state.step + i) for i in range(count)]
+
+
+def objective_at(setup: Setup, state: TrainState, data: TrainData, index: jax.Array) -> Objective:
+    """The objective of a state on the batches of all streams at an index."""
+    run, model, execution, shard_batch = setup
+    learnable = isinstance(run.strong, LearnablePolicy)
+    policy_state = state.extensions["policy"] if learnable else ()
+    sampler = Sampler(run, execution.augment_loop, policy_state)
+    requests, batches = {}, {}
+    for name, stream in data.streams.items():
+        requests[name] = group_requests([t for t in run.tasks if t.name in stream.labels])
+        key = stream_key(state, name)
+        batches[name] = sample_batch(sampler, stream, requests[name], key, index)
+    _, frozen = partition_params(state.params, run.param_rules)
+    key, source = model_key(state), data.source_model
+    streams = tuple(
+        prepare_inputs(run, model, state, batch, requests[name], key, source)
+        for name, batch in shard_batch(batches).items()
+    )
+    extensions = extensions_of(run)
+    return make_objective(run, model, state, frozen, streams, key, source, extensions)
+
+
+def heldout_objective(setup: Setup, state: TrainState, data: TrainData) -> Objective:
+    """The labelled-loss objective of a state on a batch of held-out examples."""
+    tasks = tuple(task.replace(auxiliary=None) for task in setup.run.tasks)
+    run = setup.run.replace(tasks=tasks, extensions=())
     batches = {
-        name: choose(run, stream, key_of(state, name), number, state.augment, how)
-        for name, stream in given.streams.items()
+        name: sample_heldout_batch(run, stream, stream_key(state, name), state.step)
+        for name, stream in data.streams.items()
     }
-    draw = named(jax.random.fold_in(state.key, state.step), "net")
-    return objective(run, net, state, frozen, place(batches), draw, given.anchor)
+    _, frozen = partition_params(state.params, run.param_rules)
+    key, requests = model_key(state), group_requests(run.tasks)
+    streams = tuple(
+        prepare_inputs(run, setup.model, state, batch, requests, key)
+        for batch in setup.shard_batch(batches).values()
+    )
+    return make_objective(run, setup.model, state, frozen, streams, key)
 
 
-def entered(run: Run, tape: Tape, step: jax.Array) -> Tape:
-    """The tape of the tasks that the run's scheme trains at a step."""
-    if run.scheme is None:
-        return tape
-    active = run.scheme.active(step, run.steps, len(run.tasks))
-
-    def pull(weights):
-        return tape.pull(jnp.where(active, weights, 0.0))
-
-    return tape._replace(pull=pull, active=active)
+def model_key(state: TrainState) -> jax.Array:
+    """The key of a step for stochastic models and methods."""
+    return fold_in_name(jax.random.fold_in(state.key, state.step), "net")
 
 
-def looking(
-    tape: Tape, kept: Any, held: Callable[[Any], jax.Array], rate: jax.Array
-) -> Callable[[jax.Array], jax.Array]:
-    """A function from weights `[K]` to the held-out losses `[K]` after one plain step with them."""
-
-    def outer(weights):
-        return held(jax.tree.map(lambda p, g: p - rate * g, kept, tape.pull(weights)))
-
-    return outer
-
-
-def stilled(active: jax.Array | None, before: Any, after: Any, names: list[str]) -> Any:
-    """What a step changes, except of heads and trunks of tasks that do not train at it.
-
-    It takes parameters and the optimizer's state alike, whose moments have the same paths.
-    """
-    if active is None:
-        return after
-
-    def kept(path, new, old):
-        keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
-        if keys[:2] == ["tasks", "heads"]:
-            owner = keys[2] if keys[2] in names else keys[2].rpartition("/")[0]
-            # What relates all tasks has no owner.
-            return jnp.where(active[names.index(owner)], new, old) if owner else new
-        if keys[:2] == ["tasks", "trunk"]:
-            return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
-        return new
-
-    return jax.tree_util.tree_map_with_path(kept, after, before)
-
-
-def rate_at(run: Run, step: jax.Array) -> jax.Array:
-    """The run's learning rate at a step `[]`."""
-    given = rate(optimizer_of(run), run.steps)
-    return given(step) if callable(given) else jnp.float32(given)
-
-
-def shrunk(run: Run, kept: Any, step: jax.Array) -> Any:
-    """Parameters after the proximal steps of the run's terms that are not smooth."""
-    for term in run.proximal:
-        kept = term.shrink(kept, rate_at(run, step))
-    return kept
-
-
-def penalised(run: Run, gradient: Any, kept: Any, frozen: Any, anchor: Any) -> tuple:
-    """The gradient with that of the run's penalties, and what to report of them."""
-    if not run.penalties and not any(rule.anchor for rule in run.plan):
-        return gradient, {}
-    penalty, push = jax.value_and_grad(penalties(run, frozen, anchor))(kept)
-    return jax.tree.map(jnp.add, gradient, push), {"penalty": penalty}
-
-
-def penalties(run: Run, frozen: Any, anchor: Any) -> Callable[[Any], jax.Array]:
-    """The sum of the run's penalties as a function of the trained parameters."""
-    start = None if anchor is None else anchor.params
-
-    def total(kept):
-        params = merge(kept, frozen)
-        terms = (penalty(params, start) for penalty in run.penalties)
-        return sum(terms, held(run.plan, kept, start))
-
-    return total
-
-
-def warmed(momentum: float, step: jax.Array) -> jax.Array:
-    """Momentum that starts low, `min(m, (1 + t) / (10 + t))`: the random start is forgotten."""
-    count = step.astype(jnp.float32)
-    return jnp.minimum(momentum, (1.0 + count) / (10.0 + count))
-
-
-def report(run: Run, losses: jax.Array, balanced: Balanced) -> dict[str, jax.Array]:
-    """Names the losses and weights of the tasks."""
-    names = [task.name for task in run.tasks]
+def step_metrics(
+    names: tuple[str, ...], losses: jax.Array, balanced: BalancedGradient
+) -> dict[str, jax.Array]:
+    """Metrics of the losses and weights by task."""
     metrics = {f"loss/{name}": loss for name, loss in zip(names, losses, strict=True)}
     return metrics | {f"weight/{name}": w for name, w in zip(names, balanced.weights, strict=True)}

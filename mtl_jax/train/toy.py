@@ -1,27 +1,27 @@
-"""Descends exact losses of a few numbers: the balancing step without data or nets."""
+"""Optimizes toy problems with exact losses: the balancing step without data or models."""
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from mtl_jax.aggregation.balance import balance
-from mtl_jax.config.toy import Descent
-from mtl_jax.train.state import start_balance
+from mtl_jax.config.toy import ToyRun
+from mtl_jax.train.state import init_balance_state
 
 
-def path(descent: Descent, start: jax.Array, key: jax.Array) -> tuple:
-    """The path from one start.
+def optimize_trajectory(descent: ToyRun, start: jax.Array, key: jax.Array) -> tuple:
+    """Computes the optimization trajectory from one initial point.
 
-    A method that observes is told the losses of the point after each step.
+    Methods with `uses_post_step` receive the losses at the updated point after each step.
 
     Args:
-      descent: what is done.
-      start: `[D]`.
-      key: for methods that draw.
+      descent: the toy run.
+      start: the initial point, `[D]`.
+      key: key for stochastic methods.
 
     Returns:
-      Points `[T, D]`, losses `[T, K]` and weights `[T, K]` at T = 1 + records times: the start,
-      with the weights of the first step, and the ends of equal stretches.
+      Points `[T, D]`, losses `[T, K]` and weights `[T, K]` at T = 1 + num_records times: the
+      start, with the weights of the first step, and the ends of equal blocks of steps.
     """
     optimizer = descent.optimizer.build(descent.steps)
     method, losses_of = descent.balance, descent.problem.losses
@@ -36,8 +36,8 @@ def path(descent: Descent, start: jax.Array, key: jax.Array) -> tuple:
         found = balance(method, losses, pullback, state, jax.random.fold_in(key, count))
         updates, opt = optimizer.update(found.gradient["shared"], opt, point)
         point, state = optax.apply_updates(point, updates), found.state
-        if hasattr(method, "observe"):
-            state = method.observe(losses_of(point), state)
+        if method.uses_post_step:
+            state = method.post_step(losses_of(point), state)
         return (point, opt, state), found.weights
 
     def stretch(carry, begin):
@@ -45,8 +45,8 @@ def path(descent: Descent, start: jax.Array, key: jax.Array) -> tuple:
         carry, weights = jax.lax.scan(step, carry, counts)
         return carry, (carry[0], losses_of(carry[0]), weights[-1])
 
-    length = descent.steps // descent.records
-    state = start_balance(method, losses_of(start).size, start)
+    length = descent.steps // descent.num_records
+    state = init_balance_state(method, losses_of(start).size, start)
     first = (start, optimizer.init(start), state)
     _, weights = step(first, jnp.int32(0))
     begins = jnp.arange(0, descent.steps, length, dtype=jnp.int32)

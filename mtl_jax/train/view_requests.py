@@ -1,45 +1,52 @@
-"""What goes through the net together in a step, and what in passes of its own."""
+"""Groups the requested views of a step into joint and separate forward passes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mtl_jax.config.task import Task, views_of
-from mtl_jax.core.views import PLAIN, Adversarial, Apart, Mixed, Rotated, plain_parts
+from mtl_jax.config.task import Task, required_views
+from mtl_jax.core.views import (
+    BASE_VIEWS,
+    AdversarialView,
+    MixedView,
+    RotatedView,
+    SeparatePass,
+    base_views,
+)
 
 
-class Passes(NamedTuple):
-    """The views that the tasks of a stream ask for, by the pass that they go through."""
+class ViewRequests(NamedTuple):
+    """The views that the tasks of a stream request, by kind of forward pass."""
 
-    together: tuple[str | Mixed | Rotated, ...]  # whose statistics are kept
-    apart: tuple[Apart, ...]
-    against: tuple[tuple[str, Adversarial], ...]  # by task
+    joint: tuple[str | MixedView | RotatedView, ...]  # their batch statistics are kept
+    separate: tuple[SeparatePass, ...]
+    adversarial: tuple[tuple[str, AdversarialView], ...]  # by task
 
     @property
-    def plain(self) -> tuple[str, ...]:
-        """The plain views that all of it is made of, in their order."""
-        requests = (*self.together, *self.apart, *(request for _, request in self.against))
-        needed = {part for request in requests for part in plain_parts(request)}
-        return tuple(name for name in PLAIN if name in needed)
+    def base(self) -> tuple[str, ...]:
+        """The base views that all requests are made of, in the order of `BASE_VIEWS`."""
+        requests = (*self.joint, *self.separate, *(request for _, request in self.adversarial))
+        needed = {part for request in requests for part in base_views(request)}
+        return tuple(name for name in BASE_VIEWS if name in needed)
 
     @property
-    def made(self) -> tuple[Mixed | Rotated, ...]:
-        """The views that are made of images alone."""
-        return tuple(view for view in self.together if not isinstance(view, str))
+    def derived(self) -> tuple[MixedView | RotatedView, ...]:
+        """The views that are derived from images alone."""
+        return tuple(view for view in self.joint if not isinstance(view, str))
 
 
-def passes(tasks: Sequence[Task]) -> Passes:
-    """Sorts what some tasks ask for.
+def group_requests(tasks: Sequence[Task]) -> ViewRequests:
+    """Groups the view requests of the tasks.
 
-    Labelled images go first, unless every task has a loss of its own that does without them.
+    Labelled images come first, unless every task has its own loss that does not need them.
     """
-    asked = [view for task in tasks for view in views_of(task)]
-    together = [name for name in PLAIN if name in asked]
-    together += [view for view in asked if isinstance(view, Mixed | Rotated)]
-    apart = [view for view in asked if isinstance(view, Apart)]
+    asked = [view for task in tasks for view in required_views(task)]
+    together = [name for name in BASE_VIEWS if name in asked]
+    together += [view for view in asked if isinstance(view, MixedView | RotatedView)]
+    apart = [view for view in asked if isinstance(view, SeparatePass)]
     against = [
         (task.name, view)
         for task in tasks
-        for view in views_of(task)
-        if isinstance(view, Adversarial)
+        for view in required_views(task)
+        if isinstance(view, AdversarialView)
     ]
-    return Passes(*(tuple(dict.fromkeys(views)) for views in (together, apart, against)))
+    return ViewRequests(*(tuple(dict.fromkeys(views)) for views in (together, apart, against)))

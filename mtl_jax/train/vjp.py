@@ -1,98 +1,159 @@
-"""Runs a step's batches forward and keeps every way back from their losses."""
+"""Forward pass on a step's batches, and the pullbacks of the losses."""
 
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.balance import Tape
-from mtl_jax.config.run import Dispatch
-from mtl_jax.core.model import without_heads
-from mtl_jax.train.objective import Objective, counted, read_by
+from mtl_jax.aggregation.balance import TaskPullback
+from mtl_jax.config.execution import Execution
+from mtl_jax.core.model import encoder_params, restore_counters
+from mtl_jax.core.tree import Tree
+from mtl_jax.train.objective import Objective, ObjectiveAux, features_of_passes
 
 
-def forward(objective: Objective, kept: Any, names: list[str], dispatch: Dispatch) -> tuple:
-    """Losses `[K]`, their tape, the next statistics and the rest of the objective.
+class Forward(NamedTuple):
+    """The losses of a step and their pullbacks."""
 
-    Each head reads features of its own, so one pass back through all heads gives every row of
-    the representation's gradient; only the encoder is gone through K times, by each task with
-    the images of its own stream alone.
+    losses: jax.Array  # [K]
+    pullback: TaskPullback
+    batch_stats: Tree
+    aux: ObjectiveAux
 
-    Args:
-      objective: the two parts of the losses.
-      kept: the trained parameters.
-      names: of the tasks, in the order of the losses.
-      dispatch: how the K passes lie side by side.
+
+class StreamVJP(NamedTuple):
+    """The pullback of one stream's encoder."""
+
+    tasks: tuple[str, ...]
+    vjp: Callable[[Any], tuple]
+    is_shared: bool  # Whether all heads read the same array of features.
+
+
+class TaskVJP(NamedTuple):
+    """Pullbacks of K losses through heads and encoders.
+
+    Each head reads its own features, so one backward pass through all heads gives every row of the
+    Jacobian with respect to the representation. Only the encoder needs K backward passes, each
+    on the images of the task's stream.
     """
-    body, stats = without_heads(kept), objective.stats
-    features, ways = {}, []
-    for tasks, encode in objective.encode:
-        before = counted(stats, objective.stats)
-        seen, back, stats = jax.vjp(
-            lambda kept, encode=encode, stats=before: encode(kept, stats), body, has_aux=True
-        )
-        features |= read_by(seen, tasks)
-        ways.append((tasks, back, not isinstance(seen[0], dict)))
-    losses, out, rest = jax.vjp(objective.score, kept["tasks"]["heads"], features, has_aux=True)
 
-    def whole(trunk, head):
-        return {"shared": trunk["shared"], "tasks": {**trunk["tasks"], "heads": head}}
+    objective: Objective
+    params: Tree  # Trainable ones.
+    names: tuple[str, ...]  # Task names, in the order of the losses.
+    execution: Execution
+    streams: tuple[StreamVJP, ...]
+    heads_vjp: Callable[[jax.Array], tuple]
+    losses: jax.Array
 
-    def pull(cotangents):
-        head, each = out(cotangents)
-        # Heads that read one array: its gradient is the sum of what comes out of them.
-        trunks = [back(gathered(each, tasks, one)) for tasks, back, one in ways]
-        return whole(jax.tree.map(lambda *parts: sum(parts), *trunks)[0], head)
-
-    def over_rows(each, function):
-        """A function of every row, which goes back through its own stream."""
-        return [
-            side_by_side(functools.partial(function, back), rows(each, tasks, one), dispatch)
-            for tasks, back, one in ways
+    def vjp(self, cotangents: jax.Array) -> Tree:
+        """The gradient of the weighted losses, in one backward pass."""
+        heads, features = self.heads_vjp(cotangents)
+        # If heads share an array of features, its cotangent is the sum of theirs.
+        trunks = [
+            vjp(merge_cotangents(features, tasks, one))[0] for tasks, vjp, one in self.streams
         ]
+        return gradient_tree(jax.tree.map(lambda *parts: sum(parts), *trunks), heads)
 
-    def ordered(parts):
-        found = [name for tasks, *_ in ways for name in tasks]
-        return in_order(parts, [found.index(name) for name in names])
+    def jacobian(self) -> Tree:
+        """Gradients `[K, ...]` of the shared parameters, and those of the task-specific ones."""
+        heads, features = self.heads_vjp(jnp.ones_like(self.losses))
+        found = self.map_streams(features, lambda vjp, row: vjp(row)[0])
+        shared = self.in_order([trunk["shared"] for trunk in found])
+        own = [trunk["tasks"] for trunk in found]
+        tasks = jax.tree.map(lambda *leaves: sum(leaf.sum(0) for leaf in leaves), *own)
+        return gradient_tree({"shared": shared, "tasks": tasks}, heads)
 
-    def jacobian():
-        head, each = out(jnp.ones_like(losses))
-        found = over_rows(each, lambda back, row: back(row)[0])
-        shared = ordered([trunk["shared"] for trunk in found])
-        parts = [trunk["tasks"] for trunk in found]
-        tasks = jax.tree.map(lambda *leaves: sum(leaf.sum(0) for leaf in leaves), *parts)
-        return whole({"shared": shared, "tasks": tasks}, head)
-
-    def unstored():
-        _, each = out(jnp.ones_like(losses))
-        _, push = jax.linearize(lambda p: objective.losses({**kept, "shared": p}), kept["shared"])
-        found = ordered(over_rows(each, lambda back, row: push(back(row)[0]["shared"])))
+    def gramian(self) -> jax.Array:
+        """The Gram matrix `[K, K]` of the gradients, without storing the Jacobian."""
+        _, features = self.heads_vjp(jnp.ones_like(self.losses))
+        shared = self.params["shared"]
+        _, jvp = jax.linearize(
+            lambda own: self.objective.losses({**self.params, "shared": own}), shared
+        )
+        rows = self.map_streams(features, lambda vjp, row: jvp(vjp(row)[0]["shared"]))
+        found = self.in_order(rows)
         return 0.5 * (found + found.T)
 
-    def represented():
-        head, each = out(jnp.ones_like(losses))
-        return whole({"shared": rows(each, names, True), "tasks": {}}, head)
+    def feature_jacobian(self) -> Tree:
+        """Gradients `[K, ...]` of the shared representation, and gradients of the heads."""
+        heads, features = self.heads_vjp(jnp.ones_like(self.losses))
+        rows = task_cotangents(features, self.names, True)
+        return gradient_tree({"shared": rows, "tasks": {}}, heads)
 
-    def through(row):
-        return ways[0][1](row)[0]["shared"]
+    def encoder_vjp(self, cotangents: Any) -> Tree:
+        """The gradient of the shared parameters from a cotangent of the representation."""
+        return self.streams[0].vjp(cotangents)[0]["shared"]
 
-    alike = len(ways) == 1 and ways[0][2]
-    spaces = (represented, through) if alike else (None, None)
-    inner = unstored if (dispatch.pullbacks, dispatch.pullback_chunk) == ("vmap", 1) else None
-    return losses, Tape(pull, jacobian, *spaces, inner), stats, rest
+    def map_streams(self, features: dict[str, tuple], function: Callable) -> list[Any]:
+        """Maps a function of the pullback and a cotangent row over the rows of every stream."""
+        return [
+            batched_map(
+                functools.partial(function, vjp),
+                task_cotangents(features, tasks, one),
+                self.execution,
+            )
+            for tasks, vjp, one in self.streams
+        ]
+
+    def in_order(self, parts: list[Any]) -> Any:
+        """Concatenates the rows of all streams to `[K, ...]`, in the order of the tasks."""
+        found = [name for stream in self.streams for name in stream.tasks]
+        return reorder_tasks(parts, [found.index(name) for name in self.names])
 
 
-def gathered(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
-    """Cotangents, pass by pass, of what a stream's tasks read, from those of each task."""
+def forward_vjp(
+    objective: Objective, params: Tree, names: tuple[str, ...], execution: Execution
+) -> Forward:
+    """Runs the forward pass and returns the losses with their pullbacks.
+
+    Args:
+      objective: both parts of the losses.
+      params: the trainable parameters.
+      names: the task names, in the order of the losses.
+      execution: how the K backward passes of the Jacobian are computed.
+    """
+    encoder, batch_stats = encoder_params(params), objective.batch_stats
+    features, streams = {}, []
+    for tasks, encode in objective.encoders:
+        before = restore_counters(batch_stats, objective.batch_stats)
+        found, vjp, batch_stats = jax.vjp(
+            lambda own, encode=encode, stats=before: encode(own, stats), encoder, has_aux=True
+        )
+        features |= features_of_passes(found, tasks)
+        streams.append(StreamVJP(tasks, vjp, not isinstance(found[0], dict)))
+    losses, heads_vjp, aux = jax.vjp(
+        objective.losses_from_features, params["tasks"]["heads"], features, has_aux=True
+    )
+    own = TaskVJP(objective, params, names, execution, tuple(streams), heads_vjp, losses)
+    one = len(streams) == 1 and streams[0].is_shared
+    by_row = (execution.jacobian_loop, execution.jacobian_chunk_size) == ("vmap", 1)
+    pullback = TaskPullback(
+        own.vjp,
+        own.jacobian,
+        own.feature_jacobian if one else None,
+        own.encoder_vjp if one else None,
+        own.gramian if by_row else None,
+    )
+    return Forward(losses, pullback, batch_stats, aux)
+
+
+def gradient_tree(trunk: Tree, heads: Tree) -> Tree:
+    """Combines the gradients of the encoder and of the heads."""
+    return {"shared": trunk["shared"], "tasks": {**trunk["tasks"], "heads": heads}}
+
+
+def merge_cotangents(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
+    """Merges the cotangents of the tasks into those of a stream's features, by pass."""
     if one:
         return jax.tree.map(lambda *parts: sum(parts), *(each[name] for name in tasks))
     passes = range(len(each[tasks[0]]))
     return tuple({name: each[name][place] for name in tasks} for place in passes)
 
 
-def rows(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
-    """Cotangents `[K, ...]` of what a stream's tasks read; row k has those of task k alone."""
+def task_cotangents(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
+    """Cotangents `[K, ...]` of a stream's features; row k holds those of task k only."""
     if one:
         return jax.tree.map(lambda *parts: jnp.stack(parts), *(each[name] for name in tasks))
     eye = jnp.eye(len(tasks))
@@ -101,22 +162,22 @@ def rows(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:
         return jnp.tensordot(eye[place].astype(leaf.dtype), leaf, 0)
 
     own = {n: tuple(alone(leaf, k) for leaf in each[n]) for k, n in enumerate(tasks)}
-    return gathered(own, tasks, False)
+    return merge_cotangents(own, tasks, False)
 
 
-def in_order(parts: list[Any], order: list[int]) -> Any:
-    """Rows of several streams `[K, ...]` in one, in the order of the tasks."""
+def reorder_tasks(parts: list[Any], order: list[int]) -> Any:
+    """Concatenates and reorders rows of several streams to `[K, ...]`."""
     if len(parts) == 1:
         return parts[0]
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[jnp.array(order)], *parts)
 
 
-def side_by_side(function: Any, rows: Any, dispatch: Dispatch) -> Any:
-    """Maps a function over a leading axis, in the way and as many at a time as dispatched."""
-    if dispatch.pullbacks == "vmap":
-        if dispatch.pullback_chunk is None:
+def batched_map(function: Any, rows: Any, execution: Execution) -> Any:
+    """Maps a function over the leading axis, with the loop and chunk size of the execution."""
+    if execution.jacobian_loop == "vmap":
+        if execution.jacobian_chunk_size is None:
             return jax.vmap(function)(rows)
-        return jax.lax.map(function, rows, batch_size=dispatch.pullback_chunk)
+        return jax.lax.map(function, rows, batch_size=execution.jacobian_chunk_size)
     count = jax.tree.leaves(rows)[0].shape[0]
     made = [function(jax.tree.map(lambda leaf, i=i: leaf[i], rows)) for i in range(count)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *made)

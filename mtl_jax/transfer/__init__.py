@@ -1,51 +1,53 @@
-"""From a source run to a target run: taking its trunk over, staying near it, learning from it."""
+"""Transfer learning: initialize from a source model, regularize towards it, or distill from it."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.transfer import finetuning as finetuning
 from mtl_jax.transfer import transferability as transferability
-from mtl_jax.transfer.attended import DELTA as DELTA
+from mtl_jax.transfer.attention_transfer import AttentionTransfer as AttentionTransfer
+from mtl_jax.transfer.attention_transfer import attention_transfer as attention_transfer
+from mtl_jax.transfer.behavioral_regularization import (
+    BehavioralRegularization as BehavioralRegularization,
+)
+from mtl_jax.transfer.behavioral_regularization import behavioral_loss as behavioral_loss
+from mtl_jax.transfer.bi_tuning import BiTuning as BiTuning
+from mtl_jax.transfer.bi_tuning import append_bias as append_bias
 from mtl_jax.transfer.bi_tuning import cce as cce
 from mtl_jax.transfer.bi_tuning import ccl as ccl
-from mtl_jax.transfer.bi_tuning import with_bias as with_bias
+from mtl_jax.transfer.bss import BSS as BSS
 from mtl_jax.transfer.bss import bss as bss
-from mtl_jax.transfer.class_contrast import BiTuning as BiTuning
 from mtl_jax.transfer.class_queues import ClassQueues as ClassQueues
 from mtl_jax.transfer.class_queues import empty_queues as empty_queues
 from mtl_jax.transfer.class_queues import enqueue as enqueue
+from mtl_jax.transfer.co_tuning import CoTuning as CoTuning
 from mtl_jax.transfer.co_tuning import class_relationship as class_relationship
 from mtl_jax.transfer.co_tuning import co_tuning as co_tuning
-from mtl_jax.transfer.delta import behaviour as behaviour
+from mtl_jax.transfer.delta import DELTA as DELTA
 from mtl_jax.transfer.delta import channel_weights as channel_weights
 from mtl_jax.transfer.delta import delta as delta
-from mtl_jax.transfer.distill import distillation as distillation
-from mtl_jax.transfer.distill import lwf as lwf
-from mtl_jax.transfer.held_features import PKT as PKT
-from mtl_jax.transfer.held_features import RKD as RKD
-from mtl_jax.transfer.held_features import SimilarityPreserving as SimilarityPreserving
-from mtl_jax.transfer.held_maps import AttentionTransfer as AttentionTransfer
-from mtl_jax.transfer.held_maps import Behaviour as Behaviour
-from mtl_jax.transfer.held_maps import FitNet as FitNet
-from mtl_jax.transfer.hints import attention_transfer as attention_transfer
-from mtl_jax.transfer.hints import fitnet as fitnet
+from mtl_jax.transfer.distillation import Distillation as Distillation
+from mtl_jax.transfer.distillation import distillation as distillation
+from mtl_jax.transfer.fitnet import FitNet as FitNet
+from mtl_jax.transfer.fitnet import fitnet as fitnet
 from mtl_jax.transfer.l2_sp import L2SP as L2SP
 from mtl_jax.transfer.l2_sp import l2_sp as l2_sp
-from mtl_jax.transfer.old_head import CoTuning as CoTuning
-from mtl_jax.transfer.old_head import LwF as LwF
-from mtl_jax.transfer.probe import Probe as Probe
-from mtl_jax.transfer.relational import rkd_angle as rkd_angle
-from mtl_jax.transfer.relational import rkd_distance as rkd_distance
+from mtl_jax.transfer.lwf import LwF as LwF
+from mtl_jax.transfer.lwf import lwf as lwf
+from mtl_jax.transfer.pkt import PKT as PKT
+from mtl_jax.transfer.pkt import pkt as pkt
 from mtl_jax.transfer.restore import HEADS as HEADS
-from mtl_jax.transfer.restore import graft as graft
-from mtl_jax.transfer.restore import graft_stats as graft_stats
+from mtl_jax.transfer.restore import restore_batch_stats as restore_batch_stats
+from mtl_jax.transfer.restore import restore_params as restore_params
 from mtl_jax.transfer.ridge_probe import RIDGES as RIDGES
+from mtl_jax.transfer.ridge_probe import RidgeClassifier as RidgeClassifier
 from mtl_jax.transfer.ridge_probe import RidgeProbe as RidgeProbe
 from mtl_jax.transfer.ridge_probe import probe_path as probe_path
 from mtl_jax.transfer.ridge_probe import ridge_probe as ridge_probe
-from mtl_jax.transfer.shrinkage import BSS as BSS
-from mtl_jax.transfer.similarity import pkt as pkt
-from mtl_jax.transfer.similarity import similarity_preserving as similarity_preserving
-from mtl_jax.transfer.soft_targets import Distillation as Distillation
-from mtl_jax.transfer.update_bn import recompute as recompute
+from mtl_jax.transfer.rkd import RKD as RKD
+from mtl_jax.transfer.rkd import rkd_angle as rkd_angle
+from mtl_jax.transfer.rkd import rkd_distance as rkd_distance
+from mtl_jax.transfer.similarity_preserving import SimilarityPreserving as SimilarityPreserving
+from mtl_jax.transfer.similarity_preserving import similarity_preserving as similarity_preserving
+from mtl_jax.transfer.update_bn import update_bn as update_bn
 from mtl_jax.transfer.weight_space import add_task_vectors as add_task_vectors
 from mtl_jax.transfer.weight_space import greedy_soup as greedy_soup
 from mtl_jax.transfer.weight_space import interpolate as interpolate

@@ -1,4 +1,4 @@
-"""The last keys of every class: rings that a contrast with other examples reads."""
+"""Per-class queues of recent keys for contrastive losses."""
 
 from typing import NamedTuple
 
@@ -7,48 +7,48 @@ import jax.numpy as jnp
 
 
 class ClassQueues(NamedTuple):
-    """A ring of M vectors for each class; those that are not filled yet are zeros."""
+    """A ring buffer of M vectors per class; unfilled entries are zeros."""
 
     keys: jax.Array  # [C, M, D]
-    place: jax.Array  # [C], where the next one goes
-    filled: jax.Array  # [C], keys so far, at most M
+    place: jax.Array  # [C], index of the next write
+    filled: jax.Array  # [C], number of filled entries, at most M
 
     @property
     def there(self) -> jax.Array:
-        """Which keys are of an example, bool `[C, M]`."""
+        """Mask of the filled entries, bool `[C, M]`."""
         return jnp.arange(self.keys.shape[1], dtype=jnp.int32)[None] < self.filled[:, None]
 
 
 def empty_queues(num_classes: int, length: int, size: int) -> ClassQueues:
-    """Queues of `length` keys of `size` numbers in which nothing is yet.
+    """Returns empty queues of `length` keys of dimension `size` per class.
 
-    Bi-Tuning has 40 keys a class. TLLib starts with random vectors, which count as
-    examples until they are replaced; here nothing counts that was not seen.
+    Bi-Tuning uses 40 keys per class. TLLib initializes with random vectors, which count as examples
+    until they are replaced; here unfilled entries are ignored.
     """
     return ClassQueues(
         jnp.zeros((num_classes, length, size), float),
         jnp.zeros(num_classes, jnp.int32),
-        # An array of its own: one buffer cannot be donated twice.
+        # A separate array: one buffer cannot be donated twice.
         jnp.zeros(num_classes, jnp.int32),
     )
 
 
 def enqueue(queues: ClassQueues, keys: jax.Array, labels: jax.Array) -> ClassQueues:
-    """The queues after a batch, each key in the place of the oldest of its class.
+    """Returns the queues after a batch, each key replacing the oldest one of its class.
 
-    Nothing flows through the queues.
+    No gradient with respect to the queues.
 
     Args:
-      queues: before.
-      keys: `[B, D]`, of the averaged net.
-      labels: `[B]`; what is no class (-1, missing) takes no place. Of more than M of one class,
-        the last M stay.
+      queues: the current queues.
+      keys: keys of the averaged model, `[B, D]`.
+      labels: class labels `[B]`; keys of invalid labels (-1, missing) are not enqueued. If there
+        are more than M of one class, the last M are kept.
 
     Returns:
       The next queues.
 
     Raises:
-      ValueError: if shapes do not fit, when traced.
+      ValueError: if shapes do not match (when traced).
     """
     count, length, size = queues.keys.shape
     labels = jnp.asarray(labels).astype(jnp.int32)
@@ -61,7 +61,7 @@ def enqueue(queues: ClassQueues, keys: jax.Array, labels: jax.Array) -> ClassQue
     known = mine.any(1)
     row = jnp.where(known, labels, 0)
     rank = jnp.where(mine, jnp.cumsum(mine, 0, dtype=jnp.int32) - 1, 0).sum(1, dtype=jnp.int32)
-    # No place twice: the order of two writes to one place is not defined.
+    # No duplicate indices: the order of two writes to one index is undefined.
     kept = known & (rank >= total[row] - length)
     row = jnp.where(kept, row, count)
     column = (queues.place[jnp.minimum(row, count - 1)] + rank) % length
@@ -71,3 +71,15 @@ def enqueue(queues: ClassQueues, keys: jax.Array, labels: jax.Array) -> ClassQue
         (queues.place + total) % length,
         jnp.minimum(queues.filled + total, length),
     )
+
+
+def require_shapes(
+    name: str, vectors: jax.Array, labels: jax.Array, queues: ClassQueues, ends: tuple[int, int]
+) -> None:
+    """Requires vectors and labels of one batch, and queues `[C, M, D]` of the given C and D."""
+    count, _, size = queues.keys.shape
+    if vectors.ndim != 2 or labels.shape != vectors.shape[:1] or (count, size) != ends:
+        raise ValueError(
+            f"{name} needs vectors [B, D], labels [B] and queues [{ends[0]}, M, {ends[1]}], "
+            f"not {vectors.shape}, {labels.shape} and {queues.keys.shape}"
+        )

@@ -1,4 +1,4 @@
-"""L2-SP: stay near the parameters that the run started from."""
+"""L2-SP: penalizes the distance from the initial (source) parameters."""
 
 import dataclasses
 import math
@@ -6,26 +6,26 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import path_text
+from mtl_jax.core.tree import Tree, path_str
 from mtl_jax.core.validation import BadInput, require_number
 
 
 @dataclasses.dataclass(frozen=True)
 class L2SP:
-    """Penalty on the distance of the trunk from its start, and on the size of the heads.
+    """L2-SP: penalty on the distance of the trunk from its initial values, and on the heads' norm.
 
-    `weight * 1/2 ||w - w0||^2 + head_weight * 1/2 ||v||^2`, w the shared parameters, w0
-    those of the anchor, v the parameters of the tasks. Turn the optimizer's weight decay
-    off (0), or both act: decay draws to 0, this to w0. Nothing flows into the anchor.
+    `weight * 1/2 ||w - w0||^2 + head_weight * 1/2 ||v||^2`, where w are the shared parameters, w0
+    their initial values (the anchor), and v the parameters of the tasks. Set the optimizer's weight
+    decay to 0, otherwise both act: weight decay pulls towards 0, this penalty towards w0. No
+    gradient with respect to the anchor.
 
     Attributes:
-      weight: alpha, of the distance.
-      head_weight: beta, of the heads.
+      weight: alpha, the weight of the distance.
+      head_weight: beta, the weight of the norm of the heads.
 
     Raises:
-      BadInput: for a negative weight; when called, if there is no shared trunk, or no
-        anchor because the run has no source.
+      BadInput: if a weight is negative; when called, if there is no shared trunk, or no anchor
+        because the run has no source model.
 
     Reference: Li, Grandvalet and Davoine, Explicit Inductive Bias for Transfer Learning with
       Convolutional Networks, ICML 2018, Section 3 (https://arxiv.org/abs/1802.01483).
@@ -38,11 +38,11 @@ class L2SP:
         require_number(self, weight=(0.0, math.inf), head_weight=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters and those of the start to the penalty `[]`."""
+        """Maps parameters and their initial values to the penalty `[]`."""
         if not jax.tree.leaves(params["shared"]):
-            raise BadInput("L2SP needs a shared trunk, not nets.PerTask or a frozen one")
+            raise BadInput("L2SP needs a shared trunk, not nets.PerTaskTrunk or a frozen one")
         if anchor is None:
-            raise BadInput("L2SP needs a start to stay near: a run with source=...")
+            raise BadInput("L2SP needs a start to stay near: a run with init_from=...")
         near = self.weight * l2_sp(params["shared"], anchor["shared"])
         if self.head_weight == 0.0:
             return near
@@ -50,19 +50,19 @@ class L2SP:
 
 
 def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
-    """Half the squared distance from a start, `1/2 sum ||w - w0||^2`.
+    """Half the squared distance from initial parameters, `1/2 sum ||w - w0||^2`.
 
-    No gradient flows into `anchor`.
+    No gradient with respect to `anchor`.
 
     Args:
-      params: tree of arrays; None leaves (frozen parameters) are left out.
-      anchor: tree of the same paths and shapes; what it has where `params` is None is not used.
+      params: tree of arrays; None leaves (frozen parameters) are ignored.
+      anchor: tree of the same paths and shapes; its leaves are ignored where `params` has None.
 
     Returns:
       A scalar `[]`.
 
     Raises:
-      ValueError: if paths or shapes differ, or there is no leaf.
+      ValueError: if paths or shapes differ, or there are no leaves.
     """
     leaves, start = by_path(params), by_path(anchor)
     wrong = sorted(leaves.keys() ^ start.keys()) or [
@@ -79,9 +79,9 @@ def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
 
 
 def by_path(tree: Tree) -> dict[str, jax.Array | None]:
-    """Leaves by their paths, those that are None too."""
+    """Returns leaves by path, including None leaves."""
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: leaf is None)
-    return {path_text(path): leaf for path, leaf in leaves}
+    return {path_str(path): leaf for path, leaf in leaves}
 
 
 def half_square(leaves: list[jax.Array]) -> jax.Array:

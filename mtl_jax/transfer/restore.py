@@ -1,87 +1,95 @@
-"""Graft: put a trained trunk, and heads if asked, into another net."""
+"""Restoring the parameters of a trained trunk, and optionally of its heads, into another model."""
 
 import re
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import paths
-from mtl_jax.core.validation import BadInput, near
+from mtl_jax.core.tree import Tree, leaf_paths
+from mtl_jax.core.validation import BadInput, did_you_mean
 
-Take = tuple[tuple[str, str], ...]
+ParamMap = tuple[tuple[str, str], ...]
 
-# Every head keeps its name; for `take`.
-HEADS: Take = ((r"(tasks/heads/.*)", r"\1"),)
+# A `param_map` by which every head keeps its name.
+HEADS: ParamMap = ((r"(tasks/heads/.*)", r"\1"),)
 
 
-def graft(params: Tree, loaded: Tree, take: Take = (), fresh: tuple[str, ...] = ()) -> Tree:
+def restore_params(
+    params: Tree, loaded: Tree, param_map: ParamMap = (), new_params: tuple[str, ...] = ()
+) -> Tree:
     r"""Replaces the shared parameters by those of a source, all of them or none.
 
     Args:
-      params: `{"shared": ..., "tasks": ...}`; its paths and shapes decide.
-      loaded: the source's, of the same kind.
-      take: pairs of a regular expression that matches a whole path of the source, and the path
-        here (`re` expansion: `\1` is a group). Every pair that matches makes a copy. A path in
-        the trunk that none matches keeps its name; one of the tasks is left behind.
-      fresh: patterns of paths that stay as they are, whether the source has them or not.
+      params: `{"shared": ..., "tasks": ...}`; its paths and shapes are the reference.
+      loaded: parameters of the source, of the same form.
+      param_map: pairs of a regular expression that matches a whole path of the source, and the path
+        in `params` (`re` expansion: `\1` is a group). Every matching pair makes a copy. An
+        unmatched path of the trunk keeps its name; an unmatched path of the tasks is dropped.
+      new_params: patterns of paths that keep their values in `params`, whether or not the source
+        has them.
 
     Returns:
-      The parameters, in the dtypes of `params`; what is not taken over stays.
+      The parameters, in the dtypes of `params`; leaves that are not restored are unchanged.
 
     Raises:
-      BadInput: if there is no shared trunk; if a pair or a pattern matches nothing; or if any
-        leaf is missing, too many or of another shape, with all such leaves named.
+      BadInput: if there is no shared trunk; if a pair or a pattern matches nothing; or if any leaf
+        is missing, unexpected or of a different shape, with all such leaves listed.
     """
     if not jax.tree.leaves(params["shared"]):
-        raise BadInput("graft needs a shared trunk, nets.PerTask has none")
-    given = renamed(by_path(loaded), take)
-    return fitted(params, given, fresh)
+        raise BadInput("restore_params needs a shared trunk, nets.PerTaskTrunk has none")
+    given = renamed(by_path(loaded), param_map)
+    return merge_checked(params, given, new_params)
 
 
-def graft_stats(stats: Tree, loaded: Tree, take: Take = (), fresh: tuple[str, ...] = ()) -> Tree:
-    """Replaces running statistics by those of a source, as `graft` does parameters.
+def restore_batch_stats(
+    stats: Tree, loaded: Tree, param_map: ParamMap = (), new_params: tuple[str, ...] = ()
+) -> Tree:
+    """Replaces running statistics by those of a source, like `restore_params` for parameters.
 
-    Their paths begin with `shared/` for `take` and `fresh`.
+    For `param_map` and `new_params`, their paths begin with `shared/`.
 
     Raises:
-      BadInput: if any leaf is missing, too many or of another shape.
+      BadInput: if any leaf is missing, unexpected or of a different shape.
     """
-    given = renamed(by_path({"shared": loaded}), take, strict=False)
-    fresh = tuple(pattern for pattern in fresh if hits(pattern, paths({"shared": stats})))
-    return fitted({"shared": stats}, given, fresh)["shared"]
+    given = renamed(by_path({"shared": loaded}), param_map, strict=False)
+    new_params = tuple(
+        pattern for pattern in new_params if matching_names(pattern, leaf_paths({"shared": stats}))
+    )
+    return merge_checked({"shared": stats}, given, new_params)["shared"]
 
 
 def by_path(tree: Tree) -> dict[str, jax.Array]:
-    """Leaves by their paths."""
-    return dict(zip(paths(tree), jax.tree.leaves(tree), strict=True))
+    """Returns leaves by path."""
+    return dict(zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True))
 
 
-def renamed(source: dict[str, jax.Array], take: Take, strict: bool = True) -> dict[str, jax.Array]:
-    """What a source gives, by the paths here."""
+def renamed(
+    source: dict[str, jax.Array], param_map: ParamMap, strict: bool = True
+) -> dict[str, jax.Array]:
+    """Leaves of the source, by their paths in the target model."""
     given = {}
-    for pattern, _ in take if strict else ():
-        if not hits(pattern, source):
+    for pattern, _ in param_map if strict else ():
+        if not matching_names(pattern, source):
             raise BadInput(
-                f"take: {pattern!r} matches nothing of the source: {near(pattern, source)}"
+                f"param_map: {pattern!r} matches nothing of the source: {did_you_mean(pattern, source)}"
             )
     for path, leaf in source.items():
-        found = [(re.fullmatch(pattern, path), there) for pattern, there in take]
+        found = [(re.fullmatch(pattern, path), there) for pattern, there in param_map]
         places = [match.expand(there) for match, there in found if match]
         if not places and path.startswith("shared/"):
             places = [path]
         twice = [place for place in places if place in given]
         if twice:
-            raise BadInput(f"take: {twice[0]!r} is given twice, the second time by {path!r}")
+            raise BadInput(f"param_map: {twice[0]!r} is given twice, the second time by {path!r}")
         given |= dict.fromkeys(places, leaf)
     return given
 
 
-def hits(pattern: str, names) -> list[str]:
-    """The names that a pattern matches.
+def matching_names(pattern: str, names) -> list[str]:
+    """Names that match a pattern.
 
     Raises:
-      BadInput: if it is no regular expression.
+      BadInput: if it is not a valid regular expression.
     """
     try:
         return [name for name in names if re.fullmatch(pattern, name)]
@@ -89,13 +97,15 @@ def hits(pattern: str, names) -> list[str]:
         raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
 
 
-def fitted(tree: Tree, given: dict[str, jax.Array], fresh: tuple[str, ...]) -> Tree:
-    """A tree with the leaves that are given; its trunk must be given whole, but for `fresh`."""
-    names = paths(tree)
-    new = {name for pattern in fresh for name in hits(pattern, names)}
-    for pattern in fresh:
-        if not hits(pattern, names):
-            raise BadInput(f"fresh: {pattern!r} matches no parameter: {near(pattern, names)}")
+def merge_checked(tree: Tree, given: dict[str, jax.Array], new_params: tuple[str, ...]) -> Tree:
+    """Replaces leaves of a tree by those given, which must cover the trunk except `new_params`."""
+    names = leaf_paths(tree)
+    new = {name for pattern in new_params for name in matching_names(pattern, names)}
+    for pattern in new_params:
+        if not matching_names(pattern, names):
+            raise BadInput(
+                f"new_params: {pattern!r} matches no parameter: {did_you_mean(pattern, names)}"
+            )
     ours = dict(zip(names, jax.tree.leaves(tree), strict=True))
     given = {name: leaf for name, leaf in given.items() if name not in new}
     shape = {name: jnp.shape(leaf) for name, leaf in ours.items()}

@@ -1,4 +1,4 @@
-"""Linear probes in closed form: ridge regression of classes on features, a whole path at once."""
+"""Closed-form linear probes: ridge regression of classes on features, for a path of penalties."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,9 @@ import numpy as np
 from mtl_jax.core.validation import BadInput, are_numbers, require
 from mtl_jax.transfer.transferability.validation import classes, labelled, matrix, require_finite
 
-# What is added to standard deviations, so that a feature that does not vary stays 0.
+# Added to standard deviations, so that a constant feature stays 0.
 OFFSET = 1e-5
-# What the column of the intercept holds.
+# Value of the intercept column.
 CONSTANT = 100.0
 RIDGES = tuple(4.0**power for power in range(-5, 11))
 
@@ -18,12 +18,12 @@ class RidgeProbe(NamedTuple):
     """A linear classifier of features, `argmax_c [(f - mean) / scale, constant] W_c`.
 
     Attributes:
-      classes: what each column of the weights stands for, `[C]`, rising.
-      mean: of the features, `[D]`.
-      scale: their standard deviations and a little more, `[D]`.
-      weights: `[D + 1, C]`, the last row that of the constant.
-      ridge: lambda.
-      accuracy: on the validation examples, from 0 to 1; NaN if nothing was validated.
+      classes: class of each column of the weights, `[C]`, ascending.
+      mean: mean of the features, `[D]`.
+      scale: their standard deviations plus a small constant, `[D]`.
+      weights: weights `[D + 1, C]`, the last row belongs to the constant.
+      ridge: the penalty lambda.
+      accuracy: accuracy on the validation examples, from 0 to 1; NaN without validation.
     """
 
     classes: np.ndarray
@@ -34,42 +34,68 @@ class RidgeProbe(NamedTuple):
     accuracy: float = float("nan")
 
     def scores(self, features: np.ndarray) -> np.ndarray:
-        """Maps features `[N, D]` to scores `[N, C]`, 1 for the class and -1 for the others."""
+        """Maps features `[N, D]` to scores `[N, C]`, regressed on 1 for the class, -1 otherwise."""
         features = matrix("RidgeProbe", features, len(features))
         inputs = (features - self.mean) / self.scale
         return inputs @ self.weights[:-1] + CONSTANT * self.weights[-1]
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Maps features `[N, D]` to classes `[N]`; of equal scores the first class wins."""
+        """Maps features `[N, D]` to classes `[N]`; ties are resolved to the first class."""
         return self.classes[self.scores(features).argmax(1)]
+
+
+class RidgeClassifier:
+    """Ridge regression of classes on features, see `probe_path`.
+
+    For a row of a table, use one choice per ridge of `RIDGES`, of which validation selects one:
+
+        choices = tuple(functools.partial(RidgeClassifier, ridge) for ridge in RIDGES)
+        SklearnBaseline(features=run, choices=choices, ...)
+    """
+
+    def __init__(self, ridge: float):
+        """Sets the ridge penalty lambda, which must be positive."""
+        self.ridge, self.found = ridge, None
+
+    def fit(self, features: np.ndarray, labels: np.ndarray) -> None:
+        """Fits features `[N, D]` and classes `[N]`.
+
+        Raises:
+          BadInput: see `probe_path`.
+        """
+        (self.found,) = probe_path(features, labels, (self.ridge,))
+
+    def predict(self, features: np.ndarray) -> np.ndarray:
+        """Predicts classes `[N]` of features `[N, D]`."""
+        return self.found.predict(features)
 
 
 def probe_path(
     features: np.ndarray, labels: np.ndarray, ridges: tuple[float, ...] = RIDGES
 ) -> tuple[RidgeProbe, ...]:
-    """Ridge regressions of classes on features, one for each ridge.
+    """Ridge regressions of classes on features, one for each penalty.
 
-    `W = (Z^T Z + lambda I)^-1 Z^T Y`, with rows `z = [(f - mean) / (std + 1e-5), 100]` and Y 1
-    for the class of an example, -1 for all others. std divides by N. With fewer examples than
-    features it is `W = Z^T (Z Z^T + lambda I)^-1 Y`, the same. Either way one eigendecomposition
-    serves all ridges, in float64.
+    `W = (Z^T Z + lambda I)^-1 Z^T Y`, with rows `z = [(f - mean) / (std + 1e-5), 100]` and Y 1 for
+    the class of an example, -1 for all others. std divides by N. With fewer examples than features,
+    the equivalent `W = Z^T (Z Z^T + lambda I)^-1 Y` is used. Either way, one eigendecomposition
+    serves all penalties, in float64.
 
-    The intercept is 100 times the last row of W. It is held to 0 as all weights are, but by
-    lambda / 10^4: it comes out as `mean_i Y_i / (1 + lambda / (10^4 N))`, since the other
-    columns have the mean 0. So does big_vision, whose ridge is 1024.
+    The intercept is 100 times the last row of W. It is penalized like all weights, but effectively
+    by lambda / 10^4: it equals `mean_i Y_i / (1 + lambda / (10^4 N))`, since the other columns have
+    mean 0. This is as in big_vision, whose penalty is 1024.
 
     Args:
-      features: of a net, numbers `[N, D]`.
-      labels: whole numbers `[N]`; examples without a label (-1) are left out.
-      ridges: each lambda, above 0; it does not grow with N, as the squares that it stands
-        against do.
+      features: features of a model, floats `[N, D]`.
+      labels: integers `[N]`; examples without a label (-1) are ignored.
+      ridges: values of lambda, positive; not scaled by N, although the sum of squares is a sum over
+        the N examples.
 
     Returns:
-      A probe for each ridge, in their order.
+      One probe per penalty, in the same order.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, what is not finite, or
-        ridges that are not above 0.
+      BadInput: if there is no labelled example or only one class, if lengths differ, if a value is
+        not finite, or if a penalty is not positive.
 
     Reference: Dosovitskiy et al., An Image Is Worth 16x16 Words, ICLR 2021, Section 4.1, few-shot
       accuracies (https://arxiv.org/abs/2010.11929), and the code of big_vision
@@ -95,25 +121,25 @@ def ridge_probe(
     validation_labels: np.ndarray,
     ridges: tuple[float, ...] = RIDGES,
 ) -> RidgeProbe:
-    """The probe of `probe_path` that is right most often on validation examples.
+    """Selects the probe of `probe_path` with the highest validation accuracy.
 
-    Of ridges that are right as often, the largest. A class that no training example has is
-    never right.
+    Ties are resolved to the largest penalty. Validation examples of classes without training
+    examples count as errors.
 
     Args:
-      features: of training examples, numbers `[N, D]`.
-      labels: whole numbers `[N]`; -1 is left out.
-      validation: features of other examples, `[V, D]`.
-      validation_labels: theirs, `[V]`; -1 is left out.
-      ridges: each lambda, above 0.
+      features: features of training examples, floats `[N, D]`.
+      labels: integers `[N]`; -1 is ignored.
+      validation: features of validation examples, `[V, D]`.
+      validation_labels: their labels, `[V]`; -1 is ignored.
+      ridges: values of lambda, positive.
 
     Returns:
       The probe, with its accuracy on the validation examples.
 
     Raises:
-      BadInput: as `probe_path`, or for no labelled validation example.
+      BadInput: see `probe_path`; or if there is no labelled validation example.
 
-    Reference: as `probe_path`.
+    Reference: see `probe_path`.
     """
     path = probe_path(features, labels, ridges)
     name = "ridge_probe"
@@ -135,7 +161,7 @@ def ridge_probe(
 def solutions(
     inputs: np.ndarray, targets: np.ndarray, ridges: tuple[float, ...]
 ) -> list[np.ndarray]:
-    """Weights `[D + 1, C]` for each ridge, of features of mean 0 `[N, D]` and targets `[N, C]`."""
+    """Weights `[D + 1, C]` per penalty, given centred features `[N, D]` and targets `[N, C]`."""
     count, size = inputs.shape
     if count < size:
         values, vectors = np.linalg.eigh(inputs @ inputs.T)
@@ -143,10 +169,11 @@ def solutions(
     else:
         values, vectors = np.linalg.eigh(inputs.T @ inputs)
         left, right = vectors, vectors.T @ (inputs.T @ targets)
-    # Directions in which features do not vary are rounding, which a small ridge would not outweigh.
+    # Directions without variance contain rounding errors, which a small penalty would not suppress.
     kept = values > np.finfo(np.float64).eps * max(count, size) * values[-1]
     values, left, right = values[kept, None], left[:, kept], right[kept]
-    # The constant column is orthogonal to all others; kept apart, it does not cost their digits.
+    # The constant column is orthogonal to all others; handled separately to preserve their
+    # precision.
     total = CONSTANT * targets.sum(0)
     return [
         np.vstack([left @ (right / (values + ridge)), total / (CONSTANT**2 * count + ridge)])

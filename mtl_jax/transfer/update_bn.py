@@ -1,65 +1,65 @@
-"""BatchNorm's statistics computed anew, for parameters that no training has led to."""
+"""Recomputes BatchNorm statistics, for parameters that were not obtained by training."""
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.model import Net, without_heads
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import merge, paths, split
+from mtl_jax.core.model import Model, encoder_params
+from mtl_jax.core.tree import Tree, leaf_paths, merge, partition
 from mtl_jax.core.validation import BadInput
 
-PLACES = 5  # Decimals of a momentum that are told from rounding.
+PLACES = 5  # Decimals of a momentum that are distinguished from rounding.
 
 
-def recompute(
-    net: Net, params: Tree, stats: Tree, batches: jax.Array, key: jax.Array | None = None
+def update_bn(
+    net: Model, params: Tree, stats: Tree, batches: jax.Array, key: jax.Array | None = None
 ) -> Tree:
-    """Statistics of a net's BatchNorms for its parameters, the mean over batches.
+    """Recomputes the BatchNorm statistics of a model for given parameters, as a mean over batches.
 
     `mean = 1/M sum_m mean_m` and `var = 1/M sum_m var_m`, of each norm's inputs in batch m of M,
-    every batch in training mode, so that deeper norms see inputs normalised by their batch. Those
-    given do not count. Needed after `uniform_soup` and its like, whose statistics are of no net. The
-    variance leaves out how the means of batches differ; batches should be as large as in training.
+    with every batch in training mode, so that deeper norms receive inputs normalised by their
+    batch. The given statistics are ignored. Needed after `uniform_soup` and similar functions,
+    whose results have no valid statistics. The variance does not include the variance of means
+    between batches; use batches as large as in training.
 
-    A net moves statistics s by a momentum that it does not tell, `s' = m s + (1 - m) batch`. Here
-    s starts at 0 and m is the derivative of s', so any net will do whose statistics move so. A
-    momentum of at most five decimals is found exactly, any other to single precision, which
-    at m = 0.999 tells the batch to 3e-5 of itself. A norm that runs several times in a pass, as
-    those of `nets.AdaShare`, takes their mean, in which each counts 1/m of the one before it.
+    A model updates statistics s with a momentum that it does not report,
+    `s' = m s + (1 - m) batch`. Here s starts at 0 and m is the derivative of s', so any model with
+    such updates works. A momentum with at most five decimals is found exactly, any other to single
+    precision, which at m = 0.999 gives the batch statistics with a relative error of 3e-5. A norm
+    applied several times per pass, as in `nets.AdaShare`, gets their mean, in which each
+    application counts 1/m of the previous one.
 
-    A BatchNorm that is frozen keeps what was given, and so does all that is not named `mean` or
-    `var`, as counts of steps. For `nets.StochNorm` compose its trunk, which has the same
-    parameters.
+    A frozen BatchNorm keeps its given statistics, as do all entries not named `mean` or `var`, such
+    as step counts. For `nets.StochNorm`, compose its trunk, which has the same parameters.
 
     Args:
-      net: of `nets.compose`.
-      params: with or without heads; as they are trained or averaged.
-      stats: of the net, any values.
-      batches: inputs `[M, B, ...]`, each batch as long: a partial one at the end, which would
-        count as much as the others, is left out by the caller.
-      key: for nets that draw in training.
+      net: a model of `nets.compose`.
+      params: trained or averaged parameters, with or without heads.
+      stats: statistics of the model, with any values.
+      batches: inputs `[M, B, ...]`, in batches of equal size; the caller drops a partial last
+        batch, which would otherwise have the same weight.
+      key: random key, for models that are stochastic in training.
 
     Returns:
-      The statistics, of the same outline and dtypes. Parameters stay as they are.
+      The statistics, of the same structure and dtypes. Parameters are unchanged.
 
     Raises:
-      BadInput: if the net has no BatchNorm, or there is no batch.
+      BadInput: if the model has no BatchNorm, or there are no batches.
 
     Reference: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization,
       UAI 2018, its section on batch normalization (https://arxiv.org/abs/1803.05407).
     """
     count = jax.tree.leaves(batches)[0].shape[0]
-    names = [name.rpartition("/")[2] in ("mean", "var") for name in paths(stats)]
+    names = [name.rpartition("/")[2] in ("mean", "var") for name in leaf_paths(stats)]
     if not any(names) or not count:
-        raise BadInput("recompute needs a net with BatchNorm, and at least one batch")
+        raise BadInput("update_bn needs a net with BatchNorm, and at least one batch")
     chosen = jax.tree.unflatten(jax.tree.structure(stats), names)
-    own, rest = split(stats, chosen)
+    own, rest = partition(stats, chosen)
     blank = jax.tree.map(jnp.zeros_like, own)
-    params = without_heads(params)
+    params = encoder_params(params)
 
     def moved(own, x, key):
         _, after = net.encode(params, merge(own, rest), x, train=True, key=key)
-        return split(after, chosen)[0]
+        return partition(after, chosen)[0]
 
     def taken(drawn):
         return moved(blank, *drawn)
@@ -73,9 +73,9 @@ def recompute(
 
 
 def unmixed(moved: jax.Array, momentum: jax.Array, given: jax.Array) -> jax.Array:
-    """`moved / (1 - momentum)`, or what was given where nothing moves."""
+    """Returns `moved / (1 - momentum)`, or the given value where the statistics do not change."""
     share = 1.0 - momentum
-    # 1 - m loses the digits that m has no room for; a short decimal gives them back.
+    # 1 - m loses digits to rounding; they are recovered if it is a short decimal.
     short = jnp.round(share, PLACES)
     share = jnp.where(jnp.abs(share - short) < 1e-7, short, share)
     still = share == 0

@@ -1,4 +1,4 @@
-"""Arithmetic of whole nets: task vectors, soups and the straight line between two nets."""
+"""Weight-space arithmetic: task vectors, model soups and linear interpolation of models."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,26 +6,25 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import paths
+from mtl_jax.core.tree import Tree, leaf_paths
 from mtl_jax.core.validation import BadInput, require
 
-# None of these averages BatchNorm's statistics: they are of one net, and are computed again for
-# the result, on training images.
+# None of these averages BatchNorm statistics: they belong to one model, and must be recomputed for
+# the result on training images (`update_bn`).
 
 
 def task_vector(params: Tree, start: Tree) -> Tree:
-    """What training changed, `w - w_0`.
+    """Parameter change by training, `w - w_0`.
 
     Args:
-      params: after training, a tree of floats.
-      start: before it, of the same paths and shapes.
+      params: parameters after training, a tree of floats.
+      start: parameters before training, of the same paths and shapes.
 
     Returns:
-      The tree of differences, to be added by `add_task_vectors`.
+      The tree of differences, for `add_task_vectors`.
 
     Raises:
-      BadInput: for leaves that are missing, misshapen or no floats, all named by path.
+      BadInput: if leaves are missing, misshapen or not floats, with all such leaves listed by path.
 
     Reference: Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023, Section 2
       (https://arxiv.org/abs/2212.04089).
@@ -35,18 +34,18 @@ def task_vector(params: Tree, start: Tree) -> Tree:
 
 
 def add_task_vectors(start: Tree, vectors: Sequence[Tree], scale: float = 1.0) -> Tree:
-    """A net with several tasks learnt or, by a negative scale, forgotten, `w_0 + a sum_t v_t`.
+    """Adds task vectors, `w_0 + a sum_t v_t`: learns tasks or, with a negative scale, forgets them.
 
     Args:
-      start: a tree of floats.
+      start: parameters w_0, a tree of floats.
       vectors: from `task_vector`, one or more, of the same paths and shapes.
-      scale: a; chosen on validation data, negative to negate.
+      scale: the factor a; chosen on validation data, negative to forget tasks.
 
     Returns:
       The tree of parameters.
 
     Raises:
-      BadInput: for no vector, or leaves that are missing, misshapen or no floats.
+      BadInput: if there are no vectors, or leaves are missing, misshapen or not floats.
 
     Reference: Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023, Section 2
       (https://arxiv.org/abs/2212.04089).
@@ -56,19 +55,19 @@ def add_task_vectors(start: Tree, vectors: Sequence[Tree], scale: float = 1.0) -
     return jax.tree.map(lambda leaf, *parts: leaf + weak(scale, leaf) * sum(parts), start, *vectors)
 
 
-def interpolate(start: Tree, end: Tree, share: float | jax.Array) -> Tree:
-    """A net on the line between two, `(1 - a) w_0 + a w_1`.
+def interpolate(start: Tree, end: Tree, alpha: float | jax.Array) -> Tree:
+    """Linear interpolation of two models, `(1 - a) w_0 + a w_1`.
 
     Args:
-      start: w_0, as before fine-tuning, a tree of floats.
-      end: w_1, as after it, of the same paths and shapes.
-      share: a, a number or `[]`; 0 is the start, 1 the end.
+      start: w_0, such as parameters before fine-tuning, a tree of floats.
+      end: w_1, such as parameters after fine-tuning, of the same paths and shapes.
+      alpha: the coefficient a, a float or `[]`; 0 gives the start, 1 the end.
 
     Returns:
       The tree of parameters.
 
     Raises:
-      BadInput: for leaves that are missing, misshapen or no floats, all named by path.
+      BadInput: if leaves are missing, misshapen or not floats, with all such leaves listed by path.
 
     Reference: Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (WiSE-FT), CVPR 2022, the
       section on weight-space ensembles (https://arxiv.org/abs/2109.01903).
@@ -76,13 +75,13 @@ def interpolate(start: Tree, end: Tree, share: float | jax.Array) -> Tree:
     require_alike("interpolate", (start, end))
 
     def between(a: jax.Array, b: jax.Array) -> jax.Array:
-        return weak(1.0 - share, a) * a + weak(share, a) * b
+        return weak(1.0 - alpha, a) * a + weak(alpha, a) * b
 
     return jax.tree.map(between, start, end)
 
 
 def uniform_soup(candidates: Sequence[Tree]) -> Tree:
-    """Mean of several nets, `1/M sum_m w_m`, fine-tuned from one start.
+    """Mean of several models fine-tuned from the same initialization, `1/M sum_m w_m`.
 
     Args:
       candidates: trees of floats of the same paths and shapes.
@@ -91,7 +90,7 @@ def uniform_soup(candidates: Sequence[Tree]) -> Tree:
       The tree of parameters.
 
     Raises:
-      BadInput: for no candidate, or leaves that are missing, misshapen or no floats.
+      BadInput: if there are no candidates, or leaves are missing, misshapen or not floats.
 
     Reference: Wortsman et al., Model Soups, ICML 2022, the uniform soup
       (https://arxiv.org/abs/2203.05482).
@@ -104,21 +103,21 @@ def uniform_soup(candidates: Sequence[Tree]) -> Tree:
 def greedy_soup(
     candidates: Sequence[Tree], score: Callable[[Tree], float]
 ) -> tuple[Tree, tuple[int, ...]]:
-    """Mean of those nets that do not make it worse, tried from the best on.
+    """Greedy mean of models: adds candidates, best first, that do not lower the score.
 
-    A candidate stays if the mean with it scores at least as high as the one without it. Not to
-    be traced: it decides by numbers, and computes 2 M - 1 scores for M candidates.
+    A candidate is kept if the mean including it scores at least as high as the one without it.
+    Cannot be traced, since it branches on values; computes 2 M - 1 scores for M candidates.
 
     Args:
       candidates: trees of floats of the same paths and shapes.
-      score: maps parameters to a number, higher is better, of validation data.
+      score: maps parameters to a validation score, higher is better.
 
     Returns:
-      The tree of parameters, and the places of the candidates in it, best first; of equal
-      scores the first candidate comes first.
+      The tree of parameters, and the indices of the selected candidates, best first; ties are
+      resolved to the first candidate.
 
     Raises:
-      BadInput: for no candidate, leaves that do not fit, or a score that is not finite.
+      BadInput: if there are no candidates, leaves do not match, or a score is not finite.
 
     Reference: Wortsman et al., Model Soups, ICML 2022, Recipe 1, greedy soup
       (https://arxiv.org/abs/2203.05482).
@@ -137,14 +136,14 @@ def greedy_soup(
 
 
 def finite_score(score: Callable[[Tree], float], params: Tree) -> float:
-    """The score of parameters, as a number."""
+    """Returns the score of parameters, as a float."""
     value = float(score(params))
     require(bool(np.isfinite(value)), "greedy_soup", "score", "must give a finite number", value)
     return value
 
 
 def weak(number: float | jax.Array, leaf: jax.Array) -> jax.Array:
-    """A number in the dtype of a leaf."""
+    """Converts a number to the dtype of a leaf."""
     return jnp.asarray(number, jnp.result_type(leaf))
 
 
@@ -155,9 +154,9 @@ def require_some(name: str, field: str, trees: Sequence[Tree]) -> None:
 
 
 def require_alike(name: str, trees: Sequence[Tree]) -> None:
-    """Requires trees of floats, of one outline; names every leaf that breaks it."""
+    """Requires trees of floats with the same structure; reports every leaf that violates this."""
     first, *others = [
-        dict(zip(paths(tree), map(kind, jax.tree.leaves(tree)), strict=True)) for tree in trees
+        dict(zip(leaf_paths(tree), map(kind, jax.tree.leaves(tree)), strict=True)) for tree in trees
     ]
     wrong = [f"no floats {path} {what}" for path, what in first.items() if "float" not in what]
     for place, other in enumerate(others, start=1):

@@ -1,4 +1,4 @@
-"""Loss weightings: from losses to weights of the tasks, at one backward pass a step."""
+"""Loss weightings: map task losses to task weights, with one backward pass per step."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.weighting.constant import Constant as Constant
@@ -19,7 +19,7 @@ from mtl_jax.weighting.pbi import pbi_value as pbi_value
 from mtl_jax.weighting.random import Random as Random
 from mtl_jax.weighting.stch import STCH as STCH
 from mtl_jax.weighting.stch import stch_value as stch_value
-from mtl_jax.weighting.task_sampling import Sampled as Sampled
+from mtl_jax.weighting.task_sampling import TaskSampling as TaskSampling
 from mtl_jax.weighting.uncertainty import Uncertainty as Uncertainty
 from mtl_jax.weighting.uncertainty import uncertainty_value as uncertainty_value
 

@@ -1,22 +1,24 @@
-"""Constant weights: chosen by hand or by a search, and kept."""
+"""Constant weights: a fixed, user-chosen weighted sum of the losses."""
 
 import dataclasses
 
 import chex
 import jax
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
 
 
 @dataclasses.dataclass(frozen=True)
-class Constant:
-    """A fixed weighted sum of the losses: `w_i = weights_i`, as given, not normalised.
+class Constant(LossWeighting):
+    """A fixed weighted sum of the losses: `w_i = weights_i`, without normalization.
 
     Attributes:
-      weights: one for each task; None is 1 each.
+      weights: one per task; None means 1 each.
 
     Raises:
-      BadInput: for weights that are no tuple of numbers of at least 0, are all 0, or are not K.
+      BadInput: for weights that are not a tuple of non-negative numbers, are all 0, or whose number
+        is not K.
 
     Reference: Xin et al., Do Current Multi-Task Optimization Methods in Deep Learning Even
       Help?, NeurIPS 2022, on scalarization (https://arxiv.org/abs/2209.11379).
@@ -28,7 +30,7 @@ class Constant:
         require_shares(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         require_fit(self, "weights", num_tasks)
         return ()
 

@@ -1,4 +1,4 @@
-"""COSMOS: the weighted sum of the losses, and how well their ratio fits the weights."""
+"""COSMOS: a weighted sum of the losses with a cosine-similarity term."""
 
 import dataclasses
 import math
@@ -7,29 +7,30 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
 
 
 @dataclasses.dataclass(frozen=True)
-class COSMOS:
-    """The derivatives of `r'L - c cos(r, L)`, with the cosine of the angle between r and L.
+class COSMOS(LossWeighting):
+    """Derivatives of `r'L - c cos(r, L)`, with the cosine of the angle between r and L.
 
-    The second term pulls the losses onto the ray r, so that task i comes to a *larger* loss
-    where r_i is large, while the first term weighs it more. It can make weights negative: it
+    The second term pulls the losses onto the ray r, so that task i converges to a *larger* loss
+    where r_i is large, while the first term weights it more. Weights can be negative: the method
     raises losses that are too small for the ray. If all losses scale by a, the second term's
-    part of the weights scales by 1/a, so c is in the unit of the losses. If all losses are 0 the
-    weights are r. K = 1: r. NaN losses make all weights NaN. The weights are constants to
-    differentiation. The paper also feeds r to the network, a new one for each batch; here r is
-    fixed.
+    contribution to the weights scales by 1/a, so c has the unit of the losses. If all losses are 0,
+    or K = 1, the weights are r. NaN losses make all weights NaN. The weights are treated as
+    constants in differentiation. The paper also feeds r to the network and samples a new r for each
+    batch; here r is fixed.
 
     Attributes:
       sharpness: c, the paper's lambda.
-      weights: r, one for each task; None is 1/K each.
+      weights: r, one per task; None means 1/K each.
 
     Raises:
-      BadInput: for a negative sharpness, weights that are no tuple of numbers of at least 0, are
-        all 0, or are not K.
+      BadInput: for a negative sharpness, weights that are not a tuple of non-negative numbers, are
+        all 0, or whose number is not K.
 
     Reference: Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective
       Learning, ICDM 2021 (https://arxiv.org/abs/2103.13392).
@@ -43,7 +44,7 @@ class COSMOS:
         require_shares(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         require_fit(self, "weights", num_tasks)
         return ()
 
@@ -68,7 +69,7 @@ def cosmos_value(losses: jax.Array, weights: jax.Array, sharpness: float | jax.A
       A scalar `[]`.
 
     Raises:
-      AssertionError: for another shape or dtype, when traced.
+      AssertionError: if a shape or dtype is wrong, at trace time.
 
     Reference: Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective
       Learning, ICDM 2021 (https://arxiv.org/abs/2103.13392).
@@ -76,12 +77,14 @@ def cosmos_value(losses: jax.Array, weights: jax.Array, sharpness: float | jax.A
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, weights])
     chex.assert_type([losses, weights], float)
-    return (weights * losses).sum() - sharpness * (unit(weights) * unit(losses)).sum()
+    return (weights * losses).sum() - sharpness * (
+        l2_normalize(weights) * l2_normalize(losses)
+    ).sum()
 
 
-def unit(vector: jax.Array) -> jax.Array:
-    """A vector `[K]` over its length; zero stays zero, and gives no gradient."""
-    # Squares of small numbers vanish; scaling by a constant changes no derivative.
+def l2_normalize(vector: jax.Array) -> jax.Array:
+    """Normalizes a vector `[K]` by its norm; zero stays zero, with zero gradient."""
+    # Squares of small numbers underflow; scaling by a constant changes no derivative.
     largest = jax.lax.stop_gradient(jnp.abs(vector).max())
     there = ~(largest < jnp.finfo(vector.dtype).tiny)
     scaled = jnp.where(there, vector / jnp.where(there, largest, 1.0), 1.0)

@@ -1,4 +1,4 @@
-"""CoV weighting: a loss that still varies, by its own measure, weighs more."""
+"""CoV weighting: losses with a larger coefficient of variation get larger weights."""
 
 import dataclasses
 from typing import NamedTuple
@@ -7,9 +7,11 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
+
 
 class CoVState(NamedTuple):
-    """The steps so far, and moments of the losses and of their ratios over all of them."""
+    """Number of steps, and running moments of the losses and of their ratios."""
 
     step: jax.Array  # []
     mean_loss: jax.Array  # [K]
@@ -18,30 +20,30 @@ class CoVState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class CoV:
+class CoV(LossWeighting):
     """Weights by the coefficient of variation of the loss ratio, `w_i = c_i / sum_j c_j`.
 
-    The ratio `l_i = L_i / M_i` sets a loss against its mean M_i over all steps before; `c_i =
-    s_i / m_i` is the standard deviation of l_i over its mean, both over all steps before (by
-    Welford's sums). In the first two steps the weights are 1/K. They sum to 1 and do not change
-    if a loss is measured in other units. Losses that never change weigh alike. A loss of 0 (as
-    of a batch without labels of the task) counts like any other, so labels that are there now
-    and then look like variation; while the mean is 0 the ratio is 1. A NaN stays for good. The
-    weights are constants to differentiation. As in the authors' code, 1e-8 is added to the
-    variance: the ratio has no unit. Their variant with decaying means is not here.
+    The ratio `l_i = L_i / M_i` divides a loss by its mean M_i over all previous steps;
+    `c_i = s_i / m_i` is the standard deviation of l_i divided by its mean, both over all previous
+    steps (by Welford's algorithm). In the first two steps the weights are 1/K. They sum to 1 and do
+    not change if the unit of a loss changes. Losses that never change get equal weights. A loss of
+    0 (e.g. a batch without labels for the task) is treated like any other, so intermittent labels
+    appear as variation; while the mean is 0 the ratio is 1. A NaN persists. The weights are treated
+    as constants in differentiation. As in the authors' code, 1e-8 is added to the variance: the
+    ratio is dimensionless. Their variant with decaying means is not implemented.
 
     Reference: Groenendijk et al., Multi-Loss Weighting with Coefficient of Variations, WACV
       2021 (https://arxiv.org/abs/2009.01717).
     """
 
     def init(self, num_tasks: int) -> CoVState:
-        """State before the first step: no losses yet."""
+        """Initial state: no losses observed."""
         return CoVState(jnp.int32(0), *(jnp.zeros(num_tasks, float) for _ in range(3)))
 
     def weigh_losses(
         self, losses: jax.Array, state: CoVState, key: jax.Array
     ) -> tuple[jax.Array, CoVState]:
-        """Maps losses `[K]` to weights `[K]` of the steps before, and counts the losses."""
+        """Maps losses `[K]` to weights `[K]` from previous steps, and updates the moments."""
         chex.assert_shape(losses, state.mean_loss.shape)
         chex.assert_type(losses, float)
         constant = jax.lax.stop_gradient(losses).astype(state.mean_loss.dtype)
@@ -51,7 +53,7 @@ class CoV:
 
 
 def variation(state: CoVState) -> jax.Array:
-    """The coefficient of variation of the ratios so far, `[K]`."""
+    """Coefficient of variation of the ratios so far, `[K]`."""
     steps = jnp.maximum(state.step, 1).astype(state.squares.dtype)
     started = state.step > 0
     deviation = jnp.sqrt(state.squares / steps + 1e-8)
@@ -59,7 +61,7 @@ def variation(state: CoVState) -> jax.Array:
 
 
 def counted(losses: jax.Array, state: CoVState) -> CoVState:
-    """The state after one more step."""
+    """The state updated with the losses of one more step."""
     there = jnp.abs(state.mean_loss) >= jnp.finfo(losses.dtype).tiny
     ratio = jnp.where(there, losses / jnp.where(there, state.mean_loss, 1.0), 1.0)
     step = state.step + 1

@@ -1,4 +1,4 @@
-"""Equal weights: the plain sum of the losses, which everything else is measured against."""
+"""Equal weights: the plain sum of the losses, the standard baseline."""
 
 import dataclasses
 
@@ -6,17 +6,15 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
+
 
 @dataclasses.dataclass(frozen=True)
-class Equal:
+class Equal(LossWeighting):
     """The sum of the losses: `w_i = 1` for every task.
 
-    Not the mean: K tasks make a step about K times as long as one task does.
+    Not the mean: the update for K tasks is about K times as large as for a single task.
     """
-
-    def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
 
     def weigh_losses(
         self, losses: jax.Array, state: tuple[()], key: jax.Array

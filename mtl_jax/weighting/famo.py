@@ -1,4 +1,4 @@
-"""FAMO: weights under which the losses of all tasks fall at the same rate."""
+"""FAMO: adaptive weights that decrease all task losses at the same rate."""
 
 import dataclasses
 import math
@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers
 
 
 class FAMOState(NamedTuple):
-    """The logits of the tasks, Adam's moments of them, and the losses before the step."""
+    """Task logits, their Adam moments, and the losses before the step."""
 
     logits: jax.Array  # [K]
     moments: Any
@@ -22,31 +23,32 @@ class FAMOState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class FAMO:
+class FAMO(LossWeighting):
     """Fast adaptive multitask optimization: `w_i = c z_i / D_i`, with weights that sum to 1.
 
-    `z = softmax(x)`, `D_i = L_i - b_i + epsilon` with a lower bound b, `1/c = sum_i z_i / D_i`;
-    so `w = softmax(x - log D)`. After the parameter step the losses on the same batch tell how
-    far each has fallen, `d_i = log D_i(before) - log D_i(after)`, and x takes an Adam step on
-    `(diag(z) - zz') d + gamma x`: a task that fell further than the others loses weight. That
-    costs one more forward pass; without `observe` x never changes. If all D scale alike no
-    weight changes; if one task's D is measured in other units, `w_i D_i` keeps its ratio to the
+    `z = softmax(x)`, `D_i = L_i - b_i + epsilon` with a lower bound b, `1/c = sum_i z_i / D_i`; so
+    `w = softmax(x - log D)`. After the parameter update the losses on the same batch show how much
+    each has decreased, `d_i = log D_i(before) - log D_i(after)`, and x takes an Adam step on
+    `(diag(z) - zz') d + gamma x`: a task that decreased more than the others loses weight. This
+    costs one extra forward pass; without `post_step` x never changes. If all D scale by the same
+    factor no weight changes; if the unit of one task's D changes, `w_i D_i` keeps its ratio to the
     others'.
 
-    The reference code has epsilon 1e-8, which is not small if the losses are, and gives a task
-    without loss nearly the whole step. Here it is 0, and a task whose loss is at its bound or
-    below it (as of a batch without labels of the task) has weight 0 and is left out of the
-    update. The paper also clips the gradient of the shared parameters to norm 1: the optimizer's
-    business. NaN losses make all weights NaN. The weights are constants to differentiation.
+    The reference code uses epsilon 1e-8, which is not small if the losses are, and gives a task
+    without loss nearly the whole update. Here it is 0, and a task whose loss is at or below its
+    bound (e.g. a batch without labels for the task) has weight 0 and is excluded from the update.
+    The paper also clips the gradient of the shared parameters to norm 1; here that is left to the
+    optimizer. NaN losses make all weights NaN. The weights are treated as constants in
+    differentiation.
 
     Attributes:
-      learning_rate: of Adam on x.
-      gamma: decay of x, added to its derivative; the paper's 1e-3. Code has 0 to 1e-2.
-      min_losses: b, one for each task; None is 0 each.
+      learning_rate: Adam learning rate for x.
+      gamma: decay of x, added to its derivative; 1e-3 in the paper, 0 to 1e-2 in code.
+      min_losses: b, one per task; None means 0 each.
       epsilon: added to D.
 
     Raises:
-      BadInput: for a rate, gamma or epsilon below 0, or bounds that are no tuple of K finite
+      BadInput: for a negative rate, gamma or epsilon, or bounds that are not a tuple of K finite
         numbers.
 
     Reference: Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, Algorithm 1
@@ -64,7 +66,7 @@ class FAMO:
         require_numbers(self, "min_losses")
 
     def init(self, num_tasks: int) -> FAMOState:
-        """State before the first step: zero logits, and Adam's zeros."""
+        """Initial state: zero logits, and zero Adam moments."""
         require_fit(self, "min_losses", num_tasks)
         logits = jnp.zeros(num_tasks, float)
         moments = optax.adam(self.learning_rate).init(logits)
@@ -73,7 +75,7 @@ class FAMO:
     def weigh_losses(
         self, losses: jax.Array, state: FAMOState, key: jax.Array
     ) -> tuple[jax.Array, FAMOState]:
-        """Maps losses `[K]` to weights `[K]`, and keeps the losses for `observe`."""
+        """Maps losses `[K]` to weights `[K]`, and stores the losses for `post_step`."""
         chex.assert_shape(losses, state.logits.shape)
         chex.assert_type(losses, float)
         before = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
@@ -81,8 +83,8 @@ class FAMO:
         weights = softmax_over(state.logits - logs, there)
         return weights.astype(losses.dtype), state._replace(before=before)
 
-    def observe(self, losses: jax.Array, state: FAMOState) -> FAMOState:
-        """Learns from the losses `[K]` of the new parameters on the same batch."""
+    def post_step(self, losses: jax.Array, state: FAMOState) -> FAMOState:
+        """Updates the logits from the losses `[K]` of the new parameters on the same batch."""
         chex.assert_shape(losses, state.logits.shape)
         chex.assert_type(losses, float)
         after = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
@@ -96,13 +98,13 @@ class FAMO:
         return FAMOState(optax.apply_updates(state.logits, change), moments, state.before)
 
     def log_distance(self, losses: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """`log D` `[K]`, and whether a task is above its bound, or NaN, `[K]`."""
+        """`log D` `[K]`, and a mask `[K]` of tasks above their bound or NaN."""
         distance = losses - per_task(self, "min_losses", losses, 0.0) + self.epsilon
         there = ~(distance < jnp.finfo(distance.dtype).tiny)
         return jnp.log(jnp.where(there, distance, 1.0)), there
 
 
 def softmax_over(logits: jax.Array, there: jax.Array) -> jax.Array:
-    """Softmax over the tasks that are there; 0 for the others."""
-    low = jnp.finfo(logits.dtype).min  # Not -inf, which is NaN if nobody is there.
+    """Softmax over the tasks in the mask; 0 for the others."""
+    low = jnp.finfo(logits.dtype).min  # Not -inf, which gives NaN if the mask is empty.
     return jnp.where(there, jax.nn.softmax(jnp.where(there, logits, low)), 0.0)

@@ -1,4 +1,4 @@
-"""The geometric mean of the losses, which does not care for their scales."""
+"""Geometric-mean weighting: weights that are invariant to the scales of the losses."""
 
 import dataclasses
 
@@ -6,25 +6,24 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
+
 
 @dataclasses.dataclass(frozen=True)
-class Geometric:
+class Geometric(LossWeighting):
     """Weights of the geometric mean: `w_i = M / (K L_i)` with `M = (prod_i L_i)^(1/K)`.
 
-    The direction of `LogSum` with a step that shrinks as the losses do. The weights do not
-    change if all losses are scaled alike. M is computed by logarithms: the product itself
-    overflows. The paper's M would be 0, and the step too, as soon as one loss is 0 (as of a
-    batch without labels of the task); here such a task has weight 0 and is left out, also of K.
-    A negative loss makes all weights NaN. The weights are constants to differentiation.
+    The direction of `LogSum` with a step size that decreases with the losses. The weights do not
+    change if all losses are scaled by the same factor. M is computed in log space, since the
+    product itself overflows. In the paper M and the update would be 0 as soon as one loss is 0
+    (e.g. a batch without labels for the task); here such a task has weight 0 and is excluded, also
+    from K. A negative loss makes all weights NaN. The weights are treated as constants in
+    differentiation.
 
     Reference: Chennupati et al., MultiNet++: Multi-Stream Feature Aggregation and Geometric
       Loss Strategy for Multi-Task Learning, CVPR Workshops 2019
       (https://arxiv.org/abs/1904.08492).
     """
-
-    def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
 
     def weigh_losses(
         self, losses: jax.Array, state: tuple[()], key: jax.Array
@@ -34,7 +33,7 @@ class Geometric:
 
 
 def geometric_value(losses: jax.Array) -> jax.Array:
-    """The geometric mean `(prod_i L_i)^(1/K)` of the losses that are not 0.
+    """Geometric mean `(prod_i L_i)^(1/K)` of the losses that are not 0.
 
     Args:
       losses: L, `[K]`.
@@ -43,7 +42,7 @@ def geometric_value(losses: jax.Array) -> jax.Array:
       A scalar `[]`; 0 if all losses are 0, NaN if one is negative.
 
     Raises:
-      AssertionError: for another shape or dtype, when traced.
+      AssertionError: if a shape or dtype is wrong, at trace time.
 
     Reference: Chennupati et al., MultiNet++, CVPR Workshops 2019
       (https://arxiv.org/abs/1904.08492).

@@ -1,4 +1,4 @@
-"""IMTL-L: a learnt scale for each task that brings its loss to one."""
+"""IMTL-L: a learned scale per task that brings its scaled loss to 1."""
 
 import dataclasses
 import math
@@ -9,33 +9,35 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
 
 
 class IMTLLState(NamedTuple):
-    """The log scales of the tasks, and Adam's moments of them."""
+    """Log scales of the tasks, and their Adam moments."""
 
     log_scale: jax.Array  # [K]
     moments: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class IMTLL:
-    """Impartial loss balance: weights `w_i = exp(s_i)` with a learnt s.
+class IMTLL(LossWeighting):
+    """Impartial loss balance: weights `w_i = exp(s_i)` with a learned s.
 
-    They are the derivatives of `sum_i exp(s_i) L_i - s_i` by the losses, at the s from before
-    this step's update. Then s takes one Adam step on the same value, whose derivative by s is
-    `exp(s_i) L_i - 1`. So s_i tends to `-log L_i`, where all scaled losses are 1 and the weights
-    are those of `LogSum`; s is a slow, smooth way there. A loss of 0 (as of a batch without
-    labels of the task) raises s_i like any small loss. The weights are constants to
-    differentiation. The paper learns s by the optimizer of the network; here s has its own.
+    They are the derivatives of `sum_i exp(s_i) L_i - s_i` with respect to the losses, at the s from
+    before this step's update. Then s takes one Adam step on the same objective, whose derivative
+    with respect to s is `exp(s_i) L_i - 1`. So s_i tends to `-log L_i`, where all scaled losses are
+    1 and the weights are those of `LogSum`; s approaches this slowly and smoothly. A loss of 0
+    (e.g. a batch without labels for the task) raises s_i like any small loss. The weights are
+    treated as constants in differentiation. The paper trains s with the network's optimizer; here s
+    has a separate one.
 
     Attributes:
-      learning_rate: of Adam on s.
-      initial: s before the first step; 0 makes all weights 1.
+      learning_rate: Adam learning rate for s.
+      initial: initial value of s; 0 makes all weights 1.
 
     Raises:
-      BadInput: for a rate below 0 or numbers that are not finite.
+      BadInput: for a negative rate or numbers that are not finite.
 
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, the loss balance
       (https://openreview.net/forum?id=IMPnRXEWpvr).
@@ -48,14 +50,14 @@ class IMTLL:
         require_number(self, learning_rate=(0.0, math.inf), initial=(-math.inf, math.inf))
 
     def init(self, num_tasks: int) -> IMTLLState:
-        """State before the first step: s of `[num_tasks]`, and Adam's zeros."""
+        """Initial state: s of `[num_tasks]`, and zero Adam moments."""
         log_scale = jnp.full(num_tasks, self.initial, float)
         return IMTLLState(log_scale, optax.adam(self.learning_rate).init(log_scale))
 
     def weigh_losses(
         self, losses: jax.Array, state: IMTLLState, key: jax.Array
     ) -> tuple[jax.Array, IMTLLState]:
-        """Maps losses `[K]` to weights `[K]` of the state given, and the state after a step."""
+        """Maps losses `[K]` to weights `[K]` of the given state, and the updated state."""
         current = state.log_scale
         chex.assert_shape(losses, current.shape)
         chex.assert_type(losses, float)
@@ -68,9 +70,9 @@ class IMTLL:
 
 
 def imtl_l_value(losses: jax.Array, log_scale: jax.Array) -> jax.Array:
-    """The value that IMTL-L descends, `sum_i exp(s_i) L_i - s_i`.
+    """The objective that IMTL-L minimizes, `sum_i exp(s_i) L_i - s_i`.
 
-    Gradients flow into both arguments.
+    Differentiable with respect to both arguments.
 
     Args:
       losses: L, `[K]`.
@@ -80,7 +82,7 @@ def imtl_l_value(losses: jax.Array, log_scale: jax.Array) -> jax.Array:
       A scalar `[]`.
 
     Raises:
-      AssertionError: for another shape or dtype, when traced.
+      AssertionError: if a shape or dtype is wrong, at trace time.
 
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, the loss balance
       (https://openreview.net/forum?id=IMPnRXEWpvr).

@@ -1,4 +1,4 @@
-"""The sum of the logarithms of the losses, which does not care for their scales."""
+"""Log-sum weighting: the sum of log losses, invariant to the scales of the losses."""
 
 import dataclasses
 
@@ -6,23 +6,21 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
+
 
 @dataclasses.dataclass(frozen=True)
-class LogSum:
+class LogSum(LossWeighting):
     """Scale-invariant weights `w_i = 1 / L_i`, the derivatives of `sum_i log L_i`.
 
-    If a loss is measured in other units its weight makes up for it: `w_i L_i = 1`. If all
-    losses scale by c, the weights scale by 1/c. A task whose loss comes near 0 takes the whole
-    step. A loss of 0 (as of a batch without labels of the task) has weight 0; a negative loss
-    has no logarithm and weight NaN. The weights are constants to differentiation.
+    If the unit of a loss changes, its weight compensates: `w_i L_i = 1`. If all losses scale by c,
+    the weights scale by 1/c. A task whose loss approaches 0 dominates the update. A loss of 0 (e.g.
+    a batch without labels for the task) has weight 0; a negative loss has no logarithm and weight
+    NaN. The weights are treated as constants in differentiation.
 
     Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, the
       scale-invariant baseline of its experiments (https://arxiv.org/abs/2202.01017).
     """
-
-    def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
 
     def weigh_losses(
         self, losses: jax.Array, state: tuple[()], key: jax.Array
@@ -30,11 +28,11 @@ class LogSum:
         """Maps losses `[K]` to weights `[K]`."""
         chex.assert_rank(losses, 1)
         chex.assert_type(losses, float)
-        return log_slope(jax.lax.stop_gradient(losses)), state
+        return log_derivative(jax.lax.stop_gradient(losses)), state
 
 
-def log_slope(losses: jax.Array) -> jax.Array:
-    """The derivative of each logarithm, `1 / L_i`; 0 where the loss is 0, NaN below it."""
+def log_derivative(losses: jax.Array) -> jax.Array:
+    """Derivative of each logarithm, `1 / L_i`; 0 where the loss is 0, NaN where it is negative."""
     zero = jnp.abs(losses) < jnp.finfo(losses.dtype).tiny
     slope = 1.0 / jnp.where(zero, 1.0, losses)
     return jnp.where(zero, 0.0, jnp.where(losses < 0, jnp.nan, slope))

@@ -1,4 +1,4 @@
-"""The mean of the losses: equal weights whose sum does not grow with the tasks."""
+"""Mean weighting: equal weights that sum to 1 for any number of tasks."""
 
 import dataclasses
 
@@ -6,21 +6,19 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
+
 
 @dataclasses.dataclass(frozen=True)
-class Mean:
+class Mean(LossWeighting):
     """The mean of the losses: `w_i = 1/K` for every task.
 
-    The direction of `Equal` with a step that is K times shorter; under an optimizer that
-    divides by the size of the gradient, such as Adam, the two are nearly the same.
+    The direction of `Equal` with a K times smaller update; under an optimizer that normalizes the
+    gradient, such as Adam, the two are nearly the same.
 
     Reference: Kurin et al., In Defense of the Unitary Scalarization for Deep Multi-Task
       Learning, NeurIPS 2022, up to the factor (https://arxiv.org/abs/2201.04122).
     """
-
-    def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
-        return ()
 
     def weigh_losses(
         self, losses: jax.Array, state: tuple[()], key: jax.Array

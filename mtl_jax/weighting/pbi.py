@@ -1,4 +1,4 @@
-"""PBI: how far along a ray the losses are, and how far from it."""
+"""PBI: penalty-based boundary intersection along a preference ray."""
 
 import dataclasses
 import math
@@ -7,28 +7,30 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
-from mtl_jax.weighting.cosmos import unit
+from mtl_jax.weighting.cosmos import l2_normalize
 from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
 
 
 @dataclasses.dataclass(frozen=True)
-class PBI:
-    """Penalty-based boundary intersection: the derivatives of `d1 + theta d2`.
+class PBI(LossWeighting):
+    """Penalty-based boundary intersection: derivatives of `d1 + theta d2`.
 
-    `d1 = u'L` is how far the losses are along the ray `u = r / ||r||`, `d2 = ||L - d1 u||` how
-    far from it. The weights are `u + theta e`, e the unit vector of `L - d1 u`; they do not
-    change if all losses are scaled alike. They can be negative: with a large theta losses that
-    are too small for the ray rise. On the ray, up to rounding, e is taken as 0. All losses 0,
-    and K = 1: u. NaN losses make all weights NaN. The weights are constants to differentiation.
+    `d1 = u'L` is the distance of the losses along the ray `u = r / ||r||`, `d2 = ||L - d1 u||`
+    their distance from it. The weights are `u + theta e`, where e is the unit vector of `L - d1 u`;
+    they do not change if all losses are scaled by the same factor. They can be negative: with a
+    large theta losses that are too small for the ray increase. On the ray, up to rounding, e is 0.
+    If all losses are 0, or K = 1, the weights are u. NaN losses make all weights NaN. The weights
+    are treated as constants in differentiation.
 
     Attributes:
-      theta: penalty for leaving the ray.
-      weights: r, one for each task; None is 1 each.
+      theta: penalty on the distance from the ray.
+      weights: r, one per task; None means 1 each.
 
     Raises:
-      BadInput: for a negative theta, weights that are no tuple of numbers of at least 0, are
-        all 0, or are not K.
+      BadInput: for a negative theta, weights that are not a tuple of non-negative numbers, are all
+        0, or whose number is not K.
 
     Reference: Zhang and Li, MOEA/D: A Multiobjective Evolutionary Algorithm Based on
       Decomposition, IEEE TEVC 2007, the boundary intersection approach, with the ideal point at
@@ -43,7 +45,7 @@ class PBI:
         require_shares(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
-        """State before the first step: none."""
+        """Initial state: empty."""
         require_fit(self, "weights", num_tasks)
         return ()
 
@@ -57,18 +59,18 @@ class PBI:
 
 
 def pbi_value(losses: jax.Array, weights: jax.Array, theta: float | jax.Array) -> jax.Array:
-    """The value `d1 + theta d2`: along the ray of the weights, and away from it.
+    """The value `d1 + theta d2`: distance along the ray plus penalized distance from it.
 
     Args:
       losses: L, `[K]`.
-      weights: r, `[K]`, not all 0; its length does not matter.
-      theta: penalty for leaving the ray.
+      weights: r, `[K]`, not all 0; its norm does not matter.
+      theta: penalty on the distance from the ray.
 
     Returns:
       A scalar `[]`.
 
     Raises:
-      AssertionError: for another shape or dtype, when traced.
+      AssertionError: if a shape or dtype is wrong, at trace time.
 
     Reference: Zhang and Li, MOEA/D, IEEE TEVC 2007
       (https://doi.org/10.1109/TEVC.2007.892759).
@@ -76,10 +78,10 @@ def pbi_value(losses: jax.Array, weights: jax.Array, theta: float | jax.Array) -
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, weights])
     chex.assert_type([losses, weights], float)
-    ray = unit(weights)
+    ray = l2_normalize(weights)
     along = (ray * losses).sum()
     aside = losses - along * ray
     noise = 8 * jnp.finfo(losses.dtype).eps * jnp.abs(jax.lax.stop_gradient(losses)).max()
-    # A residual of mere rounding would have a random direction, as strong as theta.
+    # A residual of pure rounding error would have a random direction, scaled by theta.
     aside = jnp.where(jnp.abs(aside).max() <= noise, 0.0, aside)
-    return along + theta * (unit(aside) * aside).sum()
+    return along + theta * (l2_normalize(aside) * aside).sum()

@@ -1,4 +1,4 @@
-"""Uncertainty weighting: a learnt noise level for each task scales its loss."""
+"""Uncertainty weighting: a learned noise level per task scales its loss."""
 
 import dataclasses
 import math
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.weighting.per_task import require_fit
 
@@ -16,32 +17,33 @@ FACTORS = {"regression": 0.5, "classification": 1.0}
 
 
 class UncertaintyState(NamedTuple):
-    """The log variances of the tasks, and Adam's moments of them."""
+    """Log variances of the tasks, and their Adam moments."""
 
     log_variance: jax.Array  # [K]
     moments: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Uncertainty:
+class Uncertainty(LossWeighting):
     """Weights by homoscedastic uncertainty, `w_i = a exp(-s_i)`.
 
-    They are the derivatives of `sum_i a exp(-s_i) L_i + s_i / 2` by the losses, at the s from
-    before this step's update; a is 1/2 for a regression and 1 for a classification. Then s
-    takes one Adam step on the same value, whose derivative by s is `1/2 - a exp(-s_i) L_i`. So
-    s_i tends to `log(2a L_i)`, where `w_i L_i = 1/2` for either a. Two things to know: a task
-    whose loss falls gets an ever larger weight, and a loss of 0 (as of a batch without labels
-    of the task) lowers s_i like any small loss. The weights are constants to differentiation.
+    They are the derivatives of `sum_i a exp(-s_i) L_i + s_i / 2` with respect to the losses, at the
+    s from before this step's update; a is 1/2 for regression and 1 for classification. Then s takes
+    one Adam step on the same objective, whose derivative with respect to s is
+    `1/2 - a exp(-s_i) L_i`. So s_i tends to `log(2a L_i)`, where `w_i L_i = 1/2` for either a. Note
+    that a task whose loss decreases gets an ever larger weight, and that a loss of 0 (e.g. a batch
+    without labels for the task) lowers s_i like any small loss. The weights are treated as
+    constants in differentiation.
 
     Attributes:
-      learning_rate: of Adam on s.
-      initial: s before the first step; 0 makes all weights a.
-      convention: `"regression"` or `"classification"`, or a tuple with one of them for each
-        task. Most code takes the first for all tasks.
+      learning_rate: Adam learning rate for s.
+      initial: initial value of s; 0 makes all weights a.
+      convention: `"regression"` or `"classification"`, or a tuple with one of them per task. Most
+        implementations use the first for all tasks.
 
     Raises:
-      BadInput: for a rate below 0, numbers that are not finite, another convention, or a tuple
-        that has not K of them.
+      BadInput: for a negative rate, numbers that are not finite, an unknown convention, or a tuple
+        whose length is not K.
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
       CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
@@ -57,7 +59,7 @@ class Uncertainty:
         require(is_convention(self.convention), self, "convention", rule, self.convention)
 
     def init(self, num_tasks: int) -> UncertaintyState:
-        """State before the first step: s of `[num_tasks]`, and Adam's zeros."""
+        """Initial state: s of `[num_tasks]`, and zero Adam moments."""
         require_fit(self, "convention", num_tasks)
         log_variance = jnp.full(num_tasks, self.initial, float)
         return UncertaintyState(log_variance, optax.adam(self.learning_rate).init(log_variance))
@@ -65,7 +67,7 @@ class Uncertainty:
     def weigh_losses(
         self, losses: jax.Array, state: UncertaintyState, key: jax.Array
     ) -> tuple[jax.Array, UncertaintyState]:
-        """Maps losses `[K]` to weights `[K]` of the state given, and the state after a step."""
+        """Maps losses `[K]` to weights `[K]` of the given state, and the updated state."""
         current = state.log_variance
         chex.assert_shape(losses, current.shape)
         chex.assert_type(losses, float)
@@ -81,21 +83,21 @@ class Uncertainty:
 def uncertainty_value(
     losses: jax.Array, log_variance: jax.Array, convention: str | tuple[str, ...] = "regression"
 ) -> jax.Array:
-    """The value that uncertainty weighting descends, `sum_i a exp(-s_i) L_i + s_i / 2`.
+    """The objective of uncertainty weighting, `sum_i a exp(-s_i) L_i + s_i / 2`.
 
-    Gradients flow into losses and s.
+    Differentiable with respect to losses and s.
 
     Args:
       losses: L, `[K]`.
       log_variance: s, `[K]`.
-      convention: `"regression"` (`a = 1/2`) or `"classification"` (`a = 1`), or a tuple with one
-        of them for each task.
+      convention: `"regression"` (`a = 1/2`) or `"classification"` (`a = 1`), or a tuple with one of
+        them per task.
 
     Returns:
       A scalar `[]`.
 
     Raises:
-      AssertionError: for another shape or dtype, when traced.
+      AssertionError: if a shape or dtype is wrong, at trace time.
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
       CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
@@ -110,6 +112,6 @@ def uncertainty_value(
 
 
 def is_convention(value: object) -> bool:
-    """Whether a value is a convention's name, or a tuple of names."""
+    """Whether a value is the name of a convention, or a tuple of such names."""
     names = value if isinstance(value, tuple) and value else (value,)
     return all(isinstance(name, str) and name in FACTORS for name in names)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import CRMOGM, MGDA, TrimmedMean
-from mtl_jax.core.protocols import GramWeighting, LossWeighting
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import BadInput
 from mtl_jax.weighting import Uncertainty
 
@@ -18,7 +18,7 @@ KEY = jax.random.key(0)
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class Told(LossWeighting):
     """Weighs by the losses it was told last."""
 
     def init(self, num_tasks):
@@ -27,7 +27,7 @@ class Told:
     def weigh_losses(self, losses, state, key):
         return state * losses, state
 
-    def observe(self, losses, state):
+    def post_step(self, losses, state):
         return losses
 
 
@@ -70,12 +70,11 @@ def test_initial_weights_of_another_number_of_tasks_are_refused():
 def test_it_offers_what_its_method_offers():
     for inner in (MGDA(), Uncertainty(), Told()):
         method = CRMOGM(inner)
-        for joint in (GramWeighting, LossWeighting):
-            assert isinstance(method, joint) == isinstance(inner, joint)
-        for verb in ("observe", "read_losses"):
-            assert hasattr(method, verb) == hasattr(inner, verb)
+        assert method.access == inner.access
+        assert method.uses_post_step == inner.uses_post_step
         for again in (copy.deepcopy(method), pickle.loads(pickle.dumps(method))):
-            assert again == method and isinstance(again, GramWeighting) == (inner == MGDA())
+            assert again == method and (again.access == "gramian") == (inner == MGDA())
+            assert again.uses_post_step == (inner == Told())
 
 
 def test_losses_are_weighed_and_its_method_hears_of_them():
@@ -83,7 +82,7 @@ def test_losses_are_weighed_and_its_method_hears_of_them():
     state = method.init(2)
     weights, state = jax.jit(method.weigh_losses)(jnp.array([2.0, 4.0]), state, KEY)
     np.testing.assert_array_equal(weights, [2.0, 4.0])
-    state = jax.jit(method.observe)(jnp.array([1.0, 10.0]), state)
+    state = jax.jit(method.post_step)(jnp.array([1.0, 10.0]), state)
     weights, _ = jax.jit(method.weigh_losses)(jnp.array([2.0, 4.0]), state, KEY)
     np.testing.assert_array_equal(weights, [2.0, 22.0])  # by hand: half of each.
 
@@ -92,7 +91,7 @@ def test_what_is_not_finite_leaves_the_average():
     method = CRMOGM(MGDA())
     step, state = jax.jit(method.weigh_gram), method.init(2)
     weights, state = step(jnp.full((2, 2), jnp.nan), state, KEY)
-    assert np.isnan(weights).all() and not state.begun
+    assert np.isnan(weights).all() and not state.initialised
     _, state = step(jnp.diag(jnp.array([1.0, 3.0])), state, KEY)
     weights, after = step(jnp.full((2, 2), jnp.nan), state, KEY)
     assert np.isnan(weights).all()

@@ -19,7 +19,7 @@ ROWS = np.array([[3.0, 4.0], [0.0, -2.0]], "float32")
 def two_steps(method, losses, rows):
     state, found = method.init(2, jnp.zeros(2)), []
     for _ in range(2):
-        gradient, shares, state = method.combine(rows, method.read_losses(losses, state), KEY)
+        gradient, shares, state = method.combine(rows, method.pre_step(losses, state), KEY)
         found.append((gradient, shares))
     return found
 

@@ -17,7 +17,7 @@ KEY = jax.random.key(0)
 def compiled(method):
     def steps(gram, losses):
         def step(state, now):
-            weights, state = method.weigh_gram(gram, method.read_losses(now, state), KEY)
+            weights, state = method.weigh_gram(gram, method.pre_step(now, state), KEY)
             return state, weights
 
         return jax.lax.scan(step, method.init(len(gram)), losses)[1]
@@ -57,9 +57,9 @@ def test_weights_stay_at_zero_or_above_and_sum_to_k():
 
 def test_what_is_not_finite_leaves_the_state_alone():
     method = GradNorm()
-    before = method.read_losses(jnp.array([1.0, 2.0]), method.init(2))
+    before = method.pre_step(jnp.array([1.0, 2.0]), method.init(2))
     assert jax.tree.all(
-        jax.tree.map(jnp.array_equal, before, method.read_losses(jnp.array([1.0, jnp.inf]), before))
+        jax.tree.map(jnp.array_equal, before, method.pre_step(jnp.array([1.0, jnp.inf]), before))
     )
     _, after = method.weigh_gram(jnp.array([[1.0, jnp.nan], [jnp.nan, 1.0]]), before, KEY)
     assert jax.tree.all(jax.tree.map(jnp.array_equal, before, after))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import GradVac, PCGrad
-from mtl_jax.aggregation.gradvac import push, vaccinate
+from mtl_jax.aggregation.gradvac import gradvac_weights, push
 from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 weigh = jax.jit(lambda gram, state, key: GradVac().weigh_gram(gram, state, key))
-vaccinated = jax.jit(vaccinate, static_argnames="beta")
+vaccinated = jax.jit(gradvac_weights, static_argnames="beta")
 TWO = jnp.array([[0, 1], [1, 0]])
 
 
@@ -92,6 +92,6 @@ def test_bad_settings_and_shapes_are_refused():
     with pytest.raises(BadInput, match=r"GradVac.beta must lie between 0.0 and 1.0, not 2.0"):
         GradVac(2.0)
     with pytest.raises(AssertionError):
-        vaccinate(jnp.eye(3), jnp.zeros((3, 3)), jnp.arange(3), 0.5)
+        gradvac_weights(jnp.eye(3), jnp.zeros((3, 3)), jnp.arange(3), 0.5)
     with pytest.raises(AssertionError):
         weigh(jnp.eye(3), jnp.zeros((2, 2)), KEY)

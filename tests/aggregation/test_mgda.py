@@ -42,7 +42,7 @@ def normalised(kind, rows, losses=None):
     method, rows = MGDA(normalise=kind), jnp.array(rows)
     state = method.init(len(rows))
     if losses is not None:
-        state = method.read_losses(jnp.array(losses), state)
+        state = method.pre_step(jnp.array(losses), state)
     return jax.jit(method.weigh_gram)(rows @ rows.T, state, jax.random.key(0))[0]
 
 

@@ -19,7 +19,7 @@ def two_steps(losses, rows):
     method = MoCo(tracking=0.5, step_size=0.2, ridge=0.1)
     state, found = method.init(2, jnp.zeros(2)), []
     for _ in range(2):
-        gradient, weights, state = method.combine(rows, method.read_losses(losses, state), KEY)
+        gradient, weights, state = method.combine(rows, method.pre_step(losses, state), KEY)
         found.append((gradient, weights))
     return found
 

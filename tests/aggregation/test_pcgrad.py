@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import PCGrad
-from mtl_jax.aggregation.pcgrad import project
+from mtl_jax.aggregation.pcgrad import pcgrad_weights
 
 weigh = jax.jit(lambda gram, key: PCGrad().weigh_gram(gram, (), key)[0])
 KEY = jax.random.key(0)
@@ -40,7 +40,7 @@ def test_agrees_with_surgery_on_the_gradients_themselves():
             gradient -= min(0.0, gradient @ rows[other]) / (rows[other] @ rows[other]) * rows[other]
         total += gradient
     with jax.enable_x64(True):
-        weights = jax.jit(project)(jnp.array(rows @ rows.T), jnp.array(orders))
+        weights = jax.jit(pcgrad_weights)(jnp.array(rows @ rows.T), jnp.array(orders))
     np.testing.assert_allclose(np.asarray(weights) @ rows, total, rtol=1e-9)
 
 
@@ -54,7 +54,7 @@ def test_each_task_and_step_draws_its_own_order():
     @jax.vmap
     def draw(key):
         one_for_all = jnp.tile(jax.random.permutation(key, 4), (4, 1))
-        return PCGrad().weigh_gram(gram, (), key)[0], project(gram, one_for_all)
+        return PCGrad().weigh_gram(gram, (), key)[0], pcgrad_weights(gram, one_for_all)
 
     drawn, shared = (np.asarray(weights).round(4) for weights in draw(keys))
     assert len(np.unique(drawn, axis=0)) > len(np.unique(shared, axis=0)) > 1
@@ -63,4 +63,4 @@ def test_each_task_and_step_draws_its_own_order():
 
 def test_orders_of_another_shape_are_refused():
     with pytest.raises(AssertionError):
-        project(jnp.eye(3), jnp.arange(3))
+        pcgrad_weights(jnp.eye(3), jnp.arange(3))

@@ -8,7 +8,7 @@ import pytest
 from mtl_jax import aggregation
 from mtl_jax.aggregation import MGDA, PCGrad, PerLayer, UPGrad
 from mtl_jax.aggregation.per_layer import layers
-from mtl_jax.core.protocols import GramWeighting
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.tree import gram
 from mtl_jax.core.validation import BadInput
 
@@ -81,13 +81,13 @@ def test_layers_draw_on_their_own():
 
 @pytest.mark.parametrize("method", GRAMS, ids=str)
 def test_every_gram_method_fits(method):
-    if hasattr(method, "observe"):
+    if method.uses_post_step:
         pytest.skip(f"{method} observes losses after the step")
     wrapped, shared = PerLayer(method), jax.tree.map(lambda leaf: leaf[0], jacobian(3))
 
     def step():
         before = wrapped.init(3, shared)
-        state = wrapped.read_losses(jnp.ones(3), before)
+        state = wrapped.pre_step(jnp.ones(3), before)
         return before, wrapped.combine(jacobian(3), state, KEY)
 
     before, (gradient, shares, after) = jax.eval_shape(step)
@@ -97,13 +97,13 @@ def test_every_gram_method_fits(method):
     assert all(len(leaf.shape) >= 1 and leaf.shape[0] == 2 for leaf in jax.tree.leaves(before))
 
 
-class Counts:
+class Counts(GramWeighting):
     """Weighs by a loss that it read."""
 
     def init(self, num_tasks):
         return jnp.zeros(num_tasks)
 
-    def read_losses(self, losses, state):
+    def pre_step(self, losses, state):
         return state + losses
 
     def weigh_gram(self, gram, state, key):
@@ -113,7 +113,7 @@ class Counts:
 class Observes(Counts):
     """Wants the losses after the step too."""
 
-    def observe(self, losses, state):
+    def post_step(self, losses, state):
         return state
 
 
@@ -122,10 +122,10 @@ def test_losses_are_passed_on_and_state_is_by_layer():
     method = PerLayer(Counts())
     state = method.init(3, jax.tree.map(lambda leaf: leaf[0], jacobian(3)))
     assert state.shape == (2, 3)
-    state = method.read_losses(jnp.array([1.0, 2.0, 3.0]), state)
+    state = method.pre_step(jnp.array([1.0, 2.0, 3.0]), state)
     _, shares, _ = method.combine(jacobian(3), state, KEY)
     np.testing.assert_allclose(shares, [1.0, 2.0, 3.0], rtol=1e-6)
-    assert PerLayer(MGDA()).read_losses(jnp.ones(3), ()) == ()
+    assert PerLayer(MGDA()).pre_step(jnp.ones(3), ()) == ()
 
 
 @pytest.mark.parametrize(

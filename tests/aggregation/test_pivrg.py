@@ -15,7 +15,7 @@ GRAM = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
 def weigh(method, *losses, gram=GRAM):
     state = method.init(len(gram))
     for each in losses:
-        state = method.read_losses(jnp.array(each), state)
+        state = method.pre_step(jnp.array(each), state)
     return np.asarray(jax.jit(method.weigh_gram)(gram, state, KEY)[0])
 
 
@@ -28,7 +28,7 @@ def test_without_scores_it_is_fairgrad():
 
 def test_the_task_behind_counts_more_but_no_more_than_the_bound():
     method = PIVRG(reference=(1.0, 2.0), bound=3.0, momentum=0.0)
-    state = method.read_losses(jnp.array([1.0, 9.0]), method.init(2))
+    state = method.pre_step(jnp.array([1.0, 9.0]), method.init(2))
     # By hand: 0 and 350 per cent, so the spread decides: 1 to 3.
     np.testing.assert_allclose(method.counts(state), [0.5, 1.5], rtol=1e-6)
     weights = weigh(method, [1.0, 9.0], gram=jnp.eye(2))
@@ -37,7 +37,7 @@ def test_the_task_behind_counts_more_but_no_more_than_the_bound():
 
 def test_small_differences_are_softened():
     method = PIVRG(reference=(1.0, 1.0), momentum=0.0)
-    state = method.read_losses(jnp.array([1.0, 1.01]), method.init(2))
+    state = method.pre_step(jnp.array([1.0, 1.01]), method.init(2))
     ratio = np.exp(1 / 10)  # by hand: 1 per cent, over the least temperature.
     expected = 2 * np.array([1.0, ratio]) / (1 + ratio)
     np.testing.assert_allclose(method.counts(state), expected, rtol=1e-5)
@@ -47,7 +47,7 @@ def test_losses_are_averaged_and_compared_with_the_first():
     method = PIVRG(momentum=0.5)
     state = method.init(2)
     for losses in ([2.0, 4.0], [jnp.nan, 1.0], [1.0, 4.0]):
-        state = method.read_losses(jnp.array(losses), state)
+        state = method.pre_step(jnp.array(losses), state)
     np.testing.assert_allclose(state.reference, [2.0, 4.0])
     np.testing.assert_allclose(state.losses, [1.5, 4.0])  # by hand; what is no number is left out.
 

@@ -42,7 +42,7 @@ def test_the_policy_of_cifar10():
     assert named.count("TranslateY") == 5 and named.count("ShearX") == 0
     image = jax.ShapeDtypeStruct((32, 32, 3), np.uint8)
     assert jax.eval_shape(policy, KEYS[0], image) == image
-    assert policy.branches
+    assert policy.has_branches
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,17 @@ from mtl_jax.augment import (
     CTAugment,
     Cutout,
     Flip,
-    Learnt,
+    LearnablePolicyChain,
     RandAugment,
-    looped,
     weak_crop_flip,
 )
 from mtl_jax.augment.image import operations
 from mtl_jax.augment.image.cta_operations import Operation, identity_by, posterize_by
+
+
+def apply_batched(policy, keys, images, *state):
+    return policy.apply_batched(keys, images, *state)
+
 
 KEYS = jax.random.split(jax.random.key(0), 24)
 IMAGES = np.random.default_rng(0).uniform(size=(24, 9, 12, 3)).astype(np.float32)
@@ -29,23 +33,25 @@ PLAIN = (
     weak_crop_flip(2),
     RandAugment(()),
     RandAugment(TONES, probability=0.0),
-    RandAugment(TONES, count=3, probability=0.4),
+    RandAugment(TONES, num_ops=3, probability=0.4),
     AutoAugment(()),
     AutoAugment(SEQUENCES),
-    Chain((Flip(), Chain((RandAugment(TONES, levels=10), Cutout(0.5))), Flip(up_down=0.5))),
+    Chain(
+        (Flip(), Chain((RandAugment(TONES, num_magnitude_bins=10), Cutout(0.5))), Flip(up_down=0.5))
+    ),
 )
 
 
 @pytest.mark.parametrize("policy", PLAIN, ids=lambda policy: type(policy).__name__)
 def test_it_is_what_each_key_makes_of_its_image(policy):
-    found = jax.jit(looped, static_argnums=0)(policy, KEYS, IMAGES)
+    found = jax.jit(apply_batched, static_argnums=0)(policy, KEYS, IMAGES)
     one = jax.jit(policy)
     np.testing.assert_array_equal(found, [one(k, x) for k, x in zip(KEYS, IMAGES, strict=True)])
 
 
 @pytest.mark.parametrize(
     "policy",
-    [LEARNS, Learnt(LEARNS, weak_crop_flip(1), Chain((Cutout(4),)))],
+    [LEARNS, LearnablePolicyChain(LEARNS, weak_crop_flip(1), Chain((Cutout(4),)))],
     ids=["alone", "between"],
 )
 def test_one_that_learns_is_told_what_it_has_learnt(policy):
@@ -54,7 +60,7 @@ def test_one_that_learns_is_told_what_it_has_learnt(policy):
     mapped = jax.jit(lambda key, image, state: policy(key, image, state))
     found = {}
     for name, state in (("fresh", fresh), ("learnt", learnt)):
-        found[name] = jax.jit(looped, static_argnums=0)(policy, KEYS, IMAGES, state)
+        found[name] = jax.jit(apply_batched, static_argnums=0)(policy, KEYS, IMAGES, state)
         wanted = [mapped(key, image, state) for key, image in zip(KEYS, IMAGES, strict=True)]
         np.testing.assert_allclose(found[name], wanted, atol=1e-6)
     assert (np.asarray(found["fresh"]) != np.asarray(found["learnt"])).any()
@@ -62,12 +68,12 @@ def test_one_that_learns_is_told_what_it_has_learnt(policy):
 
 def test_no_images_are_no_images():
     policy = RandAugment(TONES)
-    assert looped(policy, KEYS[:0], IMAGES[:0]).shape == (0, 9, 12, 3)
+    assert apply_batched(policy, KEYS[:0], IMAGES[:0]).shape == (0, 9, 12, 3)
 
 
 def loops(policy):
     """Operations that stand in a loop, by name, loops in it too."""
-    jaxpr = jax.make_jaxpr(lambda keys, images: looped(policy, keys, images))(KEYS, IMAGES)
+    jaxpr = jax.make_jaxpr(lambda keys, images: apply_batched(policy, keys, images))(KEYS, IMAGES)
     return str([each for each in jaxpr.eqns if each.primitive.name in ("scan", "while")])
 
 

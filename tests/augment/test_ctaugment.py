@@ -42,7 +42,7 @@ def test_the_state_has_a_weight_for_each_bin():
 def test_weights_move_by_hand(variant):
     choices = taken([1, 0, 1, 1], [2, 0], [0, 0], [2, 1], [3, 0])
     scores = jnp.array([0.5, 0.0, 0.2, 1.0])
-    state = variant(SMALL.learn)(SMALL.init(), choices, scores)
+    state = variant(SMALL.update)(SMALL.init(), choices, scores)
     first = 0.99 * (0.99 * 1.0 + 0.01 * 0.5) + 0.01 * 0.2  # by hand, one after the other
     np.testing.assert_allclose(state.weights[1, 0], [1.0, 1.0, first, 1.0], rtol=1e-6)
     other = 0.99 * (0.99 * 1.0 + 0.01 * 0.5) + 0.01 * 1.0
@@ -64,13 +64,13 @@ def test_learning_at_once_is_learning_one_by_one():
                 old = wanted[each, place, both[place]]
                 wanted[each, place, both[place]] = 0.7 * old + 0.3 * score
     scores[~mask] = np.nan
-    found = jax.jit(policy.learn)(policy.init(), jax.tree.map(jnp.asarray, choices), scores, mask)
+    found = jax.jit(policy.update)(policy.init(), jax.tree.map(jnp.asarray, choices), scores, mask)
     np.testing.assert_allclose(found.weights, wanted, rtol=1e-5)
 
 
 def test_bins_below_the_threshold_of_the_best_have_no_chance():
     weights = jnp.array([[[0.0] * 4] * 2, [[0.5, 0.4, 0.39, 0.1], [0.9, 0.0, 0.8, 0.0]]])
-    found = SMALL.chances(weights, SMALL.exist())
+    found = SMALL.bin_probabilities(weights, SMALL.valid_bins())
     # By hand: raised by 0.01, over 0.51 and 0.91; 0.41 / 0.51 = 0.804, 0.40 / 0.51 = 0.784.
     np.testing.assert_allclose(found[1, 0], [1.0, 0.41 / 0.51, 0.0, 0.0], rtol=1e-5)
     np.testing.assert_allclose(found[1, 1], [1.0, 0.0, 0.81 / 0.91, 0.0], rtol=1e-5)
@@ -135,11 +135,11 @@ def test_a_bad_operation_loses_its_bins():
         _, choices = jax.vmap(policy.probe, (0, None))(keys, IMAGE)
         # What keeps fewer than five bits is not recognised any more.
         bad = (choices.operation[:, 0] == 0) & (choices.bins[:, 0, 0] < 4)
-        return policy.learn(state, choices, jnp.where(bad, 0.1, 0.9)), None
+        return policy.update(state, choices, jnp.where(bad, 0.1, 0.9)), None
 
     state, _ = jax.lax.scan(step, policy.init(), KEYS.reshape(20, 20))
     assert (state.weights[0, 0, :4] < 0.3).all() and (state.weights[0, 0, 4:8] > 0.8).all()
-    chances = np.asarray(policy.chances(state.weights, policy.exist()))[0, 0]
+    chances = np.asarray(policy.bin_probabilities(state.weights, policy.valid_bins()))[0, 0]
     assert (chances[:4] == 0).all() and (chances[4:] > 0.8).all()
 
 
@@ -149,13 +149,13 @@ def test_it_works_where_numbers_have_64_bits():
         one = jax.ShapeDtypeStruct(IMAGE.shape, "float64")
         assert jax.eval_shape(policy, KEYS[0], one, policy.init()) == one
         _, choices = jax.vmap(SMALL.probe, (0, None))(KEYS[:3], IMAGE)
-        state = SMALL.learn(SMALL.init(), choices, jnp.ones(3, jnp.float64))
+        state = SMALL.update(SMALL.init(), choices, jnp.ones(3, jnp.float64))
         assert state.weights.dtype == jnp.float32
 
 
 def test_no_gradient_flows_into_scores():
     def total(score):
-        return SMALL.learn(SMALL.init(), taken([1], [2, 0]), score).weights.sum()
+        return SMALL.update(SMALL.init(), taken([1], [2, 0]), score).weights.sum()
 
     np.testing.assert_array_equal(jax.grad(total)(jnp.array([0.5])), [0.0])
 
@@ -163,7 +163,7 @@ def test_no_gradient_flows_into_scores():
 def test_no_depth_is_the_identity_and_it_says_that_it_branches():
     policy = CTAugment(depth=0)
     np.testing.assert_array_equal(policy(KEYS[0], IMAGE, policy.init()), IMAGE)
-    assert policy.branches and hash(policy) == hash(CTAugment(depth=0))
+    assert policy.has_branches and hash(policy) == hash(CTAugment(depth=0))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from mtl_jax.augment import Chain, Cutout, RandAugment, Shift, randaugment_fixmatch, randaugment_usb
+from mtl_jax.augment import (
+    Chain,
+    Cutout,
+    RandAugment,
+    RandomTranslate,
+    randaugment_fixmatch,
+    randaugment_usb,
+)
 from mtl_jax.augment.image import operations
 from mtl_jax.core.validation import BadInput
 
@@ -27,7 +34,7 @@ def mapped(policy, keys, images):
 
 
 def test_operations_come_with_their_probability_and_are_drawn_apart():
-    place, level, sign = draws(RandAugment(THREE, count=2, probability=0.6))
+    place, level, sign = draws(RandAugment(THREE, num_ops=2, probability=0.6))
     shares = np.array([(place == i).mean(0) for i in range(4)])
     np.testing.assert_allclose(shares[:3], 0.2, atol=0.03)
     np.testing.assert_allclose(shares[3], 0.4, atol=0.03)  # none of the three.
@@ -38,14 +45,14 @@ def test_operations_come_with_their_probability_and_are_drawn_apart():
 
 
 def test_ten_levels_are_one_to_nine_tenths():
-    _, level, _ = draws(RandAugment(THREE, count=2, levels=10))
+    _, level, _ = draws(RandAugment(THREE, num_ops=2, num_magnitude_bins=10))
     values, counts = np.unique(level, return_counts=True)
     np.testing.assert_allclose(values, np.arange(1, 10) / 10, rtol=1e-6)
     np.testing.assert_allclose(counts / level.size, 1 / 9, atol=0.02)
 
 
 def test_one_operation_is_applied_as_often_as_said():
-    policy = RandAugment((operations.Invert(),), count=1, probability=0.25)
+    policy = RandAugment((operations.Invert(),), num_ops=1, probability=0.25)
     out = np.asarray(jax.jit(jax.vmap(policy, (0, None)))(KEYS, IMAGES[0]))
     inverted = (out == 255 - IMAGES[0]).all((1, 2, 3))
     assert (inverted | (out == IMAGES[0]).all((1, 2, 3))).all()
@@ -53,7 +60,7 @@ def test_one_operation_is_applied_as_often_as_said():
 
 
 def test_the_number_of_operations_counts():
-    policy = RandAugment((operations.Invert(),), count=3)
+    policy = RandAugment((operations.Invert(),), num_ops=3)
     np.testing.assert_array_equal(jax.jit(policy)(KEYS[0], IMAGES[0]), 255 - IMAGES[0])
 
 
@@ -91,7 +98,7 @@ def test_usb_paints_its_colour_and_fills_with_black():
     rand, cutout = randaugment_usb().policies
     out = np.asarray(jax.jit(jax.vmap(cutout, (0, None)))(KEYS[:64], image))
     assert set(map(tuple, np.unique(out.reshape(-1, 3), axis=0))) == {(125, 123, 114), (255,) * 3}
-    turn = dataclasses.replace(rand, operations=(operations.TranslateX(),), count=1)
+    turn = dataclasses.replace(rand, operations=(operations.TranslateX(),), num_ops=1)
     out = np.asarray(jax.jit(jax.vmap(turn, (0, None)))(KEYS[:64], image))
     assert set(np.unique(out)) == {0, 255}
 
@@ -106,9 +113,9 @@ def test_fixmatch_covers_half_of_the_side_with_grey():
 
 def test_who_pays_for_branches_says_so():
     policy = RandAugment(THREE)
-    assert policy.branches and Chain((Shift(1), Chain((policy,)))).branches
-    assert not Chain((Shift(1), Cutout(2))).branches
-    assert "branches" not in repr(policy)
+    assert policy.has_branches and Chain((RandomTranslate(1), Chain((policy,)))).has_branches
+    assert not Chain((RandomTranslate(1), Cutout(2))).has_branches
+    assert "has_branches" not in repr(policy)
 
 
 def test_a_fill_for_each_channel_must_fit():
@@ -121,9 +128,9 @@ def test_a_fill_for_each_channel_must_fit():
     "setting",
     [
         {"operations": [1]},
-        {"count": -1},
+        {"num_ops": -1},
         {"probability": 1.5},
-        {"levels": 1},
+        {"num_magnitude_bins": 1},
         {"fill": 2.0},
         {"fill": (0.1, "a")},
     ],

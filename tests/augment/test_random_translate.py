@@ -1,10 +1,10 @@
-"""Shift: every offset happens, and only zeros come in."""
+"""RandomTranslate: every offset happens, and only zeros come in."""
 
 import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment import Shift
+from mtl_jax.augment import RandomTranslate
 from mtl_jax.core.validation import BadInput
 
 IMAGE = np.arange(1.0, 13.0, dtype=np.float32).reshape(3, 4, 1) / 12
@@ -21,7 +21,7 @@ def shifted(down, right):
 
 def test_all_offsets_and_no_others():
     keys = jax.random.split(jax.random.key(0), 300)
-    found = np.asarray(jax.jit(jax.vmap(Shift(1), (0, None)))(keys, IMAGE))
+    found = np.asarray(jax.jit(jax.vmap(RandomTranslate(1), (0, None)))(keys, IMAGE))
     wanted = np.stack([shifted(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)])
     unique, counts = np.unique(found, axis=0, return_counts=True)
     np.testing.assert_array_equal(unique, np.unique(wanted, axis=0))
@@ -30,11 +30,11 @@ def test_all_offsets_and_no_others():
 
 def test_more_pixels_than_the_image_has():
     keys = jax.random.split(jax.random.key(0), 50)
-    found = np.asarray(jax.jit(jax.vmap(Shift(20), (0, None)))(keys, IMAGE))
+    found = np.asarray(jax.jit(jax.vmap(RandomTranslate(20), (0, None)))(keys, IMAGE))
     assert (found == 0).all((1, 2, 3)).any()
 
 
 @pytest.mark.parametrize("pixels", [-1, 1.5, True])
 def test_settings_are_checked(pixels):
-    with pytest.raises(BadInput, match=r"Shift\.pixels must"):
-        Shift(pixels)
+    with pytest.raises(BadInput, match=r"RandomTranslate\.pixels must"):
+        RandomTranslate(pixels)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment import quarter_turns
+from mtl_jax.augment import rot90
 
 IMAGE = np.array([[1, 2], [3, 4]], np.uint8)[..., None]
 
@@ -20,7 +20,7 @@ IMAGE = np.array([[1, 2], [3, 4]], np.uint8)[..., None]
     ],
 )
 def test_corners(turns, corners):
-    found = quarter_turns(IMAGE, turns)
+    found = rot90(IMAGE, turns)
     np.testing.assert_array_equal(np.ravel(found), corners)  # by hand
     assert found.dtype == np.uint8
 
@@ -28,11 +28,11 @@ def test_corners(turns, corners):
 def test_every_image_by_its_own_turns():
     images = np.random.default_rng(0).uniform(size=(4, 5, 5, 3)).astype(np.float32)
     turns = np.array([2, 0, 3, 1], np.int32)
-    found = jax.jit(jax.vmap(quarter_turns))(images, turns)
+    found = jax.jit(jax.vmap(rot90))(images, turns)
     for image, turn, ours in zip(images, turns, found, strict=True):
         np.testing.assert_array_equal(ours, np.rot90(image, turn))
 
 
 def test_an_image_that_is_not_square_is_refused():
     with pytest.raises(ValueError, match=r"square image .* \(2, 3, 1\)"):
-        quarter_turns(np.zeros((2, 3, 1)), 1)
+        rot90(np.zeros((2, 3, 1)), 1)

@@ -7,7 +7,7 @@
 Each library runs in a process of its own, one at a time, in turns; a ratio is of one turn, and
 its median and range over the turns are printed, with the seconds of a step. Below 1 we are
 faster. Our step is the whole of it (batch from the key, forward, balancing, Adam, averages), in
-blocks of 64 under `lax.scan`; theirs has its batch in memory and fused Adam. `Passes` is ours
+blocks of 64 under `lax.scan`; theirs has its batch in memory and fused Adam. `ViewRequests` is ours
 with weights of one: the K passes that every aggregator pays, to see what it costs beside them.
 `--memory` prints what XLA says that our step needs, rows going back all at once or one by one.
 """
@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 
+from mtl_jax.core.balancing import GramWeighting
+
 CLASSES, WIDTH = 10, 256
 BATCH = {"mlp": 128, "cnn": 32, "resnet18": 32}
 METHODS = ("Equal", "Passes", "FAMO", "PCGrad", "MGDA", "CAGrad", "NashMTL", "UPGrad", "IMTLG",
@@ -26,7 +28,7 @@ METHODS = ("Equal", "Passes", "FAMO", "PCGrad", "MGDA", "CAGrad", "NashMTL", "UP
 
 
 @dataclasses.dataclass(frozen=True)
-class Passes:
+class Passes(GramWeighting):
     """Weights of one at the price of K passes."""
 
     def init(self, num_tasks):
@@ -60,13 +62,13 @@ def our_run(method: str, tasks: int, net: str):
         name="bench",
         data=data.Arrays(part, part, part),
         tasks=tuple(
-            Task(name=n, outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy())
+            Task(name=n, num_outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy())
             for n in names
         ),
         trunk=trunks[net],
         balance=methods[method](),
         optimizer=optimizers.Adam(1e-3),
-        batch=BATCH[net],
+        batch_size=BATCH[net],
         steps=10**6,
     )
 
@@ -75,19 +77,19 @@ def ours(method: str, tasks: int, net: str):
     """Our step, in blocks, and with LAPACK in one thread, as the launcher runs it."""
     import jax
 
-    from mtl_jax.runner.blas_threads import one_thread
-    from mtl_jax.runner.compiled_run import program
-    from mtl_jax.storage.run_data import prepare
+    from mtl_jax.runner.blas_threads import limit_blas_threads
+    from mtl_jax.runner.compiled_run import compile_run
+    from mtl_jax.storage.run_data import load_run_data
 
     run, block = our_run(method, tasks, net), 64 if net == "mlp" else 4
-    prepared = prepare(run)
-    made = program(run, prepared.given)
-    state, given = [made.init(None)], made.given(prepared.given)
-    one_thread()
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given)
+    state, given = [made.init(None)], made.put_data(prepared.given)
+    limit_blas_threads()
 
     def steps(count: int) -> None:
         for _ in range(max(1, count // block)):
-            state[0], _ = made.advance(state[0], given, block)
+            state[0], _ = made.train_steps(state[0], given, block)
         jax.block_until_ready(state[0])
 
     return steps, block
@@ -95,15 +97,15 @@ def ours(method: str, tasks: int, net: str):
 
 def memory(method: str, tasks: int, net: str, chunk: int | None) -> float:
     """Megabytes that one step of ours needs for itself."""
-    from mtl_jax.config.run import Dispatch
-    from mtl_jax.runner.compiled_run import program
-    from mtl_jax.storage.run_data import prepare
+    from mtl_jax.config.run import Execution
+    from mtl_jax.runner.compiled_run import compile_run
+    from mtl_jax.storage.run_data import load_run_data
 
-    run = our_run(method, tasks, net).but(dispatch=Dispatch(pullback_chunk=chunk))
-    prepared = prepare(run)
-    made = program(run, prepared.given)
-    given = made.given(prepared.given)
-    compiled = made.advance.lower(made.begun(None), given, 1).compile()
+    run = our_run(method, tasks, net).replace(execution=Execution(jacobian_chunk_size=chunk))
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given)
+    given = made.put_data(prepared.given)
+    compiled = made.train_steps.lower(made.abstract_init(None), given, 1).compile()
     return compiled.memory_analysis().temp_size_in_bytes / 1e6
 
 

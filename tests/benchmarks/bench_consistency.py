@@ -60,7 +60,7 @@ def our_views(what: str):
     import jax.numpy as jnp
     import numpy as np
 
-    from mtl_jax.train.batch import augmented
+    from mtl_jax.train.batch import augment_batch
 
     pool = jnp.asarray(np.random.default_rng(0).integers(0, 256, (5000, 32, 32, 3)), jnp.uint8)
     policy, mean, std = our_policy(what), jnp.array(MEAN)[None, None, None], jnp.array(STD)
@@ -69,7 +69,7 @@ def our_views(what: str):
     def views(number, pool):
         key = jax.random.fold_in(jax.random.key(0), number)
         images = pool[jax.random.randint(key, (BATCH,), 0, len(pool))]
-        images = augmented(policy, jax.random.fold_in(key, 1), images, None, "map")
+        images = augment_batch(policy, jax.random.fold_in(key, 1), images, None, "map")
         return (images - mean) / std[None, None, None]
 
     def steps(count):
@@ -93,10 +93,10 @@ def our_run(what: str, labelled: int):
     }
     task = Task(
         name="label",
-        outputs=CLASSES,
+        num_outputs=CLASSES,
         loss=losses.cross_entropy,
         metric=metrics.Accuracy(),
-        consistency=consistency.FixMatch(),
+        auxiliary=consistency.FixMatch(),
     )
     made = what == "views"
     return Run(
@@ -106,9 +106,9 @@ def our_run(what: str, labelled: int):
         trunk=nets.WideResNet(),
         balance=weighting.Equal(),
         optimizer=optimizers.SGD(0.03, weight_decay=5e-4),
-        batch=labelled,
+        batch_size=labelled,
         unlabelled_ratio=RATIO,
-        labelled=200,
+        num_labelled=200,
         weak=our_policy("weak") if made else None,
         strong=our_policy("strong") if made else augment.Chain(()),
         steps=10**6,
@@ -119,18 +119,18 @@ def our_step(what: str, labelled: int):
     """Our step as a run takes it, in blocks."""
     import jax
 
-    from mtl_jax.runner.compiled_run import dispatch_of, program
-    from mtl_jax.storage.run_data import prepare
+    from mtl_jax.runner.compiled_run import compile_run, default_execution
+    from mtl_jax.storage.run_data import load_run_data
 
     run = our_run(what, labelled)
-    prepared = prepare(run)
-    made = program(run, prepared.given)
-    block = dispatch_of(run, jax.default_backend()).block
-    state, given = [made.init(None)], made.given(prepared.given)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given)
+    block = default_execution(run, jax.default_backend()).steps_per_call
+    state, given = [made.init(None)], made.put_data(prepared.given)
 
     def steps(count):
         for _ in range(max(1, count // block)):
-            state[0], _ = made.advance(state[0], given, block)
+            state[0], _ = made.train_steps(state[0], given, block)
         jax.block_until_ready(state[0])
 
     return steps, block

@@ -16,8 +16,8 @@ import numpy as np
 
 from mtl_jax import data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.config.run import Run, Task
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.transfer import finetuning
 
 TRUNKS = {
@@ -35,7 +35,9 @@ def run_of(net: str) -> Run:
         "image": draw.random((256, 32, 32, 3), np.float32),
         "label": draw.integers(CLASSES, size=256, dtype=np.int32),
     }
-    task = Task(name="label", outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    task = Task(
+        name="label", num_outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy()
+    )
     return Run(
         name="full",
         data=data.Arrays(part, part, part),
@@ -43,7 +45,7 @@ def run_of(net: str) -> Run:
         trunk=TRUNKS[net],
         balance=weighting.Equal(),
         optimizer=optimizers.Adam(1e-3),
-        batch=BATCH,
+        batch_size=BATCH,
         steps=10**6,
     )
 
@@ -52,17 +54,17 @@ class Side:
     """A run that takes steps and is timed."""
 
     def __init__(self, run: Run, steps: int):
-        given = prepare(run).given
-        self.made, self.steps = program(run, given), steps
+        given = load_run_data(run).given
+        self.made, self.steps = compile_run(run, given), steps
         self.state = self.made.init(None)
-        self.given = self.made.given(given)
+        self.given = self.made.put_data(given)
         self.bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(self.state.opt))
         self.turn()
 
     def turn(self) -> float:
         """Seconds of one step."""
         began = time.perf_counter()
-        self.state, metrics = self.made.advance(self.state, self.given, self.steps)
+        self.state, metrics = self.made.train_steps(self.state, self.given, self.steps)
         jax.block_until_ready(jax.tree.map(jnp.asarray, metrics))
         return (time.perf_counter() - began) / self.steps
 
@@ -75,7 +77,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="of a block")
     options = parser.parse_args()
     full = run_of(options.net)
-    probe = full.but(name="probe", plan=finetuning.feature_extraction())
+    probe = full.replace(name="probe", param_rules=finetuning.feature_extraction())
     sides = [Side(run, options.steps) for run in (full, probe)]
     turns = [[side.turn() for side in sides] for _ in range(options.turns)]
     ratios = [probe / full for full, probe in turns]

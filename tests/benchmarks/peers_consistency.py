@@ -245,13 +245,13 @@ def check(run, labelled: int, unlabelled: int) -> None:
     import jax.numpy as jnp
 
     from mtl_jax.consistency import fixmatch as loss_of
-    from mtl_jax.nets import compose
+    from mtl_jax.nets import make_model
 
     whole = labelled + 2 * unlabelled
     draw = np.random.default_rng(0)
     images = draw.random((whole, 32, 32, 3), np.float32)
     labels = draw.integers(CLASSES, size=labelled)
-    net = compose(run.trunk, {"label": CLASSES})
+    net = make_model(run.trunk, {"label": CLASSES})
     params, stats = net.init(jax.random.key(0), jnp.asarray(images[:2]))
 
     def objective(params):

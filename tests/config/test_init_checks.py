@@ -3,54 +3,67 @@
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.init_checks import layers_of, preprocessing_of
-from mtl_jax.config.meta_pseudo_labels import Coach
-from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.init_checks import preprocessing_of, unwrap_trunk
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import IMAGENET, Preprocessing
 from tests.small import RUN, UNLABELLED
 
-SOURCE = RUN.but(name="source")
+SOURCE = RUN.replace(name="init_from")
 TRUNK = RUN.trunk
 BY = Preprocessing(6, (0.5,), (0.5,))
 
 
 def test_what_a_trunk_is_laid_around():
     whole = nets.LoRA(nets.Preprocessed(TRUNK, BY), rank=2)
-    assert layers_of(whole) == [whole, nets.Preprocessed(TRUNK, BY), TRUNK]
+    assert unwrap_trunk(whole) == [whole, nets.Preprocessed(TRUNK, BY), TRUNK]
     assert preprocessing_of(whole) == [BY] and preprocessing_of(TRUNK) == []
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"plan": Rule(".*")}, "plan must be a tuple of rules"),
-        ({"plan": (Rule(".*", anchor=1.0),)}, "has an anchor, which needs a source"),
-        ({"source": "file.npz"}, "source must be a run or weights"),
-        ({"take": (("a", "b"),)}, "take says what comes from a source"),
-        ({"source": SOURCE, "take": ("a", "b")}, "take must be a tuple of pairs"),
-        ({"source": SOURCE, "take": (("(a)", r"\2"),)}, "take must be a tuple of pairs"),
-        ({"source": SOURCE, "fresh": "shared/.*"}, "fresh must be a tuple of regular"),
-        ({"source": SOURCE, "fresh": ("(",)}, "fresh must be a tuple of regular"),
-        ({"source": SOURCE.but(trunk=nets.Preprocessed(TRUNK, BY))}, "must have seen images as"),
-        ({"source": SOURCE.but(trunk=nets.LoRA(TRUNK, rank=2))}, "has parameters added"),
+        ({"param_rules": ParamRule(".*")}, "param_rules must be a tuple of rules"),
+        ({"param_rules": (ParamRule(".*", l2_sp=1.0),)}, "has l2_sp, which needs a source"),
+        ({"init_from": "file.npz"}, "init_from must be a run or weights"),
+        ({"param_map": (("a", "b"),)}, "param_map says what comes from a source"),
+        ({"init_from": SOURCE, "param_map": ("a", "b")}, "param_map must be a tuple of pairs"),
+        (
+            {"init_from": SOURCE, "param_map": (("(a)", r"\2"),)},
+            "param_map must be a tuple of pairs",
+        ),
+        ({"init_from": SOURCE, "new_params": "shared/.*"}, "new_params must be a tuple of regular"),
+        ({"init_from": SOURCE, "new_params": ("(",)}, "new_params must be a tuple of regular"),
+        (
+            {"init_from": SOURCE.replace(trunk=nets.Preprocessed(TRUNK, BY))},
+            "must have seen images as",
+        ),
+        ({"init_from": SOURCE.replace(trunk=nets.LoRA(TRUNK, rank=2))}, "has parameters added"),
     ],
 )
 def test_bad_starts_are_refused(changes, said):
     with pytest.raises(BadInput, match=said):
-        RUN.but(**changes)
+        RUN.replace(**changes)
 
 
 def test_fitting_starts_are_not():
     lora = nets.LoRA(TRUNK, rank=2)
-    assert RUN.but(source=SOURCE.but(trunk=lora), trunk=lora).source.trunk == lora
+    assert RUN.replace(init_from=SOURCE.replace(trunk=lora), trunk=lora).init_from.trunk == lora
     seen = nets.Preprocessed(TRUNK, BY)
     assert (
-        RUN.but(source=SOURCE.but(trunk=seen), trunk=nets.LoRA(seen, rank=2)).trunk.around == seen
+        RUN.replace(
+            init_from=SOURCE.replace(trunk=seen), trunk=nets.LoRA(seen, rank=2)
+        ).trunk.base_trunk
+        == seen
     )
     assert IMAGENET != BY
 
 
 def test_a_teacher_beside_the_net_has_no_anchor():
-    with pytest.raises(BadInput, match="which a teacher that learns beside"):
-        UNLABELLED.but(coach=Coach(), source=SOURCE, plan=(Rule(".*", anchor=1.0),))
+    with pytest.raises(BadInput, match="must have no l2_sp with MetaPseudoLabels, whose teacher"):
+        UNLABELLED.replace(
+            extensions=(MetaPseudoLabels(),),
+            init_from=SOURCE,
+            param_rules=(ParamRule(".*", l2_sp=1.0),),
+        )

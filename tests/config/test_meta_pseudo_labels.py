@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from mtl_jax import aggregation, consistency, losses
-from mtl_jax.config.meta_pseudo_labels import Coach
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN, UNLABELLED
 
@@ -13,18 +13,27 @@ from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN, UNLABELLED
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"feedback": -1.0}, "Coach.feedback must be at least 0.0, not -1.0"),
-        ({"feedback": float("nan")}, "Coach.feedback must be a finite number, not nan"),
-        ({"feedback": None}, "Coach.feedback must be a finite number, not None"),
-        ({"centre": 1.5}, r"Coach.centre must lie between 0.0 and 1.0, not 1.5"),
-        ({"centre": True}, "Coach.centre must be a finite number, not True"),
-        ({"optimizer": 0.1}, "Coach.optimizer must be SGD, Adam or None, not 0.1"),
+        ({"meta_weight": -1.0}, "MetaPseudoLabels.meta_weight must be at least 0.0, not -1.0"),
+        (
+            {"meta_weight": float("nan")},
+            "MetaPseudoLabels.meta_weight must be a finite number, not nan",
+        ),
+        ({"meta_weight": None}, "MetaPseudoLabels.meta_weight must be a finite number, not None"),
+        (
+            {"baseline_momentum": 1.5},
+            r"MetaPseudoLabels.baseline_momentum must lie between 0.0 and 1.0, not 1.5",
+        ),
+        (
+            {"baseline_momentum": True},
+            "MetaPseudoLabels.baseline_momentum must be a finite number, not True",
+        ),
+        ({"optimizer": 0.1}, "MetaPseudoLabels.optimizer must be SGD, Adam or None, not 0.1"),
     ],
     ids=str,
 )
 def test_a_coach_refuses(settings, said):
     with pytest.raises(BadInput, match=said):
-        Coach(**settings)
+        MetaPseudoLabels(**settings)
 
 
 def binary(outputs, labels):
@@ -35,31 +44,54 @@ def binary(outputs, labels):
     ("changes", "said"),
     [
         ({"strong": None}, "Run.strong is needed by the consistency of"),
-        ({"tasks": (ROW, COLUMN)}, r"Run.coach needs methods that see .* not \['row', 'column'\]"),
         (
-            {"tasks": (ROW.but(consistency=FIXMATCH), COLUMN.but(consistency=consistency.VAT()))},
-            r"Run.coach needs methods that see labelled and strong images .*, not \['column'\]",
+            {"tasks": (ROW, COLUMN)},
+            r"Run.extensions with MetaPseudoLabels needs auxiliary losses of .* not \['row', 'column'\]",
         ),
-        ({"tasks": (ROW.but(consistency=consistency.ReMixMatch()),)}, r"not \['row'\]"),
+        (
+            {
+                "tasks": (
+                    ROW.replace(auxiliary=FIXMATCH),
+                    COLUMN.replace(auxiliary=consistency.VAT()),
+                )
+            },
+            r"Run.extensions .* auxiliary losses of labelled and strong images .*, not \['column'\]",
+        ),
+        ({"tasks": (ROW.replace(auxiliary=consistency.ReMixMatch()),)}, r"not \['row'\]"),
         ({"tasks": (*UNLABELLED.tasks, HEIGHT)}, r"loss cross_entropy, not \['height'\]"),
         (
-            {"tasks": (ROW.but(loss=binary, consistency=FIXMATCH),)},
-            r"Run.coach needs tasks with the loss cross_entropy, not \['row'\]",
+            {"tasks": (ROW.replace(loss=binary, auxiliary=FIXMATCH),)},
+            r"Run.extensions .* needs tasks with the loss cross_entropy, not \['row'\]",
         ),
-        ({"balance": aggregation.SDMGrad()}, "Run.coach needs a balance that sees one batch"),
-        ({"balance": aggregation.AutoLambda()}, "Run.coach needs a balance that sees one batch"),
-        ({"affinity": True}, "Run.affinity must be False with a coach, not True"),
+        (
+            {"balance": aggregation.SDMGrad()},
+            "Run.extensions with MetaPseudoLabels needs a balance that sees one batch",
+        ),
+        (
+            {"balance": aggregation.AutoLambda()},
+            "Run.extensions with MetaPseudoLabels needs a balance that sees one batch",
+        ),
+        (
+            {"extensions": (MetaPseudoLabels(), MetaPseudoLabels(meta_weight=2.0))},
+            r"Run.extensions must be of different kinds, not \['meta_teacher', 'meta_teacher'\]",
+        ),
+        (
+            {"measure_affinity": True},
+            "Run.measure_affinity must be False with MetaPseudoLabels, not True",
+        ),
     ],
 )
 def test_a_run_with_a_coach_refuses(changes, said):
-    coached = UNLABELLED.but(coach=Coach())
+    coached = UNLABELLED.replace(extensions=(MetaPseudoLabels(),))
     with pytest.raises(BadInput, match=said):
-        coached.but(**changes)
+        coached.replace(**changes)
 
 
 def test_what_a_run_takes():
-    annealed = ROW.but(consistency=consistency.UDA(schedule="linear"))
-    assert RUN.but(tasks=(annealed,), coach=Coach(centre=None)).coach.centre is None
-    assert UNLABELLED.coach is None
+    annealed = ROW.replace(auxiliary=consistency.UDA(schedule="linear"))
+    setting = MetaPseudoLabels(baseline_momentum=None)
+    run = RUN.replace(tasks=(annealed,), extensions=(setting,))
+    assert run.extensions[0].baseline_momentum is None
+    assert UNLABELLED.extensions == ()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Coach().feedback = 2.0
+        MetaPseudoLabels().meta_weight = 2.0

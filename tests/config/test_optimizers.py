@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, Cosine, decayed
+from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule, add_decayed_weights
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
@@ -35,14 +35,14 @@ def walked(optimizer, steps):
 
 
 def test_cosine_follows_fixmatch():
-    rate = jax.jit(Cosine(0.03).over(80))
+    rate = jax.jit(CosineSchedule(0.03).schedule(80))
     for step in (0, 1, 37, 79, 80, 200):
         expected = 0.03 * math.cos(7 * math.pi * min(step, 80) / (16 * 80))
         np.testing.assert_allclose(rate(step), expected, rtol=1e-5)
 
 
 def test_cosine_warms_up_and_ends_at_zero():
-    rate = Cosine(2.0, cycles=0.5, warmup=3).over(11)
+    rate = CosineSchedule(2.0, cycles=0.5, warmup=3).schedule(11)
     found = [float(rate(step)) for step in range(12)]
     by_hand = [0.5, 1.0, 1.5] + [2.0 * math.cos(math.pi * done / 16) for done in range(9)]
     np.testing.assert_allclose(found, by_hand, atol=1e-6)
@@ -50,12 +50,12 @@ def test_cosine_warms_up_and_ends_at_zero():
 
 
 def test_a_warm_up_longer_than_the_run_is_cut():
-    rate = Cosine(1.0, warmup=9).over(4)
+    rate = CosineSchedule(1.0, warmup=9).schedule(4)
     np.testing.assert_allclose([rate(s) for s in range(4)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
 
 
 def test_rates_come_from_the_schedule():
-    plain = SGD(Cosine(1.0, cycles=0.5), momentum=0.0)
+    plain = SGD(CosineSchedule(1.0, cycles=0.5), momentum=0.0)
     found = walked(plain, 3)
     bias = BIAS(PARAMS)
     for step in range(3):
@@ -93,7 +93,7 @@ def test_kernels_are_what_decays():
     leaves = {name: jnp.ones(2) for name in ("kernel", "bias", "scale", "kernels")}
     params = {"tasks": {"heads": {"row": leaves}}}
     none = jax.tree.map(jnp.zeros_like, params)
-    moved, _ = decayed(0.5, ()).update(none, (), params)
+    moved, _ = add_decayed_weights(0.5, ()).update(none, (), params)
     assert jax.tree.map(lambda leaf: float(leaf[0]), moved)["tasks"]["heads"]["row"] == {
         "kernel": 0.5, "bias": 0.0, "scale": 0.0, "kernels": 0.0
     }  # fmt: skip
@@ -108,9 +108,12 @@ def test_kernels_are_what_decays():
         (lambda: SGD(0.1, weight_decay=-1.0), "SGD.weight_decay must be at least 0.0"),
         (lambda: Adam(math.nan), "Adam.learning_rate must be a finite number, not nan"),
         (lambda: Adam(0.1, weight_decay=-1.0), "Adam.weight_decay must be at least 0.0"),
-        (lambda: Cosine(-1.0), "Cosine.peak must be at least 0.0"),
-        (lambda: Cosine(1.0, cycles=0.6), "Cosine.cycles must lie between 0.0 and 0.5"),
-        (lambda: Cosine(1.0, warmup=-1), "Cosine.warmup must be at least 0"),
+        (lambda: CosineSchedule(-1.0), "CosineSchedule.peak must be at least 0.0"),
+        (
+            lambda: CosineSchedule(1.0, cycles=0.6),
+            "CosineSchedule.cycles must lie between 0.0 and 0.5",
+        ),
+        (lambda: CosineSchedule(1.0, warmup=-1), "CosineSchedule.warmup must be at least 0"),
     ],
 )
 def test_bad_settings_are_refused(make, said):

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, Cosine
-from mtl_jax.config.param_rules import Rule, check, held, rule_of, ruled
+from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule
+from mtl_jax.config.param_rules import ParamRule, assign_rules, check, l2_sp_penalty, rule_of
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {
@@ -17,25 +17,32 @@ GRADS = jax.tree.map(lambda leaf: 0.1 * leaf + 1.0, PARAMS)
 
 
 def test_the_first_rule_counts():
-    plan = (Rule("shared/.*bias", rate=2.0), Rule("shared/.*", frozen=True), Rule(".*"))
-    assert rule_of(plan, "shared/a/bias").rate == 2.0
+    plan = (
+        ParamRule("shared/.*bias", lr_scale=2.0),
+        ParamRule("shared/.*", frozen=True),
+        ParamRule(".*"),
+    )
+    assert rule_of(plan, "shared/a/bias").lr_scale == 2.0
     assert rule_of(plan, "shared/a/kernel").frozen
     assert rule_of(plan, "tasks/heads/row/kernel") is plan[2]
     assert rule_of(plan[:1], "shared/a/kernel") is None
-    assert rule_of((), "anything") == Rule(".*")
+    assert rule_of((), "anything") == ParamRule(".*")
 
 
 def test_parameters_without_a_rule_are_all_named():
     with pytest.raises(BadInput, match="2 have none: shared/a/bias, shared/a/kernel; end it"):
-        ruled(PARAMS, (Rule("tasks/.*"),))
+        assign_rules(PARAMS, (ParamRule("tasks/.*"),))
 
 
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ((Rule("shred/.*"), Rule(".*")), "'shred/.*' matches no parameter: did you mean shared"),
-        ((Rule(".*"), Rule("shared/.*")), "'shared/.*' never counts"),
-        ((Rule("shared/a"), Rule(".*")), "matches no parameter"),
+        (
+            (ParamRule("shred/.*"), ParamRule(".*")),
+            "'shred/.*' matches no parameter: did you mean shared",
+        ),
+        ((ParamRule(".*"), ParamRule("shared/.*")), "'shared/.*' never counts"),
+        ((ParamRule("shared/a"), ParamRule(".*")), "matches no parameter"),
     ],
 )
 def test_a_rule_that_does_nothing_is_refused(plan, said):
@@ -46,31 +53,35 @@ def test_a_rule_that_does_nothing_is_refused(plan, said):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"rate": -1.0}, "rate"),
-        ({"decay": float("nan")}, "decay"),
-        ({"anchor": -0.1}, "anchor"),
+        ({"lr_scale": -1.0}, "lr_scale"),
+        ({"weight_decay_scale": float("nan")}, "weight_decay_scale"),
+        ({"l2_sp": -0.1}, "l2_sp"),
         ({"pattern": "("}, "regular expression"),
         ({"pattern": 3}, "regular expression"),
     ],
 )
 def test_bad_rules_are_refused(change, said):
     with pytest.raises(BadInput, match=said):
-        Rule(**{"pattern": ".*", **change})
+        ParamRule(**{"pattern": ".*", **change})
 
 
 def test_held_is_half_the_weighted_squared_distance():
-    plan = (Rule("shared/.*bias", anchor=2.0), Rule("shared/.*", anchor=0.5), Rule(".*"))
+    plan = (
+        ParamRule("shared/.*bias", l2_sp=2.0),
+        ParamRule("shared/.*", l2_sp=0.5),
+        ParamRule(".*"),
+    )
     start = jax.tree.map(jnp.zeros_like, PARAMS)
     # 2/2 * 9 + 0.5/2 * (1 + 4), by hand
-    np.testing.assert_allclose(held(plan, PARAMS, start), 10.25)
-    push = jax.grad(lambda params: held(plan, params, start))(PARAMS)
+    np.testing.assert_allclose(l2_sp_penalty(plan, PARAMS, start), 10.25)
+    push = jax.grad(lambda params: l2_sp_penalty(plan, params, start))(PARAMS)
     np.testing.assert_allclose(push["shared"]["a"]["kernel"], [0.5, -1.0])
     np.testing.assert_allclose(push["shared"]["a"]["bias"], [6.0])
     np.testing.assert_array_equal(push["tasks"]["heads"]["row"]["kernel"], [0.0])
     kept = {"shared": {"a": {"kernel": PARAMS["shared"]["a"]["kernel"], "bias": None}}}
-    np.testing.assert_allclose(held(plan, kept, start), 1.25)
-    with pytest.raises(BadInput, match="source"):
-        held(plan, PARAMS, None)
+    np.testing.assert_allclose(l2_sp_penalty(plan, kept, start), 1.25)
+    with pytest.raises(BadInput, match="init_from"):
+        l2_sp_penalty(plan, PARAMS, None)
 
 
 def after(optimizer, plan, steps=3):
@@ -85,11 +96,11 @@ def after(optimizer, plan, steps=3):
 
 @pytest.mark.parametrize("make", [SGD, Adam])
 def test_a_rate_is_that_of_an_optimizer_with_this_rate(make):
-    plan = (Rule("shared/.*", rate=0.1), Rule("tasks/.*"))
-    got = after(make(Cosine(0.2), weight_decay=0.3), plan)
+    plan = (ParamRule("shared/.*", lr_scale=0.1), ParamRule("tasks/.*"))
+    got = after(make(CosineSchedule(0.2), weight_decay=0.3), plan)
     slow, fast = (
-        after(make(Cosine(0.02), weight_decay=0.3), ()),
-        after(make(Cosine(0.2), weight_decay=0.3), ()),
+        after(make(CosineSchedule(0.02), weight_decay=0.3), ()),
+        after(make(CosineSchedule(0.2), weight_decay=0.3), ()),
     )
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got["shared"], slow["shared"]
@@ -99,7 +110,10 @@ def test_a_rate_is_that_of_an_optimizer_with_this_rate(make):
 
 @pytest.mark.parametrize("make", [SGD, Adam])
 def test_decay_is_that_of_an_optimizer_with_this_decay(make):
-    plan = (Rule("shared/.*", decay=0.0), Rule("tasks/.*", decay=2.0))
+    plan = (
+        ParamRule("shared/.*", weight_decay_scale=0.0),
+        ParamRule("tasks/.*", weight_decay_scale=2.0),
+    )
     got = after(make(0.2, weight_decay=0.3), plan)
     none, twice = after(make(0.2), ()), after(make(0.2, weight_decay=0.6), ())
     jax.tree.map(np.testing.assert_array_equal, got["shared"], none["shared"])
@@ -110,6 +124,6 @@ def test_decay_is_that_of_an_optimizer_with_this_decay(make):
 
 def test_a_plan_that_trains_nothing_is_refused():
     with pytest.raises(BadInput, match="must leave something to be trained"):
-        check(PARAMS, (Rule(".*", frozen=True),))
+        check(PARAMS, (ParamRule(".*", frozen=True),))
     with pytest.raises(BadInput, match="frozen must be True or False"):
-        Rule(".*", 0.1)
+        ParamRule(".*", 0.1)

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 
 from mtl_jax import augment, consistency, nets
-from mtl_jax.config.run import Dispatch, Experiment, Published, Task, lineage
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.run import Execution, Experiment, Published, Task, dependency_order
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
-ALONE = RUN.but(name="alone", tasks=(ROW,))
+ALONE = RUN.replace(name="alone", tasks=(ROW,))
 
 
 @pytest.mark.parametrize(
@@ -23,77 +23,86 @@ ALONE = RUN.but(name="alone", tasks=(ROW,))
         ({"tasks": ()}, "Run.tasks must hold at least one task"),
         ({"tasks": (ROW, ROW)}, "Run.tasks must have different names"),
         ({"steps": 0}, "Run.steps must be at least 1"),
-        ({"batch": 0}, "Run.batch must be at least 1"),
+        ({"batch_size": 0}, "Run.batch_size must be at least 1"),
         ({"unlabelled_ratio": 0}, "Run.unlabelled_ratio must be at least 1"),
-        ({"labelled": 0}, "Run.labelled must be at least 1"),
-        ({"labelled": 2.0}, "Run.labelled must be a whole number"),
+        ({"num_labelled": 0}, "Run.num_labelled must be at least 1"),
+        ({"num_labelled": 2.0}, "Run.num_labelled must be a whole number"),
         ({"evaluate_every": 0}, "Run.evaluate_every must be at least 1"),
         ({"checkpoint_every": 0}, "Run.checkpoint_every must be at least 1"),
-        ({"seeds": 0}, "Run.seeds must be at least 1"),
+        ({"num_seeds": 0}, "Run.num_seeds must be at least 1"),
         ({"first_seed": -1}, "Run.first_seed must be at least 0"),
-        ({"first_seed": 2**32 - 1}, r"Run.first_seed and seeds must stay below 2\^32"),
-        ({"ema": 1.5}, "Run.ema must lie between 0.0 and 1.0"),
-        ({"strong": None, "tasks": (ROW.but(consistency=FIXMATCH),)}, "Run.strong is needed"),
-        ({"source": RUN.but(trunk=nets.MLP((9,)))}, "Run.source must have this run's trunk MLP"),
-        ({"source": RUN.but(seeds=1)}, "Run.source must have this run's 2 seeds"),
-        ({"source": RUN.but(first_seed=1)}, "Run.source must have this run's 2 seeds"),
+        ({"first_seed": 2**32 - 1}, r"Run.first_seed and num_seeds must stay below 2\^32"),
+        ({"ema_decay": 1.5}, "Run.ema_decay must lie between 0.0 and 1.0"),
+        ({"strong": None, "tasks": (ROW.replace(auxiliary=FIXMATCH),)}, "Run.strong is needed"),
+        (
+            {"init_from": RUN.replace(trunk=nets.MLP((9,)))},
+            "Run.init_from must have this run's trunk MLP",
+        ),
+        ({"init_from": RUN.replace(num_seeds=1)}, "Run.init_from must have this run's 2 seeds"),
+        ({"init_from": RUN.replace(first_seed=1)}, "Run.init_from must have this run's 2 seeds"),
         ({"learning_rate": 1.0}, "Run.learning_rate is no field"),
-        ({"seed": 1}, r"Run.seed is no field \(did you mean seeds"),
+        ({"seed": 1}, r"Run.seed is no field \(did you mean num_seeds"),
     ],
 )
 def test_a_run_refuses(changes, said):
     with pytest.raises(BadInput, match=said):
-        RUN.but(**changes)
+        RUN.replace(**changes)
 
 
 def test_the_last_seed_there_is():
-    assert RUN.but(first_seed=2**32 - 2).seeds == 2
+    assert RUN.replace(first_seed=2**32 - 2).num_seeds == 2
 
 
 def test_but_changes_what_it_says():
-    other = RUN.but(steps=9, labelled=None)
-    assert (other.steps, other.labelled) == (9, None)
-    assert other != RUN and other.but(steps=8, labelled=24) == RUN
+    other = RUN.replace(steps=9, num_labelled=None)
+    assert (other.steps, other.num_labelled) == (9, None)
+    assert other != RUN and other.replace(steps=8, num_labelled=24) == RUN
     with pytest.raises(dataclasses.FrozenInstanceError):
         other.steps = 3
 
 
 def test_a_task_asks_for_what_its_method_sees():
     assert not COLUMN.asks_for(("weak", "strong"))
-    task = ROW.but(consistency=consistency.Match(source="medium"))
+    task = ROW.replace(auxiliary=consistency.Match(target_view="medium"))
     assert task.asks_for(("medium",)) and not task.asks_for(("labelled_strong",))
     with pytest.raises(BadInput, match=r"Run\.medium is needed by the consistency of \['row'\]"):
-        RUN.but(tasks=(COLUMN, task), strong=augment.Cutout(1))
+        RUN.replace(tasks=(COLUMN, task), strong=augment.Cutout(1))
 
 
 def test_a_task_refuses():
     with pytest.raises(BadInput, match=r"Task.name must not be empty"):
-        ROW.but(name="")
+        ROW.replace(name="")
     with pytest.raises(BadInput, match=r"Task.name must be of printable characters"):
-        ROW.but(name="a\nb")
-    with pytest.raises(BadInput, match=r"Task.consistency must ask for views .*, not \['weakk'\]"):
-        ROW.but(consistency=consistency.Match(source="weakk"))
-    with pytest.raises(BadInput, match=r"Task.outputs must be at least 1"):
-        ROW.but(outputs=0)
+        ROW.replace(name="a\nb")
+    with pytest.raises(BadInput, match=r"Task.auxiliary must ask for views .*, not \['weakk'\]"):
+        ROW.replace(auxiliary=consistency.Match(target_view="weakk"))
+    with pytest.raises(BadInput, match=r"Task.num_outputs must be at least 1"):
+        ROW.replace(num_outputs=0)
     with pytest.raises(BadInput, match=r"Task.classes is no field"):
-        ROW.but(classes=3)
-    assert isinstance(ROW.but(outputs=4), Task)
+        ROW.replace(classes=3)
+    assert isinstance(ROW.replace(num_outputs=4), Task)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"block": 0}, "Dispatch.block must be at least 1"),
-        ({"steps": "vmap"}, r"Dispatch.steps must be one of \('scan', 'unroll'\), not 'vmap'"),
-        ({"seeds": "scan"}, "Dispatch.seeds must be one of"),
-        ({"pullbacks": None}, "Dispatch.pullbacks must be one of"),
-        ({"steps": "unroll", "block": 1001}, "Dispatch.block must be at most 1000 steps if they"),
+        ({"steps_per_call": 0}, "Execution.steps_per_call must be at least 1"),
+        (
+            {"step_loop": "vmap"},
+            r"Execution.step_loop must be one of \('scan', 'unroll'\), not 'vmap'",
+        ),
+        ({"seed_loop": "scan"}, "Execution.seed_loop must be one of"),
+        ({"jacobian_loop": None}, "Execution.jacobian_loop must be one of"),
+        (
+            {"step_loop": "unroll", "steps_per_call": 1001},
+            "Execution.steps_per_call must be at most 1000 steps if they",
+        ),
     ],
     ids=str,
 )
 def test_dispatch_refuses(changes, said):
     with pytest.raises(BadInput, match=said):
-        Dispatch(**changes)
+        Execution(**changes)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +110,10 @@ def test_dispatch_refuses(changes, said):
     [
         ({"runs": ()}, "runs must hold at least one run"),
         ({"runs": (RUN, RUN)}, "runs must have different names"),
-        ({"runs": (RUN, ALONE.but(source=RUN.but(steps=9)))}, "different names, not 'hard'"),
+        (
+            {"runs": (RUN, ALONE.replace(init_from=RUN.replace(steps=9)))},
+            "different names, not 'hard'",
+        ),
         ({"runs": (RUN,), "baselines": ("alone",)}, r"baselines must name runs \(there is hard\)"),
         ({"runs": (RUN,), "baselines": ("hard",)}, "baselines must name single-task runs"),
         ({"runs": (RUN,), "published": (Published("x", "row", 1.0, "y"),)}, "published must name"),
@@ -115,14 +127,18 @@ def test_an_experiment_refuses(settings, said):
 def test_rows_without_end_are_refused():
     with pytest.raises(BadInput, match=r"Experiment.runs must hold at most 10000 rows, not 10001"):
         Experiment(runs=(RUN,) * 10_001)
-    row = Classic(name="logistic", data=RUN.data, task=ROW, choices=(len,), seeds=10_001)
-    with pytest.raises(BadInput, match=r"Classic.seeds must be at most 10000, not 10001"):
-        Experiment(runs=(RUN,), classics=(row,))
+    row = SklearnBaseline(
+        name="logistic", data=RUN.data, task=ROW, candidates=(len,), num_seeds=10_001
+    )
+    with pytest.raises(
+        BadInput, match=r"SklearnBaseline.num_seeds must be at most 10000, not 10001"
+    ):
+        Experiment(runs=(RUN,), sklearn_baselines=(row,))
 
 
 def test_a_row_may_be_the_source_of_another():
     found = Experiment(
-        runs=(RUN, ALONE.but(source=RUN), ALONE.but(name="other", source=RUN)),
+        runs=(RUN, ALONE.replace(init_from=RUN), ALONE.replace(name="other", init_from=RUN)),
         baselines=("alone",),
         published=(Published("hard", "row", 1.0, "y"),),
     )
@@ -130,7 +146,7 @@ def test_a_row_may_be_the_source_of_another():
 
 
 def test_lineage():
-    middle = RUN.but(name="middle", source=RUN)
-    last = RUN.but(name="last", source=middle)
-    assert lineage(RUN) == [RUN]
-    assert lineage(last) == [RUN, middle, last]
+    middle = RUN.replace(name="middle", init_from=RUN)
+    last = RUN.replace(name="last", init_from=middle)
+    assert dependency_order(RUN) == [RUN]
+    assert dependency_order(last) == [RUN, middle, last]

@@ -5,12 +5,14 @@ import re
 import pytest
 
 from mtl_jax.config.run import Experiment
-from mtl_jax.config.study_design import Cell, Factorial, Safe, remaining
+from mtl_jax.config.study_design import Cell, Factorial, SafeTransfer, restrict_design
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, ROW, RUN
 
-ROW_ALONE, COLUMN_ALONE = (RUN.but(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
-MORE = tuple(run.but(name=f"{run.name}, more", steps=9) for run in (ROW_ALONE, COLUMN_ALONE, RUN))
+ROW_ALONE, COLUMN_ALONE = (RUN.replace(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
+MORE = tuple(
+    run.replace(name=f"{run.name}, more", steps=9) for run in (ROW_ALONE, COLUMN_ALONE, RUN)
+)
 RUNS = (ROW_ALONE, COLUMN_ALONE, RUN, *MORE)
 CELLS = (
     Cell(("alone", "8"), ("row alone", "column alone")),
@@ -19,9 +21,9 @@ CELLS = (
     Cell(("together", "9"), ("hard, more",)),
 )
 DESIGN = Factorial(("tasks", "steps"), CELLS)
-SAFE = Safe("safe", "hard", ("row alone", "column alone"))
+SAFE = SafeTransfer("safe_transfer", "hard", ("row alone", "column alone"))
 WHOLE = Experiment(
-    runs=RUNS, factorial=DESIGN, scratch=(("hard", "row alone"), ("hard, more", "hard")), safe=(SAFE,)
+    runs=RUNS, factorial=DESIGN, scratch_pairs=(("hard", "row alone"), ("hard, more", "hard")), safe_transfer=(SAFE,)
 )  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def in_place_of(place, cell):
     return {"factorial": Factorial(DESIGN.factors, (*CELLS[:place], cell, *CELLS[place + 1 :]))}
 
 
-OTHER = RUN.but(name="later", first_seed=2)
+OTHER = RUN.replace(name="later", first_seed=2)
 
 
 @pytest.mark.parametrize(
@@ -89,21 +91,21 @@ OTHER = RUN.but(name="later", first_seed=2)
          "Factorial.cells must have the tasks ['column', 'row'] in every cell, not ('row alone, m"),
         (in_place_of(3, Cell(("together", "9"), ("later",))),
          "Factorial.cells must name runs of the same seeds (number, first), not [(2, 0), (2, 2)]"),
-        ({"scratch": (("hard", "herd"),)}, "Experiment.scratch must name runs (did you mean hard?"),
-        ({"scratch": (("hard",),)}, "Experiment.scratch must hold tuples (run, its scratch runs)"),
-        ({"scratch": ("hard",)}, "Experiment.scratch must hold tuples (run, its scratch runs)"),
-        ({"scratch": (("row alone", "column alone"),)},
-         "Experiment.scratch must have a task of 'row alone', not ('column alone',)"),
-        ({"scratch": (("hard", "later"),)},
-         "Experiment.scratch must name runs of the same seeds"),
-        ({"safe": (Safe("hard", "hard", ("hard, more",)),)},
-         "Experiment.safe must have names that no other row has, not 'hard'"),
-        ({"safe": (SAFE, SAFE)}, "Experiment.safe must have names that no other row has"),
-        ({"safe": (Safe("safe", "herd", ("hard",)),)}, "Safe.transfer must name runs (did you mean"),
-        ({"safe": (Safe("safe", "hard", ("row alone",)),)},
-         "Safe.scratch must have the tasks of 'hard', also ['column'], not ('row alone',)"),
-        ({"safe": (Safe("safe", "hard", ("later",)),)},
-         "Safe.scratch must name runs of the same seeds"),
+        ({"scratch_pairs": (("hard", "herd"),)}, "Experiment.scratch_pairs must name runs (did you mean hard?"),
+        ({"scratch_pairs": (("hard",),)}, "Experiment.scratch_pairs must hold tuples (run, its scratch runs)"),
+        ({"scratch_pairs": ("hard",)}, "Experiment.scratch_pairs must hold tuples (run, its scratch runs)"),
+        ({"scratch_pairs": (("row alone", "column alone"),)},
+         "Experiment.scratch_pairs must have a task of 'row alone', not ('column alone',)"),
+        ({"scratch_pairs": (("hard", "later"),)},
+         "Experiment.scratch_pairs must name runs of the same seeds"),
+        ({"safe_transfer": (SafeTransfer("hard", "hard", ("hard, more",)),)},
+         "Experiment.safe_transfer must have names that no other row has, not 'hard'"),
+        ({"safe_transfer": (SAFE, SAFE)}, "Experiment.safe_transfer must have names that no other row has"),
+        ({"safe_transfer": (SafeTransfer("safe_transfer", "herd", ("hard",)),)}, "SafeTransfer.transfer must name runs (did you mean"),
+        ({"safe_transfer": (SafeTransfer("safe_transfer", "hard", ("row alone",)),)},
+         "SafeTransfer.scratch must have the tasks of 'hard', also ['column'], not ('row alone',)"),
+        ({"safe_transfer": (SafeTransfer("safe_transfer", "hard", ("later",)),)},
+         "SafeTransfer.scratch must name runs of the same seeds"),
     ],
 )  # fmt: skip
 def test_an_experiment_refuses_what_cannot_be_compared(changes, said):
@@ -112,17 +114,17 @@ def test_an_experiment_refuses_what_cannot_be_compared(changes, said):
 
 
 def test_a_safe_row_refuses():
-    with pytest.raises(BadInput, match=r"Safe\.name must be a plain file name"):
-        Safe("", "hard", ("row alone",))
-    with pytest.raises(BadInput, match=r"Safe\.scratch must be a tuple of different texts"):
-        Safe("safe", "hard", "row alone")
+    with pytest.raises(BadInput, match=r"SafeTransfer\.name must be a plain file name"):
+        SafeTransfer("", "hard", ("row alone",))
+    with pytest.raises(BadInput, match=r"SafeTransfer\.scratch must be a tuple of different texts"):
+        SafeTransfer("safe_transfer", "hard", "row alone")
 
 
 def test_what_is_left_without_a_row():
     names = {run.name for run in RUNS}
-    fields = ("factorial", "scratch", "safe")
-    assert remaining(WHOLE, names) == {name: getattr(WHOLE, name) for name in fields}
-    found = remaining(WHOLE, names - {"column alone"})
-    assert found == {"factorial": None, "scratch": WHOLE.scratch, "safe": ()}
-    found = remaining(WHOLE, names - {"row alone"})
-    assert found["scratch"] == (("hard, more", "hard"),)
+    fields = ("factorial", "scratch_pairs", "safe_transfer")
+    assert restrict_design(WHOLE, names) == {name: getattr(WHOLE, name) for name in fields}
+    found = restrict_design(WHOLE, names - {"column alone"})
+    assert found == {"factorial": None, "scratch_pairs": WHOLE.scratch_pairs, "safe_transfer": ()}
+    found = restrict_design(WHOLE, names - {"row alone"})
+    assert found["scratch_pairs"] == (("hard, more", "hard"),)

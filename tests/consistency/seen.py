@@ -3,34 +3,34 @@
 import jax
 import numpy as np
 
-from mtl_jax.core.aux_inputs import Views
-from mtl_jax.core.views import Mixed, Mixing, Rotated, Stored, name_of, plain_parts
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.views import MixedView, MixParams, RotatedView, TeacherView, base_views, view_key
 
 B, U, C, N = 4, 6, 4, 20
 
 
-def seen(method, seed, sure=False, classes=C) -> Views:
+def seen(method, seed, sure=False, classes=C) -> AuxInputs:
     """What a method would see of a random batch; sure outputs are of every class in turn."""
     random = np.random.default_rng(seed)
     sizes = {"labelled": B}
     for view in method.views:
-        parts = [B if part.startswith("labelled") else U for part in plain_parts(view)]
-        sizes[name_of(view)] = sum(parts) or U  # What is stored is of the unlabelled images.
-    heads = method.heads(classes) if hasattr(method, "heads") else {}
-    return Views(
+        parts = [B if part.startswith("labelled") else U for part in base_views(view)]
+        sizes[view_key(view)] = sum(parts) or U  # What is stored is of the unlabelled images.
+    heads = method.aux_heads(classes)
+    return AuxInputs(
         logits={name: outputs(random, size, classes, sure) for name, size in sizes.items()},
         labels=random.integers(0, C, B, np.int32),
         mask=np.ones(B, bool),
-        index=random.permutation(N)[:U].astype(np.int32),
+        unlabelled_index=random.permutation(N)[:U].astype(np.int32),
         labelled_index=random.permutation(N)[:B].astype(np.int32),
         heads={
             name: {v: outputs(random, size, head.outputs, False) for v, size in sizes.items()}
             for name, head in heads.items()
         },
-        drawn={
-            name_of(view): drawn(random, view, sizes[name_of(view)])
+        view_params={
+            view_key(view): drawn(random, view, sizes[view_key(view)])
             for view in method.views
-            if isinstance(view, Mixed | Rotated | Stored)
+            if isinstance(view, MixedView | RotatedView | TeacherView)
         },
         progress=np.float32(0.5),
         key=jax.random.key(seed),
@@ -45,9 +45,9 @@ def outputs(random, size, classes, sure):
 
 def drawn(random, view, size):
     """What would have been drawn to make a view of so many images."""
-    if isinstance(view, Stored):
+    if isinstance(view, TeacherView):
         return np.ones(size, np.float32)
-    if isinstance(view, Rotated):
+    if isinstance(view, RotatedView):
         return random.integers(0, 4, size, np.int32)
     ratio = random.uniform(0.5, 1.0, size).astype(np.float32)
-    return Mixing(random.permutation(size).astype(np.int32), ratio)
+    return MixParams(random.permutation(size).astype(np.int32), ratio)

@@ -5,17 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import AdaMatch, Alignment, WindowAlignment
+from mtl_jax.consistency import AdaMatch, DistributionAlignment, WindowAlignment
 from mtl_jax.consistency.adamatch import ALONE, labelled_logits
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.prng import named
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import name_of
+from mtl_jax.core.views import view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, seen
 
 METHOD = AdaMatch()
-SIZES = Sizes(C, 20, 20)
+SIZES = DatasetSizes(C, 20, 20)
 SIGHT = seen(METHOD, 0)
 START = METHOD.init(SIZES)
 update = jax.jit(AdaMatch.update, static_argnums=0)
@@ -28,15 +28,15 @@ def softmax(logits):
 
 def interpolated(sight):
     """Weak and strong labelled logits as the paper has them, in numpy."""
-    ratio = jax.random.uniform(named(sight.key, "interpolation"), (2 * B, C), np.float32)
+    ratio = jax.random.uniform(fold_in_name(sight.key, "interpolation"), (2 * B, C), np.float32)
     joint = np.concatenate([sight.logits["labelled"], sight.logits["labelled_strong"]])
-    alone = sight.logits[name_of(ALONE)]
+    alone = sight.logits[view_key(ALONE)]
     return np.split(joint * (1.0 - ratio) + alone * ratio, 2)
 
 
 def test_logits_lie_between_both_passes():
     weak, strong = labelled_logits(SIGHT)
-    alone = np.split(SIGHT.logits[name_of(ALONE)], 2)
+    alone = np.split(SIGHT.logits[view_key(ALONE)], 2)
     for found, name, other in ((weak, "labelled", 0), (strong, "labelled_strong", 1)):
         ends = np.sort([SIGHT.logits[name], alone[other]], axis=0)
         assert (found >= ends[0] - 1e-6).all() and (found <= ends[1] + 1e-6).all()
@@ -45,7 +45,7 @@ def test_logits_lie_between_both_passes():
 
 
 def test_supervised_is_the_mean_of_both_views():
-    found = jax.jit(METHOD.supervised, static_argnums=1)(SIGHT, cross_entropy, ())
+    found = jax.jit(METHOD.labelled_loss, static_argnums=1)(SIGHT, cross_entropy, ())
     each = [-np.log(softmax(z)[np.arange(B), SIGHT.labels]) for z in interpolated(SIGHT)]
     np.testing.assert_allclose(found, np.mean(each), rtol=1e-5)
 
@@ -83,9 +83,9 @@ def test_both_passes_learn_from_labels_and_the_strong_view_from_guesses():
         sight = SIGHT._replace(logits=logits)
         if unlabelled:
             return METHOD.update(sight, START)[0].sum()
-        return METHOD.supervised(sight, cross_entropy, ())
+        return METHOD.labelled_loss(sight, cross_entropy, ())
 
-    for unlabelled, learn in ((False, (*METHOD.views[:2], name_of(ALONE))), (True, ("strong",))):
+    for unlabelled, learn in ((False, (*METHOD.views[:2], view_key(ALONE))), (True, ("strong",))):
         grads = jax.jit(jax.grad(total), static_argnums=1)(SIGHT.logits, unlabelled)
         assert {name for name, grad in grads.items() if np.any(grad)} == set(learn)
 
@@ -94,7 +94,7 @@ def test_a_window_forgets_what_is_older():
     align = WindowAlignment(length=2, momentum=1.0)
     guesses = np.log([[[0.9, 0.1]], [[0.5, 0.5]], [[0.7, 0.3]]])
     sight = SIGHT._replace(logits={"labelled": jnp.zeros((1, 2))})
-    state = align.init(Sizes(2, 1, 1))
+    state = align.init(DatasetSizes(2, 1, 1))
     for guess in guesses:
         found, state = align.update(jnp.array(guess, jnp.float32), sight, state)
     np.testing.assert_allclose(state.means, [[0.7, 0.3], [0.5, 0.5]], rtol=1e-6)  # by hand.
@@ -103,7 +103,7 @@ def test_a_window_forgets_what_is_older():
 
 
 def test_running_means_on_both_sides_may_be_asked_for():
-    method = AdaMatch(Alignment("labelled", 0.9))
+    method = AdaMatch(DistributionAlignment("labelled", 0.9))
     _, state, _ = update(method, SIGHT, method.init(SIZES))
     guess = softmax(SIGHT.logits["weak"]).mean(0)
     np.testing.assert_allclose(state.align.model, guess, rtol=1e-5)

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import CoMatch, Projection
+from mtl_jax.consistency import CoMatch, ProjectionHead
 from mtl_jax.consistency.comatch import connected
-from mtl_jax.consistency.memory_bank import empty, remembered
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency.memory_bank import enqueue, init_memory
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import B, C, N, U, seen
 
-METHOD = CoMatch(threshold=0.6, memory=2 * (B + U), edge=0.3, projection=Projection(5))
-SIZES = Sizes(C, N, N)
+METHOD = CoMatch(threshold=0.6, memory=2 * (B + U), edge=0.3, projection=ProjectionHead(5))
+SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(CoMatch.update, static_argnums=0)
 
@@ -85,7 +85,7 @@ def test_a_missing_label_takes_no_row():
     views = seen(METHOD, 0)._replace(mask=np.array([True, False, True, False]))
     views = views._replace(labels=np.where(views.mask, views.labels, -1).astype(np.int32))
     memory = update(METHOD, views, METHOD.init(SIZES))[1].memory
-    assert memory.place == memory.filled == U + 2
+    assert memory.place == memory.num_filled == U + 2
     rows = sphere(views.heads["projection"]["labelled"])[[0, 2]]
     np.testing.assert_allclose(memory.embeddings[U : U + 2], rows, atol=1e-6)
     assert not memory.embeddings[U + 2 :].any()
@@ -95,16 +95,16 @@ def test_the_ring_begins_anew_and_keeps_the_last_of_too_many():
     def numbered(first, count):
         return jnp.arange(first, first + count, dtype=float)[:, None]
 
-    ring = empty(5, 1, 1)
+    ring = init_memory(5, 1, 1)
     for first, count in ((1, 3), (4, 4)):
         rows = numbered(first, count)
-        ring = remembered(ring, rows, rows, jnp.ones(count, bool))
+        ring = enqueue(ring, rows, rows, jnp.ones(count, bool))
     np.testing.assert_array_equal(ring.guesses[:, 0], [6, 7, 3, 4, 5])  # by hand
     rows = numbered(8, 7)
-    ring = jax.jit(remembered)(ring, rows, rows, rows[:, 0] != 13.0)
+    ring = jax.jit(enqueue)(ring, rows, rows, rows[:, 0] != 13.0)
     # Six come from place 2 on, so the last is in the place of the first, 8.
     np.testing.assert_array_equal(ring.guesses[:, 0], [11, 12, 14, 9, 10])  # by hand
-    assert ring.place == 3 and ring.filled == 5
+    assert ring.place == 3 and ring.num_filled == 5
 
 
 def test_graph_by_hand():
@@ -127,10 +127,10 @@ def test_gradients_flow_into_both_strong_views_only():
 
 
 def test_several_projectors_are_one_mean():
-    method = CoMatch(projection=Projection(5, count=3))
-    assert list(method.heads(C)) == ["projection", "projection2", "projection3"]
+    method = CoMatch(projection=ProjectionHead(5, count=3))
+    assert list(method.aux_heads(C)) == ["projection", "projection2", "projection3"]
     views = seen(method, 0)
-    wanted = sphere(sum(views.heads[name]["weak"] for name in method.heads(C)) / 3)
+    wanted = sphere(sum(views.heads[name]["weak"] for name in method.aux_heads(C)) / 3)
     np.testing.assert_allclose(method.projection(views, "weak"), wanted, rtol=1e-4, atol=1e-6)
 
 
@@ -157,5 +157,5 @@ def test_settings_are_checked(field, value):
 
 @pytest.mark.parametrize("field", ["size", "count"])
 def test_a_projection_has_some_of_both(field):
-    with pytest.raises(BadInput, match=rf"Projection\.{field} must be at least 1"):
-        Projection(**{field: 0})
+    with pytest.raises(BadInput, match=rf"ProjectionHead\.{field} must be at least 1"):
+        ProjectionHead(**{field: 0})

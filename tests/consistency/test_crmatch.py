@@ -8,13 +8,13 @@ import pytest
 
 from mtl_jax.consistency import CRMatch, FixMatch, FreeMatch, Match
 from mtl_jax.consistency.crmatch import ROTATED
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import name_of
+from mtl_jax.core.views import view_key
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = CRMatch(FixMatch(threshold=0.7), distance=2.0, rotation=0.5, size=6)
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(CRMatch.update, static_argnums=0)
 
@@ -32,8 +32,8 @@ def test_the_three_terms_by_hand():
     one, two = (views.heads["distance"][name] for name in ("weak", "strong"))
     cosine = (one * two).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(two, axis=1)
     assert 0 < mask.sum() < U and (cosine < 0).any() and (mask & (cosine > 0)).any()
-    turned = softmax(views.heads["rotation"][name_of(ROTATED)])
-    turned = -np.log(turned[np.arange(U), views.drawn[name_of(ROTATED)]])
+    turned = softmax(views.heads["rotation"][view_key(ROTATED)])
+    turned = -np.log(turned[np.arange(U), views.view_params[view_key(ROTATED)]])
     label = -np.log(p[np.arange(U), q.argmax(1)])
     wanted = mask * (label + 2.0 * np.maximum(cosine, 0.0)) + 0.5 * turned
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
@@ -44,8 +44,8 @@ def test_the_three_terms_by_hand():
 
 def test_no_rotation_asks_for_none():
     method = CRMatch(rotation=0.0)
-    assert method.views == ("weak", "strong") and set(method.heads(C)) == {"distance"}
-    assert set(CRMatch().heads(C)) == {"distance", "rotation"}
+    assert method.views == ("weak", "strong") and set(method.aux_heads(C)) == {"distance"}
+    assert set(CRMatch().aux_heads(C)) == {"distance", "rotation"}
     loss, _, metrics = update(method, seen(method, 0), method.init(SIZES))
     assert np.isfinite(loss).all() and "rotation" not in metrics
 
@@ -72,7 +72,7 @@ def test_gradients_flow_into_both_features_and_the_learner():
     logits, heads = jax.jit(jax.grad(total, (0, 1)))(views.logits, views.heads)
     assert reached(logits) == {"strong"}
     assert reached(heads["distance"]) == {"weak", "strong"}
-    assert reached(heads["rotation"]) == {name_of(ROTATED)}
+    assert reached(heads["rotation"]) == {view_key(ROTATED)}
 
 
 def test_a_step_moves_the_features_apart():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import Dash
-from mtl_jax.consistency.dash import Measured
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency.dash import DashState
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, seen
+from tests.consistency.warm import warm
 
-SIZES = Sizes(C, 20, 20)
+SIZES = DatasetSizes(C, 20, 20)
 SHORT = Dash(warm_up=3, window=2, every=2)
 update = jax.jit(Dash.update, static_argnums=0)
 
@@ -83,14 +84,14 @@ def test_missing_labels_are_not_measured():
 
 
 def test_a_warm_up_without_labels_stands_for_a_model_that_knows_nothing():
-    state = Measured(jnp.array(3, jnp.int32), jnp.zeros(()), jnp.zeros(()))
+    state = DashState(jnp.array(3, jnp.int32), jnp.zeros(()), jnp.zeros(()))
     _, _, metrics = update(SHORT, seen(SHORT, 0), state)
     np.testing.assert_allclose(metrics["threshold"], 1.0001 * np.log(C), rtol=1e-6)  # by hand.
 
 
 def test_gradients_flow_into_the_strong_view_only():
     def total(logits):
-        state = SHORT.warm(SHORT.init(SIZES))
+        state = warm(SHORT, SHORT.init(SIZES))
         loss, state, metrics = update(SHORT, seen(SHORT, 0)._replace(logits=logits), state)
         return loss.sum() + state.total + metrics["threshold"]
 

@@ -15,7 +15,7 @@ SIGHT = seen(METHOD, 0)
 NAMES = ("labelled", "labelled_strong", "weak", "strong")
 
 update = jax.jit(DeFixMatch.update, static_argnums=0)
-supervised = jax.jit(DeFixMatch.supervised, static_argnums=(0, 2))
+supervised = jax.jit(DeFixMatch.labelled_loss, static_argnums=(0, 2))
 STATE = METHOD.init(None)
 
 
@@ -61,8 +61,8 @@ def test_images_without_the_label_are_not_taken_off(some):
     known = some & (np.arange(4) != hidden())
     views = SIGHT._replace(mask=known, labels=np.where(known, SIGHT.labels, -1))
     loss, _, _ = update(METHOD, views, STATE)
-    added, _ = fixmatch(views.of("strong"), views.of("weak"), threshold=0.6)
-    taken, _ = fixmatch(views.of("labelled_strong"), views.of("labelled"), threshold=0.6)
+    added, _ = fixmatch(views.outputs("strong"), views.outputs("weak"), threshold=0.6)
+    taken, _ = fixmatch(views.outputs("labelled_strong"), views.outputs("labelled"), threshold=0.6)
     wanted = added - taken[known].mean() if known.any() else np.zeros(6)
     np.testing.assert_allclose(loss, wanted, rtol=1e-5, atol=1e-6)
     assert np.isfinite(supervised(METHOD, views, cross_entropy, ()))
@@ -82,7 +82,7 @@ def test_supervised_is_the_mean_of_both_views():
 
 def test_supervised_takes_the_loss_of_the_task():
     views = SIGHT._replace(labels=np.ones((4, 4), np.float32))
-    each = [np.square(views.of(name) - 1.0).mean() for name in NAMES[:2]]
+    each = [np.square(views.outputs(name) - 1.0).mean() for name in NAMES[:2]]
     np.testing.assert_allclose(
         supervised(METHOD, views, squared_error, ()), np.mean(each), rtol=1e-6
     )

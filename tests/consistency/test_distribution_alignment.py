@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import Alignment, Match, QueueAlignment
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import DistributionAlignment, Match, QueueAlignment
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 GUESS = np.array([[0.8, 0.2], [0.6, 0.4]], np.float32)  # mean 0.7, 0.3
-SIZES = Sizes(2, 10, 10)
+SIZES = DatasetSizes(2, 10, 10)
 VIEWS = seen(Match(), 0)._replace(
     labels=np.array([0, 1, 1, 1], np.int32), mask=np.array([True, True, False, True]),
     logits={"labelled": np.log(np.array([[0.9, 0.1], [0.5, 0.5]], np.float32))},
@@ -33,24 +33,24 @@ def normalised(ratio):
 
 
 def test_to_the_uniform():
-    found, state = after(Alignment())
+    found, state = after(DistributionAlignment())
     np.testing.assert_allclose(found, normalised(0.5 / np.array([0.7, 0.3])), rtol=1e-4)
     np.testing.assert_allclose(state.target, [0.5, 0.5])
     np.testing.assert_allclose(found.mean(0), [0.5, 0.5], atol=0.02)
 
 
 def test_to_the_labels_that_are_there():
-    _, state = after(Alignment("labels", momentum=0.0))
+    _, state = after(DistributionAlignment("labels", momentum=0.0))
     np.testing.assert_allclose(state.target, [1 / 3, 2 / 3], rtol=1e-6)  # 0, 1 and 1.
     none = VIEWS._replace(mask=np.zeros(4, bool))
-    _, state = Alignment("labels", momentum=0.0).update(
-        np.log(GUESS), none, Alignment("labels").init(SIZES)
+    _, state = DistributionAlignment("labels", momentum=0.0).update(
+        np.log(GUESS), none, DistributionAlignment("labels").init(SIZES)
     )
     np.testing.assert_allclose(state.target, [0.5, 0.5], rtol=1e-6)
 
 
 def test_to_what_the_model_says_of_labelled_images():
-    _, state = after(Alignment("labelled", momentum=0.5))
+    _, state = after(DistributionAlignment("labelled", momentum=0.5))
     np.testing.assert_allclose(state.target, [0.6, 0.4], rtol=1e-6)  # (0.5 + 0.7) / 2.
 
 
@@ -65,14 +65,14 @@ def test_a_queue_forgets_the_oldest():
 
 def test_a_class_that_is_never_guessed_does_no_harm():
     sure = np.log(np.array([[1.0, 1e-30]], np.float32))
-    found, _ = Alignment().update(sure, VIEWS, Alignment().init(SIZES))
+    found, _ = DistributionAlignment().update(sure, VIEWS, DistributionAlignment().init(SIZES))
     assert np.isfinite(found[0, 0]) and not np.isnan(np.exp(found)).any()
     assert jnp.exp(found).sum() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
     ("make", "field"),
-    [(lambda: Alignment("mean"), "target"), (lambda: Alignment(momentum=2.0), "momentum"),
+    [(lambda: DistributionAlignment("mean"), "target"), (lambda: DistributionAlignment(momentum=2.0), "momentum"),
      (lambda: QueueAlignment(0), "length")],
 )  # fmt: skip
 def test_settings_are_checked(make, field):

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import Fairness, FreeMatch, Match, SelfAdaptive
-from mtl_jax.consistency.prediction import Guess
-from mtl_jax.consistency.self_adaptive import Confidences, Shares, fairness
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import FreeMatch, Match, SelfAdaptiveFairness, SelfAdaptiveThreshold
+from mtl_jax.consistency.prediction import Prediction
+from mtl_jax.consistency.self_adaptive import SelfAdaptiveState, Shares, fairness
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
@@ -17,12 +17,12 @@ PARTS = {"fairness": "weight"}
 WEAK = jnp.log(jnp.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]))
 STRONG = jnp.array([[1.0, 0.0], [0.5, 1.0], [0.0, 2.0]])
 MASK = jnp.array([True, True, False])
-SIZES = Sizes(2, 3, 3)
+SIZES = DatasetSizes(2, 3, 3)
 START = FreeMatch().init(SIZES)
-SHARES = Fairness().init(SIZES)
+SHARES = SelfAdaptiveFairness().init(SIZES)
 
 update = jax.jit(Match.update, static_argnums=0)
-adapt = jax.jit(SelfAdaptive.update, static_argnums=0)
+adapt = jax.jit(SelfAdaptiveThreshold.update, static_argnums=0)
 fair = jax.jit(jax.value_and_grad(fairness))
 
 
@@ -31,21 +31,23 @@ def views(strong=STRONG, weak=WEAK):
 
 
 def guess(weak=WEAK):
-    return Guess(weak, weak)
+    return Prediction(weak, weak)
 
 
 def test_running_means_after_one_batch():
-    _, state, _ = adapt(SelfAdaptive(0.9), guess(), views(), SelfAdaptive().init(SIZES))
+    _, state, _ = adapt(
+        SelfAdaptiveThreshold(0.9), guess(), views(), SelfAdaptiveThreshold().init(SIZES)
+    )
     np.testing.assert_allclose(state.threshold, 0.9 / 2 + 0.1 * 0.7, rtol=1e-6)  # by hand.
     np.testing.assert_allclose(state.probabilities, [0.45 + 0.17 / 3, 0.45 + 0.13 / 3], rtol=1e-6)
-    _, state = jax.jit(Fairness(momentum=0.9).update)(guess(), STRONG, MASK, SHARES)
+    _, state = jax.jit(SelfAdaptiveFairness(momentum=0.9).update)(guess(), STRONG, MASK, SHARES)
     np.testing.assert_allclose(state.probabilities, [0.45 + 0.17 / 3, 0.45 + 0.13 / 3], rtol=1e-6)
     np.testing.assert_allclose(state.histogram, [0.45 + 0.2 / 3, 0.45 + 0.1 / 3], rtol=1e-6)
 
 
 def test_a_rare_class_has_a_lower_threshold():
-    state = Confidences(jnp.array(0.75), jnp.array([0.6, 0.4]))
-    mask, *_ = adapt(SelfAdaptive(momentum=1.0), guess(), views(), state)
+    state = SelfAdaptiveState(jnp.array(0.75), jnp.array([0.6, 0.4]))
+    mask, *_ = adapt(SelfAdaptiveThreshold(momentum=1.0), guess(), views(), state)
     np.testing.assert_array_equal(mask, [True, False, True])  # .75 and .5.
 
 
@@ -84,7 +86,7 @@ def test_the_mean_has_fairness_once():
     plain, _, _ = update(bare, views(), bare.init(SIZES))
     loss, state, metrics = update(FreeMatch(fairness=0.5), views(), START)
     np.testing.assert_allclose(loss.mean(), plain.mean() + 0.5 * metrics["fairness"], rtol=1e-6)
-    mask, *_ = adapt(SelfAdaptive(), guess(), views(), START.mask)
+    mask, *_ = adapt(SelfAdaptiveThreshold(), guess(), views(), START.mask)
     np.testing.assert_allclose(
         metrics["fairness"], fair(STRONG, mask, state.terms[0])[0], rtol=1e-6
     )

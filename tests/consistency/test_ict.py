@@ -7,24 +7,24 @@ import pytest
 from mtl_jax.consistency import ICT
 from mtl_jax.consistency.ict import TEACHER
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Apart, Mixed, Mixing, name_of
+from mtl_jax.core.views import MixedView, MixParams, SeparatePass, view_key
 from tests.consistency.seen import seen
 
 METHOD = ICT(ramp=0.0)
 TAUGHT = np.array([[0.8, 0.2], [0.4, 0.6], [0.5, 0.5]], np.float32)
 SAID = np.array([[0.5, 0.5], [0.1, 0.9], [0.5, 0.5]], np.float32)
-DRAWN = Mixing(np.array([1, 2, 0], np.int32), np.full(3, 0.25, np.float32))
+DRAWN = MixParams(np.array([1, 2, 0], np.int32), np.full(3, 0.25, np.float32))
 
 update = jax.jit(ICT.update, static_argnums=0)
 
 
 def run(method=METHOD, taught=None, said=None, progress=0.5):
     logits = {
-        name_of(TEACHER): np.log(TAUGHT) if taught is None else taught,
-        name_of(method.mixed): np.log(SAID) if said is None else said,
+        view_key(TEACHER): np.log(TAUGHT) if taught is None else taught,
+        view_key(method.mixed): np.log(SAID) if said is None else said,
     }
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
-    return update(method, views._replace(drawn={name_of(method.mixed): DRAWN}), ())
+    return update(method, views._replace(view_params={view_key(method.mixed): DRAWN}), ())
 
 
 def test_values_by_hand():
@@ -53,8 +53,8 @@ def test_the_weight_grows_along_a_gaussian(progress, share):
 
 def test_it_asks_for_one_ratio_a_batch_of_either_side():
     assert ICT(0.1).views == (
-        Apart(("weak",), "teacher"),
-        Mixed(("weak",), 0.1, own_first=False, each=False),
+        SeparatePass(("weak",), "teacher"),
+        MixedView(("weak",), 0.1, keep_dominant=False, per_example=False),
     )
 
 

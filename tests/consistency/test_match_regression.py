@@ -4,37 +4,37 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import MatchNumbers, MeanTeacherNumbers, PiModelNumbers
+from mtl_jax.consistency import MatchRegression, MeanTeacherRegression, PiModelRegression
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Apart
+from mtl_jax.core.views import SeparatePass
 from tests.consistency.seen import seen
 
 WEAK = np.array([[1.0, 2.0], [0.0, -1.0]], np.float32)
 WEAK2 = np.array([[2.0, 2.0], [0.0, 3.0]], np.float32)
-update = jax.jit(MatchNumbers.update, static_argnums=0)
+update = jax.jit(MatchRegression.update, static_argnums=0)
 
 
 def sight(progress=1.0):
     logits = {"weak": WEAK, "weak2": WEAK2}
-    return seen(MatchNumbers(), 0)._replace(logits=logits, progress=np.float32(progress))
+    return seen(MatchRegression(), 0)._replace(logits=logits, progress=np.float32(progress))
 
 
 def test_squared_error_of_both_views():
-    loss, _, metrics = update(MatchNumbers(), sight(), ())
+    loss, _, metrics = update(MatchRegression(), sight(), ())
     np.testing.assert_allclose(loss, [0.5, 8.0])  # by hand: 1/2 and 16/2.
     assert metrics["mask_rate"] == 1.0
 
 
 @pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.2, 0.5), (0.4, 1.0), (0.9, 1.0)])
 def test_the_loss_grows(progress, share):
-    loss, *_ = update(MatchNumbers(ramp=0.4), sight(progress), ())
+    loss, *_ = update(MatchRegression(ramp=0.4), sight(progress), ())
     np.testing.assert_allclose(loss, share * np.array([0.5, 8.0]), rtol=1e-6)  # by hand.
 
 
 def test_the_source_stays():
     def total(weak, weak2):
         now = sight()._replace(logits={"weak": weak, "weak2": weak2})
-        return MatchNumbers().update(now, ())[0].sum()
+        return MatchRegression().update(now, ())[0].sum()
 
     grads = jax.jit(jax.grad(total, (0, 1)))(WEAK, WEAK2)
     np.testing.assert_array_equal(grads[0], np.zeros_like(WEAK))
@@ -46,17 +46,17 @@ def test_pixels_are_averaged():
         return np.repeat(array[:, None], 3, 1)
 
     many = sight()._replace(logits={"weak": wide(WEAK), "weak2": wide(WEAK2)})
-    np.testing.assert_allclose(update(MatchNumbers(), many, ())[0], [0.5, 8.0])
+    np.testing.assert_allclose(update(MatchRegression(), many, ())[0], [0.5, 8.0])
 
 
 def test_recipes_ask_for_what_the_papers_have():
-    assert PiModelNumbers().views == ("weak", "weak2")
-    frozen = PiModelNumbers(freeze_statistics=True)
-    assert frozen.views == (Apart(("weak",), "frozen_student"), Apart(("weak2",)))
-    assert MeanTeacherNumbers().views == (Apart(("weak",), "teacher"), "weak2")
+    assert PiModelRegression().views == ("weak", "weak2")
+    frozen = PiModelRegression(freeze_statistics=True)
+    assert frozen.views == (SeparatePass(("weak",), "frozen_student"), SeparatePass(("weak2",)))
+    assert MeanTeacherRegression().views == (SeparatePass(("weak",), "teacher"), "weak2")
 
 
 @pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("ramp", 1.5)])
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"\.{field} must"):
-        MatchNumbers(**{field: value})
+        MatchRegression(**{field: value})

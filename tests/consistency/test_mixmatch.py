@@ -8,16 +8,16 @@ import pytest
 from mtl_jax.consistency import MixMatch
 from mtl_jax.consistency.mixmatch import GUESS
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Mixing, name_of
+from mtl_jax.core.views import MixParams, view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
 
 METHOD = MixMatch(ramp=0.0)
-MIXED = name_of(METHOD.mixed)
+MIXED = view_key(METHOD.mixed)
 SIGHT = seen(METHOD, 3)
 
 update = jax.jit(MixMatch.update, static_argnums=0)
-supervised = jax.jit(MixMatch.supervised, static_argnums=(0, 2))
+supervised = jax.jit(MixMatch.labelled_loss, static_argnums=(0, 2))
 
 
 def softmax(logits):
@@ -32,11 +32,11 @@ def sharp(q, temperature=0.5):
 
 def targets(views, known):
     """The targets of the mixed images by the paper's formulas."""
-    own, first, second = np.split(softmax(views.logits[name_of(GUESS)]), [B, B + U])
+    own, first, second = np.split(softmax(views.logits[view_key(GUESS)]), [B, B + U])
     hot = np.where(known[:, None], np.eye(C)[np.maximum(views.labels, 0)], sharp(own))
     guess = sharp((first + second) / 2)
     every = np.concatenate([hot, guess, guess])
-    partner, ratio = views.drawn[MIXED]
+    partner, ratio = views.view_params[MIXED]
     return ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
 
 
@@ -58,12 +58,12 @@ def test_both_losses_are_the_papers(known):
 def test_values_by_hand():
     """Two classes, a labelled image and two views of another; nothing is mixed."""
     logits = {
-        name_of(GUESS): np.log(np.array([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], np.float32)),
+        view_key(GUESS): np.log(np.array([[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]], np.float32)),
         MIXED: np.log(np.array([[0.25, 0.75], [0.5, 0.5], [0.5, 0.5]], np.float32)),
     }
     views = SIGHT._replace(
         logits=logits, labels=np.array([1], np.int32), mask=np.array([True]),
-        drawn={MIXED: Mixing(np.array([1, 2, 0], np.int32), np.ones(3, np.float32))},
+        view_params={MIXED: MixParams(np.array([1, 2, 0], np.int32), np.ones(3, np.float32))},
     )  # fmt: skip
     np.testing.assert_allclose(
         supervised(METHOD, views, cross_entropy, ()), -np.log(0.75), rtol=1e-5

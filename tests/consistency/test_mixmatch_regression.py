@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import MixMatchNumbers
+from mtl_jax.consistency import MixMatchRegression
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Mixing, name_of
+from mtl_jax.core.views import MixParams, view_key
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import seen
 
-METHOD = MixMatchNumbers(ramp=0.0)
-GUESS, MIXED = (name_of(view) for view in METHOD.views)
+METHOD = MixMatchRegression(ramp=0.0)
+GUESS, MIXED = (view_key(view) for view in METHOD.views)
 # Two labelled examples, and two unlabelled ones twice: targets are 10, 20, 3, 5, 3, 5.
 LABELS = np.array([10.0, 20.0], np.float32)
 OUTPUTS = np.array([[7.0], [8.0], [2.0], [6.0], [4.0], [4.0]], np.float32)
@@ -25,13 +25,13 @@ def sight(labels=LABELS, mask=(True, True)):
         logits={MIXED: np.zeros((6, 1), np.float32), GUESS: OUTPUTS},
         labels=labels,
         mask=np.array(mask),
-        drawn={MIXED: Mixing(PARTNER, RATIO)},
+        view_params={MIXED: MixParams(PARTNER, RATIO)},
     )
 
 
 def both(sight):
     """Labelled and unlabelled losses."""
-    return METHOD.supervised(sight, squared_error, ()), METHOD.update(sight, ())[0]
+    return METHOD.labelled_loss(sight, squared_error, ()), METHOD.update(sight, ())[0]
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 1)], ids=str)
@@ -71,4 +71,4 @@ def test_no_gradient_flows_into_guesses():
 @pytest.mark.parametrize(("field", "value"), [("alpha", 0.0), ("weight", -1.0), ("ramp", 1.5)])
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"\.{field} must"):
-        MixMatchNumbers(**{field: value})
+        MixMatchRegression(**{field: value})

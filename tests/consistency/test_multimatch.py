@@ -7,18 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import MultiMatch, SelfAdaptive, Threshold
+from mtl_jax.consistency import ConfidenceThreshold, MultiMatch, SelfAdaptiveThreshold
 from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, taught
 from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = MultiMatch(
-    hard=5.0, share=0.3, least=None, smoothness=0.8, epochs=4, mask=Threshold(0.6)
+    hard=5.0, share=0.3, least=None, smoothness=0.8, epochs=4, mask=ConfidenceThreshold(0.6)
 )  # fmt: skip
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(MultiMatch.update, static_argnums=0)
 
@@ -53,7 +53,7 @@ class ByHand:
         self.epoch, rate = epoch, 0.8 / (1 + epoch)
         weak, strong = (np.stack(each_head(views, view)) for view in ("weak", "strong"))
         for head in range(3):
-            for z, place in zip(weak[head], views.index, strict=True):
+            for z, place in zip(weak[head], views.unlabelled_index, strict=True):
                 best = z.argmax()
                 margin = z - z[best]
                 margin[best] = z[best] - np.delete(z, best).max()
@@ -61,7 +61,7 @@ class ByHand:
                 self.label[head, place] = best
         loss, kinds = np.zeros(U), []
         for head, (one, other) in enumerate(OTHERS):
-            for u, place in enumerate(views.index):
+            for u, place in enumerate(views.unlabelled_index):
                 label, weight = self.told(head, (one, other), place, weak[:, u])
                 weight *= epoch > 0
                 loss[u] -= weight * np.log(softmax(strong[head, u])[label]) / 3
@@ -146,7 +146,7 @@ def test_cut_offs_have_a_least_value():
 
 def test_a_head_is_not_told_by_itself():
     """Its own weak guess changes nothing of its loss."""
-    method = dataclasses.replace(METHOD, mask=SelfAdaptive())
+    method = dataclasses.replace(METHOD, mask=SelfAdaptiveThreshold())
     views, state = at(method, 3, 0.9), method.init(SIZES)
 
     def of_strong(views):
@@ -170,7 +170,7 @@ def test_gradients_flow_into_the_strong_views_and_the_labelled_ones():
 
     def total(logits, heads):
         now = views._replace(logits=logits, heads=heads)
-        return METHOD.update(now, state)[0].sum(), METHOD.supervised(now, cross_entropy, state)
+        return METHOD.update(now, state)[0].sum(), METHOD.labelled_loss(now, cross_entropy, state)
 
     for place, name in enumerate(("strong", "labelled")):
         grads = jax.jit(jax.grad(lambda *a, p=place: total(*a)[p], (0, 1)))(
@@ -184,10 +184,10 @@ def test_labelled_examples_teach_all_three():
     views = at(METHOD, 0, 0.5)._replace(mask=np.array([True, False, True, True]))
     rows = [0, 2, 3]
     wanted = sum(
-        -np.log(softmax(views.of("labelled", name))[rows, views.labels[rows]]).mean()
+        -np.log(softmax(views.outputs("labelled", name))[rows, views.labels[rows]]).mean()
         for name in HEADS
     )
-    np.testing.assert_allclose(METHOD.supervised(views, cross_entropy, ()), wanted, rtol=1e-5)
+    np.testing.assert_allclose(METHOD.labelled_loss(views, cross_entropy, ()), wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ import pytest
 
 from mtl_jax.consistency import RDA
 from mtl_jax.consistency.quantile_alignment import by_rank
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
+from tests.consistency.warm import warm
 
 METHOD = RDA(every=2, ramp=0.0)
-SIZES = Sizes(1, 6, 4)
+SIZES = DatasetSizes(1, 6, 4)
 update = jax.jit(RDA.update, static_argnums=0)
 rank = jax.jit(by_rank)
 
@@ -21,7 +22,7 @@ def sight(outputs, index, labels=(10.0, 30.0), places=(0, 2), mask=(True, True))
     outputs = np.array(outputs, np.float32)[:, None]
     return seen(METHOD, 0)._replace(
         logits={"weak": outputs},
-        index=np.array(index, np.int32),
+        unlabelled_index=np.array(index, np.int32),
         labels=np.array(labels, np.float32),
         labelled_index=np.array(places, np.int32),
         mask=np.array(mask),
@@ -79,7 +80,7 @@ def test_without_labels_there_are_no_targets():
 
 def test_several_numbers_are_aligned_apart():
     method = RDA(every=1, ramp=0.0)
-    state = method.init(Sizes(2, 2, 2))
+    state = method.init(DatasetSizes(2, 2, 2))
     now = sight([0.0, 1.0], (0, 1), [[1.0, 7.0], [2.0, 5.0]], (0, 1))
     now = now._replace(logits={"weak": np.array([[0.0, 4.0], [1.0, 3.0]], np.float32)})
     for _ in range(2):
@@ -88,7 +89,7 @@ def test_several_numbers_are_aligned_apart():
 
 
 def test_gradients_flow_into_the_outputs_alone():
-    state = METHOD.warm(METHOD.init(SIZES))
+    state = warm(METHOD, METHOD.init(SIZES))
     now = sight([1.0, 2.0], (0, 1))
 
     def total(outputs):

@@ -5,9 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import RDA, FixMatch, MatchNumbers, MixMatchNumbers, RankUp, RankUpRDA
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.head_specs import Head
+from mtl_jax.consistency import (
+    RDA,
+    FixMatch,
+    MatchRegression,
+    MixMatchRegression,
+    RankUp,
+    RankUpRDA,
+)
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import seen
@@ -18,7 +25,7 @@ OWN = np.array([[0.0], [1.0], [1.0]], np.float32)  # errors 1, 4, 0.
 RANKS = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 1.0]], np.float32)  # differences -1, 2, 0.
 WEAK = np.array([[0.0, 0.0], [4.0, 0.0]], np.float32)  # sigmoid(4) is .982.
 STRONG = np.array([[0.0, 0.0], [0.0, 1.0]], np.float32)
-supervised = jax.jit(METHOD.supervised, static_argnums=1)
+supervised = jax.jit(METHOD.labelled_loss, static_argnums=1)
 
 
 def sight(method=METHOD, **changes):
@@ -57,7 +64,7 @@ def test_sure_orders_are_followed():
 
 
 def test_several_numbers_have_rankings_of_their_own():
-    assert METHOD.heads(3) == {"rank": Head(6)}
+    assert METHOD.aux_heads(3) == {"rank": AuxHead(6)}
     one = jax.jit(METHOD.update)(sight(), ())[0]
     twice = {name: np.concatenate([z, z], 1) for name, z in sight().heads["rank"].items()}
     both = sight()._replace(heads={"rank": twice})
@@ -76,8 +83,8 @@ def test_gradients_flow_into_the_strong_ranking_only():
 
 
 def test_another_method_is_added_with_its_own_weight():
-    also = MatchNumbers("weak", "strong", weight=3.0, ramp=0.0)
-    method = RankUp(share=0.5, also=also)
+    also = MatchRegression("weak", "strong", weight=3.0, ramp=0.0)
+    method = RankUp(share=0.5, regression_method=also)
     assert method.views == ("labelled", "weak", "strong")
     strong = {**sight().logits, "strong": np.ones((2, 1), np.float32)}
     plain = jax.jit(METHOD.update)(sight(), ())[0]
@@ -86,8 +93,8 @@ def test_another_method_is_added_with_its_own_weight():
 
 
 def test_with_alignment_it_keeps_the_state_of_that():
-    state = RankUpRDA().init(Sizes(1, 20, 20))
-    assert jax.tree.structure(state) == jax.tree.structure(RDA().init(Sizes(1, 20, 20)))
+    state = RankUpRDA().init(DatasetSizes(1, 20, 20))
+    assert jax.tree.structure(state) == jax.tree.structure(RDA().init(DatasetSizes(1, 20, 20)))
 
 
 @pytest.mark.parametrize(
@@ -96,9 +103,9 @@ def test_with_alignment_it_keeps_the_state_of_that():
         ("share", -0.1),
         ("threshold", 1.5),
         ("weight", -1.0),
-        ("also", FixMatch()),
-        ("also", MixMatchNumbers()),
-        ("also", RankUp()),
+        ("regression_method", FixMatch()),
+        ("regression_method", MixMatchRegression()),
+        ("regression_method", RankUp()),
     ],
 )
 def test_settings_are_checked(field, value):

@@ -14,11 +14,11 @@ from mtl_jax.consistency import (
     SoftMatch,
     fixmatch,
 )
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.views import Apart, Stored, name_of
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.views import SeparatePass, TeacherView, view_key
 from tests.consistency.seen import C, N, U, seen
 
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 
 
 def stepped(method, views, state=None):
@@ -46,10 +46,10 @@ def test_the_loss_grows_with_the_ramp(method):
 
 
 def test_statistics_may_be_left_alone():
-    assert PseudoLabel(freeze_statistics=True).views == (Apart(("weak",)),) * 2
+    assert PseudoLabel(freeze_statistics=True).views == (SeparatePass(("weak",)),) * 2
     assert PiModel(freeze_statistics=True).views == (
-        Apart(("weak",), "frozen_student"),
-        Apart(("weak2",)),
+        SeparatePass(("weak",), "frozen_student"),
+        SeparatePass(("weak2",)),
     )
 
 
@@ -57,15 +57,15 @@ def test_mean_teacher_follows_the_average():
     """The gradient is that of the squared error from the teacher, and not zero."""
     method = MeanTeacher(ramp=0.0)
     views = seen(method, 1)
-    teacher = jax.nn.softmax(views.of(Apart(("weak",), "teacher")))
-    wanted = np.square(jax.nn.softmax(views.of("weak2")) - teacher).mean(-1)
+    teacher = jax.nn.softmax(views.outputs(SeparatePass(("weak",), "teacher")))
+    wanted = np.square(jax.nn.softmax(views.outputs("weak2")) - teacher).mean(-1)
     np.testing.assert_allclose(stepped(method, views)[0], wanted, rtol=1e-5)
 
 
 def test_flexmatch_lowers_the_threshold_of_slow_classes():
     """By hand: of ten, 5 are sure of class 0 and 1 of class 1: b = 1/5, T = 0.9 / 9 = 0.1."""
     mask = FlexMatch(0.9, warm_up=False).mask
-    state = mask.init(Sizes(2, 10, 0))
+    state = mask.init(DatasetSizes(2, 10, 0))
     label = np.array([0, 0, 0, 0, 0, 1, -1, -1, -1, -1], np.int32)
     state = state._replace(label=label, count=np.array([5, 1], np.int32))
     np.testing.assert_allclose(mask.status(state), [1.0, 0.2], rtol=1e-6)
@@ -84,15 +84,15 @@ def test_softmatch_weighs_by_both_kinds_of_moments():
 
 
 def test_a_student_learns_what_was_stored_and_chosen():
-    view = Stored(per_class=2)
+    view = TeacherView(per_class=2)
     method = NoisyStudent(threshold=0.0, per_class=2)
     views = seen(method, 4)
     weights = np.array([1, 0, 2, 0, 1, 0], np.float32)
-    views = views._replace(drawn={name_of(view): weights})
+    views = views._replace(view_params={view_key(view): weights})
     loss, _, _ = stepped(method, views)
-    teacher = jax.nn.softmax(views.of(view))
-    each = -(teacher * jax.nn.log_softmax(views.of("strong"))).sum(-1)
+    teacher = jax.nn.softmax(views.outputs(view))
+    each = -(teacher * jax.nn.log_softmax(views.outputs("strong"))).sum(-1)
     np.testing.assert_allclose(loss, weights * each, rtol=1e-5)
     assert len(loss) == U
-    hard, _, _ = stepped(NoisyStudent(soft=False), seen(NoisyStudent(soft=False), 4))
+    hard, _, _ = stepped(NoisyStudent(soft_labels=False), seen(NoisyStudent(soft_labels=False), 4))
     assert not np.allclose(hard, each)

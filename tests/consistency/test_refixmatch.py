@@ -6,12 +6,12 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import Alignment, FixMatch, ReFixMatch, Threshold
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import ConfidenceThreshold, DistributionAlignment, FixMatch, ReFixMatch
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
-METHOD = ReFixMatch(mask=Threshold(0.8))
+METHOD = ReFixMatch(mask=ConfidenceThreshold(0.8))
 WEAK = np.log(np.array([[0.9, 0.1], [0.6, 0.4]], np.float32))
 STRONG = np.log(np.array([[0.5, 0.5], [0.2, 0.8]], np.float32))
 
@@ -20,7 +20,7 @@ update = jax.jit(ReFixMatch.update, static_argnums=0)
 
 def run(method=METHOD, weak=WEAK, strong=STRONG):
     views = seen(method, 0)._replace(logits={"weak": weak, "strong": strong})
-    return update(method, views, method.init(Sizes(2, 20, 4)))
+    return update(method, views, method.init(DatasetSizes(2, 20, 4)))
 
 
 def test_values_by_hand():
@@ -35,7 +35,7 @@ def test_sure_examples_are_as_in_fixmatch():
     strong, weak = (np.random.default_rng(s).normal(size=(9, 2)) * 3 for s in (0, 1))
     views = seen(METHOD, 0)._replace(logits={"weak": weak, "strong": strong})
     fixed = FixMatch(0.8)
-    other, _, metrics = fixed.update(views, fixed.init(Sizes(2, 20, 4)))
+    other, _, metrics = fixed.update(views, fixed.init(DatasetSizes(2, 20, 4)))
     loss, _, again = run(METHOD, weak, strong)
     assert metrics["mask_rate"] == again["mask_rate"]
     np.testing.assert_allclose(loss[other > 0], other[other > 0], rtol=1e-5)
@@ -56,7 +56,7 @@ def test_a_cold_guess_becomes_a_label():
 
 
 def test_guesses_may_be_aligned():
-    method = ReFixMatch(align=Alignment(momentum=0.0), mask=Threshold(0.8))
+    method = ReFixMatch(align=DistributionAlignment(momentum=0.0), mask=ConfidenceThreshold(0.8))
     loss, state, metrics = run(method)
     np.testing.assert_allclose(state.align.model, [0.75, 0.25], rtol=1e-6)  # by hand
     assert metrics["mask_rate"] == 0.0  # .75 of class 0, then .667 of class 1

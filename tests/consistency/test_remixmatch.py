@@ -6,18 +6,18 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import Alignment, ReMixMatch, Unaligned
+from mtl_jax.consistency import DistributionAlignment, NoAlignment, ReMixMatch
 from mtl_jax.consistency.remixmatch import GUESS, TURNED
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.head_specs import Head
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import name_of
+from mtl_jax.core.views import view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
 
-SIZES = Sizes(C, 20, 4)
-METHOD = ReMixMatch(align=Alignment("labels", 0.9), ramp=0.0)
-MIXED = name_of(METHOD.mixture)
+SIZES = DatasetSizes(C, 20, 4)
+METHOD = ReMixMatch(align=DistributionAlignment("labels", 0.9), ramp=0.0)
+MIXED = view_key(METHOD.mixture)
 SIGHT = seen(METHOD, 4)
 START = METHOD.init(SIZES)
 
@@ -39,18 +39,18 @@ def entropy(targets, logits):
 
 def terms(views, known, momentum=0.9):
     """The four terms by the paper's formulas, for the first batch of a run."""
-    own, weak = np.split(softmax(views.logits[name_of(GUESS)]), [B])
+    own, weak = np.split(softmax(views.logits[view_key(GUESS)]), [B])
     hot = np.eye(C)[np.maximum(views.labels, 0)]
     wanted = momentum / C + (1 - momentum) * hot[known].mean(0)
     model = weak.mean(0)  # the running mean begins with the first batch
     aligned = weak * (wanted + 1e-6) / (model + 1e-6)
     guess = sharp(aligned / aligned.sum(-1, keepdims=True))
     every = np.concatenate([np.where(known[:, None], hot, sharp(own)), guess, guess, guess])
-    partner, ratio = views.drawn[MIXED]
+    partner, ratio = views.view_params[MIXED]
     mixed = ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
     each = entropy(mixed, views.logits[MIXED])
-    turns = np.eye(4)[views.drawn[name_of(TURNED)]]
-    told = entropy(turns, views.heads["rotation"][name_of(TURNED)])
+    turns = np.eye(4)[views.view_params[view_key(TURNED)]]
+    told = entropy(turns, views.heads["rotation"][view_key(TURNED)])
     unlabelled = each[B:].reshape(3, U).mean(0)
     return each[:B][known].mean(), unlabelled, entropy(guess, views.logits["strong"]), told
 
@@ -64,7 +64,7 @@ def test_the_terms_are_the_papers(known):
     wanted = 1.5 * mixed + 0.5 * unmixed + 0.5 * told
     np.testing.assert_allclose(loss, wanted, rtol=1e-4)
     np.testing.assert_allclose(metrics["rotation_loss"], told.mean(), rtol=1e-5)
-    own = METHOD.supervised(views, cross_entropy, START)
+    own = METHOD.labelled_loss(views, cross_entropy, START)
     np.testing.assert_allclose(own, labelled, rtol=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_guesses_come_nearer_to_the_labels_classes():
     labels = np.eye(C)[SIGHT.labels].mean(0)
     aligned, plain = (
         mean_guess(dataclasses.replace(METHOD, align=align, temperature=1.0))
-        for align in (Alignment("labels", 0.0), Unaligned())
+        for align in (DistributionAlignment("labels", 0.0), NoAlignment())
     )
     assert np.abs(aligned - labels).sum() < 0.5 * np.abs(plain - labels).sum()
 
@@ -83,13 +83,13 @@ def test_guesses_come_nearer_to_the_labels_classes():
 def test_gradients_flow_into_what_learns():
     def total(logits, heads):
         sight = SIGHT._replace(logits=logits, heads=heads)
-        own = METHOD.supervised(sight, cross_entropy, START)
+        own = METHOD.labelled_loss(sight, cross_entropy, START)
         return update(METHOD, sight, START)[0].mean() + own
 
     grads, heads = jax.grad(total, (0, 1))(SIGHT.logits, SIGHT.heads)
     for name in (MIXED, "strong"):
         assert (np.abs(grads.pop(name)).sum(1) > 0).all()
-    assert (np.abs(heads["rotation"].pop(name_of(TURNED))).sum(1) > 0).all()
+    assert (np.abs(heads["rotation"].pop(view_key(TURNED))).sum(1) > 0).all()
     jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.0 * leaf), (grads, heads))
 
 
@@ -103,8 +103,8 @@ def test_the_ramp_leaves_turns_and_labels_alone():
 
 def test_turns_may_be_left_out():
     bare = dataclasses.replace(METHOD, rotation=0.0)
-    assert bare.heads(C) == {} and TURNED not in bare.views
-    assert METHOD.heads(C) == {"rotation": Head(4)} and METHOD.views[-1] == TURNED
+    assert bare.aux_heads(C) == {} and TURNED not in bare.views
+    assert METHOD.aux_heads(C) == {"rotation": AuxHead(4)} and METHOD.views[-1] == TURNED
     _, mixed, unmixed, _ = terms(SIGHT, np.ones(B, bool))
     loss, _, metrics = update(bare, SIGHT, START)
     np.testing.assert_allclose(loss, 1.5 * mixed + 0.5 * unmixed, rtol=1e-4)
@@ -113,7 +113,7 @@ def test_turns_may_be_left_out():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("temperature", 0.0), ("alpha", 0.0), ("mixed", -1.0), ("unmixed", -1.0), ("rotation", -1.0),
+    [("temperature", 0.0), ("alpha", 0.0), ("mixed", -1.0), ("pre_mixup_weight", -1.0), ("rotation", -1.0),
      ("ramp", 1.5)],
 )  # fmt: skip
 def test_settings_are_checked(field, value):

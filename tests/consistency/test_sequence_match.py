@@ -5,16 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import SequenceMatch, Threshold
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import ConfidenceThreshold, SequenceMatch
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
-SIZES = Sizes(3, 20, 4)
+SIZES = DatasetSizes(3, 20, 4)
 WEAK = np.array([[3.0, 0.0, 0.0], [0.5, 0.0, 0.0]], np.float32)  # 0.909 and 0.452 sure.
 MEDIUM = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0]], np.float32)
 STRONG = np.array([[0.0, 1.0, 2.0], [1.0, 0.0, 1.0]], np.float32)
-FIXED = SequenceMatch(mask=Threshold(0.8))
+FIXED = SequenceMatch(mask=ConfidenceThreshold(0.8))
 
 update = jax.jit(SequenceMatch.update, static_argnums=0)
 
@@ -22,7 +22,9 @@ update = jax.jit(SequenceMatch.update, static_argnums=0)
 def run(method=FIXED, weak=WEAK, medium=MEDIUM, strong=STRONG):
     logits = {"weak": weak, "medium": medium, "strong": strong}
     index = jnp.arange(2, dtype=jnp.int32)
-    return update(method, seen(method, 0)._replace(logits=logits, index=index), method.init(SIZES))
+    return update(
+        method, seen(method, 0)._replace(logits=logits, unlabelled_index=index), method.init(SIZES)
+    )
 
 
 def softmax(logits, temperature=1.0):
@@ -46,12 +48,14 @@ def test_the_terms_are_the_papers():
 
 
 def test_unsure_ones_may_be_left_out():
-    loss, _, _ = run(SequenceMatch(mask=Threshold(0.8), unsure=0.0))
+    loss, _, _ = run(SequenceMatch(mask=ConfidenceThreshold(0.8), unsure=0.0))
     np.testing.assert_array_equal(loss > 0, [True, False])
 
 
 def test_the_temperature_changes_the_loss():
-    warm, cold = (run(SequenceMatch(mask=Threshold(0.8), temperature=t))[0] for t in (1.0, 0.25))
+    warm, cold = (
+        run(SequenceMatch(mask=ConfidenceThreshold(0.8), temperature=t))[0] for t in (1.0, 0.25)
+    )
     assert (np.abs(warm - cold) > 0.05).all()
 
 

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import ShrinkMatch, Unaligned
+from mtl_jax.consistency import NoAlignment, ShrinkMatch
 from mtl_jax.consistency.shrinkmatch import shrunk_space
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, N, U, seen
 
-METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk=0.5, align=Unaligned())
-SIZES = Sizes(C, N, N)
+METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk=0.5, align=NoAlignment())
+SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(ShrinkMatch.update, static_argnums=0)
 space = jax.jit(shrunk_space, static_argnums=1)
@@ -81,7 +81,7 @@ def test_two_classes_leave_nothing_to_shrink():
         logits={name: v[:, :2] for name, v in views.logits.items()},
         heads={"shrunk": {name: v[:, :2] for name, v in views.heads["shrunk"].items()}},
     )
-    loss, _, _ = update(METHOD, pair, METHOD.init(Sizes(2, N, N)))
+    loss, _, _ = update(METHOD, pair, METHOD.init(DatasetSizes(2, N, N)))
     sure = np.array([softmax(row).max() >= 0.8 for row in pair.logits["weak"]])
     np.testing.assert_array_equal(loss > 0, sure)
 

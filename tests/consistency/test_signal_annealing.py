@@ -5,15 +5,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import UDA, Annealed, DeFixMatch, FixMatch, Match, MatchNumbers
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import UDA, DeFixMatch, FixMatch, Match, MatchRegression, SignalAnnealing
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, N, seen
 
 METHOD = UDA(schedule="linear")
-SIZES = Sizes(C, N, N)
-supervised = jax.jit(Annealed.supervised, static_argnums=(0, 2))
+SIZES = DatasetSizes(C, N, N)
+supervised = jax.jit(SignalAnnealing.labelled_loss, static_argnums=(0, 2))
 # Probabilities of class 0: 0.97, 0.40, 0.25 (all alike) and 0.10, all labelled 0.
 PROBABILITIES = np.array([[0.97, 0.01, 0.01, 0.01], [0.4, 0.2, 0.2, 0.2], [0.25] * 4,
                           [0.1, 0.3, 0.3, 0.3]], np.float32)  # fmt: skip
@@ -51,13 +52,13 @@ def test_missing_labels_never_count():
     [("linear", 0.5), ("exp", np.exp(-2.5)), ("log", 1 - np.exp(-2.5))],
 )
 def test_schedules(schedule, half):
-    share = Annealed(schedule=schedule).share
+    share = SignalAnnealing(schedule=schedule).share
     np.testing.assert_allclose(share(jnp.float32(0.5)), half, rtol=1e-6)
     np.testing.assert_allclose(share(jnp.float32(1.0)), 1.0, atol=0.01)
 
 
 def test_the_unlabelled_loss_is_the_methods_own():
-    method = Annealed(FixMatch(0.4, weight=3.0))
+    method = SignalAnnealing(FixMatch(0.4, weight=3.0))
     views = seen(method, 1)
     found, _, _ = method.update(views, method.init(SIZES))
     wanted, _, _ = FixMatch(0.4).update(views, FixMatch(0.4).init(SIZES))
@@ -66,34 +67,39 @@ def test_the_unlabelled_loss_is_the_methods_own():
 
 
 def test_what_has_a_labelled_loss_itself_is_refused():
-    with pytest.raises(BadInput, match=r"Annealed\.method must leave the labelled loss alone"):
-        Annealed(DeFixMatch())
-    with pytest.raises(BadInput, match=r"Annealed\.schedule must be one of"):
+    rule = r"SignalAnnealing\.method must have no labelled loss of its own"
+    with pytest.raises(BadInput, match=rule):
+        SignalAnnealing(DeFixMatch())
+    with pytest.raises(BadInput, match=r"SignalAnnealing\.schedule must be one of"):
         UDA(schedule="cosine")
 
 
 class WithHeads(Match):
-    """A method with heads of its own, which the wrapper would not show."""
+    """A method with heads of its own."""
 
-    def heads(self, num_classes):
-        return {}
+    def aux_heads(self, num_classes):
+        return {"own": AuxHead(num_classes)}
 
 
-class WithOpening(Match):
-    """A method that says something before the first step."""
+class WithPrecompute(Match):
+    """A method that precomputes something before the first step."""
 
-    def begin(self, opening):
-        return ()
+    def precompute(self, source):
+        return {"of": source}
+
+
+def test_heads_and_precomputation_are_the_methods_own():
+    method = SignalAnnealing(WithHeads())
+    assert method.aux_heads(3) == {"own": AuxHead(3)} and not method.has_precompute
+    method = SignalAnnealing(WithPrecompute())
+    assert method.has_precompute and method.precompute("source") == {"of": "source"}
+    assert method.aux_heads(3) == {}
 
 
 @pytest.mark.parametrize(
     ("method", "rule"),
-    [
-        (WithHeads(), "without `heads`"),
-        (WithOpening(), "without `begin`"),
-        (MatchNumbers(), "for classes"),
-    ],
+    [(MatchRegression(), "for classes"), ("UDA", "AuxiliaryLoss")],
 )
 def test_a_method_that_it_does_not_fit_is_refused(method, rule):
-    with pytest.raises(BadInput, match=rf"Annealed\.method must .*{rule}"):
-        Annealed(method)
+    with pytest.raises(BadInput, match=rf"SignalAnnealing\.method must .*{rule}"):
+        SignalAnnealing(method)

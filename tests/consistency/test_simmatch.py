@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import Projection, SimMatch
+from mtl_jax.consistency import ProjectionHead, SimMatch
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.consistency.simmatch import TEACHER
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import name_of
+from mtl_jax.core.views import view_key
 from tests.consistency.seen import B, C, N, U, seen
 
-METHOD = SimMatch(threshold=0.6, smoothing=0.7, instance=2.0, projection=Projection(5))
-SIZES = Sizes(C, N, N)
+METHOD = SimMatch(threshold=0.6, smoothing=0.7, instance=2.0, projection=ProjectionHead(5))
+SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(SimMatch.update, static_argnums=0)
 
@@ -139,7 +139,7 @@ def test_the_teacher_says_the_same_of_the_same_outputs():
 
     def joined(outputs):
         both = np.concatenate([outputs["labelled"], outputs["weak"]])
-        return {name_of(TEACHER): both, "strong": outputs["strong"]}
+        return {view_key(TEACHER): both, "strong": outputs["strong"]}
 
     heads = {"projection": joined(plain.heads["projection"])}
     other = plain._replace(logits=joined(plain.logits), heads=heads)

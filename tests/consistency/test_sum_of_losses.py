@@ -1,4 +1,4 @@
-"""Together: each method is as alone, their losses add up, and a run has them all."""
+"""SumOfLosses: each method is as alone, their losses add up, and a run has them all."""
 
 import dataclasses
 import functools
@@ -16,25 +16,26 @@ from mtl_jax.consistency import (
     MixMatch,
     NoisyStudent,
     ReMixMatch,
-    Together,
+    SumOfLosses,
 )
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.head_specs import Head
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Apart, Stored
+from mtl_jax.core.views import SeparatePass, TeacherView
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N
 from tests.small import ROW, UNLABELLED
 from tests.transfer.sights import RUNS, begun, felt, trained
 
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 PARTS = (
     FixMatch(0.5, weight=2.0),
     CoMatch(memory=8),
-    transfer.Behaviour(0.3),
+    transfer.BehavioralRegularization(0.3),
     transfer.LwF(3, weight=0.5),
 )
-ALL = Together(PARTS)
+ALL = SumOfLosses(PARTS)
 
 
 def alone(sight, place, method):
@@ -44,7 +45,7 @@ def alone(sight, place, method):
 
 
 def own_heads(method):
-    return method.heads(C) if hasattr(method, "heads") else {}
+    return method.aux_heads(C)
 
 
 def test_losses_states_and_metrics_are_those_of_each():
@@ -65,31 +66,31 @@ def test_losses_states_and_metrics_are_those_of_each():
 
 def test_what_it_asks_for_is_the_union():
     assert ALL.views == (
-        "labelled", "weak", "strong", "strong2", Apart(("labelled",), by="source"),
+        "labelled", "weak", "strong", "strong2", SeparatePass(("labelled",), model="source"),
     )  # fmt: skip
-    assert ALL.heads(C) == {"1.projection": Head(64, 1), "3.old": Head(3)}
-    assert ALL.maps and not Together((FixMatch(),)).maps
-    assert Together((MixMatch(),)).views == MixMatch().views  # No labelled view besides.
+    assert ALL.aux_heads(C) == {"1.projection": AuxHead(64, 1), "3.old": AuxHead(3)}
+    assert ALL.needs_feature_maps and not SumOfLosses((FixMatch(),)).needs_feature_maps
+    assert SumOfLosses((MixMatch(),)).views == MixMatch().views  # No labelled view besides.
 
 
 def test_the_labelled_loss_is_the_task_s_or_the_one_method_s():
     sight = felt(ALL, 1)
-    found = ALL.supervised(sight, cross_entropy, ALL.init(SIZES))
+    found = ALL.labelled_loss(sight, cross_entropy, ALL.init(SIZES))
     there = sight.mask
-    each = cross_entropy(sight.of("labelled")[there], sight.labels[there])
+    each = cross_entropy(sight.outputs("labelled")[there], sight.labels[there])
     np.testing.assert_allclose(found, each.mean(), rtol=1e-5)
-    both = Together((FixMatch(), MixMatch()))
+    both = SumOfLosses((FixMatch(), MixMatch()))
     sight, state = felt(both, 1), both.init(SIZES)
     own = sight._replace(key=jax.random.fold_in(sight.key, 1))
     np.testing.assert_allclose(
-        both.supervised(sight, cross_entropy, state),
-        MixMatch().supervised(own, cross_entropy, state[1]),
+        both.labelled_loss(sight, cross_entropy, state),
+        MixMatch().labelled_loss(own, cross_entropy, state[1]),
         rtol=1e-6,
     )
 
 
 @dataclasses.dataclass(frozen=True)
-class Caller:
+class Caller(AuxiliaryLoss):
     """Calls the task's head and one of its own, and draws."""
 
     weight = 1.0
@@ -101,55 +102,59 @@ class Caller:
     def update(self, views, state):
         x = jnp.ones((1, 1))
         drawn = jax.random.normal(views.key, (1,))
-        return views.call("", x)[0], state, {"own": views.call("mine", x)[0, 0], "drawn": drawn[0]}
+        return (
+            views.apply_head("", x)[0],
+            state,
+            {"own": views.apply_head("mine", x)[0, 0], "drawn": drawn[0]},
+        )
 
 
 def test_heads_that_are_called_and_keys_are_of_each():
     def call(name, x):
         return x * {"": 1.0, "0.mine": 2.0, "1.mine": 3.0, "2.1.mine": 4.0}[name]
 
-    pair = Together((Caller(), Caller()))
-    sight = felt(pair, 0)._replace(call=call)
+    pair = SumOfLosses((Caller(), Caller()))
+    sight = felt(pair, 0)._replace(apply_head=call)
     _, _, metrics = pair.update(sight, pair.init(SIZES))
     assert [float(metrics[f"{place}.own"]) for place in (0, 1)] == [2.0, 3.0]
     assert metrics["0.drawn"] != metrics["1.drawn"]
-    nested = Together((Caller(), Caller(), Together((FixMatch(), Caller()))))
-    sight = felt(nested, 0)._replace(call=functools.partial(call))
+    nested = SumOfLosses((Caller(), Caller(), SumOfLosses((FixMatch(), Caller()))))
+    sight = felt(nested, 0)._replace(apply_head=functools.partial(call))
     with pytest.raises(KeyError, match="2\\.0\\.mine"):
-        Together((Caller(), Caller(), pair)).update(sight, ((), (), ((), ())))
+        SumOfLosses((Caller(), Caller(), pair)).update(sight, ((), (), ((), ())))
     _, _, metrics = nested.update(sight, nested.init(SIZES))
     assert float(metrics["2.1.own"]) == 4.0
 
 
 def test_what_is_refused():
     for wrong in ((), FixMatch(), ("FixMatch",)):
-        with pytest.raises(BadInput, match=r"Together\.methods must be a tuple of methods"):
-            Together(wrong)
+        with pytest.raises(BadInput, match=r"SumOfLosses\.methods must be a tuple of methods"):
+            SumOfLosses(wrong)
     with pytest.raises(BadInput, match="at most one with a labelled loss"):
-        Together((MixMatch(), ReMixMatch()))
+        SumOfLosses((MixMatch(), ReMixMatch()))
     with pytest.raises(BadInput, match="the same stored labels"):
-        Together((NoisyStudent(), transfer.Distillation(1.0, by="raw")))
-    same = Together((NoisyStudent(), transfer.Distillation(1.0)))
-    assert same.views == ("labelled", Stored(), "strong", "weak")
+        SumOfLosses((NoisyStudent(), transfer.Distillation(1.0, params="raw")))
+    same = SumOfLosses((NoisyStudent(), transfer.Distillation(1.0)))
+    assert same.views == ("labelled", TeacherView(), "strong", "weak")
 
 
 def test_one_method_together_trains_as_alone():
-    run = RUNS.but(strong=UNLABELLED.strong)
+    run = RUNS.replace(strong=UNLABELLED.strong)
     source = begun()
     states = [
-        trained(run.but(tasks=(ROW.but(consistency=method),)), source)[0]
-        for method in (MeanTeacher(2.0), Together((MeanTeacher(2.0),)))
+        trained(run.replace(tasks=(ROW.replace(auxiliary=method),)), source)[0]
+        for method in (MeanTeacher(2.0), SumOfLosses((MeanTeacher(2.0),)))
     ]
-    one, two = (jax.tree.leaves((s.params, s.stats)) for s in states)
+    one, two = (jax.tree.leaves((s.params, s.batch_stats)) for s in states)
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
 def test_a_run_with_unlabelled_images_and_a_source():
-    both = Together((FixMatch(0.3), transfer.FitNet(1.0)))
-    run = RUNS.but(strong=UNLABELLED.strong, tasks=(ROW.but(consistency=both),))
+    both = SumOfLosses((FixMatch(0.3), transfer.FitNet(1.0)))
+    run = RUNS.replace(strong=UNLABELLED.strong, tasks=(ROW.replace(auxiliary=both),))
     state, metrics = trained(run, begun())
-    assert state.consistency["row"][1] == ()
+    assert state.aux_state["row"][1] == ()
     parts = [metrics[f"{place}.unlabelled_loss/row"] for place in (0, 1)]
     np.testing.assert_allclose(metrics["unlabelled_loss/row"], sum(parts), rtol=1e-5)
     assert (np.asarray(parts) > 0).all()

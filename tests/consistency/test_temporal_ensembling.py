@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import TemporalEnsembling
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
+from tests.consistency.warm import warm
 
 METHOD = TemporalEnsembling(ramp=0.0)
-SIZES = Sizes(2, 4, 0)
+SIZES = DatasetSizes(2, 4, 0)
 SIGHT = seen(METHOD, 0)
 
 update = jax.jit(TemporalEnsembling.update, static_argnums=0)
@@ -22,7 +23,7 @@ def step(state, index, first, method=METHOD, progress=0.5):
     said = np.array([first, 1.0 - np.array(first)], np.float32).T
     views = SIGHT._replace(
         logits={"weak": np.log(said)},
-        index=np.array(index, np.int32),
+        unlabelled_index=np.array(index, np.int32),
         progress=np.float32(progress),
     )
     return update(method, views, state)
@@ -61,12 +62,12 @@ def test_an_example_that_comes_twice_counts_by_its_later_place():
 
 def test_gradients_reach_the_view_and_not_the_table():
     def total(logits, table):
-        state = METHOD.warm(METHOD.init(SIZES))._replace(total=table)
-        views = SIGHT._replace(logits={"weak": logits}, index=np.array([0, 1], np.int32))
+        state = warm(METHOD, METHOD.init(SIZES))._replace(total=table)
+        views = SIGHT._replace(logits={"weak": logits}, unlabelled_index=np.array([0, 1], np.int32))
         loss, after, _ = update(METHOD, views, state)
         return loss.sum(), after.total.sum()
 
-    table = METHOD.warm(METHOD.init(SIZES)).total
+    table = warm(METHOD, METHOD.init(SIZES)).total
     logits = jnp.array([[1.0, 0.0], [0.0, 2.0]])
     loss, after = jax.jacrev(total, (0, 1))(logits, table)
     assert (np.abs(loss[0]).sum(1) > 0).all()
@@ -75,7 +76,7 @@ def test_gradients_reach_the_view_and_not_the_table():
 
 
 def test_a_warm_state_knows_nothing_of_any_class():
-    loss, _, _ = step(METHOD.warm(METHOD.init(SIZES)), [3], [0.9])
+    loss, _, _ = step(warm(METHOD, METHOD.init(SIZES)), [3], [0.9])
     np.testing.assert_allclose(loss, [0.16], rtol=1e-5)  # by hand: (.9 - .5)^2
 
 
@@ -83,7 +84,7 @@ def test_a_warm_state_knows_nothing_of_any_class():
                                                  (0.4, 1.0), (0.9, 1.0)])  # fmt: skip
 def test_the_weight_grows_along_a_gaussian(progress, share):
     slow = TemporalEnsembling(ramp=0.4)
-    loss, _, _ = step(METHOD.warm(METHOD.init(SIZES)), [0], [0.9], slow, progress)
+    loss, _, _ = step(warm(METHOD, METHOD.init(SIZES)), [0], [0.9], slow, progress)
     np.testing.assert_allclose(loss, [0.16 * share], rtol=1e-5)
 
 

@@ -7,7 +7,7 @@ import pytest
 from mtl_jax.consistency import VAT
 from mtl_jax.consistency.vat import CLEAN
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Adversarial, Apart, name_of
+from mtl_jax.core.views import AdversarialView, SeparatePass, view_key
 from tests.consistency.seen import seen
 
 P = np.array([[0.5, 0.5], [0.9, 0.1]], np.float32)
@@ -18,7 +18,7 @@ update = jax.jit(VAT.update, static_argnums=0)
 
 def run(method, clean=None, moved=None, progress=0.5):
     clean, moved = (np.log(P) if clean is None else clean), (np.log(Q) if moved is None else moved)
-    logits = {name_of(CLEAN): clean, name_of(method.moved): moved}
+    logits = {view_key(CLEAN): clean, view_key(method.moved): moved}
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
     return update(method, views, ())
 
@@ -58,7 +58,7 @@ def test_the_ramp_leaves_the_entropy_alone():
 def test_statistics_of_its_passes_are_not_kept():
     """Both views are passes of their own; the adversary has the method's settings."""
     method = VAT(radius=2.0, iterations=3)
-    assert method.views == (Apart(("weak",), "student"), Adversarial("weak", 2.0, 3))
+    assert method.views == (SeparatePass(("weak",), "student"), AdversarialView("weak", 2.0, 3))
 
 
 def test_numbers_have_the_squared_error():

@@ -12,7 +12,7 @@ import pytest
 
 from mtl_jax import losses, metrics
 from mtl_jax.core.code_digest import is_users
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 
 BASE = '''
@@ -135,7 +135,7 @@ def text(tmp_path, monkeypatch):
         module = importlib.import_module("mine")
         found = [getattr(module, name) for name in names]
         return [
-            source_text(each() if name in ("Mine", "Trunk") else each)
+            to_source(each() if name in ("Mine", "Trunk") else each)
             for name, each in zip(names, found, strict=True)
         ]
 
@@ -207,10 +207,10 @@ def test_what_computes_another_thing_counts(text, old, new, names):
 
 
 def test_what_is_ours_or_installed_has_its_name_alone():
-    assert source_text(losses.cross_entropy) == "mtl_jax.cross_entropy"
-    assert source_text(metrics.Accuracy()) == "Accuracy()"
-    assert source_text(jax.nn.relu) == "jax.relu"
-    assert source_text(sorted) == "builtins.sorted"
+    assert to_source(losses.cross_entropy) == "mtl_jax.cross_entropy"
+    assert to_source(metrics.Accuracy()) == "Accuracy()"
+    assert to_source(jax.nn.relu) == "jax.relu"
+    assert to_source(sorted) == "builtins.sorted"
     assert not any(map(is_users, ("mtl_jax.losses", "jax.numpy", "json", "builtins", "flax")))
     assert is_users("tests.small") and is_users("of no file")
 
@@ -219,7 +219,7 @@ def made(source, name="f"):
     """What a source makes that is in no file."""
     names = {"__name__": "typed_in"}
     exec(source, names)  # noqa: S102
-    return source_text(names[name])
+    return to_source(names[name])
 
 
 def test_code_without_source_counts_by_its_bytecode():
@@ -248,8 +248,8 @@ def test_the_same_in_every_process(tmp_path):
     """Of source and of bytecode: Python orders the names in a set anew each time."""
     (tmp_path / "sets.py").write_text(SETS)
     code = (
-        "import sets; from mtl_jax.core.fingerprint import source_text; names = {'__name__': 'typed_in'};"
-        f"exec({SETS!r}, names); print(source_text(sets.f), source_text(names['f']))"
+        "import sets; from mtl_jax.core.fingerprint import to_source; names = {'__name__': 'typed_in'};"
+        f"exec({SETS!r}, names); print(to_source(sets.f), to_source(names['f']))"
     )
     paths = f"{pathlib.Path(__file__).parents[2]}{os.pathsep}{tmp_path}"
     found = [
@@ -278,5 +278,5 @@ def test_names_that_lead_in_a_circle(tmp_path, monkeypatch):
     )
     module = importlib.import_module("circle")
     assert isinstance(module, types.ModuleType)
-    one, other = source_text(module.f), source_text(module.g)
+    one, other = to_source(module.f), to_source(module.g)
     assert one.split("#")[0] == "circle.f" and one.split("#")[1] == other.split("#")[1]

@@ -23,11 +23,11 @@ from mtl_jax import (
     weighting,
 )
 from mtl_jax.config.cross_task import CrossTask
-from mtl_jax.config.meta_pseudo_labels import Coach
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.config.run import Dispatch, Run, Weighing
-from mtl_jax.config.task_schedule import Alternating
-from mtl_jax.core.fingerprint import fingerprint, settings, source_text
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.run import BalanceOptions, Execution, Run
+from mtl_jax.config.task_schedule import AlternatingTasks
+from mtl_jax.core.fingerprint import config_fields, fingerprint, to_source
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED, part
 
@@ -40,45 +40,46 @@ OTHERS = {
     "balance": aggregation.MGDA(),
     "optimizer": optimizers.SGD(0.05, weight_decay=1e-4),
     "steps": 9,
-    "batch": 9,
-    "labelled": None,
-    "partial": True,
+    "batch_size": 9,
+    "num_labelled": None,
+    "partial_labels": True,
     "unlabelled_ratio": 3,
-    "weak": augment.Shift(1),
-    "medium": augment.Shift(1),
+    "weak": augment.RandomTranslate(1),
+    "medium": augment.RandomTranslate(1),
     "strong": augment.Cutout(3),
-    "cross_task": CrossTask(),
-    "coach": Coach(),
+    "extensions": (CrossTask(),),
     "penalties": (sharing.TraceNorm(1.0),),
     "proximal": (sharing.TraceNorm(1.0),),
-    "scheme": Alternating(),
-    "source": RUN.but(name="source"),
-    "teachers": (RUN.but(name="teacher"),),
+    "task_schedule": AlternatingTasks(),
+    "init_from": RUN.replace(name="init_from"),
+    "teachers": (RUN.replace(name="teacher"),),
     "source_parameters": "ema",
-    "take": (("shared/(.*)", r"shared/\1"),),
-    "fresh": ("shared/.*",),
-    "plan": (Rule(".*", rate=0.5),),
-    "ema": 0.91,
+    "param_map": (("shared/(.*)", r"shared/\1"),),
+    "new_params": ("shared/.*",),
+    "param_rules": (ParamRule(".*", lr_scale=0.5),),
+    "ema_decay": 0.91,
     "evaluate_every": 5,
     "checkpoint_every": 5,
-    "seeds": 3,
+    "num_seeds": 3,
     "first_seed": 1,
     "selection": "last",
-    "affinity": True,
-    "weighing": Weighing(heads="own"),
-    "dispatch": Dispatch(),
+    "measure_affinity": True,
+    "balance_options": BalanceOptions(head_gradients="own"),
+    "execution": Execution(),
 }
 
 
 def test_every_field_counts():
     assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
-    sourced = RUN.but(source=RUN.but(name="other"))
-    begin = {"coach": UNLABELLED, "take": sourced, "fresh": sourced}  # They ask for other fields.
+    sourced = RUN.replace(init_from=RUN.replace(name="other"))
+    begin = {"param_map": sourced, "new_params": sourced}  # They ask for other fields.
     prints = {
-        name: fingerprint(begin.get(name, RUN).but(**{name: value}))
+        name: fingerprint(begin.get(name, RUN).replace(**{name: value}))
         for name, value in OTHERS.items()
     }
-    assert len({fingerprint(r) for r in (RUN, UNLABELLED)} | {*prints.values()}) == 2 + len(OTHERS)
+    taught = UNLABELLED.replace(extensions=(MetaPseudoLabels(),))
+    others = (RUN, UNLABELLED, taught, taught.replace(extensions=(MetaPseudoLabels(), CrossTask())))
+    assert len({fingerprint(r) for r in others} | {*prints.values()}) == 4 + len(OTHERS)
     assert all(len(text) == 18 for text in prints.values())
 
 
@@ -88,11 +89,11 @@ class Another(metrics.Accuracy):
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "line"}, {"outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
+    [{"name": "line"}, {"num_outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
      {"selects": False}],
 )  # fmt: skip
 def test_every_field_of_a_task_counts(change):
-    assert fingerprint(ROW.but(**change)) != fingerprint(ROW)
+    assert fingerprint(ROW.replace(**change)) != fingerprint(ROW)
 
 
 def test_the_same_in_another_process():
@@ -108,14 +109,20 @@ def test_the_same_in_another_process():
 
 
 def test_equal_runs_that_were_made_apart_are_one():
-    again = RUN.but(data=data.Arrays(part(96, 0), part(40, 1), part(40, 2)), trunk=nets.MLP((12,)))
+    again = RUN.replace(
+        data=data.Arrays(part(96, 0), part(40, 1), part(40, 2)), trunk=nets.MLP((12,))
+    )
     assert again is not RUN and fingerprint(again) == fingerprint(RUN)
 
 
 def test_text_makes_the_setting_again():
-    for setting in (optimizers.Adam(optimizers.Cosine(2e-3)), nets.MLP((8, 4)), Dispatch()):
-        names = {**vars(optimizers), **vars(nets), "Dispatch": Dispatch}
-        assert eval(source_text(setting), names) == setting
+    for setting in (
+        optimizers.Adam(optimizers.CosineSchedule(2e-3)),
+        nets.MLP((8, 4)),
+        Execution(),
+    ):
+        names = {**vars(optimizers), **vars(nets), "Execution": Execution}
+        assert eval(to_source(setting), names) == setting
 
 
 @pytest.mark.parametrize(
@@ -136,15 +143,15 @@ def test_text_makes_the_setting_again():
     ],
 )  # fmt: skip
 def test_text(value, text):
-    assert source_text(value) == text
+    assert to_source(value) == text
 
 
 def test_a_module_is_what_it_is_not_where_it_hangs():
     module = nets.MLP((4,))
-    assert source_text(module) == "MLP(features=(4,), batch_norm=False)"
+    assert to_source(module) == "MLP(features=(4,), batch_norm=False)"
     assert fingerprint(nets.MLP((4,), name="here", parent=None)) == fingerprint(module)
-    assert settings(module) == ["features", "batch_norm"]
-    assert settings(HEIGHT)[0] == "name"
+    assert config_fields(module) == ["features", "batch_norm"]
+    assert config_fields(HEIGHT)[0] == "name"
 
 
 def test_arrays_count_by_content():
@@ -174,8 +181,8 @@ def test_a_closure_is_refused_and_a_named_function_is_not():
         return logits
 
     with pytest.raises(BadInput, match=r"closure in .* is no named function"):
-        fingerprint(RUN.but(tasks=(ROW.but(loss=closure),)))
-    assert fingerprint(RUN.but(tasks=(ROW.but(loss=local),))) != fingerprint(RUN)
+        fingerprint(RUN.replace(tasks=(ROW.replace(loss=closure),)))
+    assert fingerprint(RUN.replace(tasks=(ROW.replace(loss=local),))) != fingerprint(RUN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +204,7 @@ def method(*fields):
 def test_an_option_that_is_off_by_default_says_nothing():
     before = method("rate", ("size", int, 3))
     after = method("rate", ("size", int, 3), ("ramp", int | None, None), ("terms", tuple, ()))
-    assert source_text(after(1)) == source_text(before(1)) == "Method(rate=1, size=3)"
-    assert source_text(after(1, ramp=0, terms=(2,))) == "Method(rate=1, size=3, ramp=0, terms=(2,))"
+    assert to_source(after(1)) == to_source(before(1)) == "Method(rate=1, size=3)"
+    assert to_source(after(1, ramp=0, terms=(2,))) == "Method(rate=1, size=3, ramp=0, terms=(2,))"
     # Nothing, but not by default.
-    assert source_text(method(("rate", int | None, 5))(None)) == "Method(rate=None)"
+    assert to_source(method(("rate", int | None, 5))(None)) == "Method(rate=None)"

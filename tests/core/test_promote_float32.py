@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from mtl_jax.core.tree import wide
+from mtl_jax.core.tree import promote_float32
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,4 @@ from mtl_jax.core.tree import wide
 )
 def test_dtypes(given, wanted):
     with jax.enable_x64(True):
-        assert wide(jnp.ones(2, given)).dtype == wanted
+        assert promote_float32(jnp.ones(2, given)).dtype == wanted

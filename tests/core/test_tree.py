@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core import tree
-from mtl_jax.core.model import Outputs
+from mtl_jax.core.model import ModelOutput
 from mtl_jax.core.validation import BadInput
 
 # Gradients of two tasks: (1, 2, 0, 1; 3) and (0, -1, 1, 1; -1).
@@ -39,14 +39,14 @@ def test_gram_of_nothing_is_refused():
 
 
 def test_combine(variant):
-    combined = variant(tree.combine)(jnp.array([2.0, -1.0]), JACOBIAN)
+    combined = variant(tree.weighted_sum)(jnp.array([2.0, -1.0]), JACOBIAN)
     np.testing.assert_allclose(combined["kernel"], [[2.0, 5.0], [-1.0, 1.0]])  # by hand.
     np.testing.assert_allclose(combined["bias"], 7.0)
 
 
 def test_combining_has_the_length_that_the_gram_says():
     weights = jnp.array([0.5, 3.0])
-    combined = tree.combine(weights, JACOBIAN)
+    combined = tree.weighted_sum(weights, JACOBIAN)
     square = sum(jnp.square(leaf).sum() for leaf in jax.tree.leaves(combined))
     np.testing.assert_allclose(weights @ tree.gram(JACOBIAN) @ weights, square)
 
@@ -54,14 +54,14 @@ def test_combining_has_the_length_that_the_gram_says():
 @pytest.mark.parametrize("momentum", [0.9, jnp.float32(0.9)], ids=["number", "array"])
 def test_average(variant, momentum):
     old, new = {"a": jnp.array([1.0, 2.0])}, {"a": jnp.array([11.0, 0.0])}
-    moved = variant(tree.average)(old, new, momentum)
+    moved = variant(tree.ema_update)(old, new, momentum)
     np.testing.assert_allclose(moved["a"], [2.0, 1.8], rtol=1e-6)  # by hand.
 
 
 def test_paths():
-    assert tree.paths(PARAMS) == PATHS
-    assert tree.paths(Outputs({"a": jnp.ones(1)}, jnp.ones(2))) == ["logits/a", "features"]
-    assert tree.paths({}) == []
+    assert tree.leaf_paths(PARAMS) == PATHS
+    assert tree.leaf_paths(ModelOutput({"a": jnp.ones(1)}, jnp.ones(2))) == ["logits/a", "features"]
+    assert tree.leaf_paths({}) == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_paths():
     ],
 )
 def test_matches(patterns, chosen):
-    found = tree.matches(PARAMS, patterns)
+    found = tree.match_paths(PARAMS, patterns)
     assert jax.tree.leaves(found) == chosen
     assert jax.tree.structure(found) == jax.tree.structure(PARAMS)
 
@@ -81,17 +81,17 @@ def test_matches(patterns, chosen):
 def test_a_pattern_must_match_a_whole_path():
     text = "pattern 'shared/Dense_0/kernels' matches no parameter: did you mean shared/Dense_0/kern"
     with pytest.raises(BadInput, match=text):
-        tree.matches(PARAMS, ["shared/Dense_0/kernels"])
+        tree.match_paths(PARAMS, ["shared/Dense_0/kernels"])
     with pytest.raises(BadInput, match="pattern 'shared' matches no parameter"):
-        tree.matches(PARAMS, [".*", "shared"])
+        tree.match_paths(PARAMS, [".*", "shared"])
     with pytest.raises(BadInput, match=f"there is {', '.join(PATHS)}"):
-        tree.matches(PARAMS, ["zzz"])
+        tree.match_paths(PARAMS, ["zzz"])
 
 
 def test_split_and_merge():
-    chosen = tree.matches(PARAMS, ["shared/.*", "tasks/0"])
-    kept, rest = tree.split(PARAMS, chosen)
-    assert tree.paths(kept) == PATHS[:3] and tree.paths(rest) == PATHS[3:]
+    chosen = tree.match_paths(PARAMS, ["shared/.*", "tasks/0"])
+    kept, rest = tree.partition(PARAMS, chosen)
+    assert tree.leaf_paths(kept) == PATHS[:3] and tree.leaf_paths(rest) == PATHS[3:]
     assert kept["tasks"][1] is None and rest["shared"]["Dense_0"]["kernel"] is None
     merged = tree.merge(kept, rest)
     assert jax.tree.structure(merged) == jax.tree.structure(PARAMS)
@@ -101,11 +101,11 @@ def test_split_and_merge():
 
 @pytest.mark.parametrize("all_or_none", [True, False])
 def test_split_of_all_and_of_nothing(all_or_none):
-    parts = tree.split(PARAMS, jax.tree.map(lambda _: all_or_none, PARAMS))
-    assert tree.size(parts[0]) == (tree.size(PARAMS) if all_or_none else 0)
-    assert tree.paths(tree.merge(*parts)) == PATHS
+    parts = tree.partition(PARAMS, jax.tree.map(lambda _: all_or_none, PARAMS))
+    assert tree.num_params(parts[0]) == (tree.num_params(PARAMS) if all_or_none else 0)
+    assert tree.leaf_paths(tree.merge(*parts)) == PATHS
 
 
 def test_size():
-    assert tree.size(PARAMS) == 2 * 3 + 3 + 1 + 4
-    assert tree.size({}) == 0
+    assert tree.num_params(PARAMS) == 2 * 3 + 3 + 1 + 4
+    assert tree.num_params({}) == 0

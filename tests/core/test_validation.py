@@ -8,11 +8,11 @@ import pytest
 
 from mtl_jax.core.validation import (
     BadInput,
+    did_you_mean,
     few,
-    near,
     range_text,
     require,
-    require_count,
+    require_int,
     require_name,
     require_number,
     require_widths,
@@ -77,8 +77,8 @@ def test_a_range_without_end():
      (True, "must be a whole number, not True"), ("3", "must be a whole number, not '3'")],
 )  # fmt: skip
 def test_counts(value, rule):
-    require_count(Setting(1), field=1)
-    assert said(require_count, Setting(value), field=1) == f"Setting.field {rule}"
+    require_int(Setting(1), field=1)
+    assert said(require_int, Setting(value), field=1) == f"Setting.field {rule}"
 
 
 @pytest.mark.parametrize("value", [(), (8, 0), (8.0,), [8], 8, (True,), ("8",)])
@@ -88,9 +88,9 @@ def test_widths(value):
 
 
 def test_near():
-    assert near("stpes", ["steps", "seeds", "ema"]) == "did you mean steps or seeds?"
-    assert near("xyz", ["steps", "ema"]) == "there is ema, steps"
-    assert near("xyz", []) == "there is none"
+    assert did_you_mean("stpes", ["steps", "seeds", "ema"]) == "did you mean steps or seeds?"
+    assert did_you_mean("xyz", ["steps", "ema"]) == "there is ema, steps"
+    assert did_you_mean("xyz", []) == "there is none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,4 +136,4 @@ def test_few():
     assert few(["a", "b", "c"]) == "a, b, c"
     assert few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
     assert few([]) == ""
-    assert near("xyz", [f"layer{i:02}" for i in range(90)]).endswith("layer11 and 78 more")
+    assert did_you_mean("xyz", [f"layer{i:02}" for i in range(90)]).endswith("layer11 and 78 more")

@@ -1,4 +1,4 @@
-"""Triples: what comes out of the files, and which rows are refused."""
+"""BackTranslatedTexts: what comes out of the files, and which rows are refused."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import Triples
+from mtl_jax.data import BackTranslatedTexts
 from tests.data.shapes import check_shapes
 
 ROW = {"ori": [5, 6, 7, 8], "aug_0": [5, 9], "aug_1": [8, 7, 6], "label": "2"}
@@ -27,7 +27,9 @@ def folder(path, train=None, dev=None, test=None):
 
 
 def test_versions_are_cut_and_filled_up(tmp_path):
-    source = Triples(folder(tmp_path, {"0": ROW, "1": {**ROW, "label": 0}}), 3, padding=1)
+    source = BackTranslatedTexts(
+        folder(tmp_path, {"0": ROW, "1": {**ROW, "label": 0}}), 3, padding=1
+    )
     splits = source.load()
     wanted = [[5, 6, 7], [5, 9, 1], [8, 7, 6]]  # by hand
     np.testing.assert_array_equal(splits.train["image"], [wanted, wanted])
@@ -37,7 +39,7 @@ def test_versions_are_cut_and_filled_up(tmp_path):
 
 def test_other_parts_need_the_original_only_and_may_lack_labels(tmp_path):
     test = [{"ori": [4, 3], "label": 1}, {"ori": [2], "aug_0": "None", "aug_1": "None"}]
-    splits = Triples(folder(tmp_path, test=test), 2).load()
+    splits = BackTranslatedTexts(folder(tmp_path, test=test), 2).load()
     np.testing.assert_array_equal(splits.test["image"], [[4, 3], [2, 0]])
     np.testing.assert_array_equal(splits.test["label"], [1, -1])
     assert splits.test["image"].dtype == splits.test["label"].dtype == np.int32
@@ -46,7 +48,7 @@ def test_other_parts_need_the_original_only_and_may_lack_labels(tmp_path):
 
 def test_a_tokenizer_reads_texts(tmp_path):
     row = {"ori": "abc", "aug_0": "ba", "aug_1": [7], "label": 0}
-    image = Triples(folder(tmp_path, [row]), 4, letters).load().train["image"]
+    image = BackTranslatedTexts(folder(tmp_path, [row]), 4, letters).load().train["image"]
     np.testing.assert_array_equal(image, [[[1, 2, 3, 0], [2, 1, 0, 0], [7, 0, 0, 0]]])
 
 
@@ -55,7 +57,7 @@ def test_a_tokenizer_reads_texts(tmp_path):
     [
         ({**ROW, "aug_1": None}, "row 1 must have 'aug_1'; it has 'ori', 'aug_0'"),
         ({"ori": [1], "label": 0}, "row 1 must have 'aug_0'"),
-        ({**ROW, "ori": "a text"}, "row 1 has text in 'ori': give Triples a tokenizer"),
+        ({**ROW, "ori": "a text"}, "row 1 has text in 'ori': give BackTranslatedTexts a tokenizer"),
         ({**ROW, "ori": []}, "row 1 must have tokens in 'ori'"),
         ({**ROW, "ori": [1, -2]}, r"row 1 must have tokens in 'ori'.* not '\[1, -2\]'"),
         ({**ROW, "ori": [1.5]}, "row 1 must have tokens in 'ori'"),
@@ -69,27 +71,27 @@ def test_a_tokenizer_reads_texts(tmp_path):
 )
 def test_bad_rows_are_named(row, text, tmp_path):
     with pytest.raises(BadInput, match=rf"train\.json, {text}"):
-        Triples(folder(tmp_path, [ROW, row]), 4).load()
+        BackTranslatedTexts(folder(tmp_path, [ROW, row]), 4).load()
 
 
 def test_bad_files_are_named(tmp_path):
-    with pytest.raises(BadInput, match=r"Triples\.path must have the file train\.json"):
-        Triples(str(tmp_path), 4).shapes()
+    with pytest.raises(BadInput, match=r"BackTranslatedTexts\.path must have the file train\.json"):
+        BackTranslatedTexts(str(tmp_path), 4).shapes()
     path = folder(tmp_path)
     for content, text in (("{", "must be JSON"), ("[]", "and have some"), ("3", "list")):
         (tmp_path / "test.json").write_text(content)
         with pytest.raises(BadInput, match=rf"test\.json .*{text}"):
-            Triples(path, 4).load()
+            BackTranslatedTexts(path, 4).load()
 
 
 @pytest.mark.parametrize(
     "setting", [{"path": 3}, {"length": 0}, {"padding": -1}, {"tokenizer": "bert"}], ids=str
 )
 def test_bad_settings_are_named(setting):
-    with pytest.raises(BadInput, match=rf"Triples\.{next(iter(setting))} must"):
-        Triples(**{"path": "x", "length": 4, **setting})
+    with pytest.raises(BadInput, match=rf"BackTranslatedTexts\.{next(iter(setting))} must"):
+        BackTranslatedTexts(**{"path": "x", "length": 4, **setting})
 
 
 def test_prints_as_its_own_source():
-    source = Triples("texts", 12, padding=1)
+    source = BackTranslatedTexts("texts", 12, padding=1)
     assert eval(repr(source)) == source

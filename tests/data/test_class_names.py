@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mtl_jax.core.validation import DataWarning
 from mtl_jax.data.files.class_names import look_alikes, warn_of_classes
-from mtl_jax.data.files.columns import MISSING, Columns, Format, coded, valued
+from mtl_jax.data.files.columns import MISSING, Columns, Format, encode_categories, parse_numbers
 
 # pandas 3.0, pandas.io.parsers.readers.STR_NA_VALUES
 PANDAS = (
@@ -44,36 +44,38 @@ def test_classes_are_those_of_pandas(cells):
     cells = [*cells, "a"]
     text = "x,y\n" + "".join(f"{cell},1\n" for cell in cells)
     frame = pandas.read_csv(io.StringIO(text))["x"]
-    places, classes = coded(column(*cells), "x")
+    places, classes = encode_categories(column(*cells), "x")
     np.testing.assert_array_equal(places < 0, frame.isna())
     assert [classes[at] for at in places if at >= 0] == list(frame.dropna())
 
 
 @pytest.mark.parametrize("mark", [*PANDAS, "?", "NAN", "-NAN"])
 def test_gaps_of_numbers(mark):
-    np.testing.assert_array_equal(valued(column("1.5", mark), "x"), [1.5, np.nan])
-    np.testing.assert_array_equal(coded(column("2", mark, "1.0"), "x")[0], [1, -1, 0])
-    assert coded(column("2", mark), "x")[1] == (2,)
+    np.testing.assert_array_equal(parse_numbers(column("1.5", mark), "x"), [1.5, np.nan])
+    np.testing.assert_array_equal(encode_categories(column("2", mark, "1.0"), "x")[0], [1, -1, 0])
+    assert encode_categories(column("2", mark), "x")[1] == (2,)
 
 
 def test_marks_of_ones_own():
     own = {"missing": (*MISSING, "-9", "no data")}
     cells = ("-9", "-9.0", "1", "no data", "NA")
-    np.testing.assert_array_equal(coded(column(*cells, **own), "x")[0], [-1, -1, 0, -1, -1])
     np.testing.assert_array_equal(
-        valued(column(*cells, **own), "x"), [np.nan, np.nan, 1, np.nan, np.nan]
+        encode_categories(column(*cells, **own), "x")[0], [-1, -1, 0, -1, -1]
+    )
+    np.testing.assert_array_equal(
+        parse_numbers(column(*cells, **own), "x"), [np.nan, np.nan, 1, np.nan, np.nan]
     )
     names = tuple(mark for mark in MISSING if mark != "NA")
-    places, classes = coded(column("NA", "DE", "None", missing=names), "x")
+    places, classes = encode_categories(column("NA", "DE", "None", missing=names), "x")
     assert places.tolist() == [1, 0, -1] and classes == ("DE", "NA")
-    np.testing.assert_array_equal(valued(column("NA", "2", missing=names), "x"), [np.nan, 2])
+    np.testing.assert_array_equal(parse_numbers(column("NA", "2", missing=names), "x"), [np.nan, 2])
 
 
 def test_a_decimal_comma():
     np.testing.assert_array_equal(
-        valued(column("1,5", "-,5", "2", decimal=","), "x"), [1.5, -0.5, 2]
+        parse_numbers(column("1,5", "-,5", "2", decimal=","), "x"), [1.5, -0.5, 2]
     )
-    assert coded(column("3,0", "3", "1", decimal=","), "x")[1] == (1, 3)
+    assert encode_categories(column("3,0", "3", "1", decimal=","), "x")[1] == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +95,7 @@ def test_a_decimal_comma():
     ],
 )
 def test_codes_are_names(cells, classes):
-    places, found = coded(column(*cells), "x")
+    places, found = encode_categories(column(*cells), "x")
     assert found == (tuple(cells) if classes is None else classes)  # by hand
     if len(found) == len(cells):
         assert [str(found[place]).lstrip("+") for place in places] == list(cells)

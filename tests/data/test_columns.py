@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data.files.columns import Columns, coded, read_columns, valued
+from mtl_jax.data.files.columns import Columns, encode_categories, parse_numbers, read_columns
 
 
 def write(folder, name, text):
@@ -101,24 +101,32 @@ def test_a_file_that_is_no_text_or_not_there_is_named(tmp_path):
     ],
 )
 def test_classes_by_hand(cells, places, order):
-    found, values = coded(column(*cells), "x")
+    found, values = encode_categories(column(*cells), "x")
     assert found.dtype == np.int32 and found.tolist() == places and values == order
 
 
 def test_numbers_by_hand():
-    found = valued(column("1", "-2.5e3", "", "?", "nan", ".5"), "x")
+    found = parse_numbers(column("1", "-2.5e3", "", "?", "nan", ".5"), "x")
     np.testing.assert_array_equal(found, [1.0, -2500.0, np.nan, np.nan, np.nan, 0.5])
 
 
 @pytest.mark.parametrize(
     ("read", "cells", "fault"),
     [
-        (coded, ("1", "2.5"), "f.csv, line 3: column 'x' must hold names or whole numbers"),
-        (coded, ("", "?"), "f.csv: column 'x' must have a value"),
-        (valued, ("1", "", "one"), "f.csv, line 4: column 'x' must hold finite numbers, not 'one'"),
-        (valued, ("inf",), "must hold finite numbers, not 'inf'"),
-        (valued, ("1e39",), "must hold finite numbers, not '1e39'"),
-        (valued, ("1_000",), "must hold finite numbers, not '1_000'"),
+        (
+            encode_categories,
+            ("1", "2.5"),
+            "f.csv, line 3: column 'x' must hold names or whole numbers",
+        ),
+        (encode_categories, ("", "?"), "f.csv: column 'x' must have a value"),
+        (
+            parse_numbers,
+            ("1", "", "one"),
+            "f.csv, line 4: column 'x' must hold finite numbers, not 'one'",
+        ),
+        (parse_numbers, ("inf",), "must hold finite numbers, not 'inf'"),
+        (parse_numbers, ("1e39",), "must hold finite numbers, not '1e39'"),
+        (parse_numbers, ("1_000",), "must hold finite numbers, not '1_000'"),
     ],
 )
 def test_bad_cells_are_named(read, cells, fault):

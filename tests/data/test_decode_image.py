@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mtl_jax.core.validation import BadInput, DataWarning
-from mtl_jax.data.files.decode_image import decode, read, suffixes
+from mtl_jax.data.files.decode_image import decode_image, read, suffixes
 from tests.data.encoded import netpbm16, png16, tiff
 
 # 2 rows of 3 that no turn maps to themselves.
@@ -37,7 +37,7 @@ def encode(image, suffix, **settings):
 
 
 def shown(content, channels=3, size=None):
-    return decode(io.BytesIO(content), channels, size, "a picture")
+    return decode_image(io.BytesIO(content), channels, size, "a picture")
 
 
 @pytest.mark.parametrize("form", ["png", "tiff", "webp"])
@@ -198,6 +198,9 @@ def test_size_is_height_then_width_of_8_bits_on_white():
     wanted = white.convert("RGB").resize((3, 2), Image.Resampling.BILINEAR)
     found = shown(encode(Image.fromarray(pixels), "png"), size=(2, 3))
     np.testing.assert_array_equal(found, np.asarray(wanted))
+    wanted = white.convert("RGB").resize((4, 6), Image.Resampling.BILINEAR)  # Turned on its side.
+    found = shown(encode(Image.fromarray(pixels), "png"), size=(6, 4))
+    np.testing.assert_array_equal(found, np.asarray(wanted))
 
 
 def test_damaged_files_are_named_with_their_length(tmp_path):
@@ -212,7 +215,7 @@ def test_damaged_files_are_named_with_their_length(tmp_path):
             read(file, (8, 8))
     text = "^an image of a set cannot be read as an image, it has 10 bytes: it is damaged"
     with pytest.raises(BadInput, match=text):
-        decode(io.BytesIO(b"no picture"), 3, None, "an image of a set")
+        decode_image(io.BytesIO(b"no picture"), 3, None, "an image of a set")
 
 
 @pytest.mark.parametrize("form", ["jpeg", "png", "gif", "tiff", "webp", "bmp", "ppm", "avif"])

@@ -5,7 +5,7 @@ import pytest
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Domains, Input, MultiInput, SmallDigits, SmallMNIST
-from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.storage.run_data import abstract_data, load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 
@@ -65,6 +65,10 @@ def test_the_test_part_is_the_targets_untouched(labelled):
         np.testing.assert_array_equal(test[name], array)
 
 
+def test_the_images_of_the_target_alone_come_unlabelled():
+    assert BLIND.pools()[""].tolist() == [*range(6 + 7, 6 + 7 + 8)]  # Behind those of two sources.
+
+
 def test_labels_of_unsigned_integers_are_hidden_too():
     one, two = (
         Arrays(*(part(number, 3, row=np.full(3, number, np.uint8)) for _ in COUNTS))
@@ -82,11 +86,11 @@ def test_hiding_changes_nothing_that_was_read():
 
 @pytest.mark.parametrize("labelled", [None, 9])
 def test_a_run_draws_no_hidden_label(labelled):
-    run = RUN.but(data=BLIND, tasks=(ROW,), labelled=labelled)
-    stream = prepare(run).given.streams[""]
-    index = np.asarray(stream.known.index)
+    run = RUN.replace(data=BLIND, tasks=(ROW,), num_labelled=labelled)
+    stream = load_run_data(run).given.streams[""]
+    index = np.asarray(stream.labelled.index)
     assert index.shape == (2, labelled or 13) and index.max() < 13  # by hand: 6 + 7 of sources.
-    assert stream.image.shape == described(run).streams[""].image.shape == (21, 2, 2, 1)
+    assert stream.image.shape == abstract_data(run).streams[""].image.shape == (21, 2, 2, 1)
     assert (stream.labels["row"][13:] == -1).all()
 
 
@@ -102,7 +106,7 @@ def test_the_targets_labels_change_nothing_but_the_test():
 class Gaps(Arrays):
     """A source that says how many of its examples have a label."""
 
-    def known(self):
+    def num_labelled(self):
         return int((self.train["row"] >= 0).sum())
 
 
@@ -110,9 +114,11 @@ def test_examples_without_a_label_of_their_own_are_not_counted_as_known():
     gaps = np.array([0, -1, 0, -1, 0, 0], np.int32)
     some = Gaps(part(0, 6, row=gaps), part(0, 4), part(0, 3))
     domains = Domains((some, OTHER), TARGET)
-    assert domains.known() == 4 + 7  # by hand, the second one has all of its 7.
-    run = RUN.but(data=domains, tasks=(ROW,), labelled=None)
-    told, read = (each.streams[""].known.index for each in (described(run), prepare(run).given))
+    assert domains.num_labelled() == 4 + 7  # by hand, the second one has all of its 7.
+    run = RUN.replace(data=domains, tasks=(ROW,), num_labelled=None)
+    told, read = (
+        each.streams[""].labelled.index for each in (abstract_data(run), load_run_data(run).given)
+    )
     assert told.shape == read.shape == (2, 11)
 
 
@@ -129,7 +135,7 @@ def test_real_domains_fit_together_unread():
     assert REAL.shapes()["image"].shape == (3000 + 1078, 8, 8, 1)
     assert REAL.shapes().keys() == {"image", "digit", "domain"}
     np.testing.assert_array_equal(REAL.pools()[""], np.arange(3000, 4078))
-    assert REAL.known() == 3000
+    assert REAL.num_labelled() == 3000
 
 
 def test_prints_as_its_own_source():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput, DataWarning
-from mtl_jax.data import UCR, Table, Texts, Triples
+from mtl_jax.data import UCR, BackTranslatedTexts, Table, Texts
 from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
 
 
@@ -112,12 +112,12 @@ def test_triples_in_two_parts_are_told(tmp_path):
         rows = [{"ori": [ord(c)], "aug_0": [1], "aug_1": [2], "label": 0} for c in texts]
         (tmp_path / f"{name}.json").write_text(json.dumps(rows))
     with pytest.warns(
-        DataWarning, match="^Triples: 1 of 2 rows of test have the original of a row of"
+        DataWarning, match="^BackTranslatedTexts: 1 of 2 rows of test have the original of a row of"
     ):
-        Triples(str(tmp_path), 2).load()
+        BackTranslatedTexts(str(tmp_path), 2).load()
     (tmp_path / "dev.json").write_bytes((tmp_path / "test.json").read_bytes())
     with pytest.raises(BadInput, match=r"dev\.json and .*test\.json must be different parts"):
-        Triples(str(tmp_path), 2).load()
+        BackTranslatedTexts(str(tmp_path), 2).load()
 
 
 def test_series_in_two_parts_are_told(tmp_path):

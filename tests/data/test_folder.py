@@ -201,7 +201,7 @@ def test_unlabelled_pictures_train_without_a_label(tmp_path, place):
     wanted = [i for first in range(len(places)) for i in range(50 + 10 * first, 54 + 10 * first)]
     assert sorted(rest) == sorted([(-1, i) for i in wanted] * 3)
     assert [len(part["label"]) for part in parts[1:]] == [3, 3]
-    assert source.known() == 6 and source.classes() == {"label": tuple(COLOURS)}
+    assert source.num_labelled() == 6 and source.classes() == {"label": tuple(COLOURS)}
     check_shapes(source)
 
 
@@ -392,6 +392,15 @@ def test_a_file_that_is_no_picture_is_named(tree):
     (tree / "bee" / "broken.png").write_bytes(b"no picture")
     with pytest.raises(BadInput, match=r"bee/broken\.png cannot be read as an image"):
         Folder(str(tree)).load()
+
+
+def test_a_picture_that_may_not_be_opened_is_named(tree, monkeypatch):
+    def closed(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "read_bytes", closed)
+    with pytest.raises(BadInput, match=r"\.png cannot be read as an image: .*Permission denied"):
+        Folder(str(tree), (4, 4)).load()
 
 
 def test_a_truncated_picture_is_named(tree):

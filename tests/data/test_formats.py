@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data import Table, Texts
 
@@ -169,10 +169,8 @@ def test_a_text_may_say_none(tmp_path):
 
 def test_a_run_keeps_its_identity():
     # The settings that were added are left out of the text where they are not used.
-    assert "missing" not in source_text(Table("a.csv")) and "decimal" not in source_text(
-        Table("a.csv")
-    )
-    assert "delimiter=';'" in source_text(Table("a.csv", delimiter=";"))
+    assert "missing" not in to_source(Table("a.csv")) and "decimal" not in to_source(Table("a.csv"))
+    assert "delimiter=';'" in to_source(Table("a.csv", delimiter=";"))
 
 
 @pytest.mark.parametrize(

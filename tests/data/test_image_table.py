@@ -103,7 +103,7 @@ def test_rows_without_a_label_stay_in_train(tmp_path):
         [0, 1, 1],
     ]
     assert set(rows_of(parts.train)) >= set(range(20, 40))
-    assert source.known() == 14
+    assert source.num_labelled() == 14
     check_shapes(source)
 
 
@@ -113,7 +113,7 @@ def test_a_row_with_a_label_of_another_task_is_drawn(tmp_path):
     write(tmp_path / "labels.csv", range(40), **gap)
     source = source_of(tmp_path / "labels.csv", numbers=("size",))
     assert [len(part["label"]) for part in source.load()] == [32, 4, 4]
-    assert source.known() == 32
+    assert source.num_labelled() == 32
 
 
 def test_how_the_file_is_written_is_told_as_for_tables(tmp_path):
@@ -154,7 +154,7 @@ def test_a_column_may_say_the_parts(tmp_path, names, suffix):
     assert [rows_of(each) for each in parts] == [[0, 4, 8], [1, 5, 9], [2, 3, 6, 7, 10, 11]]
     for each in parts:
         np.testing.assert_array_equal(each["label"], np.array(rows_of(each)) % 2)
-    assert source.known() == 3
+    assert source.num_labelled() == 3
 
 
 def test_validation_is_drawn_from_train_where_no_row_names_it(tmp_path):

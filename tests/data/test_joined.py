@@ -8,8 +8,8 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.data import (
     Arrays,
     Domains,
+    FixedLabels,
     Folder,
-    FromSplit,
     Input,
     MultiInput,
     Resized,
@@ -17,8 +17,9 @@ from mtl_jax.data import (
     Texts,
     WordPiece,
 )
+from mtl_jax.data.domains import renumbered
 from mtl_jax.data.join_names import joined_names
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.storage.run_data import load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import RUN
 
@@ -61,6 +62,13 @@ def test_a_target_that_lacks_a_class_has_the_integers_of_the_sources(folder, lab
     check_shapes(domains)
 
 
+def test_a_missing_label_is_missing_among_all_classes_too():
+    classes = {"label": joined_names([("bike", "car"), ("car", "pen")], ["one", "two"], "classes")}
+    for domain, wanted in ((0, [-1, 0, 1]), (1, [-1, 1, 2])):
+        part = {"image": np.zeros((3, 1)), "label": np.array([-1, 0, 1], np.int32)}
+        assert renumbered(part, domain, classes, None)["label"].tolist() == wanted
+
+
 def test_sources_with_other_classes_have_all_of_them_the_first_ones_first(folder):
     sources = folder("one", "car", "pen"), folder("two", "bike", "car")
     domains = Domains(sources, folder("three", "bike", "pen"))
@@ -91,9 +99,9 @@ def test_a_name_written_in_another_way_is_refused(folder):
     for domains in (Domains((source,), target), Domains((source,), target, "both")):
         with pytest.raises(BadInput, match=r"'label' must be written alike: 'mug' in sources\[0\], 'Mug' in the"):  # fmt: skip
             domains.load()
-    run = RUN.but(data=Domains((source,), target), tasks=(RUN.tasks[0].but(name="label"),))
+    run = RUN.replace(data=Domains((source,), target), tasks=(RUN.tasks[0].replace(name="label"),))
     with pytest.raises(BadInput, match="must be written alike"):
-        prepare(run)
+        load_run_data(run)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_integers_join_names_that_are_the_same_integers_only(folder, tmp_path):
 def test_sources_around_others_pass_names_on(folder):
     one = folder("one", "bike", "car")
     names = {"label": ("bike", "car")}
-    assert Resized(one, (4, 4)).classes() == FromSplit(one, "label", "none").classes() == names
+    assert Resized(one, (4, 4)).classes() == FixedLabels(one, "label", "none").classes() == names
     assert MultiInput((Input("things", one),)).classes() == {"things": ("bike", "car")}
     assert Resized(unnamed(0), (4, 4)).classes() == {}
     assert MultiInput((Input("things", unnamed(0)),)).classes() == {}
@@ -261,5 +269,7 @@ def test_texts_are_joined_by_class_and_need_one_vocabulary(texts):
         # The token of the text tells the class: 4 is good, which is class 1, and 5 is bad.
         np.testing.assert_array_equal(test["image"][:, 1] == 4, test["label"] == 1)
     for other in (texts("other", "bad", "good", "fine"), texts("upper", "good", "bad", "fine", lower=False)):  # fmt: skip
-        with pytest.raises(BadInput, match="same vocabulary in every domain, not of WordPiece"):
+        with pytest.raises(
+            BadInput, match=r"same vocabulary in every domain, not of WordPiece.*, in the target, W"
+        ):
             Domains((one,), other).load()

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import strategies
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import few_labels, held_out
+from mtl_jax.data import held_out, sample_labelled_subset
+from mtl_jax.data.balanced import balanced, by_level
 from mtl_jax.data.labels import has_label
 from mtl_jax.data.random_split import generator
 
@@ -44,7 +45,7 @@ GAPS = {"y": np.where(np.arange(40) % 3, -1, np.arange(40) % 2)}
 )  # fmt: skip
 def test_multiples_of_the_classes_are_drawn_as_ever(labels, count, seed, drawn):
     # What commit 8dd7f5c drew, before other numbers were drawn evenly.
-    assert few_labels(labels, count, False, seed)[0].tolist() == drawn
+    assert sample_labelled_subset(labels, count, False, seed)[0].tolist() == drawn
 
 
 def ranked(labels, order, count):
@@ -69,7 +70,7 @@ def test_classes_of_one_task_fill_up_level_by_level(sizes, missing, more, seed):
     labels = np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(missing, -1)])
     labels = np.random.default_rng(seed).permutation(labels)
     count = min(len(sizes) + more, sum(sizes))
-    index, _ = few_labels({"y": labels}, count, False, seed)
+    index, _ = sample_labelled_subset({"y": labels}, count, False, seed)
     there = np.flatnonzero(labels >= 0)
     order = generator(seed, "few_labels").permutation(there)
     assert index.tolist() == ranked(labels, order, count)
@@ -80,8 +81,13 @@ def test_classes_of_one_task_fill_up_level_by_level(sizes, missing, more, seed):
     assert had.max() <= had[unfinished].min(initial=count) + 1
     floats = np.where(labels < 0, np.nan, labels)
     if len(sizes) == 2:
-        assert few_labels({"y": floats}, count, False, seed)[0].tolist() == index.tolist()
-        assert few_labels({"y": floats[:, None]}, count, False, seed)[0].tolist() == index.tolist()
+        assert (
+            sample_labelled_subset({"y": floats}, count, False, seed)[0].tolist() == index.tolist()
+        )
+        assert (
+            sample_labelled_subset({"y": floats[:, None]}, count, False, seed)[0].tolist()
+            == index.tolist()
+        )
 
 
 @hypothesis.settings(max_examples=25, deadline=None)
@@ -95,10 +101,49 @@ def test_several_tasks_are_even_for_every_number_where_all_combinations_abound(
 ):
     grid = np.indices(numbers).reshape(len(numbers), -1)
     labels = {f"task {i}": np.tile(row, 60) for i, row in enumerate(grid)}
-    index, _ = few_labels(labels, count, False, seed)
+    index, _ = sample_labelled_subset(labels, count, False, seed)
     assert len(np.unique(index)) == count
     for values, number in zip(labels.values(), numbers, strict=True):
         assert np.ptp(np.bincount(values[index], minlength=number)) <= 1
+
+
+def one_by_one(classes, count):
+    """The rule of `by_level` on lists: what is new, the most ahead, the sum ahead, the place."""
+    rows, drawn = list(zip(*classes.tolist(), strict=True)), []
+    had = [dict.fromkeys(own, 0) for own in classes.tolist()]
+    for _ in range(count):
+        left = [place for place in range(len(rows)) if place not in drawn]
+        known = [[rows[p][t] for p in left if rows[p][t] >= 0] for t in range(len(had))]
+        fewest = [
+            min((own[kind] for kind in kinds), default=0)
+            for own, kinds in zip(had, known, strict=True)
+        ]
+
+        def cost(place, fewest=fewest):
+            pairs = [(t, kind) for t, kind in enumerate(rows[place]) if kind >= 0]
+            ahead = [had[t][kind] - fewest[t] for t, kind in pairs]
+            new = sum(had[t][kind] == 0 for t, kind in pairs)
+            return -new, max(ahead, default=0), sum(ahead), place
+
+        drawn.append(min(left, key=cost))
+        for own, kind in zip(had, rows[drawn[-1]], strict=True):
+            own[kind] += 1
+    return drawn
+
+
+def test_several_tasks_are_drawn_by_the_rule_that_is_written_down():
+    random = np.random.default_rng(0)
+    for _ in range(150):
+        tasks, size = shape = random.integers(1, 7), random.integers(8, 25)
+        common, missing = random.uniform(0.4, 0.9), random.choice([0.1, 0.5])
+        classes = np.where(random.random(shape) < common, 0, random.integers(0, 4, shape))
+        classes[random.random(shape) < missing] = -1
+        count = int(random.integers(1, size + 1))
+        wanted = one_by_one(classes, count)
+        assert by_level(classes, count).tolist() == wanted
+        numbers = [len(set(row.tolist()) - {-1}) for row in classes]
+        if tasks == 1 or any(number == 0 or count % number for number in numbers):
+            assert balanced(list(classes), count).tolist() == wanted
 
 
 @pytest.mark.parametrize("count", [10, 11, 15, 20, 30])
@@ -109,7 +154,7 @@ def test_no_class_of_several_tasks_goes_without_a_label_where_one_can_have_it(co
         "b": rng.choice(10, 500, p=np.arange(1, 11) ** 2 / 385),
     }
     for seed in range(10):
-        index, _ = few_labels(labels, count, False, seed)
+        index, _ = sample_labelled_subset(labels, count, False, seed)
         assert all(len(np.unique(v[index])) == len(np.unique(v)) for v in labels.values())
 
 
@@ -119,7 +164,7 @@ def test_tasks_on_examples_of_their_own_are_even_too():
     labels = {"a": np.where(own, np.arange(200) // 2 % 5, -1),
               "b": np.where(own, -1, np.arange(200) // 2 % 5)}  # fmt: skip
     for seed in range(5):
-        index, mask = few_labels(labels, 20, False, seed)
+        index, mask = sample_labelled_subset(labels, 20, False, seed)
         for name, values in labels.items():
             had = np.bincount(values[index][mask[name]], minlength=5)
             assert np.ptp(had) <= 1, (seed, name, had)
@@ -127,24 +172,37 @@ def test_tasks_on_examples_of_their_own_are_even_too():
 
 def test_unsigned_integers_and_truth_values_are_classes():
     values = np.arange(40) % 2
-    wanted = few_labels({"y": values}, 11, False, 0)[0]
+    wanted = sample_labelled_subset({"y": values}, 11, False, 0)[0]
     for kind in (np.uint8, np.uint16, np.int8, bool, np.float64):
         np.testing.assert_array_equal(
-            few_labels({"y": values.astype(kind)}, 11, False, 0)[0], wanted
+            sample_labelled_subset({"y": values.astype(kind)}, 11, False, 0)[0], wanted
         )
+
+
+@pytest.mark.parametrize("count", [9, 12])
+def test_a_missing_label_in_floats_is_one_in_integers(count):
+    random = np.random.default_rng(3)
+    whole = {name: random.choice([-1, 0, 1], 40, p=[0.6, 0.3, 0.1]) for name in "ab"}
+    floats = {name: np.where(own < 0, np.nan, own) for name, own in whole.items()}
+    for seed in range(5):
+        for partial in (False, True):
+            index, mask = sample_labelled_subset(whole, count, partial, seed)
+            found, known = sample_labelled_subset(floats, count, partial, seed)
+            np.testing.assert_array_equal(found, index)
+            assert all((known[name] == mask[name]).all() for name in "ab")
 
 
 def test_positives_of_a_binary_task_in_floats_are_half_of_the_labels():
     labels = np.where(np.arange(300) % 20 == 0, 1.0, 0.0)
     labels[::7] = np.nan
     for seed in range(5):
-        drawn = labels[few_labels({"y": labels}, 10, False, seed)[0]]
+        drawn = labels[sample_labelled_subset({"y": labels}, 10, False, seed)[0]]
         assert (drawn == 1).sum() == 5
 
 
 @pytest.mark.parametrize("count", [30, 60, 90])
 def test_every_class_of_every_task_has_the_same_number(count):
-    index, mask = few_labels(EVEN, count, False, 0)
+    index, mask = sample_labelled_subset(EVEN, count, False, 0)
     assert len(np.unique(index)) == len(index) == count and index.dtype == np.int32
     assert np.ptp(np.bincount(EVEN["a"][index], minlength=3)) <= 1
     assert np.ptp(np.bincount(EVEN["b"][index], minlength=10)) == 0
@@ -153,12 +211,12 @@ def test_every_class_of_every_task_has_the_same_number(count):
 
 def test_rare_classes_are_drawn_before_common_ones_get_more():
     labels = {"a": np.repeat([0, 1], [990, 10])}
-    index, _ = few_labels(labels, 100, False, 0)
+    index, _ = sample_labelled_subset(labels, 100, False, 0)
     np.testing.assert_array_equal(np.bincount(labels["a"][index]), [90, 10])
 
 
 def test_the_seed_alone_decides():
-    one, same, other = (few_labels(SKEWED, 50, False, seed)[0] for seed in (0, 0, 1))
+    one, same, other = (sample_labelled_subset(SKEWED, 50, False, seed)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert set(one) != set(other)
     np.testing.assert_array_equal(one, np.sort(one))
@@ -166,8 +224,8 @@ def test_the_seed_alone_decides():
 
 @pytest.mark.parametrize("count", [50, 400, None])
 def test_partial_draws_the_same_examples(count):
-    whole, mask = few_labels(SKEWED, count, False, 3)
-    index, kept = few_labels(SKEWED, count, True, 3)
+    whole, mask = sample_labelled_subset(SKEWED, count, False, 3)
+    index, kept = sample_labelled_subset(SKEWED, count, True, 3)
     np.testing.assert_array_equal(whole, index)
     assert all((kept[name] <= mask[name]).all() for name in mask)
     np.testing.assert_array_equal(sum(known.astype(int) for known in kept.values()), 1)
@@ -175,7 +233,7 @@ def test_partial_draws_the_same_examples(count):
 
 def test_partial_shares_tasks_evenly_and_at_random():
     labels = EVEN | {"c": np.zeros(600, int)}
-    one, other = (few_labels(labels, 100, True, seed)[1] for seed in (0, 1))
+    one, other = (sample_labelled_subset(labels, 100, True, seed)[1] for seed in (0, 1))
     assert sorted(known.sum() for known in one.values()) == [33, 33, 34]
     assert (one["a"] != other["a"]).any()
 
@@ -199,7 +257,7 @@ def test_partial_leaves_no_class_without_a_label():
             name: np.random.default_rng(i).integers(0, 10, 400) for i, name in enumerate("ab")
         }
         for count in (30, 31, 40):
-            index, mask = few_labels(labels, count, True, seed)
+            index, mask = sample_labelled_subset(labels, count, True, seed)
             assert abs(int(mask["a"].sum()) - int(mask["b"].sum())) <= 1
             for name, values in labels.items():
                 assert len(np.unique(values[index][mask[name]])) == 10
@@ -208,18 +266,18 @@ def test_partial_leaves_no_class_without_a_label():
 def test_partial_keeps_what_left_no_class_out_as_ever():
     kept = [1, 2, 10, 12, 13, 15, 18, 19, 21, 22, 23, 25, 27, 28, 29, 31, 34, 36, 37, 41, 42, 44, 46,
             49, 50, 51, 52, 56, 58, 59]  # fmt: skip  # What commit 8dd7f5c kept.
-    assert np.flatnonzero(few_labels(EVEN, 60, True, 0)[1]["a"]).tolist() == kept
+    assert np.flatnonzero(sample_labelled_subset(EVEN, 60, True, 0)[1]["a"]).tolist() == kept
 
 
 def test_partial_makes_up_for_missing_labels():
     labels = {"a": np.zeros(100, int), "b": np.where(np.arange(100) < 60, -1, 0)}
-    _, mask = few_labels(labels, None, True, 0)
+    _, mask = sample_labelled_subset(labels, None, True, 0)
     assert (mask["a"].sum(), mask["b"].sum()) == (60, 40)
 
 
 def test_none_draws_all_that_have_a_label():
     labels = {"a": np.array([0, -1, -1, 1]), "depth": np.array([np.nan, 1.0, np.nan, 2.0])}
-    index, mask = few_labels(labels, None, False, 0)
+    index, mask = sample_labelled_subset(labels, None, False, 0)
     np.testing.assert_array_equal(index, [0, 1, 3])
     np.testing.assert_array_equal(mask["a"], [True, False, True])
     np.testing.assert_array_equal(mask["depth"], [False, True, True])
@@ -232,7 +290,7 @@ def test_labels_of_many_numbers_are_there_if_any_of_them_is():
         "map": np.array([[1.0, 2.0], [nan, 2.0], [nan, nan], [nan, nan]]),
         "a": np.array([0, -1, -1, 1]),
     }
-    index, mask = few_labels(labels, None, False, 0)
+    index, mask = sample_labelled_subset(labels, None, False, 0)
     np.testing.assert_array_equal(index, [0, 1, 3])
     np.testing.assert_array_equal(mask["map"], [True, True, False])
     np.testing.assert_array_equal(mask["a"], [True, False, True])
@@ -240,20 +298,23 @@ def test_labels_of_many_numbers_are_there_if_any_of_them_is():
 
 def test_unlabelled_examples_are_never_drawn():
     labels = {"a": np.where(np.arange(100) % 2, -1, np.arange(100) % 4 // 2)}
-    index, mask = few_labels(labels, 50, False, 0)
+    index, mask = sample_labelled_subset(labels, 50, False, 0)
     np.testing.assert_array_equal(index, np.arange(0, 100, 2))
     assert mask["a"].all()
 
 
 def test_numbers_alone_need_no_balance():
-    index, _ = few_labels({"depth": np.arange(20.0)}, 7, False, 0)
+    index, _ = sample_labelled_subset({"depth": np.arange(20.0)}, 7, False, 0)
     assert len(np.unique(index)) == 7
 
 
 def test_the_order_of_tasks_does_not_matter():
     turned = dict(reversed(SKEWED.items()))
     for partial in (False, True):
-        one, two = few_labels(SKEWED, 50, partial, 0), few_labels(turned, 50, partial, 0)
+        one, two = (
+            sample_labelled_subset(SKEWED, 50, partial, 0),
+            sample_labelled_subset(turned, 50, partial, 0),
+        )
         np.testing.assert_array_equal(one[0], two[0])
         np.testing.assert_array_equal(one[1]["a"], two[1]["a"])
 
@@ -273,7 +334,7 @@ def test_the_order_of_tasks_does_not_matter():
 )
 def test_bad_requests_are_named(labels, count, partial, text):
     with pytest.raises(BadInput, match=text):
-        few_labels(labels, count, partial, 0)
+        sample_labelled_subset(labels, count, partial, 0)
 
 
 def test_what_is_held_out_is_of_every_class():
@@ -306,6 +367,11 @@ def test_yes_and_no_in_floats_are_held_out_alike():
     for seed in range(5):
         out = held_out(labels, {"a": np.ones(100, bool)}, 20, seed)
         assert labels["a"][out].sum() == 4
+
+
+def test_one_label_on_each_side_is_enough():
+    out = held_out({"a": np.zeros(2, int)}, {"a": np.ones(2, bool)}, 1, 0)
+    assert out.sum() == 1
 
 
 def test_a_task_without_labels_on_one_side_is_refused():

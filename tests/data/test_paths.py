@@ -6,12 +6,12 @@ import pytest
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Folder, Table
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 
 
 def test_a_tilde_is_the_home_and_of_nobody_it_stays():
-    assert path_of("~/a") == pathlib.Path.home() / "a"
-    assert path_of("~nobody-has-this-name/a") == pathlib.Path("~nobody-has-this-name/a")
+    assert expand_path("~/a") == pathlib.Path.home() / "a"
+    assert expand_path("~nobody-has-this-name/a") == pathlib.Path("~nobody-has-this-name/a")
 
 
 @pytest.mark.parametrize("source", [Table, Folder])

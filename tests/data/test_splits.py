@@ -5,14 +5,32 @@ import json
 import numpy as np
 import pytest
 
+from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import Arrays, FromSplit, read_splits, write_splits
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.data import Arrays, FixedLabels, read_splits, write_splits
+from mtl_jax.storage.run_data import load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 
-ONE = RUN.but(tasks=(ROW,), labelled=9, seeds=2, first_seed=3)
+ONE = RUN.replace(tasks=(ROW,), num_labelled=9, num_seeds=2, first_seed=3)
 TRAIN = {"image": np.zeros((6, 1, 1, 1), np.uint8), "kind": np.array([0, 1, -1, 1, 0, 1], np.int32)}
+
+
+class OnlyLoads:
+    """No source: of what shape its data are is not said."""
+
+    def load(self):
+        return ONE.data.load()
+
+
+class Telling(OnlyLoads, DataSource):
+    """A source that says what makes its tokens."""
+
+    def text_tokenizer(self):
+        return str.split
+
+    def shapes(self):
+        return ONE.data.shapes()
 
 
 @pytest.fixture
@@ -23,7 +41,7 @@ def file(tmp_path):
 
 
 def known_of(run):
-    return np.asarray(prepare(run).given.streams[""].known.index)
+    return np.asarray(load_run_data(run).given.streams[""].labelled.index)
 
 
 def test_a_file_has_what_the_run_draws(file):
@@ -44,7 +62,7 @@ def test_another_program_can_read_it(file):
 
 
 def test_a_run_on_a_set_has_its_labels_and_all_images(file):
-    source = FromSplit(ONE.data, "row", str(file), seed=4)
+    source = FixedLabels(ONE.data, "row", str(file), seed=4)
     check_shapes(source)
     train, validation, test = source.load()
     assert (train["row"] >= 0).sum() == 9 and len(train["image"]) == 96
@@ -53,7 +71,7 @@ def test_a_run_on_a_set_has_its_labels_and_all_images(file):
     assert (test["row"] >= 0).all() and (ONE.data.load().train["row"] >= 0).all()
     # Whatever the run's own seed is.
     for first in (0, 7):
-        run = ONE.but(data=source, seeds=1, first_seed=first)
+        run = ONE.replace(data=source, num_seeds=1, first_seed=first)
         np.testing.assert_array_equal(known_of(run)[0], known_of(ONE)[1])
 
 
@@ -62,10 +80,23 @@ def test_folds_of_stl10_are_lines_of_places(tmp_path):
     path.write_text("5 0 1\n3 4 \n")
     sets = read_splits(path, TRAIN, "kind")
     assert {seed: index.tolist() for seed, index in sets.items()} == {0: [0, 1, 5], 1: [3, 4]}
-    source = FromSplit(Arrays(TRAIN, TRAIN, TRAIN), "kind", str(path), seed=1)
+    source = FixedLabels(Arrays(TRAIN, TRAIN, TRAIN), "kind", str(path), seed=1)
     np.testing.assert_array_equal(source.load().train["kind"], [-1, -1, -1, 1, 0, -1])
     with pytest.raises(BadInput, match=r"fold_indices.txt has no set 2"):
-        FromSplit(Arrays(TRAIN, TRAIN, TRAIN), "kind", str(path), seed=2).load()
+        FixedLabels(Arrays(TRAIN, TRAIN, TRAIN), "kind", str(path), seed=2).load()
+
+
+def test_a_set_may_be_of_one_example_and_the_first_is_the_default(tmp_path):
+    path = tmp_path / "one.txt"
+    path.write_text("4\n3\n")
+    assert [index.tolist() for index in read_splits(path, TRAIN, "kind").values()] == [[4], [3]]
+    source = FixedLabels(Arrays(TRAIN, TRAIN, TRAIN), "kind", str(path))
+    np.testing.assert_array_equal(source.load().train["kind"], [-1, -1, -1, -1, 0, -1])
+
+
+def test_only_txt_is_of_lines(file):
+    other = file.rename(file.with_suffix(".v2"))  # In the alphabet behind ".txt".
+    assert read_splits(other, ONE.data.load().train, "row").keys() == {3, 4}
 
 
 def test_another_order_of_examples_is_noticed(file):
@@ -105,9 +136,20 @@ def test_damaged_files_are_named(tmp_path, name, text, said):
 def test_bad_settings_are_named(tmp_path):
     with pytest.raises(BadInput, match=r"splits.task must name classes of the data \(.*'row'"):
         write_splits(ONE.data, "height", 9, (0,), tmp_path / "a.json")
-    with pytest.raises(BadInput, match=r"FromSplit.source must be a source of data"):
-        FromSplit(None, "row", "a")
-    with pytest.raises(BadInput, match=r"FromSplit.path must be a string"):
-        FromSplit(ONE.data, "row", "")
-    with pytest.raises(BadInput, match=r"FromSplit.seed must be at least 0"):
-        FromSplit(ONE.data, "row", "a", -1)
+    with pytest.raises(BadInput, match=r"FixedLabels.source must be a source of data"):
+        FixedLabels(None, "row", "a")
+    with pytest.raises(BadInput, match=r"FixedLabels.path must be a string"):
+        FixedLabels(ONE.data, "row", "")
+    with pytest.raises(BadInput, match=r"FixedLabels.seed must be at least 0"):
+        FixedLabels(ONE.data, "row", "a", -1)
+    with pytest.raises(BadInput, match=r"FixedLabels.source must be a source of data"):
+        FixedLabels(OnlyLoads(), "row", "a")
+    several = {**TRAIN, "kind": TRAIN["kind"][:, None]}
+    with pytest.raises(BadInput, match=r"splits.task must name classes of the data"):
+        read_splits(tmp_path / "a.json", several, "kind")
+
+
+def test_what_the_source_tells_of_itself_is_told_on():
+    tokenizer = FixedLabels(Telling(), "row", "a").text_tokenizer()
+    assert tokenizer is Telling().text_tokenizer() is str.split
+    assert FixedLabels(ONE.data, "row", "a").text_tokenizer() is None

@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import Arrays, Texts, Triples, WordPiece, read_splits, read_synonyms, write_splits
+from mtl_jax.data import (
+    Arrays,
+    BackTranslatedTexts,
+    Texts,
+    WordPiece,
+    read_splits,
+    read_synonyms,
+    write_splits,
+)
 from mtl_jax.data.datasets.ucr import UCR
 from mtl_jax.data.files.text_files import lines_of, parse_json, read_text, require_characters
 from mtl_jax.data.files.ts import read_ts
@@ -102,7 +110,9 @@ def test_every_reader_takes_a_mark(tmp_path, encoding):
     row = {"ori": "a", "aug_0": "b", "aug_1": "c", "label": 1}
     for at, name in enumerate(("train", "dev", "test")):
         write(f"{name}.json", json.dumps([{**row, "ori": "abc"[at]}]))
-    assert Triples(str(tmp_path), 1, first_of).load().test["image"].tolist() == [[ord("c")]]
+    assert BackTranslatedTexts(str(tmp_path), 1, first_of).load().test["image"].tolist() == [
+        [ord("c")]
+    ]
     texts = Texts(str(tmp_path), vocabulary, text="ori")
     assert texts.load().train["label"].tolist() == [0]
 
@@ -129,4 +139,4 @@ def test_home_is_a_users_folder_everywhere(tmp_path, monkeypatch):
         write_splits(Arrays(part, part, part), "y", 2, (0,), "~/none/splits.json")
     for name in ("train", "dev", "test"):
         (tmp_path / f"{name}.json").write_text('[{"ori": [1], "aug_0": [2], "aug_1": [3]}]')
-    assert Triples("~", 1).shapes()["label"].shape == (1,)
+    assert BackTranslatedTexts("~", 1).shapes()["label"].shape == (1,)

@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import Tfds, few_labels, prepare
+from mtl_jax.data import Tfds, prepare, sample_labelled_subset
 from tests.data.shapes import check_shapes
 from tests.data.stand_ins import StandIn, Unlabelled
 
@@ -112,7 +112,7 @@ def test_parts_are_joined_and_classes_may_be_missing(folder):
     numbers = train["image"][:, 0, 0, 0].astype(int)
     assert set(numbers) | set(validation["image"][:, 0, 0, 0]) == {*range(20), *range(30, 80)}
     np.testing.assert_array_equal(train["label"], np.where(numbers < 20, numbers % 10, -1))
-    index, mask = few_labels({"label": train["label"]}, 10, partial=False, seed=0)
+    index, mask = sample_labelled_subset({"label": train["label"]}, 10, partial=False, seed=0)
     assert mask["label"].all() and set(train["label"][index]) == set(range(10))
 
 

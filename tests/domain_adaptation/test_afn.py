@@ -7,31 +7,34 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import domain_adaptation
 from mtl_jax.domain_adaptation import (
-    feature_norm_radius,
-    feature_norm_step,
+    hard_feature_norm,
     length_preserving_dropout,
+    stepwise_feature_norm,
 )
+from tests.domain_adaptation.sights import FEATURES as SEEN
+from tests.domain_adaptation.sights import heads_of, loss_of
 
 FEATURES = jnp.array([[3.0, 4.0], [0.0, 0.0]])
 
 
 def test_value_and_gradient():
-    f = jax.jit(jax.value_and_grad(lambda f: feature_norm_step(f, step=2.0).sum()))
+    f = jax.jit(jax.value_and_grad(lambda f: stepwise_feature_norm(f, step=2.0).sum()))
     value, grad = f(FEATURES)
     np.testing.assert_allclose(value, 8.0)  # by hand: 2^2 each
     np.testing.assert_allclose(grad, [[-2.4, -3.2], [0.0, 0.0]], rtol=1e-6)  # by hand
 
 
 def test_the_hard_form_pulls_the_mean_length():
-    f = jax.jit(jax.value_and_grad(lambda f: feature_norm_radius(f, radius=3.0)))
+    f = jax.jit(jax.value_and_grad(lambda f: hard_feature_norm(f, radius=3.0)))
     value, grad = f(FEATURES)
     np.testing.assert_allclose(value, 0.25)  # by hand: (5 / 2 - 3)^2
     np.testing.assert_allclose(grad, [[-0.3, -0.4], [0.0, 0.0]], rtol=1e-6)  # by hand
 
 
 def test_descent_makes_longer(variant):
-    grad = variant(jax.grad(lambda f: feature_norm_step(f).sum()))(FEATURES)
+    grad = variant(jax.grad(lambda f: stepwise_feature_norm(f).sum()))(FEATURES)
     length = jnp.linalg.norm((FEATURES - 0.1 * grad)[0])
     np.testing.assert_allclose(length, 5.2, rtol=1e-6)  # by hand: 5 + 0.1 * 2
 
@@ -39,7 +42,7 @@ def test_descent_makes_longer(variant):
 @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 5, 3)], ids=str)
 def test_any_leading_shape(shape):
     features = jax.ShapeDtypeStruct(shape, jnp.float32)
-    assert jax.eval_shape(feature_norm_step, features).shape == shape[:-1]
+    assert jax.eval_shape(stepwise_feature_norm, features).shape == shape[:-1]
 
 
 @pytest.mark.parametrize("rate", [0.25, 0.5])
@@ -69,5 +72,14 @@ def test_what_does_not_fit_is_refused():
     for rate in (1.0, -0.1, float("nan")):
         with pytest.raises(ValueError, match=f"a rate from 0 to below 1, not {rate}"):
             length_preserving_dropout(jax.random.key(0), FEATURES, rate=rate)
-    with pytest.raises(ValueError, match="feature_norm_step needs floats, not int32"):
-        feature_norm_step(jnp.arange(3))
+    with pytest.raises(ValueError, match="stepwise_feature_norm needs floats, not int32"):
+        stepwise_feature_norm(jnp.arange(3))
+
+
+def test_the_method_is_its_function_on_both_domains():
+    heads = heads_of(domain_adaptation.AFN())
+    hard = loss_of(domain_adaptation.AFN(radius=2.0), SEEN, heads)
+    lengths = [np.linalg.norm(SEEN[view], axis=1).mean() for view in ("labelled", "weak")]
+    np.testing.assert_allclose(hard, sum((each - 2.0) ** 2 for each in lengths), rtol=1e-5)
+    found = loss_of(domain_adaptation.AFN(step=0.5), SEEN, heads)
+    np.testing.assert_allclose(found, 0.5, rtol=1e-6)  # step^2 of each domain, by hand

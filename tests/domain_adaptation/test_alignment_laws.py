@@ -27,7 +27,7 @@ def penalised(source, target):
 
 # Each a scalar of two batches [4, 3], features or logits.
 LOSSES = {
-    "afn": lambda s, t: domain_adaptation.feature_norm_step(jnp.concatenate([s, t])).sum(),
+    "afn": lambda s, t: domain_adaptation.stepwise_feature_norm(jnp.concatenate([s, t])).sum(),
     "bidirectional": lambda s, t: domain_adaptation.bidirectional_matching(s, t, 0.0 * t.sum())[
         0
     ].sum(),
@@ -39,7 +39,7 @@ LOSSES = {
     "coral": domain_adaptation.coral,
     "coral_with_means": domain_adaptation.coral_with_means,
     "dann": domain_adaptation.domain_adversarial,
-    "fixed_mix": lambda s, t: domain_adaptation.fixed_mix(
+    "fixed_mix": lambda s, t: domain_adaptation.fixed_ratio_mixup_loss(
         s + t, LABELS, LABELS[::-1], ratio=0.7
     ).sum(),
     "jan": lambda s, t: domain_adaptation.joint_mmd((s,), (t,), kernels=(FixedGaussians(),)),

@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import domain_adaptation
+from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import coral, coral_with_means
 from tests.domain_adaptation.clouds import clouds, descended, gap
+from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of
 
 SOURCE = jnp.array([[1.0, 0.0], [-1.0, 0.0]])  # covariance diag(2, 0)
 TARGET = jnp.array([[3.0, 1.0], [3.0, 3.0]])  # mean (3, 2), covariance diag(0, 2)
@@ -53,3 +56,15 @@ def test_equal_points_have_finite_gradients(form):
 def test_what_does_not_fit_is_refused(form, shape):
     with pytest.raises(ValueError, match=rf"{form.__name__} needs .*\({shape[0]},"):
         form(jnp.zeros(shape), TARGET)
+
+
+def test_the_method_is_its_function():
+    method = domain_adaptation.CORAL(variant="means")
+    found = loss_of(method, FEATURES, heads_of(method))
+    wanted = coral_with_means(FEATURES["labelled"], FEATURES["weak"])
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(BadInput, match="variant"):
+        domain_adaptation.CORAL(variant="mean")

@@ -7,7 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import domain_adaptation
+from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import class_confusion, entropy_weights
+from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of
 
 LOGITS = 3.0 * jax.random.normal(jax.random.key(0), (6, 4))
 
@@ -62,3 +65,14 @@ def test_one_example_teaches_nothing():
 def test_what_does_not_fit_is_refused(shape):
     with pytest.raises(ValueError, match="class_confusion needs"):
         class_confusion(jnp.zeros(shape))
+
+
+def test_the_method_is_its_function():
+    heads = heads_of(domain_adaptation.MCC())
+    found = loss_of(domain_adaptation.MCC(), FEATURES, heads)
+    np.testing.assert_allclose(found, class_confusion(FEATURES["weak"] @ heads[""]), rtol=1e-6)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(BadInput, match="temperature"):
+        domain_adaptation.MCC(temperature=0.0)

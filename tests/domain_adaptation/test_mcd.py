@@ -7,7 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import domain_adaptation
+from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import class_balance, classifier_discrepancy
+from tests.domain_adaptation.sights import FEATURES, SHARP, B, heads_of, seen
 
 FIRST = jnp.array([[log(3.0), 0.0], [1.0, 1.0]])  # probabilities 3/4 and 1/4, then 1/2
 SECOND = jnp.zeros((2, 2))
@@ -46,3 +49,26 @@ def test_what_does_not_fit_is_refused():
         classifier_discrepancy(FIRST, FIRST[0])
     with pytest.raises(ValueError, match=r"class_balance needs logits \[N, C\]"):
         class_balance(FIRST[0])
+
+
+def test_mcd_heads_disagree_and_the_trunk_makes_peace():
+    method = domain_adaptation.MCD(warm_up=SHARP, balance=0.0)
+    heads = heads_of(method)
+
+    def apart(pair):
+        features, heads = pair
+        said = [features["weak"] @ heads[name] for name in ("", "second")]
+        return domain_adaptation.classifier_discrepancy(*said).mean()
+
+    views = seen(FEATURES, heads)
+    assert views.labels.shape == (B,)
+    got = jax.grad(lambda pair: method.update(seen(*pair), ())[0])((FEATURES, heads))
+    want = jax.grad(apart)((FEATURES, heads))
+    np.testing.assert_allclose(got[0]["weak"], want[0]["weak"], rtol=1e-4, atol=1e-6)
+    for name in ("", "second"):
+        np.testing.assert_allclose(got[1][name], -want[1][name], rtol=1e-4, atol=1e-6)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(BadInput, match="widths"):
+        domain_adaptation.MCD(widths=())

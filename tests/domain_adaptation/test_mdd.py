@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mtl_jax import domain_adaptation
 from mtl_jax.domain_adaptation import margin_disparity
+from tests.domain_adaptation.sights import FEATURES, SHARP, heads_of, loss_of, slopes
 
 CLASSIFIER = jnp.array([[2.0, 0.0]])  # class 0
 ADVERSARY = jnp.array([[log(3.0), 0.0]])  # 3/4 and 1/4
@@ -61,3 +63,21 @@ def test_what_does_not_fit_is_refused(wrong):
         margin_disparity(wrong, CLASSIFIER, ADVERSARY, ADVERSARY)
     with pytest.raises(ValueError, match="margin_disparity needs"):
         margin_disparity(CLASSIFIER, wrong[..., :1], ADVERSARY, wrong[..., :1])
+
+
+def test_mdd_is_the_negative_disparity_with_a_reversed_trunk():
+    method = domain_adaptation.MDD(warm_up=SHARP, coefficient=0.3)
+    heads = heads_of(method)
+
+    def found(pair):
+        features, heads = pair
+        own = [FEATURES[v] @ heads_of(method)[""] for v in ("labelled", "weak")]
+        other = [features[v] @ heads["adversary"] for v in ("labelled", "weak")]
+        return -domain_adaptation.margin_disparity(*own, *other)
+
+    np.testing.assert_allclose(
+        loss_of(method, FEATURES, heads), found((FEATURES, heads)), rtol=1e-5
+    )
+    want, got = jax.grad(found)((FEATURES, heads)), slopes(method)
+    np.testing.assert_allclose(got[1]["adversary"], want[1]["adversary"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got[0]["weak"], -0.3 * want[0]["weak"], rtol=1e-4, atol=1e-6)

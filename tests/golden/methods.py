@@ -22,8 +22,8 @@ from mtl_jax.aggregation import (
     TrimmedMean,
     UPGrad,
 )
-from mtl_jax.aggregation.gradvac import vaccinate
-from mtl_jax.aggregation.pcgrad import project
+from mtl_jax.aggregation.gradvac import gradvac_weights
+from mtl_jax.aggregation.pcgrad import pcgrad_weights
 from mtl_jax.solvers.quadratic import check_square
 from mtl_jax.weighting import Equal
 
@@ -46,17 +46,17 @@ def crossed(method):
 
 
 def in_index_order(gram):
-    return project(gram, jnp.tile(jnp.arange(len(gram)), (len(gram), 1)))
+    return pcgrad_weights(gram, jnp.tile(jnp.arange(len(gram)), (len(gram), 1)))
 
 
 def vaccination(rows, state):
     orders = jnp.tile(jnp.arange(len(rows)), (len(rows), 1))
-    return vaccinate(rows @ rows.T, state, orders, 0.5)
+    return gradvac_weights(rows @ rows.T, state, orders, 0.5)
 
 
 def first_vaccination(gram):
     orders = jnp.tile(jnp.arange(len(gram)), (len(gram), 1))
-    return vaccinate(gram, GradVac().init(len(gram)), orders, 0.5)[0]
+    return gradvac_weights(gram, GradVac().init(len(gram)), orders, 0.5)[0]
 
 
 def krum(gram):

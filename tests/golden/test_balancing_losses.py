@@ -31,7 +31,7 @@ def test_losses(name, golden_dir):
 
 
 def follow(name, sequence, expected, file):
-    """Goes through the losses in their order; a method that observes learns after each."""
+    """Goes through the losses in their order; a method with a post step learns after each."""
     method, state, value = LOSSES[name](expected["params"], sequence.shape[1])
     weigh, slope = jax.jit(method.weigh_losses), jax.jit(jax.value_and_grad(value))
     for i, losses in enumerate(sequence):
@@ -45,8 +45,8 @@ def follow(name, sequence, expected, file):
             label = f"{name} {i} of {file}"
             atol = 1e-6 * np.abs(wanted).max()
             np.testing.assert_allclose(what, wanted, rtol=1e-6, atol=atol, err_msg=label)
-        if hasattr(method, "observe"):
-            state = jax.jit(method.observe)(jnp.array(after_step(losses)), after)
+        if method.uses_post_step:
+            state = jax.jit(method.post_step)(jnp.array(after_step(losses)), after)
 
 
 def after_step(losses):

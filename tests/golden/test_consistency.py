@@ -10,9 +10,10 @@ import pytest
 
 from mtl_jax.consistency import (
     UDA,
-    Alignment,
+    ConfidenceThreshold,
     CrossEntropy,
     Dash,
+    DistributionAlignment,
     FixMatch,
     FlexMatch,
     FreeMatch,
@@ -20,12 +21,11 @@ from mtl_jax.consistency import (
     PiModel,
     PseudoLabel,
     QueueAlignment,
-    Relative,
-    Soft,
+    RelativeThreshold,
+    SharpenedLabels,
     SoftMatch,
-    Threshold,
 )
-from mtl_jax.core.aux_inputs import Sizes, Views
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from tests.consistency.seen import seen
 from tests.golden.reading import OWN, names, read
 
@@ -47,24 +47,26 @@ def made_softmatch(params):
 
 def made_adamatch(params):
     """The part of AdaMatch that the file has: alignment and relative threshold."""
-    align = Alignment("labelled", params["momentum"])
-    return Match(align=align, mask=Relative(params["relative_threshold"]))
+    align = DistributionAlignment("labelled", params["momentum"])
+    return Match(align=align, mask=RelativeThreshold(params["relative_threshold"]))
 
 
 def made_queue(params):
     assert params["target"] == "uniform"
     align = QueueAlignment(params["queue_length"])
-    return Match(align=align, target=Soft(), mask=Threshold(params["threshold"]))
+    return Match(
+        align=align, target=SharpenedLabels(), mask=ConfidenceThreshold(params["threshold"])
+    )
 
 
 def made_pseudo_label(params):
     """A view that learns from itself: the file has it as the strong one."""
     method = PseudoLabel(params["threshold"], ramp=0.0)
-    return dataclasses.replace(method, source="strong", learner="strong")
+    return dataclasses.replace(method, target_view="strong", student_view="strong")
 
 
 def made_squared_error(params):
-    return dataclasses.replace(PiModel(ramp=0.0), learner="strong", weight=1.0)
+    return dataclasses.replace(PiModel(ramp=0.0), student_view="strong", weight=1.0)
 
 
 def made_uda(params):
@@ -139,14 +141,14 @@ def files(directory: pathlib.Path) -> list[dict]:
     ]
 
 
-def views_of(step, method) -> Views:
+def views_of(step, method) -> AuxInputs:
     labels = jnp.array(step["labels"])
     named = {"labelled": "logits_lb", "weak": "logits_w", "strong": "logits_s"}
     return seen(method, 0)._replace(
         logits={view: jnp.array(step[name]) for view, name in named.items()},
         labels=labels,
         mask=jnp.ones(labels.shape, bool),
-        index=jnp.array(step["idx_ulb"], jnp.int32),
+        unlabelled_index=jnp.array(step["idx_ulb"], jnp.int32),
         progress=jnp.float64(0.0),
     )
 
@@ -175,7 +177,7 @@ def follow(file, name, expected):
     if name in CROSS_ENTROPY:
         method = dataclasses.replace(method, divergence=CrossEntropy())
     pool = expected["params"].get("num_unlabeled", 100)
-    state = method.init(Sizes(file["num_classes"], pool, 0))
+    state = method.init(DatasetSizes(file["num_classes"], pool, 0))
 
     @jax.jit
     def step_of(strong, views, state):
@@ -206,7 +208,7 @@ def follow(file, name, expected):
 def mask_of(method, views, state, metrics):
     """How much each guess counts `[U]`."""
     if isinstance(method, Dash):
-        return method.selected(views.of("weak"), metrics["threshold"])[0]
+        return method.selected(views.outputs("weak"), metrics["threshold"])[0]
     guess, _ = method.guess(views, state)
     return method.mask.update(guess, views, state.mask)[0]
 

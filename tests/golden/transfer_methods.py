@@ -14,12 +14,12 @@ from mtl_jax.domain_adaptation import (
     conditional_map,
     coral_with_means,
     entropy_weights,
-    feature_norm_step,
     joint_mmd,
     margin_disparity,
     multi_kernel_mmd,
+    stepwise_feature_norm,
 )
-from mtl_jax.transfer import behaviour, bss, co_tuning, delta, lwf
+from mtl_jax.transfer import behavioral_loss, bss, co_tuning, delta, lwf
 from mtl_jax.transfer import transferability as scores
 
 
@@ -94,7 +94,7 @@ def mdd(inputs, params):
 
 
 def afn(inputs, params):
-    return {"value": feature_norm_step(inputs["features_source"], step=params["delta"]).mean()}
+    return {"value": stepwise_feature_norm(inputs["features_source"], step=params["delta"]).mean()}
 
 
 def cdan(inputs, params):
@@ -139,7 +139,7 @@ def distill(inputs, params):
 def keep_maps(inputs, params):
     maps, source = (jnp.moveaxis(inputs[f"{what}_map"], 1, -1) for what in ("target", "source"))
     return {
-        "behavioral": behaviour(maps, source),
+        "behavioral": behavioral_loss(maps, source),
         "attentive": delta(maps, source, inputs["channel_attention"]),
     }
 

@@ -14,6 +14,7 @@ STRENGTHS = {
     "brightness": 0.3,
     "contrast": 0.5,
     "count": 2,
+    "num_ops": 2,
     "degrees": 30.0,
     "extent": 0.3,
     "fill": 0.5,
@@ -22,10 +23,11 @@ STRENGTHS = {
     "least": 0.1,
     "left_right": 0.5,
     "levels": 10,
+    "num_magnitude_bins": 10,
     "most": 2.0,
     "operations": (operations.Rotate(), operations.Equalize(), operations.Brightness()),
     "pixels": 3,
-    "policies": (augment.Affine(degrees=20.0), augment.Shift(2)),
+    "policies": (augment.Affine(degrees=20.0), augment.RandomTranslate(2)),
     "probability": 0.5,
     "random": True,
     "saturation": 0.5,
@@ -57,7 +59,7 @@ def none(field):
 
 CLASSES = [make for name, make in vars(augment).items() if name[0].isupper()]
 # One that learns has a state, and its own test.
-CLASSES = [make for make in CLASSES if not hasattr(make, "learn")]
+CLASSES = [make for make in CLASSES if not hasattr(make, "probe")]
 POLICIES = [made(make, STRENGTHS.__getitem__) for make in CLASSES]
 IDENTITIES = [made(make, none) for make in CLASSES]
 IMAGES = np.random.default_rng(0).uniform(size=(64, 9, 12, 2)).astype(np.float32)

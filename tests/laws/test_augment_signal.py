@@ -12,6 +12,7 @@ from mtl_jax.augment import Chain, signal
 STRENGTHS = {
     "around": True,
     "cut": 0.5,
+    "reduce_ratio": 0.5,
     "fill": 0.5,
     "knots": 3,
     "probability": 0.3,
@@ -116,7 +117,7 @@ def test_whole_numbers_and_batches_are_refused(policy, keys):
         (signal.TimeWarp, {"knots": 1.5}),
         (signal.Permutation, {"segments": -1}),
         (signal.RandomCrop, {"cut": 1.0}),
-        (signal.WindowSlice, {"cut": -0.1}),
+        (signal.WindowSlice, {"reduce_ratio": -0.1}),
         (signal.FrequencyMask, {"probability": 1.1}),
         (signal.TimeMask, {"steps": -1}),
         (signal.TimeShift, {"steps": 2, "around": 1}),

@@ -14,10 +14,14 @@ STRENGTHS = {
     "padding": 0,
     "probability": 0.4,
     "share": 0.5,
+    "fraction": 0.5,
     "special": (0, 1),
     "table": tuple((token, token + 10, token + 20) for token in range(2, 8)),
 }
-OF_VERSIONS = (tokens.Original, tokens.Rewritten)  # They take another shape; see their own test.
+OF_VERSIONS = (
+    tokens.OriginalText,
+    tokens.BackTranslated,
+)  # They take another shape; see their own test.
 
 
 def made(make, strength):
@@ -130,7 +134,7 @@ def test_floats_and_batches_are_refused(policy, keys):
         (tokens.TokenDeletion, {"probability": 1.1}),
         (tokens.TokenDeletion, {"padding": 0.5}),
         (tokens.NeighbourSwap, {"special": (-1,)}),
-        (tokens.RandomSwap, {"share": -0.1}),
+        (tokens.RandomSwap, {"fraction": -0.1}),
         (tokens.Synonyms, {"table": [(1, 2)]}),
         (tokens.Synonyms, {"table": ((1,),)}),
         (tokens.Synonyms, {"table": ((1, 2), (1, 3))}),

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation
+from mtl_jax.core.balancing import (
+    BilevelWeighting,
+    GramWeighting,
+    JacobianAggregator,
+    LossWeighting,
+)
 from mtl_jax.core.fingerprint import fingerprint
-from mtl_jax.core.protocols import BilevelWeighting, GramWeighting, JacobianCombiner, LossWeighting
 from mtl_jax.core.validation import BadInput
 
 FACE = {name: value for name, value in vars(aggregation).items() if name[0].isupper()}
@@ -56,7 +61,7 @@ def test_there_are_methods():
 @every
 def test_fits_one_joint_and_repr_makes_it_again(method):
     assert isinstance(method, BilevelWeighting)
-    assert not isinstance(method, LossWeighting | GramWeighting | JacobianCombiner)
+    assert not isinstance(method, LossWeighting | GramWeighting | JacobianAggregator)
     again = eval(repr(method), dict(FACE))
     assert again == method and fingerprint(again) == fingerprint(method)
 

@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation
+from mtl_jax.core.balancing import (
+    CrossGramWeighting,
+    GramWeighting,
+    JacobianAggregator,
+    LossWeighting,
+)
 from mtl_jax.core.fingerprint import fingerprint
-from mtl_jax.core.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
 from mtl_jax.core.validation import BadInput
 
 FACE = {name: value for name, value in vars(aggregation).items() if name[0].isupper()}
@@ -23,6 +28,11 @@ def steeper(purity):
 
 # Beside the defaults; and those that need some number of tasks.
 MORE = [aggregation.PerLayer(aggregation.MGDA()), aggregation.GradDrop(f=steeper)]
+# By what a method sees, the function by which it weighs.
+VERBS = {
+    "losses": "weigh_losses", "gramian": "weigh_gram", "cross_gramian": "weigh_cross",
+    "heldout_losses": "weigh_outer", "jacobian": "combine",
+}  # fmt: skip
 FEWEST = {"TrimmedMean": 3}
 
 METHODS = [make() for make in FACE.values() if hasattr(make, "combine")] + MORE
@@ -72,8 +82,7 @@ def flat(gradient):
 
 def step(method, values, jacobian, state, key):
     """What `balance` calls, in its order."""
-    if hasattr(method, "read_losses"):
-        state = method.read_losses(values, state)
+    state = method.pre_step(values, state)
     return method.combine(jacobian, state, key)
 
 
@@ -101,15 +110,18 @@ def test_there_are_methods():
 
 @pytest.mark.parametrize("name", FACE)
 def test_every_export_has_one_verb_and_so_its_laws(name):
-    verbs = ("weigh_losses", "weigh_gram", "weigh_cross", "weigh_outer", "combine")
     method = FACE[name]()
-    assert sum(hasattr(method, verb) for verb in verbs) == 1
+    found = {verb for verb in VERBS.values() if hasattr(method, verb)}
+    if isinstance(method, aggregation.CRMOGM):  # It weighs what its method weighs.
+        assert found == {"weigh_losses", "weigh_gram"} and method.access == method.method.access
+        method, found = method.method, found & {VERBS[method.access]}
+    assert found == {VERBS[method.access]} and hasattr(method, VERBS[method.access])
 
 
 @every
 def test_fits_one_joint_and_repr_makes_it_again(method):
-    assert isinstance(method, JacobianCombiner)
-    assert not isinstance(method, LossWeighting | GramWeighting | CrossWeighting)
+    assert isinstance(method, JacobianAggregator)
+    assert not isinstance(method, LossWeighting | GramWeighting | CrossGramWeighting)
     again = eval(text(method), {**FACE, "steeper": steeper})
     assert again == method and hash(again) == hash(method)
     assert fingerprint(again) == fingerprint(method)

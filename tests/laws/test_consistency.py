@@ -9,11 +9,12 @@ import pytest
 
 from mtl_jax import consistency
 from mtl_jax.consistency import Match
-from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.core import views
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, N, seen
+from tests.consistency.warm import warm
 
 EXPORTS = {name: make for name, make in vars(consistency).items() if name[0].isupper()}
 MADE = {name: made for name, make in EXPORTS.items() if hasattr(made := make(), "views")}
@@ -25,7 +26,7 @@ def methods_of(kind):
 
 
 PAPERS = methods_of("multiclass")
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 
 every = pytest.mark.parametrize("method", PAPERS.values(), ids=PAPERS)
 matches = pytest.mark.parametrize(
@@ -37,16 +38,16 @@ matches = pytest.mark.parametrize(
 
 def losses(method, sight, state):
     """Unlabelled and labelled loss of a method, and what else it says."""
-    own = method.supervised(sight, cross_entropy, state) if hasattr(method, "supervised") else 0.0
+    own = method.labelled_loss(sight, cross_entropy, state) if method.has_labelled_loss else 0.0
     loss, state, metrics = method.update(sight, state)
     return loss, own, state, metrics
 
 
 def learners(method):
     """Names of the views that shall learn."""
-    fixed = [v for v in method.views if isinstance(v, views.Apart) and v.by != "student"]
-    return [views.name_of(v) for v in method.views if v not in fixed], [
-        views.name_of(v) for v in fixed
+    fixed = [v for v in method.views if isinstance(v, views.SeparatePass) and v.model != "student"]
+    return [views.view_key(v) for v in method.views if v not in fixed], [
+        views.view_key(v) for v in fixed
     ]
 
 
@@ -91,7 +92,7 @@ def test_something_learns_from_what_is_unlabelled_and_fixed_views_do_not(method)
 def warmed(method):
     """A state in which the method has begun to use what is unlabelled."""
     state = method.init(SIZES)
-    return method.warm(state) if hasattr(method, "warm") else state
+    return warm(method, state)
 
 
 @every
@@ -145,15 +146,15 @@ def test_equal_and_sure_views_agree_with_the_own_guess(method):
     loss, _, metrics = jax.jit(method.update)(sight, method.init(SIZES))
     assert metrics["mask_rate"] > 0.99
     own = jax.nn.log_softmax(logits)
-    expected = jax.jit(method.divergence)(logits, method.target(Guess(own, own)))
+    expected = jax.jit(method.divergence)(logits, method.target(Prediction(own, own)))
     np.testing.assert_allclose(loss, expected, rtol=1e-2, atol=1e-7)
 
 
 @matches
 def test_every_pixel_is_an_output_of_its_own(method):
     """Four copies of an output are as one; methods with a state of each example are left out."""
-    if isinstance(method.mask, consistency.ClassStatus):
-        pytest.skip("ClassStatus keeps one class for each example")
+    if isinstance(method.mask, consistency.CurriculumThreshold):
+        pytest.skip("CurriculumThreshold keeps one class for each example")
     sight = seen(method, 3)
     wide = {name: np.repeat(v[:, None], 4, 1).reshape(len(v), 2, 2, C) for name, v in
             sight.logits.items()}  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `PerLabel` keeps for every method of classes: labels side by side are as labels alone."""
+"""What `MultiLabel` keeps for every method of classes: labels side by side are as labels alone."""
 
 import jax
 import jax.numpy as jnp
@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 
 from mtl_jax import consistency
-from mtl_jax.consistency import PerLabel
+from mtl_jax.consistency import MultiLabel
 from mtl_jax.core import views
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Adversarial
+from mtl_jax.core.views import AdversarialView
 from tests.consistency.seen import B, C, N, seen
+from tests.consistency.warm import warm
 from tests.laws.test_consistency import PAPERS
 
-LABELS, PAIR = Sizes(C, N, N), Sizes(2, N, N)
+LABELS, PAIR = DatasetSizes(C, N, N), DatasetSizes(2, N, N)
 
 
 def fits(method) -> bool:
     """Whether a method may be used for each label."""
-    own = hasattr(method, "supervised") or hasattr(method, "heads")
-    return not own and not any(isinstance(view, Adversarial) for view in method.views)
+    own = method.has_labelled_loss or method.aux_heads(2)
+    return not own and not any(isinstance(view, AdversarialView) for view in method.views)
 
 
 INNER = {name: method for name, method in PAPERS.items() if fits(method)}
@@ -55,9 +56,9 @@ def test_there_are_methods():
 
 @every
 def test_each_label_is_as_one_alone(inner):
-    method, update = PerLabel(inner), jax.jit(inner.update)
-    state = method.warm(method.init(LABELS))
-    start = inner.warm(inner.init(PAIR)) if hasattr(inner, "warm") else inner.init(PAIR)
+    method, update = MultiLabel(inner), jax.jit(inner.update)
+    state = warm(method, method.init(LABELS))
+    start = warm(inner, inner.init(PAIR))
     own, step = [start] * C, jax.jit(method.update)
     for seed in range(2):
         sight = labelled(method, seed)
@@ -73,7 +74,7 @@ def test_each_label_is_as_one_alone(inner):
 
 @every
 def test_state_keeps_its_shapes(inner):
-    method = PerLabel(inner)
+    method = MultiLabel(inner)
     first = method.init(LABELS)
     last = jax.eval_shape(method.update, labelled(method, 0), first)[1]
     assert last == jax.eval_shape(lambda: first)
@@ -82,11 +83,11 @@ def test_state_keeps_its_shapes(inner):
 
 @every
 def test_repr_makes_it_again(inner):
-    method = PerLabel(inner)
+    method = MultiLabel(inner)
     assert eval(repr(method), {**vars(views), **vars(consistency)}) == method
 
 
 @pytest.mark.parametrize("name", sorted(PAPERS.keys() - INNER.keys()))
 def test_a_method_with_a_labelled_loss_or_heads_is_refused(name):
-    with pytest.raises(BadInput, match=r"PerLabel\.method must"):
-        PerLabel(PAPERS[name])
+    with pytest.raises(BadInput, match=r"MultiLabel\.method must"):
+        MultiLabel(PAPERS[name])

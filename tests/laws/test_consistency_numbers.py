@@ -26,7 +26,7 @@ def sight_of(method, seed):
 
 def losses(method, sight, state):
     """Unlabelled and labelled loss of a method, and what else it says."""
-    own = method.supervised(sight, squared_error, state) if hasattr(method, "supervised") else 0.0
+    own = method.labelled_loss(sight, squared_error, state) if method.has_labelled_loss else 0.0
     loss, state, metrics = method.update(sight, state)
     return loss, own, state, metrics
 

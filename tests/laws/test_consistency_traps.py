@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from mtl_jax import data
-from mtl_jax.consistency import ClassStatus, Fairness, Match
-from mtl_jax.consistency.prediction import Guess
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import CurriculumThreshold, Match, SelfAdaptiveFairness
+from mtl_jax.consistency.prediction import Prediction
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.losses import cross_entropy, squared_error
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.storage.run_data import load_run_data
 from tests.consistency.seen import C, seen
 from tests.laws.test_consistency import MADE, SIZES, warmed
 from tests.laws.test_consistency_labels import labelled
@@ -87,7 +87,7 @@ def told(method):
 
     def total(outputs, sight, state):
         sight = sight._replace(logits=outputs[0], heads=outputs[1])
-        own = method.supervised(sight, loss_of, state) if hasattr(method, "supervised") else 0.0
+        own = method.labelled_loss(sight, loss_of, state) if method.has_labelled_loss else 0.0
         loss, state, _ = method.update(sight, state)
         return loss.mean() + own, state
 
@@ -118,13 +118,15 @@ def test_a_method_is_told_of_training_batches_only(method):
     """Dash's threshold was once the loss on test data. A method gets sizes, views and its state."""
     assert list(inspect.signature(method.init).parameters) == ["sizes"]
     assert list(inspect.signature(method.update).parameters) == ["views", "state"]
-    assert Sizes._fields == ("classes", "unlabelled", "labelled")
+    assert DatasetSizes._fields == ("num_classes", "num_unlabelled", "num_labelled")
 
 
 def test_what_a_run_trains_on_has_no_test_data():
     train, *others = SMALL.data.load()
     dark = [{name: np.zeros_like(values) for name, values in part.items()} for part in others]
-    given = [prepare(run).given for run in (SMALL, SMALL.but(data=data.Arrays(train, *dark)))]
+    given = [
+        load_run_data(run).given for run in (SMALL, SMALL.replace(data=data.Arrays(train, *dark)))
+    ]
     jax.tree.map(np.testing.assert_array_equal, *given)
 
 
@@ -134,13 +136,15 @@ def test_what_a_run_trains_on_has_no_test_data():
 def test_counts_are_those_of_a_recount():
     """FlexMatch by differences, against a list that is counted anew at every step."""
     pool, batch, random = 12, 8, np.random.default_rng(0)
-    rule = ClassStatus(0.6)
-    state, update = rule.init(Sizes(C, pool, 0)), jax.jit(rule.update)
+    rule = CurriculumThreshold(0.6)
+    state, update = rule.init(DatasetSizes(C, pool, 0)), jax.jit(rule.update)
     last = [-1] * pool
     for _ in range(60):
         index = random.integers(0, pool, batch).astype(np.int32)
         log = jax.nn.log_softmax(1.5 * random.normal(size=(batch, C)).astype(np.float32))
-        _, state, _ = update(Guess(log, log), seen(Match(), 0)._replace(index=index), state)
+        _, state, _ = update(
+            Prediction(log, log), seen(Match(), 0)._replace(unlabelled_index=index), state
+        )
         for place, guess in zip(index, np.exp(log), strict=True):
             last[place] = int(guess.argmax()) if guess.max() >= 0.6 else last[place]
         np.testing.assert_array_equal(state.label, last)
@@ -152,7 +156,9 @@ def test_counts_are_those_of_a_recount():
 
 def is_fair(name, value):
     """Whether a field has fairness among its terms."""
-    return isinstance(value, tuple) and any(isinstance(part, Fairness) for part in value)
+    return isinstance(value, tuple) and any(
+        isinstance(part, SelfAdaptiveFairness) for part in value
+    )
 
 
 FAIR = {name: method for name, method in MADE.items() if list(places_of(method, is_fair))}
@@ -171,6 +177,8 @@ def test_fairness_is_negative_and_lowers_the_loss(method):
         sight = sight_for(method, seed, 1.0)
         loss, _, metrics = jax.jit(method.update)(sight, method.init(SIZES))
         plain, _, _ = jax.jit(bare.update)(sight, bare.init(SIZES))
-        (weight,) = (term.weight for term in found_at(method, path) if isinstance(term, Fairness))
+        (weight,) = (
+            term.weight for term in found_at(method, path) if isinstance(term, SelfAdaptiveFairness)
+        )
         assert metrics["fairness"] < 0
         np.testing.assert_allclose(loss, plain + weight * metrics["fairness"], rtol=1e-5)

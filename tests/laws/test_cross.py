@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation
+from mtl_jax.core.balancing import (
+    CrossGramWeighting,
+    GramWeighting,
+    JacobianAggregator,
+    LossWeighting,
+)
 from mtl_jax.core.fingerprint import fingerprint
-from mtl_jax.core.protocols import CrossWeighting, GramWeighting, JacobianCombiner, LossWeighting
 
 FACE = {name: value for name, value in vars(aggregation).items() if name[0].isupper()}
 METHODS = [make() for make in FACE.values() if hasattr(make, "weigh_cross")]
@@ -47,8 +52,8 @@ def test_there_are_methods():
 
 @every
 def test_fits_one_joint_and_repr_makes_it_again(method):
-    assert isinstance(method, CrossWeighting)
-    assert not isinstance(method, LossWeighting | GramWeighting | JacobianCombiner)
+    assert isinstance(method, CrossGramWeighting)
+    assert not isinstance(method, LossWeighting | GramWeighting | JacobianAggregator)
     again = eval(repr(method), dict(FACE))
     assert again == method and fingerprint(again) == fingerprint(method)
 

@@ -47,3 +47,17 @@ def test_gradient_stays_with_its_example(loss):
     grad = jax.jit(jax.grad(lambda o: loss(o, labels)[1]))(outputs)
     np.testing.assert_array_equal(np.abs(grad).sum(1) > 0, [False, True, False, False])
     assert np.isfinite(grad).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_a_number_without_an_axis_is_no_outputs(loss):
+    with pytest.raises(ValueError, match=r"needs .*\(\) and .* \(\)"):
+        loss(np.float32(0.5), np.float32(0.5))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_one_example_is_not_compared_with_all(loss):
+    outputs, labels = example(loss, (4, 3))
+    for own, other in ((outputs, labels[:1]), (outputs[:1], labels)):
+        with pytest.raises(ValueError, match="needs"):
+            loss(own, other)

@@ -8,13 +8,13 @@ import pytest
 
 from mtl_jax import nets, optimizers
 from mtl_jax.aggregation import MGDA
-from mtl_jax.config.run import Dispatch
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths
+from mtl_jax.config.run import Execution
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
 from tests.nets.through import HEADS, through
 from tests.small import RUN
 
@@ -96,7 +96,7 @@ def test_only_training_draws_and_moves_statistics(name, trunk):
     jax.tree.map(np.testing.assert_array_equal, it.after, it.stats)
     jax.tree.map(np.testing.assert_array_equal, it.keyed, it.plain)
     pairs = zip(*map(jax.tree.leaves, (it.moved, it.stats)), strict=True)
-    for path, (after, before) in zip(paths(it.stats), pairs, strict=True):
+    for path, (after, before) in zip(leaf_paths(it.stats), pairs, strict=True):
         # The variance of what is normed already is 1 as it was, to the last bit.
         assert (after != before).any() or (path.endswith("/var") and (after == 1).all()), path
 
@@ -104,7 +104,7 @@ def test_only_training_draws_and_moves_statistics(name, trunk):
 @every
 def test_text_makes_it_again(name, trunk):
     module = made(name, TRUNKS[trunk])
-    again = eval(source_text(module), dict(vars(nets)))
+    again = eval(to_source(module), dict(vars(nets)))
     assert again == module and hash(again) == hash(module)
     assert fingerprint(again) == fingerprint(module)
     assert module.convolutional is (trunk != "mlp")
@@ -114,18 +114,18 @@ def test_text_makes_it_again(name, trunk):
 @each
 def test_a_run_on_it_learns(name):
     """Seeds are vmapped, steps scanned."""
-    run = RUN.but(
+    run = RUN.replace(
         trunk=made(name, TRUNKS["mlp"]),
-        labelled=None,
+        num_labelled=None,
         optimizer=optimizers.Adam(0.01),
-        dispatch=Dispatch(block=20),
+        execution=Execution(steps_per_call=20),
     )
-    prepared = prepare(run)
-    going = program(run, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
-    state, given = going.init(None), going.given(prepared.given)
+    prepared = load_run_data(run)
+    going = compile_run(run, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
+    state, given = going.init(None), going.put_data(prepared.given)
     losses = []
     for _ in range(3):
-        state, metrics = going.advance(state, given, 20)
+        state, metrics = going.train_steps(state, given, 20)
         losses.append((metrics["loss/row"] + metrics["loss/column"]).mean())
     assert losses[-1] < 0.9 * losses[0]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params))
@@ -135,13 +135,15 @@ def test_a_run_on_it_learns(name):
 @each
 def test_the_same_images_in_two_streams_are_one_input(name):
     """Full batches, so that both ways see the same examples."""
-    one = RUN.but(trunk=made(name, TRUNKS["mlp"]), labelled=None, batch=96, balance=MGDA())
+    one = RUN.replace(
+        trunk=made(name, TRUNKS["mlp"]), num_labelled=None, batch_size=96, balance=MGDA()
+    )
     inputs = tuple(Input(task.name, RUN.data, task.name) for task in RUN.tasks)
     found = []
-    for run in (one, one.but(data=MultiInput(inputs))):
-        prepared = prepare(run)
-        going = program(run, prepared.given, jax.devices()[:1])
-        state, _ = going.advance(going.init(None), going.given(prepared.given), 1)
+    for run in (one, one.replace(data=MultiInput(inputs))):
+        prepared = load_run_data(run)
+        going = compile_run(run, prepared.given, jax.devices()[:1])
+        state, _ = going.train_steps(going.init(None), going.put_data(prepared.given), 1)
         found.append(state.params)
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.consistency import RDA, MixMatchNumbers, RankUp
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.consistency import RDA, MixMatchRegression, RankUp
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import B, N, U, seen
 
@@ -39,11 +39,11 @@ def test_ranks_and_quantiles_are_of_each_number_alone():
     """What has no label at all has no target, and the mean is over the others."""
     method = RDA(every=1, ramp=0.0)
     update = jax.jit(method.update)
-    state = method.init(Sizes(D, N, N))
-    own = [method.init(Sizes(1, N, N)) for _ in range(D)]
+    state = method.init(DatasetSizes(D, N, N))
+    own = [method.init(DatasetSizes(1, N, N)) for _ in range(D)]
     for seed in range(3):
         views = sight(method, seed)
-        views = views._replace(index=np.arange(U), labelled_index=np.arange(B))
+        views = views._replace(unlabelled_index=np.arange(U), labelled_index=np.arange(B))
         loss, state, metrics = update(views, state)
         found = [update(alone(views, place), own[place]) for place in range(D)]
         own = [after for _, after, _ in found]
@@ -56,41 +56,41 @@ def test_pairs_are_of_the_numbers_that_both_have():
     method = RankUp(share=0.5)
     views = sight(method, 0)
     counts = KNOWN.sum(0) ** 2
-    found = method.supervised(views, squared_error, ())
+    found = method.labelled_loss(views, squared_error, ())
     ranks, errors = [], []
     for place in range(D):
         one = alone(views, place)
         error = np.square(one.logits["labelled"][:, 0] - one.labels)[one.mask].sum()
         errors.append(error)
-        whole = method.supervised(one, squared_error, ())
+        whole = method.labelled_loss(one, squared_error, ())
         ranks.append(whole - error / max(1, one.mask.sum()))
     wanted = np.sum(errors) / KNOWN.sum() + np.dot(ranks, counts) / counts.sum()
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_mixtures_have_the_own_output_where_a_number_is_missing():
-    method = MixMatchNumbers(ramp=0.0)
+    method = MixMatchRegression(ramp=0.0)
     views = sight(method, 0)
     targets, own = method.targets(views), []
     for place in range(D):
         one = alone(views, place)
         np.testing.assert_allclose(targets[:, place], method.targets(one)[:, 0], rtol=1e-5)
-        own.append(float(method.supervised(one, squared_error, ())) * one.mask.sum())
-    found = method.supervised(views, squared_error, ())
+        own.append(float(method.labelled_loss(one, squared_error, ())) * one.mask.sum())
+    found = method.labelled_loss(views, squared_error, ())
     np.testing.assert_allclose(found, np.sum(own) / KNOWN.sum(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [RDA, RankUp, MixMatchNumbers])
+@pytest.mark.parametrize("make", [RDA, RankUp, MixMatchRegression])
 def test_nothing_is_nan_and_missing_entries_change_nothing(make):
     method = make()
     method = dataclasses.replace(method, every=1) if make is RDA else method
 
     def total(logits, labels):
-        state, loss = method.init(Sizes(D, N, N)), 0.0
+        state, loss = method.init(DatasetSizes(D, N, N)), 0.0
         for seed in range(2):
             views = sight(method, seed)
             views = views._replace(labels=labels, logits=logits)
-            own = method.supervised(views, squared_error, state) if make is not RDA else 0.0
+            own = method.labelled_loss(views, squared_error, state) if make is not RDA else 0.0
             each, state, _ = method.update(views, state)
             loss = loss + own + each.mean()
         return loss

@@ -10,11 +10,14 @@ import typing
 
 import numpy as np
 import pytest
+from flax import linen
 
 import mtl_jax
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.config.study_design import Cell, Factorial
-from mtl_jax.core.protocols import Balance
+from mtl_jax.config.toy import ToyRun
+from mtl_jax.core.balancing import Balancer
+from mtl_jax.core.metric import Metric
 from mtl_jax.core.typechecked import typed
 from mtl_jax.core.validation import BadInput
 from tests.small import DATA, ROW, RUN
@@ -43,21 +46,21 @@ TWO = data.Arrays(PART, PART, PART)
 GIVEN = {
     "Arrays.train": PART, "Arrays.validation": PART, "Arrays.test": PART,
     "Cascaded.parts": (nets.CNN((2,)), nets.CNN((2,))),
-    "Classic.choices": (len,), "Clustered.clusters": ((0,), (1,)),
-    "Descent.starts": ((0.0, 1.0),), "Descent.steps": 100,
+    "SklearnBaseline.candidates": (len,), "Clustered.clusters": ((0,), (1,)),
+    "Run.trunk": nets.MLP((4,)), "ToyRun.initial_points": ((0.0, 1.0),), "ToyRun.steps": 100,
     "Domains.sources": (DATA, TWO), "Experiment.runs": (RUN,),
     "Factorial.cells": (Cell(("a",), ("hard",)), Cell(("b",), ("soft",))),
-    "Factorial.factors": ("f",), "Learnt.policy": augment.CTAugment(),
+    "Factorial.factors": ("f",), "LearnablePolicyChain.policy": augment.CTAugment(),
     "MultiInput.inputs": (data.Input(task="row", source=DATA, label="row"),),
-    "Preprocessed.by": nets.pretrained.IMAGENET, "Progressive.enter": (0.0, 0.5),
+    "Preprocessed.preprocessing": nets.pretrained.IMAGENET, "ProgressiveTasks.start_fraction": (0.0, 0.5),
     "Task.loss": losses.cross_entropy, "Texts.tokens": len,
 }  # fmt: skip
 # By type, what is tried for a field that must be given.
 RIGHT = {
     float: (0.5, 1.0, 2.0), int: (2, 1, 4), bool: (False,), str: ("weak", "a", "row"),
-    "Source": (DATA,), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
+    "DataSource": (DATA,), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
     "Policy": (augment.Cutout(2),), "Run": (RUN,), "Task": (ROW,), "SGD": (optimizers.SGD(0.1),),
-    "Metric": (metrics.Accuracy(),), "Consistency": (consistency.FixMatch(),),
+    "Metric": (metrics.Accuracy(),), "AuxiliaryLoss": (consistency.FixMatch(),),
     "ndarray": (np.zeros((4, 3), np.float32),),
 }  # fmt: skip
 
@@ -79,7 +82,7 @@ def settings():
 def candidates(kind):
     """Values of a type to try."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if kind == Balance:
+    if kind == Balancer:
         return (weighting.Equal(),)
     if origin in (typing.Union, types.UnionType):
         return tuple(value for each in inner for value in candidates(each))
@@ -155,8 +158,10 @@ def test_all_exported_settings_are_held_against_their_annotations():
     ]
     faces += [weighting, importlib.import_module("mtl_jax.aggregation")]
     faces += [importlib.import_module(f"mtl_jax.{name}") for name in
-              ("alignment", "sharing", "transfer", "descent", "classic", "plan", "schemes",
-               "dispatch", "coach", "cross_task", "weighing", "design", "task", "views")]  # fmt: skip
+              ("domain_adaptation", "sharing", "transfer", "config.toy", "config.sklearn_baseline",
+               "config.param_rules", "config.task_schedule", "config.execution",
+               "config.meta_pseudo_labels", "config.cross_task", "config.balance_options",
+               "config.study_design", "config.task", "core.views")]  # fmt: skip
     bare = {
         name
         for face in faces
@@ -185,6 +190,12 @@ def test_a_value_of_another_kind_is_refused(name):
         assert "\n" not in str(wrong.value)
 
 
+def test_no_setting_can_be_changed_once_it_is_made():
+    """What is hashed, compared and printed stays what it was."""
+    plain = {name: each for name, each in SETTINGS.items() if not issubclass(each, linen.Module)}
+    assert [name for name, each in plain.items() if not each.__dataclass_params__.frozen] == []
+
+
 @pytest.mark.parametrize("name", SETTINGS, ids=lambda name: name.removeprefix("mtl_jax."))
 def test_an_unknown_field_is_refused(name):
     with pytest.raises(BadInput, match="is no field"):
@@ -192,8 +203,8 @@ def test_an_unknown_field_is_refused(name):
 
 
 def test_what_is_missing_or_too_much_is_told():
-    with pytest.raises(BadInput, match=r"Cosine\.peak must be given"):
-        optimizers.Cosine()
+    with pytest.raises(BadInput, match=r"CosineSchedule\.peak must be given"):
+        optimizers.CosineSchedule()
     with pytest.raises(BadInput, match="SGD has 3 fields in order, not 4"):
         optimizers.SGD(0.1, 0.9, 0.0, 1)
     with pytest.raises(BadInput, match=r"FixMatch|threshold"):
@@ -201,14 +212,14 @@ def test_what_is_missing_or_too_much_is_told():
 
 
 @dataclasses.dataclass(frozen=True)
-class MyMetric:
-    """A metric of a user's own, which inherits from nothing."""
+class MyMetric(Metric):
+    """A metric of a user's own."""
 
     name: str = "mine"
     higher_is_better: bool = True
     scale: float = 1.0
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         """Counts."""
         return mask.sum()
 
@@ -236,19 +247,36 @@ def test_what_an_annotation_cannot_tell_is_taken():
 
 
 def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
-    assert ROW.but(metric=MyMetric()).metric == MyMetric()
+    assert ROW.replace(metric=MyMetric()).metric == MyMetric()
     with pytest.raises(BadInput, match=r"Task\.metric must be a Metric, an instance such as MyMet"):
-        ROW.but(metric=MyMetric)
-    with pytest.raises(BadInput, match=r"a Metric \(it lacks name, higher_is_better, scale, sum"):
-        ROW.but(metric=np.random)
+        ROW.replace(metric=MyMetric)
+    with pytest.raises(
+        BadInput, match=r"Task\.metric must be a Metric, not <module 'numpy\.random"
+    ):
+        ROW.replace(metric=np.random)
     for wrong in ({"name": ""}, {"higher_is_better": "yes"}, {"scale": "100"}, {"scale": math.nan}):
         with pytest.raises(BadInput, match=r"Task\.metric must (have|say)"):
-            ROW.but(metric=MyMetric(**wrong))
-    with pytest.raises(BadInput, match=r"Run\.trunk must be a Trunk, an instance such as MLP"):
-        RUN.but(trunk=nets.MLP)
-    with pytest.raises(BadInput, match=r"Run\.partial must be True or False, not 'no'"):
-        RUN.but(partial="no")
+            ROW.replace(metric=MyMetric(**wrong))
+    with pytest.raises(
+        BadInput, match=r"Run\.trunk must be a trunk, an instance such as nets\.MLP"
+    ):
+        RUN.replace(trunk=nets.MLP)
+    for wrong in ("§", None, -1, [1, 2], {}, object()):
+        with pytest.raises(BadInput, match=r"Run\.trunk must be a trunk"):
+            RUN.replace(trunk=wrong)
+    lacks = r"ToyRun\.problem must be a ToyProblem \(it lacks plot_limits, losses, dist"
+    with pytest.raises(BadInput, match=lacks):
+        ToyRun(
+            name="x",
+            problem=np.random,
+            balance=weighting.Equal(),
+            optimizer=optimizers.SGD(0.1),
+            steps=100,
+            initial_points=((0.0, 1.0),),
+        )
+    with pytest.raises(BadInput, match=r"Run\.partial_labels must be True or False, not 'no'"):
+        RUN.replace(partial_labels="no")
     with pytest.raises(BadInput, match=r"Run\.strong must be a Policy.* or None.*not <class"):
-        RUN.but(strong=augment.Cutout)
+        RUN.replace(strong=augment.Cutout)
     with pytest.raises(BadInput, match=r"factors must be a tuple of different texts"):
         Factorial(["f"], ())

@@ -11,13 +11,17 @@ import pytest
 
 from mtl_jax import consistency, domain_adaptation, losses, transfer
 from mtl_jax.config.task import Task
-from mtl_jax.core.aux_inputs import Sizes
-from mtl_jax.core.head_specs import Free
+from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxMLP
+from mtl_jax.core.metric import Metric
+from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import Adversarial
-from mtl_jax.losses.target_type import ALL_TYPES, possible_types, target_type, types_of
+from mtl_jax.core.views import AdversarialView
+from mtl_jax.losses.target_type import possible_types, target_type, types_of
 from mtl_jax.metrics.predictions import F1, Accuracy, MeanSquaredError
 from tests.consistency.seen import B, C, N, seen
+from tests.consistency.warm import warm
 
 D = 5
 # By layer, the shape of one example's map.
@@ -38,20 +42,20 @@ TOLD = {
     "CoTuning": [{"classes": 3}],
     "Distillation": [{"weight": 1.0}],
     "VAT": [{}, {"target_type": "continuous"}],
-    "RankUp": [{}, {"also": consistency.RDA()}],
-    "Annealed": [{}, {"method": consistency.FlexMatch()}],
-    "PerLabel": [{}, {"method": consistency.FreeMatch()}, {"method": transfer.BSS()}],
-    "Together": [
+    "RankUp": [{}, {"regression_method": consistency.RDA()}],
+    "SignalAnnealing": [{}, {"method": consistency.FlexMatch()}],
+    "MultiLabel": [{}, {"method": consistency.FreeMatch()}, {"method": transfer.BSS()}],
+    "SumOfLosses": [
         {},
         {"methods": (transfer.BSS(view="weak"), domain_adaptation.CORAL())},
         {"methods": (consistency.RankUp(), transfer.FitNet())},
-        {"methods": (consistency.PerLabel(), domain_adaptation.DAN())},
+        {"methods": (consistency.MultiLabel(), domain_adaptation.DAN())},
     ],
 }
 
 
 def exported():
-    """Everything that can stand in `Task.consistency`, by how it prints."""
+    """Everything that can stand in `Task.auxiliary`, by how it prints."""
     found = {}
     for face in (consistency, transfer, domain_adaptation):
         for name, make in vars(face).items():
@@ -68,13 +72,13 @@ kinds = pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "part
 
 
 @dataclasses.dataclass(frozen=True)
-class Own:
+class Own(Metric, AuxiliaryLoss):
     """A metric and a method of a user's own, which say nothing of targets."""
 
     name, higher_is_better, scale = "own", True, 1.0
     weight, views = 1.0, ()
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         return mask.sum()
 
     def compute(self, sums):
@@ -90,7 +94,7 @@ class Own:
 def task_of(method, kind, metric=None):
     """A task of a kind that learns by a method."""
     loss, outputs = KINDS[kind]
-    return Task(name="y", outputs=outputs, loss=loss, metric=metric or Own(), consistency=method)
+    return Task(name="y", num_outputs=outputs, loss=loss, metric=metric or Own(), auxiliary=method)
 
 
 def labels_for(kind, random):
@@ -112,22 +116,22 @@ def sight(method, kind):
     def drawn(*shape):
         return random.normal(size=shape).astype(np.float32)
 
-    heads = method.heads(outputs) if hasattr(method, "heads") else {}
+    heads = method.aux_heads(outputs)
     weights = {"": drawn(D, outputs)} | {
-        name: drawn(head.size or head.times * D, head.outputs)
+        name: drawn(head.input_size or head.input_multiple * D, head.outputs)
         for name, head in heads.items()
-        if isinstance(head, Free)
+        if isinstance(head, AuxMLP)
     }
     ones = {layer: jnp.ones(shape[-1]) for layer, shape in MAPS.items()}
     opened = tuple(ones for _ in getattr(method, "methods", ())) or ones
     views = views._replace(
         labels=labels_for(kind, random),
         features={view: drawn(size, D) for view, size in sizes.items()},
-        maps={
+        feature_maps={
             view: {name: drawn(size, *shape) for name, shape in MAPS.items()}
             for view, size in sizes.items()
         },
-        opened=opened,
+        precomputed=opened,
         progress=np.float32(0.7),
     )
     return views, weights
@@ -135,10 +139,10 @@ def sight(method, kind):
 
 def begun(method, outputs, views, weights):
     """A state in which a method has begun to use what it sees."""
-    state = method.init(Sizes(outputs, N, N))
+    state = method.init(DatasetSizes(outputs, N, N))
     if isinstance(method, transfer.BiTuning):  # Its queues are empty at first.
-        return method.update(views._replace(call=lambda name, x: x @ weights[name]), state)[1]
-    return method.warm(state) if hasattr(method, "warm") else state
+        return method.update(views._replace(apply_head=lambda name, x: x @ weights[name]), state)[1]
+    return warm(method, state)
 
 
 @every
@@ -151,23 +155,21 @@ def test_a_method_says_what_it_is_for(method):
 def test_a_method_learns_by_the_outputs_or_is_refused(method, kind):
     own = target_type(*KINDS[kind])
     if own not in method.target_types:
-        with pytest.raises(
-            BadInput, match=rf"Task\.consistency must be for {own} .*is for "
-        ) as said:
+        with pytest.raises(BadInput, match=rf"Task\.auxiliary must be for {own} .*is for ") as said:
             task_of(method, kind)
         assert "\n" not in str(said.value)
         return
     task = task_of(method, kind)
     views, weights = sight(method, kind)
-    state = begun(method, task.outputs, views, weights)
+    state = begun(method, task.num_outputs, views, weights)
 
     def total(logits, heads, features, maps, weights):
-        now = views._replace(logits=logits, heads=heads, features=features, maps=maps)
-        now = now._replace(call=lambda name, x: x @ weights[name])
+        now = views._replace(logits=logits, heads=heads, features=features, feature_maps=maps)
+        now = now._replace(apply_head=lambda name, x: x @ weights[name])
         found, _, metrics = method.update(now, state)
         return found.mean(), metrics
 
-    given = (views.logits, views.heads, views.features, views.maps, weights)
+    given = (views.logits, views.heads, views.features, views.feature_maps, weights)
     slope = jax.jit(jax.value_and_grad(total, (0, 1, 2, 3, 4), has_aux=True))
     (loss, metrics), grads = slope(*given)
     assert np.isfinite(loss)
@@ -178,10 +180,10 @@ def test_a_method_learns_by_the_outputs_or_is_refused(method, kind):
 @pytest.mark.parametrize("kind", ["classes", "yes or no", "several labels"])
 def test_what_is_not_sure_does_not_pass_a_threshold(kind):
     method = consistency.FixMatch(0.95)
-    method = method if kind == "classes" else consistency.PerLabel(method)
+    method = method if kind == "classes" else consistency.MultiLabel(method)
     views, _ = sight(method, kind)
     unsure = {name: np.zeros_like(logits) for name, logits in views.logits.items()}
-    state = method.init(Sizes(KINDS[kind][1], N, N))
+    state = method.init(DatasetSizes(KINDS[kind][1], N, N))
     _, _, sure = jax.jit(method.update)(views, state)
     _, _, metrics = jax.jit(method.update)(views._replace(logits=unsure), state)
     assert metrics["mask_rate"] == 0.0 < sure["mask_rate"]
@@ -211,35 +213,34 @@ def hinge(outputs, labels):
 
 
 def test_what_is_a_users_own_is_taken():
-    own = Task(name="y", outputs=1, loss=hinge, metric=Own(), consistency=Own())
+    own = Task(name="y", num_outputs=1, loss=hinge, metric=Own(), auxiliary=Own())
     assert types_of(own.metric) == ALL_TYPES
-    assert own.but(metric=Accuracy()) and own.but(outputs=3, metric=Accuracy())
-    assert own.but(outputs=3, consistency=consistency.FixMatch())
+    assert own.replace(metric=Accuracy()) and own.replace(num_outputs=3, metric=Accuracy())
+    assert own.replace(num_outputs=3, auxiliary=consistency.FixMatch())
     assert possible_types(hinge, 1) == ("binary", "continuous")
 
 
 def test_one_output_is_never_classes_whatever_the_loss():
-    with pytest.raises(BadInput, match=r"Task\.consistency must be for binary or continuous"):
-        Task(name="y", outputs=1, loss=hinge, metric=Own(), consistency=consistency.FixMatch())
-    with pytest.raises(BadInput, match=r"Task\.outputs must be 2 or more with cross_entropy"):
-        Task(name="y", outputs=1, loss=losses.cross_entropy, metric=Accuracy())
+    with pytest.raises(BadInput, match=r"Task\.auxiliary must be for binary or continuous"):
+        Task(name="y", num_outputs=1, loss=hinge, metric=Own(), auxiliary=consistency.FixMatch())
+    with pytest.raises(BadInput, match=r"Task\.num_outputs must be 2 or more with cross_entropy"):
+        Task(name="y", num_outputs=1, loss=losses.cross_entropy, metric=Accuracy())
 
 
 def test_an_adversary_of_classes_needs_classes():
-    method = consistency.MatchNumbers(learner=Adversarial())
-    with pytest.raises(
-        BadInput, match=r"Task\.consistency must not ask for an adversary of classes"
-    ):
+    method = consistency.MatchRegression(student_view=AdversarialView())
+    with pytest.raises(BadInput, match=r"Task\.auxiliary must not ask for an adversary of classes"):
         task_of(method, "a number")
     assert task_of(
-        consistency.MatchNumbers(learner=Adversarial(target_type="continuous")), "a number"
+        consistency.MatchRegression(student_view=AdversarialView(target_type="continuous")),
+        "a number",
     )
 
 
 def test_methods_for_different_targets_do_not_stand_together():
-    with pytest.raises(BadInput, match=r"Together\.methods must be for one type of targets"):
-        consistency.Together((consistency.FixMatch(), consistency.RankUp()))
-    with pytest.raises(BadInput, match=r"Annealed\.method must be a method for classes"):
-        consistency.Annealed(consistency.PiModelNumbers())
-    both = consistency.Together((transfer.BSS(), consistency.PiModelNumbers()))
+    with pytest.raises(BadInput, match=r"SumOfLosses\.methods must be for one type of targets"):
+        consistency.SumOfLosses((consistency.FixMatch(), consistency.RankUp()))
+    with pytest.raises(BadInput, match=r"SignalAnnealing\.method must be a method for classes"):
+        consistency.SignalAnnealing(consistency.PiModelRegression())
+    both = consistency.SumOfLosses((transfer.BSS(), consistency.PiModelRegression()))
     assert both.target_types == ("continuous",)

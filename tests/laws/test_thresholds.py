@@ -8,13 +8,13 @@ import pytest
 from mtl_jax import consistency, domain_adaptation
 from mtl_jax.consistency.comatch import connected
 from mtl_jax.consistency.multimatch import taught
-from mtl_jax.consistency.prediction import Guess
+from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.shrinkmatch import shrunk_space
-from mtl_jax.core.aux_inputs import Sizes
+from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, N, U, seen
 
-SIZES = Sizes(C, N, N)
+SIZES = DatasetSizes(C, N, N)
 NEXT = float(np.nextafter(np.float32(1.0), np.float32(0.0)))  # the largest float below 1
 # Of the first class, with a softmax of exactly 1 and a cross-entropy of exactly 0.
 SURE = 300.0 * np.eye(C, dtype=np.float32)[:1]
@@ -43,16 +43,16 @@ FIXED = [
     consistency.CoMatch(threshold=1.0),
     consistency.CRMatch(consistency.FixMatch(1.0)),
     consistency.DeFixMatch(1.0),
-    consistency.ReFixMatch(mask=consistency.Threshold(1.0)),
-    consistency.SequenceMatch(mask=consistency.Threshold(1.0)),
+    consistency.ReFixMatch(mask=consistency.ConfidenceThreshold(1.0)),
+    consistency.SequenceMatch(mask=consistency.ConfidenceThreshold(1.0)),
     consistency.ShrinkMatch(threshold=1.0),
     consistency.SimMatch(threshold=1.0),
 ]
 # Here the threshold is what the batch itself has.
 RELATIVE = [
     consistency.AdaMatch(share=1.0),
-    consistency.Match(mask=consistency.Relative(1.0)),
-    consistency.Match(mask=consistency.SelfAdaptive(momentum=0.0)),
+    consistency.Match(mask=consistency.RelativeThreshold(1.0)),
+    consistency.Match(mask=consistency.SelfAdaptiveThreshold(momentum=0.0)),
     consistency.Dash(0, 1, initial_loss=0.0, least=0.0),
 ]
 
@@ -76,8 +76,8 @@ def test_one_function():
 
 def test_flexible_thresholds_at_the_fixed_one():
     """The sure ones are selected, and then count by a status of 1."""
-    mask, guess = consistency.ClassStatus(1.0, warm_up=False), jax.nn.log_softmax(SURE)
-    guess = Guess(*2 * [jnp.tile(guess, (U, 1))])
+    mask, guess = consistency.CurriculumThreshold(1.0, warm_up=False), jax.nn.log_softmax(SURE)
+    guess = Prediction(*2 * [jnp.tile(guess, (U, 1))])
     sight = seen(consistency.FlexMatch(), 0)
     _, state, _ = mask.update(guess, sight, mask.init(SIZES))
     np.testing.assert_array_equal(state.count, [U, 0, 0, 0])
@@ -96,14 +96,14 @@ def test_pairs_of_numbers_as_sure_as_the_threshold():
 
 def test_annealing_at_its_limit():
     """Of C equal logits the label has 1/C, the limit at the start."""
-    method = consistency.Annealed(schedule="linear")
+    method = consistency.SignalAnnealing(schedule="linear")
     sight = seen(method, 0)
     sight = sight._replace(
         logits={**sight.logits, "labelled": jnp.zeros((B, C))}, progress=jnp.zeros(())
     )
-    np.testing.assert_allclose(method.supervised(sight, cross_entropy, ()), np.log(C), rtol=1e-6)
+    np.testing.assert_allclose(method.labelled_loss(sight, cross_entropy, ()), np.log(C), rtol=1e-6)
     surer = sight._replace(logits={"labelled": 1e-3 * np.eye(C, dtype=np.float32)[sight.labels]})
-    assert method.supervised(surer, cross_entropy, ()) == 0.0
+    assert method.labelled_loss(surer, cross_entropy, ()) == 0.0
 
 
 def test_parts_of_methods_at_their_thresholds():

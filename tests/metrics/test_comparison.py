@@ -7,13 +7,13 @@ from scipy import stats
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.metrics.comparison import (
+    confidence_interval,
     delta_m,
     delta_p,
     holm,
-    interval,
     mean_rank,
     p_value,
-    verdict,
+    significance,
     verdicts,
 )
 
@@ -40,21 +40,21 @@ def test_delta_m_refuses_another_number_of_metrics():
 
 
 def test_interval():
-    mean, half = interval(np.array([1.0, 2.0, 3.0]))
+    mean, half = confidence_interval(np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose([mean, half], [2.0, 4.302653 / np.sqrt(3)], rtol=1e-6)  # t table.
-    assert interval([1.0, 2.0, 3.0], confidence=0.5)[1] < half
-    assert interval([2.0, 2.0]) == (2.0, 0.0)
+    assert confidence_interval([1.0, 2.0, 3.0], confidence=0.5)[1] < half
+    assert confidence_interval([2.0, 2.0]) == (2.0, 0.0)
 
 
 def test_interval_of_one_value_has_no_width():
-    mean, half = interval([4.0])
+    mean, half = confidence_interval([4.0])
     assert mean == 4.0 and np.isnan(half)
 
 
 @pytest.mark.parametrize(("values", "confidence"), [([], 0.95), ([1.0, 2.0], 1.0), (3.0, 0.9)])
 def test_interval_refuses(values, confidence):
-    with pytest.raises(BadInput, match=r"interval\."):
-        interval(values, confidence)
+    with pytest.raises(BadInput, match=r"confidence_interval\."):
+        confidence_interval(values, confidence)
 
 
 def test_delta_p_averages_by_task_first_and_is_higher_when_better():
@@ -63,6 +63,9 @@ def test_delta_p_averages_by_task_first_and_is_higher_when_better():
     np.testing.assert_allclose(found, (12.5 + (50.0 - 50.0) / 2) / 2, atol=1e-5)  # by hand
     once = delta_p(values, baselines, (True, False, False), (0, 1, 2))
     np.testing.assert_allclose(once, -delta_m(values, baselines, (True, False, False)), rtol=1e-6)
+    several = delta_p(jnp.stack([values, baselines, 2.0 * baselines]), baselines,
+                      (True, False, False), (0, 1, 1))  # fmt: skip
+    np.testing.assert_allclose(several, [6.25, 0.0, (100.0 - 100.0) / 2], atol=1e-5)
     with pytest.raises(ValueError, match="delta_p needs 3 task numbers, not 2"):
         delta_p(values, baselines, (True, False, False), (0, 1))
 
@@ -98,14 +101,14 @@ def test_mean_rank_refuses():
     ],
 )
 def test_verdict(gain, said):
-    assert verdict(np.array(gain)) == said
+    assert significance(np.array(gain)) == said
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_p_value_is_scipys_and_agrees_with_the_interval(seed):
     values = np.random.default_rng(seed).normal(0.8, 1.0, size=4)
     assert p_value(values) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
-    mean, half = interval(values)
+    mean, half = confidence_interval(values)
     assert (p_value(values) < 0.05) == (abs(mean) > half)
     assert p_value([2.0, 2.0]) == 0.0 and p_value([0.0, 0.0]) == 1.0 and np.isnan(p_value([3.0]))
 

@@ -21,31 +21,35 @@ MASK = jnp.array([True, True, True, False])
 
 def test_accuracy_counts_what_is_in_the_mask(variant):
     method, logits, labels = CASES[0]
-    sums = variant(method.sums)(logits, labels, MASK)
+    sums = variant(method.from_model_output)(logits, labels, MASK)
     np.testing.assert_allclose(method.compute(sums), 2 / 3, rtol=1e-6)
     assert sums.total.dtype == sums.count.dtype == jnp.float32
 
 
 def test_mse_leaves_out_missing_targets(variant):
     method, predictions, targets = CASES[1]
-    value = method.compute(variant(method.sums)(predictions, targets, MASK))
+    value = method.compute(variant(method.from_model_output)(predictions, targets, MASK))
     np.testing.assert_allclose(value, 0.5 / 3, rtol=1e-6)  # (.25 + .25 + 0) / 3.
-    two = method.sums(LOGITS, jnp.zeros((4, 2)), jnp.ones(4, bool))
+    two = method.from_model_output(LOGITS, jnp.zeros((4, 2)), jnp.ones(4, bool))
     np.testing.assert_allclose(method.compute(two), (1 + 1 + 4 + 1 + 9) / 8)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].name)
 def test_added_sums_are_the_metric_of_all(case):
     method, logits, labels = case
-    parts = [method.sums(logits[s], labels[s], MASK[s]) for s in (slice(0, 1), slice(1, 4))]
+    parts = [
+        method.from_model_output(logits[s], labels[s], MASK[s]) for s in (slice(0, 1), slice(1, 4))
+    ]
     added = method.compute(jax.tree.map(jnp.add, *parts))
-    np.testing.assert_allclose(added, method.compute(method.sums(logits, labels, MASK)), rtol=1e-6)
+    np.testing.assert_allclose(
+        added, method.compute(method.from_model_output(logits, labels, MASK)), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0].name)
 def test_an_empty_mask_is_nan_without_a_warning(case):
     method, logits, labels = case
-    sums = method.sums(logits, labels, jnp.zeros(4, bool))
+    sums = method.from_model_output(logits, labels, jnp.zeros(4, bool))
     assert np.isnan(method.compute(sums))
     assert np.isnan(method.compute(jax.device_get(sums)))
 
@@ -54,11 +58,11 @@ def test_an_empty_mask_is_nan_without_a_warning(case):
 def test_what_does_not_fit_is_refused(case):
     method, logits, labels = case
     with pytest.raises(ValueError, match=f"{method.name} needs .*mask"):
-        method.sums(logits, labels, jnp.ones(4))
+        method.from_model_output(logits, labels, jnp.ones(4))
     with pytest.raises(ValueError, match=method.name):
-        method.sums(logits, labels[:3], MASK)
+        method.from_model_output(logits, labels[:3], MASK)
     with pytest.raises(ValueError, match=f"{method.name} needs .*labels"):
-        method.sums(logits, jnp.zeros((4, 5)), MASK)
+        method.from_model_output(logits, jnp.zeros((4, 5)), MASK)
 
 
 def test_f1_by_hand(variant):
@@ -66,29 +70,38 @@ def test_f1_by_hand(variant):
     logits = jnp.array([[1.0], [0.1], [2.0], [-1.0], [-3.0], [1.0]])
     labels = jnp.array([1.0, 0.0, 1.0, 1.0, 0.0, jnp.nan])
     mask = jnp.array([True, True, True, True, True, False])
-    sums = variant(F1().sums)(logits, labels, mask)
-    assert (float(sums.found), float(sums.missed), float(sums.wrong)) == (2.0, 1.0, 1.0)
+    sums = variant(F1().from_model_output)(logits, labels, mask)
+    assert (
+        float(sums.true_positives),
+        float(sums.false_negatives),
+        float(sums.false_positives),
+    ) == (2.0, 1.0, 1.0)
     np.testing.assert_allclose(F1().compute(sums), 2 / 3, rtol=1e-6)
-    parts = [F1().sums(logits[s], labels[s], mask[s]) for s in (slice(0, 2), slice(2, 6))]
+    parts = [
+        F1().from_model_output(logits[s], labels[s], mask[s]) for s in (slice(0, 2), slice(2, 6))
+    ]
     np.testing.assert_allclose(F1().compute(jax.tree.map(jnp.add, *parts)), 2 / 3, rtol=1e-6)
-    nothing = F1().sums(-jnp.abs(logits), 0.0 * labels, mask)
+    nothing = F1().from_model_output(-jnp.abs(logits), 0.0 * labels, mask)
     assert F1().compute(nothing) == 0.0
 
 
 def test_f1_refuses_more_than_one_output():
     with pytest.raises(ValueError, match="f1 needs logits"):
-        F1().sums(LOGITS, jnp.zeros(4), MASK)
+        F1().from_model_output(LOGITS, jnp.zeros(4), MASK)
 
 
 def test_metrics_print_as_their_source():
     assert [repr(case[0]) for case in CASES] == ["Accuracy()", "MeanSquaredError()", "F1()"]
     assert [case[0].higher_is_better for case in CASES] == [True, False, True]
+    assert [case[0].scale for case in CASES] == [100.0, 1.0, 100.0]  # Shares print as percent.
 
 
 def value_of(metric, logits, labels, mask):
     """A metric of arrays, added up over two parts."""
     parts = [slice(None, 2), slice(2, None)]
-    sums = [metric.sums(*map(jnp.asarray, (logits[s], labels[s], mask[s]))) for s in parts]
+    sums = [
+        metric.from_model_output(*map(jnp.asarray, (logits[s], labels[s], mask[s]))) for s in parts
+    ]
     return metric.compute(jax.tree.map(jnp.add, *sums))
 
 
@@ -128,12 +141,20 @@ def test_one_output_is_yes_above_zero(dtype, axes, seed, size, share):
 
 def test_one_output_of_zeros_is_not_the_share_of_zeros():
     labels = jnp.array([1.0, 1.0, 1.0, 0.0])
-    sums = Accuracy().sums(jnp.full((4, 1), 3.0), labels, jnp.ones(4, bool))
+    sums = Accuracy().from_model_output(jnp.full((4, 1), 3.0), labels, jnp.ones(4, bool))
     assert Accuracy().compute(sums) == 0.75
-    exact = Accuracy().sums(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
+    exact = Accuracy().from_model_output(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
     assert Accuracy().compute(exact) == 0.25  # 0 says no, as for scikit-learn's decisions.
-    counts = F1().sums(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
-    assert (float(counts.found), float(counts.wrong), float(counts.missed)) == (0.0, 0.0, 3.0)
+    counts = F1().from_model_output(jnp.zeros((4, 1)), labels, jnp.ones(4, bool))
+    assert (
+        float(counts.true_positives),
+        float(counts.false_positives),
+        float(counts.false_negatives),
+    ) == (
+        0.0,
+        0.0,
+        3.0,
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -170,7 +191,7 @@ def test_squared_errors_are_of_the_known_entries(seed, size, share):
 
 def test_the_count_of_vectors_is_in_examples():
     labels = jnp.array([[0.0, jnp.nan], [1.0, 1.0], [jnp.nan, jnp.nan]])
-    sums = MeanSquaredError().sums(jnp.zeros((3, 2)), labels, jnp.ones(3, bool))
+    sums = MeanSquaredError().from_model_output(jnp.zeros((3, 2)), labels, jnp.ones(3, bool))
     assert (float(sums.total), float(sums.count)) == (1.0, 1.5)
 
 

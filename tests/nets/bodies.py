@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax import nets
-from mtl_jax.core.tree import path_text
+from mtl_jax.core.tree import path_str
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
 HEADS = {"row": 3, "height": 1}
@@ -15,14 +15,14 @@ HEADS = {"row": 3, "height": 1}
 @functools.cache
 def made(trunk, seed=0):
     """The net, and its parameters and statistics after `init`."""
-    net = nets.compose(trunk, HEADS)
+    net = nets.make_model(trunk, HEADS)
     return net, *jax.jit(net.init)(jax.random.key(seed), X)
 
 
 @functools.cache
 def encoder(trunk, train=False):
     """A compiled `(params, stats) -> (features, stats)` on the inputs X."""
-    net = nets.compose(trunk, HEADS)
+    net = nets.make_model(trunk, HEADS)
     apply = jax.jit(functools.partial(net.apply, train=train))
 
     def encode(params, stats):
@@ -54,5 +54,5 @@ def moved_by(trunk, task):
     grads = jax.device_get(jax.jit(jax.grad(score))(params))
     body = {"shared": grads["shared"], **grads["tasks"].get("own", {})}
     leaves = jax.tree_util.tree_leaves_with_path(body)
-    moved = [path_text(path).split("/") for path, leaf in leaves if (leaf != 0).any()]
+    moved = [path_str(path).split("/") for path, leaf in leaves if (leaf != 0).any()]
     return {"/".join(path[: 2 if path[0] == "shared" else 1]) for path in moved}

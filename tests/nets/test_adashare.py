@@ -45,7 +45,7 @@ def test_tasks_skip_what_their_policies_say():
 
 
 def test_a_block_that_changes_the_shape_always_runs():
-    seen = through(nets.AdaShare(nets.MLP((8, 4, 4)), keep=0.75))
+    seen = through(nets.AdaShare(nets.MLP((8, 4, 4)), init_keep_prob=0.75))
     own = seen.params["tasks"]["own"]
     assert own.keys() == {"task_policy2"}
     np.testing.assert_allclose(own["task_policy2"], np.log(3.0), rtol=1e-6)
@@ -54,7 +54,7 @@ def test_a_block_that_changes_the_shape_always_runs():
 
 
 def test_residual_blocks_have_a_policy_each():
-    net = nets.compose(nets.AdaShare(nets.ResNet(18, width=2)), HEADS)
+    net = nets.make_model(nets.AdaShare(nets.ResNet(18, width=2)), HEADS)
     x = jnp.zeros((1, 8, 8, 1))
     params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
     assert params["tasks"]["own"].keys() == {f"task_policy{depth}" for depth in range(1, 9)}
@@ -65,7 +65,7 @@ def test_residual_blocks_have_a_policy_each():
 def trained(steps, **settings):
     """Features and gradients of policies of task "row" at a step, without noise."""
     share = nets.AdaShare(MLP, **settings)
-    net, seen = nets.compose(share, HEADS), through(SHARE)
+    net, seen = nets.make_model(share, HEADS), through(SHARE)
 
     def score(params):
         outputs, _ = net.apply(params, {"steps": jnp.int32(steps)}, X, train=True)
@@ -130,7 +130,13 @@ def test_cost_makes_tasks_skip_and_has_bounded_gradients():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("keep", 1.0), ("temperature", 0.0), ("decay", 1.5), ("period", 0), ("curriculum", -1)],
+    [
+        ("init_keep_prob", 1.0),
+        ("temperature", 0.0),
+        ("decay", 1.5),
+        ("period", 0),
+        ("curriculum", -1),
+    ],
 )
 def test_bad_settings_are_refused(field, value):
     with pytest.raises(BadInput, match=rf"AdaShare.{field} must"):

@@ -8,13 +8,13 @@ import pytest
 
 from mtl_jax import augment, consistency, nets, transfer
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets import compose
-from mtl_jax.runner.train_loop import check
+from mtl_jax.nets import make_model
+from mtl_jax.runner.trace import trace_run
 from tests.runner.launching import launched
 from tests.small import ROW, RUN
 
 VECTORS = nets.MLP((4,), batch_norm=True)
-ONE = RUN.but(batch=1, labelled=None, tasks=(ROW,), seeds=1)
+ONE = RUN.replace(batch_size=1, num_labelled=None, tasks=(ROW,), num_seeds=1)
 
 
 class Own(nn.Module):
@@ -32,7 +32,7 @@ class Own(nn.Module):
 
 def encoded(trunk, shape, plan=()):
     """Features of a batch in training, by shapes alone."""
-    net = compose(trunk, {"row": 3}, plan)
+    net = make_model(trunk, {"row": 3}, plan)
     x = jnp.ones(shape)
 
     def both():
@@ -62,8 +62,8 @@ def test_one_value_normalised_says_nothing_of_the_input():
         (nets.CNN((4, 4)), (1, 4, 4, 1), 4),
         (nets.FCN((4,), (3,)), (1, 1, 2), 1),
         (nets.FCN((4,), (3,)), (1, 7, 2), 7),
-        (nets.PerTask(VECTORS), (1, 5), 1),
-        (nets.PerTask(VECTORS), (2, 5), 2),
+        (nets.PerTaskTrunk(VECTORS), (1, 5), 1),
+        (nets.PerTaskTrunk(VECTORS), (2, 5), 2),
         (nets.MTAN(VECTORS), (1, 5), 1),
         (nets.LoRA(VECTORS, rank=1), (1, 5), 1),
         (nets.StochNorm(VECTORS), (1, 5), 1),
@@ -77,24 +77,26 @@ def test_one_value_normalised_says_nothing_of_the_input():
 )
 def test_one_value_of_each_channel_is_refused_and_more_are_not(trunk, shape, count):
     if count == 1:
-        with pytest.raises(BadInput, match=r"a batch of one leaves BatchNorm \(.*Run.batch must"):
+        with pytest.raises(
+            BadInput, match=r"a batch of one leaves BatchNorm \(.*Run.batch_size must"
+        ):
             encoded(trunk, shape)
     else:
         encoded(trunk, shape)
 
 
 def test_a_frozen_batch_norm_needs_no_variance():
-    encoded(VECTORS, (1, 5), transfer.plans.feature_extraction())
+    encoded(VECTORS, (1, 5), transfer.finetuning.feature_extraction())
 
 
 def test_a_run_is_checked_with_all_that_goes_through_its_net_together():
     with pytest.raises(BadInput, match=r"shared/BatchNorm_0"):
-        check(ONE.but(trunk=VECTORS), 1)
-    check(ONE.but(trunk=nets.CNN((4,))), 1)
-    check(ONE, 1)
-    more = ONE.but(trunk=VECTORS, tasks=(ROW.but(consistency=consistency.FixMatch()),),
+        trace_run(ONE.replace(trunk=VECTORS), 1)
+    trace_run(ONE.replace(trunk=nets.CNN((4,))), 1)
+    trace_run(ONE, 1)
+    more = ONE.replace(trunk=VECTORS, tasks=(ROW.replace(auxiliary=consistency.FixMatch()),),
                    strong=augment.Cutout(2))  # fmt: skip
-    check(more, 1)  # Weak and strong views are in the batch.
+    trace_run(more, 1)  # Weak and strong views are in the batch.
 
 
 def test_a_launch_ends_in_one_line_and_trains_nothing(tmp_path):
@@ -102,7 +104,7 @@ def test_a_launch_ends_in_one_line_and_trains_nothing(tmp_path):
     file.write_text(
         "from mtl_jax.config.run import Experiment\n"
         "from tests.nets.test_batch_of_one import ONE, VECTORS\n"
-        "EXPERIMENT = Experiment(runs=(ONE, ONE.but(name='bn', trunk=VECTORS)))\n"
+        "EXPERIMENT = Experiment(runs=(ONE, ONE.replace(name='bn', trunk=VECTORS)))\n"
     )
     for more in ((), ("--dry",)):
         code, _, err = launched(file, "--out", tmp_path / "out", *more)

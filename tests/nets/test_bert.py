@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths, size
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths, num_params
 from mtl_jax.core.validation import BadInput
 from tests.nets.through import QUICK, through
 
@@ -41,7 +41,7 @@ def test_published_sizes(trunk, count):
     x = jax.ShapeDtypeStruct((1, 7), jnp.int32)
     key = jax.eval_shape(lambda: jax.random.key(0))
     shapes = jax.eval_shape(functools.partial(trunk.init, train=False), key, x)
-    assert size(shapes["params"]) == count and f"{count:,}" in nets.BERT.__doc__
+    assert num_params(shapes["params"]) == count and f"{count:,}" in nets.BERT.__doc__
 
 
 def test_padding_is_as_if_it_were_not_there():
@@ -82,7 +82,7 @@ def test_another_pad_and_a_token_that_is_none():
 def test_everything_that_is_read_learns(trunk):
     seen = through.__wrapped__(trunk.clone(depth=1), TEXTS)  # an array is no key of its cache
     assert seen.stats == {} and not trunk.convolutional
-    grads = dict(zip(paths(seen.params), jax.tree.leaves(seen.grads["row"]), strict=True))
+    grads = dict(zip(leaf_paths(seen.params), jax.tree.leaves(seen.grads["row"]), strict=True))
     assert all(np.isfinite(leaf).all() for leaf in grads.values())
     still = {path for path, leaf in grads.items() if not (leaf != 0).any()}
     heads = {f"tasks/heads/task/{leaf}" for leaf in ("bias", "kernel")}
@@ -95,7 +95,7 @@ def test_everything_that_is_read_learns(trunk):
 
 def test_text_makes_it_again():
     trunk = MEAN.clone(adapter=nets.Adapter(2))
-    again = eval(source_text(trunk), dict(vars(nets)))
+    again = eval(to_source(trunk), dict(vars(nets)))
     assert again == trunk and fingerprint(again) == fingerprint(trunk)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.bit import PreActivated, RootBlock
 from mtl_jax.nets.backbones.weight_standardization import StdConv, standardised
@@ -214,5 +214,5 @@ def test_bad_settings_are_refused():
 
 def test_text_makes_it_again():
     trunk = nets.BiT((3, 4, 23, 3), 3)
-    again = eval(source_text(trunk), dict(vars(nets)))
+    again = eval(to_source(trunk), dict(vars(nets)))
     assert again == trunk and trunk.convolutional

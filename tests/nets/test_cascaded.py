@@ -45,7 +45,7 @@ def test_a_low_task_leaves_the_higher_level_alone(trunk):
 
 def outline(*tasks):
     """Names of shared and of tasks' own parts of a net of some tasks."""
-    init = nets.compose(TRUNK, dict.fromkeys(tasks, 1)).init
+    init = nets.make_model(TRUNK, dict.fromkeys(tasks, 1)).init
     params, _ = jax.eval_shape(functools.partial(init, jax.random.key(0)), X)
     return [*params["shared"]], [*params["tasks"].get("own", {})]
 
@@ -57,8 +57,8 @@ def test_only_the_top_level_belongs_to_a_task():
 
 def test_a_stack_of_two_starts_from_a_trained_first_task():
     _, params, _ = made(TRUNK)
-    first, _ = jax.jit(nets.compose(TRUNK, {"row": 3}).init)(jax.random.key(5), X)
-    grafted = transfer.graft(params, first)
+    first, _ = jax.jit(nets.make_model(TRUNK, {"row": 3}).init)(jax.random.key(5), X)
+    grafted = transfer.restore_params(params, first)
     kernels = [p["shared"]["level_0"]["Dense_0"]["kernel"] for p in (grafted, first, params)]
     np.testing.assert_array_equal(*kernels[:2])
     assert not np.allclose(*kernels[1:])
@@ -81,4 +81,4 @@ def test_it_convolves_if_its_trunk_does():
 
 def test_what_is_no_trunk_is_refused():
     with pytest.raises(BadInput, match=r"Cascaded\.trunk must be a trunk"):
-        nets.Cascaded(nets.PerTask(INNER))
+        nets.Cascaded(nets.PerTaskTrunk(INNER))

@@ -64,7 +64,7 @@ def test_matrices_a_channel():
 
 @pytest.mark.parametrize(("tasks", "off"), [(1, None), (3, 0.05)])
 def test_rows_sum_to_one_for_any_number_of_tasks(tasks, off):
-    net = nets.compose(nets.CrossStitch(nets.MLP((2,))), {f"t{i}": 1 for i in range(tasks)})
+    net = nets.make_model(nets.CrossStitch(nets.MLP((2,))), {f"t{i}": 1 for i in range(tasks)})
     units = net.init(jax.random.key(0), X)[0]["shared"]["stitch0"][..., 0]
     np.testing.assert_allclose(units.sum(1), 1.0, rtol=1e-6)
     if off is not None:
@@ -72,7 +72,7 @@ def test_rows_sum_to_one_for_any_number_of_tasks(tasks, off):
 
 
 @pytest.mark.parametrize(
-    "trunk", [nets.PerTask(MLP), STITCHED, None], ids=["soft", "nested", "none"]
+    "trunk", [nets.PerTaskTrunk(MLP), STITCHED, None], ids=["soft", "nested", "none"]
 )
 def test_what_has_no_stages_is_refused(trunk):
     with pytest.raises(BadInput, match=r"CrossStitch.trunk must be a trunk that can be cut"):

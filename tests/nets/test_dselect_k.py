@@ -11,8 +11,8 @@ from mtl_jax.nets.multitask.dselect_k import selected, smooth_step
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 EXPERT = nets.MLP((4,))
-TRUNK = nets.DSelectK(EXPERT, experts=3, chosen=2)
-BY_INPUT = nets.DSelectK(EXPERT, experts=3, chosen=2, static=False)
+TRUNK = nets.DSelectK(EXPERT, experts=3, num_selected=2)
+BY_INPUT = nets.DSelectK(EXPERT, experts=3, num_selected=2, static_gates=False)
 
 
 def gates(**codes):
@@ -77,7 +77,7 @@ def test_gates_by_the_input_are_linear_in_it():
         np.testing.assert_allclose(features[task], wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("trunk", [TRUNK, BY_INPUT], ids=["static", "by input"])
+@pytest.mark.parametrize("trunk", [TRUNK, BY_INPUT], ids=["static_gates", "by input"])
 def test_experts_are_shared_and_gates_are_the_tasks(trunk):
     experts = {"shared/expert_0", "shared/expert_1", "shared/expert_2"}
     assert moved_by(trunk, "row") == experts | {"task_gate_row"}
@@ -85,7 +85,7 @@ def test_experts_are_shared_and_gates_are_the_tasks(trunk):
 
 
 def test_codes_start_near_the_middle_and_differ():
-    gate = made(nets.DSelectK(EXPERT, experts=8, chosen=3, gamma=2.0))[1]["tasks"]["own"]
+    gate = made(nets.DSelectK(EXPERT, experts=8, num_selected=3, gamma=2.0))[1]["tasks"]["own"]
     codes = gate["task_gate_row"]["codes"]
     assert codes.shape == (3, 3) and len(np.unique(codes)) == 9
     assert 0.005 < np.abs(codes).max() <= 0.02  # gamma / 100
@@ -158,8 +158,8 @@ def test_it_convolves_if_its_experts_do():
     [
         ({"expert": nets.DSelectK()}, "DSelectK.expert must be a trunk"),
         ({"experts": 1}, "DSelectK.experts must be at least 2"),
-        ({"chosen": 0}, "DSelectK.chosen must be at least 1"),
-        ({"chosen": 5}, "DSelectK.chosen must not exceed experts"),
+        ({"num_selected": 0}, "DSelectK.num_selected must be at least 1"),
+        ({"num_selected": 5}, "DSelectK.num_selected must not exceed experts"),
         ({"gamma": 0.0}, "DSelectK.gamma must be above 0"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.tree import size
+from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.efficientnet import Inverted, relu6, rounded
 from tests.nets.through import QUICK
@@ -26,14 +26,14 @@ def test_published_sizes(version, count, pixels):
     x = jax.ShapeDtypeStruct((2, pixels, pixels, 3), jnp.float32)
     init = functools.partial(trunk.init_with_output, train=False)
     features, variables = jax.eval_shape(init, KEY, x)
-    body = size(variables["params"])
+    body = num_params(variables["params"])
     assert features.shape == (2, 1280) and body + 1_281_000 == count
     assert all(f"{number:,}" in nets.EfficientNetLite.__doc__ for number in (body, count))
     parts, shapes = 0, []
     for stage in trunk.stages():
         init = functools.partial(stage.init_with_output, train=False)
         x, own = jax.eval_shape(init, KEY, x)
-        parts += size(own["params"])
+        parts += num_params(own["params"])
         shapes.append(x.shape[1])
     assert parts == body and jax.eval_shape(trunk.pool, x).shape == (2, 1280)
     halved = [-(-pixels // 2**times) for times in (1, 1, 2, 3, 4, 4, 5, 5, 5)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.tree import size
+from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones import fcn
 
@@ -20,7 +20,7 @@ def test_the_papers_size():
     assert features.shape == (2, 128)
     # By hand: kernels of 8, 5 and 3 times, and a scale and a bias for each channel.
     kernels = 8 * 12 * 128 + 5 * 128 * 256 + 3 * 256 * 128
-    assert size(variables["params"]) == kernels + 2 * (128 + 256 + 128)
+    assert num_params(variables["params"]) == kernels + 2 * (128 + 256 + 128)
 
 
 def test_values_by_hand():

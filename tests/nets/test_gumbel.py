@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.nets.multitask.gumbel import chosen, kept, steps_before
+from mtl_jax.nets.multitask.gumbel import gumbel_sigmoid, gumbel_softmax, step_counter
 
 LOGITS = jnp.log(jnp.array([0.6, 0.3, 0.1]))
 
@@ -23,14 +23,14 @@ def drawn(function, logits, temperature=1.0, seed=None, train=True):
 
 
 def test_choices_fall_as_often_as_they_should():
-    many = drawn(chosen, jnp.tile(LOGITS, (4000, 1)), seed=0)
+    many = drawn(gumbel_softmax, jnp.tile(LOGITS, (4000, 1)), seed=0)
     np.testing.assert_allclose(np.sort(many, -1), np.tile([0.0, 0.0, 1.0], (4000, 1)), atol=1e-6)
     np.testing.assert_allclose(many.mean(0), [0.6, 0.3, 0.1], atol=0.03)
 
 
 def test_the_gradient_is_that_of_the_softmax():
     weights = jnp.array([1.0, -2.0, 0.5])
-    one = jax.grad(lambda logits: drawn(chosen, logits, 2.0) @ weights)(LOGITS)
+    one = jax.grad(lambda logits: drawn(gumbel_softmax, logits, 2.0) @ weights)(LOGITS)
     soft = jax.grad(lambda logits: jax.nn.softmax(logits / 2.0) @ weights)(LOGITS)
     np.testing.assert_allclose(one, soft, rtol=1e-5)
     assert (one != 0).all()
@@ -38,20 +38,24 @@ def test_the_gradient_is_that_of_the_softmax():
 
 def test_without_training_the_largest_wins_and_nothing_is_drawn():
     for seed in (None, 0, 1):
-        np.testing.assert_array_equal(drawn(chosen, -LOGITS, seed=seed, train=False), [0, 0, 1])
-        gates = drawn(kept, jnp.array([-0.1, 0.1]), seed=seed, train=False)
+        np.testing.assert_array_equal(
+            drawn(gumbel_softmax, -LOGITS, seed=seed, train=False), [0, 0, 1]
+        )
+        gates = drawn(gumbel_sigmoid, jnp.array([-0.1, 0.1]), seed=seed, train=False)
         np.testing.assert_array_equal(gates, [0.0, 1.0])
 
 
 def test_gates_are_soft_and_open_as_often_as_they_should():
     logits = jnp.full((4000,), jnp.log(3.0))
-    gates = drawn(kept, logits, 0.5, seed=0)
+    gates = drawn(gumbel_sigmoid, logits, 0.5, seed=0)
     assert (gates > 0).all() and (gates < 1).any()
     np.testing.assert_allclose((gates > 0.5).mean(), 0.75, atol=0.03)
-    colder = drawn(kept, logits, 0.1, seed=0)
+    colder = drawn(gumbel_sigmoid, logits, 0.1, seed=0)
     np.testing.assert_array_equal(colder > 0.5, gates > 0.5)
     assert jnp.abs(colder - 0.5).mean() > jnp.abs(gates - 0.5).mean()
-    np.testing.assert_allclose(drawn(kept, logits[:1], 2.0), jax.nn.sigmoid(logits[:1] / 2.0))
+    np.testing.assert_allclose(
+        drawn(gumbel_sigmoid, logits[:1], 2.0), jax.nn.sigmoid(logits[:1] / 2.0)
+    )
 
 
 class Count(nn.Module):
@@ -59,7 +63,7 @@ class Count(nn.Module):
 
     @nn.compact
     def __call__(self, train):
-        return steps_before(self, train)
+        return step_counter(self, train)
 
 
 def test_steps_are_counted_in_training_only():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.tree import paths
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 
 TRUNKS = {
@@ -28,7 +28,7 @@ def test_every_parameter_is_in_one_layer(trunk):
     variables = jax.eval_shape(
         lambda: trunk.init(jax.random.key(0), jnp.zeros((1, *shape)), train=False)
     )
-    for path in paths(variables["params"]):
+    for path in leaf_paths(variables["params"]):
         assert sum(re.fullmatch(f"({layer})(/.*)?", path) is not None for layer in layers) == 1
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.tree import paths
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones import lenet
 
@@ -21,7 +21,7 @@ def test_sizes(side, flat):
         lambda key, x: trunk.init_with_output(key, x, train=False), key, x
     )
     assert features.shape == (2, 50)
-    assert paths(variables["params"])[::2] == [
+    assert leaf_paths(variables["params"])[::2] == [
         "stage0/bias", "stage1/bias", "stage2/Dense_0/bias"
     ]  # fmt: skip
     assert variables["params"]["stage2"]["Dense_0"]["kernel"].shape == (flat, 50)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.peft.lora import sides
+from mtl_jax.nets.peft.lora import matrix_shape
 
 X = jax.random.normal(jax.random.key(1), (5, 4, 4, 3))
 TRUNK = nets.MLP((6, 4))
@@ -33,17 +33,17 @@ def run(trunk, params, x=X):
 
 def test_it_starts_exactly_as_the_trunk(variant):
     params = drawn(TRUNK)
-    extra = variant(LORA.add)(jax.random.key(2), params)
+    extra = variant(LORA.init_params)(jax.random.key(2), params)
     merged = variant(LORA.merge)(params, extra)
     jax.tree.map(np.testing.assert_array_equal, merged, params)
-    assert paths(extra) == [f"Dense_{i}/kernel/{part}" for i in (0, 1) for part in "ab"]
+    assert leaf_paths(extra) == [f"Dense_{i}/kernel/{part}" for i in (0, 1) for part in "ab"]
     assert extra["Dense_0"]["kernel"]["a"].shape == (48, 2)
     assert extra["Dense_0"]["kernel"]["b"].shape == (2, 6)
 
 
 def test_dense_layers_by_hand():
     params = drawn(TRUNK)
-    extra = moved(LORA.add(jax.random.key(2), params))
+    extra = moved(LORA.init_params(jax.random.key(2), params))
     h = np.asarray(X).reshape(5, -1)
     for name in ("Dense_0", "Dense_1"):
         one, more = jax.device_get((params[name], extra[name]["kernel"]))
@@ -56,7 +56,7 @@ def test_dense_layers_by_hand():
 def test_a_convolution_is_one_to_few_channels_and_a_pointwise_one():
     trunk = nets.CNN((5,), batch_norm=False)
     lora, params = nets.LoRA(trunk, rank=2), drawn(trunk)
-    extra = moved(lora.add(jax.random.key(2), params))
+    extra = moved(lora.init_params(jax.random.key(2), params))
     thin = extra["Conv_0"]["kernel"]
     down = nn.Conv(2, (3, 3), use_bias=False).apply(
         {"params": {"kernel": thin["a"].reshape(3, 3, 3, 2)}}, X
@@ -80,7 +80,7 @@ class Tokens(nn.Module):
 def test_attention():
     params = drawn(Tokens())
     lora = nets.LoRA(Tokens(), rank=2, alpha=1.0, kernels=".*/(query|out)/kernel")
-    extra = moved(lora.add(jax.random.key(2), params))
+    extra = moved(lora.init_params(jax.random.key(2), params))
     (whole,) = extra.values()
     assert whole.keys() == {"query", "out"}
     merged = lora.merge(params, extra)["MultiHeadDotProductAttention_0"]
@@ -107,12 +107,12 @@ def test_attention():
     ],
 )
 def test_sides(name, shape, wanted):
-    assert sides(name, jnp.zeros(shape)) == wanted  # by hand
+    assert matrix_shape(name, jnp.zeros(shape)) == wanted  # by hand
 
 
 def test_only_b_learns_at_first():
     params = drawn(TRUNK)
-    extra = LORA.add(jax.random.key(2), params)
+    extra = LORA.init_params(jax.random.key(2), params)
 
     @jax.jit
     @jax.grad
@@ -127,8 +127,8 @@ def test_only_b_learns_at_first():
 
 def test_a_kernel_draws_by_its_path_with_variance_one_over_its_inputs():
     params = {name: {"kernel": jnp.zeros((400, 300))} for name in ("Dense_0", "Dense_1")}
-    both = nets.LoRA(TRUNK).add(jax.random.key(0), params)
-    alone = nets.LoRA(TRUNK, kernels="Dense_0/.*").add(jax.random.key(0), params)
+    both = nets.LoRA(TRUNK).init_params(jax.random.key(0), params)
+    alone = nets.LoRA(TRUNK, kernels="Dense_0/.*").init_params(jax.random.key(0), params)
     assert alone.keys() == {"Dense_0"}
     a, other = (both[name]["kernel"]["a"] for name in ("Dense_0", "Dense_1"))
     np.testing.assert_array_equal(alone["Dense_0"]["kernel"]["a"], a)
@@ -139,7 +139,7 @@ def test_a_kernel_draws_by_its_path_with_variance_one_over_its_inputs():
 def test_seeds_side_by_side():
     keys = jax.random.split(jax.random.key(0), 3)
     params = jax.vmap(lambda key: TRUNK.init(key, X, train=False)["params"])(keys)
-    extra = jax.vmap(LORA.add)(keys, params)
+    extra = jax.vmap(LORA.init_params)(keys, params)
     assert not np.allclose(extra["Dense_0"]["kernel"]["a"][0], extra["Dense_0"]["kernel"]["a"][1])
     extra = moved(extra)
     merged = jax.jit(jax.vmap(LORA.merge))(params, extra)
@@ -150,7 +150,7 @@ def test_seeds_side_by_side():
 
 def test_half_precision_stays():
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), drawn(TRUNK))
-    extra = LORA.add(jax.random.key(0), params)
+    extra = LORA.init_params(jax.random.key(0), params)
     for leaf in jax.tree.leaves((extra, LORA.merge(params, extra))):
         assert leaf.dtype == jnp.bfloat16
 
@@ -163,7 +163,7 @@ def test_it_convolves_if_its_trunk_does():
     ("settings", "wrong"),
     [
         ({"trunk": 8}, r"LoRA\.trunk must be a trunk"),
-        ({"trunk": nets.PerTask(TRUNK)}, r"LoRA\.trunk must be a trunk"),
+        ({"trunk": nets.PerTaskTrunk(TRUNK)}, r"LoRA\.trunk must be a trunk"),
         ({"rank": 0}, r"LoRA\.rank must be at least 1, not 0"),
         ({"alpha": 0.0}, r"LoRA\.alpha must be above 0, not 0\.0"),
         ({"kernels": "("}, r"LoRA\.kernels must be a regular expression, not '\('"),
@@ -178,15 +178,15 @@ def test_bad_settings_are_refused(settings, wrong):
 def test_what_does_not_fit_is_refused():
     params, key = drawn(TRUNK), jax.random.key(0)
     with pytest.raises(BadInput, match=r"matches no parameter: .*Dense_1/kernel"):
-        nets.LoRA(TRUNK, kernels="Dense_2/kernel").add(key, params)
+        nets.LoRA(TRUNK, kernels="Dense_2/kernel").init_params(key, params)
     with pytest.raises(BadInput, match=r"LoRA\.rank must .* Dense_1/kernel \(6, 4\), not 5"):
-        nets.LoRA(TRUNK, rank=5).add(key, params)
-    extra = LORA.add(key, params)
+        nets.LoRA(TRUNK, rank=5).init_params(key, params)
+    extra = LORA.init_params(key, params)
     with pytest.raises(BadInput, match=r"LoRA\.merge: the trunk has no Dense_1/kernel"):
         LORA.merge({"Dense_0": params["Dense_0"]}, extra)
 
 
 def test_text_makes_it_again():
     made = LORA
-    again = eval(source_text(made), dict(vars(nets)))
+    again = eval(to_source(made), dict(vars(nets)))
     assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

@@ -66,7 +66,7 @@ def test_the_warm_up_averages_over_all_parents():
 
 def push(ltb, steps):
     """The gradient of the branches at a step, without noise."""
-    net, seen = nets.compose(ltb, HEADS), through(LTB)
+    net, seen = nets.make_model(ltb, HEADS), through(LTB)
 
     def score(params):
         outputs, _ = net.apply(params, {"steps": jnp.int32(steps)}, X, train=True)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.cnn import ConvStage
 from mtl_jax.nets.backbones.resnet import Group
-from mtl_jax.nets.backbones.stages import averaged
+from mtl_jax.nets.backbones.stages import global_average_pool
 from mtl_jax.nets.multitask.mtan import pooled_to
 from tests.nets.through import X, features, through
 
@@ -68,7 +69,7 @@ def test_masks_belong_to_tasks_and_the_way_between_stages_is_shared():
     assert (seen.grads["row"]["shared"]["bring1"]["Conv_0"]["kernel"] != 0).any()
 
 
-class OneGroup(nn.Module):
+class OneGroup(StagedTrunk, nn.Module):
     """A trunk of one stage, which has two parts."""
 
     convolutional = True
@@ -79,13 +80,13 @@ class OneGroup(nn.Module):
 
     @nn.nowrap
     def pool(self, x):
-        return averaged(x)
+        return global_average_pool(x)
 
 
 def test_masks_of_a_group_are_made_from_what_its_last_block_reads():
     seen = through(nets.MTAN(OneGroup()))
     (group,), norm = OneGroup().stages(), np.sqrt(1 + 1e-5)
-    assert group.divided and not Group(group.blocks[:1]).divided
+    assert group.has_blocks and not Group(group.blocks[:1]).has_blocks
     first, second = (seen.params["shared"]["stage0"][f"block{at}"] for at in (0, 1))
     reads, gives = (jax.jit(functools.partial(b.apply, train=False)) for b in group.blocks)
     u = np.asarray(reads({"params": first}, X))
@@ -108,7 +109,7 @@ def test_pools_to_exactly_the_next_size(old, new):
 
 def test_images_then_vectors():
     x = jnp.asarray(np.random.default_rng(0).random((2, 16, 16, 1), np.float32))
-    net = nets.compose(nets.MTAN(nets.LeNet((2, 3, 4))), {"a": 1})
+    net = nets.make_model(nets.MTAN(nets.LeNet((2, 3, 4))), {"a": 1})
     params, _ = jax.eval_shape(net.init, jax.random.key(0), x)
     assert params["shared"]["bring2"]["Dense_0"]["kernel"].shape == (3, 4)
     assert params["shared"]["bring1"]["Conv_0"]["kernel"].shape == (3, 3, 2, 3)
@@ -116,4 +117,4 @@ def test_images_then_vectors():
 
 def test_a_trunk_without_stages_is_refused():
     with pytest.raises(BadInput, match=r"MTAN.trunk must be a trunk that can be cut"):
-        nets.MTAN(nets.PerTask(nets.MLP()))
+        nets.MTAN(nets.PerTaskTrunk(nets.MLP()))

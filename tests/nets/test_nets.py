@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.core.tree import paths
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
@@ -19,7 +19,7 @@ TRUNKS = {
     "mlp with norm": nets.MLP((8, 4), batch_norm=True),
     "cnn": nets.CNN((3, 4)),
     "cnn without norm": nets.CNN((3, 4), batch_norm=False),
-    "soft": nets.PerTask(nets.MLP((8, 4), batch_norm=True)),
+    "soft": nets.PerTaskTrunk(nets.MLP((8, 4), batch_norm=True)),
 }
 every = pytest.mark.parametrize("name", TRUNKS)
 
@@ -27,7 +27,7 @@ every = pytest.mark.parametrize("name", TRUNKS)
 @functools.cache
 def made(name):
     """The net, and its parameters and statistics after `init`."""
-    net = nets.compose(TRUNKS[name], HEADS)
+    net = nets.make_model(TRUNKS[name], HEADS)
     return net, *jax.jit(net.init)(jax.random.key(0), X)
 
 
@@ -87,7 +87,7 @@ def test_a_task_leaves_the_other_head_alone(name):
             assert (leaf[1] == 0).all()
         assert (grads["tasks"]["trunk"]["Dense_0"]["kernel"][0] != 0).any()
     else:
-        assert (grads["shared"][paths(grads["shared"])[-1].split("/")[0]]["kernel"] != 0).any()
+        assert (grads["shared"][leaf_paths(grads["shared"])[-1].split("/")[0]]["kernel"] != 0).any()
 
 
 def test_soft_trunks_lie_on_a_leading_axis_and_differ():
@@ -110,11 +110,11 @@ def test_each_soft_trunk_feeds_its_own_head():
 
 
 def test_shared_trunks_have_the_parameters_they_say():
-    assert paths(made("mlp")[1]["shared"]) == [
+    assert leaf_paths(made("mlp")[1]["shared"]) == [
         f"Dense_{layer}/{leaf}" for layer in (0, 1) for leaf in ("bias", "kernel")
     ]
     shared = made("cnn")[1]["shared"]
-    assert paths(shared) == [
+    assert leaf_paths(shared) == [
         "BatchNorm_0/bias", "BatchNorm_0/scale", "BatchNorm_1/bias", "BatchNorm_1/scale",
         "Conv_0/kernel", "Conv_1/kernel",
     ]  # fmt: skip
@@ -143,8 +143,8 @@ def test_norm_uses_the_batch_in_training_and_the_average_else():
 
 def test_a_pattern_holds_one_norm_in_training():
     _, params, stats = made("mlp with norm")
-    net = nets.compose(
-        TRUNKS["mlp with norm"], HEADS, (Rule("shared/BatchNorm_0/.*", frozen=True),)
+    net = nets.make_model(
+        TRUNKS["mlp with norm"], HEADS, (ParamRule("shared/BatchNorm_0/.*", frozen=True),)
     )
     _, after = jax.jit(functools.partial(net.apply, train=True))(params, stats, X)
     jax.tree.map(np.testing.assert_array_equal, after["BatchNorm_0"], stats["BatchNorm_0"])
@@ -160,8 +160,8 @@ def test_keys_make_other_parameters():
 
 
 def test_whether_a_trunk_convolves():
-    assert nets.CNN().convolutional and nets.PerTask(nets.CNN()).convolutional
-    assert not nets.MLP().convolutional and not nets.PerTask(nets.MLP()).convolutional
+    assert nets.CNN().convolutional and nets.PerTaskTrunk(nets.CNN()).convolutional
+    assert not nets.MLP().convolutional and not nets.PerTaskTrunk(nets.MLP()).convolutional
 
 
 @pytest.mark.parametrize("make", [nets.MLP, nets.CNN])

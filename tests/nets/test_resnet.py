@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.resnet import Block
 from tests.nets.through import QUICK
@@ -119,5 +119,5 @@ def test_bad_settings_are_refused():
 
 
 def test_a_width_that_is_not_given_leaves_the_identity():
-    assert "widen" not in source_text(nets.ResNet(50))
-    assert "widen=2" in source_text(nets.ResNet(50, widen=2))
+    assert "widen" not in to_source(nets.ResNet(50))
+    assert "widen=2" in to_source(nets.ResNet(50, widen=2))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.multitask.adashare import blocks_of
 from tests.nets.through import QUICK
@@ -178,7 +178,7 @@ def test_both_copies_of_a_source_give_what_it_gives(trunk):
         lambda: spot.init(jax.random.key(0), x, train=False)
     )  # fmt: skip
     copies = {
-        kind: spot.of_source(tree, jax.ShapeDtypeStruct(x.shape, x.dtype))
+        kind: spot.params_from_source(tree, jax.ShapeDtypeStruct(x.shape, x.dtype))
         for kind, tree in source.items()
     }
     count = len(blocks_of(trunk))
@@ -194,7 +194,7 @@ def test_both_copies_of_a_source_give_what_it_gives(trunk):
 
 
 def test_names_say_what_is_frozen():
-    names = paths(shaken(SPOT)["params"])
+    names = leaf_paths(shaken(SPOT)["params"])
     assert {name.partition("/")[0] for name in names} == {
         *(f"{copy}_block{at}" for copy in ("tuned", "frozen") for at in (0, 1)),
         "policy", "policy_logits",
@@ -230,7 +230,7 @@ def test_bad_settings_are_refused(settings, wrong):
 def test_a_source_that_does_not_fit_is_refused():
     source = {**shaken(MLP)["params"], "Dense_2": {"bias": jnp.zeros(3)}}
     with pytest.raises(BadInput, match="blocks of the trunk have no Dense_2/bias"):
-        SPOT.of_source(source, X)
+        SPOT.params_from_source(source, X)
 
 
 def test_it_convolves_if_either_does():
@@ -240,5 +240,5 @@ def test_it_convolves_if_either_does():
 
 def test_text_makes_it_again():
     made = SPOT
-    again = eval(source_text(made), dict(vars(nets)))
+    again = eval(to_source(made), dict(vars(nets)))
     assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

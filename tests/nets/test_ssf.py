@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 
 X = jax.random.normal(jax.random.key(1), (5, 4, 4, 3))
@@ -34,8 +34,8 @@ def shaken(variables):
 
 def test_it_starts_exactly_as_the_trunk(variant):
     params, ssf = drawn(TRUNK)["params"], nets.SSF(TRUNK)
-    extra = variant(ssf.add)(jax.random.key(2), params)
-    assert paths(extra) == [
+    extra = variant(ssf.init_params)(jax.random.key(2), params)
+    assert leaf_paths(extra) == [
         "BatchNorm_0/beta", "BatchNorm_0/gamma", "Dense_0/beta", "Dense_0/gamma"
     ]  # fmt: skip
     merged = variant(ssf.merge)(params, extra)
@@ -45,7 +45,7 @@ def test_it_starts_exactly_as_the_trunk(variant):
 def test_a_dense_layer_and_a_norm_by_hand():
     variables, ssf = shaken(drawn(TRUNK)), nets.SSF(TRUNK)
     params, stats = variables["params"], variables["batch_stats"]["BatchNorm_0"]
-    extra = moved(ssf.add(jax.random.key(2), params))
+    extra = moved(ssf.init_params(jax.random.key(2), params))
     merged = {**variables, "params": ssf.merge(params, extra)}
     y = np.asarray(X).reshape(5, -1) @ params["Dense_0"]["kernel"] + params["Dense_0"]["bias"]
     y = extra["Dense_0"]["gamma"] * y + extra["Dense_0"]["beta"]
@@ -59,8 +59,8 @@ def test_a_dense_layer_and_a_norm_by_hand():
 def test_a_convolution_without_bias_is_only_scaled():
     trunk = nets.CNN((5,))
     variables, ssf = shaken(drawn(trunk)), nets.SSF(trunk, layers="Conv_.*")
-    extra = moved(ssf.add(jax.random.key(2), variables["params"]))
-    assert paths(extra) == ["Conv_0/gamma"]
+    extra = moved(ssf.init_params(jax.random.key(2), variables["params"]))
+    assert leaf_paths(extra) == ["Conv_0/gamma"]
     kernel = ssf.merge(variables["params"], extra)["Conv_0"]["kernel"]
 
     def convolved(kernel):
@@ -87,7 +87,7 @@ class Tokens(nn.Module):
 
 def test_attention():
     params, ssf = drawn(Tokens())["params"], nets.SSF(Tokens())
-    extra = moved(ssf.add(jax.random.key(2), params))
+    extra = moved(ssf.init_params(jax.random.key(2), params))
     (name,) = extra.keys() - {"LayerNorm_0"}
     assert extra["LayerNorm_0"].keys() == {"gamma"}
     shapes = {layer: part["gamma"].shape for layer, part in extra[name].items()}
@@ -110,7 +110,7 @@ def test_attention():
 def test_what_has_a_gradient_at_the_start():
     """The norm behind it takes the scale of a layer out again, when it goes by the batch."""
     variables, ssf = drawn(TRUNK), nets.SSF(TRUNK)
-    extra = ssf.add(jax.random.key(2), variables["params"])
+    extra = ssf.init_params(jax.random.key(2), variables["params"])
     weights = jax.random.normal(jax.random.key(3), (5, 6))
 
     def total(extra, train):
@@ -126,7 +126,7 @@ def test_what_has_a_gradient_at_the_start():
 
 def test_noise_is_around_the_start():
     params = {"one": {"kernel": jnp.zeros((2, 4000)), "bias": jnp.zeros(4000)}}
-    new = nets.SSF(TRUNK, noise=0.02).add(jax.random.key(0), params)["one"]
+    new = nets.SSF(TRUNK, noise=0.02).init_params(jax.random.key(0), params)["one"]
     for name, mean in (("gamma", 1.0), ("beta", 0.0)):
         np.testing.assert_allclose(new[name].mean(), mean, atol=2e-3)
         np.testing.assert_allclose(new[name].std(), 0.02, rtol=0.05)
@@ -136,7 +136,7 @@ def test_noise_is_around_the_start():
 def test_seeds_side_by_side():
     keys, ssf = jax.random.split(jax.random.key(0), 3), nets.SSF(TRUNK, noise=0.1)
     params = jax.vmap(lambda key: TRUNK.init(key, X, train=False)["params"])(keys)
-    extra = jax.vmap(ssf.add)(keys, params)
+    extra = jax.vmap(ssf.init_params)(keys, params)
     merged = jax.jit(jax.vmap(ssf.merge))(params, extra)
     second = jax.tree.map(lambda leaf: leaf[1], (params, extra, merged))
     wanted = ssf.merge(*second[:2])
@@ -147,7 +147,7 @@ def test_seeds_side_by_side():
 def test_half_precision_stays():
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), drawn(TRUNK)["params"])
     ssf = nets.SSF(TRUNK, noise=0.02)
-    extra = ssf.add(jax.random.key(0), params)
+    extra = ssf.init_params(jax.random.key(0), params)
     for leaf in jax.tree.leaves((extra, ssf.merge(params, extra))):
         assert leaf.dtype == jnp.bfloat16
 
@@ -172,13 +172,13 @@ def test_bad_settings_are_refused(settings, wrong):
 def test_what_does_not_fit_is_refused():
     params, key = drawn(TRUNK)["params"], jax.random.key(0)
     with pytest.raises(BadInput, match=r"SSF\.layers 'Dense_1' matches none: .*Dense_0"):
-        nets.SSF(TRUNK, layers="Dense_1").add(key, params)
-    extra = nets.SSF(TRUNK).add(key, params)
+        nets.SSF(TRUNK, layers="Dense_1").init_params(key, params)
+    extra = nets.SSF(TRUNK).init_params(key, params)
     with pytest.raises(BadInput, match=r"SSF\.merge: the trunk has no BatchNorm_0"):
         nets.SSF(TRUNK).merge({"Dense_0": params["Dense_0"]}, extra)
 
 
 def test_text_makes_it_again():
     made = nets.SSF(TRUNK, noise=0.02)
-    again = eval(source_text(made), dict(vars(nets)))
+    again = eval(to_source(made), dict(vars(nets)))
     assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.tree import paths
+from mtl_jax.core.tree import leaf_paths
 
 X = jax.random.uniform(jax.random.key(1), (5, 6, 6, 1))
 TRUNKS = [
@@ -54,7 +54,11 @@ def test_stages_one_after_the_other_are_the_trunk(trunk, train):
 def test_a_stage_has_the_parameters_of_its_part():
     stage = nets.CNN((3, 4)).stages()[1]
     variables = stage.init(jax.random.key(0), jnp.zeros((1, 6, 6, 3)), train=False)
-    assert paths(variables["params"]) == ["BatchNorm_0/bias", "BatchNorm_0/scale", "Conv_0/kernel"]
+    assert leaf_paths(variables["params"]) == [
+        "BatchNorm_0/bias",
+        "BatchNorm_0/scale",
+        "Conv_0/kernel",
+    ]
     assert variables["params"]["Conv_0"]["kernel"].shape == (3, 3, 3, 4)
     assert stage.apply(variables, jnp.zeros((1, 6, 6, 3)), train=False).shape == (1, 3, 3, 4)
 

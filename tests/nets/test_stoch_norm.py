@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.validation import BadInput
 
 X = jax.random.normal(jax.random.key(1), (6, 4, 4, 3))
@@ -154,7 +154,7 @@ def test_seeds_side_by_side():
 @pytest.mark.parametrize("soft", [False, True])
 def test_in_a_net(soft):
     trunk = nets.StochNorm(MLP)
-    net = nets.compose(nets.PerTask(trunk) if soft else trunk, {"row": 2, "column": 3})
+    net = nets.make_model(nets.PerTaskTrunk(trunk) if soft else trunk, {"row": 2, "column": 3})
     params, stats = net.init(jax.random.key(0), X)
 
     @jax.jit
@@ -168,8 +168,8 @@ def test_in_a_net(soft):
 
 
 def test_a_frozen_norm_keeps_to_its_running_statistics():
-    plan = (Rule("shared/BatchNorm_0/.*", frozen=True), Rule(".*"))
-    net = nets.compose(nets.StochNorm(MLP), {"row": 2}, plan)
+    plan = (ParamRule("shared/BatchNorm_0/.*", frozen=True), ParamRule(".*"))
+    net = nets.make_model(nets.StochNorm(MLP), {"row": 2}, plan)
     params, stats = net.init(jax.random.key(0), X)
     plain, _ = net.apply(params, stats, X, train=False)
     outputs, moved = net.apply(params, stats, X, train=True, key=KEY)
@@ -199,5 +199,5 @@ def test_a_trunk_without_batch_norm_is_refused():
 
 def test_text_makes_it_again():
     made = nets.StochNorm(MLP, p=0.25)
-    again = eval(source_text(made), dict(vars(nets)))
+    again = eval(to_source(made), dict(vars(nets)))
     assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

@@ -64,7 +64,7 @@ def test_it_convolves_if_its_trunk_does():
 @pytest.mark.parametrize(
     ("settings", "wrong"),
     [
-        ({"trunk": nets.PerTask(INNER)}, r"Adapters\.trunk must be a trunk"),
+        ({"trunk": nets.PerTaskTrunk(INNER)}, r"Adapters\.trunk must be a trunk"),
         ({"width": 0}, r"Adapters\.width must be at least 1"),
     ],
 )

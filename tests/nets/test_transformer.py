@@ -8,7 +8,7 @@ import scipy.special
 
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.backbones.transformer import attended, fed
+from mtl_jax.nets.backbones.transformer import feed_forward, self_attention
 
 INIT = nn.initializers.normal(0.5)
 X = np.random.default_rng(0).normal(size=(2, 4, 6)).astype(np.float32)
@@ -20,7 +20,7 @@ class Halves(nn.Module):
 
     @nn.compact
     def __call__(self, x, mask):
-        return attended(x, 2, INIT, mask), fed(x, 5, INIT)
+        return self_attention(x, 2, INIT, mask), feed_forward(x, 5, INIT)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import scipy.special
 
 from mtl_jax import nets
-from mtl_jax.core.tree import paths
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.peft.transformer_adapter import Bottleneck
 from tests.nets.through import QUICK
@@ -54,7 +54,7 @@ def test_it_starts_as_the_net_without(make, both):
     adapter = nets.Adapter(3, after_attention=both)
     _, _, variables, said = drawn(make, adapter)
     _, _, bare, wanted = drawn(make, None)
-    more = set(paths(variables)) - set(paths(bare))
+    more = set(leaf_paths(variables)) - set(leaf_paths(bare))
     places = ("attention", "mlp") if both else ("mlp",)
     assert more == {
         f"params/block{at}/adapter_{place}/{layer}/{leaf}"
@@ -65,7 +65,7 @@ def test_it_starts_as_the_net_without(make, both):
     }
     rest = [
         leaf
-        for path, leaf in zip(paths(variables), jax.tree.leaves(variables), strict=True)
+        for path, leaf in zip(leaf_paths(variables), jax.tree.leaves(variables), strict=True)
         if not re.search("/adapter", path)
     ]
     jax.tree.map(np.testing.assert_array_equal, rest, jax.tree.leaves(bare))

@@ -12,7 +12,7 @@ TRUNK = nets.MLP((7, 5), batch_norm=True)
 
 def test_they_are_two_trunks_side_by_side():
     x = np.random.default_rng(0).random((4, 6), np.float32)
-    twins = nets.Twins(TRUNK)
+    twins = nets.TwoBranch(TRUNK)
     variables = twins.init(jax.random.key(0), x, train=False)
     both, moved = twins.apply(variables, x, train=True, mutable=["batch_stats"])
     assert both.shape == (4, 10)
@@ -29,6 +29,6 @@ def test_they_are_two_trunks_side_by_side():
 
 
 def test_what_is_refused():
-    with pytest.raises(BadInput, match=r"Twins\.trunk must be a trunk"):
-        nets.Twins(nets.CrossStitch(TRUNK))
-    assert nets.Twins(nets.CNN()).convolutional and not nets.Twins(TRUNK).convolutional
+    with pytest.raises(BadInput, match=r"TwoBranch\.trunk must be a trunk"):
+        nets.TwoBranch(nets.CrossStitch(TRUNK))
+    assert nets.TwoBranch(nets.CNN()).convolutional and not nets.TwoBranch(TRUNK).convolutional

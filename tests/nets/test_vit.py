@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths, size
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths, num_params
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.vit import Block
 from tests.nets.through import QUICK, through
@@ -43,7 +43,7 @@ def test_published_sizes(settings, count):
     x = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
     key = jax.eval_shape(lambda: jax.random.key(0))
     init = functools.partial(nets.ViT(*settings).init, train=False)
-    assert size(jax.eval_shape(init, key, x)["params"]) == count
+    assert num_params(jax.eval_shape(init, key, x)["params"]) == count
     assert f"{count:,}" in nets.ViT.__doc__
 
 
@@ -88,9 +88,9 @@ def test_the_trunk_is_its_stages(trunk, pooling):
 
 
 def test_prompts_only_add_their_own():
-    bare = dict(zip(paths(drawn(SMALL)), jax.tree.leaves(drawn(SMALL)), strict=True))
+    bare = dict(zip(leaf_paths(drawn(SMALL)), jax.tree.leaves(drawn(SMALL)), strict=True))
     for trunk, count in ((SHALLOW, 1), (DEEP, 2)):
-        own = dict(zip(paths(drawn(trunk)), jax.tree.leaves(drawn(trunk)), strict=True))
+        own = dict(zip(leaf_paths(drawn(trunk)), jax.tree.leaves(drawn(trunk)), strict=True))
         more = own.keys() - bare.keys()
         assert len(more) == count
         assert all(re.fullmatch(r"params/\w+/prompt/tokens", path) for path in more)
@@ -117,7 +117,7 @@ def test_everything_learns_and_nothing_is_kept():
     trunk = nets.ViT(8, 2, 2, patch=2, prompts=nets.Prompts(2, True), adapter=nets.Adapter(3))
     seen = through(trunk)
     assert seen.stats == {} and not trunk.convolutional
-    grads = zip(paths(seen.params), jax.tree.leaves(seen.grads["row"]), strict=True)
+    grads = zip(leaf_paths(seen.params), jax.tree.leaves(seen.grads["row"]), strict=True)
     still = [path for path, leaf in grads if not (np.isfinite(leaf).all() and (leaf != 0).any())]
     # The lower halves of adapters wait for the upper ones; a shift of all keys changes nothing.
     allowed = r"tasks/heads/task/\w+|.*/adapter_\w+/down/\w+|.*/attention/key/bias"
@@ -141,9 +141,9 @@ def test_seeds_side_by_side():
 
 def test_text_makes_it_again():
     trunk = SMALL.clone(prompts=nets.Prompts(3), adapter=nets.Adapter())
-    again = eval(source_text(trunk), dict(vars(nets)))
+    again = eval(to_source(trunk), dict(vars(nets)))
     assert again == trunk and fingerprint(again) == fingerprint(trunk)
-    assert "prompts" not in source_text(SMALL) and "adapter" not in source_text(SMALL)
+    assert "prompts" not in to_source(SMALL) and "adapter" not in to_source(SMALL)
 
 
 def test_bad_settings_and_images_are_refused():

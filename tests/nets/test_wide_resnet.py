@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import source_text
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.wide_resnet import WideBlock
 from tests.nets.through import QUICK
@@ -115,7 +115,7 @@ def test_the_whole_in_numpy():
 )
 def test_the_whole_of_other_codes_in_numpy(code, bias, epsilon):
     """Later groups apply f to the input as it is; all edges are padded alike."""
-    trunk = nets.WideResNet(depth=10, width=2, bias=bias, code=code)
+    trunk = nets.WideResNet(depth=10, width=2, bias=bias, variant=code)
     variables = drawn(jax.eval_shape(functools.partial(trunk.init, train=False), KEY, X))
     got = jax.jit(functools.partial(trunk.apply, train=False), compiler_options=QUICK)(variables, X)
     params, stats = variables["params"], variables["batch_stats"]
@@ -191,12 +191,14 @@ def test_bad_settings_are_refused():
         nets.WideResNet(4)
     with pytest.raises(BadInput, match=r"WideResNet.width must be at least 1"):
         nets.WideResNet(width=0)
-    with pytest.raises(BadInput, match=r"WideResNet.code must be one of"):
-        nets.WideResNet(code="usb")
-    with pytest.raises(BadInput, match=r"WideResNet.code needs a width above 1 and three groups"):
-        nets.WideResNet(37, groups=4, code="USB")
+    with pytest.raises(BadInput, match=r"WideResNet.variant must be one of"):
+        nets.WideResNet(variant="usb")
+    with pytest.raises(
+        BadInput, match=r"WideResNet.variant needs a width above 1 and three groups"
+    ):
+        nets.WideResNet(37, groups=4, variant="USB")
 
 
 def test_a_code_that_is_not_given_leaves_the_identity():
-    assert "code" not in source_text(nets.WideResNet())
-    assert "code='USB'" in source_text(nets.WideResNet(code="USB"))
+    assert "variant" not in to_source(nets.WideResNet())
+    assert "variant='USB'" in to_source(nets.WideResNet(variant="USB"))

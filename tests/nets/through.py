@@ -30,7 +30,7 @@ class Seen(NamedTuple):
 @functools.cache
 def through(trunk, x=None) -> Seen:
     """Draws a net of the architecture, and runs it every way."""
-    net = nets.compose(trunk, HEADS)
+    net = nets.make_model(trunk, HEADS)
 
     def every(x):
         params, stats = net.init(jax.random.key(0), x)
@@ -52,7 +52,7 @@ def through(trunk, x=None) -> Seen:
 
 def features(trunk, params, stats, x=X, train=False):
     """The features of every task, for parameters of a test's own."""
-    net = nets.compose(trunk, HEADS)
+    net = nets.make_model(trunk, HEADS)
     apply = jax.jit(functools.partial(net.apply, train=train), compiler_options=QUICK)
     outputs, _ = apply(params, stats, x)
     return jax.device_get(outputs.features)

@@ -6,26 +6,26 @@ from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.config.run import Experiment
 from mtl_jax.report.decision_boundary import FINE, boundaries, classes, on_points
 from mtl_jax.runner.sweep import sweep
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
 
-MOON = ROW.but(name="moon", outputs=2, consistency=consistency.FixMatch(0.8))
-POINTS = RUN.but(
+MOON = ROW.replace(name="moon", num_outputs=2, auxiliary=consistency.FixMatch(0.8))
+POINTS = RUN.replace(
     name="points",
     data=data.TwoMoons(train=60, validation=10, test=10),
     tasks=(MOON,),
     trunk=nets.MLP((16,)),
     strong=augment.signal.Jitter(0.1),
-    labelled=8,
+    num_labelled=8,
     steps=8,
 )
 
 
 def test_a_panel_for_each_run_on_points(tmp_path):
-    whole = Experiment(runs=(POINTS, RUN.but(tasks=(ROW,))))
+    whole = Experiment(runs=(POINTS, RUN.replace(tasks=(ROW,))))
     assert sweep(whole, whole, tmp_path, fresh=False) == 0
     assert (tmp_path / "boundaries.png").stat().st_size > 5000
-    folders = {run.name: Folder(tmp_path, run) for run in whole.runs}
+    folders = {run.name: RunDirectory(tmp_path, run) for run in whole.runs}
     figure = boundaries(whole, folders)
     drawn = [axis for axis in figure.axes if axis.get_title()]
     assert [axis.get_title() for axis in drawn] == ["points"]
@@ -43,8 +43,8 @@ def test_images_have_none():
 
 def test_numbers_and_several_labels_have_none():
     """The largest of several numbers is no class."""
-    numbers = MOON.but(
-        loss=losses.squared_error, metric=metrics.MeanSquaredError(), consistency=None
+    numbers = MOON.replace(
+        loss=losses.squared_error, metric=metrics.MeanSquaredError(), auxiliary=None
     )
-    labels = numbers.but(loss=losses.binary_cross_entropy, metric=metrics.F1())
-    assert not any(on_points(POINTS.but(tasks=(task,))) for task in (numbers, labels))
+    labels = numbers.replace(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    assert not any(on_points(POINTS.replace(tasks=(task,))) for task in (numbers, labels))

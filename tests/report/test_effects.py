@@ -8,12 +8,12 @@ from mtl_jax.config.study_design import Cell, Factorial
 from mtl_jax.report import figures, table
 from mtl_jax.report.effects import effects
 from mtl_jax.report.scores import collect
-from mtl_jax.runner.run_selection import among
+from mtl_jax.runner.run_selection import restrict_to
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
-ROW_ALONE, COLUMN_ALONE = (RUN.but(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
+ROW_ALONE, COLUMN_ALONE = (RUN.replace(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
 MORE = tuple(
-    run.but(name=f"{run.name}, long", steps=9) for run in (ROW_ALONE, COLUMN_ALONE, RUN)
+    run.replace(name=f"{run.name}, long", steps=9) for run in (ROW_ALONE, COLUMN_ALONE, RUN)
 )  # fmt: skip
 EXPERIMENT = Experiment(
     runs=(ROW_ALONE, COLUMN_ALONE, RUN, *MORE),
@@ -88,12 +88,12 @@ def test_file_has_every_seed(folders, tmp_path):
 
 def test_without_every_cell_there_are_no_effects(folders, tmp_path):
     table.write(EXPERIMENT, folders, tmp_path)
-    less = among(EXPERIMENT, EXPERIMENT.runs[:-1])
+    less = restrict_to(EXPERIMENT, EXPERIMENT.runs[:-1])
     table.write(less, folders, tmp_path)
     assert "Effects" not in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "effects.csv").exists(), "of the earlier launch"
     assert effects(less, collect(less, folders)) is None
-    assert among(EXPERIMENT, EXPERIMENT.runs) == EXPERIMENT
+    assert restrict_to(EXPERIMENT, EXPERIMENT.runs) == EXPERIMENT
 
 
 def panels_of(experiment, folders):
@@ -123,7 +123,9 @@ def test_figure(folders):
 def test_levels_stand_against_the_first_and_less_error_is_more(finished, tmp_path):
     """Three levels, two units: no average and no verdict on it; one seed has no interval."""
     tasks = (ROW, HEIGHT)
-    runs = tuple(RUN.but(name=f"run {n}", tasks=tasks, seeds=1, first_seed=5) for n in range(3))
+    runs = tuple(
+        RUN.replace(name=f"run {n}", tasks=tasks, num_seeds=1, first_seed=5) for n in range(3)
+    )
     values = ({"row": [0.5], "height": [2.0]}, {"row": [0.7], "height": [1.5]},
               {"row": [0.4], "height": [4.0]})  # fmt: skip
     design = Factorial(("n",), tuple(Cell((str(n),), (f"run {n}",)) for n in range(3)))
@@ -139,8 +141,8 @@ def test_levels_stand_against_the_first_and_less_error_is_more(finished, tmp_pat
 
 
 def test_of_many_tasks_the_average_stands_alone(finished, tmp_path):
-    tasks = tuple(ROW.but(name=f"task{n}") for n in range(7))
-    runs = (RUN.but(tasks=tasks), RUN.but(name="other", tasks=tasks))
+    tasks = tuple(ROW.replace(name=f"task{n}") for n in range(7))
+    runs = (RUN.replace(tasks=tasks), RUN.replace(name="other", tasks=tasks))
     made = {
         run.name: finished(run, {task.name: [value, value] for task in tasks})
         for run, value in zip(runs, (0.5, 0.25), strict=True)
@@ -160,5 +162,5 @@ def test_the_figure_is_written(folders, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "balance", lambda *_: None)
     figures.write(EXPERIMENT, folders, tmp_path)
     assert (tmp_path / "effects.png").is_file()
-    figures.write(among(EXPERIMENT, EXPERIMENT.runs[1:]), folders, tmp_path)
+    figures.write(restrict_to(EXPERIMENT, EXPERIMENT.runs[1:]), folders, tmp_path)
     assert not (tmp_path / "effects.png").exists()

@@ -10,10 +10,10 @@ from mtl_jax.report.pareto_front import undominated
 from mtl_jax.report.scores import collect
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
-ROW_ALONE = RUN.but(name="row alone", tasks=(ROW,))
-HEIGHT_ALONE = RUN.but(name="height alone", tasks=(HEIGHT,))
-BOTH = RUN.but(name="both", tasks=(ROW, HEIGHT))
-ONE_SEED = BOTH.but(name="one seed", seeds=1)
+ROW_ALONE = RUN.replace(name="row alone", tasks=(ROW,))
+HEIGHT_ALONE = RUN.replace(name="height alone", tasks=(HEIGHT,))
+BOTH = RUN.replace(name="both", tasks=(ROW, HEIGHT))
+ONE_SEED = BOTH.replace(name="one seed", num_seeds=1)
 EXPERIMENT = Experiment(
     runs=(ROW_ALONE, HEIGHT_ALONE, BOTH, ONE_SEED), baselines=("row alone", "height alone")
 )
@@ -28,7 +28,7 @@ def records(run, values):
             for kind, scale in (("raw", 1.0), ("ema", 0.5))
         }
         train = {f"weight/{t.name}": (step + n + value).tolist() for n, t in enumerate(run.tasks)}
-        train |= {"loss/row": [9.0] * run.seeds}
+        train |= {"loss/row": [9.0] * run.num_seeds}
         found.append({"step": step, "train": train, "validation": kinds})
     return found
 
@@ -90,8 +90,8 @@ def test_gains(folders):
 
 
 def test_gains_of_one_seed_have_no_interval(finished):
-    row, column = (RUN.but(name=t.name, tasks=(t,), seeds=1) for t in (ROW, COLUMN))
-    run = RUN.but(seeds=1)
+    row, column = (RUN.replace(name=t.name, tasks=(t,), num_seeds=1) for t in (ROW, COLUMN))
+    run = RUN.replace(num_seeds=1)
     folders = {
         "row": finished(row, {"row": [0.5]}),
         "column": finished(column, {"column": [0.5]}),
@@ -114,9 +114,9 @@ def test_without_every_baseline_there_are_no_gains(folders):
 
 def test_gains_of_many_tasks_are_a_mean_and_dots(finished):
     """Seven tasks: one is helped in both seeds alike, one hurt, also after Holm's correction."""
-    tasks = tuple(ROW.but(name=f"task{n}") for n in range(7))
-    alone = tuple(RUN.but(name=f"{task.name} alone", tasks=(task,)) for task in tasks)
-    run = RUN.but(name="all", tasks=tasks)
+    tasks = tuple(ROW.replace(name=f"task{n}") for n in range(7))
+    alone = tuple(RUN.replace(name=f"{task.name} alone", tasks=(task,)) for task in tasks)
+    run = RUN.replace(name="all", tasks=tasks)
     gained = {task.name: np.array([0.1, -0.1]) for task in tasks}
     gained |= {"task0": np.array([0.205, 0.2051]), "task1": np.array([-0.305, -0.3051])}
     folders = {each.name: finished(each, {each.tasks[0].name: [0.5, 0.5]}) for each in alone}
@@ -132,9 +132,9 @@ def test_gains_of_many_tasks_are_a_mean_and_dots(finished):
 
 
 def test_gains_of_many_tasks_in_two_units_have_no_mean(finished):
-    tasks = (HEIGHT, *(ROW.but(name=f"task{n}") for n in range(6)))
-    alone = tuple(RUN.but(name=f"{task.name} alone", tasks=(task,)) for task in tasks)
-    run = RUN.but(name="all", tasks=tasks)
+    tasks = (HEIGHT, *(ROW.replace(name=f"task{n}") for n in range(6)))
+    alone = tuple(RUN.replace(name=f"{task.name} alone", tasks=(task,)) for task in tasks)
+    run = RUN.replace(name="all", tasks=tasks)
     folders = {each.name: finished(each, {each.tasks[0].name: [0.5, 0.5]}) for each in alone}
     folders["all"] = finished(run, {task.name: [0.25, 0.2501] for task in tasks})
     experiment = Experiment(runs=(*alone, run), baselines=tuple(each.name for each in alone))
@@ -160,7 +160,7 @@ def test_single_task_runs_have_no_balance(folders):
 
 
 def test_constant_weights_are_not_shown(finished):
-    run = RUN.but(seeds=1)
+    run = RUN.replace(num_seeds=1)
     train = {"weight/row": [1.0], "weight/column": [1.0]}
     made = [{"step": step, "train": train} for step in (4, 8)]
     folder = finished(run, {"row": [0.5], "column": [0.5]}, records=made)
@@ -168,8 +168,8 @@ def test_constant_weights_are_not_shown(finished):
 
 
 def test_balance_of_many_tasks_and_runs_stays_readable(finished):
-    tasks = tuple(ROW.but(name=f"task{n}") for n in range(14))
-    runs = tuple(RUN.but(name=f"run{n}", tasks=tasks, seeds=1) for n in range(26))
+    tasks = tuple(ROW.replace(name=f"task{n}") for n in range(14))
+    runs = tuple(RUN.replace(name=f"run{n}", tasks=tasks, num_seeds=1) for n in range(26))
     folders = {}
     for run in runs:
         made = [
@@ -188,7 +188,7 @@ def test_balance_of_many_tasks_and_runs_stays_readable(finished):
 
 def with_affinity(run, steps, cosines, lookahead):
     """Records of evaluations; cosines `[T, S, K, K]`, lookahead `[S, K, K]` at every one."""
-    found = records(run, np.full((2, run.seeds), 0.5))
+    found = records(run, np.full((2, run.num_seeds), 0.5))
     for step, record, cosine in zip(steps, found, np.asarray(cosines), strict=True):
         each = {"cosine": cosine.tolist(), "lookahead": np.asarray(lookahead).tolist()}
         record |= {"step": step, "affinity": each}
@@ -201,7 +201,7 @@ def images(axis):
 
 def test_affinity(finished):
     tasks = (ROW, HEIGHT, COLUMN)
-    run = RUN.but(name="three", tasks=tasks)
+    run = RUN.replace(name="three", tasks=tasks)
     cosines = np.zeros((2, 2, 3, 3))
     cosines[:, :, 0, 1] = [[0.2, 0.4], [0.6, 0.8]]  # Row with height, by step and seed.
     cosines[:, :, 0, 2] = -0.5
@@ -228,8 +228,8 @@ def test_affinity(finished):
 
 
 def test_affinity_of_many_tasks_shows_the_extreme_pairs(finished):
-    tasks = tuple(ROW.but(name=f"task{n}") for n in range(9))
-    run = RUN.but(name="many", tasks=tasks, seeds=1)
+    tasks = tuple(ROW.replace(name=f"task{n}") for n in range(9))
+    run = RUN.replace(name="many", tasks=tasks, num_seeds=1)
     upper = np.triu_indices(9, 1)
     cosines = np.zeros((2, 1, 9, 9))
     cosines[:, :, *upper] = np.linspace(-1.0, 1.0, 36)
@@ -285,8 +285,8 @@ def test_undominated(values, expected):
 def test_without_two_tasks_or_two_runs_there_is_no_tradeoff(folders, finished):
     one = Experiment(runs=(ROW_ALONE, HEIGHT_ALONE, BOTH))
     assert figures.tradeoff(one, collect(one, folders)) is None
-    three = RUN.but(name="three", tasks=(ROW, COLUMN, HEIGHT))
-    runs = (three, three.but(name="again"))
+    three = RUN.replace(name="three", tasks=(ROW, COLUMN, HEIGHT))
+    runs = (three, three.replace(name="again"))
     values = {"row": [0.5, 0.6], "column": [0.5, 0.6], "height": [0.5, 0.6]}
     made = {run.name: finished(run, values) for run in runs}
     more = Experiment(runs=runs)

@@ -6,26 +6,26 @@ import numpy as np
 import pytest
 
 from mtl_jax.metrics.comparison import verdicts
-from mtl_jax.report.formatting import escaped, heading, spread, tally
+from mtl_jax.report.formatting import count_verdicts, escape_latex, format_interval, heading
 from tests.small import HEIGHT, ROW
 
 
 def test_tally_counts_verdicts():
-    assert tally(["helped", "open", "hurt", "hurt", "open"]) == "1, 2 of 5"
+    assert count_verdicts(["helped", "open", "hurt", "hurt", "open"]) == "1, 2 of 5"
     gains = [
         np.array(g) for g in ([1.0, 1.0001], [1.0, -1.0], [-1.0, -1.0001], [-3.0, -3.0001], [2.0])
     ]
-    assert tally(verdicts(gains)) == "1, 2 of 5"
+    assert count_verdicts(verdicts(gains)) == "1, 2 of 5"
 
 
 def test_a_heading_names_the_metric_its_unit_and_its_direction():
     assert heading(ROW) == "row accuracy % ↑"
     assert heading(HEIGHT) == "height mse ↓"
-    assert tally([]) == "0, 0 of 0"
+    assert count_verdicts([]) == "0, 0 of 0"
 
 
 def test_latex_escapes_what_it_would_read():
-    assert escaped(r"a_b ${x}^2 5% #1 ~ \n") == (
+    assert escape_latex(r"a_b ${x}^2 5% #1 ~ \n") == (
         r"a\_b \$\{x\}\textasciicircum 2 5\% \#1 \textasciitilde  \textbackslash n"
     )
 
@@ -42,7 +42,7 @@ def test_latex_escapes_what_it_would_read():
     ],
 )
 def test_a_cell(values, text):
-    assert spread(None if values is None else np.array(values)) == text
+    assert format_interval(None if values is None else np.array(values)) == text
 
 
 @pytest.mark.parametrize(
@@ -57,4 +57,4 @@ def test_a_cell(values, text):
     ],
 )
 def test_numbers_are_printed_to_the_digit_that_counts(values, text):
-    assert spread(np.array(values)) == text
+    assert format_interval(np.array(values)) == text

@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 
 from mtl_jax.config.run import Experiment
-from mtl_jax.config.study_design import Cell, Factorial, Safe
+from mtl_jax.config.study_design import Cell, Factorial, SafeTransfer
 from mtl_jax.report import figures, table
 from mtl_jax.report.scores import collect
-from mtl_jax.runner.run_selection import among, asked
+from mtl_jax.runner.run_selection import restrict_to, select_runs
 from mtl_jax.runner.sweep import sweep
 from tests.small import HEIGHT, ROW, RUN
 
-TRANSFER = RUN.but(name="transfer", tasks=(ROW, HEIGHT), seeds=3)
-SCRATCH = TRANSFER.but(name="scratch", steps=9)
+TRANSFER = RUN.replace(name="transfer", tasks=(ROW, HEIGHT), num_seeds=3)
+SCRATCH = TRANSFER.replace(name="scratch", steps=9)
 ROW_ALONE, HEIGHT_ALONE = (
-    SCRATCH.but(name=f"{task.name} alone", tasks=(task,)) for task in (ROW, HEIGHT)
+    SCRATCH.replace(name=f"{task.name} alone", tasks=(task,)) for task in (ROW, HEIGHT)
 )
 EXPERIMENT = Experiment(
     runs=(TRANSFER, SCRATCH, ROW_ALONE, HEIGHT_ALONE),
-    safe=(
-        Safe("safe", "transfer", ("scratch",)),
-        Safe("safe alone", "transfer", ("row alone", "height alone")),
+    safe_transfer=(
+        SafeTransfer("safe", "transfer", ("scratch",)),
+        SafeTransfer("safe alone", "transfer", ("row alone", "height alone")),
     ),
 )
 
@@ -82,7 +82,7 @@ def test_it_stands_in_the_table_as_others_do(folders, tmp_path):
     numbers = (tmp_path / "table.csv").read_text().splitlines()
     assert "safe,row,accuracy,1,,,60.0,80.0,85.0,80.0,80.0,80.0,2,120" in numbers
     assert "put together of finished runs (safe, safe alone)" in (tmp_path / "table.md").read_text()
-    table.write(among(EXPERIMENT, EXPERIMENT.runs[1:]), folders, tmp_path)
+    table.write(restrict_to(EXPERIMENT, EXPERIMENT.runs[1:]), folders, tmp_path)
     assert "put together" not in (tmp_path / "table.md").read_text()
 
 
@@ -93,20 +93,22 @@ def test_figures_show_it_beside_the_others(folders):
 
 
 def test_without_one_of_its_runs_it_is_not_there(folders):
-    less = among(EXPERIMENT, (TRANSFER, ROW_ALONE, HEIGHT_ALONE))
+    less = restrict_to(EXPERIMENT, (TRANSFER, ROW_ALONE, HEIGHT_ALONE))
     assert [row.run.name for row in collect(less, folders)][3:] == ["safe alone"]
-    assert asked(EXPERIMENT, [], 2, None, smoke=False).safe == EXPERIMENT.safe
-    assert asked(EXPERIMENT, [], None, "transfer", smoke=True).safe == ()
+    assert (
+        select_runs(EXPERIMENT, [], 2, None, smoke=False).safe_transfer == EXPERIMENT.safe_transfer
+    )
+    assert select_runs(EXPERIMENT, [], None, "transfer", smoke=True).safe_transfer == ()
 
 
 def test_a_sweep_leaves_all_of_it(tmp_path):
-    alone = RUN.but(name="alone", tasks=(ROW,))
-    longer = alone.but(name="longer", source=alone, steps=12)
+    alone = RUN.replace(name="alone", tasks=(ROW,))
+    longer = alone.replace(name="longer", init_from=alone, steps=12)
     whole = Experiment(
         runs=(alone, longer),
         factorial=Factorial(("steps",), (Cell(("8",), ("alone",)), Cell(("12",), ("longer",)))),
-        scratch=(("longer", "alone"),),
-        safe=(Safe("safe", "longer", ("alone",)),),
+        scratch_pairs=(("longer", "alone"),),
+        safe_transfer=(SafeTransfer("safe", "longer", ("alone",)),),
     )
     assert sweep(whole, whole, tmp_path, fresh=False) == 0
     text = (tmp_path / "table.md").read_text()

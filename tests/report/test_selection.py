@@ -20,7 +20,7 @@ from mtl_jax.report.selection import (
 )
 from tests.small import HEIGHT, ROW, RUN
 
-TWO = RUN.but(tasks=(ROW, HEIGHT), seeds=1)
+TWO = RUN.replace(tasks=(ROW, HEIGHT), num_seeds=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +61,18 @@ def mean_rank(columns):
 def test_the_rule_is_the_mean_only_where_no_unit_is_in_it():
     assert criterion(RUN) == "mean metric"
     assert criterion(TWO) == "mean rank"
-    assert criterion(RUN.but(tasks=(HEIGHT, HEIGHT.but(name="width")))) == "mean rank"
-    assert criterion(RUN.but(tasks=(HEIGHT,))) == "metric"
-    assert criterion(TWO.but(tasks=(ROW, HEIGHT.but(selects=False)))) == "metric"
-    assert criterion(TWO.but(selection="per_task")) == "metric of each task"
-    assert criterion(TWO.but(selection="last")) == "last step"
+    assert criterion(RUN.replace(tasks=(HEIGHT, HEIGHT.replace(name="width")))) == "mean rank"
+    assert criterion(RUN.replace(tasks=(HEIGHT,))) == "metric"
+    assert criterion(TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))) == "metric"
+    assert criterion(TWO.replace(selection="per_task")) == "metric of each task"
+    assert criterion(TWO.replace(selection="last")) == "last step"
+
+
+def test_accuracies_are_selected_by_their_mean_and_not_by_their_rank():
+    values = [{"row": (0.9, 0.5), "column": (0.3, 0.31)}, {"row": (0.51, 0.1), "column": (0.32, 0.1)}]  # fmt: skip
+    ranks = mean_rank(np.array([[0.9, 0.5, 0.51, 0.1], [0.3, 0.31, 0.32, 0.1]]))
+    assert ranks.argmin() == 2, "by rank it would be the first of step 2"
+    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == Evaluation(1, "ema")
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -89,28 +96,28 @@ def test_units_and_directions_change_nothing(seed, scale):
     # The same error told as something of which more is better, in any increasing form.
     turned = [{**each, "height": np.exp(-each["height"])} for each in values]
     task = dataclasses.replace(HEIGHT, metric=Upward())
-    assert select(TWO.but(tasks=(ROW, task)), records_of(turned), 0) == plain
+    assert select(TWO.replace(tasks=(ROW, task)), records_of(turned), 0) == plain
 
 
 def test_a_task_that_does_not_select_has_no_say():
     values = [{"row": (0.5, 0.4), "height": (9.0, 9.0)}, {"row": (0.4, 0.3), "height": (1.0, 1.0)}]
-    helper = TWO.but(tasks=(ROW, HEIGHT.but(selects=False)))
+    helper = TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))
     assert select(helper, records_of(values), 0)["height"] == Evaluation(1, "ema")
     with pytest.raises(BadInput, match="tasks must have one that selects"):
-        RUN.but(tasks=(ROW.but(selects=False),))
-    assert RUN.but(tasks=(ROW.but(selects=False),), selection="last").selection == "last"
+        RUN.replace(tasks=(ROW.replace(selects=False),))
+    assert RUN.replace(tasks=(ROW.replace(selects=False),), selection="last").selection == "last"
 
 
 def test_each_task_for_itself():
     values = [{"row": (0.5, 0.4), "height": (9.0, 8.0)}, {"row": (0.4, 0.6), "height": (1.0, 2.0)}]
-    found = select(TWO.but(selection="per_task"), records_of(values), 0)
+    found = select(TWO.replace(selection="per_task"), records_of(values), 0)
     assert found == {"row": Evaluation(2, "raw"), "height": Evaluation(2, "ema")}
 
 
 def test_the_last_step_without_validation():
     values = [{"row": (0.9, 0.9), "height": (0.0, 0.0)}, {"row": (0.1, 0.1), "height": (9.0, 9.0)}]
     for selection, kind in (("last", "raw"), ("last_ema", "ema")):
-        found = select(TWO.but(selection=selection), records_of(values), 0)
+        found = select(TWO.replace(selection=selection), records_of(values), 0)
         assert set(found.values()) == {Evaluation(2, kind)}
 
 
@@ -119,9 +126,11 @@ def test_what_cannot_be_judged_does_not_freeze_the_selection():
     values = [{"row": (0.2, 0.2), "column": (math.nan, math.nan)},
               {"row": (0.9, 0.8), "column": (math.nan, math.nan)}]  # fmt: skip
     records = records_of(values)
-    run = RUN.but(seeds=1)
+    run = RUN.replace(num_seeds=1)
     assert select(run, records, 0)["column"] == Evaluation(2, "ema")
-    assert unjudged(run, records) == ["column"] and unjudged(run.but(tasks=(ROW,)), records) == []
+    assert (
+        unjudged(run, records) == ["column"] and unjudged(run.replace(tasks=(ROW,)), records) == []
+    )
     nothing = records_of([{"row": (math.nan,) * 2, "column": (math.nan,) * 2}] * 3)
     assert select(run, nothing, 0)["row"] == Evaluation(3, "raw"), "the last step"
     assert unjudged(run, nothing) == ["row", "column"]
@@ -133,8 +142,8 @@ def test_one_evaluation_that_is_not_finite_is_not_selected():
     assert best(np.array([[-math.inf, -math.inf]]), by_rank=True) is None
 
 
-@pytest.mark.parametrize("run", [TWO, TWO.but(selection="per_task"), RUN.but(seeds=1, tasks=(ROW,)),
-                                 TWO.but(tasks=(ROW, HEIGHT.but(selects=False)))], ids=lambda run: criterion(run))  # fmt: skip
+@pytest.mark.parametrize("run", [TWO, TWO.replace(selection="per_task"), RUN.replace(num_seeds=1, tasks=(ROW,)),
+                                 TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))], ids=lambda run: criterion(run))  # fmt: skip
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_selected_in_the_end_was_kept_all_along(run, seed):
     """Law: at every evaluation, what all so far select is among the candidates."""
@@ -155,10 +164,10 @@ def test_what_is_selected_in_the_end_was_kept_all_along(run, seed):
 
 def test_few_are_kept_where_one_is_enough():
     values = drawn(0, 30)
-    alone = RUN.but(seeds=1, tasks=(ROW,))
+    alone = RUN.replace(num_seeds=1, tasks=(ROW,))
     pool = [one for record in records_of(values).values() for one in evaluations(record)]
     assert len(candidates(alone, records_of(values), pool, 0)) == 1
-    assert candidates(alone.but(selection="last"), records_of(values), pool, 0) == []
+    assert candidates(alone.replace(selection="last"), records_of(values), pool, 0) == []
     front = candidates(TWO, records_of(values), pool, 0)
     points = {p: (values[p.step - 1]["row"][int(p.parameters == "raw")],
                   -values[p.step - 1]["height"][int(p.parameters == "raw")]) for p in pool}  # fmt: skip
@@ -171,4 +180,4 @@ def test_few_are_kept_where_one_is_enough():
 
 def test_a_column_of_equal_values_decides_nothing():
     values = [{"row": (0.3, 0.3), "column": (0.0, 0.0)}, {"row": (0.6, 0.5), "column": (0.0, 0.0)}]
-    assert select(RUN.but(seeds=1), records_of(values), 0)["row"] == Evaluation(2, "ema")
+    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == Evaluation(2, "ema")

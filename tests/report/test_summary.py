@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.report.summary import host, not_finite, summary
+from mtl_jax.report.summary import not_finite, summary, to_json
 from tests.small import HEIGHT, ROW, RUN
 
-TWO = RUN.but(tasks=(ROW, HEIGHT))
+TWO = RUN.replace(tasks=(ROW, HEIGHT))
 
 
 def record(step, raw, ema, test=0.0):
@@ -45,7 +45,7 @@ def test_averaged_parameters_come_first_in_a_tie():
 
 
 def test_the_result_holds_what_was_chosen():
-    result = summary(TWO.but(first_seed=3), RECORDS, 7, 5)
+    result = summary(TWO.replace(first_seed=3), RECORDS, 7, 5)
     assert (result["seeds"], result["parameters"]) == ([3, 4], 7)
     assert result["trained_parameters"] == 5
     first, second = result["selected"]
@@ -82,7 +82,7 @@ def test_test_data_decides_nothing():
 
 
 def test_an_error_counts_the_other_way():
-    run = RUN.but(tasks=(HEIGHT,), seeds=1)
+    run = RUN.replace(tasks=(HEIGHT,), num_seeds=1)
     assert chosen(errors([0.3, 0.1, 0.2]), run) == [(1, "ema")]
 
 
@@ -102,17 +102,17 @@ def test_tasks_weigh_alike():
 
 @pytest.mark.parametrize("values", [[math.nan, 0.4, 0.2], [0.4, math.nan, 0.2]])
 def test_what_is_no_number_is_never_chosen(values):
-    assert chosen(errors(values), RUN.but(tasks=(HEIGHT,), seeds=1)) == [(2, "ema")]
+    assert chosen(errors(values), RUN.replace(tasks=(HEIGHT,), num_seeds=1)) == [(2, "ema")]
 
 
 def test_host_gives_what_json_can_hold():
-    found = host({"a": {"b": jnp.array([0.1, 2.0], jnp.float32)}})
+    found = to_json({"a": {"b": jnp.array([0.1, 2.0], jnp.float32)}})
     assert found == {"a": {"b": [float(np.float32(0.1)), 2.0]}}
     assert json.loads(json.dumps(found)) == found
 
 
 def test_steps_and_parameters_are_by_task_where_each_selects_for_itself():
-    each = summary(TWO.but(selection="per_task"), RECORDS, 7, 5)["selected"][0]
+    each = summary(TWO.replace(selection="per_task"), RECORDS, 7, 5)["selected"][0]
     assert each["step"] == {"row": 8, "height": 4}  # 0.7 first at 8; errors are equal.
     assert each["parameters"] == {"row": "ema", "height": "ema"}
     assert each["test"]["row"] == {"accuracy": 21.0} and each["test"]["height"] == {"mse": 0.1}

@@ -9,10 +9,10 @@ from mtl_jax.metrics.predictions import MeanSquaredError
 from mtl_jax.report import table
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
-ROW_ALONE = RUN.but(name="row alone", tasks=(ROW,))
-HEIGHT_ALONE = RUN.but(name="height_alone", tasks=(HEIGHT,))
-BOTH = RUN.but(name="both", tasks=(ROW, HEIGHT))
-RATED = RUN.but(name="rows & columns", seeds=1, first_seed=7)
+ROW_ALONE = RUN.replace(name="row alone", tasks=(ROW,))
+HEIGHT_ALONE = RUN.replace(name="height_alone", tasks=(HEIGHT,))
+BOTH = RUN.replace(name="both", tasks=(ROW, HEIGHT))
+RATED = RUN.replace(name="rows & columns", num_seeds=1, first_seed=7)
 EXPERIMENT = Experiment(
     runs=(ROW_ALONE, HEIGHT_ALONE, BOTH, RATED),
     baselines=("row alone", "height_alone"),
@@ -104,7 +104,7 @@ def test_csv(written):
 
 def test_ranks_are_over_the_rows_that_have_all_tasks(finished, tmp_path):
     names = ("hard", "soft", "alone")
-    runs = (RUN, RUN.but(name="soft"), RUN.but(name="alone", tasks=(ROW,)))
+    runs = (RUN, RUN.replace(name="soft"), RUN.replace(name="alone", tasks=(ROW,)))
     scores = ({"row": [0.9, 0.7], "column": [0.5, 0.5]}, {"row": [0.8, 0.8], "column": [0.6, 0.6]},
               {"row": [0.9, 0.9]})  # fmt: skip
     folders = {n: finished(r, s) for n, r, s in zip(names, runs, scores, strict=True)}
@@ -119,7 +119,7 @@ def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
     finished, tmp_path, evaluations, stands
 ):
     """The median of the last 20 stands only where there were more: else it is of all."""
-    run = RUN.but(name="semi", tasks=(ROW.but(consistency=FIXMATCH),), strong=Cutout(1))
+    run = RUN.replace(name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),), strong=Cutout(1))
     made = finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]}, evaluations=evaluations)
     table.write(Experiment(runs=(run,)), {"semi": made}, tmp_path)
     text = (tmp_path / "table.md").read_text()
@@ -132,8 +132,8 @@ def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
 
 def test_rows_of_other_metrics_are_not_ranked_nor_averaged_together(finished, tmp_path):
     """The same task judged otherwise has a column of its own."""
-    coarse = ROW.but(outputs=1, loss=squared_error, metric=MeanSquaredError())
-    runs = (RUN.but(name="classes", tasks=(ROW,)), RUN.but(name="numbers", tasks=(coarse,)))
+    coarse = ROW.replace(num_outputs=1, loss=squared_error, metric=MeanSquaredError())
+    runs = (RUN.replace(name="classes", tasks=(ROW,)), RUN.replace(name="numbers", tasks=(coarse,)))
     made = {
         "classes": finished(runs[0], {"row": [0.9, 0.9]}),
         "numbers": finished(runs[1], {"row": [0.2, 0.2]}),
@@ -148,7 +148,7 @@ def test_rows_of_other_metrics_are_not_ranked_nor_averaged_together(finished, tm
 
 
 def test_errors_in_units_have_no_average(finished, tmp_path):
-    run = RUN.but(tasks=(HEIGHT, HEIGHT.but(name="width")))
+    run = RUN.replace(tasks=(HEIGHT, HEIGHT.replace(name="width")))
     made = {"hard": finished(run, {"height": [1.0, 1.0], "width": [9.0, 9.0]})}
     table.write(Experiment(runs=(run,)), made, tmp_path)
     line = (tmp_path / "table.md").read_text().splitlines()[2]
@@ -156,7 +156,7 @@ def test_errors_in_units_have_no_average(finished, tmp_path):
 
 
 def test_labels_and_warnings_stand_below(finished, tmp_path):
-    runs = (RUN, RUN.but(name="other"))
+    runs = (RUN, RUN.replace(name="other"))
     values = {"row": [0.5, 0.5], "column": [0.5, 0.5]}
     made = {
         "hard": finished(runs[0], values, labels=(24, 40, 41)),
@@ -172,8 +172,8 @@ def test_labels_and_warnings_stand_below(finished, tmp_path):
 
 
 def test_many_tasks_do_not_all_stand_in_the_table_for_people(finished, tmp_path):
-    tasks = tuple(ROW.but(name=f"task {i}") for i in range(7))
-    run = RUN.but(tasks=tasks)
+    tasks = tuple(ROW.replace(name=f"task {i}") for i in range(7))
+    run = RUN.replace(tasks=tasks)
     folders = {"hard": finished(run, {task.name: [0.5, 0.5] for task in tasks})}
     table.write(Experiment(runs=(run,)), folders, tmp_path)
     lines = (tmp_path / "table.md").read_text().splitlines()
@@ -190,12 +190,12 @@ def test_without_published_numbers_there_is_no_such_column(finished, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "other", [RUN.but(tasks=(ROW,), first_seed=2), RUN.but(tasks=(ROW,), seeds=3)]
+    "other", [RUN.replace(tasks=(ROW,), first_seed=2), RUN.replace(tasks=(ROW,), num_seeds=3)]
 )
 def test_other_seeds_are_not_paired(finished, tmp_path, other):
     folders = {
         "row alone": finished(ROW_ALONE, {"row": [0.8, 0.9]}),
-        "hard": finished(other, {"row": [0.9] * other.seeds}),
+        "hard": finished(other, {"row": [0.9] * other.num_seeds}),
     }
     table.write(Experiment(runs=(ROW_ALONE, other), baselines=("row alone",)), folders, tmp_path)
     row = (tmp_path / "table.md").read_text().splitlines()[3]
@@ -203,7 +203,7 @@ def test_other_seeds_are_not_paired(finished, tmp_path, other):
 
 
 def test_lower_delta_is_better_and_an_average_is_by_seed(finished, tmp_path):
-    column = RUN.but(name="column alone", tasks=(COLUMN,))
+    column = RUN.replace(name="column alone", tasks=(COLUMN,))
     folders = {
         "row alone": finished(ROW_ALONE, {"row": [0.5, 0.8]}),
         "column alone": finished(column, {"column": [0.8, 0.5]}),
@@ -222,7 +222,7 @@ def test_lower_delta_is_better_and_an_average_is_by_seed(finished, tmp_path):
     ("second", "delta"), [([0.0, 0.5], "-10.0 ± 127.1"), ([0.4, 0.5], "-20.0 ± 127.1")],
 )  # fmt: skip
 def test_nothing_is_relative_to_a_baseline_of_zero(finished, tmp_path, second, delta):
-    column = RUN.but(name="column alone", tasks=(COLUMN,))
+    column = RUN.replace(name="column alone", tasks=(COLUMN,))
     folders = {
         "row alone": finished(ROW_ALONE, {"row": [0.5, 0.8]}),
         "column alone": finished(column, {"column": second}),

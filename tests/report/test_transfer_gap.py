@@ -4,17 +4,17 @@ import pytest
 
 from mtl_jax.config.run import Experiment
 from mtl_jax.report import table
-from mtl_jax.runner.run_selection import among
+from mtl_jax.runner.run_selection import restrict_to
 from tests.report.test_effects import cells_of
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
-BEFORE = RUN.but(name="before", tasks=(ROW,))
-MIDDLE = RUN.but(name="middle", source=BEFORE)
-AFTER = RUN.but(name="after", source=MIDDLE)
-ROW_ALONE, COLUMN_ALONE = (RUN.but(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
+BEFORE = RUN.replace(name="before", tasks=(ROW,))
+MIDDLE = RUN.replace(name="middle", init_from=BEFORE)
+AFTER = RUN.replace(name="after", init_from=MIDDLE)
+ROW_ALONE, COLUMN_ALONE = (RUN.replace(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
 EXPERIMENT = Experiment(
     runs=(BEFORE, MIDDLE, AFTER, RUN, ROW_ALONE, COLUMN_ALONE),
-    scratch=(
+    scratch_pairs=(
         ("after", "hard"),
         ("after", "row alone", "column alone"),
         ("middle", "column alone"),
@@ -61,23 +61,23 @@ def test_section(folders, tmp_path):
 
 
 def test_what_is_not_finished_is_not_compared(folders, tmp_path):
-    less = among(EXPERIMENT, [run for run in EXPERIMENT.runs if run.name != "row alone"])
+    less = restrict_to(EXPERIMENT, [run for run in EXPERIMENT.runs if run.name != "row alone"])
     table.write(less, folders, tmp_path)
     found = cells_of((tmp_path / "table.md").read_text(), "Transfer against scratch")
     assert found == [LINES[0], LINES[1], *LINES[3:]]
-    table.write(among(less, (RUN,)), folders, tmp_path)
+    table.write(restrict_to(less, (RUN,)), folders, tmp_path)
     assert "Transfer against" not in (tmp_path / "table.md").read_text()
 
 
 def test_more_error_is_a_gap_above_zero_and_one_seed_proves_nothing(finished, tmp_path):
     tasks = (ROW, HEIGHT)
-    scratch = RUN.but(tasks=tasks, seeds=1)
-    run = scratch.but(name="transferred")
+    scratch = RUN.replace(tasks=tasks, num_seeds=1)
+    run = scratch.replace(name="transferred")
     made = {
         "hard": finished(scratch, {"row": [0.5], "height": [1.0]}),
         "transferred": finished(run, {"row": [0.75], "height": [3.0]}),
     }
-    experiment = Experiment(runs=(scratch, run), scratch=(("transferred", "hard"),))
+    experiment = Experiment(runs=(scratch, run), scratch_pairs=(("transferred", "hard"),))
     table.write(experiment, made, tmp_path)
     found = cells_of((tmp_path / "table.md").read_text(), "Transfer against scratch")
     # Two units have no average.

@@ -4,9 +4,9 @@ from mtl_jax.config.run import Experiment
 from mtl_jax.report.transferability import section
 from tests.runner.test_predict import EXPERIMENT, PROBE, SOURCE
 
-OTHER = SOURCE.but(name="other")
-RIVAL = PROBE.but(name="rival", features=OTHER)
-FEWER = PROBE.but(name="fewer", labelled=12)
+OTHER = SOURCE.replace(name="other")
+RIVAL = PROBE.replace(name="rival", features_from=OTHER)
+FEWER = PROBE.replace(name="fewer", num_labelled=12)
 
 
 class Finished:
@@ -33,7 +33,7 @@ def rows_of(experiment):
 
 
 def test_rival_sources_are_ranked_by_the_scores_that_all_of_them_have():
-    found = rows_of(Experiment(runs=(SOURCE, OTHER), classics=(PROBE, RIVAL, FEWER)))
+    found = rows_of(Experiment(runs=(SOURCE, OTHER), sklearn_baselines=(PROBE, RIVAL, FEWER)))
     assert found["row"] == ["LEEP", "LogME", "H-score", "rank"]
     # By hand: LEEP -0.6 against -0.65, LogME 1.0 against 0.5; the H-score is not told of all.
     assert found["probe"][-1] == "1.0" and found["rival"][-1] == "2.0"

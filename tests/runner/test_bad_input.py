@@ -9,20 +9,21 @@ import sys
 import pytest
 
 import launch
+from mtl_jax.core.schema import SCHEMA
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import sweep
-from mtl_jax.storage.files import open_root
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.files import lock_output_dir
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 HEAD = """
 from mtl_jax import consistency, losses, nets, optimizers
-from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.config.run import Experiment, Published
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
-SEMI = RUN.but(name="semi", tasks=(ROW.but(consistency=FIXMATCH),))
+SEMI = RUN.replace(name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),))
 """
 FINE = "EXPERIMENT = Experiment(runs=(RUN, SEMI))"
 HOLD = """
@@ -79,7 +80,7 @@ def refused(tmp_path, capsys, monkeypatch):
             "runs must have different names, not ['hard', 'hard']",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN, SEMI.but(source=RUN.but(steps=9))))",
+            "EXPERIMENT = Experiment(runs=(RUN, SEMI.replace(init_from=RUN.replace(steps=9))))",
             "runs must have different names, not 'hard'",
         ),
         ("EXPERIMENT = Experiment(runs=())", "runs must hold at least one run"),
@@ -91,41 +92,44 @@ def refused(tmp_path, capsys, monkeypatch):
             "EXPERIMENT = Experiment(runs=(RUN,), published=(Published('x', 'row', 1.0, 'y'),))",
             "published must name runs (there is hard), not 'x'",
         ),
-        ("RUN.but(ste=9)", "Run.ste is no field (did you mean steps"),
+        ("RUN.replace(ste=9)", "Run.ste is no field (did you mean steps"),
         ("optimizers.SGD(-0.1)", "SGD.learning_rate must be at least 0.0, not -0.1"),
         (
             "consistency.FixMatch(threshold=1.5)",
-            "Threshold.threshold must lie between 0.0 and 1.0, not 1.5",
+            "ConfidenceThreshold.threshold must lie between 0.0 and 1.0, not 1.5",
         ),
         ("nets.MLP((8, 0))", "MLP.features must be a tuple of whole numbers of at least 1"),
         (
-            "RUN.but(strong=None, tasks=SEMI.tasks)",
+            "RUN.replace(strong=None, tasks=SEMI.tasks)",
             "Run.strong is needed by the consistency of ['row']",
         ),
-        ("RUN.but(name='a/b')", "Run.name must be a plain file name without * ? [ ], not 'a/b'"),
-        ("RUN.but(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(labelled=97),))",
-            "run 'hard': Run.labelled must be at most 96, the training examples there are, not 97",
+            "RUN.replace(name='a/b')",
+            "Run.name must be a plain file name without * ? [ ], not 'a/b'",
+        ),
+        ("RUN.replace(name='a[b]')", "without * ? [ ], not 'a[b]'"),
+        (
+            "EXPERIMENT = Experiment(runs=(RUN.replace(num_labelled=97),))",
+            "run 'hard': Run.num_labelled must be at most 96, the training examples there are, not 97",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(labelled=2),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(num_labelled=2),))",
             "must be at least 3, the classes of a task, not 2",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(tasks=(ROW.but(name='depth'),)),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(tasks=(ROW.replace(name='depth'),)),))",
             "task 'depth' has no label in the train data (labels there: column, height, row)",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(tasks=(ROW.but(outputs=2),)),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(tasks=(ROW.replace(num_outputs=2),)),))",
             "outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has cl",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(plan=(Rule('shred/.*'), Rule('.*'))),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(param_rules=(ParamRule('shred/.*'), ParamRule('.*'))),))",
             "pattern 'shred/.*' matches no parameter",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.but(plan=(Rule('('),)),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(param_rules=(ParamRule('('),)),))",
             "pattern must be a regular expression, got '('",
         ),
     ],
@@ -142,11 +146,11 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "balance.rate=1"], "Equal has no field 'rate': there is none"),
         (["--set", "steps=many"], "--set steps=many: steps must be int, not 'many'"),
         (["--set", "steps=2.5"], "steps must be int, not '2.5'"),
-        (["--set", "labelled=x"], "labelled must be None or int, not 'x'"),
-        (["--set", "partial=yes"], "partial must be bool, not 'yes'"),
-        (["--set", "ema={[]:1}"], "ema must be float"),
+        (["--set", "num_labelled=x"], "num_labelled must be None or int, not 'x'"),
+        (["--set", "partial_labels=yes"], "partial_labels must be bool, not 'yes'"),
+        (["--set", "ema_decay={[]:1}"], "ema_decay must be float"),
         (["--set", "tasks=(1, 2)"], "tasks must be set in the file"),
-        (["--set", "fresh=(1,)"], "fresh must be tuple[str, ...]"),
+        (["--set", "new_params=(1,)"], "new_params must be tuple[str, ...]"),
         (["--set", "balance=MGDA"], "balance is Equal(); set one of its fields: it has none"),
         (["--set", "trunk=MLP"], "set one of its fields: trunk.features, trunk.batch_norm\n"),
         (["--set", "trunk.name=x"], "MLP has no field 'name'"),
@@ -155,13 +159,13 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "optimizer.learning_rate=-1"], "learning_rate must be at least 0.0, not -1.0"),
         (["--set", "optimizer.learning_rate=1e999"], "must be a finite number, not inf"),
         (
-            ["--set", "tasks.row.consistency.mask.threshold=1.5"],
+            ["--set", "tasks.row.auxiliary.mask.threshold=1.5"],
             "threshold must lie between 0.0 and 1",
         ),
-        (["--set", "tasks.roof.outputs=3"], "nothing here is called 'roof': did you mean row?"),
+        (["--set", "tasks.roof.num_outputs=3"], "nothing here is called 'roof': did you mean row?"),
         (["--set", "first_seed=4294967295"], "must stay below 2^32"),
         (["--set", "name=one"], "runs must have different names, not 'one'"),
-        (["--set", "labelled=200", "--dry"], "must be at most 96"),
+        (["--set", "num_labelled=200", "--dry"], "must be at most 96"),
         (["--only", "soft"], "--only soft matches no run; there is hard, semi"),
         (["--seeds", "0"], "launch.seeds must be at least 1, not 0"),
         (["--seeds", "-2", "--list"], "launch.seeds must be at least 1, not -2"),
@@ -209,28 +213,28 @@ def test_an_output_folder_in_use_is_refused(refused, tmp_path):
         assert other.stdout.readline() == b"held\n"
         assert "in use by another launch" in refused(FINE)
         other.communicate(b"\n")
-    with open_root(out):  # As this program itself holds it.
+    with lock_output_dir(out):  # As this program itself holds it.
         assert "in use by another launch" in refused(FINE)
 
 
 @pytest.fixture
 def old(tmp_path):
     """A finished run of another length, in the folder of the run "hard"."""
-    folder = Folder(tmp_path / "out", RUN.but(steps=7))
-    folder.claim()
-    folder.finish({"name": "hard"}, {"seconds": 1.0})
+    folder = RunDirectory(tmp_path / "out", RUN.replace(steps=7))
+    folder.create()
+    folder.write_result({"name": "hard"}, {"seconds": 1.0})
     return folder
 
 
 def test_results_of_another_run_are_refused(refused, old):
     said = refused(FINE)
-    assert "steps: 7 -> 8" in said and "batch" not in said
+    assert "steps: 7 -> 8" in said and "batch_size" not in said
     assert "--fresh" in said
-    assert old.result() == {"name": "hard"}
+    assert old.result() == {"schema": SCHEMA, "name": "hard"}
 
 
 def test_what_is_wrong_is_found_before_old_results_are_set_aside(refused, old):
-    assert "must be at most 96" in refused(FINE, "--fresh", "--set", "labelled=97")
+    assert "must be at most 96" in refused(FINE, "--fresh", "--set", "num_labelled=97")
     assert sorted(path.name for path in old.path.parent.iterdir()) == [".lock", "hard"]
 
 
@@ -242,11 +246,11 @@ def test_files_of_somebody_else_are_refused(refused, tmp_path):
 
 
 def test_half_a_file_of_a_kill_is_no_bar(tmp_path):
-    folder = Folder(tmp_path, RUN)
+    folder = RunDirectory(tmp_path, RUN)
     folder.path.mkdir()
     (folder.path / "run.json.half").write_text("{")
     folder.check()
-    folder.claim()
+    folder.create()
     assert folder.read("run.json")["name"] == "hard"
 
 
@@ -258,11 +262,11 @@ def test_a_damaged_file_is_refused(refused, old):
 def test_fresh_sets_old_results_aside_and_trains(old, tmp_path):
     before = contents(old.path)
     file = tmp_path / "good.py"
-    file.write_text(HEAD + "EXPERIMENT = Experiment(runs=(RUN.but(tasks=(ROW,), steps=2),))")
+    file.write_text(HEAD + "EXPERIMENT = Experiment(runs=(RUN.replace(tasks=(ROW,), steps=2),))")
     out = old.path.parent
     assert sweep.launch(launch.parse([str(file), "--out", str(out), "--fresh"])) == 0
     assert contents(out / "hard.old") == before
-    new = Folder(out, RUN.but(tasks=(ROW,), steps=2))
+    new = RunDirectory(out, RUN.replace(tasks=(ROW,), steps=2))
     new.check()
     assert [record["step"] for record in new.records()] == [2]
     assert len(new.result()["selected"]) == 2
@@ -321,14 +325,14 @@ def test_a_path_that_is_too_long_is_refused(refused, tmp_path):
     while len(str(out)) < 3800:
         out = out / ("d" * 200)
     assert "fit into a folder's name and path" in refused(
-        "EXPERIMENT = Experiment(runs=(RUN.but(name='r' * 150),))", out=out
+        "EXPERIMENT = Experiment(runs=(RUN.replace(name='r' * 150),))", out=out
     )
 
 
 def test_names_that_differ_in_case_alone_are_refused_where_it_does_not_count(
     refused, tmp_path, monkeypatch
 ):
-    body = "EXPERIMENT = Experiment(runs=(RUN.but(name='Hard'), RUN))"
+    body = "EXPERIMENT = Experiment(runs=(RUN.replace(name='Hard'), RUN))"
     sweep.check_folders(tmp_path, ["Hard", "hard"])  # Here it counts.
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".LOCK").write_text("")  # As if it did not.
@@ -368,7 +372,7 @@ def test_what_only_the_step_can_tell_is_told_before_anything_trains(tmp_path, ca
         "from mtl_jax import transfer\n"
         "from mtl_jax.config.run import Experiment\n"
         "from tests.small import RUN\n"
-        "HELD = RUN.but(name='held', penalties=(transfer.L2SP(0.1),))\n"
+        "HELD = RUN.replace(name='held', penalties=(transfer.L2SP(0.1),))\n"
         "EXPERIMENT = Experiment(runs=(RUN, HELD))\n"
     )
     assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mtl_jax.runner.compile_ahead import MOST, Ahead
+from mtl_jax.runner.compile_ahead import MAX_PENDING, CompileAhead
 
 
 def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_done_at_once():
@@ -15,16 +15,16 @@ def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_done_at_once
         go.wait()
         done.append("first")
 
-    with Ahead() as ahead:
+    with CompileAhead() as ahead:
         ahead.add("first", first)
         ahead.add("second", lambda: done.append("second") or 2)
         ahead.add("third", lambda: done.append("third") or 3)
         began.wait()
-        assert ahead.need("second") == 2 and done == ["second"]
+        assert ahead.result("second") == 2 and done == ["second"]
         go.set()
-        ahead.need("first")
+        ahead.result("first")
         assert done[1] == "first"
-        assert ahead.need("third") == 3
+        assert ahead.result("third") == 3
     assert done.count("second") == done.count("third") == 1
 
 
@@ -35,16 +35,16 @@ def test_an_error_reaches_who_needs_the_job():
         began.set()
         raise MemoryError("too large")
 
-    with Ahead() as ahead:
+    with CompileAhead() as ahead:
         ahead.add("wrong", wrong)
         began.wait()
         with pytest.raises(MemoryError, match="too large"):
-            ahead.need("wrong")
+            ahead.result("wrong")
 
 
 def test_leaving_drops_what_has_not_begun():
     began, go, done = threading.Event(), threading.Event(), []
-    with Ahead() as ahead:
+    with CompileAhead() as ahead:
         ahead.add("first", lambda: (began.set(), go.wait()))
         ahead.add("second", lambda: done.append("second"))
         began.wait()
@@ -54,13 +54,13 @@ def test_leaving_drops_what_has_not_begun():
 
 def test_no_more_is_done_ahead_than_may_wait():
     done = []
-    with Ahead() as ahead:
-        for number in range(MOST + 3):
+    with CompileAhead() as ahead:
+        for number in range(MAX_PENDING + 3):
             ahead.add(str(number), lambda number=number: done.append(number) or number)
-        ahead.begun[str(MOST - 1)].result()
-        assert done == list(range(MOST)) and len(ahead.begun) == MOST
-        assert ahead.need("0") == 0
-        ahead.begun[str(MOST)].result()
-        assert done == list(range(MOST + 1)) and len(ahead.begun) == MOST
-        assert ahead.need(str(MOST + 2)) == MOST + 2  # out of turn
+        ahead.begun[str(MAX_PENDING - 1)].result()
+        assert done == list(range(MAX_PENDING)) and len(ahead.begun) == MAX_PENDING
+        assert ahead.result("0") == 0
+        ahead.begun[str(MAX_PENDING)].result()
+        assert done == list(range(MAX_PENDING + 1)) and len(ahead.begun) == MAX_PENDING
+        assert ahead.result(str(MAX_PENDING + 2)) == MAX_PENDING + 2  # out of turn
     assert sorted(done) == sorted(set(done))

@@ -6,38 +6,41 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, nets
-from mtl_jax.config.run import Dispatch
-from mtl_jax.runner.compiled_run import beside, dispatch_of, mesh_of, repeat
+from mtl_jax.config.run import Execution
+from mtl_jax.runner.compiled_run import default_execution, mesh_of
+from mtl_jax.runner.loops import map_seeds, scan_steps
 from tests.small import RUN
 
-CNN = RUN.but(trunk=nets.CNN((4,)))
+CNN = RUN.replace(trunk=nets.CNN((4,)))
 
 
 def test_convolutions_are_unrolled_on_a_cpu_only():
-    unrolled = Dispatch(block=1, steps="unroll", seeds="unroll", pullbacks="unroll")
-    assert dispatch_of(CNN, "cpu") == unrolled
-    assert dispatch_of(CNN.but(trunk=nets.PerTask(CNN.trunk)), "cpu") == unrolled
-    assert dispatch_of(CNN, "gpu") == dispatch_of(RUN, "gpu") == Dispatch()
+    unrolled = Execution(
+        steps_per_call=1, step_loop="unroll", seed_loop="unroll", jacobian_loop="unroll"
+    )
+    assert default_execution(CNN, "cpu") == unrolled
+    assert default_execution(CNN.replace(trunk=nets.PerTaskTrunk(CNN.trunk)), "cpu") == unrolled
+    assert default_execution(CNN, "gpu") == default_execution(RUN, "gpu") == Execution()
 
 
 def test_the_passes_of_other_trunks_are_unrolled_on_a_cpu():
-    assert dispatch_of(RUN, "cpu") == Dispatch(pullbacks="unroll")
+    assert default_execution(RUN, "cpu") == Execution(jacobian_loop="unroll")
 
 
 def test_policies_with_branches_are_mapped_on_a_cpu_only():
     for field in ("weak", "medium", "strong"):
-        run = RUN.but(**{field: augment.randaugment_fixmatch()})
-        assert dispatch_of(run, "cpu") == Dispatch(
-            seeds="unroll", pullbacks="unroll", policies="map"
+        run = RUN.replace(**{field: augment.randaugment_fixmatch()})
+        assert default_execution(run, "cpu") == Execution(
+            seed_loop="unroll", jacobian_loop="unroll", augment_loop="map"
         )
-        assert dispatch_of(run, "gpu") == Dispatch()
-    found = dispatch_of(CNN.but(strong=augment.ctaugment_fixmatch()), "cpu")
-    assert (found.steps, found.policies) == ("unroll", "map")
+        assert default_execution(run, "gpu") == Execution()
+    found = default_execution(CNN.replace(strong=augment.ctaugment_fixmatch()), "cpu")
+    assert (found.step_loop, found.augment_loop) == ("unroll", "map")
 
 
 def test_a_run_decides_for_itself():
-    own = Dispatch(block=7, seeds="map")
-    assert dispatch_of(CNN.but(dispatch=own), "cpu") == own
+    own = Execution(steps_per_call=7, seed_loop="map")
+    assert default_execution(CNN.replace(execution=own), "cpu") == own
 
 
 @pytest.mark.parametrize(
@@ -53,14 +56,18 @@ def test_a_run_decides_for_itself():
     ],
 )
 def test_mesh_divides_seeds_then_examples(seeds, batch, devices, shape):
-    mesh = mesh_of(RUN.but(seeds=seeds, batch=batch), Dispatch(), jax.devices()[:devices])
+    mesh = mesh_of(
+        RUN.replace(num_seeds=seeds, batch_size=batch), Execution(), jax.devices()[:devices]
+    )
     assert mesh.axis_names == ("seed", "batch")
     assert mesh.devices.shape == shape
 
 
 @pytest.mark.parametrize("how", ["unroll", "map"])
 def test_seeds_that_are_not_vmapped_are_not_spread(how):
-    mesh = mesh_of(RUN.but(seeds=4, batch=8), Dispatch(seeds=how), jax.devices()[:4])
+    mesh = mesh_of(
+        RUN.replace(num_seeds=4, batch_size=8), Execution(seed_loop=how), jax.devices()[:4]
+    )
     assert mesh.devices.shape == (1, 4)
 
 
@@ -72,7 +79,7 @@ def test_beside_maps_what_has_an_axis(how):
 
     images, index = jnp.arange(6.0).reshape(3, 2), jnp.array([2, 0])
     tree = {"a": jnp.array([10.0, 20.0])}
-    found = jax.jit(beside(how, function, (0, (None, 0))))(tree, (images, index))
+    found = jax.jit(map_seeds(how, function, (0, (None, 0))))(tree, (images, index))
     np.testing.assert_array_equal(found["sum"], [10 + 4 + 5, 20 + 0 + 1])
 
 
@@ -81,5 +88,5 @@ def test_repeat_takes_steps_and_averages_metrics(how):
     def step(state, given):
         return state + given, {"before": state}
 
-    state, metrics = repeat(step, how, 3, jnp.float32(1.0), jnp.float32(2.0))
+    state, metrics = scan_steps(step, how, 3, jnp.float32(1.0), jnp.float32(2.0))
     assert (float(state), float(metrics["before"])) == (7.0, 3.0)  # (1 + 3 + 5) / 3.

@@ -7,7 +7,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import sweep, train_loop
 from mtl_jax.runner.error_messages import explained
 
-HEAD = """
+HEAD = """from mtl_jax.core import data_source, metric, policy as policies
 import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,19 +16,19 @@ from mtl_jax.config.run import Experiment
 from tests.small import DATA, FIXMATCH, ROW, RUN
 
 @dataclasses.dataclass(frozen=True)
-class Metric:
+class Metric(metric.Metric):
     name: str = "mine"
     higher_is_better: bool = True
     scale: float = 1.0
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         return mask.sum()
 
     def compute(self, sums):
         return {compute}
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class Source(data_source.DataSource):
     def shapes(self):
         return DATA.shapes()
 
@@ -47,10 +47,10 @@ def loss(logits, labels):
 
 def policy(key, x):
     return {policy}
-
+class Policy(policies.Policy):
+    def __call__(self, key, x): return policy(key, x)
 def penalty(params, anchor):
     return {penalty}
-
 """
 FINE = {
     "compute": "sums", "shape": "x.shape[0], -1", "loss": "logits[:, 0]", "policy": "x",
@@ -65,9 +65,9 @@ def launched(tmp_path, body, *options, **parts):
     return sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out"), *options]))
 
 
-LOSS = 'RUN.but(name="x", tasks=(ROW.but(loss=loss),))'
-METRIC = 'RUN.but(name="x", tasks=(ROW.but(metric=Metric()),))'
-TRUNK = 'RUN.but(name="x", trunk=Trunk())'
+LOSS = 'RUN.replace(name="x", tasks=(ROW.replace(loss=loss),))'
+METRIC = 'RUN.replace(name="x", tasks=(ROW.replace(metric=Metric()),))'
+TRUNK = 'RUN.replace(name="x", trunk=Trunk())'
 PLACE = "mine.py, line "
 
 
@@ -84,23 +84,23 @@ PLACE = "mine.py, line "
         (METRIC, {"compute": "1 / 0"},
          ["run 'x': task 'row': metric: ", "in compute: ZeroDivisionError: division by zero"]),
         (METRIC, {"compute": "jnp.ones(3)"}, ["Task.metric must compute one number, []"]),
-        ('RUN.but(name="x", weak=policy)', {"policy": "x[:2]"},
+        ('RUN.replace(name="x", weak=Policy())', {"policy": "x[:2]"},
          ["run 'x': Run.weak on inputs [6, 6, 1] float32: must give an example of the same shape"]),
-        ('RUN.but(name="x", weak=policy)', {"policy": "x if x.sum() > 0 else 1 - x"},
+        ('RUN.replace(name="x", weak=Policy())', {"policy": "x if x.sum() > 0 else 1 - x"},
          ["run 'x': Run.weak on inputs", "in policy: TracerBoolConversionError: Attempted boolean"]),
         (TRUNK, {"shape": "-1, 7"},
          ["() does not take inputs [6, 6, 1] float32: ",
           "in __call__: TypeError"]),
         (TRUNK, {"shape": "x.shape[0] * 6, 6"},
          ["as N examples: 3 of them give outputs [18, 3]"]),
-        ('RUN.but(name="x", penalties=(penalty,))', {"penalty": 'params["nothing"]'},
+        ('RUN.replace(name="x", penalties=(penalty,))', {"penalty": 'params["nothing"]'},
          ["run 'x': ", "in penalty: KeyError: 'nothing'"]),
-        ('RUN.but(name="x", data=Source())', {},
+        ('RUN.replace(name="x", data=Source())', {},
          ["run 'x': ", "in load: FileNotFoundError: [Errno 2] No such file or directory: '/now"]),
-        ("RUN.but(trunk=nets.MPL((4,)))", {},
+        ("RUN.replace(trunk=nets.MPL((4,)))", {},
          [PLACE + "45: AttributeError: module 'mtl_jax.nets' has no attribute 'MPL'"]),
-        ("ROW.but(consistency=consistency.FixMatch(treshold=0.5))", {}, [PLACE + "45: "]),
-        ("RUN.but(steps=-1)", {}, [PLACE + "45: Run.steps must be at least 1, not -1"]),
+        ("ROW.replace(auxiliary=consistency.FixMatch(treshold=0.5))", {}, [PLACE + "45: "]),
+        ("RUN.replace(steps=-1)", {}, [PLACE + "45: Run.steps must be at least 1, not -1"]),
         ("import", {}, [PLACE + "45: SyntaxError: invalid syntax"]),
     ],
     ids=lambda value: str(value)[:40],
@@ -127,18 +127,18 @@ def test_dry_tries_the_evaluation_too(tmp_path, capsys):
 
 
 def test_a_fault_of_the_loop_keeps_its_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr(train_loop, "prepare", None)
+    monkeypatch.setattr(train_loop, "load_run_data", None)
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
-        launched(tmp_path, 'RUN.but(name="x", steps=1)')
+        launched(tmp_path, 'RUN.replace(name="x", steps=1)')
 
 
 def test_an_interrupt_is_no_error(tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "prepare", stopped)
+    monkeypatch.setattr(train_loop, "load_run_data", stopped)
     with pytest.raises(KeyboardInterrupt):
-        launched(tmp_path, 'RUN.but(name="x", steps=1)')
+        launched(tmp_path, 'RUN.replace(name="x", steps=1)')
 
 
 def test_what_stands_before_a_line_is_not_said_twice():
@@ -157,32 +157,32 @@ def test_a_long_text_is_cut():
 OTHERS = """
 import dataclasses
 from mtl_jax import optimizers, weighting
-from mtl_jax.config.sklearn_baseline import Classic
-from mtl_jax.config.toy import Descent, Descents
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.toy import ToyRun, ToyExperiment
 from mtl_jax.config.run import Experiment
 from tests.small import DATA, ROW, RUN
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    window = ((0.0, 1.0),)
+    plot_limits = ((0.0, 1.0),)
 
     def losses(self, point):
         return point.nothing
 
-    def gap(self, point):
+    def distance_to_pareto(self, point):
         return point[0]
 
-DOWN = Descent(name="down", problem=Problem(), balance=weighting.Equal(),
-               optimizer=optimizers.SGD(0.1), steps=100, starts=((0.0,),))
-ROW = Classic(name="row", data=DATA, task=ROW, choices=(object,), labelled=24)
+DOWN = ToyRun(name="down", problem=Problem(), balance=weighting.Equal(),
+               optimizer=optimizers.SGD(0.1), steps=100, initial_points=((0.0,),))
+ROW = SklearnBaseline(name="row", data=DATA, task=ROW, candidates=(object,), num_labelled=24)
 """
 
 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("Descents(runs=(DOWN,))", "mine.py, line 14, in losses: AttributeError"),
-        ("Experiment(runs=(), classics=(ROW,))", "'row'"),
+        ("ToyExperiment(runs=(DOWN,))", "mine.py, line 14, in losses: AttributeError"),
+        ("Experiment(runs=(), sklearn_baselines=(ROW,))", "'row'"),
     ],
     ids=["descent", "row of an estimator"],
 )

@@ -9,34 +9,34 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.run import Dispatch, Experiment
-from mtl_jax.config.toy import Descents
-from mtl_jax.core.fingerprint import fingerprint, source_text
+from mtl_jax.config.run import Execution, Experiment
+from mtl_jax.config.toy import ToyExperiment
+from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.runner.local_modules import run_file
-from mtl_jax.runner.run_selection import asked, in_order, read
+from mtl_jax.runner.run_selection import load_experiment, select_runs, topological_order
 from mtl_jax.runner.sweep import cost
-from mtl_jax.runner.toy import paths
-from mtl_jax.runner.train_loop import check
+from mtl_jax.runner.toy import all_trajectories
+from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.run_data import single_seed
 from tests.data.shapes import check_shapes
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / "experiments").glob("*.py"))
-READ = {file.stem: read(file) for file in FILES}
+READ = {file.stem: load_experiment(file) for file in FILES}
 
 
 def kind_of(run):
     """What a run is but for names and numbers of labels, its own and its sources'."""
-    return re.sub(r"name='[^']*'|labelled=\d+", "", source_text(run))
+    return re.sub(r"name='[^']*'|(num_)?labelled=\d+", "", to_source(run))
 
 
 def parts_of(run):
     """Of which parts a run is made, whatever their settings; wide trunks take long to trace."""
     if isinstance(run.trunk, nets.WideResNet):
         return (nets.WideResNet,)
-    methods = {type(task.consistency).__name__ for task in run.tasks}
+    methods = {type(task.auxiliary).__name__ for task in run.tasks}
     parts = (run.data, run.strong, run.trunk, getattr(run.trunk, "trunk", None))
-    parts += (run.balance, run.scheme, run.coach, run.source, run.cross_task)
-    many = (*run.penalties, *run.proximal, *run.plan)
+    parts += (run.balance, run.task_schedule, run.init_from, *run.extensions)
+    many = (*run.penalties, *run.proximal, *run.param_rules)
     return tuple(sorted(methods)), tuple(map(type, parts)), tuple(map(type, many))
 
 
@@ -44,7 +44,7 @@ def kinds(experiments):
     """The first run of each kind of each; slow if one before it has the same parts."""
     seen, made = {}, set()
     for stem, experiment in experiments.items():
-        for run in in_order(asked(experiment, [], 2, None, smoke=False)):
+        for run in topological_order(select_runs(experiment, [], 2, None, smoke=False)):
             kind = (stem, kind_of(run))
             if kind not in seen:
                 seen[kind] = (run, (pytest.mark.slow,) if parts_of(run) in made else ())
@@ -59,7 +59,7 @@ RUNS = [
 DESCENTS = [
     pytest.param(run, id=f"{stem}-{run.name}")
     for stem, experiment in READ.items()
-    if isinstance(experiment, Descents)
+    if isinstance(experiment, ToyExperiment)
     for run in experiment.runs
 ]
 
@@ -70,12 +70,12 @@ def test_there_are_experiments():
 
 def everything(experiment):
     """All runs or descents."""
-    return in_order(experiment) if isinstance(experiment, Experiment) else experiment.runs
+    return topological_order(experiment) if isinstance(experiment, Experiment) else experiment.runs
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_run_has_its_own_identity(file):
-    runs, again = (everything(read(file)) for _ in range(2))
+    runs, again = (everything(load_experiment(file)) for _ in range(2))
     prints = {fingerprint(run) for run in runs}
     assert len(prints) == len(runs)
     assert prints == {fingerprint(run) for run in again}, "the same when read again"
@@ -84,10 +84,10 @@ def test_every_run_has_its_own_identity(file):
 @pytest.mark.parametrize("run", RUNS)
 def test_every_step_fits_together(run):
     # Seeds and rows vmapped trace once what unrolled ones trace several times.
-    _, state, given = check(run.but(dispatch=Dispatch()), 1)
-    assert state.step.shape == (run.seeds,)
+    _, state, given = trace_run(run.replace(execution=Execution()), 1)
+    assert state.step.shape == (run.num_seeds,)
     streams = single_seed(run, given).streams.values()
-    assert min(stream.image.shape[0] for stream in streams) > run.batch
+    assert min(stream.image.shape[0] for stream in streams) > run.batch_size
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
@@ -95,13 +95,17 @@ def test_a_step_lowers(run):
     parameters, flops = cost(run)
     assert parameters > 0
     # Two for every number of a kernel and example forward, as many or more back.
-    assert flops > parameters * run.batch
+    assert flops > parameters * run.batch_size
 
 
 @pytest.mark.parametrize("run", DESCENTS)
 def test_a_descent_fits_together(run):
-    points, losses, weights = jax.eval_shape(lambda: paths(run))
-    assert points.shape == (len(run.starts), run.records + 1, len(run.starts[0]))
+    points, losses, weights = jax.eval_shape(lambda: all_trajectories(run))
+    assert points.shape == (
+        len(run.initial_points),
+        run.num_records + 1,
+        len(run.initial_points[0]),
+    )
     assert losses.shape == weights.shape
 
 
@@ -125,7 +129,7 @@ def test_the_relative_error_of_gradnorm():
     labels = jnp.array([[3.0, 4.0], [0.0, 5.0], [jnp.nan, 1.0]])
     predictions = jnp.array([[3.0, 3.0], [2.0, 5.0], [0.0, 0.0]])
     metric = toy.RelativeError()
-    sums = metric.sums(predictions, labels, jnp.array([True, True, False]))
+    sums = metric.from_model_output(predictions, labels, jnp.array([True, True, False]))
     np.testing.assert_allclose(metric.compute(sums), 5 / 50)  # by hand.
-    zero = metric.sums(0.0 * predictions, labels, jnp.array([True, True, False]))
+    zero = metric.from_model_output(0.0 * predictions, labels, jnp.array([True, True, False]))
     np.testing.assert_allclose(metric.compute(zero), 1.0)

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from mtl_jax import data
+from mtl_jax.core.data_source import DataSource
 from mtl_jax.nets.pretrained import Weights
-from mtl_jax.runner import input_digests, train_loop
+from mtl_jax.runner import evaluation, input_digests, train_loop
 from mtl_jax.runner.input_digests import data_digest, forget
 from tests.runner.launching import launched
 from tests.small import DATA, ROW, RUN, part
@@ -19,18 +20,18 @@ from tests.small import DATA, ROW, RUN, part
 FILE = """
 import functools
 from mtl_jax import data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.sklearn_baseline import Classic, logistic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
 from mtl_jax.config.run import Experiment, Run, Task
 
-T = Task(name="y", outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
+T = Task(name="y", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
 ONE = Run(
     name="one", data=data.Table({csv!r}, validation=0.2, test=0.2), tasks=(T,),
-    trunk=nets.MLP((3,)), balance=weighting.Equal(), optimizer=optimizers.SGD(0.1), batch=8,
-    steps=8, evaluate_every=2, checkpoint_every=4, ema=0.5,
+    trunk=nets.MLP((3,)), balance=weighting.Equal(), optimizer=optimizers.SGD(0.1), batch_size=8,
+    steps=8, evaluate_every=2, checkpoint_every=4, ema_decay=0.5,
 )
-NEXT = ONE.but(name="next", source=ONE)
-LINE = Classic(name="line", data=ONE.data, task=T, choices=(functools.partial(logistic, C=1.0),))
-EXPERIMENT = Experiment(runs=(ONE, NEXT), classics=(LINE,))
+NEXT = ONE.replace(name="next", init_from=ONE)
+LINE = SklearnBaseline(name="line", data=ONE.data, task=T, candidates=(functools.partial(logistic_regression, C=1.0),))
+EXPERIMENT = Experiment(runs=(ONE, NEXT), sklearn_baselines=(LINE,))
 """
 
 
@@ -51,7 +52,7 @@ def launch(tmp_path):
 
 
 def listed(launch):
-    return [line[18:].split("  ")[0] for line in launch("--list")[1].splitlines()]
+    return [line.split("  ")[1] for line in launch("--list")[1].splitlines()]
 
 
 def contents(folder):
@@ -91,7 +92,7 @@ def test_a_part_is_not_mixed_with_rows_of_other_data(launch, tmp_path):
     assert not (tmp_path / "out" / "line.old").exists()
 
 
-class Interrupted(train_loop.Checkpoints):
+class Interrupted(train_loop.CheckpointManager):
     """Stops every run at its first checkpoint."""
 
     def save(self, step, *args):
@@ -102,7 +103,7 @@ class Interrupted(train_loop.Checkpoints):
 
 def test_a_run_never_goes_on_with_other_data(launch, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(train_loop, "Checkpoints", Interrupted)
+        patch.setattr(train_loop, "CheckpointManager", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch()
     before = contents(tmp_path / "out")
@@ -141,9 +142,8 @@ def test_a_source_that_was_trained_anew_is_told(launch, tmp_path):
 def test_a_source_trained_anew_in_this_launch_leaves_the_table(launch, tmp_path, monkeypatch):
     assert launch()[0] == 0
     table = (tmp_path / "out" / "table.csv").read_text()
-    monkeypatch.setattr(
-        train_loop, "digest", lambda tree: "1" * 64
-    )  # As other code would leave it.
+    # As other code would leave it.
+    monkeypatch.setattr(evaluation, "digest", lambda tree: "1" * 64)
     code, _, stderr = launch("--only", "one", "--fresh")
     assert code == 2 and "rows that a new one would lack: next" in stderr
     assert (tmp_path / "out" / "table.csv").read_text() == table
@@ -198,10 +198,10 @@ class File:
 
 WEIGHTS = """
 from mtl_jax.config.run import Experiment
-from tests.host.test_provenance import File
+from tests.runner.test_input_digests import File
 from tests.small import RUN
 
-EXPERIMENT = Experiment(runs=(RUN.but(name="taken", source=File({path!r})),))
+EXPERIMENT = Experiment(runs=(RUN.replace(name="taken", init_from=File({path!r})),))
 """
 
 
@@ -230,7 +230,7 @@ def test_the_digest_by_hand():
 
 
 @dataclasses.dataclass(frozen=True)
-class Named:
+class Named(DataSource):
     """A source of a user's own, with names among its arrays."""
 
     path: str
@@ -285,7 +285,7 @@ def series(root):
 
 def labelled_set(root):
     data.write_splits(DATA, "row", 9, (0,), root / "set.json")
-    return data.FromSplit(DATA, "row", str(root / "set.json")), root / "set.json"
+    return data.FixedLabels(DATA, "row", str(root / "set.json")), root / "set.json"
 
 
 def several(root):
@@ -354,4 +354,4 @@ def test_classes_of_a_task_alone_do_not_hide_a_change():
     last = data.Arrays(base, base, {**base, "label": others[2]["label"]})
     found = {data_digest(source) for source in (*sources, swapped, last)}
     assert len(found) == len(sources) + 2
-    assert data_digest(RUN.data) == data_digest(RUN.but(tasks=(ROW,)).data)
+    assert data_digest(RUN.data) == data_digest(RUN.replace(tasks=(ROW,)).data)

@@ -7,7 +7,7 @@ import pytest
 from mtl_jax.core.fingerprint import fingerprint
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import local_modules
-from mtl_jax.runner.run_selection import read
+from mtl_jax.runner.run_selection import load_experiment
 from tests.runner.launching import launched
 
 FILE = """
@@ -15,7 +15,7 @@ FILE = """
 from mtl_jax.config.run import Experiment
 from tests.small import ROW, RUN
 
-EXPERIMENT = Experiment(runs=(RUN.but(name="mine", tasks=(ROW.but(loss={loss}),)),))
+EXPERIMENT = Experiment(runs=(RUN.replace(name="mine", tasks=(ROW.replace(loss={loss}),)),))
 """
 LOSS = """
 from mtl_jax import losses
@@ -49,7 +49,7 @@ def written(folder, imports="import helpers", loss="helpers.mine", by=1.0, more=
 
 
 def loss_of(file):
-    return read(file).runs[0].tasks[0].loss
+    return load_experiment(file).runs[0].tasks[0].loss
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_it_may_be_imported_within_a_function_when_it_is_traced(tmp_path):
     )
     file = tmp_path / "file.py"
     assert launched(file, "--set", "steps=2", "--out", tmp_path / "out")[0] == 0
-    one = fingerprint(read(file).runs[0])
+    one = fingerprint(load_experiment(file).runs[0])
     (tmp_path / "inner" / "__init__.py").write_text("BY = 3.0\n")
-    assert fingerprint(read(file).runs[0]) != one
+    assert fingerprint(load_experiment(file).runs[0]) != one
 
 
 def test_two_experiments_have_their_own(tmp_path):
@@ -101,7 +101,7 @@ def test_two_experiments_have_their_own(tmp_path):
     assert homes == [str(tmp_path / name / "helpers.py") for name in "aba"]
     (tmp_path / "b" / "helpers.py").unlink()
     with pytest.raises(ModuleNotFoundError, match="helpers"):
-        read(other)
+        load_experiment(other)
 
 
 @pytest.mark.parametrize("name", ["json", "colorsys", "tests", "mtl_jax", "sklearn"])
@@ -110,11 +110,11 @@ def test_a_name_that_could_mean_two_is_refused(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("x = 1\n")
     file = written(tmp_path, f"import helpers\nimport {name}")
     with pytest.raises(BadInput, match=rf"import {name} could mean .*{name}.py or .*; rename"):
-        read(file)
+        load_experiment(file)
     # Imported by a neighbour, and by nobody.
     written(tmp_path, more=f"import {name}")
     with pytest.raises(BadInput, match=f"import {name} could mean"):
-        read(file)
+        load_experiment(file)
     if name in ("colorsys", "sklearn"):
         assert loss_of(written(tmp_path)).__module__ == "helpers"
 
@@ -147,8 +147,8 @@ def mine(outputs, labels):
     return SCALE * losses.cross_entropy(outputs, labels)
 
 
-ONE = RUN.but(name="mine", steps=2, tasks=(ROW.but(loss=mine),))
-EXPERIMENT = Experiment(runs=(ONE, RUN.but(name="ours", steps=2)))
+ONE = RUN.replace(name="mine", steps=2, tasks=(ROW.replace(loss=mine),))
+EXPERIMENT = Experiment(runs=(ONE, RUN.replace(name="ours", steps=2)))
 """
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from mtl_jax import augment, consistency, data, nets
 from mtl_jax.consistency import AdaMatch, CoMatch, FlexMatch, MixMatch
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.checkpoint import Checkpoints, digest, plain
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.checkpoint import CheckpointManager, digest, to_host
+from mtl_jax.storage.run_data import load_run_data
 from tests.small import ROW, RUN, part
 
 
@@ -27,60 +27,60 @@ METHODS = {
     "sum": MixMatch(weight=1.0),
     "difference": AdaMatch(),
 }
-FOUR = RUN.but(
+FOUR = RUN.replace(
     name="four methods",
     data=data.Arrays(labelled(96, 0), labelled(40, 1), labelled(40, 2)),
-    tasks=tuple(ROW.but(name=name, consistency=method) for name, method in METHODS.items()),
+    tasks=tuple(ROW.replace(name=name, auxiliary=method) for name, method in METHODS.items()),
     trunk=nets.MLP((12,), batch_norm=True),
-    weak=augment.Shift(1),
+    weak=augment.RandomTranslate(1),
     strong=augment.ctaugment_fixmatch(pixels=1),
-    partial=True,
-    seeds=1,
+    partial_labels=True,
+    num_seeds=1,
     evaluate_every=2,
 )
 
 
 def begun(devices):
     """The program on some devices, its data, and its state before the first step."""
-    prepared = prepare(FOUR)
-    made = program(FOUR, prepared.given, devices)
-    return made, made.given(prepared.given), made.init(None)
+    prepared = load_run_data(FOUR)
+    made = compile_run(FOUR, prepared.given, devices)
+    return made, made.put_data(prepared.given), made.init(None)
 
 
 @pytest.fixture(scope="module")
 def straight():
     """State and metrics after four steps on one device."""
     made, given, state = begun(jax.devices()[:1])
-    state, _ = made.advance(state, given, 2)
-    return made.advance(state, given, 2)
+    state, _ = made.train_steps(state, given, 2)
+    return made.train_steps(state, given, 2)
 
 
 def test_every_method_is_at_work(straight):
     state, metrics = straight
-    assert set(state.consistency) == set(METHODS)
+    assert set(state.aux_state) == set(METHODS)
     for name in METHODS:
         assert np.isfinite(metrics[f"loss/{name}"]).all()
-    assert (np.asarray(state.augment.weights) < 1.0).any(), "bins are learnt"
-    assert (np.asarray(state.consistency["row"].mask.label) >= 0).any(), "guesses are selected"
-    assert np.asarray(state.consistency["column"].memory.filled)[0] == 32
+    assert (np.asarray(state.policy_state.weights) < 1.0).any(), "bins are learnt"
+    assert (np.asarray(state.aux_state["row"].mask.label) >= 0).any(), "guesses are selected"
+    assert np.asarray(state.aux_state["column"].memory.num_filled)[0] == 32
 
 
 def test_it_resumes_bitwise(straight, tmp_path):
     made, given, state = begun(jax.devices()[:1])
-    state, _ = made.advance(state, given, 2)
-    checkpoints = Checkpoints(tmp_path, print)
+    state, _ = made.train_steps(state, given, 2)
+    checkpoints = CheckpointManager(tmp_path, print)
     checkpoints.save(2, state, {}, {})
     checkpoints.wait()
     made, given, fresh = begun(jax.devices()[:1])
     state, *_ = checkpoints.restore(fresh)
-    state, _ = made.advance(state, given, 2)
-    assert digest(plain(state)) == digest(plain(straight[0]))
+    state, _ = made.train_steps(state, given, 2)
+    assert digest(to_host(state)) == digest(to_host(straight[0]))
 
 
 def test_it_shards_over_four_devices(straight):
     made, given, state = begun(jax.devices()[:4])
-    state, _ = made.advance(state, given, 2)
-    state, metrics = made.advance(state, given, 2)
+    state, _ = made.train_steps(state, given, 2)
+    state, metrics = made.train_steps(state, given, 2)
     leaf = jax.tree.leaves(state.params)[0]
     assert len(leaf.sharding.device_set) == 4
     one, other = (

@@ -3,15 +3,15 @@
 import pytest
 
 from mtl_jax import nets, optimizers
-from mtl_jax.config.run import lineage
+from mtl_jax.config.run import dependency_order
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import memory_check
 from mtl_jax.runner.memory_check import bytes_of, check_room, needed, size_text
-from mtl_jax.runner.train_loop import check
-from mtl_jax.storage.run_data import described
+from mtl_jax.runner.trace import trace_run
+from mtl_jax.storage.run_data import abstract_data
 from tests.small import FIXMATCH, ROW, RUN
 
-ALONE = RUN.but(tasks=(ROW,), trunk=nets.MLP((12,)))
+ALONE = RUN.replace(tasks=(ROW,), trunk=nets.MLP((12,)))
 # By hand: 36 x 12 + 12 of the trunk, 12 x 3 + 3 of the head; S = 2.
 PARAMETERS = 2 * (36 * 12 + 12 + 12 * 3 + 3) * 4
 
@@ -22,34 +22,34 @@ def test_what_a_run_needs_by_hand():
     assert found["data"] == 96 * 36 * 4 + 96 * 4 + 2 * 24 * (4 + 1)
     assert found["parameters and optimizer"] == 3 * PARAMETERS  # with SGD's momentum
     assert (
-        needed(ALONE.but(optimizer=optimizers.Adam(0.1)))["parameters and optimizer"]
+        needed(ALONE.replace(optimizer=optimizers.Adam(0.1)))["parameters and optimizer"]
         == 4 * PARAMETERS
     )
     assert found["a batch"] == 2 * 8 * (36 * 4 + 3 * 4)
-    semi = ALONE.but(tasks=(ROW.but(consistency=FIXMATCH),))
+    semi = ALONE.replace(tasks=(ROW.replace(auxiliary=FIXMATCH),))
     assert needed(semi)["a batch"] == 3 * found["a batch"]  # twice as many unlabelled ones
 
 
 def test_it_is_a_lower_bound_of_the_state():
-    _, state, given = check(ALONE, 1)
-    held = bytes_of((state.params, state.ema, state.opt))
+    _, state, given = trace_run(ALONE, 1)
+    held = bytes_of((state.params, state.ema, state.opt_state))
     assert needed(ALONE)["parameters and optimizer"] <= held
     assert bytes_of(given.streams) >= needed(ALONE)["data"]
-    assert described(ALONE).streams.keys() == given.streams.keys()
+    assert abstract_data(ALONE).streams.keys() == given.streams.keys()
 
 
 @pytest.mark.parametrize(
     ("changes", "most"),
     [
-        ({"tasks": (ROW.but(outputs=10**12),)}, "parameters and optimizer"),
-        ({"tasks": (ROW.but(outputs=10**30),)}, "parameters and optimizer"),
+        ({"tasks": (ROW.replace(num_outputs=10**12),)}, "parameters and optimizer"),
+        ({"tasks": (ROW.replace(num_outputs=10**30),)}, "parameters and optimizer"),
         ({"trunk": nets.MLP((10**12,))}, "parameters and optimizer"),
-        ({"batch": 2**31, "steps": 1}, "a batch"),
+        ({"batch_size": 2**31, "steps": 1}, "a batch"),
     ],
     ids=["head", "endless head", "trunk", "batch"],
 )
 def test_what_does_not_fit_is_refused(changes, most):
-    run = ALONE.but(**changes)
+    run = ALONE.replace(**changes)
     with pytest.raises(BadInput, match=r"run 'hard': needs at least .* of memory \(.*there are"):
         check_room(run)
     found = needed(run)
@@ -78,39 +78,49 @@ def test_sizes_in_words():
     ("changes", "said"),
     [
         ({"steps": 2**31}, r"Run\.steps must be below 2\^31"),
-        ({"steps": 2**31 - 1, "batch": 2}, None),
-        ({"steps": 2**31 - 1, "batch": 3}, r"below 2\^32, where batches would begin anew"),
-        ({"steps": 2**30, "batch": 2, "tasks": (ROW.but(consistency=FIXMATCH),)}, r"below 2\^32"),
-        ({"seeds": 10_001}, r"Run\.seeds must be at most 10000, not 10001"),
+        ({"steps": 2**31 - 1, "batch_size": 2}, None),
+        ({"steps": 2**31 - 1, "batch_size": 3}, r"below 2\^32, where batches would begin anew"),
+        (
+            {"steps": 2**30, "batch_size": 2, "tasks": (ROW.replace(auxiliary=FIXMATCH),)},
+            r"below 2\^32",
+        ),
+        ({"num_seeds": 10_001}, r"Run\.num_seeds must be at most 10000, not 10001"),
     ],
     ids=["steps", "fits", "seen", "unlabelled", "seeds"],
 )
 def test_what_32_bits_cannot_count_is_refused(changes, said):
     if said is None:
-        assert ALONE.but(**changes).batch == 2
+        assert ALONE.replace(**changes).batch_size == 2
         return
     with pytest.raises(BadInput, match=said):
-        ALONE.but(**changes)
+        ALONE.replace(**changes)
 
 
 def test_a_long_chain_is_refused():
     run = ALONE
     for place in range(49):
-        run = ALONE.but(name=f"r{place}", source=run)
-    with pytest.raises(BadInput, match=r"Run\.source must end a chain of at most 50 runs.* not 51"):
-        ALONE.but(name="last", source=run)
+        run = ALONE.replace(name=f"r{place}", init_from=run)
+    with pytest.raises(
+        BadInput, match=r"Run\.init_from must end a chain of at most 50 runs.* not 51"
+    ):
+        ALONE.replace(name="last", init_from=run)
 
 
 def test_a_chain_that_branches_without_end_is_refused():
     run = ALONE
     with pytest.raises(BadInput, match=r"Run\.teachers must need at most 10000 runs.* not 16383"):
         for place in range(40):  # 2^40 ways from the last to the first.
-            run = ALONE.but(name=f"r{place}", source=run, teachers=(run,))
+            run = ALONE.replace(name=f"r{place}", init_from=run, teachers=(run,))
     assert run.name == "r11"
-    assert [one.name for one in lineage(run)] == ["hard", *(f"r{place}" for place in range(12))]
+    assert [one.name for one in dependency_order(run)] == [
+        "hard",
+        *(f"r{place}" for place in range(12)),
+    ]
 
 
 def test_unlabelled_examples_count_only_where_they_are_drawn():
-    assert ALONE.but(steps=2**28, batch=8, unlabelled_ratio=7).steps == 2**28
+    assert ALONE.replace(steps=2**28, batch_size=8, unlabelled_ratio=7).steps == 2**28
     with pytest.raises(BadInput, match=r"not 15032385536"):  # 7 * 2^31
-        ALONE.but(steps=2**28, batch=8, unlabelled_ratio=7, tasks=(ROW.but(consistency=FIXMATCH),))
+        ALONE.replace(
+            steps=2**28, batch_size=8, unlabelled_ratio=7, tasks=(ROW.replace(auxiliary=FIXMATCH),)
+        )

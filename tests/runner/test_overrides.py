@@ -3,57 +3,57 @@
 import pytest
 
 from mtl_jax import aggregation, consistency, nets, optimizers, weighting
-from mtl_jax.config.run import Dispatch
+from mtl_jax.config.run import Execution
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.overrides import edited, parsed
+from mtl_jax.runner.overrides import apply_overrides, parsed
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
-COSINE = optimizers.Cosine(0.1)
-SEMI = RUN.but(
+COSINE = optimizers.CosineSchedule(0.1)
+SEMI = RUN.replace(
     name="semi",
-    tasks=(ROW.but(consistency=FIXMATCH), COLUMN),
-    dispatch=Dispatch(),
+    tasks=(ROW.replace(auxiliary=FIXMATCH), COLUMN),
+    execution=Execution(),
     optimizer=optimizers.Adam(COSINE),
     balance=aggregation.UPGrad(preference=(1.0, 2.0)),
 )
 
 
 def one(change, run=SEMI):
-    return edited((run,), [change])[0]
+    return apply_overrides((run,), [change])[0]
 
 
 @pytest.mark.parametrize(
     ("change", "field", "value"),
     [
         ("steps=12", "steps", 12),
-        ("labelled=None", "labelled", None),
-        ("labelled=30", "labelled", 30),
-        ("ema=0.5", "ema", 0.5),
-        ("ema=1", "ema", 1.0),
-        ("partial=True", "partial", True),
+        ("num_labelled=None", "num_labelled", None),
+        ("num_labelled=30", "num_labelled", 30),
+        ("ema_decay=0.5", "ema_decay", 0.5),
+        ("ema_decay=1", "ema_decay", 1.0),
+        ("partial_labels=True", "partial_labels", True),
         ("name=12", "name", "12"),
         ("name='a b=c'", "name", "a b=c"),
         ("name=a b=c", "name", "a b=c"),
-        ("fresh=()", "fresh", ()),
+        ("new_params=()", "new_params", ()),
         ("trunk.features=(8, 4)", "trunk", nets.MLP((8, 4))),
         ("trunk.batch_norm=True", "trunk", nets.MLP((12,), batch_norm=True)),
-        ("dispatch.seeds=map", "dispatch", Dispatch(seeds="map")),
-        ("dispatch=None", "dispatch", None),
+        ("execution.seed_loop=map", "execution", Execution(seed_loop="map")),
+        ("execution=None", "execution", None),
         ("optimizer.learning_rate=0.3", "optimizer", optimizers.Adam(0.3)),
         ("optimizer.learning_rate.warmup=5", "optimizer",
-         optimizers.Adam(optimizers.Cosine(0.1, warmup=5))),
+         optimizers.Adam(optimizers.CosineSchedule(0.1, warmup=5))),
         ("balance.preference=(2, 1)", "balance", aggregation.UPGrad(preference=(2.0, 1.0))),
         ("balance.preference=None", "balance", aggregation.UPGrad()),
-        ("tasks.row.consistency.mask.threshold=0.25", "tasks",
-         (ROW.but(consistency=consistency.FixMatch(threshold=0.25)), COLUMN)),
-        ("tasks.1.outputs=7", "tasks", (SEMI.tasks[0], COLUMN.but(outputs=7))),
+        ("tasks.row.auxiliary.mask.threshold=0.25", "tasks",
+         (ROW.replace(auxiliary=consistency.FixMatch(threshold=0.25)), COLUMN)),
+        ("tasks.1.num_outputs=7", "tasks", (SEMI.tasks[0], COLUMN.replace(num_outputs=7))),
     ],
 )  # fmt: skip
 def test_a_field_is_set_and_nothing_else(change, field, value):
     found = one(change)
     assert getattr(found, field) == value
     assert type(getattr(found, field)) is type(value)
-    assert found == SEMI.but(**{field: value})
+    assert found == SEMI.replace(**{field: value})
 
 
 @pytest.mark.parametrize(
@@ -61,18 +61,18 @@ def test_a_field_is_set_and_nothing_else(change, field, value):
     [
         ("steps=1.0", "steps must be int, not '1.0'"),
         ("steps=True", "steps must be int, not 'True'"),
-        ("ema=True", "ema must be float"),
-        ("partial=1", "partial must be bool"),
-        ("labelled=none", "labelled must be None or int"),
-        ("fresh=shared", "fresh must be tuple"),
+        ("ema_decay=True", "ema_decay must be float"),
+        ("partial_labels=1", "partial_labels must be bool"),
+        ("num_labelled=none", "num_labelled must be None or int"),
+        ("new_params=shared", "new_params must be tuple"),
         ("trunk.features=(8, 4.0)", "features must be tuple"),
         ("trunk.features=8", "features must be tuple"),
-        ("dispatch.seeds=both", "seeds must be 'map' or 'unroll' or 'vmap', not 'both'"),
+        ("execution.seed_loop=both", "seed_loop must be 'map' or 'unroll' or 'vmap', not 'both'"),
         ("optimizer.learning_rate=fast", "set one of its fields: learning_rate.peak, "),
-        ("ema=1" + "0" * 400, "ema must be float"),
+        ("ema_decay=1" + "0" * 400, "ema_decay must be float"),
         ("tasks.²=1", "nothing here is called '²'"),
-        ("tasks.2.outputs=3", "nothing here is called '2'"),
-        ("labelled.x=1", "there is nothing below 24 to set 'x' of"),
+        ("tasks.2.num_outputs=3", "nothing here is called '2'"),
+        ("num_labelled.x=1", "there is nothing below 24 to set 'x' of"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, said):
@@ -83,38 +83,43 @@ def test_what_does_not_fit_is_refused(change, said):
 
 def test_changes_go_to_the_runs_that_have_the_field():
     runs = (RUN, SEMI)
-    found = edited(runs, ["tasks.row.consistency.mask.threshold=0.25", "steps=3"])
-    assert found[0] == RUN.but(steps=3)
-    assert found[1].tasks[0].consistency.mask.threshold == 0.25
+    found = apply_overrides(runs, ["tasks.row.auxiliary.mask.threshold=0.25", "steps=3"])
+    assert found[0] == RUN.replace(steps=3)
+    assert found[1].tasks[0].auxiliary.mask.threshold == 0.25
     with pytest.raises(BadInput, match="nothing below None"):
-        edited((RUN,), ["tasks.row.consistency.mask.threshold=0.25"])
+        apply_overrides((RUN,), ["tasks.row.auxiliary.mask.threshold=0.25"])
 
 
 def test_sources_follow():
-    oldest = RUN.but(name="oldest")
-    middle = RUN.but(name="middle", source=oldest)
-    run = one("trunk.features=(5,)", RUN.but(source=middle))
-    assert run.trunk == run.source.trunk == run.source.source.trunk == nets.MLP((5,))
-    run = one("seeds=1", RUN.but(source=middle))
-    assert (run.seeds, run.source.seeds, run.source.source.seeds) == (1, 1, 1)
+    oldest = RUN.replace(name="oldest")
+    middle = RUN.replace(name="middle", init_from=oldest)
+    run = one("trunk.features=(5,)", RUN.replace(init_from=middle))
+    assert run.trunk == run.init_from.trunk == run.init_from.init_from.trunk == nets.MLP((5,))
+    run = one("num_seeds=1", RUN.replace(init_from=middle))
+    assert (run.num_seeds, run.init_from.num_seeds, run.init_from.init_from.num_seeds) == (1, 1, 1)
 
 
 def test_a_field_that_only_the_source_has_is_set_there():
-    source = RUN.but(name="source", balance=weighting.Uncertainty())
-    run = RUN.but(source=source)
-    changed = source.but(balance=weighting.Uncertainty(initial=1.0))
-    assert one("balance.initial=1", run) == run.but(source=changed)
+    source = RUN.replace(name="source", balance=weighting.Uncertainty())
+    run = RUN.replace(init_from=source)
+    changed = source.replace(balance=weighting.Uncertainty(initial=1.0))
+    assert one("balance.initial=1", run) == run.replace(init_from=changed)
     # A row that is also the source of another stays the same run.
-    assert edited((source, run), ["balance.initial=1"]) == (changed, run.but(source=changed))
+    assert apply_overrides((source, run), ["balance.initial=1"]) == (
+        changed,
+        run.replace(init_from=changed),
+    )
 
 
 def test_the_source_alone():
-    run = RUN.but(source=RUN.but(name="source"))
-    assert one("source.steps=3", run) == run.but(source=RUN.but(name="source", steps=3))
+    run = RUN.replace(init_from=RUN.replace(name="source"))
+    assert one("init_from.steps=3", run) == run.replace(
+        init_from=RUN.replace(name="source", steps=3)
+    )
 
 
 def test_a_fault_in_the_source_is_said_once():
-    run = RUN.but(source=RUN.but(name="source"))
+    run = RUN.replace(init_from=RUN.replace(name="source"))
     with pytest.raises(BadInput) as wrong:
         one("steps=0", run)
     assert str(wrong.value) == "--set steps=0: Run.steps must be at least 1, not 0"

@@ -16,8 +16,8 @@ EXPERIMENT = """
 from mtl_jax.config.run import Experiment
 from tests.small import RUN, UNLABELLED
 
-LONG = UNLABELLED.but(name="long", steps=300, evaluate_every=10, checkpoint_every=10)
-NEXT = RUN.but(name="next", source=LONG, steps=150, evaluate_every=10, checkpoint_every=25)
+LONG = UNLABELLED.replace(name="long", steps=300, evaluate_every=10, checkpoint_every=10)
+NEXT = RUN.replace(name="next", init_from=LONG, steps=150, evaluate_every=10, checkpoint_every=25)
 EXPERIMENT = Experiment(runs=(LONG, NEXT))
 """
 

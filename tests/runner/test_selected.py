@@ -12,21 +12,21 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import pretrained
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.sweep import sweep
-from mtl_jax.storage.checkpoint import Checkpoints
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.trained_params import trained
-from mtl_jax.train import net_of
+from mtl_jax.train import build_model
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 
 # Learning rates so high that the last step is seldom the best.
-JOINT = RUN.but(
+JOINT = RUN.replace(
     name="joint", tasks=(ROW, HEIGHT), steps=16, evaluate_every=2, optimizer=optimizers.SGD(0.4)
 )
-MEAN = JOINT.but(name="mean", tasks=(ROW, COLUMN), trunk=nets.MLP((12,), batch_norm=True))
-EACH = JOINT.but(name="each", selection="per_task")
-LAST = JOINT.but(name="last", selection="last")
+MEAN = JOINT.replace(name="mean", tasks=(ROW, COLUMN), trunk=nets.MLP((12,), batch_norm=True))
+EACH = JOINT.replace(name="each", selection="per_task")
+LAST = JOINT.replace(name="last", selection="last")
 RUNS = (JOINT, MEAN, EACH, LAST)
-CHILD = JOINT.but(name="child", source=JOINT, steps=2, evaluate_every=2)
+CHILD = JOINT.replace(name="child", init_from=JOINT, steps=2, evaluate_every=2)
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,13 @@ def root(tmp_path_factory):
 def scores_of(run, model, seed):
     """Test metrics of one seed by NumPy: share of right classes, mean squared error."""
     params, stats = jax.tree.map(lambda leaf: leaf[seed], model)
-    outputs, _ = net_of(run).apply(params, stats, DATA.test["image"], train=False)
+    outputs, _ = build_model(run).apply(params, stats, DATA.test["image"], train=False)
     found = {}
     for task in run.tasks:
         out, label = np.asarray(outputs.logits[task.name]), DATA.test[task.name]
         right = (
             (out.argmax(1) == label).mean()
-            if task.outputs > 1
+            if task.num_outputs > 1
             else np.mean((out[:, 0] - label) ** 2)
         )
         found[task.name] = right
@@ -55,7 +55,7 @@ def scores_of(run, model, seed):
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_parameters_on_disk_give_the_numbers_of_the_table(root, run):
-    folder = Folder(root, run)
+    folder = RunDirectory(root, run)
     result = folder.result()
     for task in run.tasks:
         model = trained(run, folder, "selected", task.name, "tested")
@@ -77,17 +77,19 @@ def test_the_parameters_on_disk_give_the_numbers_of_the_table(root, run):
 def test_some_selected_parameters_are_not_of_the_last_step(root):
     """Else the tests above would prove nothing."""
     steps = [
-        entry["step"] for run in (JOINT, MEAN) for entry in Folder(root, run).result()["selected"]
+        entry["step"]
+        for run in (JOINT, MEAN)
+        for entry in RunDirectory(root, run).result()["selected"]
     ]
     assert min(steps) < 16
-    assert {entry["step"] for entry in Folder(root, LAST).result()["selected"]} == {16}
+    assert {entry["step"] for entry in RunDirectory(root, LAST).result()["selected"]} == {16}
 
 
 def test_the_last_parameters_are_those_of_the_checkpoint(root):
-    folder = Folder(root, JOINT)
+    folder = RunDirectory(root, JOINT)
     for kind, name in (("raw", "params"), ("ema", "ema")):
         params, _ = trained(JOINT, folder, kind, "row", "tested")
-        tree = Checkpoints(folder.checkpoints, print).tree(16)
+        tree = CheckpointManager(folder.checkpoints, print).load(16)
         jax.tree.map(np.testing.assert_array_equal, params, tree[name])
         for seed, last in enumerate(folder.result()["last"]):
             wanted = scores_of(JOINT, (params, tree["batch_stats"]), seed)["height"]
@@ -95,38 +97,38 @@ def test_the_last_parameters_are_those_of_the_checkpoint(root):
 
 
 def test_a_run_starts_from_what_its_source_selected(root):
-    folders = {"joint": Folder(root, JOINT)}
+    folders = {"joint": RunDirectory(root, JOINT)}
     for which in ("selected", "raw", "ema"):
-        child = CHILD.but(source_parameters=which)
+        child = CHILD.replace(source_parameters=which)
         wanted = trained(JOINT, folders["joint"], which, "row", "tested")
         jax.tree.map(np.testing.assert_array_equal, initial_parameters(child, folders), wanted)
     each = [jax.tree.leaves(trained(JOINT, folders["joint"], w, "row", "")[0])[0].tobytes()
             for w in ("selected", "raw", "ema")]  # fmt: skip
     assert len(set(each)) == 3
     with pytest.raises(BadInput, match="source_parameters must be 'raw' or 'ema' of a source that"):
-        CHILD.but(source=EACH)
-    assert CHILD.but(source=EACH, source_parameters="raw").source is EACH
+        CHILD.replace(init_from=EACH)
+    assert CHILD.replace(init_from=EACH, source_parameters="raw").init_from is EACH
 
 
 def test_a_file_of_an_own_run_is_what_was_selected(root):
-    model = trained(JOINT, Folder(root, JOINT), "selected", "row", "tested")
-    own = pretrained.Pretrained(str(root / "joint"), pretrained.OWN_RUN, part="1")
+    model = trained(JOINT, RunDirectory(root, JOINT), "selected", "row", "tested")
+    own = pretrained.Pretrained(str(root / "joint"), pretrained.RUN_CHECKPOINT, part="1")
     found = own.load(JOINT.trunk, (6, 6, 1))
     wanted = jax.tree.map(lambda leaf: leaf[1], model[0]["shared"])
     jax.tree.map(np.testing.assert_array_equal, found.params, wanted)
 
 
 def test_damaged_selected_parameters_are_named(root, tmp_path):
-    folder = Folder(tmp_path, JOINT)
+    folder = RunDirectory(tmp_path, JOINT)
     with pytest.raises(BadInput, match=r"selected is missing or damaged; why, --fresh trains it"):
         trained(JOINT, folder, "selected", "row", "why")
 
 
 def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypatch):
     """Stopped after every second evaluation and resumed, from the checkpoint's candidates."""
-    run = JOINT.but(checkpoint_every=4)
+    run = JOINT.replace(checkpoint_every=4)
     experiment = Experiment(runs=(run,))
-    append, count = Folder.append, 0
+    append, count = RunDirectory.append, 0
 
     def stopping(self, record):
         nonlocal count
@@ -135,7 +137,7 @@ def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypa
         if count % 3 == 0:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Folder, "append", stopping)
+    monkeypatch.setattr(RunDirectory, "append", stopping)
     for _ in range(20):
         try:
             sweep(experiment, experiment, tmp_path, fresh=False)
@@ -144,13 +146,13 @@ def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypa
             continue
     assert count > 8, "it was interrupted"
     monkeypatch.undo()
-    straight = Folder(root, JOINT).result()
-    assert Folder(tmp_path, run).result()["selected"] == straight["selected"]
-    model = trained(run, Folder(tmp_path, run), "selected", "row", "tested")
+    straight = RunDirectory(root, JOINT).result()
+    assert RunDirectory(tmp_path, run).result()["selected"] == straight["selected"]
+    model = trained(run, RunDirectory(tmp_path, run), "selected", "row", "tested")
     jax.tree.map(
         np.testing.assert_array_equal,
         model,
-        trained(JOINT, Folder(root, JOINT), "selected", "row", ""),
+        trained(JOINT, RunDirectory(root, JOINT), "selected", "row", ""),
     )
 
 
@@ -162,10 +164,10 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
         for one in (part(96, 0), part(40, 1), test)
     ]
     numbers[2]["image"][7] = 3e38
-    run = JOINT.but(name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), strong=None)
+    run = JOINT.replace(name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), strong=None)
     experiment = Experiment(runs=(run,))
     assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
-    result = Folder(tmp_path, run).result()
+    result = RunDirectory(tmp_path, run).result()
     assert np.isnan([entry["test"]["row"]["accuracy"] for entry in result["selected"]]).all()
     text = "task 'row', test part: outputs that are not finite for up to 1 examples in 8 of 8 evaluations"
     assert text in result["warnings"][0] and text in (tmp_path / "table.md").read_text()
@@ -174,12 +176,12 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
 
 def test_a_task_without_labels_in_validation_does_not_decide(tmp_path, capsys):
     validation = {**part(40, 1), "column": np.full(40, -1, np.int32)}
-    run = MEAN.but(name="gap", data=data.Arrays(part(96, 0), validation, part(40, 2)))
+    run = MEAN.replace(name="gap", data=data.Arrays(part(96, 0), validation, part(40, 2)))
     experiment = Experiment(runs=(run,))
     assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
     said = "validation has no label of 'column', so the others select"
     assert said in capsys.readouterr().err.partition("gap: 16 steps")[0], "before it trains"
-    result = Folder(tmp_path, run).result()
+    result = RunDirectory(tmp_path, run).result()
     records = [
         json.loads(line) for line in (tmp_path / "gap" / "metrics.jsonl").read_text().splitlines()
     ]

@@ -17,15 +17,17 @@ from sklearn.preprocessing import StandardScaler
 
 from mtl_jax import losses, metrics
 from mtl_jax.config.run import Experiment
-from mtl_jax.config.sklearn_baseline import Classic, self_training
-from mtl_jax.core.protocols import Splits
+from mtl_jax.config.sklearn_baseline import SklearnBaseline, self_training
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.metric import Metric
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Domains, Input, MultiInput
+from mtl_jax.metrics import predictions
 from mtl_jax.report.scores import scores
 from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.sweep import sweep
-from mtl_jax.storage.run_data import prepare
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
 KINDS = ("classes", "answer", "number")
@@ -45,11 +47,11 @@ def part(count, seed):
 
 
 WHOLE = tuple(part(count, seed) for seed, count in enumerate((90, 50, 70)))
-CLASSES = ROW.but(name="classes")
-ANSWER = CLASSES.but(
-    name="answer", outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1()
+CLASSES = ROW.replace(name="classes")
+ANSWER = CLASSES.replace(
+    name="answer", num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1()
 )
-NUMBER = HEIGHT.but(name="number")
+NUMBER = HEIGHT.replace(name="number")
 NEIGHBOURS = tuple(functools.partial(KNeighborsClassifier, k) for k in (1, 5, 20))
 TASKS = (
     (CLASSES, NEIGHBOURS, accuracy_score),
@@ -75,14 +77,16 @@ def without_gaps(arrays, every=4):
 
 
 def row_of(task, choices, data=WHOLE, **settings):
-    return Classic(name="row", data=Arrays(*data), task=task, choices=choices, **settings)
+    return SklearnBaseline(
+        name="row", data=Arrays(*data), task=task, candidates=choices, **settings
+    )
 
 
 def result_of(row, root):
     """The result of a row that was checked and fitted."""
     sklearn_data.check(row)
-    folder = Folder(root, row)
-    folder.claim()
+    folder = RunDirectory(root, row)
+    folder.create()
     sklearn_baseline.fit(row, folder)
     return folder.result()
 
@@ -146,22 +150,24 @@ def test_an_example_without_a_label_changes_nothing(task, choices, judge, tmp_pa
 def test_the_pool_has_the_labels_of_a_run_and_none_else(name, tmp_path):
     task, labelled = {"classes": CLASSES, "answer": ANSWER}[name], 12
     data = tuple(map(with_gaps, WHOLE))
-    row = row_of(task, (Kept,), data, pool=True, labelled=labelled)
+    row = row_of(task, (Kept,), data, use_unlabelled=True, num_labelled=labelled)
     result_of(row, tmp_path)
     x, y = Kept.given
-    run = RUN.but(data=row.data, tasks=(task,), labelled=labelled, seeds=1)
-    index = np.asarray(prepare(run).given.streams[""].known.index[0])
+    run = RUN.replace(data=row.data, tasks=(task,), num_labelled=labelled, num_seeds=1)
+    index = np.asarray(load_run_data(run).given.streams[""].labelled.index[0])
     np.testing.assert_array_equal(x, data[0]["image"])
     np.testing.assert_array_equal(np.flatnonzero(y != -1), index)
     np.testing.assert_array_equal(y[index], data[0][name][index])
     self_trained = functools.partial(self_training, LogisticRegression)
-    assert result_of(row.but(choices=(self_trained,)), tmp_path / "trained")["warnings"] == []
+    assert (
+        result_of(row.replace(candidates=(self_trained,)), tmp_path / "trained")["warnings"] == []
+    )
 
 
 def test_a_target_domain_is_judged_and_comes_without_labels(tmp_path):
     train, *judged = WHOLE
     source, other = Arrays(*WHOLE), Arrays(train | {"number": -train["number"]}, *judged)
-    row = row_of(CLASSES, (Kept,)).but(data=Domains((source,), other), pool=True)
+    row = row_of(CLASSES, (Kept,)).replace(data=Domains((source,), other), use_unlabelled=True)
     (selected,) = result_of(row, tmp_path)["selected"]
     x, y = Kept.given
     np.testing.assert_array_equal(x, np.concatenate([train["image"]] * 2))
@@ -183,19 +189,19 @@ class Kept:
 
 
 @dataclasses.dataclass(frozen=True)
-class LogLoss:
+class LogLoss(Metric):
     """A user's own metric, which reads probabilities."""
 
     name: ClassVar[str] = "log loss"
     higher_is_better: ClassVar[bool] = False
     scale: ClassVar[float] = 1.0
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         if logits.shape[1] == 1:
             each = losses.binary_cross_entropy(logits, labels)
         else:
             each = losses.cross_entropy(logits, labels)
-        return metrics.sums_of(each, mask)
+        return predictions.sums_of(each, mask)
 
     def compute(self, sums):
         return jnp.divide(sums.total, sums.count)
@@ -204,13 +210,13 @@ class LogLoss:
 class Refusing(LogLoss):
     """A user's own metric, which takes other outputs."""
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         raise ValueError(f"no such outputs: {logits.shape}")
 
 
 @pytest.mark.parametrize("task", [CLASSES, ANSWER], ids=KINDS[:2])
 def test_a_metric_of_probabilities_sees_them(task, tmp_path):
-    task = task.but(metric=LogLoss())
+    task = task.replace(metric=LogLoss())
     choices = tuple(functools.partial(LogisticRegression, C=c) for c in (1e-4, 1.0))
     (selected,) = result_of(row_of(task, choices), tmp_path)["selected"]
     train, _, test = WHOLE
@@ -229,7 +235,7 @@ def unlabelled(arrays):
 
 def test_without_a_validation_label_the_first_choice_is_taken_and_it_is_told(tmp_path):
     train, validation, test = WHOLE
-    row = row_of(CLASSES, NEIGHBOURS[::-1], (train, unlabelled(validation), test), seeds=2)
+    row = row_of(CLASSES, NEIGHBOURS[::-1], (train, unlabelled(validation), test), num_seeds=2)
     found = result_of(row, tmp_path)
     model = KNeighborsClassifier(20).fit(train["image"], train["classes"])
     right = accuracy_score(test["classes"], model.predict(test["image"]))
@@ -250,9 +256,9 @@ def test_a_class_that_training_lacks_is_told(tmp_path):
 
 def test_one_fit_has_no_last_evaluation_and_no_median(tmp_path):
     row = row_of(CLASSES, NEIGHBOURS)
-    whole = Experiment(runs=(), classics=(row,))
+    whole = Experiment(runs=(), sklearn_baselines=(row,))
     assert sweep(whole, whole, tmp_path, fresh=False) == 0
-    folder = Folder(tmp_path, row)
+    folder = RunDirectory(tmp_path, row)
     assert not {"last", "median"} & folder.result().keys()
     read = scores(row, folder)
     assert read.last == read.last_ema == read.median == {}
@@ -271,7 +277,7 @@ NAN = WHOLE[1]["image"].copy()
 NAN[3, 1] = np.nan
 
 
-class Made:
+class Made(DataSource):
     """A user's own source, which holds whatever it was given."""
 
     def __init__(self, train, validation=None, test=None):
@@ -294,13 +300,13 @@ HALF[5, 1] = np.nan
     [
         (CLASSES, NEIGHBOURS, {"classes": ONE["classes"]}, "two classes or more, but seed 0"),
         (CLASSES, NEIGHBOURS, {"classes": WHOLE[0]["number"]}, r"integers \[N\], but the train"),
-        (CLASSES.but(outputs=2), NEIGHBOURS, {}, r"must lie in 0..1 .* has class 2"),
+        (CLASSES.replace(num_outputs=2), NEIGHBOURS, {}, r"must lie in 0..1 .* has class 2"),
         (CLASSES, NEIGHBOURS, {"classes": WHOLE[0]["classes"] - 2}, "in 0..2 .* has class -2"),
         (ANSWER, NEIGHBOURS, {"answer": WHOLE[0]["answer"] / 2}, r"0 or 1 .* has \[0.5\]"),
         (ANSWER, NEIGHBOURS, {"answer": 2 * WHOLE[0]["answer"] - 1}, r"0 or 1 .* has \[-1.\]"),
         (NUMBER, (Ridge,), {"number": WHOLE[0]["classes"]}, r"must be floats .* has int32 \[90\]"),
         (NUMBER, (Ridge,), {"number": HALF}, r"must be 1 numbers .* has float32 \[90, 2\]"),
-        (NUMBER.but(outputs=2), (Ridge,), {"number": HALF}, "missing as a whole, .* 1 that are"),
+        (NUMBER.replace(num_outputs=2), (Ridge,), {"number": HALF}, "missing as a whole, .* 1 that are"),
         (CLASSES, NEIGHBOURS, {"image": np.ones((90, 7), np.int32)}, "not int32 .* such as tokens"),
         (CLASSES, NEIGHBOURS, {"image": np.pad(NAN, ((0, 40), (0, 0)))}, "but 1 of 90 images"),
         (NUMBER, (LogisticRegression,), {}, "'row', choice 0 must be a regressor.* not LogisticR"),
@@ -308,13 +314,13 @@ HALF[5, 1] = np.nan
         (CLASSES, (functools.partial(Ridge, c=1),), {}, "choice 0 cannot be made: .*'c'"),
         (CLASSES, (functools.partial(dict),), {}, "choice 0 must make an estimator with fit"),
         (CLASSES, (functools.partial(np.array, 3),), {}, "choice 0 must make an estimator"),
-        (CLASSES.but(metric=Refusing()), NEIGHBOURS, {}, "row 'row': metric of 'classes': no such"),
+        (CLASSES.replace(metric=Refusing()), NEIGHBOURS, {}, "row 'row': metric of 'classes': no such"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_trains(
     task, choices, changes, said, tmp_path
 ):
-    row = row_of(task, choices).but(data=Made(WHOLE[0] | changes))
+    row = row_of(task, choices).replace(data=Made(WHOLE[0] | changes))
     with pytest.raises(BadInput, match=said) as wrong:
         sklearn_data.check(row)
     assert "\n" not in str(wrong.value) and "row 'row'" in str(wrong.value)
@@ -324,17 +330,17 @@ def test_data_without_one_input_or_with_other_counts_are_refused():
     row = row_of(CLASSES, NEIGHBOURS)
     streams = MultiInput((Input("classes", row.data, "classes"),))
     with pytest.raises(BadInput, match="row 'row': the train data has no 'image'"):
-        sklearn_data.check(row.but(data=streams))
+        sklearn_data.check(row.replace(data=streams))
     fewer = Made(*WHOLE[:2], WHOLE[2] | {"classes": WHOLE[2]["classes"][:-1]})
     none = Made(*WHOLE[:2], {name: array[:0] for name, array in WHOLE[2].items()})
     for data, said in ((fewer, "(70,) and (69,)"), (none, "(0,) and (0,)")):
         with pytest.raises(BadInput, match=re.escape(f"at least one, not {said}")):
-            sklearn_data.check(row.but(data=data))
+            sklearn_data.check(row.replace(data=data))
 
 
 def test_images_of_another_size_in_one_part_are_refused():
     other = WHOLE[2] | {"image": WHOLE[2]["image"][:, :3]}
-    row = row_of(CLASSES, NEIGHBOURS).but(data=Made(*WHOLE[:2], other))
+    row = row_of(CLASSES, NEIGHBOURS).replace(data=Made(*WHOLE[:2], other))
     with pytest.raises(BadInput, match=r"the test data must have images of shape \[4\].* \[3\]"):
         sklearn_data.check(row)
 
@@ -348,7 +354,7 @@ def test_images_of_another_size_in_one_part_are_refused():
     ids=["one class", "more neighbours than examples"],
 )
 def test_no_run_trains_beside_a_row_that_cannot_be_fitted(row, tmp_path):
-    whole = Experiment(runs=(RUN.but(tasks=(ROW, COLUMN)),), classics=(row,))
+    whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
     with pytest.raises(BadInput):
         sweep(whole, whole, tmp_path, fresh=False)
     assert not (tmp_path / "hard").exists()
@@ -365,6 +371,11 @@ def test_what_an_estimator_refuses_names_row_choice_and_seed(tmp_path):
     two = row_of(ANSWER, (functools.partial(Told, 2),))
     with pytest.raises(BadInput, match=r"Told must predict \[50\] classes in 0..1, not \[2\]"):
         result_of(two, tmp_path / "two")
+    for kind, shape in ((Columned, r"\[50, 1\]"), (Few, r"\[49\]")):
+        other = row_of(CLASSES, (functools.partial(kind, 2),))
+        text = rf"row 'row', choice 0, seed 0: {kind.__name__} must predict \[50\] .*, not {shape}"
+        with pytest.raises(BadInput, match=text):
+            result_of(other, tmp_path / kind.__name__)
 
 
 class Told(Kept):
@@ -375,6 +386,20 @@ class Told(Kept):
 
     def predict(self, x):
         return np.full(len(x), self.said)
+
+
+class Columned(Told):
+    """Says it in a column."""
+
+    def predict(self, x):
+        return super().predict(x)[:, None]
+
+
+class Few(Told):
+    """Says nothing of the last."""
+
+    def predict(self, x):
+        return super().predict(x)[:-1]
 
 
 def test_unsigned_classes_are_classes(tmp_path):
@@ -393,7 +418,7 @@ def behind_scaling(make):
 
 def test_random_choices_are_those_of_the_seed(tmp_path):
     forest = functools.partial(RandomForestClassifier, 3, max_depth=2)
-    row = row_of(CLASSES, (functools.partial(behind_scaling, forest),), seeds=3, first_seed=4)
+    row = row_of(CLASSES, (functools.partial(behind_scaling, forest),), num_seeds=3, first_seed=4)
     one, two = (result_of(row, tmp_path / name) for name in ("one", "two"))
     assert one == two
     train, _, test = WHOLE
@@ -401,14 +426,16 @@ def test_random_choices_are_those_of_the_seed(tmp_path):
         model = forest(random_state=seed).fit(train["image"], train["classes"])
         right = accuracy_score(test["classes"], model.predict(test["image"]))
         np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], right, rtol=1e-6)
-    fixed = row_of(CLASSES, (functools.partial(forest, random_state=0),), seeds=2)
+    fixed = row_of(CLASSES, (functools.partial(forest, random_state=0),), num_seeds=2)
     first, second = result_of(fixed, tmp_path / "fixed")["selected"]
     assert first == second
 
 
-@pytest.mark.parametrize("features", [None, RUN.but(tasks=(ROW,), seeds=1)], ids=["pixels", "run"])
+@pytest.mark.parametrize(
+    "features", [None, RUN.replace(tasks=(ROW,), num_seeds=1)], ids=["pixels", "run"]
+)
 def test_settings_that_scikit_learn_refuses_are_told_before_anything_trains(features):
     choices = (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, -3))
-    row = row_of(CLASSES, choices).but(features=features)
+    row = row_of(CLASSES, choices).replace(features_from=features)
     with pytest.raises(BadInput, match=r"choice 1: The 'n_neighbors' parameter .* Got -3 instead"):
         sklearn_data.check(row)

@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.runner.run_selection import read
+from mtl_jax.runner.run_selection import load_experiment
 from tests.data.stand_ins import StandIn, Unlabelled
 from tests.runner.launching import launched
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAMES = ("fixmatch_cifar10", "fixmatch_cifar100", "fixmatch_svhn", "fixmatch_stl10")
-READ = {name: read(ROOT / "experiments" / f"{name}.py") for name in NAMES}
+READ = {name: load_experiment(ROOT / "experiments" / f"{name}.py") for name in NAMES}
 SMALL = """
 from experiments.{name} import EXPERIMENT as WHOLE
 from mtl_jax import nets
-from mtl_jax.config.run import Dispatch, Experiment
+from mtl_jax.config.run import Execution, Experiment
 
 EXPERIMENT = Experiment(
     runs=tuple(
-        run.but(
+        run.replace(
             trunk=nets.WideResNet(6, 1, groups=1),
-            dispatch=Dispatch(block=1, steps="unroll", seeds="unroll", policies="map"),
-            batch=2,
+            execution=Execution(steps_per_call=1, step_loop="unroll", seed_loop="unroll", augment_loop="map"),
+            batch_size=2,
             unlabelled_ratio=2,
-            labelled=10,
-            seeds=1,
+            num_labelled=10,
+            num_seeds=1,
         )
         for run in WHOLE.runs
         if run.name in {runs}
@@ -70,11 +70,13 @@ def test_the_recipe(name):
     """FixMatch, Section 2.4 and its table of settings."""
     for run in READ[name].runs:
         few = run.name.startswith(("Pi-model", "Pseudo", "Mean T", "MixMatch", "ReMixMatch"))
-        assert (run.batch, run.unlabelled_ratio) == (64, 1 if few else 7)
+        assert (run.batch_size, run.unlabelled_ratio) == (64, 1 if few else 7)
         assert run.steps == 2**20 and run.evaluate_every == run.checkpoint_every == 1024
         assert run.optimizer.weight_decay == (1e-3 if name == "fixmatch_cifar100" else 5e-4)
-        assert run.ema == 0.999 and run.seeds == (5 if run.name.startswith("FixMatch (") else 3)
-        rate = run.optimizer.learning_rate.over(run.steps)
+        assert run.ema_decay == 0.999 and run.num_seeds == (
+            5 if run.name.startswith("FixMatch (") else 3
+        )
+        rate = run.optimizer.learning_rate.schedule(run.steps)
         for k in (0, 2**19, 2**20):
             wanted = 0.03 * math.cos(7 * math.pi * k / (16 * 2**20))
             np.testing.assert_allclose(rate(k), wanted, rtol=1e-5)

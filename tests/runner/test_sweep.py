@@ -11,22 +11,22 @@ import launch
 from mtl_jax import data
 from mtl_jax.config.run import Experiment
 from mtl_jax.runner import sweep, train_loop
-from mtl_jax.runner.run_selection import asked, in_order
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.runner.run_selection import select_runs, topological_order
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.runner.launching import launched
 from tests.small import ROW, RUN
 
 FILE = """
 from mtl_jax import aggregation
 from mtl_jax.config.run import Experiment
-from tests.host.launching import launched
+from tests.runner.launching import launched
 from tests.small import COLUMN, ROW, RUN
 
-SHORT = RUN.but(steps=6, evaluate_every=4, checkpoint_every=2)
-FIRST = SHORT.but(name="first", tasks=(COLUMN,))
-BOTH = SHORT.but(name="both", balance=aggregation.PCGrad(), source=FIRST)
+SHORT = RUN.replace(steps=6, evaluate_every=4, checkpoint_every=2)
+FIRST = SHORT.replace(name="first", tasks=(COLUMN,))
+BOTH = SHORT.replace(name="both", balance=aggregation.PCGrad(), init_from=FIRST)
 EXPERIMENT = Experiment(
-    runs=(BOTH, SHORT.but(name="row alone", tasks=(ROW,)), FIRST.but(name="column alone")),
+    runs=(BOTH, SHORT.replace(name="row alone", tasks=(ROW,)), FIRST.replace(name="column alone")),
     baselines=("row alone", "column alone"),
 )
 """
@@ -130,14 +130,14 @@ def test_lapack_has_one_thread_before_another_compiles(file, tmp_path, monkeypat
     """SciPy, imported by two threads at once, can deadlock: this was seen."""
     found = []
 
-    class Watched(sweep.Ahead):
+    class Watched(sweep.CompileAhead):
         def __enter__(self):
             libraries = [each for each in threadpool_info() if each["user_api"] == "blas"]
             found.extend(each["num_threads"] for each in libraries)
             assert "scipy.linalg" in sys.modules
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep, "Ahead", Watched)
+    monkeypatch.setattr(sweep, "CompileAhead", Watched)
     with pytest.raises(KeyboardInterrupt):
         launched(file, "--out", tmp_path)
     assert found and set(found) == {1}
@@ -147,16 +147,16 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(straight, file, tmp_path, 
     """Each run is stopped at its first checkpoint, which lies between two evaluations."""
     ticks = []
 
-    class Stopping(train_loop.Checkpoints):
+    class Stopping(train_loop.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
             if step == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "Checkpoints", Stopping)
+    monkeypatch.setattr(train_loop, "CheckpointManager", Stopping)
     monkeypatch.setattr(
-        sweep.Board, "tick", lambda board, step, _: ticks.append((board.run.name, step))
+        sweep.ProgressDisplay, "update", lambda board, step, _: ticks.append((board.run.name, step))
     )
     out = tmp_path / "out"
     arguments = (file, "--out", out, "--only", "both")
@@ -192,7 +192,7 @@ def test_list(straight, file, tmp_path):
     assert [line[1].strip() for line in lines] == ["done"] * 4
     prints = [line[0] for line in lines]
     assert len(set(prints)) == 4
-    _, stdout, _ = launched(file, "--out", out, "--list", "--set", "batch=4")
+    _, stdout, _ = launched(file, "--out", out, "--list", "--set", "batch_size=4")
     assert [line.split("  ")[1] for line in stdout.splitlines()] == [
         f"changed (was {fingerprint[:8]})" for fingerprint in prints
     ]
@@ -234,12 +234,12 @@ def test_a_run_that_diverges_is_said_in_a_line(file, tmp_path):
     assert (code, stdout) == (1, "")
     assert stderr.startswith("error: run 'row alone' diverged: loss/row is ")
     assert stderr.endswith(" in seed 0 by step 4\n") and stderr.count("\n") == 1
-    assert Folder(tmp_path, RUN.but(name="row alone")).result() is None
+    assert RunDirectory(tmp_path, RUN.replace(name="row alone")).result() is None
 
 
-TARGET = RUN.but(name="target", source=RUN.but(name="source", steps=9, seeds=2))
+TARGET = RUN.replace(name="target", init_from=RUN.replace(name="source", steps=9, num_seeds=2))
 ALL = Experiment(
-    runs=(TARGET, RUN, RUN.but(name="row alone", tasks=(ROW,)), RUN.but(name="hard too")),
+    runs=(TARGET, RUN, RUN.replace(name="row alone", tasks=(ROW,)), RUN.replace(name="hard too")),
     baselines=("row alone",),
 )
 
@@ -257,35 +257,35 @@ ALL = Experiment(
 def test_only(only, names):
     if names is None:
         with pytest.raises(ValueError, match="matches no run"):
-            asked(ALL, [], None, only, False)
+            select_runs(ALL, [], None, only, False)
         return
-    found = asked(ALL, [], None, only, False)
-    assert [run.name for run in in_order(found)] == names
+    found = select_runs(ALL, [], None, only, False)
+    assert [run.name for run in topological_order(found)] == names
     assert found.baselines == (("row alone",) if only is None else ())
 
 
 def test_seeds_and_smoke_reach_the_sources():
-    for run in in_order(asked(ALL, [], 5, None, False)):
-        assert run.seeds == 5 and run.steps == (9 if run.name == "source" else 8)
-    for run in in_order(asked(ALL, [], 5, None, True)):
-        assert (run.seeds, run.steps, run.evaluate_every) == (2, 6, 3)
-    for run in in_order(asked(ALL, [], 1, None, True)):
-        assert run.seeds == 1
+    for run in topological_order(select_runs(ALL, [], 5, None, False)):
+        assert run.num_seeds == 5 and run.steps == (9 if run.name == "source" else 8)
+    for run in topological_order(select_runs(ALL, [], 5, None, True)):
+        assert (run.num_seeds, run.steps, run.evaluate_every) == (2, 6, 3)
+    for run in topological_order(select_runs(ALL, [], 1, None, True)):
+        assert run.num_seeds == 1
 
 
 def test_a_source_stands_before_its_run_even_when_it_is_a_row_below():
-    experiment = Experiment(runs=(TARGET, TARGET.source, TARGET.but(name="other")))
-    assert [run.name for run in in_order(experiment)] == ["source", "target", "other"]
+    experiment = Experiment(runs=(TARGET, TARGET.init_from, TARGET.replace(name="other")))
+    assert [run.name for run in topological_order(experiment)] == ["source", "target", "other"]
 
 
 PARTS = """
 from mtl_jax.config.run import Experiment
-from tests.host.launching import launched
+from tests.runner.launching import launched
 from tests.small import COLUMN, ROW, RUN
 
-ONE = RUN.but(steps=1, seeds=1)
-ROW_ALONE = ONE.but(name="row alone", tasks=(ROW,))
-EXPERIMENT = Experiment(runs=(ROW_ALONE, ONE.but(name="column alone", tasks=(COLUMN,)), ONE))
+ONE = RUN.replace(steps=1, num_seeds=1)
+ROW_ALONE = ONE.replace(name="row alone", tasks=(ROW,))
+EXPERIMENT = Experiment(runs=(ROW_ALONE, ONE.replace(name="column alone", tasks=(COLUMN,)), ONE))
 """
 
 

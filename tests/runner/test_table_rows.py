@@ -6,24 +6,24 @@ from mtl_jax.runner.table_rows import rows_there
 from tests.runner.launching import launched
 
 FILE = """
-from mtl_jax.config.sklearn_baseline import Classic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.run import Experiment
-from tests.host.test_classics import BASE
+from tests.runner.test_sklearn_baseline import BASE
 from tests.small import DATA, ROW, RUN
 
-ONE = RUN.but(name="one", steps=2, evaluate_every=1, checkpoint_every=1, tasks=(ROW,))
-LINE = Classic(name="a | line", data=DATA, task=ROW, choices=(BASE,), labelled=24, seeds=2)
-EXPERIMENT = Experiment(runs=({runs},), classics=({classics}))
+ONE = RUN.replace(name="one", steps=2, evaluate_every=1, checkpoint_every=1, tasks=(ROW,))
+LINE = SklearnBaseline(name="a | line", data=DATA, task=ROW, candidates=(BASE,), num_labelled=24, num_seeds=2)
+EXPERIMENT = Experiment(runs=({runs},), sklearn_baselines=({classics}))
 """
-TWO = 'ONE, ONE.but(name="two")'
+TWO = 'ONE, ONE.replace(name="two")'
 DESCENTS = """
-from mtl_jax.config.toy import Descents
-from tests.train.test_descend import BOWLS
+from mtl_jax.config.toy import ToyExperiment
+from tests.train.test_toy import BOWLS
 
-SHORT = BOWLS.but(steps=30)
-EXPERIMENT = Descents(runs=({runs},))
+SHORT = BOWLS.replace(steps=30)
+EXPERIMENT = ToyExperiment(runs=({runs},))
 """
-BOTH = 'SHORT, SHORT.but(name="other")'
+BOTH = 'SHORT, SHORT.replace(name="other")'
 
 
 @pytest.fixture
@@ -62,17 +62,17 @@ def test_a_table_keeps_its_rows(write, tmp_path):
     assert rows_there(out) == ["one", "two", "a | line"]
     (out / "new").mkdir()
     # Other settings of the runs that are not asked for.
-    for change in (("--set", "batch=9"), ("--seeds", "1"), ("--smoke",)):
+    for change in (("--set", "batch_size=9"), ("--seeds", "1"), ("--smoke",)):
         options = ("--out", out, "--only", "two", "--fresh", *change)
         lost = ["one", "a | line"] if change[0] == "--seeds" else ["one"]
         kept(lambda options=options: launched(file, *options), out, *lost)
     # Another experiment, by its names.
-    write('ONE.but(name="third")')
+    write('ONE.replace(name="third")')
     kept(lambda: launched(file, "--out", out), out, "one", "two", "a | line")
     write("ONE")
     kept(lambda: launched(file, "--out", out), out, "two", "a | line")
     # One that has more rows.
-    write(f'{TWO}, ONE.but(name="third")', "LINE,")
+    write(f'{TWO}, ONE.replace(name="third")', "LINE,")
     assert launched(file, "--out", out, "--only", "third")[0] == 0
     assert rows_there(out) == ["one", "two", "third", "a | line"]
     # If the rows are to go, the table is moved away.
@@ -87,7 +87,7 @@ def test_what_is_left_out_of_a_first_table_is_said(write, tmp_path):
     assert launched(file, "--out", out, "--only", "one")[0] == 0
     for name in ("table.csv", "table.md"):
         (out / name).unlink()
-    _, _, stderr = launched(file, "--out", out, "--only", "two", "--set", "batch=9")
+    _, _, stderr = launched(file, "--out", out, "--only", "two", "--set", "batch_size=9")
     said = "warning: 'one' is not in the table: it was trained with other settings or data\n"
     assert said in stderr and rows_there(out) == ["two"]
 

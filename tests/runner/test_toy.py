@@ -6,13 +6,13 @@ from tests.runner.launching import launched
 
 FILE = """
 from mtl_jax import weighting
-from mtl_jax.config.toy import Descents, Outcome
-from tests.train.test_descend import BOWLS
+from mtl_jax.config.toy import PublishedOutcome, ToyExperiment
+from tests.train.test_toy import BOWLS
 
-SHORT = BOWLS.but(steps=30)
-SAID = (Outcome("sum", "reaches it", "a paper"),)
-EXPERIMENT = Descents(
-    runs=(SHORT, SHORT.but(name="uncertain", balance=weighting.Uncertainty())), published=SAID
+SHORT = BOWLS.replace(steps=30)
+SAID = (PublishedOutcome("sum", "reaches it", "a paper"),)
+EXPERIMENT = ToyExperiment(
+    runs=(SHORT, SHORT.replace(name="uncertain", balance=weighting.Uncertainty())), published=SAID
 )
 """
 
@@ -87,8 +87,8 @@ def test_what_the_command_line_changed_is_in_the_table(made, tmp_path):
     ("options", "said"),
     [
         (["--seeds", "3"], "--seeds does not apply: a descent has starts"),
-        (["--set", "step=9"], "Descent has no field 'step': did you mean steps or seed?"),
-        (["--set", "steps=10"], "steps must be a multiple of records, 3, not 10"),
+        (["--set", "step=9"], "ToyRun has no field 'step': did you mean steps or seed?"),
+        (["--set", "steps=10"], "steps must be a multiple of num_records, 3, not 10"),
         (["--only", "soft"], "--only soft matches no run; there is sum, uncertain"),
         (["--set", "steps=60"], "was written by another run"),
     ],

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.sharing import orthogonality, own_overlap
+from mtl_jax.sharing import orthogonality, shared_private_overlap
 
-each = jax.jit(jax.value_and_grad(own_overlap))
+each = jax.jit(jax.value_and_grad(shared_private_overlap))
 
 
 def test_overlap_of_features():

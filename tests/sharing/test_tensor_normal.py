@@ -14,14 +14,14 @@ KERNEL = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
-def each(kernel, ridge=0.01, sweeps=1):
-    return jax.value_and_grad(tensor_normal)(kernel, ridge, sweeps)
+def each(kernel, ridge=0.01, num_iterations=1):
+    return jax.value_and_grad(tensor_normal)(kernel, ridge, num_iterations)
 
 
-def fitted(kernel, ridge, sweeps):
+def fitted(kernel, ridge, num_iterations):
     """Covariances of tasks, inputs and outputs, by whole Kronecker products in float64."""
     covariances = [np.eye(size) for size in kernel.shape]
-    for _ in range(sweeps):
+    for _ in range(num_iterations):
         for axis in (1, 2, 0):
             first, second = (covariances[n] for n in range(3) if n != axis)
             rows = np.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1).astype(np.float64)
@@ -30,12 +30,14 @@ def fitted(kernel, ridge, sweeps):
     return covariances
 
 
-@pytest.mark.parametrize("sweeps", [1, 3])
+@pytest.mark.parametrize("num_iterations", [1, 3])
 @pytest.mark.parametrize("ridge", [0.01, 0.5])
-def test_value_and_gradient(ridge, sweeps):
-    value, grad = each(KERNEL, ridge, sweeps)
+def test_value_and_gradient(ridge, num_iterations):
+    value, grad = each(KERNEL, ridge, num_iterations)
     vector = KERNEL.ravel().astype(np.float64)
-    pushed = np.linalg.solve(functools.reduce(np.kron, fitted(KERNEL, ridge, sweeps)), vector)
+    pushed = np.linalg.solve(
+        functools.reduce(np.kron, fitted(KERNEL, ridge, num_iterations)), vector
+    )
     np.testing.assert_allclose(value, vector @ pushed, rtol=1e-4)
     np.testing.assert_allclose(np.ravel(grad), 2 * pushed, atol=1e-3)
 
@@ -73,7 +75,9 @@ def test_zero_has_no_gradient():
     np.testing.assert_array_equal(grad, np.zeros((2, 3, 4)))
 
 
-@pytest.mark.parametrize("change", [{"ridge": 0.0}, {"sweeps": 0}, {"sweeps": 1.5}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"ridge": 0.0}, {"num_iterations": 0}, {"num_iterations": 1.5}], ids=str
+)
 def test_bad_settings_are_refused(change):
     with pytest.raises(BadInput, match=next(iter(change))):
         TensorNormal(weight=1.0, **change)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.solvers.convex import ball_point, fair_point, project_simplex
+from mtl_jax.solvers.convex import project_simplex, solve_alpha_fair, solve_cagrad
 from tests.solvers.test_quadratic import TOLERANCE, jacobians
 
 NUMBERS = (1, 2, 3, 5, 16, 64)
@@ -27,7 +27,7 @@ def solved(solve, num_tasks, dtype):
 @pytest.mark.parametrize("power", [0.25, 0.5, 1.0, 4.0])
 def test_fair_point_solves_every_kind(num_tasks, dtype, power):
     gains = np.random.default_rng(1).uniform(0.1, 3.0, num_tasks).astype(dtype)
-    solve = lambda gram: fair_point(gram, power, jnp.array(gains))
+    solve = lambda gram: solve_alpha_fair(gram, power, jnp.array(gains))
     for kind, gram, point in solved(solve, num_tasks, dtype):
         there = np.diag(gram) > 0.0
         if not there.any():
@@ -43,7 +43,7 @@ def test_fair_point_solves_every_kind(num_tasks, dtype, power):
 def test_fair_point_of_a_diagonal():
     squares, gains = jnp.array([4.0, 1e-8, 1e8]), jnp.array([1.0, 2.0, 3.0])
     for power in (0.5, 1.0, 2.0):
-        found = jax.jit(lambda g, p=power: fair_point(g, p, gains))(jnp.diag(squares))
+        found = jax.jit(lambda g, p=power: solve_alpha_fair(g, p, gains))(jnp.diag(squares))
         # By hand: G_ii a_i = c_i a_i^-p.
         np.testing.assert_allclose(found, (gains / squares) ** (1 / (1 + power)), rtol=1e-5)
 
@@ -52,7 +52,7 @@ def test_fair_point_of_a_diagonal():
 @pytest.mark.parametrize("num_tasks", (1, 2, 3, 5, 16))
 @pytest.mark.parametrize("radius", [0.4, 1.0])
 def test_ball_point_is_optimal_on_every_kind(num_tasks, dtype, radius):
-    for kind, gram, point in solved(lambda gram: ball_point(gram, radius), num_tasks, dtype):
+    for kind, gram, point in solved(lambda gram: solve_cagrad(gram, radius), num_tasks, dtype):
         assert ballness(gram / (gram.max() or 1.0), point, radius) <= TOLERANCE[dtype], kind
 
 
@@ -73,7 +73,7 @@ def test_ball_point_of_many_tasks():
     kinds = jacobians(64)
     rows = np.stack([kinds[name] for name in ("normal", "conflicting")]).astype("float32")
     grams = rows @ rows.swapaxes(1, 2)
-    points = np.asarray(jax.jit(jax.vmap(lambda gram: ball_point(gram, 0.4)))(grams))
+    points = np.asarray(jax.jit(jax.vmap(lambda gram: solve_cagrad(gram, 0.4)))(grams))
     for gram, point in zip(grams.astype("float64"), points.astype("float64"), strict=True):
         assert ballness(gram / gram.max(), point, 0.4) <= TOLERANCE["float32"]
 
@@ -89,15 +89,15 @@ def test_what_is_not_finite_comes_out_as_nan(value, place):
     assert np.isnan(FAIR(np.eye(3, dtype="float32"), ones.at[1].set(value))).all()
 
 
-FAIR = jax.jit(lambda gram, gains: fair_point(gram, 1.0, gains))
-BALL = jax.jit(lambda gram: ball_point(gram, 0.5))
+FAIR = jax.jit(lambda gram, gains: solve_alpha_fair(gram, 1.0, gains))
+BALL = jax.jit(lambda gram: solve_cagrad(gram, 0.5))
 
 
 def test_wrong_shapes_are_refused():
     with pytest.raises(AssertionError):
-        fair_point(jnp.ones((2, 3)), 1.0, jnp.ones(2))
+        solve_alpha_fair(jnp.ones((2, 3)), 1.0, jnp.ones(2))
     with pytest.raises(AssertionError):
-        fair_point(jnp.eye(2), 1.0, jnp.ones(3))
+        solve_alpha_fair(jnp.eye(2), 1.0, jnp.ones(3))
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,14 @@ import pytest
 import scipy.optimize
 
 from mtl_jax.solvers.quadratic import (
+    active_set,
     cosines,
-    dual_cone,
-    eigen,
     min_norm_point,
-    nonnegative_quadratic,
-    pseudo_solve,
-    search,
-    unit_scale,
+    normalize_gram,
+    pinv_solve,
+    project_dual_cone,
+    psd_eigh,
+    solve_nonneg_qp,
 )
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
@@ -61,7 +61,7 @@ def jacobians(num_tasks: int) -> dict[str, np.ndarray]:
 def cones(gram):
     """The dual cone's combinations, one for each task (of the first eight) as lower bound."""
     bounds = jnp.eye(len(gram), dtype=gram.dtype)[:8]
-    return jax.vmap(dual_cone, (None, 0))(gram, bounds)
+    return jax.vmap(project_dual_cone, (None, 0))(gram, bounds)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -87,7 +87,7 @@ def test_the_search_ends_by_itself_and_soon():
     rows = np.stack([kinds[name] for name in ("low rank", "opposed", "conflicting")])
     rows /= np.linalg.norm(rows, axis=2, keepdims=True)
     cosines = jnp.array(rows @ rows.swapaxes(1, 2), jnp.float32)
-    last = jax.jit(jax.vmap(jax.vmap(search, (None, 0))))(cosines, -cosines)
+    last = jax.jit(jax.vmap(jax.vmap(active_set, (None, 0))))(cosines, -cosines)
     assert last.done.all()
     assert last.steps.max() <= 2 * 64, "it is cut at 8K + 32"
 
@@ -143,7 +143,9 @@ def test_shortest_point_of_two(gram, expected):
 )
 def test_dual_cone_of_two(lower, expected):
     gram = jnp.array([[18.0, -22.0], [-22.0, 38.0]])
-    np.testing.assert_allclose(jax.jit(dual_cone)(gram, jnp.array(lower)), expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(project_dual_cone)(gram, jnp.array(lower)), expected, rtol=1e-6
+    )
 
 
 def test_agrees_with_trying_every_face():
@@ -176,7 +178,7 @@ def test_agrees_with_nonnegative_least_squares():
     for rows, columns in ((30, 12), (12, 12)):
         system, target = random.normal(size=(rows, columns)), random.normal(size=rows)
         with jax.enable_x64(True):
-            solve = jax.jit(nonnegative_quadratic)
+            solve = jax.jit(solve_nonneg_qp)
             x = solve(jnp.array(system.T @ system), jnp.array(system.T @ target))
         np.testing.assert_allclose(x, scipy.optimize.nnls(system, target)[0], atol=1e-9)
 
@@ -190,7 +192,7 @@ def test_vmap_is_the_loop():
 
 
 ALL_THREE = jax.jit(
-    lambda gram, linear: (min_norm_point(gram), cones(gram), nonnegative_quadratic(gram, linear))
+    lambda gram, linear: (min_norm_point(gram), cones(gram), solve_nonneg_qp(gram, linear))
 )
 
 
@@ -217,10 +219,10 @@ def test_a_rounded_indefinite_matrix_is_solved_all_the_same():
 
 def test_unit_scale():
     gram = jnp.array([[4.0, -1.0], [-1.0, 1.0]])
-    np.testing.assert_allclose(unit_scale(gram), gram / 4.0)
-    np.testing.assert_allclose(unit_scale(1e37 * gram), gram / 4.0, rtol=1e-6)
-    np.testing.assert_array_equal(unit_scale(jnp.zeros((2, 2))), jnp.zeros((2, 2)))
-    assert np.isnan(unit_scale(jnp.array([[0.0, jnp.nan], [jnp.nan, 0.0]]))[0, 1])
+    np.testing.assert_allclose(normalize_gram(gram), gram / 4.0)
+    np.testing.assert_allclose(normalize_gram(1e37 * gram), gram / 4.0, rtol=1e-6)
+    np.testing.assert_array_equal(normalize_gram(jnp.zeros((2, 2))), jnp.zeros((2, 2)))
+    assert np.isnan(normalize_gram(jnp.array([[0.0, jnp.nan], [jnp.nan, 0.0]]))[0, 1])
 
 
 @pytest.mark.parametrize("wrong", [np.ones(3), np.ones((2, 3)), np.ones((2, 2), int)], ids=str)
@@ -228,9 +230,9 @@ def test_wrong_shapes_and_dtypes_are_refused(wrong):
     with pytest.raises(AssertionError):
         min_norm_point(wrong)
     with pytest.raises(AssertionError):
-        dual_cone(wrong, np.ones(2))
+        project_dual_cone(wrong, np.ones(2))
     with pytest.raises(AssertionError):
-        dual_cone(np.eye(2), np.ones(3))
+        project_dual_cone(np.eye(2), np.ones(3))
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
@@ -238,16 +240,16 @@ def test_pseudo_solve_is_the_shortest_least_squares_answer(scale):
     random = np.random.default_rng(0)
     rows, wanted = random.normal(size=(5, 3)), random.normal(size=5)
     gram = rows @ rows.T
-    found = jax.jit(pseudo_solve)(jnp.array(scale * gram, "float32"), jnp.array(wanted, "float32"))
+    found = jax.jit(pinv_solve)(jnp.array(scale * gram, "float32"), jnp.array(wanted, "float32"))
     np.testing.assert_allclose(scale * np.asarray(found), np.linalg.pinv(gram) @ wanted, rtol=1e-3)
-    np.testing.assert_array_equal(jax.jit(pseudo_solve)(jnp.zeros((2, 2)), jnp.ones(2)), [0, 0])
+    np.testing.assert_array_equal(jax.jit(pinv_solve)(jnp.zeros((2, 2)), jnp.ones(2)), [0, 0])
 
 
 def test_eigen_keeps_what_is_not_rounding():
-    spectrum = jax.jit(eigen)(jnp.diag(jnp.array([4.0, -1e-9, 0.0, 1e-6, 1e-5])))
+    spectrum = jax.jit(psd_eigh)(jnp.diag(jnp.array([4.0, -1e-9, 0.0, 1e-6, 1e-5])))
     np.testing.assert_allclose(spectrum.values, [-1e-9, 0.0, 1e-6, 1e-5, 4.0], rtol=1e-4)
     np.testing.assert_array_equal(spectrum.kept, [False, False, False, True, True])
-    assert not jax.jit(eigen)(jnp.zeros((2, 2))).kept.any()
+    assert not jax.jit(psd_eigh)(jnp.zeros((2, 2))).kept.any()
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

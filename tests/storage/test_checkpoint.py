@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from orbax.checkpoint import v1 as ocp
 
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.checkpoint import Checkpoints
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.run_data import load_run_data
 from tests.small import RUN
 
 
 @pytest.fixture(scope="module")
 def states():
-    prepared = prepare(RUN)
-    made = program(RUN, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
-    given = made.given(prepared.given)
+    prepared = load_run_data(RUN)
+    made = compile_run(RUN, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
+    given = made.put_data(prepared.given)
     states = [made.init(None)]
     for _ in range(3):
-        states.append(made.advance(jax.tree.map(lambda x: x.copy(), states[-1]), given, 4)[0])
+        states.append(made.train_steps(jax.tree.map(lambda x: x.copy(), states[-1]), given, 4)[0])
     return states
 
 
@@ -28,7 +28,7 @@ def states():
 def saved(states, tmp_path):
     """Checkpoints of steps 4, 8 and 12, of which two are kept; and the warnings."""
     warnings = []
-    checkpoints = Checkpoints(tmp_path / "checkpoints", warnings.append)
+    checkpoints = CheckpointManager(tmp_path / "checkpoints", warnings.append)
     for step in (4, 8, 12):
         candidates = {"0": {f"{step}-ema": {"params": np.full(3, step), "stats": {}}}}
         candidates = candidates if step > 4 else {}
@@ -131,8 +131,8 @@ def test_without_a_whole_checkpoint_there_is_none(saved, states):
 
 
 def test_plain_dicts_for_other_runs(saved, states):
-    tree = saved[0].tree(12)
+    tree = saved[0].load(12)
     same(tree["params"], states[3].params)
     forge(saved[0].folder / "12")
     with pytest.raises(ValueError, match="missing or damaged"):
-        saved[0].tree(12)
+        saved[0].load(12)

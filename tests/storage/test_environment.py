@@ -9,7 +9,7 @@ import pytest
 from mtl_jax.report import provenance
 from mtl_jax.runner import train_loop
 from mtl_jax.storage import environment
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.runner.launching import launched
 from tests.small import RUN
 
@@ -18,7 +18,7 @@ from mtl_jax.config.run import Experiment
 from tests.small import RUN
 
 EXPERIMENT = Experiment(
-    runs=(RUN.but(name="long", steps=8, evaluate_every=2, checkpoint_every=2),)
+    runs=(RUN.replace(name="long", steps=8, evaluate_every=2, checkpoint_every=2),)
 )
 """
 
@@ -34,7 +34,7 @@ def launch(tmp_path, monkeypatch):
     file.write_text(FILE)
 
     def launch(stop=None, git="0" * 40, devices="1 x cpu", damaged=False):
-        class Stopping(train_loop.Checkpoints):
+        class Stopping(train_loop.CheckpointManager):
             def save(self, step, *args):
                 super().save(step, *args)
                 self.wait()
@@ -44,8 +44,8 @@ def launch(tmp_path, monkeypatch):
         if damaged:
             (tmp_path / "out" / "long" / "metrics.jsonl").unlink()
         with monkeypatch.context() as patch:
-            patch.setattr(train_loop, "Checkpoints", Stopping)
-            patch.setattr(environment, "commit", lambda: git)
+            patch.setattr(train_loop, "CheckpointManager", Stopping)
+            patch.setattr(environment, "git_commit", lambda: git)
             patch.setattr(environment, "devices", lambda: devices)
             if stop is None:
                 assert launched(file, "--out", tmp_path / "out")[0] == 0
@@ -125,9 +125,9 @@ def test_conditions_are_those_of_this_process():
 
 
 def test_rows_of_other_devices_and_code_are_told_apart(finished, tmp_path):
-    rows = [RUN.but(name=name) for name in ("a", "b", "c")]
+    rows = [RUN.replace(name=name) for name in ("a", "b", "c")]
     folders = [finished(run, {"row": [0.5, 0.5], "column": [0.5, 0.5]}) for run in rows]
-    assert provenance.note(folders) == ""
+    assert provenance.provenance_note(folders) == ""
 
     def rewrite(folder, **changes):
         path = folder.path / "run.json"
@@ -138,8 +138,8 @@ def test_rows_of_other_devices_and_code_are_told_apart(finished, tmp_path):
     for folder in folders:
         rewrite(folder)
     rewrite(folders[1], code="1234567890")
-    own = Folder(tmp_path, rows[0]).read("run.json")["code"][:8]
-    both = provenance.note(folders)
+    own = RunDirectory(tmp_path, rows[0]).read("run.json")["code"][:8]
+    both = provenance.provenance_note(folders)
     assert f"code {own} (2)" in both and "code 12345678 (1)" in both
     rewrite(folders[1], devices="8 x NVIDIA H200")
-    assert "on 8 x NVIDIA H200 (1)" in provenance.note(folders)
+    assert "on 8 x NVIDIA H200 (1)" in provenance.provenance_note(folders)

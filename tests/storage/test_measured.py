@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.runner import train_loop
-from mtl_jax.runner.train_loop import due
-from mtl_jax.storage.run_directory import Folder, due_steps
+from mtl_jax.runner.train_loop import is_due
+from mtl_jax.storage.run_directory import RunDirectory, due_steps
 from tests.runner.launching import launched
 from tests.small import RUN
 
@@ -18,10 +18,10 @@ from mtl_jax.config.run import Experiment
 from tests.small import RUN
 
 EXPERIMENT = Experiment(
-    runs=(RUN.but(name="long", steps=9, evaluate_every=2, checkpoint_every=3),)
+    runs=(RUN.replace(name="long", steps=9, evaluate_every=2, checkpoint_every=3),)
 )
 """
-LONG = RUN.but(name="long", steps=9, evaluate_every=2, checkpoint_every=3)
+LONG = RUN.replace(name="long", steps=9, evaluate_every=2, checkpoint_every=3)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def straight(file, tmp_path_factory):
 def stopped(file, out):
     """The run, stopped at its second checkpoint: evaluated at 2, 4 and 6 of 9 steps."""
 
-    class Stopping(train_loop.Checkpoints):
+    class Stopping(train_loop.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
@@ -50,7 +50,7 @@ def stopped(file, out):
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_loop, "Checkpoints", Stopping)
+        patch.setattr(train_loop, "CheckpointManager", Stopping)
         with pytest.raises(KeyboardInterrupt):
             launched(file, "--out", out)
     return out / "long"
@@ -152,11 +152,11 @@ def test_a_run_before_its_first_checkpoint_measures_again(begun, straight, file)
 def test_a_checkpoint_of_another_run_is_refused(begun, file):
     out = begun.parent
     (out / "long").rename(out / "kept")
-    other = Folder(out, LONG.but(batch=9))
-    other.claim()
+    other = RunDirectory(out, LONG.replace(batch_size=9))
+    other.create()
     shutil.copytree(out / "kept" / "checkpoints", other.checkpoints)
     shutil.copy(out / "kept" / "metrics.jsonl", other.path)
-    code, _, stderr = launched(file, "--out", out, "--set", "batch=9")
+    code, _, stderr = launched(file, "--out", out, "--set", "batch_size=9")
     assert code == 2 and "is a checkpoint of another run (fingerprint " in stderr
     assert stderr.count("\n") == 1
 
@@ -181,7 +181,7 @@ def test_a_finished_run_that_lost_measurements_is_refused(straight, file, tmp_pa
 @given(st.integers(1, 40), st.integers(1, 50), st.data())
 def test_steps_of_evaluations(steps, every, more):
     """They are those after which the loop evaluates."""
-    run = LONG.but(steps=steps, evaluate_every=every)
+    run = LONG.replace(steps=steps, evaluate_every=every)
     up_to = more.draw(st.integers(0, steps))
-    assert due_steps(run, up_to) == [s for s in range(1, up_to + 1) if due(run, s, every)]
+    assert due_steps(run, up_to) == [s for s in range(1, up_to + 1) if is_due(run, s, every)]
     assert due_steps(run) == due_steps(run, steps)

@@ -6,49 +6,49 @@ import pytest
 
 from mtl_jax import augment, data, nets
 from mtl_jax.config.run import Experiment
-from mtl_jax.config.sklearn_baseline import Classic, logistic
+from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
 from mtl_jax.consistency import FixMatch
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.sweep import sweep
-from mtl_jax.storage.run_data import prepare
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
 
-LEFT = ROW.but(name="left", outputs=10)
+LEFT = ROW.replace(name="left", num_outputs=10)
 SOURCE = data.MultiDigits(train=60, validation=24, test=30)
-ONE = RUN.but(
-    name="one", data=SOURCE, tasks=(LEFT.but(consistency=FixMatch(threshold=0.2)), LEFT.but(name="right")),
-    labelled=20, seeds=1, strong=augment.Cutout(2),
+ONE = RUN.replace(
+    name="one", data=SOURCE, tasks=(LEFT.replace(auxiliary=FixMatch(threshold=0.2)), LEFT.replace(name="right")),
+    num_labelled=20, num_seeds=1, strong=augment.Cutout(2),
 )  # fmt: skip
-BOTH = ONE.but(name="both", data=data.PerSeed(SOURCE), seeds=2, first_seed=3)
+BOTH = ONE.replace(name="both", data=data.PerSeed(SOURCE), num_seeds=2, first_seed=3)
 ALONE = tuple(
-    ONE.but(name=f"seed {n}", data=data.MultiDigits(train=60, validation=24, test=30, seed=n), first_seed=n)
+    ONE.replace(name=f"seed {n}", data=data.MultiDigits(train=60, validation=24, test=30, seed=n), first_seed=n)
     for n in (3, 4)
 )  # fmt: skip
-STUDENT = BOTH.but(name="student", source=BOTH, steps=4)
+STUDENT = BOTH.replace(name="student", init_from=BOTH, steps=4)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("per_seed")
-    row = Classic(
-        name="logistic", data=data.PerSeed(SOURCE), task=LEFT, choices=(logistic,), labelled=20,
-        seeds=2, first_seed=3,
+    row = SklearnBaseline(
+        name="logistic", data=data.PerSeed(SOURCE), task=LEFT, candidates=(logistic_regression,), num_labelled=20,
+        num_seeds=2, first_seed=3,
     )  # fmt: skip
-    lone = row.but(name="logistic 4", data=ALONE[1].data, seeds=1, first_seed=4)
-    experiment = Experiment(runs=(BOTH, *ALONE, STUDENT), classics=(row, lone))
+    lone = row.replace(name="logistic 4", data=ALONE[1].data, num_seeds=1, first_seed=4)
+    experiment = Experiment(runs=(BOTH, *ALONE, STUDENT), sklearn_baselines=(row, lone))
     assert sweep(experiment, experiment, root, fresh=False) == 0
     return root
 
 
 def test_each_seed_has_the_data_of_its_own_source():
-    found = prepare(BOTH)
+    found = load_run_data(BOTH)
     for place, run in enumerate(ALONE):
-        own = prepare(run)
+        own = load_run_data(run)
         stream, alone = found.given.streams[""], own.given.streams[""]
         np.testing.assert_array_equal(stream.image[place], alone.image)
         np.testing.assert_array_equal(stream.labels["left"][place], alone.labels["left"])
-        np.testing.assert_array_equal(stream.known.index[place], alone.known.index[0])
+        np.testing.assert_array_equal(stream.labelled.index[place], alone.labelled.index[0])
         np.testing.assert_array_equal(
             found.splits["test"][""]["image"][place], own.splits["test"][""]["image"]
         )
@@ -57,15 +57,15 @@ def test_each_seed_has_the_data_of_its_own_source():
 
 
 def test_each_seed_ends_as_it_does_alone(root):
-    both = Folder(root, BOTH).result()
+    both = RunDirectory(root, BOTH).result()
     for place, run in enumerate(ALONE):
-        alone = Folder(root, run).result()
+        alone = RunDirectory(root, run).result()
         for kind in ("validation", "test"):
             for task in ("left", "right"):
                 assert both["selected"][place][kind][task]["accuracy"] == pytest.approx(
                     alone["selected"][0][kind][task]["accuracy"], abs=0.05
                 )
-    losses = [Folder(root, run).records()[-1]["train"]["loss/left"] for run in (BOTH, *ALONE)]
+    losses = [RunDirectory(root, run).records()[-1]["train"]["loss/left"] for run in (BOTH, *ALONE)]
     np.testing.assert_allclose(losses[0], [losses[1][0], losses[2][0]], rtol=1e-4)
     assert both["labels"]["left"] == [20, 24, 30]
 

@@ -6,18 +6,20 @@ import pytest
 from hypothesis import strategies
 
 from mtl_jax import data, losses, metrics
-from mtl_jax.core.protocols import Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Domains, Input, MultiInput
-from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.storage.run_data import abstract_data, load_run_data
 from mtl_jax.storage.targets import target
 from tests.small import ROW, RUN
 
-CLASSES = ROW.but(name="y")
-BINARY = CLASSES.but(outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
-MANY = BINARY.but(outputs=3)
-NUMBER = CLASSES.but(outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError())
-NUMBERS = NUMBER.but(outputs=3)
+CLASSES = ROW.replace(name="y")
+BINARY = CLASSES.replace(num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
+MANY = BINARY.replace(num_outputs=3)
+NUMBER = CLASSES.replace(
+    num_outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
+)
+NUMBERS = NUMBER.replace(num_outputs=3)
 Y = np.arange(12) % 3
 X = np.zeros((12, 4), np.float32)
 HOT = np.eye(3, dtype=int)[Y]
@@ -28,7 +30,7 @@ def run_on(task, *parts):
     """A run of one task whose three parts have these labels, the last for those not given."""
     parts = (*parts, *(parts[-1],) * (3 - len(parts)))
     arrays = ({"image": X[: len(y)], "y": y} for y in parts)
-    return RUN.but(name="r", data=data.Arrays(*arrays), tasks=(task,), labelled=None)
+    return RUN.replace(name="r", data=data.Arrays(*arrays), tasks=(task,), num_labelled=None)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def run_on(task, *parts):
         *((CLASSES, Y.astype(kind), Y.astype(np.int32))
           for kind in (np.int8, np.uint8, np.uint16, np.int64, np.uint64)),
         (CLASSES, np.where(Y == 0, -1, Y), np.where(Y == 0, -1, Y).astype(np.int32)),
-        (CLASSES.but(outputs=2), Y == 1, (Y == 1).astype(np.int32)),
+        (CLASSES.replace(num_outputs=2), Y == 1, (Y == 1).astype(np.int32)),
         *((BINARY, (Y == 1).astype(kind), (Y == 1).astype(np.float32))
           for kind in (bool, np.uint8, np.int64, np.float16, np.float64)),
         (BINARY, Y - 1, np.array([np.nan, 0, 1] * 4, np.float32)),
@@ -58,12 +60,12 @@ def run_on(task, *parts):
 )  # fmt: skip
 def test_labels_come_as_the_loss_takes_them(task, given, wanted):
     run = run_on(task, given)
-    stream, told = prepare(run).given.streams[""], described(run).streams[""].labels["y"]
+    stream, told = load_run_data(run).given.streams[""], abstract_data(run).streams[""].labels["y"]
     found = stream.labels["y"]
     assert (found.shape, found.dtype) == (told.shape, told.dtype)
     assert found.dtype == (np.int32 if task.loss is losses.cross_entropy else np.float32)
     np.testing.assert_array_equal(found, wanted.astype(found.dtype))
-    for part in prepare(run).splits.values():
+    for part in load_run_data(run).splits.values():
         np.testing.assert_array_equal(part[""]["y"], found)
 
 
@@ -86,9 +88,9 @@ INTEGERS = r"give integers \[N\] from 0 to 2, -1 where one is missing"
         (CLASSES, Y + 1, "has class 3; they seem to begin at 1: give labels - 1$"),
         (CLASSES, Y * 2, "has class 4$"),
         (CLASSES, np.full(12, -1), "all of its labels in the train data are missing"),
-        (CLASSES.but(outputs=2), np.where(Y == 0, -1, 1), "-1 and 1, but -1 means missing; give 0"),
+        (CLASSES.replace(num_outputs=2), np.where(Y == 0, -1, 1), "-1 and 1, but -1 means missing; give 0"),
         (CLASSES, Y - 1, r"from -1 to 1, but -1 means missing; give labels \+ 1, or .*outputs=2"),
-        (CLASSES.but(outputs=2), np.where(Y == 0, -1, 0), r"from -1 to 0, .*; give labels \+ 1$"),
+        (CLASSES.replace(num_outputs=2), np.where(Y == 0, -1, 0), r"from -1 to 0, .*; give labels \+ 1$"),
         (BINARY, np.where(Y == 0, -1, 1), "-1 and 1, but -1 means missing; give 0 and 1"),
         (BINARY, Y, r"have 2: these are classes; give floats in \[0, 1\], or 0 and 1"),
         (BINARY, (Y == 1) * 255, "have 255: these are classes.*; if 255 means missing, write -1"),
@@ -117,14 +119,14 @@ INTEGERS = r"give integers \[N\] from 0 to 2, -1 where one is missing"
 )  # fmt: skip
 def test_what_is_no_target_is_named(task, labels, text):
     with pytest.raises(BadInput, match=f"run 'r': task 'y'.*{text}") as wrong:
-        prepare(run_on(task, labels))
+        load_run_data(run_on(task, labels))
     assert "\n" not in str(wrong.value)
 
 
 def test_shapes_alone_tell_what_is_no_target_before_data_is_read():
     for task, labels in ((CLASSES, Y / 4), (NUMBER, Y), (CLASSES, HOT), (MANY, Y)):
         with pytest.raises(BadInput, match="run 'r': task 'y': train labels"):
-            described(run_on(task, labels))
+            abstract_data(run_on(task, labels))
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -132,16 +134,16 @@ def test_other_parts_are_held_to_the_same(part):
     wrong = np.where(Y == 2, 2.0, Y)
     parts = (Y == 1.0, *((wrong if name == part else Y == 1.0) for name in ("validation", "test")))
     with pytest.raises(BadInput, match=rf"task 'y': {part} labels must lie in \[0, 1\]"):
-        prepare(run_on(BINARY, *(np.asarray(p, float) for p in parts)))
+        load_run_data(run_on(BINARY, *(np.asarray(p, float) for p in parts)))
 
 
 def test_minus_one_in_one_part_alone_is_a_missing_label():
     few = np.where(Y == 0, -1, 1)
-    stream = prepare(run_on(CLASSES.but(outputs=2), few, Y % 2)).given.streams[""]
-    assert stream.known.mask["y"].sum() == 2 * 8  # by hand: two seeds, eight of class 1.
+    stream = load_run_data(run_on(CLASSES.replace(num_outputs=2), few, Y % 2)).given.streams[""]
+    assert stream.labelled.mask["y"].sum() == 2 * 8  # by hand: two seeds, eight of class 1.
 
 
-class Own:
+class Own(DataSource):
     """A source of a user's own, of any arrays."""
 
     def __init__(self, *parts):
@@ -180,31 +182,31 @@ SOURCES = {
 def test_every_source_is_held_to_the_same(name, task, labels, text):
     source = SOURCES[name]({"image": X, "y": labels})
     with pytest.raises(BadInput, match=f"run 'r': task 'y'.*{text}"):
-        prepare(RUN.but(name="r", data=source, tasks=(task,), labelled=None))
+        load_run_data(RUN.replace(name="r", data=source, tasks=(task,), num_labelled=None))
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_unsigned_classes_are_taken_from_every_source(name):
     source = SOURCES[name]({"image": X, "y": Y.astype(np.uint8)})
     for labelled in (None, 7):
-        run = RUN.but(data=source, tasks=(CLASSES,), labelled=labelled)
-        stream = next(iter(prepare(run).given.streams.values()))
+        run = RUN.replace(data=source, tasks=(CLASSES,), num_labelled=labelled)
+        stream = next(iter(load_run_data(run).given.streams.values()))
         assert stream.labels["y"].dtype == np.int32
-        assert stream.known.index.shape[1] == (labelled or 12)
+        assert stream.labelled.index.shape[1] == (labelled or 12)
 
 
 @pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[Y], Y.astype(object)])
 def test_words_are_told_how_they_become_classes(labels):
     source = Own(*({"image": X, "y": labels} for _ in range(3)))
-    for told in (prepare, described):
+    for told in (load_run_data, abstract_data):
         with pytest.raises(BadInput, match=r"task 'y': train labels must be numbers, not .*unique"):
-            told(RUN.but(data=source, tasks=(CLASSES,), labelled=None))
+            told(RUN.replace(data=source, tasks=(CLASSES,), num_labelled=None))
 
 
 def test_labels_of_another_number_of_rows_are_named():
     source = Own(*({"image": X, "y": Y[:9]} for _ in range(3)))
     with pytest.raises(BadInput, match=r"as many 'y' in the train part as images, not .*9"):
-        prepare(RUN.but(data=source, tasks=(CLASSES,), labelled=None))
+        load_run_data(RUN.replace(data=source, tasks=(CLASSES,), num_labelled=None))
 
 
 @hypothesis.settings(max_examples=80, deadline=None)

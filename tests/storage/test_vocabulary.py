@@ -7,8 +7,8 @@ import pytest
 from mtl_jax import augment, data, nets
 from mtl_jax.augment import tokens
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.train_loop import check
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.trace import trace_run
+from mtl_jax.storage.run_data import load_run_data
 from tests.small import ROW, RUN
 
 BERT = nets.BERT(vocabulary=20, width=4, depth=1, heads=2, hidden=4, places=6)
@@ -24,13 +24,13 @@ def texts(highest, dtype=np.int32):
 def run(train=19, validation=19, test=19, dtype=np.int32, **changes):
     """A run on such texts."""
     parts = data.Arrays(*(texts(highest, dtype) for highest in (train, validation, test)))
-    settings = {"data": parts, "tasks": (ROW,), "trunk": BERT, "labelled": None, "strong": None}
-    return RUN.but(name="texts", **settings | changes)
+    settings = {"data": parts, "tasks": (ROW,), "trunk": BERT, "num_labelled": None, "strong": None}
+    return RUN.replace(name="texts", **settings | changes)
 
 
 def test_tokens_of_the_vocabulary_are_taken():
-    prepare(run())
-    check(run(strong=tokens.TokenMask(mask=19)), 1)
+    load_run_data(run())
+    trace_run(run(strong=tokens.TokenMask(mask=19)), 1)
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -38,15 +38,15 @@ def test_tokens_of_the_vocabulary_are_taken():
 def test_tokens_of_no_vocabulary_are_named_with_their_part(part, token):
     said = rf"run 'texts': .*vocabulary of 20.* in 0\.\.19, but the {part} data has token {token}$"
     with pytest.raises(BadInput, match=said):
-        prepare(run(**{part: token}))
+        load_run_data(run(**{part: token}))
 
 
 @pytest.mark.parametrize(
-    "trunk", [nets.PerTask(BERT), nets.CGC(expert=BERT)], ids=["PerTask", "CGC"]
+    "trunk", [nets.PerTaskTrunk(BERT), nets.CGC(expert=BERT)], ids=["PerTask", "CGC"]
 )
 def test_a_vocabulary_is_found_inside_of_a_trunk(trunk):
     with pytest.raises(BadInput, match="the test data has token 20"):
-        prepare(run(test=20, trunk=trunk))
+        load_run_data(run(test=20, trunk=trunk))
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_vocabulary_is_found_inside_of_a_trunk(trunk):
 )
 def test_tokens_that_an_augmentation_brings_are_of_the_vocabulary(policy):
     with pytest.raises(BadInput, match=r"of Run\.strong brings token 20"):
-        prepare(run(strong=policy))
+        load_run_data(run(strong=policy))
 
 
 def test_numbers_are_no_tokens_and_tokens_no_numbers():
     with pytest.raises(BadInput, match=r"BERT\(.*reads tokens, .* the data has inputs of float32"):
-        check(run(dtype=np.float32), 1)
+        trace_run(run(dtype=np.float32), 1)
     with pytest.raises(BadInput, match=r"MLP\(.*reads numbers, .* the data has inputs of int32"):
-        check(run(trunk=nets.MLP((4,))), 1)
-    check(run(dtype=np.float32, trunk=nets.MLP((4,))), 1)
+        trace_run(run(trunk=nets.MLP((4,))), 1)
+    trace_run(run(dtype=np.float32, trunk=nets.MLP((4,))), 1)
 
 
 class Own(nn.Module):
@@ -84,7 +84,7 @@ class Own(nn.Module):
 
 
 def test_a_trunk_of_a_users_own_may_read_whole_numbers():
-    check(run(trunk=Own()), 1)
+    trace_run(run(trunk=Own()), 1)
 
 
 SHAPES = {
@@ -106,13 +106,13 @@ def test_a_trunk_takes_its_inputs_and_refuses_others_in_one_line(name, kind):
     trunk, fine = TRUNKS[name]
     dtype = np.int32 if kind == "tokens" else np.float32
     part = {"image": np.ones((6, *SHAPES[kind]), dtype), "row": (np.arange(6) % 3).astype(np.int32)}
-    one = RUN.but(
-        name="r", data=data.Arrays(part, part, part), tasks=(ROW,), trunk=trunk, labelled=None,
+    one = RUN.replace(
+        name="r", data=data.Arrays(part, part, part), tasks=(ROW,), trunk=trunk, num_labelled=None,
         strong=None,
     )  # fmt: skip
     if kind in fine:
-        check(one, 1)
+        trace_run(one, 1)
         return
     with pytest.raises(BadInput, match=rf"^run 'r': trunk {name}\(") as wrong:
-        check(one, 1)
+        trace_run(one, 1)
     assert "\n" not in str(wrong.value)

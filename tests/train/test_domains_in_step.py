@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from mtl_jax import data, domain_adaptation, nets, train
-from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import abstract_data, load_run_data
+from mtl_jax.train.batch import Sampler, sample_batch
+from mtl_jax.train.view_requests import group_requests
 from mtl_jax.transfer import HEADS
 from tests.small import ROW, RUN, part
 
@@ -23,47 +25,50 @@ SOURCE = data.Arrays(
     *({k: part(n, s)[k] for k in ("image", "row")} for n, s in ((48, 0), (16, 1), (16, 2)))
 )
 TARGET = data.Arrays(*(dimmed(part(n, s)) for n, s in ((32, 3), (16, 4), (16, 5))))
-DOMAINS = RUN.but(
+DOMAINS = RUN.replace(
     name="domains",
     data=data.Domains((SOURCE,), TARGET),
     tasks=(ROW,),
     trunk=nets.MLP((12,), batch_norm=True),
-    labelled=None,
+    num_labelled=None,
     steps=4,
 )
 
 
 def ended(run, steps=2, source=None):
     """State and metrics after some steps."""
-    prepared = prepare(run)
-    made = program(run, prepared.given)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given)
     state = made.init(source)
     anchor = None
     if source is not None:
-        anchor = jax.tree.map(jnp.copy, train.Start(state.params, state.stats))
-    return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
+        anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
+    return made.train_steps(
+        state, made.put_data(prepared.given._replace(source_model=anchor)), steps
+    )
 
 
 def test_the_pool_is_the_target_and_its_labels_are_not_drawn():
-    given = prepare(DOMAINS).given
+    given = load_run_data(DOMAINS).given
     stream = given.streams[""]
     np.testing.assert_array_equal(stream.pool, np.arange(48, 80))
-    assert stream.known.index.shape == (2, 48) and stream.known.index.max() == 47
+    assert stream.labelled.index.shape == (2, 48) and stream.labelled.index.max() == 47
     assert not (stream.labels["row"][48:] >= 0).any()
-    shapes = described(DOMAINS)
+    shapes = abstract_data(DOMAINS)
     assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), shapes) == jax.tree.map(
         lambda leaf: (leaf.shape, leaf.dtype), given
     )
 
 
 def test_unlabelled_batches_are_of_the_target_alone():
-    run = DOMAINS.but(tasks=(ROW.but(consistency=domain_adaptation.DAN()),))
-    stream = jax.tree.map(jnp.asarray, prepare(run).given.streams[""])
-    one = jax.tree.map(lambda leaf: leaf[0], stream.known)
+    run = DOMAINS.replace(tasks=(ROW.replace(auxiliary=domain_adaptation.DAN()),))
+    stream = jax.tree.map(jnp.asarray, load_run_data(run).given.streams[""])
+    one = jax.tree.map(lambda leaf: leaf[0], stream.labelled)
     key = jax.random.key(0)
-    batch = train.step.pick(run, stream._replace(known=one), key, jnp.int32(0), (), "vmap")
+    sampler, requests = Sampler(run, "vmap", ()), group_requests(run.tasks)
+    batch = sample_batch(sampler, stream._replace(labelled=one), requests, key, jnp.int32(0))
     assert batch.images["weak"].max() < 0.31 < batch.images["labelled"].max()
-    assert batch.index.max() < 32
+    assert batch.unlabelled_index.max() < 32
 
 
 @pytest.mark.parametrize(
@@ -77,11 +82,11 @@ def test_unlabelled_batches_are_of_the_target_alone():
     ids=lambda method: type(method).__name__,
 )
 def test_methods_with_heads_of_their_own_train(method):
-    run = DOMAINS.but(tasks=(ROW.but(consistency=method),))
+    run = DOMAINS.replace(tasks=(ROW.replace(auxiliary=method),))
     state, metrics = ended(run)
-    name = next(iter(method.heads(3)))
+    name = next(iter(method.aux_heads(3)))
     head = state.params["tasks"]["heads"][f"row/{name}"]
-    begun, _ = ended(run.but(tasks=(ROW.but(consistency=method),)), steps=1)
+    begun, _ = ended(run.replace(tasks=(ROW.replace(auxiliary=method),)), steps=1)
     moved = jax.tree.map(
         lambda a, b: np.abs(a - b).max(), head, begun.params["tasks"]["heads"][f"row/{name}"]
     )
@@ -90,15 +95,15 @@ def test_methods_with_heads_of_their_own_train(method):
 
 
 def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
-    first = DOMAINS.but(name="first")
+    first = DOMAINS.replace(name="first")
     before, _ = ended(first)
-    run = DOMAINS.but(
-        tasks=(ROW.but(consistency=domain_adaptation.ADDA(widths=(8,))),),
-        source=first,
-        take=HEADS,
-        plan=(Rule("tasks/heads/row/(kernel|bias)", frozen=True), Rule(".*")),
+    run = DOMAINS.replace(
+        tasks=(ROW.replace(auxiliary=domain_adaptation.ADDA(widths=(8,))),),
+        init_from=first,
+        param_map=HEADS,
+        param_rules=(ParamRule("tasks/heads/row/(kernel|bias)", frozen=True), ParamRule(".*")),
     )
-    source = jax.tree.map(jnp.copy, (before.params, before.stats))
+    source = jax.tree.map(jnp.copy, (before.params, before.batch_stats))
     state, metrics = ended(run, source=source)
     head, old = state.params["tasks"]["heads"]["row"], before.params["tasks"]["heads"]["row"]
     jax.tree.map(np.testing.assert_array_equal, head, old)
@@ -110,5 +115,5 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
 
 
 def test_a_method_that_sees_the_source_wants_one():
-    with pytest.raises(BadInput, match=r"source is needed by the consistency of \['row'\]"):
-        DOMAINS.but(tasks=(ROW.but(consistency=domain_adaptation.ADDA()),))
+    with pytest.raises(BadInput, match=r"Run\.init_from is needed by the consistency of \['row'\]"):
+        DOMAINS.replace(tasks=(ROW.replace(auxiliary=domain_adaptation.ADDA()),))

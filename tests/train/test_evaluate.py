@@ -1,5 +1,6 @@
 """Evaluation counts what has a label, and depends on nothing else than the model and the split."""
 
+import importlib
 import types
 
 import jax
@@ -10,13 +11,18 @@ from sklearn.metrics import f1_score
 
 from mtl_jax import losses, metrics, nets
 from mtl_jax.config.run import Task
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import prepare
-from mtl_jax.train import evaluate, net_of
+from mtl_jax.core.metric import Metric
+from mtl_jax.metrics import predictions
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.train import build_model
 from tests.small import HEIGHT, ROW, RUN
 
+# In the package this is the name of a function.
+evaluation = importlib.import_module("mtl_jax.train.evaluate")
+
 RANDOM = np.random.default_rng(0)
-NORMED = RUN.but(trunk=nets.MLP((12,), batch_norm=True), tasks=(ROW, HEIGHT), seeds=1)
+NORMED = RUN.replace(trunk=nets.MLP((12,), batch_norm=True), tasks=(ROW, HEIGHT), num_seeds=1)
 
 
 def linear(**weights):
@@ -44,14 +50,16 @@ WEIGHTS = {
     name: RANDOM.normal(size=(3, n)).astype(np.float32) for name, n in (("kind", 3), ("marks", 2))
 }
 TASKS = (
-    Task(name="kind", outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy()),
-    Task(name="marks", outputs=2, loss=losses.binary_cross_entropy, metric=metrics.F1()),
+    Task(name="kind", num_outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy()),
+    Task(name="marks", num_outputs=2, loss=losses.binary_cross_entropy, metric=metrics.F1()),
 )
 
 
 def scored(data, tasks=TASKS):
     """Each task's value, by a linear net."""
-    found, _ = jax.jit(lambda a: evaluate.scores(linear(**WEIGHTS), tasks, None, None, a))(data)
+    found, _ = jax.jit(
+        lambda a: evaluation.evaluate_split(linear(**WEIGHTS), tasks, None, None, a)
+    )(data)
     return {name: float(value) for name, by in found.items() for value in by.values()}
 
 
@@ -71,8 +79,26 @@ def test_the_size_of_a_chunk_does_not_matter(monkeypatch, chunk):
     """Chunks of 5, 7 and 22 are filled up, and what fills them would be hits of class 0."""
     data = arrays()
     whole = scored(data)
-    monkeypatch.setattr(evaluate, "CHUNK", chunk)
+    monkeypatch.setattr(evaluation, "CHUNK", chunk)
     assert scored(data) == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 5, 6, 23])
+def test_no_more_than_a_chunk_goes_through_the_net_at_once(monkeypatch, size):
+    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    data, net, seen = arrays(size), linear(**WEIGHTS), []
+
+    def watched(params, stats, images, train):
+        seen.append(images.shape)
+        return net.apply(params, stats, images, train)
+
+    watching = types.SimpleNamespace(apply=watched)
+    jax.eval_shape(lambda a: evaluation.evaluate_split(watching, TASKS, None, None, a), data)
+    outputs = evaluation.predict_chunked(watching, None, None, jnp.asarray(data["image"]))
+    chunks = {1: 1, 5: 5, 6: 3, 23: 5}  # by hand: as few as can be, of one size.
+    assert set(seen) == {(chunks[size], 3)}
+    for name, found in outputs.items():
+        np.testing.assert_allclose(found, data["image"] @ WEIGHTS[name], rtol=1e-5, atol=1e-6)
 
 
 def test_the_order_does_not_matter_and_unlabelled_examples_change_nothing():
@@ -94,14 +120,14 @@ def test_a_task_without_a_label_has_no_value():
     assert all(np.isnan(value) for value in scored(data).values())
 
 
-class Whole:
+class Whole(Metric):
     """A metric of a user's own that says nothing of targets: it counts examples."""
 
     name, scale, higher_is_better = "own", 1.0, True
 
-    def sums(self, logits, labels, mask):
+    def from_model_output(self, logits, labels, mask):
         gaps = jnp.isnan(labels).any(1) & mask
-        return metrics.Sums(gaps.sum(), mask.sum())
+        return predictions.MeanState(gaps.sum(), mask.sum())
 
     def compute(self, sums):
         return sums.count + 100 * sums.total
@@ -110,18 +136,18 @@ class Whole:
 def test_an_own_metric_sees_complete_vectors_only():
     data = arrays()
     data["marks"][1] = 1.0
-    found = scored(data, (TASKS[1].but(metric=Whole()),))
+    found = scored(data, (TASKS[1].replace(metric=Whole()),))
     assert found["marks"] == (~np.isnan(data["marks"]).any(1)).sum()
 
 
 @pytest.fixture(scope="module")
 def trained():
     """Statistics and parameters of a few steps with BatchNorm, and the data."""
-    prepared = prepare(NORMED)
-    made = program(NORMED, prepared.given, jax.devices()[:1])
-    state, _ = made.advance(made.init(None), made.given(prepared.given), 4)
+    prepared = load_run_data(NORMED)
+    made = compile_run(NORMED, prepared.given, jax.devices()[:1])
+    state, _ = made.train_steps(made.init(None), made.put_data(prepared.given), 4)
     state = jax.tree.map(
-        lambda leaf: leaf[0], jax.device_get((state.params, state.ema, state.stats))
+        lambda leaf: leaf[0], jax.device_get((state.params, state.ema, state.batch_stats))
     )
     return state, prepared.splits
 
@@ -129,8 +155,8 @@ def trained():
 def judged(trained, **changes):
     """Values of both models on every split."""
     (params, ema, stats), splits = trained
-    metrics, counts = evaluate.judge(
-        net_of(NORMED), NORMED.tasks, {"raw": params, "ema": ema}, stats, {**splits, **changes}
+    metrics, counts = evaluation.evaluate(
+        build_model(NORMED), NORMED.tasks, {"raw": params, "ema": ema}, stats, {**splits, **changes}
     )
     assert not any(jax.tree.leaves(jax.device_get(counts)))
     return jax.device_get(metrics)
@@ -150,7 +176,7 @@ def test_an_image_is_judged_apart_from_the_rest_of_its_batch(trained):
     (params, _, stats), splits = trained
     (stream,) = splits["test"]
     images = splits["test"][stream]["image"]
-    outputs = jax.jit(lambda x: evaluate.outputs_for(net_of(NORMED), params, stats, x))
+    outputs = jax.jit(lambda x: evaluation.predict_chunked(build_model(NORMED), params, stats, x))
     whole, few = outputs(images), outputs(np.concatenate([images[:3], 9.0 * images[3:9]]))
     for name, found in whole.items():
         np.testing.assert_allclose(few[name][:3], found[:3], rtol=1e-5, atol=1e-6)

@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, nets, optimizers, sharing
-from mtl_jax.config.run import Weighing
-from mtl_jax.config.task_schedule import Alternating, Progressive
+from mtl_jax.config.run import BalanceOptions
+from mtl_jax.config.task_schedule import AlternatingTasks, ProgressiveTasks
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import abstract_data, load_run_data
 from mtl_jax.transfer import finetuning
 from tests.small import RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
-SGD = RUN.but(optimizer=optimizers.SGD(0.1))
-SOFT = SGD.but(trunk=nets.PerTask(RUN.trunk))
+SGD = RUN.replace(optimizer=optimizers.SGD(0.1))
+SOFT = SGD.replace(trunk=nets.PerTaskTrunk(RUN.trunk))
 
 
 def going(run):
     """The program of a run, its first state and its data."""
-    prepared = prepare(run)
-    made = program(run, prepared.given, ONE)
-    return made, made.init(None), made.given(prepared.given)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given, ONE)
+    return made, made.init(None), made.put_data(prepared.given)
 
 
 def trained(run, steps=1):
     made, state, given = going(run)
-    return made.advance(state, given, steps)
+    return made.train_steps(state, given, steps)
 
 
 def still(one, other):
@@ -39,43 +39,43 @@ def still(one, other):
 
 
 def test_what_is_held_out_is_not_trained_on():
-    run = RUN.but(balance=aggregation.AutoLambda(held_out=0.25))
-    stream = prepare(run).given.streams[""]
+    run = RUN.replace(balance=aggregation.AutoLambda(held_out=0.25))
+    stream = load_run_data(run).given.streams[""]
     for seed in range(2):
-        assert not set(stream.known.index[seed]) & set(stream.held.index[seed])
-        whole = prepare(RUN).given.streams[""].known.index[seed]
-        both = np.concatenate([stream.known.index[seed], stream.held.index[seed]])
+        assert not set(stream.labelled.index[seed]) & set(stream.held_out.index[seed])
+        whole = load_run_data(RUN).given.streams[""].labelled.index[seed]
+        both = np.concatenate([stream.labelled.index[seed], stream.held_out.index[seed]])
         np.testing.assert_array_equal(np.sort(both), whole)
-    told = described(run).streams[""]
-    assert told.known.index.shape == stream.known.index.shape == (2, 18)
-    assert told.held.mask["row"].shape == stream.held.mask["row"].shape == (2, 6)
+    told = abstract_data(run).streams[""]
+    assert told.labelled.index.shape == stream.labelled.index.shape == (2, 18)
+    assert told.held_out.mask["row"].shape == stream.held_out.mask["row"].shape == (2, 6)
 
 
 def test_a_bilevel_method_trains_and_its_weights_move():
-    run = RUN.but(balance=aggregation.AutoLambda(learning_rate=0.05))
+    run = RUN.replace(balance=aggregation.AutoLambda(learning_rate=0.05))
     state, metrics = trained(run, 5)
     assert np.isfinite(metrics["loss/row"]).all()
-    weights = np.asarray(state.balance.values)
+    weights = np.asarray(state.balance_state.values)
     assert (np.abs(weights - 0.1) > 0.01).all() and not np.allclose(weights[0], weights[1])
 
 
 def test_held_out_examples_are_judged_without_unlabelled_ones():
-    run = UNLABELLED.but(balance=aggregation.MOML())
+    run = UNLABELLED.replace(balance=aggregation.MOML())
     state, metrics = trained(run, 3)
-    assert np.isfinite(metrics["loss/row"]).all() and np.isfinite(state.balance.values).all()
+    assert np.isfinite(metrics["loss/row"]).all() and np.isfinite(state.balance_state.values).all()
 
 
 def test_too_few_labels_to_hold_some_out_are_named():
-    run = RUN.but(labelled=None, balance=aggregation.MOML(held_out=0.999))
+    run = RUN.replace(num_labelled=None, balance=aggregation.MOML(held_out=0.999))
     with pytest.raises(BadInput, match=r"labelled must leave some beside 96 held out, not 96"):
-        described(run)
+        abstract_data(run)
 
 
 @pytest.mark.parametrize("run", [SGD, SOFT], ids=["hard", "soft"])
 def test_alternating_trains_one_task_a_step(run):
     _, start, _ = going(run)
     begin = jax.device_get(start.params["tasks"])
-    state, metrics = trained(run.but(scheme=Alternating()), 1)
+    state, metrics = trained(run.replace(task_schedule=AlternatingTasks()), 1)
     heads = state.params["tasks"]["heads"]
     assert still(heads["column"], begin["heads"]["column"])
     assert not still(heads["row"], begin["heads"]["row"])
@@ -91,7 +91,7 @@ def test_alternating_trains_one_task_a_step(run):
 
 @pytest.mark.parametrize("optimizer", [SGD.optimizer, optimizers.Adam(0.01)], ids=["sgd", "adam"])
 def test_a_task_that_waits_keeps_its_head_and_its_moments(optimizer):
-    run = SGD.but(scheme=Alternating(), optimizer=optimizer)
+    run = SGD.replace(task_schedule=AlternatingTasks(), optimizer=optimizer)
     once, _ = trained(run, 1)
     twice, _ = trained(run, 2)
 
@@ -101,36 +101,38 @@ def test_a_task_that_waits_keeps_its_head_and_its_moments(optimizer):
             leaf for path, leaf in found if f"['heads']['{name}']" in jax.tree_util.keystr(path)
         ]
 
-    for tree in ("params", "opt"):
+    for tree in ("params", "opt_state"):
         one, two = getattr(once, tree), getattr(twice, tree)
         assert len(heads(one, "row")) >= 2 and still(heads(one, "row"), heads(two, "row"))
         assert not still(heads(one, "column"), heads(two, "column"))
 
 
 def test_the_scale_counts_only_tasks_that_train():
-    run = SGD.but(scheme=Alternating())
+    run = SGD.replace(task_schedule=AlternatingTasks())
     plain, _ = trained(run, 1)
-    mean, metrics = trained(run.but(weighing=Weighing(scale="mean")), 1)
+    mean, metrics = trained(run.replace(balance_options=BalanceOptions(rescale="mean")), 1)
     np.testing.assert_allclose(metrics["weight/row"], 1.0)
     assert still(mean.params["shared"], plain.params["shared"])
 
 
 def test_tasks_that_have_all_entered_train_as_ever():
-    one, _ = trained(SGD.but(scheme=Progressive((0.0, 0.0))), 2)
+    one, _ = trained(SGD.replace(task_schedule=ProgressiveTasks((0.0, 0.0))), 2)
     assert still(one.params, trained(SGD, 2)[0].params)
 
 
 def test_a_scheme_needs_weights_of_losses():
-    with pytest.raises(BadInput, match=r"Run\.scheme needs a balance that weighs losses"):
-        RUN.but(scheme=Alternating(), balance=aggregation.MGDA())
+    with pytest.raises(BadInput, match=r"Run\.task_schedule needs a balance that weighs losses"):
+        RUN.replace(task_schedule=AlternatingTasks(), balance=aggregation.MGDA())
 
 
 @pytest.mark.parametrize(
     "term", [sharing.GroupL21(2.0), sharing.GroupL1Inf(2.0), sharing.TraceNorm(15.0)], ids=str
 )
 def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
-    kernel = trained(SOFT.but(proximal=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"]["kernel"]
-    pushed = trained(SOFT.but(penalties=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
+    kernel = trained(SOFT.replace(proximal=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
+        "kernel"
+    ]
+    pushed = trained(SOFT.replace(penalties=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
         "kernel"
     ]
     rows = np.asarray(kernel[0]).reshape(2, -1)
@@ -143,18 +145,20 @@ def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
 
 
 def test_affinities_by_hand():
-    run = SGD.but(labelled=None, batch=96, weak=None, affinity=True)
+    run = SGD.replace(num_labelled=None, batch_size=96, weak=None, measure_affinity=True)
     made, state, given = going(run)
     found = made.affinity(state, given)
     assert found["cosine"].shape == found["lookahead"].shape == (2, 2, 2)
     np.testing.assert_allclose(np.diagonal(found["cosine"], axis1=1, axis2=2), 1.0, rtol=1e-5)
     # A step for the first task alone, the heads as they were.
-    alone = run.but(scheme=Progressive((0.0, 0.5)), optimizer=optimizers.SGD(0.1, momentum=0.0))
+    alone = run.replace(
+        task_schedule=ProgressiveTasks((0.0, 0.5)), optimizer=optimizers.SGD(0.1, momentum=0.0)
+    )
     other, begin, data = going(alone)
     start = jax.device_get(begin.params)
-    moved, before = other.advance(begin, data, 1)
+    moved, before = other.train_steps(begin, data, 1)
     params = {**moved.params, "tasks": start["tasks"]}
-    _, after = made.advance(moved._replace(params=jax.tree.map(jnp.asarray, params)), given, 1)
+    _, after = made.train_steps(moved._replace(params=jax.tree.map(jnp.asarray, params)), given, 1)
     for name, place in (("row", 0), ("column", 1)):
         fall = 1.0 - after[f"loss/{name}"] / before[f"loss/{name}"]
         np.testing.assert_allclose(found["lookahead"][:, 0, place], fall, atol=2e-5)
@@ -162,15 +166,17 @@ def test_affinities_by_hand():
 
 def test_terms_without_a_proximal_step_are_refused():
     with pytest.raises(BadInput, match=r"Run\.proximal must be a tuple, each item a Proximal"):
-        SOFT.but(proximal=(sharing.MeanL2(1.0),))
+        SOFT.replace(proximal=(sharing.MeanL2(1.0),))
 
 
-@pytest.mark.parametrize("changes", [{"affinity": True}, {"balance": aggregation.MGDA()}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{"measure_affinity": True}, {"balance": aggregation.MGDA()}], ids=str
+)
 def test_frozen_shared_parameters_are_none_to_balance(changes):
     with pytest.raises(BadInput, match=r"trained shared parameters, there are none"):
-        going(RUN.but(plan=finetuning.feature_extraction(), **changes))
+        going(RUN.replace(param_rules=finetuning.feature_extraction(), **changes))
 
 
 def test_affinities_need_shared_parameters():
-    with pytest.raises(BadInput, match=r"affinity=True asks for trained shared parameters"):
-        going(SOFT.but(affinity=True))
+    with pytest.raises(BadInput, match=r"measure_affinity=True needs trained shared parameters"):
+        going(SOFT.replace(measure_affinity=True))

@@ -16,11 +16,11 @@ from mtl_jax import (
     transfer,
     weighting,
 )
-from mtl_jax.config.param_rules import Rule
-from mtl_jax.config.run import Dispatch
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.run import Execution
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.transfer import finetuning
 from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
 
@@ -29,12 +29,14 @@ ONE = jax.devices()[:1]
 
 def trained(run, steps=3, devices=ONE, source=None):
     """A state after some steps, and their mean metrics."""
-    prepared = prepare(run)
-    made = program(run, jax.eval_shape(lambda: prepared.given), devices)
+    prepared = load_run_data(run)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.given), devices)
     state = made.init(source)
-    start = train.Start(state.params, state.stats)
+    start = train.SourceModel(state.params, state.batch_stats)
     anchor = jax.tree.map(jnp.copy, start) if source is not None else None
-    return made.advance(state, made.given(prepared.given._replace(anchor=anchor)), steps)
+    return made.train_steps(
+        state, made.put_data(prepared.given._replace(source_model=anchor)), steps
+    )
 
 
 def close(one, other, atol=1e-6):
@@ -48,13 +50,13 @@ def test_tokens_reach_a_net_as_whole_numbers():
         return {"image": np.stack([rows + 1, rows * 0 + 7, rows * 0], 1), "row": rows}
 
     bert = nets.BERT(vocabulary=9, width=8, depth=1, heads=2, hidden=8, places=3)
-    run = RUN.but(
+    run = RUN.replace(
         data=data.Arrays(texts(24, 0), texts(8, 1), texts(8, 2)),
-        tasks=(ROW.but(consistency=consistency.MeanTeacher()),),
+        tasks=(ROW.replace(auxiliary=consistency.MeanTeacher()),),
         trunk=bert,
         optimizer=optimizers.Adam(0.05),
         strong=None,
-        labelled=12,
+        num_labelled=12,
         steps=20,
     )
     state, metrics = trained(run, 20)
@@ -64,14 +66,14 @@ def test_tokens_reach_a_net_as_whole_numbers():
 
 def test_one_step_of_gradient_descent_by_hand():
     """One linear task, full batch, no augmentation: the step is numpy's own."""
-    run = RUN.but(
-        tasks=(ROW,), weak=None, labelled=None, batch=96, seeds=1,
+    run = RUN.replace(
+        tasks=(ROW,), weak=None, num_labelled=None, batch_size=96, num_seeds=1,
         optimizer=optimizers.SGD(0.5, momentum=0.0),
     )  # fmt: skip
-    prepared = prepare(run)
-    made = program(run, jax.eval_shape(lambda: prepared.given), ONE)
+    prepared = load_run_data(run)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.given), ONE)
     start = jax.device_get(made.init(None).params)
-    state, metrics = made.advance(made.init(None), made.given(prepared.given), 1)
+    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.given), 1)
     trunk = jax.tree.map(lambda leaf: leaf[0], start["shared"]["Dense_0"])
     head = jax.tree.map(lambda leaf: leaf[0], start["tasks"]["heads"]["row"])
     x = prepared.given.streams[""].image.reshape(96, -1).astype(np.float64)
@@ -92,9 +94,9 @@ def test_one_step_of_gradient_descent_by_hand():
 def test_seeds_side_by_side_are_separate_runs(run):
     state, metrics = trained(run)
     for seed in range(2):
-        alone, seen = trained(run.but(seeds=1, first_seed=seed))
-        one = jax.tree.map(lambda leaf, s=seed: leaf[s], (state.params, state.stats, metrics))
-        close(jax.tree.map(lambda leaf: leaf[0], (alone.params, alone.stats, seen)), one)
+        alone, seen = trained(run.replace(num_seeds=1, first_seed=seed))
+        one = jax.tree.map(lambda leaf, s=seed: leaf[s], (state.params, state.batch_stats, metrics))
+        close(jax.tree.map(lambda leaf: leaf[0], (alone.params, alone.batch_stats, seen)), one)
 
 
 def test_seeds_differ():
@@ -103,80 +105,84 @@ def test_seeds_differ():
     assert not np.allclose(kernel[0], kernel[1])
 
 
-CONVOLUTION = RUN.but(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
+CONVOLUTION = RUN.replace(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
 
 
 @pytest.mark.parametrize(
     "how",
-    [Dispatch(steps="unroll"), Dispatch(seeds="unroll"), Dispatch(seeds="map"),
-     Dispatch(pullbacks="unroll"), Dispatch(pullback_chunk=1)],
+    [Execution(step_loop="unroll"), Execution(seed_loop="unroll"), Execution(seed_loop="map"),
+     Execution(jacobian_loop="unroll"), Execution(jacobian_chunk_size=1)],
     ids=str,
 )  # fmt: skip
 def test_results_do_not_depend_on_dispatch(how):
-    run = RUN.but(balance=aggregation.UPGrad())
-    close(trained(run.but(dispatch=how))[0].params, trained(run)[0].params, 1e-5)
+    run = RUN.replace(balance=aggregation.UPGrad())
+    close(trained(run.replace(execution=how))[0].params, trained(run)[0].params, 1e-5)
 
 
 def test_a_convolution_is_dispatched_unrolled_and_comes_out_the_same():
     state, _ = trained(CONVOLUTION, 2)
-    other, _ = trained(CONVOLUTION.but(dispatch=Dispatch()), 2)
-    close((state.params, state.stats), (other.params, other.stats), 2e-5)
+    other, _ = trained(CONVOLUTION.replace(execution=Execution()), 2)
+    close((state.params, state.batch_stats), (other.params, other.batch_stats), 2e-5)
 
 
 @pytest.mark.parametrize(
-    "run", [UNLABELLED, CONVOLUTION.but(dispatch=Dispatch())], ids=["mlp", "cnn"]
+    "run", [UNLABELLED, CONVOLUTION.replace(execution=Execution())], ids=["mlp", "cnn"]
 )
 def test_sharded_over_four_devices_is_unsharded(run):
     alone, seen = trained(run)
     spread, metrics = trained(run, devices=jax.devices()[:4])
     some = jax.tree.leaves(spread.params)[0]
     assert len(some.sharding.device_set) == 4
-    close((alone.params, alone.stats, seen), (spread.params, spread.stats, metrics), 2e-5)
+    close(
+        (alone.params, alone.batch_stats, seen), (spread.params, spread.batch_stats, metrics), 2e-5
+    )
 
 
 def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
-    run = RUN.but(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
+    run = RUN.replace(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
     before, _ = trained(run, 2)
-    frozen = run.but(plan=finetuning.feature_extraction(), source=run, name="frozen")
-    source = jax.device_get((before.params, before.stats))
+    frozen = run.replace(param_rules=finetuning.feature_extraction(), init_from=run, name="frozen")
+    source = jax.device_get((before.params, before.batch_stats))
     after, _ = trained(frozen, 3, source=source)
     close(after.params["shared"], source[0]["shared"], 0.0)
-    close(after.stats, source[1], 0.0)
+    close(after.batch_stats, source[1], 0.0)
     heads = jax.tree.leaves(after.params["tasks"])
-    moments = [leaf for leaf in jax.tree.leaves(after.opt) if leaf.ndim > 1]
+    moments = [leaf for leaf in jax.tree.leaves(after.opt_state) if leaf.ndim > 1]
     assert sum(leaf.size for leaf in moments) == 2 * sum(leaf.size for leaf in heads)
-    moving, _ = trained(frozen.but(plan=()), 3, source=source)
-    assert not np.allclose(jax.tree.leaves(moving.stats)[0], jax.tree.leaves(source[1])[0])
+    moving, _ = trained(frozen.replace(param_rules=()), 3, source=source)
+    assert not np.allclose(jax.tree.leaves(moving.batch_stats)[0], jax.tree.leaves(source[1])[0])
 
 
 def test_only_the_frozen_layer_keeps_its_statistics():
-    run = RUN.but(
+    run = RUN.replace(
         trunk=nets.MLP((12, 8), batch_norm=True),
-        plan=(Rule("shared/(Dense|BatchNorm)_0/.*", frozen=True), Rule(".*")),
+        param_rules=(ParamRule("shared/(Dense|BatchNorm)_0/.*", frozen=True), ParamRule(".*")),
     )
     start, _ = trained(run, 1)
     state, _ = trained(run, 3)
-    close(state.stats["BatchNorm_0"], start.stats["BatchNorm_0"], 0.0)
-    assert not np.allclose(state.stats["BatchNorm_1"]["mean"], start.stats["BatchNorm_1"]["mean"])
+    close(state.batch_stats["BatchNorm_0"], start.batch_stats["BatchNorm_0"], 0.0)
+    assert not np.allclose(
+        state.batch_stats["BatchNorm_1"]["mean"], start.batch_stats["BatchNorm_1"]["mean"]
+    )
 
 
 def test_a_pattern_that_freezes_nothing_is_refused():
     with pytest.raises(BadInput, match=r"pattern 'shred/.*' matches no parameter"):
-        trained(RUN.but(plan=(Rule("shred/.*", frozen=True), Rule(".*"))))
+        trained(RUN.replace(param_rules=(ParamRule("shred/.*", frozen=True), ParamRule(".*"))))
 
 
 def test_the_task_without_a_label_gets_no_gradient():
-    run = RUN.but(partial=True)
-    prepared = prepare(run)
+    run = RUN.replace(partial_labels=True)
+    prepared = load_run_data(run)
     stream = prepared.given.streams[""]
-    mask = stream.known.mask
+    mask = stream.labelled.mask
     np.testing.assert_array_equal(mask["row"], ~mask["column"])
     none = {"row": np.zeros_like(mask["row"]), "column": np.ones_like(mask["row"])}
-    made = program(run, jax.eval_shape(lambda: prepared.given), ONE)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.given), ONE)
     start = jax.device_get(made.init(None).params["tasks"])
-    blind = stream._replace(known=stream.known._replace(mask=none))
-    given = made.given(prepared.given._replace(streams={"": blind}))
-    state, metrics = made.advance(made.init(None), given, 2)
+    blind = stream._replace(labelled=stream.labelled._replace(mask=none))
+    given = made.put_data(prepared.given._replace(streams={"": blind}))
+    state, metrics = made.train_steps(made.init(None), given, 2)
     np.testing.assert_array_equal(metrics["loss/row"], 0.0)
     close(state.params["tasks"]["heads"]["row"], start["heads"]["row"], 0.0)
     assert not np.allclose(
@@ -185,7 +191,7 @@ def test_the_task_without_a_label_gets_no_gradient():
 
 
 def test_a_regression_task_learns_beside_a_classification():
-    run = RUN.but(tasks=(ROW, HEIGHT), labelled=None, balance=weighting.Uncertainty())
+    run = RUN.replace(tasks=(ROW, HEIGHT), num_labelled=None, balance=weighting.Uncertainty())
     _, first = trained(run, 1)
     _, later = trained(run, 40)
     assert (later["loss/height"] < first["loss/height"]).all()
@@ -193,25 +199,25 @@ def test_a_regression_task_learns_beside_a_classification():
 
 
 def test_one_trunk_a_task_shares_nothing_without_a_penalty():
-    soft = RUN.but(trunk=nets.PerTask(nets.MLP((12,))))
+    soft = RUN.replace(trunk=nets.PerTaskTrunk(nets.MLP((12,))))
     state, _ = trained(soft, 3)
     assert state.params["shared"] == {}
-    pulled, _ = trained(soft.but(penalties=(sharing.MeanL2(1.0),)), 3)
+    pulled, _ = trained(soft.replace(penalties=(sharing.MeanL2(1.0),)), 3)
     distance = [
         np.abs(np.diff(s.params["tasks"]["trunk"]["Dense_0"]["kernel"], axis=1)).mean()
         for s in (state, pulled)
     ]
     assert distance[1] < 0.9 * distance[0]
     with pytest.raises(BadInput, match="there are none"):
-        trained(soft.but(balance=aggregation.PCGrad()))
+        trained(soft.replace(balance=aggregation.PCGrad()))
 
 
 def test_l2_sp_holds_to_the_source():
     source = jax.device_get(trained(RUN, 2)[0])
-    source = (source.params, source.stats)
-    run = RUN.but(name="target", source=RUN)
+    source = (source.params, source.batch_stats)
+    run = RUN.replace(name="target", init_from=RUN)
     free, _ = trained(run, 6, source=source)
-    held, _ = trained(run.but(penalties=(transfer.L2SP(10.0),)), 6, source=source)
+    held, _ = trained(run.replace(penalties=(transfer.L2SP(10.0),)), 6, source=source)
     far = [
         sum(
             np.square(a - b).sum()
@@ -224,26 +230,26 @@ def test_l2_sp_holds_to_the_source():
         for s in (free, held)
     ]
     assert far[1] < 0.5 * far[0]
-    with pytest.raises(BadInput, match="source"):
-        trained(RUN.but(penalties=(transfer.L2SP(1.0),)))
+    with pytest.raises(BadInput, match="needs a start to stay near: a run with init_from"):
+        trained(RUN.replace(penalties=(transfer.L2SP(1.0),)))
 
 
 def test_a_source_of_another_width_is_refused():
-    source = jax.device_get(trained(RUN.but(trunk=nets.MLP((10,))), 1)[0])
+    source = jax.device_get(trained(RUN.replace(trunk=nets.MLP((10,))), 1)[0])
     with pytest.raises(BadInput, match="Dense_0/kernel"):
-        trained(RUN, source=(source.params, source.stats))
+        trained(RUN, source=(source.params, source.batch_stats))
 
 
 def test_average_follows_the_parameters():
     state, _ = trained(RUN, 3)
-    prepared = prepare(RUN)
-    made = program(RUN, jax.eval_shape(lambda: prepared.given), ONE)
+    prepared = load_run_data(RUN)
+    made = compile_run(RUN, jax.eval_shape(lambda: prepared.given), ONE)
     by_hand = made.init(None)
-    given, ema = made.given(prepared.given), None
+    given, ema = made.put_data(prepared.given), None
     for step in range(3):
         momentum = min(0.9, (1 + step) / (10 + step))
         ema = jax.device_get(by_hand.params) if ema is None else ema
-        by_hand, _ = made.advance(by_hand, given, 1)
+        by_hand, _ = made.train_steps(by_hand, given, 1)
         ema = jax.tree.map(
             lambda a, b, m=momentum: m * a + (1 - m) * b, ema, jax.device_get(by_hand.params)
         )
@@ -251,5 +257,5 @@ def test_average_follows_the_parameters():
 
 
 def test_columns_learn():
-    _, metrics = trained(RUN.but(tasks=(COLUMN,), labelled=None), 60)
+    _, metrics = trained(RUN.replace(tasks=(COLUMN,), num_labelled=None), 60)
     assert (metrics["loss/column"] < 1.0).all()

@@ -5,24 +5,24 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, data, nets, optimizers
-from mtl_jax.config.run import Dispatch, Weighing
+from mtl_jax.config.run import BalanceOptions, Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import described, prepare
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import abstract_data, load_run_data
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
 
 ONE = jax.devices()[:1]
 # Full batches, so that both ways see the same examples, in whatever order.
-WHOLE = RUN.but(labelled=None, batch=96, optimizer=optimizers.SGD(0.5), weak=None)
-APART = WHOLE.but(data=MultiInput((Input("row", DATA, "row"), Input("column", DATA, "column"))))
+WHOLE = RUN.replace(num_labelled=None, batch_size=96, optimizer=optimizers.SGD(0.5), weak=None)
+APART = WHOLE.replace(data=MultiInput((Input("row", DATA, "row"), Input("column", DATA, "column"))))
 
 
 def trained(run, steps=2, devices=ONE):
-    prepared = prepare(run)
-    made = program(run, prepared.given, devices)
-    state, metrics = made.advance(made.init(None), made.given(prepared.given), steps)
-    return state, metrics, made.judge(state, prepared.splits)[0]
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given, devices)
+    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.given), steps)
+    return state, metrics, made.evaluate(state, prepared.splits)[0]
 
 
 def close(one, other, atol=1e-5):
@@ -34,28 +34,34 @@ def close(one, other, atol=1e-5):
     "balance", [RUN.balance, aggregation.MGDA(), aggregation.GradDrop()], ids=str
 )
 def test_the_same_images_in_two_streams_are_one_input(balance):
-    one, seen, judged = trained(WHOLE.but(balance=balance))
-    other, metrics, again = trained(APART.but(balance=balance))
+    one, seen, judged = trained(WHOLE.replace(balance=balance))
+    other, metrics, again = trained(APART.replace(balance=balance))
     close((one.params, seen, judged), (other.params, metrics, again))
 
 
 @pytest.mark.parametrize(
-    "trunk", [nets.MMoE(nets.MLP((12,))), nets.PerTask(nets.MLP((12,)))], ids=["mmoe", "per task"]
+    "trunk",
+    [nets.MMoE(nets.MLP((12,))), nets.PerTaskTrunk(nets.MLP((12,)))],
+    ids=["mmoe", "per task"],
 )
 def test_features_of_each_task_are_one_input_too(trunk):
-    close(trained(WHOLE.but(trunk=trunk))[0].params, trained(APART.but(trunk=trunk))[0].params)
+    close(
+        trained(WHOLE.replace(trunk=trunk))[0].params, trained(APART.replace(trunk=trunk))[0].params
+    )
 
 
 def test_rows_of_streams_need_not_be_kept():
-    run = APART.but(balance=aggregation.UPGrad())
-    unstored = run.but(dispatch=Dispatch(pullback_chunk=1))
+    run = APART.replace(balance=aggregation.UPGrad())
+    unstored = run.replace(execution=Execution(jacobian_chunk_size=1))
     close(trained(run)[0].params, trained(unstored)[0].params)
 
 
 def test_each_task_learns_from_its_own_images():
     blank = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
                           for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
-    run = APART.but(data=MultiInput((Input("row", DATA, "row"), Input("column", blank, "column"))))
+    run = APART.replace(
+        data=MultiInput((Input("row", DATA, "row"), Input("column", blank, "column")))
+    )
     _, _, judged = trained(run, 60)
     found = {name: judged["test"]["raw"][name]["accuracy"] for name in ("row", "column")}
     assert (np.asarray(found["row"]) > 0.9).all() and (np.asarray(found["column"]) < 0.6).all()
@@ -63,39 +69,41 @@ def test_each_task_learns_from_its_own_images():
 
 def test_streams_move_statistics_one_after_the_other():
     norm = nets.MLP((12,), batch_norm=True)
-    one, _, _ = trained(WHOLE.but(trunk=norm), 2)
-    two, _, _ = trained(APART.but(trunk=norm, optimizer=optimizers.SGD(0.0)), 1)
-    still, _, _ = trained(WHOLE.but(trunk=norm, optimizer=optimizers.SGD(0.0)), 2)
-    close(two.stats, still.stats)
-    assert not np.allclose(jax.tree.leaves(one.stats)[0], jax.tree.leaves(two.stats)[0])
+    one, _, _ = trained(WHOLE.replace(trunk=norm), 2)
+    two, _, _ = trained(APART.replace(trunk=norm, optimizer=optimizers.SGD(0.0)), 1)
+    still, _, _ = trained(WHOLE.replace(trunk=norm, optimizer=optimizers.SGD(0.0)), 2)
+    close(two.batch_stats, still.batch_stats)
+    assert not np.allclose(jax.tree.leaves(one.batch_stats)[0], jax.tree.leaves(two.batch_stats)[0])
 
 
 def test_a_trunk_of_its_own_sees_its_own_images_only():
-    norm = nets.PerTask(nets.MLP((12,), batch_norm=True))
+    norm = nets.PerTaskTrunk(nets.MLP((12,), batch_norm=True))
     dark = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
                          for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
     inputs = (Input("row", DATA, "row"), Input("column", dark, "column"))
-    state, _, _ = trained(APART.but(trunk=norm, data=MultiInput(inputs)), 2)
-    alike, _, _ = trained(APART.but(trunk=norm), 2)
-    mean, same = (np.asarray(s.stats["BatchNorm_0"]["mean"]) for s in (state, alike))
+    state, _, _ = trained(APART.replace(trunk=norm, data=MultiInput(inputs)), 2)
+    alike, _, _ = trained(APART.replace(trunk=norm), 2)
+    mean, same = (np.asarray(s.batch_stats["BatchNorm_0"]["mean"]) for s in (state, alike))
     np.testing.assert_allclose(mean[:, 0], same[:, 0], rtol=1e-5)
     np.testing.assert_array_equal(mean[:, 1], 0.0)  # A dense layer without bias of black images.
 
 
 def test_a_step_is_counted_once_for_all_streams():
-    run = APART.but(trunk=nets.LTB(nets.MLP((8, 8))))
-    counts = [leaf for leaf in jax.tree.leaves(trained(run, 2)[0].stats) if leaf.dtype == np.int32]
+    run = APART.replace(trunk=nets.LTB(nets.MLP((8, 8))))
+    counts = [
+        leaf for leaf in jax.tree.leaves(trained(run, 2)[0].batch_stats) if leaf.dtype == np.int32
+    ]
     assert len(counts) > 0
     for count in counts:
         np.testing.assert_array_equal(count, 2)
 
 
 def test_unlabelled_images_are_those_of_the_task():
-    few = UNLABELLED.but(
+    few = UNLABELLED.replace(
         data=MultiInput((Input("row", DATA, "row"), Input("column", small(), "column"))),
-        labelled=12,
+        num_labelled=12,
     )
-    given = described(few)
+    given = abstract_data(few)
     assert {n: stream.image.shape[0] for n, stream in given.streams.items()} == {
         "row": 96,
         "column": 60,
@@ -111,7 +119,9 @@ def small():
 
 
 def test_a_shared_representation_needs_shared_images():
-    run = APART.but(balance=aggregation.MGDA(), weighing=Weighing(space="representation"))
+    run = APART.replace(
+        balance=aggregation.MGDA(), balance_options=BalanceOptions(jacobian_wrt="representation")
+    )
     with pytest.raises(ValueError, match="needs heads that all read one representation"):
         trained(run)
 
@@ -137,12 +147,21 @@ class Sizes(MultiInput):
 @pytest.mark.parametrize(
     ("run", "said"),
     [
-        (APART.but(tasks=(ROW, COLUMN.but(name="depth"))), r"no label in .* there: column, row\)"),
-        (APART.but(data=Twice(APART.data.inputs)), r"must have 'row' in one stream, not \['one'"),
-        (APART.but(data=Sizes(APART.data.inputs)), "must have images of one shape in all streams"),
-        (APART.but(labelled=97), "must be at most 96"),
+        (
+            APART.replace(tasks=(ROW, COLUMN.replace(name="depth"))),
+            r"no label in .* there: column, row\)",
+        ),
+        (
+            APART.replace(data=Twice(APART.data.inputs)),
+            r"must have 'row' in one stream, not \['one'",
+        ),
+        (
+            APART.replace(data=Sizes(APART.data.inputs)),
+            "must have images of one shape in all streams",
+        ),
+        (APART.replace(num_labelled=97), "must be at most 96"),
     ],
 )
 def test_what_does_not_fit_is_named(run, said):
     with pytest.raises(BadInput, match=said):
-        described(run)
+        abstract_data(run)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, optimizers, weighting
-from mtl_jax.config.toy import Descent, Descents, Outcome
+from mtl_jax.config.toy import PublishedOutcome, ToyExperiment, ToyRun
+from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import BadInput
-from mtl_jax.train import path
+from mtl_jax.train import optimize_trajectory
 
 KEY = jax.random.key(0)
 
@@ -19,23 +20,25 @@ KEY = jax.random.key(0)
 class Bowls:
     """Squared distances from two places; the Pareto set is the line between them."""
 
-    window = ((-2.0, 2.0), (-2.0, 2.0))
+    plot_limits = ((-2.0, 2.0), (-2.0, 2.0))
 
     def losses(self, point):
         return jnp.stack([((point - place) ** 2).sum() for place in jnp.eye(2)])
 
-    def gap(self, point):
+    def distance_to_pareto(self, point):
         return jnp.abs(point.sum() - 1.0) / jnp.sqrt(2.0)
 
 
-BOWLS = Descent(
-    name="sum", problem=Bowls(), balance=weighting.Equal(), steps=6, records=3,
-    optimizer=optimizers.SGD(0.1, momentum=0.0), starts=((2.0, 2.0), (-1.0, 0.0)),
+BOWLS = ToyRun(
+    name="sum", problem=Bowls(), balance=weighting.Equal(), steps=6, num_records=3,
+    optimizer=optimizers.SGD(0.1, momentum=0.0), initial_points=((2.0, 2.0), (-1.0, 0.0)),
 )  # fmt: skip
 
 
 def test_plain_descent_by_hand():
-    points, losses, weights = jax.jit(lambda: path(BOWLS, jnp.array([2.0, 2.0]), KEY))()
+    points, losses, weights = jax.jit(
+        lambda: optimize_trajectory(BOWLS, jnp.array([2.0, 2.0]), KEY)
+    )()
     distance = 1.5 * 0.6 ** np.arange(0, 7, 2)  # Each step leaves 1 - 2 * 2 * 0.1 of it.
     np.testing.assert_allclose(points, 0.5 + np.stack([distance] * 2, 1), rtol=1e-6)
     # Each loss is (d + 1/2)^2 + (d - 1/2)^2.
@@ -44,13 +47,13 @@ def test_plain_descent_by_hand():
 
 
 def test_the_shortest_combination_stops_on_the_pareto_set():
-    run = BOWLS.but(balance=aggregation.MGDA(), steps=60)
-    points, *_ = jax.jit(lambda: path(run, jnp.array([0.0, 0.0]), KEY))()
-    assert run.problem.gap(points[-1]) < 1e-4
+    run = BOWLS.replace(balance=aggregation.MGDA(), steps=60)
+    points, *_ = jax.jit(lambda: optimize_trajectory(run, jnp.array([0.0, 0.0]), KEY))()
+    assert run.problem.distance_to_pareto(points[-1]) < 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
-class Watcher:
+class Watcher(LossWeighting):
     """Weighs all alike and keeps the losses that it was told of."""
 
     def init(self, num_tasks):
@@ -59,7 +62,7 @@ class Watcher:
     def weigh_losses(self, losses, state, key):
         return 1.0 + 0.0 * losses + 0.0 * state, state
 
-    def observe(self, losses, state):
+    def post_step(self, losses, state):
         return state + losses
 
 
@@ -72,8 +75,10 @@ class Teller(Watcher):
 
 
 def test_an_observer_is_told_the_losses_after_the_step():
-    one = BOWLS.but(balance=Teller(), steps=2, records=2)
-    points, losses, weights = jax.jit(lambda: path(one, jnp.array([2.0, 2.0]), KEY))()
+    one = BOWLS.replace(balance=Teller(), steps=2, num_records=2)
+    points, losses, weights = jax.jit(
+        lambda: optimize_trajectory(one, jnp.array([2.0, 2.0]), KEY)
+    )()
     np.testing.assert_array_equal(weights[:2], np.zeros((2, 2)))  # It knows nothing yet.
     np.testing.assert_allclose(weights[2], losses[1])
     np.testing.assert_array_equal(points[1], points[0])
@@ -82,20 +87,23 @@ def test_an_observer_is_told_the_losses_after_the_step():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"steps": 7}, "Descent.steps must be a multiple of records, 3, not 7"),
-        ({"records": 0}, "Descent.records must be at least 1, not 0"),
-        ({"starts": ()}, "Descent.starts must be points of one dimension"),
-        ({"starts": ((1.0,), (1.0, 2.0))}, "Descent.starts must be points of one dimension"),
-        ({"name": "a/b"}, "Descent.name must be a plain file name"),
+        ({"steps": 7}, "ToyRun.steps must be a multiple of num_records, 3, not 7"),
+        ({"num_records": 0}, "ToyRun.num_records must be at least 1, not 0"),
+        ({"initial_points": ()}, "ToyRun.initial_points must be points of one dimension"),
+        (
+            {"initial_points": ((1.0,), (1.0, 2.0))},
+            "ToyRun.initial_points must be points of one dimension",
+        ),
+        ({"name": "a/b"}, "ToyRun.name must be a plain file name"),
     ],
 )
 def test_bad_settings_are_named(changes, text):
     with pytest.raises(BadInput, match=text):
-        BOWLS.but(**changes)
+        BOWLS.replace(**changes)
 
 
 def test_bad_tables_are_named():
     with pytest.raises(BadInput, match="must have different names"):
-        Descents(runs=(BOWLS, BOWLS))
+        ToyExperiment(runs=(BOWLS, BOWLS))
     with pytest.raises(BadInput, match="must name descents, not 'other'"):
-        Descents(runs=(BOWLS,), published=(Outcome("other", "stuck", "a paper"),))
+        ToyExperiment(runs=(BOWLS,), published=(PublishedOutcome("other", "stuck", "a paper"),))

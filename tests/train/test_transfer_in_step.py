@@ -5,48 +5,49 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets, optimizers, weighting
-from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
-from mtl_jax.nets.pretrained import OWN_RUN, Preprocessing, Pretrained, Weights
+from mtl_jax.nets.pretrained import RUN_CHECKPOINT, Preprocessing, Pretrained, Weights
 from mtl_jax.runner import train_loop
-from mtl_jax.runner.init_params import from_file
-from mtl_jax.storage.run_directory import Folder
+from mtl_jax.runner.init_params import load_pretrained
+from mtl_jax.runner.trace import trace_run
+from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.transfer import finetuning
 from tests.small import COLUMN, DATA, ROW, RUN
 from tests.train.test_domains_in_step import ended
 
 TRUNK = nets.MLP((12, 8), batch_norm=True)
-SOURCE = RUN.but(name="source", trunk=TRUNK, optimizer=optimizers.Adam(0.01))
+SOURCE = RUN.replace(name="source", trunk=TRUNK, optimizer=optimizers.Adam(0.01))
 
 
 @pytest.fixture(scope="module")
 def source():
     """Parameters and statistics of a trained run."""
     state, _ = ended(SOURCE, 4)
-    return jax.device_get((state.params, state.stats))
+    return jax.device_get((state.params, state.batch_stats))
 
 
 def test_lora_trains_what_was_added_and_nothing_else(source):
-    run = SOURCE.but(
+    run = SOURCE.replace(
         name="lora",
         trunk=nets.LoRA(TRUNK, rank=2),
-        source=SOURCE,
-        plan=finetuning.added_only("added/.*"),
+        init_from=SOURCE,
+        param_rules=finetuning.adapters_only("added/.*"),
     )
     state, _ = ended(run, 3, source=source)
     shared = dict(state.params["shared"])
     added = shared.pop("added")
     jax.tree.map(np.testing.assert_array_equal, shared, source[0]["shared"])
-    jax.tree.map(np.testing.assert_array_equal, state.stats, source[1])
+    jax.tree.map(np.testing.assert_array_equal, state.batch_stats, source[1])
     assert np.abs(added["Dense_0"]["kernel"]["b"]).max() > 0
     heads = sum(leaf.size for leaf in jax.tree.leaves(state.params["tasks"]))
-    moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt) if leaf.ndim > 1)
+    moments = sum(leaf.size for leaf in jax.tree.leaves(state.opt_state) if leaf.ndim > 1)
     assert moments == 2 * (heads + sum(leaf.size for leaf in jax.tree.leaves(added)))
 
 
 def test_stoch_norm_takes_the_source_over_by_its_names(source):
-    run = SOURCE.but(name="stoch", trunk=nets.StochNorm(TRUNK), source=SOURCE)
+    run = SOURCE.replace(name="stoch", trunk=nets.StochNorm(TRUNK), init_from=SOURCE)
     state, metrics = ended(run, 1, source=source)
     assert jax.tree.structure(state.params["shared"]) == jax.tree.structure(source[0]["shared"])
     assert np.isfinite(metrics["loss/row"]).all()
@@ -54,13 +55,13 @@ def test_stoch_norm_takes_the_source_over_by_its_names(source):
 
 def test_spot_tune_fills_both_copies_and_freezes_one(source):
     spot = nets.SpotTune(TRUNK, policy=nets.MLP((4,)))
-    run = SOURCE.but(
+    run = SOURCE.replace(
         name="spot",
         trunk=spot,
-        source=SOURCE,
-        take=nets.rows_of(spot, jax.ShapeDtypeStruct((1, 6, 6, 1), np.float32)),
-        fresh=("shared/policy.*",),
-        plan=(Rule("shared/frozen_.*", frozen=True), Rule(".*")),
+        init_from=SOURCE,
+        param_map=nets.source_param_map(spot, jax.ShapeDtypeStruct((1, 6, 6, 1), np.float32)),
+        new_params=("shared/policy.*",),
+        param_rules=(ParamRule("shared/frozen_.*", frozen=True), ParamRule(".*")),
     )
     state, _ = ended(run, 2, source=source)
     old = source[0]["shared"]["Dense_1"]["kernel"]
@@ -77,36 +78,36 @@ def taken(task):
 
 def test_stages_with_the_source_rehearsed():
     few = Input("column", DATA, "column", labelled=9)
-    both = SOURCE.but(
+    both = SOURCE.replace(
         name="both",
         data=MultiInput((Input("row", DATA, "row"), few)),
         tasks=(ROW, COLUMN),
-        labelled=None,
-        balance=weighting.Sampled((96, 9), cap=48),
-        source=SOURCE.but(tasks=(ROW,)),
-        take=(taken("row"),),
+        num_labelled=None,
+        balance=weighting.TaskSampling((96, 9), cap=48),
+        init_from=SOURCE.replace(tasks=(ROW,)),
+        param_map=(taken("row"),),
     )
-    first, _ = ended(both.source, 4)
-    first = jax.device_get((first.params, first.stats))
+    first, _ = ended(both.init_from, 4)
+    first = jax.device_get((first.params, first.batch_stats))
     state, metrics = ended(both, 6, source=first)
     heads, before = (tree["tasks"]["heads"] for tree in (state.params, first[0]))
     assert 0 < np.abs(heads["row"]["kernel"] - before["row"]["kernel"]).max() < 0.2, "it went on"
     shares = np.array([metrics["weight/row"], metrics["weight/column"]])
     np.testing.assert_allclose(shares.sum(0), 1.0, rtol=1e-6)
-    one = both.but(
+    one = both.replace(
         name="column alone",
         tasks=(COLUMN,),
         balance=weighting.Equal(),
-        source=both,
-        take=(taken("column"),),
+        init_from=both,
+        param_map=(taken("column"),),
     )
-    after, _ = ended(one, 1, source=jax.device_get((state.params, state.stats)))
+    after, _ = ended(one, 1, source=jax.device_get((state.params, state.batch_stats)))
     assert set(after.params["tasks"]["heads"]) == {"column"}
 
 
 def test_a_source_of_another_trunk_is_refused():
     with pytest.raises(BadInput, match="must have this run's trunk"):
-        SOURCE.but(trunk=nets.LoRA(nets.MLP((12,))), source=SOURCE)
+        SOURCE.replace(trunk=nets.LoRA(nets.MLP((12,))), init_from=SOURCE)
 
 
 class File:
@@ -122,11 +123,11 @@ class File:
 
 def test_weights_that_expect_other_images_want_a_trunk_that_makes_them():
     by = Preprocessing(6, (0.5,), (0.5,))
-    right = SOURCE.but(trunk=nets.LoRA(nets.Preprocessed(TRUNK, by)), source=File(by))
-    params, _ = from_file(right)
+    right = SOURCE.replace(trunk=nets.LoRA(nets.Preprocessed(TRUNK, by)), init_from=File(by))
+    params, _ = load_pretrained(right)
     assert params["shared"]["a"].shape == (2, 2)
     with pytest.raises(BadInput, match=r"nets.Preprocessed\(trunk, Preprocessing\(size=6"):
-        from_file(SOURCE.but(source=File(by)))
+        load_pretrained(SOURCE.replace(init_from=File(by)))
 
 
 def test_preprocessed_is_the_trunk_on_other_images():
@@ -139,8 +140,8 @@ def test_preprocessed_is_the_trunk_on_other_images():
 
 
 def test_a_pretrained_source_is_data():
-    run = SOURCE.but(source=Pretrained("weights/run", OWN_RUN))
-    assert run.source.path == "weights/run" and run == SOURCE.but(source=run.source)
+    run = SOURCE.replace(init_from=Pretrained("weights/run", RUN_CHECKPOINT))
+    assert run.init_from.path == "weights/run" and run == SOURCE.replace(init_from=run.init_from)
 
 
 class Changing(File):
@@ -163,18 +164,18 @@ def trained_start():
 
 
 def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, monkeypatch):
-    run = SOURCE.but(name="held", source=Changing(None), steps=4, checkpoint_every=2)
+    run = SOURCE.replace(name="held", init_from=Changing(None), steps=4, checkpoint_every=2)
 
-    class Stopping(train_loop.Checkpoints):
+    class Stopping(train_loop.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "Checkpoints", Stopping)
-    made, *_ = train_loop.check(run, 2)
-    folder = Folder(tmp_path, RUN)
-    folder.claim()
+    monkeypatch.setattr(train_loop, "CheckpointManager", Stopping)
+    made, *_ = trace_run(run, 2)
+    folder = RunDirectory(tmp_path, RUN)
+    folder.create()
     arguments = (run, made, folder, {}, None, lambda *_: None, print)
     with pytest.raises(KeyboardInterrupt):
         train_loop.train_run(*arguments)

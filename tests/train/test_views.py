@@ -1,6 +1,7 @@
 """Views in a step: which images go where, whose statistics are kept, what is differentiated."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -9,18 +10,22 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, nets, optimizers
+from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
-from mtl_jax.core.head_specs import Head
-from mtl_jax.core.model import Net, without_heads
-from mtl_jax.core.views import Adversarial, Apart, Mixed, Rotated, name_of
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.storage.run_data import prepare
-from mtl_jax.train import net_of
-from mtl_jax.train.batch import pick
-from mtl_jax.train.inputs import look
-from mtl_jax.train.objective import objective
-from mtl_jax.train.state import trainable
-from mtl_jax.train.view_requests import passes
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_specs import AuxHead
+from mtl_jax.core.model import Model, encoder_params
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_types import SourceModel
+from mtl_jax.core.views import AdversarialView, MixedView, RotatedView, SeparatePass, view_key
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.train import build_model
+from mtl_jax.train.batch import Sampler, sample_batch
+from mtl_jax.train.derived_views import mix_views, vat_perturbation
+from mtl_jax.train.inputs import prepare_inputs
+from mtl_jax.train.objective import make_objective
+from mtl_jax.train.view_requests import group_requests
 from tests.small import COLUMN, ROW, RUN
 
 ONE = jax.devices()[:1]
@@ -28,54 +33,63 @@ PLAIN = ("weak", "weak2", "medium", "labelled_strong", "strong", "strong2")
 
 
 @dataclasses.dataclass(frozen=True)
-class Watch:
+class Watch(AuxiliaryLoss):
     """A method that keeps what it sees: the mean squared output of every view, and of its head."""
 
     views: tuple[Any, ...]
     learn: tuple[Any, ...] = ()
     weight: float = 1.0
 
-    def heads(self, num_classes):
+    def aux_heads(self, num_classes):
         """One head of two outputs."""
-        return {"own": Head(2, 1)}
+        return {"own": AuxHead(2, 1)}
 
     def init(self, sizes):
         """A number for each view."""
-        names = ("labelled", *map(name_of, self.views))
+        names = ("labelled", *map(view_key, self.views))
         return {name: jnp.zeros((2,)) for name in names} | {"sizes": jnp.array(sizes[1:])}
 
     def update(self, views, state):
         """Keeps what is seen; learns from the views that it is told to."""
         kept = {
-            name: jnp.stack([jnp.square(views.of(name, head)).mean() for head in (None, "own")])
+            name: jnp.stack(
+                [jnp.square(views.outputs(name, head)).mean() for head in (None, "own")]
+            )
             for name in state
             if name != "sizes"
         }
-        loss = sum(jnp.square(views.of(v)).mean(-1).sum()[None] for v in self.learn)
+        loss = sum(jnp.square(views.outputs(v)).mean(-1).sum()[None] for v in self.learn)
         loss = loss if self.learn else jnp.zeros(1)
         return loss, {**kept, "sizes": state["sizes"]}, {}
 
 
 def watching(*views, learn=(), **changes) -> Run:
-    task = ROW.but(consistency=Watch(views, learn))
-    return RUN.but(
-        tasks=(task, COLUMN), trunk=nets.MLP((6,), batch_norm=True), medium=augment.Shift(1),
-        strong=augment.Cutout(3), weak=augment.Shift(2), seeds=1, **changes,
+    task = ROW.replace(auxiliary=Watch(views, learn))
+    return RUN.replace(
+        tasks=(task, COLUMN), trunk=nets.MLP((6,), batch_norm=True), medium=augment.RandomTranslate(1),
+        strong=augment.Cutout(3), weak=augment.RandomTranslate(2), num_seeds=1, **changes,
     )  # fmt: skip
 
 
-def batch_of(run, state, how):
+def batch_of(run, state, loop):
     """The batch of the first step of one seed."""
-    stream = jax.tree.map(jnp.asarray, prepare(run).given.streams[""])
-    stream = stream._replace(known=jax.tree.map(lambda leaf: leaf[0], stream.known))
-    choose = jax.jit(pick, static_argnames=("run", "how"))
-    return choose(run, stream, state.key, state.step, state.augment, how)
+    stream = jax.tree.map(jnp.asarray, load_run_data(run).given.streams[""])
+    stream = stream._replace(labelled=jax.tree.map(lambda leaf: leaf[0], stream.labelled))
+    sampler, requests = Sampler(run, loop, ()), group_requests(run.tasks)
+    choose = jax.jit(sample_batch, static_argnames=("sampler", "requests"))
+    return choose(sampler, stream, requests, state.key, state.step)
+
+
+def inputs_of(run, net, state, batch, source=None):
+    """What goes through a net in a step of one stream."""
+    requests = group_requests(run.tasks)
+    return prepare_inputs(run, net, state, batch, requests, jax.random.key(0), source)
 
 
 def begun(run):
     """One seed's state before the first step, its data, and the batch of its first step."""
-    prepared = prepare(run)
-    made = program(run, prepared.given, ONE)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given, ONE)
     state = jax.tree.map(lambda leaf: leaf[0], made.init(None))
     batch = batch_of(run, state, "vmap")
     return state, batch
@@ -83,10 +97,10 @@ def begun(run):
 
 def stepped(run):
     """State before and after the first step."""
-    prepared = prepare(run)
-    made = program(run, prepared.given, ONE)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given, ONE)
     before = jax.device_get(made.init(None))
-    return before, made.advance(made.init(None), made.given(prepared.given), 1)[0]
+    return before, made.train_steps(made.init(None), made.put_data(prepared.given), 1)[0]
 
 
 def test_every_plain_view_is_its_own_image():
@@ -103,31 +117,46 @@ def test_every_plain_view_is_its_own_image():
 def test_what_nobody_asks_for_is_not_made():
     _, batch = begun(watching("strong"))
     assert list(batch.images) == ["labelled", "strong"]
-    assert list(begun(RUN.but(seeds=1))[1].images) == ["labelled"]
+    assert list(begun(RUN.replace(num_seeds=1))[1].images) == ["labelled"]
 
 
 def test_mixed_and_rotated_views():
-    mix, turn = Mixed(("labelled", "weak"), alpha=0.5), Rotated("strong")
+    mix, turn = MixedView(("labelled", "weak"), alpha=0.5), RotatedView("strong")
     _, batch = begun(watching(mix, turn))
-    partner, ratio = batch.drawn[name_of(mix)]
+    partner, ratio = batch.view_params[view_key(mix)]
     own = np.concatenate([batch.images["labelled"], batch.images["weak"]])
     r = np.asarray(ratio)[:, None, None, None]
     np.testing.assert_allclose(
-        batch.images[name_of(mix)], r * own + (1 - r) * own[partner], atol=1e-6
+        batch.images[view_key(mix)], r * own + (1 - r) * own[partner], atol=1e-6
     )
     assert sorted(np.asarray(partner)) == list(range(24)) and (np.asarray(ratio) >= 0.5).all()
-    turns = np.asarray(batch.drawn[name_of(turn)])
+    turns = np.asarray(batch.view_params[view_key(turn)])
     assert np.bincount(turns).tolist() == [4, 4, 4, 4]
     wanted = [np.rot90(image, k) for image, k in zip(batch.images["strong"], turns, strict=True)]
-    np.testing.assert_array_equal(batch.images[name_of(turn)], wanted)
+    np.testing.assert_array_equal(batch.images[view_key(turn)], wanted)
+
+
+def test_an_image_that_stays_mostly_itself_has_the_larger_share():
+    random, key = np.random.default_rng(0), jax.random.key(3)
+    images = {
+        name: jnp.array(random.random((count, 4, 4, 1)), jnp.float32)
+        for name, count in (("weak", 9), ("strong", 7))
+    }
+    plain = MixedView(("weak", "strong"), keep_dominant=False)
+    drawn = np.asarray(mix_views(plain, key, images)[1].ratio)
+    assert (drawn < 0.5).any() and (drawn > 0.5).any()
+    found, (partner, ratio) = mix_views(dataclasses.replace(plain, keep_dominant=True), key, images)
+    np.testing.assert_allclose(ratio, np.maximum(drawn, 1 - drawn), rtol=1e-6)
+    own, share = np.concatenate(list(images.values())), np.asarray(ratio)[:, None, None, None]
+    np.testing.assert_allclose(found, share * own + (1 - share) * own[partner], atol=1e-6)
 
 
 def test_cutmix_says_what_is_left():
-    mix = Mixed(("weak", "strong"), alpha=1.0, kind="cutmix", own_first=False)
+    mix = MixedView(("weak", "strong"), alpha=1.0, kind="cutmix", keep_dominant=False)
     _, batch = begun(watching(mix))
-    partner, ratio = batch.drawn[name_of(mix)]
+    partner, ratio = batch.view_params[view_key(mix)]
     own = np.concatenate([batch.images["weak"], batch.images["strong"]])
-    same = (np.asarray(batch.images[name_of(mix)]) == own).all(-1).mean((1, 2))
+    same = (np.asarray(batch.images[view_key(mix)]) == own).all(-1).mean((1, 2))
     assert (same >= np.asarray(ratio) - 1e-6).all() and (np.asarray(ratio) < 1).any()
     assert np.asarray(partner).shape == (32,)
 
@@ -135,77 +164,85 @@ def test_cutmix_says_what_is_left():
 def test_labelled_images_stay_away_where_no_loss_wants_them():
     @dataclasses.dataclass(frozen=True)
     class Own(Watch):
-        def supervised(self, views, loss, state):
+        def labelled_loss(self, views, loss, state):
             return jnp.zeros(())
 
-    task = ROW.but(consistency=Own(("weak",)))
-    assert passes([task]).together == ("weak",)
-    assert passes([task, COLUMN]).together == ("labelled", "weak")
+    task = ROW.replace(auxiliary=Own(("weak",)))
+    assert group_requests([task]).joint == ("weak",)
+    assert group_requests([task, COLUMN]).joint == ("labelled", "weak")
 
 
-def outputs(net: Net, params, stats, images):
+def outputs(net: Model, params, stats, images):
     """Mean squared outputs of both heads, and the statistics, of a pass in training."""
-    features, moved = net.encode(without_heads(params), stats, images, train=True)
+    features, moved = net.encode(encoder_params(params), stats, images, train=True)
     logits = net.decode(params["tasks"]["heads"], {"row": features, "column": features})
     return [np.square(logits[name]).mean() for name in ("row", "row/own")], moved
 
 
 def test_passes_of_their_own_leave_no_statistics():
     """One pass of all that is together; the others normalise by themselves and are forgotten."""
-    alone = Apart(("weak", "labelled"))
+    alone = SeparatePass(("weak", "labelled"))
     run = watching(
-        "strong", alone, Apart(("weak2",), "frozen_student"), Apart(("weak",), "teacher")
+        "strong",
+        alone,
+        SeparatePass(("weak2",), "frozen_student"),
+        SeparatePass(("weak",), "teacher"),
     )
     before, after = stepped(run)
     start, batch = begun(run)
-    net = net_of(run)
+    net = build_model(run)
     both = jnp.concatenate([batch.images["labelled"], batch.images["strong"]])
-    _, moved = outputs(net, start.params, start.stats, both)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-5), after.stats, moved)
-    seen = after.consistency["row"]
+    _, moved = outputs(net, start.params, start.batch_stats, both)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-5), after.batch_stats, moved
+    )
+    seen = after.aux_state["row"]
     apart = jnp.concatenate([batch.images["weak"], batch.images["labelled"]])
-    for name, images in ((name_of(alone), apart), (name_of(Apart(("weak2",), "frozen_student")),
+    for name, images in ((view_key(alone), apart), (view_key(SeparatePass(("weak2",), "frozen_student")),
                          batch.images["weak2"])):  # fmt: skip
-        found, _ = outputs(net, start.params, start.stats, images)
+        found, _ = outputs(net, start.params, start.batch_stats, images)
         np.testing.assert_allclose(seen[name][0], found, rtol=1e-4)
     assert before.params["tasks"]["heads"].keys() == {"row", "column", "row/own"}
 
 
 def test_the_teacher_is_the_average():
-    teacher = Apart(("weak",), "teacher")
-    run = watching("weak", teacher, optimizer=optimizers.SGD(0.5), ema=1.0)
-    prepared = prepare(run)
-    made = program(run, prepared.given, ONE)
-    state, _ = made.advance(made.init(None), made.given(prepared.given), 3)
+    teacher = SeparatePass(("weak",), "teacher")
+    run = watching("weak", teacher, optimizer=optimizers.SGD(0.5), ema_decay=1.0)
+    prepared = load_run_data(run)
+    made = compile_run(run, prepared.given, ONE)
+    state, _ = made.train_steps(made.init(None), made.put_data(prepared.given), 3)
     # EMA's first steps follow the parameters: so the teacher is late, not the same.
-    seen = state.consistency["row"]
-    assert not np.allclose(seen["weak"], seen[name_of(teacher)], rtol=1e-2)
+    seen = state.aux_state["row"]
+    assert not np.allclose(seen["weak"], seen[view_key(teacher)], rtol=1e-2)
 
 
 @pytest.mark.parametrize(
     ("view", "learns"),
-    [("strong", True), (Apart(("strong",)), True), (Apart(("strong",), "frozen_student"), False),
-     (Apart(("strong",), "teacher"), False), (Adversarial(radius=0.5), True)],
+    [("strong", True), (SeparatePass(("strong",)), True), (SeparatePass(("strong",), "frozen_student"), False),
+     (SeparatePass(("strong",), "teacher"), False), (AdversarialView(radius=0.5), True)],
     ids=str,
 )  # fmt: skip
 def test_who_learns(view, learns):
     """The gradient of the trunk from a loss on one view alone."""
     run = watching(view, learn=(view,))
     state, batch = begun(run)
-    kept, frozen = trainable(run, state.params)
+    kept, frozen = partition_params(state.params, run.param_rules)
+
+    def losses_of(run, kept):
+        net = build_model(run)
+        streams = (inputs_of(run, net, state, batch),)
+        return make_objective(run, net, state, frozen, streams, jax.random.key(0)).losses(kept)
 
     @jax.jit
     def slope(kept):
         def total(kept, weight):
-            made = objective(run, net_of(run), state, frozen, {"": batch}, jax.random.key(0))
-            row, column = made.losses(kept)
+            row, column = losses_of(run, kept)
             return row * weight[0] + column * weight[1]
 
         plain = watching(view)
 
         def without(kept):
-            made = objective(plain, net_of(plain), state, frozen, {"": batch}, jax.random.key(0))
-            return made.losses(kept)[0]
+            return losses_of(plain, kept)[0]
 
         one = jax.grad(total)(kept, jnp.array([1.0, 0.0]))
         return jax.tree.map(jnp.subtract, one, jax.grad(without)(kept))
@@ -216,21 +253,21 @@ def test_who_learns(view, learns):
 
 def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
     """Moved by its own adversary, a task's outputs change more than by the other's."""
-    view = Adversarial("labelled", radius=0.5)
-    tasks = tuple(t.but(consistency=Watch((view,))) for t in (ROW, COLUMN))
-    run = watching(view).but(tasks=tasks)
+    view = AdversarialView("labelled", radius=0.5)
+    tasks = tuple(t.replace(auxiliary=Watch((view,))) for t in (ROW, COLUMN))
+    run = watching(view).replace(tasks=tasks)
     state, batch = begun(run)
-    sight = look(run, net_of(run), state, batch, jax.random.key(0))
+    sight = inputs_of(run, build_model(run), state, batch)
     moved = {name.rpartition("/")[2]: images for name, _, images in sight.passes[1:]}
     own = np.asarray(batch.images["labelled"])
     lengths = [np.sqrt(np.square(np.asarray(m) - own).sum((1, 2, 3))) for m in moved.values()]
     np.testing.assert_allclose(lengths, 0.5, rtol=1e-4)
-    net = net_of(run)
+    net = build_model(run)
 
     def change(images):
-        after, _ = net.encode(without_heads(state.params), state.stats, images, train=True)
+        after, _ = net.encode(encoder_params(state.params), state.batch_stats, images, train=True)
         before, _ = net.encode(
-            without_heads(state.params), state.stats, batch.images["labelled"], train=True
+            encoder_params(state.params), state.batch_stats, batch.images["labelled"], train=True
         )
         heads = state.params["tasks"]["heads"]
         p, q = (jax.nn.softmax(net.decode(heads, {"row": f})["row"]) for f in (before, after))
@@ -242,9 +279,67 @@ def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
     assert change(moved["row"]) > max(chance, change(moved["column"]))
 
 
+def prepared(view, **changes):
+    """What a step sees, and net, state, source and batch of it, whose parameters all differ."""
+    run = watching(view, **changes)
+    state, batch = begun(run)
+    random = np.random.default_rng(0)
+
+    def other(tree):
+        return jax.tree.map(lambda leaf: leaf + random.random(leaf.shape, np.float32), tree)
+
+    state = state._replace(ema=other(state.params), batch_stats=other(state.batch_stats))
+    source, net = SourceModel(other(state.params), other(state.batch_stats)), build_model(run)
+    seen = inputs_of(run, net, state, batch, source)
+    return seen, net, state, source, batch
+
+
+def row_outputs(net: Model, params, stats, images, train):
+    """Outputs of the head of a task."""
+    features, _ = net.encode(encoder_params(params), stats, images, train=train)
+    return net.decode(params["tasks"]["heads"], {"row": features})["row"]
+
+
+def test_the_teacher_of_a_separate_pass_has_the_averaged_parameters():
+    view = SeparatePass(("weak", "strong"), "teacher")
+    seen, net, state, _, batch = prepared(view)
+    images = jnp.concatenate([batch.images["weak"], batch.images["strong"]])
+    wanted = row_outputs(net, state.ema, state.batch_stats, images, train=True)
+    np.testing.assert_allclose(seen.fixed_outputs[view_key(view)]["row"], wanted, rtol=1e-4)
+    student = row_outputs(net, state.params, state.batch_stats, images, train=True)
+    assert not np.allclose(student, wanted, rtol=1e-2)
+
+
+def test_the_source_of_a_separate_pass_has_its_running_statistics():
+    view = SeparatePass(("weak",), "source")
+    seen, net, _, source, batch = prepared(view, init_from=watching("weak").replace(name="start"))
+    weak = batch.images["weak"]
+    wanted = row_outputs(net, source.params, source.batch_stats, weak, train=False)
+    np.testing.assert_allclose(seen.fixed_outputs[view_key(view)]["row"], wanted, rtol=1e-4)
+    of_the_batch = row_outputs(net, source.params, source.batch_stats, weak, train=True)
+    assert not np.allclose(of_the_batch, wanted, rtol=1e-2)
+
+
+def test_an_adversary_is_found_with_the_statistics_of_the_batch():
+    """As the pass that learns from it has those, and not the running ones."""
+    view = AdversarialView(radius=0.5)
+    seen, net, state, _, batch = prepared(view)
+    ((name, _, found),) = seen.passes[1:]
+
+    def moved(train):
+        key = fold_in_name(jax.random.key(0), name)
+        outputs_at = functools.partial(
+            row_outputs, net, state.params, state.batch_stats, train=train
+        )
+        return vat_perturbation(view, key, batch.images, outputs_at)
+
+    np.testing.assert_allclose(found, moved(train=True), atol=1e-4)
+    assert not np.allclose(found, moved(train=False), atol=1e-2)
+
+
 def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
     strong = augment.randaugment_fixmatch()
-    run = watching("strong").but(strong=strong)
+    run = watching("strong").replace(strong=strong)
     state, batch = begun(run)
     other = batch_of(run, state, "map")
     np.testing.assert_allclose(batch.images["strong"], other.images["strong"], atol=1e-6)
@@ -252,10 +347,10 @@ def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
 
 def test_a_policy_learns_from_probes():
     """Bins that were probed move away from 1; those of a policy that does not learn are none."""
-    run = watching("strong").but(strong=augment.ctaugment_fixmatch(pixels=1))
+    run = watching("strong").replace(strong=augment.ctaugment_fixmatch(pixels=1))
     before, after = stepped(run)
-    was, now = np.asarray(before.augment.weights), np.asarray(after.augment.weights)
+    was, now = (np.asarray(state.extensions["policy"].weights) for state in (before, after))
     changed = was != now
     assert 0 < changed.sum() <= 8 * 4, "eight probes of two operations of at most two parameters"
     assert (now[changed] < 1.0).all() and (now[changed] >= 0.99**32).all()
-    assert stepped(watching("strong"))[1].augment == ()
+    assert stepped(watching("strong"))[1].extensions == {}

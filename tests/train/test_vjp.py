@@ -1,4 +1,4 @@
-"""Tapes: every way back gives what plain differentiation gives, and chunks change nothing."""
+"""Pullbacks: every way back gives what plain differentiation gives, and chunks change nothing."""
 
 import jax
 import jax.numpy as jnp
@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.run import Dispatch
-from mtl_jax.core.model import by_task, without_heads
+from mtl_jax.config.execution import Execution
+from mtl_jax.core.model import encoder_params, features_by_task
 from mtl_jax.core.tree import gram
-from mtl_jax.train.objective import Objective
-from mtl_jax.train.vjp import forward
+from mtl_jax.train.objective import Objective, StreamEncoder
+from mtl_jax.train.vjp import forward_vjp
 
-NAMES = ["row", "column", "height"]
+NAMES = ("row", "column", "height")
 X = jnp.array(np.random.default_rng(0).random((5, 4, 4, 1), np.float32))
 TARGET = jnp.array(np.random.default_rng(1).random((3, 5), np.float32))
 
 
 def parts(trunk):
     """An objective of squared errors, parameters, and its losses in one piece."""
-    net = nets.compose(trunk, dict.fromkeys(NAMES, 1))
+    net = nets.make_model(trunk, dict.fromkeys(NAMES, 1))
     params, stats = net.init(jax.random.key(0), X)
 
     def encode(kept, stats):
@@ -33,11 +33,15 @@ def parts(trunk):
         losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
         return jnp.stack(losses), ()
 
-    return Objective(((NAMES, encode),), score, stats), params
+    return Objective((StreamEncoder(NAMES, encode),), score, stats), params
 
 
-TRUNKS = {"one": nets.MLP((6, 4)), "one a task": nets.PerTask(nets.MLP((4,)))}
-WAYS = [Dispatch(), Dispatch(pullbacks="unroll"), *(Dispatch(pullback_chunk=n) for n in (1, 2, 3))]
+TRUNKS = {"one": nets.MLP((6, 4)), "one a task": nets.PerTaskTrunk(nets.MLP((4,)))}
+WAYS = [
+    Execution(),
+    Execution(jacobian_loop="unroll"),
+    *(Execution(jacobian_chunk_size=n) for n in (1, 2, 3)),
+]
 
 
 def close(one, other):
@@ -46,14 +50,14 @@ def close(one, other):
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)
-@pytest.mark.parametrize("dispatch", WAYS, ids=str)
-def test_rows_are_the_jacobian(trunk, dispatch):
+@pytest.mark.parametrize("execution", WAYS, ids=str)
+def test_rows_are_the_jacobian(trunk, execution):
     objective, params = parts(TRUNKS[trunk])
 
     @jax.jit
     def found(params):
-        losses, tape, *_ = forward(objective, params, NAMES, dispatch)
-        return losses, tape.jacobian(), tape.pull(jnp.array([1.0, -2.0, 0.5]))
+        losses, pullback, *_ = forward_vjp(objective, params, NAMES, execution)
+        return losses, pullback.jacobian(), pullback.vjp(jnp.array([1.0, -2.0, 0.5]))
 
     @jax.jit
     def wanted(params):
@@ -71,13 +75,13 @@ def test_the_representation_is_gone_through_by_hand():
 
     @jax.jit
     def found(params):
-        _, tape, *_ = forward(objective, params, NAMES, Dispatch())
-        rows = tape.features()
+        _, pullback, *_ = forward_vjp(objective, params, NAMES, Execution())
+        rows = pullback.feature_jacobian()
         total = jax.tree.map(lambda row: row.sum(0), rows["shared"])
-        return rows["shared"], tape.through(total), rows["tasks"]
+        return rows["shared"], pullback.encoder_vjp(total), rows["tasks"]
 
-    ((_, encode),) = objective.encode
-    first, second = map(np.asarray, encode(without_heads(params), objective.stats)[0])
+    ((_, encode),) = objective.encoders
+    first, second = map(np.asarray, encode(encoder_params(params), objective.batch_stats)[0])
     wanted = []
     for name, target in zip(NAMES, np.asarray(TARGET), strict=True):
         kernel = np.asarray(heads[name]["kernel"])
@@ -98,21 +102,22 @@ def test_products_of_rows_that_are_not_kept(trunk):
 
     @jax.jit
     def found(params):
-        _, tape, *_ = forward(objective, params, NAMES, Dispatch(pullback_chunk=1))
-        return tape.gram(), gram(tape.jacobian()["shared"])
+        _, pullback, *_ = forward_vjp(objective, params, NAMES, Execution(jacobian_chunk_size=1))
+        return pullback.gramian_fn(), gram(pullback.jacobian()["shared"])
 
     one, other = found(params)
     np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(one, one.T)
-    assert forward(objective, params, NAMES, Dispatch(pullback_chunk=2))[1].gram is None
+    stored = forward_vjp(objective, params, NAMES, Execution(jacobian_chunk_size=2)).pullback
+    assert stored.gramian_fn is None
 
 
 def test_without_one_representation_there_is_no_way_through():
     objective, params = parts(TRUNKS["one a task"])
-    _, tape, *_ = forward(objective, params, NAMES, Dispatch())
-    assert tape.features is None and tape.through is None
+    _, pullback, *_ = forward_vjp(objective, params, NAMES, Execution())
+    assert pullback.feature_jacobian is None and pullback.encoder_vjp is None
 
 
 def test_a_shared_feature_is_read_by_every_head():
-    assert by_task(1, ["a", "b"]) == {"a": 1, "b": 1}
-    assert by_task({"a": 1}, ["a"]) == {"a": 1}
+    assert features_by_task(1, ["a", "b"]) == {"a": 1, "b": 1}
+    assert features_by_task({"a": 1}, ["a"]) == {"a": 1}

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import nets, train
-from mtl_jax.config.execution import Dispatch
-from mtl_jax.runner.compiled_run import program
-from mtl_jax.runner.train_loop import opened
-from mtl_jax.storage.run_data import prepare
+from mtl_jax.config.execution import Execution
+from mtl_jax.core.views import SeparatePass, view_key
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.runner.trace import with_precomputed
+from mtl_jax.storage.run_data import load_run_data
 from tests.consistency.seen import B, seen
 from tests.small import ROW, RUN
 
@@ -16,13 +17,12 @@ D = 5
 MASK = np.array([True, True, False, True])
 # By layer, the shape of one example's map.
 MAPS = {"Conv_0": (2, 3, 2), "Conv_1": (2, 2, 3)}
-
-SOURCE = RUN.but(
-    name="source", tasks=(ROW,), trunk=nets.MLP((6, 5), batch_norm=True), seeds=1, first_seed=7,
-    dispatch=Dispatch(),
+SOURCE = RUN.replace(
+    name="source", tasks=(ROW,), trunk=nets.MLP((6, 5), batch_norm=True), num_seeds=1, first_seed=7,
+    execution=Execution(),
 )  # fmt: skip
 # Runs here are of one seed as the source is, which another seed drew.
-RUNS = SOURCE.but(name="target", first_seed=0, source=SOURCE.but(first_seed=0))
+RUNS = SOURCE.replace(name="target", first_seed=0, init_from=SOURCE.replace(first_seed=0))
 
 
 def felt(method, seed):
@@ -37,7 +37,7 @@ def felt(method, seed):
         labels=np.where(MASK, sight.labels, -1).astype(np.int32),
         mask=MASK,
         features={view: drawn(size, D) for view, size in sizes.items()},
-        maps={
+        feature_maps={
             view: {name: drawn(size, *shape) for name, shape in MAPS.items()}
             for view, size in sizes.items()
         },
@@ -46,34 +46,56 @@ def felt(method, seed):
 
 def begun(run=SOURCE):
     """Parameters and statistics of a net that was only drawn, as a source."""
-    made = program(run, jax.eval_shape(lambda: prepare(run).given), jax.devices()[:1])
+    made = compile_run(run, jax.eval_shape(lambda: load_run_data(run).given), jax.devices()[:1])
     state = jax.device_get(made.init(None))
-    return state.params, state.stats
+    return state.params, state.batch_stats
 
 
 def trained(run, source, steps=2, taught=None):
     """A state after some steps from a source, and their mean metrics."""
-    given = prepare(run).given
+    given = load_run_data(run).given
     if taught is not None:
-        stream = given.streams[""]._replace(stored=taught)
+        stream = given.streams[""]._replace(teacher=taught)
         given = given._replace(streams={"": stream})
-    made = program(run, jax.eval_shape(lambda: given), jax.devices()[:1])
+    made = compile_run(run, jax.eval_shape(lambda: given), jax.devices()[:1])
     state = made.init(source)
-    anchor = jax.tree.map(jnp.copy, train.Start(state.params, state.stats))
-    given = opened(run, made, given._replace(anchor=anchor))
-    return made.advance(state, given, steps)
+    anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
+    given = with_precomputed(run, made, given._replace(source_model=anchor))
+    return made.train_steps(state, given, steps)
 
 
 def learning(method, **changes):
     """A run of one task that learns by a method."""
-    return RUNS.but(tasks=(ROW.but(consistency=method),), **changes)
+    return RUNS.replace(tasks=(ROW.replace(auxiliary=method),), **changes)
 
 
 def apart(one, other):
     """The largest difference of the trunks and of the task's own head in two states."""
-    trees = [(s.params["shared"], s.params["tasks"]["heads"]["row"], s.stats) for s in (one, other)]
+    trees = [
+        (s.params["shared"], s.params["tasks"]["heads"]["row"], s.batch_stats) for s in (one, other)
+    ]
     gaps = jax.tree.map(lambda a, b: np.abs(a - b).max(), *trees)
     return max(jax.tree.leaves(gaps))
+
+
+def is_the_function(method, function):
+    """Asserts that a method's loss and slopes are those of a function of both nets' features."""
+    view = method.view
+    sight, source = felt(method, 0), view_key(SeparatePass((view,), model="source"))
+
+    def by_hand(features):
+        return function(features[view], features[source])
+
+    def own(features):
+        return method.update(sight._replace(features=features), ())[0].mean()
+
+    (wanted, slopes), (found, got) = (
+        jax.jit(jax.value_and_grad(f))(sight.features) for f in (by_hand, own)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert wanted > 0 and np.abs(got[view]).max() > 0
+    np.testing.assert_allclose(got[view], slopes[view], rtol=1e-5, atol=1e-7)
+    assert not np.any(got[source])
 
 
 assert len(MASK) == B

@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.transfer import (
     attention_transfer,
-    behaviour,
+    behavioral_loss,
     bss,
     ccl,
     delta,
@@ -45,7 +45,7 @@ LOSSES = [
     kept,
     looked,
     queued,
-    behaviour,
+    behavioral_loss,
     distillation,
     fitnet,
     pkt,

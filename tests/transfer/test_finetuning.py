@@ -4,25 +4,25 @@ import jax
 import pytest
 
 from mtl_jax.config.param_rules import check, rule_of
-from mtl_jax.config.run import lineage
-from mtl_jax.core.tree import paths
+from mtl_jax.config.run import dependency_order
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets import MLP, compose, layer_names
+from mtl_jax.nets import MLP, layer_names, make_model
 from mtl_jax.transfer import HEADS, finetuning
 from tests.small import RUN
 
 TRUNK = MLP((6, 5, 4), batch_norm=True)
 LAYERS = layer_names(TRUNK, (2, 2, 1))
 PARAMS = jax.eval_shape(
-    lambda: compose(TRUNK, {"row": 3}).init(jax.random.key(0), jax.numpy.zeros((1, 2, 2, 1)))
+    lambda: make_model(TRUNK, {"row": 3}).init(jax.random.key(0), jax.numpy.zeros((1, 2, 2, 1)))
 )[0]
 
 
 def trained(plan):
     """The rate of every parameter that is trained."""
     check(PARAMS, plan)
-    found = {path: rule_of(plan, path) for path in paths(PARAMS)}
-    return {path: rule.rate for path, rule in found.items() if not rule.frozen}
+    found = {path: rule_of(plan, path) for path in leaf_paths(PARAMS)}
+    return {path: rule.lr_scale for path, rule in found.items() if not rule.frozen}
 
 
 def test_feature_extraction_trains_heads_alone():
@@ -34,9 +34,9 @@ def test_feature_extraction_trains_heads_alone():
 
 def test_fine_tuning_has_a_rate_of_the_trunk():
     rates = trained(finetuning.fine_tuning(0.1))
-    assert len(rates) == len(paths(PARAMS))
+    assert len(rates) == len(leaf_paths(PARAMS))
     assert rates["shared/Dense_1/kernel"] == 0.1 and rates["tasks/heads/row/bias"] == 1.0
-    assert rule_of(finetuning.fine_tuning(anchor=0.01), "shared/Dense_0/bias").anchor == 0.01
+    assert rule_of(finetuning.fine_tuning(anchor=0.01), "shared/Dense_0/bias").l2_sp == 0.01
 
 
 def test_the_last_layers():
@@ -47,7 +47,7 @@ def test_the_last_layers():
         "BatchNorm_1",
         "BatchNorm_2",
     }
-    assert len(trained(finetuning.last_layers(LAYERS, 3))) == len(paths(PARAMS))
+    assert len(trained(finetuning.last_layers(LAYERS, 3))) == len(leaf_paths(PARAMS))
     with pytest.raises(BadInput, match="count must be from 1 to 3"):
         finetuning.last_layers(LAYERS, 4)
 
@@ -69,12 +69,16 @@ def test_biases_and_norms():
 
 
 def test_lp_ft_probes_first_and_takes_the_head_over():
-    source = RUN.but(name="source")
-    run = finetuning.lp_ft(RUN.but(source=source), steps=3)
-    probe = run.source
-    assert probe.name == "hard, probe" and probe.steps == 3 and probe.source == source
-    assert probe.plan == finetuning.feature_extraction() and run.take == HEADS and run.plan == ()
-    assert [one.name for one in lineage(run)] == ["source", "hard, probe", "hard"]
+    source = RUN.replace(name="source")
+    run = finetuning.lp_ft(RUN.replace(init_from=source), steps=3)
+    probe = run.init_from
+    assert probe.name == "hard, probe" and probe.steps == 3 and probe.init_from == source
+    assert (
+        probe.param_rules == finetuning.feature_extraction()
+        and run.param_map == HEADS
+        and run.param_rules == ()
+    )
+    assert [one.name for one in dependency_order(run)] == ["source", "hard, probe", "hard"]
 
 
 def test_stages_want_a_source():
@@ -84,14 +88,16 @@ def test_stages_want_a_source():
 
 
 def test_gradual_unfreezing_is_a_chain_of_stages():
-    source = RUN.but(name="source", trunk=TRUNK)
-    run = finetuning.gradual_unfreezing(RUN.but(source=source, trunk=TRUNK, steps=9), LAYERS, 2)
-    stages = lineage(run)
+    source = RUN.replace(name="source", trunk=TRUNK)
+    run = finetuning.gradual_unfreezing(
+        RUN.replace(init_from=source, trunk=TRUNK, steps=9), LAYERS, 2
+    )
+    stages = dependency_order(run)
     names = ["source", "hard, heads", "hard, 1 of 3", "hard, 2 of 3", "hard"]
     assert [one.name for one in stages] == names
     assert [one.steps for one in stages[1:]] == [2, 2, 2, 9]
-    assert [len(trained(one.plan)) for one in stages[1:]] == [2, 6, 10, 14]
-    rates = trained(run.plan)
+    assert [len(trained(one.param_rules)) for one in stages[1:]] == [2, 6, 10, 14]
+    rates = trained(run.param_rules)
     assert rates["shared/Dense_2/kernel"] == 1.0
     assert rates["shared/Dense_0/kernel"] == pytest.approx(2.6**-2)
-    assert all(one.take == HEADS for one in stages[2:])
+    assert all(one.param_map == HEADS for one in stages[2:])

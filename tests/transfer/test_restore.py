@@ -1,4 +1,4 @@
-"""graft: takes the whole trunk over or none of it, and names all that does not fit."""
+"""restore_params: takes the whole trunk over or none of it, and names all that does not fit."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.transfer import HEADS, graft, graft_stats
+from mtl_jax.transfer import HEADS, restore_batch_stats, restore_params
 
 PARAMS = {
     "shared": {"a": {"kernel": jnp.zeros((2, 3))}, "b": {"kernel": jnp.zeros((3, 4))}},
@@ -19,7 +19,7 @@ LOADED = {
 
 
 def test_the_trunk_is_replaced_and_the_heads_stay():
-    params = graft(PARAMS, LOADED)
+    params = restore_params(PARAMS, LOADED)
     assert jax.tree.structure(params) == jax.tree.structure(PARAMS)
     np.testing.assert_array_equal(params["shared"]["a"]["kernel"], np.full((2, 3), 1.0))
     np.testing.assert_array_equal(params["shared"]["b"]["kernel"], np.full((3, 4), 2.0))
@@ -30,33 +30,33 @@ def test_the_trunk_is_replaced_and_the_heads_stay():
 
 def test_heads_are_taken_if_asked():
     source = {**LOADED, "tasks": {"heads": {"digit": LOADED["tasks"]["heads"]["digit"]}}}
-    params = graft(PARAMS, source, HEADS)
+    params = restore_params(PARAMS, source, HEADS)
     np.testing.assert_array_equal(params["tasks"]["heads"]["digit"]["kernel"], np.full((4, 2), 3.0))
 
 
 def test_a_path_may_go_to_several_places():
     twice = {"shared": {"old": PARAMS["shared"], "new": PARAMS["shared"]}, "tasks": {}}
     take = ((r"shared/(.*)", r"shared/old/\1"), (r"shared/(.*)", r"shared/new/\1"))
-    params = graft(twice, LOADED, take)
+    params = restore_params(twice, LOADED, take)
     for place in ("old", "new"):
         np.testing.assert_array_equal(params["shared"][place]["b"]["kernel"], np.full((3, 4), 2.0))
     stats = {"old": {"mean": jnp.zeros(2)}, "new": {"mean": jnp.zeros(2)}}
-    moved = graft_stats(stats, {"mean": np.ones(2)}, take)
+    moved = restore_batch_stats(stats, {"mean": np.ones(2)}, take)
     np.testing.assert_array_equal(moved["new"]["mean"], [1.0, 1.0])
 
 
 def test_what_is_fresh_stays_as_it_was_drawn():
     ours = {**PARAMS, "shared": {**PARAMS["shared"], "adapter": {"bias": jnp.full(2, 9.0)}}}
-    params = graft(ours, LOADED, (), ("shared/adapter/.*",))
+    params = restore_params(ours, LOADED, (), ("shared/adapter/.*",))
     np.testing.assert_array_equal(params["shared"]["adapter"]["bias"], [9.0, 9.0])
     with pytest.raises(BadInput, match=r"missing shared/adapter/bias \(2,\)"):
-        graft(ours, LOADED)
-    with pytest.raises(BadInput, match=r"fresh: 'shared/adaptor/.\*' matches no"):
-        graft(ours, LOADED, (), ("shared/adaptor/.*",))
+        restore_params(ours, LOADED)
+    with pytest.raises(BadInput, match=r"new_params: 'shared/adaptor/.\*' matches no"):
+        restore_params(ours, LOADED, (), ("shared/adaptor/.*",))
 
 
 def test_what_is_fresh_is_not_taken_over_either():
-    params = graft(PARAMS, LOADED, (), ("shared/b/.*",))
+    params = restore_params(PARAMS, LOADED, (), ("shared/b/.*",))
     np.testing.assert_array_equal(params["shared"]["b"]["kernel"], np.zeros((3, 4)))
     np.testing.assert_array_equal(params["shared"]["a"]["kernel"], np.full((2, 3), 1.0))
 
@@ -64,11 +64,11 @@ def test_what_is_fresh_is_not_taken_over_either():
 def test_a_place_is_given_once():
     take = ((r"shared/a/(.*)", r"shared/b/\1"), (r"shared/b/(.*)", r"shared/b/\1"))
     with pytest.raises(BadInput, match="'shared/b/kernel' is given twice"):
-        graft(PARAMS, LOADED, take)
+        restore_params(PARAMS, LOADED, take)
 
 
 def test_it_works_under_jit():
-    params = jax.jit(graft)(PARAMS, jax.tree.map(lambda leaf: leaf + 1.0, LOADED))
+    params = jax.jit(restore_params)(PARAMS, jax.tree.map(lambda leaf: leaf + 1.0, LOADED))
     np.testing.assert_array_equal(params["shared"]["b"]["kernel"], np.full((3, 4), 3.0))
 
 
@@ -78,7 +78,7 @@ def test_one_error_names_all_that_does_not_fit():
         "tasks": {},
     }
     with pytest.raises(BadInput) as error:
-        graft(PARAMS, loaded)
+        restore_params(PARAMS, loaded)
     text = str(error.value)
     assert "missing shared/b/kernel (3, 4)" in text
     assert "extra shared/c/bias (7,)" in text
@@ -96,9 +96,9 @@ def test_one_error_names_all_that_does_not_fit():
 )
 def test_bad_tables_are_refused(take, said):
     with pytest.raises(BadInput, match=said.replace("(", r"\(") if "(" in said else said):
-        graft(PARAMS, LOADED, take)
+        restore_params(PARAMS, LOADED, take)
 
 
 def test_without_a_shared_trunk_it_says_so():
     with pytest.raises(BadInput, match="shared trunk"):
-        graft({"shared": {}, "tasks": {}}, LOADED)
+        restore_params({"shared": {}, "tasks": {}}, LOADED)

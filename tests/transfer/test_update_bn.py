@@ -1,4 +1,4 @@
-"""recompute: statistics of one batch and of several by hand, and of nets that are averaged."""
+"""update_bn: statistics of one batch and of several by hand, and of nets that are averaged."""
 
 import jax
 import jax.numpy as jnp
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.param_rules import Rule
+from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
-from mtl_jax.transfer import recompute, uniform_soup
+from mtl_jax.transfer import uniform_soup, update_bn
 
 X = jax.random.normal(jax.random.key(1), (3, 8, 4, 4, 2)) * 2.0 + 0.5
-MLP = nets.compose(nets.MLP((6, 5), batch_norm=True), {"row": 2})
-WIDE = nets.compose(nets.WideResNet(depth=6, width=1, groups=1), {"row": 2})  # momentum 0.999
-found = jax.jit(recompute, static_argnums=0)
+MLP = nets.make_model(nets.MLP((6, 5), batch_norm=True), {"row": 2})
+WIDE = nets.make_model(nets.WideResNet(depth=6, width=1, groups=1), {"row": 2})  # momentum 0.999
+found = jax.jit(update_bn, static_argnums=0)
 
 
 def drawn(net, seed=0):
@@ -88,7 +88,7 @@ class Moving:
 def test_any_momentum(momentum, rtol):
     stats = {"norm": {"mean": jnp.full(2, 3.0)}, "steps": jnp.int32(4)}
     params = {"shared": {}, "tasks": {}}
-    got = recompute(Moving(momentum), params, stats, 100.0 + X)
+    got = update_bn(Moving(momentum), params, stats, 100.0 + X)
     wanted = np.asarray(100.0 + X).reshape(3, -1, 2).mean(1).mean(0)
     np.testing.assert_allclose(got["norm"]["mean"], wanted, rtol=rtol)
     assert got["steps"] == 4
@@ -109,8 +109,8 @@ def test_a_soup_of_two_nets():
 
 
 def test_a_frozen_norm_keeps_what_was_given():
-    plan = (Rule("shared/BatchNorm_0/.*", frozen=True), Rule(".*"))
-    net = nets.compose(nets.MLP((6, 5), batch_norm=True), {"row": 2}, plan)
+    plan = (ParamRule("shared/BatchNorm_0/.*", frozen=True), ParamRule(".*"))
+    net = nets.make_model(nets.MLP((6, 5), batch_norm=True), {"row": 2}, plan)
     params, stats = drawn(net)
     given = jax.tree.map(lambda leaf: leaf + 0.25, stats)
     got = found(net, params, given, X)
@@ -119,17 +119,19 @@ def test_a_frozen_norm_keeps_what_was_given():
 
 
 def test_seeds_side_by_side_and_one_trunk_a_task():
-    net = nets.compose(nets.PerTask(nets.MLP((6,), batch_norm=True)), {"row": 2, "column": 3})
+    net = nets.make_model(
+        nets.PerTaskTrunk(nets.MLP((6,), batch_norm=True)), {"row": 2, "column": 3}
+    )
     each = [drawn(net, seed) for seed in (0, 1)]
     params, stats = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-    got = jax.jit(jax.vmap(lambda p, s: recompute(net, p, s, X)))(params, stats)
+    got = jax.jit(jax.vmap(lambda p, s: update_bn(net, p, s, X)))(params, stats)
     wanted = found(net, *each[1], X)
     assert wanted["BatchNorm_0"]["mean"].shape == (2, 6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-4), got, wanted)
 
 
 def test_nets_that_draw_take_a_key():
-    net = nets.compose(nets.AdaShare(nets.MLP((4, 4), batch_norm=True)), {"row": 2, "column": 3})
+    net = nets.make_model(nets.AdaShare(nets.MLP((4, 4), batch_norm=True)), {"row": 2, "column": 3})
     params, stats = drawn(net)
     got = found(net, params, stats, X, jax.random.key(2))
     assert got["steps"] == stats["steps"]
@@ -139,7 +141,7 @@ def test_nets_that_draw_take_a_key():
 def test_what_cannot_be_is_refused():
     params, stats = drawn(MLP)
     with pytest.raises(BadInput, match="at least one batch"):
-        recompute(MLP, params, stats, X[:0])
-    plain = nets.compose(nets.MLP((4,)), {"row": 2})
+        update_bn(MLP, params, stats, X[:0])
+    plain = nets.make_model(nets.MLP((4,)), {"row": 2})
     with pytest.raises(BadInput, match="a net with BatchNorm"):
-        recompute(plain, *drawn(plain), X)
+        update_bn(plain, *drawn(plain), X)

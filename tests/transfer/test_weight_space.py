@@ -31,10 +31,10 @@ def test_vectors_add_up_and_negate():
     assert equal(add_task_vectors(net(2.0), vectors, scale=-0.5), 0.0)  # by hand
 
 
-@pytest.mark.parametrize("share", [0.0, 0.25, 1.0, jnp.float32(0.25)], ids=str)
-def test_the_line_between_two_nets(share, variant):
-    wanted = 2.0 + 4.0 * float(share)  # by hand
-    assert equal(variant(interpolate)(net(2.0), net(6.0), share), wanted)
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0, jnp.float32(0.25)], ids=str)
+def test_the_line_between_two_nets(alpha, variant):
+    wanted = 2.0 + 4.0 * float(alpha)  # by hand
+    assert equal(variant(interpolate)(net(2.0), net(6.0), alpha), wanted)
 
 
 def test_many_shares_side_by_side():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.weighting import Sampled
+from mtl_jax.weighting import TaskSampling
 
 KEYS = jax.random.split(jax.random.key(0), 20000)
 
@@ -31,14 +31,14 @@ def drawn(method, num_tasks=3):
     ids=["none", "proportional", "tempered", "capped", "uniform"],
 )
 def test_frequencies(settings, wanted):
-    weights = np.asarray(drawn(Sampled(**settings)))
+    weights = np.asarray(drawn(TaskSampling(**settings)))
     assert set(np.unique(weights)) == {0.0, 1.0}
     np.testing.assert_array_equal(weights.sum(1), 1.0)
     np.testing.assert_allclose(weights.mean(0), wanted, atol=0.015)
 
 
 def test_losses_do_not_matter():
-    method = Sampled(sizes=(1, 2))
+    method = TaskSampling(sizes=(1, 2))
     for key in KEYS[:5]:
         one, _ = method.weigh_losses(jnp.array([1.0, 9.0]), (), key)
         two, _ = method.weigh_losses(jnp.array([0.0, 0.0]), (), key)
@@ -48,17 +48,17 @@ def test_losses_do_not_matter():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"sizes": (1, -1)}, "Sampled.sizes must be a tuple of finite numbers of at least 0"),
-        ({"temperature": 0.0}, "Sampled.temperature must be above 0, not 0.0"),
-        ({"temperature": math.inf}, "Sampled.temperature must be a finite number, not inf"),
-        ({"cap": 0}, "Sampled.cap must be above 0, not 0"),
+        ({"sizes": (1, -1)}, "TaskSampling.sizes must be a tuple of finite numbers of at least 0"),
+        ({"temperature": 0.0}, "TaskSampling.temperature must be above 0, not 0.0"),
+        ({"temperature": math.inf}, "TaskSampling.temperature must be a finite number, not inf"),
+        ({"cap": 0}, "TaskSampling.cap must be above 0, not 0"),
     ],
 )
 def test_bad_settings(settings, text):
     with pytest.raises(BadInput, match=text):
-        Sampled(**settings)
+        TaskSampling(**settings)
 
 
 def test_another_number_of_tasks_is_refused():
-    with pytest.raises(BadInput, match=r"Sampled\.sizes must have 3 entries, not"):
-        Sampled(sizes=(1, 2)).init(3)
+    with pytest.raises(BadInput, match=r"TaskSampling\.sizes must have 3 entries, not"):
+        TaskSampling(sizes=(1, 2)).init(3)

@@ -1,4 +1,4 @@
-"""Affine: rotate, scale, shear and move the image in one resampling."""
+"""Affine: rotates, scales, shears and translates an image in one resampling."""
 
 import dataclasses
 import math
@@ -7,22 +7,23 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Affine:
-    """Maps an image by a random affine map about its centre, bilinearly, zeros outside.
+class Affine(Policy):
+    """Applies a random affine map about the image's centre, bilinear, with zeros outside.
 
     A point at `(y, x)` from the centre goes to `R(a) S(h) s (y, x) + t`: sheared by
-    `x + h y`, scaled by s, turned by a, moved by t. All draws are uniform; each strength 0
-    leaves its part out, and all 0 is the identity.
+    `x + h y`, scaled by s, rotated by a, translated by t. All parameters are sampled uniformly;
+    strength 0 disables a part, and all 0 is the identity.
 
     Attributes:
-      degrees: largest angle a, either way.
+      degrees: largest absolute angle a.
       scale: s lies in `1 - scale .. 1 + scale`.
-      shear: largest h, as a fraction, either way.
-      translate: largest t along each side, as a fraction of that side, either way.
+      shear: largest absolute h, as a fraction.
+      translate: largest absolute t along each side, as a fraction of that side.
 
     Raises:
       BadInput: for a strength outside its range.
@@ -49,7 +50,7 @@ class Affine:
         return like(bilinear(floats, rows, columns), image)
 
     def origins(self, draw: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
-        """Where each pixel comes from, rows and columns `[H, W]`, by draws `[5]` in -1..1."""
+        """Source rows and columns `[H, W]` of each pixel, for samples `[5]` in -1..1."""
         angle = draw[0] * math.radians(self.degrees)
         scale = 1.0 + draw[1] * self.scale
         middle = (height - 1) / 2, (width - 1) / 2
@@ -63,14 +64,14 @@ class Affine:
 
 
 def bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Reads an image `[H, W, C]` in [0, 1] at real places `[H, W]`, zeros outside.
+    """Reads an image `[H, W, C]` in [0, 1] at real-valued positions `[H, W]`, zeros outside.
 
-    Four gathers in an image with a border: vmapped over 2240 images of 12 x 12 on 2 CPU
-    cores this took 4.5 ms, with a mask instead of the border 5.7 ms, a product with a matrix
-    of row weights 15 ms, with all weights 139 ms.
+    Four gathers in a padded image: vmapped over 2240 images of 12 x 12 on 2 CPU cores this took
+    4.5 ms, with a mask instead of the padding 5.7 ms, a product with a matrix of row weights
+    15 ms, with all weights 139 ms.
     """
     height, width, _ = image.shape
-    # Two rows and columns at the end, since a place on the border reads one further.
+    # Two rows and columns at the end, since a position on the border reads one further.
     flat = jnp.pad(image, ((1, 2), (1, 2), (0, 0))).reshape(-1, image.shape[2])
     rows, columns = (rows + 1.0).clip(0.0, height + 1.0), (columns + 1.0).clip(0.0, width + 1.0)
     top, left = rows.astype(jnp.int32), columns.astype(jnp.int32)
@@ -83,5 +84,5 @@ def bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array
 
     above = read(first) * (1.0 - right) + read(first + 1) * right
     below = read(first + width + 3) * (1.0 - right) + read(first + width + 4) * right
-    # Weights add up to 1 but for rounding.
+    # Weights sum to 1 up to rounding.
     return (above * (1.0 - down) + below * down).clip(0.0, 1.0)

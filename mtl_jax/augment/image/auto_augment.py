@@ -1,4 +1,4 @@
-"""AutoAugment: one of several fixed sequences of operations, drawn for each image."""
+"""AutoAugment: one of several fixed sequences of operations, sampled for each image."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,26 +7,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.augment.apply_sequence import in_turn, queued
+from mtl_jax.augment.apply_sequence import apply_ops, apply_ops_batched
 from mtl_jax.augment.image.fill import fill_like, require_fill
 from mtl_jax.augment.image.rand_augment import applied
 from mtl_jax.augment.image.validation import require_image, require_images
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require
 
 
 @dataclasses.dataclass(frozen=True)
-class AutoAugment:
-    """Draws one of the sequences and applies each of its operations with its probability.
+class AutoAugment(Policy):
+    """Samples one of the sequences and applies each of its operations with its probability.
 
     Works on grey levels, and is best looped on a CPU, as `RandAugment`.
 
     Attributes:
       sequences: of equal length, of `(operation, probability, level)` with operations of
-        `mtl_jax.augment.image.operations` and levels in [0, 1]; none is the identity.
-      fill: what comes from outside of the image, in [0, 1]; or one for each channel.
+        `mtl_jax.augment.image.operations` and levels in [0, 1]; empty is the identity.
+      fill: value outside the image, in [0, 1]; or one for each channel.
 
     Raises:
-      BadInput: for what is no such tuple, or a fill outside [0, 1].
+      BadInput: for anything other than such a tuple, or a fill outside [0, 1].
 
     Reference: Cubuk et al., AutoAugment, CVPR 2019, Section 3
       (https://arxiv.org/abs/1805.09501).
@@ -35,7 +36,7 @@ class AutoAugment:
     sequences: tuple[tuple[tuple[Callable, float, float], ...], ...]
     fill: float | tuple[float, ...] = 0.5
 
-    branches = True  # Only what is drawn is paid for, if it is not vmapped.
+    has_branches = True  # Computes only sampled operations unless vmapped.
 
     def __post_init__(self):
         fine = isinstance(self.sequences, tuple) and all(map(is_sequence, self.sequences))
@@ -48,15 +49,15 @@ class AutoAugment:
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
         require_image(self, image)
-        return self.changed(in_turn, self.draw(key), image)
+        return self.changed(apply_ops, self.draw(key), image)
 
-    def looped(self, keys: jax.Array, images: jax.Array) -> jax.Array:
-        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+    def apply_batched(self, keys: jax.Array, images: jax.Array) -> jax.Array:
+        """Batched call for keys `[N]` and images `[N, H, W, C]`; see `Policy`."""
         require_images(self, images)
-        return self.changed(queued, jax.vmap(self.draw)(keys), images)
+        return self.changed(apply_ops_batched, jax.vmap(self.draw)(keys), images)
 
     def draw(self, key: jax.Array) -> tuple:
-        """Which operation, how strong and which way, `[length]` each; nothing of no sequences."""
+        """Sampled operations, levels and signs, `[length]` each; empty without sequences."""
         if not any(self.sequences):
             return ()
         steps = zip(*(step for row in self.sequences for step in row), strict=True)
@@ -73,18 +74,18 @@ class AutoAugment:
         return place, level, sign
 
     def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
-        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
+        """Applies sampled operations; `how` is `apply_ops` or `apply_ops_batched`."""
         if not drawn:
             return image
         return applied(self.operations(), how, drawn, image, fill_like(self, image))
 
     def operations(self) -> tuple[Callable, ...]:
-        """The operations of all sequences, each once."""
+        """The operations of all sequences, without duplicates."""
         return tuple(dict.fromkeys(step[0] for row in self.sequences for step in row))
 
 
 def is_sequence(value: object) -> bool:
-    """Whether a value is a tuple of operations with a probability and a level each."""
+    """Whether a value is a tuple of operations, each with a probability and a level."""
     return isinstance(value, tuple) and all(
         isinstance(step, tuple)
         and len(step) == 3

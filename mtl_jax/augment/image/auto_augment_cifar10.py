@@ -19,10 +19,10 @@ from mtl_jax.augment.image.operations import (
 
 
 def autoaugment_cifar10() -> AutoAugment:
-    """25 sequences of two operations each; the paper trains with flips and Cutout besides.
+    """25 sequences of two operations each; the paper also trains with flips and Cutout.
 
     Levels are tenths of: 30 degrees, shears of 0.3, 10 of 32 pixels, 8 to 4 bits, thresholds
-    from 256 down, factors 0.1 to 1.9. What comes from outside is grey.
+    from 256 down, factors 0.1 to 1.9. The fill is grey.
 
     Reference: Cubuk et al., AutoAugment, CVPR 2019, the table "AutoAugment policy found on
       reduced CIFAR-10" of the appendix (https://arxiv.org/abs/1805.09501).
@@ -30,8 +30,8 @@ def autoaugment_cifar10() -> AutoAugment:
     contrast, equalize, invert = AutoContrast(), Equalize(), Invert()
     bright, color, strong, sharp = Brightness(), Color(), Contrast(), Sharpness()
     turn, shear, solar, bits = Rotate(), ShearY(), Solarize(), Posterize()
-    across, down = TranslateX(share=10 / 32), TranslateY(share=10 / 32)
-    # The level of what has none is 0.
+    across, down = TranslateX(fraction=10 / 32), TranslateY(fraction=10 / 32)
+    # Operations without a level have level 0.
     return AutoAugment(
         (
             ((invert, 0.1, 0.0), (strong, 0.2, 0.6)),

@@ -1,4 +1,4 @@
-"""Autocontrast: stretch the grey levels of each channel over the whole range."""
+"""Autocontrast: stretches the grey levels of each channel over the whole range."""
 
 import functools
 import math
@@ -7,32 +7,32 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.augment.image.pointwise import looked_up
+from mtl_jax.augment.image.pointwise import lookup
 
 
 def autocontrast(grey: jax.Array) -> jax.Array:
     """Maps the lowest grey level of each channel to 0 and the highest to 255.
 
     `floor(255 (g - low) / (high - low))` of grey levels `[H, W, C]`, but one less where
-    Pillow's `ImageOps.autocontrast` has it so; a channel of one level stays as it is.
+    Pillow's `ImageOps.autocontrast` is; a channel with a single level is unchanged.
     """
     low, high = ends(grey)
     span = jnp.maximum(high - low, 1.0)
     levels = jnp.arange(256, dtype=grey.dtype)[None]
     wanted = 255.0 * (levels - low).clip(0.0, span)
-    # The half keeps a quotient that is whole from coming out below it.
+    # Adding one half keeps an integer quotient from being rounded below itself.
     table = jnp.floor((wanted + 0.5) / span)
     less = one_less(low.astype(jnp.int32), span.astype(jnp.int32), table.astype(jnp.int32))
     table = jnp.where((table * span == wanted) & less, table - 1.0, table)
-    return looked_up(jnp.where(high > low, table, levels), grey)
+    return lookup(jnp.where(high > low, table, levels), grey)
 
 
 def ends(grey: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The lowest and highest grey level of each channel, `[C, 1]`."""
     height, width, channels = grey.shape
     # All rows at once, since three channels fill no vector register, and by halves, which XLA
-    # vectorises where it does not a minimum over rows; one array of both keeps it from reducing
-    # rows and columns together.
+    # vectorises while it does not vectorise a minimum over rows; one array of both keeps it from
+    # reducing rows and columns together.
     low = high = grey.reshape(height, width * channels)
     while len(low) > 1 and len(low) % 2 == 0:
         low, high = jnp.minimum(*jnp.split(low, 2)), jnp.maximum(*jnp.split(high, 2))
@@ -41,7 +41,7 @@ def ends(grey: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def one_less(low: jax.Array, span: jax.Array, level: jax.Array) -> jax.Array:
-    """Whether Pillow comes one level below an exact one `[C, 256]`, low and span `[C, 1]`."""
+    """Whether Pillow is one level below the exact one, `[C, 256]`, for low and span `[C, 1]`."""
     starts, divisors, bits = (jnp.asarray(part) for part in exceptions())
     divisor = divisors[span]
     place = starts[span] + low * (divisor + 1) + level * divisor // 255
@@ -52,12 +52,12 @@ def one_less(low: jax.Array, span: jax.Array, level: jax.Array) -> jax.Array:
 def exceptions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where Pillow is one level too low, since it computes in float64 and rounds down.
 
-    That happens only where the exact level is a whole number: at multiples of
+    That happens only where the exact level is an integer: at multiples of
     `span / gcd(span, 255)` above the lowest level.
 
     Returns:
-      For each span of levels where its bits begin, and the divisor, int32 `[256]`; and a bit
-      for each lowest level and multiple, eight in a uint8.
+      For each span of levels the offset of its bits, and the divisor, int32 `[256]`; and a bit
+      for each lowest level and multiple, packed by eight in uint8.
     """
     divisors = np.array([math.gcd(span, 255) for span in range(256)], np.int32)
     parts = [np.zeros(0, bool)]

@@ -1,4 +1,4 @@
-"""GaussianBlur: blur the image by a random width."""
+"""GaussianBlur: blurs an image with a random width."""
 
 import dataclasses
 
@@ -6,19 +6,20 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussianBlur:
-    """Blurs an image by a Gaussian of random width, in some of all cases.
+class GaussianBlur(Policy):
+    """Blurs an image with a Gaussian of random width, with some probability.
 
     The kernel `exp(-d^2 / 2 sigma^2)`, d in pixels and sigma uniform in `least..most`, has
-    `2 r + 1` places along each side, `r = max(1, floor(extent H / 2))`, and sums to 1. At the
-    border the image is reflected.
+    `2 r + 1` entries along each side, `r = max(1, floor(extent H / 2))`, and sums to 1. The
+    border is padded by reflection.
 
     Attributes:
-      probability: of blurring at all; 0 is the identity.
+      probability: of applying the blur; 0 is the identity.
       least: smallest sigma in pixels.
       most: largest sigma in pixels; 0 is the identity.
       extent: size of the kernel as a fraction of the height.
@@ -56,16 +57,16 @@ class GaussianBlur:
 
 
 def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
-    """Blurs an image `[H, W, C]` by a Gaussian of width sigma `[]`, along one side, then the other.
+    """Blurs an image `[H, W, C]` with a Gaussian of width sigma `[]`, separably along both sides.
 
     Raises:
-      ValueError: if the radius reaches over the image.
+      ValueError: if the radius exceeds the image.
     """
     height, width, _ = image.shape
     if radius >= min(height, width):
         raise ValueError(f"GaussianBlur of radius {radius} needs a larger image than {image.shape}")
     distance = jnp.arange(-radius, radius + 1).astype(image.dtype)
-    # A sigma of 0 is no blur; its square must not divide.
+    # A sigma of 0 is no blur; avoid dividing by its square.
     kernel = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
     kernel = kernel / kernel.sum()
     steps = range(2 * radius + 1)

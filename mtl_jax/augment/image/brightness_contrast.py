@@ -1,16 +1,17 @@
-"""Intensity: change contrast and brightness of the image."""
+"""BrightnessContrast: changes the contrast and brightness of an image."""
 
 import dataclasses
 
 import jax
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Intensity:
-    """Changes all pixels alike: `image * u + v`, clipped to [0, 1].
+class BrightnessContrast(Policy):
+    """Applies `image * u + v` to all pixels, clipped to [0, 1].
 
     u is uniform in `1 - contrast .. 1 + contrast`, v in `-brightness .. brightness`.
 

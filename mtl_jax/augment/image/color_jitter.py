@@ -1,4 +1,4 @@
-"""ColorJitter: change brightness, contrast, saturation and hue of the image."""
+"""ColorJitter: changes the brightness, contrast, saturation and hue of an image."""
 
 import dataclasses
 
@@ -6,25 +6,26 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class ColorJitter:
-    """Changes colours as torchvision's class of this name does, but in a fixed order.
+class ColorJitter(Policy):
+    """Changes colours like torchvision's class of this name, but in a fixed order.
 
     With factors u uniform in `max(0, 1 - strength)..1 + strength`, each clipped to [0, 1]:
     brightness `u x`; contrast `u x + (1 - u) m`, m the mean of the grey image; saturation
-    `u x + (1 - u) g`, g the grey image `0.299 R + 0.587 G + 0.114 B`; last the hue is turned by
-    v of a full circle, v uniform in `-hue..hue`. torchvision draws the order anew each time:
-    vmapped, every place would cost all four. Images that have no three channels have no hue,
-    and their mean over channels is the grey image.
+    `u x + (1 - u) g`, g the grey image `0.299 R + 0.587 G + 0.114 B`; finally the hue is rotated
+    by v of a full circle, v uniform in `-hue..hue`. torchvision samples a new order each time:
+    vmapped, every step would cost all four. Images without three channels have no hue, and their
+    mean over channels is the grey image.
 
     Attributes:
       brightness: strength.
       contrast: strength.
       saturation: strength.
-      hue: largest turn as a fraction of the circle; a strength of 0 leaves its part out.
+      hue: largest rotation as a fraction of the circle; a strength of 0 disables its part.
 
     Raises:
       BadInput: for a negative strength, or a hue above 0.5.
@@ -54,7 +55,7 @@ class ColorJitter:
         return like(self.changed(floats, draw), image)
 
     def changed(self, image: jax.Array, draw: jax.Array) -> jax.Array:
-        """The image for given draws `[4]` in -1..1, in the order of the fields."""
+        """The image for given samples `[4]` in -1..1, in the order of the fields."""
         if self.brightness:
             image = (image * between(draw[0], self.brightness)).clip(0.0, 1.0)
         if self.contrast:
@@ -68,7 +69,7 @@ class ColorJitter:
 
 
 def between(draw: jax.Array, strength: float) -> jax.Array:
-    """A draw in -1..1 as a factor in `max(0, 1 - strength)..1 + strength`."""
+    """Maps a sample in -1..1 to a factor in `max(0, 1 - strength)..1 + strength`."""
     low = max(0.0, 1.0 - strength)
     return low + (draw + 1.0) * ((1.0 + strength - low) / 2)
 
@@ -79,7 +80,7 @@ def blend(other: jax.Array, image: jax.Array, share: jax.Array) -> jax.Array:
 
 
 def grey(image: jax.Array) -> jax.Array:
-    """The grey image `[H, W, 1]`, by the weights of ITU-R BT.601 if there are three channels."""
+    """The grey image `[H, W, 1]`, with the weights of ITU-R BT.601 if there are three channels."""
     if image.shape[2] != 3:
         return image.mean(2, keepdims=True)
     red, green, blue = (image[..., place : place + 1] for place in range(3))
@@ -87,9 +88,9 @@ def grey(image: jax.Array) -> jax.Array:
 
 
 def turn_hue(image: jax.Array, turn: jax.Array) -> jax.Array:
-    """Turns the hue of an RGB image by a fraction of the circle, at equal value and chroma.
+    """Rotates the hue of an RGB image by a fraction of the circle, at equal value and chroma.
 
-    Channel by channel and without `%`, vmapped over 448 images of 32 x 32 on 2 CPU cores, this
+    Computed per channel and without `%`, vmapped over 448 images of 32 x 32 on 2 CPU cores, this
     took 4 ms; with reductions over the channels and `%` 19 ms.
     """
     red, green, blue = (image[..., place] for place in range(3))

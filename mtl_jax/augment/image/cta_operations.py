@@ -1,9 +1,9 @@
-"""The operations that CTAugment chooses from, with the ranges of its authors' code.
+"""Operations of CTAugment, with the ranges of its authors' code.
 
 Each maps `(place, grey, levels, fill)` to grey levels: `place` `[2]` is uniform in [0, 1), `grey`
-are whole numbers 0..255 in float32 `[H, W, C]`, `levels` `[2]` lie in [0, 1) and say where in the
-ranges of its parameters it is, `fill` `[C]` is what comes from outside. What an operation has no
-use for it leaves alone.
+holds integers 0..255 in float32 `[H, W, C]`, `levels` `[2]` in [0, 1) are the positions in the
+ranges of its parameters, and `fill` `[C]` is the value outside the image. Operations ignore
+arguments that they do not need.
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ from mtl_jax.core.validation import require_widths
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """A change, and into how many bins the range of each of its parameters is cut.
+    """An operation, and the number of bins of the range of each of its parameters.
 
     Attributes:
       change: `(place [2], grey [H, W, C], levels [2], fill [C]) -> grey`.
-      bins: of no, one or two parameters.
+      bins: number of bins of zero, one or two parameters.
 
     Raises:
-      BadInput: for bins that are no whole numbers of at least 1.
+      BadInput: for bins that are not integers >= 1.
     """
 
     change: Callable[..., jax.Array]
@@ -41,52 +41,52 @@ class Operation:
 
 
 def identity_by(place, grey, level, fill) -> jax.Array:
-    """As it is."""
+    """Identity."""
     return grey
 
 
 def autocontrast_by(place, grey, level, fill) -> jax.Array:
-    """Mixed with a share of its stretched levels."""
+    """Blends with the autocontrasted image."""
     return blend(grey, autocontrast(grey), level[0])
 
 
 def equalize_by(place, grey, level, fill) -> jax.Array:
-    """Mixed with a share of its equalized levels."""
+    """Blends with the equalized image."""
     return blend(grey, pointwise.equalize(grey), level[0])
 
 
 def invert_by(place, grey, level, fill) -> jax.Array:
-    """Mixed with a share of its negative."""
+    """Blends with the inverted image."""
     return blend(grey, pointwise.invert(grey), level[0])
 
 
 def blur_by(place, grey, level, fill) -> jax.Array:
-    """Mixed with a share of its blurred image."""
+    """Blends with the blurred image."""
     return blur(grey, level[0])
 
 
 def smooth_by(place, grey, level, fill) -> jax.Array:
-    """Mixed with a share of its smoothed image."""
+    """Blends with the smoothed image."""
     return smooth(grey, level[0])
 
 
 def brightness_by(place, grey, level, fill) -> jax.Array:
-    """Brightness times 0.1 to 2."""
+    """Multiplies the brightness by 0.1 to 2."""
     return brightness(grey, factor(level))
 
 
 def color_by(place, grey, level, fill) -> jax.Array:
-    """Saturation times 0.1 to 2."""
+    """Multiplies the saturation by 0.1 to 2."""
     return color(grey, factor(level))
 
 
 def contrast_by(place, grey, level, fill) -> jax.Array:
-    """Contrast times 0.1 to 2."""
+    """Multiplies the contrast by 0.1 to 2."""
     return contrast(grey, factor(level))
 
 
 def sharpness_by(place, grey, level, fill) -> jax.Array:
-    """Sharpness times 0.1 to 2."""
+    """Multiplies the sharpness by 0.1 to 2."""
     return sharpness(grey, factor(level))
 
 
@@ -96,7 +96,7 @@ def factor(level: jax.Array) -> jax.Array:
 
 
 def cutout_by(place, grey, level, fill) -> jax.Array:
-    """A square of up to half the smaller side is filled; its centre is any pixel."""
+    """Fills a square of up to half the smaller side, centred on any pixel."""
     height, width, _ = grey.shape
     # An odd size covers one pixel less, as in the authors' code.
     half = (1.0 + jnp.floor(level[0] * min(height, width) * 0.499)).astype(jnp.int32) // 2
@@ -111,48 +111,48 @@ def cutout_by(place, grey, level, fill) -> jax.Array:
 
 
 def posterize_by(place, grey, level, fill) -> jax.Array:
-    """1 to 8 bits are kept."""
+    """Keeps 1 to 8 bits."""
     return pointwise.posterize(grey, 1.0 + jnp.floor(level[0] * 7.999))
 
 
 def solarize_by(place, grey, level, fill) -> jax.Array:
-    """What is not below a threshold of 0 to 255 is inverted."""
+    """Inverts levels not below a threshold of 0 to 255."""
     return pointwise.solarize(grey, jnp.floor(level[0] * 255.999))
 
 
 def rescale_by(place, grey, level, fill) -> jax.Array:
-    """A quarter of each side at most is cut away, and the rest stretched in one of six ways."""
+    """Crops up to a quarter of each side and resizes the rest by one of six methods."""
     method = jnp.minimum((level[1] * METHODS).astype(jnp.int32), METHODS - 1)
     return rescale(grey, 0.25 * level[0], method)
 
 
 def rotate_by(place, grey, level, fill) -> jax.Array:
-    """Turned by whole degrees, 45 at most either way."""
+    """Rotates by integer degrees, up to 45 either way."""
     return geometric.rotate(grey, jnp.round(45.0 * signed(level)), fill)
 
 
 def shear_x_by(place, grey, level, fill) -> jax.Array:
-    """Rows are sheared by 0.3 at most either way."""
+    """Shears rows by up to 0.3 either way."""
     return geometric.shear_x(grey, 0.3 * signed(level), fill)
 
 
 def shear_y_by(place, grey, level, fill) -> jax.Array:
-    """Columns are sheared by 0.3 at most either way."""
+    """Shears columns by up to 0.3 either way."""
     return geometric.shear_y(grey, 0.3 * signed(level), fill)
 
 
 def translate_x_by(place, grey, level, fill) -> jax.Array:
-    """Moved by 0.3 of the width at most; the authors' code moves by 0.3 of a pixel."""
+    """Translates by up to 0.3 of the width; the authors' code translates by 0.3 of a pixel."""
     return geometric.translate_x(grey, 0.3 * grey.shape[1] * signed(level), fill)
 
 
 def translate_y_by(place, grey, level, fill) -> jax.Array:
-    """Moved by 0.3 of the height at most; the authors' code moves by 0.3 of a pixel."""
+    """Translates by up to 0.3 of the height; the authors' code translates by 0.3 of a pixel."""
     return geometric.translate_y(grey, 0.3 * grey.shape[0] * signed(level), fill)
 
 
 def signed(level: jax.Array) -> jax.Array:
-    """A level from -1 to 1."""
+    """Maps a level to -1 to 1."""
     return 2.0 * level[0] - 1.0
 
 

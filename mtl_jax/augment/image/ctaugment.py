@@ -1,4 +1,4 @@
-"""CTAugment: a strong augmentation that learns how strong it may be."""
+"""CTAugment: a strong augmentation that learns its admissible strength."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,53 +8,54 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.augment.apply_sequence import in_turn, queued
+from mtl_jax.augment.apply_sequence import apply_ops, apply_ops_batched
 from mtl_jax.augment.image.cta_operations import OPERATIONS, Operation
 from mtl_jax.augment.image.fill import fill_like, require_fill
 from mtl_jax.augment.image.validation import from_levels, require_image, require_images, to_levels
-from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.policy import LearnablePolicy
+from mtl_jax.core.validation import require, require_int, require_number
 
-PARAMETERS = 2  # Most that an operation has.
-DRAWS = 1 + 2 * PARAMETERS  # For the operation, its bins, and the places in them.
+PARAMETERS = 2  # Maximum per operation.
+DRAWS = 1 + 2 * PARAMETERS  # For the operation, its bins, and the positions in them.
 
 
 class BinWeights(NamedTuple):
-    """What CTAugment has learnt: how well the labels stand each bin of each parameter."""
+    """Learnt bin weights: how well labels are predicted under each bin of each parameter."""
 
     weights: jax.Array  # [O, 2, most bins], in [0, 1]; 0 where there is no bin
 
 
 class Choice(NamedTuple):
-    """What was done to one image."""
+    """Operations and bins that were applied to one image."""
 
     operation: jax.Array  # [depth]
-    bins: jax.Array  # [depth, 2], 0 of parameters that are not there
+    bins: jax.Array  # [depth, 2], 0 for absent parameters
 
 
 @dataclasses.dataclass(frozen=True)
-class CTAugment:
-    """Operations drawn at random, each no stronger than the net's predictions stand it.
+class CTAugment(LearnablePolicy):
+    """Random operations, no stronger than the model's predictions tolerate.
 
-    The range of every parameter is cut into bins of weights m, 1 at first. A strong view draws
-    operations uniformly, for each parameter a bin with chance `p' = p 1[p >= th]`, where
-    `p = (m + 1 - decay) / max (m + 1 - decay)`, and a place in the bin uniformly. A probe draws
-    the bins uniformly too; a labelled example so changed has the score
-    `w = 1 - 1/2 |p_net - onehot|_1`, which is the probability of its label, and each bin that
-    it took learns `m <- decay m + (1 - decay) w`. The chance is relative to the best bin, as in
-    the authors' code; the paper cuts at m itself. Cutout comes behind it, as a part of the
-    recipe.
+    The range of every parameter is divided into bins with weights m, initially 1. A strong view
+    samples operations uniformly, for each parameter a bin with probability proportional to
+    `p' = p 1[p >= th]`, where `p = (m + 1 - decay) / max (m + 1 - decay)`, and a position in the
+    bin uniformly. A probe samples the bins uniformly too; a labelled example changed by it has
+    the score `w = 1 - 1/2 |p_net - onehot|_1`, which is the probability of its label, and each
+    sampled bin is updated by `m <- decay m + (1 - decay) w`. The probability is relative to the
+    best bin, as in the authors' code; the paper thresholds m itself. Cutout is applied after it,
+    as a part of the recipe.
 
-    Works on grey levels: floats are rounded to the nearest of 256. In a loop only the
-    operations drawn are computed, under `jax.vmap` all of them: on a CPU loop it
+    Works on grey levels: floats are rounded to the nearest of 256. In a loop only the sampled
+    operations are computed, under `jax.vmap` all of them: on a CPU use a loop
     (`mtl_jax.augment.batched`).
 
     Attributes:
-      depth: operations a view.
+      depth: operations per view.
       threshold: th.
       decay: of the weights.
-      fill: what comes from outside of the image, in [0, 1]; or one for each channel.
-      operations: what is drawn from; those of the authors' code, with translations that are
-        shares of the image.
+      fill: value outside the image, in [0, 1]; or one for each channel.
+      operations: candidates; those of the authors' code, with translations as fractions of the
+        image.
 
     Raises:
       BadInput: for a setting outside its range, or no operations.
@@ -69,10 +70,10 @@ class CTAugment:
     fill: float | tuple[float, ...] = 0.5
     operations: tuple[Operation, ...] = OPERATIONS
 
-    branches = True  # Only what is drawn is paid for, if it is not vmapped.
+    has_branches = True  # Computes only sampled operations unless vmapped.
 
     def __post_init__(self):
-        require_count(self, depth=0)
+        require_int(self, depth=0)
         require_number(self, threshold=(0.0, 1.0), decay=(0.0, 1.0))
         require_fill(self)
         fine = isinstance(self.operations, tuple) and len(self.operations) > 0
@@ -83,48 +84,48 @@ class CTAugment:
         require(most <= PARAMETERS, self, "operations", rule, most)
 
     def init(self) -> BinWeights:
-        """All bins with weight 1."""
-        return BinWeights(jnp.asarray(self.exist(), jnp.float32))
+        """Returns the initial state: all weights 1."""
+        return BinWeights(jnp.asarray(self.valid_bins(), jnp.float32))
 
     def __call__(self, key: jax.Array, image: jax.Array, state: BinWeights) -> jax.Array:
-        """Maps a key `[]`, an image `[H, W, C]` and what was learnt to a strong view."""
+        """Maps a key `[]`, an image `[H, W, C]` and the state to a strong view."""
         require_image(self, image)
-        return self.changed(in_turn, self.draw(key, state), image)
+        return self.changed(apply_ops, self.draw(key, state), image)
 
-    def looped(self, keys: jax.Array, images: jax.Array, state: BinWeights) -> jax.Array:
-        """The call for keys `[N]` and images `[N, H, W, C]`; see `looped`."""
+    def apply_batched(self, keys: jax.Array, images: jax.Array, state: BinWeights) -> jax.Array:
+        """Batched call for keys `[N]` and images `[N, H, W, C]`; see `LearnablePolicy`."""
         require_images(self, images)
         drawn = jax.vmap(self.draw, (0, None))(keys, state)
-        return self.changed(queued, drawn, images)
+        return self.changed(apply_ops_batched, drawn, images)
 
     def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Choice]:
-        """Maps a key `[]` and an image `[H, W, C]` to one changed uniformly at random, and how."""
+        """Maps a key `[]` and an image `[H, W, C]` to a uniformly changed one, and its choice."""
         require_image(self, image)
         drawn = self.draw(key, self.init())
-        return self.changed(in_turn, drawn, image), drawn[0]
+        return self.changed(apply_ops, drawn, image), drawn[0]
 
-    def learn(
+    def update(
         self,
         state: BinWeights,
         choices: Choice,
         scores: jax.Array,
         mask: jax.Array | None = None,
     ) -> BinWeights:
-        """Moves the weights of the bins that probes took towards their scores.
+        """Updates the weights of the bins that probes sampled towards their scores.
 
-        Probes that took the same bin count one after another, in the order of the batch and
+        Probes that sampled the same bin count one after another, in the order of the batch and
         then of the depth.
 
         Args:
-          state: what was learnt before.
-          choices: how the examples were changed, with a leading axis B.
-          scores: w of each, `[B]`; no gradient flows into them.
+          state: before.
+          choices: of the examples, with a leading axis B.
+          scores: w of each, `[B]`; gradients are stopped.
           mask: whether each counts, `[B]`; None is all.
 
         Returns:
           The next state.
         """
-        places, counts = self.places(choices)
+        places, counts = self.bin_indices(choices)
         if mask is not None:
             counts &= mask[:, None, None]
         scores = jax.lax.stop_gradient(scores)[:, None, None]
@@ -133,32 +134,32 @@ class CTAugment:
             moved(state.weights, places.reshape(-1), counts.reshape(-1), scores, self.decay)
         )
 
-    def exist(self) -> np.ndarray:
-        """Which bins there are, `[O, 2, most bins]`."""
+    def valid_bins(self) -> np.ndarray:
+        """Which bins exist, `[O, 2, most bins]`."""
         counts = self.counts()
         return np.arange(max(1, counts.max())) < counts[..., None]
 
     def counts(self) -> np.ndarray:
-        """How many bins each parameter has, `[O, 2]`, 0 of those that are not there."""
+        """Number of bins of each parameter, `[O, 2]`, 0 for absent parameters."""
         padded = [(*each.bins, 0, 0)[:PARAMETERS] for each in self.operations]
         return np.array(padded, np.int32)
 
-    def chances(self, weights: jax.Array, exist: jax.Array) -> jax.Array:
-        """How likely each bin `[..., bins]` is, not normalised; 0 where there is none."""
+    def bin_probabilities(self, weights: jax.Array, exist: jax.Array) -> jax.Array:
+        """Unnormalized probability of each bin `[..., bins]`; 0 where there is none."""
         raised = jnp.where(exist, weights + (1.0 - self.decay), 0.0)
         best = raised.max(-1, keepdims=True)
         share = raised / jnp.where(best > 0.0, best, 1.0)
         return jnp.where(exist & (share >= self.threshold), share, 0.0)
 
     def draw(self, key: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array, jax.Array]:
-        """Operations and bins by their chances, their levels and places `[depth, 2]`."""
-        # All draws at once: for small images a call for each took as long as the operations.
+        """Samples operations and bins, and their levels and positions `[depth, 2]`."""
+        # All samples at once: for small images separate calls took as long as the operations.
         draws = jax.random.uniform(key, (self.depth, DRAWS + 2), jnp.float32)
         choice, levels = jax.vmap(self.chosen, (0, None))(draws[:, :DRAWS], state)
         return choice, levels, draws[:, DRAWS:]
 
     def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
-        """An image, or many, after what was drawn; `how` is `in_turn` or `queued`."""
+        """Applies sampled operations; `how` is `apply_ops` or `apply_ops_batched`."""
         if self.depth == 0:
             return image
         fill = to_levels(fill_like(self, image))
@@ -172,17 +173,19 @@ class CTAugment:
         return from_levels(grey, image)
 
     def chosen(self, draw: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
-        """One operation, a bin of each parameter, and a level `[2]`, by draws `[5]` in [0, 1)."""
+        """One operation, a bin of each parameter, and levels `[2]`, by samples `[5]` in [0, 1)."""
         number = len(self.operations)
         operation = jnp.minimum((draw[0] * number).astype(jnp.int32), number - 1)
-        exist = jnp.asarray(self.exist())[operation]
-        bins = picked(self.chances(state.weights[operation], exist), draw[1 : 1 + PARAMETERS])
+        exist = jnp.asarray(self.valid_bins())[operation]
+        bins = picked(
+            self.bin_probabilities(state.weights[operation], exist), draw[1 : 1 + PARAMETERS]
+        )
         count = jnp.maximum(exist.sum(1), 1).astype(draw.dtype)
         return Choice(operation, bins), (bins.astype(draw.dtype) + draw[1 + PARAMETERS :]) / count
 
-    def places(self, choices: Choice) -> tuple[jax.Array, jax.Array]:
-        """Where each bin taken stands among all weights, whether it is there, `[B, depth, 2]`."""
-        most = self.exist().shape[2]
+    def bin_indices(self, choices: Choice) -> tuple[jax.Array, jax.Array]:
+        """Index of each sampled bin in the flat weights, and whether it exists, `[B, depth, 2]`."""
+        most = self.valid_bins().shape[2]
         parameters = jnp.arange(PARAMETERS, dtype=choices.operation.dtype)[None, None]
         parameter = choices.operation[..., None] * PARAMETERS + parameters
         there = jnp.asarray(self.counts() > 0)[choices.operation]
@@ -190,10 +193,10 @@ class CTAugment:
 
 
 def picked(chances: jax.Array, draw: jax.Array) -> jax.Array:
-    """One of the bins by their chances `[P, bins]` and draws `[P]` in [0, 1); 0 if none has any."""
+    """Samples bins from weights `[P, bins]` and `[P]` uniform in [0, 1); 0 if all weights are 0."""
     sums = jnp.cumsum(chances, 1)
     place = (sums <= (draw * sums[:, -1])[:, None]).sum(1)
-    # By rounding a draw may come up to the whole sum, where no bin is left.
+    # Due to rounding a sample may reach the whole sum, where no bin is left.
     last = jnp.where(chances > 0.0, jnp.arange(chances.shape[1])[None], 0).max(1)
     return jnp.minimum(place, last).astype(jnp.int32)
 
@@ -201,19 +204,19 @@ def picked(chances: jax.Array, draw: jax.Array) -> jax.Array:
 def moved(
     weights: jax.Array, places: jax.Array, counts: jax.Array, scores: jax.Array, decay: float
 ) -> jax.Array:
-    """`m <- decay m + (1 - decay) w` for each place that counts, one after another, at once.
+    """`m <- decay m + (1 - decay) w` for each index that counts, in sequence, computed at once.
 
-    A score that n later ones follow at its place weighs `(1 - decay) decay^n`.
+    A score followed by n later ones at its index has the weight `(1 - decay) decay^n`.
 
     Args:
       weights: of any shape.
-      places: in the flat weights, `[P]`.
+      places: indices in the flat weights, `[P]`.
       counts: whether each counts, `[P]`.
       scores: `[P]`.
-      decay: a number in [0, 1].
+      decay: a float in [0, 1].
     """
     flat = weights.reshape(-1)
-    places = jnp.where(counts, places, flat.size)  # Nowhere: what is out of bounds is dropped.
+    places = jnp.where(counts, places, flat.size)  # Out of bounds, so it is dropped.
     same = places[:, None] == places[None]
     later = jnp.triu(same, 1).sum(1).astype(flat.dtype)
     number = jnp.zeros_like(flat).at[places].add(1.0, mode="drop")

@@ -1,4 +1,4 @@
-"""What stands where an image has nothing: one value, or one for each channel."""
+"""Fill values outside the image: one value, or one for each channel."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from mtl_jax.core.validation import are_numbers, require
 
 
 def require_fill(policy: object) -> None:
-    """Requires a field `fill` of one number in [0, 1] or a tuple of them.
+    """Requires a field `fill` that is one number in [0, 1] or a tuple of them.
 
     Raises:
       BadInput: for anything else.
@@ -20,12 +20,12 @@ def require_fill(policy: object) -> None:
 
 
 def fill_like(policy: object, image: jax.Array) -> jax.Array:
-    """The fill of each channel `[C]` in the type of an image, or of many.
+    """The fill of each channel `[C]` in the dtype of an image or batch.
 
     For uint8 it is the nearest level.
 
     Raises:
-      ValueError: for as many numbers as the image has no channels.
+      ValueError: if the number of values differs from the number of channels.
     """
     fill, channels = policy.fill, image.shape[-1]
     numbers = fill if isinstance(fill, tuple) else (fill,) * channels

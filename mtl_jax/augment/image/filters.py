@@ -1,7 +1,7 @@
-"""Operations that look at neighbours: smooth, blur, sharpness.
+"""Operations on neighbourhoods: smooth, blur, sharpness.
 
-Grey levels are whole numbers 0..255 in float32, `[H, W, C]` with any C; results agree with
-Pillow's `ImageFilter` and `ImageEnhance` to the last level.
+Grey levels are integers 0..255 in float32, `[H, W, C]` with any C; results agree exactly with
+Pillow's `ImageFilter` and `ImageEnhance`.
 """
 
 import jax
@@ -15,28 +15,28 @@ BLUR = ((1, 1, 1, 1, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 
 
 
 def smooth(grey: jax.Array, share: jax.Array) -> jax.Array:
-    """Mixes grey levels `[H, W, C]` with a share in [0, 1] of their means over 3 x 3 pixels."""
+    """Blends grey levels `[H, W, C]` with means over 3 x 3 pixels, by a fraction in [0, 1]."""
     return blend(grey, filtered(grey, SMOOTH), share)
 
 
 def blur(grey: jax.Array, share: jax.Array) -> jax.Array:
-    """Mixes grey levels `[H, W, C]` with a share in [0, 1] of means over the rim of 5 x 5."""
+    """Blends grey levels `[H, W, C]` with means over the rim of 5 x 5, by a fraction in [0, 1]."""
     return blend(grey, filtered(grey, BLUR), share)
 
 
 def sharpness(grey: jax.Array, factor: jax.Array) -> jax.Array:
-    """Smooths grey levels `[H, W, C]` by a factor below 1, sharpens them by one above."""
+    """Smooths grey levels `[H, W, C]` for factors below 1, sharpens them for factors above 1."""
     return blend(filtered(grey, SMOOTH), grey, factor)
 
 
 def filtered(grey: jax.Array, weights: tuple[tuple[int, ...], ...]) -> jax.Array:
     """Weighted means of the neighbours of each pixel, rounded.
 
-    The border, where neighbours are missing, stays as it is, as in Pillow.
+    The border, where neighbours are missing, is unchanged, as in Pillow.
     """
     height, width, channels = grey.shape
     reach, row = len(weights) // 2, width * channels
-    # Rows of all channels side by side, since three channels fill no vector register.
+    # Rows of all channels in parallel, since three channels fill no vector register.
     flat = grey.reshape(height, row)
     side = reach * channels
     padded = jnp.pad(flat, ((reach, reach), (side, side)))

@@ -1,4 +1,4 @@
-"""Flip: mirror the image at random."""
+"""Flip: mirrors an image at random."""
 
 import dataclasses
 
@@ -6,14 +6,15 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import require_image
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Flip:
-    """Mirrors an image left to right, and top to bottom, each by a draw of its own.
+class Flip(Policy):
+    """Mirrors an image left to right and top to bottom, sampled separately.
 
-    Do not flip where it changes the class, as of digits and letters.
+    Do not use it where flips change the class, as for digits and letters.
 
     Attributes:
       left_right: probability of `out[i, j] = image[i, W - 1 - j]`.
@@ -35,8 +36,8 @@ class Flip:
         if not (self.left_right or self.up_down):
             return image
         draw = flips(key)
-        # Both sides are read and one kept: it fuses with what comes before and after. A gather
-        # of columns is as fast alone.
+        # Both orientations are read and one selected, which fuses with the surrounding operations.
+        # A gather of columns is as fast alone.
         if self.left_right:
             image = jnp.where(draw[0] < self.left_right, image[:, ::-1], image)
         if self.up_down:
@@ -45,5 +46,5 @@ class Flip:
 
 
 def flips(key: jax.Array) -> jax.Array:
-    """What decides on a flip left to right and on one top to bottom, uniform in [0, 1), `[2]`."""
+    """Uniform samples in [0, 1) for flips left to right and top to bottom, `[2]`."""
     return jax.random.uniform(key, (2,))

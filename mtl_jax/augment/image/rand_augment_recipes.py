@@ -1,4 +1,4 @@
-"""The two forms of RandAugment that semi-supervised learning is published with."""
+"""RandAugment as published in semi-supervised learning."""
 
 from mtl_jax.augment.chain import Chain
 from mtl_jax.augment.image.cutout import Cutout
@@ -25,9 +25,9 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
     """FixMatch's strong view: 2 of 14 operations, each with probability 1/2, then Cutout.
 
     Strengths are 1..9 tenths: up to 30 degrees, shears of 0.3, 10 of 32 pixels, 8 to 4 bits,
-    thresholds from 256 down, factors 0.1 to 1.9. Cutout covers half of the side, always; it
-    and what comes from outside are grey. The authors' code keeps four bits fewer than the
-    paper, which is followed here, and paints what came from outside after the last operation.
+    thresholds from 256 down, factors 0.1 to 1.9. Cutout always covers half of the side; it and
+    the fill are grey. The authors' code keeps four bits fewer than the paper, which is followed
+    here, and fills the outside after the last operation.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3 and its appendix on
       augmentations (https://arxiv.org/abs/2001.07685).
@@ -35,10 +35,13 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
     operations = (
         *(AutoContrast(), Brightness(), Color(), Contrast(), Equalize(), Identity()),
         *(Posterize(), Rotate(), Sharpness(), ShearX(), ShearY(), Solarize()),
-        *(TranslateX(share=10 / 32), TranslateY(share=10 / 32)),
+        *(TranslateX(fraction=10 / 32), TranslateY(fraction=10 / 32)),
     )
     return Chain(
-        (RandAugment(operations, count, probability=0.5, levels=10), Cutout(0.5, fill=0.5))
+        (
+            RandAugment(operations, count, probability=0.5, num_magnitude_bins=10),
+            Cutout(0.5, fill=0.5),
+        )
     )
 
 
@@ -47,12 +50,12 @@ def randaugment_usb(
 ) -> Chain:
     """The strong view of TorchSSL and USB: 3 of 14 operations, always, then Cutout.
 
-    Strengths are continuous: up to 30 degrees, shears and shifts of 0.3 of the side, 7 to 4
-    bits, thresholds 0..256, factors 0.05 to 0.95, which never brighten. What comes from
-    outside is black. Cutout's side is 0 to half of the width, in whole pixels.
+    Strengths are continuous: up to 30 degrees, shears and translations of 0.3 of the side, 7 to 4
+    bits, thresholds 0..256, factors 0.05 to 0.95, which never brighten. The fill is black.
+    Cutout's side is 0 to half of the width, in integer pixels.
 
     Args:
-      count: operations an image.
+      count: operations per image.
       colour: of Cutout, in [0, 1], one for each channel or one for all; theirs has three.
 
     Reference: Wang et al., USB, NeurIPS 2022, and its code

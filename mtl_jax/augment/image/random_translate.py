@@ -1,4 +1,4 @@
-"""Shift: move the image by a few pixels, with zeros coming in."""
+"""RandomTranslate: translates an image by a few pixels, padding with zeros."""
 
 import dataclasses
 
@@ -6,27 +6,28 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import require_image
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int
 
 
 @dataclasses.dataclass(frozen=True)
-class Shift:
-    """Moves an image by whole pixels.
+class RandomTranslate(Policy):
+    """Translates an image by integer pixels.
 
     `out[i, j] = image[i + dy, j + dx]`, 0 outside, with dy and dx uniform in
-    `-pixels..pixels`: padding with zeros, then a random crop.
+    `-pixels..pixels`: zero padding, then a random crop.
 
     Attributes:
       pixels: largest offset along each side; 0 is the identity.
 
     Raises:
-      BadInput: for a number that is not whole or is negative.
+      BadInput: for a number that is not an integer >= 0.
     """
 
     pixels: int
 
     def __post_init__(self):
-        require_count(self, pixels=0)
+        require_int(self, pixels=0)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""

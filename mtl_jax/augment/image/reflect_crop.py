@@ -1,4 +1,4 @@
-"""ReflectCrop: move the image by a few pixels, with its mirror image coming in, and mirror it."""
+"""ReflectCrop: random crop after reflection padding, with an optional flip."""
 
 import dataclasses
 
@@ -7,34 +7,35 @@ import jax.numpy as jnp
 
 from mtl_jax.augment.image.flip import flips
 from mtl_jax.augment.image.validation import require_image
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class ReflectCrop:
-    """Pads an image by reflection, crops it to its size at random, and may mirror it before.
+class ReflectCrop(Policy):
+    """Pads an image by reflection and crops it at random, optionally after a flip.
 
     `out[i, j] = image[b(i + dy), b(j + dx)]` with dy and dx uniform in `-pixels..pixels`,
-    where b reflects a place outside at the first or last pixel, which is not repeated.
+    where b reflects a position outside at the first or last pixel, which is not repeated.
 
     Attributes:
-      pixels: largest offset along each side; 0 leaves it where it is. FixMatch takes an eighth
-        of the side: 4 of 32, 12 of 96.
-      flip: probability that the image is mirrored left to right first; None is never. It gives
-        what `Chain((Flip(flip), ReflectCrop(pixels)))` gives, in half of the time.
+      pixels: largest offset along each side; 0 does not translate. FixMatch uses an eighth of
+        the side: 4 of 32, 12 of 96.
+      flip: probability that the image is first mirrored left to right; None never flips. Equal
+        to `Chain((Flip(flip), ReflectCrop(pixels)))`, in half of the time.
 
     Raises:
-      BadInput: for a number that is not whole or is negative, or a probability outside [0, 1].
+      BadInput: for a number that is not an integer >= 0, or a probability outside [0, 1].
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3, the weak augmentation
-      (https://arxiv.org/abs/2001.07685); the paper says how far, its code that it reflects.
+      (https://arxiv.org/abs/2001.07685); the paper specifies the offset, its code the reflection.
     """
 
     pixels: int
     flip: float | None = None
 
     def __post_init__(self):
-        require_count(self, pixels=0)
+        require_int(self, pixels=0)
         if self.flip is not None:
             require_number(self, flip=(0.0, 1.0))
 
@@ -53,14 +54,14 @@ class ReflectCrop:
         columns = reflected(jnp.arange(width) + right, width)
         columns = jnp.where(mirrored, width - 1 - columns, columns)
         # One gather of pixels: vmapped over 448 images of 32 x 32 x 3 on 2 CPU cores this took
-        # 0.5 ms, keys included, with a flip of its own before it 0.9 ms. A slice of the padded
+        # 0.5 ms, keys included, with a separate flip before it 0.9 ms. A slice of the padded
         # image took twice the time of the gather.
         flat = jnp.asarray(image).reshape(-1, channels)
         return flat.at[rows[:, None] * width + columns[None]].get(mode="promise_in_bounds")
 
 
 def reflected(places: jax.Array, length: int) -> jax.Array:
-    """Places on a side of some length, those outside reflected as often as it takes."""
+    """Positions on a side of a given length, reflected as often as necessary."""
     period = max(2 * (length - 1), 1)
     places = places % period
     return jnp.minimum(places, period - places)

@@ -1,4 +1,4 @@
-"""Rescale: zoom into an image by one of Pillow's ways to resize."""
+"""Rescale: zooms into an image by one of Pillow's resampling methods."""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,15 @@ METHODS = 6  # Lanczos, bicubic, bilinear, box, Hamming, nearest.
 
 
 def rescale(grey: jax.Array, share: jax.Array, method: jax.Array) -> jax.Array:
-    """Cuts a share of each side away and stretches what is left to the old size.
+    """Crops a fraction of each side and resizes the rest to the original size.
 
-    Agrees with Pillow's `resize` of a crop at whole pixels, rows and columns each rounded. When
+    Agrees with Pillow's `resize` of a crop at integer pixels, rows and columns each rounded. When
     an image grows, box and nearest are the same.
 
     Args:
-      grey: grey levels `[H, W, C]`, whole numbers 0..255 in floats.
-      share: cut from each of the four sides, in [0, 0.5), `[]`.
-      method: place in the order of `METHODS`, int32 `[]`.
+      grey: grey levels `[H, W, C]`, integers 0..255 as floats.
+      share: fraction cropped from each of the four sides, in [0, 0.5), `[]`.
+      method: index in the order of `METHODS`, int32 `[]`.
 
     Returns:
       Grey levels `[H, W, C]`.
@@ -31,7 +31,7 @@ def rescale(grey: jax.Array, share: jax.Array, method: jax.Array) -> jax.Array:
 
 
 def weights(length: int, share: jax.Array, method: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    """What each new pixel takes of each old one, `[new, old]`; rows sum to 1."""
+    """Weights of the old pixels in each new one, `[new, old]`; rows sum to 1."""
     cut = jnp.round(share * length)
     places = jnp.arange(length).astype(dtype)
     middle = cut + (places + 0.5) * ((length - 2.0 * cut) / length)
@@ -43,7 +43,7 @@ def weights(length: int, share: jax.Array, method: jax.Array, dtype: jnp.dtype) 
 
 
 def kernels(apart: jax.Array) -> list[jax.Array]:
-    """The weight of a pixel by its distance `[...]`, of each method."""
+    """Kernel values of each method at distances `[...]`."""
     far = jnp.abs(apart)
     lanczos = jnp.where(far < 3.0, jnp.sinc(far) * jnp.sinc(far / 3.0), 0.0)
     near = 1.0 + far**2 * (1.5 * far - 2.5)

@@ -1,20 +1,17 @@
-"""Quarter turns: rotate an image by right angles, as rotation prediction asks for."""
+"""rot90: quarter turns of an image, as in rotation prediction."""
 
 import jax
 import jax.numpy as jnp
 
 
-def quarter_turns(image: jax.Array, turns: jax.Array | int) -> jax.Array:
-    """Turns a square image by right angles, anticlockwise.
+def rot90(image: jax.Array, turns: jax.Array | int) -> jax.Array:
+    """Rotates a square image by quarter turns, anticlockwise.
 
     `out[i, j] = image[j, n - 1 - i]` for one turn of an image of side n.
 
     Args:
-      image: `[H, W, ...]` with H = W, of any type.
-      turns: whole number `[]`, taken modulo 4: the class that rotation prediction asks for.
-
-    Returns:
-      The turned image, of the same shape and type.
+      image: `[H, W, ...]` with H = W, of any dtype.
+      turns: integer `[]`, taken modulo 4: the class of rotation prediction.
 
     Raises:
       ValueError: for an image that is not square, when traced.

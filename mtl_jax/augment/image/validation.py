@@ -1,4 +1,4 @@
-"""The door of every policy: what counts as an image, and its grey levels."""
+"""Input validation of image policies, and conversion to grey levels."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ def require_image(policy: object, image: jax.Array) -> None:
     """Requires one image `[H, W, C]` of floats in [0, 1] or of uint8.
 
     Raises:
-      ValueError: with the policy and what was given instead, when traced.
+      ValueError: when traced, naming the policy and the actual input.
     """
     name = type(policy).__name__
     if image.ndim != 3:
@@ -18,37 +18,37 @@ def require_image(policy: object, image: jax.Array) -> None:
 
 
 def require_images(policy: object, images: jax.Array) -> None:
-    """Requires many such images `[N, H, W, C]`.
+    """Requires a batch of such images `[N, H, W, C]`.
 
     Raises:
-      ValueError: with the policy and what was given instead, when traced.
+      ValueError: when traced, naming the policy and the actual input.
     """
     require_image(policy, jax.ShapeDtypeStruct(images.shape[1:], images.dtype))
 
 
 def as_floats(image: jax.Array) -> jax.Array:
-    """An image in [0, 1] of float32, or of float64 if it was."""
+    """Converts an image to floats in [0, 1], float64 if it was, else float32."""
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32) / 255.0
     return image if image.dtype.itemsize >= 4 else image.astype(jnp.float32)
 
 
 def like(floats: jax.Array, image: jax.Array) -> jax.Array:
-    """What is in [0, 1], in the type of an image; for uint8 the nearest of 256 levels."""
+    """Converts floats in [0, 1] to the dtype of an image; for uint8 the nearest of 256 levels."""
     if image.dtype == jnp.uint8:
         return jnp.round(floats * 255.0).astype(jnp.uint8)
     return floats.astype(image.dtype)
 
 
 def to_levels(image: jax.Array) -> jax.Array:
-    """Grey levels of an image: whole numbers 0..255 in float32; floats go to the nearest."""
+    """Grey levels of an image: integers 0..255 in float32; floats are rounded to the nearest."""
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32)
     return jnp.round(as_floats(image).astype(jnp.float32) * 255.0)
 
 
 def from_levels(levels: jax.Array, image: jax.Array) -> jax.Array:
-    """Grey levels in the type of an image: as they are for uint8, else divided by 255."""
+    """Converts grey levels to the dtype of an image: unchanged for uint8, else divided by 255."""
     if image.dtype == jnp.uint8:
         return levels.astype(jnp.uint8)
     return (levels / 255.0).astype(image.dtype)

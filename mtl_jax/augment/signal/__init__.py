@@ -1,4 +1,4 @@
-"""Random changes of one signal `(key, signal [T, C]) -> signal`; the caller vmaps them."""
+"""Random augmentations of one signal, `(key, signal [T, C]) -> signal`; the caller vmaps them."""
 
 from mtl_jax.augment.signal.frequency_mask import FrequencyMask as FrequencyMask
 from mtl_jax.augment.signal.jitter import Jitter as Jitter

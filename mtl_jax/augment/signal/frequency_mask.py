@@ -1,4 +1,4 @@
-"""FrequencyMask: take some frequencies out of the signal."""
+"""FrequencyMask: removes random frequencies from a signal."""
 
 import dataclasses
 
@@ -6,18 +6,19 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class FrequencyMask:
+class FrequencyMask(Policy):
     """Zeroes frequencies at random: `irfft(m * rfft(signal))` along time.
 
-    m is 0 for each frequency with some probability, for all channels alike, and 1 for
+    m is 0 for each frequency with some probability, the same in all channels, and 1 for
     frequency 0, so each channel keeps its mean.
 
     Attributes:
-      probability: of each frequency to be taken out; 0 is the identity.
+      probability: of removing each frequency; 0 is the identity.
 
     Raises:
       BadInput: for a probability outside [0, 1].

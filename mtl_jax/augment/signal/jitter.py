@@ -1,19 +1,20 @@
-"""Jitter: add noise to the signal."""
+"""Jitter: adds noise to a signal."""
 
 import dataclasses
 
 import jax
 
 from mtl_jax.augment.signal.validation import require_signal
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Jitter:
-    """Adds noise to each time and channel: `signal + n`, n ~ N(0, sigma^2).
+class Jitter(Policy):
+    """Adds independent noise to each time and channel: `signal + n`, n ~ N(0, sigma^2).
 
     Attributes:
-      sigma: standard deviation in units of the signal, which are those of the training data
+      sigma: standard deviation in the units of the signal, which are those of the training data
         if it is standardised; 0 is the identity.
 
     Raises:
@@ -31,6 +32,6 @@ class Jitter:
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
         require_signal(self, signal)
-        # Drawn as one long row: over few channels the draws of a table were 1.7 times as slow.
+        # Sampled as one long row: with few channels sampling a table was 1.7 times as slow.
         noise = jax.random.normal(key, (signal.size,), signal.dtype).reshape(signal.shape)
         return signal + self.sigma * noise

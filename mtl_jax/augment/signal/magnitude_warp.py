@@ -1,4 +1,4 @@
-"""MagnitudeWarp: make the signal larger here and smaller there."""
+"""MagnitudeWarp: scales a signal by a smooth random curve."""
 
 import dataclasses
 
@@ -6,21 +6,22 @@ import jax
 
 from mtl_jax.augment.signal.random_curve import curves
 from mtl_jax.augment.signal.validation import require_signal, widened
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class MagnitudeWarp:
-    """Multiplies each channel by a smooth curve of its own: `signal[t] u(t)`.
+class MagnitudeWarp(Policy):
+    """Multiplies each channel by its own smooth curve: `signal[t] u(t)`.
 
-    u is the cubic spline through draws of N(1, sigma^2) at both ends and at the knots.
+    u is the cubic spline through samples of N(1, sigma^2) at both ends and at the knots.
 
     Attributes:
-      sigma: standard deviation of the draws; 0 is the identity.
-      knots: places between the ends.
+      sigma: standard deviation of the samples; 0 is the identity.
+      knots: number of knots between the ends.
 
     Raises:
-      BadInput: for a negative sigma, or knots that are not whole or negative.
+      BadInput: for a negative sigma, or knots that are not an integer >= 0.
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
@@ -31,7 +32,7 @@ class MagnitudeWarp:
 
     def __post_init__(self):
         require_number(self, sigma=(0.0, float("inf")))
-        require_count(self, knots=0)
+        require_int(self, knots=0)
 
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""

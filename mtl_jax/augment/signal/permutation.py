@@ -1,4 +1,4 @@
-"""Permutation: cut the signal in pieces and put them in another order."""
+"""Permutation: cuts a signal into segments and permutes them."""
 
 import dataclasses
 
@@ -6,20 +6,21 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.signal.validation import require_signal
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int
 
 
 @dataclasses.dataclass(frozen=True)
-class Permutation:
+class Permutation(Policy):
     """Cuts a signal at random times and joins the segments in a random order.
 
     The cuts are uniform in `0..T`, so a segment may be short or empty. Every value is kept.
 
     Attributes:
-      segments: number of pieces; 0 and 1 are the identity.
+      segments: number of segments; 0 and 1 are the identity.
 
     Raises:
-      BadInput: for a number that is not whole or is negative.
+      BadInput: for a number that is not an integer >= 0.
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
@@ -28,7 +29,7 @@ class Permutation:
     segments: int = 4
 
     def __post_init__(self):
-        require_count(self, segments=0)
+        require_int(self, segments=0)
 
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
@@ -43,10 +44,10 @@ class Permutation:
 
 
 def reordered(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
-    """Which old time each new time `[T]` reads.
+    """Source time that each new time `[T]` reads.
 
     Args:
-      cuts: rising times `[P - 1]` at which a segment begins.
+      cuts: increasing times `[P - 1]` at which a segment begins.
       order: the segments `[P]` in their new order.
       length: T.
     """
@@ -54,6 +55,6 @@ def reordered(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
     sizes = jnp.pad(cuts, (0, 1), constant_values=length) - starts
     ends = jnp.cumsum(sizes[order])
     times = jnp.arange(length, dtype=ends.dtype)
-    # Which segment a new time lies in: the first whose end is later; empty ones have none.
+    # The segment of a new time is the first whose end is later; empty ones have none.
     segment = (times[:, None] >= ends[None]).sum(1)
     return (starts[order] - ends + sizes[order])[segment] + times

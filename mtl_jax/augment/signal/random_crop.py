@@ -1,4 +1,4 @@
-"""RandomCrop: stretch a part of the signal, of random length, to the whole."""
+"""RandomCrop: stretches a random part of random length to the length of the signal."""
 
 import dataclasses
 
@@ -6,20 +6,21 @@ import jax
 
 from mtl_jax.augment.signal.resample import stretched
 from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomCrop:
-    """Keeps a part of the signal and stretches it to T again, linearly.
+class RandomCrop(Policy):
+    """Keeps a part of the signal and stretches it to length T, linearly.
 
-    The part has the share u of the length, uniform in `1 - cut..1`, and lies anywhere.
+    The part has the fraction u of the length, uniform in `1 - cut..1`, at a random position.
 
     Attributes:
-      cut: largest share that is cut away; 0 is the identity.
+      cut: largest fraction that is cut away; 0 is the identity.
 
     Raises:
-      BadInput: for a share outside [0, 0.99].
+      BadInput: for a fraction outside [0, 0.99].
 
     Reference: Wen et al., Time Series Data Augmentation for Deep Learning: A Survey, IJCAI
       2021, its section on the time domain (https://arxiv.org/abs/2002.12478).

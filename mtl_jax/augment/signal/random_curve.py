@@ -1,4 +1,4 @@
-"""Smooth random curves, that warp magnitudes and times."""
+"""Smooth random curves for warping magnitudes and times."""
 
 import functools
 
@@ -8,19 +8,19 @@ import numpy as np
 
 
 def curves(key: jax.Array, like: jax.Array, sigma: float, knots: int, count: int) -> jax.Array:
-    """Draws curves `[T, count]` about 1: cubic splines through draws of N(1, sigma^2).
+    """Samples curves `[T, count]` about 1: cubic splines through samples of N(1, sigma^2).
 
-    The draws lie at both ends and at `knots` places evenly between them.
+    The samples are placed at both ends and at `knots` positions evenly between them.
 
     Args:
       key: a typed key `[]`.
-      like: a signal `[T, C]`; the curves have its length and type.
-      sigma: standard deviation of the draws.
-      knots: places between the ends.
-      count: how many curves.
+      like: a signal `[T, C]`; the curves have its length and dtype.
+      sigma: standard deviation of the samples.
+      knots: number of knots between the ends.
+      count: number of curves.
 
     Returns:
-      The curves; of sigma 0 they are 1.
+      The curves; for sigma 0 they are 1.
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on magnitude and time warping
@@ -32,9 +32,9 @@ def curves(key: jax.Array, like: jax.Array, sigma: float, knots: int, count: int
 
 @functools.cache
 def spline_basis(length: int, knots: int) -> np.ndarray:
-    """Values `[T, knots + 2]` of the splines that are 1 at one place and 0 at the others.
+    """Values `[T, knots + 2]` of the splines that are 1 at one knot and 0 at the others.
 
-    A spline is linear in what it passes through, so the solving is done once on the host.
+    A spline is linear in its values at the knots, so it is solved once on the host.
     """
     from scipy.interpolate import CubicSpline  # Slow to import.
 

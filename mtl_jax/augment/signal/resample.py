@@ -1,17 +1,17 @@
-"""Reading a signal at real times."""
+"""Reading a signal at real-valued times."""
 
 import jax
 import jax.numpy as jnp
 
 
-def resampled(signal: jax.Array, places: jax.Array) -> jax.Array:
-    """Reads a signal between its times, linearly.
+def resample(signal: jax.Array, places: jax.Array) -> jax.Array:
+    """Interpolates a signal linearly between its times.
 
-    `(1 - r) signal[i] + r signal[i + 1]` with i the whole part of a place and r the rest.
+    `(1 - r) signal[i] + r signal[i + 1]` with i the integer part of a position and r the rest.
 
     Args:
       signal: `[T, C]`.
-      places: real times `[...]`, 0 the first and `T - 1` the last; others are clipped.
+      places: real-valued times `[...]`, 0 the first and `T - 1` the last; others are clipped.
 
     Returns:
       `[..., C]`.
@@ -26,7 +26,7 @@ def resampled(signal: jax.Array, places: jax.Array) -> jax.Array:
 
 
 def stretched(signal: jax.Array, first: jax.Array, span: jax.Array) -> jax.Array:
-    """Stretches the part from `first` `[]` to `first + span` `[]` to the whole length."""
+    """Stretches the part from `first` `[]` to `first + span` `[]` to the full length."""
     steps = max(signal.shape[0] - 1, 1)
     grid = jnp.arange(signal.shape[0]).astype(signal.dtype) / steps
-    return resampled(signal, first + span * grid)
+    return resample(signal, first + span * grid)

@@ -1,15 +1,16 @@
-"""Scaling: make each channel of the signal larger or smaller."""
+"""Scaling: scales each channel of a signal by a random factor."""
 
 import dataclasses
 
 import jax
 
 from mtl_jax.augment.signal.validation import require_signal
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Scaling:
+class Scaling(Policy):
     """Multiplies each channel by one factor for all times: `signal u`, u ~ N(1, sigma^2).
 
     Attributes:

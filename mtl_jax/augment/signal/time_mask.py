@@ -1,4 +1,4 @@
-"""TimeMask: cover some time of the signal."""
+"""TimeMask: fills a random interval of a signal."""
 
 import dataclasses
 
@@ -6,21 +6,22 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.signal.validation import require_signal
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeMask:
-    """Fills a stretch of time in all channels.
+class TimeMask(Policy):
+    """Fills an interval of time in all channels.
 
-    Its width is uniform in `0..steps`, at most T, and it lies anywhere within the signal.
+    Its width is uniform in `0..steps`, at most T, and its position within the signal is random.
 
     Attributes:
       steps: largest width; 0 is the identity.
-      fill: value there; 0 is the mean of a standardised signal.
+      fill: value in the interval; 0 is the mean of a standardised signal.
 
     Raises:
-      BadInput: for steps that are not whole or negative, or a fill that is no number.
+      BadInput: for steps that are not an integer >= 0, or a fill that is not a number.
 
     Reference: Park et al., SpecAugment, Interspeech 2019, Section 2, time masking
       (https://arxiv.org/abs/1904.08779).
@@ -30,7 +31,7 @@ class TimeMask:
     fill: float = 0.0
 
     def __post_init__(self):
-        require_count(self, steps=0)
+        require_int(self, steps=0)
         require_number(self, fill=(float("-inf"), float("inf")))
 
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:

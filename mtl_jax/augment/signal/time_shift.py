@@ -1,4 +1,4 @@
-"""TimeShift: move the signal in time."""
+"""TimeShift: shifts a signal in time."""
 
 import dataclasses
 
@@ -6,26 +6,27 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.signal.validation import require_signal
-from mtl_jax.core.validation import require, require_count
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require, require_int
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeShift:
-    """Moves a signal by whole steps: `out[t] = signal[t - d]`, d uniform in `-steps..steps`.
+class TimeShift(Policy):
+    """Shifts a signal by integer steps: `out[t] = signal[t - d]`, d uniform in `-steps..steps`.
 
     Attributes:
       steps: largest shift; 0 is the identity.
-      around: whether what leaves at one end comes in at the other; zeros come in otherwise.
+      around: whether the shift is circular; otherwise zeros are shifted in.
 
     Raises:
-      BadInput: for steps that are not whole or negative, or an `around` that is no bool.
+      BadInput: for steps that are not an integer >= 0, or an `around` that is not a bool.
     """
 
     steps: int
     around: bool = True
 
     def __post_init__(self):
-        require_count(self, steps=0)
+        require_int(self, steps=0)
         require(type(self.around) is bool, self, "around", "must be True or False", self.around)
 
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""TimeWarp: let time run faster here and slower there."""
+"""TimeWarp: warps a signal smoothly in time."""
 
 import dataclasses
 
@@ -6,27 +6,28 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.signal.random_curve import curves
-from mtl_jax.augment.signal.resample import resampled
+from mtl_jax.augment.signal.resample import resample
 from mtl_jax.augment.signal.validation import require_signal, widened
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
-SLOWEST = 0.1  # Time never stands still nor runs back, however large sigma is.
+SLOWEST = 0.1  # Time never stops or runs backwards, however large sigma is.
 
 
 @dataclasses.dataclass(frozen=True)
-class TimeWarp:
+class TimeWarp(Policy):
     """Reads the signal at warped times, linearly: `out[t] = signal(w(t))`.
 
-    The speed of w is the cubic spline through draws of N(1, sigma^2) at both ends and at the
-    knots, at least 0.1, and scaled so that w goes from 0 to `T - 1`. All channels are warped
-    alike, since what happened at one time stays together; the authors' code warps each apart.
+    The speed of w is the cubic spline through samples of N(1, sigma^2) at both ends and at the
+    knots, at least 0.1, and scaled so that w goes from 0 to `T - 1`. All channels share one warp,
+    so that simultaneous events stay together; the authors' code warps each channel separately.
 
     Attributes:
-      sigma: standard deviation of the draws; 0 is the identity.
-      knots: places between the ends.
+      sigma: standard deviation of the samples; 0 is the identity.
+      knots: number of knots between the ends.
 
     Raises:
-      BadInput: for a negative sigma, or knots that are not whole or negative.
+      BadInput: for a negative sigma, or knots that are not an integer >= 0.
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
@@ -37,7 +38,7 @@ class TimeWarp:
 
     def __post_init__(self):
         require_number(self, sigma=(0.0, float("inf")))
-        require_count(self, knots=0)
+        require_int(self, knots=0)
 
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
@@ -46,13 +47,13 @@ class TimeWarp:
             return signal
         wide = widened(signal)
         speed = curves(key, wide, self.sigma, self.knots, 1)[:, 0]
-        return resampled(wide, warped_times(speed)).astype(signal.dtype)
+        return resample(wide, warped_times(speed)).astype(signal.dtype)
 
 
 def warped_times(speed: jax.Array) -> jax.Array:
-    """Times `[T]` from 0 to `T - 1` whose steps are in proportion to the speeds `[T]`."""
+    """Times `[T]` from 0 to `T - 1` whose steps are proportional to the speeds `[T]`."""
     speed = jnp.maximum(speed, SLOWEST)
-    # The step between two times takes the mean of their speeds.
+    # The step between two times is proportional to the mean of their speeds.
     steps = jnp.pad((speed[1:] + speed[:-1]) / 2, (1, 0))
     times = jnp.cumsum(steps)
     return times * ((len(speed) - 1) / jnp.maximum(times[-1], SLOWEST))

@@ -1,4 +1,4 @@
-"""The door of every policy of signals: what counts as one, and in what type it is worked on."""
+"""Input validation of signal policies, and their working dtype."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ def require_signal(policy: object, signal: jax.Array) -> None:
     """Requires one signal of floats `[T, C]`, T times and C channels, of any range.
 
     Raises:
-      ValueError: with the policy and what was given instead, when traced.
+      ValueError: when traced, naming the policy and the actual input.
     """
     name = type(policy).__name__
     if signal.ndim != 2:
@@ -18,5 +18,5 @@ def require_signal(policy: object, signal: jax.Array) -> None:
 
 
 def widened(signal: jax.Array) -> jax.Array:
-    """The signal in a type that holds places in time exactly enough: at least float32."""
+    """Casts a signal to a dtype precise enough for positions in time: at least float32."""
     return jnp.asarray(signal, signal.dtype if signal.dtype.itemsize >= 4 else jnp.float32)

@@ -1,7 +1,7 @@
-"""Random changes of one sequence of tokens `(key, tokens [T]) -> tokens`; the caller vmaps them."""
+"""Random augmentations of tokens, `(key, tokens [T]) -> tokens`; the caller vmaps them."""
 
-from mtl_jax.augment.tokens.back_translation import Original as Original
-from mtl_jax.augment.tokens.back_translation import Rewritten as Rewritten
+from mtl_jax.augment.tokens.back_translation import BackTranslated as BackTranslated
+from mtl_jax.augment.tokens.back_translation import OriginalText as OriginalText
 from mtl_jax.augment.tokens.neighbour_swap import NeighbourSwap as NeighbourSwap
 from mtl_jax.augment.tokens.random_swap import RandomSwap as RandomSwap
 from mtl_jax.augment.tokens.synonyms import Synonyms as Synonyms

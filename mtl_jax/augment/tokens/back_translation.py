@@ -1,17 +1,19 @@
-"""Versions: choose among a text and its rewritings, as back-translation makes them ahead."""
+"""Sampling among a text and its paraphrases, such as precomputed back-translations."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.policy import Policy
+
 
 @dataclasses.dataclass(frozen=True)
-class Original:
-    """The text as it is: the first of its versions.
+class OriginalText(Policy):
+    """The original text: the first of its versions.
 
     Raises:
-      ValueError: when traced, for what is no table of tokens `[V, T]`.
+      ValueError: when traced, for anything other than a table of tokens `[V, T]`.
     """
 
     def __call__(self, key: jax.Array, versions: jax.Array) -> jax.Array:
@@ -21,11 +23,11 @@ class Original:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rewritten:
-    """One of the rewritings of a text, each alike: any of its versions but the first.
+class BackTranslated(Policy):
+    """A uniformly sampled paraphrase of a text: any of its versions but the first.
 
     Raises:
-      ValueError: when traced, for what is no table of tokens `[V, T]` with V of at least 2.
+      ValueError: when traced, for anything other than a table of tokens `[V, T]` with V >= 2.
 
     Reference: Xie et al., Unsupervised Data Augmentation for Consistency Training, NeurIPS 2020,
       its section on back-translation (https://arxiv.org/abs/1904.12848).
@@ -38,7 +40,7 @@ class Rewritten:
 
 
 def require_versions(policy: object, versions: jax.Array, least: int) -> None:
-    """Requires versions of one text `[V, T]`, whole numbers, at least some of them."""
+    """Requires integer versions of one text `[V, T]`, at least `least` of them."""
     name = type(policy).__name__
     if versions.ndim != 2 or versions.shape[0] < least:
         text = f"{name} takes versions of one text [V, T], V >= {least}, not {versions.shape}"

@@ -1,4 +1,4 @@
-"""NeighbourSwap: let some neighbouring tokens change places."""
+"""NeighbourSwap: swaps random pairs of neighbouring tokens."""
 
 import dataclasses
 
@@ -6,22 +6,23 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class NeighbourSwap:
-    """Parts tokens into pairs of neighbours, and swaps each pair with some probability.
+class NeighbourSwap(Policy):
+    """Divides tokens into pairs of neighbours, and swaps each pair with some probability.
 
-    The pairs begin at even or at odd places, each in half of all cases. So no token moves by
-    more than one place.
+    The pairs begin at even or at odd positions, with probability 1/2 each, so no token moves by
+    more than one position.
 
     Attributes:
-      probability: of each pair; 0 is the identity.
-      special: tokens that stay where they are, the padding among them.
+      probability: of swapping each pair; 0 is the identity.
+      special: tokens that are never moved, padding included.
 
     Raises:
-      BadInput: for a probability outside [0, 1], or tokens that are not whole numbers >= 0.
+      BadInput: for a probability outside [0, 1], or tokens that are not integers >= 0.
 
     Reference: Artetxe et al., Unsupervised Neural Machine Translation, ICLR 2018, its section on
       denoising, which swaps neighbours T / 2 times (https://arxiv.org/abs/1710.11041).
@@ -49,11 +50,11 @@ def swapped(tokens: jax.Array, first: jax.Array, drawn: jax.Array, may: jax.Arra
     Args:
       tokens: `[T]`.
       first: 0 or 1.
-      drawn: whether the pair that begins at a place is to be swapped, `[T]`.
-      may: whether a token may be moved, `[T]`; both of a pair must.
+      drawn: whether to swap the pair that begins at a position, `[T]`.
+      may: whether a token may be moved, `[T]`; a pair requires both.
     """
     places = jnp.arange(tokens.size)
     begins = (places % 2 == first) & drawn & may & jnp.roll(may, -1).at[-1].set(False)
-    ends = jnp.roll(begins, 1)  # No pair begins at the last place, so nothing comes around.
+    ends = jnp.roll(begins, 1)  # No pair begins at the last position, so nothing wraps around.
     moved = jnp.where(ends, jnp.roll(tokens, 1), tokens)
     return jnp.where(begins, jnp.roll(tokens, -1), moved)

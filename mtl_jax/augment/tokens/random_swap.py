@@ -1,4 +1,4 @@
-"""RandomSwap: let random tokens change places."""
+"""RandomSwap: swaps random tokens."""
 
 import dataclasses
 import math
@@ -7,40 +7,41 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.tokens.validation import free_first, require_ids, require_tokens
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomSwap:
-    """Swaps two random tokens, n times: `n = max(1, floor(share l))` of l that may move.
+class RandomSwap(Policy):
+    """Swaps two random tokens, n times: `n = max(1, floor(fraction l))` of l movable tokens.
 
     Attributes:
-      share: swaps for each token; 0 is the identity.
-      special: tokens that stay where they are, the padding among them.
+      fraction: swaps per token; 0 is the identity.
+      special: tokens that are never moved, padding included.
 
     Raises:
-      BadInput: for a share outside [0, 1], or tokens that are not whole numbers >= 0.
+      BadInput: for a fraction outside [0, 1], or tokens that are not integers >= 0.
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random swap (https://arxiv.org/abs/1901.11196).
     """
 
-    share: float = 0.1
+    fraction: float = 0.1
     special: tuple[int, ...] = (0,)
 
     def __post_init__(self):
-        require_number(self, share=(0.0, 1.0))
+        require_number(self, fraction=(0.0, 1.0))
         require_ids(self, "special")
 
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)
-        if self.share == 0 or tokens.size < 2:
+        if self.fraction == 0 or tokens.size < 2:
             return tokens
         places, length = free_first(tokens, self.special)
-        most = max(1, math.floor(self.share * tokens.size))
-        count = jnp.maximum(1, (self.share * length.astype(jnp.float32)).astype(jnp.int32))
-        # The second of a pair is none of the first: it is drawn among the others.
+        most = max(1, math.floor(self.fraction * tokens.size))
+        count = jnp.maximum(1, (self.fraction * length.astype(jnp.float32)).astype(jnp.int32))
+        # The second of a pair is sampled from the others, so it differs from the first.
         first_key, second_key = jax.random.split(key)
         first = jax.random.randint(first_key, (most,), 0, jnp.maximum(length, 1))
         away = jax.random.randint(second_key, (most,), 1, jnp.maximum(length, 2))
@@ -50,7 +51,7 @@ class RandomSwap:
 
 
 def exchanged(tokens: jax.Array, pairs: jax.Array, count: jax.Array) -> jax.Array:
-    """Swaps the tokens at the first `count` `[]` of pairs of places `[n, 2]`, one after another."""
+    """Swaps the first `count` `[]` of pairs of positions `[n, 2]`, one after another, in tokens."""
 
     def step(tokens, entry):
         pair, number = entry

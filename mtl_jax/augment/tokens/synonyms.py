@@ -1,4 +1,4 @@
-"""Synonyms: put another word of the same meaning in the place of some tokens."""
+"""Synonyms: replaces random tokens by synonyms."""
 
 import collections
 import dataclasses
@@ -9,24 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.augment.tokens.validation import require_tokens
+from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Synonyms:
+class Synonyms(Policy):
     """Replaces each token that has synonyms by one of them, with some probability.
 
-    EDA replaces a number of words that grows with the length instead, and a word at all its
-    places alike.
+    EDA instead replaces a number of words that grows with the length, and a word in the
+    same way at all its positions.
 
     Attributes:
-      table: a row for each token that has synonyms: the token, then the synonyms, of which each
-        is as likely; `mtl_jax.data.read_synonyms` reads one.
-      probability: of each such token to be replaced; 0 is the identity.
+      table: a row for each token that has synonyms: the token, then its synonyms, which are
+        equally likely; `mtl_jax.data.read_synonyms` reads one.
+      probability: of replacing each such token; 0 is the identity.
 
     Raises:
-      BadInput: for a table that is no tuple of such rows or has a token twice, or a probability
-        outside [0, 1].
+      BadInput: for a table that is not a tuple of such rows or has a duplicate token, or a
+        probability outside [0, 1].
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       synonym replacement (https://arxiv.org/abs/1901.11196).
@@ -49,7 +50,7 @@ class Synonyms:
 
     @property
     def brings(self) -> tuple[int, ...]:
-        """The tokens that it puts in: the synonyms."""
+        """Tokens that the policy may insert: the synonyms."""
         return tuple(token for row in self.table for token in row[1:])
 
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
@@ -61,7 +62,7 @@ class Synonyms:
         known = jnp.asarray(tokens, heads.dtype)
         row = jnp.searchsorted(heads, known).clip(0, len(heads) - 1)
         draw = jax.random.uniform(key, (2, *tokens.shape))
-        # Rounding could bring the product up to the count itself.
+        # Due to rounding the product could reach the count itself.
         count = counts[row]
         choice = jnp.minimum((draw[1] * count.astype(draw.dtype)).astype(jnp.int32), count - 1)
         replaced = (heads[row] == known) & (draw[0] < self.probability)
@@ -70,7 +71,7 @@ class Synonyms:
 
 @functools.cache
 def arrays(table: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tokens `[M]` in rising order, their synonyms `[M, S]` filled up by 0, how many `[M]`."""
+    """Tokens `[M]` in increasing order, synonyms `[M, S]` padded with 0, and their number `[M]`."""
     rows = sorted(table)
     counts = np.array([len(row) - 1 for row in rows], np.int32)
     others = np.zeros((len(rows), counts.max()), np.int32)

@@ -1,4 +1,4 @@
-"""TokenDeletion: take some tokens out."""
+"""TokenDeletion: deletes random tokens."""
 
 import dataclasses
 
@@ -6,22 +6,23 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class TokenDeletion:
-    """Deletes each token with some probability; the others close up and padding comes in behind.
+class TokenDeletion(Policy):
+    """Deletes each token with some probability; the rest is compacted and padded at the end.
 
-    One token of those that may be deleted is always kept, if there is any: each alike.
+    Of the tokens that may be deleted, one is always kept, if there is any, uniformly at random.
 
     Attributes:
-      probability: of each token to be deleted; 0 is the identity.
-      padding: what fills the end.
+      probability: of deleting each token; 0 is the identity.
+      padding: token that fills the end.
       special: other tokens that are never deleted.
 
     Raises:
-      BadInput: for a probability outside [0, 1], or tokens that are not whole numbers >= 0.
+      BadInput: for a probability outside [0, 1], or tokens that are not integers >= 0.
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random deletion (https://arxiv.org/abs/1901.11196).
@@ -33,12 +34,12 @@ class TokenDeletion:
 
     def __post_init__(self):
         require_number(self, probability=(0.0, 1.0))
-        require_count(self, padding=0)
+        require_int(self, padding=0)
         require_ids(self, "special")
 
     @property
     def brings(self) -> tuple[int, ...]:
-        """The token that it puts in: the padding."""
+        """Tokens that the policy may insert: the padding."""
         return (self.padding,)
 
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
@@ -47,14 +48,14 @@ class TokenDeletion:
         if self.probability == 0:
             return tokens
         may = free(tokens, (self.padding, *self.special))
-        # Who drew most stays, which changes nothing unless all others go.
+        # The token with the largest sample stays, which matters only if all others are deleted.
         draw = jnp.where(may, jax.random.uniform(key, tokens.shape), -1.0)
         gone = may & (draw < self.probability) & (jnp.arange(tokens.size) != draw.argmax())
-        return closed_up(tokens, gone, self.padding)
+        return compact(tokens, gone, self.padding)
 
 
-def closed_up(tokens: jax.Array, gone: jax.Array, padding: int) -> jax.Array:
-    """The tokens `[T]` that are not gone, in their order, with padding behind."""
+def compact(tokens: jax.Array, gone: jax.Array, padding: int) -> jax.Array:
+    """The tokens `[T]` that are not deleted, in order, padded at the end."""
     order = jnp.argsort(gone, stable=True)
     left = jnp.arange(tokens.size) < (~gone).sum()
     return jnp.where(left, jnp.asarray(tokens)[order], jnp.asarray(padding, tokens.dtype))

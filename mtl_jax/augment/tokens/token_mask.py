@@ -1,4 +1,4 @@
-"""TokenMask: put a blank in the place of some tokens."""
+"""TokenMask: replaces random tokens by a mask token."""
 
 import dataclasses
 
@@ -6,20 +6,21 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.policy import Policy
+from mtl_jax.core.validation import require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class TokenMask:
-    """Replaces each token by the blank, with some probability.
+class TokenMask(Policy):
+    """Replaces each token by the mask token, with some probability.
 
     Attributes:
-      mask: the blank, such as BERT's `[MASK]`.
-      probability: of each token to be replaced; 0 is the identity.
-      special: tokens that stay, the padding among them.
+      mask: the mask token, such as BERT's `[MASK]`.
+      probability: of replacing each token; 0 is the identity.
+      special: tokens that are never replaced, padding included.
 
     Raises:
-      BadInput: for a probability outside [0, 1], or tokens that are not whole numbers >= 0.
+      BadInput: for a probability outside [0, 1], or tokens that are not integers >= 0.
 
     Reference: Xie et al., Data Noising as Smoothing in Neural Network Language Models, ICLR
       2017, blank noising (https://arxiv.org/abs/1703.02573).
@@ -30,13 +31,13 @@ class TokenMask:
     special: tuple[int, ...] = (0,)
 
     def __post_init__(self):
-        require_count(self, mask=0)
+        require_int(self, mask=0)
         require_number(self, probability=(0.0, 1.0))
         require_ids(self, "special")
 
     @property
     def brings(self) -> tuple[int, ...]:
-        """The token that it puts in: the blank."""
+        """Tokens that the policy may insert: the mask token."""
         return (self.mask,)
 
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:

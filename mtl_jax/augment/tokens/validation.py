@@ -1,4 +1,4 @@
-"""The door of every policy of tokens: what counts as a sequence, and what in it may change."""
+"""Input validation of token policies, and which tokens may change."""
 
 import jax
 import jax.numpy as jnp
@@ -7,10 +7,10 @@ from mtl_jax.core.validation import require
 
 
 def require_tokens(policy: object, tokens: jax.Array) -> None:
-    """Requires one sequence of whole numbers `[T]`.
+    """Requires one sequence of integers `[T]`.
 
     Raises:
-      ValueError: with the policy and what was given instead, when traced.
+      ValueError: when traced, naming the policy and the actual input.
     """
     name = type(policy).__name__
     if tokens.ndim != 1:
@@ -20,14 +20,14 @@ def require_tokens(policy: object, tokens: jax.Array) -> None:
 
 
 def require_ids(policy: object, field: str) -> None:
-    """Requires a tuple of whole numbers that are not negative; it may be empty."""
+    """Requires a tuple of non-negative integers; it may be empty."""
     value = getattr(policy, field)
     fine = isinstance(value, tuple) and all(type(token) is int and token >= 0 for token in value)
     require(fine, policy, field, "must be a tuple of tokens, whole numbers of at least 0", value)
 
 
 def free(tokens: jax.Array, special: tuple[int, ...]) -> jax.Array:
-    """Whether each token `[T]` may be changed: it is none of the special ones."""
+    """Mask of the tokens `[T]` that may be changed, those that are not special."""
     found = jnp.ones(tokens.shape, bool)
     for token in special:
         found &= tokens != token
@@ -35,6 +35,6 @@ def free(tokens: jax.Array, special: tuple[int, ...]) -> jax.Array:
 
 
 def free_first(tokens: jax.Array, special: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
-    """The places `[T]` of what may be changed, in their order, then the rest; how many `[]`."""
+    """Positions `[T]`, those of tokens that may be changed first, in order; their number `[]`."""
     may = free(tokens, special)
     return jnp.argsort(~may, stable=True), may.sum()

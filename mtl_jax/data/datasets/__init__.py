@@ -1,1 +1,1 @@
-"""Data sets that are read by name."""
+"""Built-in data sets."""

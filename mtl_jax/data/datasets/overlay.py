@@ -1,4 +1,4 @@
-"""Two images of two sources in one: MultiMNIST, Multi-Fashion, and Fashion with MNIST."""
+"""Overlays of two images: MultiMNIST, Multi-Fashion, and Fashion with MNIST."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,53 +7,53 @@ from typing import Literal
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Source, Splits
-from mtl_jax.core.validation import BadInput, require, require_choice, require_count
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_choice, require_int
 from mtl_jax.data.random_split import generator
 
-SIDE, CANVAS = 28, 36  # Height and width of the images, and of what they are laid on.
-FAR = CANVAS - SIDE  # The corner that the lower right image cannot pass.
-STEP = 6  # Where the right image of "mgda" begins.
-JITTER = 4  # How far an image of "pareto" may lie from its corner.
-# Pillow's nearest neighbours of 28 pixels among 36: each new pixel's middle is looked up.
+SIDE, CANVAS = 28, 36  # Height and width of the images and of the canvas.
+FAR = CANVAS - SIDE  # Largest offset of the lower right image.
+STEP = 6  # Offset of the right image in "mgda".
+JITTER = 4  # Maximum shift of an image from its corner in "pareto".
+# Pillow's nearest neighbours of 28 pixels among 36: the pixel at each new pixel's centre.
 KEPT = (2 * np.arange(SIDE) + 1) * CANVAS // (2 * SIDE)
 
 Part = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class Overlay:
-    """Two images in one, an upper left and a lower right one; to name each is a task.
+class Overlay(DataSource):
+    """Overlays an upper left and a lower right image; classifying each of them is a task.
 
     "image" is uint8 `[N, 28, 28, 1]` ("mgda") or `[N, 36, 36, 1]` ("pareto"), the labels are
-    int32 `[N]`. An image of a part is laid on one of the same part only, so none is in two.
-    Every image of the left source lies on the left once before any does so twice.
+    int32 `[N]`. Images are overlaid within each part, so no image is used in two parts. Every
+    image of the left source is used once before any is used twice.
 
-    "mgda", as in the authors' loader: corners (0, 0) and (6, 6) of 36 x 36, pixel maximum, then
-    28 x 28 by nearest neighbours. The right image is any of the part, of the same class or the
-    same image too. Their `imresize` also stretched the grey values of each image to 0..255,
-    which changes few images and is left out.
+    "mgda", as in the authors' loader: corners (0, 0) and (6, 6) of 36 x 36, pixel-wise maximum,
+    then 28 x 28 by nearest neighbours. The right image is sampled from the whole part, including
+    the same class and the same image. Their `imresize` also rescaled the intensities of each image
+    to 0..255, which changes few images and is omitted.
 
-    "pareto": 36 x 36, the corners drawn from `{0..4}^2` and `{4..8}^2`, the sum of the pixels,
-    at most 255; if both sources are the same, of two different classes. Pareto MTL's data come
-    ready made, after those of CapsNet, where each image is moved by up to 4 pixels; sum and
-    classes are those of CapsNet's code. That moves both images over all of `{0..8}^2`, which
-    would not tell left from right.
+    "pareto": 36 x 36, corners sampled from `{0..4}^2` and `{4..8}^2`, sum of the pixels, clipped
+    at 255; if both sources are the same, the two classes are different. Pareto MTL distributes
+    ready-made data that follow CapsNet, where each image is shifted by up to 4 pixels; the sum and
+    the different classes are those of CapsNet's code. That code shifts both images over all of
+    `{0..8}^2`, which would make left and right indistinguishable.
 
     Attributes:
       left: source of the upper left images, "image" `[N, 28, 28, 1]` uint8 and "label".
-      right: source of the lower right ones; the same for MultiMNIST and Multi-Fashion.
-      construction: how they are laid, "mgda" or "pareto".
+      right: source of the lower right images; the same for MultiMNIST and Multi-Fashion.
+      construction: overlay method, "mgda" or "pareto".
       train: number of training images; the papers have 60,000 and 120,000.
       validation: number of validation images; the papers have none.
       test: number of test images; the papers have 10,000 and 20,000.
       labels: names of the two labels.
-      seed: of the pairs and the places.
+      seed: seed of the pairs and the positions.
 
     Raises:
-      BadInput: for what is no source, another construction, an empty part, a negative seed or
-        names that are not two; and from `load` for a source without such images and labels, or,
-        for "pareto" of one source, with a part of one class only.
+      BadInput: for a value that is not a data source, an unknown construction, an empty part, a
+        negative seed or a number of names other than two; and from `load` for a source without such
+        images and labels, or, for "pareto" of one source, with a part of one class only.
 
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Section 4.1 (https://arxiv.org/abs/1810.04650); Lin et al., Pareto Multi-Task
@@ -62,8 +62,8 @@ class Overlay:
       (https://arxiv.org/abs/1710.09829).
     """
 
-    left: Source
-    right: Source
+    left: DataSource
+    right: DataSource
     construction: Literal["mgda", "pareto"] = "mgda"
     train: int = 60_000
     validation: int = 6_000
@@ -74,10 +74,10 @@ class Overlay:
     def __post_init__(self):
         for field in ("left", "right"):
             value = getattr(self, field)
-            fine = hasattr(value, "load") and not isinstance(value, type)
+            fine = isinstance(value, DataSource)
             require(fine, self, field, "must be a source such as data.FashionMNIST()", value)
         require_choice(self, construction=("mgda", "pareto"))
-        require_count(self, train=1, validation=1, test=1, seed=0)
+        require_int(self, train=1, validation=1, test=1, seed=0)
         fine = isinstance(self.labels, tuple) and len({*self.labels, "image"}) == 3
         require(fine, self, "labels", "must be two different names", self.labels)
 
@@ -89,14 +89,14 @@ class Overlay:
         return {"image": image, **dict.fromkeys(self.labels, label)}
 
     def load(self) -> Splits:
-        """Reads the sources and lays their images on each other."""
+        """Reads the sources and overlays their images."""
         left = self.left.load()
         right = left if self.right == self.left else self.right.load()
         sides = zip(Splits._fields, left, right, strict=True)
         return Splits(*(self.composed(*side) for side in sides))
 
     def composed(self, name: str, left: Part, right: Part) -> dict[str, np.ndarray]:
-        """One part, of the same parts of the sources."""
+        """Composes one part from the same parts of the sources."""
         for field, part in (("left", left), ("right", right)):
             check_images(f"{field}'s {name} part", part)
         rng = generator(self.seed, f"overlay/{name}")
@@ -110,7 +110,7 @@ class Overlay:
     def pairs(
         self, left: np.ndarray, right: np.ndarray, count: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Places `[count]` in the part of the left source, by its labels, and in the right's."""
+        """Indices `[count]` into the left and the right source's part, given their labels."""
         first = np.concatenate(
             [rng.permutation(len(left)) for _ in range(-(-count // len(left)))]
         )[:count]  # fmt: skip
@@ -125,7 +125,7 @@ class Overlay:
 
 
 def squeezed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Images `[N, 28, 28]` laid at (0, 0) and (6, 6), `[N, 28, 28]`."""
+    """Overlays images `[N, 28, 28]` at (0, 0) and (6, 6), resized to `[N, 28, 28]`."""
     canvas = np.zeros((len(left), CANVAS, CANVAS), np.uint8)
     canvas[:, :SIDE, :SIDE] = left
     window = canvas[:, STEP : STEP + SIDE, STEP : STEP + SIDE]
@@ -134,7 +134,7 @@ def squeezed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def jittered(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Images `[N, 28, 28]` laid near their corners, `[N, 36, 36]`."""
+    """Overlays images `[N, 28, 28]` near their corners, `[N, 36, 36]`."""
     shape = (len(left), CANVAS, CANVAS)
     canvas, each = np.zeros(shape, np.uint8), np.arange(len(left))[:, None, None]
 
@@ -146,12 +146,12 @@ def jittered(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> n
     canvas[place(0)] = left
     window = place(FAR - JITTER)
     under = canvas[window]
-    canvas[window] = under + np.minimum(right, 255 - under)  # Bytes would wrap around.
+    canvas[window] = under + np.minimum(right, 255 - under)  # Avoids uint8 overflow.
     return canvas
 
 
 def check_images(where: str, part: Part) -> None:
-    """Requires grey images of 28 x 28 bytes, and their labels."""
+    """Checks for grayscale images of 28 x 28 bytes, and for their labels."""
     there = {"image", "label"} <= part.keys()
     require(there, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
     image = part["image"]

@@ -1,4 +1,4 @@
-"""A source of data sets prepared by TensorFlow Datasets, read without TensorFlow."""
+"""A data source for TensorFlow Datasets, read without TensorFlow."""
 
 import dataclasses
 import io
@@ -7,32 +7,32 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, near, require
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, did_you_mean, require
 from mtl_jax.data.datasets.tfds_sizes import SIZES, require_apart, slices_of
-from mtl_jax.data.files.decode_image import MODES, decode, require_size
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.decode_image import MODES, decode_image, require_size
+from mtl_jax.data.files.paths import expand_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Tfds:
+class Tfds(DataSource):
     """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
 
-    It keeps the image and every single number of an example as a label: integers and truth values
-    as int32, others as float32; integers too large for int32, texts and arrays are left out.
+    The image and every scalar feature are kept, the latter as labels: integers and booleans as
+    int32, others as float32. Integers too large for int32, strings and arrays are omitted.
 
     Attributes:
-      name: as TFDS has it, such as "cifar10", "cifar10:3.0.2" or "set/config".
-      data_dir: where it is prepared.
-      split: slices for train, validation and test, joined by plus as "train[:90%]+unlabelled";
-        a class of -1 is missing.
-      rename: pairs of a feature's name and the name it gets, such as ("label", "digit").
+      name: TFDS name, such as "cifar10", "cifar10:3.0.2" or "set/config".
+      data_dir: directory of the prepared data.
+      split: slices for train, validation, test, as "train[:90%]+test"; class -1 is missing.
+      rename: pairs of a feature's name and its new name, such as ("label", "digit").
       size: height and width that images are resized to, or None if they all have one size.
 
     Raises:
-      BadInput: for settings of the wrong kind; and from `load` for an unknown data set, one not
-        prepared or not as ArrayRecord, a split that is not there, empty or shares examples, an
-        unknown feature, no image "image", or images of several sizes and no `size`.
+      BadInput: for settings of the wrong type; and from `load` for a data set that is unknown, not
+        prepared or not in ArrayRecord format, a split that does not exist, is empty or overlaps
+        another, an unknown feature, a missing image "image", or images of different sizes without
+        `size`.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Tfds:
             require_size(self)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; one image is read, if it has no fixed size.
+        """Shapes and types of the training part; reads one image if its size is not fixed.
 
-        A data set whose size is known (`tfds_sizes`) need not be prepared for this. Labels that
-        turn out too large when they are read are among them.
+        A data set of known size (`tfds_sizes`) need not be prepared for this. Labels that turn out
+        to be too large when they are read are included.
         """
         builder = open_builder(self.name, self.data_dir)
         count = self.count(builder)
@@ -70,7 +70,8 @@ class Tfds:
             shape = (*self.size, shape[-1])
         elif None in shape:
             first = self.source(builder, self.split[0], image)[0][image]
-            shape = decode(io.BytesIO(first), shape[-1], None, f"an image of {self.name!r}").shape
+            where = f"an image of {self.name!r}"
+            shape = decode_image(io.BytesIO(first), shape[-1], None, where).shape
         found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
         for old in list(names)[1:]:  # The first one is the image.
             kind = stacked(np.empty(0, features[old].np_dtype)).dtype
@@ -95,14 +96,14 @@ class Tfds:
         return builder
 
     def not_prepared(self) -> BadInput:
-        """What is raised for a data set that is not prepared: says how to prepare it."""
+        """The error for a data set that is not prepared, with instructions to prepare it."""
         return BadInput(
             f"{self.name!r} is not prepared in {self.data_dir}: "
             f"call mtl_jax.data.prepare({self.name!r}, {self.data_dir!r}) once"
         )
 
     def count(self, builder: Any) -> int:
-        """How many examples the training part has; no two parts may share one."""
+        """Number of training examples; checks that no two parts share an example."""
         found = []
         for split in self.split:
             try:
@@ -118,17 +119,17 @@ class Tfds:
         return count
 
     def no_part(self, builder: Any, split: str) -> BadInput:
-        """What is raised for a split that is not there or is empty."""
+        """The error for a split that does not exist or is empty."""
         parts = list(builder.info.splits) or sorted(SIZES.get(builder.name, ()))
         rule = f"must name parts that have examples; the data set has {parts}"
         return BadInput(f"Tfds.split {rule}, not {split!r}")
 
     def names(self, features: Any) -> dict[str, str]:
-        """What each feature that is kept is called here."""
+        """Maps each feature that is kept to its name here."""
         from tensorflow_datasets.core.features import Image
 
         for old, _ in self.rename:
-            rule = f"must name features ({near(old, features)})"
+            rule = f"must name features ({did_you_mean(old, features)})"
             require(old in features, self, "rename", rule, old)
         changed = dict(self.rename)
         names = {old: changed.get(old, old) for old, kind in features.items() if single(kind)}
@@ -156,14 +157,14 @@ class Tfds:
                 rows.append(example[old])
             rows = values[image]
             where = f"image {len(rows)} of {self.name!r}, {split!r},"
-            rows[-1] = decode(io.BytesIO(rows[-1]), channels, self.size, where)
+            rows[-1] = decode_image(io.BytesIO(rows[-1]), channels, self.size, where)
         return values
 
     def source(self, builder: Any, split: str, image: str) -> Any:
-        """The examples of a split, not yet read; images stay encoded."""
+        """The examples of a split, read lazily; images remain encoded."""
         import tensorflow_datasets as tfds
 
-        # Pillow decodes below: TFDS would do the same, and log advice to install OpenCV.
+        # Pillow decodes below: TFDS would do the same, and log a hint to install OpenCV.
         decoders = {image: tfds.decode.SkipDecoding()}
         try:
             return builder.as_data_source(split, decoders=decoders)
@@ -177,7 +178,7 @@ class Tfds:
             raise self.no_part(builder, split) from error
 
     def require_one_size(self, parts: list[dict[str, list]]) -> None:
-        """Requires that images can be stacked."""
+        """Checks that images can be stacked."""
         image = next(iter(parts[0]))
         sizes = sorted({array.shape[:2] for part in parts for array in part[image]})
         rule = f"is needed, since {self.name!r} has images of {len(sizes)} sizes, as {sizes[:4]}"
@@ -187,16 +188,16 @@ class Tfds:
 def prepare(name: str, data_dir: str) -> None:
     """Downloads a data set of TensorFlow Datasets and prepares it as ArrayRecord.
 
-    Nothing is done if it is prepared already. Needs the network, and for most data sets
-    TensorFlow, which is not needed to read them afterwards.
+    Does nothing if the data set is already prepared. Requires network access and, for most data
+    sets, TensorFlow, which is not needed to read them afterwards.
 
     Args:
-      name: as TFDS has it.
-      data_dir: where it is put.
+      name: TFDS name.
+      data_dir: directory to write to.
 
     Raises:
-      BadInput: for an unknown data set, if it is there in another format, or if it needs
-        TensorFlow and that is not installed.
+      BadInput: for an unknown data set, one that exists in another format, or one that requires
+        TensorFlow if that is not installed.
     """
     builder = open_builder(name, data_dir, file_format="array_record")
     try:
@@ -210,16 +211,16 @@ def open_builder(name: str, data_dir: str, **settings: str) -> Any:
     import tensorflow_datasets as tfds
 
     try:
-        return tfds.builder(name, data_dir=str(path_of(data_dir)), **settings)
+        return tfds.builder(name, data_dir=str(expand_path(data_dir)), **settings)
     except ImportError as error:
         raise tensorflow_missing(name, error) from error
-    except (ValueError, AssertionError) as error:  # Unknown, malformed, of another version.
+    except (ValueError, AssertionError) as error:  # Unknown, malformed, or of another version.
         text = f"{name!r} cannot be opened in {data_dir}: {error}"
         raise BadInput(text.partition("\n")[0]) from error
 
 
 def tensorflow_missing(name: str, error: ImportError) -> ImportError | BadInput:
-    """What to raise for a failed import: says how to get TensorFlow, if it is that."""
+    """The error to raise for a failed import; explains how to install TensorFlow if needed."""
     if "No module named 'tensorflow'" not in f"{error} {error.__cause__}":
         return error
     return BadInput(f"{name!r} needs TensorFlow for this: pip install mtl_jax[tensorflow]")
@@ -231,18 +232,18 @@ def texts(value: Any) -> bool:
 
 
 def single(kind: Any) -> bool:
-    """Whether a TFDS feature is a single number or truth value."""
+    """Whether a TFDS feature is a scalar number or boolean."""
     return kind.shape == () and np.dtype(kind.np_dtype).kind in "biuf"
 
 
 def fits(values: list) -> bool:
-    """Whether values are no whole numbers that int32 cannot hold."""
+    """Whether values contain no integer outside the range of int32."""
     array, bounds = np.asarray(values), np.iinfo(np.int32)
     return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
 
 
 def stacked(values: list) -> np.ndarray:
-    """Images as uint8, whole numbers and truth values as int32, other numbers as float32."""
+    """Stacks images as uint8, integers and booleans as int32, other numbers as float32."""
     array = np.asarray(values)
     if array.ndim > 1:
         return array

@@ -1,10 +1,10 @@
-"""Which examples splits of TFDS have, so that runs are checked before any is prepared."""
+"""Sizes and slices of TFDS splits, so that runs are checked before data are prepared."""
 
 from typing import Any, NamedTuple
 
 from mtl_jax.core.validation import BadInput
 
-# By data set and part; a list that is short on purpose, of what experiments name.
+# By data set and part; deliberately short, limited to those that experiments use.
 SIZES = {
     "cifar10": {"train": 50_000, "test": 10_000},
     "cifar100": {"train": 50_000, "test": 10_000},
@@ -15,23 +15,23 @@ SIZES = {
 
 
 class Slice(NamedTuple):
-    """Examples of a part of a data set."""
+    """A slice of a part of a data set."""
 
-    split: str  # that it belongs to, as the user wrote it
+    split: str  # split that contains it, as written by the user
     part: str
     first: int
-    end: int  # the last and one
+    end: int  # exclusive
 
 
 def slices_of(builder: Any, split: str) -> list[Slice] | None:
-    """The slices that a split such as "train[:98%]+extra" is joined of, prepared or not.
+    """The slices of a split such as "train[:98%]+extra", prepared or not.
 
     Args:
-      builder: of the data set.
-      split: as TFDS takes it.
+      builder: builder of the data set.
+      split: TFDS split string.
 
     Returns:
-      The slices, or None if nobody knows them before the data set is prepared.
+      The slices, or None if they are unknown until the data set is prepared.
 
     Raises:
       ValueError: if the data set has no such part.
@@ -58,10 +58,10 @@ def slices_of(builder: Any, split: str) -> list[Slice] | None:
 
 
 def require_apart(*parts: list[Slice]) -> None:
-    """Requires slices of parts to share no example.
+    """Checks that the slices of different parts do not overlap.
 
     Raises:
-      BadInput: naming two splits that do, and how many.
+      BadInput: naming two splits that overlap, and the number of shared examples.
     """
     slices = [one for part in parts for one in part]
     for at, one in enumerate(slices):

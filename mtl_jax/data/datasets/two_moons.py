@@ -1,4 +1,4 @@
-"""Two moons: points of the plane in two interleaved half circles."""
+"""Two moons: points in the plane on two interleaved half circles."""
 
 import dataclasses
 import math
@@ -6,28 +6,28 @@ import math
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.data.random_split import generator
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoMoons:
-    """Points `[N, 1, 2]` under "image", and which half circle each is of, "moon" `[N]`.
+class TwoMoons(DataSource):
+    """Points `[N, 1, 2]` as "image", and the half circle of each, "moon" `[N]`.
 
-    One circle's upper half, `(cos a, sin a)`, and the lower half of another, `(1 - cos a,
-    1/2 - sin a)`, with a at even spaces in [0, pi] and Gaussian noise on both coordinates. A
-    point is a signal of one time and two channels, so signal augmentations apply.
+    The upper half of one circle, `(cos a, sin a)`, and the lower half of another, `(1 - cos a,
+    1/2 - sin a)`, with a evenly spaced in [0, pi] and Gaussian noise on both coordinates. A point
+    is a signal with one time step and two channels, so signal augmentations apply.
 
     Attributes:
-      train: points of the training part, half of each moon.
-      validation: of the validation part.
-      test: of the test part.
-      noise: its standard deviation.
-      seed: of the noise.
+      train: number of training points, half of each moon.
+      validation: number of validation points.
+      test: number of test points.
+      noise: standard deviation of the noise.
+      seed: seed of the noise.
 
     Raises:
-      BadInput: for sizes below 2, or noise that is negative.
+      BadInput: for sizes below 2, or negative noise.
     """
 
     train: int = 1000
@@ -37,18 +37,18 @@ class TwoMoons:
     seed: int = 0
 
     def __post_init__(self):
-        require_count(self, train=2, validation=2, test=2, seed=0)
+        require_int(self, train=2, validation=2, test=2, seed=0)
         require_number(self, noise=(0.0, math.inf))
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; nothing is drawn."""
+        """Shapes and types of the training part; nothing is sampled."""
         return {
             "image": jax.ShapeDtypeStruct((self.train, 1, 2), np.float32),
             "moon": jax.ShapeDtypeStruct((self.train,), np.int32),
         }
 
     def load(self) -> Splits:
-        """Draws the points."""
+        """Samples the points."""
         return Splits(*(self.drawn(part) for part in Splits._fields))
 
     def drawn(self, part: str) -> dict[str, np.ndarray]:

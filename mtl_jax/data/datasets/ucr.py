@@ -1,4 +1,4 @@
-"""Time series of the UCR and UEA archives, three of them as the package aeon brings them."""
+"""Time series of the UCR and UEA archives, three of them from the package aeon."""
 
 import dataclasses
 import importlib.util
@@ -8,38 +8,38 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, near, require, require_count, require_number
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, did_you_mean, require, require_int, require_number
 from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.ts import read_ts
-from mtl_jax.data.random_split import generator, stratified
+from mtl_jax.data.random_split import generator, stratified_split
 
 
 class Bundled(NamedTuple):
-    """What is known of a data set that the package brings."""
+    """Metadata of a data set included in the package."""
 
-    file: str  # before _TRAIN.ts
-    train: int  # series of the archive's training part
+    file: str  # prefix before _TRAIN.ts
+    train: int  # number of series in the archive's training part
     steps: int  # T
     channels: int  # C
 
 
 BUNDLED = {
-    "JapaneseVowels": Bundled("JapaneseVowels_eq", 270, 25, 12),  # stretched to one length
+    "JapaneseVowels": Bundled("JapaneseVowels_eq", 270, 25, 12),  # resampled to one length
     "OSULeaf": Bundled("OSULeaf", 200, 427, 1),
     "ACSF1": Bundled("ACSF1", 100, 1460, 1),
 }
 
 
 @dataclasses.dataclass(frozen=True)
-class UCR:
-    """Series of one length, each of one class: "image" `[N, T, C]` float32, "label" int32 `[N]`.
+class UCR(DataSource):
+    """Labelled series of equal length: "image" `[N, T, C]` float32, "label" int32 `[N]`.
 
-    Each channel has mean 0 and variance 1 over all series and times of the training part. Train
-    and test are the archive's parts; the validation part is drawn from its training part, in
-    every class alike. Without a folder, the package `aeon` is asked for its files, none of its
-    code is run: `pip install --no-deps aeon` is enough. It has
+    Each channel has mean 0 and variance 1 over all series and time steps of the training part.
+    Train and test are the archive's parts; the validation part is sampled from its training part,
+    stratified by class. Without a path, the files of the package `aeon` are used; none of its code
+    is run, so `pip install --no-deps aeon` is sufficient. It includes
 
     | name | train | test | T | C | classes |
     |---|---|---|---|---|---|
@@ -48,17 +48,17 @@ class UCR:
     | ACSF1 | 100 | 100 | 1460 | 1 | 10 home appliances |
 
     Attributes:
-      name: of the data set, one of these; or of the files in the folder.
-      path: folder with `<name>_TRAIN.ts` and `<name>_TEST.ts`, as the archives have them; None
-        is the package.
-      validation: share of the training part that validates.
-      seed: of the validation part.
+      name: name of the data set, one of these; or of the files in the folder.
+      path: folder with `<name>_TRAIN.ts` and `<name>_TEST.ts`, as in the archives; None uses the
+        package.
+      validation: fraction of the training part used for validation.
+      seed: seed of the validation part.
 
     Raises:
-      BadInput: for an unknown name without a path, a share outside (0, 1) or a negative seed; and
-        from `load` (and with a path from `shapes`) if the package is not installed, a file is
-        not there or cannot be read, parts do not fit together or are one file, or the share leaves
-        a part empty. Series that stand in two parts are a `DataWarning`.
+      BadInput: for an unknown name without a path, a fraction outside (0, 1) or a negative seed;
+        and from `load` (and with a path from `shapes`) if the package is not installed, a file
+        does not exist or cannot be read, the parts are inconsistent or the same file, or the
+        fraction leaves a part empty. Series that occur in two parts cause a `DataWarning`.
 
     Reference: Dau et al., The UCR Time Series Archive, 2018 (https://arxiv.org/abs/1810.07758);
       Bagnall et al., The UEA Multivariate Time Series Classification Archive, 2018
@@ -75,17 +75,19 @@ class UCR:
         require(isinstance(self.name, str), self, "name", "must be a string", self.name)
         if self.path is None:
             known = self.name in BUNDLED
-            rule = f"must be one that aeon brings ({near(self.name, BUNDLED)}), or have a path"
+            rule = (
+                f"must be one that aeon brings ({did_you_mean(self.name, BUNDLED)}), or have a path"
+            )
             require(known, self, "name", rule, self.name)
         else:
             require(isinstance(self.path, str), self, "path", "must be a string or None", self.path)
         require_number(self, validation=(0.0, 1.0))
         fine = 0.0 < self.validation < 1.0
         require(fine, self, "validation", "must lie between 0 and 1", self.validation)
-        require_count(self, seed=0)
+        require_int(self, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; of the package's data nothing is read."""
+        """Shapes and types of the training part; the package's files are not read."""
         if self.path is None:
             _, count, *shape = BUNDLED[self.name]
         else:
@@ -101,14 +103,14 @@ class UCR:
         return {"label": tuple(self.read("TRAIN")[2])}
 
     def load(self) -> Splits:
-        """Reads the series, parts and standardises them."""
+        """Reads, splits and standardises the series."""
         series, labels, classes = self.read("TRAIN")
         test, test_labels, test_classes = self.read("TEST")
         if (series.shape[1:], classes) != (test.shape[1:], test_classes):
             raise BadInput(f"UCR: training and test part of {self.name} must fit together")
         require_own_files([self.file("TRAIN"), self.file("TEST")])
         rng = generator(self.seed, "ucr")
-        train, validation, _ = stratified(labels, self.validation, 0.0, rng)
+        train, validation, _ = stratified_split(labels, self.validation, 0.0, rng)
         rule = f"must leave a part to train on and one to validate, of {len(labels)}"
         fine = len(train) > 0 and len(validation) > 0
         require(fine, self, "validation", rule, self.validation)
@@ -117,7 +119,7 @@ class UCR:
         warn_of_repeats(self, "series", cases, given=False)
         mean = series[train].mean((0, 1), np.float64)
         deviation = series[train].std((0, 1), np.float64)
-        # A channel that never changes is left at 0.
+        # A constant channel remains 0.
         deviation = np.where(deviation > 0.0, deviation, 1.0)
 
         def part(series: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -127,19 +129,19 @@ class UCR:
         return Splits(*own, part(test, test_labels))
 
     def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """The series, labels and classes of one of the archive's parts."""
+        """Series, labels and classes of one of the archive's parts."""
         return read_ts(self.file(part))
 
     def file(self, part: str) -> pathlib.Path:
-        """The file of one of the archive's parts."""
+        """Path of one of the archive's parts."""
         if self.path is not None:
-            return path_of(self.path) / f"{self.name}_{part}.ts"
+            return expand_path(self.path) / f"{self.name}_{part}.ts"
         folder = package() / "datasets" / "data" / self.name
         return folder / f"{BUNDLED[self.name].file}_{part}.ts"
 
 
 def package() -> pathlib.Path:
-    """Where aeon lies; importing it would need numba."""
+    """Directory of aeon; importing it would require numba."""
     found = importlib.util.find_spec("aeon")
     if found is None or found.origin is None:
         raise BadInput("UCR needs the package aeon: pip install --no-deps aeon, or give a path")

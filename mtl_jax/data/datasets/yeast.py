@@ -1,4 +1,4 @@
-"""Real genes of yeast: 103 numbers each, and which of 14 functions it has."""
+"""The yeast data set: 103 features of a gene, and 14 binary labels of its functions."""
 
 import csv
 import dataclasses
@@ -8,29 +8,29 @@ import importlib.resources
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, require, require_count
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_int
 from mtl_jax.data.random_split import generator, require_shares
 
 GENES, NUMBERS, FUNCTIONS = 2417, 103, 14
 
 
 @dataclasses.dataclass(frozen=True)
-class Yeast:
-    """The yeast data of Mulan, as the package `river` brings it: no download.
+class Yeast(DataSource):
+    """The Mulan yeast data set, included in the package `river`; nothing is downloaded.
 
-    "image" holds the 103 numbers of a gene (expression and phylogenetic profile), each with
+    "image" contains the 103 features of a gene (expression and phylogenetic profile), each with
     mean 0 and variance 1 over the training part; labels "class1" to "class14" are 0.0 or 1.0.
-    The parts are drawn at random.
+    The split is random.
 
     Attributes:
-      validation: share of the validation part.
-      test: share of the test part.
-      seed: of the parts.
+      validation: fraction of the validation part.
+      test: fraction of the test part.
+      seed: seed of the split.
 
     Raises:
-      BadInput: for shares outside (0, 1) or that leave nothing to train on, or a negative
-        seed; and from `load` if `river` is not installed.
+      BadInput: for fractions outside (0, 1) or that leave no training part, or a negative seed; and
+        from `load` if `river` is not installed.
 
     Reference: Elisseeff and Weston, A Kernel Method for Multi-Labelled Classification, NIPS
       2001, its section on the yeast data.
@@ -44,10 +44,10 @@ class Yeast:
         require_shares(self)
         rest = self.sizes()[0]
         require(rest > 0, self, "validation", "and test must leave genes to train on", rest)
-        require_count(self, seed=0)
+        require_int(self, seed=0)
 
     def sizes(self) -> tuple[int, int, int]:
-        """Genes in train, validation and test."""
+        """Number of genes in train, validation and test."""
         validation, test = (round(GENES * share) for share in (self.validation, self.test))
         return GENES - validation - test, validation, test
 

@@ -1,1 +1,1 @@
-"""Users' own files as data sources."""
+"""Data sources for users' own files."""

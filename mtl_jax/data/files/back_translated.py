@@ -1,4 +1,4 @@
-"""A source of texts with two rewritings each, as back-translation makes them ahead."""
+"""A data source for texts with two precomputed paraphrases each, such as back-translations."""
 
 import dataclasses
 import json
@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, require, require_count
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require, require_int
 from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import parse_json, read_text, require_characters
 
 FILES = {"train": "train.json", "validation": "dev.json", "test": "test.json"}
@@ -21,31 +21,31 @@ VERSIONS = ("ori", "aug_0", "aug_1")
 
 
 @dataclasses.dataclass(frozen=True)
-class Triples:
-    """Texts in three versions: the original and two rewritings, from JSON files as USB has them.
+class BackTranslatedTexts(DataSource):
+    """Texts in three versions, the original and two paraphrases, from JSON files as in USB.
 
-    The folder has `train.json`, `dev.json` (validation) and `test.json`, each a list of rows or
-    a dict of them: `{"ori": ..., "aug_0": ..., "aug_1": ..., "label": 3}`. A version is a text,
-    that the tokenizer turns into tokens, or a list of tokens. The rows of the training part need
-    all three, of the others the original only. A row without "label" has the label -1.
+    The folder contains `train.json`, `dev.json` (validation) and `test.json`, each a list or a dict
+    of rows: `{"ori": ..., "aug_0": ..., "aug_1": ..., "label": 3}`. A version is a string, which
+    the tokenizer maps to tokens, or a list of tokens. Rows of the training part require all three
+    versions, other rows only the original. A row without "label" has the label -1.
 
-    "image" is int32, `[N, 3, T]` of the training part, for the policies
-    `augment.tokens.Original` and `Rewritten`, and `[N, T]` of the other parts. "label" is int32
-    `[N]`. What is longer than T is cut off behind, what is shorter is filled up by the padding.
+    "image" is int32, `[N, 3, T]` in the training part, for the policies
+    `augment.tokens.OriginalText` and `BackTranslated`, and `[N, T]` in the other parts. "label" is
+    int32 `[N]`. Sequences are truncated or padded at the end to length T.
 
     Attributes:
-      path: the folder.
+      path: path of the folder.
       length: T.
-      tokenizer: a named function from a text to its tokens, whole numbers of at least 0, special
-        ones included; None if the files have tokens.
-      padding: the token that fills up.
+      tokenizer: a named function from a text to its tokens, integers of at least 0, including
+        special tokens; None if the files contain tokens.
+      padding: padding token.
 
     Raises:
-      BadInput: for a length below 1, a padding below 0 or a tokenizer that cannot be called; and
-        from `load` and `shapes` for a file that is not there, is no JSON or has no rows, and,
-        naming the row, for a version that is not there, empty or no tokens, or a label that is
-        no whole number; from `load` for parts that are one file or of which one holds the other.
-        Some originals that stand in two parts are a `DataWarning`.
+      BadInput: for a length below 1, a padding below 0 or a tokenizer that is not callable; and
+        from `load` and `shapes` for a file that does not exist, is not JSON or has no rows, and,
+        naming the row, for a version that is missing, empty or not tokens, or a label that is not
+        an integer; from `load` for parts that are the same file or contained in one another.
+        Some originals that occur in two parts cause a `DataWarning`.
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204).
@@ -58,7 +58,7 @@ class Triples:
 
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
-        require_count(self, length=1, padding=0)
+        require_int(self, length=1, padding=0)
         fine = self.tokenizer is None or callable(self.tokenizer)
         require(fine, self, "tokenizer", "must be a function or None", self.tokenizer)
 
@@ -72,7 +72,7 @@ class Triples:
         }
 
     def load(self) -> Splits:
-        """Reads the texts and turns them into tokens."""
+        """Reads and tokenizes the texts."""
         require_own_files([self.file(name) for name in FILES])
         splits = Splits(*(self.part(name) for name in FILES))
         texts = {name: [json.dumps(row["ori"]) for _, row in self.rows(name)] for name in FILES}
@@ -93,7 +93,7 @@ class Triples:
         return {"image": image if name == "train" else image[:, 0], "label": label}
 
     def rows(self, name: str) -> list[tuple[str, Any]]:
-        """The rows of a part, each with the words that name it."""
+        """The rows of a part, each with its name for error messages."""
         file = self.file(name)
         found = parse_json(str(file), read_text(file))
         if not isinstance(found, list | dict) or not found:
@@ -103,7 +103,7 @@ class Triples:
 
     def file(self, name: str) -> pathlib.Path:
         """The file of a part."""
-        file = path_of(self.path) / FILES[name]
+        file = expand_path(self.path) / FILES[name]
         require(file.is_file(), self, "path", f"must have the file {file.name}", self.path)
         return file
 
@@ -114,7 +114,9 @@ class Triples:
             raise BadInput(f"{where} must have {version!r}; it has {', '.join(map(repr, row))}")
         if isinstance(found, str):
             if self.tokenizer is None:
-                raise BadInput(f"{where} has text in {version!r}: give Triples a tokenizer")
+                raise BadInput(
+                    f"{where} has text in {version!r}: give BackTranslatedTexts a tokenizer"
+                )
             require_characters(f"{where}: {version!r}", found)
             found = list(self.tokenizer(found))
         fine = isinstance(found, list) and len(found) > 0
@@ -138,5 +140,5 @@ def label_of(where: str, row: Any) -> int:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, of Python or numpy, and no bool."""
+    """Whether a value is an integer, of Python or NumPy, and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

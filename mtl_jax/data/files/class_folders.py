@@ -1,4 +1,4 @@
-"""How images lie in class folders: parts, classes, and images without a class."""
+"""Layout of class folders: parts, classes, and unlabelled images."""
 
 import pathlib
 from collections.abc import Sequence
@@ -6,40 +6,40 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, few, near, require
+from mtl_jax.core.validation import BadInput, did_you_mean, few, require
 from mtl_jax.data.files.image_files import Search, normal, subfolders
-from mtl_jax.data.files.paths import path_of
-from mtl_jax.data.random_split import generator, stratified
+from mtl_jax.data.files.paths import expand_path
+from mtl_jax.data.random_split import generator, stratified_split
 
-# Names of the folders of each part, in lower case.
+# Folder names of each part, in lower case.
 PARTS = {
     "train": ("train", "training"),
     "validation": ("validation", "val", "valid", "dev"),
     "test": ("test", "testing"),
 }
 NAMES = {name: part for part, names in PARTS.items() for name in names}
-UNLABELLED = ("unlabelled", "unlabeled")  # how the names of such folders begin
+UNLABELLED = ("unlabelled", "unlabeled")  # prefixes of the names of such folders
 
 Labelled = list[tuple[pathlib.Path, int]]
 
 
 class Layout(NamedTuple):
-    """What a folder holds."""
+    """The contents of a folder."""
 
     classes: tuple[str, ...]
     parts: dict[str, Labelled]  # files and labels of train, validation and test
-    unlabelled: Labelled  # files of train beside these, each with the label -1
+    unlabelled: Labelled  # additional files of train, each with the label -1
     given: bool  # whether there are folders of parts
-    notes: list[str]  # what a reader should know
+    notes: list[str]  # messages for the user
 
 
 def layout(source: Any) -> Layout:
-    """Finds the parts and the classes of a source that has a path, shares and a seed.
+    """Finds the parts and the classes of a source that has a path, split fractions and a seed.
 
     Raises:
       BadInput: naming the folder, see `mtl_jax.data.Folder`.
     """
-    root, search = path_of(source.path), Search()
+    root, search = expand_path(source.path), Search()
     require(root.is_dir(), source, "path", "must be a folder", source.path)
     folders = subfolders(root)
     given = part_folders(source, [folder for folder in folders if not is_unlabelled(folder)])
@@ -70,12 +70,12 @@ def layout(source: Any) -> Layout:
 
 
 def is_unlabelled(folder: pathlib.Path) -> bool:
-    """Whether a folder is of images without a class, by its name."""
+    """Whether a folder contains unlabelled images, by its name."""
     return folder.name.lower().startswith(UNLABELLED)
 
 
 def part_folders(source: Any, folders: list[pathlib.Path]) -> dict[str, pathlib.Path]:
-    """The folder of each part that has one; {} if parts are drawn."""
+    """The folder of each part that has one; {} if the split is random."""
     found = {part: [f for f in folders if NAMES.get(f.name.lower()) == part] for part in PARTS}
     found = {part: each for part, each in found.items() if each}
     others = sum(map(len, found.values())) < len(folders)
@@ -95,7 +95,7 @@ def part_folders(source: Any, folders: list[pathlib.Path]) -> dict[str, pathlib.
 
 
 def by_class(folders: list[pathlib.Path], search: Search) -> dict[str, list[pathlib.Path]]:
-    """Images below each class folder, by its name in normal form."""
+    """Images in each class folder, by its Unicode-normalized name."""
     found = {}
     for folder in folders:
         found.setdefault(normal(folder.name), []).extend(search.below(folder))
@@ -105,7 +105,7 @@ def by_class(folders: list[pathlib.Path], search: Search) -> dict[str, list[path
 def require_classes(
     source: Any, base: pathlib.Path, files: dict[str, list[pathlib.Path]], search: Search
 ) -> None:
-    """Requires two classes or more, with images in each, whose names differ not only in case."""
+    """Checks for at least two classes, each with images, whose names differ not only in case."""
     require(len(files) > 0, source, "path", "must have class folders", str(base))
     rule = f"must have two class folders or more in {str(base)!r}"
     require(len(files) > 1, source, "path", rule, list(files))
@@ -123,33 +123,33 @@ def require_classes(
 def known_files(
     folder: pathlib.Path, classes: tuple[str, ...], search: Search
 ) -> dict[str, list[pathlib.Path]]:
-    """Images below each class folder of a part, whose classes are those of train."""
+    """Images in each class folder of a part, whose classes must be those of train."""
     files = by_class(subfolders(folder), search)
     for name in files:
         if name not in classes:
-            raise BadInput(f"{folder / name} is no class of train ({near(name, classes)})")
+            raise BadInput(f"{folder / name} is no class of train ({did_you_mean(name, classes)})")
     return files
 
 
 def labelled(files: dict[str, list[pathlib.Path]], classes: tuple[str, ...]) -> Labelled:
-    """Files with the places of their classes."""
+    """Files with the indices of their classes."""
     return [(image, classes.index(name)) for name, images in files.items() for image in images]
 
 
 def drawn(source: Any, parts: dict[str, Labelled]) -> dict[str, Labelled]:
-    """All three parts; those that are not given are drawn from train, in every class alike."""
+    """All three parts; missing ones are sampled from train, stratified by class."""
     if "validation" in parts:
         return {part: parts[part] for part in PARTS}
     test = 0.0 if "test" in parts else source.test
     files = parts["train"]
     labels = np.array([label for _, label in files], np.int32)
-    places = stratified(labels, source.validation, test, generator(source.seed, "folder"))
+    places = stratified_split(labels, source.validation, test, generator(source.seed, "folder"))
     made = {name: [files[i] for i in each] for name, each in zip(PARTS, places, strict=True)}
     return made if test else {**made, "test": parts["test"]}
 
 
 def require_flat(folders: list[pathlib.Path]) -> None:
-    """Requires that no class folder has folders of parts itself, which would be mixed."""
+    """Checks that class folders do not contain folders of parts, which would be merged."""
     for folder in folders:
         inside = {NAMES.get(each.name.lower()) for each in subfolders(folder)}
         if {"train", "test"} <= inside:
@@ -158,25 +158,25 @@ def require_flat(folders: list[pathlib.Path]) -> None:
 
 
 def beside_parts(folders: list[pathlib.Path]) -> str:
-    """What is passed over beside the folders of parts."""
+    """Message about folders that are ignored next to the folders of parts."""
     others = [f.name for f in folders if f.name.lower() not in NAMES and not is_unlabelled(f)]
     return f"folders beside those of parts are passed over: {few(others, 5)}" if others else ""
 
 
 def beside_classes(folders: list[pathlib.Path], pool: dict[pathlib.Path, list]) -> str:
-    """Which folders beside classes are none, and which classes have the name of a part."""
+    """Message about folders without images next to the classes, and classes named like a part."""
     none = [f"{f.name!r} is read as {len(pool[f])} images without a label" for f in pool]
     named = [f"{f.name!r} is read as a class" for f in folders if f.name.lower() in NAMES]
     return ", ".join([*none, *named])
 
 
 def loose(folder: pathlib.Path, search: Search) -> str:
-    """How many images are passed over since they lie in no class folder."""
+    """Message about images that are ignored because they are in no class folder."""
     images = search.directly(folder)
     return f"images in no class folder of {folder} are passed over: {len(images)}" if images else ""
 
 
 def lacking(name: str, labels: Sequence[int], classes: Sequence[Any]) -> str:
-    """Which classes a part has no image of."""
+    """Message about classes of which a part has no image."""
     lacks = [str(classes[label]) for label in sorted({*range(len(classes))} - {*labels})]
     return f"{name} has no image of {few(lacks, 5)}" if lacks else ""

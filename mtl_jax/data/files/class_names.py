@@ -1,4 +1,4 @@
-"""Warnings about names of classes that may mean something else than they say."""
+"""Warnings about ambiguous names of classes."""
 
 import collections
 import re
@@ -7,16 +7,16 @@ import warnings
 from collections.abc import Iterable, Iterator
 
 from mtl_jax.core.validation import DataWarning
-from mtl_jax.data.files.columns import MISSING, NAN, Columns, coded
+from mtl_jax.data.files.columns import MISSING, NAN, Columns, encode_categories
 
-# What is missing wherever it stands; the other marks are words that may be names.
+# Markers that always mean missing; the others are words that may be names.
 PLAIN_MARKS = {mark for mark in MISSING if NAN.fullmatch(mark)} | {"", "?"}
 PADDED = re.compile(r"[+-]?0[0-9]+")
 EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
 
 
 def warn_of_classes(owner: object, columns: Columns, names: Iterable[str]) -> None:
-    """Warns of what a reader of the classes of some columns should know, a line each."""
+    """Warns of ambiguities in the classes of some columns, one line each."""
     for name in names:
         for text in findings(columns, name):
             warnings.warn(
@@ -27,7 +27,7 @@ def warn_of_classes(owner: object, columns: Columns, names: Iterable[str]) -> No
 
 
 def warn_of_codes(owner: object, columns: Columns, names: Iterable[str]) -> None:
-    """Warns of columns of numbers that look like codes, such as postcodes."""
+    """Warns of numeric columns that look like codes, such as postcodes."""
     for name in names:
         padded = next(filter(PADDED.fullmatch, columns.cells[name]), None)
         if padded is not None:
@@ -42,14 +42,14 @@ def warn_of_codes(owner: object, columns: Columns, names: Iterable[str]) -> None
 
 
 def findings(columns: Columns, name: str) -> Iterator[str]:
-    """What is noticed in a column of classes."""
+    """Messages about a column of classes."""
     cells = collections.Counter(columns.cells[name])
     marks = columns.format.missing
     for mark in (mark for mark in MISSING if mark in marks and mark not in PLAIN_MARKS):
         if mark in cells:
             hint = f"if it is a class, give not_missing=({mark!r},)"
             yield f"has {cells[mark]} cells {mark!r}, which count as missing; {hint}"
-    places, classes = coded(columns, name)
+    places, classes = encode_categories(columns, name)
     gaps = int((places < 0).sum())
     if len(classes) == 1 and gaps > 0:
         yield f"has one class, {classes[0]!r}: its other {gaps} cells are missing"
@@ -69,10 +69,9 @@ def findings(columns: Columns, name: str) -> Iterator[str]:
 
 
 def look_alikes(classes: Iterable[str]) -> list[list[str]]:
-    """Groups of names that a reader takes for one: they differ in case, spaces or leading zeros.
+    """Groups of names that look the same: they differ in case, spaces or leading zeros.
 
-    Names with letters that look alike by Unicode's compatibility, or with characters that are not
-    seen, belong to these.
+    Names that differ in Unicode compatibility forms or invisible characters also count.
     """
     groups = collections.defaultdict(list)
     for one in classes:

@@ -1,4 +1,4 @@
-"""Parts and labels of a user's own columns: of three files, or drawn of one."""
+"""Parts and labels of tables in users' files: from three files, or sampled from one."""
 
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mtl_jax.core.validation import near, require, require_choice
-from mtl_jax.data.files.columns import MISSING, Columns, Format, coded, valued
+from mtl_jax.core.validation import did_you_mean, require, require_choice
+from mtl_jax.data.files.columns import MISSING, Columns, Format, encode_categories, parse_numbers
 from mtl_jax.data.files.duplicates import require_own_files
 from mtl_jax.data.files.float_precision import require_precision
-from mtl_jax.data.files.paths import path_of
-from mtl_jax.data.random_split import generator, require_dealt, stratified
+from mtl_jax.data.files.paths import expand_path
+from mtl_jax.data.random_split import generator, require_dealt, stratified_split
 
 PARTS = {
     "train": ("train",),
@@ -21,12 +21,12 @@ PARTS = {
 
 
 def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
-    """Requires the settings that sources of columns share, and `fields` that name columns.
+    """Checks the settings that column-based sources share, and `fields` that name columns.
 
     Raises:
-      BadInput: for a path that is no text, columns that are no tuple of names, a column named
-        twice, no label, labels called "image", shares outside (0, 1) or that leave
-        nothing to train on, or a negative seed.
+      BadInput: for a path that is not a string, columns that are not a tuple of names, a column
+        named twice, no label, labels called "image", fractions outside (0, 1) or that leave no
+        training part, or a negative seed.
     """
     require(isinstance(source.path, str), source, "path", "must be a string", source.path)
     seen = []
@@ -45,11 +45,12 @@ def require_columns(source: Any, **fields: tuple[str, ...]) -> None:
 
 
 def require_format(source: Any) -> None:
-    """Requires the settings of how files are written.
+    """Checks the settings of the file format.
 
     Raises:
-      BadInput: for a delimiter that is no single character, a comment that is no text, a decimal
-        mark that is no comma, marks that are no tuple of texts, or one not of the usual ones.
+      BadInput: for a delimiter that is not a single character, a comment that is not a string, a
+        decimal mark that is not a comma, markers that are not a tuple of strings, or a
+        `not_missing` marker that is not one of the defaults.
     """
     mark, comment = source.delimiter, source.comment
     fine = mark is None or (isinstance(mark, str) and len(mark) == 1 and mark not in '"\r\n ')
@@ -68,20 +69,20 @@ def require_format(source: Any) -> None:
 
 
 def format_of(source: Any) -> Format:
-    """How a source's files are written."""
+    """The file format of a source."""
     usual = tuple(mark for mark in MISSING if mark not in source.not_missing)
     own = tuple(mark.strip() for mark in source.missing)
     return Format(source.delimiter, source.comment, source.decimal, (*usual, *own))
 
 
 def files_of(source: Any, suffixes: tuple[str, ...]) -> list[pathlib.Path]:
-    """The file at a source's path, or the three of its parts if that is a folder.
+    """The file at a source's path, or the files of the three parts if it is a folder.
 
     Raises:
-      BadInput: if there is neither, a file ends otherwise, a part has no file or several, or two
-        parts are one file.
+      BadInput: if there is neither, a file has another suffix, a part has no file or several, or
+        two parts are the same file.
     """
-    root = path_of(source.path)
+    root = expand_path(source.path)
     if root.is_file():
         fine = root.suffix.lower() in suffixes
         require(fine, source, "path", f"must end in {' or '.join(suffixes)}", source.path)
@@ -98,12 +99,12 @@ def files_of(source: Any, suffixes: tuple[str, ...]) -> list[pathlib.Path]:
 
 
 def stamps(files: Iterable[pathlib.Path]) -> tuple[tuple[str, int, int], ...]:
-    """What tells files from others and from themselves before they were written anew."""
+    """Stamps that identify files and their modifications, as keys of a cache."""
     return tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files)
 
 
 def laid_together(source: Any, parts: list[Columns], **fields: tuple[str, ...]) -> Columns:
-    """Rows of all files one after the other, of the columns that a source's `fields` name.
+    """Concatenates the rows of all files, for the columns that a source's `fields` name.
 
     Raises:
       BadInput: naming the field and the file, if that lacks a column.
@@ -112,7 +113,9 @@ def laid_together(source: Any, parts: list[Columns], **fields: tuple[str, ...]) 
         for field, names in fields.items():
             for name in names:
                 fine = name in part.cells
-                hint = "" if fine else near(name, part.cells)  # It takes long among many columns.
+                hint = (
+                    "" if fine else did_you_mean(name, part.cells)
+                )  # This is slow for many columns.
                 rule = f"must name columns of {part.places[0][0]} ({hint})"
                 require(fine, source, field, rule, name)
     wanted = [name for names in fields.values() for name in names]
@@ -122,9 +125,9 @@ def laid_together(source: Any, parts: list[Columns], **fields: tuple[str, ...]) 
 
 
 def part_rows(source: Any, parts: list[Columns], labels: dict) -> list[np.ndarray]:
-    """Places of the rows of train, validation and test, among those laid together.
+    """Indices of the rows of train, validation and test, in the concatenated rows.
 
-    Three files are the parts; of one they are drawn, in every class of the first label alike.
+    Three files are the parts; a single one is split at random, stratified by the first label.
 
     Raises:
       BadInput: if a part is empty.
@@ -134,23 +137,23 @@ def part_rows(source: Any, parts: list[Columns], labels: dict) -> list[np.ndarra
         return np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
     first = labels[source.labels[0]] if source.labels else np.zeros(counts[0], np.int32)
     rng = generator(source.seed, "columns")
-    drawn = stratified(first, source.validation, source.test, rng)
+    drawn = stratified_split(first, source.validation, source.test, rng)
     for name, rows in zip(PARTS, drawn, strict=True):
         require(len(rows) > 0, source, "path", f"must have rows for {name}", source.path)
     return list(drawn)
 
 
 def rows_by_part(values: Sequence[Any], rows: list[np.ndarray]) -> dict[str, list[Any]]:
-    """What each part has of the values of all rows."""
+    """Splits the values of all rows by part."""
     named = zip(PARTS, rows, strict=True)
     return {part: [values[row] for row in each.tolist()] for part, each in named}
 
 
 def labels_of(source: Any, columns: Columns) -> dict[str, np.ndarray]:
-    """A source's labels of all rows: classes int32 `[N]`, numbers float32 `[N]`."""
-    found = {name: coded(columns, name)[0] for name in source.labels}
+    """A source's labels of all rows: classes int32 `[N]`, continuous targets float32 `[N]`."""
+    found = {name: encode_categories(columns, name)[0] for name in source.labels}
     for name in source.numbers:
-        values = valued(columns, name)
+        values = parse_numbers(columns, name)
         require_precision(columns, name, values, values)
         found[name] = values.astype(np.float32)
     return found

@@ -1,4 +1,4 @@
-"""Columns of texts as files have them, and the classes and numbers that they say."""
+"""Columns of strings read from files, and their conversion to classes and numbers."""
 
 import math
 import pathlib
@@ -12,13 +12,13 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.data.files.delimited import delimited_rows
 from mtl_jax.data.files.json_rows import json_rows
 
-# What pandas takes for a missing value (pandas 3, its `na_values`), and "?" of the UCI files.
+# Missing values of pandas (pandas 3, its `na_values`), and "?" of the UCI files.
 MISSING = (
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
     "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "?",
 )  # fmt: skip
-# 3.0 too: integers beside a gap may be written so. Neither what begins with 0 nor what is longer
-# is a number: it is a code, such as a postcode or an id.
+# 3.0 counts, since integers may be written so in a column with gaps. Leading zeros and longer
+# digit strings do not: they are codes, such as postcodes or ids.
 INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})(?:\.0*)?")
 CODE = re.compile(r"[+-]?0[0-9]+|[+-]?[0-9]{19,}|[0-9]+[eE][0-9]+")
 COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
@@ -27,44 +27,44 @@ LARGEST = float(np.finfo(np.float32).max)
 
 
 class Format(NamedTuple):
-    """How files of columns are written, and what their cells mean."""
+    """The format of column files, and the meaning of their cells."""
 
-    delimiter: str | None = None  # None: by the file's name
+    delimiter: str | None = None  # None: by the file's suffix
     comment: str | None = None
     decimal: str | None = None  # the decimal mark; None is the point
-    missing: tuple[str, ...] = MISSING  # cells that hold nothing
+    missing: tuple[str, ...] = MISSING  # cells that count as missing
 
 
 USUAL = Format()
 
 
 class Columns(NamedTuple):
-    """Rows of one or more files, each cell a text without spaces around it."""
+    """Rows of one or more files; cells are strings without surrounding spaces."""
 
-    cells: dict[str, list[str]]  # by column, N of them
-    places: list[tuple[pathlib.Path, str]]  # of each row the file, and its last line there
+    cells: dict[str, list[str]]  # N cells by column
+    places: list[tuple[pathlib.Path, str]]  # file of each row, and its last line there
     format: Format = USUAL
 
 
 def read_columns(
     file: pathlib.Path, plain: Collection[str] | None = None, format: Format = USUAL
 ) -> Columns:
-    """Reads a file of columns: `.tsv`, `.jsonl`, `.json` or, of any other name, CSV.
+    """Reads a file of columns: `.tsv`, `.jsonl`, `.json` or, with any other suffix, CSV.
 
-    CSV and TSV begin with a line of the columns' names, see `delimited_rows`. JSON is an object in
-    each line, or in one file a list or a dict of objects, see `json_rows`; a value that is null or
-    not there is an empty cell. Files are UTF-8, or UTF-16 with its mark.
+    CSV and TSV begin with a header line, see `delimited_rows`. JSON is one object per line, or a
+    single list or dict of objects, see `json_rows`; null or absent values are empty cells. Files
+    are UTF-8, or UTF-16 with a byte order mark.
 
     Args:
-      file: the file.
-      plain: the columns that must have plain values, in JSON; None is all. Of others lists and
+      file: path of the file.
+      plain: JSON columns that must have scalar values; None is all. In other columns, lists and
         dicts are empty cells.
-      format: how it is written.
+      format: format of the file.
 
     Raises:
-      BadInput: naming the file, and the line or the row by its number, for a file that cannot be
-        read or has no rows, a column named twice, a row of more or fewer cells than the header, or
-        one that is no object of plain values.
+      BadInput: naming the file, and the line or the row number, for a file that cannot be read or
+        has no rows, a column named twice, a row with more or fewer cells than the header, or one
+        that is not an object of scalar values.
     """
     if file.suffix.lower() in (".json", ".jsonl"):
         rows = list(json_rows(file, plain, format.decimal))
@@ -77,12 +77,14 @@ def read_columns(
     return Columns(cells, [(file, place) for place, _ in rows], format)
 
 
-def coded(columns: Columns, name: str) -> tuple[np.ndarray, tuple[str, ...] | tuple[int, ...]]:
-    """A column of classes: the place of each cell's among all, int32 `[N]`, and all in order.
+def encode_categories(
+    columns: Columns, name: str
+) -> tuple[np.ndarray, tuple[str, ...] | tuple[int, ...]]:
+    """Encodes a column of classes: the index of each cell's class, int32 `[N]`, and all classes.
 
-    If every class is an integer they are in the order of numbers, 3 and 3.0 being one class;
-    else in that of texts. Codes are texts: what begins with a 0 ("01" is not "1"), has 19 digits
-    or more, or is like "1e3". A missing one is -1.
+    If every class is an integer, classes are sorted as integers, with 3 and 3.0 the same class;
+    otherwise as strings. Codes are strings: those with a leading 0 ("01" is not "1"), with 19
+    digits or more, or like "1e3". A missing class is -1.
 
     Raises:
       BadInput: for a column of numbers that are not all integers, or without a value.
@@ -91,7 +93,7 @@ def coded(columns: Columns, name: str) -> tuple[np.ndarray, tuple[str, ...] | tu
     known = set(cells) - set(marks)
     integers = {cell: value for cell in known if (value := integer(columns, cell)) is not None}
     if integers and all(NAN.fullmatch(cell) for cell in known - integers.keys()):
-        known = set(integers)  # Beside numbers NAN is one of them, however it is written.
+        known = set(integers)  # In a numeric column, NAN is missing in any spelling.
     gone = own_numbers(columns)
     integers = {cell: value for cell, value in integers.items() if value not in gone}
     known = {cell for cell in known if cell in integers or integer(columns, cell) not in gone}
@@ -109,11 +111,11 @@ def coded(columns: Columns, name: str) -> tuple[np.ndarray, tuple[str, ...] | tu
     return np.array(places, np.int32), order
 
 
-def valued(columns: Columns, name: str) -> np.ndarray:
-    """A column of numbers, float64 `[N]`; a missing one is NaN.
+def parse_numbers(columns: Columns, name: str) -> np.ndarray:
+    """Parses a column of numbers, float64 `[N]`; NaN where missing.
 
     Raises:
-      BadInput: naming the line, for what is no number or too large for float32.
+      BadInput: naming the line, for a cell that is not a number or too large for float32.
     """
     cells, marks = columns.cells[name], {*MISSING, *columns.format.missing}
     values = np.array([math.nan if cell in marks else number(columns, cell) for cell in cells])
@@ -127,19 +129,19 @@ def valued(columns: Columns, name: str) -> np.ndarray:
 
 
 def own_numbers(columns: Columns) -> list[float]:
-    """Marks of what is missing that are numbers, which cells may write otherwise: -9 and -9.0."""
+    """Numeric missing markers, which cells may write differently: -9 and -9.0."""
     values = (number(columns, mark) for mark in columns.format.missing)
     return [value for value in values if math.isfinite(value)]
 
 
 def integer(columns: Columns, cell: str) -> int | None:
-    """The integer that a cell says, None if it says none."""
+    """The integer value of a cell, None if it is not an integer."""
     text = pointed(columns, cell)
     return int(text.split(".")[0]) if INTEGER.fullmatch(text) else None
 
 
 def number(columns: Columns, cell: str) -> float:
-    """What a cell says, NaN too; infinite for what is no number that float32 can hold."""
+    """The value of a cell, possibly NaN; infinity if it is not a number within float32's range."""
     try:
         value = float(pointed(columns, cell))
     except ValueError:
@@ -148,13 +150,13 @@ def number(columns: Columns, cell: str) -> float:
 
 
 def pointed(columns: Columns, cell: str) -> str:
-    """A cell with a point as its decimal mark; no number, if a point stood where that is another."""
+    """A cell with its decimal mark as a point; a point is invalid if another mark is set."""
     mark = columns.format.decimal
     return cell if mark is None else cell.translate({ord(mark): ".", ord("."): mark})
 
 
 def fault(columns: Columns, name: str, row: int, rule: str) -> BadInput:
-    """What is raised for a cell."""
+    """The error for a cell."""
     file, place = columns.places[row]
     cell = columns.cells[name][row]
     return BadInput(f"{file}, {place}: column {name!r} {rule}, not {cell!r}")

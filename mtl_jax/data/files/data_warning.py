@@ -1,4 +1,4 @@
-"""What a reader of the numbers should know of a source's data, as warnings of one line."""
+"""Single-line warnings about the data of a source."""
 
 import warnings
 
@@ -6,7 +6,7 @@ from mtl_jax.core.validation import DataWarning
 
 
 def tell(source: object, text: str) -> None:
-    """Warns of something in the data of a source, which has a path.
+    """Warns about the data of a source that has a path.
 
     Warns:
       DataWarning: with the source, its path and the text.

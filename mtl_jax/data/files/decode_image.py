@@ -1,4 +1,4 @@
-"""Encoded images to arrays of bytes, by Pillow."""
+"""Decoding of images to byte arrays with Pillow."""
 
 import os
 import pathlib
@@ -10,11 +10,11 @@ import numpy as np
 from mtl_jax.core.validation import BadInput, DataWarning, require
 
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
-# Formats of still images by Pillow's names, the frequent ones first, since they are tried in turn.
-# It knows HEIF once pillow_heif has registered it.
+# Pillow's names of still image formats, frequent ones first, since they are tried in order.
+# HEIF is available once pillow_heif has registered it.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "PPM", "BMP", "GIF", "JPEG2000", "AVIF", "HEIF", "DIB")
 FORMATS += ("QOI", "SGI", "PCX", "TGA")
-ORIENTATION = 274  # tag of EXIF
+ORIENTATION = 274  # EXIF tag
 TRANSPOSES = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -24,15 +24,15 @@ TRANSPOSES = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
-BITS, PHOTOMETRIC = 258, 262  # tags of TIFF
-DARK = 4096  # what 12 bits hold; medical and microscopic images often hold no more in 16
+BITS, PHOTOMETRIC = 258, 262  # TIFF tags
+DARK = 4096  # range of 12 bits, which is often all that 16-bit medical and microscopic images use
 
 
 def formats() -> list[str]:
-    """Those of `FORMATS` that Pillow, as it is installed, reads."""
+    """The formats of `FORMATS` that the installed Pillow reads."""
     from PIL import Image
 
-    Image.init()  # It knows few of its plugins before; a second time it does nothing.
+    Image.init()  # Loads all plugins; a second call does nothing.
     return [name for name in FORMATS if name in Image.OPEN]
 
 
@@ -45,31 +45,31 @@ def suffixes() -> set[str]:
 
 
 def read(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
-    """Reads a file as an RGB image, see `decode`."""
-    return decode(file, 3, size)
+    """Reads a file as an RGB image, see `decode_image`."""
+    return decode_image(file, 3, size)
 
 
-def decode(
+def decode_image(
     file: Any, channels: int, size: tuple[int, int] | None, where: str | None = None
 ) -> np.ndarray:
-    """Reads an image as uint8 `[H, W, channels]`, resized bilinearly to `size` if it is given.
+    """Decodes an image to uint8 `[H, W, channels]`, bilinearly resized to `size` if given.
 
-    It stands as its EXIF orientation says. Of 16 bits the upper 8 are taken. What is transparent is
-    laid on white, unless there is a channel for it. Of an animation or of several pages it is the
-    first. Colour profiles are not applied.
+    EXIF orientation is applied. Of 16 bits the upper 8 are kept. Transparent pixels are composited
+    on white, unless there is an alpha channel. Of an animation or a multi-page file the first frame
+    is used. Colour profiles are not applied.
 
     Args:
       file: a path, or an open binary file.
-      channels: 1 (grey), 3 (RGB) or 4 (RGBA).
+      channels: 1 (grayscale), 3 (RGB) or 4 (RGBA).
       size: height and width, or None for those of the file.
-      where: what the image is called if it cannot be read; None is its path.
+      where: name of the image in errors; None is its path.
 
     Warns:
-      DataWarning: if of 16 bits it uses the lower ones only.
+      DataWarning: if a 16-bit image only uses the lower bits.
 
     Raises:
-      BadInput: naming the image, if it is damaged, has far too many pixels, or holds floats or
-        integers of 32 bits, whose white no file tells.
+      BadInput: naming the image, if it is damaged, has far too many pixels, or contains floats or
+        32-bit integers, for which no white level is defined.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -77,7 +77,7 @@ def decode(
     try:
         with Image.open(file, formats=formats()) as image:
             image = converted(upright(image, where), MODES[channels])
-            if size is not None and image.size != size[::-1]:  # Pillow counts columns first.
+            if size is not None and image.size != size[::-1]:  # Pillow's order is (width, height).
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(image).reshape(*image.size[::-1], channels)
     except BadInput:
@@ -86,34 +86,34 @@ def decode(
         hint = "make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
         text = str(error).rstrip(".")
         raise BadInput(f"{where} has too many pixels: {text}; {hint}") from error
-    # Each of Pillow's decoders raises what it meets: OSError, SyntaxError, RuntimeError, TypeError.
+    # Pillow's decoders raise various types: OSError, SyntaxError, RuntimeError, TypeError.
     except Exception as error:
-        unknown = isinstance(error, UnidentifiedImageError)  # Its text holds an address.
+        unknown = isinstance(error, UnidentifiedImageError)  # Its message has an address.
         why = "it is damaged, or of a format that is not read" if unknown else error
         rule = f"cannot be read as an image, it has {length(file)} bytes"
         raise BadInput(f"{where} {rule}: {why}") from error
 
 
 def length(file: Any) -> int:
-    """How many bytes a path or an open file has."""
+    """Number of bytes of a path or an open file."""
     try:
         return os.stat(file).st_size if isinstance(file, str | os.PathLike) else file.seek(0, 2)
-    except OSError:  # It is not there.
+    except OSError:  # The file does not exist.
         return 0
 
 
 def upright(image: Any, where: str) -> Any:
-    """An image of 8 bits as its EXIF orientation shows it; others of its tags may be damaged."""
+    """An 8-bit image with its EXIF orientation applied; other tags may be damaged."""
     from PIL import Image
 
-    image.load()  # A TIFF is turned by this, and some PNG have their EXIF last.
+    image.load()  # Applies the orientation of TIFF; some PNG files have their EXIF data last.
     turn = TRANSPOSES.get(image.getexif().get(ORIENTATION))
     image = eight_bits(image, where)
     return image if turn is None else image.transpose(Image.Transpose[turn])
 
 
 def eight_bits(image: Any, where: str) -> Any:
-    """An image with the upper 8 of its 16 bits, if it has so many, as colours have them already.
+    """Reduces a 16-bit image to its upper 8 bits, as Pillow already does for colour images.
 
     Raises:
       BadInput: for floats, and for integers of more bits.
@@ -122,7 +122,7 @@ def eight_bits(image: Any, where: str) -> Any:
 
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
         return image
-    # Pillow makes 16 bits of what Netpbm has, whatever its largest value, and once made 32 of PNG's.
+    # Pillow scales any Netpbm range to 16 bits; old versions read 16-bit PNG as 32 bits.
     wide = image.mode == "I" and image.format not in ("PNG", "PPM")
     if wide or image.mode == "F":
         kind = "floats" if image.mode == "F" else "integers of 32 bits"
@@ -144,7 +144,7 @@ def eight_bits(image: Any, where: str) -> Any:
 
 
 def converted(image: Any, mode: str) -> Any:
-    """An image of 8 bits in another mode, what is transparent laid on white."""
+    """Converts an 8-bit image to another mode, with transparent pixels composited on white."""
     from PIL import Image
 
     if mode == "RGBA" or not image.has_transparency_data:
@@ -155,6 +155,6 @@ def converted(image: Any, mode: str) -> Any:
 
 
 def require_size(owner: object) -> None:
-    """Requires the field `size` to be a height and a width."""
+    """Checks that the field `size` is a height and a width."""
     whole = isinstance(owner.size, tuple) and [type(n) for n in owner.size] == [int, int]
     require(whole and min(owner.size) >= 1, owner, "size", "must be (height, width)", owner.size)

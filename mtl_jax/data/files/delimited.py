@@ -1,4 +1,4 @@
-"""CSV and TSV: rows of cells between separators, with or without quotes."""
+"""Parsing of CSV and TSV: rows of separated cells, with or without quotes."""
 
 import collections
 import csv
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data.files.text_files import lines_of, read_text
 
-csv.field_size_limit(2**31 - 1)  # Python's own 131,072 characters are less than a long document.
+csv.field_size_limit(2**31 - 1)  # Python's default, 131,072 characters, is too short for documents.
 QUOTED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 SEPARATORS = ";\t|,"
 COMMENTS = ("#", "%", "//")
@@ -21,29 +21,29 @@ class Row(NamedTuple):
     """One row of a file."""
 
     first: int  # number of its first line
-    last: int  # number of its last one
-    cells: list[str]  # without spaces around them
+    last: int  # number of its last line
+    cells: list[str]  # without surrounding spaces
 
 
 def delimited_rows(
     file: pathlib.Path, delimiter: str | None, comment: str | None
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Lines and rows of a file of cells between separators; the first row names the columns.
+    """Lines and rows of a file of separated cells; the first row is the header.
 
-    A row without any value is no row. Cells may stand in double quotes, with those in them doubled.
-    In a TSV file each line is a row, and quotes are text as in the files of GLUE, unless every cell
-    that begins with one also ends with one; only if its lines have different numbers of cells it
-    is read as CSV is, where a quoted cell may go over several lines.
+    Rows without any value are skipped. Cells may be enclosed in double quotes, with inner quotes
+    doubled. In a TSV file each line is a row, and quotes are literal as in the GLUE files, unless
+    every cell that begins with a quote also ends with one. Only if its lines have different numbers
+    of cells, it is parsed as CSV, where a quoted cell may span several lines.
 
     Args:
-      file: the file.
-      delimiter: what separates cells; None is a tab in `.tsv`, else what a first line `sep=;` says
-        (Excel writes it), else a comma.
-      comment: what begins a line that is left out, None if nothing does.
+      file: path of the file.
+      delimiter: cell separator; None is a tab in `.tsv`, otherwise the one specified by a first
+        line `sep=;` (written by Excel), otherwise a comma.
+      comment: prefix of lines to omit, None if there are none.
 
     Raises:
-      BadInput: naming file and line, for what cannot be read so, a column named twice, a row with
-        more or fewer cells than the header, and a quoted cell that holds rows.
+      BadInput: naming file and line, for a file that cannot be parsed, a column named twice, a row
+        with more or fewer cells than the header, and a quoted cell that contains rows.
     """
     text = read_text(file)
     said = re.match(r"sep=(.)(\r?\n)", text) if delimiter is None else None
@@ -72,7 +72,7 @@ def tsv_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None)
         try:
             return quoted_rows(file, text, delimiter, comment)
         except BadInput:
-            return rows  # The caller names the row.
+            return rows  # The caller reports the row.
     begun = [cell for row in rows for cell in row.cells if cell.startswith('"')]
     if not all(map(QUOTED.fullmatch, begun)):
         return rows
@@ -81,12 +81,12 @@ def tsv_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None)
 
 
 def unquoted(cell: str) -> str:
-    """What stands in the quotes of a cell, if it has some."""
+    """The content of a cell without enclosing quotes, if it has any."""
     return cell[1:-1].replace('""', '"').strip() if cell.startswith('"') else cell
 
 
 def quoted_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None) -> list[Row]:
-    """Rows of a text whose cells may stand in quotes, and so hold separators and ends of lines."""
+    """Rows of a text whose cells may be quoted, and may thus contain separators and line ends."""
     lines, rows = Lines(text, comment), []
     reader = csv.reader(iter(lines), delimiter=delimiter, skipinitialspace=True, strict=True)
     try:
@@ -101,11 +101,11 @@ def quoted_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | No
 
 
 class Lines:
-    """Lines of a text for a reader, without the comments between rows.
+    """Lines of a text for a CSV reader, without the comments between rows.
 
     Attributes:
-      between: whether the next line begins a row; the reader's user says so.
-      first: number of the line that began the row.
+      between: whether the next line begins a row; set by the consumer of the reader.
+      first: number of the first line of the row.
       last: number of the line that was read last.
     """
 
@@ -114,7 +114,7 @@ class Lines:
         self.between, self.first, self.last = True, 0, 0
 
     def __iter__(self) -> Iterator[str]:
-        """Yields the lines with their ends."""
+        """Yields the lines with their line ends."""
         for number, line in enumerate(io.StringIO(self.text, newline=""), 1):
             if self.between and self.comment and line.startswith(self.comment):
                 continue
@@ -124,7 +124,7 @@ class Lines:
 
 
 def require_header(file: pathlib.Path, header: list[str], delimiter: str) -> None:
-    """Requires a header of different names, and more than one where something separates them."""
+    """Checks that header names are distinct, and that the delimiter seems correct."""
     if not header:
         raise BadInput(f"{file} must have a header")
     other = next((mark for mark in SEPARATORS if mark in header[0] and mark != delimiter), None)
@@ -137,7 +137,7 @@ def require_header(file: pathlib.Path, header: list[str], delimiter: str) -> Non
 
 
 def row_fault(header: list[str], cells: list[str]) -> str:
-    """What is wrong with a row of another number of cells, and what may be the reason."""
+    """Describes a row with a wrong number of cells, and a possible cause."""
     rule = f"must have {len(header)} cells as the header has, not {len(cells)}"
     for mark in COMMENTS:
         if header[0].startswith(mark) or cells[0].startswith(mark):
@@ -147,10 +147,11 @@ def row_fault(header: list[str], cells: list[str]) -> str:
 
 
 def require_own_rows(file: pathlib.Path, text: str, rows: list[Row], delimiter: str) -> None:
-    """Refuses quoted cells that hold rows: a stray quote opened one, and another one closed it.
+    """Rejects quoted cells that contain rows, due to two unbalanced quotes.
 
-    Lines of a row look like rows if each has as many cells as the header and, in some column,
-    all have values that other rows have there. In TSV a cell of several lines with a tab is enough.
+    The lines of a multi-line row look like rows if each has as many cells as the header and, in
+    some column, all have values that also occur in other rows. In TSV, a multi-line cell that
+    contains a tab is sufficient.
     """
     long = [row for row in rows if row.last > row.first]
     if not long:

@@ -1,4 +1,4 @@
-"""Rows and files that stand in more than one part, so that a part judges what was trained on."""
+"""Detection of rows and files that occur in more than one part."""
 
 import itertools
 import pathlib
@@ -9,10 +9,10 @@ from mtl_jax.core.validation import BadInput, DataWarning
 
 
 def require_own_files(files: Sequence[pathlib.Path]) -> None:
-    """Requires files of parts to be different ones, by what they hold too.
+    """Checks that the files of the parts are different, also in content.
 
     Raises:
-      BadInput: naming two that are one.
+      BadInput: naming two files that are the same.
     """
     for one, other in itertools.combinations(files, 2):
         alike = one.stat().st_size == other.stat().st_size
@@ -27,18 +27,18 @@ def warn_of_repeats(
     given: bool,
     unit: str = "row",
 ) -> None:
-    """Warns of rows that stand in two parts, with how many.
+    """Warns of rows that occur in two parts, with their number.
 
     Args:
       owner: the source.
-      what: a row has, such as "features".
-      parts: of each part, in the order of train, validation and test, its rows.
-      given: whether the parts are the user's own, and not drawn.
-      unit: what a row is called.
+      what: the compared content of a row, such as "features".
+      parts: rows of each part, in the order of train, validation and test.
+      given: whether the parts are the user's own, and not a random split.
+      unit: name of a row.
 
     Raises:
-      BadInput: if all rows of a given part stand in another one, whose own rows all differ: then it
-        is no part of its own. Where rows repeat within a part, few values are possible.
+      BadInput: if all rows of a given part occur in another one whose own rows are distinct: then
+        it is not a separate part. Repeated rows within a part indicate few possible values.
     """
     found, sets = [], {name: set(rows) for name, rows in parts.items()}
     for one, other in itertools.combinations(parts, 2):

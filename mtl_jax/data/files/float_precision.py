@@ -1,4 +1,4 @@
-"""Numbers that are different in a file and equal in float32."""
+"""Detection of numbers that are distinct in a file but equal in float32."""
 
 import fractions
 import warnings
@@ -8,27 +8,27 @@ import numpy as np
 from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data.files.columns import Columns, pointed
 
-MOST = 0.1  # Share of the different numbers that may become equal to another one.
-STEPS = 2**23  # As many numbers has float32 between a power of two and the next.
-SPREAD = 30  # Binary digits, from the distance of the quartiles downwards.
-DIGITS = 40  # Binary ones, twelve decimal: what differs behind them is rounding of sums.
-EXACT = 2.0**53  # Above it float64 has no longer every integer.
+MOST = 0.1  # Maximum fraction of the distinct numbers that may become equal to another one.
+STEPS = 2**23  # Number of float32 values between consecutive powers of two.
+SPREAD = 30  # Bits of resolution, relative to the interquartile range.
+DIGITS = 40  # Bits, twelve decimal digits: differences below are rounding errors of sums.
+EXACT = 2.0**53  # Above it, float64 does not represent every integer.
 
 
 def require_precision(columns: Columns, name: str, values: np.ndarray, kept: np.ndarray) -> None:
-    """Refuses a column whose numbers float32 makes equal, such as timestamps or ids.
+    """Rejects a column whose numbers become equal in float32, such as timestamps or ids.
 
-    Where there are very many numbers some are equal by chance, so the more there are the more may
-    be; of integers each is told.
+    Among very many numbers some are equal by coincidence, so the permitted fraction grows with
+    their count; for integers, any loss causes a warning.
 
     Args:
-      columns: with the column.
-      name: of the column.
-      values: what it says, float64 `[N]`, NaN where missing.
-      kept: what a run gets of it, `[N]`, before it is cast to float32.
+      columns: columns that contain the column.
+      name: name of the column.
+      values: its values, float64 `[N]`, NaN where missing.
+      kept: the values that a run uses, `[N]`, before they are cast to float32.
 
     Raises:
-      BadInput: with the numbers of those that were different and are equal.
+      BadInput: with the number of distinct values that become equal.
     """
     known = np.flatnonzero(~np.isnan(values))
     if len(known) == 0:
@@ -45,31 +45,31 @@ def require_precision(columns: Columns, name: str, values: np.ndarray, kept: np.
 
 
 def are_integers(values: np.ndarray) -> bool:
-    """Whether all of some numbers are integers."""
+    """Whether all numbers are integers."""
     return bool((values == np.round(values)).all())
 
 
 def count_distinct(values: np.ndarray) -> int:
-    """How many of some finite numbers are different.
+    """Number of distinct values among finite numbers.
 
-    Fractions count as one where they differ by the rounding of sums, as 0.3 and 0.1 + 0.2 do, or by
-    next to nothing of what lies between their quartiles, as very small ones among larger ones.
+    Non-integers count as one if they differ by rounding errors of sums, as 0.3 and 0.1 + 0.2 do, or
+    by a negligible fraction of the interquartile range, as very small numbers among larger ones.
     """
     if are_integers(values):
         return len(np.unique(values))
     low, high = np.quantile(values, (0.25, 0.75))
-    least = np.abs(values).max() * 2.0**-500  # Against overflow below.
+    least = np.abs(values).max() * 2.0**-500  # Prevents overflow below.
     step = max(high - low, least) * 2.0**-SPREAD
     mantissa, exponent = np.frexp(np.round(values / step) * step)
     return len(np.unique(np.ldexp(np.round(mantissa * 2.0**DIGITS), exponent - DIGITS)))
 
 
 def require_most(where: str, distinct: int, kept: np.ndarray) -> int:
-    """Requires that most of some different numbers are different in float32.
+    """Checks that most of some distinct numbers are distinct in float32.
 
     Args:
-      where: what the numbers are of, for the error.
-      distinct: how many are different.
+      where: origin of the numbers, for errors.
+      distinct: how many are distinct.
       kept: the numbers, before they are cast.
 
     Returns:

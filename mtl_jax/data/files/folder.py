@@ -1,11 +1,11 @@
-"""A source of image files that lie in one folder for each class."""
+"""A data source for image files in one folder per class."""
 
 import dataclasses
 
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
 from mtl_jax.data.files.class_folders import layout
 from mtl_jax.data.files.data_warning import tell
@@ -16,45 +16,45 @@ from mtl_jax.data.random_split import require_dealt
 
 
 @dataclasses.dataclass(frozen=True)
-class Folder:
-    """Images in class folders, `path/<class>/...`, all brought to one size.
+class Folder(DataSource):
+    """Images in class folders, `path/<class>/...`, resized to one size.
 
-    The label "label" is the place of the class folder's name among all of train, sorted as strings,
-    so "10" is before "2" (`classes` tells them); names that differ only in how Unicode writes an
-    accent are one. Images may lie in further folders below. If `path` has the folders `train` and
-    `test` (or `training`, `testing`), these are the parts, each with class folders; so is
-    `validation` (or `val`, `valid`, `dev`), which else is drawn from train. Capitals do not matter.
-    Otherwise the parts are drawn at random. What is drawn is so in every class alike.
+    "label" is the index of the class folder's name among those of train, sorted as strings, so
+    that "10" precedes "2" (see `classes`); names that differ only in the Unicode form of an accent
+    are the same. Images may be in nested subfolders. If `path` has the folders `train` and `test`
+    (or `training`, `testing`), these are the parts, each with class folders; so is `validation` (or
+    `val`, `valid`, `dev`), which is otherwise sampled from train. Names of parts are
+    case-insensitive. Without such folders, the split is random. Random splits are stratified by
+    class.
 
-    A folder `unlabelled` (or `unlabeled`) beside the parts, in train, or beside the classes has
-    images that train without a label, -1, wherever they lie below it; a run then takes those of
-    train, with a label or without, for its unlabelled examples.
+    A folder `unlabelled` (or `unlabeled`) next to the parts, in train, or next to the classes
+    contains unlabelled training images, with label -1, at any depth; a run then uses all images of
+    train, labelled or not, as its unlabelled examples.
 
-    Files are read as images by their suffix, if Pillow reads it. An image stands as its EXIF
-    orientation says, its transparent pixels are white, of 16 bits the upper 8 are taken, and of an
-    animation or of several pages the first. Hidden files and what systems leave behind do not
-    count; links that loop are not followed.
+    Files are recognised as images by their suffix, if Pillow supports it. EXIF orientation is
+    applied, transparent pixels become white, 16-bit images are reduced to their upper 8 bits, and
+    the first frame or page of an animation or multi-page file is used. Hidden files and system
+    files are ignored; cyclic links are not followed.
 
     Attributes:
-      path: the folder.
+      path: path of the folder.
       size: height and width that images are resized to, bilinearly.
-      validation: share of the validation part, if it is drawn.
-      test: share of the test part, if it is drawn.
-      seed: of the drawing.
+      validation: fraction of the validation part of a random split.
+      test: fraction of the test part of a random split.
+      seed: seed of the random split.
 
     Raises:
-      BadInput: for a size below 1, shares outside (0, 1) or that leave nothing to train on,
-        or a negative seed; and from `load`, `shapes`, `known` and `classes` for a folder that is
-        not there, has fewer than two classes or two that differ in case only, a class of train
-        without images, a class that train has not, folders of parts without train or test or
-        several of one part, or leaves a part empty; and from `load` for an image that cannot be
-        read, or holds floats or integers of 32 bits, and for a given part that is in another.
+      BadInput: for a size below 1, fractions outside (0, 1) or that leave no training part, or a
+        negative seed; and from `load`, `shapes`, `num_labelled` and `classes` for a folder that
+        does not exist, has fewer than two classes or two that differ only in case, a class of train
+        without images, a class that is not in train, folders of parts without train or test or
+        several for one part, or leaves a part empty; and from `load` for an image that cannot be
+        read, or contains floats or 32-bit integers, and for a given part contained in another.
 
     Warns:
-      DataWarning: from `load`, in a line each: what is passed over, how many files and of which
-        suffixes, images in no class folder, other folders; classes that a part lacks; an
-        "unlabelled" among classes; files whose very bytes stand in two parts; images of very many
-        pixels, or of 16 bits that are nearly black.
+      DataWarning: from `load`, one line each: ignored files by count and suffix, images outside
+        class folders, other folders; classes that a part lacks; a class "unlabelled"; identical
+        files in two parts; images of very many pixels, or of 16 bits that are nearly black.
     """
 
     path: str
@@ -77,12 +77,12 @@ class Folder:
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
-    def known(self) -> int:
-        """How many training images have a label; files are counted, not read."""
+    def num_labelled(self) -> int:
+        """Number of labelled training images; files are counted, not read."""
         return len(layout(self).parts["train"])
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """The classes of "label", in the order of their places."""
+        """The classes of "label", in the order of their integers."""
         return {"label": layout(self).classes}
 
     def load(self) -> Splits:
@@ -98,7 +98,7 @@ class Folder:
         known = len(found.parts["train"])
         unlabelled, hashes["train"] = hashes["train"][known:], hashes["train"][:known]
         warn_of_repeats(self, "bytes", hashes, found.given, "file")
-        for name in ("validation", "test"):  # Some give these without their labels on purpose.
+        for name in ("validation", "test"):  # Some deliberately include these as unlabelled.
             pair = {"unlabelled": unlabelled, name: hashes[name]}
             warn_of_repeats(self, "bytes", pair, given=False, unit="file")
         return Splits(**parts)

@@ -1,4 +1,4 @@
-"""Reads the IDX files in which MNIST and its likes come, plain or gzipped."""
+"""Reader of IDX files, the format of MNIST and similar data sets, plain or gzipped."""
 
 import gzip
 import math
@@ -9,18 +9,18 @@ import numpy as np
 
 from mtl_jax.core.validation import BadInput
 
-UNSIGNED_BYTE = 0x08  # The only one of the format's types that these data sets use.
+UNSIGNED_BYTE = 0x08  # The only type of the format that these data sets use.
 
 
 def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads `name`, or else `name.gz`, of a folder: bytes as uint8 of a known shape.
+    """Reads `name`, or else `name.gz`, in a folder, as uint8 of a known shape.
 
-    A file is a magic number (two zero bytes, the type, the number of axes), the length of each
-    axis in four bytes, the most significant first, and the values, the last axis fastest.
+    A file consists of a magic number (two zero bytes, the type, the number of axes), the length of
+    each axis as a big-endian 4-byte integer, and the values, the last axis fastest.
 
     Raises:
-      BadInput: with file, rule and value, if there is no such file, it is cut short or damaged,
-        or it holds another type, other axes, or more or fewer bytes than its axes say.
+      BadInput: with file, rule and value, if the file does not exist, is truncated or damaged, or
+        has another type, other axes, or more or fewer bytes than its axes specify.
 
     Reference: LeCun, Cortes and Burges, The MNIST Database, "File formats"
       (http://yann.lecun.com/exdb/mnist/).
@@ -41,10 +41,10 @@ def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndar
 
 
 def present(folder: pathlib.Path, name: str) -> pathlib.Path:
-    """The file of a name, plain if it is there, else gzipped.
+    """The file of a name, plain if it exists, else gzipped.
 
     Raises:
-      BadInput: if there is neither.
+      BadInput: if neither exists.
     """
     for file in (folder / name, folder / f"{name}.gz"):
         if file.is_file():
@@ -53,7 +53,7 @@ def present(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def unpacked(file: pathlib.Path) -> bytes:
-    """The bytes of a file, unzipped if its name ends in .gz."""
+    """The bytes of a file, decompressed if its name ends in .gz."""
     data = file.read_bytes()
     if file.suffix != ".gz":
         return data

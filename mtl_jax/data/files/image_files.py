@@ -1,4 +1,4 @@
-"""Image files below a folder, what else lies there, and their pixels."""
+"""Finding and reading of image files in a folder."""
 
 import collections
 import hashlib
@@ -12,18 +12,18 @@ import numpy as np
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data.files.data_warning import tell
-from mtl_jax.data.files.decode_image import decode, suffixes
+from mtl_jax.data.files.decode_image import decode_image, suffixes
 
-# What systems and tools leave behind, in lower case; beside these what begins with a dot.
+# Files that systems and tools create, in lower case; hidden files are also ignored.
 LEFT = {"__macosx", "__pycache__", "@eadir", "thumbs.db", "desktop.ini", "icon\r"}
 
 
 class Search:
-    """Finds image files, and counts what is passed over on the way.
+    """Finds image files, and counts ignored files.
 
     Attributes:
-      suffixes: of image files, in lower case.
-      passed: how many files were passed over, by suffix or by what is wrong with a link.
+      suffixes: suffixes of image files, in lower case.
+      passed: number of ignored files, by suffix or by the problem with a link.
     """
 
     def __init__(self):
@@ -31,13 +31,13 @@ class Search:
         self.passed = collections.Counter()
 
     def below(self, folder: pathlib.Path) -> list[pathlib.Path]:
-        """Image files in a folder and its subfolders, sorted by their paths."""
+        """Image files in a folder and its subfolders, sorted by path."""
         files = [file for file in walk(folder, (), self.passed) if self.is_image(file)]
         inside = len(folder.parts)
         return sorted(files, key=lambda file: [normal(name) for name in file.parts[inside:]])
 
     def directly(self, folder: pathlib.Path) -> list[pathlib.Path]:
-        """Image files in a folder itself; others there are not counted."""
+        """Image files directly in a folder; other files are not counted."""
         return [f for f in entries(folder) if f.is_file() and f.suffix.lower() in self.suffixes]
 
     def is_image(self, file: pathlib.Path) -> bool:
@@ -49,7 +49,7 @@ class Search:
         return fine
 
     def notes(self) -> list[str]:
-        """What was passed over, in a line."""
+        """Messages about ignored files, in one line."""
         kinds = [f"{count} {kind}" for kind, count in self.passed.most_common() if count]
         return [f"files that are no images are passed over: {', '.join(kinds)}"] if kinds else []
 
@@ -57,7 +57,7 @@ class Search:
 def walk(
     folder: pathlib.Path, above: tuple[pathlib.Path, ...], passed: collections.Counter
 ) -> Iterator[pathlib.Path]:
-    """Files below a folder; a link to a folder that it lies in is not followed, but counted."""
+    """Files in a folder at any depth; cyclic links are counted but not followed."""
     above = (*above, folder.resolve())
     for entry in entries(folder):
         if not entry.is_dir():
@@ -69,7 +69,7 @@ def walk(
 
 
 def entries(folder: pathlib.Path) -> list[pathlib.Path]:
-    """What is in a folder, sorted by name, without what systems leave behind.
+    """Entries of a folder, sorted by name, without system files.
 
     Raises:
       BadInput: if the folder cannot be read.
@@ -82,13 +82,13 @@ def entries(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def subfolders(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Folders in a folder, sorted by name; no link to a folder that it lies in."""
+    """Subfolders of a folder, sorted by name, without cyclic links."""
     here = folder.resolve()
     return [f for f in entries(folder) if f.is_dir() and not here.is_relative_to(f.resolve())]
 
 
 def normal(name: str) -> str:
-    """A name in Unicode's normal form C: macOS and Linux write accents in two ways."""
+    """A name in Unicode normalization form C: macOS and Linux encode accents differently."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -98,11 +98,11 @@ def read_all(
     """Reads image files of a source, uint8 `[N, *size, 3]`, and hashes their bytes.
 
     Raises:
-      BadInput: naming the file, if it cannot be read, see `decode`; if memory is too small.
+      BadInput: naming the file, if it cannot be read, see `decode_image`; if out of memory.
 
     Warns:
-      DataWarning: of each kind of what Pillow warned of, such as very many pixels, once, with how
-        many files it was and the first.
+      DataWarning: once for each kind of Pillow warning, such as very many pixels, with the number
+        of files and the first one.
     """
     try:
         images = np.empty((len(files), *size, 3), np.uint8)
@@ -115,7 +115,7 @@ def read_all(
         for image, file in zip(images, files, strict=True):
             content = content_of(file)
             hashes.append(hashlib.sha256(content).digest())
-            image[...] = decode(io.BytesIO(content), 3, size, str(file))
+            image[...] = decode_image(io.BytesIO(content), 3, size, str(file))
             for one in caught:
                 told[one.category].append(f"{file} ({one.message})")
             caught.clear()

@@ -1,4 +1,4 @@
-"""A source of images whose labels stand in a table beside them."""
+"""A data source for image files whose labels are in a table."""
 
 import dataclasses
 import functools
@@ -7,7 +7,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
 from mtl_jax.data.files.class_folders import NAMES, PARTS, lacking
 from mtl_jax.data.files.class_names import warn_of_classes
@@ -21,60 +21,60 @@ from mtl_jax.data.files.column_splits import (
     require_format,
     stamps,
 )
-from mtl_jax.data.files.columns import Columns, coded, fault, read_columns
+from mtl_jax.data.files.columns import Columns, encode_categories, fault, read_columns
 from mtl_jax.data.files.data_warning import tell
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.files.named_images import named_images
 from mtl_jax.data.labels import has_label
-from mtl_jax.data.random_split import generator, stratified
+from mtl_jax.data.random_split import generator, stratified_split
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageTable:
-    """Images named in a column of a table: "image" uint8 `[N, H, W, 3]`, and labels `[N]`.
+class ImageTable(DataSource):
+    """Images named by a column of a table: "image" uint8 `[N, H, W, 3]`, and labels `[N]`.
 
-    `path` is a file, as `Texts` reads it, or a folder with a file for each part. Of one file, the
-    column `split` says of which part a row is (train, validation or test, also as `Folder` has
-    them; if no row is of validation, that is drawn from train); without it the parts are drawn at
-    random, in every class of the first of `labels` alike. A row without any label is not drawn but
-    stays in train.
+    `path` is either a file in a format of `Texts`, or a folder with one file per part. For a single
+    file, the column `split` specifies the part of each row (train, validation or test, or the
+    synonyms of `Folder`; if no row is in validation, it is sampled from train); without `split`,
+    the split is random, stratified by the first of `labels`. A row without any label is not sampled
+    and remains in train.
 
-    A row names its image by the path from `folder`, or by its file's name alone if only one file
-    below has it; the suffix may be left out. Images are read as by `Folder`. Labels are as those of
-    `Table`: classes, int32 and -1 where missing (`classes` tells them), or numbers, float32 and NaN
+    A row names its image by its path relative to `folder`, or by the file name alone if it is
+    unique; the suffix may be omitted. Images are read as by `Folder`. Labels are as in `Table`:
+    classes, int32 and -1 where missing (see `classes`), or continuous targets, float32 and NaN
     where missing.
 
     Attributes:
-      path: of the file or the folder.
-      folder: of the images; None is where the file is.
-      file: the column of the images' names.
-      labels: columns of classes, names or whole numbers; () if all labels are numbers.
-      numbers: columns of labels that are numbers.
-      split: the column of the parts' names, or None.
+      path: path of the file or the folder.
+      folder: folder of the images; None is the folder of the table.
+      file: column of the images' names.
+      labels: columns of classes, strings or integers; () if all labels are continuous.
+      numbers: columns of continuous targets.
+      split: column of the parts' names, or None.
       size: height and width that images are resized to, bilinearly.
-      validation: share of the validation part, if it is drawn.
-      test: share of the test part, if it is drawn.
-      seed: of the drawing.
-      delimiter: as of `Texts`, and so are the next four.
-      decimal: "," if numbers are written so.
-      comment: what begins lines that are left out.
-      missing: further marks of a missing label.
-      not_missing: marks that are names of classes here.
+      validation: fraction of the validation part of a random split.
+      test: fraction of the test part of a random split.
+      seed: seed of the random split.
+      delimiter: as in `Texts`, like the next four.
+      decimal: "," if it is the decimal mark.
+      comment: prefix of lines to omit.
+      missing: additional markers of missing labels.
+      not_missing: markers that are class names here.
 
     Raises:
-      BadInput: for a setting of the wrong kind, no label, a column named twice, shares outside
-        (0, 1) or that leave nothing to train on, or a negative seed; from `load`, `shapes`, `known`
-        and `classes` as `Table` for what is wrong with a file, a row without a name or, with
-        `split`, of no part, or a part without rows; and from `load`, with how many there are, for
-        rows whose image is not there or is one of several, and for an image that cannot be read.
+      BadInput: for a setting of the wrong type, no label, a column named twice, fractions outside
+        (0, 1) or that leave no training part, or a negative seed; from `load`, `shapes`,
+        `num_labelled` and `classes` as in `Table` for an invalid file, a row without a name or,
+        with `split`, without a valid part, or an empty part; and from `load`, with their number,
+        for rows whose image does not exist or is ambiguous, and for an image that cannot be read.
 
     Warns:
-      DataWarning: from `load`, in a line each: images without a row, rows that name one image,
-        classes that a part lacks, files whose very bytes stand in two parts, and as `Folder` and `Texts`.
+      DataWarning: from `load`, one line each: images without a row, rows that name the same image,
+        classes that a part lacks, identical files in two parts, and as in `Folder` and `Texts`.
     """
 
     path: str
@@ -104,7 +104,7 @@ class ImageTable:
         require_format(self)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
-        """The fields that name columns."""
+        """Column names by field."""
         split = () if self.split is None else (self.split,)
         return {
             "file": (self.file,),
@@ -114,24 +114,24 @@ class ImageTable:
         }
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; no image is read or looked for."""
+        """Shapes and types of the training part; no image is read or looked up."""
         told = labels_of_train(self, stamps(files_of(self, SUFFIXES)))
         count = len(next(iter(told.values())))
         image = jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8)
         shapes = {name: jax.ShapeDtypeStruct(each.shape, each.dtype) for name, each in told.items()}
         return {"image": image, **shapes}
 
-    def known(self) -> int:
-        """How many training images have a label."""
+    def num_labelled(self) -> int:
+        """Number of labelled training images."""
         return int(any_label(labels_of_train(self, stamps(files_of(self, SUFFIXES)))).sum())
 
     def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
-        """The classes of each column of `labels`, in the order of their places."""
+        """The classes of each column of `labels`, in the order of their integers."""
         columns, _, _ = self.read()
-        return {name: coded(columns, name)[1] for name in self.labels}
+        return {name: encode_categories(columns, name)[1] for name in self.labels}
 
     def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
-        """The columns of all files, their labels, and which rows each part has."""
+        """The columns of all files, their labels, and the rows of each part."""
         wanted = [name for names in self.fields().values() for name in names]
         format = format_of(self)
         parts = [read_columns(file, wanted, format) for file in files_of(self, SUFFIXES)]
@@ -149,7 +149,7 @@ class ImageTable:
             pixels, hashes[part] = read_all(self, [images[row] for row in each], self.size)
             parts[part] = {"image": pixels, **{name: whole[each] for name, whole in labels.items()}}
         for name in self.labels:
-            known = coded(columns, name)[1]
+            known = encode_categories(columns, name)[1]
             for note in filter(None, (lacking(part, parts[part][name], known) for part in PARTS)):
                 tell(self, f"{note}, of {name!r}")
         given = self.split is not None or len({file for file, _ in columns.places}) > 1
@@ -159,23 +159,23 @@ class ImageTable:
 
 @functools.lru_cache(maxsize=64)
 def labels_of_train(source: ImageTable, stamps: tuple) -> dict[str, np.ndarray]:
-    """Labels of a table's training part, as its files are by their stamps."""
+    """Labels of a table's training part, cached by the stamps of its files."""
     _, labels, rows = source.read()
     return {name: array[rows[0]] for name, array in labels.items()}
 
 
 def any_label(labels: dict[str, np.ndarray]) -> np.ndarray:
-    """Which rows have a label of any task, bool `[N]`."""
+    """Mask of the rows with a label of any task, bool `[N]`."""
     return np.any([has_label(array) for array in labels.values()], 0)
 
 
 def rows_of(
     source: ImageTable, parts: list[Columns], columns: Columns, labels: dict[str, np.ndarray]
 ) -> list[np.ndarray]:
-    """Places of the rows of train, validation and test, among those laid together.
+    """Indices of the rows of train, validation and test, in the concatenated rows.
 
     Raises:
-      BadInput: if a part is empty, or a row is of no part.
+      BadInput: if a part is empty, or a row belongs to no part.
     """
     if source.split is None and len(parts) > 1:
         return part_rows(source, parts, labels)
@@ -188,7 +188,7 @@ def rows_of(
         )
         test = 0.0 if "test" in given else source.test
         rng = generator(source.seed, "columns")
-        drawn = stratified(first[rows[known]], source.validation, test, rng)
+        drawn = stratified_split(first[rows[known]], source.validation, test, rng)
         train, *others = (rows[known][each] for each in drawn)
         made = [np.sort(np.concatenate([train, rows[~known]])), *others]
         given = {**dict(zip(PARTS, made, strict=True)), **given, "train": made[0]}
@@ -198,7 +198,7 @@ def rows_of(
 
 
 def given_rows(source: ImageTable, columns: Columns) -> dict[str, np.ndarray]:
-    """Places of the rows of each part that the column `split` names."""
+    """Indices of the rows of each part that the column `split` names."""
     parts = [NAMES.get(cell.lower()) for cell in columns.cells[source.split]]
     if None in parts:
         rule = "must name train, validation or test"

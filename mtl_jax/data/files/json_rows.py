@@ -1,4 +1,4 @@
-"""JSON: objects in the lines of a file, or the rows of one in the layouts that programs write."""
+"""Parsing of JSON rows: JSON lines, or one JSON file in common layouts."""
 
 import pathlib
 from collections.abc import Collection, Iterator
@@ -11,16 +11,16 @@ from mtl_jax.data.files.text_files import lines_of, parse_json, read_text, requi
 def json_rows(
     file: pathlib.Path, plain: Collection[str] | None, decimal: str | None = None
 ) -> Iterator[tuple[str, dict[str, str]]]:
-    """Lines or numbers of the rows of a `.jsonl` or `.json` file, and the cells of each.
+    """Line or row numbers of a `.jsonl` or `.json` file, and the cells of each row.
 
     Args:
-      file: the file.
-      plain: the columns that must have plain values; None is all. Of others lists and dicts are
-        empty cells.
-      decimal: the decimal mark that numbers are written with in cells; None is the point.
+      file: path of the file.
+      plain: columns that must have scalar values; None is all. In other columns, lists and dicts
+        are empty cells.
+      decimal: decimal mark that numbers are written with in cells; None is the point.
 
     Raises:
-      BadInput: naming file and row, for what is no JSON, no object, or no plain value.
+      BadInput: naming file and row, for invalid JSON, a non-object, or a non-scalar value.
     """
     text = read_text(file)
     if file.suffix.lower() == ".jsonl":
@@ -36,9 +36,9 @@ def json_rows(
 def rows_of(file: pathlib.Path, content: Any, plain: Collection[str] | None) -> list[Any]:
     """Rows of a JSON file: a list, a dict of rows, or one of the layouts below.
 
-    They are a dict in which one value is a list of objects, as data sets of Hugging Face have it
-    under "data"; and `to_json` of pandas by columns, `{column: {index: value}}`, or with
-    `orient="split"`, as well as columns as lists.
+    They are a dict with one value that is a list of objects, as Hugging Face data sets have under
+    "data"; and pandas' `to_json` by columns, `{column: {index: value}}`, or with `orient="split"`,
+    as well as columns as lists.
     """
     if isinstance(content, list):
         return content
@@ -69,7 +69,7 @@ def are_all(kind: type, values: Any) -> bool:
 
 
 def by_columns(file: pathlib.Path, columns: dict[str, dict[Any, Any]]) -> list[dict[str, Any]]:
-    """Rows of columns, each of which holds a value by the row's index."""
+    """Rows of columns that map a row's index to its value."""
     first = next(iter(columns.values()))
     for name, column in columns.items():
         if column.keys() != first.keys():
@@ -80,7 +80,7 @@ def by_columns(file: pathlib.Path, columns: dict[str, dict[Any, Any]]) -> list[d
 def cells_of(
     file: pathlib.Path, place: str, row: Any, plain: Collection[str] | None, decimal: str | None
 ) -> dict[str, str]:
-    """Cells of a JSON object: what is null is empty."""
+    """Cells of a JSON object; null is an empty cell."""
     if not isinstance(row, dict):
         raise BadInput(f"{file}, {place} must be a JSON object, not {row!r:.60}")
     cells = {}

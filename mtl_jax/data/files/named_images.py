@@ -1,4 +1,4 @@
-"""Which image files the rows of a table name."""
+"""Resolution of the image files that the rows of a table name."""
 
 import collections
 import os
@@ -9,18 +9,18 @@ from mtl_jax.core.validation import few, require
 from mtl_jax.data.files.columns import Columns, fault
 from mtl_jax.data.files.data_warning import tell
 from mtl_jax.data.files.image_files import Search, normal
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 
 
 def named_images(source: Any, columns: Columns) -> list[pathlib.Path]:
     """The image file of each row, by the column that a source's `file` names.
 
     Raises:
-      BadInput: if the folder is not there; with their number and the first, for rows that have no
-        image, or one of several.
+      BadInput: if the folder does not exist; with their number and the first one, for rows whose
+        image does not exist or is ambiguous.
 
     Warns:
-      DataWarning: of rows that name one image, and of images without a row.
+      DataWarning: for rows that name the same image, and for images without a row.
     """
     root = folder_of(source)
     cells = columns.cells[source.file]
@@ -43,15 +43,15 @@ def named_images(source: Any, columns: Columns) -> list[pathlib.Path]:
 def folder_of(source: Any) -> pathlib.Path:
     """The folder of a source's images."""
     if source.folder is None:
-        path = path_of(source.path)
+        path = expand_path(source.path)
         return path if path.is_dir() else path.parent
-    root = path_of(source.folder)
+    root = expand_path(source.folder)
     require(root.is_dir(), source, "folder", "must be a folder", source.folder)
     return root
 
 
 def lookup(root: pathlib.Path, images: list[pathlib.Path]) -> list[dict[str, list[pathlib.Path]]]:
-    """Images by path and by name alone, each with suffix and without."""
+    """Images by path and by name alone, each with and without suffix."""
     tables = [collections.defaultdict(list) for _ in range(4)]
     for image in images:
         path = normal(image.relative_to(root).as_posix())
@@ -65,7 +65,7 @@ def lookup(root: pathlib.Path, images: list[pathlib.Path]) -> list[dict[str, lis
 def one_of(
     root: pathlib.Path, cell: str, found: list[dict[str, list[pathlib.Path]]]
 ) -> list[pathlib.Path]:
-    """The images that a cell may mean: none, one or several."""
+    """The images that a cell may refer to: none, one or several."""
     if cell and (root / cell).is_file():
         return [root / cell]
     key = normal(cell).replace("\\", "/").removeprefix("./")
@@ -73,7 +73,7 @@ def one_of(
 
 
 def require_each(source: Any, columns: Columns, fine: list[bool], rule: str) -> None:
-    """Requires something of each row's name, and says how many break it."""
+    """Checks a condition on each row's name, and reports the number of violations."""
     wrong = [row for row, holds in enumerate(fine) if not holds]
     if wrong:
         raise fault(

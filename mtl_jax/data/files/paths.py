@@ -1,9 +1,9 @@
-"""Paths as users write them."""
+"""Expansion of user paths."""
 
 import os
 import pathlib
 
 
-def path_of(text: str | pathlib.Path) -> pathlib.Path:
-    """A path, `~` as the user's folder; `~name` of nobody stays, and is then no file."""
+def expand_path(text: str | pathlib.Path) -> pathlib.Path:
+    """A path with `~` expanded to the home folder; `~name` of an unknown user is unchanged."""
     return pathlib.Path(os.path.expanduser(text))

@@ -1,4 +1,4 @@
-"""Windows of images, averaged or enlarged to another size."""
+"""Area averaging and linear interpolation of image windows."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ import numpy as np
 def resample(
     images: np.ndarray, low: np.ndarray, high: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:
-    """Brings a window of each image to another size, rows and columns apart.
+    """Resamples a window of each image to another size, separably in rows and columns.
 
-    A new pixel is the mean of the old picture over the square about its middle that is as wide
-    as the new pixel, and at least as wide as an old one: in each direction
+    A new pixel is the mean of the old image over the square around its centre that is as wide as
+    the new pixel, and at least as wide as an old one: in each direction
     `1/r integral of x from m_i - r/2 to m_i + r/2`, `m_i = low + (i + 1/2) s`,
-    `s = (high - low) / size`, `r = max(s, 1)`. So shrinking is exact averaging of areas,
-    enlarging is linear interpolation between the middles of old pixels, and an image's own
-    window at its own size is the image. Outside an image the picture is 0.
+    `s = (high - low) / size`, `r = max(s, 1)`. Shrinking is thus exact area averaging, enlarging is
+    linear interpolation between the centres of old pixels, and the full window of an image at its
+    own size is the image. The image is 0 outside its bounds.
 
     Args:
       images: `[N, H, W, C]` float32.
       low: upper left corners of the windows, row and column in pixels, `[N, 2]` or `[1, 2]`; they
-        may lie between pixels, and outside.
-      high: lower right corners alike, beyond the upper left ones.
+        may be fractional, and outside the image.
+      high: lower right corners, likewise, beyond the upper left ones.
       size: height and width of the new images.
 
     Returns:
@@ -34,13 +34,13 @@ def resample(
 
 
 def shares(low: np.ndarray, high: np.ndarray, size: int, pixels: int) -> np.ndarray:
-    """How much of each new pixel is of each old one, `[N, size, pixels]` float32.
+    """The weight of each old pixel in each new pixel, `[N, size, pixels]` float32.
 
     Args:
-      low: where the windows begin in one direction, `[N]`.
-      high: where they end, `[N]`.
-      size: new pixels in a window.
-      pixels: old pixels in an image.
+      low: start of the windows in one direction, `[N]`.
+      high: end of the windows, `[N]`.
+      size: number of new pixels in a window.
+      pixels: number of old pixels in an image.
     """
     step = (high - low)[:, None, None] / size
     reach = np.maximum(step, 1.0)

@@ -1,11 +1,11 @@
-"""Reading tables of synonyms."""
+"""Reader of synonym tables."""
 
 import pathlib
 import re
 from collections.abc import Callable
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import parse_json, read_text
 
 
@@ -14,22 +14,22 @@ def read_synonyms(
 ) -> tuple[tuple[int, ...], ...]:
     """Reads a table for `augment.tokens.Synonyms` from a JSON file.
 
-    The file is a dict from a word to a list of words. A word that is no token of its own, and
-    a word's own name among its synonyms, are left out, and so is a row of which nothing is left.
+    The file is a dict from a word to a list of words. Words that are not a single token, and a word
+    among its own synonyms, are omitted, and so are rows that become empty.
 
     Args:
-      path: the file.
-      token: maps a word to its token, or to None if it has none; None if the words are tokens
-        as they are, written as whole numbers.
+      path: path of the file.
+      token: maps a word to its token, or to None if it has none; None if the words are themselves
+        tokens, written as integers.
 
     Returns:
-      Rows `(token, synonym, ...)`, in rising order.
+      Rows `(token, synonym, ...)`, in ascending order.
 
     Raises:
-      BadInput: for a file that is not there or is no such dict, and for a word that is no whole
-        number if no `token` is given.
+      BadInput: for a file that does not exist or is not such a dict, and for a word that is not an
+        integer if no `token` is given.
     """
-    file = path_of(path)
+    file = expand_path(path)
     table = parse_json(str(file), read_text(file))
     fine = isinstance(table, dict) and all(isinstance(row, list) for row in table.values())
     if not fine:
@@ -38,7 +38,7 @@ def read_synonyms(
     for word, others in table.items():
         head, *rest = (token_of(file, each, token) for each in (word, *others))
         if head is not None:
-            # A dict keeps the order and each token once.
+            # A dict preserves the order and removes duplicates.
             found = rows.setdefault(head, {})
             found.update(dict.fromkeys(one for one in rest if one not in (None, head)))
     return tuple(sorted((head, *found) for head, found in rows.items() if found))

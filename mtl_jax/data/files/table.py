@@ -1,4 +1,4 @@
-"""A source of a table in a user's own files: numbers as features, other columns as labels."""
+"""A data source for tables in users' files: numeric and categorical features, and labels."""
 
 import dataclasses
 import functools
@@ -7,8 +7,8 @@ from typing import Literal
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
-from mtl_jax.core.validation import BadInput, near, require, require_choice
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice
 from mtl_jax.data.files.class_names import warn_of_classes, warn_of_codes
 from mtl_jax.data.files.column_splits import (
     files_of,
@@ -21,7 +21,14 @@ from mtl_jax.data.files.column_splits import (
     rows_by_part,
     stamps,
 )
-from mtl_jax.data.files.columns import LARGEST, Columns, coded, fault, read_columns, valued
+from mtl_jax.data.files.columns import (
+    LARGEST,
+    Columns,
+    encode_categories,
+    fault,
+    parse_numbers,
+    read_columns,
+)
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.float_precision import require_precision
 
@@ -29,54 +36,54 @@ SUFFIXES = (".csv", ".tsv")
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
+class Table(DataSource):
     """Rows of a CSV or TSV file with a header: "image" `[N, D]` float32, and labels `[N]`.
 
-    `path` is a file, of which the parts are drawn at random, in every class of the first of
-    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev,
-    valid) and test, whose columns are the same in any order. Cells are separated by commas (`.csv`) or
-    tabs (`.tsv`) and may stand in double quotes (see `delimited_rows`); spaces around them do not
-    count. What pandas takes for missing is missing: a cell that is empty, "NA", "N/A", "NaN",
-    "None", "null" or the like; and "?".
+    `path` is either a file, which is split at random, stratified by the first of `labels`; or a
+    folder with one file per part, called train, validation (or val, dev, valid) and test, with the
+    same columns in any order. Cells are separated by commas (`.csv`) or tabs (`.tsv`) and may be
+    enclosed in double quotes (see `delimited_rows`); surrounding spaces are ignored. Missing values
+    are those of pandas (an empty cell, "NA", "N/A", "NaN", "None", "null" or the like) and "?".
 
-    Every column that no field names is a feature and must hold numbers. Features are in the order
-    of the file's columns; one of `categories` makes a feature of 0 and 1 for each value that it has
-    in any part, in sorted order. With `standardise` each numeric column has mean 0 and variance 1
-    over the training part, after gaps are filled; one that is constant there is 0 there.
+    Every column that is not named by a field is a numeric feature. Features are in the order of the
+    file's columns; a column of `categories` is one-hot encoded over the values that occur in any
+    part, in sorted order. With `standardise`, each numeric column has mean 0 and variance 1 over
+    the training part, after missing values are filled; a column that is constant there is 0 there.
 
-    A label is the place of its class among those of all parts in sorted order, int32 and -1 where
-    missing (`classes` tells them); or a number, float32 and NaN where missing. Codes are names:
-    "01" and "1" are two classes, so are ids of 19 digits or more. The fingerprint of a run has the
-    path alone; what the files held stands in its `run.json`.
+    A label is a class, as its index among the sorted classes of all parts, int32 and -1 where
+    missing (see `classes`); or a continuous target, float32 and NaN where missing. Codes are
+    strings: "01" and "1" are two classes, and so are ids of 19 digits or more. The fingerprint of a
+    run contains only the path; the contents of the files are recorded in its `run.json`.
 
-    Warns (`DataWarning`) of names that may mean something else, such as "None" or "Yes" beside
-    "yes", and of rows whose features stand in two parts.
+    Warns (`DataWarning`) of ambiguous class names, such as "None" or "Yes" next to "yes", and of
+    rows whose features occur in two parts.
 
     Attributes:
-      path: of the file or the folder.
-      labels: columns of classes, names or whole numbers; () if all labels are numbers.
-      numbers: columns of labels that are numbers.
-      categories: columns of features that are names or whole numbers, to be one-hot.
-      skip: columns to leave out, "" the one without a name.
-      fill: what stands for a missing feature: "mean" of the training part, which for a category is
-        how frequent each value is; None refuses it.
+      path: path of the file or the folder.
+      labels: columns of classes, strings or integers; () if all labels are continuous.
+      numbers: columns of continuous targets.
+      categories: columns of categorical features, strings or integers, to be one-hot encoded.
+      skip: columns to omit; "" is the column without a name.
+      fill: replacement of missing features: "mean" of the training part, which for a category is
+        the frequency of each value; None raises an error for them.
       standardise: whether numeric features are standardised.
-      validation: share of the validation part, if parts are drawn.
-      test: share of the test part, if parts are drawn.
-      seed: of the drawing.
-      delimiter: what separates cells, such as ";"; None is a comma or, in `.tsv`, a tab.
-      decimal: "," if numbers are written so; None is a point.
-      comment: what begins lines that are left out, such as "#"; None if nothing does.
-      missing: further marks of a missing cell, such as ("-", "-999").
-      not_missing: marks that are names here, such as ("NA",) for Namibia; in numbers they are none.
+      validation: fraction of the validation part of a random split.
+      test: fraction of the test part of a random split.
+      seed: seed of the random split.
+      delimiter: cell separator, such as ";"; None is a comma or, in `.tsv`, a tab.
+      decimal: "," if it is the decimal mark; None is a point.
+      comment: prefix of lines to omit, such as "#"; None if there are none.
+      missing: additional markers of missing cells, such as ("-", "-999").
+      not_missing: markers that are names here, such as ("NA",) for Namibia; in numeric columns they
+        are still missing.
 
     Raises:
-      BadInput: for a setting of the wrong kind, no label, a column named twice, shares outside
-        (0, 1) or that leave nothing to train on, or a negative seed; and from `load`, `shapes` and
-        `classes` for a file that is not there or cannot be read, columns that are not there or are
-        not the same in all parts, parts that are one file or stand in another one, and, naming
-        line and column, for a row of another length, a feature or a number that is none, classes
-        with fractions, a missing feature, or numbers that float32 makes equal.
+      BadInput: for a setting of the wrong type, no label, a column named twice, fractions outside
+        (0, 1) or that leave no training part, or a negative seed; and from `load`, `shapes` and
+        `classes` for a file that does not exist or cannot be read, columns that are missing or
+        differ between parts, parts that are the same file or contained in another one, and, naming
+        line and column, for a row of another length, a feature or a target that is not a number,
+        classes that are not integers, a missing feature, or numbers that are equal in float32.
     """
 
     path: str
@@ -103,13 +110,13 @@ class Table:
         require(fine, self, "standardise", "must be True or False", self.standardise)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
-        """The fields that name columns."""
+        """Column names by field."""
         fields = ("labels", "numbers", "categories", "skip")
         return {field: getattr(self, field) for field in fields}
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; reads the files, if they are not as before."""
-        return dict(told(self, stamps(files_of(self, SUFFIXES))))
+        """Shapes and types of the training part; reads the files if they have changed."""
+        return dict(cached_shapes(self, stamps(files_of(self, SUFFIXES))))
 
     def load(self) -> Splits:
         """Reads the table."""
@@ -122,18 +129,18 @@ class Table:
         image = np.concatenate(blocks, 1).astype(np.float32)
         warn_of_classes(self, columns, (*self.labels, *self.categories))
         warn_of_codes(self, columns, [name for name in names if name not in self.categories])
-        cells = [row.tobytes() for row in image + np.float32(0)]  # 0 has two signs.
+        cells = [row.tobytes() for row in image + np.float32(0)]  # Adding 0 turns -0 into 0.
         warn_of_repeats(self, "features", rows_by_part(cells, rows), given=len(parts) > 1)
         arrays = {"image": image, **labels}
         return Splits(*({name: array[each] for name, array in arrays.items()} for each in rows))
 
     def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
-        """The classes of each column of `labels`, in the order of their places."""
+        """The classes of each column of `labels`, in the order of their integers."""
         columns = laid_together(self, self.read(), labels=self.labels)
-        return {name: coded(columns, name)[1] for name in self.labels}
+        return {name: encode_categories(columns, name)[1] for name in self.labels}
 
     def columns(self) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
-        """The columns of features in their order; of a category its values in theirs, else None."""
+        """Feature columns in order, each with its sorted values if it is a category, else None."""
         return dict(named(self, stamps(files_of(self, SUFFIXES))))
 
     def read(self) -> list[Columns]:
@@ -141,7 +148,7 @@ class Table:
         return [read_columns(file, None, format_of(self)) for file in files_of(self, SUFFIXES)]
 
     def features(self, parts: list[Columns]) -> tuple[str, ...]:
-        """Names of the columns that are features, those of categories among them."""
+        """Names of the feature columns, including those of categories."""
         others = {*self.labels, *self.numbers, *self.skip}
         names = tuple(name for name in parts[0].cells if name not in others)
         rule = f"must have columns beside {sorted(others)}"
@@ -150,7 +157,7 @@ class Table:
         require("" not in names, self, "path", rule, "")
         for part in parts[1:]:
             for name in sorted((part.cells.keys() - others) ^ set(names)):
-                hint = f"which train has not ({near(name, names)}), or skip it"
+                hint = f"which train has not ({did_you_mean(name, names)}), or skip it"
                 lacks = f"have column {name!r}, as train has"
                 rule = lacks if name in names else f"not have column {name!r}, {hint}"
                 raise BadInput(f"{part.places[0][0]} must {rule}")
@@ -158,23 +165,23 @@ class Table:
 
 
 @functools.lru_cache(maxsize=64)
-def told(source: Table, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and types of a table's training part, as its files are by their stamps."""
+def cached_shapes(source: Table, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of a table's training part, cached by the stamps of its files."""
     train = source.load().train
     return {name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in train.items()}
 
 
 @functools.lru_cache(maxsize=64)
 def named(source: Table, stamps: tuple) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
-    """Columns of a table's features and values of its categories, as its files are by their stamps."""
+    """A table's feature columns and category values, cached by the stamps of its files."""
     parts = source.read()
     names = source.features(parts)
     columns = laid_together(source, parts, features=names)
-    return {n: coded(columns, n)[1] if n in source.categories else None for n in names}
+    return {n: encode_categories(columns, n)[1] if n in source.categories else None for n in names}
 
 
 def block(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.ndarray:
-    """Features of one column, `[N, 1]`, or of one of categories, `[N, C]`."""
+    """Features of one column, `[N, 1]`, or `[N, C]` for a category."""
     category = name in source.categories
     values = one_hot(columns, name) if category else numeric(columns, name)
     said = values[:, 0].copy()
@@ -186,7 +193,7 @@ def block(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.n
         if len(known) == 0:
             rule = f"column {name!r} must have a value in train"
             raise BadInput(f"{columns.places[train[0]][0]}: {rule}")
-        # Rounding must not make the mean of equal numbers another one, see `standardised`.
+        # Rounding must not change the mean of equal numbers, see `standardised`.
         values[gaps] = values[known].mean(0).clip(values[known].min(0), values[known].max(0))
     values = values if category or not source.standardise else standardised(values, train)
     far = np.flatnonzero(~(np.abs(values).max(1) <= LARGEST))
@@ -200,27 +207,27 @@ def block(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.n
 def numeric(columns: Columns, name: str) -> np.ndarray:
     """Numbers of a column `[N, 1]`."""
     try:
-        return valued(columns, name)[:, None]
+        return parse_numbers(columns, name)[:, None]
     except BadInput as wrong:
         raise BadInput(f"{wrong}; name it in labels, categories or skip if it is none") from None
 
 
 def one_hot(columns: Columns, name: str) -> np.ndarray:
-    """0 and 1 of the values of a column `[N, C]`; of a missing one NaN."""
-    places, values = coded(columns, name)
+    """One-hot encoding of a column `[N, C]`; NaN where missing."""
+    places, values = encode_categories(columns, name)
     spread = np.eye(len(values))[places]
     spread[places < 0] = np.nan
     return spread
 
 
 def standardised(values: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Numbers `[N, 1]` with mean 0 and variance 1 over the training part."""
+    """Numbers `[N, 1]`, scaled to mean 0 and variance 1 over the training part."""
     own = values[train]
-    # The mean of equal numbers may differ from them by rounding, which a deviation of the same
-    # size would make as large as any other.
+    # The mean of equal numbers may differ from them by rounding; dividing by a deviation of the
+    # same size would turn that into an ordinary feature.
     if own.min() == own.max():
         return values - own[0]
-    # In parts of the largest: squares of very small numbers would be 0.
+    # Scale by the largest: squares of very small numbers would underflow to 0.
     centred = values - own.mean()
     largest = np.abs(centred[train]).max()
     return centred / largest / (centred[train] / largest).std()

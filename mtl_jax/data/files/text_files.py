@@ -1,4 +1,4 @@
-"""Text files as users have them: UTF-8, or UTF-16 and UTF-32 with their mark, and JSON in them."""
+"""Reading of text files (UTF-8, or UTF-16 and UTF-32 with a byte order mark) and of JSON."""
 
 import codecs
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from mtl_jax.core.validation import BadInput
 
-# UTF-32's mark begins with UTF-16's, so it is looked for first.
+# UTF-32's mark begins with UTF-16's, so it is checked first.
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -19,10 +19,10 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def read_text(file: pathlib.Path) -> str:
-    """Reads a text file, whose ends of lines stay as they are; a mark of the encoding is left out.
+    """Reads a text file with unchanged line ends; a byte order mark is removed.
 
     Raises:
-      BadInput: in one line, for a file that cannot be read or is of another encoding.
+      BadInput: in one line, for a file that cannot be read or has another encoding.
     """
     try:
         content = file.read_bytes()
@@ -42,16 +42,16 @@ def read_text(file: pathlib.Path) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    r"""Lines of a text, which end in \n, \r\n or \r only: Unicode's other separators are text."""
+    r"""Lines of a text, split at \n, \r\n or \r only: other Unicode separators are text."""
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def parse_json(where: str, text: str) -> Any:
-    """What a JSON text holds.
+    """Parses a JSON text.
 
     Raises:
-      BadInput: with `where`, for what is no JSON, or an object that has a name twice, of which
-        Python would keep the last.
+      BadInput: with `where`, for invalid JSON, or an object with a duplicate name, of which Python
+        would keep the last.
     """
     try:
         return json.loads(text, object_pairs_hook=distinct)
@@ -60,7 +60,7 @@ def parse_json(where: str, text: str) -> Any:
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, in which no name stands twice."""
+    """A JSON object; its names must be distinct."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -70,7 +70,7 @@ def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def require_characters(where: str, text: str) -> None:
-    """Requires whole characters: JSON may hold one half of a surrogate pair.
+    """Rejects incomplete characters: JSON may contain half of a surrogate pair.
 
     Raises:
       BadInput: with `where`.

@@ -1,4 +1,4 @@
-"""A source of texts in a user's own files, as tokens, with other columns as labels."""
+"""A data source for texts in users' files: tokenized texts, and labels."""
 
 import dataclasses
 import functools
@@ -9,7 +9,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from mtl_jax.core.protocols import Splits
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
@@ -23,56 +23,56 @@ from mtl_jax.data.files.column_splits import (
     rows_by_part,
     stamps,
 )
-from mtl_jax.data.files.columns import Columns, coded, fault, read_columns
+from mtl_jax.data.files.columns import Columns, encode_categories, fault, read_columns
 from mtl_jax.data.files.duplicates import warn_of_repeats
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 
 @dataclasses.dataclass(frozen=True)
-class Texts:
+class Texts(DataSource):
     """A column of texts: "image" int32 `[N, T]`, their tokens, and labels `[N]`.
 
-    `path` is a file, of which the parts are drawn at random, in every class of the first of
-    `labels` alike; or a folder with a file for each part, called train, validation (or val, dev,
-    valid) and test. A file is CSV (`.csv`) or TSV (`.tsv`) with a header, has a JSON object in each line
-    (`.jsonl`), or is a JSON list or dict of objects (`.json`, as USB has it, with the texts in
-    "ori"; or as pandas and Hugging Face write it). In CSV a cell that holds what separates cells, or
-    begins with a quote, stands in double quotes, with those in it doubled; in TSV quotes may be
-    text (see `delimited_rows`). Columns that no field names are left out.
+    `path` is either a file, which is split at random, stratified by the first of `labels`; or a
+    folder with one file per part, called train, validation (or val, dev, valid) and test. A file is
+    CSV (`.csv`) or TSV (`.tsv`) with a header, JSON lines (`.jsonl`), or a JSON list or dict of
+    objects (`.json`, as in USB, with the texts in "ori"; or as written by pandas and Hugging Face).
+    In CSV, a cell that contains the separator or begins with a quote is enclosed in double quotes,
+    with inner quotes doubled; in TSV, quotes may be literal (see `delimited_rows`). Columns that
+    are not named by a field are ignored.
 
-    A label is the place of its class among those of all parts in sorted order, int32 and -1 where
-    missing (`classes` tells them); or a number, float32 and NaN where missing. What pandas takes
-    for missing is missing: what is empty, "NA", "N/A", "NaN", "None", "null" or the like; and "?",
-    and in JSON what is null or not there. Codes are names: "01" and "1" are two classes. The
-    fingerprint of a run has the path alone; what the files held stands in its `run.json`.
+    A label is a class, as its index among the sorted classes of all parts, int32 and -1 where
+    missing (see `classes`); or a continuous target, float32 and NaN where missing. Missing values
+    are those of pandas (an empty cell, "NA", "N/A", "NaN", "None", "null" or the like) and "?", and
+    in JSON null or an absent key. Codes are strings: "01" and "1" are two classes. The fingerprint
+    of a run contains only the path; the contents of the files are recorded in its `run.json`.
 
-    Warns (`DataWarning`) of names that may mean something else, such as "None" or "Yes" beside
-    "yes", and of texts that stand in two parts.
+    Warns (`DataWarning`) of ambiguous class names, such as "None" or "Yes" next to "yes", and of
+    texts that occur in two parts.
 
     Attributes:
-      path: of the file or the folder.
-      tokens: from N texts, also none, to tokens int32 `[N, T]`, such as a `WordPiece`.
-      text: the column of texts.
-      labels: columns of classes, names or whole numbers; () if all labels are numbers.
-      numbers: columns of labels that are numbers.
-      validation: share of the validation part, if parts are drawn.
-      test: share of the test part, if parts are drawn.
-      seed: of the drawing.
-      delimiter: what separates cells, such as ";"; None is a comma or, in `.tsv`, a tab.
-      decimal: "," if numbers in CSV and TSV are written so; None is a point.
-      comment: what begins lines that are left out of CSV and TSV; None if nothing does.
-      missing: further marks of a missing label, such as ("-", "-999").
-      not_missing: marks that are names of classes here, such as ("None",).
+      path: path of the file or the folder.
+      tokens: tokenizer from N texts, possibly none, to int32 `[N, T]`, such as a `WordPiece`.
+      text: column of the texts.
+      labels: columns of classes, strings or integers; () if all labels are continuous.
+      numbers: columns of continuous targets.
+      validation: fraction of the validation part of a random split.
+      test: fraction of the test part of a random split.
+      seed: seed of the random split.
+      delimiter: cell separator, such as ";"; None is a comma or, in `.tsv`, a tab.
+      decimal: "," if it is the decimal mark in CSV and TSV; None is a point.
+      comment: prefix of lines to omit from CSV and TSV; None if there are none.
+      missing: additional markers of missing labels, such as ("-", "-999").
+      not_missing: markers that are class names here, such as ("None",).
 
     Raises:
-      BadInput: for a setting of the wrong kind, no label, a column named twice, shares outside
-        (0, 1) or that leave nothing to train on, or a negative seed; and from `load`, `shapes` and
-        `classes` for a file that is not there or cannot be read, columns that are not there,
-        parts that are one file or stand in another one, and, naming line and column, for a row of
-        another length, a number that is none, classes with fractions, numbers that float32 makes
-        equal, or a text without a character that is seen; from `load` and `shapes` as `tokens`, or if these are
-        of another shape or type.
+      BadInput: for a setting of the wrong type, no label, a column named twice, fractions outside
+        (0, 1) or that leave no training part, or a negative seed; and from `load`, `shapes` and
+        `classes` for a file that does not exist or cannot be read, missing columns, parts that are
+        the same file or contained in another one, and, naming line and column, for a row of another
+        length, a target that is not a number, classes that are not integers, numbers that are equal
+        in float32, or a text without a visible character; from `load` and `shapes` as raised by
+        `tokens`, or if its result has another shape or type.
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204), for `.json`.
@@ -101,18 +101,22 @@ class Texts:
         require_format(self)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
-        """The fields that name columns."""
+        """Column names by field."""
         return {"text": (self.text,), "labels": self.labels, "numbers": self.numbers}
 
+    def text_tokenizer(self) -> Callable:
+        """The tokenizer."""
+        return self.tokens
+
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
-        """Shapes and types of the training part; reads the files, if they are not as before."""
+        """Shapes and types of the training part; reads the files if they have changed."""
         told = labelled(self, stamps(files_of(self, SUFFIXES)))
         image = tokens_of(self, ())
         count = next(iter(told.values())).shape
         return {"image": jax.ShapeDtypeStruct((*count, *image.shape[1:]), np.int32), **told}
 
     def load(self) -> Splits:
-        """Reads the texts and turns them into tokens."""
+        """Reads and tokenizes the texts."""
         columns, labels, rows = self.read()
         texts = columns.cells[self.text]
         warn_of_classes(self, columns, self.labels)
@@ -122,12 +126,12 @@ class Texts:
         return Splits(*({name: array[each] for name, array in arrays.items()} for each in rows))
 
     def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
-        """The classes of each column of `labels`, in the order of their places."""
+        """The classes of each column of `labels`, in the order of their integers."""
         columns, _, _ = self.read()
-        return {name: coded(columns, name)[1] for name in self.labels}
+        return {name: encode_categories(columns, name)[1] for name in self.labels}
 
     def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
-        """The columns of all files, their labels, and which rows each part has."""
+        """The columns of all files, their labels, and the rows of each part."""
         names = (self.text, *self.labels, *self.numbers)
         format = format_of(self)
         parts = [read_columns(file, names, format) for file in files_of(self, SUFFIXES)]
@@ -142,7 +146,7 @@ class Texts:
 
 @functools.lru_cache(maxsize=64)
 def labelled(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and types of the labels that train, as the files are by their stamps."""
+    """Shapes and types of the training labels, cached by the stamps of the files."""
     _, labels, rows = source.read()
     return {
         name: jax.ShapeDtypeStruct(rows[0].shape, array.dtype) for name, array in labels.items()
@@ -150,7 +154,7 @@ def labelled(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def is_seen(letter: str) -> bool:
-    """Whether a letter leaves a mark: spaces, controls and joiners do not."""
+    """Whether a character is visible: spaces, control characters and joiners are not."""
     return unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 

@@ -1,33 +1,33 @@
-"""Reading the text format of the UCR and UEA archives of time series."""
+"""Reader of the text format of the UCR and UEA time series archives."""
 
 import pathlib
 
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, near
+from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.data.files.columns import LARGEST
 from mtl_jax.data.files.float_precision import count_distinct, require_most
 from mtl_jax.data.files.text_files import lines_of, read_text
 
 
 def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Reads a `.ts` file of series of one length, each of one class.
+    """Reads a `.ts` file of labelled series of equal length.
 
-    Lines that begin with # are comments, those with @ say what there is, and each line after
-    `@data` is a series: channels between colons, values between commas, the class last.
+    Lines that begin with # are comments, those with @ are metadata, and each line after `@data` is
+    a series: channels separated by colons, values by commas, the class last.
 
     Args:
-      file: the file.
+      file: path of the file.
 
     Returns:
-      The series `[N, T, C]` in float32, the place of each one's class in the file's list, int32
+      The series `[N, T, C]` in float32, the index of each one's class in the file's list, int32
       `[N]`, and the list.
 
     Raises:
-      BadInput: naming the file, and the line by its number, for a file that is not there, has no
-        list of classes or no series, and a series of another length, with other channels, with
-        missing values, or of a class that is not in the list; and for a channel whose numbers
-        float32 makes equal.
+      BadInput: naming the file and the line number, for a file that does not exist, has no list of
+        classes or no series, and a series of another length, with other channels, with missing
+        values, or of a class that is not in the list; and for a channel whose numbers are equal in
+        float32.
     """
     lines = lines_of(read_text(file))
     named = [line.split() for line in lines if line.lower().startswith("@classlabel true ")]
@@ -41,7 +41,9 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         *channels, label = line.strip().split(":")
         where = f"{file}, line {number}"
         if label not in classes:
-            raise BadInput(f"{where} is of no class of the list: {label!r}; {near(label, classes)}")
+            raise BadInput(
+                f"{where} is of no class of the list: {label!r}; {did_you_mean(label, classes)}"
+            )
         rows.append(read_series(where, channels, rows))
         labels.append(classes.index(label))
     if not rows:
@@ -54,7 +56,7 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def read_series(where: str, channels: list[str], before: list[np.ndarray]) -> np.ndarray:
-    """One series `[T, C]`, of the shape of those before it."""
+    """One series `[T, C]`, of the same shape as those before it."""
     try:
         values = [np.array(channel.split(","), np.float64) for channel in channels]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Texts as tokens of BERT and its kin: WordPiece."""
+"""WordPiece tokenization, as used by BERT and its variants."""
 
 import dataclasses
 import unicodedata
@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, require, require_count
-from mtl_jax.data.files.paths import path_of
+from mtl_jax.core.validation import BadInput, require, require_int
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import lines_of, read_text
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
-LONGEST = 100  # Letters of a word, above which it is unknown.
-UNSEEN = ("Cc", "Cf", "Co")  # Unicode's categories of control, format and private use.
-# Chinese, Japanese and Korean ideographs: each is a word.
+LONGEST = 100  # Maximum number of characters of a word; longer ones are unknown.
+UNSEEN = ("Cc", "Cf", "Co")  # Unicode categories: control, format, private use.
+# Chinese, Japanese and Korean ideographs: each is a separate word.
 IDEOGRAPHS = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
     (0x2B740, 0x2B81F), (0x2B820, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
@@ -22,19 +22,20 @@ IDEOGRAPHS = (
 
 @dataclasses.dataclass(frozen=True)
 class WordPiece:
-    """Turns texts into rows of tokens, `[CLS] ... [SEP]` and padding, by a file of pieces.
+    """Tokenizes texts into rows `[CLS] ... [SEP]` with padding, given a vocabulary file.
 
-    A text is cut at white space, punctuation and around ideographs; each word into the longest
-    pieces that the file has, from the left, those within a word written with "##". A word that
-    cannot be cut so is `[UNK]`. Marks such as "[MASK]" within a text are text.
+    A text is split at whitespace, at punctuation and around ideographs, and each word greedily from
+    the left into the longest pieces in the vocabulary, those inside a word written with "##". A
+    word that cannot be split this way is `[UNK]`. Special tokens such as "[MASK]" within a text are
+    treated as text.
 
     Attributes:
-      path: of `vocab.txt`: a piece a line, the first one is token 0.
-      length: T; what is longer is cut off before `[SEP]`.
-      lower: whether letters become small and lose their accents, for "uncased" weights.
+      path: path of `vocab.txt`: one piece per line, the first one is token 0.
+      length: T; longer texts are truncated before `[SEP]`.
+      lower: whether to lower-case and strip accents, for "uncased" weights.
 
     Raises:
-      BadInput: for a path that is no text, a length below 2, or a setting that is no yes or no.
+      BadInput: for a path that is not a string, a length below 2, or a setting that is not a bool.
 
     Reference: Devlin et al., BERT, NAACL 2019, Section 3 (https://arxiv.org/abs/1810.04805),
       and its code (github.com/google-research/bert, tokenization.py).
@@ -46,14 +47,14 @@ class WordPiece:
 
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
-        require_count(self, length=2)
+        require_int(self, length=2)
         require(isinstance(self.lower, bool), self, "lower", "must be True or False", self.lower)
 
     def __call__(self, texts: Iterable[str]) -> np.ndarray:
         """Maps N texts to tokens `[N, T]` of int32.
 
         Raises:
-          BadInput: for a file that cannot be read, or that lacks one of the four marks.
+          BadInput: for a file that cannot be read, or that lacks one of the four special tokens.
         """
         vocabulary = read_vocabulary(self.path)
         rows = [
@@ -70,10 +71,10 @@ def read_vocabulary(path: str) -> dict[str, int]:
     """Reads the token of each piece.
 
     Raises:
-      BadInput: for a file that cannot be read, or that lacks one of the four marks.
+      BadInput: for a file that cannot be read, or that lacks one of the four special tokens.
     """
     try:
-        lines = lines_of(read_text(path_of(path)))
+        lines = lines_of(read_text(expand_path(path)))
     except BadInput as error:
         raise BadInput(f"vocabulary {path!r} must be a text file: {error}") from error
     found = {piece: token for token, piece in enumerate(lines)}
@@ -89,7 +90,7 @@ def pieces(text: str, vocabulary: dict[str, int], lower: bool) -> list[str]:
 
 
 def words(text: str, lower: bool) -> list[str]:
-    """The words of a text; each mark of punctuation and each ideograph is one."""
+    """The words of a text; punctuation characters and ideographs are separate words."""
     text = "".join(map(cleaned, text))
     if lower:
         text = unicodedata.normalize("NFD", text)
@@ -98,7 +99,7 @@ def words(text: str, lower: bool) -> list[str]:
 
 
 def cleaned(letter: str) -> str:
-    """A letter without what cannot be seen, and with spaces around ideographs."""
+    """Removes an invisible character, and adds spaces around ideographs."""
     if letter in " \t\n\r" or unicodedata.category(letter) == "Zs":
         return " "
     if letter == "\ufffd" or unicodedata.category(letter) in UNSEEN:
@@ -107,19 +108,19 @@ def cleaned(letter: str) -> str:
 
 
 def punctuates(letter: str) -> bool:
-    """Whether a letter is punctuation; of ASCII, all but letters, digits and what is unseen."""
+    """Whether a character is punctuation; in ASCII, all visible ones but letters and digits."""
     code = ord(letter)
     return (32 < code < 127 and not letter.isalnum()) or unicodedata.category(letter)[0] == "P"
 
 
 def cut(word: str, vocabulary: dict[str, int]) -> list[str]:
-    """The pieces of a word, each the longest that there is, or the unknown one."""
+    """The pieces of a word by greedy longest match, or the unknown token."""
     found = list(longest(word, vocabulary)) if len(word) <= LONGEST else [""]
     return [UNKNOWN] if "" in found else found
 
 
 def longest(word: str, vocabulary: dict[str, int]) -> Iterator[str]:
-    """Pieces from the left; an empty one where there is none, which ends it."""
+    """Yields pieces from the left; an empty one if there is no match, which ends the iteration."""
     start = 0
     while start < len(word):
         mark = "##" if start else ""

@@ -1,1 +1,1 @@
-"""Trunks of one kind of input, and the blocks that they are made of."""
+"""Trunks for one kind of input, and their building blocks."""

@@ -1,4 +1,4 @@
-"""BiT: residual networks with group norms and standardised kernels, for transfer."""
+"""BiT: residual networks with group norm and weight standardisation, for transfer."""
 
 from collections.abc import Sequence
 
@@ -6,21 +6,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require, require_count, require_widths
+from mtl_jax.core.trunk import ResidualBlock, StagedTrunk
+from mtl_jax.core.validation import require, require_int, require_widths
 from mtl_jax.nets.backbones.resnet import in_blocks, in_groups
-from mtl_jax.nets.backbones.stages import averaged, in_order
+from mtl_jax.nets.backbones.stages import global_average_pool, sequential
 from mtl_jax.nets.backbones.weight_standardization import StdConv
 
 
-class BiT(nn.Module):
+class BiT(StagedTrunk, nn.Module):
     """ResNet-v2 of Big Transfer, `[N, H, W, C] -> [N, D]`.
 
-    A stem and groups of bottlenecks `skip(x) + f(relu(norm(x)))`, of which the first gives 4 w
-    channels, each later one twice those of the one before it, on images of half the size; then
-    `relu(norm(x))` and the mean over the pixels. w is 64 times the width, D of four groups 32 w.
-    Norms are of groups of channels, with epsilon 1e-5; they look at one image alone, have no
-    running statistics, and do in training what they do after it. Kernels are standardised
-    whenever they are used, see `standardised`. Sizes, for images of three channels:
+    A stem and groups of bottlenecks `skip(x) + f(relu(norm(x)))`, of which the first has 4 w
+    output channels and each later one doubles the channels and halves the image; followed by
+    `relu(norm(x))` and the mean over the pixels. w is 64 times the width; with four groups D is
+    32 w. Norms are group norms with epsilon 1e-5; they normalise each image separately, have no
+    running statistics, and are the same in training and evaluation. Kernels are standardised
+    at every use, see `standardised`. Sizes, for images of three channels:
 
     | name   | depths        | width | parameters  | with a head of 1000 |
     |--------|---------------|-------|-------------|---------------------|
@@ -31,19 +32,19 @@ class BiT(nn.Module):
     | R152x2 | (3, 8, 36, 3) | 2     | 232,238,208 | 236,335,208         |
     | R152x4 | (3, 8, 36, 3) | 4     | 928,340,224 | 936,533,224         |
 
-    Kernels are drawn as those of `nets.ResNet`. At which scale does not change what they give, but
-    their gradients are the shorter the larger they are. `nets.LoRA` moves kernels before they are
-    standardised; the scale that `nets.SSF` gives a kernel is lost so, that of a norm acts. There
-    is no BatchNorm for `nets.StochNorm`. Weights trained elsewhere: `nets.pretrained.GOOGLE_BIT`,
-    `nets.pretrained.TIMM_BIT`.
+    Kernels are initialized as in `nets.ResNet`. Their scale does not change the output, but the
+    norm of their gradients is inversely proportional to it. `nets.LoRA` updates kernels before
+    they are standardised; the scale of `nets.SSF` has therefore no effect on a kernel, but it has
+    on a norm. There is no BatchNorm for `nets.StochNorm`. Pretrained weights:
+    `nets.pretrained.GOOGLE_BIT`, `nets.pretrained.TIMM_BIT`.
 
     Attributes:
-      depths: blocks of each group.
-      width: of all channels, in times those of R50x1.
-      groups: of the channels of a norm; must divide w.
-      channels: w at a width of 1, for nets smaller than the paper's.
+      depths: number of blocks in each group.
+      width: width multiplier, relative to R50x1.
+      groups: number of channel groups of a norm; must divide w.
+      channels: w at a width of 1, for models smaller than the paper's.
       small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else the paper's,
-        one of 7x7 with stride 2 and a 3x3 max pool with stride 2.
+        a 7x7 convolution with stride 2 and a 3x3 max pool with stride 2.
 
     Raises:
       BadInput: for a number below 1, no depths, or groups that do not divide w.
@@ -65,7 +66,7 @@ class BiT(nn.Module):
 
     def __post_init__(self):
         require_widths(self, "depths")
-        require_count(self, width=1, groups=1, channels=1)
+        require_int(self, width=1, groups=1, channels=1)
         first = self.width * self.channels
         require(first % self.groups == 0, self, "groups", f"must divide {first}", self.groups)
         super().__post_init__()
@@ -73,22 +74,22 @@ class BiT(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(in_order(self, self.stages(), x, train))
+        return self.pool(sequential(self, self.stages(), x, train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x`; the last one ends in its norm."""
+        """The stem and the groups, as modules `(x, train) -> x`; the last one includes the norm."""
         return in_groups(*self.parted())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages that the trunk has."""
+        """The stem and the residual blocks, the finest stages of the trunk."""
         return in_blocks(*self.parted())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
-        return averaged(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
+        return global_average_pool(x)
 
     @nn.nowrap
     def parted(self) -> Sequence:
@@ -113,7 +114,7 @@ class RootBlock(nn.Module):
     """The first convolution, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
-      width: channels D.
+      width: number of channels D.
       small_images: whether the size is kept.
     """
 
@@ -126,23 +127,23 @@ class RootBlock(nn.Module):
         if self.small_images:
             return convolved(x, "conv", self.width, 3)
         x = convolved(x, "conv", self.width, 7, 2)
-        # The edges are zeros, larger than what is below 0 there; the pool's own would be -inf.
+        # Zero padding, which exceeds negative values at the border; the pool's own would be -inf.
         x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return nn.max_pool(x, (3, 3), (2, 2))
 
 
-class PreActivated(nn.Module):
-    """A residual block, `skip(x) + f(a)`, `[N, H, W, C] -> [N, H', W', D]`.
+class PreActivated(ResidualBlock, nn.Module):
+    """A pre-activation residual block, `skip(x) + f(a)`, `[N, H, W, C] -> [N, H', W', D]`.
 
-    a is `relu(norm(x))`; f is three convolutions, 1x1, 3x3 with the stride and 1x1, the later two
-    of the normalised and activated output of the one before. The skip is x, or a 1x1 convolution of
-    a where the channels change.
+    a is `relu(norm(x))`; f is three convolutions, 1x1, 3x3 with the stride and 1x1, the latter two
+    applied to the normalised and activated output of the previous one. The skip is x, or a 1x1
+    convolution of a if the number of channels changes.
 
     Attributes:
-      width: channels inside; D is 4 times as many.
-      stride: of the block.
-      groups: of the channels of a norm.
-      last: whether what it gives is normalised and activated.
+      width: number of inner channels; D is 4 times as many.
+      stride: stride of the block.
+      groups: number of channel groups of a norm.
+      last: whether the output is normalised and activated.
     """
 
     width: int
@@ -150,11 +151,9 @@ class PreActivated(nn.Module):
     groups: int
     last: bool
 
-    residual = True
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
-        """Maps images to images; with `keep` `[]`, `keep` of f, and the whole of the skip."""
+        """Maps images to images; with `keep` `[]`, f is scaled by `keep`, the skip is not."""
         wide, groups = 4 * self.width, self.groups
         active = activated(x, "norm1", groups)
         skip = x
@@ -170,15 +169,15 @@ class PreActivated(nn.Module):
 
 
 def activated(x: jax.Array, name: str, groups: int) -> jax.Array:
-    """`relu(norm(x))`, with parameters of the module that calls it."""
-    # The fast variance loses digits: features of R50x1 were off by 2e-5 with it and by 1e-5
-    # without, and took as long on a CPU.
+    """`relu(norm(x))`, with parameters of the calling module."""
+    # The fast variance loses precision: features of R50x1 had an error of 2e-5 with it and of 1e-5
+    # without, at the same speed on a CPU.
     return nn.relu(nn.GroupNorm(groups, epsilon=1e-5, use_fast_variance=False, name=name)(x))
 
 
 def convolved(x: jax.Array, name: str, width: int, size: int, stride: int = 1) -> jax.Array:
-    """A convolution by a standardised kernel, with parameters of the module that calls it."""
-    # Padded alike on both sides, as weights trained elsewhere expect; SAME is not, with a stride.
+    """A convolution with a standardised kernel, with parameters of the calling module."""
+    # Symmetric padding, as pretrained weights expect; SAME is asymmetric with a stride.
     return StdConv(
         width,
         (size, size),

@@ -3,17 +3,18 @@
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require_widths
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import averaged
+from mtl_jax.nets.backbones.stages import global_average_pool
 
 
-class CNN(nn.Module):
+class CNN(StagedTrunk, nn.Module):
     """Convolutions with BatchNorm, `[N, H, W, C] -> [N, D]`.
 
-    Each stage is `relu(norm(conv3x3(x)))`, every one after the first with stride 2; the
-    features are the mean over the remaining pixels.
+    Each stage is `relu(norm(conv3x3(x)))`, all but the first with stride 2; the features are the
+    mean over the remaining pixels.
 
     Attributes:
       features: channels of each stage; the last is D.
@@ -38,7 +39,7 @@ class CNN(nn.Module):
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        """The stages `(x, train) -> x` of the trunk, each with its own parameters."""
         return tuple(
             ConvStage(width, 2 if stage else 1, self.batch_norm, parent=None)
             for stage, width in enumerate(self.features)
@@ -46,16 +47,16 @@ class CNN(nn.Module):
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
-        return averaged(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
+        return global_average_pool(x)
 
 
 class ConvStage(nn.Module):
     """One stage of a `CNN`, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
-      width: channels D.
-      stride: of the convolution.
+      width: number of channels D.
+      stride: stride of the convolution.
       batch_norm: whether it normalises.
     """
 
@@ -70,7 +71,7 @@ class ConvStage(nn.Module):
 
 
 def convolved(x: jax.Array, width: int, stride: int, batch_norm: bool, train: bool) -> jax.Array:
-    """`relu(norm(conv3x3(x)))`, with parameters of the module that calls it."""
+    """`relu(norm(conv3x3(x)))`, with parameters of the calling module."""
     x = Conv(
         width,
         (3, 3),

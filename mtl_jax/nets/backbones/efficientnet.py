@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: convolutions of one channel each between products of channels."""
+"""EfficientNet-Lite: inverted bottlenecks with depthwise convolutions."""
 
 import itertools
 import math
@@ -8,13 +8,14 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require_choice
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.resnet import Group
-from mtl_jax.nets.backbones.stages import averaged, hung
+from mtl_jax.nets.backbones.stages import bind, global_average_pool
 
 SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # Of width and depth.
-# Of each group: blocks, side of the kernel, stride of the first block, expansion, channels.
+# For each group: blocks, kernel size, stride of the first block, expansion, channels.
 GROUPS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -27,16 +28,16 @@ GROUPS = (
 STEM, LAST = 32, 1280
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(StagedTrunk, nn.Module):
     """EfficientNet-Lite 0, 1 or 2, `[N, H, W, C] -> [N, 1280]`.
 
     A 3x3 convolution with stride 2 to 32 channels, seven groups of inverted bottlenecks, a 1x1
     convolution to 1280 channels, and the mean over the pixels. EfficientNet without its
-    squeeze-and-excite layers and with relu6, `min(max(x, 0), 6)`, in the place of swish. Channels
-    are scaled and rounded to multiples of 8, blocks scaled and rounded up; not so the stem, the
-    last convolution, and the blocks of the first and last groups. Convolutions pad as TensorFlow
-    does. Norms have epsilon 1e-3 and momentum 0.99 in Flax's and TensorFlow's sense. Images are
-    halved five times.
+    squeeze-and-excite layers and with relu6, `min(max(x, 0), 6)`, instead of swish. Channels
+    are scaled and rounded to multiples of 8, depths scaled and rounded up, except for the stem, the
+    last convolution, and the depths of the first and last groups. Convolutions pad as in
+    TensorFlow. Norms have epsilon 1e-3 and momentum 0.99 in the convention of Flax and TensorFlow.
+    Images are downsampled by two five times.
 
     | version | width | depth | pixels | parameters | with a head of 1000 |
     |---------|-------|-------|--------|------------|---------------------|
@@ -44,9 +45,9 @@ class EfficientNetLite(nn.Module):
     | 1       | 1.0   | 1.1   | 240    | 4,135,680  | 5,416,680           |
     | 2       | 1.1   | 1.2   | 260    | 4,811,072  | 6,092,072           |
 
-    Kernels are drawn from `N(0, 2 / (k k out))`, of depthwise ones from `N(0, 2 / (k k))`, as in
-    the authors' code. Stochastic depth (0.2) and dropout (0.2 to 0.3) of their training are left
-    out. Weights trained elsewhere: `nets.pretrained.EFFICIENTNET_LITE0` and its like.
+    Kernels are initialized from `N(0, 2 / (k k out))`, depthwise ones from `N(0, 2 / (k k))`, as in
+    the authors' code. The stochastic depth (0.2) and dropout (0.2 to 0.3) of their training are
+    omitted. Pretrained weights: `nets.pretrained.EFFICIENTNET_LITE0` and similar.
 
     Attributes:
       version: 0, 1 or 2.
@@ -71,21 +72,21 @@ class EfficientNetLite(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, 1280]`."""
         stem, *groups, last = self.parted()
-        x = hung(self, stem, "stem")(x, train=train)
+        x = bind(self, stem, "stem")(x, train=train)
         for at, block in enumerate(itertools.chain(*groups)):
-            x = hung(self, block, f"block{at}")(x, train=train)
-        return self.pool(hung(self, last, "last")(x, train=train))
+            x = bind(self, block, f"block{at}")(x, train=train)
+        return self.pool(bind(self, last, "last")(x, train=train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The stem, the groups and the last convolution, modules `(x, train) -> x`."""
+        """The stem, the groups and the last convolution, as modules `(x, train) -> x`."""
         stem, *groups, last = self.parted()
         return stem, *(Group(group, parent=None) for group in groups), last
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
-        return averaged(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
+        return global_average_pool(x)
 
     @nn.nowrap
     def parted(self) -> Iterator:
@@ -102,18 +103,18 @@ class EfficientNetLite(nn.Module):
 
 
 def rounded(width: float) -> int:
-    """The nearest multiple of 8, or the next one if that is a tenth or more too small."""
+    """The nearest multiple of 8, or the next one if that is smaller by a tenth or more."""
     near = max(8, int(width + 4) // 8 * 8)
     return near + 8 if near < 0.9 * width else near
 
 
 class Normed(nn.Module):
-    """A convolution, its norm and relu6, `[N, H, W, C] -> [N, H', W', D]`.
+    """A convolution with norm and relu6, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
-      width: channels D.
-      size: side of the kernel.
-      stride: of the convolution.
+      width: number of channels D.
+      size: kernel size.
+      stride: stride of the convolution.
     """
 
     width: int
@@ -129,15 +130,15 @@ class Normed(nn.Module):
 class Inverted(nn.Module):
     """An inverted bottleneck, `[N, H, W, C] -> [N, H', W', D]`.
 
-    A 1x1 convolution to `times` as many channels (none for 1), one with a kernel for each
-    channel, each with its norm and relu6, and a normalised 1x1 convolution to D channels; the
+    A 1x1 convolution that multiplies the channels by `times` (omitted for 1), a depthwise
+    convolution, each with norm and relu6, and a normalised 1x1 convolution to D channels; the
     input is added if it has the same shape.
 
     Attributes:
-      width: channels D.
-      size: side of the kernels.
-      stride: of the block.
-      times: expansion.
+      width: number of channels D.
+      size: kernel size.
+      stride: stride of the block.
+      times: expansion factor.
     """
 
     width: int
@@ -159,7 +160,7 @@ class Inverted(nn.Module):
 def normed(
     x: jax.Array, name: str, width: int, size: int, stride: int, train: bool, groups: int = 1
 ) -> jax.Array:
-    """`norm(conv(x))`, with parameters of the module that calls it."""
+    """`norm(conv(x))`, with parameters of the calling module."""
     mode = "fan_out" if groups == 1 else "fan_in"
     init = nn.initializers.variance_scaling(2.0, mode, "normal")
     conv = Conv(

@@ -1,4 +1,4 @@
-"""A convolution whose kernel's gradient is one matrix product on a CPU."""
+"""A convolution whose kernel gradient is one matrix product on a CPU."""
 
 import functools
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-FEWEST = 8  # Channels of the input, below which XLA's own gradient is as fast.
-LARGEST = 5  # Side of a kernel, above which the copies that the product needs are too many.
+FEWEST = 8  # Minimum number of input channels; below it XLA's own gradient is as fast.
+LARGEST = 5  # Maximum kernel size; above it the product requires too many copies.
 
 
 def convolution(
@@ -21,27 +21,27 @@ def convolution(
     dimension_numbers: Any = None,
     **settings: Any,
 ) -> jax.Array:
-    """`jax.lax.conv_general_dilated`, faster to train on a CPU; the same values.
+    """`jax.lax.conv_general_dilated` with the same values, faster to train on a CPU.
 
-    A setting of `flax.linen.Conv` (`conv_general_dilated=convolution`). XLA on a CPU takes a
+    An argument of `flax.linen.Conv` (`conv_general_dilated=convolution`). On a CPU, XLA computes a
     kernel's gradient as a convolution with a kernel of the image's size, at a sixth of the rate
-    of the way forward. Here, where it pays, it is the transpose of `by_product`: a product of
-    two matrices. On other devices, and of images in other layouts, grouped, dilated, with few
-    channels or large kernels, it is XLA's own. Both derivatives of any order, forward and
-    backward, and `jax.vmap` work as with XLA's.
+    of the forward pass. Here, where it is faster, it is the transpose of `by_product`: a product
+    of two matrices. On other devices, and for images in other layouts, grouped or dilated
+    convolutions, few channels or large kernels, it is XLA's own. Derivatives of any order, in
+    forward and reverse mode, and `jax.vmap` work as with XLA's.
 
     Measured on 2 CPU cores, 3 x 3: for 240 images of 32 x 32 x 32 the kernel's gradient takes 85
     ms, XLA's 190 ms with JAX 0.12 and 350 ms with 0.10; for 16 x 16 x 64, 60, 320 and 580 ms.
-    FixMatch's step (`tests/benchmarks/bench_consistency.py`) came from 8.3 s to 3.8 s with JAX
-    0.12 and from 12.7 s to 4.9 s with 0.10. Going through the batch in parts was no faster.
+    FixMatch's step (`tests/benchmarks/bench_consistency.py`) went from 8.3 s to 3.8 s with JAX
+    0.12 and from 12.7 s to 4.9 s with 0.10. Splitting the batch was no faster.
 
     Args:
       x: images `[N, H, W, C]`.
       kernel: `[h, w, C, D]`.
       strides: along H and W.
-      padding: as of `jax.lax.conv_general_dilated`.
-      dimension_numbers: as there.
-      **settings: as there.
+      padding: as in `jax.lax.conv_general_dilated`.
+      dimension_numbers: as in `jax.lax.conv_general_dilated`.
+      **settings: as in `jax.lax.conv_general_dilated`.
 
     Returns:
       `[N, H', W', D]`.
@@ -58,7 +58,7 @@ def convolution(
     if isinstance(padding, str):
         pads = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
 
-    # Until the way back only the images are kept, not their copies.
+    # Only the images are stored for the backward pass, not their copies.
     @jax.checkpoint
     def product(x, change):
         return by_product(x, change, strides, pads)
@@ -76,13 +76,13 @@ def convolution(
         parts += [] if still(dkernel) else [in_kernel(x, dkernel)]
         return convolved(x, kernel), sum(parts[1:], parts[0])
 
-    # What is not differentiated must cost nothing: neither images nor frozen kernels.
+    # Inputs that are not differentiated (images, frozen kernels) must not cost anything.
     convolved.defjvp(along, symbolic_zeros=True)
     return convolved(x, kernel)
 
 
 def still(tangent: Any) -> bool:
-    """Whether nothing moves along a tangent."""
+    """Whether a tangent is zero."""
     return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
 
 
@@ -90,7 +90,7 @@ Conv = functools.partial(nn.Conv, conv_general_dilated=convolution)
 
 
 def pays(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, settings: dict) -> bool:
-    """Whether a product is the faster way to the kernel's gradient."""
+    """Whether the kernel's gradient is faster as a matrix product."""
     if x.ndim != 4 or max(kernel.shape[:2]) > LARGEST:
         return False
     wanted = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
@@ -105,13 +105,13 @@ def pays(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, settings: dict
 def by_product(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]]
 ) -> jax.Array:
-    """The convolution as a product of matrices, by copies of the image.
+    """The convolution as a product of matrices, from copies of the image.
 
-    With stride 1, the columns of a window lie side by side in w copies of the image, the
-    product has h w images, and the rows of a window are added up: `y[i, j] = sum_a z_a[i + a, j]`
+    With stride 1, the columns of a window are concatenated in w copies of the image, the
+    product has h w images, and the rows of a window are summed: `y[i, j] = sum_a z_a[i + a, j]`
     with `z_a[i, j] = sum_b x[i, j + b] k[a, b]`. Transposed, that is w copies of the image times
-    h copies of the gradient, less than the h w of the usual way. With other strides all h w
-    pixels of a window lie side by side, since there are fewer windows.
+    h copies of the gradient, fewer than the usual h w. With other strides all h w
+    pixels of a window are concatenated, since there are fewer windows.
     """
     height, width, channels, features = kernel.shape
     high, wide = (
@@ -133,19 +133,19 @@ def by_product(
     taps = jnp.stack(shifts, 3).reshape(-1, width * channels)
     inner = kernel.transpose(1, 2, 0, 3).reshape(width * channels, height * features)
     rows = (taps @ inner).reshape(*x.shape[:2], wide, height, features)
-    # The transpose of a split is one copy, that of slices is a sum of padded ones.
+    # The transpose of a split is one copy, that of slices is a sum of padded arrays.
     rows = [row.squeeze(3) for row in jax.lax.split(rows, [1] * height, 3)]
     rows = [moved(row, 1, pads[0][0] - a, high) for a, row in enumerate(rows)]
     return sum(rows[1:], rows[0])
 
 
 def moved(x: jax.Array, axis: int, by: int, size: int) -> jax.Array:
-    """An image moved along an axis, cut or filled with zeros to a size."""
+    """An image shifted along an axis, cropped or zero-padded to a size."""
     pads = [(0, 0, 0)] * x.ndim
     pads[axis] = (by, size - x.shape[axis] - by, 0)
     return jax.lax.pad(x, jnp.zeros((), x.dtype), pads)
 
 
 def window(x: jax.Array, axis: int, start: int, count: int, stride: int) -> jax.Array:
-    """Every stride-th slice of an axis, so many from a start."""
+    """`count` slices of an axis from `start`, with a stride."""
     return jax.lax.slice_in_dim(x, start, start + stride * (count - 1) + 1, stride, axis)

@@ -4,26 +4,27 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require, require_widths
-from mtl_jax.nets.backbones.stages import in_order
+from mtl_jax.nets.backbones.stages import sequential
 
 
-class FCN(nn.Module):
+class FCN(StagedTrunk, nn.Module):
     """Fully convolutional network for signals of T times and C channels, `[N, T, C] -> [N, D]`.
 
     Each stage is `relu(norm(conv(x)))` along time, which keeps T; the features are the mean over
-    time. Convolutions see zeros outside. Norms have momentum 0.99 in Flax's sense.
+    time. Convolutions are zero-padded. Norms have momentum 0.99 in Flax's convention.
 
-    On a CPU a convolution is one product of its shifted signals with the kernel, which may be
-    scanned and vmapped; with XLA's own the backward pass would be slow in a loop.
+    On a CPU a convolution is one product of shifted copies of the signals with the kernel, which
+    may be scanned and vmapped; with XLA's own the backward pass would be slow in a loop.
 
     Attributes:
       features: channels of each stage; the last is D. The paper's are (128, 256, 128).
-      sizes: times that a kernel of each stage sees.
+      sizes: kernel size of each stage, in times.
 
     Raises:
-      BadInput: for no stages, sizes of another number, or what is no whole number of at least 1;
-        when called, for other than signals.
+      BadInput: for no stages, a different number of sizes, or anything but integers of at least 1;
+        when called, for anything but signals.
 
     Reference: Wang et al., Time Series Classification from Scratch with Deep Neural Networks,
       IJCNN 2017, its section on fully convolutional networks (https://arxiv.org/abs/1611.06455).
@@ -32,7 +33,7 @@ class FCN(nn.Module):
     features: tuple[int, ...] = (128, 256, 128)
     sizes: tuple[int, ...] = (8, 5, 3)
 
-    convolutional = False  # On a CPU they are matrix products, and only there it is asked.
+    convolutional = False  # It is only read on a CPU, where convolutions are matrix products.
 
     def __post_init__(self):
         require_widths(self, "features")
@@ -45,11 +46,11 @@ class FCN(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps signals `[N, T, C]` to features `[N, D]`."""
         require(x.ndim == 3, self, "x", "must be signals [N, T, C]", x.shape)
-        return self.pool(in_order(self, self.stages(), x, train))
+        return self.pool(sequential(self, self.stages(), x, train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        """The stages `(x, train) -> x` of the trunk, each with its own parameters."""
         return tuple(
             SignalStage(width, size, parent=None)
             for width, size in zip(self.features, self.sizes, strict=True)
@@ -57,7 +58,7 @@ class FCN(nn.Module):
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, T, D]` to features `[N, D]`."""
+        """Maps the output of the last stage `[N, T, D]` to features `[N, D]`."""
         return x.mean(1)
 
 
@@ -65,8 +66,8 @@ class SignalStage(nn.Module):
     """One stage of an `FCN`, `[N, T, C] -> [N, T, D]`.
 
     Attributes:
-      width: channels D.
-      size: times that the kernel sees.
+      width: number of channels D.
+      size: kernel size, in times.
     """
 
     width: int
@@ -81,7 +82,7 @@ class SignalStage(nn.Module):
 
 
 def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`[N, T, C]` with a kernel `[h, C, D]` and zeros outside, `[N, T, D]`."""
+    """Zero-padded convolution of `[N, T, C]` with a kernel `[h, C, D]`, `[N, T, D]`."""
     if jax.default_backend() != "cpu":
         numbers = ("NWC", "WIO", "NWC")
         return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=numbers)

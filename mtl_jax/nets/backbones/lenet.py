@@ -4,30 +4,31 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require, require_widths
 from mtl_jax.nets.backbones.mlp import DenseStage
-from mtl_jax.nets.backbones.stages import in_order
+from mtl_jax.nets.backbones.stages import sequential
 
-FEW = 16  # Input channels; of more, the shifted images would take too much memory.
+FEW = 16  # Maximum number of input channels; above it the shifted images take too much memory.
 
 
-class LeNet(nn.Module):
+class LeNet(StagedTrunk, nn.Module):
     """LeNet, `[N, H, W, C] -> [N, D]`, for grey images of 28 to 36 pixels.
 
-    Two stages `relu(max_pool2x2(conv5x5(x)))` without padding, and `relu(x W + b)` of what
-    they leave, flattened. The original drops channels of the second stage at random; here
-    nothing is dropped.
+    Two stages `relu(max_pool2x2(conv5x5(x)))` without padding, and `relu(x W + b)` of their
+    flattened output. The original randomly drops channels of the second stage; here there is no
+    dropout.
 
     On a CPU a convolution of up to 16 channels is a product of its 25 shifted images with the
-    kernel. With so few channels that took 0.6 of the time of XLA's own there (gradient, 64
-    images), and it may be scanned and vmapped (`Dispatch()`), as convolutions by default are not.
+    kernel. With so few channels this took 0.6 of the time of XLA's own (gradient, 64 images), and
+    it may be scanned and vmapped (`Execution()`), unlike convolutions by default.
 
     Attributes:
       features: channels of the convolutions, and D.
 
     Raises:
-      BadInput: for other than three widths; when called, for images of fewer than 16 pixels a
-        side.
+      BadInput: for anything but three widths; when called, for images with a side below 16
+        pixels.
 
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Section 4.1 (https://arxiv.org/abs/1810.04650).
@@ -45,11 +46,11 @@ class LeNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(in_order(self, self.stages(), x, train))
+        return self.pool(sequential(self, self.stages(), x, train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        """The stages `(x, train) -> x` of the trunk, each with its own parameters."""
         first, second, last = self.features
         return (
             PooledStage(first, parent=None),
@@ -59,7 +60,7 @@ class LeNet(nn.Module):
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """What the last stage gives `[N, D]`, as it is."""
+        """The output of the last stage `[N, D]`, unchanged."""
         return x
 
 
@@ -67,7 +68,7 @@ class PooledStage(nn.Module):
     """`relu(max_pool2x2(conv5x5(x)))`, `[N, H, W, C] -> [N, (H-4)/2, (W-4)/2, D]`.
 
     Attributes:
-      width: channels D.
+      width: number of channels D.
     """
 
     width: int
@@ -84,7 +85,7 @@ class PooledStage(nn.Module):
 
 
 def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """`[N, H, W, C]` with a kernel `[h, w, C, D]`, without padding, `[N, H-h+1, W-w+1, D]`."""
+    """Unpadded convolution of `[N, H, W, C]` with `[h, w, C, D]`, `[N, H-h+1, W-w+1, D]`."""
     if jax.default_backend() != "cpu" or x.shape[-1] > FEW:
         numbers = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
@@ -95,7 +96,7 @@ def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def pooled(x: jax.Array) -> jax.Array:
-    """The largest of every 2 x 2 pixels, `[N, H/2, W/2, C]`; an odd last row or column falls."""
+    """2x2 max pool, `[N, H/2, W/2, C]`; an odd last row or column is dropped."""
     n, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2]
     return x.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))

@@ -3,14 +3,15 @@
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require_widths
 from mtl_jax.nets.backbones.norm import BatchNorm
 
 
-class MLP(nn.Module):
+class MLP(StagedTrunk, nn.Module):
     """Multi-layer perceptron over flattened images, `[N, ...] -> [N, D]`.
 
-    Each layer is `relu(norm(x W + b))`; W is drawn from He's normal distribution, b is 0.
+    Each layer is `relu(norm(x W + b))`; W is initialized from He's normal distribution, b to 0.
 
     Attributes:
       features: width of each layer; the last is D.
@@ -38,12 +39,12 @@ class MLP(nn.Module):
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The trunk in stages `(x, train) -> x`, each of its own parameters."""
+        """The stages `(x, train) -> x` of the trunk, each with its own parameters."""
         return tuple(DenseStage(width, self.batch_norm, parent=None) for width in self.features)
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """What the last stage gives `[N, D]`, as it is."""
+        """The output of the last stage `[N, D]`, unchanged."""
         return x
 
 
@@ -60,12 +61,12 @@ class DenseStage(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps inputs, which it flattens, to vectors."""
+        """Maps inputs, which are flattened, to vectors."""
         return layered(x, self.width, self.batch_norm, train)
 
 
 def layered(x: jax.Array, width: int, batch_norm: bool, train: bool) -> jax.Array:
-    """`relu(norm(x W + b))` of flattened inputs, with parameters of the module that calls it."""
+    """`relu(norm(x W + b))` of flattened inputs, with parameters of the calling module."""
     x = x.reshape(x.shape[0], -1)
     x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)
     if batch_norm:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require, require_choice, require_count
+from mtl_jax.core.trunk import DividedStage, ResidualBlock, StagedTrunk
+from mtl_jax.core.validation import require, require_choice, require_int
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import averaged, hung, in_order
+from mtl_jax.nets.backbones.stages import bind, global_average_pool, sequential
 
 # Blocks of each group, and whether they are bottlenecks.
 DEPTHS = {
@@ -20,25 +21,25 @@ DEPTHS = {
 }
 
 
-class ResNet(nn.Module):
+class ResNet(StagedTrunk, nn.Module):
     """ResNet of 18, 34, 50 or 101 layers, `[N, H, W, C] -> [N, D]`.
 
     A stem and four groups of residual blocks `relu(skip(x) + f(x))`, of w, 2w, 4w and 8w
-    channels; the first block of every group but the first halves the image. D is 8w, of
-    depths 50 and 101 32w. The features are the mean over the pixels. Bottlenecks stride in their
-    3x3 convolution, not in the first 1x1 one as in the paper.
+    channels; the first block of every group but the first halves the image. D is 8w, for
+    depths 50 and 101 32w. The features are the mean over the pixels. Bottlenecks have the stride in
+    their 3x3 convolution, not in the first 1x1 one as in the paper.
 
-    Norms have epsilon 1e-5 and momentum 0.9 in Flax's sense, PyTorch's usual 0.1: running
-    statistics keep 0.9 of themselves at a step. Flax's running variances are those of the batch,
+    Norms have epsilon 1e-5 and momentum 0.9 in Flax's convention, PyTorch's usual 0.1: running
+    statistics are multiplied by 0.9 per step. Flax's running variances are those of the batch,
     PyTorch's are `n / (n - 1)` times as large.
 
     Attributes:
       depth: 18, 34, 50 or 101.
-      small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else one of
-        7x7 with stride 2 and a 3x3 max pool with stride 2, for about 224.
-      width: channels w of the first group.
-      widen: how many times as wide bottlenecks are inside, None being 1; of what they give the
-        width stays. PyTorch's `wide_resnet50_2` has 2.
+      small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else a 7x7
+        convolution with stride 2 and a 3x3 max pool with stride 2, for about 224.
+      width: number of channels w of the first group.
+      widen: width multiplier of the inner channels of bottlenecks, None being 1; their output
+        width does not change. PyTorch's `wide_resnet50_2` has 2.
 
     Raises:
       BadInput: for another depth, a width or `widen` below 1, or `widen` without bottlenecks.
@@ -57,9 +58,9 @@ class ResNet(nn.Module):
 
     def __post_init__(self):
         require_choice(self, depth=tuple(DEPTHS))
-        require_count(self, width=1)
+        require_int(self, width=1)
         if self.widen is not None:
-            require_count(self, widen=1)
+            require_int(self, widen=1)
             rule = "needs bottlenecks, a depth of 50 or 101,"
             require(DEPTHS[self.depth][1], self, "widen", rule, self.widen)
         super().__post_init__()
@@ -67,25 +68,25 @@ class ResNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(in_order(self, self.stages(), x, train))
+        return self.pool(sequential(self, self.stages(), x, train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x` of their own parameters."""
-        return in_groups(*self.parted())
+        """The stem and the groups, as modules `(x, train) -> x` with separate parameters."""
+        return in_groups(*self.block_groups())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages that the trunk has."""
-        return in_blocks(*self.parted())
+        """The stem and the residual blocks, the finest stages of the trunk."""
+        return in_blocks(*self.block_groups())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
-        return averaged(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
+        return global_average_pool(x)
 
     @nn.nowrap
-    def parted(self) -> Sequence:
+    def block_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         counts, bottleneck = DEPTHS[self.depth]
         plan = {"bottleneck": bottleneck, "widen": self.widen or 1, "parent": None}
@@ -112,7 +113,7 @@ class Stem(nn.Module):
     """The first convolution, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
-      width: channels D.
+      width: number of channels D.
       small_images: whether the size is kept.
     """
 
@@ -129,8 +130,8 @@ class Stem(nn.Module):
         return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
 
 
-class Group(nn.Module):
-    """Residual blocks one after the other, `[N, H, W, C] -> [N, H', W', D]`.
+class Group(DividedStage, nn.Module):
+    """A sequence of residual blocks, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
       blocks: unbound modules.
@@ -139,30 +140,30 @@ class Group(nn.Module):
     blocks: tuple[nn.Module, ...]
 
     @property
-    def divided(self) -> bool:
-        """Whether a block comes before the last one."""
+    def has_blocks(self) -> bool:
+        """Whether there is a block before the last one."""
         return len(self.blocks) > 1
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, before: bool = False):
-        """Maps images to images; with `before`, to what the last block reads and gives."""
+        """Maps images to images; with `before`, to the input and output of the last block."""
         for at, block in enumerate(self.blocks):
             read = x
-            x = hung(self, block, f"block{at}")(x, train=train)
+            x = bind(self, block, f"block{at}")(x, train=train)
         return (read, x) if before else x
 
 
-class Block(nn.Module):
+class Block(ResidualBlock, nn.Module):
     """A residual block, `relu(skip(x) + f(x))`, `[N, H, W, C] -> [N, H', W', D]`.
 
-    f is two 3x3 convolutions, or 1x1, 3x3 and 1x1 of a bottleneck, each normalised; the skip is
-    the input, or a normalised 1x1 convolution where the shape changes.
+    f is two 3x3 convolutions, or 1x1, 3x3 and 1x1 in a bottleneck, each normalised; the skip is
+    the input, or a normalised 1x1 convolution if the shape changes.
 
     Attributes:
-      width: channels; D is 4 times as many in a bottleneck.
-      stride: of the block.
-      bottleneck: which f.
-      widen: how many times as wide a bottleneck is inside.
+      width: number of channels; D is 4 times as many in a bottleneck.
+      stride: stride of the block.
+      bottleneck: whether f is a bottleneck.
+      widen: width multiplier of the inner channels of a bottleneck.
     """
 
     width: int
@@ -170,11 +171,9 @@ class Block(nn.Module):
     bottleneck: bool
     widen: int = 1
 
-    residual = True
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
-        """Maps images to images; with `keep` `[]`, `keep` of the block and the rest of its skip."""
+        """Maps images to images; with `keep` `[]`, to `keep * block + (1 - keep) * skip`."""
         wide, stride = self.width * (4 if self.bottleneck else 1), self.stride
         within = self.width * self.widen
         plan = (
@@ -191,8 +190,8 @@ class Block(nn.Module):
 
 
 def normed(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax.Array:
-    """`norm(conv(x))`, with parameters of the module that calls it."""
-    # Padded alike on both sides, as weights trained elsewhere expect; SAME is not, with a stride.
+    """`norm(conv(x))`, with parameters of the calling module."""
+    # Symmetric padding, as pretrained weights expect; SAME is asymmetric with a stride.
     pad = ((size // 2, size // 2),) * 2
     init = nn.initializers.he_normal()
     x = Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)

@@ -4,23 +4,24 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require, require_choice, require_count, require_number
-from mtl_jax.nets.backbones.stages import hung
-from mtl_jax.nets.backbones.transformer import attended, fed, require_heads
-from mtl_jax.nets.peft.prompts import Prompt, Prompts, prompted
-from mtl_jax.nets.peft.transformer_adapter import Adapter, adapted, require_adapter
+from mtl_jax.core.trunk import StagedTrunk
+from mtl_jax.core.validation import require, require_choice, require_int, require_number
+from mtl_jax.nets.backbones.stages import bind
+from mtl_jax.nets.backbones.transformer import feed_forward, require_heads, self_attention
+from mtl_jax.nets.peft.prompts import Prompt, Prompts, insert_prompt
+from mtl_jax.nets.peft.transformer_adapter import Adapter, apply_adapter, require_adapter
 
 INIT = nn.initializers.xavier_uniform()
 
 
-class ViT(nn.Module):
+class ViT(StagedTrunk, nn.Module):
     """Vision Transformer, `[N, H, W, C] -> [N, D]`.
 
-    Patches of P x P pixels become tokens by a linear layer and a learnt place each; a learnt
-    class token goes before them, with a place of its own; then blocks `y = x + attention(norm(x))`,
-    `z = y + mlp(norm(y))`, and a last norm. Norms have epsilon 1e-6, GELU is exact. The sides of
-    an image must be multiples of P, and all images of a net have one size. Sizes, with patches
-    of 16 pixels of 224 x 224 x 3 images:
+    Patches of P x P pixels become tokens by a linear layer plus a learned position embedding each;
+    a learned class token with its own position embedding is prepended; followed by blocks
+    `y = x + attention(norm(x))`, `z = y + mlp(norm(y))`, and a last norm. Norms have epsilon 1e-6,
+    GELU is exact. The sides of an image must be multiples of P, and all images of a model must
+    have the same size. Sizes, for 224 x 224 x 3 images with patches of 16 pixels:
 
     | name  | width | depth | heads | parameters  |
     |-------|-------|-------|-------|-------------|
@@ -29,25 +30,25 @@ class ViT(nn.Module):
     | B/16  | 768   | 12    | 12    | 85,798,656  |
     | L/16  | 1024  | 24    | 16    | 303,301,632 |
 
-    Kernels are drawn from Glorot's uniform distribution, that of the patches from LeCun's normal
-    one, places from `N(0, 0.02^2)`; all else starts at 0, as in the authors' code, where also
-    the biases of the MLP are drawn, from `N(0, 1e-12)`. There is no dropout. Weights trained
-    elsewhere: `nets.pretrained.TIMM_VIT`, `nets.pretrained.GOOGLE_VIT`.
+    Kernels are initialized from Glorot's uniform distribution, that of the patches from LeCun's
+    normal one, position embeddings from `N(0, 0.02^2)`, all others to 0, as in the authors' code,
+    where in addition the biases of the MLP are initialized from `N(0, 1e-12)`. There is no
+    dropout. Pretrained weights: `nets.pretrained.TIMM_VIT`, `nets.pretrained.GOOGLE_VIT`.
 
     Attributes:
       width: D.
       depth: number of blocks.
-      heads: of attention; must divide the width.
-      ratio: hidden units of the MLP by the width.
+      heads: number of attention heads; must divide the width.
+      ratio: hidden units of the MLP divided by the width.
       patch: P.
       pooling: "class" for the class token, "mean" for the mean of the patches (without class
         token and prompts), both after the last norm.
-      prompts: learnt tokens more.
+      prompts: additional learned tokens.
       adapter: bottlenecks in the blocks.
 
     Raises:
-      BadInput: for a number below 1, heads that do not divide the width, or another setting
-        that is none; when called, for images that patches do not fill.
+      BadInput: for a number below 1, heads that do not divide the width, or another invalid
+        setting; when called, for images whose sides are not multiples of the patch.
 
     Reference: Dosovitskiy et al., An Image Is Worth 16x16 Words, ICLR 2021, Eqs. 1 to 4 and
       Table 1 (https://arxiv.org/abs/2010.11929); Ti and S are of Touvron et al., DeiT, ICML
@@ -63,11 +64,11 @@ class ViT(nn.Module):
     prompts: Prompts | None = None
     adapter: Adapter | None = None
 
-    convolutional = False  # Patches do not overlap, so cutting and a matrix product do it.
+    convolutional = False  # Patches do not overlap, so the patch layer is a matrix product.
 
     def __post_init__(self):
         require_heads(self)
-        require_count(self, patch=1)
+        require_int(self, patch=1)
         require_number(self, ratio=(1e-3, 1e3))
         require_choice(self, pooling=("class", "mean"))
         fine = self.prompts is None or isinstance(self.prompts, Prompts)
@@ -80,12 +81,12 @@ class ViT(nn.Module):
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
         names = ["patches", *(f"block{at}" for at in range(self.depth)), "norm"]
         for name, stage in zip(names, self.stages(), strict=True):
-            x = hung(self, stage, name)(x, train=train)
+            x = bind(self, stage, name)(x, train=train)
         return self.pool(x)
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The patches, the blocks and the last norm, modules `(x, train) -> x`."""
+        """The patches, the blocks and the last norm, as modules `(x, train) -> x`."""
         count = self.prompts.count if self.prompts else 0
         prompt = Prompt(count, self.patch, parent=None) if count else None
         later = prompt if count and self.prompts.deep else None
@@ -94,17 +95,17 @@ class ViT(nn.Module):
             Block(self.heads, hidden, self.adapter, later if at else None, parent=None)
             for at in range(self.depth)
         )
-        return Patches(self.width, self.patch, prompt, parent=None), *blocks, Norm(parent=None)
+        return PatchEmbed(self.width, self.patch, prompt, parent=None), *blocks, Norm(parent=None)
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, T, D]` to features `[N, D]`."""
+        """Maps the output of the last stage `[N, T, D]` to features `[N, D]`."""
         if self.pooling == "class":
             return x[:, 0]
         return x[:, 1 + (self.prompts.count if self.prompts else 0) :].mean(1)
 
 
-class Patches(nn.Module):
+class PatchEmbed(nn.Module):
     """Images as tokens, `[N, H, W, C] -> [N, 1 + n + H W / P^2, D]`: class, prompts, patches.
 
     Attributes:
@@ -135,17 +136,17 @@ class Patches(nn.Module):
         x = x.transpose(0, 1, 3, 2, 4, 5).reshape(shape[0], *grid, -1)
         x = (x @ kernel.reshape(-1, width) + bias[None]).reshape(shape[0], -1, width)
         first = jnp.broadcast_to(first[None, None], (shape[0], 1, width))
-        return prompted(self, jnp.concatenate([first, x], 1), self.learnt, 0)
+        return insert_prompt(self, jnp.concatenate([first, x], 1), self.learnt, 0)
 
 
 class Block(nn.Module):
-    """A block that normalises what its halves read, `[N, T, D] -> [N, T, D]`.
+    """A pre-norm block, `[N, T, D] -> [N, T, D]`.
 
     Attributes:
-      heads: of attention.
-      hidden: units of the MLP.
-      adapter: bottlenecks after the halves, if any.
-      learnt: prompts that take the place of those before, if any.
+      heads: number of attention heads.
+      hidden: number of hidden units of the MLP.
+      adapter: bottlenecks after attention and MLP, if any.
+      learnt: prompts that replace the previous ones, if any.
     """
 
     heads: int
@@ -156,11 +157,11 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps tokens to tokens."""
-        x = prompted(self, x, self.learnt, self.learnt.count if self.learnt else 0)
-        inner = attended(normed(x, "norm_attention"), self.heads, INIT)
-        x = x + adapted(inner, self.adapter, "attention")
-        inner = fed(normed(x, "norm_mlp"), self.hidden, INIT)
-        return x + adapted(inner, self.adapter, "mlp")
+        x = insert_prompt(self, x, self.learnt, self.learnt.count if self.learnt else 0)
+        inner = self_attention(normed(x, "norm_attention"), self.heads, INIT)
+        x = x + apply_adapter(inner, self.adapter, "attention")
+        inner = feed_forward(normed(x, "norm_mlp"), self.hidden, INIT)
+        return x + apply_adapter(inner, self.adapter, "mlp")
 
 
 class Norm(nn.Module):
@@ -173,5 +174,5 @@ class Norm(nn.Module):
 
 
 def normed(x: jax.Array, name: str) -> jax.Array:
-    """Tokens with mean 0 and variance 1, scaled and shifted by the module that calls it."""
+    """Layer norm of tokens, with scale and shift as parameters of the calling module."""
     return nn.LayerNorm(epsilon=1e-6, name=name)(x)

@@ -1,4 +1,4 @@
-"""A convolution whose kernels are standardised where they are used."""
+"""A convolution with weight standardisation."""
 
 import functools
 from typing import Any
@@ -12,9 +12,9 @@ from mtl_jax.nets.backbones.fast_conv import convolution
 def standardised(kernel: jax.Array) -> jax.Array:
     """Weight standardisation, `(k - mean(k)) / sqrt(var(k) + 1e-10)` of each output channel.
 
-    Mean and variance are over all that a channel sums up. A kernel's scale and shift do not count,
-    but for epsilon, which makes 0 of a channel of equal numbers. Gradients pass through mean and
-    variance, and become 1e5 times as long where the kernel is 0. Epsilon is that of the code of
+    Mean and variance are over all inputs of a channel. The result is invariant to a kernel's scale
+    and shift, up to epsilon, which maps a constant channel to 0. Gradients flow through mean and
+    variance, and are scaled by 1e5 where the kernel is 0. Epsilon is that of the code of
     Big Transfer (`bit_pytorch/models.py`). timm's is 1e-8: for a kernel of variance 1e-5 the two
     differ by 0.05 %.
 
@@ -22,7 +22,7 @@ def standardised(kernel: jax.Array) -> jax.Array:
       kernel: `[h, w, C, D]`.
 
     Returns:
-      `[h, w, C, D]`, with mean 0 and variance 1 of each D.
+      `[h, w, C, D]`, with mean 0 and variance 1 for each of the D channels.
 
     Reference: Qiao et al., Micro-Batch Training with Batch-Channel Normalization and Weight
       Standardization, 2019, its section on Weight Standardization
@@ -36,7 +36,7 @@ def standardised(kernel: jax.Array) -> jax.Array:
 def standardised_convolution(
     x: jax.Array, kernel: jax.Array, *how: Any, **settings: Any
 ) -> jax.Array:
-    """`mtl_jax.nets.backbones.fast_conv.convolution` by the standardised kernel."""
+    """`mtl_jax.nets.backbones.fast_conv.convolution` with the standardised kernel."""
     return convolution(x, standardised(kernel), *how, **settings)
 
 

@@ -1,4 +1,4 @@
-"""Wide residual networks, as semi-supervised learning has them."""
+"""Wide residual networks for semi-supervised learning."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,26 +6,27 @@ from typing import Literal
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require, require_choice, require_count
+from mtl_jax.core.trunk import ResidualBlock, StagedTrunk
+from mtl_jax.core.validation import require, require_choice, require_int
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.resnet import in_blocks, in_groups
-from mtl_jax.nets.backbones.stages import averaged, in_order
+from mtl_jax.nets.backbones.stages import global_average_pool, sequential
 
 STEM = 16
 
 
-class WideResNet(nn.Module):
-    """WideResNet of FixMatch and its kin, `[N, H, W, C] -> [N, D]`.
+class WideResNet(StagedTrunk, nn.Module):
+    """WideResNet of FixMatch and related methods, `[N, H, W, C] -> [N, D]`.
 
     A 3x3 convolution to 16 channels, and groups of n residual blocks `skip(x) + f(x)` of 16 w,
     32 w, 64 w, ... channels; the first block of every group but the first halves the image. A
-    block activates its input for f, `act = leaky_relu(norm(x))` with slope 0.1; only the very
-    first one does so for its skip too. The features are the mean over the pixels of `act` of
-    what the last block gives; D is 64 w for three groups. Depth counts convolutions, those
-    of the skips included: `1 + groups (2 n + 1)`.
+    block applies `act = leaky_relu(norm(x))`, with negative slope 0.1, to the input of f; only the
+    very first one applies it to the input of its skip too. The features are the mean over the
+    pixels of `act` of the last block's output; D is 64 w for three groups. Depth counts
+    convolutions, including those of the skips: `1 + groups (2 n + 1)`.
 
-    Norms have epsilon 1e-3 and momentum 0.999 in Flax's and TensorFlow's sense (running
-    statistics keep 0.999 of themselves; PyTorch calls that 0.001). Kernels of k x k are drawn
+    Norms have epsilon 1e-3 and momentum 0.999 in the convention of Flax and TensorFlow (running
+    statistics are multiplied by 0.999; PyTorch calls that 0.001). Kernels of k x k are initialized
     from `N(0, 2 / (k k out))`. The papers' heads are Glorot normal, those of `compose` are not.
     Sizes, for images of three channels:
 
@@ -35,26 +36,27 @@ class WideResNet(nn.Module):
     | 28, 8, 3             | 23,357,792 | 23,362,922        | 23,349,712     | 23,354,842        |
     | 37, 2, 4             | 5,931,200  | 5,933,770         | 5,926,864      | 5,929,434         |
 
-    FixMatch takes 28-2 for CIFAR-10 and SVHN, 28-8 for CIFAR-100. For STL-10 it says 37-2 of
-    23.8 million parameters, but so many have five groups (depth 46), which its code makes for
-    images of 96 pixels; 37-2 of TorchSSL and USB has four, and halves the image in the first
-    too. There, the first blocks of later groups apply f without its first activation.
+    FixMatch uses 28-2 for CIFAR-10 and SVHN, 28-8 for CIFAR-100. For STL-10 it reports 37-2 with
+    23.8 million parameters, but this is the size with five groups (depth 46), which its code
+    builds for images of 96 pixels; 37-2 of TorchSSL and USB has four groups, and also halves the
+    image in the first. There, the first blocks of later groups apply f without its first
+    activation.
 
     Attributes:
       depth: number of convolutions.
       width: w.
-      groups: of blocks.
-      bias: whether convolutions add one, as FixMatch's and TorchSSL's do; USB's have none but
-        in the stem.
-      code: whose details the net has, for weights trained there; None is FixMatch's. By TorchSSL
-        and USB, convolutions with a stride pad alike at all edges, and the first blocks of
-        later groups apply f without its first activation. By USB (commit 5d09751; later ones
-        differ) the stem has a bias even without `bias`, and epsilon is 1e-5 but for the very
-        last norm.
+      groups: number of groups of blocks.
+      bias: whether convolutions have a bias, as FixMatch's and TorchSSL's do; USB's have none
+        except in the stem.
+      variant: the implementation whose details the model follows, for weights trained with it;
+        None is FixMatch's. In TorchSSL and USB, convolutions with a stride have symmetric padding,
+        and the first blocks of later groups apply f without its first activation. In USB (commit
+        5d09751; later ones differ) the stem has a bias even without `bias`, and epsilon is 1e-5
+        except in the very last norm.
 
     Raises:
-      BadInput: for a number below 1, a depth that the groups do not come to, or with `code` a
-        width of 1 or other groups than three.
+      BadInput: for a number below 1, a depth that does not match the groups, or with `variant` a
+        width of 1 or a number of groups other than three.
 
     Reference: Zagoruyko and Komodakis, Wide Residual Networks, BMVC 2016, Table 1
       (https://arxiv.org/abs/1605.07146); Sohn et al., FixMatch, NeurIPS 2020, Section 4
@@ -66,15 +68,15 @@ class WideResNet(nn.Module):
     width: int = 2
     groups: int = 3
     bias: bool = True
-    code: Literal["TorchSSL", "USB"] | None = None
+    variant: Literal["TorchSSL", "USB"] | None = None
 
     convolutional = True
 
     def __post_init__(self):
-        require_count(self, depth=4, width=1, groups=1)
-        require_choice(self, code=(None, "TorchSSL", "USB"))
-        fine = self.code is None or (self.width > 1 and self.groups == 3)
-        require(fine, self, "code", "needs a width above 1 and three groups", self.code)
+        require_int(self, depth=4, width=1, groups=1)
+        require_choice(self, variant=(None, "TorchSSL", "USB"))
+        fine = self.variant is None or (self.width > 1 and self.groups == 3)
+        require(fine, self, "variant", "needs a width above 1 and three groups", self.variant)
         rule = f"must be 1 + groups (2 n + 1) with {self.groups} groups, as 28 with 3, 37 with 4"
         n, rest = divmod(self.depth - 1 - self.groups, 2 * self.groups)
         require(n >= 1 and rest == 0, self, "depth", rule, self.depth)
@@ -83,28 +85,28 @@ class WideResNet(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(in_order(self, self.stages(), x, train))
+        return self.pool(sequential(self, self.stages(), x, train))
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x` of their own parameters."""
+        """The stem and the groups, as modules `(x, train) -> x` with separate parameters."""
         return in_groups(*self.parted())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages that the trunk has."""
+        """The stem and the residual blocks, the finest stages of the trunk."""
         return in_blocks(*self.parted())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps what the last stage gives `[N, H, W, D]` to features `[N, D]`."""
-        return averaged(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
+        return global_average_pool(x)
 
     @nn.nowrap
     def parted(self) -> Sequence:
         """The stem, and the blocks of each group."""
         count = (self.depth - 1 - self.groups) // (2 * self.groups)
-        foreign, usb = self.code is not None, self.code == "USB"
+        foreign, usb = self.variant is not None, self.variant == "USB"
         return WideStem(self.bias or usb, parent=None), *(
             tuple(
                 WideBlock(
@@ -114,7 +116,7 @@ class WideResNet(nn.Module):
                     first=not group and not at,
                     last=group == self.groups - 1 and at == count - 1,
                     plain=bool(foreign and group and not at),
-                    even=foreign,
+                    torch_padding=foreign,
                     epsilon=1e-5 if usb else 1e-3,
                     parent=None,
                 )
@@ -128,7 +130,7 @@ class WideStem(nn.Module):
     """The first convolution, `[N, H, W, C] -> [N, H, W, 16]`.
 
     Attributes:
-      bias: whether it adds one.
+      bias: whether it has a bias.
     """
 
     bias: bool
@@ -139,21 +141,21 @@ class WideStem(nn.Module):
         return convolved(x, STEM, 3, 1, self.bias)
 
 
-class WideBlock(nn.Module):
+class WideBlock(ResidualBlock, nn.Module):
     """A residual block, `skip(x) + f(x)`, `[N, H, W, C] -> [N, H', W', D]`.
 
     f is two 3x3 convolutions, each after an activation; the skip is the input, or a 1x1
-    convolution where the shape changes.
+    convolution if the shape changes.
 
     Attributes:
-      width: channels D.
-      stride: of the block.
-      bias: whether convolutions add one.
-      first: whether the skip is of the activated input.
-      last: whether what it gives is activated.
-      plain: whether f is without its first activation.
-      even: whether a convolution pads alike at all edges.
-      epsilon: of the norms, but for the last one.
+      width: number of channels D.
+      stride: stride of the block.
+      bias: whether convolutions have a bias.
+      first: whether the input of the skip is activated.
+      last: whether the output is activated.
+      plain: whether f omits its first activation.
+      torch_padding: whether convolutions have symmetric padding.
+      epsilon: epsilon of the norms, except the last one.
     """
 
     width: int
@@ -162,17 +164,15 @@ class WideBlock(nn.Module):
     first: bool
     last: bool
     plain: bool = False
-    even: bool = False
+    torch_padding: bool = False
     epsilon: float = 1e-3
-
-    residual = True
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
-        """Maps images to images; with `keep` `[]`, `keep` of f, and the whole of the skip."""
+        """Maps images to images; with `keep` `[]`, f is scaled by `keep`, the skip is not."""
         active = x if self.plain else activated(x, train, self.epsilon)
         skip = active if self.first else x
-        inner = convolved(active, self.width, 3, self.stride, self.bias, self.even)
+        inner = convolved(active, self.width, 3, self.stride, self.bias, self.torch_padding)
         inner = activated(inner, train, self.epsilon)
         inner = convolved(inner, self.width, 3, 1, self.bias)
         if skip.shape != inner.shape:
@@ -182,7 +182,7 @@ class WideBlock(nn.Module):
 
 
 def activated(x: jax.Array, train: bool, epsilon: float = 1e-3) -> jax.Array:
-    """`leaky_relu(norm(x))`, with parameters of the module that calls it."""
+    """`leaky_relu(norm(x))`, with parameters of the calling module."""
     norm = nn.BatchNorm(momentum=0.999, epsilon=epsilon)
     return nn.leaky_relu(norm(x, use_running_average=not train), 0.1)
 
@@ -190,9 +190,9 @@ def activated(x: jax.Array, train: bool, epsilon: float = 1e-3) -> jax.Array:
 def convolved(
     x: jax.Array, width: int, size: int, stride: int, bias: bool, even: bool = False
 ) -> jax.Array:
-    """A convolution that pads as PyTorch does if `even`, else as TensorFlow does.
+    """A convolution with PyTorch's padding if `even`, else with TensorFlow's.
 
-    That is with stride 2 one pixel more at the far edges.
+    With stride 2, the latter is one pixel more at the far edges.
     """
     init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
     pad = ((size // 2, size // 2),) * 2 if even else "SAME"

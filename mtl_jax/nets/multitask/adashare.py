@@ -1,4 +1,4 @@
-"""AdaShare: one trunk, and for each task a policy of which blocks it skips."""
+"""AdaShare: one trunk, with a block-skipping policy for each task."""
 
 import dataclasses
 import itertools
@@ -8,39 +8,40 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.core.tree import Tree
+from mtl_jax.core.trunk import MultitaskTrunk, ResidualBlock, traits
+from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import hung, require_stages
-from mtl_jax.nets.multitask.gumbel import kept, steps_before
+from mtl_jax.nets.backbones.stages import bind, require_stages
+from mtl_jax.nets.multitask.gumbel import gumbel_sigmoid, step_counter
 
 COLDEST = 0.1
 
 
-class AdaShare(nn.Module):
+class AdaShare(MultitaskTrunk, nn.Module):
     """AdaShare, `x -> {task: [N, D]}`.
 
     Task t runs the blocks of one shared trunk as `x <- v_tl block_l(x) + (1 - v_tl) skip(x)`,
-    with v_tl in (0, 1) drawn by Gumbel-softmax in training, else `1[p_tl > 1/2]`. Blocks are
-    the trunk's `blocks()` if it offers them, else its stages; the skip is that of a residual
-    block, else the identity; a block that changes the shape and has no skip always runs. The
-    temperature is `temperature * decay^(t / period)`, at least 0.1, at step t after the
-    warm-up. In the warm-up all blocks run; then policies set in one by one, the last block's
-    first, every `curriculum` steps. Policies belong to the tasks, the trunk is shared; its
-    norms see the tasks one after the other.
+    with v_tl in (0, 1) sampled by Gumbel-softmax in training, and `1[p_tl > 1/2]` otherwise.
+    Blocks are the trunk's `blocks()` if it defines them, else its stages; the skip is that of a
+    residual block, else the identity; a block that changes the shape and has no skip always runs.
+    The temperature is `temperature * decay^(t / period)`, at least 0.1, at step t after the
+    warm-up. During the warm-up all blocks run; then the policies are activated one by one, that
+    of the last block first, every `curriculum` steps. Policies belong to the tasks and the trunk
+    is shared; its norms process the tasks sequentially.
 
-    The paper learns weights and policies in turns, then draws policies and retrains; here both
-    are learnt together, and go on as they are.
+    The paper alternates between learning weights and policies, then samples policies and
+    retrains; here both are learned jointly, without retraining.
 
     Attributes:
-      trunk: cut in stages, one of which at least can be skipped.
-      keep: probability p of every block, before training.
-      temperature: at the first step after the warm-up.
-      decay: of the temperature.
-      period: steps after which it has decayed once.
-      warm_up: steps in which all blocks run.
-      curriculum: steps between the setting in of two policies.
-      tasks: names, filled by `compose`.
+      trunk: a trunk with stages, at least one of which can be skipped.
+      init_keep_prob: initial probability p of running each block.
+      temperature: temperature at the first step after the warm-up.
+      decay: decay factor of the temperature.
+      period: number of steps per decay.
+      warm_up: number of steps in which all blocks run.
+      curriculum: number of steps between the activation of two policies.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages, or a number outside its range; when called, if no
@@ -50,7 +51,7 @@ class AdaShare(nn.Module):
     """
 
     trunk: nn.Module = MLP()
-    keep: float = 0.9
+    init_keep_prob: float = 0.9
     temperature: float = 5.0
     decay: float = 0.965
     period: int = 100
@@ -60,24 +61,24 @@ class AdaShare(nn.Module):
 
     def __post_init__(self):
         require_stages(self)
-        require_number(self, keep=(1e-3, 1 - 1e-3), temperature=(COLDEST, math.inf))
+        require_number(self, init_keep_prob=(1e-3, 1 - 1e-3), temperature=(COLDEST, math.inf))
         require_number(self, decay=(0.0, 1.0))
-        require_count(self, period=1, warm_up=0, curriculum=0)
+        require_int(self, period=1, warm_up=0, curriculum=0)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        now = steps_before(self, train) - self.warm_up
+        now = step_counter(self, train) - self.warm_up
         blocks = blocks_of(self.trunk)
         each = [x] * len(self.tasks)
         for depth, block in enumerate(blocks):
-            part = hung(self, block, f"block{depth}")
+            part = bind(self, block, f"block{depth}")
             wait = self.curriculum * (len(blocks) - 1 - depth)
             each = self.passed(part, each, depth, now, wait, train)
         gated = any(name.startswith("task_policy") for name in self.variables["params"])
@@ -96,10 +97,10 @@ class AdaShare(nn.Module):
         train: bool,
     ) -> list[jax.Array]:
         """Runs or skips one block for every task, `[N, ...]` each."""
-        if getattr(part, "residual", False):
+        if isinstance(part, ResidualBlock):
             gates = self.gates(depth, now, wait, train)
             return [part(x, train=train, keep=g) for x, g in zip(each, gates, strict=True)]
-        # Before the first block, all tasks see the same.
+        # Before the first block, all tasks have the same input.
         whole = (
             [part(x, train=train) for x in each]
             if depth
@@ -113,30 +114,32 @@ class AdaShare(nn.Module):
 
     @nn.nowrap
     def gates(self, depth: int, now: jax.Array, wait: int, train: bool) -> jax.Array:
-        """How much of a block each task runs `[K]`; all of it before step `wait`."""
-        start = nn.initializers.constant(math.log(self.keep / (1.0 - self.keep)))
+        """Gate of a block for each task `[K]`; 1 before step `wait`."""
+        start = nn.initializers.constant(
+            math.log(self.init_keep_prob / (1.0 - self.init_keep_prob))
+        )
         logits = self.param(f"task_policy{depth}", start, (len(self.tasks),))
         cooled = self.temperature * self.decay ** (jnp.maximum(now, 0.0) / self.period)
-        gates = kept(self, logits, jnp.maximum(cooled, COLDEST), train)
+        gates = gumbel_sigmoid(self, logits, jnp.maximum(cooled, COLDEST), train)
         return jnp.where(now < wait, 1.0, gates) if train else gates
 
 
 def blocks_of(trunk: nn.Module) -> tuple[nn.Module, ...]:
-    """The finest stages that a trunk offers."""
-    return trunk.blocks() if hasattr(trunk, "blocks") else trunk.stages()
+    """The finest stages that a trunk defines."""
+    return trunk.blocks()
 
 
 @dataclasses.dataclass(frozen=True)
 class PolicyCost:
-    """Penalties on the policies of an `AdaShare`, of the probabilities p that a block runs.
+    """Penalties on the policies of an `AdaShare`, as a function of the probabilities p of running.
 
-    `sparsity * sum_tl log p_tl + sharing * sum_{t < u} sum_l (L - l)/L |p_tl - p_ul|`, with
-    l from 0 at the first of the L blocks that can be skipped: the first count most. The
-    first term has no lower bound, but its gradient by a logit, `1 - p`, has.
+    `sparsity * sum_tl log p_tl + sharing * sum_{t < u} sum_l (L - l)/L |p_tl - p_ul|`, where l
+    counts the L skippable blocks from 0: the first blocks have the largest weights. The first
+    term is unbounded below, but its gradient with respect to a logit, `1 - p`, is bounded.
 
     Attributes:
-      sparsity: weight that makes tasks skip blocks.
-      sharing: weight that makes tasks run the same blocks.
+      sparsity: weight of the term that makes tasks skip blocks.
+      sharing: weight of the term that makes tasks run the same blocks.
 
     Raises:
       BadInput: for a negative weight; when called, if there are no policies.
@@ -151,7 +154,7 @@ class PolicyCost:
         require_number(self, sparsity=(0.0, math.inf), sharing=(0.0, math.inf))
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        """Maps parameters to the penalty `[]`; the anchor is unused."""
         own = params["tasks"].get("own", {})
         names = [name for name in own if name.startswith("task_policy")]
         if not names:

@@ -1,38 +1,39 @@
-"""Attention: each task asks a shared trunk's features with a query of its own."""
+"""Attention: each task pools a shared trunk's features with its own query."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require, require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require, require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import require_trunk
 
 
-class Attention(nn.Module):
-    """Pooling by attention with one learnt query a task, `[N, ...] -> {task: [N, D]}`.
+class Attention(MultitaskTrunk, nn.Module):
+    """Attention pooling with one learned query per task, `[N, ...] -> {task: [N, D]}`.
 
-    The trunk's features become T tokens `z_i`: the positions of a map `[N, ..., C]`, or
-    groups of consecutive numbers of a vector `[N, P]`, C = P / T; `y_i = z_i + p_i` with a
-    learnt place p_i. For each of the attention heads, with
-    `d = D / heads`, `w_t = softmax_i(q_t . (y_i K) / sqrt(d))`, `f_t = sum_i w_ti y_i V`; the
-    heads side by side are the features. K, V, p and the trunk are shared, the query q_t
-    `[heads, d]` belongs to task t and does not depend on the input.
+    The trunk's features are split into T tokens `z_i`: the positions of a map `[N, ..., C]`, or
+    groups of consecutive entries of a vector `[N, P]`, C = P / T; `y_i = z_i + p_i` with a
+    learned position embedding p_i. For each attention head, with `d = D / heads`,
+    `w_t = softmax_i(q_t . (y_i K) / sqrt(d))`, `f_t = sum_i w_ti y_i V`; the features are the
+    concatenated heads. K, V, p and the trunk are shared, the query q_t `[heads, d]` belongs to
+    task t and does not depend on the input.
 
-    This is the attention of the pooling block of the Set Transformer with one seed vector a
-    task, without its residual, normalisation and feed-forward layers. It is not MTAN, where
+    This is the attention of the pooling block of the Set Transformer with one seed vector per
+    task, without its residual, normalisation and feed-forward layers. It differs from MTAN, where
     tasks mask the feature maps within the trunk.
 
     Attributes:
-      trunk: what all tasks share; it may keep positions.
-      groups: T where the trunk gives vectors; must divide their length.
+      trunk: the shared trunk; it may keep positions.
+      groups: T if the trunk returns vectors; must divide their length.
       features: D.
-      heads: of attention; must divide D.
-      tasks: names, filled by `compose`.
+      heads: number of attention heads; must divide D.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for what is no plain trunk, a number below 1 or that does not divide; when
-        called, for groups that do not divide the features.
+      BadInput: for anything but a plain trunk, or a number that is below 1 or does not divide;
+        when called, for groups that do not divide the features.
 
     Reference: Lee et al., Set Transformer, ICML 2019, Section 3.2, pooling by multihead
       attention (https://arxiv.org/abs/1810.00825); Vaswani et al., Attention Is All You Need,
@@ -47,15 +48,15 @@ class Attention(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        require_count(self, groups=1, features=1, heads=1)
+        require_int(self, groups=1, features=1, heads=1)
         divides = self.features % self.heads == 0
         require(divides, self, "heads", f"must divide features {self.features}", self.heads)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -66,7 +67,7 @@ class Attention(nn.Module):
         keys = nn.DenseGeneral(shape, use_bias=False, name="keys")(y)
         values = nn.DenseGeneral(shape, use_bias=False, name="values")(y)
         return {
-            task: attended(
+            task: attention_pool(
                 self.param(f"task_query_{task}", nn.initializers.normal(1.0), shape), keys, values
             )
             for task in self.tasks
@@ -82,7 +83,7 @@ def tokens(parent: Attention, features: jax.Array) -> jax.Array:
     return features.reshape(len(features), groups, size // groups)
 
 
-def attended(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
+def attention_pool(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
     """Features `[N, D]` of a query `[heads, d]` over keys and values `[N, T, heads, d]`."""
     scores = jnp.einsum("hd,nthd->nth", query, keys) / query.shape[-1] ** 0.5
     found = jnp.einsum("nth,nthd->nhd", nn.softmax(scores, axis=1), values)

@@ -1,38 +1,39 @@
-"""Cascaded: tasks read levels of one stack of trunks, low tasks first."""
+"""Cascaded: tasks read successive levels of a stack of trunks, low-level tasks first."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import MultitaskTrunk, traits
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import flat, require_trunk
 
 
-class Cascaded(nn.Module):
-    """A stack of trunks, one level a task, `[N, ...] -> {task: [N, D]}`.
+class Cascaded(MultitaskTrunk, nn.Module):
+    """A stack of trunks with one level per task, `[N, ...] -> {task: [N, D]}`.
 
-    `f_1(x) = h_1(x)`, `f_k(x) = h_k([x, f_k-1(x)])`, tasks in the order of the run: the first
-    reads the lowest level, and every level sees the input too (shortcut). Levels are copies
-    of one trunk. Where it convolves, the lower features are laid on the input as channels that
-    are the same at all pixels; else both are flattened side by side. In JMT a level also reads
-    the predictions of the lower tasks; here heads are beyond the stack.
+    `f_1(x) = h_1(x)`, `f_k(x) = h_k([x, f_k-1(x)])`, with tasks in the order of the run: the first
+    reads the lowest level, and every level also receives the input (shortcut). Levels are copies
+    of one trunk. If it is convolutional, the lower features are appended to the input as channels
+    that are constant over the pixels; otherwise both are flattened and concatenated. In JMT a
+    level also reads the predictions of the lower tasks; here the heads are outside the stack.
 
-    Levels that a higher task reads too are shared; the top one belongs to the last task. The
-    lone level of a single task is shared, as any trunk is.
+    Levels that a higher task also reads are shared; the top one belongs to the last task. The
+    only level of a single task is shared, like any trunk.
 
-    Successive regularisation of JMT, `delta ||theta - theta'||^2` of what lower tasks learnt
-    before, is `transfer.L2SP(2 * delta)` in a run with `source`: the anchor is what the run
-    started from, and of that the levels below the top. A source has the same shared levels:
-    as many tasks, or the first of two tasks alone. JMT trains one task after the other and
-    anchors, heads too, at the parameters after the one before; here the anchor is fixed and
-    tasks are trained together.
+    The successive regularisation of JMT, `delta ||theta - theta'||^2` towards the parameters that
+    lower tasks learned before, is `transfer.L2SP(2 * delta)` in a run with `init_from`: the anchor
+    is the run's initial parameters, restricted to the levels below the top. The source model must
+    have the same shared levels: as many tasks, or only the first of two tasks. JMT trains one task
+    after the other and anchors all parameters, including heads, at those after the previous task;
+    here the anchor is fixed and tasks are trained jointly.
 
     Attributes:
-      trunk: what every level is a copy of.
-      tasks: names from low to high, filled by `compose`.
+      trunk: the trunk that every level is a copy of.
+      tasks: names from low to high, set by `compose`.
 
     Raises:
-      BadInput: for what is no plain trunk.
+      BadInput: for anything but a plain trunk.
 
     Reference: Sogaard and Goldberg, Deep multi-task learning with low level tasks supervised
       at lower layers, ACL 2016 (https://doi.org/10.18653/v1/P16-2038); Hashimoto et al., A
@@ -48,8 +49,8 @@ class Cascaded(nn.Module):
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -64,7 +65,7 @@ class Cascaded(nn.Module):
 
 
 def joined(x: jax.Array, features: jax.Array, convolutional: bool) -> jax.Array:
-    """Inputs `[N, ...]` with features `[N, D]` as channels, or flat `[N, ... + D]`."""
+    """Inputs `[N, ...]` with features `[N, D]` as channels, or flattened `[N, ... + D]`."""
     if not convolutional:
         return jnp.concatenate([flat(x), features], -1)
     planes = features.reshape(len(x), *(1,) * (x.ndim - 2), -1)

@@ -1,28 +1,29 @@
-"""CGC: experts that tasks share beside experts of each task."""
+"""CGC: shared experts in addition to task-specific experts."""
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import copies, gate, mixed, require_trunk
 
 
-class CGC(nn.Module):
+class CGC(MultitaskTrunk, nn.Module):
     """Customized gate control, `[N, ...] -> {task: [N, D]}`.
 
     `f_t(x) = sum_e g_te(x) S_te(x)`, `g_t(x) = softmax(W_t x)`, where S_t are the experts of
-    task t and then the shared ones; x is flattened for the gates, which have no bias. Gates
-    and a task's experts belong to the task, and no other task reads them.
+    task t followed by the shared ones; x is flattened for the gates, which have no bias. Gates
+    and task-specific experts belong to the task, and no other task reads them.
 
     Attributes:
       expert: the trunk that every expert is a copy of.
-      shared: number of experts that all tasks read.
+      shared: number of shared experts.
       own: number of experts of each task.
-      tasks: names, filled by `compose`.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for an expert that is no plain trunk, or a number below 1.
+      BadInput: for an expert that is not a plain trunk, or a number below 1.
 
     Reference: Tang et al., Progressive Layered Extraction (PLE), RecSys 2020, Section 4.1
       (https://doi.org/10.1145/3383313.3412236).
@@ -35,13 +36,13 @@ class CGC(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "expert")
-        require_count(self, shared=1, own=1)
+        require_int(self, shared=1, own=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the experts convolve, which decides how steps are dispatched."""
-        return self.expert.convolutional
+        """Whether the experts are convolutional, which determines the execution of steps."""
+        return traits(self.expert).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -58,17 +59,18 @@ def level(
     number: int = 0,
     above: int = 0,
 ) -> tuple[dict[str, jax.Array], list[jax.Array]]:
-    """One level of experts, and the gates of the tasks.
+    """One level of experts with the gates of the tasks.
 
     Args:
       parent: the architecture, with numbers of experts `shared` and `own`.
       expert: the trunk that every expert of this level is a copy of.
-      inputs: what the experts and the gate of each task read.
-      common: what the shared experts read.
+      inputs: inputs of the experts and the gate of each task.
+      common: input of the shared experts.
       train: whether this is training.
-      number: of the level, for the names of its parameters.
-      above: levels above this one; where a shared gate follows, other tasks read a task's
-        experts too, and a level lower what its gate mixes, and they are not named as its own.
+      number: index of the level, for the names of its parameters.
+      above: number of levels above this one; where a shared gate follows, other tasks also read
+        the task's experts and, one level lower, the output of its gate, so these are not named as
+        parameters of the task.
 
     Returns:
       Features `[N, D]` for each task; and the outputs of all experts, those of each task in

@@ -1,30 +1,32 @@
-"""Cross-stitch: one trunk a task, and after each stage a learnt mix of what they see."""
+"""Cross-stitch: one trunk per task, with a learned mixture of their features after each stage."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import MultitaskTrunk, traits
 from mtl_jax.core.validation import require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import copies, require_stages
 
 
-class CrossStitch(nn.Module):
+class CrossStitch(MultitaskTrunk, nn.Module):
     """Cross-stitch networks, `x -> {task: [N, D]}`.
 
-    Every task has its own copy of the trunk. After each stage, the last included,
-    `x_t <- sum_u A[t, u] x_u`; A starts with `same` on its diagonal and `(1 - same)/(K - 1)`
-    elsewhere, so that rows sum to 1. All parameters are shared: the loss of a task reaches
-    the copies of all others.
+    Every task has its own copy of the trunk. After each stage, including the last,
+    `x_t <- sum_u A[t, u] x_u`; A is initialized with `same` on its diagonal and
+    `(1 - same)/(K - 1)` elsewhere, so that rows sum to 1. All parameters are shared: the loss of a
+    task has gradients with respect to the copies of all others.
 
-    The paper starts the copies from trained single-task nets; here they are drawn. It also
-    trains A at 100 to 1000 times the rate of the rest, here the rate is one.
+    The paper initializes the copies from trained single-task networks; here they are initialized
+    at random. It also trains A at 100 to 1000 times the learning rate of the other parameters;
+    here the rate is the same.
 
     Attributes:
-      trunk: cut in stages, one copy for each task.
-      same: how much of a task's next input is its own.
-      per_channel: whether each channel has a matrix A of its own.
-      tasks: names, filled by `compose`.
+      trunk: a trunk with stages, copied for each task.
+      same: initial weight of a task's own features.
+      per_channel: whether each channel has its own matrix A.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages, or `same` outside [0, 1].
@@ -45,8 +47,8 @@ class CrossStitch(nn.Module):
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -63,13 +65,13 @@ class CrossStitch(nn.Module):
 
     @nn.nowrap
     def start(self, key: jax.Array, width: int) -> jax.Array:
-        """Matrices `[K, K, width]` before training; nothing is drawn."""
+        """Initial matrices `[K, K, width]`; deterministic."""
         units = own_and_others(len(self.tasks), self.same)
         return jnp.repeat(units[:, :, None], width, 2)
 
 
 def own_and_others(count: int, same: float) -> jax.Array:
-    """A matrix `[count, count]` of rows that sum to 1, with `same` on its diagonal."""
+    """A matrix `[count, count]` with rows that sum to 1 and `same` on its diagonal."""
     other = (1.0 - same) / (count - 1) if count > 1 else 0.0
     own = same if count > 1 else 1.0
     return jnp.where(jnp.eye(count, dtype=bool), own, other)

@@ -7,37 +7,38 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.core.tree import Tree
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import copies, flat, mixed, require_trunk
 
 
-class DSelectK(nn.Module):
-    """Mixture of experts by differentiable sparse gates, `[N, ...] -> {task: [N, D]}`.
+class DSelectK(MultitaskTrunk, nn.Module):
+    """Mixture of experts with differentiable sparse gates, `[N, ...] -> {task: [N, D]}`.
 
-    `f_t(x) = sum_e q_e f_e(x)`, `q = sum_{i<=k} softmax(a)_i r(z_i)`: k selectors with weights
-    by logits a, each of which chooses one expert by a code z_i of `m = ceil(log2 E)` numbers,
+    `f_t(x) = sum_e q_e f_e(x)`, `q = sum_{i<=k} softmax(a)_i r(z_i)`: k selectors weighted by
+    logits a, each of which selects one expert by a code z_i with `m = ceil(log2 E)` entries,
     `r(z)_e = prod_j (S(z_j) if bit j of e else 1 - S(z_j))`, with the smooth step S. Codes
-    beyond the width of S are exactly 0 or 1, choose one expert and have no gradient. Experts
+    beyond the width of S are exactly 0 or 1, select one expert and have no gradient. Experts
     are shared, `a` and `z` belong to the tasks: parameters, or linear in the flattened input.
 
-    If E is no power of 2, weights q may sum to less than 1: some codes name no expert.
-    `SelectorEntropy` draws static selectors to one expert each, and away from such codes.
-    Codes start uniform in +-gamma/100, logits and linear maps of them in +-0.05, as in the
-    authors' code.
+    If E is not a power of 2, the weights q may sum to less than 1, since some codes do not
+    correspond to an expert. `SelectorEntropy` drives static selectors to one expert each, and
+    away from such codes. Codes are initialized uniformly in +-gamma/100, logits and their linear
+    maps in +-0.05, as in the authors' code.
 
     Attributes:
       expert: the trunk that every expert is a copy of.
       experts: number of experts, E.
-      chosen: number of selectors, k: a gate ends with at most so many experts.
+      num_selected: number of selectors, k: the final gates have at most k experts.
       gamma: width of the smooth step.
-      static: whether gates are the same for all inputs.
-      tasks: names, filled by `compose`.
+      static_gates: whether gates are the same for all inputs.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for an expert that is no plain trunk, a setting outside its range, or more
-        chosen than there are.
+      BadInput: for an expert that is not a plain trunk, a setting outside its range, or
+        `num_selected` above `experts`.
 
     Reference: Hazimeh et al., DSelect-k, NeurIPS 2021, Section 3
       (https://arxiv.org/abs/2106.03760).
@@ -45,22 +46,28 @@ class DSelectK(nn.Module):
 
     expert: nn.Module = MLP()
     experts: int = 4
-    chosen: int = 2
+    num_selected: int = 2
     gamma: float = 1.0
-    static: bool = True
+    static_gates: bool = True
     tasks: tuple[str, ...] = ()
 
     def __post_init__(self):
         require_trunk(self, "expert")
-        require_count(self, experts=2, chosen=1)
-        require(self.chosen <= self.experts, self, "chosen", "must not exceed experts", self.chosen)
+        require_int(self, experts=2, num_selected=1)
+        require(
+            self.num_selected <= self.experts,
+            self,
+            "num_selected",
+            "must not exceed experts",
+            self.num_selected,
+        )
         require_width(self)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the experts convolve, which decides how steps are dispatched."""
-        return self.expert.convolutional
+        """Whether the experts are convolutional, which determines the execution of steps."""
+        return traits(self.expert).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -71,8 +78,10 @@ class DSelectK(nn.Module):
 
 
 def weights(parent: DSelectK, x: jax.Array, name: str) -> jax.Array:
-    """Weights of experts by the gate of a name, `[E]` of a static one, else `[N, E]`."""
-    gate = Selectors(parent.chosen, bits(parent.experts), parent.gamma, parent.static, name=name)
+    """Expert weights of the named gate, `[E]` for a static one, else `[N, E]`."""
+    gate = Selectors(
+        parent.num_selected, bits(parent.experts), parent.gamma, parent.static_gates, name=name
+    )
     logits, codes = gate(flat(x))
     each = selected(codes, parent.experts, parent.gamma)
     return jnp.einsum("...k,...ke->...e", nn.softmax(logits), each)
@@ -88,7 +97,7 @@ class Selectors(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Maps flat inputs `[N, D]` to the logits and the codes."""
+        """Maps flattened inputs `[N, D]` to the logits and the codes."""
         starts = {"logits": 0.05, "codes": self.gamma / 100}
         shapes = {"logits": (self.chosen,), "codes": (self.chosen, self.bits)}
         drawn = {name: around_zero(start) for name, start in starts.items()}
@@ -102,16 +111,16 @@ class Selectors(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class SelectorEntropy:
-    """Penalty on static selectors of `DSelectK` that do not choose.
+    """Penalty on static selectors of `DSelectK` that do not select a single expert.
 
     `weight * sum_ti H(r(z_ti))`, `H(r) = -sum_e r_e log r_e`, over tasks t and selectors i,
-    and, if E is no power of 2, `reach * sum_ti 1 / sum_e r_e(z_ti)`, so that no selector ends
-    at a code without an expert (the sum counts as 1e-6 at least, to stay finite). The entropy
-    is exact where the authors' code has `log(r + 1e-6)`. The anchor is not used.
+    and, if E is not a power of 2, `reach * sum_ti 1 / sum_e r_e(z_ti)`, so that no selector ends
+    at a code without an expert (the sum is clipped below at 1e-6, to stay finite). The entropy
+    is exact where the authors' code has `log(r + 1e-6)`. The anchor is unused.
 
     Attributes:
-      weight: of the entropies; the authors' default is 1e-6.
-      gamma: that of the trunk.
+      weight: weight of the entropies; the authors' default is 1e-6.
+      gamma: width of the smooth step, as in the trunk.
       reach: weight of the second term; 1 in the authors' code.
 
     Raises:
@@ -154,7 +163,7 @@ def static_codes(own: Tree) -> list[jax.Array]:
 
 
 def selected(codes: jax.Array, experts: int, gamma: float) -> jax.Array:
-    """What each selector gives each expert, `[..., E]`, by codes `[..., m]`."""
+    """Weights of each selector for each expert, `[..., E]`, from codes `[..., m]`."""
     steps = smooth_step(codes, gamma)[..., None, :]
     places = jnp.arange(experts)[:, None] >> jnp.arange(codes.shape[-1])[None]
     ones = jnp.broadcast_to((places & 1).astype(bool), steps.shape[:-2] + places.shape)
@@ -169,14 +178,14 @@ def smooth_step(t: jax.Array, gamma: float) -> jax.Array:
 
 
 def entropy(probabilities: jax.Array) -> jax.Array:
-    """`-sum p log p` over the last axis; a zero has neither value nor gradient."""
+    """`-sum p log p` over the last axis; value and gradient are 0 where p is 0."""
     there = probabilities > 0
     logs = jnp.log(jnp.where(there, probabilities, 1.0))
     return -jnp.where(there, probabilities * logs, 0.0).sum(-1)
 
 
 def bits(experts: int) -> int:
-    """Length of a code that names so many experts, `ceil(log2 E)`."""
+    """Length of a binary code for this many experts, `ceil(log2 E)`."""
     return (experts - 1).bit_length()
 
 

@@ -1,25 +1,26 @@
-"""What architectures made of whole trunks do alike: check, copy and mix them."""
+"""Functions shared by architectures made of whole trunks: validation, copies and mixtures."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import traits
 from mtl_jax.core.validation import require
 
 
 def require_trunk(owner: nn.Module, field: str) -> None:
-    """Requires a plain trunk, `[N, ...] -> [N, D]`, of a field.
+    """Requires a field to be a plain trunk, `[N, ...] -> [N, D]`.
 
     Raises:
-      BadInput: for what is no module, or an architecture of its own.
+      BadInput: for anything but a module, or for a multi-task architecture.
     """
     value = getattr(owner, field)
-    plain = isinstance(value, nn.Module) and not hasattr(value, "tasks")
+    plain = isinstance(value, nn.Module) and not traits(value).is_multitask
     require(plain, owner, field, "must be a trunk such as nets.MLP()", value)
 
 
 def copies(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> list[nn.Module]:
-    """Trunks `name_0`, `name_1`, ... with parameters of their own; call it in `__call__`."""
+    """Trunks `name_0`, `name_1`, ... with separate parameters; must be called in `__call__`."""
     return [trunk.clone(parent=parent, name=f"{name}_{i}") for i in range(count)]
 
 
@@ -29,11 +30,11 @@ def flat(x: jax.Array) -> jax.Array:
 
 
 def gate(x: jax.Array, experts: int, name: str) -> jax.Array:
-    """Weights `softmax(x W)` `[N, E]` of experts, by inputs `[N, ...]`; no bias."""
+    """Expert weights `softmax(x W)` `[N, E]` from inputs `[N, ...]`; no bias."""
     return nn.softmax(nn.Dense(experts, use_bias=False, name=name)(flat(x)))
 
 
 def mixed(weights: jax.Array, outputs: list[jax.Array]) -> jax.Array:
-    """`sum_e w_e f_e` `[N, D]` of weights `[N, E]` or `[E]`, and E outputs `[N, D]`."""
+    """`sum_e w_e f_e` `[N, D]` from weights `[N, E]` or `[E]`, and E outputs `[N, D]`."""
     weights = jnp.broadcast_to(weights, (outputs[0].shape[0], len(outputs)))
     return jnp.einsum("ne,end->nd", weights, jnp.stack(outputs))

@@ -1,29 +1,31 @@
-"""FiLM: a scale and a shift of each task within a shared layer."""
+"""FiLM: a task-specific scale and shift within a shared layer."""
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import require_trunk
 
 
-class FiLM(nn.Module):
+class FiLM(MultitaskTrunk, nn.Module):
     """Feature-wise linear modulation by task, `[N, ...] -> {task: [N, D]}`.
 
-    `f_t(x) = relu((1 + s_t) * (h W + b) + o_t)`, h the features of a shared trunk, W and b a
-    shared layer on them. s_t and o_t belong to task t and start at 0, so that tasks start
-    alike. They act before a ReLU as in the paper: right under a linear head it could take
-    them in, and they would be nothing. The paper makes scale and shift of a condition by a
-    network; the condition here is the task, so they are parameters.
+    `f_t(x) = relu((1 + s_t) * (h W + b) + o_t)`, with h the features of a shared trunk, W and b a
+    shared layer on top. s_t and o_t belong to task t and are initialized to 0, so that all tasks
+    have the same initial features. They are applied before a ReLU as in the paper: directly before
+    a linear head they would be redundant, since the head could absorb them. The paper predicts
+    scale and shift from a condition with a network; here the condition is the task, so they are
+    parameters.
 
     Attributes:
-      trunk: what all tasks share, before the modulated layer.
+      trunk: the shared trunk, before the modulated layer.
       features: width D of that layer.
-      tasks: names, filled by `compose`.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for what is no plain trunk, or a width below 1.
+      BadInput: for anything but a plain trunk, or a width below 1.
 
     Reference: Perez et al., FiLM, AAAI 2018, Eq. 2 (https://arxiv.org/abs/1709.07871).
     """
@@ -34,13 +36,13 @@ class FiLM(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        require_count(self, features=1)
+        require_int(self, features=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

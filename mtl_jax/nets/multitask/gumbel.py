@@ -1,12 +1,12 @@
-"""Choices that are drawn in training with a gradient, and made for good without it."""
+"""Discrete choices, sampled with a gradient in training and deterministic otherwise."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 
-def steps_before(owner: nn.Module, train: bool) -> jax.Array:
-    """Training steps `[]` that the module has seen, a float; it counts them."""
+def step_counter(owner: nn.Module, train: bool) -> jax.Array:
+    """Number of training steps of the module `[]`, a float; increments the counter."""
     count = owner.variable("batch_stats", "steps", lambda: jnp.zeros((), jnp.int32))
     now = count.value
     if train:
@@ -14,8 +14,10 @@ def steps_before(owner: nn.Module, train: bool) -> jax.Array:
     return now.astype(jnp.float32)
 
 
-def chosen(owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool) -> jax.Array:
-    """One-hot rows `[..., C]` of logits `[..., C]`; the Gumbel-max draw, or the largest.
+def gumbel_softmax(
+    owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool
+) -> jax.Array:
+    """One-hot rows `[..., C]` of logits `[..., C]`: a Gumbel-max sample, or the argmax.
 
     In training the gradient is that of `softmax((logits + noise) / temperature)` (straight
     through).
@@ -32,11 +34,13 @@ def chosen(owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: b
     return hard + (soft - jax.lax.stop_gradient(soft))
 
 
-def kept(owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool) -> jax.Array:
-    """Gates `[...]` of logits `[...]`: soft draws in (0, 1) in training, else 0 or 1.
+def gumbel_sigmoid(
+    owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool
+) -> jax.Array:
+    """Gates `[...]` of logits `[...]`: soft samples in (0, 1) in training, else 0 or 1.
 
     `sigmoid((logits + noise) / temperature)` with logistic noise, the Gumbel-softmax of two
-    classes; without training `1[logits > 0]`.
+    classes; outside training `1[logits > 0]`.
 
     Reference: Maddison et al., The Concrete Distribution, ICLR 2017, Appendix B
       (https://arxiv.org/abs/1611.00712).

@@ -1,30 +1,32 @@
-"""LowRank: a shared layer of which each task has a version that differs in few dimensions."""
+"""LowRank: a shared layer with a low-rank update for each task."""
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import require_trunk
 
 
-class LowRank(nn.Module):
-    """One layer with a low-rank part of each task, `[N, ...] -> {task: [N, D]}`.
+class LowRank(MultitaskTrunk, nn.Module):
+    """One layer with a low-rank update for each task, `[N, ...] -> {task: [N, D]}`.
 
-    `f_t(x) = relu(h W_t + b)`, `W_t = W + A_t B_t`, h `[N, P]` the features of a shared trunk.
-    W and b are shared, A_t `[P, r]` and B_t `[r, D]` belong to task t. A_t starts at random
-    and B_t at 0, so tasks start alike and both can learn. The ReLU keeps a linear head from
-    taking the layer in. LoRA adds such parts to frozen layers of a Transformer, times
-    `alpha / r`; here the factor is 1, and the layer is trained unless the run freezes it.
+    `f_t(x) = relu(h W_t + b)`, `W_t = W + A_t B_t`, with h `[N, P]` the features of a shared
+    trunk. W and b are shared, A_t `[P, r]` and B_t `[r, D]` belong to task t. A_t is initialized
+    at random and B_t to 0, so tasks have the same initial features and both matrices can learn.
+    The ReLU keeps a linear head from absorbing the layer. LoRA adds such updates to frozen layers
+    of a Transformer, scaled by `alpha / r`; here the factor is 1, and the layer is trained unless
+    the run freezes it.
 
     Attributes:
-      trunk: what all tasks share, before the layer.
+      trunk: the shared trunk, before the layer.
       features: width D of the layer.
       rank: r.
-      tasks: names, filled by `compose`.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for what is no plain trunk, or a number below 1.
+      BadInput: for anything but a plain trunk, or a number below 1.
 
     Reference: Hu et al., LoRA, ICLR 2022, Section 4.1 (https://arxiv.org/abs/2106.09685).
     """
@@ -36,13 +38,13 @@ class LowRank(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        require_count(self, features=1, rank=1)
+        require_int(self, features=1, rank=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

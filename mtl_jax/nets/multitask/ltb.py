@@ -1,4 +1,4 @@
-"""Learning to branch: nodes of a tree that choose which node they follow."""
+"""Learning to branch: nodes of a tree that learn which parent to read."""
 
 import math
 
@@ -6,32 +6,34 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require_count, require_number
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import copies, require_stages
-from mtl_jax.nets.multitask.gumbel import chosen, steps_before
+from mtl_jax.nets.multitask.gumbel import gumbel_softmax, step_counter
 
 
-class LTB(nn.Module):
+class LTB(MultitaskTrunk, nn.Module):
     """Learning to branch, `x -> {task: [N, D]}`.
 
-    Every stage has K nodes, copies of that of the trunk. Node j of a stage reads
-    `sum_i d_ji y_i` of the nodes i of the stage before, with d_j one-hot: in training a draw
-    by the node's logits, with the gradient of its Gumbel-softmax, else the likeliest node.
-    Each task so chooses a node of the last stage. The temperature is
-    `temperature / sqrt(1 + t / period)` at step t after the warm-up. In the warm-up `d = 1/K`.
-    All logits start at 0; a task's last choice belongs to it, all else is shared.
+    Every stage has K nodes, copies of the trunk's stage. Node j of a stage reads
+    `sum_i d_ji y_i` of the nodes i of the previous stage, with d_j one-hot: in training a sample
+    from the node's logits, with the gradient of its Gumbel-softmax, else the most likely node.
+    Each task selects a node of the last stage in the same way. The temperature is
+    `temperature / sqrt(1 + t / period)` at step t after the warm-up. During the warm-up
+    `d = 1/K`. All logits are initialized to 0; the logits of a task's last choice belong to the
+    task, all other parameters are shared.
 
-    LibMTL draws in evaluation too, sums over all parents in its warm-up, and gives each task
-    one node of the last stage. The paper builds and retrains the tree that was found; here
-    training goes on as it is.
+    LibMTL also samples in evaluation, sums over all parents in its warm-up, and gives each task
+    one node of the last stage. The paper builds and retrains the resulting tree; here training
+    continues without retraining.
 
     Attributes:
-      trunk: cut in stages.
-      temperature: at the first step after the warm-up.
-      period: steps that its decay counts as one.
-      warm_up: steps without choices.
-      tasks: names, filled by `compose`.
+      trunk: a trunk with stages.
+      temperature: temperature at the first step after the warm-up.
+      period: time scale of the temperature decay, in steps.
+      warm_up: number of steps without choices.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages, or a number outside its range.
@@ -49,18 +51,18 @@ class LTB(nn.Module):
     def __post_init__(self):
         require_stages(self)
         require_number(self, temperature=(1e-3, math.inf))
-        require_count(self, period=1, warm_up=0)
+        require_int(self, period=1, warm_up=0)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        now = steps_before(self, train) - self.warm_up
+        now = step_counter(self, train) - self.warm_up
         nodes = [str(node) for node in range(len(self.tasks))]
         each = [x] * len(nodes)
         for depth, stage in enumerate(self.trunk.stages()):
@@ -72,11 +74,11 @@ class LTB(nn.Module):
 
     @nn.nowrap
     def branched(self, name: str, each: list[jax.Array], now: jax.Array, train: bool) -> jax.Array:
-        """What K children read `[K, N, ...]`, of K parents `[N, ...]`."""
+        """Inputs of K children `[K, N, ...]`, from K parents `[N, ...]`."""
         count = len(each)
         logits = self.param(name, nn.initializers.zeros_init(), (count, count))
         decay = jnp.sqrt(1.0 + jnp.maximum(now, 0.0) / self.period)
-        choice = chosen(self, logits, self.temperature / decay, train)
+        choice = gumbel_softmax(self, logits, self.temperature / decay, train)
         if train:
             choice = jnp.where(now < 0, 1.0 / count, choice)
         return jnp.tensordot(choice, jnp.stack(each), 1)

@@ -1,14 +1,15 @@
-"""MMoE: experts that all tasks share, mixed for each task by a gate of its own."""
+"""MMoE: shared experts, mixed for each task by its own gate."""
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import copies, gate, mixed, require_trunk
 
 
-class MMoE(nn.Module):
+class MMoE(MultitaskTrunk, nn.Module):
     """Multi-gate mixture of experts, `[N, ...] -> {task: [N, D]}`.
 
     `f_t(x) = sum_e g_te(x) f_e(x)`, `g_t(x) = softmax(W_t x)`, with the input x flattened
@@ -18,10 +19,10 @@ class MMoE(nn.Module):
     Attributes:
       expert: the trunk that every expert is a copy of.
       experts: number of experts, E.
-      tasks: names, filled by `compose`.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for an expert that is no plain trunk, or no expert.
+      BadInput: for an expert that is not a plain trunk, or no expert.
 
     Reference: Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate
       Mixture-of-Experts, KDD 2018, Section 4.2 (https://doi.org/10.1145/3219819.3220007).
@@ -33,13 +34,13 @@ class MMoE(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "expert")
-        require_count(self, experts=1)
+        require_int(self, experts=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the experts convolve, which decides how steps are dispatched."""
-        return self.expert.convolutional
+        """Whether the experts are convolutional, which determines the execution of steps."""
+        return traits(self.expert).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -1,33 +1,34 @@
-"""MTAN: one shared trunk, and for each task attention over what its stages see."""
+"""MTAN: one shared trunk, with task-specific attention over the outputs of its stages."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import MultitaskTrunk, traits
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import hung, looked_into, require_stages
+from mtl_jax.nets.backbones.stages import apply_with_intermediate, bind, require_stages
 
 
-class MTAN(nn.Module):
+class MTAN(MultitaskTrunk, nn.Module):
     """Multi-task attention network, `x -> {task: [N, D]}`.
 
-    With p_j the output of stage j of the shared trunk, each task t looks at
+    With p_j the output of stage j of the shared trunk, each task t computes
     `a_tj = m_tj * p_j`, `m_tj = sigmoid(norm(V relu(norm(W [u_j, f_j(a_t,j-1)]))))`; V and W
-    are 1x1 convolutions (dense layers for vectors) to as many channels as p_j has. `f_j`
-    brings what the task saw a stage before to the size of p_j: `relu(norm(conv3x3))` and a
-    max pool, for vectors `relu(norm(dense))`; tasks share it, and the first stage has none.
+    are 1x1 convolutions (dense layers for vectors) to the number of channels of p_j. `f_j`
+    maps the attended features of the previous stage to the size of p_j: `relu(norm(conv3x3))` and
+    a max pool, for vectors `relu(norm(dense))`; tasks share it, and the first stage has none.
     The features are the trunk's pool of the last a_t. Masks belong to the tasks, the trunk
     and f are shared.
 
-    In groups of several residual blocks, masks are made from what the last block reads: u_j is
-    its input, p_j its output, as in the authors' code for ResNet. Other stages give one feature
-    and u_j is p_j, as in their code for WideResNet (where here u_j is as in ResNet).
+    In groups of several residual blocks, masks are computed from the input of the last block: u_j
+    is its input, p_j its output, as in the authors' code for ResNet. Other stages have a single
+    output and u_j is p_j, as in their code for WideResNet (where here u_j is as in ResNet).
 
     Attributes:
-      trunk: cut in stages.
-      tasks: names, filled by `compose`.
+      trunk: a trunk with stages.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages.
@@ -45,16 +46,16 @@ class MTAN(nn.Module):
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
         seen = {}
         for depth, stage in enumerate(self.trunk.stages()):
-            before, x = looked_into(hung(self, stage, f"stage{depth}"), x, train)
-            bring = Bring(x.shape[1:], name=f"bring{depth}") if depth else None
+            before, x = apply_with_intermediate(bind(self, stage, f"stage{depth}"), x, train)
+            bring = ResizeFeatures(x.shape[1:], name=f"bring{depth}") if depth else None
             for task in self.tasks:
                 parts = [before, bring(seen[task], train=train)] if depth else [before]
                 mask = Mask(x.shape[-1], name=f"task_mask{depth}_{task}")
@@ -66,14 +67,14 @@ class Mask(nn.Module):
     """A mask in (0, 1) for every channel of every pixel, `[N, ..., C'] -> [N, ..., C]`.
 
     Attributes:
-      width: channels C.
+      width: number of channels C.
     """
 
     width: int
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps what a task sees to its mask."""
+        """Maps a task's features to its mask."""
         for last in (False, True):
             x = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x)
             x = BatchNorm()(x, use_running_average=not train)
@@ -81,11 +82,11 @@ class Mask(nn.Module):
         return x
 
 
-class Bring(nn.Module):
-    """Brings what a task saw a stage before to the size of the next, `[N, ...] -> [N, *size]`.
+class ResizeFeatures(nn.Module):
+    """Resizes a task's features of the previous stage to the next, `[N, ...] -> [N, *size]`.
 
     Attributes:
-      size: of an example, `(H, W, C)` or `(C,)`.
+      size: shape of an example, `(H, W, C)` or `(C,)`.
     """
 
     size: tuple[int, ...]
@@ -103,7 +104,7 @@ class Bring(nn.Module):
 
 
 def pooled_to(x: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Max pool of images `[N, H, W, C]` to exactly `[N, *size, C]`, of no larger sides."""
+    """Max pool of images `[N, H, W, C]` to exactly `[N, *size, C]`, with sides that do not grow."""
     strides = tuple(old // new for old, new in zip(x.shape[1:3], size, strict=True))
     window = tuple(
         old - (new - 1) * stride

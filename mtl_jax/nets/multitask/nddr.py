@@ -1,4 +1,4 @@
-"""NDDR: one trunk a task, and after each stage every task reduces all tasks' channels."""
+"""NDDR: one trunk per task, with a reduction of all tasks' channels after each stage."""
 
 from collections.abc import Sequence
 
@@ -6,34 +6,35 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import MultitaskTrunk, traits
 from mtl_jax.core.validation import require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import averaged, copies, require_stages
+from mtl_jax.nets.backbones.stages import copies, global_average_pool, require_stages
 from mtl_jax.nets.multitask.cross_stitch import own_and_others
 
 
-class NDDR(nn.Module):
+class NDDR(MultitaskTrunk, nn.Module):
     """Neural discriminative dimensionality reduction, `x -> {task: [N, D]}`.
 
-    Every task has its own copy of the trunk. After each stage, the last included,
-    `x_t <- norm(W_t [x_1, ..., x_K])`: channels are put side by side, reduced to those of one
-    task by a 1x1 convolution (a dense layer for vectors), and normalised. W_t starts as
+    Every task has its own copy of the trunk. After each stage, including the last,
+    `x_t <- norm(W_t [x_1, ..., x_K])`: channels are concatenated, reduced to those of one
+    task by a 1x1 convolution (a dense layer for vectors), and normalised. W_t is initialized to
     `same` times the task's own channels plus `(1 - same)/(K - 1)` times those of the others.
-    With shortcuts (NDDR-CNN-Shortcut) a task goes on from `relu(V_t [x_t1, ..., x_tL] + b_t)`,
-    x_tl being its output after stage l, brought to the pixels of the last (bilinear; the mean
-    over pixels where the last is a vector); V_t is a 1x1 convolution to as many channels as
-    the last has, drawn from Glorot's uniform distribution. What follows the last stage belongs
-    to its task, all before is shared.
+    With shortcuts (NDDR-CNN-Shortcut) a task's features are `relu(V_t [x_t1, ..., x_tL] + b_t)`,
+    with x_tl its output after stage l, resized to the resolution of the last (bilinear; the mean
+    over pixels if the last is a vector); V_t is a 1x1 convolution to the number of channels of
+    the last, initialized from Glorot's uniform distribution. Parameters after the last stage
+    belong to the task, all before are shared.
 
-    Copies are drawn, not taken from trained single-task nets. The relu is that of the authors'
-    code.
+    Copies are initialized at random, not from trained single-task networks. The relu is that of
+    the authors' code.
 
     Attributes:
-      trunk: cut in stages, one copy for each task.
-      same: how much of a task's next input is its own, before training.
-      shortcut: whether features come from all stages, not from the last alone.
-      tasks: names, filled by `compose`.
+      trunk: a trunk with stages, copied for each task.
+      same: initial weight of a task's own features.
+      shortcut: whether features come from all stages instead of the last one only.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages, or `same` outside [0, 1].
@@ -53,8 +54,8 @@ class NDDR(nn.Module):
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -74,7 +75,7 @@ class NDDR(nn.Module):
 
     @nn.nowrap
     def reduced(self, joined: jax.Array, name: str, task: int, train: bool) -> jax.Array:
-        """What one task (by its place) keeps of all channels `[N, ..., K C]`: `[N, ..., C]`."""
+        """Reduction of all channels `[N, ..., K C]` for one task (by index): `[N, ..., C]`."""
         weights = own_and_others(len(self.tasks), self.same)[task]
 
         def diagonals(key, shape, dtype):
@@ -94,8 +95,8 @@ class NDDR(nn.Module):
 
 
 def resized(x: jax.Array, like: jax.Array) -> jax.Array:
-    """`[N, ..., C]` with the pixels of another array, and the channels that it has."""
+    """`[N, ..., C]` resized to the resolution of another array, with its own channels."""
     if like.ndim == 2:
-        return averaged(x)
+        return global_average_pool(x)
     shape = (*like.shape[:-1], x.shape[-1])
     return jax.image.resize(x, shape, "bilinear", antialias=False)

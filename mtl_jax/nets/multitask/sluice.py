@@ -1,4 +1,4 @@
-"""Sluice networks: cross-stitch between subspaces, and features mixed over the layers."""
+"""Sluice networks: cross-stitch between subspaces, and features mixed across layers."""
 
 import dataclasses
 import itertools
@@ -8,36 +8,36 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import path_text
-from mtl_jax.core.validation import BadInput, require, require_count, require_number
+from mtl_jax.core.tree import Tree, path_str
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import averaged, copies, require_stages
+from mtl_jax.nets.backbones.stages import copies, global_average_pool, require_stages
 from mtl_jax.nets.multitask.cross_stitch import own_and_others
 
 
-class Sluice(nn.Module):
+class Sluice(MultitaskTrunk, nn.Module):
     """Sluice networks, `x -> {task: [N, D]}`.
 
-    Every task has its own copy of the trunk; the channels of each stage's output are cut in
+    Every task has its own copy of the trunk; the channels of each stage's output are split into
     P subspaces. After each stage, `x_tp <- sum_uq A[tp, uq] x_uq` over all `K P` subspaces.
     Features are `sum_l b[t, l] h_tl`, over the stages l, of outputs averaged over pixels. A
-    starts as in `CrossStitch`; b with `last` for the last stage, and the rest for the others
-    alike. b belongs to the tasks, all else is shared.
+    is initialized as in `CrossStitch`; b to `last` for the last stage, and the remainder equally
+    for the others. b belongs to the tasks, all other parameters are shared.
 
-    In the paper all layers have one width; here, stages of another width than D reach the
-    mixture by a linear map of their task, without bias. The starting values are our choice.
+    In the paper all layers have one width; here, stages of another width than D enter the
+    mixture through a linear map of their task, without bias. The initial values are our choice.
 
     Attributes:
-      trunk: cut in stages of even widths, one copy for each task.
-      same: how much of a subspace's next input is its own, before training.
-      last: weight of the last stage in the features, before training.
+      trunk: a trunk with stages of divisible widths, copied for each task.
+      same: initial weight of a subspace's own features.
+      last: initial weight of the last stage in the features.
       subspaces: P.
-      tasks: names, filled by `compose`.
+      tasks: names, set by `compose`.
 
     Raises:
       BadInput: for a trunk without stages, or a value outside its range; when called, for a
-        stage whose channels P does not divide.
+        stage whose channels are not divisible by P.
 
     Reference: Ruder et al., Latent Multi-task Architecture Learning, AAAI 2019, Section 3
       (https://arxiv.org/abs/1705.08142).
@@ -52,13 +52,13 @@ class Sluice(nn.Module):
     def __post_init__(self):
         require_stages(self)
         require_number(self, same=(0.0, 1.0), last=(0.0, 1.0))
-        require_count(self, subspaces=1)
+        require_int(self, subspaces=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -69,7 +69,7 @@ class Sluice(nn.Module):
             size = len(self.tasks) * self.subspaces
             units = self.param(f"sluice{depth}", lambda _, n=size: own_and_others(n, self.same))
             each = self.stitched(units, each)
-            layers.append([averaged(one) for one in each])
+            layers.append([global_average_pool(one) for one in each])
         layers[-1] = [self.trunk.pool(one) for one in each]
         share = self.param("task_layers", self.start, len(layers))
         return {task: self.mixed(task, share[at], [layer[at] for layer in layers])
@@ -88,12 +88,12 @@ class Sluice(nn.Module):
 
     @nn.nowrap
     def start(self, key: jax.Array, depth: int) -> jax.Array:
-        """Weights of the layers `[K, L]` before training; nothing is drawn."""
+        """Initial layer weights `[K, L]`; deterministic."""
         return jnp.tile(own_and_others(depth, self.last)[-1:], (len(self.tasks), 1))
 
     @nn.nowrap
     def mixed(self, task: str, share: jax.Array, layers: list[jax.Array]) -> jax.Array:
-        """Features `[N, D]` of one task, of its layers `[N, D_l]` and their weights `[L]`."""
+        """Features `[N, D]` of one task, from its layers `[N, D_l]` and their weights `[L]`."""
         width = layers[-1].shape[-1]
         reached = [
             layer if layer.shape[-1] == width
@@ -105,14 +105,14 @@ class Sluice(nn.Module):
 
 @dataclasses.dataclass(frozen=True)
 class Orthogonality:
-    """Penalty that keeps the subspaces of a `Sluice` apart.
+    """Penalty on the overlap between the subspaces of a `Sluice`.
 
     `weight * sum_W sum_{p < q} ||W_p^T W_q||_F^2` over the kernels W `[D, C]` of all copies,
-    whose columns are cut in P blocks W_p as the channels are.
+    whose columns are split into P blocks W_p like the channels.
 
     Attributes:
-      weight: of the sum.
-      subspaces: P, as in the net.
+      weight: weight of the sum.
+      subspaces: P, as in the model.
 
     Raises:
       BadInput: for a value outside its range; when called, if there are no copies of stages.
@@ -126,12 +126,12 @@ class Orthogonality:
 
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf))
-        require_count(self, subspaces=2)
+        require_int(self, subspaces=2)
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
-        """Maps parameters to the penalty `[]`; the anchor is not used."""
+        """Maps parameters to the penalty `[]`; the anchor is unused."""
         leaves = jax.tree_util.tree_leaves_with_path(params["shared"])
-        named = [(path_text(path), leaf) for path, leaf in leaves]
+        named = [(path_str(path), leaf) for path, leaf in leaves]
         kernels = [k for p, k in named if p.startswith("stage") and p.endswith("kernel")]
         if not kernels:
             raise BadInput("Orthogonality needs subspaces: trunk=nets.Sluice(...)")

@@ -1,29 +1,30 @@
-"""Adapters: a small residual block of each task on the features of a shared trunk."""
+"""Adapters: a small residual block for each task on the features of a shared trunk."""
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require_count
+from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import require_trunk
 
 
-class Adapters(nn.Module):
-    """Residual bottlenecks of tasks on a shared trunk, `[N, ...] -> {task: [N, D]}`.
+class Adapters(MultitaskTrunk, nn.Module):
+    """Task-specific residual bottlenecks on a shared trunk, `[N, ...] -> {task: [N, D]}`.
 
-    `f_t(x) = h + relu(h D_t + a_t) U_t + b_t`, h the trunk's features `[N, D]`. U_t, a_t and
-    b_t start at 0 and D_t at random, so every task starts with f_t = h and U_t still learns.
-    The trunk is shared, the rest belongs to the tasks. The paper has such blocks inside every
-    layer of a frozen Transformer; here there is one after the last layer of any trunk, which
-    is trained too unless the run's `freeze` holds `shared/.*`.
+    `f_t(x) = h + relu(h D_t + a_t) U_t + b_t`, with h the trunk's features `[N, D]`. U_t, a_t and
+    b_t are initialized to 0 and D_t at random, so initially f_t = h for every task and U_t can
+    still learn. The trunk is shared, the other parameters belong to the tasks. The paper has such
+    blocks inside every layer of a frozen Transformer; here there is one after the last layer of
+    any trunk, which is trained too unless the run freezes `shared/.*`.
 
     Attributes:
-      trunk: what all tasks share.
-      width: of the bottleneck.
-      tasks: names, filled by `compose`.
+      trunk: the shared trunk.
+      width: width of the bottleneck.
+      tasks: names, set by `compose`.
 
     Raises:
-      BadInput: for what is no plain trunk, or a width below 1.
+      BadInput: for anything but a plain trunk, or a width below 1.
 
     Reference: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019,
       Section 2.1 (https://arxiv.org/abs/1902.00751).
@@ -35,13 +36,13 @@ class Adapters(nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        require_count(self, width=1)
+        require_int(self, width=1)
         super().__post_init__()
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
@@ -51,7 +52,7 @@ class Adapters(nn.Module):
 
 
 def bottleneck(h: jax.Array, width: int, task: str) -> jax.Array:
-    """What one task adds to features `[N, D]`."""
+    """The residual of one task for features `[N, D]`."""
     down = nn.Dense(width, kernel_init=nn.initializers.he_normal(), name=f"task_down_{task}")
     up = nn.Dense(h.shape[-1], kernel_init=nn.initializers.zeros, name=f"task_up_{task}")
     return up(nn.relu(down(h)))

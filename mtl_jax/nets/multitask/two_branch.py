@@ -1,29 +1,31 @@
-"""Two nets as one trunk: side by side, with nothing in common but their input."""
+"""Two models as one trunk: parallel branches that share only their input."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.nets.multitask.experts import copies, require_trunk
 
 
-class Twins(nn.Module):
-    """Two copies of a trunk, `[N, ...] -> [N, 2 D]`: features of one, then those of the other.
+class TwoBranch(Trunk, nn.Module):
+    """Two copies of a trunk with concatenated features, `[N, ...] -> [N, 2 D]`.
 
-    Each has parameters and statistics of its own (`net_0`, `net_1`), drawn apart. A linear head
-    says `h_0 W_0 + h_1 W_1 + b`, the sum of what two heads say, but that they share b. Methods
-    that let two nets teach each other want it, such as `alignment.FixBi`.
+    Each has its own parameters and statistics (`net_0`, `net_1`), initialized independently. A
+    linear head returns `h_0 W_0 + h_1 W_1 + b`, the sum of the outputs of two heads with a shared
+    b. It is required by methods in which two models teach each other, such as
+    `domain_adaptation.FixBi`.
 
     Attributes:
       trunk: `(x [N, ...], train) -> features [N, D]`.
 
     Raises:
-      BadInput: for what is no plain trunk.
+      BadInput: for anything but a plain trunk.
     """
 
     trunk: nn.Module
 
-    twins = True
+    has_two_branches = True
 
     def __post_init__(self):
         require_trunk(self, "trunk")
@@ -31,8 +33,8 @@ class Twins(nn.Module):
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

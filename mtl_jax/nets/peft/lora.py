@@ -1,4 +1,4 @@
-"""LoRA: a trunk whose kernels are moved by products of two thin matrices."""
+"""LoRA: a trunk with low-rank updates of its kernels."""
 
 import dataclasses
 import math
@@ -9,45 +9,47 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.core.prng import named
-from mtl_jax.core.protocols import Tree
-from mtl_jax.core.tree import matches, path_text, paths
-from mtl_jax.core.validation import BadInput, pattern_fault, require, require_count, require_number
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.tree import Tree, leaf_paths, match_paths, path_str
+from mtl_jax.core.trunk import AddedParams, traits
+from mtl_jax.core.validation import BadInput, regex_error, require, require_int, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
 
-# Kernels `[D, H, Dh]` of which the first axis alone is the input; of all others the last axis
-# alone is the output.
+# For kernels `[D, H, Dh]` only the first axis is the input; for all others only the last axis is
+# the output.
 HEADED = r"(.*/)?(query|key|value)s?/kernel"
 
 
 @dataclasses.dataclass(frozen=True)
-class LoRA:
+class LoRA(AddedParams):
     """Low-rank adaptation of a trunk, `W' = W + (alpha / rank) A B`.
 
     W `[I, O]` is a kernel of the trunk, A `[I, r]` and B `[r, O]` are new. The paper writes kernels
-    transposed, `W + (alpha / r) B A`. A starts at random, `N(0, 1/I)`, and B at 0, so that the
-    start is exactly the trunk; A has no gradient until B has moved. The paper draws A from a
-    normal distribution whose variance it does not say; PEFT from a uniform one of variance
-    `1/(3 I)`. There is no dropout before A.
+    transposed, `W + (alpha / r) B A`. A is initialized from `N(0, 1/I)` and B to 0, so that the
+    model initially equals the trunk; the gradient with respect to A is 0 until B has changed. The
+    paper initializes A from a normal distribution of unspecified variance; PEFT from a uniform one
+    of variance `1/(3 I)`. There is no dropout before A.
 
-    Kernels of more axes count as matrices: I is the product of all axes but the last, O the last,
-    so that of a convolution `[h, w, I, O]` A is a convolution to r channels and B a 1 x 1 one, as
-    in PEFT, and of attention's last layer `[H, Dh, D]` I is H Dh. Of `query`, `key` and `value`
-    `[D, H, Dh]` I is D and O is H Dh.
+    Kernels with more axes are reshaped to matrices: I is the product of all axes but the last, O
+    the last, so that for a convolution `[h, w, I, O]` A is a convolution to r channels and B a
+    1 x 1 one, as in PEFT, and for attention's last layer `[H, Dh, D]` I is H Dh. For `query`,
+    `key` and `value` `[D, H, Dh]` I is D and O is H Dh.
 
-    It acts on parameters alone: the trunk runs on what `merge` gives, in training and after. Merged
-    once, it is a plain trunk, as fast as before. Gradients reach both the trunk and the new
-    parameters: that only the latter are trained is for the run to say.
+    It acts on parameters only: the trunk runs on the output of `merge`, in training and
+    evaluation. After merging, it is a plain trunk of the original speed. Gradients are computed
+    for both the trunk and the new parameters: to train only the latter, the run must freeze the
+    trunk.
 
     Attributes:
       trunk: a plain trunk, `[N, ...] -> [N, D]`.
       rank: r, at most the smaller side of every kernel.
-      alpha: above 0; PEFT's default is 8.
-      kernels: a regular expression that the whole path of a kernel in the trunk's parameters
+      alpha: scale, above 0; PEFT's default is 8.
+      kernels: a regular expression that the full path of a kernel in the trunk's parameters
         must match, such as `block.*/(query|value)/kernel`.
 
     Raises:
-      BadInput: for what is no plain trunk, a number outside its range, or no expression.
+      BadInput: for anything but a plain trunk, a number outside its range, or an invalid
+        expression.
 
     Reference: Hu et al., LoRA, ICLR 2022, Section 4.1 (https://arxiv.org/abs/2106.09685); PEFT
       (github.com/huggingface/peft).
@@ -60,70 +62,73 @@ class LoRA:
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        require_count(self, rank=1)
+        require_int(self, rank=1)
         require_number(self, alpha=(0.0, math.inf))
         require(self.alpha > 0, self, "alpha", "must be above 0", self.alpha)
-        fine = pattern_fault(self.kernels) is None
+        fine = regex_error(self.kernels) is None
         require(fine, self, "kernels", "must be a regular expression", self.kernels)
 
-    fresh = ("shared/added/.*",)  # What a source does not have.
+    new_params = ("shared/added/.*",)  # Absent from a source model.
 
     @property
-    def around(self) -> nn.Module:
-        """The trunk that a source has."""
+    def base_trunk(self) -> nn.Module:
+        """The trunk of the source model."""
         return self.trunk
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
-    def add(self, key: jax.Array, params: Tree) -> Tree:
-        """The new parameters for those of a trunk.
+    def init_params(self, key: jax.Array, params: Tree) -> Tree:
+        """Initializes the new parameters for those of a trunk.
 
         Args:
-          key: each kernel draws by its path, whatever other kernels there are.
-          params: of the trunk, a nested dict.
+          key: random key; the values for a kernel depend on its path, not on other kernels.
+          params: parameters of the trunk, a nested dict.
 
         Returns:
-          A nested dict, under the path of each kernel `{"a": [I, r], "b": [r, O]}`, in the
+          A nested dict with `{"a": [I, r], "b": [r, O]}` under the path of each kernel, in the
           dtype of the kernel.
 
         Raises:
-          BadInput: if no path matches, or the rank is above a side of a kernel that does.
+          BadInput: if no path matches, or the rank exceeds a side of a matching kernel.
         """
         found = chosen(params, self.kernels)
-        small = [f"{name} {sides(name, leaf)}" for name, leaf in found.items()
-                 if min(sides(name, leaf)) < self.rank]  # fmt: skip
+        small = [f"{name} {matrix_shape(name, leaf)}" for name, leaf in found.items()
+                 if min(matrix_shape(name, leaf)) < self.rank]  # fmt: skip
         rule = f"must be at most the smaller side of {', '.join(small)}"
         require(not small, self, "rank", rule, self.rank)
-        drawn = {name: self.draw(named(key, name), name, leaf) for name, leaf in found.items()}
+        drawn = {
+            name: self.init_pair(fold_in_name(key, name), name, leaf)
+            for name, leaf in found.items()
+        }
         return unflatten_dict(drawn, sep="/")
 
-    def draw(self, key: jax.Array, name: str, kernel: jax.Array) -> dict[str, jax.Array]:
+    def init_pair(self, key: jax.Array, name: str, kernel: jax.Array) -> dict[str, jax.Array]:
         """A and B of one kernel."""
-        inputs, outputs = sides(name, kernel)
+        inputs, outputs = matrix_shape(name, kernel)
         a = jax.random.normal(key, (inputs, self.rank), kernel.dtype) * inputs**-0.5
         return {"a": a, "b": jnp.zeros((self.rank, outputs), kernel.dtype)}
 
     def merge(self, params: Tree, extra: Tree) -> Tree:
-        """The trunk's parameters as they act, of the same outline.
+        """The trunk's effective parameters, with the same structure.
 
         Args:
-          params: of the trunk.
-          extra: of `add`.
+          params: parameters of the trunk.
+          extra: output of `init_params`.
 
         Returns:
-          The tree, with every chosen kernel moved and all else as it was.
+          The tree, with every matching kernel updated and all other leaves unchanged.
 
         Raises:
-          BadInput: if `extra` has parameters for a kernel that is not there.
+          BadInput: if `extra` has parameters for a missing kernel.
         """
         parts = flatten_dict(extra, sep="/")
-        require_known("LoRA", parts, paths(params))
+        require_known("LoRA", parts, leaf_paths(params))
 
         def acting(path, leaf):
-            name = path_text(path)
+            name = path_str(path)
             if f"{name}/a" not in parts:
                 return leaf
             change = jnp.matmul(parts[f"{name}/a"], parts[f"{name}/b"], precision="highest")
@@ -133,25 +138,25 @@ class LoRA:
 
 
 def require_known(owner: str, parts: Tree, names: list[str]) -> None:
-    """Requires that new parameters, by path, belong to paths that there are."""
+    """Requires that new parameters, by path, belong to existing paths."""
     lost = sorted({name.rpartition("/")[0] for name in parts} - set(names))
     if lost:
         raise BadInput(f"{owner}.merge: the trunk has no {', '.join(lost)}")
 
 
 def chosen(params: Tree, pattern: str) -> dict[str, jax.Array]:
-    """The leaves whose whole paths match, by path; there is at least one."""
-    kept = jax.tree.leaves(matches(params, (pattern,)))
-    each = zip(paths(params), jax.tree.leaves(params), kept, strict=True)
+    """The leaves whose full paths match, by path; at least one."""
+    kept = jax.tree.leaves(match_paths(params, (pattern,)))
+    each = zip(leaf_paths(params), jax.tree.leaves(params), kept, strict=True)
     return {name: leaf for name, leaf, keep in each if keep}
 
 
 def output_shape(name: str, kernel: jax.Array) -> tuple[int, ...]:
-    """The axes of a kernel that are its output's."""
+    """The output axes of a kernel."""
     return kernel.shape[1:] if re.fullmatch(HEADED, name) else kernel.shape[-1:]
 
 
-def sides(name: str, kernel: jax.Array) -> tuple[int, int]:
-    """Inputs I and outputs O of a kernel, as a matrix."""
+def matrix_shape(name: str, kernel: jax.Array) -> tuple[int, int]:
+    """Numbers of inputs I and outputs O of a kernel, as a matrix."""
     outputs = math.prod(output_shape(name, kernel))
     return kernel.size // outputs, outputs

@@ -1,50 +1,53 @@
-"""A trunk that brings images to what its weights expect."""
+"""A trunk with the preprocessing of its pretrained weights."""
+
+import dataclasses
 
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.core.validation import require
 from mtl_jax.nets.multitask.experts import require_trunk
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
 
 
-class Preprocessed(nn.Module):
-    """A trunk behind the preprocessing of its weights, `f((x - mean) / std)`, `[N, ...] -> [N, D]`.
+class Preprocessed(Trunk, nn.Module):
+    """A trunk with the preprocessing of its weights, `f((x - mean) / std)`, `[N, ...] -> [N, D]`.
 
-    Images come as everywhere else, floats in [0, 1], so augmentations stay what they are; in
-    training and in evaluation alike. Parameters and statistics have the names of the trunk's.
+    Images are floats in [0, 1] as elsewhere, so augmentations are unchanged; the preprocessing is
+    the same in training and evaluation. Parameters and statistics have the names of the trunk's.
 
     Attributes:
       trunk: a plain trunk.
-      by: the preprocessing, such as `nets.pretrained.IMAGENET`.
+      preprocessing: the preprocessing, such as `nets.pretrained.IMAGENET`.
 
     Raises:
-      BadInput: for what is no plain trunk, or no preprocessing.
+      BadInput: for anything but a plain trunk, or an invalid preprocessing.
     """
 
     trunk: nn.Module
-    by: Preprocessing
+    preprocessing: Preprocessing = dataclasses.field()  # without the base class's default
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        fine = isinstance(self.by, Preprocessing)
-        require(fine, self, "by", "must be a Preprocessing", self.by)
+        fine = isinstance(self.preprocessing, Preprocessing)
+        require(fine, self, "preprocessing", "must be a Preprocessing", self.preprocessing)
         super().__post_init__()
 
     @property
-    def around(self) -> nn.Module:
-        """The trunk that a source has."""
+    def base_trunk(self) -> nn.Module:
+        """The trunk of the source model."""
         return self.trunk
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     def setup(self):
-        """Gives the trunk's parameters the names that they have without this."""
+        """Keeps the names of the trunk's parameters."""
         nn.share_scope(self, self.trunk)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` in [0, 1] to features `[N, D]`."""
-        return self.trunk(self.by(x), train=train)
+        return self.trunk(self.preprocessing(x), train=train)

@@ -1,4 +1,4 @@
-"""Prompts: learnt tokens beside those of an image."""
+"""Prompts: learned tokens in addition to those of an image."""
 
 import dataclasses
 import math
@@ -7,32 +7,32 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import require, require_count
-from mtl_jax.nets.backbones.stages import hung
+from mtl_jax.core.validation import require, require_int
+from mtl_jax.nets.backbones.stages import bind
 
 
 @dataclasses.dataclass(frozen=True)
 class Prompts:
-    """Learnt tokens after the class token of a `ViT` (visual prompt tuning).
+    """Learned tokens after the class token of a `ViT` (visual prompt tuning).
 
-    n tokens of width D, drawn from `U(-v, v)`, `v = sqrt(6 / (3 P^2 + D))` with patches of P
-    pixels, and without a place in the image. Shallow ones enter before the first block. Deep
-    ones are replaced by others before every later block, so that what a block makes of them is
-    only read by its attention.
+    n tokens of width D without position embedding, initialized from `U(-v, v)`,
+    `v = sqrt(6 / (3 P^2 + D))` with patches of P pixels. Shallow prompts are inserted before the
+    first block. Deep prompts are replaced by new ones before every later block, so that the output
+    of a block for them is discarded.
 
-    The parameters lie in modules `prompt`, of the patches and, deep, of each later block: a run
-    that freezes all others trains them alone, and weights without them are read with
-    `fresh=(r".*/prompt/.*",)`. The authors' dropout of prompts is left out.
+    The parameters are in modules `prompt` of the patches and, if deep, of each later block: a run
+    that freezes all others trains only them, and weights without them are loaded with
+    `new_params=(r".*/prompt/.*",)`. The authors' dropout of prompts is omitted.
 
     Attributes:
       count: n.
-      deep: whether every block has its own.
+      deep: whether every block has its own prompts.
 
     Raises:
-      BadInput: for a count below 1, or what is no yes or no.
+      BadInput: for a count below 1, or a `deep` that is not a bool.
 
     Reference: Jia et al., Visual Prompt Tuning, ECCV 2022, Section 3.2
-      (https://arxiv.org/abs/2203.12119); the draw is of the authors' code
+      (https://arxiv.org/abs/2203.12119); the initialization is from the authors' code
       (github.com/KMnP/vpt).
     """
 
@@ -40,16 +40,16 @@ class Prompts:
     deep: bool = False
 
     def __post_init__(self):
-        require_count(self, count=1)
+        require_int(self, count=1)
         require(isinstance(self.deep, bool), self, "deep", "must be True or False", self.deep)
 
 
 class Prompt(nn.Module):
-    """Learnt tokens for one block, `[n, D]`.
+    """Learned tokens for one block, `[n, D]`.
 
     Attributes:
       count: n.
-      patch: pixels P of a patch's side, by which they are drawn.
+      patch: side P of a patch in pixels, used in the initialization.
     """
 
     count: int
@@ -66,10 +66,10 @@ class Prompt(nn.Module):
         return self.param("tokens", init, (self.count, width))
 
 
-def prompted(owner: nn.Module, x: jax.Array, prompt: Prompt | None, instead: int) -> jax.Array:
-    """Tokens `[N, T, D]` with the owner's prompt after the first, in the place of so many."""
+def insert_prompt(owner: nn.Module, x: jax.Array, prompt: Prompt | None, instead: int) -> jax.Array:
+    """Tokens `[N, T, D]` with the owner's prompt after the first, replacing `instead` tokens."""
     if prompt is None:
         return x
-    tokens = hung(owner, prompt, "prompt")(x.shape[-1])
+    tokens = bind(owner, prompt, "prompt")(x.shape[-1])
     tokens = jnp.broadcast_to(tokens[None], (len(x), *tokens.shape))
     return jnp.concatenate([x[:, :1], tokens, x[:, 1 + instead :]], 1)

@@ -1,4 +1,4 @@
-"""SpotTune: for every example and block, a policy that chooses the source's block or its own."""
+"""SpotTune: a policy that selects the frozen or the tuned block for every example and block."""
 
 import functools
 import math
@@ -8,43 +8,45 @@ import flax.linen as nn
 import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from mtl_jax.core.protocols import Tree
+from mtl_jax.core.tree import Tree
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.core.validation import BadInput, require, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import hung, in_order, require_stages
+from mtl_jax.nets.backbones.stages import bind, require_stages, sequential
 from mtl_jax.nets.multitask.adashare import blocks_of
 from mtl_jax.nets.multitask.experts import require_trunk
-from mtl_jax.nets.multitask.gumbel import chosen
+from mtl_jax.nets.multitask.gumbel import gumbel_softmax
 
 COPIES = "tuned", "frozen"
 
 
-class SpotTune(nn.Module):
-    """SpotTune, a trunk twice, `[N, ...] -> [N, D]`.
+class SpotTune(Trunk, nn.Module):
+    """SpotTune, two copies of a trunk, `[N, ...] -> [N, D]`.
 
     `x <- I_l(x_0) tuned_l(x) + (1 - I_l(x_0)) frozen_l(x)` block by block, I_l 0 or 1 for each
-    example. Blocks are the trunk's `blocks()` if it offers them, else its stages; x_0 is the
-    input. The policy, a small trunk and a linear layer, gives two logits a block, of frozen and
-    tuned; in training one is drawn by Gumbel-max, with the gradient of the softmax at the
-    temperature (straight through), else the larger one is taken. The linear layer starts at 0: even
-    chances for all. Time and memory are those of two trunks and the policy, since both blocks run.
+    example. Blocks are the trunk's `blocks()` if it defines them, else its stages; x_0 is the
+    input. The policy, a small trunk and a linear layer, predicts two logits per block, of frozen
+    and tuned; in training one is sampled by Gumbel-max, with the gradient of the softmax at the
+    temperature (straight through), else the larger one is selected. The linear layer is initialized
+    to 0, i.e. equal probabilities. Time and memory are those of two trunks and the policy, since
+    both blocks run.
 
-    The frozen copy runs as without training, on running statistics. That its parameters are not
-    trained is for the run to say: `Rule("shared/frozen_.*", frozen=True)`. Both copies should
-    start from one trained trunk, see `of_source` and, in a run, `rows_of`.
+    The frozen copy runs in evaluation mode, on running statistics. The run must freeze its
+    parameters: `ParamRule("shared/frozen_.*", frozen=True)`. Both copies should be initialized from
+    one trained trunk, see `params_from_source` and, in a run, `source_param_map`.
 
-    The authors' code has one stem, which is trained, and no choice there; its norms go by the batch
-    in both copies; the policy is a small ResNet with a learning rate and decay of its own; and it
-    draws in evaluation too.
+    The authors' code has one stem, which is trained, without a choice there; its norms use batch
+    statistics in both copies; the policy is a small ResNet with its own learning rate and decay;
+    and it also samples in evaluation.
 
     Attributes:
-      trunk: cut in stages.
-      policy: a plain trunk; for images a small convolutional one, as `nets.CNN((16, 32))`.
-      temperature: above 0.
+      trunk: a trunk with stages.
+      policy: a plain trunk; for images a small convolutional one, such as `nets.CNN((16, 32))`.
+      temperature: temperature of the Gumbel-softmax, above 0.
 
     Raises:
-      BadInput: for a trunk without stages, a policy that is no plain trunk, or a number outside its
-        range.
+      BadInput: for a trunk without stages, a policy that is not a plain trunk, or a number outside
+        its range.
 
     Reference: Guo et al., SpotTune: Transfer Learning through Adaptive Fine-tuning, CVPR 2019,
       Section 3 (https://arxiv.org/abs/1811.08737), and its code (github.com/gyhui14/spottune).
@@ -62,14 +64,14 @@ class SpotTune(nn.Module):
         super().__post_init__()
 
     @property
-    def around(self) -> nn.Module:
-        """The trunk that a source has."""
+    def base_trunk(self) -> nn.Module:
+        """The trunk of the source model."""
         return self.trunk
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk or the policy convolves."""
-        return self.trunk.convolutional or self.policy.convolutional
+        """Whether the trunk or the policy is convolutional."""
+        return traits(self.trunk).convolutional or traits(self.policy).convolutional
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -77,34 +79,34 @@ class SpotTune(nn.Module):
         blocks = blocks_of(self.trunk)
         gates = self.gates(x, len(blocks), train)
         for depth, block in enumerate(blocks):
-            tuned = hung(self, block, f"tuned_block{depth}")(x, train=train)
-            frozen = hung(self, block, f"frozen_block{depth}")(x, train=False)
+            tuned = bind(self, block, f"tuned_block{depth}")(x, train=train)
+            frozen = bind(self, block, f"frozen_block{depth}")(x, train=False)
             gate = gates[:, depth].reshape(-1, *(1,) * (tuned.ndim - 1))
             x = gate * tuned + (1.0 - gate) * frozen
         return self.trunk.pool(x)
 
     @nn.nowrap
     def gates(self, x: jax.Array, count: int, train: bool) -> jax.Array:
-        """Which examples `[N]` take the tuned copy of which block, 0 or 1 `[N, blocks]`."""
+        """Gates `[N, blocks]`: 1 where an example `[N]` uses the tuned copy of a block, else 0."""
         seen = self.policy(x, train=train)
         layer = nn.Dense(2 * count, kernel_init=nn.initializers.zeros, name="policy_logits")
         logits = layer(seen).reshape(-1, count, 2)
-        return chosen(self, logits, self.temperature, train)[..., 1]
+        return gumbel_softmax(self, logits, self.temperature, train)[..., 1]
 
     @nn.nowrap
-    def of_source(self, source: Tree, x: jax.Array | jax.ShapeDtypeStruct) -> Tree:
-        """Both copies, made of one trained trunk.
+    def params_from_source(self, source: Tree, x: jax.Array | jax.ShapeDtypeStruct) -> Tree:
+        """Parameters of both copies, from one trained trunk.
 
         Args:
-          source: the trunk's parameters, or its statistics, as `trunk.init` names them.
-          x: inputs `[N, ...]`, of which only the shape counts.
+          source: the trunk's parameters, or its statistics, with the names of `trunk.init`.
+          x: inputs `[N, ...]`, of which only the shape is used.
 
         Returns:
-          The same leaves under `tuned_block{l}` and `frozen_block{l}`, to take the place of those
-          of this module; its policy is not among them.
+          The same leaves under `tuned_block{l}` and `frozen_block{l}`, to replace those of this
+          module; its policy is not included.
 
         Raises:
-          BadInput: if a leaf has no place in the blocks.
+          BadInput: if a leaf does not belong to any block.
         """
         places = placed(self.trunk, x)
         leaves = flatten_dict(source)
@@ -119,15 +121,17 @@ class SpotTune(nn.Module):
         })  # fmt: skip
 
 
-def rows_of(spot: SpotTune, x: jax.Array | jax.ShapeDtypeStruct) -> tuple[tuple[str, str], ...]:
-    """What a run takes of a source that has the plain trunk: both copies.
+def source_param_map(
+    spot: SpotTune, x: jax.Array | jax.ShapeDtypeStruct
+) -> tuple[tuple[str, str], ...]:
+    """The `param_map` from a source model with the plain trunk to both copies.
 
-    For `Run.take`, with `fresh=("shared/policy.*",)` and the rule
-    `Rule("shared/frozen_.*", frozen=True)` in the plan.
+    For `Run.param_map`, with `new_params=("shared/policy.*",)` and the rule
+    `ParamRule("shared/frozen_.*", frozen=True)` in `param_rules`.
 
     Args:
       spot: the run's trunk.
-      x: inputs `[N, ...]`, of which only the shape counts.
+      x: inputs `[N, ...]`, of which only the shape is used.
     """
     return tuple(
         (rf"shared/{re.escape('/'.join(path))}/([^/]+)", f"shared/{'/'.join(there)}/\\1")
@@ -137,24 +141,24 @@ def rows_of(spot: SpotTune, x: jax.Array | jax.ShapeDtypeStruct) -> tuple[tuple[
 
 
 class Blocks(nn.Module):
-    """The blocks of a trunk one after the other.
+    """The blocks of a trunk, applied sequentially.
 
     Attributes:
-      trunk: cut in stages.
+      trunk: a trunk with stages.
     """
 
     trunk: nn.Module
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps inputs to what the last block gives."""
-        return in_order(self, blocks_of(self.trunk), x, train)
+        """Maps inputs to the output of the last block."""
+        return sequential(self, blocks_of(self.trunk), x, train)
 
 
 def placed(trunk: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> dict[tuple, tuple]:
-    """Where each module of a trunk, by path, lies among its blocks: `block{l}` and the path there.
+    """The path of each module of a trunk among its blocks, by path: `block{l}` and the path there.
 
-    A trunk names its modules as it likes, but calls them in the order of its blocks.
+    A trunk may name its modules freely, but calls them in the order of its blocks.
     """
     whole, parted = owners(trunk, x), owners(Blocks(trunk), x)
     if [size for _, size in whole] != [size for _, size in parted]:
@@ -166,7 +170,7 @@ def placed(trunk: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> dict[tuple,
 
 
 def owners(module: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> list[tuple]:
-    """Paths of the modules that have leaves, and what these are, in the order of their calls."""
+    """Paths of the modules with leaves, and these leaves, in the order of their calls."""
     calls = []
 
     def note(call, args, kwargs, context):

@@ -1,4 +1,4 @@
-"""StochNorm: a trunk whose BatchNorms choose by chance, channel by channel, what to go by."""
+"""StochNorm: a trunk whose BatchNorms randomly use running or batch statistics per channel."""
 
 from typing import Any
 
@@ -6,30 +6,31 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
 
 
-class StochNorm(nn.Module):
+class StochNorm(Trunk, nn.Module):
     """Stochastic normalisation of a trunk, `[N, ...] -> [N, D]`.
 
-    In training every BatchNorm gives `(1 - s) BN_running(x) + s BN_batch(x)`, s 0 or 1 for each
-    channel, 1 with probability p, drawn anew for each norm and pass: BN_running goes by the
-    running statistics as they were before the pass, without a gradient through them, BN_batch by
-    those of the batch; scale and bias are the same. The batch moves the running statistics as ever.
-    Without training it is the trunk. Without a key (`net.apply(..., key=None)`) s is its mean p.
+    In training every BatchNorm returns `(1 - s) BN_running(x) + s BN_batch(x)`, s 0 or 1 for each
+    channel, 1 with probability p, sampled independently for each norm and pass: BN_running uses
+    the running statistics before the pass, without a gradient through them, BN_batch the batch
+    statistics; scale and bias are the same. The running statistics are updated as usual.
+    Outside training it is the trunk. Without a key (`net.apply(..., key=None)`) s is its mean p.
 
-    Parameters and statistics have the names of the trunk, so that those of a trained one fit, as
-    they should: the running statistics are to be the source's. A BatchNorm that the run's plan
-    freezes goes by its running statistics alone.
+    Parameters and statistics have the names of the trunk, so that those of a trained one can be
+    loaded, as intended: the running statistics should be those of the source model. A BatchNorm
+    frozen by the run's `param_rules` uses its running statistics only.
 
     Attributes:
-      trunk: a plain trunk, whose BatchNorms say `use_running_average` where they are called.
-      p: probability of the batch's statistics; 1 is the plain trunk.
+      trunk: a plain trunk, whose BatchNorms are called with `use_running_average`.
+      p: probability of the batch statistics; 1 is the plain trunk.
 
     Raises:
-      BadInput: for what is no plain trunk, or a number outside its range; when called in training,
-        if the trunk has no BatchNorm.
+      BadInput: for anything but a plain trunk, or a number outside its range; when called in
+        training, if the trunk has no BatchNorm.
 
     Reference: Kou et al., Stochastic Normalization, NeurIPS 2020, its section of that name
       (https://proceedings.neurips.cc/paper/2020/hash/bc573864331a9e42e4511de6f678aa83-Abstract.html).
@@ -44,17 +45,17 @@ class StochNorm(nn.Module):
         super().__post_init__()
 
     @property
-    def around(self) -> nn.Module:
-        """The trunk that a source has."""
+    def base_trunk(self) -> nn.Module:
+        """The trunk of the source model."""
         return self.trunk
 
     @property
     def convolutional(self) -> bool:
-        """Whether the trunk convolves, which decides how steps are dispatched."""
-        return self.trunk.convolutional
+        """Whether the trunk is convolutional, which determines the execution of steps."""
+        return traits(self.trunk).convolutional
 
     def setup(self):
-        """Gives the trunk's parameters the names that they have without this."""
+        """Keeps the names of the trunk's parameters."""
         nn.share_scope(self, self.trunk)
 
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -70,28 +71,28 @@ class StochNorm(nn.Module):
 
 
 class Chance:
-    """A Linen interceptor that mixes what BatchNorms give in training, and tells if it met any."""
+    """A Linen interceptor that mixes BatchNorm outputs in training, and records if it found any."""
 
     def __init__(self, p: float):
         self.p, self.met = p, False
 
     def __call__(self, call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext):
-        """Calls a method, of a BatchNorm in training twice."""
+        """Calls a method; that of a BatchNorm in training is called twice."""
         norm = context.module
         if not isinstance(norm, nn.BatchNorm) or context.method_name != "__call__":
             return call(*args, **kwargs)
         self.met = True
         if kwargs["use_running_average"]:
             return call(*args, **kwargs)
-        # First, before the batch moves the statistics; and as a call of its own, since Linen lets
-        # parameters be named once in each.
+        # First, before the batch updates the statistics; and in a separate call, since Linen allows
+        # each parameter to be named only once per call.
         running = norm(*args, **{**kwargs, "use_running_average": True})
         batch = call(*args, **kwargs)
         return mixed(norm, self.p, running, batch)
 
 
 def mixed(norm: nn.BatchNorm, p: float, running: jax.Array, batch: jax.Array) -> jax.Array:
-    """`(1 - s) running + s batch`, with s drawn for each channel, the last axis."""
+    """`(1 - s) running + s batch`, with s sampled for each channel, the last axis."""
     if not norm.has_rng("draw"):
         return (1.0 - p) * running + p * batch
     drawn = jax.random.bernoulli(norm.make_rng("draw"), p, batch.shape[-1:])

@@ -5,30 +5,30 @@ import dataclasses
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.validation import require, require_count
+from mtl_jax.core.validation import require, require_int
 
 
 @dataclasses.dataclass(frozen=True)
 class Adapter:
     """Small residual bottlenecks in every block, `h + gelu(h W_d + b_d) W_u + b_u`.
 
-    h `[N, T, D]` is what the block's attention or MLP gives, before the block adds its skip (in
-    BERT, before the norm too). GELU is exact. W_u and both biases start at 0 and W_d at random
-    (He normal), so the net starts as the one without adapters and W_u still learns. Were both
-    matrices 0, neither would ever have a gradient; so is the adapter baseline in the code of
-    VPT (github.com/KMnP/vpt), where only the last bias learns.
+    h `[N, T, D]` is the output of the block's attention or MLP, before the skip is added (in
+    BERT, before the norm too). GELU is exact. W_u and both biases are initialized to 0 and W_d at
+    random (He normal), so the model initially equals the one without adapters and W_u can still
+    learn. If both matrices were 0, their gradients would remain 0; this is the case for the
+    adapter baseline in the code of VPT (github.com/KMnP/vpt), where only the last bias learns.
 
-    The parameters lie in modules `adapter_attention` and `adapter_mlp` of each block: a run
-    that freezes all others trains them alone, and weights without them are read with
-    `fresh=(r".*/adapter_.*",)`.
+    The parameters are in modules `adapter_attention` and `adapter_mlp` of each block: a run
+    that freezes all others trains only them, and weights without them are loaded with
+    `new_params=(r".*/adapter_.*",)`.
 
     Attributes:
-      width: of the bottleneck.
-      after_attention: whether there is one after the attention too (Houlsby), or only after the
+      width: width of the bottleneck.
+      after_attention: whether there is also one after the attention (Houlsby), or only after the
         MLP (Pfeiffer).
 
     Raises:
-      BadInput: for a width below 1, or what is no yes or no.
+      BadInput: for a width below 1, or an `after_attention` that is not a bool.
 
     Reference: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019,
       Section 2.1 (https://arxiv.org/abs/1902.00751); Pfeiffer et al., AdapterFusion, EACL 2021,
@@ -39,7 +39,7 @@ class Adapter:
     after_attention: bool = True
 
     def __post_init__(self):
-        require_count(self, width=1)
+        require_int(self, width=1)
         fine = isinstance(self.after_attention, bool)
         require(fine, self, "after_attention", "must be True or False", self.after_attention)
 
@@ -58,7 +58,7 @@ class Bottleneck(nn.Module):
     """One adapter, `[N, T, D] -> [N, T, D]`.
 
     Attributes:
-      width: of the bottleneck.
+      width: width of the bottleneck.
     """
 
     width: int
@@ -71,8 +71,8 @@ class Bottleneck(nn.Module):
         return h + up(nn.gelu(down(h), approximate=False))
 
 
-def adapted(h: jax.Array, adapter: Adapter | None, place: str) -> jax.Array:
-    """Tokens through the adapter after "attention" or "mlp" of the module that calls it."""
+def apply_adapter(h: jax.Array, adapter: Adapter | None, place: str) -> jax.Array:
+    """Applies the adapter after "attention" or "mlp" of the calling module to tokens."""
     if adapter is None or (place == "attention" and not adapter.after_attention):
         return h
     return Bottleneck(adapter.width, name=f"adapter_{place}")(h)

@@ -1,10 +1,10 @@
-"""Weights that others have trained, read into our trunks."""
+"""Loading of pretrained weights into trunks."""
 
 from mtl_jax.core import typechecked
 from mtl_jax.nets.pretrained.files import read as read
 from mtl_jax.nets.pretrained.hub import download as download
-from mtl_jax.nets.pretrained.name_map import Line as Line
-from mtl_jax.nets.pretrained.name_map import Names as Names
+from mtl_jax.nets.pretrained.name_map import NameMap as NameMap
+from mtl_jax.nets.pretrained.name_map import NameRule as NameRule
 from mtl_jax.nets.pretrained.names_bert import BERT as BERT
 from mtl_jax.nets.pretrained.names_bit import GOOGLE_BIT as GOOGLE_BIT
 from mtl_jax.nets.pretrained.names_bit import TIMM_BIT as TIMM_BIT
@@ -18,9 +18,9 @@ from mtl_jax.nets.pretrained.names_vit import TIMM_VIT as TIMM_VIT
 from mtl_jax.nets.pretrained.names_wide_resnet import USB_WIDE_RESNET as USB_WIDE_RESNET
 from mtl_jax.nets.pretrained.preprocessing import IMAGENET as IMAGENET
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing as Preprocessing
-from mtl_jax.nets.pretrained.run_checkpoint import OWN_RUN as OWN_RUN
 from mtl_jax.nets.pretrained.run_checkpoint import OWN_RUN_AVERAGED as OWN_RUN_AVERAGED
 from mtl_jax.nets.pretrained.run_checkpoint import OWN_RUN_LAST as OWN_RUN_LAST
+from mtl_jax.nets.pretrained.run_checkpoint import RUN_CHECKPOINT as RUN_CHECKPOINT
 from mtl_jax.nets.pretrained.weights import Pretrained as Pretrained
 from mtl_jax.nets.pretrained.weights import Weights as Weights
 

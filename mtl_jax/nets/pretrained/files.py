@@ -1,4 +1,4 @@
-"""Files of tensors, read whole or refused."""
+"""Reading of tensor files, either completely or not at all."""
 
 import collections
 import hashlib
@@ -13,39 +13,39 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, few, near
+from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.nets.pretrained.run_checkpoint import read_run
 from mtl_jax.nets.pretrained.shards import INDEX, in_folder, read_shards, require_whole
 from mtl_jax.nets.pretrained.torch_file import Unreadable, read_torch
 
-# What the libraries raise for files that are cut off, or not what their names say.
+# Errors that the libraries raise for truncated files, or files whose format differs from the name.
 BROKEN = (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
 BROKEN += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, MemoryError)
-# What stands beside tensors in a checkpoint and can be no weights.
+# Values in a checkpoint, in addition to tensors, that cannot be weights.
 REMARKS = (type(None), bool, int, float, str, bytes, np.generic)
 
 
 def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[str, np.ndarray]:
-    """Reads all tensors of a file, without running any code that it may hold.
+    """Reads all tensors of a file, without running any code that it may contain.
 
     Args:
-      path: of a file that ends in `.safetensors`, in `.npz` (arrays alone, as Google's ViT have
-        it), or in `.pth`, `.pt`, `.bin`, `.ckpt` or `.pth.tar` (weights of PyTorch, which must
-        then be installed); of the index of several such files, `.index.json`; of a folder with
-        one of these; or of the folder of an own run. `~` is the home folder.
-      part: the entry that holds the tensors, where a file has several, as `model` or
-        `state_dict`; of names with slashes, what comes before; of a run, the number of the seed
-        from 0, which None is.
-      sha256: of the file, which is compared before it is opened; None does not look.
+      path: a file that ends in `.safetensors`, in `.npz` (only arrays, as for Google's ViT), or in
+        `.pth`, `.pt`, `.bin`, `.ckpt` or `.pth.tar` (PyTorch weights, which require PyTorch to be
+        installed); the index of several such files, `.index.json`; a folder with one of these; or
+        the folder of one of our runs. `~` is the home folder.
+      part: the entry that contains the tensors, if a file has several, such as `model` or
+        `state_dict`; for names with slashes, the prefix; for a run, the index of the seed, from 0,
+        which is the default.
+      sha256: hash of the file, which is compared before it is opened; None skips the check.
 
     Returns:
-      The tensors by their names in the file; bfloat16 is that of JAX. Numbers, texts and None
-      that stand beside them are left out.
+      The tensors by their names in the file; bfloat16 is that of JAX. Other numbers, strings and
+      None are omitted.
 
     Raises:
-      BadInput: for a path that is none or another folder, another ending or hash, a file that is
-        damaged, one part of several, or holds pickled objects or anything but tensors, or a
-        missing part; with what was found.
+      BadInput: for a path that does not exist or is another kind of folder, another ending or hash,
+        a file that is damaged, one part of several, or contains pickled objects or anything but
+        tensors, or a missing part; the message reports what was found.
     """
     file = pathlib.Path(os.path.expanduser(path))
     if path and file.is_dir() and sha256 is None:
@@ -68,10 +68,10 @@ def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[
 
 
 def reader_of(file: pathlib.Path) -> Callable[[pathlib.Path], dict[str, Any]]:
-    """What reads a file, by the end of its name.
+    """The function that reads a file, by the ending of its name.
 
     Raises:
-      BadInput: for another end.
+      BadInput: for another ending.
     """
     for end, reader in READERS.items():
         if file.name.lower().endswith(end):
@@ -81,10 +81,10 @@ def reader_of(file: pathlib.Path) -> Callable[[pathlib.Path], dict[str, Any]]:
 
 
 def read_one(file: pathlib.Path) -> dict[str, Any]:
-    """What one file holds.
+    """The content of one file.
 
     Raises:
-      BadInput: for one that is cut off, or something else than its name says.
+      BadInput: for a file that is truncated, or whose content does not match its name.
     """
     reader = reader_of(file)
     rule = f"must be a whole {file.suffix} file of tensors, without pickled objects"
@@ -101,7 +101,7 @@ def read_one(file: pathlib.Path) -> dict[str, Any]:
 
 
 def taken_for(file: pathlib.Path) -> str | None:
-    """What often lies where a file of weights should; None if it is none of this."""
+    """A description of files that are commonly mistaken for weights; None for all others."""
     with open(file, "rb") as content:
         head = content.read(200)
     start = head.lstrip().lower()
@@ -118,10 +118,10 @@ def taken_for(file: pathlib.Path) -> str | None:
 def tensors_of(
     found: Mapping[str, Any], path: str, part: str | None, nested: bool
 ) -> dict[str, np.ndarray]:
-    """The tensors of a part of what a file holds; where it is `nested`, of one that is named.
+    """The tensors of a part of a file's content; if `nested`, of a named part.
 
     Raises:
-      BadInput: if there is no such part, or if it holds anything else, or nothing.
+      BadInput: if there is no such part, or if it is empty or contains anything else.
     """
     parts = sorted({name.split("/")[0] for name in found if "/" in name})
     if part is not None:
@@ -129,7 +129,9 @@ def tensors_of(
             n.removeprefix(f"{part}/"): v for n, v in found.items() if n.startswith(f"{part}/")
         }
         if not found:
-            raise BadInput(f"weights {path!r} must have the part {part!r} ({near(part, parts)})")
+            raise BadInput(
+                f"weights {path!r} must have the part {part!r} ({did_you_mean(part, parts)})"
+            )
     elif nested and parts:
         raise BadInput(f"weights {path!r} have parts; part= must name one: {candidates(found)}")
     tensors = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
@@ -143,7 +145,7 @@ def tensors_of(
 
 
 def candidates(found: Mapping[str, Any]) -> str:
-    """The entries of nested ones that hold tensors themselves, the largest first."""
+    """The entries of nested ones that directly contain tensors, the largest first."""
     count = collections.Counter(
         name.rpartition("/")[0]
         for name, value in found.items()
@@ -155,12 +157,12 @@ def candidates(found: Mapping[str, Any]) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, in a word."""
+    """The type of a value, in a word."""
     return value.kind if isinstance(value, Unreadable) else type(value).__name__
 
 
 def broken_safetensors() -> tuple[type[Exception], ...]:
-    """The error of damaged safetensors; none where the package is missing."""
+    """The error for damaged safetensors; empty if the package is missing."""
     try:
         from safetensors import SafetensorError
     except ImportError:
@@ -169,7 +171,7 @@ def broken_safetensors() -> tuple[type[Exception], ...]:
 
 
 def read_safetensors(file: pathlib.Path) -> dict[str, Any]:
-    """The tensors of a safetensors file, but for those of types that NumPy and JAX's have not."""
+    """The tensors of a safetensors file, except those of dtypes unknown to NumPy and JAX."""
     try:
         from safetensors import safe_open
     except ImportError:
@@ -187,14 +189,14 @@ READABLE |= {"F16", "BF16", "F32", "F64", "C64"}
 
 
 def read_npz(file: pathlib.Path) -> dict[str, Any]:
-    """The arrays of an npz file, none of them pickled."""
+    """The arrays of an npz file; pickled ones are not allowed."""
     # Given a path, numpy leaves a damaged file open.
     with open(file, "rb") as content, np.load(content, allow_pickle=False) as found:
-        return {name: recovered(found[name]) for name in found.files}
+        return {name: view_bfloat16(found[name]) for name in found.files}
 
 
-def recovered(array: Any) -> Any:
-    """An array whose bfloat16, which numpy does not know and saves as two bytes, is again one."""
+def view_bfloat16(array: Any) -> Any:
+    """An array viewed as bfloat16, which numpy does not know and saves as two bytes."""
     if isinstance(array, np.ndarray) and array.dtype == np.dtype("V2"):
         return array.view(jnp.bfloat16)
     return array
@@ -213,10 +215,10 @@ READERS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
 
 
 def require_hash(path: str, wanted: str) -> None:
-    """Requires the SHA-256 of a file.
+    """Requires a file to have the given SHA-256.
 
     Raises:
-      BadInput: for another one, with the file's.
+      BadInput: for another hash, with the hash of the file.
     """
     with open(path, "rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()

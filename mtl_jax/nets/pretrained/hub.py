@@ -1,24 +1,24 @@
-"""Files from the Hugging Face hub."""
+"""Downloads from the Hugging Face hub."""
 
 from mtl_jax.core.validation import BadInput
 
 
 def download(repo: str, file: str, revision: str) -> str:
-    """Fetches a file of weights once, and gives where it lies.
+    """Downloads a file of weights once, and returns its local path.
 
-    Hosts without a network find what an earlier call has fetched.
+    Hosts without a network use the file of an earlier call.
 
     Args:
       repo: `owner/name`.
       file: path inside it, such as `model.safetensors`.
-      revision: commit, 40 hexadecimal digits; a branch would be another file some day.
+      revision: commit, 40 hexadecimal digits; the file of a branch may change.
 
     Returns:
       The path, for `Pretrained`.
 
     Raises:
-      BadInput: without the package `huggingface_hub`, for a revision that is no commit, or if the
-        file can neither be fetched nor is there already.
+      BadInput: without the package `huggingface_hub`, for a revision that is not a commit, or if
+        the file is neither cached nor can be downloaded.
     """
     if len(revision) != 40 or set(revision) - set("0123456789abcdef"):
         raise BadInput(f"download.revision must be a commit of 40 digits, not {revision!r}")

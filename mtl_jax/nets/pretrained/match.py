@@ -1,4 +1,4 @@
-"""Tensors of a file against the variables of a trunk: every one fits, or none is taken."""
+"""Matching of a file's tensors to the variables of a trunk, either all of them or none."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,44 +8,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.core.validation import BadInput, few
-from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes, Tensors
+from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes, Tensors
 
 
-class Found(NamedTuple):
-    """Tensors under our paths, and what stood against that."""
+class MatchReport(NamedTuple):
+    """Tensors under our paths, with mismatches."""
 
     tensors: dict[str, np.ndarray]
-    origin: dict[str, str]  # the name in the file of each
-    extra: list[str]  # those that no line knows
-    twice: list[str]  # those whose path another one has
-    misshapen: dict[str, str]  # by path, those whose axes cannot be changed
+    origin: dict[str, str]  # The name in the file of each.
+    unexpected: list[str]  # Names that no row matches.
+    duplicates: list[str]  # Names whose path is already used.
+    shape_mismatch: dict[str, str]  # By path, tensors whose axes cannot be converted.
 
 
 def matched(
     tensors: Tensors,
-    names: Names,
+    names: NameMap,
     wanted: Shapes,
     features: int,
     *,
     outputs: int | None = None,
     cast: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Brings tensors under the paths and into the shapes of a trunk's variables.
+    """Converts tensors to the paths and shapes of a trunk's variables.
 
     Args:
-      tensors: by their names in the file.
-      names: how they are named.
+      tensors: tensors by their names in the file.
+      names: the naming of the tensors.
       wanted: shapes of the trunk's variables by path.
-      features: D, what a classifier in the file must read.
-      outputs: how many it must have; None is any number.
-      cast: whether floats of another precision become float32.
+      features: D, the required number of inputs of a classifier in the file.
+      outputs: its required number of outputs; None for any number.
+      cast: whether floats of another precision are cast to float32.
 
     Returns:
-      Arrays of float32 by path: all that is wanted, and the classifier if there is one.
+      Arrays of float32 by path: all of `wanted`, and the classifier if there is one.
 
     Raises:
-      BadInput: a single one for all that is missing, extra, misshapen, of another type or
-        precision, or not finite.
+      BadInput: a single error for all tensors that are missing, unexpected, of the wrong shape,
+        dtype or precision, or not finite.
     """
     found = translated(tensors, names.table)
     wanted = {**wanted, **head_shapes(found.tensors, features, outputs)}
@@ -59,7 +59,7 @@ def matched(
 
 
 def summary(faults: Mapping[str, list[str]]) -> str:
-    """The first faults of each kind and how many more: as many as make a short line."""
+    """The first mismatches of each kind and the number of the others, as one short line."""
     for most in (8, 5, 3, 2, 1):
         said = "; ".join(f"{kind}: {few(rows, most)}" for kind, rows in faults.items() if rows)
         if len(said) <= 300:
@@ -67,36 +67,36 @@ def summary(faults: Mapping[str, list[str]]) -> str:
     return said
 
 
-def translated(tensors: Tensors, table: Iterable[Line]) -> Found:
-    """Puts each tensor where the first line that knows its name says."""
-    found = Found({}, {}, [], [], {})
+def translated(tensors: Tensors, table: Iterable[NameRule]) -> MatchReport:
+    """Maps each tensor to the path of the first row that matches its name."""
+    found = MatchReport({}, {}, [], [], {})
     for name, array in tensors.items():
         hits = ((line, re.fullmatch(line.pattern, name)) for line in table)
         line, hit = next((pair for pair in hits if pair[1]), (None, None))
         if line is None:
-            found.extra.append(f"{name} {list(array.shape)}")
+            found.unexpected.append(f"{name} {list(array.shape)}")
         elif line.path is not None:
             place(found, name, array, line, hit.expand(line.path))
     return found
 
 
-def place(found: Found, name: str, array: np.ndarray, line: Line, path: str) -> None:
-    """Adds a tensor, or the several that it is here, to those found."""
+def place(found: MatchReport, name: str, array: np.ndarray, line: NameRule, path: str) -> None:
+    """Adds a tensor, or the several that it is split into, to the report."""
     try:
         changed = line.change(array)
     except ValueError:
-        found.misshapen[path] = f"{name} {list(array.shape)}, which cannot be {path}"
+        found.shape_mismatch[path] = f"{name} {list(array.shape)}, which cannot be {path}"
         return
     parts = changed if isinstance(changed, Mapping) else {"": changed}
     for end, part in parts.items():
         full = f"{path}/{end}" if end else path
         if full in found.tensors:
-            found.twice.append(f"{name} and {found.origin[full]} for {full}")
+            found.duplicates.append(f"{name} and {found.origin[full]} for {full}")
         found.tensors[full], found.origin[full] = part, name
 
 
 def head_shapes(ours: Tensors, features: int, outputs: int | None) -> dict[str, tuple[int, ...]]:
-    """Shapes of the classifier, if the file has one; of as many outputs as it has by None."""
+    """Shapes of the classifier, if the file has one; None accepts any number of outputs."""
     shapes = [array.shape for path, array in ours.items() if path.startswith("head/")]
     if not shapes:
         return {}
@@ -104,58 +104,58 @@ def head_shapes(ours: Tensors, features: int, outputs: int | None) -> dict[str, 
     return {"head/kernel": (features, *last), "head/bias": last}
 
 
-def of_names(found: Found, wanted: Shapes) -> dict[str, list[str]]:
-    """What is amiss with the names and shapes, of both sides."""
+def of_names(found: MatchReport, wanted: Shapes) -> dict[str, list[str]]:
+    """Mismatches of names and shapes, for both sides."""
     ours = found.tensors
-    broken = tuple(f"{path}/" for path in found.misshapen)
+    broken = tuple(f"{path}/" for path in found.shape_mismatch)
     lacking = [p for p in wanted if p not in ours and not f"{p}/".startswith(broken)]
     surplus = [path for path in ours if path not in wanted]
     unfit = [path for path in ours if path in wanted and ours[path].shape != tuple(wanted[path])]
     return {
         "missing": [f"{path} {list(wanted[path])}" for path in lacking],
-        "extra": found.extra
-        + [f"{told(found, path)} {list(ours[path].shape)}" for path in surplus],
+        "extra": found.unexpected
+        + [f"{describe(found, path)} {list(ours[path].shape)}" for path in surplus],
         "misshapen": [
-            *found.misshapen.values(),
-            *(f"{told(found, p)} {list(ours[p].shape)}, here {list(wanted[p])}" for p in unfit),
+            *found.shape_mismatch.values(),
+            *(f"{describe(found, p)} {list(ours[p].shape)}, here {list(wanted[p])}" for p in unfit),
         ],
-        "twice": found.twice,
+        "twice": found.duplicates,
     }
 
 
-def of_values(found: Found, cast: bool) -> dict[str, list[str]]:
-    """What is amiss with the numbers themselves."""
+def of_values(found: MatchReport, cast: bool) -> dict[str, list[str]]:
+    """Invalid values: dtypes, precision and non-finite numbers."""
     real = {path: array for path, array in found.tensors.items() if is_float(array)}
     return {
         "not floats": [
-            f"{told(found, path)} {array.dtype}"
+            f"{describe(found, path)} {array.dtype}"
             for path, array in found.tensors.items()
             if path not in real
         ],
         "of another precision than float32 (cast=True rounds them)": [
-            f"{told(found, path)} {array.dtype}"
+            f"{describe(found, path)} {array.dtype}"
             for path, array in real.items()
             if array.dtype != np.float32 and not cast
         ],
         "not finite": [
-            told(found, path)
+            describe(found, path)
             for path, array in real.items()
             if not np.isfinite(as_float32(array)).all()
         ],
     }
 
 
-def told(found: Found, path: str) -> str:
-    """A tensor by its name in the file, as far as it is known, and by ours."""
+def describe(found: MatchReport, path: str) -> str:
+    """A tensor by its name in the file, if known, and by our path."""
     return f"{found.origin[path]} ({path})" if path in found.origin else path
 
 
 def is_float(array: np.ndarray) -> bool:
-    """Whether an array holds real floating-point numbers, JAX's bfloat16 too."""
+    """Whether an array has a real floating-point dtype, including JAX's bfloat16."""
     return jnp.issubdtype(array.dtype, np.floating)
 
 
 def as_float32(array: np.ndarray) -> np.ndarray:
-    """A copy in float32, in the order of its axes; what is too large becomes infinite."""
+    """A C-contiguous copy in float32; values that are too large become infinite."""
     with np.errstate(over="ignore"):
         return np.array(array, np.float32, order="C")

@@ -1,4 +1,4 @@
-"""Names of pretrained tensors: tables from those of a file to the paths of our variables."""
+"""Maps from the names of pretrained tensors in a file to the paths of our variables."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -15,22 +15,22 @@ ROOTS = ("params/", "batch_stats/", "head/")
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
-    r"""A row of a table: some tensors of a file, where they lie here, and how they change.
+class NameRule:
+    r"""A row of a table: maps some tensors of a file to a path, with a conversion.
 
-    `change(array)` gives our array; or several, `{end: array}`, which then lie at `path/end`, as
-    a fused matrix of queries, keys and values is three of ours. It may raise `ValueError` for an
-    array of another number of axes, which is then reported as misshapen.
+    `change(array)` returns our array; or several, `{end: array}`, which are then stored at
+    `path/end`, e.g. a fused matrix of queries, keys and values, which is three arrays here. It may
+    raise `ValueError` for an unexpected number of axes, which is then reported as a shape mismatch.
 
     Attributes:
-      pattern: regular expression that the whole name of a tensor must match.
-      path: where it lies among our variables, with groups of the pattern as `\1` or `\g<1>`:
-        `params/...` or `batch_stats/...`, and of a classifier `head/kernel` or `head/bias`;
-        None for tensors that are known and not needed.
-      change: a function of a module, such as those of `mtl_jax.nets.pretrained.transpose`.
+      pattern: regular expression that the full name of a tensor must match.
+      path: the path among our variables, with groups of the pattern as `\1` or `\g<1>`:
+        `params/...` or `batch_stats/...`, and for a classifier `head/kernel` or `head/bias`;
+        None for known tensors that are not needed.
+      change: a module-level function, such as those of `mtl_jax.nets.pretrained.transpose`.
 
     Raises:
-      BadInput: for a pattern that is none, or a path that lies elsewhere.
+      BadInput: for an invalid pattern, or another path.
     """
 
     pattern: str
@@ -44,29 +44,33 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Names:
-    """How one program names the tensors of one architecture, and what images they expect.
+class NameMap:
+    """The tensor names of an architecture in one library, and the preprocessing of its images.
 
-    Of the lines that match a name the first one counts. `fit(tensors, wanted) -> tensors` comes
-    after them, for what no line can know: `tensors` are arrays by our paths, `wanted` the shapes
-    of our trunk's variables by path (and `head/kernel`, `head/bias`). It must leave alone what it
-    does not know, so that all that does not fit is reported together.
+    The first row that matches a name is used. `fit(tensors, wanted) -> tensors` is applied
+    afterwards, for conversions that depend on the trunk: `tensors` are arrays by our paths,
+    `wanted` the shapes of our trunk's variables by path (and `head/kernel`, `head/bias`). It must
+    leave unknown tensors unchanged, so that all mismatches are reported together.
 
     Attributes:
-      name: of the naming, for messages.
-      table: the lines, in order.
-      preprocessing: of images; None for texts.
-      fit: such a function of a module, or None.
+      name: name of the naming, for messages.
+      table: the rows, in order.
+      preprocessing: preprocessing of images; None for texts.
+      fit: such a module-level function, or None.
 
     Raises:
-      BadInput: for a table that is none.
+      BadInput: for an invalid table.
     """
 
     name: str
-    table: tuple[Line, ...]
+    table: tuple[NameRule, ...]
     preprocessing: Preprocessing | None = None
     fit: Callable[[dict[str, np.ndarray], Shapes], dict[str, np.ndarray]] | None = None
 
     def __post_init__(self):
-        fine = isinstance(self.table, tuple) and all(isinstance(row, Line) for row in self.table)
-        require(fine and len(self.table) > 0, self, "table", "must be a tuple of Lines", self.table)
+        fine = isinstance(self.table, tuple) and all(
+            isinstance(row, NameRule) for row in self.table
+        )
+        require(
+            fine and len(self.table) > 0, self, "table", "must be a tuple of NameRules", self.table
+        )

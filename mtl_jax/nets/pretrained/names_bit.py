@@ -1,17 +1,17 @@
-"""How Google and timm name the tensors of BiT."""
+"""Names of the tensors of BiT in Google's and timm's files."""
 
 import re
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes
 from mtl_jax.nets.pretrained.names_vit import HALF, table, vector
 from mtl_jax.nets.pretrained.rules_transformer import norms
 from mtl_jax.nets.pretrained.transpose import conv
 
 
 def placed(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
-    """Numbers groups as we do, from 1, and blocks from 0; gives the last norm to the last block."""
+    """Renumbers groups from 1 and blocks from 0; moves the last norm to the last block."""
     ends = [path.rpartition("/")[0] for path in wanted if path.endswith("/norm_end/scale")]
     end = ends[0] if len(ends) == 1 else "params/norm_end"
 
@@ -32,29 +32,32 @@ def dense(array: np.ndarray) -> np.ndarray:
     return table(conv(array))
 
 
-def google_norm(pattern: str, path: str) -> tuple[Line, ...]:
-    """The lines of a group norm of TensorFlow, whose arrays may be `[1, 1, 1, D]`."""
-    scale = Line(rf"{pattern}/group_norm/gamma", f"params/{path}/scale", vector)
-    return scale, Line(rf"{pattern}/group_norm/beta", f"params/{path}/bias", vector)
+def google_norm(pattern: str, path: str) -> tuple[NameRule, ...]:
+    """The rows of a TensorFlow group norm, whose arrays may be `[1, 1, 1, D]`."""
+    scale = NameRule(rf"{pattern}/group_norm/gamma", f"params/{path}/scale", vector)
+    return scale, NameRule(rf"{pattern}/group_norm/beta", f"params/{path}/bias", vector)
 
 
-# Images: those of ImageNet-21k are of 224 pixels; weights tuned on ImageNet-1k want 448 or 480, as
-# timm's settings say, which is for `Pretrained.preprocessing`.
+# Images of ImageNet-21k have 224 pixels; weights fine-tuned on ImageNet-1k expect 448 or 480, as in
+# timm's settings, which can be set by `Pretrained.preprocessing`.
 ROOT, KERNEL = "params/stage0/conv/kernel", "standardized_conv2d/kernel"
 PARTS = ((1, "a"), (2, "b"), (3, "c"))
 
 UNIT = r"resnet/block(\d+)/unit(\d+)"
 HERE = r"stage\1/unit\2"
-GOOGLE_BIT = Names(
+GOOGLE_BIT = NameMap(
     "Google's BiT",
     (
-        Line(f"resnet/root_block/{KERNEL}", ROOT),
-        *(Line(f"{UNIT}/{part}/{KERNEL}", f"params/{HERE}/conv{at}/kernel") for at, part in PARTS),
+        NameRule(f"resnet/root_block/{KERNEL}", ROOT),
+        *(
+            NameRule(f"{UNIT}/{part}/{KERNEL}", f"params/{HERE}/conv{at}/kernel")
+            for at, part in PARTS
+        ),
         *(line for at, part in PARTS for line in google_norm(f"{UNIT}/{part}", f"{HERE}/norm{at}")),
-        Line(f"{UNIT}/a/proj/{KERNEL}", f"params/{HERE}/project/kernel"),
+        NameRule(f"{UNIT}/a/proj/{KERNEL}", f"params/{HERE}/project/kernel"),
         *google_norm("resnet", "norm_end"),
-        Line("resnet/head/conv2d/kernel", "head/kernel", table),
-        Line("resnet/head/conv2d/bias", "head/bias", vector),
+        NameRule("resnet/head/conv2d/kernel", "head/kernel", table),
+        NameRule("resnet/head/conv2d/bias", "head/bias", vector),
     ),
     HALF,
     placed,
@@ -62,19 +65,19 @@ GOOGLE_BIT = Names(
 
 BLOCK = r"stages\.(\d+)\.blocks\.(\d+)"
 THERE = r"params/group\1/block\2"
-TIMM_BIT = Names(
+TIMM_BIT = NameMap(
     "timm's BiT",
     (
-        Line(r"stem\.conv\.weight", ROOT, conv),
+        NameRule(r"stem\.conv\.weight", ROOT, conv),
         *(
-            Line(rf"{BLOCK}\.conv{at}\.weight", f"{THERE}/conv{at}/kernel", conv)
+            NameRule(rf"{BLOCK}\.conv{at}\.weight", f"{THERE}/conv{at}/kernel", conv)
             for at in (1, 2, 3)
         ),
         *(line for at in (1, 2, 3) for line in norms(rf"{BLOCK}\.norm{at}", f"{THERE}/norm{at}")),
-        Line(rf"{BLOCK}\.downsample\.conv\.weight", f"{THERE}/project/kernel", conv),
+        NameRule(rf"{BLOCK}\.downsample\.conv\.weight", f"{THERE}/project/kernel", conv),
         *norms("norm", "params/norm_end"),
-        Line(r"head\.fc\.weight", "head/kernel", dense),
-        Line(r"head\.fc\.bias", "head/bias"),
+        NameRule(r"head\.fc\.weight", "head/kernel", dense),
+        NameRule(r"head\.fc\.bias", "head/bias"),
     ),
     HALF,
     placed,

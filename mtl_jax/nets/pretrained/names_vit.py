@@ -1,11 +1,11 @@
-"""How timm and Google name the tensors of Vision Transformers."""
+"""Names of the tensors of Vision Transformers in timm's and Google's files."""
 
 import math
 
 import jax
 import numpy as np
 
-from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
 from mtl_jax.nets.pretrained.rules_transformer import by_head, linears, norms
 from mtl_jax.nets.pretrained.transpose import conv
@@ -34,7 +34,7 @@ def table(array: np.ndarray) -> np.ndarray:
 
 
 def with_class(array: np.ndarray) -> dict[str, np.ndarray]:
-    """Places `[1, 1 + P, D]` of the class token and of the patches.
+    """Position embeddings `[1, 1 + P, D]` of the class token and of the patches.
 
     Raises:
       ValueError: for other axes.
@@ -44,10 +44,10 @@ def with_class(array: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def fused(array: np.ndarray) -> dict[str, np.ndarray]:
-    """PyTorch's `[3 D, D]` or `[3 D]` of queries, keys and values, as three of ours.
+    """PyTorch's `[3 D, D]` or `[3 D]` of queries, keys and values, as three arrays.
 
     Raises:
-      ValueError: for what cannot be divided in three.
+      ValueError: for an array that cannot be split in three.
     """
     leaf = "kernel" if array.ndim == 2 else "bias"
     parts = np.split(array.T, 3, axis=-1)
@@ -57,7 +57,7 @@ def fused(array: np.ndarray) -> dict[str, np.ndarray]:
 def resized(
     tensors: dict[str, np.ndarray], wanted: Shapes, *, method: str, antialias: bool
 ) -> dict[str, np.ndarray]:
-    """The places of patches `[P, D]`, a square, as the grid that the trunk has `[h, w, D]`."""
+    """The position embeddings of patches `[P, D]`, a square, on the trunk's grid `[h, w, D]`."""
     rows, shape = tensors.get(PLACES), wanted.get(PLACES, ())
     side = 0 if rows is None else math.isqrt(len(rows))
     if rows is None or side**2 != len(rows) or shape[2:] != rows.shape[1:]:
@@ -69,15 +69,15 @@ def resized(
 
 
 def fit_timm(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
-    """Heads, and places resized as timm does by default: bicubic, smoothed where they shrink."""
+    """Splits heads, and resizes position embeddings like timm: bicubic, antialiased if shrunk."""
     return resized(by_head(tensors, wanted), wanted, method="cubic", antialias=True)
 
 
 def fit_google(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
-    """Places resized linearly, and a class token without a place of its own where none is told.
+    """Resizes position embeddings linearly; without one for the class token, it is set to 0.
 
-    The centres of the pixels are kept, as timm does with these files. Google's own code keeps the
-    centres of the corners instead (`scipy.ndimage.zoom`), which differs visibly.
+    Pixel centres are aligned, as timm does with these files. Google's own code aligns the centres
+    of the corner pixels instead (`scipy.ndimage.zoom`), which differs visibly.
     """
     if FIRST not in tensors and PLACES in tensors and FIRST in wanted:
         tensors = {**tensors, FIRST: np.zeros(wanted[FIRST], tensors[PLACES].dtype)}
@@ -87,15 +87,15 @@ def fit_google(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.n
 HALF = Preprocessing(224, (0.5,) * 3, (0.5,) * 3)
 BLOCK = r"params/block\1"
 
-TIMM_VIT = Names(
+TIMM_VIT = NameMap(
     "timm's ViT",
     (
-        Line("cls_token", "params/patches/class", vector),
-        Line("pos_embed", "params/patches", with_class),
-        Line(r"patch_embed\.proj\.weight", "params/patches/kernel", conv),
-        Line(r"patch_embed\.proj\.bias", "params/patches/bias"),
+        NameRule("cls_token", "params/patches/class", vector),
+        NameRule("pos_embed", "params/patches", with_class),
+        NameRule(r"patch_embed\.proj\.weight", "params/patches/kernel", conv),
+        NameRule(r"patch_embed\.proj\.bias", "params/patches/bias"),
         *norms(r"blocks\.(\d+)\.norm1", f"{BLOCK}/norm_attention"),
-        Line(r"blocks\.(\d+)\.attn\.qkv\.(?:weight|bias)", f"{BLOCK}/attention", fused),
+        NameRule(r"blocks\.(\d+)\.attn\.qkv\.(?:weight|bias)", f"{BLOCK}/attention", fused),
         *linears(r"blocks\.(\d+)\.attn\.proj", f"{BLOCK}/attention/out"),
         *norms(r"blocks\.(\d+)\.norm2", f"{BLOCK}/norm_mlp"),
         *linears(r"blocks\.(\d+)\.mlp\.fc1", f"{BLOCK}/mlp_in"),
@@ -110,24 +110,26 @@ TIMM_VIT = Names(
 ENCODER = r"(?:params/)?Transformer/encoderblock_(\d+)"
 LEAF = r"(scale|bias|kernel)"
 
-# The two namings number the parts of a block in one row, or each kind by itself.
-GOOGLE_VIT = Names(
+# The two namings number the parts of a block consecutively, or each kind separately.
+GOOGLE_VIT = NameMap(
     "Google's ViT",
     (
-        Line(r"(?:params/)?cls", "params/patches/class", vector),
-        Line(r"(?:params/)?Transformer/posembed_input/pos_embedding", "params/patches", with_class),
-        Line(r"(?:params/)?pos_embedding", PLACES, table),
-        Line(rf"(?:params/)?embedding/{LEAF}", r"params/patches/\1"),
-        Line(rf"{ENCODER}/LayerNorm_0/{LEAF}", rf"{BLOCK}/norm_attention/\2"),
-        Line(
+        NameRule(r"(?:params/)?cls", "params/patches/class", vector),
+        NameRule(
+            r"(?:params/)?Transformer/posembed_input/pos_embedding", "params/patches", with_class
+        ),
+        NameRule(r"(?:params/)?pos_embedding", PLACES, table),
+        NameRule(rf"(?:params/)?embedding/{LEAF}", r"params/patches/\1"),
+        NameRule(rf"{ENCODER}/LayerNorm_0/{LEAF}", rf"{BLOCK}/norm_attention/\2"),
+        NameRule(
             rf"{ENCODER}/MultiHeadDotProductAttention_[01]/(query|key|value|out)/{LEAF}",
             rf"{BLOCK}/attention/\2/\3",
         ),
-        Line(rf"{ENCODER}/LayerNorm_[12]/{LEAF}", rf"{BLOCK}/norm_mlp/\2"),
-        Line(rf"{ENCODER}/MlpBlock_[03]/Dense_0/{LEAF}", rf"{BLOCK}/mlp_in/\2"),
-        Line(rf"{ENCODER}/MlpBlock_[03]/Dense_1/{LEAF}", rf"{BLOCK}/mlp_out/\2"),
-        Line(rf"(?:params/)?Transformer/encoder_norm/{LEAF}", r"params/norm/norm/\1"),
-        Line(rf"(?:params/)?head/{LEAF}", r"head/\1"),
+        NameRule(rf"{ENCODER}/LayerNorm_[12]/{LEAF}", rf"{BLOCK}/norm_mlp/\2"),
+        NameRule(rf"{ENCODER}/MlpBlock_[03]/Dense_0/{LEAF}", rf"{BLOCK}/mlp_in/\2"),
+        NameRule(rf"{ENCODER}/MlpBlock_[03]/Dense_1/{LEAF}", rf"{BLOCK}/mlp_out/\2"),
+        NameRule(rf"(?:params/)?Transformer/encoder_norm/{LEAF}", r"params/norm/norm/\1"),
+        NameRule(rf"(?:params/)?head/{LEAF}", r"head/\1"),
     ),
     HALF,
     fit_google,

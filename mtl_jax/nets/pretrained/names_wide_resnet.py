@@ -1,16 +1,16 @@
-"""Names of pretrained WideResNets, those of TorchSSL and USB."""
+"""Names of the tensors of WideResNets in TorchSSL and USB."""
 
 import re
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.name_map import Line, Names, Shapes
+from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes
 from mtl_jax.nets.pretrained.names_resnet import norm
 from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
 def at_the_end(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
-    """Gives the norm after the blocks to the last of them, as its last one."""
+    """Moves the norm after the blocks to the last block, as its last norm."""
     places = [re.match(r"params/stage(\d+)/block(\d+)/", path) for path in tensors]
     numbers = [tuple(map(int, place.groups())) for place in places if place]
     if not numbers:
@@ -21,20 +21,20 @@ def at_the_end(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.n
     return {path.replace("/end/", f"/{end}/"): array for path, array in tensors.items()}
 
 
-def convolution(pattern: str, path: str) -> tuple[Line, ...]:
-    """The lines of a convolution, which may have a bias."""
-    kernel = Line(rf"{pattern}\.weight", f"params/{path}/kernel", conv)
-    return kernel, Line(rf"{pattern}\.bias", f"params/{path}/bias")
+def convolution(pattern: str, path: str) -> tuple[NameRule, ...]:
+    """The rows of a convolution, which may have a bias."""
+    kernel = NameRule(rf"{pattern}\.weight", f"params/{path}/kernel", conv)
+    return kernel, NameRule(rf"{pattern}\.bias", f"params/{path}/bias")
 
 
 ANY = r"block(\d)\.layer\.(\d+)\."
 HERE = r"stage\1/block\2"
-USB_WIDE_RESNET = Names(
+USB_WIDE_RESNET = NameMap(
     name="TorchSSL's and USB's WideResNet",
     table=(
         *convolution("conv1", "stage0/Conv_0"),
-        # Computed there, and used for nothing but its own statistics.
-        Line(r"block[2-9]\.layer\.0\.bn1\..*", None),
+        # Computed there, but only used for its own statistics.
+        NameRule(r"block[2-9]\.layer\.0\.bn1\..*", None),
         *norm(r"block([2-9])\.layer\.(0)\.bn2", f"{HERE}/BatchNorm_0"),
         *norm(f"{ANY}bn1", f"{HERE}/BatchNorm_0"),
         *norm(f"{ANY}bn2", f"{HERE}/BatchNorm_1"),
@@ -42,8 +42,8 @@ USB_WIDE_RESNET = Names(
         *convolution(f"{ANY}conv2", f"{HERE}/Conv_1"),
         *convolution(f"{ANY}convShortcut", f"{HERE}/Conv_2"),
         *norm("bn1", "end"),
-        Line(r"(?:fc|classifier)\.weight", "head/kernel", linear),
-        Line(r"(?:fc|classifier)\.bias", "head/bias"),
+        NameRule(r"(?:fc|classifier)\.weight", "head/kernel", linear),
+        NameRule(r"(?:fc|classifier)\.bias", "head/bias"),
     ),
     fit=at_the_end,
 )

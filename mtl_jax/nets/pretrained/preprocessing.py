@@ -1,4 +1,4 @@
-"""What images must be before pretrained weights see them."""
+"""Preprocessing of images for pretrained weights."""
 
 import dataclasses
 
@@ -6,26 +6,27 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.validation import are_numbers, require, require_count
+from mtl_jax.core.validation import are_numbers, require, require_int
 
 
-# Without leaves, so that weights which carry it are a tree of arrays alone.
+# Without leaves, so that weights that include it remain a tree of arrays.
 @jax.tree_util.register_static
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """The images that weights were trained on, `(low + (high - low) x - mean) / std` of x in [0, 1].
+    """Preprocessing of the images of pretrained weights, `(low + (high - low) x - mean) / std`.
 
-    Called with images it gives these; resizing and cropping to `size` is left to the caller.
+    Calling it with images x in [0, 1] returns the preprocessed images; resizing and cropping to
+    `size` is left to the caller.
 
     Attributes:
       size: height and width, in pixels.
-      mean: of each channel, in units of the range.
-      std: of each channel, in units of the range.
-      range: low and high, what black and white are before mean and std.
+      mean: mean of each channel, in units of the range.
+      std: standard deviation of each channel, in units of the range.
+      range: low and high, the values of black and white before mean and std.
 
     Raises:
       BadInput: for a size below 1, unequal numbers of channels, a std that is not positive, or
-        a range that does not rise.
+        a range that is not increasing.
     """
 
     size: int
@@ -34,7 +35,7 @@ class Preprocessing:
     range: tuple[float, float] = (0.0, 1.0)
 
     def __post_init__(self):
-        require_count(self, size=1)
+        require_int(self, size=1)
         for field in ("mean", "std", "range"):
             value = getattr(self, field)
             require(are_numbers(value), self, field, "must be a tuple of finite numbers", value)
@@ -45,7 +46,7 @@ class Preprocessing:
         require(rises, self, "range", "must be (low, high) with low < high", self.range)
 
     def __call__(self, images: jax.Array) -> jax.Array:
-        """Maps images `[..., H, W, C]` in [0, 1], floats, to what the weights expect."""
+        """Maps float images `[..., H, W, C]` in [0, 1] to the inputs that the weights expect."""
         chex.assert_type(images, float)
         chex.assert_axis_dimension(images, -1, len(self.mean))
         mean, std = (

@@ -1,29 +1,29 @@
-"""What tables of names of Transformers have in common: layers, norms, and heads of attention."""
+"""Common rows for the names of Transformers: linear layers, norms, and attention heads."""
 
 import math
 
 import numpy as np
 
-from mtl_jax.nets.pretrained.name_map import Line, Shapes
+from mtl_jax.nets.pretrained.name_map import NameRule, Shapes
 from mtl_jax.nets.pretrained.transpose import linear
 
 
-def norms(pattern: str, path: str) -> tuple[Line, ...]:
-    """The lines of a LayerNorm, of PyTorch or by the older names of TensorFlow."""
-    scale = Line(rf"{pattern}\.(?:weight|gamma)", f"{path}/scale")
-    return scale, Line(rf"{pattern}\.(?:bias|beta)", f"{path}/bias")
+def norms(pattern: str, path: str) -> tuple[NameRule, ...]:
+    """The rows of a LayerNorm, with PyTorch's names or the older ones of TensorFlow."""
+    scale = NameRule(rf"{pattern}\.(?:weight|gamma)", f"{path}/scale")
+    return scale, NameRule(rf"{pattern}\.(?:bias|beta)", f"{path}/bias")
 
 
-def linears(pattern: str, path: str) -> tuple[Line, ...]:
-    """The lines of a linear layer of PyTorch."""
-    kernel = Line(rf"{pattern}\.weight", f"{path}/kernel", linear)
-    return kernel, Line(rf"{pattern}\.bias", f"{path}/bias")
+def linears(pattern: str, path: str) -> tuple[NameRule, ...]:
+    """The rows of a PyTorch linear layer."""
+    kernel = NameRule(rf"{pattern}\.weight", f"{path}/kernel", linear)
+    return kernel, NameRule(rf"{pattern}\.bias", f"{path}/bias")
 
 
 def by_head(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
     """Attention's matrices `[D, D]` and biases `[D]` with an axis for the heads of the trunk.
 
-    A file does not tell the number of heads: with a wrong one all seems to fit.
+    A file does not contain the number of heads: a wrong number is not detected.
     """
     shapes = {path: wanted.get(path, ()) for path in tensors if "/attention/" in path}
     return tensors | {

@@ -1,4 +1,4 @@
-"""The parameters of an own run, selected by validation or of its last step, as tensors."""
+"""Parameters of one of our runs, selected by validation or of its last step, as tensors."""
 
 import hashlib
 import pathlib
@@ -8,25 +8,25 @@ from flax.traverse_util import flatten_dict
 
 from mtl_jax.core.schema import BATCH_STATS, EMA, PARAMS, require_schema
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained.name_map import Line, Names
+from mtl_jax.nets.pretrained.name_map import NameMap, NameRule
 
-PARTS = (PARAMS, EMA, BATCH_STATS)  # of a state, what can be taken over
+PARTS = (PARAMS, EMA, BATCH_STATS)  # The parts of a state that can be loaded.
 
 
 def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
-    """Reads one seed's part of what validation selected, and of the last checkpoint of a run.
+    """Reads one seed of the parameters selected by validation and of a run's last checkpoint.
 
     Args:
-      folder: of the run, `results/EXPERIMENT/RUN`.
-      seed: its number among those of the run, counted from 0.
+      folder: folder of the run, `results/EXPERIMENT/RUN`.
+      seed: its index among the seeds of the run, from 0.
 
     Returns:
-      Of the last checkpoint parameters `params/...`, averaged ones `ema/...` and running
-      statistics `batch_stats/...`; of a finished run also `selected/params/...` and
+      From the last checkpoint parameters `params/...`, averaged ones `ema/...` and running
+      statistics `batch_stats/...`; for a finished run also `selected/params/...` and
       `selected/batch_stats/...`.
 
     Raises:
-      BadInput: if there is no finished checkpoint, its files are not those that were written
+      BadInput: if there is no finished checkpoint, its files differ from those that were written
         (Orbax would load them silently), or the run has no such seed.
     """
     seals = sorted((folder / "checkpoints").glob("*.sha256"), key=lambda seal: int(seal.stem))
@@ -44,7 +44,7 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
 
 
 def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
-    """A tree that a run wrote, if its files are those that were written."""
+    """A tree written by a run, if its files are unmodified."""
     seal = path.with_name(f"{path.name}.sha256")
     if not path.is_dir() or seal.read_text(encoding="utf-8") != hash_of_files(path):
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
@@ -56,7 +56,7 @@ def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
 
 
 def hash_of_files(path: pathlib.Path) -> str:
-    """SHA-256 over the names and contents of all files below a folder, as checkpoints are sealed."""
+    """SHA-256 over the names and contents of all files below a folder, as stored in seals."""
     total = hashlib.sha256()
     for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
         total.update(str(file.relative_to(path)).encode())
@@ -65,24 +65,24 @@ def hash_of_files(path: pathlib.Path) -> str:
     return total.hexdigest()
 
 
-HEAD = Line("head/(kernel|bias)", r"head/\1")
+HEAD = NameRule("head/(kernel|bias)", r"head/\1")
 
 
-def names_of(name: str, params: str, stats: str, others: str) -> Names:
+def names_of(name: str, params: str, stats: str, others: str) -> NameMap:
     """Names of the parameters below one path and the statistics below another."""
-    return Names(
+    return NameMap(
         name,
         (
-            Line(rf"{params}/shared/(.*)", r"params/\1"),
-            Line(rf"{stats}/(.*)", r"batch_stats/\1"),
+            NameRule(rf"{params}/shared/(.*)", r"params/\1"),
+            NameRule(rf"{stats}/(.*)", r"batch_stats/\1"),
             HEAD,
-            Line(rf"(?:{params}/tasks|{others})/.*", None),
+            NameRule(rf"(?:{params}/tasks|{others})/.*", None),
         ),
     )
 
 
-# With rename=((r"selected/params/tasks/heads/TASK/(.*)", r"head/\1"),) a head is taken too.
-OWN_RUN = names_of(
+# With rename=((r"selected/params/tasks/heads/TASK/(.*)", r"head/\1"),) a head is loaded too.
+RUN_CHECKPOINT = names_of(
     "an own run", "selected/params", "selected/batch_stats", "params|ema|batch_stats"
 )
 OWN_RUN_LAST = names_of("an own run's last step", "params", "batch_stats", "ema|selected")

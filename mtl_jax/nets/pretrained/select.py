@@ -1,4 +1,4 @@
-"""Which tensors of a file count, and under which names."""
+"""Selection and renaming of a file's tensors."""
 
 import collections
 import re
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, few, near
-from mtl_jax.nets.pretrained.name_map import Line, Shapes, Tensors
+from mtl_jax.core.validation import BadInput, did_you_mean, few
+from mtl_jax.nets.pretrained.name_map import NameRule, Shapes, Tensors
 
 Renames = Iterable[tuple[str, str]]
 
 
 def chosen(tensors: Tensors, skip: Iterable[str], rename: Renames) -> dict[str, np.ndarray]:
-    """Leaves out the tensors that `skip` matches, and renames by the first of `rename` that does.
+    """Removes the tensors that match `skip`, and renames by the first match of `rename`.
 
     Raises:
       BadInput: for a pattern that matches no tensor of the file, or two tensors of one name.
@@ -30,7 +30,7 @@ def chosen(tensors: Tensors, skip: Iterable[str], rename: Renames) -> dict[str, 
 
 
 def renamed(name: str, rename: Renames) -> str:
-    """A name after the first pattern that matches it whole; as it was without one."""
+    """The name after the first full match of a pattern; unchanged if there is none."""
     for old, new in rename:
         hit = re.fullmatch(old, name)
         if hit:
@@ -43,12 +43,12 @@ def renamed(name: str, rename: Renames) -> str:
     return name
 
 
-def prefix_hint(names: Iterable[str], table: Iterable[Line], wanted: int) -> str | None:
-    r"""What to paste where a prefix of the names keeps a table from knowing them.
+def prefix_hint(names: Iterable[str], table: Iterable[NameRule], wanted: int) -> str | None:
+    r"""The settings to add if a prefix of the names prevents them from matching a table.
 
-    The prefix of a name is the shortest one, up to a dot or a slash, without which a line knows
-    it: `module.`, `_orig_mod.`, `student.backbone.`. None has been found if it is that of less
-    than half as many names as are `wanted`.
+    The prefix of a name is the shortest one, up to a dot or a slash, without which a row matches
+    it: `module.`, `_orig_mod.`, `student.backbone.`. Returns None if no prefix is that of at
+    least half as many names as are `wanted`.
     """
     known = [re.compile(line.pattern) for line in table]
     names = [name for name in names if not any(line.fullmatch(name) for line in known)]
@@ -58,7 +58,7 @@ def prefix_hint(names: Iterable[str], table: Iterable[Line], wanted: int) -> str
         return None
     (prefix, count), *others = often
     said = f"{count} names begin with {prefix!r}: give rename={as_text(prefix, renamed=True)}"
-    # The same names below another prefix are the same tensors once more.
+    # The same names below another prefix are copies of the same tensors.
     return said + "".join(f" and skip={as_text(other, renamed=False)}" for other, _ in others[:1])
 
 
@@ -71,19 +71,19 @@ def prefix_of(name: str, known: Iterable[re.Pattern]) -> str | None:
 
 
 def as_text(prefix: str, *, renamed: bool) -> str:
-    """A setting that takes a prefix off, or leaves out what has it, as Python writes it."""
+    """A setting that removes a prefix, or skips names that have it, as Python code."""
     pattern = re.escape(prefix)
     return rf'((r"{pattern}(.*)", r"\1"),)' if renamed else rf'(r"{pattern}.*",)'
 
 
 def without_fresh(wanted: Shapes, fresh: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """The shapes of our variables but for those that are drawn afresh.
+    """The shapes of our variables except those that are newly initialized.
 
     Raises:
       BadInput: for a pattern that matches none.
     """
     for pattern in fresh:
-        require_hit("fresh", pattern, wanted)
+        require_hit("new_params", pattern, wanted)
     return {
         path: shape
         for path, shape in wanted.items()
@@ -92,10 +92,10 @@ def without_fresh(wanted: Shapes, fresh: Iterable[str]) -> dict[str, tuple[int, 
 
 
 def require_hit(field: str, pattern: str, names: Iterable[str]) -> None:
-    """Requires a pattern that matches a name, lest a slip of the pen go unnoticed.
+    """Requires a pattern to match a name, to detect typos.
 
     Raises:
       BadInput: if it matches none.
     """
     if not any(re.fullmatch(pattern, name) for name in names):
-        raise BadInput(f"{field} {pattern!r} must match a name ({near(pattern, names)})")
+        raise BadInput(f"{field} {pattern!r} must match a name ({did_you_mean(pattern, names)})")

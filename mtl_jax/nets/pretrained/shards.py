@@ -1,4 +1,4 @@
-"""Weights in several files: an index that says which tensor lies in which, and folders of them."""
+"""Weights in several files: folders of files, and an index from tensors to files."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ from typing import Any
 from mtl_jax.core.validation import BadInput, few
 
 INDEX = ".index.json"
-USUAL = ("model.safetensors", "pytorch_model.bin")  # as Hugging Face's programs call them
+USUAL = ("model.safetensors", "pytorch_model.bin")  # Hugging Face's file names.
 PART = re.compile(r"(.*)-0*(\d+)-of-0*(\d+)(\.\w+)")
 
 
@@ -17,7 +17,7 @@ def in_folder(folder: pathlib.Path, ends: tuple[str, ...]) -> pathlib.Path:
     """The file of weights in a folder, or the index of several.
 
     Raises:
-      BadInput: if there is none, or several of which none has a usual name.
+      BadInput: if there is none, or several without one of the usual names.
     """
     for name in USUAL:
         for file in (folder / f"{name}{INDEX}", folder / name):
@@ -36,7 +36,7 @@ def require_whole(file: pathlib.Path) -> None:
     """Refuses one part of several, by its name.
 
     Raises:
-      BadInput: for such a part, with the index if that lies beside it.
+      BadInput: for such a part, with the index if it is in the same folder.
     """
     hit = PART.fullmatch(file.name)
     if hit is None or int(hit[3]) < 2:
@@ -49,14 +49,14 @@ def require_whole(file: pathlib.Path) -> None:
 def read_shards(
     index: pathlib.Path, read: Callable[[pathlib.Path], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The tensors of all files that an index names.
+    """The tensors of all files in an index.
 
     Args:
-      index: JSON with `weight_map`, from names of tensors to names of files beside it.
-      read: what a file holds.
+      index: JSON with `weight_map`, from names of tensors to names of files in the same folder.
+      read: a function that reads a file.
 
     Raises:
-      BadInput: if it is none, or a file or a tensor is missing.
+      BadInput: for an invalid index, or if a file or a tensor is missing.
     """
     where = f"weights {str(index)!r}"
     try:
@@ -76,6 +76,6 @@ def read_shards(
         absent = [key for key, place in places.items() if place == name and key not in tensors]
         if absent:
             raise BadInput(f"{where}: {name} must hold {few(absent)}, as the index says")
-        # What two files have counts where the index says.
+        # For tensors in two files, the index determines which one is used.
         found |= {key: value for key, value in tensors.items() if places.get(key, name) == name}
     return found

@@ -1,4 +1,4 @@
-"""Files of PyTorch as nested tensors, without running any code that they may hold."""
+"""PyTorch files as nested tensors, without running any code that they may contain."""
 
 import argparse
 import pathlib
@@ -16,19 +16,19 @@ from mtl_jax.core.validation import BadInput
 
 
 class Unreadable(NamedTuple):
-    """A tensor that is no array of numbers: quantised, sparse, or of a type NumPy has not."""
+    """A tensor that cannot be an array: quantised, sparse, or of a dtype unknown to NumPy."""
 
     kind: str
 
 
 def read_torch(file: pathlib.Path) -> dict[str, Any]:
-    """The entries of a PyTorch file, of nested ones with slashes between.
+    """The entries of a PyTorch file, with nested names joined by slashes.
 
-    Beside tensors it may hold what ordinary checkpoints do: settings of argparse, numbers and
-    arrays of NumPy, paths.
+    In addition to tensors it may contain the usual content of checkpoints: argparse settings,
+    NumPy numbers and arrays, paths.
 
     Raises:
-      BadInput: without PyTorch, or for another pickled object or anything but entries by name.
+      BadInput: without PyTorch, or for another pickled object or anything but named entries.
     """
     try:
         import torch
@@ -36,7 +36,7 @@ def read_torch(file: pathlib.Path) -> dict[str, Any]:
         rule = "need PyTorch: pip install mtl_jax[pretrained]"
         raise BadInput(f"weights {str(file)!r} {rule}") from None
     try:
-        # Of sparse tensors and old files PyTorch warns, which are refused or as good as others.
+        # PyTorch warns about sparse tensors, which are refused, and old files, which are fine.
         with torch.serialization.safe_globals(harmless()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = torch.load(file, weights_only=True, map_location="cpu")
@@ -48,14 +48,14 @@ def read_torch(file: pathlib.Path) -> dict[str, Any]:
 
 
 def harmless() -> list:
-    """Classes of ordinary checkpoints that run nothing, by the names that are written."""
+    """Classes in usual checkpoints that run no code, with the names in the pickle."""
     scalar = np.float64(0.0).__reduce__()[0]
     rebuild = np.zeros(0).__reduce__()[0]
     types_of_numbers = {type(np.dtype(code)) for code in "?bBhHiIlLqQefdFDSUO"}
     return [
         argparse.Namespace,
         types.SimpleNamespace,
-        # PyTorch fills plain dicts only.
+        # PyTorch only fills plain dicts.
         (plain_dict, "collections.defaultdict"),
         *(bool, int, float, str, tuple, list, set, dict),
         (pathlib.PurePosixPath, "pathlib.PosixPath"),
@@ -70,12 +70,12 @@ def harmless() -> list:
 
 
 def plain_dict(factory: Any = None) -> dict:
-    """An empty dict in the place of one with a default."""
+    """An empty dict instead of a defaultdict."""
     return {}
 
 
 def told(text: str) -> str:
-    """What keeps a pickle from being read, in a few words; PyTorch says how to run its code."""
+    """A short reason why a pickle is refused; PyTorch's message explains how to run its code."""
     hit = re.search(r"GLOBAL ([\w.]+)", text)
     if hit:
         return f"it holds a {hit[1]}; save the tensors alone: torch.save(net.state_dict(), path)"
@@ -83,7 +83,7 @@ def told(text: str) -> str:
 
 
 def array_of(value: Any, torch: Any) -> Any:
-    """A tensor as an array; what is none as it was."""
+    """A tensor as an array; other values unchanged."""
     if not isinstance(value, torch.Tensor):
         return value
     try:
@@ -98,7 +98,7 @@ def array_of(value: Any, torch: Any) -> Any:
 
 
 def flat(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings, by names with slashes."""
+    """The leaves of nested mappings, with names joined by slashes."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{before}{name}/")

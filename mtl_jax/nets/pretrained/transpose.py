@@ -1,15 +1,15 @@
-"""How arrays of other programs become ours: the order of their axes."""
+"""Conversions of arrays from other libraries: the order of their axes."""
 
 import numpy as np
 
 
 def as_is(array: np.ndarray) -> np.ndarray:
-    """The array, as biases and what Flax has written are."""
+    """The array unchanged, for biases and arrays written by Flax."""
     return array
 
 
 def linear(array: np.ndarray) -> np.ndarray:
-    """PyTorch's matrix of a linear layer `[out, in]` to Flax's `[in, out]`.
+    """Converts PyTorch's matrix of a linear layer `[out, in]` to Flax's `[in, out]`.
 
     Raises:
       ValueError: for another number of axes.
@@ -18,10 +18,9 @@ def linear(array: np.ndarray) -> np.ndarray:
 
 
 def conv(array: np.ndarray) -> np.ndarray:
-    """PyTorch's kernel of a convolution `[out, in, h, w]` to Flax's `[h, w, in, out]`.
+    """Converts PyTorch's kernel of a convolution `[out, in, h, w]` to Flax's `[h, w, in, out]`.
 
-    That of a depthwise one, `[D, 1, h, w]`, becomes `[h, w, 1, D]`, for
-    `feature_group_count=D`.
+    A depthwise kernel, `[D, 1, h, w]`, becomes `[h, w, 1, D]`, for `feature_group_count=D`.
 
     Raises:
       ValueError: for another number of axes.

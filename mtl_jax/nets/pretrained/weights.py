@@ -1,4 +1,4 @@
-"""Pretrained weights as data of a run, read when they are needed."""
+"""Pretrained weights as a field of a run, loaded when needed."""
 
 import dataclasses
 import re
@@ -12,52 +12,53 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from mtl_jax.core.validation import BadInput, require, require_pattern
 from mtl_jax.nets.pretrained.files import read
 from mtl_jax.nets.pretrained.match import matched
-from mtl_jax.nets.pretrained.name_map import Names
+from mtl_jax.nets.pretrained.name_map import NameMap
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
 from mtl_jax.nets.pretrained.select import chosen, prefix_hint, without_fresh
 
 
 class Weights(NamedTuple):
-    """What a file holds for a trunk: host arrays of float32 in the trees of its variables."""
+    """The content of a file for a trunk: float32 host arrays in the trees of its variables."""
 
-    params: dict[str, Any]  # without those that are drawn afresh
-    stats: dict[str, Any]  # BatchNorm's running means and (unbiased) variances
-    head: dict[str, np.ndarray] | None  # kernel [D, C] and bias [C] of the file's classifier
-    preprocessing: Preprocessing | None  # of images; no leaf of this tree
+    params: dict[str, Any]  # Without the newly initialized ones.
+    stats: dict[str, Any]  # BatchNorm's running means and (unbiased) variances.
+    head: dict[str, np.ndarray] | None  # Kernel [D, C] and bias [C] of the file's classifier.
+    preprocessing: Preprocessing | None  # For images; not a leaf of this tree.
 
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    r"""A file of weights, and how it is read.
+    r"""A file of pretrained weights, with options for loading it.
 
-    All tensors of the file and all variables of the trunk must meet, but for those that `skip`
-    and `fresh` name; patterns are regular expressions of whole names, and each must match one.
+    All tensors of the file and all variables of the trunk must match, except those listed in
+    `skip` and `new_params`; patterns are regular expressions for full names, and each must match
+    at least one.
 
     Attributes:
-      path: of a `.safetensors`, `.npz` or PyTorch file (`.pth`, `.pt`, `.bin`, `.ckpt`,
-        `.pth.tar`), of an index of several (`.index.json`), of a folder with one of these, or of
-        the folder of an own run.
-      names: how its tensors are named, such as `nets.pretrained.TORCHVISION_RESNET`.
-      skip: patterns of names of the file that are left out; `(r"fc\..*",)` the classifier.
-      rename: pairs of a pattern and the name instead, with groups as `\1`, of which the first
-        that matches counts; `((r"module\.(.*)", r"\1"),)` undoes PyTorch's data parallelism.
-      fresh: patterns of the trunk's paths that no file has, `params/.*adapter.*`; they are left
-        out of the params.
-      cast: whether floats of another precision become float32.
-      part: the entry that has the tensors, where the file has several (`model`, `ema_model`);
-        of an own run, the number of the seed from 0.
-      sha256: of the file, 64 hexadecimal digits; None does not look; a run has none.
-      preprocessing: of the images, if it is not the usual one of such weights.
+      path: a `.safetensors`, `.npz` or PyTorch file (`.pth`, `.pt`, `.bin`, `.ckpt`,
+        `.pth.tar`), an index of several (`.index.json`), a folder with one of these, or the
+        folder of one of our runs.
+      names: the names of its tensors, such as `nets.pretrained.TORCHVISION_RESNET`.
+      skip: patterns of names in the file to be skipped; `(r"fc\..*",)` for the classifier.
+      rename: pairs of a pattern and its replacement, with groups as `\1`, of which the first
+        match is applied; `((r"module\.(.*)", r"\1"),)` undoes PyTorch's data parallelism.
+      new_params: patterns of the trunk's paths that are not in the file, `params/.*adapter.*`; they
+        are excluded from the params.
+      cast: whether floats of another precision are cast to float32.
+      part: the entry that contains the tensors, if the file has several (`model`, `ema_model`);
+        for a run, the index of the seed, from 0.
+      sha256: hash of the file, 64 hexadecimal digits; None skips the check; not for a run.
+      preprocessing: preprocessing of images, if it differs from the default of `names`.
 
     Raises:
-      BadInput: for a pattern that is none, or a hash of another form.
+      BadInput: for an invalid pattern, or a hash of another form.
     """
 
     path: str
-    names: Names
+    names: NameMap
     skip: tuple[str, ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
-    fresh: tuple[str, ...] = ()
+    new_params: tuple[str, ...] = ()
     cast: bool = False
     part: str | None = None
     sha256: str | None = None
@@ -65,9 +66,11 @@ class Pretrained:
 
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a text", self.path)
-        fine = isinstance(self.names, Names)
-        require(fine, self, "names", "must be Names of nets.pretrained", type(self.names).__name__)
-        for field in ("skip", "rename", "fresh"):
+        fine = isinstance(self.names, NameMap)
+        require(
+            fine, self, "names", "must be a NameMap of nets.pretrained", type(self.names).__name__
+        )
+        for field in ("skip", "rename", "new_params"):
             value = getattr(self, field)
             require(isinstance(value, tuple), self, field, "must be a tuple", value)
         for field in ("part", "sha256"):
@@ -76,8 +79,8 @@ class Pretrained:
             require(fine, self, field, "must be a text or None", value)
         for pattern in self.skip:
             require_pattern(self, "skip", pattern)
-        for pattern in self.fresh:
-            require_pattern(self, "fresh", pattern)
+        for pattern in self.new_params:
+            require_pattern(self, "new_params", pattern)
         for pair in self.rename:
             fine = isinstance(pair, tuple) and len(pair) == 2
             require(fine, self, "rename", "must hold pairs (pattern, name)", pair)
@@ -94,28 +97,28 @@ class Pretrained:
         outputs: int | None = None,
         dtype: Any = np.float32,
     ) -> Weights:
-        """Reads the weights of a trunk.
+        """Loads the weights for a trunk.
 
         Args:
           trunk: `(x [N, ...], train) -> features [N, D]`, unbound.
-          shape: of one example; of an image `(H, W, C)`.
-          outputs: how many the file's classifier must have; None is any number.
-          dtype: of examples; of token ids int32.
+          shape: shape of one example; for an image `(H, W, C)`.
+          outputs: required number of outputs of the file's classifier; None for any number.
+          dtype: dtype of the examples; int32 for token ids.
 
         Returns:
-          The weights. A file without a classifier, or where it is skipped, gives the head None.
+          The weights. If the file has no classifier, or it is skipped, the head is None.
 
         Raises:
-          BadInput: for a file that cannot be read, of another hash, or that does not fit; one
-            error tells of all tensors of both sides that do not, or of a prefix that all have.
+          BadInput: for a file that cannot be read, has another hash, or does not match; a single
+            error reports all mismatched tensors of both sides, or a prefix that all have.
         """
-        wanted, features = outline(trunk, shape, dtype)
+        wanted, features = variable_shapes(trunk, shape, dtype)
         found = read(self.path, self.part, self.sha256)
         try:
-            wanted = without_fresh(wanted, self.fresh)
+            wanted = without_fresh(wanted, self.new_params)
             tensors = chosen(found, self.skip, self.rename)
             hint = prefix_hint(tensors, self.names.table, len(wanted))
-            # Of names that are already others no pattern could be pasted.
+            # The suggested pattern would not apply to names that are already renamed.
             if hint is not None and not self.rename:
                 raise BadInput(hint)
             arrays = matched(tensors, self.names, wanted, features, outputs=outputs, cast=self.cast)
@@ -129,8 +132,8 @@ class Pretrained:
         )
 
 
-def outline(trunk: nn.Module, shape: tuple[int, ...], dtype: Any) -> tuple[dict, int]:
-    """Shapes of a trunk's variables by path, and the length D of its features."""
+def variable_shapes(trunk: nn.Module, shape: tuple[int, ...], dtype: Any) -> tuple[dict, int]:
+    """Shapes of a trunk's variables by path, and the number D of its features."""
     x = jax.ShapeDtypeStruct((1, *shape), dtype)
 
     def init(x):

@@ -1,4 +1,4 @@
-"""How well a source would transfer, estimated before any training, in NumPy and float64."""
+"""Transferability estimates of a source model before any training, in NumPy and float64."""
 
 from mtl_jax.transfer.transferability.h_score import h_score as h_score
 from mtl_jax.transfer.transferability.leep import leep as leep

@@ -1,4 +1,4 @@
-"""H-score: how much of the variance of whitened features lies between classes."""
+"""H-score: the between-class variance of whitened features."""
 
 import numpy as np
 
@@ -6,22 +6,23 @@ from mtl_jax.transfer.transferability.validation import labelled
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
-    """`tr(cov(f)^+ cov(E[f | y]))`, from 0 to min(C - 1, D); higher is better.
+    """H-score, `tr(cov(f)^+ cov(E[f | y]))`, from 0 to min(C - 1, D); higher is better.
 
-    Does not change under invertible linear maps of the features. Computed as
-    `sum_c n_c ||mean_{y_i = c} u_i||^2`, with `U S V^T` the centred features: no covariance is
-    inverted, and directions without variance do not count. With D near N or above it, it is
-    large whatever the labels: see `regularised_h_score`.
+    Invariant to invertible linear maps of the features. Computed as
+    `sum_c n_c ||mean_{y_i = c} u_i||^2`, with `U S V^T` the SVD of the centred features: no
+    covariance is inverted, and directions without variance are ignored. If D is close to N or
+    larger, the score is large for any labels: see `regularised_h_score`.
 
     Args:
-      features: of the source net, numbers `[N, D]`.
-      labels: whole numbers `[N]`; examples without a label (-1) are left out.
+      features: features of the source model, floats `[N, D]`.
+      labels: integers `[N]`; examples without a label (-1) are ignored.
 
     Returns:
-      The score, 0 if the features do not vary.
+      The score, 0 if the features are constant.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, or what is not finite.
+      BadInput: if there is no labelled example or only one class, if lengths differ, or if a value
+        is not finite.
 
     Reference: Bao et al., An Information-Theoretic Approach to Transferability in Task Transfer
       Learning, ICIP 2019, the definition of the H-score (https://arxiv.org/abs/2212.10082).
@@ -32,7 +33,7 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def between_classes(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Singular values `[r]` of centred features, and the share of each between classes `[r]`."""
+    """Singular values `[r]` of centred features, and the between-class fraction of each `[r]`."""
     basis, values, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
     least = np.finfo(np.float64).eps * max(features.shape) * np.abs(features).max()
     kept = values > least * np.sqrt(len(features))

@@ -1,4 +1,4 @@
-"""LEEP: how well the source classes that a source net sees tell the target classes."""
+"""LEEP: how well the source classes predicted by a source model predict the target classes."""
 
 import numpy as np
 
@@ -6,21 +6,21 @@ from mtl_jax.transfer.transferability.validation import labelled, require_probab
 
 
 def leep(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """`mean_i log sum_z P(y_i | z) p_i(z)`, at most 0; higher is better.
+    """LEEP, `mean_i log sum_z P(y_i | z) p_i(z)`, at most 0; higher is better.
 
     `P(y, z) = 1/N sum_{i: y_i = y} p_i(z)` and `P(y | z) = P(y, z) / P(z)`; natural logarithm.
-    With probabilities of 0 and 1 it is `nce`.
+    Equals `nce` if all probabilities are 0 or 1.
 
     Args:
-      probabilities: of the source classes, `[N, Z]`.
-      labels: target classes, whole numbers `[N]`; -1 is left out.
+      probabilities: probabilities of the source classes, `[N, Z]`.
+      labels: target classes, integers `[N]`; -1 is ignored.
 
     Returns:
       The score.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, or what is no
-        probability.
+      BadInput: if there is no labelled example or only one class, if lengths differ, or if rows are
+        not probabilities.
 
     Reference: Nguyen et al., LEEP: A New Measure to Evaluate Transferability of Learned
       Representations, ICML 2020, Section 3 (https://arxiv.org/abs/2002.12462).

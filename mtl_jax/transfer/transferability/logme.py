@@ -1,4 +1,4 @@
-"""LogME: the evidence that a linear model of the features has for the labels."""
+"""LogME: the log evidence of a linear model of the labels given the features."""
 
 import math
 
@@ -7,32 +7,33 @@ import numpy as np
 from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer.transferability.validation import labelled, matrix, require_finite
 
-# The ratio of precisions is searched this far below and above the largest eigenvalue of F^T F, by
-# as many points at a time between the neighbours of the best one, as many times.
+# Search over the ratio of precisions: range below and above the largest eigenvalue of F^T F, grid
+# points per round (between the neighbours of the previous optimum), and number of rounds.
 RANGE, POINTS, ROUNDS = 1e12, 33, 7
 
 
 def logme(features: np.ndarray, labels: np.ndarray) -> float:
-    """Mean over classes of the log evidence per example, one class against the rest; natural log.
+    """LogME: mean over one-vs-rest classes of the log evidence per example, natural logarithm.
 
-    `log p(y | F) / N` of `y = F m + noise`, `m ~ N(0, 1/a)`, `noise ~ N(0, 1/b)`, y 1 for the
-    class and 0 for the others, at the a and b where it is largest. Higher is better. There is
-    no intercept, and features are not centred.
+    `log p(y | F) / N` of `y = F m + noise`, `m ~ N(0, 1/a)`, `noise ~ N(0, 1/b)`, with y 1 for the
+    class and 0 for the others, at the a and b that maximize it. Higher is better. There is no
+    intercept, and features are not centred.
 
-    The search finds the best a / b of all; TLLib takes at most 11 steps from a = b, and ends up to
-    0.3 % lower where features say nothing of a class (1e-6 where they say something). Labels that
-    the features tell exactly would have no noise and an endless evidence: the squared error
-    counts as at least 2e-16 of `||y||^2`.
+    The search finds the global optimum of a / b; TLLib takes at most 11 steps from a = b, and its
+    result is up to 0.3 % lower where features are not informative about a class (1e-6 where they
+    are). Labels that are an exact function of the features would have no noise and infinite
+    evidence: the squared error is bounded below by 2e-16 of `||y||^2`.
 
     Args:
-      features: of the source net, numbers `[N, D]`.
-      labels: whole numbers `[N]`; examples without a label (-1) are left out.
+      features: features of the source model, floats `[N, D]`.
+      labels: integers `[N]`; examples without a label (-1) are ignored.
 
     Returns:
       The score.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, or what is not finite.
+      BadInput: if there is no labelled example or only one class, if lengths differ, or if a value
+        is not finite.
 
     Reference: You et al., LogME: Practical Assessment of Pre-trained Models for Transfer
       Learning, ICML 2021, the section on the evidence and its Algorithm 1
@@ -44,20 +45,21 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def logme_regression(features: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over T columns of numbers of the log evidence per example, as in `logme`.
+    """Mean over T continuous targets of the log evidence per example, as in `logme`.
 
     Args:
-      features: of the source net, numbers `[N, D]`.
-      targets: numbers `[N, T]` or `[N]`; where one is missing (NaN), its column is of the others.
+      features: features of the source model, floats `[N, D]`.
+      targets: continuous targets `[N, T]` or `[N]`; missing values (NaN) are ignored in their
+        column.
 
     Returns:
       The score.
 
     Raises:
-      BadInput: for a column without a target, lengths that differ, what is not finite, or a
-        column of zeros.
+      BadInput: if a column has no target, lengths differ, a value is not finite, or a column is
+        zero.
 
-    Reference: as `logme`.
+    Reference: see `logme`.
     """
     name = "logme_regression"
     targets = np.asarray(targets, np.float64)
@@ -79,7 +81,7 @@ def logme_regression(features: np.ndarray, targets: np.ndarray) -> float:
 
 
 def mean_evidence(features: np.ndarray, targets: np.ndarray) -> float:
-    """Mean over the columns of targets `[N, T]` of the evidence per example."""
+    """Mean over the columns of targets `[N, T]` of the log evidence per example."""
     basis, values, _ = np.linalg.svd(features, full_matrices=False)
     inside = (basis.T @ targets) ** 2
     total = (targets**2).sum(0)
@@ -90,13 +92,13 @@ def mean_evidence(features: np.ndarray, targets: np.ndarray) -> float:
 
 
 def best_evidence(squares: np.ndarray, inside: np.ndarray, outside: float, count: int) -> float:
-    """Largest log evidence over a and b.
+    """Maximum of the log evidence over a and b.
 
     Args:
-      squares: of the singular values, `[r]`.
-      inside: squares of the target along the left singular vectors, `[r]`.
-      outside: squared length of the rest of the target.
-      count: N.
+      squares: squared singular values, `[r]`.
+      inside: squared components of the target along the left singular vectors, `[r]`.
+      outside: squared norm of the remaining component of the target.
+      count: number of examples N.
     """
     center = math.log(squares.max()) if squares.any() else 0.0
     low, high = center - math.log(RANGE), center + math.log(RANGE)
@@ -111,10 +113,10 @@ def best_evidence(squares: np.ndarray, inside: np.ndarray, outside: float, count
 def evidence(
     ratios: np.ndarray, squares: np.ndarray, inside: np.ndarray, outside: float, count: int
 ) -> np.ndarray:
-    """Log evidence `[P]` at the best b for each a / b `[P, 1]`."""
+    """Log evidence `[P]` at the optimal b for each a / b `[P, 1]`."""
     shrunk = ratios / (squares + ratios)
-    # b times this is all that the exponent has, so the best b is N over it.
+    # The exponent is proportional to b times this, so the optimal b is N over it.
     errors = outside + (shrunk * inside).sum(1)
     precision = count / (2.0 * math.pi * errors)
-    # ln(s / l + 1) for each direction, with none lost where it is small.
+    # ln(s / l + 1) for each direction, accurate where it is small.
     return 0.5 * (count * np.log(precision) - count - np.log1p(squares / ratios).sum(1))

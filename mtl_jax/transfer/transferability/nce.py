@@ -1,4 +1,4 @@
-"""NCE: how well source labels tell target labels on the same examples."""
+"""NCE: how well source labels predict target labels on the same examples."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ from mtl_jax.transfer.transferability.validation import classes, require_several
 def nce(source_labels: np.ndarray, labels: np.ndarray) -> float:
     """Negative conditional entropy, `-H(y | z) = mean_i log P(y_i | z_i)`, at most 0.
 
-    P counts examples; natural logarithm; higher is better.
+    P is the empirical distribution; natural logarithm; higher is better.
 
     Args:
-      source_labels: z, of the source task, or a source net's best guess, whole numbers `[N]`.
-      labels: y, of the target task, whole numbers `[N]`. Examples without either (-1) are left
-        out.
+      source_labels: z, labels of the source task, or a source model's predictions, integers `[N]`.
+      labels: y, labels of the target task, integers `[N]`. Examples missing either label (-1) are
+        ignored.
 
     Returns:
       The score.
 
     Raises:
-      BadInput: for no labelled example, one class, or lengths that differ.
+      BadInput: if there is no labelled example or only one class, or if lengths differ.
 
     Reference: Tran, Nguyen and Hassner, Transferability and Hardness of Supervised Classification
       Tasks, ICCV 2019, the section on the estimate (https://arxiv.org/abs/1908.08142).

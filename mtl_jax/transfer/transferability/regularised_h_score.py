@@ -1,4 +1,4 @@
-"""Regularised H-score: the H-score with a covariance that few examples suffice for."""
+"""Regularised H-score: the H-score with a shrinkage estimate of the covariance."""
 
 import numpy as np
 
@@ -9,19 +9,19 @@ from mtl_jax.transfer.transferability.validation import labelled
 def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
     """`tr(S_a^-1 (1 - a) cov(E[f | y]))`, `S_a = (1 - a) S + a tr(S) / D I`; higher is better.
 
-    a is the shrinkage of Ledoit and Wolf. As in TLLib, S divides by N, and the covariance
-    between classes by N - 1. Changes with the scales of the features among each other, unlike
-    `h_score`.
+    a is the Ledoit-Wolf shrinkage. As in TLLib, S divides by N, and the covariance between classes
+    by N - 1. Unlike `h_score`, it depends on the relative scales of the features.
 
     Args:
-      features: of the source net, numbers `[N, D]`.
-      labels: whole numbers `[N]`; examples without a label (-1) are left out.
+      features: features of the source model, floats `[N, D]`.
+      labels: integers `[N]`; examples without a label (-1) are ignored.
 
     Returns:
-      The score, 0 if the features do not vary.
+      The score, 0 if the features are constant.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, or what is not finite.
+      BadInput: if there is no labelled example or only one class, if lengths differ, or if a value
+        is not finite.
 
     Reference: Ibrahim, Ponomareva and Mazumder, Newer is not always better, 2021, the section on
       the shrinkage-based H-score (https://arxiv.org/abs/2110.06893); Ledoit and Wolf, A
@@ -39,15 +39,15 @@ def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def shrinkage(features: np.ndarray) -> float:
-    """How far the covariance is to be drawn to `tr(S) / D I`, from 0 to 1, of features `[N, D]`.
+    """Ledoit-Wolf shrinkage of the covariance to `tr(S) / D I`, from 0 to 1, of features `[N, D]`.
 
     `min(1, b / d)`, `d = ||S - tr(S) / D I||_F^2`, `b = (mean_i ||x_i||^4 - ||S||_F^2) / N`.
     """
     centred = features - features.mean(0)
-    # The scale does not count, and fourth powers would overflow by it.
+    # The result does not depend on the scale, but fourth powers may overflow.
     centred = centred / np.abs(centred).max()
     count, size = centred.shape
-    # ||S||_F is that of the smaller of both Grams.
+    # ||S||_F equals that of the smaller Gram matrix.
     small = centred.T @ centred if size <= count else centred @ centred.T
     square = (small**2).sum() / count**2
     trace = (centred**2).sum() / count

@@ -1,4 +1,4 @@
-"""TransRate: how much shorter a code for features gets once the classes are known."""
+"""TransRate: the reduction of the coding rate of features given the classes."""
 
 import numpy as np
 
@@ -11,22 +11,22 @@ def transrate(
 ) -> float:
     """`R(f) - mean_c R(f_c)`, `R(f) = 1/2 log det(I + f^T f / (n e))`; higher is better.
 
-    Features are centred once, over all classes; n are the rows of what R is of; natural
-    logarithm. It grows with the scale of the features.
+    Features are centred once, over all classes; n is the number of rows of the argument of R;
+    natural logarithm. It grows with the scale of the features.
 
     Args:
-      features: of the source net, numbers `[N, D]`.
-      labels: whole numbers `[N]`; examples without a label (-1) are left out.
-      epsilon: e, the distortion of the code, squared and by dimension.
-      by_size: whether classes count by their examples, `n_c / N`, as the conditional coding rate
-        is defined, and not alike, as in TLLib.
+      features: features of the source model, floats `[N, D]`.
+      labels: integers `[N]`; examples without a label (-1) are ignored.
+      epsilon: e, the squared distortion of the code per dimension.
+      by_size: whether to weight classes by their number of examples, `n_c / N`, as in the
+        definition of the conditional coding rate, instead of equally, as in TLLib.
 
     Returns:
       The score, in nats.
 
     Raises:
-      BadInput: for no labelled example, one class, lengths that differ, what is not finite, or
-        an epsilon that is not above 0.
+      BadInput: if there is no labelled example or only one class, if lengths differ, if a value is
+        not finite, or if epsilon is not positive.
 
     Reference: Huang et al., Frustratingly Easy Transferability Estimation, ICML 2022, the
       section on TransRate (https://arxiv.org/abs/2106.09362).

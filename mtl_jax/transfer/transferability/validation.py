@@ -1,4 +1,4 @@
-"""What an estimate of transferability is computed from, checked, in float64."""
+"""Validation of the inputs of transferability estimates, and conversion to float64."""
 
 import numpy as np
 
@@ -6,19 +6,19 @@ from mtl_jax.core.validation import BadInput
 
 
 def labelled(name: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The examples that have a label.
+    """Returns the examples that have a label.
 
     Args:
-      name: of the estimate, for the text of errors.
-      values: features or probabilities, numbers `[N, D]`.
-      labels: classes `[N]`, whole numbers; -1 is missing.
+      name: name of the estimate, for error messages.
+      values: features or probabilities, floats `[N, D]`.
+      labels: classes `[N]`, integers; -1 is missing.
 
     Returns:
       Values in float64 and labels, of the examples with a label.
 
     Raises:
-      BadInput: for lengths that differ, a value that is not finite, no labelled example, or
-        one class only.
+      BadInput: if lengths differ, a value is not finite, or there is no labelled example or only
+        one class.
     """
     values, labels = matrix(name, values, len(np.asarray(labels))), classes(name, "labels", labels)
     values, labels = values[labels >= 0], labels[labels >= 0]
@@ -28,7 +28,7 @@ def labelled(name: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
 
 
 def matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
-    """Numbers `[N, D]` in float64, N as given."""
+    """Converts to floats `[N, D]` in float64, with the given N."""
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != rows or values.shape[1] == 0:
         raise BadInput(f"{name} needs [{rows}, D], one row a label, not {values.shape}")
@@ -36,7 +36,7 @@ def matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
 
 
 def classes(name: str, what: str, labels: np.ndarray) -> np.ndarray:
-    """Whole numbers `[N]` from -1 on."""
+    """Converts to integers `[N]` of at least -1."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise BadInput(f"{name} needs whole {what} [N], not {labels.dtype} {labels.shape}")
@@ -47,7 +47,7 @@ def classes(name: str, what: str, labels: np.ndarray) -> np.ndarray:
 
 
 def require_finite(name: str, values: np.ndarray) -> None:
-    """Requires numbers `[N, D]`, neither NaN nor infinite."""
+    """Requires floats `[N, D]` without NaN or infinity."""
     wrong = ~np.isfinite(values).all(1)
     if wrong.any():
         raise BadInput(f"{name} needs finite values, {wrong.sum()} of {len(values)} rows are not")
@@ -62,6 +62,6 @@ def require_several(name: str, labels: np.ndarray) -> None:
 
 
 def require_probabilities(name: str, values: np.ndarray) -> None:
-    """Requires rows that are probabilities, up to the rounding of half precision."""
+    """Requires rows that are probabilities, up to half-precision rounding."""
     if values.min() < 0 or np.abs(values.sum(1) - 1.0).max() > 1e-2:
         raise BadInput(f"{name} needs probabilities, rows of sum 1 and without negative numbers")

@@ -86,7 +86,7 @@ def test_the_sign_says_which_way(operation, function, amount):
         (operations.Sharpness, {"high": 0.01}),
         (operations.Rotate, {"degrees": 200.0}),
         (operations.ShearX, {"shear": 2.0}),
-        (operations.TranslateY, {"share": 1.5}),
+        (operations.TranslateY, {"fraction": 1.5}),
     ],
     ids=str,
 )

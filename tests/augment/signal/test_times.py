@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.augment.signal import Permutation, RandomCrop, TimeShift, TimeWarp, WindowSlice
 from mtl_jax.augment.signal.permutation import reordered
-from mtl_jax.augment.signal.resample import resampled, stretched
+from mtl_jax.augment.signal.resample import resample, stretched
 from mtl_jax.augment.signal.time_warp import warped_times
 
 KEYS = jax.random.split(jax.random.key(0), 300)
@@ -23,7 +23,7 @@ def over(policy):
 
 def test_reading_between_times():
     signal = jnp.array([[0.0], [2.0], [6.0]])
-    found = resampled(signal, jnp.array([-1.0, 0.25, 1.0, 1.5, 2.0, 9.0]))
+    found = resample(signal, jnp.array([-1.0, 0.25, 1.0, 1.5, 2.0, 9.0]))
     np.testing.assert_allclose(found[:, 0], [0.0, 0.5, 2.0, 4.0, 6.0, 6.0])  # by hand
 
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment.tokens import (
+    BackTranslated,
     NeighbourSwap,
-    Original,
+    OriginalText,
     RandomSwap,
-    Rewritten,
     Synonyms,
     TokenDeletion,
     TokenMask,
 )
 from mtl_jax.augment.tokens.neighbour_swap import swapped
 from mtl_jax.augment.tokens.random_swap import exchanged
-from mtl_jax.augment.tokens.token_deletion import closed_up
+from mtl_jax.augment.tokens.token_deletion import compact
 
 KEYS = jax.random.split(jax.random.key(0), 400)
 TEXT = np.array([1, 5, 6, 7, 8, 2, 0, 0], np.int32)
@@ -35,7 +35,7 @@ def test_mask_covers_its_share_of_what_is_not_special():
 
 def test_what_is_left_closes_up():
     gone = jnp.array([False, True, False, True, False, False, False, False])
-    found = closed_up(jnp.asarray(TEXT), gone, 3)
+    found = compact(jnp.asarray(TEXT), gone, 3)
     np.testing.assert_array_equal(found, [1, 6, 8, 2, 0, 0, 3, 3])  # by hand
 
 
@@ -97,8 +97,8 @@ def test_synonyms_are_as_likely_as_each_other():
 
 def test_versions_of_a_text():
     versions = np.stack([TEXT, TEXT + 10, TEXT + 20])
-    assert (over(Original(), versions) == TEXT).all()
-    found = over(Rewritten(), versions)
+    assert (over(OriginalText(), versions) == TEXT).all()
+    found = over(BackTranslated(), versions)
     second = (found == versions[2]).all(1)
     assert ((found == versions[1]).all(1) | second).all() and abs(second.mean() - 0.5) < 0.1
     assert found.dtype == np.int32
@@ -106,7 +106,7 @@ def test_versions_of_a_text():
 
 @pytest.mark.parametrize(
     ("policy", "versions"),
-    [(Original(), TEXT), (Rewritten(), TEXT[None]), (Rewritten(), TEXT[None, None])],
+    [(OriginalText(), TEXT), (BackTranslated(), TEXT[None]), (BackTranslated(), TEXT[None, None])],
     ids=str,
 )
 def test_one_text_has_no_versions(policy, versions):

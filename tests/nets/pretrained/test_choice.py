@@ -37,6 +37,6 @@ def test_what_is_drawn_afresh_is_not_wanted():
     wanted = {"params/adapter0/kernel": (2,), "params/a": (3,)}
     assert without_fresh(wanted, ("params/adapter.*",)) == {"params/a": (3,)}
     with pytest.raises(
-        BadInput, match=r"fresh 'params/adaptor.*' must match a name \(did you mean"
+        BadInput, match=r"new_params 'params/adaptor.*' must match a name \(did you mean"
     ):
         without_fresh(wanted, ("params/adaptor.*",))

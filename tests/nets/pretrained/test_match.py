@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained import Line, Names
+from mtl_jax.nets.pretrained import NameMap, NameRule
 from mtl_jax.nets.pretrained.match import matched
 from mtl_jax.nets.pretrained.transpose import conv, linear
 
@@ -20,15 +20,15 @@ def largest(tensors, wanted):
     return tensors | cut
 
 
-NAMES = Names(
+NAMES = NameMap(
     "a test",
     (
-        Line(r"block(\d)\.w", r"params/part\1/kernel", linear),
-        Line(r"block(\d)\.(\w+)", r"params/part\1/\2"),
-        Line("fused", "params/own", halves),
-        Line("count", None),
-        Line("top", "head/kernel", linear),
-        Line("top_bias", "head/bias"),
+        NameRule(r"block(\d)\.w", r"params/part\1/kernel", linear),
+        NameRule(r"block(\d)\.(\w+)", r"params/part\1/\2"),
+        NameRule("fused", "params/own", halves),
+        NameRule("count", None),
+        NameRule("top", "head/kernel", linear),
+        NameRule("top_bias", "head/bias"),
     ),
 )
 WANTED = {
@@ -147,7 +147,7 @@ def test_the_classifier_has_any_size_unless_one_is_asked_for():
 
 
 def test_a_fit_comes_between():
-    names = Names(NAMES.name, NAMES.table, fit=largest)
+    names = NameMap(NAMES.name, NAMES.table, fit=largest)
     changes = {"block0.bias": np.arange(4, dtype=np.float32)}
     assert "misshapen" in text(changes=changes)
     np.testing.assert_array_equal(
@@ -158,10 +158,16 @@ def test_a_fit_comes_between():
 @pytest.mark.parametrize(
     ("make", "rule"),
     [
-        (lambda: Line("(", "params/a"), r"Line.pattern must be a regular expression \(missing"),
-        (lambda: Line("a", "weights/a"), r"Line.path must be None or begin with one of .*params/"),
-        (lambda: Names("a", ()), r"Names.table must be a tuple of Lines, not \(\)"),
-        (lambda: Names("a", [Line("a", None)]), "Names.table must be a tuple of Lines"),
+        (
+            lambda: NameRule("(", "params/a"),
+            r"NameRule.pattern must be a regular expression \(missing",
+        ),
+        (
+            lambda: NameRule("a", "weights/a"),
+            r"NameRule.path must be None or begin with one of .*params/",
+        ),
+        (lambda: NameMap("a", ()), r"NameMap.table must be a tuple of NameRules, not \(\)"),
+        (lambda: NameMap("a", [NameRule("a", None)]), "NameMap.table must be a tuple of NameRules"),
     ],
     ids=["pattern", "path", "empty", "list"],
 )

@@ -130,11 +130,11 @@ def test_prompts_and_adapters_are_drawn_afresh(tmp_path):
     save_file(timm(), tmp_path / "vit.safetensors")
     more = TRUNK.clone(prompts=nets.Prompts(2, True), adapter=nets.Adapter(3))
     for fresh, left in (((), "adapter_attention.* more$"), ((r".*/adapter_.*",), "prompt")):
-        pretrained = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, fresh=fresh)
+        pretrained = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, new_params=fresh)
         with pytest.raises(BadInput, match=rf"missing: .*{left}"):
             pretrained.load(more, SHAPE)
     fresh = (r".*/adapter_.*", r".*/prompt/.*")
-    weights = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, fresh=fresh)
+    weights = Pretrained(str(tmp_path / "vit.safetensors"), TIMM_VIT, new_params=fresh)
     assert flatten_dict(weights.load(more, SHAPE).params, sep="/").keys() == params().keys()
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained import OWN_RUN, OWN_RUN_AVERAGED, OWN_RUN_LAST, Pretrained
-from mtl_jax.storage.checkpoint import Checkpoints, write_sealed
+from mtl_jax.nets.pretrained import OWN_RUN_AVERAGED, OWN_RUN_LAST, RUN_CHECKPOINT, Pretrained
+from mtl_jax.storage.checkpoint import CheckpointManager, write_sealed
 from mtl_jax.train import TrainState
 
 TRUNK = nets.MLP((4,))
@@ -34,7 +34,7 @@ def tree(value):
 @pytest.fixture
 def run(tmp_path):
     """The folder of a run with checkpoints after 4 and 12 steps, and what validation selected."""
-    checkpoints = Checkpoints(tmp_path / "row" / "checkpoints", print)
+    checkpoints = CheckpointManager(tmp_path / "row" / "checkpoints", print)
     for step in (4, 12):
         state = TrainState(
             np.full(2, step), jax.random.split(jax.random.key(0)), tree(float(step)), {},
@@ -57,7 +57,7 @@ def test_the_last_state_of_a_seed(run):
         found, weights = kernel(run, part=part)
         np.testing.assert_array_equal(found, np.full((3, 4), wanted, np.float32))
         assert weights.head is None and weights.stats == {}
-    for names, wanted in ((OWN_RUN_AVERAGED, 113.0), (OWN_RUN, 53.0)):
+    for names, wanted in ((OWN_RUN_AVERAGED, 113.0), (RUN_CHECKPOINT, 53.0)):
         np.testing.assert_array_equal(kernel(run, names, part="1")[0], np.full((3, 4), wanted))
 
 
@@ -92,4 +92,4 @@ def test_a_hash_is_of_a_file(run):
 
 def test_another_trunk(run):
     with pytest.raises(BadInput, match=r"\(params/Dense_0/bias\) \[4\], here \[5\]"):
-        Pretrained(str(run), OWN_RUN).load(nets.MLP((5,)), SHAPE)
+        Pretrained(str(run), RUN_CHECKPOINT).load(nets.MLP((5,)), SHAPE)

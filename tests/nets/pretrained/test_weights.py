@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, source_text
-from mtl_jax.core.tree import paths
+from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import pretrained
 from mtl_jax.nets.pretrained import TORCHVISION_RESNET, Preprocessing, Pretrained
@@ -52,7 +52,7 @@ def test_trees_are_those_of_the_trunk(tmp_path):
         weights.stats["stage0"]["BatchNorm_0"]["var"], TENSORS["bn1.running_var"]
     )
     assert weights.preprocessing == pretrained.IMAGENET
-    assert not [path for path in paths(weights) if "preprocessing" in path]
+    assert not [path for path in leaf_paths(weights) if "preprocessing" in path]
 
 
 def test_npz_holds_the_same(tmp_path):
@@ -170,9 +170,9 @@ def test_groups_that_a_pattern_has_not(tmp_path):
 
 def test_what_is_drawn_afresh_is_left_out(tmp_path):
     without = {name: array for name, array in TENSORS.items() if name != "conv1.weight"}
-    weights = loaded(tmp_path, without, fresh=("params/stage0/Conv_0/.*",))
+    weights = loaded(tmp_path, without, new_params=("params/stage0/Conv_0/.*",))
     assert weights.params["stage0"].keys() == {"BatchNorm_0"}
-    assert "extra: conv1.weight" in refused(tmp_path, fresh=("params/stage0/Conv_0/.*",))
+    assert "extra: conv1.weight" in refused(tmp_path, new_params=("params/stage0/Conv_0/.*",))
 
 
 def test_hash_of_the_file(tmp_path):
@@ -190,24 +190,24 @@ def test_other_preprocessing(tmp_path):
 def test_text_makes_it_again_and_tells_every_setting():
     one = Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "c"),))
     space = {"mtl_jax": FUNCTIONS, **vars(pretrained)}
-    again = eval(source_text(one), space)
+    again = eval(to_source(one), space)
     assert again == one and hash(again) == hash(one)
     others = [
         Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "d"),)),
         Pretrained("model.npz", TORCHVISION_RESNET, skip=("a",), rename=(("b", "c"),), cast=True),
     ]
     assert len({fingerprint(each) for each in (one, again, *others)}) == 3
-    plain = source_text(Pretrained("model.npz", TORCHVISION_RESNET))
+    plain = to_source(Pretrained("model.npz", TORCHVISION_RESNET))
     assert not [word for word in ("skip=", "sha256=", "fresh=", "part=") if word in plain]
 
 
 def test_a_run_that_starts_from_a_file_has_an_identity_by_it():
-    plain = RUN.but(trunk=SMALL)
+    plain = RUN.replace(trunk=SMALL)
     names = [
         Pretrained(path, TORCHVISION_RESNET, skip=(r"fc\..*",))
         for path in ("a.npz", "b.npz", "a.npz")
     ]
-    found = [fingerprint(plain.but(source=source)) for source in (None, *names)]
+    found = [fingerprint(plain.replace(init_from=source)) for source in (None, *names)]
     assert found[1] == found[3] and len(set(found)) == 3
 
 
@@ -253,10 +253,10 @@ def test_a_step_of_training(tmp_path):
     ("settings", "rule"),
     [
         ({"path": 3}, "Pretrained.path must be a text, not 3"),
-        ({"names": None}, "Pretrained.names must be Names of nets.pretrained, not 'NoneType'"),
+        ({"names": None}, "Pretrained.names must be a NameMap of nets.pretrained, not 'NoneType'"),
         ({"skip": "fc"}, "Pretrained.skip must be a tuple, not 'fc'"),
         ({"skip": ("(",)}, "Pretrained.skip must be a regular expression"),
-        ({"fresh": ("[",)}, "Pretrained.fresh must be a regular expression"),
+        ({"new_params": ("[",)}, "Pretrained.new_params must be a regular expression"),
         ({"rename": ("ab",)}, r"Pretrained.rename must hold pairs \(pattern, name\), not 'ab'"),
         ({"rename": (("(", "a"),)}, "Pretrained.rename must be a regular expression"),
         ({"rename": (("a", 3),)}, "Pretrained.rename must name by texts, not 3"),

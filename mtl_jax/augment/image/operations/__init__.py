@@ -1,9 +1,9 @@
-"""Settings of the operations that a policy chooses from, each with its own range.
+"""Dataclasses of the operations that policies sample from, each with its own range.
 
-An operation maps `(grey, level, sign, fill)` to grey levels: `grey` are whole numbers 0..255
-in float32, `[H, W, C]` with any C; `level` in [0, 1] says how much of the range, `sign` (-1 or
-1) which way, and `fill` `[C]` what comes from outside. Those that need no strength or place
-leave them alone.
+An operation maps `(grey, level, sign, fill)` to grey levels: `grey` holds integers 0..255
+in float32, `[H, W, C]` with any C; `level` in [0, 1] is the position in its range, `sign` (-1
+or 1) the direction, and `fill` `[C]` the value outside the image. Operations ignore arguments
+that they do not need.
 """
 
 from mtl_jax.augment.image.operations.color import AutoContrast as AutoContrast

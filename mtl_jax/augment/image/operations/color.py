@@ -1,4 +1,4 @@
-"""Settings of operations that change the levels of pixels where they are."""
+"""Operations that change the levels of pixels."""
 
 import dataclasses
 
@@ -9,15 +9,15 @@ from mtl_jax.augment.image.autocontrast import autocontrast
 from mtl_jax.augment.image.blend import brightness, color, contrast
 from mtl_jax.augment.image.filters import blur, sharpness, smooth
 from mtl_jax.augment.image.pointwise import equalize, invert, posterize, solarize
-from mtl_jax.core.validation import require, require_count, require_number
+from mtl_jax.core.validation import require, require_int, require_number
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Changes nothing."""
+    """Identity."""
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels as they are."""
+        """Returns the grey levels unchanged."""
         return grey
 
 
@@ -41,7 +41,7 @@ class Equalize:
 
 @dataclasses.dataclass(frozen=True)
 class Invert:
-    """Turns dark into bright."""
+    """Inverts the levels."""
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
         """Grey levels after `invert`."""
@@ -54,14 +54,14 @@ class Posterize:
 
     Attributes:
       most: bits at level 0.
-      least: bits at level 1, and below it one more at the least.
+      least: bits at level 1; levels below 1 keep at least one more.
     """
 
     most: int = 8
     least: int = 4
 
     def __post_init__(self):
-        require_count(self, least=0, most=1)
+        require_int(self, least=0, most=1)
         require(self.most <= 8, self, "most", "must be at most 8", self.most)
         require(self.least <= self.most, self, "least", "must not be above most", self.least)
 
@@ -72,7 +72,7 @@ class Posterize:
 
 @dataclasses.dataclass(frozen=True)
 class Solarize:
-    """Inverts what is not below `256 - level * strength`.
+    """Inverts levels not below `256 - level * strength`.
 
     Attributes:
       strength: how far the threshold goes down at level 1, 0..256.
@@ -90,7 +90,7 @@ class Solarize:
 
 @dataclasses.dataclass(frozen=True)
 class Brightness:
-    """Mixes with black by a factor from `low` at level 0 to `high` at level 1; 1 is as it is."""
+    """Blends with black by a factor from `low` at level 0 to `high` at level 1; 1 is neutral."""
 
     low: float = 0.1
     high: float = 1.9
@@ -105,7 +105,7 @@ class Brightness:
 
 @dataclasses.dataclass(frozen=True)
 class Contrast:
-    """Mixes with the mean by a factor from `low` at level 0 to `high` at level 1."""
+    """Blends with the mean by a factor from `low` at level 0 to `high` at level 1."""
 
     low: float = 0.1
     high: float = 1.9
@@ -120,7 +120,7 @@ class Contrast:
 
 @dataclasses.dataclass(frozen=True)
 class Color:
-    """Mixes with the grey image by a factor from `low` at level 0 to `high` at level 1."""
+    """Blends with the grey image by a factor from `low` at level 0 to `high` at level 1."""
 
     low: float = 0.1
     high: float = 1.9
@@ -135,7 +135,7 @@ class Color:
 
 @dataclasses.dataclass(frozen=True)
 class Sharpness:
-    """Mixes with the smoothed image by a factor from `low` at level 0 to `high` at level 1."""
+    """Blends with the smoothed image by a factor from `low` at level 0 to `high` at level 1."""
 
     low: float = 0.1
     high: float = 1.9
@@ -150,7 +150,7 @@ class Sharpness:
 
 @dataclasses.dataclass(frozen=True)
 class Smooth:
-    """Mixes with a share `level` of the means over 3 x 3 pixels."""
+    """Blends with the means over 3 x 3 pixels, by a fraction `level`."""
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
         """Grey levels after `smooth`."""
@@ -159,7 +159,7 @@ class Smooth:
 
 @dataclasses.dataclass(frozen=True)
 class Blur:
-    """Mixes with a share `level` of the means over the rim of 5 x 5 pixels."""
+    """Blends with the means over the rim of 5 x 5 pixels, by a fraction `level`."""
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
         """Grey levels after `blur`."""
@@ -173,5 +173,5 @@ def require_factors(operation: object) -> None:
 
 
 def between(operation: object, level: jax.Array) -> jax.Array:
-    """The factor of a level."""
+    """The factor at a level."""
     return operation.low + level * (operation.high - operation.low)

@@ -1,4 +1,4 @@
-"""Settings of operations that move pixels."""
+"""Geometric operations, which move pixels."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from mtl_jax.core.validation import require_number
 
 @dataclasses.dataclass(frozen=True)
 class Rotate:
-    """Turns by up to so many `degrees` either way."""
+    """Rotates by up to `degrees` either way."""
 
     degrees: float = 30.0
 
@@ -30,7 +30,7 @@ class Rotate:
 
 @dataclasses.dataclass(frozen=True)
 class ShearX:
-    """Moves each row by up to `shear` times its height in the image, either way."""
+    """Shifts each row by up to `shear` times its vertical position, either way."""
 
     shear: float = 0.3
 
@@ -44,7 +44,7 @@ class ShearX:
 
 @dataclasses.dataclass(frozen=True)
 class ShearY:
-    """Moves each column by up to `shear` times its place in the image, either way."""
+    """Shifts each column by up to `shear` times its horizontal position, either way."""
 
     shear: float = 0.3
 
@@ -58,27 +58,27 @@ class ShearY:
 
 @dataclasses.dataclass(frozen=True)
 class TranslateX:
-    """Moves to a side by up to a `share` of the width, either way."""
+    """Translates horizontally by up to a `fraction` of the width, either way."""
 
-    share: float = 0.3
+    fraction: float = 0.3
 
     def __post_init__(self):
-        require_number(self, share=(0.0, 1.0))
+        require_number(self, fraction=(0.0, 1.0))
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
         """Grey levels after `translate_x`."""
-        return translate_x(grey, sign * level * (self.share * grey.shape[1]), fill)
+        return translate_x(grey, sign * level * (self.fraction * grey.shape[1]), fill)
 
 
 @dataclasses.dataclass(frozen=True)
 class TranslateY:
-    """Moves up or down by up to a `share` of the height."""
+    """Translates vertically by up to a `fraction` of the height, either way."""
 
-    share: float = 0.3
+    fraction: float = 0.3
 
     def __post_init__(self):
-        require_number(self, share=(0.0, 1.0))
+        require_number(self, fraction=(0.0, 1.0))
 
     def __call__(self, grey, level, sign, fill) -> jax.Array:
         """Grey levels after `translate_y`."""
-        return translate_y(grey, sign * level * (self.share * grey.shape[0]), fill)
+        return translate_y(grey, sign * level * (self.fraction * grey.shape[0]), fill)

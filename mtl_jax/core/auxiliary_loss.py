@@ -1,0 +1,142 @@
+"""Base class of auxiliary losses: semi-supervised, transfer and domain-adaptation methods."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import jax
+
+from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.head_specs import AuxHead, AuxMLP
+from mtl_jax.core.source_context import SourceContext
+from mtl_jax.core.target_types import ALL_TYPES, TargetType
+from mtl_jax.core.validation import require
+from mtl_jax.core.views import View
+
+Tree = Any
+
+
+class AuxiliaryLoss(abc.ABC):
+    """A loss of one task in addition to its labelled loss, `weight * mean_n update(...)`.
+
+    A method is a frozen dataclass that extends this class and defines `views` and `update`;
+    everything else has a default.
+
+    Attributes:
+      weight: weight of the loss.
+      views: requested views.
+      target_types: supported target types.
+      needs_feature_maps: whether it uses outputs of single layers, `AuxInputs.feature_maps`.
+      needs_two_branches: whether it requires a trunk of two branches (`nets.TwoBranch`).
+      source_heads: names of its heads that are initialized from heads of the source model.
+    """
+
+    weight: float = 1.0
+    views: tuple[View, ...] = ()
+    target_types: tuple[TargetType, ...] = ALL_TYPES
+    needs_feature_maps: bool = False
+    needs_two_branches: bool = False
+    source_heads: tuple[str, ...] = ()
+
+    @property
+    def has_labelled_loss(self) -> bool:
+        """Whether it defines `labelled_loss`; if not, the view "labelled" is requested too."""
+        return type(self).labelled_loss is not AuxiliaryLoss.labelled_loss
+
+    @property
+    def has_precompute(self) -> bool:
+        """Whether `precompute` is called once, before the first step, with the source model."""
+        return type(self).precompute is not AuxiliaryLoss.precompute
+
+    def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
+        """Auxiliary heads by name, for a task with C outputs."""
+        return {}
+
+    def init(self, sizes: DatasetSizes) -> Tree:
+        """Initial state, of fixed shapes."""
+        return ()
+
+    @abc.abstractmethod
+    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+        """Maps inputs to a loss per example `[n]`, the next state, and metrics `[]`."""
+
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
+        """Loss `[]` of the labelled examples; called only if `has_labelled_loss`."""
+        raise NotImplementedError
+
+    def precompute(self, source: SourceContext) -> Tree:
+        """Computes `AuxInputs.precomputed` once; called only if `has_precompute`."""
+        return ()
+
+
+class AuxiliaryWrapper(AuxiliaryLoss):
+    """Wraps another auxiliary loss, `method`, and forwards to it all that it does not define."""
+
+    method: AuxiliaryLoss
+
+    @property
+    def weight(self) -> float:
+        """Weight of the wrapped loss."""
+        return self.method.weight
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views requested by the wrapped loss."""
+        return self.method.views
+
+    @property
+    def target_types(self) -> tuple[TargetType, ...]:
+        """Target types supported by the wrapped loss."""
+        return self.method.target_types
+
+    @property
+    def has_labelled_loss(self) -> bool:
+        """Whether this class or the wrapped loss defines a labelled loss."""
+        own = type(self).labelled_loss is not AuxiliaryWrapper.labelled_loss
+        return own or self.method.has_labelled_loss
+
+    @property
+    def has_precompute(self) -> bool:
+        """Whether the wrapped loss defines `precompute`."""
+        return self.method.has_precompute
+
+    @property
+    def needs_feature_maps(self) -> bool:
+        """Whether the wrapped loss uses outputs of single layers."""
+        return self.method.needs_feature_maps
+
+    @property
+    def needs_two_branches(self) -> bool:
+        """Whether the wrapped loss requires two branches."""
+        return self.method.needs_two_branches
+
+    @property
+    def source_heads(self) -> tuple[str, ...]:
+        """Heads of the wrapped loss that are initialized from the source model."""
+        return self.method.source_heads
+
+    def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
+        """Auxiliary heads of the wrapped loss."""
+        return self.method.aux_heads(num_classes)
+
+    def init(self, sizes: DatasetSizes) -> Tree:
+        """Initial state of the wrapped loss."""
+        return self.method.init(sizes)
+
+    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+        """Update of the wrapped loss."""
+        return self.method.update(views, state)
+
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
+        """Labelled loss of the wrapped loss."""
+        return self.method.labelled_loss(views, loss, state)
+
+    def precompute(self, source: SourceContext) -> Tree:
+        """Result of the wrapped loss's `precompute`."""
+        return self.method.precompute(source)
+
+
+def require_method(owner: AuxiliaryWrapper) -> None:
+    """Requires that the wrapped method is an `AuxiliaryLoss`."""
+    fine = isinstance(owner.method, AuxiliaryLoss)
+    require(fine, owner, "method", "must be an AuxiliaryLoss", owner.method)

@@ -1,0 +1,106 @@
+"""Base classes of the methods that balance tasks: loss weightings and gradient aggregators.
+
+family               input                                backward passes per step
+LossWeighting        losses [K]                           1
+BilevelWeighting     held-out losses as a function of w   1, plus those of its outer losses
+GramWeighting        Gram matrix of K gradients [K, K]    K
+CrossGramWeighting   Gram matrix of two other batches     1 + 2 K
+JacobianAggregator   K gradients                          K, all in memory
+"""
+
+import abc
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+
+Tree = Any
+Access = Literal["losses", "heldout_losses", "gramian", "cross_gramian", "jacobian"]
+
+
+class Balancer(abc.ABC):
+    """Balances K tasks; a method extends one of the five families below.
+
+    `pre_step` is called before the tasks are weighted, `post_step` after the update. `post_step`
+    receives the losses of the new parameters on the same batch; methods that define it take one
+    more forward pass per step.
+    """
+
+    access: Access
+
+    @property
+    def uses_post_step(self) -> bool:
+        """Whether it defines `post_step`, which takes one more forward pass per step."""
+        return type(self).post_step is not Balancer.post_step
+
+    @property
+    def needs_task_gradients(self) -> bool:
+        """Whether it needs the gradient of every task, with K backward passes."""
+        return self.access not in ("losses", "heldout_losses")
+
+    def init(self, num_tasks: int) -> Tree:
+        """Initial state."""
+        return ()
+
+    def pre_step(self, losses: jax.Array, state: Tree) -> Tree:
+        """Next state, given the losses `[K]` of this step, before tasks are weighted."""
+        return state
+
+    def post_step(self, losses: jax.Array, state: Tree) -> Tree:
+        """Next state, given the losses `[K]` of the new parameters."""
+        return state
+
+
+class LossWeighting(Balancer):
+    """Balances tasks by their losses, with one backward pass."""
+
+    access = "losses"
+
+    @abc.abstractmethod
+    def weigh_losses(self, losses: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps losses `[K]` to weights `[K]` and the next state."""
+
+
+class GramWeighting(Balancer):
+    """Balances tasks by the inner products of their gradients, with K backward passes."""
+
+    access = "gramian"
+
+    @abc.abstractmethod
+    def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps the Gram matrix `[K, K]` to weights `[K]` and the next state."""
+
+
+class BilevelWeighting(Balancer):
+    """Balances tasks by the held-out losses after a step with given weights."""
+
+    access = "heldout_losses"
+    held_out: float  # Fraction of the labelled examples that are held out.
+
+    @abc.abstractmethod
+    def weigh_outer(self, outer: Callable, state: Tree, key: jax.Array) -> tuple:
+        """Maps a function, weights `[K]` -> held-out losses `[K]`, to weights, next state."""
+
+
+class CrossGramWeighting(Balancer):
+    """Balances tasks by the gradients of two batches; the update uses a third batch."""
+
+    access = "cross_gramian"
+
+    @abc.abstractmethod
+    def weigh_cross(self, cross: jax.Array, state: Tree, key: jax.Array) -> tuple:
+        """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
+
+
+class JacobianAggregator(Balancer):
+    """Balances tasks by their gradients, with K backward passes, all in memory."""
+
+    access = "jacobian"
+
+    def init(self, num_tasks: int, shared: Tree) -> Tree:
+        """Initial state, given the parameters that gradients are with respect to."""
+        return ()
+
+    @abc.abstractmethod
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple:
+        """Maps gradients (leaves `[K, ...]`) to one gradient, task weights `[K]`, next state."""

@@ -1,0 +1,63 @@
+"""Base class of data sources, and the arrays they return."""
+
+import abc
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+
+class Splits(NamedTuple):
+    """Arrays of a dataset: each split maps "image" and the label names to `[N, ...]`.
+
+    If tasks have separate images, a split maps stream names to such mappings; each label belongs
+    to one stream. Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN
+    (continuous targets; for a vector, in some or all entries). Any name other than "image" may
+    be a label name.
+    """
+
+    train: Mapping[str, np.ndarray]
+    validation: Mapping[str, np.ndarray]
+    test: Mapping[str, np.ndarray]
+
+
+class DataSource(abc.ABC):
+    """Configuration of a dataset; nothing is read before `load`.
+
+    All methods but `shapes` and `load` have a default and read no more than `shapes` does.
+
+    Attributes:
+      num_labelled_by_task: number of labelled examples by task, if the source specifies it.
+    """
+
+    num_labelled_by_task: Mapping[str, int] = {}
+
+    @abc.abstractmethod
+    def shapes(self) -> Mapping[str, Any]:
+        """Shapes and dtypes of the training split."""
+
+    @abc.abstractmethod
+    def load(self) -> Splits:
+        """Reads the arrays."""
+
+    def num_labelled(self) -> int:
+        """Number of labelled training examples; by default, all of the first stream."""
+        first = next(iter(self.shapes().values()))
+        return (first if isinstance(first, jax.ShapeDtypeStruct) else first["image"]).shape[0]
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """Indices `[M]` of the unlabelled training images by stream; {} uses all images."""
+        return {}
+
+    def classes(self) -> dict[str, tuple]:
+        """Class names in label order, by label name, for labels that have class names."""
+        return {}
+
+    def text_tokenizer(self) -> Callable | None:
+        """The tokenizer of text data, or None."""
+        return None
+
+    def columns(self) -> dict[str, Any] | None:
+        """Column names of the features in order, or None if they have no names."""
+        return None

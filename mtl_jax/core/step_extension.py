@@ -1,0 +1,93 @@
+"""Base class of step extensions, and their inputs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+from mtl_jax.core.head_specs import CrossTaskEmbedding
+from mtl_jax.core.model import Model
+from mtl_jax.core.step_types import Outputs, StreamInputs, TrainData, TrainState
+from mtl_jax.core.tree import Tree
+
+
+class InitContext(NamedTuple):
+    """Inputs of `StepExtension.init`."""
+
+    run: Any
+    models: dict[str, tuple[Tree, Tree]]  # (params, batch_stats) by `extra_models` name.
+
+
+class StepContext(NamedTuple):
+    """Inputs of `extra_losses`: a step after the forward passes of the trained model."""
+
+    run: Any
+    model: Model
+    state: TrainState  # Before the step.
+    streams: tuple[StreamInputs, ...]
+    outputs: tuple[Outputs, ...]  # By stream, with gradients.
+    features: dict[str, tuple[Any, ...]]  # By task, for each pass of its stream.
+    heads: Tree  # Parameters of all heads.
+    key: jax.Array
+
+
+class ExtraLosses(NamedTuple):
+    """Result of `extra_losses`, added to the losses of a step."""
+
+    losses: dict[str, jax.Array]  # By task, [].
+    state: Tree
+    metrics: dict[str, jax.Array]
+
+
+class AfterContext(NamedTuple):
+    """Inputs of `after_step`: a step after the update of the parameters."""
+
+    run: Any
+    model: Model
+    before: TrainState
+    data: TrainData
+    losses: Callable[[Tree], jax.Array]  # Maps parameters to losses [K] on the step's batch.
+    augment_loop: str
+
+
+class StepExtension:
+    """An extension of the training step.
+
+    Every method has a default that changes nothing. Its state is stored in
+    `TrainState.extensions[name]`.
+
+    Attributes:
+      name: key of its state, unique in a run.
+      extra_models: random streams of additional models with the run's architecture, which are
+        initialized for `init`.
+      optimizer: optimizer of the trained model; None uses the run's.
+      needs_unlabelled: whether it requires unlabelled examples in each step.
+    """
+
+    name = ""
+    extra_models: tuple[str, ...] = ()
+    optimizer: Any = None
+    needs_unlabelled = False
+
+    def check(self, run: Any) -> None:
+        """Raises `BadInput` for an incompatible run."""
+
+    def head_specs(self, run: Any) -> dict[str, CrossTaskEmbedding]:
+        """Additional heads of the model, by name."""
+        return {}
+
+    def init(self, context: InitContext) -> Tree:
+        """Initial state."""
+        return ()
+
+    def before_step(self, state: TrainState) -> TrainState:
+        """Transforms the training state before the step."""
+        return state
+
+    def extra_losses(self, context: StepContext) -> ExtraLosses:
+        """Losses to add to the tasks' losses, next state, and metrics."""
+        return ExtraLosses({}, context.state.extensions[self.name], {})
+
+    def after_step(self, context: AfterContext, state: TrainState) -> TrainState:
+        """Transforms the training state after the step."""
+        return state

@@ -1,0 +1,105 @@
+"""Types of the training step: state, data, and inputs of forward passes."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.tree import Tree
+
+Outputs = dict[str, dict[str, jax.Array]]  # By view and head, [n, C].
+Features = dict[str, dict[str, Any]]  # By view and task.
+
+
+class TrainState(NamedTuple):
+    """State of the training step; checkpoints contain exactly this."""
+
+    step: jax.Array
+    key: jax.Array
+    params: Tree
+    batch_stats: Tree
+    ema: Tree
+    opt_state: Tree
+    balance_state: Tree
+    aux_state: dict[str, Tree]  # By task.
+    extensions: dict[str, Tree]  # By the name of the extension.
+
+
+class TeacherPredictions(NamedTuple):
+    """Predictions of a teacher for the unlabelled images, separate for each seed."""
+
+    outputs: jax.Array  # [N, C]
+    weights: jax.Array  # [N]
+
+
+class LabelledSubset(NamedTuple):
+    """The labelled examples of a stream, separate for each seed."""
+
+    index: jax.Array  # [L]
+    mask: dict[str, jax.Array]  # By task, [L], whether the label is known.
+
+
+class Stream(NamedTuple):
+    """Images and labels of one input stream."""
+
+    image: jax.Array  # [N, ...]
+    labels: dict[str, jax.Array]  # By task, [N, ...].
+    labelled: LabelledSubset
+    held_out: LabelledSubset | None  # For bilevel weightings, not trained on.
+    teacher: dict[str, TeacherPredictions]  # By task.
+    pool: jax.Array | None = None  # Indices [M] of unlabelled images; None is all.
+
+
+class SourceModel(NamedTuple):
+    """The source model of a run (`init_from`)."""
+
+    params: Tree
+    batch_stats: Tree
+    precomputed: Any = ()  # By task, result of `AuxiliaryLoss.precompute`.
+
+
+class TrainData(NamedTuple):
+    """Training data of a run; constant during training."""
+
+    streams: dict[str, Stream]  # By name; the only stream of a data set is "".
+    source_model: SourceModel | None
+
+    def in_axes(self, shared: Any, drawn: Any) -> "TrainData":
+        """The same structure with `shared` for arrays common to all seeds, else `drawn`."""
+        stream = Stream(shared, shared, drawn, drawn, drawn, shared)
+        return TrainData(dict.fromkeys(self.streams, stream), drawn)
+
+
+class Batch(NamedTuple):
+    """A step's batch of one stream: augmented images by view, and labels."""
+
+    images: dict[str, jax.Array]  # By view, [n, ...].
+    labels: dict[str, jax.Array]  # By task, [B, ...].
+    mask: dict[str, jax.Array]  # By task, [B].
+    labelled_index: jax.Array  # [B], among the labelled examples.
+    unlabelled_index: jax.Array | None  # [U], in the unlabelled pool.
+    view_params: dict[str, Any]  # By derived view, its random parameters.
+    teacher: dict[str, TeacherPredictions]  # By task, of the unlabelled images [U].
+
+
+class ForwardPass(NamedTuple):
+    """Inputs of one forward pass of the trained model."""
+
+    name: str  # Its random stream; "" is the joint pass, which updates batch statistics.
+    sizes: dict[str, int]  # Number of images by view, in order.
+    images: jax.Array  # [sum n, ...]
+
+
+class StreamInputs(NamedTuple):
+    """The forward passes of one stream, and outputs of models without gradients."""
+
+    tasks: tuple[str, ...]
+    batch: Batch
+    passes: tuple[ForwardPass, ...]
+    fixed_outputs: Outputs
+    fixed_features: Features
+
+
+def stream_key(state: TrainState, stream: str) -> jax.Array:
+    """The key of a stream, constant over steps; the run's key for the only stream, ""."""
+    return fold_in_name(state.key, stream) if stream else state.key

@@ -1,0 +1,85 @@
+"""Base classes of trunks."""
+
+from typing import Any
+
+from mtl_jax.core.tree import Tree
+
+
+class Trunk:
+    """A trunk `(x [N, ...], train) -> features [N, D]`; a Flax module extends this class.
+
+    A user-defined Flax module needs no base class: it has these defaults (`traits`).
+
+    Attributes:
+      convolutional: whether it has convolutions, which determines how steps are executed on CPU.
+      is_multitask: whether it has a field `tasks` and returns `{task: features}`.
+      has_two_branches: whether it returns the features of two branches (`nets.TwoBranch`).
+      adds_params: whether it adds parameters to those of `base_trunk`, by `init_params`, and
+        `merge`s them.
+      base_trunk: the wrapped trunk, or None.
+      preprocessing: preprocessing of the images before the wrapped trunk, or None.
+      new_params: patterns of parameters that a source model without this wrapper does not
+        have.
+    """
+
+    convolutional = False
+    is_multitask = False
+    has_two_branches = False
+    adds_params = False
+    base_trunk: Any = None
+    preprocessing: Any = None
+    new_params: tuple[str, ...] = ()
+
+
+class MultitaskTrunk(Trunk):
+    """A trunk with a field `tasks`, set to the names of the run's tasks."""
+
+    is_multitask = True
+
+
+class StagedTrunk(Trunk):
+    """A trunk that is a sequence of stages followed by pooling."""
+
+    def stages(self) -> tuple[Any, ...]:
+        """Modules in order; their composition is the trunk up to `pool`."""
+        raise NotImplementedError
+
+    def pool(self, x: Any) -> Any:
+        """Pools the last stage's output to features `[N, D]`."""
+        raise NotImplementedError
+
+    def blocks(self) -> tuple[Any, ...]:
+        """The stages, split into blocks where they have blocks."""
+        return self.stages()
+
+
+class AddedParams(Trunk):
+    """A trunk that adds parameters to those of another trunk."""
+
+    adds_params = True
+
+    def init_params(self, key: Any, params: Tree) -> Tree:
+        """Initializes the added parameters, given those of the base trunk."""
+        raise NotImplementedError
+
+    def merge(self, params: Tree, extra: Tree) -> Tree:
+        """Merges the added parameters into those of the base trunk."""
+        raise NotImplementedError
+
+
+class ResidualBlock:
+    """A residual block, called with `keep`, the gate of its residual branch."""
+
+
+class DividedStage:
+    """A stage of blocks; with `before=True` it also returns the input of its last block."""
+
+    has_blocks = True
+
+
+PLAIN = Trunk()
+
+
+def traits(trunk: Any) -> Trunk:
+    """The trunk itself, or the defaults for a user-defined Flax module."""
+    return trunk if isinstance(trunk, Trunk) else PLAIN

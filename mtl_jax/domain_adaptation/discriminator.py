@@ -1,0 +1,66 @@
+"""Shared parts of methods with a domain discriminator."""
+
+import math
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.validation import require, require_number
+from mtl_jax.domain_adaptation.bsp import spectral_penalty
+from mtl_jax.domain_adaptation.domain_views import BOTH
+from mtl_jax.domain_adaptation.reversal import reverse_gradient
+
+
+class Layered(Protocol):
+    """A method whose discriminator has hidden layers."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the layers."""
+
+
+class Penalised(Layered, Protocol):
+    """A method that may also use the penalty of BSP."""
+
+    @property
+    def spectral(self) -> float:
+        """Weight of the penalty."""
+
+    @property
+    def weight(self) -> float:
+        """Weight of the total loss."""
+
+
+def check_settings(method: Penalised) -> None:
+    """Requires settings to be in range."""
+    require_number(method, spectral=(0.0, math.inf), weight=(0.0, math.inf))
+    require_layers(method)
+
+
+def require_layers(method: Layered) -> None:
+    """Requires widths of at least 1; the tuple may be empty."""
+    fine = isinstance(method.widths, tuple) and all(type(w) is int and w > 0 for w in method.widths)
+    require(fine, method, "widths", "must be a tuple of whole numbers above 0", method.widths)
+
+
+def domain_logits(
+    views: AuxInputs, shown: tuple, coefficient: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Discriminator logits of the source `[B]` and the target `[U]`, with gradients reversed."""
+    said = views.apply_head("domain", reverse_gradient(jnp.concatenate(shown), coefficient))[:, 0]
+    source, target = jnp.split(said, [len(shown[0])])
+    return source, target
+
+
+def spectral(method: Penalised, views: AuxInputs) -> jax.Array:
+    """BSP's penalty of both batches, `[]`."""
+    if method.spectral == 0:
+        return jnp.zeros(())
+    return method.spectral * sum(spectral_penalty(views.features[view]) for view in BOTH)
+
+
+def domain_accuracy(source: jax.Array, target: jax.Array) -> jax.Array:
+    """Accuracy `[]` of the discriminator, averaged over both domains."""
+    return 0.5 * ((source > 0).astype(float).mean() + (target <= 0).astype(float).mean())

@@ -1,0 +1,77 @@
+"""Evaluation of a run during training, and its final result."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from mtl_jax.config.param_rules import partition_params
+from mtl_jax.config.run import Run
+from mtl_jax.core.tree import num_params, path_str
+from mtl_jax.report.summary import not_finite, summary, to_json
+from mtl_jax.runner.candidates import Candidates
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.storage.checkpoint import digest, to_host
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.trained_params import write_selected
+from mtl_jax.train import TrainState
+
+
+class Diverged(FloatingPointError):
+    """A loss or parameter is not finite; earlier progress is stored on disk."""
+
+
+def evaluated(run: Run, compiled: CompiledRun, state: TrainState, splits, seen, step: int) -> dict:
+    """The record of a step: mean training metrics since the last record, and evaluation."""
+    judged, counts = map(to_json, compiled.evaluate(state, splits))
+    record = {"step": step, "train": mean_metrics(seen), **judged, **not_finite(counts)}
+    check_finite(run, record)
+    return record
+
+
+def finished(
+    run: Run, folder: RunDirectory, state: TrainState, records: list, candidates: Candidates
+):
+    """Writes the selected parameters of a run and returns its result."""
+    final = to_host(state)
+    check_parameters(run, final)
+    selected = candidates.selected(state)
+    write_selected(folder, selected)
+    digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
+    return {**summary(run, records, *parameters(run, state)), **digests}
+
+
+def mean_metrics(seen: list[tuple[int, dict[str, Any]]]) -> dict[str, list[float]]:
+    """Means of the metrics `[S]` over the steps since the last evaluation."""
+    total = sum(steps for steps, _ in seen)
+    names = seen[0][1]
+    return {
+        name: to_json(
+            sum(steps * np.asarray(metrics[name], np.float64) for steps, metrics in seen) / total
+        )
+        for name in names
+    }
+
+
+def check_finite(run: Run, record: dict[str, Any]) -> None:
+    """Raises `Diverged` if a loss is not finite, before the record is written."""
+    for name, values in record["train"].items():
+        for seed, value in enumerate(values):
+            if name.startswith("loss/") and not np.isfinite(value):
+                raise Diverged(
+                    f"run {run.name!r} diverged: {name} is {value} in seed "
+                    f"{run.first_seed + seed} by step {record['step']}"
+                )
+
+
+def check_parameters(run: Run, tree: dict[str, Any]) -> None:
+    """Raises `Diverged` if the last update made a parameter non-finite."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree["params"]):
+        if not np.isfinite(leaf).all():
+            raise Diverged(f"run {run.name!r} diverged: {path_str(path)} is not finite at the end")
+
+
+def parameters(run: Run, state: TrainState) -> tuple[int, int]:
+    """Number of parameters of one seed's model, and of those that are trained."""
+    kept, _ = partition_params(state.params, run.param_rules)
+    return num_params(state.params) // run.num_seeds, num_params(kept) // run.num_seeds

@@ -1,0 +1,80 @@
+"""Loops over steps and seeds, and sharding of arrays over a mesh."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+
+def shard_batch(mesh: Mesh, looped: bool, batch: Any) -> Any:
+    """Shards the examples of a batch over the devices of a mesh, inside a step.
+
+    A batch made by a loop is first computed in full on every device: its shards would otherwise
+    be gathered at every iteration.
+    """
+    if mesh.size == 1:
+        return batch
+    if looped:
+        batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec()))
+    return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
+
+
+def device_put(tree: Any, sharding: NamedSharding) -> Any:
+    """Places arrays with a sharding; for shapes, returns shapes with the sharding."""
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree)):
+        return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), tree)
+    return jax.device_put(tree, sharding)
+
+
+def scan_steps(step, how: str, steps: int, state, given):
+    """Runs several steps; metrics are averaged over them."""
+
+    def body(state, _):
+        return step(state, given)
+
+    if steps == 1:  # XLA keeps a loop of one step, which slows down convolutions.
+        return body(state, None)
+    state, metrics = jax.lax.scan(body, state, length=steps, unroll=steps if how == "unroll" else 1)
+    return state, jax.tree.map(lambda metric: metric.mean(0), metrics)
+
+
+def map_seeds(how: str, function: Callable, axes: tuple) -> Callable:
+    """Maps `function` of one seed over S seeds."""
+
+    def seed_of(args, seed):
+        return [
+            jax.tree.map(lambda axis, arg: take(arg, axis, seed), ax, arg, is_leaf=is_axis)
+            for ax, arg in zip(axes, args, strict=True)
+        ]
+
+    def unrolled(*args):
+        results = [function(*seed_of(args, seed)) for seed in range(num_seeds(args))]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
+
+    def mapped(*args):
+        return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(num_seeds(args)))
+
+    def vmapped(*args):
+        # For one seed, XLA would transpose the gradients of batched products.
+        if num_seeds(args) == 1:
+            return unrolled(*args)
+        return jax.vmap(function, axes, spmd_axis_name="seed")(*args)
+
+    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[how]
+
+
+def num_seeds(args: tuple) -> int:
+    """Number of seeds S, from the first argument."""
+    return jax.tree.leaves(args[0])[0].shape[0]
+
+
+def is_axis(axis: Any) -> bool:
+    """Whether this is a leaf of `vmap`'s axes: an integer or None."""
+    return axis is None or isinstance(axis, int)
+
+
+def take(arg: Any, axis: int | None, seed: Any) -> Any:
+    """One seed's slice of an argument, which has a leading axis S unless `axis` is None."""
+    return arg if axis is None else jax.tree.map(lambda leaf: leaf[seed], arg)

@@ -1,0 +1,122 @@
+"""Inputs of a task's loss, built from the forward passes of its stream."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from mtl_jax.config.task import Task
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.head_specs import AuxMLP
+from mtl_jax.core.model import EncoderOutput, Model, pooled_features
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_types import Batch, Features, Outputs, StreamInputs
+from mtl_jax.core.tree import Tree
+from mtl_jax.core.views import AdversarialView, TeacherView, view_key
+from mtl_jax.losses.masked import masked_mean
+from mtl_jax.train.inputs import split_by_view
+
+
+class StreamOutputs(NamedTuple):
+    """Outputs and features of one stream from all models, by view."""
+
+    outputs: Outputs
+    features: Features
+
+
+def decode_stream(
+    model: Model, heads: Tree, stream: StreamInputs, features: dict[str, tuple]
+) -> StreamOutputs:
+    """Decodes a stream: its outputs and features, from the task features of every pass."""
+    outputs, by_view = dict(stream.fixed_outputs), dict(stream.fixed_features)
+    for index, own in enumerate(stream.passes):
+        here = {name: features[name][index] for name in stream.tasks}
+        outputs |= split_by_view(model.decode(heads, here), own.sizes)
+        by_view |= split_by_view(here, own.sizes)
+    return StreamOutputs(outputs, by_view)
+
+
+def make_aux_inputs(
+    task: Task,
+    batch: Batch,
+    found: StreamOutputs,
+    model: Model,
+    heads: Tree,
+    key: jax.Array,
+) -> AuxInputs:
+    """The inputs of a task's loss, except `progress` and `precomputed`."""
+    name = task.name
+    views = () if task.auxiliary is None else task.auxiliary.views
+    keys = {"labelled": "labelled"} if "labelled" in found.outputs else {}
+    keys |= {view_key(view): key_in_stream(view, name) for view in views}
+    # Stored teacher predictions have no features.
+    features = {v: found.features[k][name] for v, k in keys.items() if k in found.features}
+    weights = {view_key(v): batch.teacher[name].weights for v in views if is_teacher(v)}
+
+    def apply_head(head: str, x: jax.Array) -> jax.Array:
+        return model.apply_head(heads, f"{name}/{head}" if head else name, x)
+
+    return AuxInputs(
+        logits={view: found.outputs[own][name] for view, own in keys.items()},
+        labels=batch.labels[name],
+        mask=batch.mask[name],
+        unlabelled_index=batch.unlabelled_index,
+        labelled_index=batch.labelled_index,
+        heads=aux_outputs(task, found.outputs, keys),
+        view_params={v: p for v, p in batch.view_params.items() if v in keys} | weights,
+        progress=jax.numpy.zeros(()),
+        key=fold_in_name(key, name),
+        features={view: pooled_features(each) for view, each in features.items()},
+        feature_maps={
+            view: each.feature_maps
+            for view, each in features.items()
+            if isinstance(each, EncoderOutput)
+        },
+        apply_head=apply_head,
+    )
+
+
+def is_teacher(view: Any) -> bool:
+    """Whether a view holds teacher predictions made before training."""
+    return isinstance(view, TeacherView)
+
+
+def key_in_stream(view: Any, task: str) -> str:
+    """The key of a task's view in its stream; adversarial views are separate for each task."""
+    return f"{view_key(view)}/{task}" if isinstance(view, AdversarialView) else view_key(view)
+
+
+def aux_outputs(task: Task, outputs: Outputs, keys: dict[str, str]) -> Outputs:
+    """Outputs `[n, C]` by auxiliary head and view of a task; teacher views have no such heads."""
+    extra = {} if task.auxiliary is None else task.auxiliary.aux_heads(task.num_outputs)
+    return {
+        head: {
+            view: outputs[own][f"{task.name}/{head}"]
+            for view, own in keys.items()
+            if f"{task.name}/{head}" in outputs[own]
+        }
+        for head, spec in extra.items()
+        if not isinstance(spec, AuxMLP)
+    }
+
+
+class TaskLoss(NamedTuple):
+    """The loss of one task, with its auxiliary state and metrics."""
+
+    loss: jax.Array  # []
+    state: Tree  # State of the auxiliary loss.
+    metrics: dict[str, jax.Array]
+
+
+def task_loss(task: Task, inputs: AuxInputs, state: Tree) -> TaskLoss:
+    """`labelled loss + weight * mean of the auxiliary loss`, `[]`."""
+    method = task.auxiliary
+    if method is not None and method.has_labelled_loss:
+        labelled = method.labelled_loss(inputs, task.loss, state)
+    else:
+        labelled = masked_mean(task.loss, inputs.logits["labelled"], inputs.labels, inputs.mask)
+    if method is None:
+        return TaskLoss(labelled, None, {})
+    losses, state, metrics = method.update(inputs, state)
+    auxiliary = losses.mean()
+    metrics = {**metrics, "unlabelled_loss": auxiliary}
+    return TaskLoss(labelled + method.weight * auxiliary, state, metrics)

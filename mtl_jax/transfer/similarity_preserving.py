@@ -1,0 +1,103 @@
+"""Similarity-preserving distillation: matches pairwise similarities of a batch to a teacher's."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.target_types import ALL_TYPES
+from mtl_jax.core.tree import promote_float32, unit
+from mtl_jax.core.views import View
+from mtl_jax.transfer.source_views import ImageView, require_held, trained_and_source, views_of
+
+# Features are the inputs of the task's head. Labels are not used, so missing labels do not matter.
+
+
+@dataclasses.dataclass(frozen=True)
+class SimilarityPreserving(AuxiliaryLoss):
+    """Similarity-preserving distillation: matches pairwise similarities to the source's.
+
+    `similarity_preserving(f, f0)`, a single value for the batch, of at least 2 images. The run
+    requires a source model (`init_from`). No gradient with respect to the source.
+
+    Attributes:
+      weight: weight of the loss.
+      view: the images to use; "weak" are the unlabelled ones.
+
+    Raises:
+      BadInput: if a setting is out of range.
+
+    Reference: Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, the section
+      on the method (https://arxiv.org/abs/1907.09682), which uses a layer's map; the default weight
+      is RepDistiller's (https://github.com/HobbitLong/RepDistiller).
+    """
+
+    weight: float = 3000.0
+    view: ImageView = "labelled"
+
+    target_types = ALL_TYPES
+
+    def __post_init__(self):
+        require_held(self)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Views that the loss requires."""
+        return views_of(self.view)
+
+    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+        """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
+        return (
+            similarity_preserving(*trained_and_source(views.features, self.view))[None],
+            state,
+            {},
+        )
+
+
+def similarity_preserving(features: jax.Array, teacher: jax.Array) -> jax.Array:
+    """Matches the similarity matrix of a batch to the teacher's, `1/B^2 ||G - G_t||_F^2`.
+
+    `G` contains the inner products `F F^T` of the B examples, each row scaled to norm 1. Invariant
+    to scales and rotations of the features. No gradient with respect to `teacher`. RepDistiller
+    uses a weight of 3000.
+
+    Degenerate gradients: an example of zeros has a row of zeros and no gradient.
+
+    Args:
+      features: floats `[B, ...]`, flattened by example, B at least 2.
+      teacher: `[B, ...]`.
+
+    Returns:
+      A scalar `[]`.
+
+    Raises:
+      ValueError: if the batch sizes differ or are below 2 (when traced).
+
+    Reference: Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, the section
+      on the method (https://arxiv.org/abs/1907.09682).
+    """
+    require_batch("similarity_preserving", features, teacher)
+    found = similarities(features)
+    wanted = jax.lax.stop_gradient(similarities(teacher)).astype(found.dtype)
+    return (jnp.square(found - wanted).sum() / len(features) ** 2).astype(features.dtype)
+
+
+def similarities(features: jax.Array) -> jax.Array:
+    """Inner products `[B, B]` of examples, each row scaled to norm 1."""
+    flat = promote_float32(features).reshape(len(features), -1)
+    # Rows have norm 1 for any scale, whose squares might overflow.
+    size = jax.lax.stop_gradient(jnp.abs(flat).max())
+    flat = flat / jnp.where(size == 0, 1.0, size)
+    return unit(jnp.matmul(flat, flat.T, precision="highest"))
+
+
+def require_batch(name: str, features: jax.Array, teacher: jax.Array) -> None:
+    """Requires features of the same examples, at least 2."""
+    few = min(features.ndim, teacher.ndim) < 2 or len(features) < 2
+    if few or len(features) != len(teacher):
+        raise ValueError(
+            f"{name} needs features [B, ...] of the same examples, B at least 2, "
+            f"not {features.shape} and {teacher.shape}"
+        )

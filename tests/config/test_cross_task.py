@@ -1,0 +1,149 @@
+"""Consistency across tasks: which pairs count, what learns, and that it is in the step."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mtl_jax.config.cross_task import (
+    CrossTask,
+    class_probabilities,
+    cosine,
+    cross_task,
+)
+from mtl_jax.core.step_extension import StepContext
+from mtl_jax.core.step_types import Batch, StreamInputs
+from mtl_jax.core.validation import BadInput
+from mtl_jax.nets import make_model
+from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.train import build_model
+from tests.small import HEIGHT, ROW, RUN
+
+RELATED = RUN.replace(
+    name="related",
+    extensions=(CrossTask(width=5),),
+    partial_labels=True,
+    tasks=(*RUN.tasks, HEIGHT),
+)
+B = 6
+
+
+def test_the_loss_by_hand():
+    p, l, f = jnp.array([[1.0, 0.0]]), jnp.array([[3.0, 4.0]]), jnp.array([[0.0, -2.0]])
+    # cos(p, l) = 0.6, cos(p, f) = 0, cos(l, f) = -0.8.
+    np.testing.assert_allclose(cross_task(p, l, f), 0.4 + 0.5 * (1.0 + 1.8), rtol=1e-6)
+    np.testing.assert_allclose(cross_task(p, l, f, feature_weight=0.0), 0.4, rtol=1e-6)
+    np.testing.assert_allclose(cross_task(p, 2 * p, 3 * p), 0.0, atol=1e-6)
+
+
+def test_gradients_of_the_loss():
+    p, l, f = (jnp.array(np.random.default_rng(i).normal(size=(3, 4))) for i in range(3))
+    grads = jax.grad(lambda *a: cross_task(*a).sum(), (0, 1, 2))(p, l, f)
+    assert all(np.abs(g).sum() > 0 for g in grads[:2])
+    np.testing.assert_array_equal(grads[2], jnp.zeros_like(f))
+    zero = jax.grad(lambda v: cosine(v, l).sum())(jnp.zeros_like(p))
+    np.testing.assert_array_equal(zero, jnp.zeros_like(p))
+
+
+def added(mask, labels=None):
+    """What each task's loss gets, for masks `{task: [B]}`."""
+    labels = labels or {
+        "row": jnp.arange(B) % 3, "column": jnp.arange(B) % 2, "height": jnp.linspace(0, 1, B)
+    }  # fmt: skip
+    return added_by(mask, labels)
+
+
+@jax.jit
+def added_by(mask, labels):
+    """The same, compiled once."""
+    net = build_model(RELATED)
+    params, _ = net.init(jax.random.key(0), jnp.zeros((1, 6, 6, 1)))
+    random = np.random.default_rng(0)
+    names = [task.name for task in RELATED.tasks]
+    batch = Batch({}, labels, mask, None, None, {}, {})
+    outputs = {"labelled": {
+        task.name: jnp.array(random.normal(size=(B, task.num_outputs)), jnp.float32)
+        for task in RELATED.tasks
+    }}  # fmt: skip
+    features = {n: (jnp.array(random.normal(size=(B, 12)), jnp.float32),) for n in names}
+    stream = StreamInputs(tuple(names), batch, (), {}, {})
+    heads = params["tasks"]["heads"]
+    context = StepContext(
+        RELATED, net, None, (stream,), (outputs,), features, heads, jax.random.key(1)
+    )
+    return RELATED.extensions[0].extra_losses(context).losses
+
+
+def masks(row, column, height):
+    return {
+        name: jnp.array(np.resize(each, B), bool)
+        for name, each in (("row", row), ("column", column), ("height", height))
+    }
+
+
+def test_only_pairs_of_an_unlabelled_and_a_labelled_task_count():
+    everything = added(masks([1], [1], [1]))
+    nothing = added(masks([0], [0], [0]))
+    for name in everything:
+        assert everything[name] == nothing[name] == 0.0
+    for place, name in enumerate(("row", "column", "height")):
+        found = added(masks(*([int(at != place)] for at in range(3))))
+        assert found.pop(name) > 0 and set(map(float, found.values())) == {0.0}
+    some = added(masks([0], [1], [1]))
+    pairs = added(masks([0], [1], [0])), added(masks([0], [0], [1]))
+    np.testing.assert_allclose(some["row"], sum(each["row"] for each in pairs), rtol=1e-5)
+    half = added(masks([0, 1], [1], [0, 1]))
+    assert 0 < half["row"] < some["row"]
+
+
+def test_a_missing_label_does_not_matter():
+    mask = masks([0, 1], [1, 0], [1, 1])
+    full = added(mask)
+    labels = {"row": jnp.where(mask["row"], jnp.arange(B) % 3, -1),
+              "column": jnp.where(mask["column"], jnp.arange(B) % 2, -1),
+              "height": jnp.linspace(0, 1, B)}  # fmt: skip
+    for name, value in added(mask, labels).items():
+        np.testing.assert_array_equal(value, full[name])
+
+
+def own(outputs, labels):
+    """A loss of a user's own, which says nothing of targets."""
+    return jnp.abs(outputs.sum(-1) - labels)
+
+
+def test_predictions_for_a_loss_of_ones_own_go_by_its_labels():
+    """Of integers they are probabilities of classes; other numbers stay as they are."""
+    z = jnp.array(np.random.default_rng(0).normal(size=(4, 3)), jnp.float32)
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    whole, numbers = jnp.arange(4) % 3, jnp.linspace(0.0, 1.0, 4)
+    np.testing.assert_allclose(class_probabilities(ROW.replace(loss=own), z, whole), p, rtol=1e-5)
+    np.testing.assert_array_equal(class_probabilities(ROW.replace(loss=own), z, numbers), z)
+    np.testing.assert_allclose(class_probabilities(ROW, z, whole), p, rtol=1e-5)
+
+
+def test_it_is_in_the_step_and_the_relation_learns():
+    prepared = load_run_data(RELATED)
+    losses, relations = [], []
+    for run in (RELATED, RELATED.replace(extensions=())):
+        made = compile_run(run, prepared.given, jax.devices()[:1])
+        start = made.init(None)
+        before = jax.device_get(start.params["tasks"]["heads"])
+        state, metrics = made.train_steps(start, made.put_data(prepared.given), 2)
+        losses.append(float(metrics["loss/row"][0]))
+        relations.append((before, jax.device_get(state.params["tasks"]["heads"])))
+    assert losses[0] > losses[1]
+    (before, after), (without, _) = relations
+    assert "/relation" not in without
+    moved = jax.tree.map(
+        lambda a, b: not np.allclose(a, b), before["/relation"], after["/relation"]
+    )
+    assert any(jax.tree.leaves(moved))
+
+
+def test_settings_are_checked():
+    with pytest.raises(BadInput, match=r"CrossTask\.weight must"):
+        CrossTask(weight=-1.0)
+    with pytest.raises(BadInput, match=r"Run\.extensions with CrossTask needs at least two tasks"):
+        RUN.replace(tasks=(ROW,), extensions=(CrossTask(),))
+    assert make_model(RUN.trunk, {"row": 3}).embed_cross_task is None
