@@ -33,4 +33,4 @@ from mtl_jax.aggregation.trimmed_mean import TrimmedMean as TrimmedMean
 from mtl_jax.aggregation.upgrad import UPGrad as UPGrad
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

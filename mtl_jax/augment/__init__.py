@@ -30,4 +30,4 @@ from mtl_jax.augment.mix import cutmix as cutmix
 from mtl_jax.augment.mix import mixup as mixup
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

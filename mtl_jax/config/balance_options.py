@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Literal
 
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require_choice
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class BalanceOptions:
     """How the output of a balancing method is applied; see `mtl_jax.aggregation.balance.balance`.

@@ -11,13 +11,13 @@ from mtl_jax.core.head_specs import CrossTaskEmbedding
 from mtl_jax.core.model import pooled_features
 from mtl_jax.core.step_extension import ExtraLosses, StepContext, StepExtension
 from mtl_jax.core.step_types import Outputs, StreamInputs
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import target_type
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class CrossTask(StepExtension):
     """Cross-task consistency of partially labelled examples.

@@ -3,13 +3,13 @@
 import dataclasses
 from typing import Literal
 
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int
 
 MOST = 1000
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Execution:
     """Execution options of a run; results do not depend on them (up to rounding).

@@ -22,7 +22,7 @@ from mtl_jax.core.step_extension import (
 )
 from mtl_jax.core.step_types import TrainState
 from mtl_jax.core.tree import Tree, ema_decay_at, ema_update, merge
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.masked import masked_mean
@@ -40,7 +40,7 @@ class MetaTeacherState(NamedTuple):
     baseline: jax.Array  # [K], moving average of the decrease in the student's losses.
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class MetaPseudoLabels(StepExtension):
     """Meta Pseudo Labels: the run's model is the student of a teacher of the same architecture.

@@ -10,11 +10,11 @@ import optax
 
 from mtl_jax.config.param_rules import ParamRules, rule_of
 from mtl_jax.core.tree import path_str
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require_int, require_number
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class CosineSchedule:
     """Cosine learning-rate decay after a linear warm-up.
@@ -53,7 +53,7 @@ class CosineSchedule:
         return rate
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class SGD:
     """SGD with Nesterov momentum and weight decay of kernels.
@@ -78,16 +78,16 @@ class SGD:
         check_rate(self)
         require_number(self, momentum=(0.0, 1.0), weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int, plan: ParamRules = ()) -> optax.GradientTransformation:
+    def build(self, steps: int, rules: ParamRules = ()) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps, with scales by parameter rules."""
         return optax.chain(
-            add_decayed_weights(self.weight_decay, plan),
+            add_decayed_weights(self.weight_decay, rules),
             optax.sgd(learning_rate(self, steps), self.momentum, nesterov=True),
-            *scale_by_param_rules(plan),
+            *scale_by_param_rules(rules),
         )
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Adam:
     """Adam with decoupled weight decay of kernels (AdamW).
@@ -110,13 +110,13 @@ class Adam:
         check_rate(self)
         require_number(self, weight_decay=(0.0, math.inf))
 
-    def build(self, steps: int, plan: ParamRules = ()) -> optax.GradientTransformation:
+    def build(self, steps: int, rules: ParamRules = ()) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps, with scales by parameter rules."""
         adam = optax.chain(
             optax.scale_by_adam(),
-            add_decayed_weights(self.weight_decay, plan),
+            add_decayed_weights(self.weight_decay, rules),
             optax.scale_by_learning_rate(learning_rate(self, steps)),
-            *scale_by_param_rules(plan),
+            *scale_by_param_rules(rules),
         )
 
         def update(gradient, state, params):
@@ -138,7 +138,7 @@ def learning_rate(optimizer: SGD | Adam, steps: int):
     return given.schedule(steps) if isinstance(given, CosineSchedule) else given
 
 
-def add_decayed_weights(decay: float, plan: ParamRules) -> optax.GradientTransformation:
+def add_decayed_weights(decay: float, rules: ParamRules) -> optax.GradientTransformation:
     """Adds `decay * w` to the updates of kernels, scaled by the rules' `weight_decay_scale`."""
 
     def update(updates, state, params):
@@ -146,21 +146,21 @@ def add_decayed_weights(decay: float, plan: ParamRules) -> optax.GradientTransfo
             name = path_str(path)
             if not name.endswith("kernel"):
                 return change
-            return change + decay * rule_of(plan, name).weight_decay_scale * leaf
+            return change + decay * rule_of(rules, name).weight_decay_scale * leaf
 
         return jax.tree_util.tree_map_with_path(one, updates, params), state
 
     return optax.GradientTransformation(lambda params: optax.EmptyState(), update)
 
 
-def scale_by_param_rules(plan: ParamRules) -> tuple[optax.GradientTransformation, ...]:
+def scale_by_param_rules(rules: ParamRules) -> tuple[optax.GradientTransformation, ...]:
     """Scales updates by the rules' `lr_scale`, at the end of a chain; () if all scales are 1."""
-    if all(rule.lr_scale == 1.0 for rule in plan):
+    if all(rule.lr_scale == 1.0 for rule in rules):
         return ()
 
     def update(updates, state, params=None):
         def one(path, change):
-            return rule_of(plan, path_str(path)).lr_scale * change
+            return rule_of(rules, path_str(path)).lr_scale * change
 
         return jax.tree_util.tree_map_with_path(one, updates), state
 

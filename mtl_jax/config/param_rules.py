@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.tree import leaf_paths, partition, path_str
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, did_you_mean, regex_error, require, require_number
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class ParamRule:
     """How the parameters whose path matches a pattern are trained.
@@ -55,19 +55,19 @@ class ParamRule:
 ParamRules = tuple[ParamRule, ...]
 
 
-def rule_of(plan: ParamRules, path: str) -> ParamRule | None:
+def rule_of(rules: ParamRules, path: str) -> ParamRule | None:
     """The rule of a parameter's path, or None if no rule matches."""
-    if not plan:
+    if not rules:
         return ParamRule(".*")
-    return next((rule for rule in plan if re.fullmatch(rule.pattern, path)), None)
+    return next((rule for rule in rules if re.fullmatch(rule.pattern, path)), None)
 
 
-def assign_rules(tree, plan: ParamRules):
+def assign_rules(tree, rules: ParamRules):
     """Assigns a rule to every leaf.
 
     Args:
       tree: tree of parameters; None leaves are skipped.
-      plan: the ordered rules.
+      rules: the ordered rules.
 
     Returns:
       The tree with a `ParamRule` for each leaf.
@@ -76,59 +76,59 @@ def assign_rules(tree, plan: ParamRules):
       BadInput: if parameters have no rule, naming them.
     """
     names = leaf_paths(tree)
-    bare = [name for name in names if rule_of(plan, name) is None]
+    bare = [name for name in names if rule_of(rules, name) is None]
     if bare:
         shown = f"{', '.join(bare[:5])}{' ...' if len(bare) > 5 else ''}"
         raise BadInput(
             f"param_rules must have a rule for every parameter, {len(bare)} have none: {shown}; "
             f'end it in ParamRule(".*") to train the rest'
         )
-    return jax.tree_util.tree_map_with_path(lambda path, _: rule_of(plan, path_str(path)), tree)
+    return jax.tree_util.tree_map_with_path(lambda path, _: rule_of(rules, path_str(path)), tree)
 
 
-def check(tree, plan: ParamRules) -> None:
+def check(tree, rules: ParamRules) -> None:
     """Requires a rule for every parameter, and a parameter for every rule.
 
     Raises:
       BadInput: naming a rule that matches or applies to no parameter, or parameters without a rule.
     """
     names = leaf_paths(tree)
-    held_still = all(rule.frozen for rule in jax.tree.leaves(assign_rules(tree, plan)))
-    require(not held_still, "param_rules", "rules", "must leave something to be trained", plan)
-    for place, rule in enumerate(plan):
+    held_still = all(rule.frozen for rule in jax.tree.leaves(assign_rules(tree, rules)))
+    require(not held_still, "param_rules", "rules", "must leave something to be trained", rules)
+    for place, rule in enumerate(rules):
         matching = [name for name in names if re.fullmatch(rule.pattern, name)]
         if not matching:
             raise BadInput(
                 f"param_rules: pattern {rule.pattern!r} matches no parameter: {did_you_mean(rule.pattern, names)}"
             )
-        if place and all(rule_of(plan[:place], name) for name in matching):
+        if place and all(rule_of(rules[:place], name) for name in matching):
             raise BadInput(
                 f"param_rules: pattern {rule.pattern!r} never counts: earlier rules take all of "
                 f"{matching[0]} and what else it matches"
             )
 
 
-def l2_sp_penalty(plan: ParamRules, params, anchor) -> jax.Array:
+def l2_sp_penalty(rules: ParamRules, params, start_params) -> jax.Array:
     """L2-SP penalty by the rules, `sum alpha/2 ||w - w0||^2`, `[]`.
 
     No gradient with respect to the initial values w0.
 
     Args:
-      plan: the ordered rules.
+      rules: the ordered rules.
       params: parameters of a run; None leaves are skipped.
-      anchor: the initial values w0, those of the source model.
+      start_params: the initial values w0, those of the source model.
 
     Raises:
       BadInput: if a rule has `l2_sp` and there is no source model.
     """
     total = jnp.zeros(())
-    if not any(rule.l2_sp for rule in plan):
+    if not any(rule.l2_sp for rule in rules):
         return total
-    if anchor is None:
+    if start_params is None:
         raise BadInput("param_rules: l2_sp needs a source model: a run with init_from=...")
-    start = dict(zip(leaf_paths(anchor), jax.tree.leaves(anchor), strict=True))
+    start = dict(zip(leaf_paths(start_params), jax.tree.leaves(start_params), strict=True))
     for path, leaf in zip(leaf_paths(params), jax.tree.leaves(params), strict=True):
-        weight = rule_of(plan, path).l2_sp
+        weight = rule_of(rules, path).l2_sp
         if weight:
             gap = leaf - jax.lax.stop_gradient(start[path])
             total = total + 0.5 * weight * jnp.square(gap).sum()

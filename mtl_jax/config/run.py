@@ -19,11 +19,11 @@ from mtl_jax.core.penalty import Penalty, Proximal
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.protocols import PretrainedWeights, RunSettings
 from mtl_jax.core.step_extension import StepExtension
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.views import Parameters
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Run(RunSettings):
     """Configuration of one table row: everything that determines its results.
@@ -129,7 +129,7 @@ class Run(RunSettings):
         return checked_replace(self, changes)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Published:
     """A published result of a run, for comparison with ours."""
@@ -140,7 +140,7 @@ class Published:
     source: str
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """The runs of one table.

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from flax import linen as nn
+
 from mtl_jax.config.init_checks import check_init_from
 from mtl_jax.config.study_design import check_design
 from mtl_jax.config.task import require_views, teacher_view
@@ -37,9 +39,8 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
     """
     require_name(run)
     check_counts(run)
-    fine = callable(run.trunk) or isinstance(run.trunk, Trunk)
     rule = "must be a trunk, an instance such as nets.MLP()"
-    require(fine and not isinstance(run.trunk, type), run, "trunk", rule, run.trunk)
+    require(isinstance(run.trunk, nn.Module | Trunk), run, "trunk", rule, run.trunk)
     require(len(run.tasks) > 0, run, "tasks", "must hold at least one task", run.tasks)
     names = [task.name for task in run.tasks]
     require(len(set(names)) == len(names), run, "tasks", "must have different names", names)
@@ -56,6 +57,9 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
     names = [extension.name for extension in run.extensions]
     rule = "must be of different kinds"
     require(len(set(names)) == len(names), run, "extensions", rule, names)
+    owners = [each.name for each in run.extensions if each.optimizer is not None]
+    rule = "must have at most one with an optimizer of the trained model"
+    require(len(owners) < 2, run, "extensions", rule, owners)
     for extension in run.extensions:
         extension.check(run)
     check_init_from(run)

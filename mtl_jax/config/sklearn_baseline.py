@@ -8,7 +8,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.protocols import RunSettings
 from mtl_jax.core.target_types import TargetType
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int, require_name
 from mtl_jax.core.views import PARAMETERS, Parameters
 from mtl_jax.losses.target_type import target_type
@@ -17,7 +17,7 @@ from mtl_jax.losses.target_type import target_type
 TARGETS = ("multiclass", "binary", "continuous")
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SklearnBaseline:
     """Configuration of one table row: an estimator with `fit` and `predict`.

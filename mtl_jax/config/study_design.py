@@ -4,11 +4,11 @@ import dataclasses
 import itertools
 from typing import Any
 
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import did_you_mean, require, require_name
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One combination of factor levels, and its runs.
@@ -30,7 +30,7 @@ class Cell:
         require_strings(self, "runs")
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Factorial:
     """A full factorial design: every combination of factor levels has runs.
@@ -89,7 +89,7 @@ class Factorial:
         require_seeds(self, "cells", [name for cell in self.cells for name in cell.runs], rows)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class SafeTransfer:
     """A row without training: the better of two rows on validation, for each task and seed.

@@ -10,7 +10,7 @@ import jax
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.policy import LearnablePolicy
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice, require_int
 from mtl_jax.core.views import (
     BASE_VIEWS,
@@ -24,7 +24,7 @@ from mtl_jax.core.views import (
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
     """A prediction task.
@@ -94,7 +94,7 @@ def require_types(task: Task) -> None:
         if not set(own) & set(types_of(part)):
             raise BadInput(
                 f"Task.{field} must be for {' or '.join(own)} targets, as task {task.name!r} has "
-                f"by its loss with outputs={task.num_outputs}, but {part!r} is for "
+                f"by its loss with num_outputs={task.num_outputs}, but {part!r} is for "
                 f"{' or '.join(types_of(part))} ones"
             )
     views = () if task.auxiliary is None else task.auxiliary.views
@@ -111,7 +111,7 @@ def require_metric(task: Task) -> None:
     if isinstance(metric, type) or not isinstance(metric, Metric):
         return  # The type check of all fields reports this.
     named = isinstance(metric.name, str) and bool(metric.name)
-    require(named, task, "metric", "must have a name that is a text", metric.name)
+    require(named, task, "metric", "must have a name that is a string", metric.name)
     better = metric.higher_is_better
     require(type(better) is bool, task, "metric", "must say if higher_is_better", better)
     number = type(metric.scale) in (int, float) and math.isfinite(metric.scale)

@@ -6,11 +6,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class AlternatingTasks:
     """Trains one task at a time, in turns: task `floor(t / period) mod K` at step t.
@@ -35,7 +35,7 @@ class AlternatingTasks:
         return jnp.arange(num_tasks) == step // self.period % num_tasks
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class ProgressiveTasks:
     """Adds tasks progressively: task k trains from step `ceil(start_fraction_k * T)` on.

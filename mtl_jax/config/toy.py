@@ -7,7 +7,7 @@ import jax
 
 from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.core.balancing import Balancer as Balance
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_name
 
 
@@ -24,7 +24,7 @@ class ToyProblem(Protocol):
         """Maps a point `[D]` to its distance from the Pareto set `[]`, in parameter space."""
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToyRun:
     """Configuration of one table row: a balancing method on a toy problem.
@@ -75,7 +75,7 @@ class ToyRun:
         return dataclasses.replace(self, **changes)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class PublishedOutcome:
     """A published outcome of a toy run, for comparison with ours."""
@@ -85,7 +85,7 @@ class PublishedOutcome:
     source: str
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ToyExperiment:
     """The toy runs of one table.

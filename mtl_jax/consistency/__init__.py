@@ -61,4 +61,4 @@ from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

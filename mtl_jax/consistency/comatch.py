@@ -100,23 +100,27 @@ class CoMatch(AuxiliaryLoss):
         guess = jnp.where(state.memory.full, self.smoothed(own, weak, state.memory), own)
         mask = guess.max(-1) >= self.threshold
         follow = jnp.where(mask, soft_cross_entropy(views.outputs("strong"), guess), 0.0)
-        graph = self.compared(self.projection(views, "strong"), self.projection(views, "strong2"))
+        graph = self.similarities(
+            self.projection(views, "strong"), self.projection(views, "strong2")
+        )
         contrast = soft_cross_entropy(graph, connected(guess, self.edge))
         metrics = {"mask_rate": mask.astype(follow.dtype).mean(), "contrast": contrast.mean()}
-        memory = self.seen(views, state.memory, weak, own)
+        memory = self.enqueue(views, state.memory, weak, own)
         return follow + self.contrast * contrast, CoMatchState(align, memory), metrics
 
-    def compared(self, embeddings: jax.Array, others: jax.Array) -> jax.Array:
+    def similarities(self, embeddings: jax.Array, others: jax.Array) -> jax.Array:
         """Similarities `z_i z'_j / T` `[n, m]` of embeddings `[n, D]` and `[m, D]`."""
         return embeddings @ others.T / jnp.asarray(self.temperature, embeddings.dtype)
 
     def smoothed(self, own: jax.Array, embeddings: jax.Array, memory: MemoryBank) -> jax.Array:
         """Probabilities `[U, C]` smoothed with those of similar examples, if the memory is full."""
-        near = jax.nn.softmax(self.compared(embeddings, memory.embeddings.astype(embeddings.dtype)))
+        near = jax.nn.softmax(
+            self.similarities(embeddings, memory.embeddings.astype(embeddings.dtype))
+        )
         others = near @ memory.guesses.astype(near.dtype)
         return self.smoothing * own + (1.0 - self.smoothing) * others.astype(own.dtype)
 
-    def seen(
+    def enqueue(
         self, views: AuxInputs, memory: MemoryBank, embeddings: jax.Array, own: jax.Array
     ) -> MemoryBank:
         """The memory with this batch enqueued: unlabelled examples, then labelled ones."""

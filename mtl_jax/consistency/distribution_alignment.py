@@ -73,10 +73,10 @@ class DistributionAlignment(Align):
         model = ema_update(jnp.where(state.begun, state.model, batch), batch, self.momentum)
         target = state.target
         if self.target != "uniform":
-            target = ema_update(target, self.seen(views, state), self.momentum)
+            target = ema_update(target, self.estimate_target(views, state), self.momentum)
         return aligned(guess, model, target), RunningMeans(model, target, jnp.ones((), bool))
 
-    def seen(self, views: AuxInputs, state: RunningMeans) -> jax.Array:
+    def estimate_target(self, views: AuxInputs, state: RunningMeans) -> jax.Array:
         """Estimate of the target distribution from this batch, `[C]`."""
         dtype = state.target.dtype
         if self.target == "labelled":

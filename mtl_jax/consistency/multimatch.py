@@ -126,7 +126,9 @@ class MultiMatch(AuxiliaryLoss):
         own = jnp.take_along_axis(margins.mean[:, views.unlabelled_index], labels[..., None], -1)[
             ..., 0
         ]
-        told = [taught(labels, own, masked, cutoff, head) for head in range(len(HEADS))]
+        told = [
+            pseudo_label_for_head(labels, own, masked, cutoff, head) for head in range(len(HEADS))
+        ]
         losses, hits, hards = [], [], []
         for logits, (label, easy, hard) in zip(each_head(views, "strong"), told, strict=True):
             weights = self.hard * hard.astype(logits.dtype) + easy.astype(logits.dtype)
@@ -169,7 +171,7 @@ class MultiMatch(AuxiliaryLoss):
         return hits, tuple(state for _, state, _ in found)
 
 
-def taught(
+def pseudo_label_for_head(
     labels: jax.Array, own: jax.Array, masked: jax.Array, cutoff: jax.Array, head: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Pseudo-labels of a head from the other two.

@@ -119,15 +119,15 @@ class SimMatch(AuxiliaryLoss):
         logits, labelled, weak = jax.lax.stop_gradient(self.guessed(views))
         aligned, align = self.align.update(jax.nn.log_softmax(logits), views, state.align)
         known = (state.bank.label >= 0).any()
-        near = jax.nn.log_softmax(self.compared(weak, state.bank))
+        near = jax.nn.log_softmax(self.similarities(weak, state.bank))
         guess = jnp.where(known, self.aggregated(aligned, near, state.bank), jnp.exp(aligned))
         mask = guess.max(-1) >= self.threshold
         follow = jnp.where(mask, soft_cross_entropy(views.outputs("strong"), guess), 0.0)
-        similar = self.compared(self.projection(views, "strong"), state.bank)
+        similar = self.similarities(self.projection(views, "strong"), state.bank)
         target = unfolded(aligned, near, state.bank)
         instance = jnp.where(known, soft_cross_entropy(similar, target), 0.0)
         metrics = {"mask_rate": mask.astype(follow.dtype).mean(), "instance": instance.mean()}
-        bank = self.seen(views, state.bank, labelled)
+        bank = self.update_bank(views, state.bank, labelled)
         return follow + self.instance * instance, SimMatchState(align, bank), metrics
 
     def guessed(self, views: AuxInputs) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -139,7 +139,7 @@ class SimMatch(AuxiliaryLoss):
         both = self.projection(views, TEACHER)
         return views.outputs(TEACHER)[size:], both[:size], both[size:]
 
-    def compared(self, embeddings: jax.Array, bank: LabelledBank) -> jax.Array:
+    def similarities(self, embeddings: jax.Array, bank: LabelledBank) -> jax.Array:
         """Similarities `z z_l / T` `[U, L]`; the smallest float for rows not seen yet."""
         similar = embeddings @ bank.embeddings.astype(embeddings.dtype).T
         similar = similar / jnp.asarray(self.temperature, similar.dtype)
@@ -152,7 +152,9 @@ class SimMatch(AuxiliaryLoss):
         others = (jnp.exp(near) @ classes).astype(aligned.dtype)
         return ema_update(jnp.exp(aligned), others, self.smoothing)
 
-    def seen(self, views: AuxInputs, bank: LabelledBank, embeddings: jax.Array) -> LabelledBank:
+    def update_bank(
+        self, views: AuxInputs, bank: LabelledBank, embeddings: jax.Array
+    ) -> LabelledBank:
         """The bank updated with this batch's labelled examples."""
         embeddings = embeddings.astype(bank.embeddings.dtype)
         index = views.labelled_index

@@ -53,7 +53,7 @@ class SumOfLosses(AuxiliaryLoss):
         rule = "must hold at most one with a labelled loss of its own"
         require(len(own) < 2, self, "methods", rule, own)
         # A step holds the labels of one kind of teacher.
-        stored = {view for view in asked(self.methods) if isinstance(view, TeacherView)}
+        stored = {view for view in requested_views(self.methods) if isinstance(view, TeacherView)}
         rule = "must ask for the same stored labels"
         require(len(stored) < 2, self, "methods", rule, sorted(map(repr, stored)))
         each = [method.target_types for method in self.methods]
@@ -94,7 +94,7 @@ class SumOfLosses(AuxiliaryLoss):
     @property
     def views(self) -> tuple[View, ...]:
         """Views that the methods and the task's loss request."""
-        views = asked(self.methods)
+        views = requested_views(self.methods)
         return views if self.has_labelled_loss else tuple(dict.fromkeys(("labelled", *views)))
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
@@ -137,7 +137,7 @@ class SumOfLosses(AuxiliaryLoss):
         return masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
 
 
-def asked(methods: tuple[AuxiliaryLoss, ...]) -> tuple[View, ...]:
+def requested_views(methods: tuple[AuxiliaryLoss, ...]) -> tuple[View, ...]:
     """The views that the methods request, without duplicates."""
     return tuple(dict.fromkeys(view for method in methods for view in method.views))
 

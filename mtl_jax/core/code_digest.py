@@ -82,7 +82,7 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
         named += imported(tree, module_of(thing))
     for place in places:
         value, rest = resolved(place, thing)
-        text += f"\n{'.'.join(place)}={told(value, tell, named)}{rest}"
+        text += f"\n{'.'.join(place)}={value_text(value, tell, named)}{rest}"
     return text, [each for each in named if is_users(module_of(each))]
 
 
@@ -209,17 +209,17 @@ def importable(name: str) -> bool:
     }
 
 
-def told(value: Any, tell: Callable[..., str], named: list[Any]) -> str:
+def value_text(value: Any, tell: Callable[..., str], named: list[Any]) -> str:
     """A value as a string; functions, classes and modules in it are appended to `named`."""
     if inspect.ismodule(value) or is_code(value):
         named.append(value)
         return module_of(value)
     if isinstance(value, list | tuple):
-        return repr([told(each, tell, named) for each in value])
+        return repr([value_text(each, tell, named) for each in value])
     if isinstance(value, set | frozenset):
-        return f"{{{sorted(told(each, tell, named) for each in value)}}}"
+        return f"{{{sorted(value_text(each, tell, named) for each in value)}}}"
     if isinstance(value, dict):
-        return repr({repr(key): told(each, tell, named) for key, each in value.items()})
+        return repr({repr(key): value_text(each, tell, named) for key, each in value.items()})
     try:
         return tell(value, code=lambda code: named.append(code) or "")
     except ValueError:

@@ -18,7 +18,7 @@ Setting = TypeVar("Setting", bound=type)
 ELSEWHERE = ("parent",)  # The parent of a Flax module, set by Flax.
 
 
-def typed(setting: Setting) -> Setting:
+def typechecked(setting: Setting) -> Setting:
     """Class decorator that checks the fields of a dataclass against their type annotations.
 
     It refuses a class instead of an instance, a string instead of a number, True instead of an
@@ -64,12 +64,12 @@ def typed(setting: Setting) -> Setting:
     return setting
 
 
-def type_all(face: dict[str, Any]) -> None:
-    """Applies `typed` to all dataclasses that a package exports; `face` is its `globals()`."""
+def typecheck_exports(face: dict[str, Any]) -> None:
+    """Applies `typechecked` to all dataclasses that a package exports; `face` is its `globals()`."""
     for member in list(face.values()):
         own = isinstance(member, type) and dataclasses.is_dataclass(member)
         if own and member.__module__.startswith("mtl_jax."):
-            typed(member)
+            typechecked(member)
 
 
 def no_default(field: dataclasses.Field) -> bool:
@@ -145,7 +145,7 @@ def is_protocol(kind: Any) -> bool:
 
 
 def words(kind: Any, value: Any = None) -> str:
-    """Describes a type for an error message, as in "must be a whole number or None"."""
+    """Describes a type for an error message, as in "must be an integer or None"."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(words(each, value) for each in inner)
@@ -159,7 +159,7 @@ def words(kind: Any, value: Any = None) -> str:
         return f"a mapping from {words(inner[0])} to {words(inner[1])}"
     if origin is collections.abc.Callable:
         return "a function"
-    plain = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text"}
+    plain = {int: "an integer", float: "a finite number", bool: "True or False", str: "a string"}
     plain |= {types.NoneType: "None", np.ndarray: "an array"}
     name = getattr(kind, "__name__", str(kind))
     named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

@@ -63,7 +63,7 @@ def require_int(owner: object, **least: int) -> None:
     for field, low in least.items():
         value = getattr(owner, field)
         whole = isinstance(value, int) and not isinstance(value, bool)
-        require(whole, owner, field, "must be a whole number", value)
+        require(whole, owner, field, "must be an integer", value)
         require(value >= low, owner, field, f"must be at least {low}", value)
 
 
@@ -105,7 +105,7 @@ def require_widths(owner: object, field: str) -> None:
     """Requires a non-empty tuple of positive integers."""
     value = getattr(owner, field)
     fine = isinstance(value, tuple) and value and all(type(w) is int and w >= 1 for w in value)
-    require(bool(fine), owner, field, "must be a tuple of whole numbers of at least 1", value)
+    require(bool(fine), owner, field, "must be a tuple of integers of at least 1", value)
 
 
 def require_choice(owner: object, **choices: tuple) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int, require_number
 
 WEAK = ("labelled", "weak", "weak2")
@@ -40,7 +40,7 @@ def stream_name(kind: str, *settings: Any) -> str:
     return " ".join([kind, *map(str, numbers)])
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class MixedView:
     """Images of some base views, mixed: `r x_i + (1 - r) x_j`.
@@ -89,7 +89,7 @@ class MixedView:
         return stream_name("mixed", *self.views, *own)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class RotatedView:
     """A base view rotated by 0 to 3 quarter turns; `view_params` is their number `[n]`.
@@ -117,7 +117,7 @@ class RotatedView:
         return stream_name("rotated", self.view)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class AdversarialView:
     """A base view with the norm-bounded perturbation that changes predictions the most.
@@ -164,7 +164,7 @@ class AdversarialView:
         return stream_name("adversarial", self.view, self.radius, self.iterations, self.target_type)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class SeparatePass:
     """Base views in a separate forward pass, whose batch statistics are discarded.
@@ -192,7 +192,7 @@ class SeparatePass:
         return stream_name("separate", *self.views, self.model)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class TeacherView:
     """Predictions of the run's teachers for the unlabelled images, computed before training.

@@ -35,4 +35,4 @@ from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.splits import read_splits as read_splits
 from mtl_jax.data.splits import write_splits as write_splits
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

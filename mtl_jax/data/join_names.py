@@ -53,7 +53,7 @@ def joined_names(told: Sequence[Names | None], where: Sequence[str], what: str) 
     for names, at in known:
         own = set(map(str, names))
         for name in names:
-            first, there = spelt.setdefault(plain(str(name)), (str(name), at))
+            first, there = spelt.setdefault(normalize_name(str(name)), (str(name), at))
             if first != str(name) and first not in own and str(name) not in place:
                 raise BadInput(
                     f"Domains: the {what} must be written alike: {first!r} in {there}, "
@@ -116,7 +116,7 @@ def joined_columns(told: Sequence[Columns | None], where: Sequence[str]) -> Join
     return Joined(tuple(names), places)
 
 
-def plain(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Normalizes a name: ignores case, spaces, hyphens and Unicode forms."""
     return re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", name).casefold())
 

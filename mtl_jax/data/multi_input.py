@@ -71,7 +71,7 @@ class MultiInput(DataSource):
 
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""
-        return {one.task: chosen(one, one.source.shapes()) for one in self.inputs}
+        return {one.task: select_arrays(one, one.source.shapes()) for one in self.inputs}
 
     def pools(self) -> dict[str, np.ndarray]:
         """Indices of unlabelled training images by task, for the sources that define them."""
@@ -89,13 +89,13 @@ class MultiInput(DataSource):
         read = {one.task: one.source.load() for one in self.inputs}
         return Splits(
             *(
-                {one.task: chosen(one, getattr(read[one.task], part)) for one in self.inputs}
+                {one.task: select_arrays(one, getattr(read[one.task], part)) for one in self.inputs}
                 for part in Splits._fields
             )
         )
 
 
-def chosen(one: Input, arrays) -> dict:
+def select_arrays(one: Input, arrays) -> dict:
     """Selects the images and the label of a task from the arrays of its source."""
     for name in ("image", one.label):
         if name not in arrays:

@@ -41,12 +41,12 @@ def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.A
     """
     for name, value, most in (("size", size, 2**31 - 1), ("batch", batch, 2**31 - 1)):
         fine = isinstance(value, int) and 1 <= value <= most
-        require(fine, "batch_index", name, f"must be a whole number from 1 to {most}", value)
+        require(fine, "batch_index", name, f"must be an integer from 1 to {most}", value)
     step = jnp.asarray(step)
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
         raise ValueError(f"key must be one typed key, not {key.dtype}{list(key.shape)}")
     if not jnp.issubdtype(step.dtype, jnp.integer) or step.shape:
-        raise ValueError(f"step must be one whole number, not {step.dtype}{list(step.shape)}")
+        raise ValueError(f"step must be one integer, not {step.dtype}{list(step.shape)}")
     position = step.astype(jnp.uint32) * jnp.uint32(batch) + jnp.arange(batch, dtype=jnp.uint32)
     epoch, place = position // jnp.uint32(size), position % jnp.uint32(size)
     return permute_index(place, round_keys(key, epoch), size).astype(jnp.int32)

@@ -100,7 +100,7 @@ def listed(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray
     found = {}
     for seed, drawn in content["splits"].items():
         if not all(type(place) is int for place in drawn["index"]):
-            raise ValueError(f"set {seed} has places that are no whole numbers")
+            raise ValueError(f"set {seed} has places that are no integers")
         index = np.array(drawn["index"], np.int32)
         if index.ndim != 1 or not np.array_equal(classes.take(index, mode="clip"), drawn["class"]):
             raise ValueError(f"set {seed} has other classes: the examples are in another order")

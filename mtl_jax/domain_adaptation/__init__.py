@@ -46,4 +46,4 @@ from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp as SigmoidWarmUp
 from mtl_jax.domain_adaptation.reversal import StepWarmUp as StepWarmUp
 from mtl_jax.domain_adaptation.reversal import reverse_gradient as reverse_gradient
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

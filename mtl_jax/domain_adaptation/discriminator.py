@@ -42,7 +42,7 @@ def check_settings(method: Penalised) -> None:
 def require_layers(method: Layered) -> None:
     """Requires widths of at least 1; the tuple may be empty."""
     fine = isinstance(method.widths, tuple) and all(type(w) is int and w > 0 for w in method.widths)
-    require(fine, method, "widths", "must be a tuple of whole numbers above 0", method.widths)
+    require(fine, method, "widths", "must be a tuple of integers above 0", method.widths)
 
 
 def domain_logits(

@@ -29,7 +29,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     if not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(f"cross_entropy needs floats as logits, not {logits.dtype}")
     if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"cross_entropy needs whole numbers as labels, not {labels.dtype}")
+        raise ValueError(f"cross_entropy needs integers as labels, not {labels.dtype}")
     # Comparison instead of a gather: its backward pass has no scatter.
     classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
     hit = classes == labels.astype(jnp.int32)[..., None]

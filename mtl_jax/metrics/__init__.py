@@ -16,4 +16,4 @@ from mtl_jax.metrics.predictions import F1 as F1
 from mtl_jax.metrics.predictions import Accuracy as Accuracy
 from mtl_jax.metrics.predictions import MeanSquaredError as MeanSquaredError
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

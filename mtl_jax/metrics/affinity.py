@@ -107,7 +107,7 @@ def check(matrix: np.ndarray, groups: int, singleton_score: float) -> None:
     wrong = matrix[~np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)].tolist()
     require(not wrong, "group_tasks", "affinity", "must be finite where tasks differ", wrong[:1])
     whole = isinstance(groups, int) and not isinstance(groups, bool) and groups >= 1
-    require(whole, "group_tasks", "groups", "must be a whole number of at least 1", groups)
+    require(whole, "group_tasks", "groups", "must be an integer of at least 1", groups)
     require(
         math.isfinite(singleton_score),
         "group_tasks",

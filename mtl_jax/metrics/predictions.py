@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.target_types import CONTINUOUS, TargetType
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.losses.masked import known_entries
 
 
@@ -19,7 +19,7 @@ class MeanState(NamedTuple):
     count: jax.Array  # [], float32: exact up to 2^24 examples
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Accuracy(Metric):
     """Fraction of examples whose class is predicted correctly, in [0, 1].
@@ -59,7 +59,7 @@ class Accuracy(Metric):
         return jnp.divide(sums.total, sums.count)
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class MeanSquaredError(Metric):
     """Squared error, averaged over the known targets of all examples and outputs."""
@@ -105,7 +105,7 @@ class ConfusionCounts(NamedTuple):
     known: jax.Array
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class F1(Metric):
     """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.

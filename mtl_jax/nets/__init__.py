@@ -43,4 +43,4 @@ from mtl_jax.nets.peft.ssf import SSF as SSF
 from mtl_jax.nets.peft.stoch_norm import StochNorm as StochNorm
 from mtl_jax.nets.peft.transformer_adapter import Adapter as Adapter
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

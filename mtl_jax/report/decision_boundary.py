@@ -19,7 +19,7 @@ FINE = 120  # Points along each side of the grid.
 MARGIN = 0.15  # Margin around the data, as a fraction of its range.
 
 
-def boundaries(experiment: Experiment, folders: dict[str, RunDirectory]):
+def plot_decision_boundaries(experiment: Experiment, folders: dict[str, RunDirectory]):
     """A panel for each run on 2-D points: the predicted class everywhere, and the training labels.
 
     Uses the first seed's selected parameters; None if no run has 2-D inputs.

@@ -46,7 +46,7 @@ def compute_effects(experiment: Experiment, rows: list[RunScores]) -> list[Effec
     for place, first in enumerate(next(iter(each.values()))):
         gains = {name: one[place].effect for name, one in each.items()}
         average = mean_of(tasks.values(), gains)
-        effects.append(Effect(name_of(experiment, first.levels), first.order, gains, average))
+        effects.append(Effect(effect_name(experiment, first.levels), first.order, gains, average))
     return effects
 
 
@@ -78,7 +78,7 @@ def values_of(experiment: Experiment, rows: list[RunScores], task: Task) -> np.n
     return sign * values.reshape(*shape, -1)
 
 
-def name_of(experiment: Experiment, levels: tuple[int, ...]) -> str:
+def effect_name(experiment: Experiment, levels: tuple[int, ...]) -> str:
     """Name of an effect: the participating factors, each with its level."""
     design = experiment.factorial
     named = zip(design.factors, design.levels, levels, strict=True)

@@ -7,10 +7,10 @@ import numpy as np
 
 from mtl_jax.config.run import Experiment, Run
 from mtl_jax.report.affinity import affinity
-from mtl_jax.report.decision_boundary import boundaries
+from mtl_jax.report.decision_boundary import plot_decision_boundaries
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import gains
-from mtl_jax.report.pareto_front import tradeoff
+from mtl_jax.report.pareto_front import plot_pareto_front
 from mtl_jax.report.plotting import colours_of, subplot_grid
 from mtl_jax.report.scores import collect, tasks_of
 from mtl_jax.storage.run_directory import RunDirectory
@@ -33,8 +33,8 @@ def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathli
         "balance": balance(experiment, folders),
         "effects": effects(experiment, rows),
         "affinity": affinity(experiment, folders),
-        "tradeoff": tradeoff(experiment, rows),
-        "boundaries": boundaries(experiment, folders),
+        "tradeoff": plot_pareto_front(experiment, rows),
+        "boundaries": plot_decision_boundaries(experiment, folders),
     }
     for name, figure in drawn.items():
         path = root / f"{name}.png"

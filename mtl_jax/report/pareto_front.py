@@ -12,7 +12,7 @@ from mtl_jax.report.scores import RunScores, baselines, has, tasks_of
 COLUMN = 30  # Lines per column of the legend.
 
 
-def tradeoff(experiment: Experiment, rows: list[RunScores]):
+def plot_pareto_front(experiment: Experiment, rows: list[RunScores]):
     """Test metrics of two tasks against each other, mean and 95 % interval over seeds.
 
     Numbered points are runs, named in the legend; nondominated runs (in their means) are circled

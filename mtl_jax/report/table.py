@@ -64,7 +64,9 @@ def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathli
     )
     sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
     sections += transferability.section(experiment, folders)
-    write_text(root / "table.md", markdown(head, body) + f"\n{note}\n{told(rows)}{sections}")
+    write_text(
+        root / "table.md", markdown(head, body) + f"\n{note}\n{selection_note(rows)}{sections}"
+    )
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
     effects.write(experiment, rows, root / "effects.csv")
@@ -115,7 +117,7 @@ def note_of(experiment: Experiment, rows: list[RunScores]) -> str:
     return note
 
 
-def told(rows: list[RunScores]) -> str:
+def selection_note(rows: list[RunScores]) -> str:
     """Notes below the table on individual rows: label counts and warnings."""
     kinds: dict[tuple[int, ...], list[str]] = {}
     for row in rows:

@@ -55,12 +55,12 @@ def default_execution(run: Run, backend: str) -> Execution:
     return Execution(jacobian_loop="unroll" if backend == "cpu" else "vmap")
 
 
-def mesh_of(run: Run, dispatch: Execution, devices: list) -> Mesh:
+def mesh_of(run: Run, execution: Execution, devices: list) -> Mesh:
     """A mesh ("seed", "batch") over as many devices as divide the seeds and the batch evenly.
 
     Axes are Auto: JAX's default, Explicit, rejects ordinary losses.
     """
-    seeds = math.gcd(run.num_seeds, len(devices)) if dispatch.seed_loop == "vmap" else 1
+    seeds = math.gcd(run.num_seeds, len(devices)) if execution.seed_loop == "vmap" else 1
     batch = math.gcd(run.batch_size, len(devices) // seeds)
     auto = (AxisType.Auto, AxisType.Auto)
     return jax.make_mesh(
@@ -80,13 +80,13 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
       The functions, which are compiled at their first call.
     """
     devices = devices or jax.local_devices()
-    dispatch = default_execution(run, devices[0].platform)
-    mesh = mesh_of(run, dispatch, devices)
+    execution = default_execution(run, devices[0].platform)
+    mesh = mesh_of(run, execution, devices)
     by_seed = NamedSharding(mesh, PartitionSpec("seed"))
     everywhere = NamedSharding(mesh, PartitionSpec())
-    place = functools.partial(shard_batch, mesh, dispatch.augment_loop == "map")
-    net = train.build_model(run)
-    step = train.make_train_step(run, net, dispatch, place)
+    shard = functools.partial(shard_batch, mesh, execution.augment_loop == "map")
+    model = train.build_model(run)
+    step = train.make_train_step(run, model, execution, shard)
     seeds = jnp.arange(run.first_seed, run.first_seed + run.num_seeds, dtype=jnp.uint32)
     outputs = tuple(train.head_specs(run).items())
     streams, axis = tuple(single_seed(run, shapes).streams.values()), seed_axis(run)
@@ -117,19 +117,19 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
         out_shardings=by_seed,
     )
     def advance(state, given, steps):
-        block = functools.partial(scan_steps, step, dispatch.step_loop, steps)
-        return map_seeds(dispatch.seed_loop, block, (0, given.in_axes(axis, 0)))(state, given)
+        block = functools.partial(scan_steps, step, execution.step_loop, steps)
+        return map_seeds(execution.seed_loop, block, (0, given.in_axes(axis, 0)))(state, given)
 
     def judge(state, splits):
         models = {"raw": state.params, "ema": state.ema}
         return evaluate_seeds(
-            dispatch.seed_loop, axis, run.trunk, judged, models, state.batch_stats, splits
+            execution.seed_loop, axis, run.trunk, judged, models, state.batch_stats, splits
         )
 
     @functools.partial(jax.jit, out_shardings=by_seed)
     def affinity(state, given):
-        measure = train.measure_affinity(run, net, dispatch, place)
-        return map_seeds(dispatch.seed_loop, measure, (0, given.in_axes(axis, 0)))(state, given)
+        measure = train.measure_affinity(run, model, execution, shard)
+        return map_seeds(execution.seed_loop, measure, (0, given.in_axes(axis, 0)))(state, given)
 
     def given(parts):
         here = parts.in_axes(everywhere if axis is None else by_seed, by_seed)
@@ -156,8 +156,8 @@ def init_models(
     trunk: Any, outputs: tuple, image: jax.ShapeDtypeStruct, seeds: jax.Array, name: str = "init"
 ) -> Any:
     """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
-    net = make_model(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.init_model(net, seed, image, name))(seeds)
+    model = make_model(trunk, dict(outputs))
+    return jax.vmap(lambda seed: train.init_model(model, seed, image, name))(seeds)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -171,8 +171,8 @@ def evaluate_seeds(
     splits: Any,
 ):
     """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
-    net = make_model(trunk, {task.name: task.num_outputs for task in tasks})
-    alone = functools.partial(train.evaluate, net, tasks)
+    model = make_model(trunk, {task.name: task.num_outputs for task in tasks})
+    alone = functools.partial(train.evaluate, model, tasks)
     return map_seeds(how, alone, (0, 0, axis))(models, stats, splits)
 
 

@@ -21,7 +21,7 @@ OURS = {"report", "runner", "storage", "train"}
 
 
 @contextlib.contextmanager
-def explained(where: str, always: bool = False) -> Iterator[None]:
+def explain_errors(where: str, always: bool = False) -> Iterator[None]:
     """Converts exceptions caused by user code or values into a one-line `BadInput`.
 
     The message names the file, the line and the function: the innermost frame of user code, or
@@ -78,7 +78,7 @@ def blamed(wrong: BaseException, always: bool = False) -> str | None:
     if not inside:
         return None
     room = pathlib.Path(inside[-1].filename).relative_to(PACKAGE).parts[0]
-    return None if room in OURS and not always else told(inside[-1])
+    return None if room in OURS and not always else describe_frame(inside[-1])
 
 
 def user_place(wrong: BaseException) -> str | None:
@@ -86,7 +86,7 @@ def user_place(wrong: BaseException) -> str | None:
     if isinstance(wrong, SyntaxError) and wrong.filename and is_user(wrong.filename):
         return f"{shortened(wrong.filename)}, line {wrong.lineno}"
     own = [frame for frame in frames(wrong) if is_user(frame.filename)]
-    return told(own[-1]) if own else None
+    return describe_frame(own[-1]) if own else None
 
 
 def frames(wrong: BaseException) -> list[traceback.FrameSummary]:
@@ -102,7 +102,7 @@ def is_user(filename: str) -> bool:
     return not any(pathlib.Path(library) in path.parents for library in LIBRARIES)
 
 
-def told(frame: traceback.FrameSummary) -> str:
+def describe_frame(frame: traceback.FrameSummary) -> str:
     """Describes the location of a frame."""
     inside = "" if frame.name.startswith("<") else f", in {frame.name}"
     return f"{shortened(frame.filename)}, line {frame.lineno}{inside}"

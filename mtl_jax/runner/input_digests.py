@@ -15,7 +15,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.storage.checkpoint import digest
-from mtl_jax.storage.loading import apart, load
+from mtl_jax.storage.loading import load, separate_seeds
 from mtl_jax.storage.run_directory import RunDirectory
 
 Row = Run | SklearnBaseline
@@ -45,7 +45,7 @@ def data_digest(source: DataSource, seeds: tuple[int, ...] = (), now: bool = Fal
         return known[1]
     data = load(source, seeds)
     total = hashlib.sha256()
-    for path, array in sorted(leaves(named(data)), key=lambda leaf: leaf[0]):
+    for path, array in sorted(leaves(splits_by_name(data)), key=lambda leaf: leaf[0]):
         flat = np.ascontiguousarray(array)
         total.update(f"{path}:{flat.dtype}{flat.shape};".encode())
         # The bytes of object arrays, such as names, are only pointers.
@@ -57,7 +57,7 @@ def data_digest(source: DataSource, seeds: tuple[int, ...] = (), now: bool = Fal
     return digests[source, seeds][1]
 
 
-def named(data: tuple[Splits, ...]) -> dict[str, Any]:
+def splits_by_name(data: tuple[Splits, ...]) -> dict[str, Any]:
     """The splits by name, for several seeds also by seed index."""
     each = {str(place): splits._asdict() for place, splits in enumerate(data)}
     return each if len(data) > 1 else each["0"]
@@ -65,7 +65,7 @@ def named(data: tuple[Splits, ...]) -> dict[str, Any]:
 
 def first_array(data: tuple[Splits, ...]) -> np.ndarray:
     """One of the arrays, whose identity distinguishes two loads of the data."""
-    return next(array for _, array in leaves(named(data)) if isinstance(array, np.ndarray))
+    return next(array for _, array in leaves(splits_by_name(data)) if isinstance(array, np.ndarray))
 
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -93,7 +93,7 @@ def starts_of(row: Row) -> tuple[Run, ...]:
 def facts(folder: RunDirectory, now: bool = False) -> dict[str, Any]:
     """The inputs of a row as stored in `run.json`; of other runs, only finished ones."""
     row = folder.run
-    found: dict[str, Any] = {"data": data_digest(row.data, apart(row), now)}
+    found: dict[str, Any] = {"data": data_digest(row.data, separate_seeds(row), now)}
     if isinstance(row, Run) and row.init_from is not None and not isinstance(row.init_from, Run):
         found["weights"] = digest(jax.device_get(load_pretrained(row)))
     others = [RunDirectory(folder.path.parent, one) for one in starts_of(row)]

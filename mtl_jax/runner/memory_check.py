@@ -11,7 +11,7 @@ from mtl_jax import train
 from mtl_jax.config.optimizers import Adam
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.part_checks import drawn
+from mtl_jax.runner.part_checks import init_abstract
 from mtl_jax.storage.run_data import abstract_data, single_seed
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -42,7 +42,7 @@ def needed(run: Run) -> dict[str, int]:
     given = abstract_data(run)
     alone = single_seed(run, given)
     image = train.example_spec(next(iter(alone.streams.values())).image)
-    params, stats = drawn(run, alone)
+    params, stats = init_abstract(run, alone)
     copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
     asked = any(task.auxiliary is not None for task in run.tasks)
     examples = run.batch_size * (1 + run.unlabelled_ratio if asked else 1) * run.num_seeds

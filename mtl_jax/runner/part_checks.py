@@ -14,7 +14,7 @@ from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.runner.compiled_run import init_models
-from mtl_jax.runner.error_messages import explained
+from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.storage.run_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
 
@@ -33,13 +33,13 @@ def check_parts(run: Run) -> None:
     image = train.example_spec(next(iter(given.streams.values())).image)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
-    params, stats = drawn(run, given)
+    params, stats = init_abstract(run, given)
     images = jax.ShapeDtypeStruct((COUNT, *image.shape), image.dtype)
     apply = functools.partial(train.build_model(run).apply, train=False)
     one = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (params, stats)
     )
-    with explained(where, always=True):
+    with explain_errors(where, always=True):
         outputs = jax.eval_shape(apply, *one, images)[0].logits
     labels = {
         name: each for stream in given.streams.values() for name, each in stream.labels.items()
@@ -52,11 +52,11 @@ def check_parts(run: Run) -> None:
     for field in ("weak", "medium", "strong"):
         policy = getattr(run, field)
         if policy is not None:
-            with explained(f"run {run.name!r}: Run.{field} on inputs {shape}", always=True):
+            with explain_errors(f"run {run.name!r}: Run.{field} on inputs {shape}", always=True):
                 check_policy(policy, image.shape, str(image.dtype))
 
 
-def drawn(run: Run, given: train.TrainData) -> tuple[Any, Any]:
+def init_abstract(run: Run, given: train.TrainData) -> tuple[Any, Any]:
     """Shapes `[S, ...]` of the parameters and statistics of a run's model.
 
     Raises:
@@ -67,7 +67,7 @@ def drawn(run: Run, given: train.TrainData) -> tuple[Any, Any]:
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
     seeds = jax.ShapeDtypeStruct((run.num_seeds,), np.uint32)
-    with explained(where, always=True):
+    with explain_errors(where, always=True):
         return init_models.eval_shape(run.trunk, tuple(train.head_specs(run).items()), image, seeds)
 
 
@@ -75,13 +75,13 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
     """Requires a loss per example, and a scalar metric."""
     seen = jax.ShapeDtypeStruct((COUNT, *labels.shape[1:]), labels.dtype)
     what = f"run {run.name!r}: task {task.name!r}"
-    with explained(f"{what}: loss", always=True):
+    with explain_errors(f"{what}: loss", always=True):
         loss = jax.eval_shape(task.loss, logits, seen)
     fine = getattr(loss, "shape", ())[:1] == (COUNT,) and jnp.issubdtype(loss.dtype, jnp.floating)
     rule = "must give a loss for each example, floats [B]"
     require(fine, f"{what}: Task", "loss", rule, loss)
     mask = jax.ShapeDtypeStruct((COUNT,), bool)
-    with explained(f"{what}: metric", always=True):
+    with explain_errors(f"{what}: metric", always=True):
         sums = jax.eval_shape(task.metric.from_model_output, logits, seen, mask)
         value = jax.eval_shape(task.metric.compute, sums)
     fine = getattr(value, "shape", None) == ()

@@ -13,13 +13,13 @@ from mtl_jax.data import has_label
 from mtl_jax.runner.predict import predict_source, transferability_scores
 from mtl_jax.runner.sklearn_data import (
     Part,
-    drawn,
+    draw_labelled,
     needs_probabilities,
     parts_of,
     targets_of,
     vectors_of,
 )
-from mtl_jax.runner.sklearn_predict import judged
+from mtl_jax.runner.sklearn_predict import predict_outputs
 from mtl_jax.storage.loading import seeds_of
 from mtl_jax.storage.run_directory import RunDirectory
 
@@ -47,7 +47,7 @@ def fit(row: SklearnBaseline, folder: RunDirectory, source: RunDirectory | None 
     found, promised, lacking = [], [], {}
     for place, (seed, parts) in enumerate(zip(seeds_of(row), each, strict=True)):
         targets = targets_of(row, parts[0].labels)
-        index = drawn(row, parts[0].labels, seed)
+        index = draw_labelled(row, parts[0].labels, seed)
         if read is None:
             vectors = tuple(vectors_of(part.image) for part in parts)
         else:
@@ -92,7 +92,7 @@ def scored(
         estimator = seeded(make(), seed)
         estimator.fit(*given)
         return [
-            judged(row, estimator, x[rows], part.labels[rows], probable)
+            predict_outputs(row, estimator, x[rows], part.labels[rows], probable)
             for part, x, rows in list(zip(parts, vectors, known, strict=True))[1:]
         ]
 

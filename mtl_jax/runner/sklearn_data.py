@@ -12,7 +12,7 @@ from mtl_jax.data import has_label, sample_labelled_subset
 from mtl_jax.data.random_split import generator
 from mtl_jax.runner.sklearn_predict import outputs_of_classes, value_of
 from mtl_jax.storage.class_name_checks import require_inputs
-from mtl_jax.storage.loading import read, seed_axis, seeds_of
+from mtl_jax.storage.loading import load_row, seed_axis, seeds_of
 
 PARTS = ("train", "validation", "test")
 
@@ -44,7 +44,7 @@ def check(row: SklearnBaseline) -> None:
             if row.features_from is None:
                 check_vectors(row, name, part.image, parts["train"].image.shape[1:])
         targets = targets_of(row, parts["train"].labels)
-        found = np.unique(targets[drawn(row, parts["train"].labels, seed)])
+        found = np.unique(targets[draw_labelled(row, parts["train"].labels, seed)])
         if row.target_type != "continuous" and len(found) < 2:
             raise BadInput(
                 f"row {row.name!r}: the labels of {row.task.name!r} must be of two classes or "
@@ -59,7 +59,7 @@ def parts_of(row: SklearnBaseline, seed: int) -> tuple[Part, ...]:
     Raises:
       BadInput: if a split has no images, no labels of the task, or different numbers of them.
     """
-    data = read(row)
+    data = load_row(row)
     splits = data[0] if seed_axis(row) is None else data[seed - row.first_seed]
     return tuple(part_of(row, name, getattr(splits, name)) for name in PARTS)
 
@@ -90,7 +90,7 @@ def targets_of(row: SklearnBaseline, labels: np.ndarray) -> np.ndarray:
     return np.where(has_label(labels), labels, -1).astype(np.int32)
 
 
-def drawn(row: SklearnBaseline, labels: np.ndarray, seed: int) -> np.ndarray:
+def draw_labelled(row: SklearnBaseline, labels: np.ndarray, seed: int) -> np.ndarray:
     """Indices `[L]` of the labelled training examples of a seed."""
     try:
         return sample_labelled_subset(
@@ -125,7 +125,7 @@ def check_labels(row: SklearnBaseline, part: str, labels: np.ndarray) -> None:
     need(labels.dtype.kind in kinds and labels.ndim == 1, "must be integers [N]", shape)
     if kind == "multiclass":
         low, high = int(labels.min()), int(labels.max())
-        rule = f"must lie in 0..{outputs - 1} (-1 where missing), as outputs={outputs} says"
+        rule = f"must lie in 0..{outputs - 1} (-1 where missing), as num_outputs={outputs} says"
         need(low >= -1 and high < outputs, rule, f"class {high if high >= outputs else low}")
         return
     other = np.setdiff1d(labels[has_label(labels)], (0, 1))

@@ -9,7 +9,7 @@ from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 
 
-def judged(
+def predict_outputs(
     row: SklearnBaseline, estimator: Any, vectors: np.ndarray, labels: np.ndarray, probable: bool
 ) -> float:
     """The task's metric of a fitted estimator; NaN if there are no examples.

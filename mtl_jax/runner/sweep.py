@@ -23,7 +23,7 @@ from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.error_messages import explained, has_own
+from mtl_jax.runner.error_messages import explain_errors, has_own
 from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.predict import check_features_from
@@ -49,13 +49,13 @@ def launch(options: argparse.Namespace) -> int:
     cache_compilations()
     input_digests.forget()
     try:
-        with explained(""):
+        with explain_errors(""):
             experiment = load_experiment(options.experiment)
         root = options.out or pathlib.Path("results") / (
             options.experiment.stem + ("-smoke" if options.smoke else "")
         )
         if isinstance(experiment, ToyExperiment):
-            with explained(""):
+            with explain_errors(""):
                 return toy.launch(experiment, options, root)
         whole = select_runs(experiment, options.set, options.seeds, None, options.smoke)
         experiment = select_runs(
@@ -111,7 +111,7 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     require_file_names(row.name for row in (*runs, *experiment.sklearn_baselines))
     with lock_output_dir(root):
         check_folders(root, [row.name for row in (*runs, *experiment.sklearn_baselines)])
-        with explained(""):
+        with explain_errors(""):
             table_rows.check(experiment, whole, root, fresh)
         left = [run for run in runs if fresh or not folders[run.name].finished()]
         splits = {run.name: check_data(run) for run in left}
@@ -151,13 +151,13 @@ def fit_classics(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: boo
         input_digests.check(folder, now=True)
         folder.add_history(0)
         source = None if row.features_from is None else RunDirectory(root, row.features_from)
-        with explained(f"row {row.name!r}", always=True):
+        with explain_errors(f"row {row.name!r}", always=True):
             sklearn_baseline.fit(row, folder, source)
 
 
 def check_data(run: Run) -> Any:
     """Checks the memory and data of a run; returns the shapes of its evaluation splits."""
-    with explained(f"run {run.name!r}", always=has_own(run.data)):
+    with explain_errors(f"run {run.name!r}", always=has_own(run.data)):
         check_room(run)
         prepared = load_run_data(run)
         for note in prepared.notes:
@@ -169,7 +169,7 @@ def check_data(run: Run) -> Any:
 def prepare_program(run: Run, ahead: CompileAhead, splits: Any) -> CompiledRun:
     """Traces and checks a run; returns its program, whose first block is compiled ahead."""
     steps = first_block(run)
-    with explained(f"run {run.name!r}", always=has_own(run)):
+    with explain_errors(f"run {run.name!r}", always=has_own(run)):
         made, state, given = trace_run(run, steps, splits)
     ahead.add(run.name, lambda: made.train_steps.lower(state, given, steps).compile())
     return made
@@ -189,7 +189,7 @@ def train(
             board.begin(run)
             used = memory(ahead.result(run.name))
             made, folder = programs.pop(run.name), folders[run.name]
-            with explained(f"run {run.name!r}"):
+            with explain_errors(f"run {run.name!r}"):
                 train_run(run, made, folder, folders, used, board.update, board.warn)
             board.end()
 
@@ -223,7 +223,7 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Number of parameters per seed, and XLA's estimate of the FLOPs per step and seed."""
-    with explained(f"run {run.name!r}", always=has_own(run)):
+    with explain_errors(f"run {run.name!r}", always=has_own(run)):
         check_room(run)
         made, state, given = trace_run(run, 1)
     lowered = made.train_steps.lower(state, given, 1)

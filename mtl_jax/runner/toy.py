@@ -57,7 +57,7 @@ def launch(whole: ToyExperiment, options: argparse.Namespace, root: pathlib.Path
         names |= {run.name for run in every if RunDirectory(root, run).finished()}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for run in runs:
-            descend(run, RunDirectory(root, run), options.fresh)
+            run_trajectories(run, RunDirectory(root, run), options.fresh)
         write(whole, [run for run in every if RunDirectory(root, run).finished()], root)
     return 0
 
@@ -83,7 +83,7 @@ def select_runs(
     return list(filter_by_name(runs, only))
 
 
-def descend(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
+def run_trajectories(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
     """Computes all trajectories of a toy run and writes its result, unless it is finished."""
     if fresh:
         folder.archive()

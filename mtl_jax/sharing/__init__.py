@@ -36,4 +36,4 @@ from mtl_jax.sharing.tt_norm import tt_norm as tt_norm
 from mtl_jax.sharing.tucker_norm import TuckerNorm as TuckerNorm
 from mtl_jax.sharing.tucker_norm import tucker_norm as tucker_norm
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

@@ -8,4 +8,4 @@ from mtl_jax.solvers.quadratic import min_norm_point as min_norm_point
 from mtl_jax.solvers.quadratic import project_dual_cone as project_dual_cone
 from mtl_jax.solvers.quadratic import solve_nonneg_qp as solve_nonneg_qp
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

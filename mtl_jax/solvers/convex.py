@@ -71,7 +71,7 @@ class Newton(NamedTuple):
 
 def newton(unit: jax.Array, power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
     """Solves `Cb = c s^(p-1) b^-p` for `b > 0`; C has a unit diagonal, s are the norms `[K]`."""
-    point = apart(power, gains, lengths)
+    point = solve_orthogonal(power, gains, lengths)
     level = jnp.vdot(point, matvec(unit, point)) / (point**2).sum()
     point = point * jnp.maximum(level, 0.1) ** (-1.0 / (1.0 + power))
     ridge = jnp.asarray(32 * jnp.finfo(point.dtype).eps, point.dtype)
@@ -83,7 +83,7 @@ def newton(unit: jax.Array, power: float, gains: jax.Array, lengths: jax.Array) 
     ).point
 
 
-def apart(power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
+def solve_orthogonal(power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
     """The solution `[K]` for orthogonal gradients, `(c s^(p-1))^(1/(1+p))`."""
     if power <= 2.0:
         return (gains * lengths ** (power - 1.0)) ** (1.0 / (1.0 + power))

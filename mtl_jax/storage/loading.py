@@ -33,11 +33,11 @@ def seed_axis(row: Run | SklearnBaseline) -> int | None:
     return 0 if isinstance(row.data, PerSeed) else None
 
 
-def read(row: Run | SklearnBaseline) -> tuple[Splits, ...]:
+def load_row(row: Run | SklearnBaseline) -> tuple[Splits, ...]:
     """The data of a run or a baseline: one `Splits` for all seeds, or one per seed."""
-    return load(row.data, apart(row))
+    return load(row.data, separate_seeds(row))
 
 
-def apart(row: Run | SklearnBaseline) -> tuple[int, ...]:
+def separate_seeds(row: Run | SklearnBaseline) -> tuple[int, ...]:
     """The seeds that have separate data: all or none."""
     return seeds_of(row) if seed_axis(row) == 0 else ()

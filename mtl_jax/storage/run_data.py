@@ -14,7 +14,7 @@ from mtl_jax.data import held_out, sample_labelled_subset
 from mtl_jax.data.arrays import require_channels_last
 from mtl_jax.storage.class_name_checks import check_names
 from mtl_jax.storage.label_warnings import label_notes, selection_notes
-from mtl_jax.storage.loading import read, seed_axis, seeds_of
+from mtl_jax.storage.loading import load_row, seed_axis, seeds_of
 from mtl_jax.storage.targets import check_parts, described_target, target
 from mtl_jax.storage.vocabulary_checks import check_tokens
 from mtl_jax.train import LabelledSubset, Stream, TeacherPredictions, TrainData
@@ -112,7 +112,7 @@ def load_run_data(run: Run) -> RunData:
         if there are fewer labels than requested, or as in `check_names`.
     """
     check_names(run)
-    seeds, data = seeds_of(run), read(run)
+    seeds, data = seeds_of(run), load_row(run)
     each = [(one,) for one in seeds] if seed_axis(run) == 0 else [seeds]
     found = [prepared(run, splits, own) for splits, own in zip(data, each, strict=True)]
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))

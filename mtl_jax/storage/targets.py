@@ -98,7 +98,7 @@ def multilabel_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> 
         return None
     classes = "these are classes; " if len(shape) == 1 and dtype.kind != "f" else ""
     other = ", or take the loss cross_entropy for one of several classes" if classes else ""
-    return f"are {size}: {classes}outputs={outputs} take [N, {outputs}] of 0 and 1{other}"
+    return f"are {size}: {classes}num_outputs={outputs} take [N, {outputs}] of 0 and 1{other}"
 
 
 def numbers_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
@@ -111,7 +111,7 @@ def numbers_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str
         )
     if shape[1:] == (outputs,) or (outputs == 1 and len(shape) == 1):
         return None
-    return f"are {size}; outputs={outputs} takes [N{'' if outputs == 1 else f', {outputs}'}]"
+    return f"are {size}; num_outputs={outputs} takes [N{'' if outputs == 1 else f', {outputs}'}]"
 
 
 def value_fault(task: Task, part: str, values: np.ndarray) -> str | None:
@@ -140,7 +140,7 @@ def range_fault(part: str, values: np.ndarray, outputs: int) -> str | None:
     from_one = wrong == outputs and values[values >= 0].min() == 1
     hint = "; they seem to begin at 1: give labels - 1" if from_one else mark_hint(wrong)
     return (
-        f" has outputs={outputs}, so classes must lie in 0..{outputs - 1} "
+        f" has num_outputs={outputs}, so classes must lie in 0..{outputs - 1} "
         f"(-1 where missing), but the {part} data has class {wrong}{hint}"
     )
 
@@ -218,7 +218,7 @@ def check_parts(run: Run, task: Task, parts: Mapping[str, np.ndarray]) -> None:
             f"{said}: labels are -1 and 1, but -1 means missing; give 0 and 1 for two classes"
         )
     if classes > 1 and seen == set(range(-1, classes - 1)):
-        fewer = f", or take outputs={classes - 1} if these are all" if classes > 2 else ""
+        fewer = f", or take num_outputs={classes - 1} if these are all" if classes > 2 else ""
         raise BadInput(
             f"{said}: labels go from -1 to {classes - 2}, but -1 means missing; give labels + 1"
             f"{fewer}"

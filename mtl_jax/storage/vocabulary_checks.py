@@ -33,7 +33,7 @@ def check_kind(run: Run, dtype: np.dtype) -> None:
     )
     tokens = np.issubdtype(dtype, np.integer)
     if reads and not tokens:
-        rule = "reads tokens, which are whole numbers"
+        rule = "reads tokens, which are integers"
     elif tokens and own and not reads:
         rule = "reads numbers, which are floats, or images, which may be uint8 too"
     else:

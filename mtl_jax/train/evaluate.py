@@ -103,7 +103,7 @@ def evaluate_split(
         found = {}
         for task in tasks:
             logits = outputs.logits[task.name]
-            mask = inside & judged(task.metric, labels[task.name])
+            mask = inside & examples_to_score(task.metric, labels[task.name])
             bad = mask & ~jnp.isfinite(logits).reshape(len(mask), -1).all(1)
             metric = task.metric.from_model_output(logits, labels[task.name], mask)
             found[task.name] = (metric, bad.sum(dtype=jnp.int32))
@@ -131,7 +131,7 @@ def evaluate_split(
     return metrics, counts
 
 
-def judged(metric: Metric, labels: jax.Array) -> jax.Array:
+def examples_to_score(metric: Metric, labels: jax.Array) -> jax.Array:
     """Mask `[B]` of the examples passed to a metric: those with a label.
 
     Label vectors with some NaN entries are passed only to metrics with

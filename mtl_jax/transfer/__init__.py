@@ -54,4 +54,4 @@ from mtl_jax.transfer.weight_space import interpolate as interpolate
 from mtl_jax.transfer.weight_space import task_vector as task_vector
 from mtl_jax.transfer.weight_space import uniform_soup as uniform_soup
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

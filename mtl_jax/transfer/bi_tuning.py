@@ -156,7 +156,7 @@ def cce(
     require_shapes("cce", features, labels, queues, (count, size + 1))
     own = append_bias(promote_float32(features))
     weights = unit(jnp.concatenate([kernel, bias[None]]).T.astype(own.dtype))
-    chosen = weights[jnp.where(known(labels, count), labels, 0)]
+    chosen = weights[jnp.where(is_valid_class(labels, count), labels, 0)]
     loss = contrast("cce", chosen, own, labels, queues, temperature)
     return loss.astype(features.dtype)
 
@@ -226,10 +226,10 @@ def contrast(
     positive = positive.reshape(len(queries), -1)
     total = scores[:, 0] + jnp.where(positive, scores[:, 1:], 0.0).sum(-1)
     loss = -total / (1.0 + positive.sum(-1, dtype=total.dtype))
-    return jnp.where(known(labels, len(stored)), loss, jnp.nan)
+    return jnp.where(is_valid_class(labels, len(stored)), loss, jnp.nan)
 
 
-def known(labels: jax.Array, count: int) -> jax.Array:
+def is_valid_class(labels: jax.Array, count: int) -> jax.Array:
     """Returns the mask of labels that are valid classes, bool `[B]`."""
     return (labels >= 0) & (labels < count)
 

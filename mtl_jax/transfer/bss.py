@@ -81,7 +81,7 @@ def bss(features: jax.Array, k: int = 1) -> jax.Array:
     if features.ndim != 2:
         raise ValueError(f"bss needs features [N, D], not {features.shape}")
     most = min(features.shape)
-    rule = f"must be a whole number from 1 to min(N, D) = {most}"
+    rule = f"must be an integer from 1 to min(N, D) = {most}"
     require(type(k) is int and 1 <= k <= most, "bss", "k", rule, k)
     # Eigenvectors are not computed in half precision.
     rows = promote_float32(features if len(features) == most else features.T)

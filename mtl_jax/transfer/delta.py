@@ -80,7 +80,7 @@ class DELTA(AuxiliaryLoss):
 
     def precompute(self, opening: SourceContext) -> dict[str, jax.Array]:
         """Computes the weights `[C]` of each layer's channels."""
-        labels, rule = opening.labels, "needs classes, two or more, as whole numbers [L]"
+        labels, rule = opening.labels, "needs classes, two or more, as integers [L]"
         fine = jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim == 1
         found = f"{opening.num_classes} outputs, labels {labels.dtype} {list(labels.shape)}"
         require(fine and opening.num_classes > 1, self, "precompute", rule, found)

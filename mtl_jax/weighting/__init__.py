@@ -23,4 +23,4 @@ from mtl_jax.weighting.task_sampling import TaskSampling as TaskSampling
 from mtl_jax.weighting.uncertainty import Uncertainty as Uncertainty
 from mtl_jax.weighting.uncertainty import uncertainty_value as uncertainty_value
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

@@ -74,7 +74,7 @@ def test_the_unit_of_a_task_does_not_matter():
     [
         ({"step_size": -1.0}, "ExcessMTL.step_size must be at least 0.0, not -1.0"),
         ({"warmup": 0}, "ExcessMTL.warmup must be at least 1, not 0"),
-        ({"warmup": 1.5}, r"ExcessMTL.warmup must be a whole number, not 1\.5"),
+        ({"warmup": 1.5}, r"ExcessMTL.warmup must be an integer, not 1\.5"),
     ],
 )
 def test_bad_settings(settings, text):

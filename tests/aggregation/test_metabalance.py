@@ -70,7 +70,7 @@ def test_lengths_far_apart_do_not_overflow():
     ("settings", "text"),
     [
         ({"main": -1}, "MetaBalance.main must be at least 0, not -1"),
-        ({"main": 0.5}, r"MetaBalance.main must be a whole number, not 0\.5"),
+        ({"main": 0.5}, r"MetaBalance.main must be an integer, not 0\.5"),
         ({"relaxation": 1.5}, "MetaBalance.relaxation must lie between 0.0 and 1.0, not 1.5"),
         ({"momentum": 1.0}, "MetaBalance.momentum must be below 1, not 1.0"),
     ],

@@ -135,7 +135,7 @@ def test_every_under_scan_and_vmap_is_the_loop():
         ({"max_norm": -1.0}, "NashMTL.max_norm must be at least 0"),
         ({"max_norm": "1"}, "NashMTL.max_norm must be a finite number"),
         ({"every": 0}, "NashMTL.every must be at least 1"),
-        ({"every": 1.5}, "NashMTL.every must be a whole number"),
+        ({"every": 1.5}, "NashMTL.every must be an integer"),
     ],
     ids=str,
 )

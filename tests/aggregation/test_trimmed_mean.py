@@ -55,7 +55,7 @@ def test_what_is_not_finite_is_not_trimmed_away(value):
 def test_bad_settings():
     with pytest.raises(BadInput, match=r"TrimmedMean.trim must be at least 0, not -1"):
         TrimmedMean(-1)
-    with pytest.raises(BadInput, match=r"TrimmedMean.trim must be a whole number, not 0\.5"):
+    with pytest.raises(BadInput, match=r"TrimmedMean.trim must be an integer, not 0\.5"):
         TrimmedMean(0.5)
     with pytest.raises(BadInput, match="must be below half the number of tasks, 2, not 1"):
         TrimmedMean().init(2, {})

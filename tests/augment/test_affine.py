@@ -17,7 +17,7 @@ ALL = Affine(degrees=180.0, scale=0.5, shear=0.5, translate=0.4)
 @partial(jax.jit, static_argnums=0)
 def drawn(policy, draw):
     """The image for given draws: angle, scale, shear, down, right, each in -1..1."""
-    return bilinear(IMAGE, *policy.origins(np.float32(1.0) * draw, 5, 5))
+    return bilinear(IMAGE, *policy.source_coordinates(np.float32(1.0) * draw, 5, 5))
 
 
 def of(**draw):

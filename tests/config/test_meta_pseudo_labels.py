@@ -4,10 +4,18 @@ import dataclasses
 
 import pytest
 
-from mtl_jax import aggregation, consistency, losses
+from mtl_jax import aggregation, consistency, losses, optimizers
 from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.core.step_extension import StepExtension
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN, UNLABELLED
+
+
+class OwnOptimizer(StepExtension):
+    """An extension with an optimizer of the trained model."""
+
+    name = "own"
+    optimizer = optimizers.Adam(0.1)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +82,10 @@ def binary(outputs, labels):
         (
             {"extensions": (MetaPseudoLabels(), MetaPseudoLabels(meta_weight=2.0))},
             r"Run.extensions must be of different kinds, not \['meta_teacher', 'meta_teacher'\]",
+        ),
+        (
+            {"extensions": (MetaPseudoLabels(optimizer=optimizers.SGD(0.1)), OwnOptimizer())},
+            r"Run.extensions must have at most one with an optimizer .* \['meta_teacher', 'own'\]",
         ),
         (
             {"measure_affinity": True},

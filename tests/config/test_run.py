@@ -26,7 +26,7 @@ ALONE = RUN.replace(name="alone", tasks=(ROW,))
         ({"batch_size": 0}, "Run.batch_size must be at least 1"),
         ({"unlabelled_ratio": 0}, "Run.unlabelled_ratio must be at least 1"),
         ({"num_labelled": 0}, "Run.num_labelled must be at least 1"),
-        ({"num_labelled": 2.0}, "Run.num_labelled must be a whole number"),
+        ({"num_labelled": 2.0}, "Run.num_labelled must be an integer"),
         ({"evaluate_every": 0}, "Run.evaluate_every must be at least 1"),
         ({"checkpoint_every": 0}, "Run.checkpoint_every must be at least 1"),
         ({"num_seeds": 0}, "Run.num_seeds must be at least 1"),

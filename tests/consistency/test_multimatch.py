@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, MultiMatch, SelfAdaptiveThreshold
-from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, taught
+from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, pseudo_label_for_head
 from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
@@ -125,12 +125,12 @@ def test_what_two_heads_tell_the_third():
     labels = jnp.array([[9] * 6, [0, 0, 0, 1, 1, 0], [0, 0, 1, 0, 0, 0]])
     own = jnp.array([[9.0] * 6, [1.0, 1.0, 1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0, 1.0, 0.0]])
     masked = jnp.ones((3, 6), bool)
-    label, easy, hard = taught(labels, own, masked, jnp.full((3, 2), 0.5), 0)
+    label, easy, hard = pseudo_label_for_head(labels, own, masked, jnp.full((3, 2), 0.5), 0)
     np.testing.assert_array_equal(easy, [1, 0, 0, 0, 0, 0])  # by hand
     np.testing.assert_array_equal(hard, [0, 1, 1, 1, 0, 0])
     np.testing.assert_array_equal(label[:4], [0, 0, 0, 0])
     masked = masked.at[1:, 0].set(False).at[1, 1].set(False)
-    _, easy, hard = taught(labels, own, masked, jnp.full((3, 2), 0.5), 0)
+    _, easy, hard = pseudo_label_for_head(labels, own, masked, jnp.full((3, 2), 0.5), 0)
     assert not easy[0] and hard[1]  # One head that is in its mask is enough.
 
 

@@ -73,8 +73,8 @@ def test_a_range_without_end():
 
 @pytest.mark.parametrize(
     ("value", "rule"),
-    [(0, "must be at least 1, not 0"), (1.0, "must be a whole number, not 1.0"),
-     (True, "must be a whole number, not True"), ("3", "must be a whole number, not '3'")],
+    [(0, "must be at least 1, not 0"), (1.0, "must be an integer, not 1.0"),
+     (True, "must be an integer, not True"), ("3", "must be an integer, not '3'")],
 )  # fmt: skip
 def test_counts(value, rule):
     require_int(Setting(1), field=1)
@@ -84,7 +84,7 @@ def test_counts(value, rule):
 @pytest.mark.parametrize("value", [(), (8, 0), (8.0,), [8], 8, (True,), ("8",)])
 def test_widths(value):
     require_widths(Setting((8, 1)), "field")
-    assert "must be a tuple of whole numbers" in said(require_widths, Setting(value), "field")
+    assert "must be a tuple of integers" in said(require_widths, Setting(value), "field")
 
 
 def test_near():

@@ -116,7 +116,7 @@ def test_numbers_by_hand():
         (
             encode_categories,
             ("1", "2.5"),
-            "f.csv, line 3: column 'x' must hold names or whole numbers",
+            "f.csv, line 3: column 'x' must hold names or integers",
         ),
         (encode_categories, ("", "?"), "f.csv: column 'x' must have a value"),
         (

@@ -160,7 +160,7 @@ def test_columns_come_in_any_order(folder):
         ),
         (
             {"labels": ("width", "still")},
-            r"line 2: column 'still' must hold names or whole numbers",
+            r"line 2: column 'still' must hold names or integers",
         ),
         (
             {"skip": ("id", "width", "still"), "labels": ("y", "kind"), "categories": ()},

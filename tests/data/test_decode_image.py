@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mtl_jax.core.validation import BadInput, DataWarning
-from mtl_jax.data.files.decode_image import decode_image, read, suffixes
+from mtl_jax.data.files.decode_image import decode_image, read_image, suffixes
 from tests.data.encoded import netpbm16, png16, tiff
 
 # 2 rows of 3 that no turn maps to themselves.
@@ -129,7 +129,7 @@ def test_what_has_no_white_is_refused(tmp_path, values, sample, text):
     file = tmp_path / "scan.tif"
     file.write_bytes(tiff(values, sample=sample))
     with pytest.raises(BadInput, match=rf"scan\.tif holds {text}.*: save it with 8 or 16 bits"):
-        read(file, (1, 2))
+        read_image(file, (1, 2))
 
 
 def on_white(colour, alpha):
@@ -212,7 +212,7 @@ def test_damaged_files_are_named_with_their_length(tmp_path):
             file.write_bytes(content)
         text = rf"{name} cannot be read as an image, it has {len(content or b'')} bytes: [^<]*$"
         with pytest.raises(BadInput, match=text):
-            read(file, (8, 8))
+            read_image(file, (8, 8))
     text = "^an image of a set cannot be read as an image, it has 10 bytes: it is damaged"
     with pytest.raises(BadInput, match=text):
         decode_image(io.BytesIO(b"no picture"), 3, None, "an image of a set")
@@ -244,14 +244,14 @@ def test_far_too_many_pixels_are_named(tmp_path, monkeypatch):
     file = tmp_path / "scan.png"
     Image.new("1", (20, 11)).save(file)
     with pytest.raises(BadInput, match=r"scan\.png has too many pixels: .*220 pixels.*smaller"):
-        read(file, (8, 8))
+        read_image(file, (8, 8))
 
 
 def test_every_format_is_read_whatever_its_suffix(tmp_path):
     for form in ("jpeg", "png", "webp", "tiff", "ppm", "bmp", "gif", "jpeg2000", "dib", "sgi"):
         file = tmp_path / f"{form}.png"
         Image.new("L", (5, 4), 77).save(file, form)
-        np.testing.assert_allclose(read(file, (4, 5)), 77, atol=1, err_msg=form)
+        np.testing.assert_allclose(read_image(file, (4, 5)), 77, atol=1, err_msg=form)
 
 
 def test_suffixes_are_those_that_pillow_reads():

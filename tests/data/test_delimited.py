@@ -131,10 +131,9 @@ CELL |= st.sampled_from(['"', '""', '"a', "a\nb", "\r", "a,b", "a\tb", "'", "\u2
 @given(rows=st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=5), every=st.booleans())
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_table_is_read_as_it_was_written(tmp_path_factory, suffix, delimiter, rows, every):
-    if suffix == "tsv":  # A quoted cell with both is no other than two rows of quotes as text.
-        assume(
-            not any("\t" in cell and ("\n" in cell or "\r" in cell) for row in rows for cell in row)
-        )
+    if suffix == "tsv":  # A quoted row with both is no other than two rows of quotes as text.
+        texts = ["".join(row) for row in rows]
+        assume(not any("\t" in row and ("\n" in row or "\r" in row) for row in texts))
     text = io.StringIO()
     quoting = csv.QUOTE_ALL if every else csv.QUOTE_MINIMAL
     csv.writer(text, delimiter=delimiter, quoting=quoting).writerows([("x", "y", "z"), *rows])

@@ -37,7 +37,7 @@ def test_batches_run_on_into_the_next_epoch(size, batch):
 
 
 def plain(words, epoch, place, size):
-    """One place of one epoch in Python's whole numbers."""
+    """One place of one epoch in Python's integers."""
 
     def mix(x):
         x = (x ^ x >> 16) * 0x85EBCA6B % 2**32
@@ -135,7 +135,7 @@ def test_works_with_64_bit_numbers():
     ("size", "batch", "name"), [(0, 1, "size"), (1, 0, "batch"), (2**31, 1, "size")]
 )
 def test_bad_sizes_are_named(size, batch, name):
-    with pytest.raises(BadInput, match=f"batch_index.{name} must be a whole number from 1"):
+    with pytest.raises(BadInput, match=f"batch_index.{name} must be an integer from 1"):
         batch_index(KEY, 0, size, batch)
 
 
@@ -144,5 +144,5 @@ def test_bad_arguments_are_named():
         batch_index(jax.random.split(KEY), 0, 3, 1)
     with pytest.raises(ValueError, match="key must be one typed key"):
         batch_index(jnp.zeros(2, jnp.uint32), 0, 3, 1)
-    with pytest.raises(ValueError, match="step must be one whole number"):
+    with pytest.raises(ValueError, match="step must be one integer"):
         batch_index(KEY, 0.5, 3, 1)

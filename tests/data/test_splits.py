@@ -118,7 +118,11 @@ def test_another_order_of_examples_is_noticed(file):
         ("a.txt", "0 0\n", "set 0, must be different places"),
         ("a.txt", "0 one\n", "a.txt cannot be read as labelled sets"),
         ("a.txt", "0 99999999999\n", "a.txt cannot be read as labelled sets"),
-        ("a.json", '{"examples": 6, "splits": {"0": {"index": [0.9], "class": [0]}}}', "no whole"),
+        (
+            "a.json",
+            '{"examples": 6, "splits": {"0": {"index": [0.9], "class": [0]}}}',
+            "no integers",
+        ),
         ("a.json", '{"examples": 6, "splits": {"0": {}, "0": {}}}', "'0' stands twice"),
         ("a.json", "[]", "a.json cannot be read as labelled sets"),
         ("a.json", '{"examples": 6, "splits": {"0": [1]}}', "cannot be read as labelled sets"),

@@ -104,7 +104,10 @@ def test_shapes_are_told_without_tokens_and_read_once(folder, monkeypatch):
         ({"text": "txt"}, r"Texts\.text must name columns of .*train\.jsonl \(did you mean text"),
         ({"labels": ("lable",)}, r"Texts\.labels must name columns .*mean label\?\), not 'lable'"),
         ({"labels": ("id",)}, r"Texts\.labels must name columns of .*dev\.csv"),
-        ({"labels": ("stars",)}, r"train\.jsonl, line 1: column 'stars' must hold names or whole"),
+        (
+            {"labels": ("stars",)},
+            r"train\.jsonl, line 1: column 'stars' must hold names or integers",
+        ),
         ({"numbers": ("id",)}, r"Texts\.numbers must name columns of .*dev\.csv"),
         ({"text": "stars"}, r"train\.jsonl, line 2: column 'stars' must have a text, not ''"),
         ({"tokens": lists}, r"Texts\.tokens must make int32 \[\d, T\] of \d texts, not \["),
@@ -163,7 +166,7 @@ def test_prints_as_its_own_source(folder, tokens):
         ({"labels": ("text",)}, r"Texts\.labels must not name a column again, not 'text'"),
         ({"numbers": ("image",)}, r"Texts\.labels must not have such a name, not 'image'"),
         ({"validation": 1.0}, r"Texts\.validation must be positive and leave"),
-        ({"seed": 0.5}, r"Texts\.seed must be a whole number"),
+        ({"seed": 0.5}, r"Texts\.seed must be an integer"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

@@ -120,7 +120,7 @@ def test_strength_zero_is_the_identity(policy, keys):
 
 @pytest.mark.parametrize("policy", POLICIES + IDENTITIES, ids=str)
 def test_floats_and_batches_are_refused(policy, keys):
-    with pytest.raises(ValueError, match="as whole numbers, not float32"):
+    with pytest.raises(ValueError, match="as integers, not float32"):
         policy(keys[0], np.zeros(4, np.float32))
     with pytest.raises(ValueError, match=r"one sequence .* vmap"):
         policy(keys[0], TEXTS)

@@ -18,7 +18,7 @@ from mtl_jax.config.study_design import Cell, Factorial
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.balancing import Balancer
 from mtl_jax.core.metric import Metric
-from mtl_jax.core.typechecked import typed
+from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput
 from tests.small import DATA, ROW, RUN
 
@@ -228,7 +228,7 @@ class MyMetric(Metric):
         return sums
 
 
-@typed
+@typechecked
 @dataclasses.dataclass(frozen=True)
 class Everything:
     """A field of each kind that no setting of the package may have a wrong value of."""
@@ -261,7 +261,7 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
         BadInput, match=r"Run\.trunk must be a trunk, an instance such as nets\.MLP"
     ):
         RUN.replace(trunk=nets.MLP)
-    for wrong in ("§", None, -1, [1, 2], {}, object()):
+    for wrong in ("§", None, -1, [1, 2], {}, object(), len):
         with pytest.raises(BadInput, match=r"Run\.trunk must be a trunk"):
             RUN.replace(trunk=wrong)
     lacks = r"ToyRun\.problem must be a ToyProblem \(it lacks plot_limits, losses, dist"

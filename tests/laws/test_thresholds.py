@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import consistency, domain_adaptation
 from mtl_jax.consistency.comatch import connected
-from mtl_jax.consistency.multimatch import taught
+from mtl_jax.consistency.multimatch import pseudo_label_for_head
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.shrinkmatch import shrunk_space
 from mtl_jax.core.aux_inputs import DatasetSizes
@@ -112,7 +112,9 @@ def test_parts_of_methods_at_their_thresholds():
     graph = connected(jnp.array([[1.0, 0.0], [0.5, 0.5]]), 0.5)
     np.testing.assert_allclose(graph[0], [2 / 3, 1 / 3], rtol=1e-6)  # a product of 0.5
     labels, own, masked = jnp.array([[0], [0], [1]]), jnp.full((3, 1), 0.5), jnp.ones((3, 1), bool)
-    _, easy, hard = taught(labels.at[2].set(0), own, masked, jnp.full((3, 2), 0.5), 0)
+    _, easy, hard = pseudo_label_for_head(
+        labels.at[2].set(0), own, masked, jnp.full((3, 2), 0.5), 0
+    )
     assert easy.all() and not hard.any()
     logits = jnp.asarray(SURE)
     _, mask = domain_adaptation.bidirectional_matching(logits, logits, jnp.ones(()))

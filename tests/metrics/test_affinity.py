@@ -131,7 +131,7 @@ def test_more_groups_are_never_worth_less():
         (np.zeros((2, 3)), 2, 0.0, r"affinity must be numbers \[K, K\], not \(2, 3\)"),
         (np.zeros((0, 0)), 2, 0.0, r"affinity must be numbers \[K, K\]"),
         (np.array([[0.0, np.nan], [0.0, 0.0]]), 2, 0.0, "affinity must be finite"),
-        (np.zeros((2, 2)), 0, 0.0, "groups must be a whole number of at least 1, not 0"),
+        (np.zeros((2, 2)), 0, 0.0, "groups must be an integer of at least 1, not 0"),
         (np.zeros((2, 2)), 2, np.inf, "singleton_score must be finite, not inf"),
         (np.zeros((99, 99)), 2, 0.0, f"affinity must have at most {MOST_TASKS} tasks; join some"),
     ],

@@ -204,7 +204,7 @@ def test_gradients_of_seeds_side_by_side():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match=r"BiT.depths must be a tuple of whole numbers"):
+    with pytest.raises(BadInput, match=r"BiT.depths must be a tuple of integers"):
         nets.BiT((3, 0))
     with pytest.raises(BadInput, match=r"BiT.width must be at least 1, not 0"):
         nets.BiT(width=0)

@@ -4,7 +4,7 @@ import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.config.run import Experiment
-from mtl_jax.report.decision_boundary import FINE, boundaries, classes, on_points
+from mtl_jax.report.decision_boundary import FINE, classes, on_points, plot_decision_boundaries
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
@@ -26,7 +26,7 @@ def test_a_panel_for_each_run_on_points(tmp_path):
     assert sweep(whole, whole, tmp_path, fresh=False) == 0
     assert (tmp_path / "boundaries.png").stat().st_size > 5000
     folders = {run.name: RunDirectory(tmp_path, run) for run in whole.runs}
-    figure = boundaries(whole, folders)
+    figure = plot_decision_boundaries(whole, folders)
     drawn = [axis for axis in figure.axes if axis.get_title()]
     assert [axis.get_title() for axis in drawn] == ["points"]
     labels = drawn[0].collections[-1].get_offsets()
@@ -38,7 +38,7 @@ def test_a_panel_for_each_run_on_points(tmp_path):
 
 def test_images_have_none():
     assert on_points(POINTS) and not on_points(RUN)
-    assert boundaries(Experiment(runs=(RUN,)), {}) is None
+    assert plot_decision_boundaries(Experiment(runs=(RUN,)), {}) is None
 
 
 def test_numbers_and_several_labels_have_none():

@@ -249,7 +249,7 @@ def test_runs_without_affinity_have_no_figure_of_it(folders):
 
 
 def test_tradeoff(folders):
-    figure = figures.tradeoff(EXPERIMENT, collect(EXPERIMENT, folders))
+    figure = figures.plot_pareto_front(EXPERIMENT, collect(EXPERIMENT, folders))
     (axis,) = shown(figure)
     assert axis.get_xlabel() == "row accuracy (test, higher is better)"
     assert axis.get_ylabel() == "height mse (test, lower is better)"
@@ -284,13 +284,13 @@ def test_undominated(values, expected):
 
 def test_without_two_tasks_or_two_runs_there_is_no_tradeoff(folders, finished):
     one = Experiment(runs=(ROW_ALONE, HEIGHT_ALONE, BOTH))
-    assert figures.tradeoff(one, collect(one, folders)) is None
+    assert figures.plot_pareto_front(one, collect(one, folders)) is None
     three = RUN.replace(name="three", tasks=(ROW, COLUMN, HEIGHT))
     runs = (three, three.replace(name="again"))
     values = {"row": [0.5, 0.6], "column": [0.5, 0.6], "height": [0.5, 0.6]}
     made = {run.name: finished(run, values) for run in runs}
     more = Experiment(runs=runs)
-    assert figures.tradeoff(more, collect(more, made)) is None
+    assert figures.plot_pareto_front(more, collect(more, made)) is None
 
 
 def test_write_removes_what_is_shown_no_more(folders, tmp_path):

@@ -87,7 +87,7 @@ def test_it_stands_in_the_table_as_others_do(folders, tmp_path):
 
 
 def test_figures_show_it_beside_the_others(folders):
-    figure = figures.tradeoff(EXPERIMENT, collect(EXPERIMENT, folders))
+    figure = figures.plot_pareto_front(EXPERIMENT, collect(EXPERIMENT, folders))
     named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "3  safe" in named and "4  safe alone" in named
 

@@ -98,7 +98,7 @@ def refused(tmp_path, capsys, monkeypatch):
             "consistency.FixMatch(threshold=1.5)",
             "ConfidenceThreshold.threshold must lie between 0.0 and 1.0, not 1.5",
         ),
-        ("nets.MLP((8, 0))", "MLP.features must be a tuple of whole numbers of at least 1"),
+        ("nets.MLP((8, 0))", "MLP.features must be a tuple of integers of at least 1"),
         (
             "RUN.replace(strong=None, tasks=SEMI.tasks)",
             "Run.strong is needed by the consistency of ['row']",
@@ -122,7 +122,7 @@ def refused(tmp_path, capsys, monkeypatch):
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.replace(tasks=(ROW.replace(num_outputs=2),)),))",
-            "outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has cl",
+            "num_outputs=2, so classes must lie in 0..1 (-1 where missing), but the train data has cl",
         ),
         (
             "EXPERIMENT = Experiment(runs=(RUN.replace(param_rules=(ParamRule('shred/.*'), ParamRule('.*'))),))",

@@ -5,7 +5,7 @@ import pytest
 import launch
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import sweep, train_loop
-from mtl_jax.runner.error_messages import explained
+from mtl_jax.runner.error_messages import explain_errors
 
 HEAD = """from mtl_jax.core import data_source, metric, policy as policies
 import dataclasses
@@ -142,14 +142,14 @@ def test_an_interrupt_is_no_error(tmp_path, monkeypatch):
 
 
 def test_what_stands_before_a_line_is_not_said_twice():
-    with pytest.raises(BadInput, match=r"^run 'x': too much$"), explained("run 'x'"):
+    with pytest.raises(BadInput, match=r"^run 'x': too much$"), explain_errors("run 'x'"):
         raise BadInput("run 'x': too much")
-    with pytest.raises(BadInput, match=r"^run 'x': too much$"), explained("run 'x'"):
+    with pytest.raises(BadInput, match=r"^run 'x': too much$"), explain_errors("run 'x'"):
         raise BadInput("too much")
 
 
 def test_a_long_text_is_cut():
-    with pytest.raises(BadInput) as wrong, explained("here"):
+    with pytest.raises(BadInput) as wrong, explain_errors("here"):
         raise ValueError("a" * 1000 + "\nsecond line")
     assert len(str(wrong.value)) < 500 and "second" not in str(wrong.value)
 

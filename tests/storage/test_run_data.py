@@ -80,7 +80,7 @@ def test_missing_labels_are_fine_and_masked():
 def test_a_class_out_of_range_is_refused(label, said):
     row = part(96, 0)["row"]
     row[7] = label
-    with pytest.raises(BadInput, match=f"run 'hard': task 'row' has outputs=3, so .*{said}"):
+    with pytest.raises(BadInput, match=f"run 'hard': task 'row' has num_outputs=3, so .*{said}"):
         load_run_data(RUN.replace(data=arrays(row=row)))
 
 

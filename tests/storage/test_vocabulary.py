@@ -1,4 +1,4 @@
-"""Tokens: a trunk that reads them gets whole numbers of its vocabulary, in every part."""
+"""Tokens: a trunk that reads them gets integers of its vocabulary, in every part."""
 
 import flax.linen as nn
 import numpy as np

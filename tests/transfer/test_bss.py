@@ -53,7 +53,7 @@ def test_seeds_side_by_side():
 
 @pytest.mark.parametrize("k", [0, 4, 1.0])
 def test_k_is_checked(k):
-    with pytest.raises(BadInput, match=r"bss\.k must be a whole number from 1 to .* 3"):
+    with pytest.raises(BadInput, match=r"bss\.k must be an integer from 1 to .* 3"):
         bss(jnp.zeros((5, 3)), k=k)
 
 

@@ -46,10 +46,12 @@ class Affine(Policy):
             return image
         floats = as_floats(image)
         draw = jax.random.uniform(key, (5,), floats.dtype, -1.0, 1.0)
-        rows, columns = self.origins(draw, image.shape[0], image.shape[1])
+        rows, columns = self.source_coordinates(draw, image.shape[0], image.shape[1])
         return like(bilinear(floats, rows, columns), image)
 
-    def origins(self, draw: jax.Array, height: int, width: int) -> tuple[jax.Array, jax.Array]:
+    def source_coordinates(
+        self, draw: jax.Array, height: int, width: int
+    ) -> tuple[jax.Array, jax.Array]:
         """Source rows and columns `[H, W]` of each pixel, for samples `[5]` in -1..1."""
         angle = draw[0] * math.radians(self.degrees)
         scale = 1.0 + draw[1] * self.scale

@@ -12,4 +12,4 @@ from mtl_jax.augment.signal.time_warp import TimeWarp as TimeWarp
 from mtl_jax.augment.signal.window_slice import WindowSlice as WindowSlice
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

@@ -9,4 +9,4 @@ from mtl_jax.augment.tokens.token_deletion import TokenDeletion as TokenDeletion
 from mtl_jax.augment.tokens.token_mask import TokenMask as TokenMask
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

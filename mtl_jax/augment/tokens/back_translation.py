@@ -46,4 +46,4 @@ def require_versions(policy: object, versions: jax.Array, least: int) -> None:
         text = f"{name} takes versions of one text [V, T], V >= {least}, not {versions.shape}"
         raise ValueError(f"{text}: vmap it over more")
     if not jnp.issubdtype(versions.dtype, jnp.integer):
-        raise ValueError(f"{name} takes tokens as whole numbers, not {versions.dtype}")
+        raise ValueError(f"{name} takes tokens as integers, not {versions.dtype}")

@@ -41,10 +41,10 @@ class NeighbourSwap(Policy):
         first_key, pair_key = jax.random.split(key)
         first = jax.random.randint(first_key, (), 0, 2)
         drawn = jax.random.uniform(pair_key, tokens.shape) < self.probability
-        return swapped(jnp.asarray(tokens), first, drawn, free(tokens, self.special))
+        return swap_pairs(jnp.asarray(tokens), first, drawn, free(tokens, self.special))
 
 
-def swapped(tokens: jax.Array, first: jax.Array, drawn: jax.Array, may: jax.Array) -> jax.Array:
+def swap_pairs(tokens: jax.Array, first: jax.Array, drawn: jax.Array, may: jax.Array) -> jax.Array:
     """Swaps pairs that begin at `first` `[]` plus an even number.
 
     Args:

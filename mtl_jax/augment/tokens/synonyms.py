@@ -37,7 +37,7 @@ class Synonyms(Policy):
     probability: float = 0.1
 
     def __post_init__(self):
-        rule = "must be a tuple of rows (token, synonym, ...) of whole numbers >= 0"
+        rule = "must be a tuple of rows (token, synonym, ...) of integers >= 0"
         require(isinstance(self.table, tuple), self, "table", rule, type(self.table).__name__)
         for row in self.table:
             fine = isinstance(row, tuple) and len(row) > 1

@@ -16,14 +16,14 @@ def require_tokens(policy: object, tokens: jax.Array) -> None:
     if tokens.ndim != 1:
         raise ValueError(f"{name} takes one sequence [T], not {tokens.shape}: vmap it over more")
     if not jnp.issubdtype(tokens.dtype, jnp.integer):
-        raise ValueError(f"{name} takes tokens as whole numbers, not {tokens.dtype}")
+        raise ValueError(f"{name} takes tokens as integers, not {tokens.dtype}")
 
 
 def require_ids(policy: object, field: str) -> None:
     """Requires a tuple of non-negative integers; it may be empty."""
     value = getattr(policy, field)
     fine = isinstance(value, tuple) and all(type(token) is int and token >= 0 for token in value)
-    require(fine, policy, field, "must be a tuple of tokens, whole numbers of at least 0", value)
+    require(fine, policy, field, "must be a tuple of tokens, integers of at least 0", value)
 
 
 def free(tokens: jax.Array, special: tuple[int, ...]) -> jax.Array:

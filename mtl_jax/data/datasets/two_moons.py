@@ -49,9 +49,9 @@ class TwoMoons(DataSource):
 
     def load(self) -> Splits:
         """Samples the points."""
-        return Splits(*(self.drawn(part) for part in Splits._fields))
+        return Splits(*(self.sample(part) for part in Splits._fields))
 
-    def drawn(self, part: str) -> dict[str, np.ndarray]:
+    def sample(self, part: str) -> dict[str, np.ndarray]:
         """Points and moons of a part, in random order."""
         rng = generator(self.seed, f"two moons/{part}")
         count = getattr(self, part)

@@ -122,7 +122,7 @@ class BackTranslatedTexts(DataSource):
         fine = isinstance(found, list) and len(found) > 0
         fine = fine and all(is_whole(token) and 0 <= token < 2**31 for token in found)
         if not fine:
-            text = f"{where} must have tokens in {version!r}, whole numbers of at least 0"
+            text = f"{where} must have tokens in {version!r}, integers of at least 0"
             raise BadInput(f"{text}, not {str(found)[:60]!r}")
         return found
 
@@ -134,7 +134,7 @@ def label_of(where: str, row: Any) -> int:
     label = row.get("label", -1)
     written = isinstance(label, str) and re.fullmatch("-?[0-9]{1,10}", label)
     if not ((is_whole(label) or written) and -1 <= int(label) < 2**31):
-        rule = "must have a whole number as label, -1 if it is missing"
+        rule = "must have an integer as label, -1 if it is missing"
         raise BadInput(f"{where} {rule}, not {label!r}")
     return int(label)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtl_jax.core.validation import BadInput, did_you_mean, few, require
-from mtl_jax.data.files.image_files import Search, normal, subfolders
+from mtl_jax.data.files.image_files import ImageFinder, normal, subfolders
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.random_split import generator, stratified_split
 
@@ -39,7 +39,7 @@ def layout(source: Any) -> Layout:
     Raises:
       BadInput: naming the folder, see `mtl_jax.data.Folder`.
     """
-    root, search = expand_path(source.path), Search()
+    root, search = expand_path(source.path), ImageFinder()
     require(root.is_dir(), source, "path", "must be a folder", source.path)
     folders = subfolders(root)
     given = part_folders(source, [folder for folder in folders if not is_unlabelled(folder)])
@@ -53,7 +53,7 @@ def layout(source: Any) -> Layout:
     parts = {"train": labelled(files, classes)}
     for part in given.keys() - {"train"}:
         parts[part] = labelled(known_files(given[part], classes, search), classes)
-    parts = drawn(source, parts)
+    parts = draw_splits(source, parts)
     for name, part in parts.items():
         require(len(part) > 0, source, "path", f"must have images for {name}", source.path)
     pool = {folder: search.below(folder) for folder in pools}
@@ -94,7 +94,7 @@ def part_folders(source: Any, folders: list[pathlib.Path]) -> dict[str, pathlib.
     return given
 
 
-def by_class(folders: list[pathlib.Path], search: Search) -> dict[str, list[pathlib.Path]]:
+def by_class(folders: list[pathlib.Path], search: ImageFinder) -> dict[str, list[pathlib.Path]]:
     """Images in each class folder, by its Unicode-normalized name."""
     found = {}
     for folder in folders:
@@ -103,7 +103,7 @@ def by_class(folders: list[pathlib.Path], search: Search) -> dict[str, list[path
 
 
 def require_classes(
-    source: Any, base: pathlib.Path, files: dict[str, list[pathlib.Path]], search: Search
+    source: Any, base: pathlib.Path, files: dict[str, list[pathlib.Path]], search: ImageFinder
 ) -> None:
     """Checks for at least two classes, each with images, whose names differ not only in case."""
     require(len(files) > 0, source, "path", "must have class folders", str(base))
@@ -121,7 +121,7 @@ def require_classes(
 
 
 def known_files(
-    folder: pathlib.Path, classes: tuple[str, ...], search: Search
+    folder: pathlib.Path, classes: tuple[str, ...], search: ImageFinder
 ) -> dict[str, list[pathlib.Path]]:
     """Images in each class folder of a part, whose classes must be those of train."""
     files = by_class(subfolders(folder), search)
@@ -136,7 +136,7 @@ def labelled(files: dict[str, list[pathlib.Path]], classes: tuple[str, ...]) -> 
     return [(image, classes.index(name)) for name, images in files.items() for image in images]
 
 
-def drawn(source: Any, parts: dict[str, Labelled]) -> dict[str, Labelled]:
+def draw_splits(source: Any, parts: dict[str, Labelled]) -> dict[str, Labelled]:
     """All three parts; missing ones are sampled from train, stratified by class."""
     if "validation" in parts:
         return {part: parts[part] for part in PARTS}
@@ -170,7 +170,7 @@ def beside_classes(folders: list[pathlib.Path], pool: dict[pathlib.Path, list]) 
     return ", ".join([*none, *named])
 
 
-def loose(folder: pathlib.Path, search: Search) -> str:
+def loose(folder: pathlib.Path, search: ImageFinder) -> str:
     """Message about images that are ignored because they are in no class folder."""
     images = search.directly(folder)
     return f"images in no class folder of {folder} are passed over: {len(images)}" if images else ""

@@ -56,7 +56,7 @@ def require_format(source: Any) -> None:
     fine = mark is None or (isinstance(mark, str) and len(mark) == 1 and mark not in '"\r\n ')
     require(fine, source, "delimiter", "must be a character or None", mark)
     fine = comment is None or (isinstance(comment, str) and comment.strip() not in ("", '"'))
-    require(fine, source, "comment", 'must be a text such as "#", or None', comment)
+    require(fine, source, "comment", 'must be a string such as "#", or None', comment)
     require_choice(source, decimal=(None, ","))
     for field in ("missing", "not_missing"):
         marks = getattr(source, field)

@@ -103,7 +103,7 @@ def encode_categories(
     broken = {cell for cell in names if not CODE.fullmatch(cell)}
     if broken and all(math.isfinite(number(columns, cell)) for cell in known):
         row = next(row for row, cell in enumerate(cells) if cell in broken)
-        raise fault(columns, name, row, "must hold names or whole numbers")
+        raise fault(columns, name, row, "must hold names or integers")
     classes = {cell: cell for cell in known} if names else integers
     order = tuple(sorted(set(classes.values())))
     place = {one: at for at, one in enumerate(order)}

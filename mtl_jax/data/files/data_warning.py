@@ -5,7 +5,7 @@ import warnings
 from mtl_jax.core.validation import DataWarning
 
 
-def tell(source: object, text: str) -> None:
+def warn_of(source: object, text: str) -> None:
     """Warns about the data of a source that has a path.
 
     Warns:

@@ -44,7 +44,7 @@ def suffixes() -> set[str]:
     return {suffix for suffix, name in Image.registered_extensions().items() if name in there}
 
 
-def read(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+def read_image(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
     """Reads a file as an RGB image, see `decode_image`."""
     return decode_image(file, 3, size)
 

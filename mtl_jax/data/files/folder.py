@@ -8,8 +8,8 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
 from mtl_jax.data.files.class_folders import layout
-from mtl_jax.data.files.data_warning import tell
-from mtl_jax.data.files.decode_image import read, require_size  # noqa: F401, `read` for a single image
+from mtl_jax.data.files.data_warning import warn_of
+from mtl_jax.data.files.decode_image import read_image, require_size  # noqa: F401, `read_image` for a single image
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.random_split import require_dealt
@@ -89,7 +89,7 @@ class Folder(DataSource):
         """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
         found = layout(self)
         for note in found.notes:
-            tell(self, note)
+            warn_of(self, note)
         train = [*found.parts["train"], *found.unlabelled]
         parts, hashes = {}, {}
         for name, part in {**found.parts, "train": train}.items():

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data.files.data_warning import tell
+from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import decode_image, suffixes
 
 # Files that systems and tools create, in lower case; hidden files are also ignored.
 LEFT = {"__macosx", "__pycache__", "@eadir", "thumbs.db", "desktop.ini", "icon\r"}
 
 
-class Search:
+class ImageFinder:
     """Finds image files, and counts ignored files.
 
     Attributes:
@@ -120,7 +120,7 @@ def read_all(
                 told[one.category].append(f"{file} ({one.message})")
             caught.clear()
     for lines in told.values():
-        tell(source, f"{len(lines)} images should be looked at, the first is {lines[0]}")
+        warn_of(source, f"{len(lines)} images should be looked at, the first is {lines[0]}")
     return images, hashes
 
 

@@ -22,7 +22,7 @@ from mtl_jax.data.files.column_splits import (
     stamps,
 )
 from mtl_jax.data.files.columns import Columns, encode_categories, fault, read_columns
-from mtl_jax.data.files.data_warning import tell
+from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
@@ -151,7 +151,7 @@ class ImageTable(DataSource):
         for name in self.labels:
             known = encode_categories(columns, name)[1]
             for note in filter(None, (lacking(part, parts[part][name], known) for part in PARTS)):
-                tell(self, f"{note}, of {name!r}")
+                warn_of(self, f"{note}, of {name!r}")
         given = self.split is not None or len({file for file, _ in columns.places}) > 1
         warn_of_repeats(self, "bytes", hashes, given, "file")
         return Splits(**parts)

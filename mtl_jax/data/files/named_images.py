@@ -7,8 +7,8 @@ from typing import Any
 
 from mtl_jax.core.validation import few, require
 from mtl_jax.data.files.columns import Columns, fault
-from mtl_jax.data.files.data_warning import tell
-from mtl_jax.data.files.image_files import Search, normal
+from mtl_jax.data.files.data_warning import warn_of
+from mtl_jax.data.files.image_files import ImageFinder, normal
 from mtl_jax.data.files.paths import expand_path
 
 
@@ -24,7 +24,7 @@ def named_images(source: Any, columns: Columns) -> list[pathlib.Path]:
     """
     root = folder_of(source)
     cells = columns.cells[source.file]
-    below = Search().below(root)
+    below = ImageFinder().below(root)
     found = lookup(root, below)
     files = [one_of(root, cell, found) for cell in cells]
     rule = f"must name an image below {root}"
@@ -36,7 +36,7 @@ def named_images(source: Any, columns: Columns) -> list[pathlib.Path]:
     used = {os.path.normpath(file) for file in files}
     spare = [str(file.relative_to(root)) for file in below if os.path.normpath(file) not in used]
     if spare:
-        tell(source, f"images without a row are passed over: {len(spare)}, {few(spare, 5)}")
+        warn_of(source, f"images without a row are passed over: {len(spare)}, {few(spare, 5)}")
     return files
 
 
@@ -94,4 +94,4 @@ def tell_rows(source: Any, columns: Columns, files: list[pathlib.Path]) -> None:
     if several:
         names = few([pathlib.Path(file).name for file in several], 5)
         told = f"{len(several)} images have several rows, {other} of them with different labels"
-        tell(source, f"{told}: {names}")
+        warn_of(source, f"{told}: {names}")

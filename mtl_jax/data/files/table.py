@@ -141,7 +141,7 @@ class Table(DataSource):
 
     def columns(self) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
         """Feature columns in order, each with its sorted values if it is a category, else None."""
-        return dict(named(self, stamps(files_of(self, SUFFIXES))))
+        return dict(column_names(self, stamps(files_of(self, SUFFIXES))))
 
     def read(self) -> list[Columns]:
         """The columns of each file."""
@@ -172,7 +172,9 @@ def cached_shapes(source: Table, stamps: tuple) -> dict[str, jax.ShapeDtypeStruc
 
 
 @functools.lru_cache(maxsize=64)
-def named(source: Table, stamps: tuple) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
+def column_names(
+    source: Table, stamps: tuple
+) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
     """A table's feature columns and category values, cached by the stamps of its files."""
     parts = source.read()
     names = source.features(parts)

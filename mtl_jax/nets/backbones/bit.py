@@ -79,12 +79,12 @@ class BiT(StagedTrunk, nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem and the groups, as modules `(x, train) -> x`; the last one includes the norm."""
-        return in_groups(*self.parted())
+        return in_groups(*self.stem_and_groups())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
         """The stem and the residual blocks, the finest stages of the trunk."""
-        return in_blocks(*self.parted())
+        return in_blocks(*self.stem_and_groups())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
@@ -92,7 +92,7 @@ class BiT(StagedTrunk, nn.Module):
         return global_average_pool(x)
 
     @nn.nowrap
-    def parted(self) -> Sequence:
+    def stem_and_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         first = self.width * self.channels
         return RootBlock(first, self.small_images, parent=None), *(

@@ -71,7 +71,7 @@ class EfficientNetLite(StagedTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, 1280]`."""
-        stem, *groups, last = self.parted()
+        stem, *groups, last = self.stem_and_groups()
         x = bind(self, stem, "stem")(x, train=train)
         for at, block in enumerate(itertools.chain(*groups)):
             x = bind(self, block, f"block{at}")(x, train=train)
@@ -80,7 +80,7 @@ class EfficientNetLite(StagedTrunk, nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem, the groups and the last convolution, as modules `(x, train) -> x`."""
-        stem, *groups, last = self.parted()
+        stem, *groups, last = self.stem_and_groups()
         return stem, *(Group(group, parent=None) for group in groups), last
 
     @nn.nowrap
@@ -89,7 +89,7 @@ class EfficientNetLite(StagedTrunk, nn.Module):
         return global_average_pool(x)
 
     @nn.nowrap
-    def parted(self) -> Iterator:
+    def stem_and_groups(self) -> Iterator:
         """The stem, the blocks of each group, and the last convolution."""
         wide, deep = SCALES[self.version]
         yield Normed(STEM, 3, 2, parent=None)

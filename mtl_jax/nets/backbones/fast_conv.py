@@ -72,8 +72,8 @@ def convolution(
 
     def along(primals, tangents):
         (x, kernel), (dx, dkernel) = primals, tangents
-        parts = [] if still(dx) else [native(dx, kernel)]
-        parts += [] if still(dkernel) else [in_kernel(x, dkernel)]
+        parts = [] if is_zero_tangent(dx) else [native(dx, kernel)]
+        parts += [] if is_zero_tangent(dkernel) else [in_kernel(x, dkernel)]
         return convolved(x, kernel), sum(parts[1:], parts[0])
 
     # Inputs that are not differentiated (images, frozen kernels) must not cost anything.
@@ -81,7 +81,7 @@ def convolution(
     return convolved(x, kernel)
 
 
-def still(tangent: Any) -> bool:
+def is_zero_tangent(tangent: Any) -> bool:
     """Whether a tangent is zero."""
     return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
 

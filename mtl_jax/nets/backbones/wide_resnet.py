@@ -90,12 +90,12 @@ class WideResNet(StagedTrunk, nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The stem and the groups, as modules `(x, train) -> x` with separate parameters."""
-        return in_groups(*self.parted())
+        return in_groups(*self.stem_and_groups())
 
     @nn.nowrap
     def blocks(self) -> tuple[nn.Module, ...]:
         """The stem and the residual blocks, the finest stages of the trunk."""
-        return in_blocks(*self.parted())
+        return in_blocks(*self.stem_and_groups())
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
@@ -103,7 +103,7 @@ class WideResNet(StagedTrunk, nn.Module):
         return global_average_pool(x)
 
     @nn.nowrap
-    def parted(self) -> Sequence:
+    def stem_and_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         count = (self.depth - 1 - self.groups) // (2 * self.groups)
         foreign, usb = self.variant is not None, self.variant == "USB"

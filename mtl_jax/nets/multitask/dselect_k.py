@@ -192,10 +192,10 @@ def bits(experts: int) -> int:
 def around_zero(bound: float):
     """An initializer, uniform in `+-bound`."""
 
-    def drawn(key, shape, dtype=jnp.float32):
+    def init(key, shape, dtype=jnp.float32):
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
-    return drawn
+    return init
 
 
 def require_width(owner: object) -> None:

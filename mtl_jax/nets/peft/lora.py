@@ -94,7 +94,7 @@ class LoRA(AddedParams):
         Raises:
           BadInput: if no path matches, or the rank exceeds a side of a matching kernel.
         """
-        found = chosen(params, self.kernels)
+        found = select_params(params, self.kernels)
         small = [f"{name} {matrix_shape(name, leaf)}" for name, leaf in found.items()
                  if min(matrix_shape(name, leaf)) < self.rank]  # fmt: skip
         rule = f"must be at most the smaller side of {', '.join(small)}"
@@ -144,7 +144,7 @@ def require_known(owner: str, parts: Tree, names: list[str]) -> None:
         raise BadInput(f"{owner}.merge: the trunk has no {', '.join(lost)}")
 
 
-def chosen(params: Tree, pattern: str) -> dict[str, jax.Array]:
+def select_params(params: Tree, pattern: str) -> dict[str, jax.Array]:
     """The leaves whose full paths match, by path; at least one."""
     kept = jax.tree.leaves(match_paths(params, (pattern,)))
     each = zip(leaf_paths(params), jax.tree.leaves(params), kept, strict=True)

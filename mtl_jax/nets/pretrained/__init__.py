@@ -1,7 +1,7 @@
 """Loading of pretrained weights into trunks."""
 
 from mtl_jax.core import typechecked
-from mtl_jax.nets.pretrained.files import read as read
+from mtl_jax.nets.pretrained.files import read_tensors as read_tensors
 from mtl_jax.nets.pretrained.hub import download as download
 from mtl_jax.nets.pretrained.name_map import NameMap as NameMap
 from mtl_jax.nets.pretrained.name_map import NameRule as NameRule
@@ -24,4 +24,4 @@ from mtl_jax.nets.pretrained.run_checkpoint import RUN_CHECKPOINT as RUN_CHECKPO
 from mtl_jax.nets.pretrained.weights import Pretrained as Pretrained
 from mtl_jax.nets.pretrained.weights import Weights as Weights
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())

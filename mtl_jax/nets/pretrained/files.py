@@ -25,7 +25,9 @@ BROKEN += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, MemoryError)
 REMARKS = (type(None), bool, int, float, str, bytes, np.generic)
 
 
-def read(path: str, part: str | None = None, sha256: str | None = None) -> dict[str, np.ndarray]:
+def read_tensors(
+    path: str, part: str | None = None, sha256: str | None = None
+) -> dict[str, np.ndarray]:
     """Reads all tensors of a file, without running any code that it may contain.
 
     Args:

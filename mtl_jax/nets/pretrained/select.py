@@ -12,7 +12,7 @@ from mtl_jax.nets.pretrained.name_map import NameRule, Shapes, Tensors
 Renames = Iterable[tuple[str, str]]
 
 
-def chosen(tensors: Tensors, skip: Iterable[str], rename: Renames) -> dict[str, np.ndarray]:
+def select_tensors(tensors: Tensors, skip: Iterable[str], rename: Renames) -> dict[str, np.ndarray]:
     """Removes the tensors that match `skip`, and renames by the first match of `rename`.
 
     Raises:

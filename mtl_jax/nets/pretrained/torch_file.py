@@ -41,7 +41,7 @@ def read_torch(file: pathlib.Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             found = torch.load(file, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
-        raise pickle.UnpicklingError(told(str(error))) from error
+        raise pickle.UnpicklingError(describe_error(str(error))) from error
     if not isinstance(found, Mapping):
         raise TypeError(f"holds a {type(found).__name__}, not tensors by name")
     return {name: array_of(value, torch) for name, value in flat(found)}
@@ -74,7 +74,7 @@ def plain_dict(factory: Any = None) -> dict:
     return {}
 
 
-def told(text: str) -> str:
+def describe_error(text: str) -> str:
     """A short reason why a pickle is refused; PyTorch's message explains how to run its code."""
     hit = re.search(r"GLOBAL ([\w.]+)", text)
     if hit:

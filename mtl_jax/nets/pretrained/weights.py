@@ -10,11 +10,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.validation import BadInput, require, require_pattern
-from mtl_jax.nets.pretrained.files import read
+from mtl_jax.nets.pretrained.files import read_tensors
 from mtl_jax.nets.pretrained.match import matched
 from mtl_jax.nets.pretrained.name_map import NameMap
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
-from mtl_jax.nets.pretrained.select import chosen, prefix_hint, without_fresh
+from mtl_jax.nets.pretrained.select import prefix_hint, select_tensors, without_fresh
 
 
 class Weights(NamedTuple):
@@ -65,7 +65,7 @@ class Pretrained:
     preprocessing: Preprocessing | None = None
 
     def __post_init__(self):
-        require(isinstance(self.path, str), self, "path", "must be a text", self.path)
+        require(isinstance(self.path, str), self, "path", "must be a string", self.path)
         fine = isinstance(self.names, NameMap)
         require(
             fine, self, "names", "must be a NameMap of nets.pretrained", type(self.names).__name__
@@ -76,7 +76,7 @@ class Pretrained:
         for field in ("part", "sha256"):
             value = getattr(self, field)
             fine = value is None or isinstance(value, str)
-            require(fine, self, field, "must be a text or None", value)
+            require(fine, self, field, "must be a string or None", value)
         for pattern in self.skip:
             require_pattern(self, "skip", pattern)
         for pattern in self.new_params:
@@ -113,10 +113,10 @@ class Pretrained:
             error reports all mismatched tensors of both sides, or a prefix that all have.
         """
         wanted, features = variable_shapes(trunk, shape, dtype)
-        found = read(self.path, self.part, self.sha256)
+        found = read_tensors(self.path, self.part, self.sha256)
         try:
             wanted = without_fresh(wanted, self.new_params)
-            tensors = chosen(found, self.skip, self.rename)
+            tensors = select_tensors(found, self.skip, self.rename)
             hint = prefix_hint(tensors, self.names.table, len(wanted))
             # The suggested pattern would not apply to names that are already renamed.
             if hint is not None and not self.rename:

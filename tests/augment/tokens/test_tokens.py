@@ -14,7 +14,7 @@ from mtl_jax.augment.tokens import (
     TokenDeletion,
     TokenMask,
 )
-from mtl_jax.augment.tokens.neighbour_swap import swapped
+from mtl_jax.augment.tokens.neighbour_swap import swap_pairs
 from mtl_jax.augment.tokens.random_swap import exchanged
 from mtl_jax.augment.tokens.token_deletion import compact
 
@@ -52,7 +52,7 @@ def test_deletion_takes_its_share_and_leaves_one_of_all():
 )
 def test_pairs_of_neighbours(first, wanted):
     may = jnp.array([False, True, True, True, True, True, False, False])
-    found = swapped(jnp.asarray(TEXT), jnp.int32(first), jnp.ones(8, bool), may)
+    found = swap_pairs(jnp.asarray(TEXT), jnp.int32(first), jnp.ones(8, bool), may)
     np.testing.assert_array_equal(found, wanted)  # by hand
 
 
@@ -112,5 +112,5 @@ def test_versions_of_a_text():
 def test_one_text_has_no_versions(policy, versions):
     with pytest.raises(ValueError, match=r"versions of one text \[V, T\]"):
         policy(KEYS[0], versions)
-    with pytest.raises(ValueError, match="whole numbers, not float32"):
+    with pytest.raises(ValueError, match="integers, not float32"):
         policy(KEYS[0], np.zeros((3, 4), np.float32))

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained.select import chosen, without_fresh
+from mtl_jax.nets.pretrained.select import select_tensors, without_fresh
 
 TENSORS = {name: np.full(1, at) for at, name in enumerate(["module.a", "module.b", "c", "fc.w"])}
 
 
 def test_the_first_pattern_that_matches_counts():
     """A rename that stands later does not see what an earlier one has made."""
-    found = chosen(
+    found = select_tensors(
         TENSORS, (r"fc\..*",), ((r"module\.a", "x"), (r"module\.(.*)", r"\1"), ("c", "a"))
     )
     assert {name: int(array[0]) for name, array in found.items()} == {"x": 0, "b": 1, "a": 2}
@@ -20,17 +20,17 @@ def test_the_first_pattern_that_matches_counts():
 def test_a_pattern_matches_whole_names():
     for skip, rename in ((("fc",), ()), ((), (("module", "m"),))):
         with pytest.raises(BadInput, match=r"(skip 'fc'|rename 'module') must match a name"):
-            chosen(TENSORS, skip, rename)
+            select_tensors(TENSORS, skip, rename)
 
 
 def test_skip_is_of_the_names_of_the_file_and_comes_first():
-    found = chosen(TENSORS, ("module.a",), ((r"module\.(.*)", r"\1"),))
+    found = select_tensors(TENSORS, ("module.a",), ((r"module\.(.*)", r"\1"),))
     assert found.keys() == {"b", "c", "fc.w"}
 
 
 def test_two_tensors_of_one_name():
     with pytest.raises(BadInput, match="rename must give one name to one tensor, not c to more"):
-        chosen(TENSORS, (), ((r"module\.a", "c"),))
+        select_tensors(TENSORS, (), ((r"module\.a", "c"),))
 
 
 def test_what_is_drawn_afresh_is_not_wanted():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained import read
+from mtl_jax.nets.pretrained import read_tensors
 from mtl_jax.nets.pretrained.files import require_hash
 from tests.nets.pretrained.state_dicts import saved
 
@@ -29,24 +29,24 @@ def same(found, wanted):
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
 def test_round_trip(name, tmp_path):
-    same(read(saved(tmp_path, TENSORS, name)), TENSORS)
+    same(read_tensors(saved(tmp_path, TENSORS, name)), TENSORS)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
 def test_bfloat16_comes_back(name, tmp_path):
     """Numpy does not know it: an npz holds two nameless bytes for each number."""
     tensors = {"a": np.asarray([1.0, -3.0, 0.15625], jnp.bfloat16)}
-    same(read(saved(tmp_path, tensors, name)), tensors)
+    same(read_tensors(saved(tmp_path, tensors, name)), tensors)
 
 
 def test_a_part_is_what_stands_below_a_name(tmp_path):
     path = saved(
         tmp_path, {"img/a": np.ones(2), "img/b/c": np.zeros(3), "txt/a": np.ones(1)}, "m.npz"
     )
-    assert read(path).keys() == {"img/a", "img/b/c", "txt/a"}
-    same(read(path, "img"), {"a": np.ones(2), "b/c": np.zeros(3)})
+    assert read_tensors(path).keys() == {"img/a", "img/b/c", "txt/a"}
+    same(read_tensors(path, "img"), {"a": np.ones(2), "b/c": np.zeros(3)})
     with pytest.raises(BadInput, match=r"must have the part 'image' \(did you mean img\?\)"):
-        read(path, "image")
+        read_tensors(path, "image")
 
 
 def test_a_path_that_is_no_file(tmp_path):
@@ -58,7 +58,7 @@ def test_a_path_that_is_no_file(tmp_path):
         ("model.h5", r"must end in \.safetensors, \.npz, \.pth, .*\.pth\.tar, .*, not '\.h5'"),
     ):
         with pytest.raises(BadInput, match=rf"weights '.*{name}' {rule}"):
-            read(str(tmp_path / name))
+            read_tensors(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("kept", [0, 4, 40, 0.5, -2], ids=str)
@@ -68,7 +68,7 @@ def test_a_file_that_is_cut_off(name, kept, tmp_path):
     whole = pathlib.Path(path).read_bytes()
     pathlib.Path(path).write_bytes(whole[: int(kept * len(whole)) if kept == 0.5 else kept])
     with pytest.raises(BadInput, match=rf"weights '.*{name}' must be a whole .* file of tensors"):
-        read(path)
+        read_tensors(path)
 
 
 def test_pickles_are_never_run(tmp_path):
@@ -77,11 +77,11 @@ def test_pickles_are_never_run(tmp_path):
     with pytest.raises(
         BadInput, match=r"model.npz' must be .* without pickled objects \(ValueError"
     ):
-        read(path)
+        read_tensors(path)
     for name in ("model.npz", "model.safetensors"):
         (tmp_path / name).write_bytes(pickle.dumps({"a": Loud()}))
         with pytest.raises(BadInput, match=rf"{name}' must be .* without pickled objects"):
-            read(str(tmp_path / name))
+            read_tensors(str(tmp_path / name))
 
 
 class Loud:
@@ -95,12 +95,12 @@ def test_an_array_alone_is_no_file_of_tensors(tmp_path):
     with open(tmp_path / "model.npz", "wb") as file:
         np.save(file, np.ones(3))
     with pytest.raises(BadInput, match=r"model.npz' must be a whole .npz file of tensors"):
-        read(str(tmp_path / "model.npz"))
+        read_tensors(str(tmp_path / "model.npz"))
 
 
 def test_an_empty_file_of_tensors(tmp_path):
     with pytest.raises(BadInput, match="must hold tensors alone, of numbers; it is empty"):
-        read(saved(tmp_path, {}))
+        read_tensors(saved(tmp_path, {}))
 
 
 def test_hash(tmp_path):
@@ -129,15 +129,15 @@ def test_what_lies_where_a_file_should(name, content, reason, tmp_path):
     with pytest.raises(
         BadInput, match=rf"{name}' must be a whole .* \(it is a.* ?{reason}|{reason}"
     ):
-        read(str(tmp_path / name))
+        read_tensors(str(tmp_path / name))
 
 
 def test_safetensors_by_another_name(tmp_path):
     path = pathlib.Path(saved(tmp_path, TENSORS))
-    same(read(str(path.rename(tmp_path / "M.SafeTensors"))), TENSORS)
+    same(read_tensors(str(path.rename(tmp_path / "M.SafeTensors"))), TENSORS)
     path = (tmp_path / "M.SafeTensors").rename(tmp_path / "model.bin")
     with pytest.raises(BadInput, match="it holds safetensors: let its name end in"):
-        read(str(path))
+        read_tensors(str(path))
 
 
 @pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2"])
@@ -152,6 +152,6 @@ def test_types_that_numpy_has_not(kind, tmp_path):
     content = len(text).to_bytes(8, "little") + text + bytes(60)
     (tmp_path / "model.safetensors").write_bytes(content)
     with pytest.raises(BadInput) as caught:
-        read(str(tmp_path / "model.safetensors"))
+        read_tensors(str(tmp_path / "model.safetensors"))
     said = str(caught.value).replace(str(tmp_path), "")
     assert f"({code})" in said and said.endswith(" and 57 more") and len(said) < 200

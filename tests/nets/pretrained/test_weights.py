@@ -252,7 +252,7 @@ def test_a_step_of_training(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "rule"),
     [
-        ({"path": 3}, "Pretrained.path must be a text, not 3"),
+        ({"path": 3}, "Pretrained.path must be a string, not 3"),
         ({"names": None}, "Pretrained.names must be a NameMap of nets.pretrained, not 'NoneType'"),
         ({"skip": "fc"}, "Pretrained.skip must be a tuple, not 'fc'"),
         ({"skip": ("(",)}, "Pretrained.skip must be a regular expression"),
@@ -260,8 +260,8 @@ def test_a_step_of_training(tmp_path):
         ({"rename": ("ab",)}, r"Pretrained.rename must hold pairs \(pattern, name\), not 'ab'"),
         ({"rename": (("(", "a"),)}, "Pretrained.rename must be a regular expression"),
         ({"rename": (("a", 3),)}, "Pretrained.rename must name by texts, not 3"),
-        ({"part": 0}, "Pretrained.part must be a text or None, not 0"),
-        ({"sha256": 3}, "Pretrained.sha256 must be a text or None, not 3"),
+        ({"part": 0}, "Pretrained.part must be a string or None, not 0"),
+        ({"sha256": 3}, "Pretrained.sha256 must be a string or None, not 3"),
         ({"sha256": "abc"}, "Pretrained.sha256 must be 64 hexadecimal digits, not 'abc'"),
     ],
     ids=str,

@@ -25,4 +25,4 @@ from mtl_jax.augment.image.operations.geometric import TranslateX as TranslateX
 from mtl_jax.augment.image.operations.geometric import TranslateY as TranslateY
 from mtl_jax.core import typechecked
 
-typechecked.type_all(globals())
+typechecked.typecheck_exports(globals())
