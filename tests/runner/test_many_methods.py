@@ -60,8 +60,8 @@ def test_every_method_is_at_work(straight):
     assert set(state.aux_state) == set(METHODS)
     for name in METHODS:
         assert np.isfinite(metrics[f"loss/{name}"]).all()
-    assert (np.asarray(state.policy_state.weights) < 1.0).any(), "bins are learnt"
-    assert (np.asarray(state.aux_state["row"].mask.label) >= 0).any(), "guesses are selected"
+    assert (np.asarray(state.extensions["policy"].weights) < 1.0).any(), "bins are learnt"
+    assert (np.asarray(state.aux_state["row"].mask.label) >= 0).any(), "pseudo-labels are selected"
     assert np.asarray(state.aux_state["column"].memory.num_filled)[0] == 32
 
 
