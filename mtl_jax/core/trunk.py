@@ -11,7 +11,7 @@ class Trunk:
     A user-defined Flax module needs no base class: it has these defaults (`traits`).
 
     Attributes:
-      convolutional: whether it has convolutions, which determines how steps are executed on CPU.
+      inner_trunks: names of the fields that hold the trunks it is made of.
       is_multitask: whether it has a field `tasks` and returns `{task: features}`.
       has_two_branches: whether it returns the features of two branches (`nets.TwoBranch`).
       adds_params: whether it adds parameters to those of `base_trunk`, by `init_params`, and
@@ -22,13 +22,18 @@ class Trunk:
         have.
     """
 
-    convolutional = False
+    inner_trunks: tuple[str, ...] = ()
     is_multitask = False
     has_two_branches = False
     adds_params = False
     base_trunk: Any = None
     preprocessing: Any = None
     new_params: tuple[str, ...] = ()
+
+    @property
+    def convolutional(self) -> bool:
+        """Whether it has convolutions, which determines how steps are executed on CPU."""
+        return any(traits(getattr(self, field)).convolutional for field in self.inner_trunks)
 
 
 class MultitaskTrunk(Trunk):

@@ -27,10 +27,7 @@ class PerTaskTrunk(Trunk):
 
     trunk: nn.Module
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
 
 def make_encoder(trunk: Any, tasks: tuple[str, ...], plan: ParamRules, maps: bool) -> tuple:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.tree import Tree
-from mtl_jax.core.trunk import MultitaskTrunk, ResidualBlock, traits
+from mtl_jax.core.trunk import MultitaskTrunk, ResidualBlock
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import bind, require_stages
@@ -66,10 +66,7 @@ class AdaShare(MultitaskTrunk, nn.Module):
         require_int(self, period=1, warm_up=0, curriculum=0)
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

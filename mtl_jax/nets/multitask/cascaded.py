@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import flat, require_trunk
 
@@ -47,10 +47,7 @@ class Cascaded(MultitaskTrunk, nn.Module):
         require_trunk(self, "trunk")
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import copies, gate, mixed, require_trunk
@@ -39,10 +39,7 @@ class CGC(MultitaskTrunk, nn.Module):
         require_int(self, shared=1, own=1)
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the experts are convolutional, which determines the execution of steps."""
-        return traits(self.expert).convolutional
+    inner_trunks = ("expert",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.tree import Tree
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import copies, flat, mixed, require_trunk
@@ -64,10 +64,7 @@ class DSelectK(MultitaskTrunk, nn.Module):
         require_width(self)
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the experts are convolutional, which determines the execution of steps."""
-        return traits(self.expert).convolutional
+    inner_trunks = ("expert",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

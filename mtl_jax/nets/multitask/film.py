@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.experts import require_trunk
@@ -39,10 +39,7 @@ class FiLM(MultitaskTrunk, nn.Module):
         require_int(self, features=1)
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.norm import BatchNorm
@@ -52,10 +52,7 @@ class NDDR(MultitaskTrunk, nn.Module):
         require_number(self, same=(0.0, 1.0))
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int, require_widths
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.cgc import level
@@ -51,10 +51,7 @@ class PLE(MultitaskTrunk, nn.Module):
             require_widths(self, "deeper_expert")
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the experts are convolutional, which determines the execution of steps."""
-        return traits(self.expert).convolutional
+    inner_trunks = ("expert",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.tree import Tree, path_str
-from mtl_jax.core.trunk import MultitaskTrunk, traits
+from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import copies, global_average_pool, require_stages
@@ -55,10 +55,7 @@ class Sluice(MultitaskTrunk, nn.Module):
         require_int(self, subspaces=1)
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import Trunk, traits
+from mtl_jax.core.trunk import Trunk
 from mtl_jax.nets.multitask.experts import copies, require_trunk
 
 
@@ -31,10 +31,7 @@ class TwoBranch(Trunk, nn.Module):
         require_trunk(self, "trunk")
         super().__post_init__()
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -11,7 +11,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree, leaf_paths, match_paths, path_str
-from mtl_jax.core.trunk import AddedParams, traits
+from mtl_jax.core.trunk import AddedParams
 from mtl_jax.core.validation import BadInput, regex_error, require, require_int, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
 
@@ -75,10 +75,7 @@ class LoRA(AddedParams):
         """The trunk of the source model."""
         return self.trunk
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     def init_params(self, key: jax.Array, params: Tree) -> Tree:
         """Initializes the new parameters for those of a trunk.

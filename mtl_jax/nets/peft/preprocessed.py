@@ -5,7 +5,7 @@ import dataclasses
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import Trunk, traits
+from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import require
 from mtl_jax.nets.multitask.experts import require_trunk
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
@@ -39,10 +39,7 @@ class Preprocessed(Trunk, nn.Module):
         """The trunk of the source model."""
         return self.trunk
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     def setup(self):
         """Keeps the names of the trunk's parameters."""

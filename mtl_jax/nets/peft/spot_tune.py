@@ -9,7 +9,7 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.tree import Tree
-from mtl_jax.core.trunk import Trunk, traits
+from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import BadInput, require, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import bind, require_stages, sequential
@@ -68,10 +68,7 @@ class SpotTune(Trunk, nn.Module):
         """The trunk of the source model."""
         return self.trunk
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk or the policy is convolutional."""
-        return traits(self.trunk).convolutional or traits(self.policy).convolutional
+    inner_trunks = ("trunk", "policy")
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -10,7 +10,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree, leaf_paths, path_str
-from mtl_jax.core.trunk import AddedParams, traits
+from mtl_jax.core.trunk import AddedParams
 from mtl_jax.core.validation import BadInput, did_you_mean, regex_error, require, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
 from mtl_jax.nets.peft.lora import output_shape, require_known
@@ -69,10 +69,7 @@ class SSF(AddedParams):
         """The trunk of the source model."""
         return self.trunk
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     def init_params(self, key: jax.Array, params: Tree) -> Tree:
         """Initializes the new parameters for those of a trunk.

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import Trunk, traits
+from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
 
@@ -49,10 +49,7 @@ class StochNorm(Trunk, nn.Module):
         """The trunk of the source model."""
         return self.trunk
 
-    @property
-    def convolutional(self) -> bool:
-        """Whether the trunk is convolutional, which determines the execution of steps."""
-        return traits(self.trunk).convolutional
+    inner_trunks = ("trunk",)
 
     def setup(self):
         """Keeps the names of the trunk's parameters."""
