@@ -11,8 +11,8 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.backbones.block_groups import Group
 from mtl_jax.nets.backbones.cnn import ConvStage
-from mtl_jax.nets.backbones.resnet import Group
 from mtl_jax.nets.backbones.stages import global_average_pool
 from mtl_jax.nets.multitask.mtan import pooled_to
 from tests.nets.through import X, features, through

@@ -11,7 +11,6 @@ from mtl_jax import nets
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.multitask.adashare import blocks_of
 from tests.nets.through import QUICK
 
 X = jax.random.normal(jax.random.key(1), (6, 8, 8, 1))
@@ -181,7 +180,7 @@ def test_both_copies_of_a_source_give_what_it_gives(trunk):
         kind: spot.params_from_source(tree, jax.ShapeDtypeStruct(x.shape, x.dtype))
         for kind, tree in source.items()
     }
-    count = len(blocks_of(trunk))
+    count = len(trunk.blocks())
     policy = {"policy": {"Dense_0": {"kernel": jnp.ones((x[0].size, 2)), "bias": jnp.zeros(2)}}}
     policy["policy_logits"] = {"kernel": jnp.ones((2, 2 * count)), "bias": jnp.zeros(2 * count)}
     variables = {**copies, "params": {**copies["params"], **policy}}

@@ -6,14 +6,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import ResidualBlock, StagedTrunk
+from mtl_jax.core.trunk import ResidualBlock
 from mtl_jax.core.validation import require, require_int, require_widths
-from mtl_jax.nets.backbones.resnet import in_blocks, in_groups
-from mtl_jax.nets.backbones.stages import global_average_pool, sequential
+from mtl_jax.nets.backbones.block_groups import GroupedTrunk
 from mtl_jax.nets.backbones.weight_standardization import StdConv
 
 
-class BiT(StagedTrunk, nn.Module):
+class BiT(GroupedTrunk):
     """ResNet-v2 of Big Transfer, `[N, H, W, C] -> [N, D]`.
 
     A stem and groups of bottlenecks `skip(x) + f(relu(norm(x)))`, of which the first has 4 w
@@ -62,34 +61,12 @@ class BiT(StagedTrunk, nn.Module):
     channels: int = 64
     small_images: bool = False
 
-    convolutional = True
-
     def __post_init__(self):
         require_widths(self, "depths")
         require_int(self, width=1, groups=1, channels=1)
         first = self.width * self.channels
         require(first % self.groups == 0, self, "groups", f"must divide {first}", self.groups)
         super().__post_init__()
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(sequential(self, self.stages(), x, train))
-
-    @nn.nowrap
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x`; the last one includes the norm."""
-        return in_groups(*self.stem_and_groups())
-
-    @nn.nowrap
-    def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages of the trunk."""
-        return in_blocks(*self.stem_and_groups())
-
-    @nn.nowrap
-    def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
-        return global_average_pool(x)
 
     @nn.nowrap
     def stem_and_groups(self) -> Sequence:

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 
 from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require_choice
+from mtl_jax.nets.backbones.block_groups import Group
 from mtl_jax.nets.backbones.fast_conv import Conv
-from mtl_jax.nets.backbones.resnet import Group
 from mtl_jax.nets.backbones.stages import bind, global_average_pool
 
 SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # Of width and depth.

@@ -1,16 +1,15 @@
 """Residual networks."""
 
-import itertools
 from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import DividedStage, ResidualBlock, StagedTrunk
+from mtl_jax.core.trunk import ResidualBlock
 from mtl_jax.core.validation import require, require_choice, require_int
+from mtl_jax.nets.backbones.block_groups import GroupedTrunk
 from mtl_jax.nets.backbones.fast_conv import Conv
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import bind, global_average_pool, sequential
 
 # Blocks of each group, and whether they are bottlenecks.
 DEPTHS = {
@@ -21,7 +20,7 @@ DEPTHS = {
 }
 
 
-class ResNet(StagedTrunk, nn.Module):
+class ResNet(GroupedTrunk):
     """ResNet of 18, 34, 50 or 101 layers, `[N, H, W, C] -> [N, D]`.
 
     A stem and four groups of residual blocks `relu(skip(x) + f(x))`, of w, 2w, 4w and 8w
@@ -54,8 +53,6 @@ class ResNet(StagedTrunk, nn.Module):
     width: int = 64
     widen: int | None = None
 
-    convolutional = True
-
     def __post_init__(self):
         require_choice(self, depth=tuple(DEPTHS))
         require_int(self, width=1)
@@ -65,28 +62,8 @@ class ResNet(StagedTrunk, nn.Module):
             require(DEPTHS[self.depth][1], self, "widen", rule, self.widen)
         super().__post_init__()
 
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(sequential(self, self.stages(), x, train))
-
     @nn.nowrap
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x` with separate parameters."""
-        return in_groups(*self.block_groups())
-
-    @nn.nowrap
-    def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages of the trunk."""
-        return in_blocks(*self.block_groups())
-
-    @nn.nowrap
-    def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
-        return global_average_pool(x)
-
-    @nn.nowrap
-    def block_groups(self) -> Sequence:
+    def stem_and_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         counts, bottleneck = DEPTHS[self.depth]
         plan = {"bottleneck": bottleneck, "widen": self.widen or 1, "parent": None}
@@ -97,16 +74,6 @@ class ResNet(StagedTrunk, nn.Module):
             )
             for group, count in enumerate(counts)
         )
-
-
-def in_groups(stem: nn.Module, *groups: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
-    """A stem, and the blocks of each group as one module."""
-    return stem, *(Group(group, parent=None) for group in groups)
-
-
-def in_blocks(stem: nn.Module, *groups: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
-    """A stem, and the blocks of all groups."""
-    return stem, *itertools.chain(*groups)
 
 
 class Stem(nn.Module):
@@ -128,29 +95,6 @@ class Stem(nn.Module):
         if self.small_images:
             return x
         return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
-
-
-class Group(DividedStage, nn.Module):
-    """A sequence of residual blocks, `[N, H, W, C] -> [N, H', W', D]`.
-
-    Attributes:
-      blocks: unbound modules.
-    """
-
-    blocks: tuple[nn.Module, ...]
-
-    @property
-    def has_blocks(self) -> bool:
-        """Whether there is a block before the last one."""
-        return len(self.blocks) > 1
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, before: bool = False):
-        """Maps images to images; with `before`, to the input and output of the last block."""
-        for at, block in enumerate(self.blocks):
-            read = x
-            x = bind(self, block, f"block{at}")(x, train=train)
-        return (read, x) if before else x
 
 
 class Block(ResidualBlock, nn.Module):

@@ -6,16 +6,15 @@ from typing import Literal
 import flax.linen as nn
 import jax
 
-from mtl_jax.core.trunk import ResidualBlock, StagedTrunk
+from mtl_jax.core.trunk import ResidualBlock
 from mtl_jax.core.validation import require, require_choice, require_int
+from mtl_jax.nets.backbones.block_groups import GroupedTrunk
 from mtl_jax.nets.backbones.fast_conv import Conv
-from mtl_jax.nets.backbones.resnet import in_blocks, in_groups
-from mtl_jax.nets.backbones.stages import global_average_pool, sequential
 
 STEM = 16
 
 
-class WideResNet(StagedTrunk, nn.Module):
+class WideResNet(GroupedTrunk):
     """WideResNet of FixMatch and related methods, `[N, H, W, C] -> [N, D]`.
 
     A 3x3 convolution to 16 channels, and groups of n residual blocks `skip(x) + f(x)` of 16 w,
@@ -70,8 +69,6 @@ class WideResNet(StagedTrunk, nn.Module):
     bias: bool = True
     variant: Literal["TorchSSL", "USB"] | None = None
 
-    convolutional = True
-
     def __post_init__(self):
         require_int(self, depth=4, width=1, groups=1)
         require_choice(self, variant=(None, "TorchSSL", "USB"))
@@ -81,26 +78,6 @@ class WideResNet(StagedTrunk, nn.Module):
         n, rest = divmod(self.depth - 1 - self.groups, 2 * self.groups)
         require(n >= 1 and rest == 0, self, "depth", rule, self.depth)
         super().__post_init__()
-
-    @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(sequential(self, self.stages(), x, train))
-
-    @nn.nowrap
-    def stages(self) -> tuple[nn.Module, ...]:
-        """The stem and the groups, as modules `(x, train) -> x` with separate parameters."""
-        return in_groups(*self.stem_and_groups())
-
-    @nn.nowrap
-    def blocks(self) -> tuple[nn.Module, ...]:
-        """The stem and the residual blocks, the finest stages of the trunk."""
-        return in_blocks(*self.stem_and_groups())
-
-    @nn.nowrap
-    def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
-        return global_average_pool(x)
 
     @nn.nowrap
     def stem_and_groups(self) -> Sequence:

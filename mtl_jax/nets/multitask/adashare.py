@@ -23,7 +23,7 @@ class AdaShare(MultitaskTrunk, nn.Module):
 
     Task t runs the blocks of one shared trunk as `x <- v_tl block_l(x) + (1 - v_tl) skip(x)`,
     with v_tl in (0, 1) sampled by Gumbel-softmax in training, and `1[p_tl > 1/2]` otherwise.
-    Blocks are the trunk's `blocks()` if it defines them, else its stages; the skip is that of a
+    Blocks are the trunk's `blocks()`, its stages by default; the skip is that of a
     residual block, else the identity; a block that changes the shape and has no skip always runs.
     The temperature is `temperature * decay^(t / period)`, at least 0.1, at step t after the
     warm-up. During the warm-up all blocks run; then the policies are activated one by one, that
@@ -72,7 +72,7 @@ class AdaShare(MultitaskTrunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
         now = step_counter(self, train) - self.warm_up
-        blocks = blocks_of(self.trunk)
+        blocks = self.trunk.blocks()
         each = [x] * len(self.tasks)
         for depth, block in enumerate(blocks):
             part = bind(self, block, f"block{depth}")
@@ -119,11 +119,6 @@ class AdaShare(MultitaskTrunk, nn.Module):
         cooled = self.temperature * self.decay ** (jnp.maximum(now, 0.0) / self.period)
         gates = gumbel_sigmoid(self, logits, jnp.maximum(cooled, COLDEST), train)
         return jnp.where(now < wait, 1.0, gates) if train else gates
-
-
-def blocks_of(trunk: nn.Module) -> tuple[nn.Module, ...]:
-    """The finest stages that a trunk defines."""
-    return trunk.blocks()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,6 @@ from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import BadInput, require, require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import bind, require_stages, sequential
-from mtl_jax.nets.multitask.adashare import blocks_of
 from mtl_jax.nets.multitask.experts import require_trunk
 from mtl_jax.nets.multitask.gumbel import gumbel_softmax
 
@@ -24,7 +23,7 @@ class SpotTune(Trunk, nn.Module):
     """SpotTune, two copies of a trunk, `[N, ...] -> [N, D]`.
 
     `x <- I_l(x_0) tuned_l(x) + (1 - I_l(x_0)) frozen_l(x)` block by block, I_l 0 or 1 for each
-    example. Blocks are the trunk's `blocks()` if it defines them, else its stages; x_0 is the
+    example. Blocks are the trunk's `blocks()`, its stages by default; x_0 is the
     input. The policy, a small trunk and a linear layer, predicts two logits per block, of frozen
     and tuned; in training one is sampled by Gumbel-max, with the gradient of the softmax at the
     temperature (straight through), else the larger one is selected. The linear layer is initialized
@@ -73,7 +72,7 @@ class SpotTune(Trunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs `[N, ...]` to features `[N, D]`."""
-        blocks = blocks_of(self.trunk)
+        blocks = self.trunk.blocks()
         gates = self.gates(x, len(blocks), train)
         for depth, block in enumerate(blocks):
             tuned = bind(self, block, f"tuned_block{depth}")(x, train=train)
@@ -149,7 +148,7 @@ class Blocks(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs to the output of the last block."""
-        return sequential(self, blocks_of(self.trunk), x, train)
+        return sequential(self, self.trunk.blocks(), x, train)
 
 
 def placed(trunk: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> dict[tuple, tuple]:
