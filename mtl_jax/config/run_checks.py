@@ -9,6 +9,7 @@ from mtl_jax.config.init_checks import check_init_from
 from mtl_jax.config.study_design import check_design
 from mtl_jax.config.task import require_views, teacher_view
 from mtl_jax.core.protocols import RunSettings
+from mtl_jax.core.step_extension import POLICY, POST_STEP
 from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import (
     did_you_mean,
@@ -55,6 +56,8 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
     require(fine, run, "tasks", "must have one that selects", names)
     require_views(run)
     names = [extension.name for extension in run.extensions]
+    rule = f"must have names, other than {POLICY!r} and {POST_STEP!r}"
+    require(not {"", POLICY, POST_STEP} & set(names), run, "extensions", rule, names)
     rule = "must be of different kinds"
     require(len(set(names)) == len(names), run, "extensions", rule, names)
     owners = [each.name for each in run.extensions if each.optimizer is not None]

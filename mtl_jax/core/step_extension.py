@@ -10,6 +10,8 @@ from mtl_jax.core.model import Model
 from mtl_jax.core.step_types import Outputs, StreamInputs, TrainData, TrainState
 from mtl_jax.core.tree import Tree
 
+POLICY, POST_STEP = "policy", "post_step"  # Names of the extensions that a run's settings add.
+
 
 class InitContext(NamedTuple):
     """Inputs of `StepExtension.init`."""
@@ -57,10 +59,11 @@ class StepExtension:
     `TrainState.extensions[name]`.
 
     Attributes:
-      name: key of its state, unique in a run.
+      name: key of its state, unique in a run; not "", "policy" or "post_step".
       extra_models: random streams of additional models with the run's architecture, which are
         initialized for `init`.
-      optimizer: optimizer of the trained model; None uses the run's.
+      optimizer: optimizer of the model that `before_step` puts in the place of the run's, with its
+        optimizer state; None uses the run's.
       needs_unlabelled: whether it requires unlabelled examples in each step.
     """
 

@@ -3,7 +3,7 @@
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.policy import LearnablePolicy
-from mtl_jax.core.step_extension import AfterContext, StepExtension
+from mtl_jax.core.step_extension import POST_STEP, AfterContext, StepExtension
 from mtl_jax.core.step_types import TrainState
 from mtl_jax.train.policy_update import PolicyUpdate
 
@@ -11,7 +11,7 @@ from mtl_jax.train.policy_update import PolicyUpdate
 class PostStep(StepExtension):
     """Passes the losses at the updated parameters, on the same batch, to a balancing method."""
 
-    name = "post_step"
+    name = POST_STEP
 
     def after_step(self, context: AfterContext, state: TrainState) -> TrainState:
         """Returns the state with the updated state of the balancing method."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.config.run import Task
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_extension import AfterContext, InitContext, StepExtension
+from mtl_jax.core.step_extension import POLICY, AfterContext, InitContext, StepExtension
 from mtl_jax.core.step_types import Stream, TrainState, stream_key
 from mtl_jax.core.tree import Tree
 from mtl_jax.losses.masked import known_entries
@@ -31,7 +31,7 @@ class PolicyUpdate(StepExtension):
 
     policy: LearnablePolicy
 
-    name = "policy"
+    name = POLICY
 
     def init(self, context: InitContext) -> Tree:
         """Initial state of the policy."""

@@ -12,7 +12,7 @@ from mtl_jax.config.run import Execution, Run
 from mtl_jax.core.model import Model
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_extension import AfterContext
+from mtl_jax.core.step_extension import POLICY, AfterContext
 from mtl_jax.core.step_types import TrainData, TrainState, stream_key
 from mtl_jax.core.tree import ema_decay_at, ema_update, merge
 from mtl_jax.train.batch import Sampler, sample_batch, sample_heldout_batch
@@ -123,7 +123,7 @@ def objective_at(setup: Setup, state: TrainState, data: TrainData, index: jax.Ar
     """The objective of a state on the batches of all streams at an index."""
     run, model, execution, shard_batch = setup
     learnable = isinstance(run.strong, LearnablePolicy)
-    policy_state = state.extensions["policy"] if learnable else ()
+    policy_state = state.extensions[POLICY] if learnable else ()
     sampler = Sampler(run, execution.augment_loop, policy_state)
     requests, batches = {}, {}
     for name, stream in data.streams.items():

@@ -39,14 +39,14 @@ def group_requests(tasks: Sequence[Task]) -> ViewRequests:
 
     Labelled images come first, unless every task has its own loss that does not need them.
     """
-    asked = [view for task in tasks for view in required_views(task)]
-    together = [name for name in BASE_VIEWS if name in asked]
-    together += [view for view in asked if isinstance(view, MixedView | RotatedView)]
-    apart = [view for view in asked if isinstance(view, SeparatePass)]
-    against = [
+    requested = [view for task in tasks for view in required_views(task)]
+    joint = [name for name in BASE_VIEWS if name in requested]
+    joint += [view for view in requested if isinstance(view, MixedView | RotatedView)]
+    separate = [view for view in requested if isinstance(view, SeparatePass)]
+    adversarial = [
         (task.name, view)
         for task in tasks
         for view in required_views(task)
         if isinstance(view, AdversarialView)
     ]
-    return ViewRequests(*(tuple(dict.fromkeys(views)) for views in (together, apart, against)))
+    return ViewRequests(*(tuple(dict.fromkeys(each)) for each in (joint, separate, adversarial)))

@@ -18,6 +18,12 @@ class OwnOptimizer(StepExtension):
     optimizer = optimizers.Adam(0.1)
 
 
+class NamedLikeOurs(StepExtension):
+    """An extension with the name of one that a learnable policy adds."""
+
+    name = "policy"
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -86,6 +92,14 @@ def binary(outputs, labels):
         (
             {"extensions": (MetaPseudoLabels(optimizer=optimizers.SGD(0.1)), OwnOptimizer())},
             r"Run.extensions must have at most one with an optimizer .* \['meta_teacher', 'own'\]",
+        ),
+        (
+            {"extensions": (StepExtension(),)},
+            r"Run.extensions must have names, other than 'policy' and 'post_step', not \[''\]",
+        ),
+        (
+            {"extensions": (NamedLikeOurs(),)},
+            r"Run.extensions must have names, other than .*, not \['policy'\]",
         ),
         (
             {"measure_affinity": True},
