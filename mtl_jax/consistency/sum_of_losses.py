@@ -144,10 +144,10 @@ def requested_views(methods: tuple[AuxiliaryLoss, ...]) -> tuple[View, ...]:
 
 def of_method(views: AuxInputs, place: int) -> AuxInputs:
     """Inputs of the method at an index: its own heads by their own names, and its own key."""
-    prefix, call = f"{place}.", views.apply_head
+    prefix = f"{place}."
 
     def own(name: str, x: jax.Array) -> jax.Array:
-        return call(prefix + name if name else "", x)
+        return views.apply_head(prefix + name if name else "", x)
 
     return views._replace(
         heads={
@@ -156,6 +156,6 @@ def of_method(views: AuxInputs, place: int) -> AuxInputs:
             if name.startswith(prefix)
         },
         key=jax.random.fold_in(views.key, place),
-        apply_head=None if call is None else own,
+        head_fn=None if views.head_fn is None else own,
         precomputed=None if views.precomputed is None else views.precomputed[place],
     )

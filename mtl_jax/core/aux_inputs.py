@@ -1,6 +1,6 @@
 """Inputs of auxiliary losses, and dataset sizes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,16 +20,26 @@ class AuxInputs(NamedTuple):
     view_params: dict[str, Any]  # by view, its random parameters
     progress: jax.Array  # [], fraction of the run's steps done, in [0, 1)
     key: jax.Array  # random key of this step and task
-    features: dict[str, jax.Array] | None = None  # by view, inputs of the head, [n, D]
-    feature_maps: dict[str, dict[str, jax.Array]] | None = None  # by view and layer, [n, ..., C]
-    # Applies a head by name to other inputs: an auxiliary head, or "" for the task's head.
-    apply_head: Callable[[str, jax.Array], jax.Array] | None = None
+    features: Mapping[str, jax.Array] = {}  # by view, inputs of the head, [n, D]
+    feature_maps: Mapping[str, dict[str, jax.Array]] = {}  # by view and layer, [n, ..., C]
+    # Maps the name of a head and its inputs to its outputs; see `apply_head`.
+    head_fn: Callable[[str, jax.Array], jax.Array] | None = None
     precomputed: Any = None  # result of `precompute`
 
     def outputs(self, view: View, head: str | None = None) -> jax.Array:
         """Outputs for a view, of the task's head or of an auxiliary head."""
         outputs = self.logits if head is None else self.heads[head]
         return outputs[view_key(view)]
+
+    def apply_head(self, head: str, inputs: jax.Array) -> jax.Array:
+        """Applies an auxiliary head, or with "" the task's head, to inputs `[n, D]`.
+
+        Raises:
+          ValueError: without `head_fn`.
+        """
+        if self.head_fn is None:
+            raise ValueError(f"AuxInputs.head_fn must be given to apply the head {head!r}")
+        return self.head_fn(head, inputs)
 
 
 class DatasetSizes(NamedTuple):

@@ -1,12 +1,14 @@
 """Base class of auxiliary losses: semi-supervised, transfer and domain-adaptation methods."""
 
 import abc
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.default_property import default_property
 from mtl_jax.core.head_specs import AuxHead, AuxMLP
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
@@ -20,23 +22,39 @@ class AuxiliaryLoss(abc.ABC):
     """A loss of one task in addition to its labelled loss, `weight * mean_n update(...)`.
 
     A method is a frozen dataclass that extends this class and defines `views` and `update`;
-    everything else has a default.
-
-    Attributes:
-      weight: weight of the loss.
-      views: requested views.
-      target_types: supported target types.
-      needs_feature_maps: whether it uses outputs of single layers, `AuxInputs.feature_maps`.
-      needs_two_branches: whether it requires a trunk of two branches (`nets.TwoBranch`).
-      source_heads: names of its heads that are initialized from heads of the source model.
+    everything else has a default. The properties below may be defined as fields or class
+    attributes.
     """
 
-    weight: float = 1.0
-    views: tuple[View, ...] = ()
-    target_types: tuple[TargetType, ...] = ALL_TYPES
-    needs_feature_maps: bool = False
-    needs_two_branches: bool = False
-    source_heads: tuple[str, ...] = ()
+    @default_property
+    def weight(self) -> float:
+        """Weight of the loss, 1 by default."""
+        return 1.0
+
+    @default_property
+    def views(self) -> tuple[View, ...]:
+        """Requested views, none by default."""
+        return ()
+
+    @default_property
+    def target_types(self) -> tuple[TargetType, ...]:
+        """Supported target types, all by default."""
+        return ALL_TYPES
+
+    @default_property
+    def needs_feature_maps(self) -> bool:
+        """Whether it uses outputs of single layers, `AuxInputs.feature_maps`."""
+        return False
+
+    @default_property
+    def needs_two_branches(self) -> bool:
+        """Whether it requires a trunk of two branches (`nets.TwoBranch`)."""
+        return False
+
+    @default_property
+    def source_heads(self) -> tuple[str, ...]:
+        """Names of its heads that are initialized from heads of the source model."""
+        return ()
 
     @property
     def has_labelled_loss(self) -> bool:
@@ -48,7 +66,7 @@ class AuxiliaryLoss(abc.ABC):
         """Whether `precompute` is called once, before the first step, with the source model."""
         return type(self).precompute is not AuxiliaryLoss.precompute
 
-    def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
+    def aux_heads(self, num_classes: int) -> Mapping[str, AuxHead | AuxMLP]:
         """Auxiliary heads by name, for a task with C outputs."""
         return {}
 
@@ -69,6 +87,7 @@ class AuxiliaryLoss(abc.ABC):
         return ()
 
 
+@dataclasses.dataclass(frozen=True)
 class AuxiliaryWrapper(AuxiliaryLoss):
     """Wraps another auxiliary loss, `method`, and forwards to it all that it does not define."""
 
@@ -115,7 +134,7 @@ class AuxiliaryWrapper(AuxiliaryLoss):
         """Heads of the wrapped loss that are initialized from the source model."""
         return self.method.source_heads
 
-    def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
+    def aux_heads(self, num_classes: int) -> Mapping[str, AuxHead | AuxMLP]:
         """Auxiliary heads of the wrapped loss."""
         return self.method.aux_heads(num_classes)
 

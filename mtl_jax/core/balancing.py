@@ -14,11 +14,13 @@ from typing import Any, Literal
 
 import jax
 
+from mtl_jax.core.default_property import default_property
+
 Tree = Any
 Access = Literal["losses", "heldout_losses", "gramian", "cross_gramian", "jacobian"]
 
 
-class Balancer(abc.ABC):
+class Balancer:
     """Balances K tasks; a method extends one of the five families below.
 
     `pre_step` is called before the tasks are weighted, `post_step` after the update. `post_step`
@@ -26,7 +28,10 @@ class Balancer(abc.ABC):
     more forward pass per step.
     """
 
-    access: Access
+    @default_property
+    def access(self) -> Access:
+        """What it weights or combines; defined by its family."""
+        raise NotImplementedError(f"{type(self).__name__} defines no access")
 
     @property
     def uses_post_step(self) -> bool:
@@ -54,7 +59,7 @@ class Balancer(abc.ABC):
 class LossWeighting(Balancer):
     """Balances tasks by their losses, with one backward pass."""
 
-    access = "losses"
+    access: Access = "losses"
 
     @abc.abstractmethod
     def weigh_losses(self, losses: jax.Array, state: Tree, key: jax.Array) -> tuple:
@@ -64,7 +69,7 @@ class LossWeighting(Balancer):
 class GramWeighting(Balancer):
     """Balances tasks by the inner products of their gradients, with K backward passes."""
 
-    access = "gramian"
+    access: Access = "gramian"
 
     @abc.abstractmethod
     def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple:
@@ -74,8 +79,12 @@ class GramWeighting(Balancer):
 class BilevelWeighting(Balancer):
     """Balances tasks by the held-out losses after a step with given weights."""
 
-    access = "heldout_losses"
-    held_out: float  # Fraction of the labelled examples that are held out.
+    access: Access = "heldout_losses"
+
+    @default_property
+    def held_out(self) -> float:
+        """Fraction of the labelled examples that are held out, 0.2 by default."""
+        return 0.2
 
     @abc.abstractmethod
     def weigh_outer(self, outer: Callable, state: Tree, key: jax.Array) -> tuple:
@@ -85,7 +94,7 @@ class BilevelWeighting(Balancer):
 class CrossGramWeighting(Balancer):
     """Balances tasks by the gradients of two batches; the update uses a third batch."""
 
-    access = "cross_gramian"
+    access: Access = "cross_gramian"
 
     @abc.abstractmethod
     def weigh_cross(self, cross: jax.Array, state: Tree, key: jax.Array) -> tuple:
@@ -95,9 +104,9 @@ class CrossGramWeighting(Balancer):
 class JacobianAggregator(Balancer):
     """Balances tasks by their gradients, with K backward passes, all in memory."""
 
-    access = "jacobian"
+    access: Access = "jacobian"
 
-    def init(self, num_tasks: int, shared: Tree) -> Tree:
+    def init(self, num_tasks: int, shared: Tree = None) -> Tree:
         """Initial state, given the parameters that gradients are with respect to."""
         return ()
 

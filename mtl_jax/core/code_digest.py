@@ -66,7 +66,7 @@ def module_of(thing: Any) -> str:
 
 def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
     """A definition as a string, and the user functions, classes and modules it refers to."""
-    named = list(getattr(thing, "__mro__", ()))
+    named: list[Any] = list(getattr(thing, "__mro__", ()))
     if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
         # A derivative rule is an attribute of the function, without a reference in its source.
         named += filter(inspect.isfunction, getattr(thing, "__dict__", {}).values())

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from mtl_jax.core.default_property import default_property
+
 
 class Splits(NamedTuple):
     """Arrays of a dataset: each split maps "image" and the label names to `[N, ...]`.
@@ -26,12 +28,12 @@ class DataSource(abc.ABC):
     """Configuration of a dataset; nothing is read before `load`.
 
     All methods but `shapes` and `load` have a default and read no more than `shapes` does.
-
-    Attributes:
-      num_labelled_by_task: number of labelled examples by task, if the source specifies it.
     """
 
-    num_labelled_by_task: Mapping[str, int] = {}
+    @default_property
+    def num_labelled_by_task(self) -> Mapping[str, int]:
+        """Number of labelled examples by task, if the source specifies it."""
+        return {}
 
     @abc.abstractmethod
     def shapes(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from mtl_jax.core.default_property import default_property
 from mtl_jax.core.head_specs import CrossTaskEmbedding
 from mtl_jax.core.model import Model
 from mtl_jax.core.step_types import Outputs, StreamInputs, TrainData, TrainState
@@ -57,20 +58,30 @@ class StepExtension:
 
     Every method has a default that changes nothing. Its state is stored in
     `TrainState.extensions[name]`.
-
-    Attributes:
-      name: key of its state, unique in a run; not "", "policy" or "post_step".
-      extra_models: random streams of additional models with the run's architecture, which are
-        initialized for `init`.
-      optimizer: optimizer of the model that `before_step` puts in the place of the run's, with its
-        optimizer state; None uses the run's.
-      needs_unlabelled: whether it requires unlabelled examples in each step.
     """
 
-    name = ""
-    extra_models: tuple[str, ...] = ()
-    optimizer: Any = None
-    needs_unlabelled = False
+    @default_property
+    def name(self) -> str:
+        """Key of its state, unique in a run; not "", "policy" or "post_step"."""
+        return ""
+
+    @default_property
+    def extra_models(self) -> tuple[str, ...]:
+        """Random streams of additional models with the run's architecture, for `init`."""
+        return ()
+
+    @property
+    def optimizer(self) -> Any:
+        """Optimizer of the model that `before_step` puts in the place of the run's.
+
+        `before_step` puts in its optimizer state too; None uses the run's optimizer.
+        """
+        return None
+
+    @default_property
+    def needs_unlabelled(self) -> bool:
+        """Whether it requires unlabelled examples in each step."""
+        return False
 
     def check(self, run: Any) -> None:
         """Raises `BadInput` for an incompatible run."""

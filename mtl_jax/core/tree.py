@@ -34,14 +34,21 @@ def gram(jacobian, other=None) -> jax.Array:
         (a.reshape(a.shape[0], -1), b.reshape(b.shape[0], -1))
         for a, b in zip(leaves, columns, strict=True)
     ]
-    return sum(jnp.matmul(a, b.T, precision="highest") for a, b in flat)
+    return sum_arrays(jnp.matmul(a, b.T, precision="highest") for a, b in flat)
+
+
+def sum_arrays(terms: Iterable[jax.Array]) -> jax.Array:
+    """Sum of arrays of one shape; 0 `[]` without any."""
+    return jnp.asarray(sum(terms))
 
 
 def global_norm(tree) -> jax.Array:
     """Euclidean norm `[]` of all leaves together, scaled so that squares do not overflow."""
     largest = jnp.stack([jnp.abs(leaf).max() for leaf in jax.tree.leaves(tree)]).max()
     unit = jnp.where(largest > 0, largest, 1.0)
-    return unit * jnp.sqrt(sum(jnp.square(leaf / unit).sum() for leaf in jax.tree.leaves(tree)))
+    return unit * jnp.sqrt(
+        sum_arrays(jnp.square(leaf / unit).sum() for leaf in jax.tree.leaves(tree))
+    )
 
 
 def weighted_sum(weights: jax.Array, jacobian):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mtl_jax.core.default_property import default_property
 from mtl_jax.core.tree import Tree
 
 
@@ -11,24 +12,35 @@ class Trunk:
     A user-defined Flax module needs no base class: it has these defaults (`traits`).
 
     Attributes:
-      inner_trunks: names of the fields that hold the trunks it is made of.
       is_multitask: whether it has a field `tasks` and returns `{task: features}`.
       has_two_branches: whether it returns the features of two branches (`nets.TwoBranch`).
       adds_params: whether it adds parameters to those of `base_trunk`, by `init_params`, and
         `merge`s them.
-      base_trunk: the wrapped trunk, or None.
-      preprocessing: preprocessing of the images before the wrapped trunk, or None.
-      new_params: patterns of parameters that a source model without this wrapper does not
-        have.
     """
 
-    inner_trunks: tuple[str, ...] = ()
     is_multitask = False
     has_two_branches = False
     adds_params = False
-    base_trunk: Any = None
-    preprocessing: Any = None
-    new_params: tuple[str, ...] = ()
+
+    @default_property
+    def inner_trunks(self) -> tuple[str, ...]:
+        """Names of the fields that hold the trunks it is made of."""
+        return ()
+
+    @property
+    def base_trunk(self) -> Any:
+        """The wrapped trunk, or None."""
+        return None
+
+    @default_property
+    def preprocessing(self) -> Any:
+        """Preprocessing of the images before the wrapped trunk, or None."""
+        return None
+
+    @default_property
+    def new_params(self) -> tuple[str, ...]:
+        """Patterns of parameters that a source model without this wrapper does not have."""
+        return ()
 
     @property
     def convolutional(self) -> bool:

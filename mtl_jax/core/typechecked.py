@@ -6,6 +6,7 @@ import functools
 import math
 import types
 import typing
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
@@ -30,10 +31,10 @@ def typechecked(setting: Setting) -> Setting:
     Raises:
       BadInput: at construction, naming the field, the rule and the value.
     """
-    make = setting.__init__
-    if getattr(make, "typed", False):
+    if "__typechecked__" in vars(setting):
         return setting
-    fields = [field for field in dataclasses.fields(setting) if field.init]
+    make: Callable[..., None] = setting.__init__
+    fields = [field for field in fields_of(setting) if field.init]
     places = [field.name for field in fields if not field.kw_only]
     names = [field.name for field in fields]
 
@@ -59,8 +60,8 @@ def typechecked(setting: Setting) -> Setting:
             raise
         check_fields(owner, setting, given)
 
-    __init__.typed = True
-    setting.__init__ = __init__
+    for name, value in (("__init__", __init__), ("__typechecked__", True)):
+        setattr(setting, name, value)
     return setting
 
 
@@ -72,6 +73,11 @@ def typecheck_exports(face: dict[str, Any]) -> None:
             typechecked(member)
 
 
+def fields_of(setting: type) -> tuple[dataclasses.Field, ...]:
+    """The fields of a dataclass."""
+    return dataclasses.fields(typing.cast(Any, setting))
+
+
 def no_default(field: dataclasses.Field) -> bool:
     """Whether a field is required."""
     missing = dataclasses.MISSING
@@ -80,7 +86,7 @@ def no_default(field: dataclasses.Field) -> bool:
 
 def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
     """Requires values of the annotated types; defaults are always accepted."""
-    for field in dataclasses.fields(setting):
+    for field in fields_of(setting):
         if field.name in ELSEWHERE or field.name not in given:
             continue
         value, kind = given[field.name], hints_of(setting)[field.name]
@@ -159,7 +165,12 @@ def words(kind: Any, value: Any = None) -> str:
         return f"a mapping from {words(inner[0])} to {words(inner[1])}"
     if origin is collections.abc.Callable:
         return "a function"
-    plain = {int: "an integer", float: "a finite number", bool: "True or False", str: "a string"}
+    plain: dict[Any, str] = {
+        int: "an integer",
+        float: "a finite number",
+        bool: "True or False",
+        str: "a string",
+    }
     plain |= {types.NoneType: "None", np.ndarray: "an array"}
     name = getattr(kind, "__name__", str(kind))
     named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

@@ -4,6 +4,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 LONGEST = 200  # Bytes of a name; with suffixes, a folder name may have 255.
 DEVICES = {
@@ -25,7 +26,7 @@ class DataWarning(UserWarning):
     """A property of the data that affects how results should be read, in one line."""
 
 
-def require(holds: bool, owner: object, field: str, rule: str, value: object) -> None:
+def require(holds: bool, owner: Any, field: str, rule: str, value: object) -> None:
     """Raises `BadInput` unless `holds`.
 
     Args:
@@ -49,7 +50,7 @@ def shown(value: object, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
-def require_number(owner: object, **bounds: tuple[float, float]) -> None:
+def require_number(owner: Any, **bounds: tuple[float, float]) -> None:
     """Requires fields with finite numbers, each in its closed interval `(low, high)`."""
     for field, (low, high) in bounds.items():
         value = getattr(owner, field)
@@ -58,7 +59,7 @@ def require_number(owner: object, **bounds: tuple[float, float]) -> None:
         require(low <= value <= high, owner, field, range_text(low, high), value)
 
 
-def require_int(owner: object, **least: int) -> None:
+def require_int(owner: Any, **least: int) -> None:
     """Requires fields with integers, each at least the given value."""
     for field, low in least.items():
         value = getattr(owner, field)
@@ -67,7 +68,7 @@ def require_int(owner: object, **least: int) -> None:
         require(value >= low, owner, field, f"must be at least {low}", value)
 
 
-def require_name(owner: object) -> None:
+def require_name(owner: Any) -> None:
     """Requires a name that is a valid folder name on every system and has no glob characters.
 
     Raises:
@@ -101,21 +102,21 @@ def are_numbers(value: object) -> bool:
     )
 
 
-def require_widths(owner: object, field: str) -> None:
+def require_widths(owner: Any, field: str) -> None:
     """Requires a non-empty tuple of positive integers."""
     value = getattr(owner, field)
     fine = isinstance(value, tuple) and value and all(type(w) is int and w >= 1 for w in value)
     require(bool(fine), owner, field, "must be a tuple of integers of at least 1", value)
 
 
-def require_choice(owner: object, **choices: tuple) -> None:
+def require_choice(owner: Any, **choices: tuple) -> None:
     """Requires each field to have one of the allowed values."""
     for field, allowed in choices.items():
         value = getattr(owner, field)
         require(value in allowed, owner, field, f"must be one of {allowed}", value)
 
 
-def regex_error(value: object) -> str | None:
+def regex_error(value: Any) -> str | None:
     """The error of an invalid regular expression; None if it is valid."""
     try:
         re.compile(value)
@@ -124,7 +125,7 @@ def regex_error(value: object) -> str | None:
     return None
 
 
-def require_pattern(owner: object, field: str, pattern: object) -> None:
+def require_pattern(owner: Any, field: str, pattern: object) -> None:
     """Requires a valid regular expression; the error states the fault."""
     fault = regex_error(pattern)
     require(fault is None, owner, field, f"must be a regular expression ({fault})", pattern)

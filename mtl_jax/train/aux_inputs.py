@@ -52,7 +52,7 @@ def make_aux_inputs(
     features = {v: found.features[k][name] for v, k in keys.items() if k in found.features}
     weights = {view_key(v): batch.teacher[name].weights for v in views if is_teacher(v)}
 
-    def apply_head(head: str, x: jax.Array) -> jax.Array:
+    def head_fn(head: str, x: jax.Array) -> jax.Array:
         return model.apply_head(heads, f"{name}/{head}" if head else name, x)
 
     return AuxInputs(
@@ -71,7 +71,7 @@ def make_aux_inputs(
             for view, each in features.items()
             if isinstance(each, EncoderOutput)
         },
-        apply_head=apply_head,
+        head_fn=head_fn,
     )
 
 

@@ -38,7 +38,7 @@ class Distillation(AuxiliaryLoss):
       (https://github.com/HobbitLong/RepDistiller).
     """
 
-    weight: float = dataclasses.field()  # without the default of the base class
+    weight: float
     temperature: float = 4.0
     view: Literal["weak", "strong"] = "weak"
     params: Parameters = "selected"

@@ -114,12 +114,12 @@ def test_heads_that_are_called_and_keys_are_of_each():
         return x * {"": 1.0, "0.mine": 2.0, "1.mine": 3.0, "2.1.mine": 4.0}[name]
 
     pair = SumOfLosses((Caller(), Caller()))
-    sight = felt(pair, 0)._replace(apply_head=call)
+    sight = felt(pair, 0)._replace(head_fn=call)
     _, _, metrics = pair.update(sight, pair.init(SIZES))
     assert [float(metrics[f"{place}.own"]) for place in (0, 1)] == [2.0, 3.0]
     assert metrics["0.drawn"] != metrics["1.drawn"]
     nested = SumOfLosses((Caller(), Caller(), SumOfLosses((FixMatch(), Caller()))))
-    sight = felt(nested, 0)._replace(apply_head=functools.partial(call))
+    sight = felt(nested, 0)._replace(head_fn=functools.partial(call))
     with pytest.raises(KeyError, match="2\\.0\\.mine"):
         SumOfLosses((Caller(), Caller(), pair)).update(sight, ((), (), ((), ())))
     _, _, metrics = nested.update(sight, nested.init(SIZES))

@@ -49,7 +49,7 @@ def seen(features, heads, progress=0.7):
         progress=jnp.float32(progress),
         key=jax.random.key(0),
         features=features,
-        apply_head=lambda name, x: x @ heads[name],
+        head_fn=lambda name, x: x @ heads[name],
     )
 
 

@@ -36,7 +36,7 @@ def seen(features, progress):
     return AuxInputs(
         logits={}, labels=jnp.asarray(LABELS), mask=jnp.asarray(MASK), unlabelled_index=np.arange(U), labelled_index=np.arange(B),
         heads={}, view_params={view_key(METHOD.mixed): MixParams(PARTNER, None)},
-        progress=jnp.float32(progress), key=jax.random.key(0), features=features, apply_head=call,
+        progress=jnp.float32(progress), key=jax.random.key(0), features=features, head_fn=call,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def settings():
             continue
         for each in vars(importlib.import_module(info.name)).values():
             if isinstance(each, type) and dataclasses.is_dataclass(each):
-                typed = getattr(each.__init__, "typed", False)
+                typed = "__typechecked__" in vars(each)
                 if typed and each.__module__.startswith("mtl_jax."):
                     found[f"{each.__module__}.{each.__name__}"] = each
     return found
@@ -168,7 +168,7 @@ def test_all_exported_settings_are_held_against_their_annotations():
         for name, each in vars(face).items()
         if isinstance(each, type)
         and dataclasses.is_dataclass(each)
-        and not getattr(each.__init__, "typed", False)
+        and not "__typechecked__" in vars(each)
     }
     assert bare == set()
     assert len(SETTINGS) > 200

@@ -141,7 +141,7 @@ def begun(method, outputs, views, weights):
     """A state in which a method has begun to use what it sees."""
     state = method.init(DatasetSizes(outputs, N, N))
     if isinstance(method, transfer.BiTuning):  # Its queues are empty at first.
-        return method.update(views._replace(apply_head=lambda name, x: x @ weights[name]), state)[1]
+        return method.update(views._replace(head_fn=lambda name, x: x @ weights[name]), state)[1]
     return warm(method, state)
 
 
@@ -165,7 +165,7 @@ def test_a_method_learns_by_the_outputs_or_is_refused(method, kind):
 
     def total(logits, heads, features, maps, weights):
         now = views._replace(logits=logits, heads=heads, features=features, feature_maps=maps)
-        now = now._replace(apply_head=lambda name, x: x @ weights[name])
+        now = now._replace(head_fn=lambda name, x: x @ weights[name])
         found, _, metrics = method.update(now, state)
         return found.mean(), metrics
 

@@ -142,7 +142,7 @@ def linear(kernel, bias, name, x):
 
 def sight_of(seed):
     """What the method sees, with the task's head."""
-    return felt(METHOD, seed)._replace(apply_head=functools.partial(linear, HEAD, HEAD_BIAS))
+    return felt(METHOD, seed)._replace(head_fn=functools.partial(linear, HEAD, HEAD_BIAS))
 
 
 def by_hand(features, embeddings, sight, queues):
@@ -161,7 +161,7 @@ def after(queues, sight):
 def own(features, heads, kernel, sight, state):
     """The method's loss, and its next state."""
     call = functools.partial(linear, kernel, HEAD_BIAS)
-    now = sight._replace(features=features, heads=heads, apply_head=call)
+    now = sight._replace(features=features, heads=heads, head_fn=call)
     loss, moved, _ = METHOD.update(now, state)
     return loss.mean(), moved
 
@@ -208,10 +208,10 @@ def test_the_state_keeps_its_shape_and_seeds_go_side_by_side():
 
     def update(sight, state):
         return METHOD.update(
-            sight._replace(apply_head=functools.partial(linear, HEAD, HEAD_BIAS)), state
+            sight._replace(head_fn=functools.partial(linear, HEAD, HEAD_BIAS)), state
         )
 
-    bare = [sight._replace(apply_head=None) for sight in sights]
+    bare = [sight._replace(head_fn=None) for sight in sights]
     alone = jax.jit(update)(bare[1], state)
     assert jax.eval_shape(lambda: alone[1]) == jax.eval_shape(lambda: state)
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), *bare)

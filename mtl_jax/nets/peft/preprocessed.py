@@ -1,7 +1,5 @@
 """A trunk with the preprocessing of its pretrained weights."""
 
-import dataclasses
-
 import flax.linen as nn
 import jax
 
@@ -26,7 +24,7 @@ class Preprocessed(Trunk, nn.Module):
     """
 
     trunk: nn.Module
-    preprocessing: Preprocessing = dataclasses.field()  # without the base class's default
+    preprocessing: Preprocessing
 
     def __post_init__(self):
         require_trunk(self, "trunk")
