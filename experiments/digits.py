@@ -15,7 +15,10 @@ Three to four minutes on two CPU cores; all seeds of a run train side by side.
 """
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     aggregation,
@@ -54,20 +57,19 @@ HARD = Run(
     trunk=MLP,
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(optimizers.CosineSchedule(4e-3)),
-    num_labelled=100,
+    labels=Labels(num_labelled=100, unlabelled_ratio=4),
     batch_size=50,
-    unlabelled_ratio=4,
-    strong=augment.Chain(
-        (
-            augment.Affine(degrees=8.0, scale=0.08, shear=0.08),
-            augment.BrightnessContrast(contrast=0.4, brightness=0.1),
-            augment.Cutout(3),
+    augmentation=Augmentation(
+        strong=augment.Chain(
+            (
+                augment.Affine(degrees=8.0, scale=0.08, shear=0.08),
+                augment.BrightnessContrast(contrast=0.4, brightness=0.1),
+                augment.Cutout(3),
+            )
         )
     ),
     steps=600,
-    evaluate_every=100,
-    checkpoint_every=300,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=100, checkpoint_every=300, ema_decay=0.99),
     num_seeds=5,
 )
 
@@ -75,13 +77,15 @@ SINGLE_DIGITS = HARD.replace(
     name="single digits",
     data=data.PerSeed(data.SingleDigits(half=0)),
     tasks=(digit("digit"),),
-    num_labelled=None,
+    labels={"num_labelled": None},
 )
-FINE_TUNED = HARD.replace(name="pretrained, fine-tuned", init_from=SINGLE_DIGITS)
+FINE_TUNED = HARD.replace(
+    name="pretrained, fine-tuned", initialization={"init_from": SINGLE_DIGITS}
+)
 SOFT = HARD.replace(
     name="soft sharing, trace norm",
     trunk=nets.PerTaskTrunk(MLP),
-    penalties=(sharing.TraceNorm(3e-3),),
+    regularization={"penalties": (sharing.TraceNorm(3e-3),)},
 )
 ALL = FINE_TUNED.replace(name="all three", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH))
 
@@ -91,13 +95,15 @@ EXPERIMENT = Experiment(
         HARD.replace(name="right alone", tasks=(RIGHT,)),
         HARD.replace(name="left alone, FixMatch", tasks=(LEFT_FIXMATCH,)),
         HARD.replace(name="right alone, FixMatch", tasks=(RIGHT_FIXMATCH,)),
-        HARD.replace(measure_affinity=True),
+        HARD.replace(evaluation={"measure_affinity": True}),
         HARD.replace(name="uncertainty weighting", balance=weighting.Uncertainty()),
         HARD.replace(name="PCGrad", balance=aggregation.PCGrad()),
         HARD.replace(name="UPGrad", balance=aggregation.UPGrad()),
         HARD.replace(name="MGDA", balance=aggregation.MGDA()),
         SOFT,
-        SOFT.replace(name="soft sharing, mean L2", penalties=(sharing.MeanL2(1e-4),)),
+        SOFT.replace(
+            name="soft sharing, mean L2", regularization={"penalties": (sharing.MeanL2(1e-4),)}
+        ),
         HARD.replace(name="FixMatch", tasks=(LEFT_FIXMATCH, RIGHT_FIXMATCH)),
         HARD.replace(
             name="FreeMatch",
@@ -107,11 +113,13 @@ EXPERIMENT = Experiment(
             name="pretrained, frozen", param_rules=transfer.finetuning.feature_extraction()
         ),
         FINE_TUNED,
-        FINE_TUNED.replace(name="pretrained, L2-SP", penalties=(transfer.L2SP(3e-4),)),
+        FINE_TUNED.replace(
+            name="pretrained, L2-SP", regularization={"penalties": (transfer.L2SP(3e-4),)}
+        ),
         ALL,
-        HARD.replace(name="hard sharing, partial labels", partial_labels=True),
-        ALL.replace(name="all three, partial labels", partial_labels=True),
-        HARD.replace(name="every label", num_labelled=None),
+        HARD.replace(name="hard sharing, partial labels", labels={"partial": True}),
+        ALL.replace(name="all three, partial labels", labels={"partial": True}),
+        HARD.replace(name="every label", labels={"num_labelled": None}),
     ),
     baselines=("left alone", "right alone"),
 )

@@ -14,7 +14,10 @@ About a quarter of an hour on two CPU cores.
 import functools
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     augment,
@@ -42,22 +45,21 @@ SUPERVISED = Run(
     trunk=nets.MLP((256, 256)),
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
-    num_labelled=40,
+    labels=Labels(num_labelled=40, unlabelled_ratio=7),
     batch_size=40,
-    unlabelled_ratio=7,
-    weak=augment.Affine(degrees=5.0, scale=0.05, translate=0.05),
-    medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
-    strong=augment.Chain(
-        (
-            augment.Affine(degrees=20.0, scale=0.2, shear=0.2, translate=0.125),
-            augment.BrightnessContrast(contrast=0.4, brightness=0.1),
-            augment.Cutout(3),
-        )
+    augmentation=Augmentation(
+        weak=augment.Affine(degrees=5.0, scale=0.05, translate=0.05),
+        medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
+        strong=augment.Chain(
+            (
+                augment.Affine(degrees=20.0, scale=0.2, shear=0.2, translate=0.125),
+                augment.BrightnessContrast(contrast=0.4, brightness=0.1),
+                augment.Cutout(3),
+            )
+        ),
     ),
     steps=600,
-    evaluate_every=30,
-    checkpoint_every=600,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=30, checkpoint_every=600, ema_decay=0.99),
     num_seeds=5,
 )
 
@@ -65,7 +67,7 @@ SUPERVISED = Run(
 def learning(name: str, method, teachers: tuple[Run, ...] = ()) -> Run:
     """A row that learns from the unlabelled images by a method."""
     task = DIGIT.replace(auxiliary=method)
-    return SUPERVISED.replace(name=name, tasks=(task,), teachers=teachers)
+    return SUPERVISED.replace(name=name, tasks=(task,), labels={"teachers": teachers})
 
 
 def classic(name: str, *choices, pool: bool = True) -> SklearnBaseline:
@@ -127,7 +129,7 @@ EXPERIMENT = Experiment(
         *(learning(name, method) for name, method in METHODS.items()),
         FIRST,
         SECOND,
-        SUPERVISED.replace(name="every label", num_labelled=None),
+        SUPERVISED.replace(name="every label", labels={"num_labelled": None}),
     ),
     sklearn_baselines=(
         classic("logistic regression", *LOGISTIC, pool=False),

@@ -15,7 +15,10 @@ which are in proportion to the small trunk, and the weight of CORAL, which the p
 """
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     augment,
@@ -68,13 +71,13 @@ def source_only(way: str) -> Run:
         balance=weighting.Equal(),
         optimizer=optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4),
         batch_size=64,
-        unlabelled_ratio=1,
-        weak=augment.ReflectCrop(1),
-        strong=augment.Chain((augment.ReflectCrop(1), augment.Cutout(3))),
+        labels=Labels(unlabelled_ratio=1),
+        augmentation=Augmentation(
+            weak=augment.ReflectCrop(1),
+            strong=augment.Chain((augment.ReflectCrop(1), augment.Cutout(3))),
+        ),
         steps=800,
-        evaluate_every=100,
-        checkpoint_every=400,
-        ema_decay=0.99,
+        evaluation=Evaluation(every=100, checkpoint_every=400, ema_decay=0.99),
         num_seeds=3,
     )
 
@@ -90,9 +93,7 @@ def adda(way: str) -> Run:
     return source_only(way).replace(
         name=f"ADDA, {way}",
         tasks=(DIGIT.replace(auxiliary=domain_adaptation.ADDA(WIDTHS)),),
-        init_from=source_only(way),
-        source_parameters="raw",
-        param_map=HEADS,
+        initialization={"init_from": source_only(way), "parameters": "raw", "param_map": HEADS},
         param_rules=(ParamRule("tasks/heads/digit/(kernel|bias)", frozen=True), ParamRule(".*")),
         optimizer=optimizers.SGD(optimizers.CosineSchedule(0.001), weight_decay=5e-4),
     )

@@ -15,7 +15,10 @@ An interrupted launch goes on where it was.
 import functools
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     augment,
@@ -45,16 +48,15 @@ SUPERVISED = Run(
     trunk=nets.MLP((512, 256)),
     balance=weighting.Equal(),
     optimizer=optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4),
-    num_labelled=40,
+    labels=Labels(num_labelled=40, unlabelled_ratio=4),
     batch_size=32,
-    unlabelled_ratio=4,
-    weak=augment.weak_crop_flip(pixels=2),
-    medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
-    strong=augment.randaugment_fixmatch(),
+    augmentation=Augmentation(
+        weak=augment.weak_crop_flip(pixels=2),
+        medium=augment.Affine(degrees=10.0, scale=0.1, shear=0.1, translate=0.1),
+        strong=augment.randaugment_fixmatch(),
+    ),
     steps=1500,
-    evaluate_every=75,
-    checkpoint_every=750,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=75, checkpoint_every=750, ema_decay=0.99),
     num_seeds=3,
 )
 
@@ -98,13 +100,15 @@ LABELS = (4, 25, 100)
 
 def supervised(labels: int) -> Run:
     """Labelled images alone."""
-    return SUPERVISED.replace(name=f"supervised, {labels}", num_labelled=10 * labels)
+    return SUPERVISED.replace(name=f"supervised, {labels}", labels={"num_labelled": 10 * labels})
 
 
 def learning(name: str, method, labels: int, teachers: tuple[Run, ...] = ()) -> Run:
     """A row that learns from the unlabelled images by a method."""
     task = PIECE.replace(auxiliary=method)
-    return supervised(labels).replace(name=f"{name}, {labels}", tasks=(task,), teachers=teachers)
+    return supervised(labels).replace(
+        name=f"{name}, {labels}", tasks=(task,), labels={"teachers": teachers}
+    )
 
 
 def on_components(estimator):
@@ -131,7 +135,7 @@ def classics(labels: int) -> tuple[SklearnBaseline, ...]:
         SklearnBaseline,
         data=DATA,
         task=PIECE,
-        num_labelled=10 * labels,
+        labels={"num_labelled": 10 * labels},
         num_seeds=SUPERVISED.num_seeds,
     )
     return (
@@ -154,7 +158,7 @@ EXPERIMENT = Experiment(
         ),
         FIRST,
         learning("Noisy Student, round 2", STUDENT, 4, (FIRST,)),
-        SUPERVISED.replace(name="every label", num_labelled=None, batch_size=160),
+        SUPERVISED.replace(name="every label", labels={"num_labelled": None}, batch_size=160),
     ),
     sklearn_baselines=tuple(row for labels in LABELS for row in classics(labels)),
 )

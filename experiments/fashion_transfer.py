@@ -19,7 +19,10 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Initialization,
     Run,
     Task,
     augment,
@@ -54,13 +57,11 @@ FASHION = Run(
     trunk=TRUNK,
     balance=weighting.Equal(),
     optimizer=SGD,
-    weak=augment.ReflectCrop(2),
-    source_parameters="raw",
+    augmentation=Augmentation(weak=augment.ReflectCrop(2)),
+    initialization=Initialization(parameters="raw"),
     batch_size=64,
     steps=1500,
-    evaluate_every=250,
-    checkpoint_every=750,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=250, checkpoint_every=750, ema_decay=0.99),
     num_seeds=3,
 )
 
@@ -123,11 +124,10 @@ def scratch(target: str, labels: int) -> Run:
         name=f"scratch, {target}, {labels}",
         data=source,
         tasks=(task,),
-        num_labelled=10 * labels,
+        labels={"num_labelled": 10 * labels},
         batch_size=32,
         steps=400,
-        evaluate_every=50,
-        checkpoint_every=400,
+        evaluation={"every": 50, "checkpoint_every": 400},
     )
 
 
@@ -164,7 +164,7 @@ def rows(target: str, labels: int) -> tuple[Run, ...]:
 def digits_of(target: str) -> Run:
     """Another source for a target: the digits of the other one, all labels."""
     (other,) = set(TARGETS) - {target}
-    return scratch(other, 4).replace(name=f"all {other}", num_labelled=None, steps=800)
+    return scratch(other, 4).replace(name=f"all {other}", labels={"num_labelled": None}, steps=800)
 
 
 def probe(source_run: Run, target: str, labels: int) -> SklearnBaseline:

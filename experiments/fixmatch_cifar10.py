@@ -19,7 +19,10 @@ import json
 import pathlib
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Published,
     Run,
     Task,
@@ -48,12 +51,9 @@ SUPERVISED = Run(
     ),
     steps=STEPS,
     batch_size=64,
-    unlabelled_ratio=7,
-    weak=WEAK,
-    strong=augment.Chain((WEAK, augment.randaugment_usb())),
-    evaluate_every=EVERY,
-    checkpoint_every=EVERY,
-    ema_decay=0.999,
+    labels=Labels(unlabelled_ratio=7),
+    augmentation=Augmentation(weak=WEAK, strong=augment.Chain((WEAK, augment.randaugment_usb()))),
+    evaluation=Evaluation(every=EVERY, checkpoint_every=EVERY, ema_decay=0.999),
     num_seeds=3,
 )
 
@@ -93,7 +93,11 @@ def as_published(base: Run, weak: augment.Chain) -> tuple[Run, Run]:
     }
     return tuple(
         learning(
-            base, f"FixMatch ({name})", MORE["FixMatch"], weak=weak, strong=policy, num_seeds=5
+            base,
+            f"FixMatch ({name})",
+            MORE["FixMatch"],
+            augmentation={"weak": weak, "strong": policy},
+            num_seeds=5,
         )
         for name, policy in strong.items()
     )
@@ -102,7 +106,7 @@ def as_published(base: Run, weak: augment.Chain) -> tuple[Run, Run]:
 def with_labels(rows: tuple[Run, ...], counts: tuple[int, ...]) -> tuple[Run, ...]:
     """Every row with every number of labels."""
     return tuple(
-        row.replace(name=f"{row.name}, {count} labels", num_labelled=count)
+        row.replace(name=f"{row.name}, {count} labels", labels={"num_labelled": count})
         for count in counts
         for row in rows
     )

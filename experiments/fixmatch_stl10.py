@@ -25,8 +25,7 @@ WEAK = augment.weak_crop_flip(12)
 BASE = SUPERVISED.replace(
     data=data.Tfds("stl10", "data", ("train[:90%]+unlabelled", "train[90%:]", "test")),
     trunk=nets.WideResNet(37, 2, groups=4),
-    weak=WEAK,
-    strong=augment.Chain((WEAK, augment.randaugment_usb())),
+    augmentation={"weak": WEAK, "strong": augment.Chain((WEAK, augment.randaugment_usb()))},
 )
 METHODS = EVEN | MORE | {"CoMatch": consistency.CoMatch(contrast=5.0)}
 ROWS = (

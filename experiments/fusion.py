@@ -14,6 +14,8 @@ A task alone has the 200 labels that it has of the 400 when the tasks are togeth
 import itertools
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
     Run,
     Task,
@@ -60,12 +62,10 @@ SOURCE = Run(
     trunk=nets.MLP((512, 256)),
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(optimizers.CosineSchedule(1e-3)),
-    weak=augment.RandomTranslate(1),
+    augmentation=Augmentation(weak=augment.RandomTranslate(1)),
     batch_size=64,
     steps=1500,
-    evaluate_every=250,
-    checkpoint_every=750,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=250, checkpoint_every=750, ema_decay=0.99),
     num_seeds=3,
 )
 BEGINS = {"drawn": None, "Fashion-MNIST": SOURCE}
@@ -81,16 +81,16 @@ def run(sharing: str, training: str, start: str, names: tuple[str, ...]) -> Run:
         data=PAIRS,
         tasks=tuple(task(name, method) for name in names),
         balance=weighting.Equal() if alone else TOGETHER[sharing],
-        num_labelled=LABELS // 2 if alone else LABELS,
-        partial_labels=not alone,
+        labels={
+            "num_labelled": LABELS // 2 if alone else LABELS,
+            "partial": not alone,
+            "unlabelled_ratio": 4,
+        },
         batch_size=32,
-        unlabelled_ratio=4,
-        strong=augment.Chain((augment.Affine(), augment.Cutout(5))),
-        init_from=BEGINS[start],
-        source_parameters="raw",
+        augmentation={"strong": augment.Chain((augment.Affine(), augment.Cutout(5)))},
+        initialization={"init_from": BEGINS[start], "parameters": "raw"},
         steps=1500,
-        evaluate_every=100,
-        checkpoint_every=500,
+        evaluation={"every": 100, "checkpoint_every": 500},
     )
 
 

@@ -21,8 +21,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax import Experiment, Run, Task, aggregation, losses, nets, optimizers, weighting
-from mtl_jax.config.run import BalanceOptions
+from mtl_jax import (
+    BalanceOptions,
+    Evaluation,
+    Experiment,
+    Run,
+    Task,
+    aggregation,
+    losses,
+    nets,
+    optimizers,
+    weighting,
+)
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.validation import are_numbers, require, require_int, require_number
@@ -170,9 +180,7 @@ def rows(sigmas: tuple[float, ...]) -> tuple[Run, ...]:
         optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
         batch_size=100,
         steps=1200,
-        evaluate_every=300,
-        checkpoint_every=1200,
-        ema_decay=0.99,
+        evaluation=Evaluation(every=300, checkpoint_every=1200, ema_decay=0.99),
         num_seeds=3,
     )
     others = (

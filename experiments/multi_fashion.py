@@ -19,6 +19,8 @@ papers have none.
 """
 
 from mtl_jax import (
+    BalanceOptions,
+    Evaluation,
     Experiment,
     Published,
     Run,
@@ -31,7 +33,6 @@ from mtl_jax import (
     optimizers,
     weighting,
 )
-from mtl_jax.config.run import BalanceOptions
 
 FASHION = data.FashionMNIST()
 MNIST = data.Tfds("mnist", "data", split=("train[:90%]", "train[90%:]", "test"))
@@ -68,7 +69,7 @@ def overlaid(name: str, left, right) -> tuple[Run, Run]:
         optimizer=optimizers.SGD(optimizers.CosineSchedule(1e-2, cycles=7 / 16)),
         batch_size=256,
         steps=100 * 60_000 // 256,
-        evaluate_every=2000,
+        evaluation=Evaluation(every=2000),
         num_seeds=3,
     )
     return run, run.replace(
@@ -77,7 +78,7 @@ def overlaid(name: str, left, right) -> tuple[Run, Run]:
         tasks=tuple(map(task, moved.labels)),
         optimizer=optimizers.SGD(optimizers.CosineSchedule(1e-3, cycles=0.495)),
         steps=100 * 120_000 // 256,
-        evaluate_every=4000,
+        evaluation={"every": 4000},
     )
 
 

@@ -10,6 +10,9 @@ All seeds of a run train side by side.
 """
 
 from mtl_jax import (
+    BalanceOptions,
+    Evaluation,
+    Execution,
     Experiment,
     Run,
     Task,
@@ -21,7 +24,6 @@ from mtl_jax import (
     optimizers,
     weighting,
 )
-from mtl_jax.config.run import BalanceOptions, Execution
 from mtl_jax.config.task_schedule import AlternatingTasks
 
 FASHION = data.FashionMNIST()
@@ -45,9 +47,7 @@ HARD = Run(
     optimizer=optimizers.Adam(optimizers.CosineSchedule(3e-3)),
     batch_size=64,
     steps=EPOCH,
-    evaluate_every=EPOCH // 2,
-    checkpoint_every=EPOCH,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=EPOCH // 2, checkpoint_every=EPOCH, ema_decay=0.99),
     num_seeds=3,
     execution=Execution(steps_per_call=39),  # LeNet's convolutions are matrix products on a CPU.
 )

@@ -14,7 +14,10 @@ About 20 minutes on two CPU cores that others use too; steps take 25 ms, compila
 import functools
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     consistency,
@@ -43,24 +46,23 @@ SUPERVISED = Run(
     trunk=nets.MLP((128, 128)),
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(optimizers.CosineSchedule(2e-3)),
-    num_labelled=LABELLED,
+    labels=Labels(num_labelled=LABELLED, unlabelled_ratio=4),
     batch_size=LABELLED,
-    unlabelled_ratio=4,
-    weak=Chain((signal.Jitter(0.05), signal.RandomCrop(0.1))),
-    medium=Chain((signal.Jitter(0.1), signal.TimeWarp(0.2), signal.RandomCrop(0.2))),
-    strong=Chain(
-        (
-            signal.TimeWarp(0.3),
-            signal.RandomCrop(0.3),
-            signal.MagnitudeWarp(0.4),
-            signal.Jitter(0.5),
-            signal.TimeMask(10),
-        )
+    augmentation=Augmentation(
+        weak=Chain((signal.Jitter(0.05), signal.RandomCrop(0.1))),
+        medium=Chain((signal.Jitter(0.1), signal.TimeWarp(0.2), signal.RandomCrop(0.2))),
+        strong=Chain(
+            (
+                signal.TimeWarp(0.3),
+                signal.RandomCrop(0.3),
+                signal.MagnitudeWarp(0.4),
+                signal.Jitter(0.5),
+                signal.TimeMask(10),
+            )
+        ),
     ),
     steps=600,
-    evaluate_every=30,
-    checkpoint_every=600,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=30, checkpoint_every=600, ema_decay=0.99),
     num_seeds=5,
 )
 
@@ -111,7 +113,7 @@ EXPERIMENT = Experiment(
     runs=(
         SUPERVISED,
         *(learning(name, method) for name, method in METHODS.items()),
-        SUPERVISED.replace(name="every label", num_labelled=None),
+        SUPERVISED.replace(name="every label", labels={"num_labelled": None}),
         SUPERVISED.replace(name="supervised, FCN", trunk=FCN),
         learning("FixMatch, FCN", METHODS["FixMatch"]).replace(trunk=FCN),
     ),

@@ -10,7 +10,10 @@ About two minutes on two CPU cores.
 """
 
 from mtl_jax import (
+    Augmentation,
+    Evaluation,
     Experiment,
+    Labels,
     Run,
     Task,
     augment,
@@ -31,15 +34,11 @@ SUPERVISED = Run(
     trunk=nets.MLP((64, 64)),
     balance=weighting.Equal(),
     optimizer=optimizers.Adam(optimizers.CosineSchedule(5e-3)),
-    num_labelled=8,
+    labels=Labels(num_labelled=8, unlabelled_ratio=32),
     batch_size=8,
-    unlabelled_ratio=32,
-    weak=augment.signal.Jitter(0.05),
-    strong=augment.signal.Jitter(0.15),
+    augmentation=Augmentation(weak=augment.signal.Jitter(0.05), strong=augment.signal.Jitter(0.15)),
     steps=1000,
-    evaluate_every=50,
-    checkpoint_every=1000,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=50, checkpoint_every=1000, ema_decay=0.99),
     num_seeds=5,
 )
 

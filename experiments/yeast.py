@@ -10,6 +10,7 @@ All seeds of a run train side by side.
 """
 
 from mtl_jax import (
+    Evaluation,
     Experiment,
     Run,
     Task,
@@ -39,9 +40,7 @@ HARD = Run(
     optimizer=optimizers.Adam(optimizers.CosineSchedule(1e-3)),
     batch_size=128,
     steps=600,
-    evaluate_every=50,
-    checkpoint_every=600,
-    ema_decay=0.99,
+    evaluation=Evaluation(every=50, checkpoint_every=600, ema_decay=0.99),
     num_seeds=5,
 )
 
@@ -82,8 +81,8 @@ SOFT = HARD.replace(name="one trunk a task", trunk=nets.PerTaskTrunk(MLP))
 SHARED = (
     HARD.replace(name="alternating", task_schedule=AlternatingTasks()),
     SOFT,
-    SOFT.replace(name="trace norm", penalties=(sharing.TraceNorm(1e-3),)),
-    SOFT.replace(name="mean L2", penalties=(sharing.MeanL2(1e-3),)),
+    SOFT.replace(name="trace norm", regularization={"penalties": (sharing.TraceNorm(1e-3),)}),
+    SOFT.replace(name="mean L2", regularization={"penalties": (sharing.MeanL2(1e-3),)}),
     HARD.replace(name="MMoE", trunk=nets.MMoE(MLP)),
     HARD.replace(name="CGC", trunk=nets.CGC(MLP)),
     HARD.replace(name="cross-stitch", trunk=nets.CrossStitch(MLP)),
@@ -92,6 +91,6 @@ SHARED = (
 )
 
 EXPERIMENT = Experiment(
-    runs=(*ALONE, HARD.replace(measure_affinity=True), *BALANCED, *SHARED),
+    runs=(*ALONE, HARD.replace(evaluation={"measure_affinity": True}), *BALANCED, *SHARED),
     baselines=tuple(run.name for run in ALONE),
 )

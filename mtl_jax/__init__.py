@@ -5,8 +5,15 @@ from typing import Any
 
 # What a user names most, and where it lies; loaded when it is asked for.
 FACE = {
-    "Experiment": "mtl_jax.config.run",
-    "Published": "mtl_jax.config.run",
+    "Augmentation": "mtl_jax.config.run_groups",
+    "BalanceOptions": "mtl_jax.config.balance_options",
+    "Evaluation": "mtl_jax.config.run_groups",
+    "Execution": "mtl_jax.config.execution",
+    "Experiment": "mtl_jax.config.experiment",
+    "Initialization": "mtl_jax.config.run",
+    "Labels": "mtl_jax.config.run",
+    "Published": "mtl_jax.config.experiment",
+    "Regularization": "mtl_jax.config.run_groups",
     "Run": "mtl_jax.config.run",
     "Task": "mtl_jax.config.task",
     "aggregate": "mtl_jax.aggregation.balance",

@@ -3,7 +3,9 @@
 import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Labels, Run
+from mtl_jax.config.run_groups import Augmentation, Evaluation
+from mtl_jax.config.task import Task
 
 
 def part(count: int, seed: int) -> dict[str, np.ndarray]:
@@ -38,13 +40,9 @@ RUN = Run(
     optimizer=optimizers.SGD(0.05),
     steps=8,
     batch_size=8,
-    num_labelled=24,
-    unlabelled_ratio=2,
-    weak=None,
-    strong=augment.Cutout(2),
-    evaluate_every=4,
-    checkpoint_every=4,
-    ema_decay=0.9,
+    labels=Labels(num_labelled=24, unlabelled_ratio=2),
+    augmentation=Augmentation(weak=None, strong=augment.Cutout(2)),
+    evaluation=Evaluation(every=4, checkpoint_every=4, ema_decay=0.9),
     num_seeds=2,
 )
 UNLABELLED = RUN.replace(

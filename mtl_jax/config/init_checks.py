@@ -22,88 +22,104 @@ def preprocessing_of(trunk: Any) -> list[Any]:
     ]
 
 
-def check_init_from(run: Any) -> None:
-    """Requires that a run's source model, `param_map` and `param_rules` are consistent.
+def check_initialization(init: Any) -> None:
+    """Requires that a `config.Initialization` is consistent in itself.
 
     Raises:
       BadInput: naming the field.
     """
-    source = run.init_from
-    known = source is None or isinstance(source, RunSettings | PretrainedWeights)
-    require(known, run, "init_from", "must be a run or weights such as nets.pretrained has", source)
-    require_parameters(run)
-    require_tables(run)
-    require_twins(run)
+    source = init.init_from
+    valid = source is None or isinstance(source, RunSettings | PretrainedWeights)
+    rule = "must be a run or weights such as nets.pretrained has"
+    require(valid, init, "init_from", rule, source)
+    require_parameters(init)
+    require_tables(init)
+    rule = "says what comes from a source, and needs one"
+    for field, value in (("param_map", init.param_map), ("new_params", init.new_params)):
+        require(source is not None or not value, init, field, rule, value)
+
+
+def check_init_from(run: Any) -> None:
+    """Requires that a run is consistent with its source model.
+
+    Raises:
+      BadInput: naming the field.
+    """
+    source = run.initialization.init_from
+    require_param_rules(run)
+    require_two_branches(run)
     if isinstance(source, RunSettings):
         require_same(run, source)
-    for field in ("param_map", "new_params"):
-        idle = source is None and getattr(run, field)
-        rule = "says what comes from a source, and needs one"
-        require(not idle, run, field, rule, getattr(run, field))
     check_source_heads(run)
     anchored = any(rule.l2_sp for rule in run.param_rules)
     rule = "has l2_sp, which needs a source"
     require(source is not None or not anchored, run, "param_rules", rule, run.param_rules)
 
 
-def require_parameters(run: Any) -> None:
-    """Requires that `source_parameters` specifies a single set of the source's parameters."""
-    require_choice(run, source_parameters=PARAMETERS)
-    source = run.init_from
+def require_parameters(init: Any) -> None:
+    """Requires that `parameters` specifies a single set of the source's parameters."""
+    require_choice(init, parameters=PARAMETERS)
+    source = init.init_from
     is_run = isinstance(source, RunSettings)
-    several = is_run and source.selection == "per_task" and len(source.tasks) > 1
+    several = is_run and source.evaluation.selection == "per_task" and len(source.tasks) > 1
     rule = "must be 'raw' or 'ema' of a source that selects parameters for each task"
-    fine = run.source_parameters != "selected" or not several
-    require(fine, run, "source_parameters", rule, run.source_parameters)
+    valid = init.parameters != "selected" or not several
+    require(valid, init, "parameters", rule, init.parameters)
 
 
-def require_twins(run: Any) -> None:
+def require_two_branches(run: Any) -> None:
     """Requires a two-branch trunk for auxiliary losses that train two models."""
     needing = [
         task.name
         for task in run.tasks
         if task.auxiliary is not None and task.auxiliary.needs_two_branches
     ]
-    twins = any(traits(trunk).has_two_branches for trunk in unwrap_trunk(run.trunk))
+    found = any(traits(trunk).has_two_branches for trunk in unwrap_trunk(run.trunk))
     rule = f"must be nets.TwoBranch, since the consistency of {needing} trains two nets"
-    require(twins or not needing, run, "trunk", rule, run.trunk)
+    require(found or not needing, run, "trunk", rule, run.trunk)
 
 
 def check_source_heads(run: Any) -> None:
     """Requires that `param_map` restores the source heads that auxiliary losses need."""
-    made = [path.partition("\\")[0] for _, path in run.param_map]  # up to the first group
-    for task in run.tasks if run.init_from is not None else ():
+    init = run.initialization
+    made = [path.partition("\\")[0] for _, path in init.param_map]  # up to the first group
+    for task in run.tasks if init.init_from is not None else ():
         for head in () if task.auxiliary is None else task.auxiliary.source_heads:
             path = f"tasks/heads/{task.name}/{head}/"
             found = any(path.startswith(start) or start.startswith(path) for start in made)
             rule = f"must make {path}..., a head of the source that {task.auxiliary!r} goes on with"
-            require(found, run, "param_map", rule, run.param_map)
+            require(found, run, "initialization.param_map", rule, init.param_map)
 
 
-def require_tables(run: Any) -> None:
-    """Validates the types of `param_rules`, `new_params` and `param_map`."""
-    fine = isinstance(run.param_rules, tuple) and all(
+def require_param_rules(run: Any) -> None:
+    """Requires that `param_rules` holds rules."""
+    valid = isinstance(run.param_rules, tuple) and all(
         isinstance(rule, ParamRule) for rule in run.param_rules
     )
-    require(fine, run, "param_rules", "must be a tuple of rules", run.param_rules)
-    fine = isinstance(run.new_params, tuple) and all(map(is_pattern, run.new_params))
-    require(fine, run, "new_params", "must be a tuple of regular expressions", run.new_params)
-    fine = isinstance(run.param_map, tuple) and all(map(is_pair, run.param_map))
+    require(valid, run, "param_rules", "must be a tuple of rules", run.param_rules)
+
+
+def require_tables(init: Any) -> None:
+    """Requires regular expressions in `new_params` and pairs in `param_map`."""
+    valid = isinstance(init.new_params, tuple) and all(map(is_pattern, init.new_params))
+    require(valid, init, "new_params", "must be a tuple of regular expressions", init.new_params)
+    valid = isinstance(init.param_map, tuple) and all(map(is_pair, init.param_map))
     rule = "must be a tuple of pairs (regular expression, path with its groups)"
-    require(fine, run, "param_map", rule, run.param_map)
+    require(valid, init, "param_map", rule, init.param_map)
 
 
 def require_same(run: Any, source: Any) -> None:
     """Requires a source with the same preprocessing, and trunk unless `new_params` is given."""
     own, other = (unwrap_trunk(one.trunk)[-1] for one in (run, source))
     rule = f"must have this run's trunk {own!r}, unless new_params names what is new in it"
-    require(other == own or run.new_params, run, "init_from", rule, other)
+    field = "initialization.init_from"
+    require(other == own or bool(run.initialization.new_params), run, field, rule, other)
     seen, before = preprocessing_of(run.trunk), preprocessing_of(source.trunk)
     rule = f"must have seen images as this run's trunk does, {seen}"
-    require(seen == before, run, "init_from", rule, before)
+    require(seen == before, run, field, rule, before)
     changed = any(traits(one).adds_params for one in unwrap_trunk(source.trunk))
     rule = f"has parameters added, and so must have this run's trunk {run.trunk!r}"
-    require(not changed or source.trunk == run.trunk, run, "init_from", rule, source.trunk)
+    require(not changed or source.trunk == run.trunk, run, field, rule, source.trunk)
 
 
 def is_pattern(value: Any) -> bool:

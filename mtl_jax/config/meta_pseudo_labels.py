@@ -105,7 +105,8 @@ class MetaPseudoLabels(StepExtension):
         rule = "with MetaPseudoLabels needs a balance that sees one batch"
         require(single, run, "extensions", rule, run.balance)
         rule = "must be False with MetaPseudoLabels"
-        require(not run.measure_affinity, run, "measure_affinity", rule, run.measure_affinity)
+        measured = run.evaluation.measure_affinity
+        require(not measured, run, "evaluation.measure_affinity", rule, measured)
         anchored = any(rule.l2_sp for rule in run.param_rules)
         rule = "must have no l2_sp with MetaPseudoLabels, whose teacher has no start"
         require(not anchored, run, "param_rules", rule, run.param_rules)
@@ -148,7 +149,7 @@ class MetaPseudoLabels(StepExtension):
     def after_step(self, context: AfterContext, state: TrainState) -> TrainState:
         """Returns the state with the student as the run's model again, its average updated."""
         student = state.extensions[self.name]
-        decay = ema_decay_at(context.run.ema_decay, context.before.step)
+        decay = ema_decay_at(context.run.evaluation.ema_decay, context.before.step)
         student = student._replace(ema=ema_update(student.ema, student.params, decay))
         state = state._replace(extensions={**state.extensions, self.name: student})
         return swap_models(state, self.name)

@@ -14,10 +14,8 @@ from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import (
     did_you_mean,
     require,
-    require_choice,
     require_int,
     require_name,
-    require_number,
 )
 
 MOST_STEPS = 2**31 - 1  # Steps are 32-bit integers.
@@ -51,8 +49,7 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
     require(run.task_schedule is None or alone, run, "task_schedule", rule, run.balance)
     if run.task_schedule is not None:
         run.task_schedule.check(len(run.tasks))
-    require_choice(run, selection=("joint", "per_task", "last", "last_ema"))
-    fine = run.selection.startswith("last") or any(task.selects for task in run.tasks)
+    fine = run.evaluation.selection.startswith("last") or any(task.selects for task in run.tasks)
     require(fine, run, "tasks", "must have one that selects", names)
     require_views(run)
     names = [extension.name for extension in run.extensions]
@@ -66,29 +63,26 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
     for extension in run.extensions:
         extension.check(run)
     check_init_from(run)
-    for field, others in (("init_from", sources), ("teachers", run.teachers)):
+    teachers = run.labels.teachers
+    for field, others in (("initialization.init_from", sources), ("labels.teachers", teachers)):
         seeds = [(other.num_seeds, other.first_seed) for other in others]
         alike = all(pair == (run.num_seeds, run.first_seed) for pair in seeds)
         require(alike, run, field, f"must have this run's {run.num_seeds} seeds", seeds)
     for task in run.tasks:
         fine = teacher_view(task) is None or (task.name, task.num_outputs) in taught
         rule = f"must teach {task.name!r} with {task.num_outputs} outputs"
-        require(fine, run, "teachers", rule, sorted(taught))
+        require(fine, run, "labels.teachers", rule, sorted(taught))
 
 
 def check_counts(run: Any) -> None:
     """Requires numbers in range, and lengths that fit into 32 bits."""
-    require_int(run, steps=1, batch_size=1, unlabelled_ratio=1, evaluate_every=1)
-    require_int(run, checkpoint_every=1, num_seeds=1, first_seed=0)
-    require_number(run, ema_decay=(0.0, 1.0))
-    if run.num_labelled is not None:
-        require_int(run, num_labelled=1)
+    require_int(run, steps=1, batch_size=1, num_seeds=1, first_seed=0)
     require(run.steps <= MOST_STEPS, run, "steps", "must be below 2^31", run.steps)
     check_seeds(run)
     unlabelled = any(task.auxiliary is not None for task in run.tasks)
     unlabelled |= any(extension.needs_unlabelled for extension in run.extensions)
     parts = 3 if run.balance.access == "cross_gramian" else 1
-    seen = run.steps * run.batch_size * parts * (run.unlabelled_ratio if unlabelled else 1)
+    seen = run.steps * run.batch_size * parts * (run.labels.unlabelled_ratio if unlabelled else 1)
     rule = "times the examples of a step must stay below 2^32, where batches would begin anew"
     require(seen < MOST_SEEN, run, "steps", rule, seen)
 
@@ -116,16 +110,15 @@ def check_chain(run: Any) -> None:
     def measured(one: Any) -> tuple[int, int]:
         """Length of the longest dependency chain of a run, and its size as a tree."""
         if id(one) not in known:
-            needs = [
-                each for each in (one.init_from, *one.teachers) if isinstance(each, RunSettings)
-            ]
+            others = (one.initialization.init_from, *one.labels.teachers)
+            needs = [each for each in others if isinstance(each, RunSettings)]
             found = list(map(measured, needs))
             length = 1 + max((length for length, _ in found), default=0)
             known[id(one)] = (length, 1 + sum(ways for _, ways in found))
         return known[id(one)]
 
     length, ways = measured(run)
-    field = "teachers" if run.teachers else "init_from"
+    field = "labels.teachers" if run.labels.teachers else "initialization.init_from"
     rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
     require(length <= LONGEST_CHAIN, run, field, rule, length)
     rule = f"must need at most {MOST_ROWS} runs, each counted as often as it is needed"

@@ -7,11 +7,12 @@ from typing import Any
 
 import jax
 
+from mtl_jax.config.replace import checked_replace
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice, require_int
+from mtl_jax.core.validation import BadInput, require, require_choice, require_int
 from mtl_jax.core.views import (
     BASE_VIEWS,
     MEDIUM,
@@ -127,20 +128,22 @@ def require_views(run: Any) -> None:
     """
     for field, views in (("medium", MEDIUM), ("strong", STRONG)):
         needing = [task.name for task in run.tasks if task.asks_for(views)]
-        fine = getattr(run, field) is not None or not needing
-        require(fine, run, field, f"is needed by the consistency of {needing}", None)
+        fine = field in run.augmentation.policies or not needing
+        rule = f"is needed by the consistency of {needing}"
+        require(fine, run, f"augmentation.{field}", rule, None)
     needing = [task.name for task in run.tasks if uses_source_model(task)]
     rule = f"is needed by the consistency of {needing}"
-    require(run.init_from is not None or not needing, run, "init_from", rule, None)
+    random = run.initialization.init_from is None
+    require(not (random and needing), run, "initialization.init_from", rule, None)
     types = {t for task in run.tasks for t in possible_types(task.loss, task.num_outputs)}
-    fine = not isinstance(run.strong, LearnablePolicy) or types != {"continuous"}
+    fine = not isinstance(run.augmentation.strong, LearnablePolicy) or types != {"continuous"}
     rule = "must not learn by probabilities of labels, since all tasks predict numbers"
-    require(fine, run, "strong", rule, run.strong)
+    require(fine, run, "augmentation.strong", rule, run.augmentation.strong)
     for task in run.tasks:
         rule = f"must teach {task.name!r} by a loss for the same type of targets"
-        for other in (one for teacher in run.teachers for one in teacher.tasks):
+        for other in (one for teacher in run.labels.teachers for one in teacher.tasks):
             asked = teacher_view(task) is not None and other.name == task.name
-            require(not asked or teaches(other, task), run, "teachers", rule, other.loss)
+            require(not asked or teaches(other, task), run, "labels.teachers", rule, other.loss)
 
 
 def uses_source_model(task: Task) -> bool:
@@ -171,11 +174,3 @@ def teacher_view(task: Task) -> TeacherView | None:
     """The teacher view of a task's auxiliary loss, or None."""
     views = () if task.auxiliary is None else task.auxiliary.views
     return next((view for view in views if isinstance(view, TeacherView)), None)
-
-
-def checked_replace(item, changes: dict[str, Any]):
-    """A copy with fields changed; the error for an unknown field suggests similar names."""
-    names = [field.name for field in dataclasses.fields(item)]
-    for name in changes.keys() - set(names):
-        require(False, item, name, f"is no field ({did_you_mean(name, names)})", changes[name])
-    return dataclasses.replace(item, **changes)

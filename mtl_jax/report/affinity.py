@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.report.plotting import new_figure
 from mtl_jax.storage.run_directory import RunDirectory
 

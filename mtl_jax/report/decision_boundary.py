@@ -5,7 +5,9 @@ import math
 import jax
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
 from mtl_jax.report.plotting import colours_of, subplot_grid

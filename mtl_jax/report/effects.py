@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Task
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import Verdict, confidence_interval, verdicts
 from mtl_jax.metrics.factorial import contrasts
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Run
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
 from mtl_jax.report.affinity import affinity
 from mtl_jax.report.decision_boundary import plot_decision_boundaries
 from mtl_jax.report.effects import effects

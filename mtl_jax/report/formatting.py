@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mtl_jax.config.run import Task
+from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import Verdict, confidence_interval
 
 

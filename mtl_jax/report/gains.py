@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Task
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval, verdicts
 from mtl_jax.report.plotting import colour_cycle, new_figure
 from mtl_jax.report.scores import RunScores, baselines, comparable, mean_of, paired_gain, tasks_of

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Run, Task
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import SafeTransfer
+from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import delta_m
 from mtl_jax.report.formatting import heading
 from mtl_jax.storage.run_directory import RunDirectory

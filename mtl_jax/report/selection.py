@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.report.pareto_front import undominated
 
 LAST = {"last": "raw", "last_ema": "ema"}
@@ -20,9 +21,9 @@ class Evaluation(NamedTuple):
 
 def criterion(run: Run) -> str:
     """Describes the selection criterion: last step, metric, mean metric or mean rank."""
-    if run.selection in LAST:
+    if run.evaluation.selection in LAST:
         return "last step"
-    if run.selection == "per_task":
+    if run.evaluation.selection == "per_task":
         return "metric of each task"
     tasks = selecting(run)
     if len(tasks) == 1:
@@ -79,7 +80,7 @@ def best(values: np.ndarray, by_rank: bool) -> int | None:
 
 def groups(run: Run) -> dict[str, list[Task]]:
     """For each task, the tasks whose validation metrics select its evaluation."""
-    if run.selection == "per_task":
+    if run.evaluation.selection == "per_task":
         return {task.name: [task] for task in run.tasks}
     together = selecting(run)
     return {task.name: together for task in run.tasks}
@@ -95,8 +96,8 @@ def select(run: Run, records: Mapping[int, dict], seed: int) -> dict[str, Evalua
       records: the evaluations, by step.
       seed: index of the seed.
     """
-    last = Evaluation(max(records), LAST.get(run.selection, "raw"))
-    if run.selection in LAST:
+    last = Evaluation(max(records), LAST.get(run.evaluation.selection, "raw"))
+    if run.evaluation.selection in LAST:
         return {task.name: last for task in run.tasks}
     pool = [each for step in sorted(records) for each in evaluations(records[step])]
     by_rank = criterion(run) == "mean rank"
@@ -115,7 +116,7 @@ def candidates(
     For the mean, that is the best one so far; for the mean rank, the nondominated ones, and the
     first of equal ones: a later evaluation never reverses the order of a dominated pair.
     """
-    if run.selection in LAST:
+    if run.evaluation.selection in LAST:
         return []
     if criterion(run) == "mean rank":
         values = qualities(selecting(run), records, pool, seed)
@@ -132,7 +133,7 @@ def unjudged(run: Run, records: Mapping[int, dict]) -> list[str]:
     return [
         task.name
         for task in selecting(run)
-        if run.selection not in LAST
+        if run.evaluation.selection not in LAST
         and not any(
             np.isfinite(qualities([task], records, pool, seed)).any()
             for seed in range(run.num_seeds)

@@ -93,7 +93,7 @@ def selected(run: Run, records: dict[int, dict[str, Any]], seed: int) -> dict[st
 
     steps = {task: each.step for task, each in chosen.items()}
     kinds = {task: each.parameters for task, each in chosen.items()}
-    own = run.selection == "per_task"
+    own = run.evaluation.selection == "per_task"
     first = run.tasks[0].name
     return {
         "step": steps if own else steps[first],

@@ -7,7 +7,7 @@ import pathlib
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import few
 from mtl_jax.metrics.comparison import mean_rank, verdicts
 from mtl_jax.report import effects, provenance, transfer_gap, transferability

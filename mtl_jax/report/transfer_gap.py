@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment, Run, sources_of
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run, sources_of
 from mtl_jax.metrics.comparison import Verdict, verdicts
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
 from mtl_jax.report.scores import RunScores, has, mean_of, paired_gain, shown_tasks, tasks_of

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.metrics.comparison import mean_rank
 from mtl_jax.report.formatting import format_interval, markdown

@@ -66,7 +66,7 @@ class Candidates:
             models = [self.model(own[task], state, seed) for seed, own in enumerate(chosen)]
             return jax.tree.map(lambda *leaves: np.stack(leaves), *models)
 
-        if self.run.selection == "per_task":
+        if self.run.evaluation.selection == "per_task":
             return {task.name: of(task.name) for task in self.run.tasks}
         return of(self.run.tasks[0].name)
 

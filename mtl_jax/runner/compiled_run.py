@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax import train
-from mtl_jax.config.run import Execution, Run, Task
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.trunk import traits
 from mtl_jax.nets import make_model
@@ -43,7 +45,7 @@ def default_execution(run: Run, backend: str) -> Execution:
     """The execution of a run, or by default the fastest measured for its trunk and backend."""
     if run.execution is not None:
         return run.execution
-    branches = any(p is not None and p.has_branches for p in (run.weak, run.medium, run.strong))
+    branches = any(policy.has_branches for policy in run.augmentation.policies.values())
     if backend == "cpu" and traits(run.trunk).convolutional:
         unrolled = Execution(
             steps_per_call=1, step_loop="unroll", seed_loop="unroll", jacobian_loop="unroll"

@@ -18,13 +18,13 @@ from mtl_jax.train import example_spec
 
 def initial_parameters(run: Run, folders: dict[str, RunDirectory]) -> tuple[Any, Any] | None:
     """Parameters and statistics of a run's `init_from`, for every seed; None without one."""
-    if run.init_from is None:
+    if run.initialization.init_from is None:
         return None
-    if not isinstance(run.init_from, Run):
+    if not isinstance(run.initialization.init_from, Run):
         return load_pretrained(run)
-    source, why = run.init_from, "other runs start from it"
+    source, why = run.initialization.init_from, "other runs start from it"
     task = source.tasks[0].name  # The only task, if the run selects per task.
-    return trained(source, folders[source.name], run.source_parameters, task, why)
+    return trained(source, folders[source.name], run.initialization.parameters, task, why)
 
 
 def load_pretrained(run: Run) -> tuple[Any, Any]:
@@ -34,7 +34,7 @@ def load_pretrained(run: Run) -> tuple[Any, Any]:
     plain = not (traits(trunk).is_multitask or isinstance(trunk, PerTaskTrunk))
     require(plain, run, "trunk", "must be a plain trunk, to take a file over", trunk)
     image = example_spec(next(iter(streams)).image)
-    loaded = run.init_from.load(trunk, image.shape, dtype=image.dtype)
+    loaded = run.initialization.init_from.load(trunk, image.shape, dtype=image.dtype)
     expects, does = loaded.preprocessing, preprocessing_of(run.trunk)
     rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
     require(expects is None or does == [expects], run, "trunk", rule, run.trunk)

@@ -94,7 +94,8 @@ def facts(folder: RunDirectory, now: bool = False) -> dict[str, Any]:
     """The inputs of a row as stored in `run.json`; of other runs, only finished ones."""
     row = folder.run
     found: dict[str, Any] = {"data": data_digest(row.data, separate_seeds(row), now)}
-    if isinstance(row, Run) and row.init_from is not None and not isinstance(row.init_from, Run):
+    source = row.initialization.init_from if isinstance(row, Run) else None
+    if source is not None and not isinstance(source, Run):
         found["weights"] = digest(jax.device_get(load_pretrained(row)))
     others = [RunDirectory(folder.path.parent, one) for one in starts_of(row)]
     done = [other for other in others if other.finished()]

@@ -45,7 +45,7 @@ def needed(run: Run) -> dict[str, int]:
     params, stats = init_abstract(run, alone)
     copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
     asked = any(task.auxiliary is not None for task in run.tasks)
-    examples = run.batch_size * (1 + run.unlabelled_ratio if asked else 1) * run.num_seeds
+    examples = run.batch_size * (1 + run.labels.unlabelled_ratio if asked else 1) * run.num_seeds
     logits = 4 * sum(task.num_outputs for task in run.tasks)
     one = int(np.prod(image.shape, dtype=object)) * image.dtype.itemsize
     return {

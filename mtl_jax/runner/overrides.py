@@ -91,7 +91,8 @@ def replace_at(item: Any, path: list[str], text: str, **others: Any) -> Any:
             f"{type(item).__name__} has no field {name!r}: {did_you_mean(name, fields)}"
         )
     kind = typing.get_type_hints(type(item)).get(name)
-    value = changed_value(getattr(item, name), kind, name, rest, text)
+    old = others.get(name, getattr(item, name))
+    value = changed_value(old, kind, name, rest, text)
     return dataclasses.replace(item, **{**others, name: value})
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import train
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.validation import BadInput, require
@@ -49,11 +50,10 @@ def check_parts(run: Run) -> None:
         if found[0] != COUNT:
             raise BadInput(f"{where} as N examples: {COUNT} of them give outputs {list(found)}")
         check_task(run, task, outputs[task.name], labels[task.name])
-    for field in ("weak", "medium", "strong"):
-        policy = getattr(run, field)
-        if policy is not None:
-            with explain_errors(f"run {run.name!r}: Run.{field} on inputs {shape}", always=True):
-                check_policy(policy, image.shape, str(image.dtype))
+    for field, policy in run.augmentation.policies.items():
+        where = f"run {run.name!r}: augmentation.{field} on inputs {shape}"
+        with explain_errors(where, always=True):
+            check_policy(policy, image.shape, str(image.dtype))
 
 
 def init_abstract(run: Run, given: train.TrainData) -> tuple[Any, Any]:

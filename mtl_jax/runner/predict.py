@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
 from mtl_jax.losses.target_type import target_type

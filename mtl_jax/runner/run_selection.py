@@ -5,7 +5,8 @@ import fnmatch
 import pathlib
 from collections.abc import Iterable
 
-from mtl_jax.config.run import Experiment, Run, dependency_order, map_dependencies
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run, dependency_order, map_dependencies
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import restrict_design
 from mtl_jax.config.toy import ToyExperiment
@@ -110,8 +111,7 @@ def smoke_version(run: Run) -> Run:
     half = SMOKE_STEPS // 2
     return run.replace(
         steps=SMOKE_STEPS,
-        evaluate_every=half,
-        checkpoint_every=half,
+        evaluation={"every": half, "checkpoint_every": half},
         num_seeds=min(run.num_seeds, 2),
         **map_dependencies(run, smoke_version),
     )

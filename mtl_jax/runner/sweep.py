@@ -11,7 +11,8 @@ from typing import Any
 
 import jax
 
-from mtl_jax.config.run import Experiment, Run
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.tree import num_params

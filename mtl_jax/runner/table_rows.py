@@ -5,7 +5,7 @@ import pathlib
 import sys
 from collections.abc import Iterable
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.run_selection import restrict_to, topological_order

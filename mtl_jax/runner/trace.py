@@ -31,11 +31,11 @@ def abstract_state(run: Run) -> TrainState:
 
 def abstract_init_state(run: Run, made: CompiledRun) -> TrainState:
     """Shapes of the initial state of a compiled run."""
-    if run.init_from is None:
+    if run.initialization.init_from is None:
         return made.abstract_init(None)
-    if not isinstance(run.init_from, Run):
+    if not isinstance(run.initialization.init_from, Run):
         return made.abstract_init(jax.eval_shape(lambda read: read, load_pretrained(run)))
-    before = abstract_state(run.init_from)
+    before = abstract_state(run.initialization.init_from)
     return made.abstract_init((before.params, before.batch_stats))
 
 
@@ -61,14 +61,18 @@ def trace_run(
     given = abstract_data(run)
     made = compile_run(run, given)
     state = abstract_init_state(run, made)
-    anchor = SourceModel(state.params, state.batch_stats) if run.init_from is not None else None
+    anchor = (
+        SourceModel(state.params, state.batch_stats)
+        if run.initialization.init_from is not None
+        else None
+    )
     given = with_precomputed(
         run, made, given._replace(source_model=anchor), precompute_seeds.eval_shape
     )
     made.train_steps.eval_shape(state, given, steps)
     streams = {name: {"image": s.image, **s.labels} for name, s in given.streams.items()}
     jax.eval_shape(made.evaluate, state, {"train": streams} if splits is None else splits)
-    if run.measure_affinity:
+    if run.evaluation.measure_affinity:
         made.affinity.eval_shape(state, given)
     return made, state, given
 

@@ -61,7 +61,13 @@ def train_run(
     found = accepted(folder, checkpoints.restore(state), warn)
     state, kept, note = found or (state, {}, {"seconds": 0.0, "seen": []})
     rule = "has other weights than when this run began; --fresh begins anew"
-    require(note.get("origin", data.origin) == data.origin, run, "init_from", rule, run.init_from)
+    require(
+        note.get("origin", data.origin) == data.origin,
+        run,
+        "initialization.init_from",
+        rule,
+        run.initialization.init_from,
+    )
     began -= note["seconds"]
     begin = int(np.asarray(state.step)[0])
     records = folder.truncate(begin)
@@ -74,9 +80,9 @@ def train_run(
             state, metrics = compiled.train_steps(state, given, stop - start)
             seen.append((stop - start, metrics))
             tick(stop, metrics)
-            if is_due(run, stop, run.evaluate_every):
+            if is_due(run, stop, run.evaluation.every):
                 record = evaluated(run, compiled, state, data.splits, seen, stop)
-                if run.measure_affinity:
+                if run.evaluation.measure_affinity:
                     paused = time.perf_counter()
                     record["affinity"] = to_json(compiled.affinity(state, given))
                     began += time.perf_counter() - paused
@@ -84,7 +90,7 @@ def train_run(
                 records.append(record)
                 folder.append(record)
                 candidates.add(record, state)
-            if is_due(run, stop, run.checkpoint_every):
+            if is_due(run, stop, run.evaluation.checkpoint_every):
                 # The next evaluation also averages over metrics from before the checkpoint.
                 pending = [(steps, to_json(metrics)) for steps, metrics in seen]
                 spent = time.perf_counter() - began
@@ -116,12 +122,12 @@ def put_run_data(run: Run, compiled: CompiledRun, folders: dict[str, RunDirector
     loaded = load_run_data(run)
     state = compiled.init(initial_parameters(run, folders))
     start = SourceModel(state.params, state.batch_stats)
-    source = jax.tree.map(jnp.copy, start) if run.init_from is not None else None
+    source = jax.tree.map(jnp.copy, start) if run.initialization.init_from is not None else None
     given = with_teacher_predictions(run, loaded.given, folders)._replace(source_model=source)
     given = with_precomputed(run, compiled, given)
     splits = jax.tree.map(jnp.asarray, loaded.splits)
     # A file may change before a run resumes; a source run is immutable.
-    sealed = source is None or isinstance(run.init_from, Run)
+    sealed = source is None or isinstance(run.initialization.init_from, Run)
     origin = "" if sealed else digest(jax.device_get(source))
     labels = label_counts(run, loaded.given, loaded.splits)
     return DeviceData(state, given, splits, labels, origin)
@@ -131,7 +137,8 @@ def step_blocks(run: Run, start: int, block: int):
     """Blocks of steps `(start, stop)` that end at every evaluation and checkpoint."""
     while start < run.steps:
         stops = [
-            start - start % every + every for every in (run.evaluate_every, run.checkpoint_every)
+            start - start % every + every
+            for every in (run.evaluation.every, run.evaluation.checkpoint_every)
         ]
         stop = min(run.steps, start + block, *stops)
         yield start, stop

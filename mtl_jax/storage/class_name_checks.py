@@ -29,15 +29,14 @@ def check_names(run: Run) -> None:
     """
     require_streams(run)
     own = classes_of(run.data)
-    if isinstance(run.init_from, Run):
-        told = classes_of(run.init_from.data)
-        for there, here in taken_heads(run):
-            where = (
-                f"run {run.name!r}: param_map: the head of {here!r}, from {run.init_from.name!r},"
-            )
-            require_same(where, told.get(there), own.get(here))
-        if not run.new_params:
-            require_inputs(f"run {run.name!r}: init_from:", run.data, run.init_from)
+    source = run.initialization.init_from
+    if isinstance(source, Run):
+        classes = classes_of(source.data)
+        for there, here in restored_heads(run, source):
+            where = f"run {run.name!r}: param_map: the head of {here!r}, from {source.name!r},"
+            require_same(where, classes.get(there), own.get(here))
+        if not run.initialization.new_params:
+            require_inputs(f"run {run.name!r}: init_from:", run.data, source)
     for task in run.tasks:
         if teacher_view(task) is not None:
             teacher = teacher_by_task(run)[task.name, task.num_outputs]
@@ -46,15 +45,16 @@ def check_names(run: Run) -> None:
             require_inputs(f"run {run.name!r}: teachers:", run.data, teacher)
 
 
-def taken_heads(run: Run) -> list[tuple[str, str]]:
+def restored_heads(run: Run, source: Run) -> list[tuple[str, str]]:
     """Pairs of a source model's task and the task of the run that is initialized from its head."""
+    init = run.initialization
     heads = {HEAD.format(task.name): task.name for task in run.tasks}
-    kept = [place for place in heads if not any(re.fullmatch(new, place) for new in run.new_params)]
+    restored = [path for path in heads if not any(re.fullmatch(p, path) for p in init.new_params)]
     found = []
-    for task in run.init_from.tasks:
-        matches = [(re.fullmatch(p, HEAD.format(task.name)), place) for p, place in run.param_map]
-        places = [match.expand(place) for match, place in matches if match]
-        found += [(task.name, heads[place]) for place in places if place in kept]
+    for task in source.tasks:
+        matches = [(re.fullmatch(p, HEAD.format(task.name)), path) for p, path in init.param_map]
+        paths = [match.expand(path) for match, path in matches if match]
+        found += [(task.name, heads[path]) for path in paths if path in restored]
     return found
 
 

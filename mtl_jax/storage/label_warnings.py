@@ -58,7 +58,7 @@ def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> t
       run: the run.
       validation: arrays of the validation split, by stream.
     """
-    if run.selection.startswith("last"):
+    if run.evaluation.selection.startswith("last"):
         return ()
     labels = {task: each for arrays in validation.values() for task, each in arrays.items()}
     asked = [task.name for task in run.tasks if task.selects]

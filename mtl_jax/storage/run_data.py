@@ -60,7 +60,11 @@ def abstract_data(run: Run) -> TrainData:
         asked = num_labelled_in(run, name)
         where = f" of {name!r}" if name else ""
         rule = f"must be at most {known}, the training examples{where} there are"
-        owner = (run, "num_labelled") if asked == run.num_labelled else ("Input", "labelled")
+        owner = (
+            (run, "labels.num_labelled")
+            if asked == run.labels.num_labelled
+            else ("Input", "labelled")
+        )
         require(asked is None or asked <= known, *owner, rule, asked)
         labels = labels_of(arrays)
         count = known if asked is None else asked
@@ -205,7 +209,7 @@ def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 def num_labelled_in(run: Run, stream: str) -> int | None:
     """Number of labelled examples of a stream; None means all."""
-    return run.data.num_labelled_by_task.get(stream, run.num_labelled)
+    return run.data.num_labelled_by_task.get(stream, run.labels.num_labelled)
 
 
 def draw_labelled_subset(
@@ -223,7 +227,7 @@ def draw_labelled_subset(
 
     def of(seed):
         index, mask = sample_labelled_subset(
-            labels, num_labelled_in(run, name), run.partial_labels, seed
+            labels, num_labelled_in(run, name), run.labels.partial, seed
         )
         count = num_held_out(run, len(index))
         out = held_out({name: labels[name][index] for name in labels}, mask, count, seed)
@@ -246,5 +250,7 @@ def num_held_out(run: Run, count: int) -> int:
     if run.balance.access != "heldout_losses":
         return 0
     out = max(1, round(run.balance.held_out * count))
-    require(out < count, run, "num_labelled", f"must leave some beside {out} held out", count)
+    require(
+        out < count, run, "labels.num_labelled", f"must leave some beside {out} held out", count
+    )
     return out

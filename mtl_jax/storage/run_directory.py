@@ -198,7 +198,7 @@ def fields_text(run: Run) -> dict[str, str]:
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:
     """The steps after which a run is evaluated, up to a given step."""
     last = run.steps if up_to is None else up_to
-    found = list(range(run.evaluate_every, last + 1, run.evaluate_every))
+    found = list(range(run.evaluation.every, last + 1, run.evaluation.every))
     return [*found, last] if last == run.steps and last not in found[-1:] else found
 
 

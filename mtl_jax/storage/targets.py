@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import target_type
 

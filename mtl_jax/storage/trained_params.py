@@ -39,5 +39,5 @@ def trained(
         tree = read_sealed(folder.path.absolute() / SELECTED)
     except ValueError as wrong:
         raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
-    model = tree[task] if run.selection == "per_task" else tree
+    model = tree[task] if run.evaluation.selection == "per_task" else tree
     return model[PARAMS], model[BATCH_STATS]

@@ -58,10 +58,10 @@ def check_tokens(run: Run, parts: Mapping[str, Mapping[str, Mapping[str, np.ndar
             tokens = arrays["image"]
             if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
                 require_tokens(run, least, f"the {part} data has", tokens.min(), tokens.max())
-    for field in ("weak", "medium", "strong"):
-        for policy in parts_like(getattr(run, field), BringsTokens):
+    for field, own in run.augmentation.policies.items():
+        for policy in parts_like(own, BringsTokens):
             brings = policy.brings or (0,)
-            rule = f"{type(policy).__name__} of Run.{field} brings"
+            rule = f"{type(policy).__name__} of augmentation.{field} brings"
             require_tokens(run, least, rule, min(brings), max(brings))
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.param_rules import partition_params
-from mtl_jax.config.run import Execution, Run
+from mtl_jax.config.run import Run
 from mtl_jax.core.model import Model
 from mtl_jax.core.step_types import TrainData, TrainState
 from mtl_jax.core.tree import gram

@@ -57,7 +57,7 @@ def sample_batch(
     augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
     index = None
     if any(not name.startswith("labelled") for name in requests.base):
-        size = run.batch_size * run.unlabelled_ratio
+        size = run.batch_size * run.labels.unlabelled_ratio
         index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
     rows = index if stream.pool is None or index is None else stream.pool[index]
     images = augment_base_views(sampler, stream, requests, augment_key, (given.rows, rows))
@@ -86,9 +86,9 @@ def augment_base_views(
     run, (labelled, unlabelled) = sampler.run, rows
     weak, strong = jax.random.split(key)
     policies = (
-        (run.weak, WEAK, weak),
-        (run.medium, MEDIUM, fold_in_name(key, "medium")),
-        (run.strong, STRONG, strong),
+        (run.augmentation.weak, WEAK, weak),
+        (run.augmentation.medium, MEDIUM, fold_in_name(key, "medium")),
+        (run.augmentation.strong, STRONG, strong),
     )
     images = {}
     for policy, names, own in policies:

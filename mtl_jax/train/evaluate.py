@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.config.run import Task
+from mtl_jax.config.task import Task
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.model import Model
 from mtl_jax.data import has_label

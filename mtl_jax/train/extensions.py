@@ -24,5 +24,9 @@ class PostStep(StepExtension):
 def extensions_of(run: Run) -> tuple[StepExtension, ...]:
     """The extensions of a run, in order of execution."""
     own = (PostStep(),) if run.balance.uses_post_step else ()
-    policy = (PolicyUpdate(run.strong),) if isinstance(run.strong, LearnablePolicy) else ()
+    policy = (
+        (PolicyUpdate(run.augmentation.strong),)
+        if isinstance(run.augmentation.strong, LearnablePolicy)
+        else ()
+    )
     return (*own, *policy, *run.extensions)

@@ -87,10 +87,12 @@ def init_train_state(
     params, stats = init_params(run, drawn, source)
     param_rules.check(params, run.param_rules)
     kept, _ = partition_params(params, run.param_rules)
-    by_losses = not run.balance.needs_task_gradients and not run.measure_affinity
+    by_losses = not run.balance.needs_task_gradients and not run.evaluation.measure_affinity
     if not jax.tree.leaves(kept["shared"]) and not by_losses:
         asking = (
-            "measure_affinity=True needs" if run.measure_affinity else f"{run.balance!r} balances"
+            "measure_affinity=True needs"
+            if run.evaluation.measure_affinity
+            else f"{run.balance!r} balances"
         )
         raise BadInput(f"run {run.name!r}: {asking} trained shared parameters, there are none")
     balance = init_balance_state(run.balance, len(run.tasks), kept["shared"])
@@ -131,10 +133,10 @@ def init_params(
     if source is None:
         return drawn
     (params, stats), (loaded, moved) = drawn, source
-    fresh = run.new_params + uninitialised_by_source(run.trunk, loaded)
+    fresh = run.initialization.new_params + uninitialised_by_source(run.trunk, loaded)
     return (
-        restore_params(params, loaded, run.param_map, fresh),
-        restore_batch_stats(stats, moved, run.param_map, fresh),
+        restore_params(params, loaded, run.initialization.param_map, fresh),
+        restore_batch_stats(stats, moved, run.initialization.param_map, fresh),
     )
 
 

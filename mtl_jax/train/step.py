@@ -7,8 +7,9 @@ import jax
 import optax
 
 from mtl_jax.aggregation.balance import BalancedGradient, balance
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.param_rules import partition_params
-from mtl_jax.config.run import Execution, Run
+from mtl_jax.config.run import Run
 from mtl_jax.core.model import Model
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
@@ -94,7 +95,7 @@ def make_train_step(
             key=state.key,
             params=whole,
             batch_stats=batch_stats,
-            ema=ema_update(state.ema, whole, ema_decay_at(run.ema_decay, state.step)),
+            ema=ema_update(state.ema, whole, ema_decay_at(run.evaluation.ema_decay, state.step)),
             opt_state=opt_state,
             balance_state=balanced.state,
             aux_state=aux.aux_state,
@@ -122,7 +123,7 @@ def objectives_at(setup: Setup, state: TrainState, data: TrainData) -> list[Obje
 def objective_at(setup: Setup, state: TrainState, data: TrainData, index: jax.Array) -> Objective:
     """The objective of a state on the batches of all streams at an index."""
     run, model, execution, shard_batch = setup
-    learnable = isinstance(run.strong, LearnablePolicy)
+    learnable = isinstance(run.augmentation.strong, LearnablePolicy)
     policy_state = state.extensions[POLICY] if learnable else ()
     sampler = Sampler(run, execution.augment_loop, policy_state)
     requests, batches = {}, {}

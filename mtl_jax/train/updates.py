@@ -68,7 +68,7 @@ def learning_rate_at(run: Run, step: jax.Array) -> jax.Array:
 
 def apply_proximal(run: Run, params: Tree, step: jax.Array) -> Tree:
     """Applies the proximal operators of the run's non-smooth terms."""
-    for term in run.proximal:
+    for term in run.regularization.proximal:
         params = term.prox(params, learning_rate_at(run, step))
     return params
 
@@ -77,12 +77,12 @@ def add_penalty_gradient(
     run: Run, gradient: Tree, params: Tree, frozen: Tree, source: Tree | None
 ) -> tuple[Tree, dict[str, jax.Array]]:
     """Adds the gradient of the run's penalties; also returns their metrics."""
-    if not run.penalties and not any(rule.l2_sp for rule in run.param_rules):
+    if not run.regularization.penalties and not any(rule.l2_sp for rule in run.param_rules):
         return gradient, {}
 
     def penalty_fn(params):
         whole = merge(params, frozen)
-        terms = (penalty(whole, source) for penalty in run.penalties)
+        terms = (penalty(whole, source) for penalty in run.regularization.penalties)
         return sum(terms, l2_sp_penalty(run.param_rules, params, source))
 
     penalty, own = jax.value_and_grad(penalty_fn)(params)

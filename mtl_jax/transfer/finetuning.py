@@ -109,9 +109,9 @@ def lp_ft(run: Any, **probe: Any) -> Any:
     Reference: Kumar et al., Fine-Tuning can Distort Pretrained Features and Underperform
       Out-of-Distribution, ICLR 2022 (https://arxiv.org/abs/2202.10054).
     """
-    require(run.init_from is not None, "lp_ft", "run", "must have a source", run.name)
+    require_source(run, "lp_ft")
     first = run.replace(name=f"{run.name}, probe", param_rules=feature_extraction(), **probe)
-    return run.replace(init_from=first, source_parameters="raw", param_map=HEADS, new_params=())
+    return run.replace(initialization=continue_from(first))
 
 
 def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: float = 2.6) -> Any:
@@ -137,22 +137,30 @@ def gradual_unfreezing(run: Any, layers: Sequence[str], steps: int, factor: floa
     Reference: Howard and Ruder, Universal Language Model Fine-tuning, ACL 2018, gradual
       unfreezing and discriminative fine-tuning (https://arxiv.org/abs/1801.06146).
     """
-    require(run.init_from is not None, "gradual_unfreezing", "run", "must have a source", run.name)
+    require_source(run, "gradual_unfreezing")
     require(len(layers) > 0, "gradual_unfreezing", "layers", "must be one or more", layers)
     require(factor >= 1.0, "gradual_unfreezing", "factor", "must be at least 1", factor)
     stage = run.replace(name=f"{run.name}, heads", steps=steps, param_rules=feature_extraction())
     for count in range(1, len(layers) + 1):
         own = {
-            "init_from": stage,
-            "source_parameters": "raw",
-            "param_map": HEADS,
-            "new_params": (),
+            "initialization": continue_from(stage),
             "param_rules": discriminative(layers, count, factor),
         }
         if count == len(layers):
             return run.replace(**own)
         stage = run.replace(name=f"{run.name}, {count} of {len(layers)}", steps=steps, **own)
     return stage
+
+
+def require_source(run: Any, owner: str) -> None:
+    """Requires that a run has a source model."""
+    found = run.initialization.init_from is not None
+    require(found, owner, "run", "must have a source", run.name)
+
+
+def continue_from(stage: Any) -> dict[str, Any]:
+    """Changes of `Run.initialization` that restore all parameters of a stage's last step."""
+    return {"init_from": stage, "parameters": "raw", "param_map": HEADS, "new_params": ()}
 
 
 def discriminative(layers: Sequence[str], count: int, factor: float) -> ParamRules:

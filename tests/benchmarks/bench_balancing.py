@@ -45,7 +45,8 @@ def our_run(method: str, tasks: int, net: str):
     import numpy as np
 
     from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
-    from mtl_jax.config.run import Run, Task
+    from mtl_jax.config.run import Run
+    from mtl_jax.config.task import Task
 
     draw = np.random.default_rng(0)
     names = [f"task{i}" for i in range(tasks)]
@@ -97,7 +98,7 @@ def ours(method: str, tasks: int, net: str):
 
 def memory(method: str, tasks: int, net: str, chunk: int | None) -> float:
     """Megabytes that one step of ours needs for itself."""
-    from mtl_jax.config.run import Execution
+    from mtl_jax.config.execution import Execution
     from mtl_jax.runner.compiled_run import compile_run
     from mtl_jax.storage.run_data import load_run_data
 

@@ -84,7 +84,9 @@ def our_run(what: str, labelled: int):
     import numpy as np
 
     from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
-    from mtl_jax.config.run import Run, Task
+    from mtl_jax.config.run import Labels, Run
+    from mtl_jax.config.run_groups import Augmentation
+    from mtl_jax.config.task import Task
 
     draw = np.random.default_rng(0)
     part = {
@@ -107,10 +109,11 @@ def our_run(what: str, labelled: int):
         balance=weighting.Equal(),
         optimizer=optimizers.SGD(0.03, weight_decay=5e-4),
         batch_size=labelled,
-        unlabelled_ratio=RATIO,
-        num_labelled=200,
-        weak=our_policy("weak") if made else None,
-        strong=our_policy("strong") if made else augment.Chain(()),
+        labels=Labels(num_labelled=200, unlabelled_ratio=RATIO),
+        augmentation=Augmentation(
+            weak=our_policy("weak") if made else None,
+            strong=our_policy("strong") if made else augment.Chain(()),
+        ),
         steps=10**6,
     )
 

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import data, losses, metrics, nets, optimizers, weighting
-from mtl_jax.config.run import Run, Task
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.transfer import finetuning

@@ -23,7 +23,7 @@ from tests.small import HEIGHT, ROW, RUN
 RELATED = RUN.replace(
     name="related",
     extensions=(CrossTask(width=5),),
-    partial_labels=True,
+    labels={"partial": True},
     tasks=(*RUN.tasks, HEIGHT),
 )
 B = 6

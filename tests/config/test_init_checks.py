@@ -26,20 +26,35 @@ def test_what_a_trunk_is_laid_around():
     [
         ({"param_rules": ParamRule(".*")}, "param_rules must be a tuple of rules"),
         ({"param_rules": (ParamRule(".*", l2_sp=1.0),)}, "has l2_sp, which needs a source"),
-        ({"init_from": "file.npz"}, "init_from must be a run or weights"),
-        ({"param_map": (("a", "b"),)}, "param_map says what comes from a source"),
-        ({"init_from": SOURCE, "param_map": ("a", "b")}, "param_map must be a tuple of pairs"),
+        ({"initialization": {"init_from": "file.npz"}}, "init_from must be a run or weights"),
         (
-            {"init_from": SOURCE, "param_map": (("(a)", r"\2"),)},
+            {"initialization": {"param_map": (("a", "b"),)}},
+            "param_map says what comes from a source",
+        ),
+        (
+            {"initialization": {"init_from": SOURCE, "param_map": ("a", "b")}},
             "param_map must be a tuple of pairs",
         ),
-        ({"init_from": SOURCE, "new_params": "shared/.*"}, "new_params must be a tuple of regular"),
-        ({"init_from": SOURCE, "new_params": ("(",)}, "new_params must be a tuple of regular"),
         (
-            {"init_from": SOURCE.replace(trunk=nets.Preprocessed(TRUNK, BY))},
+            {"initialization": {"init_from": SOURCE, "param_map": (("(a)", r"\2"),)}},
+            "param_map must be a tuple of pairs",
+        ),
+        (
+            {"initialization": {"init_from": SOURCE, "new_params": "shared/.*"}},
+            "new_params must be a tuple of regular",
+        ),
+        (
+            {"initialization": {"init_from": SOURCE, "new_params": ("(",)}},
+            "new_params must be a tuple of regular",
+        ),
+        (
+            {"initialization": {"init_from": SOURCE.replace(trunk=nets.Preprocessed(TRUNK, BY))}},
             "must have seen images as",
         ),
-        ({"init_from": SOURCE.replace(trunk=nets.LoRA(TRUNK, rank=2))}, "has parameters added"),
+        (
+            {"initialization": {"init_from": SOURCE.replace(trunk=nets.LoRA(TRUNK, rank=2))}},
+            "has parameters added",
+        ),
     ],
 )
 def test_bad_starts_are_refused(changes, said):
@@ -49,11 +64,16 @@ def test_bad_starts_are_refused(changes, said):
 
 def test_fitting_starts_are_not():
     lora = nets.LoRA(TRUNK, rank=2)
-    assert RUN.replace(init_from=SOURCE.replace(trunk=lora), trunk=lora).init_from.trunk == lora
+    assert (
+        RUN.replace(
+            initialization={"init_from": SOURCE.replace(trunk=lora)}, trunk=lora
+        ).initialization.init_from.trunk
+        == lora
+    )
     seen = nets.Preprocessed(TRUNK, BY)
     assert (
         RUN.replace(
-            init_from=SOURCE.replace(trunk=seen), trunk=nets.LoRA(seen, rank=2)
+            initialization={"init_from": SOURCE.replace(trunk=seen)}, trunk=nets.LoRA(seen, rank=2)
         ).trunk.base_trunk
         == seen
     )
@@ -64,6 +84,6 @@ def test_a_teacher_beside_the_net_has_no_anchor():
     with pytest.raises(BadInput, match="must have no l2_sp with MetaPseudoLabels, whose teacher"):
         UNLABELLED.replace(
             extensions=(MetaPseudoLabels(),),
-            init_from=SOURCE,
+            initialization={"init_from": SOURCE},
             param_rules=(ParamRule(".*", l2_sp=1.0),),
         )

@@ -57,7 +57,10 @@ def binary(outputs, labels):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"strong": None}, "Run.strong is needed by the consistency of"),
+        (
+            {"augmentation": {"strong": None}},
+            "Run.augmentation.strong is needed by the consistency of",
+        ),
         (
             {"tasks": (ROW, COLUMN)},
             r"Run.extensions with MetaPseudoLabels needs auxiliary losses of .* not \['row', 'column'\]",
@@ -102,8 +105,8 @@ def binary(outputs, labels):
             r"Run.extensions must have names, other than .*, not \['policy'\]",
         ),
         (
-            {"measure_affinity": True},
-            "Run.measure_affinity must be False with MetaPseudoLabels, not True",
+            {"evaluation": {"measure_affinity": True}},
+            "Run.evaluation.measure_affinity must be False with MetaPseudoLabels, not True",
         ),
     ],
 )

@@ -5,8 +5,11 @@ import dataclasses
 import pytest
 
 from mtl_jax import augment, consistency, nets
-from mtl_jax.config.run import Execution, Experiment, Published, Task, dependency_order
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.experiment import Experiment, Published
+from mtl_jax.config.run import dependency_order
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
@@ -24,22 +27,31 @@ ALONE = RUN.replace(name="alone", tasks=(ROW,))
         ({"tasks": (ROW, ROW)}, "Run.tasks must have different names"),
         ({"steps": 0}, "Run.steps must be at least 1"),
         ({"batch_size": 0}, "Run.batch_size must be at least 1"),
-        ({"unlabelled_ratio": 0}, "Run.unlabelled_ratio must be at least 1"),
-        ({"num_labelled": 0}, "Run.num_labelled must be at least 1"),
-        ({"num_labelled": 2.0}, "Run.num_labelled must be an integer"),
-        ({"evaluate_every": 0}, "Run.evaluate_every must be at least 1"),
-        ({"checkpoint_every": 0}, "Run.checkpoint_every must be at least 1"),
+        ({"labels": {"unlabelled_ratio": 0}}, "Labels.unlabelled_ratio must be at least 1"),
+        ({"labels": {"num_labelled": 0}}, "Labels.num_labelled must be at least 1"),
+        ({"labels": {"num_labelled": 2.0}}, "Labels.num_labelled must be an integer"),
+        ({"evaluation": {"every": 0}}, "Evaluation.every must be at least 1"),
+        ({"evaluation": {"checkpoint_every": 0}}, "Evaluation.checkpoint_every must be at least 1"),
         ({"num_seeds": 0}, "Run.num_seeds must be at least 1"),
         ({"first_seed": -1}, "Run.first_seed must be at least 0"),
         ({"first_seed": 2**32 - 1}, r"Run.first_seed and num_seeds must stay below 2\^32"),
-        ({"ema_decay": 1.5}, "Run.ema_decay must lie between 0.0 and 1.0"),
-        ({"strong": None, "tasks": (ROW.replace(auxiliary=FIXMATCH),)}, "Run.strong is needed"),
+        ({"evaluation": {"ema_decay": 1.5}}, "Evaluation.ema_decay must lie between 0.0 and 1.0"),
         (
-            {"init_from": RUN.replace(trunk=nets.MLP((9,)))},
-            "Run.init_from must have this run's trunk MLP",
+            {"augmentation": {"strong": None}, "tasks": (ROW.replace(auxiliary=FIXMATCH),)},
+            "Run.augmentation.strong is needed",
         ),
-        ({"init_from": RUN.replace(num_seeds=1)}, "Run.init_from must have this run's 2 seeds"),
-        ({"init_from": RUN.replace(first_seed=1)}, "Run.init_from must have this run's 2 seeds"),
+        (
+            {"initialization": {"init_from": RUN.replace(trunk=nets.MLP((9,)))}},
+            "Run.initialization.init_from must have this run's trunk MLP",
+        ),
+        (
+            {"initialization": {"init_from": RUN.replace(num_seeds=1)}},
+            "Run.initialization.init_from must have this run's 2 seeds",
+        ),
+        (
+            {"initialization": {"init_from": RUN.replace(first_seed=1)}},
+            "Run.initialization.init_from must have this run's 2 seeds",
+        ),
         ({"learning_rate": 1.0}, "Run.learning_rate is no field"),
         ({"seed": 1}, r"Run.seed is no field \(did you mean num_seeds"),
     ],
@@ -54,9 +66,9 @@ def test_the_last_seed_there_is():
 
 
 def test_but_changes_what_it_says():
-    other = RUN.replace(steps=9, num_labelled=None)
-    assert (other.steps, other.num_labelled) == (9, None)
-    assert other != RUN and other.replace(steps=8, num_labelled=24) == RUN
+    other = RUN.replace(steps=9, labels={"num_labelled": None})
+    assert (other.steps, other.labels.num_labelled) == (9, None)
+    assert other != RUN and other.replace(steps=8, labels={"num_labelled": 24}) == RUN
     with pytest.raises(dataclasses.FrozenInstanceError):
         other.steps = 3
 
@@ -66,7 +78,7 @@ def test_a_task_asks_for_what_its_method_sees():
     task = ROW.replace(auxiliary=consistency.Match(target_view="medium"))
     assert task.asks_for(("medium",)) and not task.asks_for(("labelled_strong",))
     with pytest.raises(BadInput, match=r"Run\.medium is needed by the consistency of \['row'\]"):
-        RUN.replace(tasks=(COLUMN, task), strong=augment.Cutout(1))
+        RUN.replace(tasks=(COLUMN, task), augmentation={"strong": augment.Cutout(1)})
 
 
 def test_a_task_refuses():
@@ -111,7 +123,7 @@ def test_dispatch_refuses(changes, said):
         ({"runs": ()}, "runs must hold at least one run"),
         ({"runs": (RUN, RUN)}, "runs must have different names"),
         (
-            {"runs": (RUN, ALONE.replace(init_from=RUN.replace(steps=9)))},
+            {"runs": (RUN, ALONE.replace(initialization={"init_from": RUN.replace(steps=9)}))},
             "different names, not 'hard'",
         ),
         ({"runs": (RUN,), "baselines": ("alone",)}, r"baselines must name runs \(there is hard\)"),
@@ -138,7 +150,11 @@ def test_rows_without_end_are_refused():
 
 def test_a_row_may_be_the_source_of_another():
     found = Experiment(
-        runs=(RUN, ALONE.replace(init_from=RUN), ALONE.replace(name="other", init_from=RUN)),
+        runs=(
+            RUN,
+            ALONE.replace(initialization={"init_from": RUN}),
+            ALONE.replace(name="other", initialization={"init_from": RUN}),
+        ),
         baselines=("alone",),
         published=(Published("hard", "row", 1.0, "y"),),
     )
@@ -146,7 +162,7 @@ def test_a_row_may_be_the_source_of_another():
 
 
 def test_lineage():
-    middle = RUN.replace(name="middle", init_from=RUN)
-    last = RUN.replace(name="last", init_from=middle)
+    middle = RUN.replace(name="middle", initialization={"init_from": RUN})
+    last = RUN.replace(name="last", initialization={"init_from": middle})
     assert dependency_order(RUN) == [RUN]
     assert dependency_order(last) == [RUN, middle, last]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.study_design import Cell, Factorial, SafeTransfer, restrict_design
 from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, ROW, RUN

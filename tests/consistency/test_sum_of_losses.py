@@ -139,7 +139,7 @@ def test_what_is_refused():
 
 
 def test_one_method_together_trains_as_alone():
-    run = RUNS.replace(strong=UNLABELLED.strong)
+    run = RUNS.replace(augmentation={"strong": UNLABELLED.augmentation.strong})
     source = begun()
     states = [
         trained(run.replace(tasks=(ROW.replace(auxiliary=method),)), source)[0]
@@ -152,7 +152,10 @@ def test_one_method_together_trains_as_alone():
 
 def test_a_run_with_unlabelled_images_and_a_source():
     both = SumOfLosses((FixMatch(0.3), transfer.FitNet(1.0)))
-    run = RUNS.replace(strong=UNLABELLED.strong, tasks=(ROW.replace(auxiliary=both),))
+    run = RUNS.replace(
+        augmentation={"strong": UNLABELLED.augmentation.strong},
+        tasks=(ROW.replace(auxiliary=both),),
+    )
     state, metrics = trained(run, begun())
     assert state.aux_state["row"][1] == ()
     parts = [metrics[f"{place}.unlabelled_loss/row"] for place in (0, 1)]

@@ -22,10 +22,12 @@ from mtl_jax import (
     sharing,
     weighting,
 )
+from mtl_jax.config.balance_options import BalanceOptions
 from mtl_jax.config.cross_task import CrossTask
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.config.param_rules import ParamRule
-from mtl_jax.config.run import BalanceOptions, Execution, Run
+from mtl_jax.config.run import Run
 from mtl_jax.config.task_schedule import AlternatingTasks
 from mtl_jax.core.fingerprint import config_fields, fingerprint, to_source
 from mtl_jax.core.validation import BadInput
@@ -71,7 +73,7 @@ OTHERS = {
 
 def test_every_field_counts():
     assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
-    sourced = RUN.replace(init_from=RUN.replace(name="other"))
+    sourced = RUN.replace(initialization={"init_from": RUN.replace(name="other")})
     begin = {"param_map": sourced, "new_params": sourced}  # They ask for other fields.
     prints = {
         name: fingerprint(begin.get(name, RUN).replace(**{name: value}))

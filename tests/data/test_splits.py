@@ -12,7 +12,7 @@ from mtl_jax.storage.run_data import load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 
-ONE = RUN.replace(tasks=(ROW,), num_labelled=9, num_seeds=2, first_seed=3)
+ONE = RUN.replace(tasks=(ROW,), labels={"num_labelled": 9}, num_seeds=2, first_seed=3)
 TRAIN = {"image": np.zeros((6, 1, 1, 1), np.uint8), "kind": np.array([0, 1, -1, 1, 0, 1], np.int32)}
 
 

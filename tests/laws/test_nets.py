@@ -8,7 +8,7 @@ import pytest
 
 from mtl_jax import nets, optimizers
 from mtl_jax.aggregation import MGDA
-from mtl_jax.config.run import Execution
+from mtl_jax.config.execution import Execution
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
@@ -116,7 +116,7 @@ def test_a_run_on_it_learns(name):
     """Seeds are vmapped, steps scanned."""
     run = RUN.replace(
         trunk=made(name, TRUNKS["mlp"]),
-        num_labelled=None,
+        labels={"num_labelled": None},
         optimizer=optimizers.Adam(0.01),
         execution=Execution(steps_per_call=20),
     )
@@ -136,7 +136,10 @@ def test_a_run_on_it_learns(name):
 def test_the_same_images_in_two_streams_are_one_input(name):
     """Full batches, so that both ways see the same examples."""
     one = RUN.replace(
-        trunk=made(name, TRUNKS["mlp"]), num_labelled=None, batch_size=96, balance=MGDA()
+        trunk=made(name, TRUNKS["mlp"]),
+        labels={"num_labelled": None},
+        batch_size=96,
+        balance=MGDA(),
     )
     inputs = tuple(Input(task.name, RUN.data, task.name) for task in RUN.tasks)
     found = []

@@ -275,8 +275,10 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
             initial_points=((0.0, 1.0),),
         )
     with pytest.raises(BadInput, match=r"Run\.partial_labels must be True or False, not 'no'"):
-        RUN.replace(partial_labels="no")
-    with pytest.raises(BadInput, match=r"Run\.strong must be a Policy.* or None.*not <class"):
-        RUN.replace(strong=augment.Cutout)
+        RUN.replace(labels={"partial": "no"})
+    with pytest.raises(
+        BadInput, match=r"Augmentation\.strong must be a Policy.* or None.*not <class"
+    ):
+        RUN.replace(augmentation={"strong": augment.Cutout})
     with pytest.raises(BadInput, match=r"factors must be a tuple of different texts"):
         Factorial(["f"], ())

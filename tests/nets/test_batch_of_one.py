@@ -14,7 +14,7 @@ from tests.runner.launching import launched
 from tests.small import ROW, RUN
 
 VECTORS = nets.MLP((4,), batch_norm=True)
-ONE = RUN.replace(batch_size=1, num_labelled=None, tasks=(ROW,), num_seeds=1)
+ONE = RUN.replace(batch_size=1, labels={"num_labelled": None}, tasks=(ROW,), num_seeds=1)
 
 
 class Own(nn.Module):
@@ -95,14 +95,14 @@ def test_a_run_is_checked_with_all_that_goes_through_its_net_together():
     trace_run(ONE.replace(trunk=nets.CNN((4,))), 1)
     trace_run(ONE, 1)
     more = ONE.replace(trunk=VECTORS, tasks=(ROW.replace(auxiliary=consistency.FixMatch()),),
-                   strong=augment.Cutout(2))  # fmt: skip
+                   augmentation={"strong": augment.Cutout(2)})  # fmt: skip
     trace_run(more, 1)  # Weak and strong views are in the batch.
 
 
 def test_a_launch_ends_in_one_line_and_trains_nothing(tmp_path):
     file = tmp_path / "one.py"
     file.write_text(
-        "from mtl_jax.config.run import Experiment\n"
+        "from mtl_jax.config.experiment import Experiment\n"
         "from tests.nets.test_batch_of_one import ONE, VECTORS\n"
         "EXPERIMENT = Experiment(runs=(ONE, ONE.replace(name='bn', trunk=VECTORS)))\n"
     )

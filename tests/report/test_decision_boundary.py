@@ -3,7 +3,7 @@
 import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.report.decision_boundary import FINE, classes, on_points, plot_decision_boundaries
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
@@ -15,8 +15,8 @@ POINTS = RUN.replace(
     data=data.TwoMoons(train=60, validation=10, test=10),
     tasks=(MOON,),
     trunk=nets.MLP((16,)),
-    strong=augment.signal.Jitter(0.1),
-    num_labelled=8,
+    augmentation={"strong": augment.signal.Jitter(0.1)},
+    labels={"num_labelled": 8},
     steps=8,
 )
 

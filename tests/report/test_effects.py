@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.study_design import Cell, Factorial
 from mtl_jax.report import figures, table
 from mtl_jax.report.effects import effects

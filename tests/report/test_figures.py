@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.report import figures
 from mtl_jax.report.affinity import MOST_PAIRS
 from mtl_jax.report.pareto_front import undominated

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.study_design import Cell, Factorial, SafeTransfer
 from mtl_jax.report import figures, table
 from mtl_jax.report.scores import collect
@@ -103,7 +103,7 @@ def test_without_one_of_its_runs_it_is_not_there(folders):
 
 def test_a_sweep_leaves_all_of_it(tmp_path):
     alone = RUN.replace(name="alone", tasks=(ROW,))
-    longer = alone.replace(name="longer", init_from=alone, steps=12)
+    longer = alone.replace(name="longer", initialization={"init_from": alone}, steps=12)
     whole = Experiment(
         runs=(alone, longer),
         factorial=Factorial(("steps",), (Cell(("8",), ("alone",)), Cell(("12",), ("longer",)))),

@@ -64,8 +64,8 @@ def test_the_rule_is_the_mean_only_where_no_unit_is_in_it():
     assert criterion(RUN.replace(tasks=(HEIGHT, HEIGHT.replace(name="width")))) == "mean rank"
     assert criterion(RUN.replace(tasks=(HEIGHT,))) == "metric"
     assert criterion(TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))) == "metric"
-    assert criterion(TWO.replace(selection="per_task")) == "metric of each task"
-    assert criterion(TWO.replace(selection="last")) == "last step"
+    assert criterion(TWO.replace(evaluation={"selection": "per_task"})) == "metric of each task"
+    assert criterion(TWO.replace(evaluation={"selection": "last"})) == "last step"
 
 
 def test_accuracies_are_selected_by_their_mean_and_not_by_their_rank():
@@ -105,19 +105,24 @@ def test_a_task_that_does_not_select_has_no_say():
     assert select(helper, records_of(values), 0)["height"] == Evaluation(1, "ema")
     with pytest.raises(BadInput, match="tasks must have one that selects"):
         RUN.replace(tasks=(ROW.replace(selects=False),))
-    assert RUN.replace(tasks=(ROW.replace(selects=False),), selection="last").selection == "last"
+    assert (
+        RUN.replace(
+            tasks=(ROW.replace(selects=False),), evaluation={"selection": "last"}
+        ).evaluation.selection
+        == "last"
+    )
 
 
 def test_each_task_for_itself():
     values = [{"row": (0.5, 0.4), "height": (9.0, 8.0)}, {"row": (0.4, 0.6), "height": (1.0, 2.0)}]
-    found = select(TWO.replace(selection="per_task"), records_of(values), 0)
+    found = select(TWO.replace(evaluation={"selection": "per_task"}), records_of(values), 0)
     assert found == {"row": Evaluation(2, "raw"), "height": Evaluation(2, "ema")}
 
 
 def test_the_last_step_without_validation():
     values = [{"row": (0.9, 0.9), "height": (0.0, 0.0)}, {"row": (0.1, 0.1), "height": (9.0, 9.0)}]
     for selection, kind in (("last", "raw"), ("last_ema", "ema")):
-        found = select(TWO.replace(selection=selection), records_of(values), 0)
+        found = select(TWO.replace(evaluation={"selection": selection}), records_of(values), 0)
         assert set(found.values()) == {Evaluation(2, kind)}
 
 
@@ -142,7 +147,7 @@ def test_one_evaluation_that_is_not_finite_is_not_selected():
     assert best(np.array([[-math.inf, -math.inf]]), by_rank=True) is None
 
 
-@pytest.mark.parametrize("run", [TWO, TWO.replace(selection="per_task"), RUN.replace(num_seeds=1, tasks=(ROW,)),
+@pytest.mark.parametrize("run", [TWO, TWO.replace(evaluation={"selection": "per_task"}), RUN.replace(num_seeds=1, tasks=(ROW,)),
                                  TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))], ids=lambda run: criterion(run))  # fmt: skip
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_selected_in_the_end_was_kept_all_along(run, seed):
@@ -167,7 +172,10 @@ def test_few_are_kept_where_one_is_enough():
     alone = RUN.replace(num_seeds=1, tasks=(ROW,))
     pool = [one for record in records_of(values).values() for one in evaluations(record)]
     assert len(candidates(alone, records_of(values), pool, 0)) == 1
-    assert candidates(alone.replace(selection="last"), records_of(values), pool, 0) == []
+    assert (
+        candidates(alone.replace(evaluation={"selection": "last"}), records_of(values), pool, 0)
+        == []
+    )
     front = candidates(TWO, records_of(values), pool, 0)
     points = {p: (values[p.step - 1]["row"][int(p.parameters == "raw")],
                   -values[p.step - 1]["height"][int(p.parameters == "raw")]) for p in pool}  # fmt: skip

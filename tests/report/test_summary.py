@@ -112,7 +112,7 @@ def test_host_gives_what_json_can_hold():
 
 
 def test_steps_and_parameters_are_by_task_where_each_selects_for_itself():
-    each = summary(TWO.replace(selection="per_task"), RECORDS, 7, 5)["selected"][0]
+    each = summary(TWO.replace(evaluation={"selection": "per_task"}), RECORDS, 7, 5)["selected"][0]
     assert each["step"] == {"row": 8, "height": 4}  # 0.7 first at 8; errors are equal.
     assert each["parameters"] == {"row": "ema", "height": "ema"}
     assert each["test"]["row"] == {"accuracy": 21.0} and each["test"]["height"] == {"mse": 0.1}

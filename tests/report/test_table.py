@@ -3,7 +3,7 @@
 import pytest
 
 from mtl_jax.augment import Cutout
-from mtl_jax.config.run import Experiment, Published
+from mtl_jax.config.experiment import Experiment, Published
 from mtl_jax.losses import squared_error
 from mtl_jax.metrics.predictions import MeanSquaredError
 from mtl_jax.report import table
@@ -119,7 +119,9 @@ def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
     finished, tmp_path, evaluations, stands
 ):
     """The median of the last 20 stands only where there were more: else it is of all."""
-    run = RUN.replace(name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),), strong=Cutout(1))
+    run = RUN.replace(
+        name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),), augmentation={"strong": Cutout(1)}
+    )
     made = finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]}, evaluations=evaluations)
     table.write(Experiment(runs=(run,)), {"semi": made}, tmp_path)
     text = (tmp_path / "table.md").read_text()

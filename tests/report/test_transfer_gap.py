@@ -2,15 +2,15 @@
 
 import pytest
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.report import table
 from mtl_jax.runner.run_selection import restrict_to
 from tests.report.test_effects import cells_of
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
 BEFORE = RUN.replace(name="before", tasks=(ROW,))
-MIDDLE = RUN.replace(name="middle", init_from=BEFORE)
-AFTER = RUN.replace(name="after", init_from=MIDDLE)
+MIDDLE = RUN.replace(name="middle", initialization={"init_from": BEFORE})
+AFTER = RUN.replace(name="after", initialization={"init_from": MIDDLE})
 ROW_ALONE, COLUMN_ALONE = (RUN.replace(name=f"{t.name} alone", tasks=(t,)) for t in (ROW, COLUMN))
 EXPERIMENT = Experiment(
     runs=(BEFORE, MIDDLE, AFTER, RUN, ROW_ALONE, COLUMN_ALONE),

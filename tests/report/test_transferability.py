@@ -1,6 +1,6 @@
 """Estimates of transferability in the table: scores over seeds, and ranks among rival sources."""
 
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.report.transferability import section
 from tests.runner.test_predict import EXPERIMENT, PROBE, SOURCE
 

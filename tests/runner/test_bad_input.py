@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 HEAD = """
 from mtl_jax import consistency, losses, nets, optimizers
 from mtl_jax.config.param_rules import ParamRule
-from mtl_jax.config.run import Experiment, Published
+from mtl_jax.config.experiment import Experiment, Published
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
 SEMI = RUN.replace(name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),))
@@ -80,7 +80,7 @@ def refused(tmp_path, capsys, monkeypatch):
             "runs must have different names, not ['hard', 'hard']",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN, SEMI.replace(init_from=RUN.replace(steps=9))))",
+            "EXPERIMENT = Experiment(runs=(RUN, SEMI.replace(initialization={'init_from': RUN.replace(steps=9)})))",
             "runs must have different names, not 'hard'",
         ),
         ("EXPERIMENT = Experiment(runs=())", "runs must hold at least one run"),
@@ -100,8 +100,8 @@ def refused(tmp_path, capsys, monkeypatch):
         ),
         ("nets.MLP((8, 0))", "MLP.features must be a tuple of integers of at least 1"),
         (
-            "RUN.replace(strong=None, tasks=SEMI.tasks)",
-            "Run.strong is needed by the consistency of ['row']",
+            "RUN.replace(augmentation={'strong': None}, tasks=SEMI.tasks)",
+            "Run.augmentation.strong is needed by the consistency of ['row']",
         ),
         (
             "RUN.replace(name='a/b')",
@@ -109,11 +109,11 @@ def refused(tmp_path, capsys, monkeypatch):
         ),
         ("RUN.replace(name='a[b]')", "without * ? [ ], not 'a[b]'"),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.replace(num_labelled=97),))",
-            "run 'hard': Run.num_labelled must be at most 96, the training examples there are, not 97",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(labels={'num_labelled': 97}),))",
+            "run 'hard': Run.labels.num_labelled must be at most 96, the training examples there are, not 97",
         ),
         (
-            "EXPERIMENT = Experiment(runs=(RUN.replace(num_labelled=2),))",
+            "EXPERIMENT = Experiment(runs=(RUN.replace(labels={'num_labelled': 2}),))",
             "must be at least 3, the classes of a task, not 2",
         ),
         (
@@ -146,11 +146,11 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "balance.rate=1"], "Equal has no field 'rate': there is none"),
         (["--set", "steps=many"], "--set steps=many: steps must be int, not 'many'"),
         (["--set", "steps=2.5"], "steps must be int, not '2.5'"),
-        (["--set", "num_labelled=x"], "num_labelled must be None or int, not 'x'"),
-        (["--set", "partial_labels=yes"], "partial_labels must be bool, not 'yes'"),
-        (["--set", "ema_decay={[]:1}"], "ema_decay must be float"),
+        (["--set", "labels.num_labelled=x"], "num_labelled must be None or int, not 'x'"),
+        (["--set", "labels.partial=yes"], "partial must be bool, not 'yes'"),
+        (["--set", "evaluation.ema_decay={[]:1}"], "ema_decay must be float"),
         (["--set", "tasks=(1, 2)"], "tasks must be set in the file"),
-        (["--set", "new_params=(1,)"], "new_params must be tuple[str, ...]"),
+        (["--set", "initialization.new_params=(1,)"], "new_params must be tuple[str, ...]"),
         (["--set", "balance=MGDA"], "balance is Equal(); set one of its fields: it has none"),
         (["--set", "trunk=MLP"], "set one of its fields: trunk.features, trunk.batch_norm\n"),
         (["--set", "trunk.name=x"], "MLP has no field 'name'"),
@@ -165,7 +165,7 @@ def test_a_wrong_file_is_refused(refused, body, said):
         (["--set", "tasks.roof.num_outputs=3"], "nothing here is called 'roof': did you mean row?"),
         (["--set", "first_seed=4294967295"], "must stay below 2^32"),
         (["--set", "name=one"], "runs must have different names, not 'one'"),
-        (["--set", "num_labelled=200", "--dry"], "must be at most 96"),
+        (["--set", "labels.num_labelled=200", "--dry"], "must be at most 96"),
         (["--only", "soft"], "--only soft matches no run; there is hard, semi"),
         (["--seeds", "0"], "launch.seeds must be at least 1, not 0"),
         (["--seeds", "-2", "--list"], "launch.seeds must be at least 1, not -2"),
@@ -234,7 +234,7 @@ def test_results_of_another_run_are_refused(refused, old):
 
 
 def test_what_is_wrong_is_found_before_old_results_are_set_aside(refused, old):
-    assert "must be at most 96" in refused(FINE, "--fresh", "--set", "num_labelled=97")
+    assert "must be at most 96" in refused(FINE, "--fresh", "--set", "labels.num_labelled=97")
     assert sorted(path.name for path in old.path.parent.iterdir()) == [".lock", "hard"]
 
 
@@ -370,9 +370,9 @@ def test_what_only_the_step_can_tell_is_told_before_anything_trains(tmp_path, ca
     file = tmp_path / "late.py"
     file.write_text(
         "from mtl_jax import transfer\n"
-        "from mtl_jax.config.run import Experiment\n"
+        "from mtl_jax.config.experiment import Experiment\n"
         "from tests.small import RUN\n"
-        "HELD = RUN.replace(name='held', penalties=(transfer.L2SP(0.1),))\n"
+        "HELD = RUN.replace(name='held', regularization={'penalties': (transfer.L2SP(0.1),)})\n"
         "EXPERIMENT = Experiment(runs=(RUN, HELD))\n"
     )
     assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2

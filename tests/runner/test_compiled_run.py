@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, nets
-from mtl_jax.config.run import Execution
+from mtl_jax.config.execution import Execution
 from mtl_jax.runner.compiled_run import default_execution, mesh_of
 from mtl_jax.runner.loops import map_seeds, scan_steps
 from tests.small import RUN
@@ -34,7 +34,9 @@ def test_policies_with_branches_are_mapped_on_a_cpu_only():
             seed_loop="unroll", jacobian_loop="unroll", augment_loop="map"
         )
         assert default_execution(run, "gpu") == Execution()
-    found = default_execution(CNN.replace(strong=augment.ctaugment_fixmatch()), "cpu")
+    found = default_execution(
+        CNN.replace(augmentation={"strong": augment.ctaugment_fixmatch()}), "cpu"
+    )
     assert (found.step_loop, found.augment_loop) == ("unroll", "map")
 
 

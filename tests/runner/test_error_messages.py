@@ -12,7 +12,7 @@ import dataclasses
 import flax.linen as nn
 import jax.numpy as jnp
 from mtl_jax import consistency, nets
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import DATA, FIXMATCH, ROW, RUN
 
 @dataclasses.dataclass(frozen=True)
@@ -84,16 +84,16 @@ PLACE = "mine.py, line "
         (METRIC, {"compute": "1 / 0"},
          ["run 'x': task 'row': metric: ", "in compute: ZeroDivisionError: division by zero"]),
         (METRIC, {"compute": "jnp.ones(3)"}, ["Task.metric must compute one number, []"]),
-        ('RUN.replace(name="x", weak=Policy())', {"policy": "x[:2]"},
-         ["run 'x': Run.weak on inputs [6, 6, 1] float32: must give an example of the same shape"]),
-        ('RUN.replace(name="x", weak=Policy())', {"policy": "x if x.sum() > 0 else 1 - x"},
-         ["run 'x': Run.weak on inputs", "in policy: TracerBoolConversionError: Attempted boolean"]),
+        ('RUN.replace(name="x", augmentation={"weak": Policy()})', {"policy": "x[:2]"},
+         ["run 'x': augmentation.weak on inputs [6, 6, 1] float32: must give an example of the same shape"]),
+        ('RUN.replace(name="x", augmentation={"weak": Policy()})', {"policy": "x if x.sum() > 0 else 1 - x"},
+         ["run 'x': augmentation.weak on inputs", "in policy: TracerBoolConversionError: Attempted boolean"]),
         (TRUNK, {"shape": "-1, 7"},
          ["() does not take inputs [6, 6, 1] float32: ",
           "in __call__: TypeError"]),
         (TRUNK, {"shape": "x.shape[0] * 6, 6"},
          ["as N examples: 3 of them give outputs [18, 3]"]),
-        ('RUN.replace(name="x", penalties=(penalty,))', {"penalty": 'params["nothing"]'},
+        ('RUN.replace(name="x", regularization={"penalties": (penalty,)})', {"penalty": 'params["nothing"]'},
          ["run 'x': ", "in penalty: KeyError: 'nothing'"]),
         ('RUN.replace(name="x", data=Source())', {},
          ["run 'x': ", "in load: FileNotFoundError: [Errno 2] No such file or directory: '/now"]),
@@ -159,7 +159,7 @@ import dataclasses
 from mtl_jax import optimizers, weighting
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.toy import ToyRun, ToyExperiment
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import DATA, ROW, RUN
 
 @dataclasses.dataclass(frozen=True)

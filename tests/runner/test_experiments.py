@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.config.run import Execution, Experiment
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.runner.local_modules import run_file
@@ -34,9 +35,9 @@ def parts_of(run):
     if isinstance(run.trunk, nets.WideResNet):
         return (nets.WideResNet,)
     methods = {type(task.auxiliary).__name__ for task in run.tasks}
-    parts = (run.data, run.strong, run.trunk, getattr(run.trunk, "trunk", None))
-    parts += (run.balance, run.task_schedule, run.init_from, *run.extensions)
-    many = (*run.penalties, *run.proximal, *run.param_rules)
+    parts = (run.data, run.augmentation.strong, run.trunk, getattr(run.trunk, "trunk", None))
+    parts += (run.balance, run.task_schedule, run.initialization.init_from, *run.extensions)
+    many = (*run.regularization.penalties, *run.regularization.proximal, *run.param_rules)
     return tuple(sorted(methods)), tuple(map(type, parts)), tuple(map(type, many))
 
 

@@ -12,7 +12,7 @@ from tests.runner.launching import launched
 
 FILE = """
 {imports}
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import ROW, RUN
 
 EXPERIMENT = Experiment(runs=(RUN.replace(name="mine", tasks=(ROW.replace(loss={loss}),)),))
@@ -136,7 +136,7 @@ def test_a_folder_that_can_be_imported_already_stays_where_it_is(tmp_path, monke
 EDITED = """
 import jax.numpy as jnp
 from mtl_jax import losses
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import ROW, RUN
 
 SCALE = {scale}

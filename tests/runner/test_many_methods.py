@@ -32,11 +32,13 @@ FOUR = RUN.replace(
     data=data.Arrays(labelled(96, 0), labelled(40, 1), labelled(40, 2)),
     tasks=tuple(ROW.replace(name=name, auxiliary=method) for name, method in METHODS.items()),
     trunk=nets.MLP((12,), batch_norm=True),
-    weak=augment.RandomTranslate(1),
-    strong=augment.ctaugment_fixmatch(pixels=1),
-    partial_labels=True,
+    augmentation={
+        "weak": augment.RandomTranslate(1),
+        "strong": augment.ctaugment_fixmatch(pixels=1),
+    },
+    labels={"partial": True},
     num_seeds=1,
-    evaluate_every=2,
+    evaluation={"every": 2},
 )
 
 

@@ -99,18 +99,23 @@ def test_what_32_bits_cannot_count_is_refused(changes, said):
 def test_a_long_chain_is_refused():
     run = ALONE
     for place in range(49):
-        run = ALONE.replace(name=f"r{place}", init_from=run)
+        run = ALONE.replace(name=f"r{place}", initialization={"init_from": run})
     with pytest.raises(
-        BadInput, match=r"Run\.init_from must end a chain of at most 50 runs.* not 51"
+        BadInput,
+        match=r"Run\.initialization.init_from must end a chain of at most 50 runs.* not 51",
     ):
-        ALONE.replace(name="last", init_from=run)
+        ALONE.replace(name="last", initialization={"init_from": run})
 
 
 def test_a_chain_that_branches_without_end_is_refused():
     run = ALONE
-    with pytest.raises(BadInput, match=r"Run\.teachers must need at most 10000 runs.* not 16383"):
+    with pytest.raises(
+        BadInput, match=r"Run\.labels.teachers must need at most 10000 runs.* not 16383"
+    ):
         for place in range(40):  # 2^40 ways from the last to the first.
-            run = ALONE.replace(name=f"r{place}", init_from=run, teachers=(run,))
+            run = ALONE.replace(
+                name=f"r{place}", initialization={"init_from": run}, labels={"teachers": (run,)}
+            )
     assert run.name == "r11"
     assert [one.name for one in dependency_order(run)] == [
         "hard",
@@ -119,8 +124,11 @@ def test_a_chain_that_branches_without_end_is_refused():
 
 
 def test_unlabelled_examples_count_only_where_they_are_drawn():
-    assert ALONE.replace(steps=2**28, batch_size=8, unlabelled_ratio=7).steps == 2**28
+    assert ALONE.replace(steps=2**28, batch_size=8, labels={"unlabelled_ratio": 7}).steps == 2**28
     with pytest.raises(BadInput, match=r"not 15032385536"):  # 7 * 2^31
         ALONE.replace(
-            steps=2**28, batch_size=8, unlabelled_ratio=7, tasks=(ROW.replace(auxiliary=FIXMATCH),)
+            steps=2**28,
+            batch_size=8,
+            labels={"unlabelled_ratio": 7},
+            tasks=(ROW.replace(auxiliary=FIXMATCH),),
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from mtl_jax import aggregation, consistency, nets, optimizers, weighting
-from mtl_jax.config.run import Execution
+from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.overrides import apply_overrides, parsed
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
@@ -26,15 +26,15 @@ def one(change, run=SEMI):
     ("change", "field", "value"),
     [
         ("steps=12", "steps", 12),
-        ("num_labelled=None", "num_labelled", None),
-        ("num_labelled=30", "num_labelled", 30),
-        ("ema_decay=0.5", "ema_decay", 0.5),
-        ("ema_decay=1", "ema_decay", 1.0),
-        ("partial_labels=True", "partial_labels", True),
+        ("labels.num_labelled=None", "labels.num_labelled", None),
+        ("labels.num_labelled=30", "labels.num_labelled", 30),
+        ("evaluation.ema_decay=0.5", "evaluation.ema_decay", 0.5),
+        ("evaluation.ema_decay=1", "evaluation.ema_decay", 1.0),
+        ("labels.partial=True", "labels.partial", True),
         ("name=12", "name", "12"),
         ("name='a b=c'", "name", "a b=c"),
         ("name=a b=c", "name", "a b=c"),
-        ("new_params=()", "new_params", ()),
+        ("initialization.new_params=()", "initialization.new_params", ()),
         ("trunk.features=(8, 4)", "trunk", nets.MLP((8, 4))),
         ("trunk.batch_norm=True", "trunk", nets.MLP((12,), batch_norm=True)),
         ("execution.seed_loop=map", "execution", Execution(seed_loop="map")),
@@ -61,15 +61,15 @@ def test_a_field_is_set_and_nothing_else(change, field, value):
     [
         ("steps=1.0", "steps must be int, not '1.0'"),
         ("steps=True", "steps must be int, not 'True'"),
-        ("ema_decay=True", "ema_decay must be float"),
-        ("partial_labels=1", "partial_labels must be bool"),
-        ("num_labelled=none", "num_labelled must be None or int"),
-        ("new_params=shared", "new_params must be tuple"),
+        ("evaluation.ema_decay=True", "ema_decay must be float"),
+        ("labels.partial=1", "partial must be bool"),
+        ("labels.num_labelled=none", "num_labelled must be None or int"),
+        ("initialization.new_params=shared", "new_params must be tuple"),
         ("trunk.features=(8, 4.0)", "features must be tuple"),
         ("trunk.features=8", "features must be tuple"),
         ("execution.seed_loop=both", "seed_loop must be 'map' or 'unroll' or 'vmap', not 'both'"),
         ("optimizer.learning_rate=fast", "set one of its fields: learning_rate.peak, "),
-        ("ema_decay=1" + "0" * 400, "ema_decay must be float"),
+        ("evaluation.ema_decay=1" + "0" * 400, "ema_decay must be float"),
         ("tasks.²=1", "nothing here is called '²'"),
         ("tasks.2.num_outputs=3", "nothing here is called '2'"),
         ("num_labelled.x=1", "there is nothing below 24 to set 'x' of"),
@@ -92,34 +92,43 @@ def test_changes_go_to_the_runs_that_have_the_field():
 
 def test_sources_follow():
     oldest = RUN.replace(name="oldest")
-    middle = RUN.replace(name="middle", init_from=oldest)
-    run = one("trunk.features=(5,)", RUN.replace(init_from=middle))
-    assert run.trunk == run.init_from.trunk == run.init_from.init_from.trunk == nets.MLP((5,))
-    run = one("num_seeds=1", RUN.replace(init_from=middle))
-    assert (run.num_seeds, run.init_from.num_seeds, run.init_from.init_from.num_seeds) == (1, 1, 1)
+    middle = RUN.replace(name="middle", initialization={"init_from": oldest})
+    run = one("trunk.features=(5,)", RUN.replace(initialization={"init_from": middle}))
+    assert (
+        run.trunk
+        == run.initialization.init_from.trunk
+        == run.initialization.init_from.initialization.init_from.trunk
+        == nets.MLP((5,))
+    )
+    run = one("num_seeds=1", RUN.replace(initialization={"init_from": middle}))
+    assert (
+        run.num_seeds,
+        run.initialization.init_from.num_seeds,
+        run.initialization.init_from.initialization.init_from.num_seeds,
+    ) == (1, 1, 1)
 
 
 def test_a_field_that_only_the_source_has_is_set_there():
     source = RUN.replace(name="source", balance=weighting.Uncertainty())
-    run = RUN.replace(init_from=source)
+    run = RUN.replace(initialization={"init_from": source})
     changed = source.replace(balance=weighting.Uncertainty(initial=1.0))
-    assert one("balance.initial=1", run) == run.replace(init_from=changed)
+    assert one("balance.initial=1", run) == run.replace(initialization={"init_from": changed})
     # A row that is also the source of another stays the same run.
     assert apply_overrides((source, run), ["balance.initial=1"]) == (
         changed,
-        run.replace(init_from=changed),
+        run.replace(initialization={"init_from": changed}),
     )
 
 
 def test_the_source_alone():
-    run = RUN.replace(init_from=RUN.replace(name="source"))
+    run = RUN.replace(initialization={"init_from": RUN.replace(name="source")})
     assert one("init_from.steps=3", run) == run.replace(
-        init_from=RUN.replace(name="source", steps=3)
+        initialization={"init_from": RUN.replace(name="source", steps=3)}
     )
 
 
 def test_a_fault_in_the_source_is_said_once():
-    run = RUN.replace(init_from=RUN.replace(name="source"))
+    run = RUN.replace(initialization={"init_from": RUN.replace(name="source")})
     with pytest.raises(BadInput) as wrong:
         one("steps=0", run)
     assert str(wrong.value) == "--set steps=0: Run.steps must be at least 1, not 0"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import losses, nets, transfer
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Resized
@@ -17,7 +17,9 @@ from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.transfer.ridge_probe import RIDGES
 from tests.small import DATA, HEIGHT, ROW, RUN
 
-SOURCE = RUN.replace(name="source", tasks=(ROW,), trunk=nets.MLP((12,)), steps=8, num_labelled=None)
+SOURCE = RUN.replace(
+    name="source", tasks=(ROW,), trunk=nets.MLP((12,)), steps=8, labels={"num_labelled": None}
+)
 PROBE = SklearnBaseline(
     name="probe",
     data=DATA,

@@ -13,11 +13,11 @@ import pytest
 TRIALS = int(os.environ.get("KILL_TRIALS", "2"))
 ROOT = pathlib.Path(__file__).parent.parent.parent
 EXPERIMENT = """
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import RUN, UNLABELLED
 
-LONG = UNLABELLED.replace(name="long", steps=300, evaluate_every=10, checkpoint_every=10)
-NEXT = RUN.replace(name="next", init_from=LONG, steps=150, evaluate_every=10, checkpoint_every=25)
+LONG = UNLABELLED.replace(name="long", steps=300, evaluation={'every': 10, 'checkpoint_every': 10})
+NEXT = RUN.replace(name="next", initialization={'init_from': LONG}, steps=150, evaluation={'every': 10, 'checkpoint_every': 25})
 EXPERIMENT = Experiment(runs=(LONG, NEXT))
 """
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import data, nets, optimizers
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import pretrained
 from mtl_jax.runner.init_params import initial_parameters
@@ -20,13 +20,19 @@ from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 
 # Learning rates so high that the last step is seldom the best.
 JOINT = RUN.replace(
-    name="joint", tasks=(ROW, HEIGHT), steps=16, evaluate_every=2, optimizer=optimizers.SGD(0.4)
+    name="joint",
+    tasks=(ROW, HEIGHT),
+    steps=16,
+    evaluation={"every": 2},
+    optimizer=optimizers.SGD(0.4),
 )
 MEAN = JOINT.replace(name="mean", tasks=(ROW, COLUMN), trunk=nets.MLP((12,), batch_norm=True))
-EACH = JOINT.replace(name="each", selection="per_task")
-LAST = JOINT.replace(name="last", selection="last")
+EACH = JOINT.replace(name="each", evaluation={"selection": "per_task"})
+LAST = JOINT.replace(name="last", evaluation={"selection": "last"})
 RUNS = (JOINT, MEAN, EACH, LAST)
-CHILD = JOINT.replace(name="child", init_from=JOINT, steps=2, evaluate_every=2)
+CHILD = JOINT.replace(
+    name="child", initialization={"init_from": JOINT}, steps=2, evaluation={"every": 2}
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +105,22 @@ def test_the_last_parameters_are_those_of_the_checkpoint(root):
 def test_a_run_starts_from_what_its_source_selected(root):
     folders = {"joint": RunDirectory(root, JOINT)}
     for which in ("selected", "raw", "ema"):
-        child = CHILD.replace(source_parameters=which)
+        child = CHILD.replace(initialization={"parameters": which})
         wanted = trained(JOINT, folders["joint"], which, "row", "tested")
         jax.tree.map(np.testing.assert_array_equal, initial_parameters(child, folders), wanted)
     each = [jax.tree.leaves(trained(JOINT, folders["joint"], w, "row", "")[0])[0].tobytes()
             for w in ("selected", "raw", "ema")]  # fmt: skip
     assert len(set(each)) == 3
-    with pytest.raises(BadInput, match="source_parameters must be 'raw' or 'ema' of a source that"):
-        CHILD.replace(init_from=EACH)
-    assert CHILD.replace(init_from=EACH, source_parameters="raw").init_from is EACH
+    with pytest.raises(
+        BadInput, match="Initialization.parameters must be 'raw' or 'ema' of a source that"
+    ):
+        CHILD.replace(initialization={"init_from": EACH})
+    assert (
+        CHILD.replace(
+            initialization={"init_from": EACH, "parameters": "raw"}
+        ).initialization.init_from
+        is EACH
+    )
 
 
 def test_a_file_of_an_own_run_is_what_was_selected(root):
@@ -126,7 +139,7 @@ def test_damaged_selected_parameters_are_named(root, tmp_path):
 
 def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypatch):
     """Stopped after every second evaluation and resumed, from the checkpoint's candidates."""
-    run = JOINT.replace(checkpoint_every=4)
+    run = JOINT.replace(evaluation={"checkpoint_every": 4})
     experiment = Experiment(runs=(run,))
     append, count = RunDirectory.append, 0
 
@@ -164,7 +177,9 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
         for one in (part(96, 0), part(40, 1), test)
     ]
     numbers[2]["image"][7] = 3e38
-    run = JOINT.replace(name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), strong=None)
+    run = JOINT.replace(
+        name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), augmentation={"strong": None}
+    )
     experiment = Experiment(runs=(run,))
     assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
     result = RunDirectory(tmp_path, run).result()

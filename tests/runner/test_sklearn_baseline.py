@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import losses, metrics
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import (
     SklearnBaseline,
     label_spreading,

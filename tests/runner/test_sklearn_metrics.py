@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mtl_jax import losses, metrics
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline, self_training
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.metric import Metric
@@ -153,7 +153,7 @@ def test_the_pool_has_the_labels_of_a_run_and_none_else(name, tmp_path):
     row = row_of(task, (Kept,), data, use_unlabelled=True, num_labelled=labelled)
     result_of(row, tmp_path)
     x, y = Kept.given
-    run = RUN.replace(data=row.data, tasks=(task,), num_labelled=labelled, num_seeds=1)
+    run = RUN.replace(data=row.data, tasks=(task,), labels={"num_labelled": labelled}, num_seeds=1)
     index = np.asarray(load_run_data(run).given.streams[""].labelled.index[0])
     np.testing.assert_array_equal(x, data[0]["image"])
     np.testing.assert_array_equal(np.flatnonzero(y != -1), index)

@@ -18,7 +18,8 @@ READ = {name: load_experiment(ROOT / "experiments" / f"{name}.py") for name in N
 SMALL = """
 from experiments.{name} import EXPERIMENT as WHOLE
 from mtl_jax import nets
-from mtl_jax.config.run import Execution, Experiment
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.experiment import Experiment
 
 EXPERIMENT = Experiment(
     runs=tuple(
@@ -26,8 +27,7 @@ EXPERIMENT = Experiment(
             trunk=nets.WideResNet(6, 1, groups=1),
             execution=Execution(steps_per_call=1, step_loop="unroll", seed_loop="unroll", augment_loop="map"),
             batch_size=2,
-            unlabelled_ratio=2,
-            num_labelled=10,
+            labels=run.labels.replace(unlabelled_ratio=2, num_labelled=10),
             num_seeds=1,
         )
         for run in WHOLE.runs
@@ -70,10 +70,12 @@ def test_the_recipe(name):
     """FixMatch, Section 2.4 and its table of settings."""
     for run in READ[name].runs:
         few = run.name.startswith(("Pi-model", "Pseudo", "Mean T", "MixMatch", "ReMixMatch"))
-        assert (run.batch_size, run.unlabelled_ratio) == (64, 1 if few else 7)
-        assert run.steps == 2**20 and run.evaluate_every == run.checkpoint_every == 1024
+        assert (run.batch_size, run.labels.unlabelled_ratio) == (64, 1 if few else 7)
+        assert (
+            run.steps == 2**20 and run.evaluation.every == run.evaluation.checkpoint_every == 1024
+        )
         assert run.optimizer.weight_decay == (1e-3 if name == "fixmatch_cifar100" else 5e-4)
-        assert run.ema_decay == 0.999 and run.num_seeds == (
+        assert run.evaluation.ema_decay == 0.999 and run.num_seeds == (
             5 if run.name.startswith("FixMatch (") else 3
         )
         rate = run.optimizer.learning_rate.schedule(run.steps)

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info
 
 import launch
 from mtl_jax import data
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.runner import sweep, train_loop
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
@@ -18,13 +18,13 @@ from tests.small import ROW, RUN
 
 FILE = """
 from mtl_jax import aggregation
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.runner.launching import launched
 from tests.small import COLUMN, ROW, RUN
 
-SHORT = RUN.replace(steps=6, evaluate_every=4, checkpoint_every=2)
+SHORT = RUN.replace(steps=6, evaluation={'every': 4, 'checkpoint_every': 2})
 FIRST = SHORT.replace(name="first", tasks=(COLUMN,))
-BOTH = SHORT.replace(name="both", balance=aggregation.PCGrad(), init_from=FIRST)
+BOTH = SHORT.replace(name="both", balance=aggregation.PCGrad(), initialization={'init_from': FIRST})
 EXPERIMENT = Experiment(
     runs=(BOTH, SHORT.replace(name="row alone", tasks=(ROW,)), FIRST.replace(name="column alone")),
     baselines=("row alone", "column alone"),
@@ -237,7 +237,9 @@ def test_a_run_that_diverges_is_said_in_a_line(file, tmp_path):
     assert RunDirectory(tmp_path, RUN.replace(name="row alone")).result() is None
 
 
-TARGET = RUN.replace(name="target", init_from=RUN.replace(name="source", steps=9, num_seeds=2))
+TARGET = RUN.replace(
+    name="target", initialization={"init_from": RUN.replace(name="source", steps=9, num_seeds=2)}
+)
 ALL = Experiment(
     runs=(TARGET, RUN, RUN.replace(name="row alone", tasks=(ROW,)), RUN.replace(name="hard too")),
     baselines=("row alone",),
@@ -268,18 +270,20 @@ def test_seeds_and_smoke_reach_the_sources():
     for run in topological_order(select_runs(ALL, [], 5, None, False)):
         assert run.num_seeds == 5 and run.steps == (9 if run.name == "source" else 8)
     for run in topological_order(select_runs(ALL, [], 5, None, True)):
-        assert (run.num_seeds, run.steps, run.evaluate_every) == (2, 6, 3)
+        assert (run.num_seeds, run.steps, run.evaluation.every) == (2, 6, 3)
     for run in topological_order(select_runs(ALL, [], 1, None, True)):
         assert run.num_seeds == 1
 
 
 def test_a_source_stands_before_its_run_even_when_it_is_a_row_below():
-    experiment = Experiment(runs=(TARGET, TARGET.init_from, TARGET.replace(name="other")))
+    experiment = Experiment(
+        runs=(TARGET, TARGET.initialization.init_from, TARGET.replace(name="other"))
+    )
     assert [run.name for run in topological_order(experiment)] == ["source", "target", "other"]
 
 
 PARTS = """
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.runner.launching import launched
 from tests.small import COLUMN, ROW, RUN
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, consistency
-from mtl_jax.config.run import Experiment, dependency_order
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import dependency_order
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.overrides import apply_overrides
 from mtl_jax.runner.run_selection import smoke_version, topological_order, with_seeds
@@ -20,15 +21,15 @@ from mtl_jax.train import build_model
 from tests.small import COLUMN, ROW, RUN
 
 STUDENT = consistency.NoisyStudent(threshold=0.3)
-ROWS = RUN.replace(name="rows", tasks=(ROW,), checkpoint_every=8)
-COLUMNS = RUN.replace(name="columns", tasks=(COLUMN,), checkpoint_every=8)
+ROWS = RUN.replace(name="rows", tasks=(ROW,), evaluation={"checkpoint_every": 8})
+COLUMNS = RUN.replace(name="columns", tasks=(COLUMN,), evaluation={"checkpoint_every": 8})
 BOTH = RUN.replace(
     name="student",
     tasks=(ROW.replace(auxiliary=STUDENT), COLUMN.replace(auxiliary=STUDENT)),
-    strong=augment.Cutout(2),
-    teachers=(ROWS, COLUMNS),
+    augmentation={"strong": augment.Cutout(2)},
+    labels={"teachers": (ROWS, COLUMNS)},
 )
-AGAIN = BOTH.replace(name="second round", teachers=(BOTH,))
+AGAIN = BOTH.replace(name="second round", labels={"teachers": (BOTH,)})
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +76,10 @@ def test_without_a_threshold_that_is_reached_nothing_is_learnt(root):
 
 
 def test_a_missing_teacher_is_named():
-    with pytest.raises(BadInput, match=r"Run.teachers must teach 'column' with 3 outputs"):
-        BOTH.replace(teachers=(ROWS,))
-    with pytest.raises(BadInput, match=r"Run.teachers must have this run's 2 seeds"):
-        BOTH.replace(teachers=(ROWS.replace(num_seeds=1), COLUMNS))
+    with pytest.raises(BadInput, match=r"Run.labels.teachers must teach 'column' with 3 outputs"):
+        BOTH.replace(labels={"teachers": (ROWS,)})
+    with pytest.raises(BadInput, match=r"Run.labels.teachers must have this run's 2 seeds"):
+        BOTH.replace(labels={"teachers": (ROWS.replace(num_seeds=1), COLUMNS)})
 
 
 def test_a_lost_checkpoint_is_named(tmp_path):
@@ -94,9 +95,12 @@ def test_a_lost_checkpoint_is_named(tmp_path):
 
 def test_teachers_change_with_their_students():
     (student,) = apply_overrides((BOTH,), ["num_seeds=1", "trunk.features=(5,)"])
-    assert [(t.num_seeds, t.trunk.features) for t in student.teachers] == [(1, (5,)), (1, (5,))]
-    assert [t.num_seeds for t in with_seeds(BOTH, 4).teachers] == [4, 4]
-    assert [t.steps for t in smoke_version(BOTH).teachers] == [6, 6]
+    assert [(t.num_seeds, t.trunk.features) for t in student.labels.teachers] == [
+        (1, (5,)),
+        (1, (5,)),
+    ]
+    assert [t.num_seeds for t in with_seeds(BOTH, 4).labels.teachers] == [4, 4]
+    assert [t.steps for t in smoke_version(BOTH).labels.teachers] == [6, 6]
 
 
 def test_classes_are_balanced_by_weights():

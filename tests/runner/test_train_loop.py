@@ -14,7 +14,7 @@ CASES = [(24, 4, 8, 3), (25, 10, 7, 4), (9, 3, 2, 100), (7, 100, 100, 3), (5, 1,
 
 @pytest.mark.parametrize(("steps", "evaluate", "checkpoint", "block"), CASES)
 def test_blocks_end_where_something_is_due(steps, evaluate, checkpoint, block):
-    run = RUN.replace(steps=steps, evaluate_every=evaluate, checkpoint_every=checkpoint)
+    run = RUN.replace(steps=steps, evaluation={"every": evaluate, "checkpoint_every": checkpoint})
     whole = list(step_blocks(run, 0, block))
     starts, stops = zip(*whole, strict=True)
     assert (starts[0], stops[-1]) == (0, steps) and starts[1:] == stops[:-1]
@@ -27,7 +27,7 @@ def test_blocks_end_where_something_is_due(steps, evaluate, checkpoint, block):
 
 @pytest.mark.parametrize(("steps", "evaluate", "checkpoint", "block"), CASES)
 def test_blocks_are_the_same_from_any_checkpoint(steps, evaluate, checkpoint, block):
-    run = RUN.replace(steps=steps, evaluate_every=evaluate, checkpoint_every=checkpoint)
+    run = RUN.replace(steps=steps, evaluation={"every": evaluate, "checkpoint_every": checkpoint})
     whole = list(step_blocks(run, 0, block))
     for start in [*range(0, steps, checkpoint), steps]:
         assert list(step_blocks(run, start, block)) == [b for b in whole if b[0] >= start]

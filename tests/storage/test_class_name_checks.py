@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, consistency, nets, transfer
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Input, MultiInput, WordPiece
 from mtl_jax.runner import sklearn_data
 from mtl_jax.runner.sweep import sweep
-from mtl_jax.storage.class_name_checks import check_names, features, taken_heads
+from mtl_jax.storage.class_name_checks import check_names, features, restored_heads
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.transfer import HEADS
 from tests.small import COLUMN, DATA, ROW, RUN
@@ -48,7 +48,9 @@ class Named(DataSource):
 
 
 SOURCE = RUN.replace(name="source", data=Named(), tasks=(ROW, COLUMN))
-NEXT = RUN.replace(name="next", data=Named(PERMUTED), tasks=(ROW,), init_from=SOURCE)
+NEXT = RUN.replace(
+    name="next", data=Named(PERMUTED), tasks=(ROW,), initialization={"init_from": SOURCE}
+)
 TO_ROW = (r"tasks/heads/column/(.*)", r"tasks/heads/row/\1")
 
 
@@ -63,7 +65,12 @@ TO_ROW = (r"tasks/heads/column/(.*)", r"tasks/heads/row/\1")
     ],
 )
 def test_which_heads_are_taken(take, fresh, found):
-    assert taken_heads(NEXT.replace(param_map=take, new_params=fresh)) == found
+    assert (
+        restored_heads(
+            next_run := NEXT.replace(initialization={"param_map": take, "new_params": fresh})
+        )
+        == found
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_which_heads_are_taken(take, fresh, found):
     ],
 )
 def test_a_head_of_other_classes_is_refused_before_anything_trains(rows, said, tmp_path):
-    run = NEXT.replace(data=Named(rows), param_map=HEADS)
+    run = NEXT.replace(data=Named(rows), initialization={"param_map": HEADS})
     with pytest.raises(BadInput, match=f"run 'next': param_map: the head of 'row', from 'source', .*{said}"):  # fmt: skip
         sweep(Experiment(runs=(run,)), Experiment(runs=(run,)), tmp_path, fresh=False)
     assert not (tmp_path / "source").exists()
@@ -85,11 +92,13 @@ def test_a_head_of_other_classes_is_refused_before_anything_trains(rows, said, t
     "run",
     [
         NEXT,  # whose head is new
-        NEXT.replace(data=Named(), param_map=HEADS),
-        NEXT.replace(data=Named(None), param_map=HEADS),
-        NEXT.replace(param_map=(TO_ROW,)),  # nobody says what the columns are called
-        NEXT.replace(init_from=SOURCE.replace(data=DATA), param_map=HEADS),
-        NEXT.replace(param_map=HEADS, new_params=("tasks/heads/row/.*",)),
+        NEXT.replace(data=Named(), initialization={"param_map": HEADS}),
+        NEXT.replace(data=Named(None), initialization={"param_map": HEADS}),
+        NEXT.replace(
+            initialization={"param_map": (TO_ROW,)}
+        ),  # nobody says what the columns are called
+        NEXT.replace(initialization={"init_from": SOURCE.replace(data=DATA), "param_map": HEADS}),
+        NEXT.replace(initialization={"param_map": HEADS, "new_params": ("tasks/heads/row/.*",)}),
     ],
 )
 def test_heads_that_agree_or_whose_classes_are_not_known(run):
@@ -102,8 +111,8 @@ def test_a_teacher_of_other_classes_is_refused():
         name="student",
         data=Named(),
         tasks=(learning,),
-        strong=augment.Cutout(2),
-        teachers=(SOURCE,),
+        augmentation={"strong": augment.Cutout(2)},
+        labels={"teachers": (SOURCE,)},
     )
     check_names(student)
     with pytest.raises(
@@ -113,12 +122,12 @@ def test_a_teacher_of_other_classes_is_refused():
     check_names(student.replace(data=Named(PERMUTED), tasks=(ROW,)))  # It learns from labels only.
     with pytest.raises(BadInput, match="feature 0 is 'b' there and 'a' here"):
         other = SOURCE.replace(data=Named(width=("b", "a")))
-        check_names(student.replace(data=Named(width=("a", "b")), teachers=(other,)))
+        check_names(student.replace(data=Named(width=("a", "b")), labels={"teachers": (other,)}))
 
 
 def test_a_trunk_that_reads_other_columns_is_refused():
     source = SOURCE.replace(data=Named(width=("age", "height")))
-    run = NEXT.replace(init_from=source, data=Named(width=("height", "age")))
+    run = NEXT.replace(initialization={"init_from": source}, data=Named(width=("height", "age")))
     with pytest.raises(
         BadInput, match="'source' learnt from: feature 0 is 'age' there and 'height'"
     ):
@@ -126,7 +135,7 @@ def test_a_trunk_that_reads_other_columns_is_refused():
     longer = run.replace(data=Named(width=("age", "height", "weight")))
     with pytest.raises(BadInput, match="feature 2 is 'nothing' there and 'weight' here"):
         check_names(longer)
-    check_names(run.replace(new_params=("shared/Dense_0/.*",)))
+    check_names(run.replace(initialization={"new_params": ("shared/Dense_0/.*",)}))
     check_names(run.replace(data=Named(width=("age", "height"))))
     check_names(run.replace(data=Named()))
 
@@ -153,7 +162,7 @@ def vocabulary(path, *pieces):
 def test_a_trunk_that_learnt_another_vocabulary_is_refused(tmp_path):
     one, same = (vocabulary(tmp_path / name, "good", "bad") for name in ("one", "same"))
     other = vocabulary(tmp_path / "other", "bad", "good")
-    run = NEXT.replace(init_from=SOURCE.replace(data=Named(tokens=one)))
+    run = NEXT.replace(initialization={"init_from": SOURCE.replace(data=Named(tokens=one))})
     check_names(run.replace(data=Named(tokens=same)))
     for tokens in (other, np.asarray):  # A function of one's own may be any.
         with pytest.raises(BadInput, match="must read the vocabulary that 'source' learnt: WordP"):

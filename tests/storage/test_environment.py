@@ -14,11 +14,11 @@ from tests.runner.launching import launched
 from tests.small import RUN
 
 FILE = """
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import RUN
 
 EXPERIMENT = Experiment(
-    runs=(RUN.replace(name="long", steps=8, evaluate_every=2, checkpoint_every=2),)
+    runs=(RUN.replace(name="long", steps=8, evaluation={'every': 2, 'checkpoint_every': 2}),)
 )
 """
 

@@ -23,19 +23,26 @@ LACKING = np.where(part(96, 0)["row"] == 1, 0, part(96, 0)["row"])
 
 
 def test_a_run_that_trains_on_every_class_says_nothing():
-    assert notes(RUN) == notes(RUN.replace(num_labelled=None, tasks=(ROW, COLUMN, HEIGHT))) == []
+    assert (
+        notes(RUN)
+        == notes(RUN.replace(labels={"num_labelled": None}, tasks=(ROW, COLUMN, HEIGHT)))
+        == []
+    )
 
 
 def test_a_class_of_the_other_parts_only_is_told():
     run = RUN.replace(data=with_labels(row=LACKING))
     said = "run 'hard': task 'row' is trained without labels of class 1 in seeds 0, 1"
-    assert notes(run) == notes(run.replace(num_labelled=None)) == [said]
+    assert notes(run) == notes(run.replace(labels={"num_labelled": None})) == [said]
 
 
 def test_a_task_without_any_label_is_told_by_seed():
     height = np.where(np.arange(96) % 3, np.nan, 1.5).astype(np.float32)
     run = RUN.replace(
-        data=with_labels(height=height), tasks=(COLUMN, HEIGHT), num_labelled=3, num_seeds=6
+        data=with_labels(height=height),
+        tasks=(COLUMN, HEIGHT),
+        labels={"num_labelled": 3},
+        num_seeds=6,
     )
     known = load_run_data(run).given.streams[""].labelled.mask["height"]
     lost = [seed for seed in range(6) if not known[seed].any()]
@@ -48,7 +55,9 @@ def test_yes_and_no_in_floats_are_classes_too():
     task = HEIGHT.replace(loss=losses.binary_cross_entropy, metric=metrics.F1())
     parts = [p | {"height": (p["row"] > 0).astype(np.float32)} for p in (part(96, 0), part(40, 1))]
     parts[0]["height"][:] = 0.0
-    run = RUN.replace(data=data.Arrays(*parts, parts[1]), tasks=(task,), num_labelled=None)
+    run = RUN.replace(
+        data=data.Arrays(*parts, parts[1]), tasks=(task,), labels={"num_labelled": None}
+    )
     assert notes(run) == [
         "run 'hard': task 'height' is trained without labels of class 1 in seeds 0, 1"
     ]
@@ -56,7 +65,7 @@ def test_yes_and_no_in_floats_are_classes_too():
 
 def test_a_single_class_is_told():
     parts = [p | {"row": np.ones(len(p["row"]), np.int32)} for p in (part(96, 0), part(40, 1))]
-    run = RUN.replace(data=data.Arrays(*parts, parts[1]), tasks=(ROW,), num_labelled=7)
+    run = RUN.replace(data=data.Arrays(*parts, parts[1]), tasks=(ROW,), labels={"num_labelled": 7})
     assert notes(run) == ["run 'hard': all labels of task 'row' are of class 1"]
 
 
@@ -66,7 +75,7 @@ def test_what_is_held_out_is_not_trained_on():
         data=with_labels(row=row), balance=aggregation.MOML(held_out=0.5), tasks=(ROW,)
     )
     assert (
-        notes(run.replace(num_labelled=6, num_seeds=5)) == []
+        notes(run.replace(labels={"num_labelled": 6}, num_seeds=5)) == []
     )  # A class of one label is not held out.
 
 
@@ -82,7 +91,7 @@ def test_a_launch_says_so_in_a_line_before_it_trains(tmp_path):
     file = tmp_path / "lacking.py"
     file.write_text(
         "from tests.storage.test_label_warnings import LACKING, with_labels\n"
-        "from mtl_jax.config.run import Experiment\n"
+        "from mtl_jax.config.experiment import Experiment\n"
         "from tests.small import RUN\n"
         "EXPERIMENT = Experiment(runs=(RUN.replace(data=with_labels(row=LACKING), steps=2),))\n"
     )

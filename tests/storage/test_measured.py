@@ -14,14 +14,14 @@ from tests.runner.launching import launched
 from tests.small import RUN
 
 FILE = """
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from tests.small import RUN
 
 EXPERIMENT = Experiment(
-    runs=(RUN.replace(name="long", steps=9, evaluate_every=2, checkpoint_every=3),)
+    runs=(RUN.replace(name="long", steps=9, evaluation={'every': 2, 'checkpoint_every': 3}),)
 )
 """
-LONG = RUN.replace(name="long", steps=9, evaluate_every=2, checkpoint_every=3)
+LONG = RUN.replace(name="long", steps=9, evaluation={"every": 2, "checkpoint_every": 3})
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_a_finished_run_that_lost_measurements_is_refused(straight, file, tmp_pa
 @given(st.integers(1, 40), st.integers(1, 50), st.data())
 def test_steps_of_evaluations(steps, every, more):
     """They are those after which the loop evaluates."""
-    run = LONG.replace(steps=steps, evaluate_every=every)
+    run = LONG.replace(steps=steps, evaluation={"every": every})
     up_to = more.draw(st.integers(0, steps))
     assert due_steps(run, up_to) == [s for s in range(1, up_to + 1) if is_due(run, s, every)]
     assert due_steps(run) == due_steps(run, steps)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import augment, data, nets
-from mtl_jax.config.run import Experiment
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
 from mtl_jax.consistency import FixMatch
 from mtl_jax.core.validation import BadInput
@@ -18,14 +18,13 @@ LEFT = ROW.replace(name="left", num_outputs=10)
 SOURCE = data.MultiDigits(train=60, validation=24, test=30)
 ONE = RUN.replace(
     name="one", data=SOURCE, tasks=(LEFT.replace(auxiliary=FixMatch(threshold=0.2)), LEFT.replace(name="right")),
-    num_labelled=20, num_seeds=1, strong=augment.Cutout(2),
-)  # fmt: skip
+    labels={"num_labelled": 20}, num_seeds=1, augmentation={"strong": augment.Cutout(2)})  # fmt: skip
 BOTH = ONE.replace(name="both", data=data.PerSeed(SOURCE), num_seeds=2, first_seed=3)
 ALONE = tuple(
     ONE.replace(name=f"seed {n}", data=data.MultiDigits(train=60, validation=24, test=30, seed=n), first_seed=n)
     for n in (3, 4)
 )  # fmt: skip
-STUDENT = BOTH.replace(name="student", init_from=BOTH, steps=4)
+STUDENT = BOTH.replace(name="student", initialization={"init_from": BOTH}, steps=4)
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def test_every_seed_draws_labels_of_its_own():
 
 
 def test_only_what_the_tasks_need_is_kept():
-    prepared = load_run_data(RUN.replace(tasks=(ROW, HEIGHT), num_labelled=None))
+    prepared = load_run_data(RUN.replace(tasks=(ROW, HEIGHT), labels={"num_labelled": None}))
     stream = prepared.given.streams[""]
     assert set(stream.labels) == set(stream.labelled.mask) == {"row", "height"}
     assert set(prepared.splits) == {"validation", "test"}
@@ -45,11 +45,13 @@ def test_only_what_the_tasks_need_is_kept():
 
 def test_a_task_of_several_inputs_may_have_a_number_of_labels_of_its_own():
     few = Input("column", DATA, "column", labelled=9)
-    run = RUN.replace(data=MultiInput((Input("row", DATA, "row"), few)), num_labelled=None)
+    run = RUN.replace(
+        data=MultiInput((Input("row", DATA, "row"), few)), labels={"num_labelled": None}
+    )
     streams, told = load_run_data(run).given.streams, abstract_data(run).streams
     for name, count in (("row", 96), ("column", 9)):
         assert streams[name].labelled.index.shape == told[name].labelled.index.shape == (2, count)
-    few = load_run_data(run.replace(num_labelled=24)).given.streams
+    few = load_run_data(run.replace(labels={"num_labelled": 24})).given.streams
     assert [few[name].labelled.index.shape[1] for name in ("row", "column")] == [24, 9]
     run = run.replace(
         data=MultiInput((Input("row", DATA, "row", labelled=97), Input("column", DATA, "column")))
@@ -65,7 +67,7 @@ def test_missing_labels_are_fine_and_masked():
     row = part(96, 0)["row"]
     row[:40] = -1
     given = (
-        load_run_data(RUN.replace(data=arrays(row=row), num_labelled=None))
+        load_run_data(RUN.replace(data=arrays(row=row), labels={"num_labelled": None}))
         .given.streams[""]
         .labelled
     )
@@ -113,7 +115,7 @@ def test_equal_sources_are_read_once():
 
     load.cache_clear()
     for size in (30, 30, 31):
-        load_run_data(RUN.replace(data=Counted(size), num_labelled=None))
+        load_run_data(RUN.replace(data=Counted(size), labels={"num_labelled": None}))
     assert reads == [30, 31]
 
 
@@ -140,7 +142,9 @@ def test_a_column_called_pool_is_a_label(tmp_path):
     file.write_text("\n".join(["size,rooms,pool,row", *rows]) + "\n", encoding="utf-8")
     table = data.Table(str(file), labels=("pool", "row"))
     run = RUN.replace(
-        data=table, tasks=(ROW, COLUMN.replace(name="pool", num_outputs=2)), num_labelled=12
+        data=table,
+        tasks=(ROW, COLUMN.replace(name="pool", num_outputs=2)),
+        labels={"num_labelled": 12},
     )
     stream = load_run_data(run).given.streams[""]
     assert stream.pool is None and set(np.unique(stream.labels["pool"])) == {0, 1}
@@ -181,7 +185,7 @@ class Known(data.FixedLabels):
     ids=["Domains", "Resized", "FromSplit", "MultiInput", "both"],
 )
 def test_the_targets_images_alone_come_unlabelled_through_every_source(source):
-    run = RUN.replace(data=source, tasks=(ROW,), num_labelled=None)
+    run = RUN.replace(data=source, tasks=(ROW,), labels={"num_labelled": None})
     (stream,) = load_run_data(run).given.streams.values()
     np.testing.assert_array_equal(stream.pool, np.arange(20, 50))
     (told,) = abstract_data(run).streams.values()
@@ -190,7 +194,7 @@ def test_the_targets_images_alone_come_unlabelled_through_every_source(source):
 
 def test_an_input_without_a_pool_lies_beside_one_that_has():
     both = MultiInput((Input("row", DOMAINS, "row"), Input("column", DATA, "column")))
-    streams = load_run_data(RUN.replace(data=both, num_labelled=None)).given.streams
+    streams = load_run_data(RUN.replace(data=both, labels={"num_labelled": None})).given.streams
     assert streams["column"].pool is None and streams["row"].pool[0] == 20
 
 

@@ -30,7 +30,9 @@ def run_on(task, *parts):
     """A run of one task whose three parts have these labels, the last for those not given."""
     parts = (*parts, *(parts[-1],) * (3 - len(parts)))
     arrays = ({"image": X[: len(y)], "y": y} for y in parts)
-    return RUN.replace(name="r", data=data.Arrays(*arrays), tasks=(task,), num_labelled=None)
+    return RUN.replace(
+        name="r", data=data.Arrays(*arrays), tasks=(task,), labels={"num_labelled": None}
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,14 +184,16 @@ SOURCES = {
 def test_every_source_is_held_to_the_same(name, task, labels, text):
     source = SOURCES[name]({"image": X, "y": labels})
     with pytest.raises(BadInput, match=f"run 'r': task 'y'.*{text}"):
-        load_run_data(RUN.replace(name="r", data=source, tasks=(task,), num_labelled=None))
+        load_run_data(
+            RUN.replace(name="r", data=source, tasks=(task,), labels={"num_labelled": None})
+        )
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_unsigned_classes_are_taken_from_every_source(name):
     source = SOURCES[name]({"image": X, "y": Y.astype(np.uint8)})
     for labelled in (None, 7):
-        run = RUN.replace(data=source, tasks=(CLASSES,), num_labelled=labelled)
+        run = RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": labelled})
         stream = next(iter(load_run_data(run).given.streams.values()))
         assert stream.labels["y"].dtype == np.int32
         assert stream.labelled.index.shape[1] == (labelled or 12)
@@ -200,13 +204,13 @@ def test_words_are_told_how_they_become_classes(labels):
     source = Own(*({"image": X, "y": labels} for _ in range(3)))
     for told in (load_run_data, abstract_data):
         with pytest.raises(BadInput, match=r"task 'y': train labels must be numbers, not .*unique"):
-            told(RUN.replace(data=source, tasks=(CLASSES,), num_labelled=None))
+            told(RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": None}))
 
 
 def test_labels_of_another_number_of_rows_are_named():
     source = Own(*({"image": X, "y": Y[:9]} for _ in range(3)))
     with pytest.raises(BadInput, match=r"as many 'y' in the train part as images, not .*9"):
-        load_run_data(RUN.replace(data=source, tasks=(CLASSES,), num_labelled=None))
+        load_run_data(RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": None}))
 
 
 @hypothesis.settings(max_examples=80, deadline=None)

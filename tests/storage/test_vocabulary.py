@@ -24,13 +24,19 @@ def texts(highest, dtype=np.int32):
 def run(train=19, validation=19, test=19, dtype=np.int32, **changes):
     """A run on such texts."""
     parts = data.Arrays(*(texts(highest, dtype) for highest in (train, validation, test)))
-    settings = {"data": parts, "tasks": (ROW,), "trunk": BERT, "num_labelled": None, "strong": None}
+    settings = {
+        "data": parts,
+        "tasks": (ROW,),
+        "trunk": BERT,
+        "labels": {"num_labelled": None},
+        "augmentation": {"strong": None},
+    }
     return RUN.replace(name="texts", **settings | changes)
 
 
 def test_tokens_of_the_vocabulary_are_taken():
     load_run_data(run())
-    trace_run(run(strong=tokens.TokenMask(mask=19)), 1)
+    trace_run(run(augmentation={"strong": tokens.TokenMask(mask=19)}), 1)
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
@@ -60,8 +66,8 @@ def test_a_vocabulary_is_found_inside_of_a_trunk(trunk):
     ids=["mask", "deletion", "synonyms", "chain"],
 )
 def test_tokens_that_an_augmentation_brings_are_of_the_vocabulary(policy):
-    with pytest.raises(BadInput, match=r"of Run\.strong brings token 20"):
-        load_run_data(run(strong=policy))
+    with pytest.raises(BadInput, match=r"of augmentation\.strong brings token 20"):
+        load_run_data(run(augmentation={"strong": policy}))
 
 
 def test_numbers_are_no_tokens_and_tokens_no_numbers():
@@ -107,9 +113,7 @@ def test_a_trunk_takes_its_inputs_and_refuses_others_in_one_line(name, kind):
     dtype = np.int32 if kind == "tokens" else np.float32
     part = {"image": np.ones((6, *SHAPES[kind]), dtype), "row": (np.arange(6) % 3).astype(np.int32)}
     one = RUN.replace(
-        name="r", data=data.Arrays(part, part, part), tasks=(ROW,), trunk=trunk, num_labelled=None,
-        strong=None,
-    )  # fmt: skip
+        name="r", data=data.Arrays(part, part, part), tasks=(ROW,), trunk=trunk, labels={"num_labelled": None}, augmentation={"strong": None})  # fmt: skip
     if kind in fine:
         trace_run(one, 1)
         return

@@ -154,7 +154,7 @@ def test_a_proximal_step_is_of_the_rate_of_its_step(rate):
         trunk=nets.PerTaskTrunk(RUN.trunk), optimizer=optimizers.SGD(rate, momentum=0.0)
     )
     steps = []
-    for each in (run, run.replace(proximal=(sharing.GroupL21(1.5),))):
+    for each in (run, run.replace(regularization={"proximal": (sharing.GroupL21(1.5),)})):
         made, state, given, _ = begun(run)
         state, _ = made.train_steps(state, given, 4)  # Alike for both, of 8.
         steps.append(begun(each)[0].train_steps(state, given, 1)[0])

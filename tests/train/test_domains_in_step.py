@@ -30,7 +30,7 @@ DOMAINS = RUN.replace(
     data=data.Domains((SOURCE,), TARGET),
     tasks=(ROW,),
     trunk=nets.MLP((12,), batch_norm=True),
-    num_labelled=None,
+    labels={"num_labelled": None},
     steps=4,
 )
 
@@ -99,8 +99,7 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
     before, _ = ended(first)
     run = DOMAINS.replace(
         tasks=(ROW.replace(auxiliary=domain_adaptation.ADDA(widths=(8,))),),
-        init_from=first,
-        param_map=HEADS,
+        initialization={"init_from": first, "param_map": HEADS},
         param_rules=(ParamRule("tasks/heads/row/(kernel|bias)", frozen=True), ParamRule(".*")),
     )
     source = jax.tree.map(jnp.copy, (before.params, before.batch_stats))
@@ -115,5 +114,7 @@ def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
 
 
 def test_a_method_that_sees_the_source_wants_one():
-    with pytest.raises(BadInput, match=r"Run\.init_from is needed by the consistency of \['row'\]"):
+    with pytest.raises(
+        BadInput, match=r"Run\.initialization\.init_from is needed by the consistency of \['row'\]"
+    ):
         DOMAINS.replace(tasks=(ROW.replace(auxiliary=domain_adaptation.ADDA()),))

@@ -51,8 +51,8 @@ PARTS = [numbered(96, 0), numbered(20, 1), numbered(20, 2)]
 MISSING = RUN.replace(
     data=data.Arrays(*PARTS),
     tasks=(ROW, COLUMN, HEIGHT),
-    strong=None,
-    num_labelled=40,
+    augmentation={"strong": None},
+    labels={"num_labelled": 40},
     batch_size=16,
 )
 
@@ -84,7 +84,7 @@ def who(images):
 @pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("step", [0, 3])
 def test_labels_and_masks_are_those_of_the_example(partial, step):
-    run = MISSING.replace(partial_labels=partial)
+    run = MISSING.replace(labels={"partial": partial})
     found = drawn(run, step)[""]
     known = load_run_data(run).given.streams[""].labelled
     rows = who(found.images["labelled"])
@@ -129,9 +129,9 @@ def test_a_bilevel_method_looks_ahead_downhill():
 
 RUNS = [
     MISSING,
-    MISSING.replace(partial_labels=True),
-    UNLABELLED.replace(partial_labels=True),
-    RUN.replace(balance=aggregation.AutoLambda(held_out=0.25), partial_labels=True),
+    MISSING.replace(labels={"partial": True}),
+    UNLABELLED.replace(labels={"partial": True}),
+    RUN.replace(balance=aggregation.AutoLambda(held_out=0.25), labels={"partial": True}),
 ]
 
 
@@ -190,7 +190,9 @@ TURNED = (RotatedView("strong"), RotatedView("weak"))
 def noisy(*made, **changes):
     """A run that sees every plain view, each what its policy draws, and those made of them."""
     run = watching(*(view for view in BASE_VIEWS if view != "labelled"), *made)
-    return run.replace(weak=Noise(), medium=Noise(), strong=Noise(), **changes)
+    return run.replace(
+        augmentation={"weak": Noise(), "medium": Noise(), "strong": Noise()}, **changes
+    )
 
 
 def apart(*draws):
@@ -227,7 +229,11 @@ def test_what_mixes_and_turns_has_keys_of_its_own(monkeypatch):
 
 def test_labelled_and_unlabelled_examples_come_in_orders_of_their_own():
     """Of pools of one size and batches of one size: a shared key would draw the same places."""
-    run = UNLABELLED.replace(num_labelled=None, unlabelled_ratio=1, batch_size=96, strong=Noise())
+    run = UNLABELLED.replace(
+        labels={"num_labelled": None, "unlabelled_ratio": 1},
+        batch_size=96,
+        augmentation={"strong": Noise()},
+    )
     found = drawn(run)[""]
     assert sorted(found.labelled_index) == sorted(found.unlabelled_index) == list(range(96))
     assert (found.labelled_index != found.unlabelled_index).mean() > 0.9
@@ -241,7 +247,9 @@ def test_labelled_and_unlabelled_examples_come_in_orders_of_their_own():
 
 def test_streams_and_seeds_draw_on_their_own():
     source = MultiInput((Input("row", DATA, "row"), Input("column", DATA, "row")))
-    run = RUN.replace(data=source, num_labelled=None, weak=Noise(), batch_size=48)
+    run = RUN.replace(
+        data=source, labels={"num_labelled": None}, augmentation={"weak": Noise()}, batch_size=48
+    )
     streams = drawn(run)
     other = drawn(run.replace(first_seed=1))
     batches = [*streams.values(), *other.values()]
@@ -263,6 +271,6 @@ def test_every_image_of_every_view_has_a_key_of_its_own():
             return image
 
     for step in range(2):
-        drawn(UNLABELLED.replace(weak=Told(), strong=Told()), step, loop="map")
+        drawn(UNLABELLED.replace(augmentation={"weak": Told(), "strong": Told()}), step, loop="map")
     jax.effects_barrier()
     assert len(keys) == len(set(keys)) == 2 * (8 + 16 + 16)  # by hand: labelled, weak, strong.

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from mtl_jax import losses, metrics, nets
-from mtl_jax.config.run import Task
+from mtl_jax.config.task import Task
 from mtl_jax.core.metric import Metric
 from mtl_jax.metrics import predictions
 from mtl_jax.runner.compiled_run import compile_run

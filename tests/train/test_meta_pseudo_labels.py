@@ -40,7 +40,7 @@ class Negative(Policy):
 SILENT = consistency.UDA(weight=0.0)
 WHOLE = COACHED.replace(
     tasks=(ROW.replace(auxiliary=SILENT), COLUMN.replace(auxiliary=SILENT)),
-    strong=Negative(), num_labelled=None, batch_size=96, unlabelled_ratio=1, num_seeds=1,
+    augmentation={"strong": Negative()}, labels={"num_labelled": None, "unlabelled_ratio": 1}, batch_size=96, num_seeds=1,
     optimizer=optimizers.SGD(0.5, momentum=0.0),
     extensions=(MetaPseudoLabels(meta_weight=50.0, baseline_momentum=0.9, optimizer=optimizers.SGD(0.25, momentum=0.0)),),
 )  # fmt: skip
@@ -203,10 +203,9 @@ def test_a_task_without_a_label_gives_no_feedback():
 
 AVERAGED = consistency.Match(target_view=SeparatePass(("weak",), "teacher"))
 RICH = COACHED.replace(
-    trunk=nets.PerTaskTrunk(nets.MLP((12,), batch_norm=True)), penalties=(sharing.TraceNorm(0.01),),
-    tasks=(ROW.replace(auxiliary=AVERAGED), TASKS[1]), num_seeds=1,
+    trunk=nets.PerTaskTrunk(nets.MLP((12,), batch_norm=True)), regularization={"penalties": (sharing.TraceNorm(0.01),)}, tasks=(ROW.replace(auxiliary=AVERAGED), TASKS[1]), num_seeds=1,
 )  # fmt: skip
-LEARNT = COACHED.replace(strong=augment.ctaugment_fixmatch(pixels=1), num_seeds=1)
+LEARNT = COACHED.replace(augmentation={"strong": augment.ctaugment_fixmatch(pixels=1)}, num_seeds=1)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +267,9 @@ def test_what_is_frozen_moves_in_neither_net():
     source, _ = trained(run, 2)
     source = jax.device_get((source.params, source.batch_stats))
     frozen = COACHED.replace(
-        trunk=run.trunk, init_from=run, param_rules=finetuning.feature_extraction()
+        trunk=run.trunk,
+        initialization={"init_from": run},
+        param_rules=finetuning.feature_extraction(),
     )
     prepared = load_run_data(frozen)
     made = compile_run(frozen, prepared.given, ONE)
@@ -296,7 +297,9 @@ def test_two_streams_of_the_same_images_are_one():
 
 
 def test_the_student_learns_without_a_label_of_its_own():
-    made, given, state = begun(COACHED.replace(num_labelled=None, extensions=(MetaPseudoLabels(),)))
+    made, given, state = begun(
+        COACHED.replace(labels={"num_labelled": None}, extensions=(MetaPseudoLabels(),))
+    )
     state, _ = made.train_steps(state, given, 150)
     judged = made.evaluate(state, load_run_data(COACHED).splits)[0]["test"]
     for name in ("row", "column"):

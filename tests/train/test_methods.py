@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, nets, weighting
-from mtl_jax.config.run import BalanceOptions, Execution
+from mtl_jax.config.balance_options import BalanceOptions
+from mtl_jax.config.execution import Execution
 from mtl_jax.core.balancing import CrossGramWeighting, GramWeighting, LossWeighting
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
@@ -102,7 +103,7 @@ class Watcher(LossWeighting):
 
 
 def test_losses_are_told_before_and_after_the_step_on_the_same_batch():
-    state, metrics = trained(RUN.replace(balance=Watcher(), weak=None), 1)
+    state, metrics = trained(RUN.replace(balance=Watcher(), augmentation={"weak": None}), 1)
     before, after = np.moveaxis(np.asarray(state.balance_state), 1, 0)
     np.testing.assert_allclose(before[:, 0], metrics["loss/row"], rtol=1e-6)
     assert (after < before).all()  # One small step down on the batch that it was made for.

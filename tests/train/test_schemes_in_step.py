@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, nets, optimizers, sharing
-from mtl_jax.config.run import BalanceOptions
+from mtl_jax.config.balance_options import BalanceOptions
 from mtl_jax.config.task_schedule import AlternatingTasks, ProgressiveTasks
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
@@ -66,7 +66,7 @@ def test_held_out_examples_are_judged_without_unlabelled_ones():
 
 
 def test_too_few_labels_to_hold_some_out_are_named():
-    run = RUN.replace(num_labelled=None, balance=aggregation.MOML(held_out=0.999))
+    run = RUN.replace(labels={"num_labelled": None}, balance=aggregation.MOML(held_out=0.999))
     with pytest.raises(BadInput, match=r"labelled must leave some beside 96 held out, not 96"):
         abstract_data(run)
 
@@ -129,12 +129,12 @@ def test_a_scheme_needs_weights_of_losses():
     "term", [sharing.GroupL21(2.0), sharing.GroupL1Inf(2.0), sharing.TraceNorm(15.0)], ids=str
 )
 def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
-    kernel = trained(SOFT.replace(proximal=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
-        "kernel"
-    ]
-    pushed = trained(SOFT.replace(penalties=(term,)), 4)[0].params["tasks"]["trunk"]["Dense_0"][
-        "kernel"
-    ]
+    kernel = trained(SOFT.replace(regularization={"proximal": (term,)}), 4)[0].params["tasks"][
+        "trunk"
+    ]["Dense_0"]["kernel"]
+    pushed = trained(SOFT.replace(regularization={"penalties": (term,)}), 4)[0].params["tasks"][
+        "trunk"
+    ]["Dense_0"]["kernel"]
     rows = np.asarray(kernel[0]).reshape(2, -1)
     if isinstance(term, sharing.TraceNorm):
         assert np.linalg.svd(rows, compute_uv=False)[-1] < 1e-5
@@ -145,7 +145,12 @@ def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
 
 
 def test_affinities_by_hand():
-    run = SGD.replace(num_labelled=None, batch_size=96, weak=None, measure_affinity=True)
+    run = SGD.replace(
+        labels={"num_labelled": None},
+        batch_size=96,
+        augmentation={"weak": None},
+        evaluation={"measure_affinity": True},
+    )
     made, state, given = going(run)
     found = made.affinity(state, given)
     assert found["cosine"].shape == found["lookahead"].shape == (2, 2, 2)
@@ -166,11 +171,13 @@ def test_affinities_by_hand():
 
 def test_terms_without_a_proximal_step_are_refused():
     with pytest.raises(BadInput, match=r"Run\.proximal must be a tuple, each item a Proximal"):
-        SOFT.replace(proximal=(sharing.MeanL2(1.0),))
+        SOFT.replace(regularization={"proximal": (sharing.MeanL2(1.0),)})
 
 
 @pytest.mark.parametrize(
-    "changes", [{"measure_affinity": True}, {"balance": aggregation.MGDA()}], ids=str
+    "changes",
+    [{"evaluation": {"measure_affinity": True}}, {"balance": aggregation.MGDA()}],
+    ids=str,
 )
 def test_frozen_shared_parameters_are_none_to_balance(changes):
     with pytest.raises(BadInput, match=r"trained shared parameters, there are none"):
@@ -179,4 +186,4 @@ def test_frozen_shared_parameters_are_none_to_balance(changes):
 
 def test_affinities_need_shared_parameters():
     with pytest.raises(BadInput, match=r"measure_affinity=True needs trained shared parameters"):
-        going(SOFT.replace(measure_affinity=True))
+        going(SOFT.replace(evaluation={"measure_affinity": True}))

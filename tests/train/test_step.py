@@ -16,8 +16,8 @@ from mtl_jax import (
     transfer,
     weighting,
 )
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.param_rules import ParamRule
-from mtl_jax.config.run import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
@@ -55,8 +55,8 @@ def test_tokens_reach_a_net_as_whole_numbers():
         tasks=(ROW.replace(auxiliary=consistency.MeanTeacher()),),
         trunk=bert,
         optimizer=optimizers.Adam(0.05),
-        strong=None,
-        num_labelled=12,
+        augmentation={"strong": None},
+        labels={"num_labelled": 12},
         steps=20,
     )
     state, metrics = trained(run, 20)
@@ -67,7 +67,7 @@ def test_tokens_reach_a_net_as_whole_numbers():
 def test_one_step_of_gradient_descent_by_hand():
     """One linear task, full batch, no augmentation: the step is numpy's own."""
     run = RUN.replace(
-        tasks=(ROW,), weak=None, num_labelled=None, batch_size=96, num_seeds=1,
+        tasks=(ROW,), augmentation={"weak": None}, labels={"num_labelled": None}, batch_size=96, num_seeds=1,
         optimizer=optimizers.SGD(0.5, momentum=0.0),
     )  # fmt: skip
     prepared = load_run_data(run)
@@ -141,7 +141,11 @@ def test_sharded_over_four_devices_is_unsharded(run):
 def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     run = RUN.replace(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
     before, _ = trained(run, 2)
-    frozen = run.replace(param_rules=finetuning.feature_extraction(), init_from=run, name="frozen")
+    frozen = run.replace(
+        param_rules=finetuning.feature_extraction(),
+        initialization={"init_from": run},
+        name="frozen",
+    )
     source = jax.device_get((before.params, before.batch_stats))
     after, _ = trained(frozen, 3, source=source)
     close(after.params["shared"], source[0]["shared"], 0.0)
@@ -172,7 +176,7 @@ def test_a_pattern_that_freezes_nothing_is_refused():
 
 
 def test_the_task_without_a_label_gets_no_gradient():
-    run = RUN.replace(partial_labels=True)
+    run = RUN.replace(labels={"partial": True})
     prepared = load_run_data(run)
     stream = prepared.given.streams[""]
     mask = stream.labelled.mask
@@ -191,7 +195,9 @@ def test_the_task_without_a_label_gets_no_gradient():
 
 
 def test_a_regression_task_learns_beside_a_classification():
-    run = RUN.replace(tasks=(ROW, HEIGHT), num_labelled=None, balance=weighting.Uncertainty())
+    run = RUN.replace(
+        tasks=(ROW, HEIGHT), labels={"num_labelled": None}, balance=weighting.Uncertainty()
+    )
     _, first = trained(run, 1)
     _, later = trained(run, 40)
     assert (later["loss/height"] < first["loss/height"]).all()
@@ -202,7 +208,7 @@ def test_one_trunk_a_task_shares_nothing_without_a_penalty():
     soft = RUN.replace(trunk=nets.PerTaskTrunk(nets.MLP((12,))))
     state, _ = trained(soft, 3)
     assert state.params["shared"] == {}
-    pulled, _ = trained(soft.replace(penalties=(sharing.MeanL2(1.0),)), 3)
+    pulled, _ = trained(soft.replace(regularization={"penalties": (sharing.MeanL2(1.0),)}), 3)
     distance = [
         np.abs(np.diff(s.params["tasks"]["trunk"]["Dense_0"]["kernel"], axis=1)).mean()
         for s in (state, pulled)
@@ -215,9 +221,11 @@ def test_one_trunk_a_task_shares_nothing_without_a_penalty():
 def test_l2_sp_holds_to_the_source():
     source = jax.device_get(trained(RUN, 2)[0])
     source = (source.params, source.batch_stats)
-    run = RUN.replace(name="target", init_from=RUN)
+    run = RUN.replace(name="target", initialization={"init_from": RUN})
     free, _ = trained(run, 6, source=source)
-    held, _ = trained(run.replace(penalties=(transfer.L2SP(10.0),)), 6, source=source)
+    held, _ = trained(
+        run.replace(regularization={"penalties": (transfer.L2SP(10.0),)}), 6, source=source
+    )
     far = [
         sum(
             np.square(a - b).sum()
@@ -231,7 +239,7 @@ def test_l2_sp_holds_to_the_source():
     ]
     assert far[1] < 0.5 * far[0]
     with pytest.raises(BadInput, match="needs a start to stay near: a run with init_from"):
-        trained(RUN.replace(penalties=(transfer.L2SP(1.0),)))
+        trained(RUN.replace(regularization={"penalties": (transfer.L2SP(1.0),)}))
 
 
 def test_a_source_of_another_width_is_refused():
@@ -257,5 +265,5 @@ def test_average_follows_the_parameters():
 
 
 def test_columns_learn():
-    _, metrics = trained(RUN.replace(tasks=(COLUMN,), num_labelled=None), 60)
+    _, metrics = trained(RUN.replace(tasks=(COLUMN,), labels={"num_labelled": None}), 60)
     assert (metrics["loss/column"] < 1.0).all()

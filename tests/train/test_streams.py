@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, data, nets, optimizers
-from mtl_jax.config.run import BalanceOptions, Execution
+from mtl_jax.config.balance_options import BalanceOptions
+from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
@@ -14,7 +15,12 @@ from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
 
 ONE = jax.devices()[:1]
 # Full batches, so that both ways see the same examples, in whatever order.
-WHOLE = RUN.replace(num_labelled=None, batch_size=96, optimizer=optimizers.SGD(0.5), weak=None)
+WHOLE = RUN.replace(
+    labels={"num_labelled": None},
+    batch_size=96,
+    optimizer=optimizers.SGD(0.5),
+    augmentation={"weak": None},
+)
 APART = WHOLE.replace(data=MultiInput((Input("row", DATA, "row"), Input("column", DATA, "column"))))
 
 
@@ -101,7 +107,7 @@ def test_a_step_is_counted_once_for_all_streams():
 def test_unlabelled_images_are_those_of_the_task():
     few = UNLABELLED.replace(
         data=MultiInput((Input("row", DATA, "row"), Input("column", small(), "column"))),
-        num_labelled=12,
+        labels={"num_labelled": 12},
     )
     given = abstract_data(few)
     assert {n: stream.image.shape[0] for n, stream in given.streams.items()} == {
@@ -159,7 +165,7 @@ class Sizes(MultiInput):
             APART.replace(data=Sizes(APART.data.inputs)),
             "must have images of one shape in all streams",
         ),
-        (APART.replace(num_labelled=97), "must be at most 96"),
+        (APART.replace(labels={"num_labelled": 97}), "must be at most 96"),
     ],
 )
 def test_what_does_not_fit_is_named(run, said):

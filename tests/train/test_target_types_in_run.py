@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import augment, consistency, data, losses, metrics
 from mtl_jax.config.cross_task import CrossTask, class_probabilities, encode_labels
-from mtl_jax.config.run import Task
+from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
@@ -45,7 +45,10 @@ def told(count, seed):
 
 DATA = data.Arrays(told(96, 0), told(40, 1), told(40, 2))
 BASE = RUN.replace(
-    data=DATA, num_labelled=None, num_seeds=1, unlabelled_ratio=1, strong=augment.Cutout(1)
+    data=DATA,
+    labels={"num_labelled": None, "unlabelled_ratio": 1},
+    num_seeds=1,
+    augmentation={"strong": augment.Cutout(1)},
 )
 
 
@@ -92,17 +95,19 @@ def test_the_loss_of_a_step_is_of_the_known_entries(task):
     ("changes", "rule"),
     [
         (
-            {"strong": augment.ctaugment_fixmatch(pixels=1), "tasks": (HEIGHT,)},
-            "Run.strong must not",
+            {"augmentation": {"strong": augment.ctaugment_fixmatch(pixels=1)}, "tasks": (HEIGHT,)},
+            "Run.augmentation.strong must not",
         ),
         (
             {
                 "tasks": (ROW.replace(auxiliary=Distillation(1.0)),),
-                "teachers": (
-                    RUN.replace(name="t", tasks=(ROW.replace(loss=MSE, metric=HEIGHT.metric),)),
-                ),
+                "labels": {
+                    "teachers": (
+                        RUN.replace(name="t", tasks=(ROW.replace(loss=MSE, metric=HEIGHT.metric),)),
+                    )
+                },
             },
-            "Run.teachers must teach 'row' by a loss for the same type",
+            "Run.labels.teachers must teach 'row' by a loss for the same type",
         ),
     ],
 )
@@ -174,7 +179,7 @@ def test_predictions_across_tasks_have_the_form_of_labels():
     labels, known = jnp.array([0, 1, 1]), jnp.array([True, True, False])
     np.testing.assert_array_equal(encode_labels(labels, known, 1), [[0.0], [1.0], [0.0]])
     run = BASE.replace(
-        tasks=(ROW, BINARY, MARKS), extensions=(CrossTask(width=4),), partial_labels=True
+        tasks=(ROW, BINARY, MARKS), extensions=(CrossTask(width=4),), labels={"partial": True}
     )
     _, _, state, found = advanced(run, 2)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, found)))

@@ -32,7 +32,7 @@ def test_lora_trains_what_was_added_and_nothing_else(source):
     run = SOURCE.replace(
         name="lora",
         trunk=nets.LoRA(TRUNK, rank=2),
-        init_from=SOURCE,
+        initialization={"init_from": SOURCE},
         param_rules=finetuning.adapters_only("added/.*"),
     )
     state, _ = ended(run, 3, source=source)
@@ -47,7 +47,9 @@ def test_lora_trains_what_was_added_and_nothing_else(source):
 
 
 def test_stoch_norm_takes_the_source_over_by_its_names(source):
-    run = SOURCE.replace(name="stoch", trunk=nets.StochNorm(TRUNK), init_from=SOURCE)
+    run = SOURCE.replace(
+        name="stoch", trunk=nets.StochNorm(TRUNK), initialization={"init_from": SOURCE}
+    )
     state, metrics = ended(run, 1, source=source)
     assert jax.tree.structure(state.params["shared"]) == jax.tree.structure(source[0]["shared"])
     assert np.isfinite(metrics["loss/row"]).all()
@@ -58,9 +60,13 @@ def test_spot_tune_fills_both_copies_and_freezes_one(source):
     run = SOURCE.replace(
         name="spot",
         trunk=spot,
-        init_from=SOURCE,
-        param_map=nets.source_param_map(spot, jax.ShapeDtypeStruct((1, 6, 6, 1), np.float32)),
-        new_params=("shared/policy.*",),
+        initialization={
+            "init_from": SOURCE,
+            "param_map": nets.source_param_map(
+                spot, jax.ShapeDtypeStruct((1, 6, 6, 1), np.float32)
+            ),
+            "new_params": ("shared/policy.*",),
+        },
         param_rules=(ParamRule("shared/frozen_.*", frozen=True), ParamRule(".*")),
     )
     state, _ = ended(run, 2, source=source)
@@ -82,12 +88,11 @@ def test_stages_with_the_source_rehearsed():
         name="both",
         data=MultiInput((Input("row", DATA, "row"), few)),
         tasks=(ROW, COLUMN),
-        num_labelled=None,
+        labels={"num_labelled": None},
         balance=weighting.TaskSampling((96, 9), cap=48),
-        init_from=SOURCE.replace(tasks=(ROW,)),
-        param_map=(taken("row"),),
+        initialization={"init_from": SOURCE.replace(tasks=(ROW,)), "param_map": (taken("row"),)},
     )
-    first, _ = ended(both.init_from, 4)
+    first, _ = ended(both.initialization.init_from, 4)
     first = jax.device_get((first.params, first.batch_stats))
     state, metrics = ended(both, 6, source=first)
     heads, before = (tree["tasks"]["heads"] for tree in (state.params, first[0]))
@@ -98,8 +103,7 @@ def test_stages_with_the_source_rehearsed():
         name="column alone",
         tasks=(COLUMN,),
         balance=weighting.Equal(),
-        init_from=both,
-        param_map=(taken("column"),),
+        initialization={"init_from": both, "param_map": (taken("column"),)},
     )
     after, _ = ended(one, 1, source=jax.device_get((state.params, state.batch_stats)))
     assert set(after.params["tasks"]["heads"]) == {"column"}
@@ -107,7 +111,7 @@ def test_stages_with_the_source_rehearsed():
 
 def test_a_source_of_another_trunk_is_refused():
     with pytest.raises(BadInput, match="must have this run's trunk"):
-        SOURCE.replace(trunk=nets.LoRA(nets.MLP((12,))), init_from=SOURCE)
+        SOURCE.replace(trunk=nets.LoRA(nets.MLP((12,))), initialization={"init_from": SOURCE})
 
 
 class File:
@@ -123,11 +127,13 @@ class File:
 
 def test_weights_that_expect_other_images_want_a_trunk_that_makes_them():
     by = Preprocessing(6, (0.5,), (0.5,))
-    right = SOURCE.replace(trunk=nets.LoRA(nets.Preprocessed(TRUNK, by)), init_from=File(by))
+    right = SOURCE.replace(
+        trunk=nets.LoRA(nets.Preprocessed(TRUNK, by)), initialization={"init_from": File(by)}
+    )
     params, _ = load_pretrained(right)
     assert params["shared"]["a"].shape == (2, 2)
     with pytest.raises(BadInput, match=r"nets.Preprocessed\(trunk, Preprocessing\(size=6"):
-        load_pretrained(SOURCE.replace(init_from=File(by)))
+        load_pretrained(SOURCE.replace(initialization={"init_from": File(by)}))
 
 
 def test_preprocessed_is_the_trunk_on_other_images():
@@ -140,8 +146,10 @@ def test_preprocessed_is_the_trunk_on_other_images():
 
 
 def test_a_pretrained_source_is_data():
-    run = SOURCE.replace(init_from=Pretrained("weights/run", RUN_CHECKPOINT))
-    assert run.init_from.path == "weights/run" and run == SOURCE.replace(init_from=run.init_from)
+    run = SOURCE.replace(initialization={"init_from": Pretrained("weights/run", RUN_CHECKPOINT)})
+    assert run.initialization.init_from.path == "weights/run" and run == SOURCE.replace(
+        initialization={"init_from": run.initialization.init_from}
+    )
 
 
 class Changing(File):
@@ -164,7 +172,12 @@ def trained_start():
 
 
 def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, monkeypatch):
-    run = SOURCE.replace(name="held", init_from=Changing(None), steps=4, checkpoint_every=2)
+    run = SOURCE.replace(
+        name="held",
+        initialization={"init_from": Changing(None)},
+        steps=4,
+        evaluation={"checkpoint_every": 2},
+    )
 
     class Stopping(train_loop.CheckpointManager):
         def save(self, step, *args):

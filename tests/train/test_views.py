@@ -66,8 +66,7 @@ class Watch(AuxiliaryLoss):
 def watching(*views, learn=(), **changes) -> Run:
     task = ROW.replace(auxiliary=Watch(views, learn))
     return RUN.replace(
-        tasks=(task, COLUMN), trunk=nets.MLP((6,), batch_norm=True), medium=augment.RandomTranslate(1),
-        strong=augment.Cutout(3), weak=augment.RandomTranslate(2), num_seeds=1, **changes,
+        tasks=(task, COLUMN), trunk=nets.MLP((6,), batch_norm=True), augmentation={"medium": augment.RandomTranslate(1), "strong": augment.Cutout(3), "weak": augment.RandomTranslate(2)}, num_seeds=1, **changes,
     )  # fmt: skip
 
 
@@ -207,7 +206,7 @@ def test_passes_of_their_own_leave_no_statistics():
 
 def test_the_teacher_is_the_average():
     teacher = SeparatePass(("weak",), "teacher")
-    run = watching("weak", teacher, optimizer=optimizers.SGD(0.5), ema_decay=1.0)
+    run = watching("weak", teacher, optimizer=optimizers.SGD(0.5), evaluation={"ema_decay": 1.0})
     prepared = load_run_data(run)
     made = compile_run(run, prepared.given, ONE)
     state, _ = made.train_steps(made.init(None), made.put_data(prepared.given), 3)
@@ -312,7 +311,9 @@ def test_the_teacher_of_a_separate_pass_has_the_averaged_parameters():
 
 def test_the_source_of_a_separate_pass_has_its_running_statistics():
     view = SeparatePass(("weak",), "source")
-    seen, net, _, source, batch = prepared(view, init_from=watching("weak").replace(name="start"))
+    seen, net, _, source, batch = prepared(
+        view, initialization={"init_from": watching("weak").replace(name="start")}
+    )
     weak = batch.images["weak"]
     wanted = row_outputs(net, source.params, source.batch_stats, weak, train=False)
     np.testing.assert_allclose(seen.fixed_outputs[view_key(view)]["row"], wanted, rtol=1e-4)
@@ -339,7 +340,7 @@ def test_an_adversary_is_found_with_the_statistics_of_the_batch():
 
 def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
     strong = augment.randaugment_fixmatch()
-    run = watching("strong").replace(strong=strong)
+    run = watching("strong").replace(augmentation={"strong": strong})
     state, batch = begun(run)
     other = batch_of(run, state, "map")
     np.testing.assert_allclose(batch.images["strong"], other.images["strong"], atol=1e-6)
@@ -347,7 +348,7 @@ def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
 
 def test_a_policy_learns_from_probes():
     """Bins that were probed move away from 1; those of a policy that does not learn are none."""
-    run = watching("strong").replace(strong=augment.ctaugment_fixmatch(pixels=1))
+    run = watching("strong").replace(augmentation={"strong": augment.ctaugment_fixmatch(pixels=1)})
     before, after = stepped(run)
     was, now = (np.asarray(state.extensions["policy"].weights) for state in (before, after))
     changed = was != now

@@ -22,7 +22,9 @@ SOURCE = RUN.replace(
     execution=Execution(),
 )  # fmt: skip
 # Runs here are of one seed as the source is, which another seed drew.
-RUNS = SOURCE.replace(name="target", first_seed=0, init_from=SOURCE.replace(first_seed=0))
+RUNS = SOURCE.replace(
+    name="target", first_seed=0, initialization={"init_from": SOURCE.replace(first_seed=0)}
+)
 
 
 def felt(method, seed):

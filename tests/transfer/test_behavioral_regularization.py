@@ -23,10 +23,10 @@ def test_equal_maps_cost_nothing():
 def test_in_a_run_it_holds_the_maps_near_the_source():
     trunk = nets.CNN((2, 3))
     source = begun(BEFORE.replace(trunk=trunk))
-    base = learning(BehavioralRegularization(0.0)).init_from.replace(trunk=trunk)
-    free = learning(BehavioralRegularization(0.0), trunk=trunk, init_from=base)
+    base = learning(BehavioralRegularization(0.0)).initialization.init_from.replace(trunk=trunk)
+    free = learning(BehavioralRegularization(0.0), trunk=trunk, initialization={"init_from": base})
     plain = free.replace(tasks=tuple(task.replace(auxiliary=None) for task in free.tasks))
-    held = learning(BehavioralRegularization(0.1), trunk=trunk, init_from=base)
+    held = learning(BehavioralRegularization(0.1), trunk=trunk, initialization={"init_from": base})
     (one, said), (other, _), (near, told) = (trained(run, source, 6) for run in (free, plain, held))
     assert apart(one, other) < 1e-6
     assert told["unlabelled_loss/row"] < 0.7 * said["unlabelled_loss/row"]

@@ -140,7 +140,7 @@ def test_what_is_refused(make, field):
 
 
 def test_in_a_run_the_relationship_is_of_all_that_was_seen():
-    run = learning(CoTuning(Z), param_map=TAKE)
+    run = learning(CoTuning(Z), initialization={"param_map": TAKE})
     state, told = trained(run, begun(), 3)
     assert np.isfinite(told["unlabelled_loss/row"]).all()
     np.testing.assert_allclose(state.aux_state["row"].sums.sum(), 3 * run.batch_size, rtol=1e-5)

@@ -157,8 +157,12 @@ def test_a_few_examples_are_taken_at_even_spaces():
 
 
 def test_a_silent_channel_is_a_filter_of_zeros():
-    run = learning(DELTA(), trunk=TRUNK, init_from=SOURCE.replace(trunk=TRUNK, first_seed=0))
-    params, stats = jax.tree.map(lambda leaf: leaf[0], begun(run.init_from))
+    run = learning(
+        DELTA(),
+        trunk=TRUNK,
+        initialization={"init_from": SOURCE.replace(trunk=TRUNK, first_seed=0)},
+    )
+    params, stats = jax.tree.map(lambda leaf: leaf[0], begun(run.initialization.init_from))
     net, images = train.build_model(run), load_run_data(run).given.streams[""].image[:5]
     say = functools.partial(source_features, net, task="row", images=images)
     whole = say(train.SourceModel(params, stats)).features
@@ -176,20 +180,28 @@ def test_in_a_run_it_holds_the_maps_near_the_source():
     source = begun(SOURCE.replace(trunk=TRUNK))
     method = DELTA(weight=1.0)
     free, held = (
-        learning(dataclasses.replace(method, weight=w), trunk=TRUNK, init_from=base)
+        learning(
+            dataclasses.replace(method, weight=w), trunk=TRUNK, initialization={"init_from": base}
+        )
         for w in (0, 1.0)
     )
     (_, said), (_, told) = (trained(run, source, 6) for run in (free, held))
     assert told["unlabelled_loss/row"] < 0.7 * said["unlabelled_loss/row"]
     both = learning(
-        SumOfLosses((BehavioralRegularization(0.0), method)), trunk=TRUNK, init_from=base
+        SumOfLosses((BehavioralRegularization(0.0), method)),
+        trunk=TRUNK,
+        initialization={"init_from": base},
     )
     _, beside = trained(both, source, 6)
     np.testing.assert_allclose(beside["loss/row"], told["loss/row"], rtol=1e-5)
 
 
 def test_what_a_run_says_before_the_start_is_in_what_is_traced():
-    run = learning(DELTA(), trunk=TRUNK, init_from=SOURCE.replace(trunk=TRUNK, first_seed=0))
+    run = learning(
+        DELTA(),
+        trunk=TRUNK,
+        initialization={"init_from": SOURCE.replace(trunk=TRUNK, first_seed=0)},
+    )
     _, _, given = trace_run(run, 1)
     assert {name: leaf.shape for name, leaf in given.source_model.precomputed["row"].items()} == {
         "Conv_0": (1, 2), "Conv_1": (1, 3)
@@ -200,10 +212,12 @@ def test_the_step_is_traced_once(monkeypatch):
     traced, update = [], DELTA.update
     monkeypatch.setattr(DELTA, "update", lambda *args: traced.append(1) or update(*args))
     run = learning(
-        DELTA(weight=0.5), trunk=TRUNK, init_from=SOURCE.replace(trunk=TRUNK, first_seed=0)
+        DELTA(weight=0.5),
+        trunk=TRUNK,
+        initialization={"init_from": SOURCE.replace(trunk=TRUNK, first_seed=0)},
     )
     made, _, _ = trace_run(run, 1)
-    state = made.init(begun(run.init_from))
+    state = made.init(begun(run.initialization.init_from))
     anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
     made.train_steps(
         state,

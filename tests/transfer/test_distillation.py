@@ -94,14 +94,17 @@ def test_what_is_refused(field, value):
 
 def test_in_a_run_the_teacher_is_followed():
     """A teacher that always says class 2: the more it weighs, the nearer."""
-    teacher = RUNS.replace(name="teacher", init_from=None)
+    teacher = RUNS.replace(name="teacher", initialization={"init_from": None})
     outputs = jnp.tile(jnp.array([0.0, 0.0, 4.0]), (1, 96, 1))
     stored = {"row": train.TeacherPredictions(outputs, jnp.ones((1, 96)))}
 
     def said(weight):
         task = ROW.replace(auxiliary=Distillation(weight))
         run = RUNS.replace(
-            tasks=(task,), init_from=None, teachers=(teacher,), strong=augment.Cutout(2)
+            tasks=(task,),
+            initialization={"init_from": None},
+            labels={"teachers": (teacher,)},
+            augmentation={"strong": augment.Cutout(2)},
         )
         return trained(run, None, 6, stored)[1]["unlabelled_loss/row"]
 

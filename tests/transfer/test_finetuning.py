@@ -70,12 +70,16 @@ def test_biases_and_norms():
 
 def test_lp_ft_probes_first_and_takes_the_head_over():
     source = RUN.replace(name="source")
-    run = finetuning.lp_ft(RUN.replace(init_from=source), steps=3)
-    probe = run.init_from
-    assert probe.name == "hard, probe" and probe.steps == 3 and probe.init_from == source
+    run = finetuning.lp_ft(RUN.replace(initialization={"init_from": source}), steps=3)
+    probe = run.initialization.init_from
+    assert (
+        probe.name == "hard, probe"
+        and probe.steps == 3
+        and probe.initialization.init_from == source
+    )
     assert (
         probe.param_rules == finetuning.feature_extraction()
-        and run.param_map == HEADS
+        and run.initialization.param_map == HEADS
         and run.param_rules == ()
     )
     assert [one.name for one in dependency_order(run)] == ["source", "hard, probe", "hard"]
@@ -90,7 +94,7 @@ def test_stages_want_a_source():
 def test_gradual_unfreezing_is_a_chain_of_stages():
     source = RUN.replace(name="source", trunk=TRUNK)
     run = finetuning.gradual_unfreezing(
-        RUN.replace(init_from=source, trunk=TRUNK, steps=9), LAYERS, 2
+        RUN.replace(initialization={"init_from": source}, trunk=TRUNK, steps=9), LAYERS, 2
     )
     stages = dependency_order(run)
     names = ["source", "hard, heads", "hard, 1 of 3", "hard, 2 of 3", "hard"]
@@ -100,4 +104,4 @@ def test_gradual_unfreezing_is_a_chain_of_stages():
     rates = trained(run.param_rules)
     assert rates["shared/Dense_2/kernel"] == 1.0
     assert rates["shared/Dense_0/kernel"] == pytest.approx(2.6**-2)
-    assert all(one.param_map == HEADS for one in stages[2:])
+    assert all(one.initialization.param_map == HEADS for one in stages[2:])

@@ -63,8 +63,10 @@ def test_what_is_refused(make, field):
 
 def test_in_a_run_the_old_head_is_the_source_s_and_holds():
     source = begun()
-    free, held = (learning(LwF(Z, weight), param_map=TAKE) for weight in (0.0, 300.0))
-    plain = learning(None, param_map=())
+    free, held = (
+        learning(LwF(Z, weight), initialization={"param_map": TAKE}) for weight in (0.0, 300.0)
+    )
+    plain = learning(None, initialization={"param_map": ()})
     (one, said), (other, _), (_, told) = (trained(r, source, 6) for r in (free, plain, held))
     assert apart(one, other) < 1e-6
     old = one.params["tasks"]["heads"]["row/old"]["Dense_0"]

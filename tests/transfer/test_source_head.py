@@ -24,15 +24,20 @@ def test_missing_labels_do_not_matter():
 
 
 def test_a_run_that_does_not_take_the_head_over_is_refused():
-    rule = (
-        r"Run\.param_map must make tasks/heads/row/{}old/\.\.\., a head of the source that .*{}\("
-    )
+    rule = r"Run\.initialization\.param_map must make tasks/heads/row/{}old/\.\.\., a head of the source that .*{}\("
     for take in ((), ((r"tasks/heads/row/(.*)", r"tasks/heads/row/new/\1"),)):
         for method in (LwF(Z), CoTuning(Z)):
             with pytest.raises(BadInput, match=rule.format("", type(method).__name__)):
-                learning(method, param_map=take)
+                learning(method, initialization={"param_map": take})
     both = SumOfLosses((CoTuning(Z), LwF(Z)))
     with pytest.raises(BadInput, match=rule.format(r"1\.", "SumOfLosses")):
-        learning(both, param_map=((r"tasks/heads/row/(.*)", r"tasks/heads/row/0.old/Dense_0/\1"),))
+        learning(
+            both,
+            initialization={
+                "param_map": ((r"tasks/heads/row/(.*)", r"tasks/heads/row/0.old/Dense_0/\1"),)
+            },
+        )
     everything = (r"tasks/heads/(row)/(.*)", r"tasks/heads/\1/old/Dense_0/\2")
-    assert learning(LwF(Z), param_map=(everything,)).param_map == (everything,)
+    assert learning(
+        LwF(Z), initialization={"param_map": (everything,)}
+    ).initialization.param_map == (everything,)

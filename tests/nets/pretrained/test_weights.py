@@ -207,7 +207,10 @@ def test_a_run_that_starts_from_a_file_has_an_identity_by_it():
         Pretrained(path, TORCHVISION_RESNET, skip=(r"fc\..*",))
         for path in ("a.npz", "b.npz", "a.npz")
     ]
-    found = [fingerprint(plain.replace(init_from=source)) for source in (None, *names)]
+    found = [
+        fingerprint(plain.replace(initialization={"init_from": source}))
+        for source in (None, *names)
+    ]
     assert found[1] == found[3] and len(set(found)) == 3
 
 

@@ -1,0 +1,54 @@
+"""Configuration of an experiment: the runs of one table."""
+
+import dataclasses
+
+from mtl_jax.config.run import Run, dependency_order
+from mtl_jax.config.run_checks import check_experiment
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.study_design import Factorial, SafeTransfer
+from mtl_jax.core.typechecked import typechecked
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """A published result of a run, for comparison with ours."""
+
+    run: str
+    column: str
+    value: float
+    source: str
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The runs of one table.
+
+    Attributes:
+      runs: the rows, with unique names.
+      baselines: names of single-task runs that gains and Delta_m are relative to.
+      published: published results for some cells.
+      sklearn_baselines: rows of scikit-learn estimators
+        (`mtl_jax.config.sklearn_baseline.SklearnBaseline`), below the runs.
+      factorial: the rows that form a full factorial design, whose effects are reported.
+      scratch_pairs: tuples of a run and the runs that together solve its tasks without the
+        transfer; where these are its source models, the gap between them is the forgetting.
+      safe_transfer: rows that choose the better of transfer and scratch on validation, below
+        all others.
+
+    Raises:
+      BadInput: for duplicate names, a baseline or a published result of an unknown run, a
+        baseline with more than one task, or rows of a design that cannot be compared.
+    """
+
+    runs: tuple[Run, ...]
+    baselines: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+    sklearn_baselines: tuple[SklearnBaseline, ...] = ()
+    factorial: Factorial | None = None
+    scratch_pairs: tuple[tuple[str, ...], ...] = ()
+    safe_transfer: tuple[SafeTransfer, ...] = ()
+
+    def __post_init__(self):
+        check_experiment(self, dependency_order)

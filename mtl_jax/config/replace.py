@@ -1,0 +1,42 @@
+"""Copies of settings with some fields changed."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from mtl_jax.core.validation import did_you_mean, require
+
+Setting = TypeVar("Setting")
+
+
+def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
+    """A copy of a setting with fields changed.
+
+    Args:
+      setting: a dataclass.
+      changes: new values by field. A mapping for a field that holds a setting has the changes of
+        that setting.
+
+    Raises:
+      BadInput: for an unknown field, with similar names.
+    """
+    names = [field.name for field in dataclasses.fields(setting)]
+    for name in changes.keys() - set(names):
+        require(False, setting, name, f"is no field ({similar(setting, name)})", changes[name])
+    values = {name: new_value(getattr(setting, name), value) for name, value in changes.items()}
+    return dataclasses.replace(setting, **values)
+
+
+def new_value(old: Any, value: Any) -> Any:
+    """The new value of a field, which for a mapping is the old setting with changes."""
+    inner = isinstance(value, Mapping) and dataclasses.is_dataclass(old)
+    return checked_replace(old, value) if inner else value
+
+
+def similar(setting: Any, name: str) -> str:
+    """Suggests similar names, or the inner setting that has a field of this name."""
+    fields = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
+    for group, value in fields.items():
+        if dataclasses.is_dataclass(value) and name in {f.name for f in dataclasses.fields(value)}:
+            return f"it is one of {group}: {group}={{{name!r}: ...}}"
+    return did_you_mean(name, fields)

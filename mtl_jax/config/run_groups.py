@@ -1,0 +1,92 @@
+"""Groups of a run's fields: augmentation, regularization and evaluation."""
+
+import dataclasses
+from typing import Any, Literal
+
+from mtl_jax.config.replace import checked_replace
+from mtl_jax.core.penalty import Penalty, Proximal
+from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.core.typechecked import typechecked
+from mtl_jax.core.validation import require_choice, require_int, require_number
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """Augmentation policies of a run; None disables a policy.
+
+    Attributes:
+      weak: of labelled images, and of the images that pseudo-labels are computed from.
+      medium: between weak and strong, for methods that require it.
+      strong: of the images that are trained on pseudo-labels.
+    """
+
+    weak: Policy | None = None
+    medium: Policy | None = None
+    strong: Policy | LearnablePolicy | None = None
+
+    @property
+    def policies(self) -> dict[str, Policy | LearnablePolicy]:
+        """The policies that are not None, by field."""
+        policies = {"weak": self.weak, "medium": self.medium, "strong": self.strong}
+        return {name: policy for name, policy in policies.items() if policy is not None}
+
+    def replace(self, **changes: Any) -> "Augmentation":
+        """Returns a copy with some fields changed."""
+        return checked_replace(self, changes)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Regularization:
+    """Terms of a run that depend on its parameters only.
+
+    Attributes:
+      penalties: terms added to the losses.
+      proximal: non-smooth terms, applied by their proximal operators after each step, with
+        their weights times the learning rate; momentum does not increase these steps.
+    """
+
+    penalties: tuple[Penalty, ...] = ()
+    proximal: tuple[Proximal, ...] = ()
+
+    def replace(self, **changes: Any) -> "Regularization":
+        """Returns a copy with some fields changed."""
+        return checked_replace(self, changes)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """When a run is evaluated and saved, and which parameters are reported.
+
+    Attributes:
+      every: steps between evaluations.
+      checkpoint_every: steps between checkpoints.
+      ema_decay: decay of the averaged parameters, which are evaluated in addition to the raw
+        ones, and are those of teachers such as Mean Teacher's.
+      selection: how the reported evaluation is selected, for each seed: "joint", by the mean
+        validation metric of the selecting tasks, or its mean rank where metrics or units
+        differ; "per_task", for every task by its own metric; "last" or "last_ema", the raw or
+        averaged parameters of the last step. Parameters that may still be selected are kept: by
+        rank, those of all evaluations that no other one beats in every task.
+      measure_affinity: whether each evaluation measures the affinity between tasks.
+
+    Raises:
+      BadInput: for a value out of range.
+    """
+
+    every: int = 100
+    checkpoint_every: int = 1000
+    ema_decay: float = 0.999
+    selection: Literal["joint", "per_task", "last", "last_ema"] = "joint"
+    measure_affinity: bool = False
+
+    def __post_init__(self):
+        require_int(self, every=1, checkpoint_every=1)
+        require_number(self, ema_decay=(0.0, 1.0))
+        require_choice(self, selection=("joint", "per_task", "last", "last_ema"))
+
+    def replace(self, **changes: Any) -> "Evaluation":
+        """Returns a copy with some fields changed."""
+        return checked_replace(self, changes)
