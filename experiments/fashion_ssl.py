@@ -135,7 +135,7 @@ def classics(labels: int) -> tuple[SklearnBaseline, ...]:
         SklearnBaseline,
         data=DATA,
         task=PIECE,
-        labels={"num_labelled": 10 * labels},
+        num_labelled=10 * labels,
         num_seeds=SUPERVISED.num_seeds,
     )
     return (

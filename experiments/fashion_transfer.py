@@ -92,8 +92,12 @@ PLANS = {
     },
     "SpotTune": {
         "trunk": SPOT,
-        "param_map": nets.source_param_map(SPOT, jax.ShapeDtypeStruct((1, *SIZE, 1), jnp.float32)),
-        "new_params": ("shared/policy.*",),
+        "initialization": {
+            "param_map": nets.source_param_map(
+                SPOT, jax.ShapeDtypeStruct((1, *SIZE, 1), jnp.float32)
+            ),
+            "new_params": ("shared/policy.*",),
+        },
         "param_rules": (ParamRule("shared/frozen_.*", frozen=True), ParamRule(".*")),
     },
     "StochNorm": {"trunk": nets.StochNorm(TRUNK)},
@@ -134,13 +138,15 @@ def scratch(target: str, labels: int) -> Run:
 def tuned(name: str, target: str, labels: int, method=None, **changes) -> Run:
     """A row that starts from the trunk of Fashion-MNIST."""
     task = TARGETS[target][1].replace(auxiliary=method)
+    init = {"init_from": FASHION}
     if isinstance(method, transfer.LwF | transfer.CoTuning):
         # The source's head goes on beside the task's own.
         old = (r"tasks/heads/label/(kernel|bias)", rf"tasks/heads/{task.name}/old/Dense_0/\1")
-        changes["param_map"] = (old,)
-    return scratch(target, labels).replace(
-        name=f"{name}, {target}, {labels}", tasks=(task,), **{"init_from": FASHION, **changes}
+        init["param_map"] = (old,)
+    row = scratch(target, labels).replace(
+        name=f"{name}, {target}, {labels}", tasks=(task,), initialization=init
     )
+    return row.replace(**changes)
 
 
 def in_stages(target: str, labels: int) -> tuple[Run, ...]:

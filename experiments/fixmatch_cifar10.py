@@ -81,8 +81,8 @@ MORE = {
 def learning(base: Run, name: str, method, **changes) -> Run:
     """A row that learns from the unlabelled images by a method."""
     task = base.tasks[0].replace(auxiliary=method)
-    ratio = {"unlabelled_ratio": 1} if name in EVEN else {}
-    return base.replace(name=name, tasks=(task,), **(ratio | changes))
+    labels = {"unlabelled_ratio": 1} if name in EVEN else {}
+    return base.replace(name=name, tasks=(task,), labels=labels, **changes)
 
 
 def as_published(base: Run, weak: augment.Chain) -> tuple[Run, Run]:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import CrossTaskEmbedding
 from mtl_jax.core.model import pooled_features
 from mtl_jax.core.step_extension import ExtraLosses, StepContext, StepExtension
@@ -59,7 +60,7 @@ class CrossTask(StepExtension):
 
     def head_specs(self, run: Any) -> dict[str, CrossTaskEmbedding]:
         """Specification of the embedding model m."""
-        return {"/relation": CrossTaskEmbedding(self.width)}
+        return {HeadKey("", "relation").name: CrossTaskEmbedding(self.width)}
 
     def extra_losses(self, context: StepContext) -> ExtraLosses:
         """Consistency losses with the labels of the other tasks, by task.

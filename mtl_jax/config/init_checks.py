@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.protocols import PretrainedWeights, RunSettings
 from mtl_jax.core.trunk import traits
 from mtl_jax.core.validation import regex_error, require, require_choice
@@ -85,7 +86,7 @@ def check_source_heads(run: Any) -> None:
     made = [path.partition("\\")[0] for _, path in init.param_map]  # up to the first group
     for task in run.tasks if init.init_from is not None else ():
         for head in () if task.auxiliary is None else task.auxiliary.source_heads:
-            path = f"tasks/heads/{task.name}/{head}/"
+            path = f"{HeadKey(task.name, head).path}/"
             found = any(path.startswith(start) or start.startswith(path) for start in made)
             rule = f"must make {path}..., a head of the source that {task.auxiliary!r} goes on with"
             require(found, run, "initialization.param_map", rule, init.param_map)

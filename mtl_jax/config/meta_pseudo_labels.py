@@ -11,7 +11,8 @@ import optax
 from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.task import required_views
-from mtl_jax.core.model import encoder_params, features_by_task, predict, restore_counters
+from mtl_jax.core.head_key import encoder_params, head_params
+from mtl_jax.core.model import features_by_task, predict, restore_counters
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import (
     AfterContext,
@@ -195,7 +196,7 @@ def student_step(
                 tasks=stream.tasks,
             )
             features = features_by_task(features, stream.tasks)
-            outputs = model.decode(params["tasks"]["heads"], features)
+            outputs = model.decode(head_params(params), features)
             losses |= {n: cross_entropy(outputs[n], labels[n]).mean() for n in stream.tasks}
         return sum(losses.values()), (losses, batch_stats)
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.head_key import encoder_params, head_params
+
 Tree = Any
 
 
@@ -55,17 +57,11 @@ class Model(NamedTuple):
         key: jax.Array | None = None,
     ) -> tuple[ModelOutput, Tree]:
         """Applies encoder and heads, and returns `(ModelOutput, stats)`."""
-        heads = params["tasks"]["heads"]
+        heads = head_params(params)
         features, stats = self.encode(encoder_params(params), stats, x, train=train, key=key)
         features = features_by_task(features, heads)
         plain = {name: pooled_features(each) for name, each in features.items()}
         return ModelOutput(self.decode(heads, features), plain), stats
-
-
-def encoder_params(params: Tree) -> Tree:
-    """The parameters of the encoder, i.e. all but those of the heads."""
-    tasks = {name: part for name, part in params["tasks"].items() if name != "heads"}
-    return {"shared": params["shared"], "tasks": tasks}
 
 
 def pooled_features(features: Any) -> jax.Array:
@@ -91,7 +87,7 @@ def forward(
     encoder = encoder_params(params)
     features, _ = model.encode(encoder, batch_stats, images, train=train, key=key, tasks=tasks)
     features = {name: features_by_task(features, tasks)[name] for name in tasks}
-    return features, model.decode(params["tasks"]["heads"], features)
+    return features, model.decode(head_params(params), features)
 
 
 def predict(

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree
 
@@ -68,6 +69,16 @@ class TrainData(NamedTuple):
         """The same structure with `shared` for arrays common to all seeds, else `drawn`."""
         stream = Stream(shared, shared, drawn, drawn, drawn, shared)
         return TrainData(dict.fromkeys(self.streams, stream), drawn)
+
+
+class StepInputs(NamedTuple):
+    """What all parts of a step's objective share."""
+
+    run: Any
+    model: Model
+    state: TrainState  # Before the step.
+    key: jax.Array  # For stochastic models and methods.
+    source: SourceModel | None = None  # If the run has one (`init_from`).
 
 
 class Batch(NamedTuple):

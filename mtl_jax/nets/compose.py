@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
+from mtl_jax.core.head_key import HeadKey, join_params
 from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding
 from mtl_jax.core.model import Model, features_by_task, pooled_features
 from mtl_jax.core.prng import fold_in_name
@@ -48,7 +49,7 @@ def make_model(
     }
     alone = {name: spec for name, spec in outputs.items() if isinstance(spec, AuxMLP)}
     tasks = tuple(name for name, size in outputs.items() if isinstance(size, int))
-    reads = {name: name if name in tasks else name.rpartition("/")[0] for name in heads}
+    reads = {name: HeadKey.parse(name).task for name in heads}
     init_body, encode = make_encoder(trunk, tasks, plan, maps)
     related = relation({name: outputs[name] for name in tasks}, outputs)
 
@@ -66,11 +67,12 @@ def make_model(
         }
         drawn |= related.init(jax.random.fold_in(key, 1), read)
         for name, spec in alone.items():
-            size = spec.input_size or spec.input_multiple * read[name.rpartition("/")[0]].shape[-1]
+            features = read[HeadKey.parse(name).task]
+            size = spec.input_size or spec.input_multiple * features.shape[-1]
             drawn[name] = head_module(spec).init(fold_in_name(key, name), jnp.zeros((1, size)))[
                 "params"
             ]
-        return {"shared": params["shared"], "tasks": {**params["tasks"], "heads": drawn}}, stats
+        return join_params(params, drawn), stats
 
     def decode(params, features):
         return {

@@ -7,6 +7,7 @@ import numpy as np
 
 from mtl_jax.config.init_checks import preprocessing_of, unwrap_trunk
 from mtl_jax.config.run import Run
+from mtl_jax.core.head_key import join_params
 from mtl_jax.core.trunk import traits
 from mtl_jax.core.validation import require
 from mtl_jax.nets.encoder import PerTaskTrunk
@@ -39,5 +40,5 @@ def load_pretrained(run: Run) -> tuple[Any, Any]:
     rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expects!r})"
     require(expects is None or does == [expects], run, "trunk", rule, run.trunk)
     heads = {} if loaded.head is None else {"source": loaded.head}
-    params = {"shared": loaded.params, "tasks": {"heads": heads}}
+    params = join_params({"shared": loaded.params, "tasks": {}}, heads)
     return jax.tree.map(lambda leaf: np.stack([leaf] * run.num_seeds), (params, loaded.stats))

@@ -7,14 +7,13 @@ from typing import Any
 
 from mtl_jax.config.init_checks import unwrap_trunk
 from mtl_jax.config.run import Run, teacher_by_task
-from mtl_jax.config.task import teacher_view
+from mtl_jax.config.task import Task, teacher_view
 from mtl_jax.core.data_source import DataSource
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import MultiInput
 from mtl_jax.data.join_names import Names, same_tokens
 from mtl_jax.nets import PerTaskTrunk
-
-HEAD = "tasks/heads/{}/kernel"
 
 
 def check_names(run: Run) -> None:
@@ -45,14 +44,19 @@ def check_names(run: Run) -> None:
             require_inputs(f"run {run.name!r}: teachers:", run.data, teacher)
 
 
+def head_kernel(task: Task) -> str:
+    """The path of the kernel of a task's head."""
+    return f"{HeadKey(task.name).path}/kernel"
+
+
 def restored_heads(run: Run, source: Run) -> list[tuple[str, str]]:
     """Pairs of a source model's task and the task of the run that is initialized from its head."""
     init = run.initialization
-    heads = {HEAD.format(task.name): task.name for task in run.tasks}
+    heads = {head_kernel(task): task.name for task in run.tasks}
     restored = [path for path in heads if not any(re.fullmatch(p, path) for p in init.new_params)]
     found = []
     for task in source.tasks:
-        matches = [(re.fullmatch(p, HEAD.format(task.name)), path) for p, path in init.param_map]
+        matches = [(re.fullmatch(p, head_kernel(task)), path) for p, path in init.param_map]
         paths = [match.expand(path) for match, path in matches if match]
         found += [(task.name, heads[path]) for path in paths if path in restored]
     return found

@@ -6,10 +6,11 @@ import jax
 
 from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.model import EncoderOutput, Model, pooled_features
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_types import Batch, Features, Outputs, StreamInputs
+from mtl_jax.core.step_types import Batch, Features, Outputs, StepInputs, StreamInputs
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.views import AdversarialView, TeacherView, view_key
 from mtl_jax.losses.masked import masked_mean
@@ -36,14 +37,9 @@ def decode_stream(
 
 
 def make_aux_inputs(
-    task: Task,
-    batch: Batch,
-    found: StreamOutputs,
-    model: Model,
-    heads: Tree,
-    key: jax.Array,
+    step: StepInputs, task: Task, batch: Batch, found: StreamOutputs, heads: Tree
 ) -> AuxInputs:
-    """The inputs of a task's loss, except `progress` and `precomputed`."""
+    """The inputs of a task's loss, except `precomputed`."""
     name = task.name
     views = () if task.auxiliary is None else task.auxiliary.views
     keys = {"labelled": "labelled"} if "labelled" in found.outputs else {}
@@ -53,7 +49,7 @@ def make_aux_inputs(
     weights = {view_key(v): batch.teacher[name].weights for v in views if is_teacher(v)}
 
     def head_fn(head: str, x: jax.Array) -> jax.Array:
-        return model.apply_head(heads, f"{name}/{head}" if head else name, x)
+        return step.model.apply_head(heads, HeadKey(name, head).name, x)
 
     return AuxInputs(
         logits={view: found.outputs[own][name] for view, own in keys.items()},
@@ -63,8 +59,8 @@ def make_aux_inputs(
         labelled_index=batch.labelled_index,
         heads=aux_outputs(task, found.outputs, keys),
         view_params={v: p for v, p in batch.view_params.items() if v in keys} | weights,
-        progress=jax.numpy.zeros(()),
-        key=fold_in_name(key, name),
+        progress=step.state.step / step.run.steps,
+        key=fold_in_name(step.key, name),
         features={view: pooled_features(each) for view, each in features.items()},
         feature_maps={
             view: each.feature_maps
@@ -87,15 +83,15 @@ def key_in_stream(view: Any, task: str) -> str:
 
 def aux_outputs(task: Task, outputs: Outputs, keys: dict[str, str]) -> Outputs:
     """Outputs `[n, C]` by auxiliary head and view of a task; teacher views have no such heads."""
-    extra = {} if task.auxiliary is None else task.auxiliary.aux_heads(task.num_outputs)
-    return {
-        head: {
-            view: outputs[own][f"{task.name}/{head}"]
-            for view, own in keys.items()
-            if f"{task.name}/{head}" in outputs[own]
-        }
-        for head, spec in extra.items()
+    specs = {} if task.auxiliary is None else task.auxiliary.aux_heads(task.num_outputs)
+    names = {
+        head: HeadKey(task.name, head).name
+        for head, spec in specs.items()
         if not isinstance(spec, AuxMLP)
+    }
+    return {
+        head: {view: outputs[own][name] for view, own in keys.items() if name in outputs[own]}
+        for head, name in names.items()
     }
 
 

@@ -7,13 +7,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.config.run import Run
-from mtl_jax.core.model import Model, encoder_params, features_by_task, restore_counters
+from mtl_jax.core.head_key import encoder_params, head_params
+from mtl_jax.core.model import features_by_task, restore_counters
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import StepContext, StepExtension
-from mtl_jax.core.step_types import SourceModel, StreamInputs, TrainState
+from mtl_jax.core.step_types import StepInputs, StreamInputs
 from mtl_jax.core.tree import Tree, merge
-from mtl_jax.train.aux_inputs import decode_stream, make_aux_inputs, task_loss
+from mtl_jax.train.aux_inputs import (
+    StreamOutputs,
+    TaskLoss,
+    decode_stream,
+    make_aux_inputs,
+    task_loss,
+)
 
 
 class StreamEncoder(NamedTuple):
@@ -45,17 +51,13 @@ class Objective(NamedTuple):
             batch_stats = restore_counters(batch_stats, self.batch_stats)
             found, batch_stats = encode(encoder_params(params), batch_stats)
             features |= features_of_passes(found, tasks)
-        return self.losses_from_features(params["tasks"]["heads"], features)[0]
+        return self.losses_from_features(head_params(params), features)[0]
 
 
 def make_objective(
-    run: Run,
-    model: Model,
-    state: TrainState,
+    step: StepInputs,
     frozen: Tree,
     streams: tuple[StreamInputs, ...],
-    key: jax.Array,
-    source: SourceModel | None = None,
     extensions: tuple[StepExtension, ...] = (),
 ) -> Objective:
     """Makes the objective whose pullbacks are balanced.
@@ -66,36 +68,27 @@ def make_objective(
     update the statistics. Several streams are processed sequentially.
 
     Args:
-      run: the run configuration.
-      model: the model of the run.
-      state: the state before the step.
+      step: run, model, state and key of the step.
       frozen: the parameters that are not differentiated.
       streams: the inputs of every stream.
-      key: key for stochastic models and methods.
-      source: the source model (`init_from`), if any.
       extensions: the extensions of the step.
     """
-    stream_of = {name: index for index, stream in enumerate(streams) for name in stream.tasks}
-    precomputed = {} if source is None else dict(source.precomputed)
 
-    def losses_from_features(params, features):
-        heads = merge(params, frozen["tasks"]["heads"])
-        found = tuple(decode_stream(model, heads, stream, features) for stream in streams)
-        losses, aux_state, metrics = {}, {}, {}
-        for task in run.tasks:
-            index = stream_of[task.name]
-            batch = streams[index].batch
-            inputs = make_aux_inputs(task, batch, found[index], model, heads, key)
-            own = precomputed.get(task.name)
-            inputs = inputs._replace(progress=state.step / run.steps, precomputed=own)
-            each = task_loss(task, inputs, state.aux_state.get(task.name))
-            losses[task.name] = each.loss
-            if task.auxiliary is not None:
-                aux_state[task.name] = each.state
-            metrics |= {f"{name}/{task.name}": value for name, value in each.metrics.items()}
+    def losses_from_features(params: Tree, features: dict[str, tuple]):
+        heads = merge(params, head_params(frozen))
+        found = tuple(decode_stream(step.model, heads, stream, features) for stream in streams)
+        by_task = task_losses(step, streams, found, heads)
+        losses = {name: each.loss for name, each in by_task.items()}
+        metrics = {
+            f"{key}/{n}": v for n, each in by_task.items() for key, v in each.metrics.items()
+        }
+        methods = (task.name for task in step.run.tasks if task.auxiliary is not None)
+        aux_state = {name: by_task[name].state for name in methods}
         outputs = tuple(each.outputs for each in found)
-        context = StepContext(run, model, state, streams, outputs, features, heads, key)
-        states = dict(state.extensions)
+        context = StepContext(
+            step.run, step.model, step.state, streams, outputs, features, heads, step.key
+        )
+        states = dict(step.state.extensions)
         for extension in extensions:
             extra = extension.extra_losses(context)
             losses |= {name: losses[name] + loss for name, loss in extra.losses.items()}
@@ -104,22 +97,40 @@ def make_objective(
         return jnp.stack(list(losses.values())), ObjectiveAux(aux_state, states, metrics)
 
     encoders = tuple(
-        StreamEncoder(s.tasks, functools.partial(encode_stream, model, s, frozen, key))
-        for s in streams
+        StreamEncoder(each.tasks, functools.partial(encode_stream, step, each, frozen))
+        for each in streams
     )
-    return Objective(encoders, losses_from_features, state.batch_stats)
+    return Objective(encoders, losses_from_features, step.state.batch_stats)
+
+
+def task_losses(
+    step: StepInputs,
+    streams: tuple[StreamInputs, ...],
+    outputs: tuple[StreamOutputs, ...],
+    heads: Tree,
+) -> dict[str, TaskLoss]:
+    """The loss of every task, on the batch of its stream."""
+    stream_of = {name: index for index, stream in enumerate(streams) for name in stream.tasks}
+    precomputed = {} if step.source is None else dict(step.source.precomputed)
+    losses = {}
+    for task in step.run.tasks:
+        index = stream_of[task.name]
+        inputs = make_aux_inputs(step, task, streams[index].batch, outputs[index], heads)
+        inputs = inputs._replace(precomputed=precomputed.get(task.name))
+        losses[task.name] = task_loss(task, inputs, step.state.aux_state.get(task.name))
+    return losses
 
 
 def encode_stream(
-    model: Model, stream: StreamInputs, frozen: Tree, key: jax.Array, params: Tree, stats: Tree
+    step: StepInputs, stream: StreamInputs, frozen: Tree, params: Tree, batch_stats: Tree
 ) -> tuple[tuple, Tree]:
     """Features of every pass of a stream, and the batch statistics after the joint pass."""
     params = merge(params, encoder_params(frozen))
-    features, after = [], stats
+    features, after = [], batch_stats
     for own in stream.passes:
-        own_key = fold_in_name(key, own.name) if own.name else key
-        found, updated = model.encode(
-            params, stats, own.images, train=True, key=own_key, tasks=stream.tasks
+        key = fold_in_name(step.key, own.name) if own.name else step.key
+        found, updated = step.model.encode(
+            params, batch_stats, own.images, train=True, key=key, tasks=stream.tasks
         )
         features.append(select_tasks(found, stream.tasks))
         after = after if own.name else updated

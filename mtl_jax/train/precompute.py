@@ -9,7 +9,8 @@ import jax
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
-from mtl_jax.core.model import EncoderOutput, Model, encoder_params, features_by_task
+from mtl_jax.core.head_key import encoder_params
+from mtl_jax.core.model import EncoderOutput, Model, features_by_task
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.step_types import SourceModel, Stream, TrainData
 from mtl_jax.train.batch import as_float

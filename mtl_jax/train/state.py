@@ -10,6 +10,7 @@ from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
@@ -22,6 +23,7 @@ from mtl_jax.nets import make_model
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.transfer import restore_batch_stats, restore_params
 
+HeadSpecs = dict[str, int | AuxHead | AuxMLP | CrossTaskEmbedding]  # By head name.
 Init = tuple[Tree, Tree]  # Parameters and batch statistics.
 
 
@@ -31,15 +33,15 @@ def build_model(run: Run) -> Model:
     return make_model(run.trunk, head_specs(run), run.param_rules, maps)
 
 
-def head_specs(run: Run) -> dict[str, int | AuxHead | AuxMLP | CrossTaskEmbedding]:
+def head_specs(run: Run) -> HeadSpecs:
     """Heads of a run's tasks and, as `task/name`, the auxiliary heads of their methods."""
-    outputs = {task.name: task.num_outputs for task in run.tasks}
+    outputs: HeadSpecs = {task.name: task.num_outputs for task in run.tasks}
     for extension in run.extensions:
         outputs |= extension.head_specs(run)
     for task in run.tasks:
         if task.auxiliary is not None:
             for name, head in task.auxiliary.aux_heads(task.num_outputs).items():
-                outputs[f"{task.name}/{name}"] = head
+                outputs[HeadKey(task.name, name).name] = head
     return outputs
 
 

@@ -10,6 +10,7 @@ from mtl_jax.aggregation.balance import TaskPullback
 from mtl_jax.config.optimizers import learning_rate
 from mtl_jax.config.param_rules import l2_sp_penalty
 from mtl_jax.config.run import Run
+from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.tree import Tree, merge
 from mtl_jax.train.state import optimizer_of
 
@@ -50,9 +51,8 @@ def freeze_inactive(
     def where_active(path, new, old):
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if keys[:2] == ["tasks", "heads"]:
-            owner = keys[2] if keys[2] in names else keys[2].rpartition("/")[0]
-            # A head shared by all tasks has no owner.
-            return jnp.where(active[names.index(owner)], new, old) if owner else new
+            task = HeadKey.parse(keys[2]).task
+            return jnp.where(active[names.index(task)], new, old) if task else new
         if keys[:2] == ["tasks", "trunk"]:
             return jnp.where(active.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
         return new

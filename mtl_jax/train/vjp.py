@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.balance import TaskPullback
 from mtl_jax.config.execution import Execution
-from mtl_jax.core.model import encoder_params, restore_counters
+from mtl_jax.core.head_key import encoder_params, head_params, join_params
+from mtl_jax.core.model import restore_counters
 from mtl_jax.core.tree import Tree
 from mtl_jax.train.objective import Objective, ObjectiveAux, features_of_passes
 
@@ -54,7 +55,7 @@ class TaskVJP(NamedTuple):
         trunks = [
             vjp(merge_cotangents(features, tasks, one))[0] for tasks, vjp, one in self.streams
         ]
-        return gradient_tree(jax.tree.map(lambda *parts: sum(parts), *trunks), heads)
+        return join_params(jax.tree.map(lambda *parts: sum(parts), *trunks), heads)
 
     def jacobian(self) -> Tree:
         """Gradients `[K, ...]` of the shared parameters, and those of the task-specific ones."""
@@ -63,7 +64,7 @@ class TaskVJP(NamedTuple):
         shared = self.in_order([trunk["shared"] for trunk in found])
         own = [trunk["tasks"] for trunk in found]
         tasks = jax.tree.map(lambda *leaves: sum(leaf.sum(0) for leaf in leaves), *own)
-        return gradient_tree({"shared": shared, "tasks": tasks}, heads)
+        return join_params({"shared": shared, "tasks": tasks}, heads)
 
     def gramian(self) -> jax.Array:
         """The Gram matrix `[K, K]` of the gradients, without storing the Jacobian."""
@@ -80,7 +81,7 @@ class TaskVJP(NamedTuple):
         """Gradients `[K, ...]` of the shared representation, and gradients of the heads."""
         heads, features = self.heads_vjp(jnp.ones_like(self.losses))
         rows = task_cotangents(features, self.names, True)
-        return gradient_tree({"shared": rows, "tasks": {}}, heads)
+        return join_params({"shared": rows, "tasks": {}}, heads)
 
     def encoder_vjp(self, cotangents: Any) -> Tree:
         """The gradient of the shared parameters from a cotangent of the representation."""
@@ -124,7 +125,7 @@ def forward_vjp(
         features |= features_of_passes(found, tasks)
         streams.append(StreamVJP(tasks, vjp, not isinstance(found[0], dict)))
     losses, heads_vjp, aux = jax.vjp(
-        objective.losses_from_features, params["tasks"]["heads"], features, has_aux=True
+        objective.losses_from_features, head_params(params), features, has_aux=True
     )
     own = TaskVJP(objective, params, names, execution, tuple(streams), heads_vjp, losses)
     one = len(streams) == 1 and streams[0].is_shared
@@ -137,11 +138,6 @@ def forward_vjp(
         own.gramian if by_row else None,
     )
     return Forward(losses, pullback, batch_stats, aux)
-
-
-def gradient_tree(trunk: Tree, heads: Tree) -> Tree:
-    """Combines the gradients of the encoder and of the heads."""
-    return {"shared": trunk["shared"], "tasks": {**trunk["tasks"], "heads": heads}}
 
 
 def merge_cotangents(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -> tuple:

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.model import Model, encoder_params
+from mtl_jax.core.head_key import encoder_params
+from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree, leaf_paths, merge, partition
 from mtl_jax.core.validation import BadInput
 

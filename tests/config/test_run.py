@@ -77,7 +77,9 @@ def test_a_task_asks_for_what_its_method_sees():
     assert not COLUMN.asks_for(("weak", "strong"))
     task = ROW.replace(auxiliary=consistency.Match(target_view="medium"))
     assert task.asks_for(("medium",)) and not task.asks_for(("labelled_strong",))
-    with pytest.raises(BadInput, match=r"Run\.medium is needed by the consistency of \['row'\]"):
+    with pytest.raises(
+        BadInput, match=r"Run\.augmentation\.medium is needed by the consistency of \['row'\]"
+    ):
         RUN.replace(tasks=(COLUMN, task), augmentation={"strong": augment.Cutout(1)})
 
 

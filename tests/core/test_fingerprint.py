@@ -43,46 +43,65 @@ OTHERS = {
     "optimizer": optimizers.SGD(0.05, weight_decay=1e-4),
     "steps": 9,
     "batch_size": 9,
-    "num_labelled": None,
-    "partial_labels": True,
-    "unlabelled_ratio": 3,
-    "weak": augment.RandomTranslate(1),
-    "medium": augment.RandomTranslate(1),
-    "strong": augment.Cutout(3),
     "extensions": (CrossTask(),),
-    "penalties": (sharing.TraceNorm(1.0),),
-    "proximal": (sharing.TraceNorm(1.0),),
     "task_schedule": AlternatingTasks(),
-    "init_from": RUN.replace(name="init_from"),
-    "teachers": (RUN.replace(name="teacher"),),
-    "source_parameters": "ema",
-    "param_map": (("shared/(.*)", r"shared/\1"),),
-    "new_params": ("shared/.*",),
     "param_rules": (ParamRule(".*", lr_scale=0.5),),
-    "ema_decay": 0.91,
-    "evaluate_every": 5,
-    "checkpoint_every": 5,
     "num_seeds": 3,
     "first_seed": 1,
-    "selection": "last",
-    "measure_affinity": True,
     "balance_options": BalanceOptions(head_gradients="own"),
     "execution": Execution(),
+}
+OTHERS_IN_GROUPS = {
+    "labels": {
+        "num_labelled": None,
+        "partial": True,
+        "unlabelled_ratio": 3,
+        "teachers": (RUN.replace(name="teacher"),),
+    },
+    "augmentation": {
+        "weak": augment.RandomTranslate(1),
+        "medium": augment.RandomTranslate(1),
+        "strong": augment.Cutout(3),
+    },
+    "initialization": {
+        "init_from": RUN.replace(name="init_from"),
+        "parameters": "ema",
+        "param_map": (("shared/(.*)", r"shared/\1"),),
+        "new_params": ("shared/.*",),
+    },
+    "regularization": {
+        "penalties": (sharing.TraceNorm(1.0),),
+        "proximal": (sharing.TraceNorm(1.0),),
+    },
+    "evaluation": {
+        "every": 5,
+        "checkpoint_every": 5,
+        "ema_decay": 0.91,
+        "selection": "last",
+        "measure_affinity": True,
+    },
 }
 
 
 def test_every_field_counts():
-    assert OTHERS.keys() == {field.name for field in dataclasses.fields(Run)}
-    sourced = RUN.replace(initialization={"init_from": RUN.replace(name="other")})
-    begin = {"param_map": sourced, "new_params": sourced}  # They ask for other fields.
-    prints = {
-        name: fingerprint(begin.get(name, RUN).replace(**{name: value}))
-        for name, value in OTHERS.items()
-    }
-    taught = UNLABELLED.replace(extensions=(MetaPseudoLabels(),))
-    others = (RUN, UNLABELLED, taught, taught.replace(extensions=(MetaPseudoLabels(), CrossTask())))
-    assert len({fingerprint(r) for r in others} | {*prints.values()}) == 4 + len(OTHERS)
-    assert all(len(text) == 18 for text in prints.values())
+    fields = {field.name for field in dataclasses.fields(Run)}
+    assert OTHERS.keys() | OTHERS_IN_GROUPS.keys() == fields
+    for group, changes in OTHERS_IN_GROUPS.items():
+        assert changes.keys() == {f.name for f in dataclasses.fields(getattr(RUN, group))}
+    source = RUN.replace(initialization={"init_from": RUN.replace(name="other")})
+    start = {"param_map": source, "new_params": source}  # They need a source model.
+    runs = [RUN.replace(**{name: value}) for name, value in OTHERS.items()]
+    runs += [
+        start.get(name, RUN).replace(**{group: {name: value}})
+        for group, changes in OTHERS_IN_GROUPS.items()
+        for name, value in changes.items()
+    ]
+    extended = UNLABELLED.replace(extensions=(MetaPseudoLabels(),))
+    both = extended.replace(extensions=(MetaPseudoLabels(), CrossTask()))
+    runs += [RUN, UNLABELLED, extended, both]
+    prints = [fingerprint(run) for run in runs]
+    assert len(set(prints)) == len(runs) == 4 + 15 + 18
+    assert all(len(text) == 18 for text in prints)
 
 
 class Another(metrics.Accuracy):

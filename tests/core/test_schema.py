@@ -46,7 +46,7 @@ def test_every_part_of_a_state_is_on_disk():
 
 def test_fingerprints_tell_their_version():
     version, digits = fingerprint(RUN).split("-")
-    assert version == "2" and len(digits) == 16
+    assert version == "3" and len(digits) == 16
 
 
 def test_another_schema_is_told(tmp_path):

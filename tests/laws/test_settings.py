@@ -274,7 +274,7 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
             steps=100,
             initial_points=((0.0, 1.0),),
         )
-    with pytest.raises(BadInput, match=r"Run\.partial_labels must be True or False, not 'no'"):
+    with pytest.raises(BadInput, match=r"Labels\.partial must be True or False, not 'no'"):
         RUN.replace(labels={"partial": "no"})
     with pytest.raises(
         BadInput, match=r"Augmentation\.strong must be a Policy.* or None.*not <class"

@@ -112,7 +112,7 @@ def test_a_run_starts_from_what_its_source_selected(root):
             for w in ("selected", "raw", "ema")]  # fmt: skip
     assert len(set(each)) == 3
     with pytest.raises(
-        BadInput, match="Initialization.parameters must be 'raw' or 'ema' of a source that"
+        BadInput, match=r"Initialization\.parameters must be 'raw' or 'ema' of a source that"
     ):
         CHILD.replace(initialization={"init_from": EACH})
     assert (

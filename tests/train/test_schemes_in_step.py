@@ -170,7 +170,9 @@ def test_affinities_by_hand():
 
 
 def test_terms_without_a_proximal_step_are_refused():
-    with pytest.raises(BadInput, match=r"Run\.proximal must be a tuple, each item a Proximal"):
+    with pytest.raises(
+        BadInput, match=r"Regularization\.proximal must be a tuple, each item a Proximal"
+    ):
         SOFT.replace(regularization={"proximal": (sharing.MeanL2(1.0),)})
 
 

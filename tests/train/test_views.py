@@ -13,10 +13,11 @@ from mtl_jax import augment, nets, optimizers
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.head_key import encoder_params, head_params
 from mtl_jax.core.head_specs import AuxHead
-from mtl_jax.core.model import Model, encoder_params
+from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_types import SourceModel
+from mtl_jax.core.step_types import SourceModel, StepInputs
 from mtl_jax.core.views import AdversarialView, MixedView, RotatedView, SeparatePass, view_key
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
@@ -82,7 +83,8 @@ def batch_of(run, state, loop):
 def inputs_of(run, net, state, batch, source=None):
     """What goes through a net in a step of one stream."""
     requests = group_requests(run.tasks)
-    return prepare_inputs(run, net, state, batch, requests, jax.random.key(0), source)
+    step = StepInputs(run, net, state, jax.random.key(0), source)
+    return prepare_inputs(step, batch, requests)
 
 
 def begun(run):
@@ -174,7 +176,7 @@ def test_labelled_images_stay_away_where_no_loss_wants_them():
 def outputs(net: Model, params, stats, images):
     """Mean squared outputs of both heads, and the statistics, of a pass in training."""
     features, moved = net.encode(encoder_params(params), stats, images, train=True)
-    logits = net.decode(params["tasks"]["heads"], {"row": features, "column": features})
+    logits = net.decode(head_params(params), {"row": features, "column": features})
     return [np.square(logits[name]).mean() for name in ("row", "row/own")], moved
 
 
@@ -201,7 +203,7 @@ def test_passes_of_their_own_leave_no_statistics():
                          batch.images["weak2"])):  # fmt: skip
         found, _ = outputs(net, start.params, start.batch_stats, images)
         np.testing.assert_allclose(seen[name][0], found, rtol=1e-4)
-    assert before.params["tasks"]["heads"].keys() == {"row", "column", "row/own"}
+    assert head_params(before.params).keys() == {"row", "column", "row/own"}
 
 
 def test_the_teacher_is_the_average():
@@ -230,7 +232,8 @@ def test_who_learns(view, learns):
     def losses_of(run, kept):
         net = build_model(run)
         streams = (inputs_of(run, net, state, batch),)
-        return make_objective(run, net, state, frozen, streams, jax.random.key(0)).losses(kept)
+        step = StepInputs(run, net, state, jax.random.key(0))
+        return make_objective(step, frozen, streams).losses(kept)
 
     @jax.jit
     def slope(kept):
@@ -268,7 +271,7 @@ def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
         before, _ = net.encode(
             encoder_params(state.params), state.batch_stats, batch.images["labelled"], train=True
         )
-        heads = state.params["tasks"]["heads"]
+        heads = head_params(state.params)
         p, q = (jax.nn.softmax(net.decode(heads, {"row": f})["row"]) for f in (before, after))
         return float((p * (jnp.log(p) - jnp.log(q))).sum())
 
@@ -296,7 +299,7 @@ def prepared(view, **changes):
 def row_outputs(net: Model, params, stats, images, train):
     """Outputs of the head of a task."""
     features, _ = net.encode(encoder_params(params), stats, images, train=train)
-    return net.decode(params["tasks"]["heads"], {"row": features})["row"]
+    return net.decode(head_params(params), {"row": features})["row"]
 
 
 def test_the_teacher_of_a_separate_pass_has_the_averaged_parameters():

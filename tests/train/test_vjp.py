@@ -7,7 +7,8 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.config.execution import Execution
-from mtl_jax.core.model import encoder_params, features_by_task
+from mtl_jax.core.head_key import encoder_params, head_params
+from mtl_jax.core.model import features_by_task
 from mtl_jax.core.tree import gram
 from mtl_jax.train.objective import Objective, StreamEncoder
 from mtl_jax.train.vjp import forward_vjp
@@ -71,7 +72,7 @@ def test_rows_are_the_jacobian(trunk, execution):
 
 def test_the_representation_is_gone_through_by_hand():
     objective, params = parts(TRUNKS["one"])
-    heads = params["tasks"]["heads"]
+    heads = head_params(params)
 
     @jax.jit
     def found(params):
