@@ -119,9 +119,9 @@ class Adam:
             *scale_by_param_rules(rules),
         )
 
-        def update(gradient, state, params):
+        def update(updates, state, params=None, **extra):
             with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-                return adam.update(gradient, state, params)
+                return adam.update(updates, state, params, **extra)
 
         return optax.GradientTransformation(adam.init, update)
 
@@ -141,7 +141,7 @@ def learning_rate(optimizer: SGD | Adam, steps: int):
 def add_decayed_weights(decay: float, rules: ParamRules) -> optax.GradientTransformation:
     """Adds `decay * w` to the updates of kernels, scaled by the rules' `weight_decay_scale`."""
 
-    def update(updates, state, params):
+    def update(updates, state, params=None, **extra):
         def one(path, change, leaf):
             name = path_str(path)
             if not name.endswith("kernel"):
@@ -158,7 +158,7 @@ def scale_by_param_rules(rules: ParamRules) -> tuple[optax.GradientTransformatio
     if all(rule.lr_scale == 1.0 for rule in rules):
         return ()
 
-    def update(updates, state, params=None):
+    def update(updates, state, params=None, **extra):
         def one(path, change):
             return rule_of(rules, path_str(path)).lr_scale * change
 

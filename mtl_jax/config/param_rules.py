@@ -55,11 +55,23 @@ class ParamRule:
 ParamRules = tuple[ParamRule, ...]
 
 
-def rule_of(rules: ParamRules, path: str) -> ParamRule | None:
-    """The rule of a parameter's path, or None if no rule matches."""
+def find_rule(rules: ParamRules, path: str) -> ParamRule | None:
+    """The first rule whose pattern matches a parameter's path; () trains all alike."""
     if not rules:
         return ParamRule(".*")
     return next((rule for rule in rules if re.fullmatch(rule.pattern, path)), None)
+
+
+def rule_of(rules: ParamRules, path: str) -> ParamRule:
+    """The rule of a parameter.
+
+    Raises:
+      BadInput: if no rule matches its path.
+    """
+    rule = find_rule(rules, path)
+    if rule is None:
+        raise BadInput(f"param_rules must have a rule for every parameter; {path} has none")
+    return rule
 
 
 def assign_rules(tree, rules: ParamRules):
@@ -76,7 +88,7 @@ def assign_rules(tree, rules: ParamRules):
       BadInput: if parameters have no rule, naming them.
     """
     names = leaf_paths(tree)
-    bare = [name for name in names if rule_of(rules, name) is None]
+    bare = [name for name in names if find_rule(rules, name) is None]
     if bare:
         shown = f"{', '.join(bare[:5])}{' ...' if len(bare) > 5 else ''}"
         raise BadInput(
@@ -101,7 +113,7 @@ def check(tree, rules: ParamRules) -> None:
             raise BadInput(
                 f"param_rules: pattern {rule.pattern!r} matches no parameter: {did_you_mean(rule.pattern, names)}"
             )
-        if place and all(rule_of(rules[:place], name) for name in matching):
+        if place and all(find_rule(rules[:place], name) for name in matching):
             raise BadInput(
                 f"param_rules: pattern {rule.pattern!r} never counts: earlier rules take all of "
                 f"{matching[0]} and what else it matches"

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mtl_jax.core.validation import did_you_mean, require
 
@@ -20,11 +20,11 @@ def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
     Raises:
       BadInput: for an unknown field, with similar names.
     """
-    names = [field.name for field in dataclasses.fields(setting)]
+    names = field_names(setting)
     for name in changes.keys() - set(names):
         require(False, setting, name, f"is no field ({similar(setting, name)})", changes[name])
     values = {name: new_value(getattr(setting, name), value) for name, value in changes.items()}
-    return dataclasses.replace(setting, **values)
+    return dataclasses.replace(cast(Any, setting), **values)
 
 
 def new_value(old: Any, value: Any) -> Any:
@@ -35,8 +35,14 @@ def new_value(old: Any, value: Any) -> Any:
 
 def similar(setting: Any, name: str) -> str:
     """Suggests similar names, or the inner setting that has a field of this name."""
-    fields = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting)}
-    for group, value in fields.items():
-        if dataclasses.is_dataclass(value) and name in {f.name for f in dataclasses.fields(value)}:
+    names = field_names(setting)
+    for group in names:
+        value = getattr(setting, group)
+        if dataclasses.is_dataclass(value) and name in field_names(value):
             return f"it is one of {group}: {group}={{{name!r}: ...}}"
-    return did_you_mean(name, fields)
+    return did_you_mean(name, names)
+
+
+def field_names(setting: Any) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(setting)]

@@ -25,6 +25,15 @@ class EncoderOutput(NamedTuple):
     feature_maps: dict[str, jax.Array]
 
 
+def undefined(*inputs: Any) -> Any:
+    """The default of a model's optional functions.
+
+    Raises:
+      ValueError: always.
+    """
+    raise ValueError("the model does not define this function")
+
+
 class Model(NamedTuple):
     """A model as pure functions; a forward pass applies the encoder and then the heads.
 
@@ -44,8 +53,8 @@ class Model(NamedTuple):
     init: Callable[..., tuple[Tree, Tree]]
     encode: Callable[..., tuple[Any, Tree]]
     decode: Callable[..., dict[str, jax.Array]]
-    embed_cross_task: Callable[..., dict[str, jax.Array]] | None = None
-    apply_head: Callable[[Tree, str, jax.Array], jax.Array] | None = None
+    embed_cross_task: Callable[..., dict[str, jax.Array]] = undefined
+    apply_head: Callable[[Tree, str, jax.Array], jax.Array] = undefined
 
     def apply(
         self,

@@ -15,7 +15,7 @@ from mtl_jax.runner.compiled_run import (
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.storage.run_data import abstract_data
-from mtl_jax.train import SourceModel, TrainData, TrainState, tasks_to_precompute
+from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 
 def abstract_state(run: Run) -> TrainState:
@@ -82,7 +82,7 @@ def with_precomputed(
 ) -> TrainData:
     """Places the training data on the devices and adds the precomputed values of the methods."""
     given = made.put_data(parts)
-    if given.source_model is None or not tasks_to_precompute(run):
+    if given.source_model is None or not methods_with_precompute(run):
         return given
     said = say(
         default_execution(run, jax.default_backend()).seed_loop, run, given.source_model, given

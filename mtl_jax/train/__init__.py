@@ -12,8 +12,8 @@ from mtl_jax.train.batch import num_unlabelled as num_unlabelled
 from mtl_jax.train.evaluate import evaluate as evaluate
 from mtl_jax.train.evaluate import features_and_logits as features_and_logits
 from mtl_jax.train.evaluate import predict_chunked as predict_chunked
+from mtl_jax.train.precompute import methods_with_precompute as methods_with_precompute
 from mtl_jax.train.precompute import precompute as precompute
-from mtl_jax.train.precompute import tasks_to_precompute as tasks_to_precompute
 from mtl_jax.train.state import build_model as build_model
 from mtl_jax.train.state import head_specs as head_specs
 from mtl_jax.train.state import init_model as init_model

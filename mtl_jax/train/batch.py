@@ -55,18 +55,23 @@ def sample_batch(
     run = sampler.run
     given = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
     augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
-    index = None
-    if any(not name.startswith("labelled") for name in requests.base):
+    unlabelled = [name for name in requests.base if not name.startswith("labelled")]
+    rows, index = dict.fromkeys(requests.base, given.rows), None
+    if unlabelled:
         size = run.batch_size * run.labels.unlabelled_ratio
         index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
-    rows = index if stream.pool is None or index is None else stream.pool[index]
-    images = augment_base_views(sampler, stream, requests, augment_key, (given.rows, rows))
+        pool = index if stream.pool is None else stream.pool[index]
+        rows |= dict.fromkeys(unlabelled, pool)
+    images = augment_base_views(sampler, stream, requests, augment_key, rows)
     view_params = {}
     for view in requests.derived:
         name = view_key(view)
-        make = mix_views if isinstance(view, MixedView) else rotate_view
-        images[name], view_params[name] = make(view, fold_in_name(augment_key, name), images)
-    teacher = jax.tree.map(lambda array: array[rows], stream.teacher)
+        own = fold_in_name(augment_key, name)
+        if isinstance(view, MixedView):
+            images[name], view_params[name] = mix_views(view, own, images)
+        else:
+            images[name], view_params[name] = rotate_view(view, own, images)
+    teacher = {} if index is None else jax.tree.map(lambda each: each[pool], stream.teacher)
     return Batch(images, given.labels, given.mask, given.index, index, view_params, teacher)
 
 
@@ -80,10 +85,10 @@ def augment_base_views(
     stream: Stream,
     requests: ViewRequests,
     key: jax.Array,
-    rows: tuple[jax.Array, jax.Array | None],
+    rows: dict[str, jax.Array],
 ) -> dict[str, jax.Array]:
-    """The requested base views of labelled rows `[B]` and unlabelled rows `[U]` of a stream."""
-    run, (labelled, unlabelled) = sampler.run, rows
+    """The requested base views of a stream, by the rows `[n]` of each view."""
+    run = sampler.run
     weak, strong = jax.random.split(key)
     policies = (
         (run.augmentation.weak, WEAK, weak),
@@ -95,7 +100,7 @@ def augment_base_views(
         names = [name for name in names if name in requests.base]
         if names:
             # Each random op costs compile time, so a policy augments all images in one call.
-            parts = [labelled if name.startswith("labelled") else unlabelled for name in names]
+            parts = [rows[name] for name in names]
             image = stream.image[jnp.concatenate(parts)]
             image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
             sizes = [len(part) for part in parts]
@@ -111,6 +116,7 @@ def split_sizes(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
 
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
+    assert stream.held_out is not None  # A bilevel weighting has held-out examples.
     given = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
     images = {"labelled": as_float(stream.image[given.rows])}
     return Batch(images, given.labels, given.mask, given.index, None, {}, {})
@@ -148,11 +154,12 @@ def augment_batch(
     images = as_float(images)
     if policy is None:
         return images
-    known = (policy_state,) if isinstance(policy, LearnablePolicy) else ()
     keys = jax.random.split(key, images.shape[0])
-    if loop == "map":
-        return policy.apply_batched(keys, images, *known)
-    return jax.vmap(lambda key, image: policy(key, image, *known))(keys, images)
+    if isinstance(policy, LearnablePolicy):
+        if loop == "map":
+            return policy.apply_batched(keys, images, policy_state)
+        return jax.vmap(policy, in_axes=(0, 0, None))(keys, images, policy_state)
+    return policy.apply_batched(keys, images) if loop == "map" else jax.vmap(policy)(keys, images)
 
 
 def as_float(images: jax.Array) -> jax.Array:

@@ -44,10 +44,11 @@ def evaluate(
         name: {kind: jax.tree.map(lambda x, i=i: x[i], found) for i, kind in enumerate(models)}
         for name, found in judged.items()
     }
-    return tuple(
+    metrics, counts = (
         {name: {kind: pair[part] for kind, pair in found.items()} for name, found in each.items()}
         for part in (0, 1)
     )
+    return metrics, counts
 
 
 def predict_chunked(net: Model, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
@@ -137,7 +138,7 @@ def examples_to_score(metric: Metric, labels: jax.Array) -> jax.Array:
     Label vectors with some NaN entries are passed only to metrics with
     `accepts_missing_entries`; other metrics receive complete vectors only.
     """
-    there = has_label(labels)
+    labelled = jnp.asarray(has_label(labels))
     if labels.ndim == 1 or metric.accepts_missing_entries:
-        return there
-    return known_entries(labels, there).reshape(len(labels), -1).all(1)
+        return labelled
+    return known_entries(labels, labelled).reshape(len(labels), -1).all(1)

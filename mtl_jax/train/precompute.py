@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_key import encoder_params
 from mtl_jax.core.model import EncoderOutput, Model, features_by_task
 from mtl_jax.core.source_context import SourceContext
@@ -26,25 +28,26 @@ def precompute(run: Run, net: Model, anchor: SourceModel, given: TrainData) -> d
       given: the training data.
     """
     return {
-        task.name: task.auxiliary.precompute(source_context(net, anchor, stream, task))
+        task.name: method.precompute(source_context(net, anchor, stream, task))
         for stream in given.streams.values()
-        for task in tasks_to_precompute(run)
+        for task, method in methods_with_precompute(run)
         if task.name in stream.labels
     }
 
 
-def tasks_to_precompute(run: Run) -> list[Task]:
-    """The tasks whose methods precompute values before the first step."""
-    return [t for t in run.tasks if t.auxiliary is not None and t.auxiliary.has_precompute]
+def methods_with_precompute(run: Run) -> list[tuple[Task, AuxiliaryLoss]]:
+    """The methods that precompute values before the first step, with their tasks."""
+    methods = [(task, task.auxiliary) for task in run.tasks]
+    return [(task, each) for task, each in methods if each is not None and each.has_precompute]
 
 
 def source_context(net: Model, anchor: SourceModel, stream: Stream, task: Task) -> SourceContext:
     """The inputs of a method's precomputation."""
-    known, name = stream.labelled, task.name
+    labelled, name = stream.labelled, task.name
     return SourceContext(
-        images=as_float(stream.image[known.index]),
-        labels=stream.labels[name][known.index],
-        mask=known.mask[name],
+        images=as_float(stream.image[labelled.index]),
+        labels=stream.labels[name][labelled.index],
+        mask=labelled.mask[name],
         num_classes=task.num_outputs,
         source_features=functools.partial(source_features, net, anchor, name),
     )
@@ -60,12 +63,9 @@ def source_features(
 ) -> EncoderOutput:
     """Source features of images, with the output of one layer multiplied by `keep` `[C]`."""
     body = encoder_params(anchor.params)
-    damped = (
-        contextlib.nullcontext()
-        if layer is None
-        else nn.intercept_methods(scale_channels(layer, keep))
-    )
-    with damped:
+    scaled = layer is not None and keep is not None
+    interceptor = nn.intercept_methods(scale_channels(layer, keep)) if scaled else None
+    with interceptor or contextlib.nullcontext():
         features, _ = net.encode(
             body, anchor.batch_stats, images, train=False, key=None, tasks=(task,)
         )
@@ -73,12 +73,12 @@ def source_features(
     return found if isinstance(found, EncoderOutput) else EncoderOutput(found, {})
 
 
-def scale_channels(layer: str, keep: jax.Array):
+def scale_channels(layer: str, keep: jax.Array) -> Callable[..., Any]:
     """Makes a Linen interceptor that scales the output channels of a trunk's layer."""
 
     def intercept(call, args, kwargs, context):
-        given = call(*args, **kwargs)
+        outputs = call(*args, **kwargs)
         here = context.method_name == "__call__" and context.module.path == (layer,)
-        return given * keep.reshape(*(1,) * (given.ndim - 1), -1) if here else given
+        return outputs * keep.reshape(*(1,) * (outputs.ndim - 1), -1) if here else outputs
 
     return intercept

@@ -35,7 +35,7 @@ def optimize_trajectory(descent: ToyRun, start: jax.Array, key: jax.Array) -> tu
 
         found = balance(method, losses, pullback, state, jax.random.fold_in(key, count))
         updates, opt = optimizer.update(found.gradient["shared"], opt, point)
-        point, state = optax.apply_updates(point, updates), found.state
+        point, state = jnp.asarray(optax.apply_updates(point, updates)), found.state
         if method.uses_post_step:
             state = method.post_step(losses_of(point), state)
         return (point, opt, state), found.weights

@@ -13,11 +13,13 @@ from mtl_jax.core.views import (
     base_views,
 )
 
+JointView = str | MixedView | RotatedView
+
 
 class ViewRequests(NamedTuple):
     """The views that the tasks of a stream request, by kind of forward pass."""
 
-    joint: tuple[str | MixedView | RotatedView, ...]  # their batch statistics are kept
+    joint: tuple[JointView, ...]  # their batch statistics are kept
     separate: tuple[SeparatePass, ...]
     adversarial: tuple[tuple[str, AdversarialView], ...]  # by task
 
@@ -40,7 +42,7 @@ def group_requests(tasks: Sequence[Task]) -> ViewRequests:
     Labelled images come first, unless every task has its own loss that does not need them.
     """
     requested = [view for task in tasks for view in required_views(task)]
-    joint = [name for name in BASE_VIEWS if name in requested]
+    joint: list[JointView] = [name for name in BASE_VIEWS if name in requested]
     joint += [view for view in requested if isinstance(view, MixedView | RotatedView)]
     separate = [view for view in requested if isinstance(view, SeparatePass)]
     adversarial = [
@@ -49,4 +51,8 @@ def group_requests(tasks: Sequence[Task]) -> ViewRequests:
         for view in required_views(task)
         if isinstance(view, AdversarialView)
     ]
-    return ViewRequests(*(tuple(dict.fromkeys(each)) for each in (joint, separate, adversarial)))
+    return ViewRequests(
+        tuple(dict.fromkeys(joint)),
+        tuple(dict.fromkeys(separate)),
+        tuple(dict.fromkeys(adversarial)),
+    )

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule
-from mtl_jax.config.param_rules import ParamRule, assign_rules, check, l2_sp_penalty, rule_of
+from mtl_jax.config.param_rules import (
+    ParamRule,
+    assign_rules,
+    check,
+    find_rule,
+    l2_sp_penalty,
+    rule_of,
+)
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {
@@ -25,7 +32,7 @@ def test_the_first_rule_counts():
     assert rule_of(plan, "shared/a/bias").lr_scale == 2.0
     assert rule_of(plan, "shared/a/kernel").frozen
     assert rule_of(plan, "tasks/heads/row/kernel") is plan[2]
-    assert rule_of(plan[:1], "shared/a/kernel") is None
+    assert find_rule(plan[:1], "shared/a/kernel") is None
     assert rule_of((), "anything") == ParamRule(".*")
 
 
