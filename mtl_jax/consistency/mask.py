@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.parts import Mask
-from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.validation import require_choice, require_number
 
@@ -15,9 +15,11 @@ from mtl_jax.core.validation import require_choice, require_number
 class NoMask(Mask):
     """Every pseudo-label counts."""
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Returns ones `[...]`, no state and no metrics."""
-        return jnp.ones(guess.raw.shape[:-1], bool), state, {}
+        return jnp.ones(prediction.raw.shape[:-1], bool), state, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +35,17 @@ class ConfidenceThreshold(Mask):
     """
 
     threshold: float = 0.95
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0))
         require_choice(self, of=("plain", "aligned"))
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and no metrics."""
-        return guess.confidence(self.of) >= self.threshold, state, {}
+        return prediction.confidence(self.of) >= self.threshold, state, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +67,16 @@ class RelativeThreshold(Mask):
     """
 
     share: float = 0.9
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, share=(0.0, 1.0))
         require_choice(self, of=("plain", "aligned"))
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and the threshold."""
         labelled = jax.lax.stop_gradient(views.outputs("labelled"))
         threshold = self.share * jax.nn.softmax(labelled).max(-1).mean()
-        return guess.confidence(self.of) >= threshold, state, {"threshold": threshold}
+        return prediction.confidence(self.of) >= threshold, state, {"threshold": threshold}

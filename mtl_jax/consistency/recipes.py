@@ -10,7 +10,7 @@ from mtl_jax.consistency.distribution_alignment import (
 )
 from mtl_jax.consistency.divergence import KLDivergence, SquaredError
 from mtl_jax.consistency.mask import ConfidenceThreshold
-from mtl_jax.consistency.match import UNALIGNED, Match
+from mtl_jax.consistency.match import NO_ALIGNMENT, Match
 from mtl_jax.consistency.self_adaptive import SelfAdaptiveFairness, SelfAdaptiveThreshold
 from mtl_jax.consistency.signal_annealing import SignalAnnealing
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
@@ -121,7 +121,7 @@ def UDA(
 def FixMatch(
     threshold: float = 0.95,
     weight: float = 1.0,
-    align: NoAlignment | DistributionAlignment | QueueAlignment = UNALIGNED,
+    align: NoAlignment | DistributionAlignment | QueueAlignment = NO_ALIGNMENT,
 ) -> Match:
     """FixMatch: a confident prediction on the weak view is the label of the strong view.
 

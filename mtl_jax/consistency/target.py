@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.validation import require_choice, require_number
 
 
@@ -21,15 +21,15 @@ class HardLabels:
       BadInput: for an unknown `of`.
     """
 
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Prediction) -> jax.Array:
+    def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
-        own = guess.log_probs(self.of)
-        return jax.nn.one_hot(own.argmax(-1), own.shape[-1], dtype=own.dtype)
+        log_probs = prediction.log_probs(self.of)
+        return jax.nn.one_hot(log_probs.argmax(-1), log_probs.shape[-1], dtype=log_probs.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,15 +48,15 @@ class SharpenedLabels:
     """
 
     temperature: float = 1.0
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf))
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Prediction) -> jax.Array:
+    def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
         # Of log-probabilities: a softmax of probabilities would flatten them.
         return jax.nn.softmax(
-            guess.log_probs(self.of) / jnp.asarray(self.temperature, guess.raw.dtype)
+            prediction.log_probs(self.of) / jnp.asarray(self.temperature, prediction.raw.dtype)
         )
