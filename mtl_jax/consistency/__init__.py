@@ -1,6 +1,18 @@
 """Consistency methods for unlabelled data: outputs on several views to a loss per example.
 
 A paper is a recipe of parts (`recipes`), or its own class where it needs more.
+
+Example:
+  >>> from mtl_jax import Task, consistency, losses, metrics
+  >>> task = Task(
+  ...     name="label",
+  ...     num_outputs=10,
+  ...     loss=losses.cross_entropy,
+  ...     metric=metrics.Accuracy(),
+  ...     auxiliary=consistency.FixMatch(threshold=0.9),
+  ... )
+  >>> task.auxiliary.views
+  ('weak', 'strong')
 """
 
 from mtl_jax.consistency.adamatch import AdaMatch as AdaMatch

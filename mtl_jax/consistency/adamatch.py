@@ -51,6 +51,14 @@ class AdaMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, Section 3
       (https://arxiv.org/abs/2106.04732).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.AdaMatch(consistency.DistributionAlignment("labelled"), share=0.8)
+      >>> method.match.mask
+      RelativeThreshold(share=0.8, of='aligned')
+      >>> method.views[-1].views  # The second pass of the labelled images.
+      ('labelled', 'labelled_strong')
     """
 
     align: WindowAlignment | DistributionAlignment = WINDOW

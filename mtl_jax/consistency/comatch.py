@@ -61,6 +61,15 @@ class CoMatch(AuxiliaryLoss):
       BadInput: for a setting out of range.
 
     Reference: Li et al., CoMatch, ICCV 2021, Section 3 (https://arxiv.org/abs/2011.11183).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.CoMatch(memory=512)
+      >>> method.aux_heads(10)
+      {'projection': AuxHead(outputs=64, hidden=1)}
+      >>> method.init(DatasetSizes(10, 50_000, 40)).memory.embeddings.shape
+      (512, 64)
     """
 
     threshold: float = 0.95

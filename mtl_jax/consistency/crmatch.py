@@ -47,6 +47,13 @@ class CRMatch(AuxiliaryLoss):
 
     Reference: Fan et al., Revisiting Consistency Regularization for Semi-Supervised Learning,
       IJCV 2023, method section (https://arxiv.org/abs/2112.05825).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.CRMatch().views
+      ('weak', 'strong', RotatedView(view='weak'))
+      >>> consistency.CRMatch(consistency.FreeMatch(), rotation=0.0).views
+      ('weak', 'strong')
     """
 
     match: Match = MATCH

@@ -39,6 +39,14 @@ class CurriculumThreshold(Mask):
 
     Reference: Zhang et al., FlexMatch, NeurIPS 2021, Eqs. 5 to 8, 11 and 12
       (https://arxiv.org/abs/2110.08263).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.curriculum_threshold import CurriculumState
+      >>> state = CurriculumState(label=jnp.array([0, 0, 1, -1]), count=jnp.array([2, 1]))
+      >>> consistency.CurriculumThreshold().status(state).tolist()
+      [1.0, 0.5]
     """
 
     threshold: float = 0.95

@@ -51,6 +51,16 @@ class Dash(AuxiliaryLoss):
       BadInput: for a setting out of range, or a window longer than the warm-up.
 
     Reference: Xu et al., Dash, ICML 2021, dynamic threshold (https://arxiv.org/abs/2109.00650).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.Dash(initial_loss=1.0, warm_up=0, every=100)
+      >>> state = method.init(DatasetSizes(10, 1000, 40))
+      >>> states = [state._replace(step=jnp.array(step)) for step in (0, 100, 200)]
+      >>> [round(float(method.threshold(state, 10)), 2) for state in states]
+      [1.0, 0.79, 0.62]
     """
 
     warm_up: int = 2048

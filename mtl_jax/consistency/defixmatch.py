@@ -43,6 +43,11 @@ class DeFixMatch(AuxiliaryLoss):
     Reference: Schmutz, Humbert and Mattei, Don't Fear the Unlabelled: Safe Semi-Supervised
       Learning via Debiasing, ICLR 2023, DeSSL and its experiments with FixMatch
       (https://arxiv.org/abs/2203.07512).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.DeFixMatch(threshold=0.9).views
+      ('labelled', 'labelled_strong', 'weak', 'strong')
     """
 
     threshold: float = 0.95

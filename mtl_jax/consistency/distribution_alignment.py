@@ -18,7 +18,13 @@ TINY = 1e-6
 
 @dataclasses.dataclass(frozen=True)
 class NoAlignment(Align):
-    """Leaves predictions unchanged."""
+    """Leaves predictions unchanged.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.Match().align
+      NoAlignment()
+    """
 
     def update(
         self, log_probs: jax.Array, views: AuxInputs, state: tuple[()]
@@ -53,6 +59,17 @@ class DistributionAlignment(Align):
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Section 3.1
       (https://arxiv.org/abs/1911.09785); towards the labelled images' predictions: Berthelot et
       al., AdaMatch, ICLR 2022, Section 3.2 (https://arxiv.org/abs/2106.04732).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> align = consistency.DistributionAlignment(momentum=0.0)
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.5, 0.5]]))
+      >>> state = align.init(DatasetSizes(2, 2, 1))
+      >>> aligned, _ = align.update(log_probs, views=None, state=state)
+      >>> [[round(p, 2) for p in row] for row in jnp.exp(aligned).tolist()]
+      [[0.79, 0.21], [0.3, 0.7]]
     """
 
     target: Literal["uniform", "labelled", "labels"] = "uniform"
@@ -117,6 +134,13 @@ class QueueAlignment(Align):
       BadInput: for a length below 1.
 
     Reference: Li et al., CoMatch, ICCV 2021, Section 3.2 (https://arxiv.org/abs/2011.11183).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.FixMatch(align=consistency.QueueAlignment(length=16))
+      >>> method.init(DatasetSizes(10, 50_000, 40)).align.means.shape
+      (16, 10)
     """
 
     length: int = 32

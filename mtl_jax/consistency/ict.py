@@ -41,6 +41,12 @@ class ICT(AuxiliaryLoss):
 
     Reference: Verma et al., Interpolation Consistency Training, IJCAI 2019, Algorithm 1
       (https://arxiv.org/abs/1903.03825).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> target_view, mixed_view = consistency.ICT(alpha=0.1).views
+      >>> target_view.model, mixed_view.alpha
+      ('teacher', 0.1)
     """
 
     alpha: float = 1.0

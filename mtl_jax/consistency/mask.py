@@ -13,7 +13,13 @@ from mtl_jax.core.validation import require_choice, require_number
 
 @dataclasses.dataclass(frozen=True)
 class NoMask(Mask):
-    """Every pseudo-label counts."""
+    """Every pseudo-label counts.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.Match().mask
+      NoMask()
+    """
 
     def update(
         self, prediction: Prediction, views: AuxInputs, state: tuple[()]
@@ -32,6 +38,16 @@ class ConfidenceThreshold(Mask):
 
     Raises:
       BadInput: for a threshold outside [0, 1], or an unknown `of`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4]]))
+      >>> prediction = Prediction(log_probs, log_probs)
+      >>> mask, _, _ = consistency.ConfidenceThreshold(0.8).update(prediction, views=None, state=())
+      >>> mask.tolist()
+      [True, False]
     """
 
     threshold: float = 0.95
@@ -64,6 +80,12 @@ class RelativeThreshold(Mask):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, Section 3.3
       (https://arxiv.org/abs/2106.04732).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> align = consistency.DistributionAlignment("labelled")
+      >>> consistency.Match(align=align, mask=consistency.RelativeThreshold(0.8)).mask
+      RelativeThreshold(share=0.8, of='aligned')
     """
 
     share: float = 0.9

@@ -59,6 +59,27 @@ class Match(AuxiliaryLoss):
 
     Raises:
       BadInput: for a negative weight, or a ramp outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+      >>> method = consistency.Match(mask=consistency.ConfidenceThreshold(0.8))
+      >>> views = AuxInputs(
+      ...     logits={"weak": jnp.array([[3.0, 0.0], [0.5, 0.0]]), "strong": jnp.zeros((2, 2))},
+      ...     labels=jnp.array([0]),
+      ...     mask=jnp.array([True]),
+      ...     unlabelled_index=jnp.arange(2),
+      ...     labelled_index=jnp.arange(1),
+      ...     heads={},
+      ...     view_params={},
+      ...     progress=jnp.zeros(()),
+      ...     key=jax.random.key(0),
+      ... )
+      >>> loss, _, metrics = method.update(views, method.init(DatasetSizes(2, 2, 1)))
+      >>> [round(x, 2) for x in loss.tolist()], float(metrics["mask_rate"])
+      ([0.69, 0.0], 0.5)
     """
 
     align: Align = NO_ALIGNMENT

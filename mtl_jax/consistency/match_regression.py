@@ -35,6 +35,11 @@ class MatchRegression(AuxiliaryLoss):
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
       (https://arxiv.org/abs/1610.02242), with outputs instead of probabilities.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MatchRegression(student_view="strong").views
+      ('weak', 'strong')
     """
 
     target_view: View = "weak"

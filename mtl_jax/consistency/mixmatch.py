@@ -50,6 +50,12 @@ class MixMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Algorithm 1
       (https://arxiv.org/abs/1905.02249).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> target_view, mixed_view = consistency.MixMatch().views
+      >>> target_view.model, mixed_view.views
+      ('frozen_student', ('labelled', 'weak', 'weak2'))
     """
 
     temperature: float = 0.5

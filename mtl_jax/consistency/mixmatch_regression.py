@@ -47,6 +47,12 @@ class MixMatchRegression(AuxiliaryLoss):
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Algorithm 1
       (https://arxiv.org/abs/1905.02249); for regression, with these settings: Huang et al., RankUp,
       NeurIPS 2024, authors' code (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.MixMatchRegression(alpha=0.75)
+      >>> method.target_types, method.mixed.views
+      (('continuous',), ('labelled', 'weak', 'weak2'))
     """
 
     alpha: float = 0.5

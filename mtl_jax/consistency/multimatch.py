@@ -79,6 +79,11 @@ class MultiMatch(AuxiliaryLoss):
 
     Reference: Sirbu et al., MultiMatch, EMNLP 2025, pseudo-label weighting module
       (https://arxiv.org/abs/2506.07801); margins: Sosea and Caragea, MarginMatch, CVPR 2023.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MultiMatch(mask=consistency.ConfidenceThreshold()).aux_heads(10)
+      {'second': AuxHead(outputs=10, hidden=0), 'third': AuxHead(outputs=10, hidden=0)}
     """
 
     hard: float = 3.0

@@ -36,6 +36,15 @@ class MultiLabel(AuxiliaryWrapper):
     Reference: the reduction of many labels to pairs of classes ("binary relevance"),
       Tsoumakas and Katakis, Multi-Label Classification: An Overview, IJDWM 2007
       (https://doi.org/10.4018/jdwm.2007070101).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.MultiLabel(consistency.FreeMatch())
+      >>> method.target_types
+      ('binary', 'multilabel')
+      >>> method.init(DatasetSizes(5, 1000, 40)).mask.probabilities.shape
+      (5, 2)
     """
 
     method: AuxiliaryLoss = FIXMATCH

@@ -31,6 +31,12 @@ class ProjectionHead:
 
     Reference: Li et al., CoMatch, ICCV 2021, Section 3 (https://arxiv.org/abs/2011.11183);
       several: Nguyen, EPASS, WACV 2024 (https://arxiv.org/abs/2310.15764).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> projection = consistency.ProjectionHead(32, count=2)
+      >>> consistency.CoMatch(projection=projection).aux_heads(10)
+      {'projection': AuxHead(outputs=32, hidden=1), 'projection2': AuxHead(outputs=32, hidden=1)}
     """
 
     size: int = 64

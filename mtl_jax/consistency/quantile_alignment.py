@@ -50,6 +50,13 @@ class RDA(AuxiliaryLoss):
 
     Reference: Huang et al., RankUp, NeurIPS 2024, regression distribution alignment
       (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> state = consistency.RDA(every=100).init(DatasetSizes(1, 1000, 40))
+      >>> state.targets.shape, state.labels.shape
+      ((1000, 1), (40, 1))
     """
 
     every: int = 1024

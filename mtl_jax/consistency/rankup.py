@@ -47,6 +47,14 @@ class RankUp(AuxiliaryLoss):
 
     Reference: Huang et al., RankUp, NeurIPS 2024, auxiliary ranking classifier
       (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.RankUp(regression_method=consistency.MeanTeacherRegression())
+      >>> method.aux_heads(1)
+      {'rank': AuxHead(outputs=2, hidden=0)}
+      >>> method.views[-1]
+      'weak2'
     """
 
     share: float = 0.2

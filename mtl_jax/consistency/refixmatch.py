@@ -41,6 +41,11 @@ class ReFixMatch(AuxiliaryLoss):
 
     Reference: Nguyen and Yang, Boosting Semi-Supervised Learning by Bridging High and
       Low-Confidence Predictions, ICCV workshops 2023, method (https://arxiv.org/abs/2308.07509).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.ReFixMatch(mask=consistency.CurriculumThreshold(), temperature=0.4).views
+      ('weak', 'strong')
     """
 
     align: Align = NO_ALIGNMENT

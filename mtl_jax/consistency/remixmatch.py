@@ -77,6 +77,13 @@ class ReMixMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Algorithm 1 and Section 3
       (https://arxiv.org/abs/1911.09785).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.ReMixMatch().aux_heads(10)
+      {'rotation': AuxHead(outputs=4, hidden=0)}
+      >>> consistency.ReMixMatch(rotation=0.0).aux_heads(10)
+      {}
     """
 
     align: Align = ALIGN

@@ -42,6 +42,18 @@ class SelfAdaptiveThreshold(Mask):
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4.1
       (https://arxiv.org/abs/2205.07246).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]))
+      >>> adaptive = consistency.SelfAdaptiveThreshold(momentum=0.0)
+      >>> state = adaptive.init(DatasetSizes(2, 3, 1))
+      >>> mask, state, _ = adaptive.update(Prediction(log_probs, log_probs), views=None, state=state)
+      >>> mask.tolist(), round(float(state.threshold), 2)
+      ([True, False, True], 0.73)
     """
 
     momentum: float = 0.999
@@ -106,6 +118,18 @@ class SelfAdaptiveFairness(Term):
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4.2
       (https://arxiv.org/abs/2205.07246).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> logits = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+      >>> prediction, mask = Prediction(logits, logits), jnp.ones(2, bool)
+      >>> term = consistency.SelfAdaptiveFairness(momentum=1.0)
+      >>> value, _ = term.update(prediction, logits, mask, term.init(DatasetSizes(2, 2, 1)))
+      >>> round(float(value), 2)
+      -0.69
     """
 
     weight: float = 0.01

@@ -47,6 +47,11 @@ class SequenceMatch(AuxiliaryLoss):
       BadInput: for a temperature that is not above 0, or a negative weight.
 
     Reference: Nguyen, SequenceMatch, WACV 2024, method (https://arxiv.org/abs/2310.15787).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.SequenceMatch(mask=consistency.ConfidenceThreshold()).views
+      ('weak', 'medium', 'strong')
     """
 
     align: Align = NO_ALIGNMENT

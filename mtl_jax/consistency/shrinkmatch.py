@@ -37,9 +37,10 @@ class ShrinkMatch(AuxiliaryLoss):
     (`q_1 >= threshold`) has the loss `H(q, strong)`. For any other, ranks 2 to r - 1 are removed,
     with the smallest r from 3 to C for which
     `q_1 / (q_1 + sum over ranks k >= r of q_k) >= threshold`. Its loss is
-    `rate q_1 H(class 1, shrunk)`, where shrunk is the softmax over the remaining classes of a separate
-    head for the strong view, and rate a running mean of the fraction of confident examples, the
-    current batch included. If not even r = C suffices, or there are only two classes, it is 0.
+    `rate q_1 H(class 1, shrunk)`, where shrunk is the softmax over the remaining classes of a
+    separate head for the strong view, and rate a running mean of the fraction of confident
+    examples, the current batch included. If not even r = C suffices, or there are only two
+    classes, it is 0.
 
     Gradients with respect to the strong view only. Outputs `[n, C]`. (The authors' head has
     BatchNorm, leaky ReLU and a quarter of the features' width; an `AuxHead` here has hidden layers
@@ -58,6 +59,12 @@ class ShrinkMatch(AuxiliaryLoss):
 
     Reference: Yang et al., Shrinking Class Space for Enhanced Certainty in Semi-Supervised
       Learning, ICCV 2023, Section 3 (https://arxiv.org/abs/2308.06777).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.ShrinkMatch(align=consistency.NoAlignment(), shrunk_weight=0.5)
+      >>> method.aux_heads(10)
+      {'shrunk': AuxHead(outputs=10, hidden=2)}
     """
 
     threshold: float = 0.95

@@ -37,6 +37,13 @@ class SignalAnnealing(AuxiliaryWrapper):
 
     Reference: Xie et al., Unsupervised Data Augmentation, NeurIPS 2020, training signal
       annealing (https://arxiv.org/abs/1904.12848).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> method = consistency.SignalAnnealing(consistency.FixMatch(), schedule="log")
+      >>> [round(float(method.annealing_factor(jnp.array(s))), 2) for s in (0.0, 0.1, 0.5)]
+      [0.0, 0.39, 0.92]
     """
 
     method: AuxiliaryLoss = MATCH

@@ -66,8 +66,8 @@ class SimMatch(AuxiliaryLoss):
       instance: weight of the second term (0.5 on ImageNet, with a weight of 10).
       momentum: decay of the bank's embeddings; the paper uses 0.7 on small data sets with the
         student, and 0 with the teacher.
-      target_model: model that predicts for the weak view and embeds labelled images; with "teacher", the
-        run's averaged parameters do both in a separate pass.
+      target_model: model that predicts for the weak view and embeds labelled images; with
+        "teacher", the run's averaged parameters do both in a separate pass.
       align: of the predictions.
       projection: head of the embeddings.
       weight: of both terms (10 on ImageNet).
@@ -76,6 +76,15 @@ class SimMatch(AuxiliaryLoss):
       BadInput: for a setting out of range.
 
     Reference: Zheng et al., SimMatch, CVPR 2022, Section 3 (https://arxiv.org/abs/2203.06915).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.SimMatch(target_model="teacher")
+      >>> method.views
+      (SeparatePass(views=('labelled', 'weak'), model='teacher'), 'strong')
+      >>> method.init(DatasetSizes(10, 50_000, 40)).bank.embeddings.shape
+      (40, 128)
     """
 
     threshold: float = 0.95

@@ -37,6 +37,14 @@ class SumOfLosses(AuxiliaryLoss):
     Raises:
       BadInput: for no method, for two with their own labelled loss, for two that request
         different stored labels, or for methods without a common target type.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.SumOfLosses((consistency.CoMatch(), consistency.PiModel()))
+      >>> method.views
+      ('labelled', 'weak', 'strong', 'strong2', 'weak2')
+      >>> method.aux_heads(10)
+      {'0.projection': AuxHead(outputs=64, hidden=1)}
     """
 
     methods: tuple[AuxiliaryLoss, ...] = METHODS

@@ -19,6 +19,14 @@ class HardLabels:
 
     Raises:
       BadInput: for an unknown `of`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([[0.7, 0.3]]))
+      >>> consistency.HardLabels()(Prediction(log_probs, log_probs)).tolist()
+      [[1.0, 0.0]]
     """
 
     of: PredictionKind = "aligned"
@@ -45,6 +53,15 @@ class SharpenedLabels:
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 7
       (https://arxiv.org/abs/1905.02249).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([0.7, 0.3]))
+      >>> targets = consistency.SharpenedLabels(temperature=0.5)(Prediction(log_probs, log_probs))
+      >>> [round(q, 2) for q in targets.tolist()]
+      [0.84, 0.16]
     """
 
     temperature: float = 1.0

@@ -21,6 +21,13 @@ class TeacherWeights(Mask):
     Attributes:
       view: whose weights are used.
       mask: the other mask.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.views import TeacherView
+      >>> view = TeacherView(per_class=1000)
+      >>> consistency.Match(mask=consistency.TeacherWeights(view), target_view=view).views
+      (TeacherView(params='selected', per_class=1000), 'strong')
     """
 
     view: TeacherView = TEACHER

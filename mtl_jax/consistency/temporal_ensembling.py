@@ -47,6 +47,16 @@ class TemporalEnsembling(AuxiliaryLoss):
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Algorithm 2
       (https://arxiv.org/abs/1610.02242).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.TemporalEnsembling(momentum=0.6)
+      >>> method.init(DatasetSizes(10, 1000, 40)).total.shape
+      (1000, 10)
+      >>> [round(x, 2) for x in method.bias_correction(jnp.array([1, 2, 3]), float).tolist()]
+      [0.4, 0.64, 0.78]
     """
 
     momentum: float = 0.6

@@ -37,6 +37,18 @@ class TruncatedGaussian(Mask):
       BadInput: for a momentum outside [0, 1], sigmas out of range, or an unknown `of` or `moments`.
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4]]))
+      >>> gaussian = consistency.TruncatedGaussian(momentum=0.0)
+      >>> state = gaussian.init(DatasetSizes(2, 2, 1))
+      >>> weights, _, _ = gaussian.update(Prediction(log_probs, log_probs), views=None, state=state)
+      >>> [round(w, 2) for w in weights.tolist()]
+      [1.0, 0.37]
     """
 
     momentum: float = 0.999

@@ -44,6 +44,12 @@ class VAT(AuxiliaryLoss):
 
     Reference: Miyato et al., Virtual Adversarial Training, TPAMI 2019, Section 3
       (https://arxiv.org/abs/1704.03976).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.VAT(radius=8.0, target_type="continuous")
+      >>> method.target_types, method.adversarial.radius
+      (('continuous',), 8.0)
     """
 
     radius: float = 6.0

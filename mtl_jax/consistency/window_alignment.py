@@ -39,6 +39,13 @@ class WindowAlignment(Align):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, distribution alignment
       (https://arxiv.org/abs/2106.04732); the two kinds of means are those of the authors' code.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.AdaMatch(consistency.WindowAlignment(length=32))
+      >>> method.init(DatasetSizes(10, 50_000, 40)).align.means.shape
+      (32, 10)
     """
 
     length: int = 128
