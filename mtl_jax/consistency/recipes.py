@@ -14,9 +14,8 @@ from mtl_jax.consistency.match import NO_ALIGNMENT, Match
 from mtl_jax.consistency.self_adaptive import SelfAdaptiveFairness, SelfAdaptiveThreshold
 from mtl_jax.consistency.signal_annealing import SignalAnnealing
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
-from mtl_jax.consistency.teacher_weights import TeacherWeights
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian
-from mtl_jax.core.views import Parameters, SeparatePass, TeacherView, View
+from mtl_jax.core.views import SeparatePass, View
 
 
 def PseudoLabel(
@@ -241,43 +240,5 @@ def SoftMatch(
         align=DistributionAlignment("uniform", momentum),
         target=HardLabels("plain"),
         mask=TruncatedGaussian(momentum, sigmas, "aligned", moments),
-        weight=weight,
-    )
-
-
-def NoisyStudent(
-    threshold: float = 0.0,
-    soft_labels: bool = True,
-    per_class: int | None = None,
-    weight: float = 1.0,
-    params: Parameters = "selected",
-) -> Match:
-    """Noisy Student: the strong view is trained on the predictions of the run's teachers.
-
-    The teachers predict before training begins. A round of self-training is a run whose
-    `teachers` is the previous round; several teachers of one task each make a student of
-    several tasks (MuST, Ghiasi et al., ICCV 2021, https://arxiv.org/abs/2108.11353).
-
-    Args:
-      threshold: confidence of the teacher from which an image counts.
-      soft_labels: whether the target is the teacher's probabilities or its class.
-      per_class: how many images of each class count, see `TeacherView`.
-      weight: of the loss.
-      params: which parameters of the teacher are used, see `TeacherView`.
-
-    Reference: Xie et al., Self-training with Noisy Student, CVPR 2020, Section 2
-      (https://arxiv.org/abs/1911.04252).
-
-    Example:
-      >>> from mtl_jax import consistency
-      >>> consistency.NoisyStudent(per_class=1000).views
-      (TeacherView(params='selected', per_class=1000), 'strong')
-    """
-    view = TeacherView(params, per_class)
-    mask = TeacherWeights(view, ConfidenceThreshold(threshold))
-    return Match(
-        target=SharpenedLabels() if soft_labels else HardLabels(),
-        mask=mask,
-        target_view=view,
         weight=weight,
     )

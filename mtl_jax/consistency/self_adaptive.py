@@ -49,9 +49,10 @@ class SelfAdaptiveThreshold(Mask):
       >>> from mtl_jax.consistency.prediction import Prediction
       >>> from mtl_jax.core.aux_inputs import DatasetSizes
       >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]))
+      >>> prediction = Prediction(log_probs, log_probs)
       >>> adaptive = consistency.SelfAdaptiveThreshold(momentum=0.0)
       >>> state = adaptive.init(DatasetSizes(2, 3, 1))
-      >>> mask, state, _ = adaptive.update(Prediction(log_probs, log_probs), views=None, state=state)
+      >>> mask, state, _ = adaptive.update(prediction, views=None, state=state)
       >>> mask.tolist(), round(float(state.threshold), 2)
       ([True, False, True], 0.73)
     """

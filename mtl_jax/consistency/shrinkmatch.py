@@ -1,4 +1,4 @@
-"""ShrinkMatch: an unsure prediction becomes confident in a smaller space of classes."""
+"""ShrinkMatch: an uncertain prediction becomes confident in a smaller space of classes."""
 
 import dataclasses
 import math
