@@ -1,6 +1,18 @@
 """Consistency methods for unlabelled data: outputs on several views to a loss per example.
 
 A paper is a recipe of parts (`recipes`), or its own class where it needs more.
+
+Example:
+  >>> from mtl_jax import Task, consistency, losses, metrics
+  >>> task = Task(
+  ...     name="label",
+  ...     num_outputs=10,
+  ...     loss=losses.cross_entropy,
+  ...     metric=metrics.Accuracy(),
+  ...     auxiliary=consistency.FixMatch(threshold=0.9),
+  ... )
+  >>> task.auxiliary.views
+  ('weak', 'strong')
 """
 
 from mtl_jax.consistency.adamatch import AdaMatch as AdaMatch
@@ -27,6 +39,7 @@ from mtl_jax.consistency.match_regression import MatchRegression as MatchRegress
 from mtl_jax.consistency.mixmatch import MixMatch as MixMatch
 from mtl_jax.consistency.mixmatch_regression import MixMatchRegression as MixMatchRegression
 from mtl_jax.consistency.multimatch import MultiMatch as MultiMatch
+from mtl_jax.consistency.noisy_student import NoisyStudent as NoisyStudent
 from mtl_jax.consistency.per_label import MultiLabel as MultiLabel
 from mtl_jax.consistency.projection import ProjectionHead as ProjectionHead
 from mtl_jax.consistency.quantile_alignment import RDA as RDA
@@ -36,7 +49,6 @@ from mtl_jax.consistency.recipes import FixMatch as FixMatch
 from mtl_jax.consistency.recipes import FlexMatch as FlexMatch
 from mtl_jax.consistency.recipes import FreeMatch as FreeMatch
 from mtl_jax.consistency.recipes import MeanTeacher as MeanTeacher
-from mtl_jax.consistency.recipes import NoisyStudent as NoisyStudent
 from mtl_jax.consistency.recipes import PiModel as PiModel
 from mtl_jax.consistency.recipes import PseudoLabel as PseudoLabel
 from mtl_jax.consistency.recipes import SoftMatch as SoftMatch

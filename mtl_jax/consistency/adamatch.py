@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +15,14 @@ from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import SeparatePass
 from mtl_jax.losses.masked import masked_mean
 
 WINDOW = WindowAlignment()
 # A pass of the labelled images without the unlabelled ones in BatchNorm's batch.
-ALONE = SeparatePass(("labelled", "labelled_strong"))
+SEPARATE = SeparatePass(("labelled", "labelled_strong"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +51,14 @@ class AdaMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, Section 3
       (https://arxiv.org/abs/2106.04732).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.AdaMatch(consistency.DistributionAlignment("labelled"), share=0.8)
+      >>> method.match.mask
+      RelativeThreshold(share=0.8, of='aligned')
+      >>> method.views[-1].views  # The second pass of the labelled images.
+      ('labelled', 'labelled_strong')
     """
 
     align: WindowAlignment | DistributionAlignment = WINDOW
@@ -58,7 +66,7 @@ class AdaMatch(AuxiliaryLoss):
     weight: float = 1.0
 
     target_types = MULTICLASS
-    views = ("labelled", "labelled_strong", "weak", "strong", ALONE)
+    views = ("labelled", "labelled_strong", "weak", "strong", SEPARATE)
 
     def __post_init__(self):
         require_number(self, share=(0.0, 1.0), weight=(0.0, math.inf))
@@ -77,18 +85,18 @@ class AdaMatch(AuxiliaryLoss):
         weak, _ = labelled_logits(views)
         mixed = views._replace(logits={**views.logits, "labelled": weak})
         loss, state, metrics = self.match.update(mixed, state)
-        grown = 0.5 - 0.5 * jnp.cos(jnp.minimum(math.pi, 2.0 * math.pi * views.progress))
-        return grown.astype(loss.dtype) * loss, state, metrics
+        ramp = 0.5 - 0.5 * jnp.cos(jnp.minimum(math.pi, 2.0 * math.pi * views.progress))
+        return ramp.astype(loss.dtype) * loss, state, metrics
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over both views of the labelled examples."""
         losses = [masked_mean(loss, z, views.labels, views.mask) for z in labelled_logits(views)]
-        return 0.5 * sum(losses)
+        return 0.5 * sum_arrays(losses)
 
 
 def labelled_logits(views: AuxInputs) -> tuple[jax.Array, jax.Array]:
     """Interpolated logits of the labelled images, weak and strong `[B, ..., C]`."""
     joint = jnp.concatenate([views.outputs("labelled"), views.outputs("labelled_strong")])
     ratio = jax.random.uniform(fold_in_name(views.key, "interpolation"), joint.shape, joint.dtype)
-    mixed = joint + (views.outputs(ALONE) - joint) * ratio
+    mixed = joint + (views.outputs(SEPARATE) - joint) * ratio
     return mixed[: len(views.labels)], mixed[len(views.labels) :]

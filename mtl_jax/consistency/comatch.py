@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.losses import soft_cross_entropy
 
@@ -25,7 +26,7 @@ ALIGN, PROJECTION = QueueAlignment(32), ProjectionHead(64)
 class CoMatchState(NamedTuple):
     """States of the parts."""
 
-    align: Any
+    align: Tree
     memory: MemoryBank
 
 
@@ -60,6 +61,15 @@ class CoMatch(AuxiliaryLoss):
       BadInput: for a setting out of range.
 
     Reference: Li et al., CoMatch, ICCV 2021, Section 3 (https://arxiv.org/abs/2011.11183).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.CoMatch(memory=512)
+      >>> method.aux_heads(10)
+      {'projection': AuxHead(outputs=64, hidden=1)}
+      >>> method.init(DatasetSizes(10, 50_000, 40)).memory.embeddings.shape
+      (512, 64)
     """
 
     threshold: float = 0.95
@@ -93,51 +103,52 @@ class CoMatch(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: CoMatchState) -> tuple[jax.Array, CoMatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs("weak")))
-        aligned, align = self.align.update(plain, views, state.align)
-        own = jnp.exp(aligned)
+        log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs("weak")))
+        aligned, align = self.align.update(log_probs, views, state.align)
+        probs = jnp.exp(aligned)
         weak = jax.lax.stop_gradient(self.projection(views, "weak"))
-        guess = jnp.where(state.memory.full, self.smoothed(own, weak, state.memory), own)
-        mask = guess.max(-1) >= self.threshold
-        follow = jnp.where(mask, soft_cross_entropy(views.outputs("strong"), guess), 0.0)
-        graph = self.similarities(
-            self.projection(views, "strong"), self.projection(views, "strong2")
+        pseudo_labels = jnp.where(state.memory.full, self.smooth(probs, weak, state.memory), probs)
+        mask = pseudo_labels.max(-1) >= self.threshold
+        class_loss = jnp.where(
+            mask, soft_cross_entropy(views.outputs("strong"), pseudo_labels), 0.0
         )
-        contrast = soft_cross_entropy(graph, connected(guess, self.edge))
-        metrics = {"mask_rate": mask.astype(follow.dtype).mean(), "contrast": contrast.mean()}
-        memory = self.enqueue(views, state.memory, weak, own)
-        return follow + self.contrast * contrast, CoMatchState(align, memory), metrics
+        strong, strong2 = (self.projection(views, view) for view in ("strong", "strong2"))
+        graph = similarity_graph(pseudo_labels, self.edge)
+        contrast = soft_cross_entropy(self.similarities(strong, strong2), graph)
+        metrics = {"mask_rate": mask.astype(class_loss.dtype).mean(), "contrast": contrast.mean()}
+        memory = self.enqueue(views, state.memory, weak, probs)
+        return class_loss + self.contrast * contrast, CoMatchState(align, memory), metrics
 
-    def similarities(self, embeddings: jax.Array, others: jax.Array) -> jax.Array:
+    def similarities(self, embeddings: jax.Array, keys: jax.Array) -> jax.Array:
         """Similarities `z_i z'_j / T` `[n, m]` of embeddings `[n, D]` and `[m, D]`."""
-        return embeddings @ others.T / jnp.asarray(self.temperature, embeddings.dtype)
+        return embeddings @ keys.T / jnp.asarray(self.temperature, embeddings.dtype)
 
-    def smoothed(self, own: jax.Array, embeddings: jax.Array, memory: MemoryBank) -> jax.Array:
+    def smooth(self, probs: jax.Array, embeddings: jax.Array, memory: MemoryBank) -> jax.Array:
         """Probabilities `[U, C]` smoothed with those of similar examples, if the memory is full."""
-        near = jax.nn.softmax(
+        weights = jax.nn.softmax(
             self.similarities(embeddings, memory.embeddings.astype(embeddings.dtype))
         )
-        others = near @ memory.guesses.astype(near.dtype)
-        return self.smoothing * own + (1.0 - self.smoothing) * others.astype(own.dtype)
+        neighbors = weights @ memory.probs.astype(weights.dtype)
+        return self.smoothing * probs + (1.0 - self.smoothing) * neighbors.astype(probs.dtype)
 
     def enqueue(
-        self, views: AuxInputs, memory: MemoryBank, embeddings: jax.Array, own: jax.Array
+        self, views: AuxInputs, memory: MemoryBank, embeddings: jax.Array, probs: jax.Array
     ) -> MemoryBank:
         """The memory with this batch enqueued: unlabelled examples, then labelled ones."""
         labelled = jax.lax.stop_gradient(self.projection(views, "labelled"))
-        labels = jax.nn.one_hot(views.labels, own.shape[-1], dtype=own.dtype)
-        there = jnp.concatenate([jnp.ones(own.shape[0], bool), views.mask])
+        labels = jax.nn.one_hot(views.labels, probs.shape[-1], dtype=probs.dtype)
+        mask = jnp.concatenate([jnp.ones(probs.shape[0], bool), views.mask])
         return enqueue(
             memory,
             jnp.concatenate([embeddings, labelled]),
-            jnp.concatenate([own, labels]),
-            there,
+            jnp.concatenate([probs, labels]),
+            mask,
         )
 
 
-def connected(guess: jax.Array, edge: float) -> jax.Array:
+def similarity_graph(probs: jax.Array, edge: float) -> jax.Array:
     """Normalized graph `[n, n]`: products of predictions `[n, C]`, diagonal 1, 0 below `edge`."""
-    product = guess @ guess.T
-    product = jnp.where(jnp.eye(guess.shape[0], dtype=bool), 1.0, product)
+    product = probs @ probs.T
+    product = jnp.where(jnp.eye(probs.shape[0], dtype=bool), 1.0, product)
     product = jnp.where(product >= edge, product, 0.0)
     return product / product.sum(-1, keepdims=True)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.mask import ConfidenceThreshold
-from mtl_jax.consistency.match import Match, MatchState, by_example
+from mtl_jax.consistency.match import Match, MatchState, per_example_mean
 from mtl_jax.consistency.projection import unit
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
@@ -47,6 +47,13 @@ class CRMatch(AuxiliaryLoss):
 
     Reference: Fan et al., Revisiting Consistency Regularization for Semi-Supervised Learning,
       IJCV 2023, method section (https://arxiv.org/abs/2112.05825).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.CRMatch().views
+      ('weak', 'strong', RotatedView(view='weak'))
+      >>> consistency.CRMatch(consistency.FreeMatch(), rotation=0.0).views
+      ('weak', 'strong')
     """
 
     match: Match = MATCH
@@ -81,18 +88,19 @@ class CRMatch(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
-        before = jax.lax.stop_gradient(state)
-        guess, _ = self.match.guess(views, before)
-        weights, *_ = self.match.mask.update(guess, views, before.mask)
+        fixed = jax.lax.stop_gradient(state)
+        prediction, _ = self.match.predict(views, fixed)
+        weights, *_ = self.match.mask.update(prediction, views, fixed.mask)
         loss, state, metrics = self.match.update(views, state)
-        source, learner = (views.outputs(view, "distance") for view in self.match.views)
-        cosine = (unit(source) * unit(learner)).sum(-1)
-        each = by_example(weights.astype(loss.dtype)) * jnp.maximum(cosine, 0.0)
-        loss = loss + self.distance * each
+        target, student = (views.outputs(view, "distance") for view in self.match.views)
+        cosine = (unit(target) * unit(student)).sum(-1)
+        distance_loss = per_example_mean(weights.astype(loss.dtype)) * jnp.maximum(cosine, 0.0)
+        loss = loss + self.distance * distance_loss
         metrics = {**metrics, "cosine": cosine.mean()}
         if self.rotation == 0:
             return loss, state, metrics
-        turned = cross_entropy(
+        rotation_loss = cross_entropy(
             views.outputs(ROTATED, "rotation"), views.view_params[view_key(ROTATED)]
         )
-        return loss + self.rotation * turned, state, {**metrics, "rotation": turned.mean()}
+        metrics = {**metrics, "rotation": rotation_loss.mean()}
+        return loss + self.rotation * rotation_loss, state, metrics

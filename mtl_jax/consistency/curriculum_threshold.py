@@ -39,6 +39,14 @@ class CurriculumThreshold(Mask):
 
     Reference: Zhang et al., FlexMatch, NeurIPS 2021, Eqs. 5 to 8, 11 and 12
       (https://arxiv.org/abs/2110.08263).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.curriculum_threshold import CurriculumState
+      >>> state = CurriculumState(label=jnp.array([0, 0, 1, -1]), count=jnp.array([2, 1]))
+      >>> consistency.CurriculumThreshold().status(state).tolist()
+      [1.0, 0.5]
     """
 
     threshold: float = 0.95
@@ -53,34 +61,36 @@ class CurriculumThreshold(Mask):
             jnp.full(sizes.num_unlabelled, -1, jnp.int32), jnp.zeros(sizes.num_classes, jnp.int32)
         )
 
-    def update(self, guess: Prediction, views: AuxInputs, state: CurriculumState) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: CurriculumState
+    ) -> tuple[jax.Array, CurriculumState, dict]:
         """Maps a prediction `[U, C]` to the mask `[U]`, the next state and the mean threshold."""
-        confidence, label = guess.confidence("aligned"), guess.aligned.argmax(-1)
+        confidence, label = prediction.confidence("aligned"), prediction.aligned.argmax(-1)
         status = self.status(state).astype(confidence.dtype)
         thresholds = self.threshold * status / (2.0 - status)
-        sure = confidence >= self.threshold
-        state = selected(state, views.unlabelled_index, label.astype(jnp.int32), sure)
+        confident = confidence >= self.threshold
+        state = update_counts(state, views.unlabelled_index, label.astype(jnp.int32), confident)
         return confidence >= thresholds[label], state, {"threshold": thresholds.mean()}
 
     def status(self, state: CurriculumState) -> jax.Array:
         """Learning status of each class, b `[C]`, between 0 and 1."""
-        most = state.count.max()
+        max_count = state.count.max()
         if self.warm_up:
-            never = state.label.size - state.count.sum(dtype=jnp.int32)
-            most = jnp.maximum(most, never)
-        return state.count / jnp.maximum(most, 1)
+            num_unselected = state.label.size - state.count.sum(dtype=jnp.int32)
+            max_count = jnp.maximum(max_count, num_unselected)
+        return state.count / jnp.maximum(max_count, 1)
 
 
-def selected(
-    state: CurriculumState, index: jax.Array, label: jax.Array, sure: jax.Array
+def update_counts(
+    state: CurriculumState, index: jax.Array, label: jax.Array, confident: jax.Array
 ) -> CurriculumState:
     """The state after predictions for examples `[U]`, of which some are confident."""
-    where = rows_of(index, sure, state.label.size)
-    last = where < state.label.size
-    old = state.label[index]
+    rows = rows_of(index, confident, state.label.size)
+    written = rows < state.label.size
+    previous = state.label[index]
     classes = jnp.arange(state.count.size, dtype=jnp.int32)[None]
-    gained = ((label[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
-    lost = ((old[:, None] == classes) & last[:, None]).sum(0, dtype=jnp.int32)
+    gained = ((label[:, None] == classes) & written[:, None]).sum(0, dtype=jnp.int32)
+    lost = ((previous[:, None] == classes) & written[:, None]).sum(0, dtype=jnp.int32)
     return CurriculumState(
-        state.label.at[where].set(label, mode="drop"), state.count + gained - lost
+        state.label.at[rows].set(label, mode="drop"), state.count + gained - lost
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import MULTICLASS
@@ -51,6 +51,16 @@ class Dash(AuxiliaryLoss):
       BadInput: for a setting out of range, or a window longer than the warm-up.
 
     Reference: Xu et al., Dash, ICML 2021, dynamic threshold (https://arxiv.org/abs/2109.00650).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.Dash(initial_loss=1.0, warm_up=0, every=100)
+      >>> state = method.init(DatasetSizes(10, 1000, 40))
+      >>> states = [state._replace(step=jnp.array(step)) for step in (0, 100, 200)]
+      >>> [round(float(method.threshold(state, 10)), 2) for state in states]
+      [1.0, 0.79, 0.62]
     """
 
     warm_up: int = 2048
@@ -68,8 +78,8 @@ class Dash(AuxiliaryLoss):
 
     def __post_init__(self):
         require_int(self, warm_up=0, window=1, every=1)
-        above = (1e-6, math.inf)
-        require_number(self, factor=above, gamma=(1.0, math.inf), temperature=above)
+        positive = (1e-6, math.inf)
+        require_number(self, factor=positive, gamma=(1.0, math.inf), temperature=positive)
         require_number(self, least=(0.0, math.inf), weight=(0.0, math.inf))
         if self.initial_loss is None:
             fits = self.window <= self.warm_up
@@ -86,11 +96,15 @@ class Dash(AuxiliaryLoss):
         state = jax.lax.stop_gradient(state)
         weak = jax.lax.stop_gradient(views.outputs("weak"))
         rho = self.threshold(state, weak.shape[-1])
-        mask, targets = self.selected(weak, rho)
+        mask, targets = self.select(weak, rho)
         mask = mask & (state.step >= self.warm_up)
-        each = soft_cross_entropy(views.outputs("strong"), targets)
-        metrics = {"mask_rate": mask.astype(each.dtype).mean(), "threshold": rho}
-        return by_example(jnp.where(mask, each, 0.0)), self.measured(views, state), metrics
+        losses = soft_cross_entropy(views.outputs("strong"), targets)
+        metrics = {"mask_rate": mask.astype(losses.dtype).mean(), "threshold": rho}
+        return (
+            per_example_mean(jnp.where(mask, losses, 0.0)),
+            self.next_state(views, state),
+            metrics,
+        )
 
     def threshold(self, state: DashState, classes: int) -> jax.Array:
         """The threshold rho `[]`."""
@@ -98,28 +112,28 @@ class Dash(AuxiliaryLoss):
         if self.initial_loss is None:
             mean = state.total / jnp.maximum(state.count, 1.0)
             initial = jnp.where(state.count > 0, mean, math.log(classes))
-        times = jnp.maximum(state.step - self.warm_up, 0) // self.every
+        num_decays = jnp.maximum(state.step - self.warm_up, 0) // self.every
         return jnp.maximum(
-            self.factor * self.gamma ** -times.astype(initial.dtype) * initial, self.least
+            self.factor * self.gamma ** -num_decays.astype(initial.dtype) * initial, self.least
         )
 
-    def selected(self, weak: jax.Array, rho: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def select(self, weak: jax.Array, rho: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mask `[...]` and targets `[..., C]` from the weak view."""
         soft = jax.nn.softmax(weak / jnp.asarray(self.temperature, weak.dtype))
         hard = jax.nn.one_hot(weak.argmax(-1), weak.shape[-1], dtype=weak.dtype)
         targets = jnp.where(rho > self.least, soft, hard)
         return soft_cross_entropy(weak, targets).astype(rho.dtype) <= rho, targets
 
-    def measured(self, views: AuxInputs, state: DashState) -> DashState:
+    def next_state(self, views: AuxInputs, state: DashState) -> DashState:
         """The state after this step."""
         if self.initial_loss is not None:
             return state._replace(step=state.step + 1)
         logits, labels = jax.lax.stop_gradient(views.outputs("labelled")), views.labels
-        there = (labels >= 0) & views.mask.reshape(-1, *(1,) * (labels.ndim - 1))
-        there &= (state.step >= self.warm_up - self.window) & (state.step < self.warm_up)
-        losses = cross_entropy(logits, jnp.where(there, labels, 0)).astype(state.total.dtype)
+        mask = (labels >= 0) & views.mask.reshape(-1, *(1,) * (labels.ndim - 1))
+        mask &= (state.step >= self.warm_up - self.window) & (state.step < self.warm_up)
+        losses = cross_entropy(logits, jnp.where(mask, labels, 0)).astype(state.total.dtype)
         return DashState(
             state.step + 1,
-            state.total + jnp.where(there, losses, 0.0).sum(),
-            state.count + there.sum().astype(state.count.dtype),
+            state.total + jnp.where(mask, losses, 0.0).sum(),
+            state.count + mask.sum().astype(state.count.dtype),
         )

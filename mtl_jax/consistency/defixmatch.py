@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,9 @@ from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
+from mtl_jax.core.views import View
 from mtl_jax.losses.masked import masked_mean
 
 
@@ -42,6 +43,11 @@ class DeFixMatch(AuxiliaryLoss):
     Reference: Schmutz, Humbert and Mattei, Don't Fear the Unlabelled: Safe Semi-Supervised
       Learning via Debiasing, ICLR 2023, DeSSL and its experiments with FixMatch
       (https://arxiv.org/abs/2203.07512).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.DeFixMatch(threshold=0.9).views
+      ('labelled', 'labelled_strong', 'weak', 'strong')
     """
 
     threshold: float = 0.95
@@ -53,10 +59,12 @@ class DeFixMatch(AuxiliaryLoss):
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0), weight=(0.0, math.inf))
 
-    def match(self, source: str, learner: str) -> Match:
+    def match(self, target_view: View, student_view: View) -> Match:
         """FixMatch's loss h of a pair of views."""
         return Match(
-            mask=ConfidenceThreshold(self.threshold), target_view=source, student_view=learner
+            mask=ConfidenceThreshold(self.threshold),
+            target_view=target_view,
+            student_view=student_view,
         )
 
     def init(self, sizes: DatasetSizes) -> MatchState:
@@ -66,16 +74,17 @@ class DeFixMatch(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
         """Maps views to `h_u - mean_l h_l` `[U]`, no state and metrics."""
         loss, state, metrics = self.match("weak", "strong").update(views, state)
-        each, _, labelled = self.match("labelled", "labelled_strong").update(views, state)
-        count = views.mask.sum().astype(each.dtype)
-        anti = jnp.where(views.mask, each, 0.0).sum() / jnp.maximum(count, 1.0)
-        metrics = {**metrics, "labelled_mask_rate": labelled["mask_rate"]}
-        return jnp.where(views.mask.any(), loss - anti, 0.0), state, metrics
+        labelled = self.match("labelled", "labelled_strong")
+        labelled_losses, _, labelled_metrics = labelled.update(views, state)
+        count = views.mask.sum().astype(labelled_losses.dtype)
+        bias = jnp.where(views.mask, labelled_losses, 0.0).sum() / jnp.maximum(count, 1.0)
+        metrics = {**metrics, "labelled_mask_rate": labelled_metrics["mask_rate"]}
+        return jnp.where(views.mask.any(), loss - bias, 0.0), state, metrics
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over labelled examples and their two views."""
         means = (
             masked_mean(loss, views.outputs(view), views.labels, views.mask)
             for view in ("labelled", "labelled_strong")
         )
-        return sum(means) / 2.0
+        return sum_arrays(means) / 2.0

@@ -28,6 +28,14 @@ def fixmatch(
       AssertionError: when traced, if the shapes differ or the inputs are not floats.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Eq. 4 (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> weak = jnp.array([[4.0, 0.0], [0.5, 0.0]])
+      >>> loss, mask = consistency.fixmatch(jnp.zeros((2, 2)), weak)
+      >>> [round(x, 2) for x in loss.tolist()], mask.tolist()
+      ([0.69, 0.0], [True, False])
     """
     chex.assert_equal_shape([strong, weak])
     chex.assert_type([strong, weak], float)

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp_up import gaussian_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
@@ -41,6 +41,12 @@ class ICT(AuxiliaryLoss):
 
     Reference: Verma et al., Interpolation Consistency Training, IJCAI 2019, Algorithm 1
       (https://arxiv.org/abs/1903.03825).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> target_view, mixed_view = consistency.ICT(alpha=0.1).views
+      >>> target_view.model, mixed_view.alpha
+      ('teacher', 0.1)
     """
 
     alpha: float = 1.0
@@ -64,7 +70,7 @@ class ICT(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, no state and metrics."""
-        guess = jax.nn.softmax(jax.lax.stop_gradient(views.outputs(TEACHER)))
-        targets = mixed_targets(guess, views, self.mixed)
-        loss = by_example(probability_squared_error(views.outputs(self.mixed), targets))
+        probs = jax.nn.softmax(jax.lax.stop_gradient(views.outputs(TEACHER)))
+        targets = mixed_targets(probs, views, self.mixed)
+        loss = per_example_mean(probability_squared_error(views.outputs(self.mixed), targets))
         return gaussian_ramp_up(loss, views, self.ramp), state, {"mask_rate": jnp.ones(())}

@@ -6,18 +6,26 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.parts import Mask
-from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.validation import require_choice, require_number
 
 
 @dataclasses.dataclass(frozen=True)
 class NoMask(Mask):
-    """Every pseudo-label counts."""
+    """Every pseudo-label counts.
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.Match().mask
+      NoMask()
+    """
+
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Returns ones `[...]`, no state and no metrics."""
-        return jnp.ones(guess.raw.shape[:-1], bool), state, {}
+        return jnp.ones(prediction.raw.shape[:-1], bool), state, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +38,30 @@ class ConfidenceThreshold(Mask):
 
     Raises:
       BadInput: for a threshold outside [0, 1], or an unknown `of`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4]]))
+      >>> prediction = Prediction(log_probs, log_probs)
+      >>> mask, _, _ = consistency.ConfidenceThreshold(0.8).update(prediction, views=None, state=())
+      >>> mask.tolist()
+      [True, False]
     """
 
     threshold: float = 0.95
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0))
         require_choice(self, of=("plain", "aligned"))
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and no metrics."""
-        return guess.confidence(self.of) >= self.threshold, state, {}
+        return prediction.confidence(self.of) >= self.threshold, state, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,17 +80,25 @@ class RelativeThreshold(Mask):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, Section 3.3
       (https://arxiv.org/abs/2106.04732).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> align = consistency.DistributionAlignment("labelled")
+      >>> consistency.Match(align=align, mask=consistency.RelativeThreshold(0.8)).mask
+      RelativeThreshold(share=0.8, of='aligned')
     """
 
     share: float = 0.9
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, share=(0.0, 1.0))
         require_choice(self, of=("plain", "aligned"))
 
-    def update(self, guess: Prediction, views: AuxInputs, state: tuple[()]) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
+    ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and the threshold."""
         labelled = jax.lax.stop_gradient(views.outputs("labelled"))
         threshold = self.share * jax.nn.softmax(labelled).max(-1).mean()
-        return guess.confidence(self.of) >= threshold, state, {"threshold": threshold}
+        return prediction.confidence(self.of) >= threshold, state, {"threshold": threshold}

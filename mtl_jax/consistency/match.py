@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +17,21 @@ from mtl_jax.consistency.target import HardLabels
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import View
 
 # Defaults of the parts.
-UNALIGNED, HARD, EVERYTHING, CROSS_ENTROPY = NoAlignment(), HardLabels(), NoMask(), CrossEntropy()
+NO_ALIGNMENT, HARD_LABELS = NoAlignment(), HardLabels()
+NO_MASK, CROSS_ENTROPY = NoMask(), CrossEntropy()
 
 
 class MatchState(NamedTuple):
     """States of the parts of a method."""
 
-    align: Any
-    mask: Any
-    terms: tuple
+    align: Tree
+    mask: Tree
+    terms: tuple[Tree, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +59,32 @@ class Match(AuxiliaryLoss):
 
     Raises:
       BadInput: for a negative weight, or a ramp outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+      >>> method = consistency.Match(mask=consistency.ConfidenceThreshold(0.8))
+      >>> views = AuxInputs(
+      ...     logits={"weak": jnp.array([[3.0, 0.0], [0.5, 0.0]]), "strong": jnp.zeros((2, 2))},
+      ...     labels=jnp.array([0]),
+      ...     mask=jnp.array([True]),
+      ...     unlabelled_index=jnp.arange(2),
+      ...     labelled_index=jnp.arange(1),
+      ...     heads={},
+      ...     view_params={},
+      ...     progress=jnp.zeros(()),
+      ...     key=jax.random.key(0),
+      ... )
+      >>> loss, _, metrics = method.update(views, method.init(DatasetSizes(2, 2, 1)))
+      >>> [round(x, 2) for x in loss.tolist()], float(metrics["mask_rate"])
+      ([0.69, 0.0], 0.5)
     """
 
-    align: Align = UNALIGNED
-    target: Target = HARD
-    mask: Mask = EVERYTHING
+    align: Align = NO_ALIGNMENT
+    target: Target = HARD_LABELS
+    mask: Mask = NO_MASK
     divergence: Divergence = CROSS_ENTROPY
     terms: tuple[Term, ...] = ()
     target_view: View = "weak"
@@ -87,32 +110,32 @@ class Match(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
         """Maps views to per-example losses `[n]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        guess, align = self.guess(views, state)
-        weights, mask, metrics = self.mask.update(guess, views, state.mask)
+        prediction, align = self.predict(views, state)
+        weights, mask, metrics = self.mask.update(prediction, views, state.mask)
         logits = views.outputs(self.student_view)
-        each = self.divergence(logits, self.target(guess))
-        weights = weights.astype(each.dtype)
-        loss = by_example(jnp.where(weights > 0, weights * each, 0.0))
-        terms = []
-        for term, before in zip(self.terms, state.terms, strict=True):
-            value, after = term.update(guess, logits, weights, before)
+        losses = self.divergence(logits, self.target(prediction))
+        weights = weights.astype(losses.dtype)
+        loss = per_example_mean(jnp.where(weights > 0, weights * losses, 0.0))
+        term_states = []
+        for term, term_state in zip(self.terms, state.terms, strict=True):
+            value, term_state = term.update(prediction, logits, weights, term_state)
             loss = loss + term.weight * value
-            terms.append(after)
+            term_states.append(term_state)
             metrics = {**metrics, term.name: value}
         metrics = {"mask_rate": weights.mean(), **metrics}
         return (
             linear_ramp_up(loss, views, self.ramp),
-            MatchState(align, mask, tuple(terms)),
+            MatchState(align, mask, tuple(term_states)),
             metrics,
         )
 
-    def guess(self, views: AuxInputs, state: MatchState) -> tuple[Prediction, Any]:
+    def predict(self, views: AuxInputs, state: MatchState) -> tuple[Prediction, Tree]:
         """Returns the prediction for the target view and the next state of the alignment."""
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(self.target_view)))
-        aligned, align = self.align.update(plain, views, state.align)
-        return Prediction(plain, aligned), align
+        log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(self.target_view)))
+        aligned, align = self.align.update(log_probs, views, state.align)
+        return Prediction(log_probs, aligned), align
 
 
-def by_example(losses: jax.Array) -> jax.Array:
+def per_example_mean(losses: jax.Array) -> jax.Array:
     """Mean over all but the first axis, `[n]`."""
     return losses.reshape(losses.shape[0], -1).mean(1)

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
@@ -35,6 +35,11 @@ class MatchRegression(AuxiliaryLoss):
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
       (https://arxiv.org/abs/1610.02242), with outputs instead of probabilities.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MatchRegression(student_view="strong").views
+      ('weak', 'strong')
     """
 
     target_view: View = "weak"
@@ -54,8 +59,8 @@ class MatchRegression(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[n]`, no state and metrics."""
-        source = jax.lax.stop_gradient(views.outputs(self.target_view))
-        loss = by_example(squared_error(views.outputs(self.student_view), source))
+        targets = jax.lax.stop_gradient(views.outputs(self.target_view))
+        loss = per_example_mean(squared_error(views.outputs(self.student_view), targets))
         return (
             linear_ramp_up(loss, views, self.ramp),
             state,

@@ -20,27 +20,27 @@ def mixed_targets(targets: jax.Array, views: AuxInputs, request: MixedView) -> j
     Returns:
       The mixed probabilities `[n, ..., C]`.
     """
-    drawn = views.view_params[view_key(request)]
-    return mixup(targets, targets[drawn.partner], drawn.ratio)
+    params = views.view_params[view_key(request)]
+    return mixup(targets, targets[params.partner], params.ratio)
 
 
-def labels_or(views: AuxInputs, guess: jax.Array) -> jax.Array:
+def fill_missing_labels(views: AuxInputs, probs: jax.Array) -> jax.Array:
     """Labels as one-hot vectors, and the predictions where the label is missing.
 
     Args:
       views: with labels `[B]`.
-      guess: predicted probabilities `[B, C]` of the labelled images.
+      probs: predicted probabilities `[B, C]` of the labelled images.
 
     Returns:
       Probabilities `[B, C]`.
     """
     labels = jnp.where(views.mask, views.labels, 0)
-    known = jax.nn.one_hot(labels, guess.shape[-1], dtype=guess.dtype)
-    return jnp.where(views.mask[:, None], known, guess)
+    one_hot = jax.nn.one_hot(labels, probs.shape[-1], dtype=probs.dtype)
+    return jnp.where(views.mask[:, None], one_hot, probs)
 
 
-def labelled_part(views: AuxInputs, logits: jax.Array, targets: jax.Array) -> jax.Array:
+def labelled_mixed_loss(views: AuxInputs, logits: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean cross-entropy `[]` of the first B mixed images, over those that have a label."""
     size = views.mask.shape[0]
-    each = jnp.where(views.mask, soft_cross_entropy(logits[:size], targets[:size]), 0.0)
-    return each.sum() / jnp.maximum(views.mask.sum().astype(each.dtype), 1.0)
+    losses = jnp.where(views.mask, soft_cross_entropy(logits[:size], targets[:size]), 0.0)
+    return losses.sum() / jnp.maximum(views.mask.sum().astype(losses.dtype), 1.0)

@@ -3,18 +3,18 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
+from mtl_jax.consistency.mixed import fill_missing_labels, labelled_mixed_loss, mixed_targets
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.target import SharpenedLabels
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import MixedView, SeparatePass, View
 from mtl_jax.losses import probability_squared_error
@@ -50,6 +50,12 @@ class MixMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Algorithm 1
       (https://arxiv.org/abs/1905.02249).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> target_view, mixed_view = consistency.MixMatch().views
+      >>> target_view.model, mixed_view.views
+      ('frozen_student', ('labelled', 'weak', 'weak2'))
     """
 
     temperature: float = 0.5
@@ -75,31 +81,32 @@ class MixMatch(AuxiliaryLoss):
 
     def targets(self, views: AuxInputs) -> jax.Array:
         """Targets `[B + 2U, C]` of the mixed images."""
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(GUESS)))
-        own, first, second = jnp.split(plain, ends(views, plain.shape[0]))
+        log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(GUESS)))
+        labelled, first, second = jnp.split(log_probs, split_indices(views, log_probs.shape[0]))
         # In log space, where sharpening is applied: log((e^a + e^b) / 2).
         mean = jnp.logaddexp(first, second) - math.log(2.0)
-        sharp = SharpenedLabels(self.temperature)
-        labelled = labels_or(views, sharp(Prediction(own, own)))
-        guess = sharp(Prediction(mean, mean))
-        return mixed_targets(jnp.concatenate([labelled, guess, guess]), views, self.mixed)
+        sharpen = SharpenedLabels(self.temperature)
+        labelled_targets = fill_missing_labels(views, sharpen(Prediction(labelled, labelled)))
+        pseudo_labels = sharpen(Prediction(mean, mean))
+        targets = jnp.concatenate([labelled_targets, pseudo_labels, pseudo_labels])
+        return mixed_targets(targets, views, self.mixed)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
-        each = probability_squared_error(views.outputs(self.mixed), self.targets(views))
-        loss = each[views.mask.shape[0] :].reshape(2, -1).mean(0)
+        losses = probability_squared_error(views.outputs(self.mixed), self.targets(views))
+        loss = losses[views.mask.shape[0] :].reshape(2, -1).mean(0)
         return (
             linear_ramp_up(loss, views, self.ramp),
             state,
             {"mask_rate": jnp.ones((), loss.dtype)},
         )
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean cross-entropy `[]` of the mixed labelled images; the task's own loss is unused."""
-        return labelled_part(views, views.outputs(self.mixed), self.targets(views))
+        return labelled_mixed_loss(views, views.outputs(self.mixed), self.targets(views))
 
 
-def ends(views: AuxInputs, total: int) -> tuple[int, int]:
+def split_indices(views: AuxInputs, total: int) -> tuple[int, int]:
     """End indices of the labelled part and of the first unlabelled one of `B + 2U` images."""
-    labelled = views.mask.shape[0]
-    return labelled, labelled + (total - labelled) // 2
+    num_labelled = views.mask.shape[0]
+    return num_labelled, num_labelled + (total - num_labelled) // 2

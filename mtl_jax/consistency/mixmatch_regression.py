@@ -3,17 +3,17 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import CONTINUOUS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import MixedView, SeparatePass, View
 from mtl_jax.losses import squared_error
@@ -47,6 +47,12 @@ class MixMatchRegression(AuxiliaryLoss):
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Algorithm 1
       (https://arxiv.org/abs/1905.02249); for regression, with these settings: Huang et al., RankUp,
       NeurIPS 2024, authors' code (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.MixMatchRegression(alpha=0.75)
+      >>> method.target_types, method.mixed.views
+      (('continuous',), ('labelled', 'weak', 'weak2'))
     """
 
     alpha: float = 0.5
@@ -56,8 +62,8 @@ class MixMatchRegression(AuxiliaryLoss):
     target_types = CONTINUOUS
 
     def __post_init__(self):
-        low = (1e-6, math.inf)
-        require_number(self, alpha=low, weight=(0.0, math.inf), ramp=(0.0, 1.0))
+        positive = (1e-6, math.inf)
+        require_number(self, alpha=positive, weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
     def mixed(self) -> MixedView:
@@ -71,15 +77,15 @@ class MixMatchRegression(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
-        each = by_example(squared_error(views.outputs(self.mixed), self.targets(views)))
-        loss = each[views.mask.size :].reshape(2, -1).mean(0)
+        losses = per_example_mean(squared_error(views.outputs(self.mixed), self.targets(views)))
+        loss = losses[views.mask.size :].reshape(2, -1).mean(0)
         return (
             linear_ramp_up(loss, views, self.ramp),
             state,
             {"mask_rate": jnp.ones((), loss.dtype)},
         )
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over the mixed labelled images."""
         size = views.mask.size
         targets = self.targets(views)[:size].reshape(views.labels.shape)
@@ -88,10 +94,10 @@ class MixMatchRegression(AuxiliaryLoss):
 
     def targets(self, views: AuxInputs) -> jax.Array:
         """Targets `[B + 2U, ..., D]` of the mixed images."""
-        guess = jax.lax.stop_gradient(views.outputs(GUESS))
-        own, weak = guess[: views.mask.size], guess[views.mask.size :]
+        outputs = jax.lax.stop_gradient(views.outputs(GUESS))
+        labelled, weak = outputs[: views.mask.size], outputs[views.mask.size :]
         weak = weak.reshape(2, -1, *weak.shape[1:]).mean(0)
-        there = known_entries(views.labels, views.mask).reshape(own.shape)
-        labels = views.labels.reshape(own.shape).astype(own.dtype)
-        labels = jnp.where(there, labels, own)
+        known = known_entries(views.labels, views.mask).reshape(labelled.shape)
+        labels = views.labels.reshape(labelled.shape).astype(labelled.dtype)
+        labels = jnp.where(known, labels, labelled)
         return mixed_targets(jnp.concatenate([labels, weak, weak]), views, self.mixed)

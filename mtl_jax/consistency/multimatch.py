@@ -3,19 +3,25 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.parts import Mask
 from mtl_jax.consistency.prediction import Prediction
-from mtl_jax.consistency.pseudo_margin import Margins, moved, no_margins, percentiles
+from mtl_jax.consistency.pseudo_margin import (
+    Margins,
+    init_margins,
+    margin_quantiles,
+    update_margins,
+)
 from mtl_jax.consistency.self_adaptive import SelfAdaptiveThreshold
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.core.views import View
 from mtl_jax.losses import cross_entropy
@@ -31,7 +37,7 @@ MASK = SelfAdaptiveThreshold()
 class MultiMatchState(NamedTuple):
     """State of the three heads."""
 
-    masks: tuple
+    masks: tuple[Tree, ...]
     margins: Margins
     cutoff: jax.Array  # [3, C], for the labels that each head receives
     epoch: jax.Array  # [], of the last step
@@ -48,8 +54,8 @@ class MultiMatch(AuxiliaryLoss):
     In all other cases, and where neither prediction is in its head's mask, w is 0.
 
     Training has `epochs` parts of equal length, t = 0, 1, ...; the weight of a new margin is
-    `smoothness / (1 + t)`. At the beginning of each part the cut-offs are recomputed: the `share`
-    quantile, at least `least`, of the margins of the examples on which i and j last agreed.
+    `smoothness / (1 + t)`. At the beginning of each part the cut-offs are recomputed: the
+    `quantile`, at least `least`, of the margins of the examples on which i and j last agreed.
     Before the first time, the unlabelled loss is 0. Labelled examples train all three heads, by
     the sum of their losses.
 
@@ -61,7 +67,7 @@ class MultiMatch(AuxiliaryLoss):
 
     Attributes:
       hard: weight of the hard examples.
-      share: fraction of the agreed examples' margins that lies below a cut-off.
+      quantile: fraction of the agreed examples' margins that lies below a cut-off.
       least: lower bound of a cut-off; None disables it, as in some of the authors' runs.
       smoothness: weight of a new margin in the first part of training.
       epochs: parts of training.
@@ -73,10 +79,15 @@ class MultiMatch(AuxiliaryLoss):
 
     Reference: Sirbu et al., MultiMatch, EMNLP 2025, pseudo-label weighting module
       (https://arxiv.org/abs/2506.07801); margins: Sosea and Caragea, MarginMatch, CVPR 2023.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MultiMatch(mask=consistency.ConfidenceThreshold()).aux_heads(10)
+      {'second': AuxHead(outputs=10, hidden=0), 'third': AuxHead(outputs=10, hidden=0)}
     """
 
     hard: float = 3.0
-    share: float = 0.05
+    quantile: float = 0.05
     least: float | None = 0.0
     smoothness: float = 0.997
     epochs: int = 100
@@ -88,7 +99,7 @@ class MultiMatch(AuxiliaryLoss):
 
     def __post_init__(self):
         require_number(self, hard=(0.0, math.inf), weight=(0.0, math.inf))
-        require_number(self, share=(0.0, 1.0), smoothness=(0.0, 1.0))
+        require_number(self, quantile=(0.0, 1.0), smoothness=(0.0, 1.0))
         require_int(self, epochs=1)
         if self.least is not None:
             require_number(self, least=(-math.inf, math.inf))
@@ -101,98 +112,98 @@ class MultiMatch(AuxiliaryLoss):
         """Returns the initial state."""
         return MultiMatchState(
             tuple(self.mask.init(sizes) for _ in HEADS),
-            no_margins(len(HEADS), sizes.num_unlabelled, sizes.num_classes),
+            init_margins(len(HEADS), sizes.num_unlabelled, sizes.num_classes),
             jnp.zeros((len(HEADS), sizes.num_classes), float),
             jnp.zeros((), jnp.int32),
         )
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Sum `[]` of the three heads' mean losses over the labelled examples."""
-        each = each_head(views, "labelled")
-        return sum(masked_mean(loss, logits, views.labels, views.mask) for logits in each)
+        logits = head_logits(views, "labelled")
+        return sum_arrays(masked_mean(loss, z, views.labels, views.mask) for z in logits)
 
     def update(
         self, views: AuxInputs, state: MultiMatchState
     ) -> tuple[jax.Array, MultiMatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        weak = jax.lax.stop_gradient(jnp.stack(each_head(views, "weak")))
+        weak = jax.lax.stop_gradient(jnp.stack(head_logits(views, "weak")))
         epoch = jnp.floor(views.progress * self.epochs).astype(jnp.int32)
-        cutoff = self.calibrated(state, epoch > state.epoch)
+        cutoff = self.update_cutoffs(state, epoch > state.epoch)
         rate = self.smoothness / (1.0 + epoch.astype(cutoff.dtype))
-        margins = moved(state.margins, weak, views.unlabelled_index, rate)
-        masked, masks = self.masked(weak, views, state.masks)
+        margins = update_margins(state.margins, weak, views.unlabelled_index, rate)
+        in_mask, masks = self.apply_masks(weak, views, state.masks)
         labels = weak.argmax(-1)
-        own = jnp.take_along_axis(margins.mean[:, views.unlabelled_index], labels[..., None], -1)[
-            ..., 0
-        ]
-        told = [
-            pseudo_label_for_head(labels, own, masked, cutoff, head) for head in range(len(HEADS))
-        ]
-        losses, hits, hards = [], [], []
-        for logits, (label, easy, hard) in zip(each_head(views, "strong"), told, strict=True):
+        margin = margins.mean[:, views.unlabelled_index]
+        margin = jnp.take_along_axis(margin, labels[..., None], -1)[..., 0]
+        losses, used, hard_used = [], [], []
+        for head, logits in enumerate(head_logits(views, "strong")):
+            label, easy, hard = pseudo_label_for_head(labels, margin, in_mask, cutoff, head)
             weights = self.hard * hard.astype(logits.dtype) + easy.astype(logits.dtype)
             weights = jnp.where(epoch > 0, weights, 0.0)
             losses.append(jnp.where(weights > 0, weights * cross_entropy(logits, label), 0.0))
-            hits.append(weights > 0)
-            hards.append(hard & (epoch > 0))
-        rates = (jnp.stack(rows).astype(weak.dtype).mean() for rows in (hits, hards))
+            used.append(weights > 0)
+            hard_used.append(hard & (epoch > 0))
+        rates = (jnp.stack(rows).astype(weak.dtype).mean() for rows in (used, hard_used))
         metrics = dict(zip(("mask_rate", "hard_rate"), rates, strict=True))
-        return sum(losses) / len(HEADS), MultiMatchState(masks, margins, cutoff, epoch), metrics
+        state = MultiMatchState(masks, margins, cutoff, epoch)
+        return sum_arrays(losses) / len(HEADS), state, metrics
 
-    def calibrated(self, state: MultiMatchState, now: jax.Array) -> jax.Array:
+    def update_cutoffs(self, state: MultiMatchState, due: jax.Array) -> jax.Array:
         """The cut-offs `[3, C]`, recomputed if due.
 
         A loop of zero or one iterations: under vmap over seeds a `cond` would sort all margins at
         every step, while a loop that no seed enters costs nothing.
         """
-        none = jnp.zeros_like(now)
+        done = jnp.zeros_like(due)
 
-        def turn(carry):
+        def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
             # Depends on the carry, or the compiler hoists the computation out of the loop.
             margins, _ = jax.lax.optimization_barrier((state.margins, carry))
-            return none, self.cutoffs(margins).astype(carry[1].dtype)
+            return done, self.cutoffs(margins).astype(carry[1].dtype)
 
-        return jax.lax.while_loop(lambda carry: carry[0], turn, (now, state.cutoff))[1]
+        return jax.lax.while_loop(lambda carry: carry[0], body, (due, state.cutoff))[1]
 
     def cutoffs(self, margins: Margins) -> jax.Array:
         """Cut-offs `[3, C]` for the labels of each head, from the predictions of the other two."""
-        found = jnp.stack([percentiles(margins, *others, self.share) for others in OTHERS])
-        return found if self.least is None else jnp.maximum(found, self.least)
+        cutoffs = jnp.stack([margin_quantiles(margins, i, j, self.quantile) for i, j in OTHERS])
+        return cutoffs if self.least is None else jnp.maximum(cutoffs, self.least)
 
-    def masked(self, weak: jax.Array, views: AuxInputs, states: tuple) -> tuple[jax.Array, tuple]:
+    def apply_masks(
+        self, weak: jax.Array, views: AuxInputs, states: tuple[Tree, ...]
+    ) -> tuple[jax.Array, tuple[Tree, ...]]:
         """Whether each head's prediction is in its mask, bool `[3, U]`, and the next states."""
-        plain = jax.nn.log_softmax(weak)
-        found = [
-            self.mask.update(Prediction(own, own), views, state)
-            for own, state in zip(plain, states, strict=True)
+        log_probs = jax.nn.log_softmax(weak)
+        results = [
+            self.mask.update(Prediction(head, head), views, state)
+            for head, state in zip(log_probs, states, strict=True)
         ]
-        hits = jnp.stack([weights.astype(bool) for weights, *_ in found])
-        return hits, tuple(state for _, state, _ in found)
+        in_mask = jnp.stack([weights.astype(bool) for weights, *_ in results])
+        return in_mask, tuple(state for _, state, _ in results)
 
 
 def pseudo_label_for_head(
-    labels: jax.Array, own: jax.Array, masked: jax.Array, cutoff: jax.Array, head: int
+    labels: jax.Array, margin: jax.Array, in_mask: jax.Array, cutoff: jax.Array, head: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Pseudo-labels of a head from the other two.
 
     Args:
       labels: predictions of all heads, `[3, U]`.
-      own: running margins of those classes, `[3, U]`.
-      masked: whether they are in their masks, `[3, U]`.
+      margin: running margins of those classes, `[3, U]`.
+      in_mask: whether they are in their masks, `[3, U]`.
       cutoff: `[3, C]`.
       head: the head that receives the labels.
 
     Returns:
       Labels, and whether they are easy and whether they are hard, `[U]` each.
     """
-    one, other = OTHERS[head]
-    first, second = (own[place] >= cutoff[head][labels[place]] for place in (one, other))
-    known = masked[one] | masked[other]
-    easy = known & first & second & (labels[one] == labels[other])
-    return jnp.where(first, labels[one], labels[other]), easy, known & (first ^ second)
+    i, j = OTHERS[head]
+    first, second = (margin[k] >= cutoff[head][labels[k]] for k in (i, j))
+    confident = in_mask[i] | in_mask[j]
+    easy = confident & first & second & (labels[i] == labels[j])
+    return jnp.where(first, labels[i], labels[j]), easy, confident & (first ^ second)
 
 
-def each_head(views: AuxInputs, view: View) -> list[jax.Array]:
+def head_logits(views: AuxInputs, view: View) -> list[jax.Array]:
     """Logits `[n, C]` of the three heads for a view."""
     return [views.outputs(view, name) for name in HEADS]

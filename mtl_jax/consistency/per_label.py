@@ -1,7 +1,6 @@
 """MultiLabel: a multiclass method for multi-label targets, as one binary problem per label."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.recipes import FixMatch
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxiliaryWrapper, require_method
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require
 from mtl_jax.core.views import AdversarialView
 from mtl_jax.losses.masked import known_entries
@@ -36,6 +36,15 @@ class MultiLabel(AuxiliaryWrapper):
     Reference: the reduction of many labels to pairs of classes ("binary relevance"),
       Tsoumakas and Katakis, Multi-Label Classification: An Overview, IJDWM 2007
       (https://doi.org/10.4018/jdwm.2007070101).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.MultiLabel(consistency.FreeMatch())
+      >>> method.target_types
+      ('binary', 'multilabel')
+      >>> method.init(DatasetSizes(5, 1000, 40)).mask.probabilities.shape
+      (5, 2)
     """
 
     method: AuxiliaryLoss = FIXMATCH
@@ -45,51 +54,51 @@ class MultiLabel(AuxiliaryWrapper):
     def __post_init__(self):
         method = self.method
         require_method(self)
-        fine = not (method.has_labelled_loss or method.has_precompute or method.aux_heads(2))
+        valid = not (method.has_labelled_loss or method.has_precompute or method.aux_heads(2))
         rule = "must have no labelled loss, heads or precomputation of its own"
-        require(fine, self, "method", rule, method)
+        require(valid, self, "method", rule, method)
         rule = "must be a method for classes"
         require("multiclass" in method.target_types, self, "method", rule, method)
         # It would search for a direction of the softmax over all labels.
-        fine = not any(
+        valid = not any(
             isinstance(v, AdversarialView) and v.target_type == "multiclass" for v in method.views
         )
-        require(fine, self, "method", "must not ask for an adversary of classes", method)
+        require(valid, self, "method", "must not ask for an adversary of classes", method)
 
-    def init(self, sizes: DatasetSizes) -> Any:
+    def init(self, sizes: DatasetSizes) -> Tree:
         """Returns the method's initial state, repeated L times."""
-        one = self.method.init(sizes._replace(num_classes=2))
+        state = self.method.init(sizes._replace(num_classes=2))
         return jax.tree.map(
-            lambda leaf: jnp.broadcast_to(leaf, (sizes.num_classes, *leaf.shape)), one
+            lambda leaf: jnp.broadcast_to(leaf, (sizes.num_classes, *leaf.shape)), state
         )
 
-    def update(self, views: AuxInputs, state: Any) -> tuple:
+    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
         """Maps views to the mean loss over labels `[n]`, the next state and mean metrics."""
-        logits = {name: of_label_first(z) for name, z in views.logits.items()}
-        count = next(iter(logits.values())).shape[0]
-        labels, mask = each_label(views, count)
-        keys = jax.vmap(jax.random.fold_in, (None, 0))(views.key, jnp.arange(count))
+        logits = {name: label_axis_first(z) for name, z in views.logits.items()}
+        num_labels = next(iter(logits.values())).shape[0]
+        labels, mask = binary_labels(views, num_labels)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(views.key, jnp.arange(num_labels))
 
-        def one(logits, labels, mask, key, state):
+        def update_label(logits, labels, mask, key, state):
             logits = {name: jnp.stack([jnp.zeros_like(z), z], -1) for name, z in logits.items()}
-            own = views._replace(logits=logits, labels=labels, mask=mask, key=key)
-            return self.method.update(own, state)
+            inputs = views._replace(logits=logits, labels=labels, mask=mask, key=key)
+            return self.method.update(inputs, state)
 
-        loss, state, metrics = jax.vmap(one)(logits, labels, mask, keys, state)
+        loss, state, metrics = jax.vmap(update_label)(logits, labels, mask, keys, state)
         return loss.mean(0), state, {name: value.mean() for name, value in metrics.items()}
 
 
-def of_label_first(array: jax.Array) -> jax.Array:
+def label_axis_first(array: jax.Array) -> jax.Array:
     """`[n, ..., L]` as `[L, n, ...]`."""
     return jnp.moveaxis(array, -1, 0)
 
 
-def each_label(views: AuxInputs, count: int) -> tuple[jax.Array, jax.Array]:
+def binary_labels(views: AuxInputs, num_labels: int) -> tuple[jax.Array, jax.Array]:
     """Classes 0 and 1, -1 where missing, `[L, B, ...]`, and examples with any label `[L, B]`."""
     labels = views.labels
-    if count == 1 and labels.ndim == next(iter(views.logits.values())).ndim - 1:
+    if num_labels == 1 and labels.ndim == next(iter(views.logits.values())).ndim - 1:
         labels = labels[..., None]
-    there = known_entries(labels, views.mask)
-    classes = jnp.where(there, labels, -1).astype(jnp.int32)
-    classes, there = of_label_first(classes), of_label_first(there)
-    return classes, there.reshape(*there.shape[:2], -1).any(-1)
+    known = known_entries(labels, views.mask)
+    classes = jnp.where(known, labels, -1).astype(jnp.int32)
+    classes, known = label_axis_first(classes), label_axis_first(known)
+    return classes, known.reshape(*known.shape[:2], -1).any(-1)

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-# Which of the two a part of a method uses.
-Of = Literal["plain", "aligned"]
+# Which of the two log-probabilities is used.
+PredictionKind = Literal["plain", "aligned"]
 
 
 class Prediction(NamedTuple):
@@ -15,15 +15,15 @@ class Prediction(NamedTuple):
     raw: jax.Array
     aligned: jax.Array
 
-    def log_probs(self, kind: Of) -> jax.Array:
+    def log_probs(self, kind: PredictionKind) -> jax.Array:
         """Log-probabilities before ("plain") or after ("aligned") alignment."""
         return self.raw if kind == "plain" else self.aligned
 
-    def confidence(self, kind: Of) -> jax.Array:
+    def confidence(self, kind: PredictionKind) -> jax.Array:
         """Largest probability `[...]`."""
         return jnp.exp(self.log_probs(kind).max(-1))
 
 
-def mean_of(values: jax.Array, dtype) -> jax.Array:
+def mean_of(values: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
     """Mean `[C]` over all leading axes of `[..., C]`."""
     return values.reshape(-1, values.shape[-1]).astype(dtype).mean(0)

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.head_specs import AuxHead
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require_int
 from mtl_jax.core.views import View
 
 # Norm below which a vector has no direction.
-SHORT = 1e-12
+MIN_NORM = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,12 @@ class ProjectionHead:
 
     Reference: Li et al., CoMatch, ICCV 2021, Section 3 (https://arxiv.org/abs/2011.11183);
       several: Nguyen, EPASS, WACV 2024 (https://arxiv.org/abs/2310.15764).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> projection = consistency.ProjectionHead(32, count=2)
+      >>> consistency.CoMatch(projection=projection).aux_heads(10)
+      {'projection': AuxHead(outputs=32, hidden=1), 'projection2': AuxHead(outputs=32, hidden=1)}
     """
 
     size: int = 64
@@ -45,16 +52,16 @@ class ProjectionHead:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the heads."""
-        return ("projection", *(f"projection{place}" for place in range(2, self.count + 1)))
+        return ("projection", *(f"projection{index}" for index in range(2, self.count + 1)))
 
     def __call__(self, views: AuxInputs, view: View) -> jax.Array:
         """Embeddings `[n, D]` of a view, with gradients with respect to the heads."""
-        return unit(sum(views.outputs(view, name) for name in self.names))
+        return unit(sum_arrays(views.outputs(view, name) for name in self.names))
 
 
 def unit(vectors: jax.Array) -> jax.Array:
     """Vectors `[..., D]` scaled to norm 1; those with norm below 1e-12 become 0."""
     squares = jnp.square(vectors).sum(-1, keepdims=True)
     # Both branches finite, or the gradient at 0 is NaN.
-    long = squares > SHORT**2
-    return vectors * jnp.where(long, jax.lax.rsqrt(jnp.where(long, squares, 1.0)), 0.0)
+    nonzero = squares > MIN_NORM**2
+    return vectors * jnp.where(nonzero, jax.lax.rsqrt(jnp.where(nonzero, squares, 1.0)), 0.0)

@@ -16,7 +16,7 @@ class Margins(NamedTuple):
     label: jax.Array  # [M, N], last prediction, -1 before the first
 
 
-def no_margins(heads: int, examples: int, classes: int) -> Margins:
+def init_margins(heads: int, examples: int, classes: int) -> Margins:
     """Returns the initial state."""
     label = jnp.full((heads, examples), -1, jnp.int32)
     return Margins(jnp.zeros((heads, examples, classes), float), label)
@@ -32,7 +32,7 @@ def margins(logits: jax.Array) -> jax.Array:
     return logits - jnp.where(top, second[..., None], first[..., None])
 
 
-def moved(state: Margins, logits: jax.Array, index: jax.Array, rate: jax.Array) -> Margins:
+def update_margins(state: Margins, logits: jax.Array, index: jax.Array, rate: jax.Array) -> Margins:
     """The state after a batch, `mean <- rate margin + (1 - rate) mean`.
 
     Args:
@@ -50,7 +50,7 @@ def moved(state: Margins, logits: jax.Array, index: jax.Array, rate: jax.Array) 
     )
 
 
-def percentiles(state: Margins, one: int, other: int, share: float) -> jax.Array:
+def margin_quantiles(state: Margins, i: int, j: int, quantile: float) -> jax.Array:
     """Per class, the margin below which a fraction of the agreed examples lies, `[C]`.
 
     An example is agreed on if both heads last predicted the same class; then the margins of that
@@ -59,25 +59,25 @@ def percentiles(state: Margins, one: int, other: int, share: float) -> jax.Array
 
     Args:
       state: of all heads.
-      one: index of one head.
-      other: index of the other head.
-      share: fraction between 0 and 1.
+      i: index of one head.
+      j: index of the other head.
+      quantile: fraction between 0 and 1.
     """
     classes = state.mean.shape[-1]
-    label = state.label[one]
-    agreed = (label == state.label[other]) & (label >= 0)
+    label = state.label[i]
+    agreed = (label == state.label[j]) & (label >= 0)
     group = jnp.where(agreed, label, classes)
-    at = jnp.maximum(label, 0)[:, None]
-    values = [jnp.take_along_axis(state.mean[head], at, -1)[:, 0] for head in (one, other)]
+    column = jnp.maximum(label, 0)[:, None]
+    values = [jnp.take_along_axis(state.mean[head], column, -1)[:, 0] for head in (i, j)]
     group, value = jax.lax.sort(
         (jnp.concatenate([group, group]), jnp.concatenate(values)), num_keys=2
     )
     count = jnp.zeros(classes + 1, jnp.int32).at[group].add(1)
     start = jnp.cumsum(count) - count
     # Classes without examples read a neighbour's value, which is then replaced.
-    place = share * jnp.maximum(count - 1, 0).astype(value.dtype)
-    low = jnp.floor(place)
-    below = jnp.minimum(start + low.astype(jnp.int32), value.size - 1)
-    above = jnp.minimum(start + jnp.ceil(place).astype(jnp.int32), value.size - 1)
-    found = value[below] + (place - low) * (value[above] - value[below])
-    return jnp.where(count > 0, found, 0.0)[:classes]
+    position = quantile * jnp.maximum(count - 1, 0).astype(value.dtype)
+    lower = jnp.floor(position)
+    below = jnp.minimum(start + lower.astype(jnp.int32), value.size - 1)
+    above = jnp.minimum(start + jnp.ceil(position).astype(jnp.int32), value.size - 1)
+    quantiles = value[below] + (position - lower) * (value[above] - value[below])
+    return jnp.where(count > 0, quantiles, 0.0)[:classes]

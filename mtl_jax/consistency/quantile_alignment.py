@@ -22,7 +22,7 @@ class RDAState(NamedTuple):
     labels: jax.Array  # [L, D], NaN where one of several is missing
     labelled: jax.Array  # [L], whether the label was seen
     outputs: jax.Array  # [N, D], the last ones
-    seen: jax.Array  # [N], whether there were any
+    predicted: jax.Array  # [N], whether there were any
     targets: jax.Array  # [N, D], from the last alignment, NaN without any label
     aligned: jax.Array  # [N], whether there is a target
     step: jax.Array  # [], steps done
@@ -50,6 +50,13 @@ class RDA(AuxiliaryLoss):
 
     Reference: Huang et al., RankUp, NeurIPS 2024, regression distribution alignment
       (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> state = consistency.RDA(every=100).init(DatasetSizes(1, 1000, 40))
+      >>> state.targets.shape, state.labels.shape
+      ((1000, 1), (40, 1))
     """
 
     every: int = 1024
@@ -68,74 +75,73 @@ class RDA(AuxiliaryLoss):
         labels = jnp.zeros((sizes.num_labelled, sizes.num_classes), float)
         outputs = jnp.zeros((sizes.num_unlabelled, sizes.num_classes), float)
         # Separate arrays: one buffer cannot be donated twice.
-        known, seen, aligned = (jnp.zeros(len(a), bool) for a in (labels, outputs, outputs))
+        labelled, predicted, aligned = (jnp.zeros(len(a), bool) for a in (labels, outputs, outputs))
         step = jnp.zeros((), jnp.int32)
-        return RDAState(labels, known, outputs, seen, jnp.zeros_like(outputs), aligned, step)
+        return RDAState(
+            labels, labelled, outputs, predicted, jnp.zeros_like(outputs), aligned, step
+        )
 
     def update(self, views: AuxInputs, state: RDAState) -> tuple[jax.Array, RDAState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         outputs, state = views.outputs("weak"), jax.lax.stop_gradient(state)
-        state = remembered(views, jax.lax.stop_gradient(outputs), state)
-        state = realigned(state, (state.step > 0) & (state.step % self.every == 0))
-        there, targets = (
-            state.aligned[views.unlabelled_index],
-            state.targets[views.unlabelled_index],
-        )
-        known = there[:, None] & ~jnp.isnan(targets)
+        state = record_batch(views, jax.lax.stop_gradient(outputs), state)
+        state = realign(state, (state.step > 0) & (state.step % self.every == 0))
+        index = views.unlabelled_index
+        has_target, targets = state.aligned[index], state.targets[index]
+        known = has_target[:, None] & ~jnp.isnan(targets)
         targets = jnp.where(known, targets, 0.0).astype(outputs.dtype)
-        each = jnp.where(known, squared_error(outputs[..., None], targets[..., None]), 0.0)
-        share = jnp.where(there, known.astype(each.dtype).mean(1), 1.0)
-        loss = linear_ramp_up(each.mean(1) / jnp.where(share > 0, share, 1.0), views, self.ramp)
-        metrics = {"mask_rate": there.astype(each.dtype).mean()}
+        losses = jnp.where(known, squared_error(outputs[..., None], targets[..., None]), 0.0)
+        known_fraction = jnp.where(has_target, known.astype(losses.dtype).mean(1), 1.0)
+        loss = losses.mean(1) / jnp.where(known_fraction > 0, known_fraction, 1.0)
+        loss = linear_ramp_up(loss, views, self.ramp)
+        metrics = {"mask_rate": has_target.astype(losses.dtype).mean()}
         return loss, state._replace(step=state.step + 1), metrics
 
 
-def remembered(views: AuxInputs, outputs: jax.Array, state: RDAState) -> RDAState:
+def record_batch(views: AuxInputs, outputs: jax.Array, state: RDAState) -> RDAState:
     """The state updated with the labels and outputs of this step."""
     labels = views.labels.reshape(len(views.labels), -1).astype(state.labels.dtype)
-    place = rows_of(views.labelled_index, views.mask, len(state.labels))
-    where = rows_of(
+    label_rows = rows_of(views.labelled_index, views.mask, len(state.labels))
+    output_rows = rows_of(
         views.unlabelled_index, jnp.ones(views.unlabelled_index.size, bool), len(state.outputs)
     )
     return state._replace(
-        labels=state.labels.at[place].set(labels, mode="drop"),
-        labelled=state.labelled.at[place].set(True, mode="drop"),
-        outputs=state.outputs.at[where].set(outputs.astype(state.outputs.dtype), mode="drop"),
-        seen=state.seen.at[where].set(True, mode="drop"),
+        labels=state.labels.at[label_rows].set(labels, mode="drop"),
+        labelled=state.labelled.at[label_rows].set(True, mode="drop"),
+        outputs=state.outputs.at[output_rows].set(outputs.astype(state.outputs.dtype), mode="drop"),
+        predicted=state.predicted.at[output_rows].set(True, mode="drop"),
     )
 
 
-def realigned(state: RDAState, now: jax.Array) -> RDAState:
+def realign(state: RDAState, due: jax.Array) -> RDAState:
     """The state with new targets, if an alignment is due and any label was seen."""
 
-    def due(carry):
-        return carry[0]
-
-    def align(carry):
+    def align(carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         # Depends on the carry, so that the compiler cannot hoist the sort out of the loop.
-        seen = state.seen & carry[0]
+        predicted = state.predicted & carry[0]
         known = state.labelled[:, None] & ~jnp.isnan(state.labels)
-        targets = each(state.outputs, seen, state.labels, known)
+        targets = match_columns(state.outputs, predicted, state.labels, known)
         targets = jnp.where(known.any(0)[None], targets, jnp.nan)
-        return jnp.zeros_like(now), targets, state.seen & state.labelled.any()
+        return jnp.zeros_like(due), targets, state.predicted & state.labelled.any()
 
-    each = jax.vmap(by_rank, (1, None, 1, 1), 1)
+    match_columns = jax.vmap(match_quantiles, (1, None, 1, 1), 1)
     # A loop of at most one iteration: vmapped over seeds, a `cond` would sort at every step.
-    start = (now, state.targets, state.aligned)
-    _, targets, aligned = jax.lax.while_loop(due, align, start)
+    start = (due, state.targets, state.aligned)
+    _, targets, aligned = jax.lax.while_loop(lambda carry: carry[0], align, start)
     return state._replace(targets=targets, aligned=aligned)
 
 
-def by_rank(
-    outputs: jax.Array, seen: jax.Array, labels: jax.Array, labelled: jax.Array
+def match_quantiles(
+    outputs: jax.Array, predicted: jax.Array, labels: jax.Array, labelled: jax.Array
 ) -> jax.Array:
     """Quantiles `[N]` of the labels at the ranks of outputs `[N]`, both among those that count."""
-    rank = jnp.argsort(jnp.argsort(jnp.where(seen, outputs, jnp.inf)))
-    most = jnp.maximum(seen.sum() - 1, 1).astype(outputs.dtype)
+    rank = jnp.argsort(jnp.argsort(jnp.where(predicted, outputs, jnp.inf)))
+    max_rank = jnp.maximum(predicted.sum() - 1, 1).astype(outputs.dtype)
     last = jnp.maximum(labelled.sum() - 1, 0)
-    place = jnp.minimum(rank.astype(outputs.dtype) / most, 1.0) * last.astype(outputs.dtype)
-    ordered = jnp.sort(jnp.where(labelled, labels, jnp.inf))
-    ordered = jnp.where(jnp.isfinite(ordered), ordered, 0.0)
-    low = jnp.clip(jnp.floor(place).astype(last.dtype), 0, last)
-    part = place - low.astype(place.dtype)
-    return (1.0 - part) * ordered[low] + part * ordered[jnp.minimum(low + 1, last)]
+    position = jnp.minimum(rank.astype(outputs.dtype) / max_rank, 1.0) * last.astype(outputs.dtype)
+    sorted_labels = jnp.sort(jnp.where(labelled, labels, jnp.inf))
+    sorted_labels = jnp.where(jnp.isfinite(sorted_labels), sorted_labels, 0.0)
+    lower = jnp.clip(jnp.floor(position).astype(last.dtype), 0, last)
+    fraction = position - lower.astype(position.dtype)
+    upper = jnp.minimum(lower + 1, last)
+    return (1.0 - fraction) * sorted_labels[lower] + fraction * sorted_labels[upper]

@@ -21,5 +21,5 @@ def gaussian_ramp_up(loss: jax.Array, views: AuxInputs, ramp: float) -> jax.Arra
     """
     if ramp == 0.0:
         return loss
-    left = 1.0 - jnp.minimum(views.progress / ramp, 1.0)
-    return loss * jnp.exp(-5.0 * jnp.square(left)).astype(loss.dtype)
+    remaining = 1.0 - jnp.minimum(views.progress / ramp, 1.0)
+    return loss * jnp.exp(-5.0 * jnp.square(remaining)).astype(loss.dtype)

@@ -3,22 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import CONTINUOUS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.core.views import View
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import known_entries, masked_mean
 
-OWN = ("labelled", "weak", "strong")
+VIEWS = ("labelled", "weak", "strong")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,14 @@ class RankUp(AuxiliaryLoss):
 
     Reference: Huang et al., RankUp, NeurIPS 2024, auxiliary ranking classifier
       (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.RankUp(regression_method=consistency.MeanTeacherRegression())
+      >>> method.aux_heads(1)
+      {'rank': AuxHead(outputs=2, hidden=0)}
+      >>> method.views[-1]
+      'weak2'
     """
 
     share: float = 0.2
@@ -57,63 +65,64 @@ class RankUp(AuxiliaryLoss):
     target_types = CONTINUOUS
 
     def __post_init__(self):
-        above = (0.0, math.inf)
-        require_number(self, share=above, threshold=(0.0, 1.0), weight=above)
-        other = self.regression_method
-        fine = other is None or is_plain(other)
+        nonnegative = (0.0, math.inf)
+        require_number(self, share=nonnegative, threshold=(0.0, 1.0), weight=nonnegative)
+        method = self.regression_method
+        valid = method is None or needs_only_views(method)
         rule = "must be None, or a method for continuous targets that needs no more than views"
-        require(fine, self, "regression_method", rule, other)
+        require(valid, self, "regression_method", rule, method)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        more = () if self.regression_method is None else self.regression_method.views
-        return tuple(dict.fromkeys((*OWN, *more)))
+        method = self.regression_method
+        return tuple(dict.fromkeys((*VIEWS, *(() if method is None else method.views))))
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead]:
         """The ranking classifier: two logits for each target."""
         return {"rank": AuxHead(2 * num_classes)}
 
-    def init(self, sizes: DatasetSizes) -> Any:
+    def init(self, sizes: DatasetSizes) -> Tree:
         """Returns the initial state of `regression_method`."""
         return () if self.regression_method is None else self.regression_method.init(sizes)
 
-    def update(self, views: AuxInputs, state: Any) -> tuple[jax.Array, Any, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
-        guess = jax.nn.log_softmax(pairs(jax.lax.stop_gradient(views.outputs("weak", "rank"))))
-        mask = jnp.exp(guess.max(-1)) >= self.threshold
-        targets = jax.nn.one_hot(guess.argmax(-1), 2, dtype=guess.dtype)
-        each = soft_cross_entropy(pairs(views.outputs("strong", "rank")), targets)
-        loss = self.share * by_example(jnp.where(mask, each, 0.0))
-        metrics = {"mask_rate": mask.astype(each.dtype).mean()}
+        weak = pairwise_logits(jax.lax.stop_gradient(views.outputs("weak", "rank")))
+        log_probs = jax.nn.log_softmax(weak)
+        mask = jnp.exp(log_probs.max(-1)) >= self.threshold
+        targets = jax.nn.one_hot(log_probs.argmax(-1), 2, dtype=log_probs.dtype)
+        losses = soft_cross_entropy(pairwise_logits(views.outputs("strong", "rank")), targets)
+        loss = self.share * per_example_mean(jnp.where(mask, losses, 0.0))
+        metrics = {"mask_rate": mask.astype(losses.dtype).mean()}
         if self.regression_method is not None:
-            more, state, _ = self.regression_method.update(views, state)
-            loss = loss + self.regression_method.weight * more
+            regression_loss, state, _ = self.regression_method.update(views, state)
+            loss = loss + self.regression_method.weight * regression_loss
         return loss, state, metrics
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """The task's mean loss plus `share` times that of the labelled pairs, `[]`."""
-        own = masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
-        logits = pairs(views.outputs("labelled", "rank"))
-        there = known_entries(views.labels, views.mask)
-        labels = jnp.where(there, views.labels, 0).astype(logits.dtype)
-        labels, there = (array.reshape(len(labels), -1) for array in (labels, there))
+        task_loss = masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
+        logits = pairwise_logits(views.outputs("labelled", "rank"))
+        known = known_entries(views.labels, views.mask)
+        labels = jnp.where(known, views.labels, 0).astype(logits.dtype)
+        labels, known = (array.reshape(len(labels), -1) for array in (labels, known))
         first = 0.5 + 0.5 * jnp.sign(labels[:, None] - labels[None])
-        each = soft_cross_entropy(logits, jnp.stack([first, 1.0 - first], -1))
-        both = there[:, None] & there[None]
+        losses = soft_cross_entropy(logits, jnp.stack([first, 1.0 - first], -1))
+        known_pairs = known[:, None] & known[None]
         # In pairs of examples, each of which is D pairs of targets.
-        count = jnp.maximum(both.sum().astype(each.dtype), 1.0) / labels.shape[1]
-        return own + self.share * jnp.where(both, each, 0.0).mean(-1).sum() / count
+        count = jnp.maximum(known_pairs.sum().astype(losses.dtype), 1.0) / labels.shape[1]
+        return task_loss + self.share * jnp.where(known_pairs, losses, 0.0).mean(-1).sum() / count
 
 
-def pairs(logits: jax.Array) -> jax.Array:
+def pairwise_logits(logits: jax.Array) -> jax.Array:
     """Logits `[n, 2 D]` to those of all pairs, `h_i - h_j`, `[n, n, D, 2]`."""
-    each = logits.reshape(len(logits), -1, 2)
-    return each[:, None] - each[None]
+    logits = logits.reshape(len(logits), -1, 2)
+    return logits[:, None] - logits[None]
 
 
-def is_plain(method: AuxiliaryLoss) -> bool:
+def needs_only_views(method: AuxiliaryLoss) -> bool:
     """Whether a method is for continuous targets and requires only views and a state."""
-    more = (method.has_labelled_loss, method.has_precompute, method.needs_feature_maps)
-    own = any(more) or method.needs_two_branches or bool(method.aux_heads(1))
-    return "continuous" in method.target_types and not own
+    needs = (method.has_labelled_loss, method.has_precompute, method.needs_feature_maps)
+    needs_more = any(needs) or method.needs_two_branches or bool(method.aux_heads(1))
+    return "continuous" in method.target_types and not needs_more

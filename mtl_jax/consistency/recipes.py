@@ -10,13 +10,12 @@ from mtl_jax.consistency.distribution_alignment import (
 )
 from mtl_jax.consistency.divergence import KLDivergence, SquaredError
 from mtl_jax.consistency.mask import ConfidenceThreshold
-from mtl_jax.consistency.match import UNALIGNED, Match
+from mtl_jax.consistency.match import NO_ALIGNMENT, Match
 from mtl_jax.consistency.self_adaptive import SelfAdaptiveFairness, SelfAdaptiveThreshold
 from mtl_jax.consistency.signal_annealing import SignalAnnealing
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
-from mtl_jax.consistency.teacher_weights import TeacherWeights
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian
-from mtl_jax.core.views import Parameters, SeparatePass, TeacherView, View
+from mtl_jax.core.views import SeparatePass, View
 
 
 def PseudoLabel(
@@ -33,6 +32,11 @@ def PseudoLabel(
 
     Reference: Lee, Pseudo-Label, ICML 2013 workshop, Eqs. 15 and 16; the threshold is that of
       later code.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.PseudoLabel(threshold=0.9).views
+      ('weak', 'weak')
     """
     view: View = SeparatePass(("weak",)) if freeze_statistics else "weak"
     return Match(
@@ -55,6 +59,12 @@ def PiModel(weight: float = 10.0, ramp: float = 0.4, freeze_statistics: bool = F
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
       (https://arxiv.org/abs/1610.02242); no gradient with respect to the first view.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.PiModel()
+      >>> method.views, method.divergence
+      (('weak', 'weak2'), SquaredError())
     """
     return Match(
         target=SharpenedLabels(),
@@ -79,6 +89,11 @@ def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, learner: View = "weak2"
 
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
       Section 2 (https://arxiv.org/abs/1703.01780).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MeanTeacher(learner="strong").views
+      (SeparatePass(views=('weak',), model='teacher'), 'strong')
     """
     return Match(
         target=SharpenedLabels(),
@@ -108,6 +123,13 @@ def UDA(
 
     Reference: Xie et al., Unsupervised Data Augmentation, NeurIPS 2020, Section 2 and
       Appendix on training techniques (https://arxiv.org/abs/1904.12848).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.UDA(temperature=0.5).target
+      SharpenedLabels(temperature=0.5, of='aligned')
+      >>> consistency.UDA(schedule="exp").has_labelled_loss
+      True
     """
     match = Match(
         target=SharpenedLabels(temperature),
@@ -121,7 +143,7 @@ def UDA(
 def FixMatch(
     threshold: float = 0.95,
     weight: float = 1.0,
-    align: NoAlignment | DistributionAlignment | QueueAlignment = UNALIGNED,
+    align: NoAlignment | DistributionAlignment | QueueAlignment = NO_ALIGNMENT,
 ) -> Match:
     """FixMatch: a confident prediction on the weak view is the label of the strong view.
 
@@ -134,6 +156,12 @@ def FixMatch(
       align: distribution alignment of the predictions, if any.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Eq. 4 (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.FixMatch(0.9, align=consistency.DistributionAlignment())
+      >>> method.mask
+      ConfidenceThreshold(threshold=0.9, of='aligned')
     """
     return Match(align=align, mask=ConfidenceThreshold(threshold), weight=weight)
 
@@ -147,6 +175,11 @@ def FlexMatch(threshold: float = 0.95, weight: float = 1.0, warm_up: bool = True
       warm_up: whether examples that were never confident hold the thresholds down.
 
     Reference: Zhang et al., FlexMatch, NeurIPS 2021, Section 3 (https://arxiv.org/abs/2110.08263).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.FlexMatch(threshold=0.9).mask
+      CurriculumThreshold(threshold=0.9, warm_up=True)
     """
     return Match(mask=CurriculumThreshold(threshold, warm_up), weight=weight)
 
@@ -169,6 +202,12 @@ def FreeMatch(
       clip: range of the global threshold.
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4 (https://arxiv.org/abs/2205.07246).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.FreeMatch(clip=(0.9, 0.95))
+      >>> method.mask, method.terms[0].weight
+      (SelfAdaptiveThreshold(momentum=0.999, clip=(0.9, 0.95)), 0.01)
     """
     terms = (SelfAdaptiveFairness(fairness, momentum),) if fairness != 0 else ()
     return Match(mask=SelfAdaptiveThreshold(momentum, clip), terms=terms, weight=weight)
@@ -191,43 +230,15 @@ def SoftMatch(
       moments: prediction whose moments are tracked; the paper uses "plain", USB "aligned".
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.SoftMatch(moments="aligned").mask
+      TruncatedGaussian(momentum=0.999, sigmas=2.0, of='aligned', moments='aligned')
     """
     return Match(
         align=DistributionAlignment("uniform", momentum),
         target=HardLabels("plain"),
         mask=TruncatedGaussian(momentum, sigmas, "aligned", moments),
-        weight=weight,
-    )
-
-
-def NoisyStudent(
-    threshold: float = 0.0,
-    soft_labels: bool = True,
-    per_class: int | None = None,
-    weight: float = 1.0,
-    params: Parameters = "selected",
-) -> Match:
-    """Noisy Student: the strong view is trained on the predictions of the run's teachers.
-
-    The teachers predict before training begins. A round of self-training is a run whose
-    `teachers` is the previous round; several teachers of one task each make a student of
-    several tasks (MuST, Ghiasi et al., ICCV 2021, https://arxiv.org/abs/2108.11353).
-
-    Args:
-      threshold: confidence of the teacher from which an image counts.
-      soft_labels: whether the target is the teacher's probabilities or its class.
-      per_class: how many images of each class count, see `TeacherView`.
-      weight: of the loss.
-      params: which parameters of the teacher are used, see `TeacherView`.
-
-    Reference: Xie et al., Self-training with Noisy Student, CVPR 2020, Section 2
-      (https://arxiv.org/abs/1911.04252).
-    """
-    view = TeacherView(params, per_class)
-    mask = TeacherWeights(view, ConfidenceThreshold(threshold))
-    return Match(
-        target=SharpenedLabels() if soft_labels else HardLabels(),
-        mask=mask,
-        target_view=view,
         weight=weight,
     )

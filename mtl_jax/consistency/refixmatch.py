@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.mask import ConfidenceThreshold
-from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
+from mtl_jax.consistency.match import NO_ALIGNMENT, Match, MatchState, per_example_mean
 from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
@@ -41,9 +41,14 @@ class ReFixMatch(AuxiliaryLoss):
 
     Reference: Nguyen and Yang, Boosting Semi-Supervised Learning by Bridging High and
       Low-Confidence Predictions, ICCV workshops 2023, method (https://arxiv.org/abs/2308.07509).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.ReFixMatch(mask=consistency.CurriculumThreshold(), temperature=0.4).views
+      ('weak', 'strong')
     """
 
-    align: Align = UNALIGNED
+    align: Align = NO_ALIGNMENT
     mask: Mask = CONFIDENT
     temperature: float = 0.5
     weight: float = 1.0
@@ -66,12 +71,12 @@ class ReFixMatch(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        guess, align = self.match.guess(views, state)
-        weights, mask, metrics = self.mask.update(guess, views, state.mask)
+        prediction, align = self.match.predict(views, state)
+        weights, mask, metrics = self.mask.update(prediction, views, state.mask)
         strong = views.outputs("strong")
-        sure = soft_cross_entropy(strong, HardLabels()(guess))
-        unsure = kl_divergence(strong, SharpenedLabels(self.temperature)(guess))
+        hard_loss = soft_cross_entropy(strong, HardLabels()(prediction))
+        soft_loss = kl_divergence(strong, SharpenedLabels(self.temperature)(prediction))
         weights = weights.astype(strong.dtype)
-        loss = jnp.where(weights > 0, weights * sure, 0.0) + (1.0 - weights) * unsure
+        loss = jnp.where(weights > 0, weights * hard_loss, 0.0) + (1.0 - weights) * soft_loss
         metrics = {"mask_rate": weights.mean(), **metrics}
-        return by_example(loss), MatchState(align, mask, ()), metrics
+        return per_example_mean(loss), MatchState(align, mask, ()), metrics

@@ -20,6 +20,11 @@ def PiModelRegression(
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Section 2.1
       (https://arxiv.org/abs/1610.02242); weight and ramp for regression: Huang et al., RankUp,
       NeurIPS 2024, settings of the authors' code (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.PiModelRegression().views
+      ('weak', 'weak2')
     """
     source: View = SeparatePass(("weak",), "frozen_student") if freeze_statistics else "weak"
     learner: View = SeparatePass(("weak2",)) if freeze_statistics else "weak2"
@@ -42,6 +47,11 @@ def MeanTeacherRegression(
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
       Section 2 (https://arxiv.org/abs/1703.01780); weight and ramp for regression: Huang et al.,
       RankUp, NeurIPS 2024, settings of the authors' code (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.MeanTeacherRegression(learner="strong").views
+      (SeparatePass(views=('weak',), model='teacher'), 'strong')
     """
     return MatchRegression(SeparatePass(("weak",), "teacher"), learner, weight, ramp)
 
@@ -55,5 +65,10 @@ def RankUpRDA(share: float = 0.2, threshold: float = 0.95, every: int = 1024) ->
       every: steps between alignments.
 
     Reference: Huang et al., RankUp, NeurIPS 2024 (https://arxiv.org/abs/2410.22124).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.RankUpRDA(every=100).regression_method
+      RDA(every=100, weight=1.0, ramp=0.4)
     """
     return RankUp(share, threshold, regression_method=RDA(every))

@@ -3,13 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.distribution_alignment import DistributionAlignment
-from mtl_jax.consistency.mixed import labelled_part, labels_or, mixed_targets
+from mtl_jax.consistency.mixed import fill_missing_labels, labelled_mixed_loss, mixed_targets
 from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.ramp_up import linear_ramp_up
@@ -18,6 +18,7 @@ from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import MixedView, RotatedView, SeparatePass, View, view_key
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
@@ -25,13 +26,13 @@ from mtl_jax.losses import cross_entropy, soft_cross_entropy
 ALIGN = DistributionAlignment("labels")
 GUESS = SeparatePass(("labelled", "weak"), "frozen_student")
 PARTS = ("labelled_strong", "strong", "strong2", "weak")
-TURNED = RotatedView("strong")
+ROTATED = RotatedView("strong")
 
 
 class Targets(NamedTuple):
     """Targets of the batch."""
 
-    guess: jax.Array  # [U, C], pseudo-labels of unlabelled images
+    pseudo_labels: jax.Array  # [U, C], of the unlabelled images
     mixed: jax.Array  # [B + 3U, C], of the mixed view
 
 
@@ -76,6 +77,13 @@ class ReMixMatch(AuxiliaryLoss):
 
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Algorithm 1 and Section 3
       (https://arxiv.org/abs/1911.09785).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.ReMixMatch().aux_heads(10)
+      {'rotation': AuxHead(outputs=4, hidden=0)}
+      >>> consistency.ReMixMatch(rotation=0.0).aux_heads(10)
+      {}
     """
 
     align: Align = ALIGN
@@ -103,48 +111,48 @@ class ReMixMatch(AuxiliaryLoss):
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        turned = (TURNED,) if self.rotation > 0 else ()
-        return (GUESS, self.mixture, "strong", *turned)
+        rotated = (ROTATED,) if self.rotation > 0 else ()
+        return (GUESS, self.mixture, "strong", *rotated)
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead]:
         """A head that predicts the number of quarter turns."""
         return {"rotation": AuxHead(4)} if self.rotation > 0 else {}
 
-    def init(self, sizes: DatasetSizes) -> Any:
+    def init(self, sizes: DatasetSizes) -> Tree:
         """Returns the initial state of the alignment."""
         return self.align.init(sizes)
 
-    def targets(self, views: AuxInputs, state: Any) -> tuple[Targets, Any]:
+    def targets(self, views: AuxInputs, state: Tree) -> tuple[Targets, Tree]:
         """Targets of a batch, and the next state of the alignment."""
-        plain = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(GUESS)))
-        own, weak = jnp.split(plain, (views.mask.shape[0],))
+        log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs(GUESS)))
+        labelled, weak = jnp.split(log_probs, (views.mask.shape[0],))
         aligned, state = self.align.update(weak, views, jax.lax.stop_gradient(state))
-        sharp = SharpenedLabels(self.temperature)
-        guess = sharp(Prediction(weak, aligned))
-        labelled = labels_or(views, sharp(Prediction(own, own)))
-        every = jnp.concatenate([labelled, guess, guess, guess])
-        return Targets(guess, mixed_targets(every, views, self.mixture)), state
+        sharpen = SharpenedLabels(self.temperature)
+        pseudo_labels = sharpen(Prediction(weak, aligned))
+        labelled_targets = fill_missing_labels(views, sharpen(Prediction(labelled, labelled)))
+        targets = jnp.concatenate([labelled_targets, *[pseudo_labels] * 3])
+        return Targets(pseudo_labels, mixed_targets(targets, views, self.mixture)), state
 
-    def update(self, views: AuxInputs, state: Any) -> tuple[jax.Array, Any, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         targets, state = self.targets(views, state)
         logits = views.outputs(self.mixture)
-        each = soft_cross_entropy(logits, targets.mixed)[views.mask.shape[0] :]
-        mixed = each.reshape(3, -1).mean(0)
-        unmixed = soft_cross_entropy(views.outputs("strong"), targets.guess)
+        losses = soft_cross_entropy(logits, targets.mixed)[views.mask.shape[0] :]
+        mixed = losses.reshape(3, -1).mean(0)
+        unmixed = soft_cross_entropy(views.outputs("strong"), targets.pseudo_labels)
         loss = linear_ramp_up(
             self.mixed * mixed + self.pre_mixup_weight * unmixed, views, self.ramp
         )
         metrics = {"mask_rate": jnp.ones((), loss.dtype)}
         if self.rotation > 0:
-            told = cross_entropy(
-                views.outputs(TURNED, "rotation"), views.view_params[view_key(TURNED)]
+            rotation_loss = cross_entropy(
+                views.outputs(ROTATED, "rotation"), views.view_params[view_key(ROTATED)]
             )
-            loss += self.rotation * told
-            metrics["rotation_loss"] = told.mean()
+            loss += self.rotation * rotation_loss
+            metrics["rotation_loss"] = rotation_loss.mean()
         return loss, state, metrics
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean cross-entropy `[]` of the mixed labelled images; the task's own loss is unused."""
         targets, _ = self.targets(views, state)
-        return labelled_part(views, views.outputs(self.mixture), targets.mixed)
+        return labelled_mixed_loss(views, views.outputs(self.mixture), targets.mixed)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 
-def rows_of(index: jax.Array, chosen: jax.Array, size: int) -> jax.Array:
+def rows_of(index: jax.Array, mask: jax.Array, size: int) -> jax.Array:
     """Row that each example writes, `[n]`: its index, or `size` (for `mode="drop"`) if none.
 
     An example that a batch contains twice writes once, by its later position: the order of two
@@ -12,9 +12,9 @@ def rows_of(index: jax.Array, chosen: jax.Array, size: int) -> jax.Array:
 
     Args:
       index: row of each example, `[n]`.
-      chosen: which of them write, bool `[n]`.
+      mask: which of them write, bool `[n]`.
       size: number of rows.
     """
-    places = jnp.arange(index.size)
-    later = (places[None] > places[:, None]) & (index[None] == index[:, None]) & chosen[None]
-    return jnp.where(chosen & ~later.any(1), index, size)
+    positions = jnp.arange(index.size)
+    later = (positions[None] > positions[:, None]) & (index[None] == index[:, None]) & mask[None]
+    return jnp.where(mask & ~later.any(1), index, size)

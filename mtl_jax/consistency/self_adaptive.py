@@ -42,6 +42,19 @@ class SelfAdaptiveThreshold(Mask):
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4.1
       (https://arxiv.org/abs/2205.07246).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]))
+      >>> prediction = Prediction(log_probs, log_probs)
+      >>> adaptive = consistency.SelfAdaptiveThreshold(momentum=0.0)
+      >>> state = adaptive.init(DatasetSizes(2, 3, 1))
+      >>> mask, state, _ = adaptive.update(prediction, views=None, state=state)
+      >>> mask.tolist(), round(float(state.threshold), 2)
+      ([True, False, True], 0.73)
     """
 
     momentum: float = 0.999
@@ -51,32 +64,34 @@ class SelfAdaptiveThreshold(Mask):
         require_number(self, momentum=(0.0, 1.0))
         if self.clip is not None:
             pair = isinstance(self.clip, tuple) and len(self.clip) == 2
-            grows = pair and 0.0 <= self.clip[0] <= self.clip[1] <= 1.0
-            require(grows, self, "clip", "must be (low, high) in [0, 1]", self.clip)
+            increasing = pair and 0.0 <= self.clip[0] <= self.clip[1] <= 1.0
+            require(increasing, self, "clip", "must be (low, high) in [0, 1]", self.clip)
 
     def init(self, sizes: DatasetSizes) -> SelfAdaptiveState:
         """Returns the initial state: 1/C everywhere."""
-        share = 1.0 / sizes.num_classes
+        uniform = 1.0 / sizes.num_classes
         return SelfAdaptiveState(
-            jnp.full((), share, float), jnp.full(sizes.num_classes, share, float)
+            jnp.full((), uniform, float), jnp.full(sizes.num_classes, uniform, float)
         )
 
-    def update(self, guess: Prediction, views: AuxInputs, state: SelfAdaptiveState) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: SelfAdaptiveState
+    ) -> tuple[jax.Array, SelfAdaptiveState, dict]:
         """Maps a prediction to the mask `[...]`, the next state and the threshold tau."""
         dtype = state.threshold.dtype
-        confidence = guess.confidence("aligned")
+        confidence = prediction.confidence("aligned")
         batch = SelfAdaptiveState(
-            confidence.astype(dtype).mean(), mean_of(jnp.exp(guess.aligned), dtype)
+            confidence.astype(dtype).mean(), mean_of(jnp.exp(prediction.aligned), dtype)
         )
         state = ema_update(state, batch, self.momentum)
         if self.clip is not None:
             state = state._replace(threshold=state.threshold.clip(*self.clip))
-        each = state.threshold * state.probabilities / state.probabilities.max()
-        mask = confidence.astype(dtype) >= each[guess.aligned.argmax(-1)]
+        thresholds = state.threshold * state.probabilities / state.probabilities.max()
+        mask = confidence.astype(dtype) >= thresholds[prediction.aligned.argmax(-1)]
         return mask, state, {"threshold": state.threshold}
 
 
-class Shares(NamedTuple):
+class FairnessState(NamedTuple):
     """Running means over the weak views, all 1/C initially."""
 
     probabilities: jax.Array  # [C], p~: of the probabilities
@@ -104,6 +119,18 @@ class SelfAdaptiveFairness(Term):
 
     Reference: Wang et al., FreeMatch, ICLR 2023, Section 4.2
       (https://arxiv.org/abs/2205.07246).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> logits = jnp.array([[1.0, 0.0], [0.0, 1.0]])
+      >>> prediction, mask = Prediction(logits, logits), jnp.ones(2, bool)
+      >>> term = consistency.SelfAdaptiveFairness(momentum=1.0)
+      >>> value, _ = term.update(prediction, logits, mask, term.init(DatasetSizes(2, 2, 1)))
+      >>> round(float(value), 2)
+      -0.69
     """
 
     weight: float = 0.01
@@ -114,35 +141,37 @@ class SelfAdaptiveFairness(Term):
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf), momentum=(0.0, 1.0))
 
-    def init(self, sizes: DatasetSizes) -> Shares:
+    def init(self, sizes: DatasetSizes) -> FairnessState:
         """Returns the initial state: 1/C everywhere."""
-        share = 1.0 / sizes.num_classes
-        return Shares(*(jnp.full(sizes.num_classes, share, float) for _ in range(2)))
+        uniform = 1.0 / sizes.num_classes
+        return FairnessState(*(jnp.full(sizes.num_classes, uniform, float) for _ in range(2)))
 
-    def update(self, guess: Prediction, logits: jax.Array, mask: jax.Array, state: Shares) -> tuple:
+    def update(
+        self, prediction: Prediction, logits: jax.Array, mask: jax.Array, state: FairnessState
+    ) -> tuple[jax.Array, FairnessState]:
         """Maps a prediction, student logits `[..., C]` and mask `[...]` to L_f and a state."""
-        dtype, classes = state.histogram.dtype, guess.aligned.shape[-1]
-        hits = jax.nn.one_hot(guess.aligned.argmax(-1), classes, dtype=dtype)
-        batch = Shares(mean_of(jnp.exp(guess.aligned), dtype), mean_of(hits, dtype))
+        dtype, classes = state.histogram.dtype, prediction.aligned.shape[-1]
+        one_hot = jax.nn.one_hot(prediction.aligned.argmax(-1), classes, dtype=dtype)
+        batch = FairnessState(mean_of(jnp.exp(prediction.aligned), dtype), mean_of(one_hot, dtype))
         state = ema_update(state, batch, self.momentum)
         return fairness(logits, mask, state), state
 
 
-def fairness(logits: jax.Array, mask: jax.Array, state: Shares) -> jax.Array:
+def fairness(logits: jax.Array, mask: jax.Array, state: FairnessState) -> jax.Array:
     """The fairness term `[]` of logits `[..., C]` within the mask `[...]`; negative."""
     dtype = logits.dtype
     mask = mask.astype(bool)
-    chosen = mask.astype(dtype)[..., None]
-    count = jnp.maximum(chosen.sum(), 1.0)
+    weights = mask.astype(dtype)[..., None]
+    count = jnp.maximum(weights.sum(), 1.0)
     axes = tuple(range(logits.ndim - 1))
-    mean = (jax.nn.softmax(logits) * chosen).sum(axes) / count
-    hits = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=dtype) * chosen
-    target = share(state.probabilities.astype(dtype), state.histogram.astype(dtype))
-    term = (target * jnp.log(share(mean, hits.sum(axes) / count) + TINY)).sum()
+    mean = (jax.nn.softmax(logits) * weights).sum(axes) / count
+    one_hot = jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=dtype) * weights
+    target = normalized_ratio(state.probabilities.astype(dtype), state.histogram.astype(dtype))
+    term = (target * jnp.log(normalized_ratio(mean, one_hot.sum(axes) / count) + TINY)).sum()
     return jnp.where(mask.any(), term, 0.0)
 
 
-def share(value: jax.Array, count: jax.Array) -> jax.Array:
+def normalized_ratio(value: jax.Array, count: jax.Array) -> jax.Array:
     """`value / count` `[C]`, 0 where the count is 0, normalized to sum 1 (unless the sum is 0)."""
     ratio = jnp.where(count > 0, value / jnp.where(count > 0, count, 1.0), 0.0)
     total = ratio.sum()

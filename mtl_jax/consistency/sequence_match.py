@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.curriculum_threshold import CurriculumThreshold
-from mtl_jax.consistency.match import UNALIGNED, Match, MatchState, by_example
+from mtl_jax.consistency.match import NO_ALIGNMENT, Match, MatchState, per_example_mean
 from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
@@ -47,9 +47,14 @@ class SequenceMatch(AuxiliaryLoss):
       BadInput: for a temperature that is not above 0, or a negative weight.
 
     Reference: Nguyen, SequenceMatch, WACV 2024, method (https://arxiv.org/abs/2310.15787).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> consistency.SequenceMatch(mask=consistency.ConfidenceThreshold()).views
+      ('weak', 'medium', 'strong')
     """
 
-    align: Align = UNALIGNED
+    align: Align = NO_ALIGNMENT
     mask: Mask = CURRICULUM
     temperature: float = 0.5
     unsure: float = 1.0
@@ -75,16 +80,17 @@ class SequenceMatch(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        guess, align = self.match.guess(views, state)
-        weights, mask, metrics = self.mask.update(guess, views, state.mask)
+        prediction, align = self.match.predict(views, state)
+        weights, mask, metrics = self.mask.update(prediction, views, state.mask)
         medium, strong = views.outputs("medium"), views.outputs("strong")
-        between = jax.nn.log_softmax(jax.lax.stop_gradient(medium))
-        sharpened = SharpenedLabels(self.temperature)
-        direct = kl_divergence(strong, sharpened(guess))
-        sure = soft_cross_entropy(strong, HardLabels()(guess)) + direct
-        sure += kl_divergence(medium, sharpened(guess))
-        sure += kl_divergence(strong, sharpened(Prediction(between, between)))
+        medium_log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(medium))
+        sharpen = SharpenedLabels(self.temperature)
+        divergence = kl_divergence(strong, sharpen(prediction))
+        confident = soft_cross_entropy(strong, HardLabels()(prediction)) + divergence
+        confident += kl_divergence(medium, sharpen(prediction))
+        confident += kl_divergence(strong, sharpen(Prediction(medium_log_probs, medium_log_probs)))
         weights = weights.astype(strong.dtype)
-        loss = jnp.where(weights > 0, weights * sure, 0.0) + self.unsure * (1.0 - weights) * direct
+        loss = jnp.where(weights > 0, weights * confident, 0.0)
+        loss = loss + self.unsure * (1.0 - weights) * divergence
         metrics = {"mask_rate": weights.mean(), **metrics}
-        return by_example(loss), MatchState(align, mask, ()), metrics
+        return per_example_mean(loss), MatchState(align, mask, ()), metrics

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from mtl_jax.consistency.match import Match
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxiliaryWrapper, require_method
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_choice
 from mtl_jax.core.views import View
 from mtl_jax.losses.masked import masked_mean
@@ -36,6 +37,13 @@ class SignalAnnealing(AuxiliaryWrapper):
 
     Reference: Xie et al., Unsupervised Data Augmentation, NeurIPS 2020, training signal
       annealing (https://arxiv.org/abs/1904.12848).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> method = consistency.SignalAnnealing(consistency.FixMatch(), schedule="log")
+      >>> [round(float(method.annealing_factor(jnp.array(s))), 2) for s in (0.0, 0.1, 0.5)]
+      [0.0, 0.39, 0.92]
     """
 
     method: AuxiliaryLoss = MATCH
@@ -46,27 +54,28 @@ class SignalAnnealing(AuxiliaryWrapper):
     def __post_init__(self):
         require_choice(self, schedule=("linear", "log", "exp"))
         require_method(self)
-        own = self.method.has_labelled_loss
-        require(not own, self, "method", "must have no labelled loss of its own", self.method)
-        fine = "multiclass" in self.method.target_types
-        require(fine, self, "method", "must be a method for classes", self.method)
+        valid = not self.method.has_labelled_loss
+        require(valid, self, "method", "must have no labelled loss of its own", self.method)
+        valid = "multiclass" in self.method.target_types
+        require(valid, self, "method", "must be a method for classes", self.method)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views of the method, and the labelled one."""
         return tuple(dict.fromkeys(("labelled", *self.method.views)))
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over the labelled examples that count."""
         logits = views.outputs("labelled")
         labels = jnp.where(views.mask, views.labels, 0)
         probabilities = jax.nn.softmax(jax.lax.stop_gradient(logits))
-        known = jnp.take_along_axis(probabilities, labels[:, None], 1)[:, 0]
+        label_probs = jnp.take_along_axis(probabilities, labels[:, None], 1)[:, 0]
         classes = logits.shape[-1]
-        limit = self.share(views.progress) * (1.0 - 1.0 / classes) + 1.0 / classes
-        return masked_mean(loss, logits, views.labels, views.mask & (known <= limit))
+        factor = self.annealing_factor(views.progress)
+        threshold = factor * (1.0 - 1.0 / classes) + 1.0 / classes
+        return masked_mean(loss, logits, views.labels, views.mask & (label_probs <= threshold))
 
-    def share(self, progress: jax.Array) -> jax.Array:
+    def annealing_factor(self, progress: jax.Array) -> jax.Array:
         """Annealing factor a, from 0 to 1."""
         if self.schedule == "linear":
             return progress

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
-from mtl_jax.core.tree import ema_update
+from mtl_jax.core.tree import Tree, ema_update
 from mtl_jax.core.validation import require_choice, require_number
 from mtl_jax.core.views import SeparatePass, View
 from mtl_jax.losses import soft_cross_entropy
@@ -35,7 +35,7 @@ class LabelledBank(NamedTuple):
 class SimMatchState(NamedTuple):
     """States of the parts."""
 
-    align: Any
+    align: Tree
     bank: LabelledBank
 
 
@@ -66,8 +66,8 @@ class SimMatch(AuxiliaryLoss):
       instance: weight of the second term (0.5 on ImageNet, with a weight of 10).
       momentum: decay of the bank's embeddings; the paper uses 0.7 on small data sets with the
         student, and 0 with the teacher.
-      by: model that predicts for the weak view and embeds labelled images; with "teacher", the
-        run's averaged parameters do both in a separate pass.
+      target_model: model that predicts for the weak view and embeds labelled images; with
+        "teacher", the run's averaged parameters do both in a separate pass.
       align: of the predictions.
       projection: head of the embeddings.
       weight: of both terms (10 on ImageNet).
@@ -76,6 +76,15 @@ class SimMatch(AuxiliaryLoss):
       BadInput: for a setting out of range.
 
     Reference: Zheng et al., SimMatch, CVPR 2022, Section 3 (https://arxiv.org/abs/2203.06915).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.SimMatch(target_model="teacher")
+      >>> method.views
+      (SeparatePass(views=('labelled', 'weak'), model='teacher'), 'strong')
+      >>> method.init(DatasetSizes(10, 50_000, 40)).bank.embeddings.shape
+      (40, 128)
     """
 
     threshold: float = 0.95
@@ -83,7 +92,7 @@ class SimMatch(AuxiliaryLoss):
     temperature: float = 0.1
     instance: float = 1.0
     momentum: float = 0.7
-    by: Literal["student", "teacher"] = "student"
+    target_model: Literal["student", "teacher"] = "student"
     align: Align = ALIGN
     projection: ProjectionHead = PROJECTION
     weight: float = 1.0
@@ -94,12 +103,13 @@ class SimMatch(AuxiliaryLoss):
         require_number(self, threshold=(0.0, 1.0), smoothing=(0.0, 1.0), momentum=(0.0, 1.0))
         require_number(self, temperature=(1e-6, math.inf))
         require_number(self, instance=(0.0, math.inf), weight=(0.0, math.inf))
-        require_choice(self, by=("student", "teacher"))
+        require_choice(self, target_model=("student", "teacher"))
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        return (TEACHER, "strong") if self.by == "teacher" else ("labelled", "weak", "strong")
+        weak = (TEACHER,) if self.target_model == "teacher" else ("labelled", "weak")
+        return (*weak, "strong")
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead]:
         """Heads of the projection."""
@@ -116,41 +126,46 @@ class SimMatch(AuxiliaryLoss):
     ) -> tuple[jax.Array, SimMatchState, dict]:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
-        logits, labelled, weak = jax.lax.stop_gradient(self.guessed(views))
+        logits, labelled, weak = jax.lax.stop_gradient(self.target_outputs(views))
         aligned, align = self.align.update(jax.nn.log_softmax(logits), views, state.align)
-        known = (state.bank.label >= 0).any()
-        near = jax.nn.log_softmax(self.similarities(weak, state.bank))
-        guess = jnp.where(known, self.aggregated(aligned, near, state.bank), jnp.exp(aligned))
-        mask = guess.max(-1) >= self.threshold
-        follow = jnp.where(mask, soft_cross_entropy(views.outputs("strong"), guess), 0.0)
-        similar = self.similarities(self.projection(views, "strong"), state.bank)
-        target = unfolded(aligned, near, state.bank)
-        instance = jnp.where(known, soft_cross_entropy(similar, target), 0.0)
-        metrics = {"mask_rate": mask.astype(follow.dtype).mean(), "instance": instance.mean()}
+        nonempty = (state.bank.label >= 0).any()
+        log_similarities = jax.nn.log_softmax(self.similarities(weak, state.bank))
+        smoothed = self.aggregate(aligned, log_similarities, state.bank)
+        pseudo_labels = jnp.where(nonempty, smoothed, jnp.exp(aligned))
+        mask = pseudo_labels.max(-1) >= self.threshold
+        class_loss = jnp.where(
+            mask, soft_cross_entropy(views.outputs("strong"), pseudo_labels), 0.0
+        )
+        similarities = self.similarities(self.projection(views, "strong"), state.bank)
+        targets = unfold(aligned, log_similarities, state.bank)
+        instance = jnp.where(nonempty, soft_cross_entropy(similarities, targets), 0.0)
+        metrics = {"mask_rate": mask.astype(class_loss.dtype).mean(), "instance": instance.mean()}
         bank = self.update_bank(views, state.bank, labelled)
-        return follow + self.instance * instance, SimMatchState(align, bank), metrics
+        return class_loss + self.instance * instance, SimMatchState(align, bank), metrics
 
-    def guessed(self, views: AuxInputs) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def target_outputs(self, views: AuxInputs) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Logits of the weak view, embeddings of the labelled view, and of the weak view."""
-        if self.by == "student":
+        if self.target_model == "student":
             labelled, weak = (self.projection(views, view) for view in ("labelled", "weak"))
             return views.outputs("weak"), labelled, weak
         size = views.labels.shape[0]
-        both = self.projection(views, TEACHER)
-        return views.outputs(TEACHER)[size:], both[:size], both[size:]
+        embeddings = self.projection(views, TEACHER)
+        return views.outputs(TEACHER)[size:], embeddings[:size], embeddings[size:]
 
     def similarities(self, embeddings: jax.Array, bank: LabelledBank) -> jax.Array:
         """Similarities `z z_l / T` `[U, L]`; the smallest float for rows not seen yet."""
-        similar = embeddings @ bank.embeddings.astype(embeddings.dtype).T
-        similar = similar / jnp.asarray(self.temperature, similar.dtype)
+        similarities = embeddings @ bank.embeddings.astype(embeddings.dtype).T
+        similarities = similarities / jnp.asarray(self.temperature, similarities.dtype)
         # Not -inf, which gives NaN when multiplied by 0, or when the bank is empty.
-        return jnp.where(bank.label >= 0, similar, jnp.finfo(similar.dtype).min)
+        return jnp.where(bank.label >= 0, similarities, jnp.finfo(similarities.dtype).min)
 
-    def aggregated(self, aligned: jax.Array, near: jax.Array, bank: LabelledBank) -> jax.Array:
+    def aggregate(
+        self, aligned: jax.Array, log_similarities: jax.Array, bank: LabelledBank
+    ) -> jax.Array:
         """Class probabilities `[U, C]` smoothed with those of similar examples, q."""
-        classes = jax.nn.one_hot(bank.label, aligned.shape[-1], dtype=near.dtype)
-        others = (jnp.exp(near) @ classes).astype(aligned.dtype)
-        return ema_update(jnp.exp(aligned), others, self.smoothing)
+        classes = jax.nn.one_hot(bank.label, aligned.shape[-1], dtype=log_similarities.dtype)
+        neighbor_probs = (jnp.exp(log_similarities) @ classes).astype(aligned.dtype)
+        return ema_update(jnp.exp(aligned), neighbor_probs, self.smoothing)
 
     def update_bank(
         self, views: AuxInputs, bank: LabelledBank, embeddings: jax.Array
@@ -159,16 +174,17 @@ class SimMatch(AuxiliaryLoss):
         embeddings = embeddings.astype(bank.embeddings.dtype)
         index = views.labelled_index
         first = (bank.label[index] < 0)[:, None]
-        moved = unit(ema_update(bank.embeddings[index], embeddings, self.momentum))
+        averages = unit(ema_update(bank.embeddings[index], embeddings, self.momentum))
         rows = rows_of(index, views.mask, bank.label.size)
         return LabelledBank(
-            bank.embeddings.at[rows].set(jnp.where(first, embeddings, moved), mode="drop"),
+            bank.embeddings.at[rows].set(jnp.where(first, embeddings, averages), mode="drop"),
             bank.label.at[rows].set(views.labels.astype(jnp.int32), mode="drop"),
         )
 
 
-def unfolded(aligned: jax.Array, near: jax.Array, bank: LabelledBank) -> jax.Array:
+def unfold(aligned: jax.Array, log_similarities: jax.Array, bank: LabelledBank) -> jax.Array:
     """Similarities `[U, L]` times the probability of each example's class, normalized, r."""
-    own = aligned[:, jnp.maximum(bank.label, 0)].astype(near.dtype)
+    log_probs = aligned[:, jnp.maximum(bank.label, 0)].astype(log_similarities.dtype)
     # In log space: the products may all be 0.
-    return jax.nn.softmax(jnp.where(bank.label >= 0, near + own, near))
+    log_products = jnp.where(bank.label >= 0, log_similarities + log_probs, log_similarities)
+    return jax.nn.softmax(log_products)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxHead, AuxMLP
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require
 from mtl_jax.core.views import TeacherView, View
 from mtl_jax.losses.masked import masked_mean
@@ -37,6 +37,14 @@ class SumOfLosses(AuxiliaryLoss):
     Raises:
       BadInput: for no method, for two with their own labelled loss, for two that request
         different stored labels, or for methods without a common target type.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.SumOfLosses((consistency.CoMatch(), consistency.PiModel()))
+      >>> method.views
+      ('labelled', 'weak', 'strong', 'strong2', 'weak2')
+      >>> method.aux_heads(10)
+      {'0.projection': AuxHead(outputs=64, hidden=1)}
     """
 
     methods: tuple[AuxiliaryLoss, ...] = METHODS
@@ -44,21 +52,21 @@ class SumOfLosses(AuxiliaryLoss):
     weight = 1.0
 
     def __post_init__(self):
-        fine = isinstance(self.methods, tuple) and all(
-            isinstance(m, AuxiliaryLoss) for m in self.methods
-        )
+        valid = isinstance(self.methods, tuple) and len(self.methods) > 0
+        valid = valid and all(isinstance(m, AuxiliaryLoss) for m in self.methods)
         rule = "must be a tuple of methods, one or more"
-        require(fine and len(self.methods) > 0, self, "methods", rule, self.methods)
-        own = [method for method in self.methods if method.has_labelled_loss]
+        require(valid, self, "methods", rule, self.methods)
+        labelled_methods = [method for method in self.methods if method.has_labelled_loss]
         rule = "must hold at most one with a labelled loss of its own"
-        require(len(own) < 2, self, "methods", rule, own)
+        require(len(labelled_methods) < 2, self, "methods", rule, labelled_methods)
         # A step holds the labels of one kind of teacher.
-        stored = {view for view in requested_views(self.methods) if isinstance(view, TeacherView)}
+        views = requested_views(self.methods)
+        teacher_views = {view for view in views if isinstance(view, TeacherView)}
         rule = "must ask for the same stored labels"
-        require(len(stored) < 2, self, "methods", rule, sorted(map(repr, stored)))
-        each = [method.target_types for method in self.methods]
+        require(len(teacher_views) < 2, self, "methods", rule, sorted(map(repr, teacher_views)))
+        types = [method.target_types for method in self.methods]
         rule = "must be for one type of targets together"
-        require(len(self.target_types) > 0, self, "methods", rule, each)
+        require(len(self.target_types) > 0, self, "methods", rule, types)
 
     @property
     def target_types(self) -> tuple[TargetType, ...]:
@@ -88,8 +96,8 @@ class SumOfLosses(AuxiliaryLoss):
     @property
     def source_heads(self) -> tuple[str, ...]:
         """Heads of the methods that start from the source model."""
-        each = enumerate(self.methods)
-        return tuple(f"{place}.{head}" for place, m in each for head in m.source_heads)
+        methods = enumerate(self.methods)
+        return tuple(f"{index}.{head}" for index, m in methods for head in m.source_heads)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -100,8 +108,8 @@ class SumOfLosses(AuxiliaryLoss):
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead | AuxMLP]:
         """Heads of all methods, each under the index of its method."""
         return {
-            f"{place}.{name}": head
-            for place, method in enumerate(self.methods)
+            f"{index}.{name}": head
+            for index, method in enumerate(self.methods)
             for name, head in method.aux_heads(num_classes).items()
         }
 
@@ -109,31 +117,34 @@ class SumOfLosses(AuxiliaryLoss):
         """Returns the initial state of each method."""
         return tuple(method.init(sizes) for method in self.methods)
 
-    def precompute(self, opening: SourceContext) -> tuple:
+    def precompute(self, source: SourceContext) -> tuple:
         """Returns what each method precomputes, () for those that do not."""
-        return tuple(m.precompute(opening) if m.has_precompute else () for m in self.methods)
+        return tuple(m.precompute(source) if m.has_precompute else () for m in self.methods)
 
     def update(self, views: AuxInputs, state: tuple) -> tuple[jax.Array, tuple, dict]:
         """Maps views to the summed loss `[1]`, the next states and all metrics.
 
         `mask_rate` is the mean over the methods that report one, 1 if none does.
         """
-        total, after, metrics, rates = 0.0, [], {}, []
-        for place, method in enumerate(self.methods):
-            losses, moved, told = method.update(of_method(views, place), state[place])
-            told = {**told, "unlabelled_loss": losses.mean()}
-            total = total + method.weight * told["unlabelled_loss"]
-            after.append(moved)
-            metrics |= {f"{place}.{name}": value for name, value in told.items()}
-            rates += [told["mask_rate"]] if "mask_rate" in told else []
-        rate = sum(rates) / len(rates) if rates else jnp.ones((), total.dtype)
-        return total[None], tuple(after), {**metrics, "mask_rate": rate}
+        terms, states, metrics, rates = [], [], {}, []
+        for index, method in enumerate(self.methods):
+            losses, method_state, reported = method.update(
+                method_inputs(views, index), state[index]
+            )
+            reported = {**reported, "unlabelled_loss": losses.mean()}
+            terms.append(method.weight * reported["unlabelled_loss"])
+            states.append(method_state)
+            metrics |= {f"{index}.{name}": value for name, value in reported.items()}
+            rates += [reported["mask_rate"]] if "mask_rate" in reported else []
+        loss = sum_arrays(terms)
+        rate = sum_arrays(rates) / len(rates) if rates else jnp.ones((), loss.dtype)
+        return loss[None], tuple(states), {**metrics, "mask_rate": rate}
 
-    def labelled_loss(self, views: AuxInputs, loss: Callable, state: Any) -> jax.Array:
+    def labelled_loss(self, views: AuxInputs, loss: Callable, state: tuple) -> jax.Array:
         """Labelled loss `[]` of the method that has one, else the mean over labelled examples."""
-        for place, method in enumerate(self.methods):
+        for index, method in enumerate(self.methods):
             if method.has_labelled_loss:
-                return method.labelled_loss(of_method(views, place), loss, state[place])
+                return method.labelled_loss(method_inputs(views, index), loss, state[index])
         return masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
 
 
@@ -142,20 +153,20 @@ def requested_views(methods: tuple[AuxiliaryLoss, ...]) -> tuple[View, ...]:
     return tuple(dict.fromkeys(view for method in methods for view in method.views))
 
 
-def of_method(views: AuxInputs, place: int) -> AuxInputs:
+def method_inputs(views: AuxInputs, index: int) -> AuxInputs:
     """Inputs of the method at an index: its own heads by their own names, and its own key."""
-    prefix = f"{place}."
+    prefix = f"{index}."
 
-    def own(name: str, x: jax.Array) -> jax.Array:
-        return views.apply_head(prefix + name if name else "", x)
+    def apply_head(name: str, inputs: jax.Array) -> jax.Array:
+        return views.apply_head(prefix + name if name else "", inputs)
 
     return views._replace(
         heads={
-            name.removeprefix(prefix): said
-            for name, said in views.heads.items()
+            name.removeprefix(prefix): outputs
+            for name, outputs in views.heads.items()
             if name.startswith(prefix)
         },
-        key=jax.random.fold_in(views.key, place),
-        head_fn=None if views.head_fn is None else own,
-        precomputed=None if views.precomputed is None else views.precomputed[place],
+        key=jax.random.fold_in(views.key, index),
+        head_fn=None if views.head_fn is None else apply_head,
+        precomputed=None if views.precomputed is None else views.precomputed[index],
     )

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.validation import require_choice, require_number
 
 
@@ -19,17 +19,25 @@ class HardLabels:
 
     Raises:
       BadInput: for an unknown `of`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([[0.7, 0.3]]))
+      >>> consistency.HardLabels()(Prediction(log_probs, log_probs)).tolist()
+      [[1.0, 0.0]]
     """
 
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Prediction) -> jax.Array:
+    def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
-        own = guess.log_probs(self.of)
-        return jax.nn.one_hot(own.argmax(-1), own.shape[-1], dtype=own.dtype)
+        log_probs = prediction.log_probs(self.of)
+        return jax.nn.one_hot(log_probs.argmax(-1), log_probs.shape[-1], dtype=log_probs.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,18 +53,27 @@ class SharpenedLabels:
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 7
       (https://arxiv.org/abs/1905.02249).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> log_probs = jnp.log(jnp.array([0.7, 0.3]))
+      >>> targets = consistency.SharpenedLabels(temperature=0.5)(Prediction(log_probs, log_probs))
+      >>> [round(q, 2) for q in targets.tolist()]
+      [0.84, 0.16]
     """
 
     temperature: float = 1.0
-    of: Of = "aligned"
+    of: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf))
         require_choice(self, of=("plain", "aligned"))
 
-    def __call__(self, guess: Prediction) -> jax.Array:
+    def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
         # Of log-probabilities: a softmax of probabilities would flatten them.
         return jax.nn.softmax(
-            guess.log_probs(self.of) / jnp.asarray(self.temperature, guess.raw.dtype)
+            prediction.log_probs(self.of) / jnp.asarray(self.temperature, prediction.raw.dtype)
         )

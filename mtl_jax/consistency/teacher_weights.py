@@ -1,15 +1,17 @@
 """TeacherWeights: weights of a teacher's labels, which were selected for class balance."""
 
 import dataclasses
-from typing import Any
 
-from mtl_jax.consistency.match import EVERYTHING
+import jax
+
+from mtl_jax.consistency.match import NO_MASK
 from mtl_jax.consistency.parts import Mask
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.views import TeacherView, view_key
 
-STORED = TeacherView()
+TEACHER = TeacherView()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,18 +21,27 @@ class TeacherWeights(Mask):
     Attributes:
       view: whose weights are used.
       mask: the other mask.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.views import TeacherView
+      >>> view = TeacherView(per_class=1000)
+      >>> consistency.Match(mask=consistency.TeacherWeights(view), target_view=view).views
+      (TeacherView(params='selected', per_class=1000), 'strong')
     """
 
-    view: TeacherView = STORED
-    mask: Mask = EVERYTHING
+    view: TeacherView = TEACHER
+    mask: Mask = NO_MASK
 
-    def init(self, sizes: DatasetSizes) -> Any:
+    def init(self, sizes: DatasetSizes) -> Tree:
         """Returns the initial state of the mask."""
         return self.mask.init(sizes)
 
-    def update(self, guess: Prediction, views: AuxInputs, state: Any) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: Tree
+    ) -> tuple[jax.Array, Tree, dict]:
         """Maps a prediction to weights `[U, ...]`, the mask's next state and metrics."""
-        weights, state, metrics = self.mask.update(guess, views, state)
-        chosen = views.view_params[view_key(self.view)].astype(guess.raw.dtype)
-        chosen = chosen.reshape(-1, *(1,) * (weights.ndim - 1))
-        return weights.astype(guess.raw.dtype) * chosen, state, metrics
+        weights, state, metrics = self.mask.update(prediction, views, state)
+        teacher_weights = views.view_params[view_key(self.view)].astype(prediction.raw.dtype)
+        teacher_weights = teacher_weights.reshape(-1, *(1,) * (weights.ndim - 1))
+        return weights.astype(prediction.raw.dtype) * teacher_weights, state, metrics

@@ -47,6 +47,16 @@ class TemporalEnsembling(AuxiliaryLoss):
 
     Reference: Laine and Aila, Temporal Ensembling, ICLR 2017, Algorithm 2
       (https://arxiv.org/abs/1610.02242).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.TemporalEnsembling(momentum=0.6)
+      >>> method.init(DatasetSizes(10, 1000, 40)).total.shape
+      (1000, 10)
+      >>> [round(x, 2) for x in method.bias_correction(jnp.array([1, 2, 3]), float).tolist()]
+      [0.4, 0.64, 0.78]
     """
 
     momentum: float = 0.6
@@ -71,20 +81,20 @@ class TemporalEnsembling(AuxiliaryLoss):
         state = jax.lax.stop_gradient(state)
         logits = views.outputs("weak")
         total, count = state.total[views.unlabelled_index], state.count[views.unlabelled_index]
-        seen = count > 0
-        targets = (total / self.share(count, total.dtype)[:, None]).astype(logits.dtype)
-        loss = jnp.where(seen, probability_squared_error(logits, targets), 0.0)
-        said = jax.nn.softmax(jax.lax.stop_gradient(logits)).astype(total.dtype)
-        moved = self.momentum * total + (1.0 - self.momentum) * said
-        rows = rows_of(views.unlabelled_index, jnp.ones_like(seen), len(state.count))
+        has_target = count > 0
+        targets = (total / self.bias_correction(count, total.dtype)[:, None]).astype(logits.dtype)
+        loss = jnp.where(has_target, probability_squared_error(logits, targets), 0.0)
+        probs = jax.nn.softmax(jax.lax.stop_gradient(logits)).astype(total.dtype)
+        averages = self.momentum * total + (1.0 - self.momentum) * probs
+        rows = rows_of(views.unlabelled_index, jnp.ones_like(has_target), len(state.count))
         state = TemporalEnsemblingState(
-            state.total.at[rows].set(moved, mode="drop"),
+            state.total.at[rows].set(averages, mode="drop"),
             state.count.at[rows].set(count + 1, mode="drop"),
         )
-        metrics = {"mask_rate": seen.astype(loss.dtype).mean()}
+        metrics = {"mask_rate": has_target.astype(loss.dtype).mean()}
         return gaussian_ramp_up(loss, views, self.ramp), state, metrics
 
-    def share(self, count: jax.Array, dtype) -> jax.Array:
+    def bias_correction(self, count: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
         """Bias correction `1 - a^t` `[n]`; 1 for t = 0."""
-        times = jnp.maximum(count, 1).astype(dtype)
-        return jnp.where(count > 0, 1.0 - self.momentum**times, 1.0)
+        steps = jnp.maximum(count, 1).astype(dtype)
+        return jnp.where(count > 0, 1.0 - self.momentum**steps, 1.0)

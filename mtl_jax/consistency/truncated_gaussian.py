@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.consistency.parts import Mask
-from mtl_jax.consistency.prediction import Of, Prediction
+from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.tree import ema_update
 from mtl_jax.core.validation import require_choice, require_number
@@ -37,12 +37,24 @@ class TruncatedGaussian(Mask):
       BadInput: for a momentum outside [0, 1], sigmas out of range, or an unknown `of` or `moments`.
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.consistency.prediction import Prediction
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> log_probs = jnp.log(jnp.array([[0.9, 0.1], [0.6, 0.4]]))
+      >>> gaussian = consistency.TruncatedGaussian(momentum=0.0)
+      >>> state = gaussian.init(DatasetSizes(2, 2, 1))
+      >>> weights, _, _ = gaussian.update(Prediction(log_probs, log_probs), views=None, state=state)
+      >>> [round(w, 2) for w in weights.tolist()]
+      [1.0, 0.37]
     """
 
     momentum: float = 0.999
     sigmas: float = 2.0
-    of: Of = "aligned"
-    moments: Of = "plain"
+    of: PredictionKind = "aligned"
+    moments: PredictionKind = "plain"
 
     def __post_init__(self):
         require_number(self, momentum=(0.0, 1.0), sigmas=(1e-6, 1e6))
@@ -52,13 +64,15 @@ class TruncatedGaussian(Mask):
         """Returns the initial state."""
         return Moments(jnp.full((), 1.0 / sizes.num_classes, float), jnp.ones((), float))
 
-    def update(self, guess: Prediction, views: AuxInputs, state: Moments) -> tuple:
+    def update(
+        self, prediction: Prediction, views: AuxInputs, state: Moments
+    ) -> tuple[jax.Array, Moments, dict]:
         """Maps a prediction to weights `[...]` in (0, 1], the next state and the mean."""
-        seen = guess.confidence(self.moments).astype(state.mean.dtype)
-        state = ema_update(state, Moments(seen.mean(), variance(seen)), self.momentum)
-        confidence = guess.confidence(self.of).astype(state.mean.dtype)
-        below = jnp.minimum(confidence - state.mean, 0.0)
-        weights = jnp.exp(-jnp.square(below) * self.sigmas**2 / (2.0 * state.variance))
+        tracked = prediction.confidence(self.moments).astype(state.mean.dtype)
+        state = ema_update(state, Moments(tracked.mean(), variance(tracked)), self.momentum)
+        confidence = prediction.confidence(self.of).astype(state.mean.dtype)
+        deviation = jnp.minimum(confidence - state.mean, 0.0)
+        weights = jnp.exp(-jnp.square(deviation) * self.sigmas**2 / (2.0 * state.variance))
         return weights, state, {"threshold": state.mean}
 
 

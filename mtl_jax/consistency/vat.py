@@ -7,7 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.match import by_example
+from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
@@ -44,6 +44,12 @@ class VAT(AuxiliaryLoss):
 
     Reference: Miyato et al., Virtual Adversarial Training, TPAMI 2019, Section 3
       (https://arxiv.org/abs/1704.03976).
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> method = consistency.VAT(radius=8.0, target_type="continuous")
+      >>> method.target_types, method.adversarial.radius
+      (('continuous',), 8.0)
     """
 
     radius: float = 6.0
@@ -58,8 +64,8 @@ class VAT(AuxiliaryLoss):
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))
         require_int(self, iterations=1)
         require_choice(self, target_type=("multiclass", "continuous"))
-        fine = self.target_type == "multiclass" or self.entropy == 0
-        require(fine, self, "entropy", "must be 0 for numbers", self.entropy)
+        valid = self.target_type == "multiclass" or self.entropy == 0
+        require(valid, self, "entropy", "must be 0 for numbers", self.entropy)
 
     @property
     def target_types(self) -> tuple[TargetType, ...]:
@@ -67,24 +73,26 @@ class VAT(AuxiliaryLoss):
         return CONTINUOUS if self.target_type == "continuous" else MULTICLASS
 
     @property
-    def moved(self) -> AdversarialView:
+    def adversarial(self) -> AdversarialView:
         """The adversarial view, which is trained."""
         return AdversarialView("weak", self.radius, self.iterations, self.target_type)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        return (CLEAN, self.moved)
+        return (CLEAN, self.adversarial)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, no state and metrics."""
-        clean, moved = views.outputs(CLEAN), views.outputs(self.moved)
-        fixed = jax.lax.stop_gradient(clean)
+        clean, adversarial = views.outputs(CLEAN), views.outputs(self.adversarial)
+        target = jax.lax.stop_gradient(clean)
         if self.target_type == "continuous":
-            apart = squared_error(moved, fixed)
+            divergence = squared_error(adversarial, target)
         else:
-            apart = kl_divergence(moved, jax.nn.softmax(fixed))
-        loss = linear_ramp_up(by_example(apart), views, self.ramp)
+            divergence = kl_divergence(adversarial, jax.nn.softmax(target))
+        loss = linear_ramp_up(per_example_mean(divergence), views, self.ramp)
         if self.entropy > 0:
-            loss += self.entropy * by_example(soft_cross_entropy(clean, jax.nn.softmax(clean)))
+            loss += self.entropy * per_example_mean(
+                soft_cross_entropy(clean, jax.nn.softmax(clean))
+            )
         return loss, state, {"mask_rate": jnp.ones((), loss.dtype)}

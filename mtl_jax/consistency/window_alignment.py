@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.distribution_alignment import aligned
+from mtl_jax.consistency.distribution_alignment import align_log_probs
 from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.prediction import mean_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
@@ -39,6 +39,13 @@ class WindowAlignment(Align):
 
     Reference: Berthelot et al., AdaMatch, ICLR 2022, distribution alignment
       (https://arxiv.org/abs/2106.04732); the two kinds of means are those of the authors' code.
+
+    Example:
+      >>> from mtl_jax import consistency
+      >>> from mtl_jax.core.aux_inputs import DatasetSizes
+      >>> method = consistency.AdaMatch(consistency.WindowAlignment(length=32))
+      >>> method.init(DatasetSizes(10, 50_000, 40)).align.means.shape
+      (32, 10)
     """
 
     length: int = 128
@@ -50,14 +57,17 @@ class WindowAlignment(Align):
 
     def init(self, sizes: DatasetSizes) -> Window:
         """Returns the initial state."""
-        share, shape = 1.0 / sizes.num_classes, (self.length, sizes.num_classes)
-        means, target = (jnp.full(size, share, float) for size in (shape, shape[1]))
+        uniform, shape = 1.0 / sizes.num_classes, (self.length, sizes.num_classes)
+        means, target = (jnp.full(size, uniform, float) for size in (shape, shape[1]))
         return Window(means, target, jnp.zeros((), jnp.int32))
 
-    def update(self, guess: jax.Array, views: AuxInputs, state: Window) -> tuple:
+    def update(
+        self, log_probs: jax.Array, views: AuxInputs, state: Window
+    ) -> tuple[jax.Array, Window]:
         """Maps log-probabilities `[..., C]` to aligned ones and the next state."""
         dtype = state.means.dtype
-        means = state.means.at[state.count % self.length].set(mean_of(jnp.exp(guess), dtype))
+        means = state.means.at[state.count % self.length].set(mean_of(jnp.exp(log_probs), dtype))
         labelled = jax.nn.softmax(jax.lax.stop_gradient(views.outputs("labelled")))
         target = ema_update(state.target, mean_of(labelled, dtype), self.momentum)
-        return aligned(guess, means.mean(0), target), Window(means, target, state.count + 1)
+        aligned = align_log_probs(log_probs, means.mean(0), target)
+        return aligned, Window(means, target, state.count + 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import AdaMatch, DistributionAlignment, WindowAlignment
-from mtl_jax.consistency.adamatch import ALONE, labelled_logits
+from mtl_jax.consistency.adamatch import SEPARATE, labelled_logits
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.validation import BadInput
@@ -30,13 +30,13 @@ def interpolated(sight):
     """Weak and strong labelled logits as the paper has them, in numpy."""
     ratio = jax.random.uniform(fold_in_name(sight.key, "interpolation"), (2 * B, C), np.float32)
     joint = np.concatenate([sight.logits["labelled"], sight.logits["labelled_strong"]])
-    alone = sight.logits[view_key(ALONE)]
+    alone = sight.logits[view_key(SEPARATE)]
     return np.split(joint * (1.0 - ratio) + alone * ratio, 2)
 
 
 def test_logits_lie_between_both_passes():
     weak, strong = labelled_logits(SIGHT)
-    alone = np.split(SIGHT.logits[view_key(ALONE)], 2)
+    alone = np.split(SIGHT.logits[view_key(SEPARATE)], 2)
     for found, name, other in ((weak, "labelled", 0), (strong, "labelled_strong", 1)):
         ends = np.sort([SIGHT.logits[name], alone[other]], axis=0)
         assert (found >= ends[0] - 1e-6).all() and (found <= ends[1] + 1e-6).all()
@@ -85,7 +85,8 @@ def test_both_passes_learn_from_labels_and_the_strong_view_from_guesses():
             return METHOD.update(sight, START)[0].sum()
         return METHOD.labelled_loss(sight, cross_entropy, ())
 
-    for unlabelled, learn in ((False, (*METHOD.views[:2], view_key(ALONE))), (True, ("strong",))):
+    labelled = (*METHOD.views[:2], view_key(SEPARATE))
+    for unlabelled, learn in ((False, labelled), (True, ("strong",))):
         grads = jax.jit(jax.grad(total), static_argnums=1)(SIGHT.logits, unlabelled)
         assert {name for name, grad in grads.items() if np.any(grad)} == set(learn)
 

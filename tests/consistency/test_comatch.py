@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import CoMatch, ProjectionHead
-from mtl_jax.consistency.comatch import connected
+from mtl_jax.consistency.comatch import similarity_graph
 from mtl_jax.consistency.memory_bank import enqueue, init_memory
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
@@ -69,8 +69,8 @@ def test_four_steps_by_hand():
         np.testing.assert_allclose(loss, wanted, rtol=2e-4)
         assert 0.0 < metrics["mask_rate"] < 1.0
     np.testing.assert_allclose(state.memory.embeddings, np.concatenate(embeddings), atol=1e-5)
-    np.testing.assert_allclose(state.memory.guesses, np.concatenate(guesses), atol=1e-5)
-    assert state.memory.place == 0 and state.memory.full
+    np.testing.assert_allclose(state.memory.probs, np.concatenate(guesses), atol=1e-5)
+    assert state.memory.next_row == 0 and state.memory.full
 
 
 def test_smoothing_waits_until_the_memory_is_full():
@@ -85,7 +85,7 @@ def test_a_missing_label_takes_no_row():
     views = seen(METHOD, 0)._replace(mask=np.array([True, False, True, False]))
     views = views._replace(labels=np.where(views.mask, views.labels, -1).astype(np.int32))
     memory = update(METHOD, views, METHOD.init(SIZES))[1].memory
-    assert memory.place == memory.num_filled == U + 2
+    assert memory.next_row == memory.num_filled == U + 2
     rows = sphere(views.heads["projection"]["labelled"])[[0, 2]]
     np.testing.assert_allclose(memory.embeddings[U : U + 2], rows, atol=1e-6)
     assert not memory.embeddings[U + 2 :].any()
@@ -99,16 +99,16 @@ def test_the_ring_begins_anew_and_keeps_the_last_of_too_many():
     for first, count in ((1, 3), (4, 4)):
         rows = numbered(first, count)
         ring = enqueue(ring, rows, rows, jnp.ones(count, bool))
-    np.testing.assert_array_equal(ring.guesses[:, 0], [6, 7, 3, 4, 5])  # by hand
+    np.testing.assert_array_equal(ring.probs[:, 0], [6, 7, 3, 4, 5])  # by hand
     rows = numbered(8, 7)
     ring = jax.jit(enqueue)(ring, rows, rows, rows[:, 0] != 13.0)
     # Six come from place 2 on, so the last is in the place of the first, 8.
-    np.testing.assert_array_equal(ring.guesses[:, 0], [11, 12, 14, 9, 10])  # by hand
-    assert ring.place == 3 and ring.num_filled == 5
+    np.testing.assert_array_equal(ring.probs[:, 0], [11, 12, 14, 9, 10])  # by hand
+    assert ring.next_row == 3 and ring.num_filled == 5
 
 
 def test_graph_by_hand():
-    graph = connected(jnp.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), 0.8)
+    graph = similarity_graph(jnp.array([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), 0.8)
     wanted = [[1 / 1.9, 0.9 / 1.9, 0.0], [0.9 / 1.9, 1 / 1.9, 0.0], [0.0, 0.0, 1.0]]
     np.testing.assert_allclose(graph, wanted, rtol=1e-6)  # by hand
 

@@ -59,9 +59,9 @@ def test_the_threshold_falls_every_so_many_steps_down_to_the_least():
 def test_soft_targets_above_the_least_threshold_and_hard_ones_at_it():
     weak = jnp.log(jnp.array([[0.8, 0.2], [0.5, 0.5]]))
     method = Dash(least=0.3)
-    _, soft = method.selected(weak, jnp.array(0.5))
+    _, soft = method.select(weak, jnp.array(0.5))
     np.testing.assert_allclose(soft, [[16 / 17, 1 / 17], [0.5, 0.5]], rtol=1e-5)  # by hand.
-    mask, hard = method.selected(weak, jnp.array(0.3))
+    mask, hard = method.select(weak, jnp.array(0.3))
     np.testing.assert_array_equal(hard, [[1.0, 0.0], [1.0, 0.0]])
     np.testing.assert_array_equal(mask, [True, False])  # by hand: -log .8 = .22, log 2 = .69.
 
@@ -69,7 +69,7 @@ def test_soft_targets_above_the_least_threshold_and_hard_ones_at_it():
 def test_the_selection_is_by_the_loss_of_the_sharpened_guess():
     weak = jnp.log(jnp.array([[0.8, 0.2]]))
     own = -(16 * np.log(0.8) + np.log(0.2)) / 17  # by hand.
-    masks = [Dash().selected(weak, jnp.array(rho))[0][0] for rho in (own - 1e-3, own + 1e-3)]
+    masks = [Dash().select(weak, jnp.array(rho))[0][0] for rho in (own - 1e-3, own + 1e-3)]
     assert masks == [False, True]
 
 

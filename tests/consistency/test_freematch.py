@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax.consistency import FreeMatch, Match, SelfAdaptiveFairness, SelfAdaptiveThreshold
 from mtl_jax.consistency.prediction import Prediction
-from mtl_jax.consistency.self_adaptive import SelfAdaptiveState, Shares, fairness
+from mtl_jax.consistency.self_adaptive import FairnessState, SelfAdaptiveState, fairness
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
@@ -61,7 +61,7 @@ def test_the_state_moves_before_the_mask_is_taken():
 
 
 def test_fairness_is_minus_a_cross_entropy():
-    state = Shares(jnp.array([0.6, 0.4]), jnp.array([0.8, 0.2]))
+    state = FairnessState(jnp.array([0.6, 0.4]), jnp.array([0.8, 0.2]))
     target = np.array([0.75, 2.0]) / 2.75
     mean = np.asarray(jax.nn.softmax(STRONG[:2])).mean(0)  # one guess of each class.
     found, _ = fair(STRONG, MASK, state)

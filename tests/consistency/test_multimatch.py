@@ -8,15 +8,21 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, MultiMatch, SelfAdaptiveThreshold
-from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, pseudo_label_for_head
-from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
+from mtl_jax.consistency.multimatch import HEADS, OTHERS, head_logits, pseudo_label_for_head
+from mtl_jax.consistency.pseudo_margin import (
+    Margins,
+    init_margins,
+    margin_quantiles,
+    margins,
+    update_margins,
+)
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = MultiMatch(
-    hard=5.0, share=0.3, least=None, smoothness=0.8, epochs=4, mask=ConfidenceThreshold(0.6)
+    hard=5.0, quantile=0.3, least=None, smoothness=0.8, epochs=4, mask=ConfidenceThreshold(0.6)
 )  # fmt: skip
 SIZES = DatasetSizes(C, N, N)
 
@@ -51,7 +57,7 @@ class ByHand:
         if epoch > self.epoch:
             self.calibrate()
         self.epoch, rate = epoch, 0.8 / (1 + epoch)
-        weak, strong = (np.stack(each_head(views, view)) for view in ("weak", "strong"))
+        weak, strong = (np.stack(head_logits(views, view)) for view in ("weak", "strong"))
         for head in range(3):
             for z, place in zip(weak[head], views.unlabelled_index, strict=True):
                 best = z.argmax()
@@ -105,7 +111,7 @@ def test_margins_by_hand():
 
 def test_of_an_example_twice_in_a_batch_the_later_counts():
     logits = jnp.array([[[2.0, 0.0], [0.0, 4.0], [8.0, 0.0]]])
-    state = jax.jit(moved)(no_margins(1, 4, 2), logits, jnp.array([1, 3, 1]), 0.5)
+    state = jax.jit(update_margins)(init_margins(1, 4, 2), logits, jnp.array([1, 3, 1]), 0.5)
     wanted = [[0.0, 0.0], [4.0, -4.0], [0.0, 0.0], [-2.0, 2.0]]
     np.testing.assert_allclose(state.mean[0], wanted)  # by hand
     np.testing.assert_array_equal(state.label[0], [-1, 0, -1, 1])
@@ -117,7 +123,7 @@ def test_percentiles_are_of_the_agreed_examples_alone():
                    [[2.0, 9.0], [4.0, 9.0], [60.0, 9.0], [8.0, 9.0]]]),
         jnp.array([[0, 0, 0, -1], [0, 0, 1, -1]]),
     )  # fmt: skip
-    found = jax.jit(percentiles, static_argnums=(1, 2, 3))(state, 0, 1, 0.5)
+    found = jax.jit(margin_quantiles, static_argnums=(1, 2, 3))(state, 0, 1, 0.5)
     np.testing.assert_allclose(found, [2.5, 0.0])  # by hand: of 1, 2, 3, 4; and of nothing.
 
 
@@ -192,7 +198,7 @@ def test_labelled_examples_teach_all_three():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("hard", -1.0), ("share", 1.5), ("least", float("nan")), ("smoothness", 1.1),
+    [("hard", -1.0), ("quantile", 1.5), ("least", float("nan")), ("smoothness", 1.1),
      ("epochs", 0), ("weight", -1.0)],
 )  # fmt: skip
 def test_settings_are_checked(field, value):

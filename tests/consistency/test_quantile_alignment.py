@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import RDA
-from mtl_jax.consistency.quantile_alignment import by_rank
+from mtl_jax.consistency.quantile_alignment import match_quantiles
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
@@ -15,7 +15,7 @@ from tests.consistency.warm import warm
 METHOD = RDA(every=2, ramp=0.0)
 SIZES = DatasetSizes(1, 6, 4)
 update = jax.jit(RDA.update, static_argnums=0)
-rank = jax.jit(by_rank)
+rank = jax.jit(match_quantiles)
 
 
 def sight(outputs, index, labels=(10.0, 30.0), places=(0, 2), mask=(True, True)):
@@ -67,7 +67,7 @@ def test_missing_labels_are_not_kept_and_later_places_count():
     np.testing.assert_array_equal(state.labelled, [1, 0, 0, 0])
     np.testing.assert_array_equal(state.labels[:, 0], [10.0, 0.0, 0.0, 0.0])
     np.testing.assert_array_equal(state.outputs[:, 0], [3.0, 0.0, 0.0, 0.0, 0.0, 2.0])
-    np.testing.assert_array_equal(state.seen, [1, 0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(state.predicted, [1, 0, 0, 0, 0, 1])
 
 
 def test_without_labels_there_are_no_targets():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import DistributionAlignment, NoAlignment, ReMixMatch
-from mtl_jax.consistency.remixmatch import GUESS, TURNED
+from mtl_jax.consistency.remixmatch import GUESS, ROTATED
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.validation import BadInput
@@ -49,8 +49,8 @@ def terms(views, known, momentum=0.9):
     partner, ratio = views.view_params[MIXED]
     mixed = ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
     each = entropy(mixed, views.logits[MIXED])
-    turns = np.eye(4)[views.view_params[view_key(TURNED)]]
-    told = entropy(turns, views.heads["rotation"][view_key(TURNED)])
+    turns = np.eye(4)[views.view_params[view_key(ROTATED)]]
+    told = entropy(turns, views.heads["rotation"][view_key(ROTATED)])
     unlabelled = each[B:].reshape(3, U).mean(0)
     return each[:B][known].mean(), unlabelled, entropy(guess, views.logits["strong"]), told
 
@@ -70,7 +70,7 @@ def test_the_terms_are_the_papers(known):
 
 def test_guesses_come_nearer_to_the_labels_classes():
     def mean_guess(method):
-        return method.targets(SIGHT, method.init(SIZES))[0].guess.mean(0)
+        return method.targets(SIGHT, method.init(SIZES))[0].pseudo_labels.mean(0)
 
     labels = np.eye(C)[SIGHT.labels].mean(0)
     aligned, plain = (
@@ -89,7 +89,7 @@ def test_gradients_flow_into_what_learns():
     grads, heads = jax.grad(total, (0, 1))(SIGHT.logits, SIGHT.heads)
     for name in (MIXED, "strong"):
         assert (np.abs(grads.pop(name)).sum(1) > 0).all()
-    assert (np.abs(heads["rotation"].pop(view_key(TURNED))).sum(1) > 0).all()
+    assert (np.abs(heads["rotation"].pop(view_key(ROTATED))).sum(1) > 0).all()
     jax.tree.map(lambda leaf: np.testing.assert_array_equal(leaf, 0.0 * leaf), (grads, heads))
 
 
@@ -103,8 +103,8 @@ def test_the_ramp_leaves_turns_and_labels_alone():
 
 def test_turns_may_be_left_out():
     bare = dataclasses.replace(METHOD, rotation=0.0)
-    assert bare.aux_heads(C) == {} and TURNED not in bare.views
-    assert METHOD.aux_heads(C) == {"rotation": AuxHead(4)} and METHOD.views[-1] == TURNED
+    assert bare.aux_heads(C) == {} and ROTATED not in bare.views
+    assert METHOD.aux_heads(C) == {"rotation": AuxHead(4)} and METHOD.views[-1] == ROTATED
     _, mixed, unmixed, _ = terms(SIGHT, np.ones(B, bool))
     loss, _, metrics = update(bare, SIGHT, START)
     np.testing.assert_allclose(loss, 1.5 * mixed + 0.5 * unmixed, rtol=1e-4)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import NoAlignment, ShrinkMatch
-from mtl_jax.consistency.shrinkmatch import shrunk_space
+from mtl_jax.consistency.shrinkmatch import shrink_classes
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, N, U, seen
 
-METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk=0.5, align=NoAlignment())
+METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk_weight=0.5, align=NoAlignment())
 SIZES = DatasetSizes(C, N, N)
 
 update = jax.jit(ShrinkMatch.update, static_argnums=0)
-space = jax.jit(shrunk_space, static_argnums=1)
+space = jax.jit(shrink_classes, static_argnums=1)
 
 
 def softmax(logits):
@@ -52,7 +52,7 @@ def test_three_steps_by_hand(threshold):
         wanted = [one_loss(*row, rate, threshold) for row in rows]
         np.testing.assert_allclose(loss, wanted, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(metrics["mask_rate"], sure, rtol=1e-6)
-        np.testing.assert_allclose(state.sure, rate, rtol=1e-6)
+        np.testing.assert_allclose(state.confident_rate, rate, rtol=1e-6)
         kinds.add(float(metrics["shrunk_rate"]))
     assert max(kinds) > 0
 
@@ -119,7 +119,7 @@ def test_a_class_that_is_left_out_has_no_gradient():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("threshold", 1.1), ("momentum", -0.1), ("shrunk", -1.0), ("weight", float("inf"))],
+    [("threshold", 1.1), ("momentum", -0.1), ("shrunk_weight", -1.0), ("weight", float("inf"))],
 )
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"ShrinkMatch\.{field} must"):

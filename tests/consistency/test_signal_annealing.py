@@ -52,9 +52,9 @@ def test_missing_labels_never_count():
     [("linear", 0.5), ("exp", np.exp(-2.5)), ("log", 1 - np.exp(-2.5))],
 )
 def test_schedules(schedule, half):
-    share = SignalAnnealing(schedule=schedule).share
-    np.testing.assert_allclose(share(jnp.float32(0.5)), half, rtol=1e-6)
-    np.testing.assert_allclose(share(jnp.float32(1.0)), 1.0, atol=0.01)
+    factor = SignalAnnealing(schedule=schedule).annealing_factor
+    np.testing.assert_allclose(factor(jnp.float32(0.5)), half, rtol=1e-6)
+    np.testing.assert_allclose(factor(jnp.float32(1.0)), 1.0, atol=0.01)
 
 
 def test_the_unlabelled_loss_is_the_methods_own():

@@ -121,9 +121,9 @@ def test_a_class_that_is_impossible_leaves_no_nan():
     assert np.isfinite(value) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grad))
 
 
-@pytest.mark.parametrize("by", ["student", "teacher"])
-def test_gradients_flow_into_the_strong_view_only(by):
-    method = dataclasses.replace(METHOD, by=by)
+@pytest.mark.parametrize("model", ["student", "teacher"])
+def test_gradients_flow_into_the_strong_view_only(model):
+    method = dataclasses.replace(METHOD, target_model=model)
     views, state = seen(method, 5, sure=True), after(2, method)
 
     def total(logits, heads):
@@ -143,7 +143,7 @@ def test_the_teacher_says_the_same_of_the_same_outputs():
 
     heads = {"projection": joined(plain.heads["projection"])}
     other = plain._replace(logits=joined(plain.logits), heads=heads)
-    taught = dataclasses.replace(METHOD, by="teacher")
+    taught = dataclasses.replace(METHOD, target_model="teacher")
     one, two = (update(m, v, after(1)) for m, v in ((METHOD, plain), (taught, other)))
     jax.tree.map(np.testing.assert_array_equal, one, two)
 
@@ -151,7 +151,7 @@ def test_the_teacher_says_the_same_of_the_same_outputs():
 @pytest.mark.parametrize(
     ("field", "value"),
     [("threshold", 1.1), ("smoothing", -0.1), ("temperature", 0.0), ("instance", -1.0),
-     ("momentum", 1.5), ("by", "guess"), ("weight", -1.0)],
+     ("momentum", 1.5), ("target_model", "guess"), ("weight", -1.0)],
 )  # fmt: skip
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"SimMatch\.{field} must"):

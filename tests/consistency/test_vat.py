@@ -18,7 +18,7 @@ update = jax.jit(VAT.update, static_argnums=0)
 
 def run(method, clean=None, moved=None, progress=0.5):
     clean, moved = (np.log(P) if clean is None else clean), (np.log(Q) if moved is None else moved)
-    logits = {view_key(CLEAN): clean, view_key(method.moved): moved}
+    logits = {view_key(CLEAN): clean, view_key(method.adversarial): moved}
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
     return update(method, views, ())
 
@@ -65,7 +65,7 @@ def test_numbers_have_the_squared_error():
     method = VAT(target_type="continuous")
     clean, moved = np.zeros((2, 1), np.float32), np.array([[3.0], [-1.0]], np.float32)
     np.testing.assert_allclose(run(method, clean, moved)[0], [9.0, 1.0])  # by hand
-    assert method.moved.target_type == "continuous"
+    assert method.adversarial.target_type == "continuous"
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def rest_of(name, method, views, before, after, loss, metrics) -> dict:
         mask = after.mask
         return {"mu": mask.mean, "var": mask.variance, "p_model": after.align.model}
     if name == "dist_align_queue":
-        return {"aligned": jnp.exp(method.guess(views, before)[0].aligned)}
+        return {"aligned": jnp.exp(method.predict(views, before)[0].aligned)}
     if name == "freematch":
         (term,), (shares,) = method.terms, after.terms
         return {
@@ -208,8 +208,8 @@ def follow(file, name, expected):
 def mask_of(method, views, state, metrics):
     """How much each guess counts `[U]`."""
     if isinstance(method, Dash):
-        return method.selected(views.outputs("weak"), metrics["threshold"])[0]
-    guess, _ = method.guess(views, state)
+        return method.select(views.outputs("weak"), metrics["threshold"])[0]
+    guess, _ = method.predict(views, state)
     return method.mask.update(guess, views, state.mask)[0]
 
 

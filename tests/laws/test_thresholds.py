@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mtl_jax import consistency, domain_adaptation
-from mtl_jax.consistency.comatch import connected
+from mtl_jax.consistency.comatch import similarity_graph
 from mtl_jax.consistency.multimatch import pseudo_label_for_head
 from mtl_jax.consistency.prediction import Prediction
-from mtl_jax.consistency.shrinkmatch import shrunk_space
+from mtl_jax.consistency.shrinkmatch import shrink_classes
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, N, U, seen
@@ -107,9 +107,9 @@ def test_annealing_at_its_limit():
 
 
 def test_parts_of_methods_at_their_thresholds():
-    kept, enough = shrunk_space(jnp.array([[0.5, 0.25, 0.25, 0.0]]), 1.0)
+    kept, enough = shrink_classes(jnp.array([[0.5, 0.25, 0.25, 0.0]]), 1.0)
     assert enough.all() and kept.tolist() == [[True, False, False, True]]  # 0.5 of 0.5
-    graph = connected(jnp.array([[1.0, 0.0], [0.5, 0.5]]), 0.5)
+    graph = similarity_graph(jnp.array([[1.0, 0.0], [0.5, 0.5]]), 0.5)
     np.testing.assert_allclose(graph[0], [2 / 3, 1 / 3], rtol=1e-6)  # a product of 0.5
     labels, own, masked = jnp.array([[0], [0], [1]]), jnp.full((3, 1), 0.5), jnp.ones((3, 1), bool)
     _, easy, hard = pseudo_label_for_head(
