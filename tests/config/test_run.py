@@ -168,3 +168,17 @@ def test_lineage():
     last = RUN.replace(name="last", initialization={"init_from": middle})
     assert dependency_order(RUN) == [RUN]
     assert dependency_order(last) == [RUN, middle, last]
+
+
+def test_a_mapping_changes_fields_of_a_group():
+    run = RUN.replace(labels={"num_labelled": 9}, trunk={"features": (5,)})
+    assert (run.labels.num_labelled, run.labels.unlabelled_ratio) == (9, 2)
+    assert run.trunk == nets.MLP((5,)) and run == RUN.replace(
+        labels=RUN.labels.replace(num_labelled=9), trunk=nets.MLP((5,))
+    )
+    with pytest.raises(BadInput, match=r"Labels\.partail is no field \(did you mean partial\?\)"):
+        RUN.replace(labels={"partail": True})
+    with pytest.raises(BadInput, match=r"Run\.teachers is no field \(it is one of labels: "):
+        RUN.replace(teachers=(RUN,))
+    with pytest.raises(BadInput, match=r"Run\.execution must be an Execution or None"):
+        RUN.replace(execution={"steps_per_call": 1})

@@ -261,7 +261,7 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
         BadInput, match=r"Run\.trunk must be a trunk, an instance such as nets\.MLP"
     ):
         RUN.replace(trunk=nets.MLP)
-    for wrong in ("§", None, -1, [1, 2], {}, object(), len):
+    for wrong in ("§", None, -1, [1, 2], object(), len):
         with pytest.raises(BadInput, match=r"Run\.trunk must be a trunk"):
             RUN.replace(trunk=wrong)
     lacks = r"ToyRun\.problem must be a ToyProblem \(it lacks plot_limits, losses, dist"

@@ -64,11 +64,9 @@ TO_ROW = (r"tasks/heads/column/(.*)", r"tasks/heads/row/\1")
         (((r"tasks/heads/row/(kernel|bias)", r"tasks/heads/row/old/Dense_0/\1"),), (), []),
     ],
 )
-def test_which_heads_are_taken(take, fresh, found):
-    assert (
-        restored_heads(NEXT.replace(initialization={"param_map": take, "new_params": fresh}))
-        == found
-    )
+def test_which_heads_are_restored(take, fresh, found):
+    run = NEXT.replace(initialization={"param_map": take, "new_params": fresh})
+    assert restored_heads(run, SOURCE) == found
 
 
 @pytest.mark.parametrize(
