@@ -20,8 +20,8 @@ from mtl_jax.nets.heads import HiddenHead, MLPHead
 def make_model(
     trunk: Any,
     outputs: Mapping[str, int | AuxHead | AuxMLP | CrossTaskEmbedding],
-    plan: ParamRules = (),
-    maps: bool = False,
+    param_rules: ParamRules = (),
+    feature_maps: bool = False,
 ) -> Model:
     """Builds a model from a trunk, shared or one per task, and a linear head for each task.
 
@@ -33,59 +33,73 @@ def make_model(
       outputs: number of outputs of each task's head; in addition, under `task/name`, an `AuxHead`
         that reads the features of the task, or an `AuxMLP` that reads the inputs passed to it;
         and a `CrossTaskEmbedding` under any name.
-      plan: rules for frozen parameters; a BatchNorm with a frozen parameter uses its running
+      param_rules: rules for frozen parameters; a BatchNorm with a frozen parameter uses its running
         statistics in training too, and leaves them unchanged.
-      maps: whether the encoder also returns the outputs of single layers of the trunk, as
+      feature_maps: whether the encoder also returns the outputs of single layers of the trunk, as
         `EncoderOutput`.
 
     Returns:
       A `Model` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.core.protocols`); features are
       `[N, D]` for each task.
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.MLP((8,)), {"digit": 10, "color": 3})
+      >>> images = jax.numpy.zeros((4, 28, 28, 1))
+      >>> params, stats = jax.eval_shape(model.init, jax.random.key(0), images)  # Only shapes.
+      >>> output, _ = jax.eval_shape(
+      ...     lambda *variables: model.apply(*variables, images, train=False), params, stats
+      ... )
+      >>> output.logits["digit"].shape, output.logits["color"].shape
+      ((4, 10), (4, 3))
     """
     heads = {
         name: nn.Dense(size) if isinstance(size, int) else HiddenHead(*size)
         for name, size in outputs.items()
         if isinstance(size, int | AuxHead)
     }
-    alone = {name: spec for name, spec in outputs.items() if isinstance(spec, AuxMLP)}
-    tasks = tuple(name for name, size in outputs.items() if isinstance(size, int))
-    reads = {name: HeadKey.parse(name).task for name in heads}
-    init_body, encode = make_encoder(trunk, tasks, plan, maps)
-    related = relation({name: outputs[name] for name in tasks}, outputs)
+    mlp_specs = {name: spec for name, spec in outputs.items() if isinstance(spec, AuxMLP)}
+    sizes = {name: size for name, size in outputs.items() if isinstance(size, int)}
+    tasks = tuple(sizes)
+    feature_task = {name: HeadKey.parse(name).task for name in heads}
+    init_encoder, encode = make_encoder(trunk, tasks, param_rules, feature_maps)
+    cross_task = cross_task_fns(sizes, outputs)
 
     def init(key, x):
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
-        params, stats = init_body(trunk_key, x)
+        params, stats = init_encoder(trunk_key, x)
         features, _ = jax.eval_shape(lambda: encode(params, stats, x, train=False))
-        read = {
-            name: pooled_features(each) for name, each in features_by_task(features, tasks).items()
+        inputs = {
+            name: pooled_features(value)
+            for name, value in features_by_task(features, tasks).items()
         }
-        drawn = {
-            name: head.init(head_key, jnp.zeros(each.shape, each.dtype))["params"]
+        head_params = {
+            name: head.init(head_key, jnp.zeros(value.shape, value.dtype))["params"]
             for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
-            for each in (read[reads[name]],)
+            for value in (inputs[feature_task[name]],)
         }
-        drawn |= related.init(jax.random.fold_in(key, 1), read)
-        for name, spec in alone.items():
-            features = read[HeadKey.parse(name).task]
-            size = spec.input_size or spec.input_multiple * features.shape[-1]
-            drawn[name] = head_module(spec).init(fold_in_name(key, name), jnp.zeros((1, size)))[
-                "params"
-            ]
-        return join_params(params, drawn), stats
+        head_params |= cross_task.init(jax.random.fold_in(key, 1), inputs)
+        for name, spec in mlp_specs.items():
+            task_features = inputs[HeadKey.parse(name).task]
+            size = spec.input_size or spec.input_multiple * task_features.shape[-1]
+            head_params[name] = head_module(spec).init(
+                fold_in_name(key, name), jnp.zeros((1, size))
+            )["params"]
+        return join_params(params, head_params), stats
 
     def decode(params, features):
         return {
-            name: apply_head(head, params[name], pooled_features(features[reads[name]]))
+            name: apply_head(head, params[name], pooled_features(features[feature_task[name]]))
             for name, head in heads.items()
-            if reads[name] in features
+            if feature_task[name] in features
         }
 
-    def call(params, name, x):
-        head = head_module(alone[name]) if name in alone else heads[name]
+    def apply_named_head(params, name, x):
+        head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
         return head.apply({"params": params[name]}, x)
 
-    return Model(init, encode, decode, related.relate, call)
+    return Model(init, encode, decode, cross_task.embed, apply_named_head)
 
 
 def apply_head(head: nn.Module, params: Any, x: jax.Array) -> jax.Array:
@@ -101,30 +115,30 @@ def head_module(spec: AuxMLP) -> MLPHead:
     return MLPHead(spec.outputs, spec.widths)
 
 
-class Related(NamedTuple):
-    """Additions of a `CrossTaskEmbedding` to a model: parameters among the heads, and their use."""
+class CrossTaskFns(NamedTuple):
+    """The functions of a `CrossTaskEmbedding`, whose parameters are among those of the heads."""
 
     init: Callable[..., dict[str, Any]]
-    relate: Callable[..., dict[str, jax.Array]] | None
+    embed: Callable[..., dict[str, jax.Array]] | None
 
 
-def relation(sizes: dict[str, int], outputs: Mapping[str, Any]) -> Related:
+def cross_task_fns(sizes: dict[str, int], outputs: Mapping[str, Any]) -> CrossTaskFns:
     """The cross-task embedding of a model, if it has one."""
-    found = [(name, spec) for name, spec in outputs.items() if isinstance(spec, CrossTaskEmbedding)]
-    if not found:
-        return Related(lambda key, features: {}, None)
-    ((name, spec),) = found
+    specs = [(name, spec) for name, spec in outputs.items() if isinstance(spec, CrossTaskEmbedding)]
+    if not specs:
+        return CrossTaskFns(lambda key, features: {}, None)
+    ((name, spec),) = specs
 
-    def module(length):
-        return Embedding(tuple(sizes.items()), spec.width, length)
+    def embedding(width):
+        return Embedding(tuple(sizes.items()), spec.width, width)
 
     def init(key, features):
-        length = next(iter(features.values())).shape[-1]
+        width = next(iter(features.values())).shape[-1]
         values = {task: jnp.zeros((1, size)) for task, size in sizes.items()}
-        return {name: module(length).init(key, values, 0)["params"]}
+        return {name: embedding(width).init(key, values, 0)["params"]}
 
-    def relate(heads, values, pair):
-        length = heads[name]["last"]["bias"].shape[0]
-        return module(length).apply({"params": heads[name]}, values, pair)
+    def embed(heads, values, pair):
+        width = heads[name]["last"]["bias"].shape[0]
+        return embedding(width).apply({"params": heads[name]}, values, pair)
 
-    return Related(init, relate)
+    return CrossTaskFns(init, embed)

@@ -28,28 +28,33 @@ def layer_names(
 
     Raises:
       BadInput: for a wrapper around a trunk (`nets.LoRA`) instead of the trunk itself.
+
+    Example:
+      >>> from mtl_jax import nets
+      >>> nets.layer_names(nets.CNN((8, 16)), (32, 32, 3))
+      ('Conv_0|BatchNorm_0', 'Conv_1|BatchNorm_1')
     """
     rule = "must be a Flax module with parameters of its own"
     require(isinstance(trunk, nn.Module), "layer_names", "trunk", rule, trunk)
-    called = []
+    calls = []
 
-    def note(call, args, kwargs, context):
+    def record(call, args, kwargs, context):
         path = context.module.path
-        if path and path[0] not in called:
-            called.append(path[0])
+        if path and path[0] not in calls:
+            calls.append(path[0])
         return call(*args, **kwargs)
 
-    def draw(key, x):
+    def init(key, x):
         return trunk.init({"params": key, "draw": key}, x, train=False)
 
-    with nn.intercept_methods(note):
+    with nn.intercept_methods(record):
         sample = jax.ShapeDtypeStruct((1, *shape), dtype)
-        params = jax.eval_shape(draw, jax.random.key(0), sample)["params"]
+        params = jax.eval_shape(init, jax.random.key(0), sample)["params"]
     groups = []
-    for name in (name for name in called if name in params):
+    for name in (name for name in calls if name in params):
         if groups and "norm" in name.lower():
             groups[-1].append(name)
         else:
             groups.append([name])
-    groups[0] += [name for name in params if name not in called]
+    groups[0] += [name for name in params if name not in calls]
     return tuple("|".join(group) for group in groups)

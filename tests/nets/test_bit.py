@@ -10,8 +10,8 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.backbones.bit import PreActivated, RootBlock
-from mtl_jax.nets.backbones.weight_standardization import StdConv, standardised
+from mtl_jax.nets.backbones.bit import PreActivationBlock, RootBlock
+from mtl_jax.nets.backbones.weight_standardization import StdConv, standardize
 from tests.nets.through import QUICK
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))
@@ -113,7 +113,7 @@ def conv(x, params, stride=1):
 )
 def test_a_block_in_numpy(stride, channels, last):
     """Without a projection where the channels stay; else one of the activated input."""
-    block = PreActivated(4, stride, 2, last)
+    block = PreActivationBlock(4, stride, 2, last)
     x = np.random.default_rng(2).normal(size=(2, 6, 6, channels)).astype(np.float32)
     params = drawn(block, x)
     active = act(x, params["norm1"], 2)
@@ -170,8 +170,8 @@ def test_a_kernels_scale_and_shift_do_not_count():
 def test_standardised_by_hand(variant):
     kernel = jnp.array([[1.0, 4.0, 2.0], [3.0, -4.0, 2.0]]).reshape(1, 2, 1, 3)
     wanted = [[-1.0, 1.0, 0.0], [1.0, -1.0, 0.0]]  # by hand: mean 2, 0, 2 and deviation 1, 4, 0
-    np.testing.assert_allclose(variant(standardised)(kernel)[0, :, 0], wanted, rtol=1e-6)
-    grads = variant(jax.grad(lambda k: standardised(k)[0, 1].sum()))(kernel)[0, :, 0]
+    np.testing.assert_allclose(variant(standardize)(kernel)[0, :, 0], wanted, rtol=1e-6)
+    grads = variant(jax.grad(lambda k: standardize(k)[0, 1].sum()))(kernel)[0, :, 0]
     # By hand: two numbers are -1 and 1 whatever they are; equal ones are divided by 1e-5.
     np.testing.assert_allclose(grads[:, :2], 0.0, atol=1e-6)
     np.testing.assert_allclose(grads[:, 2], [-5e4, 5e4], rtol=1e-5)
@@ -180,7 +180,7 @@ def test_standardised_by_hand(variant):
 def test_epsilon_is_the_authors():
     """With timm's 1e-8 it were 0.0995."""
     kernel = jnp.array([-1e-5, 1e-5]).reshape(1, 2, 1, 1)
-    found = standardised(kernel)[0, 1, 0, 0]
+    found = standardize(kernel)[0, 1, 0, 0]
     np.testing.assert_allclose(found, 0.70710678, rtol=1e-5)  # by hand: 1e-5 / sqrt(2e-10)
 
 

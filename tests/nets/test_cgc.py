@@ -9,7 +9,7 @@ from mtl_jax.core.validation import BadInput
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 EXPERT = nets.MLP((4,))
-TRUNK = nets.CGC(EXPERT, shared=1, own=2)
+TRUNK = nets.CGC(EXPERT, shared=1, task_specific=2)
 
 
 def test_a_gate_chooses_from_own_experts_and_then_the_shared_ones():
@@ -56,7 +56,7 @@ def test_it_convolves_if_its_experts_do():
     [
         ({"expert": nets.CGC()}, "CGC.expert must be a trunk"),
         ({"shared": 0}, "CGC.shared must be at least 1"),
-        ({"own": 0}, "CGC.own must be at least 1"),
+        ({"task_specific": 0}, "CGC.task_specific must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(settings, wrong):

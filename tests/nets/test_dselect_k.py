@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.multitask.dselect_k import selected, smooth_step
+from mtl_jax.nets.multitask.dselect_k import selector_weights, smooth_step
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 EXPERT = nets.MLP((4,))
@@ -33,14 +33,14 @@ def test_smooth_step_by_hand():
 def test_codes_are_binary_numbers_of_experts():
     low, high = -0.5, 0.5
     codes = jnp.array([[low, low, low], [high, low, low], [low, high, low], [high, low, high]])
-    np.testing.assert_array_equal(selected(codes, 8, 1.0), np.eye(8)[[0, 1, 2, 5]])
+    np.testing.assert_array_equal(selector_weights(codes, 8, 1.0), np.eye(8)[[0, 1, 2, 5]])
     np.testing.assert_array_equal(
-        selected(codes[3], 5, 1.0), np.zeros(5)
+        selector_weights(codes[3], 5, 1.0), np.zeros(5)
     )  # Code 5 names no expert of 5.
 
 
 def test_half_way_every_expert_is_chosen_alike():
-    np.testing.assert_array_equal(selected(jnp.zeros(2), 3, 1.0), [0.25, 0.25, 0.25])
+    np.testing.assert_array_equal(selector_weights(jnp.zeros(2), 3, 1.0), [0.25, 0.25, 0.25])
 
 
 def test_selectors_that_have_chosen_mix_two_experts_by_their_logits():

@@ -10,7 +10,7 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.backbones.efficientnet import Inverted, relu6, rounded
+from mtl_jax.nets.backbones.efficientnet import InvertedBottleneck, relu6, round_channels
 from tests.nets.through import QUICK
 
 KEY = jax.eval_shape(lambda: jax.random.key(0))
@@ -43,8 +43,8 @@ def test_published_sizes(version, count, pixels):
 def test_channels_are_rounded():
     # By hand: 17.6, 26.4, 44, 88, 123.2, 211.2 and 352 of version 2; 11 is too small by a tenth.
     widths = (16, 24, 40, 80, 112, 192, 320)
-    assert [rounded(1.1 * width) for width in widths] == [16, 24, 48, 88, 120, 208, 352]
-    assert rounded(11.0) == 16 and rounded(3.0) == 8
+    assert [round_channels(1.1 * width) for width in widths] == [16, 24, 48, 88, 120, 208, 352]
+    assert round_channels(11.0) == 16 and round_channels(3.0) == 8
 
 
 def norm(x, params, stats):
@@ -69,7 +69,7 @@ def depthwise(x, kernel, stride):
     ("width", "size", "stride", "times"), [(4, 3, 1, 6), (5, 5, 2, 6), (4, 3, 2, 6), (6, 3, 1, 1)]
 )
 def test_a_block_in_numpy(width, size, stride, times):
-    block = Inverted(width, size, stride, times)
+    block = InvertedBottleneck(width, size, stride, times)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 4)).astype(np.float32)
     shapes = jax.eval_shape(functools.partial(block.init, train=False), KEY, x)
     draw = np.random.default_rng(1)
@@ -95,7 +95,7 @@ def test_activation():
 
 
 def test_only_training_moves_statistics_and_how_far():
-    block = Inverted(3, 3, 1, 2)
+    block = InvertedBottleneck(3, 3, 1, 2)
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
 
     def every(x):
@@ -113,7 +113,7 @@ def test_only_training_moves_statistics_and_how_far():
 
 
 def test_kernels_are_drawn_by_what_they_give():
-    block = Inverted(64, 5, 1, 6)
+    block = InvertedBottleneck(64, 5, 1, 6)
     x = jnp.zeros((1, 5, 5, 64))
     params = jax.jit(lambda: block.init(jax.random.key(0), x, train=False))()["params"]
     for name, fan in (("expand", 384), ("depthwise", 25), ("project", 64)):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.nets.backbones.fast_conv import FEWEST, by_product, convolution
+from mtl_jax.nets.backbones.fast_conv import MIN_CHANNELS, convolution, matmul_convolution
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 CASES = [
@@ -22,7 +22,7 @@ CASES = [
 ]
 
 
-def drawn(side, size, channels=FEWEST, count=2):
+def drawn(side, size, channels=MIN_CHANNELS, count=2):
     """Images and a kernel to five channels."""
     draw = np.random.default_rng(0)
     x = draw.normal(size=(count, *side, channels)).astype(np.float32)
@@ -84,7 +84,7 @@ def test_product_is_the_convolution(side, size, stride, pad):
     pads = pad
     if isinstance(pad, str):
         pads = jax.lax.padtype_to_pads(side, size, stride, pad)
-    found = by_product(x, kernel, stride, pads)
+    found = matmul_convolution(x, kernel, stride, pads)
     np.testing.assert_allclose(found, both(stride, pad)[1](x, kernel), rtol=1e-4, atol=1e-4)
 
 
@@ -121,6 +121,6 @@ def test_what_does_not_fit_is_left_to_xla(change):
 
 
 def test_few_channels_are_left_to_xla():
-    x, kernel = drawn((8, 8), (3, 3), FEWEST - 1)
+    x, kernel = drawn((8, 8), (3, 3), MIN_CHANNELS - 1)
     back = jax.make_jaxpr(jax.grad(lambda k: both((1, 1), "SAME")[0](x, k).sum()))(kernel)
     assert "dot_general" not in primitives(back.jaxpr)

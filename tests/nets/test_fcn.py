@@ -50,7 +50,7 @@ def test_a_convolution_is_xlas_own(length):
     wanted = jax.lax.conv_general_dilated(
         x, kernel, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
     )
-    np.testing.assert_allclose(fcn.convolved(x, kernel), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(fcn.convolve(x, kernel), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_only_training_moves_statistics():

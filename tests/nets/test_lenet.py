@@ -54,13 +54,13 @@ def test_a_convolution_is_xlas_own():
     x, kernel = x.astype(np.float32), kernel.astype(np.float32)
     numbers = ("NHWC", "HWIO", "NHWC")
     wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
-    np.testing.assert_allclose(lenet.convolved(x, kernel), wanted, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(lenet.convolve(x, kernel), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_odd_sides_lose_their_edge():
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
     wanted = nn.max_pool(x, (2, 2), (2, 2))
-    np.testing.assert_array_equal(lenet.pooled(jnp.asarray(x)), wanted)
+    np.testing.assert_array_equal(lenet.max_pool_2x2(jnp.asarray(x)), wanted)
 
 
 def test_bad_settings_and_images_are_refused():

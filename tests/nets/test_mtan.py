@@ -14,7 +14,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.block_groups import Group
 from mtl_jax.nets.backbones.cnn import ConvStage
 from mtl_jax.nets.backbones.stages import global_average_pool
-from mtl_jax.nets.multitask.mtan import pooled_to
+from mtl_jax.nets.multitask.mtan import max_pool_to
 from tests.nets.through import X, features, through
 
 MTAN = nets.MTAN(nets.MLP((8, 4)))
@@ -102,7 +102,7 @@ def test_masks_of_a_group_are_made_from_what_its_last_block_reads():
 @pytest.mark.parametrize(("old", "new"), [(6, 3), (6, 6), (7, 3), (12, 4), (5, 1)])
 def test_pools_to_exactly_the_next_size(old, new):
     x = np.arange(float(old * old), dtype=np.float32).reshape(1, old, old, 1)
-    pooled = pooled_to(jnp.asarray(x), (new, new))
+    pooled = max_pool_to(jnp.asarray(x), (new, new))
     assert pooled.shape == (1, new, new, 1)
     assert pooled.max() == x.max()  # no pixel is left out at the far edge.
 

@@ -5,7 +5,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.multitask.nddr import resized
+from mtl_jax.nets.multitask.nddr import resize_to
 from tests.nets.through import X, through
 
 NDDR = nets.NDDR(nets.CNN((3, 4), batch_norm=False), same=0.75)
@@ -78,8 +78,8 @@ def test_shortcuts_belong_to_their_task():
 
 def test_shortcuts_to_a_vector_are_means_over_the_pixels():
     image, vector = np.arange(48.0).reshape(2, 4, 2, 3), np.zeros((2, 5))
-    np.testing.assert_allclose(resized(image, vector), image.mean((1, 2)))
-    np.testing.assert_allclose(resized(vector, vector), vector)
+    np.testing.assert_allclose(resize_to(image, vector), image.mean((1, 2)))
+    np.testing.assert_allclose(resize_to(vector, vector), vector)
 
 
 def test_bad_settings_are_refused():

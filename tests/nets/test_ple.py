@@ -9,11 +9,11 @@ from mtl_jax.core.validation import BadInput
 from tests.nets.bodies import X, encoder, made, moved_by
 
 EXPERT = nets.MLP((8,))
-TRUNK = nets.PLE(EXPERT, deeper_expert=(6,), shared=1, own=1)
+TRUNK = nets.PLE(EXPERT, deeper_expert=(6,), shared=1, task_specific=1)
 
 
 def test_one_level_is_cgc():
-    settings = {"shared": 2, "own": 1}
+    settings = {"shared": 2, "task_specific": 1}
     alone, cgc = nets.PLE(EXPERT, deeper_expert=(), **settings), nets.CGC(EXPERT, **settings)
     _, params, stats = made(alone)
     jax.tree.map(np.testing.assert_array_equal, params, made(cgc)[1])
@@ -58,7 +58,7 @@ def test_other_tasks_read_the_lower_experts_but_nothing_of_a_tasks_own():
 
 
 def test_of_three_levels_other_tasks_read_the_lowest_gates_too():
-    trunk = nets.PLE(EXPERT, deeper_expert=(8, 6), shared=1, own=1)
+    trunk = nets.PLE(EXPERT, deeper_expert=(8, 6), shared=1, task_specific=1)
     own = {"task_expert_2_row_0", "task_gate_1_row", "task_gate_2_row"}
     moved = moved_by(trunk, "row")
     assert {name for name in moved if name.startswith("task")} == own
@@ -77,7 +77,7 @@ def test_it_convolves_if_its_experts_do():
         ({"deeper_expert": (8, 0)}, "PLE.deeper_expert must be a tuple"),
         ({"deeper_expert": 8}, "PLE.deeper_expert must be a tuple"),
         ({"shared": 0}, "PLE.shared must be at least 1"),
-        ({"own": 0}, "PLE.own must be at least 1"),
+        ({"task_specific": 0}, "PLE.task_specific must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(settings, wrong):

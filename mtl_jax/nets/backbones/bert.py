@@ -52,6 +52,16 @@ class BERT(Trunk, nn.Module):
     Reference: Devlin et al., BERT, NAACL 2019, Section 3 (https://arxiv.org/abs/1810.04805);
       Reimers and Gurevych, Sentence-BERT, EMNLP 2019, Section 3
       (https://arxiv.org/abs/1908.10084).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.BERT(width=384, depth=1, hidden=1536), jax.numpy.zeros((2, 16), "int32")
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 384)
     """
 
     vocabulary: int = 30_522
@@ -85,12 +95,12 @@ class BERT(Trunk, nn.Module):
         x = x.astype(jnp.int32)  # Shape inference may pass floats.
         mask = x != self.pad
         x = Embeddings(self.vocabulary, self.places, self.types, self.width, name="embed")(x)
-        for at in range(self.depth):
-            x = TextBlock(self.heads, self.hidden, self.adapter, name=f"block{at}")(x, mask)
+        for i in range(self.depth):
+            x = TextBlock(self.heads, self.hidden, self.adapter, name=f"block{i}")(x, mask)
         if tokens:
             return x
         if self.pooling == "mean":
-            return directed(x, mask)
+            return normalized_mean(x, mask)
         return jnp.tanh(nn.Dense(self.width, kernel_init=INIT, name="pooler")(x[:, 0]))
 
 
@@ -120,7 +130,7 @@ class Embeddings(nn.Module):
         )  # fmt: skip
         # An invalid token becomes NaN; indexing would use the last one instead.
         words = jnp.take(token, x, axis=0, mode="fill")
-        return normed(words + (place[: x.shape[1]] + kind[:1])[None], "norm")
+        return layer_norm(words + (place[: x.shape[1]] + kind[:1])[None], "norm")
 
 
 class TextBlock(nn.Module):
@@ -140,18 +150,18 @@ class TextBlock(nn.Module):
     def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
         """Maps tokens to tokens; those outside the mask `[N, T]` are not attended to."""
         inner = apply_adapter(self_attention(x, self.heads, INIT, mask), self.adapter, "attention")
-        x = normed(x + inner, "norm_attention")
+        x = layer_norm(x + inner, "norm_attention")
         inner = apply_adapter(feed_forward(x, self.hidden, INIT), self.adapter, "mlp")
-        return normed(x + inner, "norm_mlp")
+        return layer_norm(x + inner, "norm_mlp")
 
 
-def normed(x: jax.Array, name: str) -> jax.Array:
+def layer_norm(x: jax.Array, name: str) -> jax.Array:
     """Layer norm of tokens, with scale and shift as parameters of the calling module."""
     # Flax's faster E[x^2] - E[x]^2 cancels for large means, and this epsilon is too small to help.
     return nn.LayerNorm(epsilon=1e-12, use_fast_variance=False, name=name)(x)
 
 
-def directed(x: jax.Array, mask: jax.Array) -> jax.Array:
+def normalized_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
     """The normalized mean of tokens `[N, T, D]` over a mask `[N, T]`, `[N, D]`."""
     count = mask.sum(1, keepdims=True).astype(x.dtype)
     weight = jnp.where(count > 0, mask.astype(x.dtype) / jnp.maximum(count, 1.0), 1.0 / x.shape[1])

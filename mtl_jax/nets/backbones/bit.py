@@ -20,7 +20,7 @@ class BiT(GroupedTrunk):
     `relu(norm(x))` and the mean over the pixels. w is 64 times the width; with four groups D is
     32 w. Norms are group norms with epsilon 1e-5; they normalise each image separately, have no
     running statistics, and are the same in training and evaluation. Kernels are standardised
-    at every use, see `standardised`. Sizes, for images of three channels:
+    at every use, see `standardize`. Sizes, for images of three channels:
 
     | name   | depths        | width | parameters  | with a head of 1000 |
     |--------|---------------|-------|-------------|---------------------|
@@ -53,6 +53,16 @@ class BiT(GroupedTrunk):
       He et al., Identity Mappings in Deep Residual Networks, ECCV 2016, for the blocks
       (https://arxiv.org/abs/1603.05027); Wu and He, Group Normalization, ECCV 2018
       (https://arxiv.org/abs/1803.08494).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.BiT(depths=(1, 1), groups=8), jax.numpy.zeros((2, 64, 64, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 512)
     """
 
     depths: tuple[int, ...] = (3, 4, 6, 3)
@@ -74,14 +84,14 @@ class BiT(GroupedTrunk):
         first = self.width * self.channels
         return RootBlock(first, self.small_images, parent=None), *(
             tuple(
-                PreActivated(
+                PreActivationBlock(
                     width=first * 2**group,
-                    stride=2 if group and not at else 1,
+                    stride=2 if group and not i else 1,
                     groups=self.groups,
-                    last=group == len(self.depths) - 1 and at == count - 1,
+                    last=group == len(self.depths) - 1 and i == count - 1,
                     parent=None,
                 )
-                for at in range(count)
+                for i in range(count)
             )
             for group, count in enumerate(self.depths)
         )
@@ -102,14 +112,14 @@ class RootBlock(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
         if self.small_images:
-            return convolved(x, "conv", self.width, 3)
-        x = convolved(x, "conv", self.width, 7, 2)
+            return conv(x, "conv", self.width, 3)
+        x = conv(x, "conv", self.width, 7, 2)
         # Zero padding, which exceeds negative values at the border; the pool's own would be -inf.
         x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return nn.max_pool(x, (3, 3), (2, 2))
 
 
-class PreActivated(ResidualBlock, nn.Module):
+class PreActivationBlock(ResidualBlock, nn.Module):
     """A pre-activation residual block, `skip(x) + f(a)`, `[N, H, W, C] -> [N, H', W', D]`.
 
     a is `relu(norm(x))`; f is three convolutions, 1x1, 3x3 with the stride and 1x1, the latter two
@@ -131,28 +141,28 @@ class PreActivated(ResidualBlock, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, f is scaled by `keep`, the skip is not."""
-        wide, groups = 4 * self.width, self.groups
-        active = activated(x, "norm1", groups)
+        out_width, groups = 4 * self.width, self.groups
+        active = norm_relu(x, "norm1", groups)
         skip = x
-        if x.shape[-1] != wide:
-            skip = convolved(active, "project", wide, 1, self.stride)
-        inner = convolved(active, "conv1", self.width, 1)
-        inner = activated(inner, "norm2", groups)
-        inner = convolved(inner, "conv2", self.width, 3, self.stride)
-        inner = activated(inner, "norm3", groups)
-        inner = convolved(inner, "conv3", wide, 1)
-        whole = skip + (inner if keep is None else keep * inner)
-        return activated(whole, "norm_end", groups) if self.last else whole
+        if x.shape[-1] != out_width:
+            skip = conv(active, "project", out_width, 1, self.stride)
+        inner = conv(active, "conv1", self.width, 1)
+        inner = norm_relu(inner, "norm2", groups)
+        inner = conv(inner, "conv2", self.width, 3, self.stride)
+        inner = norm_relu(inner, "norm3", groups)
+        inner = conv(inner, "conv3", out_width, 1)
+        output = skip + (inner if keep is None else keep * inner)
+        return norm_relu(output, "norm_end", groups) if self.last else output
 
 
-def activated(x: jax.Array, name: str, groups: int) -> jax.Array:
+def norm_relu(x: jax.Array, name: str, groups: int) -> jax.Array:
     """`relu(norm(x))`, with parameters of the calling module."""
     # The fast variance loses precision: features of R50x1 had an error of 2e-5 with it and of 1e-5
     # without, at the same speed on a CPU.
     return nn.relu(nn.GroupNorm(groups, epsilon=1e-5, use_fast_variance=False, name=name)(x))
 
 
-def convolved(x: jax.Array, name: str, width: int, size: int, stride: int = 1) -> jax.Array:
+def conv(x: jax.Array, name: str, width: int, size: int, stride: int = 1) -> jax.Array:
     """A convolution with a standardised kernel, with parameters of the calling module."""
     # Symmetric padding, as pretrained weights expect; SAME is asymmetric with a stride.
     return StdConv(

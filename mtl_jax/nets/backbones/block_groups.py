@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -25,12 +26,12 @@ class Group(DividedStage, nn.Module):
         return len(self.blocks) > 1
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, before: bool = False):
+    def __call__(self, x: jax.Array, *, train: bool, before: bool = False) -> Any:
         """Maps images to images; with `before`, to the input and output of the last block."""
-        for at, block in enumerate(self.blocks):
-            read = x
-            x = bind(self, block, f"block{at}")(x, train=train)
-        return (read, x) if before else x
+        for i, block in enumerate(self.blocks):
+            block_input = x
+            x = bind(self, block, f"block{i}")(x, train=train)
+        return (block_input, x) if before else x
 
 
 class GroupedTrunk(StagedTrunk, nn.Module):

@@ -19,6 +19,16 @@ class CNN(StagedTrunk, nn.Module):
     Attributes:
       features: channels of each stage; the last is D.
       batch_norm: whether a stage normalises over batch and pixels (momentum 0.9).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.CNN((32, 64)), jax.numpy.zeros((2, 32, 32, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 64)
     """
 
     features: tuple[int, ...] = (32, 64, 128)
@@ -34,7 +44,7 @@ class CNN(StagedTrunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
         for stage, width in enumerate(self.features):
-            x = convolved(x, width, 2 if stage else 1, self.batch_norm, train)
+            x = conv_norm_relu(x, width, 2 if stage else 1, self.batch_norm, train)
         return self.pool(x)
 
     @nn.nowrap
@@ -67,10 +77,12 @@ class ConvStage(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
-        return convolved(x, self.width, self.stride, self.batch_norm, train)
+        return conv_norm_relu(x, self.width, self.stride, self.batch_norm, train)
 
 
-def convolved(x: jax.Array, width: int, stride: int, batch_norm: bool, train: bool) -> jax.Array:
+def conv_norm_relu(
+    x: jax.Array, width: int, stride: int, batch_norm: bool, train: bool
+) -> jax.Array:
     """`relu(norm(conv3x3(x)))`, with parameters of the calling module."""
     x = Conv(
         width,

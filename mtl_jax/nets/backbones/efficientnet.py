@@ -58,6 +58,16 @@ class EfficientNetLite(StagedTrunk, nn.Module):
     Reference: Tan and Le, EfficientNet, ICML 2019, Table 1 and Section 3
       (https://arxiv.org/abs/1905.11946); the authors' description of Lite
       (github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.EfficientNetLite(0), jax.numpy.zeros((2, 224, 224, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 1280)
     """
 
     version: int = 0
@@ -73,8 +83,8 @@ class EfficientNetLite(StagedTrunk, nn.Module):
         """Maps images `[N, H, W, C]` to features `[N, 1280]`."""
         stem, *groups, last = self.stem_and_groups()
         x = bind(self, stem, "stem")(x, train=train)
-        for at, block in enumerate(itertools.chain(*groups)):
-            x = bind(self, block, f"block{at}")(x, train=train)
+        for i, block in enumerate(itertools.chain(*groups)):
+            x = bind(self, block, f"block{i}")(x, train=train)
         return self.pool(bind(self, last, "last")(x, train=train))
 
     @nn.nowrap
@@ -91,24 +101,30 @@ class EfficientNetLite(StagedTrunk, nn.Module):
     @nn.nowrap
     def stem_and_groups(self) -> Iterator:
         """The stem, the blocks of each group, and the last convolution."""
-        wide, deep = SCALES[self.version]
-        yield Normed(STEM, 3, 2, parent=None)
-        for group, (count, size, stride, times, width) in enumerate(GROUPS):
-            inside = 0 < group < len(GROUPS) - 1
+        width_scale, depth_scale = SCALES[self.version]
+        yield ConvNorm(STEM, 3, 2, parent=None)
+        for group, (count, size, stride, expansion, width) in enumerate(GROUPS):
+            scaled = 0 < group < len(GROUPS) - 1
             yield tuple(
-                Inverted(rounded(wide * width), size, 1 if at else stride, times, parent=None)
-                for at in range(math.ceil(deep * count) if inside else count)
+                InvertedBottleneck(
+                    round_channels(width_scale * width),
+                    size,
+                    1 if i else stride,
+                    expansion,
+                    parent=None,
+                )
+                for i in range(math.ceil(depth_scale * count) if scaled else count)
             )
-        yield Normed(LAST, 1, 1, parent=None)
+        yield ConvNorm(LAST, 1, 1, parent=None)
 
 
-def rounded(width: float) -> int:
+def round_channels(width: float) -> int:
     """The nearest multiple of 8, or the next one if that is smaller by a tenth or more."""
-    near = max(8, int(width + 4) // 8 * 8)
-    return near + 8 if near < 0.9 * width else near
+    nearest = max(8, int(width + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * width else nearest
 
 
-class Normed(nn.Module):
+class ConvNorm(nn.Module):
     """A convolution with norm and relu6, `[N, H, W, C] -> [N, H', W', D]`.
 
     Attributes:
@@ -124,13 +140,13 @@ class Normed(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
-        return relu6(normed(x, "conv", self.width, self.size, self.stride, train))
+        return relu6(conv_norm(x, "conv", self.width, self.size, self.stride, train))
 
 
-class Inverted(nn.Module):
+class InvertedBottleneck(nn.Module):
     """An inverted bottleneck, `[N, H, W, C] -> [N, H', W', D]`.
 
-    A 1x1 convolution that multiplies the channels by `times` (omitted for 1), a depthwise
+    A 1x1 convolution that multiplies the channels by `expansion` (omitted for 1), a depthwise
     convolution, each with norm and relu6, and a normalised 1x1 convolution to D channels; the
     input is added if it has the same shape.
 
@@ -138,26 +154,28 @@ class Inverted(nn.Module):
       width: number of channels D.
       size: kernel size.
       stride: stride of the block.
-      times: expansion factor.
+      expansion: expansion factor.
     """
 
     width: int
     size: int
     stride: int
-    times: int
+    expansion: int
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
-        inner, wide = x, x.shape[-1] * self.times
-        if self.times > 1:
-            inner = relu6(normed(inner, "expand", wide, 1, 1, train))
-        inner = relu6(normed(inner, "depthwise", wide, self.size, self.stride, train, wide))
-        inner = normed(inner, "project", self.width, 1, 1, train)
+        inner, inner_width = x, x.shape[-1] * self.expansion
+        if self.expansion > 1:
+            inner = relu6(conv_norm(inner, "expand", inner_width, 1, 1, train))
+        inner = relu6(
+            conv_norm(inner, "depthwise", inner_width, self.size, self.stride, train, inner_width)
+        )
+        inner = conv_norm(inner, "project", self.width, 1, 1, train)
         return x + inner if x.shape == inner.shape else inner
 
 
-def normed(
+def conv_norm(
     x: jax.Array, name: str, width: int, size: int, stride: int, train: bool, groups: int = 1
 ) -> jax.Array:
     """`norm(conv(x))`, with parameters of the calling module."""

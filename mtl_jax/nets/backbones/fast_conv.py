@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-FEWEST = 8  # Minimum number of input channels; below it XLA's own gradient is as fast.
-LARGEST = 5  # Maximum kernel size; above it the product requires too many copies.
+MIN_CHANNELS = 8  # Minimum number of input channels; below it XLA's own gradient is as fast.
+MAX_KERNEL_SIZE = 5  # Maximum kernel size; above it the product requires too many copies.
 
 
 def convolution(
@@ -25,7 +25,7 @@ def convolution(
 
     An argument of `flax.linen.Conv` (`conv_general_dilated=convolution`). On a CPU, XLA computes a
     kernel's gradient as a convolution with a kernel of the image's size, at a sixth of the rate
-    of the forward pass. Here, where it is faster, it is the transpose of `by_product`: a product
+    of the forward pass. Here, where it is faster, it is the transpose of `matmul_convolution`: a product
     of two matrices. On other devices, and for images in other layouts, grouped or dilated
     convolutions, few channels or large kernels, it is XLA's own. Derivatives of any order, in
     forward and reverse mode, and `jax.vmap` work as with XLA's.
@@ -52,33 +52,35 @@ def convolution(
             x, kernel, strides, padding, dimension_numbers=dimension_numbers, **settings
         )
 
-    if not pays(x, kernel, dimension_numbers, settings):
+    if not is_faster(x, kernel, dimension_numbers, settings):
         return native(x, kernel)
-    pads = padding
-    if isinstance(padding, str):
-        pads = jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+    pads = (
+        jax.lax.padtype_to_pads(x.shape[1:3], kernel.shape[:2], strides, padding)
+        if isinstance(padding, str)
+        else padding
+    )
 
     # Only the images are stored for the backward pass, not their copies.
     @jax.checkpoint
-    def product(x, change):
-        return by_product(x, change, strides, pads)
+    def by_matmul(x, dkernel):
+        return matmul_convolution(x, dkernel, strides, pads)
 
-    def in_kernel(x, change):
-        return jax.lax.platform_dependent(x, change, cpu=product, default=native)
+    def kernel_jvp(x, dkernel):
+        return jax.lax.platform_dependent(x, dkernel, cpu=by_matmul, default=native)
 
     @jax.custom_jvp
-    def convolved(x, kernel):
+    def convolve(x, kernel):
         return native(x, kernel)
 
-    def along(primals, tangents):
+    def jvp(primals, tangents):
         (x, kernel), (dx, dkernel) = primals, tangents
-        parts = [] if is_zero_tangent(dx) else [native(dx, kernel)]
-        parts += [] if is_zero_tangent(dkernel) else [in_kernel(x, dkernel)]
-        return convolved(x, kernel), sum(parts[1:], parts[0])
+        terms = [] if is_zero_tangent(dx) else [native(dx, kernel)]
+        terms += [] if is_zero_tangent(dkernel) else [kernel_jvp(x, dkernel)]
+        return convolve(x, kernel), sum(terms[1:], terms[0])
 
     # Inputs that are not differentiated (images, frozen kernels) must not cost anything.
-    convolved.defjvp(along, symbolic_zeros=True)
-    return convolved(x, kernel)
+    convolve.defjvp(jvp, symbolic_zeros=True)
+    return convolve(x, kernel)
 
 
 def is_zero_tangent(tangent: Any) -> bool:
@@ -89,20 +91,22 @@ def is_zero_tangent(tangent: Any) -> bool:
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolution)
 
 
-def pays(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, settings: dict) -> bool:
+def is_faster(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, settings: dict) -> bool:
     """Whether the kernel's gradient is faster as a matrix product."""
-    if x.ndim != 4 or max(kernel.shape[:2]) > LARGEST:
+    if x.ndim != 4 or max(kernel.shape[:2]) > MAX_KERNEL_SIZE:
         return False
-    wanted = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
-    found = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
+    supported = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, ("NHWC", "HWIO", "NHWC"))
+    dimensions = jax.lax.conv_dimension_numbers(x.shape, kernel.shape, dimension_numbers)
     dilated = any(
         tuple(settings.get(name) or (1, 1)) != (1, 1) for name in ("lhs_dilation", "rhs_dilation")
     )
     grouped = settings.get("feature_group_count", 1) * settings.get("batch_group_count", 1) > 1
-    return found == wanted and not dilated and not grouped and kernel.shape[2] >= FEWEST
+    return (
+        dimensions == supported and not dilated and not grouped and kernel.shape[2] >= MIN_CHANNELS
+    )
 
 
-def by_product(
+def matmul_convolution(
     x: jax.Array, kernel: jax.Array, strides: Sequence[int], pads: Sequence[tuple[int, int]]
 ) -> jax.Array:
     """The convolution as a product of matrices, from copies of the image.
@@ -114,35 +118,35 @@ def by_product(
     pixels of a window are concatenated, since there are fewer windows.
     """
     height, width, channels, features = kernel.shape
-    high, wide = (
-        (size + sum(pad) - side) // stride + 1
-        for size, pad, side, stride in zip(
+    out_height, out_width = (
+        (size + sum(pad) - kernel_size) // stride + 1
+        for size, pad, kernel_size, stride in zip(
             x.shape[1:3], pads, (height, width), strides, strict=True
         )
     )
     if tuple(strides) != (1, 1):
         x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
         taps = [
-            window(window(x, 1, a, high, strides[0]), 2, b, wide, strides[1])
+            window(window(x, 1, a, out_height, strides[0]), 2, b, out_width, strides[1])
             for a in range(height)
             for b in range(width)
         ]
         taps = jnp.stack(taps, 3).reshape(-1, height * width * channels)
-        return (taps @ kernel.reshape(-1, features)).reshape(-1, high, wide, features)
-    shifts = [moved(x, 2, pads[1][0] - b, wide) for b in range(width)]
+        return (taps @ kernel.reshape(-1, features)).reshape(-1, out_height, out_width, features)
+    shifts = [shift(x, 2, pads[1][0] - b, out_width) for b in range(width)]
     taps = jnp.stack(shifts, 3).reshape(-1, width * channels)
     inner = kernel.transpose(1, 2, 0, 3).reshape(width * channels, height * features)
-    rows = (taps @ inner).reshape(*x.shape[:2], wide, height, features)
+    rows = (taps @ inner).reshape(*x.shape[:2], out_width, height, features)
     # The transpose of a split is one copy, that of slices is a sum of padded arrays.
     rows = [row.squeeze(3) for row in jax.lax.split(rows, [1] * height, 3)]
-    rows = [moved(row, 1, pads[0][0] - a, high) for a, row in enumerate(rows)]
+    rows = [shift(row, 1, pads[0][0] - a, out_height) for a, row in enumerate(rows)]
     return sum(rows[1:], rows[0])
 
 
-def moved(x: jax.Array, axis: int, by: int, size: int) -> jax.Array:
+def shift(x: jax.Array, axis: int, offset: int, size: int) -> jax.Array:
     """An image shifted along an axis, cropped or zero-padded to a size."""
     pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (by, size - x.shape[axis] - by, 0)
+    pads[axis] = (offset, size - x.shape[axis] - offset, 0)
     return jax.lax.pad(x, jnp.zeros((), x.dtype), pads)
 
 

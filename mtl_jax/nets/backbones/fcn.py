@@ -28,6 +28,16 @@ class FCN(StagedTrunk, nn.Module):
 
     Reference: Wang et al., Time Series Classification from Scratch with Deep Neural Networks,
       IJCNN 2017, its section on fully convolutional networks (https://arxiv.org/abs/1611.06455).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.FCN(), jax.numpy.zeros((2, 140, 1))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 128)
     """
 
     features: tuple[int, ...] = (128, 256, 128)
@@ -38,8 +48,8 @@ class FCN(StagedTrunk, nn.Module):
     def __post_init__(self):
         require_widths(self, "features")
         require_widths(self, "sizes")
-        same = len(self.sizes) == len(self.features)
-        require(same, self, "sizes", f"must be {len(self.features)} as features are", self.sizes)
+        equal = len(self.sizes) == len(self.features)
+        require(equal, self, "sizes", f"must be {len(self.features)} as features are", self.sizes)
         super().__post_init__()
 
     @nn.compact
@@ -78,10 +88,10 @@ class SignalStage(nn.Module):
         """Maps signals to signals."""
         init = nn.initializers.he_normal()
         kernel = self.param("kernel", init, (self.size, x.shape[-1], self.width))
-        return nn.relu(nn.BatchNorm()(convolved(x, kernel), use_running_average=not train))
+        return nn.relu(nn.BatchNorm()(convolve(x, kernel), use_running_average=not train))
 
 
-def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Zero-padded convolution of `[N, T, C]` with a kernel `[h, C, D]`, `[N, T, D]`."""
     if jax.default_backend() != "cpu":
         numbers = ("NWC", "WIO", "NWC")
@@ -89,5 +99,5 @@ def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
     size, times = kernel.shape[0], x.shape[1]
     before = (size - 1) // 2
     x = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))
-    shifted = [x[:, at : at + times] for at in range(size)]
+    shifted = [x[:, start : start + times] for start in range(size)]
     return jnp.concatenate(shifted, -1) @ kernel.reshape(-1, kernel.shape[-1])

@@ -9,7 +9,9 @@ from mtl_jax.core.validation import require, require_widths
 from mtl_jax.nets.backbones.mlp import DenseStage
 from mtl_jax.nets.backbones.stages import sequential
 
-FEW = 16  # Maximum number of input channels; above it the shifted images take too much memory.
+MAX_CHANNELS = (
+    16  # Maximum number of input channels; above it the shifted images take too much memory.
+)
 
 
 class LeNet(StagedTrunk, nn.Module):
@@ -32,6 +34,16 @@ class LeNet(StagedTrunk, nn.Module):
 
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Section 4.1 (https://arxiv.org/abs/1810.04650).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.LeNet(), jax.numpy.zeros((2, 36, 36, 1))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 50)
     """
 
     features: tuple[int, ...] = (10, 20, 50)
@@ -81,12 +93,12 @@ class PooledStage(nn.Module):
         )
         kernel = self.param("kernel", nn.initializers.he_normal(), (5, 5, x.shape[-1], self.width))
         bias = self.param("bias", nn.initializers.zeros, (self.width,))
-        return nn.relu(pooled(convolved(x, kernel)) + bias[None, None, None])
+        return nn.relu(max_pool_2x2(convolve(x, kernel)) + bias[None, None, None])
 
 
-def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Unpadded convolution of `[N, H, W, C]` with `[h, w, C, D]`, `[N, H-h+1, W-w+1, D]`."""
-    if jax.default_backend() != "cpu" or x.shape[-1] > FEW:
+    if jax.default_backend() != "cpu" or x.shape[-1] > MAX_CHANNELS:
         numbers = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
     h, w, _, width = kernel.shape
@@ -95,7 +107,7 @@ def convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return jnp.concatenate(shifted, -1) @ kernel.reshape(-1, width)
 
 
-def pooled(x: jax.Array) -> jax.Array:
+def max_pool_2x2(x: jax.Array) -> jax.Array:
     """2x2 max pool, `[N, H/2, W/2, C]`; an odd last row or column is dropped."""
     n, h, w, c = x.shape
     x = x[:, : h // 2 * 2, : w // 2 * 2]

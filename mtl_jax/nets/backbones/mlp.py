@@ -19,6 +19,16 @@ class MLP(StagedTrunk, nn.Module):
 
     Reference: He et al., Delving Deep into Rectifiers, ICCV 2015, Eq. 10
       (https://arxiv.org/abs/1502.01852).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.MLP((64, 32)), jax.numpy.zeros((2, 28, 28, 1))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 32)
     """
 
     features: tuple[int, ...] = (256, 256)
@@ -34,7 +44,7 @@ class MLP(StagedTrunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs `[N, ...]` to features `[N, D]`."""
         for width in self.features:
-            x = layered(x, width, self.batch_norm, train)
+            x = dense_layer(x, width, self.batch_norm, train)
         return self.pool(x)
 
     @nn.nowrap
@@ -62,10 +72,10 @@ class DenseStage(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs, which are flattened, to vectors."""
-        return layered(x, self.width, self.batch_norm, train)
+        return dense_layer(x, self.width, self.batch_norm, train)
 
 
-def layered(x: jax.Array, width: int, batch_norm: bool, train: bool) -> jax.Array:
+def dense_layer(x: jax.Array, width: int, batch_norm: bool, train: bool) -> jax.Array:
     """`relu(norm(x W + b))` of flattened inputs, with parameters of the calling module."""
     x = x.reshape(x.shape[0], -1)
     x = nn.Dense(width, kernel_init=nn.initializers.he_normal())(x)

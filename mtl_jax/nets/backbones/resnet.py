@@ -46,6 +46,16 @@ class ResNet(GroupedTrunk):
     Reference: He et al., Deep Residual Learning for Image Recognition, CVPR 2016, Table 1
       (https://arxiv.org/abs/1512.03385); Zagoruyko and Komodakis, Wide Residual Networks, BMVC
       2016, for `widen` (https://arxiv.org/abs/1605.07146).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.ResNet(18), jax.numpy.zeros((2, 32, 32, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 512)
     """
 
     depth: int = 18
@@ -66,11 +76,16 @@ class ResNet(GroupedTrunk):
     def stem_and_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         counts, bottleneck = DEPTHS[self.depth]
-        plan = {"bottleneck": bottleneck, "widen": self.widen or 1, "parent": None}
         return Stem(self.width, self.small_images, parent=None), *(
             tuple(
-                Block(self.width * 2**group, 2 if group and not at else 1, **plan)
-                for at in range(count)
+                Block(
+                    width=self.width * 2**group,
+                    stride=2 if group and not i else 1,
+                    bottleneck=bottleneck,
+                    widen=self.widen or 1,
+                    parent=None,
+                )
+                for i in range(count)
             )
             for group, count in enumerate(counts)
         )
@@ -91,7 +106,7 @@ class Stem(nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
         size, stride = (3, 1) if self.small_images else (7, 2)
-        x = nn.relu(normed(x, self.width, size, stride, train))
+        x = nn.relu(conv_norm(x, self.width, size, stride, train))
         if self.small_images:
             return x
         return nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
@@ -118,22 +133,22 @@ class Block(ResidualBlock, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, to `keep * block + (1 - keep) * skip`."""
-        wide, stride = self.width * (4 if self.bottleneck else 1), self.stride
-        within = self.width * self.widen
-        plan = (
-            ((within, 1, 1), (within, 3, stride), (wide, 1, 1))
+        out_width, stride = self.width * (4 if self.bottleneck else 1), self.stride
+        inner_width = self.width * self.widen
+        convolutions = (
+            ((inner_width, 1, 1), (inner_width, 3, stride), (out_width, 1, 1))
             if self.bottleneck
-            else ((self.width, 3, stride), (wide, 3, 1))
+            else ((self.width, 3, stride), (out_width, 3, 1))
         )
         inner = x
-        for at, (width, size, step) in enumerate(plan):
-            inner = normed(nn.relu(inner) if at else inner, width, size, step, train)
-        skip = x if x.shape == inner.shape else normed(x, wide, 1, stride, train)
-        whole = nn.relu(skip + inner)
-        return whole if keep is None else keep * whole + (1.0 - keep) * skip
+        for i, (width, size, step) in enumerate(convolutions):
+            inner = conv_norm(nn.relu(inner) if i else inner, width, size, step, train)
+        skip = x if x.shape == inner.shape else conv_norm(x, out_width, 1, stride, train)
+        output = nn.relu(skip + inner)
+        return output if keep is None else keep * output + (1.0 - keep) * skip
 
 
-def normed(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax.Array:
+def conv_norm(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax.Array:
     """`norm(conv(x))`, with parameters of the calling module."""
     # Symmetric padding, as pretrained weights expect; SAME is asymmetric with a stride.
     pad = ((size // 2, size // 2),) * 2

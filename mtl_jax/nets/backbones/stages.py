@@ -6,7 +6,7 @@ blocks is a `DividedStage` with a true `has_blocks`; called with `before=True` i
 `(before, x)`, where `before` is the input of its last block and has the shape of x.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import flax.linen as nn
 import jax
@@ -22,22 +22,22 @@ def require_stages(owner: nn.Module) -> None:
       BadInput: if it has none.
     """
     trunk = owner.trunk
-    fine = isinstance(trunk, StagedTrunk)
+    valid = isinstance(trunk, StagedTrunk)
     rule = "must be a trunk that can be cut in stages, such as nets.MLP()"
-    require(fine, owner, "trunk", rule, type(trunk).__name__)
+    require(valid, owner, "trunk", rule, type(trunk).__name__)
 
 
-def bind(owner: nn.Module, part: nn.Module, name: str) -> nn.Module:
+def bind(owner: nn.Module, module: nn.Module, name: str) -> nn.Module:
     """The unbound module as a submodule of the owner, with the given name."""
-    return part.clone(parent=owner, name=name)
+    return module.clone(parent=owner, name=name)
 
 
-def copies(
+def apply_per_task(
     owner: nn.Module,
     stage: nn.Module,
     depth: int,
     tasks: Sequence[str],
-    inputs: Sequence[jax.Array],
+    inputs: Iterable[jax.Array],
     train: bool,
 ) -> list[jax.Array]:
     """Outputs of each task's own copy of a stage, `stage{depth}_{task}`, for the task's input.
@@ -51,7 +51,9 @@ def copies(
     ]
 
 
-def sequential(owner: nn.Module, stages: Sequence[nn.Module], x: jax.Array, train: bool):
+def sequential(
+    owner: nn.Module, stages: Sequence[nn.Module], x: jax.Array, train: bool
+) -> jax.Array:
     """Runs modules sequentially, as submodules `stage{depth}` of the owner."""
     for depth, stage in enumerate(stages):
         x = bind(owner, stage, f"stage{depth}")(x, train=train)

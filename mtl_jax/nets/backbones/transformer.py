@@ -15,8 +15,8 @@ def require_heads(owner: nn.Module) -> None:
       BadInput: for a number below 1, or heads that do not divide the width.
     """
     require_int(owner, width=1, depth=1, heads=1)
-    fine = owner.width % owner.heads == 0
-    require(fine, owner, "heads", f"must divide width {owner.width}", owner.heads)
+    valid = owner.width % owner.heads == 0
+    require(valid, owner, "heads", f"must divide width {owner.width}", owner.heads)
 
 
 def self_attention(

@@ -53,6 +53,16 @@ class ViT(StagedTrunk, nn.Module):
     Reference: Dosovitskiy et al., An Image Is Worth 16x16 Words, ICLR 2021, Eqs. 1 to 4 and
       Table 1 (https://arxiv.org/abs/2010.11929); Ti and S are of Touvron et al., DeiT, ICML
       2021, Table 1 (https://arxiv.org/abs/2012.12877).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.ViT(width=192, depth=1, heads=3), jax.numpy.zeros((2, 224, 224, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 192)
     """
 
     width: int = 192
@@ -71,15 +81,15 @@ class ViT(StagedTrunk, nn.Module):
         require_int(self, patch=1)
         require_number(self, ratio=(1e-3, 1e3))
         require_choice(self, pooling=("class", "mean"))
-        fine = self.prompts is None or isinstance(self.prompts, Prompts)
-        require(fine, self, "prompts", "must be a nets.Prompts() or None", self.prompts)
+        valid = self.prompts is None or isinstance(self.prompts, Prompts)
+        require(valid, self, "prompts", "must be a nets.Prompts() or None", self.prompts)
         require_adapter(self)
         super().__post_init__()
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        names = ["patches", *(f"block{at}" for at in range(self.depth)), "norm"]
+        names = ["patches", *(f"block{i}" for i in range(self.depth)), "norm"]
         for name, stage in zip(names, self.stages(), strict=True):
             x = bind(self, stage, name)(x, train=train)
         return self.pool(x)
@@ -87,15 +97,14 @@ class ViT(StagedTrunk, nn.Module):
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
         """The patches, the blocks and the last norm, as modules `(x, train) -> x`."""
-        count = self.prompts.count if self.prompts else 0
-        prompt = Prompt(count, self.patch, parent=None) if count else None
-        later = prompt if count and self.prompts.deep else None
+        prompts = Prompt(self.prompts.count, self.patch, parent=None) if self.prompts else None
+        deep_prompts = prompts if self.prompts and self.prompts.deep else None
         hidden = int(self.width * self.ratio)
         blocks = (
-            Block(self.heads, hidden, self.adapter, later if at else None, parent=None)
-            for at in range(self.depth)
+            Block(self.heads, hidden, self.adapter, deep_prompts if i else None, parent=None)
+            for i in range(self.depth)
         )
-        return PatchEmbed(self.width, self.patch, prompt, parent=None), *blocks, Norm(parent=None)
+        return PatchEmbed(self.width, self.patch, prompts, parent=None), *blocks, Norm(parent=None)
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
@@ -111,32 +120,34 @@ class PatchEmbed(nn.Module):
     Attributes:
       width: D.
       patch: P.
-      learnt: the prompts, if any.
+      prompts: the prompts, if any.
     """
 
     width: int
     patch: int
-    learnt: Prompt | None
+    prompts: Prompt | None
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to tokens."""
         patch, shape = self.patch, x.shape
-        fine = x.ndim == 4 and shape[1] % patch == shape[2] % patch == 0
+        valid = x.ndim == 4 and shape[1] % patch == shape[2] % patch == 0
         rule = f"must be images [N, H, W, C] with sides that are multiples of {patch}"
-        require(fine, "ViT", "x", rule, shape)
+        require(valid, "ViT", "x", rule, shape)
         grid = shape[1] // patch, shape[2] // patch
-        width, zeros, place = self.width, nn.initializers.zeros, nn.initializers.normal(0.02)
+        width, zeros, normal = self.width, nn.initializers.zeros, nn.initializers.normal(0.02)
         init = nn.initializers.lecun_normal()
         kernel = self.param("kernel", init, (patch, patch, shape[3], width))
         bias = self.param("bias", zeros, (width,))
-        bias = bias[None, None] + self.param("places", place, (*grid, width))
-        first = self.param("class", zeros, (width,)) + self.param("class_place", place, (width,))
+        bias = bias[None, None] + self.param("places", normal, (*grid, width))
+        class_token = self.param("class", zeros, (width,)) + self.param(
+            "class_place", normal, (width,)
+        )
         x = x.reshape(shape[0], grid[0], patch, grid[1], patch, shape[3])
         x = x.transpose(0, 1, 3, 2, 4, 5).reshape(shape[0], *grid, -1)
         x = (x @ kernel.reshape(-1, width) + bias[None]).reshape(shape[0], -1, width)
-        first = jnp.broadcast_to(first[None, None], (shape[0], 1, width))
-        return insert_prompt(self, jnp.concatenate([first, x], 1), self.learnt, 0)
+        class_token = jnp.broadcast_to(class_token[None, None], (shape[0], 1, width))
+        return insert_prompt(self, jnp.concatenate([class_token, x], 1), self.prompts, 0)
 
 
 class Block(nn.Module):
@@ -146,21 +157,21 @@ class Block(nn.Module):
       heads: number of attention heads.
       hidden: number of hidden units of the MLP.
       adapter: bottlenecks after attention and MLP, if any.
-      learnt: prompts that replace the previous ones, if any.
+      prompts: prompts that replace the previous ones, if any.
     """
 
     heads: int
     hidden: int
     adapter: Adapter | None
-    learnt: Prompt | None
+    prompts: Prompt | None
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps tokens to tokens."""
-        x = insert_prompt(self, x, self.learnt, self.learnt.count if self.learnt else 0)
-        inner = self_attention(normed(x, "norm_attention"), self.heads, INIT)
+        x = insert_prompt(self, x, self.prompts, self.prompts.count if self.prompts else 0)
+        inner = self_attention(layer_norm(x, "norm_attention"), self.heads, INIT)
         x = x + apply_adapter(inner, self.adapter, "attention")
-        inner = feed_forward(normed(x, "norm_mlp"), self.hidden, INIT)
+        inner = feed_forward(layer_norm(x, "norm_mlp"), self.hidden, INIT)
         return x + apply_adapter(inner, self.adapter, "mlp")
 
 
@@ -170,9 +181,9 @@ class Norm(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps tokens to tokens."""
-        return normed(x, "norm")
+        return layer_norm(x, "norm")
 
 
-def normed(x: jax.Array, name: str) -> jax.Array:
+def layer_norm(x: jax.Array, name: str) -> jax.Array:
     """Layer norm of tokens, with scale and shift as parameters of the calling module."""
     return nn.LayerNorm(epsilon=1e-6, name=name)(x)

@@ -9,7 +9,7 @@ import jax
 from mtl_jax.nets.backbones.fast_conv import convolution
 
 
-def standardised(kernel: jax.Array) -> jax.Array:
+def standardize(kernel: jax.Array) -> jax.Array:
     """Weight standardisation, `(k - mean(k)) / sqrt(var(k) + 1e-10)` of each output channel.
 
     Mean and variance are over all inputs of a channel. The result is invariant to a kernel's scale
@@ -33,11 +33,11 @@ def standardised(kernel: jax.Array) -> jax.Array:
     return (kernel - mean) * jax.lax.rsqrt(var + 1e-10)
 
 
-def standardised_convolution(
-    x: jax.Array, kernel: jax.Array, *how: Any, **settings: Any
+def standardized_convolution(
+    x: jax.Array, kernel: jax.Array, *args: Any, **settings: Any
 ) -> jax.Array:
     """`mtl_jax.nets.backbones.fast_conv.convolution` with the standardised kernel."""
-    return convolution(x, standardised(kernel), *how, **settings)
+    return convolution(x, standardize(kernel), *args, **settings)
 
 
-StdConv = functools.partial(nn.Conv, conv_general_dilated=standardised_convolution)
+StdConv = functools.partial(nn.Conv, conv_general_dilated=standardized_convolution)

@@ -26,7 +26,7 @@ class WideResNet(GroupedTrunk):
 
     Norms have epsilon 1e-3 and momentum 0.999 in the convention of Flax and TensorFlow (running
     statistics are multiplied by 0.999; PyTorch calls that 0.001). Kernels of k x k are initialized
-    from `N(0, 2 / (k k out))`. The papers' heads are Glorot normal, those of `compose` are not.
+    from `N(0, 2 / (k k out))`. The papers' heads are Glorot normal, those of `make_model` are not.
     Sizes, for images of three channels:
 
     | depth, width, groups | parameters | with a head of 10 | without biases | with a head of 10 |
@@ -61,6 +61,16 @@ class WideResNet(GroupedTrunk):
       (https://arxiv.org/abs/1605.07146); Sohn et al., FixMatch, NeurIPS 2020, Section 4
       (https://arxiv.org/abs/2001.07685), and its code (github.com/google-research/fixmatch,
       libml/models.py).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.WideResNet(28, 2), jax.numpy.zeros((2, 32, 32, 3))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 128)
     """
 
     depth: int = 28
@@ -72,8 +82,8 @@ class WideResNet(GroupedTrunk):
     def __post_init__(self):
         require_int(self, depth=4, width=1, groups=1)
         require_choice(self, variant=(None, "TorchSSL", "USB"))
-        fine = self.variant is None or (self.width > 1 and self.groups == 3)
-        require(fine, self, "variant", "needs a width above 1 and three groups", self.variant)
+        valid = self.variant is None or (self.width > 1 and self.groups == 3)
+        require(valid, self, "variant", "needs a width above 1 and three groups", self.variant)
         rule = f"must be 1 + groups (2 n + 1) with {self.groups} groups, as 28 with 3, 37 with 4"
         n, rest = divmod(self.depth - 1 - self.groups, 2 * self.groups)
         require(n >= 1 and rest == 0, self, "depth", rule, self.depth)
@@ -83,21 +93,21 @@ class WideResNet(GroupedTrunk):
     def stem_and_groups(self) -> Sequence:
         """The stem, and the blocks of each group."""
         count = (self.depth - 1 - self.groups) // (2 * self.groups)
-        foreign, usb = self.variant is not None, self.variant == "USB"
+        torch_padding, usb = self.variant is not None, self.variant == "USB"
         return WideStem(self.bias or usb, parent=None), *(
             tuple(
                 WideBlock(
                     width=STEM * self.width * 2**group,
-                    stride=2 if group and not at else 1,
+                    stride=2 if group and not i else 1,
                     bias=self.bias,
-                    first=not group and not at,
-                    last=group == self.groups - 1 and at == count - 1,
-                    plain=bool(foreign and group and not at),
-                    torch_padding=foreign,
+                    first=not group and not i,
+                    last=group == self.groups - 1 and i == count - 1,
+                    omit_activation=bool(torch_padding and group and not i),
+                    torch_padding=torch_padding,
                     epsilon=1e-5 if usb else 1e-3,
                     parent=None,
                 )
-                for at in range(count)
+                for i in range(count)
             )
             for group in range(self.groups)
         )
@@ -115,7 +125,7 @@ class WideStem(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps images to images."""
-        return convolved(x, STEM, 3, 1, self.bias)
+        return conv(x, STEM, 3, 1, self.bias)
 
 
 class WideBlock(ResidualBlock, nn.Module):
@@ -130,7 +140,7 @@ class WideBlock(ResidualBlock, nn.Module):
       bias: whether convolutions have a bias.
       first: whether the input of the skip is activated.
       last: whether the output is activated.
-      plain: whether f omits its first activation.
+      omit_activation: whether f omits its first activation.
       torch_padding: whether convolutions have symmetric padding.
       epsilon: epsilon of the norms, except the last one.
     """
@@ -140,37 +150,37 @@ class WideBlock(ResidualBlock, nn.Module):
     bias: bool
     first: bool
     last: bool
-    plain: bool = False
+    omit_activation: bool = False
     torch_padding: bool = False
     epsilon: float = 1e-3
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, f is scaled by `keep`, the skip is not."""
-        active = x if self.plain else activated(x, train, self.epsilon)
+        active = x if self.omit_activation else norm_leaky_relu(x, train, self.epsilon)
         skip = active if self.first else x
-        inner = convolved(active, self.width, 3, self.stride, self.bias, self.torch_padding)
-        inner = activated(inner, train, self.epsilon)
-        inner = convolved(inner, self.width, 3, 1, self.bias)
+        inner = conv(active, self.width, 3, self.stride, self.bias, self.torch_padding)
+        inner = norm_leaky_relu(inner, train, self.epsilon)
+        inner = conv(inner, self.width, 3, 1, self.bias)
         if skip.shape != inner.shape:
-            skip = convolved(skip, self.width, 1, self.stride, self.bias)
-        whole = skip + (inner if keep is None else keep * inner)
-        return activated(whole, train) if self.last else whole
+            skip = conv(skip, self.width, 1, self.stride, self.bias)
+        output = skip + (inner if keep is None else keep * inner)
+        return norm_leaky_relu(output, train) if self.last else output
 
 
-def activated(x: jax.Array, train: bool, epsilon: float = 1e-3) -> jax.Array:
+def norm_leaky_relu(x: jax.Array, train: bool, epsilon: float = 1e-3) -> jax.Array:
     """`leaky_relu(norm(x))`, with parameters of the calling module."""
     norm = nn.BatchNorm(momentum=0.999, epsilon=epsilon)
     return nn.leaky_relu(norm(x, use_running_average=not train), 0.1)
 
 
-def convolved(
-    x: jax.Array, width: int, size: int, stride: int, bias: bool, even: bool = False
+def conv(
+    x: jax.Array, width: int, size: int, stride: int, bias: bool, torch_padding: bool = False
 ) -> jax.Array:
-    """A convolution with PyTorch's padding if `even`, else with TensorFlow's.
+    """A convolution with PyTorch's padding if `torch_padding`, else with TensorFlow's.
 
     With stride 2, the latter is one pixel more at the far edges.
     """
     init = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-    pad = ((size // 2, size // 2),) * 2 if even else "SAME"
+    pad = ((size // 2, size // 2),) * 2 if torch_padding else "SAME"
     return Conv(width, (size, size), (stride, stride), pad, use_bias=bias, kernel_init=init)(x)

@@ -15,7 +15,7 @@ from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.stages import bind, require_stages
 from mtl_jax.nets.multitask.gumbel import gumbel_sigmoid, step_counter
 
-COLDEST = 0.1
+MIN_TEMPERATURE = 0.1
 
 
 class AdaShare(MultitaskTrunk, nn.Module):
@@ -41,13 +41,21 @@ class AdaShare(MultitaskTrunk, nn.Module):
       period: number of steps per decay.
       warm_up: number of steps in which all blocks run.
       curriculum: number of steps between the activation of two policies.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages, or a number outside its range; when called, if no
         block can be skipped.
 
     Reference: Sun et al., AdaShare, NeurIPS 2020, Section 3 (https://arxiv.org/abs/1911.12423).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.AdaShare(nets.MLP((8, 8, 8))), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> sorted(params["tasks"]["own"])  # The first layer changes the width and always runs.
+      ['task_policy1', 'task_policy2']
     """
 
     trunk: nn.Module = MLP()
@@ -61,7 +69,9 @@ class AdaShare(MultitaskTrunk, nn.Module):
 
     def __post_init__(self):
         require_stages(self)
-        require_number(self, init_keep_prob=(1e-3, 1 - 1e-3), temperature=(COLDEST, math.inf))
+        require_number(
+            self, init_keep_prob=(1e-3, 1 - 1e-3), temperature=(MIN_TEMPERATURE, math.inf)
+        )
         require_number(self, decay=(0.0, 1.0))
         require_int(self, period=1, warm_up=0, curriculum=0)
         super().__post_init__()
@@ -71,54 +81,53 @@ class AdaShare(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        now = step_counter(self, train) - self.warm_up
+        step = step_counter(self, train) - self.warm_up
         blocks = self.trunk.blocks()
-        each = [x] * len(self.tasks)
+        features = [x] * len(self.tasks)
         for depth, block in enumerate(blocks):
-            part = bind(self, block, f"block{depth}")
-            wait = self.curriculum * (len(blocks) - 1 - depth)
-            each = self.passed(part, each, depth, now, wait, train)
+            start_step = self.curriculum * (len(blocks) - 1 - depth)
+            features = self.apply_block(
+                bind(self, block, f"block{depth}"), features, depth, step, start_step, train
+            )
         gated = any(name.startswith("task_policy") for name in self.variables["params"])
         rule = "must have a stage that can be skipped, one that keeps the shape"
         require(gated, self, "trunk", rule, type(self.trunk).__name__)
-        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, features, strict=True)}
 
     @nn.nowrap
-    def passed(
+    def apply_block(
         self,
-        part: nn.Module,
-        each: list[jax.Array],
+        block: nn.Module,
+        features: list[jax.Array],
         depth: int,
-        now: jax.Array,
-        wait: int,
+        step: jax.Array,
+        start_step: int,
         train: bool,
     ) -> list[jax.Array]:
         """Runs or skips one block for every task, `[N, ...]` each."""
-        if isinstance(part, ResidualBlock):
-            gates = self.gates(depth, now, wait, train)
-            return [part(x, train=train, keep=g) for x, g in zip(each, gates, strict=True)]
+        if isinstance(block, ResidualBlock):
+            gates = self.gates(depth, step, start_step, train)
+            return [block(x, train=train, keep=g) for x, g in zip(features, gates, strict=True)]
         # Before the first block, all tasks have the same input.
-        whole = (
-            [part(x, train=train) for x in each]
+        outputs = (
+            [block(x, train=train) for x in features]
             if depth
-            else [part(each[0], train=train)] * len(each)
+            else [block(features[0], train=train)] * len(features)
         )
-        if whole[0].shape != each[0].shape:
-            return whole
-        gates = self.gates(depth, now, wait, train)
-        both = zip(gates, whole, each, strict=True)
-        return [gate * new + (1.0 - gate) * old for gate, new, old in both]
+        if outputs[0].shape != features[0].shape:
+            return outputs
+        gates = self.gates(depth, step, start_step, train)
+        triples = zip(gates, outputs, features, strict=True)
+        return [gate * new + (1.0 - gate) * old for gate, new, old in triples]
 
     @nn.nowrap
-    def gates(self, depth: int, now: jax.Array, wait: int, train: bool) -> jax.Array:
-        """Gate of a block for each task `[K]`; 1 before step `wait`."""
-        start = nn.initializers.constant(
-            math.log(self.init_keep_prob / (1.0 - self.init_keep_prob))
-        )
-        logits = self.param(f"task_policy{depth}", start, (len(self.tasks),))
-        cooled = self.temperature * self.decay ** (jnp.maximum(now, 0.0) / self.period)
-        gates = gumbel_sigmoid(self, logits, jnp.maximum(cooled, COLDEST), train)
-        return jnp.where(now < wait, 1.0, gates) if train else gates
+    def gates(self, depth: int, step: jax.Array, start_step: int, train: bool) -> jax.Array:
+        """Gate of a block for each task `[K]`; 1 before `start_step`."""
+        init = nn.initializers.constant(math.log(self.init_keep_prob / (1.0 - self.init_keep_prob)))
+        logits = self.param(f"task_policy{depth}", init, (len(self.tasks),))
+        temperature = self.temperature * self.decay ** (jnp.maximum(step, 0.0) / self.period)
+        gates = gumbel_sigmoid(self, logits, jnp.maximum(temperature, MIN_TEMPERATURE), train)
+        return jnp.where(step < start_step, 1.0, gates) if train else gates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +146,13 @@ class PolicyCost:
       BadInput: for a negative weight; when called, if there are no policies.
 
     Reference: Sun et al., AdaShare, NeurIPS 2020, Section 3 (https://arxiv.org/abs/1911.12423).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import nets
+      >>> params = {"tasks": {"own": {"task_policy0": jnp.zeros(2)}}}  # Two tasks, p = 1/2.
+      >>> round(float(nets.PolicyCost(sparsity=1.0, sharing=1.0)(params, anchor=None)), 3)
+      -1.386
     """
 
     sparsity: float
@@ -147,17 +163,17 @@ class PolicyCost:
 
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`; the anchor is unused."""
-        own = params["tasks"].get("own", {})
-        names = [name for name in own if name.startswith("task_policy")]
+        task_params = params["tasks"].get("own", {})
+        names = [name for name in task_params if name.startswith("task_policy")]
         if not names:
             raise BadInput("PolicyCost needs policies: trunk=nets.AdaShare(...)")
         names.sort(key=lambda name: int(name.removeprefix("task_policy")))
-        logits = jnp.stack([own[name] for name in names])
-        run = jax.nn.sigmoid(logits)
-        count, tasks = run.shape
-        nearer = jnp.linspace(1.0, 1.0 / count, count)
-        apart = sum(
-            (nearer * jnp.abs(run[:, t] - run[:, u])).sum()
+        logits = jnp.stack([task_params[name] for name in names])
+        probs = jax.nn.sigmoid(logits)
+        count, tasks = probs.shape
+        weights = jnp.linspace(1.0, 1.0 / count, count)
+        distance = sum(
+            (weights * jnp.abs(probs[:, t] - probs[:, u])).sum()
             for t, u in itertools.combinations(range(tasks), 2)
         )
-        return self.sparsity * jax.nn.log_sigmoid(logits).sum() + self.sharing * apart
+        return self.sparsity * jax.nn.log_sigmoid(logits).sum() + self.sharing * distance

@@ -29,7 +29,7 @@ class Attention(MultitaskTrunk, nn.Module):
       groups: T if the trunk returns vectors; must divide their length.
       features: D.
       heads: number of attention heads; must divide D.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for anything but a plain trunk, or a number that is below 1 or does not divide;
@@ -38,6 +38,14 @@ class Attention(MultitaskTrunk, nn.Module):
     Reference: Lee et al., Set Transformer, ICML 2019, Section 3.2, pooling by multihead
       attention (https://arxiv.org/abs/1810.00825); Vaswani et al., Attention Is All You Need,
       NeurIPS 2017, Eq. 1 (https://arxiv.org/abs/1706.03762).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.Attention(nets.MLP((16,)), features=8, heads=2), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_query_digit"].shape
+      (2, 4)
     """
 
     trunk: nn.Module = MLP()
@@ -83,5 +91,5 @@ def tokens(parent: Attention, features: jax.Array) -> jax.Array:
 def attention_pool(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
     """Features `[N, D]` of a query `[heads, d]` over keys and values `[N, T, heads, d]`."""
     scores = jnp.einsum("hd,nthd->nth", query, keys) / query.shape[-1] ** 0.5
-    found = jnp.einsum("nth,nthd->nhd", nn.softmax(scores, axis=1), values)
-    return found.reshape(len(found), -1)
+    pooled = jnp.einsum("nth,nthd->nhd", nn.softmax(scores, axis=1), values)
+    return pooled.reshape(len(pooled), -1)

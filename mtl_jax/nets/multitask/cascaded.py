@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import flat, require_trunk
+from mtl_jax.nets.multitask.experts import flatten, require_trunk
 
 
 class Cascaded(MultitaskTrunk, nn.Module):
@@ -30,7 +30,7 @@ class Cascaded(MultitaskTrunk, nn.Module):
 
     Attributes:
       trunk: the trunk that every level is a copy of.
-      tasks: names from low to high, set by `compose`.
+      tasks: names from low to high, set by `make_model`.
 
     Raises:
       BadInput: for anything but a plain trunk.
@@ -38,6 +38,14 @@ class Cascaded(MultitaskTrunk, nn.Module):
     Reference: Sogaard and Goldberg, Deep multi-task learning with low level tasks supervised
       at lower layers, ACL 2016 (https://doi.org/10.18653/v1/P16-2038); Hashimoto et al., A
       Joint Many-Task Model, EMNLP 2017, Sections 2 and 3 (https://arxiv.org/abs/1611.01587).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.Cascaded(nets.MLP((8,))), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> sorted(params["shared"]), sorted(params["tasks"]["own"])
+      (['level_0'], ['task_level_1'])
     """
 
     trunk: nn.Module = MLP()
@@ -54,16 +62,16 @@ class Cascaded(MultitaskTrunk, nn.Module):
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
         features, inputs, top = {}, x, len(self.tasks) - 1
         for number, task in enumerate(self.tasks):
-            owner = "task_" if number == top > 0 else ""
-            level = self.trunk.clone(parent=self, name=f"{owner}level_{number}")
+            prefix = "task_" if number == top > 0 else ""
+            level = self.trunk.clone(parent=self, name=f"{prefix}level_{number}")
             features[task] = level(inputs, train=train)
-            inputs = joined(x, features[task], self.convolutional)
+            inputs = append_features(x, features[task], self.convolutional)
         return features
 
 
-def joined(x: jax.Array, features: jax.Array, convolutional: bool) -> jax.Array:
+def append_features(x: jax.Array, features: jax.Array, convolutional: bool) -> jax.Array:
     """Inputs `[N, ...]` with features `[N, D]` as channels, or flattened `[N, ... + D]`."""
     if not convolutional:
-        return jnp.concatenate([flat(x), features], -1)
-    planes = features.reshape(len(x), *(1,) * (x.ndim - 2), -1)
-    return jnp.concatenate([x, jnp.broadcast_to(planes, (*x.shape[:-1], planes.shape[-1]))], -1)
+        return jnp.concatenate([flatten(x), features], -1)
+    channels = features.reshape(len(x), *(1,) * (x.ndim - 2), -1)
+    return jnp.concatenate([x, jnp.broadcast_to(channels, (*x.shape[:-1], channels.shape[-1]))], -1)

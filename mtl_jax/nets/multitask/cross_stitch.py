@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import copies, require_stages
+from mtl_jax.nets.backbones.stages import apply_per_task, require_stages
 
 
 class CrossStitch(MultitaskTrunk, nn.Module):
@@ -26,13 +26,21 @@ class CrossStitch(MultitaskTrunk, nn.Module):
       trunk: a trunk with stages, copied for each task.
       same: initial weight of a task's own features.
       per_channel: whether each channel has its own matrix A.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages, or `same` outside [0, 1].
 
     Reference: Misra et al., Cross-stitch Networks for Multi-task Learning, CVPR 2016, Eq. 1
       (https://arxiv.org/abs/1604.03539).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.CrossStitch(nets.MLP((8,)), per_channel=True), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["shared"]["stitch0"].shape
+      (2, 2, 8)
     """
 
     trunk: nn.Module = MLP()
@@ -50,25 +58,25 @@ class CrossStitch(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        each = [x] * len(self.tasks)
+        features = [x] * len(self.tasks)
         for depth, stage in enumerate(self.trunk.stages()):
-            each = jnp.stack(copies(self, stage, depth, self.tasks, each, train))
-            width = each.shape[-1] if self.per_channel else 1
-            units = self.param(f"stitch{depth}", self.start, width)
-            each = jnp.einsum(
-                "tuc,u...c->t...c" if self.per_channel else "tuc,u...->t...", units, each
+            features = jnp.stack(apply_per_task(self, stage, depth, self.tasks, features, train))
+            width = features.shape[-1] if self.per_channel else 1
+            units = self.param(f"stitch{depth}", self.init_units, width)
+            features = jnp.einsum(
+                "tuc,u...c->t...c" if self.per_channel else "tuc,u...->t...", units, features
             )
-        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, features, strict=True)}
 
     @nn.nowrap
-    def start(self, key: jax.Array, width: int) -> jax.Array:
+    def init_units(self, key: jax.Array, width: int) -> jax.Array:
         """Initial matrices `[K, K, width]`; deterministic."""
-        units = own_and_others(len(self.tasks), self.same)
+        units = mixing_weights(len(self.tasks), self.same)
         return jnp.repeat(units[:, :, None], width, 2)
 
 
-def own_and_others(count: int, same: float) -> jax.Array:
+def mixing_weights(count: int, same: float) -> jax.Array:
     """A matrix `[count, count]` with rows that sum to 1 and `same` on its diagonal."""
-    other = (1.0 - same) / (count - 1) if count > 1 else 0.0
-    own = same if count > 1 else 1.0
-    return jnp.where(jnp.eye(count, dtype=bool), own, other)
+    off_diagonal = (1.0 - same) / (count - 1) if count > 1 else 0.0
+    diagonal = same if count > 1 else 1.0
+    return jnp.where(jnp.eye(count, dtype=bool), diagonal, off_diagonal)

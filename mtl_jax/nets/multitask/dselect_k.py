@@ -11,7 +11,7 @@ from mtl_jax.core.tree import Tree
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import copies, flat, mixed, require_trunk
+from mtl_jax.nets.multitask.experts import clone_trunk, flatten, mixture, require_trunk
 
 
 class DSelectK(MultitaskTrunk, nn.Module):
@@ -34,7 +34,7 @@ class DSelectK(MultitaskTrunk, nn.Module):
       num_selected: number of selectors, k: the final gates have at most k experts.
       gamma: width of the smooth step.
       static_gates: whether gates are the same for all inputs.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for an expert that is not a plain trunk, a setting outside its range, or
@@ -42,6 +42,14 @@ class DSelectK(MultitaskTrunk, nn.Module):
 
     Reference: Hazimeh et al., DSelect-k, NeurIPS 2021, Section 3
       (https://arxiv.org/abs/2106.03760).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.DSelectK(nets.MLP((8,)), experts=8, num_selected=2), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_gate_digit"]["codes"].shape
+      (2, 3)
     """
 
     expert: nn.Module = MLP()
@@ -69,41 +77,52 @@ class DSelectK(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
-        experts = copies(self, self.expert, "expert", self.experts)
-        outputs = [each(x, train=train) for each in experts]
-        return {task: mixed(weights(self, x, f"task_gate_{task}"), outputs) for task in self.tasks}
+        experts = clone_trunk(self, self.expert, "expert", self.experts)
+        outputs = [expert(x, train=train) for expert in experts]
+        return {
+            task: mixture(expert_weights(self, x, f"task_gate_{task}"), outputs)
+            for task in self.tasks
+        }
 
 
-def weights(parent: DSelectK, x: jax.Array, name: str) -> jax.Array:
+def expert_weights(parent: DSelectK, x: jax.Array, name: str) -> jax.Array:
     """Expert weights of the named gate, `[E]` for a static one, else `[N, E]`."""
     gate = Selectors(
-        parent.num_selected, bits(parent.experts), parent.gamma, parent.static_gates, name=name
+        parent.num_selected,
+        code_length(parent.experts),
+        parent.gamma,
+        parent.static_gates,
+        name=name,
     )
-    logits, codes = gate(flat(x))
-    each = selected(codes, parent.experts, parent.gamma)
-    return jnp.einsum("...k,...ke->...e", nn.softmax(logits), each)
+    logits, codes = gate(flatten(x))
+    selectors = selector_weights(codes, parent.experts, parent.gamma)
+    return jnp.einsum("...k,...ke->...e", nn.softmax(logits), selectors)
 
 
 class Selectors(nn.Module):
     """Logits `[..., k]` and codes `[..., k, m]` of one gate, with or without leading `N`."""
 
-    chosen: int
-    bits: int
+    num_selected: int
+    code_length: int
     gamma: float
-    static: bool
+    static_gates: bool
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Maps flattened inputs `[N, D]` to the logits and the codes."""
-        starts = {"logits": 0.05, "codes": self.gamma / 100}
-        shapes = {"logits": (self.chosen,), "codes": (self.chosen, self.bits)}
-        drawn = {name: around_zero(start) for name, start in starts.items()}
-        if self.static:
-            return tuple(self.param(name, drawn[name], shape) for name, shape in shapes.items())
-        return tuple(
-            nn.DenseGeneral(shape, kernel_init=drawn[name], bias_init=drawn[name], name=name)(x)
-            for name, shape in shapes.items()
-        )
+        logits = self.gate_values(x, "logits", (self.num_selected,), 0.05)
+        shape = (self.num_selected, self.code_length)
+        return logits, self.gate_values(x, "codes", shape, self.gamma / 100)
+
+    @nn.nowrap
+    def gate_values(
+        self, x: jax.Array, name: str, shape: tuple[int, ...], bound: float
+    ) -> jax.Array:
+        """A parameter of a shape if gates are static, else a linear map of the inputs."""
+        init = uniform_init(bound)
+        if self.static_gates:
+            return self.param(name, init, shape)
+        return nn.DenseGeneral(shape, kernel_init=init, bias_init=init, name=name)(x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +145,14 @@ class SelectorEntropy:
 
     Reference: Hazimeh et al., DSelect-k, NeurIPS 2021, Section 3
       (https://arxiv.org/abs/2106.03760).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import nets
+      >>> gates = {"task_gate_digit": {"codes": jnp.zeros((1, 1))}}  # r = (1/2, 1/2).
+      >>> params = {"shared": {"expert_0": {}, "expert_1": {}}, "tasks": {"own": gates}}
+      >>> round(float(nets.SelectorEntropy(weight=1.0)(params, anchor=None)), 3)
+      0.693
     """
 
     weight: float = 1e-6
@@ -140,30 +167,31 @@ class SelectorEntropy:
         """Maps parameters to the penalty `[]`."""
         codes = jnp.stack(static_codes(params["tasks"].get("own", {})))
         experts = sum(name.startswith("expert_") for name in params["shared"])
-        choices = selected(codes, experts, self.gamma)
-        penalty = self.weight * entropy(choices).sum()
+        selectors = selector_weights(codes, experts, self.gamma)
+        penalty = self.weight * entropy(selectors).sum()
         if experts == 2 ** codes.shape[-1]:
             return penalty
-        return penalty + self.reach * (1.0 / jnp.maximum(choices.sum(-1), 1e-6)).sum()
+        return penalty + self.reach * (1.0 / jnp.maximum(selectors.sum(-1), 1e-6)).sum()
 
 
-def static_codes(own: Tree) -> list[jax.Array]:
+def static_codes(task_params: Tree) -> list[jax.Array]:
     """Codes `[k, m]` of the gates of all tasks.
 
     Raises:
       BadInput: if there are none, or they depend on the input.
     """
-    found = [part["codes"] for part in own.values() if isinstance(part, dict) and "codes" in part]
-    if not found or any(isinstance(codes, dict) for codes in found):
+    gates = [params for params in task_params.values() if isinstance(params, dict)]
+    codes = [params["codes"] for params in gates if "codes" in params]
+    if not codes or any(isinstance(code, dict) for code in codes):
         raise BadInput("SelectorEntropy needs static gates: trunk=nets.DSelectK(...)")
-    return found
+    return codes
 
 
-def selected(codes: jax.Array, experts: int, gamma: float) -> jax.Array:
+def selector_weights(codes: jax.Array, experts: int, gamma: float) -> jax.Array:
     """Weights of each selector for each expert, `[..., E]`, from codes `[..., m]`."""
     steps = smooth_step(codes, gamma)[..., None, :]
-    places = jnp.arange(experts)[:, None] >> jnp.arange(codes.shape[-1])[None]
-    ones = jnp.broadcast_to((places & 1).astype(bool), steps.shape[:-2] + places.shape)
+    bits = jnp.arange(experts)[:, None] >> jnp.arange(codes.shape[-1])[None]
+    ones = jnp.broadcast_to((bits & 1).astype(bool), steps.shape[:-2] + bits.shape)
     steps = jnp.broadcast_to(steps, ones.shape)
     return jnp.where(ones, steps, 1.0 - steps).prod(-1)
 
@@ -176,17 +204,17 @@ def smooth_step(t: jax.Array, gamma: float) -> jax.Array:
 
 def entropy(probabilities: jax.Array) -> jax.Array:
     """`-sum p log p` over the last axis; value and gradient are 0 where p is 0."""
-    there = probabilities > 0
-    logs = jnp.log(jnp.where(there, probabilities, 1.0))
-    return -jnp.where(there, probabilities * logs, 0.0).sum(-1)
+    positive = probabilities > 0
+    logs = jnp.log(jnp.where(positive, probabilities, 1.0))
+    return -jnp.where(positive, probabilities * logs, 0.0).sum(-1)
 
 
-def bits(experts: int) -> int:
-    """Length of a binary code for this many experts, `ceil(log2 E)`."""
+def code_length(experts: int) -> int:
+    """Length of the binary code of an expert, `ceil(log2 E)`."""
     return (experts - 1).bit_length()
 
 
-def around_zero(bound: float):
+def uniform_init(bound: float):
     """An initializer, uniform in `+-bound`."""
 
     def init(key, shape, dtype=jnp.float32):
@@ -195,7 +223,7 @@ def around_zero(bound: float):
     return init
 
 
-def require_width(owner: object) -> None:
+def require_width(owner: DSelectK | SelectorEntropy) -> None:
     """Requires a finite `gamma` above 0."""
     require_number(owner, gamma=(0.0, math.inf))
     require(owner.gamma > 0, owner, "gamma", "must be above 0", owner.gamma)

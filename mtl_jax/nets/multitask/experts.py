@@ -1,40 +1,40 @@
-"""Functions shared by architectures made of whole trunks: validation, copies and mixtures."""
+"""Functions shared by architectures made of trunks: validation, copies and mixtures."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.trunk import traits
+from mtl_jax.core.trunk import Trunk, traits
 from mtl_jax.core.validation import require
 
 
-def require_trunk(owner: nn.Module, field: str) -> None:
+def require_trunk(owner: nn.Module | Trunk, field: str) -> None:
     """Requires a field to be a plain trunk, `[N, ...] -> [N, D]`.
 
     Raises:
       BadInput: for anything but a module, or for a multi-task architecture.
     """
     value = getattr(owner, field)
-    plain = isinstance(value, nn.Module) and not traits(value).is_multitask
-    require(plain, owner, field, "must be a trunk such as nets.MLP()", value)
+    valid = isinstance(value, nn.Module) and not traits(value).is_multitask
+    require(valid, owner, field, "must be a trunk such as nets.MLP()", value)
 
 
-def copies(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> list[nn.Module]:
+def clone_trunk(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> list[nn.Module]:
     """Trunks `name_0`, `name_1`, ... with separate parameters; must be called in `__call__`."""
     return [trunk.clone(parent=parent, name=f"{name}_{i}") for i in range(count)]
 
 
-def flat(x: jax.Array) -> jax.Array:
+def flatten(x: jax.Array) -> jax.Array:
     """Inputs `[N, ...]` as vectors `[N, D]`."""
     return x.reshape(x.shape[0], -1)
 
 
 def gate(x: jax.Array, experts: int, name: str) -> jax.Array:
     """Expert weights `softmax(x W)` `[N, E]` from inputs `[N, ...]`; no bias."""
-    return nn.softmax(nn.Dense(experts, use_bias=False, name=name)(flat(x)))
+    return nn.softmax(nn.Dense(experts, use_bias=False, name=name)(flatten(x)))
 
 
-def mixed(weights: jax.Array, outputs: list[jax.Array]) -> jax.Array:
+def mixture(weights: jax.Array, outputs: list[jax.Array]) -> jax.Array:
     """`sum_e w_e f_e` `[N, D]` from weights `[N, E]` or `[E]`, and E outputs `[N, D]`."""
     weights = jnp.broadcast_to(weights, (outputs[0].shape[0], len(outputs)))
     return jnp.einsum("ne,end->nd", weights, jnp.stack(outputs))

@@ -22,12 +22,20 @@ class FiLM(MultitaskTrunk, nn.Module):
     Attributes:
       trunk: the shared trunk, before the modulated layer.
       features: width D of that layer.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for anything but a plain trunk, or a width below 1.
 
     Reference: Perez et al., FiLM, AAAI 2018, Eq. 2 (https://arxiv.org/abs/1709.07871).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.FiLM(nets.MLP((8,)), features=16), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_scale_digit"].shape
+      (16,)
     """
 
     trunk: nn.Module = MLP()
@@ -51,7 +59,7 @@ class FiLM(MultitaskTrunk, nn.Module):
             for task in self.tasks
         }
 
-    def vector(self, what: str, task: str) -> jax.Array:
+    def vector(self, kind: str, task: str) -> jax.Array:
         """One of the task's own vectors, `[1, D]`."""
-        name = f"task_{what}_{task}"
+        name = f"task_{kind}_{task}"
         return self.param(name, nn.initializers.zeros, (self.features,))[None]

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 def step_counter(owner: nn.Module, train: bool) -> jax.Array:
     """Number of training steps of the module `[]`, a float; increments the counter."""
     count = owner.variable("batch_stats", "steps", lambda: jnp.zeros((), jnp.int32))
-    now = count.value
+    step = count.value
     if train:
-        count.value = now + 1
-    return now.astype(jnp.float32)
+        count.value = step + 1
+    return step.astype(jnp.float32)
 
 
 def gumbel_softmax(
-    owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool
+    owner: nn.Module, logits: jax.Array, temperature: jax.Array | float, train: bool
 ) -> jax.Array:
     """One-hot rows `[..., C]` of logits `[..., C]`: a Gumbel-max sample, or the argmax.
 
@@ -35,7 +35,7 @@ def gumbel_softmax(
 
 
 def gumbel_sigmoid(
-    owner: nn.Module, logits: jax.Array, temperature: jax.Array, train: bool
+    owner: nn.Module, logits: jax.Array, temperature: jax.Array | float, train: bool
 ) -> jax.Array:
     """Gates `[...]` of logits `[...]`: soft samples in (0, 1) in training, else 0 or 1.
 

@@ -23,12 +23,20 @@ class LowRank(MultitaskTrunk, nn.Module):
       trunk: the shared trunk, before the layer.
       features: width D of the layer.
       rank: r.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for anything but a plain trunk, or a number below 1.
 
     Reference: Hu et al., LoRA, ICLR 2022, Section 4.1 (https://arxiv.org/abs/2106.09685).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.LowRank(nets.MLP((8,)), features=16, rank=2), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> [params["tasks"]["own"][f"task_{factor}_digit"].shape for factor in "ab"]
+      [(8, 2), (2, 16)]
     """
 
     trunk: nn.Module = MLP()
@@ -49,9 +57,9 @@ class LowRank(MultitaskTrunk, nn.Module):
         h = self.trunk(x, train=train)
         layer = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="layer")
         z = layer(h)
-        return {task: nn.relu(z + self.own(h, task)) for task in self.tasks}
+        return {task: nn.relu(z + self.low_rank_update(h, task)) for task in self.tasks}
 
-    def own(self, h: jax.Array, task: str) -> jax.Array:
+    def low_rank_update(self, h: jax.Array, task: str) -> jax.Array:
         """`h A_t B_t` `[N, D]` of one task."""
         a = self.param(f"task_a_{task}", nn.initializers.lecun_normal(), (h.shape[-1], self.rank))
         b = self.param(f"task_b_{task}", nn.initializers.zeros, (self.rank, self.features))

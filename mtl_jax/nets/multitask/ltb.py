@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import copies, require_stages
+from mtl_jax.nets.backbones.stages import apply_per_task, require_stages
 from mtl_jax.nets.multitask.gumbel import gumbel_softmax, step_counter
 
 
@@ -33,13 +33,21 @@ class LTB(MultitaskTrunk, nn.Module):
       temperature: temperature at the first step after the warm-up.
       period: time scale of the temperature decay, in steps.
       warm_up: number of steps without choices.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages, or a number outside its range.
 
     Reference: Guo et al., Learning to Branch for Multi-Task Learning, ICML 2020, Section 3
       (https://arxiv.org/abs/2006.01895).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.LTB(nets.MLP((8, 8))), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["shared"]["branch1"].shape, params["tasks"]["own"]["task_branch"].shape
+      ((2, 2), (2, 2))
     """
 
     trunk: nn.Module = MLP()
@@ -59,23 +67,25 @@ class LTB(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        now = step_counter(self, train) - self.warm_up
+        step = step_counter(self, train) - self.warm_up
         nodes = [str(node) for node in range(len(self.tasks))]
-        each = [x] * len(nodes)
+        features = [x] * len(nodes)
         for depth, stage in enumerate(self.trunk.stages()):
             if depth:
-                each = self.branched(f"branch{depth}", each, now, train)
-            each = copies(self, stage, depth, nodes, each, train)
-        each = self.branched("task_branch", each, now, train)
-        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+                features = self.branch(f"branch{depth}", features, step, train)
+            features = apply_per_task(self, stage, depth, nodes, features, train)
+        features = self.branch("task_branch", features, step, train)
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, features, strict=True)}
 
     @nn.nowrap
-    def branched(self, name: str, each: list[jax.Array], now: jax.Array, train: bool) -> jax.Array:
+    def branch(
+        self, name: str, features: list[jax.Array], step: jax.Array, train: bool
+    ) -> jax.Array:
         """Inputs of K children `[K, N, ...]`, from K parents `[N, ...]`."""
-        count = len(each)
+        count = len(features)
         logits = self.param(name, nn.initializers.zeros_init(), (count, count))
-        decay = jnp.sqrt(1.0 + jnp.maximum(now, 0.0) / self.period)
+        decay = jnp.sqrt(1.0 + jnp.maximum(step, 0.0) / self.period)
         choice = gumbel_softmax(self, logits, self.temperature / decay, train)
         if train:
-            choice = jnp.where(now < 0, 1.0 / count, choice)
-        return jnp.tensordot(choice, jnp.stack(each), 1)
+            choice = jnp.where(step < 0, 1.0 / count, choice)
+        return jnp.tensordot(choice, jnp.stack(features), 1)

@@ -6,7 +6,7 @@ import jax
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import copies, gate, mixed, require_trunk
+from mtl_jax.nets.multitask.experts import clone_trunk, gate, mixture, require_trunk
 
 
 class MMoE(MultitaskTrunk, nn.Module):
@@ -19,13 +19,21 @@ class MMoE(MultitaskTrunk, nn.Module):
     Attributes:
       expert: the trunk that every expert is a copy of.
       experts: number of experts, E.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for an expert that is not a plain trunk, or no expert.
 
     Reference: Ma et al., Modeling Task Relationships in Multi-task Learning with Multi-gate
       Mixture-of-Experts, KDD 2018, Section 4.2 (https://doi.org/10.1145/3219819.3220007).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.MMoE(nets.MLP((8,)), experts=3), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_gate_digit"]["kernel"].shape
+      (4, 3)
     """
 
     expert: nn.Module = MLP()
@@ -42,8 +50,9 @@ class MMoE(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
-        experts = copies(self, self.expert, "expert", self.experts)
-        outputs = [each(x, train=train) for each in experts]
+        experts = clone_trunk(self, self.expert, "expert", self.experts)
+        outputs = [expert(x, train=train) for expert in experts]
         return {
-            task: mixed(gate(x, self.experts, f"task_gate_{task}"), outputs) for task in self.tasks
+            task: mixture(gate(x, self.experts, f"task_gate_{task}"), outputs)
+            for task in self.tasks
         }

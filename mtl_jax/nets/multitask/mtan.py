@@ -28,13 +28,21 @@ class MTAN(MultitaskTrunk, nn.Module):
 
     Attributes:
       trunk: a trunk with stages.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages.
 
     Reference: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR
       2019, Eq. 1-2 (https://arxiv.org/abs/1803.10704).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.MTAN(nets.MLP((8, 8))), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> sorted(params["tasks"]["own"])[:2]
+      ['task_mask0_color', 'task_mask0_digit']
     """
 
     trunk: nn.Module = MLP()
@@ -49,15 +57,17 @@ class MTAN(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        seen = {}
+        attended = {}
         for depth, stage in enumerate(self.trunk.stages()):
             before, x = apply_with_intermediate(bind(self, stage, f"stage{depth}"), x, train)
-            bring = ResizeFeatures(x.shape[1:], name=f"bring{depth}") if depth else None
+            resize = ResizeFeatures(x.shape[1:], name=f"bring{depth}") if depth else None
             for task in self.tasks:
-                parts = [before, bring(seen[task], train=train)] if depth else [before]
+                parts = [before]
+                if resize is not None:
+                    parts.append(resize(attended[task], train=train))
                 mask = Mask(x.shape[-1], name=f"task_mask{depth}_{task}")
-                seen[task] = x * mask(jnp.concatenate(parts, -1), train=train)
-        return {task: self.trunk.pool(last) for task, last in seen.items()}
+                attended[task] = x * mask(jnp.concatenate(parts, -1), train=train)
+        return {task: self.trunk.pool(last) for task, last in attended.items()}
 
 
 class Mask(nn.Module):
@@ -91,16 +101,16 @@ class ResizeFeatures(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps features of one stage to features for the next."""
-        flat = len(self.size) == 1
-        if flat:
+        is_vector = len(self.size) == 1
+        if is_vector:
             x = nn.Dense(self.size[-1])(x.reshape(x.shape[0], -1))
         else:
             x = Conv(self.size[-1], (3, 3))(x)
         x = nn.relu(BatchNorm()(x, use_running_average=not train))
-        return x if flat else pooled_to(x, self.size[:2])
+        return x if is_vector else max_pool_to(x, self.size[:2])
 
 
-def pooled_to(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def max_pool_to(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Max pool of images `[N, H, W, C]` to exactly `[N, *size, C]`, with sides that do not grow."""
     strides = tuple(old // new for old, new in zip(x.shape[1:3], size, strict=True))
     window = tuple(

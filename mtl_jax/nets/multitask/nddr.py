@@ -10,8 +10,8 @@ from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_number
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.backbones.norm import BatchNorm
-from mtl_jax.nets.backbones.stages import copies, global_average_pool, require_stages
-from mtl_jax.nets.multitask.cross_stitch import own_and_others
+from mtl_jax.nets.backbones.stages import apply_per_task, global_average_pool, require_stages
+from mtl_jax.nets.multitask.cross_stitch import mixing_weights
 
 
 class NDDR(MultitaskTrunk, nn.Module):
@@ -34,12 +34,20 @@ class NDDR(MultitaskTrunk, nn.Module):
       trunk: a trunk with stages, copied for each task.
       same: initial weight of a task's own features.
       shortcut: whether features come from all stages instead of the last one only.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages, or `same` outside [0, 1].
 
     Reference: Gao et al., NDDR-CNN, CVPR 2019, Section 3 (https://arxiv.org/abs/1801.08297).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.NDDR(nets.MLP((8,))), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_nddr0_digit"]["kernel"].shape
+      (16, 8)
     """
 
     trunk: nn.Module = MLP()
@@ -57,41 +65,45 @@ class NDDR(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        each, seen = [x] * len(self.tasks), []
+        features, layers = [x] * len(self.tasks), []
         stages = self.trunk.stages()
         for depth, stage in enumerate(stages):
-            own = "task_" if depth == len(stages) - 1 else ""
-            joined = jnp.concatenate(copies(self, stage, depth, self.tasks, each, train), -1)
-            each = [self.reduced(joined, f"{own}nddr{depth}_{task}", at, train)
-                    for at, task in enumerate(self.tasks)]  # fmt: skip
-            seen.append(each)
+            prefix = "task_" if depth == len(stages) - 1 else ""
+            concatenated = jnp.concatenate(
+                apply_per_task(self, stage, depth, self.tasks, features, train), -1
+            )
+            features = [self.reduce_channels(concatenated, f"{prefix}nddr{depth}_{task}", index, train)
+                    for index, task in enumerate(self.tasks)]  # fmt: skip
+            layers.append(features)
         if self.shortcut:
-            each = [self.gathered(f"task_shortcut_{task}", [layer[at] for layer in seen])
-                    for at, task in enumerate(self.tasks)]  # fmt: skip
-        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, each, strict=True)}
+            features = [self.combine_stages(f"task_shortcut_{task}", [layer[index] for layer in layers])
+                    for index, task in enumerate(self.tasks)]  # fmt: skip
+        return {task: self.trunk.pool(x) for task, x in zip(self.tasks, features, strict=True)}
 
     @nn.nowrap
-    def reduced(self, joined: jax.Array, name: str, task: int, train: bool) -> jax.Array:
+    def reduce_channels(
+        self, concatenated: jax.Array, name: str, task: int, train: bool
+    ) -> jax.Array:
         """Reduction of all channels `[N, ..., K C]` for one task (by index): `[N, ..., C]`."""
-        weights = own_and_others(len(self.tasks), self.same)[task]
+        weights = mixing_weights(len(self.tasks), self.same)[task]
 
-        def diagonals(key, shape, dtype):
+        def init(key, shape, dtype):
             return jnp.kron(weights[:, None], jnp.eye(shape[1])).astype(dtype)
 
-        width = joined.shape[-1] // len(self.tasks)
-        x = nn.Dense(width, use_bias=False, kernel_init=diagonals, name=name)(joined)
+        width = concatenated.shape[-1] // len(self.tasks)
+        x = nn.Dense(width, use_bias=False, kernel_init=init, name=name)(concatenated)
         return BatchNorm(name=f"{name}_norm")(x, use_running_average=not train)
 
     @nn.nowrap
-    def gathered(self, name: str, layers: Sequence[jax.Array]) -> jax.Array:
+    def combine_stages(self, name: str, layers: Sequence[jax.Array]) -> jax.Array:
         """One task's outputs of all stages, reduced to the shape of the last `[N, ..., C]`."""
         last = layers[-1]
-        joined = jnp.concatenate([resized(layer, last) for layer in layers], -1)
+        concatenated = jnp.concatenate([resize_to(layer, last) for layer in layers], -1)
         init = nn.initializers.glorot_uniform()
-        return nn.relu(nn.Dense(last.shape[-1], kernel_init=init, name=name)(joined))
+        return nn.relu(nn.Dense(last.shape[-1], kernel_init=init, name=name)(concatenated))
 
 
-def resized(x: jax.Array, like: jax.Array) -> jax.Array:
+def resize_to(x: jax.Array, like: jax.Array) -> jax.Array:
     """`[N, ..., C]` resized to the resolution of another array, with its own channels."""
     if like.ndim == 2:
         return global_average_pool(x)

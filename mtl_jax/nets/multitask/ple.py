@@ -7,7 +7,7 @@ from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int, require_widths
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.cgc import level
-from mtl_jax.nets.multitask.experts import gate, mixed, require_trunk
+from mtl_jax.nets.multitask.experts import gate, mixture, require_trunk
 
 
 class PLE(MultitaskTrunk, nn.Module):
@@ -28,25 +28,33 @@ class PLE(MultitaskTrunk, nn.Module):
       deeper_expert: widths of the dense experts, `relu(x W + b)`, of the further levels; if empty
         it is a `CGC`.
       shared: number of shared experts per level.
-      own: number of experts of each task per level.
-      tasks: names, set by `compose`.
+      task_specific: number of experts of each task per level.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for an expert that is not a plain trunk, or a number or a width below 1.
 
     Reference: Tang et al., Progressive Layered Extraction (PLE), RecSys 2020, Section 4.2
       (https://doi.org/10.1145/3383313.3412236).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.PLE(nets.MLP((8,)), deeper_expert=(6,), shared=1, task_specific=1), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> sorted(params["tasks"]["own"])[:2]  # Of the last level.
+      ['task_expert_1_color_0', 'task_expert_1_digit_0']
     """
 
     expert: nn.Module = MLP()
     deeper_expert: tuple[int, ...] = (128,)
     shared: int = 2
-    own: int = 2
+    task_specific: int = 2
     tasks: tuple[str, ...] = ()
 
     def __post_init__(self):
         require_trunk(self, "expert")
-        require_int(self, shared=1, own=1)
+        require_int(self, shared=1, task_specific=1)
         if self.deeper_expert != ():
             require_widths(self, "deeper_expert")
         super().__post_init__()
@@ -56,12 +64,12 @@ class PLE(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
-        inputs, common = dict.fromkeys(self.tasks, x), x
+        inputs, shared_input = dict.fromkeys(self.tasks, x), x
         levels = (self.expert, *(MLP((width,), parent=None) for width in self.deeper_expert))
         for number, expert in enumerate(levels):
             above = len(self.deeper_expert) - number
-            features, outputs = level(self, expert, inputs, common, train, number, above)
+            features, outputs = level(self, expert, inputs, shared_input, train, number, above)
             if above:
-                common = mixed(gate(common, len(outputs), f"gate_{number}"), outputs)
+                shared_input = mixture(gate(shared_input, len(outputs), f"gate_{number}"), outputs)
             inputs = features
         return inputs

@@ -8,12 +8,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree, path_str
+from mtl_jax.core.tree import Tree, path_str, sum_arrays
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import copies, global_average_pool, require_stages
-from mtl_jax.nets.multitask.cross_stitch import own_and_others
+from mtl_jax.nets.backbones.stages import apply_per_task, global_average_pool, require_stages
+from mtl_jax.nets.multitask.cross_stitch import mixing_weights
 
 
 class Sluice(MultitaskTrunk, nn.Module):
@@ -33,7 +33,7 @@ class Sluice(MultitaskTrunk, nn.Module):
       same: initial weight of a subspace's own features.
       last: initial weight of the last stage in the features.
       subspaces: P.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for a trunk without stages, or a value outside its range; when called, for a
@@ -41,6 +41,14 @@ class Sluice(MultitaskTrunk, nn.Module):
 
     Reference: Ruder et al., Latent Multi-task Architecture Learning, AAAI 2019, Section 3
       (https://arxiv.org/abs/1705.08142).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.Sluice(nets.MLP((8, 8)), subspaces=2), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["shared"]["sluice0"].shape, params["tasks"]["own"]["task_layers"].shape
+      ((4, 4), (2, 2))
     """
 
     trunk: nn.Module = MLP()
@@ -60,44 +68,44 @@ class Sluice(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        each, layers = [x] * len(self.tasks), []
+        features, layers = [x] * len(self.tasks), []
         for depth, stage in enumerate(self.trunk.stages()):
-            each = jnp.stack(copies(self, stage, depth, self.tasks, each, train))
+            features = jnp.stack(apply_per_task(self, stage, depth, self.tasks, features, train))
             size = len(self.tasks) * self.subspaces
-            units = self.param(f"sluice{depth}", lambda _, n=size: own_and_others(n, self.same))
-            each = self.stitched(units, each)
-            layers.append([global_average_pool(one) for one in each])
-        layers[-1] = [self.trunk.pool(one) for one in each]
-        share = self.param("task_layers", self.start, len(layers))
-        return {task: self.mixed(task, share[at], [layer[at] for layer in layers])
-                for at, task in enumerate(self.tasks)}  # fmt: skip
+            units = self.param(f"sluice{depth}", lambda _, n=size: mixing_weights(n, self.same))
+            features = self.stitch(units, features)
+            layers.append([global_average_pool(x) for x in features])
+        layers[-1] = [self.trunk.pool(x) for x in features]
+        layer_weights = self.param("task_layers", self.init_layer_weights, len(layers))
+        return {task: self.mix_layers(task, layer_weights[index], [layer[index] for layer in layers])
+                for index, task in enumerate(self.tasks)}  # fmt: skip
 
     @nn.nowrap
-    def stitched(self, units: jax.Array, each: jax.Array) -> jax.Array:
+    def stitch(self, units: jax.Array, features: jax.Array) -> jax.Array:
         """Outputs `[K, N, ..., C]` with their subspaces mixed by `[K P, K P]`."""
-        parts, width = self.subspaces, each.shape[-1]
+        count, width = self.subspaces, features.shape[-1]
         rule = "must divide the channels of every stage"
-        require(width % parts == 0, self, "subspaces", rule, parts)
-        cut = jnp.stack(jnp.split(each, parts, axis=-1), 1)
-        flat = cut.reshape(-1, *cut.shape[2:])
-        cut = jnp.tensordot(units, flat, 1).reshape(cut.shape)
-        return jnp.concatenate([cut[:, part] for part in range(parts)], -1)
+        require(width % count == 0, self, "subspaces", rule, count)
+        subspaces = jnp.stack(jnp.split(features, count, axis=-1), 1)
+        flat = subspaces.reshape(-1, *subspaces.shape[2:])
+        subspaces = jnp.tensordot(units, flat, 1).reshape(subspaces.shape)
+        return jnp.concatenate([subspaces[:, part] for part in range(count)], -1)
 
     @nn.nowrap
-    def start(self, key: jax.Array, depth: int) -> jax.Array:
+    def init_layer_weights(self, key: jax.Array, depth: int) -> jax.Array:
         """Initial layer weights `[K, L]`; deterministic."""
-        return jnp.tile(own_and_others(depth, self.last)[-1:], (len(self.tasks), 1))
+        return jnp.tile(mixing_weights(depth, self.last)[-1:], (len(self.tasks), 1))
 
     @nn.nowrap
-    def mixed(self, task: str, share: jax.Array, layers: list[jax.Array]) -> jax.Array:
+    def mix_layers(self, task: str, weights: jax.Array, layers: list[jax.Array]) -> jax.Array:
         """Features `[N, D]` of one task, from its layers `[N, D_l]` and their weights `[L]`."""
         width = layers[-1].shape[-1]
-        reached = [
+        projected = [
             layer if layer.shape[-1] == width
             else nn.Dense(width, use_bias=False, name=f"task_reach{depth}_{task}")(layer)
             for depth, layer in enumerate(layers)
         ]  # fmt: skip
-        return jnp.tensordot(share, jnp.stack(reached), 1)
+        return jnp.tensordot(weights, jnp.stack(projected), 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +124,14 @@ class Orthogonality:
 
     Reference: Ruder et al., Latent Multi-task Architecture Learning, AAAI 2019, Section 3
       (https://arxiv.org/abs/1705.08142).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import nets
+      >>> kernel = jnp.array([[1.0, 2.0], [0.0, 0.0]])  # Two parallel subspaces.
+      >>> params = {"shared": {"stage0_digit": {"kernel": kernel}}}
+      >>> float(nets.Orthogonality(weight=0.5)(params, anchor=None))
+      2.0
     """
 
     weight: float
@@ -132,13 +148,13 @@ class Orthogonality:
         kernels = [k for p, k in named if p.startswith("stage") and p.endswith("kernel")]
         if not kernels:
             raise BadInput("Orthogonality needs subspaces: trunk=nets.Sluice(...)")
-        return self.weight * sum(overlap(kernel, self.subspaces) for kernel in kernels)
+        return self.weight * sum_arrays(overlap(kernel, self.subspaces) for kernel in kernels)
 
 
 def overlap(kernel: jax.Array, subspaces: int) -> jax.Array:
     """`sum_{p < q} ||W_p^T W_q||_F^2` of a kernel `[..., C]`."""
     blocks = jnp.split(kernel.reshape(-1, kernel.shape[-1]), subspaces, axis=-1)
-    return sum(
-        jnp.square(jnp.matmul(one.T, other, precision="highest")).sum()
-        for one, other in itertools.combinations(blocks, 2)
+    return sum_arrays(
+        jnp.square(jnp.matmul(left.T, right, precision="highest")).sum()
+        for left, right in itertools.combinations(blocks, 2)
     )

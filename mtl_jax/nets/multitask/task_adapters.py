@@ -21,13 +21,21 @@ class Adapters(MultitaskTrunk, nn.Module):
     Attributes:
       trunk: the shared trunk.
       width: width of the bottleneck.
-      tasks: names, set by `compose`.
+      tasks: names, set by `make_model`.
 
     Raises:
       BadInput: for anything but a plain trunk, or a width below 1.
 
     Reference: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019,
       Section 2.1 (https://arxiv.org/abs/1902.00751).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> model = nets.make_model(nets.Adapters(nets.MLP((8,)), width=2), {"digit": 10, "color": 3})
+      >>> params, _ = jax.eval_shape(model.init, jax.random.key(0), jax.numpy.zeros((1, 4)))
+      >>> params["tasks"]["own"]["task_down_digit"]["kernel"].shape
+      (8, 2)
     """
 
     trunk: nn.Module = MLP()

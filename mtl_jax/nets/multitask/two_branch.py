@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.trunk import Trunk
-from mtl_jax.nets.multitask.experts import copies, require_trunk
+from mtl_jax.nets.multitask.experts import clone_trunk, require_trunk
 
 
 class TwoBranch(Trunk, nn.Module):
@@ -21,6 +21,16 @@ class TwoBranch(Trunk, nn.Module):
 
     Raises:
       BadInput: for anything but a plain trunk.
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk, x = nets.TwoBranch(nets.MLP((8,))), jax.numpy.zeros((2, 4))
+      >>> features, _ = jax.eval_shape(
+      ...     lambda x: trunk.init_with_output(jax.random.key(0), x, train=False), x
+      ... )
+      >>> features.shape
+      (2, 16)
     """
 
     trunk: nn.Module
@@ -36,5 +46,5 @@ class TwoBranch(Trunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs `[N, ...]` to features `[N, 2 D]`."""
-        nets = copies(self, self.trunk, "net", 2)
+        nets = clone_trunk(self, self.trunk, "net", 2)
         return jnp.concatenate([net(x, train=train) for net in nets], -1)

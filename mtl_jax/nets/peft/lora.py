@@ -53,6 +53,15 @@ class LoRA(AddedParams):
 
     Reference: Hu et al., LoRA, ICLR 2022, Section 4.1 (https://arxiv.org/abs/2106.09685); PEFT
       (github.com/huggingface/peft).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> lora = nets.LoRA(nets.MLP((3,)), rank=2)
+      >>> params = {"Dense_0": {"kernel": jax.numpy.ones((4, 3)), "bias": jax.numpy.ones(3)}}
+      >>> added = lora.init_params(jax.random.key(0), params)
+      >>> jax.tree.map(jax.numpy.shape, added)
+      {'Dense_0': {'kernel': {'a': (4, 2), 'b': (2, 3)}}}
     """
 
     trunk: nn.Module
@@ -65,8 +74,8 @@ class LoRA(AddedParams):
         require_int(self, rank=1)
         require_number(self, alpha=(0.0, math.inf))
         require(self.alpha > 0, self, "alpha", "must be above 0", self.alpha)
-        fine = regex_error(self.kernels) is None
-        require(fine, self, "kernels", "must be a regular expression", self.kernels)
+        valid = regex_error(self.kernels) is None
+        require(valid, self, "kernels", "must be a regular expression", self.kernels)
 
     new_params = ("shared/added/.*",)  # Absent from a source model.
 
@@ -91,16 +100,16 @@ class LoRA(AddedParams):
         Raises:
           BadInput: if no path matches, or the rank exceeds a side of a matching kernel.
         """
-        found = select_params(params, self.kernels)
-        small = [f"{name} {matrix_shape(name, leaf)}" for name, leaf in found.items()
+        kernels = select_params(params, self.kernels)
+        too_small = [f"{name} {matrix_shape(name, leaf)}" for name, leaf in kernels.items()
                  if min(matrix_shape(name, leaf)) < self.rank]  # fmt: skip
-        rule = f"must be at most the smaller side of {', '.join(small)}"
-        require(not small, self, "rank", rule, self.rank)
-        drawn = {
+        rule = f"must be at most the smaller side of {', '.join(too_small)}"
+        require(not too_small, self, "rank", rule, self.rank)
+        factors = {
             name: self.init_pair(fold_in_name(key, name), name, leaf)
-            for name, leaf in found.items()
+            for name, leaf in kernels.items()
         }
-        return unflatten_dict(drawn, sep="/")
+        return unflatten_dict(factors, sep="/")
 
     def init_pair(self, key: jax.Array, name: str, kernel: jax.Array) -> dict[str, jax.Array]:
         """A and B of one kernel."""
@@ -121,31 +130,31 @@ class LoRA(AddedParams):
         Raises:
           BadInput: if `extra` has parameters for a missing kernel.
         """
-        parts = flatten_dict(extra, sep="/")
-        require_known("LoRA", parts, leaf_paths(params))
+        factors = flatten_dict(extra, sep="/")
+        require_paths("LoRA", factors, leaf_paths(params))
 
-        def acting(path, leaf):
+        def update(path, leaf):
             name = path_str(path)
-            if f"{name}/a" not in parts:
+            if f"{name}/a" not in factors:
                 return leaf
-            change = jnp.matmul(parts[f"{name}/a"], parts[f"{name}/b"], precision="highest")
+            change = jnp.matmul(factors[f"{name}/a"], factors[f"{name}/b"], precision="highest")
             return leaf + (self.alpha / self.rank) * change.reshape(leaf.shape)
 
-        return jax.tree_util.tree_map_with_path(acting, params)
+        return jax.tree_util.tree_map_with_path(update, params)
 
 
-def require_known(owner: str, parts: Tree, names: list[str]) -> None:
+def require_paths(owner: str, added: Tree, names: list[str]) -> None:
     """Requires that new parameters, by path, belong to existing paths."""
-    lost = sorted({name.rpartition("/")[0] for name in parts} - set(names))
-    if lost:
-        raise BadInput(f"{owner}.merge: the trunk has no {', '.join(lost)}")
+    missing = sorted({name.rpartition("/")[0] for name in added} - set(names))
+    if missing:
+        raise BadInput(f"{owner}.merge: the trunk has no {', '.join(missing)}")
 
 
 def select_params(params: Tree, pattern: str) -> dict[str, jax.Array]:
     """The leaves whose full paths match, by path; at least one."""
-    kept = jax.tree.leaves(match_paths(params, (pattern,)))
-    each = zip(leaf_paths(params), jax.tree.leaves(params), kept, strict=True)
-    return {name: leaf for name, leaf, keep in each if keep}
+    matches = jax.tree.leaves(match_paths(params, (pattern,)))
+    leaves = zip(leaf_paths(params), jax.tree.leaves(params), matches, strict=True)
+    return {name: leaf for name, leaf, matched in leaves if matched}
 
 
 def output_shape(name: str, kernel: jax.Array) -> tuple[int, ...]:

@@ -21,6 +21,14 @@ class Preprocessed(Trunk, nn.Module):
 
     Raises:
       BadInput: for anything but a plain trunk, or an invalid preprocessing.
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk = nets.Preprocessed(nets.CNN((8,)), nets.pretrained.IMAGENET)
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> sorted(jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)["params"])
+      ['BatchNorm_0', 'Conv_0']
     """
 
     trunk: nn.Module
@@ -28,8 +36,8 @@ class Preprocessed(Trunk, nn.Module):
 
     def __post_init__(self):
         require_trunk(self, "trunk")
-        fine = isinstance(self.preprocessing, Preprocessing)
-        require(fine, self, "preprocessing", "must be a Preprocessing", self.preprocessing)
+        valid = isinstance(self.preprocessing, Preprocessing)
+        require(valid, self, "preprocessing", "must be a Preprocessing", self.preprocessing)
         super().__post_init__()
 
     @property

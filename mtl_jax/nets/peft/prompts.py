@@ -34,6 +34,15 @@ class Prompts:
     Reference: Jia et al., Visual Prompt Tuning, ECCV 2022, Section 3.2
       (https://arxiv.org/abs/2203.12119); the initialization is from the authors' code
       (github.com/KMnP/vpt).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk = nets.ViT(width=8, depth=1, heads=2, prompts=nets.Prompts(5))
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> variables = jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)
+      >>> variables["params"]["patches"]["prompt"]["tokens"].shape
+      (5, 8)
     """
 
     count: int = 10
@@ -66,10 +75,12 @@ class Prompt(nn.Module):
         return self.param("tokens", init, (self.count, width))
 
 
-def insert_prompt(owner: nn.Module, x: jax.Array, prompt: Prompt | None, instead: int) -> jax.Array:
-    """Tokens `[N, T, D]` with the owner's prompt after the first, replacing `instead` tokens."""
+def insert_prompt(
+    owner: nn.Module, x: jax.Array, prompt: Prompt | None, num_replaced: int
+) -> jax.Array:
+    """Tokens `[N, T, D]` with the owner's prompt after the first, replacing `num_replaced` tokens."""
     if prompt is None:
         return x
     tokens = bind(owner, prompt, "prompt")(x.shape[-1])
     tokens = jnp.broadcast_to(tokens[None], (len(x), *tokens.shape))
-    return jnp.concatenate([x[:, :1], tokens, x[:, 1 + instead :]], 1)
+    return jnp.concatenate([x[:, :1], tokens, x[:, 1 + num_replaced :]], 1)

@@ -49,6 +49,14 @@ class SpotTune(Trunk, nn.Module):
 
     Reference: Guo et al., SpotTune: Transfer Learning through Adaptive Fine-tuning, CVPR 2019,
       Section 3 (https://arxiv.org/abs/1811.08737), and its code (github.com/gyhui14/spottune).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk = nets.SpotTune(nets.MLP((8,)), policy=nets.MLP((4,)))
+      >>> x = jax.ShapeDtypeStruct((1, 4), float)
+      >>> sorted(jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)["params"])
+      ['frozen_block0', 'policy', 'policy_logits', 'tuned_block0']
     """
 
     trunk: nn.Module
@@ -84,9 +92,9 @@ class SpotTune(Trunk, nn.Module):
     @nn.nowrap
     def gates(self, x: jax.Array, count: int, train: bool) -> jax.Array:
         """Gates `[N, blocks]`: 1 where an example `[N]` uses the tuned copy of a block, else 0."""
-        seen = self.policy(x, train=train)
+        features = self.policy(x, train=train)
         layer = nn.Dense(2 * count, kernel_init=nn.initializers.zeros, name="policy_logits")
-        logits = layer(seen).reshape(-1, count, 2)
+        logits = layer(features).reshape(-1, count, 2)
         return gumbel_softmax(self, logits, self.temperature, train)[..., 1]
 
     @nn.nowrap
@@ -104,15 +112,15 @@ class SpotTune(Trunk, nn.Module):
         Raises:
           BadInput: if a leaf does not belong to any block.
         """
-        places = placed(self.trunk, x)
+        paths = block_paths(self.trunk, x)
         leaves = flatten_dict(source)
-        lost = sorted("/".join(path) for path in leaves if path[:-1] not in places)
-        if lost:
-            raise BadInput(f"SpotTune: blocks of the trunk have no {', '.join(lost)}")
+        missing = sorted("/".join(path) for path in leaves if path[:-1] not in paths)
+        if missing:
+            raise BadInput(f"SpotTune: blocks of the trunk have no {', '.join(missing)}")
         return unflatten_dict({
             (f"{copy}_{block}", *inner, path[-1]): leaf
             for path, leaf in leaves.items()
-            for block, *inner in [places[path[:-1]]]
+            for block, *inner in [paths[path[:-1]]]
             for copy in COPIES
         })  # fmt: skip
 
@@ -120,7 +128,7 @@ class SpotTune(Trunk, nn.Module):
 def source_param_map(
     spot: SpotTune, x: jax.Array | jax.ShapeDtypeStruct
 ) -> tuple[tuple[str, str], ...]:
-    """The `param_map` from a source model with the plain trunk to both copies.
+    r"""The `param_map` from a source model with the plain trunk to both copies.
 
     For `Run.param_map`, with `new_params=("shared/policy.*",)` and the rule
     `ParamRule("shared/frozen_.*", frozen=True)` in `param_rules`.
@@ -128,11 +136,20 @@ def source_param_map(
     Args:
       spot: the run's trunk.
       x: inputs `[N, ...]`, of which only the shape is used.
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> x = jax.ShapeDtypeStruct((1, 4), float)
+      >>> for pattern, path in nets.source_param_map(nets.SpotTune(nets.MLP((8,))), x):
+      ...     print(pattern, path)
+      shared/Dense_0/([^/]+) shared/tuned_block0/Dense_0/\1
+      shared/Dense_0/([^/]+) shared/frozen_block0/Dense_0/\1
     """
     return tuple(
-        (rf"shared/{re.escape('/'.join(path))}/([^/]+)", f"shared/{'/'.join(there)}/\\1")
-        for path, (block, *inner) in placed(spot.trunk, x).items()
-        for there in ((f"{copy}_{block}", *inner) for copy in COPIES)
+        (rf"shared/{re.escape('/'.join(path))}/([^/]+)", f"shared/{'/'.join(target)}/\\1")
+        for path, (block, *inner) in block_paths(spot.trunk, x).items()
+        for target in ((f"{copy}_{block}", *inner) for copy in COPIES)
     )
 
 
@@ -151,34 +168,34 @@ class Blocks(nn.Module):
         return sequential(self, self.trunk.blocks(), x, train)
 
 
-def placed(trunk: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> dict[tuple, tuple]:
+def block_paths(trunk: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> dict[tuple, tuple]:
     """The path of each module of a trunk among its blocks, by path: `block{l}` and the path there.
 
     A trunk may name its modules freely, but calls them in the order of its blocks.
     """
-    whole, parted = owners(trunk, x), owners(Blocks(trunk), x)
-    if [size for _, size in whole] != [size for _, size in parted]:
+    modules, block_modules = module_leaves(trunk, x), module_leaves(Blocks(trunk), x)
+    if [leaves for _, leaves in modules] != [leaves for _, leaves in block_modules]:
         raise BadInput(f"SpotTune: the blocks of {type(trunk).__name__} are not the whole of it")
-    pairs = zip(whole, parted, strict=True)
+    pairs = zip(modules, block_modules, strict=True)
     return {
         path: (stage.replace("stage", "block"), *inner) for (path, _), ((stage, *inner), _) in pairs
     }
 
 
-def owners(module: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> list[tuple]:
+def module_leaves(module: nn.Module, x: jax.Array | jax.ShapeDtypeStruct) -> list[tuple]:
     """Paths of the modules with leaves, and these leaves, in the order of their calls."""
     calls = []
 
-    def note(call, args, kwargs, context):
+    def record(call, args, kwargs, context):
         if context.module.path not in calls:
             calls.append(context.module.path)
         return call(*args, **kwargs)
 
-    draw = functools.partial(module.init, train=False)
-    with nn.intercept_methods(note):
-        variables = jax.eval_shape(draw, jax.random.key(0), x)
-    held = {}
+    init = functools.partial(module.init, train=False)
+    with nn.intercept_methods(record):
+        variables = jax.eval_shape(init, jax.random.key(0), x)
+    leaves = {}
     for kind, tree in variables.items():
         for path, leaf in flatten_dict(tree).items():
-            held.setdefault(path[:-1], set()).add((kind, path[-1], leaf.shape))
-    return [(path, held[path]) for path in calls if path in held]
+            leaves.setdefault(path[:-1], set()).add((kind, path[-1], leaf.shape))
+    return [(path, leaves[path]) for path in calls if path in leaves]

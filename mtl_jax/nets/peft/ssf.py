@@ -13,7 +13,7 @@ from mtl_jax.core.tree import Tree, leaf_paths, path_str
 from mtl_jax.core.trunk import AddedParams
 from mtl_jax.core.validation import BadInput, did_you_mean, regex_error, require, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
-from mtl_jax.nets.peft.lora import output_shape, require_known
+from mtl_jax.nets.peft.lora import output_shape, require_paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +50,15 @@ class SSF(AddedParams):
     Reference: Lian et al., Scaling & Shifting Your Features, NeurIPS 2022, its sections on scaling
       and shifting and on re-parameterization (https://arxiv.org/abs/2210.08823), and its code
       (github.com/dongzelian/SSF).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import nets
+      >>> params = {"Dense_0": {"kernel": jnp.ones((1, 2)), "bias": jnp.ones(2)}}
+      >>> added = {"Dense_0": {"gamma": jnp.array([1.0, 2.0]), "beta": jnp.array([0.0, 3.0])}}
+      >>> merged = nets.SSF(nets.MLP((2,))).merge(params, added)["Dense_0"]
+      >>> merged["kernel"].tolist(), merged["bias"].tolist()
+      ([[1.0, 2.0]], [1.0, 5.0])
     """
 
     trunk: nn.Module
@@ -59,8 +68,8 @@ class SSF(AddedParams):
     def __post_init__(self):
         require_trunk(self, "trunk")
         require_number(self, noise=(0.0, math.inf))
-        fine = regex_error(self.layers) is None
-        require(fine, self, "layers", "must be a regular expression", self.layers)
+        valid = regex_error(self.layers) is None
+        require(valid, self, "layers", "must be a regular expression", self.layers)
 
     new_params = ("shared/added/.*",)  # Absent from a source model.
 
@@ -85,25 +94,26 @@ class SSF(AddedParams):
         Raises:
           BadInput: if no layer matches.
         """
-        found = {name: leaf for name, leaf in factors(params).items() if self.chooses(name)}
-        if not found:
-            layers = {parent(name) for name in factors(params)}
+        shapes = {name: leaf for name, leaf in param_shapes(params).items() if self.matches(name)}
+        if not shapes:
+            layers = {module_path(name) for name in param_shapes(params)}
             raise BadInput(
                 f"SSF.layers {self.layers!r} matches none: {did_you_mean(self.layers, layers)}"
             )
-        drawn = {
-            name: self.draw(fold_in_name(key, name), name, like) for name, like in found.items()
+        values = {
+            name: self.init_param(fold_in_name(key, name), name, like)
+            for name, like in shapes.items()
         }
-        return unflatten_dict(drawn, sep="/")
+        return unflatten_dict(values, sep="/")
 
-    def chooses(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether the layer of a new parameter, given by its path, matches."""
-        return re.fullmatch(self.layers, parent(name)) is not None
+        return re.fullmatch(self.layers, module_path(name)) is not None
 
-    def draw(self, key: jax.Array, name: str, like: jax.ShapeDtypeStruct) -> jax.Array:
+    def init_param(self, key: jax.Array, name: str, like: jax.ShapeDtypeStruct) -> jax.Array:
         """Initial value of one new parameter, given by its path."""
-        start = 1.0 if name.endswith("gamma") else 0.0
-        return start + self.noise * jax.random.normal(key, like.shape, like.dtype)
+        mean = 1.0 if name.endswith("gamma") else 0.0
+        return mean + self.noise * jax.random.normal(key, like.shape, like.dtype)
 
     def merge(self, params: Tree, extra: Tree) -> Tree:
         """The trunk's effective parameters, with the same structure.
@@ -118,35 +128,35 @@ class SSF(AddedParams):
         Raises:
           BadInput: if `extra` has parameters for a missing layer.
         """
-        parts = flatten_dict(extra, sep="/")
-        require_known("SSF", parts, [parent(name) for name in leaf_paths(params)])
+        added = flatten_dict(extra, sep="/")
+        require_paths("SSF", added, [module_path(name) for name in leaf_paths(params)])
 
-        def acting(path, leaf):
-            *above, last = path_str(path).split("/")
-            gamma, beta = ("/".join([*above, new]) for new in ("gamma", "beta"))
-            if gamma not in parts or last not in ("kernel", "scale", "bias"):
+        def update(path, leaf):
+            *parents, last = path_str(path).split("/")
+            gamma, beta = ("/".join([*parents, new]) for new in ("gamma", "beta"))
+            if gamma not in added or last not in ("kernel", "scale", "bias"):
                 return leaf
             # Explicit, since ranks must not be promoted silently.
-            ones = (1,) * (leaf.ndim - parts[gamma].ndim)
-            scaled = leaf * parts[gamma].reshape(ones + parts[gamma].shape)
-            return scaled + parts[beta] if last == "bias" else scaled
+            ones = (1,) * (leaf.ndim - added[gamma].ndim)
+            scaled = leaf * added[gamma].reshape(ones + added[gamma].shape)
+            return scaled + added[beta] if last == "bias" else scaled
 
-        return jax.tree_util.tree_map_with_path(acting, params)
+        return jax.tree_util.tree_map_with_path(update, params)
 
 
-def parent(name: str) -> str:
+def module_path(name: str) -> str:
     """The path of the module that owns a leaf; empty for the trunk itself."""
     return name.rpartition("/")[0]
 
 
-def factors(params: Tree) -> dict[str, jax.ShapeDtypeStruct]:
+def param_shapes(params: Tree) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of all possible gammas and betas of a trunk, by path."""
     leaves = dict(zip(leaf_paths(params), jax.tree.leaves(params), strict=True))
-    found = {}
+    shapes = {}
     for name, leaf in leaves.items():
-        *above, last = name.split("/")
-        gamma, beta, bias = ("/".join([*above, new]) for new in ("gamma", "beta", "bias"))
+        *parents, last = name.split("/")
+        gamma, beta, bias = ("/".join([*parents, new]) for new in ("gamma", "beta", "bias"))
         if last in ("kernel", "scale"):
             like = jax.ShapeDtypeStruct(output_shape(name, leaf), leaf.dtype)
-            found |= {gamma: like, beta: like} if bias in leaves else {gamma: like}
-    return found
+            shapes |= {gamma: like, beta: like} if bias in leaves else {gamma: like}
+    return shapes

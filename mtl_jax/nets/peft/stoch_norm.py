@@ -34,6 +34,11 @@ class StochNorm(Trunk, nn.Module):
 
     Reference: Kou et al., Stochastic Normalization, NeurIPS 2020, its section of that name
       (https://proceedings.neurips.cc/paper/2020/hash/bc573864331a9e42e4511de6f678aa83-Abstract.html).
+
+    Example:
+      >>> from mtl_jax import nets
+      >>> nets.layer_names(nets.StochNorm(nets.MLP((8,), batch_norm=True)), (4,))
+      ('Dense_0|BatchNorm_0',)
     """
 
     trunk: nn.Module
@@ -59,38 +64,39 @@ class StochNorm(Trunk, nn.Module):
         """Maps inputs `[N, ...]` to features `[N, D]`."""
         if not train:
             return self.trunk(x, train=False)
-        chance = Chance(self.p)
-        with nn.intercept_methods(chance):
+        interceptor = StochasticNorms(self.p)
+        with nn.intercept_methods(interceptor):
             features = self.trunk(x, train=True)
         rule = "must have a BatchNorm, such as nets.MLP(batch_norm=True)"
-        require(chance.met, self, "trunk", rule, type(self.trunk).__name__)
+        require(interceptor.found, self, "trunk", rule, type(self.trunk).__name__)
         return features
 
 
-class Chance:
+class StochasticNorms:
     """A Linen interceptor that mixes BatchNorm outputs in training, and records if it found any."""
 
     def __init__(self, p: float):
-        self.p, self.met = p, False
+        self.p, self.found = p, False
 
     def __call__(self, call: Any, args: tuple, kwargs: dict, context: nn.module.InterceptorContext):
         """Calls a method; that of a BatchNorm in training is called twice."""
         norm = context.module
         if not isinstance(norm, nn.BatchNorm) or context.method_name != "__call__":
             return call(*args, **kwargs)
-        self.met = True
+        self.found = True
         if kwargs["use_running_average"]:
             return call(*args, **kwargs)
         # First, before the batch updates the statistics; and in a separate call, since Linen allows
         # each parameter to be named only once per call.
-        running = norm(*args, **{**kwargs, "use_running_average": True})
+        running_kwargs: dict[str, Any] = {**kwargs, "use_running_average": True}
+        running = norm(*args, **running_kwargs)
         batch = call(*args, **kwargs)
-        return mixed(norm, self.p, running, batch)
+        return mix(norm, self.p, running, batch)
 
 
-def mixed(norm: nn.BatchNorm, p: float, running: jax.Array, batch: jax.Array) -> jax.Array:
+def mix(norm: nn.BatchNorm, p: float, running: jax.Array, batch: jax.Array) -> jax.Array:
     """`(1 - s) running + s batch`, with s sampled for each channel, the last axis."""
     if not norm.has_rng("draw"):
         return (1.0 - p) * running + p * batch
-    drawn = jax.random.bernoulli(norm.make_rng("draw"), p, batch.shape[-1:])
-    return jnp.where(jnp.broadcast_to(drawn, batch.shape), batch, running)
+    use_batch = jax.random.bernoulli(norm.make_rng("draw"), p, batch.shape[-1:])
+    return jnp.where(jnp.broadcast_to(use_batch, batch.shape), batch, running)

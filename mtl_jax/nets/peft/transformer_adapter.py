@@ -33,6 +33,15 @@ class Adapter:
     Reference: Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019,
       Section 2.1 (https://arxiv.org/abs/1902.00751); Pfeiffer et al., AdapterFusion, EACL 2021,
       its section on the adapter's architecture (https://arxiv.org/abs/2005.00247).
+
+    Example:
+      >>> import jax
+      >>> from mtl_jax import nets
+      >>> trunk = nets.ViT(width=8, depth=1, heads=2, adapter=nets.Adapter(4))
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> variables = jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)
+      >>> variables["params"]["block0"]["adapter_mlp"]["down"]["kernel"].shape
+      (8, 4)
     """
 
     width: int = 64
@@ -40,8 +49,8 @@ class Adapter:
 
     def __post_init__(self):
         require_int(self, width=1)
-        fine = isinstance(self.after_attention, bool)
-        require(fine, self, "after_attention", "must be True or False", self.after_attention)
+        valid = isinstance(self.after_attention, bool)
+        require(valid, self, "after_attention", "must be True or False", self.after_attention)
 
 
 def require_adapter(owner: nn.Module) -> None:
@@ -50,8 +59,8 @@ def require_adapter(owner: nn.Module) -> None:
     Raises:
       BadInput: if it is neither.
     """
-    fine = owner.adapter is None or isinstance(owner.adapter, Adapter)
-    require(fine, owner, "adapter", "must be a nets.Adapter() or None", owner.adapter)
+    valid = owner.adapter is None or isinstance(owner.adapter, Adapter)
+    require(valid, owner, "adapter", "must be a nets.Adapter() or None", owner.adapter)
 
 
 class Bottleneck(nn.Module):

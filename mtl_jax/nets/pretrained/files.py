@@ -15,14 +15,14 @@ import numpy as np
 
 from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.nets.pretrained.run_checkpoint import read_run
-from mtl_jax.nets.pretrained.shards import INDEX, in_folder, read_shards, require_whole
+from mtl_jax.nets.pretrained.shards import INDEX, find_weights, read_shards, require_complete
 from mtl_jax.nets.pretrained.torch_file import Unreadable, read_torch
 
 # Errors that the libraries raise for truncated files, or files whose format differs from the name.
-BROKEN = (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
-BROKEN += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, MemoryError)
+READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError)
+READ_ERRORS += (pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, MemoryError)
 # Values in a checkpoint, in addition to tensors, that cannot be weights.
-REMARKS = (type(None), bool, int, float, str, bytes, np.generic)
+METADATA = (type(None), bool, int, float, str, bytes, np.generic)
 
 
 def read_tensors(
@@ -48,12 +48,21 @@ def read_tensors(
       BadInput: for a path that does not exist or is another kind of folder, another ending or hash,
         a file that is damaged, one part of several, or contains pickled objects or anything but
         tensors, or a missing part; the message reports what was found.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from mtl_jax.nets.pretrained import read_tensors
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     np.savez(f"{folder}/weights.npz", kernel=np.ones((4, 3)))
+      ...     read_tensors(f"{folder}/weights.npz")["kernel"].shape
+      (4, 3)
     """
     file = pathlib.Path(os.path.expanduser(path))
     if path and file.is_dir() and sha256 is None:
         if (file / "checkpoints").is_dir():
             return read_run(file, part or "0")
-        file = in_folder(file, tuple(READERS))
+        file = find_weights(file, tuple(READERS))
     if file.is_dir():
         raise BadInput(f"weights {path!r} must be a file, not a folder")
     sharded = file.name.endswith(INDEX)
@@ -64,9 +73,9 @@ def read_tensors(
         if sharded:
             raise BadInput(f"weights {path!r} are several files, and sha256= is of one")
         require_hash(str(file), sha256)
-    require_whole(file)
-    found = read_shards(file, read_one) if sharded else read_one(file)
-    return tensors_of(found, str(file), part, nested=reader is read_torch)
+    require_complete(file)
+    content = read_shards(file, read_file) if sharded else read_file(file)
+    return select_part(content, str(file), part, nested=reader is read_torch)
 
 
 def reader_of(file: pathlib.Path) -> Callable[[pathlib.Path], dict[str, Any]]:
@@ -82,7 +91,7 @@ def reader_of(file: pathlib.Path) -> Callable[[pathlib.Path], dict[str, Any]]:
     raise BadInput(f"weights {str(file)!r} {rule}, not {file.suffix!r}")
 
 
-def read_one(file: pathlib.Path) -> dict[str, Any]:
+def read_file(file: pathlib.Path) -> dict[str, Any]:
     """The content of one file.
 
     Raises:
@@ -90,19 +99,19 @@ def read_one(file: pathlib.Path) -> dict[str, Any]:
     """
     reader = reader_of(file)
     rule = f"must be a whole {file.suffix} file of tensors, without pickled objects"
-    other = taken_for(file)
-    if other is not None:
-        raise BadInput(f"weights {str(file)!r} {rule} ({other})")
+    mistake = other_format(file)
+    if mistake is not None:
+        raise BadInput(f"weights {str(file)!r} {rule} ({mistake})")
     try:
         return reader(file)
     except BadInput:
         raise
-    except (*BROKEN, *broken_safetensors()) as error:
+    except (*READ_ERRORS, *safetensors_errors()) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise BadInput(f"weights {str(file)!r} {rule} ({reason})") from error
 
 
-def taken_for(file: pathlib.Path) -> str | None:
+def other_format(file: pathlib.Path) -> str | None:
     """A description of files that are commonly mistaken for weights; None for all others."""
     with open(file, "rb") as content:
         head = content.read(200)
@@ -117,40 +126,40 @@ def taken_for(file: pathlib.Path) -> str | None:
     return None
 
 
-def tensors_of(
-    found: Mapping[str, Any], path: str, part: str | None, nested: bool
+def select_part(
+    content: Mapping[str, Any], path: str, part: str | None, nested: bool
 ) -> dict[str, np.ndarray]:
     """The tensors of a part of a file's content; if `nested`, of a named part.
 
     Raises:
       BadInput: if there is no such part, or if it is empty or contains anything else.
     """
-    parts = sorted({name.split("/")[0] for name in found if "/" in name})
+    parts = sorted({name.split("/")[0] for name in content if "/" in name})
     if part is not None:
-        found = {
-            n.removeprefix(f"{part}/"): v for n, v in found.items() if n.startswith(f"{part}/")
+        content = {
+            n.removeprefix(f"{part}/"): v for n, v in content.items() if n.startswith(f"{part}/")
         }
-        if not found:
+        if not content:
             raise BadInput(
                 f"weights {path!r} must have the part {part!r} ({did_you_mean(part, parts)})"
             )
     elif nested and parts:
-        raise BadInput(f"weights {path!r} have parts; part= must name one: {candidates(found)}")
-    tensors = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
-    beside = {n: v for n, v in found.items() if n not in tensors}
-    others = [n for n, v in beside.items() if "/" in n or not isinstance(v, REMARKS)]
+        raise BadInput(f"weights {path!r} have parts; part= must name one: {candidates(content)}")
+    tensors = {name: value for name, value in content.items() if isinstance(value, np.ndarray)}
+    rest = {n: v for n, v in content.items() if n not in tensors}
+    others = [n for n, v in rest.items() if "/" in n or not isinstance(v, METADATA)]
     if others or not tensors:
-        told = few([f"{name} ({kind_of(beside[name])})" for name in others or beside])
-        instead = f"not {told}" if told else "it is empty"
-        raise BadInput(f"weights {path!r} must hold tensors alone, of numbers; {instead}")
+        described = few([f"{name} ({kind_of(rest[name])})" for name in others or rest])
+        fault = f"not {described}" if described else "it is empty"
+        raise BadInput(f"weights {path!r} must hold tensors alone, of numbers; {fault}")
     return tensors
 
 
-def candidates(found: Mapping[str, Any]) -> str:
+def candidates(content: Mapping[str, Any]) -> str:
     """The entries of nested ones that directly contain tensors, the largest first."""
     count = collections.Counter(
         name.rpartition("/")[0]
-        for name, value in found.items()
+        for name, value in content.items()
         if "/" in name and isinstance(value, np.ndarray | Unreadable)
     )
     if not count:
@@ -163,7 +172,7 @@ def kind_of(value: Any) -> str:
     return value.kind if isinstance(value, Unreadable) else type(value).__name__
 
 
-def broken_safetensors() -> tuple[type[Exception], ...]:
+def safetensors_errors() -> tuple[type[Exception], ...]:
     """The error for damaged safetensors; empty if the package is missing."""
     try:
         from safetensors import SafetensorError
@@ -193,8 +202,8 @@ READABLE |= {"F16", "BF16", "F32", "F64", "C64"}
 def read_npz(file: pathlib.Path) -> dict[str, Any]:
     """The arrays of an npz file; pickled ones are not allowed."""
     # Given a path, numpy leaves a damaged file open.
-    with open(file, "rb") as content, np.load(content, allow_pickle=False) as found:
-        return {name: view_bfloat16(found[name]) for name in found.files}
+    with open(file, "rb") as content, np.load(content, allow_pickle=False) as arrays:
+        return {name: view_bfloat16(arrays[name]) for name in arrays.files}
 
 
 def view_bfloat16(array: Any) -> Any:
@@ -216,13 +225,13 @@ READERS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
 }
 
 
-def require_hash(path: str, wanted: str) -> None:
+def require_hash(path: str, expected: str) -> None:
     """Requires a file to have the given SHA-256.
 
     Raises:
       BadInput: for another hash, with the hash of the file.
     """
     with open(path, "rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != wanted:
-        raise BadInput(f"weights {path!r} must have the SHA-256 {wanted}, not {found}")
+        actual = hashlib.file_digest(content, "sha256").hexdigest()
+    if actual != expected:
+        raise BadInput(f"weights {path!r} must have the SHA-256 {expected}, not {actual}")

@@ -23,7 +23,7 @@ def download(repo: str, file: str, revision: str) -> str:
     if len(revision) != 40 or set(revision) - set("0123456789abcdef"):
         raise BadInput(f"download.revision must be a commit of 40 digits, not {revision!r}")
     try:
-        import huggingface_hub
+        import huggingface_hub  # ty: ignore[import-not-found]  # An optional package.
     except ImportError:
         rule = "needs the package huggingface_hub: pip install mtl_jax[hub]"
         raise BadInput(f"download of {repo!r} {rule}") from None

@@ -21,10 +21,10 @@ class MatchReport(NamedTuple):
     shape_mismatch: dict[str, str]  # By path, tensors whose axes cannot be converted.
 
 
-def matched(
+def match_tensors(
     tensors: Tensors,
     names: NameMap,
-    wanted: Shapes,
+    expected: Shapes,
     features: int,
     *,
     outputs: int | None = None,
@@ -35,119 +35,128 @@ def matched(
     Args:
       tensors: tensors by their names in the file.
       names: the naming of the tensors.
-      wanted: shapes of the trunk's variables by path.
+      expected: shapes of the trunk's variables by path.
       features: D, the required number of inputs of a classifier in the file.
       outputs: its required number of outputs; None for any number.
       cast: whether floats of another precision are cast to float32.
 
     Returns:
-      Arrays of float32 by path: all of `wanted`, and the classifier if there is one.
+      Arrays of float32 by path: all of `expected`, and the classifier if there is one.
 
     Raises:
       BadInput: a single error for all tensors that are missing, unexpected, of the wrong shape,
         dtype or precision, or not finite.
     """
-    found = translated(tensors, names.table)
-    wanted = {**wanted, **head_shapes(found.tensors, features, outputs)}
+    report = map_names(tensors, names.table)
+    expected = {**expected, **head_shapes(report.tensors, features, outputs)}
     if names.fit is not None:
-        found = found._replace(tensors=names.fit(dict(found.tensors), wanted))
-    faults = {**of_names(found, wanted), **of_values(found, cast)}
+        report = report._replace(tensors=names.fit(dict(report.tensors), expected))
+    faults = {**name_faults(report, expected), **value_faults(report, cast)}
     if any(faults.values()):
         rule = f"must hold each tensor of the trunk once, by the names of {names.name}"
         raise BadInput(f"{rule}; {summary(faults)}")
-    return {path: as_float32(array) for path, array in found.tensors.items()}
+    return {path: as_float32(array) for path, array in report.tensors.items()}
 
 
 def summary(faults: Mapping[str, list[str]]) -> str:
     """The first mismatches of each kind and the number of the others, as one short line."""
-    for most in (8, 5, 3, 2, 1):
-        said = "; ".join(f"{kind}: {few(rows, most)}" for kind, rows in faults.items() if rows)
-        if len(said) <= 300:
+    for max_rows in (8, 5, 3, 2, 1):
+        text = "; ".join(f"{kind}: {few(rows, max_rows)}" for kind, rows in faults.items() if rows)
+        if len(text) <= 300:
             break
-    return said
+    return text
 
 
-def translated(tensors: Tensors, table: Iterable[NameRule]) -> MatchReport:
+def map_names(tensors: Tensors, table: Iterable[NameRule]) -> MatchReport:
     """Maps each tensor to the path of the first row that matches its name."""
-    found = MatchReport({}, {}, [], [], {})
+    report = MatchReport({}, {}, [], [], {})
     for name, array in tensors.items():
-        hits = ((line, re.fullmatch(line.pattern, name)) for line in table)
-        line, hit = next((pair for pair in hits if pair[1]), (None, None))
-        if line is None:
-            found.unexpected.append(f"{name} {list(array.shape)}")
-        elif line.path is not None:
-            place(found, name, array, line, hit.expand(line.path))
-    return found
+        matches = ((rule, re.fullmatch(rule.pattern, name)) for rule in table)
+        rule, match = next((pair for pair in matches if pair[1]), (None, None))
+        if rule is None or match is None:
+            report.unexpected.append(f"{name} {list(array.shape)}")
+        elif rule.path is not None:
+            add_tensor(report, name, array, rule, match.expand(rule.path))
+    return report
 
 
-def place(found: MatchReport, name: str, array: np.ndarray, line: NameRule, path: str) -> None:
+def add_tensor(
+    report: MatchReport, name: str, array: np.ndarray, rule: NameRule, path: str
+) -> None:
     """Adds a tensor, or the several that it is split into, to the report."""
     try:
-        changed = line.change(array)
+        converted = rule.change(array)
     except ValueError:
-        found.shape_mismatch[path] = f"{name} {list(array.shape)}, which cannot be {path}"
+        report.shape_mismatch[path] = f"{name} {list(array.shape)}, which cannot be {path}"
         return
-    parts = changed if isinstance(changed, Mapping) else {"": changed}
-    for end, part in parts.items():
-        full = f"{path}/{end}" if end else path
-        if full in found.tensors:
-            found.duplicates.append(f"{name} and {found.origin[full]} for {full}")
-        found.tensors[full], found.origin[full] = part, name
+    parts = converted if isinstance(converted, Mapping) else {"": converted}
+    for suffix, part in parts.items():
+        full_path = f"{path}/{suffix}" if suffix else path
+        if full_path in report.tensors:
+            report.duplicates.append(f"{name} and {report.origin[full_path]} for {full_path}")
+        report.tensors[full_path], report.origin[full_path] = part, name
 
 
-def head_shapes(ours: Tensors, features: int, outputs: int | None) -> dict[str, tuple[int, ...]]:
+def head_shapes(tensors: Tensors, features: int, outputs: int | None) -> dict[str, tuple[int, ...]]:
     """Shapes of the classifier, if the file has one; None accepts any number of outputs."""
-    shapes = [array.shape for path, array in ours.items() if path.startswith("head/")]
+    shapes = [array.shape for path, array in tensors.items() if path.startswith("head/")]
     if not shapes:
         return {}
-    last = shapes[0][-1:] if outputs is None else (outputs,)
-    return {"head/kernel": (features, *last), "head/bias": last}
+    outputs_shape = shapes[0][-1:] if outputs is None else (outputs,)
+    return {"head/kernel": (features, *outputs_shape), "head/bias": outputs_shape}
 
 
-def of_names(found: MatchReport, wanted: Shapes) -> dict[str, list[str]]:
+def name_faults(report: MatchReport, expected: Shapes) -> dict[str, list[str]]:
     """Mismatches of names and shapes, for both sides."""
-    ours = found.tensors
-    broken = tuple(f"{path}/" for path in found.shape_mismatch)
-    lacking = [p for p in wanted if p not in ours and not f"{p}/".startswith(broken)]
-    surplus = [path for path in ours if path not in wanted]
-    unfit = [path for path in ours if path in wanted and ours[path].shape != tuple(wanted[path])]
+    tensors = report.tensors
+    mismatched = tuple(f"{path}/" for path in report.shape_mismatch)
+    missing = [p for p in expected if p not in tensors and not f"{p}/".startswith(mismatched)]
+    extra = [path for path in tensors if path not in expected]
+    misshapen = [
+        path
+        for path in tensors
+        if path in expected and tensors[path].shape != tuple(expected[path])
+    ]
     return {
-        "missing": [f"{path} {list(wanted[path])}" for path in lacking],
-        "extra": found.unexpected
-        + [f"{describe(found, path)} {list(ours[path].shape)}" for path in surplus],
+        "missing": [f"{path} {list(expected[path])}" for path in missing],
+        "extra": report.unexpected
+        + [f"{describe(report, path)} {list(tensors[path].shape)}" for path in extra],
         "misshapen": [
-            *found.shape_mismatch.values(),
-            *(f"{describe(found, p)} {list(ours[p].shape)}, here {list(wanted[p])}" for p in unfit),
+            *report.shape_mismatch.values(),
+            *(
+                f"{describe(report, p)} {list(tensors[p].shape)}, here {list(expected[p])}"
+                for p in misshapen
+            ),
         ],
-        "twice": found.duplicates,
+        "twice": report.duplicates,
     }
 
 
-def of_values(found: MatchReport, cast: bool) -> dict[str, list[str]]:
+def value_faults(report: MatchReport, cast: bool) -> dict[str, list[str]]:
     """Invalid values: dtypes, precision and non-finite numbers."""
-    real = {path: array for path, array in found.tensors.items() if is_float(array)}
+    real = {path: array for path, array in report.tensors.items() if is_float(array)}
     return {
         "not floats": [
-            f"{describe(found, path)} {array.dtype}"
-            for path, array in found.tensors.items()
+            f"{describe(report, path)} {array.dtype}"
+            for path, array in report.tensors.items()
             if path not in real
         ],
         "of another precision than float32 (cast=True rounds them)": [
-            f"{describe(found, path)} {array.dtype}"
+            f"{describe(report, path)} {array.dtype}"
             for path, array in real.items()
             if array.dtype != np.float32 and not cast
         ],
         "not finite": [
-            describe(found, path)
+            describe(report, path)
             for path, array in real.items()
             if not np.isfinite(as_float32(array)).all()
         ],
     }
 
 
-def describe(found: MatchReport, path: str) -> str:
+def describe(report: MatchReport, path: str) -> str:
     """A tensor by its name in the file, if known, and by our path."""
-    return f"{found.origin[path]} ({path})" if path in found.origin else path
+    return f"{report.origin[path]} ({path})" if path in report.origin else path
 
 
 def is_float(array: np.ndarray) -> bool:

@@ -31,6 +31,14 @@ class NameRule:
 
     Raises:
       BadInput: for an invalid pattern, or another path.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.nets.pretrained import NameRule
+      >>> from mtl_jax.nets.pretrained.transpose import linear
+      >>> rule = NameRule(r"layers\.(\d+)\.weight", r"params/Dense_\1/kernel", linear)
+      >>> rule.change(np.ones((3, 4))).shape
+      (4, 3)
     """
 
     pattern: str
@@ -39,17 +47,17 @@ class NameRule:
 
     def __post_init__(self):
         require_pattern(self, "pattern", self.pattern)
-        fine = self.path is None or f"{self.path}/".startswith(ROOTS)
-        require(fine, self, "path", f"must be None or begin with one of {ROOTS}", self.path)
+        valid = self.path is None or f"{self.path}/".startswith(ROOTS)
+        require(valid, self, "path", f"must be None or begin with one of {ROOTS}", self.path)
 
 
 @dataclasses.dataclass(frozen=True)
 class NameMap:
     """The tensor names of an architecture in one library, and the preprocessing of its images.
 
-    The first row that matches a name is used. `fit(tensors, wanted) -> tensors` is applied
+    The first row that matches a name is used. `fit(tensors, shapes) -> tensors` is applied
     afterwards, for conversions that depend on the trunk: `tensors` are arrays by our paths,
-    `wanted` the shapes of our trunk's variables by path (and `head/kernel`, `head/bias`). It must
+    `shapes` those of our trunk's variables by path (and `head/kernel`, `head/bias`). It must
     leave unknown tensors unchanged, so that all mismatches are reported together.
 
     Attributes:
@@ -68,9 +76,9 @@ class NameMap:
     fit: Callable[[dict[str, np.ndarray], Shapes], dict[str, np.ndarray]] | None = None
 
     def __post_init__(self):
-        fine = isinstance(self.table, tuple) and all(
+        valid = isinstance(self.table, tuple) and all(
             isinstance(row, NameRule) for row in self.table
         )
         require(
-            fine and len(self.table) > 0, self, "table", "must be a tuple of NameRules", self.table
+            valid and len(self.table) > 0, self, "table", "must be a tuple of NameRules", self.table
         )

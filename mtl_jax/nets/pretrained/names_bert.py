@@ -3,14 +3,14 @@
 import numpy as np
 
 from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes
-from mtl_jax.nets.pretrained.rules_transformer import by_head, linears, norms
+from mtl_jax.nets.pretrained.rules_transformer import linears, norms, split_heads
 
 
-def fit_bert(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_bert(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Splits attention heads, and drops the pooler if the trunk has none (pooling "mean")."""
-    tensors = by_head(tensors, wanted)
-    idle = {path for path in tensors if path.startswith("params/pooler/") and path not in wanted}
-    return {path: array for path, array in tensors.items() if path not in idle}
+    tensors = split_heads(tensors, shapes)
+    unused = {path for path in tensors if path.startswith("params/pooler/") and path not in shapes}
+    return {path: array for path, array in tensors.items() if path not in unused}
 
 
 LAYER, BLOCK = r"(?:bert\.)?encoder\.layer\.(\d+)", r"params/block\1"

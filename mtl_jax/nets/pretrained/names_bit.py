@@ -10,17 +10,17 @@ from mtl_jax.nets.pretrained.rules_transformer import norms
 from mtl_jax.nets.pretrained.transpose import conv
 
 
-def placed(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_bit(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Renumbers groups from 1 and blocks from 0; moves the last norm to the last block."""
-    ends = [path.rpartition("/")[0] for path in wanted if path.endswith("/norm_end/scale")]
-    end = ends[0] if len(ends) == 1 else "params/norm_end"
+    candidates = [path.rpartition("/")[0] for path in shapes if path.endswith("/norm_end/scale")]
+    last_norm = candidates[0] if len(candidates) == 1 else "params/norm_end"
 
-    def ours(path: str) -> str:
-        path = re.sub(r"/group(\d+)/", lambda hit: f"/stage{int(hit[1]) + 1}/", path)
-        path = re.sub(r"/unit(\d+)/", lambda hit: f"/block{int(hit[1]) - 1}/", path)
-        return path.replace("params/norm_end", end)
+    def rename(path: str) -> str:
+        path = re.sub(r"/group(\d+)/", lambda match: f"/stage{int(match[1]) + 1}/", path)
+        path = re.sub(r"/unit(\d+)/", lambda match: f"/block{int(match[1]) - 1}/", path)
+        return path.replace("params/norm_end", last_norm)
 
-    return {ours(path): array for path, array in tensors.items()}
+    return {rename(path): array for path, array in tensors.items()}
 
 
 def dense(array: np.ndarray) -> np.ndarray:
@@ -50,17 +50,21 @@ GOOGLE_BIT = NameMap(
     (
         NameRule(f"resnet/root_block/{KERNEL}", ROOT),
         *(
-            NameRule(f"{UNIT}/{part}/{KERNEL}", f"params/{HERE}/conv{at}/kernel")
-            for at, part in PARTS
+            NameRule(f"{UNIT}/{part}/{KERNEL}", f"params/{HERE}/conv{index}/kernel")
+            for index, part in PARTS
         ),
-        *(line for at, part in PARTS for line in google_norm(f"{UNIT}/{part}", f"{HERE}/norm{at}")),
+        *(
+            rule
+            for index, part in PARTS
+            for rule in google_norm(f"{UNIT}/{part}", f"{HERE}/norm{index}")
+        ),
         NameRule(f"{UNIT}/a/proj/{KERNEL}", f"params/{HERE}/project/kernel"),
         *google_norm("resnet", "norm_end"),
         NameRule("resnet/head/conv2d/kernel", "head/kernel", table),
         NameRule("resnet/head/conv2d/bias", "head/bias", vector),
     ),
     HALF,
-    placed,
+    fit_bit,
 )
 
 BLOCK = r"stages\.(\d+)\.blocks\.(\d+)"
@@ -70,15 +74,19 @@ TIMM_BIT = NameMap(
     (
         NameRule(r"stem\.conv\.weight", ROOT, conv),
         *(
-            NameRule(rf"{BLOCK}\.conv{at}\.weight", f"{THERE}/conv{at}/kernel", conv)
-            for at in (1, 2, 3)
+            NameRule(rf"{BLOCK}\.conv{index}\.weight", f"{THERE}/conv{index}/kernel", conv)
+            for index in (1, 2, 3)
         ),
-        *(line for at in (1, 2, 3) for line in norms(rf"{BLOCK}\.norm{at}", f"{THERE}/norm{at}")),
+        *(
+            rule
+            for index in (1, 2, 3)
+            for rule in norms(rf"{BLOCK}\.norm{index}", f"{THERE}/norm{index}")
+        ),
         NameRule(rf"{BLOCK}\.downsample\.conv\.weight", f"{THERE}/project/kernel", conv),
         *norms("norm", "params/norm_end"),
         NameRule(r"head\.fc\.weight", "head/kernel", dense),
         NameRule(r"head\.fc\.bias", "head/bias"),
     ),
     HALF,
-    placed,
+    fit_bit,
 )

@@ -16,7 +16,7 @@ PARTS = (
 )
 TABLE = (
     *(NameRule(rf"{name}\.weight", f"params/{path}/kernel", conv) for name, _, path in PARTS),
-    *(line for _, name, path in PARTS for line in norm(name, f"{path}_norm")),
+    *(rule for _, name, path in PARTS for rule in norm(name, f"{path}_norm")),
     *linears("_fc", "head"),
 )
 

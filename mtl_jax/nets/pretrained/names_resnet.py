@@ -7,25 +7,25 @@ from mtl_jax.nets.pretrained.preprocessing import IMAGENET
 from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
-def norm(pattern: str, place: str) -> tuple[NameRule, ...]:
+def norm(pattern: str, path: str) -> tuple[NameRule, ...]:
     """The rows of a PyTorch BatchNorm; its counter of batches is not needed."""
     return (
-        NameRule(rf"{pattern}\.weight", rf"params/{place}/scale"),
-        NameRule(rf"{pattern}\.bias", rf"params/{place}/bias"),
-        NameRule(rf"{pattern}\.running_mean", rf"batch_stats/{place}/mean"),
-        NameRule(rf"{pattern}\.running_var", rf"batch_stats/{place}/var"),
+        NameRule(rf"{pattern}\.weight", rf"params/{path}/scale"),
+        NameRule(rf"{pattern}\.bias", rf"params/{path}/bias"),
+        NameRule(rf"{pattern}\.running_mean", rf"batch_stats/{path}/mean"),
+        NameRule(rf"{pattern}\.running_var", rf"batch_stats/{path}/var"),
         NameRule(rf"{pattern}\.num_batches_tracked", None),
     )
 
 
-def skip_last(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_resnet(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Renumbers each skip projection to come after the convolutions of its block."""
 
-    def numbered(path: str) -> str:
-        third = path.replace("_skip/", "_2/")
-        return path.replace("_skip/", "_3/") if third in tensors else third
+    def rename(path: str) -> str:
+        candidate = path.replace("_skip/", "_2/")
+        return path.replace("_skip/", "_3/") if candidate in tensors else candidate
 
-    return {numbered(path): array for path, array in tensors.items()}
+    return {rename(path): array for path, array in tensors.items()}
 
 
 BLOCK = r"stage\1/block\2"
@@ -35,15 +35,15 @@ TORCHVISION_RESNET = NameMap(
         NameRule(r"conv1\.weight", "params/stage0/Conv_0/kernel", conv),
         *norm("bn1", "stage0/BatchNorm_0"),
         *(
-            line
-            for at in (1, 2, 3)
-            for line in (
+            rule
+            for index in (1, 2, 3)
+            for rule in (
                 NameRule(
-                    rf"layer([1-4])\.(\d+)\.conv{at}\.weight",
-                    rf"params/{BLOCK}/Conv_{at - 1}/kernel",
+                    rf"layer([1-4])\.(\d+)\.conv{index}\.weight",
+                    rf"params/{BLOCK}/Conv_{index - 1}/kernel",
                     conv,
                 ),
-                *norm(rf"layer([1-4])\.(\d+)\.bn{at}", rf"{BLOCK}/BatchNorm_{at - 1}"),
+                *norm(rf"layer([1-4])\.(\d+)\.bn{index}", rf"{BLOCK}/BatchNorm_{index - 1}"),
             )
         ),
         NameRule(
@@ -56,6 +56,6 @@ TORCHVISION_RESNET = NameMap(
         NameRule(r"fc\.bias", "head/bias"),
     ),
     preprocessing=IMAGENET,
-    fit=skip_last,
+    fit=fit_resnet,
 )
 TIMM_RESNET = TORCHVISION_RESNET

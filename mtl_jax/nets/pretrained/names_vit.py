@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_jax.nets.pretrained.name_map import NameMap, NameRule, Shapes
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
-from mtl_jax.nets.pretrained.rules_transformer import by_head, linears, norms
+from mtl_jax.nets.pretrained.rules_transformer import linears, norms, split_heads
 from mtl_jax.nets.pretrained.transpose import conv
 
 PLACES = "params/patches/places"
@@ -33,7 +33,7 @@ def table(array: np.ndarray) -> np.ndarray:
     return array.reshape(array.shape[-2:])
 
 
-def with_class(array: np.ndarray) -> dict[str, np.ndarray]:
+def split_class(array: np.ndarray) -> dict[str, np.ndarray]:
     """Position embeddings `[1, 1 + P, D]` of the class token and of the patches.
 
     Raises:
@@ -43,7 +43,7 @@ def with_class(array: np.ndarray) -> dict[str, np.ndarray]:
     return {"class_place": rows[0], "places": rows[1:]}
 
 
-def fused(array: np.ndarray) -> dict[str, np.ndarray]:
+def split_qkv(array: np.ndarray) -> dict[str, np.ndarray]:
     """PyTorch's `[3 D, D]` or `[3 D]` of queries, keys and values, as three arrays.
 
     Raises:
@@ -54,11 +54,11 @@ def fused(array: np.ndarray) -> dict[str, np.ndarray]:
     return {f"{name}/{leaf}": part for name, part in zip(PARTS, parts, strict=True)}
 
 
-def resized(
-    tensors: dict[str, np.ndarray], wanted: Shapes, *, method: str, antialias: bool
+def resize_positions(
+    tensors: dict[str, np.ndarray], shapes: Shapes, *, method: str, antialias: bool
 ) -> dict[str, np.ndarray]:
     """The position embeddings of patches `[P, D]`, a square, on the trunk's grid `[h, w, D]`."""
-    rows, shape = tensors.get(PLACES), wanted.get(PLACES, ())
+    rows, shape = tensors.get(PLACES), shapes.get(PLACES, ())
     side = 0 if rows is None else math.isqrt(len(rows))
     if rows is None or side**2 != len(rows) or shape[2:] != rows.shape[1:]:
         return tensors
@@ -68,20 +68,20 @@ def resized(
     return {**tensors, PLACES: grid}
 
 
-def fit_timm(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_timm(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Splits heads, and resizes position embeddings like timm: bicubic, antialiased if shrunk."""
-    return resized(by_head(tensors, wanted), wanted, method="cubic", antialias=True)
+    return resize_positions(split_heads(tensors, shapes), shapes, method="cubic", antialias=True)
 
 
-def fit_google(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_google(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Resizes position embeddings linearly; without one for the class token, it is set to 0.
 
     Pixel centres are aligned, as timm does with these files. Google's own code aligns the centres
     of the corner pixels instead (`scipy.ndimage.zoom`), which differs visibly.
     """
-    if FIRST not in tensors and PLACES in tensors and FIRST in wanted:
-        tensors = {**tensors, FIRST: np.zeros(wanted[FIRST], tensors[PLACES].dtype)}
-    return resized(tensors, wanted, method="linear", antialias=False)
+    if FIRST not in tensors and PLACES in tensors and FIRST in shapes:
+        tensors = {**tensors, FIRST: np.zeros(shapes[FIRST], tensors[PLACES].dtype)}
+    return resize_positions(tensors, shapes, method="linear", antialias=False)
 
 
 HALF = Preprocessing(224, (0.5,) * 3, (0.5,) * 3)
@@ -91,11 +91,11 @@ TIMM_VIT = NameMap(
     "timm's ViT",
     (
         NameRule("cls_token", "params/patches/class", vector),
-        NameRule("pos_embed", "params/patches", with_class),
+        NameRule("pos_embed", "params/patches", split_class),
         NameRule(r"patch_embed\.proj\.weight", "params/patches/kernel", conv),
         NameRule(r"patch_embed\.proj\.bias", "params/patches/bias"),
         *norms(r"blocks\.(\d+)\.norm1", f"{BLOCK}/norm_attention"),
-        NameRule(r"blocks\.(\d+)\.attn\.qkv\.(?:weight|bias)", f"{BLOCK}/attention", fused),
+        NameRule(r"blocks\.(\d+)\.attn\.qkv\.(?:weight|bias)", f"{BLOCK}/attention", split_qkv),
         *linears(r"blocks\.(\d+)\.attn\.proj", f"{BLOCK}/attention/out"),
         *norms(r"blocks\.(\d+)\.norm2", f"{BLOCK}/norm_mlp"),
         *linears(r"blocks\.(\d+)\.mlp\.fc1", f"{BLOCK}/mlp_in"),
@@ -116,7 +116,7 @@ GOOGLE_VIT = NameMap(
     (
         NameRule(r"(?:params/)?cls", "params/patches/class", vector),
         NameRule(
-            r"(?:params/)?Transformer/posembed_input/pos_embedding", "params/patches", with_class
+            r"(?:params/)?Transformer/posembed_input/pos_embedding", "params/patches", split_class
         ),
         NameRule(r"(?:params/)?pos_embedding", PLACES, table),
         NameRule(rf"(?:params/)?embedding/{LEAF}", r"params/patches/\1"),

@@ -9,16 +9,16 @@ from mtl_jax.nets.pretrained.names_resnet import norm
 from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
-def at_the_end(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def fit_wide_resnet(tensors: dict[str, np.ndarray], shapes: Shapes) -> dict[str, np.ndarray]:
     """Moves the norm after the blocks to the last block, as its last norm."""
-    places = [re.match(r"params/stage(\d+)/block(\d+)/", path) for path in tensors]
-    numbers = [tuple(map(int, place.groups())) for place in places if place]
+    matches = [re.match(r"params/stage(\d+)/block(\d+)/", path) for path in tensors]
+    numbers = [tuple(map(int, match.groups())) for match in matches if match]
     if not numbers:
         return tensors
     group, block = max(numbers)
-    end = f"stage{group}/block{block}/BatchNorm_"
-    end += "2" if f"params/{end}1/scale" in tensors else "1"
-    return {path.replace("/end/", f"/{end}/"): array for path, array in tensors.items()}
+    last_norm = f"stage{group}/block{block}/BatchNorm_"
+    last_norm += "2" if f"params/{last_norm}1/scale" in tensors else "1"
+    return {path.replace("/end/", f"/{last_norm}/"): array for path, array in tensors.items()}
 
 
 def convolution(pattern: str, path: str) -> tuple[NameRule, ...]:
@@ -45,5 +45,5 @@ USB_WIDE_RESNET = NameMap(
         NameRule(r"(?:fc|classifier)\.weight", "head/kernel", linear),
         NameRule(r"(?:fc|classifier)\.bias", "head/bias"),
     ),
-    fit=at_the_end,
+    fit=fit_wide_resnet,
 )

@@ -27,6 +27,13 @@ class Preprocessing:
     Raises:
       BadInput: for a size below 1, unequal numbers of channels, a std that is not positive, or
         a range that is not increasing.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.nets.pretrained import Preprocessing
+      >>> image = jnp.array([0.0, 0.5, 1.0]).reshape(1, 3, 1)
+      >>> Preprocessing(size=224, mean=(0.5,), std=(0.5,))(image).ravel().tolist()
+      [-1.0, 0.0, 1.0]
     """
 
     size: int

@@ -20,12 +20,12 @@ def linears(pattern: str, path: str) -> tuple[NameRule, ...]:
     return kernel, NameRule(rf"{pattern}\.bias", f"{path}/bias")
 
 
-def by_head(tensors: dict[str, np.ndarray], wanted: Shapes) -> dict[str, np.ndarray]:
+def split_heads(tensors: dict[str, np.ndarray], expected: Shapes) -> dict[str, np.ndarray]:
     """Attention's matrices `[D, D]` and biases `[D]` with an axis for the heads of the trunk.
 
     A file does not contain the number of heads: a wrong number is not detected.
     """
-    shapes = {path: wanted.get(path, ()) for path in tensors if "/attention/" in path}
+    shapes = {path: expected.get(path, ()) for path in tensors if "/attention/" in path}
     return tensors | {
         path: tensors[path].reshape(shape)
         for path, shape in shapes.items()

@@ -29,13 +29,15 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
       BadInput: if there is no finished checkpoint, its files differ from those that were written
         (Orbax would load them silently), or the run has no such seed.
     """
-    seals = sorted((folder / "checkpoints").glob("*.sha256"), key=lambda seal: int(seal.stem))
-    if not seals:
+    checksums = sorted(
+        (folder / "checkpoints").glob("*.sha256"), key=lambda checksum: int(checksum.stem)
+    )
+    if not checksums:
         raise BadInput(f"weights {str(folder)!r} must be a run with a finished checkpoint")
-    tree = read_whole(folder, seals[-1].with_suffix(""))
+    tree = read_intact(folder, checksums[-1].with_suffix(""))
     trees = {part: tree[part] for part in PARTS}
     if (folder / "selected.sha256").is_file():
-        trees["selected"] = read_whole(folder, folder / "selected")
+        trees["selected"] = read_intact(folder, folder / "selected")
     arrays = flatten_dict(trees, sep="/")
     count = min(len(array) for array in arrays.values())
     if seed not in map(str, range(count)):
@@ -43,26 +45,27 @@ def read_run(folder: pathlib.Path, seed: str) -> dict[str, np.ndarray]:
     return {name: np.asarray(array)[int(seed)] for name, array in arrays.items()}
 
 
-def read_whole(folder: pathlib.Path, path: pathlib.Path) -> dict:
+def read_intact(folder: pathlib.Path, path: pathlib.Path) -> dict:
     """A tree written by a run, if its files are unmodified."""
-    seal = path.with_name(f"{path.name}.sha256")
-    if not path.is_dir() or seal.read_text(encoding="utf-8") != hash_of_files(path):
+    checksum = path.with_name(f"{path.name}.sha256")
+    if not path.is_dir() or checksum.read_text(encoding="utf-8") != hash_of_files(path):
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
     from orbax.checkpoint import v1 as ocp
 
-    path = path.absolute()
-    require_schema(ocp.checkpointables_metadata(path).custom_metadata, path)
-    return ocp.load(path, checkpointable_name="state")
+    absolute = str(path.absolute())
+    metadata = ocp.checkpointables_metadata(absolute).custom_metadata
+    require_schema(metadata if isinstance(metadata, dict) else None, absolute)
+    return ocp.load(absolute, checkpointable_name="state")
 
 
 def hash_of_files(path: pathlib.Path) -> str:
-    """SHA-256 over the names and contents of all files below a folder, as stored in seals."""
-    total = hashlib.sha256()
+    """SHA-256 over the names and contents of all files below a folder, as stored in `.sha256` files."""
+    digest = hashlib.sha256()
     for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
-        total.update(str(file.relative_to(path)).encode())
+        digest.update(str(file.relative_to(path)).encode())
         with open(file, "rb") as content:
-            total.update(hashlib.file_digest(content, "sha256").digest())
-    return total.hexdigest()
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 HEAD = NameRule("head/(kernel|bias)", r"head/\1")

@@ -20,78 +20,84 @@ def select_tensors(tensors: Tensors, skip: Iterable[str], rename: Renames) -> di
     """
     for field, patterns in (("skip", skip), ("rename", [old for old, _ in rename])):
         for pattern in patterns:
-            require_hit(field, pattern, tensors)
-    kept = [name for name in tensors if not any(re.fullmatch(one, name) for one in skip)]
-    new = {name: renamed(name, rename) for name in kept}
-    twice = [name for name, count in collections.Counter(new.values()).items() if count > 1]
-    if twice:
-        raise BadInput(f"rename must give one name to one tensor, not {few(twice)} to more")
-    return {new[name]: tensors[name] for name in kept}
+            require_match(field, pattern, tensors)
+    names = [name for name in tensors if not any(re.fullmatch(pattern, name) for pattern in skip)]
+    new_names = {name: rename_tensor(name, rename) for name in names}
+    duplicates = [
+        name for name, count in collections.Counter(new_names.values()).items() if count > 1
+    ]
+    if duplicates:
+        raise BadInput(f"rename must give one name to one tensor, not {few(duplicates)} to more")
+    return {new_names[name]: tensors[name] for name in names}
 
 
-def renamed(name: str, rename: Renames) -> str:
+def rename_tensor(name: str, rename: Renames) -> str:
     """The name after the first full match of a pattern; unchanged if there is none."""
     for old, new in rename:
-        hit = re.fullmatch(old, name)
-        if hit:
+        match = re.fullmatch(old, name)
+        if match:
             try:
-                return hit.expand(new)
-            except (re.error, IndexError) as wrong:
+                return match.expand(new)
+            except (re.error, IndexError) as error:
                 raise BadInput(
-                    f"rename {old!r} must have the groups of {new!r} ({wrong})"
+                    f"rename {old!r} must have the groups of {new!r} ({error})"
                 ) from None
     return name
 
 
-def prefix_hint(names: Iterable[str], table: Iterable[NameRule], wanted: int) -> str | None:
+def prefix_hint(names: Iterable[str], table: Iterable[NameRule], num_expected: int) -> str | None:
     r"""The settings to add if a prefix of the names prevents them from matching a table.
 
     The prefix of a name is the shortest one, up to a dot or a slash, without which a row matches
     it: `module.`, `_orig_mod.`, `student.backbone.`. Returns None if no prefix is that of at
-    least half as many names as are `wanted`.
+    least half as many names as `num_expected`.
     """
-    known = [re.compile(line.pattern) for line in table]
-    names = [name for name in names if not any(line.fullmatch(name) for line in known)]
-    found = collections.Counter(filter(None, (prefix_of(name, known) for name in names)))
-    often = [(prefix, count) for prefix, count in found.most_common() if 2 * count >= wanted]
-    if not often:
+    patterns = [re.compile(rule.pattern) for rule in table]
+    names = [name for name in names if not any(pattern.fullmatch(name) for pattern in patterns)]
+    prefixes = collections.Counter(filter(None, (prefix_of(name, patterns) for name in names)))
+    frequent = [
+        (prefix, count) for prefix, count in prefixes.most_common() if 2 * count >= num_expected
+    ]
+    if not frequent:
         return None
-    (prefix, count), *others = often
-    said = f"{count} names begin with {prefix!r}: give rename={as_text(prefix, renamed=True)}"
+    (prefix, count), *others = frequent
+    hint = f"{count} names begin with {prefix!r}: give rename={setting_text(prefix, rename=True)}"
     # The same names below another prefix are copies of the same tensors.
-    return said + "".join(f" and skip={as_text(other, renamed=False)}" for other, _ in others[:1])
+    return hint + "".join(
+        f" and skip={setting_text(other, rename=False)}" for other, _ in others[:1]
+    )
 
 
-def prefix_of(name: str, known: Iterable[re.Pattern]) -> str | None:
-    """The shortest prefix of a name without which it is known."""
-    for hit in re.finditer(r"[./]", name):
-        if any(line.fullmatch(name[hit.end() :]) for line in known):
-            return name[: hit.end()]
+def prefix_of(name: str, patterns: Iterable[re.Pattern]) -> str | None:
+    """The shortest prefix of a name without which it matches a pattern."""
+    for match in re.finditer(r"[./]", name):
+        if any(pattern.fullmatch(name[match.end() :]) for pattern in patterns):
+            return name[: match.end()]
     return None
 
 
-def as_text(prefix: str, *, renamed: bool) -> str:
+def setting_text(prefix: str, *, rename: bool) -> str:
     """A setting that removes a prefix, or skips names that have it, as Python code."""
     pattern = re.escape(prefix)
-    return rf'((r"{pattern}(.*)", r"\1"),)' if renamed else rf'(r"{pattern}.*",)'
+    return rf'((r"{pattern}(.*)", r"\1"),)' if rename else rf'(r"{pattern}.*",)'
 
 
-def without_fresh(wanted: Shapes, fresh: Iterable[str]) -> dict[str, tuple[int, ...]]:
+def without_new(shapes: Shapes, new_params: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """The shapes of our variables except those that are newly initialized.
 
     Raises:
       BadInput: for a pattern that matches none.
     """
-    for pattern in fresh:
-        require_hit("new_params", pattern, wanted)
+    for pattern in new_params:
+        require_match("new_params", pattern, shapes)
     return {
         path: shape
-        for path, shape in wanted.items()
-        if not any(re.fullmatch(pattern, path) for pattern in fresh)
+        for path, shape in shapes.items()
+        if not any(re.fullmatch(pattern, path) for pattern in new_params)
     }
 
 
-def require_hit(field: str, pattern: str, names: Iterable[str]) -> None:
+def require_match(field: str, pattern: str, names: Iterable[str]) -> None:
     """Requires a pattern to match a name, to detect typos.
 
     Raises:

@@ -31,23 +31,23 @@ def read_torch(file: pathlib.Path) -> dict[str, Any]:
       BadInput: without PyTorch, or for another pickled object or anything but named entries.
     """
     try:
-        import torch
+        import torch  # ty: ignore[import-not-found]  # An optional package.
     except ImportError:
         rule = "need PyTorch: pip install mtl_jax[pretrained]"
         raise BadInput(f"weights {str(file)!r} {rule}") from None
     try:
         # PyTorch warns about sparse tensors, which are refused, and old files, which are fine.
-        with torch.serialization.safe_globals(harmless()), warnings.catch_warnings():
+        with torch.serialization.safe_globals(safe_types()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = torch.load(file, weights_only=True, map_location="cpu")
+            content = torch.load(file, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
         raise pickle.UnpicklingError(describe_error(str(error))) from error
-    if not isinstance(found, Mapping):
-        raise TypeError(f"holds a {type(found).__name__}, not tensors by name")
-    return {name: array_of(value, torch) for name, value in flat(found)}
+    if not isinstance(content, Mapping):
+        raise TypeError(f"holds a {type(content).__name__}, not tensors by name")
+    return {name: to_array(value, torch) for name, value in flatten(content)}
 
 
-def harmless() -> list:
+def safe_types() -> list:
     """Classes in usual checkpoints that run no code, with the names in the pickle."""
     scalar = np.float64(0.0).__reduce__()[0]
     rebuild = np.zeros(0).__reduce__()[0]
@@ -76,13 +76,13 @@ def plain_dict(factory: Any = None) -> dict:
 
 def describe_error(text: str) -> str:
     """A short reason why a pickle is refused; PyTorch's message explains how to run its code."""
-    hit = re.search(r"GLOBAL ([\w.]+)", text)
-    if hit:
-        return f"it holds a {hit[1]}; save the tensors alone: torch.save(net.state_dict(), path)"
+    match = re.search(r"GLOBAL ([\w.]+)", text)
+    if match:
+        return f"it holds a {match[1]}; save the tensors alone: torch.save(net.state_dict(), path)"
     return text.split("WeightsUnpickler error:")[-1].split("Check the documentation")[0]
 
 
-def array_of(value: Any, torch: Any) -> Any:
+def to_array(value: Any, torch: Any) -> Any:
     """A tensor as an array; other values unchanged."""
     if not isinstance(value, torch.Tensor):
         return value
@@ -97,10 +97,10 @@ def array_of(value: Any, torch: Any) -> Any:
         return Unreadable(" ".join(kinds))
 
 
-def flat(tree: Mapping[Any, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested mappings, with names joined by slashes."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
-            yield from flat(value, f"{before}{name}/")
+            yield from flatten(value, f"{prefix}{name}/")
         else:
-            yield f"{before}{name}", value
+            yield f"{prefix}{name}", value

@@ -11,10 +11,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.validation import BadInput, require, require_pattern
 from mtl_jax.nets.pretrained.files import read_tensors
-from mtl_jax.nets.pretrained.match import matched
+from mtl_jax.nets.pretrained.match import match_tensors
 from mtl_jax.nets.pretrained.name_map import NameMap
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing
-from mtl_jax.nets.pretrained.select import prefix_hint, select_tensors, without_fresh
+from mtl_jax.nets.pretrained.select import prefix_hint, select_tensors, without_new
 
 
 class Weights(NamedTuple):
@@ -52,6 +52,19 @@ class Pretrained:
 
     Raises:
       BadInput: for an invalid pattern, or a hash of another form.
+
+    Example:
+      >>> import tempfile
+      >>> import numpy as np
+      >>> from mtl_jax import nets
+      >>> from mtl_jax.nets.pretrained import NameMap, NameRule, Pretrained
+      >>> names = NameMap("an MLP", (NameRule(r"layer\.(\w+)", r"params/Dense_0/\1"),))
+      >>> arrays = {"layer.kernel": np.ones((4, 3), "f4"), "layer.bias": np.ones(3, "f4")}
+      >>> with tempfile.TemporaryDirectory() as folder:
+      ...     np.savez(f"{folder}/mlp.npz", **arrays)
+      ...     weights = Pretrained(f"{folder}/mlp.npz", names).load(nets.MLP((3,)), (4,))
+      >>> weights.params["Dense_0"]["kernel"].shape
+      (4, 3)
     """
 
     path: str
@@ -66,28 +79,28 @@ class Pretrained:
 
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
-        fine = isinstance(self.names, NameMap)
+        valid = isinstance(self.names, NameMap)
         require(
-            fine, self, "names", "must be a NameMap of nets.pretrained", type(self.names).__name__
+            valid, self, "names", "must be a NameMap of nets.pretrained", type(self.names).__name__
         )
         for field in ("skip", "rename", "new_params"):
             value = getattr(self, field)
             require(isinstance(value, tuple), self, field, "must be a tuple", value)
         for field in ("part", "sha256"):
             value = getattr(self, field)
-            fine = value is None or isinstance(value, str)
-            require(fine, self, field, "must be a string or None", value)
+            valid = value is None or isinstance(value, str)
+            require(valid, self, field, "must be a string or None", value)
         for pattern in self.skip:
             require_pattern(self, "skip", pattern)
         for pattern in self.new_params:
             require_pattern(self, "new_params", pattern)
         for pair in self.rename:
-            fine = isinstance(pair, tuple) and len(pair) == 2
-            require(fine, self, "rename", "must hold pairs (pattern, name)", pair)
+            valid = isinstance(pair, tuple) and len(pair) == 2
+            require(valid, self, "rename", "must hold pairs (pattern, name)", pair)
             require_pattern(self, "rename", pair[0])
             require(isinstance(pair[1], str), self, "rename", "must name by texts", pair[1])
-        fine = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
-        require(bool(fine), self, "sha256", "must be 64 hexadecimal digits", self.sha256)
+        valid = self.sha256 is None or re.fullmatch("[0-9a-f]{64}", self.sha256)
+        require(bool(valid), self, "sha256", "must be 64 hexadecimal digits", self.sha256)
 
     def load(
         self,
@@ -112,18 +125,20 @@ class Pretrained:
           BadInput: for a file that cannot be read, has another hash, or does not match; a single
             error reports all mismatched tensors of both sides, or a prefix that all have.
         """
-        wanted, features = variable_shapes(trunk, shape, dtype)
-        found = read_tensors(self.path, self.part, self.sha256)
+        shapes, features = variable_shapes(trunk, shape, dtype)
+        content = read_tensors(self.path, self.part, self.sha256)
         try:
-            wanted = without_fresh(wanted, self.new_params)
-            tensors = select_tensors(found, self.skip, self.rename)
-            hint = prefix_hint(tensors, self.names.table, len(wanted))
+            shapes = without_new(shapes, self.new_params)
+            tensors = select_tensors(content, self.skip, self.rename)
+            hint = prefix_hint(tensors, self.names.table, len(shapes))
             # The suggested pattern would not apply to names that are already renamed.
             if hint is not None and not self.rename:
                 raise BadInput(hint)
-            arrays = matched(tensors, self.names, wanted, features, outputs=outputs, cast=self.cast)
-        except BadInput as wrong:
-            text = f"weights {self.path!r} for {type(trunk).__name__}: {wrong}"
+            arrays = match_tensors(
+                tensors, self.names, shapes, features, outputs=outputs, cast=self.cast
+            )
+        except BadInput as error:
+            text = f"weights {self.path!r} for {type(trunk).__name__}: {error}"
             raise BadInput(text) from None
         trees = unflatten_dict(arrays, sep="/")
         preprocessing = self.preprocessing or self.names.preprocessing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.nets.pretrained.select import select_tensors, without_fresh
+from mtl_jax.nets.pretrained.select import select_tensors, without_new
 
 TENSORS = {name: np.full(1, at) for at, name in enumerate(["module.a", "module.b", "c", "fc.w"])}
 
@@ -35,8 +35,8 @@ def test_two_tensors_of_one_name():
 
 def test_what_is_drawn_afresh_is_not_wanted():
     wanted = {"params/adapter0/kernel": (2,), "params/a": (3,)}
-    assert without_fresh(wanted, ("params/adapter.*",)) == {"params/a": (3,)}
+    assert without_new(wanted, ("params/adapter.*",)) == {"params/a": (3,)}
     with pytest.raises(
         BadInput, match=r"new_params 'params/adaptor.*' must match a name \(did you mean"
     ):
-        without_fresh(wanted, ("params/adaptor.*",))
+        without_new(wanted, ("params/adaptor.*",))

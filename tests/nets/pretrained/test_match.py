@@ -6,7 +6,7 @@ import pytest
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import NameMap, NameRule
-from mtl_jax.nets.pretrained.match import matched
+from mtl_jax.nets.pretrained.match import match_tensors
 from mtl_jax.nets.pretrained.transpose import conv, linear
 
 
@@ -49,7 +49,7 @@ TENSORS = {
 
 def match(changes=(), without=(), names=NAMES, **settings):
     tensors = {name: array for name, array in TENSORS.items() if name not in without}
-    return matched({**tensors, **dict(changes)}, names, WANTED, 2, **settings)
+    return match_tensors({**tensors, **dict(changes)}, names, WANTED, 2, **settings)
 
 
 def text(**given):

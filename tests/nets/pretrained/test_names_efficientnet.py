@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.nets.pretrained import EFFICIENTNET_LITE0, EFFICIENTNET_LITE1, EFFICIENTNET_LITE2
-from mtl_jax.nets.pretrained.match import translated
+from mtl_jax.nets.pretrained.match import map_names
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from mtl_jax.nets.pretrained.match import translated
 )
 def test_lines(name, shape, path, wanted):
     array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    found = translated({name: array}, EFFICIENTNET_LITE0.table)
+    found = map_names({name: array}, EFFICIENTNET_LITE0.table)
     assert found.tensors.keys() == {path} and not found.unexpected
     if wanted is None:
         wanted = (*shape[2:], shape[1], shape[0])
@@ -36,7 +36,7 @@ def test_lines(name, shape, path, wanted):
 
 def test_what_is_not_needed_and_what_is_not_known():
     tensors = {"_blocks.1._bn0.num_batches_tracked": np.int64(3), "_blocks.1._se": np.zeros(1)}
-    found = translated(tensors, EFFICIENTNET_LITE0.table)
+    found = map_names(tensors, EFFICIENTNET_LITE0.table)
     assert not found.tensors and found.unexpected == ["_blocks.1._se [1]"]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.nets.pretrained import TIMM_RESNET, TORCHVISION_RESNET
-from mtl_jax.nets.pretrained.match import matched
+from mtl_jax.nets.pretrained.match import match_tensors
 from mtl_jax.nets.pretrained.weights import variable_shapes
 from tests.nets.pretrained.state_dicts import resnet
 
@@ -24,7 +24,7 @@ def test_every_tensor_has_its_place(case):
     trunk = nets.ResNet(depth, small_images=False, width=2, widen=widen)
     wanted, features = variable_shapes(trunk, (32, 32, 3), np.float32)
     tensors = resnet(counts, bottleneck, widen=times)
-    found = matched(tensors, TORCHVISION_RESNET, wanted, features)
+    found = match_tensors(tensors, TORCHVISION_RESNET, wanted, features)
     assert found.keys() == wanted.keys() | {"head/kernel", "head/bias"}
     whole = {name: array for name, array in tensors.items() if "num_batches" not in name}
     assert len(found) == len(whole)
@@ -37,7 +37,7 @@ def test_the_projection_stands_after_the_other_convolutions(bottleneck, last):
     depth, counts = (50, (3, 4, 6, 3)) if bottleneck else (18, (2, 2, 2, 2))
     trunk = nets.ResNet(depth, small_images=False, width=2)
     tensors = resnet(counts, bottleneck)
-    found = matched(tensors, TIMM_RESNET, *variable_shapes(trunk, (32, 32, 3), np.float32))
+    found = match_tensors(tensors, TIMM_RESNET, *variable_shapes(trunk, (32, 32, 3), np.float32))
     place = "stage2/block0"
     for path, name in (
         (f"params/{place}/BatchNorm_{last}/scale", "layer2.0.downsample.1.weight"),

@@ -6,7 +6,7 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import USB_WIDE_RESNET
-from mtl_jax.nets.pretrained.match import matched
+from mtl_jax.nets.pretrained.match import match_tensors
 from mtl_jax.nets.pretrained.weights import variable_shapes
 from tests.nets.pretrained.state_dicts import drawn, norm
 
@@ -35,7 +35,7 @@ def test_every_tensor_has_its_place(code, head, count):
     given = tensors(count, code == "TorchSSL", head)
     depth = 4 + 6 * count
     trunk = nets.WideResNet(depth, bias=code == "TorchSSL", variant=code)
-    found = matched(given, USB_WIDE_RESNET, *variable_shapes(trunk, (32, 32, 3), np.float32))
+    found = match_tensors(given, USB_WIDE_RESNET, *variable_shapes(trunk, (32, 32, 3), np.float32))
     dead = 2 * 4  # by hand: the first norms of the second and the third group
     assert len(found) == len([name for name in given if "num_batches" not in name]) - dead
     last, inner = f"stage3/block{count - 1}", int(count > 1)
@@ -63,7 +63,7 @@ def test_every_tensor_has_its_place(code, head, count):
 def test_the_code_of_another_program_is_no_match(settings, rule):
     trunk = nets.WideResNet(16, **settings)
     with pytest.raises(BadInput, match=rule):
-        matched(
+        match_tensors(
             tensors(2, True, "fc"),
             USB_WIDE_RESNET,
             *variable_shapes(trunk, (32, 32, 3), np.float32),

@@ -217,7 +217,7 @@ def test_a_run_that_starts_from_a_file_has_an_identity_by_it():
 class FUNCTIONS:
     """What a text calls `mtl_jax.name`."""
 
-    from mtl_jax.nets.pretrained.names_resnet import skip_last
+    from mtl_jax.nets.pretrained.names_resnet import fit_resnet
     from mtl_jax.nets.pretrained.transpose import as_is, conv, linear
 
 
