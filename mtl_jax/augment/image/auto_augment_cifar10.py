@@ -22,7 +22,7 @@ def autoaugment_cifar10() -> AutoAugment:
     """25 sequences of two operations each; the paper also trains with flips and Cutout.
 
     Levels are tenths of: 30 degrees, shears of 0.3, 10 of 32 pixels, 8 to 4 bits, thresholds
-    from 256 down, factors 0.1 to 1.9. The fill is grey.
+    from 256 down, factors 0.1 to 1.9. The fill is gray.
 
     Reference: Cubuk et al., AutoAugment, CVPR 2019, the table "AutoAugment policy found on
       reduced CIFAR-10" of the appendix (https://arxiv.org/abs/1805.09501).

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
 from mtl_jax.core.policy import Policy
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require, require_number
 
 
@@ -49,11 +50,11 @@ class GaussianBlur(Policy):
         if not (self.probability and self.most):
             return image
         floats = as_floats(image)
-        draw = jax.random.uniform(key, (2,), floats.dtype)
-        sigma = self.least + draw[1] * (self.most - self.least)
+        uniform = jax.random.uniform(key, (2,), floats.dtype)
+        sigma = self.least + uniform[1] * (self.most - self.least)
         radius = max(1, int(self.extent * image.shape[0] / 2))
         blurred = like(gaussian(floats, sigma, radius), image)
-        return jnp.where(draw[0] < self.probability, blurred, image)
+        return jnp.where(uniform[0] < self.probability, blurred, image)
 
 
 def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
@@ -69,9 +70,9 @@ def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
     # A sigma of 0 is no blur; avoid dividing by its square.
     kernel = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
     kernel = kernel / kernel.sum()
-    steps = range(2 * radius + 1)
+    offsets = range(2 * radius + 1)
     image = jnp.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="reflect")
-    image = sum(kernel[i] * image[i : i + height] for i in steps)
+    image = sum_arrays(kernel[i] * image[i : i + height] for i in offsets)
     image = jnp.pad(image, ((0, 0), (radius, radius), (0, 0)), mode="reflect")
-    image = sum(kernel[i] * image[:, i : i + width] for i in steps)
+    image = sum_arrays(kernel[i] * image[:, i : i + width] for i in offsets)
     return image.clip(0.0, 1.0)  # Weights add up to 1 but for rounding.

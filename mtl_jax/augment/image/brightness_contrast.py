@@ -35,6 +35,6 @@ class BrightnessContrast(Policy):
         if not (self.contrast or self.brightness):
             return image
         floats = as_floats(image)
-        draw = jax.random.uniform(key, (2,), floats.dtype, -1.0, 1.0)
-        changed = floats * (1.0 + self.contrast * draw[0]) + self.brightness * draw[1]
-        return like(changed.clip(0.0, 1.0), image)
+        uniform = jax.random.uniform(key, (2,), floats.dtype, -1.0, 1.0)
+        adjusted = floats * (1.0 + self.contrast * uniform[0]) + self.brightness * uniform[1]
+        return like(adjusted.clip(0.0, 1.0), image)

@@ -14,7 +14,7 @@ from mtl_jax.core.validation import require_number
 class Flip(Policy):
     """Mirrors an image left to right and top to bottom, sampled separately.
 
-    Do not use it where flips change the class, as for digits and letters.
+    Do not use it where sample_flips change the class, as for digits and letters.
 
     Attributes:
       left_right: probability of `out[i, j] = image[i, W - 1 - j]`.
@@ -35,16 +35,16 @@ class Flip(Policy):
         require_image(self, image)
         if not (self.left_right or self.up_down):
             return image
-        draw = flips(key)
+        uniform = sample_flips(key)
         # Both orientations are read and one selected, which fuses with the surrounding operations.
         # A gather of columns is as fast alone.
         if self.left_right:
-            image = jnp.where(draw[0] < self.left_right, image[:, ::-1], image)
+            image = jnp.where(uniform[0] < self.left_right, image[:, ::-1], image)
         if self.up_down:
-            image = jnp.where(draw[1] < self.up_down, image[::-1], image)
+            image = jnp.where(uniform[1] < self.up_down, image[::-1], image)
         return image
 
 
-def flips(key: jax.Array) -> jax.Array:
+def sample_flips(key: jax.Array) -> jax.Array:
     """Uniform samples in [0, 1) for flips left to right and top to bottom, `[2]`."""
     return jax.random.uniform(key, (2,))

@@ -26,7 +26,7 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
 
     Strengths are 1..9 tenths: up to 30 degrees, shears of 0.3, 10 of 32 pixels, 8 to 4 bits,
     thresholds from 256 down, factors 0.1 to 1.9. Cutout always covers half of the side; it and
-    the fill are grey. The authors' code keeps four bits fewer than the paper, which is followed
+    the fill are gray. The authors' code keeps four bits fewer than the paper, which is followed
     here, and fills the outside after the last operation.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3 and its appendix on

@@ -21,6 +21,6 @@ def rot90(image: jax.Array, turns: jax.Array | int) -> jax.Array:
       (https://arxiv.org/abs/1803.07728).
     """
     if image.ndim < 2 or image.shape[0] != image.shape[1]:
-        raise ValueError(f"quarter_turns takes a square image [H, H, ...], not {image.shape}")
-    turned = [jnp.rot90(image, place) for place in range(4)]
-    return jax.lax.select_n(jnp.asarray(turns % 4, jnp.int32), *turned)
+        raise ValueError(f"rot90 takes a square image [H, H, ...], not {image.shape}")
+    rotated = [jnp.rot90(image, k) for k in range(4)]
+    return jax.lax.select_n(jnp.asarray(turns % 4, jnp.int32), *rotated)

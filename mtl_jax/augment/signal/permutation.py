@@ -39,11 +39,11 @@ class Permutation(Policy):
         cut_key, order_key = jax.random.split(key)
         length = signal.shape[0]
         cuts = jnp.sort(jax.random.randint(cut_key, (self.segments - 1,), 0, length + 1))
-        places = reordered(cuts, jax.random.permutation(order_key, self.segments), length)
-        return jnp.asarray(signal).at[places].get(mode="promise_in_bounds")
+        times = source_times(cuts, jax.random.permutation(order_key, self.segments), length)
+        return jnp.asarray(signal).at[times].get(mode="promise_in_bounds")
 
 
-def reordered(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
+def source_times(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
     """Source time that each new time `[T]` reads.
 
     Args:

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.resample import stretched
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.resample import stretch
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -36,8 +36,8 @@ class RandomCrop(Policy):
         require_signal(self, signal)
         if self.cut == 0:
             return signal
-        wide = widened(signal)
-        draw = jax.random.uniform(key, (2,), wide.dtype)
-        whole = float(wide.shape[0] - 1)
-        gone = whole * self.cut * draw[0]
-        return stretched(wide, gone * draw[1], whole - gone).astype(signal.dtype)
+        promoted = promote(signal)
+        uniform = jax.random.uniform(key, (2,), promoted.dtype)
+        duration = float(promoted.shape[0] - 1)
+        removed = duration * self.cut * uniform[0]
+        return stretch(promoted, removed * uniform[1], duration - removed).astype(signal.dtype)

@@ -39,11 +39,13 @@ class BackTranslated(Policy):
         return jnp.asarray(versions)[jax.random.randint(key, (), 1, versions.shape[0])]
 
 
-def require_versions(policy: object, versions: jax.Array, least: int) -> None:
-    """Requires integer versions of one text `[V, T]`, at least `least` of them."""
+def require_versions(policy: object, versions: jax.Array, min_versions: int) -> None:
+    """Requires integer versions of one text `[V, T]`, at least `min_versions` of them."""
     name = type(policy).__name__
-    if versions.ndim != 2 or versions.shape[0] < least:
-        text = f"{name} takes versions of one text [V, T], V >= {least}, not {versions.shape}"
+    if versions.ndim != 2 or versions.shape[0] < min_versions:
+        text = (
+            f"{name} takes versions of one text [V, T], V >= {min_versions}, not {versions.shape}"
+        )
         raise ValueError(f"{text}: vmap it over more")
     if not jnp.issubdtype(versions.dtype, jnp.integer):
         raise ValueError(f"{name} takes tokens as integers, not {versions.dtype}")

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.augment.tokens.validation import changeable_mask, require_ids, require_tokens
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_int, require_number
 
@@ -43,6 +43,6 @@ class TokenMask(Policy):
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)
-        drawn = jax.random.uniform(key, tokens.shape) < self.probability
-        covered = drawn & free(tokens, self.special)
-        return jnp.where(covered, jnp.asarray(self.mask, tokens.dtype), tokens)
+        selected = jax.random.uniform(key, tokens.shape) < self.probability
+        masked = selected & changeable_mask(tokens, self.special)
+        return jnp.where(masked, jnp.asarray(self.mask, tokens.dtype), tokens)

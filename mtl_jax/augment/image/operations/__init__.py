@@ -1,6 +1,6 @@
 """Dataclasses of the operations that policies sample from, each with its own range.
 
-An operation maps `(grey, level, sign, fill)` to grey levels: `grey` holds integers 0..255
+An operation maps `(gray, level, sign, fill)` to gray levels: `gray` holds integers 0..255
 in float32, `[H, W, C]` with any C; `level` in [0, 1] is the position in its range, `sign` (-1
 or 1) the direction, and `fill` `[C]` the value outside the image. Operations ignore arguments
 that they do not need.

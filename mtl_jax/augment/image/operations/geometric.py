@@ -23,9 +23,9 @@ class Rotate:
     def __post_init__(self):
         require_number(self, degrees=(0.0, 180.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `rotate`."""
-        return rotate(grey, sign * level * self.degrees, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `rotate`."""
+        return rotate(gray, sign * level * self.degrees, fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +37,9 @@ class ShearX:
     def __post_init__(self):
         require_number(self, shear=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `shear_x`."""
-        return shear_x(grey, sign * level * self.shear, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `shear_x`."""
+        return shear_x(gray, sign * level * self.shear, fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +51,9 @@ class ShearY:
     def __post_init__(self):
         require_number(self, shear=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `shear_y`."""
-        return shear_y(grey, sign * level * self.shear, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `shear_y`."""
+        return shear_y(gray, sign * level * self.shear, fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +65,9 @@ class TranslateX:
     def __post_init__(self):
         require_number(self, fraction=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `translate_x`."""
-        return translate_x(grey, sign * level * (self.fraction * grey.shape[1]), fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `translate_x`."""
+        return translate_x(gray, sign * level * (self.fraction * gray.shape[1]), fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,6 @@ class TranslateY:
     def __post_init__(self):
         require_number(self, fraction=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `translate_y`."""
-        return translate_y(grey, sign * level * (self.fraction * grey.shape[0]), fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `translate_y`."""
+        return translate_y(gray, sign * level * (self.fraction * gray.shape[0]), fill)
