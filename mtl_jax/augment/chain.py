@@ -20,6 +20,15 @@ class Chain(Policy):
 
     Raises:
       BadInput: for anything other than a tuple of policies.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.Chain((augment.Flip(1.0), augment.Flip(0.0, up_down=1.0)))
+      >>> image = jnp.arange(4, dtype=jnp.uint8).reshape(2, 2, 1)
+      >>> jax.jit(policy)(jax.random.key(0), image)[..., 0].tolist()  # Rotated by 180 degrees.
+      [[3, 2], [1, 0]]
     """
 
     policies: tuple[Policy, ...]

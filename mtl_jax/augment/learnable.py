@@ -26,6 +26,15 @@ class LearnablePolicyChain(LearnablePolicy):
 
     Raises:
       BadInput: if `policy` is not learnable.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.LearnablePolicyChain(augment.CTAugment(), after=augment.Cutout(0.5))
+      >>> image = jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)
+      >>> jax.eval_shape(policy, jax.random.key(0), image, policy.init()).shape
+      (8, 8, 3)
     """
 
     policy: LearnablePolicy
@@ -79,6 +88,11 @@ def ctaugment_fixmatch(pixels: int = 4, flip: bool = True) -> LearnablePolicyCha
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3
       (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> augment.ctaugment_fixmatch().before
+      ReflectCrop(pixels=4, flip=0.5)
     """
     return LearnablePolicyChain(
         CTAugment(), weak_crop_flip(pixels, flip), Chain((Cutout(0.5, fill=0.5),))

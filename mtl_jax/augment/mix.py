@@ -16,6 +16,12 @@ def mixup(first: jax.Array, second: jax.Array, ratio: jax.Array) -> jax.Array:
       The mixed images `[N, ...]`.
 
     Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> augment.mixup(jnp.ones((1, 2)), jnp.zeros((1, 2)), jnp.array([0.75])).tolist()
+      [[0.75, 0.75]]
     """
     weight = ratio.astype(first.dtype).reshape(-1, *(1,) * (first.ndim - 1))
     return weight * first + (1.0 - weight) * second
@@ -39,6 +45,15 @@ def cutmix(
       The mixed images, and the actual fraction of the first, `[N]`.
 
     Reference: Yun et al., CutMix, ICCV 2019, Eqs. 1 and 2 (https://arxiv.org/abs/1905.04899).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> first, second = jnp.ones((1, 4, 4, 1)), jnp.zeros((1, 4, 4, 1))
+      >>> mixed, fraction = jax.jit(augment.cutmix)(jax.random.key(0), first, second, jnp.array([0.5]))
+      >>> float(mixed.mean()) == float(fraction[0])
+      True
     """
     count, height, width, _ = first.shape
     side = jnp.sqrt(1.0 - ratio)

@@ -27,6 +27,14 @@ class Affine(Policy):
 
     Raises:
       BadInput: for a strength outside its range.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.Affine(degrees=15.0, translate=0.1)
+      >>> jax.eval_shape(policy, jax.random.key(0), jnp.ones((8, 8, 3))).shape
+      (8, 8, 3)
     """
 
     degrees: float = 0.0

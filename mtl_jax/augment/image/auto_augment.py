@@ -31,6 +31,14 @@ class AutoAugment(Policy):
 
     Reference: Cubuk et al., AutoAugment, CVPR 2019, Section 3
       (https://arxiv.org/abs/1805.09501).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.AutoAugment((((augment.operations.Invert(), 1.0, 0.0),),))
+      >>> jax.jit(policy)(jax.random.key(0), jnp.full((1, 1, 3), 55, jnp.uint8)).tolist()
+      [[[200, 200, 200]]]
     """
 
     sequences: tuple[tuple[tuple[Callable, float, float], ...], ...]

@@ -31,6 +31,16 @@ class GaussianBlur(Policy):
 
     Reference: Chen et al., A Simple Framework for Contrastive Learning, ICML 2020, Appendix A
       (https://arxiv.org/abs/2002.05709); its code pads with zeros, which darkens the border.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.GaussianBlur(probability=1.0, least=1.0, most=1.0)
+      >>> image = jnp.zeros((5, 5, 1)).at[2, 2].set(1.0)
+      >>> blurred = jax.jit(policy)(jax.random.key(0), image)  # With a kernel of 3 x 3.
+      >>> round(float(blurred[2, 2, 0]), 2), round(float(blurred[2, 1, 0]), 2)
+      (0.2, 0.12)
     """
 
     probability: float = 0.5

@@ -21,6 +21,14 @@ class BrightnessContrast(Policy):
 
     Raises:
       BadInput: for a strength outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.BrightnessContrast(contrast=0.2, brightness=0.1)
+      >>> float(jax.jit(policy)(jax.random.key(0), jnp.zeros((2, 2, 3))).max()) <= 0.1
+      True
     """
 
     contrast: float = 0.0

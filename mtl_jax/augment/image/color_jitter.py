@@ -32,6 +32,14 @@ class ColorJitter(Policy):
 
     Reference: Chen et al., A Simple Framework for Contrastive Learning, ICML 2020, Appendix A:
       strengths 0.8, 0.8, 0.8, 0.2 times a common one (https://arxiv.org/abs/2002.05709).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2)
+      >>> jax.eval_shape(policy, jax.random.key(0), jnp.ones((8, 8, 3))).shape
+      (8, 8, 3)
     """
 
     brightness: float = 0.0

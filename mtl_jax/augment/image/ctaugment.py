@@ -62,6 +62,17 @@ class CTAugment(LearnablePolicy):
 
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Section 3.2.2
       (https://arxiv.org/abs/1911.09785).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.CTAugment()
+      >>> state = policy.init()
+      >>> state.weights.shape  # Operations, parameters, bins.
+      (19, 2, 17)
+      >>> jax.eval_shape(policy, jax.random.key(0), jnp.ones((8, 8, 3)), state).shape
+      (8, 8, 3)
     """
 
     depth: int = 2

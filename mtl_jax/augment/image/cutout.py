@@ -26,6 +26,14 @@ class Cutout(Policy):
 
     Reference: DeVries and Taylor, Improved Regularization of Convolutional Neural Networks
       with Cutout, 2017, Section 3 (https://arxiv.org/abs/1708.04552).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> cut = jax.jit(augment.Cutout(2))(jax.random.key(0), jnp.ones((8, 8, 1)))
+      >>> 1 <= cut.reshape(-1).tolist().count(0.0) <= 4
+      True
     """
 
     size: int | float

@@ -22,6 +22,14 @@ class Flip(Policy):
 
     Raises:
       BadInput: for a probability outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> image = jnp.array([[[1], [2], [3]]], jnp.uint8)
+      >>> augment.Flip(left_right=1.0)(jax.random.key(0), image)[..., 0].tolist()
+      [[3, 2, 1]]
     """
 
     left_right: float = 0.5

@@ -35,6 +35,14 @@ class RandAugment(Policy):
     Reference: Cubuk et al., RandAugment, 2019, Section 3, with a common strength
       (https://arxiv.org/abs/1909.13719); sampled as in Sohn et al., FixMatch, NeurIPS 2020,
       Section 2.3 (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.RandAugment((augment.operations.Invert(),), num_ops=1)
+      >>> jax.jit(policy)(jax.random.key(0), jnp.full((1, 1, 3), 55, jnp.uint8)).tolist()
+      [[[200, 200, 200]]]
     """
 
     operations: tuple[Callable, ...]

@@ -31,6 +31,11 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3 and its appendix on
       augmentations (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> augment.randaugment_fixmatch().policies[1]
+      Cutout(size=0.5, fill=0.5, random=False)
     """
     operations = (
         *(AutoContrast(), Brightness(), Color(), Contrast(), Equalize(), Identity()),
@@ -60,6 +65,12 @@ def randaugment_usb(
 
     Reference: Wang et al., USB, NeurIPS 2022, and its code
       (https://github.com/microsoft/Semi-supervised-learning).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> policy = augment.randaugment_usb(colour=0.5)  # For grayscale images.
+      >>> policy.policies[1]
+      Cutout(size=0.5, fill=0.5, random=True)
     """
     low, high = 0.05, 0.95
     operations = (

@@ -29,6 +29,14 @@ class ReflectCrop(Policy):
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3, the weak augmentation
       (https://arxiv.org/abs/2001.07685); the paper specifies the offset, its code the reflection.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.ReflectCrop(pixels=2, flip=0.5)
+      >>> float(jax.jit(policy)(jax.random.key(0), jnp.ones((8, 8, 1))).min())  # No zeros are padded.
+      1.0
     """
 
     pixels: int

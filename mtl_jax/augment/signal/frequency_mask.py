@@ -25,6 +25,15 @@ class FrequencyMask(Policy):
 
     Reference: Chen et al., FrAug: Frequency Domain Augmentation for Time Series Forecasting,
       2023, its section on frequency masking (https://arxiv.org/abs/2302.09292).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.FrequencyMask(probability=1.0)  # Only the mean is left.
+      >>> masked = jax.jit(policy)(jax.random.key(0), jnp.array([[1.0], [2.0], [3.0], [6.0]]))
+      >>> [round(value, 3) for value in masked[:, 0].tolist()]
+      [3.0, 3.0, 3.0, 3.0]
     """
 
     probability: float = 0.1

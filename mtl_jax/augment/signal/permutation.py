@@ -24,6 +24,14 @@ class Permutation(Policy):
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> permuted = jax.jit(signal.Permutation(2))(jax.random.key(0), jnp.arange(4.0)[:, None])
+      >>> sorted(permuted[:, 0].tolist())
+      [0.0, 1.0, 2.0, 3.0]
     """
 
     segments: int = 4

@@ -24,6 +24,15 @@ class RandomCrop(Policy):
 
     Reference: Wen et al., Time Series Data Augmentation for Deep Learning: A Survey, IJCAI
       2021, its section on the time domain (https://arxiv.org/abs/2002.12478).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.RandomCrop(cut=0.2)
+      >>> crop = jax.jit(policy)(jax.random.key(0), jnp.arange(11.0)[:, None])[:, 0].tolist()
+      >>> len(crop), crop[-1] - crop[0] > 7.9  # At least 8 of 10 steps, stretched.
+      (11, True)
     """
 
     cut: float = 0.2

@@ -25,6 +25,14 @@ class TimeMask(Policy):
 
     Reference: Park et al., SpecAugment, Interspeech 2019, Section 2, time masking
       (https://arxiv.org/abs/1904.08779).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> masked = jax.jit(signal.TimeMask(steps=2, fill=-1.0))(jax.random.key(0), jnp.ones((5, 1)))
+      >>> masked[:, 0].tolist().count(-1.0) <= 2
+      True
     """
 
     steps: int

@@ -20,6 +20,14 @@ class TimeShift(Policy):
 
     Raises:
       BadInput: for steps that are not an integer >= 0, or a `circular` that is not a bool.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> shifted = jax.jit(signal.TimeShift(3))(jax.random.key(0), jnp.arange(4.0)[:, None])
+      >>> sorted(shifted[:, 0].tolist())
+      [0.0, 1.0, 2.0, 3.0]
     """
 
     steps: int

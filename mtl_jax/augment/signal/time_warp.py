@@ -31,6 +31,15 @@ class TimeWarp(Policy):
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.TimeWarp(sigma=0.5)
+      >>> warped = jax.jit(policy)(jax.random.key(0), jnp.arange(5.0)[:, None])[:, 0].tolist()
+      >>> round(warped[0], 3), round(warped[-1], 3)  # The ends stay.
+      (0.0, 4.0)
     """
 
     sigma: float = 0.2

@@ -27,6 +27,15 @@ class WindowSlice(Policy):
       Convolutional Neural Networks, ECML/PKDD Workshop on Advanced Analytics and Learning on
       Temporal Data 2016, its section on window slicing
       (https://halshs.archives-ouvertes.fr/halshs-01357973).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.WindowSlice(reduce_ratio=0.1)
+      >>> window = jax.jit(policy)(jax.random.key(0), jnp.arange(11.0)[:, None])[:, 0].tolist()
+      >>> len(window), round(window[-1] - window[0], 3)  # 9 of 10 steps, stretched.
+      (11, 9.0)
     """
 
     reduce_ratio: float = 0.1

@@ -14,6 +14,14 @@ class OriginalText(Policy):
 
     Raises:
       ValueError: when traced, for anything other than a table of tokens `[V, T]`.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> versions = jnp.array([[5, 6], [7, 8]])
+      >>> tokens.OriginalText()(jax.random.key(0), versions).tolist()
+      [5, 6]
     """
 
     def __call__(self, key: jax.Array, versions: jax.Array) -> jax.Array:
@@ -31,6 +39,14 @@ class BackTranslated(Policy):
 
     Reference: Xie et al., Unsupervised Data Augmentation for Consistency Training, NeurIPS 2020,
       its section on back-translation (https://arxiv.org/abs/1904.12848).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> versions = jnp.array([[5, 6], [7, 8]])
+      >>> tokens.BackTranslated()(jax.random.key(0), versions).tolist()
+      [7, 8]
     """
 
     def __call__(self, key: jax.Array, versions: jax.Array) -> jax.Array:

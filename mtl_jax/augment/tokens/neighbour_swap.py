@@ -26,6 +26,14 @@ class NeighbourSwap(Policy):
 
     Reference: Artetxe et al., Unsupervised Neural Machine Translation, ICLR 2018, its section on
       denoising, which swaps neighbours T / 2 times (https://arxiv.org/abs/1710.11041).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> swapped = jax.jit(tokens.NeighbourSwap(1.0))(jax.random.key(0), jnp.array([1, 2, 3, 4, 0, 0]))
+      >>> sorted(swapped.tolist()[:4]), swapped.tolist()[4:]  # Padding is not moved.
+      ([1, 2, 3, 4], [0, 0])
     """
 
     probability: float = 0.1

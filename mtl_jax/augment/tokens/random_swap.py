@@ -24,6 +24,14 @@ class RandomSwap(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random swap (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> swapped = jax.jit(tokens.RandomSwap(0.5))(jax.random.key(0), jnp.array([1, 2, 3, 0]))
+      >>> sorted(swapped.tolist())
+      [0, 1, 2, 3]
     """
 
     fraction: float = 0.1

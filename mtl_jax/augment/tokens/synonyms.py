@@ -31,6 +31,14 @@ class Synonyms(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       synonym replacement (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> policy = tokens.Synonyms(((5, 7),), probability=1.0)
+      >>> jax.jit(policy)(jax.random.key(0), jnp.array([5, 6])).tolist()
+      [7, 6]
     """
 
     table: tuple[tuple[int, ...], ...]

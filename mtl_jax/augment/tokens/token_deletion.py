@@ -26,6 +26,14 @@ class TokenDeletion(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random deletion (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> shorter = jax.jit(tokens.TokenDeletion(1.0))(jax.random.key(0), jnp.array([5, 6, 7, 0]))
+      >>> 4 - shorter.tolist().count(0)  # One token always remains.
+      1
     """
 
     probability: float = 0.1

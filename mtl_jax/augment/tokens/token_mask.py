@@ -24,6 +24,14 @@ class TokenMask(Policy):
 
     Reference: Xie et al., Data Noising as Smoothing in Neural Network Language Models, ICLR
       2017, blank noising (https://arxiv.org/abs/1703.02573).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> policy = tokens.TokenMask(mask=103, probability=1.0)
+      >>> policy(jax.random.key(0), jnp.array([5, 6, 0])).tolist()
+      [103, 103, 0]
     """
 
     mask: int

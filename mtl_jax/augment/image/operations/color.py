@@ -55,6 +55,13 @@ class Posterize:
     Attributes:
       most: bits at level 0.
       least: bits at level 1; levels below 1 keep at least one more.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray = jnp.array([[[100.0]]])
+      >>> float(operations.Posterize()(gray, 1.0, 1.0, jnp.array([0.0]))[0, 0, 0])  # 4 bits.
+      96.0
     """
 
     most: int = 8
@@ -76,6 +83,13 @@ class Solarize:
 
     Attributes:
       strength: how far the threshold goes down at level 1, 0..256.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray = jnp.array([[[100.0], [200.0]]])
+      >>> operations.Solarize()(gray, 0.5, 1.0, jnp.array([0.0]))[0, :, 0].tolist()
+      [100.0, 55.0]
     """
 
     strength: float = 256.0
@@ -106,7 +120,15 @@ class Enhancement:
 
 @dataclasses.dataclass(frozen=True)
 class Brightness(Enhancement):
-    """Blends with black by a factor from `low` at level 0 to `high` at level 1; 1 is neutral."""
+    """Blends with black by a factor from `low` at level 0 to `high` at level 1; 1 is neutral.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[100.0]]]), jnp.array([0.0])
+      >>> float(operations.Brightness(low=0.5, high=1.5)(gray, 1.0, 1.0, fill)[0, 0, 0])
+      150.0
+    """
 
     def __call__(self, gray, level, sign, fill) -> jax.Array:
         """Gray levels after `brightness`."""

@@ -16,7 +16,16 @@ from mtl_jax.core.validation import require_number
 
 @dataclasses.dataclass(frozen=True)
 class Rotate:
-    """Rotates by up to `degrees` either way."""
+    """Rotates by up to `degrees` either way.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[1.0], [2.0]], [[3.0], [4.0]]]), jnp.array([0.0])
+      >>> jax.jit(operations.Rotate(degrees=90.0))(gray, 1.0, 1.0, fill)[..., 0].tolist()
+      [[2.0, 4.0], [1.0, 3.0]]
+    """
 
     degrees: float = 30.0
 
@@ -58,7 +67,16 @@ class ShearY:
 
 @dataclasses.dataclass(frozen=True)
 class TranslateX:
-    """Translates horizontally by up to a `fraction` of the width, either way."""
+    """Translates horizontally by up to a `fraction` of the width, either way.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[1.0], [2.0], [3.0], [4.0]]]), jnp.array([0.0])
+      >>> jax.jit(operations.TranslateX(fraction=0.5))(gray, 0.5, 1.0, fill)[0, :, 0].tolist()
+      [2.0, 3.0, 4.0, 0.0]
+    """
 
     fraction: float = 0.3
 
