@@ -48,6 +48,13 @@ class Arrays(DataSource):
       BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
         different lengths; if "image" matches no row of the table, appears to be channels-first, or
         differs in shape or type between parts; if labels are not numeric.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> part = {"image": np.zeros((4, 8, 8, 1), np.float32), "digit": np.arange(4)}
+      >>> data.Arrays(train=part, validation=part, test=part).shapes()["image"].shape
+      (4, 8, 8, 1)
     """
 
     train: Mapping[str, np.ndarray]

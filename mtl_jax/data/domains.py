@@ -56,6 +56,16 @@ class Domains(DataSource):
         names differ, a label is called "domain" or has a type that cannot be hidden; if only some
         domains provide names, a name is spelled in two ways, the target has a class of its own,
         tables have different columns, or texts have different vocabularies.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> labels = np.array([0, 1])
+      >>> parts = ({"image": np.full((2, 3), i, np.float32), "label": labels} for i in range(2))
+      >>> photos, sketches = (data.Arrays(part, part, part) for part in parts)
+      >>> train = data.Domains(sources=(photos,), target=sketches).load().train
+      >>> train["domain"].tolist(), train["label"].tolist()
+      ([0, 0, 1, 1], [0, 1, -1, -1])
     """
 
     sources: tuple[DataSource, ...]

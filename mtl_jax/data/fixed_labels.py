@@ -29,6 +29,12 @@ class FixedLabels(DataSource):
     Raises:
       BadInput: for settings of the wrong type; and from `load` as in `read_splits`, or if the file
         has no such set.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.FixedLabels(data.Digits(), "digit", "labels.json", seed=1)
+      >>> source.shapes()["image"].shape
+      (1078, 8, 8, 1)
     """
 
     source: DataSource

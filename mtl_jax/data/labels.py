@@ -42,6 +42,14 @@ def sample_labelled_subset(
       BadInput: if labels are not numeric arrays of these shapes, if `count` is greater than the
         number of labelled examples or less than a task's number of classes, or if `partial` is set
         for a single task.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> digit = np.array([0, 0, 0, 0, 1, 1])
+      >>> index, _ = data.sample_labelled_subset({"digit": digit}, 4, partial=False, seed=0)
+      >>> digit[index].tolist()
+      [0, 0, 1, 1]
     """
     check_rows(labels)
     valid = not partial or len(labels) > 1
@@ -81,6 +89,14 @@ def held_out(
 
     Raises:
       BadInput: if a task would have no label left on one of the two sides.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> digit = np.array([0, 0, 1, 1])
+      >>> mask = data.held_out({"digit": digit}, {"digit": digit >= 0}, count=2, seed=0)
+      >>> digit[mask].tolist()
+      [0, 1]
     """
     size = len(next(iter(mask.values())))
     order = generator(seed, "held out").permutation(size)
@@ -146,6 +162,12 @@ def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """Mask `[N]` of the labels that are not missing (-1, or all NaN), for NumPy or JAX arrays.
 
     A vector of labels is present if any of its entries is known.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> data.has_label(np.array([3, -1])).tolist(), data.has_label(np.array([np.nan, 0.5])).tolist()
+      ([True, False], [False, True])
     """
     if values.dtype.kind != "f":
         return values >= 0

@@ -27,6 +27,11 @@ class Input:
 
     Raises:
       BadInput: for a name that is empty or "image", or a number below 1.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Input("digit", data.Digits(), label="digit", labelled=100)
+      Input(task='digit', source=Digits(seed=0), label='digit', labelled=100)
     """
 
     task: str
@@ -59,6 +64,13 @@ class MultiInput(DataSource):
     Raises:
       BadInput: if there are no inputs, or two for one task; and from `shapes` and `load` if a
         source is itself multi-input or lacks the label.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> inputs = (data.Input("first", data.Digits(), "digit"),)
+      >>> inputs += (data.Input("second", data.SmallDigits(), "digit"),)
+      >>> {task: list(shapes) for task, shapes in data.MultiInput(inputs).shapes().items()}
+      {'first': ['image', 'first'], 'second': ['image', 'second']}
     """
 
     inputs: tuple[Input, ...]

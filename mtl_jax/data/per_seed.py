@@ -25,6 +25,11 @@ class PerSeed(DataSource):
     Raises:
       BadInput: if it is not a data source or has no seed; and when a run is prepared, if the data
         of two seeds differ in shape.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.PerSeed(data.Digits()).of(3)
+      Digits(seed=3)
     """
 
     source: DataSource

@@ -33,6 +33,11 @@ class Resized(DataSource):
     Raises:
       BadInput: if it is not a data source, or the size is not two integers of at least 1; and from
         `shapes` and `load` for a multi-input source.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Resized(data.MNIST5k(), (16, 16)).shapes()["image"].shape
+      (3000, 16, 16, 1)
     """
 
     source: DataSource

@@ -38,6 +38,14 @@ def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.A
 
     Reference: Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, the
       cycle-walking cipher (https://eprint.iacr.org/2001/012).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import data
+      >>> index = data.batch_index(jax.random.key(0), jnp.int32(0), size=6, batch=6)
+      >>> sorted(index.tolist())
+      [0, 1, 2, 3, 4, 5]
     """
     for name, value, max_value in (("size", size, 2**31 - 1), ("batch", batch, 2**31 - 1)):
         valid = isinstance(value, int) and 1 <= value <= max_value

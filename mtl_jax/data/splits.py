@@ -33,6 +33,11 @@ def write_splits(
     Raises:
       BadInput: if the task has no classes in the data, the file cannot be written, or as in
         `sample_labelled_subset`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Digits()
+      >>> data.write_splits(source, "digit", 40, range(5), "digits.json")  # doctest: +SKIP
     """
     classes = classes_of(source.load().train, task)
     splits = {}
@@ -67,6 +72,13 @@ def read_splits(
       BadInput: naming the file, if it does not exist or is damaged, or does not match these
         examples: an index that is out of range, without a label or of another class, or another
         number of examples.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> train = {"digit": np.array([0, 1, 0, 1])}
+      >>> data.read_splits("digits.json", train, "digit")  # doctest: +SKIP
+      {0: array([0, 1], dtype=int32)}
     """
     classes, file = classes_of(train, task), expand_path(path)
     text = read_text(file)

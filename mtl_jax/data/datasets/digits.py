@@ -33,6 +33,11 @@ class Digits(DataSource):
 
     Raises:
       BadInput: for a seed that is not an integer or is negative.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Digits().shapes()["image"].shape
+      (1078, 8, 8, 1)
     """
 
     seed: int = 0
@@ -69,6 +74,11 @@ class SingleDigits(DataSource):
 
     Raises:
       BadInput: as in `MultiDigits`, and for `copies` below 1.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SingleDigits(copies=2, half=0).shapes()["image"].shape  # Half of the 1078 digits, twice.
+      (1078, 12, 12, 1)
     """
 
     size: int = 12
@@ -142,6 +152,12 @@ class MultiDigits(DataSource):
       (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
       as Multi-Objective Optimization, NeurIPS 2018, its section on MultiMNIST
       (https://arxiv.org/abs/1810.04650).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> shapes = data.MultiDigits(train=500, size=16).shapes()
+      >>> shapes["image"].shape, shapes["left"].shape, shapes["right"].shape
+      ((500, 16, 16, 1), (500,), (500,))
     """
 
     train: int = 8000

@@ -40,6 +40,11 @@ class FashionMNIST(DataSource):
 
     Reference: Xiao, Rasul and Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking
       Machine Learning Algorithms, 2017 (https://arxiv.org/abs/1708.07747).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.FashionMNIST(validation=0.1).shapes()["image"].shape
+      (54000, 28, 28, 1)
     """
 
     folder: str | None = None

@@ -33,6 +33,11 @@ class MNIST5k(DataSource):
     Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition,
       Proceedings of the IEEE 1998, its section on the MNIST database
       (https://doi.org/10.1109/5.726791).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.MNIST5k().shapes()["image"].shape
+      (3000, 28, 28, 1)
     """
 
     validation: float = 0.2

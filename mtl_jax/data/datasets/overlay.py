@@ -60,6 +60,12 @@ class Overlay(DataSource):
       Learning, NeurIPS 2019, its section on MultiMNIST (https://arxiv.org/abs/1912.12854); Sabour
       et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
       (https://arxiv.org/abs/1710.09829).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> fashion = data.FashionMNIST()
+      >>> data.Overlay(fashion, fashion, construction="pareto").shapes()["image"].shape
+      (60000, 36, 36, 1)
     """
 
     left: DataSource

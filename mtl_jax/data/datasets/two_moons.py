@@ -28,6 +28,13 @@ class TwoMoons(DataSource):
 
     Raises:
       BadInput: for sizes below 2, or negative noise.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> train = data.TwoMoons(train=100).load().train
+      >>> train["image"].shape, np.bincount(train["moon"]).tolist()
+      ((100, 1, 2), [50, 50])
     """
 
     train: int = 1000

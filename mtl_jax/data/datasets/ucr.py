@@ -64,6 +64,11 @@ class UCR(DataSource):
       Bagnall et al., The UEA Multivariate Time Series Classification Archive, 2018
       (https://arxiv.org/abs/1811.00075). JapaneseVowels: Kudo et al., Multidimensional Curve
       Classification Using Passing-Through Regions, Pattern Recognition Letters 1999.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.UCR("OSULeaf").shapes()["image"].shape
+      (160, 427, 1)
     """
 
     name: str = "JapaneseVowels"

@@ -49,6 +49,11 @@ class BackTranslatedTexts(DataSource):
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.BackTranslatedTexts("yelp", length=128)  # Its files hold tokens.
+      BackTranslatedTexts(path='yelp', length=128, tokenizer=None, padding=0)
     """
 
     path: str

@@ -55,6 +55,11 @@ class Folder(DataSource):
       DataWarning: from `load`, one line each: ignored files by count and suffix, images outside
         class folders, other folders; classes that a part lacks; a class "unlabelled"; identical
         files in two parts; images of very many pixels, or of 16 bits that are nearly black.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Folder("photos", size=(64, 64))
+      Folder(path='photos', size=(64, 64), validation=0.1, test=0.1, seed=0)
     """
 
     path: str

@@ -29,7 +29,7 @@ def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndar
     data = read_bytes(file)
     header_size = 4 + 4 * len(shape)
     require_file(
-        len(data) >= header_size, file, f"must have a head of {header_size} bytes", len(data)
+        len(data) >= header_size, file, f"must have a header of {header_size} bytes", len(data)
     )
     magic = (0, 0, UNSIGNED_BYTE, len(shape))
     text = "must begin with the bytes {}, {}, {}, {}".format(*magic)
@@ -37,8 +37,8 @@ def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndar
     axes = tuple(np.frombuffer(data, ">u4", len(shape), offset=4).tolist())
     require_file(axes == shape, file, f"must hold an array {list(shape)}", list(axes))
     count = math.prod(shape)
-    found = len(data) - header_size
-    require_file(found == count, file, f"must have {count} bytes after its head", found)
+    size = len(data) - header_size
+    require_file(size == count, file, f"must have {count} bytes after its header", size)
     return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
 
 

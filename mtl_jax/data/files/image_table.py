@@ -75,6 +75,12 @@ class ImageTable(DataSource):
     Warns:
       DataWarning: from `load`, one line each: images without a row, rows that name the same image,
         classes that a part lacks, identical files in two parts, and as in `Folder` and `Texts`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.ImageTable("birds.csv", labels=("species",), split="part")
+      >>> source.fields()
+      {'file': ('file',), 'labels': ('species',), 'numbers': (), 'split': ('part',)}
     """
 
     path: str

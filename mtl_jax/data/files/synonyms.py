@@ -29,6 +29,11 @@ def read_synonyms(
     Raises:
       BadInput: for a file that does not exist or is not such a dict, and for a word that is not an
         integer if no `token` is given.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.read_synonyms("synonyms.json")  # doctest: +SKIP
+      ((7, 8, 9),)
     """
     file = expand_path(path)
     table = parse_json(str(file), read_text(file))

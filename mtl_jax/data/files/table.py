@@ -85,6 +85,12 @@ class Table(DataSource):
         differ between parts, parts that are the same file or contained in another one, and, naming
         line and column, for a row of another length, a feature or a target that is not a number,
         classes that are not integers, a missing feature, or numbers that are equal in float32.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Table("penguins.csv", labels=("species",), categories=("island",))
+      >>> source.fields()
+      {'labels': ('species',), 'numbers': (), 'categories': ('island',), 'skip': ()}
     """
 
     path: str

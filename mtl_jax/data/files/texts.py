@@ -76,6 +76,12 @@ class Texts(DataSource):
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204), for `.json`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Texts("reviews.tsv", data.WordPiece("vocab.txt"), labels=("stars",))
+      >>> source.fields()
+      {'text': ('text',), 'labels': ('stars',), 'numbers': ()}
     """
 
     path: str

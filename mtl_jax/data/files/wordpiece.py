@@ -39,6 +39,11 @@ class WordPiece:
 
     Reference: Devlin et al., BERT, NAACL 2019, Section 3 (https://arxiv.org/abs/1810.04805),
       and its code (github.com/google-research/bert, tokenization.py).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.WordPiece("vocab.txt", length=64)
+      WordPiece(path='vocab.txt', length=64, lower=True)
     """
 
     path: str
