@@ -115,13 +115,12 @@ class Domains(DataSource):
 
     def check_closed(self, label: str, names: list[Names]) -> None:
         """Checks that the sources have all classes of a target whose labels are hidden."""
-        source_names = {str(name) for domain in names[:-1] for name in domain}
-        unknown = [str(name) for name in names[-1] if str(name) not in source_names]
+        sources = {str(name) for domain in names[:-1] for name in domain}
+        unknown = [str(name) for name in names[-1] if str(name) not in sources]
         if unknown and self.labelled == "sources":
             raise BadInput(
                 f"Domains: the target has {list_names(unknown)} among the classes of {label!r}, "
-                f"which no source has ({did_you_mean(unknown[0], source_names)}), so none can be "
-                "learnt"
+                f"which no source has ({did_you_mean(unknown[0], sources)}), so none can be learnt"
             )
 
     def columns(self) -> Columns | None:
@@ -162,22 +161,22 @@ class Domains(DataSource):
     def load(self) -> Splits:
         """Reads every domain: "image" `[N, ...]`, the labels, "domain" `[N]`."""
         self.check_tokens()
-        loaded = [(source.load(), visible) for source, visible in self.domains()]
+        sources, visible = zip(*self.domains(), strict=True)
+        loaded = [source.load() for source in sources]
         classes, columns = self.joined_classes(), self.joined_columns()
-        loaded = [
-            (Splits(*(renumber(part, i, classes, columns) for part in splits)), visible)
-            for i, (splits, visible) in enumerate(loaded)
+        domains = [
+            Splits(*(renumber(part, i, classes, columns) for part in splits))
+            for i, splits in enumerate(loaded)
         ]
         for name in Splits._fields:
-            check_same_structure([getattr(splits, name) for splits, _ in loaded])
-        train = [
-            splits.train if visible else hide_labels(splits.train) for splits, visible in loaded
-        ]
-        validation = {i: splits.validation for i, (splits, visible) in enumerate(loaded) if visible}
-        test = {len(loaded) - 1: loaded[-1][0].test}
-        return Splits(
-            concatenate(dict(enumerate(train))), concatenate(validation), concatenate(test)
-        )
+            check_same_structure([getattr(splits, name) for splits in domains])
+        train = {
+            i: splits.train if visible[i] else hide_labels(splits.train)
+            for i, splits in enumerate(domains)
+        }
+        validation = {i: splits.validation for i, splits in enumerate(domains) if visible[i]}
+        test = {len(domains) - 1: domains[-1].test}
+        return Splits(concatenate(train), concatenate(validation), concatenate(test))
 
     def check_tokens(self) -> None:
         """Checks that the texts of all domains use the same tokenizer."""
@@ -238,9 +237,7 @@ def check_same_structure(parts: Sequence[Arrays]) -> None:
             expected, actual = (sorted(arrays.keys() - {"image"}) for arrays in (first, part))
             raise BadInput(f"Domains: every domain must have the labels {expected}, not {actual}")
         for name in first:
-            expected, actual = (
-                f"{arrays[name].dtype} {list(arrays[name].shape[1:])}" for arrays in (first, part)
-            )
+            expected, actual = (f"{a[name].dtype} {list(a[name].shape[1:])}" for a in (first, part))
             if expected != actual:
                 raise BadInput(
                     f"Domains: {name!r} must be {expected} in every domain, not {actual}"

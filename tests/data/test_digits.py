@@ -66,9 +66,9 @@ def test_single_digits_place_every_image_of_their_part():
         }
 
 
-def pasted(images, index, offset, canvas):
-    """One digit on its canvas, by slicing."""
-    out = np.zeros((canvas, canvas, 1), np.float32)
+def pasted(images, index, offset, size):
+    """One digit in its image, by slicing."""
+    out = np.zeros((size, size, 1), np.float32)
     out[offset[0] : offset[0] + 8, offset[1] : offset[1] + 8, 0] = images[index]
     return out
 

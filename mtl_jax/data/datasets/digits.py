@@ -1,24 +1,23 @@
 """scikit-learn's handwritten digits, one or two per image."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require, require_choice, require_int
+from mtl_jax.data.datasets.digit_placement import (
+    SIDE,
+    Placement,
+    render,
+    sample_corners,
+    sample_pairs,
+)
 from mtl_jax.data.random_split import generator, split_sizes, stratified_split
 
-SIDE = 8  # Height and width of a digit in pixels.
 DIGITS = 1797  # Number of images.
-
-
-class Placement(NamedTuple):
-    """Digits and their positions: indices into scikit-learn's 1797 images, and their corners."""
-
-    index: np.ndarray  # [N]
-    offset: np.ndarray  # [N, 2], row and column of the upper left pixel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +96,9 @@ class SingleDigits(DataSource):
         def place(name: str, part: np.ndarray, copies: int) -> Placement:
             rng = generator(self.seed, f"single/{name}")
             index = np.repeat(part, copies)
-            return Placement(index, sample_corners(self, rng.random(len(index)) < 0.5, rng))
+            return Placement(
+                index, sample_corners(self.size, self.jitter, rng.random(len(index)) < 0.5, rng)
+            )
 
         train, validation, test = digit_parts(self.seed, self.half)
         return (
@@ -180,7 +181,7 @@ class MultiDigits(DataSource):
             rng = generator(self.seed, f"multi/{name}")
             left, right = sample_pairs(labels, part, count, rng)
             corners = [
-                sample_corners(self, np.full(count, lower_right), rng)
+                sample_corners(self.size, self.jitter, np.full(count, lower_right), rng)
                 for lower_right in (False, True)
             ]
             return Placement(left, corners[0]), Placement(right, corners[1])
@@ -218,14 +219,6 @@ def split_shapes(count: int, size: int, labels: tuple[str, ...]) -> dict[str, ja
     return {"image": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
 
 
-def sample_corners(
-    source: SingleDigits | MultiDigits, lower_right: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Positions `[N, 2]` near the upper left or, where `lower_right` `[N]`, lower right corner."""
-    shift = rng.integers(source.jitter + 1, size=(len(lower_right), 2))
-    return np.where(lower_right[:, None], source.size - SIDE - shift, shift)
-
-
 def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices of scikit-learn's digits in train (60 %), validation and test (20 % each).
 
@@ -248,22 +241,3 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
 
     digits = load_digits()
     return (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
-
-
-def sample_pairs(
-    labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Samples `count` pairs of images of a part, uniformly among those of two different classes."""
-    left, right = rng.choice(part, size=(2, count))
-    while (same := labels[left] == labels[right]).any():
-        left[same], right[same] = rng.choice(part, size=(2, same.sum()))
-    return left, right
-
-
-def render(images: np.ndarray, placement: Placement, size: int) -> np.ndarray:
-    """Places each digit on a separate black image, `[N, size, size, 1]`."""
-    rendered = np.zeros((len(placement.index), size, size, 1), np.float32)
-    rows, columns = placement.offset[:, :, None].swapaxes(0, 1) + np.arange(SIDE)
-    examples = np.arange(len(rendered))[:, None, None]
-    rendered[examples, rows[:, :, None], columns[:, None, :], 0] = images[placement.index]
-    return rendered
