@@ -57,11 +57,11 @@ class Resized(DataSource):
         return {**shapes, "image": image}
 
     def num_labelled(self) -> int:
-        """Number of labelled examples, if the source devalids it."""
+        """Number of labelled examples, if the source defines it."""
         return self.source.num_labelled()
 
     def pools(self) -> dict[str, np.ndarray]:
-        """Indices of unlabelled training images, if the source devalids them."""
+        """Indices of unlabelled training images, if the source defines them."""
         return self.source.pools()
 
     def classes(self) -> dict[str, Names]:

@@ -14,7 +14,7 @@ from mtl_jax.core.validation import require_number
 class Flip(Policy):
     """Mirrors an image left to right and top to bottom, sampled separately.
 
-    Do not use it where sample_flips change the class, as for digits and letters.
+    Do not use it where flips change the class, as for digits and letters.
 
     Attributes:
       left_right: probability of `out[i, j] = image[i, W - 1 - j]`.
