@@ -1,4 +1,14 @@
-"""Random augmentations of one image, `(key, image [H, W, C]) -> image`; the caller vmaps them."""
+"""Random augmentations of one image, `(key, image [H, W, C]) -> image`; the caller vmaps them.
+
+Example:
+  >>> import jax
+  >>> import jax.numpy as jnp
+  >>> from mtl_jax import augment
+  >>> policy = augment.Chain((augment.Flip(), augment.RandomTranslate(1)))
+  >>> keys = jax.random.split(jax.random.key(0), 2)
+  >>> jax.jit(jax.vmap(policy))(keys, jnp.ones((2, 4, 4, 3))).shape
+  (2, 4, 4, 3)
+"""
 
 from mtl_jax.augment import signal as signal
 from mtl_jax.augment import tokens as tokens

@@ -7,27 +7,27 @@ import jax.numpy as jnp
 
 
 def apply_ops(
-    changes: Sequence[Callable], places: jax.Array, drawn: tuple, grey: jax.Array
+    operations: Sequence[Callable], indices: jax.Array, args: tuple, gray: jax.Array
 ) -> jax.Array:
     """Applies operations to an image; under `jax.vmap` all of them are computed.
 
     Args:
-      changes: `(grey [H, W, C], *drawn) -> grey` each.
-      places: index of the operation of each step `[steps]`; out of range is the identity.
-      drawn: sampled arguments of each step, a tuple of `[steps, ...]`.
-      grey: grey levels `[H, W, C]`.
+      operations: `(gray [H, W, C], *args) -> gray` each.
+      indices: index of the operation of each step `[steps]`; out of range is the identity.
+      args: sampled arguments of each step, a tuple of `[steps, ...]`.
+      gray: gray levels `[H, W, C]`.
     """
 
-    def step(grey, each):
-        place, taken = each
-        return jax.lax.switch(place, (*changes, unchanged), grey, *taken), None
+    def step(gray, inputs):
+        index, step_args = inputs
+        return jax.lax.switch(index, (*operations, identity), gray, *step_args), None
 
     # As a loop the operations are compiled once; unrolled it is no faster.
-    return jax.lax.scan(step, grey, (places, drawn))[0]
+    return jax.lax.scan(step, gray, (indices, args))[0]
 
 
 def apply_ops_batched(
-    changes: Sequence[Callable], places: jax.Array, drawn: tuple, grey: jax.Array
+    operations: Sequence[Callable], indices: jax.Array, args: tuple, gray: jax.Array
 ) -> jax.Array:
     """Applies `apply_ops` to a batch of images; only sampled operations are computed.
 
@@ -36,34 +36,34 @@ def apply_ops_batched(
     should not be vmapped: every operation would copy all images.
 
     Args:
-      changes: `(grey [H, W, C], *drawn) -> grey` each.
-      places: index of the operation of each step `[N, steps]`; out of range is the identity.
-      drawn: sampled arguments of each step, a tuple of `[N, steps, ...]`.
-      grey: grey levels `[N, H, W, C]`.
+      operations: `(gray [H, W, C], *args) -> gray` each.
+      indices: index of the operation of each step `[N, steps]`; out of range is the identity.
+      args: sampled arguments of each step, a tuple of `[N, steps, ...]`.
+      gray: gray levels `[N, H, W, C]`.
     """
-    if not places.size:
-        return grey
-    count = grey.shape[0]
-    places, drawn = jax.tree.map(by_step, (places, drawn))
-    none = places >= len(changes)
+    if not indices.size:
+        return gray
+    count = gray.shape[0]
+    indices, args = jax.tree.map(steps_first, (indices, args))
+    is_identity = indices >= len(operations)
     # Steps that are not the identity come first, in order within each image.
-    order = jnp.argsort(none, stable=True).astype(jnp.int32)
+    order = jnp.argsort(is_identity, stable=True).astype(jnp.int32)
 
-    def change(turn, grey):
-        own = order[turn]
-        image = jax.lax.dynamic_index_in_dim(grey, own % count, keepdims=False)
-        taken = jax.tree.map(lambda each: each[own], drawn)
-        image = jax.lax.switch(places[own], changes, image, *taken)
-        return jax.lax.dynamic_update_index_in_dim(grey, image, own % count, 0)
+    def apply_next(i, gray):
+        position = order[i]
+        image = jax.lax.dynamic_index_in_dim(gray, position % count, keepdims=False)
+        step_args = jax.tree.map(lambda array: array[position], args)
+        image = jax.lax.switch(indices[position], operations, image, *step_args)
+        return jax.lax.dynamic_update_index_in_dim(gray, image, position % count, 0)
 
-    return jax.lax.fori_loop(0, (~none).sum(), change, grey)
+    return jax.lax.fori_loop(0, (~is_identity).sum(), apply_next, gray)
 
 
-def by_step(array: jax.Array) -> jax.Array:
+def steps_first(array: jax.Array) -> jax.Array:
     """Reshapes `[N, steps, ...]` to `[steps N, ...]`: first steps first, then second."""
     return jnp.moveaxis(array, 1, 0).reshape(-1, *array.shape[2:])
 
 
-def unchanged(grey: jax.Array, *drawn) -> jax.Array:
-    """Returns the grey levels unchanged."""
-    return grey
+def identity(gray: jax.Array, *args) -> jax.Array:
+    """Returns the gray levels unchanged."""
+    return gray

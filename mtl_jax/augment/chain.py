@@ -20,27 +20,36 @@ class Chain(Policy):
 
     Raises:
       BadInput: for anything other than a tuple of policies.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.Chain((augment.Flip(1.0), augment.Flip(0.0, up_down=1.0)))
+      >>> image = jnp.arange(4, dtype=jnp.uint8).reshape(2, 2, 1)
+      >>> jax.jit(policy)(jax.random.key(0), image)[..., 0].tolist()  # Rotated by 180 degrees.
+      [[3, 2], [1, 0]]
     """
 
     policies: tuple[Policy, ...]
 
     def __post_init__(self):
-        fine = isinstance(self.policies, tuple) and all(
+        valid = isinstance(self.policies, tuple) and all(
             isinstance(policy, Policy) for policy in self.policies
         )
-        require(fine, self, "policies", "must be a tuple of policies", self.policies)
+        require(valid, self, "policies", "must be a tuple of policies", self.policies)
 
     def __call__(self, key: jax.Array, example: jax.Array) -> jax.Array:
         """Maps a key `[]` and one example to the output of the last policy."""
-        for place, policy in enumerate(self.policies):
-            example = policy(jax.random.fold_in(key, place), example)
+        for index, policy in enumerate(self.policies):
+            example = policy(jax.random.fold_in(key, index), example)
         return example
 
     def apply_batched(self, keys: jax.Array, examples: jax.Array) -> jax.Array:
         """Batched call for keys `[N]` and examples `[N, ...]`; see `Policy`."""
-        for place, policy in enumerate(self.policies):
-            own = jax.vmap(jax.random.fold_in, (0, None))(keys, place)
-            examples = policy.apply_batched(own, examples)
+        for index, policy in enumerate(self.policies):
+            policy_keys = jax.vmap(jax.random.fold_in, (0, None))(keys, index)
+            examples = policy.apply_batched(policy_keys, examples)
         return examples
 
     @property

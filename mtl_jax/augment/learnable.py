@@ -1,7 +1,6 @@
 """LearnablePolicyChain: a learnable policy between two fixed ones."""
 
 import dataclasses
-from typing import Any
 
 import jax
 
@@ -10,9 +9,10 @@ from mtl_jax.augment.image.ctaugment import CTAugment
 from mtl_jax.augment.image.cutout import Cutout
 from mtl_jax.augment.image.weak import weak_crop_flip
 from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require
 
-NONE = Chain(())
+IDENTITY = Chain(())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +26,24 @@ class LearnablePolicyChain(LearnablePolicy):
 
     Raises:
       BadInput: if `policy` is not learnable.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.LearnablePolicyChain(augment.CTAugment(), after=augment.Cutout(0.5))
+      >>> image = jax.ShapeDtypeStruct((8, 8, 3), jnp.float32)
+      >>> jax.eval_shape(policy, jax.random.key(0), image, policy.init()).shape
+      (8, 8, 3)
     """
 
     policy: LearnablePolicy
-    before: Policy = NONE
-    after: Policy = NONE
+    before: Policy = IDENTITY
+    after: Policy = IDENTITY
 
     def __post_init__(self):
-        fine = isinstance(self.policy, LearnablePolicy)
-        require(fine, self, "policy", "must be a policy that learns", self.policy)
+        valid = isinstance(self.policy, LearnablePolicy)
+        require(valid, self, "policy", "must be a learnable policy", self.policy)
 
     @property
     def has_branches(self) -> bool:
@@ -42,28 +51,30 @@ class LearnablePolicyChain(LearnablePolicy):
         parts = (self.policy, self.before, self.after)
         return any(part.has_branches for part in parts)
 
-    def init(self) -> Any:
+    def init(self) -> Tree:
         """Returns the initial state."""
         return self.policy.init()
 
-    def __call__(self, key: jax.Array, image: jax.Array, state: Any) -> jax.Array:
+    def __call__(self, key: jax.Array, image: jax.Array, state: Tree) -> jax.Array:
         """Maps a key `[]`, an image and the state to the output of the last policy."""
-        first, middle, last = jax.random.split(key, 3)
-        image = self.policy(middle, self.before(first, image), state)
-        return self.after(last, image)
+        before_key, policy_key, after_key = jax.random.split(key, 3)
+        image = self.policy(policy_key, self.before(before_key, image), state)
+        return self.after(after_key, image)
 
-    def apply_batched(self, keys: jax.Array, images: jax.Array, state: Any) -> jax.Array:
+    def apply_batched(self, keys: jax.Array, images: jax.Array, state: Tree) -> jax.Array:
         """Batched call for keys `[N]` and images `[N, ...]`; see `LearnablePolicy`."""
-        first, middle, last = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
-        images = self.policy.apply_batched(middle, self.before.apply_batched(first, images), state)
-        return self.after.apply_batched(last, images)
+        split = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)
+        before_keys, policy_keys, after_keys = split(keys)
+        images = self.before.apply_batched(before_keys, images)
+        images = self.policy.apply_batched(policy_keys, images, state)
+        return self.after.apply_batched(after_keys, images)
 
-    def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Any]:
+    def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Tree]:
         """Maps a key `[]` and an image to one changed at random, and the choice."""
-        first, middle = jax.random.split(key)
-        return self.policy.probe(middle, self.before(first, image))
+        before_key, policy_key = jax.random.split(key)
+        return self.policy.probe(policy_key, self.before(before_key, image))
 
-    def update(self, state: Any, choices: Any, scores: jax.Array, mask: jax.Array) -> Any:
+    def update(self, state: Tree, choices: Tree, scores: jax.Array, mask: jax.Array) -> Tree:
         """The state updated from probes `[B]`."""
         return self.policy.update(state, choices, scores, mask)
 
@@ -77,6 +88,11 @@ def ctaugment_fixmatch(pixels: int = 4, flip: bool = True) -> LearnablePolicyCha
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3
       (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> augment.ctaugment_fixmatch().before
+      ReflectCrop(pixels=4, flip=0.5)
     """
     return LearnablePolicyChain(
         CTAugment(), weak_crop_flip(pixels, flip), Chain((Cutout(0.5, fill=0.5),))

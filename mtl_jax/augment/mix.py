@@ -16,9 +16,15 @@ def mixup(first: jax.Array, second: jax.Array, ratio: jax.Array) -> jax.Array:
       The mixed images `[N, ...]`.
 
     Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> augment.mixup(jnp.ones((1, 2)), jnp.zeros((1, 2)), jnp.array([0.75])).tolist()
+      [[0.75, 0.75]]
     """
-    share = ratio.astype(first.dtype).reshape(-1, *(1,) * (first.ndim - 1))
-    return share * first + (1.0 - share) * second
+    weight = ratio.astype(first.dtype).reshape(-1, *(1,) * (first.ndim - 1))
+    return weight * first + (1.0 - weight) * second
 
 
 def cutmix(
@@ -39,19 +45,28 @@ def cutmix(
       The mixed images, and the actual fraction of the first, `[N]`.
 
     Reference: Yun et al., CutMix, ICCV 2019, Eqs. 1 and 2 (https://arxiv.org/abs/1905.04899).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> first, second = jnp.ones((1, 4, 4, 1)), jnp.zeros((1, 4, 4, 1))
+      >>> mixed, fraction = jax.jit(augment.cutmix)(jax.random.key(0), first, second, jnp.array([0.5]))
+      >>> float(mixed.mean()) == float(fraction[0])
+      True
     """
     count, height, width, _ = first.shape
     side = jnp.sqrt(1.0 - ratio)
-    place = jax.random.uniform(key, (2, count), ratio.dtype)
-    rows = within(jnp.floor(place[0] * height), side * height, height)
-    columns = within(jnp.floor(place[1] * width), side * width, width)
+    uniform = jax.random.uniform(key, (2, count), ratio.dtype)
+    rows = interval_mask(jnp.floor(uniform[0] * height), side * height, height)
+    columns = interval_mask(jnp.floor(uniform[1] * width), side * width, width)
     pasted = rows[:, :, None] & columns[:, None, :]
-    left = 1.0 - pasted.mean((1, 2), dtype=ratio.dtype)
-    return jnp.where(pasted[..., None], second, first), left
+    first_fraction = 1.0 - pasted.mean((1, 2), dtype=ratio.dtype)
+    return jnp.where(pasted[..., None], second, first), first_fraction
 
 
-def within(centre: jax.Array, length: jax.Array, size: int) -> jax.Array:
+def interval_mask(center: jax.Array, length: jax.Array, size: int) -> jax.Array:
     """Mask `[N, size]` of intervals with centres `[N]` and lengths `[N]` along a side."""
-    places = jnp.arange(size, dtype=centre.dtype)
-    low = jnp.round(centre - length / 2)[:, None]
-    return (places[None] >= low) & (places[None] < low + jnp.round(length)[:, None])
+    pixels = jnp.arange(size, dtype=center.dtype)
+    low = jnp.round(center - length / 2)[:, None]
+    return (pixels[None] >= low) & (pixels[None] < low + jnp.round(length)[:, None])

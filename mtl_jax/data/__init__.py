@@ -1,4 +1,11 @@
-"""Data sources, labelled subsets and stateless batch sampling."""
+"""Data sources, labelled subsets and stateless batch sampling.
+
+Example:
+  >>> from mtl_jax import data
+  >>> splits = data.TwoMoons(train=100).load()
+  >>> splits.train["image"].shape, splits.test["image"].shape
+  ((100, 1, 2), (1000, 1, 2))
+"""
 
 from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays

@@ -48,6 +48,13 @@ class Arrays(DataSource):
       BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
         different lengths; if "image" matches no row of the table, appears to be channels-first, or
         differs in shape or type between parts; if labels are not numeric.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> part = {"image": np.zeros((4, 8, 8, 1), np.float32), "digit": np.arange(4)}
+      >>> data.Arrays(train=part, validation=part, test=part).shapes()["image"].shape
+      (4, 8, 8, 1)
     """
 
     train: Mapping[str, np.ndarray]
@@ -62,7 +69,7 @@ class Arrays(DataSource):
             object.__setattr__(self, name, part)
             check_part(name, part)
         for name in ("validation", "test"):
-            check_alike(self.train, name, getattr(self, name))
+            check_same_structure(self.train, name, getattr(self, name))
 
     def __repr__(self) -> str:
         return to_source(self)
@@ -79,8 +86,10 @@ class Arrays(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part."""
-        kinds = {k: a.dtype if k == "image" else signed(a[:0]).dtype for k, a in self.train.items()}
-        return {k: jax.ShapeDtypeStruct(a.shape, kinds[k]) for k, a in self.train.items()}
+        dtypes = {
+            k: a.dtype if k == "image" else signed(a[:0]).dtype for k, a in self.train.items()
+        }
+        return {k: jax.ShapeDtypeStruct(a.shape, dtypes[k]) for k, a in self.train.items()}
 
     def load(self) -> Splits:
         """Returns the given arrays, with boolean and unsigned integer labels cast to int64."""
@@ -94,11 +103,11 @@ def as_array(where: str, values: Any) -> np.ndarray:
     """Converts values to an array."""
     try:
         return np.asarray(values)
-    except ValueError as wrong:
-        raise BadInput(f"{where} must be an array: {wrong}") from None
+    except ValueError as error:
+        raise BadInput(f"{where} must be an array: {error}") from None
 
 
-def check_part(name: str, part: dict[str, np.ndarray]) -> None:
+def check_part(name: str, part: Mapping[str, np.ndarray]) -> None:
     """Checks that inputs and labels have equal lengths and valid types."""
     if "image" not in part:
         raise BadInput(f'Arrays.{name} must have "image"; it has {", ".join(map(repr, part))}')
@@ -123,9 +132,9 @@ def check_image(where: str, image: np.ndarray) -> None:
     if image.size == 0:
         raise BadInput(f"{where} must not be empty, as {list(image.shape)} is")
     require_channels_last(where, image.shape)
-    types, kinds = TYPES[image.ndim]
+    types, description = TYPES[image.ndim]
     if image.dtype not in types:
-        raise BadInput(f"{where} must be {kinds}, not {image.dtype} {list(image.shape)}")
+        raise BadInput(f"{where} must be {description}, not {image.dtype} {list(image.shape)}")
     # The minimum and maximum of an array that contains NaN are NaN.
     low, high = image.min(), image.max()
     if image.dtype == np.int32 and low < 0:
@@ -153,13 +162,15 @@ def require_channels_last(where: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_alike(train: dict[str, np.ndarray], name: str, part: dict[str, np.ndarray]) -> None:
+def check_same_structure(
+    train: Mapping[str, np.ndarray], name: str, part: Mapping[str, np.ndarray]
+) -> None:
     """Checks that a part has the keys, types and per-example shapes of the training part."""
     for key in sorted(train.keys() ^ part.keys()):
-        lacking, having = (name, "train") if key in train else ("train", name)
-        raise BadInput(f"Arrays.{lacking} must have {key!r}, as {having} has")
+        missing, other = (name, "train") if key in train else ("train", name)
+        raise BadInput(f"Arrays.{missing} must have {key!r}, as {other} has")
     for key, array in part.items():
-        found, wanted = (f"{a.dtype} [N{''.join(f', {n}' for n in a.shape[1:])}]"
+        actual, expected = (f"{a.dtype} [N{''.join(f', {n}' for n in a.shape[1:])}]"
                          for a in (array, train[key]))  # fmt: skip
-        if found != wanted:
-            raise BadInput(f"Arrays.{name}[{key!r}] must be {wanted} as in train, not {found}")
+        if actual != expected:
+            raise BadInput(f"Arrays.{name}[{key!r}] must be {expected} as in train, not {actual}")

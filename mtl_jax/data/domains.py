@@ -1,7 +1,7 @@
 """Several domains in one stream of images, one of which is the target domain."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import jax
@@ -10,11 +10,12 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice
 from mtl_jax.data.join_names import (
+    Columns,
     Joined,
     Names,
-    joined_columns,
-    joined_names,
-    listed,
+    join_columns,
+    join_names,
+    list_names,
     same_tokens,
 )
 
@@ -55,6 +56,16 @@ class Domains(DataSource):
         names differ, a label is called "domain" or has a type that cannot be hidden; if only some
         domains provide names, a name is spelled in two ways, the target has a class of its own,
         tables have different columns, or texts have different vocabularies.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> labels = np.array([0, 1])
+      >>> parts = ({"image": np.full((2, 3), i, np.float32), "label": labels} for i in range(2))
+      >>> photos, sketches = (data.Arrays(part, part, part) for part in parts)
+      >>> train = data.Domains(sources=(photos,), target=sketches).load().train
+      >>> train["domain"].tolist(), train["label"].tolist()
+      ([0, 0, 1, 1], [0, 1, -1, -1])
     """
 
     sources: tuple[DataSource, ...]
@@ -62,20 +73,21 @@ class Domains(DataSource):
     labelled: Literal["sources", "target", "both"] = "sources"
 
     def __post_init__(self):
-        listed = isinstance(self.sources, tuple) and len(self.sources) > 0
-        require(listed, self, "sources", "must be a tuple of at least one", self.sources)
+        valid = isinstance(self.sources, tuple) and len(self.sources) > 0
+        require(valid, self, "sources", "must be a tuple of at least one", self.sources)
         require_choice(self, labelled=("sources", "target", "both"))
-        seen = []
-        for field, value in [*(("sources", one) for one in self.sources), ("target", self.target)]:
-            fine = isinstance(value, DataSource)
-            require(fine, self, field, "must be sources such as data.SmallDigits()", value)
-            require(value not in seen, self, field, "must not hold a domain twice", value)
-            seen.append(value)
+        fields = [("sources", source) for source in self.sources]
+        domains = []
+        for field, value in [*fields, ("target", self.target)]:
+            valid = isinstance(value, DataSource)
+            require(valid, self, field, "must be sources such as data.SmallDigits()", value)
+            require(value not in domains, self, field, "must not hold a domain twice", value)
+            domains.append(value)
 
     def domains(self) -> list[tuple[DataSource, bool]]:
         """The sources followed by the target, each with whether its labels are visible."""
         sources, target = self.labelled != "target", self.labelled != "sources"
-        return [*((one, sources) for one in self.sources), (self.target, target)]
+        return [*((source, sources) for source in self.sources), (self.target, target)]
 
     def text_tokenizer(self) -> Callable | None:
         """The tokenizer of the texts, shared by all domains."""
@@ -83,7 +95,7 @@ class Domains(DataSource):
 
     def names(self) -> list[str]:
         """Names of the domains in error messages."""
-        return [*(f"sources[{at}]" for at in range(len(self.sources))), "the target"]
+        return [*(f"sources[{i}]" for i in range(len(self.sources))), "the target"]
 
     def classes(self) -> dict[str, Names]:
         """Classes of each label that every domain names, in the order of their integers."""
@@ -91,55 +103,55 @@ class Domains(DataSource):
 
     def joined_classes(self) -> dict[str, Joined]:
         """Per named label, the index of each domain's classes among all classes."""
-        told = [source.classes() for source, _ in self.domains()]
-        found = {}
-        for label in sorted({label for classes in told for label in classes}):
-            each = [classes.get(label) for classes in told]
-            joined = joined_names(each, self.names(), f"classes of {label!r}")
-            if joined is not None:
-                found[label] = joined
-                self.check_closed(label, each)
-        return found
+        classes = [source.classes() for source, _ in self.domains()]
+        joined = {}
+        for label in sorted({label for domain in classes for label in domain}):
+            names = [domain.get(label) for domain in classes]
+            joined_label = join_names(names, self.names(), f"classes of {label!r}")
+            if joined_label is not None:
+                joined[label] = joined_label
+                self.check_closed(label, [domain[label] for domain in classes])
+        return joined
 
-    def check_closed(self, label: str, told: list[Names]) -> None:
+    def check_closed(self, label: str, names: list[Names]) -> None:
         """Checks that the sources have all classes of a target whose labels are hidden."""
-        known = {str(name) for names in told[:-1] for name in names}
-        unknown = [str(name) for name in told[-1] if str(name) not in known]
+        sources = {str(name) for domain in names[:-1] for name in domain}
+        unknown = [str(name) for name in names[-1] if str(name) not in sources]
         if unknown and self.labelled == "sources":
             raise BadInput(
-                f"Domains: the target has {listed(unknown)} among the classes of {label!r}, which "
-                f"no source has ({did_you_mean(unknown[0], known)}), so none can be learnt"
+                f"Domains: the target has {list_names(unknown)} among the classes of {label!r}, "
+                f"which no source has ({did_you_mean(unknown[0], sources)}), so none can be learnt"
             )
 
-    def columns(self) -> dict[str, Names | None] | None:
+    def columns(self) -> Columns | None:
         """Columns of the joined features, or None if the domains provide none."""
         joined = self.joined_columns()
-        return None if joined is None else dict.fromkeys(joined.names)
+        return None if joined is None else {str(name): None for name in joined.names}
 
     def joined_columns(self) -> Joined | None:
         """Index of each domain's features among all features, or None if there are no names."""
-        told = [source.columns() for source, _ in self.domains()]
-        return joined_columns(told, self.names())
+        return join_columns([source.columns() for source, _ in self.domains()], self.names())
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; reads names only."""
         parts = [dict(source.shapes()) for source, _ in self.domains()]
         columns = self.joined_columns()
-        for part in parts if columns is not None else ():
-            count, _ = part["image"].shape
-            size = (count, len(columns.names))
-            part["image"] = jax.ShapeDtypeStruct(size, part["image"].dtype)
-        check_alike(parts)
+        if columns is not None:
+            for part in parts:
+                count, _ = part["image"].shape
+                size = (count, len(columns.names))
+                part["image"] = jax.ShapeDtypeStruct(size, part["image"].dtype)
+        check_same_structure(parts)
         count = sum(part["image"].shape[0] for part in parts)
-        told = {
+        shapes = {
             name: jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
             for name, array in parts[0].items()
         }
-        return {**told, "domain": jax.ShapeDtypeStruct((count,), np.int32)}
+        return {**shapes, "domain": jax.ShapeDtypeStruct((count,), np.int32)}
 
     def num_labelled(self) -> int:
         """Number of labelled examples, assuming that every visible label is known."""
-        return sum(one.num_labelled() for one, seen in self.domains() if seen)
+        return sum(source.num_labelled() for source, visible in self.domains() if visible)
 
     def pools(self) -> dict[str, np.ndarray]:
         """Indices of the target's training images, which come last."""
@@ -149,47 +161,51 @@ class Domains(DataSource):
     def load(self) -> Splits:
         """Reads every domain: "image" `[N, ...]`, the labels, "domain" `[N]`."""
         self.check_tokens()
-        read = [(source.load(), seen) for source, seen in self.domains()]
+        sources, visible = zip(*self.domains(), strict=True)
+        loaded = [source.load() for source in sources]
         classes, columns = self.joined_classes(), self.joined_columns()
-        read = [
-            (Splits(*(renumbered(part, at, classes, columns) for part in splits)), seen)
-            for at, (splits, seen) in enumerate(read)
+        domains = [
+            Splits(*(renumber(part, i, classes, columns) for part in splits))
+            for i, splits in enumerate(loaded)
         ]
         for name in Splits._fields:
-            check_alike([getattr(splits, name) for splits, _ in read])
-        train = [splits.train if seen else hidden(splits.train) for splits, seen in read]
-        judged = {n: splits.validation for n, (splits, seen) in enumerate(read) if seen}
-        target = {len(read) - 1: read[-1][0].test}
-        return Splits(joined(dict(enumerate(train))), joined(judged), joined(target))
+            check_same_structure([getattr(splits, name) for splits in domains])
+        train = {
+            i: splits.train if visible[i] else hide_labels(splits.train)
+            for i, splits in enumerate(domains)
+        }
+        validation = {i: splits.validation for i, splits in enumerate(domains) if visible[i]}
+        test = {len(domains) - 1: domains[-1].test}
+        return Splits(concatenate(train), concatenate(validation), concatenate(test))
 
     def check_tokens(self) -> None:
         """Checks that the texts of all domains use the same tokenizer."""
-        told = [source.text_tokenizer() for source, _ in self.domains()]
-        for at, tokens in zip(self.names(), told, strict=True):
-            if tokens is not None and told[0] is not None and not same_tokens(told[0], tokens):
+        first, *others = [source.text_tokenizer() for source, _ in self.domains()]
+        for name, tokenizer in zip(self.names()[1:], others, strict=True):
+            if tokenizer is not None and first is not None and not same_tokens(first, tokenizer):
                 rule = "Domains: tokens must be of the same vocabulary in every domain"
-                raise BadInput(f"{rule}, not of {told[0]!r} and, in {at}, {tokens!r}")
+                raise BadInput(f"{rule}, not of {first!r} and, in {name}, {tokenizer!r}")
 
 
-def renumbered(
+def renumber(
     part: Mapping[str, np.ndarray], domain: int, classes: dict[str, Joined], columns: Joined | None
 ) -> dict[str, np.ndarray]:
     """A part of a domain with its classes and features renumbered to the joined ones."""
-    found = dict(part)
+    arrays = dict(part)
     for label, joined in classes.items():
-        if label in found:
-            labels = found[label]
+        if label in arrays:
+            labels = arrays[label]
             # The last index is for -1, a missing label.
-            places = np.append(joined.places[domain], -1).astype(labels.dtype)
-            found[label] = places[labels]
+            indices = np.append(joined.indices[domain], -1).astype(labels.dtype)
+            arrays[label] = indices[labels]
     if columns is not None:
         image = np.zeros((len(part["image"]), len(columns.names)), part["image"].dtype)
-        image[:, columns.places[domain]] = part["image"]
-        found["image"] = image
-    return found
+        image[:, columns.indices[domain]] = part["image"]
+        arrays["image"] = image
+    return arrays
 
 
-def hidden(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def hide_labels(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A part with hidden labels: -1 for classes, NaN for continuous targets."""
 
     def missing(array: np.ndarray) -> np.ndarray:
@@ -199,15 +215,15 @@ def hidden(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"image": part["image"], **labels}
 
 
-def joined(parts: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Concatenated parts, with the domain index of each example."""
+def concatenate(parts: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Concatenated parts by domain index, with the domain index of each example."""
     names = next(iter(parts.values()))
     arrays = {name: np.concatenate([part[name] for part in parts.values()]) for name in names}
     counts = [len(part["image"]) for part in parts.values()]
     return {**arrays, "domain": np.repeat(np.array(list(parts), np.int32), counts)}
 
 
-def check_alike(parts: list[Arrays]) -> None:
+def check_same_structure(parts: Sequence[Arrays]) -> None:
     """Checks that images and labels have the same names, shapes and types in all domains.
 
     Raises:
@@ -218,12 +234,14 @@ def check_alike(parts: list[Arrays]) -> None:
         if "image" not in part:
             raise BadInput(f'Domains: every domain must have "image" itself, not {sorted(part)}')
         if part.keys() != first.keys():
-            had, has = (sorted(one.keys() - {"image"}) for one in (first, part))
-            raise BadInput(f"Domains: every domain must have the labels {had}, not {has}")
+            expected, actual = (sorted(arrays.keys() - {"image"}) for arrays in (first, part))
+            raise BadInput(f"Domains: every domain must have the labels {expected}, not {actual}")
         for name in first:
-            had, has = (f"{a[name].dtype} {list(a[name].shape[1:])}" for a in (first, part))
-            if had != has:
-                raise BadInput(f"Domains: {name!r} must be {had} in every domain, not {has}")
+            expected, actual = (f"{a[name].dtype} {list(a[name].shape[1:])}" for a in (first, part))
+            if expected != actual:
+                raise BadInput(
+                    f"Domains: {name!r} must be {expected} in every domain, not {actual}"
+                )
     if "domain" in first:
         raise BadInput("Domains: no label may be called 'domain'")
     for name, array in first.items():

@@ -29,6 +29,12 @@ class FixedLabels(DataSource):
     Raises:
       BadInput: for settings of the wrong type; and from `load` as in `read_splits`, or if the file
         has no such set.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.FixedLabels(data.Digits(), "digit", "labels.json", seed=1)
+      >>> source.shapes()["image"].shape
+      (1078, 8, 8, 1)
     """
 
     source: DataSource
@@ -37,8 +43,8 @@ class FixedLabels(DataSource):
     seed: int = 0
 
     def __post_init__(self):
-        fine = isinstance(self.source, DataSource)
-        require(fine, self, "source", "must be a source of data", self.source)
+        valid = isinstance(self.source, DataSource)
+        require(valid, self, "source", "must be a source of data", self.source)
         for field in ("task", "path"):
             value = getattr(self, field)
             require(isinstance(value, str) and value, self, field, "must be a string", value)
@@ -66,12 +72,12 @@ class FixedLabels(DataSource):
 
     def load(self) -> Splits:
         """Reads the source and hides labels of this task only, as class -1."""
-        train, *judged = self.source.load()
+        train, *rest = self.source.load()
         sets = read_splits(self.path, train, self.task)
         if self.seed not in sets:
             rule = f"has no set {self.seed} ({did_you_mean(str(self.seed), map(str, sets))})"
             raise BadInput(f"{self.path} {rule}")
-        hidden = np.full_like(signed(train[self.task]), -1)
+        labels = np.full_like(signed(train[self.task]), -1)
         index = sets[self.seed]
-        hidden[index] = train[self.task][index]
-        return Splits({**train, self.task: hidden}, *judged)
+        labels[index] = train[self.task][index]
+        return Splits({**train, self.task: labels}, *rest)

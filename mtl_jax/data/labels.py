@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.core.validation import require
-from mtl_jax.data.balanced import balanced
-from mtl_jax.data.partial_labels import shared_out
+from mtl_jax.data.balanced import select_balanced
+from mtl_jax.data.partial_labels import assign_labels
 from mtl_jax.data.random_split import generator, with_every_class
 
 
@@ -18,8 +18,8 @@ def sample_labelled_subset(
     """Samples the labelled examples, balanced over the classes of all tasks simultaneously.
 
     Examples are shuffled and selected so that classes fill up level by level, see
-    `mtl_jax.data.balanced.by_level`: with one task, no class gets another label before every class
-    with examples left has as many; with several tasks, this holds as long as there are examples
+    `mtl_jax.data.balanced.select_by_level`: with one task, no class gets another label before every
+    class with examples left has as many; with several tasks, this holds as long as there are examples
     with the right combination of classes. Classes are integers, or floats `[N]` that are only 0
     and 1; continuous targets do not affect the balance. A missing label (-1, or NaN in all
     entries) is never counted, and an example without any label is never selected. The same seed
@@ -42,24 +42,32 @@ def sample_labelled_subset(
       BadInput: if labels are not numeric arrays of these shapes, if `count` is greater than the
         number of labelled examples or less than a task's number of classes, or if `partial` is set
         for a single task.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> digit = np.array([0, 0, 0, 0, 1, 1])
+      >>> index, _ = data.sample_labelled_subset({"digit": digit}, 4, partial=False, seed=0)
+      >>> digit[index].tolist()
+      [0, 0, 1, 1]
     """
     check_rows(labels)
-    alone = partial and len(labels) < 2
-    require(not alone, "few_labels", "partial", "must be False for a single task", partial)
+    valid = not partial or len(labels) > 1
+    require(valid, "few_labels", "partial", "must be False for a single task", partial)
     names = sorted(labels)
-    present = np.stack([has_label(labels[name]) for name in names])
-    index = np.flatnonzero(present.any(0))
-    found = [classes_among(labels[name]) for name in names]
+    mask = np.stack([has_label(labels[name]) for name in names])
+    index = np.flatnonzero(mask.any(0))
+    classes = [classes_among(labels[name]) for name in names]
     if count is not None:
-        whole = [values for values in found if values is not None]
-        check_count(count, len(index), [values[values >= 0] for values in whole])
+        categorical = [values for values in classes if values is not None]
+        check_count(count, len(index), [values[values >= 0] for values in categorical])
         order = generator(seed, "few_labels").permutation(index)
-        index = np.sort(order[balanced([values[order] for values in whole], count)])
-    kept = present[:, index]
+        index = np.sort(order[select_balanced([values[order] for values in categorical], count)])
+    mask = mask[:, index]
     if partial:
-        own = [None if values is None else values[index] for values in found]
-        kept = shared_out(kept, own, generator(seed, "few_labels/partial"))
-    return index.astype(np.int32), dict(zip(names, kept, strict=True))
+        selected = [None if values is None else values[index] for values in classes]
+        mask = assign_labels(mask, selected, generator(seed, "few_labels/partial"))
+    return index.astype(np.int32), dict(zip(names, mask, strict=True))
 
 
 def held_out(
@@ -81,24 +89,32 @@ def held_out(
 
     Raises:
       BadInput: if a task would have no label left on one of the two sides.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> digit = np.array([0, 0, 1, 1])
+      >>> mask = data.held_out({"digit": digit}, {"digit": digit >= 0}, count=2, seed=0)
+      >>> digit[mask].tolist()
+      [0, 1]
     """
     size = len(next(iter(mask.values())))
     order = generator(seed, "held out").permutation(size)
     names = sorted(mask)
     classes = [classes_among(labels[name]) for name in names]
-    kinds = [
-        np.where(mask[name], 0 if own is None else own, -1)
-        for name, own in zip(names, classes, strict=True)
+    strata = [
+        np.where(mask[name], 0 if values is None else values, -1)
+        for name, values in zip(names, classes, strict=True)
     ]
-    order = order[np.lexsort([row[order] for row in kinds])]
+    order = order[np.lexsort([row[order] for row in strata])]
     part = np.zeros(size, np.int64)
     part[order[((np.arange(count) + 0.5) * size / max(1, count)).astype(int)]] = 1
-    out = with_every_class(part, kinds, order) > 0
+    is_held_out = with_every_class(part, strata, order) > 0
     for name, known in mask.items():
-        sides = (int(known[out].sum()), int(known[~out].sum()))
+        counts = (int(known[is_held_out].sum()), int(known[~is_held_out].sum()))
         rule = f"must leave labels of {name!r} on both sides"
-        require(count == 0 or min(sides) > 0, "held_out", "count", rule, sides)
-    return out
+        require(count == 0 or min(counts) > 0, "held_out", "count", rule, counts)
+    return is_held_out
 
 
 def signed(values: np.ndarray) -> np.ndarray:
@@ -116,10 +132,10 @@ def classes_among(values: np.ndarray) -> np.ndarray | None:
     if values.ndim > 2 or values.size != len(values):
         return None
     values = values.reshape(-1)
-    there = ~np.isnan(values)
-    if not np.isin(values[there], (0, 1)).all():
+    known = ~np.isnan(values)
+    if not np.isin(values[known], (0, 1)).all():
         return None
-    return np.where(there, values, -1).astype(np.int64)
+    return np.where(known, values, -1).astype(np.int64)
 
 
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
@@ -127,28 +143,35 @@ def check_rows(labels: Mapping[str, np.ndarray]) -> None:
     require(len(labels) > 0, "few_labels", "labels", "must have a task", dict(labels))
     rows = next(iter(labels.values())).shape[:1]
     for name, values in labels.items():
-        found = f"{values.dtype} {list(values.shape)}"
+        actual = f"{values.dtype} {list(values.shape)}"
         shape = values.shape[:1] if values.dtype.kind == "f" else values.shape
-        fine = values.dtype.kind in "biuf" and shape == rows
-        require(fine, "few_labels", f"labels[{name!r}]", "must be numbers [N]", found)
+        valid = values.dtype.kind in "biuf" and shape == rows
+        require(valid, "few_labels", f"labels[{name!r}]", "must be numbers [N]", actual)
 
 
 def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
     """Checks that there are enough labelled examples, and at least one per class of each task."""
     rule = f"must be at most {labelled}, the labelled examples there are"
     require(count <= labelled, "few_labels", "count", rule, count)
-    most = max((len(np.unique(values)) for values in classes), default=1)
-    rule = f"must be at least {most}, the classes of a task"
-    require(count >= most, "few_labels", "count", rule, count)
+    num_classes = max((len(np.unique(values)) for values in classes), default=1)
+    rule = f"must be at least {num_classes}, the classes of a task"
+    require(count >= num_classes, "few_labels", "count", rule, count)
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """Mask `[N]` of the labels that are not missing (-1, or all NaN), for NumPy or JAX arrays.
 
     A vector of labels is present if any of its entries is known.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> data.has_label(np.array([3, -1])).tolist(), data.has_label(np.array([np.nan, 0.5])).tolist()
+      ([True, False], [False, True])
     """
     if values.dtype.kind != "f":
         return values >= 0
+    library = jnp if isinstance(values, jax.Array) else np
     # Under jit, XLA assumes that the absolute value of a NaN is at least 0.
-    numbers = ~(jnp if isinstance(values, jax.Array) else np).isnan(values)
-    return numbers.reshape(len(values), -1).any(1)
+    known = ~library.isnan(values)
+    return library.any(known.reshape(len(values), -1), 1)

@@ -1,6 +1,8 @@
 """Multi-input problems: each task has its own images from its own data source."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -8,6 +10,8 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require, require_int
 from mtl_jax.data.join_names import Names
+
+Part = Mapping[str, Any]  # Arrays by name; or such mappings by task, see `Splits`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,11 @@ class Input:
 
     Raises:
       BadInput: for a name that is empty or "image", or a number below 1.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Input("digit", data.Digits(), label="digit", labelled=100)
+      Input(task='digit', source=Digits(seed=0), label='digit', labelled=100)
     """
 
     task: str
@@ -55,50 +64,58 @@ class MultiInput(DataSource):
     Raises:
       BadInput: if there are no inputs, or two for one task; and from `shapes` and `load` if a
         source is itself multi-input or lacks the label.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> inputs = (data.Input("first", data.Digits(), "digit"),)
+      >>> inputs += (data.Input("second", data.SmallDigits(), "digit"),)
+      >>> {task: list(shapes) for task, shapes in data.MultiInput(inputs).shapes().items()}
+      {'first': ['image', 'first'], 'second': ['image', 'second']}
     """
 
     inputs: tuple[Input, ...]
 
     def __post_init__(self):
         require(len(self.inputs) > 0, self, "inputs", "must hold at least one", self.inputs)
-        names = [one.task for one in self.inputs]
-        require(len(set(names)) == len(names), self, "inputs", "must be of different tasks", names)
+        tasks = [entry.task for entry in self.inputs]
+        require(len(set(tasks)) == len(tasks), self, "inputs", "must be of different tasks", tasks)
 
     @property
     def num_labelled_by_task(self) -> dict[str, int]:
         """Number of labelled examples by task, for the inputs that set it."""
-        return {one.task: one.labelled for one in self.inputs if one.labelled is not None}
+        return {entry.task: entry.labelled for entry in self.inputs if entry.labelled is not None}
 
     def shapes(self) -> dict[str, dict[str, jax.ShapeDtypeStruct]]:
         """Shapes and types of the training part, by task."""
-        return {one.task: select_arrays(one, one.source.shapes()) for one in self.inputs}
+        return {entry.task: select_arrays(entry, entry.source.shapes()) for entry in self.inputs}
 
     def pools(self) -> dict[str, np.ndarray]:
         """Indices of unlabelled training images by task, for the sources that define them."""
-        told = {one.task: one.source for one in self.inputs}
-        found = {task: source.pools() for task, source in told.items()}
-        return {task: pools[""] for task, pools in found.items() if "" in pools}
+        pools = {entry.task: entry.source.pools() for entry in self.inputs}
+        return {task: indices[""] for task, indices in pools.items() if "" in indices}
 
     def classes(self) -> dict[str, Names]:
         """Classes of each task's label, for the sources that name them."""
-        told = {one.task: (one.label, one.source.classes()) for one in self.inputs}
-        return {task: classes[label] for task, (label, classes) in told.items() if label in classes}
+        classes = {entry.task: (entry.label, entry.source.classes()) for entry in self.inputs}
+        return {task: names[label] for task, (label, names) in classes.items() if label in names}
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""
-        read = {one.task: one.source.load() for one in self.inputs}
-        return Splits(
-            *(
-                {one.task: select_arrays(one, getattr(read[one.task], part)) for one in self.inputs}
-                for part in Splits._fields
-            )
-        )
+        splits = [entry.source.load() for entry in self.inputs]
+        return Splits(*(self.select_part(parts) for parts in zip(*splits, strict=True)))
+
+    def select_part(self, parts: Sequence[Part]) -> Part:
+        """The arrays of all tasks, from the same part of every source."""
+        pairs = zip(self.inputs, parts, strict=True)
+        return {entry.task: select_arrays(entry, part) for entry, part in pairs}
 
 
-def select_arrays(one: Input, arrays) -> dict:
+def select_arrays(entry: Input, arrays: Part) -> dict[str, Any]:
     """Selects the images and the label of a task from the arrays of its source."""
-    for name in ("image", one.label):
+    for name in ("image", entry.label):
         if name not in arrays:
-            there = ", ".join(sorted(map(repr, arrays)))
-            raise BadInput(f"MultiInput: the source of {one.task!r} has no {name!r}, only {there}")
-    return {"image": arrays["image"], one.task: arrays[one.label]}
+            names = ", ".join(sorted(map(repr, arrays)))
+            raise BadInput(
+                f"MultiInput: the source of {entry.task!r} has no {name!r}, only {names}"
+            )
+    return {"image": arrays["image"], entry.task: arrays[entry.label]}

@@ -25,23 +25,28 @@ class PerSeed(DataSource):
     Raises:
       BadInput: if it is not a data source or has no seed; and when a run is prepared, if the data
         of two seeds differ in shape.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.PerSeed(data.Digits()).of(3)
+      Digits(seed=3)
     """
 
     source: DataSource
 
     def __post_init__(self):
-        fine = isinstance(self.source, DataSource)
+        valid = isinstance(self.source, DataSource)
         rule = "must be a source such as data.MultiDigits()"
-        require(fine, self, "source", rule, self.source)
-        drawn = reseeded(self.source, 1) != self.source
-        require(drawn, self, "source", "must have a seed to draw by", self.source)
+        require(valid, self, "source", rule, self.source)
+        has_seed = add_seed(self.source, 1) != self.source
+        require(has_seed, self, "source", "must have a seed", self.source)
 
     def of(self, seed: int) -> DataSource:
         """The source of a seed."""
-        return reseeded(self.source, seed)
+        return add_seed(self.source, seed)
 
     @property
-    def num_labelled_by_task(self) -> dict[str, int]:
+    def num_labelled_by_task(self) -> Mapping[str, int]:
         """Number of labelled examples by task, for the tasks that set it."""
         return self.source.num_labelled_by_task
 
@@ -66,16 +71,16 @@ class PerSeed(DataSource):
         raise BadInput("PerSeed has data for each seed, and cannot stand within another source")
 
 
-def reseeded(part: Any, seed: int) -> Any:
+def add_seed(value: Any, seed: int) -> Any:
     """Adds a number to every `seed` in a setting."""
-    if isinstance(part, tuple):
-        return tuple(reseeded(one, seed) for one in part)
-    if not dataclasses.is_dataclass(part) or isinstance(part, type):
-        return part
-    names = [field.name for field in dataclasses.fields(part) if field.init]
+    if isinstance(value, tuple):
+        return tuple(add_seed(item, seed) for item in value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    names = [field.name for field in dataclasses.fields(value) if field.init]
     changes = {
-        name: value + seed if name == "seed" else reseeded(value, seed)
+        name: item + seed if name == "seed" else add_seed(item, seed)
         for name in names
-        if (value := getattr(part, name)) is not None
+        if (item := getattr(value, name)) is not None
     }
-    return dataclasses.replace(part, **changes)
+    return dataclasses.replace(value, **changes)

@@ -1,6 +1,7 @@
 """Seeded random generators on the host, and class-stratified splits."""
 
 import zlib
+from typing import Protocol
 
 import numpy as np
 
@@ -12,21 +13,32 @@ def generator(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
 
 
-def require_shares(source: object) -> None:
+class RandomSplit(Protocol):
+    """A source that is split at random."""
+
+    @property
+    def validation(self) -> float:
+        """Fraction of the validation part."""
+
+    @property
+    def test(self) -> float:
+        """Fraction of the test part."""
+
+
+def require_fractions(source: RandomSplit) -> None:
     """Checks that the fractions `validation` and `test` of a source are positive and at most 1."""
     require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
-    for field in ("validation", "test"):
-        share = getattr(source, field)
-        require(share > 0, source, field, "must be positive", share)
+    for field, fraction in (("validation", source.validation), ("test", source.test)):
+        require(fraction > 0, source, field, "must be positive", fraction)
 
 
-def require_dealt(source: object) -> None:
+def require_split(source: RandomSplit) -> None:
     """Checks that a source's fractions are positive and leave a training part, and its seed."""
     require_number(source, validation=(0.0, 1.0), test=(0.0, 1.0))
-    for field in ("validation", "test"):
-        share, most = getattr(source, field), 1 - source.test * (field == "validation")
-        rule = "must be positive and leave a part to train on"
-        require(0 < share < most, source, field, rule, share)
+    rule = "must be positive and leave a part to train on"
+    valid = 0 < source.validation < 1 - source.test
+    require(valid, source, "validation", rule, source.validation)
+    require(0 < source.test < 1, source, "test", rule, source.test)
     require_int(source, seed=0)
 
 
@@ -51,13 +63,13 @@ def stratified_split(
     """
     order = rng.permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
-    tested = evenly_spaced_mask(len(order), test)
-    rest = order[~tested]
-    validated = evenly_spaced_mask(len(rest), validation / (1.0 - test))
+    is_test = evenly_spaced_mask(len(order), test)
+    rest = order[~is_test]
+    is_validation = evenly_spaced_mask(len(rest), validation / (1.0 - test))
     part = np.zeros(len(labels), np.int64)
-    part[rest[validated]], part[order[tested]] = 1, 2
+    part[rest[is_validation]], part[order[is_test]] = 1, 2
     part = with_every_class(part, [labels], order)
-    return tuple(np.flatnonzero(part == which) for which in range(3))
+    return np.flatnonzero(part == 0), np.flatnonzero(part == 1), np.flatnonzero(part == 2)
 
 
 def with_every_class(part: np.ndarray, classes: list[np.ndarray], order: np.ndarray) -> np.ndarray:
@@ -74,28 +86,29 @@ def with_every_class(part: np.ndarray, classes: list[np.ndarray], order: np.ndar
     """
     part = part.copy()
     for row in classes:
-        for kind in np.setdiff1d(row[row >= 0], row[part == 0]):
-            spare = np.min([having(each, part == 0) for each in classes], axis=0)
-            leaves = order[np.argmax(spare[order])]
-            if spare[leaves] >= 2:
-                enters = order[np.argmax(row[order] == kind)]
-                part[leaves], part[enters] = part[enters], 0
+        for label in np.setdiff1d(row[row >= 0], row[part == 0]):
+            counts = np.min([class_counts(labels, part == 0) for labels in classes], axis=0)
+            removed = order[np.argmax(counts[order])]
+            if counts[removed] >= 2:
+                added = order[np.argmax(row[order] == label)]
+                part[removed], part[added] = part[added], 0
     return part
 
 
-def having(row: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def class_counts(row: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Count of examples inside that share each example's class, `[N]`; 0 for examples outside."""
     _, code = np.unique(row, return_inverse=True)
     counts = np.bincount(code[inside], minlength=code.max(initial=0) + 1)
     return np.where(inside, np.where(row >= 0, counts[code], inside.sum()), 0)
 
 
-def sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:
+def split_sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:
     """Sizes of the parts into which `stratified_split` splits `count` examples."""
-    parts = stratified_split(np.zeros(count, int), validation, test, np.random.default_rng(0))
-    return tuple(map(len, parts))
+    rng, labels = np.random.default_rng(0), np.zeros(count, int)
+    train_part, validation_part, test_part = stratified_split(labels, validation, test, rng)
+    return len(train_part), len(validation_part), len(test_part)
 
 
-def evenly_spaced_mask(size: int, share: float) -> np.ndarray:
-    """Mask of `round(size * share)` of `size` positions, evenly spaced."""
-    return np.diff(np.round(np.arange(size + 1) * share)) > 0
+def evenly_spaced_mask(size: int, fraction: float) -> np.ndarray:
+    """Mask of `round(size * fraction)` of `size` positions, evenly spaced."""
+    return np.diff(np.round(np.arange(size + 1) * fraction)) > 0

@@ -1,6 +1,8 @@
 """A data source whose images are resized."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,14 +13,16 @@ from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.resample import resample
 from mtl_jax.data.join_names import Names
 
-AT_ONCE = 4096  # Images per chunk; float copies of all images need four times the memory of bytes.
+CHUNK_SIZE = (
+    4096  # Images per chunk; float copies of all images need four times the memory of bytes.
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Resized(DataSource):
     """Wraps a source and resizes its images, by area averaging or linear interpolation.
 
-    See `mtl_jax.data.files.resample.resample`, applied to whole images; enlarged images fade to
+    See `mtl_jax.data.files.resample.resample`, applied to full images; enlarged images fade to
     black within half an old pixel of the edge. Bytes are rounded and remain bytes, and floats
     remain floats. Labels are unchanged, so sources with dense (per-pixel) labels are not supported.
 
@@ -29,23 +33,28 @@ class Resized(DataSource):
     Raises:
       BadInput: if it is not a data source, or the size is not two integers of at least 1; and from
         `shapes` and `load` for a multi-input source.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Resized(data.MNIST5k(), (16, 16)).shapes()["image"].shape
+      (3000, 16, 16, 1)
     """
 
     source: DataSource
     size: tuple[int, int]
 
     def __post_init__(self):
-        fine = isinstance(self.source, DataSource)
-        require(fine, self, "source", "must be a source such as data.FashionMNIST()", self.source)
+        valid = isinstance(self.source, DataSource)
+        require(valid, self, "source", "must be a source such as data.FashionMNIST()", self.source)
         require_size(self)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        told = dict(self.source.shapes())
-        check_image(told)
-        count, _, _, channels = told["image"].shape
-        image = jax.ShapeDtypeStruct((count, *self.size, channels), told["image"].dtype)
-        return {**told, "image": image}
+        shapes = dict(self.source.shapes())
+        check_image(shapes)
+        count, _, _, channels = shapes["image"].shape
+        image = jax.ShapeDtypeStruct((count, *self.size, channels), shapes["image"].dtype)
+        return {**shapes, "image": image}
 
     def num_labelled(self) -> int:
         """Number of labelled examples, if the source defines it."""
@@ -61,24 +70,24 @@ class Resized(DataSource):
 
     def load(self) -> Splits:
         """Reads the source and resizes its images."""
-        read = self.source.load()
-        for part in read:
+        splits = self.source.load()
+        for part in splits:
             check_image(part)
-        return Splits(*({**part, "image": resized(part["image"], self.size)} for part in read))
+        return Splits(*({**part, "image": resize(part["image"], self.size)} for part in splits))
 
 
-def check_image(part) -> None:
+def check_image(part: Mapping[str, Any]) -> None:
     """Checks that a part of a source contains images directly."""
     if "image" not in part:
         raise BadInput(f'Resized: the source must have "image" itself, not {sorted(part)}')
 
 
-def resized(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes whole images `[N, H, W, C]` to `[N, *size, C]`, of the same type."""
+def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes full images `[N, H, W, C]` to `[N, *size, C]`, of the same type."""
     low, high = np.zeros((1, 2)), np.array([images.shape[1:3]], float)
-    new = np.empty((len(images), *size, images.shape[-1]), images.dtype)
-    for first in range(0, len(images), AT_ONCE):
-        rows = slice(first, first + AT_ONCE)
+    resized = np.empty((len(images), *size, images.shape[-1]), images.dtype)
+    for first in range(0, len(images), CHUNK_SIZE):
+        rows = slice(first, first + CHUNK_SIZE)
         floats = resample(images[rows].astype(np.float32), low, high, size)
-        new[rows] = floats if images.dtype.kind == "f" else np.rint(floats)
-    return new
+        resized[rows] = floats if images.dtype.kind == "f" else np.rint(floats)
+    return resized

@@ -38,23 +38,31 @@ def batch_index(key: jax.Array, step: jax.Array, size: int, batch: int) -> jax.A
 
     Reference: Black and Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002, the
       cycle-walking cipher (https://eprint.iacr.org/2001/012).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import data
+      >>> index = data.batch_index(jax.random.key(0), jnp.int32(0), size=6, batch=6)
+      >>> sorted(index.tolist())
+      [0, 1, 2, 3, 4, 5]
     """
-    for name, value, most in (("size", size, 2**31 - 1), ("batch", batch, 2**31 - 1)):
-        fine = isinstance(value, int) and 1 <= value <= most
-        require(fine, "batch_index", name, f"must be an integer from 1 to {most}", value)
+    for name, value, max_value in (("size", size, 2**31 - 1), ("batch", batch, 2**31 - 1)):
+        valid = isinstance(value, int) and 1 <= value <= max_value
+        require(valid, "batch_index", name, f"must be an integer from 1 to {max_value}", value)
     step = jnp.asarray(step)
     if not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
         raise ValueError(f"key must be one typed key, not {key.dtype}{list(key.shape)}")
     if not jnp.issubdtype(step.dtype, jnp.integer) or step.shape:
         raise ValueError(f"step must be one integer, not {step.dtype}{list(step.shape)}")
     position = step.astype(jnp.uint32) * jnp.uint32(batch) + jnp.arange(batch, dtype=jnp.uint32)
-    epoch, place = position // jnp.uint32(size), position % jnp.uint32(size)
-    return permute_index(place, round_keys(key, epoch), size).astype(jnp.int32)
+    epoch, offset = position // jnp.uint32(size), position % jnp.uint32(size)
+    return permute_index(offset, round_keys(key, epoch), size).astype(jnp.int32)
 
 
 # Jitted so that runs share one trace.
 @functools.partial(jax.jit, static_argnames="size")
-def permute_index(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
+def permute_index(offset: jax.Array, keys: jax.Array, size: int) -> jax.Array:
     """Maps positions in an epoch to example indices, bijectively on 0..size-1, `[B]`."""
     half = max(HALF, ((size - 1).bit_length() + 1) // 2)
 
@@ -64,7 +72,7 @@ def permute_index(place: jax.Array, keys: jax.Array, size: int) -> jax.Array:
     def outside(value):
         return jnp.any(value >= jnp.uint32(size))
 
-    return jax.lax.while_loop(outside, walk, feistel(place, keys, half))
+    return jax.lax.while_loop(outside, walk, feistel(offset, keys, half))
 
 
 def feistel(value: jax.Array, keys: jax.Array, half: int) -> jax.Array:

@@ -33,6 +33,11 @@ def write_splits(
     Raises:
       BadInput: if the task has no classes in the data, the file cannot be written, or as in
         `sample_labelled_subset`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Digits()
+      >>> data.write_splits(source, "digit", 40, range(5), "digits.json")  # doctest: +SKIP
     """
     classes = classes_of(source.load().train, task)
     splits = {}
@@ -67,49 +72,56 @@ def read_splits(
       BadInput: naming the file, if it does not exist or is damaged, or does not match these
         examples: an index that is out of range, without a label or of another class, or another
         number of examples.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> train = {"digit": np.array([0, 1, 0, 1])}
+      >>> data.read_splits("digits.json", train, "digit")  # doctest: +SKIP
+      {0: array([0, 1], dtype=int32)}
     """
     classes, file = classes_of(train, task), expand_path(path)
     text = read_text(file)
     try:
         if file.suffix.lower() == ".txt":
-            found = folds(text)
+            sets = parse_folds(text)
         else:
-            found = listed(parse_json(str(file), text), len(classes), classes)
+            sets = parse_sets(parse_json(str(file), text), len(classes), classes)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(f"{file} cannot be read as labelled sets: {error!r}") from error
-    for seed, index in found.items():
-        inside = len(index) > 0 and index.min() >= 0 and index.max() < len(classes)
-        if not inside or (classes[index] < 0).any() or len(set(index.tolist())) < len(index):
+    for seed, index in sets.items():
+        valid = len(index) > 0 and index.min() >= 0 and index.max() < len(classes)
+        if not valid or (classes[index] < 0).any() or len(set(index.tolist())) < len(index):
             raise BadInput(
-                f"{file}, set {seed}, must be different places below {len(classes)} of examples "
+                f"{file}, set {seed}, must be different indices below {len(classes)} of examples "
                 f"with a label of {task!r}"
             )
-    return {seed: np.sort(index) for seed, index in found.items()}
+    return {seed: np.sort(index) for seed, index in sets.items()}
 
 
-def folds(text: str) -> dict[int, np.ndarray]:
+def parse_folds(text: str) -> dict[int, np.ndarray]:
     """Labelled sets by line number."""
     lines = [line.split() for line in lines_of(text) if line.strip()]
-    return {at: np.array(line, np.int32) for at, line in enumerate(lines)}
+    return {i: np.array(line, np.int32) for i, line in enumerate(lines)}
 
 
-def listed(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray]:
+def parse_sets(content: Any, size: int, classes: np.ndarray) -> dict[int, np.ndarray]:
     """Labelled sets by seed, checked against the classes in the file."""
     if content["examples"] != size:
         raise ValueError(f"it is of {content['examples']} examples, these are {size}")
-    found = {}
-    for seed, drawn in content["splits"].items():
-        if not all(type(place) is int for place in drawn["index"]):
-            raise ValueError(f"set {seed} has places that are no integers")
-        index = np.array(drawn["index"], np.int32)
-        if index.ndim != 1 or not np.array_equal(classes.take(index, mode="clip"), drawn["class"]):
+    sets = {}
+    for seed, entry in content["splits"].items():
+        if not all(type(index) is int for index in entry["index"]):
+            raise ValueError(f"set {seed} has indices that are not integers")
+        index = np.array(entry["index"], np.int32)
+        if index.ndim != 1 or not np.array_equal(classes.take(index, mode="clip"), entry["class"]):
             raise ValueError(f"set {seed} has other classes: the examples are in another order")
-        found[int(seed)] = index
-    return found
+        sets[int(seed)] = index
+    return sets
 
 
 def classes_of(train: Mapping[str, np.ndarray], task: str) -> np.ndarray:
     """Integer classes `[N]` of a training part."""
-    fine = task in train and train[task].dtype.kind in "iu" and train[task].ndim == 1
-    require(fine, "splits", "task", f"must name classes of the data ({sorted(train)})", task)
+    valid = task in train and train[task].dtype.kind in "iu" and train[task].ndim == 1
+    require(valid, "splits", "task", f"must name classes of the data ({sorted(train)})", task)
     return train[task]

@@ -15,7 +15,7 @@ from mtl_jax.augment import (
     weak_crop_flip,
 )
 from mtl_jax.augment.image import operations
-from mtl_jax.augment.image.cta_operations import Operation, identity_by, posterize_by
+from mtl_jax.augment.image.cta_operations import Operation, identity_op, posterize_op
 
 
 def apply_batched(policy, keys, images, *state):
@@ -27,7 +27,7 @@ IMAGES = np.random.default_rng(0).uniform(size=(24, 9, 12, 3)).astype(np.float32
 TONES = (operations.Invert(), operations.Equalize(), operations.Posterize(), operations.Contrast())
 SEQUENCES = (((TONES[0], 0.5, 0.0), (TONES[2], 0.7, 0.5)), ((TONES[1], 0.9, 0.0),) * 2)
 LEARNS = CTAugment(
-    operations=(Operation(identity_by, ()), Operation(posterize_by, (8,))), threshold=0.5
+    operations=(Operation(identity_op, ()), Operation(posterize_op, (8,))), threshold=0.5
 )
 PLAIN = (
     weak_crop_flip(2),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment import ColorJitter
-from mtl_jax.augment.image.color_jitter import between, turn_hue
+from mtl_jax.augment.image.color_jitter import rotate_hue, to_factor
 from mtl_jax.core.validation import BadInput
 
 IMAGE = np.array([[[0.2, 0.4, 0.8], [1.0, 0.5, 0.0]]], np.float32)
@@ -16,7 +16,7 @@ GREY = np.array([0.3858, 0.5925])  # by hand: 0.299 R + 0.587 G + 0.114 B
 
 
 def changed(policy, *draw):
-    return np.asarray(policy.changed(jnp.asarray(IMAGE), jnp.array(draw, jnp.float32)))
+    return np.asarray(policy.transform(jnp.asarray(IMAGE), jnp.array(draw, jnp.float32)))
 
 
 def test_brightness_multiplies_and_clips():
@@ -37,7 +37,7 @@ def test_saturation_moves_towards_each_pixels_grey():
 
 
 def test_a_third_of_the_circle_changes_the_channels():
-    found = turn_hue(jnp.asarray(IMAGE), jnp.float32(1 / 3))
+    found = rotate_hue(jnp.asarray(IMAGE), jnp.float32(1 / 3))
     np.testing.assert_allclose(found, IMAGE[..., [2, 0, 1]], atol=1e-6)  # by hand: red to green
 
 
@@ -46,7 +46,7 @@ def test_hue_agrees_with_colorsys(turn):
     image = np.random.default_rng(0).uniform(size=(4, 5, 3)).astype(np.float32)
     image[0] = image[0, :, :1]  # grey
     image[1, 0], image[1, 1] = 0.0, [0.0, 0.7, 0.7]
-    found = np.asarray(jax.jit(turn_hue)(image, jnp.float32(turn)))
+    found = np.asarray(jax.jit(rotate_hue)(image, jnp.float32(turn)))
     for pixel, ours in zip(image.reshape(-1, 3), found.reshape(-1, 3), strict=True):
         hue, *rest = colorsys.rgb_to_hsv(*map(float, pixel))
         np.testing.assert_allclose(ours, colorsys.hsv_to_rgb((hue + turn) % 1, *rest), atol=1e-5)
@@ -54,7 +54,7 @@ def test_hue_agrees_with_colorsys(turn):
 
 @pytest.mark.parametrize(("strength", "low", "high"), [(0.3, 0.7, 1.3), (2.0, 0.0, 3.0)])
 def test_factors_lie_where_torchvision_has_them(strength, low, high):
-    ends = between(jnp.array([-1.0, 1.0]), strength)
+    ends = to_factor(jnp.array([-1.0, 1.0]), strength)
     np.testing.assert_allclose(ends, [low, high], rtol=1e-6)  # by hand: max(0, 1 - s)..1 + s
 
 

@@ -9,10 +9,10 @@ from mtl_jax.augment import CTAugment
 from mtl_jax.augment.image.cta_operations import (
     OPERATIONS,
     Operation,
-    identity_by,
-    posterize_by,
+    identity_op,
+    posterize_op,
 )
-from mtl_jax.augment.image.ctaugment import BinWeights, Choice, picked
+from mtl_jax.augment.image.ctaugment import BinWeights, Choice, sample_bins
 from mtl_jax.core.validation import BadInput
 
 KEYS = jax.random.split(jax.random.key(0), 400)
@@ -24,7 +24,7 @@ def spread(place, grey, levels, fill):
     return jnp.broadcast_to(100.0 * levels[0] + levels[1], grey.shape)
 
 
-SMALL = CTAugment(operations=(Operation(identity_by, ()), Operation(spread, (4, 3))), depth=1)
+SMALL = CTAugment(operations=(Operation(identity_op, ()), Operation(spread, (4, 3))), depth=1)
 
 
 def taken(operation, *bins):
@@ -54,7 +54,7 @@ def test_learning_at_once_is_learning_one_by_one():
     policy = CTAugment(decay=0.7)
     rng = np.random.default_rng(0)
     operation = rng.integers(0, 19, (30, 2)).astype(np.int32)
-    counts = policy.counts()[operation]
+    counts = policy.bin_counts()[operation]
     choices = Choice(operation, (rng.uniform(size=counts.shape) * counts).astype(np.int32))
     scores, mask = rng.uniform(size=30).astype(np.float32), rng.uniform(size=30) < 0.8
     wanted = np.array(policy.init().weights)
@@ -80,7 +80,7 @@ def test_bins_below_the_threshold_of_the_best_have_no_chance():
 def test_only_allowed_bins_are_drawn_by_their_chances():
     weights = jnp.array([[[0.0] * 4] * 2, [[0.0, 1.0, 0.2, 0.9], [0.0, 1.0, 0.0, 0.0]]])
     draws = jax.random.uniform(KEYS[0], (400, 5))
-    choice, levels = jax.jit(jax.vmap(SMALL.chosen, (0, None)))(draws, BinWeights(weights))
+    choice, levels = jax.jit(jax.vmap(SMALL.choose, (0, None)))(draws, BinWeights(weights))
     second = np.asarray(choice.operation) == 1
     assert abs(second.mean() - 0.5) < 0.1
     bins = np.asarray(choice.bins)
@@ -94,7 +94,7 @@ def test_only_allowed_bins_are_drawn_by_their_chances():
 @pytest.mark.parametrize(("draw", "place"), [(0.0, 1), (0.24, 1), (0.26, 3), (1.0, 3)])
 def test_bins_share_the_draws(draw, place):
     chances = jnp.array([[0.0, 0.25, 0.0, 0.75, 0.0], [0.0] * 5])
-    found = picked(chances, jnp.array([draw, draw]))
+    found = sample_bins(chances, jnp.array([draw, draw]))
     np.testing.assert_array_equal(found, [place, 0])  # by hand
 
 
@@ -127,7 +127,7 @@ def test_all_operations_give_images_in_the_range():
 
 def test_a_bad_operation_loses_its_bins():
     policy = CTAugment(
-        operations=(Operation(posterize_by, (8,)), Operation(identity_by, ())), depth=1, decay=0.8
+        operations=(Operation(posterize_op, (8,)), Operation(identity_op, ())), depth=1, decay=0.8
     )
 
     @jax.jit
@@ -174,8 +174,8 @@ def test_no_depth_is_the_identity_and_it_says_that_it_branches():
         {"decay": -0.1},
         {"fill": 2.0},
         {"operations": ()},
-        {"operations": (identity_by,)},
-        {"operations": (Operation(identity_by, (2, 2, 2)),)},
+        {"operations": (identity_op,)},
+        {"operations": (Operation(identity_op, (2, 2, 2)),)},
     ],
     ids=["depth", "threshold", "decay", "fill", "nothing", "no operation", "three parameters"],
 )
@@ -183,4 +183,4 @@ def test_settings_are_checked(setting):
     with pytest.raises(BadInput, match=rf"CTAugment\.{next(iter(setting))} must"):
         CTAugment(**setting)
     with pytest.raises(BadInput, match=r"Operation\.bins must"):
-        Operation(identity_by, (0,))
+        Operation(identity_op, (0,))

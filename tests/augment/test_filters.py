@@ -4,14 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax.augment.image.filters import BLUR, SMOOTH, filtered
+from mtl_jax.augment.image.filters import BLUR, SMOOTH, filter_mean
 
 
 @pytest.mark.parametrize(("weights", "reach"), [(SMOOTH, 1), (BLUR, 2)], ids=["smooth", "blur"])
 def test_one_bright_pixel_spreads_by_the_weights(weights, reach):
     image = np.zeros((9, 11, 2), np.float32)
     image[4, 5, 1] = 208.0  # 16 times 13, the sums of the weights.
-    found = np.asarray(jax.jit(filtered, static_argnums=1)(image, weights))
+    found = np.asarray(jax.jit(filter_mean, static_argnums=1)(image, weights))
     wanted = np.array(weights) * 208 / np.sum(weights)
     around = found[4 - reach : 5 + reach, 5 - reach : 6 + reach, 1]
     np.testing.assert_array_equal(around, wanted)
@@ -22,4 +22,4 @@ def test_one_bright_pixel_spreads_by_the_weights(weights, reach):
 def test_what_has_no_inside_stays(shape):
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
     weights = SMOOTH if min(shape[:2]) < 3 else BLUR
-    np.testing.assert_array_equal(jax.jit(filtered, static_argnums=1)(image, weights), image)
+    np.testing.assert_array_equal(jax.jit(filter_mean, static_argnums=1)(image, weights), image)

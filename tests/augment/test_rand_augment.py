@@ -26,7 +26,7 @@ THREE = (operations.Invert(), operations.Rotate(), operations.Solarize())
 
 def draws(policy):
     """Places, levels and signs, `[N, count]` each."""
-    return map(np.asarray, jax.jit(jax.vmap(policy.draw))(KEYS))
+    return map(np.asarray, jax.jit(jax.vmap(policy.sample))(KEYS))
 
 
 def mapped(policy, keys, images):

@@ -74,7 +74,7 @@ def test_columns_that_nobody_wants_may_hold_lists(tmp_path):
         ("a.json", "3", "a.json must be a list or a dict of rows, not 3"),
         ("a.json", '[{"x": 1}, 2]', "a.json, row 2 must be a JSON object, not 2"),
         ("a.jsonl", "[1]\n", r"a.jsonl, line 1 must be a JSON object, not \[1\]"),
-        ("a.jsonl", '{"x": [1]}\n', r"line 1: column 'x' must hold a plain value, not \[1\]"),
+        ("a.jsonl", '{"x": [1]}\n', r"line 1: column 'x' must hold a scalar value, not \[1\]"),
     ],
 )
 def test_bad_files_are_named(tmp_path, name, text, fault):

@@ -115,7 +115,7 @@ def test_very_small_numbers_are_standardised_too_and_very_far_ones_refused(tmp_p
     for name, own in parts:
         write(tmp_path / f"{name}.csv", own, ("p", "y"))
     (tmp_path / "small.csv").unlink()
-    with pytest.raises(BadInput, match="column 'p' must lie nearer to what trains"):
+    with pytest.raises(BadInput, match="column 'p' must lie nearer to the training part"):
         Table(str(tmp_path)).load()
 
 

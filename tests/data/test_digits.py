@@ -66,9 +66,9 @@ def test_single_digits_place_every_image_of_their_part():
         }
 
 
-def pasted(images, index, offset, canvas):
-    """One digit on its canvas, by slicing."""
-    out = np.zeros((canvas, canvas, 1), np.float32)
+def pasted(images, index, offset, size):
+    """One digit in its image, by slicing."""
+    out = np.zeros((size, size, 1), np.float32)
     out[offset[0] : offset[0] + 8, offset[1] : offset[1] + 8, 0] = images[index]
     return out
 
@@ -130,10 +130,10 @@ def test_prints_as_its_own_source(source):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: SingleDigits(canvas=7), "SingleDigits.canvas must be at least 8, not 7"),
+        (lambda: SingleDigits(size=7), "SingleDigits.size must be at least 8, not 7"),
         (lambda: SingleDigits(copies=0), "SingleDigits.copies must be at least 1, not 0"),
-        (lambda: MultiDigits(canvas=10, jitter=1), "MultiDigits.canvas must be at least 11"),
-        (lambda: MultiDigits(canvas=8, jitter=0), "MultiDigits.canvas must be at least 9"),
+        (lambda: MultiDigits(size=10, jitter=1), "MultiDigits.size must be at least 11"),
+        (lambda: MultiDigits(size=8, jitter=0), "MultiDigits.size must be at least 9"),
         (lambda: MultiDigits(test=0), "MultiDigits.test must be at least 1, not 0"),
         (lambda: MultiDigits(seed=-1), "MultiDigits.seed must be at least 0, not -1"),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data import UCR, BackTranslatedTexts, Table, Texts
-from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
+from mtl_jax.data.files.duplicates import require_distinct_files, warn_of_repeats
 
 
 def lengths(texts):
@@ -41,7 +41,7 @@ def test_one_file_is_no_two_parts(tmp_path, way):
 
 def test_other_files_are_parts(tmp_path):
     write(tmp_path, train=ROWS[:8], val=ROWS[8:10], test=ROWS[10:])
-    require_own_files([tmp_path / f"{name}.csv" for name in ("train", "val", "test")])
+    require_distinct_files([tmp_path / f"{name}.csv" for name in ("train", "val", "test")])
     assert len(Table(str(tmp_path)).load().test["y"]) == 2
 
 

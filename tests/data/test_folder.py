@@ -288,8 +288,8 @@ def test_what_is_passed_over_is_counted_and_told(tree):
     (tree / "cow" / "link.png").symlink_to("nowhere.png")
     Image.new("RGB", (4, 4)).save(tree / "loose.PNG")
     assert told(Folder(str(tree))) == [
-        "files that are no images are passed over: 3 .heiq, 1 .txt, 1 without suffix, 1 broken link",
-        f"images in no class folder of {tree} are passed over: 1",
+        "files that are no images are ignored: 3 .heiq, 1 .txt, 1 without suffix, 1 broken link",
+        f"images in no class folder of {tree} are ignored: 1",
     ]
 
 
@@ -298,8 +298,8 @@ def test_what_lies_beside_parts_is_told(tmp_path):
     write(tmp_path / "extra", 1)
     Image.new("RGB", (4, 4)).save(tmp_path / "test" / "loose.png")
     assert told(Folder(str(tmp_path))) == [
-        "folders beside those of parts are passed over: extra",
-        f"images in no class folder of {tmp_path / 'test'} are passed over: 1",
+        "folders next to those of parts are ignored: extra",
+        f"images in no class folder of {tmp_path / 'test'} are ignored: 1",
     ]
 
 
@@ -358,7 +358,7 @@ def test_links_that_loop_are_not_followed(tree):
     (tree / "all").symlink_to(tree)
     (tree / "bee" / "other").symlink_to(tree / "cow")
     (tree / "cow" / "other").symlink_to(tree / "bee")
-    with pytest.warns(DataWarning, match=r"passed over: 3 looping link|the bytes of"):
+    with pytest.warns(DataWarning, match=r"ignored: 3 cyclic link|the bytes of"):
         parts = Folder(str(tree), size=(6, 4)).load()
     labels = np.concatenate([part["label"] for part in parts])
     assert np.bincount(labels).tolist() == [20, 40, 40]
@@ -428,7 +428,7 @@ def test_missing_things_are_named(tmp_path):
         Folder(str(few)).load()
     (few / "dog").mkdir()
     (few / "dog" / "1.heiq").write_text("no picture")
-    text = r"must have images in each class; files .* passed over: 1 \.heiq, not '.*dog'"
+    text = r"must have images in each class; files .* ignored: 1 \.heiq, not '.*dog'"
     with pytest.raises(BadInput, match=text):
         Folder(str(few)).load()
     (few / "dog").rename(few / "unlabelled")

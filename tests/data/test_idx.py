@@ -39,12 +39,12 @@ def test_gzipped_files_are_read_if_there_is_no_plain_one(tmp_path):
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (BYTES[:10], "images must have a head of 16 bytes, not 10"),
+        (BYTES[:10], "images must have a header of 16 bytes, not 10"),
         (packed(IMAGES, b"\0\0\x0d\x03"), r"images must begin with .* 0, 0, 8, 3, not \(0, 0, 13"),
         (packed(IMAGES.reshape(2, 6)) + bytes(4), r"must begin .*, not \(0, 0, 8, 2\)"),
         (packed(IMAGES.reshape(3, 2, 2)), r"must hold an array \[2, 3, 2\], not \[3, 2, 2\]"),
-        (BYTES[:-1], "images must have 12 bytes after its head, not 11"),
-        (BYTES + b"\0", "images must have 12 bytes after its head, not 13"),
+        (BYTES[:-1], "images must have 12 bytes after its header, not 11"),
+        (BYTES + b"\0", "images must have 12 bytes after its header, not 13"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path, data, text):

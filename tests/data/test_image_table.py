@@ -209,7 +209,7 @@ def test_the_nearer_name_is_taken(tmp_path):
     draw(tmp_path, range(20))
     draw(tmp_path / "deep", [30], name="1")
     write(tmp_path / "labels.csv", range(20))
-    with pytest.warns(DataWarning, match=r"without a row are passed over: 1, deep/1\.png"):
+    with pytest.warns(DataWarning, match=r"without a row are ignored: 1, deep/1\.png"):
         parts = source_of(tmp_path / "labels.csv").load()
     assert sorted(row for part in parts for row in rows_of(part)) == list(range(20))
 
@@ -226,7 +226,7 @@ def told(source):
 def test_images_without_a_row_are_told(table):
     draw(table.parent, range(30, 37))
     assert told(source_of(table)) == [
-        "images without a row are passed over: 7, 30.png, 31.png, 32.png, 33.png, 34.png and 2 more"
+        "images without a row are ignored: 7, 30.png, 31.png, 32.png, 33.png, 34.png and 2 more"
     ]
 
 

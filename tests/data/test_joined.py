@@ -17,8 +17,8 @@ from mtl_jax.data import (
     Texts,
     WordPiece,
 )
-from mtl_jax.data.domains import renumbered
-from mtl_jax.data.join_names import joined_names
+from mtl_jax.data.domains import renumber
+from mtl_jax.data.join_names import join_names
 from mtl_jax.storage.run_data import load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import RUN
@@ -63,10 +63,10 @@ def test_a_target_that_lacks_a_class_has_the_integers_of_the_sources(folder, lab
 
 
 def test_a_missing_label_is_missing_among_all_classes_too():
-    classes = {"label": joined_names([("bike", "car"), ("car", "pen")], ["one", "two"], "classes")}
+    classes = {"label": join_names([("bike", "car"), ("car", "pen")], ["one", "two"], "classes")}
     for domain, wanted in ((0, [-1, 0, 1]), (1, [-1, 1, 2])):
         part = {"image": np.zeros((3, 1)), "label": np.array([-1, 0, 1], np.int32)}
-        assert renumbered(part, domain, classes, None)["label"].tolist() == wanted
+        assert renumber(part, domain, classes, None)["label"].tolist() == wanted
 
 
 def test_sources_with_other_classes_have_all_of_them_the_first_ones_first(folder):
@@ -114,8 +114,8 @@ def test_a_name_written_in_another_way_is_refused(folder):
     ],
 )
 def test_names_by_hand(told, wanted):
-    joined = joined_names(told, ("one", "two"), "classes")
-    assert (joined.names, [places.tolist() for places in joined.places]) == wanted
+    joined = join_names(told, ("one", "two"), "classes")
+    assert (joined.names, [places.tolist() for places in joined.indices]) == wanted
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_names_by_hand(told, wanted):
 )
 def test_spellings_that_are_refused(other):
     with pytest.raises(BadInput, match="must be written alike"):
-        joined_names([("traffic light", "car"), ("car", other)], ("one", "two"), "classes")
+        join_names([("traffic light", "car"), ("car", other)], ("one", "two"), "classes")
 
 
 def unnamed(label):
@@ -137,7 +137,7 @@ def test_integers_join_names_that_are_the_same_integers_only(folder, tmp_path):
     assert domains.classes() == {} and set(domains.load().test["label"]) == {1}
     for other in (Domains((folder("names", "bike", "car"),), unnamed(1)),
                   Domains((unnamed(1),), folder("more", "bike", "car"))):  # fmt: skip
-        with pytest.raises(BadInput, match=r"are 'bike', 'car', but .* does not tell the names"):
+        with pytest.raises(BadInput, match=r"are 'bike', 'car', but .* gives no names"):
             other.load()
 
 
@@ -234,7 +234,7 @@ def test_a_column_more_is_refused_on_either_side(table):
 def test_columns_without_names_are_refused_beside_those_with(table):
     one = table("one", "size,colour,y", *rows_of("ab", "size,colour,y"))
     part = {"image": np.zeros((3, 3), np.float32), "y": np.zeros(3, np.int32)}
-    with pytest.raises(BadInput, match="in every domain or in none, but the target tells no col"):
+    with pytest.raises(BadInput, match="in every domain or in none, but the target gives no col"):
         Domains((one,), Arrays(part, part, part)).shapes()
 
 

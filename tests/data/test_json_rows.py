@@ -65,13 +65,16 @@ def test_rows_that_are_named_as_columns_are_rows(tmp_path):
         ),
         ({"text": {"0": "a"}, "label": {"1": 1}}, "column 'label' must have a value for each"),
         ({"columns": ["text", "label"], "data": [["a", 1], ["b"]]}, "row 2 must have a value for"),
-        ('[{"text": "a", "label": 1, "label": 0}]', "'label' stands twice in one object"),
-        ('{"0": {"text": "a"}, "0": {"text": "b"}}', "'0' stands twice"),
+        ('[{"text": "a", "label": 1, "label": 0}]', "'label' occurs twice in one object"),
+        ('{"0": {"text": "a"}, "0": {"text": "b"}}', "'0' occurs twice"),
         (
             r'[{"text": "good \ud83d", "label": 1}]',
             r"row 1: column 'text' must hold whole char.*ud83d",
         ),
-        ([{"text": "a", "label": [0, 1]}], r"column 'label' must hold a plain value, not \[0, 1\]"),
+        (
+            [{"text": "a", "label": [0, 1]}],
+            r"column 'label' must hold a scalar value, not \[0, 1\]",
+        ),
     ],
 )
 def test_bad_layouts_are_named(tmp_path, content, fault):

@@ -8,7 +8,7 @@ from hypothesis import strategies
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import held_out, sample_labelled_subset
-from mtl_jax.data.balanced import balanced, by_level
+from mtl_jax.data.balanced import select_balanced, select_by_level
 from mtl_jax.data.labels import has_label
 from mtl_jax.data.random_split import generator
 
@@ -108,7 +108,7 @@ def test_several_tasks_are_even_for_every_number_where_all_combinations_abound(
 
 
 def one_by_one(classes, count):
-    """The rule of `by_level` on lists: what is new, the most ahead, the sum ahead, the place."""
+    """The rule of `select_by_level` on lists: what is new, the most ahead, the sum, the place."""
     rows, drawn = list(zip(*classes.tolist(), strict=True)), []
     had = [dict.fromkeys(own, 0) for own in classes.tolist()]
     for _ in range(count):
@@ -140,10 +140,10 @@ def test_several_tasks_are_drawn_by_the_rule_that_is_written_down():
         classes[random.random(shape) < missing] = -1
         count = int(random.integers(1, size + 1))
         wanted = one_by_one(classes, count)
-        assert by_level(classes, count).tolist() == wanted
+        assert select_by_level(classes, count).tolist() == wanted
         numbers = [len(set(row.tolist()) - {-1}) for row in classes]
         if tasks == 1 or any(number == 0 or count % number for number in numbers):
-            assert balanced(list(classes), count).tolist() == wanted
+            assert select_balanced(list(classes), count).tolist() == wanted
 
 
 @pytest.mark.parametrize("count", [10, 11, 15, 20, 30])

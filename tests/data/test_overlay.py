@@ -6,7 +6,7 @@ from PIL import Image
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Overlay
-from mtl_jax.data.datasets.overlay import KEPT, jittered, squeezed
+from mtl_jax.data.datasets.overlay import NEAREST, overlay_mgda, overlay_pareto
 from tests.data.shapes import check_shapes
 
 
@@ -32,20 +32,20 @@ RNG = np.random.default_rng(0)
 def test_nearest_neighbours_are_those_of_pillow():
     canvas = RNG.integers(256, size=(36, 36)).astype(np.uint8)
     small = Image.fromarray(canvas).resize((28, 28), Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(canvas[KEPT][:, KEPT], np.asarray(small))
+    np.testing.assert_array_equal(canvas[NEAREST][:, NEAREST], np.asarray(small))
 
 
 def test_mgda_overlays_by_the_maximum_and_shrinks():
     left, right = RNG.integers(256, size=(2, 3, 28, 28)).astype(np.uint8)
     canvas = np.zeros((2, 3, 36, 36), np.uint8)
     canvas[0, :, 0:28, 0:28], canvas[1, :, 6:34, 6:34] = left, right
-    expected = canvas.max(0)[:, KEPT][:, :, KEPT]
-    np.testing.assert_array_equal(squeezed(left, right), expected)
+    expected = canvas.max(0)[:, NEAREST][:, :, NEAREST]
+    np.testing.assert_array_equal(overlay_mgda(left, right), expected)
 
 
 def test_pareto_adds_and_clips_near_the_corners():
     left, right = np.full((200, 28, 28), 200, np.uint8), np.full((200, 28, 28), 100, np.uint8)
-    images = jittered(left, right, np.random.default_rng(0))
+    images = overlay_pareto(left, right, np.random.default_rng(0))
     seen = set()
     for image in images:
         rows, columns = (np.flatnonzero(image.any(axis)) for axis in (1, 0))
@@ -67,7 +67,7 @@ def test_a_part_is_made_of_its_own_images_only(overlay):
         assert len(found["image"]) == getattr(overlay, name)
         labels = (left["label"], right["label"])
         rng = np.random.default_rng(0)
-        first, second = overlay.pairs(*labels, getattr(overlay, name), rng)
+        first, second = overlay.sample_pairs(*labels, getattr(overlay, name), rng)
         # Every image lies on the left once before any does so twice.
         counts = np.bincount(first, minlength=size)
         assert counts.max() - counts.min() <= 1 and second.max() < size

@@ -34,15 +34,15 @@ def test_images_are_averaged_and_keep_their_type(one):
 
 def test_bytes_are_rounded_not_cut():
     image = np.array([3, 4, 255, 255], np.uint8).reshape(1, 2, 2, 1)
-    found = resized.resized(image, (2, 1))
+    found = resized.resize(image, (2, 1))
     np.testing.assert_array_equal(found[0, :, 0, 0], [4, 255])  # by hand: 3.5 to even.
     part = {"image": np.full((1, 3, 3, 1), 255, np.uint8)}
-    assert resized.resized(part["image"], (2, 2)).min() == 255
+    assert resized.resize(part["image"], (2, 2)).min() == 255
 
 
 def test_how_many_go_at_once_does_not_matter(monkeypatch):
     whole = Resized(BYTES, (3, 3)).load()
-    monkeypatch.setattr(resized, "AT_ONCE", 2)
+    monkeypatch.setattr(resized, "CHUNK_SIZE", 2)
     for one, two in zip(whole, Resized(BYTES, (3, 3)).load(), strict=True):
         np.testing.assert_array_equal(one["image"], two["image"])
 

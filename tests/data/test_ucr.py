@@ -137,7 +137,7 @@ def test_parts_must_fit_together_and_be_there(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ({"name": "Osuleaf"}, r"UCR\.name must be one that aeon brings \(did you mean OSULeaf"),
+        ({"name": "Osuleaf"}, r"UCR\.name must be one that aeon includes \(did you mean OSULeaf"),
         ({"path": 3}, r"UCR\.path"),
         ({"validation": 0.0}, r"UCR\.validation"),
         ({"seed": -1}, r"UCR\.seed"),

@@ -13,7 +13,7 @@ pytest.importorskip("river", reason="the data are in the package river")
 
 def test_known_counts():
     splits = Yeast().load()
-    labels = np.concatenate([np.stack([p[n] for n in yeast.names()], 1) for p in splits])
+    labels = np.concatenate([np.stack([p[n] for n in yeast.label_names()], 1) for p in splits])
     assert labels.shape == (2417, 14)
     # Mulan's description of the data: 4.237 labels a gene, 198 different sets of them.
     np.testing.assert_allclose(labels.sum(1).mean(), 4.237, atol=5e-4)
@@ -45,7 +45,7 @@ def test_every_gene_has_its_own_numbers_and_labels():
 
     splits = Yeast(seed=2).load()
     image = np.concatenate([part["image"] for part in splits]).astype(np.float64)
-    labels = np.concatenate([np.stack([p[n] for n in yeast.names()], 1) for p in splits])
+    labels = np.concatenate([np.stack([p[n] for n in yeast.label_names()], 1) for p in splits])
     known = keys(np.array([numbers for numbers, _ in genes]))
     ours = keys(image)
     place = np.array([np.abs(known - row).max(1).argmin() for row in ours])

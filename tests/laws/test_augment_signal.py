@@ -10,7 +10,7 @@ from mtl_jax.augment import Chain, signal
 
 # A strength for each field there is; a policy with a new field needs a line here.
 STRENGTHS = {
-    "around": True,
+    "circular": True,
     "cut": 0.5,
     "reduce_ratio": 0.5,
     "fill": 0.5,
@@ -120,7 +120,7 @@ def test_whole_numbers_and_batches_are_refused(policy, keys):
         (signal.WindowSlice, {"reduce_ratio": -0.1}),
         (signal.FrequencyMask, {"probability": 1.1}),
         (signal.TimeMask, {"steps": -1}),
-        (signal.TimeShift, {"steps": 2, "around": 1}),
+        (signal.TimeShift, {"steps": 2, "circular": 1}),
     ],
     ids=str,
 )

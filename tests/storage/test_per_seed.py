@@ -76,7 +76,7 @@ def test_rows_of_scikit_learn_too(root):
 
 
 def test_what_has_no_seed_to_draw_by_is_refused():
-    with pytest.raises(BadInput, match=r"PerSeed.source must have a seed to draw by"):
+    with pytest.raises(BadInput, match=r"PerSeed.source must have a seed"):
         data.PerSeed(RUN.data)
     with pytest.raises(BadInput, match=r"PerSeed.source must be a source"):
         data.PerSeed(nets.MLP((3,)))

@@ -27,6 +27,14 @@ class Affine(Policy):
 
     Raises:
       BadInput: for a strength outside its range.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.Affine(degrees=15.0, translate=0.1)
+      >>> jax.eval_shape(policy, jax.random.key(0), jnp.ones((8, 8, 3))).shape
+      (8, 8, 3)
     """
 
     degrees: float = 0.0
@@ -45,24 +53,24 @@ class Affine(Policy):
         if not (self.degrees or self.scale or self.shear or self.translate):
             return image
         floats = as_floats(image)
-        draw = jax.random.uniform(key, (5,), floats.dtype, -1.0, 1.0)
-        rows, columns = self.source_coordinates(draw, image.shape[0], image.shape[1])
+        sample = jax.random.uniform(key, (5,), floats.dtype, -1.0, 1.0)
+        rows, columns = self.source_coordinates(sample, image.shape[0], image.shape[1])
         return like(bilinear(floats, rows, columns), image)
 
     def source_coordinates(
-        self, draw: jax.Array, height: int, width: int
+        self, sample: jax.Array, height: int, width: int
     ) -> tuple[jax.Array, jax.Array]:
         """Source rows and columns `[H, W]` of each pixel, for samples `[5]` in -1..1."""
-        angle = draw[0] * math.radians(self.degrees)
-        scale = 1.0 + draw[1] * self.scale
-        middle = (height - 1) / 2, (width - 1) / 2
-        grid = [jax.lax.broadcasted_iota(draw.dtype, (height, width), axis) for axis in (0, 1)]
-        y = grid[0] - middle[0] - draw[3] * (self.translate * height)
-        x = grid[1] - middle[1] - draw[4] * (self.translate * width)
+        angle = sample[0] * math.radians(self.degrees)
+        scale = 1.0 + sample[1] * self.scale
+        center = (height - 1) / 2, (width - 1) / 2
+        grid = [jax.lax.broadcasted_iota(sample.dtype, (height, width), axis) for axis in (0, 1)]
+        y = grid[0] - center[0] - sample[3] * (self.translate * height)
+        x = grid[1] - center[1] - sample[4] * (self.translate * width)
         cos, sin = jnp.cos(angle) / scale, jnp.sin(angle) / scale
         y, x = cos * y + sin * x, cos * x - sin * y
-        x = x - draw[2] * self.shear * y
-        return y + middle[0], x + middle[1]
+        x = x - sample[2] * self.shear * y
+        return y + center[0], x + center[1]
 
 
 def bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
@@ -81,8 +89,8 @@ def bilinear(image: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array
     right = (columns - left.astype(rows.dtype))[..., None]
     first = top * (width + 3) + left
 
-    def read(place):
-        return flat.at[place].get(mode="promise_in_bounds")
+    def read(index):
+        return flat.at[index].get(mode="promise_in_bounds")
 
     above = read(first) * (1.0 - right) + read(first + 1) * right
     below = read(first + width + 3) * (1.0 - right) + read(first + width + 4) * right

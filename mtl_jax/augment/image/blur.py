@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from mtl_jax.augment.image.validation import as_floats, like, require_image
 from mtl_jax.core.policy import Policy
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require, require_number
 
 
@@ -30,6 +31,16 @@ class GaussianBlur(Policy):
 
     Reference: Chen et al., A Simple Framework for Contrastive Learning, ICML 2020, Appendix A
       (https://arxiv.org/abs/2002.05709); its code pads with zeros, which darkens the border.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.GaussianBlur(probability=1.0, least=1.0, most=1.0)
+      >>> image = jnp.zeros((5, 5, 1)).at[2, 2].set(1.0)
+      >>> blurred = jax.jit(policy)(jax.random.key(0), image)  # With a kernel of 3 x 3.
+      >>> round(float(blurred[2, 2, 0]), 2), round(float(blurred[2, 1, 0]), 2)
+      (0.2, 0.12)
     """
 
     probability: float = 0.5
@@ -49,11 +60,11 @@ class GaussianBlur(Policy):
         if not (self.probability and self.most):
             return image
         floats = as_floats(image)
-        draw = jax.random.uniform(key, (2,), floats.dtype)
-        sigma = self.least + draw[1] * (self.most - self.least)
+        uniform = jax.random.uniform(key, (2,), floats.dtype)
+        sigma = self.least + uniform[1] * (self.most - self.least)
         radius = max(1, int(self.extent * image.shape[0] / 2))
         blurred = like(gaussian(floats, sigma, radius), image)
-        return jnp.where(draw[0] < self.probability, blurred, image)
+        return jnp.where(uniform[0] < self.probability, blurred, image)
 
 
 def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
@@ -69,9 +80,9 @@ def gaussian(image: jax.Array, sigma: jax.Array, radius: int) -> jax.Array:
     # A sigma of 0 is no blur; avoid dividing by its square.
     kernel = jnp.exp(-0.5 * (distance / jnp.maximum(sigma, 1e-3)) ** 2)
     kernel = kernel / kernel.sum()
-    steps = range(2 * radius + 1)
+    offsets = range(2 * radius + 1)
     image = jnp.pad(image, ((radius, radius), (0, 0), (0, 0)), mode="reflect")
-    image = sum(kernel[i] * image[i : i + height] for i in steps)
+    image = sum_arrays(kernel[i] * image[i : i + height] for i in offsets)
     image = jnp.pad(image, ((0, 0), (radius, radius), (0, 0)), mode="reflect")
-    image = sum(kernel[i] * image[:, i : i + width] for i in steps)
+    image = sum_arrays(kernel[i] * image[:, i : i + width] for i in offsets)
     return image.clip(0.0, 1.0)  # Weights add up to 1 but for rounding.

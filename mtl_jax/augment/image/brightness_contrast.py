@@ -21,6 +21,14 @@ class BrightnessContrast(Policy):
 
     Raises:
       BadInput: for a strength outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.BrightnessContrast(contrast=0.2, brightness=0.1)
+      >>> float(jax.jit(policy)(jax.random.key(0), jnp.zeros((2, 2, 3))).max()) <= 0.1
+      True
     """
 
     contrast: float = 0.0
@@ -35,6 +43,6 @@ class BrightnessContrast(Policy):
         if not (self.contrast or self.brightness):
             return image
         floats = as_floats(image)
-        draw = jax.random.uniform(key, (2,), floats.dtype, -1.0, 1.0)
-        changed = floats * (1.0 + self.contrast * draw[0]) + self.brightness * draw[1]
-        return like(changed.clip(0.0, 1.0), image)
+        uniform = jax.random.uniform(key, (2,), floats.dtype, -1.0, 1.0)
+        adjusted = floats * (1.0 + self.contrast * uniform[0]) + self.brightness * uniform[1]
+        return like(adjusted.clip(0.0, 1.0), image)

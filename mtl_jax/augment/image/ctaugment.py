@@ -16,13 +16,13 @@ from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.validation import require, require_int, require_number
 
 PARAMETERS = 2  # Maximum per operation.
-DRAWS = 1 + 2 * PARAMETERS  # For the operation, its bins, and the positions in them.
+NUM_SAMPLES = 1 + 2 * PARAMETERS  # For the operation, its bins, and the positions in them.
 
 
 class BinWeights(NamedTuple):
     """Learnt bin weights: how well labels are predicted under each bin of each parameter."""
 
-    weights: jax.Array  # [O, 2, most bins], in [0, 1]; 0 where there is no bin
+    weights: jax.Array  # [O, 2, max bins], in [0, 1]; 0 where there is no bin
 
 
 class Choice(NamedTuple):
@@ -45,7 +45,7 @@ class CTAugment(LearnablePolicy):
     best bin, as in the authors' code; the paper thresholds m itself. Cutout is applied after it,
     as a part of the recipe.
 
-    Works on grey levels: floats are rounded to the nearest of 256. In a loop only the sampled
+    Works on gray levels: floats are rounded to the nearest of 256. In a loop only the sampled
     operations are computed, under `jax.vmap` all of them: on a CPU use a loop
     (`mtl_jax.augment.batched`).
 
@@ -62,6 +62,17 @@ class CTAugment(LearnablePolicy):
 
     Reference: Berthelot et al., ReMixMatch, ICLR 2020, Section 3.2.2
       (https://arxiv.org/abs/1911.09785).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.CTAugment()
+      >>> state = policy.init()
+      >>> state.weights.shape  # Operations, parameters, bins.
+      (19, 2, 17)
+      >>> jax.eval_shape(policy, jax.random.key(0), jnp.ones((8, 8, 3)), state).shape
+      (8, 8, 3)
     """
 
     depth: int = 2
@@ -76,12 +87,12 @@ class CTAugment(LearnablePolicy):
         require_int(self, depth=0)
         require_number(self, threshold=(0.0, 1.0), decay=(0.0, 1.0))
         require_fill(self)
-        fine = isinstance(self.operations, tuple) and len(self.operations) > 0
-        fine = fine and all(isinstance(each, Operation) for each in self.operations)
-        require(fine, self, "operations", "must be a tuple of Operation", self.operations)
-        most = max(len(each.bins) for each in self.operations)
+        valid = isinstance(self.operations, tuple) and len(self.operations) > 0
+        valid = valid and all(isinstance(operation, Operation) for operation in self.operations)
+        require(valid, self, "operations", "must be a tuple of Operation", self.operations)
+        parameters = max(len(operation.bins) for operation in self.operations)
         rule = f"must have at most {PARAMETERS} parameters each"
-        require(most <= PARAMETERS, self, "operations", rule, most)
+        require(parameters <= PARAMETERS, self, "operations", rule, parameters)
 
     def init(self) -> BinWeights:
         """Returns the initial state: all weights 1."""
@@ -90,19 +101,19 @@ class CTAugment(LearnablePolicy):
     def __call__(self, key: jax.Array, image: jax.Array, state: BinWeights) -> jax.Array:
         """Maps a key `[]`, an image `[H, W, C]` and the state to a strong view."""
         require_image(self, image)
-        return self.changed(apply_ops, self.draw(key, state), image)
+        return self.transform(apply_ops, self.sample(key, state), image)
 
     def apply_batched(self, keys: jax.Array, images: jax.Array, state: BinWeights) -> jax.Array:
         """Batched call for keys `[N]` and images `[N, H, W, C]`; see `LearnablePolicy`."""
         require_images(self, images)
-        drawn = jax.vmap(self.draw, (0, None))(keys, state)
-        return self.changed(apply_ops_batched, drawn, images)
+        sampled = jax.vmap(self.sample, (0, None))(keys, state)
+        return self.transform(apply_ops_batched, sampled, images)
 
     def probe(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, Choice]:
         """Maps a key `[]` and an image `[H, W, C]` to a uniformly changed one, and its choice."""
         require_image(self, image)
-        drawn = self.draw(key, self.init())
-        return self.changed(apply_ops, drawn, image), drawn[0]
+        sampled = self.sample(key, self.init())
+        return self.transform(apply_ops, sampled, image), sampled[0]
 
     def update(
         self,
@@ -125,100 +136,102 @@ class CTAugment(LearnablePolicy):
         Returns:
           The next state.
         """
-        places, counts = self.bin_indices(choices)
+        indices, valid = self.bin_indices(choices)
         if mask is not None:
-            counts &= mask[:, None, None]
+            valid &= mask[:, None, None]
         scores = jax.lax.stop_gradient(scores)[:, None, None]
-        scores = jnp.where(counts, scores, 0.0).reshape(-1).astype(state.weights.dtype)
+        scores = jnp.where(valid, scores, 0.0).reshape(-1).astype(state.weights.dtype)
         return BinWeights(
-            moved(state.weights, places.reshape(-1), counts.reshape(-1), scores, self.decay)
+            update_weights(
+                state.weights, indices.reshape(-1), valid.reshape(-1), scores, self.decay
+            )
         )
 
     def valid_bins(self) -> np.ndarray:
-        """Which bins exist, `[O, 2, most bins]`."""
-        counts = self.counts()
+        """Which bins exist, `[O, 2, max bins]`."""
+        counts = self.bin_counts()
         return np.arange(max(1, counts.max())) < counts[..., None]
 
-    def counts(self) -> np.ndarray:
+    def bin_counts(self) -> np.ndarray:
         """Number of bins of each parameter, `[O, 2]`, 0 for absent parameters."""
-        padded = [(*each.bins, 0, 0)[:PARAMETERS] for each in self.operations]
+        padded = [(*operation.bins, 0, 0)[:PARAMETERS] for operation in self.operations]
         return np.array(padded, np.int32)
 
-    def bin_probabilities(self, weights: jax.Array, exist: jax.Array) -> jax.Array:
+    def bin_probabilities(self, weights: jax.Array, valid: jax.Array) -> jax.Array:
         """Unnormalized probability of each bin `[..., bins]`; 0 where there is none."""
-        raised = jnp.where(exist, weights + (1.0 - self.decay), 0.0)
-        best = raised.max(-1, keepdims=True)
-        share = raised / jnp.where(best > 0.0, best, 1.0)
-        return jnp.where(exist & (share >= self.threshold), share, 0.0)
+        shifted = jnp.where(valid, weights + (1.0 - self.decay), 0.0)
+        best = shifted.max(-1, keepdims=True)
+        relative = shifted / jnp.where(best > 0.0, best, 1.0)
+        return jnp.where(valid & (relative >= self.threshold), relative, 0.0)
 
-    def draw(self, key: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array, jax.Array]:
+    def sample(self, key: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array, jax.Array]:
         """Samples operations and bins, and their levels and positions `[depth, 2]`."""
         # All samples at once: for small images separate calls took as long as the operations.
-        draws = jax.random.uniform(key, (self.depth, DRAWS + 2), jnp.float32)
-        choice, levels = jax.vmap(self.chosen, (0, None))(draws[:, :DRAWS], state)
-        return choice, levels, draws[:, DRAWS:]
+        uniform = jax.random.uniform(key, (self.depth, NUM_SAMPLES + 2), jnp.float32)
+        choice, levels = jax.vmap(self.choose, (0, None))(uniform[:, :NUM_SAMPLES], state)
+        return choice, levels, uniform[:, NUM_SAMPLES:]
 
-    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
-        """Applies sampled operations; `how` is `apply_ops` or `apply_ops_batched`."""
+    def transform(self, apply: Callable, sampled: tuple, image: jax.Array) -> jax.Array:
+        """Applies sampled operations; `apply` is `apply_ops` or `apply_ops_batched`."""
         if self.depth == 0:
             return image
         fill = to_levels(fill_like(self, image))
 
-        def change(operation):
-            return lambda grey, levels, place: operation.change(place, grey, levels, fill)
+        def bind_fill(operation):
+            return lambda gray, levels, position: operation.change(position, gray, levels, fill)
 
-        choice, levels, place = drawn
-        changes = [change(each) for each in self.operations]
-        grey = how(changes, choice.operation, (levels, place), to_levels(image))
-        return from_levels(grey, image)
+        choice, levels, position = sampled
+        operations = [bind_fill(operation) for operation in self.operations]
+        gray = apply(operations, choice.operation, (levels, position), to_levels(image))
+        return from_levels(gray, image)
 
-    def chosen(self, draw: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
+    def choose(self, uniform: jax.Array, state: BinWeights) -> tuple[Choice, jax.Array]:
         """One operation, a bin of each parameter, and levels `[2]`, by samples `[5]` in [0, 1)."""
         number = len(self.operations)
-        operation = jnp.minimum((draw[0] * number).astype(jnp.int32), number - 1)
-        exist = jnp.asarray(self.valid_bins())[operation]
-        bins = picked(
-            self.bin_probabilities(state.weights[operation], exist), draw[1 : 1 + PARAMETERS]
-        )
-        count = jnp.maximum(exist.sum(1), 1).astype(draw.dtype)
-        return Choice(operation, bins), (bins.astype(draw.dtype) + draw[1 + PARAMETERS :]) / count
+        operation = jnp.minimum((uniform[0] * number).astype(jnp.int32), number - 1)
+        valid = jnp.asarray(self.valid_bins())[operation]
+        probabilities = self.bin_probabilities(state.weights[operation], valid)
+        bins = sample_bins(probabilities, uniform[1 : 1 + PARAMETERS])
+        count = jnp.maximum(valid.sum(1), 1).astype(uniform.dtype)
+        levels = (bins.astype(uniform.dtype) + uniform[1 + PARAMETERS :]) / count
+        return Choice(operation, bins), levels
 
     def bin_indices(self, choices: Choice) -> tuple[jax.Array, jax.Array]:
         """Index of each sampled bin in the flat weights, and whether it exists, `[B, depth, 2]`."""
-        most = self.valid_bins().shape[2]
+        max_bins = self.valid_bins().shape[2]
         parameters = jnp.arange(PARAMETERS, dtype=choices.operation.dtype)[None, None]
         parameter = choices.operation[..., None] * PARAMETERS + parameters
-        there = jnp.asarray(self.counts() > 0)[choices.operation]
-        return parameter * most + choices.bins, there
+        valid = jnp.asarray(self.bin_counts() > 0)[choices.operation]
+        return parameter * max_bins + choices.bins, valid
 
 
-def picked(chances: jax.Array, draw: jax.Array) -> jax.Array:
+def sample_bins(weights: jax.Array, uniform: jax.Array) -> jax.Array:
     """Samples bins from weights `[P, bins]` and `[P]` uniform in [0, 1); 0 if all weights are 0."""
-    sums = jnp.cumsum(chances, 1)
-    place = (sums <= (draw * sums[:, -1])[:, None]).sum(1)
-    # Due to rounding a sample may reach the whole sum, where no bin is left.
-    last = jnp.where(chances > 0.0, jnp.arange(chances.shape[1])[None], 0).max(1)
-    return jnp.minimum(place, last).astype(jnp.int32)
+    sums = jnp.cumsum(weights, 1)
+    index = (sums <= (uniform * sums[:, -1])[:, None]).sum(1)
+    # Due to rounding a sample may reach the full sum, where no bin is left.
+    last = jnp.where(weights > 0.0, jnp.arange(weights.shape[1])[None], 0).max(1)
+    return jnp.minimum(index, last).astype(jnp.int32)
 
 
-def moved(
-    weights: jax.Array, places: jax.Array, counts: jax.Array, scores: jax.Array, decay: float
+def update_weights(
+    weights: jax.Array, indices: jax.Array, valid: jax.Array, scores: jax.Array, decay: float
 ) -> jax.Array:
-    """`m <- decay m + (1 - decay) w` for each index that counts, in sequence, computed at once.
+    """`m <- decay m + (1 - decay) w` for each valid index, in sequence, computed at once.
 
     A score followed by n later ones at its index has the weight `(1 - decay) decay^n`.
 
     Args:
       weights: of any shape.
-      places: indices in the flat weights, `[P]`.
-      counts: whether each counts, `[P]`.
+      indices: indices in the flat weights, `[P]`.
+      valid: whether each counts, `[P]`.
       scores: `[P]`.
       decay: a float in [0, 1].
     """
     flat = weights.reshape(-1)
-    places = jnp.where(counts, places, flat.size)  # Out of bounds, so it is dropped.
-    same = places[:, None] == places[None]
+    indices = jnp.where(valid, indices, flat.size)  # Out of bounds, so it is dropped.
+    same = indices[:, None] == indices[None]
     later = jnp.triu(same, 1).sum(1).astype(flat.dtype)
-    number = jnp.zeros_like(flat).at[places].add(1.0, mode="drop")
-    gain = jnp.zeros_like(flat).at[places].add((1.0 - decay) * decay**later * scores, mode="drop")
-    return (decay**number * flat + gain).reshape(weights.shape)
+    count = jnp.zeros_like(flat).at[indices].add(1.0, mode="drop")
+    gain = jnp.zeros_like(flat).at[indices].add((1.0 - decay) * decay**later * scores, mode="drop")
+    return (decay**count * flat + gain).reshape(weights.shape)

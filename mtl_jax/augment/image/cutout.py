@@ -26,6 +26,14 @@ class Cutout(Policy):
 
     Reference: DeVries and Taylor, Improved Regularization of Convolutional Neural Networks
       with Cutout, 2017, Section 3 (https://arxiv.org/abs/1708.04552).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> cut = jax.jit(augment.Cutout(2))(jax.random.key(0), jnp.ones((8, 8, 1)))
+      >>> 1 <= cut.reshape(-1).tolist().count(0.0) <= 4
+      True
     """
 
     size: int | float
@@ -49,22 +57,22 @@ class Cutout(Policy):
         size = int(self.size * width) if isinstance(self.size, float) else self.size
         if self.random:
             # One sample: in a loop on a CPU `randint` would cost as much as an operation.
-            draw = jax.random.uniform(key, (3,), jnp.float32)
-            ends = jnp.array([height, width, size + 1], jnp.float32)
-            *centre, size = (draw * ends).astype(jnp.int32)
+            uniform = jax.random.uniform(key, (3,), jnp.float32)
+            sizes = jnp.array([height, width, size + 1], jnp.float32)
+            *center, size = (uniform * sizes).astype(jnp.int32)
         else:
-            centre = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
-        rows = covered(centre[0], size, height)[:, None, None]
-        columns = covered(centre[1], size, width)[None, :, None]
+            center = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
+        rows = interval_mask(center[0], size, height)[:, None, None]
+        columns = interval_mask(center[1], size, width)[None, :, None]
         # As a product, exact since one term is zero (non-finite values stay): XLA vectorises no
         # selection by a mask that is broadcast over channels, which took 0.2 ms longer for 448
         # images of 32 x 32 x 3.
-        inside = (rows & columns).astype(image.dtype)
-        return image * (1 - inside) + fill_like(self, image)[None, None] * inside
+        mask = (rows & columns).astype(image.dtype)
+        return image * (1 - mask) + fill_like(self, image)[None, None] * mask
 
 
-def covered(centre: jax.Array, size: int | jax.Array, length: int) -> jax.Array:
+def interval_mask(center: jax.Array, size: int | jax.Array, length: int) -> jax.Array:
     """Mask of the positions along a side `[length]` that the square covers."""
-    first = centre - size // 2
-    places = jnp.arange(length, dtype=first.dtype)
-    return (places >= first) & (places < first + size)
+    first = center - size // 2
+    pixels = jnp.arange(length, dtype=first.dtype)
+    return (pixels >= first) & (pixels < first + size)

@@ -1,6 +1,6 @@
 """Operations on neighbourhoods: smooth, blur, sharpness.
 
-Grey levels are integers 0..255 in float32, `[H, W, C]` with any C; results agree exactly with
+Gray levels are integers 0..255 in float32, `[H, W, C]` with any C; results agree exactly with
 Pillow's `ImageFilter` and `ImageEnhance`.
 """
 
@@ -14,39 +14,39 @@ SMOOTH = ((1, 1, 1), (1, 5, 1), (1, 1, 1))
 BLUR = ((1, 1, 1, 1, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 0, 0, 0, 1), (1, 1, 1, 1, 1))
 
 
-def smooth(grey: jax.Array, share: jax.Array) -> jax.Array:
-    """Blends grey levels `[H, W, C]` with means over 3 x 3 pixels, by a fraction in [0, 1]."""
-    return blend(grey, filtered(grey, SMOOTH), share)
+def smooth(gray: jax.Array, factor: jax.Array) -> jax.Array:
+    """Blends gray levels `[H, W, C]` with means over 3 x 3 pixels, by a fraction in [0, 1]."""
+    return blend(gray, filter_mean(gray, SMOOTH), factor)
 
 
-def blur(grey: jax.Array, share: jax.Array) -> jax.Array:
-    """Blends grey levels `[H, W, C]` with means over the rim of 5 x 5, by a fraction in [0, 1]."""
-    return blend(grey, filtered(grey, BLUR), share)
+def blur(gray: jax.Array, factor: jax.Array) -> jax.Array:
+    """Blends gray levels `[H, W, C]` with means over the rim of 5 x 5, by a fraction in [0, 1]."""
+    return blend(gray, filter_mean(gray, BLUR), factor)
 
 
-def sharpness(grey: jax.Array, factor: jax.Array) -> jax.Array:
-    """Smooths grey levels `[H, W, C]` for factors below 1, sharpens them for factors above 1."""
-    return blend(filtered(grey, SMOOTH), grey, factor)
+def sharpness(gray: jax.Array, factor: jax.Array) -> jax.Array:
+    """Smooths gray levels `[H, W, C]` for factors below 1, sharpens them for factors above 1."""
+    return blend(filter_mean(gray, SMOOTH), gray, factor)
 
 
-def filtered(grey: jax.Array, weights: tuple[tuple[int, ...], ...]) -> jax.Array:
+def filter_mean(gray: jax.Array, weights: tuple[tuple[int, ...], ...]) -> jax.Array:
     """Weighted means of the neighbours of each pixel, rounded.
 
     The border, where neighbours are missing, is unchanged, as in Pillow.
     """
-    height, width, channels = grey.shape
-    reach, row = len(weights) // 2, width * channels
+    height, width, channels = gray.shape
+    radius, stride = len(weights) // 2, width * channels
     # Rows of all channels in parallel, since three channels fill no vector register.
-    flat = grey.reshape(height, row)
-    side = reach * channels
-    padded = jnp.pad(flat, ((reach, reach), (side, side)))
+    flat = gray.reshape(height, stride)
+    side = radius * channels
+    padded = jnp.pad(flat, ((radius, radius), (side, side)))
     total = jnp.zeros_like(flat)
-    for i, line in enumerate(weights):
-        for j, weight in enumerate(line):
+    for i, row in enumerate(weights):
+        for j, weight in enumerate(row):
             if weight:
-                part = padded[i : i + height, j * channels : j * channels + row]
-                total = total + float(weight) * part
+                window = padded[i : i + height, j * channels : j * channels + stride]
+                total = total + float(weight) * window
     mean = jnp.floor(total / float(np.sum(weights)) + 0.5)
     inside = np.zeros((height, width, channels), bool)
-    inside[reach : height - reach, reach : width - reach] = True
-    return jnp.where(inside.reshape(height, row), mean, flat).reshape(grey.shape)
+    inside[radius : height - radius, radius : width - radius] = True
+    return jnp.where(inside.reshape(height, stride), mean, flat).reshape(gray.shape)

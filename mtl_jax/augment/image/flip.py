@@ -22,6 +22,14 @@ class Flip(Policy):
 
     Raises:
       BadInput: for a probability outside [0, 1].
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> image = jnp.array([[[1], [2], [3]]], jnp.uint8)
+      >>> augment.Flip(left_right=1.0)(jax.random.key(0), image)[..., 0].tolist()
+      [[3, 2, 1]]
     """
 
     left_right: float = 0.5
@@ -35,16 +43,16 @@ class Flip(Policy):
         require_image(self, image)
         if not (self.left_right or self.up_down):
             return image
-        draw = flips(key)
+        uniform = sample_flips(key)
         # Both orientations are read and one selected, which fuses with the surrounding operations.
         # A gather of columns is as fast alone.
         if self.left_right:
-            image = jnp.where(draw[0] < self.left_right, image[:, ::-1], image)
+            image = jnp.where(uniform[0] < self.left_right, image[:, ::-1], image)
         if self.up_down:
-            image = jnp.where(draw[1] < self.up_down, image[::-1], image)
+            image = jnp.where(uniform[1] < self.up_down, image[::-1], image)
         return image
 
 
-def flips(key: jax.Array) -> jax.Array:
+def sample_flips(key: jax.Array) -> jax.Array:
     """Uniform samples in [0, 1) for flips left to right and top to bottom, `[2]`."""
     return jax.random.uniform(key, (2,))

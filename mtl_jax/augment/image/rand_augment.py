@@ -17,7 +17,7 @@ from mtl_jax.core.validation import require, require_int, require_number
 class RandAugment(Policy):
     """Applies `num_ops` operations, each sampled with replacement and with its own strength.
 
-    Works on grey levels: floats are rounded to the nearest of 256 unless no operation is applied
+    Works on gray levels: floats are rounded to the nearest of 256 unless no operation is applied
     at all. In a loop only the sampled operations are computed, under `jax.vmap` all of them: on
     a CPU use a loop (`mtl_jax.augment.batched`).
 
@@ -35,6 +35,14 @@ class RandAugment(Policy):
     Reference: Cubuk et al., RandAugment, 2019, Section 3, with a common strength
       (https://arxiv.org/abs/1909.13719); sampled as in Sohn et al., FixMatch, NeurIPS 2020,
       Section 2.3 (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> policy = augment.RandAugment((augment.operations.Invert(),), num_ops=1)
+      >>> jax.jit(policy)(jax.random.key(0), jnp.full((1, 1, 3), 55, jnp.uint8)).tolist()
+      [[[200, 200, 200]]]
     """
 
     operations: tuple[Callable, ...]
@@ -46,8 +54,8 @@ class RandAugment(Policy):
     has_branches = True  # Computes only sampled operations unless vmapped.
 
     def __post_init__(self):
-        fine = isinstance(self.operations, tuple) and all(map(callable, self.operations))
-        require(fine, self, "operations", "must be a tuple of operations", self.operations)
+        valid = isinstance(self.operations, tuple) and all(map(callable, self.operations))
+        require(valid, self, "operations", "must be a tuple of operations", self.operations)
         require_int(self, num_ops=0, num_magnitude_bins=0)
         require(
             self.num_magnitude_bins != 1,
@@ -62,54 +70,56 @@ class RandAugment(Policy):
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
         require_image(self, image)
-        return self.changed(apply_ops, self.draw(key), image)
+        return self.transform(apply_ops, self.sample(key), image)
 
     def apply_batched(self, keys: jax.Array, images: jax.Array) -> jax.Array:
         """Batched call for keys `[N]` and images `[N, H, W, C]`; see `Policy`."""
         require_images(self, images)
-        return self.changed(apply_ops_batched, jax.vmap(self.draw)(keys), images)
+        return self.transform(apply_ops_batched, jax.vmap(self.sample)(keys), images)
 
-    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def sample(self, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Sampled operations, levels and signs, `[num_ops]` each."""
-        draw = jax.random.uniform(key, (4, self.num_ops), jnp.float32)
+        uniform = jax.random.uniform(key, (4, self.num_ops), jnp.float32)
         number = len(self.operations)
-        place = jnp.minimum((draw[0] * number).astype(jnp.int32), number - 1)
-        place = jnp.where(draw[1] < self.probability, place, number)
-        level = draw[2]
+        index = jnp.minimum((uniform[0] * number).astype(jnp.int32), number - 1)
+        index = jnp.where(uniform[1] < self.probability, index, number)
+        level = uniform[2]
         if self.num_magnitude_bins:
             level = (
                 1.0 + jnp.floor(level * (self.num_magnitude_bins - 1))
             ) / self.num_magnitude_bins
-        return place, level, jnp.where(draw[3] < 0.5, -1.0, 1.0)
+        return index, level, jnp.where(uniform[3] < 0.5, -1.0, 1.0)
 
-    def changed(self, how: Callable, drawn: tuple, image: jax.Array) -> jax.Array:
-        """Applies sampled operations; `how` is `apply_ops` or `apply_ops_batched`."""
+    def transform(self, apply: Callable, sampled: tuple, image: jax.Array) -> jax.Array:
+        """Applies sampled operations; `apply` is `apply_ops` or `apply_ops_batched`."""
         if not (self.operations and self.num_ops and self.probability):
             return image
-        return applied(self.operations, how, drawn, image, fill_like(self, image))
+        return apply_to_levels(self.operations, apply, sampled, image, fill_like(self, image))
 
 
-def applied(
+def apply_to_levels(
     operations: tuple[Callable, ...],
-    how: Callable,
-    drawn: tuple[jax.Array, jax.Array, jax.Array],
+    apply: Callable,
+    sampled: tuple[jax.Array, jax.Array, jax.Array],
     image: jax.Array,
     fill: jax.Array,
 ) -> jax.Array:
-    """Applies operations to one or many images, as grey levels.
+    """Applies operations to one or many images, as gray levels.
 
     Args:
-      operations: `(grey, level, sign, fill) -> grey` each.
-      how: `apply_ops` for one image, `apply_ops_batched` for many.
-      drawn: indices of operations, levels and signs, as `how` takes them.
+      operations: `(gray, level, sign, fill) -> gray` each.
+      apply: `apply_ops` for one image, `apply_ops_batched` for many.
+      sampled: indices of operations, levels and signs, as `apply` takes them.
       image: `[H, W, C]` or `[N, H, W, C]`.
       fill: value outside the image `[C]`, in the image's dtype.
     """
-    outside = to_levels(fill)
+    fill_levels = to_levels(fill)
 
-    def change(operation):
-        return lambda grey, level, sign: operation(grey, level, sign, outside)
+    def bind_fill(operation):
+        return lambda gray, level, sign: operation(gray, level, sign, fill_levels)
 
-    place, *taken = drawn
-    grey = how([change(each) for each in operations], place, tuple(taken), to_levels(image))
-    return from_levels(grey, image)
+    index, *args = sampled
+    gray = apply(
+        [bind_fill(operation) for operation in operations], index, tuple(args), to_levels(image)
+    )
+    return from_levels(gray, image)

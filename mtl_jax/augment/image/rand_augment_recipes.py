@@ -26,11 +26,16 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
 
     Strengths are 1..9 tenths: up to 30 degrees, shears of 0.3, 10 of 32 pixels, 8 to 4 bits,
     thresholds from 256 down, factors 0.1 to 1.9. Cutout always covers half of the side; it and
-    the fill are grey. The authors' code keeps four bits fewer than the paper, which is followed
+    the fill are gray. The authors' code keeps four bits fewer than the paper, which is followed
     here, and fills the outside after the last operation.
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3 and its appendix on
       augmentations (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> augment.randaugment_fixmatch().policies[1]
+      Cutout(size=0.5, fill=0.5, random=False)
     """
     operations = (
         *(AutoContrast(), Brightness(), Color(), Contrast(), Equalize(), Identity()),
@@ -60,6 +65,12 @@ def randaugment_usb(
 
     Reference: Wang et al., USB, NeurIPS 2022, and its code
       (https://github.com/microsoft/Semi-supervised-learning).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> policy = augment.randaugment_usb(colour=0.5)  # For grayscale images.
+      >>> policy.policies[1]
+      Cutout(size=0.5, fill=0.5, random=True)
     """
     low, high = 0.05, 0.95
     operations = (

@@ -22,6 +22,14 @@ class RandomTranslate(Policy):
 
     Raises:
       BadInput: for a number that is not an integer >= 0.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import augment
+      >>> image = jax.jit(augment.RandomTranslate(1))(jax.random.key(0), jnp.ones((3, 3, 1)))
+      >>> int(image.sum()) in (4, 6, 9)
+      True
     """
 
     pixels: int

@@ -1,10 +1,10 @@
-"""Input validation of image policies, and conversion to grey levels."""
+"""Input validation of image policies, and conversion to gray levels."""
 
 import jax
 import jax.numpy as jnp
 
 
-def require_image(policy: object, image: jax.Array) -> None:
+def require_image(policy: object, image: jax.Array | jax.ShapeDtypeStruct) -> None:
     """Requires one image `[H, W, C]` of floats in [0, 1] or of uint8.
 
     Raises:
@@ -41,14 +41,14 @@ def like(floats: jax.Array, image: jax.Array) -> jax.Array:
 
 
 def to_levels(image: jax.Array) -> jax.Array:
-    """Grey levels of an image: integers 0..255 in float32; floats are rounded to the nearest."""
+    """Gray levels of an image: integers 0..255 in float32; floats are rounded to the nearest."""
     if image.dtype == jnp.uint8:
         return image.astype(jnp.float32)
     return jnp.round(as_floats(image).astype(jnp.float32) * 255.0)
 
 
 def from_levels(levels: jax.Array, image: jax.Array) -> jax.Array:
-    """Converts grey levels to the dtype of an image: unchanged for uint8, else divided by 255."""
+    """Converts gray levels to the dtype of an image: unchanged for uint8, else divided by 255."""
     if image.dtype == jnp.uint8:
         return levels.astype(jnp.uint8)
     return (levels / 255.0).astype(image.dtype)

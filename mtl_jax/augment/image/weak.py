@@ -18,5 +18,10 @@ def weak_crop_flip(pixels: int = 4, flip: bool = True) -> ReflectCrop:
 
     Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.3
       (https://arxiv.org/abs/2001.07685).
+
+    Example:
+      >>> from mtl_jax import augment
+      >>> augment.weak_crop_flip(pixels=12)
+      ReflectCrop(pixels=12, flip=0.5)
     """
     return ReflectCrop(pixels, flip=0.5 if flip else None)

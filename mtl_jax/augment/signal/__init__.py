@@ -1,4 +1,14 @@
-"""Random augmentations of one signal, `(key, signal [T, C]) -> signal`; the caller vmaps them."""
+"""Random augmentations of one signal, `(key, signal [T, C]) -> signal`; the caller vmaps them.
+
+Example:
+  >>> import jax
+  >>> import jax.numpy as jnp
+  >>> from mtl_jax.augment import Chain, signal
+  >>> policy = Chain((signal.TimeShift(2), signal.TimeMask(steps=2)))
+  >>> keys = jax.random.split(jax.random.key(0), 2)
+  >>> jax.jit(jax.vmap(policy))(keys, jnp.ones((2, 5, 3))).shape
+  (2, 5, 3)
+"""
 
 from mtl_jax.augment.signal.frequency_mask import FrequencyMask as FrequencyMask
 from mtl_jax.augment.signal.jitter import Jitter as Jitter

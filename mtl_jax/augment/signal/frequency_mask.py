@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -25,6 +25,15 @@ class FrequencyMask(Policy):
 
     Reference: Chen et al., FrAug: Frequency Domain Augmentation for Time Series Forecasting,
       2023, its section on frequency masking (https://arxiv.org/abs/2302.09292).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.FrequencyMask(probability=1.0)  # Only the mean is left.
+      >>> masked = jax.jit(policy)(jax.random.key(0), jnp.array([[1.0], [2.0], [3.0], [6.0]]))
+      >>> [round(value, 3) for value in masked[:, 0].tolist()]
+      [3.0, 3.0, 3.0, 3.0]
     """
 
     probability: float = 0.1
@@ -37,8 +46,8 @@ class FrequencyMask(Policy):
         require_signal(self, signal)
         if self.probability == 0:
             return signal
-        wide = widened(signal)
-        spectrum = jnp.fft.rfft(wide, axis=0)
-        kept = jax.random.uniform(key, spectrum.shape[:1]) >= self.probability
-        spectrum = jnp.where(kept.at[0].set(True)[:, None], spectrum, 0)
-        return jnp.fft.irfft(spectrum, wide.shape[0], axis=0).astype(signal.dtype)
+        promoted = promote(signal)
+        spectrum = jnp.fft.rfft(promoted, axis=0)
+        mask = jax.random.uniform(key, spectrum.shape[:1]) >= self.probability
+        spectrum = jnp.where(mask.at[0].set(True)[:, None], spectrum, 0)
+        return jnp.fft.irfft(spectrum, promoted.shape[0], axis=0).astype(signal.dtype)

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.random_curve import curves
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.random_curve import sample_curves
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_int, require_number
 
@@ -39,7 +39,6 @@ class MagnitudeWarp(Policy):
         require_signal(self, signal)
         if self.sigma == 0:
             return signal
-        wide = widened(signal)
-        return (wide * curves(key, wide, self.sigma, self.knots, wide.shape[1])).astype(
-            signal.dtype
-        )
+        promoted = promote(signal)
+        curves = sample_curves(key, promoted, self.sigma, self.knots, promoted.shape[1])
+        return (promoted * curves).astype(signal.dtype)

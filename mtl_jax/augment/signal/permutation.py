@@ -24,6 +24,14 @@ class Permutation(Policy):
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> permuted = jax.jit(signal.Permutation(2))(jax.random.key(0), jnp.arange(4.0)[:, None])
+      >>> sorted(permuted[:, 0].tolist())
+      [0.0, 1.0, 2.0, 3.0]
     """
 
     segments: int = 4
@@ -39,11 +47,11 @@ class Permutation(Policy):
         cut_key, order_key = jax.random.split(key)
         length = signal.shape[0]
         cuts = jnp.sort(jax.random.randint(cut_key, (self.segments - 1,), 0, length + 1))
-        places = reordered(cuts, jax.random.permutation(order_key, self.segments), length)
-        return jnp.asarray(signal).at[places].get(mode="promise_in_bounds")
+        times = source_times(cuts, jax.random.permutation(order_key, self.segments), length)
+        return jnp.asarray(signal).at[times].get(mode="promise_in_bounds")
 
 
-def reordered(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
+def source_times(cuts: jax.Array, order: jax.Array, length: int) -> jax.Array:
     """Source time that each new time `[T]` reads.
 
     Args:

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.resample import stretched
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.resample import stretch
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -24,6 +24,15 @@ class RandomCrop(Policy):
 
     Reference: Wen et al., Time Series Data Augmentation for Deep Learning: A Survey, IJCAI
       2021, its section on the time domain (https://arxiv.org/abs/2002.12478).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.RandomCrop(cut=0.2)
+      >>> crop = jax.jit(policy)(jax.random.key(0), jnp.arange(11.0)[:, None])[:, 0].tolist()
+      >>> len(crop), crop[-1] - crop[0] > 7.9  # At least 8 of 10 steps, stretched.
+      (11, True)
     """
 
     cut: float = 0.2
@@ -36,8 +45,8 @@ class RandomCrop(Policy):
         require_signal(self, signal)
         if self.cut == 0:
             return signal
-        wide = widened(signal)
-        draw = jax.random.uniform(key, (2,), wide.dtype)
-        whole = float(wide.shape[0] - 1)
-        gone = whole * self.cut * draw[0]
-        return stretched(wide, gone * draw[1], whole - gone).astype(signal.dtype)
+        promoted = promote(signal)
+        uniform = jax.random.uniform(key, (2,), promoted.dtype)
+        duration = float(promoted.shape[0] - 1)
+        removed = duration * self.cut * uniform[0]
+        return stretch(promoted, removed * uniform[1], duration - removed).astype(signal.dtype)

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def curves(key: jax.Array, like: jax.Array, sigma: float, knots: int, count: int) -> jax.Array:
+def sample_curves(
+    key: jax.Array, like: jax.Array, sigma: float, knots: int, count: int
+) -> jax.Array:
     """Samples curves `[T, count]` about 1: cubic splines through samples of N(1, sigma^2).
 
     The samples are placed at both ends and at `knots` positions evenly between them.
@@ -38,5 +40,5 @@ def spline_basis(length: int, knots: int) -> np.ndarray:
     """
     from scipy.interpolate import CubicSpline  # Slow to import.
 
-    places = np.linspace(0.0, max(length - 1, 1), knots + 2)
-    return CubicSpline(places, np.eye(knots + 2))(np.arange(length))
+    knot_times = np.linspace(0.0, max(length - 1, 1), knots + 2)
+    return CubicSpline(knot_times, np.eye(knots + 2))(np.arange(length))

@@ -31,5 +31,5 @@ class Scaling(Policy):
     def __call__(self, key: jax.Array, signal: jax.Array) -> jax.Array:
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
         require_signal(self, signal)
-        draw = jax.random.normal(key, (1, signal.shape[1]), signal.dtype)
-        return signal * (1.0 + self.sigma * draw)
+        noise = jax.random.normal(key, (1, signal.shape[1]), signal.dtype)
+        return signal * (1.0 + self.sigma * noise)

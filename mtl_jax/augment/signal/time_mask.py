@@ -25,6 +25,14 @@ class TimeMask(Policy):
 
     Reference: Park et al., SpecAugment, Interspeech 2019, Section 2, time masking
       (https://arxiv.org/abs/1904.08779).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> masked = jax.jit(signal.TimeMask(steps=2, fill=-1.0))(jax.random.key(0), jnp.ones((5, 1)))
+      >>> masked[:, 0].tolist().count(-1.0) <= 2
+      True
     """
 
     steps: int
@@ -38,9 +46,9 @@ class TimeMask(Policy):
         """Maps a key `[]` and a signal `[T, C]` to one of the same shape and dtype."""
         require_signal(self, signal)
         length = signal.shape[0]
-        width_key, first_key = jax.random.split(key)
+        width_key, start_key = jax.random.split(key)
         width = jax.random.randint(width_key, (), 0, min(self.steps, length) + 1)
-        first = jax.random.randint(first_key, (), 0, length - width + 1)
+        start = jax.random.randint(start_key, (), 0, length - width + 1)
         times = jnp.arange(length)
-        covered = (times >= first) & (times < first + width)
-        return jnp.where(covered[:, None], jnp.asarray(self.fill, signal.dtype), signal)
+        mask = (times >= start) & (times < start + width)
+        return jnp.where(mask[:, None], jnp.asarray(self.fill, signal.dtype), signal)

@@ -5,13 +5,13 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.signal.random_curve import curves
+from mtl_jax.augment.signal.random_curve import sample_curves
 from mtl_jax.augment.signal.resample import resample
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_int, require_number
 
-SLOWEST = 0.1  # Time never stops or runs backwards, however large sigma is.
+MIN_SPEED = 0.1  # Time never stops or runs backwards, however large sigma is.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +31,15 @@ class TimeWarp(Policy):
 
     Reference: Um et al., Data Augmentation of Wearable Sensor Data for Parkinson's Disease
       Monitoring, ICMI 2017, its section on augmentation (https://arxiv.org/abs/1706.00527).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.TimeWarp(sigma=0.5)
+      >>> warped = jax.jit(policy)(jax.random.key(0), jnp.arange(5.0)[:, None])[:, 0].tolist()
+      >>> round(warped[0], 3), round(warped[-1], 3)  # The ends stay.
+      (0.0, 4.0)
     """
 
     sigma: float = 0.2
@@ -45,15 +54,15 @@ class TimeWarp(Policy):
         require_signal(self, signal)
         if self.sigma == 0:
             return signal
-        wide = widened(signal)
-        speed = curves(key, wide, self.sigma, self.knots, 1)[:, 0]
-        return resample(wide, warped_times(speed)).astype(signal.dtype)
+        promoted = promote(signal)
+        speed = sample_curves(key, promoted, self.sigma, self.knots, 1)[:, 0]
+        return resample(promoted, warped_times(speed)).astype(signal.dtype)
 
 
 def warped_times(speed: jax.Array) -> jax.Array:
     """Times `[T]` from 0 to `T - 1` whose steps are proportional to the speeds `[T]`."""
-    speed = jnp.maximum(speed, SLOWEST)
+    speed = jnp.maximum(speed, MIN_SPEED)
     # The step between two times is proportional to the mean of their speeds.
     steps = jnp.pad((speed[1:] + speed[:-1]) / 2, (1, 0))
     times = jnp.cumsum(steps)
-    return times * ((len(speed) - 1) / jnp.maximum(times[-1], SLOWEST))
+    return times * ((len(speed) - 1) / jnp.maximum(times[-1], MIN_SPEED))

@@ -17,6 +17,6 @@ def require_signal(policy: object, signal: jax.Array) -> None:
         raise ValueError(f"{name} takes a signal of floats, not {signal.dtype}: convert it first")
 
 
-def widened(signal: jax.Array) -> jax.Array:
+def promote(signal: jax.Array) -> jax.Array:
     """Casts a signal to a dtype precise enough for positions in time: at least float32."""
     return jnp.asarray(signal, signal.dtype if signal.dtype.itemsize >= 4 else jnp.float32)

@@ -4,8 +4,8 @@ import dataclasses
 
 import jax
 
-from mtl_jax.augment.signal.resample import stretched
-from mtl_jax.augment.signal.validation import require_signal, widened
+from mtl_jax.augment.signal.resample import stretch
+from mtl_jax.augment.signal.validation import promote, require_signal
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -27,6 +27,15 @@ class WindowSlice(Policy):
       Convolutional Neural Networks, ECML/PKDD Workshop on Advanced Analytics and Learning on
       Temporal Data 2016, its section on window slicing
       (https://halshs.archives-ouvertes.fr/halshs-01357973).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import signal
+      >>> policy = signal.WindowSlice(reduce_ratio=0.1)
+      >>> window = jax.jit(policy)(jax.random.key(0), jnp.arange(11.0)[:, None])[:, 0].tolist()
+      >>> len(window), round(window[-1] - window[0], 3)  # 9 of 10 steps, stretched.
+      (11, 9.0)
     """
 
     reduce_ratio: float = 0.1
@@ -39,8 +48,8 @@ class WindowSlice(Policy):
         require_signal(self, signal)
         if self.reduce_ratio == 0:
             return signal
-        wide = widened(signal)
-        gone = (wide.shape[0] - 1) * self.reduce_ratio
-        first = gone * jax.random.uniform(key, (), wide.dtype)
-        span = float(wide.shape[0] - 1) - gone
-        return stretched(wide, first, span).astype(signal.dtype)
+        promoted = promote(signal)
+        removed = (promoted.shape[0] - 1) * self.reduce_ratio
+        start = removed * jax.random.uniform(key, (), promoted.dtype)
+        span = float(promoted.shape[0] - 1) - removed
+        return stretch(promoted, start, span).astype(signal.dtype)

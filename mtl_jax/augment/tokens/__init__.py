@@ -1,4 +1,14 @@
-"""Random augmentations of tokens, `(key, tokens [T]) -> tokens`; the caller vmaps them."""
+"""Random augmentations of tokens, `(key, tokens [T]) -> tokens`; the caller vmaps them.
+
+Example:
+  >>> import jax
+  >>> import jax.numpy as jnp
+  >>> from mtl_jax.augment import tokens
+  >>> policy = tokens.TokenMask(mask=103)
+  >>> keys = jax.random.split(jax.random.key(0), 2)
+  >>> jax.jit(jax.vmap(policy))(keys, jnp.ones((2, 8), jnp.int32)).shape
+  (2, 8)
+"""
 
 from mtl_jax.augment.tokens.back_translation import BackTranslated as BackTranslated
 from mtl_jax.augment.tokens.back_translation import OriginalText as OriginalText

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.augment.tokens.validation import changeable_mask, require_ids, require_tokens
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -26,6 +26,14 @@ class NeighbourSwap(Policy):
 
     Reference: Artetxe et al., Unsupervised Neural Machine Translation, ICLR 2018, its section on
       denoising, which swaps neighbours T / 2 times (https://arxiv.org/abs/1710.11041).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> swapped = jax.jit(tokens.NeighbourSwap(1.0))(jax.random.key(0), jnp.array([1, 2, 3, 4, 0, 0]))
+      >>> sorted(swapped.tolist()[:4]), swapped.tolist()[4:]  # Padding is not moved.
+      ([1, 2, 3, 4], [0, 0])
     """
 
     probability: float = 0.1
@@ -40,21 +48,29 @@ class NeighbourSwap(Policy):
         require_tokens(self, tokens)
         first_key, pair_key = jax.random.split(key)
         first = jax.random.randint(first_key, (), 0, 2)
-        drawn = jax.random.uniform(pair_key, tokens.shape) < self.probability
-        return swap_pairs(jnp.asarray(tokens), first, drawn, free(tokens, self.special))
+        selected = jax.random.uniform(pair_key, tokens.shape) < self.probability
+        return swap_pairs(
+            jnp.asarray(tokens), first, selected, changeable_mask(tokens, self.special)
+        )
 
 
-def swap_pairs(tokens: jax.Array, first: jax.Array, drawn: jax.Array, may: jax.Array) -> jax.Array:
+def swap_pairs(
+    tokens: jax.Array, first: jax.Array, selected: jax.Array, movable: jax.Array
+) -> jax.Array:
     """Swaps pairs that begin at `first` `[]` plus an even number.
 
     Args:
       tokens: `[T]`.
       first: 0 or 1.
-      drawn: whether to swap the pair that begins at a position, `[T]`.
-      may: whether a token may be moved, `[T]`; a pair requires both.
+      selected: whether to swap the pair that begins at a position, `[T]`.
+      movable: whether a token may be moved, `[T]`; a pair requires both.
     """
-    places = jnp.arange(tokens.size)
-    begins = (places % 2 == first) & drawn & may & jnp.roll(may, -1).at[-1].set(False)
-    ends = jnp.roll(begins, 1)  # No pair begins at the last position, so nothing wraps around.
-    moved = jnp.where(ends, jnp.roll(tokens, 1), tokens)
-    return jnp.where(begins, jnp.roll(tokens, -1), moved)
+    positions = jnp.arange(tokens.size)
+    is_first = (
+        (positions % 2 == first) & selected & movable & jnp.roll(movable, -1).at[-1].set(False)
+    )
+    is_second = jnp.roll(
+        is_first, 1
+    )  # No pair begins at the last position, so nothing wraps around.
+    swapped = jnp.where(is_second, jnp.roll(tokens, 1), tokens)
+    return jnp.where(is_first, jnp.roll(tokens, -1), swapped)

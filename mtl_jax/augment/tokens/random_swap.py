@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.validation import free_first, require_ids, require_tokens
+from mtl_jax.augment.tokens.validation import changeable_first, require_ids, require_tokens
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_number
 
@@ -24,6 +24,14 @@ class RandomSwap(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random swap (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> swapped = jax.jit(tokens.RandomSwap(0.5))(jax.random.key(0), jnp.array([1, 2, 3, 0]))
+      >>> sorted(swapped.tolist())
+      [0, 1, 2, 3]
     """
 
     fraction: float = 0.1
@@ -38,24 +46,24 @@ class RandomSwap(Policy):
         require_tokens(self, tokens)
         if self.fraction == 0 or tokens.size < 2:
             return tokens
-        places, length = free_first(tokens, self.special)
-        most = max(1, math.floor(self.fraction * tokens.size))
+        positions, length = changeable_first(tokens, self.special)
+        max_swaps = max(1, math.floor(self.fraction * tokens.size))
         count = jnp.maximum(1, (self.fraction * length.astype(jnp.float32)).astype(jnp.int32))
         # The second of a pair is sampled from the others, so it differs from the first.
         first_key, second_key = jax.random.split(key)
-        first = jax.random.randint(first_key, (most,), 0, jnp.maximum(length, 1))
-        away = jax.random.randint(second_key, (most,), 1, jnp.maximum(length, 2))
-        second = (first + away) % jnp.maximum(length, 1)
-        pairs = jnp.stack([places[first], places[second]], 1)
-        return exchanged(jnp.asarray(tokens), pairs, jnp.where(length > 1, count, 0))
+        first = jax.random.randint(first_key, (max_swaps,), 0, jnp.maximum(length, 1))
+        distance = jax.random.randint(second_key, (max_swaps,), 1, jnp.maximum(length, 2))
+        second = (first + distance) % jnp.maximum(length, 1)
+        pairs = jnp.stack([positions[first], positions[second]], 1)
+        return apply_swaps(jnp.asarray(tokens), pairs, jnp.where(length > 1, count, 0))
 
 
-def exchanged(tokens: jax.Array, pairs: jax.Array, count: jax.Array) -> jax.Array:
+def apply_swaps(tokens: jax.Array, pairs: jax.Array, count: jax.Array) -> jax.Array:
     """Swaps the first `count` `[]` of pairs of positions `[n, 2]`, one after another, in tokens."""
 
-    def step(tokens, entry):
-        pair, number = entry
-        other = tokens.at[pair].set(tokens[pair[::-1]])
-        return jnp.where(number < count, other, tokens), None
+    def step(tokens, inputs):
+        pair, i = inputs
+        swapped = tokens.at[pair].set(tokens[pair[::-1]])
+        return jnp.where(i < count, swapped, tokens), None
 
     return jax.lax.scan(step, tokens, (pairs, jnp.arange(len(pairs), dtype=jnp.int32)))[0]

@@ -31,6 +31,14 @@ class Synonyms(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       synonym replacement (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> policy = tokens.Synonyms(((5, 7),), probability=1.0)
+      >>> jax.jit(policy)(jax.random.key(0), jnp.array([5, 6])).tolist()
+      [7, 6]
     """
 
     table: tuple[tuple[int, ...], ...]
@@ -40,12 +48,12 @@ class Synonyms(Policy):
         rule = "must be a tuple of rows (token, synonym, ...) of integers >= 0"
         require(isinstance(self.table, tuple), self, "table", rule, type(self.table).__name__)
         for row in self.table:
-            fine = isinstance(row, tuple) and len(row) > 1
-            fine = fine and all(type(token) is int and token >= 0 for token in row)
-            require(fine, self, "table", rule, row)
+            valid = isinstance(row, tuple) and len(row) > 1
+            valid = valid and all(type(token) is int and token >= 0 for token in row)
+            require(valid, self, "table", rule, row)
         counts = collections.Counter(row[0] for row in self.table)
-        twice = [token for token, count in counts.items() if count > 1]
-        require(not twice, self, "table", "must have one row for each token", twice)
+        duplicates = [token for token, count in counts.items() if count > 1]
+        require(not duplicates, self, "table", "must have one row for each token", duplicates)
         require_number(self, probability=(0.0, 1.0))
 
     @property
@@ -58,23 +66,25 @@ class Synonyms(Policy):
         require_tokens(self, tokens)
         if not (self.table and self.probability):
             return tokens
-        heads, others, counts = (jnp.asarray(array) for array in arrays(self.table))
-        known = jnp.asarray(tokens, heads.dtype)
-        row = jnp.searchsorted(heads, known).clip(0, len(heads) - 1)
-        draw = jax.random.uniform(key, (2, *tokens.shape))
+        words, synonyms, counts = (jnp.asarray(array) for array in table_arrays(self.table))
+        queries = jnp.asarray(tokens, words.dtype)
+        row = jnp.searchsorted(words, queries).clip(0, len(words) - 1)
+        uniform = jax.random.uniform(key, (2, *tokens.shape))
         # Due to rounding the product could reach the count itself.
         count = counts[row]
-        choice = jnp.minimum((draw[1] * count.astype(draw.dtype)).astype(jnp.int32), count - 1)
-        replaced = (heads[row] == known) & (draw[0] < self.probability)
-        return jnp.where(replaced, others[row, choice].astype(tokens.dtype), tokens)
+        choice = jnp.minimum(
+            (uniform[1] * count.astype(uniform.dtype)).astype(jnp.int32), count - 1
+        )
+        replaced = (words[row] == queries) & (uniform[0] < self.probability)
+        return jnp.where(replaced, synonyms[row, choice].astype(tokens.dtype), tokens)
 
 
 @functools.cache
-def arrays(table: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def table_arrays(table: tuple[tuple[int, ...], ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tokens `[M]` in increasing order, synonyms `[M, S]` padded with 0, and their number `[M]`."""
     rows = sorted(table)
     counts = np.array([len(row) - 1 for row in rows], np.int32)
-    others = np.zeros((len(rows), counts.max()), np.int32)
-    for place, row in enumerate(rows):
-        others[place, : len(row) - 1] = row[1:]
-    return np.array([row[0] for row in rows], np.int32), others, counts
+    synonyms = np.zeros((len(rows), counts.max()), np.int32)
+    for i, row in enumerate(rows):
+        synonyms[i, : len(row) - 1] = row[1:]
+    return np.array([row[0] for row in rows], np.int32), synonyms, counts

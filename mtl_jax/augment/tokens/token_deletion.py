@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.augment.tokens.validation import changeable_mask, require_ids, require_tokens
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_int, require_number
 
@@ -26,6 +26,14 @@ class TokenDeletion(Policy):
 
     Reference: Wei and Zou, EDA: Easy Data Augmentation Techniques, EMNLP 2019, Section 2,
       random deletion (https://arxiv.org/abs/1901.11196).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> shorter = jax.jit(tokens.TokenDeletion(1.0))(jax.random.key(0), jnp.array([5, 6, 7, 0]))
+      >>> 4 - shorter.tolist().count(0)  # One token always remains.
+      1
     """
 
     probability: float = 0.1
@@ -47,15 +55,17 @@ class TokenDeletion(Policy):
         require_tokens(self, tokens)
         if self.probability == 0:
             return tokens
-        may = free(tokens, (self.padding, *self.special))
+        deletable = changeable_mask(tokens, (self.padding, *self.special))
         # The token with the largest sample stays, which matters only if all others are deleted.
-        draw = jnp.where(may, jax.random.uniform(key, tokens.shape), -1.0)
-        gone = may & (draw < self.probability) & (jnp.arange(tokens.size) != draw.argmax())
-        return compact(tokens, gone, self.padding)
+        uniform = jnp.where(deletable, jax.random.uniform(key, tokens.shape), -1.0)
+        deleted = (
+            deletable & (uniform < self.probability) & (jnp.arange(tokens.size) != uniform.argmax())
+        )
+        return compact(tokens, deleted, self.padding)
 
 
-def compact(tokens: jax.Array, gone: jax.Array, padding: int) -> jax.Array:
+def compact(tokens: jax.Array, deleted: jax.Array, padding: int) -> jax.Array:
     """The tokens `[T]` that are not deleted, in order, padded at the end."""
-    order = jnp.argsort(gone, stable=True)
-    left = jnp.arange(tokens.size) < (~gone).sum()
-    return jnp.where(left, jnp.asarray(tokens)[order], jnp.asarray(padding, tokens.dtype))
+    order = jnp.argsort(deleted, stable=True)
+    remaining = jnp.arange(tokens.size) < (~deleted).sum()
+    return jnp.where(remaining, jnp.asarray(tokens)[order], jnp.asarray(padding, tokens.dtype))

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment.tokens.validation import free, require_ids, require_tokens
+from mtl_jax.augment.tokens.validation import changeable_mask, require_ids, require_tokens
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.validation import require_int, require_number
 
@@ -24,6 +24,14 @@ class TokenMask(Policy):
 
     Reference: Xie et al., Data Noising as Smoothing in Neural Network Language Models, ICLR
       2017, blank noising (https://arxiv.org/abs/1703.02573).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import tokens
+      >>> policy = tokens.TokenMask(mask=103, probability=1.0)
+      >>> policy(jax.random.key(0), jnp.array([5, 6, 0])).tolist()
+      [103, 103, 0]
     """
 
     mask: int
@@ -43,6 +51,6 @@ class TokenMask(Policy):
     def __call__(self, key: jax.Array, tokens: jax.Array) -> jax.Array:
         """Maps a key `[]` and tokens `[T]` to others of the same shape and dtype."""
         require_tokens(self, tokens)
-        drawn = jax.random.uniform(key, tokens.shape) < self.probability
-        covered = drawn & free(tokens, self.special)
-        return jnp.where(covered, jnp.asarray(self.mask, tokens.dtype), tokens)
+        selected = jax.random.uniform(key, tokens.shape) < self.probability
+        masked = selected & changeable_mask(tokens, self.special)
+        return jnp.where(masked, jnp.asarray(self.mask, tokens.dtype), tokens)

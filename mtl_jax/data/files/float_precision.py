@@ -6,16 +6,18 @@ import warnings
 import numpy as np
 
 from mtl_jax.core.validation import BadInput, DataWarning
-from mtl_jax.data.files.columns import Columns, pointed
+from mtl_jax.data.files.columns import Columns, to_decimal_point
 
-MOST = 0.1  # Maximum fraction of the distinct numbers that may become equal to another one.
+MAX_COLLISIONS = (
+    0.1  # Maximum fraction of the distinct numbers that may become equal to another one.
+)
 STEPS = 2**23  # Number of float32 values between consecutive powers of two.
-SPREAD = 30  # Bits of resolution, relative to the interquartile range.
-DIGITS = 40  # Bits, twelve decimal digits: differences below are rounding errors of sums.
+SPREAD_BITS = 30  # Bits of resolution, relative to the interquartile range.
+MANTISSA_BITS = 40  # Bits, twelve decimal digits: differences below are rounding errors of sums.
 EXACT = 2.0**53  # Above it, float64 does not represent every integer.
 
 
-def require_precision(columns: Columns, name: str, values: np.ndarray, kept: np.ndarray) -> None:
+def require_precision(columns: Columns, name: str, values: np.ndarray, used: np.ndarray) -> None:
     """Rejects a column whose numbers become equal in float32, such as timestamps or ids.
 
     Among very many numbers some are equal by coincidence, so the permitted fraction grows with
@@ -25,23 +27,23 @@ def require_precision(columns: Columns, name: str, values: np.ndarray, kept: np.
       columns: columns that contain the column.
       name: name of the column.
       values: its values, float64 `[N]`, NaN where missing.
-      kept: the values that a run uses, `[N]`, before they are cast to float32.
+      used: the values that a run uses, `[N]`, before they are cast to float32.
 
     Raises:
       BadInput: with the number of distinct values that become equal.
     """
-    known = np.flatnonzero(~np.isnan(values))
-    if len(known) == 0:
+    rows = np.flatnonzero(~np.isnan(values))
+    if len(rows) == 0:
         return
-    distinct = count_distinct(values[known])
-    if are_integers(values[known]) and np.abs(values[known]).max() >= EXACT:
-        texts = {columns.cells[name][row] for row in known}
-        distinct = len({fractions.Fraction(pointed(columns, text)) for text in texts})
-    where = f"{columns.places[known[0]][0]}: column {name!r}"
-    lost = require_most(where, distinct, kept[known])
-    if lost > 0 and are_integers(values[known]):
-        told = f"{lost} of {distinct} different integers become equal to another in float32"
-        warnings.warn(f"{where}: {told}", DataWarning, stacklevel=2)
+    distinct = count_distinct(values[rows])
+    if are_integers(values[rows]) and np.abs(values[rows]).max() >= EXACT:
+        texts = {columns.cells[name][row] for row in rows}
+        distinct = len({fractions.Fraction(to_decimal_point(columns, text)) for text in texts})
+    where = f"{columns.locations[rows[0]][0]}: column {name!r}"
+    collisions = require_few_collisions(where, distinct, used[rows])
+    if collisions > 0 and are_integers(values[rows]):
+        text = f"{collisions} of {distinct} different integers become equal to another in float32"
+        warnings.warn(f"{where}: {text}", DataWarning, stacklevel=2)
 
 
 def are_integers(values: np.ndarray) -> bool:
@@ -58,19 +60,21 @@ def count_distinct(values: np.ndarray) -> int:
     if are_integers(values):
         return len(np.unique(values))
     low, high = np.quantile(values, (0.25, 0.75))
-    least = np.abs(values).max() * 2.0**-500  # Prevents overflow below.
-    step = max(high - low, least) * 2.0**-SPREAD
+    min_range = np.abs(values).max() * 2.0**-500  # Prevents overflow below.
+    step = max(high - low, min_range) * 2.0**-SPREAD_BITS
     mantissa, exponent = np.frexp(np.round(values / step) * step)
-    return len(np.unique(np.ldexp(np.round(mantissa * 2.0**DIGITS), exponent - DIGITS)))
+    return len(
+        np.unique(np.ldexp(np.round(mantissa * 2.0**MANTISSA_BITS), exponent - MANTISSA_BITS))
+    )
 
 
-def require_most(where: str, distinct: int, kept: np.ndarray) -> int:
+def require_few_collisions(where: str, distinct: int, values: np.ndarray) -> int:
     """Checks that most of some distinct numbers are distinct in float32.
 
     Args:
       where: origin of the numbers, for errors.
       distinct: how many are distinct.
-      kept: the numbers, before they are cast.
+      values: the numbers, before they are cast.
 
     Returns:
       How many are equal to another one in float32.
@@ -78,10 +82,10 @@ def require_most(where: str, distinct: int, kept: np.ndarray) -> int:
     Raises:
       BadInput: with this number.
     """
-    lost = distinct - len(np.unique(kept.astype(np.float32)))
-    if lost > max(MOST, distinct / STEPS) * distinct:
-        told = f"{lost} of {distinct} different numbers become equal to another in float32"
+    collisions = distinct - len(np.unique(values.astype(np.float32)))
+    if collisions > max(MAX_COLLISIONS, distinct / STEPS) * distinct:
+        text = f"{collisions} of {distinct} different numbers become equal to another in float32"
         raise BadInput(
-            f"{where}: {told}; subtract what they share, take logarithms, or leave them out"
+            f"{where}: {text}; subtract what they share, take logarithms, or leave them out"
         )
-    return lost
+    return collisions

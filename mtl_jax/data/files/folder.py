@@ -7,12 +7,12 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
-from mtl_jax.data.files.class_folders import layout
+from mtl_jax.data.files.class_folders import read_layout
 from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import read_image, require_size  # noqa: F401, `read_image` for a single image
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
-from mtl_jax.data.random_split import require_dealt
+from mtl_jax.data.random_split import require_split
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Folder(DataSource):
       DataWarning: from `load`, one line each: ignored files by count and suffix, images outside
         class folders, other folders; classes that a part lacks; a class "unlabelled"; identical
         files in two parts; images of very many pixels, or of 16 bits that are nearly black.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.Folder("photos", size=(64, 64))
+      Folder(path='photos', size=(64, 64), validation=0.1, test=0.1, seed=0)
     """
 
     path: str
@@ -66,12 +71,12 @@ class Folder(DataSource):
     def __post_init__(self):
         require(isinstance(self.path, str), self, "path", "must be a string", self.path)
         require_size(self)
-        require_dealt(self)
+        require_split(self)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; files are counted, not read."""
-        found = layout(self)
-        count = len(found.parts["train"]) + len(found.unlabelled)
+        layout = read_layout(self)
+        count = len(layout.parts["train"]) + len(layout.unlabelled)
         return {
             "image": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
@@ -79,25 +84,25 @@ class Folder(DataSource):
 
     def num_labelled(self) -> int:
         """Number of labelled training images; files are counted, not read."""
-        return len(layout(self).parts["train"])
+        return len(read_layout(self).parts["train"])
 
     def classes(self) -> dict[str, tuple[str, ...]]:
         """The classes of "label", in the order of their integers."""
-        return {"label": layout(self).classes}
+        return {"label": read_layout(self).classes}
 
     def load(self) -> Splits:
         """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
-        found = layout(self)
-        for note in found.notes:
+        layout = read_layout(self)
+        for note in layout.notes:
             warn_of(self, note)
-        train = [*found.parts["train"], *found.unlabelled]
+        train = [*layout.parts["train"], *layout.unlabelled]
         parts, hashes = {}, {}
-        for name, part in {**found.parts, "train": train}.items():
+        for name, part in {**layout.parts, "train": train}.items():
             images, hashes[name] = read_all(self, [file for file, _ in part], self.size)
             parts[name] = {"image": images, "label": np.array([n for _, n in part], np.int32)}
-        known = len(found.parts["train"])
-        unlabelled, hashes["train"] = hashes["train"][known:], hashes["train"][:known]
-        warn_of_repeats(self, "bytes", hashes, found.given, "file")
+        num_labelled = len(layout.parts["train"])
+        unlabelled, hashes["train"] = hashes["train"][num_labelled:], hashes["train"][:num_labelled]
+        warn_of_repeats(self, "bytes", hashes, layout.has_parts, "file")
         for name in ("validation", "test"):  # Some deliberately include these as unlabelled.
             pair = {"unlabelled": unlabelled, name: hashes[name]}
             warn_of_repeats(self, "bytes", pair, given=False, unit="file")

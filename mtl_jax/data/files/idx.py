@@ -25,22 +25,24 @@ def read_idx(folder: pathlib.Path, name: str, shape: tuple[int, ...]) -> np.ndar
     Reference: LeCun, Cortes and Burges, The MNIST Database, "File formats"
       (http://yann.lecun.com/exdb/mnist/).
     """
-    file = present(folder, name)
-    data = unpacked(file)
-    head = 4 + 4 * len(shape)
-    require_file(len(data) >= head, file, f"must have a head of {head} bytes", len(data))
+    file = find_file(folder, name)
+    data = read_bytes(file)
+    header_size = 4 + 4 * len(shape)
+    require_file(
+        len(data) >= header_size, file, f"must have a header of {header_size} bytes", len(data)
+    )
     magic = (0, 0, UNSIGNED_BYTE, len(shape))
     text = "must begin with the bytes {}, {}, {}, {}".format(*magic)
     require_file(tuple(data[:4]) == magic, file, text, tuple(data[:4]))
     axes = tuple(np.frombuffer(data, ">u4", len(shape), offset=4).tolist())
     require_file(axes == shape, file, f"must hold an array {list(shape)}", list(axes))
     count = math.prod(shape)
-    found = len(data) - head
-    require_file(found == count, file, f"must have {count} bytes after its head", found)
-    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)
+    size = len(data) - header_size
+    require_file(size == count, file, f"must have {count} bytes after its header", size)
+    return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
 
 
-def present(folder: pathlib.Path, name: str) -> pathlib.Path:
+def find_file(folder: pathlib.Path, name: str) -> pathlib.Path:
     """The file of a name, plain if it exists, else gzipped.
 
     Raises:
@@ -52,7 +54,7 @@ def present(folder: pathlib.Path, name: str) -> pathlib.Path:
     raise BadInput(f"{folder} must hold {name} or {name}.gz, and holds neither")
 
 
-def unpacked(file: pathlib.Path) -> bytes:
+def read_bytes(file: pathlib.Path) -> bytes:
     """The bytes of a file, decompressed if its name ends in .gz."""
     data = file.read_bytes()
     if file.suffix != ".gz":
@@ -60,7 +62,7 @@ def unpacked(file: pathlib.Path) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
-        raise BadInput(f"{file} must be a whole gzip file: {error}") from None
+        raise BadInput(f"{file} must be a complete gzip file: {error}") from None
 
 
 def require_file(holds: bool, file: pathlib.Path, rule: str, value: object) -> None:

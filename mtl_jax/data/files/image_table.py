@@ -9,19 +9,19 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
-from mtl_jax.data.files.class_folders import NAMES, PARTS, lacking
+from mtl_jax.data.files.class_folders import NAMES, PARTS, missing_classes_note
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
+    concatenate_columns,
     files_of,
     format_of,
     labels_of,
-    laid_together,
     part_rows,
     require_columns,
     require_format,
     stamps,
 )
-from mtl_jax.data.files.columns import Columns, encode_categories, fault, read_columns
+from mtl_jax.data.files.columns import Columns, Names, cell_error, encode_categories, read_columns
 from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
@@ -75,6 +75,12 @@ class ImageTable(DataSource):
     Warns:
       DataWarning: from `load`, one line each: images without a row, rows that name the same image,
         classes that a part lacks, identical files in two parts, and as in `Folder` and `Texts`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.ImageTable("birds.csv", labels=("species",), split="part")
+      >>> source.fields()
+      {'file': ('file',), 'labels': ('species',), 'numbers': (), 'split': ('part',)}
     """
 
     path: str
@@ -94,11 +100,11 @@ class ImageTable(DataSource):
     not_missing: tuple[str, ...] = ()
 
     def __post_init__(self):
-        fine = self.folder is None or isinstance(self.folder, str)
-        require(fine, self, "folder", "must be a string or None", self.folder)
+        valid = self.folder is None or isinstance(self.folder, str)
+        require(valid, self, "folder", "must be a string or None", self.folder)
         require(isinstance(self.file, str), self, "file", "must be a string", self.file)
-        fine = self.split is None or isinstance(self.split, str)
-        require(fine, self, "split", "must be a string or None", self.split)
+        valid = self.split is None or isinstance(self.split, str)
+        require(valid, self, "split", "must be a string or None", self.split)
         require_size(self)
         require_columns(self, **self.fields())
         require_format(self)
@@ -115,27 +121,29 @@ class ImageTable(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; no image is read or looked up."""
-        told = labels_of_train(self, stamps(files_of(self, SUFFIXES)))
-        count = len(next(iter(told.values())))
+        labels = train_labels(self, stamps(files_of(self, SUFFIXES)))
+        count = len(next(iter(labels.values())))
         image = jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8)
-        shapes = {name: jax.ShapeDtypeStruct(each.shape, each.dtype) for name, each in told.items()}
+        shapes = {
+            name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in labels.items()
+        }
         return {"image": image, **shapes}
 
     def num_labelled(self) -> int:
         """Number of labelled training images."""
-        return int(any_label(labels_of_train(self, stamps(files_of(self, SUFFIXES)))).sum())
+        return int(any_label(train_labels(self, stamps(files_of(self, SUFFIXES)))).sum())
 
-    def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+    def classes(self) -> dict[str, Names]:
         """The classes of each column of `labels`, in the order of their integers."""
         columns, _, _ = self.read()
         return {name: encode_categories(columns, name)[1] for name in self.labels}
 
     def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
         """The columns of all files, their labels, and the rows of each part."""
-        wanted = [name for names in self.fields().values() for name in names]
+        required = [name for names in self.fields().values() for name in names]
         format = format_of(self)
-        parts = [read_columns(file, wanted, format) for file in files_of(self, SUFFIXES)]
-        columns = laid_together(self, parts, **self.fields())
+        parts = [read_columns(file, required, format) for file in files_of(self, SUFFIXES)]
+        columns = concatenate_columns(self, parts, **self.fields())
         labels = labels_of(self, columns)
         return columns, labels, rows_of(self, parts, columns, labels)
 
@@ -145,20 +153,22 @@ class ImageTable(DataSource):
         warn_of_classes(self, columns, self.labels)
         images = named_images(self, columns)
         parts, hashes = {}, {}
-        for part, each in zip(PARTS, rows, strict=True):
-            pixels, hashes[part] = read_all(self, [images[row] for row in each], self.size)
-            parts[part] = {"image": pixels, **{name: whole[each] for name, whole in labels.items()}}
+        for part, indices in zip(PARTS, rows, strict=True):
+            pixels, hashes[part] = read_all(self, [images[i] for i in indices], self.size)
+            part_labels = {name: array[indices] for name, array in labels.items()}
+            parts[part] = {"image": pixels, **part_labels}
         for name in self.labels:
-            known = encode_categories(columns, name)[1]
-            for note in filter(None, (lacking(part, parts[part][name], known) for part in PARTS)):
+            classes = encode_categories(columns, name)[1]
+            notes = (missing_classes_note(part, parts[part][name], classes) for part in PARTS)
+            for note in filter(None, notes):
                 warn_of(self, f"{note}, of {name!r}")
-        given = self.split is not None or len({file for file, _ in columns.places}) > 1
+        given = self.split is not None or len({file for file, _ in columns.locations}) > 1
         warn_of_repeats(self, "bytes", hashes, given, "file")
         return Splits(**parts)
 
 
 @functools.lru_cache(maxsize=64)
-def labels_of_train(source: ImageTable, stamps: tuple) -> dict[str, np.ndarray]:
+def train_labels(source: ImageTable, stamps: tuple) -> dict[str, np.ndarray]:
     """Labels of a table's training part, cached by the stamps of its files."""
     _, labels, rows = source.read()
     return {name: array[rows[0]] for name, array in labels.items()}
@@ -179,31 +189,34 @@ def rows_of(
     """
     if source.split is None and len(parts) > 1:
         return part_rows(source, parts, labels)
-    given = {} if source.split is None else given_rows(source, columns)
-    rows = given.get("train", np.arange(len(columns.places)))
+    given = {} if source.split is None else given_rows(source, source.split, columns)
+    rows = given.get("train", np.arange(len(columns.locations)))
     if "validation" not in given:
-        known = any_label(labels)[rows]
-        first = (
-            labels[source.labels[0]] if source.labels else np.zeros(len(columns.places), np.int32)
+        labelled = any_label(labels)[rows]
+        classes = (
+            labels[source.labels[0]]
+            if source.labels
+            else np.zeros(len(columns.locations), np.int32)
         )
         test = 0.0 if "test" in given else source.test
         rng = generator(source.seed, "columns")
-        drawn = stratified_split(first[rows[known]], source.validation, test, rng)
-        train, *others = (rows[known][each] for each in drawn)
-        made = [np.sort(np.concatenate([train, rows[~known]])), *others]
-        given = {**dict(zip(PARTS, made, strict=True)), **given, "train": made[0]}
+        splits = stratified_split(classes[rows[labelled]], source.validation, test, rng)
+        train, *others = (rows[labelled][indices] for indices in splits)
+        sampled = [np.sort(np.concatenate([train, rows[~labelled]])), *others]
+        given = {**dict(zip(PARTS, sampled, strict=True)), **given, "train": sampled[0]}
     for part in PARTS:
         require(len(given[part]) > 0, source, "path", f"must have rows for {part}", source.path)
     return [given[part] for part in PARTS]
 
 
-def given_rows(source: ImageTable, columns: Columns) -> dict[str, np.ndarray]:
+def given_rows(source: ImageTable, column: str, columns: Columns) -> dict[str, np.ndarray]:
     """Indices of the rows of each part that the column `split` names."""
-    parts = [NAMES.get(cell.lower()) for cell in columns.cells[source.split]]
-    if None in parts:
-        rule = "must name train, validation or test"
-        raise fault(columns, source.split, parts.index(None), rule)
-    there = sorted({*parts})
+    parts = []
+    for row, cell in enumerate(columns.cells[column]):
+        if cell.lower() not in NAMES:
+            raise cell_error(columns, column, row, "must name train, validation or test")
+        parts.append(NAMES[cell.lower()])
+    names = sorted({*parts})
     rule = "must have rows of train and of test in its column"
-    require({"train", "test"} <= {*there}, source, "split", rule, there)
-    return {part: np.flatnonzero(np.array(parts) == part) for part in there}
+    require({"train", "test"} <= {*names}, source, "split", rule, names)
+    return {part: np.flatnonzero(np.array(parts) == part) for part in names}

@@ -9,13 +9,13 @@ from mtl_jax.data.files.text_files import lines_of, parse_json, read_text, requi
 
 
 def json_rows(
-    file: pathlib.Path, plain: Collection[str] | None, decimal: str | None = None
+    file: pathlib.Path, scalar: Collection[str] | None, decimal: str | None = None
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """Line or row numbers of a `.jsonl` or `.json` file, and the cells of each row.
 
     Args:
       file: path of the file.
-      plain: columns that must have scalar values; None is all. In other columns, lists and dicts
+      scalar: columns that must have scalar values; None is all. In other columns, lists and dicts
         are empty cells.
       decimal: decimal mark that numbers are written with in cells; None is the point.
 
@@ -24,16 +24,16 @@ def json_rows(
     """
     text = read_text(file)
     if file.suffix.lower() == ".jsonl":
-        lines = ((f"line {at}", line) for at, line in enumerate(lines_of(text), 1) if line.strip())
-        objects = ((place, parse_json(f"{file}, {place}", line)) for place, line in lines)
+        lines = ((f"line {i}", line) for i, line in enumerate(lines_of(text), 1) if line.strip())
+        objects = ((location, parse_json(f"{file}, {location}", line)) for location, line in lines)
     else:
-        rows = rows_of(file, parse_json(str(file), text), plain)
-        objects = ((f"row {at}", row) for at, row in enumerate(rows, 1))
-    for place, row in objects:
-        yield place, cells_of(file, place, row, plain, decimal)
+        rows = rows_of(file, parse_json(str(file), text), scalar)
+        objects = ((f"row {i}", row) for i, row in enumerate(rows, 1))
+    for location, row in objects:
+        yield location, cells_of(file, location, row, scalar, decimal)
 
 
-def rows_of(file: pathlib.Path, content: Any, plain: Collection[str] | None) -> list[Any]:
+def rows_of(file: pathlib.Path, content: Any, scalar: Collection[str] | None) -> list[Any]:
     """Rows of a JSON file: a list, a dict of rows, or one of the layouts below.
 
     They are a dict with one value that is a list of objects, as Hugging Face data sets have under
@@ -46,9 +46,9 @@ def rows_of(file: pathlib.Path, content: Any, plain: Collection[str] | None) -> 
         raise BadInput(f"{file} must be a list or a dict of rows, not {content!r:.60}")
     if content.keys() >= {"columns", "data"} and are_all(list, content["data"]):
         names = content["columns"]
-        wrong = [at for at, row in enumerate(content["data"], 1) if len(row) != len(names)]
-        if wrong:
-            raise BadInput(f"{file}, row {wrong[0]} must have a value for each of {names}")
+        invalid = [i for i, row in enumerate(content["data"], 1) if len(row) != len(names)]
+        if invalid:
+            raise BadInput(f"{file}, row {invalid[0]} must have a value for each of {names}")
         return [dict(zip(names, row, strict=True)) for row in content["data"]]
     lists = [name for name, value in content.items() if value and are_all(dict, value)]
     if len(lists) > 1:
@@ -56,10 +56,10 @@ def rows_of(file: pathlib.Path, content: Any, plain: Collection[str] | None) -> 
     if lists:
         return content[lists[0]]
     if content and all(isinstance(value, list) for value in content.values()):
-        return by_columns(file, {k: dict(enumerate(v)) for k, v in content.items()})
-    named = plain is not None and set(plain) <= content.keys()
-    if named and all(isinstance(value, dict) for value in content.values()):
-        return by_columns(file, content)
+        return rows_from_columns(file, {k: dict(enumerate(v)) for k, v in content.items()})
+    has_columns = scalar is not None and set(scalar) <= content.keys()
+    if has_columns and all(isinstance(value, dict) for value in content.values()):
+        return rows_from_columns(file, content)
     return list(content.values())
 
 
@@ -68,7 +68,9 @@ def are_all(kind: type, values: Any) -> bool:
     return isinstance(values, list) and all(isinstance(value, kind) for value in values)
 
 
-def by_columns(file: pathlib.Path, columns: dict[str, dict[Any, Any]]) -> list[dict[str, Any]]:
+def rows_from_columns(
+    file: pathlib.Path, columns: dict[str, dict[Any, Any]]
+) -> list[dict[str, Any]]:
     """Rows of columns that map a row's index to its value."""
     first = next(iter(columns.values()))
     for name, column in columns.items():
@@ -78,19 +80,19 @@ def by_columns(file: pathlib.Path, columns: dict[str, dict[Any, Any]]) -> list[d
 
 
 def cells_of(
-    file: pathlib.Path, place: str, row: Any, plain: Collection[str] | None, decimal: str | None
+    file: pathlib.Path, location: str, row: Any, scalar: Collection[str] | None, decimal: str | None
 ) -> dict[str, str]:
     """Cells of a JSON object; null is an empty cell."""
     if not isinstance(row, dict):
-        raise BadInput(f"{file}, {place} must be a JSON object, not {row!r:.60}")
+        raise BadInput(f"{file}, {location} must be a JSON object, not {row!r:.60}")
     cells = {}
     for name, value in row.items():
-        nested, wanted = isinstance(value, dict | list), plain is None or name in plain
-        if nested and wanted:
-            rule = f"column {name!r} must hold a plain value, not {value!r:.60}"
-            raise BadInput(f"{file}, {place}: {rule}")
-        if wanted and isinstance(value, str):
-            require_characters(f"{file}, {place}: column {name!r}", value)
+        nested, must_be_scalar = isinstance(value, dict | list), scalar is None or name in scalar
+        if nested and must_be_scalar:
+            rule = f"column {name!r} must hold a scalar value, not {value!r:.60}"
+            raise BadInput(f"{file}, {location}: {rule}")
+        if must_be_scalar and isinstance(value, str):
+            require_characters(f"{file}, {location}: column {name!r}", value)
         text = "" if value is None or nested else str(value).strip()
         cells[name] = text.replace(".", decimal or ".") if isinstance(value, float) else text
     return cells

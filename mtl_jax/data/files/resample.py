@@ -27,13 +27,13 @@ def resample(
     """
     planes = np.moveaxis(images, -1, 1)  # [N, C, H, W]
     rows, columns = (
-        shares(low[:, axis], high[:, axis], size[axis], planes.shape[2 + axis])[:, None]
+        resampling_weights(low[:, axis], high[:, axis], size[axis], planes.shape[2 + axis])[:, None]
         for axis in (0, 1)
     )
     return np.moveaxis(rows @ planes @ columns.swapaxes(-1, -2), 1, -1)
 
 
-def shares(low: np.ndarray, high: np.ndarray, size: int, pixels: int) -> np.ndarray:
+def resampling_weights(low: np.ndarray, high: np.ndarray, size: int, pixels: int) -> np.ndarray:
     """The weight of each old pixel in each new pixel, `[N, size, pixels]` float32.
 
     Args:
@@ -43,9 +43,9 @@ def shares(low: np.ndarray, high: np.ndarray, size: int, pixels: int) -> np.ndar
       pixels: number of old pixels in an image.
     """
     step = (high - low)[:, None, None] / size
-    reach = np.maximum(step, 1.0)
-    middle = low[:, None, None] + (np.arange(size)[:, None] + 0.5) * step
+    width = np.maximum(step, 1.0)
+    center = low[:, None, None] + (np.arange(size)[:, None] + 0.5) * step
     left = np.arange(pixels)
-    ends = np.minimum(middle + reach / 2, left + 1.0)
-    overlap = ends - np.maximum(middle - reach / 2, left)
-    return (overlap.clip(0.0) / reach).astype(np.float32)
+    ends = np.minimum(center + width / 2, left + 1.0)
+    overlap = ends - np.maximum(center - width / 2, left)
+    return (overlap.clip(0.0) / width).astype(np.float32)

@@ -3,6 +3,7 @@
 import pathlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data.files.paths import expand_path
@@ -28,26 +29,31 @@ def read_synonyms(
     Raises:
       BadInput: for a file that does not exist or is not such a dict, and for a word that is not an
         integer if no `token` is given.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.read_synonyms("synonyms.json")  # doctest: +SKIP
+      ((7, 8, 9),)
     """
     file = expand_path(path)
     table = parse_json(str(file), read_text(file))
-    fine = isinstance(table, dict) and all(isinstance(row, list) for row in table.values())
-    if not fine:
+    valid = isinstance(table, dict) and all(isinstance(row, list) for row in table.values())
+    if not valid:
         raise BadInput(f"{file} must be a dict from a word to a list of words")
     rows: dict[int, dict[int, None]] = {}
-    for word, others in table.items():
-        head, *rest = (token_of(file, each, token) for each in (word, *others))
+    for word, synonyms in table.items():
+        head, *tokens = (token_of(file, item, token) for item in (word, *synonyms))
         if head is not None:
             # A dict preserves the order and removes duplicates.
-            found = rows.setdefault(head, {})
-            found.update(dict.fromkeys(one for one in rest if one not in (None, head)))
-    return tuple(sorted((head, *found) for head, found in rows.items() if found))
+            row = rows.setdefault(head, {})
+            row.update({item: None for item in tokens if item is not None and item != head})
+    return tuple(sorted((head, *row) for head, row in rows.items() if row))
 
 
 def token_of(
-    file: pathlib.Path, word: str | int, token: Callable[[str], int | None] | None
+    file: pathlib.Path, word: Any, token: Callable[[str], int | None] | None
 ) -> int | None:
-    """The token of a word, or None."""
+    """The token of a word of the file, or None."""
     if token is not None:
         return token(word)
     if type(word) is int or (isinstance(word, str) and re.fullmatch("[0-9]+", word)):

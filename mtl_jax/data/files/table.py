@@ -11,10 +11,10 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_choice
 from mtl_jax.data.files.class_names import warn_of_classes, warn_of_codes
 from mtl_jax.data.files.column_splits import (
+    concatenate_columns,
     files_of,
     format_of,
     labels_of,
-    laid_together,
     part_rows,
     require_columns,
     require_format,
@@ -22,10 +22,11 @@ from mtl_jax.data.files.column_splits import (
     stamps,
 )
 from mtl_jax.data.files.columns import (
-    LARGEST,
+    MAX_FLOAT32,
     Columns,
+    Names,
+    cell_error,
     encode_categories,
-    fault,
     parse_numbers,
     read_columns,
 )
@@ -84,6 +85,12 @@ class Table(DataSource):
         differ between parts, parts that are the same file or contained in another one, and, naming
         line and column, for a row of another length, a feature or a target that is not a number,
         classes that are not integers, a missing feature, or numbers that are equal in float32.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Table("penguins.csv", labels=("species",), categories=("island",))
+      >>> source.fields()
+      {'labels': ('species',), 'numbers': (), 'categories': ('island',), 'skip': ()}
     """
 
     path: str
@@ -106,8 +113,8 @@ class Table(DataSource):
         require_columns(self, **self.fields())
         require_format(self)
         require_choice(self, fill=("mean", None))
-        fine = isinstance(self.standardise, bool)
-        require(fine, self, "standardise", "must be True or False", self.standardise)
+        valid = isinstance(self.standardise, bool)
+        require(valid, self, "standardise", "must be True or False", self.standardise)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """Column names by field."""
@@ -122,24 +129,24 @@ class Table(DataSource):
         """Reads the table."""
         parts = self.read()
         names = self.features(parts)
-        columns = laid_together(self, parts, **self.fields(), features=names)
+        columns = concatenate_columns(self, parts, **self.fields(), features=names)
         labels = labels_of(self, columns)
         rows = part_rows(self, parts, labels)
-        blocks = [block(self, columns, name, rows[0]) for name in names]
+        blocks = [encode_features(self, columns, name, rows[0]) for name in names]
         image = np.concatenate(blocks, 1).astype(np.float32)
         warn_of_classes(self, columns, (*self.labels, *self.categories))
         warn_of_codes(self, columns, [name for name in names if name not in self.categories])
         cells = [row.tobytes() for row in image + np.float32(0)]  # Adding 0 turns -0 into 0.
         warn_of_repeats(self, "features", rows_by_part(cells, rows), given=len(parts) > 1)
         arrays = {"image": image, **labels}
-        return Splits(*({name: array[each] for name, array in arrays.items()} for each in rows))
+        return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 
-    def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+    def classes(self) -> dict[str, Names]:
         """The classes of each column of `labels`, in the order of their integers."""
-        columns = laid_together(self, self.read(), labels=self.labels)
+        columns = concatenate_columns(self, self.read(), labels=self.labels)
         return {name: encode_categories(columns, name)[1] for name in self.labels}
 
-    def columns(self) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
+    def columns(self) -> dict[str, Names | None]:
         """Feature columns in order, each with its sorted values if it is a category, else None."""
         return dict(column_names(self, stamps(files_of(self, SUFFIXES))))
 
@@ -158,9 +165,9 @@ class Table(DataSource):
         for part in parts[1:]:
             for name in sorted((part.cells.keys() - others) ^ set(names)):
                 hint = f"which train has not ({did_you_mean(name, names)}), or skip it"
-                lacks = f"have column {name!r}, as train has"
-                rule = lacks if name in names else f"not have column {name!r}, {hint}"
-                raise BadInput(f"{part.places[0][0]} must {rule}")
+                missing = f"have column {name!r}, as train has"
+                rule = missing if name in names else f"not have column {name!r}, {hint}"
+                raise BadInput(f"{part.locations[0][0]} must {rule}")
         return names
 
 
@@ -172,37 +179,36 @@ def cached_shapes(source: Table, stamps: tuple) -> dict[str, jax.ShapeDtypeStruc
 
 
 @functools.lru_cache(maxsize=64)
-def column_names(
-    source: Table, stamps: tuple
-) -> dict[str, tuple[str, ...] | tuple[int, ...] | None]:
+def column_names(source: Table, stamps: tuple) -> dict[str, Names | None]:
     """A table's feature columns and category values, cached by the stamps of its files."""
     parts = source.read()
     names = source.features(parts)
-    columns = laid_together(source, parts, features=names)
+    columns = concatenate_columns(source, parts, features=names)
     return {n: encode_categories(columns, n)[1] if n in source.categories else None for n in names}
 
 
-def block(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.ndarray:
+def encode_features(source: Table, columns: Columns, name: str, train: np.ndarray) -> np.ndarray:
     """Features of one column, `[N, 1]`, or `[N, C]` for a category."""
     category = name in source.categories
     values = one_hot(columns, name) if category else numeric(columns, name)
-    said = values[:, 0].copy()
-    gaps = np.flatnonzero(np.isnan(said))
-    if len(gaps) > 0 and source.fill is None:
-        raise fault(columns, name, gaps[0], 'must have a value, or the table fill="mean"')
-    if len(gaps) > 0:
-        known = np.setdiff1d(train, gaps)
+    original = values[:, 0].copy()
+    missing = np.flatnonzero(np.isnan(original))
+    if len(missing) > 0 and source.fill is None:
+        raise cell_error(columns, name, missing[0], 'must have a value, or the table fill="mean"')
+    if len(missing) > 0:
+        known = np.setdiff1d(train, missing)
         if len(known) == 0:
             rule = f"column {name!r} must have a value in train"
-            raise BadInput(f"{columns.places[train[0]][0]}: {rule}")
-        # Rounding must not change the mean of equal numbers, see `standardised`.
-        values[gaps] = values[known].mean(0).clip(values[known].min(0), values[known].max(0))
-    values = values if category or not source.standardise else standardised(values, train)
-    far = np.flatnonzero(~(np.abs(values).max(1) <= LARGEST))
-    if len(far) > 0:
-        raise fault(columns, name, far[0], "must lie nearer to what trains, in its deviations")
+            raise BadInput(f"{columns.locations[train[0]][0]}: {rule}")
+        # Rounding must not change the mean of equal numbers, see `standardise`.
+        values[missing] = values[known].mean(0).clip(values[known].min(0), values[known].max(0))
+    values = values if category or not source.standardise else standardise(values, train)
+    too_large = np.flatnonzero(~(np.abs(values).max(1) <= MAX_FLOAT32))
+    if len(too_large) > 0:
+        rule = "must lie nearer to the training part, in its standard deviations"
+        raise cell_error(columns, name, too_large[0], rule)
     if not category:
-        require_precision(columns, name, said, values[:, 0])
+        require_precision(columns, name, original, values[:, 0])
     return values
 
 
@@ -210,26 +216,26 @@ def numeric(columns: Columns, name: str) -> np.ndarray:
     """Numbers of a column `[N, 1]`."""
     try:
         return parse_numbers(columns, name)[:, None]
-    except BadInput as wrong:
-        raise BadInput(f"{wrong}; name it in labels, categories or skip if it is none") from None
+    except BadInput as error:
+        raise BadInput(f"{error}; name it in labels, categories or skip if it is none") from None
 
 
 def one_hot(columns: Columns, name: str) -> np.ndarray:
     """One-hot encoding of a column `[N, C]`; NaN where missing."""
-    places, values = encode_categories(columns, name)
-    spread = np.eye(len(values))[places]
-    spread[places < 0] = np.nan
-    return spread
+    indices, values = encode_categories(columns, name)
+    encoded = np.eye(len(values))[indices]
+    encoded[indices < 0] = np.nan
+    return encoded
 
 
-def standardised(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Numbers `[N, 1]`, scaled to mean 0 and variance 1 over the training part."""
-    own = values[train]
-    # The mean of equal numbers may differ from them by rounding; dividing by a deviation of the
-    # same size would turn that into an ordinary feature.
-    if own.min() == own.max():
-        return values - own[0]
+    train_values = values[train]
+    # The mean of equal numbers may differ from them by rounding; dividing by a standard deviation
+    # of the same size would turn that into an ordinary feature.
+    if train_values.min() == train_values.max():
+        return values - train_values[0]
     # Scale by the largest: squares of very small numbers would underflow to 0.
-    centred = values - own.mean()
-    largest = np.abs(centred[train]).max()
-    return centred / largest / (centred[train] / largest).std()
+    centered = values - train_values.mean()
+    largest = np.abs(centered[train]).max()
+    return centered / largest / (centered[train] / largest).std()

@@ -9,7 +9,7 @@ from typing import Any
 from mtl_jax.core.validation import BadInput
 
 # UTF-32's mark begins with UTF-16's, so it is checked first.
-MARKS = (
+BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -28,7 +28,9 @@ def read_text(file: pathlib.Path) -> str:
         content = file.read_bytes()
     except (OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read: {error}") from error
-    encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8-sig")
+    encoding = next(
+        (name for mark, name in BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8-sig"
+    )
     if encoding == "utf-8-sig" and 0 in content[:4]:
         raise BadInput(f"{file} cannot be read: it is UTF-16 without its mark; save it as UTF-8")
     try:
@@ -36,9 +38,9 @@ def read_text(file: pathlib.Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         name = encoding.removesuffix("-sig").upper()
-        what = f"line {line} is not {name} (byte 0x{content[error.start]:02x}, {error.reason})"
+        fault = f"line {line} is not {name} (byte 0x{content[error.start]:02x}, {error.reason})"
         hint = "it may be Latin-1 or Windows-1252" if name == "UTF-8" else "it is cut or damaged"
-        raise BadInput(f"{file} cannot be read: {what}; {hint}; save it as UTF-8") from error
+        raise BadInput(f"{file} cannot be read: {fault}; {hint}; save it as UTF-8") from error
 
 
 def lines_of(text: str) -> list[str]:
@@ -54,19 +56,19 @@ def parse_json(where: str, text: str) -> Any:
         would keep the last.
     """
     try:
-        return json.loads(text, object_pairs_hook=distinct)
+        return json.loads(text, object_pairs_hook=to_object)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where} must be JSON: {error}") from error
 
 
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; its names must be distinct."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in found if names.count(name) > 1)
-        raise ValueError(f"{twice!r} stands twice in one object")
-    return found
+        duplicate = next(name for name in content if names.count(name) > 1)
+        raise ValueError(f"{duplicate!r} occurs twice in one object")
+    return content
 
 
 def require_characters(where: str, text: str) -> None:
@@ -75,6 +77,6 @@ def require_characters(where: str, text: str) -> None:
     Raises:
       BadInput: with `where`.
     """
-    half = SURROGATE.search(text)
-    if half:
-        raise BadInput(f"{where} must hold whole characters, not the half {half.group()!a}")
+    surrogate = SURROGATE.search(text)
+    if surrogate:
+        raise BadInput(f"{where} must hold whole characters, not the half {surrogate[0]!a}")

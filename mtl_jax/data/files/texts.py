@@ -13,17 +13,17 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
+    concatenate_columns,
     files_of,
     format_of,
     labels_of,
-    laid_together,
     part_rows,
     require_columns,
     require_format,
     rows_by_part,
     stamps,
 )
-from mtl_jax.data.files.columns import Columns, encode_categories, fault, read_columns
+from mtl_jax.data.files.columns import Columns, Names, cell_error, encode_categories, read_columns
 from mtl_jax.data.files.duplicates import warn_of_repeats
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
@@ -76,6 +76,12 @@ class Texts(DataSource):
 
     Reference: Wang et al., USB, NeurIPS 2022 Datasets and Benchmarks, its section on tasks
       (https://arxiv.org/abs/2208.07204), for `.json`.
+
+    Example:
+      >>> from mtl_jax import data
+      >>> source = data.Texts("reviews.tsv", data.WordPiece("vocab.txt"), labels=("stars",))
+      >>> source.fields()
+      {'text': ('text',), 'labels': ('stars',), 'numbers': ()}
     """
 
     path: str
@@ -94,8 +100,8 @@ class Texts(DataSource):
 
     def __post_init__(self):
         rule = "must be a function such as data.WordPiece(path)"
-        fine = callable(self.tokens) and not isinstance(self.tokens, type)
-        require(fine, self, "tokens", rule, self.tokens)
+        valid = callable(self.tokens) and not isinstance(self.tokens, type)
+        require(valid, self, "tokens", rule, self.tokens)
         require(isinstance(self.text, str), self, "text", "must be a string", self.text)
         require_columns(self, **self.fields())
         require_format(self)
@@ -110,10 +116,10 @@ class Texts(DataSource):
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; reads the files if they have changed."""
-        told = labelled(self, stamps(files_of(self, SUFFIXES)))
+        labels = label_shapes(self, stamps(files_of(self, SUFFIXES)))
         image = tokens_of(self, ())
-        count = next(iter(told.values())).shape
-        return {"image": jax.ShapeDtypeStruct((*count, *image.shape[1:]), np.int32), **told}
+        count = next(iter(labels.values())).shape
+        return {"image": jax.ShapeDtypeStruct((*count, *image.shape[1:]), np.int32), **labels}
 
     def load(self) -> Splits:
         """Reads and tokenizes the texts."""
@@ -123,9 +129,9 @@ class Texts(DataSource):
         given = len(files_of(self, SUFFIXES)) > 1
         warn_of_repeats(self, "text", rows_by_part(texts, rows), given)
         arrays = {"image": tokens_of(self, texts), **labels}
-        return Splits(*({name: array[each] for name, array in arrays.items()} for each in rows))
+        return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 
-    def classes(self) -> dict[str, tuple[str, ...] | tuple[int, ...]]:
+    def classes(self) -> dict[str, Names]:
         """The classes of each column of `labels`, in the order of their integers."""
         columns, _, _ = self.read()
         return {name: encode_categories(columns, name)[1] for name in self.labels}
@@ -135,17 +141,17 @@ class Texts(DataSource):
         names = (self.text, *self.labels, *self.numbers)
         format = format_of(self)
         parts = [read_columns(file, names, format) for file in files_of(self, SUFFIXES)]
-        columns = laid_together(self, parts, **self.fields())
+        columns = concatenate_columns(self, parts, **self.fields())
         texts = columns.cells[self.text]
-        empty = [at for at, text in enumerate(texts) if not any(map(is_seen, text))]
+        empty = [row for row, text in enumerate(texts) if not any(map(is_visible, text))]
         if empty:
-            raise fault(columns, self.text, empty[0], "must have a text")
+            raise cell_error(columns, self.text, empty[0], "must have a text")
         labels = labels_of(self, columns)
         return columns, labels, part_rows(self, parts, labels)
 
 
 @functools.lru_cache(maxsize=64)
-def labelled(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
+def label_shapes(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of the training labels, cached by the stamps of the files."""
     _, labels, rows = source.read()
     return {
@@ -153,17 +159,19 @@ def labelled(source: Texts, stamps: tuple) -> dict[str, jax.ShapeDtypeStruct]:
     }
 
 
-def is_seen(letter: str) -> bool:
+def is_visible(letter: str) -> bool:
     """Whether a character is visible: spaces, control characters and joiners are not."""
     return unicodedata.category(letter) not in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def tokens_of(source: Texts, texts: Sequence[str]) -> np.ndarray:
     """The tokens of N texts, int32 `[N, T]`."""
-    found = source.tokens(texts)
-    fine = isinstance(found, np.ndarray) and found.dtype == np.int32 and found.ndim == 2
-    if not fine or len(found) != len(texts):
+    tokens = source.tokens(texts)
+    valid = isinstance(tokens, np.ndarray) and tokens.dtype == np.int32 and tokens.ndim == 2
+    if not valid or len(tokens) != len(texts):
         rule = f"must make int32 [{len(texts)}, T] of {len(texts)} texts"
-        told = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else found
-        raise BadInput(f"Texts.tokens {rule}, not {told}")
-    return found
+        actual = tokens
+        if isinstance(tokens, np.ndarray):
+            actual = f"{tokens.dtype} {list(tokens.shape)}"
+        raise BadInput(f"Texts.tokens {rule}, not {actual}")
+    return tokens

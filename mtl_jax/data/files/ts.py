@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 
 from mtl_jax.core.validation import BadInput, did_you_mean
-from mtl_jax.data.files.columns import LARGEST
-from mtl_jax.data.files.float_precision import count_distinct, require_most
+from mtl_jax.data.files.columns import MAX_FLOAT32
+from mtl_jax.data.files.float_precision import count_distinct, require_few_collisions
 from mtl_jax.data.files.text_files import lines_of, read_text
 
 
@@ -30,10 +30,10 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         float32.
     """
     lines = lines_of(read_text(file))
-    named = [line.split() for line in lines if line.lower().startswith("@classlabel true ")]
-    if not named:
+    declarations = [line.split() for line in lines if line.lower().startswith("@classlabel true ")]
+    if not declarations:
         raise BadInput(f"{file} must have a line of classes, @classLabel true ...")
-    classes = named[0][2:]
+    classes = declarations[0][2:]
     rows, labels = [], []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line[0] in "#@":
@@ -49,14 +49,14 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     if not rows:
         raise BadInput(f"{file} must have series")
     series = np.stack(rows)
-    for place in range(series.shape[2]):
-        values = series[:, :, place]
-        require_most(f"{file}, channel {place}", count_distinct(values), values)
+    for channel in range(series.shape[2]):
+        values = series[:, :, channel]
+        require_few_collisions(f"{file}, channel {channel}", count_distinct(values), values)
     return series.astype(np.float32), np.array(labels, np.int32), classes
 
 
-def read_series(where: str, channels: list[str], before: list[np.ndarray]) -> np.ndarray:
-    """One series `[T, C]`, of the same shape as those before it."""
+def read_series(where: str, channels: list[str], previous: list[np.ndarray]) -> np.ndarray:
+    """One series `[T, C]`, of the same shape as the previous ones."""
     try:
         values = [np.array(channel.split(","), np.float64) for channel in channels]
     except ValueError:
@@ -65,9 +65,9 @@ def read_series(where: str, channels: list[str], before: list[np.ndarray]) -> np
     if len(lengths) != 1:
         raise BadInput(f"{where} must have channels of one length, not {sorted(lengths)}")
     series = np.stack(values, 1)
-    if not (np.abs(series) <= LARGEST).all():
+    if not (np.abs(series) <= MAX_FLOAT32).all():
         raise BadInput(f"{where} must have a number at every time")
-    if before and series.shape != before[0].shape:
-        first = list(before[0].shape)
+    if previous and series.shape != previous[0].shape:
+        first = list(previous[0].shape)
         raise BadInput(f"{where} must be {first} [T, C] as the first is, not {list(series.shape)}")
     return series

@@ -11,8 +11,8 @@ from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import lines_of, read_text
 
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
-LONGEST = 100  # Maximum number of characters of a word; longer ones are unknown.
-UNSEEN = ("Cc", "Cf", "Co")  # Unicode categories: control, format, private use.
+MAX_LENGTH = 100  # Maximum number of characters of a word; longer ones are unknown.
+INVISIBLE = ("Cc", "Cf", "Co")  # Unicode categories: control, format, private use.
 # Chinese, Japanese and Korean ideographs: each is a separate word.
 IDEOGRAPHS = (
     (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F),
@@ -39,6 +39,11 @@ class WordPiece:
 
     Reference: Devlin et al., BERT, NAACL 2019, Section 3 (https://arxiv.org/abs/1810.04805),
       and its code (github.com/google-research/bert, tokenization.py).
+
+    Example:
+      >>> from mtl_jax import data
+      >>> data.WordPiece("vocab.txt", length=64)
+      WordPiece(path='vocab.txt', length=64, lower=True)
     """
 
     path: str
@@ -60,11 +65,11 @@ class WordPiece:
         rows = [
             [vocabulary[piece] for piece in pieces(text, vocabulary, self.lower)] for text in texts
         ]
-        found = np.full((len(rows), self.length), vocabulary[PAD], np.int32)
-        for row, tokens in zip(found, rows, strict=True):
-            kept = [vocabulary[FIRST], *tokens[: self.length - 2], vocabulary[LAST]]
-            row[: len(kept)] = kept
-        return found
+        padded = np.full((len(rows), self.length), vocabulary[PAD], np.int32)
+        for row, tokens in zip(padded, rows, strict=True):
+            tokens = [vocabulary[FIRST], *tokens[: self.length - 2], vocabulary[LAST]]
+            row[: len(tokens)] = tokens
+        return padded
 
 
 def read_vocabulary(path: str) -> dict[str, int]:
@@ -77,54 +82,54 @@ def read_vocabulary(path: str) -> dict[str, int]:
         lines = lines_of(read_text(expand_path(path)))
     except BadInput as error:
         raise BadInput(f"vocabulary {path!r} must be a text file: {error}") from error
-    found = {piece: token for token, piece in enumerate(lines)}
-    lacking = [mark for mark in (PAD, UNKNOWN, FIRST, LAST) if mark not in found]
-    if lacking:
-        raise BadInput(f"vocabulary {path!r} must have a line for each of {', '.join(lacking)}")
-    return found
+    vocabulary = {piece: token for token, piece in enumerate(lines)}
+    missing = [piece for piece in (PAD, UNKNOWN, FIRST, LAST) if piece not in vocabulary]
+    if missing:
+        raise BadInput(f"vocabulary {path!r} must have a line for each of {', '.join(missing)}")
+    return vocabulary
 
 
 def pieces(text: str, vocabulary: dict[str, int], lower: bool) -> list[str]:
     """The pieces of a text."""
-    return [piece for word in words(text, lower) for piece in cut(word, vocabulary)]
+    return [piece for word in words(text, lower) for piece in split_word(word, vocabulary)]
 
 
 def words(text: str, lower: bool) -> list[str]:
     """The words of a text; punctuation characters and ideographs are separate words."""
-    text = "".join(map(cleaned, text))
+    text = "".join(map(clean_character, text))
     if lower:
         text = unicodedata.normalize("NFD", text)
         text = "".join(c for c in text if unicodedata.category(c) != "Mn").lower()
-    return "".join(f" {c} " if punctuates(c) else c for c in text).split()
+    return "".join(f" {c} " if is_punctuation(c) else c for c in text).split()
 
 
-def cleaned(letter: str) -> str:
+def clean_character(letter: str) -> str:
     """Removes an invisible character, and adds spaces around ideographs."""
     if letter in " \t\n\r" or unicodedata.category(letter) == "Zs":
         return " "
-    if letter == "\ufffd" or unicodedata.category(letter) in UNSEEN:
+    if letter == "\ufffd" or unicodedata.category(letter) in INVISIBLE:
         return ""
     return f" {letter} " if any(a <= ord(letter) <= b for a, b in IDEOGRAPHS) else letter
 
 
-def punctuates(letter: str) -> bool:
+def is_punctuation(letter: str) -> bool:
     """Whether a character is punctuation; in ASCII, all visible ones but letters and digits."""
     code = ord(letter)
     return (32 < code < 127 and not letter.isalnum()) or unicodedata.category(letter)[0] == "P"
 
 
-def cut(word: str, vocabulary: dict[str, int]) -> list[str]:
+def split_word(word: str, vocabulary: dict[str, int]) -> list[str]:
     """The pieces of a word by greedy longest match, or the unknown token."""
-    found = list(longest(word, vocabulary)) if len(word) <= LONGEST else [""]
-    return [UNKNOWN] if "" in found else found
+    split = list(longest_matches(word, vocabulary)) if len(word) <= MAX_LENGTH else [""]
+    return [UNKNOWN] if "" in split else split
 
 
-def longest(word: str, vocabulary: dict[str, int]) -> Iterator[str]:
+def longest_matches(word: str, vocabulary: dict[str, int]) -> Iterator[str]:
     """Yields pieces from the left; an empty one if there is no match, which ends the iteration."""
     start = 0
     while start < len(word):
-        mark = "##" if start else ""
+        prefix = "##" if start else ""
         ends = range(len(word), start, -1)
-        end = next((end for end in ends if mark + word[start:end] in vocabulary), start)
-        yield mark + word[start:end] if end > start else ""
+        end = next((end for end in ends if prefix + word[start:end] in vocabulary), start)
+        yield prefix + word[start:end] if end > start else ""
         start = end if end > start else len(word)

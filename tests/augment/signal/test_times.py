@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment.signal import Permutation, RandomCrop, TimeShift, TimeWarp, WindowSlice
-from mtl_jax.augment.signal.permutation import reordered
-from mtl_jax.augment.signal.resample import resample, stretched
+from mtl_jax.augment.signal.permutation import source_times
+from mtl_jax.augment.signal.resample import resample, stretch
 from mtl_jax.augment.signal.time_warp import warped_times
 
 KEYS = jax.random.split(jax.random.key(0), 300)
@@ -28,7 +28,7 @@ def test_reading_between_times():
 
 
 def test_stretching_a_part():
-    found = stretched(jnp.asarray(TIMES), jnp.float32(2.0), jnp.float32(5.0))[:, 0]
+    found = stretch(jnp.asarray(TIMES), jnp.float32(2.0), jnp.float32(5.0))[:, 0]
     np.testing.assert_allclose(found, 2.0 + 0.5 * np.arange(11), rtol=1e-6)  # by hand
 
 
@@ -70,7 +70,7 @@ def test_time_warp_keeps_the_ends_and_the_order():
     ],
 )
 def test_segments_in_another_order(cuts, order, wanted):
-    found = reordered(jnp.array(cuts), jnp.array(order), 6)
+    found = source_times(jnp.array(cuts), jnp.array(order), 6)
     np.testing.assert_array_equal(found, wanted)
 
 
@@ -81,15 +81,15 @@ def test_permutation_keeps_every_value_and_most_neighbours():
     assert (found[:, 0] != 0).mean() > 0.4
 
 
-@pytest.mark.parametrize("around", [True, False])
-def test_time_shift(around):
-    found = over(TimeShift(2, around))
+@pytest.mark.parametrize("circular", [True, False])
+def test_time_shift(circular):
+    found = over(TimeShift(2, circular))
     wanted = [np.roll(TIMES[:, 0], shift) for shift in range(-2, 3)]
-    if not around:
+    if not circular:
         wanted[0][-2:] = wanted[1][-1:] = wanted[3][:1] = wanted[4][:2] = 0.0
     np.testing.assert_array_equal(np.unique(found, axis=0), np.unique(wanted, axis=0))
 
 
 def test_a_shift_longer_than_the_signal():
-    found = over(TimeShift(40, around=False))
+    found = over(TimeShift(40, circular=False))
     assert (found == 0.0).all(1).any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.augment.signal import FrequencyMask, Jitter, MagnitudeWarp, Scaling, TimeMask
-from mtl_jax.augment.signal.random_curve import curves, spline_basis
+from mtl_jax.augment.signal.random_curve import sample_curves, spline_basis
 
 KEYS = jax.random.split(jax.random.key(0), 500)
 ONES = np.ones((20, 3), np.float32)
@@ -32,7 +32,7 @@ def test_scaling_has_one_factor_a_channel():
 
 def test_curves_pass_through_their_draws():
     like = jnp.zeros((9, 1))
-    drawn = curves(KEYS[0], like, 0.5, 3, 2)
+    drawn = sample_curves(KEYS[0], like, 0.5, 3, 2)
     knots = 1.0 + 0.5 * jax.random.normal(KEYS[0], (5, 2))
     np.testing.assert_allclose(drawn[::2], knots, atol=1e-6)  # by hand: at 0, 2, 4, 6 and 8
 
@@ -44,7 +44,7 @@ def test_splines_of_no_knots_are_lines_and_add_up_to_one():
 
 def test_magnitude_warp_multiplies_each_channel_by_its_curve():
     signal = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
-    curve = curves(KEYS[0], signal, 0.2, 4, 2)
+    curve = sample_curves(KEYS[0], signal, 0.2, 4, 2)
     np.testing.assert_allclose(MagnitudeWarp(0.2, 4)(KEYS[0], signal), signal * curve, atol=1e-6)
     assert np.abs(np.diff(curve, axis=0)).max() < 0.3 and np.ptp(curve[:, 0] - curve[:, 1]) > 0.1
 

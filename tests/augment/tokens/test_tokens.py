@@ -15,7 +15,7 @@ from mtl_jax.augment.tokens import (
     TokenMask,
 )
 from mtl_jax.augment.tokens.neighbour_swap import swap_pairs
-from mtl_jax.augment.tokens.random_swap import exchanged
+from mtl_jax.augment.tokens.random_swap import apply_swaps
 from mtl_jax.augment.tokens.token_deletion import compact
 
 KEYS = jax.random.split(jax.random.key(0), 400)
@@ -66,7 +66,7 @@ def test_neighbour_swap_moves_by_one_place_at_its_probability():
 
 def test_swaps_one_after_another_and_only_so_many():
     pairs = jnp.array([[0, 1], [1, 2], [0, 3]])
-    found = exchanged(jnp.array([5, 6, 7, 8]), pairs, jnp.int32(2))
+    found = apply_swaps(jnp.array([5, 6, 7, 8]), pairs, jnp.int32(2))
     np.testing.assert_array_equal(found, [6, 7, 5, 8])  # by hand
 
 

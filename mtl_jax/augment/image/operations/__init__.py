@@ -1,9 +1,16 @@
 """Dataclasses of the operations that policies sample from, each with its own range.
 
-An operation maps `(grey, level, sign, fill)` to grey levels: `grey` holds integers 0..255
+An operation maps `(gray, level, sign, fill)` to gray levels: `gray` holds integers 0..255
 in float32, `[H, W, C]` with any C; `level` in [0, 1] is the position in its range, `sign` (-1
 or 1) the direction, and `fill` `[C]` the value outside the image. Operations ignore arguments
 that they do not need.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from mtl_jax.augment import operations
+  >>> gray = jnp.array([[[0.0], [100.0], [255.0]]])
+  >>> operations.Invert()(gray, 0.5, 1.0, jnp.array([0.0]))[0, :, 0].tolist()
+  [255.0, 155.0, 0.0]
 """
 
 from mtl_jax.augment.image.operations.color import AutoContrast as AutoContrast

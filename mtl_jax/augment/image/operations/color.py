@@ -16,36 +16,36 @@ from mtl_jax.core.validation import require, require_int, require_number
 class Identity:
     """Identity."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Returns the grey levels unchanged."""
-        return grey
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Returns the gray levels unchanged."""
+        return gray
 
 
 @dataclasses.dataclass(frozen=True)
 class AutoContrast:
     """Stretches the levels of each channel over the whole range."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `autocontrast`."""
-        return autocontrast(grey)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `autocontrast`."""
+        return autocontrast(gray)
 
 
 @dataclasses.dataclass(frozen=True)
 class Equalize:
     """Makes all levels of a channel about as frequent."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `equalize`."""
-        return equalize(grey)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `equalize`."""
+        return equalize(gray)
 
 
 @dataclasses.dataclass(frozen=True)
 class Invert:
     """Inverts the levels."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `invert`."""
-        return invert(grey)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `invert`."""
+        return invert(gray)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +55,13 @@ class Posterize:
     Attributes:
       most: bits at level 0.
       least: bits at level 1; levels below 1 keep at least one more.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray = jnp.array([[[100.0]]])
+      >>> float(operations.Posterize()(gray, 1.0, 1.0, jnp.array([0.0]))[0, 0, 0])  # 4 bits.
+      96.0
     """
 
     most: int = 8
@@ -65,9 +72,9 @@ class Posterize:
         require(self.most <= 8, self, "most", "must be at most 8", self.most)
         require(self.least <= self.most, self, "least", "must not be above most", self.least)
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `posterize`."""
-        return posterize(grey, self.most - jnp.floor(level * (self.most - self.least)))
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `posterize`."""
+        return posterize(gray, self.most - jnp.floor(level * (self.most - self.least)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +83,13 @@ class Solarize:
 
     Attributes:
       strength: how far the threshold goes down at level 1, 0..256.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray = jnp.array([[[100.0], [200.0]]])
+      >>> operations.Solarize()(gray, 0.5, 1.0, jnp.array([0.0]))[0, :, 0].tolist()
+      [100.0, 55.0]
     """
 
     strength: float = 256.0
@@ -83,95 +97,84 @@ class Solarize:
     def __post_init__(self):
         require_number(self, strength=(0.0, 256.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `solarize`."""
-        return solarize(grey, 256.0 - level * self.strength)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `solarize`."""
+        return solarize(gray, 256.0 - level * self.strength)
 
 
 @dataclasses.dataclass(frozen=True)
-class Brightness:
-    """Blends with black by a factor from `low` at level 0 to `high` at level 1; 1 is neutral."""
+class Enhancement:
+    """Base class of operations with a factor from `low` at level 0 to `high` at level 1."""
 
     low: float = 0.1
     high: float = 1.9
 
     def __post_init__(self):
-        require_factors(self)
+        require_number(self, low=(0.0, 10.0))
+        require_number(self, high=(self.low, 10.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `brightness`."""
-        return brightness(grey, between(self, level))
+    def factor(self, level: jax.Array) -> jax.Array:
+        """The factor at a level."""
+        return self.low + level * (self.high - self.low)
 
 
 @dataclasses.dataclass(frozen=True)
-class Contrast:
+class Brightness(Enhancement):
+    """Blends with black by a factor from `low` at level 0 to `high` at level 1; 1 is neutral.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[100.0]]]), jnp.array([0.0])
+      >>> float(operations.Brightness(low=0.5, high=1.5)(gray, 1.0, 1.0, fill)[0, 0, 0])
+      150.0
+    """
+
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `brightness`."""
+        return brightness(gray, self.factor(level))
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast(Enhancement):
     """Blends with the mean by a factor from `low` at level 0 to `high` at level 1."""
 
-    low: float = 0.1
-    high: float = 1.9
-
-    def __post_init__(self):
-        require_factors(self)
-
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `contrast`."""
-        return contrast(grey, between(self, level))
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `contrast`."""
+        return contrast(gray, self.factor(level))
 
 
 @dataclasses.dataclass(frozen=True)
-class Color:
-    """Blends with the grey image by a factor from `low` at level 0 to `high` at level 1."""
+class Color(Enhancement):
+    """Blends with the gray image by a factor from `low` at level 0 to `high` at level 1."""
 
-    low: float = 0.1
-    high: float = 1.9
-
-    def __post_init__(self):
-        require_factors(self)
-
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `color`."""
-        return color(grey, between(self, level))
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `color`."""
+        return color(gray, self.factor(level))
 
 
 @dataclasses.dataclass(frozen=True)
-class Sharpness:
+class Sharpness(Enhancement):
     """Blends with the smoothed image by a factor from `low` at level 0 to `high` at level 1."""
 
-    low: float = 0.1
-    high: float = 1.9
-
-    def __post_init__(self):
-        require_factors(self)
-
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `sharpness`."""
-        return sharpness(grey, between(self, level))
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `sharpness`."""
+        return sharpness(gray, self.factor(level))
 
 
 @dataclasses.dataclass(frozen=True)
 class Smooth:
     """Blends with the means over 3 x 3 pixels, by a fraction `level`."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `smooth`."""
-        return smooth(grey, level)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `smooth`."""
+        return smooth(gray, level)
 
 
 @dataclasses.dataclass(frozen=True)
 class Blur:
     """Blends with the means over the rim of 5 x 5 pixels, by a fraction `level`."""
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `blur`."""
-        return blur(grey, level)
-
-
-def require_factors(operation: object) -> None:
-    """Requires a lowest and a highest factor."""
-    require_number(operation, low=(0.0, 10.0))
-    require_number(operation, high=(operation.low, 10.0))
-
-
-def between(operation: object, level: jax.Array) -> jax.Array:
-    """The factor at a level."""
-    return operation.low + level * (operation.high - operation.low)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `blur`."""
+        return blur(gray, level)

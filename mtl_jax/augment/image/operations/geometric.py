@@ -16,16 +16,25 @@ from mtl_jax.core.validation import require_number
 
 @dataclasses.dataclass(frozen=True)
 class Rotate:
-    """Rotates by up to `degrees` either way."""
+    """Rotates by up to `degrees` either way.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[1.0], [2.0]], [[3.0], [4.0]]]), jnp.array([0.0])
+      >>> jax.jit(operations.Rotate(degrees=90.0))(gray, 1.0, 1.0, fill)[..., 0].tolist()
+      [[2.0, 4.0], [1.0, 3.0]]
+    """
 
     degrees: float = 30.0
 
     def __post_init__(self):
         require_number(self, degrees=(0.0, 180.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `rotate`."""
-        return rotate(grey, sign * level * self.degrees, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `rotate`."""
+        return rotate(gray, sign * level * self.degrees, fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +46,9 @@ class ShearX:
     def __post_init__(self):
         require_number(self, shear=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `shear_x`."""
-        return shear_x(grey, sign * level * self.shear, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `shear_x`."""
+        return shear_x(gray, sign * level * self.shear, fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,23 +60,32 @@ class ShearY:
     def __post_init__(self):
         require_number(self, shear=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `shear_y`."""
-        return shear_y(grey, sign * level * self.shear, fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `shear_y`."""
+        return shear_y(gray, sign * level * self.shear, fill)
 
 
 @dataclasses.dataclass(frozen=True)
 class TranslateX:
-    """Translates horizontally by up to a `fraction` of the width, either way."""
+    """Translates horizontally by up to a `fraction` of the width, either way.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.augment import operations
+      >>> gray, fill = jnp.array([[[1.0], [2.0], [3.0], [4.0]]]), jnp.array([0.0])
+      >>> jax.jit(operations.TranslateX(fraction=0.5))(gray, 0.5, 1.0, fill)[0, :, 0].tolist()
+      [2.0, 3.0, 4.0, 0.0]
+    """
 
     fraction: float = 0.3
 
     def __post_init__(self):
         require_number(self, fraction=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `translate_x`."""
-        return translate_x(grey, sign * level * (self.fraction * grey.shape[1]), fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `translate_x`."""
+        return translate_x(gray, sign * level * (self.fraction * gray.shape[1]), fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +97,6 @@ class TranslateY:
     def __post_init__(self):
         require_number(self, fraction=(0.0, 1.0))
 
-    def __call__(self, grey, level, sign, fill) -> jax.Array:
-        """Grey levels after `translate_y`."""
-        return translate_y(grey, sign * level * (self.fraction * grey.shape[0]), fill)
+    def __call__(self, gray, level, sign, fill) -> jax.Array:
+        """Gray levels after `translate_y`."""
+        return translate_y(gray, sign * level * (self.fraction * gray.shape[0]), fill)
