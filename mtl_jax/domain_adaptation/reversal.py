@@ -34,7 +34,8 @@ def reverse_gradient(x: jax.Array, coefficient: float | jax.Array) -> jax.Array:
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import domain_adaptation
-      >>> float(jax.grad(lambda x: domain_adaptation.reverse_gradient(3.0 * x, 0.5))(jnp.array(1.0)))
+      >>> slope = jax.grad(lambda x: domain_adaptation.reverse_gradient(3.0 * x, 0.5))
+      >>> float(slope(jnp.array(1.0)))
       -1.5
     """
     require_floats("reverse_gradient", x)
