@@ -139,7 +139,7 @@ COSTS = {
 LAWS = ("weighting", "aggregation", "sharing", "consistency", "nets", "augment", "losses")
 # Of the modules without export lines: those whose functions are for users, and helpers.
 FUNCTIONS = ("mtl_jax.config.sklearn_baseline", "mtl_jax.transfer.finetuning")
-HELPERS = ("discriminative", "frozen_rest", "within")
+HELPERS = ("discriminative_rules", "params_of", "rules_of_rest")
 
 
 class Member(NamedTuple):

@@ -3,6 +3,14 @@
 The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches and
 losses normalised over a batch are scalars; the others are per example, without reduction.
 Capitalized names are methods for `Task.auxiliary` on `data.Domains`, built from these losses.
+
+Example:
+  >>> from mtl_jax import Task, domain_adaptation, losses, metrics
+  >>> method = domain_adaptation.DANN(widths=(256,))
+  >>> task = Task(name="digit", num_outputs=10, loss=losses.cross_entropy,
+  ...             metric=metrics.Accuracy(), auxiliary=method)
+  >>> task.auxiliary.views  # source, target
+  ('labelled', 'weak')
 """
 
 from mtl_jax.core import typechecked
@@ -13,11 +21,11 @@ from mtl_jax.domain_adaptation.afn import length_preserving_dropout as length_pr
 from mtl_jax.domain_adaptation.afn import stepwise_feature_norm as stepwise_feature_norm
 from mtl_jax.domain_adaptation.bsp import spectral_penalty as spectral_penalty
 from mtl_jax.domain_adaptation.cdan import CDAN as CDAN
-from mtl_jax.domain_adaptation.cdan import conditional_adversarial as conditional_adversarial
-from mtl_jax.domain_adaptation.cdan import conditional_map as conditional_map
-from mtl_jax.domain_adaptation.cdan import entropy_weights as entropy_weights
-from mtl_jax.domain_adaptation.cdan import random_conditional_map as random_conditional_map
-from mtl_jax.domain_adaptation.cdan import random_matrices as random_matrices
+from mtl_jax.domain_adaptation.cdan_losses import conditional_adversarial as conditional_adversarial
+from mtl_jax.domain_adaptation.cdan_losses import conditional_map as conditional_map
+from mtl_jax.domain_adaptation.cdan_losses import entropy_weights as entropy_weights
+from mtl_jax.domain_adaptation.cdan_losses import random_conditional_map as random_conditional_map
+from mtl_jax.domain_adaptation.cdan_losses import random_matrices as random_matrices
 from mtl_jax.domain_adaptation.coral import CORAL as CORAL
 from mtl_jax.domain_adaptation.coral import coral as coral
 from mtl_jax.domain_adaptation.coral import coral_with_means as coral_with_means

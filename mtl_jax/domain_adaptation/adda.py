@@ -14,7 +14,7 @@ from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import SeparatePass, view_key
 from mtl_jax.domain_adaptation.dann import domain_adversarial
-from mtl_jax.domain_adaptation.discriminator import domain_accuracy, require_layers
+from mtl_jax.domain_adaptation.discriminator import domain_accuracy, require_hidden_widths
 from mtl_jax.domain_adaptation.domain_views import SOURCE, TARGET
 from mtl_jax.domain_adaptation.reversal import reverse_gradient
 
@@ -43,6 +43,12 @@ class ADDA(AuxiliaryLoss):
     Reference: Tzeng et al., Adversarial Discriminative Domain Adaptation, CVPR 2017, Section 4, Eq.
       9 (https://arxiv.org/abs/1702.05464); in the paper, the target model minimizes the loss with
       swapped domain labels; here it maximizes the discriminator's loss, as in TLLib.
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> target, source = domain_adaptation.ADDA((256,)).views
+      >>> target, source.views, source.model  # The run needs a source model, `init_from`.
+      ('weak', ('labelled',), 'source')
     """
 
     widths: tuple[int, ...] = (1024, 1024)
@@ -54,7 +60,7 @@ class ADDA(AuxiliaryLoss):
 
     def __post_init__(self):
         require_number(self, coefficient=(0.0, math.inf), weight=(0.0, math.inf))
-        require_layers(self)
+        require_hidden_widths(self)
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxMLP]:
         """Returns the discriminator."""
@@ -69,7 +75,7 @@ class ADDA(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss `[]`, no state, and metrics."""
         source = views.apply_head("domain", views.features[view_key(SOURCE_VIEW)])[:, 0]
-        moved = reverse_gradient(views.features[TARGET], self.coefficient)
-        target = views.apply_head("domain", moved)[:, 0]
+        reversed_features = reverse_gradient(views.features[TARGET], self.coefficient)
+        target = views.apply_head("domain", reversed_features)[:, 0]
         loss = domain_adversarial(source, target)
         return loss, state, {"domain_accuracy": domain_accuracy(source, target)}

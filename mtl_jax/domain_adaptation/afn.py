@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import ALL_TYPES
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.domain_adaptation.domain_views import BOTH
 from mtl_jax.domain_adaptation.validation import require_floats
@@ -49,9 +50,9 @@ class AFN(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss `[]`, no state, and no metrics."""
-        return sum(self.grown(views.features[view]) for view in BOTH), state, {}
+        return sum_arrays(self.norm_loss(views.features[view]) for view in BOTH), state, {}
 
-    def grown(self, features: jax.Array) -> jax.Array:
+    def norm_loss(self, features: jax.Array) -> jax.Array:
         """Loss `[]` of the features of one domain."""
         if self.radius is None:
             return stepwise_feature_norm(features, step=self.step).mean()
@@ -79,10 +80,18 @@ def stepwise_feature_norm(features: jax.Array, *, step: float = 1.0) -> jax.Arra
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, stepwise adaptive feature norm
       (https://arxiv.org/abs/1811.07456).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> loss = lambda f: domain_adaptation.stepwise_feature_norm(f, step=2.5).sum()
+      >>> jax.grad(loss)(jnp.array([[3.0, 4.0]])).tolist()  # -2 step f / |f|
+      [[-3.0, -4.0]]
     """
     require_vectors("stepwise_feature_norm", features)
-    lengths = length(features)
-    return jnp.square(lengths - jax.lax.stop_gradient(lengths) - step)
+    norms = norm(features)
+    return jnp.square(norms - jax.lax.stop_gradient(norms) - step)
 
 
 def hard_feature_norm(features: jax.Array, *, radius: float = 25.0) -> jax.Array:
@@ -105,9 +114,15 @@ def hard_feature_norm(features: jax.Array, *, radius: float = 25.0) -> jax.Array
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, hard adaptive feature norm
       (https://arxiv.org/abs/1811.07456).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> float(domain_adaptation.hard_feature_norm(jnp.array([[3.0, 4.0]]), radius=3.0))
+      4.0
     """
     require_vectors("hard_feature_norm", features)
-    return jnp.square(length(features).mean() - radius)
+    return jnp.square(norm(features).mean() - radius)
 
 
 def length_preserving_dropout(
@@ -133,19 +148,27 @@ def length_preserving_dropout(
     Reference: Xu et al., Larger Norm More Transferable: An Adaptive Feature Norm Approach for
       Unsupervised Domain Adaptation, ICCV 2019, implementation
       (https://arxiv.org/abs/1811.07456).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.domain_adaptation import length_preserving_dropout
+      >>> features = length_preserving_dropout(jax.random.key(0), jnp.ones(1000), rate=0.75)
+      >>> sorted({*features.tolist()})  # 1 / sqrt(1 - rate) where an entry is not dropped
+      [0.0, 2.0]
     """
     require_vectors("length_preserving_dropout", features)
     if not 0.0 <= rate < 1.0:
         raise ValueError(f"length_preserving_dropout needs a rate from 0 to below 1, not {rate!r}")
-    kept = jax.random.bernoulli(key, 1.0 - rate, features.shape)
-    return jnp.where(kept, features / (1.0 - rate) ** 0.5, 0.0)
+    mask = jax.random.bernoulli(key, 1.0 - rate, features.shape)
+    return jnp.where(mask, features / (1.0 - rate) ** 0.5, 0.0)
 
 
-def length(features: jax.Array) -> jax.Array:
+def norm(features: jax.Array) -> jax.Array:
     """Norm `|f|` over the last axis, with gradient 0 at 0."""
     squares = jnp.square(features).sum(-1)
-    there = squares != 0  # True for NaN, which must not be hidden.
-    return jnp.where(there, jnp.sqrt(jnp.where(there, squares, 1.0)), 0.0)
+    nonzero = squares != 0  # True for NaN, which must not be hidden.
+    return jnp.where(nonzero, jnp.sqrt(jnp.where(nonzero, squares, 1.0)), 0.0)
 
 
 def require_vectors(name: str, features: jax.Array) -> None:

@@ -29,6 +29,13 @@ def spectral_penalty(features: jax.Array, *, largest: int = 1) -> jax.Array:
     Reference: Chen et al., Transferability vs. Discriminability: Batch Spectral Penalization
       for Adversarial Domain Adaptation, ICML 2019, batch spectral penalization
       (https://proceedings.mlr.press/v97/chen19i.html).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> features = jnp.diag(jnp.array([3.0, 2.0, 1.0]))  # singular values 3, 2 and 1
+      >>> round(float(domain_adaptation.spectral_penalty(features, largest=2)), 3)
+      13.0
     """
     require_floats("spectral_penalty", features)
     if features.ndim != 2 or not 1 <= largest <= min(features.shape):
@@ -37,5 +44,5 @@ def spectral_penalty(features: jax.Array, *, largest: int = 1) -> jax.Array:
             f"at least one of them, not {features.shape}"
         )
     rows = features if features.shape[0] <= features.shape[1] else features.T
-    squares = jnp.linalg.eigvalsh(jnp.matmul(rows, rows.T, precision="highest"))
-    return squares[-largest:].sum()
+    eigenvalues = jnp.linalg.eigvalsh(jnp.matmul(rows, rows.T, precision="highest"))
+    return eigenvalues[-largest:].sum()

@@ -1,4 +1,4 @@
-"""Conditional adversarial adaptation (CDAN): discriminator inputs, example weights and the loss."""
+"""Conditional adversarial adaptation (CDAN): a discriminator conditioned on predictions."""
 
 import dataclasses
 
@@ -10,15 +10,21 @@ from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_int
+from mtl_jax.domain_adaptation.cdan_losses import (
+    conditional_adversarial,
+    conditional_map,
+    entropy_weights,
+    random_conditional_map,
+    random_matrices,
+)
 from mtl_jax.domain_adaptation.discriminator import (
     check_settings,
     domain_accuracy,
     domain_logits,
-    spectral,
+    spectral_loss,
 )
 from mtl_jax.domain_adaptation.domain_views import BOTH
 from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp
-from mtl_jax.domain_adaptation.validation import require_alike, require_floats, require_logits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +48,14 @@ class CDAN(AuxiliaryLoss):
 
     Reference: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018
       (https://arxiv.org/abs/1705.10667).
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> for width in (None, 256):  # all 10 D products of 10 classes and D features, or 256
+      ...     method = domain_adaptation.CDAN((64,), entropy=True, randomized_dim=width)
+      ...     print(method.aux_heads(num_classes=10)["domain"])
+      AuxMLP(outputs=1, widths=(64,), input_multiple=10, input_size=None)
+      AuxMLP(outputs=1, widths=(64,), input_multiple=10, input_size=256)
     """
 
     widths: tuple[int, ...] = (1024, 1024)
@@ -67,7 +81,7 @@ class CDAN(AuxiliaryLoss):
             )
         }
 
-    def shown(self, features: jax.Array, logits: jax.Array) -> jax.Array:
+    def discriminator_inputs(self, features: jax.Array, logits: jax.Array) -> jax.Array:
         """Returns the inputs of the discriminator."""
         if self.randomized_dim is None:
             return conditional_map(features, logits)
@@ -78,163 +92,14 @@ class CDAN(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss `[]`, no state, and metrics."""
-        shown = tuple(self.shown(views.features[view], views.outputs(view)) for view in BOTH)
-        source, target = domain_logits(views, shown, self.warm_up(views.progress))
+        inputs = [
+            self.discriminator_inputs(views.features[view], views.outputs(view)) for view in BOTH
+        ]
+        source, target = domain_logits(views, inputs, self.warm_up(views.progress))
         weights = jnp.ones(len(source) + len(target))
         if self.entropy:
             weights = entropy_weights(jnp.concatenate([views.outputs(view) for view in BOTH]))
-        parts = jnp.split(weights, [len(source)])
-        loss = conditional_adversarial(source, target, *parts) + spectral(self, views)
+        source_weights, target_weights = jnp.split(weights, [len(source)])
+        loss = conditional_adversarial(source, target, source_weights, target_weights)
+        loss = loss + spectral_loss(self, views)
         return loss, state, {"domain_accuracy": domain_accuracy(source, target)}
-
-
-def conditional_map(features: jax.Array, logits: jax.Array) -> jax.Array:
-    """Multilinear map, the discriminator's input: all products of probabilities and features.
-
-    `vec(p f')`, `p = softmax(z)`: entry `c D + d` is `p_c f_d`. No gradient with respect to the
-    logits, otherwise the classifier would be trained to mislead the discriminator.
-
-    Args:
-      features: features f, `[..., D]`.
-      logits: logits z, `[..., C]`.
-
-    Returns:
-      The map `[..., C D]`.
-
-    Raises:
-      ValueError: if shapes or dtypes do not match (when traced).
-
-    Reference: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018, multilinear
-      conditioning (https://arxiv.org/abs/1705.10667).
-    """
-    require_pair("conditional_map", features, logits)
-    probabilities = jax.nn.softmax(jax.lax.stop_gradient(logits))
-    product = probabilities[..., :, None] * features[..., None, :]
-    return product.reshape(*features.shape[:-1], logits.shape[-1] * features.shape[-1])
-
-
-def random_matrices(
-    key: jax.Array, num_features: int, num_classes: int, width: int = 1024, dtype=float
-) -> tuple[jax.Array, jax.Array]:
-    """Standard normal matrices `[D, R]` and `[C, R]` for `random_conditional_map`.
-
-    Sample them once per training run; they are not trained.
-    """
-    for_features, for_classes = jax.random.split(key)
-    return (
-        jax.random.normal(for_features, (num_features, width), dtype),
-        jax.random.normal(for_classes, (num_classes, width), dtype),
-    )
-
-
-def random_conditional_map(
-    features: jax.Array, logits: jax.Array, matrices: tuple[jax.Array, jax.Array]
-) -> jax.Array:
-    """Randomized `conditional_map` of lower dimension, `(R_f' f) (R_p' p) / sqrt(R)`, elementwise.
-
-    Inner products of two maps equal those of `conditional_map` in expectation over the matrices. No
-    gradient with respect to the logits or the matrices.
-
-    Args:
-      features: features f, `[..., D]`.
-      logits: logits of p, `[..., C]`.
-      matrices: R_f `[D, R]` and R_p `[C, R]`, from `random_matrices`.
-
-    Returns:
-      The map `[..., R]`.
-
-    Raises:
-      ValueError: if shapes or dtypes do not match (when traced).
-
-    Reference: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018, randomized
-      multilinear map (https://arxiv.org/abs/1705.10667).
-    """
-    require_pair("random_conditional_map", features, logits)
-    of_features, of_classes = jax.lax.stop_gradient(matrices)
-    width = of_features.shape[-1]
-    wanted = (features.shape[-1], width), (logits.shape[-1], width)
-    if (of_features.shape, of_classes.shape) != wanted:
-        raise ValueError(
-            f"random_conditional_map needs matrices [D, R] and [C, R] for features "
-            f"{features.shape} and logits {logits.shape}, not {of_features.shape} and "
-            f"{of_classes.shape}"
-        )
-    probabilities = jax.nn.softmax(jax.lax.stop_gradient(logits))
-    return (
-        (features @ of_features)
-        * (probabilities @ of_classes)
-        / jnp.sqrt(width).astype(features.dtype)
-    )
-
-
-def entropy_weights(logits: jax.Array, *, offset: float = 0.0) -> jax.Array:
-    """Example weights by certainty, `w_i = N (1 + e^-H_i) / sum_j (1 + e^-H_j)`.
-
-    `H = -sum_c p_c log(p_c + e)`, p the softmax, natural logarithm. The mean weight is 1. No
-    gradient with respect to the logits. The authors' code normalizes the mean to 1 in each domain
-    separately, and also reverses a gradient through the entropy; TLLib does neither.
-
-    Args:
-      logits: logits `[N, C]` of the examples over which the mean is 1: of both domains together, or
-        of one.
-      offset: the offset e; the paper uses none, TLLib 1e-5, which changes the weights by about that
-        amount.
-
-    Returns:
-      The weights `[N]`, from 1/2 to 2.
-
-    Raises:
-      ValueError: if shapes or dtypes do not match (when traced).
-
-    Reference: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018, entropy
-      conditioning (https://arxiv.org/abs/1705.10667); without a gradient as TLLib
-      (https://github.com/thuml/Transfer-Learning-Library).
-    """
-    require_logits("entropy_weights", logits, ndim=2)
-    probabilities = jax.nn.softmax(jax.lax.stop_gradient(logits))
-    entropy = -jax.scipy.special.xlogy(probabilities, probabilities + offset).sum(-1)
-    weights = 1.0 + jnp.exp(-entropy)
-    return weights / weights.mean()
-
-
-def conditional_adversarial(
-    source: jax.Array,
-    target: jax.Array,
-    source_weights: jax.Array,
-    target_weights: jax.Array,
-) -> jax.Array:
-    """Weighted `domain_adversarial`, `1/2 (mean w_s softplus(-d_s) + mean w_t softplus(d_t))`.
-
-    The means divide by the number of examples, not by the sum of the weights. Gradients with
-    respect to the logits, none with respect to the weights.
-
-    Args:
-      source: logits of the discriminator on maps of the source, `[B]`.
-      target: logits of the discriminator on maps of the target, `[U]`.
-      source_weights: weights `[B]`, the first part of `entropy_weights` of both domains.
-      target_weights: weights `[U]`, the remaining part.
-
-    Returns:
-      The loss `[]`.
-
-    Raises:
-      ValueError: if shapes or dtypes do not match (when traced).
-
-    Reference: Long et al., Conditional Adversarial Domain Adaptation, NeurIPS 2018, CDAN+E
-      (https://arxiv.org/abs/1705.10667).
-    """
-    require_alike("conditional_adversarial", source, source_weights)
-    require_alike("conditional_adversarial", target, target_weights)
-    weights = jax.lax.stop_gradient((source_weights, target_weights))
-    ours = (weights[0] * jax.nn.softplus(-source)).mean()
-    return 0.5 * (ours + (weights[1] * jax.nn.softplus(target)).mean())
-
-
-def require_pair(name: str, features: jax.Array, logits: jax.Array) -> None:
-    """Requires features `[..., D]` and logits `[..., C]` of the same examples."""
-    require_floats(name, features, logits)
-    if features.ndim == 0 or logits.ndim == 0 or features.shape[:-1] != logits.shape[:-1]:
-        raise ValueError(
-            f"{name} needs features [..., D] and logits [..., C], "
-            f"not features {features.shape} and logits {logits.shape}"
-        )

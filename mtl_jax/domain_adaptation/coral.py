@@ -70,8 +70,16 @@ def coral(source: jax.Array, target: jax.Array) -> jax.Array:
 
     Reference: Sun and Saenko, Deep CORAL: Correlation Alignment for Deep Domain Adaptation,
       ECCV Workshops 2016, Section 3.1, Eq. 1 (https://arxiv.org/abs/1607.01719).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> source = jnp.array([[1.0, 0.0], [-1.0, 0.0]])  # mean (0, 0), covariance diag(2, 0)
+      >>> target = jnp.array([[3.0, 1.0], [3.0, 3.0]])  # mean (3, 2), covariance diag(0, 2)
+      >>> float(domain_adaptation.coral(source, target))
+      0.5
     """
-    require_features("coral", source, target, least=2)
+    require_features("coral", source, target, min_examples=2)
     return jnp.square(covariance(source) - covariance(target)).mean() / 4.0
 
 
@@ -92,13 +100,21 @@ def coral_with_means(source: jax.Array, target: jax.Array) -> jax.Array:
 
     Reference: see `coral`; this form is TLLib's `CorrelationAlignmentLoss`
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> source = jnp.array([[1.0, 0.0], [-1.0, 0.0]])  # mean (0, 0), covariance diag(2, 0)
+      >>> target = jnp.array([[3.0, 1.0], [3.0, 3.0]])  # mean (3, 2), covariance diag(0, 2)
+      >>> float(domain_adaptation.coral_with_means(source, target))
+      8.5
     """
-    require_features("coral_with_means", source, target, least=2)
+    require_features("coral_with_means", source, target, min_examples=2)
     means = jnp.square(source.mean(0) - target.mean(0)).mean()
     return means + jnp.square(covariance(source) - covariance(target)).mean()
 
 
 def covariance(features: jax.Array) -> jax.Array:
     """Unbiased covariance `[D, D]` of a batch `[N, D]`."""
-    centred = features - features.mean(0)[None]
-    return jnp.matmul(centred.T, centred, precision="highest") / (len(features) - 1)
+    centered = features - features.mean(0)[None]
+    return jnp.matmul(centered.T, centered, precision="highest") / (len(features) - 1)

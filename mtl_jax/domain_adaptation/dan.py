@@ -43,7 +43,7 @@ class DAN(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the discrepancy `[]`, no state, and no metrics."""
         source, target = views.features[SOURCE], views.features[TARGET]
-        require_pairs(self, source, target)
+        require_equal_sizes(self, source, target)
         return multi_kernel_mmd(source, target, linear=self.linear), state, {}
 
 
@@ -79,11 +79,11 @@ class JAN(AuxiliaryLoss):
         source, target = (
             (views.features[view], jax.nn.softmax(views.outputs(view))) for view in (SOURCE, TARGET)
         )
-        require_pairs(self, source[0], target[0])
+        require_equal_sizes(self, source[0], target[0])
         return joint_mmd(source, target, linear=self.linear), state, {}
 
 
-def require_pairs(method: DAN | JAN, source: jax.Array, target: jax.Array) -> None:
+def require_equal_sizes(method: DAN | JAN, source: jax.Array, target: jax.Array) -> None:
     """Requires equal batch sizes of both domains for the linear-time estimate."""
     sizes = (len(source), len(target))
     rule = "needs as many unlabelled images as labelled ones (unlabelled_ratio=1)"

@@ -12,7 +12,7 @@ from mtl_jax.domain_adaptation.discriminator import (
     check_settings,
     domain_accuracy,
     domain_logits,
-    spectral,
+    spectral_loss,
 )
 from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
 from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp
@@ -41,6 +41,11 @@ class DANN(AuxiliaryLoss):
       Section 4.2 (https://arxiv.org/abs/1505.07818); Chen et al., Transferability vs.
       Discriminability: Batch Spectral Penalization, ICML 2019
       (https://proceedings.mlr.press/v97/chen19i.html).
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> domain_adaptation.DANN((256,), spectral=2e-4).aux_heads(num_classes=10)
+      {'domain': AuxMLP(outputs=1, widths=(256,), input_multiple=1, input_size=None)}
     """
 
     widths: tuple[int, ...] = (1024, 1024)
@@ -60,9 +65,9 @@ class DANN(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss `[]`, no state, and metrics."""
-        shown = (views.features[SOURCE], views.features[TARGET])
-        source, target = domain_logits(views, shown, self.warm_up(views.progress))
-        loss = domain_adversarial(source, target) + spectral(self, views)
+        inputs = (views.features[SOURCE], views.features[TARGET])
+        source, target = domain_logits(views, inputs, self.warm_up(views.progress))
+        loss = domain_adversarial(source, target) + spectral_loss(self, views)
         return loss, state, {"domain_accuracy": domain_accuracy(source, target)}
 
 
@@ -87,6 +92,13 @@ def domain_adversarial(source: jax.Array, target: jax.Array) -> jax.Array:
     Reference: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17, 2016, Section
       4.2 (https://arxiv.org/abs/1505.07818); weights of 1/2 as in TLLib
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> loss = domain_adaptation.domain_adversarial(jnp.zeros(4), jnp.zeros(2))
+      >>> round(float(loss), 4)  # log 2: the domains are not distinguished
+      0.6931
     """
     require_floats("domain_adversarial", source, target)
     if not source.size or not target.size:

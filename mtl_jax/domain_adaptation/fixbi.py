@@ -12,6 +12,7 @@ from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.core.views import MixedView, View, view_key
 from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
@@ -61,6 +62,14 @@ class FixBi(AuxiliaryLoss):
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021 (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> method = domain_adaptation.FixBi(ratio=0.7)
+      >>> method.needs_two_branches  # The trunk of the run is `nets.TwoBranch(...)`.
+      True
+      >>> method.mixed_view.views, method.mixed_view.fixed_lambda
+      (('labelled', 'weak'), 0.7)
     """
 
     ratio: float = 0.7
@@ -73,21 +82,21 @@ class FixBi(AuxiliaryLoss):
     needs_two_branches = True
 
     def __post_init__(self):
-        share = (0.0, 1.0)
-        require_number(self, ratio=share, warm_up=share, matching=share)
+        unit = (0.0, 1.0)
+        require_number(self, ratio=unit, warm_up=unit, matching=unit)
         require_number(self, num_std=(0.0, math.inf), weight=(0.0, math.inf))
         rule = f"must not be below warm_up, {self.warm_up}"
         require(self.matching >= self.warm_up, self, "matching", rule, self.matching)
 
     @property
-    def mixed(self) -> MixedView:
+    def mixed_view(self) -> MixedView:
         """View of source and target images, each mixed mostly from its own domain."""
         return MixedView(BOTH, fixed_lambda=self.ratio)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Views that the loss requires."""
-        return (*BOTH, self.mixed, HALF)
+        return (*BOTH, self.mixed_view, HALF)
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxMLP]:
         """Log-temperatures of both models relative to 5, as a bias."""
@@ -97,51 +106,54 @@ class FixBi(AuxiliaryLoss):
         self, views: AuxInputs, loss: Callable[..., jax.Array], state: tuple
     ) -> jax.Array:
         """Loss `[]` of labelled images, or of the mixed images, summed over both models."""
-        plain = [branch_logits(views, SOURCE, net) for net in (0, 1)]
-        alone = sum(masked_mean(loss, said, views.labels, views.mask) for said in plain)
-        return jnp.where(views.progress < self.warm_up, alone, self.bridged(views))
+        logits = [branch_logits(views, SOURCE, net) for net in (0, 1)]
+        labelled = sum_arrays(masked_mean(loss, z, views.labels, views.mask) for z in logits)
+        return jnp.where(views.progress < self.warm_up, labelled, self.mixup_loss(views))
 
-    def bridged(self, views: AuxInputs) -> jax.Array:
+    def mixup_loss(self, views: AuxInputs) -> jax.Array:
         """Loss `[]` of both models on mixed images, each on those closer to its domain."""
-        partner = views.view_params[view_key(self.mixed)].partner
-        size, total = len(views.labels), 0.0
-        guesses = [branch_logits(views, TARGET, net).argmax(-1) for net in (0, 1)]
+        partner = views.view_params[view_key(self.mixed_view)].partner
+        size, losses = len(views.labels), []
+        pseudo_labels = [branch_logits(views, TARGET, net).argmax(-1) for net in (0, 1)]
         # Source rows come first: in the first part of the mixed view, and in the partners of its
         # second part.
-        nearer = (
+        branches = (
             (slice(None, size), self.ratio, jnp.arange(size), partner[:size] - size),
             (slice(size, None), 1 - self.ratio, partner[size:], jnp.arange(len(partner) - size)),
         )
-        for net, (rows, ratio, source, target) in enumerate(nearer):
-            said = branch_logits(views, self.mixed, net)[rows]
+        for net, (rows, ratio, source, target) in enumerate(branches):
+            logits = branch_logits(views, self.mixed_view, net)[rows]
             loss = functools.partial(
-                fixed_ratio_mixup_loss, guesses=guesses[net][target], ratio=ratio
+                fixed_ratio_mixup_loss, pseudo_labels=pseudo_labels[net][target], ratio=ratio
             )
-            total = total + masked_mean(loss, said, views.labels[source], views.mask[source])
-        return total
+            losses.append(masked_mean(loss, logits, views.labels[source], views.mask[source]))
+        return sum_arrays(losses)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the loss of pseudo-labels `[]`, no state, and metrics."""
         target = [branch_logits(views, TARGET, net) for net in (0, 1)]
-        sure = [confidence_threshold(said, deviations=self.num_std) for said in target]
-        raised = views.apply_head("temperature", jnp.zeros((1, 1), target[0].dtype))[0]
-        temperatures = 5.0 * jnp.exp(raised)
-        unlearnt = [self_penalty(target[i], temperatures[i], sure[i])[0].mean() for i in (0, 1)]
-        taught = [
-            bidirectional_matching(target[i], target[1 - i], sure[1 - i]) for i in (0, 1)
-        ]  # fmt: skip
-        agreed = space_consistency(*(branch_logits(views, HALF, net) for net in (0, 1))).mean()
-        matched = sum(loss.mean() for loss, _ in taught) + agreed
-        begun, matching = views.progress >= self.warm_up, views.progress >= self.matching
-        total = jnp.where(begun, sum(unlearnt), 0.0) + jnp.where(matching, matched, 0.0)
-        rate = sum(mask.mean(dtype=total.dtype) for _, mask in taught) / 2
+        thresholds = [confidence_threshold(z, num_std=self.num_std) for z in target]
+        bias = views.apply_head("temperature", jnp.zeros((1, 1), target[0].dtype))[0]
+        temperatures = 5.0 * jnp.exp(bias)
+        penalty = sum_arrays(
+            self_penalty(*of_branch)[0].mean()
+            for of_branch in zip(target, temperatures, thresholds, strict=True)
+        )
+        matched = [
+            bidirectional_matching(target[i], target[1 - i], thresholds[1 - i]) for i in (0, 1)
+        ]
+        consistency = space_consistency(*(branch_logits(views, HALF, net) for net in (0, 1))).mean()
+        matching = sum_arrays(loss.mean() for loss, _ in matched) + consistency
+        total = jnp.where(views.progress >= self.warm_up, penalty, 0.0)
+        total = total + jnp.where(views.progress >= self.matching, matching, 0.0)
+        rate = sum_arrays(mask.mean(dtype=total.dtype) for _, mask in matched) / 2
         return total, state, {"mask_rate": rate, "temperature": temperatures.mean()}
 
 
 def branch_logits(views: AuxInputs, view: View, net: int) -> jax.Array:
     """Logits `[n, C]` of one of the two models for a view: the task's head on its features only."""
     features = views.features[view_key(view)]
-    own = jnp.arange(features.shape[-1]) // (features.shape[-1] // 2) == net
+    mask = jnp.arange(features.shape[-1]) // (features.shape[-1] // 2) == net
     # Each gets half of the bias, so that their sum equals the output of the task's head.
     bias = views.apply_head("", jnp.zeros_like(features[:1]))
-    return views.apply_head("", jnp.where(own[None], features, 0.0)) - 0.5 * bias
+    return views.apply_head("", jnp.where(mask[None], features, 0.0)) - 0.5 * bias

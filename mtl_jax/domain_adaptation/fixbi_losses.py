@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.domain_adaptation.validation import require_alike, require_floats, require_logits
+from mtl_jax.domain_adaptation.validation import require_floats, require_logits, require_same_shape
 from mtl_jax.losses import cross_entropy, probability_squared_error
 from mtl_jax.losses.complement import log_complement
 
 
 def fixed_ratio_mixup_loss(
-    logits: jax.Array, labels: jax.Array, guesses: jax.Array, *, ratio: float
+    logits: jax.Array, labels: jax.Array, pseudo_labels: jax.Array, *, ratio: float
 ) -> jax.Array:
     """Cross-entropy of mixed source and target images, per pair.
 
@@ -20,7 +20,7 @@ def fixed_ratio_mixup_loss(
     Args:
       logits: logits z of the mixed images, `[..., C]`.
       labels: labels y of the source, `[...]`.
-      guesses: the model's own pseudo-labels y' of the target, `[...]`.
+      pseudo_labels: the model's own pseudo-labels y' of the target, `[...]`.
       ratio: r, the fraction of the source.
 
     Returns:
@@ -31,12 +31,21 @@ def fixed_ratio_mixup_loss(
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021, fixed ratio-based mixup (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.domain_adaptation import fixed_ratio_mixup_loss
+      >>> logits, labels, pseudo_labels = jnp.array([[8.0, -8.0]]), jnp.array([0]), jnp.array([1])
+      >>> loss = fixed_ratio_mixup_loss(logits, labels, pseudo_labels, ratio=0.75)
+      >>> [round(value, 3) for value in loss.tolist()]  # 0.75 * 0 + 0.25 * 16
+      [4.0]
     """
     require_logits("fixed_ratio_mixup_loss", logits)
-    return ratio * cross_entropy(logits, labels) + (1.0 - ratio) * cross_entropy(logits, guesses)
+    source_loss, target_loss = (cross_entropy(logits, y) for y in (labels, pseudo_labels))
+    return ratio * source_loss + (1.0 - ratio) * target_loss
 
 
-def confidence_threshold(logits: jax.Array, *, deviations: float = 2.0) -> jax.Array:
+def confidence_threshold(logits: jax.Array, *, num_std: float = 2.0) -> jax.Array:
     """Threshold of confident predictions, `mean_i m_i - d std_i m_i`, `m_i = max softmax(z_i)`.
 
     The standard deviation divides by N - 1, as in the authors' code, and is 0 for one example. No
@@ -44,7 +53,7 @@ def confidence_threshold(logits: jax.Array, *, deviations: float = 2.0) -> jax.A
 
     Args:
       logits: logits z of the target, `[N, C]`.
-      deviations: number of standard deviations d.
+      num_std: number of standard deviations d.
 
     Returns:
       The threshold `[]`.
@@ -54,14 +63,22 @@ def confidence_threshold(logits: jax.Array, *, deviations: float = 2.0) -> jax.A
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021, confidence-based learning (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> logits = jnp.array([[0.0, 0.0], [100.0, 0.0]])  # confidence 0.5 and 1
+      >>> round(float(domain_adaptation.confidence_threshold(logits, num_std=1.0)), 3)
+      0.396
     """
     require_logits("confidence_threshold", logits, ndim=2)
-    most = jax.nn.softmax(jax.lax.stop_gradient(logits)).max(-1)
-    return most.mean() - deviations * most.std(ddof=min(1, len(most) - 1))
+    confidence = jax.nn.softmax(jax.lax.stop_gradient(logits)).max(-1)
+    std = confidence.std(ddof=min(1, len(confidence) - 1))
+    return confidence.mean() - num_std * std
 
 
 def bidirectional_matching(
-    learner: jax.Array, teacher: jax.Array, threshold: jax.Array
+    logits: jax.Array, teacher: jax.Array, threshold: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Loss of confident pseudo-labels of the other model, `1[max p >= t] CE(z, argmax p)`.
 
@@ -70,7 +87,7 @@ def bidirectional_matching(
     100 epochs and trains for 100: with its own settings they are never used.
 
     Args:
-      learner: logits z of the target, `[..., C]`.
+      logits: logits z of the target, `[..., C]`.
       teacher: logits of the same images by the other model, `[..., C]`.
       threshold: threshold t, the `confidence_threshold` of the teacher, `[]`.
 
@@ -82,12 +99,20 @@ def bidirectional_matching(
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021, bidirectional matching (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax.domain_adaptation import bidirectional_matching
+      >>> logits, teacher = jnp.zeros((2, 2)), jnp.array([[9.0, 0.0], [0.1, 0.0]])
+      >>> loss, mask = bidirectional_matching(logits, teacher, jnp.array(0.9))
+      >>> [round(value, 4) for value in loss.tolist()], mask.tolist()
+      ([0.6931, 0.0], [True, False])
     """
-    require_alike("bidirectional_matching", learner, teacher)
-    require_logits("bidirectional_matching", learner)
+    require_same_shape("bidirectional_matching", logits, teacher)
+    require_logits("bidirectional_matching", logits)
     teacher = jax.lax.stop_gradient(teacher)
     mask = jax.nn.softmax(teacher).max(-1) >= jax.lax.stop_gradient(threshold)
-    return jnp.where(mask, cross_entropy(learner, teacher.argmax(-1)), 0.0), mask
+    return jnp.where(mask, cross_entropy(logits, teacher.argmax(-1)), 0.0), mask
 
 
 def self_penalty(
@@ -111,6 +136,14 @@ def self_penalty(
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021, self-penalization (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> logits, threshold = jnp.array([[9.0, 0.0], [0.0, 0.0]]), jnp.array(0.9)
+      >>> loss, mask = domain_adaptation.self_penalty(logits, jnp.array(5.0), threshold)
+      >>> [round(value, 4) for value in loss.tolist()], mask.tolist()
+      ([0.0, 0.6931], [False, True])
     """
     require_logits("self_penalty", logits)
     fixed = jax.lax.stop_gradient(logits)
@@ -138,7 +171,14 @@ def space_consistency(first: jax.Array, second: jax.Array) -> jax.Array:
 
     Reference: Na et al., FixBi: Bridging Domain Spaces for Unsupervised Domain Adaptation, CVPR
       2021, consistency regularization (https://arxiv.org/abs/2011.09230).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> first, second = jnp.array([[100.0, 0.0]]), jnp.array([[0.0, 100.0]])
+      >>> domain_adaptation.space_consistency(first, second).tolist()
+      [1.0]
     """
-    require_alike("space_consistency", first, second)
+    require_same_shape("space_consistency", first, second)
     require_floats("space_consistency", first)
     return probability_squared_error(first, jax.nn.softmax(second))

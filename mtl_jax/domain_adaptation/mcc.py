@@ -10,7 +10,7 @@ from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.domain_adaptation.cdan import entropy_weights
+from mtl_jax.domain_adaptation.cdan_losses import entropy_weights
 from mtl_jax.domain_adaptation.domain_views import BOTH, TARGET
 from mtl_jax.domain_adaptation.validation import require_logits
 
@@ -72,6 +72,13 @@ def class_confusion(
 
     Reference: Jin et al., Minimum Class Confusion for Versatile Domain Adaptation, ECCV 2020,
       Section 3 (https://arxiv.org/abs/1912.03699).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> certain, uncertain = 100.0 * jnp.eye(2), jnp.zeros((2, 2))
+      >>> [round(float(domain_adaptation.class_confusion(z)), 4) for z in (certain, uncertain)]
+      [0.0, 0.5]
     """
     require_logits("class_confusion", logits, ndim=2)
     logits = logits / temperature
@@ -79,6 +86,6 @@ def class_confusion(
     weighted = entropy_weights(logits, offset=offset)[:, None] * probabilities
     totals = weighted.sum(0)
     # A class whose probabilities round to 0 gets the limit, 1, and no gradient.
-    there = totals != 0
-    shared = (weighted * (1.0 - probabilities)).sum(0)
-    return jnp.where(there, shared / jnp.where(there, totals, 1.0), 1.0).mean()
+    nonzero = totals != 0
+    confusion = (weighted * (1.0 - probabilities)).sum(0)
+    return jnp.where(nonzero, confusion / jnp.where(nonzero, totals, 1.0), 1.0).mean()

@@ -11,10 +11,11 @@ from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require_number, require_widths
 from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
 from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp, reverse_gradient
-from mtl_jax.domain_adaptation.validation import require_alike, require_logits
+from mtl_jax.domain_adaptation.validation import require_logits, require_same_shape
 from mtl_jax.losses.masked import masked_mean
 
 
@@ -61,17 +62,17 @@ class MCD(AuxiliaryLoss):
         self, views: AuxInputs, loss: Callable[..., jax.Array], state: tuple
     ) -> jax.Array:
         """Loss `[]` of the labels, of both heads."""
-        both = (views.outputs(SOURCE), views.apply_head("second", views.features[SOURCE]))
-        return sum(masked_mean(loss, said, views.labels, views.mask) for said in both)
+        logits = (views.outputs(SOURCE), views.apply_head("second", views.features[SOURCE]))
+        return sum_arrays(masked_mean(loss, z, views.labels, views.mask) for z in logits)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the negative discrepancy `[]`, no state, and metrics."""
-        moved = reverse_gradient(views.features[TARGET], self.warm_up(views.progress))
-        apart = classifier_discrepancy(
-            views.apply_head("", moved), views.apply_head("second", moved)
+        features = reverse_gradient(views.features[TARGET], self.warm_up(views.progress))
+        discrepancy = classifier_discrepancy(
+            views.apply_head("", features), views.apply_head("second", features)
         ).mean()
         balance = class_balance(views.outputs(TARGET))
-        return self.balance * balance - apart, state, {"discrepancy": apart}
+        return self.balance * balance - discrepancy, state, {"discrepancy": discrepancy}
 
 
 def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -93,8 +94,15 @@ def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:
 
     Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation,
       CVPR 2018, discrepancy loss (https://arxiv.org/abs/1712.02560).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> logits = jnp.array([[100.0, 0.0], [0.0, 0.0]])
+      >>> domain_adaptation.classifier_discrepancy(logits, -logits).tolist()
+      [1.0, 0.0]
     """
-    require_alike("classifier_discrepancy", first, second)
+    require_same_shape("classifier_discrepancy", first, second)
     require_logits("classifier_discrepancy", first)
     return jnp.abs(jax.nn.softmax(first) - jax.nn.softmax(second)).mean(-1)
 
@@ -118,7 +126,14 @@ def class_balance(logits: jax.Array) -> jax.Array:
     Reference: Saito et al., Maximum Classifier Discrepancy for Unsupervised Domain Adaptation, CVPR
       2018, class balance loss (https://arxiv.org/abs/1712.02560); with a mean over classes and a
       weight of 0.01 as in TLLib (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> balanced, unbalanced = 10.0 * jnp.eye(2), jnp.array([[10.0, 0.0], [10.0, 0.0]])
+      >>> [round(float(domain_adaptation.class_balance(z)), 2) for z in (balanced, unbalanced)]
+      [0.69, 5.0]
     """
     require_logits("class_balance", logits, ndim=2)
-    shares = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(float(len(logits)))
-    return -shares.mean()
+    log_means = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - jnp.log(float(len(logits)))
+    return -log_means.mean()

@@ -11,9 +11,9 @@ from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number, require_widths
-from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE
+from mtl_jax.domain_adaptation.domain_views import BOTH
 from mtl_jax.domain_adaptation.reversal import SigmoidWarmUp, reverse_gradient
-from mtl_jax.domain_adaptation.validation import require_alike, require_logits
+from mtl_jax.domain_adaptation.validation import require_logits, require_same_shape
 from mtl_jax.losses import cross_entropy
 from mtl_jax.losses.complement import log_complement
 
@@ -48,8 +48,8 @@ class MDD(AuxiliaryLoss):
     views = BOTH
 
     def __post_init__(self):
-        least = (0.0, math.inf)
-        require_number(self, margin=least, coefficient=least, weight=least)
+        bounds = (0.0, math.inf)
+        require_number(self, margin=bounds, coefficient=bounds, weight=bounds)
         require_widths(self, "widths")
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxMLP]:
@@ -59,11 +59,11 @@ class MDD(AuxiliaryLoss):
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to the negative discrepancy `[]`, no state, and metrics."""
         features = jnp.concatenate([views.features[view] for view in BOTH])
-        moved = reverse_gradient(features, self.coefficient * self.warm_up(views.progress))
-        said = views.apply_head("adversary", moved)
-        adversary = jnp.split(said, [views.outputs(SOURCE).shape[0]])
-        found = margin_disparity(*(views.outputs(v) for v in BOTH), *adversary, margin=self.margin)
-        return -found, state, {"disparity": found}
+        features = reverse_gradient(features, self.coefficient * self.warm_up(views.progress))
+        source, target = (views.outputs(view) for view in BOTH)
+        adversary = jnp.split(views.apply_head("adversary", features), [len(source)])
+        disparity = margin_disparity(source, target, *adversary, margin=self.margin)
+        return -disparity, state, {"disparity": disparity}
 
 
 def margin_disparity(
@@ -102,12 +102,20 @@ def margin_disparity(
     Reference: Zhang et al., Bridging Theory and Algorithm for Domain Adaptation, ICML 2019,
       combined cross-entropy loss (https://arxiv.org/abs/1904.05801); the offset is TLLib's
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> logits = [jnp.zeros((4, 2))] * 4  # log(1 - 1/2) - margin log 2
+      >>> round(float(jax.jit(domain_adaptation.margin_disparity)(*logits)), 3)
+      -3.466
     """
     for logits, adversary in ((source, source_adversary), (target, target_adversary)):
-        require_alike("margin_disparity", logits, adversary)
+        require_same_shape("margin_disparity", logits, adversary)
         require_logits("margin_disparity", logits, ndim=2)
-    agreed = cross_entropy(source_adversary, source.argmax(-1)).mean()
-    apart = log_complement(target_adversary, target.argmax(-1))
+    source_loss = cross_entropy(source_adversary, source.argmax(-1)).mean()
+    complements = log_complement(target_adversary, target.argmax(-1))
     if offset > 0.0:
-        apart = jnp.minimum(jnp.logaddexp(apart, math.log(offset)), 0.0)
-    return apart.mean() - margin * agreed
+        complements = jnp.minimum(jnp.logaddexp(complements, math.log(offset)), 0.0)
+    return complements.mean() - margin * source_loss

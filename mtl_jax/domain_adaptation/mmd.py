@@ -1,5 +1,6 @@
 """Maximum mean discrepancy (MMD) of two batches, for one layer or jointly for several."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -53,6 +54,14 @@ def multi_kernel_mmd(
     Reference: Long et al., Learning Transferable Features with Deep Adaptation Networks, ICML
       2015, deep adaptation networks (https://arxiv.org/abs/1502.02791); Gretton et al., A Kernel
       Two-Sample Test, JMLR 13, 2012, Lemma 6 (https://jmlr.org/papers/v13/gretton12a.html).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> source = jnp.array([[0.0], [1.0], [2.0]])
+      >>> targets = (source, source + 4.0)
+      >>> [round(float(domain_adaptation.multi_kernel_mmd(source, b)), 2) for b in targets]
+      [-2.16, 4.8]
     """
     kernels = (AdaptiveGaussians(factors),)
     return discrepancy("multi_kernel_mmd", (source,), (target,), kernels, linear)
@@ -85,6 +94,15 @@ def joint_mmd(
 
     Reference: Long et al., Deep Transfer Learning with Joint Adaptation Networks, ICML 2017,
       joint maximum mean discrepancy (https://arxiv.org/abs/1605.06636).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> features, probabilities = jnp.array([[0.0], [1.0], [2.0]]), jnp.eye(3)
+      >>> source, target = (features, probabilities), (features + 4.0, probabilities)
+      >>> round(float(jax.jit(domain_adaptation.joint_mmd)(source, target)), 2)
+      0.88
     """
     if not len(source) == len(target) == len(kernels) > 0:
         raise ValueError(
@@ -94,65 +112,83 @@ def joint_mmd(
     return discrepancy("joint_mmd", source, target, kernels, linear)
 
 
-def discrepancy(name, source, target, kernels, linear) -> jax.Array:
+def discrepancy(
+    name: str,
+    source: Sequence[jax.Array],
+    target: Sequence[jax.Array],
+    kernels: tuple[Kernel, ...],
+    linear: bool,
+) -> jax.Array:
     """Estimate `[]` with the product of the layers' kernels."""
-    for ours, theirs in zip(source, target, strict=True):
-        require_features(name, ours, theirs, least=2)
-    sizes = {(len(ours), len(theirs)) for ours, theirs in zip(source, target, strict=True)}
+    for a, b in zip(source, target, strict=True):
+        require_features(name, a, b, min_examples=2)
+    sizes = {(len(a), len(b)) for a, b in zip(source, target, strict=True)}
     if len(sizes) > 1:
         raise ValueError(f"{name} needs layers of the same examples, not batches {sorted(sizes)}")
     if linear and source[0].shape != target[0].shape:
         raise ValueError(f"{name} needs batches of one size in linear time, not {sizes.pop()}")
-    estimate = in_linear_time if linear else in_quadratic_time
-    return estimate(*centred(source, target), kernels)
+    estimate = linear_time_estimate if linear else quadratic_time_estimate
+    return estimate(*center(source, target), kernels)
 
 
-def centred(source, target) -> tuple[list, list, list]:
-    """Centres layers on the joint batch and returns the mean squared distance of its pairs.
+def center(
+    source: Sequence[jax.Array], target: Sequence[jax.Array]
+) -> tuple[list[jax.Array], list[jax.Array], list[jax.Array]]:
+    """Centers layers on the joint batch and returns the mean squared distance of its pairs.
 
-    After centring, the mean of `|x_i - x_j|^2` over all pairs is `2 mean |x|^2`.
+    After centering, the mean of `|x_i - x_j|^2` over all pairs is `2 mean |x|^2`.
     """
-    ours, theirs, widths = [], [], []
+    centered_source, centered_target, mean_squares = [], [], []
     for a, b in zip(source, target, strict=True):
         both = jax.lax.stop_gradient(jnp.concatenate([a, b]))
-        middle = both.mean(0)
-        ours.append(a - middle[None])
-        theirs.append(b - middle[None])
-        widths.append(2.0 * jnp.square(both - middle[None]).sum(1).mean())
-    return ours, theirs, widths
+        mean = both.mean(0)
+        centered_source.append(a - mean[None])
+        centered_target.append(b - mean[None])
+        mean_squares.append(2.0 * jnp.square(both - mean[None]).sum(1).mean())
+    return centered_source, centered_target, mean_squares
 
 
-def in_quadratic_time(source, target, widths, kernels) -> jax.Array:
+def quadratic_time_estimate(
+    source: list[jax.Array],
+    target: list[jax.Array],
+    mean_squares: list[jax.Array],
+    kernels: tuple[Kernel, ...],
+) -> jax.Array:
     """Estimate over all pairs except those of an example with itself."""
 
-    def product(rows, columns):
-        k = 1.0
-        for kernel, a, b, width in zip(kernels, rows, columns, widths, strict=True):
-            k = k * kernel(squared_distances(a, b), width)
-        return k
+    def product(rows: list[jax.Array], columns: list[jax.Array]) -> jax.Array:
+        layers = zip(kernels, rows, columns, mean_squares, strict=True)
+        values = [kernel(squared_distances(a, b), m) for kernel, a, b, m in layers]
+        return functools.reduce(jnp.multiply, values)
 
     return (
-        without_diagonal(product(source, source))
-        + without_diagonal(product(target, target))
+        mean_off_diagonal(product(source, source))
+        + mean_off_diagonal(product(target, target))
         - 2.0 * product(source, target).mean()
     )
 
 
-def without_diagonal(kernel: jax.Array) -> jax.Array:
+def mean_off_diagonal(kernel: jax.Array) -> jax.Array:
     """Mean `[]` of the off-diagonal entries of a matrix `[N, N]`."""
     n = len(kernel)
     return jnp.where(jnp.eye(n, dtype=bool), 0.0, kernel).sum() / (n * (n - 1))
 
 
-def in_linear_time(source, target, widths, kernels) -> jax.Array:
+def linear_time_estimate(
+    source: list[jax.Array],
+    target: list[jax.Array],
+    mean_squares: list[jax.Array],
+    kernels: tuple[Kernel, ...],
+) -> jax.Array:
     """Estimate over neighbouring pairs in the ring of the batch."""
 
-    def product(rows, columns):
-        k = 1.0
-        for kernel, a, b, width in zip(kernels, rows, columns, widths, strict=True):
-            k = k * kernel(jnp.square(a - b).sum(1), width)
-        return k
+    def product(rows: list[jax.Array], columns: list[jax.Array]) -> jax.Array:
+        layers = zip(kernels, rows, columns, mean_squares, strict=True)
+        values = [kernel(jnp.square(a - b).sum(1), m) for kernel, a, b, m in layers]
+        return functools.reduce(jnp.multiply, values)
 
-    after, there = ([jnp.roll(layer, -1, 0) for layer in side] for side in (source, target))
-    within = product(source, after) + product(target, there)
-    return (within - product(source, there) - product(after, target)).mean()
+    next_source, next_target = (
+        [jnp.roll(layer, -1, 0) for layer in layers] for layers in (source, target)
+    )
+    within = product(source, next_source) + product(target, next_target)
+    return (within - product(source, next_target) - product(next_source, target)).mean()

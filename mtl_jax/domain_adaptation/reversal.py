@@ -29,6 +29,14 @@ def reverse_gradient(x: jax.Array, coefficient: float | jax.Array) -> jax.Array:
 
     Reference: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17, 2016,
       Section 4.2 (https://arxiv.org/abs/1505.07818).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import domain_adaptation
+      >>> slope = jax.grad(lambda x: domain_adaptation.reverse_gradient(3.0 * x, 0.5))
+      >>> float(slope(jnp.array(1.0)))
+      -1.5
     """
     require_floats("reverse_gradient", x)
     coefficient = jnp.asarray(coefficient, x.dtype)
@@ -66,6 +74,12 @@ class SigmoidWarmUp:
 
     Reference: Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 17, 2016,
       training procedure of the experiments with deep networks (https://arxiv.org/abs/1505.07818).
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> warm_up = domain_adaptation.SigmoidWarmUp(gain=10.0)
+      >>> [round(float(warm_up(progress)), 3) for progress in (0.0, 0.1, 0.5, 1.0)]
+      [0.0, 0.462, 0.987, 1.0]
     """
 
     gain: float = 10.0
@@ -96,6 +110,12 @@ class StepWarmUp:
 
     Reference: TLLib's `WarmStartGradientReverseLayer`
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> from mtl_jax import domain_adaptation
+      >>> warm_up = domain_adaptation.StepWarmUp(steps=1000, high=0.1)
+      >>> [round(float(warm_up(step)), 3) for step in (0, 1000, 4000)]
+      [0.0, 0.046, 0.096]
     """
 
     gain: float = 1.0
@@ -104,12 +124,14 @@ class StepWarmUp:
     high: float = 1.0
 
     def __post_init__(self):
-        ends = (0.0, math.inf)
-        require_number(self, gain=ends, low=ends, high=ends)
+        bounds = (0.0, math.inf)
+        require_number(self, gain=bounds, low=bounds, high=bounds)
         require_int(self, steps=1)
         require(self.low <= self.high, self, "low", "must not be above high", self.low)
 
     def __call__(self, step: int | jax.Array) -> jax.Array:
         """Maps the number of steps taken to the coefficient `[]`."""
-        done = jnp.asarray(step, float) / self.steps
-        return self.low + (self.high - self.low) * (2.0 * jax.nn.sigmoid(self.gain * done) - 1.0)
+        progress = jnp.asarray(step, float) / self.steps
+        return self.low + (self.high - self.low) * (
+            2.0 * jax.nn.sigmoid(self.gain * progress) - 1.0
+        )

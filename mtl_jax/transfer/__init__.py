@@ -1,4 +1,16 @@
-"""Transfer learning: initialize from a source model, regularize towards it, or distill from it."""
+"""Transfer learning: initialize from a source model, regularize towards it, or distill from it.
+
+Capitalized names are methods: auxiliary losses for `Task.auxiliary`, the penalty `L2SP` and the
+estimator `RidgeClassifier`. Most need a run with a source model (`Run.init_from`).
+
+Example:
+  >>> from mtl_jax import Task, losses, metrics, transfer
+  >>> method = transfer.FitNet(weight=1.0, layers=("Conv_1",))
+  >>> task = Task(name="digit", num_outputs=10, loss=losses.cross_entropy,
+  ...             metric=metrics.Accuracy(), auxiliary=method)
+  >>> task.auxiliary.views  # the labelled images, for the trained model and for the source
+  ('labelled', SeparatePass(views=('labelled',), model='source'))
+"""
 
 from mtl_jax.core import typechecked
 from mtl_jax.transfer import finetuning as finetuning
@@ -10,9 +22,9 @@ from mtl_jax.transfer.behavioral_regularization import (
 )
 from mtl_jax.transfer.behavioral_regularization import behavioral_loss as behavioral_loss
 from mtl_jax.transfer.bi_tuning import BiTuning as BiTuning
-from mtl_jax.transfer.bi_tuning import append_bias as append_bias
-from mtl_jax.transfer.bi_tuning import cce as cce
-from mtl_jax.transfer.bi_tuning import ccl as ccl
+from mtl_jax.transfer.bi_tuning_losses import append_bias as append_bias
+from mtl_jax.transfer.bi_tuning_losses import cce as cce
+from mtl_jax.transfer.bi_tuning_losses import ccl as ccl
 from mtl_jax.transfer.bss import BSS as BSS
 from mtl_jax.transfer.bss import bss as bss
 from mtl_jax.transfer.class_queues import ClassQueues as ClassQueues

@@ -33,12 +33,12 @@ class AttentionTransfer(LayerMatching):
 
     weight: float = 1000.0
 
-    def compare(self, maps: jax.Array, source: jax.Array) -> jax.Array:
+    def compare(self, feature_maps: jax.Array, source: jax.Array) -> jax.Array:
         """Maps a layer's feature maps, and the source's, to a loss for each example `[n]`."""
-        return attention_transfer(maps, source)
+        return attention_transfer(feature_maps, source)
 
 
-def attention_transfer(maps: jax.Array, teacher: jax.Array) -> jax.Array:
+def attention_transfer(feature_maps: jax.Array, teacher: jax.Array) -> jax.Array:
     """Distance of attention maps, `1/P ||q / ||q|| - q_t / ||q_t|| ||^2`, per example.
 
     `q = sum_c F_c^2` over the channels, a vector over the P positions (H W). Invariant to the scale
@@ -48,7 +48,7 @@ def attention_transfer(maps: jax.Array, teacher: jax.Array) -> jax.Array:
     Degenerate gradients: a map of zeros has zero attention and no gradient.
 
     Args:
-      maps: feature maps of a layer, floats `[B, ..., C]`.
+      feature_maps: feature maps of a layer, floats `[B, ..., C]`.
       teacher: feature maps with the same positions; the number of channels may differ.
 
     Returns:
@@ -60,16 +60,23 @@ def attention_transfer(maps: jax.Array, teacher: jax.Array) -> jax.Array:
     Reference: Zagoruyko and Komodakis, Paying More Attention to Attention, ICLR 2017, the section
       on activation-based attention transfer, p = 2; the mean of squares is that of the authors'
       code, while the paper uses the norm (https://arxiv.org/abs/1612.03928).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> feature_maps, teacher = jnp.zeros((2, 4, 4, 8)), jnp.ones((2, 4, 4, 16))
+      >>> transfer.attention_transfer(feature_maps, teacher).tolist()
+      [0.0625, 0.0625]
     """
-    if maps.shape[:-1] != teacher.shape[:-1] or maps.ndim < 3:
+    if feature_maps.shape[:-1] != teacher.shape[:-1] or feature_maps.ndim < 3:
         raise ValueError(
-            f"attention_transfer needs maps [B, ..., C] of the same places, "
-            f"not {maps.shape} and {teacher.shape}: resize one of them"
+            f"attention_transfer needs maps [B, ..., C] of the same positions, "
+            f"not {feature_maps.shape} and {teacher.shape}: resize one of them"
         )
-    wanted = jax.lax.stop_gradient(attention(teacher)).astype(maps.dtype)
-    return jnp.square(attention(maps) - wanted).mean(-1)
+    target = jax.lax.stop_gradient(attention(teacher)).astype(feature_maps.dtype)
+    return jnp.square(attention(feature_maps) - target).mean(-1)
 
 
-def attention(maps: jax.Array) -> jax.Array:
+def attention(feature_maps: jax.Array) -> jax.Array:
     """Attention vectors `[B, P]` of norm 1 of maps `[B, ..., C]`."""
-    return unit(jnp.square(maps).sum(-1).reshape(len(maps), -1))
+    return unit(jnp.square(feature_maps).sum(-1).reshape(len(feature_maps), -1))

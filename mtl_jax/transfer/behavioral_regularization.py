@@ -32,18 +32,18 @@ class BehavioralRegularization(LayerMatching):
 
     weight: float = 0.01
 
-    def compare(self, maps: jax.Array, source: jax.Array) -> jax.Array:
+    def compare(self, feature_maps: jax.Array, source: jax.Array) -> jax.Array:
         """Maps a layer's feature maps, and the source's, to one loss for the batch `[]`."""
-        return behavioral_loss(maps, source)
+        return behavioral_loss(feature_maps, source)
 
 
-def behavioral_loss(maps: jax.Array, source: jax.Array) -> jax.Array:
+def behavioral_loss(feature_maps: jax.Array, source: jax.Array) -> jax.Array:
     """Unweighted distance of feature maps, `1/2 sum_b ||F_b - F0_b||^2`.
 
     A sum, not a mean, over the batch and all entries. No gradient with respect to `source`.
 
     Args:
-      maps: feature maps of one layer, floats `[B, ..., C]`.
+      feature_maps: feature maps of one layer, floats `[B, ..., C]`.
       source: feature maps of the source model on the same images, the same shape.
 
     Returns:
@@ -54,5 +54,12 @@ def behavioral_loss(maps: jax.Array, source: jax.Array) -> jax.Array:
 
     Reference: Li et al., DELTA, ICLR 2019, the section on behavioural regularisation, without its
       weights (https://openreview.net/forum?id=rkgbwsAcYm).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> feature_maps, source = jnp.ones((2, 4, 4, 3)), jnp.zeros((2, 4, 4, 3))
+      >>> float(transfer.behavioral_loss(feature_maps, source))  # half of 2 x 4 x 4 x 3
+      48.0
     """
-    return 0.5 * channel_distances("behaviour", maps, source).sum()
+    return 0.5 * channel_distances("behavioral_loss", feature_maps, source).sum()

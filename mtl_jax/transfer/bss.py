@@ -11,7 +11,7 @@ from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32
 from mtl_jax.core.validation import require, require_int
 from mtl_jax.core.views import View
-from mtl_jax.transfer.source_views import ImageView, require_held
+from mtl_jax.transfer.source_views import ImageView, require_weight_and_view
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,11 @@ class BSS(AuxiliaryLoss):
     Reference: Chen et al., Catastrophic Forgetting Meets Negative Transfer: Batch Spectral
       Shrinkage for Safe Transfer Learning, NeurIPS 2019, the section on batch spectral shrinkage
       (https://papers.nips.cc/paper/2019/hash/c6bff625bdb0393992c9d4db0c6bbe45-Abstract.html).
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> transfer.BSS(k=2, view="weak").views  # No source model is required.
+      ('weak',)
     """
 
     weight: float = 1e-3
@@ -41,7 +46,7 @@ class BSS(AuxiliaryLoss):
     target_types = ALL_TYPES
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
         require_int(self, k=1)
 
     @property
@@ -77,14 +82,21 @@ def bss(features: jax.Array, k: int = 1) -> jax.Array:
     Reference: Chen et al., Catastrophic Forgetting Meets Negative Transfer: Batch Spectral
       Shrinkage for Safe Transfer Learning, NeurIPS 2019, the section on batch spectral shrinkage
       (https://papers.nips.cc/paper/2019/hash/c6bff625bdb0393992c9d4db0c6bbe45-Abstract.html).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> features = jnp.diag(jnp.array([3.0, 2.0, 1.0]))  # singular values 3, 2 and 1
+      >>> round(float(transfer.bss(features, k=2)), 3)
+      5.0
     """
     if features.ndim != 2:
         raise ValueError(f"bss needs features [N, D], not {features.shape}")
-    most = min(features.shape)
-    rule = f"must be an integer from 1 to min(N, D) = {most}"
-    require(type(k) is int and 1 <= k <= most, "bss", "k", rule, k)
+    max_k = min(features.shape)
+    rule = f"must be an integer from 1 to min(N, D) = {max_k}"
+    require(type(k) is int and 1 <= k <= max_k, "bss", "k", rule, k)
     # Eigenvectors are not computed in half precision.
-    rows = promote_float32(features if len(features) == most else features.T)
+    rows = promote_float32(features if len(features) == max_k else features.T)
     # The Gram matrix squares the features; without scaling, it would under- or overflow.
     fixed = jax.lax.stop_gradient(rows)
     scale = jnp.abs(fixed).max()
@@ -92,5 +104,5 @@ def bss(features: jax.Array, k: int = 1) -> jax.Array:
     _, basis = jnp.linalg.eigh(jnp.matmul(scaled, scaled.T, precision="highest"))
     # Norms of s_i v_i^T are accurate to epsilon, eigenvalues only to epsilon times the largest one.
     # Only the span of the first k vectors matters, so no gradient through `eigh` is needed.
-    parts = jnp.matmul(basis[:, :k].T, rows, precision="highest")
-    return jnp.square(parts).sum().astype(features.dtype)
+    projections = jnp.matmul(basis[:, :k].T, rows, precision="highest")
+    return jnp.square(projections).sum().astype(features.dtype)

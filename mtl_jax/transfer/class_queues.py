@@ -7,14 +7,21 @@ import jax.numpy as jnp
 
 
 class ClassQueues(NamedTuple):
-    """A ring buffer of M vectors per class; unfilled entries are zeros."""
+    """A ring buffer of M vectors per class; unfilled entries are zeros.
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> queues = transfer.empty_queues(num_classes=10, length=40, size=128)
+      >>> queues.keys.shape, queues.mask.shape
+      ((10, 40, 128), (10, 40))
+    """
 
     keys: jax.Array  # [C, M, D]
     place: jax.Array  # [C], index of the next write
     filled: jax.Array  # [C], number of filled entries, at most M
 
     @property
-    def there(self) -> jax.Array:
+    def mask(self) -> jax.Array:
         """Mask of the filled entries, bool `[C, M]`."""
         return jnp.arange(self.keys.shape[1], dtype=jnp.int32)[None] < self.filled[:, None]
 
@@ -24,6 +31,11 @@ def empty_queues(num_classes: int, length: int, size: int) -> ClassQueues:
 
     Bi-Tuning uses 40 keys per class. TLLib initializes with random vectors, which count as examples
     until they are replaced; here unfilled entries are ignored.
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> transfer.empty_queues(num_classes=3, length=40, size=128).filled.tolist()
+      [0, 0, 0]
     """
     return ClassQueues(
         jnp.zeros((num_classes, length, size), float),
@@ -49,6 +61,13 @@ def enqueue(queues: ClassQueues, keys: jax.Array, labels: jax.Array) -> ClassQue
 
     Raises:
       ValueError: if shapes do not match (when traced).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> queues = transfer.empty_queues(num_classes=2, length=4, size=3)
+      >>> transfer.enqueue(queues, jnp.ones((4, 3)), jnp.array([0, 1, 1, -1])).filled.tolist()
+      [1, 2]
     """
     count, length, size = queues.keys.shape
     labels = jnp.asarray(labels).astype(jnp.int32)
@@ -56,14 +75,15 @@ def enqueue(queues: ClassQueues, keys: jax.Array, labels: jax.Array) -> ClassQue
         raise ValueError(
             f"enqueue needs keys [B, {size}] and labels [B], not {keys.shape} and {labels.shape}"
         )
-    mine = labels[:, None] == jnp.arange(count, dtype=jnp.int32)[None]  # [B, C]
-    total = mine.sum(0, dtype=jnp.int32)
-    known = mine.any(1)
-    row = jnp.where(known, labels, 0)
-    rank = jnp.where(mine, jnp.cumsum(mine, 0, dtype=jnp.int32) - 1, 0).sum(1, dtype=jnp.int32)
+    one_hot = labels[:, None] == jnp.arange(count, dtype=jnp.int32)[None]  # [B, C]
+    total = one_hot.sum(0, dtype=jnp.int32)
+    is_valid = one_hot.any(1)
+    row = jnp.where(is_valid, labels, 0)
+    ranks = jnp.cumsum(one_hot, 0, dtype=jnp.int32) - 1
+    rank = jnp.where(one_hot, ranks, 0).sum(1, dtype=jnp.int32)
     # No duplicate indices: the order of two writes to one index is undefined.
-    kept = known & (rank >= total[row] - length)
-    row = jnp.where(kept, row, count)
+    selected = is_valid & (rank >= total[row] - length)
+    row = jnp.where(selected, row, count)
     column = (queues.place[jnp.minimum(row, count - 1)] + rank) % length
     new = jax.lax.stop_gradient(keys).astype(queues.keys.dtype)
     return ClassQueues(

@@ -15,8 +15,8 @@ from mtl_jax.core.validation import BadInput, require_int, require_number
 from mtl_jax.losses import soft_cross_entropy
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.transfer.source_head import SourceHead
-from mtl_jax.transfer.source_views import trained_and_source, views_of
-from mtl_jax.transfer.transferability.validation import labelled, require_probabilities
+from mtl_jax.transfer.source_views import student_and_source, views_of
+from mtl_jax.transfer.transferability.validation import require_probabilities, select_labelled
 
 
 class Relationship(NamedTuple):
@@ -55,6 +55,11 @@ class CoTuning(SourceHead):
     Reference: You et al., Co-Tuning for Transfer Learning, NeurIPS 2020, the sections on the
       overall framework and on learning the category relationship, direct approach
       (https://papers.nips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html).
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> transfer.CoTuning(classes=1000).aux_heads(num_classes=10)  # the head of the source
+      {'old': AuxHead(outputs=1000, hidden=0)}
     """
 
     weight: float = 2.3
@@ -72,8 +77,8 @@ class CoTuning(SourceHead):
 
     def update(self, views: AuxInputs, state: Relationship) -> tuple[jax.Array, Relationship, dict]:
         """Maps views to the mean over the labelled examples `[1]`, next state, and no metrics."""
-        logits, before = trained_and_source(views.heads["old"], "labelled")
-        state = with_batch(state, before, views.labels, views.mask)
+        logits, source_logits = student_and_source(views.heads["old"], "labelled")
+        state = update_sums(state, source_logits, views.labels, views.mask)
         # A class without examples so far has a row of zeros, which no example uses.
         totals = state.sums.sum(1, keepdims=True)
         relationship = state.sums / jnp.where(totals > 0, totals, 1.0)
@@ -100,9 +105,16 @@ def class_relationship(probabilities: np.ndarray, labels: np.ndarray) -> np.ndar
     Reference: You et al., Co-Tuning for Transfer Learning, NeurIPS 2020, the section on learning
       the category relationship, direct approach
       (https://papers.nips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import transfer
+      >>> probabilities = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+      >>> transfer.class_relationship(probabilities, np.array([0, 0, 1])).tolist()
+      [[0.75, 0.25], [0.0, 1.0]]
     """
     name = "class_relationship"
-    probabilities, labels = labelled(name, probabilities, labels)
+    probabilities, labels = select_labelled(name, probabilities, labels)
     require_probabilities(name, probabilities)
     sums = np.zeros((labels.max() + 1, probabilities.shape[1]))
     np.add.at(sums, labels, probabilities)
@@ -133,6 +145,14 @@ def co_tuning(logits: jax.Array, labels: jax.Array, relationship: jax.Array) -> 
     Reference: You et al., Co-Tuning for Transfer Learning, NeurIPS 2020, the section on the
       overall framework
       (https://papers.nips.cc/paper/2020/hash/c8067ad1937f728f51288b3eb986afaa-Abstract.html).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> relationship = jnp.array([[0.75, 0.25], [0.0, 1.0]])
+      >>> logits, labels = jnp.array([[8.0, -8.0], [8.0, -8.0]]), jnp.array([0, 1])
+      >>> [round(loss, 3) for loss in transfer.co_tuning(logits, labels, relationship).tolist()]
+      [4.0, 16.0]
     """
     relationship = jax.lax.stop_gradient(jnp.asarray(relationship).astype(logits.dtype))
     if logits.shape != (*labels.shape, *relationship.shape[1:]) or relationship.ndim != 2:
@@ -140,17 +160,17 @@ def co_tuning(logits: jax.Array, labels: jax.Array, relationship: jax.Array) -> 
             f"co_tuning needs logits [..., Z], labels [...] and relationship [C, Z], "
             f"not {logits.shape}, {labels.shape} and {relationship.shape}"
         )
-    known = (labels >= 0) & (labels < len(relationship))
-    targets = relationship[jnp.where(known, labels, 0)]
-    return jnp.where(known, soft_cross_entropy(logits, targets), jnp.nan)
+    is_valid = (labels >= 0) & (labels < len(relationship))
+    targets = relationship[jnp.where(is_valid, labels, 0)]
+    return jnp.where(is_valid, soft_cross_entropy(logits, targets), jnp.nan)
 
 
-def with_batch(
+def update_sums(
     state: Relationship, logits: jax.Array, labels: jax.Array, mask: jax.Array
 ) -> Relationship:
     """Adds the source's probabilities, from logits `[B, Z]`, to the sums of their labels `[B]`."""
     classes = jnp.arange(len(state.sums), dtype=jnp.int32)
-    mine = (labels.astype(jnp.int32)[:, None] == classes[None]) & mask[:, None]
-    said = jax.nn.softmax(jax.lax.stop_gradient(logits).astype(state.sums.dtype))
-    added = jnp.matmul(mine.astype(said.dtype).T, said, precision="highest")
-    return Relationship(jax.lax.stop_gradient(state.sums) + added)
+    one_hot = (labels.astype(jnp.int32)[:, None] == classes[None]) & mask[:, None]
+    probabilities = jax.nn.softmax(jax.lax.stop_gradient(logits).astype(state.sums.dtype))
+    sums = jnp.matmul(one_hot.astype(probabilities.dtype).T, probabilities, precision="highest")
+    return Relationship(jax.lax.stop_gradient(state.sums) + sums)

@@ -11,6 +11,7 @@ from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import MULTICLASS
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.core.views import View
 from mtl_jax.losses import cross_entropy
@@ -18,14 +19,14 @@ from mtl_jax.losses.masked import masked_mean
 from mtl_jax.transfer.source_views import (
     ImageView,
     layer_pairs,
-    require_held,
     require_layers,
+    require_weight_and_view,
     views_of,
 )
 
 CHUNK = 100  # Number of images per forward pass.
 PENALTY = 1e-3  # Of the head; without it, separable data has no optimum.
-DESCENTS = 50
+LBFGS_STEPS = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class DELTA(AuxiliaryLoss):
     needs_feature_maps = True
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
         require_layers(self)
         require_number(self, temperature=(0.0, math.inf))
         require(self.temperature > 0, self, "temperature", "must be above 0", self.temperature)
@@ -78,39 +79,41 @@ class DELTA(AuxiliaryLoss):
         """Views that the loss requires."""
         return views_of(self.view)
 
-    def precompute(self, opening: SourceContext) -> dict[str, jax.Array]:
+    def precompute(self, source: SourceContext) -> dict[str, jax.Array]:
         """Computes the weights `[C]` of each layer's channels."""
-        labels, rule = opening.labels, "needs classes, two or more, as integers [L]"
-        fine = jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim == 1
-        found = f"{opening.num_classes} outputs, labels {labels.dtype} {list(labels.shape)}"
-        require(fine and opening.num_classes > 1, self, "precompute", rule, found)
-        seen = subsample(opening, self.examples)
-        whole = seen.source_features(seen.images[:1]).feature_maps
-        layers = tuple(whole) if self.layers is None else self.layers
-        features = source_features_chunked(seen)
-        head = fit_linear_head(features, seen)
-        base = head_loss(head, features, seen)
+        labels, rule = source.labels, "needs classes, two or more, as integers [L]"
+        valid = jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim == 1
+        value = f"{source.num_classes} outputs, labels {labels.dtype} {list(labels.shape)}"
+        require(valid and source.num_classes > 1, self, "precompute", rule, value)
+        source = subsample(source, self.examples)
+        feature_maps = source.source_features(source.images[:1]).feature_maps
+        layers = tuple(feature_maps) if self.layers is None else self.layers
+        features = source_features_chunked(source)
+        head = fit_linear_head(features, source)
+        base_loss = head_loss(head, features, source)
 
-        def weights(layer):
-            count = whole[layer].shape[-1]
+        def weights(layer: str) -> jax.Array:
+            num_channels = feature_maps[layer].shape[-1]
 
-            def rise(channel):
-                keep = 1.0 - jax.nn.one_hot(channel, count)
-                return head_loss(head, source_features_chunked(seen, layer, keep), seen) - base
+            def loss_increase(channel: jax.Array) -> jax.Array:
+                keep = 1.0 - jax.nn.one_hot(channel, num_channels)
+                features = source_features_chunked(source, layer, keep)
+                return head_loss(head, features, source) - base_loss
 
-            return channel_weights(jax.lax.map(rise, jnp.arange(count)), self.temperature)
+            increases = jax.lax.map(loss_increase, jnp.arange(num_channels))
+            return channel_weights(increases, self.temperature)
 
         # `update` reports missing layers.
-        return {layer: weights(layer) for layer in layers if layer in whole}
+        return {layer: weights(layer) for layer in layers if layer in feature_maps}
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
-        found = layer_pairs(self, views.feature_maps)
-        losses = [delta(*two, views.precomputed[layer]) for layer, two in found.items()]
-        return sum(losses)[None], state, {}
+        pairs = layer_pairs(self, views.feature_maps)
+        losses = [delta(*pair, views.precomputed[layer]) for layer, pair in pairs.items()]
+        return sum_arrays(losses)[None], state, {}
 
 
-def delta(maps: jax.Array, source: jax.Array, weights: jax.Array) -> jax.Array:
+def delta(feature_maps: jax.Array, source: jax.Array, weights: jax.Array) -> jax.Array:
     """Weighted distance of feature maps, `C / (2 P) sum_b sum_c w_c ||F_bc - F0_bc||^2`.
 
     P is the number of positions of a map (H W); the factor C compensates for weights that sum to 1.
@@ -118,7 +121,7 @@ def delta(maps: jax.Array, source: jax.Array, weights: jax.Array) -> jax.Array:
     a weight of 0.01, no weight decay, and a penalty on the head.
 
     Args:
-      maps: feature maps of one layer, floats `[B, ..., C]`.
+      feature_maps: feature maps of one layer, floats `[B, ..., C]`.
       source: feature maps of the source model on the same images, the same shape.
       weights: channel weights, `[C]`, as from `channel_weights`.
 
@@ -131,99 +134,114 @@ def delta(maps: jax.Array, source: jax.Array, weights: jax.Array) -> jax.Array:
     Reference: Li et al., DELTA, ICLR 2019, the section on behavioural regularisation with
       attention (https://openreview.net/forum?id=rkgbwsAcYm); the factor C / P is TLLib's
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> feature_maps, source = jnp.ones((2, 4, 4, 2)), jnp.zeros((2, 4, 4, 2))
+      >>> float(transfer.delta(feature_maps, source, jnp.array([0.25, 0.75])))
+      2.0
     """
-    distances = channel_distances("delta", maps, source)
+    distances = channel_distances("delta", feature_maps, source)
     if weights.shape != distances.shape:
         raise ValueError(f"delta needs weights [C] = {distances.shape}, not {weights.shape}")
     weights = jax.lax.stop_gradient(weights.astype(distances.dtype))
-    factor = 0.5 * maps.shape[-1] / math.prod(maps.shape[1:-1])
+    factor = 0.5 * feature_maps.shape[-1] / math.prod(feature_maps.shape[1:-1])
     return factor * (weights * distances).sum()
 
 
-def channel_weights(rises: jax.Array, temperature: float = 5.0) -> jax.Array:
+def channel_weights(loss_increases: jax.Array, temperature: float = 5.0) -> jax.Array:
     """Attention weights of channels from their importance, `softmax((r - mean r) / (std r T))`.
 
     r_c is the increase of the loss of the source model, with a newly trained head, when the filter
     of channel c is set to 0. Equal increases give equal weights.
 
     Args:
-      rises: mean loss increase over labelled examples, `[C]`.
+      loss_increases: mean loss increase over labelled examples, `[C]`.
       temperature: the temperature T.
 
     Returns:
       Weights `[C]`, normalized to sum 1.
 
     Raises:
-      ValueError: if `rises` is not a vector (when traced).
+      ValueError: if `loss_increases` is not a vector (when traced).
       BadInput: if T is not positive.
 
     Reference: Li et al., DELTA, ICLR 2019, the section on supervised attention
       (https://openreview.net/forum?id=rkgbwsAcYm); the paper uses a plain softmax of r; the
       standardisation and T are TLLib's (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> weights = transfer.channel_weights(jnp.array([0.1, 0.3]), temperature=1.0)
+      >>> [round(weight, 3) for weight in weights.tolist()]
+      [0.119, 0.881]
     """
-    if rises.ndim != 1:
-        raise ValueError(f"channel_weights needs rises [C], not {rises.shape}")
+    if loss_increases.ndim != 1:
+        raise ValueError(f"channel_weights needs loss increases [C], not {loss_increases.shape}")
     require(temperature > 0, "channel_weights", "temperature", "must be above 0", temperature)
-    centred = rises - rises.mean()
-    spread = jnp.sqrt(jnp.square(centred).mean())
-    scores = centred / jnp.where(spread == 0, 1.0, spread)
+    centered = loss_increases - loss_increases.mean()
+    std = jnp.sqrt(jnp.square(centered).mean())
+    scores = centered / jnp.where(std == 0, 1.0, std)
     return jax.lax.stop_gradient(jax.nn.softmax(scores / temperature))
 
 
-def channel_distances(name: str, maps: jax.Array, source: jax.Array) -> jax.Array:
+def channel_distances(name: str, feature_maps: jax.Array, source: jax.Array) -> jax.Array:
     """Squared distances `[C]` of maps `[B, ..., C]`, per channel."""
-    if maps.shape != source.shape or maps.ndim < 2:
+    if feature_maps.shape != source.shape or feature_maps.ndim < 2:
         raise ValueError(
             f"{name} needs maps [B, ..., C] and source maps of the same shape, "
-            f"not {maps.shape} and {source.shape}"
+            f"not {feature_maps.shape} and {source.shape}"
         )
-    source = jax.lax.stop_gradient(source.astype(maps.dtype))
-    return jnp.square(maps - source).sum(tuple(range(maps.ndim - 1)))
+    source = jax.lax.stop_gradient(source.astype(feature_maps.dtype))
+    return jnp.square(feature_maps - source).sum(tuple(range(feature_maps.ndim - 1)))
 
 
-def subsample(opening: SourceContext, most: int) -> SourceContext:
-    """Evenly spaced subset of at most `most` labelled images, padded with other images."""
-    size = min(most, len(opening.labels))
-    count = jnp.maximum(opening.mask.sum(), size)
-    labelled_first = jnp.argsort(~opening.mask, stable=True)
+def subsample(source: SourceContext, max_examples: int) -> SourceContext:
+    """Evenly spaced subset of at most `max_examples` labelled images, padded with other images."""
+    size = min(max_examples, len(source.labels))
+    count = jnp.maximum(source.mask.sum(), size)
+    labelled_first = jnp.argsort(~source.mask, stable=True)
     rows = labelled_first[jnp.arange(size) * count // size]
-    images, labels, mask = (a[rows] for a in (opening.images, opening.labels, opening.mask))
-    return opening._replace(images=images, labels=labels, mask=mask)
+    images, labels, mask = (a[rows] for a in (source.images, source.labels, source.mask))
+    return source._replace(images=images, labels=labels, mask=mask)
 
 
 def source_features_chunked(
-    seen: SourceContext, layer: str | None = None, keep: jax.Array | None = None
+    source: SourceContext, layer: str | None = None, keep: jax.Array | None = None
 ) -> jax.Array:
     """Features `[L, D]` of the source, computed in chunks of images."""
 
-    def one(image):
-        return seen.source_features(image[None], layer, keep).features[0]
+    def features(image: jax.Array) -> jax.Array:
+        return source.source_features(image[None], layer, keep).features[0]
 
-    return jax.lax.map(one, seen.images, batch_size=CHUNK)
+    return jax.lax.map(features, source.images, batch_size=CHUNK)
 
 
-def fit_linear_head(features: jax.Array, seen: SourceContext) -> tuple[jax.Array, jax.Array]:
+def fit_linear_head(features: jax.Array, source: SourceContext) -> tuple[jax.Array, jax.Array]:
     """Fits a linear head `(W [D, C], b [C])` by cross-entropy, with a small penalty on W."""
-    start = jnp.zeros((features.shape[-1], seen.num_classes)), jnp.zeros(seen.num_classes)
+    start = jnp.zeros((features.shape[-1], source.num_classes)), jnp.zeros(source.num_classes)
     solver = optax.lbfgs()
 
-    def loss(head):
-        return head_loss(head, features, seen) + PENALTY * jnp.square(head[0]).sum()
+    def loss(head: tuple[jax.Array, jax.Array]) -> jax.Array:
+        return head_loss(head, features, source) + PENALTY * jnp.square(head[0]).sum()
 
     value_and_grad = optax.value_and_grad_from_state(loss)
 
-    def descend(carry, _):
+    def lbfgs_step(carry, _):
         head, state = carry
-        value, slope = value_and_grad(head, state=state)
-        step, state = solver.update(slope, state, head, value=value, grad=slope, value_fn=loss)
-        return (optax.apply_updates(head, step), state), None
+        value, grad = value_and_grad(head, state=state)
+        updates, state = solver.update(grad, state, head, value=value, grad=grad, value_fn=loss)
+        return (optax.apply_updates(head, updates), state), None
 
-    (head, _), _ = jax.lax.scan(descend, (start, solver.init(start)), length=DESCENTS)
+    (head, _), _ = jax.lax.scan(lbfgs_step, (start, solver.init(start)), length=LBFGS_STEPS)
     return head
 
 
 def head_loss(
-    head: tuple[jax.Array, jax.Array], features: jax.Array, seen: SourceContext
+    head: tuple[jax.Array, jax.Array], features: jax.Array, source: SourceContext
 ) -> jax.Array:
     """Mean cross-entropy `[]` of a head over the labelled images."""
-    return masked_mean(cross_entropy, features @ head[0] + head[1][None], seen.labels, seen.mask)
+    logits = features @ head[0] + head[1][None]
+    return masked_mean(cross_entropy, logits, source.labels, source.mask)

@@ -36,6 +36,11 @@ class Distillation(AuxiliaryLoss):
     Reference: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015,
       Section 2 (https://arxiv.org/abs/1503.02531); the default T is RepDistiller's
       (https://github.com/HobbitLong/RepDistiller).
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> transfer.Distillation(9.0, view="strong").views  # The run has `teachers`.
+      (TeacherView(params='selected', per_class=None), 'strong')
     """
 
     weight: float
@@ -56,8 +61,9 @@ class Distillation(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to a loss for each example `[U]`, no state, and no metrics."""
-        said = views.outputs(TeacherView(self.params)).astype(views.outputs(self.view).dtype)
-        return distillation(views.outputs(self.view), said, self.temperature), state, {}
+        logits = views.outputs(self.view)
+        teacher = views.outputs(TeacherView(self.params)).astype(logits.dtype)
+        return distillation(logits, teacher, self.temperature), state, {}
 
 
 def distillation(logits: jax.Array, teacher: jax.Array, temperature: float = 4.0) -> jax.Array:
@@ -82,18 +88,27 @@ def distillation(logits: jax.Array, teacher: jax.Array, temperature: float = 4.0
     Reference: Hinton, Vinyals and Dean, Distilling the Knowledge in a Neural Network, 2015, Section
       2, with a divergence instead of its cross-entropy, which has equal gradients
       (https://arxiv.org/abs/1503.02531).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> logits, teacher = jnp.zeros((1, 2)), jnp.array([[100.0, 0.0]])
+      >>> [round(float(transfer.distillation(logits, teacher, t)[0]), 3) for t in (1.0, 4.0)]
+      [0.693, 11.09]
     """
-    return temperature**2 * softened("distillation", logits, teacher, temperature)
+    return temperature**2 * kl_divergence("distillation", logits, teacher, temperature)
 
 
-def softened(name: str, logits: jax.Array, teacher: jax.Array, temperature: float) -> jax.Array:
+def kl_divergence(
+    name: str, logits: jax.Array, teacher: jax.Array, temperature: float
+) -> jax.Array:
     """KL divergence `[...]` from the teacher's softened predictions."""
     require(temperature > 0, name, "temperature", "must be above 0", temperature)
     if logits.shape != teacher.shape or logits.ndim == 0:
         raise ValueError(
             f"{name} needs logits [..., C] of both nets, not {logits.shape} and {teacher.shape}"
         )
-    said = jax.nn.log_softmax(promote_float32(logits) / temperature)
-    wanted = jax.nn.log_softmax(teacher.astype(said.dtype) / temperature)
-    wanted = jax.lax.stop_gradient(wanted)
-    return (jnp.exp(wanted) * (wanted - said)).sum(-1).astype(logits.dtype)
+    log_probs = jax.nn.log_softmax(promote_float32(logits) / temperature)
+    targets = jax.nn.log_softmax(teacher.astype(log_probs.dtype) / temperature)
+    targets = jax.lax.stop_gradient(targets)
+    return (jnp.exp(targets) * (targets - log_probs)).sum(-1).astype(logits.dtype)

@@ -32,9 +32,9 @@ class FitNet(LayerMatching):
 
     weight: float = 100.0
 
-    def compare(self, maps: jax.Array, source: jax.Array) -> jax.Array:
+    def compare(self, feature_maps: jax.Array, source: jax.Array) -> jax.Array:
         """Maps a layer's feature maps, and the source's, to a loss for each example `[n]`."""
-        return fitnet(maps, source)
+        return fitnet(feature_maps, source)
 
 
 def fitnet(features: jax.Array, teacher: jax.Array) -> jax.Array:
@@ -56,6 +56,12 @@ def fitnet(features: jax.Array, teacher: jax.Array) -> jax.Array:
 
     Reference: Romero et al., FitNets, ICLR 2015, the loss of hint-based training, which is a sum
       with a factor of 1/2 (https://arxiv.org/abs/1412.6550).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> transfer.fitnet(jnp.ones((2, 4, 4, 3)), 3.0 * jnp.ones((2, 4, 4, 3))).tolist()
+      [4.0, 4.0]
     """
     if features.shape != teacher.shape or features.ndim < 2:
         raise ValueError(

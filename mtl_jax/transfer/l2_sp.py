@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree, path_str
+from mtl_jax.core.tree import Tree, path_str, sum_arrays
 from mtl_jax.core.validation import BadInput, require_number
 
 
@@ -29,6 +29,14 @@ class L2SP:
 
     Reference: Li, Grandvalet and Davoine, Explicit Inductive Bias for Transfer Learning with
       Convolutional Networks, ICML 2018, Section 3 (https://arxiv.org/abs/1802.01483).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> params = {"shared": {"w": jnp.array([1.0, 2.0])}, "tasks": {"v": jnp.array([2.0])}}
+      >>> anchor = {"shared": {"w": jnp.zeros(2)}, "tasks": {"v": jnp.zeros(1)}}
+      >>> float(transfer.L2SP(weight=0.5, head_weight=0.25)(params, anchor))
+      1.75
     """
 
     weight: float
@@ -42,11 +50,11 @@ class L2SP:
         if not jax.tree.leaves(params["shared"]):
             raise BadInput("L2SP needs a shared trunk, not nets.PerTaskTrunk or a frozen one")
         if anchor is None:
-            raise BadInput("L2SP needs a start to stay near: a run with init_from=...")
-        near = self.weight * l2_sp(params["shared"], anchor["shared"])
+            raise BadInput("L2SP needs initial values of a source model: a run with init_from=...")
+        distance = self.weight * l2_sp(params["shared"], anchor["shared"])
         if self.head_weight == 0.0:
-            return near
-        return near + self.head_weight * half_square(jax.tree.leaves(params["tasks"]))
+            return distance
+        return distance + self.head_weight * half_square(jax.tree.leaves(params["tasks"]))
 
 
 def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
@@ -63,27 +71,35 @@ def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
 
     Raises:
       ValueError: if paths or shapes differ, or there are no leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> params, anchor = {"w": jnp.array([1.0, 2.0])}, {"w": jnp.zeros(2)}
+      >>> float(transfer.l2_sp(params, anchor))
+      2.5
     """
-    leaves, start = by_path(params), by_path(anchor)
-    wrong = sorted(leaves.keys() ^ start.keys()) or [
+    trained, paths = leaves_by_path(params)
+    initial, initial_paths = leaves_by_path(anchor)
+    mismatched = sorted(paths ^ initial_paths) or [
         path
-        for path, leaf in leaves.items()
-        if leaf is not None and leaf.shape != getattr(start[path], "shape", None)
+        for path, leaf in trained.items()
+        if path not in initial or leaf.shape != initial[path].shape
     ]
-    trained = {path: leaf for path, leaf in leaves.items() if leaf is not None}
-    if wrong or not trained:
-        raise ValueError(f"l2_sp needs params and anchor of equal leaves; different: {wrong}")
+    if mismatched or not trained:
+        raise ValueError(f"l2_sp needs params and anchor of equal leaves; different: {mismatched}")
     return half_square(
-        [leaf - jax.lax.stop_gradient(start[path]) for path, leaf in trained.items()]
+        [leaf - jax.lax.stop_gradient(initial[path]) for path, leaf in trained.items()]
     )
 
 
-def by_path(tree: Tree) -> dict[str, jax.Array | None]:
-    """Returns leaves by path, including None leaves."""
+def leaves_by_path(tree: Tree) -> tuple[dict[str, jax.Array], set[str]]:
+    """Returns leaves by path, and all paths, including those of None leaves."""
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: leaf is None)
-    return {path_str(path): leaf for path, leaf in leaves}
+    by_path = {path_str(path): leaf for path, leaf in leaves}
+    return {path: leaf for path, leaf in by_path.items() if leaf is not None}, {*by_path}
 
 
 def half_square(leaves: list[jax.Array]) -> jax.Array:
     """Half the squared norm of all leaves."""
-    return 0.5 * sum(jnp.square(leaf).sum() for leaf in leaves)
+    return 0.5 * sum_arrays(jnp.square(leaf).sum() for leaf in leaves)

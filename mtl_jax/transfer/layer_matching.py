@@ -8,12 +8,13 @@ import jax.numpy as jnp
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import ALL_TYPES
+from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.views import View
 from mtl_jax.transfer.source_views import (
     ImageView,
     layer_pairs,
-    require_held,
     require_layers,
+    require_weight_and_view,
     views_of,
 )
 
@@ -46,7 +47,7 @@ class LayerMatching(AuxiliaryLoss):
     needs_feature_maps = True
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
         require_layers(self)
 
     @property
@@ -54,14 +55,12 @@ class LayerMatching(AuxiliaryLoss):
         """Views that the loss requires."""
         return views_of(self.view)
 
-    def compare(self, maps: jax.Array, source: jax.Array) -> jax.Array:
+    def compare(self, feature_maps: jax.Array, source: jax.Array) -> jax.Array:
         """Maps a layer's feature maps, and the source's, to a loss `[n]`, or `[]` for the batch."""
         raise NotImplementedError
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to a loss `[n]`, or `[1]` for the batch, no state, and no metrics."""
-        found = [
-            self.compare(now, before)
-            for now, before in layer_pairs(self, views.feature_maps).values()
-        ]
-        return jnp.atleast_1d(sum(found)), state, {}
+        pairs = layer_pairs(self, views.feature_maps).values()
+        losses = [self.compare(student, source) for student, source in pairs]
+        return jnp.atleast_1d(sum_arrays(losses)), state, {}

@@ -9,9 +9,14 @@ from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.core.views import View
-from mtl_jax.transfer.distillation import softened
+from mtl_jax.transfer.distillation import kl_divergence
 from mtl_jax.transfer.source_head import SourceHead
-from mtl_jax.transfer.source_views import ImageView, require_held, trained_and_source, views_of
+from mtl_jax.transfer.source_views import (
+    ImageView,
+    require_weight_and_view,
+    student_and_source,
+    views_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +46,11 @@ class LwF(SourceHead):
     Reference: Li and Hoiem, Learning without Forgetting, ECCV 2016, the loss of the old tasks
       (https://arxiv.org/abs/1606.09282); the defaults are TLLib's
       (https://github.com/thuml/Transfer-Learning-Library).
+
+    Example:
+      >>> from mtl_jax import transfer
+      >>> transfer.LwF(classes=1000).aux_heads(num_classes=10)  # the head of the source
+      {'old': AuxHead(outputs=1000, hidden=0)}
     """
 
     weight: float = 4.0
@@ -50,7 +60,7 @@ class LwF(SourceHead):
     target_types = ALL_TYPES
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
         require_int(self, classes=2)
         require_number(self, temperature=(1e-6, math.inf))
 
@@ -61,7 +71,7 @@ class LwF(SourceHead):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to a loss for each example `[n]`, no state, and no metrics."""
-        return lwf(*trained_and_source(views.heads["old"], self.view), self.temperature), state, {}
+        return lwf(*student_and_source(views.heads["old"], self.view), self.temperature), state, {}
 
 
 def lwf(logits: jax.Array, recorded: jax.Array, temperature: float = 2.0) -> jax.Array:
@@ -85,5 +95,12 @@ def lwf(logits: jax.Array, recorded: jax.Array, temperature: float = 2.0) -> jax
     Reference: Li and Hoiem, Learning without Forgetting, ECCV 2016, the loss of the old tasks, with
       a divergence instead of its cross-entropy, which has equal gradients
       (https://arxiv.org/abs/1606.09282).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> logits, recorded = jnp.zeros((1, 2)), jnp.array([[100.0, 0.0]])
+      >>> round(float(transfer.lwf(logits, recorded)[0]), 3)
+      0.693
     """
-    return softened("lwf", logits, recorded, temperature)
+    return kl_divergence("lwf", logits, recorded, temperature)

@@ -11,7 +11,12 @@ from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32, unit
 from mtl_jax.core.views import View
 from mtl_jax.transfer.similarity_preserving import require_batch
-from mtl_jax.transfer.source_views import ImageView, require_held, trained_and_source, views_of
+from mtl_jax.transfer.source_views import (
+    ImageView,
+    require_weight_and_view,
+    student_and_source,
+    views_of,
+)
 
 # Keeps the logarithm finite where two examples are opposite.
 FLOOR = 1e-7
@@ -46,7 +51,7 @@ class PKT(AuxiliaryLoss):
     target_types = ALL_TYPES
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -55,8 +60,8 @@ class PKT(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
-        now, before = trained_and_source(views.features, self.view)
-        return pkt(now, before)[None] / now.shape[0], state, {}
+        features, source = student_and_source(views.features, self.view)
+        return pkt(features, source)[None] / len(features), state, {}
 
 
 def pkt(features: jax.Array, teacher: jax.Array) -> jax.Array:
@@ -83,18 +88,27 @@ def pkt(features: jax.Array, teacher: jax.Array) -> jax.Array:
     Reference: Passalis and Tefas, Learning Deep Representations with Probabilistic Knowledge
       Transfer, ECCV 2018, the section on the method, cosine kernel
       (https://arxiv.org/abs/1803.10837).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> features, teacher = jnp.eye(3), jnp.array([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0]])
+      >>> round(float(jax.jit(transfer.pkt)(features, teacher)), 3)
+      0.462
     """
     require_batch("pkt", features, teacher)
-    found = meetings(features)
-    wanted = jax.lax.stop_gradient(meetings(teacher)).astype(found.dtype)
-    each = wanted * jnp.log((wanted + FLOOR) / (found + FLOOR))
-    return (each.sum() / len(features)).astype(features.dtype)
+    q = conditional_probabilities(features)
+    p = jax.lax.stop_gradient(conditional_probabilities(teacher)).astype(q.dtype)
+    terms = p * jnp.log((p + FLOOR) / (q + FLOOR))
+    return (terms.sum() / len(features)).astype(features.dtype)
 
 
-def meetings(features: jax.Array) -> jax.Array:
+def conditional_probabilities(features: jax.Array) -> jax.Array:
     """Conditional probabilities `[B, B]` of each row's other examples, 0 on the diagonal."""
     flat = unit(promote_float32(features).reshape(len(features), -1))
-    near = (jnp.matmul(flat, flat.T, precision="highest") + 1.0) / 2.0
+    similarities = (jnp.matmul(flat, flat.T, precision="highest") + 1.0) / 2.0
     # A cosine may be below -1 by rounding.
-    near = jnp.where(jnp.eye(len(flat), dtype=bool), 0.0, jnp.maximum(near, 0.0))
-    return near / jnp.maximum(near.sum(1, keepdims=True), FLOOR)
+    similarities = jnp.maximum(similarities, 0.0)
+    similarities = jnp.where(jnp.eye(len(flat), dtype=bool), 0.0, similarities)
+    return similarities / jnp.maximum(similarities.sum(1, keepdims=True), FLOOR)

@@ -1,6 +1,7 @@
 """Restoring the parameters of a trained trunk, and optionally of its heads, into another model."""
 
 import re
+from collections.abc import Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -34,15 +35,24 @@ def restore_params(
     Raises:
       BadInput: if there is no shared trunk; if a pair or a pattern matches nothing; or if any leaf
         is missing, unexpected or of a different shape, with all such leaves listed.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> params = {"shared": {"w": jnp.zeros(2)}, "tasks": {"heads": {"digit": jnp.zeros(3)}}}
+      >>> loaded = {"shared": {"w": jnp.ones(2)}, "tasks": {"heads": {"label": jnp.ones(3)}}}
+      >>> restored = transfer.restore_params(params, loaded)  # not the head
+      >>> restored["shared"]["w"].tolist(), restored["tasks"]["heads"]["digit"].tolist()
+      ([1.0, 1.0], [0.0, 0.0, 0.0])
     """
     if not jax.tree.leaves(params["shared"]):
         raise BadInput("restore_params needs a shared trunk, nets.PerTaskTrunk has none")
-    given = renamed(by_path(loaded), param_map)
-    return merge_checked(params, given, new_params)
+    restored = map_paths(leaves_by_path(loaded), param_map)
+    return replace_leaves(params, restored, new_params)
 
 
 def restore_batch_stats(
-    stats: Tree, loaded: Tree, param_map: ParamMap = (), new_params: tuple[str, ...] = ()
+    batch_stats: Tree, loaded: Tree, param_map: ParamMap = (), new_params: tuple[str, ...] = ()
 ) -> Tree:
     """Replaces running statistics by those of a source, like `restore_params` for parameters.
 
@@ -50,42 +60,50 @@ def restore_batch_stats(
 
     Raises:
       BadInput: if any leaf is missing, unexpected or of a different shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> batch_stats, loaded = ({"BatchNorm_0": {"mean": x * jnp.ones(2)}} for x in (0.0, 7.0))
+      >>> transfer.restore_batch_stats(batch_stats, loaded)["BatchNorm_0"]["mean"].tolist()
+      [7.0, 7.0]
     """
-    given = renamed(by_path({"shared": loaded}), param_map, strict=False)
-    new_params = tuple(
-        pattern for pattern in new_params if matching_names(pattern, leaf_paths({"shared": stats}))
-    )
-    return merge_checked({"shared": stats}, given, new_params)["shared"]
+    restored = map_paths(leaves_by_path({"shared": loaded}), param_map, strict=False)
+    tree = {"shared": batch_stats}
+    paths = leaf_paths(tree)
+    new_params = tuple(pattern for pattern in new_params if matching_names(pattern, paths))
+    return replace_leaves(tree, restored, new_params)["shared"]
 
 
-def by_path(tree: Tree) -> dict[str, jax.Array]:
+def leaves_by_path(tree: Tree) -> dict[str, jax.Array]:
     """Returns leaves by path."""
     return dict(zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True))
 
 
-def renamed(
-    source: dict[str, jax.Array], param_map: ParamMap, strict: bool = True
+def map_paths(
+    source: Mapping[str, jax.Array], param_map: ParamMap, strict: bool = True
 ) -> dict[str, jax.Array]:
     """Leaves of the source, by their paths in the target model."""
-    given = {}
+    mapped = {}
     for pattern, _ in param_map if strict else ():
         if not matching_names(pattern, source):
-            raise BadInput(
-                f"param_map: {pattern!r} matches nothing of the source: {did_you_mean(pattern, source)}"
-            )
+            hint = did_you_mean(pattern, source)
+            raise BadInput(f"param_map: {pattern!r} matches nothing of the source: {hint}")
     for path, leaf in source.items():
-        found = [(re.fullmatch(pattern, path), there) for pattern, there in param_map]
-        places = [match.expand(there) for match, there in found if match]
-        if not places and path.startswith("shared/"):
-            places = [path]
-        twice = [place for place in places if place in given]
-        if twice:
-            raise BadInput(f"param_map: {twice[0]!r} is given twice, the second time by {path!r}")
-        given |= dict.fromkeys(places, leaf)
-    return given
+        matches = [(re.fullmatch(pattern, path), template) for pattern, template in param_map]
+        targets = [match.expand(template) for match, template in matches if match]
+        if not targets and path.startswith("shared/"):
+            targets = [path]
+        duplicates = [target for target in targets if target in mapped]
+        if duplicates:
+            raise BadInput(
+                f"param_map: {duplicates[0]!r} is given twice, the second time by {path!r}"
+            )
+        mapped |= dict.fromkeys(targets, leaf)
+    return mapped
 
 
-def matching_names(pattern: str, names) -> list[str]:
+def matching_names(pattern: str, names: Iterable[str]) -> list[str]:
     """Names that match a pattern.
 
     Raises:
@@ -93,12 +111,14 @@ def matching_names(pattern: str, names) -> list[str]:
     """
     try:
         return [name for name in names if re.fullmatch(pattern, name)]
-    except re.error as wrong:
-        raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
+    except re.error as error:
+        raise BadInput(f"pattern {pattern!r} is no regular expression: {error}") from None
 
 
-def merge_checked(tree: Tree, given: dict[str, jax.Array], new_params: tuple[str, ...]) -> Tree:
-    """Replaces leaves of a tree by those given, which must cover the trunk except `new_params`."""
+def replace_leaves(
+    tree: Tree, restored: Mapping[str, jax.Array], new_params: tuple[str, ...]
+) -> Tree:
+    """Replaces leaves of a tree by path; they must cover the trunk except `new_params`."""
     names = leaf_paths(tree)
     new = {name for pattern in new_params for name in matching_names(pattern, names)}
     for pattern in new_params:
@@ -106,23 +126,27 @@ def merge_checked(tree: Tree, given: dict[str, jax.Array], new_params: tuple[str
             raise BadInput(
                 f"new_params: {pattern!r} matches no parameter: {did_you_mean(pattern, names)}"
             )
-    ours = dict(zip(names, jax.tree.leaves(tree), strict=True))
-    given = {name: leaf for name, leaf in given.items() if name not in new}
-    shape = {name: jnp.shape(leaf) for name, leaf in ours.items()}
+    current = dict(zip(names, jax.tree.leaves(tree), strict=True))
+    restored = {name: leaf for name, leaf in restored.items() if name not in new}
+    shape = {name: jnp.shape(leaf) for name, leaf in current.items()}
     trunk = [name for name in names if name.startswith("shared/") and name not in new]
-    wrong = [
-        *(f"missing {name} {shape[name]}" for name in trunk if name not in given),
-        *(f"extra {name} {jnp.shape(leaf)}" for name, leaf in given.items() if name not in ours),
+    errors = [
+        *(f"missing {name} {shape[name]}" for name in trunk if name not in restored),
         *(
-            f"misshapen {name} {jnp.shape(given[name])}, needs {shape[name]}"
+            f"extra {name} {jnp.shape(leaf)}"
+            for name, leaf in restored.items()
+            if name not in current
+        ),
+        *(
+            f"misshapen {name} {jnp.shape(restored[name])}, needs {shape[name]}"
             for name in names
-            if name in given and jnp.shape(given[name]) != shape[name]
+            if name in restored and jnp.shape(restored[name]) != shape[name]
         ),
     ]
-    if wrong:
-        raise BadInput(f"the loaded net does not fit: {'; '.join(wrong)}")
+    if errors:
+        raise BadInput(f"the loaded net does not fit: {'; '.join(errors)}")
     leaves = [
-        jnp.asarray(given[name], leaf.dtype) if name in given else leaf
-        for name, leaf in ours.items()
+        jnp.asarray(restored[name], leaf.dtype) if name in restored else leaf
+        for name, leaf in current.items()
     ]
     return jax.tree.unflatten(jax.tree.structure(tree), leaves)

@@ -5,7 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from mtl_jax.core.validation import BadInput, are_numbers, require
-from mtl_jax.transfer.transferability.validation import classes, labelled, matrix, require_finite
+from mtl_jax.transfer.transferability.validation import (
+    require_finite,
+    select_labelled,
+    to_classes,
+    to_matrix,
+)
 
 # Added to standard deviations, so that a constant feature stays 0.
 OFFSET = 1e-5
@@ -24,6 +29,14 @@ class RidgeProbe(NamedTuple):
       weights: weights `[D + 1, C]`, the last row belongs to the constant.
       ridge: the penalty lambda.
       accuracy: accuracy on the validation examples, from 0 to 1; NaN without validation.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import transfer
+      >>> features, labels = np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 3, 3])
+      >>> (probe,) = transfer.probe_path(features, labels, ridges=(1.0,))
+      >>> probe.predict(np.array([[2.0], [4.0]])).tolist(), probe.scores(features).shape
+      ([0, 3], (4, 2))
     """
 
     classes: np.ndarray
@@ -35,7 +48,7 @@ class RidgeProbe(NamedTuple):
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Maps features `[N, D]` to scores `[N, C]`, regressed on 1 for the class, -1 otherwise."""
-        features = matrix("RidgeProbe", features, len(features))
+        features = to_matrix("RidgeProbe", features, len(features))
         inputs = (features - self.mean) / self.scale
         return inputs @ self.weights[:-1] + CONSTANT * self.weights[-1]
 
@@ -51,11 +64,20 @@ class RidgeClassifier:
 
         choices = tuple(functools.partial(RidgeClassifier, ridge) for ridge in RIDGES)
         SklearnBaseline(features=run, choices=choices, ...)
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import transfer
+      >>> classifier = transfer.RidgeClassifier(ridge=1.0)
+      >>> classifier.fit(np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 1, 1]))
+      >>> classifier.predict(np.array([[2.0], [4.0]])).tolist()
+      [0, 1]
     """
 
     def __init__(self, ridge: float):
         """Sets the ridge penalty lambda, which must be positive."""
-        self.ridge, self.found = ridge, None
+        self.ridge = ridge
+        self.probe: RidgeProbe | None = None
 
     def fit(self, features: np.ndarray, labels: np.ndarray) -> None:
         """Fits features `[N, D]` and classes `[N]`.
@@ -63,11 +85,17 @@ class RidgeClassifier:
         Raises:
           BadInput: see `probe_path`.
         """
-        (self.found,) = probe_path(features, labels, (self.ridge,))
+        (self.probe,) = probe_path(features, labels, (self.ridge,))
 
     def predict(self, features: np.ndarray) -> np.ndarray:
-        """Predicts classes `[N]` of features `[N, D]`."""
-        return self.found.predict(features)
+        """Predicts classes `[N]` of features `[N, D]`.
+
+        Raises:
+          ValueError: before `fit`.
+        """
+        if self.probe is None:
+            raise ValueError("RidgeClassifier.fit must be called before predict")
+        return self.probe.predict(features)
 
 
 def probe_path(
@@ -100,17 +128,25 @@ def probe_path(
     Reference: Dosovitskiy et al., An Image Is Worth 16x16 Words, ICLR 2021, Section 4.1, few-shot
       accuracies (https://arxiv.org/abs/2010.11929), and the code of big_vision
       (github.com/google-research/big_vision, big_vision/evaluators/fewshot_lsr.py).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import transfer
+      >>> features, labels = np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 1, 1])
+      >>> path = transfer.probe_path(features, labels, ridges=(0.1, 10.0))
+      >>> [(probe.ridge, probe.weights.shape) for probe in path]
+      [(0.1, (2, 2)), (10.0, (2, 2))]
     """
-    fine = are_numbers(ridges) and min(ridges) > 0
-    require(fine, "probe_path", "ridges", "must be a tuple of numbers above 0", ridges)
-    features, labels = labelled("probe_path", features, labels)
-    names = np.unique(labels)
+    valid = are_numbers(ridges) and min(ridges) > 0
+    require(valid, "probe_path", "ridges", "must be a tuple of numbers above 0", ridges)
+    features, labels = select_labelled("probe_path", features, labels)
+    classes = np.unique(labels)
     mean, scale = features.mean(0), features.std(0) + OFFSET
-    targets = np.where(labels[:, None] == names, 1.0, -1.0)
-    solved = solutions((features - mean) / scale, targets, ridges)
+    targets = np.where(labels[:, None] == classes, 1.0, -1.0)
+    solutions = solve((features - mean) / scale, targets, ridges)
     return tuple(
-        RidgeProbe(names, mean, scale, weights, ridge)
-        for weights, ridge in zip(solved, ridges, strict=True)
+        RidgeProbe(classes, mean, scale, weights, ridge)
+        for weights, ridge in zip(solutions, ridges, strict=True)
     )
 
 
@@ -140,27 +176,33 @@ def ridge_probe(
       BadInput: see `probe_path`; or if there is no labelled validation example.
 
     Reference: see `probe_path`.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import transfer
+      >>> features, labels = np.array([[0.0], [1.0], [5.0], [6.0]]), np.array([0, 0, 1, 1])
+      >>> probe = transfer.ridge_probe(features, labels, features, labels, ridges=(0.1, 10.0))
+      >>> probe.ridge, probe.accuracy
+      (10.0, 1.0)
     """
     path = probe_path(features, labels, ridges)
     name = "ridge_probe"
-    wanted = classes(name, "validation labels", validation_labels)
-    validation = matrix(name, validation, len(wanted))[wanted >= 0]
-    wanted = wanted[wanted >= 0]
-    if not len(wanted):
+    targets = to_classes(name, "validation labels", validation_labels)
+    validation = to_matrix(name, validation, len(targets))[targets >= 0]
+    targets = targets[targets >= 0]
+    if not len(targets):
         raise BadInput(f"{name} needs labelled validation examples, there is none")
     require_finite(name, validation)
-    given, needed = validation.shape[1], len(path[0].mean)
-    require(given == needed, name, "validation", f"must have {needed} columns", given)
-    judged = [
-        probe._replace(accuracy=float((probe.predict(validation) == wanted).mean()))
+    columns, size = validation.shape[1], len(path[0].mean)
+    require(columns == size, name, "validation", f"must have {size} columns", columns)
+    probes = [
+        probe._replace(accuracy=float((probe.predict(validation) == targets).mean()))
         for probe in path
     ]
-    return max(judged, key=lambda probe: (probe.accuracy, probe.ridge))
+    return max(probes, key=lambda probe: (probe.accuracy, probe.ridge))
 
 
-def solutions(
-    inputs: np.ndarray, targets: np.ndarray, ridges: tuple[float, ...]
-) -> list[np.ndarray]:
+def solve(inputs: np.ndarray, targets: np.ndarray, ridges: tuple[float, ...]) -> list[np.ndarray]:
     """Weights `[D + 1, C]` per penalty, given centred features `[N, D]` and targets `[N, C]`."""
     count, size = inputs.shape
     if count < size:
@@ -170,8 +212,8 @@ def solutions(
         values, vectors = np.linalg.eigh(inputs.T @ inputs)
         left, right = vectors, vectors.T @ (inputs.T @ targets)
     # Directions without variance contain rounding errors, which a small penalty would not suppress.
-    kept = values > np.finfo(np.float64).eps * max(count, size) * values[-1]
-    values, left, right = values[kept, None], left[:, kept], right[kept]
+    mask = values > np.finfo(np.float64).eps * max(count, size) * values[-1]
+    values, left, right = values[mask, None], left[:, mask], right[mask]
     # The constant column is orthogonal to all others; handled separately to preserve their
     # precision.
     total = CONSTANT * targets.sum(0)

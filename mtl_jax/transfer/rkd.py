@@ -12,7 +12,12 @@ from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import View
-from mtl_jax.transfer.source_views import ImageView, require_held, trained_and_source, views_of
+from mtl_jax.transfer.source_views import (
+    ImageView,
+    require_weight_and_view,
+    student_and_source,
+    views_of,
+)
 
 # Features are the inputs of the task's head. Labels are not used, so missing labels do not matter.
 
@@ -47,7 +52,7 @@ class RKD(AuxiliaryLoss):
     target_types = ALL_TYPES
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
         require_number(self, distance=(0.0, math.inf), angle=(0.0, math.inf))
 
     @property
@@ -57,8 +62,8 @@ class RKD(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to one loss for the batch `[1]`, no state, and both parts as metrics."""
-        now, before = trained_and_source(views.features, self.view)
-        distance, angle = rkd_distance(now, before), rkd_angle(now, before)
+        features, source = student_and_source(views.features, self.view)
+        distance, angle = rkd_distance(features, source), rkd_angle(features, source)
         loss = self.distance * distance + self.angle * angle
         return loss[None], state, {"distance": distance, "angle": angle}
 
@@ -86,12 +91,20 @@ def rkd_distance(features: jax.Array, teacher: jax.Array) -> jax.Array:
 
     Reference: Park et al., Relational Knowledge Distillation, CVPR 2019, the section on the
       distance-wise loss, which is a sum in the paper (https://arxiv.org/abs/1904.05068).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> features, teacher = jnp.array([[0.0], [1.0], [2.0]]), jnp.array([[0.0], [1.0], [4.0]])
+      >>> round(float(jax.jit(transfer.rkd_distance)(features, teacher)), 3)
+      0.047
     """
     require_pairs("rkd_distance", features, teacher, 2)
-    found = relative_distances(features)
-    wanted = jax.lax.stop_gradient(relative_distances(teacher)).astype(found.dtype)
+    distances = relative_distances(features)
+    target = jax.lax.stop_gradient(relative_distances(teacher)).astype(distances.dtype)
     count = len(features) * (len(features) - 1)
-    return (huber(found - wanted).sum() / count).astype(features.dtype)
+    return (huber(distances - target).sum() / count).astype(features.dtype)
 
 
 def rkd_angle(features: jax.Array, teacher: jax.Array) -> jax.Array:
@@ -116,56 +129,65 @@ def rkd_angle(features: jax.Array, teacher: jax.Array) -> jax.Array:
 
     Reference: Park et al., Relational Knowledge Distillation, CVPR 2019, the section on the
       angle-wise loss, which is a sum in the paper (https://arxiv.org/abs/1904.05068).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> line, corner = jnp.array([[0.0], [1.0], [2.0]]), jnp.eye(3)[:, :2]
+      >>> round(float(jax.jit(transfer.rkd_angle)(line, corner)), 3)
+      0.583
     """
     require_pairs("rkd_angle", features, teacher, 3)
-    found = cosines(features)
-    wanted = jax.lax.stop_gradient(cosines(teacher)).astype(found.dtype)
+    angles = cosines(features)
+    target = jax.lax.stop_gradient(cosines(teacher)).astype(angles.dtype)
     size = len(features)
     # With j = k both cosines are 1, unless one side's examples coincide.
-    other = ~jnp.eye(size, dtype=bool)[None]
-    terms = jnp.where(other, huber(found - wanted), 0.0)
+    distinct = ~jnp.eye(size, dtype=bool)[None]
+    terms = jnp.where(distinct, huber(angles - target), 0.0)
     return (terms.sum() / (size * (size - 1) * (size - 2))).astype(features.dtype)
 
 
 def relative_distances(features: jax.Array) -> jax.Array:
     """Distances over their mean, `[B, B]`, zeros on the diagonal; 0 if all examples coincide."""
-    _, distances = directions(features)
+    _, distances = directions_and_distances(features)
     mean = distances.sum() / (len(features) * (len(features) - 1))
     return distances / jnp.where(mean == 0, 1.0, mean)
 
 
 def cosines(features: jax.Array) -> jax.Array:
     """Cosines `[B, B, B]` at the first example of the directions to the other two."""
-    towards, _ = directions(features)
-    return jnp.einsum("ijd,ikd->ijk", towards, towards, precision="highest")
+    directions, _ = directions_and_distances(features)
+    return jnp.einsum("ijd,ikd->ijk", directions, directions, precision="highest")
 
 
-def directions(features: jax.Array) -> tuple[jax.Array, jax.Array]:
+def directions_and_distances(features: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Unit directions `[B, B, D]` and distances `[B, B]`; 0 where examples coincide."""
     # Angles and relative distances do not depend on the scale, but squares may overflow.
     features = promote_float32(features)
-    size = jax.lax.stop_gradient(jnp.abs(features).max())
-    features = features / jnp.where(size == 0, 1.0, size)
+    scale = jax.lax.stop_gradient(jnp.abs(features).max())
+    features = features / jnp.where(scale == 0, 1.0, scale)
     # Differences instead of a Gram matrix, which cancels for nearby examples.
-    apart = features[None] - features[:, None]
-    squares = jnp.square(apart).sum(-1)
+    differences = features[None] - features[:, None]
+    squares = jnp.square(differences).sum(-1)
     # When compiled, equal examples differ by rounding (fused products), which has a direction.
-    none = squares <= (4.0 * jnp.finfo(squares.dtype).eps) ** 2 * features.shape[1]
-    lengths = jnp.sqrt(jnp.where(none, 1.0, squares))
-    return jnp.where(none[..., None], 0.0, apart / lengths[..., None]), jnp.where(none, 0, lengths)
+    coincide = squares <= (4.0 * jnp.finfo(squares.dtype).eps) ** 2 * features.shape[1]
+    norms = jnp.sqrt(jnp.where(coincide, 1.0, squares))
+    directions = jnp.where(coincide[..., None], 0.0, differences / norms[..., None])
+    return directions, jnp.where(coincide, 0, norms)
 
 
 def huber(errors: jax.Array) -> jax.Array:
     """Huber function: `x^2 / 2` for |x| below 1, `|x| - 1/2` otherwise."""
-    size = jnp.abs(errors)
-    return jnp.where(size < 1.0, 0.5 * jnp.square(errors), size - 0.5)
+    absolute = jnp.abs(errors)
+    return jnp.where(absolute < 1.0, 0.5 * jnp.square(errors), absolute - 0.5)
 
 
-def require_pairs(name: str, features: jax.Array, teacher: jax.Array, least: int) -> None:
-    """Requires features of the same examples, and at least `least` of them."""
-    fine = features.ndim == teacher.ndim == 2 and len(features) == len(teacher)
-    if not fine or len(features) < least:
+def require_pairs(name: str, features: jax.Array, teacher: jax.Array, min_examples: int) -> None:
+    """Requires features of the same examples, and at least `min_examples` of them."""
+    valid = features.ndim == teacher.ndim == 2 and len(features) == len(teacher)
+    if not valid or len(features) < min_examples:
         raise ValueError(
-            f"{name} needs features [B, D] and [B, E] with B at least {least}, "
+            f"{name} needs features [B, D] and [B, E] with B at least {min_examples}, "
             f"not {features.shape} and {teacher.shape}"
         )

@@ -10,7 +10,12 @@ from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32, unit
 from mtl_jax.core.views import View
-from mtl_jax.transfer.source_views import ImageView, require_held, trained_and_source, views_of
+from mtl_jax.transfer.source_views import (
+    ImageView,
+    require_weight_and_view,
+    student_and_source,
+    views_of,
+)
 
 # Features are the inputs of the task's head. Labels are not used, so missing labels do not matter.
 
@@ -40,7 +45,7 @@ class SimilarityPreserving(AuxiliaryLoss):
     target_types = ALL_TYPES
 
     def __post_init__(self):
-        require_held(self)
+        require_weight_and_view(self)
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -49,11 +54,8 @@ class SimilarityPreserving(AuxiliaryLoss):
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
-        return (
-            similarity_preserving(*trained_and_source(views.features, self.view))[None],
-            state,
-            {},
-        )
+        features, source = student_and_source(views.features, self.view)
+        return similarity_preserving(features, source)[None], state, {}
 
 
 def similarity_preserving(features: jax.Array, teacher: jax.Array) -> jax.Array:
@@ -77,26 +79,32 @@ def similarity_preserving(features: jax.Array, teacher: jax.Array) -> jax.Array:
 
     Reference: Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, the section
       on the method (https://arxiv.org/abs/1907.09682).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> features, teacher = jnp.eye(2), jnp.ones((2, 3))
+      >>> round(float(transfer.similarity_preserving(features, teacher)), 3)
+      0.293
     """
     require_batch("similarity_preserving", features, teacher)
-    found = similarities(features)
-    wanted = jax.lax.stop_gradient(similarities(teacher)).astype(found.dtype)
-    return (jnp.square(found - wanted).sum() / len(features) ** 2).astype(features.dtype)
+    student = similarities(features)
+    target = jax.lax.stop_gradient(similarities(teacher)).astype(student.dtype)
+    return (jnp.square(student - target).sum() / len(features) ** 2).astype(features.dtype)
 
 
 def similarities(features: jax.Array) -> jax.Array:
     """Inner products `[B, B]` of examples, each row scaled to norm 1."""
     flat = promote_float32(features).reshape(len(features), -1)
     # Rows have norm 1 for any scale, whose squares might overflow.
-    size = jax.lax.stop_gradient(jnp.abs(flat).max())
-    flat = flat / jnp.where(size == 0, 1.0, size)
+    scale = jax.lax.stop_gradient(jnp.abs(flat).max())
+    flat = flat / jnp.where(scale == 0, 1.0, scale)
     return unit(jnp.matmul(flat, flat.T, precision="highest"))
 
 
 def require_batch(name: str, features: jax.Array, teacher: jax.Array) -> None:
     """Requires features of the same examples, at least 2."""
-    few = min(features.ndim, teacher.ndim) < 2 or len(features) < 2
-    if few or len(features) != len(teacher):
+    if min(features.ndim, teacher.ndim) < 2 or not len(teacher) == len(features) >= 2:
         raise ValueError(
             f"{name} needs features [B, ...] of the same examples, B at least 2, "
             f"not {features.shape} and {teacher.shape}"

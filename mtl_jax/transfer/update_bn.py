@@ -8,11 +8,11 @@ from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree, leaf_paths, merge, partition
 from mtl_jax.core.validation import BadInput
 
-PLACES = 5  # Decimals of a momentum that are distinguished from rounding.
+DECIMALS = 5  # Decimals of a momentum that are distinguished from rounding.
 
 
 def update_bn(
-    net: Model, params: Tree, stats: Tree, batches: jax.Array, key: jax.Array | None = None
+    net: Model, params: Tree, batch_stats: Tree, batches: jax.Array, key: jax.Array | None = None
 ) -> Tree:
     """Recomputes the BatchNorm statistics of a model for given parameters, as a mean over batches.
 
@@ -35,7 +35,7 @@ def update_bn(
     Args:
       net: a model of `nets.compose`.
       params: trained or averaged parameters, with or without heads.
-      stats: statistics of the model, with any values.
+      batch_stats: statistics of the model, with any values.
       batches: inputs `[M, B, ...]`, in batches of equal size; the caller drops a partial last
         batch, which would otherwise have the same weight.
       key: random key, for models that are stochastic in training.
@@ -48,36 +48,44 @@ def update_bn(
 
     Reference: Izmailov et al., Averaging Weights Leads to Wider Optima and Better Generalization,
       UAI 2018, its section on batch normalization (https://arxiv.org/abs/1803.05407).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import nets, transfer
+      >>> net = nets.make_model(nets.MLP((4,), batch_norm=True), {"digit": 10})
+      >>> batches = jnp.ones((3, 8, 2))
+      >>> params, batch_stats = jax.jit(net.init)(jax.random.key(0), batches[0])
+      >>> transfer.update_bn(net, params, batch_stats, batches)["BatchNorm_0"]["mean"].shape
+      (4,)
     """
     count = jax.tree.leaves(batches)[0].shape[0]
-    names = [name.rpartition("/")[2] in ("mean", "var") for name in leaf_paths(stats)]
+    names = [name.rpartition("/")[2] in ("mean", "var") for name in leaf_paths(batch_stats)]
     if not any(names) or not count:
         raise BadInput("update_bn needs a net with BatchNorm, and at least one batch")
-    chosen = jax.tree.unflatten(jax.tree.structure(stats), names)
-    own, rest = partition(stats, chosen)
-    blank = jax.tree.map(jnp.zeros_like, own)
+    is_moment = jax.tree.unflatten(jax.tree.structure(batch_stats), names)
+    moments, rest = partition(batch_stats, is_moment)
+    zeros = jax.tree.map(jnp.zeros_like, moments)
     params = encoder_params(params)
 
-    def moved(own, x, key):
-        _, after = net.encode(params, merge(own, rest), x, train=True, key=key)
-        return partition(after, chosen)[0]
-
-    def taken(drawn):
-        return moved(blank, *drawn)
+    def update(moments: Tree, x: jax.Array, key: jax.Array | None) -> Tree:
+        _, updated = net.encode(params, merge(moments, rest), x, train=True, key=key)
+        return partition(updated, is_moment)[0]
 
     keys = None if key is None else jax.random.split(key, count)
-    mean = jax.tree.map(lambda leaf: leaf.mean(0), jax.lax.map(taken, (batches, keys)))
+    updates = jax.lax.map(lambda batch: update(zeros, *batch), (batches, keys))
+    mean = jax.tree.map(lambda leaf: leaf.mean(0), updates)
     first = jax.tree.map(lambda leaf: leaf[0], (batches, keys))
-    ones = jax.tree.map(jnp.ones_like, own)
-    _, momenta = jax.jvp(lambda own: moved(own, *first), (blank,), (ones,))
-    return merge(jax.tree.map(unmixed, mean, momenta, own), rest)
+    ones = jax.tree.map(jnp.ones_like, moments)
+    _, momenta = jax.jvp(lambda moments: update(moments, *first), (zeros,), (ones,))
+    return merge(jax.tree.map(remove_momentum, mean, momenta, moments), rest)
 
 
-def unmixed(moved: jax.Array, momentum: jax.Array, given: jax.Array) -> jax.Array:
-    """Returns `moved / (1 - momentum)`, or the given value where the statistics do not change."""
-    share = 1.0 - momentum
+def remove_momentum(update: jax.Array, momentum: jax.Array, current: jax.Array) -> jax.Array:
+    """Returns `update / (1 - momentum)`, or the current value of statistics that do not change."""
+    weight = 1.0 - momentum
     # 1 - m loses digits to rounding; they are recovered if it is a short decimal.
-    short = jnp.round(share, PLACES)
-    share = jnp.where(jnp.abs(share - short) < 1e-7, short, share)
-    still = share == 0
-    return jnp.where(still, given, moved / jnp.where(still, 1.0, share))
+    rounded = jnp.round(weight, DECIMALS)
+    weight = jnp.where(jnp.abs(weight - rounded) < 1e-7, rounded, weight)
+    is_frozen = weight == 0
+    return jnp.where(is_frozen, current, update / jnp.where(is_frozen, 1.0, weight))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.tree import Tree, leaf_paths
+from mtl_jax.core.tree import Tree, leaf_paths, sum_arrays
 from mtl_jax.core.validation import BadInput, require
 
 # None of these averages BatchNorm statistics: they belong to one model, and must be recomputed for
@@ -28,8 +28,15 @@ def task_vector(params: Tree, start: Tree) -> Tree:
 
     Reference: Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023, Section 2
       (https://arxiv.org/abs/2212.04089).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> params, start = {"w": jnp.array([3.0, 1.0])}, {"w": jnp.array([1.0, 1.0])}
+      >>> transfer.task_vector(params, start)["w"].tolist()
+      [2.0, 0.0]
     """
-    require_alike("task_vector", (params, start))
+    require_same_structure("task_vector", (params, start))
     return jax.tree.map(jnp.subtract, params, start)
 
 
@@ -49,10 +56,21 @@ def add_task_vectors(start: Tree, vectors: Sequence[Tree], scale: float = 1.0) -
 
     Reference: Ilharco et al., Editing Models with Task Arithmetic, ICLR 2023, Section 2
       (https://arxiv.org/abs/2212.04089).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> start, vector = {"w": jnp.array([1.0, 1.0])}, {"w": jnp.array([2.0, 0.0])}
+      >>> [transfer.add_task_vectors(start, [vector], a)["w"].tolist() for a in (0.5, -1.0)]
+      [[2.0, 1.0], [-1.0, 1.0]]
     """
-    require_some("add_task_vectors", "vectors", vectors)
-    require_alike("add_task_vectors", (start, *vectors))
-    return jax.tree.map(lambda leaf, *parts: leaf + weak(scale, leaf) * sum(parts), start, *vectors)
+    require_nonempty("add_task_vectors", "vectors", vectors)
+    require_same_structure("add_task_vectors", (start, *vectors))
+
+    def add(leaf: jax.Array, *vectors: jax.Array) -> jax.Array:
+        return leaf + as_dtype(scale, leaf) * sum_arrays(vectors)
+
+    return jax.tree.map(add, start, *vectors)
 
 
 def interpolate(start: Tree, end: Tree, alpha: float | jax.Array) -> Tree:
@@ -71,13 +89,20 @@ def interpolate(start: Tree, end: Tree, alpha: float | jax.Array) -> Tree:
 
     Reference: Wortsman et al., Robust Fine-Tuning of Zero-Shot Models (WiSE-FT), CVPR 2022, the
       section on weight-space ensembles (https://arxiv.org/abs/2109.01903).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> start, end = {"w": jnp.array([1.0, 1.0])}, {"w": jnp.array([3.0, 1.0])}
+      >>> transfer.interpolate(start, end, alpha=0.25)["w"].tolist()
+      [1.5, 1.0]
     """
-    require_alike("interpolate", (start, end))
+    require_same_structure("interpolate", (start, end))
 
-    def between(a: jax.Array, b: jax.Array) -> jax.Array:
-        return weak(1.0 - alpha, a) * a + weak(alpha, a) * b
+    def leaf(a: jax.Array, b: jax.Array) -> jax.Array:
+        return as_dtype(1.0 - alpha, a) * a + as_dtype(alpha, a) * b
 
-    return jax.tree.map(between, start, end)
+    return jax.tree.map(leaf, start, end)
 
 
 def uniform_soup(candidates: Sequence[Tree]) -> Tree:
@@ -94,9 +119,15 @@ def uniform_soup(candidates: Sequence[Tree]) -> Tree:
 
     Reference: Wortsman et al., Model Soups, ICML 2022, the uniform soup
       (https://arxiv.org/abs/2203.05482).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> transfer.uniform_soup([{"w": jnp.array([w])} for w in (1.0, 2.0, 6.0)])["w"].tolist()
+      [3.0]
     """
-    require_some("uniform_soup", "candidates", candidates)
-    require_alike("uniform_soup", candidates)
+    require_nonempty("uniform_soup", "candidates", candidates)
+    require_same_structure("uniform_soup", candidates)
     return jax.tree.map(lambda *leaves: jnp.stack(leaves).mean(0), *candidates)
 
 
@@ -121,18 +152,27 @@ def greedy_soup(
 
     Reference: Wortsman et al., Model Soups, ICML 2022, Recipe 1, greedy soup
       (https://arxiv.org/abs/2203.05482).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import transfer
+      >>> candidates = [{"w": jnp.array([w])} for w in (1.0, 4.0, 9.0)]
+      >>> score = lambda params: -abs(float(params["w"][0]) - 3.0)  # a validation score
+      >>> soup, selected = transfer.greedy_soup(candidates, score)
+      >>> soup["w"].tolist(), selected
+      ([2.5], (1, 0))
     """
-    require_some("greedy_soup", "candidates", candidates)
-    require_alike("greedy_soup", candidates)
+    require_nonempty("greedy_soup", "candidates", candidates)
+    require_same_structure("greedy_soup", candidates)
     scores = [finite_score(score, candidate) for candidate in candidates]
-    first, *others = sorted(range(len(candidates)), key=lambda place: -scores[place])
-    soup, best, members = candidates[first], scores[first], (first,)
-    for place in others:
-        tried = uniform_soup([candidates[member] for member in (*members, place)])
-        value = finite_score(score, tried)
+    first, *others = sorted(range(len(candidates)), key=lambda i: -scores[i])
+    soup, best, selected = candidates[first], scores[first], (first,)
+    for index in others:
+        mean = uniform_soup([candidates[i] for i in (*selected, index)])
+        value = finite_score(score, mean)
         if value >= best:
-            soup, best, members = tried, value, (*members, place)
-    return soup, members
+            soup, best, selected = mean, value, (*selected, index)
+    return soup, selected
 
 
 def finite_score(score: Callable[[Tree], float], params: Tree) -> float:
@@ -142,35 +182,36 @@ def finite_score(score: Callable[[Tree], float], params: Tree) -> float:
     return value
 
 
-def weak(number: float | jax.Array, leaf: jax.Array) -> jax.Array:
+def as_dtype(number: float | jax.Array, leaf: jax.Array) -> jax.Array:
     """Converts a number to the dtype of a leaf."""
     return jnp.asarray(number, jnp.result_type(leaf))
 
 
-def require_some(name: str, field: str, trees: Sequence[Tree]) -> None:
+def require_nonempty(name: str, field: str, trees: Sequence[Tree]) -> None:
     """Requires a sequence of at least one tree."""
-    fine = isinstance(trees, list | tuple) and len(trees) > 0
-    require(fine, name, field, "must be a list of at least one tree", type(trees).__name__)
+    valid = isinstance(trees, list | tuple) and len(trees) > 0
+    require(valid, name, field, "must be a list of at least one tree", type(trees).__name__)
 
 
-def require_alike(name: str, trees: Sequence[Tree]) -> None:
+def require_same_structure(name: str, trees: Sequence[Tree]) -> None:
     """Requires trees of floats with the same structure; reports every leaf that violates this."""
     first, *others = [
-        dict(zip(leaf_paths(tree), map(kind, jax.tree.leaves(tree)), strict=True)) for tree in trees
+        dict(zip(leaf_paths(tree), map(dtype_and_shape, jax.tree.leaves(tree)), strict=True))
+        for tree in trees
     ]
-    wrong = [f"no floats {path} {what}" for path, what in first.items() if "float" not in what]
-    for place, other in enumerate(others, start=1):
-        wrong += [f"missing {path} in tree {place}" for path in first if path not in other]
-        wrong += [f"extra {path} in tree {place}" for path in other if path not in first]
-        wrong += [
-            f"misshapen {path} in tree {place}, {other[path]}, needs {what}"
-            for path, what in first.items()
-            if other.get(path, what) != what
+    errors = [f"no floats {path} {leaf}" for path, leaf in first.items() if "float" not in leaf]
+    for index, other in enumerate(others, start=1):
+        errors += [f"missing {path} in tree {index}" for path in first if path not in other]
+        errors += [f"extra {path} in tree {index}" for path in other if path not in first]
+        errors += [
+            f"misshapen {path} in tree {index}, {other[path]}, needs {leaf}"
+            for path, leaf in first.items()
+            if other.get(path, leaf) != leaf
         ]
-    if wrong or not first:
-        raise BadInput(f"{name} needs trees alike: {'; '.join(wrong) or 'there is no leaf'}")
+    if errors or not first:
+        raise BadInput(f"{name} needs trees alike: {'; '.join(errors) or 'there is no leaf'}")
 
 
-def kind(leaf: jax.Array) -> str:
+def dtype_and_shape(leaf: jax.Array) -> str:
     """Dtype and shape of a leaf, equal for leaves that can be added."""
     return f"{jnp.result_type(leaf)} {jnp.shape(leaf)}"

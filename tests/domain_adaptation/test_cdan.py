@@ -104,7 +104,7 @@ def test_what_does_not_fit_is_refused():
         random_conditional_map(FEATURES, LOGITS, (jnp.zeros((3, 2)), MATRICES[1]))
     with pytest.raises(ValueError, match=r"entropy_weights needs logits \[N, C\]"):
         entropy_weights(LOGITS[0])
-    with pytest.raises(ValueError, match="conditional_adversarial needs two of one shape"):
+    with pytest.raises(ValueError, match="conditional_adversarial needs two arrays of one shape"):
         conditional_adversarial(jnp.ones(2), jnp.ones(2), jnp.ones(3), jnp.ones(2))
 
 

@@ -20,7 +20,7 @@ from tests.train.test_domains_in_step import DOMAINS, ended
 B, U, D, C = 4, 6, 3, 3
 METHOD = domain_adaptation.FixBi(num_std=0.5)
 RANDOM = np.random.default_rng(0)
-SIZES = {"labelled": B, "weak": U, view_key(METHOD.mixed): B + U, view_key(HALF): B + U}
+SIZES = {"labelled": B, "weak": U, view_key(METHOD.mixed_view): B + U, view_key(HALF): B + U}
 FEATURES = {view: RANDOM.normal(size=(n, 2 * D)).astype(np.float32) for view, n in SIZES.items()}
 HEAD = RANDOM.normal(size=(2 * D, C)).astype(np.float32), np.array([0.3, -0.2, 0.1], np.float32)
 LABELS, MASK = np.array([0, 2, 1, -1], np.int32), np.array([True, True, True, False])
@@ -35,7 +35,7 @@ def seen(features, progress):
 
     return AuxInputs(
         logits={}, labels=jnp.asarray(LABELS), mask=jnp.asarray(MASK), unlabelled_index=np.arange(U), labelled_index=np.arange(B),
-        heads={}, view_params={view_key(METHOD.mixed): MixParams(PARTNER, None)},
+        heads={}, view_params={view_key(METHOD.mixed_view): MixParams(PARTNER, None)},
         progress=jnp.float32(progress), key=jax.random.key(0), features=features, head_fn=call,
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ def test_the_labelled_loss_is_plain_and_then_mixed():
     )
     np.testing.assert_allclose(supervised(0.2), plain, rtol=1e-5)
     guess = [logs("weak", net)[1].argmax(1) for net in (0, 1)]
-    said = [logs(view_key(METHOD.mixed), net)[0] for net in (0, 1)]
+    said = [logs(view_key(METHOD.mixed_view), net)[0] for net in (0, 1)]
     first = [0.7 * said[0][i, LABELS[i]] + 0.3 * said[0][i, guess[0][i]] for i in range(3)]
     second = [
         0.3 * said[1][B + j, LABELS[j % B]] + 0.7 * said[1][B + j, guess[1][j]]

@@ -94,7 +94,7 @@ def test_consistency_trains_both():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="bidirectional_matching needs two of one shape"):
+    with pytest.raises(ValueError, match="bidirectional_matching needs two arrays of one shape"):
         bidirectional_matching(LOGITS, LOGITS[0], jnp.float32(0.5))
     with pytest.raises(ValueError, match=r"confidence_threshold needs logits \[N, C\]"):
         confidence_threshold(LOGITS[0])

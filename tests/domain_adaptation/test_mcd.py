@@ -45,7 +45,7 @@ def test_balance_without_any_share_is_finite():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="classifier_discrepancy needs two of one shape"):
+    with pytest.raises(ValueError, match="classifier_discrepancy needs two arrays of one shape"):
         classifier_discrepancy(FIRST, FIRST[0])
     with pytest.raises(ValueError, match=r"class_balance needs logits \[N, C\]"):
         class_balance(FIRST[0])

@@ -41,5 +41,5 @@ def test_maps_of_zeros_have_finite_gradients():
 
 
 def test_shapes_are_checked():
-    with pytest.raises(ValueError, match="same places"):
+    with pytest.raises(ValueError, match="same positions"):
         attention_transfer(MAPS, OTHERS[:, :1])

@@ -262,4 +262,4 @@ def test_in_a_run_queues_fill_and_weight_0_is_the_plain_run():
 
 def there(queues):
     """Which keys are of an example, as numbers."""
-    return queues.there.astype(jnp.float32)
+    return queues.mask.astype(jnp.float32)

@@ -29,7 +29,7 @@ def test_against_a_loop(batch):
         queues = put(queues, jnp.array(keys[part]), jnp.array(labels[part]))
         found = [
             sorted(map(tuple, np.asarray(row)[np.asarray(there)]))
-            for row, there in zip(queues.keys, queues.there, strict=True)
+            for row, there in zip(queues.keys, queues.mask, strict=True)
         ]
         lists = by_loop(keys[: part.stop], labels[: part.stop], 4)
         assert found == [sorted(row) for row in lists]
@@ -45,7 +45,7 @@ def test_the_oldest_goes_first():
 
 def test_what_is_no_class_takes_no_place():
     queues = enqueue(empty_queues(2, 3, 1), jnp.ones((3, 1)), jnp.array([-1, 2, -7]))
-    assert not queues.keys.any() and not queues.filled.any() and not queues.there.any()
+    assert not queues.keys.any() and not queues.filled.any() and not queues.mask.any()
 
 
 def test_nothing_flows_through():

@@ -77,7 +77,7 @@ def test_shape_and_temperature_are_checked():
         delta(MOVED, ONES, ATTENTION[:2])
     with pytest.raises(BadInput, match=r"channel_weights\.temperature must be above 0"):
         channel_weights(ATTENTION, temperature=0.0)
-    with pytest.raises(ValueError, match=r"rises \[C\]"):
+    with pytest.raises(ValueError, match=r"loss increases \[C\]"):
         channel_weights(ATTENTION[None])
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtl_jax.transfer.transferability.validation import labelled
+from mtl_jax.transfer.transferability.validation import select_labelled
 
 
 def h_score(features: np.ndarray, labels: np.ndarray) -> float:
@@ -26,18 +26,26 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
 
     Reference: Bao et al., An Information-Theoretic Approach to Transferability in Task Transfer
       Learning, ICIP 2019, the definition of the H-score (https://arxiv.org/abs/2212.10082).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> labels = np.array([0, 0, 1, 1])
+      >>> features = np.array([[0.0, 1.0], [0.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+      >>> round(transferability.h_score(features, labels), 3)  # one direction separates the classes
+      1.0
     """
-    features, labels = labelled("h_score", features, labels)
-    _, shares = between_classes(features, labels)
-    return float(shares.sum())
+    features, labels = select_labelled("h_score", features, labels)
+    _, fractions = between_classes(features, labels)
+    return float(fractions.sum())
 
 
 def between_classes(features: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Singular values `[r]` of centred features, and the between-class fraction of each `[r]`."""
     basis, values, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
-    least = np.finfo(np.float64).eps * max(features.shape) * np.abs(features).max()
-    kept = values > least * np.sqrt(len(features))
-    basis, values = basis[:, kept], values[kept]
-    sums = np.stack([basis[labels == name].sum(0) for name in np.unique(labels)])
-    counts = np.unique(labels, return_counts=True)[1]
+    tolerance = np.finfo(np.float64).eps * max(features.shape) * np.abs(features).max()
+    mask = values > tolerance * np.sqrt(len(features))
+    basis, values = basis[:, mask], values[mask]
+    classes, counts = np.unique(labels, return_counts=True)
+    sums = np.stack([basis[labels == c].sum(0) for c in classes])
     return values, (sums**2 / counts[:, None]).sum(0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mtl_jax.transfer.transferability.validation import labelled, require_probabilities
+from mtl_jax.transfer.transferability.validation import require_probabilities, select_labelled
 
 
 def leep(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -24,12 +24,20 @@ def leep(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
     Reference: Nguyen et al., LEEP: A New Measure to Evaluate Transferability of Learned
       Representations, ICML 2020, Section 3 (https://arxiv.org/abs/2002.12462).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> labels = np.array([0, 0, 1, 1])
+      >>> sure, uniform = np.eye(2)[labels], np.full((4, 2), 0.5)  # probabilities of the source
+      >>> [round(transferability.leep(p, labels), 3) + 0.0 for p in (sure, uniform)]
+      [0.0, -0.693]
     """
-    probabilities, labels = labelled("leep", probabilities, labels)
+    probabilities, labels = select_labelled("leep", probabilities, labels)
     require_probabilities("leep", probabilities)
-    _, places = np.unique(labels, return_inverse=True)
-    joint = np.zeros((places.max() + 1, probabilities.shape[1]))
-    np.add.at(joint, places, probabilities)
+    _, indices = np.unique(labels, return_inverse=True)
+    joint = np.zeros((indices.max() + 1, probabilities.shape[1]))
+    np.add.at(joint, indices, probabilities)
     totals = joint.sum(0)
-    given = joint / np.where(totals > 0, totals, 1.0)
-    return float(np.log((given[places] * probabilities).sum(1)).mean())
+    conditional = joint / np.where(totals > 0, totals, 1.0)
+    return float(np.log((conditional[indices] * probabilities).sum(1)).mean())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.transfer.transferability.validation import labelled, matrix, require_finite
+from mtl_jax.transfer.transferability.validation import require_finite, select_labelled, to_matrix
 
 # Search over the ratio of precisions: range below and above the largest eigenvalue of F^T F, grid
 # points per round (between the neighbours of the previous optimum), and number of rounds.
@@ -38,8 +38,16 @@ def logme(features: np.ndarray, labels: np.ndarray) -> float:
     Reference: You et al., LogME: Practical Assessment of Pre-trained Models for Transfer
       Learning, ICML 2021, the section on the evidence and its Algorithm 1
       (https://arxiv.org/abs/2102.11005).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> labels = np.array([0, 0, 1, 1])
+      >>> related = np.array([[1.0, 0.1], [0.9, 0.0], [0.0, 0.9], [0.1, 1.0]])
+      >>> [round(transferability.logme(f, labels), 2) for f in (related, np.ones((4, 2)))]
+      [-0.09, -1.01]
     """
-    features, labels = labelled("logme", features, labels)
+    features, labels = select_labelled("logme", features, labels)
     targets = (labels[:, None] == np.unique(labels)).astype(np.float64)
     return mean_evidence(features, targets)
 
@@ -60,63 +68,73 @@ def logme_regression(features: np.ndarray, targets: np.ndarray) -> float:
         zero.
 
     Reference: see `logme`.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> features = np.array([[1.0], [2.0], [3.0], [4.0]])
+      >>> targets = np.array([[1.0, 1.0], [2.1, -1.0], [2.9, np.nan], [4.0, 1.0]])
+      >>> [round(transferability.logme_regression(features, y), 2) for y in targets.T]
+      [0.04, -1.42]
     """
     name = "logme_regression"
     targets = np.asarray(targets, np.float64)
     targets = targets[:, None] if targets.ndim == 1 else targets
-    targets = matrix(name, targets, len(targets))
-    features = matrix(name, features, len(targets))
-    there = ~np.isnan(targets)
-    if not len(targets) or not there.any(0).all():
+    targets = to_matrix(name, targets, len(targets))
+    features = to_matrix(name, features, len(targets))
+    mask = ~np.isnan(targets)
+    if not len(targets) or not mask.any(0).all():
         raise BadInput(f"{name} needs examples with targets in every column, there is none")
-    features, targets, there = (array[there.any(1)] for array in (features, targets, there))
+    features, targets, mask = (array[mask.any(1)] for array in (features, targets, mask))
     require_finite(name, features)
-    require_finite(name, np.where(there, targets, 0.0))
-    if not (there & (targets != 0)).any(0).all():
+    require_finite(name, np.where(mask, targets, 0.0))
+    if not (mask & (targets != 0)).any(0).all():
         raise BadInput(f"{name} needs targets other than 0 in every column")
-    if there.all():
+    if mask.all():
         return mean_evidence(features, targets)
-    columns = zip(targets.T, there.T, strict=True)
-    return float(np.mean([mean_evidence(features[own], y[own, None]) for y, own in columns]))
+    columns = zip(targets.T, mask.T, strict=True)
+    return float(np.mean([mean_evidence(features[rows], y[rows, None]) for y, rows in columns]))
 
 
 def mean_evidence(features: np.ndarray, targets: np.ndarray) -> float:
     """Mean over the columns of targets `[N, T]` of the log evidence per example."""
     basis, values, _ = np.linalg.svd(features, full_matrices=False)
-    inside = (basis.T @ targets) ** 2
+    projected = (basis.T @ targets) ** 2
     total = (targets**2).sum(0)
-    outside = np.maximum(total - inside.sum(0), np.finfo(np.float64).eps * total)
-    columns = zip(inside.T, outside, strict=True)
-    each = [best_evidence(values**2, *column, len(features)) for column in columns]
-    return float(np.mean(each)) / len(features)
+    residual = np.maximum(total - projected.sum(0), np.finfo(np.float64).eps * total)
+    columns = zip(projected.T, residual, strict=True)
+    evidences = [best_evidence(values**2, *column, len(features)) for column in columns]
+    return float(np.mean(evidences)) / len(features)
 
 
-def best_evidence(squares: np.ndarray, inside: np.ndarray, outside: float, count: int) -> float:
+def best_evidence(
+    eigenvalues: np.ndarray, projected: np.ndarray, residual: float, count: int
+) -> float:
     """Maximum of the log evidence over a and b.
 
     Args:
-      squares: squared singular values, `[r]`.
-      inside: squared components of the target along the left singular vectors, `[r]`.
-      outside: squared norm of the remaining component of the target.
+      eigenvalues: squared singular values, `[r]`.
+      projected: squared components of the target along the left singular vectors, `[r]`.
+      residual: squared norm of the remaining component of the target.
       count: number of examples N.
     """
-    center = math.log(squares.max()) if squares.any() else 0.0
+    center = math.log(eigenvalues.max()) if eigenvalues.any() else 0.0
     low, high = center - math.log(RANGE), center + math.log(RANGE)
     for _ in range(ROUNDS):
-        tried = np.linspace(low, high, POINTS)
-        values = evidence(np.exp(tried)[:, None], squares, inside, outside, count)
+        grid = np.linspace(low, high, POINTS)
+        values = evidence(np.exp(grid)[:, None], eigenvalues, projected, residual, count)
         best = int(values.argmax())
-        low, high = tried[max(best - 1, 0)], tried[min(best + 1, POINTS - 1)]
+        low, high = grid[max(best - 1, 0)], grid[min(best + 1, POINTS - 1)]
     return float(values.max())
 
 
 def evidence(
-    ratios: np.ndarray, squares: np.ndarray, inside: np.ndarray, outside: float, count: int
+    ratios: np.ndarray, eigenvalues: np.ndarray, projected: np.ndarray, residual: float, count: int
 ) -> np.ndarray:
     """Log evidence `[P]` at the optimal b for each a / b `[P, 1]`."""
-    shrunk = ratios / (squares + ratios)
+    shrinkage = ratios / (eigenvalues + ratios)
     # The exponent is proportional to b times this, so the optimal b is N over it.
-    errors = outside + (shrunk * inside).sum(1)
+    errors = residual + (shrinkage * projected).sum(1)
     precision = count / (2.0 * math.pi * errors)
     # ln(s / l + 1) for each direction, accurate where it is small.
-    return 0.5 * (count * np.log(precision) - count - np.log1p(squares / ratios).sum(1))
+    return 0.5 * (count * np.log(precision) - count - np.log1p(eigenvalues / ratios).sum(1))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mtl_jax.transfer.transferability.h_score import between_classes
-from mtl_jax.transfer.transferability.validation import labelled
+from mtl_jax.transfer.transferability.validation import select_labelled
 
 
 def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
@@ -26,16 +26,24 @@ def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
     Reference: Ibrahim, Ponomareva and Mazumder, Newer is not always better, 2021, the section on
       the shrinkage-based H-score (https://arxiv.org/abs/2110.06893); Ledoit and Wolf, A
       Well-Conditioned Estimator for Large-Dimensional Covariance Matrices, 2004.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> features, labels = np.eye(4), np.array([0, 0, 1, 1])  # not related
+      >>> scores = (transferability.h_score, transferability.regularised_h_score)
+      >>> [round(score(features, labels), 3) for score in scores]
+      [1.0, 0.0]
     """
-    features, labels = labelled("regularised_h_score", features, labels)
-    values, shares = between_classes(features, labels)
+    features, labels = select_labelled("regularised_h_score", features, labels)
+    values, fractions = between_classes(features, labels)
     if not values.size:
         return 0.0
     variances = values**2 / len(features)
-    shrink = shrinkage(features)
-    floor = shrink * variances.sum() / features.shape[1]
-    between = (1.0 - shrink) * values**2 * shares / (len(features) - 1)
-    return float((between / ((1.0 - shrink) * variances + floor)).sum())
+    a = shrinkage(features)
+    floor = a * variances.sum() / features.shape[1]
+    between = (1.0 - a) * values**2 * fractions / (len(features) - 1)
+    return float((between / ((1.0 - a) * variances + floor)).sum())
 
 
 def shrinkage(features: np.ndarray) -> float:
@@ -43,14 +51,14 @@ def shrinkage(features: np.ndarray) -> float:
 
     `min(1, b / d)`, `d = ||S - tr(S) / D I||_F^2`, `b = (mean_i ||x_i||^4 - ||S||_F^2) / N`.
     """
-    centred = features - features.mean(0)
+    centered = features - features.mean(0)
     # The result does not depend on the scale, but fourth powers may overflow.
-    centred = centred / np.abs(centred).max()
-    count, size = centred.shape
+    centered = centered / np.abs(centered).max()
+    count, size = centered.shape
     # ||S||_F equals that of the smaller Gram matrix.
-    small = centred.T @ centred if size <= count else centred @ centred.T
-    square = (small**2).sum() / count**2
-    trace = (centred**2).sum() / count
-    away = square - trace**2 / size
-    noise = ((centred**2).sum(1) ** 2).mean() - square
-    return float(min(1.0, noise / count / away)) if noise < count * away else 1.0
+    gram = centered.T @ centered if size <= count else centered @ centered.T
+    square = (gram**2).sum() / count**2
+    trace = (centered**2).sum() / count
+    delta = square - trace**2 / size
+    beta = ((centered**2).sum(1) ** 2).mean() - square  # N b
+    return float(min(1.0, beta / count / delta)) if beta < count * delta else 1.0

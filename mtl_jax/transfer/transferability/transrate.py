@@ -3,7 +3,7 @@
 import numpy as np
 
 from mtl_jax.core.validation import require
-from mtl_jax.transfer.transferability.validation import labelled
+from mtl_jax.transfer.transferability.validation import select_labelled
 
 
 def transrate(
@@ -30,14 +30,22 @@ def transrate(
 
     Reference: Huang et al., Frustratingly Easy Transferability Estimation, ICML 2022, the
       section on TransRate (https://arxiv.org/abs/2106.09362).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax.transfer import transferability
+      >>> features = np.eye(3)[[0, 0, 1, 1, 2, 2]]
+      >>> related, unrelated = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 2, 0, 1, 2])
+      >>> [round(transferability.transrate(features, y), 2) for y in (related, unrelated)]
+      [3.71, 0.14]
     """
     require(epsilon > 0, "transrate", "epsilon", "must be above 0", epsilon)
-    features, labels = labelled("transrate", features, labels)
-    centred = features - features.mean(0)
-    names, counts = np.unique(labels, return_counts=True)
-    rates = [coding_rate(centred[labels == name], epsilon) for name in names]
-    inside = np.average(rates, weights=counts if by_size else None)
-    return float(coding_rate(centred, epsilon) - inside)
+    features, labels = select_labelled("transrate", features, labels)
+    centered = features - features.mean(0)
+    classes, counts = np.unique(labels, return_counts=True)
+    rates = [coding_rate(centered[labels == c], epsilon) for c in classes]
+    conditional_rate = np.average(rates, weights=counts if by_size else None)
+    return float(coding_rate(centered, epsilon) - conditional_rate)
 
 
 def coding_rate(features: np.ndarray, epsilon: float) -> float:

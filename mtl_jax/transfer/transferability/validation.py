@@ -5,7 +5,9 @@ import numpy as np
 from mtl_jax.core.validation import BadInput
 
 
-def labelled(name: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def select_labelled(
+    name: str, values: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Returns the examples that have a label.
 
     Args:
@@ -20,14 +22,15 @@ def labelled(name: str, values: np.ndarray, labels: np.ndarray) -> tuple[np.ndar
       BadInput: if lengths differ, a value is not finite, or there is no labelled example or only
         one class.
     """
-    values, labels = matrix(name, values, len(np.asarray(labels))), classes(name, "labels", labels)
+    values = to_matrix(name, values, len(np.asarray(labels)))
+    labels = to_classes(name, "labels", labels)
     values, labels = values[labels >= 0], labels[labels >= 0]
     require_several(name, labels)
     require_finite(name, values)
     return values, labels
 
 
-def matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
+def to_matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
     """Converts to floats `[N, D]` in float64, with the given N."""
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or len(values) != rows or values.shape[1] == 0:
@@ -35,22 +38,22 @@ def matrix(name: str, values: np.ndarray, rows: int) -> np.ndarray:
     return values
 
 
-def classes(name: str, what: str, labels: np.ndarray) -> np.ndarray:
+def to_classes(name: str, field: str, labels: np.ndarray) -> np.ndarray:
     """Converts to integers `[N]` of at least -1."""
     labels = np.asarray(labels)
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise BadInput(f"{name} needs whole {what} [N], not {labels.dtype} {labels.shape}")
+        raise BadInput(f"{name} needs integer {field} [N], not {labels.dtype} {labels.shape}")
     labels = labels.astype(np.int64)
     if labels.size and labels.min() < -1:
-        raise BadInput(f"{name} needs {what} of at least 0, or -1 for none, not {labels.min()}")
+        raise BadInput(f"{name} needs {field} of at least 0, or -1 for none, not {labels.min()}")
     return labels
 
 
 def require_finite(name: str, values: np.ndarray) -> None:
     """Requires floats `[N, D]` without NaN or infinity."""
-    wrong = ~np.isfinite(values).all(1)
-    if wrong.any():
-        raise BadInput(f"{name} needs finite values, {wrong.sum()} of {len(values)} rows are not")
+    invalid = ~np.isfinite(values).all(1)
+    if invalid.any():
+        raise BadInput(f"{name} needs finite values, {invalid.sum()} of {len(values)} rows are not")
 
 
 def require_several(name: str, labels: np.ndarray) -> None:

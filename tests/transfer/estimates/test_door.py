@@ -66,7 +66,7 @@ def test_bad_labels_are_refused(estimate):
         (np.full(24, 2), "at least two classes, all labels are 2"),
         (LABELS[:5], "24|5"),
         (LABELS - 2, "at least 0, or -1 for none, not -2"),
-        (LABELS / 1.0, r"whole labels \[N\], not float64"),
+        (LABELS / 1.0, r"integer labels \[N\], not float64"),
     ]:
         with pytest.raises(BadInput, match=f"{name} needs .*({text})"):
             estimate(values, labels)

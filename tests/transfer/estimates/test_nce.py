@@ -25,5 +25,5 @@ def test_either_may_be_missing():
 
 
 def test_source_labels_are_checked():
-    with pytest.raises(BadInput, match="nce needs whole source labels"):
+    with pytest.raises(BadInput, match="nce needs integer source labels"):
         nce(np.array([0.5, 1.0]), np.array([0, 1]))
