@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -11,6 +11,7 @@ import optax
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_number
+from mtl_jax.solvers.adam import adam_step
 from mtl_jax.weighting.per_task import require_fit
 
 FACTORS = {"regression": 0.5, "classification": 1.0}
@@ -20,7 +21,7 @@ class UncertaintyState(NamedTuple):
     """Log variances of the tasks, and their Adam moments."""
 
     log_variance: jax.Array  # [K]
-    moments: Any
+    moments: optax.OptState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +69,14 @@ class Uncertainty(LossWeighting):
         self, losses: jax.Array, state: UncertaintyState, key: jax.Array
     ) -> tuple[jax.Array, UncertaintyState]:
         """Maps losses `[K]` to weights `[K]` of the given state, and the updated state."""
-        current = state.log_variance
-        chex.assert_shape(losses, current.shape)
+        log_variance = state.log_variance
+        chex.assert_shape(losses, log_variance.shape)
         chex.assert_type(losses, float)
-        constant = jax.lax.stop_gradient(losses).astype(current.dtype)
-        slopes = jax.grad(uncertainty_value, argnums=(0, 1))
-        weights, slope = slopes(constant, current, self.convention)
-        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
-        state = UncertaintyState(optax.apply_updates(current, change), moments)
-        return weights.astype(losses.dtype), state
+        constant = jax.lax.stop_gradient(losses).astype(log_variance.dtype)
+        gradients = jax.grad(uncertainty_value, argnums=(0, 1))
+        weights, gradient = gradients(constant, log_variance, self.convention)
+        updated = adam_step(log_variance, gradient, state.moments, self.learning_rate)
+        return weights.astype(losses.dtype), UncertaintyState(*updated)
 
 
 def uncertainty_value(
