@@ -12,7 +12,7 @@ import optax
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.solvers.adam import adam_step
-from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers
+from mtl_jax.weighting.per_task import per_task, require_length, require_numbers
 
 
 class FAMOState(NamedTuple):
@@ -62,13 +62,13 @@ class FAMO(LossWeighting):
     epsilon: float = 0.0
 
     def __post_init__(self):
-        positive = (0.0, math.inf)
-        require_number(self, learning_rate=positive, gamma=positive, epsilon=positive)
+        nonnegative = (0.0, math.inf)
+        require_number(self, learning_rate=nonnegative, gamma=nonnegative, epsilon=nonnegative)
         require_numbers(self, "min_losses")
 
     def init(self, num_tasks: int) -> FAMOState:
         """Initial state: zero logits, and zero Adam moments."""
-        require_fit(self, "min_losses", num_tasks)
+        require_length(self, "min_losses", num_tasks)
         logits = jnp.zeros(num_tasks, float)
         moments = optax.adam(self.learning_rate).init(logits)
         return FAMOState(logits, moments, jnp.zeros(num_tasks, float))

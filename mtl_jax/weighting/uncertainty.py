@@ -12,7 +12,7 @@ import optax
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.solvers.adam import adam_step
-from mtl_jax.weighting.per_task import require_fit
+from mtl_jax.weighting.per_task import require_length
 
 FACTORS = {"regression": 0.5, "classification": 1.0}
 
@@ -61,7 +61,7 @@ class Uncertainty(LossWeighting):
 
     def init(self, num_tasks: int) -> UncertaintyState:
         """Initial state: s of `[num_tasks]`, and zero Adam moments."""
-        require_fit(self, "convention", num_tasks)
+        require_length(self, "convention", num_tasks)
         log_variance = jnp.full(num_tasks, self.initial, float)
         return UncertaintyState(log_variance, optax.adam(self.learning_rate).init(log_variance))
 
@@ -105,9 +105,9 @@ def uncertainty_value(
     chex.assert_equal_shape([losses, log_variance])
     chex.assert_type([losses, log_variance], float)
     names = convention if isinstance(convention, tuple) else (convention,) * len(losses)
-    factor = jnp.array([FACTORS[name] for name in names], losses.dtype)
-    chex.assert_equal_shape([losses, factor])
-    return (factor * jnp.exp(-log_variance) * losses + 0.5 * log_variance).sum()
+    factors = jnp.array([FACTORS[name] for name in names], losses.dtype)
+    chex.assert_equal_shape([losses, factors])
+    return (factors * jnp.exp(-log_variance) * losses + 0.5 * log_variance).sum()
 
 
 def is_convention(value: object) -> bool:
