@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.aggregation.preference import preferences, require_preference
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_choice
 from mtl_jax.solvers.quadratic import Spectrum, check_square, matvec, normalize_gram, psd_eigh
@@ -49,7 +49,7 @@ class AlignedMTL(GramWeighting):
 
     def __post_init__(self):
         require_choice(self, scale_mode=("min", "median", "rmse"))
-        check_preference(self)
+        require_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
@@ -61,22 +61,23 @@ class AlignedMTL(GramWeighting):
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
-        wanted = jnp.array(preferences(self, len(gram)), gram.dtype)
+        preference = jnp.array(preferences(self, len(gram)), gram.dtype)
         spectrum = psd_eigh(normalize_gram(jax.lax.stop_gradient(gram)))
-        kept, square = spectrum.kept, target_eigenvalue(spectrum, self.scale_mode)
-        stretch = jnp.where(kept, jnp.sqrt(square / jnp.where(kept, spectrum.values, 1.0)), 0.0)
-        weights = matvec(spectrum.vectors, stretch * matvec(spectrum.vectors.T, wanted))
-        weights = jnp.where(kept.any(), weights, wanted)
+        nonzero, target = spectrum.nonzero, target_eigenvalue(spectrum, self.scale_mode)
+        ratio = target / jnp.where(nonzero, spectrum.values, 1.0)
+        scale = jnp.where(nonzero, jnp.sqrt(ratio), 0.0)
+        weights = matvec(spectrum.vectors, scale * matvec(spectrum.vectors.T, preference))
+        weights = jnp.where(nonzero.any(), weights, preference)
         # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
 def target_eigenvalue(spectrum: Spectrum, mode: str) -> jax.Array:
     """Common target eigenvalue `[]`; the retained eigenvalues are the last ones."""
-    size, count = len(spectrum.values), spectrum.kept.sum()
+    size, count = len(spectrum.values), spectrum.nonzero.sum()
     if mode == "rmse":
-        return spectrum.values.sum(where=spectrum.kept) / jnp.maximum(count, 1).astype(
+        return spectrum.values.sum(where=spectrum.nonzero) / jnp.maximum(count, 1).astype(
             spectrum.values.dtype
         )
-    place = size - count + ((count - 1) // 2 if mode == "median" else 0)
-    return spectrum.values[jnp.minimum(place, size - 1)]
+    index = size - count + ((count - 1) // 2 if mode == "median" else 0)
+    return spectrum.values[jnp.minimum(index, size - 1)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.bilevel import BilevelState, adam_step, check_held_out, init_bilevel
+from mtl_jax.aggregation.bilevel import BilevelState, init_bilevel, require_held_out, update
 from mtl_jax.core.balancing import BilevelWeighting
 from mtl_jax.core.validation import require, require_number
 
@@ -49,10 +49,10 @@ class AutoLambda(BilevelWeighting):
     start: float = 0.1
 
     def __post_init__(self):
-        check_held_out(self)
+        require_held_out(self)
         require_number(self, start=(0.0, math.inf))
-        some = self.primary is None or any(self.primary)
-        require(some, self, "primary", "must have a task that counts", self.primary)
+        has_primary = self.primary is None or any(self.primary)
+        require(has_primary, self, "primary", "must have a task that counts", self.primary)
 
     def init(self, num_tasks: int) -> BilevelState:
         """Initial state: the initial weights and zero Adam moments."""
@@ -64,11 +64,11 @@ class AutoLambda(BilevelWeighting):
         self, outer: Callable[[jax.Array], jax.Array], state: BilevelState, key: jax.Array
     ) -> tuple[jax.Array, BilevelState]:
         """Maps held-out losses `[K]`, a function of the weights `[K]`, to weights and state."""
-        counts = jnp.array(self.primary or (True,) * state.values.size)
+        primary = jnp.array(self.primary or (True,) * state.values.size)
 
-        def total(weights):
-            return jnp.where(counts, outer(weights), 0.0).sum()
+        def objective(weights):
+            return jnp.where(primary, outer(weights), 0.0).sum()
 
-        slope = jax.grad(total)(state.values)
-        state = adam_step(state, slope, self.learning_rate)
-        return jnp.where(jnp.isfinite(slope).all(), state.values, jnp.nan), state
+        gradient = jax.grad(objective)(state.values)
+        state = update(state, gradient, self.learning_rate)
+        return jnp.where(jnp.isfinite(gradient).all(), state.values, jnp.nan), state

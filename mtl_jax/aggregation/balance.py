@@ -1,13 +1,21 @@
 """Combines the gradients of K losses into one gradient."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
-from mtl_jax.core.balancing import Balancer
+from mtl_jax.core.balancing import (
+    Balancer,
+    CrossGramWeighting,
+    combines_jacobian,
+    weighs_cross,
+    weighs_gram,
+    weighs_losses,
+    weighs_outer,
+)
 from mtl_jax.core.tree import Tree, global_norm, gram, weighted_sum
 
 
@@ -22,7 +30,7 @@ class TaskPullback(NamedTuple):
     vjp: Callable[[jax.Array], Tree]  # Cotangents [K] -> gradient: one backward pass.
     jacobian: Callable[[], Tree]  # "shared" with rows [K, ...], "tasks" unchanged: K passes.
     feature_jacobian: Callable[[], Tree] | None = None  # The same w.r.t. the representation.
-    encoder_vjp: Callable[[Any], Tree] | None = None  # Maps one such row to "shared".
+    encoder_vjp: Callable[[Tree], Tree] | None = None  # Maps one such row to "shared".
     gramian_fn: Callable[[], jax.Array] | None = None  # [K, K], without storing rows: 2 K passes.
     active_tasks: jax.Array | None = None  # Mask of the tasks that train, bool [K].
     extra_batches: "tuple[TaskPullback, ...]" = ()  # Two more, for a CrossGramWeighting.
@@ -102,26 +110,24 @@ def aggregate(
     """
     if not isinstance(method, Balancer) or method.access not in ("gramian", "jacobian"):
         raise TypeError(f"aggregate needs an aggregator of gradients, not {method!r}")
-    num_tasks = jax.tree.leaves(jacobian)[0].shape[0]
-    if method.access == "jacobian":
-        own = method.init(num_tasks, jax.tree.map(lambda leaf: leaf[0], jacobian))
-        gradient, weights, _ = method.combine(jacobian, own if state is None else state, key)
-        return gradient, weights
-    own = method.init(num_tasks) if state is None else state
-    weights, _ = method.weigh_gram(gram(jacobian), own, key)
-    return weighted_sum(weights, jacobian), weights
+    if state is None:
+        num_tasks = jax.tree.leaves(jacobian)[0].shape[0]
+        row = jax.tree.map(lambda leaf: leaf[0], jacobian)
+        state = method.init(num_tasks, row) if combines_jacobian(method) else method.init(num_tasks)
+    gradient, weights, _ = combine_rows(method, jacobian, state, key)
+    return gradient, weights
 
 
 def weigh_by_losses(
     method: Balancer, losses: jax.Array, pullback: TaskPullback, state: Tree, key: jax.Array
 ) -> BalancedGradient:
     """Gradient for a method that does not need per-task gradients."""
-    if method.access == "losses":
+    if weighs_losses(method):
         weights, state = method.weigh_losses(losses, state, key)
-    elif pullback.heldout_losses is None:
-        raise ValueError(f"{method!r} needs heldout_losses, the losses after a step")
-    else:
+    elif weighs_outer(method) and pullback.heldout_losses is not None:
         weights, state = method.weigh_outer(pullback.heldout_losses, state, key)
+    else:
+        raise ValueError(f"{method!r} needs heldout_losses, the losses after a step")
     active = pullback.active_tasks
     weights = weights if active is None else jnp.where(active, weights, 0.0)
     return BalancedGradient(pullback.vjp(weights), weights, state)
@@ -131,36 +137,55 @@ def weigh_by_jacobian(
     method: Balancer, pullback: TaskPullback, state: Tree, key: jax.Array, options: BalanceOptions
 ) -> BalancedGradient:
     """Gradient for a method that takes K backward passes; heads keep their own gradients."""
-    if method.access == "cross_gramian":
+    if weighs_cross(method):
         return weigh_by_cross_gram(method, pullback, state, key)
-    of_features = options.jacobian_wrt == "representation"
-    if pullback.gramian_fn is not None and method.access == "gramian" and not of_features:
+    if options.jacobian_wrt == "representation":
+        return weigh_by_feature_jacobian(method, pullback, state, key)
+    if weighs_gram(method) and pullback.gramian_fn is not None:
         weights, state = method.weigh_gram(pullback.gramian_fn(), state, key)
         return BalancedGradient(weighted_gradient(pullback, weights), weights, state)
-    if not of_features:
-        found = pullback.jacobian()
-    elif pullback.feature_jacobian is None:
+    jacobian = pullback.jacobian()
+    shared, weights, state = combine_rows(method, jacobian["shared"], state, key)
+    return BalancedGradient({"shared": shared, "tasks": jacobian["tasks"]}, weights, state)
+
+
+def weigh_by_feature_jacobian(
+    method: Balancer, pullback: TaskPullback, state: Tree, key: jax.Array
+) -> BalancedGradient:
+    """Gradient for a method that combines gradients with respect to the representation."""
+    if pullback.feature_jacobian is None or pullback.encoder_vjp is None:
         rule = "needs heads that all read one representation"
         raise ValueError(f"jacobian_wrt='representation' {rule}")
-    else:
-        found = pullback.feature_jacobian()
-    if method.access == "jacobian":
-        shared, weights, state = method.combine(found["shared"], state, key)
-    else:
-        weights, state = method.weigh_gram(gram(found["shared"]), state, key)
-        shared = weighted_sum(weights, found["shared"])
-    shared = pullback.encoder_vjp(shared) if of_features else shared
-    return BalancedGradient({"shared": shared, "tasks": found["tasks"]}, weights, state)
+    jacobian = pullback.feature_jacobian()
+    features, weights, state = combine_rows(method, jacobian["shared"], state, key)
+    gradient = {"shared": pullback.encoder_vjp(features), "tasks": jacobian["tasks"]}
+    return BalancedGradient(gradient, weights, state)
+
+
+def combine_rows(
+    method: Balancer, jacobian: Tree, state: Tree, key: jax.Array
+) -> tuple[Tree, jax.Array, Tree]:
+    """Combines gradients (leaves `[K, ...]`) to one; also the weights `[K]` and the next state.
+
+    Raises:
+      TypeError: for a method that does not weight or combine gradients of one batch.
+    """
+    if combines_jacobian(method):
+        return method.combine(jacobian, state, key)
+    if not weighs_gram(method):
+        raise TypeError(f"a method with access {method.access!r} combines no gradients")
+    weights, state = method.weigh_gram(gram(jacobian), state, key)
+    return weighted_sum(weights, jacobian), weights, state
 
 
 def weigh_by_cross_gram(
-    method: Balancer, pullback: TaskPullback, state: Tree, key: jax.Array
+    method: CrossGramWeighting, pullback: TaskPullback, state: Tree, key: jax.Array
 ) -> BalancedGradient:
     """Gradient for a method that computes weights from two other batches."""
     if len(pullback.extra_batches) != 2:
         raise ValueError(f"{method!r} needs extra_batches, the pullbacks of two more batches")
-    one, other = (each.jacobian()["shared"] for each in pullback.extra_batches)
-    weights, state = method.weigh_cross(gram(one, other), state, key)
+    first, second = (batch.jacobian()["shared"] for batch in pullback.extra_batches)
+    weights, state = method.weigh_cross(gram(first, second), state, key)
     return BalancedGradient(weighted_gradient(pullback, weights), weights, state)
 
 
@@ -171,19 +196,22 @@ def weighted_gradient(pullback: TaskPullback, weights: jax.Array) -> Tree:
 
 
 def apply_options(
-    pullback: TaskPullback, balanced: BalancedGradient, options: BalanceOptions, by_vjp: bool
+    pullback: TaskPullback,
+    balanced: BalancedGradient,
+    options: BalanceOptions,
+    heads_weighted: bool,
 ) -> BalancedGradient:
-    """Gradient and weights with the options applied; `by_vjp` if all of it was weighted."""
+    """Applies the options; `heads_weighted` says whether the gradients of the heads are weighted."""
     gradient, weights, state = balanced
     ones, factor = jnp.ones_like(weights), 1.0
     if options.rescale != "paper":
-        plain_sum = lambda: pullback.vjp(ones)["shared"]
-        factor = rescale_factor(options.rescale, weights, gradient["shared"], plain_sum)
+        unweighted_sum = lambda: pullback.vjp(ones)["shared"]
+        factor = rescale_factor(options.rescale, weights, gradient["shared"], unweighted_sum)
     weights = weights * factor
     shared, tasks = scale_tree(gradient["shared"], factor), gradient["tasks"]
     heads = options.head_gradients
-    weighted = by_vjp if heads == "paper" else heads == "weighted"
-    if weighted != by_vjp:
+    weighted = heads_weighted if heads == "paper" else heads == "weighted"
+    if weighted != heads_weighted:
         tasks = pullback.vjp(weights if weighted else ones)["tasks"]
     elif weighted:
         tasks = scale_tree(tasks, factor)
@@ -191,17 +219,17 @@ def apply_options(
 
 
 def rescale_factor(
-    rescale: str, weights: jax.Array, shared: Tree, plain_sum: Callable[[], Tree]
+    rescale: str, weights: jax.Array, shared: Tree, unweighted_sum: Callable[[], Tree]
 ) -> jax.Array:
     """Factor `[]` that rescales the shared gradient to the requested norm; 1 if it is zero."""
-    total = jnp.abs(weights).sum() if rescale in ("sum", "mean") else global_norm(shared)
+    norm = jnp.abs(weights).sum() if rescale in ("sum", "mean") else global_norm(shared)
     if rescale == "sum":
-        wanted = jnp.asarray(weights.size, total.dtype)
+        target = jnp.asarray(weights.size, norm.dtype)
     elif rescale == "equal":
-        wanted = global_norm(plain_sum())
+        target = global_norm(unweighted_sum())
     else:
-        wanted = jnp.ones_like(total)
-    return jnp.where(total == 0, 1.0, wanted / jnp.where(total == 0, 1.0, total))
+        target = jnp.ones_like(norm)
+    return jnp.where(norm == 0, 1.0, target / jnp.where(norm == 0, 1.0, norm))
 
 
 def scale_tree(tree: Tree, factor: jax.Array | float) -> Tree:

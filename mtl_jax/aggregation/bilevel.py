@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mtl_jax.aggregation.jacobian_rows import where_finite
+from mtl_jax.core.balancing import BilevelWeighting
 from mtl_jax.core.validation import require, require_number
+from mtl_jax.solvers.adam import adam_step
 
 
 class BilevelState(NamedTuple):
@@ -21,16 +24,13 @@ def init_bilevel(values: jax.Array, learning_rate: float) -> BilevelState:
     return BilevelState(values, optax.adam(learning_rate).init(values))
 
 
-def adam_step(state: BilevelState, slope: jax.Array, learning_rate: float) -> BilevelState:
+def update(state: BilevelState, gradient: jax.Array, learning_rate: float) -> BilevelState:
     """State after one Adam step on a gradient `[K]`; unchanged if it is not finite."""
-    with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-        change, moments = optax.adam(learning_rate).update(slope, state.moments)
-    moved = BilevelState(state.values + change, moments)
-    finite = jnp.isfinite(slope).all()
-    return jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state)
+    updated = BilevelState(*adam_step(state.values, gradient, state.moments, learning_rate))
+    return where_finite(jnp.isfinite(gradient).all(), updated, state)
 
 
-def check_held_out(method: object) -> None:
+def require_held_out(method: BilevelWeighting) -> None:
     """Requires `held_out` in (0, 1) and a non-negative learning rate."""
     require_number(method, held_out=(0.0, 1.0), learning_rate=(0.0, float("inf")))
     inside = 0.0 < method.held_out < 1.0

@@ -50,9 +50,9 @@ class CAGrad(GramWeighting):
 
     def __post_init__(self):
         require_number(self, c=(0.0, math.inf))
-        kinds = get_args(Rescale)
-        known = isinstance(self.rescale, str) and self.rescale in kinds
-        require(known, self, "rescale", f"must be one of {', '.join(kinds)}", self.rescale)
+        names = get_args(Rescale)
+        valid = isinstance(self.rescale, str) and self.rescale in names
+        require(valid, self, "rescale", f"must be one of {', '.join(names)}", self.rescale)
 
     def weigh_gram(
         self, gram: jax.Array, state: tuple[()], key: jax.Array

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.aggregation.preference import preferences, require_preference
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.solvers.quadratic import check_square, cosines, matvec, psd_eigh
 
@@ -46,7 +46,7 @@ class ConFIG(GramWeighting):
     preference: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        check_preference(self)
+        require_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
@@ -58,26 +58,26 @@ class ConFIG(GramWeighting):
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
-        wanted = (1.0,) * len(gram) if self.preference is None else preferences(self, len(gram))
-        weights = conflict_free(jax.lax.stop_gradient(gram), jnp.array(wanted, gram.dtype))
+        targets = (1.0,) * len(gram) if self.preference is None else preferences(self, len(gram))
+        weights = config_weights(jax.lax.stop_gradient(gram), jnp.array(targets, gram.dtype))
         # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
-def conflict_free(gram: jax.Array, wanted: jax.Array) -> jax.Array:
+def config_weights(gram: jax.Array, targets: jax.Array) -> jax.Array:
     """Weights `[K]` for a finite Gram matrix and target cosines `[K]` up to a factor."""
-    cosine, lengths = cosines(gram)
-    there = lengths > 0
-    x = agreeing_solve(cosine, jnp.where(there, wanted, 0.0))
+    cosine, norms = cosines(gram)
+    nonzero = norms > 0
+    x = denoised_pinv_solve(cosine, jnp.where(nonzero, targets, 0.0))
     inner = matvec(cosine, x)
     square = jnp.vdot(x, inner, precision="highest")
     noise = 8 * len(gram) * jnp.finfo(gram.dtype).eps * jnp.abs(x).sum() ** 2
-    some = square > noise
-    agreed = jnp.vdot(lengths, inner, precision="highest") / jnp.where(some, square, 1.0)
-    return jnp.where(some & there, agreed * x / jnp.where(there, lengths, 1.0), 0.0)
+    exists = square > noise
+    scale = jnp.vdot(norms, inner, precision="highest") / jnp.where(exists, square, 1.0)
+    return jnp.where(exists & nonzero, scale * x / jnp.where(nonzero, norms, 1.0), 0.0)
 
 
-def agreeing_solve(cosine: jax.Array, wanted: jax.Array) -> jax.Array:
+def denoised_pinv_solve(cosine: jax.Array, targets: jax.Array) -> jax.Array:
     """Computes `C^+ p` without components that are only rounding error.
 
     An eigenvector v with eigenvalue l has an error of about `epsilon max l / l` along the null
@@ -86,9 +86,9 @@ def agreeing_solve(cosine: jax.Array, wanted: jax.Array) -> jax.Array:
     and `C^+ 1` is pure rounding error.
     """
     spectrum = psd_eigh(cosine)
-    along = matvec(spectrum.vectors.T, wanted)
-    top = len(wanted) * jnp.finfo(wanted.dtype).eps * spectrum.values[-1]
-    sure = jnp.abs(along) * spectrum.values > 8 * top * jnp.abs(wanted).max()
-    told = spectrum.kept & (spectrum.kept.all() | sure)
-    inverse = jnp.where(told, 1.0 / jnp.where(told, spectrum.values, 1.0), 0.0)
-    return matvec(spectrum.vectors, inverse * along)
+    components = matvec(spectrum.vectors.T, targets)
+    noise = len(targets) * jnp.finfo(targets.dtype).eps * spectrum.values[-1]
+    significant = jnp.abs(components) * spectrum.values > 8 * noise * jnp.abs(targets).max()
+    selected = spectrum.nonzero & (spectrum.nonzero.all() | significant)
+    inverse = jnp.where(selected, 1.0 / jnp.where(selected, spectrum.values, 1.0), 0.0)
+    return matvec(spectrum.vectors, inverse * components)

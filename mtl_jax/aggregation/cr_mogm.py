@@ -1,24 +1,24 @@
 """CR-MOGM: a moving average of another method's weights."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.upgrad import UPGrad
-from mtl_jax.core.balancing import Access, Balancer
+from mtl_jax.core.balancing import Access, Balancer, weighs_gram, weighs_losses
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import are_numbers, require, require_number
 
 
 class CRMOGMState(NamedTuple):
     """State of the wrapped method and the moving average of its weights."""
 
-    inner: Any
+    inner: Tree
     weights: jax.Array  # [K]
-    initialised: jax.Array  # [], whether the average is initialized
+    initialized: jax.Array  # [], whether the average has a value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +57,12 @@ class CRMOGM(Balancer):
 
     def __post_init__(self):
         require_number(self, momentum=(0.0, 1.0))
-        fine = self.initial is None or are_numbers(self.initial)
+        valid = self.initial is None or are_numbers(self.initial)
         rule = "must be a tuple of finite numbers, or None"
-        require(fine, self, "initial", rule, self.initial)
-        one = isinstance(self.method, Balancer) and self.method.access in ("losses", "gramian")
+        require(valid, self, "initial", rule, self.initial)
+        valid = isinstance(self.method, Balancer) and self.method.access in ("losses", "gramian")
         rule = "must be a weighting of losses or of Gram matrices"
-        require(one, self, "method", rule, self.method)
+        require(valid, self, "method", rule, self.method)
 
     @property
     def access(self) -> Access:
@@ -87,13 +87,17 @@ class CRMOGM(Balancer):
         self, losses: jax.Array, state: CRMOGMState, key: jax.Array
     ) -> tuple[jax.Array, CRMOGMState]:
         """Maps losses `[K]` to smoothed weights `[K]`, for a wrapped loss weighting."""
-        return self.weigh(losses, state, key)
+        assert weighs_losses(self.method)
+        chex.assert_axis_dimension(losses, 0, len(state.weights))
+        return self.smooth(self.method.weigh_losses(losses, state.inner, key), state)
 
     def weigh_gram(
         self, gram: jax.Array, state: CRMOGMState, key: jax.Array
     ) -> tuple[jax.Array, CRMOGMState]:
         """Maps a Gram matrix `[K, K]` to smoothed weights `[K]`, for a wrapped Gram weighting."""
-        return self.weigh(gram, state, key)
+        assert weighs_gram(self.method)
+        chex.assert_axis_dimension(gram, 0, len(state.weights))
+        return self.smooth(self.method.weigh_gram(gram, state.inner, key), state)
 
     def pre_step(self, losses: jax.Array, state: CRMOGMState) -> CRMOGMState:
         """Forwards to the wrapped method and returns the next state."""
@@ -103,22 +107,15 @@ class CRMOGM(Balancer):
         """Forwards to the wrapped method and returns the next state."""
         return state._replace(inner=self.method.post_step(losses, state.inner))
 
-    def weigh(
-        self, given: jax.Array, state: CRMOGMState, key: jax.Array
+    def smooth(
+        self, weighted: tuple[jax.Array, Tree], state: CRMOGMState
     ) -> tuple[jax.Array, CRMOGMState]:
-        """Smoothed weights `[K]` of the wrapped method, from losses or a Gram matrix."""
-        chex.assert_axis_dimension(given, 0, len(state.weights))
-        weigh = weigh_of(self.method)
-        weights, inner = weigh(given, state.inner, key)
+        """Smoothed weights `[K]`, from the weights and the next state of the wrapped method."""
+        weights, inner = weighted
         new = jax.lax.stop_gradient(weights).astype(state.weights.dtype)
-        mixed = self.momentum * state.weights + (1.0 - self.momentum) * new
-        mixed = jnp.where(state.initialised, mixed, new)
+        average = self.momentum * state.weights + (1.0 - self.momentum) * new
+        average = jnp.where(state.initialized, average, new)
         finite = jnp.isfinite(new).all()
-        kept = jnp.where(finite, mixed, state.weights)
-        smoothed = jnp.where(finite, mixed, jnp.nan).astype(weights.dtype)
-        return smoothed, CRMOGMState(inner, kept, state.initialised | finite)
-
-
-def weigh_of(method: Any) -> Callable:
-    """The weighting function of a method."""
-    return method.weigh_losses if method.access == "losses" else method.weigh_gram
+        smoothed = jnp.where(finite, average, jnp.nan).astype(weights.dtype)
+        average = jnp.where(finite, average, state.weights)
+        return smoothed, CRMOGMState(inner, average, state.initialized | finite)

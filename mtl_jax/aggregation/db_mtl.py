@@ -2,21 +2,27 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import ratio, row_norms, scaled, where_finite, zero_rows
+from mtl_jax.aggregation.jacobian_rows import (
+    row_norms,
+    safe_divide,
+    scale_rows,
+    where_finite,
+    zero_rows,
+)
 from mtl_jax.core.balancing import JacobianAggregator
-from mtl_jax.core.tree import ema_update, weighted_sum
+from mtl_jax.core.tree import Tree, ema_update, weighted_sum
 from mtl_jax.core.validation import require, require_number
 
 
 class DBMTLState(NamedTuple):
     """Averaged gradients of the log losses, and the losses of the current step."""
 
-    rows: Any  # leaves [K, ...]
+    rows: Tree  # leaves [K, ...]
     losses: jax.Array  # [K]
     step: jax.Array
 
@@ -62,7 +68,7 @@ class DBMTL(JacobianAggregator):
         require_number(self, momentum=(0.0, 1.0), decay=(0.0, math.inf))
         require(self.momentum < 1, self, "momentum", "must be below 1", self.momentum)
 
-    def init(self, num_tasks: int, shared: Any) -> DBMTLState:
+    def init(self, num_tasks: int, shared: Tree = None) -> DBMTLState:
         """Initial state: rows of zeros, losses of 1."""
         rows = zero_rows(num_tasks, shared)
         ones = jnp.ones(num_tasks, jax.tree.leaves(rows)[0].dtype)
@@ -74,24 +80,25 @@ class DBMTL(JacobianAggregator):
         return state._replace(losses=losses.astype(state.losses.dtype))
 
     def combine(
-        self, jacobian: Any, state: DBMTLState, key: jax.Array
-    ) -> tuple[Any, jax.Array, DBMTLState]:
+        self, jacobian: Tree, state: DBMTLState, key: jax.Array
+    ) -> tuple[Tree, jax.Array, DBMTLState]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         step = state.step + 1
         momentum = self.momentum / step.astype(state.losses.dtype) ** self.decay
-        rows = ema_update(state.rows, scaled(slope_of_log(state.losses), jacobian), momentum)
-        sizes = row_norms(rows)
-        shares = sizes.max() * ratio(jnp.ones_like(sizes), sizes)
+        log_gradients = scale_rows(log_derivative(state.losses), jacobian)
+        rows = ema_update(state.rows, log_gradients, momentum)
+        norms = row_norms(rows)
+        weights = norms.max() * safe_divide(jnp.ones_like(norms), norms)
         new = DBMTLState(rows, state.losses, step)
         return (
-            weighted_sum(shares, rows),
-            shares,
-            where_finite(jnp.isfinite(shares).all(), new, state),
+            weighted_sum(weights, rows),
+            weights,
+            where_finite(jnp.isfinite(weights).all(), new, state),
         )
 
 
-def slope_of_log(losses: jax.Array) -> jax.Array:
+def log_derivative(losses: jax.Array) -> jax.Array:
     """`1 / L` of losses `[K]`; 0 where L is zero or subnormal, NaN where it is negative."""
-    there = jnp.where(jnp.abs(losses) < jnp.finfo(losses.dtype).tiny, 0.0, losses)
-    return jnp.where(there < 0, jnp.nan, ratio(jnp.ones_like(there), there))
+    losses = jnp.where(jnp.abs(losses) < jnp.finfo(losses.dtype).tiny, 0.0, losses)
+    return jnp.where(losses < 0, jnp.nan, safe_divide(jnp.ones_like(losses), losses))

@@ -6,8 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.preference import check_preference, preferences
-from mtl_jax.aggregation.upgrad import regularised
+from mtl_jax.aggregation.preference import preferences, require_preference
+from mtl_jax.aggregation.upgrad import regularize
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.solvers.quadratic import check_square, project_dual_cone
@@ -50,7 +50,7 @@ class DualProj(GramWeighting):
 
     def __post_init__(self):
         require_number(self, ridge=(0.0, math.inf))
-        check_preference(self)
+        require_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
@@ -63,4 +63,4 @@ class DualProj(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         lower = jnp.array(preferences(self, len(gram)), gram.dtype)
-        return project_dual_cone(regularised(jax.lax.stop_gradient(gram), self.ridge), lower), state
+        return project_dual_cone(regularize(jax.lax.stop_gradient(gram), self.ridge), lower), state

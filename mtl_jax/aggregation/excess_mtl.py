@@ -2,24 +2,24 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import ratio, where_finite, zero_rows
+from mtl_jax.aggregation.jacobian_rows import safe_divide, where_finite, zero_rows
 from mtl_jax.core.balancing import JacobianAggregator
-from mtl_jax.core.tree import weighted_sum
+from mtl_jax.core.tree import Tree, sum_arrays, weighted_sum
 from mtl_jax.core.validation import require_int, require_number
 
 
 class ExcessMTLState(NamedTuple):
     """Root of accumulated squares, log weights, and each task's initial excess."""
 
-    roots: Any  # leaves [K, ...]
+    roots: Tree  # leaves [K, ...]
     log_weights: jax.Array  # [K]
-    first: jax.Array  # [K]
-    measured: jax.Array  # [K], number of steps measured
+    initial_excess: jax.Array  # [K]
+    count: jax.Array  # [K], number of steps in the initial excess
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,31 +62,32 @@ class ExcessMTL(JacobianAggregator):
         require_number(self, step_size=(0.0, math.inf))
         require_int(self, warmup=1)
 
-    def init(self, num_tasks: int, shared: Any) -> ExcessMTLState:
-        """Initial state: weights of 1/K, no measurements."""
+    def init(self, num_tasks: int, shared: Tree = None) -> ExcessMTLState:
+        """Initial state: weights of 1/K, no excess."""
         roots = zero_rows(num_tasks, shared)
         dtype = jax.tree.leaves(roots)[0].dtype
-        even = jnp.full(num_tasks, -math.log(num_tasks), dtype)
-        measured = jnp.zeros(num_tasks, jnp.int32)
-        return ExcessMTLState(roots, even, jnp.zeros(num_tasks, dtype), measured)
+        log_weights = jnp.full(num_tasks, -math.log(num_tasks), dtype)
+        count = jnp.zeros(num_tasks, jnp.int32)
+        return ExcessMTLState(roots, log_weights, jnp.zeros(num_tasks, dtype), count)
 
     def combine(
-        self, jacobian: Any, state: ExcessMTLState, key: jax.Array
-    ) -> tuple[Any, jax.Array, ExcessMTLState]:
+        self, jacobian: Tree, state: ExcessMTLState, key: jax.Array
+    ) -> tuple[Tree, jax.Array, ExcessMTLState]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         roots = jax.tree.map(jnp.hypot, state.roots, jacobian)
-        excess = excesses(jacobian, roots)
-        done = state.measured >= self.warmup
-        fresh = ~done & (excess != 0)
-        measured = state.measured + fresh.astype(jnp.int32)
-        change = ratio(excess - state.first, measured.astype(excess.dtype))
-        first = state.first + jnp.where(fresh, change, 0.0)
+        excess = excess_risks(jacobian, roots)
+        warm = state.count >= self.warmup
+        counted = ~warm & (excess != 0)
+        count = state.count + counted.astype(jnp.int32)
+        change = safe_divide(excess - state.initial_excess, count.astype(excess.dtype))
+        initial_excess = state.initial_excess + jnp.where(counted, change, 0.0)
         # Multiplying the excess by zero propagates a NaN that would otherwise go unnoticed.
-        relative = jnp.where(done, ratio(excess, state.first), 1.0 + 0.0 * excess)
+        ratio = safe_divide(excess, state.initial_excess)
+        relative = jnp.where(warm, ratio, 1.0 + 0.0 * excess)
         log_weights = jax.nn.log_softmax(state.log_weights + self.step_size * relative)
         weights = jnp.exp(log_weights)
-        new = ExcessMTLState(roots, log_weights, first, measured)
+        new = ExcessMTLState(roots, log_weights, initial_excess, count)
         return (
             weighted_sum(weights, jacobian),
             weights,
@@ -94,9 +95,9 @@ class ExcessMTL(JacobianAggregator):
         )
 
 
-def excesses(jacobian: Any, roots: Any) -> jax.Array:
+def excess_risks(jacobian: Tree, roots: Tree) -> jax.Array:
     """`sum_j g_ij^2 / r_ij` of each row, `[K]`, where r is at least |g|; 0 where both are 0."""
-    parts = jax.tree.map(
-        lambda leaf, root: jnp.abs(leaf) * ratio(jnp.abs(leaf), root), jacobian, roots
+    terms = jax.tree.map(
+        lambda leaf, root: jnp.abs(leaf) * safe_divide(jnp.abs(leaf), root), jacobian, roots
     )
-    return sum(leaf.reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(parts))
+    return sum_arrays(leaf.reshape(len(leaf), -1).sum(1) for leaf in jax.tree.leaves(terms))

@@ -53,15 +53,15 @@ class GeometricMedian(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         unit = normalize_gram(jax.lax.stop_gradient(gram))
-        least = jnp.finfo(gram.dtype).eps
+        epsilon = jnp.finfo(gram.dtype).eps
 
         def step(weights, _):
             inner = matvec(unit, weights)
             squares = jnp.diagonal(unit) - 2.0 * inner + jnp.vdot(weights, inner)
             # Only a comparison with NaN would hide it.
-            closeness = jax.lax.rsqrt(jnp.where(squares < least, least, squares))
-            return closeness / closeness.sum(), None
+            inverse = jax.lax.rsqrt(jnp.where(squares < epsilon, epsilon, squares))
+            return inverse / inverse.sum(), None
 
-        even = jnp.full(len(gram), 1.0 / len(gram), gram.dtype)
-        weights, _ = jax.lax.scan(step, even, length=self.steps)
+        uniform = jnp.full(len(gram), 1.0 / len(gram), gram.dtype)
+        weights, _ = jax.lax.scan(step, uniform, length=self.steps)
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state

@@ -2,15 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import broadcast_rows, ratio, sum_rows
+from mtl_jax.aggregation.jacobian_rows import broadcast_rows, safe_divide, sum_rows
 from mtl_jax.core.balancing import JacobianAggregator
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.tree import path_str
+from mtl_jax.core.tree import Tree, path_str
 from mtl_jax.core.validation import require
 
 
@@ -58,32 +57,32 @@ class GradDrop(JacobianAggregator):
     def __post_init__(self):
         leaks = self.leak if isinstance(self.leak, tuple) else (self.leak,)
         rule = "must be a number between 0 and 1, or a tuple of them"
-        require(bool(leaks) and all(map(is_part, leaks)), self, "leak", rule, self.leak)
-        fine = self.f is None or callable(self.f)
-        require(fine, self, "f", "must be a function of the purity, or None", self.f)
+        require(bool(leaks) and all(map(is_fraction, leaks)), self, "leak", rule, self.leak)
+        valid = self.f is None or callable(self.f)
+        require(valid, self, "f", "must be a function of the purity, or None", self.f)
 
-    def init(self, num_tasks: int, shared: Any) -> tuple[()]:
+    def init(self, num_tasks: int, shared: Tree = None) -> tuple[()]:
         """Initial state: empty."""
         self.leaks(num_tasks)
         if self.f is not None:
             with jax.ensure_compile_time_eval():
-                found = self.f(jnp.linspace(0.0, 1.0, 101))
-                fine = found.shape == (101,) and bool(is_rising_probability(found))
+                values = self.f(jnp.linspace(0.0, 1.0, 101))
+                valid = values.shape == (101,) and bool(is_increasing_probability(values))
             rule = "must map [0, 1] into [0, 1], entry by entry, and fall nowhere"
-            require(fine, self, "f", rule, self.f)
+            require(valid, self, "f", rule, self.f)
         return ()
 
     def combine(
-        self, jacobian: Any, state: tuple[()], key: jax.Array
-    ) -> tuple[Any, jax.Array, tuple[()]]:
+        self, jacobian: Tree, state: tuple[()], key: jax.Array
+    ) -> tuple[Tree, jax.Array, tuple[()]]:
         """Maps gradients (leaves `[K, ...]`) to one gradient and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
 
         def drop(path, rows):
             leak = jnp.array(self.leaks(len(rows)), rows.dtype)
-            own = fold_in_name(key, path_str(path))
-            draws = jax.random.uniform(own, rows[:1].shape, rows.dtype)
-            return keep_a_sign(rows, draws, broadcast_rows(leak, rows), self.f)
+            leaf_key = fold_in_name(key, path_str(path))
+            samples = jax.random.uniform(leaf_key, rows[:1].shape, rows.dtype)
+            return keep_a_sign(rows, samples, broadcast_rows(leak, rows), self.f)
 
         return *sum_rows(jax.tree_util.tree_map_with_path(drop, jacobian), jacobian), state
 
@@ -98,23 +97,23 @@ class GradDrop(JacobianAggregator):
 
 def keep_a_sign(
     rows: jax.Array,
-    draws: jax.Array,
+    samples: jax.Array,
     leak: jax.Array,
     f: Callable[[jax.Array], jax.Array] | None = None,
 ) -> jax.Array:
     """Keeps one sign per coordinate of rows `[K, ...]`; samples `[1, ...]` are uniform."""
-    balance = ratio(rows.sum(0, keepdims=True), jnp.abs(rows).sum(0, keepdims=True))
+    balance = safe_divide(rows.sum(0, keepdims=True), jnp.abs(rows).sum(0, keepdims=True))
     purity = 0.5 * (1.0 + balance)
     # One of the two always holds, so without f pure coordinates are never dropped entirely.
-    kept = jnp.where(draws < (purity if f is None else f(purity)), rows > 0, rows < 0)
-    return jnp.where(kept, rows, leak * rows)
+    mask = jnp.where(samples < (purity if f is None else f(purity)), rows > 0, rows < 0)
+    return jnp.where(mask, rows, leak * rows)
 
 
-def is_rising_probability(values: jax.Array) -> jax.Array:
+def is_increasing_probability(values: jax.Array) -> jax.Array:
     """Whether values `[N]` lie in [0, 1] and never decrease."""
     return ((values >= 0) & (values <= 1)).all() & (jnp.diff(values) >= 0).all()
 
 
-def is_part(value: object) -> bool:
+def is_fraction(value: object) -> bool:
     """Whether a value is a number between 0 and 1."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1

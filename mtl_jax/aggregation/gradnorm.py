@@ -2,15 +2,17 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
 import jax.numpy as jnp
 import optax
 
+from mtl_jax.aggregation.jacobian_rows import where_finite
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.adam import adam_step
 from mtl_jax.solvers.quadratic import check_square, normalize_gram
 
 
@@ -18,10 +20,10 @@ class GradNormState(NamedTuple):
     """The weights, their Adam moments, and the losses of the first and current steps."""
 
     weights: jax.Array  # [K]
-    moments: Any
+    moments: optax.OptState
     initial: jax.Array  # [K]
     losses: jax.Array  # [K]
-    begun: jax.Array  # [], whether any losses were observed
+    initialized: jax.Array  # [], whether any losses were observed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +81,9 @@ class GradNorm(GramWeighting):
         new = jax.lax.stop_gradient(losses).astype(state.losses.dtype)
         finite = jnp.isfinite(new).all()
         return state._replace(
-            initial=jnp.where(finite & ~state.begun, new, state.initial),
+            initial=jnp.where(finite & ~state.initialized, new, state.initial),
             losses=jnp.where(finite, new, state.losses),
-            begun=state.begun | finite,
+            initialized=state.initialized | finite,
         )
 
     def weigh_gram(
@@ -92,31 +94,31 @@ class GradNorm(GramWeighting):
         chex.assert_shape(state.weights, gram.shape[:1])
         matrix = jax.lax.stop_gradient(gram)
         squares = jnp.maximum(jnp.diagonal(normalize_gram(matrix)), 0.0)
-        slope = slopes(jnp.sqrt(squares).astype(state.weights.dtype), self.rates(state), state)
-        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
-        moved = state._replace(weights=renormalised(state.weights + change), moments=moments)
+        norms = jnp.sqrt(squares).astype(state.weights.dtype)
+        gradient = weight_gradient(state.weights, norms, self.rates(state))
+        weights, moments = adam_step(state.weights, gradient, state.moments, self.learning_rate)
+        updated = state._replace(weights=renormalize(weights), moments=moments)
         finite = jnp.isfinite(matrix).all()
-        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state)
-        return jnp.where(finite, state.weights, jnp.nan).astype(gram.dtype), after
+        applied = jnp.where(finite, state.weights, jnp.nan).astype(gram.dtype)
+        return applied, where_finite(finite, updated, state)
 
     def rates(self, state: GradNormState) -> jax.Array:
         """`r^alpha` `[K]`, where r are the inverse training rates with mean 1."""
-        there = state.initial > 0
-        ratio = jnp.where(there, state.losses / jnp.where(there, state.initial, 1.0), 1.0)
+        positive = state.initial > 0
+        ratio = jnp.where(positive, state.losses / jnp.where(positive, state.initial, 1.0), 1.0)
         ratio = jnp.maximum(ratio, 0.0)
         mean = ratio.mean()
         return jnp.where(mean > 0, ratio / jnp.where(mean > 0, mean, 1.0), 1.0) ** self.alpha
 
 
-def slopes(lengths: jax.Array, rates: jax.Array, state: GradNormState) -> jax.Array:
+def weight_gradient(weights: jax.Array, norms: jax.Array, rates: jax.Array) -> jax.Array:
     """Derivative `[K]` of the sum of distances from the targets with respect to the weights."""
-    norms = state.weights * lengths
-    return jnp.sign(norms - norms.mean() * rates) * lengths
+    weighted = weights * norms
+    return jnp.sign(weighted - weighted.mean() * rates) * norms
 
 
-def renormalised(weights: jax.Array) -> jax.Array:
-    """Non-negative weights rescaled to sum K; all 1 if their sum is zero."""
+def renormalize(weights: jax.Array) -> jax.Array:
+    """Clips weights at 0 and rescales them to sum K; all 1 if their sum is zero."""
     weights = jnp.maximum(weights, 0.0)
     total = weights.sum()
     return jnp.where(total > 0, weights * len(weights) / jnp.where(total > 0, total, 1.0), 1.0)

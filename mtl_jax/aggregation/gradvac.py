@@ -83,13 +83,13 @@ def gradvac_weights(
     """
     check_square(gram)
     chex.assert_shape([targets, orders], gram.shape)
-    each = jax.vmap(project_task, (0, None, 0, 0, None))
-    rows, moved = each(
+    project_tasks = jax.vmap(project_task, (0, None, 0, 0, None))
+    rows, updated = project_tasks(
         jnp.arange(len(gram)), normalize_gram(gram), targets.astype(gram.dtype), orders, beta
     )
     finite = jnp.isfinite(gram).all()
     weights = jnp.where(finite, rows.sum(0), jnp.nan)
-    return weights, jnp.where(finite, moved.astype(targets.dtype), targets)
+    return weights, jnp.where(finite, updated.astype(targets.dtype), targets)
 
 
 def project_task(
@@ -97,28 +97,30 @@ def project_task(
 ) -> tuple[jax.Array, jax.Array]:
     """Coefficients `[K]` of one task's gradient after its visits, and its next targets `[K]`."""
     epsilon, tiny = jnp.finfo(gram.dtype).eps, jnp.finfo(gram.dtype).tiny
-    there = jnp.diagonal(gram) >= tiny
-    lengths = jnp.sqrt(jnp.where(there, jnp.diagonal(gram), 0.0))
+    nonzero = jnp.diagonal(gram) >= tiny
+    norms = jnp.sqrt(jnp.where(nonzero, jnp.diagonal(gram), 0.0))
 
     def visit(carry, other):
         coefficients, targets = carry
         inner = matvec(gram, coefficients)
         square = jnp.vdot(coefficients, inner, precision="highest")
         # The rounding residue of a cancelled gradient has no meaningful angle.
-        noise = 8 * epsilon * jnp.square(jnp.vdot(jnp.abs(coefficients), lengths))
-        meets = (other != task) & there[other] & (square > noise)
-        own, its = jnp.sqrt(jnp.where(meets, square, 1.0)), jnp.where(meets, lengths[other], 1.0)
-        cosine = jnp.clip(inner[other] / its / own, -1.0, 1.0)
+        noise = 8 * epsilon * jnp.square(jnp.vdot(jnp.abs(coefficients), norms))
+        valid = (other != task) & nonzero[other] & (square > noise)
+        norm = jnp.sqrt(jnp.where(valid, square, 1.0))
+        other_norm = jnp.where(valid, norms[other], 1.0)
+        cosine = jnp.clip(inner[other] / other_norm / norm, -1.0, 1.0)
         target = targets[other]
-        step = jnp.where(meets & (cosine < target), push(cosine, target) * own / its, 0.0)
-        moved = jnp.where(meets, (1.0 - beta) * target + beta * cosine, target)
-        return (coefficients.at[other].add(step), targets.at[other].set(moved)), None
+        multiple = step_length(cosine, target) * norm / other_norm
+        step = jnp.where(valid & (cosine < target), multiple, 0.0)
+        updated = jnp.where(valid, (1.0 - beta) * target + beta * cosine, target)
+        return (coefficients.at[other].add(step), targets.at[other].set(updated)), None
 
     start = jnp.zeros_like(gram[0]).at[task].set(1.0)
     return jax.lax.scan(visit, (start, targets), order)[0]
 
 
-def push(cosine: jax.Array, target: jax.Array) -> jax.Array:
+def step_length(cosine: jax.Array, target: jax.Array) -> jax.Array:
     """Multiple of a unit vector to add to a unit vector at cosine `cosine` to reach `target`."""
     bound = 1.0 - jnp.finfo(target.dtype).eps ** 0.5
     target = jnp.clip(target, -bound, bound)

@@ -58,21 +58,21 @@ class IMTLG(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         values = equal_projections(jax.lax.stop_gradient(gram))
-        total, size = values.sum(), jnp.abs(values).sum()
-        flat = jnp.abs(total) <= 8 * len(gram) * jnp.finfo(gram.dtype).eps * size
-        weights = jnp.where(flat, 0.0, values / jnp.where(flat, 1.0, total))
+        total, norm = values.sum(), jnp.abs(values).sum()
+        zero = jnp.abs(total) <= 8 * len(gram) * jnp.finfo(gram.dtype).eps * norm
+        weights = jnp.where(zero, 0.0, values / jnp.where(zero, 1.0, total))
         # Eigenvalues of a matrix that contains NaN are undefined.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
 def equal_projections(gram: jax.Array) -> jax.Array:
     """The weights v `[K]`, up to a positive factor."""
-    cosine, lengths = cosines(gram)
-    there = lengths > 0
+    cosine, norms = cosines(gram)
+    nonzero = norms > 0
     # A zero row is decoupled, with norm 1 and a right-hand side of zero.
-    apart = cosine + jnp.diag(jnp.where(there, 0.0, 1.0).astype(gram.dtype))
-    spectrum = psd_eigh(apart)
-    angles = matvec(spectrum.vectors.T, there.astype(gram.dtype)) / spectrum.values
-    independent = matvec(spectrum.vectors, angles) / jnp.where(there, lengths, jnp.inf)
-    dependent = pinv_solve(normalize_gram(gram), lengths)
-    return jnp.where(spectrum.kept.all(), independent, dependent)
+    matrix = cosine + jnp.diag(jnp.where(nonzero, 0.0, 1.0).astype(gram.dtype))
+    spectrum = psd_eigh(matrix)
+    components = matvec(spectrum.vectors.T, nonzero.astype(gram.dtype)) / spectrum.values
+    independent = matvec(spectrum.vectors, components) / jnp.where(nonzero, norms, jnp.inf)
+    dependent = pinv_solve(normalize_gram(gram), norms)
+    return jnp.where(spectrum.nonzero.all(), independent, dependent)

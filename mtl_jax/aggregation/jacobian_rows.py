@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import global_norm
+from mtl_jax.core.tree import Tree, global_norm, sum_arrays
 
 
-def row_norms(jacobian) -> jax.Array:
+def row_norms(jacobian: Tree) -> jax.Array:
     """Euclidean norm of each row, `[K]`, without intermediate overflow or underflow."""
     return jax.vmap(global_norm)(jacobian)
 
@@ -16,18 +16,18 @@ def broadcast_rows(factors: jax.Array, leaf: jax.Array) -> jax.Array:
     return factors.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
 
 
-def scaled(factors: jax.Array, jacobian):
+def scale_rows(factors: jax.Array, jacobian: Tree) -> Tree:
     """Multiplies every row by its factor."""
     return jax.tree.map(lambda leaf: broadcast_rows(factors, leaf) * leaf, jacobian)
 
 
-def ratio(above: jax.Array, below: jax.Array) -> jax.Array:
-    """`above / below`, and 0 where `below` is 0."""
-    there = below != 0
-    return jnp.where(there, above / jnp.where(there, below, 1.0), 0.0)
+def safe_divide(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
+    """`numerator / denominator`, and 0 where the denominator is 0."""
+    nonzero = denominator != 0
+    return jnp.where(nonzero, numerator / jnp.where(nonzero, denominator, 1.0), 0.0)
 
 
-def sum_rows(weighted, jacobian) -> tuple:
+def sum_rows(weighted: Tree, jacobian: Tree) -> tuple[Tree, jax.Array]:
     """Sums the weighted rows, and computes the effective weight of each row.
 
     Args:
@@ -39,23 +39,34 @@ def sum_rows(weighted, jacobian) -> tuple:
       coordinates weighted by their absolute values (0 for a zero row). Both are NaN if any entry of
       the rows is not finite: a method that drops entries must not hide that.
     """
-    whole = total_size(jacobian)
-    finite = jnp.isfinite(whole).all()
+    norms = l1_norms(jacobian)
+    finite = jnp.isfinite(norms).all()
     gradient = jax.tree.map(lambda leaf: jnp.where(finite, leaf.sum(0), jnp.nan), weighted)
-    return gradient, jnp.where(finite, ratio(total_size(weighted), whole), jnp.nan)
+    return gradient, jnp.where(finite, safe_divide(l1_norms(weighted), norms), jnp.nan)
 
 
-def total_size(jacobian) -> jax.Array:
+def l1_norms(jacobian: Tree) -> jax.Array:
     """Sum of the absolute values of each row, `[K]`."""
     leaves = jax.tree.leaves(jacobian)
-    return sum(jnp.abs(leaf).reshape(len(leaf), -1).sum(1) for leaf in leaves)
+    return sum_arrays(jnp.abs(leaf).reshape(len(leaf), -1).sum(1) for leaf in leaves)
 
 
-def zero_rows(num_tasks: int, shared):
-    """Zero rows for parameters, given as arrays or shapes."""
+def zero_rows(num_tasks: int, shared: Tree) -> Tree:
+    """Zero rows for parameters, given as arrays or shapes; raises like `require_params`."""
+    require_params(shared)
     return jax.tree.map(lambda leaf: jnp.zeros((num_tasks, *leaf.shape), leaf.dtype), shared)
 
 
-def where_finite(finite: jax.Array, new, old):
+def require_params(shared: Tree) -> None:
+    """Requires the parameters that an initial state is for.
+
+    Raises:
+      ValueError: if they are None.
+    """
+    if shared is None:
+        raise ValueError("init needs the parameters that gradients are with respect to, not None")
+
+
+def where_finite(finite: jax.Array, new: Tree, old: Tree) -> Tree:
     """The new state if the step was finite, else the old one."""
     return jax.tree.map(lambda a, b: jnp.where(finite, a, b), new, old)

@@ -45,8 +45,8 @@ class Krum(GramWeighting):
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
-        most = max(num_tasks - 3, 0)
-        for field, bound in (("num_byzantine", most), ("num_selected", num_tasks)):
+        max_byzantine = max(num_tasks - 3, 0)
+        for field, bound in (("num_byzantine", max_byzantine), ("num_selected", num_tasks)):
             value = getattr(self, field)
             rule = f"must be at most {bound} for {num_tasks} tasks"
             require(value <= bound, self, field, rule, value)
@@ -58,22 +58,19 @@ class Krum(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         self.init(len(gram))
-        near = max(len(gram) - self.num_byzantine - 2, 1)
-        score = scores(jax.lax.stop_gradient(gram), near)
-        weights = (
-            jnp.zeros_like(score)
-            .at[score.argsort()[: self.num_selected]]
-            .set(1.0 / self.num_selected)
-        )
+        num_neighbors = max(len(gram) - self.num_byzantine - 2, 1)
+        scores = krum_scores(jax.lax.stop_gradient(gram), num_neighbors)
+        selected = scores.argsort()[: self.num_selected]
+        weights = jnp.zeros_like(scores).at[selected].set(1.0 / self.num_selected)
         # NaN is sorted to the end, and would be silently dropped.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state
 
 
-def scores(gram: jax.Array, near: int) -> jax.Array:
+def krum_scores(gram: jax.Array, num_neighbors: int) -> jax.Array:
     """Sums `[K]` of squared distances to the nearest neighbours, up to a factor."""
     unit = normalize_gram(gram)
     squares = jnp.diagonal(unit)
     distances = jnp.maximum(squares[:, None] + squares[None, :] - 2.0 * unit, 0.0)
-    others = ~jnp.eye(len(gram), dtype=bool)
-    nearest = jnp.where(others, distances, jnp.inf).sort(1)[:, : min(near, len(gram) - 1)]
-    return nearest.sum(1)
+    off_diagonal = ~jnp.eye(len(gram), dtype=bool)
+    sorted_distances = jnp.where(off_diagonal, distances, jnp.inf).sort(1)
+    return sorted_distances[:, : min(num_neighbors, len(gram) - 1)].sum(1)

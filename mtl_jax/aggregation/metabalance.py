@@ -1,20 +1,20 @@
 """MetaBalance: rescales auxiliary gradients towards the main task's norm, leaf by leaf."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.jacobian_rows import (
     broadcast_rows,
-    ratio,
+    require_params,
     row_norms,
+    safe_divide,
     sum_rows,
     where_finite,
 )
 from mtl_jax.core.balancing import JacobianAggregator
-from mtl_jax.core.tree import ema_update
+from mtl_jax.core.tree import Tree, ema_update
 from mtl_jax.core.validation import require, require_int, require_number
 
 
@@ -61,21 +61,22 @@ class MetaBalance(JacobianAggregator):
         require_number(self, relaxation=(0.0, 1.0), momentum=(0.0, 1.0))
         require(self.momentum < 1, self, "momentum", "must be below 1", self.momentum)
 
-    def init(self, num_tasks: int, shared: Any) -> Any:
+    def init(self, num_tasks: int, shared: Tree = None) -> Tree:
         """Initial state: average norms of zero, `[K]` for each leaf."""
         rule = f"must be below the number of tasks, {num_tasks}"
         require(self.main < num_tasks, self, "main", rule, self.main)
+        require_params(shared)
         return jax.tree.map(lambda leaf: jnp.zeros(num_tasks, leaf.dtype), shared)
 
-    def combine(self, jacobian: Any, state: Any, key: jax.Array) -> tuple[Any, jax.Array, Any]:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple[Tree, jax.Array, Tree]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and next averages."""
         jacobian = jax.lax.stop_gradient(jacobian)
         means = ema_update(state, jax.tree.map(row_norms, jacobian), self.momentum)
-        gradient, shares = sum_rows(jax.tree.map(self.adapt, jacobian, means), jacobian)
-        return gradient, shares, where_finite(jnp.isfinite(shares).all(), means, state)
+        gradient, weights = sum_rows(jax.tree.map(self.adapt, jacobian, means), jacobian)
+        return gradient, weights, where_finite(jnp.isfinite(weights).all(), means, state)
 
     def adapt(self, rows: jax.Array, means: jax.Array) -> jax.Array:
         """Rescales rows `[K, ...]` of one leaf by their average norms `[K]`."""
         # Factors are applied one by one: their product may overflow where the row does not.
-        unit = broadcast_rows(ratio(jnp.ones_like(means), means), rows) * rows
+        unit = broadcast_rows(safe_divide(jnp.ones_like(means), means), rows) * rows
         return self.relaxation * (means[self.main] * unit) + (1.0 - self.relaxation) * rows

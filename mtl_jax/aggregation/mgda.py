@@ -10,7 +10,8 @@ from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require
 from mtl_jax.solvers.quadratic import check_square, cosines, min_norm_point, normalize_gram
 
-Normalise = Literal["none", "l2", "loss", "loss+"]
+Normalization = Literal["none", "l2", "loss", "loss+"]
+MGDAState = jax.Array | tuple[()]  # The losses [K] of the current step, if they are used.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,48 +39,51 @@ class MGDA(GramWeighting):
         "loss+" and "l2" on some data sets.
 
     Raises:
-      BadInput: for an unknown normalisation.
+      BadInput: for an unknown normalization.
 
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Eq. 3 (https://arxiv.org/abs/1810.04650), after Desideri, Multiple-Gradient Descent
       Algorithm, 2012.
     """
 
-    normalise: Normalise = "none"
+    normalise: Normalization = "none"
 
     def __post_init__(self):
-        kinds = get_args(Normalise)
-        known = isinstance(self.normalise, str) and self.normalise in kinds
-        require(known, self, "normalise", f"must be one of {', '.join(kinds)}", self.normalise)
+        names = get_args(Normalization)
+        valid = isinstance(self.normalise, str) and self.normalise in names
+        require(valid, self, "normalise", f"must be one of {', '.join(names)}", self.normalise)
 
-    def init(self, num_tasks: int) -> jax.Array | tuple[()]:
+    def init(self, num_tasks: int) -> MGDAState:
         """Initial state: losses of 1 if they are used, else empty."""
         return jnp.ones(num_tasks, float) if "loss" in self.normalise else ()
 
-    def pre_step(self, losses: jax.Array, state: jax.Array | tuple[()]) -> jax.Array | tuple[()]:
+    def pre_step(self, losses: jax.Array, state: MGDAState) -> MGDAState:
         """Stores the losses `[K]` of the current step if they are used."""
         if "loss" not in self.normalise:
             return state
+        assert not isinstance(state, tuple)
         return jax.lax.stop_gradient(losses).astype(state.dtype)
 
     def weigh_gram(
-        self, gram: jax.Array, state: jax.Array | tuple[()], key: jax.Array
-    ) -> tuple[jax.Array, jax.Array | tuple[()]]:
+        self, gram: jax.Array, state: MGDAState, key: jax.Array
+    ) -> tuple[jax.Array, MGDAState]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         gram = jax.lax.stop_gradient(gram)
         matrix = cosines(gram)[0] if self.normalise in ("l2", "loss+") else gram
         if "loss" in self.normalise:
-            inverse = inverse_sizes(state).astype(gram.dtype)
+            assert not isinstance(state, tuple)
+            inverse = inverse_magnitudes(state).astype(gram.dtype)
             matrix = normalize_gram(matrix) * inverse[:, None] * inverse[None, :]
         return min_norm_point(matrix), state
 
 
-def inverse_sizes(losses: jax.Array) -> jax.Array:
+def inverse_magnitudes(losses: jax.Array) -> jax.Array:
     """The largest absolute loss divided by each one `[K]`, at most 1 / epsilon."""
-    sizes = jnp.abs(losses)
-    largest = jnp.where(sizes.max() == 0, 1.0, sizes.max())
+    magnitudes = jnp.abs(losses)
+    largest = jnp.where(magnitudes.max() == 0, 1.0, magnitudes.max())
     finite = jnp.isfinite(losses).all()
-    least = jnp.finfo(losses.dtype).eps
-    sizes = jnp.where(sizes.max() == 0, 1.0, jnp.maximum(sizes / largest, least))
-    return jnp.where(finite, 1.0 / sizes, jnp.nan)
+    epsilon = jnp.finfo(losses.dtype).eps
+    relative = jnp.maximum(magnitudes / largest, epsilon)
+    relative = jnp.where(magnitudes.max() == 0, 1.0, relative)
+    return jnp.where(finite, 1.0 / relative, jnp.nan)

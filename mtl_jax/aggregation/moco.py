@@ -2,14 +2,20 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.jacobian_rows import ratio, row_norms, scaled, where_finite, zero_rows
+from mtl_jax.aggregation.jacobian_rows import (
+    row_norms,
+    safe_divide,
+    scale_rows,
+    where_finite,
+    zero_rows,
+)
 from mtl_jax.core.balancing import JacobianAggregator
-from mtl_jax.core.tree import ema_update, gram, weighted_sum
+from mtl_jax.core.tree import Tree, ema_update, gram, weighted_sum
 from mtl_jax.core.validation import require_number
 from mtl_jax.solvers.quadratic import matvec
 
@@ -17,7 +23,7 @@ from mtl_jax.solvers.quadratic import matvec
 class MoCoState(NamedTuple):
     """Tracked gradients, weights, and the losses of the current step."""
 
-    rows: Any  # leaves [K, ...]
+    rows: Tree  # leaves [K, ...]
     weights: jax.Array  # [K]
     losses: jax.Array  # [K]
     step: jax.Array
@@ -67,15 +73,15 @@ class MoCo(JacobianAggregator):
     ridge: float = 0.0
 
     def __post_init__(self):
-        rest = ("tracking_decay", "step_size", "step_decay", "ridge")
-        require_number(self, tracking=(0.0, 1.0), **dict.fromkeys(rest, (0.0, math.inf)))
+        nonnegative = ("tracking_decay", "step_size", "step_decay", "ridge")
+        require_number(self, tracking=(0.0, 1.0), **dict.fromkeys(nonnegative, (0.0, math.inf)))
 
-    def init(self, num_tasks: int, shared: Any) -> MoCoState:
+    def init(self, num_tasks: int, shared: Tree = None) -> MoCoState:
         """Initial state: rows of zeros, weights of 1/K, losses of 1."""
         rows = zero_rows(num_tasks, shared)
         dtype = jax.tree.leaves(rows)[0].dtype
-        even, ones = jnp.full(num_tasks, 1.0 / num_tasks, dtype), jnp.ones(num_tasks, dtype)
-        return MoCoState(rows, even, ones, jnp.int32(0))
+        weights, losses = jnp.full(num_tasks, 1.0 / num_tasks, dtype), jnp.ones(num_tasks, dtype)
+        return MoCoState(rows, weights, losses, jnp.int32(0))
 
     def pre_step(self, losses: jax.Array, state: MoCoState) -> MoCoState:
         """Stores the losses `[K]` of the current step."""
@@ -83,16 +89,16 @@ class MoCo(JacobianAggregator):
         return state._replace(losses=losses.astype(state.losses.dtype))
 
     def combine(
-        self, jacobian: Any, state: MoCoState, key: jax.Array
-    ) -> tuple[Any, jax.Array, MoCoState]:
+        self, jacobian: Tree, state: MoCoState, key: jax.Array
+    ) -> tuple[Tree, jax.Array, MoCoState]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         step = state.step + 1
         count = step.astype(state.weights.dtype)
-        latest = scaled(ratio(state.losses, row_norms(jacobian)), jacobian)
-        rows = ema_update(state.rows, latest, 1.0 - self.tracking / count**self.tracking_decay)
-        slope = matvec(gram(rows), state.weights) + self.ridge * state.weights
-        weights = jax.nn.softmax(state.weights - self.step_size / count**self.step_decay * slope)
+        normalized = scale_rows(safe_divide(state.losses, row_norms(jacobian)), jacobian)
+        rows = ema_update(state.rows, normalized, 1.0 - self.tracking / count**self.tracking_decay)
+        gradient = matvec(gram(rows), state.weights) + self.ridge * state.weights
+        weights = jax.nn.softmax(state.weights - self.step_size / count**self.step_decay * gradient)
         new = MoCoState(rows, weights, state.losses, step)
         return (
             weighted_sum(weights, rows),

@@ -60,7 +60,7 @@ class MoDo(CrossGramWeighting):
         check_square(cross)
         chex.assert_shape(state, cross.shape[:1])
         matrix = jax.lax.stop_gradient(cross).astype(state.dtype)
-        slope = jnp.matmul(matrix, state, precision="highest") + self.decay * state
-        weights = project_simplex(state - self.learning_rate * slope)
-        kept = jnp.where(jnp.isfinite(weights).all(), weights, state)
-        return weights.astype(cross.dtype), kept
+        gradient = jnp.matmul(matrix, state, precision="highest") + self.decay * state
+        weights = project_simplex(state - self.learning_rate * gradient)
+        next_state = jnp.where(jnp.isfinite(weights).all(), weights, state)
+        return weights.astype(cross.dtype), next_state

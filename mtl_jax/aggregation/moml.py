@@ -6,7 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.bilevel import BilevelState, adam_step, check_held_out, init_bilevel
+from mtl_jax.aggregation.bilevel import BilevelState, init_bilevel, require_held_out, update
 from mtl_jax.core.balancing import BilevelWeighting
 from mtl_jax.solvers.quadratic import cosines, matvec, min_norm_point
 
@@ -41,7 +41,7 @@ class MOML(BilevelWeighting):
     learning_rate: float = 1e-3
 
     def __post_init__(self):
-        check_held_out(self)
+        require_held_out(self)
 
     def init(self, num_tasks: int) -> BilevelState:
         """Initial state: equal weights and zero Adam moments."""
@@ -51,10 +51,10 @@ class MOML(BilevelWeighting):
         self, outer: Callable[[jax.Array], jax.Array], state: BilevelState, key: jax.Array
     ) -> tuple[jax.Array, BilevelState]:
         """Maps held-out losses `[K]`, a function of the weights `[K]`, to weights and state."""
-        slopes = jax.jacrev(lambda values: outer(jax.nn.softmax(values)))(state.values)
-        finite = jnp.isfinite(slopes).all()
-        gram = jnp.matmul(slopes, slopes.T, precision="highest")
-        share = min_norm_point(cosines(gram)[0])
-        slope = jnp.where(finite, matvec(slopes.T, share), jnp.nan)
-        state = adam_step(state, slope, self.learning_rate)
+        jacobian = jax.jacrev(lambda values: outer(jax.nn.softmax(values)))(state.values)
+        finite = jnp.isfinite(jacobian).all()
+        gram = jnp.matmul(jacobian, jacobian.T, precision="highest")
+        coefficients = min_norm_point(cosines(gram)[0])
+        gradient = jnp.where(finite, matvec(jacobian.T, coefficients), jnp.nan)
+        state = update(state, gradient, self.learning_rate)
         return jnp.where(finite, jax.nn.softmax(state.values), jnp.nan), state

@@ -81,18 +81,20 @@ class NashMTL(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         gram = jax.lax.stop_gradient(gram)
         if self.every == 1:
-            return self.clipped(bargain(gram), gram), state
+            return self.clip(bargaining_solution(gram), gram), state
+        assert isinstance(state, NashMTLState)
+        previous = state.weights
         weights = jax.lax.cond(
             state.steps == 0,
-            lambda: bargain(gram).astype(state.weights.dtype),
-            lambda: state.weights,
+            lambda: bargaining_solution(gram).astype(previous.dtype),
+            lambda: previous,
         )
         finite = jnp.isfinite(gram).all()
-        taken = jnp.where(finite, weights.astype(gram.dtype), jnp.nan)
-        after = NashMTLState(weights, (state.steps + 1) % self.every)
-        return self.clipped(taken, gram), where_finite(finite, after, state)
+        next_state = NashMTLState(weights, (state.steps + 1) % self.every)
+        weights = jnp.where(finite, weights.astype(gram.dtype), jnp.nan)
+        return self.clip(weights, gram), where_finite(finite, next_state, state)
 
-    def clipped(self, weights: jax.Array, gram: jax.Array) -> jax.Array:
+    def clip(self, weights: jax.Array, gram: jax.Array) -> jax.Array:
         """The weights `[K]`, scaled down so that the combination's norm is at most `max_norm`."""
         if self.max_norm is None:
             return weights
@@ -101,10 +103,11 @@ class NashMTL(GramWeighting):
         largest = jnp.where(largest > 0, largest, 1.0)
         unit = gram / largest / largest
         norm = largest * jnp.sqrt(jnp.maximum(jnp.vdot(weights, matvec(unit, weights)), 0.0))
-        over = norm > self.max_norm
-        return jnp.where(over, weights * (self.max_norm / jnp.where(over, norm, 1.0)), weights)
+        exceeds = norm > self.max_norm
+        factor = self.max_norm / jnp.where(exceeds, norm, 1.0)
+        return jnp.where(exceeds, weights * factor, weights)
 
 
-def bargain(gram: jax.Array) -> jax.Array:
-    """The bargaining solution `[K]`."""
+def bargaining_solution(gram: jax.Array) -> jax.Array:
+    """The Nash bargaining solution `[K]`."""
     return solve_alpha_fair(gram, 1.0, jnp.ones_like(gram[0]))

@@ -48,8 +48,8 @@ class NTKMTL(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         squares = jnp.diagonal(normalize_gram(jax.lax.stop_gradient(gram)))
-        there = squares >= jnp.finfo(gram.dtype).tiny
-        ratio = squares.sum() / jnp.where(there, squares, 1.0)
-        weights = jnp.where(there, ratio**self.exponent, 0.0)
+        nonzero = squares >= jnp.finfo(gram.dtype).tiny
+        ratio = squares.sum() / jnp.where(nonzero, squares, 1.0)
+        weights = jnp.where(nonzero, ratio**self.exponent, 0.0)
         # The off-diagonal entries are unused, but a NaN among them still makes the result NaN.
         return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan), state

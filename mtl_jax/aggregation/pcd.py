@@ -7,6 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.aggregation.jacobian_rows import where_finite
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.solvers.quadratic import check_square, matvec, solve_nonneg_qp
@@ -16,7 +17,7 @@ class PCDState(NamedTuple):
     """Bias-corrected moving averages of the squared norms."""
 
     squares: jax.Array  # [K]
-    share: jax.Array  # [], total weight of all steps so far in the average
+    total: jax.Array  # [], total weight of all steps so far in the average
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,42 +72,42 @@ class PCD(GramWeighting):
         check_square(gram)
         chex.assert_shape(state.squares, gram.shape[:1])
         gram = jax.lax.stop_gradient(gram)
-        moved = self.averaged(jnp.diagonal(gram), state)
+        updated = self.update_average(jnp.diagonal(gram), state)
         finite = jnp.isfinite(gram).all()
-        weights = prioritised(gram, moved.squares.astype(gram.dtype), self.tau)
-        state = jax.tree.map(lambda new, old: jnp.where(finite, new, old), moved, state)
-        return jnp.where(finite, weights, jnp.nan), state
+        weights = pcd_weights(gram, updated.squares.astype(gram.dtype), self.tau)
+        return jnp.where(finite, weights, jnp.nan), where_finite(finite, updated, state)
 
-    def averaged(self, squares: jax.Array, state: PCDState) -> PCDState:
+    def update_average(self, squares: jax.Array, state: PCDState) -> PCDState:
         """The state after one more step; the first step has rate 1."""
-        share = self.beta * state.share + (1.0 - self.beta)
-        rate = (1.0 - self.beta) / share
+        total = self.beta * state.total + (1.0 - self.beta)
+        rate = (1.0 - self.beta) / total
         change = squares.astype(state.squares.dtype) - state.squares
-        return PCDState(state.squares + rate * change, share)
+        return PCDState(state.squares + rate * change, total)
 
 
-def prioritised(gram: jax.Array, squares: jax.Array, tau: float) -> jax.Array:
+def pcd_weights(gram: jax.Array, squares: jax.Array, tau: float) -> jax.Array:
     """PCD's weights `[K]` for given averages of the squared norms, `[K]`."""
-    there = squares >= jnp.finfo(gram.dtype).tiny
-    scales = jnp.where(there, 1.0 / jnp.sqrt(jnp.where(there, squares, 1.0)), 0.0)
+    nonzero = squares >= jnp.finfo(gram.dtype).tiny
+    scales = jnp.where(nonzero, 1.0 / jnp.sqrt(jnp.where(nonzero, squares, 1.0)), 0.0)
     matrix = gram * scales[:, None] * scales[None, :]
     first = jnp.zeros_like(scales).at[0].set(1.0)
     weights = first + multipliers(matrix, tau)
     noise = matvec(jnp.sqrt(jnp.diagonal(matrix))[None], weights)[0] ** 2
     square = jnp.vdot(weights, matvec(matrix, weights), precision="highest")
-    some = square > 10 * jnp.finfo(gram.dtype).eps * noise
-    length = jnp.sqrt(gram[0, 0]) / jnp.sqrt(jnp.where(some, square, 1.0))
-    return jnp.where(some, weights * scales * length, 0.0)
+    exists = square > 10 * jnp.finfo(gram.dtype).eps * noise
+    factor = jnp.sqrt(gram[0, 0]) / jnp.sqrt(jnp.where(exists, square, 1.0))
+    return jnp.where(exists, weights * scales * factor, 0.0)
 
 
 def multipliers(matrix: jax.Array, tau: float) -> jax.Array:
     """Multipliers `[K]` of the constraints, 0 for the first; all 0 if they are contradictory."""
     others = jnp.ones_like(matrix[0]).at[0].set(0.0)
-    inside = matrix * others[:, None] * others[None, :]
-    wanted = others * (tau * jnp.diagonal(matrix) - matrix[0])
-    found = solve_nonneg_qp(inside, wanted)
+    constraints = matrix * others[:, None] * others[None, :]
+    bounds = others * (tau * jnp.diagonal(matrix) - matrix[0])
+    solution = solve_nonneg_qp(constraints, bounds)
     # If some rows sum to zero, the constraint violations sum to tau per row for any multipliers.
     # Otherwise the violations are only rounding error.
-    missing = wanted - matvec(inside, found)
-    kept = (missing <= 0.5 * tau * jnp.diagonal(inside)).all() if tau > 0 else True
-    return jnp.where(kept, found, 0.0)
+    violations = bounds - matvec(constraints, solution)
+    tolerance = 0.5 * tau * jnp.diagonal(constraints)
+    feasible = (violations <= tolerance).all() if tau > 0 else True
+    return jnp.where(feasible, solution, 0.0)

@@ -68,10 +68,10 @@ def project_task(task: jax.Array, gram: jax.Array, order: jax.Array) -> jax.Arra
     def visit(coefficients, other):
         inner = jnp.vdot(gram[other], coefficients, precision="highest")
         square = gram[other, other]
-        there = square >= jnp.finfo(gram.dtype).tiny
-        conflict = there & (other != task) & (inner < 0)
-        step = jnp.where(conflict, inner / jnp.where(there, square, 1.0), 0.0)
+        nonzero = square >= jnp.finfo(gram.dtype).tiny
+        conflict = nonzero & (other != task) & (inner < 0)
+        step = jnp.where(conflict, inner / jnp.where(nonzero, square, 1.0), 0.0)
         return coefficients.at[other].add(-step), None
 
-    own = jnp.zeros_like(gram[0]).at[task].set(1.0)
-    return jax.lax.scan(visit, own, order)[0]
+    start = jnp.zeros_like(gram[0]).at[task].set(1.0)
+    return jax.lax.scan(visit, start, order)[0]

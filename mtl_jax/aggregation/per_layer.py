@@ -1,16 +1,15 @@
 """PerLayer: applies a Gram weighting separately to each layer of the shared parameters."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.gradvac import GradVac
-from mtl_jax.aggregation.jacobian_rows import broadcast_rows, ratio
-from mtl_jax.core.balancing import Balancer, JacobianAggregator
+from mtl_jax.aggregation.jacobian_rows import broadcast_rows, require_params, safe_divide
+from mtl_jax.core.balancing import Balancer, JacobianAggregator, weighs_gram
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.tree import gram, path_str
+from mtl_jax.core.tree import Tree, gram, path_str
 from mtl_jax.core.validation import require
 
 
@@ -47,39 +46,41 @@ class PerLayer(JacobianAggregator):
     method: Balancer = dataclasses.field(default_factory=GradVac)
 
     def __post_init__(self):
-        fits = isinstance(self.method, Balancer) and self.method.access == "gramian"
-        require(fits, self, "method", "must be a method with weigh_gram", self.method)
-        blind = not self.method.uses_post_step
-        require(blind, self, "method", "must not observe losses after the step", self.method)
+        valid = isinstance(self.method, Balancer) and weighs_gram(self.method)
+        require(valid, self, "method", "must be a method with weigh_gram", self.method)
+        valid = not self.method.uses_post_step
+        require(valid, self, "method", "must not observe losses after the step", self.method)
 
-    def init(self, num_tasks: int, shared: Any) -> Any:
+    def init(self, num_tasks: int, shared: Tree = None) -> Tree:
         """Initial state: the method's state with a leading layer axis."""
+        require_params(shared)
         states = [self.method.init(num_tasks) for _ in layers(shared)]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
-    def pre_step(self, losses: jax.Array, state: Any) -> Any:
+    def pre_step(self, losses: jax.Array, state: Tree) -> Tree:
         """Forwards the losses `[K]` to a method that uses them."""
         if not jax.tree.leaves(state):
             return state
         return jax.vmap(self.method.pre_step, (None, 0))(losses, state)
 
-    def combine(self, jacobian: Any, state: Any, key: jax.Array) -> tuple[Any, jax.Array, Any]:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple[Tree, jax.Array, Tree]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
+        assert weighs_gram(self.method)
         jacobian = jax.lax.stop_gradient(jacobian)
         leaves, structure = jax.tree.flatten(jacobian)
-        places = layers(jacobian)
-        grams = jnp.stack([gram([leaves[i] for i in group]) for group in places.values()])
-        keys = jnp.stack([fold_in_name(key, name) for name in places])
+        indices = layers(jacobian)
+        grams = jnp.stack([gram([leaves[i] for i in layer]) for layer in indices.values()])
+        keys = jnp.stack([fold_in_name(key, name) for name in indices])
         weights, state = jax.vmap(self.method.weigh_gram)(grams, state, keys)
-        shares = mean_weights(weights, grams)
-        weights = jnp.where(jnp.isfinite(shares).all(), weights, jnp.nan)
-        for own, group in zip(weights, places.values(), strict=True):
-            for i in group:
-                leaves[i] = (broadcast_rows(own, leaves[i]) * leaves[i]).sum(0)
-        return jax.tree.unflatten(structure, leaves), shares, state
+        means = mean_weights(weights, grams)
+        weights = jnp.where(jnp.isfinite(means).all(), weights, jnp.nan)
+        for layer_weights, layer in zip(weights, indices.values(), strict=True):
+            for i in layer:
+                leaves[i] = (broadcast_rows(layer_weights, leaves[i]) * leaves[i]).sum(0)
+        return jax.tree.unflatten(structure, leaves), means, state
 
 
-def layers(tree: Any) -> dict[str, list[int]]:
+def layers(tree: Tree) -> dict[str, list[int]]:
     """Leaf indices of each layer, keyed by the path without its last name."""
     groups = {}
     for i, (path, _) in enumerate(jax.tree_util.tree_leaves_with_path(tree)):
@@ -89,7 +90,7 @@ def layers(tree: Any) -> dict[str, list[int]]:
 
 def mean_weights(weights: jax.Array, grams: jax.Array) -> jax.Array:
     """Means `[K]` of weights `[L, K]` over layers, weighted by the norms in `[L, K, K]`."""
-    lengths = jnp.sqrt(jnp.diagonal(grams, axis1=1, axis2=2))
-    total = lengths.sum(0)
-    lengths = jnp.where(total[None] > 0, lengths, 1.0)
-    return ratio((lengths * weights).sum(0), lengths.sum(0))
+    norms = jnp.sqrt(jnp.diagonal(grams, axis1=1, axis2=2))
+    total = norms.sum(0)
+    norms = jnp.where(total[None] > 0, norms, 1.0)
+    return safe_divide((norms * weights).sum(0), norms.sum(0))

@@ -8,6 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.aggregation.jacobian_rows import where_finite
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import are_numbers, require, require_number
 from mtl_jax.solvers.convex import solve_alpha_fair
@@ -18,7 +19,7 @@ class PIVRGState(NamedTuple):
 
     reference: jax.Array  # [K]
     losses: jax.Array  # [K]
-    begun: jax.Array  # [], whether any losses were observed
+    initialized: jax.Array  # [], whether any losses were observed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +71,8 @@ class PIVRG(GramWeighting):
         require(self.bound > 1.0, self, "bound", "must be above 1", self.bound)
         require(self.temperature > 0.0, self, "temperature", "must be positive", self.temperature)
         rule, value = "must be a tuple of positive numbers, or None", self.reference
-        fine = value is None or (are_numbers(value) and min(value) > 0)
-        require(fine, self, "reference", rule, value)
+        valid = value is None or (are_numbers(value) and min(value) > 0)
+        require(valid, self, "reference", rule, value)
 
     def init(self, num_tasks: int) -> PIVRGState:
         """Initial state."""
@@ -86,26 +87,25 @@ class PIVRG(GramWeighting):
         """Updates the average with the losses `[K]` of the current step."""
         chex.assert_equal_shape([losses, state.losses])
         new = jax.lax.stop_gradient(losses).astype(state.losses.dtype)
-        mixed = self.momentum * state.losses + (1.0 - self.momentum) * new
-        mixed = jnp.where(state.begun, mixed, new)
-        first = jnp.where(state.begun, state.reference, new)
+        average = self.momentum * state.losses + (1.0 - self.momentum) * new
+        average = jnp.where(state.initialized, average, new)
+        first = jnp.where(state.initialized, state.reference, new)
         reference = state.reference if self.reference is not None else first
-        read = PIVRGState(reference, mixed, jnp.bool_(True))
-        finite = jnp.isfinite(new).all()
-        return jax.tree.map(lambda after, before: jnp.where(finite, after, before), read, state)
+        updated = PIVRGState(reference, average, jnp.bool_(True))
+        return where_finite(jnp.isfinite(new).all(), updated, state)
 
     def weigh_gram(
         self, gram: jax.Array, state: PIVRGState, key: jax.Array
     ) -> tuple[jax.Array, PIVRGState]:
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
-        gains = jnp.sqrt(self.counts(state)).astype(gram.dtype)
+        gains = jnp.sqrt(self.importances(state)).astype(gram.dtype)
         return solve_alpha_fair(jax.lax.stop_gradient(gram), 0.5, gains), state
 
-    def counts(self, state: PIVRGState) -> jax.Array:
+    def importances(self, state: PIVRGState) -> jax.Array:
         """Importance of each task, q `[K]`, with mean 1."""
-        there = state.begun & (state.reference != 0)
-        ratio = state.losses / jnp.where(there, state.reference, 1.0)
-        scores = jnp.where(there, 100.0 * (ratio - 1.0), 0.0)
-        spread = (scores.max() - scores.min()) / math.log(self.bound)
-        scaled = scores / jnp.maximum(spread, self.temperature)
-        return len(scores) * jax.nn.softmax(scaled)
+        valid = state.initialized & (state.reference != 0)
+        ratio = state.losses / jnp.where(valid, state.reference, 1.0)
+        scores = jnp.where(valid, 100.0 * (ratio - 1.0), 0.0)
+        min_temperature = (scores.max() - scores.min()) / math.log(self.bound)
+        logits = scores / jnp.maximum(min_temperature, self.temperature)
+        return len(scores) * jax.nn.softmax(logits)

@@ -7,7 +7,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.aggregation.preference import preferences, require_preference
 from mtl_jax.core.balancing import CrossGramWeighting
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.solvers.convex import project_simplex
@@ -57,10 +57,10 @@ class SDMGrad(CrossGramWeighting):
     preference: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        positive = (0.0, math.inf)
-        require_number(self, strength=positive, learning_rate=positive, momentum=(0.0, 1.0))
+        nonnegative = (0.0, math.inf)
+        require_number(self, strength=nonnegative, learning_rate=nonnegative, momentum=(0.0, 1.0))
         require_int(self, steps=1)
-        check_preference(self)
+        require_preference(self)
 
     def init(self, num_tasks: int) -> jax.Array:
         """Initial state: w, `1/K` each."""
@@ -73,21 +73,21 @@ class SDMGrad(CrossGramWeighting):
         """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next w."""
         check_square(cross)
         chex.assert_shape(state, cross.shape[:1])
-        matrix = cross_scale(jax.lax.stop_gradient(cross).astype(state.dtype))
-        pull = self.strength * jnp.array(preferences(self, len(cross)), state.dtype)
+        matrix = normalize_cross(jax.lax.stop_gradient(cross).astype(state.dtype))
+        preference = self.strength * jnp.array(preferences(self, len(cross)), state.dtype)
 
-        def step(now, _):
-            weights, speed = now
-            slope = jnp.matmul(matrix, weights + pull, precision="highest")
-            speed = self.momentum * speed + slope
-            return (project_simplex(weights - self.learning_rate * speed), speed), None
+        def step(carry, _):
+            weights, velocity = carry
+            gradient = jnp.matmul(matrix, weights + preference, precision="highest")
+            velocity = self.momentum * velocity + gradient
+            return (project_simplex(weights - self.learning_rate * velocity), velocity), None
 
         (weights, _), _ = jax.lax.scan(step, (state, jnp.zeros_like(state)), length=self.steps)
-        kept = jnp.where(jnp.isfinite(weights).all(), weights, state)
-        return ((weights + pull) / (1.0 + self.strength)).astype(cross.dtype), kept
+        next_state = jnp.where(jnp.isfinite(weights).all(), weights, state)
+        return ((weights + preference) / (1.0 + self.strength)).astype(cross.dtype), next_state
 
 
-def cross_scale(cross: jax.Array) -> jax.Array:
+def normalize_cross(cross: jax.Array) -> jax.Array:
     """Divides a matrix by the squared mean of the roots of its diagonal, without overflow."""
     largest = jnp.abs(cross).max()
     unit = cross / jnp.where(largest < jnp.finfo(cross.dtype).tiny, jnp.inf, largest)

@@ -1,13 +1,13 @@
 """Trimmed mean: the coordinate-wise mean of the tasks' gradients without the extremes."""
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.jacobian_rows import sum_rows
 from mtl_jax.core.balancing import JacobianAggregator
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_int
 
 
@@ -43,24 +43,24 @@ class TrimmedMean(JacobianAggregator):
     def __post_init__(self):
         require_int(self, trim=0)
 
-    def init(self, num_tasks: int, shared: Any) -> tuple[()]:
+    def init(self, num_tasks: int, shared: Tree = None) -> tuple[()]:
         """Initial state: empty."""
         rule = f"must be below half the number of tasks, {num_tasks}"
         require(2 * self.trim < num_tasks, self, "trim", rule, self.trim)
         return ()
 
     def combine(
-        self, jacobian: Any, state: tuple[()], key: jax.Array
-    ) -> tuple[Any, jax.Array, tuple[()]]:
+        self, jacobian: Tree, state: tuple[()], key: jax.Array
+    ) -> tuple[Tree, jax.Array, tuple[()]]:
         """Maps gradients (leaves `[K, ...]`) to their trimmed mean and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
-        self.init(len(jax.tree.leaves(jacobian)[0]), None)
-        kept = jax.tree.map(lambda leaf: middle(leaf, self.trim), jacobian)
-        return *sum_rows(kept, jacobian), state
+        self.init(len(jax.tree.leaves(jacobian)[0]))
+        weighted = jax.tree.map(lambda leaf: trim_rows(leaf, self.trim), jacobian)
+        return *sum_rows(weighted, jacobian), state
 
 
-def middle(rows: jax.Array, trim: int) -> jax.Array:
+def trim_rows(rows: jax.Array, trim: int) -> jax.Array:
     """Rows `[K, ...]` divided by `K - 2 trim`, and 0 where they are trimmed."""
-    left = len(rows) - 2 * trim
+    count = len(rows) - 2 * trim
     rank = jnp.argsort(jnp.argsort(rows, 0), 0)
-    return jnp.where((rank >= trim) & (rank < trim + left), rows / left, 0.0)
+    return jnp.where((rank >= trim) & (rank < trim + count), rows / count, 0.0)

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.preference import check_preference, preferences
+from mtl_jax.aggregation.preference import preferences, require_preference
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.solvers.quadratic import check_square, normalize_gram, project_dual_cone
@@ -46,7 +46,7 @@ class UPGrad(GramWeighting):
 
     def __post_init__(self):
         require_number(self, ridge=(0.0, math.inf))
-        check_preference(self)
+        require_preference(self)
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
@@ -59,11 +59,11 @@ class UPGrad(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         lower = jnp.diag(jnp.array(preferences(self, len(gram)), gram.dtype))
-        matrix = regularised(jax.lax.stop_gradient(gram), self.ridge)
+        matrix = regularize(jax.lax.stop_gradient(gram), self.ridge)
         return jax.vmap(project_dual_cone, (None, 0))(matrix, lower).sum(0), state
 
 
-def regularised(gram: jax.Array, ridge: float) -> jax.Array:
+def regularize(gram: jax.Array, ridge: float) -> jax.Array:
     """`G / tr(G) + ridge I`; a zero G stays zero under the ridge."""
     unit = normalize_gram(gram)  # The trace of a large float32 matrix may overflow.
     trace = jnp.trace(unit)

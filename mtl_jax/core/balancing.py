@@ -10,13 +10,13 @@ JacobianAggregator   K gradients                          K, all in memory
 
 import abc
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, TypeGuard
 
 import jax
 
 from mtl_jax.core.default_property import default_property
+from mtl_jax.core.tree import Tree
 
-Tree = Any
 Access = Literal["losses", "heldout_losses", "gramian", "cross_gramian", "jacobian"]
 
 
@@ -62,7 +62,9 @@ class LossWeighting(Balancer):
     access: Access = "losses"
 
     @abc.abstractmethod
-    def weigh_losses(self, losses: jax.Array, state: Tree, key: jax.Array) -> tuple:
+    def weigh_losses(
+        self, losses: jax.Array, state: Tree, key: jax.Array
+    ) -> tuple[jax.Array, Tree]:
         """Maps losses `[K]` to weights `[K]` and the next state."""
 
 
@@ -72,7 +74,7 @@ class GramWeighting(Balancer):
     access: Access = "gramian"
 
     @abc.abstractmethod
-    def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple:
+    def weigh_gram(self, gram: jax.Array, state: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
         """Maps the Gram matrix `[K, K]` to weights `[K]` and the next state."""
 
 
@@ -87,7 +89,9 @@ class BilevelWeighting(Balancer):
         return 0.2
 
     @abc.abstractmethod
-    def weigh_outer(self, outer: Callable, state: Tree, key: jax.Array) -> tuple:
+    def weigh_outer(
+        self, outer: Callable[[jax.Array], jax.Array], state: Tree, key: jax.Array
+    ) -> tuple[jax.Array, Tree]:
         """Maps a function, weights `[K]` -> held-out losses `[K]`, to weights, next state."""
 
 
@@ -97,7 +101,7 @@ class CrossGramWeighting(Balancer):
     access: Access = "cross_gramian"
 
     @abc.abstractmethod
-    def weigh_cross(self, cross: jax.Array, state: Tree, key: jax.Array) -> tuple:
+    def weigh_cross(self, cross: jax.Array, state: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
         """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
 
 
@@ -111,5 +115,33 @@ class JacobianAggregator(Balancer):
         return ()
 
     @abc.abstractmethod
-    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple[Tree, jax.Array, Tree]:
         """Maps gradients (leaves `[K, ...]`) to one gradient, task weights `[K]`, next state."""
+
+
+# A method may have the family of a method that it wraps, so a family is told by `access`.
+
+
+def weighs_losses(method: Balancer) -> TypeGuard[LossWeighting]:
+    """Whether a method defines `weigh_losses`."""
+    return method.access == "losses"
+
+
+def weighs_outer(method: Balancer) -> TypeGuard[BilevelWeighting]:
+    """Whether a method defines `weigh_outer`."""
+    return method.access == "heldout_losses"
+
+
+def weighs_gram(method: Balancer) -> TypeGuard[GramWeighting]:
+    """Whether a method defines `weigh_gram`."""
+    return method.access == "gramian"
+
+
+def weighs_cross(method: Balancer) -> TypeGuard[CrossGramWeighting]:
+    """Whether a method defines `weigh_cross`."""
+    return method.access == "cross_gramian"
+
+
+def combines_jacobian(method: Balancer) -> TypeGuard[JacobianAggregator]:
+    """Whether a method defines `combine`."""
+    return method.access == "jacobian"

@@ -32,6 +32,6 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
         raise ValueError(f"cross_entropy needs integers as labels, not {labels.dtype}")
     # Comparison instead of a gather: its backward pass has no scatter.
     classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-    hit = classes == labels.astype(jnp.int32)[..., None]
-    loss = jax.nn.logsumexp(logits, -1) - jnp.where(hit, logits, 0.0).sum(-1)
-    return jnp.where(hit.any(-1), loss, jnp.nan)
+    one_hot = classes == labels.astype(jnp.int32)[..., None]
+    loss = jax.nn.logsumexp(logits, -1) - jnp.where(one_hot, logits, 0.0).sum(-1)
+    return jnp.where(one_hot.any(-1), loss, jnp.nan)

@@ -18,6 +18,5 @@ def log_complement(logits: jax.Array, labels: jax.Array) -> jax.Array:
       The log-probability `[...]`, at most 0.
     """
     classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
-    own = classes == labels.astype(jnp.int32)[..., None]
-    others = jax.nn.logsumexp(logits, -1, where=~own)
-    return others - jax.nn.logsumexp(logits, -1)
+    one_hot = classes == labels.astype(jnp.int32)[..., None]
+    return jax.nn.logsumexp(logits, -1, where=~one_hot) - jax.nn.logsumexp(logits, -1)

@@ -37,23 +37,23 @@ def masked_mean(
     Raises:
       BadInput: at trace time, if the loss returns another shape.
     """
-    known = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
-    labels = jnp.where(known, labels, 0)
+    mask = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
+    labels = jnp.where(mask, labels, 0)
     if labels.ndim > 1 and outputs.shape == labels.shape and is_mean_of_entries(loss, outputs):
-        each = loss(outputs[..., None], labels[..., None])
+        losses = loss(outputs[..., None], labels[..., None])
     else:
-        each = loss(outputs, labels)
+        losses = loss(outputs, labels)
     rule = "must give a loss for each example, not reduced"
-    require(each.shape in (known.shape, known.shape[:1]), "Task", "loss", rule, each.shape)
-    if each.shape != known.shape:
-        known = known.reshape(len(known), -1).all(1)
-    each = jnp.where(known, each, 0.0)
-    count = jnp.maximum(known.sum().astype(each.dtype), 1.0)
-    if each.ndim > 1:
+    require(losses.shape in (mask.shape, mask.shape[:1]), "Task", "loss", rule, losses.shape)
+    if losses.shape != mask.shape:
+        mask = mask.reshape(len(mask), -1).all(1)
+    losses = jnp.where(mask, losses, 0.0)
+    count = jnp.maximum(mask.sum().astype(losses.dtype), 1.0)
+    if losses.ndim > 1:
         # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
-        each = each.reshape(len(each), -1).mean(1)
-        count = count / (known.size / len(known))
-    return each.sum() / count
+        losses = losses.reshape(len(losses), -1).mean(1)
+        count = count / (mask.size / len(mask))
+    return losses.sum() / count
 
 
 def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: jax.Array) -> bool:
@@ -67,7 +67,7 @@ def known_entries(labels: jax.Array, mask: jax.Array) -> jax.Array:
     Float entries are known if their example is in `mask` `[B]` and they are not NaN; integer
     entries, if their example is in the mask.
     """
-    there = mask.reshape(mask.shape + (1,) * (labels.ndim - 1))
+    mask = mask.reshape(mask.shape + (1,) * (labels.ndim - 1))
     if not jnp.issubdtype(labels.dtype, jnp.floating):
-        return jnp.broadcast_to(there, labels.shape)
-    return there & ~jnp.isnan(labels)
+        return jnp.broadcast_to(mask, labels.shape)
+    return mask & ~jnp.isnan(labels)

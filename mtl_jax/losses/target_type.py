@@ -2,21 +2,17 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
+import jax
+
+from mtl_jax.core.target_types import ALL_TYPES, TargetType
 from mtl_jax.losses.binary import binary_cross_entropy
 from mtl_jax.losses.classify import cross_entropy
 from mtl_jax.losses.regress import squared_error
 
-TargetType = Literal["multiclass", "binary", "multilabel", "continuous"]
 
-# Values for the `target_types` of a method or a metric.
-ALL_TYPES: tuple[TargetType, ...] = get_args(TargetType)
-MULTICLASS: tuple[TargetType, ...] = ("multiclass",)
-CONTINUOUS: tuple[TargetType, ...] = ("continuous",)
-
-
-def target_type(loss: Callable, outputs: int) -> TargetType | None:
+def target_type(loss: Callable[..., jax.Array], num_outputs: int) -> TargetType | None:
     """Returns the type of the targets of a loss.
 
     "multiclass" for `cross_entropy`, "binary" for `binary_cross_entropy` with one output and
@@ -25,29 +21,31 @@ def target_type(loss: Callable, outputs: int) -> TargetType | None:
 
     Args:
       loss: `(outputs [B, C], targets) -> [B]`.
-      outputs: the number of outputs C.
+      num_outputs: C.
     """
     while isinstance(loss, functools.partial):
         loss = loss.func
     if loss is binary_cross_entropy:
-        return "binary" if outputs == 1 else "multilabel"
+        return "binary" if num_outputs == 1 else "multilabel"
     # No dictionary lookup: a user-defined callable need not be hashable.
     if loss is cross_entropy:
         return "multiclass"
     return "continuous" if loss is squared_error else None
 
 
-def possible_types(loss: Callable, outputs: int) -> tuple[TargetType, ...]:
+def possible_types(loss: Callable[..., jax.Array], num_outputs: int) -> tuple[TargetType, ...]:
     """Possible target types: the loss's type or, for a user-defined loss, those its outputs allow.
 
     A single output is binary or continuous, whatever the loss: its softmax is always 1.
     """
-    found = target_type(loss, outputs)
-    if found is not None:
-        return (found,)
-    return ("binary", "continuous") if outputs == 1 else ("multiclass", "multilabel", "continuous")
+    known_type = target_type(loss, num_outputs)
+    if known_type is not None:
+        return (known_type,)
+    if num_outputs == 1:
+        return ("binary", "continuous")
+    return ("multiclass", "multilabel", "continuous")
 
 
-def types_of(part: Any) -> tuple[TargetType, ...]:
+def types_of(method: Any) -> tuple[TargetType, ...]:
     """Target types that a method or metric supports; None (no method) supports all."""
-    return ALL_TYPES if part is None else part.target_types
+    return ALL_TYPES if method is None else method.target_types

@@ -19,7 +19,7 @@ def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
     Raises:
       ValueError: at trace time, if the shapes differ.
     """
-    require_alike("soft_cross_entropy", logits, targets)
+    require_same_shape("soft_cross_entropy", logits, targets)
     return -(targets * jax.nn.log_softmax(logits)).sum(-1)
 
 
@@ -59,11 +59,11 @@ def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Arra
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 4
       (https://arxiv.org/abs/1905.02249).
     """
-    require_alike("probability_squared_error", logits, targets)
+    require_same_shape("probability_squared_error", logits, targets)
     return jnp.square(jax.nn.softmax(logits) - targets).mean(-1)
 
 
-def require_alike(name: str, logits: jax.Array, targets: jax.Array) -> None:
+def require_same_shape(name: str, logits: jax.Array, targets: jax.Array) -> None:
     """Requires logits and probabilities of the same shape."""
     if logits.shape != targets.shape or logits.ndim == 0:
         raise ValueError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from mtl_jax.core.validation import require
 
-MOST_TASKS = 15  # Takes seconds; each further task triples the time.
+MAX_TASKS = 15  # Takes seconds; each further task triples the time.
 
 
 def inter_task_affinity(
@@ -49,14 +49,14 @@ def inter_task_affinity(
     chex.assert_rank(before, 1)
     chex.assert_type(before, float)
 
-    def stepped(choice: jax.Array) -> jax.Array:
-        (gradient,) = pullback(choice)
-        return losses(jax.tree.map(lambda old, slope: old - rate * slope, shared, gradient))
+    def losses_after_step(one_hot: jax.Array) -> jax.Array:
+        (gradient,) = pullback(one_hot)
+        return losses(jax.tree.map(lambda param, grad: param - rate * grad, shared, gradient))
 
-    after = each(stepped, jnp.eye(len(before), dtype=before.dtype))
-    flat = before <= 0  # Written so that NaN propagates.
-    share = 1.0 - after / jnp.where(flat, 1.0, before)[None, :]
-    return jax.lax.stop_gradient(jnp.where(flat[None, :], 0.0, share))
+    after = each(losses_after_step, jnp.eye(len(before), dtype=before.dtype))
+    undefined = before <= 0  # Written so that NaN propagates.
+    decrease = 1.0 - after / jnp.where(undefined, 1.0, before)[None, :]
+    return jax.lax.stop_gradient(jnp.where(undefined[None, :], 0.0, decrease))
 
 
 def group_tasks(
@@ -93,21 +93,22 @@ def group_tasks(
       branch and bound over sets of groups is used.
     """
     matrix = np.array(affinity, np.float64)
-    check(matrix, groups, singleton_score)
+    require_valid(matrix, groups, singleton_score)
     np.fill_diagonal(matrix, 0.0)
     values, members = best_groups(matrix, singleton_score)
     blocks = best_partition(values, min(groups, len(matrix)))
     return tuple(sorted({tuple(np.flatnonzero(members[block]).tolist()) for block in blocks}))
 
 
-def check(matrix: np.ndarray, groups: int, singleton_score: float) -> None:
-    """Validates the arguments of `group_tasks`."""
+def require_valid(matrix: np.ndarray, groups: int, singleton_score: float) -> None:
+    """Requires valid arguments of `group_tasks`."""
     square = matrix.ndim == 2 and len(matrix) > 0 and matrix.shape[0] == matrix.shape[1]
     require(square, "group_tasks", "affinity", "must be numbers [K, K]", matrix.shape)
-    wrong = matrix[~np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)].tolist()
-    require(not wrong, "group_tasks", "affinity", "must be finite where tasks differ", wrong[:1])
-    whole = isinstance(groups, int) and not isinstance(groups, bool) and groups >= 1
-    require(whole, "group_tasks", "groups", "must be an integer of at least 1", groups)
+    invalid = matrix[~np.isfinite(matrix) & ~np.eye(len(matrix), dtype=bool)].tolist()
+    rule = "must be finite where tasks differ"
+    require(not invalid, "group_tasks", "affinity", rule, invalid[:1])
+    positive = isinstance(groups, int) and not isinstance(groups, bool) and groups >= 1
+    require(positive, "group_tasks", "groups", "must be an integer of at least 1", groups)
     require(
         math.isfinite(singleton_score),
         "group_tasks",
@@ -115,9 +116,9 @@ def check(matrix: np.ndarray, groups: int, singleton_score: float) -> None:
         "must be finite",
         singleton_score,
     )
-    rule = f"must have at most {MOST_TASKS} tasks; join some that are alike, averaging their rows"
-    few = len(matrix) <= MOST_TASKS
-    require(few, "group_tasks", "affinity", f"{rule} and columns", matrix.shape)
+    rule = f"must have at most {MAX_TASKS} tasks; join some that are alike, averaging their rows"
+    valid = len(matrix) <= MAX_TASKS
+    require(valid, "group_tasks", "affinity", f"{rule} and columns", matrix.shape)
 
 
 def best_groups(matrix: np.ndarray, singleton_score: float) -> tuple[np.ndarray, np.ndarray]:
@@ -127,52 +128,52 @@ def best_groups(matrix: np.ndarray, singleton_score: float) -> tuple[np.ndarray,
       The total scores `[2^K]`, and the members of the best groups, bools `[2^K, K]`.
     """
     count = len(matrix)
-    inside = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
-    effect = inside @ matrix.T  # [2^K, K], effect of each task on the whole block.
-    own = np.where(inside, effect, 0.0).sum(1)
-    order = np.argsort(np.where(inside, -np.inf, -effect), axis=1)  # The block, then helpers.
-    helped = np.take_along_axis(np.where(inside, 0.0, effect), order, 1).cumsum(1)
+    in_block = (np.arange(2**count)[:, None] >> np.arange(count)) & 1 == 1
+    effect = in_block @ matrix.T  # [2^K, K], effect of each task on all of the block.
+    block_effect = np.where(in_block, effect, 0.0).sum(1)
+    order = np.argsort(np.where(in_block, -np.inf, -effect), axis=1)  # The block, then others.
+    added_effect = np.take_along_axis(np.where(in_block, 0.0, effect), order, 1).cumsum(1)
     sizes = np.arange(1, count + 1)
-    sums = (own[:, None] + helped) / np.maximum(sizes - 1, 1)
-    sums[:, 0] = singleton_score
-    sums[sizes < inside.sum(1)[:, None]] = -np.inf
-    best = sums.argmax(1)
-    members = np.zeros_like(inside)
+    scores = (block_effect[:, None] + added_effect) / np.maximum(sizes - 1, 1)
+    scores[:, 0] = singleton_score
+    scores[sizes < in_block.sum(1)[:, None]] = -np.inf
+    best = scores.argmax(1)
+    members = np.zeros_like(in_block)
     np.put_along_axis(members, order, np.arange(count) <= best[:, None], 1)
-    return sums.max(1), members
+    return scores.max(1), members
 
 
 def best_partition(values: np.ndarray, blocks: int) -> list[int]:
     """The partition of all tasks into at most `blocks` bit masks with the highest total value."""
     full = len(values) - 1
-    reached, chosen = values, []
-    for left in range(2, blocks + 1):
-        wanted = range(1, full + 1) if left < blocks else (full,)
+    best, choices = values, []
+    for num_blocks in range(2, blocks + 1):
+        subproblems = range(1, full + 1) if num_blocks < blocks else (full,)
         choice = np.arange(full + 1)
-        sums = reached.copy()
-        for tasks in wanted:
-            first = with_lowest(tasks)
-            total = values[first] + np.where(first == tasks, 0.0, reached[tasks - first])
-            place = total.argmax()
-            choice[tasks], sums[tasks] = first[place], total[place]
-        reached = sums
-        chosen.append(choice)
-    return backtrack(full, chosen)
+        next_best = best.copy()
+        for tasks in subproblems:
+            first = subsets_with_lowest(tasks)
+            total = values[first] + np.where(first == tasks, 0.0, best[tasks - first])
+            index = total.argmax()
+            choice[tasks], next_best[tasks] = first[index], total[index]
+        best = next_best
+        choices.append(choice)
+    return backtrack(full, choices)
 
 
-def with_lowest(tasks: int) -> np.ndarray:
+def subsets_with_lowest(tasks: int) -> np.ndarray:
     """All subsets that contain the lowest task, the full set first."""
     subsets = np.array([tasks])
-    for bit in (1 << place for place in range(tasks.bit_length())):
+    for bit in (1 << task for task in range(tasks.bit_length())):
         if tasks & bit and tasks & (bit - 1):
             subsets = np.concatenate([subsets, subsets - bit])
     return subsets
 
 
-def backtrack(tasks: int, chosen: list[np.ndarray]) -> list[int]:
+def backtrack(tasks: int, choices: list[np.ndarray]) -> list[int]:
     """Backtracks through the choices block by block; the last block takes the remaining tasks."""
     blocks = []
-    for choice in reversed(chosen):
+    for choice in reversed(choices):
         blocks.append(int(choice[tasks]))
         tasks -= blocks[-1]
         if tasks == 0:

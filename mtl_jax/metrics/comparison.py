@@ -67,9 +67,9 @@ def confidence_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[f
     from scipy import special  # Only tables need it.
 
     values = np.asarray(values, np.float64)
-    flat = values.ndim == 1 and values.size > 0
+    valid = values.ndim == 1 and values.size > 0
     require(
-        flat, "confidence_interval", "values", "must be numbers [S], at least one", values.shape
+        valid, "confidence_interval", "values", "must be numbers [S], at least one", values.shape
     )
     require(
         0.0 < confidence < 1.0,
@@ -112,16 +112,16 @@ def delta_p(
     """
     if len(tasks) != len(higher_is_better):
         raise ValueError(f"delta_p needs {len(higher_is_better)} task numbers, not {len(tasks)}")
-    each = [
-        -delta_m(
-            jnp.asarray(values)[..., jnp.array(own)],
-            jnp.asarray(baselines)[..., jnp.array(own)],
-            tuple(higher_is_better[m] for m in own),
+    gains = []
+    for task in sorted(set(tasks)):
+        metrics = [m for m, task_of_m in enumerate(tasks) if task_of_m == task]
+        drop = delta_m(
+            jnp.asarray(values)[..., jnp.array(metrics)],
+            jnp.asarray(baselines)[..., jnp.array(metrics)],
+            tuple(higher_is_better[m] for m in metrics),
         )
-        for task in sorted(set(tasks))
-        for own in ([m for m, owner in enumerate(tasks) if owner == task],)
-    ]
-    return jnp.stack(each).mean(0)
+        gains.append(-drop)
+    return jnp.stack(gains).mean(0)
 
 
 def mean_rank(
@@ -148,11 +148,11 @@ def mean_rank(
     from scipy import stats  # Only tables need it.
 
     values = np.asarray(values, np.float64)
-    fits = values.ndim == 2 and values.shape[1] == len(higher_is_better)
+    valid = values.ndim == 2 and values.shape[1] == len(higher_is_better)
     rule = f"must be numbers [R, {len(higher_is_better)}]"
-    require(fits, "mean_rank", "values", rule, values.shape)
-    known = ("average", "min", "dense")
-    require(ties in known, "mean_rank", "ties", f"must be one of {known}", ties)
+    require(valid, "mean_rank", "values", rule, values.shape)
+    allowed = ("average", "min", "dense")
+    require(ties in allowed, "mean_rank", "ties", f"must be one of {allowed}", ties)
     signed = np.where(np.array(higher_is_better), -values, values)
     return stats.rankdata(signed, method=ties, axis=0).mean(1)
 

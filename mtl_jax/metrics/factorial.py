@@ -49,22 +49,21 @@ def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
     """
     values = np.asarray(values, np.float64)
     *levels, seeds = values.shape or (0,)
-    fits = bool(levels) and min(levels) > 1 and seeds > 0
+    valid = bool(levels) and min(levels) > 1 and seeds > 0
     rule = "must be numbers [L_1, ..., L_F, S], two levels each or more"
-    require(fits, "contrasts", "values", rule, values.shape)
+    require(valid, "contrasts", "values", rule, values.shape)
     require(order >= 1, "contrasts", "order", "must be at least 1", order)
     # Cancellation leaves a rounding residue, which would look like an effect if all seeds agree.
     largest = np.abs(values[np.isfinite(values)]).max(initial=1e-30)
     digits = DIGITS - math.ceil(math.log10(largest))
-    chosen = itertools.product(*map(range, levels))
-    found = [
-        Contrast(levels, np.round(effect(values, levels), digits))
-        for levels in chosen
-        if any(levels)
+    effects = [
+        Contrast(combination, np.round(effect(values, combination), digits))
+        for combination in itertools.product(*map(range, levels))
+        if any(combination)
     ]
     # Within an order, sort by the participating factors: those of the first factor come first.
-    found.sort(key=lambda one: (one.order, [level == 0 for level in one.levels], one.levels))
-    return [one for one in found if one.order <= order]
+    effects.sort(key=lambda c: (c.order, [level == 0 for level in c.levels], c.levels))
+    return [contrast for contrast in effects if contrast.order <= order]
 
 
 def effect(values: np.ndarray, levels: tuple[int, ...]) -> np.ndarray:

@@ -49,10 +49,10 @@ class Accuracy(Metric):
         if labels.ndim != 1 and not (single and labels.shape == logits.shape):
             raise ValueError(f"accuracy needs labels [B], not {labels.shape}")
         if single:
-            hit = (logits[:, 0] > 0) == (labels.reshape(-1).astype(jnp.float32) > 0.5)
+            correct = (logits[:, 0] > 0) == (labels.reshape(-1).astype(jnp.float32) > 0.5)
         else:
-            hit = logits.argmax(-1).astype(jnp.int32) == labels.astype(jnp.int32)
-        return sums_of(hit.astype(jnp.float32), mask)
+            correct = logits.argmax(-1).astype(jnp.int32) == labels.astype(jnp.int32)
+        return masked_sums(correct.astype(jnp.float32), mask)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The accuracy `[]`; NaN if there were no examples."""
@@ -83,10 +83,10 @@ class MeanSquaredError(Metric):
         targets = labels[:, None] if labels.ndim == 1 else labels
         if targets.shape != logits.shape:
             raise ValueError(f"mse needs labels {logits.shape}, not {labels.shape}")
-        known = known_entries(targets, mask)
+        mask = known_entries(targets, mask)
         error = logits.astype(jnp.float32) - targets.astype(jnp.float32)
-        total = jnp.where(known, jnp.square(error), 0.0).mean(-1).sum()
-        return MeanState(total, known.sum(dtype=jnp.float32) / logits.shape[1])
+        total = jnp.where(mask, jnp.square(error), 0.0).mean(-1).sum()
+        return MeanState(total, mask.sum(dtype=jnp.float32) / logits.shape[1])
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean squared error `[]`; NaN if there were no examples."""
@@ -140,34 +140,38 @@ class F1(Metric):
                 f"f1 needs logits [B, D] and labels [B, D], or [B] when D is 1, not "
                 f"{logits.shape} and {labels.shape}"
             )
-        said, there = logits > 0, labels.astype(jnp.float32) > 0.5
-        known = known_entries(labels, mask)
+        predicted, actual = logits > 0, labels.astype(jnp.float32) > 0.5
+        mask = known_entries(labels, mask)
 
-        def count(which):
-            return (which & known).sum(0, dtype=jnp.float32)
+        def count(entries):
+            return (entries & mask).sum(0, dtype=jnp.float32)
 
-        each = (said & there, ~said & there, said & ~there, jnp.ones_like(said))
-        return ConfusionCounts(*map(count, each))
+        return ConfusionCounts(
+            true_positives=count(predicted & actual),
+            false_negatives=count(~predicted & actual),
+            false_positives=count(predicted & ~actual),
+            known=count(jnp.ones_like(predicted)),
+        )
 
     def compute(self, sums: ConfusionCounts) -> jax.Array:
         """The F1 score `[]`; NaN if there were no examples."""
         total = 2.0 * sums.true_positives + sums.false_positives + sums.false_negatives
-        judged = sums.known > 0
-        each = jnp.where(judged, 2.0 * sums.true_positives / jnp.maximum(total, 1.0), 0.0)
-        return jnp.divide(each.sum(), judged.sum(dtype=each.dtype))
+        has_labels = sums.known > 0
+        scores = jnp.where(has_labels, 2.0 * sums.true_positives / jnp.maximum(total, 1.0), 0.0)
+        return jnp.divide(scores.sum(), has_labels.sum(dtype=scores.dtype))
 
 
 def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> None:
     """Requires logits `[B, C]`, labels `[B, ...]` and a bool mask `[B]`."""
     size = logits.shape[:1]
-    fits = logits.ndim == 2 and labels.shape[:1] == size and mask.shape == size
-    if not fits or mask.dtype != bool:
+    valid = logits.ndim == 2 and labels.shape[:1] == size and mask.shape == size
+    if not valid or mask.dtype != bool:
         raise ValueError(
             f"{name} needs logits [B, C], labels [B] and a mask of bools [B], not logits "
             f"{logits.shape}, labels {labels.shape} and mask {mask.dtype}{mask.shape}"
         )
 
 
-def sums_of(each: jax.Array, mask: jax.Array) -> MeanState:
+def masked_sums(values: jax.Array, mask: jax.Array) -> MeanState:
     """Sums values `[B]` over the examples in the mask `[B]`."""
-    return MeanState(jnp.where(mask, each, 0.0).sum(), mask.sum(dtype=jnp.float32))
+    return MeanState(jnp.where(mask, values, 0.0).sum(), mask.sum(dtype=jnp.float32))

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.sharing.stacked import stacked_trunks, tasks_in
+from mtl_jax.sharing.stacked import num_tasks_of, stacked_trunks
 
 Clusters = tuple[tuple[int, ...], ...]
 
@@ -50,10 +50,10 @@ class Clustered:
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`; `anchor` is unused."""
         trunks = stacked_trunks(self, params)
-        tasks = tasks_in(trunks)
-        rule = f"must have each of the run's {tasks} tasks"
+        num_tasks = num_tasks_of(trunks)
+        rule = f"must have each of the run's {num_tasks} tasks"
         count = sum(len(cluster) for cluster in self.clusters)
-        require(count == tasks, self, "clusters", rule, self.clusters)
+        require(count == num_tasks, self, "clusters", rule, self.clusters)
         return self.weight * clustered(trunks, self.clusters, self.between)
 
 
@@ -71,21 +71,22 @@ def clustered(stacked: Tree, clusters: Clusters, between: float) -> jax.Array:
     Raises:
       ValueError: if there is no leaf, K differs between leaves, or the clusters omit a task.
     """
-    if sorted(chain(*clusters)) != list(range(tasks_in(stacked))):
-        raise ValueError(f"clusters {clusters} are none of {tasks_in(stacked)} tasks")
-    averages = np.zeros((tasks_in(stacked),) * 2)
+    num_tasks = num_tasks_of(stacked)
+    if sorted(chain(*clusters)) != list(range(num_tasks)):
+        raise ValueError(f"clusters {clusters} are none of {num_tasks} tasks")
+    averaging = np.zeros((num_tasks, num_tasks))
     for cluster in clusters:
-        averages[np.ix_(cluster, cluster)] = 1.0 / len(cluster)
-    return sum(variances(leaf, averages, between) for leaf in jax.tree.leaves(stacked))
+        averaging[np.ix_(cluster, cluster)] = 1.0 / len(cluster)
+    return sum_arrays(variances(leaf, averaging, between) for leaf in jax.tree.leaves(stacked))
 
 
-def variances(leaf: jax.Array, averages: np.ndarray, between: float) -> jax.Array:
+def variances(leaf: jax.Array, averaging: np.ndarray, between: float) -> jax.Array:
     """Weighted sum of squares `[]` of one leaf `[K, ...]`."""
     # Subtract the first task first, so that equal tasks give exactly zero.
     rows = (leaf - leaf[:1]).reshape(len(leaf), -1)
-    means = jnp.matmul(jnp.asarray(averages, rows.dtype), rows, precision="highest")
-    apart = means - means.mean(0, keepdims=True)
-    return jnp.square(rows - means).sum() + between * jnp.square(apart).sum()
+    means = jnp.matmul(jnp.asarray(averaging, rows.dtype), rows, precision="highest")
+    deviations = means - means.mean(0, keepdims=True)
+    return jnp.square(rows - means).sum() + between * jnp.square(deviations).sum()
 
 
 def is_partition(clusters: object) -> bool:

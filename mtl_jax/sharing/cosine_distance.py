@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.stacked import require_tasks, stacked_trunks
 
@@ -57,11 +57,11 @@ def squared_cosines(stacked: Tree) -> jax.Array:
     require_tasks(stacked)
     leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(stacked)]
     # Squares could underflow or overflow; the cosines do not depend on the scale.
-    sizes = jnp.stack([jnp.abs(leaf).max(1) for leaf in leaves]).max(0)
-    kept = sizes > jnp.finfo(sizes.dtype).tiny / jnp.finfo(sizes.dtype).eps
-    unit = jax.lax.stop_gradient(jnp.where(kept, sizes, 1.0))
-    rows = [jnp.where(kept[:, None], leaf / unit[:, None], 0.0) for leaf in leaves]
-    products = sum(jnp.matmul(row, row.T, precision="highest") for row in rows)
-    squares = jnp.where(kept, jnp.diagonal(products), 1.0)
+    largest = jnp.stack([jnp.abs(leaf).max(1) for leaf in leaves]).max(0)
+    nonzero = largest > jnp.finfo(largest.dtype).tiny / jnp.finfo(largest.dtype).eps
+    scale = jax.lax.stop_gradient(jnp.where(nonzero, largest, 1.0))
+    rows = [jnp.where(nonzero[:, None], leaf / scale[:, None], 0.0) for leaf in leaves]
+    products = sum_arrays(jnp.matmul(row, row.T, precision="highest") for row in rows)
+    squares = jnp.where(nonzero, jnp.diagonal(products), 1.0)
     cosines = jnp.square(products) / (squares[:, None] * squares[None])
     return jnp.triu(cosines, 1).sum()

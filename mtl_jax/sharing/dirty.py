@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.group_l1_inf import sizes
+from mtl_jax.sharing.group_l1_inf import magnitudes
 from mtl_jax.sharing.stacked import kernel_matrices, stacked_trunks
 
 
@@ -62,21 +62,21 @@ def dirty(stacked: Tree, sparse: float) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(
-        (prices(jax.lax.stop_gradient(sizes(rows)), sparse) * sizes(rows)).sum()
+    return sum_arrays(
+        (unit_costs(jax.lax.stop_gradient(magnitudes(rows)), sparse) * magnitudes(rows)).sum()
         for rows in kernel_matrices(stacked)
     )
 
 
-def prices(size: jax.Array, sparse: float) -> jax.Array:
+def unit_costs(size: jax.Array, sparse: float) -> jax.Array:
     """Unit cost of each entry, `[K, D]`, given their magnitudes `[K, D]`."""
 
-    def spent(count):
+    def total_cost(count):
         return jnp.minimum(1.0, count * sparse)
 
     larger = size[:, None] < size[None]
     equal = size[:, None] == size[None]
-    before = larger.sum(1, dtype=size.dtype)
+    num_larger = larger.sum(1, dtype=size.dtype)
     ties = equal.sum(1, dtype=size.dtype)
     # Ties share their joint cost. NaN equals nothing, and 0 / 0 keeps it NaN.
-    return (spent(before + ties) - spent(before)) / ties
+    return (total_cost(num_larger + ties) - total_cost(num_larger)) / ties

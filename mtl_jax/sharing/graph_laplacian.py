@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.sharing.stacked import stacked_trunks, tasks_in
+from mtl_jax.sharing.stacked import num_tasks_of, stacked_trunks
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -44,9 +44,9 @@ class GraphLaplacian:
     def __call__(self, params: Tree, anchor: Tree) -> jax.Array:
         """Maps parameters to the penalty `[]`; `anchor` is unused."""
         trunks = stacked_trunks(self, params)
-        tasks = tasks_in(trunks)
-        rule = f"must have a row for each of the run's {tasks} tasks"
-        require(len(self.adjacency) == tasks, self, "adjacency", rule, self.adjacency)
+        num_tasks = num_tasks_of(trunks)
+        rule = f"must have a row for each of the run's {num_tasks} tasks"
+        require(len(self.adjacency) == num_tasks, self, "adjacency", rule, self.adjacency)
         return self.weight * graph_laplacian(trunks, self.adjacency)
 
 
@@ -63,22 +63,23 @@ def graph_laplacian(stacked: Tree, adjacency: Matrix) -> jax.Array:
     Raises:
       ValueError: if there is no leaf, or K differs between leaves or from the size of A.
     """
-    if tasks_in(stacked) != len(adjacency):
-        raise ValueError(f"adjacency has {len(adjacency)} rows for {tasks_in(stacked)} tasks")
+    num_tasks = num_tasks_of(stacked)
+    if num_tasks != len(adjacency):
+        raise ValueError(f"adjacency has {len(adjacency)} rows for {num_tasks} tasks")
     degrees = [sum(row) for row in adjacency]
     laplacian = [
         [(i == j) * degrees[i] - edge for j, edge in enumerate(row)]
         for i, row in enumerate(adjacency)
     ]
-    return sum(quadratic(leaf, laplacian) for leaf in jax.tree.leaves(stacked))
+    return sum_arrays(quadratic_form(leaf, laplacian) for leaf in jax.tree.leaves(stacked))
 
 
-def quadratic(leaf: jax.Array, laplacian: list[list[float]]) -> jax.Array:
+def quadratic_form(leaf: jax.Array, laplacian: list[list[float]]) -> jax.Array:
     """`tr(W^T L W)` `[]` of the rows `[K, ...]`."""
     # L depends only on differences: relative to the first task, equal tasks give exactly zero.
     rows = (leaf - leaf[:1]).reshape(len(leaf), -1)
-    pushed = jnp.matmul(jnp.asarray(laplacian, rows.dtype), rows, precision="highest")
-    return jnp.vdot(rows, pushed, precision="highest")
+    products = jnp.matmul(jnp.asarray(laplacian, rows.dtype), rows, precision="highest")
+    return jnp.vdot(rows, products, precision="highest")
 
 
 def is_adjacency(rows: object) -> bool:
@@ -86,5 +87,5 @@ def is_adjacency(rows: object) -> bool:
     if not (isinstance(rows, tuple) and rows and all(isinstance(row, tuple) for row in rows)):
         return False
     square = all(len(row) == len(rows) for row in rows)
-    fine = all(type(edge) in (int, float) and 0 <= edge < math.inf for row in rows for edge in row)
-    return square and fine and tuple(zip(*rows, strict=True)) == rows
+    valid = all(type(edge) in (int, float) and 0 <= edge < math.inf for row in rows for edge in row)
+    return square and valid and tuple(zip(*rows, strict=True)) == rows

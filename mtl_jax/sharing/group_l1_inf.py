@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.penalty import Proximal
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_l1_inf
 from mtl_jax.sharing.stacked import apply_prox, kernel_matrices, stacked_trunks
@@ -60,9 +60,9 @@ def group_l1_inf(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(sizes(rows).max(0).sum() for rows in kernel_matrices(stacked))
+    return sum_arrays(magnitudes(rows).max(0).sum() for rows in kernel_matrices(stacked))
 
 
-def sizes(rows: jax.Array) -> jax.Array:
+def magnitudes(rows: jax.Array) -> jax.Array:
     """Absolute values with zero gradient at zero, where `jnp.abs` has a gradient of 1."""
     return rows * jnp.sign(rows)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.penalty import Proximal
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_l21
 from mtl_jax.sharing.stacked import apply_prox, kernel_matrices, stacked_trunks
@@ -58,15 +58,15 @@ def group_l21(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(lengths(rows).sum() for rows in kernel_matrices(stacked))
+    return sum_arrays(column_norms(rows).sum() for rows in kernel_matrices(stacked))
 
 
-def lengths(rows: jax.Array) -> jax.Array:
-    """Lengths `[D]` of the columns of `[K, D]`, with a finite gradient everywhere."""
+def column_norms(rows: jax.Array) -> jax.Array:
+    """Norms `[D]` of the columns of `[K, D]`, with a finite gradient everywhere."""
     # Squares could underflow or overflow; the norms are computed on scaled values.
     largest = jax.lax.stop_gradient(jnp.abs(rows).max(0))
     zero = largest == 0
-    unit = jnp.where(zero, 1.0, largest)
-    squares = jnp.square(rows / unit[None]).sum(0)
+    scale = jnp.where(zero, 1.0, largest)
+    squares = jnp.square(rows / scale[None]).sum(0)
     # The square root has no derivative at zero, so it is not evaluated there.
-    return jnp.where(zero, 0.0, unit * jnp.sqrt(jnp.where(zero, 1.0, squares)))
+    return jnp.where(zero, 0.0, scale * jnp.sqrt(jnp.where(zero, 1.0, squares)))

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.stacked import require_tasks, stacked_trunks
 
@@ -50,10 +50,10 @@ def mean_l2(stacked: Tree) -> jax.Array:
       ValueError: if there is no leaf, or K differs between leaves.
     """
     require_tasks(stacked)
-    return sum(jnp.square(centred(leaf)).sum() for leaf in jax.tree.leaves(stacked))
+    return sum_arrays(jnp.square(center(leaf)).sum() for leaf in jax.tree.leaves(stacked))
 
 
-def centred(leaf: jax.Array) -> jax.Array:
+def center(leaf: jax.Array) -> jax.Array:
     """Differences `[K, ...]` from the mean.
 
     The first task is subtracted before the mean is taken: the mean of K equal numbers may be

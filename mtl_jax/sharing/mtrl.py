@@ -6,10 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.stacked import kernel_matrices, stacked_trunks
-from mtl_jax.sharing.trace_norm import nuclear, spectrum
+from mtl_jax.sharing.trace_norm import nuclear_norm, svd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ def mtrl(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(jnp.square(nuclear(rows)) for rows in kernel_matrices(stacked))
+    return sum_arrays(jnp.square(nuclear_norm(rows)) for rows in kernel_matrices(stacked))
 
 
 def task_covariance(matrix: jax.Array) -> jax.Array:
@@ -69,7 +69,7 @@ def task_covariance(matrix: jax.Array) -> jax.Array:
       Omega `[K, K]`, symmetric and positive semidefinite, with trace 1; `I / K` for a zero matrix.
       It is rank-deficient where tasks are linearly dependent.
     """
-    basis, values, _ = spectrum(matrix)
+    basis, values, _ = svd(matrix)
     total = values.sum()
-    shares = jnp.where(total > 0, values / jnp.where(total > 0, total, 1.0), 1.0 / len(matrix))
-    return jnp.matmul(basis * shares[None], basis.T, precision="highest")
+    values = jnp.where(total > 0, values / jnp.where(total > 0, total, 1.0), 1.0 / len(matrix))
+    return jnp.matmul(basis * values[None], basis.T, precision="highest")

@@ -6,9 +6,9 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
-from mtl_jax.sharing.mean_l2 import centred
+from mtl_jax.sharing.mean_l2 import center
 from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
 
 
@@ -59,8 +59,8 @@ def shared_private_overlap(stacked: Tree) -> jax.Array:
       ValueError: if there is no kernel, or K differs between leaves.
     """
     kernels = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
-    return sum(
-        jax.vmap(orthogonality, (None, 0))(kernel.mean(0), centred(kernel)).sum()
+    return sum_arrays(
+        jax.vmap(orthogonality, (None, 0))(kernel.mean(0), center(kernel)).sum()
         for kernel in kernels
     )
 

@@ -37,10 +37,10 @@ def prox_l21(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
       `v_d max(1 - t / ||v_d||, 0)` `[K, D]`; zero columns stay zero.
     """
     largest = jnp.abs(matrix).max(0, keepdims=True)
-    unit = jnp.where(largest > 0, largest, 1.0)  # squares could underflow or overflow.
-    lengths = unit * jnp.sqrt(jnp.square(matrix / unit).sum(0, keepdims=True))
-    kept = jnp.maximum(lengths - t, 0.0)
-    return matrix * (kept / jnp.where(lengths > 0, lengths, 1.0))
+    scale = jnp.where(largest > 0, largest, 1.0)  # Squares could underflow or overflow.
+    norms = scale * jnp.sqrt(jnp.square(matrix / scale).sum(0, keepdims=True))
+    new_norms = jnp.maximum(norms - t, 0.0)
+    return matrix * (new_norms / jnp.where(norms > 0, norms, 1.0))
 
 
 def prox_l1_inf(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
@@ -57,9 +57,9 @@ def prox_l1_inf(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
     Returns:
       `[K, D]`.
     """
-    falling = jnp.sort(jnp.abs(matrix), axis=0, descending=True)
+    descending = jnp.sort(jnp.abs(matrix), axis=0, descending=True)
     counts = jnp.arange(1, len(matrix) + 1, dtype=matrix.dtype)[:, None]
-    levels = (jnp.cumsum(falling, axis=0) - t) / counts
+    levels = (jnp.cumsum(descending, axis=0) - t) / counts
     level = jnp.maximum(levels.max(0, keepdims=True), 0.0)
     return jnp.clip(matrix, -level, level)
 
@@ -77,5 +77,4 @@ def prox_trace_norm(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
       `U max(S - t, 0) V^T` `[K, D]`.
     """
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
-    kept = jnp.maximum(s - t, 0.0)
-    return jnp.matmul(u * kept[None], v, precision="highest")
+    return jnp.matmul(u * jnp.maximum(s - t, 0.0)[None], v, precision="highest")

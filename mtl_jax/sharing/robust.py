@@ -6,16 +6,16 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_l21, prox_trace_norm
 from mtl_jax.sharing.stacked import kernel_matrices, stacked_trunks
-from mtl_jax.sharing.trace_norm import spectrum
+from mtl_jax.sharing.trace_norm import svd
 
 # Measured over random, nearly dependent and outlying tasks, with K from 2 to 10: after 200
 # iterations the relative duality gap is below 4e-4 with this setting, and mostly at float32
 # rounding level.
-ROUNDS, PACE = 200, 3.0
+NUM_ITERATIONS, PENALTY = 200, 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,28 +68,28 @@ def robust(stacked: Tree, outlier: float) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(
-        jnp.vdot(dual(jax.lax.stop_gradient(rows), outlier), rows, precision="highest")
+    return sum_arrays(
+        jnp.vdot(dual_variable(jax.lax.stop_gradient(rows), outlier), rows, precision="highest")
         for rows in kernel_matrices(stacked)
     )
 
 
-def dual(matrix: jax.Array, outlier: float) -> jax.Array:
+def dual_variable(matrix: jax.Array, outlier: float) -> jax.Array:
     """The Z `[K, D]` whose inner product with a matrix `[K, D]` is the minimum cost of a split."""
     # Both norms are invariant to rotating the rows: `W = U diag(s) V^T` is split as `U diag(s)` is.
-    basis, values, units = spectrum(matrix)
+    basis, values, right = svd(matrix)
     largest = values.max()
     small = basis * (values / jnp.where(largest > 0, largest, 1.0))[None]
 
-    def advance(_, state):
-        own, z = state
-        low = prox_trace_norm(small - own + z, 1.0 / PACE)
-        own = prox_l21((small - low + z).T, outlier / PACE).T
-        return own, z + small - low - own
+    def admm_step(_, state):
+        q, z = state
+        p = prox_trace_norm(small - q + z, 1.0 / PENALTY)
+        q = prox_l21((small - p + z).T, outlier / PENALTY).T
+        return q, z + small - p - q
 
     start = (jnp.zeros_like(small), jnp.zeros_like(small))
-    _, z = jax.lax.fori_loop(0, ROUNDS, advance, start)
+    _, z = jax.lax.fori_loop(0, NUM_ITERATIONS, admm_step, start)
     # Its row norms satisfy the bound exactly after the last step; its singular values nearly.
-    z = PACE * z
+    z = PENALTY * z
     z = z / jnp.maximum(jnp.linalg.svd(z, compute_uv=False).max(), 1.0)
-    return jnp.matmul(z, units, precision="highest")
+    return jnp.matmul(z, right, precision="highest")

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import jax
 
+from mtl_jax.core.penalty import Penalty
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 
 
-def stacked_trunks(penalty: object, params: Tree) -> Tree:
+def stacked_trunks(penalty: Penalty, params: Tree) -> Tree:
     """The stacked trunks of all tasks, a pytree of leaves `[K, ...]`.
 
     Raises:
@@ -60,17 +61,17 @@ def as_rows(kernel: jax.Array) -> jax.Array:
     return kernel.reshape(kernel.shape[0], -1)
 
 
-def apply_prox(penalty: object, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
+def apply_prox(penalty: Penalty, params: Tree, prox: Callable[[jax.Array], jax.Array]) -> Tree:
     """Applies `prox` to the trunks' kernels as matrices `[K, D]`; raises like `stacked_trunks`."""
 
-    def one(leaf):
+    def apply(leaf):
         return prox(as_rows(leaf)).reshape(leaf.shape) if is_kernel(leaf) else leaf
 
-    trunk = jax.tree.map(one, stacked_trunks(penalty, params))
+    trunk = jax.tree.map(apply, stacked_trunks(penalty, params))
     return {**params, "tasks": {**params["tasks"], "trunk": trunk}}
 
 
-def tasks_in(stacked: Tree) -> int:
+def num_tasks_of(stacked: Tree) -> int:
     """The number K of tasks; raises like `require_tasks`."""
     require_tasks(stacked)
     return jax.tree.leaves(stacked)[0].shape[0]

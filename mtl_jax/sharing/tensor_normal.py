@@ -2,11 +2,12 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
 
@@ -78,40 +79,40 @@ def tensor_normal(stacked: Tree, ridge: float = 0.01, num_iterations: int = 1) -
       ValueError: if there is no kernel, or K differs between leaves.
     """
     tensors = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
-    return sum(quadratic_form(tensor, ridge, num_iterations) for tensor in tensors)
+    return sum_arrays(quadratic_form(tensor, ridge, num_iterations) for tensor in tensors)
 
 
 def quadratic_form(tensor: jax.Array, ridge: float, num_iterations: int) -> jax.Array:
     """`vec(W)^T (S_K x S_F x S_C)^-1 vec(W)` `[]` of one tensor `[K, F, C]`."""
-    held = jax.lax.stop_gradient(tensor)
-    scale = jnp.abs(held).max()
-    unit = jnp.where(scale > 0, scale, 1.0)  # squares could underflow or overflow.
-    inverses = precisions(held / unit, ridge, num_iterations)
-    scaled = tensor / unit
-    return jnp.vdot(scaled, whitened(scaled, inverses), precision=HIGHEST)
+    constant = jax.lax.stop_gradient(tensor)
+    largest = jnp.abs(constant).max()
+    scale = jnp.where(largest > 0, largest, 1.0)  # Squares could underflow or overflow.
+    inverses = inverse_covariances(constant / scale, ridge, num_iterations)
+    scaled = tensor / scale
+    return jnp.vdot(scaled, multiply_axes(scaled, inverses), precision=HIGHEST)
 
 
-def precisions(tensor: jax.Array, ridge: float, num_iterations: int) -> list[jax.Array]:
+def inverse_covariances(tensor: jax.Array, ridge: float, num_iterations: int) -> list[jax.Array]:
     """Inverse covariances of tasks, inputs and outputs, by `num_iterations` of flip-flop."""
 
-    def sweep(_, inverses):
+    def flip_flop(_, inverses):
         for axis in (1, 2, 0):
             others = [None if n == axis else inverse for n, inverse in enumerate(inverses)]
-            rows, weighed = unfold(tensor, axis), unfold(whitened(tensor, others), axis)
-            covariance = jnp.matmul(rows, weighed.T, precision=HIGHEST) / rows.shape[1]
+            rows, whitened = unfold(tensor, axis), unfold(multiply_axes(tensor, others), axis)
+            covariance = jnp.matmul(rows, whitened.T, precision=HIGHEST) / rows.shape[1]
             inverses = [*inverses[:axis], ridged_inverse(covariance, ridge), *inverses[axis + 1 :]]
         return inverses
 
     identities = [jnp.eye(size, dtype=tensor.dtype) for size in tensor.shape]
-    return jax.lax.fori_loop(0, num_iterations, sweep, identities)
+    return jax.lax.fori_loop(0, num_iterations, flip_flop, identities)
 
 
-def whitened(tensor: jax.Array, inverses: list[jax.Array | None]) -> jax.Array:
+def multiply_axes(tensor: jax.Array, matrices: Sequence[jax.Array | None]) -> jax.Array:
     """Multiplies the tensor along each axis by that axis's matrix, unless it is None."""
-    for axis, inverse in enumerate(inverses):
-        if inverse is not None:
-            moved = jnp.tensordot(inverse, tensor, (1, axis), precision=HIGHEST)
-            tensor = jnp.moveaxis(moved, 0, axis)
+    for axis, matrix in enumerate(matrices):
+        if matrix is not None:
+            product = jnp.tensordot(matrix, tensor, (1, axis), precision=HIGHEST)
+            tensor = jnp.moveaxis(product, 0, axis)
     return tensor
 
 
@@ -124,5 +125,5 @@ def ridged_inverse(covariance: jax.Array, ridge: float) -> jax.Array:
     """Inverse of `S + ridge * mean eigenvalue * I`; the identity if S is zero."""
     values, basis = jnp.linalg.eigh((covariance + covariance.T) / 2.0)
     mean = jnp.trace(covariance) / len(covariance)
-    raised = jnp.where(mean > 0, jnp.maximum(values, 0.0) + ridge * mean, 1.0)
-    return jnp.matmul(basis / raised[None], basis.T, precision=HIGHEST)
+    values = jnp.where(mean > 0, jnp.maximum(values, 0.0) + ridge * mean, 1.0)
+    return jnp.matmul(basis / values[None], basis.T, precision=HIGHEST)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.penalty import Proximal
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.proximal import prox_trace_norm
 from mtl_jax.sharing.stacked import apply_prox, kernel_matrices, stacked_trunks
@@ -60,29 +60,29 @@ def trace_norm(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(nuclear(rows) for rows in kernel_matrices(stacked))
+    return sum_arrays(nuclear_norm(rows) for rows in kernel_matrices(stacked))
 
 
 @jax.custom_jvp
-def nuclear(matrix: jax.Array) -> jax.Array:
+def nuclear_norm(matrix: jax.Array) -> jax.Array:
     """Nuclear norm `[]` of `[K, D]`, with a finite gradient everywhere."""
-    return decomposed(matrix)[0]
+    return value_and_subgradient(matrix)[0]
 
 
-@nuclear.defjvp
-def nuclear_jvp(primals, tangents):
+@nuclear_norm.defjvp
+def nuclear_norm_jvp(primals, tangents):
     """The derivative is the inner product with `U V^T`."""
-    value, gradient = decomposed(*primals)
+    value, gradient = value_and_subgradient(*primals)
     return value, jnp.vdot(gradient, tangents[0], precision="highest")
 
 
-def decomposed(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+def value_and_subgradient(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Nuclear norm `[]` and `U V^T` `[K, D]` of a matrix `[K, D]`."""
-    basis, values, units = spectrum(matrix)
-    return values.sum(), jnp.matmul(basis, units, precision="highest")
+    basis, values, right = svd(matrix)
+    return values.sum(), jnp.matmul(basis, right, precision="highest")
 
 
-def spectrum(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+def svd(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Decomposes a matrix `[K, D]` as `U diag(s) V^T`, using its K x K Gram matrix.
 
     Returns:
@@ -97,7 +97,7 @@ def spectrum(matrix: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     # square root.
     rows = jnp.matmul(basis.T, scaled, precision="highest")
     values = jnp.linalg.norm(rows, axis=1)
-    least = 8.0 * math.sqrt(matrix.size) * jnp.finfo(matrix.dtype).eps * values.max()
-    kept = values > least
-    units = jnp.where(kept[:, None], rows / jnp.where(kept, values, 1.0)[:, None], 0.0)
-    return basis, scale * jnp.where(kept, values, 0.0), units
+    threshold = 8.0 * math.sqrt(matrix.size) * jnp.finfo(matrix.dtype).eps * values.max()
+    nonzero = values > threshold
+    right = jnp.where(nonzero[:, None], rows / jnp.where(nonzero, values, 1.0)[:, None], 0.0)
+    return basis, scale * jnp.where(nonzero, values, 0.0), right

@@ -6,10 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
-from mtl_jax.sharing.trace_norm import nuclear
+from mtl_jax.sharing.trace_norm import nuclear_norm
 from mtl_jax.sharing.tucker_norm import wide_orientation
 
 
@@ -55,8 +55,8 @@ def tt_norm(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(
-        nuclear(wide_orientation(kernel.reshape(math.prod(kernel.shape[:cut]), -1)))
+    return sum_arrays(
+        nuclear_norm(wide_orientation(kernel.reshape(math.prod(kernel.shape[:cut]), -1)))
         for kernel in (jnp.moveaxis(kernel, 0, -1) for kernel in kernels_of(stacked))
         for cut in range(1, kernel.ndim)
     )

@@ -6,10 +6,10 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
 from mtl_jax.sharing.stacked import kernels_of, stacked_trunks
-from mtl_jax.sharing.trace_norm import nuclear
+from mtl_jax.sharing.trace_norm import nuclear_norm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +53,10 @@ def tucker_norm(stacked: Tree) -> jax.Array:
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
     """
-    return sum(
-        nuclear(wide_orientation(jnp.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)))
+    return sum_arrays(
+        nuclear_norm(
+            wide_orientation(jnp.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1))
+        )
         for kernel in kernels_of(stacked)
         for axis in range(kernel.ndim)
     )

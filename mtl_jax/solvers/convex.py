@@ -23,7 +23,7 @@ from mtl_jax.solvers.quadratic import (
 def solve_alpha_fair(gram: jax.Array, power: float, gains: jax.Array) -> jax.Array:
     """Solves `Ga = c a^-p` for its unique `a > 0`, by Newton's method on a convex potential.
 
-    It minimises `a'Ga / 2 - sum_i c_i phi(a_i)` with `phi'(a) = a^-p`; phi is the logarithm for
+    It minimizes `a'Ga / 2 - sum_i c_i phi(a_i)` with `phi'(a) = a^-p`; phi is the logarithm for
     p = 1. With u the Newton step relative to a, its matrix `a_i G_ij a_j + p c_i a_i^(1-p)` is
     well conditioned near the solution whatever the norms and angles of the gradients. Steps are
     damped to `1 / (1 + (1 + p) m)`, where m is the largest decrease in `u`: this bounds the
@@ -47,19 +47,28 @@ def solve_alpha_fair(gram: jax.Array, power: float, gains: jax.Array) -> jax.Arr
     check_square(gram)
     chex.assert_shape(gains, gram.shape[:1])
     squares = jnp.diagonal(gram)
-    unit, lengths = cosines(gram)
-    there = ~(lengths == 0) & ~(squares < jnp.finfo(gram.dtype).tiny)
-    lengths = jnp.where(there, lengths, 1.0)
-    unit = jnp.where(there[:, None] & there[None, :], unit, 0.0)
+    cosine, norms = cosines(gram)
+    nonzero = ~(norms == 0) & ~(squares < jnp.finfo(gram.dtype).tiny)
+    norms = jnp.where(nonzero, norms, 1.0)
+    cosine = jnp.where(nonzero[:, None] & nonzero[None, :], cosine, 0.0)
     # The rows of zero gradients become `a = c / a^p`, and are discarded at the end.
-    unit = jnp.where(jnp.eye(len(gram), dtype=bool), 1.0, unit)
-    point = newton(unit, power, gains, lengths) / lengths
-    point = point * jnp.where(there.any(), squares.max(), 1.0) ** (-1.0 / (1.0 + power))
-    point = jnp.where(there.any(), jnp.where(there, point, 0.0), 1.0 / len(gram))
+    cosine = jnp.where(jnp.eye(len(gram), dtype=bool), 1.0, cosine)
+    point = solve_newton(AlphaFairProblem(cosine, power, gains, norms)) / norms
+    point = point * jnp.where(nonzero.any(), squares.max(), 1.0) ** (-1.0 / (1.0 + power))
+    point = jnp.where(nonzero.any(), jnp.where(nonzero, point, 0.0), 1.0 / len(gram))
     return jnp.where(jnp.isfinite(gram).all() & jnp.isfinite(gains).all(), point, jnp.nan)
 
 
-class Newton(NamedTuple):
+class AlphaFairProblem(NamedTuple):
+    """The equation `Cb = c s^(p-1) b^-p` for `b > 0`."""
+
+    cosine: jax.Array  # C [K, K], with a unit diagonal
+    power: float  # p
+    gains: jax.Array  # c [K]
+    norms: jax.Array  # s [K]
+
+
+class NewtonState(NamedTuple):
     """State of the damped Newton method."""
 
     point: jax.Array  # [K]
@@ -69,84 +78,89 @@ class Newton(NamedTuple):
     done: jax.Array
 
 
-def newton(unit: jax.Array, power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
-    """Solves `Cb = c s^(p-1) b^-p` for `b > 0`; C has a unit diagonal, s are the norms `[K]`."""
-    point = solve_orthogonal(power, gains, lengths)
-    level = jnp.vdot(point, matvec(unit, point)) / (point**2).sum()
-    point = point * jnp.maximum(level, 0.1) ** (-1.0 / (1.0 + power))
+def solve_newton(problem: AlphaFairProblem) -> jax.Array:
+    """The solution b `[K]`, by the damped Newton method."""
+    point = solve_orthogonal(problem)
+    quotient = jnp.vdot(point, matvec(problem.cosine, point)) / (point**2).sum()
+    point = point * jnp.maximum(quotient, 0.1) ** (-1.0 / (1.0 + problem.power))
     ridge = jnp.asarray(32 * jnp.finfo(point.dtype).eps, point.dtype)
     size = jnp.asarray(jnp.inf, point.dtype)
     return jax.lax.while_loop(
-        lambda now: ~now.done & (now.steps < 200),
-        lambda now: damped_step(unit, power, gains, lengths, now),
-        Newton(point, ridge, size, jnp.int32(0), jnp.bool_(False)),
+        lambda state: ~state.done & (state.steps < 200),
+        lambda state: damped_step(problem, state),
+        NewtonState(point, ridge, size, jnp.int32(0), jnp.bool_(False)),
     ).point
 
 
-def solve_orthogonal(power: float, gains: jax.Array, lengths: jax.Array) -> jax.Array:
+def solve_orthogonal(problem: AlphaFairProblem) -> jax.Array:
     """The solution `[K]` for orthogonal gradients, `(c s^(p-1))^(1/(1+p))`."""
+    _, power, gains, norms = problem
     if power <= 2.0:
-        return (gains * lengths ** (power - 1.0)) ** (1.0 / (1.0 + power))
+        return (gains * norms ** (power - 1.0)) ** (1.0 / (1.0 + power))
     # A large power of a small norm underflows.
-    return gains ** (1.0 / (1.0 + power)) * lengths ** ((power - 1.0) / (1.0 + power))
+    return gains ** (1.0 / (1.0 + power)) * norms ** ((power - 1.0) / (1.0 + power))
 
 
-def damped_step(unit, power, gains, lengths, now: Newton) -> Newton:
+def damped_step(problem: AlphaFairProblem, state: NewtonState) -> NewtonState:
     """One damped Newton step; if the factorization fails, it is retried with a larger ridge."""
-    point, epsilon = now.point, jnp.finfo(now.point.dtype).eps
-    pull, push = residual_sides(unit, power, gains, lengths, now.ridge, point)
-    scale = jnp.sqrt((1.0 + now.ridge) * point**2 + power * pull)
-    inside = point / scale
-    matrix = unit * inside[:, None] * inside[None, :]
+    point, epsilon = state.point, jnp.finfo(state.point.dtype).eps
+    right, left = residual_sides(problem, state.ridge, point)
+    scale = jnp.sqrt((1.0 + state.ridge) * point**2 + problem.power * right)
+    relative = point / scale
+    matrix = problem.cosine * relative[:, None] * relative[None, :]
     matrix = jnp.where(jnp.eye(len(point), dtype=bool), 1.0, matrix)
     factor = jax.scipy.linalg.cho_factor(matrix)
-    step = jax.scipy.linalg.cho_solve(factor, (pull - push) / scale) / scale
+    step = jax.scipy.linalg.cho_solve(factor, (right - left) / scale) / scale
     solved = jnp.isfinite(step).all()
     step = jnp.where(solved, step, 0.0)
     size = jnp.abs(step).max()
-    noise = 24 * epsilon * (pull + point * matvec(jnp.abs(unit), point))
-    stuck = (jnp.abs(pull - push) <= noise).all() & (size >= 0.5 * now.size)
-    small = size <= jnp.sqrt(epsilon) / (4.0 + power)  # The remaining error is its square.
-    part = step_size(unit, power, gains, lengths, now.ridge, point, step)
-    return Newton(
-        point=point * (1.0 + part * step),
-        ridge=jnp.where(solved, now.ridge, 8 * now.ridge),
+    noise = 24 * epsilon * (right + point * matvec(jnp.abs(problem.cosine), point))
+    stalled = (jnp.abs(right - left) <= noise).all() & (size >= 0.5 * state.size)
+    # The remaining error is the square of the step.
+    converged = size <= jnp.sqrt(epsilon) / (4.0 + problem.power)
+    return NewtonState(
+        point=point * (1.0 + step_size(problem, state.ridge, point, step) * step),
+        ridge=jnp.where(solved, state.ridge, 8 * state.ridge),
         size=jnp.where(solved, size, jnp.inf),
-        steps=now.steps + 1,
-        done=solved & (small | stuck),
+        steps=state.steps + 1,
+        done=solved & (converged | stalled),
     )
 
 
-def step_size(unit, power, gains, lengths, ridge, point, step) -> jax.Array:
+def step_size(
+    problem: AlphaFairProblem, ridge: jax.Array, point: jax.Array, step: jax.Array
+) -> jax.Array:
     """Step size at which the potential decreases.
 
     `1 / (1 + (1 + p) m)`, with m the largest relative decrease of a weight, always does: it bounds
     the growth of the curvature along the step. Of eight larger candidates, the largest at which
     the potential is still decreasing is used; by convexity it decreases along the whole step.
     """
-    fall = jnp.maximum(-step.min(), 0.0)
-    sure = 1.0 / (1.0 + (1.0 + power) * fall)
-    longest = jnp.minimum(1.0, 0.99 / jnp.maximum(fall, 0.5))
-    parts = sure * (longest / sure) ** jnp.linspace(0.0, 1.0, 9, dtype=point.dtype)
+    decrease = jnp.maximum(-step.min(), 0.0)
+    safe = 1.0 / (1.0 + (1.0 + problem.power) * decrease)
+    longest = jnp.minimum(1.0, 0.99 / jnp.maximum(decrease, 0.5))
+    candidates = safe * (longest / safe) ** jnp.linspace(0.0, 1.0, 9, dtype=point.dtype)
 
-    def slope(part):
-        end = point * (1.0 + part * step)
-        pull, push = residual_sides(unit, power, gains, lengths, ridge, end)
-        return jnp.vdot(step / (1.0 + part * step), push - pull)
+    def slope(candidate):
+        end = point * (1.0 + candidate * step)
+        right, left = residual_sides(problem, ridge, end)
+        return jnp.vdot(step / (1.0 + candidate * step), left - right)
 
-    return jnp.where(jax.vmap(slope)(parts) <= 0, parts, sure).max()
+    return jnp.where(jax.vmap(slope)(candidates) <= 0, candidates, safe).max()
 
 
-def residual_sides(unit, power, gains, lengths, ridge, point) -> tuple[jax.Array, jax.Array]:
+def residual_sides(
+    problem: AlphaFairProblem, ridge: jax.Array, point: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """The right-hand and left-hand side of `b_i (Cb)_i = c_i (b_i / s_i)^(1-p)`, in this order."""
-    pull = gains * (point / lengths) ** (1.0 - power)
-    return pull, point * (matvec(unit, point) + ridge * point)
+    right = problem.gains * (point / problem.norms) ** (1.0 - problem.power)
+    return right, point * (matvec(problem.cosine, point) + ridge * point)
 
 
 def solve_cagrad(gram: jax.Array, radius: float) -> jax.Array:
     """CAGrad weights: the update near the mean gradient that is best for the worst task.
 
-    `d = sum_i a_i g_i` maximises `min_i <g_i, d>` over `||d - g_0|| <= c ||g_0||`, with g_0 the
+    `d = sum_i a_i g_i` maximizes `min_i <g_i, d>` over `||d - g_0|| <= c ||g_0||`, with g_0 the
     mean. The optimality conditions are `a = 1/K + x`, `x >= 0`, and some t with `Ga >= t`, `= t`
     where `x > 0`. For a given t, x solves a nonnegative quadratic program, and `x'Gx` increases
     with t. So t is solved for with `x'Gx = c^2 ||g_0||^2`, by a bracketed Newton's method on the
@@ -167,21 +181,21 @@ def solve_cagrad(gram: jax.Array, radius: float) -> jax.Array:
       AssertionError: at trace time, for another shape or dtype.
     """
     check_square(gram)
-    unit, lengths = cosines(gram)
-    there = ~(lengths == 0)
-    ridge = jnp.where(there, 16 * jnp.finfo(gram.dtype).eps, 1.0)
-    unit = unit + jnp.diag(ridge)
-    inner = matvec(unit, lengths) / len(gram)  # <g_i, g_0> / ||g_i||
-    length = radius * jnp.sqrt(jnp.vdot(lengths, inner) / len(gram))
-    mean = jnp.where(there, lengths * inner, 0.0)
-    inverse = jnp.where(there, 1.0 / jnp.where(there, lengths, 1.0), 1.0)
-    nearest = min_norm_point(unit * lengths[:, None] * lengths[None, :])
-    reached = nearest * lengths
-    most = jnp.vdot(nearest, mean) + length * jnp.sqrt(
-        jnp.maximum(jnp.vdot(reached, matvec(unit, reached)), 0.0)
+    cosine, norms = cosines(gram)
+    nonzero = ~(norms == 0)
+    ridge = jnp.where(nonzero, 16 * jnp.finfo(gram.dtype).eps, 1.0)
+    cosine = cosine + jnp.diag(ridge)
+    inner = matvec(cosine, norms) / len(gram)  # <g_i, g_0> / ||g_i||
+    ball_radius = radius * jnp.sqrt(jnp.vdot(norms, inner) / len(gram))
+    mean_inner = jnp.where(nonzero, norms * inner, 0.0)  # <g_i, g_0>
+    inverse = jnp.where(nonzero, 1.0 / jnp.where(nonzero, norms, 1.0), 1.0)
+    min_norm = min_norm_point(cosine * norms[:, None] * norms[None, :])
+    scaled = min_norm * norms
+    upper = jnp.vdot(min_norm, mean_inner) + ball_radius * jnp.sqrt(
+        jnp.maximum(jnp.vdot(scaled, matvec(cosine, scaled)), 0.0)
     )
-    x = level_search(unit, inner, inverse, length, mean.min(), most)
-    weights = jnp.where(there, x * inverse, 0.0) + 1.0 / len(gram)
+    x = level_search(cosine, inner, inverse, ball_radius, mean_inner.min(), upper)
+    weights = jnp.where(nonzero, x * inverse, 0.0) + 1.0 / len(gram)
     return jnp.where(jnp.isfinite(gram).all(), weights, jnp.nan)
 
 
@@ -196,34 +210,43 @@ class LevelSearchState(NamedTuple):
     done: jax.Array
 
 
-def level_search(matrix, inner, inverse, length, low, high) -> jax.Array:
-    """Finds x `[K]` that minimises `x'Ax / 2 - (t v - q)'x` over `x >= 0`, with `x'Ax = r^2`.
+def level_search(
+    matrix: jax.Array,
+    inner: jax.Array,
+    inverse: jax.Array,
+    radius: jax.Array,
+    low: jax.Array,
+    high: jax.Array,
+) -> jax.Array:
+    """Finds x `[K]` that minimizes `x'Ax / 2 - (t v - q)'x` over `x >= 0`, with `x'Ax = r^2`.
 
-    A is the matrix, q is inner, v inverse, r the length; t lies between low and high.
+    A is the matrix, q is inner, v inverse, r the radius; t lies between low and high.
     """
-    epsilon = jnp.finfo(length.dtype).eps
+    epsilon = jnp.finfo(radius.dtype).eps
 
-    def step(now):
-        point = solve_nonneg_qp(matrix, now.level * inverse - inner)
-        square = jnp.vdot(point, matvec(matrix, point))
-        missing = length**2 - square
-        low = jnp.where(missing > 0, now.level, now.low)
-        high = jnp.where(missing > 0, now.high, now.level)
+    def step(state: LevelSearchState) -> LevelSearchState:
+        point = solve_nonneg_qp(matrix, state.level * inverse - inner)
+        gap = radius**2 - jnp.vdot(point, matvec(matrix, point))
+        low = jnp.where(gap > 0, state.level, state.low)
+        high = jnp.where(gap > 0, state.high, state.level)
         free = point > 0
-        slope = newton_step(matrix, inverse, free, jnp.asarray(16 * epsilon, length.dtype))
-        slope = jnp.where(free, slope, 0.0)
-        bend, rise = jnp.vdot(slope, jnp.where(free, inverse, 0.0)), jnp.vdot(point, inverse)
-        root = jnp.sqrt(jnp.maximum(rise**2 + bend * missing, 0.0))
-        level = now.level + missing / (rise + root)
-        inside = (level > low) & (level < high)
-        level = jnp.where(inside, level, 0.5 * (low + high))
-        there = jnp.abs(missing) <= 32 * epsilon * length**2
-        end = (missing >= 0) & (now.level >= now.high)
+        derivative = newton_step(matrix, inverse, free, jnp.asarray(16 * epsilon, radius.dtype))
+        derivative = jnp.where(free, derivative, 0.0)
+        # The square of the norm is quadratic in t; the level is the root of its difference to r^2.
+        quadratic = jnp.vdot(derivative, jnp.where(free, inverse, 0.0))
+        linear = jnp.vdot(point, inverse)
+        root = jnp.sqrt(jnp.maximum(linear**2 + quadratic * gap, 0.0))
+        level = state.level + gap / (linear + root)
+        in_bracket = (level > low) & (level < high)
+        level = jnp.where(in_bracket, level, 0.5 * (low + high))
+        converged = jnp.abs(gap) <= 32 * epsilon * radius**2
+        at_end = (gap >= 0) & (state.level >= state.high)
         narrow = high - low <= 4 * epsilon * jnp.maximum(jnp.abs(low), jnp.abs(high))
-        return LevelSearchState(point, level, low, high, now.steps + 1, there | end | narrow)
+        done = converged | at_end | narrow
+        return LevelSearchState(point, level, low, high, state.steps + 1, done)
 
-    start = LevelSearchState(jnp.zeros_like(inner), high, low, high, jnp.int32(0), length <= 0)
-    return jax.lax.while_loop(lambda now: ~now.done & (now.steps < 64), step, start).point
+    start = LevelSearchState(jnp.zeros_like(inner), high, low, high, jnp.int32(0), radius <= 0)
+    return jax.lax.while_loop(lambda state: ~state.done & (state.steps < 64), step, start).point
 
 
 def project_simplex(point: jax.Array) -> jax.Array:
@@ -240,10 +263,10 @@ def project_simplex(point: jax.Array) -> jax.Array:
     Reference: Held, Wolfe and Crowder, Validation of Subgradient Optimization, 1974.
     """
     chex.assert_rank(point, 1)
-    below = point - point.max()  # For accuracy: t is within 1 of the maximum, however large.
-    falling = -jnp.sort(-below)
+    shifted = point - point.max()  # For accuracy: t is within 1 of the maximum, however large.
+    descending = -jnp.sort(-shifted)
     counts = jnp.arange(1, len(point) + 1, dtype=point.dtype)
-    levels = (jnp.cumsum(falling) - 1.0) / counts
-    last = jnp.sum(falling > levels) - 1
-    weights = jnp.maximum(below - levels[last], 0.0)
+    thresholds = (jnp.cumsum(descending) - 1.0) / counts
+    last = jnp.sum(descending > thresholds) - 1
+    weights = jnp.maximum(shifted - thresholds[last], 0.0)
     return jnp.where(jnp.isfinite(point).all(), weights, jnp.nan)

@@ -34,8 +34,8 @@ def min_norm_point(gram: jax.Array) -> jax.Array:
     squares = jnp.diagonal(unit)
     # t is the smallest squared norm: a larger one would lose the points of small norm, which
     # decide, to rounding.
-    level = jnp.min(squares, where=squares > jnp.finfo(gram.dtype).tiny, initial=1.0)
-    x = solve_nonneg_qp(unit + level, jnp.full_like(squares, level))
+    t = jnp.min(squares, where=squares > jnp.finfo(gram.dtype).tiny, initial=1.0)
+    x = solve_nonneg_qp(unit + t, jnp.full_like(squares, t))
     return jnp.where((unit == 0).all(), 1.0 / len(gram), x / x.sum())
 
 
@@ -90,11 +90,11 @@ def solve_nonneg_qp(matrix: jax.Array, linear: jax.Array) -> jax.Array:
     diagonal = jnp.diagonal(matrix)
     scale = jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1.0))
     matrix, linear = matrix / scale[:, None] / scale[None, :], linear / scale
-    size = jnp.abs(linear).max()
-    size = jnp.where(size > 0, size, 1.0)
-    last = active_set(matrix, linear / size)
+    largest = jnp.abs(linear).max()
+    largest = jnp.where(largest > 0, largest, 1.0)
+    solution = active_set(matrix, linear / largest)
     finite = jnp.isfinite(matrix).all() & jnp.isfinite(linear).all()
-    return jnp.where(finite, last.point * size / scale, jnp.nan)
+    return jnp.where(finite, solution.point * largest / scale, jnp.nan)
 
 
 class ActiveSetState(NamedTuple):
@@ -102,7 +102,7 @@ class ActiveSetState(NamedTuple):
 
     point: jax.Array  # [K]
     free: jax.Array  # [K]
-    barred: jax.Array  # [K], freed without progress since the point last moved
+    blocked: jax.Array  # [K], freed without progress since the point last moved
     ridge: jax.Array
     steps: jax.Array
     done: jax.Array
@@ -113,35 +113,35 @@ def active_set(matrix: jax.Array, linear: jax.Array) -> ActiveSetState:
     none = jnp.zeros_like(linear, bool)
     ridge = jnp.asarray(16 * jnp.finfo(linear.dtype).eps, linear.dtype)
     return jax.lax.while_loop(
-        lambda search: ~search.done & (search.steps < 8 * len(linear) + 32),
-        lambda search: active_set_step(matrix, linear, search),
+        lambda state: ~state.done & (state.steps < 8 * len(linear) + 32),
+        lambda state: active_set_step(matrix, linear, state),
         ActiveSetState(jnp.zeros_like(linear), none, none, ridge, jnp.int32(0), jnp.bool_(False)),
     )
 
 
-def active_set_step(matrix: jax.Array, linear: jax.Array, search: ActiveSetState) -> ActiveSetState:
+def active_set_step(matrix: jax.Array, linear: jax.Array, state: ActiveSetState) -> ActiveSetState:
     """Frees coordinates if the free ones are at their minimum, and steps; A has a unit diagonal."""
-    point, held = search.point, ~search.free
+    point, held = state.point, ~state.free
     residual = linear - matvec(matrix, point)
     noise = jnp.abs(linear) + matvec(jnp.abs(matrix), point)
     noise = 8 * jnp.finfo(point.dtype).eps * noise
-    at_rest = (held | (jnp.abs(residual) <= noise)).all()
-    entering = at_rest & held & ~search.barred & (residual > noise)
-    done = at_rest & ~entering.any()
-    free = search.free | entering
-    step = newton_step(matrix, residual, free, search.ridge)
+    stationary = (held | (jnp.abs(residual) <= noise)).all()
+    entering = stationary & held & ~state.blocked & (residual > noise)
+    done = stationary & ~entering.any()
+    free = state.free | entering
+    step = newton_step(matrix, residual, free, state.ridge)
     # A failed factorization: the ridge does not compensate for indefiniteness due to rounding.
     solved = jnp.isfinite(step).all()
     step = jnp.where(solved & ~done, step, 0.0)
     limit = jnp.where(free & (step < 0), point / -step, jnp.inf)
-    reach = jnp.minimum(limit.min(), 1.0)
-    stopped = limit <= reach
+    step_size = jnp.minimum(limit.min(), 1.0)
+    leaving = limit <= step_size
     return ActiveSetState(
-        point=jnp.where(stopped, 0.0, jnp.maximum(point + reach * step, 0.0)),
-        free=free & ~stopped,
-        barred=jnp.where(stopped.any() & (reach == 0), search.barred | stopped, False),
-        ridge=jnp.where(solved, search.ridge, 8 * search.ridge),
-        steps=search.steps + 1,
+        point=jnp.where(leaving, 0.0, jnp.maximum(point + step_size * step, 0.0)),
+        free=free & ~leaving,
+        blocked=jnp.where(leaving.any() & (step_size == 0), state.blocked | leaving, False),
+        ridge=jnp.where(solved, state.ridge, 8 * state.ridge),
+        steps=state.steps + 1,
         done=done,
     )
 
@@ -155,17 +155,18 @@ def newton_step(
     refinement) corrects the bias of the ridge; and since steps are relative to the current point,
     the remaining bias slows convergence but does not change the minimiser.
     """
-    inside = jnp.where(free[:, None] & free[None, :], matrix, 0.0)
-    force = jnp.where(free, residual, 0.0)
-    factor = jax.scipy.linalg.cho_factor(inside + jnp.diag(jnp.where(free, ridge, 1.0)))
-    step = jax.scipy.linalg.cho_solve(factor, force)
-    return step + jax.scipy.linalg.cho_solve(factor, force - matvec(inside, step))
+    free_matrix = jnp.where(free[:, None] & free[None, :], matrix, 0.0)
+    free_residual = jnp.where(free, residual, 0.0)
+    factor = jax.scipy.linalg.cho_factor(free_matrix + jnp.diag(jnp.where(free, ridge, 1.0)))
+    step = jax.scipy.linalg.cho_solve(factor, free_residual)
+    return step + jax.scipy.linalg.cho_solve(factor, free_residual - matvec(free_matrix, step))
 
 
 def pinv_solve(matrix: jax.Array, vector: jax.Array) -> jax.Array:
     """`A^+ b` of a symmetric positive semi-definite A: the minimum-norm least-squares solution."""
     spectrum = psd_eigh(matrix)
-    inverse = jnp.where(spectrum.kept, 1.0 / jnp.where(spectrum.kept, spectrum.values, 1.0), 0.0)
+    nonzero = spectrum.nonzero
+    inverse = jnp.where(nonzero, 1.0 / jnp.where(nonzero, spectrum.values, 1.0), 0.0)
     return matvec(spectrum.vectors, inverse * matvec(spectrum.vectors.T, vector))
 
 
@@ -174,13 +175,13 @@ class Spectrum(NamedTuple):
 
     values: jax.Array  # [K]
     vectors: jax.Array  # [K, K], in columns
-    kept: jax.Array  # [K]
+    nonzero: jax.Array  # [K]
 
 
 def psd_eigh(matrix: jax.Array) -> Spectrum:
     """Eigendecomposition of a symmetric positive semi-definite matrix.
 
-    Eigenvalues above `K epsilon` times the largest are kept. On a CPU, LAPACK is used, whose
+    Eigenvalues above `K epsilon` times the largest count as nonzero. On a CPU, LAPACK is used, whose
     busy-waiting threads slow XLA down: the launcher limits it to one thread
     (`mtl_jax.runner.blas_threads`), and so should other fast training loops.
     """
@@ -188,8 +189,8 @@ def psd_eigh(matrix: jax.Array) -> Spectrum:
     # matrix: for the gradients of two tasks it then uses a slow loop (0.3 ms for an MLP of 82,000
     # parameters). The transpose already has the required layout.
     values, vectors = jnp.linalg.eigh(matrix.T, symmetrize_input=False)
-    least = len(matrix) * jnp.finfo(matrix.dtype).eps * values[-1]
-    return Spectrum(values, vectors, values > jnp.maximum(least, 0.0))
+    threshold = len(matrix) * jnp.finfo(matrix.dtype).eps * values[-1]
+    return Spectrum(values, vectors, values > jnp.maximum(threshold, 0.0))
 
 
 def cosines(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -200,10 +201,10 @@ def cosines(gram: jax.Array) -> tuple[jax.Array, jax.Array]:
     """
     unit = normalize_gram(gram)
     squares = jnp.diagonal(unit)
-    there = ~(squares < jnp.finfo(gram.dtype).tiny)
-    lengths = jnp.sqrt(jnp.where(there, squares, 0.0))
-    divisor = jnp.where(there, lengths, jnp.inf)
-    return unit / divisor[:, None] / divisor[None, :], lengths
+    nonzero = ~(squares < jnp.finfo(gram.dtype).tiny)
+    norms = jnp.sqrt(jnp.where(nonzero, squares, 0.0))
+    divisor = jnp.where(nonzero, norms, jnp.inf)
+    return unit / divisor[:, None] / divisor[None, :], norms
 
 
 def normalize_gram(gram: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import chex
 import jax
 
 from mtl_jax.core.balancing import LossWeighting
-from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
+from mtl_jax.weighting.per_task import per_task, require_length, require_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Constant(LossWeighting):
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self):
-        require_shares(self, "weights")
+        require_weights(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
-        require_fit(self, "weights", num_tasks)
+        require_length(self, "weights", num_tasks)
         return ()
 
     def weigh_losses(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
-from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
+from mtl_jax.weighting.per_task import per_task, require_length, require_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +41,11 @@ class COSMOS(LossWeighting):
 
     def __post_init__(self):
         require_number(self, sharpness=(0.0, math.inf))
-        require_shares(self, "weights")
+        require_weights(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
-        require_fit(self, "weights", num_tasks)
+        require_length(self, "weights", num_tasks)
         return ()
 
     def weigh_losses(
@@ -53,8 +53,8 @@ class COSMOS(LossWeighting):
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps losses `[K]` to weights `[K]`."""
         losses = jax.lax.stop_gradient(losses)
-        share = per_task(self, "weights", losses, 1.0 / losses.size)
-        return jax.grad(cosmos_value)(losses, share, self.sharpness), state
+        weights = per_task(self, "weights", losses, 1.0 / losses.size)
+        return jax.grad(cosmos_value)(losses, weights, self.sharpness), state
 
 
 def cosmos_value(losses: jax.Array, weights: jax.Array, sharpness: float | jax.Array) -> jax.Array:
@@ -86,6 +86,6 @@ def l2_normalize(vector: jax.Array) -> jax.Array:
     """Normalizes a vector `[K]` by its norm; zero stays zero, with zero gradient."""
     # Squares of small numbers underflow; scaling by a constant changes no derivative.
     largest = jax.lax.stop_gradient(jnp.abs(vector).max())
-    there = ~(largest < jnp.finfo(vector.dtype).tiny)
-    scaled = jnp.where(there, vector / jnp.where(there, largest, 1.0), 1.0)
-    return jnp.where(there, scaled / jnp.sqrt((scaled**2).sum()), 0.0)
+    nonzero = ~(largest < jnp.finfo(vector.dtype).tiny)
+    scaled = jnp.where(nonzero, vector / jnp.where(nonzero, largest, 1.0), 1.0)
+    return jnp.where(nonzero, scaled / jnp.sqrt((scaled**2).sum()), 0.0)

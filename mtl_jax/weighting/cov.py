@@ -47,29 +47,28 @@ class CoV(LossWeighting):
         chex.assert_shape(losses, state.mean_loss.shape)
         chex.assert_type(losses, float)
         constant = jax.lax.stop_gradient(losses).astype(state.mean_loss.dtype)
-        weights = variation(state)
+        weights = coefficient_of_variation(state)
         weights = jnp.where(state.step < 2, 1.0 / losses.size, weights / weights.sum())
-        return weights.astype(losses.dtype), counted(constant, state)
+        return weights.astype(losses.dtype), update_moments(constant, state)
 
 
-def variation(state: CoVState) -> jax.Array:
+def coefficient_of_variation(state: CoVState) -> jax.Array:
     """Coefficient of variation of the ratios so far, `[K]`."""
     steps = jnp.maximum(state.step, 1).astype(state.squares.dtype)
-    started = state.step > 0
     deviation = jnp.sqrt(state.squares / steps + 1e-8)
-    return deviation / jnp.where(started, state.mean_ratio, 1.0)
+    return deviation / jnp.where(state.step > 0, state.mean_ratio, 1.0)
 
 
-def counted(losses: jax.Array, state: CoVState) -> CoVState:
+def update_moments(losses: jax.Array, state: CoVState) -> CoVState:
     """The state updated with the losses of one more step."""
-    there = jnp.abs(state.mean_loss) >= jnp.finfo(losses.dtype).tiny
-    ratio = jnp.where(there, losses / jnp.where(there, state.mean_loss, 1.0), 1.0)
+    nonzero = jnp.abs(state.mean_loss) >= jnp.finfo(losses.dtype).tiny
+    ratio = jnp.where(nonzero, losses / jnp.where(nonzero, state.mean_loss, 1.0), 1.0)
     step = state.step + 1
-    part = 1.0 / step.astype(losses.dtype)
-    mean_ratio = state.mean_ratio + part * (ratio - state.mean_ratio)
+    rate = 1.0 / step.astype(losses.dtype)
+    mean_ratio = state.mean_ratio + rate * (ratio - state.mean_ratio)
     return CoVState(
         step,
-        state.mean_loss + part * (losses - state.mean_loss),
+        state.mean_loss + rate * (losses - state.mean_loss),
         mean_ratio,
         state.squares + (ratio - state.mean_ratio) * (ratio - mean_ratio),
     )

@@ -16,8 +16,8 @@ class DWAState(NamedTuple):
 
     step: jax.Array  # []
     total: jax.Array  # [K]
-    last: jax.Array  # [K]
-    before: jax.Array  # [K]
+    last_mean: jax.Array  # [K]
+    previous_mean: jax.Array  # [K]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,27 +62,28 @@ class DWA(LossWeighting):
         """Maps losses `[K]` to weights `[K]` from previous windows, and accumulates the losses."""
         chex.assert_shape(losses, state.total.shape)
         chex.assert_type(losses, float)
-        share = jax.nn.softmax(descent_rate(state) / self.temperature)
-        weights = jnp.where(state.step < 2 * self.window, 1.0, losses.size * share)
+        probabilities = jax.nn.softmax(descent_rate(state) / self.temperature)
+        weights = jnp.where(state.step < 2 * self.window, 1.0, losses.size * probabilities)
         constant = jax.lax.stop_gradient(losses).astype(state.total.dtype)
-        return weights.astype(losses.dtype), self.counted(constant, state)
+        return weights.astype(losses.dtype), self.update_means(constant, state)
 
-    def counted(self, losses: jax.Array, state: DWAState) -> DWAState:
+    def update_means(self, losses: jax.Array, state: DWAState) -> DWAState:
         """The state updated with the losses of one more step."""
         step, total = state.step + 1, state.total + losses
-        full = step % self.window == 0
+        window_ends = step % self.window == 0
         mean = total / self.window
         return DWAState(
             step,
-            jnp.where(full, 0.0, total),
-            jnp.where(full, mean, state.last),
-            jnp.where(full, state.last, state.before),
+            jnp.where(window_ends, 0.0, total),
+            jnp.where(window_ends, mean, state.last_mean),
+            jnp.where(window_ends, state.last_mean, state.previous_mean),
         )
 
 
 def descent_rate(state: DWAState) -> jax.Array:
     """r, the ratio of the last two means `[K]`; 1 where undefined."""
-    there = jnp.abs(state.before) >= jnp.finfo(state.before.dtype).tiny
-    ratio = jnp.where(there, state.last / jnp.where(there, state.before, 1.0), 1.0)
+    previous = state.previous_mean
+    nonzero = jnp.abs(previous) >= jnp.finfo(previous.dtype).tiny
+    ratio = jnp.where(nonzero, state.last_mean / jnp.where(nonzero, previous, 1.0), 1.0)
     # An infinite ratio would make all weights NaN.
     return jnp.minimum(ratio, jnp.finfo(ratio.dtype).max)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -11,15 +11,16 @@ import optax
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
-from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers
+from mtl_jax.solvers.adam import adam_step
+from mtl_jax.weighting.per_task import per_task, require_length, require_numbers
 
 
 class FAMOState(NamedTuple):
     """Task logits, their Adam moments, and the losses before the step."""
 
     logits: jax.Array  # [K]
-    moments: Any
-    before: jax.Array  # [K]
+    moments: optax.OptState
+    losses: jax.Array  # [K]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,13 +62,13 @@ class FAMO(LossWeighting):
     epsilon: float = 0.0
 
     def __post_init__(self):
-        positive = (0.0, math.inf)
-        require_number(self, learning_rate=positive, gamma=positive, epsilon=positive)
+        nonnegative = (0.0, math.inf)
+        require_number(self, learning_rate=nonnegative, gamma=nonnegative, epsilon=nonnegative)
         require_numbers(self, "min_losses")
 
     def init(self, num_tasks: int) -> FAMOState:
         """Initial state: zero logits, and zero Adam moments."""
-        require_fit(self, "min_losses", num_tasks)
+        require_length(self, "min_losses", num_tasks)
         logits = jnp.zeros(num_tasks, float)
         moments = optax.adam(self.learning_rate).init(logits)
         return FAMOState(logits, moments, jnp.zeros(num_tasks, float))
@@ -78,33 +79,33 @@ class FAMO(LossWeighting):
         """Maps losses `[K]` to weights `[K]`, and stores the losses for `post_step`."""
         chex.assert_shape(losses, state.logits.shape)
         chex.assert_type(losses, float)
-        before = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
-        logs, there = self.log_distance(before)
-        weights = softmax_over(state.logits - logs, there)
-        return weights.astype(losses.dtype), state._replace(before=before)
+        current = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
+        logs, mask = self.log_distance(current)
+        weights = masked_softmax(state.logits - logs, mask)
+        return weights.astype(losses.dtype), state._replace(losses=current)
 
     def post_step(self, losses: jax.Array, state: FAMOState) -> FAMOState:
         """Updates the logits from the losses `[K]` of the new parameters on the same batch."""
         chex.assert_shape(losses, state.logits.shape)
         chex.assert_type(losses, float)
-        after = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
-        old, was = self.log_distance(state.before)
-        new, now = self.log_distance(after)
-        share = softmax_over(state.logits, was & now)
-        fallen = jnp.where(was & now, old - new, 0.0)
-        slope = share * (fallen - (share * fallen).sum()) + self.gamma * state.logits
-        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
-        return FAMOState(optax.apply_updates(state.logits, change), moments, state.before)
+        new_losses = jax.lax.stop_gradient(losses).astype(state.logits.dtype)
+        old, old_mask = self.log_distance(state.losses)
+        new, new_mask = self.log_distance(new_losses)
+        mask = old_mask & new_mask
+        z = masked_softmax(state.logits, mask)
+        decrease = jnp.where(mask, old - new, 0.0)
+        gradient = z * (decrease - (z * decrease).sum()) + self.gamma * state.logits
+        logits, moments = adam_step(state.logits, gradient, state.moments, self.learning_rate)
+        return FAMOState(logits, moments, state.losses)
 
     def log_distance(self, losses: jax.Array) -> tuple[jax.Array, jax.Array]:
         """`log D` `[K]`, and a mask `[K]` of tasks above their bound or NaN."""
         distance = losses - per_task(self, "min_losses", losses, 0.0) + self.epsilon
-        there = ~(distance < jnp.finfo(distance.dtype).tiny)
-        return jnp.log(jnp.where(there, distance, 1.0)), there
+        mask = ~(distance < jnp.finfo(distance.dtype).tiny)
+        return jnp.log(jnp.where(mask, distance, 1.0)), mask
 
 
-def softmax_over(logits: jax.Array, there: jax.Array) -> jax.Array:
+def masked_softmax(logits: jax.Array, mask: jax.Array) -> jax.Array:
     """Softmax over the tasks in the mask; 0 for the others."""
     low = jnp.finfo(logits.dtype).min  # Not -inf, which gives NaN if the mask is empty.
-    return jnp.where(there, jax.nn.softmax(jnp.where(there, logits, low)), 0.0)
+    return jnp.where(mask, jax.nn.softmax(jnp.where(mask, logits, low)), 0.0)

@@ -49,7 +49,7 @@ def geometric_value(losses: jax.Array) -> jax.Array:
     """
     chex.assert_rank(losses, 1)
     chex.assert_type(losses, float)
-    there = ~(jnp.abs(losses) < jnp.finfo(losses.dtype).tiny)
-    logs = jnp.log(jnp.where(there, losses, 1.0))
-    mean = jnp.exp(logs.sum() / jnp.maximum(there.sum(dtype=losses.dtype), 1.0))
-    return jnp.where(there.any(), mean, 0.0)
+    nonzero = ~(jnp.abs(losses) < jnp.finfo(losses.dtype).tiny)
+    logs = jnp.log(jnp.where(nonzero, losses, 1.0))
+    mean = jnp.exp(logs.sum() / jnp.maximum(nonzero.sum(dtype=losses.dtype), 1.0))
+    return jnp.where(nonzero.any(), mean, 0.0)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -11,13 +11,14 @@ import optax
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
+from mtl_jax.solvers.adam import adam_step
 
 
 class IMTLLState(NamedTuple):
     """Log scales of the tasks, and their Adam moments."""
 
     log_scale: jax.Array  # [K]
-    moments: Any
+    moments: optax.OptState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +59,13 @@ class IMTLL(LossWeighting):
         self, losses: jax.Array, state: IMTLLState, key: jax.Array
     ) -> tuple[jax.Array, IMTLLState]:
         """Maps losses `[K]` to weights `[K]` of the given state, and the updated state."""
-        current = state.log_scale
-        chex.assert_shape(losses, current.shape)
+        log_scale = state.log_scale
+        chex.assert_shape(losses, log_scale.shape)
         chex.assert_type(losses, float)
-        constant = jax.lax.stop_gradient(losses).astype(current.dtype)
-        weights, slope = jax.grad(imtl_l_value, argnums=(0, 1))(constant, current)
-        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
-        state = IMTLLState(optax.apply_updates(current, change), moments)
-        return weights.astype(losses.dtype), state
+        constant = jax.lax.stop_gradient(losses).astype(log_scale.dtype)
+        weights, gradient = jax.grad(imtl_l_value, argnums=(0, 1))(constant, log_scale)
+        updated = adam_step(log_scale, gradient, state.moments, self.learning_rate)
+        return weights.astype(losses.dtype), IMTLLState(*updated)
 
 
 def imtl_l_value(losses: jax.Array, log_scale: jax.Array) -> jax.Array:

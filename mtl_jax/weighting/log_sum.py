@@ -34,5 +34,5 @@ class LogSum(LossWeighting):
 def log_derivative(losses: jax.Array) -> jax.Array:
     """Derivative of each logarithm, `1 / L_i`; 0 where the loss is 0, NaN where it is negative."""
     zero = jnp.abs(losses) < jnp.finfo(losses.dtype).tiny
-    slope = 1.0 / jnp.where(zero, 1.0, losses)
-    return jnp.where(zero, 0.0, jnp.where(losses < 0, jnp.nan, slope))
+    derivative = 1.0 / jnp.where(zero, 1.0, losses)
+    return jnp.where(zero, 0.0, jnp.where(losses < 0, jnp.nan, derivative))

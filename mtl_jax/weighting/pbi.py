@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require_number
 from mtl_jax.weighting.cosmos import l2_normalize
-from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
+from mtl_jax.weighting.per_task import per_task, require_length, require_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,11 +42,11 @@ class PBI(LossWeighting):
 
     def __post_init__(self):
         require_number(self, theta=(0.0, math.inf))
-        require_shares(self, "weights")
+        require_weights(self, "weights")
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
-        require_fit(self, "weights", num_tasks)
+        require_length(self, "weights", num_tasks)
         return ()
 
     def weigh_losses(
@@ -54,8 +54,8 @@ class PBI(LossWeighting):
     ) -> tuple[jax.Array, tuple[()]]:
         """Maps losses `[K]` to weights `[K]`."""
         losses = jax.lax.stop_gradient(losses)
-        share = per_task(self, "weights", losses, 1.0)
-        return jax.grad(pbi_value)(losses, share, self.theta), state
+        weights = per_task(self, "weights", losses, 1.0)
+        return jax.grad(pbi_value)(losses, weights, self.theta), state
 
 
 def pbi_value(losses: jax.Array, weights: jax.Array, theta: float | jax.Array) -> jax.Array:
@@ -79,9 +79,9 @@ def pbi_value(losses: jax.Array, weights: jax.Array, theta: float | jax.Array) -
     chex.assert_equal_shape([losses, weights])
     chex.assert_type([losses, weights], float)
     ray = l2_normalize(weights)
-    along = (ray * losses).sum()
-    aside = losses - along * ray
+    d1 = (ray * losses).sum()
+    residual = losses - d1 * ray
     noise = 8 * jnp.finfo(losses.dtype).eps * jnp.abs(jax.lax.stop_gradient(losses)).max()
     # A residual of pure rounding error would have a random direction, scaled by theta.
-    aside = jnp.where(jnp.abs(aside).max() <= noise, 0.0, aside)
-    return along + theta * (l2_normalize(aside) * aside).sum()
+    residual = jnp.where(jnp.abs(residual).max() <= noise, 0.0, residual)
+    return d1 + theta * (l2_normalize(residual) * residual).sum()

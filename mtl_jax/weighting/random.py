@@ -9,7 +9,7 @@ import jax
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require
 
-DRAWS = {"normal": jax.random.normal, "uniform": jax.random.uniform}
+SAMPLERS = {"normal": jax.random.normal, "uniform": jax.random.uniform}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Random(LossWeighting):
     distribution: Literal["normal", "uniform"] = "normal"
 
     def __post_init__(self):
-        known = isinstance(self.distribution, str) and self.distribution in DRAWS
-        rule = f"must be one of {', '.join(DRAWS)}"
-        require(known, self, "distribution", rule, self.distribution)
+        valid = isinstance(self.distribution, str) and self.distribution in SAMPLERS
+        rule = f"must be one of {', '.join(SAMPLERS)}"
+        require(valid, self, "distribution", rule, self.distribution)
 
     def weigh_losses(
         self, losses: jax.Array, state: tuple[()], key: jax.Array
@@ -42,4 +42,5 @@ class Random(LossWeighting):
         """Maps losses `[K]` to weights `[K]` that depend only on `key`."""
         chex.assert_rank(losses, 1)
         chex.assert_type(losses, float)
-        return jax.nn.softmax(DRAWS[self.distribution](key, losses.shape, losses.dtype)), state
+        sample = SAMPLERS[self.distribution]
+        return jax.nn.softmax(sample(key, losses.shape, losses.dtype)), state

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.weighting.log_sum import log_derivative
-from mtl_jax.weighting.per_task import per_task, require_fit, require_numbers, require_shares
+from mtl_jax.weighting.per_task import per_task, require_length, require_numbers, require_weights
 
 
 class STCHState(NamedTuple):
@@ -65,16 +65,16 @@ class STCH(LossWeighting):
     def __post_init__(self):
         require_number(self, mu=(0.0, float("inf")))
         require(self.mu > 0, self, "mu", "must be above 0", self.mu)
-        require_shares(self, "weights")
+        require_weights(self, "weights")
         require_numbers(self, "reference")
         require_int(self, warmup=0, window=1)
-        fits = self.window <= max(self.warmup, 1)
-        require(fits, self, "window", "must be at most the warmup", self.window)
+        valid = self.window <= max(self.warmup, 1)
+        require(valid, self, "window", "must be at most the warmup", self.window)
 
     def init(self, num_tasks: int) -> STCHState:
         """Initial state: no losses observed."""
-        require_fit(self, "weights", num_tasks)
-        require_fit(self, "reference", num_tasks)
+        require_length(self, "weights", num_tasks)
+        require_length(self, "reference", num_tasks)
         return STCHState(jnp.int32(0), jnp.zeros(num_tasks, float))
 
     def weigh_losses(
@@ -84,35 +84,33 @@ class STCH(LossWeighting):
         chex.assert_shape(losses, state.total.shape)
         chex.assert_type(losses, float)
         losses = jax.lax.stop_gradient(losses)
-        share = per_task(self, "weights", losses, 1.0 / losses.size)
+        preference = per_task(self, "weights", losses, 1.0 / losses.size)
         ideal = per_task(self, "reference", losses, 0.0)
         if not self.warmup:
-            return jax.grad(stch_value)(losses, share, ideal, self.mu), state
+            return jax.grad(stch_value)(losses, preference, ideal, self.mu), state
         nadir = (state.total / self.window).astype(losses.dtype)
-        later = slope_of_logs(losses, nadir, losses.size * share, ideal, self.mu)
-        weights = jnp.where(state.step < self.warmup, log_derivative(losses), later)
-        return weights, self.counted(losses.astype(state.total.dtype), state)
+        after_warmup = log_ratio_weights(losses, nadir, losses.size * preference, ideal, self.mu)
+        weights = jnp.where(state.step < self.warmup, log_derivative(losses), after_warmup)
+        return weights, self.update_total(losses.astype(state.total.dtype), state)
 
-    def counted(self, losses: jax.Array, state: STCHState) -> STCHState:
+    def update_total(self, losses: jax.Array, state: STCHState) -> STCHState:
         """The state updated with the losses of one more step."""
-        late = (state.step >= self.warmup - self.window) & (state.step < self.warmup)
+        in_window = (state.step >= self.warmup - self.window) & (state.step < self.warmup)
         # Capped at the warm-up's length, so that the counter cannot overflow in long runs.
         step = jnp.minimum(state.step + 1, self.warmup)
-        return STCHState(step, state.total + jnp.where(late, losses, 0.0))
+        return STCHState(step, state.total + jnp.where(in_window, losses, 0.0))
 
 
-def slope_of_logs(
-    losses: jax.Array, nadir: jax.Array, share: jax.Array, ideal: jax.Array, mu: float
+def log_ratio_weights(
+    losses: jax.Array, nadir: jax.Array, preference: jax.Array, ideal: jax.Array, mu: float
 ) -> jax.Array:
     """Derivatives `[K]` of `K m log sum_i exp(s_i (log(L_i / n_i) - z_i) / m)`."""
-    slope, there = (
-        log_derivative(losses),
-        (log_derivative(losses) != 0) & (log_derivative(nadir) != 0),
-    )
-    logs = jnp.log(jnp.where(there, losses, 1.0)) - jnp.log(jnp.where(there, nadir, 1.0))
+    derivative = log_derivative(losses)
+    mask = (derivative != 0) & (log_derivative(nadir) != 0)
+    logs = jnp.log(jnp.where(mask, losses, 1.0)) - jnp.log(jnp.where(mask, nadir, 1.0))
     low = jnp.finfo(losses.dtype).min  # Not -inf, which gives NaN if all are excluded.
-    largest = jax.nn.softmax(jnp.where(there, share * (logs - ideal) / mu, low))
-    return jnp.where(there, losses.size * share * largest * slope, 0.0)
+    p = jax.nn.softmax(jnp.where(mask, preference * (logs - ideal) / mu, low))
+    return jnp.where(mask, losses.size * preference * p * derivative, 0.0)
 
 
 def stch_value(
@@ -145,7 +143,7 @@ def stch_value(
     # rounding error, and the exponential of that is infinite. Scaling by a power of two is exact,
     # fused or not.
     largest = jax.lax.stop_gradient(jnp.abs(terms).max())
-    size = jnp.ldexp(jnp.ones_like(largest), jnp.frexp(jnp.maximum(largest, 1.0))[1])
-    ratios = terms / size
-    top = jax.lax.stop_gradient(ratios.max())
-    return mu * (size * top + jnp.log(jnp.exp(size * (ratios - top)).sum()))
+    scale = jnp.ldexp(jnp.ones_like(largest), jnp.frexp(jnp.maximum(largest, 1.0))[1])
+    scaled = terms / scale
+    maximum = jax.lax.stop_gradient(scaled.max())
+    return mu * (scale * maximum + jnp.log(jnp.exp(scale * (scaled - maximum)).sum()))

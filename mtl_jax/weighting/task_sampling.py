@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.weighting.per_task import per_task, require_fit, require_shares
+from mtl_jax.weighting.per_task import per_task, require_length, require_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TaskSampling(LossWeighting):
     cap: float | None = None
 
     def __post_init__(self):
-        require_shares(self, "sizes")
+        require_weights(self, "sizes")
         require_number(self, temperature=(0.0, math.inf))
         require(self.temperature > 0, self, "temperature", "must be above 0", self.temperature)
         if self.cap is not None:
@@ -53,7 +53,7 @@ class TaskSampling(LossWeighting):
 
     def init(self, num_tasks: int) -> tuple[()]:
         """Initial state: empty."""
-        require_fit(self, "sizes", num_tasks)
+        require_length(self, "sizes", num_tasks)
         return ()
 
     def weigh_losses(

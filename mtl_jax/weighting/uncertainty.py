@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import chex
 import jax
@@ -11,7 +11,8 @@ import optax
 
 from mtl_jax.core.balancing import LossWeighting
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.weighting.per_task import require_fit
+from mtl_jax.solvers.adam import adam_step
+from mtl_jax.weighting.per_task import require_length
 
 FACTORS = {"regression": 0.5, "classification": 1.0}
 
@@ -20,7 +21,7 @@ class UncertaintyState(NamedTuple):
     """Log variances of the tasks, and their Adam moments."""
 
     log_variance: jax.Array  # [K]
-    moments: Any
+    moments: optax.OptState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Uncertainty(LossWeighting):
 
     def init(self, num_tasks: int) -> UncertaintyState:
         """Initial state: s of `[num_tasks]`, and zero Adam moments."""
-        require_fit(self, "convention", num_tasks)
+        require_length(self, "convention", num_tasks)
         log_variance = jnp.full(num_tasks, self.initial, float)
         return UncertaintyState(log_variance, optax.adam(self.learning_rate).init(log_variance))
 
@@ -68,16 +69,14 @@ class Uncertainty(LossWeighting):
         self, losses: jax.Array, state: UncertaintyState, key: jax.Array
     ) -> tuple[jax.Array, UncertaintyState]:
         """Maps losses `[K]` to weights `[K]` of the given state, and the updated state."""
-        current = state.log_variance
-        chex.assert_shape(losses, current.shape)
+        log_variance = state.log_variance
+        chex.assert_shape(losses, log_variance.shape)
         chex.assert_type(losses, float)
-        constant = jax.lax.stop_gradient(losses).astype(current.dtype)
-        slopes = jax.grad(uncertainty_value, argnums=(0, 1))
-        weights, slope = slopes(constant, current, self.convention)
-        with jax.numpy_dtype_promotion("standard"):  # Optax raises a float to an int power.
-            change, moments = optax.adam(self.learning_rate).update(slope, state.moments)
-        state = UncertaintyState(optax.apply_updates(current, change), moments)
-        return weights.astype(losses.dtype), state
+        constant = jax.lax.stop_gradient(losses).astype(log_variance.dtype)
+        gradients = jax.grad(uncertainty_value, argnums=(0, 1))
+        weights, gradient = gradients(constant, log_variance, self.convention)
+        updated = adam_step(log_variance, gradient, state.moments, self.learning_rate)
+        return weights.astype(losses.dtype), UncertaintyState(*updated)
 
 
 def uncertainty_value(
@@ -106,9 +105,9 @@ def uncertainty_value(
     chex.assert_equal_shape([losses, log_variance])
     chex.assert_type([losses, log_variance], float)
     names = convention if isinstance(convention, tuple) else (convention,) * len(losses)
-    factor = jnp.array([FACTORS[name] for name in names], losses.dtype)
-    chex.assert_equal_shape([losses, factor])
-    return (factor * jnp.exp(-log_variance) * losses + 0.5 * log_variance).sum()
+    factors = jnp.array([FACTORS[name] for name in names], losses.dtype)
+    chex.assert_equal_shape([losses, factors])
+    return (factors * jnp.exp(-log_variance) * losses + 0.5 * log_variance).sum()
 
 
 def is_convention(value: object) -> bool:

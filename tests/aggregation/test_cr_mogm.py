@@ -91,7 +91,7 @@ def test_what_is_not_finite_leaves_the_average():
     method = CRMOGM(MGDA())
     step, state = jax.jit(method.weigh_gram), method.init(2)
     weights, state = step(jnp.full((2, 2), jnp.nan), state, KEY)
-    assert np.isnan(weights).all() and not state.initialised
+    assert np.isnan(weights).all() and not state.initialized
     _, state = step(jnp.diag(jnp.array([1.0, 3.0])), state, KEY)
     weights, after = step(jnp.full((2, 2), jnp.nan), state, KEY)
     assert np.isnan(weights).all()

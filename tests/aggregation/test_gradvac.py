@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import GradVac, PCGrad
-from mtl_jax.aggregation.gradvac import gradvac_weights, push
+from mtl_jax.aggregation.gradvac import gradvac_weights, step_length
 from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
@@ -54,7 +54,7 @@ def test_a_pushed_gradient_comes_to_its_target():
 def test_a_push_brings_any_angle_to_any_target(cosine, target):
     """In the plane: a unit vector at `cosine` to another, and the cosine of what it becomes."""
     one, other = np.array([1.0, 0.0]), np.array([cosine, np.sqrt(1.0 - cosine**2)])
-    pushed = other + float(push(jnp.float32(cosine), jnp.float32(target))) * one
+    pushed = other + float(step_length(jnp.float32(cosine), jnp.float32(target))) * one
     np.testing.assert_allclose(pushed[0] / np.linalg.norm(pushed), target, rtol=1e-5)
 
 
@@ -69,7 +69,7 @@ def test_targets_of_zero_are_pcgrad():
 
 
 def test_a_target_of_one_stays_finite():
-    push_of = jax.jit(push)
+    push_of = jax.jit(step_length)
     assert 10.0 < push_of(jnp.float32(0.0), jnp.float32(1.0)) < 100.0
     assert np.isfinite(push_of(jnp.float32(-1.0), jnp.float32(1.0)))
     gram, state = jnp.ones((2, 2)), jnp.zeros((2, 2))

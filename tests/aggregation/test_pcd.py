@@ -73,7 +73,7 @@ def test_what_is_not_finite_leaves_the_averages():
     weights, after = compiled(PCD())(jnp.diag(jnp.array([jnp.inf, 1.0])), state)
     assert np.isnan(weights).all()
     np.testing.assert_array_equal(after.squares, state.squares)
-    np.testing.assert_array_equal(after.share, state.share)
+    np.testing.assert_array_equal(after.total, state.total)
 
 
 @pytest.mark.parametrize(

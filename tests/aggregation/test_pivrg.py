@@ -30,7 +30,7 @@ def test_the_task_behind_counts_more_but_no_more_than_the_bound():
     method = PIVRG(reference=(1.0, 2.0), bound=3.0, momentum=0.0)
     state = method.pre_step(jnp.array([1.0, 9.0]), method.init(2))
     # By hand: 0 and 350 per cent, so the spread decides: 1 to 3.
-    np.testing.assert_allclose(method.counts(state), [0.5, 1.5], rtol=1e-6)
+    np.testing.assert_allclose(method.importances(state), [0.5, 1.5], rtol=1e-6)
     weights = weigh(method, [1.0, 9.0], gram=jnp.eye(2))
     np.testing.assert_allclose(weights, np.array([0.5, 1.5]) ** (1 / 3), rtol=1e-5)  # by hand.
 
@@ -40,7 +40,7 @@ def test_small_differences_are_softened():
     state = method.pre_step(jnp.array([1.0, 1.01]), method.init(2))
     ratio = np.exp(1 / 10)  # by hand: 1 per cent, over the least temperature.
     expected = 2 * np.array([1.0, ratio]) / (1 + ratio)
-    np.testing.assert_allclose(method.counts(state), expected, rtol=1e-5)
+    np.testing.assert_allclose(method.importances(state), expected, rtol=1e-5)
 
 
 def test_losses_are_averaged_and_compared_with_the_first():

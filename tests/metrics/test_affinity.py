@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.metrics.affinity import MOST_TASKS, group_tasks, inter_task_affinity
+from mtl_jax.metrics.affinity import MAX_TASKS, group_tasks, inter_task_affinity
 
 
 def two_squares(shared):
@@ -133,7 +133,7 @@ def test_more_groups_are_never_worth_less():
         (np.array([[0.0, np.nan], [0.0, 0.0]]), 2, 0.0, "affinity must be finite"),
         (np.zeros((2, 2)), 0, 0.0, "groups must be an integer of at least 1, not 0"),
         (np.zeros((2, 2)), 2, np.inf, "singleton_score must be finite, not inf"),
-        (np.zeros((99, 99)), 2, 0.0, f"affinity must have at most {MOST_TASKS} tasks; join some"),
+        (np.zeros((99, 99)), 2, 0.0, f"affinity must have at most {MAX_TASKS} tasks; join some"),
     ],
 )
 def test_bad_requests_are_named(matrix, groups, singleton_score, text):

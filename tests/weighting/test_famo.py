@@ -17,7 +17,7 @@ def test_first_weights_even_out_the_logs(variant):
     method = FAMO(min_losses=(1.0, 0.0))
     weights, state = variant(method.weigh_losses)(jnp.array([3.0, 6.0]), method.init(2), KEY)
     np.testing.assert_allclose(weights, [0.75, 0.25], rtol=1e-6)  # by hand: D = (2, 6).
-    np.testing.assert_array_equal(state.before, [3.0, 6.0])
+    np.testing.assert_array_equal(state.losses, [3.0, 6.0])
     np.testing.assert_array_equal(state.logits, [0.0, 0.0])
 
 
@@ -50,7 +50,7 @@ def test_observing_keeps_the_shape_of_the_state_and_gives_no_gradient():
 
 def test_decay_pulls_the_logits_back():
     method = FAMO(gamma=0.5)
-    state = method.init(2)._replace(logits=jnp.array([1.0, -1.0]), before=jnp.ones(2))
+    state = method.init(2)._replace(logits=jnp.array([1.0, -1.0]), losses=jnp.ones(2))
     after = method.post_step(jnp.ones(2), state).logits
     np.testing.assert_allclose(after, [1.0 - 0.025, -1.0 + 0.025], rtol=1e-5)  # by hand.
 
