@@ -14,7 +14,7 @@ class AuxInputs(NamedTuple):
     logits: dict[str, jax.Array]  # by view, [n, ..., C]
     labels: jax.Array  # [B, ...]
     mask: jax.Array  # [B], whether the label (of a vector, any entry; others NaN) is known
-    unlabelled_index: jax.Array | None  # [U], indices in the unlabelled pool; None without views
+    unlabelled_index: jax.Array  # [U], indices in the unlabelled pool; U = 0 if none is used
     labelled_index: jax.Array  # [B], indices among the labelled examples
     heads: dict[str, dict[str, jax.Array]]  # by auxiliary head and view
     view_params: dict[str, Any]  # by view, its random parameters

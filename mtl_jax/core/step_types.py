@@ -88,7 +88,7 @@ class Batch(NamedTuple):
     labels: dict[str, jax.Array]  # By task, [B, ...].
     mask: dict[str, jax.Array]  # By task, [B].
     labelled_index: jax.Array  # [B], among the labelled examples.
-    unlabelled_index: jax.Array | None  # [U], in the unlabelled pool.
+    unlabelled_index: jax.Array  # [U], in the unlabelled pool; U = 0 if none is used.
     view_params: dict[str, Any]  # By derived view, its random parameters.
     teacher: dict[str, TeacherPredictions]  # By task, of the unlabelled images [U].
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.core.head_key import HeadKey, join_params
 from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding
-from mtl_jax.core.model import Model, features_by_task, pooled_features
+from mtl_jax.core.model import Model, features_by_task, pooled_features, undefined
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.nets.cross_task_embedding import Embedding
 from mtl_jax.nets.encoder import make_encoder
@@ -119,14 +119,14 @@ class CrossTaskFns(NamedTuple):
     """The functions of a `CrossTaskEmbedding`, whose parameters are among those of the heads."""
 
     init: Callable[..., dict[str, Any]]
-    embed: Callable[..., dict[str, jax.Array]] | None
+    embed: Callable[..., dict[str, jax.Array]]
 
 
 def cross_task_fns(sizes: dict[str, int], outputs: Mapping[str, Any]) -> CrossTaskFns:
     """The cross-task embedding of a model, if it has one."""
     specs = [(name, spec) for name, spec in outputs.items() if isinstance(spec, CrossTaskEmbedding)]
     if not specs:
-        return CrossTaskFns(lambda key, features: {}, None)
+        return CrossTaskFns(lambda key, features: {}, undefined)
     ((name, spec),) = specs
 
     def embedding(width):

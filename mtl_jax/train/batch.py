@@ -56,12 +56,14 @@ def sample_batch(
     given = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
     augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
     unlabelled = [name for name in requests.base if not name.startswith("labelled")]
-    rows, index = dict.fromkeys(requests.base, given.rows), None
+    rows, index = dict.fromkeys(requests.base, given.rows), no_rows()
+    teacher: dict[str, Any] = {}
     if unlabelled:
         size = run.batch_size * run.labels.unlabelled_ratio
         index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
         pool = index if stream.pool is None else stream.pool[index]
         rows |= dict.fromkeys(unlabelled, pool)
+        teacher = jax.tree.map(lambda array: array[pool], stream.teacher)
     images = augment_base_views(sampler, stream, requests, augment_key, rows)
     view_params = {}
     for view in requests.derived:
@@ -71,8 +73,12 @@ def sample_batch(
             images[name], view_params[name] = mix_views(view, own, images)
         else:
             images[name], view_params[name] = rotate_view(view, own, images)
-    teacher = {} if index is None else jax.tree.map(lambda each: each[pool], stream.teacher)
     return Batch(images, given.labels, given.mask, given.index, index, view_params, teacher)
+
+
+def no_rows() -> jax.Array:
+    """Empty indices `[0]`."""
+    return jnp.zeros(0, jnp.int32)
 
 
 def num_unlabelled(stream: Stream) -> int:
@@ -119,7 +125,7 @@ def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Arr
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
     given = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
     images = {"labelled": as_float(stream.image[given.rows])}
-    return Batch(images, given.labels, given.mask, given.index, None, {}, {})
+    return Batch(images, given.labels, given.mask, given.index, no_rows(), {}, {})
 
 
 def sample_labelled(
