@@ -6,7 +6,7 @@ Example:
   >>> from mtl_jax.augment import Chain, signal
   >>> policy = Chain((signal.TimeShift(2), signal.TimeMask(steps=2)))
   >>> keys = jax.random.split(jax.random.key(0), 2)
-  >>> jax.jit(jax.vmap(policy))(keys, jnp.ones((2, 5, 3))).shape
+  >>> jax.eval_shape(jax.vmap(policy), keys, jnp.ones((2, 5, 3))).shape
   (2, 5, 3)
 """
 

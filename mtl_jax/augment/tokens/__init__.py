@@ -6,7 +6,7 @@ Example:
   >>> from mtl_jax.augment import tokens
   >>> policy = tokens.TokenMask(mask=103)
   >>> keys = jax.random.split(jax.random.key(0), 2)
-  >>> jax.jit(jax.vmap(policy))(keys, jnp.ones((2, 8), jnp.int32)).shape
+  >>> jax.eval_shape(jax.vmap(policy), keys, jnp.ones((2, 8), jnp.int32)).shape
   (2, 8)
 """
 
