@@ -14,7 +14,7 @@ from mtl_jax.core.step_types import Batch, Features, Outputs, StepInputs, Stream
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.views import AdversarialView, TeacherView, view_key
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.train.inputs import split_by_view
+from mtl_jax.train.batch import split_by_view
 
 
 class StreamOutputs(NamedTuple):

@@ -1,27 +1,42 @@
-"""Batch sampling: a pure function of the key and the step, augmented on the device."""
+"""The batch of a step: a pure function of the key and the step, grouped into forward passes."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.run import Run
-from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.config.task import required_views
+from mtl_jax.core.model import forward, predict
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_types import Batch, LabelledSubset, Stream
-from mtl_jax.core.views import MEDIUM, STRONG, WEAK, MixedView, view_key
+from mtl_jax.core.step_types import (
+    Batch,
+    Features,
+    ForwardPass,
+    LabelledSubset,
+    Outputs,
+    StepInputs,
+    Stream,
+    StreamInputs,
+)
+from mtl_jax.core.views import (
+    AdversarialView,
+    MixedView,
+    SeparatePass,
+    TeacherView,
+    view_key,
+)
 from mtl_jax.data import batch_index
-from mtl_jax.train.derived_views import mix_views, rotate_view
 from mtl_jax.train.view_requests import ViewRequests
-
-
-class Sampler(NamedTuple):
-    """Settings of batch sampling, and the state of a learnable policy."""
-
-    run: Run
-    loop: str  # Loop over the images for policies with branches, "vmap" or "map".
-    policy_state: Any
+from mtl_jax.train.views import (
+    Sampler,
+    as_float,
+    augment_base_views,
+    mix_views,
+    rotate_view,
+    split_sizes,
+    vat_perturbation,
+)
 
 
 class LabelledBatch(NamedTuple):
@@ -86,40 +101,6 @@ def num_unlabelled(stream: Stream) -> int:
     return (stream.image if stream.pool is None else stream.pool).shape[0]
 
 
-def augment_base_views(
-    sampler: Sampler,
-    stream: Stream,
-    requests: ViewRequests,
-    key: jax.Array,
-    rows: dict[str, jax.Array],
-) -> dict[str, jax.Array]:
-    """The requested base views of a stream, by the rows `[n]` of each view."""
-    run = sampler.run
-    weak, strong = jax.random.split(key)
-    policies = (
-        (run.augmentation.weak, WEAK, weak),
-        (run.augmentation.medium, MEDIUM, fold_in_name(key, "medium")),
-        (run.augmentation.strong, STRONG, strong),
-    )
-    images = {}
-    for policy, names, own in policies:
-        names = [name for name in names if name in requests.base]
-        if names:
-            # Each random op costs compile time, so a policy augments all images in one call.
-            parts = [rows[name] for name in names]
-            image = stream.image[jnp.concatenate(parts)]
-            image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
-            sizes = [len(part) for part in parts]
-            images |= dict(zip(names, split_sizes(image, sizes), strict=True))
-    return images
-
-
-def split_sizes(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
-    """Splits an array `[sum n, ...]` into arrays `[n, ...]`."""
-    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-    return jnp.split(array, ends)
-
-
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
@@ -145,33 +126,83 @@ def example_spec(images: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStru
     return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("policy", "loop"))
-def augment_batch(
-    policy: Policy | LearnablePolicy | None,
-    key: jax.Array,
-    images: jax.Array,
-    policy_state: Any,
-    loop: str,
-) -> jax.Array:
-    """Augments each of the images `[N, ...]` by a policy, with a separate key per image.
+def prepare_inputs(step: StepInputs, batch: Batch, requests: ViewRequests) -> StreamInputs:
+    """Groups a batch into forward passes, and runs the passes that need no gradient.
 
-    Jitted, so that runs with the same policy share its trace.
+    Frozen students and adversarial views use the parameters before the step.
+
+    Args:
+      step: run, model, state and key of the step.
+      batch: the batch of one stream.
+      requests: the views of the stream's tasks.
     """
-    images = as_float(images)
-    if policy is None:
-        return images
-    keys = jax.random.split(key, images.shape[0])
-    if isinstance(policy, LearnablePolicy):
-        if loop == "map":
-            return policy.apply_batched(keys, images, policy_state)
-        return jax.vmap(policy, in_axes=(0, 0, None))(keys, images, policy_state)
-    return policy.apply_batched(keys, images) if loop == "map" else jax.vmap(policy)(keys, images)
+    tasks = [task for task in step.run.tasks if task.name in batch.labels]
+    names = tuple(task.name for task in tasks)
+    passes = [concatenate_views("", [view_key(view) for view in requests.joint], batch)]
+    outputs: Outputs = {}
+    features: Features = {}
+    for view in requests.separate:
+        own = concatenate_views(view_key(view), view.views, batch)
+        own = own._replace(sizes={own.name: own.images.shape[0]})
+        if view.model == "student":
+            passes.append(own)
+            continue
+        found = run_frozen(step, view, own, names)
+        features |= split_by_view(found[0], own.sizes)
+        outputs |= split_by_view(found[1], own.sizes)
+    for task in tasks:
+        for view in required_views(task):
+            if isinstance(view, TeacherView):
+                by_task = outputs.setdefault(view_key(view), {})
+                by_task[task.name] = batch.teacher[task.name].outputs
+    for task, view in requests.adversarial:
+        passes.append(adversarial_pass(step, batch, task, view))
+    return StreamInputs(names, batch, tuple(passes), outputs, features)
 
 
-def as_float(images: jax.Array) -> jax.Array:
-    """Images as float32, uint8 scaled to [0, 1]; other integers (tokens) unchanged."""
-    if images.dtype == jnp.uint8:
-        return images.astype(jnp.float32) / 255.0
-    if jnp.issubdtype(images.dtype, jnp.integer):
-        return images
-    return images.astype(jnp.float32)
+def run_frozen(
+    step: StepInputs, view: SeparatePass, own: ForwardPass, tasks: tuple[str, ...]
+) -> tuple[Any, Any]:
+    """Features and outputs of a separate pass, without gradient."""
+    state, source = step.state, step.source
+    if view.model == "source":
+        assert source is not None  # Runs with such views have a source model.
+        params, batch_stats, train = source.params, source.batch_stats, False
+    else:
+        params = state.ema if view.model == "teacher" else state.params
+        batch_stats, train = state.batch_stats, True
+    key = fold_in_name(step.key, own.name)
+    return jax.lax.stop_gradient(
+        forward(step.model, params, batch_stats, own.images, key, tasks, train=train)
+    )
+
+
+def adversarial_pass(
+    step: StepInputs, batch: Batch, task: str, view: AdversarialView
+) -> ForwardPass:
+    """The pass of a task's adversarial images, which have their own perturbation."""
+    name = f"{view_key(view)}/{task}"
+    key, state = fold_in_name(step.key, name), step.state
+
+    def outputs_at(images):
+        found = predict(step.model, state.params, state.batch_stats, images, key, (task,))
+        return found[task]
+
+    images = vat_perturbation(view, key, batch.images, outputs_at)
+    return ForwardPass(name, {name: images.shape[0]}, images)
+
+
+def concatenate_views(name: str, views: Any, batch: Batch) -> ForwardPass:
+    """A forward pass of several concatenated views."""
+    sizes = {view: batch.images[view].shape[0] for view in views}
+    return ForwardPass(name, sizes, jnp.concatenate([batch.images[view] for view in views]))
+
+
+def split_by_view(outputs: dict[str, Any], sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
+    """Splits the outputs of a pass, `{name: [sum n, ...]}`, by view."""
+    leaves, treedef = jax.tree.flatten(outputs)
+    parts = [split_sizes(leaf, list(sizes.values())) for leaf in leaves]
+    return {
+        view: jax.tree.unflatten(treedef, [part[index] for part in parts])
+        for index, view in enumerate(sizes)
+    }

@@ -10,7 +10,7 @@ from mtl_jax.core.metric import Metric
 from mtl_jax.core.model import Model
 from mtl_jax.data import has_label
 from mtl_jax.losses.masked import known_entries
-from mtl_jax.train.batch import as_float
+from mtl_jax.train.views import as_float
 
 CHUNK = 500
 

@@ -14,7 +14,8 @@ from mtl_jax.core.step_types import Stream, TrainState, stream_key
 from mtl_jax.core.tree import Tree
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import target_type
-from mtl_jax.train.batch import as_float, sample_labelled
+from mtl_jax.train.batch import sample_labelled
+from mtl_jax.train.views import as_float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from mtl_jax.core.head_key import encoder_params
 from mtl_jax.core.model import EncoderOutput, Model, features_by_task
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.step_types import SourceModel, Stream, TrainData
-from mtl_jax.train.batch import as_float
+from mtl_jax.train.views import as_float
 
 
 def precompute(run: Run, net: Model, anchor: SourceModel, given: TrainData) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from mtl_jax.core.step_extension import AfterContext
 from mtl_jax.core.step_types import TrainData, TrainState
 from mtl_jax.core.tree import Tree, ema_decay_at, ema_update, merge
 from mtl_jax.train.extensions import extensions_of
+from mtl_jax.train.objective import Setup, heldout_objective, objectives_at
 from mtl_jax.train.state import optimizer_of
-from mtl_jax.train.step_objectives import Setup, heldout_objective, objectives_at
 from mtl_jax.train.updates import (
     add_penalty_gradient,
     apply_proximal,

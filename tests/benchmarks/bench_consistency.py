@@ -60,7 +60,7 @@ def our_views(what: str):
     import jax.numpy as jnp
     import numpy as np
 
-    from mtl_jax.train.batch import augment_batch
+    from mtl_jax.train.views import augment_batch
 
     pool = jnp.asarray(np.random.default_rng(0).integers(0, 256, (5000, 32, 32, 3)), jnp.uint8)
     policy, mean, std = our_policy(what), jnp.array(MEAN)[None, None, None], jnp.array(STD)

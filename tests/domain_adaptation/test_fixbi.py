@@ -13,7 +13,7 @@ from mtl_jax.core.views import MixedView, MixParams, view_key
 from mtl_jax.domain_adaptation.fixbi import HALF, branch_logits
 from mtl_jax.losses import cross_entropy
 from mtl_jax.nets.pretrained import Preprocessing
-from mtl_jax.train.derived_views import mix_views
+from mtl_jax.train.views import mix_views
 from tests.small import ROW
 from tests.train.test_domains_in_step import DOMAINS, ended
 

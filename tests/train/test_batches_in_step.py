@@ -14,7 +14,8 @@ from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import stream_key
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
-from mtl_jax.train.batch import as_float, sample_labelled
+from mtl_jax.train.batch import sample_labelled
+from mtl_jax.train.views import as_float
 from tests.small import RUN
 
 ONE = jax.devices()[:1]

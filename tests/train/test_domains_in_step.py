@@ -10,8 +10,9 @@ from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import abstract_data, load_run_data
-from mtl_jax.train.batch import Sampler, sample_batch
+from mtl_jax.train.batch import sample_batch
 from mtl_jax.train.view_requests import group_requests
+from mtl_jax.train.views import Sampler
 from mtl_jax.transfer import HEADS
 from tests.small import ROW, RUN, part
 

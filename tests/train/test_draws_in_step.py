@@ -18,9 +18,10 @@ from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import batch
-from mtl_jax.train.batch import Sampler, sample_batch, sample_heldout_batch
+from mtl_jax.train.batch import sample_batch, sample_heldout_batch
 from mtl_jax.train.updates import heldout_loss_fn
 from mtl_jax.train.view_requests import group_requests
+from mtl_jax.train.views import Sampler
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, UNLABELLED
 from tests.train.test_views import watching
 

@@ -22,11 +22,10 @@ from mtl_jax.core.views import AdversarialView, MixedView, RotatedView, Separate
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import build_model
-from mtl_jax.train.batch import Sampler, sample_batch
-from mtl_jax.train.derived_views import mix_views, vat_perturbation
-from mtl_jax.train.inputs import prepare_inputs
+from mtl_jax.train.batch import prepare_inputs, sample_batch
 from mtl_jax.train.objective import make_objective
 from mtl_jax.train.view_requests import group_requests
+from mtl_jax.train.views import Sampler, mix_views, vat_perturbation
 from tests.small import COLUMN, ROW, RUN
 
 ONE = jax.devices()[:1]

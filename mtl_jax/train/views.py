@@ -1,13 +1,102 @@
-"""Views derived from base views: mixed, rotated, and adversarially perturbed."""
+"""Makes the views of a batch: augmented, mixed, rotated and adversarially perturbed images."""
 
+import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment import cutmix, mixup, rot90
+from mtl_jax.config.run import Run
+from mtl_jax.core.policy import LearnablePolicy, Policy
+from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.step_types import Stream
 from mtl_jax.core.validation import require
-from mtl_jax.core.views import AdversarialView, MixedView, MixParams, RotatedView
+from mtl_jax.core.views import (
+    MEDIUM,
+    STRONG,
+    WEAK,
+    AdversarialView,
+    MixedView,
+    MixParams,
+    RotatedView,
+)
+from mtl_jax.train.view_requests import ViewRequests
+
+
+class Sampler(NamedTuple):
+    """Settings of batch sampling, and the state of a learnable policy."""
+
+    run: Run
+    loop: str  # Loop over the images for policies with branches, "vmap" or "map".
+    policy_state: Any
+
+
+def augment_base_views(
+    sampler: Sampler,
+    stream: Stream,
+    requests: ViewRequests,
+    key: jax.Array,
+    rows: dict[str, jax.Array],
+) -> dict[str, jax.Array]:
+    """The requested base views of a stream, by the rows `[n]` of each view."""
+    run = sampler.run
+    weak, strong = jax.random.split(key)
+    policies = (
+        (run.augmentation.weak, WEAK, weak),
+        (run.augmentation.medium, MEDIUM, fold_in_name(key, "medium")),
+        (run.augmentation.strong, STRONG, strong),
+    )
+    images = {}
+    for policy, names, own in policies:
+        names = [name for name in names if name in requests.base]
+        if names:
+            # Each random op costs compile time, so a policy augments all images in one call.
+            parts = [rows[name] for name in names]
+            image = stream.image[jnp.concatenate(parts)]
+            image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
+            sizes = [len(part) for part in parts]
+            images |= dict(zip(names, split_sizes(image, sizes), strict=True))
+    return images
+
+
+@functools.partial(jax.jit, static_argnames=("policy", "loop"))
+def augment_batch(
+    policy: Policy | LearnablePolicy | None,
+    key: jax.Array,
+    images: jax.Array,
+    policy_state: Any,
+    loop: str,
+) -> jax.Array:
+    """Augments each of the images `[N, ...]` by a policy, with a separate key per image.
+
+    Jitted, so that runs with the same policy share its trace.
+    """
+    images = as_float(images)
+    if policy is None:
+        return images
+    keys = jax.random.split(key, images.shape[0])
+    if isinstance(policy, LearnablePolicy):
+        if loop == "map":
+            return policy.apply_batched(keys, images, policy_state)
+        return jax.vmap(policy, in_axes=(0, 0, None))(keys, images, policy_state)
+    return policy.apply_batched(keys, images) if loop == "map" else jax.vmap(policy)(keys, images)
+
+
+def as_float(images: jax.Array) -> jax.Array:
+    """Images as float32, uint8 scaled to [0, 1]; other integers (tokens) unchanged."""
+    if images.dtype == jnp.uint8:
+        return images.astype(jnp.float32) / 255.0
+    if jnp.issubdtype(images.dtype, jnp.integer):
+        return images
+    return images.astype(jnp.float32)
+
+
+def split_sizes(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
+    """Splits an array `[sum n, ...]` into arrays `[n, ...]`."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
+    return jnp.split(array, ends)
 
 
 def mix_views(
