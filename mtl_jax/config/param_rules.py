@@ -137,7 +137,9 @@ def l2_sp_penalty(rules: ParamRules, params, start_params) -> jax.Array:
     if not any(rule.l2_sp for rule in rules):
         return total
     if start_params is None:
-        raise BadInput("param_rules: l2_sp needs a source model: a run with init_from=...")
+        raise BadInput(
+            "param_rules: l2_sp needs a source model: a run with Initialization(init_from=...)"
+        )
     start = dict(zip(leaf_paths(start_params), jax.tree.leaves(start_params), strict=True))
     for path, leaf in zip(leaf_paths(params), jax.tree.leaves(params), strict=True):
         weight = rule_of(rules, path).l2_sp

@@ -31,7 +31,7 @@ class Domains(DataSource):
     the target. Only target images are used as unlabelled examples (`pools`). A hidden label is -1
     (classes) or NaN (continuous targets). The validation part, which is used for model selection,
     contains the labelled domains only, so hidden labels do not influence model selection either.
-    The test part is that of the target. With `Run.num_labelled`, labels are sampled from the
+    The test part is that of the target. With `Labels.num_labelled`, labels are sampled from the
     labelled domains together.
 
     Classes are matched by name where the sources provide names (`classes`, as `Folder`, `Table` and

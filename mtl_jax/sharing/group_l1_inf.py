@@ -43,7 +43,7 @@ class GroupL1Inf(Proximal):
         return self.weight * group_l1_inf(stacked_trunks(self, params))
 
     def prox(self, params: Tree, rate: jax.Array) -> Tree:
-        """The proximal step with a learning rate `[]`, for `Run.proximal`."""
+        """The proximal step with a learning rate `[]`, for `Regularization.proximal`."""
         return apply_prox(self, params, lambda matrix: prox_l1_inf(matrix, rate * self.weight))
 
 

@@ -42,7 +42,7 @@ class GroupL21(Proximal):
         return self.weight * group_l21(stacked_trunks(self, params))
 
     def prox(self, params: Tree, rate: jax.Array) -> Tree:
-        """The proximal step with a learning rate `[]`, for `Run.proximal`."""
+        """The proximal step with a learning rate `[]`, for `Regularization.proximal`."""
         return apply_prox(self, params, lambda matrix: prox_l21(matrix, rate * self.weight))
 
 

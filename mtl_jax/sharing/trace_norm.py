@@ -40,7 +40,7 @@ class TraceNorm(Proximal):
         return self.weight * trace_norm(stacked_trunks(self, params))
 
     def prox(self, params: Tree, rate: jax.Array) -> Tree:
-        """The proximal step with a learning rate `[]`, for `Run.proximal`."""
+        """The proximal step with a learning rate `[]`, for `Regularization.proximal`."""
         return apply_prox(self, params, lambda matrix: prox_trace_norm(matrix, rate * self.weight))
 
 

@@ -92,7 +92,7 @@ def init_train_state(
     by_losses = not run.balance.needs_task_gradients and not run.evaluation.measure_affinity
     if not jax.tree.leaves(kept["shared"]) and not by_losses:
         asking = (
-            "measure_affinity=True needs"
+            "Evaluation.measure_affinity needs"
             if run.evaluation.measure_affinity
             else f"{run.balance!r} balances"
         )

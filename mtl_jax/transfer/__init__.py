@@ -1,7 +1,7 @@
 """Transfer learning: initialize from a source model, regularize towards it, or distill from it.
 
 Capitalized names are methods: auxiliary losses for `Task.auxiliary`, the penalty `L2SP` and the
-estimator `RidgeClassifier`. Most need a run with a source model (`Run.init_from`).
+estimator `RidgeClassifier`. Most need a run with a source model (`Initialization.init_from`).
 
 Example:
   >>> from mtl_jax import Task, losses, metrics, transfer

@@ -50,7 +50,9 @@ class L2SP:
         if not jax.tree.leaves(params["shared"]):
             raise BadInput("L2SP needs a shared trunk, not nets.PerTaskTrunk or a frozen one")
         if anchor is None:
-            raise BadInput("L2SP needs initial values of a source model: a run with init_from=...")
+            raise BadInput(
+                "L2SP needs initial values of a source model: a run with Initialization(init_from=...)"
+            )
         distance = self.weight * l2_sp(params["shared"], anchor["shared"])
         if self.head_weight == 0.0:
             return distance

@@ -187,5 +187,7 @@ def test_frozen_shared_parameters_are_none_to_balance(changes):
 
 
 def test_affinities_need_shared_parameters():
-    with pytest.raises(BadInput, match=r"measure_affinity=True needs trained shared parameters"):
+    with pytest.raises(
+        BadInput, match=r"Evaluation.measure_affinity needs trained shared parameters"
+    ):
         going(SOFT.replace(evaluation={"measure_affinity": True}))

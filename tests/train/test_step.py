@@ -238,7 +238,7 @@ def test_l2_sp_holds_to_the_source():
         for s in (free, held)
     ]
     assert far[1] < 0.5 * far[0]
-    with pytest.raises(BadInput, match="needs a start to stay near: a run with init_from"):
+    with pytest.raises(BadInput, match="needs initial values of a source model: a run with"):
         trained(RUN.replace(regularization={"penalties": (transfer.L2SP(1.0),)}))
 
 

@@ -60,7 +60,7 @@ def test_without_a_shared_trunk_it_says_so(shared):
 
 
 def test_without_a_source_it_says_so():
-    with pytest.raises(BadInput, match="init_from="):
+    with pytest.raises(BadInput, match=r"Initialization\(init_from="):
         L2SP(0.1)(PARAMS, None)
 
 

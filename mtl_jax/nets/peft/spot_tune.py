@@ -130,7 +130,7 @@ def source_param_map(
 ) -> tuple[tuple[str, str], ...]:
     r"""The `param_map` from a source model with the plain trunk to both copies.
 
-    For `Run.param_map`, with `new_params=("shared/policy.*",)` and the rule
+    For `Initialization.param_map`, with `new_params=("shared/policy.*",)` and the rule
     `ParamRule("shared/frozen_.*", frozen=True)` in `param_rules`.
 
     Args:
