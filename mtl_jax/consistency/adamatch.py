@@ -33,7 +33,7 @@ class AdaMatch(AuxiliaryLoss):
     BatchNorm's batch, z'' in a separate pass, r uniform in [0, 1) for each logit. The labelled
     loss is replaced by `1/2 (loss(z_weak, y) + loss(z_strong, y))`, and the unlabelled loss is
     `w(s) 1[max q >= c] H(argmax q, strong)` with q the aligned prediction for the weak view, c a
-    fraction (`share`) of the mean confidence of softmax(z_weak), and
+    fraction (`relative_threshold`) of the mean confidence of softmax(z_weak), and
     `w(s) = 1/2 - 1/2 cos(min(pi, 2 pi s))` for the fraction s of training that is done.
 
     Gradients flow through both passes. No gradient with respect to thresholds and targets. All
@@ -43,7 +43,7 @@ class AdaMatch(AuxiliaryLoss):
     Attributes:
       align: of the predictions; `DistributionAlignment("labelled")` has running means for both
         distributions.
-      share: fraction of the labelled images' mean confidence.
+      relative_threshold: fraction of the labelled images' mean confidence.
       weight: of the mean over all U examples, when w is 1.
 
     Raises:
@@ -54,27 +54,27 @@ class AdaMatch(AuxiliaryLoss):
 
     Example:
       >>> from mtl_jax import consistency
-      >>> method = consistency.AdaMatch(consistency.DistributionAlignment("labelled"), share=0.8)
+      >>> method = consistency.AdaMatch(consistency.DistributionAlignment("labelled"), relative_threshold=0.8)
       >>> method.match.mask
-      RelativeThreshold(share=0.8, of='aligned')
+      RelativeThreshold(threshold=0.8, of='aligned')
       >>> method.views[-1].views  # The second pass of the labelled images.
       ('labelled', 'labelled_strong')
     """
 
     align: WindowAlignment | DistributionAlignment = WINDOW
-    share: float = 0.9
+    relative_threshold: float = 0.9
     weight: float = 1.0
 
     target_types = MULTICLASS
     views = ("labelled", "labelled_strong", "weak", "strong", SEPARATE)
 
     def __post_init__(self):
-        require_number(self, share=(0.0, 1.0), weight=(0.0, math.inf))
+        require_number(self, relative_threshold=(0.0, 1.0), weight=(0.0, math.inf))
 
     @property
     def match(self) -> Match:
         """Match for the unlabelled images, once the labelled logits are interpolated."""
-        return Match(align=self.align, mask=RelativeThreshold(self.share))
+        return Match(align=self.align, mask=RelativeThreshold(self.relative_threshold))
 
     def init(self, sizes: DatasetSizes) -> MatchState:
         """Returns the initial state."""

@@ -43,7 +43,7 @@ class Dash(AuxiliaryLoss):
       factor: C.
       gamma: divisor of the threshold.
       every: steps between thresholds; 10 times 1024 as in USB.
-      least: rho_min, nats.
+      min_threshold: rho_min, nats.
       temperature: T.
       weight: of the mean over all U examples.
 
@@ -69,7 +69,7 @@ class Dash(AuxiliaryLoss):
     factor: float = 1.0001
     gamma: float = 1.27
     every: int = 10240
-    least: float = 0.05
+    min_threshold: float = 0.05
     temperature: float = 0.5
     weight: float = 1.0
 
@@ -80,7 +80,7 @@ class Dash(AuxiliaryLoss):
         require_int(self, warm_up=0, window=1, every=1)
         positive = (1e-6, math.inf)
         require_number(self, factor=positive, gamma=(1.0, math.inf), temperature=positive)
-        require_number(self, least=(0.0, math.inf), weight=(0.0, math.inf))
+        require_number(self, min_threshold=(0.0, math.inf), weight=(0.0, math.inf))
         if self.initial_loss is None:
             fits = self.window <= self.warm_up
             require(fits, self, "window", f"must be at most warm_up ({self.warm_up})", self.window)
@@ -114,14 +114,15 @@ class Dash(AuxiliaryLoss):
             initial = jnp.where(state.count > 0, mean, math.log(classes))
         num_decays = jnp.maximum(state.step - self.warm_up, 0) // self.every
         return jnp.maximum(
-            self.factor * self.gamma ** -num_decays.astype(initial.dtype) * initial, self.least
+            self.factor * self.gamma ** -num_decays.astype(initial.dtype) * initial,
+            self.min_threshold,
         )
 
     def select(self, weak: jax.Array, rho: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Mask `[...]` and targets `[..., C]` from the weak view."""
         soft = jax.nn.softmax(weak / jnp.asarray(self.temperature, weak.dtype))
         hard = jax.nn.one_hot(weak.argmax(-1), weak.shape[-1], dtype=weak.dtype)
-        targets = jnp.where(rho > self.least, soft, hard)
+        targets = jnp.where(rho > self.min_threshold, soft, hard)
         return soft_cross_entropy(weak, targets).astype(rho.dtype) <= rho, targets
 
     def next_state(self, views: AuxInputs, state: DashState) -> DashState:

@@ -72,7 +72,7 @@ class RelativeThreshold(Mask):
     whether or not they have the task's label. No gradient with respect to the labelled view.
 
     Attributes:
-      share: fraction of the labelled images' mean confidence.
+      threshold: fraction of the labelled images' mean confidence.
       of: which prediction is used, "plain" or "aligned".
 
     Raises:
@@ -85,14 +85,14 @@ class RelativeThreshold(Mask):
       >>> from mtl_jax import consistency
       >>> align = consistency.DistributionAlignment("labelled")
       >>> consistency.Match(align=align, mask=consistency.RelativeThreshold(0.8)).mask
-      RelativeThreshold(share=0.8, of='aligned')
+      RelativeThreshold(threshold=0.8, of='aligned')
     """
 
-    share: float = 0.9
+    threshold: float = 0.9
     of: PredictionKind = "aligned"
 
     def __post_init__(self):
-        require_number(self, share=(0.0, 1.0))
+        require_number(self, threshold=(0.0, 1.0))
         require_choice(self, of=("plain", "aligned"))
 
     def update(
@@ -100,5 +100,5 @@ class RelativeThreshold(Mask):
     ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and the threshold."""
         labelled = jax.lax.stop_gradient(views.outputs("labelled"))
-        threshold = self.share * jax.nn.softmax(labelled).max(-1).mean()
+        threshold = self.threshold * jax.nn.softmax(labelled).max(-1).mean()
         return prediction.confidence(self.of) >= threshold, state, {"threshold": threshold}

@@ -55,7 +55,7 @@ class MultiMatch(AuxiliaryLoss):
 
     Training has `epochs` parts of equal length, t = 0, 1, ...; the weight of a new margin is
     `smoothness / (1 + t)`. At the beginning of each part the cut-offs are recomputed: the
-    `quantile`, at least `least`, of the margins of the examples on which i and j last agreed.
+    `quantile`, at least `min_cutoff`, of the margins of the examples on which i and j last agreed.
     Before the first time, the unlabelled loss is 0. Labelled examples train all three heads, by
     the sum of their losses.
 
@@ -68,7 +68,7 @@ class MultiMatch(AuxiliaryLoss):
     Attributes:
       hard: weight of the hard examples.
       quantile: fraction of the agreed examples' margins that lies below a cut-off.
-      least: lower bound of a cut-off; None disables it, as in some of the authors' runs.
+      min_cutoff: lower bound of a cut-off; None disables it, as in some of the authors' runs.
       smoothness: weight of a new margin in the first part of training.
       epochs: parts of training.
       mask: of each head's own predictions.
@@ -88,7 +88,7 @@ class MultiMatch(AuxiliaryLoss):
 
     hard: float = 3.0
     quantile: float = 0.05
-    least: float | None = 0.0
+    min_cutoff: float | None = 0.0
     smoothness: float = 0.997
     epochs: int = 100
     mask: Mask = MASK
@@ -101,8 +101,8 @@ class MultiMatch(AuxiliaryLoss):
         require_number(self, hard=(0.0, math.inf), weight=(0.0, math.inf))
         require_number(self, quantile=(0.0, 1.0), smoothness=(0.0, 1.0))
         require_int(self, epochs=1)
-        if self.least is not None:
-            require_number(self, least=(-math.inf, math.inf))
+        if self.min_cutoff is not None:
+            require_number(self, min_cutoff=(-math.inf, math.inf))
 
     def aux_heads(self, num_classes: int) -> dict[str, AuxHead]:
         """Two more classification heads."""
@@ -167,7 +167,7 @@ class MultiMatch(AuxiliaryLoss):
     def cutoffs(self, margins: Margins) -> jax.Array:
         """Cut-offs `[3, C]` for the labels of each head, from the predictions of the other two."""
         cutoffs = jnp.stack([margin_quantiles(margins, i, j, self.quantile) for i, j in OTHERS])
-        return cutoffs if self.least is None else jnp.maximum(cutoffs, self.least)
+        return cutoffs if self.min_cutoff is None else jnp.maximum(cutoffs, self.min_cutoff)
 
     def apply_masks(
         self, weak: jax.Array, views: AuxInputs, states: tuple[Tree, ...]

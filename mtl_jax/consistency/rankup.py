@@ -27,7 +27,7 @@ class RankUp(AuxiliaryLoss):
 
     An auxiliary head has two logits h for each target; a pair (i, j) has the logits `h_i - h_j`.
     Labelled pairs have targets `(1, 0)`, `(1/2, 1/2)` or `(0, 1)` where y_i is larger than,
-    equal to or smaller than y_j, and `share` times their mean cross-entropy is added to the task's
+    equal to or smaller than y_j, and `arc_weight` times their mean cross-entropy is added to the task's
     loss. Unlabelled pairs are as in FixMatch: a confident order on the weak view is the label of
     the strong one; the loss of example i is the mean over all its U pairs (including the pair
     with itself, which is never confident). A pair with a missing target does not count.
@@ -36,7 +36,7 @@ class RankUp(AuxiliaryLoss):
     task's head. One target, or D of them, per example: `[B]` or `[B, D]`.
 
     Attributes:
-      share: weight of both losses of pairs.
+      arc_weight: weight of both losses of pairs.
       threshold: confidence from which a predicted order counts.
       weight: of the whole unlabelled loss.
       regression_method: consistency method for the unlabelled outputs themselves, such as `RDA()`.
@@ -57,7 +57,7 @@ class RankUp(AuxiliaryLoss):
       'weak2'
     """
 
-    share: float = 0.2
+    arc_weight: float = 0.2
     threshold: float = 0.95
     weight: float = 1.0
     regression_method: AuxiliaryLoss | None = None
@@ -66,7 +66,7 @@ class RankUp(AuxiliaryLoss):
 
     def __post_init__(self):
         nonnegative = (0.0, math.inf)
-        require_number(self, share=nonnegative, threshold=(0.0, 1.0), weight=nonnegative)
+        require_number(self, arc_weight=nonnegative, threshold=(0.0, 1.0), weight=nonnegative)
         method = self.regression_method
         valid = method is None or needs_only_views(method)
         rule = "must be None, or a method for continuous targets that needs no more than views"
@@ -93,7 +93,7 @@ class RankUp(AuxiliaryLoss):
         mask = jnp.exp(log_probs.max(-1)) >= self.threshold
         targets = jax.nn.one_hot(log_probs.argmax(-1), 2, dtype=log_probs.dtype)
         losses = soft_cross_entropy(pairwise_logits(views.outputs("strong", "rank")), targets)
-        loss = self.share * per_example_mean(jnp.where(mask, losses, 0.0))
+        loss = self.arc_weight * per_example_mean(jnp.where(mask, losses, 0.0))
         metrics = {"mask_rate": mask.astype(losses.dtype).mean()}
         if self.regression_method is not None:
             regression_loss, state, _ = self.regression_method.update(views, state)
@@ -101,7 +101,7 @@ class RankUp(AuxiliaryLoss):
         return loss, state, metrics
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
-        """The task's mean loss plus `share` times that of the labelled pairs, `[]`."""
+        """The task's mean loss plus `arc_weight` times that of the labelled pairs, `[]`."""
         task_loss = masked_mean(loss, views.outputs("labelled"), views.labels, views.mask)
         logits = pairwise_logits(views.outputs("labelled", "rank"))
         known = known_entries(views.labels, views.mask)
@@ -112,7 +112,9 @@ class RankUp(AuxiliaryLoss):
         known_pairs = known[:, None] & known[None]
         # In pairs of examples, each of which is D pairs of targets.
         count = jnp.maximum(known_pairs.sum().astype(losses.dtype), 1.0) / labels.shape[1]
-        return task_loss + self.share * jnp.where(known_pairs, losses, 0.0).mean(-1).sum() / count
+        return (
+            task_loss + self.arc_weight * jnp.where(known_pairs, losses, 0.0).mean(-1).sum() / count
+        )
 
 
 def pairwise_logits(logits: jax.Array) -> jax.Array:

@@ -76,7 +76,7 @@ def PiModel(weight: float = 10.0, ramp: float = 0.4, freeze_statistics: bool = F
     )
 
 
-def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, learner: View = "weak2") -> Match:
+def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, student_view: View = "weak2") -> Match:
     """Mean Teacher: a view is matched to the averaged model's probabilities for another view.
 
     The averaged model is the run's (`ema_decay`). The teacher normalises by the statistics of
@@ -85,21 +85,21 @@ def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, learner: View = "weak2"
     Args:
       weight: of the loss.
       ramp: fraction of training over which the loss grows.
-      learner: view that is trained.
+      student_view: view that is trained.
 
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
       Section 2 (https://arxiv.org/abs/1703.01780).
 
     Example:
       >>> from mtl_jax import consistency
-      >>> consistency.MeanTeacher(learner="strong").views
+      >>> consistency.MeanTeacher(student_view="strong").views
       (SeparatePass(views=('weak',), model='teacher'), 'strong')
     """
     return Match(
         target=SharpenedLabels(),
         divergence=SquaredError(),
         target_view=SeparatePass(("weak",), "teacher"),
-        student_view=learner,
+        student_view=student_view,
         weight=weight,
         ramp=ramp,
     )

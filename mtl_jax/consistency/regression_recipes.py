@@ -27,12 +27,12 @@ def PiModelRegression(
       ('weak', 'weak2')
     """
     source: View = SeparatePass(("weak",), "frozen_student") if freeze_statistics else "weak"
-    learner: View = SeparatePass(("weak2",)) if freeze_statistics else "weak2"
-    return MatchRegression(source, learner, weight, ramp)
+    student_view: View = SeparatePass(("weak2",)) if freeze_statistics else "weak2"
+    return MatchRegression(source, student_view, weight, ramp)
 
 
 def MeanTeacherRegression(
-    weight: float = 0.1, ramp: float = 0.4, learner: View = "weak2"
+    weight: float = 0.1, ramp: float = 0.4, student_view: View = "weak2"
 ) -> MatchRegression:
     """Mean Teacher for regression: a view is matched to the averaged model's outputs.
 
@@ -42,7 +42,7 @@ def MeanTeacherRegression(
     Args:
       weight: of the loss; 0.1 is for targets of about unit variance.
       ramp: fraction of training over which the loss grows.
-      learner: view that is trained.
+      student_view: view that is trained.
 
     Reference: Tarvainen and Valpola, Mean Teachers Are Better Role Models, NeurIPS 2017,
       Section 2 (https://arxiv.org/abs/1703.01780); weight and ramp for regression: Huang et al.,
@@ -50,17 +50,17 @@ def MeanTeacherRegression(
 
     Example:
       >>> from mtl_jax import consistency
-      >>> consistency.MeanTeacherRegression(learner="strong").views
+      >>> consistency.MeanTeacherRegression(student_view="strong").views
       (SeparatePass(views=('weak',), model='teacher'), 'strong')
     """
-    return MatchRegression(SeparatePass(("weak",), "teacher"), learner, weight, ramp)
+    return MatchRegression(SeparatePass(("weak",), "teacher"), student_view, weight, ramp)
 
 
-def RankUpRDA(share: float = 0.2, threshold: float = 0.95, every: int = 1024) -> RankUp:
+def RankUpRDA(arc_weight: float = 0.2, threshold: float = 0.95, every: int = 1024) -> RankUp:
     """RankUp with regression distribution alignment, see `RankUp` and `RDA`.
 
     Args:
-      share: weight of the ranking classifier's losses.
+      arc_weight: weight of the ranking classifier's losses.
       threshold: confidence from which a predicted order counts.
       every: steps between alignments.
 
@@ -71,4 +71,4 @@ def RankUpRDA(share: float = 0.2, threshold: float = 0.95, every: int = 1024) ->
       >>> consistency.RankUpRDA(every=100).regression_method
       RDA(every=100, weight=1.0, ramp=0.4)
     """
-    return RankUp(share, threshold, regression_method=RDA(every))
+    return RankUp(arc_weight, threshold, regression_method=RDA(every))

@@ -31,7 +31,7 @@ class SequenceMatch(AuxiliaryLoss):
     `CurriculumThreshold` requires `[U, C]`.
 
     The paper's abstract has a separate constraint for predictions that are not confident; the
-    authors' code has it as an option, and USB omits it (`unsure=0`). USB takes the softmax of
+    authors' code has it as an option, and USB omits it (`low_confidence_weight=0`). USB takes the softmax of
     probabilities in all three divergences; here the predictions themselves are sharpened. In the
     authors' code each divergence has a fixed threshold on its own target view; here all share
     one mask.
@@ -40,7 +40,7 @@ class SequenceMatch(AuxiliaryLoss):
       align: distribution alignment of the predictions for the weak view, as in `Match`.
       mask: which predictions are confident, as in `Match`.
       temperature: of the sharpening.
-      unsure: u, weight of the divergence for predictions outside the mask.
+      low_confidence_weight: u, weight of the divergence for predictions outside the mask.
       weight: of the mean over all U examples.
 
     Raises:
@@ -57,7 +57,7 @@ class SequenceMatch(AuxiliaryLoss):
     align: Align = NO_ALIGNMENT
     mask: Mask = CURRICULUM
     temperature: float = 0.5
-    unsure: float = 1.0
+    low_confidence_weight: float = 1.0
     weight: float = 1.0
 
     target_types = MULTICLASS
@@ -65,7 +65,10 @@ class SequenceMatch(AuxiliaryLoss):
 
     def __post_init__(self):
         require_number(
-            self, temperature=(1e-6, math.inf), unsure=(0.0, math.inf), weight=(0.0, math.inf)
+            self,
+            temperature=(1e-6, math.inf),
+            low_confidence_weight=(0.0, math.inf),
+            weight=(0.0, math.inf),
         )
 
     @property
@@ -91,6 +94,6 @@ class SequenceMatch(AuxiliaryLoss):
         confident += kl_divergence(strong, sharpen(Prediction(medium_log_probs, medium_log_probs)))
         weights = weights.astype(strong.dtype)
         loss = jnp.where(weights > 0, weights * confident, 0.0)
-        loss = loss + self.unsure * (1.0 - weights) * divergence
+        loss = loss + self.low_confidence_weight * (1.0 - weights) * divergence
         metrics = {"mask_rate": weights.mean(), **metrics}
         return per_example_mean(loss), MatchState(align, mask, ()), metrics

@@ -117,7 +117,7 @@ def transferability_scores(
     """
     scores = {
         "H-score": lambda: transferability.h_score(features, labels),
-        "regularised H-score": lambda: transferability.regularised_h_score(features, labels),
+        "regularised H-score": lambda: transferability.regularized_h_score(features, labels),
         "LEEP": lambda: transferability.leep(probabilities, labels),
         "NCE": lambda: transferability.nce(most_likely(probabilities), labels),
         "LogME": lambda: transferability.logme(features, labels),

@@ -32,7 +32,7 @@ def test_no_width_is_no_blur():
 
 
 def test_probability_and_range_of_widths():
-    policy = GaussianBlur(probability=0.3, least=0.5, most=1.0, extent=0.8)
+    policy = GaussianBlur(probability=0.3, min_sigma=0.5, max_sigma=1.0, extent=0.8)
     found = np.asarray(jax.jit(jax.vmap(policy, (0, None)))(KEYS, POINT))[:, 2, 2, 0]
     blurred = found[found < 1.0]
     assert abs(len(blurred) / len(KEYS) - 0.3) < 0.1
@@ -46,7 +46,9 @@ def test_a_kernel_larger_than_the_image_is_refused():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"most": 0.05}, {"probability": 2.0}, {"extent": -1.0}, {"least": -1.0}], ids=str
+    "setting",
+    [{"max_sigma": 0.05}, {"probability": 2.0}, {"extent": -1.0}, {"min_sigma": -1.0}],
+    ids=str,
 )
 def test_settings_are_checked(setting):
     with pytest.raises(BadInput, match=rf"GaussianBlur\.{next(iter(setting))} must"):

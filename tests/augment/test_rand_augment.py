@@ -83,7 +83,7 @@ def test_mapped_vmapped_or_on_four_devices_it_is_one_image():
 @pytest.mark.parametrize("shape", [(5, 8, 1), (8, 5, 2)], ids=str)
 def test_any_number_of_channels(shape):
     image = jax.ShapeDtypeStruct(shape, np.uint8)
-    for policy in (randaugment_fixmatch(), randaugment_usb(colour=0.5)):
+    for policy in (randaugment_fixmatch(), randaugment_usb(fill=0.5)):
         assert jax.eval_shape(policy, KEYS[0], image) == image
 
 

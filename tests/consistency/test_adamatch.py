@@ -110,7 +110,7 @@ def test_running_means_on_both_sides_may_be_asked_for():
     np.testing.assert_allclose(state.align.model, guess, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("field", "value"), [("share", 1.5), ("weight", -1.0)])
+@pytest.mark.parametrize(("field", "value"), [("relative_threshold", 1.5), ("weight", -1.0)])
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"\.{field} must"):
         AdaMatch(**{field: value})

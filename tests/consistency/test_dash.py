@@ -49,7 +49,7 @@ def test_nothing_unlabelled_counts_in_the_warm_up():
 
 
 def test_the_threshold_falls_every_so_many_steps_down_to_the_least():
-    method = Dash(warm_up=1, initial_loss=2.0, factor=1.5, gamma=2.0, every=2, least=0.4)
+    method = Dash(warm_up=1, initial_loss=2.0, factor=1.5, gamma=2.0, every=2, min_threshold=0.4)
     found, state = after(8, method)
     rho = [float(metrics["threshold"]) for _, metrics in found]
     np.testing.assert_allclose(rho, [3.0, 3.0, 3.0, 1.5, 1.5, 0.75, 0.75, 0.4])  # by hand.
@@ -58,7 +58,7 @@ def test_the_threshold_falls_every_so_many_steps_down_to_the_least():
 
 def test_soft_targets_above_the_least_threshold_and_hard_ones_at_it():
     weak = jnp.log(jnp.array([[0.8, 0.2], [0.5, 0.5]]))
-    method = Dash(least=0.3)
+    method = Dash(min_threshold=0.3)
     _, soft = method.select(weak, jnp.array(0.5))
     np.testing.assert_allclose(soft, [[16 / 17, 1 / 17], [0.5, 0.5]], rtol=1e-5)  # by hand.
     mask, hard = method.select(weak, jnp.array(0.3))
@@ -110,7 +110,7 @@ def test_gradients_flow_into_the_strong_view_only():
         ("gamma", 0.9),
         ("factor", 0.0),
         ("temperature", 0.0),
-        ("least", -0.1),
+        ("min_threshold", -0.1),
         ("initial_loss", -1.0),
         ("weight", -1.0),
     ],

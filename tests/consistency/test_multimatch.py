@@ -22,7 +22,7 @@ from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = MultiMatch(
-    hard=5.0, quantile=0.3, least=None, smoothness=0.8, epochs=4, mask=ConfidenceThreshold(0.6)
+    hard=5.0, quantile=0.3, min_cutoff=None, smoothness=0.8, epochs=4, mask=ConfidenceThreshold(0.6)
 )  # fmt: skip
 SIZES = DatasetSizes(C, N, N)
 
@@ -146,7 +146,7 @@ def test_cut_offs_have_a_least_value():
         mean=state.margins.mean - 3.0, label=jnp.zeros_like(state.margins.label)
     )
     for least, wanted in ((None, -3.0), (0.0, 0.0), (-1.0, -1.0)):
-        found = MultiMatch(least=least).cutoffs(below)
+        found = MultiMatch(min_cutoff=least).cutoffs(below)
         np.testing.assert_allclose(found[:, 0], wanted)
 
 
@@ -198,7 +198,7 @@ def test_labelled_examples_teach_all_three():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("hard", -1.0), ("quantile", 1.5), ("least", float("nan")), ("smoothness", 1.1),
+    [("hard", -1.0), ("quantile", 1.5), ("min_cutoff", float("nan")), ("smoothness", 1.1),
      ("epochs", 0), ("weight", -1.0)],
 )  # fmt: skip
 def test_settings_are_checked(field, value):

@@ -19,7 +19,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import seen
 
-METHOD = RankUp(share=0.5)
+METHOD = RankUp(arc_weight=0.5)
 LABELS = np.array([1.0, 3.0, 1.0], np.float32)
 OWN = np.array([[0.0], [1.0], [1.0]], np.float32)  # errors 1, 4, 0.
 RANKS = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 1.0]], np.float32)  # differences -1, 2, 0.
@@ -84,7 +84,7 @@ def test_gradients_flow_into_the_strong_ranking_only():
 
 def test_another_method_is_added_with_its_own_weight():
     also = MatchRegression("weak", "strong", weight=3.0, ramp=0.0)
-    method = RankUp(share=0.5, regression_method=also)
+    method = RankUp(arc_weight=0.5, regression_method=also)
     assert method.views == ("labelled", "weak", "strong")
     strong = {**sight().logits, "strong": np.ones((2, 1), np.float32)}
     plain = jax.jit(METHOD.update)(sight(), ())[0]
@@ -100,7 +100,7 @@ def test_with_alignment_it_keeps_the_state_of_that():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("share", -0.1),
+        ("arc_weight", -0.1),
         ("threshold", 1.5),
         ("weight", -1.0),
         ("regression_method", FixMatch()),

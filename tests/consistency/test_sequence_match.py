@@ -48,7 +48,7 @@ def test_the_terms_are_the_papers():
 
 
 def test_unsure_ones_may_be_left_out():
-    loss, _, _ = run(SequenceMatch(mask=ConfidenceThreshold(0.8), unsure=0.0))
+    loss, _, _ = run(SequenceMatch(mask=ConfidenceThreshold(0.8), low_confidence_weight=0.0))
     np.testing.assert_array_equal(loss > 0, [True, False])
 
 
@@ -74,7 +74,7 @@ def test_the_curriculum_is_kept_by_index():
     np.testing.assert_array_equal(state.mask.label[:3], [0, -1, -1])
 
 
-@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("unsure", -1.0),
+@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("low_confidence_weight", -1.0),
                                               ("weight", -1.0)])  # fmt: skip
 def test_settings_are_checked(field, value):
     with pytest.raises(BadInput, match=rf"SequenceMatch\.{field} must"):

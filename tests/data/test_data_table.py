@@ -61,7 +61,7 @@ def test_features_and_labels_by_hand(folder):
 
 
 def test_as_the_numbers_are(folder):
-    source = Table(str(folder), **SETTINGS, standardise=False)
+    source = Table(str(folder), **SETTINGS, standardize=False)
     np.testing.assert_allclose(source.load().train["image"][:, 0], [1, 3, 5])
     np.testing.assert_allclose(source.load().validation["image"][0, 4], 0.3, rtol=1e-6)
 
@@ -82,7 +82,7 @@ def test_a_gap_is_filled_by_the_mean_of_train(tmp_path):
 
 
 def test_parts_are_stratified_disjoint_and_seeded(many):
-    source = Table(many, skip=("z",), standardise=False, validation=0.2, test=0.1)
+    source = Table(many, skip=("z",), standardize=False, validation=0.2, test=0.1)
     check_shapes(source)
     one, same = source.load(), source.load()
     assert [np.bincount(part["y"]).tolist() for part in one] == [[14, 14], [4, 4], [2, 2]]
@@ -91,7 +91,7 @@ def test_parts_are_stratified_disjoint_and_seeded(many):
     for part in one:
         np.testing.assert_array_equal(part["image"][:, 0].astype(int) % 2, part["y"])
     np.testing.assert_array_equal(one.test["image"], same.test["image"])
-    other = Table(many, skip=("z",), standardise=False, validation=0.2, test=0.1, seed=1).load()
+    other = Table(many, skip=("z",), standardize=False, validation=0.2, test=0.1, seed=1).load()
     assert not np.array_equal(one.test["image"], other.test["image"])
 
 
@@ -245,7 +245,7 @@ def test_prints_as_its_own_source(folder):
         ({"numbers": ("y",)}, r"Table\.numbers must not name a column again, not 'y'"),
         ({"skip": ("a", "a")}, r"Table\.skip must not name a column again, not 'a'"),
         ({"fill": "zero"}, r"Table\.fill must be one of"),
-        ({"standardise": 1}, r"Table\.standardise must be True or False, not 1"),
+        ({"standardize": 1}, r"Table\.standardize must be True or False, not 1"),
         ({"test": 0.0}, r"Table\.test must be positive"),
         ({"validation": 0.6, "test": 0.5}, r"Table\.validation must be positive and leave"),
         ({"seed": -1}, r"Table\.seed must be at least 0"),

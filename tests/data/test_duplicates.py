@@ -80,7 +80,7 @@ def test_drawn_parts_are_told_too(tmp_path):
 def test_drawn_parts_are_never_refused(tmp_path):
     rows = [(at, at, 0) for at in range(20)]
     path = write(tmp_path, all=rows) + "/all.csv"
-    source = Table(path, standardise=False, validation=0.1, test=0.1)
+    source = Table(path, standardize=False, validation=0.1, test=0.1)
     train, _, test = (part["image"][:, 0].astype(int) for part in source.load())
     for row, other in zip(test, train, strict=False):
         rows[row] = rows[other]
@@ -94,7 +94,7 @@ def test_drawn_parts_are_never_refused(tmp_path):
 def test_zero_has_one_sign(tmp_path):
     path = write(tmp_path, train=[(0, 0, 0), (1, 2, 1)], val=[(3, 4, 0)], test=[("-0.0", -0, 0)])
     with pytest.warns(DataWarning, match="1 of 1 rows of test have the features of a row of train"):
-        Table(path, standardise=False).load()
+        Table(path, standardize=False).load()
 
 
 def test_texts_in_two_parts_are_told(tmp_path):

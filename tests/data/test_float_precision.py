@@ -78,7 +78,7 @@ def path(tmp_path):
 
 def test_timestamps_of_a_table(path):
     with pytest.raises(BadInput, match="column 't': 19 of 20 different numbers become equal"):
-        Table(path, standardise=False).load()
+        Table(path, standardize=False).load()
     with pytest.raises(BadInput, match="column 't': 19 of 20 different numbers become equal"):
         Table(path, numbers=("t",)).load()
     splits = Table(path).load()

@@ -11,7 +11,7 @@ from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput, DataWarning
 from mtl_jax.data import Table, Texts
 
-SETTINGS = {"validation": 0.2, "test": 0.2, "standardise": False}
+SETTINGS = {"validation": 0.2, "test": 0.2, "standardize": False}
 
 
 def lengths(texts):

@@ -156,7 +156,7 @@ def table(tmp_path):
 
     def made(name, header, *rows, **settings):
         (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
-        settings = {"categories": ("colour",), "standardise": False} | settings
+        settings = {"categories": ("colour",), "standardize": False} | settings
         return Table(str(tmp_path / f"{name}.csv"), validation=0.3, test=0.3, **settings)
 
     return made

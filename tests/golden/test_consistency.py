@@ -81,7 +81,7 @@ def made_dash(params):
         factor=params["C"],
         gamma=params["gamma"],
         every=params["update_every_iterations"],
-        least=params["rho_min"],
+        min_threshold=params["rho_min"],
         temperature=params["temperature"],
     )
 

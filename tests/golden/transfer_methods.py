@@ -149,7 +149,7 @@ def transferability(inputs, params):
     features, labels = inputs["features"], inputs["labels"]
     estimates_of = {
         "h_score": (scores.h_score, features, labels),
-        "regularized_h_score": (scores.regularised_h_score, features, labels),
+        "regularized_h_score": (scores.regularized_h_score, features, labels),
         "leep": (scores.leep, inputs["source_probabilities"], labels),
         "logme": (scores.logme, features, labels),
         "logme_regression": (

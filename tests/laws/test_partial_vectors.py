@@ -53,7 +53,7 @@ def test_ranks_and_quantiles_are_of_each_number_alone():
 
 
 def test_pairs_are_of_the_numbers_that_both_have():
-    method = RankUp(share=0.5)
+    method = RankUp(arc_weight=0.5)
     views = sight(method, 0)
     counts = KNOWN.sum(0) ** 2
     found = method.labelled_loss(views, squared_error, ())

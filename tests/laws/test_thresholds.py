@@ -50,10 +50,10 @@ FIXED = [
 ]
 # Here the threshold is what the batch itself has.
 RELATIVE = [
-    consistency.AdaMatch(share=1.0),
+    consistency.AdaMatch(relative_threshold=1.0),
     consistency.Match(mask=consistency.RelativeThreshold(1.0)),
     consistency.Match(mask=consistency.SelfAdaptiveThreshold(momentum=0.0)),
-    consistency.Dash(0, 1, initial_loss=0.0, least=0.0),
+    consistency.Dash(0, 1, initial_loss=0.0, min_threshold=0.0),
 ]
 
 

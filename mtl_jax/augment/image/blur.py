@@ -15,14 +15,14 @@ from mtl_jax.core.validation import require, require_number
 class GaussianBlur(Policy):
     """Blurs an image with a Gaussian of random width, with some probability.
 
-    The kernel `exp(-d^2 / 2 sigma^2)`, d in pixels and sigma uniform in `least..most`, has
+    The kernel `exp(-d^2 / 2 sigma^2)`, d in pixels and sigma uniform in `min_sigma..max_sigma`, has
     `2 r + 1` entries along each side, `r = max(1, floor(extent H / 2))`, and sums to 1. The
     border is padded by reflection.
 
     Attributes:
       probability: of applying the blur; 0 is the identity.
-      least: smallest sigma in pixels.
-      most: largest sigma in pixels; 0 is the identity.
+      min_sigma: smallest sigma in pixels.
+      max_sigma: largest sigma in pixels; 0 is the identity.
       extent: size of the kernel as a fraction of the height.
 
     Raises:
@@ -36,7 +36,7 @@ class GaussianBlur(Policy):
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import augment
-      >>> policy = augment.GaussianBlur(probability=1.0, least=1.0, most=1.0)
+      >>> policy = augment.GaussianBlur(probability=1.0, min_sigma=1.0, max_sigma=1.0)
       >>> image = jnp.zeros((5, 5, 1)).at[2, 2].set(1.0)
       >>> blurred = jax.jit(policy)(jax.random.key(0), image)  # With a kernel of 3 x 3.
       >>> [round(value, 2) for value in blurred.reshape(5, 5).tolist()[2]]
@@ -44,24 +44,24 @@ class GaussianBlur(Policy):
     """
 
     probability: float = 0.5
-    least: float = 0.1
-    most: float = 2.0
+    min_sigma: float = 0.1
+    max_sigma: float = 2.0
     extent: float = 0.1
 
     def __post_init__(self):
         require_number(self, probability=(0.0, 1.0), extent=(0.0, 1.0))
-        require_number(self, least=(0.0, float("inf")), most=(0.0, float("inf")))
-        rule = f"must be at least least={self.least}"
-        require(self.most >= self.least, self, "most", rule, self.most)
+        require_number(self, min_sigma=(0.0, float("inf")), max_sigma=(0.0, float("inf")))
+        rule = f"must be at least min_sigma={self.min_sigma}"
+        require(self.max_sigma >= self.min_sigma, self, "max_sigma", rule, self.max_sigma)
 
     def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
         """Maps a key `[]` and an image `[H, W, C]` to one of the same shape and dtype."""
         require_image(self, image)
-        if not (self.probability and self.most):
+        if not (self.probability and self.max_sigma):
             return image
         floats = as_floats(image)
         uniform = jax.random.uniform(key, (2,), floats.dtype)
-        sigma = self.least + uniform[1] * (self.most - self.least)
+        sigma = self.min_sigma + uniform[1] * (self.max_sigma - self.min_sigma)
         radius = max(1, int(self.extent * image.shape[0] / 2))
         blurred = like(gaussian(floats, sigma, radius), image)
         return jnp.where(uniform[0] < self.probability, blurred, image)

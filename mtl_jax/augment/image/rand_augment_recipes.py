@@ -51,7 +51,7 @@ def randaugment_fixmatch(count: int = 2) -> Chain:
 
 
 def randaugment_usb(
-    count: int = 3, colour: float | tuple[float, ...] = (125 / 255, 123 / 255, 114 / 255)
+    count: int = 3, fill: float | tuple[float, ...] = (125 / 255, 123 / 255, 114 / 255)
 ) -> Chain:
     """The strong view of TorchSSL and USB: 3 of 14 operations, always, then Cutout.
 
@@ -61,21 +61,27 @@ def randaugment_usb(
 
     Args:
       count: operations per image.
-      colour: of Cutout, in [0, 1], one for each channel or one for all; theirs has three.
+      fill: of Cutout, in [0, 1], one for each channel or one for all; theirs has three.
 
     Reference: Wang et al., USB, NeurIPS 2022, and its code
       (https://github.com/microsoft/Semi-supervised-learning).
 
     Example:
       >>> from mtl_jax import augment
-      >>> policy = augment.randaugment_usb(colour=0.5)  # For grayscale images.
+      >>> policy = augment.randaugment_usb(fill=0.5)  # For grayscale images.
       >>> policy.policies[1]
       Cutout(size=0.5, fill=0.5, random=True)
     """
     low, high = 0.05, 0.95
     operations = (
         *(AutoContrast(), Brightness(low, high), Color(low, high), Contrast(low, high)),
-        *(Equalize(), Identity(), Posterize(most=7, least=3), Rotate(), Sharpness(low, high)),
+        *(
+            Equalize(),
+            Identity(),
+            Posterize(max_bits=7, min_bits=3),
+            Rotate(),
+            Sharpness(low, high),
+        ),
         *(ShearX(), ShearY(), Solarize(), TranslateX(), TranslateY()),
     )
-    return Chain((RandAugment(operations, count, fill=0.0), Cutout(0.5, colour, random=True)))
+    return Chain((RandAugment(operations, count, fill=0.0), Cutout(0.5, fill, random=True)))

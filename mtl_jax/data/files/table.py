@@ -48,7 +48,7 @@ class Table(DataSource):
 
     Every column that is not named by a field is a numeric feature. Features are in the order of the
     file's columns; a column of `categories` is one-hot encoded over the values that occur in any
-    part, in sorted order. With `standardise`, each numeric column has mean 0 and variance 1 over
+    part, in sorted order. With `standardize`, each numeric column has mean 0 and variance 1 over
     the training part, after missing values are filled; a column that is constant there is 0 there.
 
     A label is a class, as its index among the sorted classes of all parts, int32 and -1 where
@@ -67,7 +67,7 @@ class Table(DataSource):
       skip: columns to omit; "" is the column without a name.
       fill: replacement of missing features: "mean" of the training part, which for a category is
         the frequency of each value; None raises an error for them.
-      standardise: whether numeric features are standardised.
+      standardize: whether numeric features are standardised.
       validation: fraction of the validation part of a random split.
       test: fraction of the test part of a random split.
       seed: seed of the random split.
@@ -99,7 +99,7 @@ class Table(DataSource):
     categories: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
     fill: Literal["mean"] | None = None
-    standardise: bool = True
+    standardize: bool = True
     validation: float = 0.1
     test: float = 0.1
     seed: int = 0
@@ -113,8 +113,8 @@ class Table(DataSource):
         require_columns(self, **self.fields())
         require_format(self)
         require_choice(self, fill=("mean", None))
-        valid = isinstance(self.standardise, bool)
-        require(valid, self, "standardise", "must be True or False", self.standardise)
+        valid = isinstance(self.standardize, bool)
+        require(valid, self, "standardize", "must be True or False", self.standardize)
 
     def fields(self) -> dict[str, tuple[str, ...]]:
         """Column names by field."""
@@ -200,9 +200,9 @@ def encode_features(source: Table, columns: Columns, name: str, train: np.ndarra
         if len(known) == 0:
             rule = f"column {name!r} must have a value in train"
             raise BadInput(f"{columns.locations[train[0]][0]}: {rule}")
-        # Rounding must not change the mean of equal numbers, see `standardise`.
+        # Rounding must not change the mean of equal numbers, see `standardize`.
         values[missing] = values[known].mean(0).clip(values[known].min(0), values[known].max(0))
-    values = values if category or not source.standardise else standardise(values, train)
+    values = values if category or not source.standardize else standardize(values, train)
     too_large = np.flatnonzero(~(np.abs(values).max(1) <= MAX_FLOAT32))
     if len(too_large) > 0:
         rule = "must lie nearer to the training part, in its standard deviations"
@@ -228,7 +228,7 @@ def one_hot(columns: Columns, name: str) -> np.ndarray:
     return encoded
 
 
-def standardise(values: np.ndarray, train: np.ndarray) -> np.ndarray:
+def standardize(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Numbers `[N, 1]`, scaled to mean 0 and variance 1 over the training part."""
     train_values = values[train]
     # The mean of equal numbers may differ from them by rounding; dividing by a standard deviation

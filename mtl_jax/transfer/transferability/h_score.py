@@ -11,7 +11,7 @@ def h_score(features: np.ndarray, labels: np.ndarray) -> float:
     Invariant to invertible linear maps of the features. Computed as
     `sum_c n_c ||mean_{y_i = c} u_i||^2`, with `U S V^T` the SVD of the centred features: no
     covariance is inverted, and directions without variance are ignored. If D is close to N or
-    larger, the score is large for any labels: see `regularised_h_score`.
+    larger, the score is large for any labels: see `regularized_h_score`.
 
     Args:
       features: features of the source model, floats `[N, D]`.

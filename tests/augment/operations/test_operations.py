@@ -51,7 +51,7 @@ def test_level_zero_changes_nothing(operation):
         (operations.Brightness(0.2, 1.2), 0.5, blend.brightness, 0.7),
         (operations.Color(0.2, 1.2), 1.0, blend.color, 1.2),
         (operations.Posterize(), 0.9, pointwise.posterize, 5),
-        (operations.Posterize(most=7, least=3), 0.1, pointwise.posterize, 7),
+        (operations.Posterize(max_bits=7, min_bits=3), 0.1, pointwise.posterize, 7),
         (operations.Solarize(strength=100.0), 0.5, pointwise.solarize, 206.0),
     ],
 )
@@ -79,8 +79,8 @@ def test_the_sign_says_which_way(operation, function, amount):
 @pytest.mark.parametrize(
     ("make", "setting"),
     [
-        (operations.Posterize, {"most": 9}),
-        (operations.Posterize, {"least": -1}),
+        (operations.Posterize, {"max_bits": 9}),
+        (operations.Posterize, {"min_bits": -1}),
         (operations.Solarize, {"strength": 300.0}),
         (operations.Contrast, {"low": -0.1}),
         (operations.Sharpness, {"high": 0.01}),

@@ -11,7 +11,7 @@ LABELS = np.repeat([0, 1, 2], 8)
 PROBABILITIES = RANDOM.dirichlet(np.ones(4), size=24)
 OF_FEATURES = [
     transferability.h_score,
-    transferability.regularised_h_score,
+    transferability.regularized_h_score,
     transferability.logme,
     transferability.transrate,
 ]

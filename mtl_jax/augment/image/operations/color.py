@@ -50,11 +50,11 @@ class Invert:
 
 @dataclasses.dataclass(frozen=True)
 class Posterize:
-    """Keeps `most - floor(level (most - least))` bits of each level.
+    """Keeps `max_bits - floor(level (max_bits - min_bits))` bits of each level.
 
     Attributes:
-      most: bits at level 0.
-      least: bits at level 1; levels below 1 keep at least one more.
+      max_bits: bits at level 0.
+      min_bits: bits at level 1; levels below 1 keep at least one more.
 
     Example:
       >>> import jax.numpy as jnp
@@ -64,17 +64,23 @@ class Posterize:
       96.0
     """
 
-    most: int = 8
-    least: int = 4
+    max_bits: int = 8
+    min_bits: int = 4
 
     def __post_init__(self):
-        require_int(self, least=0, most=1)
-        require(self.most <= 8, self, "most", "must be at most 8", self.most)
-        require(self.least <= self.most, self, "least", "must not be above most", self.least)
+        require_int(self, min_bits=0, max_bits=1)
+        require(self.max_bits <= 8, self, "max_bits", "must be at most 8", self.max_bits)
+        require(
+            self.min_bits <= self.max_bits,
+            self,
+            "min_bits",
+            "must not be above max_bits",
+            self.min_bits,
+        )
 
     def __call__(self, gray, level, sign, fill) -> jax.Array:
         """Gray levels after `posterize`."""
-        return posterize(gray, self.most - jnp.floor(level * (self.most - self.least)))
+        return posterize(gray, self.max_bits - jnp.floor(level * (self.max_bits - self.min_bits)))
 
 
 @dataclasses.dataclass(frozen=True)

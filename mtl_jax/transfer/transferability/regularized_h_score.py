@@ -6,7 +6,7 @@ from mtl_jax.transfer.transferability.h_score import between_classes
 from mtl_jax.transfer.transferability.validation import select_labelled
 
 
-def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
+def regularized_h_score(features: np.ndarray, labels: np.ndarray) -> float:
     """`tr(S_a^-1 (1 - a) cov(E[f | y]))`, `S_a = (1 - a) S + a tr(S) / D I`; higher is better.
 
     a is the Ledoit-Wolf shrinkage. As in TLLib, S divides by N, and the covariance between classes
@@ -31,11 +31,11 @@ def regularised_h_score(features: np.ndarray, labels: np.ndarray) -> float:
       >>> import numpy as np
       >>> from mtl_jax.transfer import transferability
       >>> features, labels = np.eye(4), np.array([0, 0, 1, 1])  # not related
-      >>> scores = (transferability.h_score, transferability.regularised_h_score)
+      >>> scores = (transferability.h_score, transferability.regularized_h_score)
       >>> [round(score(features, labels), 3) for score in scores]
       [1.0, 0.0]
     """
-    features, labels = select_labelled("regularised_h_score", features, labels)
+    features, labels = select_labelled("regularized_h_score", features, labels)
     values, fractions = between_classes(features, labels)
     if not values.size:
         return 0.0
