@@ -14,7 +14,7 @@ from mtl_jax.report.plotting import colours_of, subplot_grid
 from mtl_jax.storage.loading import seed_axis
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import trained
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model
 
 FINE = 120  # Points along each side of the grid.
@@ -78,7 +78,9 @@ def panel(axis, run: Run, folder: RunDirectory) -> None:
 
 def classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:
     """The class of each point predicted with the first seed's selected parameters."""
-    models = trained(run, folder, "selected", run.tasks[0].name, "its boundaries are drawn")
+    models = load_trained_params(
+        run, folder, "selected", run.tasks[0].name, "its boundaries are drawn"
+    )
     params, stats = jax.tree.map(lambda leaf: leaf[0], models)
     outputs, _ = build_model(run).apply(params, stats, points, train=False)
     return np.asarray(outputs.logits[run.tasks[0].name].argmax(-1))

@@ -66,7 +66,9 @@ TO_ROW = (r"tasks/heads/column/(.*)", r"tasks/heads/row/\1")
 )
 def test_which_heads_are_taken(take, fresh, found):
     assert (
-        restored_heads(NEXT.replace(initialization={"param_map": take, "new_params": fresh}))
+        restored_heads(
+            NEXT.replace(initialization={"param_map": take, "new_params": fresh}), SOURCE
+        )
         == found
     )
 
