@@ -41,8 +41,9 @@ def load_run_data(run: Run) -> RunData:
     if seed_axis(run) is None:
         return prepare(run, data[0], seeds)
     by_seed = [prepare(run, splits, (seed,)) for splits, seed in zip(data, seeds, strict=True)]
-    notes = tuple(dict.fromkeys(note for one in by_seed for note in one.notes))
-    shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(one[:2])) for one in by_seed}
+    arrays = [(loaded.given, loaded.splits) for loaded in by_seed]
+    notes = tuple(dict.fromkeys(note for loaded in by_seed for note in loaded.notes))
+    shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(a)) for a in arrays}
     require(len(shapes) == 1, run, "data", "must be of the same shapes for every seed", run.data)
 
     def stack_seeds(path: tuple[Any, ...], *leaves: np.ndarray) -> np.ndarray:
@@ -50,7 +51,7 @@ def load_run_data(run: Run) -> RunData:
         # Sampled subsets already have a seed axis.
         return np.concatenate(leaves) if fields & {"labelled", "held_out"} else np.stack(leaves)
 
-    stacked = jax.tree_util.tree_map_with_path(stack_seeds, *(one[:2] for one in by_seed))
+    stacked = jax.tree_util.tree_map_with_path(stack_seeds, *arrays)
     return RunData(*stacked, notes)
 
 
