@@ -8,11 +8,21 @@ per task, `shared` is empty and `tasks` also has `"trunk"`, with a leading axis 
 task-specific parameters are in `"own"`.
 """
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class RunSettings:
     """Base class of `config.Run`, by which code that `Run` builds on knows a run."""
+
+
+class TableRow(Protocol):
+    """The settings of one table row: a dataclass with the name of the row and of its folder."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """Name of the row."""
 
 
 @runtime_checkable

@@ -8,6 +8,9 @@ from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree
 
+# Training data: np.ndarray on the host, jax.Array on devices, jax.ShapeDtypeStruct if abstract.
+DataArray = Any
+
 Outputs = dict[str, dict[str, jax.Array]]  # By view and head, [n, C].
 Features = dict[str, dict[str, Any]]  # By view and task.
 
@@ -29,26 +32,26 @@ class TrainState(NamedTuple):
 class TeacherPredictions(NamedTuple):
     """Predictions of a teacher for the unlabelled images, separate for each seed."""
 
-    outputs: jax.Array  # [N, C]
-    weights: jax.Array  # [N]
+    outputs: DataArray  # [N, C]
+    weights: DataArray  # [N]
 
 
 class LabelledSubset(NamedTuple):
     """The labelled examples of a stream, separate for each seed."""
 
-    index: jax.Array  # [L]
-    mask: dict[str, jax.Array]  # By task, [L], whether the label is known.
+    index: DataArray  # [L]
+    mask: dict[str, DataArray]  # By task, [L], whether the label is known.
 
 
 class Stream(NamedTuple):
     """Images and labels of one input stream."""
 
-    image: jax.Array  # [N, ...]
-    labels: dict[str, jax.Array]  # By task, [N, ...].
+    image: DataArray  # [N, ...]
+    labels: dict[str, DataArray]  # By task, [N, ...].
     labelled: LabelledSubset
     held_out: LabelledSubset | None  # For bilevel weightings, not trained on.
     teacher: dict[str, TeacherPredictions]  # By task.
-    pool: jax.Array | None = None  # Indices [M] of unlabelled images; None is all.
+    pool: DataArray | None = None  # Indices [M] of unlabelled images; None is all.
 
 
 class SourceModel(NamedTuple):

@@ -1,6 +1,7 @@
 """Affinity figure: gradient cosines over training, and inter-task affinity."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,25 +9,25 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.report.plotting import new_figure
 from mtl_jax.storage.run_directory import RunDirectory
 
-MOST_PAIRS = 30  # If there are more, the most conflicting and the most aligned are shown.
-MOST_RUNS = 10
+MAX_PAIRS = 30  # If there are more, the most conflicting and the most aligned are shown.
+MAX_RUNS = 10
 
 
-def affinity(experiment: Experiment, folders: dict[str, RunDirectory]):
+def affinity(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     """A row of two panels for each run that recorded affinities; None if there is none.
 
     Left, one row per pair of tasks: the cosine of their gradients at every evaluation, mean over
     seeds, from the most conflicting to the most aligned pair. Right: by how much a step on the
     row's task lowers the loss of the column's task, mean over seeds and evaluations.
     """
-    found = {
-        run.name: ([task.name for task in run.tasks], *measured(folders[run.name]))
+    by_run = {
+        run.name: ([task.name for task in run.tasks], *read_affinities(folders[run.name]))
         for run in experiment.runs
         if len(run.tasks) > 1 and any("affinity" in r for r in folders[run.name].records())
     }
-    if not found:
+    if not by_run:
         return None
-    shown = list(found.items())[:MOST_RUNS]
+    shown = list(by_run.items())[:MAX_RUNS]
     heights = [height(len(names)) for _, (names, *_) in shown]
     figure = new_figure(7.0 + max(heights), sum(heights), layout="constrained")
     ratios = {"height_ratios": heights, "width_ratios": [5.0, max(heights)]}
@@ -37,19 +38,19 @@ def affinity(experiment: Experiment, folders: dict[str, RunDirectory]):
     return figure
 
 
-def measured(folder: RunDirectory) -> tuple[list[int], np.ndarray, np.ndarray]:
+def read_affinities(folder: RunDirectory) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Steps `[T]`, cosines `[T, K, K]` and lookahead affinity `[K, K]`, means over seeds."""
     records = [record for record in folder.records() if "affinity" in record]
-    kinds = [
+    cosine, lookahead = (
         np.array([record["affinity"][kind] for record in records], float).mean(1)
         for kind in ("cosine", "lookahead")
-    ]
-    return [record["step"] for record in records], kinds[0], kinds[1].mean(0)
+    )
+    return [record["step"] for record in records], cosine, lookahead.mean(0)
 
 
 def height(tasks: int) -> float:
     """Height of the panels of a run, in inches."""
-    pairs = min(MOST_PAIRS, tasks * (tasks - 1) // 2)
+    pairs = min(MAX_PAIRS, tasks * (tasks - 1) // 2)
     return 1.2 + max(0.13 * pairs, 0.16 * tasks, 0.8)
 
 
@@ -58,11 +59,11 @@ def draw_cosines(axis, title: str, names: list[str], steps: list[int], cosines: 
     pairs = np.array(list(itertools.combinations(range(len(names)), 2)))
     rows = cosines[:, pairs[:, 0], pairs[:, 1]].T
     order = np.argsort(rows.mean(1), kind="stable")
-    if len(order) > MOST_PAIRS:
-        half = MOST_PAIRS // 2
+    if len(order) > MAX_PAIRS:
+        half = MAX_PAIRS // 2
         order = np.concatenate([order[:half], order[-half:]])
-        title = f"{title} ({MOST_PAIRS} of {len(pairs)} pairs)"
-    heat(axis, rows[order], 1.0, "cosine of gradients")
+        title = f"{title} ({MAX_PAIRS} of {len(pairs)} pairs)"
+    draw_heat_map(axis, rows[order], 1.0, "cosine of gradients")
     axis.set_title(title, fontsize=9)
     labels = [f"{names[i]} - {names[j]}" for i, j in pairs[order]]
     axis.set_yticks(range(len(labels)), labels, fontsize=6)
@@ -72,19 +73,19 @@ def draw_cosines(axis, title: str, names: list[str], steps: list[int], cosines: 
 
 
 def draw_matrix(axis, names: list[str], matrix: np.ndarray) -> None:
-    """Draws the affinity matrix, without the diagonal, which would dominate the colour scale."""
-    axis.set_facecolor("0.7")  # Colour of the diagonal.
-    others = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
-    largest = np.nanmax(np.abs(others))
-    heat(axis, others, largest if largest > 0 else 1.0, "share of the loss")
+    """Draws the affinity matrix, without the diagonal, which would dominate the color scale."""
+    axis.set_facecolor("0.7")  # Color of the diagonal.
+    off_diagonal = np.where(np.eye(len(names), dtype=bool), np.nan, matrix)
+    largest = np.nanmax(np.abs(off_diagonal))
+    draw_heat_map(axis, off_diagonal, largest if largest > 0 else 1.0, "share of the loss")
     size = 7 if len(names) <= 14 else 5
     axis.set_xticks(range(len(names)), names, fontsize=size, rotation=90)
     axis.set_yticks(range(len(names)), names, fontsize=size)
     axis.set_title("a step for the row lowers the column's loss by", fontsize=8)
 
 
-def heat(axis, values: np.ndarray, limit: float, label: str) -> None:
-    """Draws a heat map, diverging from `-limit` (red) to `limit` (blue), and its colour bar."""
+def draw_heat_map(axis, values: np.ndarray, limit: float, label: str) -> None:
+    """Draws a heat map, diverging from `-limit` (red) to `limit` (blue), and its color bar."""
     image = axis.imshow(
         values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
     )

@@ -1,8 +1,10 @@
 """Decision boundaries of runs on two-dimensional data."""
 
 import math
+from collections.abc import Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
@@ -10,18 +12,18 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
-from mtl_jax.report.plotting import colours_of, subplot_grid
+from mtl_jax.report.plotting import colors_of, subplot_grid
 from mtl_jax.storage.loading import seed_axis
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import trained
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model
 
-FINE = 120  # Points along each side of the grid.
+GRID_SIZE = 120  # Points along each side of the grid.
 MARGIN = 0.15  # Margin around the data, as a fraction of its range.
 
 
-def plot_decision_boundaries(experiment: Experiment, folders: dict[str, RunDirectory]):
+def plot_decision_boundaries(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     """A panel for each run on 2-D points: the predicted class everywhere, and the training labels.
 
     Uses the first seed's selected parameters; None if no run has 2-D inputs.
@@ -31,7 +33,7 @@ def plot_decision_boundaries(experiment: Experiment, folders: dict[str, RunDirec
         return None
     figure, axes = subplot_grid(len(runs))
     for run, axis in zip(runs, axes, strict=False):
-        panel(axis, run, folders[run.name])
+        draw_panel(axis, run, folders[run.name])
     return figure
 
 
@@ -41,16 +43,16 @@ def on_points(run: Run) -> bool:
         shapes = run.data.shapes()
     except BadInput:  # A finished run is reported without its data, with a warning elsewhere.
         return False
-    plane = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
-    return plane and len(run.tasks) == 1 and tells_classes(run.tasks[0])
+    planar = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
+    return planar and len(run.tasks) == 1 and predicts_classes(run.tasks[0])
 
 
-def tells_classes(task: Task) -> bool:
+def predicts_classes(task: Task) -> bool:
     """Whether a task's outputs may be class logits."""
     return "multiclass" in possible_types(task.loss, task.num_outputs)
 
 
-def panel(axis, run: Run, folder: RunDirectory) -> None:
+def draw_panel(axis, run: Run, folder: RunDirectory) -> None:
     """Draws the panel of one run."""
     stream = load_run_data(run).given.streams[""]
     image, label = stream.image, stream.labels[run.tasks[0].name]
@@ -59,26 +61,32 @@ def panel(axis, run: Run, folder: RunDirectory) -> None:
     points = image.reshape(-1, 2)
     low, high = points.min(0), points.max(0)
     low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
-    across, up = np.meshgrid(*(np.linspace(low[i], high[i], FINE) for i in (0, 1)))
-    places = np.stack([across.ravel(), up.ravel()], -1).astype(np.float32)
-    guessed = classes(run, folder, places.reshape(-1, *image.shape[1:]))
+    x, y = np.meshgrid(*(np.linspace(low[i], high[i], GRID_SIZE) for i in (0, 1)))
+    grid = np.stack([x.ravel(), y.ravel()], -1).astype(np.float32)
+    predicted = predict_classes(run, folder, grid.reshape(-1, *image.shape[1:]))
     names = [str(i) for i in range(run.tasks[0].num_outputs)]
-    colours = [colours_of(names)[name] for name in names]
+    colors = [colors_of(names)[name] for name in names]
     edges = np.arange(len(names) + 1) - 0.5
-    axis.contourf(across, up, guessed.reshape(across.shape), edges, colors=colours, alpha=0.25)
+    axis.contourf(x, y, predicted.reshape(x.shape), edges, colors=colors, alpha=0.25)
     axis.scatter(*points.T, s=1, color="grey", alpha=0.4, lw=0)
-    known = stream.labelled.index[0]
+    labelled = stream.labelled.index[0]
     axis.scatter(
-        *points[known].T, s=40, c=[colours[i] for i in label[known]], edgecolors="black", zorder=3
+        *points[labelled].T,
+        s=40,
+        c=[colors[i] for i in label[labelled]],
+        edgecolors="black",
+        zorder=3,
     )
     axis.set_title(run.name, fontsize=9)
     axis.set_xticks([])
     axis.set_yticks([])
 
 
-def classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:
+def predict_classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:
     """The class of each point predicted with the first seed's selected parameters."""
-    models = trained(run, folder, "selected", run.tasks[0].name, "its boundaries are drawn")
-    params, stats = jax.tree.map(lambda leaf: leaf[0], models)
-    outputs, _ = build_model(run).apply(params, stats, points, train=False)
+    models = load_trained_params(
+        run, folder, "selected", run.tasks[0].name, "its boundaries are drawn"
+    )
+    params, batch_stats = jax.tree.map(lambda leaf: leaf[0], models)
+    outputs, _ = build_model(run).apply(params, batch_stats, jnp.asarray(points), train=False)
     return np.asarray(outputs.logits[run.tasks[0].name].argmax(-1))

@@ -15,8 +15,10 @@ def format_interval(values: np.ndarray | None) -> str:
         return "-"
     mean, half = confidence_interval(values)
     half = 0.0 if half < 1e-9 * abs(mean) else half  # Rounding errors of differences.
-    least = abs(mean) / 10 if np.isnan(half) else half
-    digits = max(1, -math.floor(math.log10(least))) if 0 < least < np.inf else 1
+    resolution = abs(mean) / 10 if np.isnan(half) else half
+    digits = 1
+    if 0 < resolution < np.inf:
+        digits = max(1, -math.floor(math.log10(resolution)))
     text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
     return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
 
@@ -36,7 +38,7 @@ def metric_of(task: Task) -> str:
     return f"{task.name} {task.metric.name}{' %' if task.metric.scale == 100.0 else ''}"
 
 
-def markdown(head: list[str], body: list[list[str]]) -> str:
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Formats a table in Markdown, with aligned columns."""
     rows = [[cell.replace("|", r"\|") for cell in row] for row in (head, *body)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
@@ -48,10 +50,10 @@ def markdown(head: list[str], body: list[list[str]]) -> str:
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
 
-def latex(head: list[str], body: list[list[str]]) -> str:
+def latex(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Formats a table in LaTeX, with booktabs."""
 
-    def line(row):
+    def line(row: Sequence[str]) -> str:
         return " & ".join(map(escape_latex, row)) + r" \\"
 
     columns = "l" + "r" * (len(head) - 1)
@@ -64,9 +66,9 @@ def latex(head: list[str], body: list[list[str]]) -> str:
 
 def escape_latex(text: str) -> str:
     """Escapes a string for LaTeX."""
-    for plain, tex in (
+    for symbol, tex in (
         ("\\", r"\textbackslash "),
-        *((sign, f"\\{sign}") for sign in "_%&#${}"),
+        *((char, f"\\{char}") for char in "_%&#${}"),
         ("~", r"\textasciitilde "),
         ("^", r"\textasciicircum "),
         ("Δm", r"$\Delta_m$"),
@@ -74,5 +76,5 @@ def escape_latex(text: str) -> str:
         ("↑", r"$\uparrow$"),
         ("↓", r"$\downarrow$"),
     ):
-        text = text.replace(plain, tex)
+        text = text.replace(symbol, tex)
     return text

@@ -1,12 +1,12 @@
 """Notes on rows of a table that come from different code versions or environments."""
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mtl_jax.storage.run_directory import RunDirectory
 
-NAMED = ("jax", "jaxlib", "mtl_jax")  # Versions covered by `code_version`.
+CODE_LIBRARIES = ("jax", "jaxlib", "mtl_jax")  # Versions covered by `code_version`.
 
 
 def provenance_note(folders: Iterable[RunDirectory]) -> str:
@@ -15,58 +15,56 @@ def provenance_note(folders: Iterable[RunDirectory]) -> str:
     Rows that were resumed in another environment are named, and rows that do not record their
     data are counted.
     """
-    abouts = [folder.read("run.json") for folder in folders if folder.finished()]
-    counted = collections.Counter(told_apart(abouts))
+    launches = [folder.read("run.json") for folder in folders if folder.finished()]
+    counts = collections.Counter(describe_environments(launches))
     text = ""
-    if len(counted) > 1:
-        parts = [f"{name} ({count})" for name, count in counted.most_common()]
+    if len(counts) > 1:
+        parts = [f"{name} ({count})" for name, count in counts.most_common()]
         text = f" Rows come from several states of the code: {'; '.join(parts)}."
-    for about in abouts:
-        history = about.get("history", [])
+    for launch in launches:
+        history = launch.get("history", [])
         if len(history) > 1:
-            first, *rest = told_apart(history)
+            first, *rest = describe_environments(history)
             later = zip(rest, history[1:], strict=True)
-            parts = [f"from step {one['step']} with {name}" for name, one in later]
-            text += f" {about['name']} began with {first}, and went on {', '.join(parts)}."
-    old = sum("history" not in about for about in abouts)
+            parts = [f"from step {entry['step']} with {name}" for name, entry in later]
+            text += f" {launch['name']} began with {first}, and went on {', '.join(parts)}."
+    old = sum("history" not in launch for launch in launches)
     if old:
         text += f" Of {old} older rows it was not kept what data they were trained on."
     return text
 
 
-def told_apart(abouts: list[dict[str, Any]]) -> list[str]:
+def describe_environments(launches: Sequence[Mapping[str, Any]]) -> list[str]:
     """Describes the environment of each launch, restricted to what distinguishes them.
 
     Entries missing from older results count as equal.
     """
-    every = [details(about) for about in abouts]
-    found: dict[str, set[str]] = collections.defaultdict(set)
-    for name, value in (pair for each in every for pair in each.items()):
-        found[name].add(value)
-    shown = [name for name, values in found.items() if len(values) > 1]
-    codes = {
-        (code_version(about), each.get("code")) for about, each in zip(abouts, every, strict=True)
-    }
-    if len(codes) == len({name for name, _ in codes}):
+    versions = list(map(code_version, launches))
+    environments = list(map(details, launches))
+    values: dict[str, set[str]] = collections.defaultdict(set)
+    for environment in environments:
+        for name, value in environment.items():
+            values[name].add(value)
+    shown = [name for name in values if len(values[name]) > 1]
+    codes = {(v, e.get("code")) for v, e in zip(versions, environments, strict=True)}
+    if len(codes) == len(set(versions)):
         shown = [name for name in shown if name != "code"]  # The commit determines it.
     return [
-        ", ".join(
-            [code_version(about), *(f"{name} {each[name]}" for name in shown if name in each)]
-        )
-        for about, each in zip(abouts, every, strict=True)
+        ", ".join([version, *(f"{name} {env[name]}" for name in shown if name in env)])
+        for version, env in zip(versions, environments, strict=True)
     ]
 
 
-def details(about: dict[str, Any]) -> dict[str, str]:
+def details(launch: Mapping[str, Any]) -> dict[str, str]:
     """Environment of a row in addition to `code_version`."""
-    found = {name: text for name, text in about["versions"].items() if name not in NAMED}
-    found |= {"code": about["code"][:8]} if "code" in about else {}
-    return found | ({"on": about["devices"]} if "devices" in about else {})
+    found = {name: v for name, v in launch["versions"].items() if name not in CODE_LIBRARIES}
+    found |= {"code": launch["code"][:8]} if "code" in launch else {}
+    return found | ({"on": launch["devices"]} if "devices" in launch else {})
 
 
-def code_version(about: dict[str, Any]) -> str:
+def code_version(launch: Mapping[str, Any]) -> str:
     """Code and JAX version of one row as a string; "+" marks uncommitted changes."""
-    versions, commit = about["versions"], about["git"]
+    versions, commit = launch["versions"], launch["git"]
     code = f"version {versions['mtl_jax']}"
     if commit is not None:
         code = commit[:8] + "+" * commit.endswith("+")

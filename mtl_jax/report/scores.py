@@ -1,9 +1,10 @@
 """Scores of finished runs as arrays over seeds, used by tables and figures."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
@@ -15,7 +16,7 @@ from mtl_jax.metrics.comparison import delta_m
 from mtl_jax.report.formatting import heading
 from mtl_jax.storage.run_directory import RunDirectory
 
-MOST = 6  # With more tasks, formatted tables contain only the average.
+MAX_COLUMNS = 6  # With more tasks, formatted tables contain only the average.
 
 
 class CombinedRow(NamedTuple):
@@ -51,7 +52,7 @@ class RunScores(NamedTuple):
     warnings: list[str]
 
 
-def collect(experiment: Experiment, folders: dict[str, RunDirectory]) -> list[RunScores]:
+def collect(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> list[RunScores]:
     """Reads the results of all rows; combined rows come last."""
     rows = (*experiment.runs, *experiment.sklearn_baselines)
     found = {row.name: scores(row, folders[row.name]) for row in rows}
@@ -61,11 +62,11 @@ def collect(experiment: Experiment, folders: dict[str, RunDirectory]) -> list[Ru
 def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
     """Reads the result of one run."""
     result, timing = folder.result(), folder.read("timing.json")
-    chosen = result["selected"]
-    kept = all("validation" in entry for entry in chosen)
-    placed = all("step" in entry for entry in chosen)
+    selected, last = result["selected"], result.get("last", [])
+    has_validation = all("validation" in entry for entry in selected)
+    has_step = all("step" in entry for entry in selected)
 
-    def of(entries: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    def by_task(entries: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         return {
             task.name: task.metric.scale
             * np.array([entry[task.name][task.metric.name] for entry in entries])
@@ -73,24 +74,24 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
             if entries
         }
 
-    def which(field: str) -> dict[str, list]:
-        def of_task(value, task):
-            return value[task] if isinstance(value, dict) else value
-
-        return {t.name: [of_task(entry[field], t.name) for entry in chosen] for t in run.tasks}
+    def selected_by_task(field: str) -> dict[str, list]:
+        values = [entry[field] for entry in selected]
+        return {
+            t.name: [v[t.name] if isinstance(v, dict) else v for v in values] for t in run.tasks
+        }
 
     return RunScores(
         run=run,
-        validation=of([entry["validation"] for entry in chosen]) if kept else {},
-        selected=of([entry["test"] for entry in chosen]),
-        steps=which("step") if placed else {},
-        kinds=which("parameters") if placed else {},
-        last=of([entry["raw"] for entry in result["last"]]) if "last" in result else {},
-        last_ema=of([entry["ema"] for entry in result["last"]]) if "last" in result else {},
-        median=of(result["median"]) if "median" in result else {},
+        validation=by_task([entry["validation"] for entry in selected]) if has_validation else {},
+        selected=by_task([entry["test"] for entry in selected]),
+        steps=selected_by_task("step") if has_step else {},
+        kinds=selected_by_task("parameters") if has_step else {},
+        last=by_task([entry["raw"] for entry in last]),
+        last_ema=by_task([entry["ema"] for entry in last]),
+        median=by_task(result.get("median", [])),
         median_of=result.get("median_of", 0),
         evaluations=result.get("evaluations", 0),
-        best_on_test=of(result["best_on_test"]),
+        best_on_test=by_task(result["best_on_test"]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
         memory=timing.get("bytes") or math.nan,  # None for scikit-learn baselines.
@@ -99,41 +100,41 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
     )
 
 
-def combine_safe(safe: SafeTransfer, rows: dict[str, RunScores]) -> RunScores:
+def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores:
     """Selects, per task and seed, the better row on validation; its cost is that of all rows."""
-    one = rows[safe.transfer]
-    others = {task: rows[name] for name in safe.scratch for task in rows[name].selected}
-    takes = {task.name: better(one, others[task.name], task) for task in one.run.tasks}
+    transfer, run = rows[safe.transfer], rows[safe.transfer].run
+    scratch = {task: rows[name] for name in safe.scratch for task in rows[name].selected}
+    masks = {task.name: is_better(transfer, scratch[task.name], task) for task in run.tasks}
+    combined = [transfer, *(rows[name] for name in safe.scratch)]
 
-    every = [one, *(rows[name] for name in safe.scratch)]
-
-    def of(kind: str) -> dict[str, np.ndarray]:
+    def select(kind: str) -> dict[str, np.ndarray]:
+        values = {task: (getattr(transfer, kind), getattr(scratch[task], kind)) for task in masks}
         return {
-            task: np.where(take, getattr(one, kind)[task], getattr(others[task], kind)[task])
-            for task, take in takes.items()
-            if task in getattr(one, kind) and task in getattr(others[task], kind)
+            task: np.where(masks[task], first[task], second[task])
+            for task, (first, second) in values.items()
+            if task in first and task in second
         }
 
     kinds = ("validation", "selected", "last", "last_ema", "median", "best_on_test")
     return RunScores(
-        run=CombinedRow(safe.name, one.run.tasks, one.run.num_seeds, one.run.first_seed),
-        **{kind: of(kind) for kind in kinds},
+        run=CombinedRow(safe.name, run.tasks, run.num_seeds, run.first_seed),
+        **{kind: select(kind) for kind in kinds},
         steps={},
         kinds={},
-        median_of=min(row.median_of for row in every),
-        evaluations=min(row.evaluations for row in every),
-        labels=one.labels,
+        median_of=min(row.median_of for row in combined),
+        evaluations=min(row.evaluations for row in combined),
+        labels=transfer.labels,
         warnings=[],
-        parameters=sum(row.parameters for row in every),
-        seconds=sum(row.seconds for row in every),
-        memory=float(np.max([row.memory for row in every])),  # Runs are sequential.
+        parameters=sum(row.parameters for row in combined),
+        seconds=sum(row.seconds for row in combined),
+        memory=float(np.max([row.memory for row in combined])),  # Runs are sequential.
     )
 
 
-def better(one: RunScores, other: RunScores, task: Task) -> np.ndarray:
+def is_better(row: RunScores, other: RunScores, task: Task) -> np.ndarray:
     """Whether the first row is better on validation, by seed `[S]`; NaN is the worst."""
     sign = 1.0 if task.metric.higher_is_better else -1.0
-    first, second = (sign * row.validation[task.name] for row in (one, other))
+    first, second = (sign * each.validation[task.name] for each in (row, other))
     return (first > second) | (np.isnan(second) & ~np.isnan(first))
 
 
@@ -164,19 +165,19 @@ def value_of(row: RunScores, task: Task) -> np.ndarray | None:
     return row.selected[task.name] if has(row, task) else None
 
 
-def baselines(experiment: Experiment, rows: list[RunScores]) -> dict[str, RunScores]:
+def baselines(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, RunScores]:
     """The single-task baseline of each task."""
     singles = [row for row in rows if row.run.name in experiment.baselines]
     return {task.name: row for row in singles for task in row.run.tasks}
 
 
-def comparable(row: RunScores, task: str, singles: dict[str, RunScores]) -> bool:
+def comparable(row: RunScores, task: str, singles: Mapping[str, RunScores]) -> bool:
     """Whether a row has the task, and its baseline has the same metric and seeds."""
     if task not in row.selected or task not in singles:
         return False
     single = singles[task].run
-    alike = all(has(singles[task], own) for own in row.run.tasks if own.name == task)
-    return alike and (single.num_seeds, single.first_seed) == (
+    same_metric = all(has(singles[task], own) for own in row.run.tasks if own.name == task)
+    return same_metric and (single.num_seeds, single.first_seed) == (
         row.run.num_seeds,
         row.run.first_seed,
     )
@@ -188,7 +189,7 @@ def paired_gain(row: RunScores, task: Task, single: RunScores) -> np.ndarray:
     return sign * (row.selected[task.name] - single.selected[task.name])
 
 
-def paired_delta(row: RunScores, singles: dict[str, RunScores]) -> np.ndarray | None:
+def paired_delta(row: RunScores, singles: Mapping[str, RunScores]) -> np.ndarray | None:
     """Delta_m by seed `[S]` over the row's tasks; None if a baseline is missing.
 
     A task whose baseline is 0 in a seed is excluded, as its relative change is undefined.
@@ -199,19 +200,19 @@ def paired_delta(row: RunScores, singles: dict[str, RunScores]) -> np.ndarray | 
     if not tasks:
         return None
     values = np.stack([row.selected[task.name] for task in tasks], -1)
-    against = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)
+    references = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)
     higher = tuple(task.metric.higher_is_better for task in tasks)
-    return np.asarray(delta_m(values, against, higher))
+    return np.asarray(delta_m(jnp.asarray(values), jnp.asarray(references), higher))
 
 
-def mean_of(tasks: Iterable[Task], by_task: dict[str, np.ndarray]) -> np.ndarray | None:
+def mean_of(tasks: Iterable[Task], by_task: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Average over tasks, by seed `[S]`; None if metrics differ or have units."""
     tasks = list(tasks)
-    alike = len({task.metric.name for task in tasks}) == 1
-    free = len(tasks) == 1 or all(task.metric.unit_free for task in tasks)
-    return np.mean(list(by_task.values()), 0) if alike and free and by_task else None
+    same_metric = len({task.metric.name for task in tasks}) == 1
+    same_unit = len(tasks) == 1 or all(task.metric.unit_free for task in tasks)
+    return np.mean(list(by_task.values()), 0) if same_metric and same_unit and by_task else None
 
 
 def shown_tasks(tasks: dict[str, Task]) -> dict[str, Task]:
     """The tasks with a separate column in formatted tables: all, or none if there are too many."""
-    return tasks if len(tasks) <= MOST else {}
+    return tasks if len(tasks) <= MAX_COLUMNS else {}

@@ -1,13 +1,13 @@
 """Model selection on validation metrics, for every seed."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
-from mtl_jax.report.pareto_front import undominated
+from mtl_jax.report.pareto_front import nondominated
 
 LAST = {"last": "raw", "last_ema": "ema"}
 
@@ -25,38 +25,41 @@ def criterion(run: Run) -> str:
         return "last step"
     if run.evaluation.selection == "per_task":
         return "metric of each task"
-    tasks = selecting(run)
+    tasks = selecting_tasks(run)
     if len(tasks) == 1:
         return "metric"
-    alike = all(t.metric == tasks[0].metric and t.metric.unit_free for t in tasks)
-    return "mean metric" if alike else "mean rank"
+    same_metric = all(t.metric == tasks[0].metric and t.metric.unit_free for t in tasks)
+    return "mean metric" if same_metric else "mean rank"
 
 
-def selecting(run: Run) -> list[Task]:
+def selecting_tasks(run: Run) -> list[Task]:
     """The tasks that take part in the selection."""
     return [task for task in run.tasks if task.selects]
 
 
-def evaluations(record: dict[str, Any]) -> list[Evaluation]:
+def evaluations(record: Mapping[str, Any]) -> list[Evaluation]:
     """Both evaluations of a record; the EMA parameters come first and so win ties."""
     return [Evaluation(record["step"], parameters) for parameters in ("ema", "raw")]
 
 
 def qualities(
-    tasks: Iterable[Task], records: Mapping[int, dict], pool: list[Evaluation], seed: int
+    tasks: Iterable[Task],
+    records: Mapping[int, Mapping[str, Any]],
+    pool: Sequence[Evaluation],
+    seed: int,
 ) -> np.ndarray:
     """Validation metrics `[K, E]` of a seed, signed so that higher is better.
 
     Values that are not finite become minus infinity, the worst.
     """
 
-    def one(task: Task, evaluation: Evaluation) -> float:
+    def signed_metric(task: Task, evaluation: Evaluation) -> float:
         metrics = records[evaluation.step]["validation"][evaluation.parameters]
         value = metrics[task.name][task.metric.name][seed]
         signed = value if task.metric.higher_is_better else -value
         return signed if np.isfinite(signed) else -np.inf
 
-    return np.array([[one(task, each) for each in pool] for task in tasks]).reshape(-1, len(pool))
+    return np.array([[signed_metric(t, e) for e in pool] for t in tasks]).reshape(-1, len(pool))
 
 
 def best(values: np.ndarray, by_rank: bool) -> int | None:
@@ -71,10 +74,10 @@ def best(values: np.ndarray, by_rank: bool) -> int | None:
     """
     from scipy import stats  # Takes long to import.
 
-    judged = values[np.isfinite(values).any(1)]
-    if by_rank and len(judged):
-        return int(np.argmin(stats.rankdata(-judged, axis=1).mean(0)))
-    mean = judged.mean(0) if len(judged) else np.array([-np.inf])
+    finite = values[np.isfinite(values).any(1)]
+    if by_rank and len(finite):
+        return int(np.argmin(stats.rankdata(-finite, axis=1).mean(0)))
+    mean = finite.mean(0) if len(finite) else np.array([-np.inf])
     return int(np.argmax(mean)) if np.isfinite(mean).any() else None
 
 
@@ -82,11 +85,11 @@ def groups(run: Run) -> dict[str, list[Task]]:
     """For each task, the tasks whose validation metrics select its evaluation."""
     if run.evaluation.selection == "per_task":
         return {task.name: [task] for task in run.tasks}
-    together = selecting(run)
-    return {task.name: together for task in run.tasks}
+    tasks = selecting_tasks(run)
+    return {task.name: tasks for task in run.tasks}
 
 
-def select(run: Run, records: Mapping[int, dict], seed: int) -> dict[str, Evaluation]:
+def select(run: Run, records: Mapping[int, Mapping[str, Any]], seed: int) -> dict[str, Evaluation]:
     """Selected evaluation of a seed, by task.
 
     If no validation metric is finite, it is the last one, with the raw parameters.
@@ -99,17 +102,17 @@ def select(run: Run, records: Mapping[int, dict], seed: int) -> dict[str, Evalua
     last = Evaluation(max(records), LAST.get(run.evaluation.selection, "raw"))
     if run.evaluation.selection in LAST:
         return {task.name: last for task in run.tasks}
-    pool = [each for step in sorted(records) for each in evaluations(records[step])]
+    pool = [found for step in sorted(records) for found in evaluations(records[step])]
     by_rank = criterion(run) == "mean rank"
-    found = {}
+    selected = {}
     for name, tasks in groups(run).items():
-        place = best(qualities(tasks, records, pool, seed), by_rank)
-        found[name] = last if place is None else pool[place]
-    return found
+        index = best(qualities(tasks, records, pool, seed), by_rank)
+        selected[name] = last if index is None else pool[index]
+    return selected
 
 
 def candidates(
-    run: Run, records: Mapping[int, dict], pool: list[Evaluation], seed: int
+    run: Run, records: Mapping[int, Mapping[str, Any]], pool: Sequence[Evaluation], seed: int
 ) -> list[Evaluation]:
     """Evaluations that may still be selected by `select`, whatever later evaluations are.
 
@@ -119,20 +122,20 @@ def candidates(
     if run.evaluation.selection in LAST:
         return []
     if criterion(run) == "mean rank":
-        values = qualities(selecting(run), records, pool, seed)
+        values = qualities(selecting_tasks(run), records, pool, seed)
         _, first = np.unique(values, axis=1, return_index=True)
-        kept = np.isin(np.arange(len(pool)), first) & undominated(values.T)
-        return [each for each, keep in zip(pool, kept, strict=True) if keep]
-    places = {best(qualities(tasks, records, pool, seed), False) for tasks in groups(run).values()}
-    return [pool[place] for place in sorted(places - {None})]
+        mask = np.isin(np.arange(len(pool)), first) & nondominated(values.T)
+        return [pool[index] for index in np.flatnonzero(mask)]
+    found = (best(qualities(tasks, records, pool, seed), False) for tasks in groups(run).values())
+    return [pool[index] for index in sorted({index for index in found if index is not None})]
 
 
-def unjudged(run: Run, records: Mapping[int, dict]) -> list[str]:
+def tasks_without_metric(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     """Names of the selecting tasks whose validation metric is never finite."""
-    pool = [each for step in records for each in evaluations(records[step])]
+    pool = [found for record in records.values() for found in evaluations(record)]
     return [
         task.name
-        for task in selecting(run)
+        for task in selecting_tasks(run)
         if run.evaluation.selection not in LAST
         and not any(
             np.isfinite(qualities([task], records, pool, seed)).any()

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import pathlib
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -54,7 +55,7 @@ SAFE = (
 )
 
 
-def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathlib.Path) -> None:
+def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pathlib.Path) -> None:
     """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design."""
     rows = collect(experiment, folders)
     head, body = cells(experiment, rows)
@@ -72,12 +73,12 @@ def write(experiment: Experiment, folders: dict[str, RunDirectory], root: pathli
     effects.write(experiment, rows, root / "effects.csv")
 
 
-def cells(experiment: Experiment, rows: list[RunScores]) -> tuple[list[str], list[list[str]]]:
+def cells(experiment: Experiment, rows: Sequence[RunScores]) -> tuple[list[str], list[list[str]]]:
     """Formatted header and rows of the table."""
     shown = shown_tasks(columns_of(experiment))
     singles = baselines(experiment, rows)
-    ranks, tallies = ranks_of(experiment, rows), tallies_of(rows, singles)
-    published = {name.run for name in experiment.published}
+    ranks, tallies = ranks_of(experiment, rows), count_helped(rows, singles)
+    published = {number.run for number in experiment.published}
     protocol = learns_unlabelled(experiment)
     medians = protocol and any(has_median(row) for row in rows)
     head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "selected at", "last"]
@@ -94,7 +95,7 @@ def cells(experiment: Experiment, rows: list[RunScores]) -> tuple[list[str], lis
             "-" if delta is None else tallies[name],
             ranks.get(name, "-"),
         ]
-        line += [place_of(row), format_interval(mean_of(row.run.tasks, row.last))]
+        line += [format_selected(row), format_interval(mean_of(row.run.tasks, row.last))]
         median = mean_of(row.run.tasks, row.median) if has_median(row) else None
         line += [format_interval(median)] * medians
         line += [format_interval(mean_of(row.run.tasks, row.best_on_test))] * protocol
@@ -104,20 +105,20 @@ def cells(experiment: Experiment, rows: list[RunScores]) -> tuple[list[str], lis
     return head, body
 
 
-def note_of(experiment: Experiment, rows: list[RunScores]) -> str:
+def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     """Notes below the table that apply to all rows."""
     protocol = learns_unlabelled(experiment)
     shown = [row for row in rows if has_median(row)] if protocol else []
     note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
     note += BEST if protocol else ""
-    count = sum(map(len, gains_of(rows, baselines(experiment, rows)).values()))
+    count = sum(map(len, task_gains(rows, baselines(experiment, rows)).values()))
     note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
     if experiment.safe_transfer:
         note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe_transfer))
     return note
 
 
-def selection_note(rows: list[RunScores]) -> str:
+def selection_note(rows: Sequence[RunScores]) -> str:
     """Notes below the table on individual rows: label counts and warnings."""
     kinds: dict[tuple[int, ...], list[str]] = {}
     for row in rows:
@@ -148,20 +149,23 @@ def has_median(row: RunScores) -> bool:
     return row.median_of == MEDIAN_OF < row.evaluations
 
 
-def place_of(row: RunScores) -> str:
+def format_selected(row: RunScores) -> str:
     """Formats the steps and parameters of the selected evaluations, over seeds and tasks."""
-    steps = [step for each in row.steps.values() for step in each]
+    steps = [step for by_seed in row.steps.values() for step in by_seed]
     if not steps:
         return "-"
     span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
-    each = {*map(tuple, row.kinds.values())}  # One, unless selection is per task.
-    kinds = [kind for one in (each if len(each) == 1 else row.kinds.values()) for kind in one]
-    averaged = kinds.count("ema")
-    which = f"ema {averaged} of {len(kinds)}" if 0 < averaged < len(kinds) else kinds[0]
-    return f"{span}, {which}"
+    distinct = {*map(tuple, row.kinds.values())}  # One, unless selection is per task.
+    by_task = distinct if len(distinct) == 1 else row.kinds.values()
+    kinds = [kind for by_seed in by_task for kind in by_seed]
+    num_ema = kinds.count("ema")
+    parameters = f"ema {num_ema} of {len(kinds)}" if 0 < num_ema < len(kinds) else kinds[0]
+    return f"{span}, {parameters}"
 
 
-def gains_of(rows: list[RunScores], singles: dict[str, RunScores]) -> dict[str, list[np.ndarray]]:
+def task_gains(
+    rows: Sequence[RunScores], singles: Mapping[str, RunScores]
+) -> dict[str, list[np.ndarray]]:
     """Gains `[S]` of each row's tasks over the single-task rows, which are excluded."""
     baselines = {row.run.name for row in singles.values()}
     return {
@@ -175,22 +179,22 @@ def gains_of(rows: list[RunScores], singles: dict[str, RunScores]) -> dict[str, 
     }
 
 
-def tallies_of(rows: list[RunScores], singles: dict[str, RunScores]) -> dict[str, str]:
+def count_helped(rows: Sequence[RunScores], singles: Mapping[str, RunScores]) -> dict[str, str]:
     """Number of tasks helped and hurt by row, corrected for all comparisons of the table."""
-    gains = gains_of(rows, singles)
-    found = iter(verdicts([gain for each in gains.values() for gain in each]))
-    return {name: count_verdicts([next(found) for _ in each]) for name, each in gains.items()}
+    gains = task_gains(rows, singles)
+    found = iter(verdicts([gain for by_task in gains.values() for gain in by_task]))
+    return {name: count_verdicts([next(found) for _ in by_task]) for name, by_task in gains.items()}
 
 
-def ranks_of(experiment: Experiment, rows: list[RunScores]) -> dict[str, str]:
+def ranks_of(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, str]:
     """Mean ranks of the rows that have all tasks and metrics; empty if fewer than two do."""
     columns = columns_of(experiment).values()
-    whole = [row for row in rows if all(has(row, task) for task in columns)]
-    if len(whole) < 2:
+    complete = [row for row in rows if all(has(row, task) for task in columns)]
+    if len(complete) < 2:
         return {}
-    values = [[row.selected[task.name].mean() for task in columns] for row in whole]
+    values = np.array([[row.selected[t.name].mean() for t in columns] for row in complete])
     ranks = mean_rank(values, tuple(task.metric.higher_is_better for task in columns))
-    return {row.run.name: f"{rank:.1f}" for row, rank in zip(whole, ranks, strict=True)}
+    return {row.run.name: f"{rank:.1f}" for row, rank in zip(complete, ranks, strict=True)}
 
 
 def megabytes(memory: float) -> str:
@@ -207,7 +211,7 @@ def papers(experiment: Experiment, run: str) -> str:
     )
 
 
-def comma_separated(experiment: Experiment, rows: list[RunScores]) -> str:
+def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     """CSV with a line per run, task and seed, in full precision.
 
     Missing values are empty.
@@ -219,10 +223,10 @@ def comma_separated(experiment: Experiment, rows: list[RunScores]) -> str:
     out.writerow([*head, "median_of", "parameters"])
     for row in rows:
         for task in row.run.tasks:
-            for place in range(row.run.num_seeds):
-                each = [getattr(row, kind).get(task.name) for kind in kinds]
-                numbers = ["" if v is None else repr(float(v[place])) for v in each]
-                line = [row.run.name, task.name, task.metric.name, row.run.first_seed + place]
-                line += [by[task.name][place] if by else "" for by in (row.steps, row.kinds)]
+            for seed in range(row.run.num_seeds):
+                values = [getattr(row, kind).get(task.name) for kind in kinds]
+                numbers = ["" if v is None else repr(float(v[seed])) for v in values]
+                line = [row.run.name, task.name, task.metric.name, row.run.first_seed + seed]
+                line += [v[task.name][seed] if v else "" for v in (row.steps, row.kinds)]
                 out.writerow([*line, *numbers, row.median_of or "", row.parameters])
     return text.getvalue()

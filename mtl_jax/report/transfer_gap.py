@@ -1,5 +1,7 @@
 """Report section on transfer: gaps against training from scratch, and forgetting."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
@@ -19,7 +21,7 @@ NOTE = (
 )
 
 
-def section(experiment: Experiment, rows: list[RunScores]) -> str:
+def section(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     """The section of `table.md` on transfer; empty if the experiment has no scratch pairs."""
     if not experiment.scratch_pairs:
         return ""
@@ -35,17 +37,17 @@ def section(experiment: Experiment, rows: list[RunScores]) -> str:
         "safe",
     ]
     pairs = [[by_name[name] for name in pair] for pair in experiment.scratch_pairs]
-    gains = [gains_of(*pair) for pair in pairs]
-    found = iter(verdicts([gain for each in gains for gain in each.values()]))
+    gains = [task_gains(*pair) for pair in pairs]
+    found = iter(verdicts([gain for by_task in gains for gain in by_task.values()]))
     body = [
-        line(pair, each, [next(found) for _ in each], list(shown))
-        for pair, each in zip(pairs, gains, strict=True)
+        line(pair, by_task, [next(found) for _ in by_task], list(shown))
+        for pair, by_task in zip(pairs, gains, strict=True)
     ]
     note = NOTE.format(count=sum(map(len, gains)))
     return f"\n## Transfer against scratch\n\n{markdown(head, body)}\n{note}\n"
 
 
-def gains_of(row: RunScores, *others: RunScores) -> dict[str, np.ndarray]:
+def task_gains(row: RunScores, *others: RunScores) -> dict[str, np.ndarray]:
     """Gains `[S]` of a run over the runs it is compared with, for tasks with equal metrics."""
     return {
         task.name: paired_gain(row, task, other)
@@ -56,7 +58,10 @@ def gains_of(row: RunScores, *others: RunScores) -> dict[str, np.ndarray]:
 
 
 def line(
-    rows: list[RunScores], gains: dict[str, np.ndarray], found: list[Verdict], shown: list[str]
+    rows: Sequence[RunScores],
+    gains: Mapping[str, np.ndarray],
+    found: Sequence[Verdict],
+    shown: Sequence[str],
 ) -> list[str]:
     """Formats the table row of a run and the runs it is compared with."""
     row, *others = rows
@@ -73,12 +78,12 @@ def line(
     return [*cells, "no" if "hurt" in found else safe]
 
 
-def reference_kind(row: RunScores, others: list[RunScores]) -> str:
+def reference_kind(row: RunScores, others: Sequence[RunScores]) -> str:
     """Kind of comparison: "its start" if a run is compared with its source, else "transfer"."""
-    began = ancestors(row.run) if isinstance(row.run, Run) else set()
-    return "its start" if {other.run.name for other in others} <= began else "transfer"
+    sources = ancestors(row.run) if isinstance(row.run, Run) else set()
+    return "its start" if {other.run.name for other in others} <= sources else "transfer"
 
 
 def ancestors(run: Run) -> set[str]:
     """Names of all runs that a run was initialized from, directly or indirectly."""
-    return {name for one in sources_of(run) for name in (one.name, *ancestors(one))}
+    return {name for source in sources_of(run) for name in (source.name, *ancestors(source))}

@@ -1,5 +1,7 @@
 """Report section on transferability estimates of source models, and their ranking."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
@@ -8,7 +10,7 @@ from mtl_jax.metrics.comparison import mean_rank
 from mtl_jax.report.formatting import format_interval, markdown
 from mtl_jax.storage.run_directory import RunDirectory
 
-SeedScores = dict[str, list[dict[str, float | None]]]  # by row, the scores of each seed
+SeedScores = Sequence[Mapping[str, float | None]]  # Scores of each seed; None if undefined.
 
 NOTE = (
     "Estimates of transferability from the source's features and outputs for the labelled "
@@ -21,33 +23,33 @@ RANKED = (
 )
 
 
-def section(experiment: Experiment, folders: dict[str, RunDirectory]) -> str:
+def section(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> str:
     """The section of `table.md` on transferability; empty if no row uses features of a run."""
     rows = [row for row in experiment.sklearn_baselines if row.features_from is not None]
     if not rows:
         return ""
-    told = {row.name: folders[row.name].result()["promises"] for row in rows}
-    names, places = list(told[rows[0].name][0]), ranks(rows, told)
+    scores = {row.name: folders[row.name].result()["promises"] for row in rows}
+    names, ranks = list(scores[rows[0].name][0]), rank_rows(rows, scores)
     head, note = ["row", *names], NOTE
-    body = [[row.name, *(cell(told[row.name], name) for name in names)] for row in rows]
-    if places:
+    body = [[row.name, *(cell(scores[row.name], name) for name in names)] for row in rows]
+    if ranks:
         head, note = [*head, "rank"], NOTE + RANKED
-        body = [[*line, places.get(line[0], "-")] for line in body]
+        body = [[*line, ranks.get(line[0], "-")] for line in body]
     return f"\n## Estimates of transferability\n\n{markdown(head, body)}\n{note}\n"
 
 
-def ranks(rows: list[SklearnBaseline], told: SeedScores) -> dict[str, str]:
+def rank_rows(rows: Sequence[SklearnBaseline], scores: Mapping[str, SeedScores]) -> dict[str, str]:
     """Mean rank of each row among those with other source models for the same task and labels."""
-    found = {}
+    ranks = {}
     for row in rows:
-        rivals = [one for one in rows if comparison_key(one) == comparison_key(row)]
-        table = [means(told[one.name]) for one in rivals]
-        common = [name for name in table[0] if all(scores[name] is not None for scores in table)]
+        rivals = [rival for rival in rows if comparison_key(rival) == comparison_key(row)]
+        means = [mean_scores(scores[rival.name]) for rival in rivals]
+        common = [name for name in means[0] if all(name in mean for mean in means)]
         if len(rivals) > 1 and common:
-            values = np.array([[scores[name] for name in common] for scores in table])
-            each = mean_rank(values, (True,) * len(common))
-            found[row.name] = f"{each[rivals.index(row)]:.1f}"
-    return found
+            values = np.array([[mean[name] for name in common] for mean in means])
+            mean_ranks = mean_rank(values, (True,) * len(common))
+            ranks[row.name] = f"{mean_ranks[rivals.index(row)]:.1f}"
+    return ranks
 
 
 def comparison_key(row: SklearnBaseline) -> tuple:
@@ -55,13 +57,18 @@ def comparison_key(row: SklearnBaseline) -> tuple:
     return row.data, row.task, row.num_labelled, row.num_seeds, row.first_seed
 
 
-def means(seeds: list[dict[str, float | None]]) -> dict[str, float | None]:
-    """Mean of each score over the seeds; None if it is missing for a seed."""
-    each = {name: [seed[name] for seed in seeds] for name in seeds[0]}
-    return {n: None if None in values else np.mean(values) for n, values in each.items()}
-
-
-def cell(seeds: list[dict[str, float | None]], name: str) -> str:
-    """Formats one estimate over the seeds."""
+def defined(seeds: SeedScores, name: str) -> np.ndarray | None:
+    """One score of all seeds `[S]`; None if it is undefined for a seed."""
     values = [seed[name] for seed in seeds]
-    return "-" if None in values else format_interval(np.array(values))
+    return None if None in values else np.array(values)
+
+
+def mean_scores(seeds: SeedScores) -> dict[str, float]:
+    """Mean over the seeds of each score that is defined for all of them."""
+    values = {name: defined(seeds, name) for name in seeds[0]}
+    return {name: float(v.mean()) for name, v in values.items() if v is not None}
+
+
+def cell(seeds: SeedScores, name: str) -> str:
+    """Formats one estimate over the seeds."""
+    return format_interval(defined(seeds, name))

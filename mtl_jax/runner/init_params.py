@@ -11,9 +11,9 @@ from mtl_jax.core.head_key import join_params
 from mtl_jax.core.trunk import traits
 from mtl_jax.core.validation import require
 from mtl_jax.nets.encoder import PerTaskTrunk
-from mtl_jax.storage.run_data import abstract_data, single_seed
+from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import trained
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import example_spec
 
 
@@ -25,7 +25,9 @@ def initial_parameters(run: Run, folders: dict[str, RunDirectory]) -> tuple[Any,
         return load_pretrained(run)
     source, why = run.initialization.init_from, "other runs start from it"
     task = source.tasks[0].name  # The only task, if the run selects per task.
-    return trained(source, folders[source.name], run.initialization.parameters, task, why)
+    return load_trained_params(
+        source, folders[source.name], run.initialization.parameters, task, why
+    )
 
 
 def load_pretrained(run: Run) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from mtl_jax.config.optimizers import Adam
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.part_checks import init_abstract
-from mtl_jax.storage.run_data import abstract_data, single_seed
+from mtl_jax.storage.abstract_data import abstract_data, single_seed
 
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 

@@ -16,7 +16,7 @@ from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.runner.compiled_run import init_models
 from mtl_jax.runner.error_messages import explain_errors
-from mtl_jax.storage.run_data import abstract_data, single_seed
+from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
 
 COUNT = 3  # Number of examples in the checks: no stride maps 3 to 3.

@@ -15,7 +15,7 @@ from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
 from mtl_jax.losses.target_type import target_type
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import trained
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model, features_and_logits
 from mtl_jax.transfer import transferability
 
@@ -76,7 +76,7 @@ def predict_all_seeds(
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
-    models = trained(run, folder, by, task, why)
+    models = load_trained_params(run, folder, by, task, why)
     alone = jax.jit(functools.partial(ask, build_model(run)))
     each = [
         jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))

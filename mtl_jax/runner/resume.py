@@ -12,7 +12,7 @@ from mtl_jax.storage.run_directory import RunDirectory
 def identity_note(folder: RunDirectory, step: int) -> dict[str, Any]:
     """The identity of a checkpoint at a step: fingerprint, data digest, and metrics so far."""
     data = (folder.read("run.json") or {}).get("data")
-    return {"fingerprint": folder.fingerprint, "data": data, "metrics": folder.measured(step)}
+    return {"fingerprint": folder.fingerprint, "data": data, "metrics": folder.records_digest(step)}
 
 
 def accepted(folder: RunDirectory, found: Any, warn: Callable[[str], None]) -> Any:

@@ -208,7 +208,7 @@ def listing(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row with its fingerprint and progress."""
     for row in (*topological_order(experiment), *experiment.sklearn_baselines):
         folder = RunDirectory(root, row)
-        place = table.place_of(scores(row, folder)) if folder.finished() else "-"
+        place = table.format_selected(scores(row, folder)) if folder.finished() else "-"
         told = "" if place == "-" else f"  (selected at {place})"
         print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{told}")
     return 0

@@ -14,7 +14,7 @@ from mtl_jax.runner.compiled_run import (
 )
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
-from mtl_jax.storage.run_data import abstract_data
+from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
 

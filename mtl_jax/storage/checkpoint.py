@@ -77,20 +77,19 @@ class CheckpointManager:
         Returns:
           The state, the candidates and the note, or None if there is no intact checkpoint.
         """
-        for left in self.folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(left)
+        for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
+            shutil.rmtree(partial)
         for step in reversed(self.steps()):
             path = self.folder / str(step)
             if is_intact(path):
-                found = ocp.checkpointables_metadata(path)
-                require_schema(found.custom_metadata, path)
-                state = ocp.load(path, to_host(like), checkpointable_name="state")
-                kept = (
-                    ocp.load(path, checkpointable_name="candidates")
-                    if "candidates" in found.metadata
+                names, metadata = read_metadata(path)
+                state = ocp.load(str(path), to_host(like), checkpointable_name="state")
+                candidates = (
+                    ocp.load(str(path), checkpointable_name="candidates")
+                    if "candidates" in names
                     else {}
                 )
-                return from_host(state, like), kept, found.custom_metadata["note"]
+                return from_host(state, like), candidates, metadata["note"]
             aside = unused_path(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():
@@ -110,7 +109,7 @@ class CheckpointManager:
 def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Writes named trees, and then the hash of their files next to them."""
     ocp.save_checkpointables(
-        path, parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
+        str(path), parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
     )
     write_text(hash_file(path), hash_of_files(path))
 
@@ -123,8 +122,20 @@ def read_sealed(path: pathlib.Path) -> dict[str, Any]:
     """
     if not is_intact(path):
         raise ValueError(f"checkpoint {path} is missing or damaged")
-    require_schema(ocp.checkpointables_metadata(path).custom_metadata, path)
-    return ocp.load(path, checkpointable_name="state")
+    read_metadata(path)
+    return ocp.load(str(path), checkpointable_name="state")
+
+
+def read_metadata(path: pathlib.Path) -> tuple[set[str], dict[str, Any]]:
+    """Reads the names of a checkpoint's trees and its custom metadata.
+
+    Raises:
+      BadInput: for another schema.
+    """
+    found = ocp.checkpointables_metadata(str(path))
+    metadata = found.custom_metadata if isinstance(found.custom_metadata, dict) else {}
+    require_schema(metadata, path)
+    return set(found.metadata), metadata
 
 
 def hash_file(path: pathlib.Path) -> pathlib.Path:
@@ -152,17 +163,17 @@ def from_host(tree: dict[str, Any], like: TrainState) -> TrainState:
     """Inverts `to_host`, placing arrays on the devices of `like`."""
     state = TrainState(**{name: tree[name] for name in STATE})
     state = state._replace(key=jax.random.wrap_key_data(state.key))
-    return jax.tree.map(lambda leaf, on: jax.device_put(leaf, on.sharding), state, like)
+    return jax.tree.map(lambda leaf, target: jax.device_put(leaf, target.sharding), state, like)
 
 
 def digest(tree: Any) -> str:
     """SHA-256 over the path, dtype, shape and bytes of every leaf, sorted by path."""
-    total = hashlib.sha256()
+    sha256 = hashlib.sha256()
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     for path, leaf in sorted(
         ((path_str(path), leaf) for path, leaf in leaves), key=lambda pair: pair[0]
     ):
         array = np.ascontiguousarray(leaf)
-        total.update(f"{path}:{array.dtype}{np.shape(leaf)}".encode())
-        total.update(array.tobytes())
-    return total.hexdigest()
+        sha256.update(f"{path}:{array.dtype}{np.shape(leaf)}".encode())
+        sha256.update(array.tobytes())
+    return sha256.hexdigest()

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mtl_jax.config.init_checks import unwrap_trunk
@@ -27,20 +27,21 @@ def check_names(run: Run) -> None:
       BadInput: naming the run, the field, and the first difference.
     """
     require_streams(run)
-    own = classes_of(run.data)
+    run_classes = classes_of(run.data)
     source = run.initialization.init_from
     if isinstance(source, Run):
-        classes = classes_of(source.data)
-        for there, here in restored_heads(run, source):
-            where = f"run {run.name!r}: param_map: the head of {here!r}, from {source.name!r},"
-            require_same(where, classes.get(there), own.get(here))
+        source_classes = classes_of(source.data)
+        for source_task, task in restored_heads(run, source):
+            where = f"run {run.name!r}: param_map: the head of {task!r}, from {source.name!r},"
+            require_same(where, source_classes.get(source_task), run_classes.get(task))
         if not run.initialization.new_params:
             require_inputs(f"run {run.name!r}: init_from:", run.data, source)
     for task in run.tasks:
         if teacher_view(task) is not None:
             teacher = teacher_by_task(run)[task.name, task.num_outputs]
             where = f"run {run.name!r}: teachers: {teacher.name!r}, of {task.name!r},"
-            require_same(where, classes_of(teacher.data).get(task.name), own.get(task.name))
+            teacher_classes = classes_of(teacher.data)
+            require_same(where, teacher_classes.get(task.name), run_classes.get(task.name))
             require_inputs(f"run {run.name!r}: teachers:", run.data, teacher)
 
 
@@ -54,20 +55,20 @@ def restored_heads(run: Run, source: Run) -> list[tuple[str, str]]:
     init = run.initialization
     heads = {head_kernel(task): task.name for task in run.tasks}
     restored = [path for path in heads if not any(re.fullmatch(p, path) for p in init.new_params)]
-    found = []
+    pairs = []
     for task in source.tasks:
         matches = [(re.fullmatch(p, head_kernel(task)), path) for p, path in init.param_map]
         paths = [match.expand(path) for match, path in matches if match]
-        found += [(task.name, heads[path]) for path in paths if path in restored]
-    return found
+        pairs += [(task.name, heads[path]) for path in paths if path in restored]
+    return pairs
 
 
-def require_same(where: str, told: Names | None, own: Names | None) -> None:
+def require_same(where: str, source: Names | None, own: Names | None) -> None:
     """Requires the same class names in the same order, if both are known."""
-    if told is None or own is None:
+    if source is None or own is None:
         return
-    told, own = (list(map(str, names)) for names in (told, own))
-    for at, (there, here) in enumerate(itertools.zip_longest(told, own, fillvalue="nothing")):
+    pairs = itertools.zip_longest(map(str, source), map(str, own), fillvalue="nothing")
+    for at, (there, here) in enumerate(pairs):
         if there != here:
             raise BadInput(
                 f"{where} must have the classes of this run's data, but class {at} is {there!r} "
@@ -75,20 +76,20 @@ def require_same(where: str, told: Names | None, own: Names | None) -> None:
             )
 
 
-def require_inputs(where: str, own: Any, other: Run) -> None:
+def require_inputs(where: str, own: DataSource, source: Run) -> None:
     """Requires data with the columns and tokens that another run's trunk was trained on.
 
     Args:
       where: prefix of error messages.
       own: the data source to check.
-      other: the run whose trunk is applied to it.
+      source: the run whose trunk is applied to it.
     """
-    fault = input_fault(columns_of(other.data), columns_of(own))
+    fault = input_fault(columns_of(source.data), columns_of(own))
     if fault:
-        raise BadInput(f"{where} must read the features that {other.name!r} learnt from: {fault}")
-    fault = token_fault(tokenizer_of(other.data), tokenizer_of(own))
+        raise BadInput(f"{where} must read the features that {source.name!r} learnt from: {fault}")
+    fault = token_fault(tokenizer_of(source.data), tokenizer_of(own))
     if fault:
-        raise BadInput(f"{where} must read the vocabulary that {other.name!r} learnt: {fault}")
+        raise BadInput(f"{where} must read the vocabulary that {source.name!r} learnt: {fault}")
 
 
 def require_streams(run: Run) -> None:
@@ -98,12 +99,13 @@ def require_streams(run: Run) -> None:
     ):
         return
     first, *others = run.data.inputs
-    for one in others:
-        where = f"run {run.name!r}: data: {first.task!r} and {one.task!r} share a trunk"
-        columns = [columns_of(each.source) for each in (first, one)]
-        alike = None not in columns and columns[0].keys() == columns[1].keys()
-        fault = input_fault(*columns) if alike else None
-        fault = fault or token_fault(*(tokenizer_of(each.source) for each in (first, one)))
+    columns = columns_of(first.source)
+    for stream in others:
+        where = f"run {run.name!r}: data: {first.task!r} and {stream.task!r} share a trunk"
+        own = columns_of(stream.source)
+        same_names = columns is not None and own is not None and columns.keys() == own.keys()
+        fault = input_fault(columns, own) if same_names else None
+        fault = fault or token_fault(tokenizer_of(first.source), tokenizer_of(stream.source))
         if fault:
             raise BadInput(f"{where}, and so must have the same features or vocabulary: {fault}")
 
@@ -123,25 +125,25 @@ def tokenizer_of(source: DataSource) -> Callable | None:
     return source.text_tokenizer() if callable(source.text_tokenizer) else None
 
 
-def input_fault(told: dict[str, Any] | None, own: dict[str, Any] | None) -> str | None:
+def input_fault(source: Mapping[str, Any] | None, own: Mapping[str, Any] | None) -> str | None:
     """Describes the first difference between two sets of features; None if equal or unknown."""
-    if told is None or own is None:
+    if source is None or own is None:
         return None
-    pairs = itertools.zip_longest(features(told), features(own), fillvalue="nothing")
+    pairs = itertools.zip_longest(features(source), features(own), fillvalue="nothing")
     for at, (there, here) in enumerate(pairs):
         if there != here:
             return f"feature {at} is {there!r} there and {here!r} here"
     return None
 
 
-def token_fault(told: Any, own: Any) -> str | None:
+def token_fault(source: Callable | None, own: Callable | None) -> str | None:
     """Describes the difference between two tokenizers; None if they agree or are unknown."""
-    if told is None or own is None or same_tokens(told, own):
+    if source is None or own is None or same_tokens(source, own):
         return None
-    return f"{told!r} there and {own!r} here"
+    return f"{source!r} there and {own!r} here"
 
 
-def features(columns: dict[str, Any]) -> list[str]:
+def features(columns: Mapping[str, Any]) -> list[str]:
     """Names of the features, with one feature per value of a categorical column."""
     return [
         name if value is None else f"{name}={value}"

@@ -6,6 +6,7 @@ import importlib.metadata
 import pathlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -28,9 +29,9 @@ def conditions() -> dict[str, Any]:
 @functools.cache
 def git_commit() -> str | None:
     """The git commit of the code, with "+" if files are changed; None outside git."""
-    ask = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty=+", "--abbrev=40"]
+    command = ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty=+", "--abbrev=40"]
     try:
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -38,11 +39,11 @@ def git_commit() -> str | None:
 @functools.cache
 def code_of(folder: pathlib.Path) -> str:
     """Digest of all Python files below a folder, which detects uncommitted changes."""
-    total = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for file in sorted(folder.rglob("*.py")):
-        total.update(f"{file.relative_to(folder).as_posix()}:{file.stat().st_size}:".encode())
-        total.update(file.read_bytes())
-    return total.hexdigest()[:16]
+        sha256.update(f"{file.relative_to(folder).as_posix()}:{file.stat().st_size}:".encode())
+        sha256.update(file.read_bytes())
+    return sha256.hexdigest()[:16]
 
 
 def devices() -> str:
@@ -51,6 +52,6 @@ def devices() -> str:
     return f"{len(found)} x {found[0].device_kind}"
 
 
-def differ(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def differ(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Whether two launches ran in different environments; only fields that both have count."""
-    return any(one[name] != other[name] for name in one.keys() & other.keys() - {"step"})
+    return any(first[name] != second[name] for name in first.keys() & second.keys() - {"step"})

@@ -6,19 +6,19 @@ import os
 import pathlib
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 from mtl_jax.core.validation import BadInput
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a text file atomically."""
-    half = path.with_name(f"{path.name}.half")
-    with open(half, "w", encoding="utf-8", newline="\n") as file:
+    partial = path.with_name(f"{path.name}.half")
+    with open(partial, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    half.replace(path)
+    partial.replace(path)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -28,11 +28,11 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def unused_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the first of `path`, `path.1`, `path.2`, ... that does not exist."""
-    count, name = 0, path
-    while name.exists():
+    count, unused = 0, path
+    while unused.exists():
         count += 1
-        name = path.with_name(f"{path.name}.{count}")
-    return name
+        unused = path.with_name(f"{path.name}.{count}")
+    return unused
 
 
 def require_file_names(names: Iterable[str]) -> None:
@@ -52,7 +52,7 @@ def require_file_names(names: Iterable[str]) -> None:
             ) from None
 
 
-def lock_output_dir(root: pathlib.Path):
+def lock_output_dir(root: pathlib.Path) -> TextIO:
     """Creates the output directory and locks it for this process.
 
     Returns:
@@ -69,8 +69,8 @@ def lock_output_dir(root: pathlib.Path):
         lock = open(root / ".lock", "w")  # noqa: SIM115, it is held until the process ends.
     except (FileExistsError, NotADirectoryError):
         raise BadInput(f"--out must be a folder, {root} is a file") from None
-    except OSError as wrong:
-        raise BadInput(f"--out must be writable: {root}: {wrong.strerror}") from None
+    except OSError as error:
+        raise BadInput(f"--out must be writable: {root}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

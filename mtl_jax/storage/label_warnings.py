@@ -16,7 +16,7 @@ def label_notes(
     run: Run,
     task: str,
     labels: Mapping[str, np.ndarray],
-    known: LabelledSubset,
+    labelled: LabelledSubset,
     seeds: tuple[int, ...],
 ) -> tuple[str, ...]:
     """Warns if a seed trains without some class of the data, or without any label of a task.
@@ -25,33 +25,36 @@ def label_notes(
       run: the run.
       task: name of the task.
       labels: its labels in each split of the data, `[N, ...]`.
-      known: the training labels used by each seed, arrays `[S, L]`.
+      labelled: the training labels used by each seed, arrays `[S, L]`.
       seeds: the S seeds.
 
     Returns:
       At most one line.
     """
-    parts = {part: classes_among(values) for part, values in labels.items()}
-    classes = set()
-    if all(part is not None for part in parts.values()):
-        classes = set(np.unique(np.concatenate([*parts.values()])).tolist()) - {-1}
-    missed, lacking = set(), []
-    for seed, index, mask in zip(seeds, known.index, known.mask[task], strict=True):
-        lost = classes - set(parts["train"][index[mask]].tolist()) if classes else set()
-        if lost or not mask.any():
-            missed |= lost
-            lacking.append(seed)
-    if lacking:
-        what = f"labels of {'class' if len(missed) == 1 else 'classes'} {listed(missed)}"
-        what = what if missed else "labels"
-        where = f"seed{'' if len(lacking) == 1 else 's'} {listed(lacking)}"
-        return (f"run {run.name!r}: task {task!r} is trained without {what} in {where}",)
+    by_split = {split: classes_among(values) for split, values in labels.items()}
+    discrete = [values for values in by_split.values() if values is not None]
+    classes, train = set(), by_split["train"]
+    if len(discrete) == len(by_split):
+        classes = set(np.unique(np.concatenate(discrete)).tolist()) - {-1}
+    missing_classes, affected_seeds = set(), []
+    for seed, index, mask in zip(seeds, labelled.index, labelled.mask[task], strict=True):
+        missing = classes if train is None else classes - set(train[index[mask]].tolist())
+        if missing or not mask.any():
+            missing_classes |= missing
+            affected_seeds.append(seed)
+    if affected_seeds:
+        noun = "class" if len(missing_classes) == 1 else "classes"
+        of = f" of {noun} {format_numbers(missing_classes)}" if missing_classes else ""
+        where = f"seed{'' if len(affected_seeds) == 1 else 's'} {format_numbers(affected_seeds)}"
+        return (f"run {run.name!r}: task {task!r} is trained without labels{of} in {where}",)
     if len(classes) == 1:
-        return (f"run {run.name!r}: all labels of task {task!r} are of class {listed(classes)}",)
+        return (f"run {run.name!r}: all labels of task {task!r} are of class {min(classes)}",)
     return ()
 
 
-def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> tuple[str, ...]:
+def selection_notes(
+    run: Run, validation: Mapping[str, Mapping[str, np.ndarray]]
+) -> tuple[str, ...]:
     """Warns of tasks without validation labels, which cannot take part in the selection.
 
     Args:
@@ -60,28 +63,29 @@ def selection_notes(run: Run, validation: dict[str, dict[str, np.ndarray]]) -> t
     """
     if run.evaluation.selection.startswith("last"):
         return ()
-    labels = {task: each for arrays in validation.values() for task, each in arrays.items()}
-    asked = [task.name for task in run.tasks if task.selects]
-    none = [name for name in asked if not has_label(labels[name]).any()]
-    if not none:
+    labels = {name: values for arrays in validation.values() for name, values in arrays.items()}
+    selecting = [task.name for task in run.tasks if task.selects]
+    unlabelled = [name for name in selecting if not has_label(labels[name]).any()]
+    if not unlabelled:
         return ()
-    names = ", ".join(map(repr, none))
-    others = "the others select" if len(none) < len(asked) else "the last step is reported"
+    names = ", ".join(map(repr, unlabelled))
+    some = len(unlabelled) < len(selecting)
+    others = "the others select" if some else "the last step is reported"
     return (f"run {run.name!r}: validation has no label of {names}, so {others}",)
 
 
-def label_counts(run: Run, given: TrainData, splits: dict[str, Any]) -> dict[str, list[int]]:
+def label_counts(run: Run, given: TrainData, splits: Mapping[str, Any]) -> dict[str, list[int]]:
     """Number of labels in training (maximum over seeds), validation and test, by task."""
     counts, axis = {}, seed_axis(run)
     for task in run.tasks:
-        where = next(n for n, s in given.streams.items() if task.name in s.labels)
-        known = given.streams[where].labelled.mask[task.name].sum(-1).max()
-        judged = [splits[part][where][task.name] for part in ("validation", "test")]
-        judged = [has_label(each if axis is None else each[0]).sum() for each in judged]
-        counts[task.name] = [int(known), *map(int, judged)]
+        name = next(name for name, s in given.streams.items() if task.name in s.labels)
+        train = given.streams[name].labelled.mask[task.name].sum(-1).max()
+        labels = [splits[split][name][task.name] for split in ("validation", "test")]
+        labels = [values if axis is None else values[0] for values in labels]
+        counts[task.name] = [int(train), *(int(has_label(values).sum()) for values in labels)]
     return counts
 
 
-def listed(numbers: Iterable[int], most: int = 10) -> str:
-    """Formats sorted numbers, separated by commas and truncated after `most`."""
-    return few([str(number) for number in sorted(numbers)], most)
+def format_numbers(numbers: Iterable[int], max_count: int = 10) -> str:
+    """Formats sorted numbers, separated by commas and truncated after `max_count`."""
+    return few([str(number) for number in sorted(numbers)], max_count)

@@ -11,16 +11,18 @@ from mtl_jax.data import PerSeed
 
 @functools.lru_cache(maxsize=4)
 def load(source: DataSource, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
-    """Loads a data source, cached across runs: one `Splits`, or one for each of `seeds`.
+    """Loads a data source, cached across runs: one `Splits`, or one for each seed of `PerSeed`.
 
     Raises:
       BadInput: if the source returns something else.
     """
-    found = tuple(source.of(seed).load() for seed in seeds) if seeds else (source.load(),)
-    for each in found:
-        fine = isinstance(each, Splits)
-        require(fine, source, "load", "must give mtl_jax.core.data_source.Splits", each)
-    return found
+    by_seed = isinstance(source, PerSeed) and seeds
+    sources = [source.of(seed) for seed in seeds] if by_seed else [source]
+    loaded = tuple(each.load() for each in sources)
+    rule = "must give mtl_jax.core.data_source.Splits"
+    for splits in loaded:
+        require(isinstance(splits, Splits), source, "load", rule, splits)
+    return loaded
 
 
 def seeds_of(row: Run | SklearnBaseline) -> tuple[int, ...]:

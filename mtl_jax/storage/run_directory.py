@@ -7,20 +7,24 @@ import json
 import math
 import os
 import pathlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.protocols import TableRow
 from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
 from mtl_jax.storage.files import unused_path, write_json, write_text
 
+Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
 
-class RunDirectory:
-    """Files of one run: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`."""
 
-    def __init__(self, root: pathlib.Path, run: Run):
+class RunDirectory(Generic[Row]):
+    """Files of one row: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`."""
+
+    def __init__(self, root: pathlib.Path, run: Row):
         self.run = run
         self.path = root / run.name
         self.checkpoints = self.path / "checkpoints"
@@ -38,22 +42,22 @@ class RunDirectory:
         """
         if not self.path.exists():
             return
-        there = self.read("run.json")
-        if there is None:
+        metadata = self.read("run.json")
+        if metadata is None:
             # A killed process may have left the folder empty, or with a partial file.
             if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
-        require_schema(there, self.path / "run.json")
-        if there.get("fingerprint") != self.fingerprint:
+        require_schema(metadata, self.path / "run.json")
+        if metadata.get("fingerprint") != self.fingerprint:
             raise BadInput(
                 f"{self.path} was written by another run (fingerprint "
-                f"{there.get('fingerprint')}, now {self.fingerprint}; "
-                f"{changes(there.get('fields', {}), fields_text(self.run))}); give --out another "
+                f"{metadata.get('fingerprint')}, now {self.fingerprint}; "
+                f"{changes(metadata.get('fields', {}), fields_text(self.run))}); give --out another "
                 "folder, or --fresh to set the old one aside"
             )
-        finished = self.result() is not None and isinstance(self.run, Run)
-        if finished and [record["step"] for record in self.records()] != due_steps(self.run):
+        finished_run = self.result() is not None and isinstance(self.run, Run)
+        if finished_run and [record["step"] for record in self.records()] != due_steps(self.run):
             raise BadInput(
                 f"{self.path / 'metrics.jsonl'} must have every evaluation of its finished run "
                 "once; --fresh sets the run aside and trains it again"
@@ -64,7 +68,7 @@ class RunDirectory:
         if self.path.exists():
             self.path.rename(unused_path(self.path.with_name(f"{self.path.name}.old")))
 
-    def create(self, facts: dict[str, Any] | None = None) -> None:
+    def create(self, facts: Mapping[str, Any] | None = None) -> None:
         """Creates the folder and its `run.json`, unless they exist.
 
         Args:
@@ -72,28 +76,28 @@ class RunDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if self.read("run.json") is None:
-            now = conditions()
-            told = {
+            environment = conditions()
+            metadata = {
                 **run_metadata(self.run),
-                **now,
+                **environment,
                 **(facts or {}),
-                "history": [{"step": 0, **now}],
+                "history": [{"step": 0, **environment}],
             }
-            write_json(self.path / "run.json", told)
+            write_json(self.path / "run.json", metadata)
 
     def add_history(self, step: int) -> None:
         """Records in the history of `run.json` the environment that resumes from a step.
 
         Later steps are trained again, so later history entries are dropped.
         """
-        told, now = self.read("run.json"), conditions()
-        begun = {"step": 0, **{name: told[name] for name in now if name in told}}
-        kept = [one for one in told.get("history", [begun]) if one["step"] < step]
-        if not kept or differ(kept[-1], now):
-            kept.append({"step": step, **now})
-        if kept != told.get("history"):
-            first = {name: kept[0][name] for name in now if name in kept[0]}
-            write_json(self.path / "run.json", {**told, **first, "history": kept})
+        metadata, environment = self.read("run.json"), conditions()
+        first = {"step": 0, **{k: metadata[k] for k in environment if k in metadata}}
+        history = [entry for entry in metadata.get("history", [first]) if entry["step"] < step]
+        if not history or differ(history[-1], environment):
+            history.append({"step": step, **environment})
+        if history != metadata.get("history"):
+            first = {name: history[0][name] for name in environment if name in history[0]}
+            write_json(self.path / "run.json", {**metadata, **first, "history": history})
 
     def read(self, name: str) -> Any:
         """Reads a JSON file of the folder; None if it does not exist.
@@ -109,9 +113,9 @@ class RunDirectory:
 
     def finished(self) -> bool:
         """Whether the folder contains the result of this run."""
-        there = self.read("run.json")
-        mine = there is not None and there.get("fingerprint") == self.fingerprint
-        return mine and self.result() is not None
+        metadata = self.read("run.json")
+        same_run = metadata is not None and metadata.get("fingerprint") == self.fingerprint
+        return same_run and self.result() is not None
 
     def result(self) -> Any:
         """The result, or None if the run is not finished.
@@ -119,9 +123,9 @@ class RunDirectory:
         Raises:
           BadInput: if it has another schema version.
         """
-        found = self.read("result.json")
-        require_schema(found, self.path / "result.json")
-        return found
+        result = self.read("result.json")
+        require_schema(result, self.path / "result.json")
+        return result
 
     def lines(self) -> list[str]:
         """The complete lines of `metrics.jsonl`, without a truncated last line."""
@@ -141,21 +145,21 @@ class RunDirectory:
             path = self.path / "metrics.jsonl"
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
-    def measured(self, step: int) -> str | None:
+    def records_digest(self: "RunDirectory[Run]", step: int) -> str | None:
         """SHA-256 of the lines up to a step; None if one is missing, duplicated or invalid."""
-        wanted = due_steps(self.run, step)
-        lines = self.lines()[: len(wanted)]
+        steps = due_steps(self.run, step)
+        lines = self.lines()[: len(steps)]
         try:
-            whole = [json.loads(line)["step"] for line in lines] == wanted
+            complete = [json.loads(line)["step"] for line in lines] == steps
         except (ValueError, TypeError, KeyError):
             return None
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if whole else None
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest() if complete else None
 
-    def truncate(self, step: int) -> list[dict[str, Any]]:
+    def truncate(self: "RunDirectory[Run]", step: int) -> list[dict[str, Any]]:
         """Drops the measurements after `step`, which will be repeated."""
-        kept = self.lines()[: len(due_steps(self.run, step))]
-        write_text(self.path / "metrics.jsonl", "".join(f"{line}\n" for line in kept))
-        return [json.loads(line) for line in kept]
+        lines = self.lines()[: len(due_steps(self.run, step))]
+        write_text(self.path / "metrics.jsonl", "".join(f"{line}\n" for line in lines))
+        return [json.loads(line) for line in lines]
 
     def set_progress_aside(self) -> list[str]:
         """Sets measurements and checkpoints aside, and returns their new names."""
@@ -179,7 +183,7 @@ class RunDirectory:
         write_json(self.path / "result.json", {"schema": SCHEMA, **result})
 
 
-def run_metadata(run: Run) -> dict[str, Any]:
+def run_metadata(run: TableRow) -> dict[str, Any]:
     """Entries of `run.json` that describe the run: its resolved fields and its fingerprint."""
     return {
         "schema": SCHEMA,
@@ -190,7 +194,7 @@ def run_metadata(run: Run) -> dict[str, Any]:
     }
 
 
-def fields_text(run: Run) -> dict[str, str]:
+def fields_text(run: TableRow) -> dict[str, str]:
     """Each field of a run as a string."""
     return {f.name: to_source(getattr(run, f.name)) for f in dataclasses.fields(run)}
 
@@ -198,11 +202,11 @@ def fields_text(run: Run) -> dict[str, str]:
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:
     """The steps after which a run is evaluated, up to a given step."""
     last = run.steps if up_to is None else up_to
-    found = list(range(run.evaluation.every, last + 1, run.evaluation.every))
-    return [*found, last] if last == run.steps and last not in found[-1:] else found
+    steps = list(range(run.evaluation.every, last + 1, run.evaluation.every))
+    return [*steps, last] if last == run.steps and last not in steps[-1:] else steps
 
 
-def changes(old: dict[str, str], new: dict[str, str]) -> str:
+def changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
     """Lists the fields in which two runs differ, each from its first difference."""
     names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
     return "; ".join(change(name, str(old.get(name)), str(new.get(name))) for name in names)
@@ -211,8 +215,8 @@ def changes(old: dict[str, str], new: dict[str, str]) -> str:
 def change(name: str, old: str, new: str) -> str:
     """A field's old and new value as strings, without their common prefix if they are long."""
     pairs = zip(old, new, strict=False)
-    alike = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
-    start = max(0, alike - 30) if max(len(old), len(new)) > 60 else 0
+    first = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
+    start = max(0, first - 30) if max(len(old), len(new)) > 60 else 0
     return f"{name}: {truncate_text(old, start)} -> {truncate_text(new, start)}"
 
 

@@ -17,7 +17,7 @@ def write_selected(folder: RunDirectory, model: dict[str, Any]) -> None:
     write_sealed(folder.path.absolute() / SELECTED, {"state": model}, {})
 
 
-def trained(
+def load_trained_params(
     run: Run, folder: RunDirectory, parameters: Parameters, task: str, why: str
 ) -> tuple[Any, Any]:
     """Loads parameters and batch statistics `[S, ...]` of a finished run, as host arrays.
@@ -37,7 +37,7 @@ def trained(
             tree = CheckpointManager(folder.checkpoints, print).load(run.steps)
             return tree[EMA if parameters == "ema" else PARAMS], tree[BATCH_STATS]
         tree = read_sealed(folder.path.absolute() / SELECTED)
-    except ValueError as wrong:
-        raise BadInput(f"{wrong}; {why}, --fresh trains it again") from None
+    except ValueError as error:
+        raise BadInput(f"{error}; {why}, --fresh trains it again") from None
     model = tree[task] if run.evaluation.selection == "per_task" else tree
     return model[PARAMS], model[BATCH_STATS]

@@ -17,8 +17,8 @@ def parts_like(part: Any, kind: type) -> Iterator[Any]:
     if isinstance(part, kind):
         yield part
     elif isinstance(part, tuple):
-        for each in part:
-            yield from parts_like(each, kind)
+        for member in part:
+            yield from parts_like(member, kind)
     elif dataclasses.is_dataclass(part):
         for field in dataclasses.fields(part):
             if field.name != "parent":
@@ -27,14 +27,12 @@ def parts_like(part: Any, kind: type) -> Iterator[Any]:
 
 def check_kind(run: Run, dtype: np.dtype) -> None:
     """Requires integer inputs iff the trunk reads tokens; custom trunks may read integers too."""
-    reads, own = (
-        any(parts_like(run.trunk, ReadsTokens)),
-        type(run.trunk).__module__.startswith("mtl_jax."),
-    )
+    reads_tokens = any(parts_like(run.trunk, ReadsTokens))
+    built_in = type(run.trunk).__module__.startswith("mtl_jax.")
     tokens = np.issubdtype(dtype, np.integer)
-    if reads and not tokens:
+    if reads_tokens and not tokens:
         rule = "reads tokens, which are integers"
-    elif tokens and own and not reads:
+    elif tokens and built_in and not reads_tokens:
         rule = "reads numbers, which are floats, or images, which may be uint8 too"
     else:
         return
@@ -43,32 +41,33 @@ def check_kind(run: Run, dtype: np.dtype) -> None:
     )
 
 
-def check_tokens(run: Run, parts: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> None:
+def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> None:
     """Requires the tokens in all splits of the data, each by stream, to be in the vocabulary.
 
     Raises:
       BadInput: naming the split (or augmentation policy) and the token.
     """
     readers = parts_like(run.trunk, ReadsTokens)
-    least = min((reader.vocabulary for reader in readers), default=None)
-    if least is None:
+    vocabulary = min((reader.vocabulary for reader in readers), default=None)
+    if vocabulary is None:
         return
-    for part, streams in parts.items():
+    for split, streams in splits.items():
         for arrays in streams.values():
             tokens = arrays["image"]
             if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
-                require_tokens(run, least, f"the {part} data has", tokens.min(), tokens.max())
-    for field, own in run.augmentation.policies.items():
-        for policy in parts_like(own, BringsTokens):
+                source = f"the {split} data has"
+                require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))
+    for field, setting in run.augmentation.policies.items():
+        for policy in parts_like(setting, BringsTokens):
             brings = policy.brings or (0,)
-            rule = f"{type(policy).__name__} of augmentation.{field} brings"
-            require_tokens(run, least, rule, min(brings), max(brings))
+            source = f"{type(policy).__name__} of augmentation.{field} brings"
+            require_tokens(run, vocabulary, source, min(brings), max(brings))
 
 
-def require_tokens(run: Run, least: int, rule: str, low: int, high: int) -> None:
+def require_tokens(run: Run, vocabulary: int, source: str, low: int, high: int) -> None:
     """Requires the smallest and the largest token to be in the vocabulary of a run's trunk."""
-    if low < 0 or high >= least:
+    if low < 0 or high >= vocabulary:
         raise BadInput(
-            f"run {run.name!r}: the trunk has a vocabulary of {least}, so tokens must lie "
-            f"in 0..{least - 1}, but {rule} token {low if low < 0 else high}"
+            f"run {run.name!r}: the trunk has a vocabulary of {vocabulary}, so tokens must lie "
+            f"in 0..{vocabulary - 1}, but {source} token {low if low < 0 else high}"
         )

@@ -5,7 +5,8 @@ import pytest
 
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Arrays, Domains, Input, MultiInput, SmallDigits, SmallMNIST
-from mtl_jax.storage.run_data import abstract_data, load_run_data
+from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.run_data import load_run_data
 from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 

@@ -4,7 +4,12 @@ import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.report.decision_boundary import FINE, classes, on_points, plot_decision_boundaries
+from mtl_jax.report.decision_boundary import (
+    GRID_SIZE,
+    on_points,
+    plot_decision_boundaries,
+    predict_classes,
+)
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
@@ -31,9 +36,9 @@ def test_a_panel_for_each_run_on_points(tmp_path):
     assert [axis.get_title() for axis in drawn] == ["points"]
     labels = drawn[0].collections[-1].get_offsets()
     assert len(labels) == 8, "the labelled points stand out"
-    grid = np.random.default_rng(0).normal(size=(FINE, 1, 2)).astype(np.float32)
-    found = classes(POINTS, folders["points"], grid)
-    assert found.shape == (FINE,) and set(found) <= {0, 1}
+    grid = np.random.default_rng(0).normal(size=(GRID_SIZE, 1, 2)).astype(np.float32)
+    found = predict_classes(POINTS, folders["points"], grid)
+    assert found.shape == (GRID_SIZE,) and set(found) <= {0, 1}
 
 
 def test_images_have_none():

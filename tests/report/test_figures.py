@@ -5,8 +5,8 @@ import pytest
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.report import figures
-from mtl_jax.report.affinity import MOST_PAIRS
-from mtl_jax.report.pareto_front import undominated
+from mtl_jax.report.affinity import MAX_PAIRS
+from mtl_jax.report.pareto_front import nondominated
 from mtl_jax.report.scores import collect
 from tests.small import COLUMN, HEIGHT, ROW, RUN
 
@@ -238,7 +238,7 @@ def test_affinity_of_many_tasks_shows_the_extreme_pairs(finished):
     figure = figures.affinity(Experiment(runs=(run,)), {"many": folder})
     cosine, matrix = (axis for axis in figure.axes if axis.get_images())
     (image,) = images(cosine)
-    assert image.shape == (MOST_PAIRS, 2)
+    assert image.shape == (MAX_PAIRS, 2)
     np.testing.assert_allclose(image[[0, 14, 15, 29], 0], np.linspace(-1, 1, 36)[[0, 14, 21, 35]])
     assert cosine.get_title() == "many (30 of 36 pairs)"
     assert matrix.get_images()[0].get_clim() == (-1.0, 1.0)  # No affinity, and no scale of 0.
@@ -279,7 +279,7 @@ def test_tradeoff(folders):
     ],
 )
 def test_undominated(values, expected):
-    np.testing.assert_array_equal(undominated(np.array(values)), expected)
+    np.testing.assert_array_equal(nondominated(np.array(values)), expected)
 
 
 def test_without_two_tasks_or_two_runs_there_is_no_tradeoff(folders, finished):

@@ -16,7 +16,7 @@ from mtl_jax.report.selection import (
     criterion,
     evaluations,
     select,
-    unjudged,
+    tasks_without_metric,
 )
 from tests.small import HEIGHT, ROW, RUN
 
@@ -134,11 +134,12 @@ def test_what_cannot_be_judged_does_not_freeze_the_selection():
     run = RUN.replace(num_seeds=1)
     assert select(run, records, 0)["column"] == Evaluation(2, "ema")
     assert (
-        unjudged(run, records) == ["column"] and unjudged(run.replace(tasks=(ROW,)), records) == []
+        tasks_without_metric(run, records) == ["column"]
+        and tasks_without_metric(run.replace(tasks=(ROW,)), records) == []
     )
     nothing = records_of([{"row": (math.nan,) * 2, "column": (math.nan,) * 2}] * 3)
     assert select(run, nothing, 0)["row"] == Evaluation(3, "raw"), "the last step"
-    assert unjudged(run, nothing) == ["row", "column"]
+    assert tasks_without_metric(run, nothing) == ["row", "column"]
 
 
 def test_one_evaluation_that_is_not_finite_is_not_selected():
@@ -163,7 +164,9 @@ def test_what_is_selected_in_the_end_was_kept_all_along(run, seed):
         seen[step] = record
         kept = candidates(run, seen, [*sorted(kept), *evaluations(record)], 0)
         chosen = set(select(run, seen, 0).values())
-        finite = unjudged(run, seen) != [task.name for task in run.tasks if task.selects]
+        finite = tasks_without_metric(run, seen) != [
+            task.name for task in run.tasks if task.selects
+        ]
         assert chosen <= set(kept) or not finite or chosen == {Evaluation(step, "raw")}
 
 

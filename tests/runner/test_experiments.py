@@ -18,7 +18,7 @@ from mtl_jax.runner.run_selection import load_experiment, select_runs, topologic
 from mtl_jax.runner.sweep import cost
 from mtl_jax.runner.toy import all_trajectories
 from mtl_jax.runner.trace import trace_run
-from mtl_jax.storage.run_data import single_seed
+from mtl_jax.storage.abstract_data import single_seed
 from tests.data.shapes import check_shapes
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / "experiments").glob("*.py"))

@@ -8,7 +8,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import memory_check
 from mtl_jax.runner.memory_check import bytes_of, check_room, needed, size_text
 from mtl_jax.runner.trace import trace_run
-from mtl_jax.storage.run_data import abstract_data
+from mtl_jax.storage.abstract_data import abstract_data
 from tests.small import FIXMATCH, ROW, RUN
 
 ALONE = RUN.replace(tasks=(ROW,), trunk=nets.MLP((12,)))

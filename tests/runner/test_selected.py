@@ -14,7 +14,7 @@ from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import trained
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 
@@ -64,7 +64,7 @@ def test_the_parameters_on_disk_give_the_numbers_of_the_table(root, run):
     folder = RunDirectory(root, run)
     result = folder.result()
     for task in run.tasks:
-        model = trained(run, folder, "selected", task.name, "tested")
+        model = load_trained_params(run, folder, "selected", task.name, "tested")
         for seed, entry in enumerate(result["selected"]):
             wanted = scores_of(run, model, seed)[task.name]
             (told,) = entry["test"][task.name].values()
@@ -94,7 +94,7 @@ def test_some_selected_parameters_are_not_of_the_last_step(root):
 def test_the_last_parameters_are_those_of_the_checkpoint(root):
     folder = RunDirectory(root, JOINT)
     for kind, name in (("raw", "params"), ("ema", "ema")):
-        params, _ = trained(JOINT, folder, kind, "row", "tested")
+        params, _ = load_trained_params(JOINT, folder, kind, "row", "tested")
         tree = CheckpointManager(folder.checkpoints, print).load(16)
         jax.tree.map(np.testing.assert_array_equal, params, tree[name])
         for seed, last in enumerate(folder.result()["last"]):
@@ -106,9 +106,9 @@ def test_a_run_starts_from_what_its_source_selected(root):
     folders = {"joint": RunDirectory(root, JOINT)}
     for which in ("selected", "raw", "ema"):
         child = CHILD.replace(initialization={"parameters": which})
-        wanted = trained(JOINT, folders["joint"], which, "row", "tested")
+        wanted = load_trained_params(JOINT, folders["joint"], which, "row", "tested")
         jax.tree.map(np.testing.assert_array_equal, initial_parameters(child, folders), wanted)
-    each = [jax.tree.leaves(trained(JOINT, folders["joint"], w, "row", "")[0])[0].tobytes()
+    each = [jax.tree.leaves(load_trained_params(JOINT, folders["joint"], w, "row", "")[0])[0].tobytes()
             for w in ("selected", "raw", "ema")]  # fmt: skip
     assert len(set(each)) == 3
     with pytest.raises(
@@ -124,7 +124,7 @@ def test_a_run_starts_from_what_its_source_selected(root):
 
 
 def test_a_file_of_an_own_run_is_what_was_selected(root):
-    model = trained(JOINT, RunDirectory(root, JOINT), "selected", "row", "tested")
+    model = load_trained_params(JOINT, RunDirectory(root, JOINT), "selected", "row", "tested")
     own = pretrained.Pretrained(str(root / "joint"), pretrained.RUN_CHECKPOINT, part="1")
     found = own.load(JOINT.trunk, (6, 6, 1))
     wanted = jax.tree.map(lambda leaf: leaf[1], model[0]["shared"])
@@ -134,7 +134,7 @@ def test_a_file_of_an_own_run_is_what_was_selected(root):
 def test_damaged_selected_parameters_are_named(root, tmp_path):
     folder = RunDirectory(tmp_path, JOINT)
     with pytest.raises(BadInput, match=r"selected is missing or damaged; why, --fresh trains it"):
-        trained(JOINT, folder, "selected", "row", "why")
+        load_trained_params(JOINT, folder, "selected", "row", "why")
 
 
 def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypatch):
@@ -161,11 +161,11 @@ def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypa
     monkeypatch.undo()
     straight = RunDirectory(root, JOINT).result()
     assert RunDirectory(tmp_path, run).result()["selected"] == straight["selected"]
-    model = trained(run, RunDirectory(tmp_path, run), "selected", "row", "tested")
+    model = load_trained_params(run, RunDirectory(tmp_path, run), "selected", "row", "tested")
     jax.tree.map(
         np.testing.assert_array_equal,
         model,
-        trained(JOINT, RunDirectory(root, JOINT), "selected", "row", ""),
+        load_trained_params(JOINT, RunDirectory(root, JOINT), "selected", "row", ""),
     )
 
 

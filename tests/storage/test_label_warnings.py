@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import aggregation, data, losses, metrics
-from mtl_jax.storage.label_warnings import listed
+from mtl_jax.storage.label_warnings import format_numbers
 from mtl_jax.storage.run_data import load_run_data
 from tests.runner.launching import launched
 from tests.small import COLUMN, HEIGHT, ROW, RUN, part
@@ -84,7 +84,7 @@ def test_what_is_held_out_is_not_trained_on():
     [([2], "2"), ({3, 1}, "1, 3"), (range(12), "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more")],
 )
 def test_numbers_are_listed(numbers, text):
-    assert listed(numbers) == text
+    assert format_numbers(numbers) == text
 
 
 def test_a_launch_says_so_in_a_line_before_it_trains(tmp_path):

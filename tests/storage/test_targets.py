@@ -9,8 +9,9 @@ from mtl_jax import data, losses, metrics
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Domains, Input, MultiInput
-from mtl_jax.storage.run_data import abstract_data, load_run_data
-from mtl_jax.storage.targets import target
+from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.targets import to_target
 from tests.small import ROW, RUN
 
 CLASSES = ROW.replace(name="y")
@@ -223,7 +224,7 @@ def test_labels_that_are_taken_mean_what_they_say(labels, kind, task):
     """What comes out is equal to what went in, but for -1 among classes, which is missing."""
     given = np.array(labels, kind)
     try:
-        found = target(RUN, task, "train", given)
+        found = to_target(RUN, task, "train", given)
     except BadInput as wrong:
         assert "\n" not in str(wrong)
         return

@@ -9,7 +9,8 @@ from mtl_jax import data, domain_adaptation, nets, train
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
-from mtl_jax.storage.run_data import abstract_data, load_run_data
+from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train.batch import sample_batch
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler

@@ -10,7 +10,8 @@ from mtl_jax.config.balance_options import BalanceOptions
 from mtl_jax.config.task_schedule import AlternatingTasks, ProgressiveTasks
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
-from mtl_jax.storage.run_data import abstract_data, load_run_data
+from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.transfer import finetuning
 from tests.small import RUN, UNLABELLED
 

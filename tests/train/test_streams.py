@@ -10,7 +10,8 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
-from mtl_jax.storage.run_data import abstract_data, load_run_data
+from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.run_data import load_run_data
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
 
 ONE = jax.devices()[:1]
