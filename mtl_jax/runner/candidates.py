@@ -14,18 +14,18 @@ from mtl_jax.train import TrainState
 class Candidates:
     """Parameters and statistics by seed and evaluation; also stored in checkpoints."""
 
-    def __init__(self, run: Run, records: list[dict[str, Any]], kept: dict[str, Any]):
+    def __init__(self, run: Run, records: list[dict[str, Any]], tree: dict[str, Any]):
         """Restores the candidates of a checkpoint.
 
         Args:
           run: the run configuration.
           records: the evaluations so far.
-          kept: the result of `tree` when the checkpoint was written, or {}.
+          tree: the result of `tree` when the checkpoint was written, or {}.
         """
         self.run = run
         self.records = {record["step"]: record for record in records}
-        self.kept = [
-            {parsed(name): model for name, model in kept.get(str(seed), {}).items()}
+        self.models = [
+            {parse_name(name): model for name, model in tree.get(str(seed), {}).items()}
             for seed in range(run.num_seeds)
         ]
 
@@ -33,23 +33,23 @@ class Candidates:
         """Adds an evaluation, and drops candidates that can no longer be selected."""
         self.records[record["step"]] = record
         new = evaluations(record)
-        models = {}
-        for seed, own in enumerate(self.kept):
-            wanted = candidates(self.run, self.records, [*sorted(own), *new], seed)
-            for each in set(wanted) & set(new):
-                if each.parameters not in models:
-                    models[each.parameters] = jax.device_get(model_of(state, each.parameters))
-            self.kept[seed] = {
-                each: own[each] if each in own else of_seed(models[each.parameters], seed)
-                for each in wanted
+        new_models = {}
+        for seed, models in enumerate(self.models):
+            selectable = candidates(self.run, self.records, [*sorted(models), *new], seed)
+            for _, kind in set(selectable) & set(new):
+                if kind not in new_models:
+                    new_models[kind] = jax.device_get(model_of(state, kind))
+            self.models[seed] = {
+                key: models[key] if key in models else of_seed(new_models[key.parameters], seed)
+                for key in selectable
             }
 
     def tree(self) -> dict[str, Any]:
         """All candidates as nested dicts of arrays."""
         return {
-            str(seed): {f"{step}-{parameters}": model for (step, parameters), model in own.items()}
-            for seed, own in enumerate(self.kept)
-            if own
+            str(seed): {f"{step}-{kind}": model for (step, kind), model in models.items()}
+            for seed, models in enumerate(self.models)
+            if models
         }
 
     def selected(self, state: TrainState) -> dict[str, Any]:
@@ -60,20 +60,20 @@ class Candidates:
         Args:
           state: the state after the last step.
         """
-        chosen = [select(self.run, self.records, seed) for seed in range(self.run.num_seeds)]
+        selections = [select(self.run, self.records, seed) for seed in range(self.run.num_seeds)]
 
-        def of(task: str) -> dict[str, Any]:
-            models = [self.model(own[task], state, seed) for seed, own in enumerate(chosen)]
+        def selected_by(task: str) -> dict[str, Any]:
+            models = [self.model(s[task], state, seed) for seed, s in enumerate(selections)]
             return jax.tree.map(lambda *leaves: np.stack(leaves), *models)
 
         if self.run.evaluation.selection == "per_task":
-            return {task.name: of(task.name) for task in self.run.tasks}
-        return of(self.run.tasks[0].name)
+            return {task.name: selected_by(task.name) for task in self.run.tasks}
+        return selected_by(self.run.tasks[0].name)
 
     def model(self, evaluation: Evaluation, state: TrainState, seed: int) -> dict[str, Any]:
         """One seed's parameters and statistics of a stored evaluation, or of the last one."""
-        if evaluation in self.kept[seed]:
-            return self.kept[seed][evaluation]
+        if evaluation in self.models[seed]:
+            return self.models[seed][evaluation]
         return of_seed(jax.device_get(model_of(state, evaluation.parameters)), seed)
 
 
@@ -88,7 +88,7 @@ def of_seed(model: dict[str, Any], seed: int) -> dict[str, Any]:
     return jax.tree.map(lambda leaf: np.array(leaf[seed], copy=True), model)
 
 
-def parsed(name: str) -> Evaluation:
+def parse_name(name: str) -> Evaluation:
     """Parses the name of an evaluation in a checkpoint."""
     step, parameters = name.split("-")
     return Evaluation(int(step), parameters)

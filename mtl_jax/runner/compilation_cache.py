@@ -7,8 +7,8 @@ import zlib
 
 import jax
 
-MOST = 4 * 2**30  # Bytes; the least recently used entries are evicted first.
-ENDING = "-cache"
+MAX_BYTES = 4 * 2**30  # The least recently used entries are evicted first.
+SUFFIX = "-cache"
 STAMP = "checked"
 
 
@@ -18,23 +18,24 @@ def cache_compilations() -> None:
     A cache directory that the user has configured in JAX is used unchanged and not cleaned up.
     """
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    if jax.config.jax_compilation_cache_dir is not None:
+    # JAX defines its options at run time.
+    if jax.config.jax_compilation_cache_dir is not None:  # ty: ignore[missing-attribute]
         return
     folder = home() / "mtl_jax" / "compiled"
     with contextlib.suppress(OSError):  # No caching where the directory is not writable.
         folder.mkdir(parents=True, exist_ok=True)
-        tidy(folder, MOST)
+        tidy(folder, MAX_BYTES)
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 def home() -> pathlib.Path:
     """The cache directory by the XDG specification, which ignores an empty or relative path."""
-    given = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return given if given.is_absolute() else pathlib.Path(os.path.expanduser("~")) / ".cache"
+    path = pathlib.Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return path if path.is_absolute() else pathlib.Path(os.path.expanduser("~")) / ".cache"
 
 
-def tidy(folder: pathlib.Path, most: int) -> None:
-    """Removes truncated entries, and the least recently used ones beyond `most` bytes.
+def tidy(folder: pathlib.Path, max_bytes: int) -> None:
+    """Removes truncated entries, and the least recently used ones beyond `max_bytes`.
 
     JAX would warn about a broken entry at every launch and never rewrite it. Only entries written
     since the last launch are read.
@@ -42,17 +43,17 @@ def tidy(folder: pathlib.Path, most: int) -> None:
     stamp = folder / STAMP
     since = stamp.stat().st_mtime if stamp.is_file() else 0.0
     stamp.touch()
-    kept = []
-    for path in folder.glob(f"*{ENDING}"):
+    entries = []
+    for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # Another launch may clean up concurrently.
-            found = path.stat()
-            if found.st_mtime >= since and is_broken(path):
+            stat = path.stat()
+            if stat.st_mtime >= since and is_broken(path):
                 path.unlink()
             else:
-                kept.append((max(found.st_atime, found.st_mtime), found.st_size, path))
-    total = sum(size for _, size, _ in kept)
-    for _, size, path in sorted(kept):
-        if total <= most:
+                entries.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= max_bytes:
             return
         path.unlink(missing_ok=True)
         total -= size

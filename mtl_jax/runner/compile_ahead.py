@@ -18,7 +18,7 @@ class CompileAhead:
     def __init__(self):
         self.pool = concurrent.futures.ThreadPoolExecutor(1)
         self.jobs: dict[str, Callable] = {}
-        self.begun: dict[str, concurrent.futures.Future] = {}
+        self.futures: dict[str, concurrent.futures.Future] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -33,12 +33,12 @@ class CompileAhead:
 
     def result(self, name: str) -> Any:
         """The result of a job: waits for it if it has started, and runs it here otherwise."""
-        job, coming = self.jobs.pop(name), self.begun.pop(name, None)
+        job, future = self.jobs.pop(name), self.futures.pop(name, None)
         self.submit_next()
-        return job() if coming is None or coming.cancel() else coming.result()
+        return job() if future is None or future.cancel() else future.result()
 
     def submit_next(self) -> None:
         """Submits the first jobs of the queue, at most `MAX_PENDING`."""
         for name, job in itertools.islice(self.jobs.items(), MAX_PENDING):
-            if name not in self.begun:
-                self.begun[name] = self.pool.submit(job)
+            if name not in self.futures:
+                self.futures[name] = self.pool.submit(job)

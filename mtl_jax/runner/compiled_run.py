@@ -9,12 +9,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.stages import Wrapped
 
 from mtl_jax import train
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.model import Model
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.trunk import traits
 from mtl_jax.nets import make_model
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
@@ -22,23 +25,145 @@ from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.loading import seed_axis
 
 # XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
-# gives the same bits in a tenth of the time. It is used for the initialisation only: a training
+# gives the same bits in a tenth of the time. It is used for the initialization only: a training
 # step would be 7 % slower.
 INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
-# A run of a few steps takes less time than compiling a well optimised step.
+# A run of a few steps takes less time than compiling a well optimized step.
 SMOKE_COMPILER_OPTIONS = {"xla_backend_optimization_level": 0}
 SMOKE_STEPS_LIMIT = 20
 
+Init = tuple[Tree, Tree]  # Parameters and batch statistics.
 
-class CompiledRun(NamedTuple):
-    """The compiled functions of a run; every leaf of a state has a leading axis S."""
 
-    init: Callable[..., Any]  # (source | None) -> state
-    abstract_init: Callable[..., Any]  # the same for shapes
-    train_steps: Callable[..., Any]  # (state, given, steps) -> (state, {metric: [S]})
-    evaluate: Callable[..., Any]  # (state, splits) -> {...: [S]}
-    affinity: Callable[..., Any]  # (state, given) -> {"cosine", "lookahead": [S, K, K]}
-    put_data: Callable[..., Any]  # places a `TrainData` of host arrays or shapes on the devices
+class EvaluationConfig(NamedTuple):
+    """The static argument of `evaluate_seeds`: equal for runs whose evaluations are the same."""
+
+    seed_loop: str
+    data_axis: int | None  # Seed axis of the data; None if all seeds share them.
+    trunk: Any
+    tasks: tuple[Task, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CompiledRun:
+    """The compiled functions of a run; every leaf of a state has a leading axis S.
+
+    Attributes:
+      run: the run configuration.
+      execution: how steps and seeds are looped.
+      mesh: the devices, with the axes "seed" and "batch".
+      image: shape and dtype of an example.
+      sizes: numbers of outputs and examples, by task.
+    """
+
+    run: Run
+    execution: Execution
+    mesh: Mesh
+    image: jax.ShapeDtypeStruct
+    sizes: dict[str, DatasetSizes]
+
+    @property
+    def seeds(self) -> jax.Array:
+        """The seeds `[S]`."""
+        first = self.run.first_seed
+        return jnp.arange(first, first + self.run.num_seeds, dtype=jnp.uint32)
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The model that the run trains."""
+        return train.build_model(self.run)
+
+    @property
+    def seed_sharding(self) -> NamedSharding:
+        """The sharding of arrays `[S, ...]`."""
+        return NamedSharding(self.mesh, PartitionSpec("seed"))
+
+    def init(self, source: Init | None) -> train.TrainState:
+        """The initial state.
+
+        Args:
+          source: parameters and statistics `[S, ...]` of the source model, if the run has one.
+        """
+        model, extra_models = self.new_models(init_models)
+        return self.init_state(model, source, extra_models)
+
+    def abstract_init(self, source: Init | None) -> train.TrainState:
+        """Shapes of the initial state, from the shapes of a source model."""
+        model, extra_models = self.new_models(init_models.eval_shape)
+        return self.init_state.trace(model, source, extra_models).out_info
+
+    def new_models(self, init: Callable[..., Init]) -> tuple[Init, dict[str, Init]]:
+        """New models of the run and, by name, of its extensions, by `init_models`."""
+        outputs = tuple(train.head_specs(self.run).items())
+        args = (self.run.trunk, outputs, self.image, self.seeds)
+        names = [name for extension in self.run.extensions for name in extension.extra_models]
+        return init(*args), {name: init(*args, name) for name in names}
+
+    @functools.cached_property
+    def init_state(self) -> Wrapped:
+        """The jitted `(model, source, extra_models) -> state`."""
+
+        def init_state(model: Init, source: Init | None, extra_models: dict[str, Init]):
+            create = functools.partial(train.init_train_state, self.run, self.sizes)
+            return jax.vmap(create)(self.seeds, model, source, extra_models)
+
+        return jax.jit(
+            init_state, compiler_options=INIT_COMPILER_OPTIONS, out_shardings=self.seed_sharding
+        )
+
+    @functools.cached_property
+    def train_steps(self) -> Wrapped:
+        """The jitted `(state, data, steps) -> (state, {metric: [S]})`, which donates the state."""
+        step = train.make_train_step(self.run, self.model, self.execution, self.shard_batch)
+
+        def train_steps(state: train.TrainState, data: train.TrainData, steps: int):
+            block = functools.partial(scan_steps, step, self.execution.step_loop, steps)
+            return self.map_seeds(block, data)(state, data)
+
+        smoke = self.run.steps <= SMOKE_STEPS_LIMIT
+        return jax.jit(
+            train_steps,
+            compiler_options=SMOKE_COMPILER_OPTIONS if smoke else None,
+            static_argnums=2,
+            donate_argnums=0,
+            out_shardings=self.seed_sharding,
+        )
+
+    @functools.cached_property
+    def affinity(self) -> Wrapped:
+        """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
+        measure = train.measure_affinity(self.run, self.model, self.execution, self.shard_batch)
+
+        def affinity(state: train.TrainState, data: train.TrainData):
+            return self.map_seeds(measure, data)(state, data)
+
+        return jax.jit(affinity, out_shardings=self.seed_sharding)
+
+    def evaluate(self, state: train.TrainState, splits: Any) -> tuple[dict, dict]:
+        """Metrics and counts `[S]` of the raw and averaged parameters, as in `train.evaluate`."""
+        # Evaluation does not depend on the auxiliary losses.
+        tasks = tuple(task.replace(auxiliary=None) for task in self.run.tasks)
+        config = EvaluationConfig(
+            self.execution.seed_loop, seed_axis(self.run), self.run.trunk, tasks
+        )
+        models = {"raw": state.params, "ema": state.ema}
+        return evaluate_seeds(config, models, state.batch_stats, splits)
+
+    def put_data(self, data: train.TrainData) -> train.TrainData:
+        """Places training data, as host arrays or shapes, on the devices."""
+        replicated = NamedSharding(self.mesh, PartitionSpec())
+        shared = replicated if seed_axis(self.run) is None else self.seed_sharding
+        shardings = data.in_axes(shared, self.seed_sharding)
+        return jax.tree.map(lambda sharding, part: device_put(part, sharding), shardings, data)
+
+    def map_seeds(self, function: Callable, data: train.TrainData) -> Callable:
+        """Maps a function `(state, data)` of one seed over the seeds."""
+        axes = (0, data.in_axes(seed_axis(self.run), 0))
+        return map_seeds(self.execution.seed_loop, function, axes)
+
+    def shard_batch(self, batch: Any) -> Any:
+        """Shards the examples of a batch over the devices, inside a step."""
+        return shard_batch(self.mesh, self.execution.augment_loop == "map", batch)
 
 
 def default_execution(run: Run, backend: str) -> Execution:
@@ -83,61 +208,11 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
     """
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
-    mesh = mesh_of(run, execution, devices)
-    by_seed = NamedSharding(mesh, PartitionSpec("seed"))
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    shard = functools.partial(shard_batch, mesh, execution.augment_loop == "map")
-    model = train.build_model(run)
-    step = train.make_train_step(run, model, execution, shard)
-    seeds = jnp.arange(run.first_seed, run.first_seed + run.num_seeds, dtype=jnp.uint32)
-    outputs = tuple(train.head_specs(run).items())
-    streams, axis = tuple(single_seed(run, shapes).streams.values()), seed_axis(run)
-    sizes = sizes_of(run, streams)
-    fresh = (run.trunk, outputs, train.example_spec(streams[0].image), seeds)
-    # Evaluation does not depend on the auxiliary losses.
-    judged = tuple(task.replace(auxiliary=None) for task in run.tasks)
-    extra = [name for extension in run.extensions for name in extension.extra_models]
-
-    @functools.partial(jax.jit, compiler_options=INIT_COMPILER_OPTIONS, out_shardings=by_seed)
-    def begin(drawn, source, models):
-        create = functools.partial(train.init_train_state, run, sizes)
-        return jax.vmap(create)(seeds, drawn=drawn, source=source, models=models)
-
-    def init(source):
-        models = {name: init_models(*fresh, name) for name in extra}
-        return begin(init_models(*fresh), source, models)
-
-    def begun(source):
-        models = {name: init_models.eval_shape(*fresh, name) for name in extra}
-        return begin.eval_shape(init_models.eval_shape(*fresh), source, models)
-
-    @functools.partial(
-        jax.jit,
-        compiler_options=SMOKE_COMPILER_OPTIONS if run.steps <= SMOKE_STEPS_LIMIT else None,
-        static_argnums=2,
-        donate_argnums=0,
-        out_shardings=by_seed,
+    streams = tuple(single_seed(run, shapes).streams.values())
+    image = train.example_spec(streams[0].image)
+    return CompiledRun(
+        run, execution, mesh_of(run, execution, devices), image, sizes_of(run, streams)
     )
-    def advance(state, given, steps):
-        block = functools.partial(scan_steps, step, execution.step_loop, steps)
-        return map_seeds(execution.seed_loop, block, (0, given.in_axes(axis, 0)))(state, given)
-
-    def judge(state, splits):
-        models = {"raw": state.params, "ema": state.ema}
-        return evaluate_seeds(
-            execution.seed_loop, axis, run.trunk, judged, models, state.batch_stats, splits
-        )
-
-    @functools.partial(jax.jit, out_shardings=by_seed)
-    def affinity(state, given):
-        measure = train.measure_affinity(run, model, execution, shard)
-        return map_seeds(execution.seed_loop, measure, (0, given.in_axes(axis, 0)))(state, given)
-
-    def given(parts):
-        here = parts.in_axes(everywhere if axis is None else by_seed, by_seed)
-        return jax.tree.map(lambda where, part: device_put(part, where), here, parts)
-
-    return CompiledRun(init, begun, advance, judge, affinity, given)
 
 
 def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSizes]:
@@ -155,33 +230,32 @@ def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSi
 # These are module-level functions, so that runs with the same model share traces and compilations.
 @functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=INIT_COMPILER_OPTIONS)
 def init_models(
-    trunk: Any, outputs: tuple, image: jax.ShapeDtypeStruct, seeds: jax.Array, name: str = "init"
+    trunk: Any,
+    outputs: tuple,
+    image: jax.ShapeDtypeStruct,
+    seeds: jax.Array,
+    name: str = "init",
 ) -> Any:
     """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
     model = make_model(trunk, dict(outputs))
     return jax.vmap(lambda seed: train.init_model(model, seed, image, name))(seeds)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 3))
+@functools.partial(jax.jit, static_argnums=0)
 def evaluate_seeds(
-    how: str,
-    axis: int | None,
-    trunk: Any,
-    tasks: tuple[Task, ...],
-    models: dict,
-    stats: Any,
-    splits: Any,
-):
+    config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
+) -> tuple[dict, dict]:
     """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
-    model = make_model(trunk, {task.name: task.num_outputs for task in tasks})
-    alone = functools.partial(train.evaluate, model, tasks)
-    return map_seeds(how, alone, (0, 0, axis))(models, stats, splits)
+    model = make_model(config.trunk, {task.name: task.num_outputs for task in config.tasks})
+    evaluate = functools.partial(train.evaluate, model, config.tasks)
+    mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
+    return mapped(models, batch_stats, splits)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def precompute_seeds(
-    how: str, run: Run, anchor: train.SourceModel, given: train.TrainData
+    seed_loop: str, run: Run, source: train.SourceModel, data: train.TrainData
 ) -> dict[str, Any]:
     """Precomputed values of the methods, `{task: [S, ...]}`, mapped over the seeds."""
-    alone = functools.partial(train.precompute, run, train.build_model(run))
-    return map_seeds(how, alone, (0, given.in_axes(seed_axis(run), 0)))(anchor, given)
+    precompute = functools.partial(train.precompute, run, train.build_model(run))
+    return map_seeds(seed_loop, precompute, (0, data.in_axes(seed_axis(run), 0)))(source, data)

@@ -1,5 +1,6 @@
 """Evaluation of a run during training, and its final result."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,23 +17,42 @@ from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.trained_params import write_selected
 from mtl_jax.train import TrainState
 
+BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `[S]` by name.
+
 
 class Diverged(FloatingPointError):
     """A loss or parameter is not finite; earlier progress is stored on disk."""
 
 
-def evaluated(run: Run, compiled: CompiledRun, state: TrainState, splits, seen, step: int) -> dict:
-    """The record of a step: mean training metrics since the last record, and evaluation."""
-    judged, counts = map(to_json, compiled.evaluate(state, splits))
-    record = {"step": step, "train": mean_metrics(seen), **judged, **not_finite(counts)}
-    check_finite(run, record)
+def evaluate(
+    compiled: CompiledRun, state: TrainState, splits: Any, blocks: Sequence[BlockMetrics], step: int
+) -> dict[str, Any]:
+    """The record of a step: its evaluation, and mean training metrics since the last record.
+
+    Args:
+      compiled: the compiled run.
+      state: the state after the step.
+      splits: the evaluation splits.
+      blocks: training metrics since the last record.
+      step: the step.
+
+    Raises:
+      Diverged: if a loss is not finite.
+    """
+    metrics, counts = map(to_json, compiled.evaluate(state, splits))
+    record = {"step": step, "train": mean_metrics(blocks), **metrics, **not_finite(counts)}
+    check_finite(compiled.run, record)
     return record
 
 
-def finished(
+def write_final(
     run: Run, folder: RunDirectory, state: TrainState, records: list, candidates: Candidates
-):
-    """Writes the selected parameters of a run and returns its result."""
+) -> dict[str, Any]:
+    """Writes the selected parameters of a run and returns its result.
+
+    Raises:
+      Diverged: if a parameter is not finite.
+    """
     final = to_host(state)
     check_parameters(run, final)
     selected = candidates.selected(state)
@@ -41,13 +61,13 @@ def finished(
     return {**summary(run, records, *parameters(run, state)), **digests}
 
 
-def mean_metrics(seen: list[tuple[int, dict[str, Any]]]) -> dict[str, list[float]]:
-    """Means of the metrics `[S]` over the steps since the last evaluation."""
-    total = sum(steps for steps, _ in seen)
-    names = seen[0][1]
+def mean_metrics(blocks: Sequence[BlockMetrics]) -> dict[str, list[float]]:
+    """Means of the metrics `[S]` over the steps of all blocks."""
+    total = sum(steps for steps, _ in blocks)
+    _, names = blocks[0]
     return {
         name: to_json(
-            sum(steps * np.asarray(metrics[name], np.float64) for steps, metrics in seen) / total
+            sum(steps * np.asarray(metrics[name], np.float64) for steps, metrics in blocks) / total
         )
         for name in names
     }
@@ -73,5 +93,5 @@ def check_parameters(run: Run, tree: dict[str, Any]) -> None:
 
 def parameters(run: Run, state: TrainState) -> tuple[int, int]:
     """Number of parameters of one seed's model, and of those that are trained."""
-    kept, _ = partition_params(state.params, run.param_rules)
-    return num_params(state.params) // run.num_seeds, num_params(kept) // run.num_seeds
+    trained, _ = partition_params(state.params, run.param_rules)
+    return num_params(state.params) // run.num_seeds, num_params(trained) // run.num_seeds

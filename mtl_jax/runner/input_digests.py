@@ -30,7 +30,7 @@ CHANGED = {
 digests: dict[tuple[DataSource, tuple[int, ...]], tuple[weakref.ref, str]] = {}
 
 
-def data_digest(source: DataSource, seeds: tuple[int, ...] = (), now: bool = False) -> str:
+def data_digest(source: DataSource, seeds: tuple[int, ...] = (), reload: bool = False) -> str:
     """SHA-256 over split, name, dtype, shape and bytes of every array of a data source.
 
     It is computed once per source, however many rows use it.
@@ -38,29 +38,29 @@ def data_digest(source: DataSource, seeds: tuple[int, ...] = (), now: bool = Fal
     Args:
       source: the data source.
       seeds: the seeds that have their own data.
-      now: whether the digest must match the data loaded now, which a long launch may reload.
+      reload: whether the data are loaded again, unless they are still in memory.
     """
-    known = digests.get((source, seeds))
-    if known is not None and not (now and known[0]() is not first_array(load(source, seeds))):
-        return known[1]
+    cached = digests.get((source, seeds))
+    if cached is not None and not (reload and cached[0]() is not first_array(load(source, seeds))):
+        return cached[1]
     data = load(source, seeds)
     total = hashlib.sha256()
     for path, array in sorted(leaves(splits_by_name(data)), key=lambda leaf: leaf[0]):
-        flat = np.ascontiguousarray(array)
-        total.update(f"{path}:{flat.dtype}{flat.shape};".encode())
+        contiguous = np.ascontiguousarray(array)
+        total.update(f"{path}:{contiguous.dtype}{contiguous.shape};".encode())
         # The bytes of object arrays, such as names, are only pointers.
-        if flat.dtype.hasobject:
-            total.update(repr(flat.tolist()).encode())
+        if contiguous.dtype.hasobject:
+            total.update(repr(contiguous.tolist()).encode())
         else:
-            total.update(flat.reshape(-1).view(np.uint8))
+            total.update(contiguous.reshape(-1).view(np.uint8).data)
     digests[source, seeds] = weakref.ref(first_array(data)), total.hexdigest()
     return digests[source, seeds][1]
 
 
 def splits_by_name(data: tuple[Splits, ...]) -> dict[str, Any]:
     """The splits by name, for several seeds also by seed index."""
-    each = {str(place): splits._asdict() for place, splits in enumerate(data)}
-    return each if len(data) > 1 else each["0"]
+    by_index = {str(index): splits._asdict() for index, splits in enumerate(data)}
+    return by_index if len(data) > 1 else by_index["0"]
 
 
 def first_array(data: tuple[Splits, ...]) -> np.ndarray:
@@ -70,11 +70,11 @@ def first_array(data: tuple[Splits, ...]) -> np.ndarray:
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """The arrays of nested dicts with their paths."""
-    for name, each in tree.items():
-        if isinstance(each, Mapping):
-            yield from leaves(each, f"{path}{name}/")
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{path}{name}/")
         else:
-            yield f"{path}{name}", each
+            yield f"{path}{name}", value
 
 
 def forget() -> None:
@@ -83,29 +83,29 @@ def forget() -> None:
     digests.clear()
 
 
-def starts_of(row: Row) -> tuple[Run, ...]:
+def row_dependencies(row: Row) -> tuple[Run, ...]:
     """The runs that must be finished before a row starts."""
     if isinstance(row, Run):
         return dependencies(row)
     return () if row.features_from is None else (row.features_from,)
 
 
-def facts(folder: RunDirectory, now: bool = False) -> dict[str, Any]:
+def input_facts(folder: RunDirectory, reload: bool = False) -> dict[str, Any]:
     """The inputs of a row as stored in `run.json`; of other runs, only finished ones."""
     row = folder.run
-    found: dict[str, Any] = {"data": data_digest(row.data, separate_seeds(row), now)}
+    entries: dict[str, Any] = {"data": data_digest(row.data, separate_seeds(row), reload)}
     source = row.initialization.init_from if isinstance(row, Run) else None
     if source is not None and not isinstance(source, Run):
-        found["weights"] = digest(jax.device_get(load_pretrained(row)))
-    others = [RunDirectory(folder.path.parent, one) for one in starts_of(row)]
-    done = [other for other in others if other.finished()]
-    results = {other.run.name: other.result() for other in done}
-    digests = ("state_sha256", "selected_sha256")
-    found["runs"] = {name: "".join(told[n] for n in digests) for name, told in results.items()}
-    return found
+        entries["weights"] = digest(jax.device_get(load_pretrained(row)))
+    folders = [RunDirectory(folder.path.parent, run) for run in row_dependencies(row)]
+    results = {f.run.name: f.result() for f in folders if f.finished()}
+    entries["runs"] = {
+        name: result["state_sha256"] + result["selected_sha256"] for name, result in results.items()
+    }
+    return entries
 
 
-def changed(folder: RunDirectory, now: bool = False) -> list[str]:
+def changed(folder: RunDirectory, reload: bool = False) -> list[str]:
     """The inputs of a row that have changed since it was trained, as keys of `CHANGED`.
 
     Inputs that older results did not record count as unchanged.
@@ -113,17 +113,17 @@ def changed(folder: RunDirectory, now: bool = False) -> list[str]:
     Raises:
       BadInput: if the data cannot be read.
     """
-    there = folder.read("run.json") or {}
-    if not CHANGED.keys() & there.keys():
+    stored = folder.read("run.json") or {}
+    if not CHANGED.keys() & stored.keys():
         return []
-    new = facts(folder, now)
-    other = [n for n in ("data", "weights") if there.get(n, new.get(n)) != new.get(n)]
-    was = there.get("runs", {})
-    anew = any(was.get(name, state) != state for name, state in new["runs"].items())
-    return other + ["runs"] * anew
+    new = input_facts(folder, reload)
+    names = [n for n in ("data", "weights") if stored.get(n, new.get(n)) != new.get(n)]
+    runs = stored.get("runs", {})
+    retrained = any(runs.get(name, state) != state for name, state in new["runs"].items())
+    return names + ["runs"] * retrained
 
 
-def check(folder: RunDirectory, now: bool = False) -> None:
+def check(folder: RunDirectory, reload: bool = False) -> None:
     """Rejects the contents of a row's folder if its inputs have changed.
 
     If the data of a finished row cannot be read any more, it warns and accepts the row.
@@ -133,15 +133,15 @@ def check(folder: RunDirectory, now: bool = False) -> None:
     """
     name = folder.run.name
     try:
-        found = changed(folder, now)
-    except (BadInput, ImportError) as wrong:
+        names = changed(folder, reload)
+    except (BadInput, ImportError) as error:
         if not folder.finished():
             raise
         text = f"{name!r} is finished, and whether its data changed since cannot be told"
-        print(f"warning: {text}: {wrong}", file=sys.stderr)
+        print(f"warning: {text}: {error}", file=sys.stderr)
         return
-    if found:
-        why = " and ".join(CHANGED[each] for each in found)
+    if names:
+        why = " and ".join(CHANGED[key] for key in names)
         raise BadInput(
             f"{folder.path} has what was trained before of {name!r}, and {why}; give --out another "
             "folder, or --fresh to set the old one aside and train anew"
@@ -151,18 +151,18 @@ def check(folder: RunDirectory, now: bool = False) -> None:
 def progress_of(folder: RunDirectory) -> str:
     """The progress of a folder's row, as text."""
     try:
-        there = folder.read("run.json")
-        if there is None:
+        stored = folder.read("run.json")
+        if stored is None:
             return "not begun"
-        if there["fingerprint"] != folder.fingerprint:
-            return f"changed (was {there['fingerprint'][:8]})"
+        if stored["fingerprint"] != folder.fingerprint:
+            return f"changed (was {stored['fingerprint'][:8]})"
         steps = [record["step"] for record in folder.records()]
     except BadInput:
         return "damaged"
-    done = "done" if folder.finished() else "begun"
-    if done == "begun" and isinstance(folder.run, Run):
-        done = f"step {max(steps, default=0)} of {folder.run.steps}"
+    progress = "done" if folder.finished() else "begun"
+    if progress == "begun" and isinstance(folder.run, Run):
+        progress = f"step {max(steps, default=0)} of {folder.run.steps}"
     try:
-        return ", ".join([done, *(f"{name} changed" for name in changed(folder))])
+        return ", ".join([progress, *(f"{name} changed" for name in changed(folder))])
     except (BadInput, ImportError):
-        return f"{done}, data unreadable"
+        return f"{progress}, data unreadable"

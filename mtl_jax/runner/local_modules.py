@@ -28,19 +28,19 @@ def run_file(path: pathlib.Path) -> types.ModuleType:
     """
     name, path = f"{PACKAGE}.{path.stem}", path.resolve()
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise BadInput(f"{path} is no Python file")
     open_folder(path.parent)
-    for one in imported(path, path.parent):
-        require_alone(path, one)
+    for file in imported_files(path, path.parent):
+        require_unique_name(path, file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     # Python reuses bytecode of a file with the same size and modification time in seconds.
-    kept, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    dont_write_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
     finally:
-        sys.dont_write_bytecode = kept
+        sys.dont_write_bytecode = dont_write_bytecode
     return module
 
 
@@ -50,16 +50,17 @@ def open_folder(folder: pathlib.Path) -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in folders]
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file is not None and file.startswith(tuple(f"{one}{os.sep}" for one in folders)):
+        if file is not None and file.startswith(tuple(f"{entry}{os.sep}" for entry in folders)):
             del sys.modules[name]
     folders.clear()
     if folder not in map(absolute, sys.path):
         folders.append(str(folder))
         sys.path.append(str(folder))
-    found = PathFinder.find_spec(PACKAGE)
-    if found is None or found.origin is None:
+    spec = PathFinder.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
         package = types.ModuleType(PACKAGE)
-        package.__path__ = [str(folder), *(found.submodule_search_locations if found else ())]
+        locations = None if spec is None else spec.submodule_search_locations
+        package.__path__ = [str(folder), *(locations or ())]
         sys.modules[PACKAGE] = package
 
 
@@ -68,25 +69,25 @@ def absolute(entry: str) -> pathlib.Path:
     return pathlib.Path(entry).resolve()
 
 
-def file_of(folder: pathlib.Path, name: str) -> pathlib.Path | None:
+def module_file(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     """The file of a module in a folder, or None."""
     files = (folder / f"{name}.py", folder / name / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
-def imported(path: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
+def imported_files(path: pathlib.Path, folder: pathlib.Path) -> list[pathlib.Path]:
     """Files of a folder that a file imports by absolute name, directly or transitively."""
-    waiting, found = [path], []
-    for file in waiting:
-        for name in names_of(file):
-            other = file_of(folder, name)
-            if other is not None and other not in found:
-                found.append(other)
-                waiting.append(other)
-    return found
+    queue, files = [path], []
+    for file in queue:
+        for name in imported_names(file):
+            module = module_file(folder, name)
+            if module is not None and module not in files:
+                files.append(module)
+                queue.append(module)
+    return files
 
 
-def names_of(path: pathlib.Path) -> Iterator[str]:
+def imported_names(path: pathlib.Path) -> Iterator[str]:
     """Top-level names that a file imports; none if it cannot be parsed, as it fails later."""
     try:
         tree = ast.parse(path.read_bytes())
@@ -95,16 +96,16 @@ def names_of(path: pathlib.Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
             yield node.module.partition(".")[0]
 
 
-def require_alone(path: pathlib.Path, file: pathlib.Path) -> None:
+def require_unique_name(path: pathlib.Path, file: pathlib.Path) -> None:
     """Rejects a module of the experiment's folder whose name is also that of another module."""
     name = file.parent.name if file.stem == "__init__" else file.stem
-    known = sys.modules.get(name)
-    if known is not None:
-        other = getattr(known, "__file__", None) or "Python's own"
+    module = sys.modules.get(name)
+    if module is not None:
+        other = getattr(module, "__file__", None) or "Python's own"
     else:
         spec = importlib.util.find_spec(name)
         other = "Python's own" if spec is None or spec.origin is None else spec.origin

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from mtl_jax.train import TrainData, TrainState
 
-def shard_batch(mesh: Mesh, looped: bool, batch: Any) -> Any:
+
+def shard_batch(mesh: Mesh, is_looped: bool, batch: Any) -> Any:
     """Shards the examples of a batch over the devices of a mesh, inside a step.
 
     A batch made by a loop is first computed in full on every device: its shards would otherwise
@@ -16,7 +18,7 @@ def shard_batch(mesh: Mesh, looped: bool, batch: Any) -> Any:
     """
     if mesh.size == 1:
         return batch
-    if looped:
+    if is_looped:
         batch = jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec()))
     return jax.lax.with_sharding_constraint(batch, NamedSharding(mesh, PartitionSpec("batch")))
 
@@ -28,25 +30,29 @@ def device_put(tree: Any, sharding: NamedSharding) -> Any:
     return jax.device_put(tree, sharding)
 
 
-def scan_steps(step, how: str, steps: int, state, given):
+def scan_steps(
+    step: Callable, loop: str, steps: int, state: TrainState, data: TrainData
+) -> tuple[TrainState, dict[str, jax.Array]]:
     """Runs several steps; metrics are averaged over them."""
 
     def body(state, _):
-        return step(state, given)
+        return step(state, data)
 
     if steps == 1:  # XLA keeps a loop of one step, which slows down convolutions.
         return body(state, None)
-    state, metrics = jax.lax.scan(body, state, length=steps, unroll=steps if how == "unroll" else 1)
+    state, metrics = jax.lax.scan(
+        body, state, length=steps, unroll=steps if loop == "unroll" else 1
+    )
     return state, jax.tree.map(lambda metric: metric.mean(0), metrics)
 
 
-def map_seeds(how: str, function: Callable, axes: tuple) -> Callable:
+def map_seeds(loop: str, function: Callable, axes: tuple) -> Callable:
     """Maps `function` of one seed over S seeds."""
 
     def seed_of(args, seed):
         return [
-            jax.tree.map(lambda axis, arg: take(arg, axis, seed), ax, arg, is_leaf=is_axis)
-            for ax, arg in zip(axes, args, strict=True)
+            jax.tree.map(lambda axis, arg: take_seed(arg, axis, seed), tree, arg, is_leaf=is_axis)
+            for tree, arg in zip(axes, args, strict=True)
         ]
 
     def unrolled(*args):
@@ -62,7 +68,7 @@ def map_seeds(how: str, function: Callable, axes: tuple) -> Callable:
             return unrolled(*args)
         return jax.vmap(function, axes, spmd_axis_name="seed")(*args)
 
-    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[how]
+    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[loop]
 
 
 def num_seeds(args: tuple) -> int:
@@ -75,6 +81,6 @@ def is_axis(axis: Any) -> bool:
     return axis is None or isinstance(axis, int)
 
 
-def take(arg: Any, axis: int | None, seed: Any) -> Any:
+def take_seed(arg: Any, axis: int | None, seed: Any) -> Any:
     """One seed's slice of an argument, which has a leading axis S unless `axis` is None."""
     return arg if axis is None else jax.tree.map(lambda leaf: leaf[seed], arg)

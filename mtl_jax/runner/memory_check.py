@@ -10,6 +10,7 @@ import numpy as np
 from mtl_jax import train
 from mtl_jax.config.optimizers import Adam
 from mtl_jax.config.run import Run
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.part_checks import init_abstract
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
@@ -27,35 +28,36 @@ def check_room(run: Run) -> None:
     Raises:
       BadInput: with the required memory by purpose.
     """
-    there = memory()
-    needs = needed(run)
-    if sum(needs.values()) > there:
-        parts = ", ".join(f"{what} {size_text(size)}" for what, size in needs.items())
+    available = memory()
+    sizes = needed(run)
+    total = sum(sizes.values())
+    if total > available:
+        parts = ", ".join(f"{purpose} {size_text(size)}" for purpose, size in sizes.items())
         raise BadInput(
-            f"run {run.name!r}: needs at least {size_text(sum(needs.values()))} of memory "
-            f"({parts}), there are {size_text(there)}"
+            f"run {run.name!r}: needs at least {size_text(total)} of memory "
+            f"({parts}), there are {size_text(available)}"
         )
 
 
 def needed(run: Run) -> dict[str, int]:
     """Lower bound on the bytes that a run needs, by purpose."""
-    given = abstract_data(run)
-    alone = single_seed(run, given)
-    image = train.example_spec(next(iter(alone.streams.values())).image)
-    params, stats = init_abstract(run, alone)
+    data = abstract_data(run)
+    seed_data = single_seed(run, data)
+    image = train.example_spec(next(iter(seed_data.streams.values())).image)
+    params, stats = init_abstract(run, seed_data)
     copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
-    asked = any(task.auxiliary is not None for task in run.tasks)
-    examples = run.batch_size * (1 + run.labels.unlabelled_ratio if asked else 1) * run.num_seeds
+    has_auxiliary = any(task.auxiliary is not None for task in run.tasks)
+    ratio = 1 + run.labels.unlabelled_ratio if has_auxiliary else 1
+    examples = run.batch_size * ratio * run.num_seeds
     logits = 4 * sum(task.num_outputs for task in run.tasks)
-    one = int(np.prod(image.shape, dtype=object)) * image.dtype.itemsize
     return {
-        "data": bytes_of([(s.image, s.labels, s.labelled) for s in given.streams.values()]),
+        "data": bytes_of([(s.image, s.labels, s.labelled) for s in data.streams.values()]),
         "parameters and optimizer": copies * bytes_of(params) + bytes_of(stats),
-        "a batch": examples * (one + logits),
+        "a batch": examples * (bytes_of(image) + logits),
     }
 
 
-def bytes_of(tree) -> int:
+def bytes_of(tree: Tree) -> int:
     """Bytes of a tree of shapes, computed with Python integers, which do not overflow."""
     leaves = jax.tree.leaves(tree)
     return sum(
@@ -66,16 +68,16 @@ def bytes_of(tree) -> int:
 def memory() -> int:
     """Total memory of the local devices in bytes: the accelerators', else the machine's."""
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    if all("bytes_limit" in each for each in stats):
-        return sum(each["bytes_limit"] for each in stats)
-    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    if all("bytes_limit" in device for device in stats):
+        return sum(device["bytes_limit"] for device in stats)
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for path in map(pathlib.Path, LIMITS):
         with contextlib.suppress(OSError, ValueError):
-            found.append(int(path.read_text(encoding="utf-8")))
-    return min(found)
+            limits.append(int(path.read_text(encoding="utf-8")))
+    return min(limits)
 
 
-def size_text(size: int) -> str:
+def size_text(size: float) -> str:
     """Formats a number of bytes with a readable unit."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:

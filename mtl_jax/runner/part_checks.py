@@ -13,13 +13,14 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.policy import LearnablePolicy
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.runner.compiled_run import init_models
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
 
-COUNT = 3  # Number of examples in the checks: no stride maps 3 to 3.
+NUM_EXAMPLES = 3  # In the checks: no stride maps 3 to 3.
 
 
 def check_parts(run: Run) -> None:
@@ -30,39 +31,41 @@ def check_parts(run: Run) -> None:
     Raises:
       BadInput: naming the run, the field, its inputs, and where it failed.
     """
-    given = single_seed(run, abstract_data(run))
-    image = train.example_spec(next(iter(given.streams.values())).image)
+    data = single_seed(run, abstract_data(run))
+    image = train.example_spec(next(iter(data.streams.values())).image)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
-    params, stats = init_abstract(run, given)
-    images = jax.ShapeDtypeStruct((COUNT, *image.shape), image.dtype)
+    model = init_abstract(run, data)
+    images = jax.ShapeDtypeStruct((NUM_EXAMPLES, *image.shape), image.dtype)
     apply = functools.partial(train.build_model(run).apply, train=False)
-    one = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (params, stats)
+    params, stats = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), model
     )
     with explain_errors(where, always=True):
-        outputs = jax.eval_shape(apply, *one, images)[0].logits
+        outputs = jax.eval_shape(apply, params, stats, images)[0].logits
     labels = {
-        name: each for stream in given.streams.values() for name, each in stream.labels.items()
+        name: array for stream in data.streams.values() for name, array in stream.labels.items()
     }
     for task in run.tasks:
-        found = outputs[task.name].shape
-        if found[0] != COUNT:
-            raise BadInput(f"{where} as N examples: {COUNT} of them give outputs {list(found)}")
-        check_task(run, task, outputs[task.name], labels[task.name])
+        logits = outputs[task.name]
+        if logits.shape[0] != NUM_EXAMPLES:
+            raise BadInput(
+                f"{where} as N examples: {NUM_EXAMPLES} of them give outputs {list(logits.shape)}"
+            )
+        check_task(run, task, logits, labels[task.name])
     for field, policy in run.augmentation.policies.items():
         where = f"run {run.name!r}: augmentation.{field} on inputs {shape}"
         with explain_errors(where, always=True):
             check_policy(policy, image.shape, str(image.dtype))
 
 
-def init_abstract(run: Run, given: train.TrainData) -> tuple[Any, Any]:
+def init_abstract(run: Run, data: train.TrainData) -> tuple[Tree, Tree]:
     """Shapes `[S, ...]` of the parameters and statistics of a run's model.
 
     Raises:
       BadInput: if the trunk does not accept the inputs.
     """
-    image = train.example_spec(next(iter(given.streams.values())).image)
+    image = train.example_spec(next(iter(data.streams.values())).image)
     check_kind(run, image.dtype)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
@@ -73,28 +76,31 @@ def init_abstract(run: Run, given: train.TrainData) -> tuple[Any, Any]:
 
 def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
     """Requires a loss per example, and a scalar metric."""
-    seen = jax.ShapeDtypeStruct((COUNT, *labels.shape[1:]), labels.dtype)
-    what = f"run {run.name!r}: task {task.name!r}"
-    with explain_errors(f"{what}: loss", always=True):
-        loss = jax.eval_shape(task.loss, logits, seen)
-    fine = getattr(loss, "shape", ())[:1] == (COUNT,) and jnp.issubdtype(loss.dtype, jnp.floating)
+    labels = jax.ShapeDtypeStruct((NUM_EXAMPLES, *labels.shape[1:]), labels.dtype)
+    where = f"run {run.name!r}: task {task.name!r}"
+    with explain_errors(f"{where}: loss", always=True):
+        loss = jax.eval_shape(task.loss, logits, labels)
+    is_per_example = getattr(loss, "shape", ())[:1] == (NUM_EXAMPLES,)
+    valid = is_per_example and jnp.issubdtype(loss.dtype, jnp.floating)
     rule = "must give a loss for each example, floats [B]"
-    require(fine, f"{what}: Task", "loss", rule, loss)
-    mask = jax.ShapeDtypeStruct((COUNT,), bool)
-    with explain_errors(f"{what}: metric", always=True):
-        sums = jax.eval_shape(task.metric.from_model_output, logits, seen, mask)
+    require(valid, f"{where}: Task", "loss", rule, loss)
+    mask = jax.ShapeDtypeStruct((NUM_EXAMPLES,), bool)
+    with explain_errors(f"{where}: metric", always=True):
+        sums = jax.eval_shape(task.metric.from_model_output, logits, labels, mask)
         value = jax.eval_shape(task.metric.compute, sums)
-    fine = getattr(value, "shape", None) == ()
-    require(fine, f"{what}: Task", "metric", "must compute one number, []", value)
+    valid = getattr(value, "shape", None) == ()
+    require(valid, f"{where}: Task", "metric", "must compute one number, []", value)
 
 
 @functools.lru_cache(maxsize=256)
 def check_policy(policy: Callable, shape: tuple[int, ...], dtype: str) -> None:
     """Requires that an augmentation preserves the shape and dtype of an example."""
-    learnt = (jax.eval_shape(policy.init),) if isinstance(policy, LearnablePolicy) else ()
+    state = (jax.eval_shape(policy.init),) if isinstance(policy, LearnablePolicy) else ()
     key = jax.eval_shape(jax.random.key, 0)
     image = jax.ShapeDtypeStruct(shape, dtype)
-    found = jax.eval_shape(policy, key, image, *learnt)
-    fine = getattr(found, "shape", None) == shape and str(found.dtype) == dtype
-    if not fine:
-        raise BadInput(f"must give an example of the same shape and type, {policy!r} gives {found}")
+    output = jax.eval_shape(policy, key, image, *state)
+    valid = getattr(output, "shape", None) == shape and str(output.dtype) == dtype
+    if not valid:
+        raise BadInput(
+            f"must give an example of the same shape and type, {policy!r} gives {output}"
+        )

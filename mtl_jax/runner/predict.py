@@ -2,20 +2,22 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.task import Task
+from mtl_jax.core.model import Model
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
 from mtl_jax.losses.target_type import target_type
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model, features_and_logits
 from mtl_jax.transfer import transferability
 
@@ -28,7 +30,10 @@ class SourcePredictions(NamedTuple):
 
 
 def predict_source(
-    run: Run, folder: RunDirectory, images: Sequence[np.ndarray], by: Parameters = "selected"
+    run: Run,
+    folder: RunDirectory,
+    images: Sequence[ArrayLike],
+    parameters: Parameters = "selected",
 ) -> SourcePredictions:
     """Features and class probabilities of each seed's images `[N, ...]`, by a finished run.
 
@@ -36,53 +41,41 @@ def predict_source(
       BadInput: if its checkpoint is missing or damaged.
     """
     task = run.tasks[0]
-    why = "a row reads its features"
-    features, logits = predict_all_seeds(
-        run, folder, by, task.name, images, features_and_logits, why
-    )
+    models = load_trained_params(run, folder, parameters, task.name, "a row reads its features")
+    features, logits = predict_all_seeds(run, models, images, features_and_logits)
     return SourcePredictions(features[task.name], probabilities_of(task, logits[task.name]))
 
 
 def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
     """Class probabilities `[..., Z]`; Z is 2 for one logistic output, 0 for regression."""
-    kind = target_type(task.loss, task.num_outputs)
-    if kind in ("multilabel", "continuous"):
+    target = target_type(task.loss, task.num_outputs)
+    if target in ("multilabel", "continuous"):
         return outputs[..., :0]
-    if kind == "binary":
+    if target == "binary":
         outputs = np.concatenate([np.zeros_like(outputs), outputs], -1)
     return np.asarray(jax.nn.softmax(outputs))
 
 
 def predict_all_seeds(
     run: Run,
-    folder: RunDirectory,
-    by: Parameters,
-    task: str,
-    images: Sequence[np.ndarray],
-    ask: Callable[..., Any],
-    why: str,
-) -> Any:
-    """Predictions `[S, N, ...]` of every seed of a finished run for that seed's images `[N, ...]`.
+    models: tuple[Tree, Tree],
+    images: Sequence[ArrayLike],
+    predict: Callable[[Model, Tree, Tree, jax.Array], Tree],
+) -> Tree:
+    """Predictions `[S, N, ...]` of every seed's model for that seed's images `[N, ...]`.
 
     Args:
-      run: a finished run.
-      folder: the folder of the run.
-      by: which of its parameters to use.
-      task: the task whose selected parameters to use, if the run selects per task.
+      run: the run that trained the models.
+      models: parameters and batch statistics `[S, ...]`.
       images: images of the shape of the run's data, for every seed.
-      ask: the prediction function of one seed, `(net, params, stats, images) -> tree`.
-      why: the reason for the prediction, for error messages.
-
-    Raises:
-      BadInput: if its checkpoint is missing or damaged.
+      predict: the prediction function of one seed, `(model, params, batch_stats, images) -> tree`.
     """
-    models = load_trained_params(run, folder, by, task, why)
-    alone = jax.jit(functools.partial(ask, build_model(run)))
-    each = [
-        jax.device_get(alone(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))
-        for seed, own in enumerate(map(jnp.asarray, images))
+    predict = jax.jit(functools.partial(predict, build_model(run)))
+    predictions = [
+        jax.device_get(predict(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), inputs))
+        for seed, inputs in enumerate(map(jnp.asarray, images))
     ]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *predictions)
 
 
 def check_features_from(row: SklearnBaseline) -> None:
@@ -96,15 +89,20 @@ def check_features_from(row: SklearnBaseline) -> None:
     shapes = [data.shapes() for data in (row.data, row.features_from.data)]
     rule = "must have images of one input, in this row and in the run"
     require(
-        all("image" in each for each in shapes), row, "features_from", rule, row.features_from.name
+        all("image" in split for split in shapes),
+        row,
+        "features_from",
+        rule,
+        row.features_from.name,
     )
-    own, read = (each["image"].shape[1:] for each in shapes)
-    require(own == read, row, "features_from", f"must read images of {own}", read)
+    shape, source_shape = (split["image"].shape[1:] for split in shapes)
+    rule = f"must read images of {shape}"
+    require(shape == source_shape, row, "features_from", rule, source_shape)
 
 
 def transferability_scores(
     features: np.ndarray, probabilities: np.ndarray, labels: np.ndarray
-) -> dict:
+) -> dict[str, float | None]:
     """Transferability scores of a source model on one seed's labelled examples.
 
     A score that cannot be computed from so few examples is None.

@@ -2,11 +2,18 @@
 
 import math
 import time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from mtl_jax.config.run import Run
 
@@ -14,7 +21,13 @@ from mtl_jax.config.run import Run
 class ProgressDisplay:
     """Displays the progress of the runs, with loss, speed and remaining time."""
 
-    def __init__(self, runs: int):
+    # Set by `begin`.
+    run: Run
+    bar: TaskID
+    start_time: float
+    first: tuple[int, float] | None  # Step and time of the first update.
+
+    def __init__(self, num_runs: int):
         self.console = Console(stderr=True)
         self.bars = Progress(
             TextColumn("{task.description:28}", markup=False),
@@ -25,10 +38,9 @@ class ProgressDisplay:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.all = self.bars.add_task("all runs", total=runs, note="")
-        self.row = None
+        self.total = self.bars.add_task("all runs", total=num_runs, note="")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.bars.start()
         return self
 
@@ -37,8 +49,8 @@ class ProgressDisplay:
 
     def begin(self, run: Run) -> None:
         """Starts the bar of a run."""
-        self.run, self.began, self.first = run, time.perf_counter(), None
-        self.row = self.bars.add_task(run.name, total=run.steps, note="compiling")
+        self.run, self.start_time, self.first = run, time.perf_counter(), None
+        self.bar = self.bars.add_task(run.name, total=run.steps, note="compiling")
 
     def update(self, step: int, metrics: dict[str, Any]) -> None:
         """Updates the bar of the run to a step."""
@@ -48,19 +60,19 @@ class ProgressDisplay:
         self.first = self.first or (step, time.perf_counter())
         steps, seconds = step - self.first[0], time.perf_counter() - self.first[1]
         speed = f", {steps / seconds:.0f} steps/s" if steps else ""
-        self.bars.update(self.row, completed=step, note=f"loss {loss:.3f}{speed}")
+        self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{speed}")
 
     def end(self) -> None:
         """Removes the bar of the run and prints a summary line."""
-        self.bars.remove_task(self.row)
-        self.bars.advance(self.all)
-        seconds = time.perf_counter() - self.began
-        self.say(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
+        self.bars.remove_task(self.bar)
+        self.bars.advance(self.total)
+        seconds = time.perf_counter() - self.start_time
+        self.print(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
 
     def warn(self, text: str) -> None:
         """Prints a warning."""
-        self.say(f"warning: {text}")
+        self.print(f"warning: {text}")
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Prints a line unchanged: names may contain brackets, which rich would parse as markup."""
         self.console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -46,25 +46,22 @@ def select_runs(
     Raises:
       BadInput: if an override is invalid, or no run matches.
     """
-    read = [
-        row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
-    ]
-    runs = apply_overrides((*experiment.runs, *read), changes)
+    runs = apply_overrides((*experiment.runs, *feature_sources(experiment)), changes)
     if seeds is not None:
         require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
         runs = tuple(smoke_version(run) for run in runs)
-    known = {run.name: run for run in runs}
+    by_name = {run.name: run for run in runs}
     runs = runs[: len(experiment.runs)]
-    classics = tuple(
+    baselines = tuple(
         row.replace(
             num_seeds=seeds or (min(row.num_seeds, 2) if smoke else row.num_seeds),
-            features_from=None if row.features_from is None else known[row.features_from.name],
+            features_from=None if row.features_from is None else by_name[row.features_from.name],
         )
         for row in experiment.sklearn_baselines
     )
-    return restrict_to(experiment, filter_by_name((*runs, *classics), only))
+    return restrict_to(experiment, filter_by_name((*runs, *baselines), only))
 
 
 def filter_by_name(runs: tuple, only: str | None) -> tuple:
@@ -76,34 +73,35 @@ def filter_by_name(runs: tuple, only: str | None) -> tuple:
     if only is None:
         return runs
     pattern = only if any(c in only for c in "*?[") else f"*{only}*"
-    found = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
-    if not found:
+    matches = tuple(run for run in runs if fnmatch.fnmatch(run.name, pattern))
+    if not matches:
         names = ", ".join(run.name for run in runs)
         raise BadInput(f"--only {only} matches no run; there is {names}")
-    return found
+    return matches
 
 
 def restrict_to(experiment: Experiment, rows: Iterable[Run | SklearnBaseline]) -> Experiment:
     """The experiment restricted to some rows, with the settings that refer to them."""
     rows = tuple(rows)
-    there = {row.name for row in rows}
+    names = {row.name for row in rows}
     runs = tuple(row for row in rows if isinstance(row, Run))
-    classics = tuple(row for row in rows if isinstance(row, SklearnBaseline))
-    baselines = tuple(name for name in experiment.baselines if name in there)
-    published = tuple(number for number in experiment.published if number.run in there)
+    sklearn_baselines = tuple(row for row in rows if isinstance(row, SklearnBaseline))
+    baselines = tuple(name for name in experiment.baselines if name in names)
+    published = tuple(number for number in experiment.published if number.run in names)
     return dataclasses.replace(
         experiment,
         runs=runs,
         baselines=baselines,
         published=published,
-        sklearn_baselines=classics,
-        **restrict_design(experiment, there),
+        sklearn_baselines=sklearn_baselines,
+        **restrict_design(experiment, names),
     )
 
 
 def with_seeds(run: Run, seeds: int) -> Run:
     """Sets the number of seeds of a run and of its dependencies."""
-    return run.replace(num_seeds=seeds, **map_dependencies(run, lambda one: with_seeds(one, seeds)))
+    dependencies = map_dependencies(run, lambda other: with_seeds(other, seeds))
+    return run.replace(num_seeds=seeds, **dependencies)
 
 
 def smoke_version(run: Run) -> Run:
@@ -119,11 +117,14 @@ def smoke_version(run: Run) -> Run:
 
 def topological_order(experiment: Experiment) -> list[Run]:
     """Every run once, each after its dependencies."""
-    ordered = {}
-    read = [
-        row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
-    ]
-    for row in (*experiment.runs, *read):
-        for run in dependency_order(row):
-            ordered.setdefault(run.name, run)
-    return list(ordered.values())
+    by_name = {}
+    for last in (*experiment.runs, *feature_sources(experiment)):
+        for run in dependency_order(last):
+            by_name.setdefault(run.name, run)
+    return list(by_name.values())
+
+
+def feature_sources(experiment: Experiment) -> list[Run]:
+    """The runs whose features scikit-learn baselines use."""
+    sources = [row.features_from for row in experiment.sklearn_baselines]
+    return [run for run in sources if run is not None]

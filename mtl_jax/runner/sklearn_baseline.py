@@ -32,37 +32,44 @@ def fit(row: SklearnBaseline, folder: RunDirectory, source: RunDirectory | None 
     Args:
       row: the baseline to fit.
       folder: the folder of the row, already claimed.
-      source: the folder of the finished run whose features the row uses, if any.
+      source: the folder of the finished run of `features_from`, if the row has one.
 
     Raises:
       BadInput: if the data lacks the task's labels, or has fewer labels than requested; and if
         an estimator raises, naming the row, candidate and seed.
     """
-    began = time.perf_counter()
-    each = [parts_of(row, seed) for seed in seeds_of(row)]
-    read = None
+    start_time = time.perf_counter()
+    parts_by_seed = {seed: parts_of(row, seed) for seed in seeds_of(row)}
+    predictions = None
     if row.features_from is not None:
-        images = [[part.image for part in named] for named in zip(*each, strict=True)]
-        read = [predict_source(row.features_from, source, own, row.parameters) for own in images]
-    found, promised, lacking = [], [], {}
-    for place, (seed, parts) in enumerate(zip(seeds_of(row), each, strict=True)):
+        assert source is not None
+        images = [
+            [part.image for part in split] for split in zip(*parts_by_seed.values(), strict=True)
+        ]
+        predictions = [
+            predict_source(row.features_from, source, split, row.parameters) for split in images
+        ]
+    scores, transferability, unlabelled = [], [], {}
+    for place, (seed, parts) in enumerate(parts_by_seed.items()):
         targets = targets_of(row, parts[0].labels)
         index = draw_labelled(row, parts[0].labels, seed)
-        if read is None:
+        if predictions is None:
             vectors = tuple(vectors_of(part.image) for part in parts)
         else:
-            vectors = tuple(each.features[place] for each in read)
-            said = read[0].probabilities[place][index]
-            promised.append(transferability_scores(vectors[0][index], said, targets[index]))
-        found.append(scored(row, seed, parts, vectors, targets, index))
-        lacking[seed] = unlabelled_classes(row, parts, targets[index])
-    seconds = round(time.perf_counter() - began, 3)
-    told = {"promises": promised} if promised else {}
-    told["warnings"] = warnings_of(row, np.array(found), lacking)
-    folder.write_result({**result(row, np.array(found)), **told}, {"seconds": seconds})
+            vectors = tuple(split.features[place] for split in predictions)
+            probabilities = predictions[0].probabilities[place][index]
+            transferability.append(
+                transferability_scores(vectors[0][index], probabilities, targets[index])
+            )
+        scores.append(candidate_scores(row, seed, parts, vectors, targets, index))
+        unlabelled[seed] = unlabelled_classes(row, parts, targets[index])
+    seconds = round(time.perf_counter() - start_time, 3)
+    entries = {"promises": transferability} if transferability else {}
+    entries["warnings"] = warnings_of(row, np.array(scores), unlabelled)
+    folder.write_result({**result(row, np.array(scores)), **entries}, {"seconds": seconds})
 
 
-def scored(
+def candidate_scores(
     row: SklearnBaseline,
     seed: int,
     parts: tuple[Part, ...],
@@ -80,41 +87,41 @@ def scored(
       targets: training labels in the format of estimators.
       index: indices of the labelled training examples.
     """
-    given = (vectors[0][index], targets[index])
+    train_set = (vectors[0][index], targets[index])
     if row.use_unlabelled:
         labels = np.full_like(targets, -1)
         labels[index] = targets[index]
-        given = (vectors[0], labels)
-    known = [has_label(part.labels) for part in parts]
-    probable = needs_probabilities(row, parts[0].labels.dtype)
+        train_set = (vectors[0], labels)
+    masks = [has_label(part.labels) for part in parts]
+    probabilities = needs_probabilities(row, parts[0].labels.dtype)
 
-    def of(make: Callable[[], Any]) -> list[float]:
-        estimator = seeded(make(), seed)
-        estimator.fit(*given)
+    def fit_and_score(make: Callable[[], Any]) -> list[float]:
+        estimator = set_seed(make(), seed)
+        estimator.fit(*train_set)
         return [
-            predict_outputs(row, estimator, x[rows], part.labels[rows], probable)
-            for part, x, rows in list(zip(parts, vectors, known, strict=True))[1:]
+            predict_outputs(row, estimator, inputs[mask], part.labels[mask], probabilities)
+            for part, inputs, mask in list(zip(parts, vectors, masks, strict=True))[1:]
         ]
 
-    found = []
-    for place, make in enumerate(row.candidates):
+    scores = []
+    for choice, make in enumerate(row.candidates):
         try:
             with warnings.catch_warnings():
                 # LabelSpreading divides 0 by 0 where no label reaches, and predicts class 0.
                 text = "invalid value encountered in divide"
                 warnings.filterwarnings("ignore", text, RuntimeWarning)
-                found.append(of(make))
-        except (TypeError, ValueError) as wrong:
-            raise BadInput(f"row {row.name!r}, choice {place}, seed {seed}: {wrong}") from wrong
-    return found
+                scores.append(fit_and_score(make))
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"row {row.name!r}, choice {choice}, seed {seed}: {error}") from error
+    return scores
 
 
-def seeded(estimator: Any, seed: int) -> Any:
+def set_seed(estimator: Any, seed: int) -> Any:
     """Sets every unset `random_state` of an estimator to a seed."""
     if hasattr(estimator, "get_params"):
         settings = estimator.get_params().items()
-        free = [name for name, value in settings if value is None and is_seed(name)]
-        estimator.set_params(**dict.fromkeys(free, seed))
+        unset = [name for name, value in settings if value is None and is_seed(name)]
+        estimator.set_params(**dict.fromkeys(unset, seed))
     return estimator
 
 
@@ -123,14 +130,14 @@ def is_seed(name: str) -> bool:
     return name.rpartition("__")[2] == "random_state"
 
 
-def result(row: SklearnBaseline, found: np.ndarray) -> dict[str, Any]:
+def result(row: SklearnBaseline, scores: np.ndarray) -> dict[str, Any]:
     """Makes a result in the format of runs from metrics `[S, candidates, 2]`, validation and test.
 
     It has no "last" and no "median", since there is a single fit. Ties select the first candidate,
     and so do metrics that are all NaN on validation.
     """
     sign = 1.0 if row.task.metric.higher_is_better else -1.0
-    signed = np.where(np.isnan(found), -np.inf, sign * found)
+    signed = np.where(np.isnan(scores), -np.inf, sign * scores)
     best, best_on_test = signed.argmax(1).T  # [S] each
     seeds = range(row.num_seeds)
 
@@ -145,48 +152,47 @@ def result(row: SklearnBaseline, found: np.ndarray) -> dict[str, Any]:
         "selected": [
             {
                 "choice": int(best[seed]),
-                "validation": entry(found[seed, best[seed], 0]),
-                "test": entry(found[seed, best[seed], 1]),
+                "validation": entry(scores[seed, best[seed], 0]),
+                "test": entry(scores[seed, best[seed], 1]),
             }
             for seed in seeds
         ],
-        "best_on_test": [entry(found[seed, best_on_test[seed], 1]) for seed in seeds],
+        "best_on_test": [entry(scores[seed, best_on_test[seed], 1]) for seed in seeds],
     }
 
 
 def unlabelled_classes(
-    row: SklearnBaseline, parts: tuple[Part, ...], given: np.ndarray
+    row: SklearnBaseline, parts: tuple[Part, ...], targets: np.ndarray
 ) -> tuple[int, ...]:
     """Classes of validation or test without training labels; empty for regression."""
     if row.target_type == "continuous":
         return ()
-    judged_on = np.concatenate([targets_of(row, part.labels) for part in parts[1:]])
-    return tuple(np.setdiff1d(judged_on[judged_on >= 0], given).tolist())
+    labels = np.concatenate([targets_of(row, part.labels) for part in parts[1:]])
+    return tuple(np.setdiff1d(labels[labels >= 0], targets).tolist())
 
 
 def warnings_of(
-    row: SklearnBaseline, found: np.ndarray, lacking: dict[int, tuple[int, ...]]
+    row: SklearnBaseline, scores: np.ndarray, unlabelled: dict[int, tuple[int, ...]]
 ) -> list[str]:
     """Warnings for the reader of the table.
 
     Args:
       row: the fitted baseline.
-      found: metrics `[S, candidates, 2]` on validation and test.
-      lacking: classes without training labels, by seed.
+      scores: metrics `[S, candidates, 2]` on validation and test.
+      unlabelled: classes without training labels, by seed.
     """
-    task, told = row.task, []
-    for place, part in enumerate(("validation", "test")):
-        none = [
-            row.first_seed + s for s in range(row.num_seeds) if np.isnan(found[s, :, place]).all()
-        ]
+    task, texts = row.task, []
+    for index, part in enumerate(("validation", "test")):
+        is_missing = np.all(np.isnan(scores[..., index]), axis=1)
+        seeds = [row.first_seed + seed for seed in range(row.num_seeds) if is_missing[seed]]
         several = part == "validation" and len(row.candidates) > 1
-        chosen = f", so the first of {len(row.candidates)} choices is taken" if several else ""
-        if none:
-            told.append(
-                f"{part} has no {task.metric.name} of {task.name!r} in seeds {none}{chosen}"
+        choice = f", so the first of {len(row.candidates)} choices is taken" if several else ""
+        if seeds:
+            texts.append(
+                f"{part} has no {task.metric.name} of {task.name!r} in seeds {seeds}{choice}"
             )
-    for classes in sorted({each for each in lacking.values() if each}):
-        seeds = [seed for seed, each in lacking.items() if each == classes]
+    for classes in sorted({classes for classes in unlabelled.values() if classes}):
+        seeds = [seed for seed in unlabelled if unlabelled[seed] == classes]
         text = f"no training label of {task.name!r} is of class {', '.join(map(str, classes))}"
-        told.append(f"{text}, which validation or test has, in seeds {seeds}")
-    return told
+        texts.append(f"{text}, which validation or test has, in seeds {seeds}")
+    return texts

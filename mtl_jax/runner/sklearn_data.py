@@ -44,11 +44,11 @@ def check(row: SklearnBaseline) -> None:
             if row.features_from is None:
                 check_vectors(row, name, part.image, parts["train"].image.shape[1:])
         targets = targets_of(row, parts["train"].labels)
-        found = np.unique(targets[draw_labelled(row, parts["train"].labels, seed)])
-        if row.target_type != "continuous" and len(found) < 2:
+        classes = np.unique(targets[draw_labelled(row, parts["train"].labels, seed)])
+        if row.target_type != "continuous" and len(classes) < 2:
             raise BadInput(
                 f"row {row.name!r}: the labels of {row.task.name!r} must be of two classes or "
-                f"more, but seed {seed} draws only class {found[0]}"
+                f"more, but seed {seed} draws only class {classes[0]}"
             )
     check_estimators(row, needs_probabilities(row, parts["test"].labels.dtype))
 
@@ -96,42 +96,41 @@ def draw_labelled(row: SklearnBaseline, labels: np.ndarray, seed: int) -> np.nda
         return sample_labelled_subset(
             {row.task.name: labels}, row.num_labelled, partial=False, seed=seed
         )[0]
-    except BadInput as wrong:
-        raise BadInput(f"row {row.name!r}: {wrong}") from None
+    except BadInput as error:
+        raise BadInput(f"row {row.name!r}: {error}") from None
 
 
 def check_labels(row: SklearnBaseline, part: str, labels: np.ndarray) -> None:
     """Requires labels that match the task's target type and number of outputs."""
-    outputs, kind = row.task.num_outputs, row.target_type
+    outputs, target = row.task.num_outputs, row.target_type
 
-    def need(holds: bool, rule: str, found: Any) -> None:
-        if not holds:
+    def check(condition: bool | np.bool, rule: str, value: Any) -> None:
+        if not condition:
             name = row.task.name
-            text = f"labels of {name!r} {rule}, but the {part} data has {found}"
+            text = f"labels of {name!r} {rule}, but the {part} data has {value}"
             raise BadInput(f"row {row.name!r}: {text}")
 
     shape = f"{labels.dtype} {list(labels.shape)}"
-    if kind == "continuous":
-        need(labels.dtype.kind == "f", "must be floats for a loss of numbers", shape)
-        fine = labels.shape[1:] in ((), (1,)) if outputs == 1 else labels.shape[1:] == (outputs,)
-        need(fine, f"must be {outputs} numbers an example", shape)
-        gaps = np.isnan(labels.reshape(len(labels), -1))
-        known = labels[~gaps.any(1)]
-        partly = int((gaps.any(1) & ~gaps.all(1)).sum())
-        need(partly == 0, "must be missing as a whole", f"{partly} that are in part")
-        need(np.isfinite(known).all(), "must be finite", "infinite ones")
+    if target == "continuous":
+        check(labels.dtype.kind == "f", "must be floats for a loss of numbers", shape)
+        valid = labels.shape[1:] in ((), (1,)) if outputs == 1 else labels.shape[1:] == (outputs,)
+        check(valid, f"must be {outputs} numbers an example", shape)
+        missing = np.isnan(labels.reshape(len(labels), -1))
+        partial = int((missing.any(1) & ~missing.all(1)).sum())
+        check(partial == 0, "must be missing as a whole", f"{partial} that are in part")
+        check(np.isfinite(labels[~missing.any(1)]).all(), "must be finite", "infinite ones")
         return
-    kinds = "iuf" if kind == "binary" else "iu"
-    need(labels.dtype.kind in kinds and labels.ndim == 1, "must be integers [N]", shape)
-    if kind == "multiclass":
+    kinds = "iuf" if target == "binary" else "iu"
+    check(labels.dtype.kind in kinds and labels.ndim == 1, "must be integers [N]", shape)
+    if target == "multiclass":
         low, high = int(labels.min()), int(labels.max())
         rule = f"must lie in 0..{outputs - 1} (-1 where missing), as num_outputs={outputs} says"
-        need(low >= -1 and high < outputs, rule, f"class {high if high >= outputs else low}")
+        check(low >= -1 and high < outputs, rule, f"class {high if high >= outputs else low}")
         return
-    other = np.setdiff1d(labels[has_label(labels)], (0, 1))
-    need(len(other) == 0, "must be 0 or 1 for one logistic output", other[:1])
+    invalid = np.setdiff1d(labels[has_label(labels)], (0, 1))
+    check(len(invalid) == 0, "must be 0 or 1 for one logistic output", invalid[:1])
     lowest = labels.min() if labels.dtype.kind == "i" else -1
-    need(lowest >= -1, "must be 0 or 1 for one logistic output", lowest)
+    check(lowest >= -1, "must be 0 or 1 for one logistic output", lowest)
 
 
 def check_vectors(
@@ -145,10 +144,11 @@ def check_vectors(
     if images.shape[1:] != shape:
         rule = f"must have images of shape {list(shape)}, as the train data has"
         raise BadInput(f"{where} {rule}, not {list(images.shape[1:])}")
-    bytes_only = images.dtype == np.uint8
-    wrong = 0 if bytes_only else (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
-    if wrong:
-        raise BadInput(f"{where} must be finite, but {wrong} of {len(images)} images are not")
+    if images.dtype == np.uint8:
+        return
+    invalid = (~np.isfinite(images.reshape(len(images), -1))).any(1).sum()
+    if invalid:
+        raise BadInput(f"{where} must be finite, but {invalid} of {len(images)} images are not")
 
 
 def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> bool:
@@ -161,17 +161,17 @@ def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> bool:
     """
     outputs = row.task.num_outputs
     if row.target_type == "continuous":
-        made = np.zeros((4, outputs), np.float32)
-        value_of(row, made, np.zeros(4 if outputs == 1 else (4, outputs), dtype))
+        zeros = np.zeros((4, outputs), np.float32)
+        value_of(row, zeros, np.zeros(4 if outputs == 1 else (4, outputs), dtype))
         return False
     classes = max(outputs, 2)
-    place = np.arange(4 * classes)
-    labels = place % classes
-    decided = outputs_of_classes((labels + place // classes % 2) % classes, outputs)
+    index = np.arange(4 * classes)
+    labels = index % classes
+    one_hot = outputs_of_classes((labels + index // classes % 2) % classes, outputs)
     # The same predicted classes, with other magnitudes and another order of the other classes.
-    other = (2 + place[:, None]) * decided
-    other += np.arange(outputs) / outputs
-    values = [value_of(row, each, labels.astype(dtype)) for each in (decided, other)]
+    scaled = (2 + index[:, None]) * one_hot
+    scaled += np.arange(outputs) / outputs
+    values = [value_of(row, logits, labels.astype(dtype)) for logits in (one_hot, scaled)]
     return not np.array_equal(*values, equal_nan=True)
 
 
@@ -179,26 +179,28 @@ def check_estimators(row: SklearnBaseline, probabilities: bool) -> None:
     """Requires candidates that make estimators for the task's target type."""
     from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
-    numbers = row.target_type == "continuous"
-    for place, make in enumerate(row.candidates):
-        where = f"row {row.name!r}, choice {place}"
+    is_regression = row.target_type == "continuous"
+    for index, make in enumerate(row.candidates):
+        where = f"row {row.name!r}, choice {index}"
         try:
-            made = make()
-        except (TypeError, ValueError) as wrong:
-            raise BadInput(f"{where} cannot be made: {wrong}") from wrong
-        offers = [callable(getattr(made, name, None)) for name in ("fit", "predict")]
-        if isinstance(made, type) or not all(offers):
-            raise BadInput(f"{where} must make an estimator with fit and predict, not {made!r}")
-        name = type(made).__name__
-        if isinstance(made, BaseEstimator) and (is_classifier if numbers else is_regressor)(made):
-            kinds = ("a regressor", "numbers") if numbers else ("a classifier", "classes")
+            estimator = make()
+        except (TypeError, ValueError) as error:
+            raise BadInput(f"{where} cannot be made: {error}") from error
+        methods = [callable(getattr(estimator, name, None)) for name in ("fit", "predict")]
+        if isinstance(estimator, type) or not all(methods):
+            rule = "must make an estimator with fit and predict"
+            raise BadInput(f"{where} {rule}, not {estimator!r}")
+        name = type(estimator).__name__
+        is_wrong_kind = is_classifier if is_regression else is_regressor
+        if isinstance(estimator, BaseEstimator) and is_wrong_kind(estimator):
+            kinds = ("a regressor", "numbers") if is_regression else ("a classifier", "classes")
             rule = f"must be {kinds[0]}, since {row.task.name!r} has {kinds[1]}"
             raise BadInput(f"{where} {rule}, not {name}")
-        if probabilities and not hasattr(made, "predict_proba"):
+        if probabilities and not hasattr(estimator, "predict_proba"):
             rule = f"must have predict_proba, since {row.task.metric.name!r} reads probabilities"
             raise BadInput(f"{where} {rule}; {name} has none")
-        if isinstance(made, BaseEstimator):
-            check_settings(row, where, made)
+        if isinstance(estimator, BaseEstimator):
+            check_settings(row, where, estimator)
 
 
 def check_settings(row: SklearnBaseline, where: str, estimator: Any) -> None:
@@ -215,7 +217,7 @@ def check_settings(row: SklearnBaseline, where: str, estimator: Any) -> None:
         warnings.simplefilter("ignore")
         try:
             estimator.fit(features, labels)
-        except (TypeError, ValueError) as wrong:
+        except (TypeError, ValueError) as error:
             # The exception class is not public in scikit-learn.
-            if type(wrong).__name__ == "InvalidParameterError":
-                raise BadInput(f"{where}: {wrong}") from wrong
+            if type(error).__name__ == "InvalidParameterError":
+                raise BadInput(f"{where}: {error}") from error

@@ -10,7 +10,11 @@ from mtl_jax.core.validation import BadInput
 
 
 def predict_outputs(
-    row: SklearnBaseline, estimator: Any, vectors: np.ndarray, labels: np.ndarray, probable: bool
+    row: SklearnBaseline,
+    estimator: Any,
+    vectors: np.ndarray,
+    labels: np.ndarray,
+    needs_probabilities: bool,
 ) -> float:
     """The task's metric of a fitted estimator; NaN if there are no examples.
 
@@ -19,7 +23,7 @@ def predict_outputs(
       estimator: a fitted estimator with `predict`.
       vectors: the inputs, `[N, D]`.
       labels: the labels of the data, none missing, `[N, ...]`.
-      probable: whether the metric needs probabilities.
+      needs_probabilities: whether the metric needs probabilities.
 
     Raises:
       BadInput: for predictions of another shape, or of classes outside the task.
@@ -27,21 +31,22 @@ def predict_outputs(
     if len(labels) == 0:
         return float("nan")
     outputs = row.task.num_outputs
-    if probable:
+    if needs_probabilities:
         return value_of(row, outputs_of_probabilities(row, estimator, vectors), labels)
-    said = np.asarray(estimator.predict(vectors))
+    predicted = np.asarray(estimator.predict(vectors))
     if row.target_type == "continuous":
-        if said.size != len(labels) * outputs:
+        if predicted.size != len(labels) * outputs:
             rule = f"must predict [{len(labels)}, {outputs}] numbers"
-            raise BadInput(f"{type(estimator).__name__} {rule}, not {list(said.shape)}")
-        return value_of(row, said.reshape(len(labels), outputs).astype(np.float32), labels)
+            raise BadInput(f"{type(estimator).__name__} {rule}, not {list(predicted.shape)}")
+        return value_of(row, predicted.reshape(len(labels), outputs).astype(np.float32), labels)
     classes = np.arange(max(outputs, 2))
-    if said.shape != labels.shape or not np.isin(said, classes).all():
-        alike = said.shape == labels.shape
-        found = np.setdiff1d(said, classes)[:1].tolist() if alike else list(said.shape)
+    same_shape = predicted.shape == labels.shape
+    if not same_shape or not np.isin(predicted, classes).all():
+        shape = list(predicted.shape)
+        invalid = np.setdiff1d(predicted, classes)[:1].tolist() if same_shape else shape
         rule = f"must predict [{len(labels)}] classes in 0..{classes[-1]}"
-        raise BadInput(f"{type(estimator).__name__} {rule}, not {found}")
-    return value_of(row, outputs_of_classes(said.astype(np.int32), outputs), labels)
+        raise BadInput(f"{type(estimator).__name__} {rule}, not {invalid}")
+    return value_of(row, outputs_of_classes(predicted.astype(np.int32), outputs), labels)
 
 
 def outputs_of_classes(classes: np.ndarray, outputs: int) -> np.ndarray:
@@ -59,9 +64,9 @@ def outputs_of_probabilities(
     Probabilities are clipped from below at the smallest normal float32.
     """
     outputs = row.task.num_outputs
-    found = np.zeros((len(vectors), max(outputs, 2)))
-    found[:, np.asarray(estimator.classes_, int)] = estimator.predict_proba(vectors)
-    logs = np.log(np.maximum(found, np.finfo(np.float32).tiny)).astype(np.float32)
+    probabilities = np.zeros((len(vectors), max(outputs, 2)))
+    probabilities[:, np.asarray(estimator.classes_, int)] = estimator.predict_proba(vectors)
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)).astype(np.float32)
     return logs[:, 1:] - logs[:, :1] if outputs == 1 else logs
 
 
@@ -78,5 +83,5 @@ def value_of(row: SklearnBaseline, outputs: np.ndarray, labels: np.ndarray) -> f
             jnp.asarray(outputs, jnp.float32), jnp.asarray(labels), mask
         )
         return float(metric.compute(sums))
-    except (TypeError, ValueError) as wrong:
-        raise BadInput(f"row {row.name!r}: metric of {row.task.name!r}: {wrong}") from wrong
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"row {row.name!r}: metric of {row.task.name!r}: {error}") from error

@@ -24,7 +24,7 @@ from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.compile_ahead import CompileAhead
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.error_messages import explain_errors, has_own
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.predict import check_features_from
@@ -36,8 +36,8 @@ from mtl_jax.storage.files import lock_output_dir, require_file_names
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 
-ENDING = 12  # Bytes that a launch may add to a name (".old.123").
-BELOW = 200  # Bytes of the path of a checkpoint's file below a run's folder.
+MAX_SUFFIX = 12  # Bytes that a launch may add to a name (".old.123").
+MAX_SUBPATH = 200  # Bytes of the path of a checkpoint's file below a run's folder.
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -58,22 +58,22 @@ def launch(options: argparse.Namespace) -> int:
         if isinstance(experiment, ToyExperiment):
             with explain_errors(""):
                 return toy.launch(experiment, options, root)
-        whole = select_runs(experiment, options.set, options.seeds, None, options.smoke)
+        every_run = select_runs(experiment, options.set, options.seeds, None, options.smoke)
         experiment = select_runs(
             experiment, options.set, options.seeds, options.only, options.smoke
         )
         if options.list:
-            return listing(experiment, root)
+            return print_progress(experiment, root)
         if options.dry:
-            return dry(experiment)
-        return sweep(experiment, whole, root, options.fresh)
-    except BadInput as wrong:
+            return print_costs(experiment)
+        return sweep(experiment, every_run, root, options.fresh)
+    except BadInput as error:
         if options.debug:
-            traceback.print_exception(wrong)
-        print(f"error: {' '.join(str(wrong).split())}", file=sys.stderr)
+            traceback.print_exception(error)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except Diverged as wrong:
-        print(f"error: {wrong}", file=sys.stderr)
+    except Diverged as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
 
 
@@ -84,26 +84,26 @@ def check_folders(root: pathlib.Path, names: list[str]) -> None:
       BadInput: for a name or a path that is too long, or names that differ only in case on a
         case-insensitive file system.
     """
-    longest, deepest = os.pathconf(root, "PC_NAME_MAX"), os.pathconf(root, "PC_PATH_MAX")
-    alike = {}
+    max_name, max_path = os.pathconf(root, "PC_NAME_MAX"), os.pathconf(root, "PC_PATH_MAX")
+    by_folded_name = {}
     for name in names:
-        alike.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
-        size, whole = len(os.fsencode(name)), len(os.fsencode((root / name).absolute()))
+        by_folded_name.setdefault(unicodedata.normalize("NFC", name).casefold(), []).append(name)
+        name_size, path_size = len(os.fsencode(name)), len(os.fsencode((root / name).absolute()))
         rule = "must fit into a folder's name and path on this file system"
-        fits = size + ENDING <= longest and whole + BELOW <= deepest
+        fits = name_size + MAX_SUFFIX <= max_name and path_size + MAX_SUBPATH <= max_path
         require(fits, "Experiment", "runs", rule, str(root / name))
     if (root / ".LOCK").exists():
-        for same in alike.values():
+        for same in by_folded_name.values():
             rule = "must differ in more than the case of letters on this file system"
             require(len(same) == 1, "Experiment", "runs", rule, same)
 
 
-def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> int:
+def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fresh: bool) -> int:
     """Trains the unfinished runs; everything is checked before anything is trained.
 
     Args:
       experiment: the requested runs.
-      whole: all runs; the table and figures show the finished ones.
+      every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
       fresh: whether to set old results of the requested runs aside first.
     """
@@ -113,25 +113,28 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     with lock_output_dir(root):
         check_folders(root, [row.name for row in (*runs, *experiment.sklearn_baselines)])
         with explain_errors(""):
-            table_rows.check(experiment, whole, root, fresh)
-        left = [run for run in runs if fresh or not folders[run.name].finished()]
-        splits = {run.name: check_data(run) for run in left}
+            table_rows.check(experiment, every_run, root, fresh)
+        unfinished = [run for run in runs if fresh or not folders[run.name].finished()]
+        splits = {run.name: check_data(run) for run in unfinished}
         for row in experiment.sklearn_baselines:
             check_features_from(row)
             if fresh or not RunDirectory(root, row).finished():
                 sklearn_data.check(row)
-        alone = [row for row in experiment.sklearn_baselines if row.features_from is None]
+        on_inputs = [row for row in experiment.sklearn_baselines if row.features_from is None]
+        on_features = [row for row in experiment.sklearn_baselines if row not in on_inputs]
         # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
         # of one BLAS thread, which would change its rounding.
-        fit_classics(alone, root, fresh)
-        if left:
+        fit_baselines(on_inputs, root, fresh)
+        if unfinished:
             with limit_blas_threads(), CompileAhead() as ahead:
-                programs = {run.name: prepare_program(run, ahead, splits[run.name]) for run in left}
+                programs = {
+                    run.name: prepare_program(run, ahead, splits[run.name]) for run in unfinished
+                }
                 for folder in folders.values() if fresh else ():
                     folder.archive()
-                train(left, programs, folders, ahead)
-        fit_classics([row for row in experiment.sklearn_baselines if row not in alone], root, fresh)
-        done = table_rows.finished(whole, root)
+                train(unfinished, programs, folders, ahead)
+        fit_baselines(on_features, root, fresh)
+        done = table_rows.finished(every_run, root)
         folders = {
             row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)
         }
@@ -140,7 +143,7 @@ def sweep(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
     return 0
 
 
-def fit_classics(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: bool) -> None:
+def fit_baselines(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: bool) -> None:
     """Fits the unfinished scikit-learn baselines."""
     for row in rows:
         folder = RunDirectory(root, row)
@@ -148,8 +151,8 @@ def fit_classics(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: boo
             folder.archive()
         elif folder.finished():
             continue
-        folder.create(input_digests.facts(folder, now=True))
-        input_digests.check(folder, now=True)
+        folder.create(input_digests.input_facts(folder, reload=True))
+        input_digests.check(folder, reload=True)
         folder.add_history(0)
         source = None if row.features_from is None else RunDirectory(root, row.features_from)
         with explain_errors(f"row {row.name!r}", always=True):
@@ -158,22 +161,22 @@ def fit_classics(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: boo
 
 def check_data(run: Run) -> Any:
     """Checks the memory and data of a run; returns the shapes of its evaluation splits."""
-    with explain_errors(f"run {run.name!r}", always=has_own(run.data)):
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
         check_room(run)
-        prepared = load_run_data(run)
-        for note in prepared.notes:
+        loaded = load_run_data(run)
+        for note in loaded.notes:
             print(f"warning: {note}", file=sys.stderr)
         shape = jax.ShapeDtypeStruct
-        return jax.tree.map(lambda array: shape(array.shape, array.dtype), prepared.splits)
+        return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
 
 
 def prepare_program(run: Run, ahead: CompileAhead, splits: Any) -> CompiledRun:
     """Traces and checks a run; returns its program, whose first block is compiled ahead."""
     steps = first_block(run)
-    with explain_errors(f"run {run.name!r}", always=has_own(run)):
-        made, state, given = trace_run(run, steps, splits)
-    ahead.add(run.name, lambda: made.train_steps.lower(state, given, steps).compile())
-    return made
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
+        compiled, state, data = trace_run(run, steps, splits)
+    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
+    return compiled
 
 
 def train(
@@ -183,38 +186,39 @@ def train(
     ahead: CompileAhead,
 ) -> None:
     """Trains runs sequentially."""
-    with ProgressDisplay(len(runs)) as board:
+    with ProgressDisplay(len(runs)) as display:
         for run in runs:
-            folders[run.name].create(input_digests.facts(folders[run.name], now=True))
-            input_digests.check(folders[run.name], now=True)
-            board.begin(run)
-            used = memory(ahead.result(run.name))
-            made, folder = programs.pop(run.name), folders[run.name]
+            folder = folders[run.name]
+            folder.create(input_digests.input_facts(folder, reload=True))
+            input_digests.check(folder, reload=True)
+            display.begin(run)
+            num_bytes = memory(ahead.result(run.name))
+            compiled = programs.pop(run.name)
             with explain_errors(f"run {run.name!r}"):
-                train_run(run, made, folder, folders, used, board.update, board.warn)
-            board.end()
+                train_run(run, compiled, folders, num_bytes, display)
+            display.end()
 
 
 def memory(compiled: Any) -> int | None:
     """Bytes that a compiled block of steps needs besides code; None if XLA reports none."""
-    found = compiled.memory_analysis()
-    if found is None:
+    stats = compiled.memory_analysis()
+    if stats is None:
         return None
-    held = found.argument_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
-    return held + found.temp_size_in_bytes
+    arrays = stats.argument_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    return arrays + stats.temp_size_in_bytes
 
 
-def listing(experiment: Experiment, root: pathlib.Path) -> int:
+def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row with its fingerprint and progress."""
     for row in (*topological_order(experiment), *experiment.sklearn_baselines):
         folder = RunDirectory(root, row)
         place = table.format_selected(scores(row, folder)) if folder.finished() else "-"
-        told = "" if place == "-" else f"  (selected at {place})"
-        print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{told}")
+        note = "" if place == "-" else f"  (selected at {place})"
+        print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{note}")
     return 0
 
 
-def dry(experiment: Experiment) -> int:
+def print_costs(experiment: Experiment) -> int:
     """Checks the shapes of every run without data or computation, and prints its size."""
     for run in topological_order(experiment):
         parameters, flops = cost(run)
@@ -224,9 +228,9 @@ def dry(experiment: Experiment) -> int:
 
 def cost(run: Run) -> tuple[int, float]:
     """Number of parameters per seed, and XLA's estimate of the FLOPs per step and seed."""
-    with explain_errors(f"run {run.name!r}", always=has_own(run)):
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
         check_room(run)
-        made, state, given = trace_run(run, 1)
-    lowered = made.train_steps.lower(state, given, 1)
+        compiled, state, data = trace_run(run, 1)
+    lowered = compiled.train_steps.lower(state, data, 1)
     flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
     return num_params(state.params) // run.num_seeds, flops / run.num_seeds

@@ -14,20 +14,20 @@ from mtl_jax.storage.run_directory import RunDirectory
 
 def rows_there(root: pathlib.Path) -> list[str]:
     """Row names of the existing table in a folder: `table.csv`, else the first in `table.md`."""
-    lines = root / "table.csv"
-    if lines.is_file():
-        with open(lines, encoding="utf-8", newline="") as file:
+    csv_file = root / "table.csv"
+    if csv_file.is_file():
+        with open(csv_file, encoding="utf-8", newline="") as file:
             return list(
                 dict.fromkeys(line["run"] for line in csv.DictReader(file) if "run" in line)
             )
-    page = root / "table.md"
-    text = page.read_text(encoding="utf-8") if page.is_file() else ""
+    markdown = root / "table.md"
+    text = markdown.read_text(encoding="utf-8") if markdown.is_file() else ""
     table = text.partition("\n\n")[0].splitlines()[2:]
     cells = [line.replace(r"\|", "\0").split("|") for line in table if line.startswith("| ")]
     return [row[1].strip().replace("\0", "|") for row in cells]
 
 
-def require_kept(root: pathlib.Path, new: Experiment) -> None:
+def require_rows_kept(root: pathlib.Path, new: Experiment) -> None:
     """Rejects a new table that lacks rows of the existing one.
 
     Raises:
@@ -47,12 +47,12 @@ def refuse_lost(root: pathlib.Path, lost: list[str]) -> None:
         )
 
 
-def check(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: bool) -> None:
+def check(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fresh: bool) -> None:
     """Rejects a launch that would reuse results of other settings or data, or lose table rows.
 
     Args:
       experiment: the requested runs.
-      whole: all runs, of which the table shows the finished ones.
+      every_run: all runs, of which the table shows the finished ones.
       root: the folder of all results.
       fresh: whether old results of the requested runs are set aside first.
 
@@ -64,18 +64,21 @@ def check(experiment: Experiment, whole: Experiment, root: pathlib.Path, fresh: 
         folder = RunDirectory(root, row)
         folder.check()
         input_digests.check(folder)
-    require_kept(root, shown(whole, root, {row.name for row in rows}))
+    require_rows_kept(root, rows_to_show(every_run, root, {row.name for row in rows}))
 
 
-def shown(whole: Experiment, root: pathlib.Path, sure: Iterable[str] = ()) -> Experiment:
-    """The rows of the table: finished rows with unchanged inputs, and those named in `sure`."""
-    rows = (*whole.runs, *whole.sklearn_baselines)
+def rows_to_show(
+    every_run: Experiment, root: pathlib.Path, included: Iterable[str] = ()
+) -> Experiment:
+    """The rows of the table: finished rows with unchanged inputs, and those named in `included`."""
+    rows = (*every_run.runs, *every_run.sklearn_baselines)
     return restrict_to(
-        whole, (row for row in rows if row.name in sure or stands(RunDirectory(root, row)))
+        every_run,
+        (row for row in rows if row.name in included or is_valid(RunDirectory(root, row))),
     )
 
 
-def stands(folder: RunDirectory) -> bool:
+def is_valid(folder: RunDirectory) -> bool:
     """Whether a row is finished and its inputs are unchanged, as far as they can be read."""
     if not folder.finished():
         return False
@@ -85,16 +88,16 @@ def stands(folder: RunDirectory) -> bool:
         return True
 
 
-def finished(whole: Experiment, root: pathlib.Path) -> Experiment:
+def finished(every_run: Experiment, root: pathlib.Path) -> Experiment:
     """The rows that a table may show; prints a warning for each finished row it may not.
 
     Raises:
       BadInput: if the existing table has rows that the new one would lack.
     """
-    done = shown(whole, root)
-    require_kept(root, done)
+    done = rows_to_show(every_run, root)
+    require_rows_kept(root, done)
     names = {row.name for row in (*done.runs, *done.sklearn_baselines)}
-    for row in (*whole.runs, *whole.sklearn_baselines):
+    for row in (*every_run.runs, *every_run.sklearn_baselines):
         if row.name not in names and RunDirectory(root, row).result() is not None:
             text = f"{row.name!r} is not in the table: it was trained with other settings or data"
             print(f"warning: {text}", file=sys.stderr)

@@ -30,23 +30,20 @@ NOTE = (
 )
 
 
-def launch(whole: ToyExperiment, options: argparse.Namespace, root: pathlib.Path) -> int:
+def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib.Path) -> int:
     """Executes the command-line options; returns the exit code."""
-    every, runs = (select_runs(whole, options, only) for only in (None, options.only))
+    every_run, runs = (select_runs(experiment, options, only) for only in (None, options.only))
     if options.list:
         for folder in (RunDirectory(root, run) for run in runs):
             print(f"{folder.fingerprint}  {progress_of(folder):24}  {folder.run.name}")
         return 0
-    checked = (
-        {run.name: jax.eval_shape(functools.partial(all_trajectories, run)) for run in runs}
-        if options.dry
-        else {}
-    )
-    for name, (points, losses, _) in checked.items():
-        print(
-            f"{name:32} {points.shape[0]} starts, {losses.shape[-1]} losses of {points.shape[-1]}"
-        )
     if options.dry:
+        shapes = {
+            run.name: jax.eval_shape(functools.partial(all_trajectories, run)) for run in runs
+        }
+        for name, (points, losses, _) in shapes.items():
+            size, dimension = points.shape[0], points.shape[-1]
+            print(f"{name:32} {size} starts, {losses.shape[-1]} losses of {dimension}")
         return 0
     require_file_names(run.name for run in runs)
     with lock_output_dir(root):
@@ -54,21 +51,22 @@ def launch(whole: ToyExperiment, options: argparse.Namespace, root: pathlib.Path
             if not options.fresh:
                 RunDirectory(root, run).check()
         names = {run.name for run in runs}
-        names |= {run.name for run in every if RunDirectory(root, run).finished()}
+        names |= {run.name for run in every_run if RunDirectory(root, run).finished()}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for run in runs:
             run_trajectories(run, RunDirectory(root, run), options.fresh)
-        write(whole, [run for run in every if RunDirectory(root, run).finished()], root)
+        finished = [run for run in every_run if RunDirectory(root, run).finished()]
+        write(experiment, finished, root)
     return 0
 
 
 def select_runs(
-    whole: ToyExperiment, options: argparse.Namespace, only: str | None
+    experiment: ToyExperiment, options: argparse.Namespace, only: str | None
 ) -> list[ToyRun]:
     """The toy runs requested on the command line, with its overrides applied.
 
     Args:
-      whole: the experiment of the file.
+      experiment: the experiment of the file.
       options: the command-line options.
       only: pattern of run names; None selects all.
 
@@ -77,7 +75,7 @@ def select_runs(
     """
     if options.seeds is not None:
         raise BadInput("--seeds does not apply: a descent has starts")
-    runs = apply_overrides(whole.runs, options.set)
+    runs = apply_overrides(experiment.runs, options.set)
     if options.smoke:
         runs = tuple(run.replace(steps=SMOKE_STEPS, num_records=SMOKE_STEPS // 2) for run in runs)
     return list(filter_by_name(runs, only))
@@ -91,19 +89,19 @@ def run_trajectories(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
         return
     folder.create()
     folder.add_history(0)
-    began = time.perf_counter()
+    start_time = time.perf_counter()
     points, losses, weights = jax.tree.map(
         np.asarray, jax.jit(all_trajectories, static_argnums=0)(run)
     )
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start_time
     if not np.isfinite(points).all():
         raise Diverged(f"descent {run.name!r} diverged: a point is not finite")
     result = {"name": run.name, "point": points[:, -1].tolist(), "losses": losses[:, -1].tolist()}
     result["gap"] = np.asarray(
         jax.vmap(run.problem.distance_to_pareto)(points[:, -1]), np.float64
     ).tolist()
-    kept = {"points": points.tolist(), "losses": losses.tolist(), "weights": weights.tolist()}
-    write_json(folder.path / "paths.json", kept)
+    paths = {"points": points.tolist(), "losses": losses.tolist(), "weights": weights.tolist()}
+    write_json(folder.path / "paths.json", paths)
     folder.write_result(result, {"seconds": round(seconds, 3)})
     print(
         f"{run.name}: {run.steps} steps from {len(run.initial_points)} starts, {seconds:.1f} s",
@@ -118,46 +116,52 @@ def all_trajectories(run: ToyRun) -> tuple:
     return jax.vmap(lambda start, key: optimize_trajectory(run, start, key))(starts, keys)
 
 
-def write(whole: ToyExperiment, done: list[ToyRun], root: pathlib.Path) -> None:
+def write(experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path) -> None:
     """Writes `table.md`, `table.tex` and `paths.png` of the finished runs.
 
     All of them report the fields changed on the command line.
     """
-    head, body = cells(whole, done, root)
-    said = changed(whole, done)
-    note = f"{NOTE} {said}" if said else NOTE
-    note += provenance.provenance_note(RunDirectory(root, run) for run in done)
+    head, body = cells(experiment, runs, root)
+    text = changed_fields(experiment, runs)
+    note = f"{NOTE} {text}" if text else NOTE
+    note += provenance.provenance_note(RunDirectory(root, run) for run in runs)
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
-    write_text(root / "table.tex", latex(head, body) + (f"% {said}\n" if said else ""))
-    if done and len(done[0].initial_points[0]) == 2:
-        drawn = figure(done, [RunDirectory(root, run).read("paths.json") for run in done])
-        drawn.suptitle(said, fontsize=7)
-        drawn.savefig(root / "paths.png", dpi=120)
+    write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
+    if runs and len(runs[0].initial_points[0]) == 2:
+        plot = figure(runs, [RunDirectory(root, run).read("paths.json") for run in runs])
+        plot.suptitle(text, fontsize=7)
+        plot.savefig(root / "paths.png", dpi=120)
 
 
-def changed(whole: ToyExperiment, done: list[ToyRun]) -> str:
+def changed_fields(experiment: ToyExperiment, runs: list[ToyRun]) -> str:
     """A sentence listing the fields of runs that differ from the file; "" if there are none."""
-    file = {run.name: fields_text(run) for run in whole.runs}
-    texts = dict.fromkeys(changes(file[run.name], fields_text(run)) for run in done)
-    said = "; ".join(text for text in texts if text)
-    return f"Changed on the command line: {said}." if said else ""
+    in_file = {run.name: fields_text(run) for run in experiment.runs}
+    texts = dict.fromkeys(changes(in_file[run.name], fields_text(run)) for run in runs)
+    text = "; ".join(text for text in texts if text)
+    return f"Changed on the command line: {text}." if text else ""
 
 
-def cells(whole: ToyExperiment, done: list[ToyRun], root: pathlib.Path) -> tuple[list, list]:
+def cells(
+    experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path
+) -> tuple[list[str], list[list[str]]]:
     """The header and the rows of the table."""
-    most = max((len(run.initial_points) for run in done), default=0)
-    head = ["run", "reached", *[f"start {i + 1}" for i in range(most)], "seconds"]
-    head += ["paper"] if whole.published else []
+    max_starts = max((len(run.initial_points) for run in runs), default=0)
+    head = ["run", "reached", *[f"start {i + 1}" for i in range(max_starts)], "seconds"]
+    head += ["paper"] if experiment.published else []
     body = []
-    for run in done:
+    for run in runs:
         result = RunDirectory(root, run).result()
         seconds = RunDirectory(root, run).read("timing.json")["seconds"]
-        on = [gap <= run.tolerance for gap in result["gap"]]
+        reached = [gap <= run.tolerance for gap in result["gap"]]
         ends = [
-            f"{', '.join(f'{x:.1f}' for x in point)}: {np.mean(losses):.2f}{' ✓' if reached else ''}"
-            for point, losses, reached in zip(result["point"], result["losses"], on, strict=True)
+            f"{', '.join(f'{x:.1f}' for x in point)}: {np.mean(losses):.2f}{' ✓' if on_set else ''}"
+            for point, losses, on_set in zip(
+                result["point"], result["losses"], reached, strict=True
+            )
         ]
-        said = [f"{o.text} ({o.source})" for o in whole.published if o.descent == run.name]
-        body.append([run.name, f"{sum(on)} of {len(on)}", *ends, *[""] * (most - len(ends))])
-        body[-1] += [f"{seconds:.0f}"] + (["; ".join(said)] if whole.published else [])
+        empty = [""] * (max_starts - len(ends))
+        row = [run.name, f"{sum(reached)} of {len(reached)}", *ends, *empty, f"{seconds:.0f}"]
+        published = [o for o in experiment.published if o.descent == run.name]
+        outcomes = "; ".join(f"{outcome.text} ({outcome.source})" for outcome in published)
+        body.append([*row, outcomes] if experiment.published else row)
     return head, body

@@ -9,7 +9,6 @@ from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import (
     CompiledRun,
     compile_run,
-    default_execution,
     precompute_seeds,
 )
 from mtl_jax.runner.init_params import load_pretrained
@@ -29,14 +28,15 @@ def abstract_state(run: Run) -> TrainState:
     return abstract_init_state(run, compile_run(run, abstract_data(run)))
 
 
-def abstract_init_state(run: Run, made: CompiledRun) -> TrainState:
+def abstract_init_state(run: Run, compiled: CompiledRun) -> TrainState:
     """Shapes of the initial state of a compiled run."""
-    if run.initialization.init_from is None:
-        return made.abstract_init(None)
-    if not isinstance(run.initialization.init_from, Run):
-        return made.abstract_init(jax.eval_shape(lambda read: read, load_pretrained(run)))
-    before = abstract_state(run.initialization.init_from)
-    return made.abstract_init((before.params, before.batch_stats))
+    source = run.initialization.init_from
+    if source is None:
+        return compiled.abstract_init(None)
+    if not isinstance(source, Run):
+        return compiled.abstract_init(jax.eval_shape(lambda tree: tree, load_pretrained(run)))
+    state = abstract_state(source)
+    return compiled.abstract_init((state.params, state.batch_stats))
 
 
 def trace_run(
@@ -58,33 +58,32 @@ def trace_run(
       BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
     """
     check_parts(run)
-    given = abstract_data(run)
-    made = compile_run(run, given)
-    state = abstract_init_state(run, made)
-    anchor = (
-        SourceModel(state.params, state.batch_stats)
-        if run.initialization.init_from is not None
-        else None
+    data = abstract_data(run)
+    compiled = compile_run(run, data)
+    state = abstract_init_state(run, compiled)
+    has_source = run.initialization.init_from is not None
+    source = SourceModel(state.params, state.batch_stats) if has_source else None
+    data = with_precomputed(
+        run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
-    given = with_precomputed(
-        run, made, given._replace(source_model=anchor), precompute_seeds.eval_shape
-    )
-    made.train_steps.eval_shape(state, given, steps)
-    streams = {name: {"image": s.image, **s.labels} for name, s in given.streams.items()}
-    jax.eval_shape(made.evaluate, state, {"train": streams} if splits is None else splits)
+    compiled.train_steps.trace(state, data, steps)
+    streams = {name: {"image": s.image, **s.labels} for name, s in data.streams.items()}
+    jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
     if run.evaluation.measure_affinity:
-        made.affinity.eval_shape(state, given)
-    return made, state, given
+        compiled.affinity.trace(state, data)
+    return compiled, state, data
 
 
 def with_precomputed(
-    run: Run, made: CompiledRun, parts: TrainData, say: Callable[..., Any] = precompute_seeds
+    run: Run,
+    compiled: CompiledRun,
+    data: TrainData,
+    precompute: Callable[..., Any] = precompute_seeds,
 ) -> TrainData:
     """Places the training data on the devices and adds the precomputed values of the methods."""
-    given = made.put_data(parts)
-    if given.source_model is None or not methods_with_precompute(run):
-        return given
-    said = say(
-        default_execution(run, jax.default_backend()).seed_loop, run, given.source_model, given
-    )
-    return made.put_data(given._replace(source_model=given.source_model._replace(precomputed=said)))
+    data = compiled.put_data(data)
+    source = data.source_model
+    if source is None or not methods_with_precompute(run):
+        return data
+    precomputed = precompute(compiled.execution.seed_loop, run, source, data)
+    return compiled.put_data(data._replace(source_model=source._replace(precomputed=precomputed)))

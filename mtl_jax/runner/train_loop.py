@@ -1,7 +1,7 @@
 """Trains one run to its end, resuming from its last checkpoint."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +12,11 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
-from mtl_jax.runner.compiled_run import (
-    CompiledRun,
-    default_execution,
-)
-from mtl_jax.runner.evaluation import evaluated, finished
+from mtl_jax.runner.compiled_run import CompiledRun, default_execution
+from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
 from mtl_jax.runner.init_params import initial_parameters
-from mtl_jax.runner.resume import accepted, identity_note
+from mtl_jax.runner.progress import ProgressDisplay
+from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.teachers import with_teacher_predictions
 from mtl_jax.runner.trace import with_precomputed
 from mtl_jax.storage.checkpoint import CheckpointManager, digest
@@ -31,11 +29,9 @@ from mtl_jax.train import SourceModel, TrainData, TrainState
 def train_run(
     run: Run,
     compiled: CompiledRun,
-    folder: RunDirectory,
-    folders: dict[str, RunDirectory],
-    memory: int | None,
-    tick: Callable[[int, dict[str, Any]], None],
-    warn: Callable[[str], None],
+    folders: Mapping[str, RunDirectory],
+    num_bytes: int | None,
+    display: ProgressDisplay,
 ) -> None:
     """Trains or resumes a run, and writes its files.
 
@@ -45,95 +41,135 @@ def train_run(
     Args:
       run: the run configuration.
       compiled: the compiled run, from `trace_run`.
-      folder: the folder of the run, already claimed.
-      folders: the folders of its finished dependencies, by name.
-      memory: bytes that its steps need, stored with the training time.
-      tick: called with the step and its metrics after every block.
-      warn: called with warning messages.
+      folders: the folders of the run, already claimed, and of its finished dependencies, by name.
+      num_bytes: bytes that its steps need, stored with the training time.
+      display: shows the progress after every block, and warnings.
 
     Raises:
       Diverged: if a loss or parameter is not finite.
     """
-    began = time.perf_counter()
-    data = put_run_data(run, compiled, folders)
-    state, given = data.state, data.given
-    checkpoints = CheckpointManager(folder.checkpoints, warn)
-    found = accepted(folder, checkpoints.restore(state), warn)
-    state, kept, note = found or (state, {}, {"seconds": 0.0, "seen": []})
-    rule = "has other weights than when this run began; --fresh begins anew"
-    require(
-        note.get("origin", data.origin) == data.origin,
-        run,
-        "initialization.init_from",
-        rule,
-        run.initialization.init_from,
-    )
-    began -= note["seconds"]
-    begin = int(np.asarray(state.step)[0])
-    records = folder.truncate(begin)
-    candidates = Candidates(run, records, kept)
-    seen = note["seen"]
+    training = Training(compiled, folders, display.warn)
     try:
-        for start, stop in step_blocks(
-            run, begin, default_execution(run, jax.default_backend()).steps_per_call
-        ):
-            state, metrics = compiled.train_steps(state, given, stop - start)
-            seen.append((stop - start, metrics))
-            tick(stop, metrics)
+        for start, stop in step_blocks(run, training.step, compiled.execution.steps_per_call):
+            display.update(stop, training.train_steps(stop - start))
             if is_due(run, stop, run.evaluation.every):
-                record = evaluated(run, compiled, state, data.splits, seen, stop)
-                if run.evaluation.measure_affinity:
-                    paused = time.perf_counter()
-                    record["affinity"] = to_json(compiled.affinity(state, given))
-                    began += time.perf_counter() - paused
-                seen = []
-                records.append(record)
-                folder.append(record)
-                candidates.add(record, state)
+                training.evaluate(stop)
             if is_due(run, stop, run.evaluation.checkpoint_every):
-                # The next evaluation also averages over metrics from before the checkpoint.
-                pending = [(steps, to_json(metrics)) for steps, metrics in seen]
-                spent = time.perf_counter() - began
-                note = {"seconds": spent, "seen": pending, "origin": data.origin}
-                note |= identity_note(folder, stop)
-                checkpoints.save(stop, state, candidates.tree(), note)
+                training.save_checkpoint(stop)
     finally:
-        checkpoints.wait()
-    seconds = round(time.perf_counter() - began, 3)
-    result = finished(run, folder, state, records, candidates)
-    labels = data.labels
-    for text in result["warnings"]:
-        warn(f"run {run.name!r}: {text}")
-    folder.write_result({**result, "labels": labels}, {"seconds": seconds, "bytes": memory})
+        training.checkpoints.wait()
+    training.write_result(num_bytes, display.warn)
+
+
+class Training:
+    """A run in training: its state, its evaluations so far, and its training time.
+
+    Attributes:
+      step: the step from which it trains or resumes.
+      state: the current state.
+      records: the evaluations so far.
+      candidates: the models that validation may still select.
+      blocks: the training metrics since the last evaluation.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledRun,
+        folders: Mapping[str, RunDirectory],
+        warn: Callable[[str], None],
+    ):
+        """Loads the data, and the initial state or the one of the last checkpoint."""
+        self.start_time = time.perf_counter()
+        self.run, self.compiled = compiled.run, compiled
+        self.folder = folders[self.run.name]
+        self.state, self.data = put_run_data(self.run, compiled, folders)
+        self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
+        self.blocks: list[BlockMetrics] = []
+        candidates = {}
+        restored = resumable(self.folder, self.checkpoints.restore(self.state), warn)
+        if restored is not None:
+            self.state, candidates, note = restored
+            require_origin(self.run, note, self.data.origin)
+            self.blocks = note["seen"]
+            self.start_time -= note["seconds"]
+        self.step = int(np.asarray(self.state.step)[0])
+        self.records = self.folder.truncate(self.step)
+        self.candidates = Candidates(self.run, self.records, candidates)
+
+    def train_steps(self, steps: int) -> dict[str, jax.Array]:
+        """Trains for a block of steps; returns its mean metrics `[S]`."""
+        self.state, metrics = self.compiled.train_steps(self.state, self.data.train, steps)
+        self.blocks.append((steps, metrics))
+        return metrics
+
+    def evaluate(self, step: int) -> None:
+        """Evaluates the state after a step, and stores the record."""
+        record = evaluate(self.compiled, self.state, self.data.splits, self.blocks, step)
+        if self.run.evaluation.measure_affinity:
+            start_time = time.perf_counter()
+            record["affinity"] = to_json(self.compiled.affinity(self.state, self.data.train))
+            self.start_time += time.perf_counter() - start_time
+        self.blocks = []
+        self.records.append(record)
+        self.folder.append(record)
+        self.candidates.add(record, self.state)
+
+    def save_checkpoint(self, step: int) -> None:
+        """Starts writing a checkpoint."""
+        note = {
+            "seconds": time.perf_counter() - self.start_time,
+            # The next evaluation also averages over metrics from before the checkpoint.
+            "seen": [(steps, to_json(metrics)) for steps, metrics in self.blocks],
+            "origin": self.data.origin,
+            **checkpoint_identity(self.folder, step),
+        }
+        self.checkpoints.save(step, self.state, self.candidates.tree(), note)
+
+    def write_result(self, num_bytes: int | None, warn: Callable[[str], None]) -> None:
+        """Writes the selected parameters, the timing and the result."""
+        seconds = round(time.perf_counter() - self.start_time, 3)
+        result = write_final(self.run, self.folder, self.state, self.records, self.candidates)
+        for text in result["warnings"]:
+            warn(f"run {self.run.name!r}: {text}")
+        timing = {"seconds": seconds, "bytes": num_bytes}
+        self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
+
+
+def require_origin(run: Run, note: dict[str, Any], origin: str) -> None:
+    """Requires that the initial weights are those of the checkpoint that has the note."""
+    rule = "has other weights than when this run began; --fresh begins anew"
+    source = run.initialization.init_from
+    require(note.get("origin", origin) == origin, run, "initialization.init_from", rule, source)
 
 
 class DeviceData(NamedTuple):
-    """A run's training data on its devices, and its initial state."""
+    """A run's data on its devices."""
 
-    state: TrainState
-    given: TrainData
-    splits: Any
-    labels: Any  # Label counts, for the result.
+    train: TrainData
+    splits: Any  # Evaluation data.
+    label_counts: Any  # For the result.
     origin: str  # Digest of the file of initial weights; "" if there is none.
 
 
-def put_run_data(run: Run, compiled: CompiledRun, folders: dict[str, RunDirectory]) -> DeviceData:
-    """Loads a run's data and initial parameters, and places them on its devices."""
+def put_run_data(
+    run: Run, compiled: CompiledRun, folders: Mapping[str, RunDirectory]
+) -> tuple[TrainState, DeviceData]:
+    """Makes a run's initial state, and places its data on its devices."""
     loaded = load_run_data(run)
     state = compiled.init(initial_parameters(run, folders))
-    start = SourceModel(state.params, state.batch_stats)
-    source = jax.tree.map(jnp.copy, start) if run.initialization.init_from is not None else None
-    given = with_teacher_predictions(run, loaded.given, folders)._replace(source_model=source)
-    given = with_precomputed(run, compiled, given)
+    model = SourceModel(state.params, state.batch_stats)
+    source = jax.tree.map(jnp.copy, model) if run.initialization.init_from is not None else None
+    data = with_teacher_predictions(run, loaded.given, folders)._replace(source_model=source)
+    data = with_precomputed(run, compiled, data)
     splits = jax.tree.map(jnp.asarray, loaded.splits)
     # A file may change before a run resumes; a source run is immutable.
-    sealed = source is None or isinstance(run.initialization.init_from, Run)
-    origin = "" if sealed else digest(jax.device_get(source))
-    labels = label_counts(run, loaded.given, loaded.splits)
-    return DeviceData(state, given, splits, labels, origin)
+    is_immutable = source is None or isinstance(run.initialization.init_from, Run)
+    origin = "" if is_immutable else digest(jax.device_get(source))
+    counts = label_counts(run, loaded.given, loaded.splits)
+    return state, DeviceData(data, splits, counts, origin)
 
 
-def step_blocks(run: Run, start: int, block: int):
+def step_blocks(run: Run, start: int, block: int) -> Iterator[tuple[int, int]]:
     """Blocks of steps `(start, stop)` that end at every evaluation and checkpoint."""
     while start < run.steps:
         stops = [
@@ -147,9 +183,9 @@ def step_blocks(run: Run, start: int, block: int):
 
 def first_block(run: Run) -> int:
     """Length of the first block of steps."""
-    return next(step_blocks(run, 0, default_execution(run, jax.default_backend()).steps_per_call))[
-        1
-    ]
+    steps_per_call = default_execution(run, jax.default_backend()).steps_per_call
+    _, stop = next(step_blocks(run, 0, steps_per_call))
+    return stop
 
 
 def is_due(run: Run, step: int, every: int) -> bool:

@@ -180,11 +180,11 @@ def test_data_that_change_during_a_launch(tmp_path, monkeypatch):
     source, _ = table(tmp_path)
     forget()
     one = data_digest(source)
-    assert data_digest(source, now=True) == one
+    assert data_digest(source, reload=True) == one
     written(tmp_path, flip=True)
     monkeypatch.setattr(input_digests, "load", lambda source, seeds: (source.load(),))
-    assert data_digest(source) == one != data_digest(source, now=True)
-    assert data_digest(source) == data_digest(source, now=True)
+    assert data_digest(source) == one != data_digest(source, reload=True)
+    assert data_digest(source) == data_digest(source, reload=True)
 
 
 @dataclasses.dataclass(frozen=True)
