@@ -1,11 +1,11 @@
 """Combines the gradients of K losses into one gradient."""
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.aggregation.pullback import BalancedGradient, TaskPullback, pullback_only
 from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
 from mtl_jax.core.balancing import (
     Balancer,
@@ -17,32 +17,6 @@ from mtl_jax.core.balancing import (
     weighs_outer,
 )
 from mtl_jax.core.tree import Tree, global_norm, gram, weighted_sum
-
-
-class TaskPullback(NamedTuple):
-    """Lazy pullbacks of K losses; a gradient is a dict {"shared", "tasks"}.
-
-    `feature_jacobian` and `encoder_vjp` are None if the heads do not share one representation,
-    `gramian_fn` is None if the Jacobian may be stored, and `active_tasks` is None if all tasks
-    train; `vjp` omits inactive tasks.
-    """
-
-    vjp: Callable[[jax.Array], Tree]  # Cotangents [K] -> gradient: one backward pass.
-    jacobian: Callable[[], Tree]  # "shared" with rows [K, ...], "tasks" unchanged: K passes.
-    feature_jacobian: Callable[[], Tree] | None = None  # The same w.r.t. the representation.
-    encoder_vjp: Callable[[Tree], Tree] | None = None  # Maps one such row to "shared".
-    gramian_fn: Callable[[], jax.Array] | None = None  # [K, K], without storing rows: 2 K passes.
-    active_tasks: jax.Array | None = None  # Mask of the tasks that train, bool [K].
-    extra_batches: "tuple[TaskPullback, ...]" = ()  # Two more, for a CrossGramWeighting.
-    heldout_losses: Callable[[jax.Array], jax.Array] | None = None  # For a BilevelWeighting.
-
-
-class BalancedGradient(NamedTuple):
-    """The combined gradient and the weights it was computed with."""
-
-    gradient: Tree
-    weights: jax.Array  # [K]
-    state: Tree
 
 
 def balance(
@@ -235,13 +209,3 @@ def rescale_factor(
 def scale_tree(tree: Tree, factor: jax.Array | float) -> Tree:
     """Multiplies every leaf by a factor."""
     return jax.tree.map(lambda leaf: leaf * factor, tree)
-
-
-def pullback_only(vjp: Callable[[jax.Array], Tree], losses: jax.Array) -> TaskPullback:
-    """Builds the pullbacks from a single VJP function."""
-
-    def jacobian():
-        rows = jax.vmap(vjp)(jnp.eye(losses.size, dtype=losses.dtype))
-        return {**rows, "tasks": jax.tree.map(lambda leaf: leaf.sum(0), rows["tasks"])}
-
-    return TaskPullback(vjp, jacobian)

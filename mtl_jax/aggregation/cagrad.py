@@ -8,7 +8,7 @@ import jax
 
 from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.validation import require, require_number
-from mtl_jax.solvers.convex import solve_cagrad
+from mtl_jax.solvers.cagrad import solve_cagrad
 
 Rescale = Literal["none", "one_plus_square", "one_plus"]
 

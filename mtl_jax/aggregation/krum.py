@@ -1,4 +1,4 @@
-"""Krum: averages the gradients closest to their neighbours."""
+"""Krum: averages the gradients closest to their neighbors."""
 
 import dataclasses
 
@@ -15,8 +15,8 @@ class Krum(GramWeighting):
     """Krum and Multi-Krum: the mean of the m gradients with the lowest scores.
 
     The score of a gradient is the sum of its squared distances to its `K - f - 2` nearest
-    neighbours (at least one). Designed for Byzantine workers, it drops outliers: a task unlike the
-    rest is not trained. The paper requires `K > 2f + 2`; here at least one neighbour suffices, as
+    neighbors (at least one). Designed for Byzantine workers, it drops outliers: a task unlike the
+    rest is not trained. The paper requires `K > 2f + 2`; here at least one neighbor suffices, as
     in the reference code. The weights are 1/m or 0 and are invariant to scaling all gradients by
     the same factor. Distances are computed from G, so two gradients closer than `sqrt(epsilon)` of
     their norm are indistinguishable.
@@ -67,7 +67,7 @@ class Krum(GramWeighting):
 
 
 def krum_scores(gram: jax.Array, num_neighbors: int) -> jax.Array:
-    """Sums `[K]` of squared distances to the nearest neighbours, up to a factor."""
+    """Sums `[K]` of squared distances to the nearest neighbors, up to a factor."""
     unit = normalize_gram(gram)
     squares = jnp.diagonal(unit)
     distances = jnp.maximum(squares[:, None] + squares[None, :] - 2.0 * unit, 0.0)

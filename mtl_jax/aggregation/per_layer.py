@@ -20,7 +20,7 @@ class PerLayer(JacobianAggregator):
     A layer consists of all leaves whose paths differ only in the last name, such as kernel and bias
     of `Dense_0`. Each layer has its own Gram matrix, state and key, so tasks may conflict in one
     layer and agree in another. The method's guarantees for the whole gradient hold in each layer,
-    and so does its scaling behaviour; if the method never conflicts, neither does the whole, since
+    and so does its scaling behavior; if the method never conflicts, neither does the whole, since
     inner products add up over layers.
 
     The weight of a task is the mean of its weights over the layers, weighted by the norm of its row

@@ -1,4 +1,4 @@
-"""PIVRG: fair weights that favour tasks that lag behind their reference."""
+"""PIVRG: fair weights that favor tasks that lag behind their reference."""
 
 import dataclasses
 import math

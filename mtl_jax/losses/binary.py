@@ -19,6 +19,14 @@ def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> logits, targets = jnp.array([[0.0, 2.0], [-2.0, 0.0]]), jnp.ones((2, 2))
+      >>> loss = losses.binary_cross_entropy(logits, targets)
+      >>> [round(value, 2) for value in loss.tolist()]
+      [0.41, 1.41]
     """
     logits, targets = jnp.asarray(logits), jnp.asarray(targets)
     if not jnp.issubdtype(logits.dtype, jnp.floating):

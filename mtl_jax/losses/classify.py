@@ -19,6 +19,14 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> logits = jnp.array([[2.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+      >>> loss = losses.cross_entropy(logits, jnp.array([0, 1]))
+      >>> [round(value, 2) for value in loss.tolist()]
+      [0.24, 2.24]
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
     if logits.ndim == 0 or labels.shape != logits.shape[:-1]:

@@ -19,6 +19,12 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> losses.squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[0.0, 4.0]])).tolist()
+      [2.5]
     """
     predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     if not jnp.issubdtype(predictions.dtype, jnp.floating):

@@ -18,6 +18,14 @@ def soft_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: at trace time, if the shapes differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> logits, targets = jnp.array([[2.0, 0.0]]), jnp.array([[0.5, 0.5]])
+      >>> loss = losses.soft_cross_entropy(logits, targets)
+      >>> [round(value, 2) for value in loss.tolist()]
+      [1.13]
     """
     require_same_shape("soft_cross_entropy", logits, targets)
     return -(targets * jax.nn.log_softmax(logits)).sum(-1)
@@ -37,6 +45,14 @@ def kl_divergence(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: at trace time, if the shapes differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> logits, targets = jnp.zeros((2, 2)), jnp.array([[0.5, 0.5], [1.0, 0.0]])
+      >>> loss = losses.kl_divergence(logits, targets)
+      >>> [round(value, 2) for value in loss.tolist()]
+      [0.0, 0.69]
     """
     return soft_cross_entropy(logits, targets) + jax.scipy.special.xlogy(targets, targets).sum(-1)
 
@@ -58,6 +74,12 @@ def probability_squared_error(logits: jax.Array, targets: jax.Array) -> jax.Arra
 
     Reference: Berthelot et al., MixMatch, NeurIPS 2019, Eq. 4
       (https://arxiv.org/abs/1905.02249).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> losses.probability_squared_error(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]])).tolist()
+      [0.25]
     """
     require_same_shape("probability_squared_error", logits, targets)
     return jnp.square(jax.nn.softmax(logits) - targets).mean(-1)

@@ -44,6 +44,14 @@ def inter_task_affinity(
 
     Reference: Fifty et al., Efficiently Identifying Task Groupings for Multi-Task Learning,
       NeurIPS 2021, Eq. 1 (https://arxiv.org/abs/2109.04617).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> def losses(x):
+      ...     return jnp.stack([x**2, (x - 2.0) ** 2])
+      >>> metrics.inter_task_affinity(losses, jnp.array(1.0), rate=0.25).tolist()
+      [[0.75, -1.25], [-1.25, 0.75]]
     """
     before, pullback = jax.vjp(losses, shared)
     chex.assert_rank(before, 1)
@@ -64,7 +72,7 @@ def group_tasks(
 ) -> tuple[tuple[int, ...], ...]:
     """Optimal task groups: at most `groups` of them, covering all tasks.
 
-    They maximise `sum_j max_(G with j) s_G(j)`, where `s_G(j) = mean_(i in G, i != j) Z_ij` is
+    They maximize `sum_j max_(G with j) s_G(j)`, where `s_G(j) = mean_(i in G, i != j) Z_ij` is
     the mean effect of the other members of a group on task j. Groups may overlap: each task is
     scored in its best group only, and may also be in another group because it helps there.
 
@@ -91,6 +99,15 @@ def group_tasks(
     Reference: Fifty et al., Efficiently Identifying Task Groupings for Multi-Task Learning,
       NeurIPS 2021, its section on network selection (https://arxiv.org/abs/2109.04617), where
       branch and bound over sets of groups is used.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> affinity = np.array([[0.0, 0.9, -0.2], [0.8, 0.0, -0.1], [-0.3, 0.1, 0.0]])
+      >>> metrics.group_tasks(affinity, groups=2)
+      ((0, 1), (1, 2))
+      >>> metrics.group_tasks(affinity, groups=2, singleton_score=0.0)
+      ((0, 1), (2,))
     """
     matrix = np.array(affinity, np.float64)
     require_valid(matrix, groups, singleton_score)

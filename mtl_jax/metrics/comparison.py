@@ -35,6 +35,13 @@ def delta_m(
 
     Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, Section 6
       (https://arxiv.org/abs/2202.01017).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> values, baselines = jnp.array([0.5, 2.0]), jnp.array([0.4, 2.5])
+      >>> round(float(metrics.delta_m(values, baselines, higher_is_better=(True, False))), 1)
+      -22.5
     """
     values = jnp.asarray(values)
     shapes = (values.shape[-1:], jnp.shape(baselines)[-1:])
@@ -63,6 +70,13 @@ def confidence_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[f
 
     Raises:
       BadInput: if `values` is empty or not 1-D, or `confidence` is outside (0, 1).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> mean, half_width = metrics.confidence_interval(np.array([0.8, 0.9, 1.0]))
+      >>> round(mean, 2), round(half_width, 2)
+      (0.9, 0.25)
     """
     from scipy import special  # Only tables need it.
 
@@ -109,6 +123,13 @@ def delta_p(
 
     Reference: Lin et al., A Closer Look at Loss Weighting in Multi-Task Learning, 2021, its
       section on evaluation (https://arxiv.org/abs/2111.10603).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> values, baselines = jnp.array([0.6, 0.6, 2.0]), jnp.array([0.4, 0.5, 2.5])
+      >>> round(float(metrics.delta_p(values, baselines, (True, True, False), tasks=(0, 0, 1))), 1)
+      27.5
     """
     if len(tasks) != len(higher_is_better):
         raise ValueError(f"delta_p needs {len(higher_is_better)} task numbers, not {len(tasks)}")
@@ -144,6 +165,13 @@ def mean_rank(
 
     Raises:
       BadInput: for another shape or an unknown value of `ties`.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> values = np.array([[0.9, 1.0], [0.8, 0.5], [0.9, 2.0]])
+      >>> metrics.mean_rank(values, higher_is_better=(True, False)).tolist()
+      [1.75, 2.0, 2.25]
     """
     from scipy import stats  # Only tables need it.
 
@@ -163,6 +191,12 @@ def p_value(values: np.ndarray) -> float:
     It is below 0.05 iff the 95 % `confidence_interval` excludes 0; NaN for a single value.
 
     Degenerate values: if all are equal, the p-value is 0, or 1 if their mean is 0.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> round(metrics.p_value(np.array([1.0, 2.0, 3.0])), 3)
+      0.074
     """
     from scipy import special  # Only tables need it.
 
@@ -182,6 +216,11 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
     Reference: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal
       of Statistics 1979.
+
+    Example:
+      >>> from mtl_jax import metrics
+      >>> metrics.holm([0.01, 0.04, 0.03]).round(2).tolist()
+      [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, np.float64)
     adjusted = np.full_like(values, math.nan)
@@ -192,7 +231,14 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 
 
 def verdicts(gains: Sequence[np.ndarray]) -> list[Verdict]:
-    """Verdict on each of several gains `[S]` at the 5 % level, Holm-corrected for all of them."""
+    """Verdict on each of several gains `[S]` at the 5 % level, Holm-corrected for all of them.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> metrics.verdicts([np.array([1.0, 1.1, 1.2]), np.array([-1.0, 0.9, 0.2])])
+      ['helped', 'open']
+    """
     adjusted = holm([p_value(gain) for gain in gains])
     return [
         "open" if not p < 0.05 else "helped" if np.mean(gain) > 0 else "hurt"
@@ -205,5 +251,11 @@ def significance(gain: np.ndarray) -> Verdict:
 
     "hurt" is negative transfer. "open" if the interval of the mean contains 0, or for a single
     seed.
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> metrics.significance(np.array([-1.0, -1.1, -1.2]))
+      'hurt'
     """
     return verdicts([gain])[0]

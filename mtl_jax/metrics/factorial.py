@@ -46,6 +46,13 @@ def contrasts(values: np.ndarray, order: int = 3) -> list[Contrast]:
 
     Reference: NIST/SEMATECH e-Handbook of Statistical Methods, its section on full factorial
       designs (https://www.itl.nist.gov/div898/handbook/pri/section3/pri333.htm).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> values = np.array([[[1.0], [2.0]], [[3.0], [7.0]]])  # Two factors, one seed.
+      >>> [(c.levels, c.effect.item()) for c in metrics.contrasts(values)]
+      [((1, 0), 3.5), ((0, 1), 2.5), ((1, 1), 3.0)]
     """
     values = np.asarray(values, np.float64)
     *levels, seeds = values.shape or (0,)

@@ -27,6 +27,15 @@ class Accuracy(Metric):
     The predicted class is the argmax of the logits; with one output, 1 if it is above 0, else 0.
     Multilabel targets are not supported, since subset accuracy and the fraction of correct labels
     are both in use: see `F1`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> metric, logits = metrics.Accuracy(), jnp.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+      >>> labels, mask = jnp.array([0, 1, 1]), jnp.array([True, True, False])
+      >>> sums = metric.from_model_output(logits, labels, mask)
+      >>> float(metric.compute(sums))
+      1.0
     """
 
     name: ClassVar[str] = "accuracy"
@@ -62,7 +71,16 @@ class Accuracy(Metric):
 @typechecked
 @dataclasses.dataclass(frozen=True)
 class MeanSquaredError(Metric):
-    """Squared error, averaged over the known targets of all examples and outputs."""
+    """Squared error, averaged over the known targets of all examples and outputs.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> metric, targets = metrics.MeanSquaredError(), jnp.array([[1.0, jnp.nan], [0.0, 2.0]])
+      >>> sums = metric.from_model_output(jnp.zeros((2, 2)), targets, jnp.array([True, True]))
+      >>> round(float(metric.compute(sums)), 3)
+      1.667
+    """
 
     name: ClassVar[str] = "mse"
     target_types: ClassVar[tuple[TargetType, ...]] = CONTINUOUS
@@ -113,6 +131,14 @@ class F1(Metric):
     An output above 0 predicts the positive class. The score is 0 if there are neither positive
     targets nor positive predictions. For multilabel targets it is the macro average: the mean of
     the labels' scores, each over its known entries; a label without known entries is excluded.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> metric, logits = metrics.F1(), jnp.array([[1.0], [1.0], [-1.0]])
+      >>> sums = metric.from_model_output(logits, jnp.array([1, 0, 0]), jnp.ones(3, bool))
+      >>> round(float(metric.compute(sums)), 3)
+      0.667
     """
 
     name: ClassVar[str] = "f1"

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 def min_norm_point(gram: jax.Array) -> jax.Array:
     """Minimum-norm point of a convex hull, `argmin a'Ga` over `a >= 0, sum a = 1`.
 
-    With x the minimiser of `x'(G + t 11')x / 2 - t 1'x` over `x >= 0` and `s = 1'x`, optimality
+    With x the minimizer of `x'(G + t 11')x / 2 - t 1'x` over `x >= 0` and `s = 1'x`, optimality
     of x gives `Gx >= t (1 - s)`, with equality where `x > 0`. So `a = x / s` satisfies
     `Ga >= a'Ga`, with equality where `a > 0`: it is optimal on the simplex. Any `t > 0` works.
 
@@ -23,11 +23,18 @@ def min_norm_point(gram: jax.Array) -> jax.Array:
       gram: inner products of the points, `[K, K]`.
 
     Returns:
-      The weights a, `[K]`. If the minimiser is not unique, one of them; if all points are zero,
+      The weights a, `[K]`. If the minimizer is not unique, one of them; if all points are zero,
       1/K each.
 
     Raises:
       AssertionError: at trace time, for another shape or dtype.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import solvers
+      >>> weights = solvers.min_norm_point(jnp.array([[4.0, 0.0], [0.0, 1.0]]))
+      >>> [round(value, 3) for value in weights.tolist()]
+      [0.2, 0.8]
     """
     check_square(gram)
     unit = normalize_gram(gram)
@@ -42,7 +49,7 @@ def min_norm_point(gram: jax.Array) -> jax.Array:
 def project_dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
     """Projection onto the dual cone, `argmin v'Gv` over `v >= lower`.
 
-    `v = lower + x`, with x the minimiser of `x'Gx / 2 + (G lower)'x` over `x >= 0`. At the
+    `v = lower + x`, with x the minimizer of `x'Gx / 2 + (G lower)'x` over `x >= 0`. At the
     optimum `Gv >= 0`: the combination does not conflict with any row.
 
     Args:
@@ -50,10 +57,18 @@ def project_dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
       lower: lower bounds of the weights, `[K]`.
 
     Returns:
-      The weights v, `[K]`. If the minimiser is not unique, one of them.
+      The weights v, `[K]`. If the minimizer is not unique, one of them.
 
     Raises:
       AssertionError: at trace time, for another shape or dtype.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import solvers
+      >>> gram = jnp.array([[4.0, -2.0], [-2.0, 1.5]])
+      >>> weights = solvers.project_dual_cone(gram, jnp.array([0.5, 0.5]))
+      >>> [round(value, 3) for value in weights.tolist()]
+      [0.5, 0.667]
     """
     check_square(gram)
     chex.assert_shape(lower, gram.shape[:1])
@@ -61,7 +76,7 @@ def project_dual_cone(gram: jax.Array, lower: jax.Array) -> jax.Array:
 
 
 def solve_nonneg_qp(matrix: jax.Array, linear: jax.Array) -> jax.Array:
-    """Minimises `x'Ax / 2 - b'x` over `x >= 0`.
+    """Minimizes `x'Ax / 2 - b'x` over `x >= 0`.
 
     An active-set method: the free coordinates take a Newton step, truncated where one of them
     reaches zero, which is then held there. At their minimum, all held coordinates along which
@@ -77,13 +92,20 @@ def solve_nonneg_qp(matrix: jax.Array, linear: jax.Array) -> jax.Array:
       linear: b, `[K]`, in the range of A (otherwise there is no minimum).
 
     Returns:
-      The minimiser x, `[K]`. The search stops after `8K + 32` steps, several times the most ever
+      The minimizer x, `[K]`. The search stops after `8K + 32` steps, several times the most ever
       observed, and then returns the last iterate, which has the lowest value so far.
 
     Raises:
       AssertionError: at trace time, for another shape or dtype.
 
     Reference: Lawson and Hanson, Solving Least Squares Problems, 1974, Chapter 23.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import solvers
+      >>> x = solvers.solve_nonneg_qp(jnp.eye(2), jnp.array([2.0, -1.0]))
+      >>> [round(value, 3) for value in x.tolist()]
+      [2.0, 0.0]
     """
     check_square(matrix)
     chex.assert_shape(linear, matrix.shape[:1])
@@ -153,7 +175,7 @@ def newton_step(
 
     A ridge bounds the step where the matrix has no curvature. The second solve (iterative
     refinement) corrects the bias of the ridge; and since steps are relative to the current point,
-    the remaining bias slows convergence but does not change the minimiser.
+    the remaining bias slows convergence but does not change the minimizer.
     """
     free_matrix = jnp.where(free[:, None] & free[None, :], matrix, 0.0)
     free_residual = jnp.where(free, residual, 0.0)

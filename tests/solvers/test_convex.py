@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.solvers.convex import project_simplex, solve_alpha_fair, solve_cagrad
+from mtl_jax.solvers.cagrad import solve_cagrad
+from mtl_jax.solvers.convex import project_simplex, solve_alpha_fair
 from tests.solvers.test_quadratic import TOLERANCE, jacobians
 
 NUMBERS = (1, 2, 3, 5, 16, 64)
