@@ -18,6 +18,7 @@ from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
 from mtl_jax.losses.target_type import target_type
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model, features_and_logits
 from mtl_jax.transfer import transferability
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mtl_jax.config.run import Run
-from mtl_jax.core.balancing import BilevelWeighting
+from mtl_jax.core.balancing import weighs_outer
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.arrays import require_channels_last
 
@@ -64,7 +64,7 @@ def num_labelled_in(run: Run, stream: str) -> int | None:
 
 def num_held_out(run: Run, count: int) -> int:
     """Number of the `count` labelled examples held out for the weights of a bilevel method."""
-    if not isinstance(run.balance, BilevelWeighting):
+    if not weighs_outer(run.balance):
         return 0
     held_out = max(1, round(run.balance.held_out * count))
     rule = f"must leave some beside {held_out} held out"
