@@ -44,14 +44,11 @@ def label_notes(
             affected_seeds.append(seed)
     if affected_seeds:
         noun = "class" if len(missing_classes) == 1 else "classes"
-        what = (
-            f"labels of {noun} {format_numbers(missing_classes)}" if missing_classes else "labels"
-        )
+        of = f" of {noun} {format_numbers(missing_classes)}" if missing_classes else ""
         where = f"seed{'' if len(affected_seeds) == 1 else 's'} {format_numbers(affected_seeds)}"
-        return (f"run {run.name!r}: task {task!r} is trained without {what} in {where}",)
+        return (f"run {run.name!r}: task {task!r} is trained without labels{of} in {where}",)
     if len(classes) == 1:
-        only = format_numbers(classes)
-        return (f"run {run.name!r}: all labels of task {task!r} are of class {only}",)
+        return (f"run {run.name!r}: all labels of task {task!r} are of class {min(classes)}",)
     return ()
 
 
