@@ -70,23 +70,15 @@ def make_model(
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
         params, stats = init_encoder(trunk_key, x)
         features, _ = jax.eval_shape(lambda: encode(params, stats, x, train=False))
-        inputs = {
-            name: pooled_features(value)
-            for name, value in features_by_task(features, tasks).items()
-        }
+        by_task = features_by_task(features, tasks)
+        inputs = {name: pooled_features(each) for name, each in by_task.items()}
         head_params = {
             name: head.init(head_key, jnp.zeros(value.shape, value.dtype))["params"]
             for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
             for value in (inputs[feature_task[name]],)
         }
         head_params |= cross_task.init(jax.random.fold_in(key, 1), inputs)
-        for name, spec in mlp_specs.items():
-            task_features = inputs[HeadKey.parse(name).task]
-            size = spec.input_size or spec.input_multiple * task_features.shape[-1]
-            head_params[name] = head_module(spec).init(
-                fold_in_name(key, name), jnp.zeros((1, size))
-            )["params"]
-        return join_params(params, head_params), stats
+        return join_params(params, head_params | init_mlp_heads(mlp_specs, inputs, key)), stats
 
     def decode(params, features):
         return {
@@ -100,6 +92,18 @@ def make_model(
         return head.apply({"params": params[name]}, x)
 
     return Model(init, encode, decode, cross_task.embed, apply_named_head)
+
+
+def init_mlp_heads(
+    specs: Mapping[str, AuxMLP], features: Mapping[str, jax.Array], key: jax.Array
+) -> dict[str, Any]:
+    """Parameters of the heads that do not read features, whose size they may depend on."""
+    params = {}
+    for name, spec in specs.items():
+        width = features[HeadKey.parse(name).task].shape[-1]
+        inputs = jnp.zeros((1, spec.input_size or spec.input_multiple * width))
+        params[name] = head_module(spec).init(fold_in_name(key, name), inputs)["params"]
+    return params
 
 
 def apply_head(head: nn.Module, params: Any, x: jax.Array) -> jax.Array:

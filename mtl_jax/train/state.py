@@ -53,7 +53,7 @@ def optimizer_of(run: Run) -> SGD | Adam:
 
 def init_model(
     model: Model, seed: jax.Array, image: jax.ShapeDtypeStruct, name: str = "init"
-) -> tuple[Any, Any]:
+) -> Init:
     """Initializes parameters and batch statistics from the seed `[]` and an image's shape.
 
     `name` is the name of the random stream: "init" for the run's model.
@@ -66,8 +66,8 @@ def init_train_state(
     run: Run,
     sizes: dict[str, DatasetSizes],
     seed: jax.Array,
-    drawn: tuple[Any, Any],
-    source: Any = None,
+    model: Init,
+    source: Init | None = None,
     models: dict[str, Init] | None = None,
 ) -> TrainState:
     """Creates the initial training state.
@@ -76,7 +76,7 @@ def init_train_state(
       run: the run configuration.
       sizes: dataset sizes of each task.
       seed: an integer, `[]`.
-      drawn: a new model of the same seed, from `init_model`.
+      model: a new model of the same seed, from `init_model`.
       source: parameters and batch statistics of the source model.
       models: further new models of the same seed, by name in `extra_models`.
 
@@ -86,32 +86,19 @@ def init_train_state(
     Raises:
       BadInput: if the source does not match, or the rules do not cover the parameters.
     """
-    params, stats = init_params(run, drawn, source)
+    params, batch_stats = init_params(run, model, source)
     param_rules.check(params, run.param_rules)
-    kept, _ = partition_params(params, run.param_rules)
-    by_losses = not run.balance.needs_task_gradients and not run.evaluation.measure_affinity
-    if not jax.tree.leaves(kept["shared"]) and not by_losses:
-        asking = (
-            "Evaluation.measure_affinity needs"
-            if run.evaluation.measure_affinity
-            else f"{run.balance!r} balances"
-        )
-        raise BadInput(f"run {run.name!r}: {asking} trained shared parameters, there are none")
-    balance = init_balance_state(run.balance, len(run.tasks), kept["shared"])
-    by_rows = run.balance.access == "jacobian" and jax.tree.leaves(balance)
-    if run.balance_options.jacobian_wrt == "representation" and by_rows:
-        raise BadInput(
-            f"run {run.name!r}: {run.balance!r} keeps a state of the shared parameters' shapes, "
-            "so balance_options.jacobian_wrt must be 'parameters'"
-        )
+    trained, _ = partition_params(params, run.param_rules)
+    balance_state = init_balance_state(run.balance, len(run.tasks), trained["shared"])
+    check_shared(run, trained["shared"], balance_state)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         key=jax.random.key(seed),
         params=params,
-        batch_stats=stats,
+        batch_stats=batch_stats,
         ema=params,
-        opt_state=run.optimizer.build(run.steps, run.param_rules).init(kept),
-        balance_state=balance,
+        opt_state=run.optimizer.build(run.steps, run.param_rules).init(trained),
+        balance_state=balance_state,
         aux_state={
             task.name: task.auxiliary.init(sizes[task.name])
             for task in run.tasks
@@ -121,30 +108,52 @@ def init_train_state(
     )
 
 
+def check_shared(run: Run, shared: Tree, balance_state: Tree) -> None:
+    """Requires trained shared parameters where the run needs their gradients.
+
+    Raises:
+      BadInput: without any, or for a balance with a state of their shapes if the Jacobian is with
+        respect to the representation.
+    """
+    by_losses = not run.balance.needs_task_gradients and not run.evaluation.measure_affinity
+    if not jax.tree.leaves(shared) and not by_losses:
+        owner = (
+            "Evaluation.measure_affinity needs"
+            if run.evaluation.measure_affinity
+            else f"{run.balance!r} balances"
+        )
+        raise BadInput(f"run {run.name!r}: {owner} trained shared parameters, there are none")
+    stateful = run.balance.access == "jacobian" and jax.tree.leaves(balance_state)
+    if run.balance_options.jacobian_wrt == "representation" and stateful:
+        raise BadInput(
+            f"run {run.name!r}: {run.balance!r} keeps a state of the shared parameters' shapes, "
+            "so balance_options.jacobian_wrt must be 'parameters'"
+        )
+
+
 def init_extensions(run: Run, models: dict[str, Init], source: Init | None) -> dict[str, Tree]:
     """Initial states of the extensions."""
-    started = {name: init_params(run, own, source) for name, own in models.items()}
-    context = InitContext(run, started)
+    restored = {name: init_params(run, model, source) for name, model in models.items()}
+    context = InitContext(run, restored)
     return {extension.name: extension.init(context) for extension in extensions_of(run)}
 
 
-def init_params(
-    run: Run, drawn: tuple[Any, Any], source: tuple[Any, Any] | None
-) -> tuple[Any, Any]:
-    """Initial parameters and statistics: new ones, overwritten by those taken from a source."""
+def init_params(run: Run, model: Init, source: Init | None) -> Init:
+    """Initial parameters and statistics: new ones, overwritten by those restored from a source."""
     if source is None:
-        return drawn
-    (params, stats), (loaded, moved) = drawn, source
-    fresh = run.initialization.new_params + uninitialised_by_source(run.trunk, loaded)
+        return model
+    (params, batch_stats), (source_params, source_stats) = model, source
+    init = run.initialization
+    new_params = init.new_params + uninitialized_by_source(run.trunk, source_params)
     return (
-        restore_params(params, loaded, run.initialization.param_map, fresh),
-        restore_batch_stats(stats, moved, run.initialization.param_map, fresh),
+        restore_params(params, source_params, init.param_map, new_params),
+        restore_batch_stats(batch_stats, source_stats, init.param_map, new_params),
     )
 
 
-def uninitialised_by_source(trunk: Any, loaded: Any) -> tuple[str, ...]:
+def uninitialized_by_source(trunk: Any, params: Tree) -> tuple[str, ...]:
     """Patterns of parameters that are added to a trunk and missing in the source."""
-    return () if "added" in loaded["shared"] else traits(trunk).new_params
+    return () if "added" in params["shared"] else traits(trunk).new_params
 
 
 def init_balance_state(method: Any, num_tasks: int, shared: Any) -> Any:

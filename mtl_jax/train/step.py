@@ -1,5 +1,6 @@
 """The pure training step, from state and data to state and metrics."""
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -11,7 +12,7 @@ from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.step_extension import AfterContext
+from mtl_jax.core.step_extension import AfterContext, StepExtension
 from mtl_jax.core.step_types import TrainData, TrainState
 from mtl_jax.core.tree import Tree, ema_decay_at, ema_update, merge
 from mtl_jax.train.extensions import extensions_of
@@ -50,28 +51,26 @@ def make_train_step(
     extensions = extensions_of(run)
 
     def step(state: TrainState, data: TrainData):
-        for extension in extensions:
-            state = extension.before_step(state)
+        state = functools.reduce(lambda s, each: each.before_step(s), extensions, state)
         params, frozen = partition_params(state.params, run.param_rules)
         objective, *more = objectives_at(setup, state, data)
         losses, pullback, batch_stats, aux = forward_vjp(objective, params, names, execution)
-        pullback = mask_inactive_tasks(run, pullback, state.step)._replace(
-            extra_batches=tuple(forward_vjp(m, params, names, execution).pullback for m in more)
-        )
+        extra = tuple(forward_vjp(each, params, names, execution).pullback for each in more)
+        pullback = mask_inactive_tasks(run, pullback, state.step)._replace(extra_batches=extra)
         if run.balance.access == "heldout_losses":
             pullback = with_heldout_losses(setup, pullback, params, state, data)
         balanced = balance_losses(run, losses, pullback, state)
-        source = None if data.source_model is None else data.source_model.params
-        gradient, penalty = add_penalty_gradient(run, balanced.gradient, params, frozen, source)
+        gradient, penalty = add_penalty_gradient(
+            run, balanced.gradient, params, frozen, data.source_model
+        )
         updates, opt_state = optimizer.update(gradient, state.opt_state, params)
         updated = apply_proximal(run, optax.apply_updates(params, updates), state.step)
         before, after = (params, state.opt_state), (updated, opt_state)
         updated, opt_state = freeze_inactive(pullback.active_tasks, before, after, names)
         new_params = merge(updated, frozen)
         decay = ema_decay_at(run.evaluation.ema_decay, state.step)
-        result = TrainState(
+        result = state._replace(
             step=state.step + 1,
-            key=state.key,
             params=new_params,
             batch_stats=batch_stats,
             ema=ema_update(state.ema, new_params, decay),
@@ -81,11 +80,19 @@ def make_train_step(
             extensions=aux.extensions,
         )
         context = AfterContext(run, model, state, data, objective.losses, execution.augment_loop)
-        for extension in extensions:
-            result = extension.after_step(context, result)
+        result = apply_after_step(extensions, context, result)
         return result, {**aux.metrics, **penalty, **step_metrics(names, losses, balanced)}
 
     return step
+
+
+def apply_after_step(
+    extensions: tuple[StepExtension, ...], context: AfterContext, state: TrainState
+) -> TrainState:
+    """The state after the extensions' `after_step`."""
+    for extension in extensions:
+        state = extension.after_step(context, state)
+    return state
 
 
 def with_heldout_losses(

@@ -11,6 +11,7 @@ from mtl_jax.config.optimizers import learning_rate
 from mtl_jax.config.param_rules import l2_sp_penalty
 from mtl_jax.config.run import Run
 from mtl_jax.core.head_key import HeadKey
+from mtl_jax.core.step_types import SourceModel
 from mtl_jax.core.tree import Tree, merge
 from mtl_jax.train.state import optimizer_of
 
@@ -74,15 +75,16 @@ def apply_proximal(run: Run, params: Tree, step: jax.Array) -> Tree:
 
 
 def add_penalty_gradient(
-    run: Run, gradient: Tree, params: Tree, frozen: Tree, source: Tree | None
+    run: Run, gradient: Tree, params: Tree, frozen: Tree, source_model: SourceModel | None
 ) -> tuple[Tree, dict[str, jax.Array]]:
     """Adds the gradient of the run's penalties; also returns their metrics."""
     if not run.regularization.penalties and not any(rule.l2_sp for rule in run.param_rules):
         return gradient, {}
+    source = None if source_model is None else source_model.params
 
     def penalty_fn(params):
-        whole = merge(params, frozen)
-        terms = (penalty(whole, source) for penalty in run.regularization.penalties)
+        merged = merge(params, frozen)
+        terms = (penalty(merged, source) for penalty in run.regularization.penalties)
         return sum(terms, l2_sp_penalty(run.param_rules, params, source))
 
     penalty, own = jax.value_and_grad(penalty_fn)(params)
