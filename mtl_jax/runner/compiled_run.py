@@ -2,13 +2,12 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Wrapped
 
 from mtl_jax import train
@@ -18,8 +17,8 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree
-from mtl_jax.core.trunk import traits
 from mtl_jax.nets import make_model
+from mtl_jax.runner.execution import default_execution, mesh_of
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
 from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.loading import seed_axis
@@ -164,35 +163,6 @@ class CompiledRun:
     def shard_batch(self, batch: Any) -> Any:
         """Shards the examples of a batch over the devices, inside a step."""
         return shard_batch(self.mesh, self.execution.augment_loop == "map", batch)
-
-
-def default_execution(run: Run, backend: str) -> Execution:
-    """The execution of a run, or by default the fastest measured for its trunk and backend."""
-    if run.execution is not None:
-        return run.execution
-    branches = any(policy.has_branches for policy in run.augmentation.policies.values())
-    if backend == "cpu" and traits(run.trunk).convolutional:
-        unrolled = Execution(
-            steps_per_call=1, step_loop="unroll", seed_loop="unroll", jacobian_loop="unroll"
-        )
-        return dataclasses.replace(unrolled, augment_loop="map" if branches else "vmap")
-    if backend == "cpu" and branches:
-        # Under vmap over seeds, all branches would be computed.
-        return Execution(seed_loop="unroll", jacobian_loop="unroll", augment_loop="map")
-    return Execution(jacobian_loop="unroll" if backend == "cpu" else "vmap")
-
-
-def mesh_of(run: Run, execution: Execution, devices: list) -> Mesh:
-    """A mesh ("seed", "batch") over as many devices as divide the seeds and the batch evenly.
-
-    Axes are Auto: JAX's default, Explicit, rejects ordinary losses.
-    """
-    seeds = math.gcd(run.num_seeds, len(devices)) if execution.seed_loop == "vmap" else 1
-    batch = math.gcd(run.batch_size, len(devices) // seeds)
-    auto = (AxisType.Auto, AxisType.Auto)
-    return jax.make_mesh(
-        (seeds, batch), ("seed", "batch"), axis_types=auto, devices=devices[: seeds * batch]
-    )
 
 
 def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) -> CompiledRun:

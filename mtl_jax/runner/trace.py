@@ -6,11 +6,7 @@ from typing import Any
 import jax
 
 from mtl_jax.config.run import Run
-from mtl_jax.runner.compiled_run import (
-    CompiledRun,
-    compile_run,
-    precompute_seeds,
-)
+from mtl_jax.runner.compiled_run import CompiledRun, compile_run, precompute_seeds
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.storage.abstract_data import abstract_data

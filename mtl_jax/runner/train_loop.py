@@ -12,8 +12,9 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
-from mtl_jax.runner.compiled_run import CompiledRun, default_execution
+from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
+from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.resume import checkpoint_identity, resumable

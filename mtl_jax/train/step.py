@@ -1,6 +1,5 @@
 """The pure training step, from state and data to state and metrics."""
 
-import functools
 from collections.abc import Callable
 
 import jax
@@ -51,7 +50,7 @@ def make_train_step(
     extensions = extensions_of(run)
 
     def step(state: TrainState, data: TrainData):
-        state = functools.reduce(lambda s, each: each.before_step(s), extensions, state)
+        state = apply_before_step(extensions, state)
         params, frozen = partition_params(state.params, run.param_rules)
         objective, *more = objectives_at(setup, state, data)
         losses, pullback, batch_stats, aux = forward_vjp(objective, params, names, execution)
@@ -84,6 +83,13 @@ def make_train_step(
         return result, {**aux.metrics, **penalty, **step_metrics(names, losses, balanced)}
 
     return step
+
+
+def apply_before_step(extensions: tuple[StepExtension, ...], state: TrainState) -> TrainState:
+    """The state after the extensions' `before_step`."""
+    for extension in extensions:
+        state = extension.before_step(state)
+    return state
 
 
 def apply_after_step(

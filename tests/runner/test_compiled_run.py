@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import augment, nets
 from mtl_jax.config.execution import Execution
-from mtl_jax.runner.compiled_run import default_execution, mesh_of
+from mtl_jax.runner.execution import default_execution, mesh_of
 from mtl_jax.runner.loops import map_seeds, scan_steps
 from tests.small import RUN
 

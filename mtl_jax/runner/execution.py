@@ -1,0 +1,40 @@
+"""How a run is executed: loops by trunk and backend, and a mesh of devices."""
+
+import dataclasses
+import math
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+from mtl_jax.config.execution import Execution
+from mtl_jax.config.run import Run
+from mtl_jax.core.trunk import traits
+
+
+def default_execution(run: Run, backend: str) -> Execution:
+    """The execution of a run, or by default the fastest measured for its trunk and backend."""
+    if run.execution is not None:
+        return run.execution
+    branches = any(policy.has_branches for policy in run.augmentation.policies.values())
+    if backend == "cpu" and traits(run.trunk).convolutional:
+        unrolled = Execution(
+            steps_per_call=1, step_loop="unroll", seed_loop="unroll", jacobian_loop="unroll"
+        )
+        return dataclasses.replace(unrolled, augment_loop="map" if branches else "vmap")
+    if backend == "cpu" and branches:
+        # Under vmap over seeds, all branches would be computed.
+        return Execution(seed_loop="unroll", jacobian_loop="unroll", augment_loop="map")
+    return Execution(jacobian_loop="unroll" if backend == "cpu" else "vmap")
+
+
+def mesh_of(run: Run, execution: Execution, devices: list) -> Mesh:
+    """A mesh ("seed", "batch") over as many devices as divide the seeds and the batch evenly.
+
+    Axes are Auto: JAX's default, Explicit, rejects ordinary losses.
+    """
+    seeds = math.gcd(run.num_seeds, len(devices)) if execution.seed_loop == "vmap" else 1
+    batch = math.gcd(run.batch_size, len(devices) // seeds)
+    auto = (AxisType.Auto, AxisType.Auto)
+    return jax.make_mesh(
+        (seeds, batch), ("seed", "batch"), axis_types=auto, devices=devices[: seeds * batch]
+    )
