@@ -122,7 +122,8 @@ def our_step(what: str, labelled: int):
     """Our step as a run takes it, in blocks."""
     import jax
 
-    from mtl_jax.runner.compiled_run import compile_run, default_execution
+    from mtl_jax.runner.compiled_run import compile_run
+    from mtl_jax.runner.execution import default_execution
     from mtl_jax.storage.run_data import load_run_data
 
     run = our_run(what, labelled)

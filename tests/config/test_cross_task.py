@@ -11,6 +11,7 @@ from mtl_jax.config.cross_task import (
     cosine,
     cross_task,
 )
+from mtl_jax.core.model import undefined
 from mtl_jax.core.step_extension import StepContext
 from mtl_jax.core.step_types import Batch, StreamInputs
 from mtl_jax.core.validation import BadInput
@@ -146,4 +147,4 @@ def test_settings_are_checked():
         CrossTask(weight=-1.0)
     with pytest.raises(BadInput, match=r"Run\.extensions with CrossTask needs at least two tasks"):
         RUN.replace(tasks=(ROW,), extensions=(CrossTask(),))
-    assert make_model(RUN.trunk, {"row": 3}).embed_cross_task is None
+    assert make_model(RUN.trunk, {"row": 3}).embed_cross_task is undefined
