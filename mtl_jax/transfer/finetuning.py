@@ -14,12 +14,14 @@ Example:
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtl_jax.config.param_rules import ParamRule, ParamRules
-from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
 from mtl_jax.transfer.restore import HEADS
+
+if TYPE_CHECKING:
+    from mtl_jax.config.run import Run  # It imports Flax, which this package does not need.
 
 TASKS = ParamRule("tasks/.*")
 FROZEN = ParamRule("shared/.*", frozen=True)
@@ -141,7 +143,7 @@ def adapters_only(*patterns: str) -> ParamRules:
     return *(ParamRule(f"shared/(?:{pattern})") for pattern in patterns), FROZEN, TASKS
 
 
-def lp_ft(run: Run, **probe: Any) -> Run:
+def lp_ft(run: "Run", **probe: Any) -> "Run":
     """Linear probing, then fine-tuning: starts `run` from a first stage that trains only the heads.
 
     Args:
@@ -176,7 +178,7 @@ def lp_ft(run: Run, **probe: Any) -> Run:
     return run.replace(initialization=continue_from(first_stage))
 
 
-def gradual_unfreezing(run: Run, layers: Sequence[str], steps: int, factor: float = 2.6) -> Run:
+def gradual_unfreezing(run: "Run", layers: Sequence[str], steps: int, factor: float = 2.6) -> "Run":
     """Gradual unfreezing of a trunk from the top: stage k trains the heads and the last k layers.
 
     Each stage is a run that starts from the previous one; the last stage trains everything, for as

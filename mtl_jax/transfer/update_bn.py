@@ -50,13 +50,15 @@ def update_bn(
       UAI 2018, its section on batch normalization (https://arxiv.org/abs/1803.05407).
 
     Example:
+      >>> import functools
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import nets, transfer
       >>> net = nets.make_model(nets.MLP((4,), batch_norm=True), {"digit": 10})
       >>> batches = jnp.ones((3, 8, 2))
-      >>> params, batch_stats = jax.jit(net.init)(jax.random.key(0), batches[0])
-      >>> transfer.update_bn(net, params, batch_stats, batches)["BatchNorm_0"]["mean"].shape
+      >>> params, batch_stats = jax.eval_shape(net.init, jax.random.key(0), batches[0])
+      >>> update = functools.partial(transfer.update_bn, net)
+      >>> jax.eval_shape(update, params, batch_stats, batches)["BatchNorm_0"]["mean"].shape
       (4,)
     """
     count = jax.tree.leaves(batches)[0].shape[0]
