@@ -1,4 +1,7 @@
-"""Aggregators: map per-task gradients to task weights, at K backward passes per step."""
+"""Aggregators: map per-task gradients to task weights, at K backward passes per step.
+
+The example of `aggregate` holds for all of them, with other numbers.
+"""
 
 from mtl_jax.aggregation.aligned_mtl import AlignedMTL as AlignedMTL
 from mtl_jax.aggregation.auto_lambda import AutoLambda as AutoLambda

@@ -41,6 +41,17 @@ class AutoLambda(BilevelWeighting):
 
     Reference: Liu et al., Auto-Lambda: Disentangling Dynamic Task Relationships, TMLR 2022, its
       section on the approximation by finite differences (https://arxiv.org/abs/2202.03091).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> def heldout_losses(weights):
+      ...     return jnp.stack([1.0 - weights[0], 1.0 + weights[1]])
+      >>> method = aggregation.AutoLambda(learning_rate=0.01)
+      >>> weights, _ = method.weigh_outer(heldout_losses, method.init(2), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.11, 0.09]
     """
 
     primary: tuple[bool, ...] | None = None

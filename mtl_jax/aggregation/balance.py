@@ -51,6 +51,18 @@ def balance(
       TypeError: if the method does not subclass a class of `mtl_jax.core.balancing`.
       ValueError: if the method requires a shared representation, extra batches or held-out losses
         that are missing.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation, weighting
+      >>> def losses_of(params):
+      ...     return jnp.stack([params["shared"] ** 2, (params["shared"] - params["tasks"]) ** 2])
+      >>> losses, vjp = jax.vjp(losses_of, {"shared": jnp.array(2.0), "tasks": jnp.array(1.0)})
+      >>> method, pullback = weighting.LogSum(), lambda cotangents: vjp(cotangents)[0]
+      >>> result = aggregation.balance(method, losses, pullback, (), jax.random.key(0))
+      >>> result.weights.tolist(), jax.tree.map(float, result.gradient)
+      ([0.25, 1.0], {'shared': 3.0, 'tasks': -2.0})
     """
     if not isinstance(method, Balancer):
         raise TypeError(f"balance needs a class of mtl_jax.core.balancing, not {method!r}")
@@ -81,6 +93,16 @@ def aggregate(
     Raises:
       TypeError: for a method that weights losses or requires more batches. An aggregator that
         normalizes by losses, such as `MGDA("loss")`, assumes losses of 1 here; see `balance`.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> jacobian = {"kernel": jnp.array([[2.0, 0.0], [-1.0, 1.0]])}
+      >>> method = aggregation.PCGrad()
+      >>> gradient, weights = aggregation.aggregate(method, jacobian, jax.random.key(0))
+      >>> weights.tolist(), gradient["kernel"].tolist()
+      ([1.5, 2.0], [1.0, 2.0])
     """
     if not isinstance(method, Balancer) or method.access not in ("gramian", "jacobian"):
         raise TypeError(f"aggregate needs an aggregator of gradients, not {method!r}")

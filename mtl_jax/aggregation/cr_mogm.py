@@ -49,6 +49,16 @@ class CRMOGM(Balancer):
     Reference: Zhou et al., On the Convergence of Stochastic Multi-Objective Gradient
       Manipulation and Beyond, NeurIPS 2022
       (https://proceedings.neurips.cc/paper_files/paper/2022/hash/f91bd64a3620aad8e70a27ad9cb3ca57-Abstract-Conference.html).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation, weighting
+      >>> method = aggregation.CRMOGM(weighting.LogSum(), momentum=0.5, initial=(1.0, 1.0))
+      >>> losses, state = jnp.array([0.5, 2.0]), method.init(2)
+      >>> weights, state = method.weigh_losses(losses, state, jax.random.key(0))
+      >>> weights.tolist()
+      [1.5, 0.75]
     """
 
     method: Balancer = dataclasses.field(default=UPGrad())

@@ -59,6 +59,16 @@ class DBMTL(JacobianAggregator):
 
     Reference: Lin et al., Dual-Balancing for Multi-Task Learning, 2023, Algorithm 1
       (https://arxiv.org/abs/2308.12029).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, jacobian = aggregation.DBMTL(momentum=0.0), jnp.diag(jnp.array([2.0, 10.0]))
+      >>> state = method.pre_step(jnp.array([1.0, 10.0]), method.init(2, jnp.zeros(2)))
+      >>> gradient, weights, state = method.combine(jacobian, state, jax.random.key(0))
+      >>> [round(value, 2) for value in gradient.tolist()]
+      [2.0, 2.0]
     """
 
     momentum: float = 0.9

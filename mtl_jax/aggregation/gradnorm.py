@@ -60,6 +60,16 @@ class GradNorm(GramWeighting):
     Reference: Chen et al., GradNorm: Gradient Normalization for Adaptive Loss Balancing in Deep
       Multitask Networks, ICML 2018, Eqs. 1 and 2 and Algorithm 1
       (https://arxiv.org/abs/1711.02257).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.GradNorm(learning_rate=0.1), jnp.diag(jnp.array([4.0, 1.0]))
+      >>> state = method.pre_step(jnp.array([1.0, 1.0]), method.init(2))
+      >>> weights, state = method.weigh_gram(gram, state, jax.random.key(0))
+      >>> weights.tolist(), [round(weight, 2) for weight in state.weights.tolist()]
+      ([1.0, 1.0], [0.9, 1.1])
     """
 
     alpha: float = 1.5

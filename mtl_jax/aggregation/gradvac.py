@@ -43,6 +43,15 @@ class GradVac(GramWeighting):
     Reference: Wang et al., Gradient Vaccine: Investigating and Improving Multi-task Optimization
       in Massively Multilingual Models, ICLR 2021, Section 3 and Algorithm 1
       (https://arxiv.org/abs/2010.05874).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.GradVac(beta=0.5), jnp.array([[1.0, 0.5], [0.5, 1.0]])
+      >>> weights, targets = method.weigh_gram(gram, method.init(2), jax.random.key(0))
+      >>> weights.tolist(), targets.tolist()
+      ([1.0, 1.0], [[0.0, 0.25], [0.25, 0.0]])
     """
 
     beta: float = 0.5

@@ -50,6 +50,15 @@ class IMTLG(GramWeighting):
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, Section 3.1
       (https://openreview.net/forum?id=IMPnRXEWpvr), in the form of Quinton and Rey, Jacobian
       Descent for Multi-Objective Optimization, 2024 (https://arxiv.org/abs/2406.16232).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.IMTLG(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.33, 0.67]
     """
 
     def weigh_gram(

@@ -50,6 +50,16 @@ class MetaBalance(JacobianAggregator):
     Reference: He et al., MetaBalance: Improving Multi-Task Recommendations via Adapting Gradient
       Magnitudes of Auxiliary Tasks, WWW 2022, the version with moving averages and relaxation
       (https://arxiv.org/abs/2203.06801).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method = aggregation.MetaBalance(relaxation=1.0)
+      >>> jacobian = jnp.array([[1.0, 0.0], [0.0, 9.0]])
+      >>> gradient, weights = aggregation.aggregate(method, jacobian, jax.random.key(0))
+      >>> [round(value, 2) for value in gradient.tolist()]
+      [1.0, 1.0]
     """
 
     main: int = 0

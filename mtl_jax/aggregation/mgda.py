@@ -44,6 +44,15 @@ class MGDA(GramWeighting):
     Reference: Sener and Koltun, Multi-Task Learning as Multi-Objective Optimization, NeurIPS
       2018, Eq. 3 (https://arxiv.org/abs/1810.04650), after Desideri, Multiple-Gradient Descent
       Algorithm, 2012.
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.MGDA(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.2, 0.8]
     """
 
     normalise: Normalization = "none"

@@ -41,6 +41,15 @@ class MoDo(CrossGramWeighting):
     Reference: Chen et al., Three-Way Trade-Off in Multi-Objective Learning: Optimization,
       Generalization and Conflict-Avoidance, NeurIPS 2023, Algorithm 1
       (https://arxiv.org/abs/2305.20057).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, cross = aggregation.MoDo(learning_rate=0.1), jnp.diag(jnp.array([4.0, 1.0]))
+      >>> weights, state = method.weigh_cross(cross, method.init(2), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.43, 0.57]
     """
 
     learning_rate: float = 0.001

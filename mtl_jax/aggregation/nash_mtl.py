@@ -57,6 +57,15 @@ class NashMTL(GramWeighting):
 
     Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, Section 3.2
       and Algorithm 1 (https://arxiv.org/abs/2202.01017).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.NashMTL(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.5, 1.0]
     """
 
     max_norm: float | None = None

@@ -35,6 +35,15 @@ class NTKMTL(GramWeighting):
     Reference: Qin et al., NTKMTL: Mitigating Task Imbalance in Multi-Task Learning from Neural
       Tangent Kernel Perspective, NeurIPS 2025 (https://arxiv.org/abs/2510.18258), as run by
       the authors' code (https://github.com/jianke0604/NTKMTL).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.NTKMTL(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
+      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [1.12, 2.24]
     """
 
     exponent: float = 0.5

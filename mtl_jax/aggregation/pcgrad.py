@@ -29,6 +29,15 @@ class PCGrad(GramWeighting):
 
     Reference: Yu et al., Gradient Surgery for Multi-Task Learning, NeurIPS 2020, Algorithm 1
       (https://arxiv.org/abs/2001.06782).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method, gram = aggregation.PCGrad(), jnp.array([[4.0, -2.0], [-2.0, 2.0]])
+      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [1.5, 2.0]
     """
 
     def weigh_gram(

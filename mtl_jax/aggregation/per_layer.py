@@ -41,6 +41,14 @@ class PerLayer(JacobianAggregator):
     Reference: Wang et al., Gradient Vaccine: Investigating and Improving Multi-task
       Optimization in Massively Multilingual Models, ICLR 2021, Section 3 and
       Algorithm 1, by groups of parameters (https://arxiv.org/abs/2010.05874).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import aggregation
+      >>> method = aggregation.PerLayer(aggregation.GradVac())
+      >>> layer = {"kernel": jnp.zeros((4, 4)), "bias": jnp.zeros(4)}
+      >>> method.init(num_tasks=3, shared={"Dense_0": layer, "Dense_1": layer}).shape
+      (2, 3, 3)
     """
 
     method: Balancer = dataclasses.field(default_factory=GradVac)

@@ -1,4 +1,13 @@
-"""Soft parameter sharing: penalties on per-task trunks that pull the tasks together."""
+"""Soft parameter sharing: penalties on per-task trunks that pull the tasks together.
+
+Example:
+  >>> import jax.numpy as jnp
+  >>> from mtl_jax import sharing
+  >>> trunk = {"Dense_0": {"kernel": jnp.array([[[1.0]], [[3.0]]])}}  # Two tasks.
+  >>> penalty = sharing.MeanL2(weight=0.1)
+  >>> round(float(penalty({"shared": {}, "tasks": {"trunk": trunk}}, None)), 3)
+  0.2
+"""
 
 from mtl_jax.core import typechecked
 from mtl_jax.sharing.clustered import Clustered as Clustered

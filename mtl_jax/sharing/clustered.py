@@ -36,6 +36,14 @@ class Clustered:
 
     Reference: Jacob, Bach and Vert, Clustered Multi-Task Learning: A Convex Formulation,
       NeurIPS 2008, Section 2 (https://arxiv.org/abs/0809.2085).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> penalty = sharing.Clustered(0.1, clusters=((0, 1), (2,)), between=0.5)
+      >>> trunk = {"kernel": jnp.array([[[1.0]], [[3.0]], [[8.0]]])}
+      >>> round(float(penalty({"shared": {}, "tasks": {"trunk": trunk}}, None)), 3)
+      1.4
     """
 
     weight: float
@@ -70,6 +78,13 @@ def clustered(stacked: Tree, clusters: Clusters, between: float) -> jax.Array:
 
     Raises:
       ValueError: if there is no leaf, K differs between leaves, or the clusters omit a task.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> stacked = {"bias": jnp.array([[1.0], [3.0], [8.0]])}  # Three tasks.
+      >>> float(sharing.clustered(stacked, clusters=((0, 1), (2,)), between=0.0))
+      2.0
     """
     num_tasks = num_tasks_of(stacked)
     if sorted(chain(*clusters)) != list(range(num_tasks)):

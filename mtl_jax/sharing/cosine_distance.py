@@ -53,6 +53,13 @@ def squared_cosines(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> stacked = {"bias": jnp.array([[1.0, 0.0], [2.0, 2.0]])}  # Two tasks.
+      >>> round(float(sharing.squared_cosines(stacked)), 3)
+      0.5
     """
     require_tasks(stacked)
     leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(stacked)]

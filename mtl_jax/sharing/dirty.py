@@ -61,6 +61,13 @@ def dirty(stacked: Tree, sparse: float) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.dirty(kernels, sparse=0.75)), 3)
+      4.5
     """
     return sum_arrays(
         (unit_costs(jax.lax.stop_gradient(magnitudes(rows)), sparse) * magnitudes(rows)).sum()

@@ -31,6 +31,15 @@ class GraphLaplacian:
 
     Reference: Evgeniou, Micchelli and Pontil, Learning Multiple Tasks with Kernel Methods, JMLR
       2005, graph regularization (https://jmlr.org/papers/v6/evgeniou05a.html).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> adjacency = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 0.0))  # Tasks 0 and 1.
+      >>> penalty = sharing.GraphLaplacian(0.1, adjacency)
+      >>> trunk = {"kernel": jnp.array([[[1.0]], [[3.0]], [[8.0]]])}
+      >>> round(float(penalty({"shared": {}, "tasks": {"trunk": trunk}}, None)), 3)
+      0.4
     """
 
     weight: float
@@ -62,6 +71,13 @@ def graph_laplacian(stacked: Tree, adjacency: Matrix) -> jax.Array:
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves or from the size of A.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> stacked = {"bias": jnp.array([[1.0], [3.0]])}  # Two tasks.
+      >>> float(sharing.graph_laplacian(stacked, adjacency=((0.0, 1.0), (1.0, 0.0))))
+      4.0
     """
     num_tasks = num_tasks_of(stacked)
     if num_tasks != len(adjacency):

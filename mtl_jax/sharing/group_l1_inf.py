@@ -59,6 +59,13 @@ def group_l1_inf(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.group_l1_inf(kernels)), 3)
+      5.0
     """
     return sum_arrays(magnitudes(rows).max(0).sum() for rows in kernel_matrices(stacked))
 

@@ -30,6 +30,15 @@ class GroupL21(Proximal):
 
     Reference: Liu, Ji and Ye, Multi-Task Feature Learning Via Efficient l2,1-Norm Minimization,
       UAI 2009 (https://arxiv.org/abs/1205.2631).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> penalty = sharing.GroupL21(weight=1.0)
+      >>> trunk = {"kernel": jnp.array([[[3.0, 0.1]], [[4.0, 0.1]]])}
+      >>> params = penalty.prox({"shared": {}, "tasks": {"trunk": trunk}}, jnp.array(0.5))
+      >>> [round(value, 2) for value in params["tasks"]["trunk"]["kernel"].ravel().tolist()]
+      [2.7, 0.0, 3.6, 0.0]
     """
 
     weight: float
@@ -57,6 +66,13 @@ def group_l21(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.group_l21(kernels)), 3)
+      6.0
     """
     return sum_arrays(column_norms(rows).sum() for rows in kernel_matrices(stacked))
 

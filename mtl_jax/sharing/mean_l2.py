@@ -48,6 +48,12 @@ def mean_l2(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no leaf, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> float(sharing.mean_l2({"bias": jnp.array([[1.0], [3.0]])}))  # Two tasks.
+      2.0
     """
     require_tasks(stacked)
     return sum_arrays(jnp.square(center(leaf)).sum() for leaf in jax.tree.leaves(stacked))

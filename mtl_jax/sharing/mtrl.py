@@ -55,6 +55,13 @@ def mtrl(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.mtrl(kernels)), 1)
+      32.0
     """
     return sum_arrays(jnp.square(nuclear_norm(rows)) for rows in kernel_matrices(stacked))
 
@@ -68,6 +75,13 @@ def task_covariance(matrix: jax.Array) -> jax.Array:
     Returns:
       Omega `[K, K]`, symmetric and positive semidefinite, with trace 1; `I / K` for a zero matrix.
       It is rank-deficient where tasks are linearly dependent.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> covariance = sharing.task_covariance(jnp.array([[1.0, 2.0], [1.0, 2.0]]))
+      >>> [[round(value, 2) for value in row] for row in covariance.tolist()]
+      [[0.5, 0.5], [0.5, 0.5]]
     """
     basis, values, _ = svd(matrix)
     total = values.sum()

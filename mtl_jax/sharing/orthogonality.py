@@ -57,6 +57,13 @@ def shared_private_overlap(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.shared_private_overlap(kernels)), 3)
+      12.5
     """
     kernels = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
     return sum_arrays(
@@ -77,6 +84,13 @@ def orthogonality(shared: jax.Array, private: jax.Array) -> jax.Array:
 
     Raises:
       ValueError: if either is not a matrix, or their row counts differ.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> shared, private = jnp.array([[1.0], [0.0]]), jnp.array([[0.5], [2.0]])
+      >>> float(sharing.orthogonality(shared, private))
+      0.25
     """
     if shared.ndim != 2 or private.ndim != 2 or len(shared) != len(private):
         raise ValueError(f"orthogonality needs [N, D], [N, E], not {shared.shape}, {private.shape}")

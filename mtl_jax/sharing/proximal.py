@@ -22,6 +22,12 @@ def prox_l1(values: jax.Array, t: float | jax.Array) -> jax.Array:
 
     Returns:
       `sign(v) max(|v| - t, 0)`, of the same shape.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> sharing.prox_l1(jnp.array([2.0, 0.25, -1.0]), 0.5).tolist()
+      [1.5, 0.0, -0.5]
     """
     return jnp.sign(values) * jnp.maximum(jnp.abs(values) - t, 0.0)
 
@@ -35,6 +41,13 @@ def prox_l21(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
 
     Returns:
       `v_d max(1 - t / ||v_d||, 0)` `[K, D]`; zero columns stay zero.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> matrix = sharing.prox_l21(jnp.array([[3.0, 0.1], [4.0, 0.1]]), 0.5)
+      >>> [[round(value, 2) for value in row] for row in matrix.tolist()]
+      [[2.7, 0.0], [3.6, 0.0]]
     """
     largest = jnp.abs(matrix).max(0, keepdims=True)
     scale = jnp.where(largest > 0, largest, 1.0)  # Squares could underflow or overflow.
@@ -56,6 +69,12 @@ def prox_l1_inf(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
 
     Returns:
       `[K, D]`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> sharing.prox_l1_inf(jnp.array([[3.0, 0.25], [4.0, 0.25]]), 1.0).tolist()
+      [[3.0, 0.0], [3.0, 0.0]]
     """
     descending = jnp.sort(jnp.abs(matrix), axis=0, descending=True)
     counts = jnp.arange(1, len(matrix) + 1, dtype=matrix.dtype)[:, None]
@@ -75,6 +94,13 @@ def prox_trace_norm(matrix: jax.Array, t: float | jax.Array) -> jax.Array:
 
     Returns:
       `U max(S - t, 0) V^T` `[K, D]`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> matrix = sharing.prox_trace_norm(jnp.ones((2, 2)), 1.0)
+      >>> [[round(value, 2) for value in row] for row in matrix.tolist()]
+      [[0.5, 0.5], [0.5, 0.5]]
     """
     u, s, v = jnp.linalg.svd(matrix, full_matrices=False)
     return jnp.matmul(u * jnp.maximum(s - t, 0.0)[None], v, precision="highest")

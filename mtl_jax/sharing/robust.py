@@ -67,6 +67,13 @@ def robust(stacked: Tree, outlier: float) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.robust(kernels, outlier=0.8)), 2)
+      5.33
     """
     return sum_arrays(
         jnp.vdot(dual_variable(jax.lax.stop_gradient(rows), outlier), rows, precision="highest")

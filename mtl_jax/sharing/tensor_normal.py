@@ -77,6 +77,13 @@ def tensor_normal(stacked: Tree, ridge: float = 0.01, num_iterations: int = 1) -
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.tensor_normal(kernels)), 2)
+      3.96
     """
     tensors = [k.reshape(k.shape[0], -1, k.shape[-1]) for k in kernels_of(stacked)]
     return sum_arrays(quadratic_form(tensor, ridge, num_iterations) for tensor in tensors)

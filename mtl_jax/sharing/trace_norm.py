@@ -59,6 +59,13 @@ def trace_norm(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.trace_norm(kernels)), 2)
+      5.66
     """
     return sum_arrays(nuclear_norm(rows) for rows in kernel_matrices(stacked))
 

@@ -54,6 +54,13 @@ def tt_norm(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.tt_norm(kernels)), 2)
+      10.76
     """
     return sum_arrays(
         nuclear_norm(wide_orientation(kernel.reshape(math.prod(kernel.shape[:cut]), -1)))

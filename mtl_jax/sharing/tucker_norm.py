@@ -52,6 +52,13 @@ def tucker_norm(stacked: Tree) -> jax.Array:
 
     Raises:
       ValueError: if there is no kernel, or K differs between leaves.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import sharing
+      >>> kernels = {"kernel": jnp.array([[[3.0, 0.0]], [[4.0, 1.0]]])}  # Two tasks, [K, F, C].
+      >>> round(float(sharing.tucker_norm(kernels)), 2)
+      16.41
     """
     return sum_arrays(
         nuclear_norm(

@@ -43,10 +43,11 @@ def solve_cagrad(gram: jax.Array, radius: float) -> jax.Array:
       AssertionError: at trace time, for another shape or dtype.
 
     Example:
+      >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import solvers
       >>> gram = jnp.array([[4.0, -1.0], [-1.0, 1.0]])
-      >>> weights = solvers.solve_cagrad(gram, radius=0.5)
+      >>> weights = jax.jit(solvers.solve_cagrad)(gram, 0.5)
       >>> [round(value, 2) for value in weights.tolist()]
       [0.5, 0.93]
     """

@@ -22,6 +22,15 @@ class Constant(LossWeighting):
 
     Reference: Xin et al., Do Current Multi-Task Optimization Methods in Deep Learning Even
       Help?, NeurIPS 2022, on scalarization (https://arxiv.org/abs/2209.11379).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.Constant((1.0, 0.5)), jnp.array([0.5, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> weights.tolist()
+      [1.0, 0.5]
     """
 
     weights: tuple[float, ...] | None = None

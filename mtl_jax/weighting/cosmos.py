@@ -34,6 +34,15 @@ class COSMOS(LossWeighting):
 
     Reference: Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective
       Learning, ICDM 2021 (https://arxiv.org/abs/2103.13392).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.COSMOS(2.0), jnp.array([1.0, 3.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.23, 0.59]
     """
 
     sharpness: float = 1.0
@@ -73,6 +82,14 @@ def cosmos_value(losses: jax.Array, weights: jax.Array, sharpness: float | jax.A
 
     Reference: Ruchte and Grabocka, Scalable Pareto Front Approximation for Deep Multi-Objective
       Learning, ICDM 2021 (https://arxiv.org/abs/2103.13392).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> losses, weights = jnp.array([1.0, 3.0]), jnp.array([0.5, 0.5])
+      >>> value = weighting.cosmos_value(losses, weights, sharpness=2.0)
+      >>> round(float(value), 3)
+      0.211
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, weights])

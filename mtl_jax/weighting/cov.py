@@ -34,6 +34,16 @@ class CoV(LossWeighting):
 
     Reference: Groenendijk et al., Multi-Loss Weighting with Coefficient of Variations, WACV
       2021 (https://arxiv.org/abs/2009.01717).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, state, key = weighting.CoV(), weighting.CoV().init(2), jax.random.key(0)
+      >>> for losses in ([1.0, 2.0], [0.5, 1.9], [0.4, 1.8]):
+      ...     weights, state = method.weigh_losses(jnp.array(losses), state, key)
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.93, 0.07]
     """
 
     def init(self, num_tasks: int) -> CoVState:

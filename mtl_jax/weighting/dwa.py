@@ -42,6 +42,16 @@ class DWA(LossWeighting):
 
     Reference: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
       Eq. 7 (https://arxiv.org/abs/1803.10704).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, state, key = weighting.DWA(window=1), weighting.DWA().init(2), jax.random.key(0)
+      >>> for losses in ([1.0, 2.0], [0.5, 1.9], [0.4, 1.8]):
+      ...     weights, state = method.weigh_losses(jnp.array(losses), state, key)
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.89, 1.11]
     """
 
     window: int = 100

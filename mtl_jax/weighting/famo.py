@@ -54,6 +54,18 @@ class FAMO(LossWeighting):
 
     Reference: Liu et al., FAMO: Fast Adaptive Multitask Optimization, NeurIPS 2023, Algorithm 1
       (https://arxiv.org/abs/2306.03792).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, state = weighting.FAMO(learning_rate=0.1), weighting.FAMO().init(2)
+      >>> weights, state = method.weigh_losses(jnp.array([1.0, 4.0]), state, jax.random.key(0))
+      >>> state = method.post_step(jnp.array([0.5, 4.0]), state)
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.8, 0.2]
+      >>> [round(logit, 2) for logit in state.logits.tolist()]
+      [-0.1, 0.1]
     """
 
     learning_rate: float = 0.025

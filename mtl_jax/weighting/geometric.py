@@ -23,6 +23,15 @@ class Geometric(LossWeighting):
     Reference: Chennupati et al., MultiNet++: Multi-Stream Feature Aggregation and Geometric
       Loss Strategy for Multi-Task Learning, CVPR Workshops 2019
       (https://arxiv.org/abs/1904.08492).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.Geometric(), jnp.array([1.0, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [1.0, 0.25]
     """
 
     def weigh_losses(
@@ -46,6 +55,12 @@ def geometric_value(losses: jax.Array) -> jax.Array:
 
     Reference: Chennupati et al., MultiNet++, CVPR Workshops 2019
       (https://arxiv.org/abs/1904.08492).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> round(float(weighting.geometric_value(jnp.array([1.0, 4.0]))), 3)
+      2.0
     """
     chex.assert_rank(losses, 1)
     chex.assert_type(losses, float)

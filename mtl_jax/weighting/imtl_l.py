@@ -42,6 +42,15 @@ class IMTLL(LossWeighting):
 
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, the loss balance
       (https://openreview.net/forum?id=IMPnRXEWpvr).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, state = weighting.IMTLL(learning_rate=0.1), weighting.IMTLL().init(2)
+      >>> weights, state = method.weigh_losses(jnp.array([0.5, 4.0]), state, jax.random.key(0))
+      >>> weights.tolist(), [round(scale, 2) for scale in state.log_scale.tolist()]
+      ([1.0, 1.0], [0.1, -0.1])
     """
 
     learning_rate: float = 0.025
@@ -85,6 +94,12 @@ def imtl_l_value(losses: jax.Array, log_scale: jax.Array) -> jax.Array:
 
     Reference: Liu et al., Towards Impartial Multi-Task Learning, ICLR 2021, the loss balance
       (https://openreview.net/forum?id=IMPnRXEWpvr).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> float(weighting.imtl_l_value(jnp.array([0.5, 4.0]), jnp.zeros(2)))
+      4.5
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, log_scale])

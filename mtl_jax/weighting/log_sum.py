@@ -20,6 +20,15 @@ class LogSum(LossWeighting):
 
     Reference: Navon et al., Multi-Task Learning as a Bargaining Game, ICML 2022, the
       scale-invariant baseline of its experiments (https://arxiv.org/abs/2202.01017).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.LogSum(), jnp.array([0.5, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> weights.tolist()
+      [2.0, 0.25]
     """
 
     def weigh_losses(

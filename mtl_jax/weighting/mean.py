@@ -18,6 +18,15 @@ class Mean(LossWeighting):
 
     Reference: Kurin et al., In Defense of the Unitary Scalarization for Deep Multi-Task
       Learning, NeurIPS 2022, up to the factor (https://arxiv.org/abs/2201.04122).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.Mean(), jnp.array([0.5, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> weights.tolist()
+      [0.5, 0.5]
     """
 
     def weigh_losses(

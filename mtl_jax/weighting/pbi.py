@@ -35,6 +35,15 @@ class PBI(LossWeighting):
     Reference: Zhang and Li, MOEA/D: A Multiobjective Evolutionary Algorithm Based on
       Decomposition, IEEE TEVC 2007, the boundary intersection approach, with the ideal point at
       0 (https://doi.org/10.1109/TEVC.2007.892759).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.PBI(theta=2.0), jnp.array([1.0, 3.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [-0.71, 2.12]
     """
 
     theta: float = 5.0
@@ -74,6 +83,13 @@ def pbi_value(losses: jax.Array, weights: jax.Array, theta: float | jax.Array) -
 
     Reference: Zhang and Li, MOEA/D, IEEE TEVC 2007
       (https://doi.org/10.1109/TEVC.2007.892759).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> value = weighting.pbi_value(jnp.array([1.0, 3.0]), jnp.ones(2), theta=1.0)
+      >>> round(float(value), 3)
+      4.243
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, weights])

@@ -27,6 +27,15 @@ class Random(LossWeighting):
 
     Reference: Lin et al., Reasonable Effectiveness of Random Weighting: A Litmus Test for
       Multi-Task Learning, TMLR 2022 (https://arxiv.org/abs/2111.10603).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.Random(), jnp.array([0.5, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> round(float(weights.sum()), 3)
+      1.0
     """
 
     distribution: Literal["normal", "uniform"] = "normal"

@@ -54,6 +54,15 @@ class STCH(LossWeighting):
 
     Reference: Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization,
       ICML 2024 (https://arxiv.org/abs/2402.19078).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method = weighting.STCH(mu=0.2)
+      >>> weights, _ = method.weigh_losses(jnp.array([1.0, 1.2]), method.init(2), jax.random.key(0))
+      >>> [round(weight, 2) for weight in weights.tolist()]
+      [0.19, 0.31]
     """
 
     mu: float = 1.0
@@ -134,6 +143,13 @@ def stch_value(
 
     Reference: Lin et al., Smooth Tchebycheff Scalarization for Multi-Objective Optimization,
       ICML 2024 (https://arxiv.org/abs/2402.19078).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> losses, weights, reference = jnp.array([1.0, 3.0]), jnp.ones(2), jnp.zeros(2)
+      >>> round(float(weighting.stch_value(losses, weights, reference, mu=1.0)), 3)
+      3.127
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, weights, reference])

@@ -37,6 +37,15 @@ class TaskSampling(LossWeighting):
 
     Reference: Raffel et al., Exploring the Limits of Transfer Learning with a Unified
       Text-to-Text Transformer, JMLR 2020, Section 3.5.2 (https://arxiv.org/abs/1910.10683).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method, losses = weighting.TaskSampling((100.0, 300.0)), jnp.array([0.5, 4.0])
+      >>> weights, _ = method.weigh_losses(losses, (), jax.random.key(0))
+      >>> sorted(weights.tolist())
+      [0.0, 1.0]
     """
 
     sizes: tuple[float, ...] | None = None

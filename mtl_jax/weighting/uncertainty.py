@@ -48,6 +48,15 @@ class Uncertainty(LossWeighting):
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
       CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
+
+    Example:
+      >>> import jax
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> method = weighting.Uncertainty(convention=("regression", "classification"))
+      >>> weights, _ = method.weigh_losses(jnp.array([0.5, 4.0]), method.init(2), jax.random.key(0))
+      >>> weights.tolist()
+      [0.5, 1.0]
     """
 
     learning_rate: float = 0.025
@@ -100,6 +109,12 @@ def uncertainty_value(
 
     Reference: Kendall, Gal and Cipolla, Multi-Task Learning Using Uncertainty to Weigh Losses,
       CVPR 2018, Eqs. 7 and 10 with `s = log sigma^2` (https://arxiv.org/abs/1705.07115).
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import weighting
+      >>> float(weighting.uncertainty_value(jnp.array([0.5, 4.0]), jnp.zeros(2)))
+      2.25
     """
     chex.assert_rank(losses, 1)
     chex.assert_equal_shape([losses, log_variance])
