@@ -57,10 +57,10 @@ def test_no_more_is_done_ahead_than_may_wait():
     with CompileAhead() as ahead:
         for number in range(MAX_PENDING + 3):
             ahead.add(str(number), lambda number=number: done.append(number) or number)
-        ahead.begun[str(MAX_PENDING - 1)].result()
-        assert done == list(range(MAX_PENDING)) and len(ahead.begun) == MAX_PENDING
+        ahead.futures[str(MAX_PENDING - 1)].result()
+        assert done == list(range(MAX_PENDING)) and len(ahead.futures) == MAX_PENDING
         assert ahead.result("0") == 0
-        ahead.begun[str(MAX_PENDING)].result()
-        assert done == list(range(MAX_PENDING + 1)) and len(ahead.begun) == MAX_PENDING
+        ahead.futures[str(MAX_PENDING)].result()
+        assert done == list(range(MAX_PENDING + 1)) and len(ahead.futures) == MAX_PENDING
         assert ahead.result(str(MAX_PENDING + 2)) == MAX_PENDING + 2  # out of turn
     assert sorted(done) == sorted(set(done))

@@ -134,7 +134,7 @@ def test_what_fits_together_goes_on(begun, straight, file):
 def test_an_older_checkpoint_says_less(straight, file, tmp_path, monkeypatch, damage):
     """It does not say whose it is nor what was measured: the steps must do."""
     with monkeypatch.context() as patch:
-        patch.setattr(train_loop, "identity_note", lambda *_: {})
+        patch.setattr(train_loop, "checkpoint_identity", lambda *_: {})
         folder = stopped(file, tmp_path)
     if damage is not None:
         (folder / "metrics.jsonl").write_text("".join(damage(lines_of(folder))))
