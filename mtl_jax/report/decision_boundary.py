@@ -13,9 +13,9 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
 from mtl_jax.report.plotting import colors_of, subplot_grid
-from mtl_jax.storage.loading import seed_axis
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model
 

@@ -21,7 +21,7 @@ from mtl_jax.nets import make_model
 from mtl_jax.runner.execution import default_execution, mesh_of
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
 from mtl_jax.storage.abstract_data import single_seed
-from mtl_jax.storage.loading import seed_axis
+from mtl_jax.storage.seeds import seed_axis
 
 # XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
 # gives the same bits in a tenth of the time. It is used for the initialization only: a training

@@ -15,8 +15,9 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.storage.checkpoint import digest
-from mtl_jax.storage.loading import load, separate_seeds
+from mtl_jax.storage.run_data import load
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import separate_seeds
 
 Row = Run | SklearnBaseline
 CHANGED = {

@@ -20,8 +20,8 @@ from mtl_jax.runner.sklearn_data import (
     vectors_of,
 )
 from mtl_jax.runner.sklearn_predict import predict_outputs
-from mtl_jax.storage.loading import seeds_of
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seeds_of
 
 Vectors = tuple[np.ndarray, ...]  # train, validation and test, each [N, D]
 

@@ -12,7 +12,8 @@ from mtl_jax.data import has_label, sample_labelled_subset
 from mtl_jax.data.random_split import generator
 from mtl_jax.runner.sklearn_predict import outputs_of_classes, value_of
 from mtl_jax.storage.class_name_checks import require_inputs
-from mtl_jax.storage.loading import load_row, seed_axis, seeds_of
+from mtl_jax.storage.run_data import load_row
+from mtl_jax.storage.seeds import seed_axis, seeds_of
 
 PARTS = ("train", "validation", "test")
 

@@ -10,8 +10,8 @@ from mtl_jax.config.run import Run, teacher_by_task
 from mtl_jax.config.task import teacher_view
 from mtl_jax.core.views import Parameters
 from mtl_jax.runner.predict import predict_all_seeds
-from mtl_jax.storage.loading import seed_axis
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import TeacherPredictions, TrainData, predict_chunked
 

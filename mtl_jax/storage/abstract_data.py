@@ -9,7 +9,7 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import teacher_view
 from mtl_jax.core.validation import require
-from mtl_jax.storage.loading import seed_axis
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.streams import labels_of, num_held_out, num_labelled_in, streams_of
 from mtl_jax.storage.targets import abstract_target
 from mtl_jax.train import LabelledSubset, Stream, TeacherPredictions, TrainData

@@ -8,7 +8,7 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import few
 from mtl_jax.data.labels import classes_among, has_label
-from mtl_jax.storage.loading import seed_axis
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train import LabelledSubset, TrainData
 
 

@@ -1,5 +1,6 @@
 """Loads and validates the data of a run, and samples its labelled subset for each seed."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -7,12 +8,13 @@ import jax
 import numpy as np
 
 from mtl_jax.config.run import Run
-from mtl_jax.core.data_source import Splits
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data import held_out, sample_labelled_subset
+from mtl_jax.data import PerSeed, held_out, sample_labelled_subset
 from mtl_jax.storage.class_name_checks import check_names
 from mtl_jax.storage.label_warnings import label_notes, selection_notes
-from mtl_jax.storage.loading import load_row, seed_axis, seeds_of
+from mtl_jax.storage.seeds import seed_axis, seeds_of, separate_seeds
 from mtl_jax.storage.streams import labels_of, num_held_out, num_labelled_in, streams_of
 from mtl_jax.storage.targets import check_splits, to_target
 from mtl_jax.storage.vocabulary_checks import check_tokens
@@ -25,6 +27,27 @@ class RunData(NamedTuple):
     given: TrainData
     splits: dict[str, Any]  # Evaluation data: validation and test, each by stream.
     notes: tuple[str, ...]  # Warnings, a line each.
+
+
+@functools.lru_cache(maxsize=4)
+def load(source: DataSource, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
+    """Loads a data source, cached across runs: one `Splits`, or one for each seed of `PerSeed`.
+
+    Raises:
+      BadInput: if the source returns something else.
+    """
+    by_seed = isinstance(source, PerSeed) and seeds
+    sources = [source.of(seed) for seed in seeds] if by_seed else [source]
+    loaded = tuple(each.load() for each in sources)
+    rule = "must give mtl_jax.core.data_source.Splits"
+    for splits in loaded:
+        require(isinstance(splits, Splits), source, "load", rule, splits)
+    return loaded
+
+
+def load_row(row: Run | SklearnBaseline) -> tuple[Splits, ...]:
+    """The data of a run or a baseline: one `Splits` for all seeds, or one per seed."""
+    return load(row.data, separate_seeds(row))
 
 
 def load_run_data(run: Run) -> RunData:

@@ -13,7 +13,7 @@ from mtl_jax.core.step_types import TrainData, TrainState
 from mtl_jax.core.tree import gram
 from mtl_jax.metrics.affinity import inter_task_affinity
 from mtl_jax.solvers.quadratic import cosines
-from mtl_jax.train.objective import Setup, objectives_at
+from mtl_jax.train.step_losses import Setup, objectives_at
 from mtl_jax.train.updates import learning_rate_at
 from mtl_jax.train.vjp import batched_map, forward_vjp
 

@@ -12,11 +12,13 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import AfterContext, StepExtension
-from mtl_jax.core.step_types import TrainData, TrainState
+from mtl_jax.core.step_types import StepInputs, TrainData, TrainState, stream_key
 from mtl_jax.core.tree import Tree, ema_decay_at, ema_update, merge
+from mtl_jax.train.batch import prepare_inputs, sample_heldout_batch
 from mtl_jax.train.extensions import extensions_of
-from mtl_jax.train.objective import Setup, heldout_objective, objectives_at
+from mtl_jax.train.objective import Objective
 from mtl_jax.train.state import optimizer_of
+from mtl_jax.train.step_losses import Setup, make_objective, model_key, objectives_at
 from mtl_jax.train.updates import (
     add_penalty_gradient,
     apply_proximal,
@@ -25,6 +27,7 @@ from mtl_jax.train.updates import (
     learning_rate_at,
     mask_inactive_tasks,
 )
+from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.vjp import forward_vjp
 
 TrainStep = Callable[[TrainState, TrainData], tuple[TrainState, dict[str, jax.Array]]]
@@ -108,6 +111,22 @@ def with_heldout_losses(
     rate = learning_rate_at(setup.run, state.step)
     losses = heldout_objective(setup, state, data).losses
     return pullback._replace(heldout_losses=heldout_loss_fn(pullback, params, losses, rate))
+
+
+def heldout_objective(setup: Setup, state: TrainState, data: TrainData) -> Objective:
+    """The labelled-loss objective of a state on a batch of held-out examples."""
+    tasks = tuple(task.replace(auxiliary=None) for task in setup.run.tasks)
+    run = setup.run.replace(tasks=tasks, extensions=())
+    batches = {
+        name: sample_heldout_batch(run, stream, stream_key(state, name), state.step)
+        for name, stream in data.streams.items()
+    }
+    step, requests = StepInputs(run, setup.model, state, model_key(state)), group_requests(tasks)
+    streams = tuple(
+        prepare_inputs(step, batch, requests) for batch in setup.shard_batch(batches).values()
+    )
+    _, frozen = partition_params(state.params, run.param_rules)
+    return make_objective(step, frozen, streams)
 
 
 def balance_losses(

@@ -10,8 +10,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput, sample_labelled_subset
 from mtl_jax.storage.abstract_data import abstract_data
-from mtl_jax.storage.loading import load
-from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.run_data import load, load_run_data
 from mtl_jax.storage.streams import num_held_out
 from tests.small import COLUMN, DATA, HEIGHT, ROW, RUN, part
 

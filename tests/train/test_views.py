@@ -23,7 +23,7 @@ from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import build_model
 from mtl_jax.train.batch import prepare_inputs, sample_batch
-from mtl_jax.train.objective import make_objective
+from mtl_jax.train.step_losses import make_objective
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler, mix_views, vat_perturbation
 from tests.small import COLUMN, ROW, RUN
