@@ -82,16 +82,10 @@ def confidence_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[f
 
     values = np.asarray(values, np.float64)
     valid = values.ndim == 1 and values.size > 0
-    require(
-        valid, "confidence_interval", "values", "must be numbers [S], at least one", values.shape
-    )
-    require(
-        0.0 < confidence < 1.0,
-        "confidence_interval",
-        "confidence",
-        "must lie in (0, 1)",
-        confidence,
-    )
+    rule = "must be numbers [S], at least one"
+    require(valid, "confidence_interval", "values", rule, values.shape)
+    inside = 0.0 < confidence < 1.0
+    require(inside, "confidence_interval", "confidence", "must lie in (0, 1)", confidence)
     if values.size == 1:
         return float(values[0]), math.nan
     quantile = special.stdtrit(values.size - 1, (1.0 + confidence) / 2.0)
@@ -251,11 +245,5 @@ def significance(gain: np.ndarray) -> Verdict:
 
     "hurt" is negative transfer. "open" if the interval of the mean contains 0, or for a single
     seed.
-
-    Example:
-      >>> import numpy as np
-      >>> from mtl_jax import metrics
-      >>> metrics.significance(np.array([-1.0, -1.1, -1.2]))
-      'hurt'
     """
     return verdicts([gain])[0]

@@ -145,8 +145,7 @@ def active_set_step(matrix: jax.Array, linear: jax.Array, state: ActiveSetState)
     """Frees coordinates if the free ones are at their minimum, and steps; A has a unit diagonal."""
     point, held = state.point, ~state.free
     residual = linear - matvec(matrix, point)
-    noise = jnp.abs(linear) + matvec(jnp.abs(matrix), point)
-    noise = 8 * jnp.finfo(point.dtype).eps * noise
+    noise = 8 * jnp.finfo(point.dtype).eps * (jnp.abs(linear) + matvec(jnp.abs(matrix), point))
     stationary = (held | (jnp.abs(residual) <= noise)).all()
     entering = stationary & held & ~state.blocked & (residual > noise)
     done = stationary & ~entering.any()
