@@ -23,15 +23,16 @@ from mtl_jax import data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
+from mtl_jax.config.run_groups import Evaluation
 from mtl_jax.config.task import Task
 
 T = Task(name="y", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
 ONE = Run(
     name="one", data=data.Table({csv!r}, validation=0.2, test=0.2), tasks=(T,),
     trunk=nets.MLP((3,)), balance=weighting.Equal(), optimizer=optimizers.SGD(0.1), batch_size=8,
-    steps=8, evaluation={'every': 2, 'checkpoint_every': 4, 'ema_decay': 0.5},
+    steps=8, evaluation=Evaluation(every=2, checkpoint_every=4, ema_decay=0.5),
 )
-NEXT = ONE.replace(name="next", initialization={'init_from': ONE})
+NEXT = ONE.replace(name="next", initialization={{'init_from': ONE}})
 LINE = SklearnBaseline(name="line", data=ONE.data, task=T, candidates=(functools.partial(logistic_regression, C=1.0),))
 EXPERIMENT = Experiment(runs=(ONE, NEXT), sklearn_baselines=(LINE,))
 """
