@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,34 +13,23 @@ from jax.stages import Wrapped
 from mtl_jax import train
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
-from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
-from mtl_jax.core.tree import Tree
-from mtl_jax.nets import make_model
 from mtl_jax.runner.execution import default_execution, mesh_of
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
+from mtl_jax.runner.seed_functions import (
+    INIT_COMPILER_OPTIONS,
+    EvaluationConfig,
+    Init,
+    evaluate_seeds,
+    init_models,
+)
 from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.seeds import seed_axis
 
-# XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
-# gives the same bits in a tenth of the time. It is used for the initialization only: a training
-# step would be 7 % slower.
-INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
 # A run of a few steps takes less time than compiling a well optimized step.
 SMOKE_COMPILER_OPTIONS = {"xla_backend_optimization_level": 0}
 SMOKE_STEPS_LIMIT = 20
-
-Init = tuple[Tree, Tree]  # Parameters and batch statistics.
-
-
-class EvaluationConfig(NamedTuple):
-    """The static argument of `evaluate_seeds`: equal for runs whose evaluations are the same."""
-
-    seed_loop: str
-    data_axis: int | None  # Seed axis of the data; None if all seeds share them.
-    trunk: Any
-    tasks: tuple[Task, ...]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -195,37 +184,3 @@ def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSi
         for stream in streams
         if task.name in stream.labels
     }
-
-
-# These are module-level functions, so that runs with the same model share traces and compilations.
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=INIT_COMPILER_OPTIONS)
-def init_models(
-    trunk: Any,
-    outputs: tuple,
-    image: jax.ShapeDtypeStruct,
-    seeds: jax.Array,
-    name: str = "init",
-) -> Any:
-    """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
-    model = make_model(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.init_model(model, seed, image, name))(seeds)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def evaluate_seeds(
-    config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
-) -> tuple[dict, dict]:
-    """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
-    model = make_model(config.trunk, {task.name: task.num_outputs for task in config.tasks})
-    evaluate = functools.partial(train.evaluate, model, config.tasks)
-    mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
-    return mapped(models, batch_stats, splits)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def precompute_seeds(
-    seed_loop: str, run: Run, source: train.SourceModel, data: train.TrainData
-) -> dict[str, Any]:
-    """Precomputed values of the methods, `{task: [S, ...]}`, mapped over the seeds."""
-    precompute = functools.partial(train.precompute, run, train.build_model(run))
-    return map_seeds(seed_loop, precompute, (0, data.in_axes(seed_axis(run), 0)))(source, data)

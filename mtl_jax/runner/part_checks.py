@@ -15,8 +15,8 @@ from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.runner.compiled_run import init_models
 from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.seed_functions import init_models
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
 

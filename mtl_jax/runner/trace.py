@@ -6,9 +6,10 @@ from typing import Any
 import jax
 
 from mtl_jax.config.run import Run
-from mtl_jax.runner.compiled_run import CompiledRun, compile_run, precompute_seeds
+from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
+from mtl_jax.runner.seed_functions import precompute_seeds
 from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 

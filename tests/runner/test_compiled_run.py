@@ -29,7 +29,7 @@ def test_the_passes_of_other_trunks_are_unrolled_on_a_cpu():
 
 def test_policies_with_branches_are_mapped_on_a_cpu_only():
     for field in ("weak", "medium", "strong"):
-        run = RUN.replace(**{field: augment.randaugment_fixmatch()})
+        run = RUN.replace(augmentation={field: augment.randaugment_fixmatch()})
         assert default_execution(run, "cpu") == Execution(
             seed_loop="unroll", jacobian_loop="unroll", augment_loop="map"
         )

@@ -21,6 +21,7 @@ import numpy as np
 from mtl_jax import data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
+from mtl_jax.config.run_groups import Evaluation
 from mtl_jax.config.task import Task
 
 PART = {"image": np.eye(8, dtype=np.float32), "größe": np.arange(8) % 2}
@@ -28,7 +29,7 @@ TASK = Task(name="größe", num_outputs=2, loss=losses.cross_entropy, metric=met
 RUN = Run(
     name=NAME, data=data.Arrays(PART, PART, PART), tasks=(TASK,), trunk=nets.MLP((2,)),
     balance=weighting.Equal(), optimizer=optimizers.Adam(1e-2), batch_size=4, steps=1,
-    evaluation={'every': 1, 'checkpoint_every': 1},
+    evaluation=Evaluation(every=1, checkpoint_every=1),
 )
 EXPERIMENT = Experiment(runs=(RUN,))
 """

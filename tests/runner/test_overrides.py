@@ -1,5 +1,7 @@
 """`--set FIELD=VALUE`: typed, dotted, and the same for a run and its sources."""
 
+import operator
+
 import pytest
 
 from mtl_jax import aggregation, consistency, nets, optimizers, weighting
@@ -51,9 +53,10 @@ def one(change, run=SEMI):
 )  # fmt: skip
 def test_a_field_is_set_and_nothing_else(change, field, value):
     found = one(change)
-    assert getattr(found, field) == value
-    assert type(getattr(found, field)) is type(value)
-    assert found == SEMI.replace(**{field: value})
+    group, _, name = field.rpartition(".")
+    assert operator.attrgetter(field)(found) == value
+    assert type(operator.attrgetter(field)(found)) is type(value)
+    assert found == SEMI.replace(**{group: {name: value}} if group else {field: value})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_a_field_is_set_and_nothing_else(change, field, value):
         ("evaluation.ema_decay=1" + "0" * 400, "ema_decay must be float"),
         ("tasks.²=1", "nothing here is called '²'"),
         ("tasks.2.num_outputs=3", "nothing here is called '2'"),
-        ("num_labelled.x=1", "there is nothing below 24 to set 'x' of"),
+        ("labels.num_labelled.x=1", "there is nothing below 24 to set 'x' of"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, said):
@@ -122,7 +125,7 @@ def test_a_field_that_only_the_source_has_is_set_there():
 
 def test_the_source_alone():
     run = RUN.replace(initialization={"init_from": RUN.replace(name="source")})
-    assert one("init_from.steps=3", run) == run.replace(
+    assert one("initialization.init_from.steps=3", run) == run.replace(
         initialization={"init_from": RUN.replace(name="source", steps=3)}
     )
 

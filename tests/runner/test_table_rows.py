@@ -11,7 +11,7 @@ from mtl_jax.config.experiment import Experiment
 from tests.runner.test_sklearn_baseline import BASE
 from tests.small import DATA, ROW, RUN
 
-ONE = RUN.replace(name="one", steps=2, evaluation={'every': 1, 'checkpoint_every': 1}, tasks=(ROW,))
+ONE = RUN.replace(name="one", steps=2, evaluation={{'every': 1, 'checkpoint_every': 1}}, tasks=(ROW,))
 LINE = SklearnBaseline(name="a | line", data=DATA, task=ROW, candidates=(BASE,), num_labelled=24, num_seeds=2)
 EXPERIMENT = Experiment(runs=({runs},), sklearn_baselines=({classics}))
 """

@@ -1,0 +1,63 @@
+"""Jitted functions over the seeds; runs with the same model share traces and compilations."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+
+from mtl_jax import train
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
+from mtl_jax.core.tree import Tree
+from mtl_jax.nets import make_model
+from mtl_jax.runner.loops import map_seeds
+from mtl_jax.storage.seeds import seed_axis
+
+# XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
+# gives the same bits in a tenth of the time. It is used for the initialization only: a training
+# step would be 7 % slower.
+INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
+
+Init = tuple[Tree, Tree]  # Parameters and batch statistics.
+
+
+class EvaluationConfig(NamedTuple):
+    """The static argument of `evaluate_seeds`: equal for runs whose evaluations are the same."""
+
+    seed_loop: str
+    data_axis: int | None  # Seed axis of the data; None if all seeds share them.
+    trunk: Any
+    tasks: tuple[Task, ...]
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=INIT_COMPILER_OPTIONS)
+def init_models(
+    trunk: Any,
+    outputs: tuple,
+    image: jax.ShapeDtypeStruct,
+    seeds: jax.Array,
+    name: str = "init",
+) -> Init:
+    """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
+    model = make_model(trunk, dict(outputs))
+    return jax.vmap(lambda seed: train.init_model(model, seed, image, name))(seeds)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def evaluate_seeds(
+    config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
+) -> tuple[dict, dict]:
+    """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
+    model = make_model(config.trunk, {task.name: task.num_outputs for task in config.tasks})
+    evaluate = functools.partial(train.evaluate, model, config.tasks)
+    mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
+    return mapped(models, batch_stats, splits)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def precompute_seeds(
+    seed_loop: str, run: Run, source: train.SourceModel, data: train.TrainData
+) -> dict[str, Any]:
+    """Precomputed values of the methods, `{task: [S, ...]}`, mapped over the seeds."""
+    precompute = functools.partial(train.precompute, run, train.build_model(run))
+    return map_seeds(seed_loop, precompute, (0, data.in_axes(seed_axis(run), 0)))(source, data)
