@@ -57,8 +57,8 @@ core
 | `report` | Tables and figures of finished runs |
 | `runner` | Experiments from the command line |
 
-Names below are without `mtl_jax.`: `weighting.DWA` is `mtl_jax.weighting.DWA`. `Run`, `Task`,
-`Experiment` and `Published` can also be imported from `mtl_jax` itself.
+Names below are without `mtl_jax.`: `weighting.DWA` is `mtl_jax.weighting.DWA`. `Run` and the groups
+of its fields, `Task`, `Experiment` and `Published` can also be imported from `mtl_jax` itself.
 
 ## Add a method
 
