@@ -38,6 +38,10 @@ BAD = {
     "empty": (),
     "dict": {},
     "(None,)": (None,),
+    "(nan,)": (math.nan,),
+    "(inf,)": (math.inf,),
+    "(True,)": (True,),
+    "(text,)": ("1",),
     "function": len,
 }
 PART = {"image": np.zeros((4, 3), np.float32), "row": np.zeros(4, np.int32)}
@@ -261,7 +265,7 @@ def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
         BadInput, match=r"Run\.trunk must be a trunk, an instance such as nets\.MLP"
     ):
         RUN.replace(trunk=nets.MLP)
-    for wrong in ("§", None, -1, [1, 2], {}, object(), len):
+    for wrong in ("§", None, -1, [1, 2], object(), len):
         with pytest.raises(BadInput, match=r"Run\.trunk must be a trunk"):
             RUN.replace(trunk=wrong)
     lacks = r"ToyRun\.problem must be a ToyProblem \(it lacks plot_limits, losses, dist"
