@@ -5,13 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, MultiMatch, SelfAdaptiveThreshold
 from mtl_jax.consistency.multimatch import HEADS, OTHERS, each_head, pseudo_label_for_head
 from mtl_jax.consistency.pseudo_margin import Margins, margins, moved, no_margins, percentiles
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N, U, seen
 
@@ -188,13 +186,3 @@ def test_labelled_examples_teach_all_three():
         for name in HEADS
     )
     np.testing.assert_allclose(METHOD.labelled_loss(views, cross_entropy, ()), wanted, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("hard", -1.0), ("share", 1.5), ("least", float("nan")), ("smoothness", 1.1),
-     ("epochs", 0), ("weight", -1.0)],
-)  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"MultiMatch\.{field} must"):
-        MultiMatch(**{field: value})
