@@ -60,7 +60,6 @@ def test_aligned_rows_are_orthogonal_and_as_long_as_the_smallest_singular_value(
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"scale_mode": "max"}, r"AlignedMTL.scale_mode must be one of .* not 'max'"),
         (
             {"preference": (1.0, -1.0)},
             r"AlignedMTL.preference must be a tuple .* not \(1.0, -1.0\)",

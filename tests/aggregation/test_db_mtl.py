@@ -1,7 +1,6 @@
 """DB-MTL: two steps by hand, losses of zero and below, and what is refused."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import DBMTL
-from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[3.0, 4.0], [0.0, -2.0]], "float32")
@@ -60,17 +58,3 @@ def test_a_loss_of_zero_leaves_its_row_out():
 def test_a_loss_without_logarithm_is_not_hidden(loss):
     (gradient, shares), _ = two_steps(DBMTL(), jnp.array([2.0, loss]), ROWS)
     assert np.isnan(gradient).all() and np.isnan(shares).all()
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"momentum": 1.0}, "DBMTL.momentum must be below 1, not 1.0"),
-        ({"momentum": -0.1}, "DBMTL.momentum must lie between 0.0 and 1.0, not -0.1"),
-        ({"decay": -0.5}, "DBMTL.decay must be at least 0.0, not -0.5"),
-        ({"decay": math.inf}, "DBMTL.decay must be a finite number"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        DBMTL(**settings)

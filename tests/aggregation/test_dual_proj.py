@@ -52,18 +52,6 @@ def test_it_still_works_near_a_stationary_point():
     np.testing.assert_allclose(small, compiled(DualProj())(gram), rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"ridge": -1.0}, "DualProj.ridge must be at least 0.0, not -1.0"),
-        ({"preference": [1.0]}, r"DualProj.preference must be a tuple .* not \[1.0\]"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        DualProj(**settings)
-
-
 def test_a_preference_for_another_number_of_tasks_is_refused():
     with pytest.raises(BadInput, match=r"DualProj.preference must have 3 numbers"):
         DualProj(preference=(1.0, 2.0)).init(3)

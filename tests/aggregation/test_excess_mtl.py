@@ -5,10 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.aggregation import ExcessMTL
-from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 
@@ -67,16 +65,3 @@ def test_the_unit_of_a_task_does_not_matter():
         _, found, other = combine(jnp.array(units * rows, jnp.float32), other, KEY)
         np.testing.assert_allclose(found, weights, rtol=1e-5)
     assert np.ptp(weights) > 0.01
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"step_size": -1.0}, "ExcessMTL.step_size must be at least 0.0, not -1.0"),
-        ({"warmup": 0}, "ExcessMTL.warmup must be at least 1, not 0"),
-        ({"warmup": 1.5}, r"ExcessMTL.warmup must be an integer, not 1\.5"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        ExcessMTL(**settings)

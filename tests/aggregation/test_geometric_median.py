@@ -3,11 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from scipy import optimize
 
 from mtl_jax.aggregation import GeometricMedian
-from mtl_jax.core.validation import BadInput
 
 weigh = jax.jit(lambda gram: GeometricMedian(steps=200).weigh_gram(gram, (), jax.random.key(0))[0])
 
@@ -38,8 +36,3 @@ def test_the_middle_one_of_three_on_a_line():
 
 def test_two_tasks_are_averaged():
     np.testing.assert_allclose(median([[3.0, 0.0], [0.0, 1.0]]), [1.5, 0.5], rtol=1e-6)  # by hand
-
-
-def test_bad_settings():
-    with pytest.raises(BadInput, match=r"GeometricMedian\.steps must be at least 1, not 0"):
-        GeometricMedian(steps=0)

@@ -66,20 +66,6 @@ def test_lengths_far_apart_do_not_overflow():
     np.testing.assert_allclose(gradient / 1e15, [3.0 + 5.0, 4.0 - 5.0], rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"main": -1}, "MetaBalance.main must be at least 0, not -1"),
-        ({"main": 0.5}, r"MetaBalance.main must be an integer, not 0\.5"),
-        ({"relaxation": 1.5}, "MetaBalance.relaxation must lie between 0.0 and 1.0, not 1.5"),
-        ({"momentum": 1.0}, "MetaBalance.momentum must be below 1, not 1.0"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        MetaBalance(**settings)
-
-
 def test_a_main_task_that_is_not_there_is_refused():
     with pytest.raises(BadInput, match=r"MetaBalance.main must be below the number of tasks, 3"):
         MetaBalance(main=3).init(3, {})

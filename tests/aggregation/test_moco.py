@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import MoCo
-from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 ROWS = np.array([[3.0, 4.0], [0.0, -2.0]], "float32")
@@ -61,18 +60,3 @@ def test_the_length_of_gradients_does_not_matter(scale):
 def test_a_longer_tracked_row_loses_weight():
     (_, weights), _ = two_steps(jnp.array([5.0, 0.5]), ROWS)
     assert weights[0] < weights[1]
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"tracking": 1.5}, "MoCo.tracking must lie between 0.0 and 1.0, not 1.5"),
-        ({"tracking_decay": -1.0}, "MoCo.tracking_decay must be at least 0.0, not -1.0"),
-        ({"step_size": -0.1}, "MoCo.step_size must be at least 0.0"),
-        ({"step_decay": math.nan}, "MoCo.step_decay must be a finite number"),
-        ({"ridge": -0.1}, "MoCo.ridge must be at least 0.0"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        MoCo(**settings)

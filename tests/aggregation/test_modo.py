@@ -3,10 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.aggregation import MGDA, MoDo
-from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 
@@ -29,9 +27,3 @@ def test_on_one_batch_it_tends_to_the_shortest_combination():
 
     last = jax.jit(lambda state: jax.lax.scan(step, state, length=200)[0])(method.init(2))
     np.testing.assert_allclose(last, MGDA().weigh_gram(gram, (), KEY)[0], rtol=1e-4)
-
-
-@pytest.mark.parametrize("settings", [{"learning_rate": -1.0}, {"decay": float("nan")}])
-def test_bad_settings(settings):
-    with pytest.raises(BadInput, match=f"MoDo.{next(iter(settings))} must"):
-        MoDo(**settings)

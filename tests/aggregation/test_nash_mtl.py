@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import NashMTL
-from mtl_jax.core.validation import BadInput
 
 weigh = jax.jit(lambda gram: NashMTL().weigh_gram(gram, (), jax.random.key(0))[0])
 
@@ -126,19 +125,3 @@ def test_every_under_scan_and_vmap_is_the_loop():
         for at in range(7):
             wanted, state = method.weigh_gram(grams[seed, at], state, jax.random.key(0))
             np.testing.assert_allclose(together[seed, at], wanted, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("settings", "rule"),
-    [
-        ({"max_norm": 0.0}, "NashMTL.max_norm must be above 0"),
-        ({"max_norm": -1.0}, "NashMTL.max_norm must be at least 0"),
-        ({"max_norm": "1"}, "NashMTL.max_norm must be a finite number"),
-        ({"every": 0}, "NashMTL.every must be at least 1"),
-        ({"every": 1.5}, "NashMTL.every must be an integer"),
-    ],
-    ids=str,
-)
-def test_bad_settings(settings, rule):
-    with pytest.raises(BadInput, match=rule):
-        NashMTL(**settings)

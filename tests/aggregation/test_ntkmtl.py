@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import NTKMTL
-from mtl_jax.core.validation import BadInput
 
 
 def weigh(method, rows):
@@ -36,8 +35,3 @@ def test_all_gradients_come_to_the_length_of_the_jacobian():
     weights = weigh(NTKMTL(), jnp.array(rows, jnp.float32))
     lengths = np.asarray(weights, "float64") * np.linalg.norm(rows, axis=1)
     np.testing.assert_allclose(lengths, np.linalg.norm(rows), rtol=1e-5)
-
-
-def test_bad_settings():
-    with pytest.raises(BadInput, match=r"NTKMTL.exponent must lie between 0.0 and 1.0, not 1.5"):
-        NTKMTL(1.5)

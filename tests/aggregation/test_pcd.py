@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.aggregation import PCD
-from mtl_jax.core.validation import BadInput
 
 KEY = jax.random.key(0)
 
@@ -74,16 +73,3 @@ def test_what_is_not_finite_leaves_the_averages():
     assert np.isnan(weights).all()
     np.testing.assert_array_equal(after.squares, state.squares)
     np.testing.assert_array_equal(after.total, state.total)
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"tau": 1.5}, r"PCD.tau must lie between 0.0 and 1.0, not 1.5"),
-        ({"beta": -0.1}, r"PCD.beta must lie between 0.0 and 1.0, not -0.1"),
-        ({"beta": 1.0}, r"PCD.beta must be below 1.0, not 1.0"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        PCD(**settings)

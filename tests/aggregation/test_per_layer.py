@@ -130,8 +130,8 @@ def test_losses_are_passed_on_and_state_is_by_layer():
 
 @pytest.mark.parametrize(
     "method",
-    [None, MGDA, aggregation.TrimmedMean(), Observes()],
-    ids=["none", "a class", "a combiner", "an observer"],
+    [aggregation.TrimmedMean(), Observes()],
+    ids=["a combiner", "an observer"],
 )
 def test_bad_settings(method):
     with pytest.raises(BadInput, match=r"PerLayer.method must (be a method with|not observe)"):

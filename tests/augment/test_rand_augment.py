@@ -127,11 +127,7 @@ def test_a_fill_for_each_channel_must_fit():
 @pytest.mark.parametrize(
     "setting",
     [
-        {"operations": [1]},
-        {"num_ops": -1},
-        {"probability": 1.5},
         {"num_magnitude_bins": 1},
-        {"fill": 2.0},
         {"fill": (0.1, "a")},
     ],
     ids=str,

@@ -24,32 +24,6 @@ class NamedLikeOurs(StepExtension):
     name = "policy"
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"meta_weight": -1.0}, "MetaPseudoLabels.meta_weight must be at least 0.0, not -1.0"),
-        (
-            {"meta_weight": float("nan")},
-            "MetaPseudoLabels.meta_weight must be a finite number, not nan",
-        ),
-        ({"meta_weight": None}, "MetaPseudoLabels.meta_weight must be a finite number, not None"),
-        (
-            {"baseline_momentum": 1.5},
-            r"MetaPseudoLabels.baseline_momentum must lie between 0.0 and 1.0, not 1.5",
-        ),
-        (
-            {"baseline_momentum": True},
-            "MetaPseudoLabels.baseline_momentum must be a finite number, not True",
-        ),
-        ({"optimizer": 0.1}, "MetaPseudoLabels.optimizer must be SGD, Adam or None, not 0.1"),
-    ],
-    ids=str,
-)
-def test_a_coach_refuses(settings, said):
-    with pytest.raises(BadInput, match=said):
-        MetaPseudoLabels(**settings)
-
-
 def binary(outputs, labels):
     return losses.cross_entropy(outputs, labels)
 

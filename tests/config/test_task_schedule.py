@@ -31,7 +31,6 @@ def test_tasks_enter_and_stay():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: AlternatingTasks(0), "AlternatingTasks.period must be at least 1"),
         (
             lambda: ProgressiveTasks((0.0, 1.0)),
             r"ProgressiveTasks.start_fraction must be numbers in \[0, 1\)",

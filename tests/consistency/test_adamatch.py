@@ -9,7 +9,6 @@ from mtl_jax.consistency import AdaMatch, DistributionAlignment, WindowAlignment
 from mtl_jax.consistency.adamatch import SEPARATE, labelled_logits
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, seen
@@ -108,15 +107,3 @@ def test_running_means_on_both_sides_may_be_asked_for():
     _, state, _ = update(method, SIGHT, method.init(SIZES))
     guess = softmax(SIGHT.logits["weak"]).mean(0)
     np.testing.assert_allclose(state.align.model, guess, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("field", "value"), [("relative_threshold", 1.5), ("weight", -1.0)])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"\.{field} must"):
-        AdaMatch(**{field: value})
-
-
-@pytest.mark.parametrize(("field", "value"), [("length", 0), ("momentum", 1.5)])
-def test_settings_of_the_window_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"\.{field} must"):
-        WindowAlignment(**{field: value})

@@ -3,13 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import CoMatch, ProjectionHead
 from mtl_jax.consistency.comatch import similarity_graph
 from mtl_jax.consistency.memory_bank import enqueue, init_memory
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import B, C, N, U, seen
 
 METHOD = CoMatch(threshold=0.6, memory=2 * (B + U), edge=0.3, projection=ProjectionHead(5))
@@ -143,19 +141,3 @@ def test_an_embedding_of_zero_is_no_trouble():
 
     value, grad = jax.jit(jax.value_and_grad(total))(zeros)
     assert np.isfinite(value) and all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grad))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("threshold", 1.1), ("smoothing", -0.1), ("temperature", 0.0), ("edge", 2.0),
-     ("contrast", -1.0), ("memory", 0), ("weight", float("nan"))],
-)  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"CoMatch\.{field} must"):
-        CoMatch(**{field: value})
-
-
-@pytest.mark.parametrize("field", ["size", "count"])
-def test_a_projection_has_some_of_both(field):
-    with pytest.raises(BadInput, match=rf"ProjectionHead\.{field} must be at least 1"):
-        ProjectionHead(**{field: 0})

@@ -4,12 +4,10 @@ import dataclasses
 
 import jax
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import CRMatch, FixMatch, FreeMatch, Match
 from mtl_jax.consistency.crmatch import ROTATED
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import view_key
 from tests.consistency.seen import C, N, U, seen
 
@@ -88,11 +86,3 @@ def test_a_step_moves_the_features_apart():
     (_, before), grad = jax.jit(jax.value_and_grad(total, has_aux=True))(one)
     _, after = total(one - 0.1 * grad)
     assert after < before
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("distance", -1.0), ("rotation", float("nan")), ("size", 0)]
-)
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"CRMatch\.{field} must"):
-        CRMatch(**{field: value})

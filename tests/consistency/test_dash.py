@@ -3,12 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import Dash
 from mtl_jax.consistency.dash import DashState
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, seen
 from tests.consistency.warm import warm
 
@@ -98,23 +96,3 @@ def test_gradients_flow_into_the_strong_view_only():
     grads = jax.jit(jax.grad(total))(seen(SHORT, 0).logits)
     assert np.abs(grads["strong"]).sum() > 0
     assert not grads["weak"].any() and not grads["labelled"].any()
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("warm_up", -1),
-        ("window", 0),
-        ("window", 4096),
-        ("every", 0),
-        ("gamma", 0.9),
-        ("factor", 0.0),
-        ("temperature", 0.0),
-        ("min_threshold", -0.1),
-        ("initial_loss", -1.0),
-        ("weight", -1.0),
-    ],
-)
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"\.{field} must"):
-        Dash(**{field: value})

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import DeFixMatch, fixmatch
-from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy, squared_error
 from tests.consistency.seen import seen
 
@@ -86,9 +85,3 @@ def test_supervised_takes_the_loss_of_the_task():
     np.testing.assert_allclose(
         supervised(METHOD, views, squared_error, ()), np.mean(each), rtol=1e-6
     )
-
-
-@pytest.mark.parametrize(("field", "value"), [("threshold", 1.5), ("weight", -1.0)])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"DeFixMatch\.{field} must"):
-        DeFixMatch(**{field: value})

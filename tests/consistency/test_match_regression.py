@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import MatchRegression, MeanTeacherRegression, PiModelRegression
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import SeparatePass
 from tests.consistency.seen import seen
 
@@ -54,9 +53,3 @@ def test_recipes_ask_for_what_the_papers_have():
     frozen = PiModelRegression(freeze_statistics=True)
     assert frozen.views == (SeparatePass(("weak",), "frozen_student"), SeparatePass(("weak2",)))
     assert MeanTeacherRegression().views == (SeparatePass(("weak",), "teacher"), "weak2")
-
-
-@pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("ramp", 1.5)])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"\.{field} must"):
-        MatchRegression(**{field: value})

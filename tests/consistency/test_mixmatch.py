@@ -7,7 +7,6 @@ import pytest
 
 from mtl_jax.consistency import MixMatch
 from mtl_jax.consistency.mixmatch import GUESS
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import MixParams, view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
@@ -117,11 +116,3 @@ def test_the_ramp_leaves_the_labelled_loss_alone():
     assert supervised(slow, early, cross_entropy, ()) == supervised(
         METHOD, early, cross_entropy, ()
     )
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("temperature", 0.0), ("alpha", 0.0), ("weight", -1.0), ("ramp", 1.5)]
-)
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"MixMatch\.{field} must"):
-        MixMatch(**{field: value})

@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, MultiMatch, SelfAdaptiveThreshold
 from mtl_jax.consistency.multimatch import HEADS, OTHERS, head_logits, pseudo_label_for_head
@@ -17,7 +16,6 @@ from mtl_jax.consistency.pseudo_margin import (
     update_margins,
 )
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import C, N, U, seen
 
@@ -194,13 +192,3 @@ def test_labelled_examples_teach_all_three():
         for name in HEADS
     )
     np.testing.assert_allclose(METHOD.labelled_loss(views, cross_entropy, ()), wanted, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("hard", -1.0), ("quantile", 1.5), ("min_cutoff", float("nan")), ("smoothness", 1.1),
-     ("epochs", 0), ("weight", -1.0)],
-)  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"MultiMatch\.{field} must"):
-        MultiMatch(**{field: value})

@@ -3,12 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import RDA
 from mtl_jax.consistency.quantile_alignment import match_quantiles
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 from tests.consistency.warm import warm
 
@@ -98,9 +96,3 @@ def test_gradients_flow_into_the_outputs_alone():
 
     grad = jax.jit(jax.grad(total))(now.logits["weak"])
     np.testing.assert_allclose(grad, [[2.0], [4.0]])  # by hand: targets 0.
-
-
-@pytest.mark.parametrize(("field", "value"), [("every", 0), ("weight", -1.0), ("ramp", 1.5)])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"\.{field} must"):
-        RDA(**{field: value})

@@ -100,9 +100,6 @@ def test_with_alignment_it_keeps_the_state_of_that():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("arc_weight", -0.1),
-        ("threshold", 1.5),
-        ("weight", -1.0),
         ("regression_method", FixMatch()),
         ("regression_method", MixMatchRegression()),
         ("regression_method", RankUp()),

@@ -4,11 +4,9 @@ import dataclasses
 
 import jax
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, DistributionAlignment, FixMatch, ReFixMatch
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 METHOD = ReFixMatch(mask=ConfidenceThreshold(0.8))
@@ -63,9 +61,3 @@ def test_guesses_may_be_aligned():
     q = np.array([[3.0, 1.0], [1.0, 2.0]]) ** 2  # by hand: .9 / .75 to .1 / .25, and so on
     q /= q.sum(-1, keepdims=True)
     np.testing.assert_allclose(loss, (q * (np.log(q) - STRONG)).sum(-1), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("weight", float("nan"))])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"ReFixMatch\.{field} must"):
-        ReFixMatch(**{field: value})

@@ -10,7 +10,6 @@ from mtl_jax.consistency import DistributionAlignment, NoAlignment, ReMixMatch
 from mtl_jax.consistency.remixmatch import GUESS, ROTATED
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.head_specs import AuxHead
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
@@ -109,13 +108,3 @@ def test_turns_may_be_left_out():
     loss, _, metrics = update(bare, SIGHT, START)
     np.testing.assert_allclose(loss, 1.5 * mixed + 0.5 * unmixed, rtol=1e-4)
     assert "rotation_loss" not in metrics
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("temperature", 0.0), ("alpha", 0.0), ("mixed", -1.0), ("pre_mixup_weight", -1.0), ("rotation", -1.0),
-     ("ramp", 1.5)],
-)  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"ReMixMatch\.{field} must"):
-        ReMixMatch(**{field: value})

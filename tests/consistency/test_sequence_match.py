@@ -3,11 +3,9 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from mtl_jax.consistency import ConfidenceThreshold, SequenceMatch
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 
 SIZES = DatasetSizes(3, 20, 4)
@@ -72,10 +70,3 @@ def test_the_curriculum_is_kept_by_index():
     _, state, metrics = run(SequenceMatch(), weak=4.0 * WEAK)
     assert metrics["mask_rate"] == 1.0
     np.testing.assert_array_equal(state.mask.label[:3], [0, -1, -1])
-
-
-@pytest.mark.parametrize(("field", "value"), [("temperature", 0.0), ("low_confidence_weight", -1.0),
-                                              ("weight", -1.0)])  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"SequenceMatch\.{field} must"):
-        SequenceMatch(**{field: value})

@@ -10,7 +10,6 @@ import pytest
 from mtl_jax.consistency import NoAlignment, ShrinkMatch
 from mtl_jax.consistency.shrinkmatch import shrink_classes
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import C, N, U, seen
 
 METHOD = ShrinkMatch(threshold=0.8, momentum=0.6, shrunk_weight=0.5, align=NoAlignment())
@@ -115,12 +114,3 @@ def test_a_class_that_is_left_out_has_no_gradient():
 
     grad = jax.jit(jax.grad(total))(views.heads["shrunk"]["strong"])[1]
     np.testing.assert_array_equal(grad != 0, [True, False, True, True])
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("threshold", 1.1), ("momentum", -0.1), ("shrunk_weight", -1.0), ("weight", float("inf"))],
-)
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"ShrinkMatch\.{field} must"):
-        ShrinkMatch(**{field: value})

@@ -98,7 +98,7 @@ def test_heads_and_precomputation_are_the_methods_own():
 
 @pytest.mark.parametrize(
     ("method", "rule"),
-    [(MatchRegression(), "for classes"), ("UDA", "AuxiliaryLoss")],
+    [(MatchRegression(), "for classes")],
 )
 def test_a_method_that_it_does_not_fit_is_refused(method, rule):
     with pytest.raises(BadInput, match=rf"SignalAnnealing\.method must .*{rule}"):

@@ -11,7 +11,6 @@ from mtl_jax.consistency import ProjectionHead, SimMatch
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.consistency.simmatch import TEACHER
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import view_key
 from tests.consistency.seen import B, C, N, U, seen
 
@@ -146,13 +145,3 @@ def test_the_teacher_says_the_same_of_the_same_outputs():
     taught = dataclasses.replace(METHOD, target_model="teacher")
     one, two = (update(m, v, after(1)) for m, v in ((METHOD, plain), (taught, other)))
     jax.tree.map(np.testing.assert_array_equal, one, two)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("threshold", 1.1), ("smoothing", -0.1), ("temperature", 0.0), ("instance", -1.0),
-     ("momentum", 1.5), ("target_model", "guess"), ("weight", -1.0)],
-)  # fmt: skip
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"SimMatch\.{field} must"):
-        SimMatch(**{field: value})

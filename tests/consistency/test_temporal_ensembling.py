@@ -7,7 +7,6 @@ import pytest
 
 from mtl_jax.consistency import TemporalEnsembling
 from mtl_jax.core.aux_inputs import DatasetSizes
-from mtl_jax.core.validation import BadInput
 from tests.consistency.seen import seen
 from tests.consistency.warm import warm
 
@@ -86,9 +85,3 @@ def test_the_weight_grows_along_a_gaussian(progress, share):
     slow = TemporalEnsembling(ramp=0.4)
     loss, _, _ = step(warm(METHOD, METHOD.init(SIZES)), [0], [0.9], slow, progress)
     np.testing.assert_allclose(loss, [0.16 * share], rtol=1e-5)
-
-
-@pytest.mark.parametrize(("field", "value"), [("momentum", 1.0), ("weight", -1.0), ("ramp", 1.5)])
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"TemporalEnsembling\.{field} must"):
-        TemporalEnsembling(**{field: value})

@@ -68,21 +68,6 @@ def test_numbers_have_the_squared_error():
     assert method.adversarial.target_type == "continuous"
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("radius", -1.0),
-        ("entropy", -0.1),
-        ("iterations", 0),
-        ("target_type", "words"),
-        ("ramp", 1.5),
-    ],
-)
-def test_settings_are_checked(field, value):
-    with pytest.raises(BadInput, match=rf"VAT\.{field} must"):
-        VAT(**{field: value})
-
-
 def test_numbers_have_no_entropy():
     with pytest.raises(BadInput, match=r"VAT\.entropy must be 0 for numbers, not 0\.06"):
         VAT(entropy=0.06, target_type="continuous")

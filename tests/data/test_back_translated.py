@@ -84,14 +84,6 @@ def test_bad_files_are_named(tmp_path):
             BackTranslatedTexts(path, 4).load()
 
 
-@pytest.mark.parametrize(
-    "setting", [{"path": 3}, {"length": 0}, {"padding": -1}, {"tokenizer": "bert"}], ids=str
-)
-def test_bad_settings_are_named(setting):
-    with pytest.raises(BadInput, match=rf"BackTranslatedTexts\.{next(iter(setting))} must"):
-        BackTranslatedTexts(**{"path": "x", "length": 4, **setting})
-
-
 def test_prints_as_its_own_source():
     source = BackTranslatedTexts("texts", 12, padding=1)
     assert eval(repr(source)) == source

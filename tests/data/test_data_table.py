@@ -238,17 +238,11 @@ def test_prints_as_its_own_source(folder):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"path": 3}, r"Table\.path must be a string"),
-        ({"labels": "y"}, r"Table\.labels must be a tuple of names of columns, not 'y'"),
         ({"labels": ()}, r"Table\.labels and numbers must name a label, not \(\)"),
         ({"labels": ("image",)}, r"Table\.labels must not have such a name, not 'image'"),
         ({"numbers": ("y",)}, r"Table\.numbers must not name a column again, not 'y'"),
         ({"skip": ("a", "a")}, r"Table\.skip must not name a column again, not 'a'"),
-        ({"fill": "zero"}, r"Table\.fill must be one of"),
-        ({"standardize": 1}, r"Table\.standardize must be True or False, not 1"),
-        ({"test": 0.0}, r"Table\.test must be positive"),
         ({"validation": 0.6, "test": 0.5}, r"Table\.validation must be positive and leave"),
-        ({"seed": -1}, r"Table\.seed must be at least 0"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

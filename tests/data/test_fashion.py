@@ -112,22 +112,6 @@ def test_files_of_another_data_set_are_named(folder):
         FashionMNIST(str(folder)).load()
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"folder": ""}, "FashionMNIST.folder must be a path or None"),
-        ({"validation": 0.0}, "FashionMNIST.validation must leave no part empty, not 0.0"),
-        ({"validation": 1.0}, "FashionMNIST.validation must leave no part empty, not 1.0"),
-        ({"validation": 1e-6}, "FashionMNIST.validation must leave no part empty, not 1e-06"),
-        ({"validation": 1.5}, "FashionMNIST.validation must lie between"),
-        ({"seed": -1}, "FashionMNIST.seed must be at least 0"),
-    ],
-)
-def test_bad_settings_are_named(settings, text):
-    with pytest.raises(BadInput, match=text):
-        FashionMNIST(**settings)
-
-
 def test_prints_as_its_own_source():
     source = FashionMNIST("data", validation=0.2, seed=3)
     assert eval(repr(source)) == source

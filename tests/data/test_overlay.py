@@ -136,11 +136,6 @@ def test_a_source_without_the_label_is_named():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"left": "mnist"}, "Overlay.left must be a source such as"),
-        ({"right": Arrays}, "Overlay.right must be a source such as"),
-        ({"construction": "caps"}, r"Overlay.construction must be one of \('mgda', 'pareto'\)"),
-        ({"train": 0}, "Overlay.train must be at least 1, not 0"),
-        ({"seed": -1}, "Overlay.seed must be at least 0, not -1"),
         ({"labels": ("a", "a")}, "Overlay.labels must be two different names"),
         ({"labels": ("a", "image")}, "Overlay.labels must be two different names"),
     ],

@@ -5,7 +5,6 @@ import functools
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.data import MNIST5k, SmallDigits, SmallMNIST
 from mtl_jax.data.datasets import digits, mnist5k
 from mtl_jax.data.datasets.digits import digit_parts, read_digits
@@ -155,11 +154,3 @@ def test_shapes_are_those_of_what_is_read(kind):
 @pytest.mark.parametrize("make", KINDS, ids=["digits", "mnist"])
 def test_prints_as_its_own_source(make):
     assert eval(repr(make(9, seed=3))) == make(9, seed=3)
-
-
-@pytest.mark.parametrize("make", KINDS, ids=["digits", "mnist"])
-def test_bad_settings_are_named(make):
-    with pytest.raises(BadInput, match=f"{make.__name__}.size must be at least 8, not 7"):
-        make(7)
-    with pytest.raises(BadInput, match=f"{make.__name__}.seed must be at least 0, not -1"):
-        make(seed=-1)

@@ -157,16 +157,9 @@ def test_prints_as_its_own_source(folder, tokens):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"path": None}, r"Texts\.path must be a string"),
-        ({"tokens": "vocab.txt"}, r"Texts\.tokens must be a function such as data\.WordPiece"),
-        ({"tokens": WordPiece}, r"Texts\.tokens must be a function such as data\.WordPiece"),
-        ({"text": ("text",)}, r"Texts\.text must be a string"),
-        ({"labels": ["label"]}, r"Texts\.labels must be a tuple of names"),
         ({"labels": ()}, r"Texts\.labels and numbers must name a label"),
         ({"labels": ("text",)}, r"Texts\.labels must not name a column again, not 'text'"),
         ({"numbers": ("image",)}, r"Texts\.labels must not have such a name, not 'image'"),
-        ({"validation": 1.0}, r"Texts\.validation must be positive and leave"),
-        ({"seed": 0.5}, r"Texts\.seed must be an integer"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

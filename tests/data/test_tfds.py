@@ -290,11 +290,8 @@ def test_prints_as_its_own_source():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"name": ""}, "Tfds.name must be a string"),
-        ({"data_dir": None}, "Tfds.data_dir must be a string"),
         ({"split": ("train", "test")}, "Tfds.split must be three strings"),
         ({"rename": ("label", "a")}, "Tfds.rename must be pairs of names"),
-        ({"size": (8,)}, r"Tfds.size must be \(height, width\)"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

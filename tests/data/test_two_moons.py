@@ -1,9 +1,7 @@
 """Two moons: where the points lie, and what is refused."""
 
 import numpy as np
-import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.data import TwoMoons
 from tests.data.shapes import check_shapes
 
@@ -30,9 +28,3 @@ def test_shapes_and_seeds():
     one, same, other = (TwoMoons(seed=seed).load().train["image"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
-
-
-@pytest.mark.parametrize("setting", [{"train": 1}, {"noise": -0.1}, {"seed": -1}], ids=str)
-def test_settings_are_checked(setting):
-    with pytest.raises(BadInput, match=rf"TwoMoons\.{next(iter(setting))} must"):
-        TwoMoons(**setting)

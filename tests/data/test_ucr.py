@@ -138,9 +138,6 @@ def test_parts_must_fit_together_and_be_there(tmp_path):
     ("setting", "text"),
     [
         ({"name": "Osuleaf"}, r"UCR\.name must be one that aeon includes \(did you mean OSULeaf"),
-        ({"path": 3}, r"UCR\.path"),
-        ({"validation": 0.0}, r"UCR\.validation"),
-        ({"seed": -1}, r"UCR\.seed"),
     ],
 )
 def test_bad_settings_are_named(setting, text):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import domain_adaptation
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import view_key
 from mtl_jax.domain_adaptation.adda import SOURCE_VIEW
 from tests.domain_adaptation.sights import slopes
@@ -45,9 +44,3 @@ def test_the_target_is_moved(method):
     assert np.abs(features["weak"]).max() > 0
     if SOURCE_VIEW not in method.views:
         assert not np.abs(features[view_key(SOURCE_VIEW)]).any()
-
-
-@every
-def test_a_negative_weight_is_refused(method):
-    with pytest.raises(BadInput, match="weight"):
-        dataclasses.replace(method, weight=-1.0)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import domain_adaptation
-from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import (
     conditional_adversarial,
     conditional_map,
@@ -124,8 +123,3 @@ def test_the_random_map_is_the_same_at_every_call():
     heads = heads_of(method)
     assert heads["domain"].shape == (16, 1)
     assert loss_of(method, SEEN, heads) == loss_of(method, SEEN, heads)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match="randomized_dim"):
-        domain_adaptation.CDAN(randomized_dim=0)

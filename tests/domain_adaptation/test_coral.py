@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import domain_adaptation
-from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import coral, coral_with_means
 from tests.domain_adaptation.clouds import clouds, descended, gap
 from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of
@@ -63,8 +62,3 @@ def test_the_method_is_its_function():
     found = loss_of(method, FEATURES, heads_of(method))
     wanted = coral_with_means(FEATURES["labelled"], FEATURES["weak"])
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match="variant"):
-        domain_adaptation.CORAL(variant="mean")

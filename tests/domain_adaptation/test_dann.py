@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import domain_adaptation
-from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import domain_adversarial, reverse_gradient
 from tests.domain_adaptation.clouds import clouds, gap
 from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of, slopes
@@ -75,8 +74,3 @@ def test_bsp_is_added():
     np.testing.assert_allclose(
         more - loss_of(domain_adaptation.DANN(), FEATURES, heads), 0.1 * penalty, rtol=1e-4
     )
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match="widths"):
-        domain_adaptation.DANN(widths=(0,))

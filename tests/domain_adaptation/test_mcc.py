@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import domain_adaptation
-from mtl_jax.core.validation import BadInput
 from mtl_jax.domain_adaptation import class_confusion, entropy_weights
 from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of
 
@@ -71,8 +70,3 @@ def test_the_method_is_its_function():
     heads = heads_of(domain_adaptation.MCC())
     found = loss_of(domain_adaptation.MCC(), FEATURES, heads)
     np.testing.assert_allclose(found, class_confusion(FEATURES["weak"] @ heads[""]), rtol=1e-6)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match="temperature"):
-        domain_adaptation.MCC(temperature=0.0)

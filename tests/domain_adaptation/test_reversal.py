@@ -67,14 +67,6 @@ def test_what_does_not_fit_is_refused():
         reverse_gradient(X, jnp.ones(2))
 
 
-@pytest.mark.parametrize(
-    "setting", [{"gain": -1.0}, {"steps": 0}, {"steps": 1.5}, {"low": 2.0}, {"high": math.inf}]
-)
-def test_settings_are_checked(setting):
-    with pytest.raises(BadInput, match=r"StepWarmUp\.\w+ must"):
-        StepWarmUp(**setting)
-
-
 def test_gain_is_checked_and_repr_makes_it_again():
     with pytest.raises(BadInput, match=r"SigmoidWarmUp\.gain must be at least 0"):
         SigmoidWarmUp(gain=-0.1)

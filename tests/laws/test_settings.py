@@ -38,6 +38,10 @@ BAD = {
     "empty": (),
     "dict": {},
     "(None,)": (None,),
+    "(nan,)": (math.nan,),
+    "(inf,)": (math.inf,),
+    "(True,)": (True,),
+    "(text,)": ("1",),
     "function": len,
 }
 PART = {"image": np.zeros((4, 3), np.float32), "row": np.zeros(4, np.int32)}

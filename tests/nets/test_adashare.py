@@ -128,21 +128,6 @@ def test_cost_makes_tasks_skip_and_has_bounded_gradients():
     np.testing.assert_allclose(jax.grad(of)(jnp.array([-100.0, 0.0])), [1.0, 0.5], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("init_keep_prob", 1.0),
-        ("temperature", 0.0),
-        ("decay", 1.5),
-        ("period", 0),
-        ("curriculum", -1),
-    ],
-)
-def test_bad_settings_are_refused(field, value):
-    with pytest.raises(BadInput, match=rf"AdaShare.{field} must"):
-        nets.AdaShare(**{field: value})
-
-
 def test_bad_costs_are_refused():
     with pytest.raises(BadInput, match=r"PolicyCost.sharing must be at least 0"):
         nets.PolicyCost(sparsity=1.0, sharing=-1.0)

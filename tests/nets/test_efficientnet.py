@@ -9,7 +9,6 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.core.tree import num_params
-from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.efficientnet import InvertedBottleneck, relu6, round_channels
 from tests.nets.through import QUICK
 
@@ -118,8 +117,3 @@ def test_kernels_are_drawn_by_what_they_give():
     params = jax.jit(lambda: block.init(jax.random.key(0), x, train=False))()["params"]
     for name, fan in (("expand", 384), ("depthwise", 25), ("project", 64)):
         np.testing.assert_allclose(params[name]["kernel"].std(), np.sqrt(2 / fan), rtol=0.05)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match=r"EfficientNetLite.version must be one of \(0, 1, 2\)"):
-        nets.EfficientNetLite(3)

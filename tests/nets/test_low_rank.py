@@ -1,10 +1,8 @@
 """LowRank: tasks start alike, a layer of each by hand, and whose parts are whose."""
 
 import numpy as np
-import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.validation import BadInput
 from tests.nets.bodies import X, changed, encoder, made, moved_by
 
 INNER = nets.MLP((4,))
@@ -47,16 +45,3 @@ def test_only_a_tasks_own_b_learns_at_first():
 
 def test_it_convolves_if_its_trunk_does():
     assert nets.LowRank(nets.CNN()).convolutional and not nets.LowRank().convolutional
-
-
-@pytest.mark.parametrize(
-    ("settings", "wrong"),
-    [
-        ({"trunk": 8}, r"LowRank\.trunk must be a trunk"),
-        ({"features": 0}, r"LowRank\.features must be at least 1"),
-        ({"rank": 0}, r"LowRank\.rank must be at least 1"),
-    ],
-)
-def test_bad_settings_are_refused(settings, wrong):
-    with pytest.raises(BadInput, match=wrong):
-        nets.LowRank(**settings)

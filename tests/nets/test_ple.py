@@ -75,9 +75,6 @@ def test_it_convolves_if_its_experts_do():
     [
         ({"expert": nets.PLE()}, "PLE.expert must be a trunk"),
         ({"deeper_expert": (8, 0)}, "PLE.deeper_expert must be a tuple"),
-        ({"deeper_expert": 8}, "PLE.deeper_expert must be a tuple"),
-        ({"shared": 0}, "PLE.shared must be at least 1"),
-        ({"task_specific": 0}, "PLE.task_specific must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(settings, wrong):

@@ -160,7 +160,6 @@ def test_it_convolves_if_its_trunk_does():
     ("settings", "wrong"),
     [
         ({"trunk": nets.Adapters()}, r"SSF\.trunk must be a trunk"),
-        ({"noise": -0.1}, r"SSF\.noise must be at least 0\.0, not -0\.1"),
         ({"layers": "("}, r"SSF\.layers must be a regular expression, not '\('"),
     ],
 )

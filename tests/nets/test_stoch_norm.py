@@ -177,18 +177,6 @@ def test_a_frozen_norm_keeps_to_its_running_statistics():
     jax.tree.map(np.testing.assert_array_equal, moved, stats)
 
 
-@pytest.mark.parametrize(
-    ("settings", "wrong"),
-    [
-        ({"trunk": 8}, r"StochNorm\.trunk must be a trunk"),
-        ({"p": 1.5}, r"StochNorm\.p must lie between 0\.0 and 1\.0, not 1\.5"),
-    ],
-)
-def test_bad_settings_are_refused(settings, wrong):
-    with pytest.raises(BadInput, match=wrong):
-        nets.StochNorm(**{"trunk": MLP, **settings})
-
-
 def test_a_trunk_without_batch_norm_is_refused():
     trunk = nets.StochNorm(nets.MLP((4,)))
     variables = trunk.init(jax.random.key(0), X, train=False)

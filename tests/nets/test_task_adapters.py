@@ -65,7 +65,6 @@ def test_it_convolves_if_its_trunk_does():
     ("settings", "wrong"),
     [
         ({"trunk": nets.PerTaskTrunk(INNER)}, r"Adapters\.trunk must be a trunk"),
-        ({"width": 0}, r"Adapters\.width must be at least 1"),
     ],
 )
 def test_bad_settings_are_refused(settings, wrong):

@@ -35,7 +35,15 @@ def test_equal_tasks_are_exactly_zero():
 
 
 @pytest.mark.parametrize(
-    "clusters", [(), ((0,), ()), ((0, 0),), ((1,),), ((0, 2),), [[0]]], ids=str
+    "clusters",
+    [
+        (),
+        ((0,), ()),
+        ((0, 0),),
+        ((1,),),
+        ((0, 2),),
+    ],
+    ids=str,
 )
 def test_what_is_no_partition_is_refused(clusters):
     with pytest.raises(BadInput, match="clusters must be a tuple"):

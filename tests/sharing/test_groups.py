@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from mtl_jax.core.validation import BadInput
-from mtl_jax.sharing import Dirty, dirty, group_l1_inf, group_l21
+from mtl_jax.sharing import dirty, group_l1_inf, group_l21
 
 RANDOM = np.random.default_rng(0)
 l21 = jax.jit(jax.value_and_grad(group_l21))
@@ -83,8 +82,3 @@ def test_dirty_ends():
 
 def test_dirty_keeps_what_is_no_number():
     assert np.isnan(split(kernel_of([[np.nan, 1.0]]), 0.6)[0])
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(BadInput, match="sparse must be at least 0"):
-        Dirty(weight=1.0, sparse=-0.1)

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
-from mtl_jax.sharing import TensorNormal, tensor_normal
+from mtl_jax.sharing import tensor_normal
 
 KERNEL = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
 
@@ -73,11 +72,3 @@ def test_zero_has_no_gradient():
     value, grad = each(jnp.zeros((2, 3, 4)))
     assert value == 0.0
     np.testing.assert_array_equal(grad, np.zeros((2, 3, 4)))
-
-
-@pytest.mark.parametrize(
-    "change", [{"ridge": 0.0}, {"num_iterations": 0}, {"num_iterations": 1.5}], ids=str
-)
-def test_bad_settings_are_refused(change):
-    with pytest.raises(BadInput, match=next(iter(change))):
-        TensorNormal(weight=1.0, **change)

@@ -225,15 +225,6 @@ def test_the_projector_has_a_hidden_layer():
     assert METHOD.aux_heads(C) == {"projection": AuxHead(E, hidden=1)}
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("features", 0), ("weight", -1.0), ("queue", 0), ("temperature", 0.0), ("size", 0)],
-)
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"BiTuning\.{field} must"):
-        BiTuning(**{"features": D, field: value})
-
-
 def test_features_of_another_trunk_are_refused():
     method = BiTuning(D + 1, size=E)
     with pytest.raises(

@@ -77,12 +77,6 @@ def test_it_is_the_function_of_the_features(view):
     assert wanted > 0
 
 
-@pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("k", 0), ("view", "strong")])
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"BSS\.{field} must"):
-        BSS(**{field: value})
-
-
 def test_in_a_run_small_singular_values_shrink():
     source = begun()
     free, held = (learning(BSS(weight, k=3)) for weight in (0.0, 1.0))

@@ -129,16 +129,6 @@ def test_the_state_keeps_its_shape_and_seeds_go_side_by_side():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[1], b, rtol=1e-5), found, alone)
 
 
-@pytest.mark.parametrize(
-    ("make", "field"),
-    [(lambda: CoTuning(0), "CoTuning.classes"), (lambda: CoTuning(2, -1.0), "CoTuning.weight")],
-    ids=["source classes", "strength"],
-)  # fmt: skip
-def test_what_is_refused(make, field):
-    with pytest.raises(BadInput, match=rf"{field} must"):
-        make()
-
-
 def test_in_a_run_the_relationship_is_of_all_that_was_seen():
     run = learning(CoTuning(Z), initialization={"param_map": TAKE})
     state, told = trained(run, begun(), 3)

@@ -83,15 +83,6 @@ def test_it_is_the_function_of_what_was_stored(view, by):
     assert np.abs(slope).max() > 0 and not np.any(slopes[stored])
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("weight", -1.0), ("temperature", 0.0), ("view", "labelled"), ("params", "it")],
-)
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"Distillation\.{field} must"):
-        Distillation(**{"weight": 1.0, field: value})
-
-
 def test_in_a_run_the_teacher_is_followed():
     """A teacher that always says class 2: the more it weighs, the nearer."""
     teacher = RUNS.replace(name="teacher", initialization={"init_from": None})

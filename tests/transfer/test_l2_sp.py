@@ -64,13 +64,5 @@ def test_without_a_source_it_says_so():
         L2SP(0.1)(PARAMS, None)
 
 
-@pytest.mark.parametrize(
-    "setting", [{"weight": -1.0}, {"weight": 1.0, "head_weight": -0.1}], ids=str
-)
-def test_settings_are_checked(setting):
-    with pytest.raises(BadInput, match=r"L2SP\.(head_)?weight must be at least 0"):
-        L2SP(**setting)
-
-
 def test_repr_makes_it_again():
     assert eval(repr(L2SP(0.1, 0.2))) == L2SP(0.1, 0.2)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.head_specs import AuxHead
-from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import SeparatePass, view_key
 from mtl_jax.transfer import LwF, lwf
 from tests.consistency.seen import C
@@ -47,18 +46,6 @@ def test_lwf_is_the_function_of_the_old_head(view):
     np.testing.assert_allclose(slopes["old"][view], slope, rtol=1e-4, atol=1e-7)
     assert np.abs(slope).max() > 0 and not np.any(slopes["old"][source])
     assert method.aux_heads(C) == {"old": AuxHead(Z)}
-
-
-@pytest.mark.parametrize(
-    ("make", "field"),
-    [(lambda: LwF(0), "LwF.classes"), (lambda: LwF(2, -1.0), "LwF.weight"),
-     (lambda: LwF(2, temperature=0.0), "LwF.temperature"),
-     (lambda: LwF(2, view="strong"), "LwF.view")],
-    ids=["classes", "weight", "temperature", "view"],
-)  # fmt: skip
-def test_what_is_refused(make, field):
-    with pytest.raises(BadInput, match=rf"{field} must"):
-        make()
 
 
 def test_in_a_run_the_old_head_is_the_source_s_and_holds():

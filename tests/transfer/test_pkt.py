@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import PKT, pkt, similarity_preserving
 from tests.transfer.sights import is_the_function
 
@@ -81,9 +80,3 @@ def over_pairs(now, before):
 @pytest.mark.parametrize("view", ["labelled", "weak"])
 def test_it_is_the_function_of_the_features(view):
     is_the_function(PKT(view=view), over_pairs)
-
-
-@pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("view", "strong")])
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"PKT\.{field} must"):
-        PKT(**{field: value})

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import RKD, rkd_angle, rkd_distance
 from tests.transfer.sights import is_the_function
 
@@ -86,15 +85,3 @@ def relations(now, before):
 @pytest.mark.parametrize("view", ["labelled", "weak"])
 def test_it_is_the_function_of_the_features(view):
     is_the_function(RKD(distance=2.0, angle=3.0, view=view), relations)
-
-
-@pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("view", "strong")])
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"RKD\.{field} must"):
-        RKD(**{field: value})
-
-
-@pytest.mark.parametrize("field", ["distance", "angle"])
-def test_negative_parts_are_refused(field):
-    with pytest.raises(BadInput, match=rf"RKD\.{field} must be at least 0"):
-        RKD(**{field: -1.0})

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.transfer import SimilarityPreserving, similarity_preserving
 from tests.transfer.sights import apart, begun, is_the_function, learning, trained
 
@@ -64,12 +63,6 @@ def test_shapes_are_checked():
 @pytest.mark.parametrize("view", ["labelled", "weak"])
 def test_it_is_the_function_of_the_features(view):
     is_the_function(SimilarityPreserving(view=view), similarity_preserving)
-
-
-@pytest.mark.parametrize(("field", "value"), [("weight", -1.0), ("view", "strong")])
-def test_what_is_refused(field, value):
-    with pytest.raises(BadInput, match=rf"SimilarityPreserving\.{field} must"):
-        SimilarityPreserving(**{field: value})
 
 
 def test_in_a_run_it_holds_the_relations_near_the_source():

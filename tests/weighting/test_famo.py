@@ -1,7 +1,5 @@
 """FAMO: weights that even out the logs, what it learns after a step, and tasks left out."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -71,20 +69,6 @@ def test_an_epsilon_keeps_a_task_without_loss():
     method = FAMO(epsilon=0.5)
     weights, _ = method.weigh_losses(jnp.array([0.0, 1.0]), method.init(2), KEY)
     np.testing.assert_allclose(weights, [0.75, 0.25], rtol=1e-6)  # by hand: D = (0.5, 1.5).
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"learning_rate": -0.1}, "FAMO.learning_rate must be at least 0.0, not -0.1"),
-        ({"epsilon": -1e-8}, "FAMO.epsilon must be at least 0.0, not -1e-08"),
-        ({"gamma": math.inf}, "FAMO.gamma must be a finite number, not inf"),
-        ({"min_losses": (math.nan,)}, "FAMO.min_losses must be a tuple of finite numbers, or None"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        FAMO(**settings)
 
 
 def test_another_number_of_tasks_is_refused():

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.core.validation import BadInput
 from mtl_jax.weighting import IMTLL, LogSum, imtl_l_value
 
 KEY = jax.random.key(0)
@@ -52,15 +51,3 @@ def test_another_number_of_tasks_is_refused():
         method.weigh_losses(jnp.ones(3), method.init(2), KEY)
     with pytest.raises(AssertionError):
         imtl_l_value(jnp.ones(3), jnp.ones(1))
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"learning_rate": -0.1}, "IMTLL.learning_rate must be at least 0.0, not -0.1"),
-        ({"initial": math.nan}, "IMTLL.initial must be a finite number, not nan"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        IMTLL(**settings)

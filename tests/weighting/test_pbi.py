@@ -44,18 +44,6 @@ def test_nan_is_not_hidden():
     assert np.isnan(weigh(PBI(), [1.0, np.nan])).all()
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"theta": -1.0}, "PBI.theta must be at least 0.0, not -1.0"),
-        ({"weights": (0.0,)}, "PBI.weights must be a tuple of finite numbers of at least 0"),
-    ],
-)
-def test_bad_settings(settings, text):
-    with pytest.raises(BadInput, match=text):
-        PBI(**settings)
-
-
 def test_another_number_of_tasks_is_refused():
     with pytest.raises(BadInput, match=r"PBI\.weights must have 3 entries, not"):
         PBI(weights=(1.0, 2.0)).init(3)

@@ -72,8 +72,6 @@ def test_another_number_of_tasks_is_refused():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"learning_rate": -0.1}, "Uncertainty.learning_rate must be at least 0.0, not -0.1"),
-        ({"initial": math.nan}, "Uncertainty.initial must be a finite number, not nan"),
         ({"convention": "mixed"}, "Uncertainty.convention must be regression or classification"),
         ({"convention": ()}, "Uncertainty.convention must be regression or classification"),
         ({"convention": ("regression", 1)}, "Uncertainty.convention must be regression or"),
