@@ -1,6 +1,6 @@
 """Aggregators: map per-task gradients to task weights, at K backward passes per step.
 
-The example of `aggregate` holds for all of them, with other numbers.
+`aggregate` has an example of how aggregators of gradients are called.
 """
 
 from mtl_jax.aggregation.aligned_mtl import AlignedMTL as AlignedMTL

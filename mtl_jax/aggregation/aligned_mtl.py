@@ -42,15 +42,6 @@ class AlignedMTL(GramWeighting):
 
     Reference: Senushkin et al., Independent Component Alignment for Multi-Task Learning, CVPR
       2023, Algorithm 1 (https://arxiv.org/abs/2305.19000).
-
-    Example:
-      >>> import jax
-      >>> import jax.numpy as jnp
-      >>> from mtl_jax import aggregation
-      >>> method, gram = aggregation.AlignedMTL(), jnp.array([[4.0, 0.0], [0.0, 1.0]])
-      >>> weights, _ = method.weigh_gram(gram, (), jax.random.key(0))
-      >>> [round(weight, 2) for weight in weights.tolist()]
-      [0.25, 0.5]
     """
 
     scale_mode: Literal["min", "median", "rmse"] = "min"

@@ -119,7 +119,7 @@ class JacobianAggregator(Balancer):
         """Maps gradients (leaves `[K, ...]`) to one gradient, task weights `[K]`, next state."""
 
 
-# A method may have the family of a method that it wraps, so a family is told by `access`.
+# `access`, not the class, determines the family: a wrapper has the access of its method.
 
 
 def weighs_losses(method: Balancer) -> TypeGuard[LossWeighting]:
