@@ -1,7 +1,14 @@
-"""Strict dtypes and ranks, four CPU devices, and where the reference values lie."""
+"""Strict dtypes and ranks, four CPU devices, bounded memory, and where reference values lie."""
 
+import ctypes
+import functools
+import gc
 import os
 import pathlib
+import sys
+
+# Most of the time goes into compilation, which this shortens; programs of tests are small.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import jax
 import pytest
@@ -11,6 +18,10 @@ HERE = pathlib.Path(__file__).parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 MAPS = pathlib.Path("/proc/self/maps")
 MOST_MAPS = 30_000  # Linux ends a process that asks for more than 65,530.
+STATM = pathlib.Path("/proc/self/statm")
+MOST_BYTES = 1.5e9  # Of a worker, above which it forgets what it compiled.
+ROOM = 0.3e9  # What it may take again after that, if much is left.
+LIMIT = pytest.StashKey[float]()
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -39,12 +50,45 @@ def pytest_collection_modifyitems(items):
     assert not wrong, f"names of tests must be the same in every process: {wrong[:3]}"
 
 
+def resident():
+    """Bytes of memory that this process has; the most that it had where the system says no more."""
+    if STATM.exists():
+        return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    try:
+        import resource
+    except ImportError:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def forget():
+    """Forgets compiled functions, and gives their memory back to the system."""
+    for module in [each for name, each in sys.modules.items() if name.startswith("tests.")]:
+        for made in vars(module).values():
+            if isinstance(made, functools._lru_cache_wrapper):
+                made.cache_clear()
+    jax.clear_caches()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
+
+
 @pytest.fixture(autouse=True, scope="module")
-def forgetting():
+def few_maps():
     """Forgets compiled functions, each of which keeps memory maps, before they are too many."""
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
-        jax.clear_caches()
+        forget()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item):
+    """Forgets compiled functions before a worker has more memory than a laptop can spare."""
+    limit = item.config.stash.get(LIMIT, MOST_BYTES)
+    if resident() > limit:
+        forget()
+        item.config.stash[LIMIT] = max(MOST_BYTES, resident() + ROOM)
 
 
 @pytest.fixture(params=[jax.jit, lambda f: f], ids=["jit", "eager"])

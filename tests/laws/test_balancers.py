@@ -152,8 +152,12 @@ def test_fits_one_joint_and_repr_makes_it_again(method):
     assert hash(method) == hash(dataclasses.replace(method))
 
 
-@every
-@pytest.mark.parametrize("num_tasks", [1, 2, 5])
+# Other settings of a class are compiled for fewer tasks only among the slow tests.
+COUNTS = [(method, n) for method in DEFAULTS for n in (1, 2, 5)] + [(m, 5) for m in SETTINGS]
+SLOW = [pytest.param(m, n, marks=pytest.mark.slow) for m in SETTINGS for n in (1, 2)]
+
+
+@pytest.mark.parametrize(("method", "num_tasks"), COUNTS + SLOW, ids=str)
 def test_weights_and_state(method, num_tasks):
     method = of_tasks(method, range(num_tasks))
     state = method.init(num_tasks)

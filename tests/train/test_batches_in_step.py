@@ -56,6 +56,7 @@ def begun(run):
     return made, made.init(None), made.put_data(prepared.given), prepared.given.streams[""]
 
 
+@jax.jit
 def losses_of(params, stream, rows):
     """The tasks' losses on some examples, without the step's own code."""
     features = RUN.trunk.apply({"params": params["shared"]}, stream.image[rows], train=False)
@@ -67,6 +68,9 @@ def losses_of(params, stream, rows):
         return optax.softmax_cross_entropy_with_integer_labels(logits, truth).mean()
 
     return jnp.stack([loss(name) for name in NAMES])
+
+
+SLOPES = jax.jit(jax.jacrev(losses_of))
 
 
 def first_of(tree):
@@ -82,7 +86,7 @@ def test_a_bilevel_method_is_told_of_held_out_labels_after_a_step_down():
     assert len(known) == len(held) == 12
     after, _ = made.train_steps(state, given, 1)
     found = first_of(after.balance_state)
-    slopes = jax.jacrev(losses_of)(start, stream, known)
+    slopes = SLOPES(start, stream, known)
     for weights, told in zip(([0.0, 0.0], [1.0, 0.0], [0.5, 2.0]), found, strict=True):
         moved = jax.tree.map(
             lambda leaf, slope, w=weights: leaf - RATE * jnp.tensordot(jnp.array(w), slope, 1),
@@ -99,7 +103,7 @@ def test_weights_go_where_the_held_out_losses_fall():
     made, state, given, stream = begun(PLAIN.replace(balance=method, batch_size=12))
     start = first_of(jax.device_get(state.params))
     known, held = (np.asarray(part.index[0]) for part in (stream.labelled, stream.held_out))
-    slopes = jax.jacrev(losses_of)(start, stream, known)
+    slopes = SLOPES(start, stream, known)
 
     def after_step(weights):
         moved = jax.tree.map(
@@ -126,7 +130,7 @@ def test_the_three_batches_of_a_step_share_no_example():
     ]
     np.testing.assert_array_equal(np.sort(np.concatenate(taken)), np.sort(known.index))
     after, _ = made.train_steps(state, given, 1)
-    slopes = [jax.jacrev(losses_of)(start, stream, rows) for rows in taken]
+    slopes = [SLOPES(start, stream, rows) for rows in taken]
     one, other = (
         np.concatenate([np.reshape(leaf, (2, -1)) for leaf in jax.tree.leaves(s["shared"])], 1)
         for s in slopes[1:]
@@ -170,7 +174,7 @@ def test_the_mean_of_batches_is_what_equal_weights_follow():
     """A check of the check: one plain step by hand, heads too."""
     made, state, given, stream = begun(PLAIN.replace(balance=weighting.Equal(), batch_size=24))
     start = first_of(jax.device_get(state.params))
-    slopes = jax.jacrev(losses_of)(start, stream, np.asarray(stream.labelled.index[0]))
+    slopes = SLOPES(start, stream, np.asarray(stream.labelled.index[0]))
     moved = jax.tree.map(lambda leaf, slope: leaf - RATE * slope.sum(0), start, slopes)
     after, _ = made.train_steps(state, given, 1)
     for leaf, wanted in zip(
