@@ -376,5 +376,5 @@ def test_what_only_the_step_can_tell_is_told_before_anything_trains(tmp_path, ca
         "EXPERIMENT = Experiment(runs=(RUN, HELD))\n"
     )
     assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
-    assert "L2SP needs a start" in capsys.readouterr().err
+    assert "L2SP needs initial values" in capsys.readouterr().err
     assert not (tmp_path / "out" / "hard").exists()

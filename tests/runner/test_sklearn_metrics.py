@@ -201,7 +201,7 @@ class LogLoss(Metric):
             each = losses.binary_cross_entropy(logits, labels)
         else:
             each = losses.cross_entropy(logits, labels)
-        return predictions.sums_of(each, mask)
+        return predictions.masked_sums(each, mask)
 
     def compute(self, sums):
         return jnp.divide(sums.total, sums.count)
