@@ -11,7 +11,6 @@ from mtl_jax.aggregation import MGDA
 from mtl_jax.config.execution import Execution
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import leaf_paths
-from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
@@ -150,11 +149,3 @@ def test_the_same_images_in_two_streams_are_one_input(name):
         found.append(state.params)
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
-
-
-@each
-def test_a_trunk_that_is_none_is_refused(name):
-    fields = {field.name for field in dataclasses.fields(MAKERS[name])} & {"trunk", "expert"}
-    for field in fields:
-        with pytest.raises(BadInput, match=rf"{name}.{field} must"):
-            MAKERS[name](**{field: None})
