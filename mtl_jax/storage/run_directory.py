@@ -49,13 +49,7 @@ class RunDirectory(Generic[Row]):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
         require_schema(metadata, self.path / "run.json")
-        if metadata.get("fingerprint") != self.fingerprint:
-            raise BadInput(
-                f"{self.path} was written by another run (fingerprint "
-                f"{metadata.get('fingerprint')}, now {self.fingerprint}; "
-                f"{changes(metadata.get('fields', {}), fields_text(self.run))}); give --out another "
-                "folder, or --fresh to set the old one aside"
-            )
+        require_fingerprint(self.path, metadata, self.run, self.fingerprint)
         finished_run = self.result() is not None and isinstance(self.run, Run)
         if finished_run and [record["step"] for record in self.records()] != due_steps(self.run):
             raise BadInput(
@@ -192,6 +186,24 @@ def run_metadata(run: TableRow) -> dict[str, Any]:
         "run": to_source(run),
         "fields": fields_text(run),
     }
+
+
+def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: str) -> None:
+    """Requires that `run.json` has a run's fingerprint, and so its settings.
+
+    Raises:
+      BadInput: naming the fields that differ, if both are of one version.
+    """
+    found = str(metadata.get("fingerprint"))
+    if found == own:
+        return
+    differences = changes(metadata.get("fields", {}), fields_text(run))
+    if found.partition("-")[0] != own.partition("-")[0]:
+        differences = "another version of mtl_jax, whose settings have other names"
+    raise BadInput(
+        f"{path} was written by another run (fingerprint {found}, now {own}; {differences}); give "
+        "--out another folder, or --fresh to set the old one aside"
+    )
 
 
 def fields_text(run: TableRow) -> dict[str, str]:

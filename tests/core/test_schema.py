@@ -49,6 +49,21 @@ def test_fingerprints_tell_their_version():
     assert version == "3" and len(digits) == 16
 
 
+def test_another_version_is_told_without_its_fields(tmp_path):
+    folder = RunDirectory(tmp_path, RUN)
+    folder.create()
+    path = folder.path / "run.json"
+    written = json.loads(path.read_text())
+    for fingerprint_, rule in (
+        ("2-0123", "another version of mtl_jax"),
+        ("3-0123", "steps: 9 -> 8"),
+    ):
+        fields = {**written["fields"], "steps": "9"}
+        path.write_text(json.dumps({**written, "fingerprint": fingerprint_, "fields": fields}))
+        with pytest.raises(BadInput, match=f"another run \\(fingerprint {fingerprint_}.*{rule}"):
+            folder.check()
+
+
 def test_another_schema_is_told(tmp_path):
     require_schema({"schema": SCHEMA}, "x")
     with pytest.raises(BadInput, match="x has schema 1, and this version reads and writes 2"):
