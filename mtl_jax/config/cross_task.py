@@ -120,8 +120,8 @@ def cross_task(
     Reference: Li, Liu and Bilen, CVPR 2022, Section 3 (https://arxiv.org/abs/2111.14893).
     """
     features = jax.lax.stop_gradient(features)
-    held = 2.0 - cosine(prediction, features) - cosine(label, features)
-    return 1.0 - cosine(prediction, label) + feature_weight * held
+    distance = 2.0 - cosine(prediction, features) - cosine(label, features)
+    return 1.0 - cosine(prediction, label) + feature_weight * distance
 
 
 def cosine(one: jax.Array, other: jax.Array) -> jax.Array:

@@ -83,11 +83,11 @@ def require_two_branches(run: Any) -> None:
 def check_source_heads(run: Any) -> None:
     """Requires that `param_map` restores the source heads that auxiliary losses need."""
     init = run.initialization
-    made = [path.partition("\\")[0] for _, path in init.param_map]  # up to the first group
+    targets = [path.partition("\\")[0] for _, path in init.param_map]  # up to the first group
     for task in run.tasks if init.init_from is not None else ():
         for head in () if task.auxiliary is None else task.auxiliary.source_heads:
             path = f"{HeadKey(task.name, head).path}/"
-            found = any(path.startswith(start) or start.startswith(path) for start in made)
+            found = any(path.startswith(start) or start.startswith(path) for start in targets)
             rule = f"must make {path}..., a head of the source that {task.auxiliary!r} goes on with"
             require(found, run, "initialization.param_map", rule, init.param_map)
 
@@ -115,9 +115,10 @@ def require_same(run: Any, source: Any) -> None:
     rule = f"must have this run's trunk {own!r}, unless new_params names what is new in it"
     field = "initialization.init_from"
     require(other == own or bool(run.initialization.new_params), run, field, rule, other)
-    seen, before = preprocessing_of(run.trunk), preprocessing_of(source.trunk)
-    rule = f"must have seen images as this run's trunk does, {seen}"
-    require(seen == before, run, field, rule, before)
+    own_preprocessing = preprocessing_of(run.trunk)
+    source_preprocessing = preprocessing_of(source.trunk)
+    rule = f"must have seen images as this run's trunk does, {own_preprocessing}"
+    require(own_preprocessing == source_preprocessing, run, field, rule, source_preprocessing)
     changed = any(traits(one).adds_params for one in unwrap_trunk(source.trunk))
     rule = f"has parameters added, and so must have this run's trunk {run.trunk!r}"
     require(not changed or source.trunk == run.trunk, run, field, rule, source.trunk)

@@ -134,8 +134,8 @@ def check_rate(optimizer: SGD | Adam) -> None:
 
 def learning_rate(optimizer: SGD | Adam, steps: int):
     """The learning rate as a float or a schedule for optax."""
-    given = optimizer.learning_rate
-    return given.schedule(steps) if isinstance(given, CosineSchedule) else given
+    rate = optimizer.learning_rate
+    return rate.schedule(steps) if isinstance(rate, CosineSchedule) else rate
 
 
 def add_decayed_weights(decay: float, rules: ParamRules) -> optax.GradientTransformation:

@@ -25,13 +25,13 @@ MOST_ROWS = 10_000
 LONGEST_CHAIN = 50
 
 
-def check_run(run: Any, sources: tuple, taught: dict) -> None:
+def check_run(run: Any, sources: tuple, teacher_tasks: dict) -> None:
     """Requires that the fields of a run are consistent.
 
     Args:
       run: a run with fields of the right types.
       sources: its source model, if it is a run.
-      taught: its teachers by task and number of outputs.
+      teacher_tasks: its teachers by task and number of outputs.
 
     Raises:
       BadInput: naming the field.
@@ -69,9 +69,9 @@ def check_run(run: Any, sources: tuple, taught: dict) -> None:
         alike = all(pair == (run.num_seeds, run.first_seed) for pair in seeds)
         require(alike, run, field, f"must have this run's {run.num_seeds} seeds", seeds)
     for task in run.tasks:
-        fine = teacher_view(task) is None or (task.name, task.num_outputs) in taught
+        fine = teacher_view(task) is None or (task.name, task.num_outputs) in teacher_tasks
         rule = f"must teach {task.name!r} with {task.num_outputs} outputs"
-        require(fine, run, "labels.teachers", rule, sorted(taught))
+        require(fine, run, "labels.teachers", rule, sorted(teacher_tasks))
 
 
 def check_counts(run: Any) -> None:
@@ -82,9 +82,11 @@ def check_counts(run: Any) -> None:
     unlabelled = any(task.auxiliary is not None for task in run.tasks)
     unlabelled |= any(extension.needs_unlabelled for extension in run.extensions)
     parts = 3 if run.balance.access == "cross_gramian" else 1
-    seen = run.steps * run.batch_size * parts * (run.labels.unlabelled_ratio if unlabelled else 1)
+    num_examples = (
+        run.steps * run.batch_size * parts * (run.labels.unlabelled_ratio if unlabelled else 1)
+    )
     rule = "times the examples of a step must stay below 2^32, where batches would begin anew"
-    require(seen < MOST_SEEN, run, "steps", rule, seen)
+    require(num_examples < MOST_SEEN, run, "steps", rule, num_examples)
 
 
 def check_seeds(row: Any) -> None:
@@ -141,22 +143,22 @@ def check_experiment(experiment: Any, lineage: Callable) -> None:
     require(len(rows) <= MOST_ROWS, experiment, "runs", rule, len(rows))
     for row in experiment.sklearn_baselines:
         check_seeds(row)
-    seen = {}
+    by_name = {}
     read = [
         row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
     ]
     for run in (run for row in (*experiment.runs, *read) for run in lineage(row)):
-        same = seen.setdefault(run.name, run) == run
+        same = by_name.setdefault(run.name, run) == run
         require(same, experiment, "runs", "must have different names", run.name)
     names = [row.name for row in rows]
-    twice = len(set(names)) < len(names)
-    require(not twice, experiment, "runs", "must have different names", names)
+    duplicated = len(set(names)) < len(names)
+    require(not duplicated, experiment, "runs", "must have different names", names)
     named = dict(zip(names, rows, strict=True))
-    told = (
+    references = (
         ("baselines", experiment.baselines),
         ("published", [n.run for n in experiment.published]),
     )
-    for field, name in ((field, name) for field, each in told for name in each):
+    for field, name in ((field, name) for field, each in references for name in each):
         if name not in named:
             require(False, experiment, field, f"must name runs ({did_you_mean(name, names)})", name)
     for name in experiment.baselines:

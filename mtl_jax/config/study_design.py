@@ -54,21 +54,27 @@ class Factorial:
         for cell in self.cells:
             fits = len(cell.levels) == len(self.factors)
             require(fits, self, "cells", f"must have a level of each of {self.factors}", cell)
-        given = [cell.levels for cell in self.cells]
+        levels_of_cells = [cell.levels for cell in self.cells]
         for name, levels in zip(self.factors, self.levels, strict=True):
             require(len(levels) > 1, self, "cells", f"must have two levels of {name!r}", levels)
-        twice = [levels for levels in dict.fromkeys(given) if given.count(levels) > 1]
-        require(not twice, self, "cells", "must have every combination of levels once", twice)
-        missing = [levels for levels in itertools.product(*self.levels) if levels not in given]
+        duplicates = [
+            levels for levels in dict.fromkeys(levels_of_cells) if levels_of_cells.count(levels) > 1
+        ]
+        require(
+            not duplicates, self, "cells", "must have every combination of levels once", duplicates
+        )
+        missing = [
+            levels for levels in itertools.product(*self.levels) if levels not in levels_of_cells
+        ]
         rule = f"must have every combination of levels, also {missing[:3]}"
-        require(not missing, self, "cells", rule, given)
+        require(not missing, self, "cells", rule, levels_of_cells)
 
     @property
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """Levels of each factor, in the order of appearance."""
-        given = [cell.levels for cell in self.cells]
+        levels_of_cells = [cell.levels for cell in self.cells]
         return tuple(
-            tuple(dict.fromkeys(levels[place] for levels in given))
+            tuple(dict.fromkeys(levels[place] for levels in levels_of_cells))
             for place in range(len(self.factors))
         )
 
@@ -160,9 +166,9 @@ def check_design(experiment: Any) -> None:
 def restrict_design(experiment: Any, there: set[str]) -> dict[str, Any]:
     """Restricts the designs to the rows with the given names, as fields of the experiment."""
     design = experiment.factorial
-    whole = design is not None and all(there.issuperset(cell.runs) for cell in design.cells)
+    is_complete = design is not None and all(there.issuperset(cell.runs) for cell in design.cells)
     return {
-        "factorial": design if whole else None,
+        "factorial": design if is_complete else None,
         "scratch_pairs": tuple(pair for pair in experiment.scratch_pairs if there.issuperset(pair)),
         "safe_transfer": tuple(
             safe

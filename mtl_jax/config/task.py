@@ -64,9 +64,9 @@ class Task:
         require_choice(self, selects=(True, False))
         require_metric(self)
         asked = () if self.auxiliary is None else self.auxiliary.views
-        wrong = sorted({name for view in asked for name in base_views(view)} - {*BASE_VIEWS})
+        unknown = sorted({name for view in asked for name in base_views(view)} - {*BASE_VIEWS})
         rule = f"must ask for views that there are ({', '.join(BASE_VIEWS)})"
-        require(not wrong, self, "auxiliary", rule, wrong)
+        require(not unknown, self, "auxiliary", rule, unknown)
         require_types(self)
 
     def asks_for(self, names: tuple[str, ...]) -> bool:

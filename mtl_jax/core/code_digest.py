@@ -33,7 +33,7 @@ def is_users(module: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def code_digest(thing: Callable | type, tell: Callable[..., str]) -> str:
+def code_digest(thing: Callable | type, to_text: Callable[..., str]) -> str:
     """Digest of a user's function or class, eight hexadecimal digits; "" for any other.
 
     The digest covers its source, the source of all user functions, classes and modules and the
@@ -42,7 +42,7 @@ def code_digest(thing: Callable | type, tell: Callable[..., str]) -> str:
 
     Args:
       thing: a function or class at module level, or nested in such a class.
-      tell: converts a value to a string, `(value, code) -> str`; it raises a ValueError for
+      to_text: converts a value to a string, `(value, code) -> str`; it raises a ValueError for
         values without a canonical string, and calls `code` for each function and class in the
         value.
     """
@@ -51,7 +51,7 @@ def code_digest(thing: Callable | type, tell: Callable[..., str]) -> str:
     found: list[tuple[str, str]] = []
     waiting = [thing]
     for one in waiting:
-        text, named = described(one, tell)
+        text, named = describe(one, to_text)
         found.append((f"{module_of(one)}.{getattr(one, '__qualname__', '')}", text))
         for each in named:
             if all(each is not other for other in waiting):
@@ -64,7 +64,7 @@ def module_of(thing: Any) -> str:
     return thing.__name__ if inspect.ismodule(thing) else getattr(thing, "__module__", None) or ""
 
 
-def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
+def describe(thing: Any, to_text: Callable[..., str]) -> tuple[str, list[Any]]:
     """A definition as a string, and the user functions, classes and modules it refers to."""
     named: list[Any] = list(getattr(thing, "__mro__", ()))
     if inspect.isroutine(thing) or hasattr(thing, "__wrapped__"):
@@ -82,7 +82,7 @@ def described(thing: Any, tell: Callable[..., str]) -> tuple[str, list[Any]]:
         named += imported(tree, module_of(thing))
     for place in places:
         value, rest = resolved(place, thing)
-        text += f"\n{'.'.join(place)}={value_text(value, tell, named)}{rest}"
+        text += f"\n{'.'.join(place)}={value_text(value, to_text, named)}{rest}"
     return text, [each for each in named if is_users(module_of(each))]
 
 
@@ -122,8 +122,8 @@ def compiled(thing: Any) -> tuple[str, list[Place]]:
     waiting += [each.__code__ for each in members if hasattr(each, "__code__")]
     for code in waiting:
         inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-        plain = [ordered(each) for each in code.co_consts if each not in inner]
-        text += f"\n{code.co_code.hex()}{code.co_names}{code.co_varnames}{plain}"
+        constants = [ordered(each) for each in code.co_consts if each not in inner]
+        text += f"\n{code.co_code.hex()}{code.co_names}{code.co_varnames}{constants}"
         places |= {(name,) for name in code.co_names}
         waiting += inner
     return text, sorted(places)
@@ -209,19 +209,19 @@ def importable(name: str) -> bool:
     }
 
 
-def value_text(value: Any, tell: Callable[..., str], named: list[Any]) -> str:
+def value_text(value: Any, to_text: Callable[..., str], named: list[Any]) -> str:
     """A value as a string; functions, classes and modules in it are appended to `named`."""
     if inspect.ismodule(value) or is_code(value):
         named.append(value)
         return module_of(value)
     if isinstance(value, list | tuple):
-        return repr([value_text(each, tell, named) for each in value])
+        return repr([value_text(each, to_text, named) for each in value])
     if isinstance(value, set | frozenset):
-        return f"{{{sorted(value_text(each, tell, named) for each in value)}}}"
+        return f"{{{sorted(value_text(each, to_text, named) for each in value)}}}"
     if isinstance(value, dict):
-        return repr({repr(key): value_text(each, tell, named) for key, each in value.items()})
+        return repr({repr(key): value_text(each, to_text, named) for key, each in value.items()})
     try:
-        return tell(value, code=lambda code: named.append(code) or "")
+        return to_text(value, code=lambda code: named.append(code) or "")
     except ValueError:
         named.append(type(value))
         text = repr(value)

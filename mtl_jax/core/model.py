@@ -69,8 +69,8 @@ class Model(NamedTuple):
         heads = head_params(params)
         features, stats = self.encode(encoder_params(params), stats, x, train=train, key=key)
         features = features_by_task(features, heads)
-        plain = {name: pooled_features(each) for name, each in features.items()}
-        return ModelOutput(self.decode(heads, features), plain), stats
+        pooled = {name: pooled_features(each) for name, each in features.items()}
+        return ModelOutput(self.decode(heads, features), pooled), stats
 
 
 def pooled_features(features: Any) -> jax.Array:

@@ -68,10 +68,10 @@ class TrainData(NamedTuple):
     streams: dict[str, Stream]  # By name; the only stream of a data set is "".
     source_model: SourceModel | None
 
-    def in_axes(self, shared: Any, drawn: Any) -> "TrainData":
-        """The same structure with `shared` for arrays common to all seeds, else `drawn`."""
-        stream = Stream(shared, shared, drawn, drawn, drawn, shared)
-        return TrainData(dict.fromkeys(self.streams, stream), drawn)
+    def in_axes(self, shared: Any, by_seed: Any) -> "TrainData":
+        """The same structure with `shared` for arrays common to all seeds, else `by_seed`."""
+        stream = Stream(shared, shared, by_seed, by_seed, by_seed, shared)
+        return TrainData(dict.fromkeys(self.streams, stream), by_seed)
 
 
 class StepInputs(NamedTuple):

@@ -96,8 +96,8 @@ def match_paths(tree, patterns: Iterable[str]):
     for pattern in patterns:
         try:
             found = any(re.fullmatch(pattern, name) for name in names)
-        except re.error as wrong:
-            raise BadInput(f"pattern {pattern!r} is no regular expression: {wrong}") from None
+        except re.error as error:
+            raise BadInput(f"pattern {pattern!r} is no regular expression: {error}") from None
         if not found:
             raise BadInput(
                 f"pattern {pattern!r} matches no parameter: {did_you_mean(pattern, names)}"
@@ -115,16 +115,18 @@ def partition(tree, chosen):
       chosen: tree of bools of the same structure.
 
     Returns:
-      `(kept, rest)`: the chosen leaves, and the others. `merge` is the inverse.
+      `(selected, rest)`: the chosen leaves, and the others. `merge` is the inverse.
     """
-    kept = jax.tree.map(lambda leaf, keep: leaf if keep else None, tree, chosen)
-    rest = jax.tree.map(lambda leaf, keep: None if keep else leaf, tree, chosen)
-    return kept, rest
+    selected = jax.tree.map(lambda leaf, is_selected: leaf if is_selected else None, tree, chosen)
+    rest = jax.tree.map(lambda leaf, is_selected: None if is_selected else leaf, tree, chosen)
+    return selected, rest
 
 
-def merge(kept, rest):
+def merge(selected, rest):
     """Inverse of `partition`."""
-    return jax.tree.map(lambda a, b: b if a is None else a, kept, rest, is_leaf=lambda x: x is None)
+    return jax.tree.map(
+        lambda a, b: b if a is None else a, selected, rest, is_leaf=lambda x: x is None
+    )
 
 
 def num_params(tree) -> int:

@@ -47,18 +47,18 @@ def typechecked(setting: Setting) -> Setting:
             )
         for name in kwargs.keys() - set(names):
             require(False, owner, name, f"is no field ({did_you_mean(name, names)})", kwargs[name])
-        given = {**dict(zip(places, args, strict=False)), **kwargs}
+        values = {**dict(zip(places, args, strict=False)), **kwargs}
         for field in fields:
-            if field.name not in given and no_default(field):
+            if field.name not in values and no_default(field):
                 raise BadInput(f"{owner}.{field.name} must be given")
         try:
             make(self, *args, **kwargs)
         except BadInput:
             raise
         except Exception:
-            check_fields(owner, setting, given)
+            check_fields(owner, setting, values)
             raise
-        check_fields(owner, setting, given)
+        check_fields(owner, setting, values)
 
     for name, value in (("__init__", __init__), ("__typechecked__", True)):
         setattr(setting, name, value)
@@ -84,12 +84,12 @@ def no_default(field: dataclasses.Field) -> bool:
     return field.default is missing and field.default_factory is missing
 
 
-def check_fields(owner: str, setting: type, given: dict[str, Any]) -> None:
+def check_fields(owner: str, setting: type, values: dict[str, Any]) -> None:
     """Requires values of the annotated types; defaults are always accepted."""
     for field in fields_of(setting):
-        if field.name in ELSEWHERE or field.name not in given:
+        if field.name in ELSEWHERE or field.name not in values:
             continue
-        value, kind = given[field.name], hints_of(setting)[field.name]
+        value, kind = values[field.name], hints_of(setting)[field.name]
         if value is field.default or fits(value, kind):
             continue
         rule = f"must be {words(kind, value)}"
@@ -165,16 +165,16 @@ def words(kind: Any, value: Any = None) -> str:
         return f"a mapping from {words(inner[0])} to {words(inner[1])}"
     if origin is collections.abc.Callable:
         return "a function"
-    plain: dict[Any, str] = {
+    type_words: dict[Any, str] = {
         int: "an integer",
         float: "a finite number",
         bool: "True or False",
         str: "a string",
     }
-    plain |= {types.NoneType: "None", np.ndarray: "an array"}
+    type_words |= {types.NoneType: "None", np.ndarray: "an array"}
     name = getattr(kind, "__name__", str(kind))
     named = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-    return plain.get(kind, named + (lacking(kind, value) if is_protocol(kind) else ""))
+    return type_words.get(kind, named + (lacking(kind, value) if is_protocol(kind) else ""))
 
 
 def lacking(kind: type, value: Any) -> str:

@@ -63,8 +63,8 @@ def require_int(owner: Any, **least: int) -> None:
     """Requires fields with integers, each at least the given value."""
     for field, low in least.items():
         value = getattr(owner, field)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        require(whole, owner, field, "must be an integer", value)
+        is_integer = isinstance(value, int) and not isinstance(value, bool)
+        require(is_integer, owner, field, "must be an integer", value)
         require(value >= low, owner, field, f"must be at least {low}", value)
 
 
@@ -75,9 +75,9 @@ def require_name(owner: Any) -> None:
       BadInput: naming the violated rule.
     """
     name = owner.name
-    plain = isinstance(name, str) and name and not set(name) & set("/\\*?[]") and name[0] != "."
+    valid = isinstance(name, str) and name and not set(name) & set("/\\*?[]") and name[0] != "."
     rule = "must be a plain file name without * ? [ ]"
-    require(bool(plain), owner, "name", rule, name)
+    require(bool(valid), owner, "name", rule, name)
     rule = "must be of printable characters"
     require(name.isprintable(), owner, "name", rule, name)
     fits = name[0] != " " and name[-1] not in " ."
@@ -120,8 +120,8 @@ def regex_error(value: Any) -> str | None:
     """The error of an invalid regular expression; None if it is valid."""
     try:
         re.compile(value)
-    except (re.error, TypeError) as wrong:
-        return str(wrong)
+    except (re.error, TypeError) as error:
+        return str(error)
     return None
 
 
@@ -147,5 +147,5 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 def few(names: Sequence[str], most: int = 3) -> str:
     """Lists the first of `names` and counts the others, so that messages stay short."""
-    said = ", ".join(names[:most])
-    return said if len(names) <= most else f"{said} and {len(names) - most} more"
+    listed = ", ".join(names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

@@ -54,7 +54,7 @@ def predicts_classes(task: Task) -> bool:
 
 def draw_panel(axis, run: Run, folder: RunDirectory) -> None:
     """Draws the panel of one run."""
-    stream = load_run_data(run).given.streams[""]
+    stream = load_run_data(run).train.streams[""]
     image, label = stream.image, stream.labels[run.tasks[0].name]
     if seed_axis(run) == 0:  # Use the first seed.
         image, label = image[0], label[0]

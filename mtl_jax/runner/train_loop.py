@@ -160,13 +160,13 @@ def put_run_data(
     state = compiled.init(initial_parameters(run, folders))
     model = SourceModel(state.params, state.batch_stats)
     source = jax.tree.map(jnp.copy, model) if run.initialization.init_from is not None else None
-    data = with_teacher_predictions(run, loaded.given, folders)._replace(source_model=source)
+    data = with_teacher_predictions(run, loaded.train, folders)._replace(source_model=source)
     data = with_precomputed(run, compiled, data)
     splits = jax.tree.map(jnp.asarray, loaded.splits)
     # A file may change before a run resumes; a source run is immutable.
     is_immutable = source is None or isinstance(run.initialization.init_from, Run)
     origin = "" if is_immutable else digest(jax.device_get(source))
-    counts = label_counts(run, loaded.given, loaded.splits)
+    counts = label_counts(run, loaded.train, loaded.splits)
     return state, DeviceData(data, splits, counts, origin)
 
 

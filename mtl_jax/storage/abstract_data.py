@@ -93,14 +93,14 @@ def abstract_predictions(
     }
 
 
-def single_seed(run: Run, given: TrainData) -> TrainData:
+def single_seed(run: Run, data: TrainData) -> TrainData:
     """Shapes of the training data of one seed, from those of `abstract_data`."""
 
     def drop_seed_axis(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
 
-    axes = given.in_axes(seed_axis(run), None)
+    axes = data.in_axes(seed_axis(run), None)
     return jax.tree.map(
         lambda axis, part: part if axis is None else jax.tree.map(drop_seed_axis, part),
-        axes, given, is_leaf=lambda leaf: leaf is None or isinstance(leaf, int),
+        axes, data, is_leaf=lambda leaf: leaf is None or isinstance(leaf, int),
     )  # fmt: skip

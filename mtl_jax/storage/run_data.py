@@ -24,7 +24,7 @@ from mtl_jax.train import LabelledSubset, Stream, TrainData
 class RunData(NamedTuple):
     """Host arrays of a run."""
 
-    given: TrainData
+    train: TrainData
     splits: dict[str, Any]  # Evaluation data: validation and test, each by stream.
     notes: tuple[str, ...]  # Warnings, a line each.
 
@@ -64,7 +64,7 @@ def load_run_data(run: Run) -> RunData:
     if seed_axis(run) is None:
         return prepare(run, data[0], seeds)
     by_seed = [prepare(run, splits, (seed,)) for splits, seed in zip(data, seeds, strict=True)]
-    arrays = [(loaded.given, loaded.splits) for loaded in by_seed]
+    arrays = [(loaded.train, loaded.splits) for loaded in by_seed]
     notes = tuple(dict.fromkeys(note for loaded in by_seed for note in loaded.notes))
     shapes = {tuple(np.shape(leaf) for leaf in jax.tree.leaves(a)) for a in arrays}
     require(len(shapes) == 1, run, "data", "must be of the same shapes for every seed", run.data)

@@ -68,10 +68,10 @@ def sample_batch(
       The batch, which depends on the key and step only.
     """
     run = sampler.run
-    given = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
+    labelled = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
     augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
     unlabelled = [name for name in requests.base if not name.startswith("labelled")]
-    rows, index = dict.fromkeys(requests.base, given.rows), no_rows()
+    rows, index = dict.fromkeys(requests.base, labelled.rows), no_rows()
     teacher: dict[str, Any] = {}
     if unlabelled:
         size = run.batch_size * run.labels.unlabelled_ratio
@@ -88,7 +88,9 @@ def sample_batch(
             images[name], view_params[name] = mix_views(view, own, images)
         else:
             images[name], view_params[name] = rotate_view(view, own, images)
-    return Batch(images, given.labels, given.mask, given.index, index, view_params, teacher)
+    return Batch(
+        images, labelled.labels, labelled.mask, labelled.index, index, view_params, teacher
+    )
 
 
 def no_rows() -> jax.Array:
@@ -104,9 +106,9 @@ def num_unlabelled(stream: Stream) -> int:
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
-    given = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
-    images = {"labelled": as_float(stream.image[given.rows])}
-    return Batch(images, given.labels, given.mask, given.index, no_rows(), {}, {})
+    labelled = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
+    images = {"labelled": as_float(stream.image[labelled.rows])}
+    return Batch(images, labelled.labels, labelled.mask, labelled.index, no_rows(), {}, {})
 
 
 def sample_labelled(

@@ -34,7 +34,7 @@ def evaluate(
     """
     # Sequential: vmap would batch the kernels of convolutions.
     stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
-    judged = {
+    evaluated = {
         name: jax.lax.map(
             lambda params, s=streams: evaluate_streams(net, tasks, params, stats, s), stacked
         )
@@ -42,7 +42,7 @@ def evaluate(
     }
     each = {
         name: {kind: jax.tree.map(lambda x, i=i: x[i], found) for i, kind in enumerate(models)}
-        for name, found in judged.items()
+        for name, found in evaluated.items()
     }
     metrics, counts = (
         {name: {kind: pair[part] for kind, pair in found.items()} for name, found in each.items()}

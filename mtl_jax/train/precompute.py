@@ -18,18 +18,18 @@ from mtl_jax.core.step_types import SourceModel, Stream, TrainData
 from mtl_jax.train.views import as_float
 
 
-def precompute(run: Run, net: Model, anchor: SourceModel, given: TrainData) -> dict[str, Any]:
+def precompute(run: Run, net: Model, source: SourceModel, data: TrainData) -> dict[str, Any]:
     """Precomputed values of the tasks' methods, by task, for one seed.
 
     Args:
       run: the run configuration.
       net: the model of the run.
-      anchor: the source model (`init_from`).
-      given: the training data.
+      source: the source model (`init_from`).
+      data: the training data.
     """
     return {
-        task.name: method.precompute(source_context(net, anchor, stream, task))
-        for stream in given.streams.values()
+        task.name: method.precompute(source_context(net, source, stream, task))
+        for stream in data.streams.values()
         for task, method in methods_with_precompute(run)
         if task.name in stream.labels
     }
@@ -41,7 +41,7 @@ def methods_with_precompute(run: Run) -> list[tuple[Task, AuxiliaryLoss]]:
     return [(task, each) for task, each in methods if each is not None and each.has_precompute]
 
 
-def source_context(net: Model, anchor: SourceModel, stream: Stream, task: Task) -> SourceContext:
+def source_context(net: Model, source: SourceModel, stream: Stream, task: Task) -> SourceContext:
     """The inputs of a method's precomputation."""
     labelled, name = stream.labelled, task.name
     return SourceContext(
@@ -49,25 +49,25 @@ def source_context(net: Model, anchor: SourceModel, stream: Stream, task: Task) 
         labels=stream.labels[name][labelled.index],
         mask=labelled.mask[name],
         num_classes=task.num_outputs,
-        source_features=functools.partial(source_features, net, anchor, name),
+        source_features=functools.partial(source_features, net, source, name),
     )
 
 
 def source_features(
     net: Model,
-    anchor: SourceModel,
+    source: SourceModel,
     task: str,
     images: jax.Array,
     layer: str | None = None,
     keep: jax.Array | None = None,
 ) -> EncoderOutput:
     """Source features of images, with the output of one layer multiplied by `keep` `[C]`."""
-    body = encoder_params(anchor.params)
+    body = encoder_params(source.params)
     scaled = layer is not None and keep is not None
     interceptor = nn.intercept_methods(scale_channels(layer, keep)) if scaled else None
     with interceptor or contextlib.nullcontext():
         features, _ = net.encode(
-            body, anchor.batch_stats, images, train=False, key=None, tasks=(task,)
+            body, source.batch_stats, images, train=False, key=None, tasks=(task,)
         )
     found = features_by_task(features, (task,))[task]
     return found if isinstance(found, EncoderOutput) else EncoderOutput(found, {})

@@ -175,5 +175,5 @@ def batched_map(function: Any, rows: Any, execution: Execution) -> Any:
             return jax.vmap(function)(rows)
         return jax.lax.map(function, rows, batch_size=execution.jacobian_chunk_size)
     count = jax.tree.leaves(rows)[0].shape[0]
-    made = [function(jax.tree.map(lambda leaf, i=i: leaf[i], rows)) for i in range(count)]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *made)
+    results = [function(jax.tree.map(lambda leaf, i=i: leaf[i], rows)) for i in range(count)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)

@@ -84,8 +84,8 @@ def ours(method: str, tasks: int, net: str):
 
     run, block = our_run(method, tasks, net), 64 if net == "mlp" else 4
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given)
-    state, given = [made.init(None)], made.put_data(prepared.given)
+    made = compile_run(run, prepared.train)
+    state, given = [made.init(None)], made.put_data(prepared.train)
     limit_blas_threads()
 
     def steps(count: int) -> None:
@@ -104,8 +104,8 @@ def memory(method: str, tasks: int, net: str, chunk: int | None) -> float:
 
     run = our_run(method, tasks, net).replace(execution=Execution(jacobian_chunk_size=chunk))
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given)
-    given = made.put_data(prepared.given)
+    made = compile_run(run, prepared.train)
+    given = made.put_data(prepared.train)
     compiled = made.train_steps.lower(made.abstract_init(None), given, 1).compile()
     return compiled.memory_analysis().temp_size_in_bytes / 1e6
 

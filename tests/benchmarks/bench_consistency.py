@@ -128,9 +128,9 @@ def our_step(what: str, labelled: int):
 
     run = our_run(what, labelled)
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given)
+    made = compile_run(run, prepared.train)
     block = default_execution(run, jax.default_backend()).steps_per_call
-    state, given = [made.init(None)], made.put_data(prepared.given)
+    state, given = [made.init(None)], made.put_data(prepared.train)
 
     def steps(count):
         for _ in range(max(1, count // block)):

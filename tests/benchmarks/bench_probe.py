@@ -55,7 +55,7 @@ class Side:
     """A run that takes steps and is timed."""
 
     def __init__(self, run: Run, steps: int):
-        given = load_run_data(run).given
+        given = load_run_data(run).train
         self.made, self.steps = compile_run(run, given), steps
         self.state = self.made.init(None)
         self.given = self.made.put_data(given)

@@ -127,10 +127,10 @@ def test_it_is_in_the_step_and_the_relation_learns():
     prepared = load_run_data(RELATED)
     losses, relations = [], []
     for run in (RELATED, RELATED.replace(extensions=())):
-        made = compile_run(run, prepared.given, jax.devices()[:1])
+        made = compile_run(run, prepared.train, jax.devices()[:1])
         start = made.init(None)
         before = jax.device_get(start.params["tasks"]["heads"])
-        state, metrics = made.train_steps(start, made.put_data(prepared.given), 2)
+        state, metrics = made.train_steps(start, made.put_data(prepared.train), 2)
         losses.append(float(metrics["loss/row"][0]))
         relations.append((before, jax.device_get(state.params["tasks"]["heads"])))
     assert losses[0] > losses[1]

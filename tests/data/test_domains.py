@@ -88,7 +88,7 @@ def test_hiding_changes_nothing_that_was_read():
 @pytest.mark.parametrize("labelled", [None, 9])
 def test_a_run_draws_no_hidden_label(labelled):
     run = RUN.replace(data=BLIND, tasks=(ROW,), labels={"num_labelled": labelled})
-    stream = load_run_data(run).given.streams[""]
+    stream = load_run_data(run).train.streams[""]
     index = np.asarray(stream.labelled.index)
     assert index.shape == (2, labelled or 13) and index.max() < 13  # by hand: 6 + 7 of sources.
     assert stream.image.shape == abstract_data(run).streams[""].image.shape == (21, 2, 2, 1)
@@ -118,7 +118,7 @@ def test_examples_without_a_label_of_their_own_are_not_counted_as_known():
     assert domains.num_labelled() == 4 + 7  # by hand, the second one has all of its 7.
     run = RUN.replace(data=domains, tasks=(ROW,), labels={"num_labelled": None})
     told, read = (
-        each.streams[""].labelled.index for each in (abstract_data(run), load_run_data(run).given)
+        each.streams[""].labelled.index for each in (abstract_data(run), load_run_data(run).train)
     )
     assert told.shape == read.shape == (2, 11)
 

@@ -41,7 +41,7 @@ def file(tmp_path):
 
 
 def known_of(run):
-    return np.asarray(load_run_data(run).given.streams[""].labelled.index)
+    return np.asarray(load_run_data(run).train.streams[""].labelled.index)
 
 
 def test_a_file_has_what_the_run_draws(file):

@@ -125,7 +125,7 @@ def test_what_a_run_trains_on_has_no_test_data():
     train, *others = SMALL.data.load()
     dark = [{name: np.zeros_like(values) for name, values in part.items()} for part in others]
     given = [
-        load_run_data(run).given for run in (SMALL, SMALL.replace(data=data.Arrays(train, *dark)))
+        load_run_data(run).train for run in (SMALL, SMALL.replace(data=data.Arrays(train, *dark)))
     ]
     jax.tree.map(np.testing.assert_array_equal, *given)
 

@@ -120,8 +120,8 @@ def test_a_run_on_it_learns(name):
         execution=Execution(steps_per_call=20),
     )
     prepared = load_run_data(run)
-    going = compile_run(run, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
-    state, given = going.init(None), going.put_data(prepared.given)
+    going = compile_run(run, jax.eval_shape(lambda: prepared.train), jax.devices()[:1])
+    state, given = going.init(None), going.put_data(prepared.train)
     losses = []
     for _ in range(3):
         state, metrics = going.train_steps(state, given, 20)
@@ -144,8 +144,8 @@ def test_the_same_images_in_two_streams_are_one_input(name):
     found = []
     for run in (one, one.replace(data=MultiInput(inputs))):
         prepared = load_run_data(run)
-        going = compile_run(run, prepared.given, jax.devices()[:1])
-        state, _ = going.train_steps(going.init(None), going.put_data(prepared.given), 1)
+        going = compile_run(run, prepared.train, jax.devices()[:1])
+        state, _ = going.train_steps(going.init(None), going.put_data(prepared.train), 1)
         found.append(state.params)
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)

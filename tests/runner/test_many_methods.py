@@ -45,8 +45,8 @@ FOUR = RUN.replace(
 def begun(devices):
     """The program on some devices, its data, and its state before the first step."""
     prepared = load_run_data(FOUR)
-    made = compile_run(FOUR, prepared.given, devices)
-    return made, made.put_data(prepared.given), made.init(None)
+    made = compile_run(FOUR, prepared.train, devices)
+    return made, made.put_data(prepared.train), made.init(None)
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,7 @@ class Constant:
 
 
 def test_it_gets_the_labels_that_a_run_gets(tmp_path):
-    known = load_run_data(RUN.replace(tasks=(ROW,))).given.streams[""].labelled.index
+    known = load_run_data(RUN.replace(tasks=(ROW,))).train.streams[""].labelled.index
     for pool in (False, True):
         choice = functools.partial(Constant, 0)
         row = CLASSIC.replace(candidates=(choice,), use_unlabelled=pool, num_seeds=1, first_seed=1)

@@ -154,7 +154,7 @@ def test_the_pool_has_the_labels_of_a_run_and_none_else(name, tmp_path):
     result_of(row, tmp_path)
     x, y = Kept.given
     run = RUN.replace(data=row.data, tasks=(task,), labels={"num_labelled": labelled}, num_seeds=1)
-    index = np.asarray(load_run_data(run).given.streams[""].labelled.index[0])
+    index = np.asarray(load_run_data(run).train.streams[""].labelled.index[0])
     np.testing.assert_array_equal(x, data[0]["image"])
     np.testing.assert_array_equal(np.flatnonzero(y != -1), index)
     np.testing.assert_array_equal(y[index], data[0][name][index])

@@ -16,8 +16,8 @@ from tests.small import RUN
 @pytest.fixture(scope="module")
 def states():
     prepared = load_run_data(RUN)
-    made = compile_run(RUN, jax.eval_shape(lambda: prepared.given), jax.devices()[:1])
-    given = made.put_data(prepared.given)
+    made = compile_run(RUN, jax.eval_shape(lambda: prepared.train), jax.devices()[:1])
+    given = made.put_data(prepared.train)
     states = [made.init(None)]
     for _ in range(3):
         states.append(made.train_steps(jax.tree.map(lambda x: x.copy(), states[-1]), given, 4)[0])

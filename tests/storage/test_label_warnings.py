@@ -44,7 +44,7 @@ def test_a_task_without_any_label_is_told_by_seed():
         labels={"num_labelled": 3},
         num_seeds=6,
     )
-    known = load_run_data(run).given.streams[""].labelled.mask["height"]
+    known = load_run_data(run).train.streams[""].labelled.mask["height"]
     lost = [seed for seed in range(6) if not known[seed].any()]
     assert 0 < len(lost) < 6
     said = f"in seed{'s' * (len(lost) > 1)} {', '.join(map(str, lost))}"

@@ -21,7 +21,7 @@ def arrays(**changes):
 
 
 def test_every_seed_draws_labels_of_its_own():
-    given = load_run_data(RUN.replace(first_seed=4)).given.streams[""].labelled
+    given = load_run_data(RUN.replace(first_seed=4)).train.streams[""].labelled
     labels = {name: DATA.train[name] for name in ("row", "column")}
     assert given.index.shape == (2, 24)
     for place, seed in enumerate((4, 5)):
@@ -34,14 +34,14 @@ def test_every_seed_draws_labels_of_its_own():
 
 def test_only_what_the_tasks_need_is_kept():
     prepared = load_run_data(RUN.replace(tasks=(ROW, HEIGHT), labels={"num_labelled": None}))
-    stream = prepared.given.streams[""]
+    stream = prepared.train.streams[""]
     assert set(stream.labels) == set(stream.labelled.mask) == {"row", "height"}
     assert set(prepared.splits) == {"validation", "test"}
     for name in prepared.splits:
         arrays = prepared.splits[name][""]
         assert set(arrays) == {"image", "row", "height"}
         np.testing.assert_array_equal(arrays["image"], getattr(DATA, name)["image"])
-    assert prepared.given.source_model is None and len(stream.image) == 96
+    assert prepared.train.source_model is None and len(stream.image) == 96
 
 
 def test_a_task_of_several_inputs_may_have_a_number_of_labels_of_its_own():
@@ -49,10 +49,10 @@ def test_a_task_of_several_inputs_may_have_a_number_of_labels_of_its_own():
     run = RUN.replace(
         data=MultiInput((Input("row", DATA, "row"), few)), labels={"num_labelled": None}
     )
-    streams, told = load_run_data(run).given.streams, abstract_data(run).streams
+    streams, told = load_run_data(run).train.streams, abstract_data(run).streams
     for name, count in (("row", 96), ("column", 9)):
         assert streams[name].labelled.index.shape == told[name].labelled.index.shape == (2, count)
-    few = load_run_data(run.replace(labels={"num_labelled": 24})).given.streams
+    few = load_run_data(run.replace(labels={"num_labelled": 24})).train.streams
     assert [few[name].labelled.index.shape[1] for name in ("row", "column")] == [24, 9]
     run = run.replace(
         data=MultiInput((Input("row", DATA, "row", labelled=97), Input("column", DATA, "column")))
@@ -69,7 +69,7 @@ def test_missing_labels_are_fine_and_masked():
     row[:40] = -1
     given = (
         load_run_data(RUN.replace(data=arrays(row=row), labels={"num_labelled": None}))
-        .given.streams[""]
+        .train.streams[""]
         .labelled
     )
     np.testing.assert_array_equal(given.mask["row"], np.tile(row >= 0, (2, 1)))
@@ -127,13 +127,13 @@ def test_a_label_may_have_any_name(name):
     run = RUN.replace(data=data.Arrays(*parts))
     for source in (run.data, data.Resized(run.data, (6, 6))):
         plain, named = (
-            load_run_data(run.replace(data=source, tasks=tasks)).given.streams[""]
+            load_run_data(run.replace(data=source, tasks=tasks)).train.streams[""]
             for tasks in ((ROW, COLUMN), (ROW, COLUMN.replace(name=name)))
         )
         assert plain.pool is named.pool is None
         np.testing.assert_array_equal(plain.labelled.index, named.labelled.index)
         np.testing.assert_array_equal(plain.labels["column"], named.labels[name])
-        stream = load_run_data(run.replace(data=source, tasks=(ROW,))).given.streams[""]
+        stream = load_run_data(run.replace(data=source, tasks=(ROW,))).train.streams[""]
         assert stream.labels.keys() == {"row"} and stream.pool is None
 
 
@@ -147,7 +147,7 @@ def test_a_column_called_pool_is_a_label(tmp_path):
         tasks=(ROW, COLUMN.replace(name="pool", num_outputs=2)),
         labels={"num_labelled": 12},
     )
-    stream = load_run_data(run).given.streams[""]
+    stream = load_run_data(run).train.streams[""]
     assert stream.pool is None and set(np.unique(stream.labels["pool"])) == {0, 1}
     for index in stream.labelled.index:
         np.testing.assert_array_equal(np.bincount(stream.labels["pool"][index]), [6, 6])
@@ -187,7 +187,7 @@ class Known(data.FixedLabels):
 )
 def test_the_targets_images_alone_come_unlabelled_through_every_source(source):
     run = RUN.replace(data=source, tasks=(ROW,), labels={"num_labelled": None})
-    (stream,) = load_run_data(run).given.streams.values()
+    (stream,) = load_run_data(run).train.streams.values()
     np.testing.assert_array_equal(stream.pool, np.arange(20, 50))
     (told,) = abstract_data(run).streams.values()
     assert (told.pool.shape, told.pool.dtype) == ((30,), np.int32)
@@ -195,7 +195,7 @@ def test_the_targets_images_alone_come_unlabelled_through_every_source(source):
 
 def test_an_input_without_a_pool_lies_beside_one_that_has():
     both = MultiInput((Input("row", DOMAINS, "row"), Input("column", DATA, "column")))
-    streams = load_run_data(RUN.replace(data=both, labels={"num_labelled": None})).given.streams
+    streams = load_run_data(RUN.replace(data=both, labels={"num_labelled": None})).train.streams
     assert streams["column"].pool is None and streams["row"].pool[0] == 20
 
 
@@ -229,7 +229,7 @@ def test_a_share_is_held_out_and_one_at_least(count, out):
 
 @pytest.mark.parametrize("place", [0, 95])
 def test_a_pool_may_be_of_one_image(place):
-    found = load_run_data(RUN.replace(data=Pooled(place))).given.streams[""].pool
+    found = load_run_data(RUN.replace(data=Pooled(place))).train.streams[""].pool
     np.testing.assert_array_equal(found, [place])
 
 

@@ -63,7 +63,7 @@ def run_on(task, *parts):
 )  # fmt: skip
 def test_labels_come_as_the_loss_takes_them(task, given, wanted):
     run = run_on(task, given)
-    stream, told = load_run_data(run).given.streams[""], abstract_data(run).streams[""].labels["y"]
+    stream, told = load_run_data(run).train.streams[""], abstract_data(run).streams[""].labels["y"]
     found = stream.labels["y"]
     assert (found.shape, found.dtype) == (told.shape, told.dtype)
     assert found.dtype == (np.int32 if task.loss is losses.cross_entropy else np.float32)
@@ -142,7 +142,7 @@ def test_other_parts_are_held_to_the_same(part):
 
 def test_minus_one_in_one_part_alone_is_a_missing_label():
     few = np.where(Y == 0, -1, 1)
-    stream = load_run_data(run_on(CLASSES.replace(num_outputs=2), few, Y % 2)).given.streams[""]
+    stream = load_run_data(run_on(CLASSES.replace(num_outputs=2), few, Y % 2)).train.streams[""]
     assert stream.labelled.mask["y"].sum() == 2 * 8  # by hand: two seeds, eight of class 1.
 
 
@@ -195,7 +195,7 @@ def test_unsigned_classes_are_taken_from_every_source(name):
     source = SOURCES[name]({"image": X, "y": Y.astype(np.uint8)})
     for labelled in (None, 7):
         run = RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": labelled})
-        stream = next(iter(load_run_data(run).given.streams.values()))
+        stream = next(iter(load_run_data(run).train.streams.values()))
         assert stream.labels["y"].dtype == np.int32
         assert stream.labelled.index.shape[1] == (labelled or 12)
 

@@ -52,8 +52,8 @@ class Crossed(CrossGramWeighting):
 def begun(run):
     """The program of a run, its first state and its data, and the data on the host."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
-    return made, made.init(None), made.put_data(prepared.given), prepared.given.streams[""]
+    made = compile_run(run, prepared.train, ONE)
+    return made, made.init(None), made.put_data(prepared.train), prepared.train.streams[""]
 
 
 @jax.jit

@@ -40,18 +40,18 @@ DOMAINS = RUN.replace(
 def ended(run, steps=2, source=None):
     """State and metrics after some steps."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given)
+    made = compile_run(run, prepared.train)
     state = made.init(source)
     anchor = None
     if source is not None:
         anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
     return made.train_steps(
-        state, made.put_data(prepared.given._replace(source_model=anchor)), steps
+        state, made.put_data(prepared.train._replace(source_model=anchor)), steps
     )
 
 
 def test_the_pool_is_the_target_and_its_labels_are_not_drawn():
-    given = load_run_data(DOMAINS).given
+    given = load_run_data(DOMAINS).train
     stream = given.streams[""]
     np.testing.assert_array_equal(stream.pool, np.arange(48, 80))
     assert stream.labelled.index.shape == (2, 48) and stream.labelled.index.max() == 47
@@ -64,7 +64,7 @@ def test_the_pool_is_the_target_and_its_labels_are_not_drawn():
 
 def test_unlabelled_batches_are_of_the_target_alone():
     run = DOMAINS.replace(tasks=(ROW.replace(auxiliary=domain_adaptation.DAN()),))
-    stream = jax.tree.map(jnp.asarray, load_run_data(run).given.streams[""])
+    stream = jax.tree.map(jnp.asarray, load_run_data(run).train.streams[""])
     one = jax.tree.map(lambda leaf: leaf[0], stream.labelled)
     key = jax.random.key(0)
     sampler, requests = Sampler(run, "vmap", ()), group_requests(run.tasks)

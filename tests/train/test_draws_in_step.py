@@ -69,7 +69,7 @@ def drawn(run, step=0, choose=whole, **loop):
     seed = types.SimpleNamespace(key=jax.random.key(run.first_seed))
     chosen = jax.jit(choose, static_argnames=("run", *loop))
     batches = {}
-    for name, stream in load_run_data(run).given.streams.items():
+    for name, stream in load_run_data(run).train.streams.items():
         known, held = jax.tree.map(lambda leaf: leaf[0], (stream.labelled, stream.held_out))
         stream = jax.tree.map(jnp.asarray, stream._replace(labelled=known, held_out=held))
         key = stream_key(seed, name)
@@ -87,7 +87,7 @@ def who(images):
 def test_labels_and_masks_are_those_of_the_example(partial, step):
     run = MISSING.replace(labels={"partial": partial})
     found = drawn(run, step)[""]
-    known = load_run_data(run).given.streams[""].labelled
+    known = load_run_data(run).train.streams[""].labelled
     rows = who(found.images["labelled"])
     assert len(set(rows)) == 16 and set(rows) <= set(known.index[0])
     for name in ("row", "column", "height"):
@@ -103,7 +103,7 @@ def test_labels_and_masks_are_those_of_the_example(partial, step):
 
 def test_held_out_batches_have_held_out_examples_with_their_own_labels():
     run = MISSING.replace(balance=aggregation.MOML(held_out=0.4), batch_size=8)
-    stream = load_run_data(run).given.streams[""]
+    stream = load_run_data(run).train.streams[""]
     assert not set(stream.held_out.index[0]) & set(stream.labelled.index[0])
     seen = set()
     for step in range(4):
@@ -140,7 +140,7 @@ def params_after(run, change, steps=3):
     """What a run is after some steps on its data with its labels changed below the masks."""
     prepared = load_run_data(run)
     streams = {}
-    for name, stream in prepared.given.streams.items():
+    for name, stream in prepared.train.streams.items():
         labels = {}
         for task, values in stream.labels.items():
             free = np.ones(len(values), bool)
@@ -152,7 +152,7 @@ def params_after(run, change, steps=3):
                     free[index[mask]] = False
             labels[task] = change(values, free)
         streams[name] = stream._replace(labels=labels)
-    given = prepared.given._replace(streams=streams)
+    given = prepared.train._replace(streams=streams)
     made = compile_run(run, jax.eval_shape(lambda: given), ONE)
     state, metrics = made.train_steps(made.init(None), made.put_data(given), steps)
     return jax.device_get((state._replace(key=0), metrics))

@@ -144,8 +144,8 @@ def test_an_own_metric_sees_complete_vectors_only():
 def trained():
     """Statistics and parameters of a few steps with BatchNorm, and the data."""
     prepared = load_run_data(NORMED)
-    made = compile_run(NORMED, prepared.given, jax.devices()[:1])
-    state, _ = made.train_steps(made.init(None), made.put_data(prepared.given), 4)
+    made = compile_run(NORMED, prepared.train, jax.devices()[:1])
+    state, _ = made.train_steps(made.init(None), made.put_data(prepared.train), 4)
     state = jax.tree.map(
         lambda leaf: leaf[0], jax.device_get((state.params, state.ema, state.batch_stats))
     )

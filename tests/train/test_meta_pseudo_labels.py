@@ -49,8 +49,8 @@ WHOLE = COACHED.replace(
 def begun(run, devices=ONE):
     """The program of a run, its data, and its state before the first step."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, devices)
-    return made, made.put_data(prepared.given), made.init(None)
+    made = compile_run(run, prepared.train, devices)
+    return made, made.put_data(prepared.train), made.init(None)
 
 
 def trained(run, steps=3, devices=ONE):
@@ -113,7 +113,7 @@ def by_hand(student, teacher, x, labels, strong):
 def test_one_step_by_hand():
     made, given, state = begun(WHOLE)
     student, teacher = (jax.device_get(first(p)) for p in (state.params, teacher_of(state).params))
-    stream = load_run_data(WHOLE).given.streams[""]
+    stream = load_run_data(WHOLE).train.streams[""]
     x = stream.image.reshape(96, -1)
     state, metrics = made.train_steps(state, given, 1)
     after, moved, h, lesson = by_hand(student, teacher, x, stream.labels, 1.0 - x)
@@ -134,7 +134,7 @@ def test_h_is_to_first_order_the_papers_product_of_gradients():
     slow = WHOLE.replace(optimizer=optimizers.SGD(3e-4, momentum=0.0), tasks=WHOLE.tasks[:1])
     made, given, state = begun(slow)
     student, teacher = (jax.device_get(first(p)) for p in (state.params, teacher_of(state).params))
-    stream = load_run_data(slow).given.streams[""]
+    stream = load_run_data(slow).train.streams[""]
     x = stream.image.reshape(96, -1)
     y = said(teacher, 1.0 - x)["row"].argmax(-1)
     state, metrics = made.train_steps(state, given, 1)
@@ -253,7 +253,7 @@ def test_statistics_of_the_student_are_of_the_strong_view_alone():
     run = WHOLE.replace(trunk=nets.MLP((12,), batch_norm=True))
     made, given, state = begun(run)
     layer = jax.device_get(first(state.params["shared"]["Dense_0"]))
-    strong = 1.0 - load_run_data(run).given.streams[""].image.reshape(96, -1)
+    strong = 1.0 - load_run_data(run).train.streams[""].image.reshape(96, -1)
     state, _ = made.train_steps(state, given, 1)
     mean = (strong @ layer["kernel"] + layer["bias"]).mean(0)
     np.testing.assert_allclose(state.batch_stats["BatchNorm_0"]["mean"][0], 0.1 * mean, atol=1e-6)
@@ -272,13 +272,13 @@ def test_what_is_frozen_moves_in_neither_net():
         param_rules=finetuning.feature_extraction(),
     )
     prepared = load_run_data(frozen)
-    made = compile_run(frozen, prepared.given, ONE)
+    made = compile_run(frozen, prepared.train, ONE)
     state = made.init(source)
     heads = jax.device_get((state.params["tasks"], teacher_of(state).params["tasks"]))
     state, _ = made.train_steps(
         state,
         made.put_data(
-            prepared.given._replace(source_model=train.SourceModel(state.params, state.batch_stats))
+            prepared.train._replace(source_model=train.SourceModel(state.params, state.batch_stats))
         ),
         2,
     )

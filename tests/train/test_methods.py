@@ -22,8 +22,8 @@ ONE = jax.devices()[:1]
 def trained(run, steps=2):
     """A state after some steps, and their mean metrics."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
-    return made.train_steps(made.init(None), made.put_data(prepared.given), steps)
+    made = compile_run(run, prepared.train, ONE)
+    return made.train_steps(made.init(None), made.put_data(prepared.train), steps)
 
 
 def close(one, other, atol=1e-5):
@@ -78,7 +78,7 @@ def test_one_trunk_a_task_has_no_shared_representation():
 
 def test_heads_are_weighted_if_the_run_says_so():
     run = RUN.replace(balance=weighting.Constant((1.0, 0.0)))
-    start = compile_run(run, load_run_data(run).given, ONE).init(None).params["tasks"]["heads"]
+    start = compile_run(run, load_run_data(run).train, ONE).init(None).params["tasks"]["heads"]
     for heads, still in (("paper", True), ("own", False)):
         state, _ = trained(run.replace(balance_options=BalanceOptions(head_gradients=heads)))
         moved = state.params["tasks"]["heads"]["column"]["kernel"]

@@ -23,8 +23,8 @@ SOFT = SGD.replace(trunk=nets.PerTaskTrunk(RUN.trunk))
 def going(run):
     """The program of a run, its first state and its data."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
-    return made, made.init(None), made.put_data(prepared.given)
+    made = compile_run(run, prepared.train, ONE)
+    return made, made.init(None), made.put_data(prepared.train)
 
 
 def trained(run, steps=1):
@@ -41,10 +41,10 @@ def still(one, other):
 
 def test_what_is_held_out_is_not_trained_on():
     run = RUN.replace(balance=aggregation.AutoLambda(held_out=0.25))
-    stream = load_run_data(run).given.streams[""]
+    stream = load_run_data(run).train.streams[""]
     for seed in range(2):
         assert not set(stream.labelled.index[seed]) & set(stream.held_out.index[seed])
-        whole = load_run_data(RUN).given.streams[""].labelled.index[seed]
+        whole = load_run_data(RUN).train.streams[""].labelled.index[seed]
         both = np.concatenate([stream.labelled.index[seed], stream.held_out.index[seed]])
         np.testing.assert_array_equal(np.sort(both), whole)
     told = abstract_data(run).streams[""]

@@ -30,12 +30,12 @@ ONE = jax.devices()[:1]
 def trained(run, steps=3, devices=ONE, source=None):
     """A state after some steps, and their mean metrics."""
     prepared = load_run_data(run)
-    made = compile_run(run, jax.eval_shape(lambda: prepared.given), devices)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.train), devices)
     state = made.init(source)
     start = train.SourceModel(state.params, state.batch_stats)
     anchor = jax.tree.map(jnp.copy, start) if source is not None else None
     return made.train_steps(
-        state, made.put_data(prepared.given._replace(source_model=anchor)), steps
+        state, made.put_data(prepared.train._replace(source_model=anchor)), steps
     )
 
 
@@ -71,16 +71,16 @@ def test_one_step_of_gradient_descent_by_hand():
         optimizer=optimizers.SGD(0.5, momentum=0.0),
     )  # fmt: skip
     prepared = load_run_data(run)
-    made = compile_run(run, jax.eval_shape(lambda: prepared.given), ONE)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.train), ONE)
     start = jax.device_get(made.init(None).params)
-    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.given), 1)
+    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.train), 1)
     trunk = jax.tree.map(lambda leaf: leaf[0], start["shared"]["Dense_0"])
     head = jax.tree.map(lambda leaf: leaf[0], start["tasks"]["heads"]["row"])
-    x = prepared.given.streams[""].image.reshape(96, -1).astype(np.float64)
+    x = prepared.train.streams[""].image.reshape(96, -1).astype(np.float64)
     hidden = np.maximum(x @ trunk["kernel"] + trunk["bias"], 0.0)
     logits = hidden @ head["kernel"] + head["bias"]
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    hot = np.eye(3)[prepared.given.streams[""].labels["row"]]
+    hot = np.eye(3)[prepared.train.streams[""].labels["row"]]
     np.testing.assert_allclose(metrics["loss/row"], -np.log((p * hot).sum(1)).mean(), rtol=1e-5)
     back = (p - hot) / 96
     moved = state.params["tasks"]["heads"]["row"]["kernel"][0]
@@ -178,14 +178,14 @@ def test_a_pattern_that_freezes_nothing_is_refused():
 def test_the_task_without_a_label_gets_no_gradient():
     run = RUN.replace(labels={"partial": True})
     prepared = load_run_data(run)
-    stream = prepared.given.streams[""]
+    stream = prepared.train.streams[""]
     mask = stream.labelled.mask
     np.testing.assert_array_equal(mask["row"], ~mask["column"])
     none = {"row": np.zeros_like(mask["row"]), "column": np.ones_like(mask["row"])}
-    made = compile_run(run, jax.eval_shape(lambda: prepared.given), ONE)
+    made = compile_run(run, jax.eval_shape(lambda: prepared.train), ONE)
     start = jax.device_get(made.init(None).params["tasks"])
     blind = stream._replace(labelled=stream.labelled._replace(mask=none))
-    given = made.put_data(prepared.given._replace(streams={"": blind}))
+    given = made.put_data(prepared.train._replace(streams={"": blind}))
     state, metrics = made.train_steps(made.init(None), given, 2)
     np.testing.assert_array_equal(metrics["loss/row"], 0.0)
     close(state.params["tasks"]["heads"]["row"], start["heads"]["row"], 0.0)
@@ -251,9 +251,9 @@ def test_a_source_of_another_width_is_refused():
 def test_average_follows_the_parameters():
     state, _ = trained(RUN, 3)
     prepared = load_run_data(RUN)
-    made = compile_run(RUN, jax.eval_shape(lambda: prepared.given), ONE)
+    made = compile_run(RUN, jax.eval_shape(lambda: prepared.train), ONE)
     by_hand = made.init(None)
-    given, ema = made.put_data(prepared.given), None
+    given, ema = made.put_data(prepared.train), None
     for step in range(3):
         momentum = min(0.9, (1 + step) / (10 + step))
         ema = jax.device_get(by_hand.params) if ema is None else ema

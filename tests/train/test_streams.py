@@ -27,8 +27,8 @@ APART = WHOLE.replace(data=MultiInput((Input("row", DATA, "row"), Input("column"
 
 def trained(run, steps=2, devices=ONE):
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, devices)
-    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.given), steps)
+    made = compile_run(run, prepared.train, devices)
+    state, metrics = made.train_steps(made.init(None), made.put_data(prepared.train), steps)
     return state, metrics, made.evaluate(state, prepared.splits)[0]
 
 

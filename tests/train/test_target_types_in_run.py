@@ -55,8 +55,8 @@ BASE = RUN.replace(
 def advanced(run, steps=3):
     """The program of a run, its data, its state after some steps and their mean metrics."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, jax.devices()[:1])
-    state, found = made.train_steps(made.init(None), made.put_data(prepared.given), steps)
+    made = compile_run(run, prepared.train, jax.devices()[:1])
+    state, found = made.train_steps(made.init(None), made.put_data(prepared.train), steps)
     return made, prepared, state, jax.device_get(found)
 
 
@@ -64,7 +64,7 @@ def advanced(run, steps=3):
 def test_a_method_for_the_kind_learns(kind):
     task = KINDS[kind]
     made, prepared, state, found = advanced(BASE.replace(tasks=(task,)))
-    known = prepared.given.streams[""].labelled.mask[task.name]
+    known = prepared.train.streams[""].labelled.mask[task.name]
     wanted = DATA.train[task.name].reshape(96, -1)
     there = wanted >= 0 if wanted.dtype.kind == "i" else ~np.isnan(wanted)
     assert known.sum() == there.any(1).sum()
@@ -81,13 +81,13 @@ def test_the_loss_of_a_step_is_of_the_known_entries(task):
     known = ~np.isnan(labels)
     run = BASE.replace(tasks=(task,), batch_size=int(known.any(1).sum()))
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, jax.devices()[:1])
+    made = compile_run(run, prepared.train, jax.devices()[:1])
     state = made.init(None)
     params = jax.tree.map(lambda leaf: leaf[0], jax.device_get(state.params))
     outputs, _ = build_model(run).apply(params, {}, DATA.train["image"], train=False)
     z = np.asarray(outputs.logits[task.name], np.float64)
     each = np.logaddexp(0.0, z) - labels * z if task is MARKS else (z - labels) ** 2
-    _, found = made.train_steps(state, made.put_data(prepared.given), 1)
+    _, found = made.train_steps(state, made.put_data(prepared.train), 1)
     np.testing.assert_allclose(found[f"loss/{task.name}"], each[known].mean(), rtol=1e-5)
 
 

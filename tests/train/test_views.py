@@ -72,7 +72,7 @@ def watching(*views, learn=(), **changes) -> Run:
 
 def batch_of(run, state, loop):
     """The batch of the first step of one seed."""
-    stream = jax.tree.map(jnp.asarray, load_run_data(run).given.streams[""])
+    stream = jax.tree.map(jnp.asarray, load_run_data(run).train.streams[""])
     stream = stream._replace(labelled=jax.tree.map(lambda leaf: leaf[0], stream.labelled))
     sampler, requests = Sampler(run, loop, ()), group_requests(run.tasks)
     choose = jax.jit(sample_batch, static_argnames=("sampler", "requests"))
@@ -89,7 +89,7 @@ def inputs_of(run, net, state, batch, source=None):
 def begun(run):
     """One seed's state before the first step, its data, and the batch of its first step."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
+    made = compile_run(run, prepared.train, ONE)
     state = jax.tree.map(lambda leaf: leaf[0], made.init(None))
     batch = batch_of(run, state, "vmap")
     return state, batch
@@ -98,9 +98,9 @@ def begun(run):
 def stepped(run):
     """State before and after the first step."""
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
+    made = compile_run(run, prepared.train, ONE)
     before = jax.device_get(made.init(None))
-    return before, made.train_steps(made.init(None), made.put_data(prepared.given), 1)[0]
+    return before, made.train_steps(made.init(None), made.put_data(prepared.train), 1)[0]
 
 
 def test_every_plain_view_is_its_own_image():
@@ -209,8 +209,8 @@ def test_the_teacher_is_the_average():
     teacher = SeparatePass(("weak",), "teacher")
     run = watching("weak", teacher, optimizer=optimizers.SGD(0.5), evaluation={"ema_decay": 1.0})
     prepared = load_run_data(run)
-    made = compile_run(run, prepared.given, ONE)
-    state, _ = made.train_steps(made.init(None), made.put_data(prepared.given), 3)
+    made = compile_run(run, prepared.train, ONE)
+    state, _ = made.train_steps(made.init(None), made.put_data(prepared.train), 3)
     # EMA's first steps follow the parameters: so the teacher is late, not the same.
     seen = state.aux_state["row"]
     assert not np.allclose(seen["weak"], seen[view_key(teacher)], rtol=1e-2)

@@ -48,14 +48,14 @@ def felt(method, seed):
 
 def begun(run=SOURCE):
     """Parameters and statistics of a net that was only drawn, as a source."""
-    made = compile_run(run, jax.eval_shape(lambda: load_run_data(run).given), jax.devices()[:1])
+    made = compile_run(run, jax.eval_shape(lambda: load_run_data(run).train), jax.devices()[:1])
     state = jax.device_get(made.init(None))
     return state.params, state.batch_stats
 
 
 def trained(run, source, steps=2, taught=None):
     """A state after some steps from a source, and their mean metrics."""
-    given = load_run_data(run).given
+    given = load_run_data(run).train
     if taught is not None:
         stream = given.streams[""]._replace(teacher=taught)
         given = given._replace(streams={"": stream})

@@ -163,7 +163,7 @@ def test_a_silent_channel_is_a_filter_of_zeros():
         initialization={"init_from": SOURCE.replace(trunk=TRUNK, first_seed=0)},
     )
     params, stats = jax.tree.map(lambda leaf: leaf[0], begun(run.initialization.init_from))
-    net, images = train.build_model(run), load_run_data(run).given.streams[""].image[:5]
+    net, images = train.build_model(run), load_run_data(run).train.streams[""].image[:5]
     say = functools.partial(source_features, net, task="row", images=images)
     whole = say(train.SourceModel(params, stats)).features
     silent = say(train.SourceModel(params, stats), layer="Conv_1", keep=jnp.array([1.0, 0.0, 1.0]))
@@ -221,7 +221,7 @@ def test_the_step_is_traced_once(monkeypatch):
     anchor = jax.tree.map(jnp.copy, train.SourceModel(state.params, state.batch_stats))
     made.train_steps(
         state,
-        with_precomputed(run, made, load_run_data(run).given._replace(source_model=anchor)),
+        with_precomputed(run, made, load_run_data(run).train._replace(source_model=anchor)),
         1,
     )
     assert len(traced) == 1
