@@ -24,7 +24,7 @@ def preprocessing_of(trunk: Any) -> list[Any]:
 
 
 def check_initialization(init: Any) -> None:
-    """Requires that a `config.Initialization` is consistent in itself.
+    """Requires that a `mtl_jax.config.run.Initialization` is consistent in itself.
 
     Raises:
       BadInput: naming the field.

@@ -21,8 +21,9 @@ def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
       BadInput: for an unknown field, with similar names.
     """
     names = field_names(setting)
-    for name in changes.keys() - set(names):
-        require(False, setting, name, f"is no field ({similar(setting, name)})", changes[name])
+    for name in (each for each in changes if each not in names):
+        rule = f"is no field ({similar(setting, str(name))})"
+        require(False, setting, str(name), rule, changes[name])
     values = {name: new_value(getattr(setting, name), value) for name, value in changes.items()}
     return dataclasses.replace(cast(Any, setting), **values)
 

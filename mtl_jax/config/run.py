@@ -112,8 +112,9 @@ class Run(RunSettings):
         heads and trunks of inactive tasks and their optimizer moments are not updated; gates,
         masks and other task-specific parameters are still updated by momentum, and auxiliary
         losses stay active.
-      extensions: extensions of the training step, such as `config.MetaPseudoLabels()` and
-        `config.CrossTask()`; at most one of each kind.
+      extensions: extensions of the training step, such as `MetaPseudoLabels`
+        (`mtl_jax.config.meta_pseudo_labels`) and `CrossTask` (`mtl_jax.config.cross_task`); at
+        most one of each kind.
       evaluation: when the run is evaluated and saved, and what is reported.
       num_seeds: number of seeds trained in parallel.
       first_seed: the first seed.

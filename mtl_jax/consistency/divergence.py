@@ -31,9 +31,9 @@ class KLDivergence:
     Example:
       >>> import jax.numpy as jnp
       >>> from mtl_jax import consistency
-      >>> logits, targets = jnp.zeros((1, 2)), jnp.array([[0.5, 0.5]])
-      >>> abs(round(float(consistency.KLDivergence()(logits, targets)[0]), 2))
-      0.0
+      >>> logits, targets = jnp.zeros((1, 2)), jnp.array([[0.9, 0.1]])
+      >>> round(float(consistency.KLDivergence()(logits, targets)[0]), 2)
+      0.37
     """
 
     def __call__(self, logits: jax.Array, targets: jax.Array) -> jax.Array:

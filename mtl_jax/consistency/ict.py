@@ -25,7 +25,7 @@ class ICT(AuxiliaryLoss):
 
     `1/C |softmax(f(r x_i + (1 - r) x_j)) - r p_i - (1 - r) p_j|^2` per unlabelled example i,
     with another example j, one r ~ Beta(alpha, alpha) per batch, and p the probabilities of the
-    averaged model (the run's `ema_decay`). The teacher normalises by the statistics of its own
+    averaged model (`Evaluation.ema_decay`). The teacher normalises by the statistics of its own
     batch; no gradient with respect to it. Any leading shape.
 
     The paper mixes predictions; the authors' code mixes logits. Their commands mix labelled

@@ -3,7 +3,6 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import jax
 
@@ -12,10 +11,9 @@ from mtl_jax.core.default_property import default_property
 from mtl_jax.core.head_specs import AuxHead, AuxMLP
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require
 from mtl_jax.core.views import View
-
-Tree = Any
 
 
 class AuxiliaryLoss(abc.ABC):

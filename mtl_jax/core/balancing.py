@@ -56,7 +56,7 @@ class Balancer:
         return state
 
 
-class LossWeighting(Balancer):
+class LossWeighting(Balancer, abc.ABC):
     """Balances tasks by their losses, with one backward pass."""
 
     access: Access = "losses"
@@ -68,7 +68,7 @@ class LossWeighting(Balancer):
         """Maps losses `[K]` to weights `[K]` and the next state."""
 
 
-class GramWeighting(Balancer):
+class GramWeighting(Balancer, abc.ABC):
     """Balances tasks by the inner products of their gradients, with K backward passes."""
 
     access: Access = "gramian"
@@ -78,7 +78,7 @@ class GramWeighting(Balancer):
         """Maps the Gram matrix `[K, K]` to weights `[K]` and the next state."""
 
 
-class BilevelWeighting(Balancer):
+class BilevelWeighting(Balancer, abc.ABC):
     """Balances tasks by the held-out losses after a step with given weights."""
 
     access: Access = "heldout_losses"
@@ -95,7 +95,7 @@ class BilevelWeighting(Balancer):
         """Maps a function, weights `[K]` -> held-out losses `[K]`, to weights, next state."""
 
 
-class CrossGramWeighting(Balancer):
+class CrossGramWeighting(Balancer, abc.ABC):
     """Balances tasks by the gradients of two batches; the update uses a third batch."""
 
     access: Access = "cross_gramian"
@@ -105,7 +105,7 @@ class CrossGramWeighting(Balancer):
         """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
 
 
-class JacobianAggregator(Balancer):
+class JacobianAggregator(Balancer, abc.ABC):
     """Balances tasks by their gradients, with K backward passes, all in memory."""
 
     access: Access = "jacobian"

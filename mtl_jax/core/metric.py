@@ -1,14 +1,12 @@
 """Base class of metrics."""
 
 import abc
-from typing import Any
 
 import jax
 
 from mtl_jax.core.default_property import default_property
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
-
-Tree = Any
+from mtl_jax.core.tree import Tree
 
 
 class Metric(abc.ABC):

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.head_key import encoder_params, head_params
-
-Tree = Any
+from mtl_jax.core.tree import Tree
 
 
 class ModelOutput(NamedTuple):
@@ -31,7 +30,7 @@ def undefined(*inputs: Any) -> Any:
     Raises:
       ValueError: always.
     """
-    raise ValueError("the model does not define this function")
+    raise ValueError("the model was made without embed_cross_task or apply_head")
 
 
 class Model(NamedTuple):

@@ -1,11 +1,11 @@
 """Base classes of regularizers: penalties, and non-smooth proximal terms."""
 
 import abc
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 
-Tree = Any
+from mtl_jax.core.tree import Tree
 
 
 @runtime_checkable

@@ -1,13 +1,11 @@
 """Base classes of augmentation policies."""
 
 import abc
-from typing import Any
 
 import jax
 
 from mtl_jax.core.default_property import default_property
-
-Tree = Any
+from mtl_jax.core.tree import Tree
 
 
 class Policy(abc.ABC):

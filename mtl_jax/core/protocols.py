@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 
 class RunSettings:
-    """Base class of `config.Run`, by which code that `Run` builds on knows a run."""
+    """Base class of `mtl_jax.config.run.Run`, by which code that `Run` builds on knows a run."""
 
 
 class TableRow(Protocol):

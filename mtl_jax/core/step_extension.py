@@ -70,8 +70,8 @@ class StepExtension:
         """Random streams of additional models with the run's architecture, for `init`."""
         return ()
 
-    @property
-    def optimizer(self) -> Any:
+    @default_property
+    def optimizer(self) -> object | None:
         """Optimizer of the model that `before_step` puts in the place of the run's.
 
         `before_step` puts in its optimizer state too; None uses the run's optimizer.

@@ -27,8 +27,8 @@ class Trunk:
         """Names of the fields that hold the trunks it is made of."""
         return ()
 
-    @property
-    def base_trunk(self) -> Any:
+    @default_property
+    def base_trunk(self) -> object | None:
         """The wrapped trunk, or None."""
         return None
 

@@ -31,7 +31,7 @@ def sample_labelled_subset(
       partial: whether each selected example keeps the label of only one of its tasks. Examples
         with fewer labels are assigned first, each to the task with the fewest labels so far; if no
         label is missing, the tasks' label counts differ by at most 1. Selected classes keep a
-        label as far as `mtl_jax.data.partial_labels.shared_out` permits.
+        label as far as `mtl_jax.data.partial_labels.assign_labels` permits.
       seed: seed of the sampling.
 
     Returns:

@@ -12,7 +12,7 @@ from mtl_jax.report.pareto_front import nondominated
 LAST = {"last": "raw", "last_ema": "ema"}
 
 
-class Evaluation(NamedTuple):
+class EvaluatedModel(NamedTuple):
     """An evaluated set of parameters."""
 
     step: int
@@ -37,15 +37,15 @@ def selecting_tasks(run: Run) -> list[Task]:
     return [task for task in run.tasks if task.selects]
 
 
-def evaluations(record: Mapping[str, Any]) -> list[Evaluation]:
+def evaluations(record: Mapping[str, Any]) -> list[EvaluatedModel]:
     """Both evaluations of a record; the EMA parameters come first and so win ties."""
-    return [Evaluation(record["step"], parameters) for parameters in ("ema", "raw")]
+    return [EvaluatedModel(record["step"], parameters) for parameters in ("ema", "raw")]
 
 
 def qualities(
     tasks: Iterable[Task],
     records: Mapping[int, Mapping[str, Any]],
-    pool: Sequence[Evaluation],
+    pool: Sequence[EvaluatedModel],
     seed: int,
 ) -> np.ndarray:
     """Validation metrics `[K, E]` of a seed, signed so that higher is better.
@@ -53,7 +53,7 @@ def qualities(
     Values that are not finite become minus infinity, the worst.
     """
 
-    def signed_metric(task: Task, evaluation: Evaluation) -> float:
+    def signed_metric(task: Task, evaluation: EvaluatedModel) -> float:
         metrics = records[evaluation.step]["validation"][evaluation.parameters]
         value = metrics[task.name][task.metric.name][seed]
         signed = value if task.metric.higher_is_better else -value
@@ -89,7 +89,9 @@ def groups(run: Run) -> dict[str, list[Task]]:
     return {task.name: tasks for task in run.tasks}
 
 
-def select(run: Run, records: Mapping[int, Mapping[str, Any]], seed: int) -> dict[str, Evaluation]:
+def select(
+    run: Run, records: Mapping[int, Mapping[str, Any]], seed: int
+) -> dict[str, EvaluatedModel]:
     """Selected evaluation of a seed, by task.
 
     If no validation metric is finite, it is the last one, with the raw parameters.
@@ -99,7 +101,7 @@ def select(run: Run, records: Mapping[int, Mapping[str, Any]], seed: int) -> dic
       records: the evaluations, by step.
       seed: index of the seed.
     """
-    last = Evaluation(max(records), LAST.get(run.evaluation.selection, "raw"))
+    last = EvaluatedModel(max(records), LAST.get(run.evaluation.selection, "raw"))
     if run.evaluation.selection in LAST:
         return {task.name: last for task in run.tasks}
     pool = [found for step in sorted(records) for found in evaluations(records[step])]
@@ -112,8 +114,8 @@ def select(run: Run, records: Mapping[int, Mapping[str, Any]], seed: int) -> dic
 
 
 def candidates(
-    run: Run, records: Mapping[int, Mapping[str, Any]], pool: Sequence[Evaluation], seed: int
-) -> list[Evaluation]:
+    run: Run, records: Mapping[int, Mapping[str, Any]], pool: Sequence[EvaluatedModel], seed: int
+) -> list[EvaluatedModel]:
     """Evaluations that may still be selected by `select`, whatever later evaluations are.
 
     For the mean, that is the best one so far; for the mean rank, the nondominated ones, and the

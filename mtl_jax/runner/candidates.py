@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.schema import BATCH_STATS, PARAMS
-from mtl_jax.report.selection import Evaluation, candidates, evaluations, select
+from mtl_jax.report.selection import EvaluatedModel, candidates, evaluations, select
 from mtl_jax.train import TrainState
 
 
@@ -70,7 +70,7 @@ class Candidates:
             return {task.name: selected_by(task.name) for task in self.run.tasks}
         return selected_by(self.run.tasks[0].name)
 
-    def model(self, evaluation: Evaluation, state: TrainState, seed: int) -> dict[str, Any]:
+    def model(self, evaluation: EvaluatedModel, state: TrainState, seed: int) -> dict[str, Any]:
         """One seed's parameters and statistics of a stored evaluation, or of the last one."""
         if evaluation in self.models[seed]:
             return self.models[seed][evaluation]
@@ -88,7 +88,7 @@ def of_seed(model: dict[str, Any], seed: int) -> dict[str, Any]:
     return jax.tree.map(lambda leaf: np.array(leaf[seed], copy=True), model)
 
 
-def parse_name(name: str) -> Evaluation:
+def parse_name(name: str) -> EvaluatedModel:
     """Parses the name of an evaluation in a checkpoint."""
     step, parameters = name.split("-")
-    return Evaluation(int(step), parameters)
+    return EvaluatedModel(int(step), parameters)

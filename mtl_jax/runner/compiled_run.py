@@ -90,10 +90,10 @@ class CompiledRun:
     @functools.cached_property
     def init_state(self) -> Wrapped:
         """The jitted `(model, source, extra_models) -> state`."""
+        create, seeds = functools.partial(train.init_train_state, self.run, self.sizes), self.seeds
 
         def init_state(model: Init, source: Init | None, extra_models: dict[str, Init]):
-            create = functools.partial(train.init_train_state, self.run, self.sizes)
-            return jax.vmap(create)(self.seeds, model, source, extra_models)
+            return jax.vmap(create)(seeds, model, source, extra_models)
 
         return jax.jit(
             init_state, compiler_options=INIT_COMPILER_OPTIONS, out_shardings=self.seed_sharding
@@ -103,10 +103,10 @@ class CompiledRun:
     def train_steps(self) -> Wrapped:
         """The jitted `(state, data, steps) -> (state, {metric: [S]})`, which donates the state."""
         step = train.make_train_step(self.run, self.model, self.execution, self.shard_batch)
+        loop, over_seeds = self.execution.step_loop, self.over_seeds
 
         def train_steps(state: train.TrainState, data: train.TrainData, steps: int):
-            block = functools.partial(scan_steps, step, self.execution.step_loop, steps)
-            return self.map_seeds(block, data)(state, data)
+            return over_seeds(functools.partial(scan_steps, step, loop, steps), state, data)
 
         smoke = self.run.steps <= SMOKE_STEPS_LIMIT
         return jax.jit(
@@ -121,9 +121,7 @@ class CompiledRun:
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
         measure = train.measure_affinity(self.run, self.model, self.execution, self.shard_batch)
-
-        def affinity(state: train.TrainState, data: train.TrainData):
-            return self.map_seeds(measure, data)(state, data)
+        affinity = functools.partial(self.over_seeds, measure)
 
         return jax.jit(affinity, out_shardings=self.seed_sharding)
 
@@ -144,14 +142,22 @@ class CompiledRun:
         shardings = data.in_axes(shared, self.seed_sharding)
         return jax.tree.map(lambda sharding, part: device_put(part, sharding), shardings, data)
 
-    def map_seeds(self, function: Callable, data: train.TrainData) -> Callable:
-        """Maps a function `(state, data)` of one seed over the seeds."""
-        axes = (0, data.in_axes(seed_axis(self.run), 0))
-        return map_seeds(self.execution.seed_loop, function, axes)
+    @property
+    def over_seeds(self) -> Callable[..., Any]:
+        """Maps a function `(state, data)` of one seed over the seeds: `(function, state, data)`."""
+        return functools.partial(map_train_data, self.execution.seed_loop, seed_axis(self.run))
 
-    def shard_batch(self, batch: Any) -> Any:
+    @property
+    def shard_batch(self) -> Callable[[Any], Any]:
         """Shards the examples of a batch over the devices, inside a step."""
-        return shard_batch(self.mesh, self.execution.augment_loop == "map", batch)
+        return functools.partial(shard_batch, self.mesh, self.execution.augment_loop == "map")
+
+
+def map_train_data(
+    loop: str, axis: int | None, function: Callable, state: train.TrainState, data: train.TrainData
+) -> Any:
+    """Maps a function `(state, data)` of one seed over the seeds, with the data's seed axis."""
+    return map_seeds(loop, function, (0, data.in_axes(axis, 0)))(state, data)
 
 
 def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) -> CompiledRun:

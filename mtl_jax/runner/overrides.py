@@ -87,9 +87,9 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
         raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
     fields = config_fields(item)
     if name not in fields:
-        raise NoSuchField(
-            f"{type(item).__name__} has no field {name!r}: {did_you_mean(name, fields)}"
-        )
+        groups = [each for each in fields if name in inner_fields(getattr(item, each))]
+        hint = f"it is {groups[0]}.{name}" if groups else did_you_mean(name, fields)
+        raise NoSuchField(f"{type(item).__name__} has no field {name!r}: {hint}")
     hint = typing.get_type_hints(type(item)).get(name)
     old = changes.get(name, getattr(item, name))
     value = new_value(old, hint, name, rest, text)
@@ -99,6 +99,11 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
 def new_value(value: Any, hint: Any, name: str, rest: list[str], text: str) -> Any:
     """The new value of a field: replaced at a deeper level, or parsed from the text."""
     return replace_at(value, rest, text) if rest else parsed(text, value, hint, name)
+
+
+def inner_fields(value: Any) -> list[str]:
+    """The fields of a setting; none for other values."""
+    return config_fields(value) if dataclasses.is_dataclass(value) else []
 
 
 def index_of(items: tuple, name: str) -> int:

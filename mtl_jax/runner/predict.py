@@ -116,7 +116,7 @@ def transferability_scores(
     """
     scores = {
         "H-score": lambda: transferability.h_score(features, labels),
-        "regularised H-score": lambda: transferability.regularized_h_score(features, labels),
+        "regularized H-score": lambda: transferability.regularized_h_score(features, labels),
         "LEEP": lambda: transferability.leep(probabilities, labels),
         "NCE": lambda: transferability.nce(most_likely(probabilities), labels),
         "LogME": lambda: transferability.logme(features, labels),

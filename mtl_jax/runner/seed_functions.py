@@ -12,13 +12,12 @@ from mtl_jax.core.tree import Tree
 from mtl_jax.nets import make_model
 from mtl_jax.runner.loops import map_seeds
 from mtl_jax.storage.seeds import seed_axis
+from mtl_jax.train.state import Init
 
 # XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
 # gives the same bits in a tenth of the time. It is used for the initialization only: a training
 # step would be 7 % slower.
 INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
-
-Init = tuple[Tree, Tree]  # Parameters and batch statistics.
 
 
 class EvaluationConfig(NamedTuple):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 from jax.typing import ArrayLike
 
@@ -46,7 +45,7 @@ def with_teacher_predictions(
         weights = np.zeros(logits.shape[:2], np.float32)
         for seed, index in enumerate(pools):
             weights[seed, index] = class_balance_weights(logits[seed, index], view.per_class)
-        predictions = TeacherPredictions(jax.device_put(logits), jax.device_put(weights))
+        predictions = TeacherPredictions(logits, weights)
         streams[name] = stream._replace(teacher={**stream.teacher, task.name: predictions})
     return data._replace(streams=streams)
 

@@ -32,17 +32,20 @@ def check_names(run: Run) -> None:
     if isinstance(source, Run):
         source_classes = classes_of(source.data)
         for source_task, task in restored_heads(run, source):
-            where = f"run {run.name!r}: param_map: the head of {task!r}, from {source.name!r},"
+            where = (
+                f"run {run.name!r}: initialization.param_map: the head of {task!r}, "
+                f"from {source.name!r},"
+            )
             require_same(where, source_classes.get(source_task), run_classes.get(task))
         if not run.initialization.new_params:
-            require_inputs(f"run {run.name!r}: init_from:", run.data, source)
+            require_inputs(f"run {run.name!r}: initialization.init_from:", run.data, source)
     for task in run.tasks:
         if teacher_view(task) is not None:
             teacher = teacher_by_task(run)[task.name, task.num_outputs]
-            where = f"run {run.name!r}: teachers: {teacher.name!r}, of {task.name!r},"
+            where = f"run {run.name!r}: labels.teachers: {teacher.name!r}, of {task.name!r},"
             teacher_classes = classes_of(teacher.data)
             require_same(where, teacher_classes.get(task.name), run_classes.get(task.name))
-            require_inputs(f"run {run.name!r}: teachers:", run.data, teacher)
+            require_inputs(f"run {run.name!r}: labels.teachers:", run.data, teacher)
 
 
 def head_kernel(task: Task) -> str:

@@ -18,6 +18,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
 from mtl_jax.storage.files import unused_path, write_json, write_text
 
+GROUPS = {"labels", "augmentation", "initialization", "regularization", "evaluation"}  # Of a `Run`.
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
 
 
@@ -207,8 +208,12 @@ def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: 
 
 
 def fields_text(run: TableRow) -> dict[str, str]:
-    """Each field of a run as a string."""
-    return {f.name: to_source(getattr(run, f.name)) for f in dataclasses.fields(run)}
+    """Each field of a run as a string, those of its groups by dotted names."""
+    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
+    for group in GROUPS & values.keys():
+        value = values.pop(group)
+        values |= {f"{group}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {name: to_source(value) for name, value in values.items()}
 
 
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:

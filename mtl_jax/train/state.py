@@ -47,7 +47,7 @@ def head_specs(run: Run) -> HeadSpecs:
 
 def optimizer_of(run: Run) -> SGD | Adam:
     """The optimizer of the trained model: an extension's if it has one, else the run's."""
-    own = [each.optimizer for each in run.extensions if each.optimizer is not None]
+    own: list[Any] = [e.optimizer for e in run.extensions if e.optimizer is not None]
     return own[0] if own else run.optimizer
 
 

@@ -40,6 +40,7 @@ class CoTuning(SourceHead):
 
         param_map=((r"tasks/heads/SRC/(kernel|bias)", r"tasks/heads/DST/old/Dense_0/\1"),)
 
+    in the run's `Initialization`.
     (SRC is `source` if the run starts from a file.) A run without such a rule is rejected. TLLib
     trains that head with the trunk's learning rate, a tenth of that of the task's own head:
     `ParamRule(".*/old/.*", lr_scale=0.1)` in `param_rules`. Gradients with respect to the old head

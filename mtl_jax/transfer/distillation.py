@@ -19,7 +19,7 @@ from mtl_jax.core.views import PARAMETERS, Parameters, TeacherView, View
 class Distillation(AuxiliaryLoss):
     """Knowledge distillation on the unlabelled images, `T^2 KL(softmax(t/T) || softmax(z/T))`.
 
-    Per example, see `distillation`; t are the logits of the run's `teachers`, precomputed before
+    Per example, see `distillation`; t are the logits of `Labels.teachers`, precomputed before
     training on the unaugmented images. Without labels, this is the only loss; with labels,
     RepDistiller weighs the two 0.9 to 0.1, which is a weight of 9 here. Gradients with respect to
     the student's view.

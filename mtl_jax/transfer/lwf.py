@@ -31,6 +31,7 @@ class LwF(SourceHead):
 
         param_map=((r"tasks/heads/SRC/(kernel|bias)", r"tasks/heads/DST/old/Dense_0/\1"),)
 
+    in the run's `Initialization`.
     (SRC is `source` if the run starts from a file.) A run without such a rule is rejected.
     Gradients with respect to the old head and the trunk, none with respect to the source.
 

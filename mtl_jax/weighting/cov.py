@@ -39,7 +39,8 @@ class CoV(LossWeighting):
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import weighting
-      >>> method, state, key = weighting.CoV(), weighting.CoV().init(2), jax.random.key(0)
+      >>> method, key = weighting.CoV(), jax.random.key(0)
+      >>> state = method.init(2)
       >>> for losses in ([1.0, 2.0], [0.5, 1.9], [0.4, 1.8]):
       ...     weights, state = method.weigh_losses(jnp.array(losses), state, key)
       >>> [round(weight, 2) for weight in weights.tolist()]

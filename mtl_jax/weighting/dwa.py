@@ -47,7 +47,8 @@ class DWA(LossWeighting):
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import weighting
-      >>> method, state, key = weighting.DWA(window=1), weighting.DWA().init(2), jax.random.key(0)
+      >>> method, key = weighting.DWA(window=1), jax.random.key(0)
+      >>> state = method.init(2)
       >>> for losses in ([1.0, 2.0], [0.5, 1.9], [0.4, 1.8]):
       ...     weights, state = method.weigh_losses(jnp.array(losses), state, key)
       >>> [round(weight, 2) for weight in weights.tolist()]

@@ -59,7 +59,8 @@ class FAMO(LossWeighting):
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import weighting
-      >>> method, state = weighting.FAMO(learning_rate=0.1), weighting.FAMO().init(2)
+      >>> method = weighting.FAMO(learning_rate=0.1)
+      >>> state = method.init(2)
       >>> weights, state = method.weigh_losses(jnp.array([1.0, 4.0]), state, jax.random.key(0))
       >>> state = method.post_step(jnp.array([0.5, 4.0]), state)
       >>> [round(weight, 2) for weight in weights.tolist()]

@@ -47,7 +47,8 @@ class IMTLL(LossWeighting):
       >>> import jax
       >>> import jax.numpy as jnp
       >>> from mtl_jax import weighting
-      >>> method, state = weighting.IMTLL(learning_rate=0.1), weighting.IMTLL().init(2)
+      >>> method = weighting.IMTLL(learning_rate=0.1)
+      >>> state = method.init(2)
       >>> weights, state = method.weigh_losses(jnp.array([0.5, 4.0]), state, jax.random.key(0))
       >>> weights.tolist(), [round(scale, 2) for scale in state.log_scale.tolist()]
       ([1.0, 1.0], [0.1, -0.1])

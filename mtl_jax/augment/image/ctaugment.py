@@ -47,7 +47,7 @@ class CTAugment(LearnablePolicy):
 
     Works on gray levels: floats are rounded to the nearest of 256. In a loop only the sampled
     operations are computed, under `jax.vmap` all of them: on a CPU use a loop
-    (`mtl_jax.augment.batched`).
+    (`Execution.augment_loop`).
 
     Attributes:
       depth: operations per view.

@@ -19,7 +19,7 @@ class RandAugment(Policy):
 
     Works on gray levels: floats are rounded to the nearest of 256 unless no operation is applied
     at all. In a loop only the sampled operations are computed, under `jax.vmap` all of them: on
-    a CPU use a loop (`mtl_jax.augment.batched`).
+    a CPU use a loop (`Execution.augment_loop`).
 
     Attributes:
       operations: of `mtl_jax.augment.image.operations`; empty is the identity.
