@@ -10,7 +10,7 @@ import pytest
 from mtl_jax import metrics
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report.selection import (
-    Evaluation,
+    EvaluatedModel,
     best,
     candidates,
     criterion,
@@ -72,7 +72,9 @@ def test_accuracies_are_selected_by_their_mean_and_not_by_their_rank():
     values = [{"row": (0.9, 0.5), "column": (0.3, 0.31)}, {"row": (0.51, 0.1), "column": (0.32, 0.1)}]  # fmt: skip
     ranks = mean_rank(np.array([[0.9, 0.5, 0.51, 0.1], [0.3, 0.31, 0.32, 0.1]]))
     assert ranks.argmin() == 2, "by rank it would be the first of step 2"
-    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == Evaluation(1, "ema")
+    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == EvaluatedModel(
+        1, "ema"
+    )
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -83,7 +85,7 @@ def test_the_mean_rank_by_counting(seed):
     height = np.array([-each["height"][place] for each in values for place in (0, 1)])
     wanted = pool[int(np.argmin(mean_rank([row, height])))]
     found = select(TWO, records_of(values), 0)
-    assert found == {"row": Evaluation(*wanted), "height": Evaluation(*wanted)}
+    assert found == {"row": EvaluatedModel(*wanted), "height": EvaluatedModel(*wanted)}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -102,7 +104,7 @@ def test_units_and_directions_change_nothing(seed, scale):
 def test_a_task_that_does_not_select_has_no_say():
     values = [{"row": (0.5, 0.4), "height": (9.0, 9.0)}, {"row": (0.4, 0.3), "height": (1.0, 1.0)}]
     helper = TWO.replace(tasks=(ROW, HEIGHT.replace(selects=False)))
-    assert select(helper, records_of(values), 0)["height"] == Evaluation(1, "ema")
+    assert select(helper, records_of(values), 0)["height"] == EvaluatedModel(1, "ema")
     with pytest.raises(BadInput, match="tasks must have one that selects"):
         RUN.replace(tasks=(ROW.replace(selects=False),))
     assert (
@@ -116,14 +118,14 @@ def test_a_task_that_does_not_select_has_no_say():
 def test_each_task_for_itself():
     values = [{"row": (0.5, 0.4), "height": (9.0, 8.0)}, {"row": (0.4, 0.6), "height": (1.0, 2.0)}]
     found = select(TWO.replace(evaluation={"selection": "per_task"}), records_of(values), 0)
-    assert found == {"row": Evaluation(2, "raw"), "height": Evaluation(2, "ema")}
+    assert found == {"row": EvaluatedModel(2, "raw"), "height": EvaluatedModel(2, "ema")}
 
 
 def test_the_last_step_without_validation():
     values = [{"row": (0.9, 0.9), "height": (0.0, 0.0)}, {"row": (0.1, 0.1), "height": (9.0, 9.0)}]
     for selection, kind in (("last", "raw"), ("last_ema", "ema")):
         found = select(TWO.replace(evaluation={"selection": selection}), records_of(values), 0)
-        assert set(found.values()) == {Evaluation(2, kind)}
+        assert set(found.values()) == {EvaluatedModel(2, kind)}
 
 
 def test_what_cannot_be_judged_does_not_freeze_the_selection():
@@ -132,19 +134,19 @@ def test_what_cannot_be_judged_does_not_freeze_the_selection():
               {"row": (0.9, 0.8), "column": (math.nan, math.nan)}]  # fmt: skip
     records = records_of(values)
     run = RUN.replace(num_seeds=1)
-    assert select(run, records, 0)["column"] == Evaluation(2, "ema")
+    assert select(run, records, 0)["column"] == EvaluatedModel(2, "ema")
     assert (
         tasks_without_metric(run, records) == ["column"]
         and tasks_without_metric(run.replace(tasks=(ROW,)), records) == []
     )
     nothing = records_of([{"row": (math.nan,) * 2, "column": (math.nan,) * 2}] * 3)
-    assert select(run, nothing, 0)["row"] == Evaluation(3, "raw"), "the last step"
+    assert select(run, nothing, 0)["row"] == EvaluatedModel(3, "raw"), "the last step"
     assert tasks_without_metric(run, nothing) == ["row", "column"]
 
 
 def test_one_evaluation_that_is_not_finite_is_not_selected():
     values = [{"row": (0.5, 0.5), "height": (1.0, 1.0)}, {"row": (0.9, 0.4), "height": (math.nan, 2.0)}]  # fmt: skip
-    assert select(TWO, records_of(values), 0)["row"] == Evaluation(1, "ema")
+    assert select(TWO, records_of(values), 0)["row"] == EvaluatedModel(1, "ema")
     assert best(np.array([[-math.inf, -math.inf]]), by_rank=True) is None
 
 
@@ -167,7 +169,7 @@ def test_what_is_selected_in_the_end_was_kept_all_along(run, seed):
         finite = tasks_without_metric(run, seen) != [
             task.name for task in run.tasks if task.selects
         ]
-        assert chosen <= set(kept) or not finite or chosen == {Evaluation(step, "raw")}
+        assert chosen <= set(kept) or not finite or chosen == {EvaluatedModel(step, "raw")}
 
 
 def test_few_are_kept_where_one_is_enough():
@@ -191,4 +193,6 @@ def test_few_are_kept_where_one_is_enough():
 
 def test_a_column_of_equal_values_decides_nothing():
     values = [{"row": (0.3, 0.3), "column": (0.0, 0.0)}, {"row": (0.6, 0.5), "column": (0.0, 0.0)}]
-    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == Evaluation(2, "ema")
+    assert select(RUN.replace(num_seeds=1), records_of(values), 0)["row"] == EvaluatedModel(
+        2, "ema"
+    )
