@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.config.param_rules import ParamRules, rule_of
+from mtl_jax.config.param_rules import ParamRules, find_rule
 from mtl_jax.core.model import EncoderOutput
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.trunk import Trunk, traits
@@ -196,7 +196,7 @@ def freeze_batch_norm(path_of: Callable[[tuple], tuple], param_rules: ParamRules
         if isinstance(module, nn.BatchNorm) and context.method_name == "__call__":
             path = "/".join(path_of(module.path))
             names = (f"{path}/scale", f"{path}/bias")
-            rules = [rule_of(param_rules, name) for name in names]
+            rules = [find_rule(param_rules, name) for name in names]
             if any(rule is not None and rule.frozen for rule in rules):
                 return call(*args, **{**kwargs, "use_running_average": True})
             if not kwargs.get("use_running_average", module.use_running_average):
