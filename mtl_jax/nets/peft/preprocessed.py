@@ -26,7 +26,7 @@ class Preprocessed(Trunk, nn.Module):
       >>> import jax
       >>> from mtl_jax import nets
       >>> trunk = nets.Preprocessed(nets.CNN((8,)), nets.pretrained.IMAGENET)
-      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), "float32")
       >>> sorted(jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)["params"])
       ['BatchNorm_0', 'Conv_0']
     """

@@ -39,7 +39,7 @@ class Prompts:
       >>> import jax
       >>> from mtl_jax import nets
       >>> trunk = nets.ViT(width=8, depth=1, heads=2, prompts=nets.Prompts(5))
-      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), "float32")
       >>> variables = jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)
       >>> variables["params"]["patches"]["prompt"]["tokens"].shape
       (5, 8)

@@ -54,7 +54,7 @@ class SpotTune(Trunk, nn.Module):
       >>> import jax
       >>> from mtl_jax import nets
       >>> trunk = nets.SpotTune(nets.MLP((8,)), policy=nets.MLP((4,)))
-      >>> x = jax.ShapeDtypeStruct((1, 4), float)
+      >>> x = jax.ShapeDtypeStruct((1, 4), "float32")
       >>> sorted(jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)["params"])
       ['frozen_block0', 'policy', 'policy_logits', 'tuned_block0']
     """
@@ -140,7 +140,7 @@ def source_param_map(
     Example:
       >>> import jax
       >>> from mtl_jax import nets
-      >>> x = jax.ShapeDtypeStruct((1, 4), float)
+      >>> x = jax.ShapeDtypeStruct((1, 4), "float32")
       >>> for pattern, path in nets.source_param_map(nets.SpotTune(nets.MLP((8,))), x):
       ...     print(pattern, path)
       shared/Dense_0/([^/]+) shared/tuned_block0/Dense_0/\1

@@ -38,7 +38,7 @@ class Adapter:
       >>> import jax
       >>> from mtl_jax import nets
       >>> trunk = nets.ViT(width=8, depth=1, heads=2, adapter=nets.Adapter(4))
-      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), float)
+      >>> x = jax.ShapeDtypeStruct((1, 32, 32, 3), "float32")
       >>> variables = jax.eval_shape(lambda x: trunk.init(jax.random.key(0), x, train=False), x)
       >>> variables["params"]["block0"]["adapter_mlp"]["down"]["kernel"].shape
       (8, 4)
