@@ -139,7 +139,7 @@ COSTS = {
 LAWS = ("weighting", "aggregation", "sharing", "consistency", "nets", "augment", "losses")
 # Of the modules without export lines: those whose functions are for users, and helpers.
 FUNCTIONS = ("mtl_jax.config.sklearn_baseline", "mtl_jax.transfer.finetuning")
-HELPERS = ("discriminative_rules", "params_of", "rules_of_rest")
+HELPERS = ("Replaceable", "RunGroup", "discriminative_rules", "params_of", "rules_of_rest")
 
 
 class Member(NamedTuple):
@@ -195,9 +195,9 @@ def defined(name: str) -> list[Member]:
     """The public classes that a module without export lines defines, and users' functions."""
     found = []
     for each, value in vars(importlib.import_module(name)).items():
-        function = inspect.isfunction(value) and name in FUNCTIONS and each not in HELPERS
+        function = inspect.isfunction(value) and name in FUNCTIONS
         own = getattr(value, "__module__", None) == name and not each.startswith("_")
-        if own and (inspect.isclass(value) or function):
+        if own and each not in HELPERS and (inspect.isclass(value) or function):
             found.append(Member(name, each, name, value))
     return found
 

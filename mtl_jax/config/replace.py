@@ -2,11 +2,30 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
+from mtl_jax.core.fingerprint import config_fields
 from mtl_jax.core.validation import did_you_mean, require
 
 Setting = TypeVar("Setting")
+
+
+class Replaceable:
+    """Base class of the settings of an experiment file, which differ by a few fields."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Returns a copy with some fields changed.
+
+        A mapping changes fields of an inner setting: `run.replace(labels={"partial": True})`.
+
+        Raises:
+          BadInput: for an unknown field, or a value that is not allowed.
+        """
+        return checked_replace(self, changes)
+
+
+class RunGroup(Replaceable):
+    """Base class of the groups of a run's fields."""
 
 
 def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
@@ -36,12 +55,17 @@ def new_value(old: Any, value: Any) -> Any:
 
 def similar(setting: Any, name: str) -> str:
     """Suggests similar names, or the inner setting that has a field of this name."""
-    names = field_names(setting)
-    for group in names:
-        value = getattr(setting, group)
-        if dataclasses.is_dataclass(value) and name in field_names(value):
-            return f"it is one of {group}: {group}={{{name!r}: ...}}"
-    return did_you_mean(name, names)
+    group = holder_of(setting, name)
+    if group is not None:
+        return f"it is one of {group}: {group}={{{name!r}: ...}}"
+    return did_you_mean(name, field_names(setting))
+
+
+def holder_of(setting: Any, name: str) -> str | None:
+    """The field that holds a setting with a field of this name; None if there is none."""
+    inner = {field: getattr(setting, field) for field in config_fields(setting)}
+    settings = {field: value for field, value in inner.items() if dataclasses.is_dataclass(value)}
+    return next((field for field, value in settings.items() if name in config_fields(value)), None)
 
 
 def field_names(setting: Any) -> list[str]:

@@ -9,7 +9,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.init_checks import check_initialization
 from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import ParamRules
-from mtl_jax.config.replace import checked_replace
+from mtl_jax.config.replace import Replaceable, RunGroup
 from mtl_jax.config.run_checks import check_run
 from mtl_jax.config.run_groups import Augmentation, Evaluation, Regularization
 from mtl_jax.config.task import Task
@@ -25,7 +25,7 @@ from mtl_jax.core.views import Parameters
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Labels:
+class Labels(RunGroup):
     """The labels of a run.
 
     Attributes:
@@ -50,14 +50,10 @@ class Labels:
         if self.num_labelled is not None:
             require_int(self, num_labelled=1)
 
-    def replace(self, **changes: Any) -> "Labels":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)
-
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Initialization:
+class Initialization(RunGroup):
     """The initial parameters of a run.
 
     Attributes:
@@ -83,14 +79,10 @@ class Initialization:
     def __post_init__(self):
         check_initialization(self)
 
-    def replace(self, **changes: Any) -> "Initialization":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)
-
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Run(RunSettings):
+class Run(RunSettings, Replaceable):
     """Configuration of one table row: everything that determines its results.
 
     Attributes:
@@ -148,13 +140,6 @@ class Run(RunSettings):
 
     def __post_init__(self):
         check_run(self, sources_of(self), teacher_by_task(self))
-
-    def replace(self, **changes: Any) -> "Run":
-        """Returns a copy with some fields changed.
-
-        A group may be given as a mapping of its changes, `run.replace(labels={"partial": True})`.
-        """
-        return checked_replace(self, changes)
 
 
 def teacher_by_task(run: Run) -> dict[tuple[str, int], Run]:

@@ -1,9 +1,9 @@
 """Groups of a run's fields: augmentation, regularization and evaluation."""
 
 import dataclasses
-from typing import Any, Literal
+from typing import Literal
 
-from mtl_jax.config.replace import checked_replace
+from mtl_jax.config.replace import RunGroup
 from mtl_jax.core.penalty import Penalty, Proximal
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.typechecked import typechecked
@@ -12,7 +12,7 @@ from mtl_jax.core.validation import require_choice, require_int, require_number
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class Augmentation(RunGroup):
     """Augmentation policies of a run; None disables a policy.
 
     Attributes:
@@ -31,14 +31,10 @@ class Augmentation:
         policies = {"weak": self.weak, "medium": self.medium, "strong": self.strong}
         return {name: policy for name, policy in policies.items() if policy is not None}
 
-    def replace(self, **changes: Any) -> "Augmentation":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)
-
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Regularization:
+class Regularization(RunGroup):
     """Terms of a run that depend on its parameters only.
 
     Attributes:
@@ -50,14 +46,10 @@ class Regularization:
     penalties: tuple[Penalty, ...] = ()
     proximal: tuple[Proximal, ...] = ()
 
-    def replace(self, **changes: Any) -> "Regularization":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)
-
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(RunGroup):
     """When a run is evaluated and saved, and which parameters are reported.
 
     Attributes:
@@ -86,7 +78,3 @@ class Evaluation:
         require_int(self, every=1, checkpoint_every=1)
         require_number(self, ema_decay=(0.0, 1.0))
         require_choice(self, selection=("joint", "per_task", "last", "last_ema"))
-
-    def replace(self, **changes: Any) -> "Evaluation":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from mtl_jax.config.replace import Replaceable
 from mtl_jax.config.task import Task
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.protocols import RunSettings
@@ -19,7 +20,7 @@ TARGETS = ("multiclass", "binary", "continuous")
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SklearnBaseline:
+class SklearnBaseline(Replaceable):
     """Configuration of one table row: an estimator with `fit` and `predict`.
 
     For every seed the estimator receives the same labels as a `Run` with the same settings, and
@@ -112,10 +113,6 @@ class SklearnBaseline:
     def target_type(self) -> TargetType | None:
         """Target type of its task, in scikit-learn's terms."""
         return target_type(self.task.loss, self.task.num_outputs)
-
-    def replace(self, **changes: Any) -> "SklearnBaseline":
-        """Returns a copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
 
 
 def self_training(base: Callable[[], Any], **settings: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from mtl_jax.config.replace import checked_replace
+from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.policy import LearnablePolicy
@@ -27,7 +27,7 @@ from mtl_jax.losses.target_type import possible_types, target_type, types_of
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Replaceable):
     """A prediction task.
 
     Attributes:
@@ -73,10 +73,6 @@ class Task:
         """Whether its auxiliary loss requires any of the given base views."""
         asked = () if self.auxiliary is None else self.auxiliary.views
         return any(name in names for view in asked for name in base_views(view))
-
-    def replace(self, **changes: Any) -> "Task":
-        """Returns a copy with some fields changed."""
-        return checked_replace(self, changes)
 
 
 def require_types(task: Task) -> None:

@@ -1,11 +1,12 @@
 """Configuration of toy runs: balancing methods on low-dimensional problems."""
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import jax
 
 from mtl_jax.config.optimizers import SGD, Adam
+from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.balancing import Balancer as Balance
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_name
@@ -26,7 +27,7 @@ class ToyProblem(Protocol):
 
 @typechecked
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ToyRun:
+class ToyRun(Replaceable):
     """Configuration of one table row: a balancing method on a toy problem.
 
     Attributes:
@@ -69,10 +70,6 @@ class ToyRun:
             "must be points of one dimension",
             self.initial_points,
         )
-
-    def replace(self, **changes: Any) -> "ToyRun":
-        """Returns a copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
 
 
 @typechecked

@@ -7,6 +7,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from mtl_jax.config.replace import holder_of
 from mtl_jax.config.run import Run, map_dependencies
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.fingerprint import config_fields
@@ -87,8 +88,8 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
         raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
     fields = config_fields(item)
     if name not in fields:
-        groups = [each for each in fields if name in inner_fields(getattr(item, each))]
-        hint = f"it is {groups[0]}.{name}" if groups else did_you_mean(name, fields)
+        group = holder_of(item, name)
+        hint = did_you_mean(name, fields) if group is None else f"it is {group}.{name}"
         raise NoSuchField(f"{type(item).__name__} has no field {name!r}: {hint}")
     hint = typing.get_type_hints(type(item)).get(name)
     old = changes.get(name, getattr(item, name))
@@ -99,11 +100,6 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
 def new_value(value: Any, hint: Any, name: str, rest: list[str], text: str) -> Any:
     """The new value of a field: replaced at a deeper level, or parsed from the text."""
     return replace_at(value, rest, text) if rest else parsed(text, value, hint, name)
-
-
-def inner_fields(value: Any) -> list[str]:
-    """The fields of a setting; none for other values."""
-    return config_fields(value) if dataclasses.is_dataclass(value) else []
 
 
 def index_of(items: tuple, name: str) -> int:

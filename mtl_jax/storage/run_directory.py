@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
+from mtl_jax.config.replace import RunGroup
 from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.protocols import TableRow
@@ -18,7 +19,6 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
 from mtl_jax.storage.files import unused_path, write_json, write_text
 
-GROUPS = {"labels", "augmentation", "initialization", "regularization", "evaluation"}  # Of a `Run`.
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
 
 
@@ -207,13 +207,16 @@ def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: 
     )
 
 
-def fields_text(run: TableRow) -> dict[str, str]:
+def fields_text(run: Any) -> dict[str, str]:
     """Each field of a run as a string, those of its groups by dotted names."""
-    values = {field.name: getattr(run, field.name) for field in dataclasses.fields(run)}
-    for group in GROUPS & values.keys():
-        value = values.pop(group)
-        values |= {f"{group}.{f.name}": getattr(value, f.name) for f in dataclasses.fields(value)}
-    return {name: to_source(value) for name, value in values.items()}
+    texts = {}
+    for field in dataclasses.fields(run):
+        value = getattr(run, field.name)
+        if isinstance(value, RunGroup):
+            texts |= {f"{field.name}.{name}": text for name, text in fields_text(value).items()}
+        else:
+            texts[field.name] = to_source(value)
+    return texts
 
 
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:
