@@ -7,7 +7,7 @@ import re
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import leaf_paths, partition, path_str
+from mtl_jax.core.tree import leaf_paths, leaves_by_path, partition, path_str
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, did_you_mean, regex_error, require, require_number
 
@@ -140,8 +140,8 @@ def l2_sp_penalty(rules: ParamRules, params, start_params) -> jax.Array:
         raise BadInput(
             "param_rules: l2_sp needs a source model: a run with Initialization(init_from=...)"
         )
-    start = dict(zip(leaf_paths(start_params), jax.tree.leaves(start_params), strict=True))
-    for path, leaf in zip(leaf_paths(params), jax.tree.leaves(params), strict=True):
+    start = leaves_by_path(start_params)
+    for path, leaf in leaves_by_path(params).items():
         weight = rule_of(rules, path).l2_sp
         if weight:
             gap = leaf - jax.lax.stop_gradient(start[path])

@@ -79,6 +79,11 @@ def leaf_paths(tree) -> list[str]:
     return [path_str(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
 
 
+def leaves_by_path(tree: Tree) -> dict[str, jax.Array]:
+    """The leaves of a tree by path; None leaves are skipped."""
+    return dict(zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True))
+
+
 def match_paths(tree, patterns: Iterable[str]):
     """Returns for every leaf whether any pattern matches its whole path.
 

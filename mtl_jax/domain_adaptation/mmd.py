@@ -1,7 +1,7 @@
 """Maximum mean discrepancy (MMD) of two batches, for one layer or jointly for several."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -155,17 +155,30 @@ def quadratic_time_estimate(
     kernels: tuple[Kernel, ...],
 ) -> jax.Array:
     """Estimate over all pairs except those of an example with itself."""
-
-    def product(rows: list[jax.Array], columns: list[jax.Array]) -> jax.Array:
-        layers = zip(kernels, rows, columns, mean_squares, strict=True)
-        values = [kernel(squared_distances(a, b), m) for kernel, a, b, m in layers]
-        return functools.reduce(jnp.multiply, values)
-
+    product = functools.partial(kernel_product, squared_distances, mean_squares, kernels)
     return (
         mean_off_diagonal(product(source, source))
         + mean_off_diagonal(product(target, target))
         - 2.0 * product(source, target).mean()
     )
+
+
+def kernel_product(
+    distances: Callable[[jax.Array, jax.Array], jax.Array],
+    mean_squares: list[jax.Array],
+    kernels: tuple[Kernel, ...],
+    rows: list[jax.Array],
+    columns: list[jax.Array],
+) -> jax.Array:
+    """Product over layers of a kernel's values at the squared distances of rows and columns."""
+    layers = zip(kernels, rows, columns, mean_squares, strict=True)
+    values = [kernel(distances(a, b), m) for kernel, a, b, m in layers]
+    return functools.reduce(jnp.multiply, values)
+
+
+def paired_distances(rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """Squared distances `[N]` of each row to the column of its index."""
+    return jnp.square(rows - columns).sum(1)
 
 
 def mean_off_diagonal(kernel: jax.Array) -> jax.Array:
@@ -181,12 +194,7 @@ def linear_time_estimate(
     kernels: tuple[Kernel, ...],
 ) -> jax.Array:
     """Estimate over neighbouring pairs in the ring of the batch."""
-
-    def product(rows: list[jax.Array], columns: list[jax.Array]) -> jax.Array:
-        layers = zip(kernels, rows, columns, mean_squares, strict=True)
-        values = [kernel(jnp.square(a - b).sum(1), m) for kernel, a, b, m in layers]
-        return functools.reduce(jnp.multiply, values)
-
+    product = functools.partial(kernel_product, paired_distances, mean_squares, kernels)
     next_source, next_target = (
         [jnp.roll(layer, -1, 0) for layer in layers] for layers in (source, target)
     )

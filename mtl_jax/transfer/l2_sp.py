@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree, path_str, sum_arrays
+from mtl_jax.core.tree import Tree, leaves_by_path, path_str, sum_arrays
 from mtl_jax.core.validation import BadInput, require_number
 
 
@@ -81,9 +81,8 @@ def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
       >>> float(transfer.l2_sp(params, anchor))
       2.5
     """
-    trained, paths = leaves_by_path(params)
-    initial, initial_paths = leaves_by_path(anchor)
-    mismatched = sorted(paths ^ initial_paths) or [
+    trained, initial = leaves_by_path(params), leaves_by_path(anchor)
+    mismatched = sorted(all_paths(params) ^ all_paths(anchor)) or [
         path
         for path, leaf in trained.items()
         if path not in initial or leaf.shape != initial[path].shape
@@ -95,11 +94,10 @@ def l2_sp(params: Tree, anchor: Tree) -> jax.Array:
     )
 
 
-def leaves_by_path(tree: Tree) -> tuple[dict[str, jax.Array], set[str]]:
-    """Returns leaves by path, and all paths, including those of None leaves."""
+def all_paths(tree: Tree) -> set[str]:
+    """The paths of a tree, including those of None leaves."""
     leaves = jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: leaf is None)
-    by_path = {path_str(path): leaf for path, leaf in leaves}
-    return {path: leaf for path, leaf in by_path.items() if leaf is not None}, {*by_path}
+    return {path_str(path) for path, _ in leaves}
 
 
 def half_square(leaves: list[jax.Array]) -> jax.Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.core.tree import Tree, leaf_paths
+from mtl_jax.core.tree import Tree, leaf_paths, leaves_by_path
 from mtl_jax.core.validation import BadInput, did_you_mean
 
 ParamMap = tuple[tuple[str, str], ...]
@@ -73,11 +73,6 @@ def restore_batch_stats(
     paths = leaf_paths(tree)
     new_params = tuple(pattern for pattern in new_params if matching_names(pattern, paths))
     return replace_leaves(tree, restored, new_params)["shared"]
-
-
-def leaves_by_path(tree: Tree) -> dict[str, jax.Array]:
-    """Returns leaves by path."""
-    return dict(zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True))
 
 
 def map_paths(

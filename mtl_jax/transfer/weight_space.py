@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mtl_jax.core.tree import Tree, leaf_paths, sum_arrays
+from mtl_jax.core.tree import Tree, leaves_by_path, sum_arrays
 from mtl_jax.core.validation import BadInput, require
 
 # None of these averages BatchNorm statistics: they belong to one model, and must be recomputed for
@@ -196,7 +196,7 @@ def require_nonempty(name: str, field: str, trees: Sequence[Tree]) -> None:
 def require_same_structure(name: str, trees: Sequence[Tree]) -> None:
     """Requires trees of floats with the same structure; reports every leaf that violates this."""
     first, *others = [
-        dict(zip(leaf_paths(tree), map(dtype_and_shape, jax.tree.leaves(tree)), strict=True))
+        {path: dtype_and_shape(leaf) for path, leaf in leaves_by_path(tree).items()}
         for tree in trees
     ]
     errors = [f"no floats {path} {leaf}" for path, leaf in first.items() if "float" not in leaf]

@@ -9,7 +9,7 @@ import jax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from mtl_jax.core.prng import fold_in_name
-from mtl_jax.core.tree import Tree, leaf_paths, path_str
+from mtl_jax.core.tree import Tree, leaf_paths, leaves_by_path, path_str
 from mtl_jax.core.trunk import AddedParams
 from mtl_jax.core.validation import BadInput, did_you_mean, regex_error, require, require_number
 from mtl_jax.nets.multitask.experts import require_trunk
@@ -151,7 +151,7 @@ def module_path(name: str) -> str:
 
 def param_shapes(params: Tree) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and dtypes of all possible gammas and betas of a trunk, by path."""
-    leaves = dict(zip(leaf_paths(params), jax.tree.leaves(params), strict=True))
+    leaves = leaves_by_path(params)
     shapes = {}
     for name, leaf in leaves.items():
         *parents, last = name.split("/")
