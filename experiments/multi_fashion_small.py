@@ -104,7 +104,7 @@ VARIED = (
         name="Uncertainty, classification",
         balance=weighting.Uncertainty(convention="classification"),
     ),
-    HARD.replace(name="MGDA, loss+", balance=aggregation.MGDA(normalise="loss+")),
+    HARD.replace(name="MGDA, loss+", balance=aggregation.MGDA(normalization="loss+")),
     HARD.replace(
         name="MGDA-UB",
         balance=aggregation.MGDA(),

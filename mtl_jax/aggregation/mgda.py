@@ -35,7 +35,7 @@ class MGDA(GramWeighting):
     weighted; heads keep their own gradients.
 
     Attributes:
-      normalise: divisor of the gradients before the problem is solved; the authors' experiments use
+      normalization: divisor of the gradients before the problem is solved; the authors' experiments use
         "loss+" and "l2" on some data sets.
 
     Raises:
@@ -55,20 +55,22 @@ class MGDA(GramWeighting):
       [0.2, 0.8]
     """
 
-    normalise: Normalization = "none"
+    normalization: Normalization = "none"
 
     def __post_init__(self):
         names = get_args(Normalization)
-        valid = isinstance(self.normalise, str) and self.normalise in names
-        require(valid, self, "normalise", f"must be one of {', '.join(names)}", self.normalise)
+        valid = isinstance(self.normalization, str) and self.normalization in names
+        require(
+            valid, self, "normalization", f"must be one of {', '.join(names)}", self.normalization
+        )
 
     def init(self, num_tasks: int) -> MGDAState:
         """Initial state: losses of 1 if they are used, else empty."""
-        return jnp.ones(num_tasks, float) if "loss" in self.normalise else ()
+        return jnp.ones(num_tasks, float) if "loss" in self.normalization else ()
 
     def pre_step(self, losses: jax.Array, state: MGDAState) -> MGDAState:
         """Stores the losses `[K]` of the current step if they are used."""
-        if "loss" not in self.normalise:
+        if "loss" not in self.normalization:
             return state
         assert not isinstance(state, tuple)
         return jax.lax.stop_gradient(losses).astype(state.dtype)
@@ -79,8 +81,8 @@ class MGDA(GramWeighting):
         """Maps the Gram matrix `[K, K]` to weights `[K]`."""
         check_square(gram)
         gram = jax.lax.stop_gradient(gram)
-        matrix = cosines(gram)[0] if self.normalise in ("l2", "loss+") else gram
-        if "loss" in self.normalise:
+        matrix = cosines(gram)[0] if self.normalization in ("l2", "loss+") else gram
+        if "loss" in self.normalization:
             assert not isinstance(state, tuple)
             inverse = inverse_magnitudes(state).astype(gram.dtype)
             matrix = normalize_gram(matrix) * inverse[:, None] * inverse[None, :]

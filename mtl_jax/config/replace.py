@@ -43,11 +43,13 @@ def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
     for name in (each for each in changes if each not in names):
         rule = f"is no field ({similar(setting, str(name))})"
         require(False, setting, str(name), rule, changes[name])
-    values = {name: new_value(getattr(setting, name), value) for name, value in changes.items()}
+    values = {
+        name: replaced_value(getattr(setting, name), value) for name, value in changes.items()
+    }
     return dataclasses.replace(cast(Any, setting), **values)
 
 
-def new_value(old: Any, value: Any) -> Any:
+def replaced_value(old: Any, value: Any) -> Any:
     """The new value of a field, which for a mapping is the old setting with changes."""
     inner = isinstance(value, Mapping) and dataclasses.is_dataclass(old)
     return checked_replace(old, value) if inner else value

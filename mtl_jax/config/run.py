@@ -172,13 +172,13 @@ def map_dependencies(run: Run, change: Callable[[Run], Run]) -> dict[str, Any]:
 
 def dependency_order(run: Run) -> list[Run]:
     """A run and all its dependencies, without duplicates, in topological order."""
-    found = {}
+    order: dict[Run, None] = {}
 
     def visit(one: Run) -> None:
-        if id(one) not in found:
+        if one not in order:
             for each in dependencies(one):
                 visit(each)
-            found[id(one)] = one
+            order[one] = None
 
     visit(run)
-    return list(found.values())
+    return list(order)

@@ -107,32 +107,28 @@ def check_chain(run: Any) -> None:
 
     The string of a run contains all its dependencies, each once per path that leads to it.
     """
-    known = {}
 
-    def measured(one: Any) -> tuple[int, int]:
+    def measure(one: Any) -> tuple[int, int]:
         """Length of the longest dependency chain of a run, and its size as a tree."""
-        if id(one) not in known:
-            others = (one.initialization.init_from, *one.labels.teachers)
-            needs = [each for each in others if isinstance(each, RunSettings)]
-            found = list(map(measured, needs))
-            length = 1 + max((length for length, _ in found), default=0)
-            known[id(one)] = (length, 1 + sum(ways for _, ways in found))
-        return known[id(one)]
+        others = (one.initialization.init_from, *one.labels.teachers)
+        found = [measure(each) for each in others if isinstance(each, RunSettings)]
+        length = 1 + max((length for length, _ in found), default=0)
+        return length, 1 + sum(size for _, size in found)
 
-    length, ways = measured(run)
+    length, size = measure(run)
     field = "labels.teachers" if run.labels.teachers else "initialization.init_from"
     rule = f"must end a chain of at most {LONGEST_CHAIN} runs that need each other"
     require(length <= LONGEST_CHAIN, run, field, rule, length)
     rule = f"must need at most {MOST_ROWS} runs, each counted as often as it is needed"
-    require(ways <= MOST_ROWS, run, field, rule, ways)
+    require(size <= MOST_ROWS, run, field, rule, size)
 
 
-def check_experiment(experiment: Any, lineage: Callable) -> None:
+def check_experiment(experiment: Any, dependency_order: Callable) -> None:
     """Requires unique row names, and fields that refer to existing rows.
 
     Args:
       experiment: an experiment with fields of the right types.
-      lineage: maps a run to its dependencies and itself.
+      dependency_order: maps a run to its dependencies and itself.
 
     Raises:
       BadInput: naming the field.
@@ -147,7 +143,7 @@ def check_experiment(experiment: Any, lineage: Callable) -> None:
     read = [
         row.features_from for row in experiment.sklearn_baselines if row.features_from is not None
     ]
-    for run in (run for row in (*experiment.runs, *read) for run in lineage(row)):
+    for run in (run for row in (*experiment.runs, *read) for run in dependency_order(row)):
         same = by_name.setdefault(run.name, run) == run
         require(same, experiment, "runs", "must have different names", run.name)
     names = [row.name for row in rows]

@@ -77,7 +77,7 @@ class ToyRun(Replaceable):
 class PublishedOutcome:
     """A published outcome of a toy run, for comparison with ours."""
 
-    descent: str
+    run: str
     text: str
     source: str
 
@@ -96,8 +96,8 @@ class ToyExperiment:
 
     def __post_init__(self):
         names = [run.name for run in self.runs]
-        require(len(names) > 0, self, "runs", "must hold at least one descent", self.runs)
+        require(len(names) > 0, self, "runs", "must hold at least one run", self.runs)
         require(len(set(names)) == len(names), self, "runs", "must have different names", names)
         for outcome in self.published:
-            known = outcome.descent in names
-            require(known, self, "published", "must name descents", outcome.descent)
+            known = outcome.run in names
+            require(known, self, "published", "must name runs", outcome.run)

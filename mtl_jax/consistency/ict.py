@@ -25,7 +25,7 @@ class ICT(AuxiliaryLoss):
 
     `1/C |softmax(f(r x_i + (1 - r) x_j)) - r p_i - (1 - r) p_j|^2` per unlabelled example i,
     with another example j, one r ~ Beta(alpha, alpha) per batch, and p the probabilities of the
-    averaged model (`Evaluation.ema_decay`). The teacher normalises by the statistics of its own
+    averaged model (`Evaluation.ema_decay`). The teacher normalizes by the statistics of its own
     batch; no gradient with respect to it. Any leading shape.
 
     The paper mixes predictions; the authors' code mixes logits. Their commands mix labelled
@@ -59,18 +59,18 @@ class ICT(AuxiliaryLoss):
         require_number(self, alpha=(1e-6, math.inf), weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
-    def mixed(self) -> MixedView:
+    def mixed_view(self) -> MixedView:
         """The mixed view, which is trained."""
         return MixedView(("weak",), self.alpha, keep_dominant=False, per_example=False)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        return (TEACHER, self.mixed)
+        return (TEACHER, self.mixed_view)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, no state and metrics."""
         probs = jax.nn.softmax(jax.lax.stop_gradient(views.outputs(TEACHER)))
-        targets = mixed_targets(probs, views, self.mixed)
-        loss = per_example_mean(probability_squared_error(views.outputs(self.mixed), targets))
+        targets = mixed_targets(probs, views, self.mixed_view)
+        loss = per_example_mean(probability_squared_error(views.outputs(self.mixed_view), targets))
         return gaussian_ramp_up(loss, views, self.ramp), state, {"mask_rate": jnp.ones(())}

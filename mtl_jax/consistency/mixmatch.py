@@ -70,14 +70,14 @@ class MixMatch(AuxiliaryLoss):
         require_number(self, weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
-    def mixed(self) -> MixedView:
+    def mixed_view(self) -> MixedView:
         """The mixed view, which is trained."""
         return MixedView(PARTS, self.alpha)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        return (GUESS, self.mixed)
+        return (GUESS, self.mixed_view)
 
     def targets(self, views: AuxInputs) -> jax.Array:
         """Targets `[B + 2U, C]` of the mixed images."""
@@ -89,11 +89,11 @@ class MixMatch(AuxiliaryLoss):
         labelled_targets = fill_missing_labels(views, sharpen(Prediction(labelled, labelled)))
         pseudo_labels = sharpen(Prediction(mean, mean))
         targets = jnp.concatenate([labelled_targets, pseudo_labels, pseudo_labels])
-        return mixed_targets(targets, views, self.mixed)
+        return mixed_targets(targets, views, self.mixed_view)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
-        losses = probability_squared_error(views.outputs(self.mixed), self.targets(views))
+        losses = probability_squared_error(views.outputs(self.mixed_view), self.targets(views))
         loss = losses[views.mask.shape[0] :].reshape(2, -1).mean(0)
         return (
             linear_ramp_up(loss, views, self.ramp),
@@ -103,7 +103,7 @@ class MixMatch(AuxiliaryLoss):
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean cross-entropy `[]` of the mixed labelled images; the task's own loss is unused."""
-        return labelled_mixed_loss(views, views.outputs(self.mixed), self.targets(views))
+        return labelled_mixed_loss(views, views.outputs(self.mixed_view), self.targets(views))
 
 
 def split_indices(views: AuxInputs, total: int) -> tuple[int, int]:

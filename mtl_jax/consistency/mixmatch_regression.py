@@ -51,7 +51,7 @@ class MixMatchRegression(AuxiliaryLoss):
     Example:
       >>> from mtl_jax import consistency
       >>> method = consistency.MixMatchRegression(alpha=0.75)
-      >>> method.target_types, method.mixed.views
+      >>> method.target_types, method.mixed_view.views
       (('continuous',), ('labelled', 'weak', 'weak2'))
     """
 
@@ -66,18 +66,20 @@ class MixMatchRegression(AuxiliaryLoss):
         require_number(self, alpha=positive, weight=(0.0, math.inf), ramp=(0.0, 1.0))
 
     @property
-    def mixed(self) -> MixedView:
+    def mixed_view(self) -> MixedView:
         """The mixed view, which is trained."""
         return MixedView(PARTS, self.alpha)
 
     @property
     def views(self) -> tuple[View, ...]:
         """Requested views."""
-        return (GUESS, self.mixed)
+        return (GUESS, self.mixed_view)
 
     def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
-        losses = per_example_mean(squared_error(views.outputs(self.mixed), self.targets(views)))
+        losses = per_example_mean(
+            squared_error(views.outputs(self.mixed_view), self.targets(views))
+        )
         loss = losses[views.mask.size :].reshape(2, -1).mean(0)
         return (
             linear_ramp_up(loss, views, self.ramp),
@@ -90,7 +92,7 @@ class MixMatchRegression(AuxiliaryLoss):
         size = views.mask.size
         targets = self.targets(views)[:size].reshape(views.labels.shape)
         known = known_entries(views.labels, views.mask)
-        return masked_mean(loss, views.outputs(self.mixed)[:size], targets, known)
+        return masked_mean(loss, views.outputs(self.mixed_view)[:size], targets, known)
 
     def targets(self, views: AuxInputs) -> jax.Array:
         """Targets `[B + 2U, ..., D]` of the mixed images."""
@@ -100,4 +102,4 @@ class MixMatchRegression(AuxiliaryLoss):
         known = known_entries(views.labels, views.mask).reshape(labelled.shape)
         labels = views.labels.reshape(labelled.shape).astype(labelled.dtype)
         labels = jnp.where(known, labels, labelled)
-        return mixed_targets(jnp.concatenate([labels, weak, weak]), views, self.mixed)
+        return mixed_targets(jnp.concatenate([labels, weak, weak]), views, self.mixed_view)

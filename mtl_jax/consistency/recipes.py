@@ -79,7 +79,7 @@ def PiModel(weight: float = 10.0, ramp: float = 0.4, freeze_statistics: bool = F
 def MeanTeacher(weight: float = 50.0, ramp: float = 0.4, student_view: View = "weak2") -> Match:
     """Mean Teacher: a view is matched to the averaged model's probabilities for another view.
 
-    The averaged model is the run's (`ema_decay`). The teacher normalises by the statistics of
+    The averaged model is the run's (`ema_decay`). The teacher normalizes by the statistics of
     its own batch.
 
     Args:

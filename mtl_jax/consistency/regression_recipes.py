@@ -36,7 +36,7 @@ def MeanTeacherRegression(
 ) -> MatchRegression:
     """Mean Teacher for regression: a view is matched to the averaged model's outputs.
 
-    The averaged model is the run's (`ema_decay`). The teacher normalises by the statistics of
+    The averaged model is the run's (`ema_decay`). The teacher normalizes by the statistics of
     its own batch.
 
     Args:

@@ -54,7 +54,7 @@ class SimMatch(AuxiliaryLoss):
     examples of the batch, or z the first time; for duplicates, the later position counts. An
     example that has not been seen with a label yet is excluded from every sum, and while there is
     none, q is p and the second term 0. (The authors' code has random embeddings of class 0 there
-    and waits for the second epoch. USB's code normalises the bank over the batch instead of over
+    and waits for the second epoch. USB's code normalizes the bank over the batch instead of over
     each embedding; here the paper is followed.)
 
     Gradients with respect to the strong view only. Outputs `[n, C]`.

@@ -31,7 +31,7 @@ class VAT(AuxiliaryLoss):
 
     Attributes:
       radius: norm of d for each example, *in the units of the images*; published values (8 in
-        the authors' code, 6 in later comparisons, both for CIFAR-10) are for normalised images.
+        the authors' code, 6 in later comparisons, both for CIFAR-10) are for normalized images.
       iterations: of the power method that estimates d.
       entropy: weight of the entropy ("EntMin", 1 in the paper, 0.06 in later comparisons),
         relative to the divergence; it does not grow with the ramp. 0 disables it.

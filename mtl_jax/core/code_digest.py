@@ -76,12 +76,12 @@ def describe(thing: Any, to_text: Callable[..., str]) -> tuple[str, list[Any]]:
         source = f"if True:\n{source}" if source[:1] in " \t" else source
         tree = ast.parse(source)
     except (OSError, TypeError, SyntaxError):
-        text, places = compiled(inspect.unwrap(thing))
+        text, places = bytecode_text(inspect.unwrap(thing))
     else:
         text, places = shape(tree), sorted(set(global_places(tree, source)))
-        named += imported(tree, module_of(thing))
+        named += imported_modules(tree, module_of(thing))
     for place in places:
-        value, rest = resolved(place, thing)
+        value, rest = resolve(place, thing)
         text += f"\n{'.'.join(place)}={value_text(value, to_text, named)}{rest}"
     return text, [each for each in named if is_users(module_of(each))]
 
@@ -113,7 +113,7 @@ def shape(node: Any) -> str:
     return f"{type(node).__name__}({','.join(words)})"
 
 
-def compiled(thing: Any) -> tuple[str, list[Place]]:
+def bytecode_text(thing: Any) -> tuple[str, list[Place]]:
     """The bytecode of a function or the functions of a class as a string, and their names."""
     members = [thing]
     if inspect.isclass(thing):
@@ -122,14 +122,14 @@ def compiled(thing: Any) -> tuple[str, list[Place]]:
     waiting += [each.__code__ for each in members if hasattr(each, "__code__")]
     for code in waiting:
         inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-        constants = [ordered(each) for each in code.co_consts if each not in inner]
+        constants = [constant_text(each) for each in code.co_consts if each not in inner]
         text += f"\n{code.co_code.hex()}{code.co_names}{code.co_varnames}{constants}"
         places |= {(name,) for name in code.co_names}
         waiting += inner
     return text, sorted(places)
 
 
-def ordered(constant: Any) -> str:
+def constant_text(constant: Any) -> str:
     """A constant as a string; sets are sorted, since their order varies between processes."""
     is_set = isinstance(constant, frozenset)
     return f"{{{sorted(map(repr, constant))}}}" if is_set else repr(constant)
@@ -160,7 +160,7 @@ def global_names(table: symtable.SymbolTable) -> Iterator[str]:
         yield from global_names(inner)
 
 
-def resolved(place: Place, thing: Any) -> tuple[Any, Place]:
+def resolve(place: Place, thing: Any) -> tuple[Any, Place]:
     """Resolves a name with attributes through user modules to a value and the other attributes.
 
     An undefined name is a builtin or is defined later; its value is then the name itself.
@@ -182,7 +182,7 @@ def is_code(value: Any) -> bool:
     return (kind or inspect.isroutine(value)) and is_users(module_of(value))
 
 
-def imported(tree: ast.AST, module: str) -> list[Any]:
+def imported_modules(tree: ast.AST, module: str) -> list[Any]:
     """User modules that are imported within a definition."""
     found = []
     for node in ast.walk(tree):

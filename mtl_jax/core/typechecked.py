@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from mtl_jax.core.validation import BadInput, did_you_mean, require, shown
+from mtl_jax.core.validation import BadInput, did_you_mean, require, short_repr
 
 Setting = TypeVar("Setting", bound=type)
 
@@ -43,7 +43,7 @@ def typechecked(setting: Setting) -> Setting:
         owner = type(self).__name__
         if len(args) > len(places):
             raise BadInput(
-                f"{owner} has {len(places)} fields in order, not {len(args)}: {shown(args)}"
+                f"{owner} has {len(places)} fields in order, not {len(args)}: {short_repr(args)}"
             )
         for name in kwargs.keys() - set(names):
             require(False, owner, name, f"is no field ({did_you_mean(name, names)})", kwargs[name])
@@ -95,7 +95,7 @@ def check_fields(owner: str, setting: type, values: dict[str, Any]) -> None:
         rule = f"must be {words(kind, value)}"
         if isinstance(value, type):
             rule += f", an instance such as {value.__name__}(...)"
-        raise BadInput(f"{owner}.{field.name} {rule}, not {shown(value)}") from None
+        raise BadInput(f"{owner}.{field.name} {rule}, not {short_repr(value)}") from None
 
 
 @functools.cache

@@ -41,10 +41,10 @@ def require(holds: bool, owner: Any, field: str, rule: str, value: object) -> No
     """
     if not holds:
         name = owner if isinstance(owner, str) else type(owner).__name__
-        raise BadInput(f"{name}.{field} {rule}, not {shown(value)}")
+        raise BadInput(f"{name}.{field} {rule}, not {short_repr(value)}")
 
 
-def shown(value: object, most: int = 200) -> str:
+def short_repr(value: object, most: int = 200) -> str:
     """The repr of a value in one line, truncated to `most` characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= most else f"{text[: most - 4]} ..."

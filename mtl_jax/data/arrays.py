@@ -10,7 +10,7 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data.labels import signed
+from mtl_jax.data.labels import as_signed
 
 # Allowed types by number of axes, and a description of the data.
 TYPES = {
@@ -87,7 +87,7 @@ class Arrays(DataSource):
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part."""
         dtypes = {
-            k: a.dtype if k == "image" else signed(a[:0]).dtype for k, a in self.train.items()
+            k: a.dtype if k == "image" else as_signed(a[:0]).dtype for k, a in self.train.items()
         }
         return {k: jax.ShapeDtypeStruct(a.shape, dtypes[k]) for k, a in self.train.items()}
 
@@ -95,7 +95,7 @@ class Arrays(DataSource):
         """Returns the given arrays, with boolean and unsigned integer labels cast to int64."""
         parts = (self.train, self.validation, self.test)
         return Splits(
-            *({k: a if k == "image" else signed(a) for k, a in part.items()} for part in parts)
+            *({k: a if k == "image" else as_signed(a) for k, a in part.items()} for part in parts)
         )
 
 

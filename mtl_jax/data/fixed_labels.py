@@ -9,7 +9,7 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_int
 from mtl_jax.data.join_names import Columns, Names
-from mtl_jax.data.labels import signed
+from mtl_jax.data.labels import as_signed
 from mtl_jax.data.splits import read_splits
 
 
@@ -77,7 +77,7 @@ class FixedLabels(DataSource):
         if self.seed not in sets:
             rule = f"has no set {self.seed} ({did_you_mean(str(self.seed), map(str, sets))})"
             raise BadInput(f"{self.path} {rule}")
-        labels = np.full_like(signed(train[self.task]), -1)
+        labels = np.full_like(as_signed(train[self.task]), -1)
         index = sets[self.seed]
         labels[index] = train[self.task][index]
         return Splits({**train, self.task: labels}, *rest)

@@ -117,7 +117,7 @@ def held_out(
     return is_held_out
 
 
-def signed(values: np.ndarray) -> np.ndarray:
+def as_signed(values: np.ndarray) -> np.ndarray:
     """Casts booleans and unsigned integers to int64, which can hold -1; others are unchanged."""
     return values.astype(np.int64) if values.dtype.kind in "bu" else values
 

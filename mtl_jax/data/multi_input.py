@@ -52,7 +52,7 @@ class MultiInput(DataSource):
     """A multi-input problem: every task has its own images, such as one domain per task.
 
     A step passes a batch of each task's images through the trunk, one task after another, and
-    each head reads its own task's features. BatchNorm therefore normalises each task's images
+    each head reads its own task's features. BatchNorm therefore normalizes each task's images
     separately, while its running statistics are shared by all tasks, except with one trunk per
     task. `Labels.num_labelled` applies to each task that does not set its own number. Splits and
     shapes contain, under each task's name, "image" and the label, which is also called by the

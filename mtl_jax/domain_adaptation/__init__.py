@@ -1,7 +1,7 @@
 """Unsupervised domain adaptation: losses that align source and target, independent of a trainer.
 
 The source is the labelled batch B, the target the unlabelled batch U. Distances of two batches and
-losses normalised over a batch are scalars; the others are per example, without reduction.
+losses normalized over a batch are scalars; the others are per example, without reduction.
 Capitalized names are methods for `Task.auxiliary` on `data.Domains`, built from these losses.
 
 Example:

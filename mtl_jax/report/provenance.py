@@ -15,7 +15,7 @@ def provenance_note(folders: Iterable[RunDirectory]) -> str:
     Rows that were resumed in another environment are named, and rows that do not record their
     data are counted.
     """
-    launches = [folder.read("run.json") for folder in folders if folder.finished()]
+    launches = [folder.read("run.json") for folder in folders if folder.is_finished()]
     counts = collections.Counter(describe_environments(launches))
     text = ""
     if len(counts) > 1:

@@ -57,7 +57,7 @@ def comparison_key(row: SklearnBaseline) -> tuple:
     return row.data, row.task, row.num_labelled, row.num_seeds, row.first_seed
 
 
-def defined(seeds: SeedScores, name: str) -> np.ndarray | None:
+def scores_of(seeds: SeedScores, name: str) -> np.ndarray | None:
     """One score of all seeds `[S]`; None if it is undefined for a seed."""
     values = [seed[name] for seed in seeds]
     return None if None in values else np.array(values)
@@ -65,10 +65,10 @@ def defined(seeds: SeedScores, name: str) -> np.ndarray | None:
 
 def mean_scores(seeds: SeedScores) -> dict[str, float]:
     """Mean over the seeds of each score that is defined for all of them."""
-    values = {name: defined(seeds, name) for name in seeds[0]}
+    values = {name: scores_of(seeds, name) for name in seeds[0]}
     return {name: float(v.mean()) for name, v in values.items() if v is not None}
 
 
 def cell(seeds: SeedScores, name: str) -> str:
     """Formats one estimate over the seeds."""
-    return format_interval(defined(seeds, name))
+    return format_interval(scores_of(seeds, name))

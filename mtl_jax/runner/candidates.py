@@ -52,7 +52,7 @@ class Candidates:
             if models
         }
 
-    def selected(self, state: TrainState) -> dict[str, Any]:
+    def selected_models(self, state: TrainState) -> dict[str, Any]:
         """Parameters and statistics selected by validation, `[S, ...]`.
 
         With `selection="per_task"`, a dict of such trees by task name.

@@ -55,7 +55,7 @@ def write_final(
     """
     final = to_host(state)
     check_parameters(run, final)
-    selected = candidates.selected(state)
+    selected = candidates.selected_models(state)
     write_selected(folder, selected)
     digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
     return {**summary(run, records, *parameters(run, state)), **digests}

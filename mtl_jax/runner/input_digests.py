@@ -99,14 +99,14 @@ def input_facts(folder: RunDirectory, reload: bool = False) -> dict[str, Any]:
     if source is not None and not isinstance(source, Run):
         entries["weights"] = digest(jax.device_get(load_pretrained(row)))
     folders = [RunDirectory(folder.path.parent, run) for run in row_dependencies(row)]
-    results = {f.run.name: f.result() for f in folders if f.finished()}
+    results = {f.run.name: f.result() for f in folders if f.is_finished()}
     entries["runs"] = {
         name: result["state_sha256"] + result["selected_sha256"] for name, result in results.items()
     }
     return entries
 
 
-def changed(folder: RunDirectory, reload: bool = False) -> list[str]:
+def changed_inputs(folder: RunDirectory, reload: bool = False) -> list[str]:
     """The inputs of a row that have changed since it was trained, as keys of `CHANGED`.
 
     Inputs that older results did not record count as unchanged.
@@ -134,9 +134,9 @@ def check(folder: RunDirectory, reload: bool = False) -> None:
     """
     name = folder.run.name
     try:
-        names = changed(folder, reload)
+        names = changed_inputs(folder, reload)
     except (BadInput, ImportError) as error:
-        if not folder.finished():
+        if not folder.is_finished():
             raise
         text = f"{name!r} is finished, and whether its data changed since cannot be told"
         print(f"warning: {text}: {error}", file=sys.stderr)
@@ -160,10 +160,10 @@ def progress_of(folder: RunDirectory) -> str:
         steps = [record["step"] for record in folder.records()]
     except BadInput:
         return "damaged"
-    progress = "done" if folder.finished() else "begun"
+    progress = "done" if folder.is_finished() else "begun"
     if progress == "begun" and isinstance(folder.run, Run):
         progress = f"step {max(steps, default=0)} of {folder.run.steps}"
     try:
-        return ", ".join([progress, *(f"{name} changed" for name in changed(folder))])
+        return ", ".join([progress, *(f"{name} changed" for name in changed_inputs(folder))])
     except (BadInput, ImportError):
         return f"{progress}, data unreadable"

@@ -55,20 +55,20 @@ def map_seeds(loop: str, function: Callable, axes: tuple) -> Callable:
             for tree, arg in zip(axes, args, strict=True)
         ]
 
-    def unrolled(*args):
+    def unroll_seeds(*args):
         results = [function(*seed_of(args, seed)) for seed in range(num_seeds(args))]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
-    def mapped(*args):
+    def scan_seeds(*args):
         return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(num_seeds(args)))
 
-    def vmapped(*args):
+    def vmap_seeds(*args):
         # For one seed, XLA would transpose the gradients of batched products.
         if num_seeds(args) == 1:
-            return unrolled(*args)
+            return unroll_seeds(*args)
         return jax.vmap(function, axes, spmd_axis_name="seed")(*args)
 
-    return {"unroll": unrolled, "map": mapped, "vmap": vmapped}[loop]
+    return {"unroll": unroll_seeds, "map": scan_seeds, "vmap": vmap_seeds}[loop]
 
 
 def num_seeds(args: tuple) -> int:

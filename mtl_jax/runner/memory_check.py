@@ -28,8 +28,8 @@ def check_room(run: Run) -> None:
     Raises:
       BadInput: with the required memory by purpose.
     """
-    available = memory()
-    sizes = needed(run)
+    available = total_memory()
+    sizes = required_bytes(run)
     total = sum(sizes.values())
     if total > available:
         parts = ", ".join(f"{purpose} {size_text(size)}" for purpose, size in sizes.items())
@@ -39,7 +39,7 @@ def check_room(run: Run) -> None:
         )
 
 
-def needed(run: Run) -> dict[str, int]:
+def required_bytes(run: Run) -> dict[str, int]:
     """Lower bound on the bytes that a run needs, by purpose."""
     data = abstract_data(run)
     seed_data = single_seed(run, data)
@@ -65,7 +65,7 @@ def bytes_of(tree: Tree) -> int:
     )
 
 
-def memory() -> int:
+def total_memory() -> int:
     """Total memory of the local devices in bytes: the accelerators', else the machine's."""
     stats = [device.memory_stats() or {} for device in jax.local_devices()]
     if all("bytes_limit" in device for device in stats):

@@ -99,7 +99,7 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
 
 def new_value(value: Any, hint: Any, name: str, rest: list[str], text: str) -> Any:
     """The new value of a field: replaced at a deeper level, or parsed from the text."""
-    return replace_at(value, rest, text) if rest else parsed(text, value, hint, name)
+    return replace_at(value, rest, text) if rest else parse_value(text, value, hint, name)
 
 
 def index_of(items: tuple, name: str) -> int:
@@ -112,7 +112,7 @@ def index_of(items: tuple, name: str) -> int:
     raise NoSuchField(f"nothing here is called {name!r}: {did_you_mean(name, names)}")
 
 
-def parsed(text: str, old: Any, hint: Any, name: str) -> Any:
+def parse_value(text: str, old: Any, hint: Any, name: str) -> Any:
     """Parses a value of the type of a field.
 
     Raises:

@@ -114,11 +114,11 @@ def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
         check_folders(root, [row.name for row in (*runs, *experiment.sklearn_baselines)])
         with explain_errors(""):
             table_rows.check(experiment, every_run, root, fresh)
-        unfinished = [run for run in runs if fresh or not folders[run.name].finished()]
+        unfinished = [run for run in runs if fresh or not folders[run.name].is_finished()]
         splits = {run.name: check_data(run) for run in unfinished}
         for row in experiment.sklearn_baselines:
             check_features_from(row)
-            if fresh or not RunDirectory(root, row).finished():
+            if fresh or not RunDirectory(root, row).is_finished():
                 sklearn_data.check(row)
         on_inputs = [row for row in experiment.sklearn_baselines if row.features_from is None]
         on_features = [row for row in experiment.sklearn_baselines if row not in on_inputs]
@@ -134,7 +134,7 @@ def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
                     folder.archive()
                 train(unfinished, programs, folders, ahead)
         fit_baselines(on_features, root, fresh)
-        done = table_rows.finished(every_run, root)
+        done = table_rows.finished_rows(every_run, root)
         folders = {
             row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)
         }
@@ -149,7 +149,7 @@ def fit_baselines(rows: Iterable[SklearnBaseline], root: pathlib.Path, fresh: bo
         folder = RunDirectory(root, row)
         if fresh:
             folder.archive()
-        elif folder.finished():
+        elif folder.is_finished():
             continue
         folder.create(input_digests.input_facts(folder, reload=True))
         input_digests.check(folder, reload=True)
@@ -192,14 +192,14 @@ def train(
             folder.create(input_digests.input_facts(folder, reload=True))
             input_digests.check(folder, reload=True)
             display.begin(run)
-            num_bytes = memory(ahead.result(run.name))
+            num_bytes = program_bytes(ahead.result(run.name))
             compiled = programs.pop(run.name)
             with explain_errors(f"run {run.name!r}"):
                 train_run(run, compiled, folders, num_bytes, display)
             display.end()
 
 
-def memory(compiled: Any) -> int | None:
+def program_bytes(compiled: Any) -> int | None:
     """Bytes that a compiled block of steps needs besides code; None if XLA reports none."""
     stats = compiled.memory_analysis()
     if stats is None:
@@ -212,7 +212,7 @@ def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row with its fingerprint and progress."""
     for row in (*topological_order(experiment), *experiment.sklearn_baselines):
         folder = RunDirectory(root, row)
-        place = table.format_selected(scores(row, folder)) if folder.finished() else "-"
+        place = table.format_selected(scores(row, folder)) if folder.is_finished() else "-"
         note = "" if place == "-" else f"  (selected at {place})"
         print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{note}")
     return 0

@@ -80,15 +80,15 @@ def rows_to_show(
 
 def is_valid(folder: RunDirectory) -> bool:
     """Whether a row is finished and its inputs are unchanged, as far as they can be read."""
-    if not folder.finished():
+    if not folder.is_finished():
         return False
     try:
-        return not input_digests.changed(folder)
+        return not input_digests.changed_inputs(folder)
     except (BadInput, ImportError):
         return True
 
 
-def finished(every_run: Experiment, root: pathlib.Path) -> Experiment:
+def finished_rows(every_run: Experiment, root: pathlib.Path) -> Experiment:
     """The rows that a table may show; prints a warning for each finished row it may not.
 
     Raises:

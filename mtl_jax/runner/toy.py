@@ -26,7 +26,7 @@ from mtl_jax.train import optimize_trajectory
 
 NOTE = (
     "Where each start ended, and the mean of its losses; ✓ is on the Pareto set, within the "
-    "descent's tolerance. Seconds are of all starts together, compilation included."
+    "run's tolerance. Seconds are of all starts together, compilation included."
 )
 
 
@@ -51,11 +51,11 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
             if not options.fresh:
                 RunDirectory(root, run).check()
         names = {run.name for run in runs}
-        names |= {run.name for run in every_run if RunDirectory(root, run).finished()}
+        names |= {run.name for run in every_run if RunDirectory(root, run).is_finished()}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for run in runs:
             run_trajectories(run, RunDirectory(root, run), options.fresh)
-        finished = [run for run in every_run if RunDirectory(root, run).finished()]
+        finished = [run for run in every_run if RunDirectory(root, run).is_finished()]
         write(experiment, finished, root)
     return 0
 
@@ -74,7 +74,7 @@ def select_runs(
       BadInput: if an override is invalid, no run matches, or seeds are requested.
     """
     if options.seeds is not None:
-        raise BadInput("--seeds does not apply: a descent has starts")
+        raise BadInput("--seeds does not apply: a toy run has starts")
     runs = apply_overrides(experiment.runs, options.set)
     if options.smoke:
         runs = tuple(run.replace(steps=SMOKE_STEPS, num_records=SMOKE_STEPS // 2) for run in runs)
@@ -85,7 +85,7 @@ def run_trajectories(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
     """Computes all trajectories of a toy run and writes its result, unless it is finished."""
     if fresh:
         folder.archive()
-    elif folder.finished():
+    elif folder.is_finished():
         return
     folder.create()
     folder.add_history(0)
@@ -95,7 +95,7 @@ def run_trajectories(run: ToyRun, folder: RunDirectory, fresh: bool) -> None:
     )
     seconds = time.perf_counter() - start_time
     if not np.isfinite(points).all():
-        raise Diverged(f"descent {run.name!r} diverged: a point is not finite")
+        raise Diverged(f"run {run.name!r} diverged: a point is not finite")
     result = {"name": run.name, "point": points[:, -1].tolist(), "losses": losses[:, -1].tolist()}
     result["gap"] = np.asarray(
         jax.vmap(run.problem.distance_to_pareto)(points[:, -1]), np.float64
@@ -161,7 +161,7 @@ def cells(
         ]
         empty = [""] * (max_starts - len(ends))
         row = [run.name, f"{sum(reached)} of {len(reached)}", *ends, *empty, f"{seconds:.0f}"]
-        published = [o for o in experiment.published if o.descent == run.name]
+        published = [o for o in experiment.published if o.run == run.name]
         outcomes = "; ".join(f"{outcome.text} ({outcome.source})" for outcome in published)
         body.append([*row, outcomes] if experiment.published else row)
     return head, body

@@ -106,7 +106,7 @@ class RunDirectory(Generic[Row]):
         except ValueError:
             raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
 
-    def finished(self) -> bool:
+    def is_finished(self) -> bool:
         """Whether the folder contains the result of this run."""
         metadata = self.read("run.json")
         same_run = metadata is not None and metadata.get("fingerprint") == self.fingerprint

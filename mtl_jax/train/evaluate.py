@@ -110,13 +110,13 @@ def evaluate_split(
             found[task.name] = (metric, bad.sum(dtype=jnp.int32))
         return found
 
-    def chunked(array):
+    def to_chunks(array):
         rest = chunks * chunk - size
         padded = jnp.pad(array, [(0, rest)] + [(0, 0)] * (array.ndim - 1))
         return padded.reshape(chunks, chunk, *array.shape[1:])
 
-    labels = {task.name: chunked(arrays[task.name]) for task in tasks}
-    parts = (chunked(arrays["image"]), labels, chunked(jnp.ones(size, bool)))
+    labels = {task.name: to_chunks(arrays[task.name]) for task in tasks}
+    parts = (to_chunks(arrays["image"]), labels, to_chunks(jnp.ones(size, bool)))
     total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
     counts = {name: count for name, (_, count) in total.items()}
     metrics = {

@@ -9,13 +9,13 @@ from mtl_jax.config.toy import ToyRun
 from mtl_jax.train.state import init_balance_state
 
 
-def optimize_trajectory(descent: ToyRun, start: jax.Array, key: jax.Array) -> tuple:
+def optimize_trajectory(run: ToyRun, start: jax.Array, key: jax.Array) -> tuple:
     """Computes the optimization trajectory from one initial point.
 
     Methods with `uses_post_step` receive the losses at the updated point after each step.
 
     Args:
-      descent: the toy run.
+      run: the toy run.
       start: the initial point, `[D]`.
       key: key for stochastic methods.
 
@@ -23,8 +23,8 @@ def optimize_trajectory(descent: ToyRun, start: jax.Array, key: jax.Array) -> tu
       Points `[T, D]`, losses `[T, K]` and weights `[T, K]` at T = 1 + num_records times: the
       start, with the weights of the first step, and the ends of equal blocks of steps.
     """
-    optimizer = descent.optimizer.build(descent.steps)
-    method, losses_of = descent.balance, descent.problem.losses
+    optimizer = run.optimizer.build(run.steps)
+    method, losses_of = run.balance, run.problem.losses
 
     def step(carry, count):
         point, opt, state = carry
@@ -45,11 +45,11 @@ def optimize_trajectory(descent: ToyRun, start: jax.Array, key: jax.Array) -> tu
         carry, weights = jax.lax.scan(step, carry, counts)
         return carry, (carry[0], losses_of(carry[0]), weights[-1])
 
-    length = descent.steps // descent.num_records
+    length = run.steps // run.num_records
     state = init_balance_state(method, losses_of(start).size, start)
     first = (start, optimizer.init(start), state)
     _, weights = step(first, jnp.int32(0))
-    begins = jnp.arange(0, descent.steps, length, dtype=jnp.int32)
+    begins = jnp.arange(0, run.steps, length, dtype=jnp.int32)
     _, records = jax.lax.scan(stretch, first, begins)
     first_record = (start, losses_of(start), weights)
     return jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), first_record, records)

@@ -33,7 +33,7 @@ class BiTuning(AuxiliaryLoss):
 
     `cce + ccl`, averaged over the labelled examples, see both. Keys are computed from the same
     images by the averaged model; its momentum is `Evaluation.ema_decay`, 0.999 in the paper. (In the
-    paper, keys use another view of the images; here the same view, normalised by its own batch.)
+    paper, keys use another view of the images; here the same view, normalized by its own batch.)
     After the losses, keys are added to the queues of their classes, which start empty. An example
     without a label contributes no loss and is not enqueued.
 

@@ -115,7 +115,7 @@ def bias_only() -> ParamRules:
 def norm_only() -> ParamRules:
     """Trains the heads and the scale and bias of all norms of the trunk.
 
-    Trained BatchNorms are in training mode: they normalise by batch statistics and update their
+    Trained BatchNorms are in training mode: they normalize by batch statistics and update their
     running statistics.
 
     Example:

@@ -18,8 +18,8 @@ from mtl_jax.transfer.source_views import (
     views_of,
 )
 
-# Feature maps are layer outputs before normalisation: `Conv_0`, `Dense_1`, `stage2`. The source
-# normalises by its running statistics, the trained model by batch statistics, so that maps after a
+# Feature maps are layer outputs before normalization: `Conv_0`, `Dense_1`, `stage2`. The source
+# normalizes by its running statistics, the trained model by batch statistics, so that maps after a
 # BatchNorm would differ from the first step on. Labels are not used, so missing labels do not
 # matter.
 

@@ -17,7 +17,7 @@ def update_bn(
     """Recomputes the BatchNorm statistics of a model for given parameters, as a mean over batches.
 
     `mean = 1/M sum_m mean_m` and `var = 1/M sum_m var_m`, of each norm's inputs in batch m of M,
-    with every batch in training mode, so that deeper norms receive inputs normalised by their
+    with every batch in training mode, so that deeper norms receive inputs normalized by their
     batch. The given statistics are ignored. Needed after `uniform_soup` and similar functions,
     whose results have no valid statistics. The variance does not include the variance of means
     between batches; use batches as large as in training.

@@ -260,7 +260,7 @@ def test_aggregate_goes_by_the_state_that_it_is_given():
     np.testing.assert_array_equal(weights, np.zeros(3))
     _, weights = aggregate(Largest(), JACOBIAN, KEY, LOSSES)
     np.testing.assert_array_equal(weights, LOSSES)
-    method = aggregation.MGDA(normalise="loss")
+    method = aggregation.MGDA(normalization="loss")
     found = balance(method, LOSSES, pullback, method.init(3), KEY)
     _, weights = aggregate(method, JACOBIAN, KEY, LOSSES)
     np.testing.assert_allclose(weights, found.weights, rtol=1e-6)

@@ -38,8 +38,8 @@ def test_duplicated_gradients_share_a_weight():
     np.testing.assert_allclose(weights @ twice, expected @ alone, atol=1e-6)
 
 
-def normalised(kind, rows, losses=None):
-    method, rows = MGDA(normalise=kind), jnp.array(rows)
+def normalized(kind, rows, losses=None):
+    method, rows = MGDA(normalization=kind), jnp.array(rows)
     state = method.init(len(rows))
     if losses is not None:
         state = method.pre_step(jnp.array(losses), state)
@@ -55,24 +55,24 @@ def normalised(kind, rows, losses=None):
         ("loss+", [0.9, 0.1]),  # lengths 1/3 and 1/1: 9 against 1.
     ],
 )
-def test_normalisation(kind, expected):
-    found = normalised(kind, [[2.0, 0.0], [0.0, 1.0]], [3.0, 1.0])
+def test_normalization(kind, expected):
+    found = normalized(kind, [[2.0, 0.0], [0.0, 1.0]], [3.0, 1.0])
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_losses_before_the_first_and_degenerate_ones():
     rows = [[2.0, 0.0], [0.0, 1.0]]
-    np.testing.assert_allclose(normalised("loss", rows), [0.2, 0.8], rtol=1e-5)
-    np.testing.assert_allclose(normalised("loss", rows, [0.0, 0.0]), [0.2, 0.8], rtol=1e-5)
-    np.testing.assert_allclose(normalised("loss+", rows, [1.0, 0.0]), [1.0, 0.0], atol=1e-5)
-    np.testing.assert_allclose(normalised("loss", rows, [3e30, 1e30]), [9 / 13, 4 / 13], rtol=1e-5)
-    assert np.isnan(normalised("loss", rows, [1.0, np.nan])).all()
-    np.testing.assert_allclose(normalised("l2", [[0.0, 0.0], [0.0, 1.0]]), [1.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(normalized("loss", rows), [0.2, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(normalized("loss", rows, [0.0, 0.0]), [0.2, 0.8], rtol=1e-5)
+    np.testing.assert_allclose(normalized("loss+", rows, [1.0, 0.0]), [1.0, 0.0], atol=1e-5)
+    np.testing.assert_allclose(normalized("loss", rows, [3e30, 1e30]), [9 / 13, 4 / 13], rtol=1e-5)
+    assert np.isnan(normalized("loss", rows, [1.0, np.nan])).all()
+    np.testing.assert_allclose(normalized("l2", [[0.0, 0.0], [0.0, 1.0]]), [1.0, 0.0], atol=1e-6)
 
 
-@pytest.mark.parametrize("normalise", ["loss ", None])
-def test_bad_settings(normalise):
+@pytest.mark.parametrize("normalization", ["loss ", None])
+def test_bad_settings(normalization):
     with pytest.raises(
-        BadInput, match=r"MGDA.normalise must be one of none, l2, loss, loss\+, not"
+        BadInput, match=r"MGDA.normalization must be one of none, l2, loss, loss\+, not"
     ):
-        MGDA(normalise)
+        MGDA(normalization)

@@ -11,7 +11,7 @@ of loaders' workers) and page faults of a unit. Below 1 we are faster. `--ours` 
 other versions of JAX, whose first one is compared.
 
 `weak` is flip and reflected crop, `strong` and `strong_usb` are FixMatch's and USB's forms of
-RandAugment and Cutout, on BATCH images 32 x 32 x 3 of bytes, normalised: ours on the whole batch,
+RandAugment and Cutout, on BATCH images 32 x 32 x 3 of bytes, normalized: ours on the whole batch,
 theirs on Pillow images in a DataLoader of 1 and 2 worker processes. `step` is WRN-28-2 on 16
 labelled images and 112 weak and strong views, SGD with Nesterov momentum and averages; ours takes
 a batch out of the pool and makes no views, theirs has its batch in memory. `views` is the same

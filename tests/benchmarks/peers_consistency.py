@@ -173,7 +173,7 @@ def strong(image: Image.Image, usb: bool) -> Image.Image:
 
 
 class Views(torch.utils.data.Dataset):
-    """Images of bytes, a view or two of each, normalised, and labels."""
+    """Images of bytes, a view or two of each, normalized, and labels."""
 
     def __init__(self, what: str):
         draw = np.random.default_rng(0)

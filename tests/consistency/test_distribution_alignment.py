@@ -26,14 +26,14 @@ def after(align, steps=1):
     return np.exp(found), state
 
 
-def normalised(ratio):
+def normalized(ratio):
     wanted = GUESS * ratio
     return wanted / wanted.sum(1, keepdims=True)
 
 
 def test_to_the_uniform():
     found, state = after(DistributionAlignment())
-    np.testing.assert_allclose(found, normalised(0.5 / np.array([0.7, 0.3])), rtol=1e-4)
+    np.testing.assert_allclose(found, normalized(0.5 / np.array([0.7, 0.3])), rtol=1e-4)
     np.testing.assert_allclose(state.target, [0.5, 0.5])
     np.testing.assert_allclose(found.mean(0), [0.5, 0.5], atol=0.02)
 

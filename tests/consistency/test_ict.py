@@ -20,10 +20,10 @@ update = jax.jit(ICT.update, static_argnums=0)
 def run(method=METHOD, taught=None, said=None, progress=0.5):
     logits = {
         view_key(TEACHER): np.log(TAUGHT) if taught is None else taught,
-        view_key(method.mixed): np.log(SAID) if said is None else said,
+        view_key(method.mixed_view): np.log(SAID) if said is None else said,
     }
     views = seen(method, 0)._replace(logits=logits, progress=np.float32(progress))
-    return update(method, views._replace(view_params={view_key(method.mixed): DRAWN}), ())
+    return update(method, views._replace(view_params={view_key(method.mixed_view): DRAWN}), ())
 
 
 def test_values_by_hand():

@@ -12,7 +12,7 @@ from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
 
 METHOD = MixMatch(ramp=0.0)
-MIXED = view_key(METHOD.mixed)
+MIXED = view_key(METHOD.mixed_view)
 SIGHT = seen(METHOD, 3)
 
 update = jax.jit(MixMatch.update, static_argnums=0)

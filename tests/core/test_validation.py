@@ -16,7 +16,7 @@ from mtl_jax.core.validation import (
     require_name,
     require_number,
     require_widths,
-    shown,
+    short_repr,
 )
 
 
@@ -127,9 +127,9 @@ def test_names_that_no_folder_should_have_are_refused(name, rule):
 
 
 def test_a_value_is_shown_in_one_line_that_can_be_read():
-    assert shown("a\nb") == "'a\\nb'"
-    long = shown(np.zeros((200, 200)))
-    assert "\n" not in long and len(shown("x" * 1000)) == 200
+    assert short_repr("a\nb") == "'a\\nb'"
+    long = short_repr(np.zeros((200, 200)))
+    assert "\n" not in long and len(short_repr("x" * 1000)) == 200
 
 
 def test_few():

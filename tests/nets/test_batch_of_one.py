@@ -42,7 +42,7 @@ def encoded(trunk, shape, plan=()):
     return jax.eval_shape(both)
 
 
-def test_one_value_normalised_says_nothing_of_the_input():
+def test_one_value_normalized_says_nothing_of_the_input():
     """What is refused: features of a batch of one are the same for every input."""
     variables = VECTORS.init(jax.random.key(0), jnp.ones((1, 5)), train=False)
     one, other = (

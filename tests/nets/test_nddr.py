@@ -23,7 +23,7 @@ def test_it_starts_as_a_cross_stitch():
         )
 
 
-def test_training_normalises_over_the_batch():
+def test_training_normalizes_over_the_batch():
     seen = through(nets.NDDR(nets.MLP((8, 4))))
     alive = seen.trained.features["row"].std(0) > 0.1
     assert alive.sum() >= 2

@@ -6,7 +6,7 @@ from mtl_jax import nets, optimizers
 from mtl_jax.config.run import dependency_order
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import memory_check
-from mtl_jax.runner.memory_check import bytes_of, check_room, needed, size_text
+from mtl_jax.runner.memory_check import bytes_of, check_room, required_bytes, size_text
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.abstract_data import abstract_data
 from tests.small import FIXMATCH, ROW, RUN
@@ -17,24 +17,24 @@ PARAMETERS = 2 * (36 * 12 + 12 + 12 * 3 + 3) * 4
 
 
 def test_what_a_run_needs_by_hand():
-    found = needed(ALONE)
+    found = required_bytes(ALONE)
     # 96 images and classes; 24 of two seeds have labels: where, and which.
     assert found["data"] == 96 * 36 * 4 + 96 * 4 + 2 * 24 * (4 + 1)
     assert found["parameters and optimizer"] == 3 * PARAMETERS  # with SGD's momentum
     assert (
-        needed(ALONE.replace(optimizer=optimizers.Adam(0.1)))["parameters and optimizer"]
+        required_bytes(ALONE.replace(optimizer=optimizers.Adam(0.1)))["parameters and optimizer"]
         == 4 * PARAMETERS
     )
     assert found["a batch"] == 2 * 8 * (36 * 4 + 3 * 4)
     semi = ALONE.replace(tasks=(ROW.replace(auxiliary=FIXMATCH),))
-    assert needed(semi)["a batch"] == 3 * found["a batch"]  # twice as many unlabelled ones
+    assert required_bytes(semi)["a batch"] == 3 * found["a batch"]  # twice as many unlabelled ones
 
 
 def test_it_is_a_lower_bound_of_the_state():
     _, state, given = trace_run(ALONE, 1)
     held = bytes_of((state.params, state.ema, state.opt_state))
-    assert needed(ALONE)["parameters and optimizer"] <= held
-    assert bytes_of(given.streams) >= needed(ALONE)["data"]
+    assert required_bytes(ALONE)["parameters and optimizer"] <= held
+    assert bytes_of(given.streams) >= required_bytes(ALONE)["data"]
     assert abstract_data(ALONE).streams.keys() == given.streams.keys()
 
 
@@ -52,21 +52,21 @@ def test_what_does_not_fit_is_refused(changes, most):
     run = ALONE.replace(**changes)
     with pytest.raises(BadInput, match=r"run 'hard': needs at least .* of memory \(.*there are"):
         check_room(run)
-    found = needed(run)
+    found = required_bytes(run)
     assert max(found, key=found.get) == most
 
 
 def test_the_rule_is_what_there_is(monkeypatch):
-    total = sum(needed(ALONE).values())
-    monkeypatch.setattr(memory_check, "memory", lambda: total)
+    total = sum(required_bytes(ALONE).values())
+    monkeypatch.setattr(memory_check, "total_memory", lambda: total)
     check_room(ALONE)
-    monkeypatch.setattr(memory_check, "memory", lambda: total - 1)
+    monkeypatch.setattr(memory_check, "total_memory", lambda: total - 1)
     with pytest.raises(BadInput, match="needs at least"):
         check_room(ALONE)
 
 
 def test_this_machine_has_memory():
-    assert 2**28 < memory_check.memory() < 2**50
+    assert 2**28 < memory_check.total_memory() < 2**50
 
 
 def test_sizes_in_words():

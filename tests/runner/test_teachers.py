@@ -51,7 +51,7 @@ def test_every_round_is_trained_once_and_in_order(root):
         "rows", "columns", "student", "second round",
     ]  # fmt: skip
     for run in dependency_order(AGAIN):
-        assert RunDirectory(root, run).finished()
+        assert RunDirectory(root, run).is_finished()
 
 
 def test_students_learn_what_teachers_said(root):

@@ -1,4 +1,4 @@
-"""Launching descents: each once, its table and figure, and what the options do."""
+"""Launching toy runs: each once, its table and figure, and what the options do."""
 
 import pytest
 
@@ -20,7 +20,7 @@ EXPERIMENT = ToyExperiment(
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """An experiment file, the folder it was launched into, and what was said."""
-    folder = tmp_path_factory.mktemp("descents")
+    folder = tmp_path_factory.mktemp("toy")
     file = folder / "bowls.py"
     file.write_text(FILE)
     return file, folder / "out", launched(file, "--out", folder / "out")
@@ -86,7 +86,7 @@ def test_what_the_command_line_changed_is_in_the_table(made, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--seeds", "3"], "--seeds does not apply: a descent has starts"),
+        (["--seeds", "3"], "--seeds does not apply: a toy run has starts"),
         (["--set", "step=9"], "ToyRun has no field 'step': did you mean steps or seed?"),
         (["--set", "steps=10"], "steps must be a multiple of num_records, 3, not 10"),
         (["--only", "soft"], "--only soft matches no run; there is sum, uncertain"),
@@ -100,9 +100,9 @@ def test_bad_options_are_one_line(made, options, said):
     assert stderr.startswith("error: ") and stderr.count("\n") == 1
 
 
-def test_a_descent_that_diverges_says_so(made, tmp_path):
+def test_a_toy_run_that_diverges_says_so(made, tmp_path):
     file, _, _ = made
     options = ("--only", "sum", "--set", "optimizer.learning_rate=1e30")
     code, _, stderr = launched(file, "--out", tmp_path, *options)
-    assert (code, stderr) == (1, "error: descent 'sum' diverged: a point is not finite\n")
+    assert (code, stderr) == (1, "error: run 'sum' diverged: a point is not finite\n")
     assert not (tmp_path / "sum" / "result.json").exists()

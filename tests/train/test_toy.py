@@ -105,5 +105,5 @@ def test_bad_settings_are_named(changes, text):
 def test_bad_tables_are_named():
     with pytest.raises(BadInput, match="must have different names"):
         ToyExperiment(runs=(BOWLS, BOWLS))
-    with pytest.raises(BadInput, match="must name descents, not 'other'"):
+    with pytest.raises(BadInput, match="must name runs, not 'other'"):
         ToyExperiment(runs=(BOWLS,), published=(PublishedOutcome("other", "stuck", "a paper"),))

@@ -180,7 +180,7 @@ def outputs(net: Model, params, stats, images):
 
 
 def test_passes_of_their_own_leave_no_statistics():
-    """One pass of all that is together; the others normalise by themselves and are forgotten."""
+    """One pass of all that is together; the others normalize by themselves and are forgotten."""
     alone = SeparatePass(("weak", "labelled"))
     run = watching(
         "strong",

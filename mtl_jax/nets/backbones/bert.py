@@ -15,7 +15,7 @@ INIT = nn.initializers.truncated_normal(0.02)
 class BERT(Trunk, nn.Module):
     """BERT and its variants, `[N, T] -> [N, D]`.
 
-    The token, position and type embeddings are added and normalised, followed by blocks
+    The token, position and type embeddings are added and normalized, followed by blocks
     `y = norm(x + attention(x))`, `z = norm(y + mlp(y))`. Norms have epsilon 1e-12, GELU is exact.
     Padding is masked in the attention. All tokens have type 0; a token outside the vocabulary
     results in NaN. Features depend on the pooling

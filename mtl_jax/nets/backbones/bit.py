@@ -18,7 +18,7 @@ class BiT(GroupedTrunk):
     A stem and groups of bottlenecks `skip(x) + f(relu(norm(x)))`, of which the first has 4 w
     output channels and each later one doubles the channels and halves the image; followed by
     `relu(norm(x))` and the mean over the pixels. w is 64 times the width; with four groups D is
-    32 w. Norms are group norms with epsilon 1e-5; they normalise each image separately, have no
+    32 w. Norms are group norms with epsilon 1e-5; they normalize each image separately, have no
     running statistics, and are the same in training and evaluation. Kernels are standardised
     at every use, see `standardize`. Sizes, for images of three channels:
 
@@ -123,14 +123,14 @@ class PreActivationBlock(ResidualBlock, nn.Module):
     """A pre-activation residual block, `skip(x) + f(a)`, `[N, H, W, C] -> [N, H', W', D]`.
 
     a is `relu(norm(x))`; f is three convolutions, 1x1, 3x3 with the stride and 1x1, the latter two
-    applied to the normalised and activated output of the previous one. The skip is x, or a 1x1
+    applied to the normalized and activated output of the previous one. The skip is x, or a 1x1
     convolution of a if the number of channels changes.
 
     Attributes:
       width: number of inner channels; D is 4 times as many.
       stride: stride of the block.
       groups: number of channel groups of a norm.
-      last: whether the output is normalised and activated.
+      last: whether the output is normalized and activated.
     """
 
     width: int

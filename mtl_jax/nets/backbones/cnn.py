@@ -18,7 +18,7 @@ class CNN(StagedTrunk, nn.Module):
 
     Attributes:
       features: channels of each stage; the last is D.
-      batch_norm: whether a stage normalises over batch and pixels (momentum 0.9).
+      batch_norm: whether a stage normalizes over batch and pixels (momentum 0.9).
 
     Example:
       >>> import jax
@@ -67,7 +67,7 @@ class ConvStage(nn.Module):
     Attributes:
       width: number of channels D.
       stride: stride of the convolution.
-      batch_norm: whether it normalises.
+      batch_norm: whether it normalizes.
     """
 
     width: int

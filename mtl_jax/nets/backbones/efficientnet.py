@@ -147,7 +147,7 @@ class InvertedBottleneck(nn.Module):
     """An inverted bottleneck, `[N, H, W, C] -> [N, H', W', D]`.
 
     A 1x1 convolution that multiplies the channels by `expansion` (omitted for 1), a depthwise
-    convolution, each with norm and relu6, and a normalised 1x1 convolution to D channels; the
+    convolution, each with norm and relu6, and a normalized 1x1 convolution to D channels; the
     input is added if it has the same shape.
 
     Attributes:

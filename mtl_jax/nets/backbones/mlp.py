@@ -15,7 +15,7 @@ class MLP(StagedTrunk, nn.Module):
 
     Attributes:
       features: width of each layer; the last is D.
-      batch_norm: whether a layer normalises over the batch (momentum 0.9).
+      batch_norm: whether a layer normalizes over the batch (momentum 0.9).
 
     Reference: He et al., Delving Deep into Rectifiers, ICCV 2015, Eq. 10
       (https://arxiv.org/abs/1502.01852).
@@ -63,7 +63,7 @@ class DenseStage(nn.Module):
 
     Attributes:
       width: D.
-      batch_norm: whether it normalises.
+      batch_norm: whether it normalizes.
     """
 
     width: int

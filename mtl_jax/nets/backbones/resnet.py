@@ -115,8 +115,8 @@ class Stem(nn.Module):
 class Block(ResidualBlock, nn.Module):
     """A residual block, `relu(skip(x) + f(x))`, `[N, H, W, C] -> [N, H', W', D]`.
 
-    f is two 3x3 convolutions, or 1x1, 3x3 and 1x1 in a bottleneck, each normalised; the skip is
-    the input, or a normalised 1x1 convolution if the shape changes.
+    f is two 3x3 convolutions, or 1x1, 3x3 and 1x1 in a bottleneck, each normalized; the skip is
+    the input, or a normalized 1x1 convolution if the shape changes.
 
     Attributes:
       width: number of channels; D is 4 times as many in a bottleneck.

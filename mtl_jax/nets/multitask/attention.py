@@ -21,7 +21,7 @@ class Attention(MultitaskTrunk, nn.Module):
     task t and does not depend on the input.
 
     This is the attention of the pooling block of the Set Transformer with one seed vector per
-    task, without its residual, normalisation and feed-forward layers. It differs from MTAN, where
+    task, without its residual, normalization and feed-forward layers. It differs from MTAN, where
     tasks mask the feature maps within the trunk.
 
     Attributes:

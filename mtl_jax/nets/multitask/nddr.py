@@ -19,7 +19,7 @@ class NDDR(MultitaskTrunk, nn.Module):
 
     Every task has its own copy of the trunk. After each stage, including the last,
     `x_t <- norm(W_t [x_1, ..., x_K])`: channels are concatenated, reduced to those of one
-    task by a 1x1 convolution (a dense layer for vectors), and normalised. W_t is initialized to
+    task by a 1x1 convolution (a dense layer for vectors), and normalized. W_t is initialized to
     `same` times the task's own channels plus `(1 - same)/(K - 1)` times those of the others.
     With shortcuts (NDDR-CNN-Shortcut) a task's features are `relu(V_t [x_t1, ..., x_tL] + b_t)`,
     with x_tl its output after stage l, resized to the resolution of the last (bilinear; the mean

@@ -12,7 +12,7 @@ from mtl_jax.nets.multitask.experts import require_trunk
 
 
 class StochNorm(Trunk, nn.Module):
-    """Stochastic normalisation of a trunk, `[N, ...] -> [N, D]`.
+    """Stochastic normalization of a trunk, `[N, ...] -> [N, D]`.
 
     In training every BatchNorm returns `(1 - s) BN_running(x) + s BN_batch(x)`, s 0 or 1 for each
     channel, 1 with probability p, sampled independently for each norm and pass: BN_running uses
