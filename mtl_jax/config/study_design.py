@@ -155,9 +155,9 @@ def check_design(experiment: Any) -> None:
         require(bool(own.keys() & found.keys()), experiment, "scratch_pairs", rule, pair[1:])
         require_seeds(experiment, "scratch_pairs", pair, rows)
     for place, safe in enumerate(experiment.safe_transfer):
-        taken = [*rows, *(other.name for other in experiment.safe_transfer[:place])]
+        used_names = [*rows, *(other.name for other in experiment.safe_transfer[:place])]
         rule = "must have names that no other row has"
-        require(safe.name not in taken, experiment, "safe_transfer", rule, safe.name)
+        require(safe.name not in used_names, experiment, "safe_transfer", rule, safe.name)
         safe.check(runs)
     if experiment.factorial is not None:
         experiment.factorial.check(rows)

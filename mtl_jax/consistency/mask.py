@@ -34,7 +34,7 @@ class ConfidenceThreshold(Mask):
 
     Attributes:
       threshold: smallest confidence that counts.
-      of: which prediction is used, "plain" or "aligned".
+      prediction: which prediction is used, "raw" or "aligned".
 
     Raises:
       BadInput: for a threshold outside [0, 1], or an unknown `of`.
@@ -51,17 +51,17 @@ class ConfidenceThreshold(Mask):
     """
 
     threshold: float = 0.95
-    of: PredictionKind = "aligned"
+    prediction: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0))
-        require_choice(self, of=("plain", "aligned"))
+        require_choice(self, prediction=("raw", "aligned"))
 
     def update(
         self, prediction: Prediction, views: AuxInputs, state: tuple[()]
     ) -> tuple[jax.Array, tuple[()], dict]:
         """Maps a prediction to the mask `[...]`, no state and no metrics."""
-        return prediction.confidence(self.of) >= self.threshold, state, {}
+        return prediction.confidence(self.prediction) >= self.threshold, state, {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +73,7 @@ class RelativeThreshold(Mask):
 
     Attributes:
       threshold: fraction of the labelled images' mean confidence.
-      of: which prediction is used, "plain" or "aligned".
+      prediction: which prediction is used, "raw" or "aligned".
 
     Raises:
       BadInput: for a fraction outside [0, 1], or an unknown `of`.
@@ -89,11 +89,11 @@ class RelativeThreshold(Mask):
     """
 
     threshold: float = 0.9
-    of: PredictionKind = "aligned"
+    prediction: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, threshold=(0.0, 1.0))
-        require_choice(self, of=("plain", "aligned"))
+        require_choice(self, prediction=("raw", "aligned"))
 
     def update(
         self, prediction: Prediction, views: AuxInputs, state: tuple[()]
@@ -101,4 +101,4 @@ class RelativeThreshold(Mask):
         """Maps a prediction to the mask `[...]`, no state and the threshold."""
         labelled = jax.lax.stop_gradient(views.outputs("labelled"))
         threshold = self.threshold * jax.nn.softmax(labelled).max(-1).mean()
-        return prediction.confidence(self.of) >= threshold, state, {"threshold": threshold}
+        return prediction.confidence(self.prediction) >= threshold, state, {"threshold": threshold}

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 # Which of the two log-probabilities is used.
-PredictionKind = Literal["plain", "aligned"]
+PredictionKind = Literal["raw", "aligned"]
 
 
 class Prediction(NamedTuple):
@@ -16,8 +16,8 @@ class Prediction(NamedTuple):
     aligned: jax.Array
 
     def log_probs(self, kind: PredictionKind) -> jax.Array:
-        """Log-probabilities before ("plain") or after ("aligned") alignment."""
-        return self.raw if kind == "plain" else self.aligned
+        """Log-probabilities before ("raw") or after ("aligned") alignment."""
+        return self.raw if kind == "raw" else self.aligned
 
     def confidence(self, kind: PredictionKind) -> jax.Array:
         """Largest probability `[...]`."""

@@ -217,7 +217,7 @@ def SoftMatch(
     momentum: float = 0.999,
     sigmas: float = 2.0,
     weight: float = 1.0,
-    moments: Literal["plain", "aligned"] = "plain",
+    moments: Literal["raw", "aligned"] = "raw",
 ) -> Match:
     """SoftMatch: pseudo-labels weighted by a truncated Gaussian of the aligned confidence.
 
@@ -227,7 +227,7 @@ def SoftMatch(
       momentum: decay of the running moments and of the alignment.
       sigmas: how many standard deviations one of the Gaussian is.
       weight: of the loss.
-      moments: prediction whose moments are tracked; the paper uses "plain", USB "aligned".
+      moments: prediction whose moments are tracked; the paper uses "raw", USB "aligned".
 
     Reference: Chen et al., SoftMatch, ICLR 2023, Section 3 (https://arxiv.org/abs/2301.10921).
 
@@ -238,7 +238,7 @@ def SoftMatch(
     """
     return Match(
         align=DistributionAlignment("uniform", momentum),
-        target=HardLabels("plain"),
+        target=HardLabels("raw"),
         mask=TruncatedGaussian(momentum, sigmas, "aligned", moments),
         weight=weight,
     )

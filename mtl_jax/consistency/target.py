@@ -15,7 +15,7 @@ class HardLabels:
     """The most probable class, as a one-hot vector.
 
     Attributes:
-      of: which prediction is used, "plain" or "aligned".
+      prediction: which prediction is used, "raw" or "aligned".
 
     Raises:
       BadInput: for an unknown `of`.
@@ -29,14 +29,14 @@ class HardLabels:
       [[1.0, 0.0]]
     """
 
-    of: PredictionKind = "aligned"
+    prediction: PredictionKind = "aligned"
 
     def __post_init__(self):
-        require_choice(self, of=("plain", "aligned"))
+        require_choice(self, prediction=("raw", "aligned"))
 
     def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
-        log_probs = prediction.log_probs(self.of)
+        log_probs = prediction.log_probs(self.prediction)
         return jax.nn.one_hot(log_probs.argmax(-1), log_probs.shape[-1], dtype=log_probs.dtype)
 
 
@@ -46,7 +46,7 @@ class SharpenedLabels:
 
     Attributes:
       temperature: T; 1 leaves the prediction unchanged, below 1 it becomes more confident.
-      of: which prediction is used, "plain" or "aligned".
+      prediction: which prediction is used, "raw" or "aligned".
 
     Raises:
       BadInput: for a temperature that is not above 0, or an unknown `of`.
@@ -65,15 +65,16 @@ class SharpenedLabels:
     """
 
     temperature: float = 1.0
-    of: PredictionKind = "aligned"
+    prediction: PredictionKind = "aligned"
 
     def __post_init__(self):
         require_number(self, temperature=(1e-6, math.inf))
-        require_choice(self, of=("plain", "aligned"))
+        require_choice(self, prediction=("raw", "aligned"))
 
     def __call__(self, prediction: Prediction) -> jax.Array:
         """Maps a prediction to targets `[..., C]`."""
         # Of log-probabilities: a softmax of probabilities would flatten them.
         return jax.nn.softmax(
-            prediction.log_probs(self.of) / jnp.asarray(self.temperature, prediction.raw.dtype)
+            prediction.log_probs(self.prediction)
+            / jnp.asarray(self.temperature, prediction.raw.dtype)
         )

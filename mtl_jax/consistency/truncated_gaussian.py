@@ -30,8 +30,8 @@ class TruncatedGaussian(Mask):
     Attributes:
       momentum: decay of the running moments.
       sigmas: how many standard deviations one of the Gaussian is.
-      of: prediction that is weighted.
-      moments: prediction whose moments are tracked; the paper uses "plain", USB "aligned".
+      prediction: which prediction is weighted.
+      moments: prediction whose moments are tracked; the paper uses "raw", USB "aligned".
 
     Raises:
       BadInput: for a momentum outside [0, 1], sigmas out of range, or an unknown `of` or `moments`.
@@ -53,12 +53,12 @@ class TruncatedGaussian(Mask):
 
     momentum: float = 0.999
     sigmas: float = 2.0
-    of: PredictionKind = "aligned"
-    moments: PredictionKind = "plain"
+    prediction: PredictionKind = "aligned"
+    moments: PredictionKind = "raw"
 
     def __post_init__(self):
         require_number(self, momentum=(0.0, 1.0), sigmas=(1e-6, 1e6))
-        require_choice(self, of=("plain", "aligned"), moments=("plain", "aligned"))
+        require_choice(self, prediction=("raw", "aligned"), moments=("raw", "aligned"))
 
     def init(self, sizes: DatasetSizes) -> Moments:
         """Returns the initial state."""
@@ -70,7 +70,7 @@ class TruncatedGaussian(Mask):
         """Maps a prediction to weights `[...]` in (0, 1], the next state and the mean."""
         tracked = prediction.confidence(self.moments).astype(state.mean.dtype)
         state = ema_update(state, Moments(tracked.mean(), variance(tracked)), self.momentum)
-        confidence = prediction.confidence(self.of).astype(state.mean.dtype)
+        confidence = prediction.confidence(self.prediction).astype(state.mean.dtype)
         deviation = jnp.minimum(confidence - state.mean, 0.0)
         weights = jnp.exp(-jnp.square(deviation) * self.sigmas**2 / (2.0 * state.variance))
         return weights, state, {"threshold": state.mean}

@@ -42,7 +42,7 @@ class ReadsTokens(Protocol):
 
 
 @runtime_checkable
-class BringsTokens(Protocol):
+class InsertsTokens(Protocol):
     """A policy that inserts its own tokens into texts."""
 
-    brings: tuple[int, ...]
+    token_ids: tuple[int, ...]

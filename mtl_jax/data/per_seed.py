@@ -28,7 +28,7 @@ class PerSeed(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.PerSeed(data.Digits()).of(3)
+      >>> data.PerSeed(data.Digits()).for_seed(3)
       Digits(seed=3)
     """
 
@@ -41,7 +41,7 @@ class PerSeed(DataSource):
         has_seed = add_seed(self.source, 1) != self.source
         require(has_seed, self, "source", "must have a seed", self.source)
 
-    def of(self, seed: int) -> DataSource:
+    def for_seed(self, seed: int) -> DataSource:
         """The source of a seed."""
         return add_seed(self.source, seed)
 

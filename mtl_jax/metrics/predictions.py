@@ -120,7 +120,7 @@ class ConfusionCounts(NamedTuple):
     true_positives: jax.Array
     false_negatives: jax.Array
     false_positives: jax.Array
-    known: jax.Array
+    entries: jax.Array
 
 
 @typechecked
@@ -176,13 +176,13 @@ class F1(Metric):
             true_positives=count(predicted & actual),
             false_negatives=count(~predicted & actual),
             false_positives=count(predicted & ~actual),
-            known=count(jnp.ones_like(predicted)),
+            entries=count(jnp.ones_like(predicted)),
         )
 
     def compute(self, sums: ConfusionCounts) -> jax.Array:
         """The F1 score `[]`; NaN if there were no examples."""
         total = 2.0 * sums.true_positives + sums.false_positives + sums.false_negatives
-        has_labels = sums.known > 0
+        has_labels = sums.entries > 0
         scores = jnp.where(has_labels, 2.0 * sums.true_positives / jnp.maximum(total, 1.0), 0.0)
         return jnp.divide(scores.sum(), has_labels.sum(dtype=scores.dtype))
 

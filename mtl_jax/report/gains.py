@@ -44,10 +44,10 @@ def draw_tasks(
     """Draws a bar for every run and task."""
     height = 0.8 / len(tasks)
     for index, (name, color) in enumerate(zip(tasks, color_cycle(), strict=False)):
-        compared = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
+        pairs = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
         offset = (index - (len(tasks) - 1) / 2) * height
-        values = [paired_gain(row, tasks[name], singles[name]) for _, row in compared]
-        draw_bars(axis, [y + offset for y, _ in compared], values, height, color=color, label=name)
+        values = [paired_gain(row, tasks[name], singles[name]) for _, row in pairs]
+        draw_bars(axis, [y + offset for y, _ in pairs], values, height, color=color, label=name)
 
 
 def draw_means(
@@ -59,13 +59,13 @@ def draw_means(
          if comparable(row, name, singles)}
         for row in shown
     ]  # fmt: skip
-    compared = [(y, by_task) for y, by_task in enumerate(by_row) if by_task]
-    means = [mean_of([tasks[name] for name in by_task], by_task) for _, by_task in compared]
+    pairs = [(y, by_task) for y, by_task in enumerate(by_row) if by_task]
+    means = [mean_of([tasks[name] for name in by_task], by_task) for _, by_task in pairs]
     means = [mean for mean in means if mean is not None]
-    if means and len(means) == len(compared):
-        positions = [y for y, _ in compared]
+    if means and len(means) == len(pairs):
+        positions = [y for y, _ in pairs]
         draw_bars(axis, positions, means, 0.6, color="0.85", label="mean over tasks")
-    points = [(gain, y) for y, by_task in compared for gain in by_task.values()]
+    points = [(gain, y) for y, by_task in pairs for gain in by_task.values()]
     found = verdicts([gain for gain, _ in points])
     for kind, color in VERDICT_COLORS.items():
         dots = [

@@ -74,12 +74,12 @@ def selection_notes(
     return (f"run {run.name!r}: validation has no label of {names}, so {others}",)
 
 
-def label_counts(run: Run, given: TrainData, splits: Mapping[str, Any]) -> dict[str, list[int]]:
+def label_counts(run: Run, data: TrainData, splits: Mapping[str, Any]) -> dict[str, list[int]]:
     """Number of labels in training (maximum over seeds), validation and test, by task."""
     counts, axis = {}, seed_axis(run)
     for task in run.tasks:
-        name = next(name for name, s in given.streams.items() if task.name in s.labels)
-        train = given.streams[name].labelled.mask[task.name].sum(-1).max()
+        name = next(name for name, s in data.streams.items() if task.name in s.labels)
+        train = data.streams[name].labelled.mask[task.name].sum(-1).max()
         labels = [splits[split][name][task.name] for split in ("validation", "test")]
         labels = [values if axis is None else values[0] for values in labels]
         counts[task.name] = [int(train), *(int(has_label(values).sum()) for values in labels)]

@@ -37,7 +37,7 @@ def load(source: DataSource, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
       BadInput: if the source returns something else.
     """
     by_seed = isinstance(source, PerSeed) and seeds
-    sources = [source.of(seed) for seed in seeds] if by_seed else [source]
+    sources = [source.for_seed(seed) for seed in seeds] if by_seed else [source]
     loaded = tuple(each.load() for each in sources)
     rule = "must give mtl_jax.core.data_source.Splits"
     for splits in loaded:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import to_source
-from mtl_jax.core.protocols import BringsTokens, ReadsTokens
+from mtl_jax.core.protocols import InsertsTokens, ReadsTokens
 from mtl_jax.core.validation import BadInput
 
 
@@ -58,10 +58,10 @@ def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.nda
                 source = f"the {split} data has"
                 require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))
     for field, setting in run.augmentation.policies.items():
-        for policy in parts_like(setting, BringsTokens):
-            brings = policy.brings or (0,)
-            source = f"{type(policy).__name__} of augmentation.{field} brings"
-            require_tokens(run, vocabulary, source, min(brings), max(brings))
+        for policy in parts_like(setting, InsertsTokens):
+            ids = policy.token_ids or (0,)
+            source = f"{type(policy).__name__} of augmentation.{field} inserts"
+            require_tokens(run, vocabulary, source, min(ids), max(ids))
 
 
 def require_tokens(run: Run, vocabulary: int, source: str, low: int, high: int) -> None:

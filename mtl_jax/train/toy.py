@@ -27,21 +27,21 @@ def optimize_trajectory(run: ToyRun, start: jax.Array, key: jax.Array) -> tuple:
     method, losses_of = run.balance, run.problem.losses
 
     def step(carry, count):
-        point, opt, state = carry
-        losses, pull = jax.vjp(losses_of, point)
+        point, opt_state, state = carry
+        losses, vjp_fn = jax.vjp(losses_of, point)
 
         def pullback(cotangents):
-            return {"shared": pull(cotangents)[0], "tasks": {}}
+            return {"shared": vjp_fn(cotangents)[0], "tasks": {}}
 
         found = balance(method, losses, pullback, state, jax.random.fold_in(key, count))
-        updates, opt = optimizer.update(found.gradient["shared"], opt, point)
+        updates, opt_state = optimizer.update(found.gradient["shared"], opt_state, point)
         point, state = jnp.asarray(optax.apply_updates(point, updates)), found.state
         if method.uses_post_step:
             state = method.post_step(losses_of(point), state)
-        return (point, opt, state), found.weights
+        return (point, opt_state, state), found.weights
 
-    def stretch(carry, begin):
-        counts = begin + jnp.arange(length)
+    def block(carry, first_step):
+        counts = first_step + jnp.arange(length)
         carry, weights = jax.lax.scan(step, carry, counts)
         return carry, (carry[0], losses_of(carry[0]), weights[-1])
 
@@ -49,7 +49,7 @@ def optimize_trajectory(run: ToyRun, start: jax.Array, key: jax.Array) -> tuple:
     state = init_balance_state(method, losses_of(start).size, start)
     first = (start, optimizer.init(start), state)
     _, weights = step(first, jnp.int32(0))
-    begins = jnp.arange(0, run.steps, length, dtype=jnp.int32)
-    _, records = jax.lax.scan(stretch, first, begins)
+    first_steps = jnp.arange(0, run.steps, length, dtype=jnp.int32)
+    _, records = jax.lax.scan(block, first, first_steps)
     first_record = (start, losses_of(start), weights)
     return jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), first_record, records)

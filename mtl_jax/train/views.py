@@ -141,11 +141,11 @@ def vat_perturbation(
 ) -> jax.Array:
     """Adversarially perturbs a base view against `predict`, a task's outputs for images."""
     own = images[request.view]
-    outputs, push = jax.linearize(predict, own)
-    pull = jax.linear_transpose(push, own)
+    outputs, jvp_fn = jax.linearize(predict, own)
+    vjp_fn = jax.linear_transpose(jvp_fn, own)
     direction = l2_normalize(jax.random.normal(key, own.shape, own.dtype))
     for _ in range(request.iterations):
-        direction = l2_normalize(pull(kl_hessian_product(request, outputs, push(direction)))[0])
+        direction = l2_normalize(vjp_fn(kl_hessian_product(request, outputs, jvp_fn(direction)))[0])
     return jax.lax.stop_gradient(own + request.radius * direction)
 
 

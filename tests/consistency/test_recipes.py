@@ -76,11 +76,11 @@ def test_flexmatch_lowers_the_threshold_of_slow_classes():
 
 def test_softmatch_weighs_by_both_kinds_of_moments():
     views = seen(SoftMatch(), 2)
-    plain, aligned = (stepped(SoftMatch(0.5, moments=m), views) for m in ("plain", "aligned"))
-    assert plain[1].mask.mean != aligned[1].mask.mean
+    raw, aligned = (stepped(SoftMatch(0.5, moments=m), views) for m in ("raw", "aligned"))
+    assert raw[1].mask.mean != aligned[1].mask.mean
     confidence = np.asarray(jax.nn.softmax(views.logits["weak"]).max(-1))
-    np.testing.assert_allclose(plain[1].mask.mean, (1 / C + confidence.mean()) / 2, rtol=1e-5)
-    np.testing.assert_allclose(plain[1].mask.variance, (1 + confidence.var(ddof=1)) / 2, rtol=1e-5)
+    np.testing.assert_allclose(raw[1].mask.mean, (1 / C + confidence.mean()) / 2, rtol=1e-5)
+    np.testing.assert_allclose(raw[1].mask.variance, (1 + confidence.var(ddof=1)) / 2, rtol=1e-5)
 
 
 def test_a_student_learns_what_was_stored_and_chosen():

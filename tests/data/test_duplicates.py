@@ -138,9 +138,13 @@ def test_series_in_two_parts_are_told(tmp_path):
 
 def test_a_single_row_is_told_and_none_is_not():
     with pytest.warns(DataWarning, match="1 of 1 rows of test"):
-        warn_of_repeats(0, "x", {"train": [1, 2], "validation": [3], "test": [1]}, given=True)
+        warn_of_repeats(0, "x", {"train": [1, 2], "validation": [3], "test": [1]}, user_split=True)
     with pytest.warns(DataWarning, match="2 of 2 rows of test"):
-        warn_of_repeats(0, "x", {"train": [1, 2], "validation": [3], "test": [1, 2]}, given=False)
+        warn_of_repeats(
+            0, "x", {"train": [1, 2], "validation": [3], "test": [1, 2]}, user_split=False
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_repeats(0, "x", {"train": [1, 1], "validation": [3, 3], "test": [2]}, given=True)
+        warn_of_repeats(
+            0, "x", {"train": [1, 1], "validation": [3, 3], "test": [2]}, user_split=True
+        )

@@ -87,7 +87,7 @@ def test_what_has_no_seed_to_draw_by_is_refused():
 def test_seeds_are_added_wherever_they_stand():
     inner = data.Resized(data.SingleDigits(seed=2), (6, 6))
     domains = data.Domains((inner, data.SmallDigits(seed=1)), data.SmallMNIST(seed=5))
-    found = data.PerSeed(domains).of(10)
+    found = data.PerSeed(domains).for_seed(10)
     assert found.sources == (
         data.Resized(data.SingleDigits(seed=12), (6, 6)),
         data.SmallDigits(seed=11),

@@ -66,7 +66,7 @@ def test_a_vocabulary_is_found_inside_of_a_trunk(trunk):
     ids=["mask", "deletion", "synonyms", "chain"],
 )
 def test_tokens_that_an_augmentation_brings_are_of_the_vocabulary(policy):
-    with pytest.raises(BadInput, match=r"of augmentation\.strong brings token 20"):
+    with pytest.raises(BadInput, match=r"of augmentation\.strong inserts token 20"):
         load_run_data(run(augmentation={"strong": policy}))
 
 

@@ -57,7 +57,7 @@ class Synonyms(Policy):
         require_number(self, probability=(0.0, 1.0))
 
     @property
-    def brings(self) -> tuple[int, ...]:
+    def token_ids(self) -> tuple[int, ...]:
         """Tokens that the policy may insert: the synonyms."""
         return tuple(token for row in self.table for token in row[1:])
 

@@ -46,7 +46,7 @@ class TokenDeletion(Policy):
         require_ids(self, "special")
 
     @property
-    def brings(self) -> tuple[int, ...]:
+    def token_ids(self) -> tuple[int, ...]:
         """Tokens that the policy may insert: the padding."""
         return (self.padding,)
 

@@ -44,7 +44,7 @@ class TokenMask(Policy):
         require_ids(self, "special")
 
     @property
-    def brings(self) -> tuple[int, ...]:
+    def token_ids(self) -> tuple[int, ...]:
         """Tokens that the policy may insert: the mask token."""
         return (self.mask,)
 

@@ -119,7 +119,7 @@ class UCR(DataSource):
         require(valid, self, "validation", rule, self.validation)
         parts = {"train": series[train], "validation": series[validation], "test": test}
         series_bytes = {name: [row.tobytes() for row in rows] for name, rows in parts.items()}
-        warn_of_repeats(self, "series", series_bytes, given=False)
+        warn_of_repeats(self, "series", series_bytes, user_split=False)
         mean = series[train].mean((0, 1), np.float64)
         std = series[train].std((0, 1), np.float64)
         # A constant channel remains 0.

@@ -81,7 +81,7 @@ class BackTranslatedTexts(DataSource):
         require_distinct_files([self.file(name) for name in FILES])
         splits = Splits(*(self.part(name) for name in FILES))
         texts = {name: [json.dumps(row["ori"]) for _, row in self.rows(name)] for name in FILES}
-        warn_of_repeats(self, "original", texts, given=True)
+        warn_of_repeats(self, "original", texts, user_split=True)
         return splits
 
     def part(self, name: str) -> dict[str, np.ndarray]:

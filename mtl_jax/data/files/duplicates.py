@@ -24,7 +24,7 @@ def warn_of_repeats(
     owner: object,
     what: str,
     parts: Mapping[str, Sequence[Hashable]],
-    given: bool,
+    user_split: bool,
     unit: str = "row",
 ) -> None:
     """Warns of rows that occur in two parts, with their number.
@@ -33,11 +33,11 @@ def warn_of_repeats(
       owner: the source.
       what: the compared content of a row, such as "features".
       parts: rows of each part, in the order of train, validation and test.
-      given: whether the parts are the user's own, and not a random split.
+      user_split: whether the parts are the user's own, and not a random split.
       unit: name of a row.
 
     Raises:
-      BadInput: if all rows of a given part occur in another one whose own rows are distinct: then
+      BadInput: if all rows of such a part occur in another one whose own rows are distinct: then
         it is not a separate part. Repeated rows within a part indicate few possible values.
     """
     messages, sets = [], {name: set(rows) for name, rows in parts.items()}
@@ -46,7 +46,7 @@ def warn_of_repeats(
         if shared == 0:
             continue
         text = f"{shared} of {count} {unit}s of {b} have the {what} of a {unit} of {a}"
-        if given and shared == count > 1 and len(sets[a]) == len(parts[a]):
+        if user_split and shared == count > 1 and len(sets[a]) == len(parts[a]):
             raise BadInput(f"{type(owner).__name__}.path must have parts of their own: {text}")
         messages.append(text)
     if messages:

@@ -105,5 +105,5 @@ class Folder(DataSource):
         warn_of_repeats(self, "bytes", hashes, layout.has_parts, "file")
         for name in ("validation", "test"):  # Some deliberately include these as unlabelled.
             pair = {"unlabelled": unlabelled, name: hashes[name]}
-            warn_of_repeats(self, "bytes", pair, given=False, unit="file")
+            warn_of_repeats(self, "bytes", pair, user_split=False, unit="file")
         return Splits(**parts)

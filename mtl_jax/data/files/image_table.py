@@ -162,8 +162,8 @@ class ImageTable(DataSource):
             notes = (missing_classes_note(part, parts[part][name], classes) for part in PARTS)
             for note in filter(None, notes):
                 warn_of(self, f"{note}, of {name!r}")
-        given = self.split is not None or len({file for file, _ in columns.locations}) > 1
-        warn_of_repeats(self, "bytes", hashes, given, "file")
+        has_parts = self.split is not None or len({file for file, _ in columns.locations}) > 1
+        warn_of_repeats(self, "bytes", hashes, has_parts, "file")
         return Splits(**parts)
 
 
@@ -189,27 +189,27 @@ def rows_of(
     """
     if source.split is None and len(parts) > 1:
         return part_rows(source, parts, labels)
-    given = {} if source.split is None else given_rows(source, source.split, columns)
-    rows = given.get("train", np.arange(len(columns.locations)))
-    if "validation" not in given:
+    by_part = {} if source.split is None else rows_of_split(source, source.split, columns)
+    rows = by_part.get("train", np.arange(len(columns.locations)))
+    if "validation" not in by_part:
         labelled = any_label(labels)[rows]
         classes = (
             labels[source.labels[0]]
             if source.labels
             else np.zeros(len(columns.locations), np.int32)
         )
-        test = 0.0 if "test" in given else source.test
+        test = 0.0 if "test" in by_part else source.test
         rng = generator(source.seed, "columns")
         splits = stratified_split(classes[rows[labelled]], source.validation, test, rng)
         train, *others = (rows[labelled][indices] for indices in splits)
         sampled = [np.sort(np.concatenate([train, rows[~labelled]])), *others]
-        given = {**dict(zip(PARTS, sampled, strict=True)), **given, "train": sampled[0]}
+        by_part = {**dict(zip(PARTS, sampled, strict=True)), **by_part, "train": sampled[0]}
     for part in PARTS:
-        require(len(given[part]) > 0, source, "path", f"must have rows for {part}", source.path)
-    return [given[part] for part in PARTS]
+        require(len(by_part[part]) > 0, source, "path", f"must have rows for {part}", source.path)
+    return [by_part[part] for part in PARTS]
 
 
-def given_rows(source: ImageTable, column: str, columns: Columns) -> dict[str, np.ndarray]:
+def rows_of_split(source: ImageTable, column: str, columns: Columns) -> dict[str, np.ndarray]:
     """Indices of the rows of each part that the column `split` names."""
     parts = []
     for row, cell in enumerate(columns.cells[column]):

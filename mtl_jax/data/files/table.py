@@ -137,7 +137,7 @@ class Table(DataSource):
         warn_of_classes(self, columns, (*self.labels, *self.categories))
         warn_of_codes(self, columns, [name for name in names if name not in self.categories])
         cells = [row.tobytes() for row in image + np.float32(0)]  # Adding 0 turns -0 into 0.
-        warn_of_repeats(self, "features", rows_by_part(cells, rows), given=len(parts) > 1)
+        warn_of_repeats(self, "features", rows_by_part(cells, rows), user_split=len(parts) > 1)
         arrays = {"image": image, **labels}
         return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 

@@ -126,8 +126,8 @@ class Texts(DataSource):
         columns, labels, rows = self.read()
         texts = columns.cells[self.text]
         warn_of_classes(self, columns, self.labels)
-        given = len(files_of(self, SUFFIXES)) > 1
-        warn_of_repeats(self, "text", rows_by_part(texts, rows), given)
+        has_files_by_part = len(files_of(self, SUFFIXES)) > 1
+        warn_of_repeats(self, "text", rows_by_part(texts, rows), has_files_by_part)
         arrays = {"image": tokens_of(self, texts), **labels}
         return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 

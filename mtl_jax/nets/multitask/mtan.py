@@ -57,17 +57,17 @@ class MTAN(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` of each task."""
-        attended = {}
+        features = {}
         for depth, stage in enumerate(self.trunk.stages()):
             before, x = apply_with_intermediate(bind(self, stage, f"stage{depth}"), x, train)
             resize = ResizeFeatures(x.shape[1:], name=f"bring{depth}") if depth else None
             for task in self.tasks:
                 parts = [before]
                 if resize is not None:
-                    parts.append(resize(attended[task], train=train))
+                    parts.append(resize(features[task], train=train))
                 mask = Mask(x.shape[-1], name=f"task_mask{depth}_{task}")
-                attended[task] = x * mask(jnp.concatenate(parts, -1), train=train)
-        return {task: self.trunk.pool(last) for task, last in attended.items()}
+                features[task] = x * mask(jnp.concatenate(parts, -1), train=train)
+        return {task: self.trunk.pool(last) for task, last in features.items()}
 
 
 class Mask(nn.Module):
