@@ -30,8 +30,8 @@ from mtl_jax.nets.multitask.mmoe import MMoE as MMoE
 from mtl_jax.nets.multitask.mtan import MTAN as MTAN
 from mtl_jax.nets.multitask.nddr import NDDR as NDDR
 from mtl_jax.nets.multitask.ple import PLE as PLE
-from mtl_jax.nets.multitask.sluice import Orthogonality as Orthogonality
 from mtl_jax.nets.multitask.sluice import Sluice as Sluice
+from mtl_jax.nets.multitask.sluice import SubspaceOrthogonality as SubspaceOrthogonality
 from mtl_jax.nets.multitask.task_adapters import Adapters as Adapters
 from mtl_jax.nets.multitask.two_branch import TwoBranch as TwoBranch
 from mtl_jax.nets.peft.lora import LoRA as LoRA

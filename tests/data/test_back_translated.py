@@ -82,8 +82,3 @@ def test_bad_files_are_named(tmp_path):
         (tmp_path / "test.json").write_text(content)
         with pytest.raises(BadInput, match=rf"test\.json .*{text}"):
             BackTranslatedTexts(path, 4).load()
-
-
-def test_prints_as_its_own_source():
-    source = BackTranslatedTexts("texts", 12, padding=1)
-    assert eval(repr(source)) == source

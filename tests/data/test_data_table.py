@@ -230,11 +230,6 @@ def test_missing_files_are_named(tmp_path):
         Table(str(tmp_path / "a.xlsx")).load()
 
 
-def test_prints_as_its_own_source(folder):
-    source = Table(str(folder), **SETTINGS)
-    assert eval(repr(source)) == source
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

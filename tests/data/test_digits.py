@@ -122,11 +122,6 @@ def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():
     assert not np.array_equal(digit_parts(0)[2], digit_parts(1)[2])
 
 
-@pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
-def test_prints_as_its_own_source(source):
-    assert eval(repr(source)) == source
-
-
 @pytest.mark.parametrize(
     ("make", "text"),
     [

@@ -110,8 +110,3 @@ def test_files_of_another_data_set_are_named(folder):
     (folder / "t10k-labels-idx1-ubyte").write_bytes(packed(np.arange(20, dtype=np.uint8)))
     with pytest.raises(BadInput, match="must have labels below 10, not 19"):
         FashionMNIST(str(folder)).load()
-
-
-def test_prints_as_its_own_source():
-    source = FashionMNIST("data", validation=0.2, seed=3)
-    assert eval(repr(source)) == source

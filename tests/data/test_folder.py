@@ -486,10 +486,6 @@ def test_one_pixel_is_a_size(tree):
         assert (part["image"][:, 0, 0].argmax(1) == part["label"]).all()
 
 
-def test_prints_as_its_own_source():
-    assert eval(repr(Folder("x", size=(8, 9)))) == Folder("x", size=(8, 9))
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

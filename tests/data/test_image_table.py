@@ -359,8 +359,3 @@ def test_what_is_wrong_with_the_files_is_named(table):
 def test_bad_settings_are_named(settings, text):
     with pytest.raises(BadInput, match=text):
         ImageTable("x.csv", **settings)
-
-
-def test_prints_as_its_own_source():
-    source = ImageTable("x.csv", folder="y", split="part", size=(8, 9))
-    assert eval(repr(source)) == source

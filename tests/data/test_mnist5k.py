@@ -73,7 +73,3 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
 def test_bad_settings_are_named(settings, text):
     with pytest.raises(BadInput, match=text):
         MNIST5k(**settings)
-
-
-def test_prints_as_its_own_source():
-    assert eval(repr(MNIST5k(seed=3))) == MNIST5k(seed=3)

@@ -69,11 +69,6 @@ def test_shapes_are_told_without_reading():
     assert Resized(FashionMNIST("nowhere"), (16, 16)).shapes()["image"].shape[1:] == (16, 16, 1)
 
 
-def test_prints_as_its_own_source():
-    small = Resized(Digits(seed=2), (16, 16))
-    assert eval(repr(small)) == small and hash(small) == hash(Resized(Digits(seed=2), (16, 16)))
-
-
 @pytest.mark.parametrize(
     ("make", "text"),
     [

@@ -149,8 +149,3 @@ def test_shapes_need_no_data(make, monkeypatch):
 
 def test_shapes_are_those_of_what_is_read(kind):
     check_shapes(kind(10))
-
-
-@pytest.mark.parametrize("make", KINDS, ids=["digits", "mnist"])
-def test_prints_as_its_own_source(make):
-    assert eval(repr(make(9, seed=3))) == make(9, seed=3)

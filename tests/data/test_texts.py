@@ -149,11 +149,6 @@ def test_a_vocabulary_that_is_not_there_is_named_before_training(folder):
         Texts(folder, WordPiece("none.txt")).shapes()
 
 
-def test_prints_as_its_own_source(folder, tokens):
-    source = Texts(folder, tokens, numbers=("stars",))
-    assert eval(repr(source)) == source
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

@@ -282,11 +282,6 @@ def test_what_cannot_be_read_is_named(folder, name, settings, text):
         Tfds(name, folder, **settings).load()
 
 
-def test_prints_as_its_own_source():
-    source = Tfds("cifar10", "data", rename=(("label", "kind"),), size=(8, 8))
-    assert eval(repr(source)) == source
-
-
 @pytest.mark.parametrize(
     ("settings", "text"),
     [

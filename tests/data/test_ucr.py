@@ -143,7 +143,3 @@ def test_parts_must_fit_together_and_be_there(tmp_path):
 def test_bad_settings_are_named(setting, text):
     with pytest.raises(BadInput, match=text):
         UCR(**setting)
-
-
-def test_prints_as_its_own_source():
-    assert eval(repr(UCR(seed=3))) == UCR(seed=3)

@@ -1,5 +1,6 @@
 """Every setting that the package exports refuses values of another kind in one line."""
 
+import builtins
 import dataclasses
 import importlib
 import itertools
@@ -14,9 +15,11 @@ from flax import linen
 
 import mtl_jax
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
+from mtl_jax.augment.image import cta_operations
 from mtl_jax.config.study_design import Cell, Factorial
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.balancing import Balancer
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput
@@ -62,7 +65,7 @@ GIVEN = {
 # By type, what is tried for a field that must be given.
 RIGHT = {
     float: (0.5, 1.0, 2.0), int: (2, 1, 4), bool: (False,), str: ("weak", "a", "row"),
-    "DataSource": (DATA,), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
+    "DataSource": (DATA, data.MultiDigits()), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
     "Policy": (augment.Cutout(2),), "Run": (RUN,), "Task": (ROW,), "SGD": (optimizers.SGD(0.1),),
     "Metric": (metrics.Accuracy(),), "AuxiliaryLoss": (consistency.FixMatch(),),
     "ndarray": (np.zeros((4, 3), np.float32),),
@@ -145,6 +148,11 @@ def of_kind(value, kind):
 
 
 SETTINGS = settings()
+FLAX = ("parent", "name")  # Fields of a module that Flax sets.
+NAMES = {each.__name__: each for each in SETTINGS.values()}
+# What else stands in their texts: functions by package and name, and the operations of CTAugment.
+FUNCTIONS = types.SimpleNamespace(**vars(losses) | vars(cta_operations))
+OTHERS = {"builtins": builtins, "mtl_jax": FUNCTIONS, "Operation": cta_operations.Operation}
 
 
 def test_all_exported_settings_are_held_against_their_annotations():
@@ -198,6 +206,30 @@ def test_no_setting_can_be_changed_once_it_is_made():
     """What is hashed, compared and printed stays what it was."""
     plain = {name: each for name, each in SETTINGS.items() if not issubclass(each, linen.Module)}
     assert [name for name, each in plain.items() if not each.__dataclass_params__.frozen] == []
+
+
+def test_no_two_settings_have_one_name():
+    assert len(NAMES) == len(SETTINGS)
+
+
+@pytest.mark.parametrize("name", SETTINGS, ids=lambda name: name.removeprefix("mtl_jax."))
+def test_text_makes_it_again(name):
+    """With its defaults, and with every other value that is fine for one of its fields."""
+    setting = SETTINGS[name]
+    hints, fine = typing.get_type_hints(setting), made(setting)
+    if fine is None:
+        pytest.skip("needs a file or a problem")
+    names = [f.name for f in dataclasses.fields(setting) if f.init and f.name not in FLAX]
+    changes = [{name: value} for name in names for value in candidates(hints[name])]
+    for change in changes:
+        try:
+            one = setting(**{**fine, **change})
+        except BadInput:
+            continue
+        text = to_source(one)
+        if "array(" not in text:  # Arrays are known by their digest.
+            again = eval(text, {**NAMES, **OTHERS})
+            assert again == one and hash(again) == hash(one) and to_source(again) == text
 
 
 @pytest.mark.parametrize("name", SETTINGS, ids=lambda name: name.removeprefix("mtl_jax."))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.backbones.bit import PreActivationBlock, RootBlock
 from mtl_jax.nets.backbones.weight_standardization import StdConv, standardize
@@ -210,9 +209,3 @@ def test_bad_settings_are_refused():
         nets.BiT(width=0)
     with pytest.raises(BadInput, match=r"BiT.groups must divide 48, not 32"):
         nets.BiT(channels=16, width=3)
-
-
-def test_text_makes_it_again():
-    trunk = nets.BiT((3, 4, 23, 3), 3)
-    again = eval(to_source(trunk), dict(vars(nets)))
-    assert again == trunk and trunk.convolutional

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.peft.lora import matrix_shape
@@ -180,9 +179,3 @@ def test_what_does_not_fit_is_refused():
     extra = LORA.init_params(key, params)
     with pytest.raises(BadInput, match=r"LoRA\.merge: the trunk has no Dense_1/kernel"):
         LORA.merge({"Dense_0": params["Dense_0"]}, extra)
-
-
-def test_text_makes_it_again():
-    made = LORA
-    again = eval(to_source(made), dict(vars(nets)))
-    assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

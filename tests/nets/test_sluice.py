@@ -71,7 +71,7 @@ def test_layers_of_another_width_reach_by_a_map_of_the_task():
 def test_orthogonality_by_hand():
     kernel = np.array([[1.0, 2.0], [3.0, 1.0]], np.float32)  # 1 * 2 + 3 * 1 = 5.
     params = {"shared": {"stage0_row": {"Dense_0": {"kernel": kernel, "bias": np.ones(2)}}}}
-    penalty = nets.Orthogonality(weight=0.5)
+    penalty = nets.SubspaceOrthogonality(weight=0.5)
     value, grad = jax.value_and_grad(lambda p: penalty(p, None))(params)
     np.testing.assert_allclose(value, 0.5 * 25.0)
     # 2 * 5 * the other column, halved.
@@ -86,10 +86,10 @@ def test_orthogonality_counts_every_copy_and_no_mixture():
         for task in ("a", "b")
     }
     params = {"shared": {**shared, "sluice0": np.ones((4, 4), np.float32)}}
-    value = nets.Orthogonality(weight=1.0)(params, None)
+    value = nets.SubspaceOrthogonality(weight=1.0)(params, None)
     np.testing.assert_allclose(value, 4 * 4 * 81.0)  # four kernels of 2 x 2 products of 9.
     three = {"stage0_a": {"Dense_0": {"kernel": np.ones((2, 3), np.float32)}}}
-    value = nets.Orthogonality(weight=1.0, subspaces=3)({"shared": three}, None)
+    value = nets.SubspaceOrthogonality(weight=1.0, subspaces=3)({"shared": three}, None)
     np.testing.assert_allclose(value, 3 * 4.0)
 
 
@@ -98,7 +98,9 @@ def test_bad_settings_are_refused():
         nets.Sluice(last=1.5)
     with pytest.raises(BadInput, match=r"Sluice.subspaces must divide the channels"):
         through(nets.Sluice(nets.MLP((3, 4))))
-    with pytest.raises(BadInput, match=r"Orthogonality.subspaces must be at least 2"):
-        nets.Orthogonality(weight=1.0, subspaces=1)
+    with pytest.raises(BadInput, match=r"SubspaceOrthogonality.subspaces must be at least 2"):
+        nets.SubspaceOrthogonality(weight=1.0, subspaces=1)
     with pytest.raises(BadInput, match=r"needs subspaces: trunk=nets.Sluice"):
-        nets.Orthogonality(weight=1.0)({"shared": {"Dense_0": {"kernel": np.ones((2, 2))}}}, None)
+        nets.SubspaceOrthogonality(weight=1.0)(
+            {"shared": {"Dense_0": {"kernel": np.ones((2, 2))}}}, None
+        )

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from tests.nets.through import QUICK
@@ -233,9 +232,3 @@ def test_a_source_that_does_not_fit_is_refused():
 def test_it_convolves_if_either_does():
     assert not SPOT.convolutional and nets.SpotTune(nets.CNN()).convolutional
     assert nets.SpotTune(MLP, policy=nets.CNN()).convolutional
-
-
-def test_text_makes_it_again():
-    made = SPOT
-    again = eval(to_source(made), dict(vars(nets)))
-    assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

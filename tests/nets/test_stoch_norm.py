@@ -9,7 +9,6 @@ import pytest
 
 from mtl_jax import nets
 from mtl_jax.config.param_rules import ParamRule
-from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.validation import BadInput
 
 X = jax.random.normal(jax.random.key(1), (6, 4, 4, 3))
@@ -183,9 +182,3 @@ def test_a_trunk_without_batch_norm_is_refused():
     with pytest.raises(BadInput, match=r"StochNorm\.trunk must have a BatchNorm.*not 'MLP'"):
         trunk.apply(variables, X, train=True)
     assert not nets.StochNorm(MLP).convolutional and nets.StochNorm(nets.CNN()).convolutional
-
-
-def test_text_makes_it_again():
-    made = nets.StochNorm(MLP, p=0.25)
-    again = eval(to_source(made), dict(vars(nets)))
-    assert again == made and hash(again) == hash(made) and fingerprint(again) == fingerprint(made)

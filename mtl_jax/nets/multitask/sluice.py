@@ -109,7 +109,7 @@ class Sluice(MultitaskTrunk, nn.Module):
 
 
 @dataclasses.dataclass(frozen=True)
-class Orthogonality:
+class SubspaceOrthogonality:
     """Penalty on the overlap between the subspaces of a `Sluice`.
 
     `weight * sum_W sum_{p < q} ||W_p^T W_q||_F^2` over the kernels W `[D, C]` of all copies,
@@ -130,7 +130,7 @@ class Orthogonality:
       >>> from mtl_jax import nets
       >>> kernel = jnp.array([[1.0, 2.0], [0.0, 0.0]])  # Two parallel subspaces.
       >>> params = {"shared": {"stage0_digit": {"kernel": kernel}}}
-      >>> float(nets.Orthogonality(weight=0.5)(params, anchor=None))
+      >>> float(nets.SubspaceOrthogonality(weight=0.5)(params, anchor=None))
       2.0
     """
 
@@ -147,7 +147,7 @@ class Orthogonality:
         named = [(path_str(path), leaf) for path, leaf in leaves]
         kernels = [k for p, k in named if p.startswith("stage") and p.endswith("kernel")]
         if not kernels:
-            raise BadInput("Orthogonality needs subspaces: trunk=nets.Sluice(...)")
+            raise BadInput("SubspaceOrthogonality needs subspaces: trunk=nets.Sluice(...)")
         return self.weight * sum_arrays(overlap(kernel, self.subspaces) for kernel in kernels)
 
 
