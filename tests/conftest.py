@@ -9,6 +9,12 @@ import sys
 
 # Most of the time goes into compilation, which this shortens; programs of tests are small.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_use_xnnpack=false "
+    "--xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_disable_hlo_passes=cpu-parallel-task-assigner",
+)
 
 import jax
 import pytest
