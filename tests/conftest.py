@@ -3,18 +3,21 @@
 import ctypes
 import functools
 import gc
+import importlib.metadata
 import os
 import pathlib
 import sys
 
 # Most of the time goes into compilation, which this shortens; programs of tests are small.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_use_xnnpack=false "
-    "--xla_cpu_parallel_codegen_split_count=1 "
+FLAGS = [
+    "--xla_cpu_use_xnnpack=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
     "--xla_disable_hlo_passes=cpu-parallel-task-assigner",
-)
+]
+if importlib.metadata.version("jaxlib").startswith("0.10."):  # A later one ends at this flag.
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 
 import jax
 import pytest
