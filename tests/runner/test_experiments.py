@@ -31,14 +31,16 @@ def kind_of(run):
 
 
 def parts_of(run):
-    """Of which parts a run is made, whatever their settings; wide trunks take long to trace."""
+    """Of which parts a run is made, whatever their settings; laws run all balancers and penalties.
+
+    Wide trunks take long to trace.
+    """
     if isinstance(run.trunk, nets.WideResNet):
         return (nets.WideResNet,)
     methods = {type(task.auxiliary).__name__ for task in run.tasks}
     parts = (run.data, run.augmentation.strong, run.trunk, getattr(run.trunk, "trunk", None))
-    parts += (run.balance, run.task_schedule, run.initialization.init_from, *run.extensions)
-    many = (*run.regularization.penalties, *run.regularization.proximal, *run.param_rules)
-    return tuple(sorted(methods)), tuple(map(type, parts)), tuple(map(type, many))
+    parts += (run.task_schedule, run.initialization.init_from, *run.extensions)
+    return tuple(sorted(methods)), tuple(map(type, parts))
 
 
 def kinds(experiments):
