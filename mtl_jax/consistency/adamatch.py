@@ -56,7 +56,7 @@ class AdaMatch(AuxiliaryLoss):
       >>> from mtl_jax import consistency
       >>> method = consistency.AdaMatch(consistency.DistributionAlignment("labelled"), relative_threshold=0.8)
       >>> method.match.mask
-      RelativeThreshold(threshold=0.8, of='aligned')
+      RelativeThreshold(threshold=0.8, prediction='aligned')
       >>> method.views[-1].views  # The second pass of the labelled images.
       ('labelled', 'labelled_strong')
     """

@@ -85,7 +85,7 @@ class RelativeThreshold(Mask):
       >>> from mtl_jax import consistency
       >>> align = consistency.DistributionAlignment("labelled")
       >>> consistency.Match(align=align, mask=consistency.RelativeThreshold(0.8)).mask
-      RelativeThreshold(threshold=0.8, of='aligned')
+      RelativeThreshold(threshold=0.8, prediction='aligned')
     """
 
     threshold: float = 0.9

@@ -127,7 +127,7 @@ def UDA(
     Example:
       >>> from mtl_jax import consistency
       >>> consistency.UDA(temperature=0.5).target
-      SharpenedLabels(temperature=0.5, of='aligned')
+      SharpenedLabels(temperature=0.5, prediction='aligned')
       >>> consistency.UDA(schedule="exp").has_labelled_loss
       True
     """
@@ -161,7 +161,7 @@ def FixMatch(
       >>> from mtl_jax import consistency
       >>> method = consistency.FixMatch(0.9, align=consistency.DistributionAlignment())
       >>> method.mask
-      ConfidenceThreshold(threshold=0.9, of='aligned')
+      ConfidenceThreshold(threshold=0.9, prediction='aligned')
     """
     return Match(align=align, mask=ConfidenceThreshold(threshold), weight=weight)
 
@@ -234,7 +234,7 @@ def SoftMatch(
     Example:
       >>> from mtl_jax import consistency
       >>> consistency.SoftMatch(moments="aligned").mask
-      TruncatedGaussian(momentum=0.999, sigmas=2.0, of='aligned', moments='aligned')
+      TruncatedGaussian(momentum=0.999, sigmas=2.0, prediction='aligned', moments='aligned')
     """
     return Match(
         align=DistributionAlignment("uniform", momentum),

@@ -36,6 +36,7 @@ def weights_of(rows, method=None):
     return np.asarray(jax.jit(method.weigh_gram)(gram, (), jax.random.key(0))[0], "float64")
 
 
+@pytest.mark.slow
 def test_opposed_gradients_give_zero():
     """However long they are, and whatever rounding makes of their cosine."""
     random = np.random.default_rng(0)
@@ -45,6 +46,7 @@ def test_opposed_gradients_give_zero():
         np.testing.assert_array_equal(weights_of(rows), 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_tasks", [3, 4, 6])
 def test_unit_vectors_that_add_up_to_zero_give_zero(num_tasks):
     """No direction has the same angle to the corners of a simplex, or to two opposed pairs."""

@@ -106,6 +106,7 @@ def test_a_step_that_is_not_finite_does_not_count():
     np.testing.assert_allclose(new, [1.0, 1.0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_every_under_scan_and_vmap_is_the_loop():
     method = NashMTL(max_norm=1.0, every=3)
     random = np.random.default_rng(0)

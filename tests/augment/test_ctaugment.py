@@ -111,6 +111,7 @@ def test_the_view_is_what_was_drawn_and_a_probe_says_what():
     assert counts.min() > 0.15 * counts.sum(), "uniform over the bins"
 
 
+@pytest.mark.slow
 def test_all_operations_give_images_in_the_range():
     policy = CTAugment()
     state = policy.init()
@@ -143,6 +144,7 @@ def test_a_bad_operation_loses_its_bins():
     assert (chances[:4] == 0).all() and (chances[4:] > 0.8).all()
 
 
+@pytest.mark.slow
 def test_it_works_where_numbers_have_64_bits():
     with jax.enable_x64(True):
         policy = CTAugment()

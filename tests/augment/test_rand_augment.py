@@ -64,6 +64,7 @@ def test_the_number_of_operations_counts():
     np.testing.assert_array_equal(jax.jit(policy)(KEYS[0], IMAGES[0]), 255 - IMAGES[0])
 
 
+@pytest.mark.slow
 def test_mapped_vmapped_or_on_four_devices_it_is_one_image():
     several = (operations.AutoContrast(), operations.Equalize(), operations.Rotate())
     several += (operations.Sharpness(), operations.Contrast())

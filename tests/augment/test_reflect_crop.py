@@ -36,6 +36,7 @@ def test_flipped_it_is_a_chain_of_both(pixels):
     assert len(np.unique(found, axis=0)) > (2 * pixels + 1) ** 2 // 2
 
 
+@pytest.mark.slow
 def test_always_flipped_it_is_the_mirror_image():
     keys = jax.random.split(jax.random.key(0), 4)
     found = jax.vmap(ReflectCrop(0, flip=1.0), (0, None))(keys, IMAGE)

@@ -123,6 +123,7 @@ def test_predictions_for_a_loss_of_ones_own_go_by_its_labels():
     np.testing.assert_allclose(class_probabilities(ROW, z, whole), p, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_in_the_step_and_the_relation_learns():
     prepared = load_run_data(RELATED)
     losses, relations = [], []

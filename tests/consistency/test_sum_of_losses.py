@@ -138,6 +138,7 @@ def test_what_is_refused():
     assert same.views == ("labelled", TeacherView(), "strong", "weak")
 
 
+@pytest.mark.slow
 def test_one_method_together_trains_as_alone():
     run = RUNS.replace(augmentation={"strong": UNLABELLED.augmentation.strong})
     source = begun()

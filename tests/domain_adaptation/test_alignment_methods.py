@@ -38,6 +38,7 @@ def test_repr_makes_it_again(method):
     assert hash(method) == hash(dataclasses.replace(method))
 
 
+@pytest.mark.slow
 @every
 def test_the_target_is_moved(method):
     features, _ = slopes(method)

@@ -106,6 +106,7 @@ def test_guesses_are_unlearnt_and_then_taught():
     np.testing.assert_allclose(update(0.5), unlearnt + taught + agreed, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_two_nets_train_in_a_run_and_are_apart():
     run = DOMAINS.replace(
         tasks=(ROW.replace(auxiliary=domain_adaptation.FixBi(num_std=0.0)),),

@@ -44,6 +44,7 @@ def test_published_sizes(trunk, count):
     assert num_params(shapes["params"]) == count and f"{count:,}" in nets.BERT.__doc__
 
 
+@pytest.mark.slow
 def test_padding_is_as_if_it_were_not_there():
     for trunk in (SMALL, MEAN):
         _, features = said(trunk, TEXTS)
@@ -52,6 +53,7 @@ def test_padding_is_as_if_it_were_not_there():
         assert np.isfinite(features).all()
 
 
+@pytest.mark.slow
 def test_what_is_pooled():
     _, tokens = said(MEAN, TEXTS, tokens=True)
     _, mean = said(MEAN, TEXTS)
@@ -71,6 +73,7 @@ def test_tokens_are_normalized_last():
     np.testing.assert_allclose(tokens.var(-1), 1.0, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_another_pad_and_a_token_that_is_none():
     _, other = said(MEAN.clone(pad=9), TEXTS)
     assert not np.allclose(other[1], said(MEAN, TEXTS)[1][1])

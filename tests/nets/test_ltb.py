@@ -30,6 +30,7 @@ def path_through(params, *nodes):
     return MLP.apply({"params": own}, X, train=False)
 
 
+@pytest.mark.slow
 def test_a_tree_by_hand():
     """Task 0 goes by node 1, which follows node 0; task 1 by node 0, which follows node 1."""
     seen = through(LTB)

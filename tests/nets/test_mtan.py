@@ -32,6 +32,7 @@ def opened(seen, **bias):
     return {**seen.params, "tasks": {**seen.params["tasks"], "own": own}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", [MTAN, CONV], ids=["vectors", "images"])
 def test_an_open_mask_shows_the_trunk_and_a_shut_one_nothing(net):
     seen = through(net)

@@ -48,6 +48,7 @@ def test_by_hand():
     np.testing.assert_allclose(Bottleneck(2).apply({"params": params}, x), x + wanted, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [vit, bert])
 @pytest.mark.parametrize("both", [True, False])
 def test_it_starts_as_the_net_without(make, both):
@@ -73,6 +74,7 @@ def test_it_starts_as_the_net_without(make, both):
     assert wanted.std() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [vit, bert])
 def test_the_upper_matrices_learn_at_once_and_then_the_lower(make):
     trunk, x, variables, _ = drawn(make, nets.Adapter(3))

@@ -113,6 +113,7 @@ def test_deep_prompts_replace_those_before():
     assert not np.allclose(apply(moved, x), before)
 
 
+@pytest.mark.slow
 def test_everything_learns_and_nothing_is_kept():
     trunk = nets.ViT(8, 2, 2, patch=2, prompts=nets.Prompts(2, True), adapter=nets.Adapter(3))
     seen = through(trunk)
@@ -124,6 +125,7 @@ def test_everything_learns_and_nothing_is_kept():
     assert [path for path in still if not re.fullmatch(allowed, path)] == []
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side():
     keys = jax.random.split(jax.random.key(5), 2)
 

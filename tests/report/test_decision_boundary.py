@@ -26,6 +26,7 @@ POINTS = RUN.replace(
 )
 
 
+@pytest.mark.slow
 def test_a_panel_for_each_run_on_points(tmp_path):
     whole = Experiment(runs=(POINTS, RUN.replace(tasks=(ROW,))))
     assert sweep(whole, whole, tmp_path, fresh=False) == 0

@@ -101,6 +101,7 @@ def test_without_one_of_its_runs_it_is_not_there(folders):
     assert select_runs(EXPERIMENT, [], None, "transfer", smoke=True).safe_transfer == ()
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_all_of_it(tmp_path):
     alone = RUN.replace(name="alone", tasks=(ROW,))
     longer = alone.replace(name="longer", initialization={"init_from": alone}, steps=12)

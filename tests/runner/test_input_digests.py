@@ -63,6 +63,7 @@ def contents(folder):
     return {path: path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_changed_data_of_finished_rows_is_told_and_nothing_is_touched(launch, tmp_path):
     assert launch()[0] == 0 and launch() == (0, "", "")
     before = contents(tmp_path / "out")
@@ -104,6 +105,7 @@ class Interrupted(train_loop.CheckpointManager):
         raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_never_goes_on_with_other_data(launch, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(train_loop, "CheckpointManager", Interrupted)

@@ -78,6 +78,7 @@ def launched(tmp_path, name, *options):
     )
 
 
+@pytest.mark.slow
 def test_a_run_leaves_utf8(tmp_path):
     done = launched(tmp_path, "mine")
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ import pytest
 from mtl_jax import aggregation, consistency, nets, optimizers, weighting
 from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.overrides import apply_overrides, parsed
+from mtl_jax.runner.overrides import apply_overrides, parse_value
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
 COSINE = optimizers.CosineSchedule(0.1)
@@ -150,7 +150,7 @@ def test_a_fault_in_the_source_is_said_once():
     ],
 )
 def test_types(text, kind, value):
-    found = parsed(text, None, kind, "field")
+    found = parse_value(text, None, kind, "field")
     assert found == value and type(found) is type(value)
     if isinstance(value, tuple):
         assert list(map(type, found)) == list(map(type, value))

@@ -59,6 +59,7 @@ def scores_of(run, model, seed):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_the_parameters_on_disk_give_the_numbers_of_the_table(root, run):
     folder = RunDirectory(root, run)
@@ -137,6 +138,7 @@ def test_damaged_selected_parameters_are_named(root, tmp_path):
         load_trained_params(JOINT, folder, "selected", "row", "why")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypatch):
     """Stopped after every second evaluation and resumed, from the checkpoint's candidates."""
     run = JOINT.replace(evaluation={"checkpoint_every": 4})

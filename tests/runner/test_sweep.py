@@ -71,6 +71,7 @@ def straight(file, tmp_path_factory):
     return out, launched(file, "--out", out)
 
 
+@pytest.mark.slow
 def test_every_run_is_trained_after_its_source_and_said_in_a_line(straight):
     _, (code, stdout, stderr) = straight
     assert (code, stdout) == (0, "")

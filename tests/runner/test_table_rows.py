@@ -55,6 +55,7 @@ def kept(launch, out, *lost):
     assert tables(out) == before and {path.name for path in out.iterdir()} == folders
 
 
+@pytest.mark.slow
 def test_a_table_keeps_its_rows(write, tmp_path):
     out = tmp_path / "out"
     file = write(TWO, "LINE,")
@@ -82,6 +83,7 @@ def test_a_table_keeps_its_rows(write, tmp_path):
     assert launched(file, "--out", out) == (0, "", "") and rows_there(out) == ["one"]
 
 
+@pytest.mark.slow
 def test_what_is_left_out_of_a_first_table_is_said(write, tmp_path):
     out, file = tmp_path / "out", write(TWO)
     assert launched(file, "--out", out, "--only", "one")[0] == 0

@@ -40,6 +40,7 @@ def root(tmp_path_factory):
     return pathlib.Path(root)
 
 
+@pytest.mark.slow
 def test_every_round_is_trained_once_and_in_order(root):
     assert [run.name for run in dependency_order(AGAIN)] == [
         "rows",

@@ -63,6 +63,7 @@ def said(tmp_path):
     return text.replace(f" with JAX {version}", "").replace("0" * 8, "A").replace("1" * 8, "B")
 
 
+@pytest.mark.slow
 def test_one_state_of_the_code_needs_no_word(launch, tmp_path):
     assert len(launch(stop=2)) == len(launch(stop=4)) == len(launch()) == 1
     assert "went on" not in said(tmp_path) and "several states" not in said(tmp_path)

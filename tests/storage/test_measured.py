@@ -102,6 +102,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_run_without_its_measurements_begins_anew_and_loses_nothing(
     begun, straight, file, damage
@@ -130,6 +131,7 @@ def test_what_fits_together_goes_on(begun, straight, file):
     assert not list(begun.glob("*.old"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [None, lambda lines: lines[1:]])
 def test_an_older_checkpoint_says_less(straight, file, tmp_path, monkeypatch, damage):
     """It does not say whose it is nor what was measured: the steps must do."""

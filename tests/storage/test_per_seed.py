@@ -55,6 +55,7 @@ def test_each_seed_has_the_data_of_its_own_source():
     assert (images[0] != images[1]).any()
 
 
+@pytest.mark.slow
 def test_each_seed_ends_as_it_does_alone(root):
     both = RunDirectory(root, BOTH).result()
     for place, run in enumerate(ALONE):

@@ -73,6 +73,7 @@ def test_unlabelled_batches_are_of_the_target_alone():
     assert batch.unlabelled_index.max() < 32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method",
     [

@@ -130,6 +130,7 @@ def test_one_step_by_hand():
     assert (weak["row"].argmax(-1) != strong["row"].argmax(-1)).any()
 
 
+@pytest.mark.slow
 def test_h_is_to_first_order_the_papers_product_of_gradients():
     slow = WHOLE.replace(optimizer=optimizers.SGD(3e-4, momentum=0.0), tasks=WHOLE.tasks[:1])
     made, given, state = begun(slow)
@@ -175,6 +176,7 @@ def fed(run, mask, mean=0.0):
 EVERY = {"row": jnp.ones(6, bool), "column": jnp.ones(6, bool)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("baseline_momentum", [None, 0.9])
 def test_no_gradient_flows_through_labels_and_feedback(baseline_momentum):
     run = COACHED.replace(
@@ -235,6 +237,7 @@ def test_without_feedback_the_teacher_is_a_run_without_a_coach(run):
     assert set(seen) - set(metrics) == more
 
 
+@pytest.mark.slow
 def test_feedback_changes_the_teacher_and_the_average_follows_the_student():
     told, _ = trained(COACHED)
     deaf, _ = trained(COACHED.replace(extensions=(MetaPseudoLabels(meta_weight=0.0),)))
@@ -249,6 +252,7 @@ def test_feedback_changes_the_teacher_and_the_average_follows_the_student():
     close(state.ema, ema)
 
 
+@pytest.mark.slow
 def test_statistics_of_the_student_are_of_the_strong_view_alone():
     run = WHOLE.replace(trunk=nets.MLP((12,), batch_norm=True))
     made, given, state = begun(run)
@@ -262,6 +266,7 @@ def test_statistics_of_the_student_are_of_the_strong_view_alone():
     )
 
 
+@pytest.mark.slow
 def test_what_is_frozen_moves_in_neither_net():
     run = RUN.replace(trunk=nets.MLP((12,), batch_norm=True))
     source, _ = trained(run, 2)
@@ -289,6 +294,7 @@ def test_what_is_frozen_moves_in_neither_net():
         assert all(jax.tree.leaves(moved))
 
 
+@pytest.mark.slow
 def test_two_streams_of_the_same_images_are_one():
     inputs = MultiInput((Input("row", DATA, "row"), Input("column", DATA, "column")))
     one, seen = trained(WHOLE, 2)
@@ -296,6 +302,7 @@ def test_two_streams_of_the_same_images_are_one():
     close((one.params, teacher_of(one), seen), (two.params, teacher_of(two), metrics), 1e-4)
 
 
+@pytest.mark.slow
 def test_the_student_learns_without_a_label_of_its_own():
     made, given, state = begun(
         COACHED.replace(labels={"num_labelled": None}, extensions=(MetaPseudoLabels(),))
@@ -307,6 +314,7 @@ def test_the_student_learns_without_a_label_of_its_own():
         assert (judged["ema"][name]["accuracy"] > 0.8).all()
 
 
+@pytest.mark.slow
 def test_seeds_side_by_side_are_separate_runs():
     state, metrics = trained(COACHED)
     for seed in range(2):
@@ -315,6 +323,7 @@ def test_seeds_side_by_side_are_separate_runs():
         close(first((alone.params, teacher_of(alone), seen)), one)
 
 
+@pytest.mark.slow
 def test_sharded_over_four_devices_is_unsharded():
     norm = COACHED.replace(trunk=nets.MLP((12,), batch_norm=True))
     alone, seen = trained(norm)
@@ -324,6 +333,7 @@ def test_sharded_over_four_devices_is_unsharded():
           (spread.params, spread.batch_stats, teacher_of(spread), metrics), 5e-5)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_resumes_bitwise(tmp_path):
     made, given, state = begun(RICH)
     state, _ = made.train_steps(state, given, 2)

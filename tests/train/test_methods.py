@@ -31,6 +31,7 @@ def close(one, other, atol=1e-5):
         np.testing.assert_allclose(a, b, atol=atol, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_answer_does_not_depend_on_the_chunk():
     run = RUN.replace(balance=aggregation.UPGrad())
     whole, _ = trained(run)

@@ -44,6 +44,7 @@ def close(one, other, atol=1e-6):
         np.testing.assert_allclose(a, b, atol=atol, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tokens_reach_a_net_as_whole_numbers():
     def texts(count, seed):
         rows = np.random.default_rng(seed).integers(3, size=count).astype(np.int32)
@@ -108,6 +109,7 @@ def test_seeds_differ():
 CONVOLUTION = RUN.replace(trunk=nets.CNN((4, 4)), balance=aggregation.UPGrad())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [Execution(step_loop="unroll"), Execution(seed_loop="unroll"), Execution(seed_loop="map"),
@@ -119,6 +121,7 @@ def test_results_do_not_depend_on_dispatch(how):
     close(trained(run.replace(execution=how))[0].params, trained(run)[0].params, 1e-5)
 
 
+@pytest.mark.slow
 def test_a_convolution_is_dispatched_unrolled_and_comes_out_the_same():
     state, _ = trained(CONVOLUTION, 2)
     other, _ = trained(CONVOLUTION.replace(execution=Execution()), 2)

@@ -46,6 +46,7 @@ def test_the_same_images_in_two_streams_are_one_input(balance):
     close((one.params, seen, judged), (other.params, metrics, again))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trunk",
     [nets.MMoE(nets.MLP((12,))), nets.PerTaskTrunk(nets.MLP((12,)))],
@@ -57,6 +58,7 @@ def test_features_of_each_task_are_one_input_too(trunk):
     )
 
 
+@pytest.mark.slow
 def test_rows_of_streams_need_not_be_kept():
     run = APART.replace(balance=aggregation.UPGrad())
     unstored = run.replace(execution=Execution(jacobian_chunk_size=1))
@@ -74,6 +76,7 @@ def test_each_task_learns_from_its_own_images():
     assert (np.asarray(found["row"]) > 0.9).all() and (np.asarray(found["column"]) < 0.6).all()
 
 
+@pytest.mark.slow
 def test_streams_move_statistics_one_after_the_other():
     norm = nets.MLP((12,), batch_norm=True)
     one, _, _ = trained(WHOLE.replace(trunk=norm), 2)
@@ -83,6 +86,7 @@ def test_streams_move_statistics_one_after_the_other():
     assert not np.allclose(jax.tree.leaves(one.batch_stats)[0], jax.tree.leaves(two.batch_stats)[0])
 
 
+@pytest.mark.slow
 def test_a_trunk_of_its_own_sees_its_own_images_only():
     norm = nets.PerTaskTrunk(nets.MLP((12,), batch_norm=True))
     dark = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
@@ -95,6 +99,7 @@ def test_a_trunk_of_its_own_sees_its_own_images_only():
     np.testing.assert_array_equal(mean[:, 1], 0.0)  # A dense layer without bias of black images.
 
 
+@pytest.mark.slow
 def test_a_step_is_counted_once_for_all_streams():
     run = APART.replace(trunk=nets.LTB(nets.MLP((8, 8))))
     counts = [
@@ -105,6 +110,7 @@ def test_a_step_is_counted_once_for_all_streams():
         np.testing.assert_array_equal(count, 2)
 
 
+@pytest.mark.slow
 def test_unlabelled_images_are_those_of_the_task():
     few = UNLABELLED.replace(
         data=MultiInput((Input("row", DATA, "row"), Input("column", small(), "column"))),

@@ -60,6 +60,7 @@ def advanced(run, steps=3):
     return made, prepared, state, jax.device_get(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_method_for_the_kind_learns(kind):
     task = KINDS[kind]
@@ -169,6 +170,7 @@ def test_probabilities_for_a_loss_of_ones_own_go_by_its_labels():
     np.testing.assert_allclose(half, [1 / (1 + np.exp(2.0)), 1 / (1 + np.exp(-2.0))], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_predictions_across_tasks_have_the_form_of_labels():
     said = jnp.array([[0.0], [100.0]])
     np.testing.assert_array_equal(class_probabilities(BINARY, said, jnp.zeros(2)), [[0.5], [1.0]])

@@ -29,6 +29,7 @@ def source():
     return jax.device_get((state.params, state.batch_stats))
 
 
+@pytest.mark.slow
 def test_lora_trains_what_was_added_and_nothing_else(source):
     run = SOURCE.replace(
         name="lora",
@@ -56,6 +57,7 @@ def test_stoch_norm_takes_the_source_over_by_its_names(source):
     assert np.isfinite(metrics["loss/row"]).all()
 
 
+@pytest.mark.slow
 def test_spot_tune_fills_both_copies_and_freezes_one(source):
     spot = nets.SpotTune(TRUNK, policy=nets.MLP((4,)))
     run = SOURCE.replace(
@@ -83,6 +85,7 @@ def taken(task):
     return (rf"tasks/heads/{task}/(.*)", rf"tasks/heads/{task}/\1")
 
 
+@pytest.mark.slow
 def test_stages_with_the_source_rehearsed():
     few = Input("column", DATA, "column", labelled=9)
     both = SOURCE.replace(

@@ -179,6 +179,7 @@ def outputs(net: Model, params, stats, images):
     return [np.square(logits[name]).mean() for name in ("row", "row/own")], moved
 
 
+@pytest.mark.slow
 def test_passes_of_their_own_leave_no_statistics():
     """One pass of all that is together; the others normalize by themselves and are forgotten."""
     alone = SeparatePass(("weak", "labelled"))
@@ -252,6 +253,7 @@ def test_who_learns(view, learns):
     assert (found > 1e-4) == learns
 
 
+@pytest.mark.slow
 def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
     """Moved by its own adversary, a task's outputs change more than by the other's."""
     view = AdversarialView("labelled", radius=0.5)
@@ -301,6 +303,7 @@ def row_outputs(net: Model, params, stats, images, train):
     return net.decode(head_params(params), {"row": features})["row"]
 
 
+@pytest.mark.slow
 def test_the_teacher_of_a_separate_pass_has_the_averaged_parameters():
     view = SeparatePass(("weak", "strong"), "teacher")
     seen, net, state, _, batch = prepared(view)
@@ -348,6 +351,7 @@ def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
     np.testing.assert_allclose(batch.images["strong"], other.images["strong"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_policy_learns_from_probes():
     """Bins that were probed move away from 1; those of a policy that does not learn are none."""
     run = watching("strong").replace(augmentation={"strong": augment.ctaugment_fixmatch(pixels=1)})

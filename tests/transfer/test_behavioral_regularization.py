@@ -20,6 +20,7 @@ def test_equal_maps_cost_nothing():
     assert behavioral_loss(MAPS, MAPS) == 0.0
 
 
+@pytest.mark.slow
 def test_in_a_run_it_holds_the_maps_near_the_source():
     trunk = nets.CNN((2, 3))
     source = begun(BEFORE.replace(trunk=trunk))

@@ -233,6 +233,7 @@ def test_features_of_another_trunk_are_refused():
         method.update(sight_of(0), method.init(SIZES))
 
 
+@pytest.mark.slow
 def test_in_a_run_queues_fill_and_weight_0_is_the_plain_run():
     source = begun()
     free, plain = learning(BiTuning(5, 0.0, queue=4, size=E)), learning(None)

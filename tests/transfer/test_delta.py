@@ -175,6 +175,7 @@ def test_a_silent_channel_is_a_filter_of_zeros():
     assert np.abs(silent.features - whole).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_in_a_run_it_holds_the_maps_near_the_source():
     base = SOURCE.replace(trunk=TRUNK, first_seed=0)
     source = begun(SOURCE.replace(trunk=TRUNK))

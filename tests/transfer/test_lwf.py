@@ -48,6 +48,7 @@ def test_lwf_is_the_function_of_the_old_head(view):
     assert method.aux_heads(C) == {"old": AuxHead(Z)}
 
 
+@pytest.mark.slow
 def test_in_a_run_the_old_head_is_the_source_s_and_holds():
     source = begun()
     free, held = (

@@ -221,6 +221,7 @@ class FUNCTIONS:
     from mtl_jax.nets.pretrained.transpose import as_is, conv, linear
 
 
+@pytest.mark.slow
 def test_a_step_of_training(tmp_path):
     """Loaded statistics move by a hundredth towards the batch's, and the loss falls."""
     weights = loaded(tmp_path)
