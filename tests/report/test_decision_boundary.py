@@ -1,6 +1,7 @@
 """Decision boundaries: drawn for runs on points of the plane, by what they have learnt."""
 
 import numpy as np
+import pytest
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.config.experiment import Experiment

@@ -1,6 +1,7 @@
 """Maps held near the source's, all channels alike: a value by hand, and in a run."""
 
 import jax.numpy as jnp
+import pytest
 
 from mtl_jax import nets
 from mtl_jax.transfer import BehavioralRegularization, behavioral_loss
