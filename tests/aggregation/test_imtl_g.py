@@ -29,6 +29,7 @@ def test_values(rows, expected):
     np.testing.assert_allclose(weigh(rows @ rows.T), expected, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_opposed_gradients_of_one_length_give_zero():
     random = np.random.default_rng(0)
     for _ in range(50):

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from mtl_jax.consistency import CoMatch, ProjectionHead
 from mtl_jax.consistency.comatch import similarity_graph
@@ -89,6 +90,7 @@ def test_a_missing_label_takes_no_row():
     assert not memory.embeddings[U + 2 :].any()
 
 
+@pytest.mark.slow
 def test_the_ring_begins_anew_and_keeps_the_last_of_too_many():
     def numbered(first, count):
         return jnp.arange(first, first + count, dtype=float)[:, None]

@@ -151,6 +151,7 @@ def test_one_method_together_trains_as_alone():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_with_unlabelled_images_and_a_source():
     both = SumOfLosses((FixMatch(0.3), transfer.FitNet(1.0)))
     run = RUNS.replace(

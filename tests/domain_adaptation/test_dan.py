@@ -2,11 +2,13 @@
 
 import jax
 import numpy as np
+import pytest
 
 from mtl_jax import domain_adaptation
 from tests.domain_adaptation.sights import FEATURES, heads_of, loss_of
 
 
+@pytest.mark.slow
 def test_it_is_its_function():
     source, target = FEATURES["labelled"], FEATURES["weak"]
     found = loss_of(domain_adaptation.DAN(), FEATURES, heads_of(domain_adaptation.DAN()))

@@ -16,6 +16,7 @@ CLASSIFIER = jnp.array([[2.0, 0.0]])  # class 0
 ADVERSARY = jnp.array([[log(3.0), 0.0]])  # 3/4 and 1/4
 
 
+@pytest.mark.slow
 def test_value(variant):
     f = variant(partial(margin_disparity, margin=2.0, offset=0.0))
     loss = f(CLASSIFIER, CLASSIFIER, ADVERSARY, ADVERSARY)
@@ -65,6 +66,7 @@ def test_what_does_not_fit_is_refused(wrong):
         margin_disparity(CLASSIFIER, wrong[..., :1], ADVERSARY, wrong[..., :1])
 
 
+@pytest.mark.slow
 def test_mdd_is_the_negative_disparity_with_a_reversed_trunk():
     method = domain_adaptation.MDD(warm_up=SHARP, coefficient=0.3)
     heads = heads_of(method)

@@ -44,6 +44,7 @@ def test_tasks_skip_what_their_policies_say():
     np.testing.assert_allclose(got["task"], run_of(params, 0, 2), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_block_that_changes_the_shape_always_runs():
     seen = through(nets.AdaShare(nets.MLP((8, 4, 4)), init_keep_prob=0.75))
     own = seen.params["tasks"]["own"]

@@ -67,6 +67,7 @@ def test_what_is_pooled():
     np.testing.assert_allclose(first, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tokens_are_normalized_last():
     _, tokens = said(SMALL, TEXTS, tokens=True)
     np.testing.assert_allclose(tokens.mean(-1), 0.0, atol=1e-5)

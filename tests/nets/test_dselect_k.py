@@ -43,6 +43,7 @@ def test_half_way_every_expert_is_chosen_alike():
     np.testing.assert_array_equal(selector_weights(jnp.zeros(2), 3, 1.0), [0.25, 0.25, 0.25])
 
 
+@pytest.mark.slow
 def test_selectors_that_have_chosen_mix_two_experts_by_their_logits():
     _, params, stats = made(TRUNK)
     row, height = [[2.0, -2.0], [-2.0, 2.0]], [[-2.0, -2.0], [-2.0, -2.0]]

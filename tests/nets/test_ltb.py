@@ -40,6 +40,7 @@ def test_a_tree_by_hand():
     np.testing.assert_allclose(got["task"], path_through(params, 1, 0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_draw_in_training_is_one_of_the_trees():
     seen = through(LTB)
     trees = [path_through(seen.params, i, j) for i in (0, 1) for j in (0, 1)]

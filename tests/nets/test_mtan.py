@@ -58,6 +58,7 @@ def test_masks_by_hand():
     np.testing.assert_allclose(seen.plain.features["row"], p / (1 + np.exp(-inner)), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_masks_belong_to_tasks_and_the_way_between_stages_is_shared():
     seen = through(CONV)
     assert seen.params["shared"].keys() == {"stage0", "stage1", "bring1"}

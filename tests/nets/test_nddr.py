@@ -13,6 +13,7 @@ NDDR = nets.NDDR(nets.CNN((3, 4), batch_norm=False), same=0.75)
 STITCHED = nets.CrossStitch(nets.CNN((3, 4), batch_norm=False), same=0.75)
 
 
+@pytest.mark.slow
 def test_it_starts_as_a_cross_stitch():
     one, other = through(NDDR), through(STITCHED)
     kernel = one.params["shared"]["nddr0_task"]["kernel"]

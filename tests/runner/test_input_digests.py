@@ -86,6 +86,7 @@ def test_changed_data_of_finished_rows_is_told_and_nothing_is_touched(launch, tm
     assert listed(launch) == ["done"] * 3 and (tmp_path / "out" / "one.old").is_dir()
 
 
+@pytest.mark.slow
 def test_a_part_is_not_mixed_with_rows_of_other_data(launch, tmp_path):
     assert launch()[0] == 0
     table = (tmp_path / "out" / "table.csv").read_text()
@@ -144,6 +145,7 @@ def test_a_source_that_was_trained_anew_is_told(launch, tmp_path):
     assert "of 'next'" in launch("--only", "next")[2]
 
 
+@pytest.mark.slow
 def test_a_source_trained_anew_in_this_launch_leaves_the_table(launch, tmp_path, monkeypatch):
     assert launch()[0] == 0
     table = (tmp_path / "out" / "table.csv").read_text()
@@ -154,6 +156,7 @@ def test_a_source_trained_anew_in_this_launch_leaves_the_table(launch, tmp_path,
     assert (tmp_path / "out" / "table.csv").read_text() == table
 
 
+@pytest.mark.slow
 def test_finished_rows_stand_without_their_data_and_that_is_said(launch, tmp_path):
     assert launch()[0] == 0
     table = (tmp_path / "out" / "table.csv").read_bytes()
@@ -164,6 +167,7 @@ def test_finished_rows_stand_without_their_data_and_that_is_said(launch, tmp_pat
     assert listed(launch) == ["done, data unreadable"] * 3
 
 
+@pytest.mark.slow
 def test_older_results_stand(launch, tmp_path):
     """They do not say what data they had, which is said below the table."""
     assert launch()[0] == 0
@@ -210,6 +214,7 @@ EXPERIMENT = Experiment(runs=(RUN.replace(name="taken", initialization={{'init_f
 """
 
 
+@pytest.mark.slow
 def test_weights_that_changed_are_told(tmp_path):
     path, file = tmp_path / "weights.npz", tmp_path / "file.py"
     file.write_text(WEIGHTS.format(path=str(path)))

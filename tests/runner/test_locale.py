@@ -103,6 +103,7 @@ def test_warnings_of_data_are_one_line_and_once():
     assert done.stderr.startswith("warning: a\nwarning: b c\n<string>:5: UserWarning: other")
 
 
+@pytest.mark.slow
 def test_names_are_listed_in_any_locale(tmp_path):
     listed = launched(tmp_path, "größe", "--list")
     assert listed.returncode == 0, listed.stderr

@@ -81,6 +81,7 @@ def test_the_parameters_on_disk_give_the_numbers_of_the_table(root, run):
         assert (row["step"], row["selected_parameters"]) == (str(step), kind)
 
 
+@pytest.mark.slow
 def test_some_selected_parameters_are_not_of_the_last_step(root):
     """Else the tests above would prove nothing."""
     steps = [

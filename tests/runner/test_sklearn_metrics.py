@@ -91,6 +91,7 @@ def result_of(row, root):
     return folder.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "choices", "judge"), TASKS, ids=KINDS)
 def test_the_tasks_own_metric_judges_and_its_direction_chooses(task, choices, judge, tmp_path):
     """All parts lack labels, which are masked in fitting, choosing and telling."""

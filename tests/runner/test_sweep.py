@@ -294,6 +294,7 @@ EXPERIMENT = Experiment(runs=(ROW_ALONE, ONE.replace(name="column alone", tasks=
 """
 
 
+@pytest.mark.slow
 def test_a_part_of_the_runs_leaves_the_others_in_the_table(tmp_path):
     """Two launches, each of one run: the table of the second shows both."""
     file = tmp_path / "parts.py"

@@ -55,6 +55,7 @@ def test_every_round_is_trained_once_and_in_order(root):
         assert RunDirectory(root, run).is_finished()
 
 
+@pytest.mark.slow
 def test_students_learn_what_teachers_said(root):
     """The stored outputs are the teacher's own, of every seed and image."""
     images = load_run_data(RUN).train.streams[""].image

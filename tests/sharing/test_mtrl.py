@@ -17,6 +17,7 @@ def cost(rows, omega):
     return jnp.vdot(rows, jnp.linalg.solve(omega, rows), precision="highest")
 
 
+@pytest.mark.slow
 def test_the_gradient_is_that_of_a_held_covariance():
     def held(kernel):
         rows = kernel.reshape(3, -1)

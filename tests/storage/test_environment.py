@@ -69,6 +69,7 @@ def test_one_state_of_the_code_needs_no_word(launch, tmp_path):
     assert "went on" not in said(tmp_path) and "several states" not in said(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_went_on_under_others_says_so(launch, tmp_path):
     one, other = "0" * 40, "1" * 40 + "+"
     assert [h["step"] for h in launch(stop=4)] == [0]
@@ -82,6 +83,7 @@ def test_a_run_that_went_on_under_others_says_so(launch, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_is_trained_again_is_of_the_launch_that_trains_it(launch, tmp_path):
     launch(stop=4, git="2" * 40)
     launch(stop=6, git="3" * 40)
@@ -90,6 +92,7 @@ def test_what_is_trained_again_is_of_the_launch_that_trains_it(launch, tmp_path)
     assert told["git"] == "0" * 40 and "went on" not in said(tmp_path)
 
 
+@pytest.mark.slow
 def test_older_results_do_not_say_everything(launch, tmp_path):
     launch(stop=4)
     path = tmp_path / "out" / "long" / "run.json"

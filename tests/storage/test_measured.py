@@ -145,6 +145,7 @@ def test_an_older_checkpoint_says_less(straight, file, tmp_path, monkeypatch, da
     assert same(folder, straight)
 
 
+@pytest.mark.slow
 def test_a_run_before_its_first_checkpoint_measures_again(begun, straight, file):
     shutil.rmtree(begun / "checkpoints")
     (begun / "metrics.jsonl").write_text("{broken\n")

@@ -70,6 +70,7 @@ def test_each_seed_ends_as_it_does_alone(root):
     assert both["labels"]["left"] == [20, 24, 30]
 
 
+@pytest.mark.slow
 def test_rows_of_scikit_learn_too(root):
     rows = [line.split(",") for line in (root / "table.csv").read_text().splitlines()]
     test = {(row[0], row[3]): row[rows[0].index("selected")] for row in rows}

@@ -78,6 +78,7 @@ def first_of(tree):
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], tree)
 
 
+@pytest.mark.slow
 def test_a_bilevel_method_is_told_of_held_out_labels_after_a_step_down():
     """All twelve of each kind make one batch, so nothing hangs on the order."""
     made, state, given, stream = begun(PLAIN.replace(balance=Asked(), batch_size=12))
@@ -119,6 +120,7 @@ def test_weights_go_where_the_held_out_losses_fall():
         np.testing.assert_allclose(moved[task], 1e-3 * np.sign(fall), rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_three_batches_of_a_step_share_no_example():
     made, state, given, stream = begun(PLAIN.replace(balance=Crossed()))
     start, first = (first_of(jax.device_get(part)) for part in (state.params, state))
@@ -151,6 +153,7 @@ def shrunk_rows(rows, amount):
     return rows * np.maximum(1.0 - amount / np.maximum(lengths, 1e-12), 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rate", [0.1, optimizers.CosineSchedule(0.1, cycles=0.5)], ids=["constant", "cosine"]
 )

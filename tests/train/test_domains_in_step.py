@@ -97,6 +97,7 @@ def test_methods_with_heads_of_their_own_train(method):
     assert np.isfinite(metrics["unlabelled_loss/row"]).all()
 
 
+@pytest.mark.slow
 def test_adda_moves_the_trunk_towards_the_start_and_leaves_the_head():
     first = DOMAINS.replace(name="first")
     before, _ = ended(first)

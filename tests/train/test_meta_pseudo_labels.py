@@ -193,6 +193,7 @@ def test_no_gradient_flows_through_labels_and_feedback(baseline_momentum):
         np.testing.assert_allclose(gradient[name], 3.0 * signal * slope, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_a_task_without_a_label_gives_no_feedback():
     mask = {**EVERY, "row": jnp.zeros(6, bool)}
     run = COACHED.replace(extensions=(MetaPseudoLabels(baseline_momentum=None),))

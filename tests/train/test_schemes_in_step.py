@@ -60,6 +60,7 @@ def test_a_bilevel_method_trains_and_its_weights_move():
     assert (np.abs(weights - 0.1) > 0.01).all() and not np.allclose(weights[0], weights[1])
 
 
+@pytest.mark.slow
 def test_held_out_examples_are_judged_without_unlabelled_ones():
     run = UNLABELLED.replace(balance=aggregation.MOML())
     state, metrics = trained(run, 3)
@@ -145,6 +146,7 @@ def test_a_proximal_step_reaches_zero_where_a_gradient_does_not(term):
         assert (np.abs(pushed) == 0).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_affinities_by_hand():
     run = SGD.replace(
         labels={"num_labelled": None},

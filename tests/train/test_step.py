@@ -141,6 +141,7 @@ def test_sharded_over_four_devices_is_unsharded(run):
     )
 
 
+@pytest.mark.slow
 def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     run = RUN.replace(trunk=nets.MLP((12,), batch_norm=True), optimizer=optimizers.Adam(0.01))
     before, _ = trained(run, 2)
@@ -160,6 +161,7 @@ def test_frozen_trunk_is_not_differentiated_and_keeps_its_statistics():
     assert not np.allclose(jax.tree.leaves(moving.batch_stats)[0], jax.tree.leaves(source[1])[0])
 
 
+@pytest.mark.slow
 def test_only_the_frozen_layer_keeps_its_statistics():
     run = RUN.replace(
         trunk=nets.MLP((12, 8), batch_norm=True),

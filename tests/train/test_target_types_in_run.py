@@ -150,6 +150,7 @@ def test_a_policy_learns_by_the_probability_of_every_kind_of_label():
     np.testing.assert_allclose(found, [np.mean(some) for some in each], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_probabilities_for_a_loss_of_ones_own_go_by_its_labels():
     """Whole numbers are classes, with one output no and yes; other numbers have none."""
 

@@ -48,6 +48,7 @@ def test_lora_trains_what_was_added_and_nothing_else(source):
     assert moments == 2 * (heads + sum(leaf.size for leaf in jax.tree.leaves(added)))
 
 
+@pytest.mark.slow
 def test_stoch_norm_takes_the_source_over_by_its_names(source):
     run = SOURCE.replace(
         name="stoch", trunk=nets.StochNorm(TRUNK), initialization={"init_from": SOURCE}

@@ -120,6 +120,7 @@ def test_what_nobody_asks_for_is_not_made():
     assert list(begun(RUN.replace(num_seeds=1))[1].images) == ["labelled"]
 
 
+@pytest.mark.slow
 def test_mixed_and_rotated_views():
     mix, turn = MixedView(("labelled", "weak"), alpha=0.5), RotatedView("strong")
     _, batch = begun(watching(mix, turn))
@@ -326,6 +327,7 @@ def test_the_source_of_a_separate_pass_has_its_running_statistics():
     assert not np.allclose(of_the_batch, wanted, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_an_adversary_is_found_with_the_statistics_of_the_batch():
     """As the pass that learns from it has those, and not the running ones."""
     view = AdversarialView(radius=0.5)
@@ -343,6 +345,7 @@ def test_an_adversary_is_found_with_the_statistics_of_the_batch():
     assert not np.allclose(found, moved(train=False), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
     strong = augment.randaugment_fixmatch()
     run = watching("strong").replace(augmentation={"strong": strong})

@@ -95,6 +95,7 @@ def test_the_representation_is_gone_through_by_hand():
     close(tasks["heads"], total["tasks"]["heads"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trunk", [nets.MLP((6, 4)), nets.MMoE(nets.MLP((4,)), 2)], ids=["one", "mmoe"]
 )

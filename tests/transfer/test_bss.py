@@ -77,6 +77,7 @@ def test_it_is_the_function_of_the_features(view):
     assert wanted > 0
 
 
+@pytest.mark.slow
 def test_in_a_run_small_singular_values_shrink():
     source = begun()
     free, held = (learning(BSS(weight, k=3)) for weight in (0.0, 1.0))

@@ -116,6 +116,7 @@ def test_the_head_is_scikit_learns():
     np.testing.assert_allclose(bias - bias.mean(), theirs.intercept_, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_channels_weigh_by_how_much_their_silence_costs():
     images, labels = clouds()
     found = jax.jit(lambda: DELTA(temperature=2.0).precompute(opening()))()["Dense_0"]

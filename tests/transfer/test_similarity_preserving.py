@@ -65,6 +65,7 @@ def test_it_is_the_function_of_the_features(view):
     is_the_function(SimilarityPreserving(view=view), similarity_preserving)
 
 
+@pytest.mark.slow
 def test_in_a_run_it_holds_the_relations_near_the_source():
     source = begun()
     free = learning(SimilarityPreserving(0.0))

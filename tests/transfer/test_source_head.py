@@ -15,6 +15,7 @@ Z = 3
 SIZES = DatasetSizes(C, 20, 20)
 
 
+@pytest.mark.slow
 def test_missing_labels_do_not_matter():
     for method in (LwF(Z), CoTuning(Z)):
         sight, state = felt(method, 2), method.init(SIZES)
