@@ -27,7 +27,7 @@ def masked_mean(
     Args:
       loss: `(outputs, labels) -> [B]`, or of the labels' shape.
       outputs: floats `[B, ...]`.
-      labels: `[B, ...]`.
+      labels: `[B, ...]`; in a map of classes, negative where missing.
       mask: bool `[B]`, the examples to include (NaN entries are still excluded); or `[B, ...]`,
         the entries to include.
 
@@ -38,6 +38,8 @@ def masked_mean(
       BadInput: at trace time, if the loss returns another shape.
     """
     mask = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
+    if labels.ndim > 1 and outputs.ndim == labels.ndim + 1:
+        mask = mask & (labels >= 0)  # Classes of pixels.
     labels = jnp.where(mask, labels, 0)
     if labels.ndim > 1 and outputs.shape == labels.shape and is_mean_of_entries(loss, outputs):
         losses = loss(outputs[..., None], labels[..., None])

@@ -1,7 +1,12 @@
 """Per-example losses for continuous targets."""
 
+import math
+
 import jax
 import jax.numpy as jnp
+import optax
+
+from mtl_jax.core.validation import require
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
@@ -26,15 +31,105 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
       >>> losses.squared_error(jnp.array([[1.0, 2.0]]), jnp.array([[0.0, 4.0]])).tolist()
       [2.5]
     """
+    return jnp.square(residuals("squared_error", predictions, targets)).mean(-1)
+
+
+def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Absolute error (L1), `1/D sum_d |f_d - y_d|`, per example; subgradient 0 at 0.
+
+    Depth benchmarks average it over the pixels whose depth is known: Liu et al., MTAN, CVPR 2019,
+    equation 6 (https://arxiv.org/abs/1803.10704). Missing targets as in `squared_error`.
+
+    Args:
+      predictions: floats `[..., D]`.
+      targets: continuous targets `[..., D]`, or `[...]` when D is 1.
+
+    Returns:
+      The loss `[...]`, with the dtype of `predictions`.
+
+    Raises:
+      ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> losses.absolute_error(jnp.array([[1.0, 2.0]]), jnp.array([[0.0, 4.0]])).tolist()
+      [1.5]
+    """
+    return jnp.abs(residuals("absolute_error", predictions, targets)).mean(-1)
+
+
+def huber_loss(predictions: jax.Array, targets: jax.Array, delta: float = 1.0) -> jax.Array:
+    """Huber loss, `1/D sum_d h(f_d - y_d)`, per example.
+
+    `h(r)` is `r^2 / 2` for `|r| <= delta` and `delta (|r| - delta / 2)` above. PyTorch's
+    `smooth_l1_loss` with `beta = delta` is this loss divided by delta. Missing targets as in
+    `squared_error`. Huber, Annals of Mathematical Statistics 1964, equation 2.
+
+    Args:
+      predictions: floats `[..., D]`.
+      targets: continuous targets `[..., D]`, or `[...]` when D is 1.
+      delta: error at which the loss becomes linear, in units of the targets.
+
+    Returns:
+      The loss `[...]`, with the dtype of `predictions`.
+
+    Raises:
+      BadInput: if delta is not a positive number.
+      ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> losses.huber_loss(jnp.array([[0.5], [3.0]]), jnp.zeros((2, 1))).tolist()
+      [0.125, 2.5]
+    """
+    positive = math.isfinite(delta) and delta > 0
+    require(positive, "huber_loss", "delta", "must be a positive number", delta)
+    errors = residuals("huber_loss", predictions, targets)
+    return optax.losses.huber_loss(errors, delta=delta).mean(-1)
+
+
+def log_cosh(predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Logarithm of the hyperbolic cosine of the error, `1/D sum_d log cosh(f_d - y_d)`.
+
+    Close to `r^2 / 2` for small and `|r| - log 2` for large errors. Missing targets as in
+    `squared_error`.
+
+    Args:
+      predictions: floats `[..., D]`.
+      targets: continuous targets `[..., D]`, or `[...]` when D is 1.
+
+    Returns:
+      The loss `[...]`, with the dtype of `predictions`.
+
+    Raises:
+      ValueError: at trace time, if shapes or dtypes do not match.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import losses
+      >>> round(float(losses.log_cosh(jnp.ones(1), jnp.zeros(1))), 4)
+      0.4338
+    """
+    return optax.losses.log_cosh(residuals("log_cosh", predictions, targets)).mean(-1)
+
+
+def residuals(name: str, predictions: jax.Array, targets: jax.Array) -> jax.Array:
+    """Predictions minus targets `[..., D]`; targets may be `[...]` when D is 1.
+
+    Raises:
+      ValueError: at trace time, naming the loss, if shapes or dtypes do not match.
+    """
     predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
     if not jnp.issubdtype(predictions.dtype, jnp.floating):
-        raise ValueError(f"squared_error needs floats as predictions, not {predictions.dtype}")
+        raise ValueError(f"{name} needs floats as predictions, not {predictions.dtype}")
     single = predictions.ndim > 0 and predictions.shape[-1] == 1
     if single and targets.shape == predictions.shape[:-1]:
         targets = targets[..., None]
     if predictions.ndim == 0 or targets.shape != predictions.shape:
         raise ValueError(
-            f"squared_error needs predictions [..., D] and targets [..., D], or [...] when D is 1, "
+            f"{name} needs predictions [..., D] and targets [..., D], or [...] when D is 1, "
             f"not predictions {predictions.shape} and targets {targets.shape}"
         )
-    return jnp.square(predictions - targets.astype(predictions.dtype)).mean(-1)
+    return predictions - targets.astype(predictions.dtype)

@@ -7,16 +7,22 @@ from typing import Any
 import jax
 
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
-from mtl_jax.losses.binary import binary_cross_entropy
-from mtl_jax.losses.classify import cross_entropy
-from mtl_jax.losses.regress import squared_error
+from mtl_jax.losses.binary import binary_cross_entropy, sigmoid_focal_loss
+from mtl_jax.losses.classify import cross_entropy, softmax_focal_loss
+from mtl_jax.losses.regress import absolute_error, huber_loss, log_cosh, squared_error
+
+# Tuples, not sets: a user-defined callable need not be hashable.
+BINARY_LOSSES = (binary_cross_entropy, sigmoid_focal_loss)
+MULTICLASS_LOSSES = (cross_entropy, softmax_focal_loss)
+CONTINUOUS_LOSSES = (squared_error, absolute_error, huber_loss, log_cosh)
 
 
 def target_type(loss: Callable[..., jax.Array], num_outputs: int) -> TargetType | None:
     """Returns the type of the targets of a loss.
 
-    "multiclass" for `cross_entropy`, "binary" for `binary_cross_entropy` with one output and
-    "multilabel" with several, "continuous" for `squared_error`; None for any other function. A
+    "multiclass" for `cross_entropy` and `softmax_focal_loss`; "binary" for `binary_cross_entropy`
+    and `sigmoid_focal_loss` with one output and "multilabel" with several; "continuous" for
+    `squared_error`, `absolute_error`, `huber_loss` and `log_cosh`; None for any other function. A
     `functools.partial` has the type of its function.
 
     Args:
@@ -25,12 +31,11 @@ def target_type(loss: Callable[..., jax.Array], num_outputs: int) -> TargetType 
     """
     while isinstance(loss, functools.partial):
         loss = loss.func
-    if loss is binary_cross_entropy:
+    if any(loss is each for each in BINARY_LOSSES):
         return "binary" if num_outputs == 1 else "multilabel"
-    # No dictionary lookup: a user-defined callable need not be hashable.
-    if loss is cross_entropy:
+    if any(loss is each for each in MULTICLASS_LOSSES):
         return "multiclass"
-    return "continuous" if loss is squared_error else None
+    return "continuous" if any(loss is each for each in CONTINUOUS_LOSSES) else None
 
 
 def possible_types(loss: Callable[..., jax.Array], num_outputs: int) -> tuple[TargetType, ...]:

@@ -10,6 +10,7 @@ from mtl_jax.core.metric import Metric
 from mtl_jax.core.target_types import CONTINUOUS, TargetType
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.losses.masked import known_entries
+from mtl_jax.metrics.entries import class_entries
 
 
 class MeanState(NamedTuple):
@@ -22,7 +23,7 @@ class MeanState(NamedTuple):
 @typechecked
 @dataclasses.dataclass(frozen=True)
 class Accuracy(Metric):
-    """Fraction of examples whose class is predicted correctly, in [0, 1].
+    """Fraction of examples, or pixels, whose class is predicted correctly, in [0, 1].
 
     The predicted class is the argmax of the logits; with one output, 1 if it is above 0, else 0.
     Multilabel targets are not supported, since subset accuracy and the fraction of correct labels
@@ -46,13 +47,16 @@ class Accuracy(Metric):
     scale: ClassVar[float] = 100.0  # Tables print percent.
 
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
-        """Maps logits `[B, C]`, classes `[B]` and a bool mask `[B]` to sums.
+        """Maps logits `[B, ..., C]`, classes `[B, ...]` and a bool mask `[B]` to sums.
 
-        With one output, labels are 0 and 1, `[B]` or `[B, 1]`.
+        In a map, a negative class is missing. With one output, labels are 0 and 1, `[B]` or
+        `[B, 1]`.
 
         Raises:
           ValueError: at trace time, if shapes or dtypes do not match.
         """
+        if logits.ndim > 2:
+            logits, labels, mask = class_entries(self.name, logits, labels, mask)
         require_batch(self.name, logits, labels, mask)
         single = logits.shape[1] == 1
         if labels.ndim != 1 and not (single and labels.shape == logits.shape):

@@ -1,0 +1,60 @@
+"""Outputs and labels of any leading shape as flat entries with a mask of the known ones."""
+
+import jax
+import jax.numpy as jnp
+
+from mtl_jax.core.tree import promote_float32
+from mtl_jax.losses.masked import known_entries
+
+
+def class_entries(
+    name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Flattens logits `[B, ..., C]`, classes `[B, ...]` and a bool mask `[B]`.
+
+    Returns:
+      Logits `[M, C]`, labels `[M]` and the mask of known entries `[M]`: those of examples in the
+      mask whose label is not negative.
+
+    Raises:
+      ValueError: at trace time, naming the metric, if shapes or dtypes do not match.
+    """
+    fits = logits.ndim > 1 and labels.shape == logits.shape[:-1] and mask.shape == logits.shape[:1]
+    integer = jnp.issubdtype(labels.dtype, jnp.integer)
+    if not fits or not integer or mask.dtype != bool:
+        raise ValueError(
+            f"{name} needs logits [B, ..., C], integer labels [B, ...] and a mask of bools [B], "
+            f"not {logits.shape}, {labels.dtype}{labels.shape} and {mask.dtype}{mask.shape}"
+        )
+    known = known_entries(labels, mask) & (labels >= 0)
+    logits = promote_float32(logits).reshape(-1, logits.shape[-1])
+    return logits, labels.reshape(-1).astype(jnp.int32), known.reshape(-1)
+
+
+def number_entries(
+    name: str, predictions: jax.Array, targets: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Flattens predictions and targets `[B, ..., D]` and a bool mask `[B]`.
+
+    Targets may be `[B, ...]` when D is 1; NaN is a missing one.
+
+    Returns:
+      Predictions and targets `[M, D]`, the targets 0 where missing, and the mask of known entries
+      `[M, D]`.
+
+    Raises:
+      ValueError: at trace time, naming the metric, if shapes or dtypes do not match.
+    """
+    if predictions.shape[-1:] == (1,) and targets.shape == predictions.shape[:-1]:
+        targets = targets[..., None]
+    fits = predictions.ndim > 1 and targets.shape == predictions.shape
+    if not fits or mask.shape != predictions.shape[:1] or mask.dtype != bool:
+        raise ValueError(
+            f"{name} needs predictions and targets [B, ..., D] and a mask of bools [B], not "
+            f"{predictions.shape}, {targets.shape} and {mask.dtype}{mask.shape}"
+        )
+    known = known_entries(targets, mask)
+    predictions = promote_float32(predictions)
+    targets = jnp.where(known, targets, 0).astype(predictions.dtype)
+    shape = (-1, predictions.shape[-1])
+    return predictions.reshape(shape), targets.reshape(shape), known.reshape(shape)
