@@ -9,6 +9,7 @@ from mtl_jax.aggregation.pullback import BalancedGradient, TaskPullback, pullbac
 from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
 from mtl_jax.core.balancing import (
     Balancer,
+    Combined,
     CrossGramWeighting,
     combines_jacobian,
     weighs_cross,
@@ -158,9 +159,7 @@ def weigh_by_feature_jacobian(
     return BalancedGradient(gradient, weights, state)
 
 
-def combine_rows(
-    method: Balancer, jacobian: Tree, state: Tree, key: jax.Array
-) -> tuple[Tree, jax.Array, Tree]:
+def combine_rows(method: Balancer, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
     """Combines gradients (leaves `[K, ...]`) to one; also the weights `[K]` and the next state.
 
     Raises:
@@ -171,7 +170,7 @@ def combine_rows(
     if not weighs_gram(method):
         raise TypeError(f"a method with access {method.access!r} combines no gradients")
     weights, state = method.weigh_gram(gram(jacobian), state, key)
-    return weighted_sum(weights, jacobian), weights, state
+    return Combined(weighted_sum(weights, jacobian), weights, state)
 
 
 def weigh_by_cross_gram(

@@ -12,7 +12,7 @@ from mtl_jax.consistency.mask import RelativeThreshold
 from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.consistency.window_alignment import WindowAlignment
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree, sum_arrays
@@ -80,13 +80,13 @@ class AdaMatch(AuxiliaryLoss):
         """Returns the initial state."""
         return self.match.init(sizes)
 
-    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+    def update(self, views: AuxInputs, state: MatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         weak, _ = labelled_logits(views)
         mixed = views._replace(logits={**views.logits, "labelled": weak})
         loss, state, metrics = self.match.update(mixed, state)
         ramp = 0.5 - 0.5 * jnp.cos(jnp.minimum(math.pi, 2.0 * math.pi * views.progress))
-        return ramp.astype(loss.dtype) * loss, state, metrics
+        return AuxUpdate(ramp.astype(loss.dtype) * loss, state, metrics)
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over both views of the labelled examples."""

@@ -12,7 +12,7 @@ from mtl_jax.consistency.memory_bank import MemoryBank, enqueue, init_memory
 from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import ProjectionHead
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree
@@ -100,7 +100,7 @@ class CoMatch(AuxiliaryLoss):
         memory = init_memory(self.memory, self.projection.size, sizes.num_classes)
         return CoMatchState(self.align.init(sizes), memory)
 
-    def update(self, views: AuxInputs, state: CoMatchState) -> tuple[jax.Array, CoMatchState, dict]:
+    def update(self, views: AuxInputs, state: CoMatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs("weak")))
@@ -117,7 +117,9 @@ class CoMatch(AuxiliaryLoss):
         contrast = soft_cross_entropy(self.similarities(strong, strong2), graph)
         metrics = {"mask_rate": mask.astype(class_loss.dtype).mean(), "contrast": contrast.mean()}
         memory = self.enqueue(views, state.memory, weak, probs)
-        return class_loss + self.contrast * contrast, CoMatchState(align, memory), metrics
+        return AuxUpdate(
+            class_loss + self.contrast * contrast, CoMatchState(align, memory), metrics
+        )
 
     def similarities(self, embeddings: jax.Array, keys: jax.Array) -> jax.Array:
         """Similarities `z_i z'_j / T` `[n, m]` of embeddings `[n, D]` and `[m, D]`."""

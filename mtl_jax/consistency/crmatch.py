@@ -10,7 +10,7 @@ from mtl_jax.consistency.mask import ConfidenceThreshold
 from mtl_jax.consistency.match import Match, MatchState, per_example_mean
 from mtl_jax.consistency.projection import unit
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_int, require_number
@@ -86,7 +86,7 @@ class CRMatch(AuxiliaryLoss):
         """Returns the initial state of the match."""
         return self.match.init(sizes)
 
-    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+    def update(self, views: AuxInputs, state: MatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         fixed = jax.lax.stop_gradient(state)
         prediction, _ = self.match.predict(views, fixed)
@@ -98,9 +98,9 @@ class CRMatch(AuxiliaryLoss):
         loss = loss + self.distance * distance_loss
         metrics = {**metrics, "cosine": cosine.mean()}
         if self.rotation == 0:
-            return loss, state, metrics
+            return AuxUpdate(loss, state, metrics)
         rotation_loss = cross_entropy(
             views.outputs(ROTATED, "rotation"), views.view_params[view_key(ROTATED)]
         )
         metrics = {**metrics, "rotation": rotation_loss.mean()}
-        return loss + self.rotation * rotation_loss, state, metrics
+        return AuxUpdate(loss + self.rotation * rotation_loss, state, metrics)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.parts import Mask, MaskUpdate
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
@@ -63,14 +63,14 @@ class CurriculumThreshold(Mask):
 
     def update(
         self, prediction: Prediction, views: AuxInputs, state: CurriculumState
-    ) -> tuple[jax.Array, CurriculumState, dict]:
+    ) -> MaskUpdate:
         """Maps a prediction `[U, C]` to the mask `[U]`, the next state and the mean threshold."""
         confidence, label = prediction.confidence("aligned"), prediction.aligned.argmax(-1)
         status = self.status(state).astype(confidence.dtype)
         thresholds = self.threshold * status / (2.0 - status)
         confident = confidence >= self.threshold
         state = update_counts(state, views.unlabelled_index, label.astype(jnp.int32), confident)
-        return confidence >= thresholds[label], state, {"threshold": thresholds.mean()}
+        return MaskUpdate(confidence >= thresholds[label], state, {"threshold": thresholds.mean()})
 
     def status(self, state: CurriculumState) -> jax.Array:
         """Learning status of each class, b `[C]`, between 0 and 1."""

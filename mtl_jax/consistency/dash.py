@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require, require_int, require_number
 from mtl_jax.losses import cross_entropy, soft_cross_entropy
@@ -91,7 +91,7 @@ class Dash(AuxiliaryLoss):
         """Returns the initial state."""
         return DashState(jnp.zeros((), jnp.int32), *(jnp.zeros((), float) for _ in range(2)))
 
-    def update(self, views: AuxInputs, state: DashState) -> tuple[jax.Array, DashState, dict]:
+    def update(self, views: AuxInputs, state: DashState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         weak = jax.lax.stop_gradient(views.outputs("weak"))
@@ -100,7 +100,7 @@ class Dash(AuxiliaryLoss):
         mask = mask & (state.step >= self.warm_up)
         losses = soft_cross_entropy(views.outputs("strong"), targets)
         metrics = {"mask_rate": mask.astype(losses.dtype).mean(), "threshold": rho}
-        return (
+        return AuxUpdate(
             per_example_mean(jnp.where(mask, losses, 0.0)),
             self.next_state(views, state),
             metrics,

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.mask import ConfidenceThreshold
 from mtl_jax.consistency.match import Match, MatchState
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree, sum_arrays
 from mtl_jax.core.validation import require_number
@@ -71,7 +71,7 @@ class DeFixMatch(AuxiliaryLoss):
         """Returns the initial state: empty."""
         return self.match("weak", "strong").init(sizes)
 
-    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+    def update(self, views: AuxInputs, state: MatchState) -> AuxUpdate:
         """Maps views to `h_u - mean_l h_l` `[U]`, no state and metrics."""
         loss, state, metrics = self.match("weak", "strong").update(views, state)
         labelled = self.match("labelled", "labelled_strong")
@@ -79,7 +79,7 @@ class DeFixMatch(AuxiliaryLoss):
         count = views.mask.sum().astype(labelled_losses.dtype)
         bias = jnp.where(views.mask, labelled_losses, 0.0).sum() / jnp.maximum(count, 1.0)
         metrics = {**metrics, "labelled_mask_rate": labelled_metrics["mask_rate"]}
-        return jnp.where(views.mask.any(), loss - bias, 0.0), state, metrics
+        return AuxUpdate(jnp.where(views.mask.any(), loss - bias, 0.0), state, metrics)
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean loss `[]` over labelled examples and their two views."""

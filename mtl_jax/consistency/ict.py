@@ -10,7 +10,7 @@ from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp_up import gaussian_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import MixedView, SeparatePass, View
@@ -68,9 +68,11 @@ class ICT(AuxiliaryLoss):
         """Requested views."""
         return (TEACHER, self.mixed_view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, no state and metrics."""
         probs = jax.nn.softmax(jax.lax.stop_gradient(views.outputs(TEACHER)))
         targets = mixed_targets(probs, views, self.mixed_view)
         loss = per_example_mean(probability_squared_error(views.outputs(self.mixed_view), targets))
-        return gaussian_ramp_up(loss, views, self.ramp), state, {"mask_rate": jnp.ones(())}
+        return AuxUpdate(
+            gaussian_ramp_up(loss, views, self.ramp), state, {"mask_rate": jnp.ones(())}
+        )

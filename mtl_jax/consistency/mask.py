@@ -5,7 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.parts import Mask, MaskUpdate
 from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.validation import require_choice, require_number
@@ -21,11 +21,9 @@ class NoMask(Mask):
       NoMask()
     """
 
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
-    ) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: tuple[()]) -> MaskUpdate:
         """Returns ones `[...]`, no state and no metrics."""
-        return jnp.ones(prediction.raw.shape[:-1], bool), state, {}
+        return MaskUpdate(jnp.ones(prediction.raw.shape[:-1], bool), state, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +55,9 @@ class ConfidenceThreshold(Mask):
         require_number(self, threshold=(0.0, 1.0))
         require_choice(self, prediction=("raw", "aligned"))
 
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
-    ) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: tuple[()]) -> MaskUpdate:
         """Maps a prediction to the mask `[...]`, no state and no metrics."""
-        return prediction.confidence(self.prediction) >= self.threshold, state, {}
+        return MaskUpdate(prediction.confidence(self.prediction) >= self.threshold, state, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +91,10 @@ class RelativeThreshold(Mask):
         require_number(self, threshold=(0.0, 1.0))
         require_choice(self, prediction=("raw", "aligned"))
 
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: tuple[()]
-    ) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: tuple[()]) -> MaskUpdate:
         """Maps a prediction to the mask `[...]`, no state and the threshold."""
         labelled = jax.lax.stop_gradient(views.outputs("labelled"))
         threshold = self.threshold * jax.nn.softmax(labelled).max(-1).mean()
-        return prediction.confidence(self.prediction) >= threshold, state, {"threshold": threshold}
+        return MaskUpdate(
+            prediction.confidence(self.prediction) >= threshold, state, {"threshold": threshold}
+        )

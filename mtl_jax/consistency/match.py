@@ -15,7 +15,7 @@ from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.target import HardLabels
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
@@ -107,7 +107,7 @@ class Match(AuxiliaryLoss):
         terms = tuple(term.init(sizes) for term in self.terms)
         return MatchState(self.align.init(sizes), self.mask.init(sizes), terms)
 
-    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+    def update(self, views: AuxInputs, state: MatchState) -> AuxUpdate:
         """Maps views to per-example losses `[n]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         prediction, align = self.predict(views, state)
@@ -123,7 +123,7 @@ class Match(AuxiliaryLoss):
             term_states.append(term_state)
             metrics = {**metrics, term.name: value}
         metrics = {"mask_rate": weights.mean(), **metrics}
-        return (
+        return AuxUpdate(
             linear_ramp_up(loss, views, self.ramp),
             MatchState(align, mask, tuple(term_states)),
             metrics,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import CONTINUOUS
 from mtl_jax.core.validation import require_number
 from mtl_jax.core.views import View
@@ -57,11 +57,11 @@ class MatchRegression(AuxiliaryLoss):
         """Requested views."""
         return (self.target_view, self.student_view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to per-example losses `[n]`, no state and metrics."""
         targets = jax.lax.stop_gradient(views.outputs(self.target_view))
         loss = per_example_mean(squared_error(views.outputs(self.student_view), targets))
-        return (
+        return AuxUpdate(
             linear_ramp_up(loss, views, self.ramp),
             state,
             {"mask_rate": jnp.ones((), loss.dtype)},

@@ -12,7 +12,7 @@ from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.target import SharpenedLabels
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
@@ -91,11 +91,11 @@ class MixMatch(AuxiliaryLoss):
         targets = jnp.concatenate([labelled_targets, pseudo_labels, pseudo_labels])
         return mixed_targets(targets, views, self.mixed_view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
         losses = probability_squared_error(views.outputs(self.mixed_view), self.targets(views))
         loss = losses[views.mask.shape[0] :].reshape(2, -1).mean(0)
-        return (
+        return AuxUpdate(
             linear_ramp_up(loss, views, self.ramp),
             state,
             {"mask_rate": jnp.ones((), loss.dtype)},

@@ -11,7 +11,7 @@ from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.mixed import mixed_targets
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import CONTINUOUS
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require_number
@@ -75,13 +75,13 @@ class MixMatchRegression(AuxiliaryLoss):
         """Requested views."""
         return (GUESS, self.mixed_view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, over both views, no state and metrics."""
         losses = per_example_mean(
             squared_error(views.outputs(self.mixed_view), self.targets(views))
         )
         loss = losses[views.mask.size :].reshape(2, -1).mean(0)
-        return (
+        return AuxUpdate(
             linear_ramp_up(loss, views, self.ramp),
             state,
             {"mask_rate": jnp.ones((), loss.dtype)},

@@ -18,7 +18,7 @@ from mtl_jax.consistency.pseudo_margin import (
 )
 from mtl_jax.consistency.self_adaptive import SelfAdaptiveThreshold
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree, sum_arrays
@@ -122,9 +122,7 @@ class MultiMatch(AuxiliaryLoss):
         logits = head_logits(views, "labelled")
         return sum_arrays(masked_mean(loss, z, views.labels, views.mask) for z in logits)
 
-    def update(
-        self, views: AuxInputs, state: MultiMatchState
-    ) -> tuple[jax.Array, MultiMatchState, dict]:
+    def update(self, views: AuxInputs, state: MultiMatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         weak = jax.lax.stop_gradient(jnp.stack(head_logits(views, "weak")))
@@ -147,7 +145,7 @@ class MultiMatch(AuxiliaryLoss):
         rates = (jnp.stack(rows).astype(weak.dtype).mean() for rows in (used, hard_used))
         metrics = dict(zip(("mask_rate", "hard_rate"), rates, strict=True))
         state = MultiMatchState(masks, margins, cutoff, epoch)
-        return sum_arrays(losses) / len(HEADS), state, metrics
+        return AuxUpdate(sum_arrays(losses) / len(HEADS), state, metrics)
 
     def update_cutoffs(self, state: MultiMatchState, due: jax.Array) -> jax.Array:
         """The cut-offs `[3, C]`, recomputed if due.

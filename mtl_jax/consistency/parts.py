@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 
@@ -26,6 +27,14 @@ class Align(abc.ABC):
         """Maps log-probabilities `[U, ..., C]` to aligned ones and the next state."""
 
 
+class MaskUpdate(NamedTuple):
+    """What a mask computes in a step."""
+
+    weights: jax.Array  # [U, ...], bool or float
+    state: Tree
+    metrics: dict[str, jax.Array]  # [] each, for the log
+
+
 class Mask(abc.ABC):
     """Weight of each pseudo-label."""
 
@@ -34,9 +43,7 @@ class Mask(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: Tree
-    ) -> tuple[jax.Array, Tree, dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: Tree) -> MaskUpdate:
         """Maps a prediction to weights `[U, ...]`, the next state and metrics."""
 
 

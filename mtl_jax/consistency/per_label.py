@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mtl_jax.consistency.recipes import FixMatch
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxiliaryWrapper, require_method
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxiliaryWrapper, AuxUpdate, require_method
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require
 from mtl_jax.core.views import AdversarialView
@@ -72,7 +72,7 @@ class MultiLabel(AuxiliaryWrapper):
             lambda leaf: jnp.broadcast_to(leaf, (sizes.num_classes, *leaf.shape)), state
         )
 
-    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> AuxUpdate:
         """Maps views to the mean loss over labels `[n]`, the next state and mean metrics."""
         logits = {name: label_axis_first(z) for name, z in views.logits.items()}
         num_labels = next(iter(logits.values())).shape[0]
@@ -85,7 +85,9 @@ class MultiLabel(AuxiliaryWrapper):
             return self.method.update(inputs, state)
 
         loss, state, metrics = jax.vmap(update_label)(logits, labels, mask, keys, state)
-        return loss.mean(0), state, {name: value.mean() for name, value in metrics.items()}
+        return AuxUpdate(
+            loss.mean(0), state, {name: value.mean() for name, value in metrics.items()}
+        )
 
 
 def label_axis_first(array: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import CONTINUOUS
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.losses import squared_error
@@ -81,7 +81,7 @@ class RDA(AuxiliaryLoss):
             labels, labelled, outputs, predicted, jnp.zeros_like(outputs), aligned, step
         )
 
-    def update(self, views: AuxInputs, state: RDAState) -> tuple[jax.Array, RDAState, dict]:
+    def update(self, views: AuxInputs, state: RDAState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         outputs, state = views.outputs("weak"), jax.lax.stop_gradient(state)
         state = record_batch(views, jax.lax.stop_gradient(outputs), state)
@@ -95,7 +95,7 @@ class RDA(AuxiliaryLoss):
         loss = losses.mean(1) / jnp.where(known_fraction > 0, known_fraction, 1.0)
         loss = linear_ramp_up(loss, views, self.ramp)
         metrics = {"mask_rate": has_target.astype(losses.dtype).mean()}
-        return loss, state._replace(step=state.step + 1), metrics
+        return AuxUpdate(loss, state._replace(step=state.step + 1), metrics)
 
 
 def record_batch(views: AuxInputs, outputs: jax.Array, state: RDAState) -> RDAState:

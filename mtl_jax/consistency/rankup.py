@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import CONTINUOUS
 from mtl_jax.core.tree import Tree
@@ -86,7 +86,7 @@ class RankUp(AuxiliaryLoss):
         """Returns the initial state of `regression_method`."""
         return () if self.regression_method is None else self.regression_method.init(sizes)
 
-    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         weak = pairwise_logits(jax.lax.stop_gradient(views.outputs("weak", "rank")))
         log_probs = jax.nn.log_softmax(weak)
@@ -98,7 +98,7 @@ class RankUp(AuxiliaryLoss):
         if self.regression_method is not None:
             regression_loss, state, _ = self.regression_method.update(views, state)
             loss = loss + self.regression_method.weight * regression_loss
-        return loss, state, metrics
+        return AuxUpdate(loss, state, metrics)
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """The task's mean loss plus `arc_weight` times that of the labelled pairs, `[]`."""

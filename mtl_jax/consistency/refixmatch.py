@@ -11,7 +11,7 @@ from mtl_jax.consistency.match import NO_ALIGNMENT, Match, MatchState, per_examp
 from mtl_jax.consistency.parts import Align, Mask
 from mtl_jax.consistency.target import HardLabels, SharpenedLabels
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.losses import kl_divergence, soft_cross_entropy
@@ -68,7 +68,7 @@ class ReFixMatch(AuxiliaryLoss):
         """Returns the initial states of the parts."""
         return self.match.init(sizes)
 
-    def update(self, views: AuxInputs, state: MatchState) -> tuple[jax.Array, MatchState, dict]:
+    def update(self, views: AuxInputs, state: MatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         prediction, align = self.match.predict(views, state)
@@ -79,4 +79,4 @@ class ReFixMatch(AuxiliaryLoss):
         weights = weights.astype(strong.dtype)
         loss = jnp.where(weights > 0, weights * hard_loss, 0.0) + (1.0 - weights) * soft_loss
         metrics = {"mask_rate": weights.mean(), **metrics}
-        return per_example_mean(loss), MatchState(align, mask, ()), metrics
+        return AuxUpdate(per_example_mean(loss), MatchState(align, mask, ()), metrics)

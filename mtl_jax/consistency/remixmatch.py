@@ -15,7 +15,7 @@ from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.consistency.target import SharpenedLabels
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree
@@ -133,7 +133,7 @@ class ReMixMatch(AuxiliaryLoss):
         targets = jnp.concatenate([labelled_targets, *[pseudo_labels] * 3])
         return Targets(pseudo_labels, mixed_targets(targets, views, self.mixture)), state
 
-    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         targets, state = self.targets(views, state)
         logits = views.outputs(self.mixture)
@@ -150,7 +150,7 @@ class ReMixMatch(AuxiliaryLoss):
             )
             loss += self.rotation * rotation_loss
             metrics["rotation_loss"] = rotation_loss.mean()
-        return loss, state, metrics
+        return AuxUpdate(loss, state, metrics)
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
         """Mean cross-entropy `[]` of the mixed labelled images; the task's own loss is unused."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.parts import Mask, Term
+from mtl_jax.consistency.parts import Mask, MaskUpdate, Term
 from mtl_jax.consistency.prediction import Prediction, mean_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.tree import ema_update
@@ -76,7 +76,7 @@ class SelfAdaptiveThreshold(Mask):
 
     def update(
         self, prediction: Prediction, views: AuxInputs, state: SelfAdaptiveState
-    ) -> tuple[jax.Array, SelfAdaptiveState, dict]:
+    ) -> MaskUpdate:
         """Maps a prediction to the mask `[...]`, the next state and the threshold tau."""
         dtype = state.threshold.dtype
         confidence = prediction.confidence("aligned")
@@ -88,7 +88,7 @@ class SelfAdaptiveThreshold(Mask):
             state = state._replace(threshold=state.threshold.clip(*self.clip))
         thresholds = state.threshold * state.probabilities / state.probabilities.max()
         mask = confidence.astype(dtype) >= thresholds[prediction.aligned.argmax(-1)]
-        return mask, state, {"threshold": state.threshold}
+        return MaskUpdate(mask, state, {"threshold": state.threshold})
 
 
 class FairnessState(NamedTuple):

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.distribution_alignment import QueueAlignment
 from mtl_jax.consistency.parts import Align
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree, ema_update
@@ -88,7 +88,7 @@ class ShrinkMatch(AuxiliaryLoss):
         """Returns the initial state."""
         return ShrinkState(self.align.init(sizes), jnp.zeros((), float), jnp.zeros((), bool))
 
-    def update(self, views: AuxInputs, state: ShrinkState) -> tuple[jax.Array, ShrinkState, dict]:
+    def update(self, views: AuxInputs, state: ShrinkState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         log_probs = jax.nn.log_softmax(jax.lax.stop_gradient(views.outputs("weak")))
@@ -106,7 +106,7 @@ class ShrinkMatch(AuxiliaryLoss):
         losses = masked_cross_entropy(views.outputs("strong", "shrunk"), probs, class_mask)
         loss = confident_loss + self.shrunk_weight * jnp.where(shrunk, weights * losses, 0.0)
         metrics = {"mask_rate": batch_rate, "shrunk_rate": shrunk.astype(batch_rate.dtype).mean()}
-        return loss, ShrinkState(align, rate, jnp.ones((), bool)), metrics
+        return AuxUpdate(loss, ShrinkState(align, rate, jnp.ones((), bool)), metrics)
 
 
 def shrink_classes(probs: jax.Array, threshold: float) -> tuple[jax.Array, jax.Array]:

@@ -12,7 +12,7 @@ from mtl_jax.consistency.parts import Align
 from mtl_jax.consistency.projection import ProjectionHead, unit
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import Tree, ema_update
@@ -121,9 +121,7 @@ class SimMatch(AuxiliaryLoss):
         bank = LabelledBank(embeddings, jnp.full(sizes.num_labelled, -1, jnp.int32))
         return SimMatchState(self.align.init(sizes), bank)
 
-    def update(
-        self, views: AuxInputs, state: SimMatchState
-    ) -> tuple[jax.Array, SimMatchState, dict]:
+    def update(self, views: AuxInputs, state: SimMatchState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         logits, labelled, weak = jax.lax.stop_gradient(self.target_outputs(views))
@@ -141,7 +139,7 @@ class SimMatch(AuxiliaryLoss):
         instance = jnp.where(nonempty, soft_cross_entropy(similarities, targets), 0.0)
         metrics = {"mask_rate": mask.astype(class_loss.dtype).mean(), "instance": instance.mean()}
         bank = self.update_bank(views, state.bank, labelled)
-        return class_loss + self.instance * instance, SimMatchState(align, bank), metrics
+        return AuxUpdate(class_loss + self.instance * instance, SimMatchState(align, bank), metrics)
 
     def target_outputs(self, views: AuxInputs) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Logits of the weak view, embeddings of the labelled view, and of the weak view."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mtl_jax.consistency.recipes import FixMatch, PiModel
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead, AuxMLP
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
@@ -121,7 +121,7 @@ class SumOfLosses(AuxiliaryLoss):
         """Returns what each method precomputes, () for those that do not."""
         return tuple(m.precompute(source) if m.has_precompute else () for m in self.methods)
 
-    def update(self, views: AuxInputs, state: tuple) -> tuple[jax.Array, tuple, dict]:
+    def update(self, views: AuxInputs, state: tuple) -> AuxUpdate:
         """Maps views to the summed loss `[1]`, the next states and all metrics.
 
         `mask_rate` is the mean over the methods that report one, 1 if none does.
@@ -138,7 +138,7 @@ class SumOfLosses(AuxiliaryLoss):
             rates += [reported["mask_rate"]] if "mask_rate" in reported else []
         loss = sum_arrays(terms)
         rate = sum_arrays(rates) / len(rates) if rates else jnp.ones((), loss.dtype)
-        return loss[None], tuple(states), {**metrics, "mask_rate": rate}
+        return AuxUpdate(loss[None], tuple(states), {**metrics, "mask_rate": rate})
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: tuple) -> jax.Array:
         """Labelled loss `[]` of the method that has one, else the mean over labelled examples."""

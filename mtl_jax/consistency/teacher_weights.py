@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import jax
-
 from mtl_jax.consistency.match import NO_MASK
-from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.parts import Mask, MaskUpdate
 from mtl_jax.consistency.prediction import Prediction
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.tree import Tree
@@ -37,11 +35,9 @@ class TeacherWeights(Mask):
         """Returns the initial state of the mask."""
         return self.mask.init(sizes)
 
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: Tree
-    ) -> tuple[jax.Array, Tree, dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: Tree) -> MaskUpdate:
         """Maps a prediction to weights `[U, ...]`, the mask's next state and metrics."""
         weights, state, metrics = self.mask.update(prediction, views, state)
         teacher_weights = views.view_params[view_key(self.view)].astype(prediction.raw.dtype)
         teacher_weights = teacher_weights.reshape(-1, *(1,) * (weights.ndim - 1))
-        return weights.astype(prediction.raw.dtype) * teacher_weights, state, metrics
+        return MaskUpdate(weights.astype(prediction.raw.dtype) * teacher_weights, state, metrics)

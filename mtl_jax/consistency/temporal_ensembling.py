@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.ramp_up import gaussian_ramp_up
 from mtl_jax.consistency.scatter import rows_of
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number
 from mtl_jax.losses import probability_squared_error
@@ -74,9 +74,7 @@ class TemporalEnsembling(AuxiliaryLoss):
         total = jnp.zeros((sizes.num_unlabelled, sizes.num_classes), float)
         return TemporalEnsemblingState(total, jnp.zeros(sizes.num_unlabelled, jnp.int32))
 
-    def update(
-        self, views: AuxInputs, state: TemporalEnsemblingState
-    ) -> tuple[jax.Array, TemporalEnsemblingState, dict]:
+    def update(self, views: AuxInputs, state: TemporalEnsemblingState) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, the next state and metrics."""
         state = jax.lax.stop_gradient(state)
         logits = views.outputs("weak")
@@ -92,7 +90,7 @@ class TemporalEnsembling(AuxiliaryLoss):
             state.count.at[rows].set(count + 1, mode="drop"),
         )
         metrics = {"mask_rate": has_target.astype(loss.dtype).mean()}
-        return gaussian_ramp_up(loss, views, self.ramp), state, metrics
+        return AuxUpdate(gaussian_ramp_up(loss, views, self.ramp), state, metrics)
 
     def bias_correction(self, count: jax.Array, dtype: jax.typing.DTypeLike) -> jax.Array:
         """Bias correction `1 - a^t` `[n]`; 1 for t = 0."""

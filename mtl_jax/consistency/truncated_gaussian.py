@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.consistency.parts import Mask
+from mtl_jax.consistency.parts import Mask, MaskUpdate
 from mtl_jax.consistency.prediction import Prediction, PredictionKind
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
 from mtl_jax.core.tree import ema_update
@@ -64,16 +64,14 @@ class TruncatedGaussian(Mask):
         """Returns the initial state."""
         return Moments(jnp.full((), 1.0 / sizes.num_classes, float), jnp.ones((), float))
 
-    def update(
-        self, prediction: Prediction, views: AuxInputs, state: Moments
-    ) -> tuple[jax.Array, Moments, dict]:
+    def update(self, prediction: Prediction, views: AuxInputs, state: Moments) -> MaskUpdate:
         """Maps a prediction to weights `[...]` in (0, 1], the next state and the mean."""
         tracked = prediction.confidence(self.moments).astype(state.mean.dtype)
         state = ema_update(state, Moments(tracked.mean(), variance(tracked)), self.momentum)
         confidence = prediction.confidence(self.prediction).astype(state.mean.dtype)
         deviation = jnp.minimum(confidence - state.mean, 0.0)
         weights = jnp.exp(-jnp.square(deviation) * self.sigmas**2 / (2.0 * state.variance))
-        return weights, state, {"threshold": state.mean}
+        return MaskUpdate(weights, state, {"threshold": state.mean})
 
 
 def variance(values: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.consistency.match import per_example_mean
 from mtl_jax.consistency.ramp_up import linear_ramp_up
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import CONTINUOUS, MULTICLASS, TargetType
 from mtl_jax.core.validation import require, require_choice, require_int, require_number
 from mtl_jax.core.views import AdversarialView, SeparatePass, View
@@ -82,7 +82,7 @@ class VAT(AuxiliaryLoss):
         """Requested views."""
         return (CLEAN, self.adversarial)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to per-example losses `[U]`, no state and metrics."""
         clean, adversarial = views.outputs(CLEAN), views.outputs(self.adversarial)
         target = jax.lax.stop_gradient(clean)
@@ -95,4 +95,4 @@ class VAT(AuxiliaryLoss):
             loss += self.entropy * per_example_mean(
                 soft_cross_entropy(clean, jax.nn.softmax(clean))
             )
-        return loss, state, {"mask_rate": jnp.ones((), loss.dtype)}
+        return AuxUpdate(loss, state, {"mask_rate": jnp.ones((), loss.dtype)})

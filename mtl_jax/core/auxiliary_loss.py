@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
 
@@ -14,6 +15,14 @@ from mtl_jax.core.target_types import ALL_TYPES, TargetType
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require
 from mtl_jax.core.views import View
+
+
+class AuxUpdate(NamedTuple):
+    """What an auxiliary loss computes in a step."""
+
+    loss: jax.Array  # [n], per example
+    state: Tree
+    metrics: dict[str, jax.Array]  # [] each, for the log
 
 
 class AuxiliaryLoss(abc.ABC):
@@ -73,7 +82,7 @@ class AuxiliaryLoss(abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> AuxUpdate:
         """Maps inputs to a loss per example `[n]`, the next state, and metrics `[]`."""
 
     def labelled_loss(self, views: AuxInputs, loss: Callable, state: Tree) -> jax.Array:
@@ -140,7 +149,7 @@ class AuxiliaryWrapper(AuxiliaryLoss):
         """Initial state of the wrapped loss."""
         return self.method.init(sizes)
 
-    def update(self, views: AuxInputs, state: Tree) -> tuple[jax.Array, Tree, dict]:
+    def update(self, views: AuxInputs, state: Tree) -> AuxUpdate:
         """Update of the wrapped loss."""
         return self.method.update(views, state)
 

@@ -10,7 +10,7 @@ JacobianAggregator   K gradients                          K, all in memory
 
 import abc
 from collections.abc import Callable
-from typing import Literal, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
 import jax
 
@@ -105,6 +105,14 @@ class CrossGramWeighting(Balancer, abc.ABC):
         """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
 
 
+class Combined(NamedTuple):
+    """The combination of K gradients."""
+
+    gradient: Tree
+    weights: jax.Array  # [K]
+    state: Tree
+
+
 class JacobianAggregator(Balancer, abc.ABC):
     """Balances tasks by their gradients, with K backward passes, all in memory."""
 
@@ -115,7 +123,7 @@ class JacobianAggregator(Balancer, abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> tuple[Tree, jax.Array, Tree]:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
         """Maps gradients (leaves `[K, ...]`) to one gradient, task weights `[K]`, next state."""
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import require_number
@@ -72,10 +72,10 @@ class ADDA(AuxiliaryLoss):
         """Returns zero, `[]`, since labels are not used."""
         return jnp.zeros(())
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the loss `[]`, no state, and metrics."""
         source = views.apply_head("domain", views.features[view_key(SOURCE_VIEW)])[:, 0]
         reversed_features = reverse_gradient(views.features[TARGET], self.coefficient)
         target = views.apply_head("domain", reversed_features)[:, 0]
         loss = domain_adversarial(source, target)
-        return loss, state, {"domain_accuracy": domain_accuracy(source, target)}
+        return AuxUpdate(loss, state, {"domain_accuracy": domain_accuracy(source, target)})

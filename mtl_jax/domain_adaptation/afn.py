@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.validation import require_number
@@ -48,9 +48,11 @@ class AFN(AuxiliaryLoss):
         if self.radius is not None:
             require_number(self, radius=(0.0, math.inf))
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the loss `[]`, no state, and no metrics."""
-        return sum_arrays(self.norm_loss(views.features[view]) for view in BOTH), state, {}
+        return AuxUpdate(
+            sum_arrays(self.norm_loss(views.features[view]) for view in BOTH), state, {}
+        )
 
     def norm_loss(self, features: jax.Array) -> jax.Array:
         """Loss `[]` of the features of one domain."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_int
@@ -90,7 +90,7 @@ class CDAN(AuxiliaryLoss):
         matrices = random_matrices(jax.random.key(0), *sizes, dtype=features.dtype)
         return random_conditional_map(features, logits, matrices)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the loss `[]`, no state, and metrics."""
         inputs = [
             self.discriminator_inputs(views.features[view], views.outputs(view)) for view in BOTH
@@ -102,4 +102,4 @@ class CDAN(AuxiliaryLoss):
         source_weights, target_weights = jnp.split(weights, [len(source)])
         loss = conditional_adversarial(source, target, source_weights, target_weights)
         loss = loss + spectral_loss(self, views)
-        return loss, state, {"domain_accuracy": domain_accuracy(source, target)}
+        return AuxUpdate(loss, state, {"domain_accuracy": domain_accuracy(source, target)})

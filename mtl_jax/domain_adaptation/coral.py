@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import require_choice, require_number
 from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
@@ -44,10 +44,10 @@ class CORAL(AuxiliaryLoss):
         require_choice(self, variant=("covariances", "means"))
         require_number(self, weight=(0.0, math.inf))
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the distance `[]`, no state, and no metrics."""
         distance = coral if self.variant == "covariances" else coral_with_means
-        return distance(views.features[SOURCE], views.features[TARGET]), state, {}
+        return AuxUpdate(distance(views.features[SOURCE], views.features[TARGET]), state, {})
 
 
 def coral(source: jax.Array, target: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import math
 import jax
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES, MULTICLASS
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.domain_adaptation.domain_views import BOTH, SOURCE, TARGET
@@ -40,11 +40,11 @@ class DAN(AuxiliaryLoss):
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf))
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the discrepancy `[]`, no state, and no metrics."""
         source, target = views.features[SOURCE], views.features[TARGET]
         require_equal_sizes(self, source, target)
-        return multi_kernel_mmd(source, target, linear=self.linear), state, {}
+        return AuxUpdate(multi_kernel_mmd(source, target, linear=self.linear), state, {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +74,13 @@ class JAN(AuxiliaryLoss):
     def __post_init__(self):
         require_number(self, weight=(0.0, math.inf))
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the discrepancy `[]`, no state, and no metrics."""
         source, target = (
             (views.features[view], jax.nn.softmax(views.outputs(view))) for view in (SOURCE, TARGET)
         )
         require_equal_sizes(self, source[0], target[0])
-        return joint_mmd(source, target, linear=self.linear), state, {}
+        return AuxUpdate(joint_mmd(source, target, linear=self.linear), state, {})
 
 
 def require_equal_sizes(method: DAN | JAN, source: jax.Array, target: jax.Array) -> None:

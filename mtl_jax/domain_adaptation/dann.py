@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.domain_adaptation.discriminator import (
@@ -63,12 +63,12 @@ class DANN(AuxiliaryLoss):
         """Returns the discriminator."""
         return {"domain": AuxMLP(1, self.widths)}
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the loss `[]`, no state, and metrics."""
         inputs = (views.features[SOURCE], views.features[TARGET])
         source, target = domain_logits(views, inputs, self.warm_up(views.progress))
         loss = domain_adversarial(source, target) + spectral_loss(self, views)
-        return loss, state, {"domain_accuracy": domain_accuracy(source, target)}
+        return AuxUpdate(loss, state, {"domain_accuracy": domain_accuracy(source, target)})
 
 
 def domain_adversarial(source: jax.Array, target: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import sum_arrays
@@ -129,7 +129,7 @@ class FixBi(AuxiliaryLoss):
             losses.append(masked_mean(loss, logits, views.labels[source], views.mask[source]))
         return sum_arrays(losses)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the loss of pseudo-labels `[]`, no state, and metrics."""
         target = [branch_logits(views, TARGET, net) for net in (0, 1)]
         thresholds = [confidence_threshold(z, num_std=self.num_std) for z in target]
@@ -147,7 +147,7 @@ class FixBi(AuxiliaryLoss):
         total = jnp.where(views.progress >= self.warm_up, penalty, 0.0)
         total = total + jnp.where(views.progress >= self.matching, matching, 0.0)
         rate = sum_arrays(mask.mean(dtype=total.dtype) for _, mask in matched) / 2
-        return total, state, {"mask_rate": rate, "temperature": temperatures.mean()}
+        return AuxUpdate(total, state, {"mask_rate": rate, "temperature": temperatures.mean()})
 
 
 def branch_logits(views: AuxInputs, view: View, net: int) -> jax.Array:

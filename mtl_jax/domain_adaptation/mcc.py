@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require, require_number
 from mtl_jax.domain_adaptation.cdan_losses import entropy_weights
@@ -40,9 +40,11 @@ class MCC(AuxiliaryLoss):
         require_number(self, temperature=(0.0, math.inf), weight=(0.0, math.inf))
         require(self.temperature > 0, self, "temperature", "must be above 0", self.temperature)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the confusion `[]`, no state, and no metrics."""
-        return class_confusion(views.outputs(TARGET), temperature=self.temperature), state, {}
+        return AuxUpdate(
+            class_confusion(views.outputs(TARGET), temperature=self.temperature), state, {}
+        )
 
 
 def class_confusion(

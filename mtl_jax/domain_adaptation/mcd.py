@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import sum_arrays
@@ -65,14 +65,14 @@ class MCD(AuxiliaryLoss):
         logits = (views.outputs(SOURCE), views.apply_head("second", views.features[SOURCE]))
         return sum_arrays(masked_mean(loss, z, views.labels, views.mask) for z in logits)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the negative discrepancy `[]`, no state, and metrics."""
         features = reverse_gradient(views.features[TARGET], self.warm_up(views.progress))
         discrepancy = classifier_discrepancy(
             views.apply_head("", features), views.apply_head("second", features)
         ).mean()
         balance = class_balance(views.outputs(TARGET))
-        return self.balance * balance - discrepancy, state, {"discrepancy": discrepancy}
+        return AuxUpdate(self.balance * balance - discrepancy, state, {"discrepancy": discrepancy})
 
 
 def classifier_discrepancy(first: jax.Array, second: jax.Array) -> jax.Array:

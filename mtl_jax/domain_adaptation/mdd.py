@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxMLP
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import require_number, require_widths
@@ -56,14 +56,14 @@ class MDD(AuxiliaryLoss):
         """Returns the adversary."""
         return {"adversary": AuxMLP(num_classes, self.widths)}
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to the negative discrepancy `[]`, no state, and metrics."""
         features = jnp.concatenate([views.features[view] for view in BOTH])
         features = reverse_gradient(features, self.coefficient * self.warm_up(views.progress))
         source, target = (views.outputs(view) for view in BOTH)
         adversary = jnp.split(views.apply_head("adversary", features), [len(source)])
         disparity = margin_disparity(source, target, *adversary, margin=self.margin)
-        return -disparity, state, {"disparity": disparity}
+        return AuxUpdate(-disparity, state, {"disparity": disparity})
 
 
 def margin_disparity(

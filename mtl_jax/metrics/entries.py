@@ -1,5 +1,7 @@
 """Outputs and labels of any leading shape as flat entries with a mask of the known ones."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -7,14 +9,18 @@ from mtl_jax.core.tree import promote_float32
 from mtl_jax.losses.masked import known_entries
 
 
-def class_entries(
-    name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+class Entries(NamedTuple):
+    """Outputs and labels of M entries, examples or pixels, and which labels are known."""
+
+    outputs: jax.Array  # [M, C]
+    labels: jax.Array  # [M], or [M, C] for continuous targets
+    known: jax.Array  # bool, of the labels' shape
+
+
+def class_entries(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Entries:
     """Flattens logits `[B, ..., C]`, classes `[B, ...]` and a bool mask `[B]`.
 
-    Returns:
-      Logits `[M, C]`, labels `[M]` and the mask of known entries `[M]`: those of examples in the
-      mask whose label is not negative.
+    Known are the entries of examples in the mask whose label is not negative.
 
     Raises:
       ValueError: at trace time, naming the metric, if shapes or dtypes do not match.
@@ -28,19 +34,15 @@ def class_entries(
         )
     known = known_entries(labels, mask) & (labels >= 0)
     logits = promote_float32(logits).reshape(-1, logits.shape[-1])
-    return logits, labels.reshape(-1).astype(jnp.int32), known.reshape(-1)
+    return Entries(logits, labels.reshape(-1).astype(jnp.int32), known.reshape(-1))
 
 
 def number_entries(
     name: str, predictions: jax.Array, targets: jax.Array, mask: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> Entries:
     """Flattens predictions and targets `[B, ..., D]` and a bool mask `[B]`.
 
-    Targets may be `[B, ...]` when D is 1; NaN is a missing one.
-
-    Returns:
-      Predictions and targets `[M, D]`, the targets 0 where missing, and the mask of known entries
-      `[M, D]`.
+    Targets may be `[B, ...]` when D is 1; NaN is a missing one, and becomes 0.
 
     Raises:
       ValueError: at trace time, naming the metric, if shapes or dtypes do not match.
@@ -57,4 +59,4 @@ def number_entries(
     predictions = promote_float32(predictions)
     targets = jnp.where(known, targets, 0).astype(predictions.dtype)
     shape = (-1, predictions.shape[-1])
-    return predictions.reshape(shape), targets.reshape(shape), known.reshape(shape)
+    return Entries(predictions.reshape(shape), targets.reshape(shape), known.reshape(shape))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import unit
@@ -84,9 +84,7 @@ class BiTuning(AuxiliaryLoss):
         dims = (self.features + 1, self.size)
         return BiTuningState(*(empty_queues(sizes.num_classes, self.queue, d) for d in dims))
 
-    def update(
-        self, views: AuxInputs, state: BiTuningState
-    ) -> tuple[jax.Array, BiTuningState, dict]:
+    def update(self, views: AuxInputs, state: BiTuningState) -> AuxUpdate:
         """Maps views to the mean over the labelled examples `[1]`, next state, and both parts."""
         features, keys = views.features["labelled"], views.features[view_key(KEYS)]
         rule = f"must be the trunk's, {features.shape[-1]}"
@@ -104,7 +102,7 @@ class BiTuning(AuxiliaryLoss):
             enqueue(state.features, append_bias(keys), labels),
             enqueue(state.embeddings, z_keys, labels),
         )
-        return (head_loss + key_loss)[None], state, {"cce": head_loss, "ccl": key_loss}
+        return AuxUpdate((head_loss + key_loss)[None], state, {"cce": head_loss, "ccl": key_loss})
 
 
 def head_params(views: AuxInputs, features: jax.Array) -> tuple[jax.Array, jax.Array]:

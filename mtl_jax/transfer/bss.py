@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32
 from mtl_jax.core.validation import require, require_int
@@ -54,9 +54,9 @@ class BSS(AuxiliaryLoss):
         """Views that the loss requires."""
         return (self.view,)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
-        return bss(views.features[self.view], self.k)[None], state, {}
+        return AuxUpdate(bss(views.features[self.view], self.k)[None], state, {})
 
 
 def bss(features: jax.Array, k: int = 1) -> jax.Array:

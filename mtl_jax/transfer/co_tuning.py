@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.core.aux_inputs import AuxInputs, DatasetSizes
+from mtl_jax.core.auxiliary_loss import AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.validation import BadInput, require_int, require_number
 from mtl_jax.losses import soft_cross_entropy
@@ -76,7 +77,7 @@ class CoTuning(SourceHead):
         """Returns the initial state, without any examples."""
         return Relationship(jnp.zeros((sizes.num_classes, self.classes), float))
 
-    def update(self, views: AuxInputs, state: Relationship) -> tuple[jax.Array, Relationship, dict]:
+    def update(self, views: AuxInputs, state: Relationship) -> AuxUpdate:
         """Maps views to the mean over the labelled examples `[1]`, next state, and no metrics."""
         logits, source_logits = student_and_source(views.heads["old"], "labelled")
         state = update_sums(state, source_logits, views.labels, views.mask)
@@ -84,7 +85,7 @@ class CoTuning(SourceHead):
         totals = state.sums.sum(1, keepdims=True)
         relationship = state.sums / jnp.where(totals > 0, totals, 1.0)
         loss = functools.partial(co_tuning, relationship=relationship)
-        return masked_mean(loss, logits, views.labels, views.mask)[None], state, {}
+        return AuxUpdate(masked_mean(loss, logits, views.labels, views.mask)[None], state, {})
 
 
 def class_relationship(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import sum_arrays
@@ -106,11 +106,11 @@ class DELTA(AuxiliaryLoss):
         # `update` reports missing layers.
         return {layer: weights(layer) for layer in layers if layer in feature_maps}
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
         pairs = layer_pairs(self, views.feature_maps)
         losses = [delta(*pair, views.precomputed[layer]) for layer, pair in pairs.items()]
-        return sum_arrays(losses)[None], state, {}
+        return AuxUpdate(sum_arrays(losses)[None], state, {})
 
 
 def delta(feature_maps: jax.Array, source: jax.Array, weights: jax.Array) -> jax.Array:

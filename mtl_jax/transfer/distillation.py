@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import promote_float32
 from mtl_jax.core.validation import require, require_choice, require_number
@@ -59,11 +59,11 @@ class Distillation(AuxiliaryLoss):
         """Views that the loss requires."""
         return (TeacherView(self.params), self.view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to a loss for each example `[U]`, no state, and no metrics."""
         logits = views.outputs(self.view)
         teacher = views.outputs(TeacherView(self.params)).astype(logits.dtype)
-        return distillation(logits, teacher, self.temperature), state, {}
+        return AuxUpdate(distillation(logits, teacher, self.temperature), state, {})
 
 
 def distillation(logits: jax.Array, teacher: jax.Array, temperature: float = 4.0) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import sum_arrays
 from mtl_jax.core.views import View
@@ -59,8 +59,8 @@ class LayerMatching(AuxiliaryLoss):
         """Maps a layer's feature maps, and the source's, to a loss `[n]`, or `[]` for the batch."""
         raise NotImplementedError
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to a loss `[n]`, or `[1]` for the batch, no state, and no metrics."""
         pairs = layer_pairs(self, views.feature_maps).values()
         losses = [self.compare(student, source) for student, source in pairs]
-        return jnp.atleast_1d(sum_arrays(losses)), state, {}
+        return AuxUpdate(jnp.atleast_1d(sum_arrays(losses)), state, {})

@@ -6,6 +6,7 @@ import math
 import jax
 
 from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.auxiliary_loss import AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.validation import require_int, require_number
 from mtl_jax.core.views import View
@@ -70,9 +71,11 @@ class LwF(SourceHead):
         """Views that the loss requires."""
         return views_of(self.view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to a loss for each example `[n]`, no state, and no metrics."""
-        return lwf(*student_and_source(views.heads["old"], self.view), self.temperature), state, {}
+        return AuxUpdate(
+            lwf(*student_and_source(views.heads["old"], self.view), self.temperature), state, {}
+        )
 
 
 def lwf(logits: jax.Array, recorded: jax.Array, temperature: float = 2.0) -> jax.Array:

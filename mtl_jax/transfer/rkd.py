@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32
 from mtl_jax.core.validation import require_number
@@ -60,12 +60,12 @@ class RKD(AuxiliaryLoss):
         """Views that the loss requires."""
         return views_of(self.view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to one loss for the batch `[1]`, no state, and both parts as metrics."""
         features, source = student_and_source(views.features, self.view)
         distance, angle = rkd_distance(features, source), rkd_angle(features, source)
         loss = self.distance * distance + self.angle * angle
-        return loss[None], state, {"distance": distance, "angle": angle}
+        return AuxUpdate(loss[None], state, {"distance": distance, "angle": angle})
 
 
 def rkd_distance(features: jax.Array, teacher: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
 from mtl_jax.core.target_types import ALL_TYPES
 from mtl_jax.core.tree import promote_float32, unit
 from mtl_jax.core.views import View
@@ -52,10 +52,10 @@ class SimilarityPreserving(AuxiliaryLoss):
         """Views that the loss requires."""
         return views_of(self.view)
 
-    def update(self, views: AuxInputs, state: tuple[()]) -> tuple[jax.Array, tuple[()], dict]:
+    def update(self, views: AuxInputs, state: tuple[()]) -> AuxUpdate:
         """Maps views to one loss for the batch `[1]`, no state, and no metrics."""
         features, source = student_and_source(views.features, self.view)
-        return similarity_preserving(features, source)[None], state, {}
+        return AuxUpdate(similarity_preserving(features, source)[None], state, {})
 
 
 def similarity_preserving(features: jax.Array, teacher: jax.Array) -> jax.Array:
