@@ -100,7 +100,8 @@ Gram matrix holds a NaN or an infinity, and no gradient through the weights.
 - **Cost** of a step of a balancer of K tasks, in backward passes.
 - **Paper**: the first source that the docstring names, where the link and the section are.
 - **Checked against**: "golden" are reference values in `tests/golden`; "by hand" are values
-  worked out in the tests of the package; "laws" are properties that `tests/laws` holds every
+  worked out in the tests of the package, by scikit-learn, SciPy, optax or Pillow where they have
+  the function; "laws" are properties that `tests/laws` holds every
   method of the family to; "runs" are tests of other packages that use it.
 '''
 

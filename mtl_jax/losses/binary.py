@@ -43,10 +43,11 @@ def sigmoid_focal_loss(
     """Focal loss of D independent outputs, per example.
 
     `1/D sum_d -a_d (1 - q_d)^gamma log q_d`, where `q_d` is the probability of the target:
-    `sigmoid(z_d)` for 1 and `1 - sigmoid(z_d)` for 0, and `a_d` is alpha or `1 - alpha`. Lin et
-    al., ICCV 2017, equation 5 (https://arxiv.org/abs/1708.02002). For targets in between, `q_d`
-    and `a_d` are interpolated linearly, as in torchvision. Missing targets as in
-    `binary_cross_entropy`.
+    `sigmoid(z_d)` for 1 and `1 - sigmoid(z_d)` for 0, and `a_d` is alpha or `1 - alpha`. For
+    targets in between, the cross-entropy, `1 - q_d` and `a_d` are interpolated linearly, as in
+    torchvision. Missing targets as in `binary_cross_entropy`.
+
+    Reference: Lin et al., ICCV 2017, equation 5 (https://arxiv.org/abs/1708.02002).
 
     Args:
       logits: floats `[..., D]`.

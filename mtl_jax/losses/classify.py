@@ -73,8 +73,9 @@ def cross_entropy(
 def softmax_focal_loss(logits: jax.Array, labels: jax.Array, gamma: float = 2.0) -> jax.Array:
     """Focal loss over classes, `-(1 - p_y)^gamma log p_y` with `p = softmax(z)`, per example.
 
-    Lin et al., ICCV 2017, equation 4 (https://arxiv.org/abs/1708.02002); gamma 0 is the
-    cross-entropy. A label outside 0..C-1 gives NaN.
+    With gamma 0 it is the cross-entropy. A label outside 0..C-1 gives NaN.
+
+    Reference: Lin et al., ICCV 2017, equation 4 (https://arxiv.org/abs/1708.02002).
 
     Args:
       logits: floats `[..., C]`.

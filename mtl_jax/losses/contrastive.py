@@ -14,7 +14,8 @@ def nt_xent(first: jax.Array, second: jax.Array, temperature: float = 0.5) -> ja
 
     With unit vectors z of the 2N views, `l(i, j) = -log(exp(z_i z_j / t) / sum_k exp(z_i z_k / t))`
     over all k other than i; per example `(l(i, j) + l(j, i)) / 2`, where i and j are its two views.
-    Chen et al., SimCLR, ICML 2020, equation 1 (https://arxiv.org/abs/2002.05709).
+
+    Reference: Chen et al., ICML 2020, equation 1 (https://arxiv.org/abs/2002.05709).
 
     Args:
       first: features of the first view, floats `[N, D]`.

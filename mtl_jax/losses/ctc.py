@@ -10,9 +10,11 @@ def ctc_loss(
 ) -> jax.Array:
     """Negative log-probability of a label sequence, over all its alignments; natural logarithm.
 
-    Graves et al., ICML 2006, equation 8. PyTorch's mean reduction divides each loss by the length
-    of its labels first; this is the loss itself. A sequence that is too short for its labels has
-    a loss of about 1e5, as in optax, whose function this is.
+    PyTorch's mean reduction divides each loss by the length of its labels first; this is the loss
+    itself. A sequence that is too short for its labels has a loss of about 1e5, as in optax, whose
+    function this is.
+
+    Reference: Graves et al., ICML 2006, equation 8 (https://doi.org/10.1145/1143844.1143891).
 
     Args:
       logits: floats `[B, T, C]`.

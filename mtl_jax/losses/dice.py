@@ -12,10 +12,12 @@ def dice_loss(
     """Dice loss per image, from sums over its labelled pixels.
 
     `1 - 1/C sum_c (2 sum_i p_ic y_ic + s) / (sum_i p_ic^k + sum_i y_ic + s)` with
-    `p = softmax(z)`, one-hot labels y and k = 1, or k = 2 if `squared`: Milletari et al., V-Net,
-    3DV 2016, section 3 (https://arxiv.org/abs/1606.04797). A pixel with a negative label is not
-    labelled; an image without labelled pixels has loss 0 and no gradient. Several images as one,
-    as some codes take a batch: reshape them to one leading dimension of 1.
+    `p = softmax(z)`, one-hot labels y and k = 1, or k = 2 if `squared`, as in the paper. A pixel
+    with a negative label is not labelled; an image without labelled pixels has loss 0 and no
+    gradient. Several images as one, as some codes take a batch: reshape them to one leading
+    dimension of 1.
+
+    Reference: Milletari et al., 3DV 2016, section 3 (https://arxiv.org/abs/1606.04797).
 
     Args:
       logits: floats `[B, ..., C]`.

@@ -9,9 +9,11 @@ from mtl_jax.core.tree import unit
 def cosine_distance(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """`1 - <f, y> / (|f| |y|)`, per example or pixel, for directions of any length.
 
-    NYUv2's loss of surface normals, averaged over the pixels with a target: Liu et al., MTAN,
-    CVPR 2019, equation 7 (https://arxiv.org/abs/1803.10704). If a vector is 0, the distance is 1
-    without a gradient; benchmarks mark a missing normal so, which the caller must mask.
+    NYUv2's loss of surface normals, averaged over the pixels with a target. If a vector is 0, the
+    distance is 1 without a gradient; benchmarks mark a missing normal so, which the caller must
+    mask.
+
+    Reference: Liu et al., CVPR 2019, equation 7 (https://arxiv.org/abs/1803.10704).
 
     Args:
       predictions: floats `[..., D]`.

@@ -37,8 +37,10 @@ def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 def absolute_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     """Absolute error (L1), `1/D sum_d |f_d - y_d|`, per example; subgradient 0 at 0.
 
-    Depth benchmarks average it over the pixels whose depth is known: Liu et al., MTAN, CVPR 2019,
-    equation 6 (https://arxiv.org/abs/1803.10704). Missing targets as in `squared_error`.
+    Depth benchmarks average it over the pixels whose depth is known. Missing targets as in
+    `squared_error`.
+
+    Reference: Liu et al., CVPR 2019, equation 6 (https://arxiv.org/abs/1803.10704).
 
     Args:
       predictions: floats `[..., D]`.
@@ -64,7 +66,9 @@ def huber_loss(predictions: jax.Array, targets: jax.Array, delta: float = 1.0) -
 
     `h(r)` is `r^2 / 2` for `|r| <= delta` and `delta (|r| - delta / 2)` above. PyTorch's
     `smooth_l1_loss` with `beta = delta` is this loss divided by delta. Missing targets as in
-    `squared_error`. Huber, Annals of Mathematical Statistics 1964, equation 2.
+    `squared_error`.
+
+    Reference: Huber, Annals of Mathematical Statistics 1964 (https://doi.org/10.1214/aoms/1177703732).
 
     Args:
       predictions: floats `[..., D]`.

@@ -101,8 +101,9 @@ class NegativeLogLikelihood(Metric):
 class BrierScore(Metric):
     """Squared distance of the probabilities from the one-hot label, `mean sum_c (p_c - y_c)^2`.
 
-    In [0, 2]: Brier, Monthly Weather Review 1950, equation 2. For two classes, scikit-learn's
-    `brier_score_loss` is half of it by default.
+    In [0, 2]; for two classes, scikit-learn's `brier_score_loss` is half of it by default.
+
+    Reference: Brier, Monthly Weather Review 1950, equation 2.
 
     Example:
       >>> import jax.numpy as jnp
@@ -144,8 +145,9 @@ class ExpectedCalibrationError(Metric):
     """Difference of confidence and accuracy, averaged over bins of equal width by their examples.
 
     `sum_b n_b / n |acc_b - conf_b|`, where the confidence of an example is its largest
-    probability, and bin b holds those in `((b - 1) / bins, b / bins]`: Guo et al., ICML 2017,
-    equation 3 (https://arxiv.org/abs/1706.04599).
+    probability, and bin b holds those in `((b - 1) / bins, b / bins]`.
+
+    Reference: Guo et al., ICML 2017, equation 3 (https://arxiv.org/abs/1706.04599).
 
     Attributes:
       bins: number of bins, at least 1.

@@ -35,7 +35,7 @@ def angles(
 class MeanAngle(Metric):
     """Mean angle between predicted and true directions, such as surface normals, in degrees.
 
-    Eigen and Fergus, ICCV 2015, section 5.2 (https://arxiv.org/abs/1411.4734).
+    Reference: Eigen and Fergus, ICCV 2015, section 5.2 (https://arxiv.org/abs/1411.4734).
 
     Example:
       >>> import jax.numpy as jnp
@@ -67,8 +67,9 @@ class MeanAngle(Metric):
 class AngleWithin(Metric):
     """Fraction of the directions that are predicted within an angle.
 
-    Benchmarks of surface normals report 11.25, 22.5 and 30 degrees: Eigen and Fergus, ICCV 2015,
-    section 5.2 (https://arxiv.org/abs/1411.4734).
+    Benchmarks of surface normals report 11.25, 22.5 and 30 degrees.
+
+    Reference: Eigen and Fergus, ICCV 2015, section 5.2 (https://arxiv.org/abs/1411.4734).
 
     Attributes:
       degrees: largest angle that counts, exclusive.

@@ -86,8 +86,9 @@ class RootMeanSquaredError(Metric):
 class AbsoluteRelativeError(Metric):
     """Absolute error relative to the target, `mean |f - y| / |y|`; a target of 0 does not count.
 
-    The relative error of depth maps, whose unknown values are 0 in the benchmarks' files: Eigen et
-    al., NeurIPS 2014, section 4 (https://arxiv.org/abs/1406.2283).
+    The relative error of depth maps, whose unknown values are 0 in the benchmarks' files.
+
+    Reference: Eigen et al., NeurIPS 2014, section 4 (https://arxiv.org/abs/1406.2283).
 
     Example:
       >>> import jax.numpy as jnp

@@ -59,7 +59,7 @@ RUNS = [
     pytest.param(run, id=f"{stem}-{run.name}", marks=marks)
     for stem, run, marks in kinds({n: e for n, e in READ.items() if isinstance(e, Experiment)})
 ]
-DESCENTS = [
+TOY_RUNS = [
     pytest.param(run, id=f"{stem}-{run.name}")
     for stem, experiment in READ.items()
     if isinstance(experiment, ToyExperiment)
@@ -72,7 +72,7 @@ def test_there_are_experiments():
 
 
 def everything(experiment):
-    """All runs or descents."""
+    """All runs, of either kind of experiment."""
     return topological_order(experiment) if isinstance(experiment, Experiment) else experiment.runs
 
 
@@ -101,8 +101,8 @@ def test_a_step_lowers(run):
     assert flops > parameters * run.batch_size
 
 
-@pytest.mark.parametrize("run", DESCENTS)
-def test_a_descent_fits_together(run):
+@pytest.mark.parametrize("run", TOY_RUNS)
+def test_a_toy_run_fits_together(run):
     points, losses, weights = jax.eval_shape(lambda: all_trajectories(run))
     assert points.shape == (
         len(run.initial_points),

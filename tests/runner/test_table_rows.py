@@ -94,7 +94,7 @@ def test_what_is_left_out_of_a_first_table_is_said(write, tmp_path):
     assert said in stderr and rows_there(out) == ["two"]
 
 
-def test_descents_and_runs_do_not_take_each_others_tables(write, tmp_path):
+def test_toy_runs_and_runs_do_not_take_each_others_tables(write, tmp_path):
     out, file = tmp_path / "out", write(BOTH, text=DESCENTS)
     assert launched(file, "--out", out)[0] == 0 and rows_there(out) == ["sum", "other"]
     for options in (["--set", "steps=9"], ["--smoke"]):
