@@ -171,15 +171,16 @@ def swap_models(state: TrainState, name: str) -> TrainState:
     )
 
 
-def student_step(
-    context: StepContext, student: MetaTeacherState, labels: ByTask
-) -> tuple[MetaTeacherState, ByTask, jax.Array]:
-    """Trains the student for one step on pseudo-labels `[U]` of the strong views.
+class StudentStep(NamedTuple):
+    """A step of the student."""
 
-    Returns:
-      The updated student, with the batch statistics of the strong views; its losses `[]` by
-      task; and the decrease in its losses on the labelled images, `[K]`.
-    """
+    student: MetaTeacherState  # with the batch statistics of the strong views
+    losses: ByTask  # [] each, on the pseudo-labels
+    decrease: jax.Array  # [K], of the losses on the labelled images
+
+
+def student_step(context: StepContext, student: MetaTeacherState, labels: ByTask) -> StudentStep:
+    """Trains the student for one step on pseudo-labels `[U]` of the strong views."""
     run, model = context.run, context.model
     trained, frozen = partition_params(student.params, run.param_rules)
     before = student.batch_stats
@@ -207,7 +208,7 @@ def student_step(
     decrease = labelled_losses(context, student.params, before)
     decrease = decrease - labelled_losses(context, params, before)
     student = student._replace(params=params, batch_stats=batch_stats, opt_state=opt_state)
-    return student, losses, decrease
+    return StudentStep(student, losses, decrease)
 
 
 def labelled_losses(context: StepContext, params: Tree, batch_stats: Tree) -> jax.Array:

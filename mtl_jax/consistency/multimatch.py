@@ -180,9 +180,17 @@ class MultiMatch(AuxiliaryLoss):
         return in_mask, tuple(state for _, state, _ in results)
 
 
+class HeadLabels(NamedTuple):
+    """Pseudo-labels of one head, `[U]` each."""
+
+    labels: jax.Array
+    easy: jax.Array  # bool
+    hard: jax.Array  # bool
+
+
 def pseudo_label_for_head(
     labels: jax.Array, margin: jax.Array, in_mask: jax.Array, cutoff: jax.Array, head: int
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> HeadLabels:
     """Pseudo-labels of a head from the other two.
 
     Args:
@@ -191,15 +199,13 @@ def pseudo_label_for_head(
       in_mask: whether they are in their masks, `[3, U]`.
       cutoff: `[3, C]`.
       head: the head that receives the labels.
-
-    Returns:
-      Labels, and whether they are easy and whether they are hard, `[U]` each.
     """
     i, j = OTHERS[head]
     first, second = (margin[k] >= cutoff[head][labels[k]] for k in (i, j))
     confident = in_mask[i] | in_mask[j]
     easy = confident & first & second & (labels[i] == labels[j])
-    return jnp.where(first, labels[i], labels[j]), easy, confident & (first ^ second)
+    labels = jnp.where(first, labels[i], labels[j])
+    return HeadLabels(labels, easy, confident & (first ^ second))
 
 
 def head_logits(views: AuxInputs, view: View) -> list[jax.Array]:

@@ -39,6 +39,14 @@ class SimMatchState(NamedTuple):
     bank: LabelledBank
 
 
+class TargetOutputs(NamedTuple):
+    """Outputs that targets are made of."""
+
+    logits: jax.Array  # [U, C], weak view
+    labelled: jax.Array  # [L, D], embeddings of the labelled view
+    weak: jax.Array  # [U, D], embeddings of the weak view
+
+
 @dataclasses.dataclass(frozen=True)
 class SimMatch(AuxiliaryLoss):
     """Consistency of classes, and of similarities to the labelled examples.
@@ -141,14 +149,15 @@ class SimMatch(AuxiliaryLoss):
         bank = self.update_bank(views, state.bank, labelled)
         return AuxUpdate(class_loss + self.instance * instance, SimMatchState(align, bank), metrics)
 
-    def target_outputs(self, views: AuxInputs) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Logits of the weak view, embeddings of the labelled view, and of the weak view."""
+    def target_outputs(self, views: AuxInputs) -> TargetOutputs:
+        """Outputs of the student, or of the averaged model."""
         if self.target_model == "student":
             labelled, weak = (self.projection(views, view) for view in ("labelled", "weak"))
-            return views.outputs("weak"), labelled, weak
+            return TargetOutputs(views.outputs("weak"), labelled, weak)
         size = views.labels.shape[0]
         embeddings = self.projection(views, TEACHER)
-        return views.outputs(TEACHER)[size:], embeddings[:size], embeddings[size:]
+        logits = views.outputs(TEACHER)[size:]
+        return TargetOutputs(logits, embeddings[:size], embeddings[size:])
 
     def similarities(self, embeddings: jax.Array, bank: LabelledBank) -> jax.Array:
         """Similarities `z z_l / T` `[U, L]`; the smallest float for rows not seen yet."""

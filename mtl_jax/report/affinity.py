@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,14 +39,22 @@ def affinity(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     return figure
 
 
-def read_affinities(folder: RunDirectory) -> tuple[list[int], np.ndarray, np.ndarray]:
-    """Steps `[T]`, cosines `[T, K, K]` and lookahead affinity `[K, K]`, means over seeds."""
+class Affinities(NamedTuple):
+    """Affinities of K tasks at T evaluations, means over seeds."""
+
+    steps: list[int]
+    cosine: np.ndarray  # [T, K, K]
+    lookahead: np.ndarray  # [K, K]
+
+
+def read_affinities(folder: RunDirectory) -> Affinities:
+    """The affinities that a run measured."""
     records = [record for record in folder.records() if "affinity" in record]
     cosine, lookahead = (
         np.array([record["affinity"][kind] for record in records], float).mean(1)
         for kind in ("cosine", "lookahead")
     )
-    return [record["step"] for record in records], cosine, lookahead.mean(0)
+    return Affinities([record["step"] for record in records], cosine, lookahead.mean(0))
 
 
 def height(tasks: int) -> float:

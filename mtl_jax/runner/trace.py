@@ -1,7 +1,7 @@
 """Traces runs on shapes, so that all runs are checked before any is trained."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -36,9 +36,15 @@ def abstract_init_state(run: Run, compiled: CompiledRun) -> TrainState:
     return compiled.abstract_init((state.params, state.batch_stats))
 
 
-def trace_run(
-    run: Run, steps: int, splits: Any = None
-) -> tuple[CompiledRun, TrainState, TrainData]:
+class TracedRun(NamedTuple):
+    """A compiled run, and the shapes of its state and training data."""
+
+    compiled: CompiledRun
+    state: TrainState
+    data: TrainData
+
+
+def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
     """Traces a run's initialization, step and evaluation.
 
     The traces are reused when the program trains.
@@ -47,9 +53,6 @@ def trace_run(
       run: the run configuration.
       steps: length of the traced block of steps.
       splits: shapes of the evaluation splits; those of the training data if None.
-
-    Returns:
-      The compiled run, and the shapes of its state and training data.
 
     Raises:
       BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
@@ -68,7 +71,7 @@ def trace_run(
     jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
     if run.evaluation.measure_affinity:
         compiled.affinity.trace(state, data)
-    return compiled, state, data
+    return TracedRun(compiled, state, data)
 
 
 def with_precomputed(

@@ -5,7 +5,7 @@ import hashlib
 import pathlib
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,6 +18,14 @@ from mtl_jax.storage.files import unused_path, write_text
 from mtl_jax.train import TrainState
 
 MAX_TO_KEEP = 2
+
+
+class Restored(NamedTuple):
+    """The content of a checkpoint."""
+
+    state: TrainState
+    candidates: dict[str, Any]  # for the selection
+    note: dict[str, Any]  # of the run that wrote it
 
 
 class CheckpointManager:
@@ -68,14 +76,14 @@ class CheckpointManager:
         """Steps of the sealed checkpoints, oldest first."""
         return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
 
-    def restore(self, like: TrainState) -> tuple[TrainState, dict, dict[str, Any]] | None:
+    def restore(self, like: TrainState) -> Restored | None:
         """Restores the newest intact checkpoint.
 
         Args:
           like: a state of the run that specifies structure, dtypes and devices.
 
         Returns:
-          The state, the candidates and the note, or None if there is no intact checkpoint.
+          What it holds, or None if there is no intact checkpoint.
         """
         for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(partial)
@@ -89,7 +97,7 @@ class CheckpointManager:
                     if "candidates" in names
                     else {}
                 )
-                return from_host(state, like), candidates, metadata["note"]
+                return Restored(from_host(state, like), candidates, metadata["note"])
             aside = unused_path(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():

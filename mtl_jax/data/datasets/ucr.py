@@ -12,7 +12,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require, require_int, require_number
 from mtl_jax.data.files.duplicates import require_distinct_files, warn_of_repeats
 from mtl_jax.data.files.paths import expand_path
-from mtl_jax.data.files.ts import read_ts
+from mtl_jax.data.files.ts import LabelledSeries, read_ts
 from mtl_jax.data.random_split import generator, stratified_split
 
 
@@ -131,7 +131,7 @@ class UCR(DataSource):
         splits = (part(series[rows], labels[rows]) for rows in (train, validation))
         return Splits(*splits, part(test, test_labels))
 
-    def read(self, part: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    def read(self, part: str) -> LabelledSeries:
         """Series, labels and classes of one of the archive's parts."""
         return read_ts(self.file(part))
 

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,14 @@ PARTS = {
     "validation": ("validation", "val", "dev", "valid"),
     "test": ("test",),
 }
+
+
+class ReadColumns(NamedTuple):
+    """What a source reads before its inputs."""
+
+    columns: Columns  # of all files
+    labels: dict[str, np.ndarray]  # [N, ...] each
+    rows: list[np.ndarray]  # indices of the rows of each part
 
 
 def require_columns(source: ColumnSource, **fields: tuple[str, ...]) -> None:

@@ -13,6 +13,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
+    ReadColumns,
     concatenate_columns,
     files_of,
     format_of,
@@ -23,7 +24,7 @@ from mtl_jax.data.files.column_splits import (
     rows_by_part,
     stamps,
 )
-from mtl_jax.data.files.columns import Columns, Names, cell_error, encode_categories, read_columns
+from mtl_jax.data.files.columns import Names, cell_error, encode_categories, read_columns
 from mtl_jax.data.files.duplicates import warn_of_repeats
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
@@ -136,7 +137,7 @@ class Texts(DataSource):
         columns, _, _ = self.read()
         return {name: encode_categories(columns, name)[1] for name in self.labels}
 
-    def read(self) -> tuple[Columns, dict[str, np.ndarray], list[np.ndarray]]:
+    def read(self) -> ReadColumns:
         """The columns of all files, their labels, and the rows of each part."""
         names = (self.text, *self.labels, *self.numbers)
         format = format_of(self)
@@ -147,7 +148,7 @@ class Texts(DataSource):
         if empty:
             raise cell_error(columns, self.text, empty[0], "must have a text")
         labels = labels_of(self, columns)
-        return columns, labels, part_rows(self, parts, labels)
+        return ReadColumns(columns, labels, part_rows(self, parts, labels))
 
 
 @functools.lru_cache(maxsize=64)

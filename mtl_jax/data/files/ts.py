@@ -1,6 +1,7 @@
 """Reader of the text format of the UCR and UEA time series archives."""
 
 import pathlib
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,15 @@ from mtl_jax.data.files.float_precision import count_distinct, require_few_colli
 from mtl_jax.data.files.text_files import lines_of, read_text
 
 
-def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+class LabelledSeries(NamedTuple):
+    """Labelled time series of equal length."""
+
+    series: np.ndarray  # [N, T, C] float32
+    labels: np.ndarray  # [N] int32, indices of classes
+    classes: list[str]
+
+
+def read_ts(file: pathlib.Path) -> LabelledSeries:
     """Reads a `.ts` file of labelled series of equal length.
 
     Lines that begin with # are comments, those with @ are metadata, and each line after `@data` is
@@ -18,10 +27,6 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
     Args:
       file: path of the file.
-
-    Returns:
-      The series `[N, T, C]` in float32, the index of each one's class in the file's list, int32
-      `[N]`, and the list.
 
     Raises:
       BadInput: naming the file and the line number, for a file that does not exist, has no list of
@@ -52,7 +57,7 @@ def read_ts(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     for channel in range(series.shape[2]):
         values = series[:, :, channel]
         require_few_collisions(f"{file}, channel {channel}", count_distinct(values), values)
-    return series.astype(np.float32), np.array(labels, np.int32), classes
+    return LabelledSeries(series.astype(np.float32), np.array(labels, np.int32), classes)
 
 
 def read_series(where: str, channels: list[str], previous: list[np.ndarray]) -> np.ndarray:
