@@ -83,6 +83,28 @@ def test_the_size_of_a_chunk_does_not_matter(monkeypatch, chunk):
     assert scored(data) == pytest.approx(whole, rel=1e-6)
 
 
+METRICS = [
+    metrics.BalancedAccuracy(), metrics.BrierScore(), metrics.ExpectedCalibrationError(),
+    metrics.FrequencyWeightedIoU(), metrics.MacroF1(), metrics.MeanIoU(),
+    metrics.NegativeLogLikelihood(), metrics.TopKAccuracy(2), metrics.AbsoluteRelativeError(),
+    metrics.AngleWithin(60.0), metrics.MeanAbsoluteError(), metrics.MeanAngle(), metrics.R2(),
+    metrics.RootMeanSquaredError(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_sums_of_chunks_are_the_metric_of_all(monkeypatch, metric):
+    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    data, classes = arrays(), "multiclass" in metric.target_types
+    task = TASKS[0] if classes else TASKS[1].replace(loss=losses.squared_error, metric=metric)
+    outputs, labels = data["image"] @ WEIGHTS[task.name], jnp.asarray(data[task.name])
+    mask = labels >= 0 if classes else jnp.ones(len(labels), bool)
+    wanted = metric.compute(metric.from_model_output(jnp.asarray(outputs), labels, mask))
+    assert jnp.isfinite(wanted)
+    found = scored(data, (task.replace(metric=metric),))[task.name]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 @pytest.mark.parametrize("size", [1, 5, 6, 23])
 def test_no_more_than_a_chunk_goes_through_the_net_at_once(monkeypatch, size):
     monkeypatch.setattr(evaluation, "CHUNK", 5)
