@@ -5,11 +5,11 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.aggregation.pullback import BalancedGradient, TaskPullback, pullback_only
+from mtl_jax.aggregation.pullback import TaskPullback, pullback_only
 from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
 from mtl_jax.core.balancing import (
+    BalancedGradient,
     Balancer,
-    Combined,
     CrossGramWeighting,
     combines_jacobian,
     weighs_cross,
@@ -159,8 +159,8 @@ def weigh_by_feature_jacobian(
     return BalancedGradient(gradient, weights, state)
 
 
-def combine_rows(method: Balancer, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
-    """Combines gradients (leaves `[K, ...]`) to one; also the weights `[K]` and the next state.
+def combine_rows(method: Balancer, jacobian: Tree, state: Tree, key: jax.Array) -> BalancedGradient:
+    """Combines gradients (leaves `[K, ...]`) to one.
 
     Raises:
       TypeError: for a method that does not weight or combine gradients of one batch.
@@ -170,7 +170,7 @@ def combine_rows(method: Balancer, jacobian: Tree, state: Tree, key: jax.Array) 
     if not weighs_gram(method):
         raise TypeError(f"a method with access {method.access!r} combines no gradients")
     weights, state = method.weigh_gram(gram(jacobian), state, key)
-    return Combined(weighted_sum(weights, jacobian), weights, state)
+    return BalancedGradient(weighted_sum(weights, jacobian), weights, state)
 
 
 def weigh_by_cross_gram(

@@ -14,7 +14,7 @@ from mtl_jax.aggregation.jacobian_rows import (
     where_finite,
     zero_rows,
 )
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.tree import Tree, ema_update, weighted_sum
 from mtl_jax.core.validation import require, require_number
 
@@ -89,7 +89,7 @@ class DBMTL(JacobianAggregator):
         losses = jax.lax.stop_gradient(losses)
         return state._replace(losses=losses.astype(state.losses.dtype))
 
-    def combine(self, jacobian: Tree, state: DBMTLState, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: DBMTLState, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         step = state.step + 1
@@ -99,7 +99,7 @@ class DBMTL(JacobianAggregator):
         norms = row_norms(rows)
         weights = norms.max() * safe_divide(jnp.ones_like(norms), norms)
         new = DBMTLState(rows, state.losses, step)
-        return Combined(
+        return BalancedGradient(
             weighted_sum(weights, rows),
             weights,
             where_finite(jnp.isfinite(weights).all(), new, state),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.jacobian_rows import safe_divide, where_finite, zero_rows
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.tree import Tree, sum_arrays, weighted_sum
 from mtl_jax.core.validation import require_int, require_number
 
@@ -70,7 +70,7 @@ class ExcessMTL(JacobianAggregator):
         count = jnp.zeros(num_tasks, jnp.int32)
         return ExcessMTLState(roots, log_weights, jnp.zeros(num_tasks, dtype), count)
 
-    def combine(self, jacobian: Tree, state: ExcessMTLState, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: ExcessMTLState, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         roots = jax.tree.map(jnp.hypot, state.roots, jacobian)
@@ -86,7 +86,7 @@ class ExcessMTL(JacobianAggregator):
         log_weights = jax.nn.log_softmax(state.log_weights + self.step_size * relative)
         weights = jnp.exp(log_weights)
         new = ExcessMTLState(roots, log_weights, initial_excess, count)
-        return Combined(
+        return BalancedGradient(
             weighted_sum(weights, jacobian),
             weights,
             where_finite(jnp.isfinite(excess).all(), new, state),

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.jacobian_rows import broadcast_rows, safe_divide, sum_rows
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree, path_str
 from mtl_jax.core.validation import require
@@ -72,7 +72,7 @@ class GradDrop(JacobianAggregator):
             require(valid, self, "f", rule, self.f)
         return ()
 
-    def combine(self, jacobian: Tree, state: tuple[()], key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: tuple[()], key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
 
@@ -83,7 +83,7 @@ class GradDrop(JacobianAggregator):
             return keep_a_sign(rows, samples, broadcast_rows(leak, rows), self.f)
 
         rows = jax.tree_util.tree_map_with_path(drop, jacobian)
-        return Combined(*sum_rows(rows, jacobian), state)
+        return BalancedGradient(*sum_rows(rows, jacobian), state)
 
     def leaks(self, num_tasks: int) -> tuple[float, ...]:
         """Leak of each of the K tasks."""

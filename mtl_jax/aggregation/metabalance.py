@@ -13,7 +13,7 @@ from mtl_jax.aggregation.jacobian_rows import (
     sum_rows,
     where_finite,
 )
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.tree import Tree, ema_update
 from mtl_jax.core.validation import require, require_int, require_number
 
@@ -78,12 +78,14 @@ class MetaBalance(JacobianAggregator):
         require_params(shared)
         return jax.tree.map(lambda leaf: jnp.zeros(num_tasks, leaf.dtype), shared)
 
-    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and next averages."""
         jacobian = jax.lax.stop_gradient(jacobian)
         means = ema_update(state, jax.tree.map(row_norms, jacobian), self.momentum)
         gradient, weights = sum_rows(jax.tree.map(self.adapt, jacobian, means), jacobian)
-        return Combined(gradient, weights, where_finite(jnp.isfinite(weights).all(), means, state))
+        return BalancedGradient(
+            gradient, weights, where_finite(jnp.isfinite(weights).all(), means, state)
+        )
 
     def adapt(self, rows: jax.Array, means: jax.Array) -> jax.Array:
         """Rescales rows `[K, ...]` of one leaf by their average norms `[K]`."""

@@ -35,8 +35,8 @@ class MGDA(GramWeighting):
     weighted; heads keep their own gradients.
 
     Attributes:
-      normalization: divisor of the gradients before the problem is solved; the authors' experiments use
-        "loss+" and "l2" on some data sets.
+      normalization: divisor of the gradients before the problem is solved; the authors' experiments
+        use "loss+" and "l2" on some data sets.
 
     Raises:
       BadInput: for an unknown normalization.

@@ -14,7 +14,7 @@ from mtl_jax.aggregation.jacobian_rows import (
     where_finite,
     zero_rows,
 )
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.tree import Tree, ema_update, gram, weighted_sum
 from mtl_jax.core.validation import require_number
 from mtl_jax.solvers.quadratic import matvec
@@ -88,7 +88,7 @@ class MoCo(JacobianAggregator):
         losses = jnp.abs(jax.lax.stop_gradient(losses))
         return state._replace(losses=losses.astype(state.losses.dtype))
 
-    def combine(self, jacobian: Tree, state: MoCoState, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: MoCoState, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         jacobian = jax.lax.stop_gradient(jacobian)
         step = state.step + 1
@@ -98,7 +98,7 @@ class MoCo(JacobianAggregator):
         gradient = matvec(gram(rows), state.weights) + self.ridge * state.weights
         weights = jax.nn.softmax(state.weights - self.step_size / count**self.step_decay * gradient)
         new = MoCoState(rows, weights, state.losses, step)
-        return Combined(
+        return BalancedGradient(
             weighted_sum(weights, rows),
             weights,
             where_finite(jnp.isfinite(weights).all(), new, state),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.gradvac import GradVac
 from mtl_jax.aggregation.jacobian_rows import broadcast_rows, require_params, safe_divide
-from mtl_jax.core.balancing import Balancer, Combined, JacobianAggregator, weighs_gram
+from mtl_jax.core.balancing import BalancedGradient, Balancer, JacobianAggregator, weighs_gram
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree, gram, path_str
 from mtl_jax.core.validation import require
@@ -71,7 +71,7 @@ class PerLayer(JacobianAggregator):
             return state
         return jax.vmap(self.method.pre_step, (None, 0))(losses, state)
 
-    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, weights `[K]` and the next state."""
         assert weighs_gram(self.method)
         jacobian = jax.lax.stop_gradient(jacobian)
@@ -85,7 +85,7 @@ class PerLayer(JacobianAggregator):
         for layer_weights, layer in zip(weights, indices.values(), strict=True):
             for i in layer:
                 leaves[i] = (broadcast_rows(layer_weights, leaves[i]) * leaves[i]).sum(0)
-        return Combined(jax.tree.unflatten(structure, leaves), means, state)
+        return BalancedGradient(jax.tree.unflatten(structure, leaves), means, state)
 
 
 def layers(tree: Tree) -> dict[str, list[int]]:

@@ -27,14 +27,6 @@ class TaskPullback(NamedTuple):
     heldout_losses: Callable[[jax.Array], jax.Array] | None = None  # For a BilevelWeighting.
 
 
-class BalancedGradient(NamedTuple):
-    """The combined gradient and the weights it was computed with."""
-
-    gradient: Tree
-    weights: jax.Array  # [K]
-    state: Tree
-
-
 def pullback_only(vjp: Callable[[jax.Array], Tree], losses: jax.Array) -> TaskPullback:
     """Builds the pullbacks from a single VJP function."""
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.jacobian_rows import sum_rows
-from mtl_jax.core.balancing import Combined, JacobianAggregator
+from mtl_jax.core.balancing import BalancedGradient, JacobianAggregator
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import require, require_int
 
@@ -49,12 +49,12 @@ class TrimmedMean(JacobianAggregator):
         require(2 * self.trim < num_tasks, self, "trim", rule, self.trim)
         return ()
 
-    def combine(self, jacobian: Tree, state: tuple[()], key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: tuple[()], key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to their trimmed mean and weights `[K]`."""
         jacobian = jax.lax.stop_gradient(jacobian)
         self.init(len(jax.tree.leaves(jacobian)[0]))
         weighted = jax.tree.map(lambda leaf: trim_rows(leaf, self.trim), jacobian)
-        return Combined(*sum_rows(weighted, jacobian), state)
+        return BalancedGradient(*sum_rows(weighted, jacobian), state)
 
 
 def trim_rows(rows: jax.Array, trim: int) -> jax.Array:

@@ -28,7 +28,7 @@ class Align(abc.ABC):
 
 
 class MaskUpdate(NamedTuple):
-    """What a mask computes in a step."""
+    """Result of a mask's update."""
 
     weights: jax.Array  # [U, ...], bool or float
     state: Tree

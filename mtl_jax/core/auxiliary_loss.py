@@ -18,7 +18,7 @@ from mtl_jax.core.views import View
 
 
 class AuxUpdate(NamedTuple):
-    """What an auxiliary loss computes in a step."""
+    """Result of an auxiliary loss's update."""
 
     loss: jax.Array  # [n], per example
     state: Tree

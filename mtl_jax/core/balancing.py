@@ -105,8 +105,8 @@ class CrossGramWeighting(Balancer, abc.ABC):
         """Maps `A_ij = <g_i, h_j>` `[K, K]` to weights `[K]` and the next state."""
 
 
-class Combined(NamedTuple):
-    """The combination of K gradients."""
+class BalancedGradient(NamedTuple):
+    """One gradient of K tasks, the weights it was computed with, and the method's next state."""
 
     gradient: Tree
     weights: jax.Array  # [K]
@@ -123,7 +123,7 @@ class JacobianAggregator(Balancer, abc.ABC):
         return ()
 
     @abc.abstractmethod
-    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> Combined:
+    def combine(self, jacobian: Tree, state: Tree, key: jax.Array) -> BalancedGradient:
         """Maps gradients (leaves `[K, ...]`) to one gradient, task weights `[K]`, next state."""
 
 

@@ -1,12 +1,10 @@
 """Per-example losses for binary targets."""
 
-import math
-
 import jax
-import jax.numpy as jnp
 import optax
 
 from mtl_jax.core.validation import require
+from mtl_jax.losses.checks import match_targets, require_gamma
 
 
 def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -33,7 +31,7 @@ def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
       >>> [round(value, 2) for value in loss.tolist()]
       [0.41, 1.41]
     """
-    logits, targets = aligned_targets("binary_cross_entropy", logits, targets)
+    logits, targets = match_targets("binary_cross_entropy", "logits", logits, targets)
     return (jax.nn.softplus(logits) - targets * logits).mean(-1)
 
 
@@ -71,30 +69,7 @@ def sigmoid_focal_loss(
     """
     in_range = alpha is None or 0 <= alpha <= 1
     require(in_range, "sigmoid_focal_loss", "alpha", "must be between 0 and 1, or None", alpha)
-    valid = math.isfinite(gamma) and gamma >= 0
-    require(valid, "sigmoid_focal_loss", "gamma", "must be at least 0", gamma)
-    logits, targets = aligned_targets("sigmoid_focal_loss", logits, targets)
+    require_gamma("sigmoid_focal_loss", gamma)
+    logits, targets = match_targets("sigmoid_focal_loss", "logits", logits, targets)
     losses = optax.losses.sigmoid_focal_loss(logits, targets, alpha=alpha, gamma=gamma)
     return losses.mean(-1)
-
-
-def aligned_targets(
-    name: str, logits: jax.Array, targets: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Logits and targets as floats `[..., D]`; targets may be `[...]` when D is 1.
-
-    Raises:
-      ValueError: at trace time, naming the loss, if shapes or dtypes do not match.
-    """
-    logits, targets = jnp.asarray(logits), jnp.asarray(targets)
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise ValueError(f"{name} needs floats as logits, not {logits.dtype}")
-    single = logits.ndim > 0 and logits.shape[-1] == 1
-    if single and targets.shape == logits.shape[:-1]:
-        targets = targets[..., None]
-    if logits.ndim == 0 or targets.shape != logits.shape:
-        raise ValueError(
-            f"{name} needs logits [..., D] and targets [..., D], or [...] when D is 1, "
-            f"not logits {logits.shape} and targets {targets.shape}"
-        )
-    return logits, targets.astype(logits.dtype)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.validation import require
+from mtl_jax.losses.checks import require_gamma, require_labels
 
 
 def cross_entropy(
@@ -46,15 +47,7 @@ def cross_entropy(
       [0.24, 2.24]
     """
     logits, labels = jnp.asarray(logits), jnp.asarray(labels)
-    if logits.ndim == 0 or labels.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"cross_entropy needs logits [..., C] and labels [...], "
-            f"not logits {logits.shape} and labels {labels.shape}"
-        )
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        raise ValueError(f"cross_entropy needs floats as logits, not {logits.dtype}")
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"cross_entropy needs integers as labels, not {labels.dtype}")
+    require_labels("cross_entropy", logits, labels)
     one_hot = is_class(labels, logits)
     log_normalizer = jax.nn.logsumexp(logits, -1)
     loss = log_normalizer - jnp.where(one_hot, logits, 0.0).sum(-1)
@@ -96,8 +89,9 @@ def softmax_focal_loss(logits: jax.Array, labels: jax.Array, gamma: float = 2.0)
       >>> round(float(loss[0]), 4)
       0.1733
     """
-    valid = math.isfinite(gamma) and gamma >= 0
-    require(valid, "softmax_focal_loss", "gamma", "must be at least 0", gamma)
+    require_gamma("softmax_focal_loss", gamma)
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    require_labels("softmax_focal_loss", logits, labels)
     loss = cross_entropy(logits, labels)
     # 1 - p_y; no power of 0 is differentiated.
     complement = -jnp.expm1(-loss)

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.losses.classify import cross_entropy, is_class
+from mtl_jax.losses.checks import require_labels
+from mtl_jax.losses.classify import is_class
 
 
 def dice_loss(
@@ -38,7 +39,8 @@ def dice_loss(
       >>> round(float(losses.dice_loss(logits, jnp.array([[0, 1]]))[0]), 4)
       0.0
     """
-    cross_entropy(logits, labels)  # Checks shapes and dtypes.
+    logits, labels = jnp.asarray(logits), jnp.asarray(labels)
+    require_labels("dice_loss", logits, labels)
     known = (labels >= 0)[..., None]
     targets = (is_class(labels, logits) & known).astype(logits.dtype)
     probs = jnp.where(known, jax.nn.softmax(logits), 0.0)

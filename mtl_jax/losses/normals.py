@@ -35,7 +35,7 @@ def cosine_distance(predictions: jax.Array, targets: jax.Array) -> jax.Array:
     floats = all(jnp.issubdtype(a.dtype, jnp.floating) for a in (predictions, targets))
     if predictions.ndim == 0 or predictions.shape != targets.shape or not floats:
         raise ValueError(
-            f"cosine_distance needs predictions and targets of floats [..., D], not "
-            f"{predictions.dtype}{predictions.shape} and {targets.dtype}{targets.shape}"
+            f"cosine_distance needs predictions and targets of floats [..., D], not predictions "
+            f"{predictions.dtype} {predictions.shape} and targets {targets.dtype} {targets.shape}"
         )
     return 1.0 - (unit(predictions) * unit(targets.astype(predictions.dtype))).sum(-1)

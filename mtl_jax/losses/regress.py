@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from mtl_jax.core.validation import require
+from mtl_jax.losses.checks import match_targets
 
 
 def squared_error(predictions: jax.Array, targets: jax.Array) -> jax.Array:
@@ -120,20 +121,6 @@ def log_cosh(predictions: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def residuals(name: str, predictions: jax.Array, targets: jax.Array) -> jax.Array:
-    """Predictions minus targets `[..., D]`; targets may be `[...]` when D is 1.
-
-    Raises:
-      ValueError: at trace time, naming the loss, if shapes or dtypes do not match.
-    """
-    predictions, targets = jnp.asarray(predictions), jnp.asarray(targets)
-    if not jnp.issubdtype(predictions.dtype, jnp.floating):
-        raise ValueError(f"{name} needs floats as predictions, not {predictions.dtype}")
-    single = predictions.ndim > 0 and predictions.shape[-1] == 1
-    if single and targets.shape == predictions.shape[:-1]:
-        targets = targets[..., None]
-    if predictions.ndim == 0 or targets.shape != predictions.shape:
-        raise ValueError(
-            f"{name} needs predictions [..., D] and targets [..., D], or [...] when D is 1, "
-            f"not predictions {predictions.shape} and targets {targets.shape}"
-        )
-    return predictions - targets.astype(predictions.dtype)
+    """Predictions minus targets `[..., D]`; targets may be `[...]` when D is 1."""
+    predictions, targets = match_targets(name, "predictions", predictions, targets)
+    return predictions - targets

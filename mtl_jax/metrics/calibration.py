@@ -12,8 +12,7 @@ from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require_int
 from mtl_jax.losses.classify import is_class
 from mtl_jax.metrics.entries import class_entries
-from mtl_jax.metrics.predictions import MeanState
-from mtl_jax.metrics.regression import masked_total
+from mtl_jax.metrics.predictions import MeanState, masked_sums
 
 
 @typechecked
@@ -57,7 +56,7 @@ class TopKAccuracy(Metric):
         own = jnp.where(is_class(labels, logits), logits, -jnp.inf).max(-1, keepdims=True)
         classes = jnp.arange(logits.shape[-1], dtype=jnp.int32)[None]
         before = (logits > own) | ((logits == own) & (classes < labels[:, None]))
-        return masked_total((before.sum(-1) < self.k).astype(logits.dtype), known)
+        return masked_sums((before.sum(-1) < self.k).astype(logits.dtype), known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The fraction `[]`; NaN without examples."""
@@ -89,7 +88,7 @@ class NegativeLogLikelihood(Metric):
         """Maps logits `[B, ..., C]`, classes `[B, ...]` and a mask `[B]` to sums."""
         logits, labels, known = class_entries(self.name, logits, labels, mask)
         own = jnp.where(is_class(labels, logits), jax.nn.log_softmax(logits), 0.0).sum(-1)
-        return masked_total(-own, known)
+        return masked_sums(-own, known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean `[]`; NaN without examples."""
@@ -125,7 +124,7 @@ class BrierScore(Metric):
         """Maps logits `[B, ..., C]`, classes `[B, ...]` and a mask `[B]` to sums."""
         logits, labels, known = class_entries(self.name, logits, labels, mask)
         difference = jax.nn.softmax(logits) - is_class(labels, logits).astype(logits.dtype)
-        return masked_total(jnp.square(difference).sum(-1), known)
+        return masked_sums(jnp.square(difference).sum(-1), known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean `[]`; NaN without examples."""

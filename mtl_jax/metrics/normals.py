@@ -12,8 +12,7 @@ from mtl_jax.core.tree import unit
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require_number
 from mtl_jax.metrics.entries import number_entries
-from mtl_jax.metrics.predictions import MeanState
-from mtl_jax.metrics.regression import masked_total
+from mtl_jax.metrics.predictions import MeanState, masked_sums
 
 
 def angles(
@@ -55,7 +54,7 @@ class MeanAngle(Metric):
 
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
         """Maps predictions and targets `[B, ..., D]` and a mask `[B]` to sums."""
-        return masked_total(*angles(self.name, logits, labels, mask))
+        return masked_sums(*angles(self.name, logits, labels, mask))
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean angle `[]`; NaN without examples."""
@@ -102,7 +101,7 @@ class AngleWithin(Metric):
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
         """Maps predictions and targets `[B, ..., D]` and a mask `[B]` to sums."""
         degrees, known = angles(self.name, logits, labels, mask)
-        return masked_total((degrees < self.degrees).astype(degrees.dtype), known)
+        return masked_sums((degrees < self.degrees).astype(degrees.dtype), known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The fraction `[]`; NaN without examples."""

@@ -203,5 +203,5 @@ def require_batch(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Arr
 
 
 def masked_sums(values: jax.Array, mask: jax.Array) -> MeanState:
-    """Sums values `[B]` over the examples in the mask `[B]`."""
-    return MeanState(jnp.where(mask, values, 0.0).sum(), mask.sum(dtype=jnp.float32))
+    """Sum and number of the values in the mask, of any shape."""
+    return MeanState(jnp.where(mask, values, 0.0).sum(), mask.sum(dtype=values.dtype))

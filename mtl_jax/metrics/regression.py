@@ -10,13 +10,7 @@ from mtl_jax.core.metric import Metric
 from mtl_jax.core.target_types import CONTINUOUS, TargetType
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.metrics.entries import number_entries
-from mtl_jax.metrics.predictions import MeanState
-
-
-def masked_total(values: jax.Array, known: jax.Array) -> MeanState:
-    """Sum and number of the known values, in any shape."""
-    total = jnp.where(known, values, 0.0).sum()
-    return MeanState(total, known.sum(dtype=values.dtype))
+from mtl_jax.metrics.predictions import MeanState, masked_sums
 
 
 @typechecked
@@ -44,7 +38,7 @@ class MeanAbsoluteError(Metric):
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
         """Maps predictions and targets `[B, ..., D]` and a mask `[B]` to sums."""
         predictions, targets, known = number_entries(self.name, logits, labels, mask)
-        return masked_total(jnp.abs(predictions - targets), known)
+        return masked_sums(jnp.abs(predictions - targets), known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean absolute error `[]`; NaN without examples."""
@@ -74,7 +68,7 @@ class RootMeanSquaredError(Metric):
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
         """Maps predictions and targets `[B, ..., D]` and a mask `[B]` to sums."""
         predictions, targets, known = number_entries(self.name, logits, labels, mask)
-        return masked_total(jnp.square(predictions - targets), known)
+        return masked_sums(jnp.square(predictions - targets), known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The root of the mean squared error `[]`; NaN without examples."""
@@ -111,7 +105,7 @@ class AbsoluteRelativeError(Metric):
         predictions, targets, known = number_entries(self.name, logits, labels, mask)
         known = known & (targets != 0)
         size = jnp.where(known, jnp.abs(targets), 1.0)
-        return masked_total(jnp.abs(predictions - targets) / size, known)
+        return masked_sums(jnp.abs(predictions - targets) / size, known)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean relative error `[]`; NaN without examples."""

@@ -1,7 +1,7 @@
 """Metrics from the confusion matrix: of classes, of examples or pixels."""
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,9 +44,18 @@ def ratio(numerator: jax.Array, denominator: jax.Array) -> jax.Array:
     return numerator / jnp.maximum(denominator, 1.0)
 
 
-def to_floats(counts: jax.Array) -> jax.Array:
-    """Counts as floats, for quotients."""
-    return counts.astype(jnp.result_type(float))
+class ClassCounts(NamedTuple):
+    """Numbers of entries by class, as floats `[C]`, for quotients."""
+
+    correct: jax.Array
+    true: jax.Array
+    predicted: jax.Array
+
+
+def class_counts(confusion: jax.Array) -> ClassCounts:
+    """Counts by class of a confusion matrix `[C, C]`."""
+    confusion = confusion.astype(jnp.result_type(float))
+    return ClassCounts(jnp.diagonal(confusion), confusion.sum(1), confusion.sum(0))
 
 
 @typechecked
@@ -80,9 +89,9 @@ class MeanIoU(Metric):
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean over the classes `[]`; NaN without examples."""
-        sums = to_floats(sums)
-        union = sums.sum(0) + sums.sum(1) - jnp.diagonal(sums)
-        return mean_over(ratio(jnp.diagonal(sums), union), union > 0)
+        correct, true, predicted = class_counts(sums)
+        union = true + predicted - correct
+        return mean_over(ratio(correct, union), union > 0)
 
 
 @typechecked
@@ -112,9 +121,8 @@ class FrequencyWeightedIoU(Metric):
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The weighted mean `[]`; NaN without examples."""
-        sums = to_floats(sums)
-        true = sums.sum(1)
-        scores = ratio(jnp.diagonal(sums), sums.sum(0) + true - jnp.diagonal(sums))
+        correct, true, predicted = class_counts(sums)
+        scores = ratio(correct, true + predicted - correct)
         return jnp.divide((true * scores).sum(), true.sum())
 
 
@@ -148,9 +156,8 @@ class BalancedAccuracy(Metric):
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean recall `[]`; NaN without examples."""
-        sums = to_floats(sums)
-        true = sums.sum(1)
-        return mean_over(ratio(jnp.diagonal(sums), true), true > 0)
+        correct, true, _ = class_counts(sums)
+        return mean_over(ratio(correct, true), true > 0)
 
 
 @typechecked
@@ -182,6 +189,6 @@ class MacroF1(Metric):
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean of the classes' scores `[]`; NaN without examples."""
-        sums = to_floats(sums)
-        total = sums.sum(0) + sums.sum(1)
-        return mean_over(ratio(2.0 * jnp.diagonal(sums), total), total > 0)
+        correct, true, predicted = class_counts(sums)
+        total = true + predicted
+        return mean_over(ratio(2.0 * correct, total), total > 0)

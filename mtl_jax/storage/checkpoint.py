@@ -20,8 +20,8 @@ from mtl_jax.train import TrainState
 MAX_TO_KEEP = 2
 
 
-class Restored(NamedTuple):
-    """The content of a checkpoint."""
+class CheckpointContent(NamedTuple):
+    """Content of a checkpoint."""
 
     state: TrainState
     candidates: dict[str, Any]  # for the selection
@@ -76,14 +76,14 @@ class CheckpointManager:
         """Steps of the sealed checkpoints, oldest first."""
         return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
 
-    def restore(self, like: TrainState) -> Restored | None:
+    def restore(self, like: TrainState) -> CheckpointContent | None:
         """Restores the newest intact checkpoint.
 
         Args:
           like: a state of the run that specifies structure, dtypes and devices.
 
         Returns:
-          What it holds, or None if there is no intact checkpoint.
+          Its content, or None if there is no intact checkpoint.
         """
         for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
             shutil.rmtree(partial)
@@ -97,7 +97,7 @@ class CheckpointManager:
                     if "candidates" in names
                     else {}
                 )
-                return Restored(from_host(state, like), candidates, metadata["note"])
+                return CheckpointContent(from_host(state, like), candidates, metadata["note"])
             aside = unused_path(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():

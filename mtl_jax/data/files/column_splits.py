@@ -21,8 +21,8 @@ PARTS = {
 }
 
 
-class ReadColumns(NamedTuple):
-    """What a source reads before its inputs."""
+class ColumnSplits(NamedTuple):
+    """Columns and labels of a source, and the rows of its parts."""
 
     columns: Columns  # of all files
     labels: dict[str, np.ndarray]  # [N, ...] each

@@ -12,7 +12,7 @@ from mtl_jax.core.validation import require
 from mtl_jax.data.files.class_folders import NAMES, PARTS, missing_classes_note
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
-    ReadColumns,
+    ColumnSplits,
     concatenate_columns,
     files_of,
     format_of,
@@ -139,14 +139,14 @@ class ImageTable(DataSource):
         columns, _, _ = self.read()
         return {name: encode_categories(columns, name)[1] for name in self.labels}
 
-    def read(self) -> ReadColumns:
+    def read(self) -> ColumnSplits:
         """The columns of all files, their labels, and the rows of each part."""
         required = [name for names in self.fields().values() for name in names]
         format = format_of(self)
         parts = [read_columns(file, required, format) for file in files_of(self, SUFFIXES)]
         columns = concatenate_columns(self, parts, **self.fields())
         labels = labels_of(self, columns)
-        return ReadColumns(columns, labels, rows_of(self, parts, columns, labels))
+        return ColumnSplits(columns, labels, rows_of(self, parts, columns, labels))
 
     def load(self) -> Splits:
         """Reads the table and the images."""

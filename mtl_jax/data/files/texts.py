@@ -13,7 +13,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.class_names import warn_of_classes
 from mtl_jax.data.files.column_splits import (
-    ReadColumns,
+    ColumnSplits,
     concatenate_columns,
     files_of,
     format_of,
@@ -137,7 +137,7 @@ class Texts(DataSource):
         columns, _, _ = self.read()
         return {name: encode_categories(columns, name)[1] for name in self.labels}
 
-    def read(self) -> ReadColumns:
+    def read(self) -> ColumnSplits:
         """The columns of all files, their labels, and the rows of each part."""
         names = (self.text, *self.labels, *self.numbers)
         format = format_of(self)
@@ -148,7 +148,7 @@ class Texts(DataSource):
         if empty:
             raise cell_error(columns, self.text, empty[0], "must have a text")
         labels = labels_of(self, columns)
-        return ReadColumns(columns, labels, part_rows(self, parts, labels))
+        return ColumnSplits(columns, labels, part_rows(self, parts, labels))
 
 
 @functools.lru_cache(maxsize=64)
