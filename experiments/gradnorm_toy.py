@@ -50,7 +50,7 @@ class Tanh(DataSource):
     """Regressions `f_i(x) = sigma_i tanh((B + eps_i) x)`, x in R^250, f in R^100.
 
     Numbers of B come from `N(0, 10^2)`, of eps_i from `N(0, 3.5^2)`, once. Where the paper is
-    silent: x comes from `N(0, spread^2 I)`, and "image" holds x / spread. With 0.01 the tanh of
+    silent: x comes from `N(0, spread^2 I)`, and "inputs" holds x / spread. With 0.01 the tanh of
     a typical `(B + eps) x`, 1.7, is bent; with 1 it were a sign, which no small net learns.
 
     Attributes:
@@ -88,10 +88,10 @@ class Tanh(DataSource):
         """Shapes and types of the training part; nothing is drawn."""
         image = jax.ShapeDtypeStruct((self.train, INPUTS), np.float32)
         label = jax.ShapeDtypeStruct((self.train, OUTPUTS), np.float32)
-        return {"image": image, **dict.fromkeys(map(named, self.sigmas), label)}
+        return {"inputs": image, **dict.fromkeys(map(named, self.sigmas), label)}
 
     def load(self) -> Splits:
-        """Draws inputs "image" `[N, 250]` and labels `[N, 100]`, all float32."""
+        """Draws inputs "inputs" `[N, 250]` and labels `[N, 100]`, all float32."""
         common = generator(self.seed, "common").normal(0.0, 10.0, (INPUTS, OUTPUTS))
         maps = {
             sigma: common + generator(self.seed, named(sigma)).normal(0.0, 3.5, common.shape)
@@ -105,7 +105,7 @@ class Tanh(DataSource):
                 named(sigma): sigma * np.tanh(image @ (self.spread * own).astype(np.float32))
                 for sigma, own in maps.items()
             }
-            return {"image": image, **{name: y.astype(np.float32) for name, y in labels.items()}}
+            return {"inputs": image, **{name: y.astype(np.float32) for name, y in labels.items()}}
 
         return Splits(part("train"), part("validation"), part("test"))
 

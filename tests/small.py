@@ -16,7 +16,7 @@ def part(count: int, seed: int) -> dict[str, np.ndarray]:
     image[np.arange(count), 2 * row, :] += 0.5
     image[np.arange(count), :, 2 * column] += 0.5
     return {
-        "image": np.clip(image, 0.0, 1.0),
+        "inputs": np.clip(image, 0.0, 1.0),
         "row": row.astype(np.int32),
         "column": column.astype(np.int32),
         "height": (row / 2.0).astype(np.float32),

@@ -191,7 +191,7 @@ def student_step(context: StepContext, student: MetaTeacherState, labels: ByTask
             features, batch_stats = model.encode(
                 encoder_params(params),
                 restore_counters(batch_stats, before),
-                stream.batch.images["strong"],
+                stream.batch.inputs["strong"],
                 train=True,
                 key=fold_in_name(context.key, "lesson"),
                 tasks=stream.tasks,
@@ -216,7 +216,7 @@ def labelled_losses(context: StepContext, params: Tree, batch_stats: Tree) -> ja
     losses, key = {}, fold_in_name(context.key, "exam")
     for stream in context.streams:
         batch = stream.batch
-        images = batch.images["labelled"]
+        images = batch.inputs["labelled"]
         outputs = predict(context.model, params, batch_stats, images, key, stream.tasks)
         for task in (task for task in context.run.tasks if task.name in stream.tasks):
             labels, mask = batch.labels[task.name], batch.mask[task.name]

@@ -55,9 +55,9 @@ class Task(Replaceable):
     selects: bool = True
 
     def __post_init__(self):
-        # `image` is the key of the input, and `task/head` names a head of an auxiliary loss.
-        fine = bool(self.name) and self.name != "image" and "/" not in self.name
-        require(fine, self, "name", 'must not be empty, "image" or have a /', self.name)
+        # `inputs` is the key of the input, and `task/head` names a head of an auxiliary loss.
+        fine = bool(self.name) and self.name != "inputs" and "/" not in self.name
+        require(fine, self, "name", 'must not be empty, "inputs" or have a /', self.name)
         rule = "must be of printable characters"
         require(self.name.isprintable(), self, "name", rule, self.name)
         require_int(self, num_outputs=1)

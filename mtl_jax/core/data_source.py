@@ -11,11 +11,11 @@ from mtl_jax.core.default_property import default_property
 
 
 class Splits(NamedTuple):
-    """Arrays of a dataset: each split maps "image" and the label names to `[N, ...]`.
+    """Arrays of a dataset: each split maps "inputs" and the label names to `[N, ...]`.
 
     If tasks have separate images, a split maps stream names to such mappings; each label belongs
     to one stream. Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN
-    (continuous targets; for a vector, in some or all entries). Any name other than "image" may
+    (continuous targets; for a vector, in some or all entries). Any name other than "inputs" may
     be a label name.
     """
 
@@ -46,7 +46,7 @@ class DataSource(abc.ABC):
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""
         first = next(iter(self.shapes().values()))
-        return (first if isinstance(first, jax.ShapeDtypeStruct) else first["image"]).shape[0]
+        return (first if isinstance(first, jax.ShapeDtypeStruct) else first["inputs"]).shape[0]
 
     def pools(self) -> dict[str, np.ndarray]:
         """Indices `[M]` of the unlabelled training images by stream; {} uses all images."""

@@ -1,19 +1,18 @@
-"""Base class of metrics."""
+"""Base classes of metrics: by sums in the step, or on the host from all predictions."""
 
 import abc
+from typing import Any
 
 import jax
+import numpy as np
 
 from mtl_jax.core.default_property import default_property
 from mtl_jax.core.target_types import ALL_TYPES, TargetType
 from mtl_jax.core.tree import Tree
 
 
-class Metric(abc.ABC):
-    """Evaluates predictions by sums that accumulate over batches, masks and devices.
-
-    The properties may be defined as class attributes.
-    """
+class MetricTraits:
+    """What tables and selection need of a metric; properties may be class attributes."""
 
     @default_property
     def name(self) -> str:
@@ -48,6 +47,10 @@ class Metric(abc.ABC):
         """
         return False
 
+
+class Metric(MetricTraits, abc.ABC):
+    """Evaluates predictions by sums that accumulate over batches, masks and devices."""
+
     @abc.abstractmethod
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Tree:
         """Maps logits `[B, C]` and labels `[B]` to sums over the examples in `mask`."""
@@ -55,3 +58,14 @@ class Metric(abc.ABC):
     @abc.abstractmethod
     def compute(self, sums: Tree) -> jax.Array:
         """Maps accumulated sums to the value."""
+
+
+class HostMetric(MetricTraits, abc.ABC):
+    """Evaluates all predictions of a split at once, on the host, where no sums are sufficient."""
+
+    @abc.abstractmethod
+    def compute(self, outputs: Any, labels: np.ndarray) -> float:
+        """Maps outputs `[N, ..., C]`, or a dict of arrays, and labels `[N, ...]` to the value.
+
+        Only examples with a label are given; NaN if there are none.
+        """

@@ -9,7 +9,7 @@ import jax
 class SourceContext(NamedTuple):
     """The labelled examples of one task, and the features of the source model."""
 
-    images: jax.Array  # all labelled images, not augmented, [L, ...]
+    inputs: jax.Array  # all labelled examples, not augmented, [L, ...]
     labels: jax.Array  # [L, ...]
     mask: jax.Array  # [L], whether the label is known
     num_classes: int  # C, outputs of the task

@@ -30,7 +30,7 @@ class TrainState(NamedTuple):
 
 
 class TeacherPredictions(NamedTuple):
-    """Predictions of a teacher for the unlabelled images, separate for each seed."""
+    """Predictions of a teacher for the unlabelled examples, separate for each seed."""
 
     outputs: DataArray  # [N, C]
     weights: DataArray  # [N]
@@ -44,14 +44,14 @@ class LabelledSubset(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Images and labels of one input stream."""
+    """Inputs and labels of one input stream."""
 
-    image: DataArray  # [N, ...]
+    inputs: DataArray  # [N, ...]
     labels: dict[str, DataArray]  # By task, [N, ...].
     labelled: LabelledSubset
     held_out: LabelledSubset | None  # For bilevel weightings, not trained on.
     teacher: dict[str, TeacherPredictions]  # By task.
-    pool: DataArray | None = None  # Indices [M] of unlabelled images; None is all.
+    pool: DataArray | None = None  # Indices [M] of unlabelled examples; None is all.
 
 
 class SourceModel(NamedTuple):
@@ -85,23 +85,23 @@ class StepInputs(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """A step's batch of one stream: augmented images by view, and labels."""
+    """A step's batch of one stream: augmented inputs by view, and labels."""
 
-    images: dict[str, jax.Array]  # By view, [n, ...].
+    inputs: dict[str, jax.Array]  # By view, [n, ...].
     labels: dict[str, jax.Array]  # By task, [B, ...].
     mask: dict[str, jax.Array]  # By task, [B].
     labelled_index: jax.Array  # [B], among the labelled examples.
     unlabelled_index: jax.Array  # [U], in the unlabelled pool; U = 0 if none is used.
     view_params: dict[str, Any]  # By derived view, its random parameters.
-    teacher: dict[str, TeacherPredictions]  # By task, of the unlabelled images [U].
+    teacher: dict[str, TeacherPredictions]  # By task, of the unlabelled examples [U].
 
 
 class ForwardPass(NamedTuple):
     """Inputs of one forward pass of the trained model."""
 
     name: str  # Its random stream; "" is the joint pass, which updates batch statistics.
-    sizes: dict[str, int]  # Number of images by view, in order.
-    images: jax.Array  # [sum n, ...]
+    sizes: dict[str, int]  # Number of examples by view, in order.
+    inputs: jax.Array  # [sum n, ...]
 
 
 class StreamInputs(NamedTuple):

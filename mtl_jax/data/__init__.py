@@ -3,7 +3,7 @@
 Example:
   >>> from mtl_jax import data
   >>> splits = data.TwoMoons(train=100).load()
-  >>> splits.train["image"].shape, splits.test["image"].shape
+  >>> splits.train["inputs"].shape, splits.test["inputs"].shape
   ((100, 1, 2), (1000, 1, 2))
 """
 

@@ -22,9 +22,9 @@ TYPES = {
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Arrays(DataSource):
-    """Arrays in three parts, each a dict of "image" and labels `[N, ...]`.
+    """Arrays in three parts, each a dict of "inputs" and labels `[N, ...]`.
 
-    The number of axes and the type of "image" determine the kind of data:
+    The number of axes and the type of "inputs" determine the kind of data:
 
     | kind     | shape          | type                        | read by, for example  |
     |----------|----------------|-----------------------------|-----------------------|
@@ -45,15 +45,15 @@ class Arrays(DataSource):
       test: arrays of the test part.
 
     Raises:
-      BadInput: if a part is empty, lacks "image" or a label of another part, or has arrays of
-        different lengths; if "image" matches no row of the table, appears to be channels-first, or
+      BadInput: if a part is empty, lacks "inputs" or a label of another part, or has arrays of
+        different lengths; if "inputs" matches no row of the table, appears to be channels-first, or
         differs in shape or type between parts; if labels are not numeric.
 
     Example:
       >>> import numpy as np
       >>> from mtl_jax import data
-      >>> part = {"image": np.zeros((4, 8, 8, 1), np.float32), "digit": np.arange(4)}
-      >>> data.Arrays(train=part, validation=part, test=part).shapes()["image"].shape
+      >>> part = {"inputs": np.zeros((4, 8, 8, 1), np.float32), "digit": np.arange(4)}
+      >>> data.Arrays(train=part, validation=part, test=part).shapes()["inputs"].shape
       (4, 8, 8, 1)
     """
 
@@ -87,7 +87,7 @@ class Arrays(DataSource):
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part."""
         dtypes = {
-            k: a.dtype if k == "image" else as_signed(a[:0]).dtype for k, a in self.train.items()
+            k: a.dtype if k == "inputs" else as_signed(a[:0]).dtype for k, a in self.train.items()
         }
         return {k: jax.ShapeDtypeStruct(a.shape, dtypes[k]) for k, a in self.train.items()}
 
@@ -95,7 +95,7 @@ class Arrays(DataSource):
         """Returns the given arrays, with boolean and unsigned integer labels cast to int64."""
         parts = (self.train, self.validation, self.test)
         return Splits(
-            *({k: a if k == "image" else as_signed(a) for k, a in part.items()} for part in parts)
+            *({k: a if k == "inputs" else as_signed(a) for k, a in part.items()} for part in parts)
         )
 
 
@@ -109,10 +109,10 @@ def as_array(where: str, values: Any) -> np.ndarray:
 
 def check_part(name: str, part: Mapping[str, np.ndarray]) -> None:
     """Checks that inputs and labels have equal lengths and valid types."""
-    if "image" not in part:
-        raise BadInput(f'Arrays.{name} must have "image"; it has {", ".join(map(repr, part))}')
-    image = part["image"]
-    check_image(f'Arrays.{name}["image"]', image)
+    if "inputs" not in part:
+        raise BadInput(f'Arrays.{name} must have "inputs"; it has {", ".join(map(repr, part))}')
+    image = part["inputs"]
+    check_image(f'Arrays.{name}["inputs"]', image)
     for key, array in part.items():
         if array.ndim == 0 or len(array) != len(image):
             shape = list(array.shape)

@@ -61,7 +61,7 @@ class Domains(DataSource):
       >>> import numpy as np
       >>> from mtl_jax import data
       >>> labels = np.array([0, 1])
-      >>> parts = ({"image": np.full((2, 3), i, np.float32), "label": labels} for i in range(2))
+      >>> parts = ({"inputs": np.full((2, 3), i, np.float32), "label": labels} for i in range(2))
       >>> photos, sketches = (data.Arrays(part, part, part) for part in parts)
       >>> train = data.Domains(sources=(photos,), target=sketches).load().train
       >>> train["domain"].tolist(), train["label"].tolist()
@@ -138,11 +138,11 @@ class Domains(DataSource):
         columns = self.joined_columns()
         if columns is not None:
             for part in parts:
-                count, _ = part["image"].shape
+                count, _ = part["inputs"].shape
                 size = (count, len(columns.names))
-                part["image"] = jax.ShapeDtypeStruct(size, part["image"].dtype)
+                part["inputs"] = jax.ShapeDtypeStruct(size, part["inputs"].dtype)
         check_same_structure(parts)
-        count = sum(part["image"].shape[0] for part in parts)
+        count = sum(part["inputs"].shape[0] for part in parts)
         shapes = {
             name: jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
             for name, array in parts[0].items()
@@ -155,11 +155,11 @@ class Domains(DataSource):
 
     def pools(self) -> dict[str, np.ndarray]:
         """Indices of the target's training images, which come last."""
-        counts = [source.shapes()["image"].shape[0] for source, _ in self.domains()]
+        counts = [source.shapes()["inputs"].shape[0] for source, _ in self.domains()]
         return {"": np.arange(sum(counts[:-1]), sum(counts), dtype=np.int32)}
 
     def load(self) -> Splits:
-        """Reads every domain: "image" `[N, ...]`, the labels, "domain" `[N]`."""
+        """Reads every domain: "inputs" `[N, ...]`, the labels, "domain" `[N]`."""
         self.check_tokens()
         sources, visible = zip(*self.domains(), strict=True)
         loaded = [source.load() for source in sources]
@@ -199,9 +199,9 @@ def renumber(
             indices = np.append(joined.indices[domain], -1).astype(labels.dtype)
             arrays[label] = indices[labels]
     if columns is not None:
-        image = np.zeros((len(part["image"]), len(columns.names)), part["image"].dtype)
-        image[:, columns.indices[domain]] = part["image"]
-        arrays["image"] = image
+        image = np.zeros((len(part["inputs"]), len(columns.names)), part["inputs"].dtype)
+        image[:, columns.indices[domain]] = part["inputs"]
+        arrays["inputs"] = image
     return arrays
 
 
@@ -211,15 +211,15 @@ def hide_labels(part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     def missing(array: np.ndarray) -> np.ndarray:
         return np.full_like(array, np.nan if array.dtype.kind == "f" else -1)
 
-    labels = {name: missing(array) for name, array in part.items() if name != "image"}
-    return {"image": part["image"], **labels}
+    labels = {name: missing(array) for name, array in part.items() if name != "inputs"}
+    return {"inputs": part["inputs"], **labels}
 
 
 def concatenate(parts: Mapping[int, Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Concatenated parts by domain index, with the domain index of each example."""
     names = next(iter(parts.values()))
     arrays = {name: np.concatenate([part[name] for part in parts.values()]) for name in names}
-    counts = [len(part["image"]) for part in parts.values()]
+    counts = [len(part["inputs"]) for part in parts.values()]
     return {**arrays, "domain": np.repeat(np.array(list(parts), np.int32), counts)}
 
 
@@ -231,10 +231,10 @@ def check_same_structure(parts: Sequence[Arrays]) -> None:
     """
     first = parts[0]
     for part in parts:
-        if "image" not in part:
-            raise BadInput(f'Domains: every domain must have "image" itself, not {sorted(part)}')
+        if "inputs" not in part:
+            raise BadInput(f'Domains: every domain must have "inputs" itself, not {sorted(part)}')
         if part.keys() != first.keys():
-            expected, actual = (sorted(arrays.keys() - {"image"}) for arrays in (first, part))
+            expected, actual = (sorted(arrays.keys() - {"inputs"}) for arrays in (first, part))
             raise BadInput(f"Domains: every domain must have the labels {expected}, not {actual}")
         for name in first:
             expected, actual = (f"{a[name].dtype} {list(a[name].shape[1:])}" for a in (first, part))
@@ -245,5 +245,5 @@ def check_same_structure(parts: Sequence[Arrays]) -> None:
     if "domain" in first:
         raise BadInput("Domains: no label may be called 'domain'")
     for name, array in first.items():
-        if name != "image" and array.dtype.kind not in "if":
+        if name != "inputs" and array.dtype.kind not in "if":
             raise BadInput(f"Domains: {name!r} must be of int or float, not {array.dtype}")

@@ -33,7 +33,7 @@ class FixedLabels(DataSource):
     Example:
       >>> from mtl_jax import data
       >>> source = data.FixedLabels(data.Digits(), "digit", "labels.json", seed=1)
-      >>> source.shapes()["image"].shape
+      >>> source.shapes()["inputs"].shape
       (1078, 8, 8, 1)
     """
 

@@ -26,7 +26,7 @@ class Input:
         all of the rehearsed tasks; None uses the value of the run.
 
     Raises:
-      BadInput: for a name that is empty or "image", or a number below 1.
+      BadInput: for a name that is empty or "inputs", or a number below 1.
 
     Example:
       >>> from mtl_jax import data
@@ -44,7 +44,7 @@ class Input:
             require_int(self, labelled=1)
         for field in ("task", "label"):
             name = getattr(self, field)
-            require(name not in ("", "image"), self, field, 'must not be empty or "image"', name)
+            require(name not in ("", "inputs"), self, field, 'must not be empty or "inputs"', name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MultiInput(DataSource):
     each head reads its own task's features. BatchNorm therefore normalizes each task's images
     separately, while its running statistics are shared by all tasks, except with one trunk per
     task. `Labels.num_labelled` applies to each task that does not set its own number. Splits and
-    shapes contain, under each task's name, "image" and the label, which is also called by the
+    shapes contain, under each task's name, "inputs" and the label, which is also called by the
     task's name.
 
     Attributes:
@@ -70,7 +70,7 @@ class MultiInput(DataSource):
       >>> inputs = (data.Input("first", data.Digits(), "digit"),)
       >>> inputs += (data.Input("second", data.SmallDigits(), "digit"),)
       >>> {task: list(shapes) for task, shapes in data.MultiInput(inputs).shapes().items()}
-      {'first': ['image', 'first'], 'second': ['image', 'second']}
+      {'first': ['inputs', 'first'], 'second': ['inputs', 'second']}
     """
 
     inputs: tuple[Input, ...]
@@ -100,7 +100,7 @@ class MultiInput(DataSource):
         return {task: names[label] for task, (label, names) in classes.items() if label in names}
 
     def load(self) -> Splits:
-        """Reads every source: parts `{task: {"image": [N, ...], task: [N, ...]}}`."""
+        """Reads every source: parts `{task: {"inputs": [N, ...], task: [N, ...]}}`."""
         splits = [entry.source.load() for entry in self.inputs]
         return Splits(*(self.select_part(parts) for parts in zip(*splits, strict=True)))
 
@@ -112,10 +112,10 @@ class MultiInput(DataSource):
 
 def select_arrays(entry: Input, arrays: Part) -> dict[str, Any]:
     """Selects the images and the label of a task from the arrays of its source."""
-    for name in ("image", entry.label):
+    for name in ("inputs", entry.label):
         if name not in arrays:
             names = ", ".join(sorted(map(repr, arrays)))
             raise BadInput(
                 f"MultiInput: the source of {entry.task!r} has no {name!r}, only {names}"
             )
-    return {"image": arrays["image"], entry.task: arrays[entry.label]}
+    return {"inputs": arrays["inputs"], entry.task: arrays[entry.label]}

@@ -36,7 +36,7 @@ class Resized(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.Resized(data.MNIST5k(), (16, 16)).shapes()["image"].shape
+      >>> data.Resized(data.MNIST5k(), (16, 16)).shapes()["inputs"].shape
       (3000, 16, 16, 1)
     """
 
@@ -52,9 +52,9 @@ class Resized(DataSource):
         """Shapes and types of the training part; nothing is read."""
         shapes = dict(self.source.shapes())
         check_image(shapes)
-        count, _, _, channels = shapes["image"].shape
-        image = jax.ShapeDtypeStruct((count, *self.size, channels), shapes["image"].dtype)
-        return {**shapes, "image": image}
+        count, _, _, channels = shapes["inputs"].shape
+        image = jax.ShapeDtypeStruct((count, *self.size, channels), shapes["inputs"].dtype)
+        return {**shapes, "inputs": image}
 
     def num_labelled(self) -> int:
         """Number of labelled examples, if the source defines it."""
@@ -73,13 +73,13 @@ class Resized(DataSource):
         splits = self.source.load()
         for part in splits:
             check_image(part)
-        return Splits(*({**part, "image": resize(part["image"], self.size)} for part in splits))
+        return Splits(*({**part, "inputs": resize(part["inputs"], self.size)} for part in splits))
 
 
 def check_image(part: Mapping[str, Any]) -> None:
     """Checks that a part of a source contains images directly."""
-    if "image" not in part:
-        raise BadInput(f'Resized: the source must have "image" itself, not {sorted(part)}')
+    if "inputs" not in part:
+        raise BadInput(f'Resized: the source must have "inputs" itself, not {sorted(part)}')
 
 
 def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -43,7 +43,7 @@ def on_points(run: Run) -> bool:
         shapes = run.data.shapes()
     except BadInput:  # A finished run is reported without its data, with a warning elsewhere.
         return False
-    planar = "image" in shapes and math.prod(shapes["image"].shape[1:]) == 2
+    planar = "inputs" in shapes and math.prod(shapes["inputs"].shape[1:]) == 2
     return planar and len(run.tasks) == 1 and predicts_classes(run.tasks[0])
 
 
@@ -55,7 +55,7 @@ def predicts_classes(task: Task) -> bool:
 def draw_panel(axis, run: Run, folder: RunDirectory) -> None:
     """Draws the panel of one run."""
     stream = load_run_data(run).train.streams[""]
-    image, label = stream.image, stream.labels[run.tasks[0].name]
+    image, label = stream.inputs, stream.labels[run.tasks[0].name]
     if seed_axis(run) == 0:  # Use the first seed.
         image, label = image[0], label[0]
     points = image.reshape(-1, 2)

@@ -174,7 +174,7 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
     streams = tuple(single_seed(run, shapes).streams.values())
-    image = train.example_spec(streams[0].image)
+    image = train.example_spec(streams[0].inputs)
     return CompiledRun(
         run, execution, mesh_of(run, execution, devices), image, sizes_of(run, streams)
     )

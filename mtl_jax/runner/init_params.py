@@ -41,7 +41,7 @@ def load_pretrained(run: Run) -> tuple[Tree, Tree]:
     trunk = unwrap_trunk(run.trunk)[-1]
     is_shared = not (traits(trunk).is_multitask or isinstance(trunk, PerTaskTrunk))
     require(is_shared, run, "trunk", "must be a plain trunk, to take a file over", trunk)
-    image = example_spec(next(iter(streams)).image)
+    image = example_spec(next(iter(streams)).inputs)
     loaded = source.load(trunk, image.shape, dtype=image.dtype)
     expected = loaded.preprocessing
     valid = expected is None or preprocessing_of(run.trunk) == [expected]

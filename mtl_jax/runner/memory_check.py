@@ -43,7 +43,7 @@ def required_bytes(run: Run) -> dict[str, int]:
     """Lower bound on the bytes that a run needs, by purpose."""
     data = abstract_data(run)
     seed_data = single_seed(run, data)
-    image = train.example_spec(next(iter(seed_data.streams.values())).image)
+    image = train.example_spec(next(iter(seed_data.streams.values())).inputs)
     params, stats = init_abstract(run, seed_data)
     copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
     has_auxiliary = any(task.auxiliary is not None for task in run.tasks)
@@ -51,7 +51,7 @@ def required_bytes(run: Run) -> dict[str, int]:
     examples = run.batch_size * ratio * run.num_seeds
     logits = 4 * sum(task.num_outputs for task in run.tasks)
     return {
-        "data": bytes_of([(s.image, s.labels, s.labelled) for s in data.streams.values()]),
+        "data": bytes_of([(s.inputs, s.labels, s.labelled) for s in data.streams.values()]),
         "parameters and optimizer": copies * bytes_of(params) + bytes_of(stats),
         "a batch": examples * (bytes_of(image) + logits),
     }

@@ -32,7 +32,7 @@ def check_parts(run: Run) -> None:
       BadInput: naming the run, the field, its inputs, and where it failed.
     """
     data = single_seed(run, abstract_data(run))
-    image = train.example_spec(next(iter(data.streams.values())).image)
+    image = train.example_spec(next(iter(data.streams.values())).inputs)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"
     model = init_abstract(run, data)
@@ -65,7 +65,7 @@ def init_abstract(run: Run, data: train.TrainData) -> tuple[Tree, Tree]:
     Raises:
       BadInput: if the trunk does not accept the inputs.
     """
-    image = train.example_spec(next(iter(data.streams.values())).image)
+    image = train.example_spec(next(iter(data.streams.values())).inputs)
     check_kind(run, image.dtype)
     shape = f"{list(image.shape)} {image.dtype}"
     where = f"run {run.name!r}: trunk {to_source(run.trunk)} does not take inputs {shape}"

@@ -90,13 +90,13 @@ def check_features_from(row: SklearnBaseline) -> None:
     shapes = [data.shapes() for data in (row.data, row.features_from.data)]
     rule = "must have images of one input, in this row and in the run"
     require(
-        all("image" in split for split in shapes),
+        all("inputs" in split for split in shapes),
         row,
         "features_from",
         rule,
         row.features_from.name,
     )
-    shape, source_shape = (split["image"].shape[1:] for split in shapes)
+    shape, source_shape = (split["inputs"].shape[1:] for split in shapes)
     rule = f"must read images of {shape}"
     require(shape == source_shape, row, "features_from", rule, source_shape)
 

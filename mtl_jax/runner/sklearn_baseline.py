@@ -44,7 +44,7 @@ def fit(row: SklearnBaseline, folder: RunDirectory, source: RunDirectory | None 
     if row.features_from is not None:
         assert source is not None
         images = [
-            [part.image for part in split] for split in zip(*parts_by_seed.values(), strict=True)
+            [part.inputs for part in split] for split in zip(*parts_by_seed.values(), strict=True)
         ]
         predictions = [
             predict_source(row.features_from, source, split, row.parameters) for split in images
@@ -54,7 +54,7 @@ def fit(row: SklearnBaseline, folder: RunDirectory, source: RunDirectory | None 
         targets = targets_of(row, parts[0].labels)
         index = draw_labelled(row, parts[0].labels, seed)
         if predictions is None:
-            vectors = tuple(vectors_of(part.image) for part in parts)
+            vectors = tuple(vectors_of(part.inputs) for part in parts)
         else:
             vectors = tuple(split.features[place] for split in predictions)
             probabilities = predictions[0].probabilities[place][index]

@@ -21,7 +21,7 @@ PARTS = ("train", "validation", "test")
 class Part(NamedTuple):
     """One split of a row's data."""
 
-    image: np.ndarray  # [N, ...]
+    inputs: np.ndarray  # [N, ...]
     labels: np.ndarray  # [N] or [N, D], unchanged from the data
 
 
@@ -43,7 +43,7 @@ def check(row: SklearnBaseline) -> None:
         for name, part in parts.items():
             check_labels(row, name, part.labels)
             if row.features_from is None:
-                check_vectors(row, name, part.image, parts["train"].image.shape[1:])
+                check_vectors(row, name, part.inputs, parts["train"].inputs.shape[1:])
         targets = targets_of(row, parts["train"].labels)
         classes = np.unique(targets[draw_labelled(row, parts["train"].labels, seed)])
         if row.target_type != "continuous" and len(classes) < 2:
@@ -67,11 +67,11 @@ def parts_of(row: SklearnBaseline, seed: int) -> tuple[Part, ...]:
 
 def part_of(row: SklearnBaseline, name: str, arrays: Mapping[str, np.ndarray]) -> Part:
     """Makes one split of a row's data from its arrays."""
-    for key in ("image", row.task.name):
+    for key in ("inputs", row.task.name):
         if key not in arrays:
             raise BadInput(f"row {row.name!r}: the {name} data has no {key!r}")
-    part = Part(np.asarray(arrays["image"]), np.asarray(arrays[row.task.name]))
-    sizes = part.image.shape[:1], part.labels.shape[:1]
+    part = Part(np.asarray(arrays["inputs"]), np.asarray(arrays[row.task.name]))
+    sizes = part.inputs.shape[:1], part.labels.shape[:1]
     if sizes[0] != sizes[1] or sizes[0] in ((), (0,)):
         rule = f"must have as many images as labels of {row.task.name!r}, and at least one"
         raise BadInput(f"row {row.name!r}: the {name} data {rule}, not {sizes[0]} and {sizes[1]}")
@@ -140,7 +140,7 @@ def check_vectors(
     """Requires images of the given shape that are numeric and finite."""
     where = f"row {row.name!r}: the {part} data"
     if images.dtype != np.uint8 and images.dtype.kind != "f":
-        rule = 'must have numbers as "image", uint8 or floats, to be vectors'
+        rule = 'must have numbers as "inputs", uint8 or floats, to be vectors'
         raise BadInput(f"{where} {rule}, not {images.dtype} {list(images.shape)} such as tokens")
     if images.shape[1:] != shape:
         rule = f"must have images of shape {list(shape)}, as the train data has"

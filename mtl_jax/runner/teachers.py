@@ -38,7 +38,7 @@ def with_teacher_predictions(
         stream = streams[name]
         folder = folders[teacher.name]
         is_per_seed = seed_axis(run) == 0
-        images = list(stream.image) if is_per_seed else [stream.image] * run.num_seeds
+        images = list(stream.inputs) if is_per_seed else [stream.inputs] * run.num_seeds
         logits = outputs_of(teacher, folder, view.params, task.name, images)
         pool = np.arange(logits.shape[1]) if stream.pool is None else np.asarray(stream.pool)
         pools = pool if is_per_seed and stream.pool is not None else [pool] * run.num_seeds

@@ -67,7 +67,7 @@ def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
     compiled.train_steps.trace(state, data, steps)
-    streams = {name: {"image": s.image, **s.labels} for name, s in data.streams.items()}
+    streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
     if run.evaluation.measure_affinity:
         compiled.affinity.trace(state, data)

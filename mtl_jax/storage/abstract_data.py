@@ -29,7 +29,7 @@ def abstract_data(run: Run) -> TrainData:
         arrays = next(arrays for arrays in streams.values() if task.name in arrays)
         arrays[task.name] = abstract_target(run, task, "train", arrays[task.name])
     pools = run.data.pools()
-    images = {name: arrays["image"].shape[1:] for name, arrays in streams.items()}
+    images = {name: arrays["inputs"].shape[1:] for name, arrays in streams.items()}
     rule = "must have images of one shape in all streams"
     require(len(set(images.values())) == 1, run, "data", rule, images)
     return TrainData(
@@ -41,7 +41,7 @@ def abstract_stream(
     run: Run, name: str, arrays: Mapping[str, Any], pool: np.ndarray | None
 ) -> Stream:
     """Shapes and dtypes of a stream."""
-    labels, num_images = labels_of(arrays), arrays["image"].shape[0]
+    labels, num_images = labels_of(arrays), arrays["inputs"].shape[0]
     count = num_labelled_examples(run, name, num_images)
     held_out = num_held_out(run, count)
 
@@ -50,7 +50,7 @@ def abstract_stream(
         return jax.ShapeDtypeStruct((*seeds, *shape), dtype)
 
     return Stream(
-        image=by_seed(arrays["image"].shape, arrays["image"].dtype),
+        inputs=by_seed(arrays["inputs"].shape, arrays["inputs"].dtype),
         labels={task: by_seed(label.shape, label.dtype) for task, label in labels.items()},
         labelled=abstract_subset(run, labels, count - held_out),
         held_out=abstract_subset(run, labels, held_out) if held_out else None,

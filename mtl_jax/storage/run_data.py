@@ -127,7 +127,7 @@ def sample_stream(
 ) -> Stream:
     """A stream with its labelled and held-out examples, sampled for each seed."""
     labels = labels_of(arrays)
-    last = len(arrays["image"]) - 1
+    last = len(arrays["inputs"]) - 1
     valid = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
     require(valid, run, "data", f"must have pools of places from 0 to {last}", pool)
     try:
@@ -135,7 +135,7 @@ def sample_stream(
     except BadInput as error:
         raise BadInput(f"run {run.name!r}: {error}") from None
     labelled, held = jax.tree.map(lambda *leaves: np.stack(leaves), *subsets)
-    return Stream(arrays["image"], labels, labelled, held, {}, pool)
+    return Stream(arrays["inputs"], labels, labelled, held, {}, pool)
 
 
 def sample_subsets(

@@ -12,21 +12,21 @@ from mtl_jax.data.arrays import require_channels_last
 def streams_of(run: Run, split: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Images and labels of a run's tasks in one split of the data, by stream.
 
-    Single-input data, whose split contains "image" directly, is one stream named "".
+    Single-input data, whose split contains "inputs" directly, is one stream named "".
 
     Raises:
       BadInput: if a task's label is missing, or is in several streams.
     """
-    streams = {"": arrays} if "image" in arrays else arrays
-    nested = all(isinstance(each, Mapping) and "image" in each for each in streams.values())
-    rule = f'must have "image" in its {split} part, or streams that have'
+    streams = {"": arrays} if "inputs" in arrays else arrays
+    nested = all(isinstance(each, Mapping) and "inputs" in each for each in streams.values())
+    rule = f'must have "inputs" in its {split} part, or streams that have'
     require(nested, run, "data", rule, sorted(arrays))
     for name, stream in streams.items():
         where = f"run {run.name!r}: images{f' of {name!r}' if name else ''} in the {split} data"
-        require_channels_last(where, stream["image"].shape)
+        require_channels_last(where, stream["inputs"].shape)
     for task in run.tasks:
         require_labels(run, task.name, split, streams)
-    names = ["image", *(task.name for task in run.tasks)]
+    names = ["inputs", *(task.name for task in run.tasks)]
     selected = {
         name: {key: stream[key] for key in names if key in stream}
         for name, stream in streams.items()
@@ -40,21 +40,21 @@ def require_labels(
     """Requires the labels of a task in exactly one stream, one for each of its images."""
     names = [name for name, stream in streams.items() if task in stream]
     if not names:
-        labels = {name for stream in streams.values() for name in stream} - {"image"}
+        labels = {name for stream in streams.values() for name in stream} - {"inputs"}
         raise BadInput(
             f"run {run.name!r}: task {task!r} has no label in the {split} data "
             f"(labels there: {', '.join(sorted(labels)) or 'none'})"
         )
     require(len(names) == 1, run, "data", f"must have {task!r} in one stream", names)
     stream = streams[names[0]]
-    sizes = (stream[task].shape[:1], stream["image"].shape[:1])
+    sizes = (stream[task].shape[:1], stream["inputs"].shape[:1])
     rule = f"must have as many {task!r} in the {split} part as images"
     require(sizes[0] == sizes[1], run, "data", rule, sizes)
 
 
 def labels_of(arrays: Mapping[str, Any]) -> dict[str, Any]:
     """Label arrays of a stream."""
-    return {name: array for name, array in arrays.items() if name != "image"}
+    return {name: array for name, array in arrays.items() if name != "inputs"}
 
 
 def num_labelled_in(run: Run, stream: str) -> int | None:

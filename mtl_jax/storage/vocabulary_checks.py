@@ -53,7 +53,7 @@ def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.nda
         return
     for split, streams in splits.items():
         for arrays in streams.values():
-            tokens = arrays["image"]
+            tokens = arrays["inputs"]
             if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
                 source = f"the {split} data has"
                 require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))

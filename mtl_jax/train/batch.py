@@ -100,14 +100,14 @@ def no_rows() -> jax.Array:
 
 def num_unlabelled(stream: Stream) -> int:
     """Number of unlabelled images of a stream, N."""
-    return (stream.image if stream.pool is None else stream.pool).shape[0]
+    return (stream.inputs if stream.pool is None else stream.pool).shape[0]
 
 
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
     labelled = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
-    images = {"labelled": as_float(stream.image[labelled.rows])}
+    images = {"labelled": as_float(stream.inputs[labelled.rows])}
     return Batch(images, labelled.labels, labelled.mask, labelled.index, no_rows(), {}, {})
 
 
@@ -145,7 +145,7 @@ def prepare_inputs(step: StepInputs, batch: Batch, requests: ViewRequests) -> St
     features: Features = {}
     for view in requests.separate:
         own = concatenate_views(view_key(view), view.views, batch)
-        own = own._replace(sizes={own.name: own.images.shape[0]})
+        own = own._replace(sizes={own.name: own.inputs.shape[0]})
         if view.model == "student":
             passes.append(own)
             continue
@@ -175,7 +175,7 @@ def run_frozen(
         batch_stats, train = state.batch_stats, True
     key = fold_in_name(step.key, own.name)
     return jax.lax.stop_gradient(
-        forward(step.model, params, batch_stats, own.images, key, tasks, train=train)
+        forward(step.model, params, batch_stats, own.inputs, key, tasks, train=train)
     )
 
 
@@ -190,14 +190,14 @@ def adversarial_pass(
         found = predict(step.model, state.params, state.batch_stats, images, key, (task,))
         return found[task]
 
-    images = vat_perturbation(view, key, batch.images, outputs_at)
+    images = vat_perturbation(view, key, batch.inputs, outputs_at)
     return ForwardPass(name, {name: images.shape[0]}, images)
 
 
 def concatenate_views(name: str, views: Any, batch: Batch) -> ForwardPass:
     """A forward pass of several concatenated views."""
-    sizes = {view: batch.images[view].shape[0] for view in views}
-    return ForwardPass(name, sizes, jnp.concatenate([batch.images[view] for view in views]))
+    sizes = {view: batch.inputs[view].shape[0] for view in views}
+    return ForwardPass(name, sizes, jnp.concatenate([batch.inputs[view] for view in views]))
 
 
 def split_by_view(outputs: dict[str, Any], sizes: dict[str, int]) -> dict[str, dict[str, Any]]:

@@ -25,7 +25,7 @@ def evaluate(
       tasks: the tasks to evaluate.
       models: parameters of one seed, by name.
       stats: the running statistics, shared by all of them.
-      splits: by name, for each stream, arrays "image" `[N, ...]` and labels `[N, ...]`.
+      splits: by name, for each stream, arrays "inputs" `[N, ...]` and labels `[N, ...]`.
 
     Returns:
       `{split: {model: {task: {metric: value []}}}}`, and the number of labelled examples with a
@@ -94,7 +94,7 @@ def evaluate_split(
     Also returns, by task, the number of labelled examples with a non-finite output, which is not
     a valid prediction; if there is any, the metric is NaN.
     """
-    size = arrays["image"].shape[0]
+    size = arrays["inputs"].shape[0]
     chunks = -(-size // CHUNK)
     chunk = -(-size // chunks)
 
@@ -116,7 +116,7 @@ def evaluate_split(
         return padded.reshape(chunks, chunk, *array.shape[1:])
 
     labels = {task.name: to_chunks(arrays[task.name]) for task in tasks}
-    parts = (to_chunks(arrays["image"]), labels, to_chunks(jnp.ones(size, bool)))
+    parts = (to_chunks(arrays["inputs"]), labels, to_chunks(jnp.ones(size, bool)))
     total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
     counts = {name: count for name, (_, count) in total.items()}
     metrics = {

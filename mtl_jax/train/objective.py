@@ -59,7 +59,7 @@ def encode_stream(
     for own in stream.passes:
         key = fold_in_name(step.key, own.name) if own.name else step.key
         found, updated = step.model.encode(
-            params, batch_stats, own.images, train=True, key=key, tasks=stream.tasks
+            params, batch_stats, own.inputs, train=True, key=key, tasks=stream.tasks
         )
         features.append(select_tasks(found, stream.tasks))
         after = after if own.name else updated

@@ -59,7 +59,7 @@ def probe_batch(
     policy: LearnablePolicy, stream: Stream, rows: jax.Array, key: jax.Array, loop: str
 ) -> Any:
     """Randomly augmented images `[B, ...]`, and the sampled choices."""
-    pairs = jax.random.split(key, rows.shape[0]), as_float(stream.image[rows])
+    pairs = jax.random.split(key, rows.shape[0]), as_float(stream.inputs[rows])
     if loop == "map":
         return jax.lax.map(lambda pair: policy.probe(*pair), pairs)
     return jax.vmap(policy.probe)(*pairs)

@@ -45,7 +45,7 @@ def source_context(net: Model, source: SourceModel, stream: Stream, task: Task) 
     """The inputs of a method's precomputation."""
     labelled, name = stream.labelled, task.name
     return SourceContext(
-        images=as_float(stream.image[labelled.index]),
+        inputs=as_float(stream.inputs[labelled.index]),
         labels=stream.labels[name][labelled.index],
         mask=labelled.mask[name],
         num_classes=task.num_outputs,

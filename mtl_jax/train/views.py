@@ -54,7 +54,7 @@ def augment_base_views(
         if names:
             # Each random op costs compile time, so a policy augments all images in one call.
             parts = [rows[name] for name in names]
-            image = stream.image[jnp.concatenate(parts)]
+            image = stream.inputs[jnp.concatenate(parts)]
             image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
             sizes = [len(part) for part in parts]
             images |= dict(zip(names, split_sizes(image, sizes), strict=True))

@@ -86,7 +86,7 @@ class DELTA(AuxiliaryLoss):
         value = f"{source.num_classes} outputs, labels {labels.dtype} {list(labels.shape)}"
         require(valid and source.num_classes > 1, self, "precompute", rule, value)
         source = subsample(source, self.examples)
-        feature_maps = source.source_features(source.images[:1]).feature_maps
+        feature_maps = source.source_features(source.inputs[:1]).feature_maps
         layers = tuple(feature_maps) if self.layers is None else self.layers
         features = source_features_chunked(source)
         head = fit_linear_head(features, source)
@@ -204,8 +204,8 @@ def subsample(source: SourceContext, max_examples: int) -> SourceContext:
     count = jnp.maximum(source.mask.sum(), size)
     labelled_first = jnp.argsort(~source.mask, stable=True)
     rows = labelled_first[jnp.arange(size) * count // size]
-    images, labels, mask = (a[rows] for a in (source.images, source.labels, source.mask))
-    return source._replace(images=images, labels=labels, mask=mask)
+    images, labels, mask = (a[rows] for a in (source.inputs, source.labels, source.mask))
+    return source._replace(inputs=images, labels=labels, mask=mask)
 
 
 def source_features_chunked(
@@ -216,7 +216,7 @@ def source_features_chunked(
     def features(image: jax.Array) -> jax.Array:
         return source.source_features(image[None], layer, keep).features[0]
 
-    return jax.lax.map(features, source.images, batch_size=CHUNK)
+    return jax.lax.map(features, source.inputs, batch_size=CHUNK)
 
 
 def fit_linear_head(features: jax.Array, source: SourceContext) -> tuple[jax.Array, jax.Array]:

@@ -51,7 +51,7 @@ def our_run(method: str, tasks: int, net: str):
     draw = np.random.default_rng(0)
     names = [f"task{i}" for i in range(tasks)]
     shape = (8, 8, 1) if net == "mlp" else (32, 32, 3)
-    part = {"image": draw.random((BATCH[net], *shape), np.float32)}
+    part = {"inputs": draw.random((BATCH[net], *shape), np.float32)}
     part |= {name: draw.integers(CLASSES, size=BATCH[net], dtype=np.int32) for name in names}
     trunks = {
         "mlp": nets.MLP((WIDTH, WIDTH)),

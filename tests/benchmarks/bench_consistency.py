@@ -90,7 +90,7 @@ def our_run(what: str, labelled: int):
 
     draw = np.random.default_rng(0)
     part = {
-        "image": draw.integers(0, 256, (2000, 32, 32, 3)).astype(np.uint8),
+        "inputs": draw.integers(0, 256, (2000, 32, 32, 3)).astype(np.uint8),
         "label": draw.integers(CLASSES, size=2000, dtype=np.int32),
     }
     task = Task(

@@ -33,7 +33,7 @@ def run_of(net: str) -> Run:
     """Full fine-tuning with Adam."""
     draw = np.random.default_rng(0)
     part = {
-        "image": draw.random((256, 32, 32, 3), np.float32),
+        "inputs": draw.random((256, 32, 32, 3), np.float32),
         "label": draw.integers(CLASSES, size=256, dtype=np.int32),
     }
     task = Task(

@@ -16,7 +16,7 @@ from tests.data.shapes import check_shapes
 
 def part(rows=3, fill=0.5, **changes):
     image = np.full((rows, 4, 4, 1), fill, np.float32)
-    return {"image": image, "a": np.arange(rows), "depth": np.ones((rows, 4, 4))} | changes
+    return {"inputs": image, "a": np.arange(rows), "depth": np.ones((rows, 4, 4))} | changes
 
 
 def arrays(**changes):
@@ -25,9 +25,9 @@ def arrays(**changes):
 
 def test_load_gives_the_arrays():
     splits = arrays(train=part(7)).load()
-    assert splits.train.keys() == {"image", "a", "depth"}
+    assert splits.train.keys() == {"inputs", "a", "depth"}
     np.testing.assert_array_equal(splits.train["a"], np.arange(7))
-    assert len(splits.test["image"]) == 3
+    assert len(splits.test["inputs"]) == 3
 
 
 def test_shapes_are_those_of_what_is_loaded():
@@ -58,7 +58,7 @@ def test_a_change_of_the_given_dict_does_not_reach_it():
     given = part()
     one = arrays(test=given)
     given["b"] = np.arange(3)
-    assert one.load().test.keys() == {"image", "a", "depth"}
+    assert one.load().test.keys() == {"inputs", "a", "depth"}
 
 
 def test_is_frozen_and_prints_without_its_values():
@@ -73,7 +73,7 @@ TOKENS = np.array([[2, 7, 0], [2, 30521, 3], [0, 0, 0]], np.int32)
 
 
 def alone(image):
-    one = {"image": image, "a": np.arange(3)}
+    one = {"inputs": image, "a": np.arange(3)}
     return Arrays(one, one, one)
 
 
@@ -85,8 +85,8 @@ def alone(image):
 def test_other_inputs_are_taken_as_they_are(image):
     source = alone(image)
     check_shapes(source)
-    assert source.load().test["image"].dtype == image.dtype
-    np.testing.assert_array_equal(source.load().test["image"], image)
+    assert source.load().test["inputs"].dtype == image.dtype
+    np.testing.assert_array_equal(source.load().test["inputs"], image)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_other_inputs_are_taken_as_they_are(image):
 )
 def test_trunks_read_what_is_given(image, net):
     init = functools.partial(net.init_with_output, jax.random.key(0), train=True)
-    features, _ = jax.eval_shape(init, alone(image).shapes()["image"])
+    features, _ = jax.eval_shape(init, alone(image).shapes()["inputs"])
     assert features.shape == (3, 4) and features.dtype == np.float32
 
 
@@ -122,7 +122,7 @@ def test_trunks_read_what_is_given(image, net):
     ],
 )
 def test_bad_inputs_are_named(image, text):
-    with pytest.raises(BadInput, match=r"Arrays\.train\[\"image\"\] " + text):
+    with pytest.raises(BadInput, match=r"Arrays\.train\[\"inputs\"\] " + text):
         alone(image)
 
 
@@ -138,7 +138,7 @@ def test_images_with_their_channels_first_are_told_to_be_transposed(shape):
     "shape", [(3, 3, 3, 3), (3, 1, 40, 3), (3, 4, 4, 8), (3, 2, 9, 9), (3, 3, 9, 1)]
 )
 def test_images_that_may_have_their_channels_last_are_taken(shape):
-    assert alone(np.zeros(shape, np.uint8)).load().train["image"].shape == shape
+    assert alone(np.zeros(shape, np.uint8)).load().train["inputs"].shape == shape
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.uint16, np.uint32])
@@ -157,7 +157,7 @@ def test_the_largest_unsigned_integer_is_not_taken_for_a_missing_label():
 
 
 def test_parts_of_different_inputs_are_named():
-    numbers, tokens = ({"image": image, "a": np.arange(3)} for image in (FAR, TOKENS))
+    numbers, tokens = ({"inputs": image, "a": np.arange(3)} for image in (FAR, TOKENS))
     with pytest.raises(BadInput, match=r"be float32 \[N, 2\] as in train, not int32 \[N, 3\]"):
         Arrays(numbers, numbers, tokens)
 
@@ -165,10 +165,13 @@ def test_parts_of_different_inputs_are_named():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"test": {"a": np.arange(3)}}, r"Arrays.test must have \"image\"; it has 'a'"),
-        ({"test": part(image=np.zeros((3, 4, 4), np.uint8))}, r"test\[\"image\"\] .* \[3, 4, 4\]"),
-        ({"train": part(0)}, r"Arrays.train\[\"image\"\] must not be empty"),
-        ({"train": part(image=np.zeros((3, 4, 4, 1)))}, "uint8 or float32, not float64"),
+        ({"test": {"a": np.arange(3)}}, r"Arrays.test must have \"inputs\"; it has 'a'"),
+        (
+            {"test": part(inputs=np.zeros((3, 4, 4), np.uint8))},
+            r"test\[\"inputs\"\] .* \[3, 4, 4\]",
+        ),
+        ({"train": part(0)}, r"Arrays.train\[\"inputs\"\] must not be empty"),
+        ({"train": part(inputs=np.zeros((3, 4, 4, 1)))}, "uint8 or float32, not float64"),
         ({"train": part(fill=255.0)}, r"must lie in \[0, 1\], not in \[255.0, 255.0\]"),
         ({"train": part(fill=np.nan)}, r"must lie in \[0, 1\]"),
         ({"validation": part(a=np.arange(4))}, r"validation\['a'\] must have 3 rows, not shape"),

@@ -32,7 +32,7 @@ def test_versions_are_cut_and_filled_up(tmp_path):
     )
     splits = source.load()
     wanted = [[5, 6, 7], [5, 9, 1], [8, 7, 6]]  # by hand
-    np.testing.assert_array_equal(splits.train["image"], [wanted, wanted])
+    np.testing.assert_array_equal(splits.train["inputs"], [wanted, wanted])
     np.testing.assert_array_equal(splits.train["label"], [2, 0])
     check_shapes(source)
 
@@ -40,15 +40,15 @@ def test_versions_are_cut_and_filled_up(tmp_path):
 def test_other_parts_need_the_original_only_and_may_lack_labels(tmp_path):
     test = [{"ori": [4, 3], "label": 1}, {"ori": [2], "aug_0": "None", "aug_1": "None"}]
     splits = BackTranslatedTexts(folder(tmp_path, test=test), 2).load()
-    np.testing.assert_array_equal(splits.test["image"], [[4, 3], [2, 0]])
+    np.testing.assert_array_equal(splits.test["inputs"], [[4, 3], [2, 0]])
     np.testing.assert_array_equal(splits.test["label"], [1, -1])
-    assert splits.test["image"].dtype == splits.test["label"].dtype == np.int32
-    np.testing.assert_array_equal(splits.validation["image"], [[4, 0]])
+    assert splits.test["inputs"].dtype == splits.test["label"].dtype == np.int32
+    np.testing.assert_array_equal(splits.validation["inputs"], [[4, 0]])
 
 
 def test_a_tokenizer_reads_texts(tmp_path):
     row = {"ori": "abc", "aug_0": "ba", "aug_1": [7], "label": 0}
-    image = BackTranslatedTexts(folder(tmp_path, [row]), 4, letters).load().train["image"]
+    image = BackTranslatedTexts(folder(tmp_path, [row]), 4, letters).load().train["inputs"]
     np.testing.assert_array_equal(image, [[[1, 2, 3, 0], [2, 1, 0, 0], [7, 0, 0, 0]]])
 
 

@@ -44,26 +44,26 @@ def test_features_and_labels_by_hand(folder):
     unit = np.sqrt(8 / 3)  # by hand: of 1, 3, 5
     third = 2 / 3  # by hand: of the rows that train, two of three are "a"
     np.testing.assert_allclose(
-        train["image"],
+        train["inputs"],
         [[-2 / unit, 0, 1, 0, 0], [0, 1, 0, 0, 0], [2 / unit, 1, 0, 0, 0]],
         rtol=1e-6,
     )
-    np.testing.assert_allclose(validation["image"], [[0, 0, 0, 1, 0.2]], rtol=1e-6)
+    np.testing.assert_allclose(validation["inputs"], [[0, 0, 0, 1, 0.2]], rtol=1e-6)
     np.testing.assert_allclose(
-        test["image"], [[4 / unit, 0, 1, 0, 0], [0, third, 1 - third, 0, 0]], rtol=1e-6
+        test["inputs"], [[4 / unit, 0, 1, 0, 0], [0, third, 1 - third, 0, 0]], rtol=1e-6
     )
     assert [part["y"].tolist() for part in (train, validation, test)] == [[1, 0, -1], [0], [2, -1]]
     np.testing.assert_array_equal(train["price"], [2.5, np.nan, 4.0])
     np.testing.assert_array_equal(test["price"], [np.nan, -1.0])
     assert source.classes() == {"y": ("cat", "dog", "eel")}
     kinds = {name: array.dtype for name, array in test.items()}
-    assert kinds == {"image": np.float32, "y": np.int32, "price": np.float32}
+    assert kinds == {"inputs": np.float32, "y": np.int32, "price": np.float32}
 
 
 def test_as_the_numbers_are(folder):
     source = Table(str(folder), **SETTINGS, standardize=False)
-    np.testing.assert_allclose(source.load().train["image"][:, 0], [1, 3, 5])
-    np.testing.assert_allclose(source.load().validation["image"][0, 4], 0.3, rtol=1e-6)
+    np.testing.assert_allclose(source.load().train["inputs"][:, 0], [1, 3, 5])
+    np.testing.assert_allclose(source.load().validation["inputs"][0, 4], 0.3, rtol=1e-6)
 
 
 def test_a_gap_is_filled_by_the_mean_of_train(tmp_path):
@@ -76,9 +76,9 @@ def test_a_gap_is_filled_by_the_mean_of_train(tmp_path):
         train, _, test = Table(str(tmp_path), fill="mean").load()
     mean, unit = 5.0, np.sqrt((9 + 1 + 0 + 16) / 4)  # by hand: of 2, 4, 5, 9
     wanted = (np.array([2, 4, 5, 9]) - mean) / unit
-    np.testing.assert_allclose(train["image"][:, 0], wanted, rtol=1e-6)
-    np.testing.assert_array_equal(train["image"][:, 1], 0.0)
-    np.testing.assert_array_equal(test["image"], 0.0)
+    np.testing.assert_allclose(train["inputs"][:, 0], wanted, rtol=1e-6)
+    np.testing.assert_array_equal(train["inputs"][:, 1], 0.0)
+    np.testing.assert_array_equal(test["inputs"], 0.0)
 
 
 def test_parts_are_stratified_disjoint_and_seeded(many):
@@ -86,30 +86,30 @@ def test_parts_are_stratified_disjoint_and_seeded(many):
     check_shapes(source)
     one, same = source.load(), source.load()
     assert [np.bincount(part["y"]).tolist() for part in one] == [[14, 14], [4, 4], [2, 2]]
-    seen = [int(x) for part in one for x in part["image"][:, 0]]
+    seen = [int(x) for part in one for x in part["inputs"][:, 0]]
     assert sorted(seen) == list(range(40))
     for part in one:
-        np.testing.assert_array_equal(part["image"][:, 0].astype(int) % 2, part["y"])
-    np.testing.assert_array_equal(one.test["image"], same.test["image"])
+        np.testing.assert_array_equal(part["inputs"][:, 0].astype(int) % 2, part["y"])
+    np.testing.assert_array_equal(one.test["inputs"], same.test["inputs"])
     other = Table(many, skip=("z",), standardize=False, validation=0.2, test=0.1, seed=1).load()
-    assert not np.array_equal(one.test["image"], other.test["image"])
+    assert not np.array_equal(one.test["inputs"], other.test["inputs"])
 
 
 def test_standardised_over_what_trains_alone(many):
     one = Table(many, labels=(), numbers=("z",), categories=("y",)).load()
-    image = one.train["image"]
+    image = one.train["inputs"]
     assert image.shape == (32, 3)
     np.testing.assert_allclose([image[:, 0].mean(), image[:, 0].std()], [0, 1], atol=1e-6)
     numbers = 2 * one.train["z"]
     wanted = (2 * one.test["z"] - numbers.mean()) / numbers.std()
-    np.testing.assert_allclose(one.test["image"][:, 0], wanted, rtol=1e-5)
+    np.testing.assert_allclose(one.test["inputs"][:, 0], wanted, rtol=1e-5)
 
 
 def test_very_small_numbers_are_standardised_too_and_very_far_ones_refused(tmp_path):
     rows = [(f"{1 + at % 2}e-200", at % 2) for at in range(40)]
     path = write(tmp_path / "small.csv", rows, ("p", "y"))
     with pytest.warns(DataWarning, match="4 of 4 rows of test have the features of a row of train"):
-        image = Table(str(path)).load().train["image"]
+        image = Table(str(path)).load().train["inputs"]
     np.testing.assert_allclose(np.unique(image), [-1, 1], atol=0.3)
     parts = (("train", rows), ("validation", [("1e30", 0)]), ("test", rows[::-1]))
     for name, own in parts:
@@ -126,14 +126,14 @@ def test_shapes_are_read_once_until_the_file_changes(many, monkeypatch):
         patch.setattr(table, "read_columns", None)
         assert source.shapes() == told
     write(table.files_of(source, (".tsv",))[0], [(i, "a") for i in range(20)], ("x", "y"), "\t")
-    assert source.shapes()["image"].shape == (16, 1)
+    assert source.shapes()["inputs"].shape == (16, 1)
 
 
 def test_columns_come_in_any_order(folder):
     one = Table(str(folder), **SETTINGS).load()
     write(folder / "test.csv", [row[::-1] for row in TEST], HEADER[::-1])
     np.testing.assert_array_equal(
-        Table(str(folder), **SETTINGS).load().test["image"], one.test["image"]
+        Table(str(folder), **SETTINGS).load().test["inputs"], one.test["inputs"]
     )
 
 
@@ -208,7 +208,7 @@ def test_a_column_without_a_name_is_left_out_by_hand(tmp_path):
     path = write(tmp_path / "a.csv", [(i, i, i % 2) for i in range(20)], ("", "x", "y"))
     with pytest.raises(BadInput, match=r'leave this one out by skip=\(""'):
         Table(path).load()
-    assert Table(path, skip=("",)).shapes()["image"].shape == (16, 1)
+    assert Table(path, skip=("",)).shapes()["inputs"].shape == (16, 1)
 
 
 def test_missing_files_are_named(tmp_path):
@@ -234,7 +234,7 @@ def test_missing_files_are_named(tmp_path):
     ("settings", "text"),
     [
         ({"labels": ()}, r"Table\.labels and numbers must name a label, not \(\)"),
-        ({"labels": ("image",)}, r"Table\.labels must not have such a name, not 'image'"),
+        ({"labels": ("inputs",)}, r"Table\.labels must not have such a name, not 'inputs'"),
         ({"numbers": ("y",)}, r"Table\.numbers must not name a column again, not 'y'"),
         ({"skip": ("a", "a")}, r"Table\.skip must not name a column again, not 'a'"),
         ({"validation": 0.6, "test": 0.5}, r"Table\.validation must be positive and leave"),

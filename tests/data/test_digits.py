@@ -28,8 +28,8 @@ def test_every_digit_has_its_own_pixels_and_class():
     pixels, classes = load_digits(return_X_y=True)  # Each row holds the rows of a digit, 0 to 16.
     known = {x.astype(np.uint8).tobytes(): y for x, y in zip(pixels, classes, strict=True)}
     for part in Digits(seed=3).load():
-        sixteenths = (part["image"] * 16).astype(np.uint8)
-        np.testing.assert_array_equal(sixteenths, part["image"] * 16)
+        sixteenths = (part["inputs"] * 16).astype(np.uint8)
+        np.testing.assert_array_equal(sixteenths, part["inputs"] * 16)
         wanted = [known[image.tobytes()] for image in sixteenths]
         np.testing.assert_array_equal(part["digit"], wanted)
 
@@ -76,10 +76,10 @@ def pasted(images, index, offset, size):
 def test_two_digits_are_overlaid_by_their_maximum():
     images, labels = read_digits()
     for part, (left, right) in zip(SMALL.load(), SMALL.placements(), strict=True):
-        for i in range(0, len(part["image"]), 7):
+        for i in range(0, len(part["inputs"]), 7):
             one = pasted(images, left.index[i], left.offset[i], 12)
             two = pasted(images, right.index[i], right.offset[i], 12)
-            np.testing.assert_array_equal(part["image"][i], np.where(one > two, one, two))
+            np.testing.assert_array_equal(part["inputs"][i], np.where(one > two, one, two))
         np.testing.assert_array_equal(part["left"], labels[left.index])
         np.testing.assert_array_equal(part["right"], labels[right.index])
         assert (part["left"] != part["right"]).all()
@@ -92,14 +92,14 @@ def test_one_digit_lies_where_it_was_placed():
     part, placed = ALONE.load().test, ALONE.placements()[2]
     for i in range(0, len(placed.index), 20):
         expected = pasted(images, placed.index[i], placed.offset[i], 12)
-        np.testing.assert_array_equal(part["image"][i], expected)
+        np.testing.assert_array_equal(part["inputs"][i], expected)
     np.testing.assert_array_equal(part["digit"], labels[placed.index])
 
 
 @pytest.mark.parametrize("source", [SMALL, ALONE], ids=["multi", "single"])
 def test_types_and_range(source):
     for part in source.load():
-        image = part.pop("image")
+        image = part.pop("inputs")
         assert image.dtype == np.float32 and image.shape[1:] == (12, 12, 1)
         assert image.min() == 0 and image.max() == 1
         for label in part.values():
@@ -117,7 +117,7 @@ def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():
     one = SMALL.load()
     same = MultiDigits(train=10, validation=50, test=100, jitter=1).load()
     other = MultiDigits(train=10, validation=50, test=100, jitter=1, seed=1).load()
-    np.testing.assert_array_equal(one.test["image"], same.test["image"])
+    np.testing.assert_array_equal(one.test["inputs"], same.test["inputs"])
     assert (one.test["left"] != other.test["left"]).any()
     assert not np.array_equal(digit_parts(0)[2], digit_parts(1)[2])
 

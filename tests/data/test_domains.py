@@ -16,7 +16,7 @@ COUNTS = (6, 4, 3)
 def part(number, count, **changes):
     """Images of one grey, which is their domain's number, and labels that tell it too."""
     arrays = {
-        "image": np.full((count, 2, 2, 1), number, np.uint8),
+        "inputs": np.full((count, 2, 2, 1), number, np.uint8),
         "row": np.full(count, number % 3, np.int32),
         "height": np.full((count, 2), 10 * number, np.float32),
     }
@@ -32,7 +32,7 @@ BLIND = Domains((ONE, OTHER), TARGET)
 
 
 def number_of(arrays):
-    return arrays["image"][:, 0, 0, 0]
+    return arrays["inputs"][:, 0, 0, 0]
 
 
 @pytest.mark.parametrize("labelled", ["sources", "target", "both"])
@@ -40,7 +40,7 @@ def test_training_has_all_images_and_their_domain(labelled):
     train = Domains((ONE, OTHER), TARGET, labelled).load().train
     np.testing.assert_array_equal(train["domain"], np.repeat([0, 1, 2], [6, 7, 8]))
     np.testing.assert_array_equal(number_of(train), train["domain"])
-    assert train["domain"].dtype == np.int32 and train["image"].dtype == np.uint8
+    assert train["domain"].dtype == np.int32 and train["inputs"].dtype == np.uint8
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_run_draws_no_hidden_label(labelled):
     stream = load_run_data(run).train.streams[""]
     index = np.asarray(stream.labelled.index)
     assert index.shape == (2, labelled or 13) and index.max() < 13  # by hand: 6 + 7 of sources.
-    assert stream.image.shape == abstract_data(run).streams[""].image.shape == (21, 2, 2, 1)
+    assert stream.inputs.shape == abstract_data(run).streams[""].inputs.shape == (21, 2, 2, 1)
     assert (stream.labels["row"][13:] == -1).all()
 
 
@@ -133,8 +133,8 @@ REAL = Domains((SmallMNIST(),), SmallDigits())
 
 def test_real_domains_fit_together_unread():
     # by hand: 60 % of 5000 and of 1797.
-    assert REAL.shapes()["image"].shape == (3000 + 1078, 8, 8, 1)
-    assert REAL.shapes().keys() == {"image", "digit", "domain"}
+    assert REAL.shapes()["inputs"].shape == (3000 + 1078, 8, 8, 1)
+    assert REAL.shapes().keys() == {"inputs", "digit", "domain"}
     np.testing.assert_array_equal(REAL.pools()[""], np.arange(3000, 4078))
     assert REAL.num_labelled() == 3000
 
@@ -153,16 +153,16 @@ def with_all(**changes):
     ("other", "text"),
     [
         (
-            with_all(image=np.zeros((1, 2, 3, 1), np.uint8)),
-            r"'image' must be uint8 \[2, 2, 1\] in every domain, not uint8 \[2, 3, 1\]",
+            with_all(inputs=np.zeros((1, 2, 3, 1), np.uint8)),
+            r"'inputs' must be uint8 \[2, 2, 1\] in every domain, not uint8 \[2, 3, 1\]",
         ),
         (
-            with_all(image=np.zeros((1, 2, 2, 1), np.float32)),
-            r"'image' must be uint8 \[2, 2, 1\] in every domain, not float32 \[2, 2, 1\]",
+            with_all(inputs=np.zeros((1, 2, 2, 1), np.float32)),
+            r"'inputs' must be uint8 \[2, 2, 1\] in every domain, not float32 \[2, 2, 1\]",
         ),
         (with_all(row=np.zeros(1, np.float32)), r"'row' must be int32 \[\] in.*not float32"),
         (with_all(more=np.zeros(1)), r"the labels \['height', 'row'\], not \['height', 'more'"),
-        (MultiInput((Input("row", ONE, "row"),)), r"must have \"image\" itself, not \['row'\]"),
+        (MultiInput((Input("row", ONE, "row"),)), r"must have \"inputs\" itself, not \['row'\]"),
     ],
 )
 def test_domains_that_differ_are_named(other, text):

@@ -71,8 +71,8 @@ def test_drawn_parts_are_told_too(tmp_path):
         DataWarning, match="rows of test have the features of a row of train"
     ) as found:
         splits = Table(path, validation=0.2, test=0.3).load()
-    train, _, test = ({row.tobytes() for row in part["image"]} for part in splits)
-    count = sum(row.tobytes() in train for row in splits.test["image"])
+    train, _, test = ({row.tobytes() for row in part["inputs"]} for part in splits)
+    count = sum(row.tobytes() in train for row in splits.test["inputs"])
     assert f"{count} of 7 rows of test have the features of a row of train" in str(found[0].message)
     assert count > 0 and len(test) > 0 and len(found) == 1
 
@@ -81,7 +81,7 @@ def test_drawn_parts_are_never_refused(tmp_path):
     rows = [(at, at, 0) for at in range(20)]
     path = write(tmp_path, all=rows) + "/all.csv"
     source = Table(path, standardize=False, validation=0.1, test=0.1)
-    train, _, test = (part["image"][:, 0].astype(int) for part in source.load())
+    train, _, test = (part["inputs"][:, 0].astype(int) for part in source.load())
     for row, other in zip(test, train, strict=False):
         rows[row] = rows[other]
     write(tmp_path, all=rows)

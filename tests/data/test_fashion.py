@@ -54,10 +54,10 @@ def check_parts(splits):
     """Requires images with their own labels, and each image in one part."""
     assert [len(part["label"]) for part in splits] == [80, 20, 20]
     for part in splits:
-        assert part["image"].shape[1:] == (28, 28, 1) and part["image"].dtype == np.uint8
+        assert part["inputs"].shape[1:] == (28, 28, 1) and part["inputs"].dtype == np.uint8
         assert part["label"].dtype == np.int32
-        np.testing.assert_array_equal(part["image"][:, 9, 3, 0] % 10, part["label"])
-    seen = [np.sort(part["image"][:, 0, 0, 0]) for part in splits]
+        np.testing.assert_array_equal(part["inputs"][:, 9, 3, 0] % 10, part["label"])
+    seen = [np.sort(part["inputs"][:, 0, 0, 0]) for part in splits]
     np.testing.assert_array_equal(np.sort(np.concatenate(seen[:2])), np.arange(100))
     np.testing.assert_array_equal(seen[2], np.arange(100, 120))
 
@@ -67,7 +67,7 @@ def test_files_of_a_folder(folder):
     check_parts(splits)
     np.testing.assert_array_equal(np.bincount(splits.validation["label"]), [2] * 10)
     other = FashionMNIST(str(folder), validation=0.2, seed=1).load()
-    assert not np.array_equal(splits.validation["image"], other.validation["image"])
+    assert not np.array_equal(splits.validation["inputs"], other.validation["inputs"])
 
 
 def test_the_place_of_the_debian_package_is_looked_at_first(folder, monkeypatch):
@@ -97,7 +97,7 @@ def test_shapes_are_told_without_reading(folder):
 
 def test_the_real_sizes():
     shapes = FashionMNIST(validation=1 / 12).shapes()
-    assert shapes["image"].shape == (55_000, 28, 28, 1)
+    assert shapes["inputs"].shape == (55_000, 28, 28, 1)
 
 
 def test_a_missing_file_is_named(folder):

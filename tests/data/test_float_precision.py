@@ -82,7 +82,7 @@ def test_timestamps_of_a_table(path):
     with pytest.raises(BadInput, match="column 't': 19 of 20 different numbers become equal"):
         Table(path, numbers=("t",)).load()
     splits = Table(path).load()
-    seen = np.concatenate([part["image"][:, 1] for part in splits])
+    seen = np.concatenate([part["inputs"][:, 1] for part in splits])
     assert len(np.unique(seen)) == 20  # Their mean is taken off in float64.
 
 
@@ -93,7 +93,7 @@ def test_very_small_numbers_among_others_are_fine(tmp_path):
     file.write_text("p,y\n" + "".join(f"{p},{at % 2}\n" for at, p in enumerate(values)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # of rows that are equal
-        assert Table(str(file)).load().train["image"].shape == (32, 1)
+        assert Table(str(file)).load().train["inputs"].shape == (32, 1)
 
 
 def test_a_far_number_makes_all_others_equal(tmp_path):

@@ -41,7 +41,7 @@ def write_parts(root, **rows):
 
 def numbers(part):
     """Labels and numbers of the pictures of a part."""
-    return [(int(y), int(x[0, 0, 0])) for x, y in zip(part["image"], part["label"], strict=True)]
+    return [(int(y), int(x[0, 0, 0])) for x, y in zip(part["inputs"], part["label"], strict=True)]
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def tree(tmp_path):
 
 def test_labels_are_the_sorted_class_folders(tree):
     for part in Folder(str(tree), size=(6, 4)).load():
-        assert part["image"].dtype == np.uint8 and part["image"].shape[1:] == (6, 4, 3)
+        assert part["inputs"].dtype == np.uint8 and part["inputs"].shape[1:] == (6, 4, 3)
         assert part["label"].dtype == np.int32
         colours = np.array(list(COLOURS.values()))[part["label"]]
-        np.testing.assert_array_equal(part["image"][:, 5, 3], colours)
+        np.testing.assert_array_equal(part["inputs"][:, 5, 3], colours)
 
 
 def test_parts_are_stratified_disjoint_and_seeded(tree):
@@ -65,9 +65,9 @@ def test_parts_are_stratified_disjoint_and_seeded(tree):
     assert counts == [[14, 14, 14], [4, 4, 4], [2, 2, 2]]
     seen = [pair for part in one for pair in numbers(part)]
     assert sorted(seen) == [(y, i) for y in range(3) for i in range(20)]
-    np.testing.assert_array_equal(one.test["image"], same.test["image"])
+    np.testing.assert_array_equal(one.test["inputs"], same.test["inputs"])
     other = Folder(str(tree), size=(6, 4), validation=0.2, test=0.1, seed=1).load()
-    assert not np.array_equal(one.test["image"], other.test["image"])
+    assert not np.array_equal(one.test["inputs"], other.test["inputs"])
 
 
 def test_size_is_height_then_width_and_bilinear(tmp_path):
@@ -75,7 +75,7 @@ def test_size_is_height_then_width_and_bilinear(tmp_path):
     ramp = np.repeat(np.array([[0, 200]], np.uint8), 2, 0)
     Image.fromarray(ramp).save(tmp_path / "ant" / "grey.JPEG", format="png")
     parts = Folder(str(tmp_path), size=(3, 5)).load()
-    images = np.concatenate([part["image"] for part in parts])
+    images = np.concatenate([part["inputs"] for part in parts])
     assert images.shape == (31, 3, 5, 3)
     grey = images[(images[..., 0] == images[..., 2]).all((1, 2))]
     np.testing.assert_array_equal(grey[0, 1, :, 0], [0, 20, 100, 180, 200])  # by hand.
@@ -154,7 +154,7 @@ def test_classes_are_in_the_order_of_strings(tmp_path):
     colour = dict(zip(names, COLOURS.values(), strict=True))
     for part in source.load():
         wanted = [colour[source.classes()["label"][label]] for label in part["label"]]
-        np.testing.assert_array_equal(part["image"][:, 5, 3], wanted)
+        np.testing.assert_array_equal(part["inputs"][:, 5, 3], wanted)
 
 
 def test_accents_are_one_however_unicode_writes_them(tmp_path):
@@ -195,7 +195,7 @@ def test_unlabelled_pictures_train_without_a_label(tmp_path, place):
         write(tmp_path / name, 4, first=50 + 10 * first)
     source = Folder(str(tmp_path), size=(6, 4))
     parts = source.load()
-    assert parts.train.keys() == {"image", "label"}
+    assert parts.train.keys() == {"inputs", "label"}
     labelled, rest = numbers(parts.train)[:6], numbers(parts.train)[6:]
     assert labelled == [(y, i) for y in range(3) for i in range(2)]
     wanted = [i for first in range(len(places)) for i in range(50 + 10 * first, 54 + 10 * first)]
@@ -482,8 +482,8 @@ def test_a_folder_that_may_not_be_read_is_named(tree, monkeypatch):
 
 def test_one_pixel_is_a_size(tree):
     for part in Folder(str(tree), size=(1, 1)).load():
-        assert part["image"].shape[1:] == (1, 1, 3)
-        assert (part["image"][:, 0, 0].argmax(1) == part["label"]).all()
+        assert part["inputs"].shape[1:] == (1, 1, 3)
+        assert (part["inputs"][:, 0, 0].argmax(1) == part["label"]).all()
 
 
 @pytest.mark.parametrize(

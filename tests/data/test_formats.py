@@ -26,7 +26,7 @@ def write(folder, name, text, encoding="utf-8"):
 
 def together(splits, name):
     """An array of all parts in the order of the first feature, which numbers the rows."""
-    order = np.argsort(np.concatenate([part["image"][:, 0] for part in splits]))
+    order = np.argsort(np.concatenate([part["inputs"][:, 0] for part in splits]))
     return np.concatenate([part[name] for part in splits])[order]
 
 
@@ -36,7 +36,7 @@ def test_a_european_table_as_pandas_reads_it(tmp_path):
     path = write(tmp_path, "a.csv", text)
     wanted = pandas.read_csv(io.StringIO(text), sep=";", decimal=",")
     splits = Table(path, ("kind",), delimiter=";", decimal=",", **SETTINGS).load()
-    np.testing.assert_array_equal(together(splits, "image"), wanted[["row", "size"]].to_numpy())
+    np.testing.assert_array_equal(together(splits, "inputs"), wanted[["row", "size"]].to_numpy())
     np.testing.assert_array_equal(together(splits, "kind"), (wanted["kind"] == "b").to_numpy())
     with pytest.raises(
         BadInput, match=r"column 'size' .*decimal mark, give decimal=','\), not '0,5'"
@@ -69,7 +69,7 @@ def test_gaps_of_labels_features_and_categories(tmp_path, mark):
         splits = source.load()
     wanted = [-1 if at % 3 == 0 else at % 2 for at in range(20)]
     np.testing.assert_array_equal(together(splits, "y"), wanted)
-    image = together(splits, "image")
+    image = together(splits, "inputs")
     assert image.shape == (20, 4) and source.classes() == {"y": ("a", "b")}
     known = [at for at in range(20) if at % 4]
     np.testing.assert_array_equal(image[known, 1], [at / 2 for at in known])
@@ -95,7 +95,7 @@ def test_marks_that_count_as_missing_are_told_once_a_load(tmp_path):
 def test_ones_own_mark_of_a_feature_is_filled(tmp_path):
     text = "row,size,y\n" + "".join(f"{at},{-999 if at == 7 else 4},{at % 2}\n" for at in range(20))
     source = Table(write(tmp_path, "a.csv", text), missing=("-999",), fill="mean", **SETTINGS)
-    np.testing.assert_array_equal(together(source.load(), "image")[:, 1], 4)
+    np.testing.assert_array_equal(together(source.load(), "inputs")[:, 1], 4)
 
 
 def test_codes_among_features_are_told(tmp_path):
@@ -105,9 +105,9 @@ def test_codes_among_features_are_told(tmp_path):
         DataWarning, match="column 'post' .* such as '00010', read as numbers"
     ) as found:
         splits = Table(path, **SETTINGS).load()
-    np.testing.assert_array_equal(together(splits, "image")[:, 1], np.arange(10, 30))
+    np.testing.assert_array_equal(together(splits, "inputs")[:, 1], np.arange(10, 30))
     assert len(found) == 1
-    assert Table(path, categories=("post",), **SETTINGS).load().train["image"].shape == (12, 22)
+    assert Table(path, categories=("post",), **SETTINGS).load().train["inputs"].shape == (12, 22)
 
 
 @pytest.mark.parametrize("names", [("train", "valid", "test"), ("Train", "VAL", "Test")])

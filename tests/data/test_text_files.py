@@ -110,7 +110,7 @@ def test_every_reader_takes_a_mark(tmp_path, encoding):
     row = {"ori": "a", "aug_0": "b", "aug_1": "c", "label": 1}
     for at, name in enumerate(("train", "dev", "test")):
         write(f"{name}.json", json.dumps([{**row, "ori": "abc"[at]}]))
-    assert BackTranslatedTexts(str(tmp_path), 1, first_of).load().test["image"].tolist() == [
+    assert BackTranslatedTexts(str(tmp_path), 1, first_of).load().test["inputs"].tolist() == [
         [ord("c")]
     ]
     texts = Texts(str(tmp_path), vocabulary, text="ori")
@@ -125,13 +125,13 @@ def test_home_is_a_users_folder_everywhere(tmp_path, monkeypatch):
     assert read_synonyms("~/s.json") == ((1, 2),)
     (tmp_path / "S_TRAIN.ts").write_text(SERIES.format(3))
     (tmp_path / "S_TEST.ts").write_text(SERIES.format(9))
-    assert UCR("S", "~", validation=0.5).shapes()["image"].shape == (2, 3, 1)
+    assert UCR("S", "~", validation=0.5).shapes()["inputs"].shape == (2, 3, 1)
     rows = "".join(
         json.dumps({"text": f"good {'bad ' * at}", "label": at % 2}) + "\n" for at in range(9)
     )
     (tmp_path / "t.jsonl").write_text(rows)
     assert Texts("~/t.jsonl", WordPiece("~/vocab.txt")).shapes()["label"].shape == (7,)
-    part = {"image": np.eye(4, dtype=np.float32), "y": np.array([0, 1, 0, 1], np.int32)}
+    part = {"inputs": np.eye(4, dtype=np.float32), "y": np.array([0, 1, 0, 1], np.int32)}
     write_splits(Arrays(part, part, part), "y", 2, (0,), "~/splits.json")
     assert (tmp_path / "splits.json").is_file()
     assert len(read_splits("~/splits.json", part, "y")[0]) == 2

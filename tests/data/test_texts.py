@@ -57,14 +57,14 @@ def test_tokens_and_labels_by_hand(folder, tokens):
     check_shapes(source)
     train, validation, test = source.load()
     wanted = [[2, 4, 3, 0, 0], [2, 5, 7, 5, 3], [2, 1, 4, 3, 0]]  # by hand
-    np.testing.assert_array_equal(train["image"], wanted)
-    np.testing.assert_array_equal(validation["image"], [[2, 4, 7, 4, 3]])
-    np.testing.assert_array_equal(test["image"], [[2, 1, 5, 3, 0]])
+    np.testing.assert_array_equal(train["inputs"], wanted)
+    np.testing.assert_array_equal(validation["inputs"], [[2, 4, 7, 4, 3]])
+    np.testing.assert_array_equal(test["inputs"], [[2, 1, 5, 3, 0]])
     assert [part["label"].tolist() for part in (train, validation, test)] == [[2, -1, 1], [2], [0]]
     np.testing.assert_array_equal(train["stars"], np.array([4.5, np.nan, np.nan], np.float32))
     assert source.classes() == {"label": ("mixed", "neg", "pos")}
     kinds = {name: array.dtype for name, array in test.items()}
-    assert kinds == {"image": np.int32, "label": np.int32, "stars": np.float32}
+    assert kinds == {"inputs": np.int32, "label": np.int32, "stars": np.float32}
 
 
 def test_parts_are_stratified_disjoint_and_seeded(tmp_path):
@@ -76,12 +76,12 @@ def test_parts_are_stratified_disjoint_and_seeded(tmp_path):
     check_shapes(source)
     one, same = source.load(), source.load()
     assert [np.bincount(part["odd"]).tolist() for part in one] == [[14, 14], [4, 4], [2, 2]]
-    assert sorted(np.concatenate([part["image"][:, 0] for part in one])) == list(range(1, 41))
+    assert sorted(np.concatenate([part["inputs"][:, 0] for part in one])) == list(range(1, 41))
     for part in one:
-        np.testing.assert_array_equal((part["image"][:, 0] - 1) % 2, part["odd"])
-    np.testing.assert_array_equal(one.test["image"], same.test["image"])
+        np.testing.assert_array_equal((part["inputs"][:, 0] - 1) % 2, part["odd"])
+    np.testing.assert_array_equal(one.test["inputs"], same.test["inputs"])
     other = Texts(str(file), counted, **settings, seed=1).load()
-    assert not np.array_equal(one.test["image"], other.test["image"])
+    assert not np.array_equal(one.test["inputs"], other.test["inputs"])
 
 
 def only_none(texts):
@@ -93,7 +93,7 @@ def only_none(texts):
 def test_shapes_are_told_without_tokens_and_read_once(folder, monkeypatch):
     source = Texts(folder, only_none)
     told = source.shapes()
-    assert told["image"].shape == (3, 5)
+    assert told["inputs"].shape == (3, 5)
     monkeypatch.setattr(texts, "read_columns", None)
     assert source.shapes() == told
 
@@ -129,7 +129,7 @@ def test_files_as_usb_has_them(tmp_path, tokens):
     source = Texts(str(tmp_path), tokens, text="ori")
     check_shapes(source)
     assert [part["label"].tolist() for part in source.load()] == [[0], [1], [2]]
-    np.testing.assert_array_equal(source.load().test["image"], [[2, 4, 5, 5, 3]])
+    np.testing.assert_array_equal(source.load().test["inputs"], [[2, 4, 5, 5, 3]])
 
 
 def test_bad_files_are_named(tmp_path, tokens):
@@ -154,7 +154,7 @@ def test_a_vocabulary_that_is_not_there_is_named_before_training(folder):
     [
         ({"labels": ()}, r"Texts\.labels and numbers must name a label"),
         ({"labels": ("text",)}, r"Texts\.labels must not name a column again, not 'text'"),
-        ({"numbers": ("image",)}, r"Texts\.labels must not have such a name, not 'image'"),
+        ({"numbers": ("inputs",)}, r"Texts\.labels must not have such a name, not 'inputs'"),
     ],
 )
 def test_bad_settings_are_named(settings, text):

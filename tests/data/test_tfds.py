@@ -71,7 +71,7 @@ class FromArrays(ManyLabels):
 
 ALL = {
     "split": ("whole[:60%]", "whole[60%:80%]", "whole[80%:]"),
-    "rename": (("picture", "image"), ("kind", "class")),
+    "rename": (("picture", "inputs"), ("kind", "class")),
 }
 
 
@@ -90,12 +90,12 @@ def test_reads_cifar10(folder):
     splits = Tfds("cifar10", folder).load()
     assert [len(part["label"]) for part in splits] == [36, 4, 16]
     for part in splits:
-        assert part.keys() == {"image", "label"}
-        assert part["image"].shape[1:] == (32, 32, 3) and part["image"].dtype == np.uint8
+        assert part.keys() == {"inputs", "label"}
+        assert part["inputs"].shape[1:] == (32, 32, 3) and part["inputs"].dtype == np.uint8
         assert part["label"].dtype == np.int32
-        np.testing.assert_array_equal(part["image"][:, 0, 0, 0] % 10, part["label"])
-        np.testing.assert_array_equal(part["image"][:, 5, 7, 1], 2 * part["image"][:, 0, 0, 0])
-    seen = np.concatenate([part["image"][:, 0, 0, 0] for part in splits[:2]])
+        np.testing.assert_array_equal(part["inputs"][:, 0, 0, 0] % 10, part["label"])
+        np.testing.assert_array_equal(part["inputs"][:, 5, 7, 1], 2 * part["inputs"][:, 0, 0, 0])
+    seen = np.concatenate([part["inputs"][:, 0, 0, 0] for part in splits[:2]])
     np.testing.assert_array_equal(np.sort(seen), np.arange(40))
 
 
@@ -109,8 +109,8 @@ def test_parts_are_joined_and_classes_may_be_missing(folder):
     check_shapes(source)
     train, validation, test = source.load()
     assert [len(part["label"]) for part in (train, validation, test)] == [68, 2, 10]
-    numbers = train["image"][:, 0, 0, 0].astype(int)
-    assert set(numbers) | set(validation["image"][:, 0, 0, 0]) == {*range(20), *range(30, 80)}
+    numbers = train["inputs"][:, 0, 0, 0].astype(int)
+    assert set(numbers) | set(validation["inputs"][:, 0, 0, 0]) == {*range(20), *range(30, 80)}
     np.testing.assert_array_equal(train["label"], np.where(numbers < 20, numbers % 10, -1))
     index, mask = sample_labelled_subset({"label": train["label"]}, 10, partial=False, seed=0)
     assert mask["label"].all() and set(train["label"][index]) == set(range(10))
@@ -127,7 +127,7 @@ def test_parts_are_joined_and_classes_may_be_missing(folder):
 )
 def test_shapes_of_known_sets_need_no_data(tmp_path, name, split, count, side):
     shapes = Tfds(name, str(tmp_path), (split, "train[-5:]", "test")).shapes()
-    assert shapes["image"].shape == (count, side, side, 3) and shapes["image"].dtype == np.uint8
+    assert shapes["inputs"].shape == (count, side, side, 3) and shapes["inputs"].dtype == np.uint8
     assert shapes["label"].shape == (count,) and shapes["label"].dtype == np.int32
     with pytest.raises(BadInput, match=f"'{name}' is not prepared in .*: call mtl_jax.data.prep"):
         Tfds(name, str(tmp_path), (split, "train[-5:]", "test")).load()
@@ -163,7 +163,7 @@ def test_slices_that_share_examples_are_refused(folder, split, text):
 
 def test_slices_that_meet_are_fine(folder):
     parts = Tfds("cifar10", folder, ("train[:33%]", "train[33%:77%]", "train[77%:]+test")).load()
-    numbers = np.concatenate([part["image"][:, 0, 0, 0] for part in parts])
+    numbers = np.concatenate([part["inputs"][:, 0, 0, 0] for part in parts])
     np.testing.assert_array_equal(np.sort(numbers), np.arange(56))
 
 
@@ -174,14 +174,14 @@ def test_shapes_of_other_sets_do(tmp_path):
 
 def test_keeps_every_single_number_as_a_label(folder):
     part = Tfds("many_labels", folder, **ALL).load().train
-    assert part["image"].shape == (6, 4, 4, 1)
-    number = part["image"][:, 0, 0, 0]
+    assert part["inputs"].shape == (6, 4, 4, 1)
+    number = part["inputs"][:, 0, 0, 0]
     expected = {
         "class": (number % 3).astype(np.int32),
         "age": (number / 4).astype(np.float32),
         "flag": (number % 2 == 0).astype(np.int32),
     }
-    assert part.keys() == {"image", *expected}
+    assert part.keys() == {"inputs", *expected}
     for name, values in expected.items():
         assert part[name].dtype == values.dtype
         np.testing.assert_array_equal(part[name], values)
@@ -213,7 +213,7 @@ def test_a_damaged_picture_is_named_by_its_number(folder, monkeypatch):
 
 
 def test_pictures_of_no_fixed_size_are_measured(folder):
-    assert Tfds("uneven", folder, **ALL).shapes()["image"].shape[1:] in {(4, 4, 1), (6, 4, 1)}
+    assert Tfds("uneven", folder, **ALL).shapes()["inputs"].shape[1:] in {(4, 4, 1), (6, 4, 1)}
 
 
 def test_the_log_has_no_advice(folder, caplog):
@@ -226,7 +226,7 @@ def test_pictures_of_several_sizes_need_a_size(folder):
     with pytest.raises(BadInput, match=text):
         Tfds("uneven", folder, **ALL).load()
     part = Tfds("uneven", folder, size=(5, 3), **ALL).load().test
-    assert part["image"].shape == (2, 5, 3, 1)
+    assert part["inputs"].shape == (2, 5, 3, 1)
 
 
 def test_what_is_not_prepared_says_how(tmp_path):
@@ -248,7 +248,7 @@ def test_preparing_twice_changes_nothing(folder):
     before = Tfds("many_labels", folder, **ALL).load()
     prepare("many_labels", folder)
     after = Tfds("many_labels", folder, **ALL).load()
-    np.testing.assert_array_equal(before.train["image"], after.train["image"])
+    np.testing.assert_array_equal(before.train["inputs"], after.train["inputs"])
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow"), reason="TensorFlow is installed")
@@ -268,11 +268,11 @@ def test_a_need_for_tensorflow_says_how_to_get_it(tmp_path):
         ("cifar10", {"split": ("train", "nope", "test")}, r"\['train', 'test'\], not 'nope'"),
         ("cifar10", {"split": ("train", "test[:0%]", "test")}, r"not 'test\[:0%\]'"),
         ("cifar10", {"rename": (("lable", "a"),)}, r"did you mean label\?\), not 'lable'"),
-        ("many_labels", {}, r"must have one image called 'image'; its images are \['picture'\]"),
-        ("cifar10", {"rename": (("label", "image"),)}, "must have one image called 'image'"),
+        ("many_labels", {}, r"must have one image called 'inputs'; its images are \['picture'\]"),
+        ("cifar10", {"rename": (("label", "inputs"),)}, "must have one image called 'inputs'"),
         (
             "many_labels",
-            {"rename": (("picture", "image"), ("kind", "age"))},
+            {"rename": (("picture", "inputs"), ("kind", "age"))},
             "Tfds.rename must not give one name to two features",
         ),
     ],

@@ -36,7 +36,7 @@ def test_channels_are_standardised_over_the_training_part(tmp_path):
     source = UCR("Small", folder(tmp_path), validation=0.5)
     splits = source.load()
     check_shapes(source)
-    train = splits.train["image"]
+    train = splits.train["inputs"]
     assert train.shape == (2, 3, 2) and train.dtype == np.float32
     np.testing.assert_array_equal(np.sort(splits.train["label"]), [0, 1])
     np.testing.assert_allclose(train.mean((0, 1)), 0.0, atol=1e-6)
@@ -48,7 +48,7 @@ def test_channels_are_standardised_over_the_training_part(tmp_path):
         for other in raw[2:]:
             both = np.concatenate([one, other])
             wanted.append((np.arange(3) - both.mean()) / both.std())
-    found = splits.test["image"][0, :, 0]
+    found = splits.test["inputs"][0, :, 0]
     assert min(np.abs(found - line).max() for line in wanted) < 1e-5
 
 
@@ -67,8 +67,8 @@ def test_what_the_package_brings(name, sizes, classes):
     assert tuple(len(part["label"]) for part in splits) == sizes
     for part in splits:
         assert set(part["label"]) == set(range(classes)) and part["label"].dtype == np.int32
-        assert part["image"].shape[1:] == splits.train["image"].shape[1:]
-    series = np.concatenate([part["image"] for part in splits[:2]]).reshape(sum(sizes[:2]), -1)
+        assert part["inputs"].shape[1:] == splits.train["inputs"].shape[1:]
+    series = np.concatenate([part["inputs"] for part in splits[:2]]).reshape(sum(sizes[:2]), -1)
     assert len(np.unique(series, axis=0)) == sum(sizes[:2]), "no series is in two parts"
 
 
@@ -78,13 +78,13 @@ def test_vowels_have_the_speakers_of_the_archive():
     # The archive's description: 30 utterances a speaker to train on, 24 to 88 to test.
     assert np.bincount(splits.test["label"]).tolist() == [31, 35, 88, 44, 29, 24, 40, 50, 29]
     assert np.bincount(splits.train["label"]).tolist() == [24] * 9
-    other = UCR(seed=1).load().train["image"]
-    assert not np.array_equal(other, splits.train["image"])
+    other = UCR(seed=1).load().train["inputs"]
+    assert not np.array_equal(other, splits.train["inputs"])
 
 
 def test_shapes_are_told_without_reading(monkeypatch):
     monkeypatch.setattr(ucr, "read_ts", None)
-    assert UCR("OSULeaf", validation=0.1).shapes()["image"].shape == (180, 427, 1)
+    assert UCR("OSULeaf", validation=0.1).shapes()["inputs"].shape == (180, 427, 1)
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch):

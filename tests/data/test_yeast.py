@@ -21,14 +21,14 @@ def test_known_counts():
 
 
 def test_numbers_have_unit_variance_over_the_training_part():
-    image = Yeast().load().train["image"].astype(np.float64)
+    image = Yeast().load().train["inputs"].astype(np.float64)
     np.testing.assert_allclose(image.mean(0), 0.0, atol=1e-5)
     np.testing.assert_allclose(image.std(0), 1.0, atol=1e-5)
 
 
 def test_parts_share_no_gene_and_the_seed_decides():
     one, other = Yeast(seed=0).load(), Yeast(seed=1).load()
-    rows = np.concatenate([part["image"] for part in one])
+    rows = np.concatenate([part["inputs"] for part in one])
     assert len(np.unique(rows.round(4), axis=0)) == len(rows) == 2417
     assert [len(part["class1"]) for part in one] == [1451, 483, 483]
     assert not np.array_equal(one.train["class1"], other.train["class1"])
@@ -44,7 +44,7 @@ def test_every_gene_has_its_own_numbers_and_labels():
         return np.round((numbers - numbers.mean(0)) / numbers.std(0), 3)
 
     splits = Yeast(seed=2).load()
-    image = np.concatenate([part["image"] for part in splits]).astype(np.float64)
+    image = np.concatenate([part["inputs"] for part in splits]).astype(np.float64)
     labels = np.concatenate([np.stack([p[n] for n in yeast.label_names()], 1) for p in splits])
     known = keys(np.array([numbers for numbers, _ in genes]))
     ours = keys(image)

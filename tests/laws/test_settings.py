@@ -47,7 +47,7 @@ BAD = {
     "(text,)": ("1",),
     "function": len,
 }
-PART = {"image": np.zeros((4, 3), np.float32), "row": np.zeros(4, np.int32)}
+PART = {"inputs": np.zeros((4, 3), np.float32), "row": np.zeros(4, np.int32)}
 TWO = data.Arrays(PART, PART, PART)
 # Of what only some values are right.
 GIVEN = {

@@ -90,7 +90,7 @@ def test_every_step_fits_together(run):
     _, state, given = trace_run(run.replace(execution=Execution()), 1)
     assert state.step.shape == (run.num_seeds,)
     streams = single_seed(run, given).streams.values()
-    assert min(stream.image.shape[0] for stream in streams) > run.batch_size
+    assert min(stream.inputs.shape[0] for stream in streams) > run.batch_size
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
@@ -117,7 +117,7 @@ def test_the_regressions_of_gradnorm_differ_by_scale_and_some_noise():
     source = toy.Tanh((1.0, 100.0), train=200, validation=3, test=4)
     check_shapes(source)
     train, validation, test = source.load()
-    assert [len(part["image"]) for part in (train, validation, test)] == [200, 3, 4]
+    assert [len(part["inputs"]) for part in (train, validation, test)] == [200, 3, 4]
     small, large = train["sigma 1"], train["sigma 100"]
     assert 0.9 < np.abs(small).max() <= 1.0 and 90.0 < np.abs(large).max() <= 100.0
     # B + eps has entries of variance 10^2 + 3.5^2, of which the tasks have 10^2 in common.

@@ -231,7 +231,7 @@ def test_weights_that_changed_are_told(tmp_path):
 def test_the_digest_by_hand():
     forget()
     array = np.arange(6, dtype=np.int32).reshape(2, 3)
-    small = {"image": array, "label": np.array([0, 1], np.int32)}
+    small = {"inputs": array, "label": np.array([0, 1], np.int32)}
     total = hashlib.sha256()
     for name in ("test", "train", "validation"):
         total.update(f"{name}/image:int32(2, 3);".encode() + array.astype("<i4").tobytes())
@@ -350,14 +350,14 @@ def test_every_source_is_known_by_what_it_reads(make, tmp_path):
 
 def test_classes_of_a_task_alone_do_not_hide_a_change():
     """Each of parts, names, types, shapes and values counts."""
-    base = {"image": np.zeros((2, 4), np.float32), "label": np.zeros(2, np.int32)}
+    base = {"inputs": np.zeros((2, 4), np.float32), "label": np.zeros(2, np.int32)}
     others = [
         {**base, "more": np.zeros(2, np.int32)},
         {**base, "label": np.zeros(2, np.int64)},
         {**base, "label": np.array([0, 1], np.int32)},
-        {"image": base["image"], "labels": base["label"]},
-        {**base, "image": np.zeros((2, 2), np.float32)},
-        {**base, "image": -base["image"]},  # Minus zero is another number.
+        {"inputs": base["inputs"], "labels": base["label"]},
+        {**base, "inputs": np.zeros((2, 2), np.float32)},
+        {**base, "inputs": -base["inputs"]},  # Minus zero is another number.
     ]
     sources = [data.Arrays(one, one, one) for one in (base, *others)]
     swapped = data.Arrays(base, {**base, "label": others[2]["label"]}, base)

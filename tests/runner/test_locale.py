@@ -24,7 +24,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.run_groups import Evaluation
 from mtl_jax.config.task import Task
 
-PART = {"image": np.eye(8, dtype=np.float32), "größe": np.arange(8) % 2}
+PART = {"inputs": np.eye(8, dtype=np.float32), "größe": np.arange(8) % 2}
 TASK = Task(name="größe", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
 RUN = Run(
     name=NAME, data=data.Arrays(PART, PART, PART), tasks=(TASK,), trunk=nets.MLP((2,)),

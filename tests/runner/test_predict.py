@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(runs=(SOURCE,), sklearn_baselines=(PROBE,))
 def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
     assert sweep(EXPERIMENT, EXPERIMENT, tmp_path, fresh=False) == 0
     folder = RunDirectory(tmp_path, SOURCE)
-    images = DATA.test["image"]
+    images = DATA.test["inputs"]
     found = predict_source(SOURCE, folder, [images] * 2)
     assert found.features.shape == (2, 40, 12) and found.probabilities.shape == (2, 40, 3)
     np.testing.assert_allclose(found.probabilities.sum(-1), 1.0, rtol=1e-5)

@@ -46,7 +46,7 @@ def root(tmp_path_factory):
 def scores_of(run, model, seed):
     """Test metrics of one seed by NumPy: share of right classes, mean squared error."""
     params, stats = jax.tree.map(lambda leaf: leaf[seed], model)
-    outputs, _ = build_model(run).apply(params, stats, DATA.test["image"], train=False)
+    outputs, _ = build_model(run).apply(params, stats, DATA.test["inputs"], train=False)
     found = {}
     for task in run.tasks:
         out, label = np.asarray(outputs.logits[task.name]), DATA.test[task.name]
@@ -176,10 +176,10 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
     """One image of the test part overflows the net: a NaN is no class 0."""
     test = part(40, 2)
     numbers = [
-        {**one, "image": one["image"].reshape(len(one["image"]), -1)}
+        {**one, "inputs": one["inputs"].reshape(len(one["inputs"]), -1)}
         for one in (part(96, 0), part(40, 1), test)
     ]
-    numbers[2]["image"][7] = 3e38
+    numbers[2]["inputs"][7] = 3e38
     run = JOINT.replace(
         name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), augmentation={"strong": None}
     )

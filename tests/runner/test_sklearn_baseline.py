@@ -61,7 +61,9 @@ def test_it_gets_the_labels_that_a_run_gets(tmp_path):
         np.testing.assert_array_equal(index, known[1])
         assert len(y) == (96 if pool else 24)
         np.testing.assert_array_equal(y[y >= 0], DATA.train["row"][known[1]])
-        np.testing.assert_array_equal(x[0], DATA.train["image"][0 if pool else known[1][0]].ravel())
+        np.testing.assert_array_equal(
+            x[0], DATA.train["inputs"][0 if pool else known[1][0]].ravel()
+        )
 
 
 def test_a_result_says_its_seeds_choices_and_what_the_best_on_test_would_be():

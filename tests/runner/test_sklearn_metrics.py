@@ -39,7 +39,7 @@ def part(count, seed):
     x = rng.normal(size=(count, 4)).astype(np.float32)
     noisy = x + rng.normal(size=x.shape)
     return {
-        "image": x,
+        "inputs": x,
         "classes": noisy[:, :3].argmax(1).astype(np.int32),
         "answer": (noisy[:, 0] > 0.7).astype(np.float32),
         "number": noisy[:, :2].sum(1).astype(np.float32),
@@ -62,9 +62,9 @@ TASKS = (
 
 def with_gaps(arrays, every=4):
     """The part with labels missing in every fourth row."""
-    out = np.arange(len(arrays["image"])) % every == 1
+    out = np.arange(len(arrays["inputs"])) % every == 1
     missing = {"classes": np.int32(-1), "answer": np.nan, "number": np.nan}
-    return {"image": arrays["image"]} | {
+    return {"inputs": arrays["inputs"]} | {
         name: np.where(out, missing[name], arrays[name]).astype(arrays[name].dtype)
         for name in KINDS
     }
@@ -72,7 +72,7 @@ def with_gaps(arrays, every=4):
 
 def without_gaps(arrays, every=4):
     """Those rows of the part that keep their labels."""
-    kept = np.arange(len(arrays["image"])) % every != 1
+    kept = np.arange(len(arrays["inputs"])) % every != 1
     return {name: array[kept] for name, array in arrays.items()}
 
 
@@ -97,9 +97,9 @@ def test_the_tasks_own_metric_judges_and_its_direction_chooses(task, choices, ju
     """All parts lack labels, which are masked in fitting, choosing and telling."""
     found = result_of(row_of(task, choices, tuple(map(with_gaps, WHOLE))), tmp_path)
     train, validation, test = (without_gaps(each) for each in WHOLE)
-    fitted = [make().fit(train["image"], train[task.name]) for make in choices]
+    fitted = [make().fit(train["inputs"], train[task.name]) for make in choices]
     expected = [
-        [judge(each[task.name], model.predict(each["image"])) for model in fitted]
+        [judge(each[task.name], model.predict(each["inputs"])) for model in fitted]
         for each in (validation, test)
     ]
     best = (np.argmax if task.metric.higher_is_better else np.argmin)(expected[0])
@@ -118,7 +118,7 @@ def test_the_tasks_own_metric_judges_and_its_direction_chooses(task, choices, ju
 
 def flipped(arrays):
     """The part with labels of other examples."""
-    return {n: a if n == "image" else np.roll(a, len(a) // 2, axis=0) for n, a in arrays.items()}
+    return {n: a if n == "inputs" else np.roll(a, len(a) // 2, axis=0) for n, a in arrays.items()}
 
 
 @pytest.mark.parametrize(("task", "choices", "judge"), TASKS, ids=KINDS)
@@ -156,7 +156,7 @@ def test_the_pool_has_the_labels_of_a_run_and_none_else(name, tmp_path):
     x, y = Kept.given
     run = RUN.replace(data=row.data, tasks=(task,), labels={"num_labelled": labelled}, num_seeds=1)
     index = np.asarray(load_run_data(run).train.streams[""].labelled.index[0])
-    np.testing.assert_array_equal(x, data[0]["image"])
+    np.testing.assert_array_equal(x, data[0]["inputs"])
     np.testing.assert_array_equal(np.flatnonzero(y != -1), index)
     np.testing.assert_array_equal(y[index], data[0][name][index])
     self_trained = functools.partial(self_training, LogisticRegression)
@@ -171,7 +171,7 @@ def test_a_target_domain_is_judged_and_comes_without_labels(tmp_path):
     row = row_of(CLASSES, (Kept,)).replace(data=Domains((source,), other), use_unlabelled=True)
     (selected,) = result_of(row, tmp_path)["selected"]
     x, y = Kept.given
-    np.testing.assert_array_equal(x, np.concatenate([train["image"]] * 2))
+    np.testing.assert_array_equal(x, np.concatenate([train["inputs"]] * 2))
     np.testing.assert_array_equal(y, [*train["classes"], *np.full(90, -1)])
     share = np.mean(judged[1]["classes"] == 1)
     np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], share, rtol=1e-6)
@@ -221,8 +221,8 @@ def test_a_metric_of_probabilities_sees_them(task, tmp_path):
     choices = tuple(functools.partial(LogisticRegression, C=c) for c in (1e-4, 1.0))
     (selected,) = result_of(row_of(task, choices), tmp_path)["selected"]
     train, _, test = WHOLE
-    model = choices[1]().fit(train["image"], train[task.name])
-    expected = log_loss(test[task.name], model.predict_proba(test["image"]))
+    model = choices[1]().fit(train["inputs"], train[task.name])
+    expected = log_loss(test[task.name], model.predict_proba(test["inputs"]))
     assert selected["choice"] == 1
     np.testing.assert_allclose(selected["test"][task.name]["log loss"], expected, rtol=1e-5)
     with pytest.raises(BadInput, match="'row', choice 0 must have predict_proba, since 'log loss'"):
@@ -238,8 +238,8 @@ def test_without_a_validation_label_the_first_choice_is_taken_and_it_is_told(tmp
     train, validation, test = WHOLE
     row = row_of(CLASSES, NEIGHBOURS[::-1], (train, unlabelled(validation), test), num_seeds=2)
     found = result_of(row, tmp_path)
-    model = KNeighborsClassifier(20).fit(train["image"], train["classes"])
-    right = accuracy_score(test["classes"], model.predict(test["image"]))
+    model = KNeighborsClassifier(20).fit(train["inputs"], train["classes"])
+    right = accuracy_score(test["classes"], model.predict(test["inputs"]))
     for selected in found["selected"]:
         assert selected["choice"] == 0 and np.isnan(selected["validation"]["classes"]["accuracy"])
         np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], right, rtol=1e-6)
@@ -274,7 +274,7 @@ def test_one_fit_has_no_last_evaluation_and_no_median(tmp_path):
     assert float(cells["selected"]) == read.selected["classes"]
 
 
-NAN = WHOLE[1]["image"].copy()
+NAN = WHOLE[1]["inputs"].copy()
 NAN[3, 1] = np.nan
 
 
@@ -308,8 +308,8 @@ HALF[5, 1] = np.nan
         (NUMBER, (Ridge,), {"number": WHOLE[0]["classes"]}, r"must be floats .* has int32 \[90\]"),
         (NUMBER, (Ridge,), {"number": HALF}, r"must be 1 numbers .* has float32 \[90, 2\]"),
         (NUMBER.replace(num_outputs=2), (Ridge,), {"number": HALF}, "missing as a whole, .* 1 that are"),
-        (CLASSES, NEIGHBOURS, {"image": np.ones((90, 7), np.int32)}, "not int32 .* such as tokens"),
-        (CLASSES, NEIGHBOURS, {"image": np.pad(NAN, ((0, 40), (0, 0)))}, "but 1 of 90 images"),
+        (CLASSES, NEIGHBOURS, {"inputs": np.ones((90, 7), np.int32)}, "not int32 .* such as tokens"),
+        (CLASSES, NEIGHBOURS, {"inputs": np.pad(NAN, ((0, 40), (0, 0)))}, "but 1 of 90 images"),
         (NUMBER, (LogisticRegression,), {}, "'row', choice 0 must be a regressor.* not LogisticR"),
         (CLASSES, (*NEIGHBOURS, Ridge), {}, "'row', choice 3 must be a classifier.* not Ridge"),
         (CLASSES, (functools.partial(Ridge, c=1),), {}, "choice 0 cannot be made: .*'c'"),
@@ -330,7 +330,7 @@ def test_what_does_not_fit_is_refused_before_anything_trains(
 def test_data_without_one_input_or_with_other_counts_are_refused():
     row = row_of(CLASSES, NEIGHBOURS)
     streams = MultiInput((Input("classes", row.data, "classes"),))
-    with pytest.raises(BadInput, match="row 'row': the train data has no 'image'"):
+    with pytest.raises(BadInput, match="row 'row': the train data has no 'inputs'"):
         sklearn_data.check(row.replace(data=streams))
     fewer = Made(*WHOLE[:2], WHOLE[2] | {"classes": WHOLE[2]["classes"][:-1]})
     none = Made(*WHOLE[:2], {name: array[:0] for name, array in WHOLE[2].items()})
@@ -340,7 +340,7 @@ def test_data_without_one_input_or_with_other_counts_are_refused():
 
 
 def test_images_of_another_size_in_one_part_are_refused():
-    other = WHOLE[2] | {"image": WHOLE[2]["image"][:, :3]}
+    other = WHOLE[2] | {"inputs": WHOLE[2]["inputs"][:, :3]}
     row = row_of(CLASSES, NEIGHBOURS).replace(data=Made(*WHOLE[:2], other))
     with pytest.raises(BadInput, match=r"the test data must have images of shape \[4\].* \[3\]"):
         sklearn_data.check(row)
@@ -424,8 +424,8 @@ def test_random_choices_are_those_of_the_seed(tmp_path):
     assert one == two
     train, _, test = WHOLE
     for seed, selected in enumerate(one["selected"], 4):
-        model = forest(random_state=seed).fit(train["image"], train["classes"])
-        right = accuracy_score(test["classes"], model.predict(test["image"]))
+        model = forest(random_state=seed).fit(train["inputs"], train["classes"])
+        right = accuracy_score(test["classes"], model.predict(test["inputs"]))
         np.testing.assert_allclose(selected["test"]["classes"]["accuracy"], right, rtol=1e-6)
     fixed = row_of(CLASSES, (functools.partial(forest, random_state=0),), num_seeds=2)
     first, second = result_of(fixed, tmp_path / "fixed")["selected"]

@@ -58,7 +58,7 @@ def test_every_round_is_trained_once_and_in_order(root):
 @pytest.mark.slow
 def test_students_learn_what_teachers_said(root):
     """The stored outputs are the teacher's own, of every seed and image."""
-    images = load_run_data(RUN).train.streams[""].image
+    images = load_run_data(RUN).train.streams[""].inputs
     said = outputs_of(ROWS, RunDirectory(root, ROWS), "ema", "row", [images] * 2)
     assert said.shape == (2, 96, 3)
     tree = CheckpointManager(RunDirectory(root, ROWS).checkpoints, print).load(8)

@@ -45,13 +45,13 @@ def test_each_seed_has_the_data_of_its_own_source():
     for place, run in enumerate(ALONE):
         own = load_run_data(run)
         stream, alone = found.train.streams[""], own.train.streams[""]
-        np.testing.assert_array_equal(stream.image[place], alone.image)
+        np.testing.assert_array_equal(stream.inputs[place], alone.inputs)
         np.testing.assert_array_equal(stream.labels["left"][place], alone.labels["left"])
         np.testing.assert_array_equal(stream.labelled.index[place], alone.labelled.index[0])
         np.testing.assert_array_equal(
-            found.splits["test"][""]["image"][place], own.splits["test"][""]["image"]
+            found.splits["test"][""]["inputs"][place], own.splits["test"][""]["inputs"]
         )
-    images = found.train.streams[""].image
+    images = found.train.streams[""].inputs
     assert (images[0] != images[1]).any()
 
 

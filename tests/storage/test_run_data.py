@@ -39,9 +39,9 @@ def test_only_what_the_tasks_need_is_kept():
     assert set(prepared.splits) == {"validation", "test"}
     for name in prepared.splits:
         arrays = prepared.splits[name][""]
-        assert set(arrays) == {"image", "row", "height"}
-        np.testing.assert_array_equal(arrays["image"], getattr(DATA, name)["image"])
-    assert prepared.train.source_model is None and len(stream.image) == 96
+        assert set(arrays) == {"inputs", "row", "height"}
+        np.testing.assert_array_equal(arrays["inputs"], getattr(DATA, name)["inputs"])
+    assert prepared.train.source_model is None and len(stream.inputs) == 96
 
 
 def test_a_task_of_several_inputs_may_have_a_number_of_labels_of_its_own():
@@ -153,15 +153,15 @@ def test_a_column_called_pool_is_a_label(tmp_path):
         np.testing.assert_array_equal(np.bincount(stream.labels["pool"][index]), [6, 6])
 
 
-@pytest.mark.parametrize("name", ["image", "a/b", "/relation"])
+@pytest.mark.parametrize("name", ["inputs", "a/b", "/relation"])
 def test_a_name_that_means_something_else_is_refused_where_the_task_is_made(name):
-    with pytest.raises(BadInput, match=f'Task.name must not be empty, "image" .*not {name!r}'):
+    with pytest.raises(BadInput, match=f'Task.name must not be empty, "inputs" .*not {name!r}'):
         ROW.replace(name=name)
 
 
-ALONE = data.Arrays(*({"image": p["image"], "row": p["row"]} for p in
+ALONE = data.Arrays(*({"inputs": p["inputs"], "row": p["row"]} for p in
                       (part(20, 0), part(9, 1), part(9, 2))))  # fmt: skip
-OTHER = data.Arrays(*({"image": p["image"], "row": p["row"]} for p in
+OTHER = data.Arrays(*({"inputs": p["inputs"], "row": p["row"]} for p in
                       (part(30, 3), part(9, 4), part(9, 5))))  # fmt: skip
 DOMAINS = data.Domains((ALONE,), OTHER)
 
@@ -236,7 +236,7 @@ def test_a_pool_may_be_of_one_image(place):
 @pytest.mark.parametrize("axis", [1, 3, 4])
 def test_channels_first_are_refused_of_every_source(axis):
     image = np.zeros((9, axis, 8, 7), np.float32)
-    one = {"image": image, "row": np.arange(9) % 3}
+    one = {"inputs": image, "row": np.arange(9) % 3}
 
     class Own(DataSource):
         def shapes(self):

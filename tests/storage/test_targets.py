@@ -30,7 +30,7 @@ CLOCK = 1.7e9 + np.arange(12.0)
 def run_on(task, *parts):
     """A run of one task whose three parts have these labels, the last for those not given."""
     parts = (*parts, *(parts[-1],) * (3 - len(parts)))
-    arrays = ({"image": X[: len(y)], "y": y} for y in parts)
+    arrays = ({"inputs": X[: len(y)], "y": y} for y in parts)
     return RUN.replace(
         name="r", data=data.Arrays(*arrays), tasks=(task,), labels={"num_labelled": None}
     )
@@ -166,7 +166,7 @@ SOURCES = {
     "MultiInput": lambda part: MultiInput((Input("y", Own(part, part, part), "y"),)),
     "Domains": lambda part: Domains(
         (data.Arrays(part, part, part),),
-        data.Arrays(part, part, {**part, "image": part["image"] + np.float32(1)}),
+        data.Arrays(part, part, {**part, "inputs": part["inputs"] + np.float32(1)}),
     ),
 }
 
@@ -183,7 +183,7 @@ SOURCES = {
     ],
 )
 def test_every_source_is_held_to_the_same(name, task, labels, text):
-    source = SOURCES[name]({"image": X, "y": labels})
+    source = SOURCES[name]({"inputs": X, "y": labels})
     with pytest.raises(BadInput, match=f"run 'r': task 'y'.*{text}"):
         load_run_data(
             RUN.replace(name="r", data=source, tasks=(task,), labels={"num_labelled": None})
@@ -192,7 +192,7 @@ def test_every_source_is_held_to_the_same(name, task, labels, text):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_unsigned_classes_are_taken_from_every_source(name):
-    source = SOURCES[name]({"image": X, "y": Y.astype(np.uint8)})
+    source = SOURCES[name]({"inputs": X, "y": Y.astype(np.uint8)})
     for labelled in (None, 7):
         run = RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": labelled})
         stream = next(iter(load_run_data(run).train.streams.values()))
@@ -202,14 +202,14 @@ def test_unsigned_classes_are_taken_from_every_source(name):
 
 @pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[Y], Y.astype(object)])
 def test_words_are_told_how_they_become_classes(labels):
-    source = Own(*({"image": X, "y": labels} for _ in range(3)))
+    source = Own(*({"inputs": X, "y": labels} for _ in range(3)))
     for told in (load_run_data, abstract_data):
         with pytest.raises(BadInput, match=r"task 'y': train labels must be numbers, not .*unique"):
             told(RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": None}))
 
 
 def test_labels_of_another_number_of_rows_are_named():
-    source = Own(*({"image": X, "y": Y[:9]} for _ in range(3)))
+    source = Own(*({"inputs": X, "y": Y[:9]} for _ in range(3)))
     with pytest.raises(BadInput, match=r"as many 'y' in the train part as images, not .*9"):
         load_run_data(RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": None}))
 

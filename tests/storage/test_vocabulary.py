@@ -18,7 +18,7 @@ def texts(highest, dtype=np.int32):
     """A part of the data: texts whose largest token is known."""
     x = np.arange(12 * 6).reshape(12, 6) % 19 + 1
     x[3, 4] = highest
-    return {"image": x.astype(dtype), "row": (np.arange(12) % 3).astype(np.int32)}
+    return {"inputs": x.astype(dtype), "row": (np.arange(12) % 3).astype(np.int32)}
 
 
 def run(train=19, validation=19, test=19, dtype=np.int32, **changes):
@@ -111,7 +111,10 @@ TRUNKS = {
 def test_a_trunk_takes_its_inputs_and_refuses_others_in_one_line(name, kind):
     trunk, fine = TRUNKS[name]
     dtype = np.int32 if kind == "tokens" else np.float32
-    part = {"image": np.ones((6, *SHAPES[kind]), dtype), "row": (np.arange(6) % 3).astype(np.int32)}
+    part = {
+        "inputs": np.ones((6, *SHAPES[kind]), dtype),
+        "row": (np.arange(6) % 3).astype(np.int32),
+    }
     one = RUN.replace(
         name="r", data=data.Arrays(part, part, part), tasks=(ROW,), trunk=trunk, labels={"num_labelled": None}, augmentation={"strong": None})  # fmt: skip
     if kind in fine:

@@ -59,7 +59,7 @@ def begun(run):
 @jax.jit
 def losses_of(params, stream, rows):
     """The tasks' losses on some examples, without the step's own code."""
-    features = RUN.trunk.apply({"params": params["shared"]}, stream.image[rows], train=False)
+    features = RUN.trunk.apply({"params": params["shared"]}, stream.inputs[rows], train=False)
     heads = params["tasks"]["heads"]
 
     def loss(name):

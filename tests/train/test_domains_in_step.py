@@ -20,11 +20,11 @@ from tests.small import ROW, RUN, part
 
 def dimmed(arrays):
     """The same problem with dark images: another domain."""
-    return {"image": 0.3 * arrays["image"], "row": arrays["row"]}
+    return {"inputs": 0.3 * arrays["inputs"], "row": arrays["row"]}
 
 
 SOURCE = data.Arrays(
-    *({k: part(n, s)[k] for k in ("image", "row")} for n, s in ((48, 0), (16, 1), (16, 2)))
+    *({k: part(n, s)[k] for k in ("inputs", "row")} for n, s in ((48, 0), (16, 1), (16, 2)))
 )
 TARGET = data.Arrays(*(dimmed(part(n, s)) for n, s in ((32, 3), (16, 4), (16, 5))))
 DOMAINS = RUN.replace(
@@ -69,7 +69,7 @@ def test_unlabelled_batches_are_of_the_target_alone():
     key = jax.random.key(0)
     sampler, requests = Sampler(run, "vmap", ()), group_requests(run.tasks)
     batch = sample_batch(sampler, stream._replace(labelled=one), requests, key, jnp.int32(0))
-    assert batch.images["weak"].max() < 0.31 < batch.images["labelled"].max()
+    assert batch.inputs["weak"].max() < 0.31 < batch.inputs["labelled"].max()
     assert batch.unlabelled_index.max() < 32
 
 

@@ -45,7 +45,7 @@ def numbered(count: int, seed: int) -> dict[str, np.ndarray]:
     row, column = rng.integers(0, 3, (2, count)).astype(np.int32)
     row[::5], column[3::4] = -1, -1
     height = np.where(np.arange(count) % 3, rng.random(count), np.nan).astype(np.float32)
-    return {"image": image, "row": row, "column": column, "height": height}
+    return {"inputs": image, "row": row, "column": column, "height": height}
 
 
 PARTS = [numbered(96, 0), numbered(20, 1), numbered(20, 2)]
@@ -88,7 +88,7 @@ def test_labels_and_masks_are_those_of_the_example(partial, step):
     run = MISSING.replace(labels={"partial": partial})
     found = drawn(run, step)[""]
     known = load_run_data(run).train.streams[""].labelled
-    rows = who(found.images["labelled"])
+    rows = who(found.inputs["labelled"])
     assert len(set(rows)) == 16 and set(rows) <= set(known.index[0])
     for name in ("row", "column", "height"):
         given = PARTS[0][name]
@@ -108,9 +108,9 @@ def test_held_out_batches_have_held_out_examples_with_their_own_labels():
     seen = set()
     for step in range(4):
         held, own = (drawn(run, step, choose)[""] for choose in (sample_heldout_batch, whole))
-        rows = who(held.images["labelled"])
+        rows = who(held.inputs["labelled"])
         assert set(rows) <= set(stream.held_out.index[0])
-        assert set(who(own.images["labelled"])) <= set(stream.labelled.index[0])
+        assert set(who(own.inputs["labelled"])) <= set(stream.labelled.index[0])
         for name in ("row", "column", "height"):
             np.testing.assert_array_equal(held.labels[name], PARTS[0][name][rows])
             there = PARTS[0][name][rows] >= 0
@@ -203,7 +203,7 @@ def apart(*draws):
 
 
 def test_every_view_of_every_example_is_drawn_on_its_own():
-    first, second = (drawn(noisy(), step)[""].images for step in (0, 1))
+    first, second = (drawn(noisy(), step)[""].inputs for step in (0, 1))
     views = [image for images in (first, second) for name in BASE_VIEWS for image in images[name]]
     assert len(views) == 2 * (2 * 8 + 5 * 16)  # by hand: two labelled views of 8, five of 16.
     everything = np.concatenate([view.reshape(-1) for view in views])
@@ -254,7 +254,7 @@ def test_streams_and_seeds_draw_on_their_own():
     streams = drawn(run)
     other = drawn(run.replace(first_seed=1))
     batches = [*streams.values(), *other.values()]
-    apart(*(each.images["labelled"][:, 0, 0, 0] for each in batches))
+    apart(*(each.inputs["labelled"][:, 0, 0, 0] for each in batches))
     for one, two in itertools.combinations(batches, 2):
         assert (one.labelled_index != two.labelled_index).mean() > 0.9
 

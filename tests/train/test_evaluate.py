@@ -43,7 +43,7 @@ def arrays(size=23):
     marks = np.where(gone, np.nan, RANDOM.integers(0, 2, (size, 2))).astype(np.float32)
     marks[0] = np.nan
     kinds = np.where(np.arange(size) % 3, RANDOM.integers(0, 3, size), -1).astype(np.int32)
-    return {"image": image, "kind": kinds, "marks": marks}
+    return {"inputs": image, "kind": kinds, "marks": marks}
 
 
 WEIGHTS = {
@@ -67,9 +67,9 @@ def test_what_has_a_label_is_counted_and_nothing_else():
     data = arrays()
     found = scored(data)
     labelled = data["kind"] >= 0
-    said = (data["image"] @ WEIGHTS["kind"]).argmax(1)
+    said = (data["inputs"] @ WEIGHTS["kind"]).argmax(1)
     np.testing.assert_allclose(found["kind"], (said == data["kind"])[labelled].mean(), rtol=1e-6)
-    yes, known = data["image"] @ WEIGHTS["marks"] > 0, ~np.isnan(data["marks"])
+    yes, known = data["inputs"] @ WEIGHTS["marks"] > 0, ~np.isnan(data["marks"])
     each = [f1_score(data["marks"][k, d], yes[k, d]) for d, k in enumerate(known.T)]
     np.testing.assert_allclose(found["marks"], np.mean(each), rtol=1e-6)
 
@@ -97,7 +97,7 @@ def test_sums_of_chunks_are_the_metric_of_all(monkeypatch, metric):
     monkeypatch.setattr(evaluation, "CHUNK", 5)
     data, classes = arrays(), "multiclass" in metric.target_types
     task = TASKS[0] if classes else TASKS[1].replace(loss=losses.squared_error, metric=metric)
-    outputs, labels = data["image"] @ WEIGHTS[task.name], jnp.asarray(data[task.name])
+    outputs, labels = data["inputs"] @ WEIGHTS[task.name], jnp.asarray(data[task.name])
     mask = labels >= 0 if classes else jnp.ones(len(labels), bool)
     wanted = metric.compute(metric.from_model_output(jnp.asarray(outputs), labels, mask))
     assert jnp.isfinite(wanted)
@@ -116,11 +116,11 @@ def test_no_more_than_a_chunk_goes_through_the_net_at_once(monkeypatch, size):
 
     watching = types.SimpleNamespace(apply=watched)
     jax.eval_shape(lambda a: evaluation.evaluate_split(watching, TASKS, None, None, a), data)
-    outputs = evaluation.predict_chunked(watching, None, None, jnp.asarray(data["image"]))
+    outputs = evaluation.predict_chunked(watching, None, None, jnp.asarray(data["inputs"]))
     chunks = {1: 1, 5: 5, 6: 3, 23: 5}  # by hand: as few as can be, of one size.
     assert set(seen) == {(chunks[size], 3)}
     for name, found in outputs.items():
-        np.testing.assert_allclose(found, data["image"] @ WEIGHTS[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found, data["inputs"] @ WEIGHTS[name], rtol=1e-5, atol=1e-6)
 
 
 def test_the_order_does_not_matter_and_unlabelled_examples_change_nothing():
@@ -128,7 +128,7 @@ def test_the_order_does_not_matter_and_unlabelled_examples_change_nothing():
     turned = {name: array[::-1] for name, array in data.items()}
     assert scored(turned) == pytest.approx(scored(data), rel=1e-6)
     missing = {
-        "image": data["image"] * 5.0,
+        "inputs": data["inputs"] * 5.0,
         "kind": 0 * data["kind"] - 1,
         "marks": data["marks"] * np.nan,
     }
@@ -197,7 +197,7 @@ def test_a_split_is_judged_by_itself(trained):
 def test_an_image_is_judged_apart_from_the_rest_of_its_batch(trained):
     (params, _, stats), splits = trained
     (stream,) = splits["test"]
-    images = splits["test"][stream]["image"]
+    images = splits["test"][stream]["inputs"]
     outputs = jax.jit(lambda x: evaluation.predict_chunked(build_model(NORMED), params, stats, x))
     whole, few = outputs(images), outputs(np.concatenate([images[:3], 9.0 * images[3:9]]))
     for name, found in whole.items():

@@ -114,7 +114,7 @@ def test_one_step_by_hand():
     made, given, state = begun(WHOLE)
     student, teacher = (jax.device_get(first(p)) for p in (state.params, teacher_of(state).params))
     stream = load_run_data(WHOLE).train.streams[""]
-    x = stream.image.reshape(96, -1)
+    x = stream.inputs.reshape(96, -1)
     state, metrics = made.train_steps(state, given, 1)
     after, moved, h, lesson = by_hand(student, teacher, x, stream.labels, 1.0 - x)
     close(first(state.params), after)
@@ -136,7 +136,7 @@ def test_h_is_to_first_order_the_papers_product_of_gradients():
     made, given, state = begun(slow)
     student, teacher = (jax.device_get(first(p)) for p in (state.params, teacher_of(state).params))
     stream = load_run_data(slow).train.streams[""]
-    x = stream.image.reshape(96, -1)
+    x = stream.inputs.reshape(96, -1)
     y = said(teacher, 1.0 - x)["row"].argmax(-1)
     state, metrics = made.train_steps(state, given, 1)
     back = jax.grad(lambda p: entropy(said(p, x)["row"], stream.labels["row"]))
@@ -258,7 +258,7 @@ def test_statistics_of_the_student_are_of_the_strong_view_alone():
     run = WHOLE.replace(trunk=nets.MLP((12,), batch_norm=True))
     made, given, state = begun(run)
     layer = jax.device_get(first(state.params["shared"]["Dense_0"]))
-    strong = 1.0 - load_run_data(run).train.streams[""].image.reshape(96, -1)
+    strong = 1.0 - load_run_data(run).train.streams[""].inputs.reshape(96, -1)
     state, _ = made.train_steps(state, given, 1)
     mean = (strong @ layer["kernel"] + layer["bias"]).mean(0)
     np.testing.assert_allclose(state.batch_stats["BatchNorm_0"]["mean"][0], 0.1 * mean, atol=1e-6)

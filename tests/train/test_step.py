@@ -48,7 +48,7 @@ def close(one, other, atol=1e-6):
 def test_tokens_reach_a_net_as_whole_numbers():
     def texts(count, seed):
         rows = np.random.default_rng(seed).integers(3, size=count).astype(np.int32)
-        return {"image": np.stack([rows + 1, rows * 0 + 7, rows * 0], 1), "row": rows}
+        return {"inputs": np.stack([rows + 1, rows * 0 + 7, rows * 0], 1), "row": rows}
 
     bert = nets.BERT(vocabulary=9, width=8, depth=1, heads=2, hidden=8, places=3)
     run = RUN.replace(
@@ -77,7 +77,7 @@ def test_one_step_of_gradient_descent_by_hand():
     state, metrics = made.train_steps(made.init(None), made.put_data(prepared.train), 1)
     trunk = jax.tree.map(lambda leaf: leaf[0], start["shared"]["Dense_0"])
     head = jax.tree.map(lambda leaf: leaf[0], start["tasks"]["heads"]["row"])
-    x = prepared.train.streams[""].image.reshape(96, -1).astype(np.float64)
+    x = prepared.train.streams[""].inputs.reshape(96, -1).astype(np.float64)
     hidden = np.maximum(x @ trunk["kernel"] + trunk["bias"], 0.0)
     logits = hidden @ head["kernel"] + head["bias"]
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)

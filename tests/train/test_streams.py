@@ -66,7 +66,7 @@ def test_rows_of_streams_need_not_be_kept():
 
 
 def test_each_task_learns_from_its_own_images():
-    blank = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
+    blank = data.Arrays(*({**part(n, s), "inputs": np.zeros((n, 6, 6, 1), np.float32)}
                           for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
     run = APART.replace(
         data=MultiInput((Input("row", DATA, "row"), Input("column", blank, "column")))
@@ -89,7 +89,7 @@ def test_streams_move_statistics_one_after_the_other():
 @pytest.mark.slow
 def test_a_trunk_of_its_own_sees_its_own_images_only():
     norm = nets.PerTaskTrunk(nets.MLP((12,), batch_norm=True))
-    dark = data.Arrays(*({**part(n, s), "image": np.zeros((n, 6, 6, 1), np.float32)}
+    dark = data.Arrays(*({**part(n, s), "inputs": np.zeros((n, 6, 6, 1), np.float32)}
                          for n, s in ((96, 0), (40, 1), (40, 2))))  # fmt: skip
     inputs = (Input("row", DATA, "row"), Input("column", dark, "column"))
     state, _, _ = trained(APART.replace(trunk=norm, data=MultiInput(inputs)), 2)
@@ -117,7 +117,7 @@ def test_unlabelled_images_are_those_of_the_task():
         labels={"num_labelled": 12},
     )
     given = abstract_data(few)
-    assert {n: stream.image.shape[0] for n, stream in given.streams.items()} == {
+    assert {n: stream.inputs.shape[0] for n, stream in given.streams.items()} == {
         "row": 96,
         "column": 60,
     }
@@ -152,7 +152,7 @@ class Sizes(MultiInput):
     def shapes(self):
         sizes = {"row": (96, 6, 6, 1), "column": (96, 8, 8, 1)}
         return {
-            name: {"image": jax.ShapeDtypeStruct(size, np.float32), name: DATA.shapes()[name]}
+            name: {"inputs": jax.ShapeDtypeStruct(size, np.float32), name: DATA.shapes()[name]}
             for name, size in sizes.items()
         }
 

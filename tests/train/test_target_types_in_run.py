@@ -85,7 +85,7 @@ def test_the_loss_of_a_step_is_of_the_known_entries(task):
     made = compile_run(run, prepared.train, jax.devices()[:1])
     state = made.init(None)
     params = jax.tree.map(lambda leaf: leaf[0], jax.device_get(state.params))
-    outputs, _ = build_model(run).apply(params, {}, DATA.train["image"], train=False)
+    outputs, _ = build_model(run).apply(params, {}, DATA.train["inputs"], train=False)
     z = np.asarray(outputs.logits[task.name], np.float64)
     each = np.logaddexp(0.0, z) - labels * z if task is MARKS else (z - labels) ** 2
     _, found = made.train_steps(state, made.put_data(prepared.train), 1)

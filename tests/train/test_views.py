@@ -105,19 +105,19 @@ def stepped(run):
 
 def test_every_plain_view_is_its_own_image():
     _, batch = begun(watching(*PLAIN))
-    assert set(batch.images) == {"labelled", "weak", "weak2", "medium", "labelled_strong",
+    assert set(batch.inputs) == {"labelled", "weak", "weak2", "medium", "labelled_strong",
                                  "strong", "strong2"}  # fmt: skip
-    sizes = {name: len(images) for name, images in batch.images.items()}
-    assert sizes == {name: 8 if name.startswith("labelled") else 16 for name in batch.images}
-    unlike = [v for name, v in batch.images.items() if not name.startswith("labelled")]
+    sizes = {name: len(images) for name, images in batch.inputs.items()}
+    assert sizes == {name: 8 if name.startswith("labelled") else 16 for name in batch.inputs}
+    unlike = [v for name, v in batch.inputs.items() if not name.startswith("labelled")]
     assert len({np.asarray(v).tobytes() for v in unlike}) == 5, "drawn independently"
-    assert (np.asarray(batch.images["strong"]) == 0.0).sum() >= 16 * 4, "cut out"
+    assert (np.asarray(batch.inputs["strong"]) == 0.0).sum() >= 16 * 4, "cut out"
 
 
 def test_what_nobody_asks_for_is_not_made():
     _, batch = begun(watching("strong"))
-    assert list(batch.images) == ["labelled", "strong"]
-    assert list(begun(RUN.replace(num_seeds=1))[1].images) == ["labelled"]
+    assert list(batch.inputs) == ["labelled", "strong"]
+    assert list(begun(RUN.replace(num_seeds=1))[1].inputs) == ["labelled"]
 
 
 @pytest.mark.slow
@@ -125,16 +125,16 @@ def test_mixed_and_rotated_views():
     mix, turn = MixedView(("labelled", "weak"), alpha=0.5), RotatedView("strong")
     _, batch = begun(watching(mix, turn))
     partner, ratio = batch.view_params[view_key(mix)]
-    own = np.concatenate([batch.images["labelled"], batch.images["weak"]])
+    own = np.concatenate([batch.inputs["labelled"], batch.inputs["weak"]])
     r = np.asarray(ratio)[:, None, None, None]
     np.testing.assert_allclose(
-        batch.images[view_key(mix)], r * own + (1 - r) * own[partner], atol=1e-6
+        batch.inputs[view_key(mix)], r * own + (1 - r) * own[partner], atol=1e-6
     )
     assert sorted(np.asarray(partner)) == list(range(24)) and (np.asarray(ratio) >= 0.5).all()
     turns = np.asarray(batch.view_params[view_key(turn)])
     assert np.bincount(turns).tolist() == [4, 4, 4, 4]
-    wanted = [np.rot90(image, k) for image, k in zip(batch.images["strong"], turns, strict=True)]
-    np.testing.assert_array_equal(batch.images[view_key(turn)], wanted)
+    wanted = [np.rot90(image, k) for image, k in zip(batch.inputs["strong"], turns, strict=True)]
+    np.testing.assert_array_equal(batch.inputs[view_key(turn)], wanted)
 
 
 def test_an_image_that_stays_mostly_itself_has_the_larger_share():
@@ -156,8 +156,8 @@ def test_cutmix_says_what_is_left():
     mix = MixedView(("weak", "strong"), alpha=1.0, kind="cutmix", keep_dominant=False)
     _, batch = begun(watching(mix))
     partner, ratio = batch.view_params[view_key(mix)]
-    own = np.concatenate([batch.images["weak"], batch.images["strong"]])
-    same = (np.asarray(batch.images[view_key(mix)]) == own).all(-1).mean((1, 2))
+    own = np.concatenate([batch.inputs["weak"], batch.inputs["strong"]])
+    same = (np.asarray(batch.inputs[view_key(mix)]) == own).all(-1).mean((1, 2))
     assert (same >= np.asarray(ratio) - 1e-6).all() and (np.asarray(ratio) < 1).any()
     assert np.asarray(partner).shape == (32,)
 
@@ -193,15 +193,15 @@ def test_passes_of_their_own_leave_no_statistics():
     before, after = stepped(run)
     start, batch = begun(run)
     net = build_model(run)
-    both = jnp.concatenate([batch.images["labelled"], batch.images["strong"]])
+    both = jnp.concatenate([batch.inputs["labelled"], batch.inputs["strong"]])
     _, moved = outputs(net, start.params, start.batch_stats, both)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a[0], b, atol=1e-5), after.batch_stats, moved
     )
     seen = after.aux_state["row"]
-    apart = jnp.concatenate([batch.images["weak"], batch.images["labelled"]])
+    apart = jnp.concatenate([batch.inputs["weak"], batch.inputs["labelled"]])
     for name, images in ((view_key(alone), apart), (view_key(SeparatePass(("weak2",), "frozen_student")),
-                         batch.images["weak2"])):  # fmt: skip
+                         batch.inputs["weak2"])):  # fmt: skip
         found, _ = outputs(net, start.params, start.batch_stats, images)
         np.testing.assert_allclose(seen[name][0], found, rtol=1e-4)
     assert head_params(before.params).keys() == {"row", "column", "row/own"}
@@ -263,7 +263,7 @@ def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
     state, batch = begun(run)
     sight = inputs_of(run, build_model(run), state, batch)
     moved = {name.rpartition("/")[2]: images for name, _, images in sight.passes[1:]}
-    own = np.asarray(batch.images["labelled"])
+    own = np.asarray(batch.inputs["labelled"])
     lengths = [np.sqrt(np.square(np.asarray(m) - own).sum((1, 2, 3))) for m in moved.values()]
     np.testing.assert_allclose(lengths, 0.5, rtol=1e-4)
     net = build_model(run)
@@ -271,7 +271,7 @@ def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
     def change(images):
         after, _ = net.encode(encoder_params(state.params), state.batch_stats, images, train=True)
         before, _ = net.encode(
-            encoder_params(state.params), state.batch_stats, batch.images["labelled"], train=True
+            encoder_params(state.params), state.batch_stats, batch.inputs["labelled"], train=True
         )
         heads = head_params(state.params)
         p, q = (jax.nn.softmax(net.decode(heads, {"row": f})["row"]) for f in (before, after))
@@ -308,7 +308,7 @@ def row_outputs(net: Model, params, stats, images, train):
 def test_the_teacher_of_a_separate_pass_has_the_averaged_parameters():
     view = SeparatePass(("weak", "strong"), "teacher")
     seen, net, state, _, batch = prepared(view)
-    images = jnp.concatenate([batch.images["weak"], batch.images["strong"]])
+    images = jnp.concatenate([batch.inputs["weak"], batch.inputs["strong"]])
     wanted = row_outputs(net, state.ema, state.batch_stats, images, train=True)
     np.testing.assert_allclose(seen.fixed_outputs[view_key(view)]["row"], wanted, rtol=1e-4)
     student = row_outputs(net, state.params, state.batch_stats, images, train=True)
@@ -320,7 +320,7 @@ def test_the_source_of_a_separate_pass_has_its_running_statistics():
     seen, net, _, source, batch = prepared(
         view, initialization={"init_from": watching("weak").replace(name="start")}
     )
-    weak = batch.images["weak"]
+    weak = batch.inputs["weak"]
     wanted = row_outputs(net, source.params, source.batch_stats, weak, train=False)
     np.testing.assert_allclose(seen.fixed_outputs[view_key(view)]["row"], wanted, rtol=1e-4)
     of_the_batch = row_outputs(net, source.params, source.batch_stats, weak, train=True)
@@ -339,7 +339,7 @@ def test_an_adversary_is_found_with_the_statistics_of_the_batch():
         outputs_at = functools.partial(
             row_outputs, net, state.params, state.batch_stats, train=train
         )
-        return vat_perturbation(view, key, batch.images, outputs_at)
+        return vat_perturbation(view, key, batch.inputs, outputs_at)
 
     np.testing.assert_allclose(found, moved(train=True), atol=1e-4)
     assert not np.allclose(found, moved(train=False), atol=1e-2)
@@ -351,7 +351,7 @@ def test_the_answer_does_not_depend_on_how_policies_are_dispatched():
     run = watching("strong").replace(augmentation={"strong": strong})
     state, batch = begun(run)
     other = batch_of(run, state, "map")
-    np.testing.assert_allclose(batch.images["strong"], other.images["strong"], atol=1e-6)
+    np.testing.assert_allclose(batch.inputs["strong"], other.inputs["strong"], atol=1e-6)
 
 
 @pytest.mark.slow

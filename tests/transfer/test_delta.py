@@ -136,7 +136,7 @@ def test_labels_that_are_missing_do_not_count():
     mask = np.arange(60) < 40
     wrong = opening(mask)._replace(labels=jnp.where(mask, clouds()[1], -1))
     some_right = opening()._replace(
-        images=opening().images[:40], labels=opening().labels[:40], mask=jnp.full(40, True)
+        inputs=opening().inputs[:40], labels=opening().labels[:40], mask=jnp.full(40, True)
     )
     say = jax.jit(
         lambda seen: DELTA().precompute(seen._replace(num_classes=3, source_features=read))[
@@ -149,10 +149,10 @@ def test_labels_that_are_missing_do_not_count():
 
 def test_a_few_examples_are_taken_at_even_spaces():
     few = subsample(opening(), 7)
-    np.testing.assert_array_equal(few.images, opening().images[np.arange(7) * 60 // 7])
+    np.testing.assert_array_equal(few.inputs, opening().inputs[np.arange(7) * 60 // 7])
     there = np.flatnonzero(np.arange(60) % 9 == 0)
     few = subsample(opening(np.arange(60) % 9 == 0), 5)
-    np.testing.assert_array_equal(few.images, opening().images[there[np.arange(5) * 7 // 5]])
+    np.testing.assert_array_equal(few.inputs, opening().inputs[there[np.arange(5) * 7 // 5]])
     assert few.mask.all(), "those without a label judge nothing"
     assert len(subsample(opening(), 100).labels) == 60
 
@@ -164,7 +164,7 @@ def test_a_silent_channel_is_a_filter_of_zeros():
         initialization={"init_from": SOURCE.replace(trunk=TRUNK, first_seed=0)},
     )
     params, stats = jax.tree.map(lambda leaf: leaf[0], begun(run.initialization.init_from))
-    net, images = train.build_model(run), load_run_data(run).train.streams[""].image[:5]
+    net, images = train.build_model(run), load_run_data(run).train.streams[""].inputs[:5]
     say = functools.partial(source_features, net, task="row", images=images)
     whole = say(train.SourceModel(params, stats)).features
     silent = say(train.SourceModel(params, stats), layer="Conv_1", keep=jnp.array([1.0, 0.0, 1.0]))

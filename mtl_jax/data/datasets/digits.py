@@ -22,7 +22,7 @@ DIGITS = 1797  # Number of images.
 
 @dataclasses.dataclass(frozen=True)
 class Digits(DataSource):
-    """scikit-learn's 1797 digits, unchanged: "image" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
+    """scikit-learn's 1797 digits, unchanged: "inputs" `[N, 8, 8, 1]` in [0, 1], "digit" `[N]`.
 
     The split is 60 % training and 20 % each for validation and test, stratified by class; it is
     the split of `SingleDigits` and `MultiDigits` with the same seed.
@@ -35,7 +35,7 @@ class Digits(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.Digits().shapes()["image"].shape
+      >>> data.Digits().shapes()["inputs"].shape
       (1078, 8, 8, 1)
     """
 
@@ -53,7 +53,7 @@ class Digits(DataSource):
         images, labels = read_digits()
         parts = digit_parts(self.seed)
         return Splits(
-            *({"image": images[part, ..., None], "digit": labels[part]} for part in parts)
+            *({"inputs": images[part, ..., None], "digit": labels[part]} for part in parts)
         )
 
 
@@ -76,7 +76,7 @@ class SingleDigits(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.SingleDigits(copies=2, half=0).shapes()["image"].shape  # Half of the 1078 digits, twice.
+      >>> data.SingleDigits(copies=2, half=0).shapes()["inputs"].shape  # Half of the 1078 digits, twice.
       (1078, 12, 12, 1)
     """
 
@@ -114,11 +114,11 @@ class SingleDigits(DataSource):
         return split_shapes(train * self.copies, self.size, ("digit",))
 
     def load(self) -> Splits:
-        """Places the digits: "image" `[N, size, size, 1]` and "digit" `[N]`."""
+        """Places the digits: "inputs" `[N, size, size, 1]` and "digit" `[N]`."""
         images, labels = read_digits()
         return Splits(
             *(
-                {"image": render(images, placement, self.size), "digit": labels[placement.index]}
+                {"inputs": render(images, placement, self.size), "digit": labels[placement.index]}
                 for placement in self.placements()
             )
         )
@@ -157,7 +157,7 @@ class MultiDigits(DataSource):
     Example:
       >>> from mtl_jax import data
       >>> shapes = data.MultiDigits(train=500, size=16).shapes()
-      >>> shapes["image"].shape, shapes["left"].shape, shapes["right"].shape
+      >>> shapes["inputs"].shape, shapes["left"].shape, shapes["right"].shape
       ((500, 16, 16, 1), (500,), (500,))
     """
 
@@ -194,12 +194,12 @@ class MultiDigits(DataSource):
         return split_shapes(self.train, self.size, ("left", "right"))
 
     def load(self) -> Splits:
-        """Overlays the digits: "image" `[N, size, size, 1]`, "left" and "right" `[N]`."""
+        """Overlays the digits: "inputs" `[N, size, size, 1]`, "left" and "right" `[N]`."""
         images, labels = read_digits()
 
         def overlay(left: Placement, right: Placement) -> dict[str, np.ndarray]:
             image = np.maximum(*(render(images, digit, self.size) for digit in (left, right)))
-            return {"image": image, "left": labels[left.index], "right": labels[right.index]}
+            return {"inputs": image, "left": labels[left.index], "right": labels[right.index]}
 
         return Splits(*(overlay(*digits) for digits in self.placements()))
 
@@ -216,7 +216,7 @@ def check_size(source: SingleDigits | MultiDigits) -> None:
 def split_shapes(count: int, size: int, labels: tuple[str, ...]) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of `count` images and their labels."""
     image = jax.ShapeDtypeStruct((count, size, size, 1), np.float32)
-    return {"image": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
+    return {"inputs": image, **{name: jax.ShapeDtypeStruct((count,), np.int32) for name in labels}}
 
 
 def digit_parts(seed: int, half: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

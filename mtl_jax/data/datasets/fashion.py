@@ -20,7 +20,7 @@ DEBIAN = pathlib.Path("/usr/share/datasets/fashion-mnist")  # Of the Debian pack
 
 @dataclasses.dataclass(frozen=True)
 class FashionMNIST(DataSource):
-    """Fashion-MNIST: "image" `[N, 28, 28, 1]` uint8 and "label" `[N]` int32, ten classes.
+    """Fashion-MNIST: "inputs" `[N, 28, 28, 1]` uint8 and "label" `[N]` int32, ten classes.
 
     The 60,000 training images are split into train and validation, stratified by class; the
     10,000 test images are the test part. The split depends on the seed and on the order of the
@@ -43,7 +43,7 @@ class FashionMNIST(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.FashionMNIST(validation=0.1).shapes()["image"].shape
+      >>> data.FashionMNIST(validation=0.1).shapes()["inputs"].shape
       (54000, 28, 28, 1)
     """
 
@@ -63,7 +63,7 @@ class FashionMNIST(DataSource):
         """Shapes and types of the training part; nothing is read."""
         count = split_sizes(TRAIN, self.validation, 0.0)[0]
         return {
-            "image": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
+            "inputs": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
@@ -88,7 +88,7 @@ def read_folder(folder: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, 
         labels = read_idx(folder, f"{name}-labels-idx1-ubyte", (count,))
         if labels.max() >= CLASSES:
             raise BadInput(f"{folder} must have labels below {CLASSES}, not {labels.max()}")
-        return {"image": images[..., None], "label": labels.astype(np.int32)}
+        return {"inputs": images[..., None], "label": labels.astype(np.int32)}
 
     return read("train", TRAIN), read("t10k", TEST)
 

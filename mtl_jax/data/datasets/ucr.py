@@ -34,7 +34,7 @@ BUNDLED = {
 
 @dataclasses.dataclass(frozen=True)
 class UCR(DataSource):
-    """Labelled series of equal length: "image" `[N, T, C]` float32, "label" int32 `[N]`.
+    """Labelled series of equal length: "inputs" `[N, T, C]` float32, "label" int32 `[N]`.
 
     Each channel has mean 0 and variance 1 over all series and time steps of the training part.
     Train and test are the archive's parts; the validation part is sampled from its training part,
@@ -67,7 +67,7 @@ class UCR(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.UCR("OSULeaf").shapes()["image"].shape
+      >>> data.UCR("OSULeaf").shapes()["inputs"].shape
       (160, 427, 1)
     """
 
@@ -97,7 +97,7 @@ class UCR(DataSource):
             count, *shape = self.read("TRAIN")[0].shape
         count -= round(count * self.validation)
         return {
-            "image": jax.ShapeDtypeStruct((count, *shape), np.float32),
+            "inputs": jax.ShapeDtypeStruct((count, *shape), np.float32),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
@@ -126,7 +126,7 @@ class UCR(DataSource):
         std = np.where(std > 0.0, std, 1.0)
 
         def part(series: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-            return {"image": ((series - mean) / std).astype(np.float32), "label": labels}
+            return {"inputs": ((series - mean) / std).astype(np.float32), "label": labels}
 
         splits = (part(series[rows], labels[rows]) for rows in (train, validation))
         return Splits(*splits, part(test, test_labels))

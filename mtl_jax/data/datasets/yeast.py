@@ -19,7 +19,7 @@ NUM_GENES, NUM_FEATURES, NUM_LABELS = 2417, 103, 14
 class Yeast(DataSource):
     """The Mulan yeast data set, included in the package `river`; nothing is downloaded.
 
-    "image" contains the 103 features of a gene (expression and phylogenetic profile), each with
+    "inputs" contains the 103 features of a gene (expression and phylogenetic profile), each with
     mean 0 and variance 1 over the training part; labels "class1" to "class14" are 0.0 or 1.0.
     The split is random.
 
@@ -37,7 +37,7 @@ class Yeast(DataSource):
 
     Example:
       >>> from mtl_jax import data
-      >>> data.Yeast().shapes()["image"].shape
+      >>> data.Yeast().shapes()["inputs"].shape
       (1451, 103)
     """
 
@@ -65,10 +65,10 @@ class Yeast(DataSource):
         count = self.sizes()[0]
         label = jax.ShapeDtypeStruct((count,), np.float32)
         image = jax.ShapeDtypeStruct((count, NUM_FEATURES), np.float32)
-        return {"image": image, **dict.fromkeys(label_names(), label)}
+        return {"inputs": image, **dict.fromkeys(label_names(), label)}
 
     def load(self) -> Splits:
-        """Reads the genes: "image" `[N, 103]` and fourteen labels `[N]`, all float32."""
+        """Reads the genes: "inputs" `[N, 103]` and fourteen labels `[N]`, all float32."""
         table = read_table()
         order = generator(self.seed, "yeast").permutation(NUM_GENES)
         train, validation, _ = self.sizes()
@@ -79,7 +79,7 @@ class Yeast(DataSource):
         def part(rows: np.ndarray) -> dict[str, np.ndarray]:
             image = ((rows[:, :NUM_FEATURES] - mean) / std).astype(np.float32)
             labels = rows[:, NUM_FEATURES:].astype(np.float32).T
-            return {"image": image, **dict(zip(label_names(), labels.copy(), strict=True))}
+            return {"inputs": image, **dict(zip(label_names(), labels.copy(), strict=True))}
 
         return Splits(*map(part, parts))
 

@@ -29,7 +29,7 @@ class BackTranslatedTexts(DataSource):
     the tokenizer maps to tokens, or a list of tokens. Rows of the training part require all three
     versions, other rows only the original. A row without "label" has the label -1.
 
-    "image" is int32, `[N, 3, T]` in the training part, for the policies
+    "inputs" is int32, `[N, 3, T]` in the training part, for the policies
     `augment.tokens.OriginalText` and `BackTranslated`, and `[N, T]` in the other parts. "label" is
     int32 `[N]`. Sequences are truncated or padded at the end to length T.
 
@@ -72,7 +72,7 @@ class BackTranslatedTexts(DataSource):
         count = len(self.rows("train"))
         shape = (count, len(VERSIONS), self.length)
         return {
-            "image": jax.ShapeDtypeStruct(shape, np.int32),
+            "inputs": jax.ShapeDtypeStruct(shape, np.int32),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
@@ -95,7 +95,7 @@ class BackTranslatedTexts(DataSource):
             for row_tokens, version in zip(image[i], versions, strict=True):
                 tokens = self.tokens(where, row, version)[: self.length]
                 row_tokens[: len(tokens)] = tokens
-        return {"image": image if name == "train" else image[:, 0], "label": label}
+        return {"inputs": image if name == "train" else image[:, 0], "label": label}
 
     def rows(self, name: str) -> list[tuple[str, Any]]:
         """The rows of a part, each with its name for error messages."""

@@ -34,7 +34,7 @@ def require_columns(source: ColumnSource, **fields: tuple[str, ...]) -> None:
 
     Raises:
       BadInput: for a path that is not a string, columns that are not a tuple of names, a column
-        named twice, no label, labels called "image", fractions outside (0, 1) or that leave no
+        named twice, no label, labels called "inputs", fractions outside (0, 1) or that leave no
         training part, or a negative seed.
     """
     require(isinstance(source.path, str), source, "path", "must be a string", source.path)
@@ -48,7 +48,7 @@ def require_columns(source: ColumnSource, **fields: tuple[str, ...]) -> None:
     labels = (*source.labels, *source.numbers)
     require(len(labels) > 0, source, "labels", "and numbers must name a label", source.labels)
     for name in labels:
-        valid = name not in ("", "image")
+        valid = name not in ("", "inputs")
         require(valid, source, "labels", "must not have such a name", name)
     require_split(source)
 

@@ -78,7 +78,7 @@ class Folder(DataSource):
         layout = read_layout(self)
         count = len(layout.parts["train"]) + len(layout.unlabelled)
         return {
-            "image": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
+            "inputs": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
             "label": jax.ShapeDtypeStruct((count,), np.int32),
         }
 
@@ -91,7 +91,7 @@ class Folder(DataSource):
         return {"label": read_layout(self).classes}
 
     def load(self) -> Splits:
-        """Reads the images: "image" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
+        """Reads the images: "inputs" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
         layout = read_layout(self)
         for note in layout.notes:
             warn_of(self, note)
@@ -99,7 +99,7 @@ class Folder(DataSource):
         parts, hashes = {}, {}
         for name, part in {**layout.parts, "train": train}.items():
             images, hashes[name] = read_all(self, [file for file, _ in part], self.size)
-            parts[name] = {"image": images, "label": np.array([n for _, n in part], np.int32)}
+            parts[name] = {"inputs": images, "label": np.array([n for _, n in part], np.int32)}
         num_labelled = len(layout.parts["train"])
         unlabelled, hashes["train"] = hashes["train"][num_labelled:], hashes["train"][:num_labelled]
         warn_of_repeats(self, "bytes", hashes, layout.has_parts, "file")

@@ -36,7 +36,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 @dataclasses.dataclass(frozen=True)
 class ImageTable(DataSource):
-    """Images named by a column of a table: "image" uint8 `[N, H, W, 3]`, and labels `[N]`.
+    """Images named by a column of a table: "inputs" uint8 `[N, H, W, 3]`, and labels `[N]`.
 
     `path` is either a file in a format of `Texts`, or a folder with one file per part. For a single
     file, the column `split` specifies the part of each row (train, validation or test, or the
@@ -128,7 +128,7 @@ class ImageTable(DataSource):
         shapes = {
             name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in labels.items()
         }
-        return {"image": image, **shapes}
+        return {"inputs": image, **shapes}
 
     def num_labelled(self) -> int:
         """Number of labelled training images."""
@@ -157,7 +157,7 @@ class ImageTable(DataSource):
         for part, indices in zip(PARTS, rows, strict=True):
             pixels, hashes[part] = read_all(self, [images[i] for i in indices], self.size)
             part_labels = {name: array[indices] for name, array in labels.items()}
-            parts[part] = {"image": pixels, **part_labels}
+            parts[part] = {"inputs": pixels, **part_labels}
         for name in self.labels:
             classes = encode_categories(columns, name)[1]
             notes = (missing_classes_note(part, parts[part][name], classes) for part in PARTS)

@@ -38,7 +38,7 @@ SUFFIXES = (".csv", ".tsv")
 
 @dataclasses.dataclass(frozen=True)
 class Table(DataSource):
-    """Rows of a CSV or TSV file with a header: "image" `[N, D]` float32, and labels `[N]`.
+    """Rows of a CSV or TSV file with a header: "inputs" `[N, D]` float32, and labels `[N]`.
 
     `path` is either a file, which is split at random, stratified by the first of `labels`; or a
     folder with one file per part, called train, validation (or val, dev, valid) and test, with the
@@ -138,7 +138,7 @@ class Table(DataSource):
         warn_of_codes(self, columns, [name for name in names if name not in self.categories])
         cells = [row.tobytes() for row in image + np.float32(0)]  # Adding 0 turns -0 into 0.
         warn_of_repeats(self, "features", rows_by_part(cells, rows), user_split=len(parts) > 1)
-        arrays = {"image": image, **labels}
+        arrays = {"inputs": image, **labels}
         return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 
     def classes(self) -> dict[str, Names]:

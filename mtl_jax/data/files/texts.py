@@ -32,7 +32,7 @@ SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 
 @dataclasses.dataclass(frozen=True)
 class Texts(DataSource):
-    """A column of texts: "image" int32 `[N, T]`, their tokens, and labels `[N]`.
+    """A column of texts: "inputs" int32 `[N, T]`, their tokens, and labels `[N]`.
 
     `path` is either a file, which is split at random, stratified by the first of `labels`; or a
     folder with one file per part, called train, validation (or val, dev, valid) and test. A file is
@@ -120,7 +120,7 @@ class Texts(DataSource):
         labels = label_shapes(self, stamps(files_of(self, SUFFIXES)))
         image = tokens_of(self, ())
         count = next(iter(labels.values())).shape
-        return {"image": jax.ShapeDtypeStruct((*count, *image.shape[1:]), np.int32), **labels}
+        return {"inputs": jax.ShapeDtypeStruct((*count, *image.shape[1:]), np.int32), **labels}
 
     def load(self) -> Splits:
         """Reads and tokenizes the texts."""
@@ -129,7 +129,7 @@ class Texts(DataSource):
         warn_of_classes(self, columns, self.labels)
         has_files_by_part = len(files_of(self, SUFFIXES)) > 1
         warn_of_repeats(self, "text", rows_by_part(texts, rows), has_files_by_part)
-        arrays = {"image": tokens_of(self, texts), **labels}
+        arrays = {"inputs": tokens_of(self, texts), **labels}
         return Splits(*({name: array[i] for name, array in arrays.items()} for i in rows))
 
     def classes(self) -> dict[str, Names]:
