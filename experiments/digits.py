@@ -37,7 +37,7 @@ from mtl_jax import (
 
 def digit(name: str) -> Task:
     """A digit to be named."""
-    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 
 
 LEFT, RIGHT = digit("left"), digit("right")

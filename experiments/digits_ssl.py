@@ -37,7 +37,7 @@ from mtl_jax.config.sklearn_baseline import (
 )
 
 DATA = data.Digits()
-DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 SUPERVISED = Run(
     name="supervised",
     data=DATA,

@@ -36,7 +36,7 @@ from mtl_jax.transfer import HEADS
 
 DIGITS, MNIST = data.SmallDigits(), data.SmallMNIST()
 WAYS = {"MNIST to digits": (MNIST, DIGITS), "digits to MNIST": (DIGITS, MNIST)}
-DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+DIGIT = Task(name="digit", num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 TRUNK = nets.CNN((16, 32, 64))
 WIDTHS = (256,)
 

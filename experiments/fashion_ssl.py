@@ -40,7 +40,7 @@ from mtl_jax.config.sklearn_baseline import (
 )
 
 DATA = data.FashionMNIST(validation=1 / 30)
-PIECE = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+PIECE = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 SUPERVISED = Run(
     name="supervised, 4",
     data=DATA,

@@ -44,7 +44,7 @@ LAYERS = nets.layer_names(TRUNK, (*SIZE, 1))
 SGD = optimizers.SGD(optimizers.CosineSchedule(0.03), weight_decay=5e-4)
 PLAIN_SGD = optimizers.SGD(optimizers.CosineSchedule(0.03))
 LABELS = (4, 25, 100)
-WEAR = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+WEAR = Task(name="label", num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 TARGETS = {
     "MNIST": (data.Resized(data.MNIST5k(), SIZE), WEAR),
     "digits": (data.Resized(data.Digits(), SIZE), WEAR.replace(name="digit")),

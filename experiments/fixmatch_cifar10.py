@@ -42,7 +42,9 @@ SUPERVISED = Run(
     name="supervised",
     data=data.Tfds("cifar10", "data", split=("train[:98%]", "train[98%:]", "test")),
     tasks=(
-        Task(name="label", num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy()),
+        Task(
+            name="label", num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),)
+        ),
     ),
     trunk=nets.WideResNet(28, 2),
     balance=weighting.Equal(),

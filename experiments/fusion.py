@@ -50,7 +50,7 @@ def task(name: str, method=None) -> Task:
         name=name,
         num_outputs=10,
         loss=losses.cross_entropy,
-        metric=metrics.Accuracy(),
+        metrics=(metrics.Accuracy(),),
         auxiliary=method,
     )
 

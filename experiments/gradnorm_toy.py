@@ -169,7 +169,7 @@ def rows(sigmas: tuple[float, ...]) -> tuple[Run, ...]:
                 name=named(sigma),
                 num_outputs=OUTPUTS,
                 loss=losses.squared_error,
-                metric=RelativeError(),
+                metrics=(RelativeError(),),
             )
             for sigma in sigmas
         ),

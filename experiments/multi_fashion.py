@@ -40,7 +40,7 @@ MNIST = data.Tfds("mnist", "data", split=("train[:90%]", "train[90%:]", "test"))
 
 def task(name: str) -> Task:
     """An image to be named."""
-    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 
 
 def overlaid(name: str, left, right) -> tuple[Run, Run]:

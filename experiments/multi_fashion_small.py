@@ -33,7 +33,7 @@ EPOCH = 312  # Steps.
 
 def task(name: str) -> Task:
     """A piece of clothing to be named."""
-    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metric=metrics.Accuracy())
+    return Task(name=name, num_outputs=10, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 
 
 LEFT, RIGHT = task("left"), task("right")

@@ -37,7 +37,9 @@ from mtl_jax.config.sklearn_baseline import (
 )
 
 DATA = data.UCR("JapaneseVowels")
-SPEAKER = Task(name="label", num_outputs=9, loss=losses.cross_entropy, metric=metrics.Accuracy())
+SPEAKER = Task(
+    name="label", num_outputs=9, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),)
+)
 LABELLED = 18
 SUPERVISED = Run(
     name="supervised",

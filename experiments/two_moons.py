@@ -26,7 +26,7 @@ from mtl_jax import (
     weighting,
 )
 
-MOON = Task(name="moon", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
+MOON = Task(name="moon", num_outputs=2, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 SUPERVISED = Run(
     name="supervised",
     data=data.TwoMoons(train=1000, noise=0.1),

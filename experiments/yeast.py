@@ -26,7 +26,7 @@ from mtl_jax import (
 from mtl_jax.config.task_schedule import AlternatingTasks
 
 TASKS = tuple(
-    Task(name=f"class{i}", num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
+    Task(name=f"class{i}", num_outputs=1, loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
     for i in range(1, 15)
 )
 MLP = nets.MLP((64, 64))

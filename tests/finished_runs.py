@@ -28,7 +28,7 @@ def finished(tmp_path):
     ):
         def by_seed(values):
             return [
-                {t.name: {t.metric.name: values[t.name][seed]} for t in run.tasks}
+                {t.name: {t.selection_metric.name: values[t.name][seed]} for t in run.tasks}
                 for seed in range(run.num_seeds)
             ]
 

@@ -24,10 +24,10 @@ def part(count: int, seed: int) -> dict[str, np.ndarray]:
 
 
 DATA = data.Arrays(part(96, 0), part(40, 1), part(40, 2))
-ROW = Task(name="row", num_outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy())
+ROW = Task(name="row", num_outputs=3, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 COLUMN = ROW.replace(name="column")
 HEIGHT = Task(
-    name="height", num_outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
+    name="height", num_outputs=1, loss=losses.squared_error, metrics=(metrics.MeanSquaredError(),)
 )
 FIXMATCH = consistency.FixMatch(threshold=0.5)
 

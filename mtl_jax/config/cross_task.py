@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import CrossTaskEmbedding
-from mtl_jax.core.model import pooled_features
+from mtl_jax.core.model import vector_features
 from mtl_jax.core.step_extension import ExtraLosses, StepContext, StepExtension
 from mtl_jax.core.step_types import Outputs, StreamInputs
 from mtl_jax.core.typechecked import typechecked
@@ -95,7 +95,7 @@ def pair_loss(
     encoded = encode_labels(label, known, outputs["labelled"][other].shape[-1])
     values = {task: prediction, other: encoded}
     embedded = context.model.embed_cross_task(context.heads, values, pair)
-    features = pooled_features(context.features[task][0])[: known.shape[0]]
+    features = vector_features(context.features[task][0])[: known.shape[0]]
     weight = setting.feature_weight
     each = cross_task(embedded[task], embedded[other], features, feature_weight=weight)
     return jnp.where(known & ~batch.mask[task], each, 0.0).mean()

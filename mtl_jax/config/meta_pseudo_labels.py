@@ -188,16 +188,18 @@ def student_step(context: StepContext, student: MetaTeacherState, labels: ByTask
     def pseudo_label_loss(trained):
         params, batch_stats, losses = merge(trained, frozen), before, {}
         for stream in context.streams:
+            key = fold_in_name(context.key, "lesson")
             features, batch_stats = model.encode(
                 encoder_params(params),
                 restore_counters(batch_stats, before),
                 stream.batch.inputs["strong"],
                 train=True,
-                key=fold_in_name(context.key, "lesson"),
+                key=key,
                 tasks=stream.tasks,
             )
             features = features_by_task(features, stream.tasks)
-            outputs = model.decode(head_params(params), features)
+            heads = head_params(params)
+            outputs, batch_stats = model.decode(heads, batch_stats, features, train=True, key=key)
             losses |= {n: cross_entropy(outputs[n], labels[n]).mean() for n in stream.tasks}
         return sum(losses.values()), (losses, batch_stats)
 
@@ -216,8 +218,8 @@ def labelled_losses(context: StepContext, params: Tree, batch_stats: Tree) -> ja
     losses, key = {}, fold_in_name(context.key, "exam")
     for stream in context.streams:
         batch = stream.batch
-        images = batch.inputs["labelled"]
-        outputs = predict(context.model, params, batch_stats, images, key, stream.tasks)
+        inputs = batch.inputs["labelled"]
+        outputs = predict(context.model, params, batch_stats, inputs, key, stream.tasks)
         for task in (task for task in context.run.tasks if task.name in stream.tasks):
             labels, mask = batch.labels[task.name], batch.mask[task.name]
             losses[task.name] = masked_mean(task.loss, outputs[task.name], labels, mask)

@@ -1,4 +1,4 @@
-"""Configuration of a task: its loss, its metric and its auxiliary loss."""
+"""Configuration of a task: its head, loss, metrics and auxiliary loss."""
 
 import dataclasses
 import math
@@ -9,7 +9,8 @@ import jax
 
 from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
-from mtl_jax.core.metric import Metric
+from mtl_jax.core.head import Head
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, require, require_choice, require_int
@@ -32,12 +33,17 @@ class Task(Replaceable):
 
     Attributes:
       name: name of the task and of its label in the data.
-      num_outputs: number of outputs of its head; for classification, the number of classes C.
-      loss: `(outputs [B, C], labels [B]) -> [B]`, one of `mtl_jax.losses`. For label vectors
+      num_outputs: number of outputs C of a linear head; for classification, the number of classes.
+        May be left out with `head`, which has it.
+      head: the module from features to outputs, `mtl_jax.nets.heads` or a user's own; None is
+        a linear head of `num_outputs`.
+      loss: `(outputs [B, ..., C], labels [B, ...]) -> [B]` or `[B, ...]`, one of
+        `mtl_jax.losses`; what is not labelled does not count. For label vectors
         `[B, D]` the package's losses are means over the known entries; so is a user-defined
         loss that returns `[B, D]`, otherwise it receives 0 for missing entries, and only
         examples with all entries known count.
-      metric: metric that evaluates the predictions.
+      metrics: metrics that evaluate the predictions, each with a column of the table; the first one
+        selects.
       auxiliary: auxiliary loss, usually on unlabelled examples; None for none.
       selects: whether its validation metric takes part in the selection; False for an auxiliary
         task that is trained to help the others.
@@ -48,26 +54,42 @@ class Task(Replaceable):
     """
 
     name: str
-    num_outputs: int
+    num_outputs: int = 0
+    head: Head | None = None
     loss: Callable[..., jax.Array]
-    metric: Metric
+    metrics: tuple[Metric | HostMetric, ...]
     auxiliary: AuxiliaryLoss | None = None
     selects: bool = True
 
     def __post_init__(self):
-        # `inputs` is the key of the input, and `task/head` names a head of an auxiliary loss.
+        # "inputs" is the key of the inputs, and `task/head` names a head of an auxiliary loss.
+        if self.head is not None and self.num_outputs == 0:
+            object.__setattr__(self, "num_outputs", self.head.num_outputs)
         fine = bool(self.name) and self.name != "inputs" and "/" not in self.name
         require(fine, self, "name", 'must not be empty, "inputs" or have a /', self.name)
         rule = "must be of printable characters"
         require(self.name.isprintable(), self, "name", rule, self.name)
         require_int(self, num_outputs=1)
+        rule = f"must be that of the head {self.head!r}, or left out"
+        fine = self.head is None or self.head.num_outputs == self.num_outputs
+        require(fine, self, "num_outputs", rule, self.num_outputs)
         require_choice(self, selects=(True, False))
-        require_metric(self)
+        require_metrics(self)
         asked = () if self.auxiliary is None else self.auxiliary.views
         unknown = sorted({name for view in asked for name in base_views(view)} - {*BASE_VIEWS})
         rule = f"must ask for views that there are ({', '.join(BASE_VIEWS)})"
         require(not unknown, self, "auxiliary", rule, unknown)
         require_types(self)
+
+    @property
+    def head_spec(self) -> int | Head:
+        """Its head, or the number of outputs of a linear one."""
+        return self.num_outputs if self.head is None else self.head
+
+    @property
+    def selection_metric(self) -> Metric | HostMetric:
+        """The first metric, which selects."""
+        return self.metrics[0]
 
     def asks_for(self, names: tuple[str, ...]) -> bool:
         """Whether its auxiliary loss requires any of the given base views."""
@@ -86,8 +108,7 @@ def require_types(task: Task) -> None:
     rule = "must be 2 or more with cross_entropy (of one output, binary_cross_entropy)"
     require(not few, task, "num_outputs", rule, task.num_outputs)
     own = possible_types(task.loss, task.num_outputs)
-    for field in ("metric", "auxiliary"):
-        part = getattr(task, field)
+    for field, part in [*(("metrics", m) for m in task.metrics), ("auxiliary", task.auxiliary)]:
         if not set(own) & set(types_of(part)):
             raise BadInput(
                 f"Task.{field} must be for {' or '.join(own)} targets, as task {task.name!r} has "
@@ -102,17 +123,23 @@ def require_types(task: Task) -> None:
     require(not blind or "multiclass" in own, task, "auxiliary", rule, task.auxiliary)
 
 
-def require_metric(task: Task) -> None:
-    """Validates the attributes of a metric, possibly user-defined, that tables report."""
-    metric = task.metric
-    if isinstance(metric, type) or not isinstance(metric, Metric):
-        return  # The type check of all fields reports this.
-    named = isinstance(metric.name, str) and bool(metric.name)
-    require(named, task, "metric", "must have a name that is a string", metric.name)
-    better = metric.higher_is_better
-    require(type(better) is bool, task, "metric", "must say if higher_is_better", better)
-    number = type(metric.scale) in (int, float) and math.isfinite(metric.scale)
-    require(number, task, "metric", "must have a scale that is a number", metric.scale)
+def require_metrics(task: Task) -> None:
+    """Validates the metrics, possibly user-defined, that tables report."""
+    metrics = task.metrics
+    rule = "must be a tuple of metrics, such as (metrics.Accuracy(),)"
+    is_tuple = isinstance(metrics, tuple) and bool(metrics)
+    fine = is_tuple and all(isinstance(each, Metric | HostMetric) for each in metrics)
+    require(fine, task, "metrics", rule, metrics)
+    for metric in metrics:
+        named = isinstance(metric.name, str) and bool(metric.name)
+        require(named, task, "metrics", "must have names that are strings", metric.name)
+        better = metric.higher_is_better
+        require(type(better) is bool, task, "metrics", "must say if higher_is_better", better)
+        number = type(metric.scale) in (int, float) and math.isfinite(metric.scale)
+        require(number, task, "metrics", "must have a scale that is a number", metric.scale)
+    names = [metric.name for metric in metrics]
+    rule = "must have distinct names"
+    require(len(set(names)) == len(names), task, "metrics", rule, names)
 
 
 def require_views(run: Any) -> None:

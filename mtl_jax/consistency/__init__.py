@@ -8,7 +8,7 @@ Example:
   ...     name="label",
   ...     num_outputs=10,
   ...     loss=losses.cross_entropy,
-  ...     metric=metrics.Accuracy(),
+  ...     metrics=(metrics.Accuracy(),),
   ...     auxiliary=consistency.FixMatch(threshold=0.9),
   ... )
   >>> task.auxiliary.views

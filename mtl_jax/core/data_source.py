@@ -4,24 +4,25 @@ import abc
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from mtl_jax.core.default_property import default_property
+from mtl_jax.core.tree import num_examples
 
 
 class Splits(NamedTuple):
     """Arrays of a dataset: each split maps "inputs" and the label names to `[N, ...]`.
 
-    If tasks have separate images, a split maps stream names to such mappings; each label belongs
+    Inputs are one array or a dict of arrays, such as the tokens and the mask of a text. If tasks
+    have separate inputs, a split maps stream names to such mappings; each label belongs
     to one stream. Images are floats in [0, 1] or uint8. A missing label is -1 (classes) or NaN
-    (continuous targets; for a vector, in some or all entries). Any name other than "inputs" may
-    be a label name.
+    (continuous targets); of a vector or a map some or all entries may be missing. Any name other
+    than "inputs" may be a label name.
     """
 
-    train: Mapping[str, np.ndarray]
-    validation: Mapping[str, np.ndarray]
-    test: Mapping[str, np.ndarray]
+    train: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    test: Mapping[str, Any]
 
 
 class DataSource(abc.ABC):
@@ -46,10 +47,10 @@ class DataSource(abc.ABC):
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""
         first = next(iter(self.shapes().values()))
-        return (first if isinstance(first, jax.ShapeDtypeStruct) else first["inputs"]).shape[0]
+        return num_examples(first)
 
     def pools(self) -> dict[str, np.ndarray]:
-        """Indices `[M]` of the unlabelled training images by stream; {} uses all images."""
+        """Indices `[M]` of the unlabelled training examples by stream; {} uses all examples."""
         return {}
 
     def classes(self) -> dict[str, tuple]:

@@ -12,6 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 
+from mtl_jax.core.validation import BadInput
+
 FeatureType = Literal["vector", "sequence", "map", "pyramid", "tokens"]
 
 BY_AXES: dict[int, FeatureType] = {2: "vector", 3: "sequence", 4: "map"}
@@ -39,3 +41,22 @@ def feature_type(features: Any) -> FeatureType | None:
         return "tokens"
     is_array = isinstance(features, jax.Array | jax.ShapeDtypeStruct)
     return BY_AXES.get(features.ndim) if is_array else None
+
+
+def as_vector(features: Any) -> jax.Array:
+    """The vectors `[N, D]` that linear heads and methods read from features of any type.
+
+    A map or a sequence is averaged over its positions, tokens give their summary, and a pyramid
+    gives the average of its coarsest map.
+
+    Raises:
+      BadInput: for another tree.
+    """
+    if isinstance(features, Tokens):
+        return features.summary
+    if isinstance(features, Pyramid):
+        return as_vector(features.maps[-1])
+    if feature_type(features) is None:
+        kind = type(features).__name__
+        raise BadInput(f"a linear head reads a vector, map, sequence or tokens, not a {kind}")
+    return features.mean(tuple(range(1, features.ndim - 1))) if features.ndim > 2 else features

@@ -14,7 +14,7 @@ import numpy as np
 from mtl_jax.core.code_digest import code_digest
 from mtl_jax.core.validation import BadInput
 
-VERSION = 3
+VERSION = 4
 
 
 def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:

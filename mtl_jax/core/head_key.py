@@ -6,7 +6,8 @@
     of all tasks        /head        tasks/heads//head/...
 
 Parameters are one tree, `{"shared": trunk, "tasks": {"heads": {name: head}, ...}}`; all but the
-heads belong to the encoder.
+heads belong to the encoder. Batch statistics are those of the encoder, with those of heads that
+have any as "heads".
 """
 
 from typing import NamedTuple
@@ -51,3 +52,18 @@ def encoder_params(params: Tree) -> Tree:
 def join_params(encoder: Tree, heads: Tree) -> Tree:
     """The parameters of an encoder and of heads as one tree."""
     return {"shared": encoder["shared"], "tasks": {**encoder["tasks"], "heads": heads}}
+
+
+def head_stats(stats: Tree) -> Tree:
+    """The batch statistics of the heads that have any, by name."""
+    return stats.get("heads", {})
+
+
+def encoder_stats(stats: Tree) -> Tree:
+    """The batch statistics of the encoder."""
+    return {name: part for name, part in stats.items() if name != "heads"}
+
+
+def join_stats(encoder: Tree, heads: Tree) -> Tree:
+    """The batch statistics of an encoder and of heads as one tree."""
+    return {**encoder, "heads": heads} if heads else encoder

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from mtl_jax.core.head import Head
+
 
 class AuxHead(NamedTuple):
     """An auxiliary head of a task: `hidden` layers as wide as the features, then a linear one."""
@@ -27,3 +29,7 @@ class CrossTaskEmbedding(NamedTuple):
     """An MLP that embeds predictions and labels of all tasks, with the size of the features."""
 
     width: int
+
+
+# A head of a model; an integer is a linear head with that many outputs.
+HeadSpec = int | Head | AuxHead | AuxMLP | CrossTaskEmbedding

@@ -6,21 +6,22 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.features import as_vector
 from mtl_jax.core.head_key import encoder_params, head_params
 from mtl_jax.core.tree import Tree
 
 
 class ModelOutput(NamedTuple):
-    """Model outputs for a batch: logits `[..., C]` and input features of the heads, by task."""
+    """Model outputs for a batch, by head, and the features `[N, D]` of each task."""
 
-    logits: dict[str, jax.Array]
-    features: dict[str, jax.Array]  # input of each head, the same array if shared
+    logits: dict[str, Any]  # [N, ..., C], or a dict of arrays
+    features: dict[str, jax.Array]  # the same array if shared
 
 
 class EncoderOutput(NamedTuple):
-    """Features `[N, D]`, and outputs `[N, ..., C]` of single trunk layers by name."""
+    """Features (`mtl_jax.core.features`), and outputs `[N, ..., C]` of trunk layers by name."""
 
-    features: jax.Array
+    features: Any
     feature_maps: dict[str, jax.Array]
 
 
@@ -36,10 +37,10 @@ def undefined(*inputs: Any) -> Any:
 class Model(NamedTuple):
     """A model as pure functions; a forward pass applies the encoder and then the heads.
 
-    `init(key, x) -> (params, stats)`;
+    `init(key, x) -> (params, stats)`, with x a tree of arrays `[N, ...]`;
     `encode(params, stats, x, *, train, key, tasks) -> (features, stats)`, where `params` exclude
-    the heads and features are one array if shared by all heads, else `{task: array}`;
-    `decode(heads, features) -> logits`, with features by task;
+    the heads and features are one tree if shared by all heads, else `{task: tree}`;
+    `decode(heads, stats, features, *, train, key) -> (logits, stats)`, with features by task;
     `embed_cross_task(heads, values, pair) -> embeddings` by task, if it has a
     `CrossTaskEmbedding`;
     `apply_head(heads, name, x) -> outputs` of any head.
@@ -51,7 +52,7 @@ class Model(NamedTuple):
 
     init: Callable[..., tuple[Tree, Tree]]
     encode: Callable[..., tuple[Any, Tree]]
-    decode: Callable[..., dict[str, jax.Array]]
+    decode: Callable[..., tuple[dict[str, Any], Tree]]
     embed_cross_task: Callable[..., dict[str, jax.Array]] = undefined
     apply_head: Callable[[Tree, str, jax.Array], jax.Array] = undefined
 
@@ -68,16 +69,22 @@ class Model(NamedTuple):
         heads = head_params(params)
         features, stats = self.encode(encoder_params(params), stats, x, train=train, key=key)
         features = features_by_task(features, heads)
-        pooled = {name: pooled_features(each) for name, each in features.items()}
-        return ModelOutput(self.decode(heads, features), pooled), stats
+        vectors = {name: vector_features(each) for name, each in features.items()}
+        logits, stats = self.decode(heads, stats, features, train=train, key=key)
+        return ModelOutput(logits, vectors), stats
 
 
-def pooled_features(features: Any) -> jax.Array:
-    """The features without the feature maps of an `EncoderOutput`."""
+def trunk_features(features: Any) -> Any:
+    """The features without the layer outputs of an `EncoderOutput`."""
     return features.features if isinstance(features, EncoderOutput) else features
 
 
-def features_by_task(features: Any, names: Iterable[str]) -> dict[str, jax.Array]:
+def vector_features(features: Any) -> jax.Array:
+    """The features as vectors `[N, D]`, for linear heads and methods."""
+    return as_vector(trunk_features(features))
+
+
+def features_by_task(features: Any, names: Iterable[str]) -> dict[str, Any]:
     """The input features of each task's head."""
     return features if isinstance(features, dict) else dict.fromkeys(names, features)
 
@@ -86,28 +93,29 @@ def forward(
     model: Model,
     params: Tree,
     batch_stats: Tree,
-    images: jax.Array,
+    inputs: Tree,
     key: jax.Array,
     tasks: tuple[str, ...],
     train: bool,
-) -> tuple[dict[str, Any], dict[str, jax.Array]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Features and outputs by task; the next batch statistics are discarded."""
     encoder = encoder_params(params)
-    features, _ = model.encode(encoder, batch_stats, images, train=train, key=key, tasks=tasks)
+    features, _ = model.encode(encoder, batch_stats, inputs, train=train, key=key, tasks=tasks)
     features = {name: features_by_task(features, tasks)[name] for name in tasks}
-    return features, model.decode(head_params(params), features)
+    heads = head_params(params)
+    return features, model.decode(heads, batch_stats, features, train=train, key=key)[0]
 
 
 def predict(
     model: Model,
     params: Tree,
     batch_stats: Tree,
-    images: jax.Array,
+    inputs: Tree,
     key: jax.Array,
     tasks: tuple[str, ...],
-) -> dict[str, jax.Array]:
+) -> dict[str, Any]:
     """Outputs by task in training mode; batch statistics are discarded."""
-    return forward(model, params, batch_stats, images, key, tasks, train=True)[1]
+    return forward(model, params, batch_stats, inputs, key, tasks, train=True)[1]
 
 
 def restore_counters(batch_stats: Tree, before: Tree) -> Tree:

@@ -1,7 +1,7 @@
 """Operations on parameter trees: inner products, averages, and selection by path."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -132,6 +132,21 @@ def merge(selected, rest):
     return jax.tree.map(
         lambda a, b: b if a is None else a, selected, rest, is_leaf=lambda x: x is None
     )
+
+
+def num_examples(tree) -> int:
+    """Number of examples N of a tree of arrays `[N, ...]`."""
+    return jax.tree.leaves(tree)[0].shape[0]
+
+
+def take(tree: Tree, index: jax.Array) -> Tree:
+    """The examples of a tree of arrays `[N, ...]` at indices `[n]`."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def concatenate(trees: Sequence[Tree]) -> Tree:
+    """Concatenates trees of arrays `[n, ...]` along their examples."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
 def num_params(tree) -> int:

@@ -159,9 +159,9 @@ def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:
 
 
 def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """Mask `[N]` of the labels that are not missing (-1, or all NaN), for NumPy or JAX arrays.
+    """Mask `[N]` of the labels that are not missing (-1 or NaN), for NumPy or JAX arrays.
 
-    A vector of labels is present if any of its entries is known.
+    A vector or map of labels is present if any of its entries is known.
 
     Example:
       >>> import numpy as np
@@ -169,9 +169,7 @@ def has_label(values: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
       >>> data.has_label(np.array([3, -1])).tolist(), data.has_label(np.array([np.nan, 0.5])).tolist()
       ([True, False], [False, True])
     """
-    if values.dtype.kind != "f":
-        return values >= 0
     library = jnp if isinstance(values, jax.Array) else np
     # Under jit, XLA assumes that the absolute value of a NaN is at least 0.
-    known = ~library.isnan(values)
-    return library.any(known.reshape(len(values), -1), 1)
+    known = ~library.isnan(values) if values.dtype.kind == "f" else values >= 0
+    return known if values.ndim == 1 else library.any(known.reshape(len(values), -1), 1)

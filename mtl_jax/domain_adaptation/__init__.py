@@ -8,7 +8,7 @@ Example:
   >>> from mtl_jax import Task, domain_adaptation, losses, metrics
   >>> method = domain_adaptation.DANN(widths=(256,))
   >>> task = Task(name="digit", num_outputs=10, loss=losses.cross_entropy,
-  ...             metric=metrics.Accuracy(), auxiliary=method)
+  ...             metrics=(metrics.Accuracy(),), auxiliary=method)
   >>> task.auxiliary.views  # source, target
   ('labelled', 'weak')
 """

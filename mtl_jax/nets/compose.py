@@ -1,36 +1,46 @@
 """Combines a trunk and one head per task into a `Model`."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
-from mtl_jax.core.head_key import HeadKey, join_params
-from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding
-from mtl_jax.core.model import Model, features_by_task, pooled_features, undefined
+from mtl_jax.core.head import Head
+from mtl_jax.core.head_key import (
+    HeadKey,
+    encoder_stats,
+    head_stats,
+    join_params,
+    join_stats,
+)
+from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding, HeadSpec
+from mtl_jax.core.model import Model, features_by_task, undefined, vector_features
 from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.cross_task_embedding import Embedding
+from mtl_jax.nets.decoder import apply_heads, head_of, init_heads
 from mtl_jax.nets.encoder import make_encoder
-from mtl_jax.nets.heads import HiddenHead, MLPHead
+from mtl_jax.nets.heads import MLPHead
 
 
 def make_model(
     trunk: Any,
-    outputs: Mapping[str, int | AuxHead | AuxMLP | CrossTaskEmbedding],
+    outputs: Mapping[str, HeadSpec],
     param_rules: ParamRules = (),
     feature_maps: bool = False,
 ) -> Model:
-    """Builds a model from a trunk, shared or one per task, and a linear head for each task.
+    """Builds a model from a trunk, shared or one per task, and a head for each task.
 
     Args:
-      trunk: a Linen module `(x [N, ...], train) -> features [N, D]` shared by all heads; a
+      trunk: a Linen module `(x [N, ...], train) -> features` shared by all heads; a
         multi-task architecture, i.e. a module with a field `tasks` that returns
         `{task: features}`, whose parameters belong to the tasks if their path begins with "task";
         `PerTaskTrunk`; or a trunk with added parameters, such as `LoRA`.
-      outputs: number of outputs of each task's head; in addition, under `task/name`, an `AuxHead`
+      outputs: each task's `Head`, or the number of outputs of a linear one, which reads the
+        features as vectors (`mtl_jax.core.features`); in addition, under `task/name`, an `AuxHead`
         that reads the features of the task, or an `AuxMLP` that reads the inputs passed to it;
         and a `CrossTaskEmbedding` under any name.
       param_rules: rules for frozen parameters; a BatchNorm with a frozen parameter uses its running
@@ -39,8 +49,7 @@ def make_model(
         `EncoderOutput`.
 
     Returns:
-      A `Model` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.core.protocols`); features are
-      `[N, D]` for each task.
+      A `Model` over `{"shared": ..., "tasks": ...}` (see `mtl_jax.core.head_key`).
 
     Example:
       >>> import jax
@@ -55,42 +64,43 @@ def make_model(
       ((4, 10), (4, 3))
     """
     heads = {
-        name: nn.Dense(size) if isinstance(size, int) else HiddenHead(*size)
-        for name, size in outputs.items()
-        if isinstance(size, int | AuxHead)
+        name: head_of(spec)
+        for name, spec in outputs.items()
+        if isinstance(spec, int | Head | AuxHead)
     }
     mlp_specs = {name: spec for name, spec in outputs.items() if isinstance(spec, AuxMLP)}
-    sizes = {name: size for name, size in outputs.items() if isinstance(size, int)}
+    sizes = {
+        name: spec if isinstance(spec, int) else spec.num_outputs
+        for name, spec in outputs.items()
+        if isinstance(spec, int | Head)
+    }
     tasks = tuple(sizes)
-    feature_task = {name: HeadKey.parse(name).task for name in heads}
-    init_encoder, encode = make_encoder(trunk, tasks, param_rules, feature_maps)
+    init_encoder, encode_inputs = make_encoder(trunk, tasks, param_rules, feature_maps)
     cross_task = cross_task_fns(sizes, outputs)
 
     def init(key, x):
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
         params, stats = init_encoder(trunk_key, x)
-        features, _ = jax.eval_shape(lambda: encode(params, stats, x, train=False))
+        features, _ = jax.eval_shape(lambda: encode_inputs(params, stats, x, train=False))
         by_task = features_by_task(features, tasks)
-        inputs = {name: pooled_features(each) for name, each in by_task.items()}
-        head_params = {
-            name: head.init(head_key, jnp.zeros(value.shape, value.dtype))["params"]
-            for (name, head), head_key in zip(heads.items(), head_keys, strict=True)
-            for value in (inputs[feature_task[name]],)
-        }
-        head_params |= cross_task.init(jax.random.fold_in(key, 1), inputs)
-        return join_params(params, head_params | init_mlp_heads(mlp_specs, inputs, key)), stats
+        own, own_stats = init_heads(heads, by_task, head_keys)
+        if mlp_specs or cross_task.embed is not undefined:
+            vectors = {name: jax.eval_shape(vector_features, f) for name, f in by_task.items()}
+            own |= cross_task.init(jax.random.fold_in(key, 1), vectors)
+            own |= init_mlp_heads(mlp_specs, vectors, key)
+        return join_params(params, own), join_stats(stats, own_stats)
 
-    def decode(params, features):
-        return {
-            name: apply_head(head, params[name], pooled_features(features[feature_task[name]]))
-            for name, head in heads.items()
-            if feature_task[name] in features
-        }
+    def encode(params, stats, x, **kwargs):
+        features, updated = encode_inputs(params, encoder_stats(stats), x, **kwargs)
+        return features, join_stats(updated, head_stats(stats))
 
     def apply_named_head(params, name, x):
         head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
+        if isinstance(head, Head):
+            raise BadInput(f"a method applies the head of {name!r} to vectors, not as {head!r}")
         return head.apply({"params": params[name]}, x)
 
+    decode = functools.partial(apply_heads, heads, param_rules)
     return Model(init, encode, decode, cross_task.embed, apply_named_head)
 
 
@@ -104,14 +114,6 @@ def init_mlp_heads(
         inputs = jnp.zeros((1, spec.input_size or spec.input_multiple * width))
         params[name] = head_module(spec).init(fold_in_name(key, name), inputs)["params"]
     return params
-
-
-def apply_head(head: nn.Module, params: Any, x: jax.Array) -> jax.Array:
-    """Outputs `[..., C]` of a head, computed with an additional batch axis of size one."""
-    # Without it, XLA computes the gradient of a kernel with few outputs as `x^T g`, which on a CPU
-    # takes six times as long as `(g^T x)^T`, the form it uses for batched products.
-    params, x = jax.tree.map(lambda array: array[None], (params, x))
-    return jax.vmap(lambda params, x: head.apply({"params": params}, x))(params, x)[0]
 
 
 def head_module(spec: AuxMLP) -> MLPHead:

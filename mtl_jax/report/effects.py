@@ -76,7 +76,7 @@ def values_of(design: Factorial, rows: Sequence[RunScores], task: Task) -> np.nd
             for index in np.ndindex(*shape)
         ]
     )
-    sign = 1.0 if task.metric.higher_is_better else -1.0
+    sign = 1.0 if task.selection_metric.higher_is_better else -1.0
     return sign * values.reshape(*shape, -1)
 
 
@@ -151,7 +151,7 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
     averages = [effect.average for effect in shown if effect.average is not None]
     panels = {"average": averages} if averages else {}
     for name in shown_tasks(tasks) if panels else tasks:
-        title = f"{name} {tasks[name].metric.name}"
+        title = f"{name} {tasks[name].selection_metric.name}"
         panels[title] = [effect.gains[name] for effect in shown]
     columns = min(COLUMNS, len(panels))
     num_rows = math.ceil(len(panels) / columns)

@@ -60,8 +60,8 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
         steps = [record["step"] for record in records]
         for task in run.tasks:
             for kind, style in (("raw", "-"), ("ema", ":")):
-                values = task.metric.scale * np.array(
-                    [r["validation"][kind][task.name][task.metric.name] for r in records]
+                values = task.selection_metric.scale * np.array(
+                    [r["validation"][kind][task.name][task.selection_metric.name] for r in records]
                 )
                 axis.plot(
                     steps,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mtl_jax.config.task import Task
+from mtl_jax.core.metric import MetricTraits
 from mtl_jax.metrics.comparison import Verdict, confidence_interval
 
 
@@ -28,14 +29,19 @@ def count_verdicts(found: Sequence[Verdict]) -> str:
     return f"{found.count('helped')}, {found.count('hurt')} of {len(found)}"
 
 
-def heading(task: Task) -> str:
-    """Column heading: the task, its metric and unit, and the direction of improvement."""
-    return f"{metric_of(task)} {'↑' if task.metric.higher_is_better else '↓'}"
+def heading(task: Task, metric: MetricTraits | None = None) -> str:
+    """Column heading: the task, its metric and unit, and the direction of improvement.
+
+    The metric is the first one by default.
+    """
+    metric = metric or task.selection_metric
+    return f"{metric_of(task, metric)} {'↑' if metric.higher_is_better else '↓'}"
 
 
-def metric_of(task: Task) -> str:
-    """A task's name with its metric and unit."""
-    return f"{task.name} {task.metric.name}{' %' if task.metric.scale == 100.0 else ''}"
+def metric_of(task: Task, metric: MetricTraits | None = None) -> str:
+    """A task's name with its metric, by default the first, and unit."""
+    metric = metric or task.selection_metric
+    return f"{task.name} {metric.name}{' %' if metric.scale == 100.0 else ''}"
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -56,7 +56,7 @@ def draw_run(axis, number: int, name: str, mean: np.ndarray, half: np.ndarray, c
 
 def draw_front(axis, means: np.ndarray, tasks: Sequence[Task]) -> None:
     """Draws the Pareto front: circles and connects the nondominated runs."""
-    signs = [1.0 if task.metric.higher_is_better else -1.0 for task in tasks]
+    signs = [1.0 if task.selection_metric.higher_is_better else -1.0 for task in tasks]
     best = means[nondominated(means * signs)]
     best = best[np.argsort(best[:, 0])]
     axis.plot(
@@ -87,5 +87,5 @@ def draw_singles(axis, singles: Mapping[str, RunScores], names: Sequence[str]) -
 
 def label(task: Task) -> str:
     """Axis label: name and metric of a task, and the direction of improvement."""
-    better = "higher" if task.metric.higher_is_better else "lower"
-    return f"{task.name} {task.metric.name} (test, {better} is better)"
+    better = "higher" if task.selection_metric.higher_is_better else "lower"
+    return f"{task.name} {task.selection_metric.name} (test, {better} is better)"

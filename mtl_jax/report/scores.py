@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,11 +12,15 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import SafeTransfer
 from mtl_jax.config.task import Task
-from mtl_jax.metrics.comparison import delta_m
+from mtl_jax.core.metric import MetricTraits
+from mtl_jax.metrics.comparison import delta_m, delta_p
 from mtl_jax.report.formatting import heading
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_COLUMNS = 6  # With more tasks, formatted tables contain only the average.
+
+
+Shown = TypeVar("Shown", Task, "Column")
 
 
 class CombinedRow(NamedTuple):
@@ -28,8 +32,27 @@ class CombinedRow(NamedTuple):
     first_seed: int
 
 
+class Column(NamedTuple):
+    """A metric of a task, as a column of tables."""
+
+    task: Task
+    metric: MetricTraits
+
+    @property
+    def heading(self) -> str:
+        """Its heading, which is the same for comparable values."""
+        return heading(self.task, self.metric)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its key in `RunScores.by_metric`."""
+        return self.task.name, self.metric.name
+
+
 class RunScores(NamedTuple):
     """Test metrics of one run; every array is `[S]`, in the unit of tables.
+
+    Arrays by task are of its first metric, which selects; `by_metric` has those of all.
 
     The row of a scikit-learn baseline has no last step and no median.
     """
@@ -48,6 +71,7 @@ class RunScores(NamedTuple):
     parameters: int
     seconds: float
     memory: float  # bytes that the steps of all seeds need; NaN if unknown
+    by_metric: dict[str, dict[tuple[str, str], np.ndarray]]  # by field, and task and metric
     labels: dict[str, list[int]]  # by task, number in training, validation and test
     warnings: list[str]
 
@@ -66,13 +90,16 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
     has_validation = all("validation" in entry for entry in selected)
     has_step = all("step" in entry for entry in selected)
 
-    def by_task(entries: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-        return {
-            task.name: task.metric.scale
-            * np.array([entry[task.name][task.metric.name] for entry in entries])
-            for task in run.tasks
-            if entries
-        }
+    by_metric = {
+        "validation": [entry["validation"] for entry in selected] if has_validation else [],
+        "selected": [entry["test"] for entry in selected],
+        "last": [entry["raw"] for entry in last],
+        "last_ema": [entry["ema"] for entry in last],
+        "median": result.get("median", []),
+        "best_on_test": result["best_on_test"],
+    }
+    by_metric = {kind: values_by_metric(run.tasks, found) for kind, found in by_metric.items()}
+    by_task = {kind: first_metrics(run.tasks, found) for kind, found in by_metric.items()}
 
     def selected_by_task(field: str) -> dict[str, list]:
         values = [entry[field] for entry in selected]
@@ -82,22 +109,39 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
 
     return RunScores(
         run=run,
-        validation=by_task([entry["validation"] for entry in selected]) if has_validation else {},
-        selected=by_task([entry["test"] for entry in selected]),
+        **by_task,
+        by_metric=by_metric,
         steps=selected_by_task("step") if has_step else {},
         kinds=selected_by_task("parameters") if has_step else {},
-        last=by_task([entry["raw"] for entry in last]),
-        last_ema=by_task([entry["ema"] for entry in last]),
-        median=by_task(result.get("median", [])),
         median_of=result.get("median_of", 0),
         evaluations=result.get("evaluations", 0),
-        best_on_test=by_task(result["best_on_test"]),
         parameters=result["parameters"],
         seconds=timing["seconds"],
         memory=timing.get("bytes") or math.nan,  # None for scikit-learn baselines.
         labels=result.get("labels", {}),
         warnings=result.get("warnings", []),
     )
+
+
+def values_by_metric(
+    tasks: Sequence[Task], entries: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], np.ndarray]:
+    """Values `[S]` in the unit of tables by task and metric, from entries of every seed."""
+    return {
+        (task.name, metric.name): metric.scale
+        * np.array([entry[task.name][metric.name] for entry in entries])
+        for task in tasks
+        for metric in task.metrics
+        if entries
+    }
+
+
+def first_metrics(
+    tasks: Sequence[Task], values: Mapping[tuple[str, str], np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The values of each task's first metric, by task."""
+    keys = {task.name: (task.name, task.selection_metric.name) for task in tasks}
+    return {name: values[key] for name, key in keys.items() if key in values}
 
 
 def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores:
@@ -107,18 +151,19 @@ def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores
     masks = {task.name: is_better(transfer, scratch[task.name], task) for task in run.tasks}
     combined = [transfer, *(rows[name] for name in safe.scratch)]
 
-    def select(kind: str) -> dict[str, np.ndarray]:
-        values = {task: (getattr(transfer, kind), getattr(scratch[task], kind)) for task in masks}
+    def select(kind: str) -> dict[tuple[str, str], np.ndarray]:
         return {
-            task: np.where(masks[task], first[task], second[task])
-            for task, (first, second) in values.items()
-            if task in first and task in second
+            (task, metric): np.where(masks[task], values, other)
+            for (task, metric), values in transfer.by_metric[kind].items()
+            for other in (scratch[task].by_metric[kind].get((task, metric)),)
+            if other is not None
         }
 
-    kinds = ("validation", "selected", "last", "last_ema", "median", "best_on_test")
+    by_metric = {kind: select(kind) for kind in transfer.by_metric}
     return RunScores(
         run=CombinedRow(safe.name, run.tasks, run.num_seeds, run.first_seed),
-        **{kind: select(kind) for kind in kinds},
+        **{kind: first_metrics(run.tasks, found) for kind, found in by_metric.items()},
+        by_metric=by_metric,
         steps={},
         kinds={},
         median_of=min(row.median_of for row in combined),
@@ -133,7 +178,7 @@ def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores
 
 def is_better(row: RunScores, other: RunScores, task: Task) -> np.ndarray:
     """Whether the first row is better on validation, by seed `[S]`; NaN is the worst."""
-    sign = 1.0 if task.metric.higher_is_better else -1.0
+    sign = 1.0 if task.selection_metric.higher_is_better else -1.0
     first, second = (sign * each.validation[task.name] for each in (row, other))
     return (first > second) | (np.isnan(second) & ~np.isnan(first))
 
@@ -141,28 +186,30 @@ def is_better(row: RunScores, other: RunScores, task: Task) -> np.ndarray:
 def tasks_of(experiment: Experiment) -> dict[str, Task]:
     """All tasks of the experiment by name, in order of appearance, as defined by the first row."""
     tasks: dict[str, Task] = {}
-    for task in columns_of(experiment).values():
-        tasks.setdefault(task.name, task)
+    for column in columns_of(experiment).values():
+        tasks.setdefault(column.task.name, column.task)
     return tasks
 
 
-def columns_of(experiment: Experiment) -> dict[str, Task]:
+def columns_of(experiment: Experiment) -> dict[str, Column]:
     """All pairs of task and metric of the experiment by heading, in order of appearance."""
-    columns: dict[str, Task] = {}
+    columns: dict[str, Column] = {}
     rows = (*experiment.runs, *experiment.sklearn_baselines)
     for task in (task for row in rows for task in row.tasks):
-        columns.setdefault(heading(task), task)
+        for column in (Column(task, metric) for metric in task.metrics):
+            columns.setdefault(column.heading, column)
     return columns
 
 
-def has(row: RunScores, task: Task) -> bool:
-    """Whether a row has a task with this name and metric, and so is comparable."""
-    return any(heading(own) == heading(task) for own in row.run.tasks)
+def has(row: RunScores, task: Task, metric: MetricTraits | None = None) -> bool:
+    """Whether a row has a task with this name and metric, by default its first, to compare."""
+    own = {heading(own, each) for own in row.run.tasks for each in own.metrics}
+    return heading(task, metric) in own
 
 
-def value_of(row: RunScores, task: Task) -> np.ndarray | None:
-    """A row's test metric `[S]` of a task; None if it lacks the task or the metric."""
-    return row.selected[task.name] if has(row, task) else None
+def value_of(row: RunScores, column: Column) -> np.ndarray | None:
+    """A row's test values `[S]` of a column; None if it lacks the task or the metric."""
+    return row.by_metric["selected"][column.key] if has(row, *column) else None
 
 
 def baselines(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, RunScores]:
@@ -185,34 +232,52 @@ def comparable(row: RunScores, task: str, singles: Mapping[str, RunScores]) -> b
 
 def paired_gain(row: RunScores, task: Task, single: RunScores) -> np.ndarray:
     """Gain of a row over the single-task run, by seed `[S]`; higher is better."""
-    sign = 1.0 if task.metric.higher_is_better else -1.0
+    sign = 1.0 if task.selection_metric.higher_is_better else -1.0
     return sign * (row.selected[task.name] - single.selected[task.name])
 
 
-def paired_delta(row: RunScores, singles: Mapping[str, RunScores]) -> np.ndarray | None:
-    """Delta_m by seed `[S]` over the row's tasks; None if a baseline is missing.
+class Deltas(NamedTuple):
+    """Changes `[S]` relative to single-task baselines, in percent."""
 
-    A task whose baseline is 0 in a seed is excluded, as its relative change is undefined.
+    delta_m: np.ndarray  # over all metrics, lower is better
+    delta_p: np.ndarray  # over the metrics of a task, then over tasks, higher is better
+
+
+def paired_deltas(row: RunScores, singles: Mapping[str, RunScores]) -> Deltas | None:
+    """`delta_m` and `delta_p` by seed over the metrics of a row; None if a baseline is missing.
+
+    A metric whose baseline is 0 in a seed is excluded, as its relative change is undefined.
     """
-    if not all(comparable(row, task.name, singles) for task in row.run.tasks):
+    columns = [Column(task, metric) for task in row.run.tasks for metric in task.metrics]
+    if not all(
+        comparable(row, task.name, singles) and has(singles[task.name], task, metric)
+        for task, metric in columns
+    ):
         return None
-    tasks = [task for task in row.run.tasks if singles[task.name].selected[task.name].all()]
-    if not tasks:
+    baselines = {c.key: singles[c.task.name].by_metric["selected"][c.key] for c in columns}
+    columns = [column for column in columns if baselines[column.key].all()]
+    if not columns:
         return None
-    values = np.stack([row.selected[task.name] for task in tasks], -1)
-    references = np.stack([singles[task.name].selected[task.name] for task in tasks], -1)
-    higher = tuple(task.metric.higher_is_better for task in tasks)
-    return np.asarray(delta_m(jnp.asarray(values), jnp.asarray(references), higher))
+    values = jnp.asarray(np.stack([row.by_metric["selected"][c.key] for c in columns], -1))
+    references = jnp.asarray(np.stack([baselines[c.key] for c in columns], -1))
+    higher = tuple(column.metric.higher_is_better for column in columns)
+    names = [task.name for task in row.run.tasks]
+    tasks = tuple(names.index(column.task.name) for column in columns)
+    return Deltas(
+        np.asarray(delta_m(values, references, higher)),
+        np.asarray(delta_p(values, references, higher, tasks)),
+    )
 
 
 def mean_of(tasks: Iterable[Task], by_task: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Average over tasks, by seed `[S]`; None if metrics differ or have units."""
     tasks = list(tasks)
-    same_metric = len({task.metric.name for task in tasks}) == 1
-    same_unit = len(tasks) == 1 or all(task.metric.unit_free for task in tasks)
+    same_metric = len({task.selection_metric.name for task in tasks}) == 1
+    same_unit = len(tasks) == 1 or all(task.selection_metric.unit_free for task in tasks)
     return np.mean(list(by_task.values()), 0) if same_metric and same_unit and by_task else None
 
 
-def shown_tasks(tasks: dict[str, Task]) -> dict[str, Task]:
-    """The tasks with a separate column in formatted tables: all, or none if there are too many."""
-    return tasks if len(tasks) <= MAX_COLUMNS else {}
+def shown_tasks(tasks: dict[str, Shown]) -> dict[str, Shown]:
+    """The tasks, or columns, that formatted tables show: all, or none of too many tasks."""
+    names = {each.task.name if isinstance(each, Column) else each.name for each in tasks.values()}
+    return tasks if len(names) <= MAX_COLUMNS else {}

@@ -28,7 +28,10 @@ def criterion(run: Run) -> str:
     tasks = selecting_tasks(run)
     if len(tasks) == 1:
         return "metric"
-    same_metric = all(t.metric == tasks[0].metric and t.metric.unit_free for t in tasks)
+    same_metric = all(
+        t.selection_metric == tasks[0].selection_metric and t.selection_metric.unit_free
+        for t in tasks
+    )
     return "mean metric" if same_metric else "mean rank"
 
 
@@ -55,8 +58,8 @@ def qualities(
 
     def signed_metric(task: Task, evaluation: EvaluatedModel) -> float:
         metrics = records[evaluation.step]["validation"][evaluation.parameters]
-        value = metrics[task.name][task.metric.name][seed]
-        signed = value if task.metric.higher_is_better else -value
+        value = metrics[task.name][task.selection_metric.name][seed]
+        signed = value if task.selection_metric.higher_is_better else -value
         return signed if np.isfinite(signed) else -np.inf
 
     return np.array([[signed_metric(t, e) for e in pool] for t in tasks]).reshape(-1, len(pool))

@@ -67,17 +67,17 @@ def median_of(records: Sequence[Mapping[str, Any]], seed: int) -> dict[str, dict
 def best_of(
     run: Run, records: Sequence[Mapping[str, Any]], seed: int
 ) -> dict[str, dict[str, float]]:
-    """One seed's best test metrics over all evaluations, selected on test data per task."""
-    best = {}
-    for task in run.tasks:
-        name = task.metric.name
+    """One seed's best test metrics over all evaluations, each selected on test data."""
+    best = {task.name: {} for task in run.tasks}
+    for name, metric in ((task.name, metric) for task in run.tasks for metric in task.metrics):
         values = [
-            select_seed(record["test"][kind], seed)[task.name][name]
+            select_seed(record["test"][kind], seed)[name][metric.name]
             for record in records
             for kind in ("ema", "raw")
         ]
-        choose = np.nanmax if task.metric.higher_is_better else np.nanmin
-        best[task.name] = {name: float(choose(values)) if not np.isnan(values).all() else math.nan}
+        choose = np.nanmax if metric.higher_is_better else np.nanmin
+        value = math.nan if np.isnan(values).all() else float(choose(values))
+        best[name][metric.name] = value
     return best
 
 

@@ -21,7 +21,7 @@ from mtl_jax.report.scores import (
     comparable,
     has,
     mean_of,
-    paired_delta,
+    paired_deltas,
     paired_gain,
     shown_tasks,
     value_of,
@@ -48,6 +48,11 @@ BEST = (
 MEDIAN = (
     "“Median” is over the last {count} evaluations of the averaged parameters, as FixMatch reports "
     "it; rows of {count} evaluations or fewer have none, it would cover their whole training. "
+)
+PER_TASK = (
+    "The first metric of a task selects, and is the one of “average”, “helped, hurt” and “last”; Δm % "
+    "is over all metrics (Navon et al., 2022), Δp % over each task's and then over tasks, where "
+    "higher is better (Lin et al., 2021). "
 )
 SAFE = (
     " Rows put together of finished runs ({names}) take, for each task and seed, of a transfer and "
@@ -81,20 +86,28 @@ def cells(experiment: Experiment, rows: Sequence[RunScores]) -> tuple[list[str],
     published = {number.run for number in experiment.published}
     protocol = learns_unlabelled(experiment)
     medians = protocol and any(has_median(row) for row in rows)
-    head = ["run", *shown, "average", "Δm %", "helped, hurt", "rank", "selected at", "last"]
+    by_task = ["Δp %"] * has_several_metrics(experiment)
+    head = [
+        "run",
+        *shown,
+        "average",
+        "Δm %",
+        *by_task,
+        "helped, hurt",
+        "rank",
+        "selected at",
+        "last",
+    ]
     head += ["median"] * medians + ["best on test"] * protocol
     head += ["seconds", "parameters", "memory"] + ["paper"] * bool(published)
     body = []
     for row in rows:
-        name, several = row.run.name, len(row.run.tasks) > 1
-        delta = None if name in experiment.baselines else paired_delta(row, singles)
-        line = [name, *(format_interval(value_of(row, task)) for task in shown.values())]
-        line += [format_interval(mean_of(row.run.tasks, row.selected) if several else None)]
-        line += [
-            format_interval(delta),
-            "-" if delta is None else tallies[name],
-            ranks.get(name, "-"),
-        ]
+        name, single = row.run.name, len(row.run.tasks) == 1
+        deltas = None if name in experiment.baselines else paired_deltas(row, singles)
+        line = [name, *(format_interval(value_of(row, column)) for column in shown.values())]
+        line += [format_interval(None if single else mean_of(row.run.tasks, row.selected))]
+        line += [format_interval(delta) for delta in (deltas or (None, None))[: 1 + len(by_task)]]
+        line += ["-" if deltas is None else tallies[name], ranks.get(name, "-")]
         line += [format_selected(row), format_interval(mean_of(row.run.tasks, row.last))]
         median = mean_of(row.run.tasks, row.median) if has_median(row) else None
         line += [format_interval(median)] * medians
@@ -112,6 +125,7 @@ def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
     note += BEST if protocol else ""
     count = sum(map(len, task_gains(rows, baselines(experiment, rows)).values()))
+    note += PER_TASK if has_several_metrics(experiment) else ""
     note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
     if experiment.safe_transfer:
         note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe_transfer))
@@ -189,11 +203,12 @@ def count_helped(rows: Sequence[RunScores], singles: Mapping[str, RunScores]) ->
 def ranks_of(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, str]:
     """Mean ranks of the rows that have all tasks and metrics; empty if fewer than two do."""
     columns = columns_of(experiment).values()
-    complete = [row for row in rows if all(has(row, task) for task in columns)]
+    complete = [row for row in rows if all(has(row, *column) for column in columns)]
     if len(complete) < 2:
         return {}
-    values = np.array([[row.selected[t.name].mean() for t in columns] for row in complete])
-    ranks = mean_rank(values, tuple(task.metric.higher_is_better for task in columns))
+    found = [[row.by_metric["selected"][c.key].mean() for c in columns] for row in complete]
+    higher = tuple(column.metric.higher_is_better for column in columns)
+    ranks = mean_rank(np.array(found), higher)
     return {row.run.name: f"{rank:.1f}" for row, rank in zip(complete, ranks, strict=True)}
 
 
@@ -212,7 +227,7 @@ def papers(experiment: Experiment, run: str) -> str:
 
 
 def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:
-    """CSV with a line per run, task and seed, in full precision.
+    """CSV with a line per run, task, metric and seed, in full precision.
 
     Missing values are empty.
     """
@@ -222,11 +237,17 @@ def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     head = ["run", "task", "metric", "seed", "step", "selected_parameters", *kinds]
     out.writerow([*head, "median_of", "parameters"])
     for row in rows:
-        for task in row.run.tasks:
+        pairs = [(task.name, metric.name) for task in row.run.tasks for metric in task.metrics]
+        for task, metric in pairs:
             for seed in range(row.run.num_seeds):
-                values = [getattr(row, kind).get(task.name) for kind in kinds]
+                values = [row.by_metric[kind].get((task, metric)) for kind in kinds]
                 numbers = ["" if v is None else repr(float(v[seed])) for v in values]
-                line = [row.run.name, task.name, task.metric.name, row.run.first_seed + seed]
-                line += [v[task.name][seed] if v else "" for v in (row.steps, row.kinds)]
+                line = [row.run.name, task, metric, row.run.first_seed + seed]
+                line += [v[task][seed] if v else "" for v in (row.steps, row.kinds)]
                 out.writerow([*line, *numbers, row.median_of or "", row.parameters])
     return text.getvalue()
+
+
+def has_several_metrics(experiment: Experiment) -> bool:
+    """Whether a task of the experiment has more than one metric."""
+    return any(len(column.task.metrics) > 1 for column in columns_of(experiment).values())

@@ -20,6 +20,7 @@ from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
 from mtl_jax.runner.seed_functions import (
     INIT_COMPILER_OPTIONS,
     EvaluationConfig,
+    ExampleSpec,
     Init,
     evaluate_seeds,
     init_models,
@@ -40,14 +41,14 @@ class CompiledRun:
       run: the run configuration.
       execution: how steps and seeds are looped.
       mesh: the devices, with the axes "seed" and "batch".
-      image: shape and dtype of an example.
+      example: shapes and dtypes of an example.
       sizes: numbers of outputs and examples, by task.
     """
 
     run: Run
     execution: Execution
     mesh: Mesh
-    image: jax.ShapeDtypeStruct
+    example: ExampleSpec
     sizes: dict[str, DatasetSizes]
 
     @property
@@ -83,7 +84,7 @@ class CompiledRun:
     def new_models(self, init: Callable[..., Init]) -> tuple[Init, dict[str, Init]]:
         """New models of the run and, by name, of its extensions, by `init_models`."""
         outputs = tuple(train.head_specs(self.run).items())
-        args = (self.run.trunk, outputs, self.image, self.seeds)
+        args = (self.run.trunk, outputs, self.example, self.seeds)
         names = [name for extension in self.run.extensions for name in extension.extra_models]
         return init(*args), {name: init(*args, name) for name in names}
 
@@ -125,7 +126,7 @@ class CompiledRun:
 
         return jax.jit(affinity, out_shardings=self.seed_sharding)
 
-    def evaluate(self, state: train.TrainState, splits: Any) -> tuple[dict, dict]:
+    def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:
         """Metrics and counts `[S]` of the raw and averaged parameters, as in `train.evaluate`."""
         # Evaluation does not depend on the auxiliary losses.
         tasks = tuple(task.replace(auxiliary=None) for task in self.run.tasks)
@@ -174,9 +175,9 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
     streams = tuple(single_seed(run, shapes).streams.values())
-    image = train.example_spec(streams[0].inputs)
+    example = ExampleSpec.of(streams[0].inputs)
     return CompiledRun(
-        run, execution, mesh_of(run, execution, devices), image, sizes_of(run, streams)
+        run, execution, mesh_of(run, execution, devices), example, sizes_of(run, streams)
     )
 
 

@@ -8,14 +8,18 @@ import numpy as np
 
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
+from mtl_jax.core.metric import HostMetric
 from mtl_jax.core.tree import num_params, path_str
+from mtl_jax.data import has_label
 from mtl_jax.report.summary import not_finite, summary, to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.storage.checkpoint import digest, to_host
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.trained_params import write_selected
-from mtl_jax.train import TrainState
+from mtl_jax.train import Evaluation, TrainState
 
 BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `[S]` by name.
 
@@ -39,10 +43,49 @@ def evaluate(
     Raises:
       Diverged: if a loss is not finite.
     """
-    metrics, counts = map(to_json, compiled.evaluate(state, splits))
+    found = compiled.evaluate(state, splits)
+    metrics = to_json(with_host_metrics(compiled.run, found, splits))
+    counts = to_json(found.nonfinite)
     record = {"step": step, "train": mean_metrics(blocks), **metrics, **not_finite(counts)}
     check_finite(compiled.run, record)
     return record
+
+
+def with_host_metrics(run: Run, found: Evaluation, splits: Any) -> dict[str, Any]:
+    """Metrics `{split: {model: {task: {metric: [S]}}}}`, with those computed on the host."""
+    outputs = jax.device_get(found.outputs)
+    return {
+        split: {
+            kind: {
+                task.name: {
+                    metric.name: host_values(
+                        run, task, metric, splits[split], outputs[split][kind][task.name]
+                    )
+                    if isinstance(metric, HostMetric)
+                    else by_task[task.name][metric.name]
+                    for metric in task.metrics
+                }
+                for task in run.tasks
+            }
+            for kind, by_task in by_model.items()
+        }
+        for split, by_model in found.metrics.items()
+    }
+
+
+def host_values(run: Run, task: Task, metric: HostMetric, streams: Any, outputs: Any) -> np.ndarray:
+    """A metric of every seed `[S]`, from outputs `[S, N, ...]`; NaN if one is not finite."""
+    labels = next(
+        np.asarray(arrays[task.name]) for arrays in streams.values() if task.name in arrays
+    )
+    by_seed = labels if seed_axis(run) == 0 else [labels] * run.num_seeds
+    values = []
+    for seed, own in enumerate(by_seed):
+        mask = has_label(own)
+        labelled = jax.tree.map(lambda leaf, s=seed, m=mask: leaf[s][m], outputs)
+        finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(labelled))
+        values.append(metric.compute(labelled, own[mask]) if finite and mask.any() else np.nan)
+    return np.array(values)
 
 
 def write_final(

@@ -41,8 +41,12 @@ def load_pretrained(run: Run) -> tuple[Tree, Tree]:
     trunk = unwrap_trunk(run.trunk)[-1]
     is_shared = not (traits(trunk).is_multitask or isinstance(trunk, PerTaskTrunk))
     require(is_shared, run, "trunk", "must be a plain trunk, to take a file over", trunk)
-    image = example_spec(next(iter(streams)).inputs)
-    loaded = source.load(trunk, image.shape, dtype=image.dtype)
+    example = example_spec(next(iter(streams)).inputs)
+    rule = "is for data whose inputs are one array"
+    require(
+        isinstance(example, jax.ShapeDtypeStruct), run, "initialization.init_from", rule, source
+    )
+    loaded = source.load(trunk, example.shape, dtype=example.dtype)
     expected = loaded.preprocessing
     valid = expected is None or preprocessing_of(run.trunk) == [expected]
     rule = f"must bring images to what the weights expect: nets.Preprocessed(trunk, {expected!r})"

@@ -43,7 +43,7 @@ def required_bytes(run: Run) -> dict[str, int]:
     """Lower bound on the bytes that a run needs, by purpose."""
     data = abstract_data(run)
     seed_data = single_seed(run, data)
-    image = train.example_spec(next(iter(seed_data.streams.values())).inputs)
+    example = train.example_spec(next(iter(seed_data.streams.values())).inputs)
     params, stats = init_abstract(run, seed_data)
     copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
     has_auxiliary = any(task.auxiliary is not None for task in run.tasks)
@@ -53,7 +53,7 @@ def required_bytes(run: Run) -> dict[str, int]:
     return {
         "data": bytes_of([(s.inputs, s.labels, s.labelled) for s in data.streams.values()]),
         "parameters and optimizer": copies * bytes_of(params) + bytes_of(stats),
-        "a batch": examples * (bytes_of(image) + logits),
+        "a batch": examples * (bytes_of(example) + logits),
     }
 
 

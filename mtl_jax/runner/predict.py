@@ -7,7 +7,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
@@ -33,17 +32,17 @@ class SourcePredictions(NamedTuple):
 def predict_source(
     run: Run,
     folder: RunDirectory,
-    images: Sequence[ArrayLike],
+    inputs: Sequence[Tree],
     parameters: Parameters = "selected",
 ) -> SourcePredictions:
-    """Features and class probabilities of each seed's images `[N, ...]`, by a finished run.
+    """Features and class probabilities of each seed's inputs `[N, ...]`, by a finished run.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
     task = run.tasks[0]
     models = load_trained_params(run, folder, parameters, task.name, "a row reads its features")
-    features, logits = predict_all_seeds(run, models, images, features_and_logits)
+    features, logits = predict_all_seeds(run, models, inputs, features_and_logits)
     return SourcePredictions(features[task.name], probabilities_of(task, logits[task.name]))
 
 
@@ -60,21 +59,21 @@ def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
 def predict_all_seeds(
     run: Run,
     models: tuple[Tree, Tree],
-    images: Sequence[ArrayLike],
+    inputs: Sequence[Tree],
     predict: Callable[[Model, Tree, Tree, jax.Array], Tree],
 ) -> Tree:
-    """Predictions `[S, N, ...]` of every seed's model for that seed's images `[N, ...]`.
+    """Predictions `[S, N, ...]` of every seed's model for that seed's inputs `[N, ...]`.
 
     Args:
       run: the run that trained the models.
       models: parameters and batch statistics `[S, ...]`.
-      images: images of the shape of the run's data, for every seed.
-      predict: the prediction function of one seed, `(model, params, batch_stats, images) -> tree`.
+      inputs: inputs of the shapes of the run's data, for every seed.
+      predict: the prediction function of one seed, `(model, params, batch_stats, inputs) -> tree`.
     """
     predict = jax.jit(functools.partial(predict, build_model(run)))
     predictions = [
-        jax.device_get(predict(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), inputs))
-        for seed, inputs in enumerate(map(jnp.asarray, images))
+        jax.device_get(predict(*jax.tree.map(lambda leaf, s=seed: leaf[s], models), own))
+        for seed, own in enumerate(jax.tree.map(jnp.asarray, list(inputs)))
     ]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *predictions)
 

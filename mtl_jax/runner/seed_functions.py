@@ -20,6 +20,28 @@ from mtl_jax.train.state import Init
 INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
 
 
+class ExampleSpec(NamedTuple):
+    """Shapes and dtypes of an example's inputs, as a static argument."""
+
+    leaves: tuple[jax.ShapeDtypeStruct, ...]
+    treedef: jax.tree_util.PyTreeDef
+
+    @classmethod
+    def of(cls, inputs: Tree) -> "ExampleSpec":
+        """The spec of an example of inputs `[N, ...]`, as passed to the model."""
+        leaves, treedef = jax.tree.flatten(train.example_spec(inputs))
+        return cls(tuple(leaves), treedef)
+
+    @property
+    def tree(self) -> Tree:
+        """The shapes as a tree."""
+        return self.treedef.unflatten(self.leaves)
+
+    def __str__(self) -> str:
+        texts = [f"{list(leaf.shape)} {leaf.dtype}" for leaf in self.leaves]
+        return texts[0] if len(texts) == 1 else str(self.treedef.unflatten(texts))
+
+
 class EvaluationConfig(NamedTuple):
     """The static argument of `evaluate_seeds`: equal for runs whose evaluations are the same."""
 
@@ -33,21 +55,21 @@ class EvaluationConfig(NamedTuple):
 def init_models(
     trunk: Any,
     outputs: tuple,
-    image: jax.ShapeDtypeStruct,
+    example: "ExampleSpec",
     seeds: jax.Array,
     name: str = "init",
 ) -> Init:
-    """Initial parameters and statistics `[S, ...]` of a model for images of a shape and dtype."""
+    """Initial parameters and statistics `[S, ...]` of a model for examples of some shapes."""
     model = make_model(trunk, dict(outputs))
-    return jax.vmap(lambda seed: train.init_model(model, seed, image, name))(seeds)
+    return jax.vmap(lambda seed: train.init_model(model, seed, example.tree, name))(seeds)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def evaluate_seeds(
     config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
-) -> tuple[dict, dict]:
+) -> train.Evaluation:
     """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
-    model = make_model(config.trunk, {task.name: task.num_outputs for task in config.tasks})
+    model = make_model(config.trunk, {task.name: task.head_spec for task in config.tasks})
     evaluate = functools.partial(train.evaluate, model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
     return mapped(models, batch_stats, splits)

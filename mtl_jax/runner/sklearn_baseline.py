@@ -19,7 +19,7 @@ from mtl_jax.runner.sklearn_data import (
     targets_of,
     vectors_of,
 )
-from mtl_jax.runner.sklearn_predict import predict_outputs
+from mtl_jax.runner.sklearn_predict import predict_metrics
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seeds_of
 
@@ -76,8 +76,8 @@ def candidate_scores(
     vectors: Vectors,
     targets: np.ndarray,
     index: np.ndarray,
-) -> list[list[float]]:
-    """The task's metric of every candidate on the labelled examples of validation and test.
+) -> list[list[list[float]]]:
+    """The task's metrics of every candidate on the labelled examples of validation and test.
 
     Args:
       row: the baseline to fit.
@@ -99,7 +99,7 @@ def candidate_scores(
         estimator = set_seed(make(), seed)
         estimator.fit(*train_set)
         return [
-            predict_outputs(row, estimator, inputs[mask], part.labels[mask], probabilities)
+            predict_metrics(row, estimator, inputs[mask], part.labels[mask], probabilities)
             for part, inputs, mask in list(zip(parts, vectors, masks, strict=True))[1:]
         ]
 
@@ -131,18 +131,21 @@ def is_seed(name: str) -> bool:
 
 
 def result(row: SklearnBaseline, scores: np.ndarray) -> dict[str, Any]:
-    """Makes a result in the format of runs from metrics `[S, candidates, 2]`, validation and test.
+    """Makes a result in the format of runs from metrics `[S, candidates, 2, M]`.
 
-    It has no "last" and no "median", since there is a single fit. Ties select the first candidate,
+    The third axis is validation and test; the first metric selects. It has no "last" and no "median", since there is a single fit. Ties select the first candidate,
     and so do metrics that are all NaN on validation.
     """
-    sign = 1.0 if row.task.metric.higher_is_better else -1.0
-    signed = np.where(np.isnan(scores), -np.inf, sign * scores)
-    best, best_on_test = signed.argmax(1).T  # [S] each
+    metrics = row.task.metrics
+    signs = np.array([1.0 if metric.higher_is_better else -1.0 for metric in metrics])
+    signed = np.where(np.isnan(scores), -np.inf, signs * scores)
+    best = signed[:, :, 0, 0].argmax(1)  # [S]
+    best_on_test = signed[:, :, 1].argmax(1)  # [S, M]
     seeds = range(row.num_seeds)
 
-    def entry(value: float) -> dict[str, dict[str, float]]:
-        return {row.task.name: {row.task.metric.name: float(value)}}
+    def entry(values: np.ndarray) -> dict[str, dict[str, float]]:
+        named = zip(metrics, values, strict=True)
+        return {row.task.name: {metric.name: float(value) for metric, value in named}}
 
     return {
         "name": row.name,
@@ -157,7 +160,7 @@ def result(row: SklearnBaseline, scores: np.ndarray) -> dict[str, Any]:
             }
             for seed in seeds
         ],
-        "best_on_test": [entry(scores[seed, best_on_test[seed], 1]) for seed in seeds],
+        "best_on_test": [entry(np.diagonal(scores[seed, best_on_test[seed], 1])) for seed in seeds],
     }
 
 
@@ -178,18 +181,18 @@ def warnings_of(
 
     Args:
       row: the fitted baseline.
-      scores: metrics `[S, candidates, 2]` on validation and test.
+      scores: metrics `[S, candidates, 2, M]` on validation and test.
       unlabelled: classes without training labels, by seed.
     """
     task, texts = row.task, []
     for index, part in enumerate(("validation", "test")):
-        is_missing = np.all(np.isnan(scores[..., index]), axis=1)
+        is_missing = np.all(np.isnan(scores[:, :, index, 0]), axis=1)
         seeds = [row.first_seed + seed for seed in range(row.num_seeds) if is_missing[seed]]
         several = part == "validation" and len(row.candidates) > 1
         choice = f", so the first of {len(row.candidates)} choices is taken" if several else ""
         if seeds:
             texts.append(
-                f"{part} has no {task.metric.name} of {task.name!r} in seeds {seeds}{choice}"
+                f"{part} has no {task.selection_metric.name} of {task.name!r} in seeds {seeds}{choice}"
             )
     for classes in sorted({classes for classes in unlabelled.values() if classes}):
         seeds = [seed for seed in unlabelled if unlabelled[seed] == classes]

@@ -10,7 +10,7 @@ from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import has_label, sample_labelled_subset
 from mtl_jax.data.random_split import generator
-from mtl_jax.runner.sklearn_predict import outputs_of_classes, value_of
+from mtl_jax.runner.sklearn_predict import outputs_of_classes, values_of
 from mtl_jax.storage.class_name_checks import require_inputs
 from mtl_jax.storage.run_data import load_row
 from mtl_jax.storage.seeds import seed_axis, seeds_of
@@ -51,7 +51,7 @@ def check(row: SklearnBaseline) -> None:
                 f"row {row.name!r}: the labels of {row.task.name!r} must be of two classes or "
                 f"more, but seed {seed} draws only class {classes[0]}"
             )
-    check_estimators(row, needs_probabilities(row, parts["test"].labels.dtype))
+    check_estimators(row, any(needs_probabilities(row, parts["test"].labels.dtype)))
 
 
 def parts_of(row: SklearnBaseline, seed: int) -> tuple[Part, ...]:
@@ -152,19 +152,19 @@ def check_vectors(
         raise BadInput(f"{where} must be finite, but {invalid} of {len(images)} images are not")
 
 
-def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> bool:
-    """Whether the task's metric depends on more than the predicted classes.
+def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> tuple[bool, ...]:
+    """Whether each of the task's metrics depends on more than the predicted classes.
 
     Tested on synthetic outputs; always False for regression.
 
     Raises:
-      BadInput: if the metric does not match the task.
+      BadInput: if a metric does not match the task.
     """
     outputs = row.task.num_outputs
     if row.target_type == "continuous":
         zeros = np.zeros((4, outputs), np.float32)
-        value_of(row, zeros, np.zeros(4 if outputs == 1 else (4, outputs), dtype))
-        return False
+        values_of(row, zeros, np.zeros(4 if outputs == 1 else (4, outputs), dtype))
+        return (False,) * len(row.task.metrics)
     classes = max(outputs, 2)
     index = np.arange(4 * classes)
     labels = index % classes
@@ -172,8 +172,8 @@ def needs_probabilities(row: SklearnBaseline, dtype: np.dtype) -> bool:
     # The same predicted classes, with other magnitudes and another order of the other classes.
     scaled = (2 + index[:, None]) * one_hot
     scaled += np.arange(outputs) / outputs
-    values = [value_of(row, logits, labels.astype(dtype)) for logits in (one_hot, scaled)]
-    return not np.array_equal(*values, equal_nan=True)
+    values = [values_of(row, logits, labels.astype(dtype)) for logits in (one_hot, scaled)]
+    return tuple(not np.array_equal(*pair, equal_nan=True) for pair in zip(*values, strict=True))
 
 
 def check_estimators(row: SklearnBaseline, probabilities: bool) -> None:
@@ -198,7 +198,8 @@ def check_estimators(row: SklearnBaseline, probabilities: bool) -> None:
             rule = f"must be {kinds[0]}, since {row.task.name!r} has {kinds[1]}"
             raise BadInput(f"{where} {rule}, not {name}")
         if probabilities and not hasattr(estimator, "predict_proba"):
-            rule = f"must have predict_proba, since {row.task.metric.name!r} reads probabilities"
+            names = ", ".join(metric.name for metric in row.task.metrics)
+            rule = f"must have predict_proba, since a metric ({names}) reads probabilities"
             raise BadInput(f"{where} {rule}; {name} has none")
         if isinstance(estimator, BaseEstimator):
             check_settings(row, where, estimator)

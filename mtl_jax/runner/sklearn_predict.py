@@ -1,44 +1,62 @@
-"""Predictions of scikit-learn baselines, as model outputs for the task's metric."""
+"""Predictions of scikit-learn baselines, as model outputs for the task's metrics."""
 
+import math
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.validation import BadInput
 
 
-def predict_outputs(
+def predict_metrics(
     row: SklearnBaseline,
     estimator: Any,
     vectors: np.ndarray,
     labels: np.ndarray,
-    needs_probabilities: bool,
-) -> float:
-    """The task's metric of a fitted estimator; NaN if there are no examples.
+    needs_probabilities: tuple[bool, ...],
+) -> list[float]:
+    """The task's metrics of a fitted estimator; NaN if there are no examples.
 
     Args:
       row: the baseline.
       estimator: a fitted estimator with `predict`.
       vectors: the inputs, `[N, D]`.
       labels: the labels of the data, none missing, `[N, ...]`.
-      needs_probabilities: whether the metric needs probabilities.
+      needs_probabilities: whether each metric needs probabilities.
 
     Raises:
       BadInput: for predictions of another shape, or of classes outside the task.
     """
     if len(labels) == 0:
-        return float("nan")
+        return [math.nan] * len(row.task.metrics)
+    from_classes = from_probabilities = [math.nan] * len(row.task.metrics)
+    if any(needs_probabilities):
+        outputs = outputs_of_probabilities(row, estimator, vectors)
+        from_probabilities = values_of(row, outputs, labels)
+    if not all(needs_probabilities):
+        from_classes = values_of(row, predict_outputs(row, estimator, vectors, labels), labels)
+    pairs = zip(from_classes, from_probabilities, needs_probabilities, strict=True)
+    return [second if needed else first for first, second, needed in pairs]
+
+
+def predict_outputs(
+    row: SklearnBaseline, estimator: Any, vectors: np.ndarray, labels: np.ndarray
+) -> np.ndarray:
+    """Outputs `[N, C]` that predict what an estimator does.
+
+    Raises:
+      BadInput: for predictions of another shape, or of classes outside the task.
+    """
     outputs = row.task.num_outputs
-    if needs_probabilities:
-        return value_of(row, outputs_of_probabilities(row, estimator, vectors), labels)
     predicted = np.asarray(estimator.predict(vectors))
     if row.target_type == "continuous":
         if predicted.size != len(labels) * outputs:
             rule = f"must predict [{len(labels)}, {outputs}] numbers"
             raise BadInput(f"{type(estimator).__name__} {rule}, not {list(predicted.shape)}")
-        return value_of(row, predicted.reshape(len(labels), outputs).astype(np.float32), labels)
+        return predicted.reshape(len(labels), outputs).astype(np.float32)
     classes = np.arange(max(outputs, 2))
     same_shape = predicted.shape == labels.shape
     if not same_shape or not np.isin(predicted, classes).all():
@@ -46,7 +64,7 @@ def predict_outputs(
         invalid = np.setdiff1d(predicted, classes)[:1].tolist() if same_shape else shape
         rule = f"must predict [{len(labels)}] classes in 0..{classes[-1]}"
         raise BadInput(f"{type(estimator).__name__} {rule}, not {invalid}")
-    return value_of(row, outputs_of_classes(predicted.astype(np.int32), outputs), labels)
+    return outputs_of_classes(predicted.astype(np.int32), outputs)
 
 
 def outputs_of_classes(classes: np.ndarray, outputs: int) -> np.ndarray:
@@ -70,18 +88,22 @@ def outputs_of_probabilities(
     return logs[:, 1:] - logs[:, :1] if outputs == 1 else logs
 
 
-def value_of(row: SklearnBaseline, outputs: np.ndarray, labels: np.ndarray) -> float:
-    """The task's metric of outputs `[N, C]` and labels `[N, ...]`, none of them missing.
+def values_of(row: SklearnBaseline, outputs: np.ndarray, labels: np.ndarray) -> list[float]:
+    """The task's metrics of outputs `[N, C]` and labels `[N, ...]`, none of them missing.
 
     Raises:
-      BadInput: if the metric does not accept them.
+      BadInput: if a metric does not accept them.
     """
-    metric = row.task.metric
-    mask = jnp.ones(len(labels), bool)
     try:
-        sums = metric.from_model_output(
-            jnp.asarray(outputs, jnp.float32), jnp.asarray(labels), mask
-        )
-        return float(metric.compute(sums))
+        return [metric_value(metric, outputs, labels) for metric in row.task.metrics]
     except (TypeError, ValueError) as error:
         raise BadInput(f"row {row.name!r}: metric of {row.task.name!r}: {error}") from error
+
+
+def metric_value(metric: Metric | HostMetric, outputs: np.ndarray, labels: np.ndarray) -> float:
+    """A metric of outputs `[N, C]` and labels `[N, ...]`."""
+    if isinstance(metric, HostMetric):
+        return float(metric.compute(outputs, labels))
+    mask = jnp.ones(len(labels), bool)
+    sums = metric.from_model_output(jnp.asarray(outputs, jnp.float32), jnp.asarray(labels), mask)
+    return float(metric.compute(sums))

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jax.typing import ArrayLike
 
 from mtl_jax.config.run import Run, teacher_by_task
 from mtl_jax.config.task import teacher_view
+from mtl_jax.core.tree import Tree, take
 from mtl_jax.core.views import Parameters
 from mtl_jax.runner.predict import predict_all_seeds
 from mtl_jax.storage.run_directory import RunDirectory
@@ -38,8 +38,11 @@ def with_teacher_predictions(
         stream = streams[name]
         folder = folders[teacher.name]
         is_per_seed = seed_axis(run) == 0
-        images = list(stream.inputs) if is_per_seed else [stream.inputs] * run.num_seeds
-        logits = outputs_of(teacher, folder, view.params, task.name, images)
+        inputs = [
+            take(stream.inputs, seed) if is_per_seed else stream.inputs
+            for seed in range(run.num_seeds)
+        ]
+        logits = outputs_of(teacher, folder, view.params, task.name, inputs)
         pool = np.arange(logits.shape[1]) if stream.pool is None else np.asarray(stream.pool)
         pools = pool if is_per_seed and stream.pool is not None else [pool] * run.num_seeds
         weights = np.zeros(logits.shape[:2], np.float32)
@@ -55,15 +58,15 @@ def outputs_of(
     folder: RunDirectory,
     parameters: Parameters,
     task: str,
-    images: Sequence[ArrayLike],
+    inputs: Sequence[Tree],
 ) -> np.ndarray:
-    """Outputs `[S, N, C]` of every seed of a teacher for a task, on the images of that seed.
+    """Outputs `[S, N, ..., C]` of every seed of a teacher for a task, on the inputs of that seed.
 
     Raises:
       BadInput: if its checkpoint is missing or damaged.
     """
     models = load_trained_params(teacher, folder, parameters, task, "other runs learn from it")
-    outputs = predict_all_seeds(teacher, models, images, predict_chunked)
+    outputs = predict_all_seeds(teacher, models, inputs, predict_chunked)
     return outputs[task].astype(np.float32)
 
 

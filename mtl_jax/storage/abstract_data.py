@@ -8,6 +8,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import teacher_view
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import require
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.streams import labels_of, num_held_out, num_labelled_in, streams_of
@@ -29,9 +30,12 @@ def abstract_data(run: Run) -> TrainData:
         arrays = next(arrays for arrays in streams.values() if task.name in arrays)
         arrays[task.name] = abstract_target(run, task, "train", arrays[task.name])
     pools = run.data.pools()
-    images = {name: arrays["inputs"].shape[1:] for name, arrays in streams.items()}
-    rule = "must have images of one shape in all streams"
-    require(len(set(images.values())) == 1, run, "data", rule, images)
+    shapes = {
+        name: str(jax.tree.map(lambda leaf: leaf.shape[1:], arrays["inputs"]))
+        for name, arrays in streams.items()
+    }
+    rule = "must have inputs of one shape in all streams"
+    require(len(set(shapes.values())) == 1, run, "data", rule, shapes)
     return TrainData(
         {name: abstract_stream(run, name, a, pools.get(name)) for name, a in streams.items()}, None
     )
@@ -41,8 +45,8 @@ def abstract_stream(
     run: Run, name: str, arrays: Mapping[str, Any], pool: np.ndarray | None
 ) -> Stream:
     """Shapes and dtypes of a stream."""
-    labels, num_images = labels_of(arrays), arrays["inputs"].shape[0]
-    count = num_labelled_examples(run, name, num_images)
+    labels, num_inputs = labels_of(arrays), num_examples(arrays["inputs"])
+    count = num_labelled_examples(run, name, num_inputs)
     held_out = num_held_out(run, count)
 
     def by_seed(shape: tuple[int, ...], dtype: np.dtype | type) -> jax.ShapeDtypeStruct:
@@ -50,18 +54,18 @@ def abstract_stream(
         return jax.ShapeDtypeStruct((*seeds, *shape), dtype)
 
     return Stream(
-        inputs=by_seed(arrays["inputs"].shape, arrays["inputs"].dtype),
+        inputs=jax.tree.map(lambda leaf: by_seed(leaf.shape, leaf.dtype), arrays["inputs"]),
         labels={task: by_seed(label.shape, label.dtype) for task, label in labels.items()},
         labelled=abstract_subset(run, labels, count - held_out),
         held_out=abstract_subset(run, labels, held_out) if held_out else None,
-        teacher=abstract_predictions(run, labels, num_images),
+        teacher=abstract_predictions(run, labels, num_inputs),
         pool=None if pool is None else by_seed(pool.shape, np.int32),
     )
 
 
-def num_labelled_examples(run: Run, stream: str, num_images: int) -> int:
+def num_labelled_examples(run: Run, stream: str, num_inputs: int) -> int:
     """Number of labelled examples of a stream, at most those that have labels."""
-    available = num_images if stream else run.data.num_labelled()
+    available = num_inputs if stream else run.data.num_labelled()
     count = num_labelled_in(run, stream)
     where = f" of {stream!r}" if stream else ""
     rule = f"must be at most {available}, the training examples{where} there are"
@@ -78,11 +82,11 @@ def abstract_subset(run: Run, tasks: Iterable[str], count: int) -> LabelledSubse
 
 
 def abstract_predictions(
-    run: Run, tasks: Iterable[str], num_images: int
+    run: Run, tasks: Iterable[str], num_inputs: int
 ) -> dict[str, TeacherPredictions]:
-    """Shapes and dtypes of the teachers' predictions for a stream's images."""
+    """Shapes and dtypes of the teachers' predictions for a stream's inputs."""
     sizes = {task.name: task.num_outputs for task in run.tasks if teacher_view(task) is not None}
-    shape = (run.num_seeds, num_images)
+    shape = (run.num_seeds, num_inputs)
     return {
         name: TeacherPredictions(
             outputs=jax.ShapeDtypeStruct((*shape, sizes[name]), np.float32),

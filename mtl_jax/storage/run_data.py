@@ -10,6 +10,7 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data import PerSeed, held_out, sample_labelled_subset
 from mtl_jax.storage.class_name_checks import check_names
@@ -127,7 +128,7 @@ def sample_stream(
 ) -> Stream:
     """A stream with its labelled and held-out examples, sampled for each seed."""
     labels = labels_of(arrays)
-    last = len(arrays["inputs"]) - 1
+    last = num_examples(arrays["inputs"]) - 1
     valid = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
     require(valid, run, "data", f"must have pools of places from 0 to {last}", pool)
     try:

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from mtl_jax.config.run import Run
 from mtl_jax.core.balancing import weighs_outer
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.arrays import require_channels_last
 
 
 def streams_of(run: Run, split: str, arrays: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Images and labels of a run's tasks in one split of the data, by stream.
+    """Inputs and labels of a run's tasks in one split of the data, by stream.
 
     Single-input data, whose split contains "inputs" directly, is one stream named "".
 
@@ -22,8 +25,9 @@ def streams_of(run: Run, split: str, arrays: Mapping[str, Any]) -> dict[str, dic
     rule = f'must have "inputs" in its {split} part, or streams that have'
     require(nested, run, "data", rule, sorted(arrays))
     for name, stream in streams.items():
-        where = f"run {run.name!r}: images{f' of {name!r}' if name else ''} in the {split} data"
-        require_channels_last(where, stream["inputs"].shape)
+        where = f"run {run.name!r}: inputs{f' of {name!r}' if name else ''} in the {split} data"
+        for leaf in jax.tree.leaves(stream["inputs"]):
+            require_channels_last(where, leaf.shape)
     for task in run.tasks:
         require_labels(run, task.name, split, streams)
     names = ["inputs", *(task.name for task in run.tasks)]
@@ -37,7 +41,7 @@ def streams_of(run: Run, split: str, arrays: Mapping[str, Any]) -> dict[str, dic
 def require_labels(
     run: Run, task: str, split: str, streams: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """Requires the labels of a task in exactly one stream, one for each of its images."""
+    """Requires the labels of a task in exactly one stream, one for each of its inputs."""
     names = [name for name, stream in streams.items() if task in stream]
     if not names:
         labels = {name for stream in streams.values() for name in stream} - {"inputs"}
@@ -47,8 +51,8 @@ def require_labels(
         )
     require(len(names) == 1, run, "data", f"must have {task!r} in one stream", names)
     stream = streams[names[0]]
-    sizes = (stream[task].shape[:1], stream["inputs"].shape[:1])
-    rule = f"must have as many {task!r} in the {split} part as images"
+    sizes = (stream[task].shape[0], num_examples(stream["inputs"]))
+    rule = f"must have as many {task!r} in the {split} part as inputs"
     require(sizes[0] == sizes[1], run, "data", rule, sizes)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from mtl_jax.config.run import Run
@@ -53,10 +54,10 @@ def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.nda
         return
     for split, streams in splits.items():
         for arrays in streams.values():
-            tokens = arrays["inputs"]
-            if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
-                source = f"the {split} data has"
-                require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))
+            for tokens in jax.tree.leaves(arrays["inputs"]):
+                if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
+                    source = f"the {split} data has"
+                    require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))
     for field, setting in run.augmentation.policies.items():
         for policy in parts_like(setting, InsertsTokens):
             ids = policy.token_ids or (0,)

@@ -9,6 +9,7 @@ from mtl_jax.core.step_types import TrainState as TrainState
 from mtl_jax.train.affinity import measure_affinity as measure_affinity
 from mtl_jax.train.batch import example_spec as example_spec
 from mtl_jax.train.batch import num_unlabelled as num_unlabelled
+from mtl_jax.train.evaluate import Evaluation as Evaluation
 from mtl_jax.train.evaluate import evaluate as evaluate
 from mtl_jax.train.evaluate import features_and_logits as features_and_logits
 from mtl_jax.train.evaluate import predict_chunked as predict_chunked

@@ -19,6 +19,7 @@ from mtl_jax.core.step_types import (
     Stream,
     StreamInputs,
 )
+from mtl_jax.core.tree import Tree, concatenate, num_examples, take
 from mtl_jax.core.views import (
     AdversarialView,
     MixedView,
@@ -54,8 +55,8 @@ def sample_batch(
     """Samples and augments the batch of a step from one stream.
 
     Labelled and unlabelled examples have independent epochs. The unlabelled pool is all training
-    images, including the labelled ones, unless the data specifies a pool. Each view of an image
-    is augmented independently.
+    examples, including the labelled ones, unless the data specifies a pool. Each view of an
+    example is augmented independently.
 
     Args:
       sampler: the sampling settings.
@@ -78,18 +79,18 @@ def sample_batch(
         index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
         pool = index if stream.pool is None else stream.pool[index]
         rows |= dict.fromkeys(unlabelled, pool)
-        teacher = jax.tree.map(lambda array: array[pool], stream.teacher)
-    images = augment_base_views(sampler, stream, requests, augment_key, rows)
+        teacher = take(stream.teacher, pool)
+    inputs = augment_base_views(sampler, stream, requests, augment_key, rows)
     view_params = {}
     for view in requests.derived:
         name = view_key(view)
         own = fold_in_name(augment_key, name)
         if isinstance(view, MixedView):
-            images[name], view_params[name] = mix_views(view, own, images)
+            inputs[name], view_params[name] = mix_views(view, own, inputs)
         else:
-            images[name], view_params[name] = rotate_view(view, own, images)
+            inputs[name], view_params[name] = rotate_view(view, own, inputs)
     return Batch(
-        images, labelled.labels, labelled.mask, labelled.index, index, view_params, teacher
+        inputs, labelled.labels, labelled.mask, labelled.index, index, view_params, teacher
     )
 
 
@@ -99,16 +100,16 @@ def no_rows() -> jax.Array:
 
 
 def num_unlabelled(stream: Stream) -> int:
-    """Number of unlabelled images of a stream, N."""
-    return (stream.inputs if stream.pool is None else stream.pool).shape[0]
+    """Number of unlabelled examples of a stream, N."""
+    return num_examples(stream.inputs if stream.pool is None else stream.pool)
 
 
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
     labelled = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
-    images = {"labelled": as_float(stream.inputs[labelled.rows])}
-    return Batch(images, labelled.labels, labelled.mask, labelled.index, no_rows(), {}, {})
+    inputs = {"labelled": as_float(take(stream.inputs, labelled.rows))}
+    return Batch(inputs, labelled.labels, labelled.mask, labelled.index, no_rows(), {}, {})
 
 
 def sample_labelled(
@@ -122,10 +123,10 @@ def sample_labelled(
     return LabelledBatch(rows, index, labels, mask)
 
 
-def example_spec(images: jax.Array | jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of one of the images `[N, ...]` as passed to the model."""
-    found = jax.eval_shape(as_float, images)
-    return jax.ShapeDtypeStruct(found.shape[1:], found.dtype)
+def example_spec(inputs: Tree) -> Tree:
+    """Shapes and dtypes of one of the inputs `[N, ...]` as passed to the model."""
+    found = jax.eval_shape(as_float, inputs)
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), found)
 
 
 def prepare_inputs(step: StepInputs, batch: Batch, requests: ViewRequests) -> StreamInputs:
@@ -145,7 +146,7 @@ def prepare_inputs(step: StepInputs, batch: Batch, requests: ViewRequests) -> St
     features: Features = {}
     for view in requests.separate:
         own = concatenate_views(view_key(view), view.views, batch)
-        own = own._replace(sizes={own.name: own.inputs.shape[0]})
+        own = own._replace(sizes={own.name: num_examples(own.inputs)})
         if view.model == "student":
             passes.append(own)
             continue
@@ -186,25 +187,21 @@ def adversarial_pass(
     name = f"{view_key(view)}/{task}"
     key, state = fold_in_name(step.key, name), step.state
 
-    def outputs_at(images):
-        found = predict(step.model, state.params, state.batch_stats, images, key, (task,))
+    def outputs_at(inputs):
+        found = predict(step.model, state.params, state.batch_stats, inputs, key, (task,))
         return found[task]
 
-    images = vat_perturbation(view, key, batch.inputs, outputs_at)
-    return ForwardPass(name, {name: images.shape[0]}, images)
+    inputs = vat_perturbation(view, key, batch.inputs, outputs_at)
+    return ForwardPass(name, {name: inputs.shape[0]}, inputs)
 
 
 def concatenate_views(name: str, views: Any, batch: Batch) -> ForwardPass:
     """A forward pass of several concatenated views."""
-    sizes = {view: batch.inputs[view].shape[0] for view in views}
-    return ForwardPass(name, sizes, jnp.concatenate([batch.inputs[view] for view in views]))
+    sizes = {view: num_examples(batch.inputs[view]) for view in views}
+    return ForwardPass(name, sizes, concatenate([batch.inputs[view] for view in views]))
 
 
 def split_by_view(outputs: dict[str, Any], sizes: dict[str, int]) -> dict[str, dict[str, Any]]:
-    """Splits the outputs of a pass, `{name: [sum n, ...]}`, by view."""
-    leaves, treedef = jax.tree.flatten(outputs)
-    parts = [split_sizes(leaf, list(sizes.values())) for leaf in leaves]
-    return {
-        view: jax.tree.unflatten(treedef, [part[index] for part in parts])
-        for index, view in enumerate(sizes)
-    }
+    """Splits the outputs of a pass, trees of `[sum n, ...]` by name, by view."""
+    parts = split_sizes(outputs, list(sizes.values()))
+    return dict(zip(sizes, parts, strict=True))

@@ -1,13 +1,15 @@
 """Evaluates parameters on whole splits, accumulating metric sums over chunks."""
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.task import Task
-from mtl_jax.core.metric import Metric
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.model import Model
+from mtl_jax.core.tree import num_examples
 from mtl_jax.data import has_label
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.train.views import as_float
@@ -15,9 +17,17 @@ from mtl_jax.train.views import as_float
 CHUNK = 500
 
 
+class Evaluation(NamedTuple):
+    """Results of the tasks on a split, or by split and model, as `evaluate` returns them."""
+
+    metrics: dict[str, Any]  # By task and metric, [].
+    nonfinite: dict[str, Any]  # By task, [], labelled examples with a non-finite output.
+    outputs: dict[str, Any]  # By task with a metric on the host, [N, ..., C].
+
+
 def evaluate(
     net: Model, tasks: tuple[Task, ...], models: dict[str, Any], stats: Any, splits: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> Evaluation:
     """Metrics of several models on every split.
 
     Args:
@@ -25,12 +35,11 @@ def evaluate(
       tasks: the tasks to evaluate.
       models: parameters of one seed, by name.
       stats: the running statistics, shared by all of them.
-      splits: by name, for each stream, arrays "inputs" `[N, ...]` and labels `[N, ...]`.
+      splits: by name, for each stream, "inputs" `[N, ...]` and labels `[N, ...]`.
 
     Returns:
-      `{split: {model: {task: {metric: value []}}}}`, and the number of labelled examples with a
-      non-finite output, `{split: {model: {task: []}}}`. Where that number is not zero, the
-      task's metric is NaN.
+      An `Evaluation` of dicts by split and model. Where an output of a task is not finite, its
+      metrics are NaN.
     """
     # Sequential: vmap would batch the kernels of convolutions.
     stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
@@ -40,96 +49,120 @@ def evaluate(
         )
         for name, streams in splits.items()
     }
-    each = {
-        name: {kind: jax.tree.map(lambda x, i=i: x[i], found) for i, kind in enumerate(models)}
-        for name, found in evaluated.items()
-    }
-    metrics, counts = (
-        {name: {kind: pair[part] for kind, pair in found.items()} for name, found in each.items()}
-        for part in (0, 1)
-    )
-    return metrics, counts
+
+    def by_split(part: int) -> dict[str, Any]:
+        return {
+            name: {
+                kind: jax.tree.map(lambda leaf, i=i: leaf[i], found[part])
+                for i, kind in enumerate(models)
+            }
+            for name, found in evaluated.items()
+        }
+
+    return Evaluation(*map(by_split, range(len(Evaluation._fields))))
 
 
-def predict_chunked(net: Model, params: Any, stats: Any, images: jax.Array) -> dict[str, jax.Array]:
-    """Outputs `{head: [N, C]}` of one seed's model for images `[N, ...]`, computed in chunks."""
-    return features_and_logits(net, params, stats, images)[1]
+def predict_chunked(net: Model, params: Any, stats: Any, inputs: Any) -> dict[str, Any]:
+    """Outputs `{head: [N, ..., C]}` of one seed's model for inputs `[N, ...]`, in chunks."""
+    return features_and_logits(net, params, stats, inputs)[1]
 
 
-def features_and_logits(
-    net: Model, params: Any, stats: Any, images: jax.Array
-) -> tuple[dict, dict]:
-    """Features `{task: [N, D]}` and outputs `{head: [N, C]}` of images `[N, ...]`, by chunks."""
-    size = images.shape[0]
-    chunks = -(-size // CHUNK)
-    chunk = -(-size // chunks)
-    padded = jnp.pad(images, [(0, chunks * chunk - size)] + [(0, 0)] * (images.ndim - 1))
+def features_and_logits(net: Model, params: Any, stats: Any, inputs: Any) -> tuple[dict, dict]:
+    """Features `{task: [N, D]}` and outputs `{head: [N, ..., C]}` of inputs `[N, ...]`."""
 
     def outputs(part):
         found = net.apply(params, stats, as_float(part), train=False)[0]
         return found.features, found.logits
 
-    found = jax.lax.map(outputs, padded.reshape(chunks, chunk, *images.shape[1:]))
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], found)
+    size = num_examples(inputs)
+    return without_padding(jax.lax.map(outputs, to_chunks(inputs, size)), size)
+
+
+def to_chunks(tree: Any, size: int) -> Any:
+    """Pads arrays `[N, ...]` with zeros, and splits them into chunks `[M, n, ...]`."""
+    chunks = -(-size // CHUNK)
+    chunk = -(-size // chunks)
+
+    def one(array):
+        padded = jnp.pad(array, [(0, chunks * chunk - size)] + [(0, 0)] * (array.ndim - 1))
+        return padded.reshape(chunks, chunk, *array.shape[1:])
+
+    return jax.tree.map(one, tree)
+
+
+def without_padding(tree: Any, size: int) -> Any:
+    """The arrays `[N, ...]` of chunks `[M, n, ...]`."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:size], tree)
 
 
 def evaluate_streams(
     net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, streams: dict
-) -> tuple:
-    """Each task's metric and count, as in `evaluate_split`, on the stream with its labels."""
-    metrics, counts = {}, {}
+) -> Evaluation:
+    """Each task's evaluation, as in `evaluate_split`, on the stream with its labels."""
+    found = Evaluation({}, {}, {})
     for arrays in streams.values():
         own = tuple(task for task in tasks if task.name in arrays)
-        found, bad = evaluate_split(net, own, params, stats, arrays)
-        metrics |= found
-        counts |= bad
-    return metrics, counts
+        parts = evaluate_split(net, own, params, stats, arrays)
+        found = Evaluation(*(old | new for old, new in zip(found, parts, strict=True)))
+    return found
 
 
 def evaluate_split(
-    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, arrays: dict[str, jax.Array]
-) -> tuple[dict[str, dict[str, jax.Array]], dict[str, jax.Array]]:
-    """Each task's metric over all examples that have a label of the task.
+    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, arrays: dict[str, Any]
+) -> Evaluation:
+    """Each task's metrics over all examples that have a label of the task."""
+    size = num_examples(arrays["inputs"])
 
-    Also returns, by task, the number of labelled examples with a non-finite output, which is not
-    a valid prediction; if there is any, the metric is NaN.
-    """
-    size = arrays["inputs"].shape[0]
-    chunks = -(-size // CHUNK)
-    chunk = -(-size // chunks)
-
-    def sums(part):
-        images, labels, inside = part
-        outputs, _ = net.apply(params, stats, as_float(images), train=False)
-        found = {}
-        for task in tasks:
-            logits = outputs.logits[task.name]
-            mask = inside & examples_to_score(task.metric, labels[task.name])
-            bad = mask & ~jnp.isfinite(logits).reshape(len(mask), -1).all(1)
-            metric = task.metric.from_model_output(logits, labels[task.name], mask)
-            found[task.name] = (metric, bad.sum(dtype=jnp.int32))
-        return found
-
-    def to_chunks(array):
-        rest = chunks * chunk - size
-        padded = jnp.pad(array, [(0, rest)] + [(0, 0)] * (array.ndim - 1))
-        return padded.reshape(chunks, chunk, *array.shape[1:])
-
-    labels = {task.name: to_chunks(arrays[task.name]) for task in tasks}
-    parts = (to_chunks(arrays["inputs"]), labels, to_chunks(jnp.ones(size, bool)))
-    total = jax.tree.map(lambda leaf: leaf.sum(0), jax.lax.map(sums, parts))
-    counts = {name: count for name, (_, count) in total.items()}
-    metrics = {
-        task.name: {
-            task.metric.name: jnp.where(
-                counts[task.name] > 0,
-                jnp.nan,
-                jnp.asarray(task.metric.compute(total[task.name][0]), jnp.float32),
-            )
+    def chunk_sums(part):
+        inputs, labels, inside = part
+        outputs = net.apply(params, stats, as_float(inputs), train=False)[0].logits
+        sums = {
+            task.name: task_sums(task, outputs[task.name], labels[task.name], inside)
+            for task in tasks
         }
-        for task in tasks
+        return sums, {task.name: outputs[task.name] for task in tasks if has_host_metric(task)}
+
+    labels = {task.name: arrays[task.name] for task in tasks}
+    parts = to_chunks((arrays["inputs"], labels, jnp.ones(size, bool)), size)
+    sums, outputs = jax.lax.map(chunk_sums, parts)
+    totals = jax.tree.map(lambda leaf: leaf.sum(0), sums)
+    nonfinite = {name: count for name, (_, count) in totals.items()}
+    return Evaluation(
+        {task.name: metric_values(task, *totals[task.name]) for task in tasks},
+        nonfinite,
+        without_padding(outputs, size),
+    )
+
+
+def has_host_metric(task: Task) -> bool:
+    """Whether a metric of a task is computed on the host."""
+    return any(isinstance(metric, HostMetric) for metric in task.metrics)
+
+
+def task_sums(task: Task, outputs: Any, labels: jax.Array, inside: jax.Array) -> tuple:
+    """Sums by metric of a chunk, and its number of labelled examples with non-finite outputs."""
+    sums = {
+        metric.name: metric.from_model_output(
+            outputs, labels, inside & examples_to_score(metric, labels)
+        )
+        for metric in task.metrics
+        if isinstance(metric, Metric)
     }
-    return metrics, counts
+    finite = [jnp.isfinite(leaf).reshape(len(leaf), -1).all(1) for leaf in jax.tree.leaves(outputs)]
+    labelled = inside & jnp.asarray(has_label(labels))
+    bad = labelled & ~functools.reduce(jnp.logical_and, finite)
+    return sums, bad.sum(dtype=jnp.int32)
+
+
+def metric_values(task: Task, sums: dict[str, Any], nonfinite: jax.Array) -> dict[str, jax.Array]:
+    """The metrics of sums, NaN if any output is not finite."""
+    return {
+        metric.name: jnp.where(
+            nonfinite > 0, jnp.nan, jnp.asarray(metric.compute(sums[metric.name]), jnp.float32)
+        )
+        for metric in task.metrics
+        if isinstance(metric, Metric)
+    }
 
 
 def examples_to_score(metric: Metric, labels: jax.Array) -> jax.Array:

@@ -12,6 +12,7 @@ from mtl_jax.core.model import (
 )
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import (
+    ForwardPass,
     StepInputs,
     StreamInputs,
 )
@@ -31,6 +32,7 @@ class ObjectiveAux(NamedTuple):
     aux_state: dict[str, Tree]
     extensions: dict[str, Tree]
     metrics: dict[str, jax.Array]
+    head_stats: Tree  # Batch statistics of the heads after the step.
 
 
 class Objective(NamedTuple):
@@ -57,13 +59,22 @@ def encode_stream(
     params = merge(params, encoder_params(frozen))
     features, after = [], batch_stats
     for own in stream.passes:
-        key = fold_in_name(step.key, own.name) if own.name else step.key
         found, updated = step.model.encode(
-            params, batch_stats, own.inputs, train=True, key=key, tasks=stream.tasks
+            params,
+            batch_stats,
+            own.inputs,
+            train=True,
+            key=pass_key(step, own),
+            tasks=stream.tasks,
         )
         features.append(select_tasks(found, stream.tasks))
         after = after if own.name else updated
     return tuple(features), after
+
+
+def pass_key(step: StepInputs, own: ForwardPass) -> jax.Array:
+    """The key of a forward pass for stochastic trunks and heads."""
+    return fold_in_name(step.key, own.name) if own.name else step.key
 
 
 def select_tasks(features: Any, tasks: tuple[str, ...]) -> Any:

@@ -11,7 +11,7 @@ from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, AfterContext, InitContext, StepExtension
 from mtl_jax.core.step_types import Stream, TrainState, stream_key
-from mtl_jax.core.tree import Tree
+from mtl_jax.core.tree import Tree, take
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import target_type
 from mtl_jax.train.batch import sample_labelled
@@ -59,7 +59,7 @@ def probe_batch(
     policy: LearnablePolicy, stream: Stream, rows: jax.Array, key: jax.Array, loop: str
 ) -> Any:
     """Randomly augmented images `[B, ...]`, and the sampled choices."""
-    pairs = jax.random.split(key, rows.shape[0]), as_float(stream.inputs[rows])
+    pairs = jax.random.split(key, rows.shape[0]), as_float(take(stream.inputs, rows))
     if loop == "map":
         return jax.lax.map(lambda pair: policy.probe(*pair), pairs)
     return jax.vmap(policy.probe)(*pairs)

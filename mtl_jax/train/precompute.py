@@ -15,6 +15,7 @@ from mtl_jax.core.head_key import encoder_params
 from mtl_jax.core.model import EncoderOutput, Model, features_by_task
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.step_types import SourceModel, Stream, TrainData
+from mtl_jax.core.tree import take
 from mtl_jax.train.views import as_float
 
 
@@ -45,7 +46,7 @@ def source_context(net: Model, source: SourceModel, stream: Stream, task: Task) 
     """The inputs of a method's precomputation."""
     labelled, name = stream.labelled, task.name
     return SourceContext(
-        inputs=as_float(stream.inputs[labelled.index]),
+        inputs=as_float(take(stream.inputs, labelled.index)),
         labels=stream.labels[name][labelled.index],
         mask=labelled.mask[name],
         num_classes=task.num_outputs,

@@ -11,7 +11,7 @@ from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.head_key import HeadKey
-from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding
+from mtl_jax.core.head_specs import HeadSpec
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import InitContext
@@ -23,7 +23,7 @@ from mtl_jax.nets import make_model
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.transfer import restore_batch_stats, restore_params
 
-HeadSpecs = dict[str, int | AuxHead | AuxMLP | CrossTaskEmbedding]  # By head name.
+HeadSpecs = dict[str, HeadSpec]  # By head name.
 Init = tuple[Tree, Tree]  # Parameters and batch statistics.
 
 
@@ -35,7 +35,7 @@ def build_model(run: Run) -> Model:
 
 def head_specs(run: Run) -> HeadSpecs:
     """Heads of a run's tasks and, as `task/name`, the auxiliary heads of their methods."""
-    outputs: HeadSpecs = {task.name: task.num_outputs for task in run.tasks}
+    outputs: HeadSpecs = {task.name: task.head_spec for task in run.tasks}
     for extension in run.extensions:
         outputs |= extension.head_specs(run)
     for task in run.tasks:
@@ -51,14 +51,12 @@ def optimizer_of(run: Run) -> SGD | Adam:
     return own[0] if own else run.optimizer
 
 
-def init_model(
-    model: Model, seed: jax.Array, image: jax.ShapeDtypeStruct, name: str = "init"
-) -> Init:
-    """Initializes parameters and batch statistics from the seed `[]` and an image's shape.
+def init_model(model: Model, seed: jax.Array, example: Tree, name: str = "init") -> Init:
+    """Initializes parameters and batch statistics from the seed `[]` and an example's shapes.
 
     `name` is the name of the random stream: "init" for the run's model.
     """
-    sample = jnp.zeros((1, *image.shape), image.dtype)
+    sample = jax.tree.map(lambda leaf: jnp.zeros((1, *leaf.shape), leaf.dtype), example)
     return model.init(fold_in_name(jax.random.key(seed), name), sample)
 
 

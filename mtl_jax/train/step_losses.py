@@ -12,9 +12,9 @@ from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.head_key import HeadKey, head_params
+from mtl_jax.core.head_key import HeadKey, head_params, head_stats
 from mtl_jax.core.head_specs import AuxMLP
-from mtl_jax.core.model import EncoderOutput, Model, pooled_features
+from mtl_jax.core.model import EncoderOutput, Model, vector_features
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, StepContext, StepExtension
@@ -33,7 +33,13 @@ from mtl_jax.core.views import AdversarialView, TeacherView, view_key
 from mtl_jax.losses.masked import masked_mean
 from mtl_jax.train.batch import prepare_inputs, sample_batch, split_by_view
 from mtl_jax.train.extensions import extensions_of
-from mtl_jax.train.objective import Objective, ObjectiveAux, StreamEncoder, encode_stream
+from mtl_jax.train.objective import (
+    Objective,
+    ObjectiveAux,
+    StreamEncoder,
+    encode_stream,
+    pass_key,
+)
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler
 
@@ -52,6 +58,7 @@ class StreamOutputs(NamedTuple):
 
     outputs: Outputs
     features: Features
+    batch_stats: Tree  # After the joint pass.
 
 
 class TaskLoss(NamedTuple):
@@ -119,8 +126,11 @@ def make_objective(
 
     def losses_from_features(params: Tree, features: dict[str, tuple]):
         heads = merge(params, head_params(frozen))
-        found = tuple(decode_stream(step.model, heads, stream, features) for stream in streams)
-        by_task = task_losses(step, streams, found, heads)
+        found, stats = [], step.state.batch_stats
+        for stream in streams:
+            found.append(decode_stream(step, heads, stats, stream, features))
+            stats = found[-1].batch_stats
+        by_task = task_losses(step, streams, tuple(found), heads)
         losses = {name: each.loss for name, each in by_task.items()}
         metrics = {
             f"{key}/{n}": v for n, each in by_task.items() for key, v in each.metrics.items()
@@ -137,7 +147,8 @@ def make_objective(
             losses |= {name: losses[name] + loss for name, loss in extra.losses.items()}
             states[extension.name] = extra.state
             metrics |= extra.metrics
-        return jnp.stack(list(losses.values())), ObjectiveAux(aux_state, states, metrics)
+        aux = ObjectiveAux(aux_state, states, metrics, head_stats(stats))
+        return jnp.stack(list(losses.values())), aux
 
     encoders = tuple(
         StreamEncoder(each.tasks, functools.partial(encode_stream, step, each, frozen))
@@ -147,15 +158,18 @@ def make_objective(
 
 
 def decode_stream(
-    model: Model, heads: Tree, stream: StreamInputs, features: dict[str, tuple]
+    step: StepInputs, heads: Tree, stats: Tree, stream: StreamInputs, features: dict[str, tuple]
 ) -> StreamOutputs:
     """Decodes a stream: its outputs and features, from the task features of every pass."""
     outputs, by_view = dict(stream.fixed_outputs), dict(stream.fixed_features)
+    after = stats
     for index, own in enumerate(stream.passes):
         here = {name: features[name][index] for name in stream.tasks}
-        outputs |= split_by_view(model.decode(heads, here), own.sizes)
+        found, updated = step.model.decode(heads, stats, here, train=True, key=pass_key(step, own))
+        after = after if own.name else updated
+        outputs |= split_by_view(found, own.sizes)
         by_view |= split_by_view(here, own.sizes)
-    return StreamOutputs(outputs, by_view)
+    return StreamOutputs(outputs, by_view, after)
 
 
 def task_losses(
@@ -203,7 +217,7 @@ def make_aux_inputs(
         view_params={v: p for v, p in batch.view_params.items() if v in keys} | weights,
         progress=step.state.step / step.run.steps,
         key=fold_in_name(step.key, name),
-        features={view: pooled_features(each) for view, each in features.items()},
+        features={view: vector_features(each) for view, each in features.items()},
         feature_maps={
             view: each.feature_maps
             for view, each in features.items()

@@ -12,7 +12,8 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import Stream
-from mtl_jax.core.validation import require
+from mtl_jax.core.tree import Tree, num_examples, take
+from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import (
     MEDIUM,
     STRONG,
@@ -39,7 +40,7 @@ def augment_base_views(
     requests: ViewRequests,
     key: jax.Array,
     rows: dict[str, jax.Array],
-) -> dict[str, jax.Array]:
+) -> dict[str, Tree]:
     """The requested base views of a stream, by the rows `[n]` of each view."""
     run = sampler.run
     weak, strong = jax.random.split(key)
@@ -48,67 +49,72 @@ def augment_base_views(
         (run.augmentation.medium, MEDIUM, fold_in_name(key, "medium")),
         (run.augmentation.strong, STRONG, strong),
     )
-    images = {}
+    inputs = {}
     for policy, names, own in policies:
         names = [name for name in names if name in requests.base]
         if names:
-            # Each random op costs compile time, so a policy augments all images in one call.
+            # Each random op costs compile time, so a policy augments all examples in one call.
             parts = [rows[name] for name in names]
-            image = stream.inputs[jnp.concatenate(parts)]
-            image = augment_batch(policy, own, image, sampler.policy_state, sampler.loop)
+            found = take(stream.inputs, jnp.concatenate(parts))
+            found = augment_batch(policy, own, found, sampler.policy_state, sampler.loop)
             sizes = [len(part) for part in parts]
-            images |= dict(zip(names, split_sizes(image, sizes), strict=True))
-    return images
+            inputs |= dict(zip(names, split_sizes(found, sizes), strict=True))
+    return inputs
 
 
 @functools.partial(jax.jit, static_argnames=("policy", "loop"))
 def augment_batch(
     policy: Policy | LearnablePolicy | None,
     key: jax.Array,
-    images: jax.Array,
+    inputs: Tree,
     policy_state: Any,
     loop: str,
-) -> jax.Array:
-    """Augments each of the images `[N, ...]` by a policy, with a separate key per image.
+) -> Tree:
+    """Augments each of the inputs `[N, ...]` by a policy, with a separate key per example.
 
     Jitted, so that runs with the same policy share its trace.
     """
-    images = as_float(images)
+    inputs = as_float(inputs)
     if policy is None:
-        return images
-    keys = jax.random.split(key, images.shape[0])
+        return inputs
+    keys = jax.random.split(key, num_examples(inputs))
     if isinstance(policy, LearnablePolicy):
         if loop == "map":
-            return policy.apply_batched(keys, images, policy_state)
-        return jax.vmap(policy, in_axes=(0, 0, None))(keys, images, policy_state)
-    return policy.apply_batched(keys, images) if loop == "map" else jax.vmap(policy)(keys, images)
+            return policy.apply_batched(keys, inputs, policy_state)
+        return jax.vmap(policy, in_axes=(0, 0, None))(keys, inputs, policy_state)
+    return policy.apply_batched(keys, inputs) if loop == "map" else jax.vmap(policy)(keys, inputs)
 
 
-def as_float(images: jax.Array) -> jax.Array:
-    """Images as float32, uint8 scaled to [0, 1]; other integers (tokens) unchanged."""
-    if images.dtype == jnp.uint8:
-        return images.astype(jnp.float32) / 255.0
-    if jnp.issubdtype(images.dtype, jnp.integer):
-        return images
-    return images.astype(jnp.float32)
+def as_float(inputs: Tree) -> Tree:
+    """Inputs as float32, uint8 scaled to [0, 1]; other integers (tokens) unchanged."""
+
+    def one(array: jax.Array) -> jax.Array:
+        if array.dtype == jnp.uint8:
+            return array.astype(jnp.float32) / 255.0
+        is_integer = jnp.issubdtype(array.dtype, jnp.integer)
+        return array if is_integer else array.astype(jnp.float32)
+
+    return jax.tree.map(one, inputs)
 
 
-def split_sizes(array: jax.Array, sizes: list[int]) -> list[jax.Array]:
-    """Splits an array `[sum n, ...]` into arrays `[n, ...]`."""
+def split_sizes(tree: Tree, sizes: list[int]) -> list[Tree]:
+    """Splits a tree of arrays `[sum n, ...]` into trees of `[n, ...]`."""
+    leaves, treedef = jax.tree.flatten(tree)
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes) - 1)]
-    return jnp.split(array, ends)
+    parts = [jnp.split(leaf, ends) for leaf in leaves]
+    return [treedef.unflatten([part[i] for part in parts]) for i in range(len(sizes))]
 
 
 def mix_views(
-    request: MixedView, key: jax.Array, images: dict[str, jax.Array]
+    request: MixedView, key: jax.Array, inputs: dict[str, Tree]
 ) -> tuple[jax.Array, MixParams]:
-    """Mixes the images of base views `{name: [n, ...]}`; returns `[sum n, ...]` and the mixing."""
-    own = jnp.concatenate([images[name] for name in request.views])
+    """Mixes the inputs of base views `{name: [n, ...]}`; returns `[sum n, ...]` and the mixing."""
+    own = jnp.concatenate([require_array(request, inputs[name]) for name in request.views])
     rule = "mixes images, numbers or signals, not tokens"
     require(jnp.issubdtype(own.dtype, jnp.floating), request, "parts", rule, str(own.dtype))
     order_key, ratio_key, place_key = jax.random.split(key, 3)
     if request.fixed_lambda is not None:
-        partner = cross_partner(*(images[name].shape[0] for name in request.views))
+        partner = cross_partner(*(inputs[name].shape[0] for name in request.views))
         ratio = jnp.full(own.shape[0], request.fixed_lambda)
         return mixup(own, own[partner], ratio), MixParams(partner, ratio)
     partner = jax.random.permutation(order_key, own.shape[0])
@@ -121,6 +127,15 @@ def mix_views(
     return pasted, MixParams(partner, ratio)
 
 
+def require_array(request: Any, inputs: Tree) -> jax.Array:
+    """The inputs, which a view needs as one array."""
+    if not isinstance(inputs, jax.Array):
+        raise BadInput(
+            f"{request!r} needs inputs that are one array, not a {type(inputs).__name__}"
+        )
+    return inputs
+
+
 def cross_partner(first: int, second: int) -> jax.Array:
     """Indices `[n + m]` that pair each example with one of the other of two concatenated parts."""
     others = first + jnp.arange(first) % second
@@ -128,19 +143,19 @@ def cross_partner(first: int, second: int) -> jax.Array:
 
 
 def rotate_view(
-    request: RotatedView, key: jax.Array, images: dict[str, jax.Array]
+    request: RotatedView, key: jax.Array, inputs: dict[str, Tree]
 ) -> tuple[jax.Array, jax.Array]:
     """Rotates the images of a base view; returns them and their quarter turns `[n]`, balanced."""
-    own = images[request.view]
+    own = require_array(request, inputs[request.view])
     turns = jax.random.permutation(key, jnp.arange(own.shape[0]) % 4)
     return jax.vmap(rot90)(own, turns), turns
 
 
 def vat_perturbation(
-    request: AdversarialView, key: jax.Array, images: dict[str, jax.Array], predict: Callable
+    request: AdversarialView, key: jax.Array, inputs: dict[str, Tree], predict: Callable
 ) -> jax.Array:
     """Adversarially perturbs a base view against `predict`, a task's outputs for images."""
-    own = images[request.view]
+    own = require_array(request, inputs[request.view])
     outputs, jvp_fn = jax.linearize(predict, own)
     vjp_fn = jax.linear_transpose(jvp_fn, own)
     direction = l2_normalize(jax.random.normal(key, own.shape, own.dtype))

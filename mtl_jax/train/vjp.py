@@ -9,7 +9,13 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.balance import TaskPullback
 from mtl_jax.config.execution import Execution
-from mtl_jax.core.head_key import encoder_params, head_params, join_params
+from mtl_jax.core.head_key import (
+    encoder_params,
+    encoder_stats,
+    head_params,
+    join_params,
+    join_stats,
+)
 from mtl_jax.core.model import restore_counters
 from mtl_jax.core.tree import Tree
 from mtl_jax.train.objective import Objective, ObjectiveAux, features_of_passes
@@ -137,6 +143,7 @@ def forward_vjp(
         own.encoder_vjp if one else None,
         own.gramian if by_row else None,
     )
+    batch_stats = join_stats(encoder_stats(batch_stats), aux.head_stats)
     return Forward(losses, pullback, batch_stats, aux)
 
 
@@ -157,7 +164,10 @@ def task_cotangents(each: dict[str, tuple], tasks: tuple[str, ...], one: bool) -
     def alone(leaf, place):
         return jnp.tensordot(eye[place].astype(leaf.dtype), leaf, 0)
 
-    own = {n: tuple(alone(leaf, k) for leaf in each[n]) for k, n in enumerate(tasks)}
+    own = {
+        name: jax.tree.map(functools.partial(alone, place=place), each[name])
+        for place, name in enumerate(tasks)
+    }
     return merge_cotangents(own, tasks, False)
 
 

@@ -7,7 +7,7 @@ Example:
   >>> from mtl_jax import Task, losses, metrics, transfer
   >>> method = transfer.FitNet(weight=1.0, layers=("Conv_1",))
   >>> task = Task(name="digit", num_outputs=10, loss=losses.cross_entropy,
-  ...             metric=metrics.Accuracy(), auxiliary=method)
+  ...             metrics=(metrics.Accuracy(),), auxiliary=method)
   >>> task.auxiliary.views  # the labelled images, for the trained model and for the source
   ('labelled', SeparatePass(views=('labelled',), model='source'))
 """

@@ -163,7 +163,7 @@ def lp_ft(run: "Run", **probe: Any) -> "Run":
       >>> from mtl_jax import Run, Task, data, losses, metrics, nets, optimizers, weighting
       >>> from mtl_jax.transfer import finetuning
       >>> task = Task(name="digit", num_outputs=10, loss=losses.cross_entropy,
-      ...             metric=metrics.Accuracy())
+      ...             metrics=(metrics.Accuracy(),))
       >>> source = Run(name="source", data=data.SmallMNIST(), tasks=(task,), trunk=nets.MLP((32,)),
       ...              balance=weighting.Equal(), optimizer=optimizers.SGD(0.1), steps=100)
       >>> run = source.replace(name="target", data=data.SmallDigits(),

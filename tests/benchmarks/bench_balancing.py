@@ -63,7 +63,12 @@ def our_run(method: str, tasks: int, net: str):
         name="bench",
         data=data.Arrays(part, part, part),
         tasks=tuple(
-            Task(name=n, num_outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy())
+            Task(
+                name=n,
+                num_outputs=CLASSES,
+                loss=losses.cross_entropy,
+                metrics=(metrics.Accuracy(),),
+            )
             for n in names
         ),
         trunk=trunks[net],

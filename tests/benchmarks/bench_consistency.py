@@ -97,7 +97,7 @@ def our_run(what: str, labelled: int):
         name="label",
         num_outputs=CLASSES,
         loss=losses.cross_entropy,
-        metric=metrics.Accuracy(),
+        metrics=(metrics.Accuracy(),),
         auxiliary=consistency.FixMatch(),
     )
     made = what == "views"

@@ -37,7 +37,7 @@ def run_of(net: str) -> Run:
         "label": draw.integers(CLASSES, size=256, dtype=np.int32),
     }
     task = Task(
-        name="label", num_outputs=CLASSES, loss=losses.cross_entropy, metric=metrics.Accuracy()
+        name="label", num_outputs=CLASSES, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),)
     )
     return Run(
         name="full",

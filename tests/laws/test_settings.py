@@ -286,16 +286,15 @@ def test_what_an_annotation_cannot_tell_is_taken():
 
 
 def test_what_fits_a_protocol_is_taken_and_what_it_lacks_is_told():
-    assert ROW.replace(metric=MyMetric()).metric == MyMetric()
-    with pytest.raises(BadInput, match=r"Task\.metric must be a Metric, an instance such as MyMet"):
-        ROW.replace(metric=MyMetric)
-    with pytest.raises(
-        BadInput, match=r"Task\.metric must be a Metric, not <module 'numpy\.random"
-    ):
-        ROW.replace(metric=np.random)
+    assert ROW.replace(metrics=(MyMetric(),)).selection_metric == MyMetric()
+    for wrong in (MyMetric(), (MyMetric,), (np.random,), ()):
+        with pytest.raises(BadInput, match=r"Task\.metrics must be a tuple of metrics, such as"):
+            ROW.replace(metrics=wrong)
+    with pytest.raises(BadInput, match=r"Task\.metrics must have distinct names"):
+        ROW.replace(metrics=(MyMetric(), MyMetric()))
     for wrong in ({"name": ""}, {"higher_is_better": "yes"}, {"scale": "100"}, {"scale": math.nan}):
-        with pytest.raises(BadInput, match=r"Task\.metric must (have|say)"):
-            ROW.replace(metric=MyMetric(**wrong))
+        with pytest.raises(BadInput, match=r"Task\.metrics must (have|say)"):
+            ROW.replace(metrics=(MyMetric(**wrong),))
     with pytest.raises(
         BadInput, match=r"Run\.trunk must be a trunk, an instance such as nets\.MLP"
     ):

@@ -94,7 +94,9 @@ class Own(Metric, AuxiliaryLoss):
 def task_of(method, kind, metric=None):
     """A task of a kind that learns by a method."""
     loss, outputs = KINDS[kind]
-    return Task(name="y", num_outputs=outputs, loss=loss, metric=metric or Own(), auxiliary=method)
+    return Task(
+        name="y", num_outputs=outputs, loss=loss, metrics=(metric or Own(),), auxiliary=method
+    )
 
 
 def labels_for(kind, random):
@@ -194,10 +196,10 @@ def test_what_is_not_sure_does_not_pass_a_threshold(kind):
 def test_a_metric_judges_its_targets_or_is_refused(metric, kind):
     own = target_type(*KINDS[kind])
     if own in metric.target_types:
-        assert task_of(None, kind, metric).metric == metric
+        assert task_of(None, kind, metric).metrics == (metric,)
         return
     with pytest.raises(
-        BadInput, match=rf"Task\.metric must be for {own} .*{metric!r}".replace("()", "")
+        BadInput, match=rf"Task\.metrics must be for {own} .*{metric!r}".replace("()", "")
     ):
         task_of(None, kind, metric)
 
@@ -213,18 +215,20 @@ def hinge(outputs, labels):
 
 
 def test_what_is_a_users_own_is_taken():
-    own = Task(name="y", num_outputs=1, loss=hinge, metric=Own(), auxiliary=Own())
-    assert types_of(own.metric) == ALL_TYPES
-    assert own.replace(metric=Accuracy()) and own.replace(num_outputs=3, metric=Accuracy())
+    own = Task(name="y", num_outputs=1, loss=hinge, metrics=(Own(),), auxiliary=Own())
+    assert types_of(own.selection_metric) == ALL_TYPES
+    assert own.replace(metrics=(Accuracy(),)) and own.replace(num_outputs=3, metrics=(Accuracy(),))
     assert own.replace(num_outputs=3, auxiliary=consistency.FixMatch())
     assert possible_types(hinge, 1) == ("binary", "continuous")
 
 
 def test_one_output_is_never_classes_whatever_the_loss():
     with pytest.raises(BadInput, match=r"Task\.auxiliary must be for binary or continuous"):
-        Task(name="y", num_outputs=1, loss=hinge, metric=Own(), auxiliary=consistency.FixMatch())
+        Task(
+            name="y", num_outputs=1, loss=hinge, metrics=(Own(),), auxiliary=consistency.FixMatch()
+        )
     with pytest.raises(BadInput, match=r"Task\.num_outputs must be 2 or more with cross_entropy"):
-        Task(name="y", num_outputs=1, loss=losses.cross_entropy, metric=Accuracy())
+        Task(name="y", num_outputs=1, loss=losses.cross_entropy, metrics=(Accuracy(),))
 
 
 def test_an_adversary_of_classes_needs_classes():

@@ -51,7 +51,7 @@ def test_images_have_none():
 def test_numbers_and_several_labels_have_none():
     """The largest of several numbers is no class."""
     numbers = MOON.replace(
-        loss=losses.squared_error, metric=metrics.MeanSquaredError(), auxiliary=None
+        loss=losses.squared_error, metrics=(metrics.MeanSquaredError(),), auxiliary=None
     )
-    labels = numbers.replace(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    labels = numbers.replace(loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
     assert not any(on_points(POINTS.replace(tasks=(task,))) for task in (numbers, labels))

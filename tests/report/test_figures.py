@@ -24,7 +24,7 @@ def records(run, values):
     found = []
     for step, value in zip((4, 8), np.asarray(values), strict=True):
         kinds = {
-            kind: {t.name: {t.metric.name: (scale * value).tolist()} for t in run.tasks}
+            kind: {t.name: {t.selection_metric.name: (scale * value).tolist()} for t in run.tasks}
             for kind, scale in (("raw", 1.0), ("ema", 0.5))
         }
         train = {f"weight/{t.name}": (step + n + value).tolist() for n, t in enumerate(run.tasks)}

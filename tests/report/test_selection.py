@@ -97,7 +97,7 @@ def test_units_and_directions_change_nothing(seed, scale):
     assert select(TWO, records_of(other), 0) == plain
     # The same error told as something of which more is better, in any increasing form.
     turned = [{**each, "height": np.exp(-each["height"])} for each in values]
-    task = dataclasses.replace(HEIGHT, metric=Upward())
+    task = dataclasses.replace(HEIGHT, metrics=(Upward(),))
     assert select(TWO.replace(tasks=(ROW, task)), records_of(turned), 0) == plain
 
 

@@ -134,7 +134,7 @@ def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
 
 def test_rows_of_other_metrics_are_not_ranked_nor_averaged_together(finished, tmp_path):
     """The same task judged otherwise has a column of its own."""
-    coarse = ROW.replace(num_outputs=1, loss=squared_error, metric=MeanSquaredError())
+    coarse = ROW.replace(num_outputs=1, loss=squared_error, metrics=(MeanSquaredError(),))
     runs = (RUN.replace(name="classes", tasks=(ROW,)), RUN.replace(name="numbers", tasks=(coarse,)))
     made = {
         "classes": finished(runs[0], {"row": [0.9, 0.9]}),

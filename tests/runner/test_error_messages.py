@@ -66,7 +66,7 @@ def launched(tmp_path, body, *options, **parts):
 
 
 LOSS = 'RUN.replace(name="x", tasks=(ROW.replace(loss=loss),))'
-METRIC = 'RUN.replace(name="x", tasks=(ROW.replace(metric=Metric()),))'
+METRIC = 'RUN.replace(name="x", tasks=(ROW.replace(metrics=(Metric(),)),))'
 TRUNK = 'RUN.replace(name="x", trunk=Trunk())'
 PLACE = "mine.py, line "
 
@@ -82,8 +82,8 @@ PLACE = "mine.py, line "
         (LOSS, {"loss": "None"}, ["Task.loss must give a loss for each example, floats [B], not None"]),
         (LOSS, {"loss": "labels"}, ["Task.loss must give a loss for each example, floats [B]"]),
         (METRIC, {"compute": "1 / 0"},
-         ["run 'x': task 'row': metric: ", "in compute: ZeroDivisionError: division by zero"]),
-        (METRIC, {"compute": "jnp.ones(3)"}, ["Task.metric must compute one number, []"]),
+         ["run 'x': task 'row': metric ", "in compute: ZeroDivisionError: division by zero"]),
+        (METRIC, {"compute": "jnp.ones(3)"}, ["Task.metrics must compute one number each, []"]),
         ('RUN.replace(name="x", augmentation={"weak": Policy()})', {"policy": "x[:2]"},
          ["run 'x': augmentation.weak on inputs [6, 6, 1] float32: must give an example of the same shape"]),
         ('RUN.replace(name="x", augmentation={"weak": Policy()})', {"policy": "x if x.sum() > 0 else 1 - x"},

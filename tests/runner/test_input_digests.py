@@ -26,7 +26,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.run_groups import Evaluation
 from mtl_jax.config.task import Task
 
-T = Task(name="y", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
+T = Task(name="y", num_outputs=2, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 ONE = Run(
     name="one", data=data.Table({csv!r}, validation=0.2, test=0.2), tasks=(T,),
     trunk=nets.MLP((3,)), balance=weighting.Equal(), optimizer=optimizers.SGD(0.1), batch_size=8,
@@ -234,7 +234,7 @@ def test_the_digest_by_hand():
     small = {"inputs": array, "label": np.array([0, 1], np.int32)}
     total = hashlib.sha256()
     for name in ("test", "train", "validation"):
-        total.update(f"{name}/image:int32(2, 3);".encode() + array.astype("<i4").tobytes())
+        total.update(f"{name}/inputs:int32(2, 3);".encode() + array.astype("<i4").tobytes())
         total.update(f"{name}/label:int32(2,);".encode() + bytes([0, 0, 0, 0, 1, 0, 0, 0]))
     assert data_digest(data.Arrays(small, small, small)) == total.hexdigest()
 

@@ -25,7 +25,7 @@ from mtl_jax.config.run_groups import Evaluation
 from mtl_jax.config.task import Task
 
 PART = {"inputs": np.eye(8, dtype=np.float32), "größe": np.arange(8) % 2}
-TASK = Task(name="größe", num_outputs=2, loss=losses.cross_entropy, metric=metrics.Accuracy())
+TASK = Task(name="größe", num_outputs=2, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),))
 RUN = Run(
     name=NAME, data=data.Arrays(PART, PART, PART), tasks=(TASK,), trunk=nets.MLP((2,)),
     balance=weighting.Equal(), optimizer=optimizers.Adam(1e-2), batch_size=4, steps=1,

@@ -69,7 +69,7 @@ def test_it_gets_the_labels_that_a_run_gets(tmp_path):
 def test_a_result_says_its_seeds_choices_and_what_the_best_on_test_would_be():
     row = CLASSIC.replace(candidates=(BASE, BASE), num_seeds=2, first_seed=3)
     found = np.array([[[0.7, 0.2], [0.6, 0.9]], [[0.5, 0.4], [np.nan, 0.3]]])
-    made = sklearn_baseline.result(row, found)
+    made = sklearn_baseline.result(row, found[..., None])
     assert made["seeds"] == [3, 4] and made["name"] == "logistic"
     assert made["parameters"] == made["trained_parameters"] == 0
     assert [each["choice"] for each in made["selected"]] == [0, 0]
@@ -78,7 +78,7 @@ def test_a_result_says_its_seeds_choices_and_what_the_best_on_test_would_be():
 
 
 def test_every_set_of_lacking_classes_is_told_with_its_own_seeds():
-    found = np.zeros((4, 1, 2))
+    found = np.zeros((4, 1, 2, 1))
     told = sklearn_baseline.warnings_of(CLASSIC, found, {3: (2,), 4: (1,), 5: (), 6: (1,)})
     assert [text.partition(" is of class ")[2] for text in told] == [
         "1, which validation or test has, in seeds [4, 6]",
@@ -155,7 +155,7 @@ def test_settings_are_checked(tmp_path):
     ):
         with pytest.raises(BadInput, match=rf"SklearnBaseline\.{field} must"):
             CLASSIC.replace(**{field: value})
-    several = ROW.replace(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    several = ROW.replace(loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
     for task in (3, several, ROW.replace(loss=np.subtract)):
         with pytest.raises(BadInput, match=r"SklearnBaseline\.task must"):
             CLASSIC.replace(task=task)

@@ -49,7 +49,7 @@ def part(count, seed):
 WHOLE = tuple(part(count, seed) for seed, count in enumerate((90, 50, 70)))
 CLASSES = ROW.replace(name="classes")
 ANSWER = CLASSES.replace(
-    name="answer", num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1()
+    name="answer", num_outputs=1, loss=losses.binary_cross_entropy, metrics=(metrics.F1(),)
 )
 NUMBER = HEIGHT.replace(name="number")
 NEIGHBOURS = tuple(functools.partial(KNeighborsClassifier, k) for k in (1, 5, 20))
@@ -102,16 +102,16 @@ def test_the_tasks_own_metric_judges_and_its_direction_chooses(task, choices, ju
         [judge(each[task.name], model.predict(each["inputs"])) for model in fitted]
         for each in (validation, test)
     ]
-    best = (np.argmax if task.metric.higher_is_better else np.argmin)(expected[0])
+    best = (np.argmax if task.selection_metric.higher_is_better else np.argmin)(expected[0])
     (selected,) = found["selected"]
     assert selected["choice"] == best
     for name, values in zip(("validation", "test"), expected, strict=True):
-        told = selected[name][task.name][task.metric.name]
+        told = selected[name][task.name][task.selection_metric.name]
         np.testing.assert_allclose(told, values[best], rtol=1e-5)
     (of_test,) = found["best_on_test"]
-    best_of = max if task.metric.higher_is_better else min
+    best_of = max if task.selection_metric.higher_is_better else min
     np.testing.assert_allclose(
-        of_test[task.name][task.metric.name], best_of(expected[1]), rtol=1e-5
+        of_test[task.name][task.selection_metric.name], best_of(expected[1]), rtol=1e-5
     )
     assert found["warnings"] == []
 
@@ -217,7 +217,7 @@ class Refusing(LogLoss):
 
 @pytest.mark.parametrize("task", [CLASSES, ANSWER], ids=KINDS[:2])
 def test_a_metric_of_probabilities_sees_them(task, tmp_path):
-    task = task.replace(metric=LogLoss())
+    task = task.replace(metrics=(LogLoss(),))
     choices = tuple(functools.partial(LogisticRegression, C=c) for c in (1e-4, 1.0))
     (selected,) = result_of(row_of(task, choices), tmp_path)["selected"]
     train, _, test = WHOLE
@@ -225,7 +225,9 @@ def test_a_metric_of_probabilities_sees_them(task, tmp_path):
     expected = log_loss(test[task.name], model.predict_proba(test["inputs"]))
     assert selected["choice"] == 1
     np.testing.assert_allclose(selected["test"][task.name]["log loss"], expected, rtol=1e-5)
-    with pytest.raises(BadInput, match="'row', choice 0 must have predict_proba, since 'log loss'"):
+    with pytest.raises(
+        BadInput, match="'row', choice 0 must have predict_proba, since a metric .log loss"
+    ):
         sklearn_data.check(row_of(task, (RidgeClassifier,)))
 
 
@@ -315,7 +317,7 @@ HALF[5, 1] = np.nan
         (CLASSES, (functools.partial(Ridge, c=1),), {}, "choice 0 cannot be made: .*'c'"),
         (CLASSES, (functools.partial(dict),), {}, "choice 0 must make an estimator with fit"),
         (CLASSES, (functools.partial(np.array, 3),), {}, "choice 0 must make an estimator"),
-        (CLASSES.replace(metric=Refusing()), NEIGHBOURS, {}, "row 'row': metric of 'classes': no such"),
+        (CLASSES.replace(metrics=(Refusing(),)), NEIGHBOURS, {}, "row 'row': metric of 'classes': no such"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_anything_trains(

@@ -52,7 +52,7 @@ def test_a_task_without_any_label_is_told_by_seed():
 
 
 def test_yes_and_no_in_floats_are_classes_too():
-    task = HEIGHT.replace(loss=losses.binary_cross_entropy, metric=metrics.F1())
+    task = HEIGHT.replace(loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
     parts = [p | {"height": (p["row"] > 0).astype(np.float32)} for p in (part(96, 0), part(40, 1))]
     parts[0]["height"][:] = 0.0
     run = RUN.replace(

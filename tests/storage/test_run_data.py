@@ -246,5 +246,5 @@ def test_channels_first_are_refused_of_every_source(axis):
             return Splits(one, one, one)
 
     for told in (load_run_data, abstract_data):
-        with pytest.raises(BadInput, match=r"run 'hard': images in the train data .*transpose\("):
+        with pytest.raises(BadInput, match=r"run 'hard': inputs in the train data .*transpose\("):
             told(RUN.replace(data=Own(), tasks=(ROW,)))

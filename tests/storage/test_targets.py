@@ -15,10 +15,10 @@ from mtl_jax.storage.targets import to_target
 from tests.small import ROW, RUN
 
 CLASSES = ROW.replace(name="y")
-BINARY = CLASSES.replace(num_outputs=1, loss=losses.binary_cross_entropy, metric=metrics.F1())
+BINARY = CLASSES.replace(num_outputs=1, loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
 MANY = BINARY.replace(num_outputs=3)
 NUMBER = CLASSES.replace(
-    num_outputs=1, loss=losses.squared_error, metric=metrics.MeanSquaredError()
+    num_outputs=1, loss=losses.squared_error, metrics=(metrics.MeanSquaredError(),)
 )
 NUMBERS = NUMBER.replace(num_outputs=3)
 Y = np.arange(12) % 3
@@ -210,7 +210,7 @@ def test_words_are_told_how_they_become_classes(labels):
 
 def test_labels_of_another_number_of_rows_are_named():
     source = Own(*({"inputs": X, "y": Y[:9]} for _ in range(3)))
-    with pytest.raises(BadInput, match=r"as many 'y' in the train part as images, not .*9"):
+    with pytest.raises(BadInput, match=r"as many 'y' in the train part as inputs, not .*9"):
         load_run_data(RUN.replace(data=source, tasks=(CLASSES,), labels={"num_labelled": None}))
 
 

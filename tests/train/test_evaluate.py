@@ -50,16 +50,16 @@ WEIGHTS = {
     name: RANDOM.normal(size=(3, n)).astype(np.float32) for name, n in (("kind", 3), ("marks", 2))
 }
 TASKS = (
-    Task(name="kind", num_outputs=3, loss=losses.cross_entropy, metric=metrics.Accuracy()),
-    Task(name="marks", num_outputs=2, loss=losses.binary_cross_entropy, metric=metrics.F1()),
+    Task(name="kind", num_outputs=3, loss=losses.cross_entropy, metrics=(metrics.Accuracy(),)),
+    Task(name="marks", num_outputs=2, loss=losses.binary_cross_entropy, metrics=(metrics.F1(),)),
 )
 
 
 def scored(data, tasks=TASKS):
     """Each task's value, by a linear net."""
-    found, _ = jax.jit(
-        lambda a: evaluation.evaluate_split(linear(**WEIGHTS), tasks, None, None, a)
-    )(data)
+    found = jax.jit(lambda a: evaluation.evaluate_split(linear(**WEIGHTS), tasks, None, None, a))(
+        data
+    ).metrics
     return {name: float(value) for name, by in found.items() for value in by.values()}
 
 
@@ -96,12 +96,12 @@ METRICS = [
 def test_sums_of_chunks_are_the_metric_of_all(monkeypatch, metric):
     monkeypatch.setattr(evaluation, "CHUNK", 5)
     data, classes = arrays(), "multiclass" in metric.target_types
-    task = TASKS[0] if classes else TASKS[1].replace(loss=losses.squared_error, metric=metric)
+    task = TASKS[0] if classes else TASKS[1].replace(loss=losses.squared_error, metrics=(metric,))
     outputs, labels = data["inputs"] @ WEIGHTS[task.name], jnp.asarray(data[task.name])
     mask = labels >= 0 if classes else jnp.ones(len(labels), bool)
     wanted = metric.compute(metric.from_model_output(jnp.asarray(outputs), labels, mask))
     assert jnp.isfinite(wanted)
-    found = scored(data, (task.replace(metric=metric),))[task.name]
+    found = scored(data, (task.replace(metrics=(metric,)),))[task.name]
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
@@ -158,7 +158,7 @@ class Whole(Metric):
 def test_an_own_metric_sees_complete_vectors_only():
     data = arrays()
     data["marks"][1] = 1.0
-    found = scored(data, (TASKS[1].replace(metric=Whole()),))
+    found = scored(data, (TASKS[1].replace(metrics=(Whole(),)),))
     assert found["marks"] == (~np.isnan(data["marks"]).any(1)).sum()
 
 
@@ -177,11 +177,11 @@ def trained():
 def judged(trained, **changes):
     """Values of both models on every split."""
     (params, ema, stats), splits = trained
-    metrics, counts = evaluation.evaluate(
+    found = evaluation.evaluate(
         build_model(NORMED), NORMED.tasks, {"raw": params, "ema": ema}, stats, {**splits, **changes}
     )
-    assert not any(jax.tree.leaves(jax.device_get(counts)))
-    return jax.device_get(metrics)
+    assert not any(jax.tree.leaves(jax.device_get(found.nonfinite)))
+    return jax.device_get(found.metrics)
 
 
 def test_a_split_is_judged_by_itself(trained):

@@ -170,7 +170,7 @@ class Sizes(MultiInput):
         ),
         (
             APART.replace(data=Sizes(APART.data.inputs)),
-            "must have images of one shape in all streams",
+            "must have inputs of one shape in all streams",
         ),
         (APART.replace(labels={"num_labelled": 97}), "must be at most 96"),
     ],

@@ -17,9 +17,9 @@ from mtl_jax.transfer import Distillation
 from tests.small import HEIGHT, ROW, RUN, part
 
 BCE, MSE = losses.binary_cross_entropy, losses.squared_error
-BINARY = Task(name="first", num_outputs=1, loss=BCE, metric=metrics.Accuracy())
-MARKS = Task(name="marks", num_outputs=3, loss=BCE, metric=metrics.F1())
-PAIR = Task(name="pair", num_outputs=2, loss=MSE, metric=metrics.MeanSquaredError())
+BINARY = Task(name="first", num_outputs=1, loss=BCE, metrics=(metrics.Accuracy(),))
+MARKS = Task(name="marks", num_outputs=3, loss=BCE, metrics=(metrics.F1(),))
+PAIR = Task(name="pair", num_outputs=2, loss=MSE, metrics=(metrics.MeanSquaredError(),))
 KINDS = {
     "classes": ROW.replace(auxiliary=consistency.FixMatch(0.4)),
     "binary": BINARY.replace(auxiliary=consistency.MultiLabel(consistency.FixMatch(0.55))),
@@ -71,7 +71,9 @@ def test_a_method_for_the_kind_learns(kind):
     assert known.sum() == there.any(1).sum()
     assert found[f"unlabelled_loss/{task.name}"] > 0.0 < found[f"mask_rate/{task.name}"]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, found)))
-    judged = made.evaluate(state, prepared.splits)[0]["test"]["raw"][task.name][task.metric.name]
+    judged = made.evaluate(state, prepared.splits)[0]["test"]["raw"][task.name][
+        task.selection_metric.name
+    ]
     assert np.isfinite(judged).all()
 
 
@@ -104,7 +106,9 @@ def test_the_loss_of_a_step_is_of_the_known_entries(task):
                 "tasks": (ROW.replace(auxiliary=Distillation(1.0)),),
                 "labels": {
                     "teachers": (
-                        RUN.replace(name="t", tasks=(ROW.replace(loss=MSE, metric=HEIGHT.metric),)),
+                        RUN.replace(
+                            name="t", tasks=(ROW.replace(loss=MSE, metrics=HEIGHT.metrics),)
+                        ),
                     )
                 },
             },

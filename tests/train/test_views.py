@@ -176,7 +176,9 @@ def test_labelled_images_stay_away_where_no_loss_wants_them():
 def outputs(net: Model, params, stats, images):
     """Mean squared outputs of both heads, and the statistics, of a pass in training."""
     features, moved = net.encode(encoder_params(params), stats, images, train=True)
-    logits = net.decode(head_params(params), {"row": features, "column": features})
+    logits = net.decode(
+        head_params(params), stats, {"row": features, "column": features}, train=True
+    )[0]
     return [np.square(logits[name]).mean() for name in ("row", "row/own")], moved
 
 
@@ -274,7 +276,10 @@ def test_an_adversary_is_worse_than_chance_and_each_task_has_its_own():
             encoder_params(state.params), state.batch_stats, batch.inputs["labelled"], train=True
         )
         heads = head_params(state.params)
-        p, q = (jax.nn.softmax(net.decode(heads, {"row": f})["row"]) for f in (before, after))
+        p, q = (
+            jax.nn.softmax(net.decode(heads, {}, {"row": f}, train=True)[0]["row"])
+            for f in (before, after)
+        )
         return float((p * (jnp.log(p) - jnp.log(q))).sum())
 
     noise = np.random.default_rng(0).normal(size=(20, *own.shape)).astype(np.float32)
@@ -301,7 +306,7 @@ def prepared(view, **changes):
 def row_outputs(net: Model, params, stats, images, train):
     """Outputs of the head of a task."""
     features, _ = net.encode(encoder_params(params), stats, images, train=train)
-    return net.decode(head_params(params), {"row": features})["row"]
+    return net.decode(head_params(params), stats, {"row": features}, train=train)[0]["row"]
 
 
 @pytest.mark.slow

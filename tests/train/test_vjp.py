@@ -10,7 +10,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.core.head_key import encoder_params, head_params
 from mtl_jax.core.model import features_by_task
 from mtl_jax.core.tree import gram
-from mtl_jax.train.objective import Objective, StreamEncoder
+from mtl_jax.train.objective import Objective, ObjectiveAux, StreamEncoder
 from mtl_jax.train.vjp import forward_vjp
 
 NAMES = ("row", "column", "height")
@@ -29,10 +29,13 @@ def parts(trunk):
         return (first, second), stats
 
     def score(heads, features):
-        both = [net.decode(heads, {n: features[n][i] for n in NAMES}) for i in range(2)]
+        both = [
+            net.decode(heads, stats, {n: features[n][i] for n in NAMES}, train=True)[0]
+            for i in range(2)
+        ]
         logits = {name: both[0][name] - both[1][name] for name in NAMES}
         losses = [((logits[n][:, 0] - t) ** 2).mean() for n, t in zip(NAMES, TARGET, strict=True)]
-        return jnp.stack(losses), ()
+        return jnp.stack(losses), ObjectiveAux({}, {}, {}, {})
 
     return Objective((StreamEncoder(NAMES, encode),), score, stats), params
 
