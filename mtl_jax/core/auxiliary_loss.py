@@ -59,6 +59,11 @@ class AuxiliaryLoss(abc.ABC):
         return False
 
     @default_property
+    def per_position(self) -> bool:
+        """Whether its examples are the pixels or tokens of a dense task, not whole examples."""
+        return True
+
+    @default_property
     def source_heads(self) -> tuple[str, ...]:
         """Names of its heads that are initialized from heads of the source model."""
         return ()
@@ -135,6 +140,11 @@ class AuxiliaryWrapper(AuxiliaryLoss):
     def needs_two_branches(self) -> bool:
         """Whether the wrapped loss requires two branches."""
         return self.method.needs_two_branches
+
+    @property
+    def per_position(self) -> bool:
+        """Whether the wrapped loss takes pixels or tokens as examples."""
+        return self.method.per_position
 
     @property
     def source_heads(self) -> tuple[str, ...]:

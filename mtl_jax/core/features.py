@@ -16,6 +16,8 @@ from mtl_jax.core.validation import BadInput
 
 FeatureType = Literal["vector", "sequence", "map", "pyramid", "tokens"]
 
+Shape = tuple[int, ...]
+
 BY_AXES: dict[int, FeatureType] = {2: "vector", 3: "sequence", 4: "map"}
 
 
@@ -60,3 +62,24 @@ def as_vector(features: Any) -> jax.Array:
         kind = type(features).__name__
         raise BadInput(f"a linear head reads a vector, map, sequence or tokens, not a {kind}")
     return features.mean(tuple(range(1, features.ndim - 1))) if features.ndim > 2 else features
+
+
+def positions_of(outputs: Any) -> Shape:
+    """Shape P of the positions of outputs `[N, *P, C]`; () without, and for other trees."""
+    is_array = isinstance(outputs, jax.Array | jax.ShapeDtypeStruct)
+    return tuple(outputs.shape[1:-1]) if is_array else ()
+
+
+def features_at(features: Any, shape: Shape) -> jax.Array:
+    """Features `[n, *P, D]` at positions, from a map, a sequence or tokens, or vectors `[n, D]`.
+
+    A map of another size is resized, bilinear.
+    """
+    if isinstance(features, Pyramid) and shape:
+        return features_at(features.maps[0], shape)
+    if isinstance(features, Tokens) and shape:
+        return features_at(features.tokens, shape)
+    if not shape or feature_type(features) is None or features.ndim != 2 + len(shape):
+        return as_vector(features)
+    size = (features.shape[0], *shape, features.shape[-1])
+    return features if features.shape == size else jax.image.resize(features, size, "bilinear")

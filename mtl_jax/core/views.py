@@ -32,6 +32,7 @@ class MixParams(NamedTuple):
 
     partner: jax.Array  # [n]
     ratio: jax.Array  # [n], lambda; at least 1/2 if `keep_dominant`
+    ratio_map: jax.Array | None = None  # [n, H, W], of each pixel, for CutMix
 
 
 def stream_name(kind: str, *settings: Any) -> str:

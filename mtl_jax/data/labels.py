@@ -20,13 +20,13 @@ def sample_labelled_subset(
     Examples are shuffled and selected so that classes fill up level by level, see
     `mtl_jax.data.balanced.select_by_level`: with one task, no class gets another label before every
     class with examples left has as many; with several tasks, this holds as long as there are examples
-    with the right combination of classes. Classes are integers, or floats `[N]` that are only 0
-    and 1; continuous targets do not affect the balance. A missing label (-1, or NaN in all
+    with the right combination of classes. Classes are integers `[N]`, or floats `[N]` that are only 0
+    and 1; continuous targets, maps and sequences do not affect the balance. A missing label (-1, or NaN in all
     entries) is never counted, and an example without any label is never selected. The same seed
     selects the same examples for either value of `partial`.
 
     Args:
-      labels: per task, classes as integers `[N]`, or floats `[N]` or `[N, ...]`.
+      labels: per task, integers or floats `[N, ...]`.
       count: number of selected examples, L; None selects all that have a label.
       partial: whether each selected example keeps the label of only one of its tasks. Examples
         with fewer labels are assigned first, each to the task with the fewest labels so far; if no
@@ -123,10 +123,12 @@ def as_signed(values: np.ndarray) -> np.ndarray:
 
 
 def classes_among(values: np.ndarray) -> np.ndarray | None:
-    """Labels as classes `[N]` int64, -1 where missing; None for continuous targets.
+    """Labels as classes `[N]` int64, -1 where missing; None for continuous targets and maps.
 
     Floats are classes if they have shape `[N]` or `[N, 1]` and contain only 0, 1 and NaN.
     """
+    if values.dtype.kind != "f" and values.ndim > 1:
+        return None
     if values.dtype.kind != "f":
         return np.maximum(values.astype(np.int64), -1)
     if values.ndim > 2 or values.size != len(values):
@@ -139,14 +141,13 @@ def classes_among(values: np.ndarray) -> np.ndarray | None:
 
 
 def check_rows(labels: Mapping[str, np.ndarray]) -> None:
-    """Checks that there is a task, and that all labels are numeric with one N, classes `[N]`."""
+    """Checks that there is a task, and that all labels are numeric with one N."""
     require(len(labels) > 0, "few_labels", "labels", "must have a task", dict(labels))
     rows = next(iter(labels.values())).shape[:1]
     for name, values in labels.items():
         actual = f"{values.dtype} {list(values.shape)}"
-        shape = values.shape[:1] if values.dtype.kind == "f" else values.shape
-        valid = values.dtype.kind in "biuf" and shape == rows
-        require(valid, "few_labels", f"labels[{name!r}]", "must be numbers [N]", actual)
+        valid = values.dtype.kind in "biuf" and values.shape[:1] == rows
+        require(valid, "few_labels", f"labels[{name!r}]", "must be numbers [N, ...]", actual)
 
 
 def check_count(count: int, labelled: int, classes: list[np.ndarray]) -> None:

@@ -56,6 +56,7 @@ class ADDA(AuxiliaryLoss):
     weight: float = 1.0
 
     target_types = ALL_TYPES
+    per_position = False
     views = (TARGET, SOURCE_VIEW)
 
     def __post_init__(self):

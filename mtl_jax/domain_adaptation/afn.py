@@ -41,6 +41,7 @@ class AFN(AuxiliaryLoss):
     radius: float | None = None
 
     target_types = ALL_TYPES
+    per_position = False
     views = BOTH
 
     def __post_init__(self):

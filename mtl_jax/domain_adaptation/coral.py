@@ -38,6 +38,7 @@ class CORAL(AuxiliaryLoss):
     weight: float = 1.0
 
     target_types = ALL_TYPES
+    per_position = False
     views = BOTH
 
     def __post_init__(self):

@@ -35,6 +35,7 @@ class DAN(AuxiliaryLoss):
     linear: bool = False
 
     target_types = ALL_TYPES
+    per_position = False
     views = BOTH
 
     def __post_init__(self):

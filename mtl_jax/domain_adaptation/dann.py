@@ -54,6 +54,7 @@ class DANN(AuxiliaryLoss):
     weight: float = 1.0
 
     target_types = ALL_TYPES
+    per_position = False
     views = BOTH
 
     def __post_init__(self):

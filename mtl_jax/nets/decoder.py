@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
-from mtl_jax.core.features import feature_type
+from mtl_jax.core.features import feature_type, features_at, positions_of
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import HeadKey, encoder_stats, head_stats, join_stats
 from mtl_jax.core.head_specs import AuxHead
@@ -78,7 +78,10 @@ def apply_heads(
     train: bool,
     key: jax.Array | None = None,
 ) -> tuple[dict[str, Any], Tree]:
-    """Outputs of the heads whose task has features, and the updated batch statistics."""
+    """Outputs of the heads whose task has features, and the updated batch statistics.
+
+    An auxiliary head of a dense task reads the features at the positions of the task's outputs.
+    """
     outputs, updated = {}, dict(head_stats(stats))
     for name, head in heads.items():
         own = HeadKey.parse(name)
@@ -96,9 +99,9 @@ def apply_heads(
             )
             updated |= {name: found} if found else {}
         else:
-            outputs[name] = apply_vector_head(
-                head, params[name], vector_features(features[own.task])
-            )
+            positions = positions_of(outputs.get(own.task))
+            x = features_at(trunk_features(features[own.task]), positions)
+            outputs[name] = apply_vector_head(head, params[name], x)
     return outputs, join_stats(encoder_stats(stats), updated)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -182,12 +183,19 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
 
 
 def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSizes]:
-    """Numbers of outputs, unlabelled and labelled examples, by task."""
-    return {
-        task.name: DatasetSizes(
-            task.num_outputs, train.num_unlabelled(stream), stream.labelled.index.shape[-1]
+    """Numbers of outputs, unlabelled and labelled examples, by task.
+
+    The examples of an auxiliary loss may be the positions of a dense task.
+    """
+    positions = train.output_positions(run, train.example_spec(streams[0].inputs))
+    sizes = {}
+    for task in run.tasks:
+        by_example = task.auxiliary is None or not task.auxiliary.per_position
+        count = 1 if by_example else math.prod(positions[task.name])
+        stream = next(stream for stream in streams if task.name in stream.labels)
+        sizes[task.name] = DatasetSizes(
+            task.num_outputs,
+            count * train.num_unlabelled(stream),
+            count * stream.labelled.index.shape[-1],
         )
-        for task in run.tasks
-        for stream in streams
-        if task.name in stream.labels
-    }
+    return sizes

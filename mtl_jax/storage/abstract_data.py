@@ -13,7 +13,14 @@ from mtl_jax.core.validation import require
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.streams import labels_of, num_held_out, num_labelled_in, streams_of
 from mtl_jax.storage.targets import abstract_target
-from mtl_jax.train import LabelledSubset, Stream, TeacherPredictions, TrainData
+from mtl_jax.train import (
+    LabelledSubset,
+    Stream,
+    TeacherPredictions,
+    TrainData,
+    example_spec,
+    output_positions,
+)
 
 
 def abstract_data(run: Run) -> TrainData:
@@ -58,7 +65,7 @@ def abstract_stream(
         labels={task: by_seed(label.shape, label.dtype) for task, label in labels.items()},
         labelled=abstract_subset(run, labels, count - held_out),
         held_out=abstract_subset(run, labels, held_out) if held_out else None,
-        teacher=abstract_predictions(run, labels, num_inputs),
+        teacher=abstract_predictions(run, labels, arrays["inputs"]),
         pool=None if pool is None else by_seed(pool.shape, np.int32),
     )
 
@@ -82,14 +89,18 @@ def abstract_subset(run: Run, tasks: Iterable[str], count: int) -> LabelledSubse
 
 
 def abstract_predictions(
-    run: Run, tasks: Iterable[str], num_inputs: int
+    run: Run, tasks: Iterable[str], inputs: Any
 ) -> dict[str, TeacherPredictions]:
     """Shapes and dtypes of the teachers' predictions for a stream's inputs."""
-    sizes = {task.name: task.num_outputs for task in run.tasks if teacher_view(task) is not None}
-    shape = (run.num_seeds, num_inputs)
+    learners = [task for task in run.tasks if teacher_view(task) is not None]
+    if not learners:
+        return {}
+    positions = output_positions(run, example_spec(inputs))
+    sizes = {task.name: (*positions[task.name], task.num_outputs) for task in learners}
+    shape = (run.num_seeds, num_examples(inputs))
     return {
         name: TeacherPredictions(
-            outputs=jax.ShapeDtypeStruct((*shape, sizes[name]), np.float32),
+            outputs=jax.ShapeDtypeStruct((*shape, *sizes[name]), np.float32),
             weights=jax.ShapeDtypeStruct(shape, np.float32),
         )
         for name in tasks

@@ -8,6 +8,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
+from mtl_jax.core.target_types import TargetType
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import target_type
 
@@ -35,7 +36,7 @@ def abstract_target(run: Run, task: Task, split: str, labels: Any) -> jax.ShapeD
     if fault is not None:
         raise BadInput(f"run {run.name!r}: task {task.name!r}: {split} labels {fault}")
     kind = target_type(task.loss, task.num_outputs)
-    if kind == "binary":
+    if kind == "binary" and task.head is None:
         shape = shape[:1]
     if kind in ("binary", "multilabel", "continuous"):
         dtype = np.float32
@@ -75,6 +76,8 @@ def kind_fault(task: Task, shape: tuple[int, ...], dtype: np.dtype) -> str | Non
             f"must be numbers, not {dtype}; give classes as integers, as in "
             "numpy.unique(labels, return_inverse=True)[1]"
         )
+    if task.head is not None:
+        return head_fault(kind, dtype)
     checks = {
         "multiclass": classes_fault,
         "binary": binary_fault,
@@ -82,6 +85,18 @@ def kind_fault(task: Task, shape: tuple[int, ...], dtype: np.dtype) -> str | Non
         "continuous": numbers_fault,
     }
     return checks[kind](shape, dtype, size, task.num_outputs) if kind in checks else None
+
+
+def head_fault(kind: TargetType | None, dtype: np.dtype) -> str | None:
+    """Error message if labels have the wrong dtype for a task with a head of its own.
+
+    Their shape is that of the head's outputs, which the loss checks.
+    """
+    if kind == "multiclass" and dtype.kind == "f":
+        return f"are {dtype}: these are floats; give integers, -1 where one is missing"
+    if kind == "continuous" and dtype.kind != "f":
+        return f"are {dtype}: these are integers; give floats, NaN where one is missing"
+    return None
 
 
 def classes_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
@@ -179,8 +194,12 @@ def probability_fault(split: str, known: np.ndarray) -> str | None:
 
 
 def scale_fault(split: str, values: np.ndarray) -> str | None:
-    """Error message if float32 cannot distinguish continuous targets or represent their squares."""
-    for column in values.reshape(len(values), -1).T:
+    """Error message if float32 cannot distinguish continuous targets or represent their squares.
+
+    Targets `[N, D]`, and maps `[N, ..., D]`, are checked by column.
+    """
+    size = values.shape[-1] if values.ndim > 2 else values[:1].size
+    for column in values.reshape(-1, max(size, 1)).T:
         known = column[~np.isnan(column)].astype(np.float64)
         largest, std = np.abs(known).max(initial=0.0), known.std() if known.size else 0.0
         if largest > MAX_MAGNITUDE:

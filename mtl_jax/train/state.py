@@ -10,6 +10,7 @@ from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
+from mtl_jax.core.features import Shape, positions_of
 from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import HeadSpec
 from mtl_jax.core.model import Model
@@ -43,6 +44,26 @@ def head_specs(run: Run) -> HeadSpecs:
             for name, head in task.auxiliary.aux_heads(task.num_outputs).items():
                 outputs[HeadKey(task.name, name).name] = head
     return outputs
+
+
+def output_positions(run: Run, example: Tree) -> dict[str, Shape]:
+    """Shape of the positions of each task's outputs, () for outputs `[N, C]`.
+
+    Args:
+      run: the run.
+      example: shapes and dtypes of an example, as passed to the model.
+    """
+    if all(task.head is None for task in run.tasks):
+        return {task.name: () for task in run.tasks}
+    model = build_model(run)
+    inputs = jax.tree.map(lambda leaf: jnp.zeros((2, *leaf.shape), leaf.dtype), example)
+
+    def outputs():
+        params, stats = model.init(jax.random.key(0), inputs)
+        return model.apply(params, stats, inputs, train=False)[0].logits
+
+    shapes = jax.eval_shape(outputs)
+    return {task.name: positions_of(shapes[task.name]) for task in run.tasks}
 
 
 def optimizer_of(run: Run) -> SGD | Adam:

@@ -14,7 +14,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.head_key import HeadKey, head_params, head_stats
 from mtl_jax.core.head_specs import AuxMLP
-from mtl_jax.core.model import EncoderOutput, Model, vector_features
+from mtl_jax.core.model import EncoderOutput, Model, trunk_features, vector_features
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, StepContext, StepExtension
@@ -40,6 +40,7 @@ from mtl_jax.train.objective import (
     encode_stream,
     pass_key,
 )
+from mtl_jax.train.positions import flatten_positions
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler
 
@@ -207,7 +208,7 @@ def make_aux_inputs(
     def head_fn(head: str, x: jax.Array) -> jax.Array:
         return step.model.apply_head(heads, HeadKey(name, head).name, x)
 
-    return AuxInputs(
+    inputs = AuxInputs(
         logits={view: found.outputs[own][name] for view, own in keys.items()},
         labels=batch.labels[name],
         mask=batch.mask[name],
@@ -225,6 +226,9 @@ def make_aux_inputs(
         },
         head_fn=head_fn,
     )
+    if task.auxiliary is None or not task.auxiliary.per_position:
+        return inputs
+    return flatten_positions(inputs, {v: trunk_features(each) for v, each in features.items()})
 
 
 def key_in_stream(view: Any, task: str) -> str:

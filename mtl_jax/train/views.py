@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mtl_jax.augment import cutmix, mixup, rot90
+from mtl_jax.augment import mixup, rot90
+from mtl_jax.augment.mix import sample_rectangles
 from mtl_jax.config.run import Run
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.prng import fold_in_name
@@ -123,8 +124,10 @@ def mix_views(
     ratio = jnp.maximum(ratio, 1.0 - ratio) if request.keep_dominant else ratio
     if request.kind == "mixup":
         return mixup(own, own[partner], ratio), MixParams(partner, ratio)
-    pasted, ratio = cutmix(place_key, own, own[partner], ratio)
-    return pasted, MixParams(partner, ratio)
+    rectangle = sample_rectangles(place_key, ratio, own.shape[1:3])
+    ratio = 1.0 - rectangle.mean((1, 2), dtype=ratio.dtype)
+    pasted = jnp.where(rectangle[..., None], own[partner], own)
+    return pasted, MixParams(partner, ratio, 1.0 - rectangle.astype(ratio.dtype))
 
 
 def require_array(request: Any, inputs: Tree) -> jax.Array:

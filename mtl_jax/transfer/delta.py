@@ -65,6 +65,7 @@ class DELTA(AuxiliaryLoss):
     examples: int = 500
 
     target_types = MULTICLASS
+    per_position = False
     needs_feature_maps = True
 
     def __post_init__(self):

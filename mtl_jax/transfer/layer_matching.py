@@ -44,6 +44,7 @@ class LayerMatching(AuxiliaryLoss):
     view: ImageView = "labelled"
 
     target_types = ALL_TYPES
+    per_position = False
     needs_feature_maps = True
 
     def __post_init__(self):

@@ -43,6 +43,7 @@ class SimilarityPreserving(AuxiliaryLoss):
     view: ImageView = "labelled"
 
     target_types = ALL_TYPES
+    per_position = False
 
     def __post_init__(self):
         require_weight_and_view(self)

@@ -226,7 +226,7 @@ def test_a_metric_of_probabilities_sees_them(task, tmp_path):
     assert selected["choice"] == 1
     np.testing.assert_allclose(selected["test"][task.name]["log loss"], expected, rtol=1e-5)
     with pytest.raises(
-        BadInput, match="'row', choice 0 must have predict_proba, since a metric .log loss"
+        BadInput, match=r"'row', choice 0 must have predict_proba, since a metric .log loss"
     ):
         sklearn_data.check(row_of(task, (RidgeClassifier,)))
 
