@@ -3,10 +3,17 @@
 from mtl_jax.core import typechecked
 from mtl_jax.metrics.affinity import group_tasks as group_tasks
 from mtl_jax.metrics.affinity import inter_task_affinity as inter_task_affinity
+from mtl_jax.metrics.binary import F1 as F1
+from mtl_jax.metrics.binary import Precision as Precision
+from mtl_jax.metrics.binary import Recall as Recall
 from mtl_jax.metrics.calibration import BrierScore as BrierScore
 from mtl_jax.metrics.calibration import ExpectedCalibrationError as ExpectedCalibrationError
 from mtl_jax.metrics.calibration import NegativeLogLikelihood as NegativeLogLikelihood
 from mtl_jax.metrics.calibration import TopKAccuracy as TopKAccuracy
+from mtl_jax.metrics.class_scores import ClassF1 as ClassF1
+from mtl_jax.metrics.class_scores import ClassIoU as ClassIoU
+from mtl_jax.metrics.class_scores import ClassPrecision as ClassPrecision
+from mtl_jax.metrics.class_scores import ClassRecall as ClassRecall
 from mtl_jax.metrics.comparison import confidence_interval as confidence_interval
 from mtl_jax.metrics.comparison import delta_m as delta_m
 from mtl_jax.metrics.comparison import delta_p as delta_p
@@ -18,7 +25,6 @@ from mtl_jax.metrics.comparison import verdicts as verdicts
 from mtl_jax.metrics.factorial import contrasts as contrasts
 from mtl_jax.metrics.normals import AngleWithin as AngleWithin
 from mtl_jax.metrics.normals import MeanAngle as MeanAngle
-from mtl_jax.metrics.predictions import F1 as F1
 from mtl_jax.metrics.predictions import Accuracy as Accuracy
 from mtl_jax.metrics.predictions import MeanSquaredError as MeanSquaredError
 from mtl_jax.metrics.regression import R2 as R2
@@ -28,6 +34,7 @@ from mtl_jax.metrics.regression import RootMeanSquaredError as RootMeanSquaredEr
 from mtl_jax.metrics.segmentation import BalancedAccuracy as BalancedAccuracy
 from mtl_jax.metrics.segmentation import FrequencyWeightedIoU as FrequencyWeightedIoU
 from mtl_jax.metrics.segmentation import MacroF1 as MacroF1
+from mtl_jax.metrics.segmentation import MacroPrecision as MacroPrecision
 from mtl_jax.metrics.segmentation import MeanIoU as MeanIoU
 
 typechecked.typecheck_exports(globals())
