@@ -23,6 +23,7 @@ NUMBERS = [
     metrics.MeanAbsoluteError(), metrics.RootMeanSquaredError(), metrics.AbsoluteRelativeError(),
     metrics.R2(), metrics.MeanAngle(), metrics.AngleWithin(90.0),
 ]  # fmt: skip
+SPANS = [metrics.ExactMatch(), metrics.SpanF1()]
 
 
 def inputs(metric):
@@ -32,6 +33,9 @@ def inputs(metric):
     mask = np.array([True, True, False, True])
     if metric in CLASSES:
         return outputs, rng.integers(-1, 3, (4, 3, 2)).astype(np.int32), mask
+    if metric in SPANS:
+        spans = np.array([[0, 1], [-1, -1], [2, 2], [3, 5]], np.int32)
+        return outputs.reshape(4, -1, 2), spans, mask
     numbers = (
         rng.normal(size=outputs.shape) if metric in NUMBERS else rng.random(outputs.shape) < 0.4
     )
@@ -39,7 +43,7 @@ def inputs(metric):
     return outputs, np.where(missing, np.nan, numbers).astype(np.float32), mask
 
 
-@pytest.mark.parametrize("metric", CLASSES + LABELS + NUMBERS, ids=repr)
+@pytest.mark.parametrize("metric", CLASSES + LABELS + NUMBERS + SPANS, ids=repr)
 def test_sums_over_two_devices_are_those_of_one(metric):
     mesh = Mesh(np.array(jax.devices()[:2]), ("examples",))
     examples = NamedSharding(mesh, PartitionSpec("examples"))
