@@ -1,6 +1,7 @@
 """Validation of settings, with errors that name the field, the rule and the value."""
 
 import difflib
+import importlib.util
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -114,6 +115,13 @@ def require_choice(owner: Any, **choices: tuple) -> None:
     for field, allowed in choices.items():
         value = getattr(owner, field)
         require(value in allowed, owner, field, f"must be one of {allowed}", value)
+
+
+def require_package(owner: Any, package: str, extra: str) -> None:
+    """Requires an optional package, an import name that an extra of `mtl_jax` installs."""
+    if importlib.util.find_spec(package) is None:
+        name = type(owner).__name__
+        raise BadInput(f"{name} needs the package {package}: pip install mtl_jax[{extra}]")
 
 
 def regex_error(value: Any) -> str | None:

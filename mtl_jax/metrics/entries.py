@@ -13,7 +13,7 @@ class Entries(NamedTuple):
     """Outputs and labels of M entries, examples or pixels, and which labels are known."""
 
     outputs: jax.Array  # [M, C]
-    labels: jax.Array  # [M], or [M, C] for continuous targets
+    labels: jax.Array  # [M] for classes, else [M, C]
     known: jax.Array  # bool, of the labels' shape
 
 
@@ -35,6 +35,33 @@ def class_entries(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Arr
     known = known_entries(labels, mask) & (labels >= 0)
     logits = promote_float32(logits).reshape(-1, logits.shape[-1])
     return Entries(logits, labels.reshape(-1).astype(jnp.int32), known.reshape(-1))
+
+
+def label_entries(name: str, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> Entries:
+    """Flattens logits `[B, ..., D]`, binary labels and a bool mask `[B]`.
+
+    Labels are `[B, ..., D]`, or `[B, ...]` when D is 1; NaN or negative where missing, which
+    becomes 0.
+
+    Raises:
+      ValueError: at trace time, naming the metric, if shapes or dtypes do not match.
+    """
+    if logits.shape[-1:] == (1,) and labels.shape == logits.shape[:-1]:
+        labels = labels[..., None]
+    fits = logits.ndim > 1 and labels.shape == logits.shape
+    if not fits or mask.shape != logits.shape[:1] or mask.dtype != bool:
+        raise ValueError(
+            f"{name} needs logits [B, ..., D], labels of the same shape, or [B, ...] when D is 1, "
+            f"and a mask of bools [B], not {logits.shape}, {labels.shape} and "
+            f"{mask.dtype}{mask.shape}"
+        )
+    known = known_entries(labels, mask)
+    if labels.dtype != bool:
+        known = known & (labels >= 0)
+    logits = promote_float32(logits)
+    labels = jnp.where(known, labels.astype(logits.dtype), 0)
+    shape = (-1, logits.shape[-1])
+    return Entries(logits.reshape(shape), labels.reshape(shape), known.reshape(shape))
 
 
 def number_entries(

@@ -1,12 +1,13 @@
 """Metrics of surface normals."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from mtl_jax.core.metric import Metric
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.target_types import CONTINUOUS, TargetType
 from mtl_jax.core.tree import unit
 from mtl_jax.core.typechecked import typechecked
@@ -106,3 +107,49 @@ class AngleWithin(Metric):
     def compute(self, sums: MeanState) -> jax.Array:
         """The fraction `[]`; NaN without examples."""
         return jnp.divide(sums.total, sums.count)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
+class MedianAngle(HostMetric):
+    """Median angle between predicted and true directions, such as surface normals, in degrees.
+
+    Over all known directions of the split; MTAN's and Nash-MTL's code averages the medians of
+    batches. A target with a missing entry, or of norm 0, does not count.
+
+    Reference: Eigen and Fergus, ICCV 2015, section 5.2 (https://arxiv.org/abs/1411.4734).
+
+    Example:
+      >>> import numpy as np
+      >>> from mtl_jax import metrics
+      >>> outputs, targets = np.eye(3), np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+      >>> round(metrics.MedianAngle().compute(outputs, targets), 3)
+      45.0
+    """
+
+    name: ClassVar[str] = "median angle"
+    target_types: ClassVar[tuple[TargetType, ...]] = CONTINUOUS
+    accepts_missing_entries: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = False
+    scale: ClassVar[float] = 1.0
+
+    def compute(self, outputs: Any, labels: np.ndarray) -> float:
+        """Maps finite predictions and targets `[N, ..., D]` to the median; NaN without examples."""
+        outputs, labels = np.asarray(outputs), np.asarray(labels)
+        if outputs.ndim < 2 or labels.shape != outputs.shape:
+            raise ValueError(
+                f"{self.name} needs predictions and targets [N, ..., D], not {outputs.shape} and "
+                f"{labels.shape}"
+            )
+        degrees = [known_angles(*each) for each in zip(outputs, labels, strict=True)]
+        found = np.concatenate(degrees) if degrees else np.zeros(0)
+        return float(np.median(found)) if found.size else float("nan")
+
+
+def known_angles(predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Angles in degrees of an example's known directions `[..., D]`, flat, in float64."""
+    known = ~np.isnan(targets).any(-1) & (targets != 0).any(-1)
+    predictions, targets = predictions[known].astype(np.float64), targets[known].astype(np.float64)
+    norms = np.linalg.norm(predictions, axis=-1) * np.linalg.norm(targets, axis=-1)
+    cosines = (predictions * targets).sum(-1) / np.where(norms > 0, norms, 1.0)
+    return np.rad2deg(np.arccos(np.clip(cosines, -1.0, 1.0)))

@@ -192,3 +192,38 @@ class MacroF1(Metric):
         correct, true, predicted = class_counts(sums)
         total = true + predicted
         return mean_over(ratio(2.0 * correct, total), total > 0)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
+class MacroPrecision(Metric):
+    """Precision of each class, its mean over the classes that are true or predicted.
+
+    A class that is never predicted counts 0. As `precision_score(average="macro")` of
+    scikit-learn, whose macro recall is `BalancedAccuracy` where every predicted class is also
+    true somewhere. For binary and multilabel targets: `Precision`.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from mtl_jax import metrics
+      >>> metric, logits = metrics.MacroPrecision(), jnp.eye(3)[jnp.array([0, 0, 1])]
+      >>> sums = metric.from_model_output(logits, jnp.array([0, 1, 1]), jnp.ones(3, bool))
+      >>> float(metric.compute(sums))
+      0.75
+    """
+
+    name: ClassVar[str] = "macro precision"
+    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
+    accepts_missing_entries: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = True
+    unit_free: ClassVar[bool] = True
+    scale: ClassVar[float] = 100.0
+
+    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
+        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
+        return confusion_matrix(self.name, logits, labels, mask)
+
+    def compute(self, sums: jax.Array) -> jax.Array:
+        """The mean precision `[]`; NaN without examples."""
+        correct, true, predicted = class_counts(sums)
+        return mean_over(ratio(correct, predicted), true + predicted > 0)

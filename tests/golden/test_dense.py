@@ -109,6 +109,7 @@ def test_normals(cases):
     close(value, case["expected"]["loss"])
     close(grad, case["expected"]["grad"])
     close(score(metrics.MeanAngle(), prediction, labels), case["expected"]["mean"])
+    close(metrics.MedianAngle().compute(prediction, labels), case["expected"]["median"])
     for degrees in (11.25, 22.5, 30):
         within = score(metrics.AngleWithin(degrees), prediction, target)
         close(within, case["expected"][f"within_{degrees:g}"])

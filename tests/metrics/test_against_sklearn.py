@@ -78,10 +78,37 @@ def recall(true, logits):
     return sklearn.recall_score(true, logits.argmax(-1), labels=classes, average="macro")
 
 
+def class_score(reference, index):
+    """A score of scikit-learn of one class; NaN where it neither is nor is predicted."""
+
+    def score(true, logits):
+        predicted = logits.argmax(-1)
+        if index not in (true if reference is sklearn.recall_score else (*true, *predicted)):
+            return np.nan
+        return reference(true, predicted, labels=[index], average="macro", zero_division=0.0)
+
+    return score
+
+
+def macro_precision(true, logits):
+    return sklearn.precision_score(true, logits.argmax(-1), average="macro", zero_division=0.0)
+
+
 CLASSES = [
     (metrics.Accuracy(), lambda y, z: sklearn.accuracy_score(y, z.argmax(-1))),
     (metrics.BalancedAccuracy(), recall),
     (metrics.MacroF1(), lambda y, z: sklearn.f1_score(y, z.argmax(-1), average="macro")),
+    (metrics.MacroPrecision(), macro_precision),
+    *[
+        (score(index), class_score(reference, index))
+        for index in (1, C - 1)  # The last class is true only in every other input.
+        for score, reference in (
+            (metrics.ClassPrecision, sklearn.precision_score),
+            (metrics.ClassRecall, sklearn.recall_score),
+            (metrics.ClassF1, sklearn.f1_score),
+            (metrics.ClassIoU, sklearn.jaccard_score),
+        )
+    ],
     (metrics.MeanIoU(), iou),
     (metrics.FrequencyWeightedIoU(), weighted_iou),
     (
