@@ -15,6 +15,8 @@ from mtl_jax.core.example_transform import Size
 class AffineMap(NamedTuple):
     """A map `p -> linear p + offset` from positions in the output to positions in the source.
 
+    All in float32, whatever the dtype of the image.
+
     Attributes:
       linear: `[2, 2]`, not singular.
       offset: `[2]`.

@@ -39,7 +39,7 @@ def clip_boxes(boxes: jax.Array, low: jax.Array, high: jax.Array, min_visible: f
 
 def clip_to_image(boxes: jax.Array, size: Size, min_visible: float) -> jax.Array:
     """Clips boxes to an image of a given height and width; see `clip_boxes`."""
-    return clip_boxes(boxes, jnp.zeros(2), jnp.array(size[::-1]), min_visible)
+    return clip_boxes(boxes, jnp.zeros(2, jnp.int32), jnp.array(size[::-1]), min_visible)
 
 
 def areas(boxes: jax.Array) -> jax.Array:

@@ -87,7 +87,8 @@ class Composed(GeometricTransform):
 
     def sample(self, key: jax.Array, size: Size) -> AffineMap:
         """A random map from the output to a source of a given height and width."""
-        mapping = AffineMap(jnp.eye(2, dtype=jnp.float32), jnp.zeros(2), jnp.ones(()))
+        identity = jnp.eye(2, dtype=jnp.float32), jnp.zeros(2, jnp.float32), jnp.float32(1.0)
+        mapping = AffineMap(*identity)
         for index, transform in enumerate(self.transforms):
             mapping = compose(mapping, transform.sample(jax.random.fold_in(key, index), size))
             size = transform.output_size(size)

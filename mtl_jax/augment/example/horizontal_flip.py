@@ -47,7 +47,7 @@ class HorizontalFlip(GeometricTransform):
 def sample_mirror(key: jax.Array, probability: float, axis: int, length: int) -> AffineMap:
     """Mirrors x (axis 0) or y (axis 1), a side of a given length, with a probability."""
     is_flipped = jax.random.bernoulli(key, jnp.float32(probability))
-    sign = jnp.where(is_flipped, jnp.float32(-1.0), jnp.float32(1.0))
-    linear = jnp.diag(jnp.ones(2).at[axis].set(sign))
-    offset = jnp.zeros(2).at[axis].set(jnp.where(is_flipped, jnp.float32(length), jnp.float32(0.0)))
-    return AffineMap(linear, offset, jnp.ones(()))
+    mirrored = is_flipped & (jnp.arange(2) == axis)
+    linear = jnp.diag(jnp.where(mirrored, jnp.float32(-1.0), 1.0))
+    offset = jnp.where(mirrored, jnp.float32(length), 0.0)
+    return AffineMap(linear, offset, jnp.float32(1.0))

@@ -32,8 +32,8 @@ class RandomScaleCrop(GeometricTransform):
     Reference: Eigen et al., Depth Map Prediction from a Single Image, NIPS 2014, its paragraph
       on augmentation: scales of 1 to 1.5 (https://arxiv.org/abs/1406.2283). Scales of 1, 1.2 and
       1.5 are those of LibMTL's NYUv2; it rounds the window down to whole pixels, interpolates
-      image and normals with the centers of the corner pixels kept in place, and reads labels as
-      here.
+      image and normals with the centers of the corner pixels kept in place, and reads the other
+      labels at the upper left corners of pixels.
 
     Example:
       >>> import jax
@@ -62,8 +62,10 @@ class RandomScaleCrop(GeometricTransform):
         output_size = self.output_size(size)
         extent = jnp.array(output_size[::-1], jnp.float32) / scale
         free = jnp.array(size[::-1], jnp.float32) - extent
-        # Whole pixels from 0 to what is free, or from it to 0 if the window is larger.
-        corner = jnp.sign(free) * jnp.floor(uniform[1:] * (jnp.floor(jnp.abs(free)) + 1.0))
+        # Whole pixels from 0 to what is free, or from it to 0 if the window is larger; 12 / 1.2
+        # may be a little more than 10 in some programs.
+        most = jnp.floor(jnp.abs(free) + 1e-3)
+        corner = jnp.sign(free) * jnp.floor(uniform[1:] * (most + 1.0))
         return window(corner, extent, output_size, scale)
 
     def to_scale(self, uniform: jax.Array) -> jax.Array:

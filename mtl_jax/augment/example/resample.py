@@ -25,8 +25,7 @@ def read_nearest(array: jax.Array, mapping: AffineMap, size: Size, fill: float) 
         jnp.floor(position).clip(0, length - 1).astype(jnp.int32)
         for position, length in ((y, height), (x, width))
     )
-    flat = array.reshape(height * width, *array.shape[2:])
-    found = flat.at[row * width + column].get(mode="promise_in_bounds")
+    found = read_pixels(array, row, column)
     return jnp.where(inside(x, y, array), found, jnp.asarray(fill, array.dtype))
 
 
@@ -68,21 +67,24 @@ def read_linear(
 def interpolate(array: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
     """Values between the centers of pixels at `x` and `y` `[h, w]`, constant beyond the last."""
     height, width = array.shape[:2]
-    rest = array.shape[2:]
-    flat = array.reshape(height * width, *rest)
     top, bottom, down = neighbors(y, height)
     left, right, across = neighbors(x, width)
     down, across = (
-        weight.astype(array.dtype).reshape(*weight.shape, *(1,) * len(rest))
+        weight.astype(array.dtype).reshape(*weight.shape, *(1,) * (array.ndim - 2))
         for weight in (down, across)
     )
-
-    def read(row, column):
-        return flat.at[row * width + column].get(mode="promise_in_bounds")
-
-    above = read(top, left) * (1.0 - across) + read(top, right) * across
-    below = read(bottom, left) * (1.0 - across) + read(bottom, right) * across
+    above, below = (
+        read_pixels(array, row, left) * (1.0 - across) + read_pixels(array, row, right) * across
+        for row in (top, bottom)
+    )
     return above * (1.0 - down) + below * down
+
+
+def read_pixels(array: jax.Array, row: jax.Array, column: jax.Array) -> jax.Array:
+    """The pixels `[h, w, ...]` of a map at row and column indices inside it, `[h, w]`."""
+    height, width = array.shape[:2]
+    flat = jnp.asarray(array).reshape(height * width, *array.shape[2:])
+    return flat.at[row * width + column].get(mode="promise_in_bounds")
 
 
 def neighbors(position: jax.Array, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -42,7 +42,7 @@ class Resize(GeometricTransform):
     def sample(self, key: jax.Array, size: Size) -> AffineMap:
         """The map of the whole output to the whole source."""
         whole = jnp.array(size[::-1], jnp.float32)
-        return window(jnp.zeros(2), whole, self.size, jnp.ones(()))
+        return window(jnp.zeros(2, jnp.float32), whole, self.size, jnp.float32(1.0))
 
     def reduction(self, size: Size) -> float:
         """The larger of the reductions of height and width."""
