@@ -45,7 +45,7 @@ core
 | `metrics` | Metrics of predictions, comparison of runs, task affinity, factorial effects |
 | `sharing` | Soft sharing: penalties on the parameters of several tasks |
 | `aggregation` | Gradient aggregators and bilevel weightings of several tasks |
-| `augment` | Random augmentation of images, signals and token sequences |
+| `augment` | Random augmentation of images, images with their labels, signals and token sequences |
 | `data` | Data sets, users' own files, labelled subsets and batches |
 | `domain_adaptation` | Alignment of a labelled source domain and an unlabelled target domain |
 | `weighting` | Loss weightings of several tasks |
@@ -122,6 +122,7 @@ FAMILIES = (
     ("Pretrained weights", "nets.pretrained", ""),
     ("Augmentation of images, and what combines augmentations", "augment", ""),
     ("Operations of image policies", "augment.operations", ""),
+    ("Augmentation of images with their labels", "augment.example", ""),
     ("Augmentation of signals", "augment.signal", ""),
     ("Augmentation of token sequences", "augment.tokens", ""),
     ("Losses", "losses", ""),

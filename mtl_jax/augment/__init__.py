@@ -10,6 +10,7 @@ Example:
   (2, 4, 4, 3)
 """
 
+from mtl_jax.augment import example as example
 from mtl_jax.augment import signal as signal
 from mtl_jax.augment import tokens as tokens
 from mtl_jax.augment.chain import Chain as Chain

@@ -55,19 +55,20 @@ def cutmix(
       >>> mixed.reshape(-1).tolist().count(1.0) / 16 == fraction.item()
       True
     """
-    pasted = sample_rectangles(key, ratio, first.shape[1:3])
+    rows, columns = sample_rectangles(key, ratio, *first.shape[1:3])
+    pasted = rows[:, :, None] & columns[:, None, :]
     first_fraction = 1.0 - pasted.mean((1, 2), dtype=ratio.dtype)
     return jnp.where(pasted[..., None], second, first), first_fraction
 
 
-def sample_rectangles(key: jax.Array, ratio: jax.Array, size: tuple[int, int]) -> jax.Array:
-    """Masks `[N, H, W]` of CutMix's rectangles, for requested fractions `[N]` outside them."""
-    height, width = size
+def sample_rectangles(
+    key: jax.Array, ratio: jax.Array, height: int, width: int
+) -> tuple[jax.Array, jax.Array]:
+    """Masks of the rows `[N, height]` and columns `[N, width]` of rectangles, as in `cutmix`."""
     side = jnp.sqrt(1.0 - ratio)
-    uniform = jax.random.uniform(key, (2, len(ratio)), ratio.dtype)
+    uniform = jax.random.uniform(key, (2, *ratio.shape), ratio.dtype)
     rows = interval_mask(jnp.floor(uniform[0] * height), side * height, height)
-    columns = interval_mask(jnp.floor(uniform[1] * width), side * width, width)
-    return rows[:, :, None] & columns[:, None, :]
+    return rows, interval_mask(jnp.floor(uniform[1] * width), side * width, width)
 
 
 def interval_mask(center: jax.Array, length: jax.Array, size: int) -> jax.Array:

@@ -124,7 +124,8 @@ def mix_views(
     ratio = jnp.maximum(ratio, 1.0 - ratio) if request.keep_dominant else ratio
     if request.kind == "mixup":
         return mixup(own, own[partner], ratio), MixParams(partner, ratio)
-    rectangle = sample_rectangles(place_key, ratio, own.shape[1:3])
+    rows, columns = sample_rectangles(place_key, ratio, *own.shape[1:3])
+    rectangle = rows[:, :, None] & columns[:, None, :]
     ratio = 1.0 - rectangle.mean((1, 2), dtype=ratio.dtype)
     pasted = jnp.where(rectangle[..., None], own[partner], own)
     return pasted, MixParams(partner, ratio, 1.0 - rectangle.astype(ratio.dtype))
