@@ -1,6 +1,7 @@
 """Trunks and multi-task architectures; the only package that depends on Flax."""
 
 from mtl_jax.core import typechecked
+from mtl_jax.nets import heads as heads
 from mtl_jax.nets import pretrained as pretrained
 from mtl_jax.nets.backbones.bert import BERT as BERT
 from mtl_jax.nets.backbones.bit import BiT as BiT
@@ -10,6 +11,7 @@ from mtl_jax.nets.backbones.fcn import FCN as FCN
 from mtl_jax.nets.backbones.lenet import LeNet as LeNet
 from mtl_jax.nets.backbones.mlp import MLP as MLP
 from mtl_jax.nets.backbones.resnet import ResNet as ResNet
+from mtl_jax.nets.backbones.unet import UNet as UNet
 from mtl_jax.nets.backbones.vit import ViT as ViT
 from mtl_jax.nets.backbones.wide_resnet import WideResNet as WideResNet
 from mtl_jax.nets.compose import make_model as make_model
