@@ -11,6 +11,7 @@ from mtl_jax.nets.backbones.fcn import FCN as FCN
 from mtl_jax.nets.backbones.lenet import LeNet as LeNet
 from mtl_jax.nets.backbones.mlp import MLP as MLP
 from mtl_jax.nets.backbones.resnet import ResNet as ResNet
+from mtl_jax.nets.backbones.segnet import SegNet as SegNet
 from mtl_jax.nets.backbones.unet import UNet as UNet
 from mtl_jax.nets.backbones.vit import ViT as ViT
 from mtl_jax.nets.backbones.wide_resnet import WideResNet as WideResNet
@@ -32,6 +33,7 @@ from mtl_jax.nets.multitask.mmoe import MMoE as MMoE
 from mtl_jax.nets.multitask.mtan import MTAN as MTAN
 from mtl_jax.nets.multitask.nddr import NDDR as NDDR
 from mtl_jax.nets.multitask.ple import PLE as PLE
+from mtl_jax.nets.multitask.segnet_mtan import SegNetMTAN as SegNetMTAN
 from mtl_jax.nets.multitask.sluice import Sluice as Sluice
 from mtl_jax.nets.multitask.sluice import SubspaceOrthogonality as SubspaceOrthogonality
 from mtl_jax.nets.multitask.task_adapters import Adapters as Adapters
