@@ -116,6 +116,7 @@ FAMILIES = (
     ("Transferability estimates", "transfer.transferability", ""),
     ("Domain adaptation", "domain_adaptation", ""),
     ("Backbones", "nets", "backbones"),
+    ("Heads", "nets.heads", ""),
     ("Multi-task architectures", "nets", "multitask"),
     ("Parameter-efficient fine-tuning", "nets", "peft"),
     ("Assembly of nets", "nets", "compose|encoder|layer_names"),

@@ -1,6 +1,7 @@
 """Trunks and multi-task architectures; the only package that depends on Flax."""
 
 from mtl_jax.core import typechecked
+from mtl_jax.nets import heads as heads
 from mtl_jax.nets import pretrained as pretrained
 from mtl_jax.nets.backbones.bert import BERT as BERT
 from mtl_jax.nets.backbones.bit import BiT as BiT
@@ -10,6 +11,8 @@ from mtl_jax.nets.backbones.fcn import FCN as FCN
 from mtl_jax.nets.backbones.lenet import LeNet as LeNet
 from mtl_jax.nets.backbones.mlp import MLP as MLP
 from mtl_jax.nets.backbones.resnet import ResNet as ResNet
+from mtl_jax.nets.backbones.segnet import SegNet as SegNet
+from mtl_jax.nets.backbones.unet import UNet as UNet
 from mtl_jax.nets.backbones.vit import ViT as ViT
 from mtl_jax.nets.backbones.wide_resnet import WideResNet as WideResNet
 from mtl_jax.nets.compose import make_model as make_model
@@ -30,6 +33,7 @@ from mtl_jax.nets.multitask.mmoe import MMoE as MMoE
 from mtl_jax.nets.multitask.mtan import MTAN as MTAN
 from mtl_jax.nets.multitask.nddr import NDDR as NDDR
 from mtl_jax.nets.multitask.ple import PLE as PLE
+from mtl_jax.nets.multitask.segnet_mtan import SegNetMTAN as SegNetMTAN
 from mtl_jax.nets.multitask.sluice import Sluice as Sluice
 from mtl_jax.nets.multitask.sluice import SubspaceOrthogonality as SubspaceOrthogonality
 from mtl_jax.nets.multitask.task_adapters import Adapters as Adapters

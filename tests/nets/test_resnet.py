@@ -121,3 +121,81 @@ def test_bad_settings_are_refused():
 def test_a_width_that_is_not_given_leaves_the_identity():
     assert "widen" not in to_source(nets.ResNet(50))
     assert "widen=2" in to_source(nets.ResNet(50, widen=2))
+
+
+@pytest.mark.parametrize(("depth", "output_stride"), [(18, 2), (18, 4), (50, 2)])
+def test_a_dilated_net_is_the_strided_one_in_between(depth, output_stride):
+    """At the positions that the strided net has, both read the same pixels of the image."""
+    x = jax.random.normal(jax.random.key(1), (1, 17, 25, 1))
+    strided = nets.ResNet(depth, width=2, features="map")
+    dilated = nets.ResNet(depth, width=2, features="map", output_stride=output_stride)
+
+    def both(x):
+        variables = strided.init(jax.random.key(0), x, train=False)
+        shapes = jax.eval_shape(lambda x: dilated.init(jax.random.key(0), x, train=False), x)
+        assert jax.tree.map(jnp.shape, variables) == jax.tree.map(jnp.shape, shapes)
+        return [trunk.apply(variables, x, train=False) for trunk in (strided, dilated)]
+
+    wanted, got = jax.jit(both, compiler_options=QUICK)(x)
+    step = 8 // output_stride
+    assert got.shape[1:3] == (16 // output_stride + 1, 24 // output_stride + 1)
+    assert wanted.std() > 0 and got.shape[1] > wanted.shape[1]
+    np.testing.assert_allclose(got[:, ::step, ::step], wanted, rtol=1e-3, atol=1e-4)
+
+
+def test_maps_of_the_paper_and_of_deep_lab():
+    x = jax.ShapeDtypeStruct((1, 64, 96, 3), jnp.float32)
+
+    def maps(**settings):
+        trunk = nets.ResNet(18, small_images=False, width=4, features="pyramid", **settings)
+        init = functools.partial(trunk.init_with_output, train=False)
+        features, _ = jax.eval_shape(init, KEY, x)
+        return [each.shape[1:] for each in features.maps]
+
+    assert maps() == [(16, 24, 4), (8, 12, 8), (4, 6, 16), (2, 3, 32)]
+    assert maps(output_stride=16) == [(16, 24, 4), (8, 12, 8), (4, 6, 32)]
+    assert maps(output_stride=8) == [(16, 24, 4), (8, 12, 32)]
+    assert maps(output_stride=4) == [(16, 24, 32)]
+    small = nets.ResNet(18, output_stride=8)
+    assert [*small.strides_and_rates()] == [*nets.ResNet(18).strides_and_rates()]
+
+
+@pytest.mark.parametrize(
+    "trunk",
+    [
+        nets.ResNet(18, width=2),
+        nets.WideResNet(10, 1),
+        nets.BiT((1, 1), groups=2, channels=2),
+        nets.EfficientNetLite(0),
+    ],
+    ids=lambda trunk: type(trunk).__name__,
+)
+def test_a_vector_is_the_mean_of_the_map_and_a_pyramid_ends_with_it(trunk):
+    x = jax.random.normal(jax.random.key(1), (2, 33, 32, 3))
+
+    def apply(x):
+        variables = trunk.init(jax.random.key(0), x, train=False)
+        kinds = (None, "vector", "map", "pyramid")
+        return [trunk.clone(features=kind).apply(variables, x, train=False) for kind in kinds]
+
+    default, vector, features, pyramid = jax.jit(apply, compiler_options=QUICK)(x)
+    np.testing.assert_array_equal(default, vector)
+    np.testing.assert_allclose(features.mean((1, 2)), vector, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(pyramid.maps[-1], features)
+    sides = [each.shape[1] for each in pyramid.maps]
+    assert sides == sorted(set(sides), reverse=True) and len(sides) > 1
+
+
+def test_an_architecture_of_stages_reads_a_map_but_no_pyramid():
+    x = jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32)
+    net = nets.MTAN(nets.ResNet(18, width=2, features="pyramid"), tasks=("a",))
+    with pytest.raises(BadInput, match=r"ResNet.features must be 'map' or 'vector' here, .*'pyra"):
+        jax.eval_shape(lambda key, x: net.init(key, x, train=False), KEY, x)
+
+
+def test_strides_that_do_not_exist_are_refused():
+    with pytest.raises(BadInput, match=r"ResNet.output_stride must be one of \(None, 4, 8, 16, 32"):
+        nets.ResNet(50, small_images=False, output_stride=2)
+    with pytest.raises(BadInput, match=r"ResNet.features must be one of \('vector', 'map', 'pyra"):
+        nets.ResNet(50, features="image")
+    assert to_source(nets.ResNet(50)) == "ResNet(depth=50, small_images=True, width=64)"

@@ -44,6 +44,7 @@ class BiT(GroupedTrunk):
       channels: w at a width of 1, for models smaller than the paper's.
       small_images: a stem of one 3x3 convolution, for images of about 32 pixels; else the paper's,
         a 7x7 convolution with stride 2 and a 3x3 max pool with stride 2.
+      features: as in `ResNet`.
 
     Raises:
       BadInput: for a number below 1, no depths, or groups that do not divide w.

@@ -1,14 +1,16 @@
 """Trunks of a stem and groups of residual blocks."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.features import Pyramid
 from mtl_jax.core.trunk import DividedStage, StagedTrunk
-from mtl_jax.nets.backbones.stages import bind, global_average_pool, sequential
+from mtl_jax.nets.backbones.stages import bind, pool_features, pyramid
 
 
 class Group(DividedStage, nn.Module):
@@ -35,14 +37,28 @@ class Group(DividedStage, nn.Module):
 
 
 class GroupedTrunk(StagedTrunk, nn.Module):
-    """A residual network, `[N, H, W, C] -> [N, D]`: the stem and each group are a stage."""
+    """A residual network, `[N, H, W, C] -> [N, D]`: the stem and each group are a stage.
+
+    Attributes:
+      features: "vector", the mean over the pixels, which is also None; "map", the output of the
+        last group `[N, H', W', D]`; or "pyramid", of the outputs of the groups the last at each
+        resolution, the finest first.
+    """
+
+    features: Literal["vector", "map", "pyramid"] | None = dataclasses.field(
+        default=None, kw_only=True
+    )
 
     convolutional = True
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, D]`."""
-        return self.pool(sequential(self, self.stages(), x, train))
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array | Pyramid:
+        """Maps images `[N, H, W, C]` to features `[N, D]`, a map or a pyramid."""
+        outputs = []
+        for depth, stage in enumerate(self.stages()):
+            x = bind(self, stage, f"stage{depth}")(x, train=train)
+            outputs.append(x)
+        return pyramid(outputs[1:]) if self.features == "pyramid" else self.pool(x)
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
@@ -58,8 +74,8 @@ class GroupedTrunk(StagedTrunk, nn.Module):
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
-        return global_average_pool(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features, a vector or a map."""
+        return pool_features(self, x)
 
     @nn.nowrap
     def stem_and_groups(self) -> Sequence:

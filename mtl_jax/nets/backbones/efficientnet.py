@@ -3,16 +3,18 @@
 import itertools
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.features import Pyramid
 from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require_choice
 from mtl_jax.nets.backbones.block_groups import Group
 from mtl_jax.nets.backbones.fast_conv import Conv
-from mtl_jax.nets.backbones.stages import bind, global_average_pool
+from mtl_jax.nets.backbones.stages import bind, pool_features, pyramid
 
 SCALES = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}  # Of width and depth.
 # For each group: blocks, kernel size, stride of the first block, expansion, channels.
@@ -51,9 +53,11 @@ class EfficientNetLite(StagedTrunk, nn.Module):
 
     Attributes:
       version: 0, 1 or 2.
+      features: "vector", which is also None; "map", the output of the last convolution; or
+        "pyramid", the last outputs of strides 4, 8, 16 and 32.
 
     Raises:
-      BadInput: for another version.
+      BadInput: for another version or type of features.
 
     Reference: Tan and Le, EfficientNet, ICML 2019, Table 1 and Section 3
       (https://arxiv.org/abs/1905.11946); the authors' description of Lite
@@ -71,6 +75,7 @@ class EfficientNetLite(StagedTrunk, nn.Module):
     """
 
     version: int = 0
+    features: Literal["vector", "map", "pyramid"] | None = None
 
     convolutional = True
 
@@ -79,13 +84,18 @@ class EfficientNetLite(StagedTrunk, nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, 1280]`."""
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array | Pyramid:
+        """Maps images `[N, H, W, C]` to features `[N, 1280]`, a map or a pyramid."""
         stem, *groups, last = self.stem_and_groups()
         x = bind(self, stem, "stem")(x, train=train)
+        outputs = []
         for i, block in enumerate(itertools.chain(*groups)):
             x = bind(self, block, f"block{i}")(x, train=train)
-        return self.pool(bind(self, last, "last")(x, train=train))
+            outputs.append(x)
+        x = bind(self, last, "last")(x, train=train)
+        if self.features == "pyramid":
+            return pyramid([*outputs[len(groups[0]) :], x])
+        return self.pool(x)
 
     @nn.nowrap
     def stages(self) -> tuple[nn.Module, ...]:
@@ -95,8 +105,8 @@ class EfficientNetLite(StagedTrunk, nn.Module):
 
     @nn.nowrap
     def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, H, W, D]` to features `[N, D]`."""
-        return global_average_pool(x)
+        """Maps the output of the last stage `[N, H, W, D]` to features, a vector or a map."""
+        return pool_features(self, x)
 
     @nn.nowrap
     def stem_and_groups(self) -> Iterator:

@@ -1,6 +1,6 @@
 """Residual networks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flax.linen as nn
 import jax
@@ -39,13 +39,20 @@ class ResNet(GroupedTrunk):
       width: number of channels w of the first group.
       widen: width multiplier of the inner channels of bottlenecks, None being 1; their output
         width does not change. PyTorch's `wide_resnet50_2` has 2.
+      output_stride: side of the image divided by that of the last map, 8 or 16 for dense tasks;
+        None leaves 32, for small images 8. Groups beyond it have dilated convolutions instead
+        of strides, as with torchvision's `replace_stride_with_dilation`: parameters are the same.
+      features: "vector", which is also None; "map", the output of the last group; or "pyramid",
+        the last outputs of the groups at each resolution.
 
     Raises:
-      BadInput: for another depth, a width or `widen` below 1, or `widen` without bottlenecks.
+      BadInput: for another depth, stride or type of features, a width or `widen` below 1, or
+        `widen` without bottlenecks.
 
     Reference: He et al., Deep Residual Learning for Image Recognition, CVPR 2016, Table 1
       (https://arxiv.org/abs/1512.03385); Zagoruyko and Komodakis, Wide Residual Networks, BMVC
-      2016, for `widen` (https://arxiv.org/abs/1605.07146).
+      2016, for `widen` (https://arxiv.org/abs/1605.07146); Chen et al., DeepLab, TPAMI 2018,
+      Section 3.1, for `output_stride` (https://arxiv.org/abs/1606.00915).
 
     Example:
       >>> import jax
@@ -62,9 +69,12 @@ class ResNet(GroupedTrunk):
     small_images: bool = True
     width: int = 64
     widen: int | None = None
+    output_stride: int | None = None
 
     def __post_init__(self):
         require_choice(self, depth=tuple(DEPTHS))
+        stem = 1 if self.small_images else 4
+        require_choice(self, output_stride=(None, stem, 2 * stem, 4 * stem, 8 * stem))
         require_int(self, width=1)
         if self.widen is not None:
             require_int(self, widen=1)
@@ -80,15 +90,27 @@ class ResNet(GroupedTrunk):
             tuple(
                 Block(
                     width=self.width * 2**group,
-                    stride=2 if group and not i else 1,
+                    stride=1 if i else stride,
                     bottleneck=bottleneck,
                     widen=self.widen or 1,
+                    rates=(rate if i else previous_rate, rate),
                     parent=None,
                 )
                 for i in range(count)
             )
-            for group, count in enumerate(counts)
+            for group, (count, (stride, previous_rate, rate)) in enumerate(
+                zip(counts, self.strides_and_rates(), strict=True)
+            )
         )
+
+    @nn.nowrap
+    def strides_and_rates(self) -> Iterator[tuple[int, int, int]]:
+        """For each group its stride, and the dilation rates before and after it."""
+        stem = 1 if self.small_images else 4
+        most = (self.output_stride or 8 * stem) // stem
+        yield 1, 1, 1
+        for total in (2, 4, 8):
+            yield (2, 1, 1) if total <= most else (1, total // most // 2, total // most)
 
 
 class Stem(nn.Module):
@@ -123,35 +145,49 @@ class Block(ResidualBlock, nn.Module):
       stride: stride of the block.
       bottleneck: whether f is a bottleneck.
       widen: width multiplier of the inner channels of a bottleneck.
+      rates: dilation rates of the first and the second 3x3 convolution; a bottleneck has one.
     """
 
     width: int
     stride: int
     bottleneck: bool
     widen: int = 1
+    rates: tuple[int, int] = (1, 1)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool, keep: jax.Array | None = None) -> jax.Array:
         """Maps images to images; with `keep` `[]`, to `keep * block + (1 - keep) * skip`."""
         out_width, stride = self.width * (4 if self.bottleneck else 1), self.stride
         inner_width = self.width * self.widen
+        first, second = self.rates
         convolutions = (
-            ((inner_width, 1, 1), (inner_width, 3, stride), (out_width, 1, 1))
+            ((inner_width, 1, 1, 1), (inner_width, 3, stride, first), (out_width, 1, 1, 1))
             if self.bottleneck
-            else ((self.width, 3, stride), (out_width, 3, 1))
+            else ((self.width, 3, stride, first), (out_width, 3, 1, second))
         )
         inner = x
-        for i, (width, size, step) in enumerate(convolutions):
-            inner = conv_norm(nn.relu(inner) if i else inner, width, size, step, train)
+        for i, (width, size, step, rate) in enumerate(convolutions):
+            inner = conv_norm(nn.relu(inner) if i else inner, width, size, step, train, rate)
         skip = x if x.shape == inner.shape else conv_norm(x, out_width, 1, stride, train)
         output = nn.relu(skip + inner)
         return output if keep is None else keep * output + (1.0 - keep) * skip
 
 
-def conv_norm(x: jax.Array, width: int, size: int, stride: int, train: bool) -> jax.Array:
+def conv_norm(
+    x: jax.Array, width: int, size: int, stride: int, train: bool, rate: int = 1
+) -> jax.Array:
     """`norm(conv(x))`, with parameters of the calling module."""
     # Symmetric padding, as pretrained weights expect; SAME is asymmetric with a stride.
-    pad = ((size // 2, size // 2),) * 2
+    pad = ((rate * (size // 2),) * 2,) * 2
     init = nn.initializers.he_normal()
-    x = Conv(width, (size, size), (stride, stride), pad, use_bias=False, kernel_init=init)(x)
+    conv = Conv(
+        width,
+        (size, size),
+        (stride, stride),
+        pad,
+        kernel_dilation=(rate, rate),
+        use_bias=False,
+        kernel_init=init,
+    )
+    x = conv(x)
     return BatchNorm()(x, use_running_average=not train)

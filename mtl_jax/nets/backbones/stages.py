@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.features import Pyramid
 from mtl_jax.core.trunk import DividedStage, StagedTrunk
 from mtl_jax.core.validation import require
 
@@ -68,6 +69,23 @@ def apply_with_intermediate(
         return stage(x, train=train, before=True)
     x = stage(x, train=train)
     return x, x
+
+
+def pool_features(trunk: nn.Module, x: jax.Array) -> jax.Array:
+    """The mean over the pixels of the last stage's output, or with `features="map"` that output.
+
+    Raises:
+      BadInput: for a pyramid, in an architecture that copies stages.
+    """
+    kind = trunk.features
+    rule = "must be 'map' or 'vector' here, since an architecture reads the last stage only"
+    require(kind != "pyramid", trunk, "features", rule, kind)
+    return x if kind == "map" else global_average_pool(x)
+
+
+def pyramid(outputs: Iterable[jax.Array]) -> Pyramid:
+    """Of the outputs of consecutive stages, the last at each resolution."""
+    return Pyramid(tuple({x.shape[1:3]: x for x in outputs}.values()))
 
 
 def global_average_pool(x: jax.Array) -> jax.Array:

@@ -52,6 +52,7 @@ class WideResNet(GroupedTrunk):
         and the first blocks of later groups apply f without its first activation. In USB (commit
         5d09751; later ones differ) the stem has a bias even without `bias`, and epsilon is 1e-5
         except in the very last norm.
+      features: as in `ResNet`.
 
     Raises:
       BadInput: for a number below 1, a depth that does not match the groups, or with `variant` a

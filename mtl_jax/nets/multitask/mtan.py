@@ -1,5 +1,7 @@
 """MTAN: one shared trunk, with task-specific attention over the outputs of its stages."""
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -75,15 +77,17 @@ class Mask(nn.Module):
 
     Attributes:
       width: number of channels C.
+      kernel_init: initializer of the kernels.
     """
 
     width: int
+    kernel_init: Callable = nn.initializers.he_normal()
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps a task's features to its mask."""
         for last in (False, True):
-            x = nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x)
+            x = nn.Dense(self.width, kernel_init=self.kernel_init)(x)
             x = BatchNorm()(x, use_running_average=not train)
             x = nn.sigmoid(x) if last else nn.relu(x)
         return x
