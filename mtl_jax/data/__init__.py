@@ -24,8 +24,11 @@ from mtl_jax.data.datasets.ucr import UCR as UCR
 from mtl_jax.data.datasets.yeast import Yeast as Yeast
 from mtl_jax.data.domains import Domains as Domains
 from mtl_jax.data.files.back_translated import BackTranslatedTexts as BackTranslatedTexts
+from mtl_jax.data.files.dense_folder import DenseFolder as DenseFolder
 from mtl_jax.data.files.folder import Folder as Folder
 from mtl_jax.data.files.image_table import ImageTable as ImageTable
+from mtl_jax.data.files.label_maps import ClassMap as ClassMap
+from mtl_jax.data.files.label_maps import NumberMap as NumberMap
 from mtl_jax.data.files.synonyms import read_synonyms as read_synonyms
 from mtl_jax.data.files.table import Table as Table
 from mtl_jax.data.files.texts import Texts as Texts
