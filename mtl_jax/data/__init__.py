@@ -9,6 +9,7 @@ Example:
 
 from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays
+from mtl_jax.data.datasets.camvid import CamVid as CamVid
 from mtl_jax.data.datasets.digits import Digits as Digits
 from mtl_jax.data.datasets.digits import MultiDigits as MultiDigits
 from mtl_jax.data.datasets.digits import SingleDigits as SingleDigits
@@ -22,6 +23,9 @@ from mtl_jax.data.datasets.tfds import prepare as prepare
 from mtl_jax.data.datasets.two_moons import TwoMoons as TwoMoons
 from mtl_jax.data.datasets.ucr import UCR as UCR
 from mtl_jax.data.datasets.yeast import Yeast as Yeast
+from mtl_jax.data.derived_labels import ClassPresence as ClassPresence
+from mtl_jax.data.derived_labels import ClassShare as ClassShare
+from mtl_jax.data.derived_labels import DerivedLabels as DerivedLabels
 from mtl_jax.data.domains import Domains as Domains
 from mtl_jax.data.files.back_translated import BackTranslatedTexts as BackTranslatedTexts
 from mtl_jax.data.files.dense_folder import DenseFolder as DenseFolder
