@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
-from mtl_jax.core.validation import BadInput, require, require_int
+from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.join_names import Columns, Names
 
 LabelFn = Callable[[Mapping[str, np.ndarray]], np.ndarray]
@@ -122,86 +122,3 @@ class DerivedLabels(DataSource):
         for name, _ in self.labels:
             rule = "must have names that the source has not"
             require(name not in shapes, self, "labels", rule, name)
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassPresence:
-    """Which classes a map contains: `1[at least min_pixels pixels of c]`, float32 `[N, C]`.
-
-    NaN if no pixel of the map has a class.
-
-    Attributes:
-      label: name of the map, integers `[N, H, W]`.
-      classes: the C classes, by their integers.
-      min_pixels: number of pixels from which on a class counts as present.
-
-    Raises:
-      BadInput: for classes that are no integers of at least 0, or a number below 1.
-
-    Example:
-      >>> import numpy as np
-      >>> from mtl_jax import data
-      >>> data.ClassPresence("map", (1, 2))({"map": np.array([[[0, 1], [1, -1]]])}).tolist()
-      [[1.0, 0.0]]
-    """
-
-    label: str
-    classes: tuple[int, ...]
-    min_pixels: int = 1
-
-    def __post_init__(self):
-        require_classes(self)
-        require_int(self, min_pixels=1)
-
-    def __call__(self, part: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The label `[N, C]` of a part."""
-        counts, known = count_pixels(part[self.label], self.classes)
-        present = (counts >= self.min_pixels).astype(np.float32)
-        return np.where(known > 0, present, np.float32(np.nan))
-
-
-@dataclasses.dataclass(frozen=True)
-class ClassShare:
-    """Share of classes among the pixels of a map that have a class, float32 `[N, C]`.
-
-    NaN if no pixel has one.
-
-    Attributes:
-      label: name of the map, integers `[N, H, W]`.
-      classes: the C classes, by their integers.
-
-    Raises:
-      BadInput: for classes that are no integers of at least 0.
-
-    Example:
-      >>> import numpy as np
-      >>> from mtl_jax import data
-      >>> data.ClassShare("map", (1,))({"map": np.array([[[0, 1], [0, 1], [-1, -1]]])}).tolist()
-      [[0.5]]
-    """
-
-    label: str
-    classes: tuple[int, ...]
-
-    def __post_init__(self):
-        require_classes(self)
-
-    def __call__(self, part: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The label `[N, C]` of a part."""
-        counts, known = count_pixels(part[self.label], self.classes)
-        return np.where(known > 0, counts / np.maximum(known, 1), np.nan).astype(np.float32)
-
-
-def require_classes(function: ClassPresence | ClassShare) -> None:
-    """Checks that `classes` is a tuple of different integers of at least 0."""
-    classes = function.classes
-    valid = isinstance(classes, tuple) and len(classes) > 0
-    valid = valid and all(type(c) is int and c >= 0 for c in classes)
-    valid = valid and len({*classes}) == len(classes)
-    require(valid, function, "classes", "must be different integers of at least 0", classes)
-
-
-def count_pixels(maps: np.ndarray, classes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of each class `[N, C]`, and of any class `[N, 1]`."""
-    counts = [(maps == label).sum((1, 2)) for label in classes]
-    return np.stack(counts, 1), (maps >= 0).sum((1, 2))[:, None]
