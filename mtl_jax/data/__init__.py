@@ -10,11 +10,13 @@ Example:
 from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays
 from mtl_jax.data.datasets.camvid import CamVid as CamVid
+from mtl_jax.data.datasets.cityscapes import Cityscapes as Cityscapes
 from mtl_jax.data.datasets.digits import Digits as Digits
 from mtl_jax.data.datasets.digits import MultiDigits as MultiDigits
 from mtl_jax.data.datasets.digits import SingleDigits as SingleDigits
 from mtl_jax.data.datasets.fashion import FashionMNIST as FashionMNIST
 from mtl_jax.data.datasets.mnist5k import MNIST5k as MNIST5k
+from mtl_jax.data.datasets.nyuv2 import NYUv2 as NYUv2
 from mtl_jax.data.datasets.overlay import Overlay as Overlay
 from mtl_jax.data.datasets.small_digits import SmallDigits as SmallDigits
 from mtl_jax.data.datasets.small_digits import SmallMNIST as SmallMNIST
