@@ -10,11 +10,13 @@ Example:
 from mtl_jax.core import typechecked
 from mtl_jax.data.arrays import Arrays as Arrays
 from mtl_jax.data.datasets.camvid import CamVid as CamVid
+from mtl_jax.data.datasets.celeba import CelebA as CelebA
 from mtl_jax.data.datasets.cityscapes import Cityscapes as Cityscapes
 from mtl_jax.data.datasets.digits import Digits as Digits
 from mtl_jax.data.datasets.digits import MultiDigits as MultiDigits
 from mtl_jax.data.datasets.digits import SingleDigits as SingleDigits
 from mtl_jax.data.datasets.fashion import FashionMNIST as FashionMNIST
+from mtl_jax.data.datasets.medmnist import MedMNIST as MedMNIST
 from mtl_jax.data.datasets.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.datasets.nyuv2 import NYUv2 as NYUv2
 from mtl_jax.data.datasets.overlay import Overlay as Overlay
@@ -32,6 +34,7 @@ from mtl_jax.data.files.boxes import Boxes as Boxes
 from mtl_jax.data.files.coco_layout import COCO as COCO
 from mtl_jax.data.files.dense_folder import DenseFolder as DenseFolder
 from mtl_jax.data.files.folder import Folder as Folder
+from mtl_jax.data.files.image_lists import ImageLists as ImageLists
 from mtl_jax.data.files.image_table import ImageTable as ImageTable
 from mtl_jax.data.files.label_maps import ClassMap as ClassMap
 from mtl_jax.data.files.label_maps import NumberMap as NumberMap

@@ -16,8 +16,8 @@ from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
-from mtl_jax.data.files.image_lists import require_held_out
 from mtl_jax.data.files.image_size import common_size, image_size
+from mtl_jax.data.files.listed_images import require_held_out
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.voc_layout import VOC
 from mtl_jax.data.random_split import hold_out

@@ -12,15 +12,15 @@ from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
 from mtl_jax.data.files.image_files import read_all
-from mtl_jax.data.files.image_lists import (
+from mtl_jax.data.files.image_size import common_size, image_size
+from mtl_jax.data.files.label_maps import ClassMap, LabelMap
+from mtl_jax.data.files.listed_images import (
     ImageIndex,
     index_images,
     listed_images,
     one_file_each,
     require_parts,
 )
-from mtl_jax.data.files.image_size import common_size, image_size
-from mtl_jax.data.files.label_maps import ClassMap, LabelMap
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.random_split import hold_out
 

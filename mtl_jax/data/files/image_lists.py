@@ -1,75 +1,121 @@
-"""Images of a folder by name, lists that name them, and the parts of such sources."""
+"""A data source for images that text files list with their classes."""
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping
-from typing import Protocol
 
-from mtl_jax.core.validation import BadInput, require, require_int, require_number
-from mtl_jax.data.files.image_files import ImageFinder, normalize
+import jax
+import numpy as np
+
+from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.validation import BadInput, require
+from mtl_jax.data.files.decode_image import require_size
+from mtl_jax.data.files.duplicates import warn_of_repeats
+from mtl_jax.data.files.image_files import read_all
+from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import lines_of, read_text
 
-ImageIndex = Mapping[str, list[pathlib.Path]]
+Entry = tuple[pathlib.Path, int]
 
 
-class HasParts(Protocol):
-    """A source whose parts have names, and whose validation part may be held out from train."""
+@dataclasses.dataclass(frozen=True)
+class ImageLists(DataSource):
+    """Images and classes that lists name: "inputs" uint8 `[N, H, W, 3]`, "label" int32 `[N]`.
 
-    @property
-    def parts(self) -> tuple[str, str | None, str]:
-        """Names of train, validation and test."""
+    A line is the path of an image, a space and its class, an integer of at least 0: the format of
+    the domain adaptation benchmarks. Names of classes are the folders of their images, if each
+    class has one folder.
 
-    @property
-    def validation(self) -> float:
-        """Fraction of train that is held out."""
+    Office-31 and Office-Home, a domain for each task, with LibMTL's lists
+    (https://github.com/median-research-group/LibMTL, `examples/office/data_txt`):
 
+        MultiInput(tuple(
+            Input(domain, ImageLists.of_domain("office-31", "data_txt/office-31", domain))
+            for domain in ("amazon", "dslr", "webcam")  # Art, Clipart, Product, Real_World
+        ))
 
-def require_parts(source: HasParts) -> None:
-    """Checks that `parts` has different names, and the fraction and seed of a held-out part."""
-    parts = source.parts
-    valid = isinstance(parts, tuple) and len(parts) == 3
-    valid = valid and isinstance(parts[1], str | None)
-    valid = valid and isinstance(parts[0], str) and isinstance(parts[2], str)
-    rule = "must be three different names; that of validation may be None"
-    require(valid and len({*parts}) == 3, source, "parts", rule, parts)
-    require_held_out(source)
+    Attributes:
+      path: folder that paths are relative to.
+      lists: files of train, validation and test.
+      size: height and width that images are resized to, bilinearly.
 
+    Raises:
+      BadInput: for a setting of the wrong type, or two parts with one list; and from `shapes`,
+        `classes` and `load`, naming file and line, for a list that does not exist, is empty or
+        names an image twice, or a line without path and class; and from `load` for an image that
+        does not exist or cannot be read.
 
-def require_held_out(source: HasParts) -> None:
-    """Checks a fraction `validation` that is held out from train, and its seed."""
-    require_number(source, validation=(0.0, 1.0))
-    valid = 0 < source.validation < 1
-    require(valid, source, "validation", "must lie between 0 and 1", source.validation)
-    require_int(source, seed=0)
+    Warns:
+      DataWarning: from `load`, for identical images in two parts, and images as in `Folder`.
 
+    Example:
+      >>> from mtl_jax import data
+      >>> data.ImageLists.of_domain("office-31", "lists", "dslr").lists
+      ('lists/dslr_train.txt', 'lists/dslr_val.txt', 'lists/dslr_test.txt')
+    """
 
-def one_file_each(images: ImageIndex) -> None:
-    """Requires that no two images have the same name but for the suffix."""
-    for files in images.values():
-        if len(files) > 1:
-            raise BadInput(f"{files[0]} and {files[1]} must not differ in their suffix only")
+    path: str
+    lists: tuple[str, str, str]
+    size: tuple[int, int] = (224, 224)
 
+    def __post_init__(self):
+        require(isinstance(self.path, str), self, "path", "must be a string", self.path)
+        valid = isinstance(self.lists, tuple) and len(self.lists) == 3
+        valid = valid and all(isinstance(name, str) for name in self.lists)
+        valid = valid and len({*self.lists}) == 3
+        require(valid, self, "lists", "must be three different files", self.lists)
+        require_size(self)
 
-def index_images(folder: pathlib.Path, ending: str) -> ImageIndex:
-    """Images of a folder by their path in it, without suffix and ending."""
-    files = {}
-    for file in ImageFinder().find_recursive(folder):
-        key = normalize(file.relative_to(folder).with_suffix("").as_posix())
-        if key.endswith(ending):
-            files.setdefault(key.removesuffix(ending), []).append(file)
-    return files
+    @classmethod
+    def of_domain(
+        cls, path: str, lists: str, domain: str, size: tuple[int, int] = (224, 224)
+    ) -> "ImageLists":
+        """The source of one domain, whose lists are `<domain>_train.txt`, `_val` and `_test`."""
+        train, validation, test = (
+            f"{lists}/{domain}_{part}.txt" for part in ("train", "val", "test")
+        )
+        return cls(path, (train, validation, test), size)
 
+    def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shapes and types of the training part; its list is read."""
+        count = len(self.read_list(self.lists[0]))
+        return {
+            "inputs": jax.ShapeDtypeStruct((count, *self.size, 3), np.uint8),
+            "label": jax.ShapeDtypeStruct((count,), np.int32),
+        }
 
-def listed_images(file: pathlib.Path, images: ImageIndex, ending: str) -> list[str]:
-    """Keys of the images that the lines of a list name, with or without suffix."""
-    keys = []
-    for number, line in enumerate(lines_of(read_text(file)), 1):
-        name = normalize(line.strip())
-        names = (name, name.rpartition(".")[0])
-        found = [key for key in (n.removesuffix(ending) for n in names) if key in images]
-        if name and not found:
-            raise BadInput(f"{file}, line {number} must name an image, not {line.strip()!r}")
-        keys += found[:1]
-    if len({*keys}) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise BadInput(f"{file} must name each image once, not {twice!r} again")
-    return keys
+    def classes(self) -> dict[str, tuple[str, ...]]:
+        """The classes of "label" by the names of their folders; {} if these are no names."""
+        entries = {
+            (label, file.parent.name) for name in self.lists for file, label in self.read_list(name)
+        }
+        labels, names = zip(*sorted(entries), strict=True)
+        named = labels == tuple(range(len(entries))) and len({*names}) == len(names)
+        return {"label": names} if named else {}
+
+    def load(self) -> Splits:
+        """Reads the lists and the images."""
+        parts, hashes = {}, {}
+        for part, name in zip(Splits._fields, self.lists, strict=True):
+            files, labels = zip(*self.read_list(name), strict=True)
+            pixels, hashes[part] = read_all(self, files, self.size)
+            parts[part] = {"inputs": pixels, "label": np.array(labels, np.int32)}
+        warn_of_repeats(self, "bytes", hashes, user_split=True, unit="file")
+        return Splits(**parts)
+
+    def read_list(self, name: str) -> list[Entry]:
+        """Images and classes of a list."""
+        list_file, root = expand_path(name), expand_path(self.path)
+        entries: dict[pathlib.Path, int] = {}
+        for number, line in enumerate(lines_of(read_text(list_file)), 1):
+            if line.strip():
+                path, _, label = line.strip().rpartition(" ")
+                file = root / path.strip()
+                where = f"{list_file}, line {number}"
+                if not (path and label.isascii() and label.isdigit()):
+                    raise BadInput(f"{where} must be a path and a class, not {line.strip()!r}")
+                if file in entries:
+                    raise BadInput(f"{where} must not name {path.strip()!r} again")
+                entries[file] = int(label)
+        if not entries:
+            raise BadInput(f"{list_file} must name images, and is empty")
+        return list(entries.items())
