@@ -102,6 +102,16 @@ def class_counts(row: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.where(inside, np.where(row >= 0, counts[code], inside.sum()), 0)
 
 
+def hold_out(count: int, fraction: float, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Indices `[N]` of `count` training examples, and of those held out for validation.
+
+    At least one example is on either side, if there are two.
+    """
+    rng = generator(seed, name)
+    fraction = min(max(fraction, 1.0 / count), 1.0 - 1.0 / count)
+    return stratified_split(np.zeros(count, np.int32), fraction, 0.0, rng)[:2]
+
+
 def split_sizes(count: int, validation: float, test: float) -> tuple[int, int, int]:
     """Sizes of the parts into which `stratified_split` splits `count` examples."""
     rng, labels = np.random.default_rng(0), np.zeros(count, int)

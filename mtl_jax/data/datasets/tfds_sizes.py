@@ -6,6 +6,7 @@ from mtl_jax.core.validation import BadInput
 
 # By data set and part; deliberately short, limited to those that experiments use.
 SIZES = {
+    "celeb_a": {"train": 162_770, "validation": 19_867, "test": 19_962},
     "cifar10": {"train": 50_000, "test": 10_000},
     "cifar100": {"train": 50_000, "test": 10_000},
     "mnist": {"train": 60_000, "test": 10_000},
