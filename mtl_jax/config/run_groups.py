@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from mtl_jax.config.replace import RunGroup
+from mtl_jax.core.example_transform import JointPolicy
 from mtl_jax.core.penalty import Penalty, Proximal
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.typechecked import typechecked
@@ -16,18 +17,21 @@ class Augmentation(RunGroup):
     """Augmentation policies of a run; None disables a policy.
 
     Attributes:
+      joint: of an example with its labels, before the other policies. All views of an example
+        share its random choices, so that pixels of a weak and a strong view correspond.
       weak: of labelled images, and of the images that pseudo-labels are computed from.
       medium: between weak and strong, for methods that require it.
       strong: of the images that are trained on pseudo-labels.
     """
 
+    joint: JointPolicy | None = None
     weak: Policy | None = None
     medium: Policy | None = None
     strong: Policy | LearnablePolicy | None = None
 
     @property
     def policies(self) -> dict[str, Policy | LearnablePolicy]:
-        """The policies that are not None, by field."""
+        """The policies of inputs alone that are not None, by field."""
         policies = {"weak": self.weak, "medium": self.medium, "strong": self.strong}
         return {name: policy for name, policy in policies.items() if policy is not None}
 

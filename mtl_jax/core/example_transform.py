@@ -1,4 +1,4 @@
-"""Base class of transforms of an example, which move its labels with its image."""
+"""Base classes of transforms of an example, which move its labels with its image."""
 
 import abc
 from collections.abc import Mapping
@@ -50,3 +50,15 @@ class ExampleTransform(abc.ABC):
     def output_size(self, size: Size, /) -> Size:
         """Height and width of the output for those of the input; the same by default."""
         return size
+
+
+class JointPolicy(abc.ABC):
+    """A random augmentation of an example with all of its labels; the caller vmaps it."""
+
+    @abc.abstractmethod
+    def __call__(self, key: jax.Array, example: Example, /) -> Example:
+        """Maps a key `[]` and one example to an example."""
+
+    def apply_batched(self, keys: jax.Array, examples: Example, /) -> Example:
+        """Maps keys `[N]` and a batch of examples to a batch of examples."""
+        return jax.vmap(self)(keys, examples)

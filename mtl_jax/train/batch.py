@@ -33,6 +33,7 @@ from mtl_jax.train.views import (
     Sampler,
     as_float,
     augment_base_views,
+    augment_jointly,
     mix_views,
     rotate_view,
     split_sizes,
@@ -55,8 +56,8 @@ def sample_batch(
     """Samples and augments the batch of a step from one stream.
 
     Labelled and unlabelled examples have independent epochs. The unlabelled pool is all training
-    examples, including the labelled ones, unless the data specifies a pool. Each view of an
-    example is augmented independently.
+    examples, including the labelled ones, unless the data specifies a pool. The joint policy is
+    applied once to each example; then each of its views is augmented independently.
 
     Args:
       sampler: the sampling settings.
@@ -80,7 +81,11 @@ def sample_batch(
         pool = index if stream.pool is None else stream.pool[index]
         rows |= dict.fromkeys(unlabelled, pool)
         teacher = take(stream.teacher, pool)
-    inputs = augment_base_views(sampler, stream, requests, augment_key, rows)
+    source, labels = stream.inputs, labelled.labels
+    if run.augmentation.joint is not None:
+        joint_key = fold_in_name(augment_key, "joint")
+        source, labels, rows = augment_jointly(run.augmentation.joint, joint_key, stream, rows)
+    inputs = augment_base_views(sampler, source, requests, augment_key, rows)
     view_params = {}
     for view in requests.derived:
         name = view_key(view)
@@ -89,9 +94,7 @@ def sample_batch(
             inputs[name], view_params[name] = mix_views(view, own, inputs)
         else:
             inputs[name], view_params[name] = rotate_view(view, own, inputs)
-    return Batch(
-        inputs, labelled.labels, labelled.mask, labelled.index, index, view_params, teacher
-    )
+    return Batch(inputs, labels, labelled.mask, labelled.index, index, view_params, teacher)
 
 
 def no_rows() -> jax.Array:

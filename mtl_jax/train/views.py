@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from mtl_jax.augment import mixup, rot90
 from mtl_jax.augment.mix import sample_rectangles
 from mtl_jax.config.run import Run
+from mtl_jax.core.example_transform import Example, JointPolicy
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import Stream
@@ -35,14 +36,39 @@ class Sampler(NamedTuple):
     policy_state: Any
 
 
+def augment_jointly(
+    policy: JointPolicy, key: jax.Array, stream: Stream, rows: dict[str, jax.Array]
+) -> tuple[Tree, dict[str, jax.Array], dict[str, jax.Array]]:
+    """Augments examples of a stream with their labels.
+
+    Args:
+      policy: the joint policy of the run.
+      key: the key of the step.
+      stream: the stream.
+      rows: the rows `[n]` of each base view.
+
+    Returns:
+      The augmented inputs, the labels `[B, ...]` of the labelled examples, and the rows of each
+      base view among the augmented inputs.
+    """
+    groups = {name.startswith("labelled"): index for name, index in rows.items()}
+    order = jnp.concatenate(list(groups.values()))
+    examples = Example(as_float(take(stream.inputs, order)), take(stream.labels, order))
+    examples = policy.apply_batched(jax.random.split(key, len(order)), examples)
+    parts = split_sizes(jnp.arange(len(order)), [len(index) for index in groups.values()])
+    places = dict(zip(groups, parts, strict=True))
+    labels = take(examples.labels, places.get(True, jnp.zeros(0, jnp.int32)))
+    return examples.inputs, labels, {n: places[n.startswith("labelled")] for n in rows}
+
+
 def augment_base_views(
     sampler: Sampler,
-    stream: Stream,
+    inputs: Tree,
     requests: ViewRequests,
     key: jax.Array,
     rows: dict[str, jax.Array],
 ) -> dict[str, Tree]:
-    """The requested base views of a stream, by the rows `[n]` of each view."""
+    """The requested base views of inputs `[N, ...]`, by the rows `[n]` of each view."""
     run = sampler.run
     weak, strong = jax.random.split(key)
     policies = (
@@ -50,17 +76,17 @@ def augment_base_views(
         (run.augmentation.medium, MEDIUM, fold_in_name(key, "medium")),
         (run.augmentation.strong, STRONG, strong),
     )
-    inputs = {}
+    views = {}
     for policy, names, own in policies:
         names = [name for name in names if name in requests.base]
         if names:
             # Each random op costs compile time, so a policy augments all examples in one call.
             parts = [rows[name] for name in names]
-            found = take(stream.inputs, jnp.concatenate(parts))
+            found = take(inputs, jnp.concatenate(parts))
             found = augment_batch(policy, own, found, sampler.policy_state, sampler.loop)
             sizes = [len(part) for part in parts]
-            inputs |= dict(zip(names, split_sizes(found, sizes), strict=True))
-    return inputs
+            views |= dict(zip(names, split_sizes(found, sizes), strict=True))
+    return views
 
 
 @functools.partial(jax.jit, static_argnames=("policy", "loop"))

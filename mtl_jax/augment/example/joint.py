@@ -9,12 +9,18 @@ from mtl_jax.augment.example.boxes import clip_to_image
 from mtl_jax.augment.example.geometric import Composed, GeometricTransform
 from mtl_jax.augment.example.validation import kinds_of, require_kinds
 from mtl_jax.augment.image.validation import require_image
-from mtl_jax.core.example_transform import Example, ExampleTransform, LabelKind, Size
+from mtl_jax.core.example_transform import (
+    Example,
+    ExampleTransform,
+    JointPolicy,
+    LabelKind,
+    Size,
+)
 from mtl_jax.core.validation import require, require_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Joint:
+class Joint(JointPolicy):
     """Applies transforms to one example: the labels stay those of what the image shows.
 
     Geometric transforms that follow each other are composed to one map, so that the image is
