@@ -20,6 +20,8 @@ from mtl_jax.data.datasets.medmnist import MedMNIST as MedMNIST
 from mtl_jax.data.datasets.mnist5k import MNIST5k as MNIST5k
 from mtl_jax.data.datasets.nyuv2 import NYUv2 as NYUv2
 from mtl_jax.data.datasets.overlay import Overlay as Overlay
+from mtl_jax.data.datasets.qm9 import QM9 as QM9
+from mtl_jax.data.datasets.qm9_files import QM9Files as QM9Files
 from mtl_jax.data.datasets.small_digits import SmallDigits as SmallDigits
 from mtl_jax.data.datasets.small_digits import SmallMNIST as SmallMNIST
 from mtl_jax.data.datasets.tfds import Tfds as Tfds
@@ -58,5 +60,6 @@ from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index
 from mtl_jax.data.splits import read_splits as read_splits
 from mtl_jax.data.splits import write_splits as write_splits
+from mtl_jax.data.standardized_labels import StandardizedLabels as StandardizedLabels
 
 typechecked.typecheck_exports(globals())

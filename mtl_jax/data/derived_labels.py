@@ -56,8 +56,8 @@ class DerivedLabels(DataSource):
         """Shapes and types of the training part; functions are called with one example of zeros."""
         shapes = dict(self.source.shapes())
         self.require_single(shapes)
-        count = shapes["inputs"].shape[0]
-        zeros = {name: np.zeros((1, *s.shape[1:]), s.dtype) for name, s in shapes.items()}
+        count = jax.tree.leaves(shapes["inputs"])[0].shape[0]
+        zeros = jax.tree.map(lambda spec: np.zeros((1, *spec.shape[1:]), spec.dtype), shapes)
         derived = self.derive(zeros)
         told = {
             name: jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
@@ -102,7 +102,7 @@ class DerivedLabels(DataSource):
 
     def derive(self, part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The derived labels of a part."""
-        count, derived = len(part["inputs"]), {}
+        count, derived = len(jax.tree.leaves(part["inputs"])[0]), {}
         for name, function in self.labels:
             array = function(part)
             valid = isinstance(array, np.ndarray) and array.dtype.kind in "if"

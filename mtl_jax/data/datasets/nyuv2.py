@@ -40,8 +40,8 @@ class NYUv2(DataSource):
       path: path of the folder.
       validation: fraction of `train` that is held out for validation; None trains on all, as
         published, and validates on the test part, which should then select nothing.
-      dtype: type of the images; "uint8" rounds values in [0, 1] to bytes, with an eighth of a
-        gigabyte in place of one.
+      dtype: type of the images; "uint8" rounds values in [0, 1] to bytes, which take a quarter
+        of the memory (0.5 GB for all images).
       seed: seed of the held-out images.
 
     Raises:
