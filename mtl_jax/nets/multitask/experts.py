@@ -1,5 +1,7 @@
 """Functions shared by architectures made of trunks: validation, copies and mixtures."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -34,7 +36,10 @@ def gate(x: jax.Array, experts: int, name: str) -> jax.Array:
     return nn.softmax(nn.Dense(experts, use_bias=False, name=name)(flatten(x)))
 
 
-def mixture(weights: jax.Array, outputs: list[jax.Array]) -> jax.Array:
-    """`sum_e w_e f_e` `[N, D]` from weights `[N, E]` or `[E]`, and E outputs `[N, D]`."""
-    weights = jnp.broadcast_to(weights, (outputs[0].shape[0], len(outputs)))
-    return jnp.einsum("ne,end->nd", weights, jnp.stack(outputs))
+def mixture(weights: jax.Array, outputs: list[Any]) -> Any:
+    """`sum_e w_e f_e` from weights `[N, E]` or `[E]`, and E features of one type, as `[N, ..., D]`."""
+    batch = jax.tree.leaves(outputs[0])[0].shape[0]
+    weights = jnp.broadcast_to(weights, (batch, len(outputs)))
+    return jax.tree.map(
+        lambda *parts: jnp.einsum("ne,en...->n...", weights, jnp.stack(parts)), *outputs
+    )

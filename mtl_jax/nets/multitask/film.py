@@ -55,11 +55,13 @@ class FiLM(MultitaskTrunk, nn.Module):
         layer = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="layer")
         z = layer(self.trunk(x, train=train))
         return {
-            task: nn.relu((1.0 + self.vector("scale", task)) * z + self.vector("shift", task))
+            task: nn.relu(
+                (1.0 + self.vector("scale", task, z.ndim)) * z + self.vector("shift", task, z.ndim)
+            )
             for task in self.tasks
         }
 
-    def vector(self, kind: str, task: str) -> jax.Array:
-        """One of the task's own vectors, `[1, D]`."""
-        name = f"task_{kind}_{task}"
-        return self.param(name, nn.initializers.zeros, (self.features,))[None]
+    def vector(self, kind: str, task: str, ndim: int) -> jax.Array:
+        """One of the task's own vectors, `[1, ..., D]`."""
+        vector = self.param(f"task_{kind}_{task}", nn.initializers.zeros, (self.features,))
+        return vector.reshape((1,) * (ndim - 1) + (-1,))

@@ -26,7 +26,7 @@ class PLE(MultitaskTrunk, nn.Module):
     Attributes:
       expert: the trunk that every expert of the first level is a copy of.
       deeper_expert: widths of the dense experts, `relu(x W + b)`, of the further levels; if empty
-        it is a `CGC`.
+        it is a `CGC`. They flatten maps, so that the features are vectors.
       shared: number of shared experts per level.
       task_specific: number of experts of each task per level.
       tasks: names, set by `make_model`.

@@ -12,8 +12,9 @@ from mtl_jax.core.tree import Tree, path_str, sum_arrays
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import BadInput, require, require_int, require_number
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.backbones.stages import apply_per_task, global_average_pool, require_stages
+from mtl_jax.nets.backbones.stages import apply_per_task, require_stages
 from mtl_jax.nets.multitask.cross_stitch import mixing_weights
+from mtl_jax.nets.multitask.nddr import resize_to
 
 
 class Sluice(MultitaskTrunk, nn.Module):
@@ -21,9 +22,10 @@ class Sluice(MultitaskTrunk, nn.Module):
 
     Every task has its own copy of the trunk; the channels of each stage's output are split into
     P subspaces. After each stage, `x_tp <- sum_uq A[tp, uq] x_uq` over all `K P` subspaces.
-    Features are `sum_l b[t, l] h_tl`, over the stages l, of outputs averaged over pixels. A
-    is initialized as in `CrossStitch`; b to `last` for the last stage, and the remainder equally
-    for the others. b belongs to the tasks, all other parameters are shared.
+    Features are `sum_l b[t, l] h_tl`, over the stages l, of outputs averaged over pixels, or
+    resized to the last one if the trunk gives a map. A is initialized as in `CrossStitch`; b to
+    `last` for the last stage, and the remainder equally for the others. b belongs to the tasks,
+    all other parameters are shared.
 
     In the paper all layers have one width; here, stages of another width than D enter the
     mixture through a linear map of their task, without bias. The initial values are our choice.
@@ -74,8 +76,9 @@ class Sluice(MultitaskTrunk, nn.Module):
             size = len(self.tasks) * self.subspaces
             units = self.param(f"sluice{depth}", lambda _, n=size: mixing_weights(n, self.same))
             features = self.stitch(units, features)
-            layers.append([global_average_pool(x) for x in features])
-        layers[-1] = [self.trunk.pool(x) for x in features]
+            layers.append(features)
+        last = [self.trunk.pool(x) for x in features]
+        layers = [*([resize_to(x, last[0]) for x in layer] for layer in layers[:-1]), last]
         layer_weights = self.param("task_layers", self.init_layer_weights, len(layers))
         return {task: self.mix_layers(task, layer_weights[index], [layer[index] for layer in layers])
                 for index, task in enumerate(self.tasks)}  # fmt: skip
@@ -98,7 +101,7 @@ class Sluice(MultitaskTrunk, nn.Module):
 
     @nn.nowrap
     def mix_layers(self, task: str, weights: jax.Array, layers: list[jax.Array]) -> jax.Array:
-        """Features `[N, D]` of one task, from its layers `[N, D_l]` and their weights `[L]`."""
+        """Features of one task, from its layers `[N, ..., D_l]` and their weights `[L]`."""
         width = layers[-1].shape[-1]
         projected = [
             layer if layer.shape[-1] == width
