@@ -96,9 +96,10 @@ def make_model(
 
     def apply_named_head(params, name, x):
         head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
-        if isinstance(head, Head):
-            raise BadInput(f"a method applies the head of {name!r} to vectors, not as {head!r}")
-        return head.apply({"params": params[name]}, x)
+        if isinstance(head, Head) and head.reads is not None and "vector" not in head.reads:
+            raise BadInput(f"a method applies the head of {name!r} to vectors, not {head!r}")
+        train = {"train": False} if isinstance(head, Head) else {}
+        return head.apply({"params": params[name]}, x, **train)
 
     decode = functools.partial(apply_heads, heads, param_rules)
     return Model(init, encode, decode, cross_task.embed, apply_named_head)

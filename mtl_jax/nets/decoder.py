@@ -17,7 +17,7 @@ from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.encoder import apply_module, freeze_batch_norm
-from mtl_jax.nets.heads import HiddenHead
+from mtl_jax.nets.heads.mlp import HiddenHead
 
 Heads = Mapping[str, nn.Module]
 

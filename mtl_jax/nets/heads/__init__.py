@@ -4,7 +4,6 @@ from mtl_jax.core import typechecked
 from mtl_jax.nets.heads.aspp import ASPP as ASPP
 from mtl_jax.nets.heads.center import Center as Center
 from mtl_jax.nets.heads.fpn import FPN as FPN
-from mtl_jax.nets.heads.mlp import HiddenHead as HiddenHead
 from mtl_jax.nets.heads.mlp import Linear as Linear
 from mtl_jax.nets.heads.mlp import MLPHead as MLPHead
 from mtl_jax.nets.heads.pixel import Pixel as Pixel
