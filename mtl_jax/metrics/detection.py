@@ -1,6 +1,7 @@
 """Mean average precision of detected boxes, as COCO evaluates them."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,8 @@ class MeanAveragePrecision(HostMetric):
 
     Attributes:
       threshold: least intersection over union; None for the mean over 0.50, 0.55, ..., 0.95.
+      decode: maps the outputs of a head to detections, such as
+        `functools.partial(metrics.decode_centers, stride=4)`; None if they are detections.
 
     Raises:
       BadInput: without the package faster_coco_eval, which the extra `detection` installs.
@@ -44,6 +47,7 @@ class MeanAveragePrecision(HostMetric):
     unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0
     threshold: float | None = None
+    decode: Callable[[Any], dict[str, np.ndarray]] | None = None
 
     def __post_init__(self):
         if self.threshold is not None:
@@ -59,8 +63,9 @@ class MeanAveragePrecision(HostMetric):
         """Maps detections and true boxes to the mean average precision; NaN without true boxes.
 
         Args:
-          outputs: a dict of "boxes" `[N, M, 4]`, corners x0, y0, x1, y1 in pixels, "scores"
-            `[N, M]`, at most 0 for padding, and "classes" `[N, M]`.
+          outputs: detections, or what `decode` maps to them: a dict of "boxes" `[N, M, 4]`, corners
+            x0, y0, x1, y1 in pixels, "scores" `[N, M]`, at most 0 for padding, and "classes"
+            `[N, M]`.
           labels: class, x0, y0, x1, y1 of the true boxes, `[N, K, 5]`; class -1 for padding. An
             image with NaN in all its labels is not labelled and does not count; one with padding
             alone has no objects.
@@ -68,6 +73,7 @@ class MeanAveragePrecision(HostMetric):
         Raises:
           ValueError: if shapes do not match.
         """
+        outputs = self.detections(outputs)
         check_shapes(self.name, outputs, labels)
         labelled = ~np.isnan(labels).all((1, 2))
         labels = np.asarray(labels, np.float64)[labelled]
@@ -84,6 +90,10 @@ class MeanAveragePrecision(HostMetric):
             for at, kind, box, score in zip(image, classes, boxes, scores, strict=True)
         ]
         return mean_average_precision(len(labels), true, found, self.threshold)
+
+    def detections(self, outputs: Any) -> Any:
+        """The detections of the outputs of a head."""
+        return outputs if self.decode is None else self.decode(outputs)
 
 
 KEYS = ("boxes", "scores", "classes")
