@@ -106,9 +106,11 @@ def check_shapes(name: str, outputs: Any, labels: np.ndarray) -> None:
     boxes, scores, classes = shapes
     fits = given and len(scores) == 2 and boxes == (*scores, 4) and classes == scores
     if not fits or labels.ndim != 3 or labels.shape[::2] != (*scores[:1], 5):
+        described = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
         raise ValueError(
             f"{name} needs a dict of boxes [N, M, 4], scores [N, M] and classes [N, M], and labels "
-            f"[N, K, 5], not {shapes if given else type(outputs).__name__} and {labels.shape}"
+            f"[N, K, 5], not {shapes if given else described} and {labels.shape}; the outputs of a "
+            "head need MeanAveragePrecision.decode"
         )
 
 
