@@ -78,7 +78,7 @@ class ClassShare:
 
 @dataclasses.dataclass(frozen=True)
 class BoxCount:
-    """Number of boxes of each class, float32 `[N, C]`.
+    """Number of boxes of each class, float32 `[N, C]`; NaN if all of an image's boxes are.
 
     Attributes:
       label: name of the boxes, `[N, M, 5]` as `Boxes` has them.
@@ -104,13 +104,14 @@ class BoxCount:
     def __call__(self, part: Mapping[str, np.ndarray]) -> np.ndarray:
         """The label `[N, C]` of a part."""
         kinds = part[self.label][..., 0]
-        counts = [(kinds == label).sum(1) for label in self.classes]
-        return np.stack(counts, 1).astype(np.float32)
+        counts = np.stack([(kinds == label).sum(1) for label in self.classes], 1)
+        missing = np.isnan(kinds).all(1)[:, None]
+        return np.where(missing, np.nan, counts).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class BoxPresence:
-    """Which classes have a box, `1[count > 0]`, float32 `[N, C]`.
+    """Which classes have a box, `1[count > 0]`, float32 `[N, C]`; NaN as in `BoxCount`.
 
     Attributes:
       label: as in `BoxCount`, like `classes`.

@@ -1,11 +1,12 @@
 """Losses of each example, without reduction: averaging is left to the caller.
 
 All take any leading shape, so that pixels and tokens are examples too, except for those of whole
-maps (`dice_loss`), sequences (`ctc_loss`) and pairs of views (`nt_xent`).
+maps (`dice_loss`, `center_loss`), sequences (`ctc_loss`) and pairs of views (`nt_xent`).
 """
 
 from mtl_jax.losses.binary import binary_cross_entropy as binary_cross_entropy
 from mtl_jax.losses.binary import sigmoid_focal_loss as sigmoid_focal_loss
+from mtl_jax.losses.center import center_loss as center_loss
 from mtl_jax.losses.classify import cross_entropy as cross_entropy
 from mtl_jax.losses.classify import softmax_focal_loss as softmax_focal_loss
 from mtl_jax.losses.contrastive import nt_xent as nt_xent

@@ -29,13 +29,19 @@ def target_type(loss: Callable[..., jax.Array], num_outputs: int) -> TargetType 
       loss: `(outputs [B, C], targets) -> [B]`.
       num_outputs: C.
     """
-    while isinstance(loss, functools.partial):
-        loss = loss.func
+    loss = without_options(loss)
     if any(loss is each for each in BINARY_LOSSES):
         return "binary" if num_outputs == 1 else "multilabel"
     if any(loss is each for each in MULTICLASS_LOSSES):
         return "multiclass"
     return "continuous" if any(loss is each for each in CONTINUOUS_LOSSES) else None
+
+
+def without_options(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """The function of a `functools.partial`; other losses unchanged."""
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    return loss
 
 
 def possible_types(loss: Callable[..., jax.Array], num_outputs: int) -> tuple[TargetType, ...]:

@@ -11,6 +11,7 @@ from mtl_jax.metrics.calibration import BrierScore as BrierScore
 from mtl_jax.metrics.calibration import ExpectedCalibrationError as ExpectedCalibrationError
 from mtl_jax.metrics.calibration import NegativeLogLikelihood as NegativeLogLikelihood
 from mtl_jax.metrics.calibration import TopKAccuracy as TopKAccuracy
+from mtl_jax.metrics.center_boxes import decode_centers as decode_centers
 from mtl_jax.metrics.class_scores import ClassF1 as ClassF1
 from mtl_jax.metrics.class_scores import ClassIoU as ClassIoU
 from mtl_jax.metrics.class_scores import ClassPrecision as ClassPrecision

@@ -1,6 +1,7 @@
 """Mean average precision of detected boxes, as COCO evaluates them."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,8 @@ class MeanAveragePrecision(HostMetric):
 
     Attributes:
       threshold: least intersection over union; None for the mean over 0.50, 0.55, ..., 0.95.
+      decode: maps the outputs of a head to detections, such as
+        `functools.partial(metrics.decode_centers, stride=4)`; None if they are detections.
 
     Raises:
       BadInput: without the package faster_coco_eval, which the extra `detection` installs.
@@ -44,6 +47,7 @@ class MeanAveragePrecision(HostMetric):
     unit_free: ClassVar[bool] = True
     scale: ClassVar[float] = 100.0
     threshold: float | None = None
+    decode: Callable[[Any], dict[str, np.ndarray]] | None = None
 
     def __post_init__(self):
         if self.threshold is not None:
@@ -59,8 +63,9 @@ class MeanAveragePrecision(HostMetric):
         """Maps detections and true boxes to the mean average precision; NaN without true boxes.
 
         Args:
-          outputs: a dict of "boxes" `[N, M, 4]`, corners x0, y0, x1, y1 in pixels, "scores"
-            `[N, M]`, at most 0 for padding, and "classes" `[N, M]`.
+          outputs: detections, or what `decode` maps to them: a dict of "boxes" `[N, M, 4]`, corners
+            x0, y0, x1, y1 in pixels, "scores" `[N, M]`, at most 0 for padding, and "classes"
+            `[N, M]`.
           labels: class, x0, y0, x1, y1 of the true boxes, `[N, K, 5]`; class -1 for padding. An
             image with NaN in all its labels is not labelled and does not count; one with padding
             alone has no objects.
@@ -68,6 +73,7 @@ class MeanAveragePrecision(HostMetric):
         Raises:
           ValueError: if shapes do not match.
         """
+        outputs = self.detections(outputs)
         check_shapes(self.name, outputs, labels)
         labelled = ~np.isnan(labels).all((1, 2))
         labels = np.asarray(labels, np.float64)[labelled]
@@ -85,6 +91,10 @@ class MeanAveragePrecision(HostMetric):
         ]
         return mean_average_precision(len(labels), true, found, self.threshold)
 
+    def detections(self, outputs: Any) -> Any:
+        """The detections of the outputs of a head."""
+        return outputs if self.decode is None else self.decode(outputs)
+
 
 KEYS = ("boxes", "scores", "classes")
 
@@ -96,9 +106,11 @@ def check_shapes(name: str, outputs: Any, labels: np.ndarray) -> None:
     boxes, scores, classes = shapes
     fits = given and len(scores) == 2 and boxes == (*scores, 4) and classes == scores
     if not fits or labels.ndim != 3 or labels.shape[::2] != (*scores[:1], 5):
+        described = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
         raise ValueError(
             f"{name} needs a dict of boxes [N, M, 4], scores [N, M] and classes [N, M], and labels "
-            f"[N, K, 5], not {shapes if given else type(outputs).__name__} and {labels.shape}"
+            f"[N, K, 5], not {shapes if given else described} and {labels.shape}; the outputs of a "
+            "head need MeanAveragePrecision.decode"
         )
 
 

@@ -12,11 +12,12 @@ from mtl_jax import train
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
-from mtl_jax.core.metric import Metric
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.center_checks import check_strides
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.seed_functions import ExampleSpec, init_models
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
@@ -53,6 +54,7 @@ def check_parts(run: Run) -> None:
                     f"{where} as N examples: {NUM_EXAMPLES} of them give outputs {list(leaf.shape)}"
                 )
         check_task(run, task, outputs[task.name], labels[task.name])
+        check_strides(run, task, outputs[task.name], example)
     for field, policy in run.augmentation.policies.items():
         where = f"run {run.name!r}: augmentation.{field} on inputs {example}"
         with explain_errors(where, always=True):
@@ -84,7 +86,10 @@ def init_abstract(run: Run, data: train.TrainData) -> tuple[Tree, Tree]:
 
 
 def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
-    """Requires a loss per example, and scalar metrics."""
+    """Requires a loss per example, and metrics of one number.
+
+    A user's own metric on the host is not called: it may need values.
+    """
     labels = jax.ShapeDtypeStruct((NUM_EXAMPLES, *labels.shape[1:]), labels.dtype)
     where = f"run {run.name!r}: task {task.name!r}"
     with explain_errors(f"{where}: loss", always=True):
@@ -94,12 +99,27 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
     rule = "must give a loss for each example, floats [B]"
     require(valid, f"{where}: Task", "loss", rule, loss)
     mask = jax.ShapeDtypeStruct((NUM_EXAMPLES,), bool)
-    for metric in (metric for metric in task.metrics if isinstance(metric, Metric)):
+    for metric in task.metrics:
+        if isinstance(metric, HostMetric) and has_user_code(metric):
+            continue
         with explain_errors(f"{where}: metric {metric.name!r}", always=True):
-            sums = jax.eval_shape(metric.from_model_output, logits, labels, mask)
-            value = jax.eval_shape(metric.compute, sums)
+            if isinstance(metric, Metric):
+                sums = jax.eval_shape(metric.from_model_output, logits, labels, mask)
+                value = jax.eval_shape(metric.compute, sums)
+            else:
+                value = np.asarray(metric.compute(jax.tree.map(zeros, logits), unknown(labels)))
         valid = getattr(value, "shape", None) == ()
         require(valid, f"{where}: Task", "metrics", "must compute one number each, []", value)
+
+
+def zeros(spec: jax.ShapeDtypeStruct) -> np.ndarray:
+    """Zeros of a shape and dtype."""
+    return np.zeros(spec.shape, spec.dtype)
+
+
+def unknown(spec: jax.ShapeDtypeStruct) -> np.ndarray:
+    """Labels of a shape and dtype that are all missing."""
+    return np.full(spec.shape, np.nan if np.issubdtype(spec.dtype, np.floating) else -1, spec.dtype)
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.target_types import TargetType
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import target_type
+from mtl_jax.storage.box_checks import box_fault, box_kind_fault, takes_boxes
 
 MAX_MAGNITUDE = (
     1e18  # Its square, and sums of many such squares, are below the float32 maximum, 3.4e38.
@@ -76,6 +77,8 @@ def kind_fault(task: Task, shape: tuple[int, ...], dtype: np.dtype) -> str | Non
             f"must be numbers, not {dtype}; give classes as integers, as in "
             "numpy.unique(labels, return_inverse=True)[1]"
         )
+    if takes_boxes(task):
+        return box_kind_fault(shape, dtype, size)
     if task.head is not None:
         return head_fault(kind, dtype)
     checks = {
@@ -144,6 +147,8 @@ def value_fault(task: Task, split: str, values: np.ndarray) -> str | None:
     kind = target_type(task.loss, task.num_outputs)
     if values.size == 0:
         return None
+    if takes_boxes(task):
+        return box_fault(split, values, task.num_outputs)
     if values.dtype.kind == "f":
         known = values[~np.isnan(values)]
         if np.isinf(known).any():

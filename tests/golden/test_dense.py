@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mtl_jax import losses, metrics
+from mtl_jax.losses.center import center_focal_loss
+from mtl_jax.losses.center_targets import center_targets, gaussian_radius
 from mtl_jax.losses.masked import masked_mean
 from tests.golden.reading import read
 
@@ -190,3 +192,83 @@ def test_ctc_loss(cases):
     close((np.array(loss(logits)) / lengths).mean(), expected["mean_over_labels"])
     grad = jax.grad(lambda logits: loss(logits).sum())(logits)
     np.testing.assert_allclose(grad, expected["grad_logits_of_sum"], rtol=1e-6, atol=1e-8)
+
+
+def test_radii_of_centers(cases):
+    case = cases["gaussian_radius"]
+    height, width = jnp.array(case["inputs"]["height_width"], float).T
+    close(gaussian_radius(height, width), case["expected"]["centernet"])
+    close(gaussian_radius(height, width, corrected=True), case["expected"]["corrected"])
+
+
+def center_boxes(cases):
+    """The boxes `[M, 5]` as the code cuts them, with padding, and the shape of the heatmap."""
+    case = cases["centernet_targets"]
+    rows, columns, classes = (case["params"][key] for key in ("rows", "columns", "classes"))
+    most = [columns - 1, rows - 1] * 2
+    boxes = np.zeros((case["params"]["max_objects"], 5))
+    boxes[:, 0] = -1
+    given = np.clip(case["inputs"]["boxes"], 0, most)
+    boxes[: len(given)] = np.column_stack([case["inputs"]["classes"], given])
+    return jnp.array(boxes), (rows, columns, classes)
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_targets_of_centers(stride, cases):
+    boxes, shape = center_boxes(cases)
+    boxes = boxes.at[:, 1:].multiply(stride)
+    targets, expected = center_targets(boxes, shape, stride), cases["centernet_targets"]["expected"]
+    close(targets.heatmap, expected["heatmap"])
+    close(targets.size, expected["size_wh"])
+    np.testing.assert_array_equal(targets.mask, expected["mask"])
+    known = np.array(targets.mask)
+    close(targets.offset[known], expected["offset_xy"][known])
+    index = np.array(targets.cell) @ [shape[1], 1]
+    np.testing.assert_array_equal(index[known], expected["index"][known])
+
+
+def test_losses_of_centers(cases):
+    case = cases["centernet_losses"]
+    expected, (boxes, _) = case["expected"], center_boxes(cases)
+    names = {"heatmap": "heatmap_logits", "size": "size_map", "offset": "offset_map"}
+    maps = {name: jnp.array(case["inputs"][own])[None] for name, own in names.items()}
+    heatmap = jnp.array(cases["centernet_targets"]["expected"]["heatmap"])
+    count = expected["positives"]
+    close(center_focal_loss(maps["heatmap"][0], heatmap) / count, expected["heatmap_loss"])
+
+    def loss(logits, **weights):
+        outputs = maps | {"heatmap": logits}
+        return losses.center_loss(outputs, boxes[None], stride=1, **weights)[0]
+
+    whole = expected["heatmap_loss"] + 0.1 * expected["size_loss"] + expected["offset_loss"]
+    value, grad = jax.value_and_grad(loss)(maps["heatmap"])
+    # The code divides the last two by 2 N + 1e-4.
+    np.testing.assert_allclose(value, whole, rtol=2e-5)
+    close(grad[0], expected["grad_heatmap_logits"])
+    halves = loss(maps["heatmap"], size_weight=0.05, offset_weight=0.5)
+    np.testing.assert_allclose(halves, expected["total_code"], rtol=2e-5)
+    alone = loss(maps["heatmap"], size_weight=0.0, offset_weight=0.0)
+    for name, options in {
+        "size": {"size_weight": 1.0, "offset_weight": 0.0},
+        "offset": {"size_weight": 0.0, "offset_weight": 1.0},
+    }.items():
+        value = loss(maps["heatmap"], **options) - alone
+        close(value * count / (2 * count + 1e-4), expected[f"{name}_loss_code"])
+
+
+def test_boxes_of_centers(cases):
+    case = cases["centernet_decode"]
+    probabilities, expected = case["inputs"]["heatmap"], case["expected"]
+    outputs = {
+        "heatmap": np.log(probabilities / (1 - probabilities))[None],
+        "size": case["inputs"]["size_map"][None],
+        "offset": case["inputs"]["offset_map"][None],
+    }
+    for offset, boxes in ((outputs["offset"], "boxes"), (0.5, "boxes_without_offset")):
+        given = outputs | {"offset": np.broadcast_to(offset, outputs["size"].shape)}
+        found = metrics.decode_centers(given, stride=1, top=case["params"]["top"])
+        close(found["boxes"][0], expected[boxes])
+        close(found["scores"][0], expected["scores"])
+        np.testing.assert_array_equal(found["classes"][0], expected["classes"])
+    twice = metrics.decode_centers(outputs, stride=2, top=case["params"]["top"])
+    close(twice["boxes"][0], 2 * expected["boxes"])

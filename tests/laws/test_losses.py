@@ -10,7 +10,7 @@ import pytest
 from mtl_jax import losses
 
 # Of whole maps, sequences and batches, whose values are compared elsewhere.
-OF_WHOLES = (losses.dice_loss, losses.ctc_loss, losses.nt_xent)
+OF_WHOLES = (losses.center_loss, losses.dice_loss, losses.ctc_loss, losses.nt_xent)
 LOSSES = [
     loss for loss in vars(losses).values() if inspect.isfunction(loss) and loss not in OF_WHOLES
 ]
