@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.core.features import feature_type, features_at, positions_of
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import HeadKey, encoder_stats, head_stats, join_stats
 from mtl_jax.core.head_specs import AuxHead
@@ -17,9 +18,12 @@ from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.encoder import apply_module, freeze_batch_norm
-from mtl_jax.nets.heads import HiddenHead
+from mtl_jax.nets.heads import HiddenHead, Linear, MLPHead
 
 Heads = Mapping[str, nn.Module]
+
+# They read vectors, and have neither statistics nor randomness.
+VECTOR_HEADS = (nn.Dense, Linear, HiddenHead, MLPHead)
 
 
 def head_of(spec: int | Head | AuxHead) -> nn.Module:
@@ -46,25 +50,25 @@ def init_heads(
     for (name, head), key in zip(heads.items(), keys, strict=True):
         own = features[HeadKey.parse(name).task]
         zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), own)
-        if isinstance(head, Head):
+        if isinstance(head, VECTOR_HEADS):
+            variables = head.init(key, vector_features(zeros))
+        else:
             zeros = trunk_features(zeros)
             require_feature_type(name, head, zeros)
             variables = head.init({"params": key, "draw": key}, zeros, train=False)
-        else:
-            variables = head.init(key, vector_features(zeros))
         params[name] = variables.get("params", {})
         stats |= {name: variables["batch_stats"]} if "batch_stats" in variables else {}
     return params, stats
 
 
-def require_feature_type(name: str, head: Head, features: Any) -> None:
+def require_feature_type(name: str, head: Any, features: Any) -> None:
     """Requires features of a type that a head reads."""
     kind = feature_type(features)
     if head.reads is not None and kind not in head.reads:
         given = f"a {kind}" if kind else "another tree"
         raise BadInput(
-            f"task {name!r}: the head {head!r} reads a {' or '.join(head.reads)}, and the trunk "
-            f"gives {given}"
+            f"task {name!r}: the head {to_source(head)} reads a {' or '.join(head.reads)}, and the "
+            f"trunk gives {given}"
         )
 
 
@@ -87,27 +91,29 @@ def apply_heads(
         own = HeadKey.parse(name)
         if own.task not in features:
             continue
-        if isinstance(head, Head):
-            outputs[name], found = apply_module(
-                head,
-                params[name],
-                updated.get(name, {}),
-                trunk_features(features[own.task]),
-                train,
-                None if key is None else fold_in_name(key, own.path),
-                freeze_batch_norm(lambda path, own=own: (*own.path.split("/"), *path), param_rules),
-            )
-            updated |= {name: found} if found else {}
-        else:
+        if isinstance(head, VECTOR_HEADS):
             positions = positions_of(outputs.get(own.task))
             x = features_at(trunk_features(features[own.task]), positions)
             outputs[name] = apply_vector_head(head, params[name], x)
+            continue
+        outputs[name], found = apply_module(
+            head,
+            params[name],
+            updated.get(name, {}),
+            trunk_features(features[own.task]),
+            train,
+            None if key is None else fold_in_name(key, own.path),
+            freeze_batch_norm(lambda path, own=own: (*own.path.split("/"), *path), param_rules),
+        )
+        updated |= {name: found} if found else {}
     return outputs, join_stats(encoder_stats(stats), updated)
 
 
 def apply_vector_head(head: nn.Module, params: Any, x: jax.Array) -> jax.Array:
-    """Outputs `[..., C]` of a head, computed with an additional batch axis of size one."""
+    """Outputs `[..., C]` for vectors `[..., D]`, computed with a batch axis of size one."""
     # Without it, XLA computes the gradient of a kernel with few outputs as `x^T g`, which on a CPU
     # takes six times as long as `(g^T x)^T`, the form it uses for batched products.
-    params, x = jax.tree.map(lambda array: array[None], (params, x))
-    return jax.vmap(lambda params, x: head.apply({"params": params}, x))(params, x)[0]
+    flat = x.reshape(-1, x.shape[-1])
+    params, flat = jax.tree.map(lambda array: array[None], (params, flat))
+    outputs = jax.vmap(lambda params, x: head.apply({"params": params}, x))(params, flat)[0]
+    return outputs.reshape(*x.shape[:-1], -1)

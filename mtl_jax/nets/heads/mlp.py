@@ -37,6 +37,7 @@ class Linear(Head, nn.Module):
     num_outputs: int
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -77,6 +78,7 @@ class MLPHead(Head, nn.Module):
     widths: tuple[int, ...] = ()
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -108,6 +110,7 @@ class HiddenHead(Head, nn.Module):
     hidden: int = 0
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1, hidden=0)
