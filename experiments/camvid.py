@@ -89,9 +89,7 @@ def alone(task: Task) -> Run:
 
 def learning(name: str, method) -> Run:
     """A row that learns from the images without a map by a method."""
-    return FEW.replace(
-        name=f"46 maps: {name}", tasks=(SEGMENTATION.replace(auxiliary=method),)
-    )
+    return FEW.replace(name=f"46 maps: {name}", tasks=(SEGMENTATION.replace(auxiliary=method),))
 
 
 RUNS = (
@@ -106,6 +104,4 @@ RUNS = (
     FEW,
     learning("FixMatch", consistency.FixMatch(threshold=0.95)),
 )
-EXPERIMENT = Experiment(
-    runs=RUNS, baselines=tuple(f"{task.name} alone" for task in TASKS)
-)
+EXPERIMENT = Experiment(runs=RUNS, baselines=tuple(f"{task.name} alone" for task in TASKS))

@@ -25,6 +25,9 @@ def masked_mean(
     position of labels `[B, ..., D]`, is averaged over those whose entries are all known. Missing
     labels (-1 or NaN) are replaced by 0, which keeps both the value and the gradient finite.
 
+    A loss of whole maps or sequences of classes, such as `dice_loss` and `ctc_loss`, receives
+    their missing entries as negative classes, and is averaged over the examples with a known one.
+
     Args:
       loss: `(outputs, labels) -> [B]`, or of the labels' shape.
       outputs: floats `[B, ..., C]`, or a dict of arrays that the loss takes.
@@ -38,8 +41,12 @@ def masked_mean(
     Raises:
       BadInput: at trace time, if the loss returns another shape.
     """
+    outputs, labels = jax.tree.map(jnp.asarray, (outputs, labels))
     mask = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
-    labels = jnp.where(mask, labels, 0)
+    if is_of_wholes(loss, outputs, labels):
+        labels, mask = jnp.where(mask, labels, -1), mask.reshape(len(mask), -1).any(1)
+    else:
+        labels = jnp.where(mask, labels, 0)
     if is_mean_of_entries(loss, outputs, labels):
         losses = loss(outputs[..., None], labels[..., None])
     else:
@@ -62,6 +69,13 @@ def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: Any, labels: jax
     if labels.ndim == 1 or not isinstance(outputs, jax.Array) or outputs.shape != labels.shape:
         return False
     return target_type(loss, outputs.shape[-1]) in ("binary", "multilabel", "continuous")
+
+
+def is_of_wholes(loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array) -> bool:
+    """Whether a loss returns one value for each map or sequence of classes."""
+    if labels.ndim == 1 or jnp.issubdtype(labels.dtype, jnp.floating):
+        return False
+    return len(jax.eval_shape(loss, outputs, labels).shape) == 1
 
 
 def known_entries(labels: jax.Array, mask: jax.Array) -> jax.Array:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import (
     HeadKey,
@@ -96,10 +97,14 @@ def make_model(
 
     def apply_named_head(params, name, x):
         head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
-        if isinstance(head, Head) and head.reads is not None and "vector" not in head.reads:
-            raise BadInput(f"a method applies the head of {name!r} to vectors, not {head!r}")
-        train = {"train": False} if isinstance(head, Head) else {}
-        return head.apply({"params": params[name]}, x, **train)
+        if not isinstance(head, Head):
+            return head.apply({"params": params[name]}, x)
+        if not head.reads_positions:
+            raise BadInput(
+                f"task {name!r}: its method applies the head to single vectors, which the head "
+                f"{to_source(head)} does not read"
+            )
+        return head.apply({"params": params[name]}, x, train=False)
 
     decode = functools.partial(apply_heads, heads, param_rules)
     return Model(init, encode, decode, cross_task.embed, apply_named_head)

@@ -38,6 +38,7 @@ class Linear(Head, nn.Module):
     num_outputs: int
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -78,6 +79,7 @@ class MLPHead(Head, nn.Module):
     widths: tuple[int, ...] = ()
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)

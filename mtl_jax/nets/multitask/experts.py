@@ -21,6 +21,17 @@ def require_trunk(owner: nn.Module | Trunk, field: str) -> None:
     require(valid, owner, field, "must be a trunk such as nets.MLP()", value)
 
 
+def require_array(owner: nn.Module, field: str, features: Any) -> None:
+    """Requires that a trunk gives one array, not a pyramid or tokens.
+
+    Raises:
+      BadInput: when traced, naming the architecture.
+    """
+    rule = "must give one array here, a vector or a map"
+    value = type(features).__name__
+    require(isinstance(features, jax.Array), owner, field, rule, value)
+
+
 def clone_trunk(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> list[nn.Module]:
     """Trunks `name_0`, `name_1`, ... with separate parameters; must be called in `__call__`."""
     return [trunk.clone(parent=parent, name=f"{name}_{i}") for i in range(count)]
