@@ -19,6 +19,7 @@ from mtl_jax.consistency.adamatch import AdaMatch as AdaMatch
 from mtl_jax.consistency.comatch import CoMatch as CoMatch
 from mtl_jax.consistency.crmatch import CRMatch as CRMatch
 from mtl_jax.consistency.curriculum_threshold import CurriculumThreshold as CurriculumThreshold
+from mtl_jax.consistency.cutmix_consistency import CutMixConsistency as CutMixConsistency
 from mtl_jax.consistency.dash import Dash as Dash
 from mtl_jax.consistency.defixmatch import DeFixMatch as DeFixMatch
 from mtl_jax.consistency.distribution_alignment import (

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.features import Shape, features_at, positions_of
+from mtl_jax.core.mixed_views import MixParams
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import MixParams
 from mtl_jax.losses.masked import known_entries
 
 
@@ -65,7 +65,7 @@ def flatten(array: jax.Array, shape: Shape) -> jax.Array:
 def flatten_index(index: jax.Array, shape: Shape) -> jax.Array:
     """Indices `[n |P|]` of the positions of examples at indices `[n]`."""
     size = math.prod(shape)
-    return (index[:, None] * size + jnp.arange(size, dtype=index.dtype)).reshape(-1)
+    return (index[:, None] * size + jnp.arange(size, dtype=index.dtype)[None]).reshape(-1)
 
 
 def flatten_params(params: Any, shape: Shape) -> Any:
