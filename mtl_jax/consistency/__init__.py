@@ -65,6 +65,7 @@ from mtl_jax.consistency.shrinkmatch import ShrinkMatch as ShrinkMatch
 from mtl_jax.consistency.signal_annealing import SignalAnnealing as SignalAnnealing
 from mtl_jax.consistency.simmatch import SimMatch as SimMatch
 from mtl_jax.consistency.sum_of_losses import SumOfLosses as SumOfLosses
+from mtl_jax.consistency.supervised_mix import SupervisedMix as SupervisedMix
 from mtl_jax.consistency.target import HardLabels as HardLabels
 from mtl_jax.consistency.target import SharpenedLabels as SharpenedLabels
 from mtl_jax.consistency.teacher_weights import TeacherWeights as TeacherWeights

@@ -5,6 +5,7 @@ import math
 from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from mtl_jax.core.base_views import require_base_views, stream_name
 from mtl_jax.core.typechecked import typechecked
@@ -17,6 +18,13 @@ class MixParams(NamedTuple):
     partner: jax.Array  # [n]
     ratio: jax.Array  # [n], lambda; at least 1/2 if `keep_dominant`
     ratio_map: jax.Array | None = None  # [n, H, W], of each pixel, for CutMix
+
+    def ratio_at(self, shape: tuple[int, ...]) -> jax.Array:
+        """Coefficients `[n, *shape]` at the positions of outputs, 0 or 1 in a map of CutMix."""
+        if self.ratio_map is None or len(shape) != 2:
+            ratio = self.ratio.reshape(-1, *(1,) * len(shape))
+            return jnp.broadcast_to(ratio, (len(self.ratio), *shape))
+        return jax.image.resize(self.ratio_map, (len(self.ratio), *shape), "nearest")
 
 
 @typechecked

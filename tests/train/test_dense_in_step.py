@@ -34,3 +34,24 @@ def test_a_step_learns_from_unlabelled_pixels(method):
         for a, b in zip(*map(jax.tree.leaves, (state.params, plain.params)), strict=True)
     ]
     assert max(moved) > 1e-4
+
+
+MIXES = {
+    "mixup": consistency.SupervisedMix("mixup"),
+    "cutmix": consistency.SupervisedMix("cutmix"),
+    "with another": consistency.SumOfLosses(
+        (consistency.SupervisedMix("cutmix"), consistency.FixMatch(threshold=0.5))
+    ),
+}
+
+
+@pytest.mark.parametrize("method", MIXES.values(), ids=MIXES)
+def test_labelled_pixels_and_numbers_are_mixed(method):
+    depth = DEPTH.replace(auxiliary=consistency.SupervisedMix(method.views[0].kind))
+    run = RUN.replace(tasks=(SIDE.replace(auxiliary=method), depth))
+    state, metrics = trained(run)
+    plain, _ = trained(RUN)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, metrics)))
+    assert metrics["loss/side"].min() > 0.0 < metrics["loss/depth"].min()
+    first, second = (jax.tree.leaves(each.params)[0] for each in (state, plain))
+    assert np.abs(first - second).max() > 1e-4
