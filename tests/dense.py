@@ -1,7 +1,6 @@
 """A small dense problem, as `tests.small` is one of whole images: maps with holes, and tokens."""
 
 import flax.linen as nn
-import jax
 import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting

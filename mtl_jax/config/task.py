@@ -9,20 +9,13 @@ import jax
 
 from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.base_views import BASE_VIEWS, MEDIUM, STRONG
 from mtl_jax.core.head import Head
 from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, require, require_choice, require_int
-from mtl_jax.core.views import (
-    BASE_VIEWS,
-    MEDIUM,
-    STRONG,
-    AdversarialView,
-    SeparatePass,
-    TeacherView,
-    base_views,
-)
+from mtl_jax.core.views import AdversarialView, SeparatePass, TeacherView, base_views
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 
 

@@ -1,4 +1,4 @@
-"""Mean of a loss over the labelled examples or label entries."""
+"""Losses of the labelled examples or label entries, and their mean."""
 
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +41,32 @@ def masked_mean(
     Raises:
       BadInput: at trace time, if the loss returns another shape.
     """
+    losses, known = masked_losses(loss, outputs, labels, mask)
+    count = jnp.maximum(known.sum().astype(losses.dtype), 1.0)
+    if losses.ndim > 1:
+        # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
+        losses = losses.reshape(len(losses), -1).mean(1)
+        count = count / (known.size / len(known))
+    return losses.sum() / count
+
+
+def masked_losses(
+    loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The losses that `masked_mean` averages, 0 where they are not known, and the known ones.
+
+    Args:
+      loss: as for `masked_mean`, and so are the others.
+      outputs: floats `[B, ..., C]`, or a dict.
+      labels: `[B, ...]`.
+      mask: bool `[B]` or `[B, ...]`.
+
+    Returns:
+      Losses and their mask, both `[B]` or `[B, ...]`.
+
+    Raises:
+      BadInput: at trace time, if the loss returns another shape.
+    """
     outputs, labels = jax.tree.map(jnp.asarray, (outputs, labels))
     mask = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
     if is_of_wholes(loss, outputs, labels):
@@ -55,13 +81,7 @@ def masked_mean(
     shapes = (mask.shape[:1], mask.shape[:-1], mask.shape)
     require(losses.shape in shapes and losses.ndim > 0, "Task", "loss", rule, losses.shape)
     mask = mask.reshape(*losses.shape, -1).all(-1)
-    losses = jnp.where(mask, losses, 0.0)
-    count = jnp.maximum(mask.sum().astype(losses.dtype), 1.0)
-    if losses.ndim > 1:
-        # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
-        losses = losses.reshape(len(losses), -1).mean(1)
-        count = count / (mask.size / len(mask))
-    return losses.sum() / count
+    return jnp.where(mask, losses, 0.0), mask
 
 
 def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array) -> bool:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.features import Shape, features_at, positions_of
+from mtl_jax.core.mixed_views import MixParams
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import MixParams
 from mtl_jax.losses.masked import known_entries
 
 
@@ -74,7 +74,4 @@ def flatten_params(params: Any, shape: Shape) -> Any:
     if not isinstance(params, MixParams):
         return jax.tree.map(lambda leaf: jnp.repeat(leaf, size, 0), params)
     partner = flatten_index(params.partner, shape)
-    if params.ratio_map is None:
-        return MixParams(partner, jnp.repeat(params.ratio, size))
-    ratio = jax.image.resize(params.ratio_map, (len(params.ratio), *shape), "nearest")
-    return MixParams(partner, ratio.reshape(-1))
+    return MixParams(partner, params.ratio_at(shape).reshape(-1))
