@@ -152,7 +152,7 @@ def warnings_of(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]
 def stopped_early(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     """A line that says at which step a run stopped early, if it did."""
     last = max(records)
-    if last == run.steps:
+    if run.evaluation.patience is None or last == run.steps:
         return []
     return [
         (
