@@ -142,7 +142,8 @@ def check(name, method, wrt="parameters"):
     """One step is finite and moves the parameters; weights are those of the Gram matrix by hand."""
     run, start, state, metrics = stepped(name, method, wrt)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, metrics)))
-    for before, after in zip(*map(jax.tree.leaves, (start, state.params)), strict=True):
+    shared = (start["shared"], state.params["shared"])
+    for before, after in zip(*map(jax.tree.leaves, shared), strict=True):
         assert (before != after).any()
     if method.access == "gramian":
         losses, _, of_params, of_features = wanted(name)
