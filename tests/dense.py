@@ -145,9 +145,7 @@ RUN = Run(
 PYRAMID = RUN.replace(
     name="pyramid",
     trunk=Strides(),
-    tasks=tuple(
-        task.replace(head=nets.heads.FPN(task.num_outputs, width=4)) for task in RUN.tasks
-    ),
+    tasks=tuple(task.replace(head=nets.heads.FPN(task.num_outputs, width=4)) for task in RUN.tasks),
 )
 TOKENS = RUN.replace(
     name="tokens",

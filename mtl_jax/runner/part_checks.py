@@ -12,11 +12,11 @@ from mtl_jax import train
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
-from mtl_jax.core.metric import Metric
+from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.seed_functions import ExampleSpec, init_models
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
 from mtl_jax.storage.vocabulary_checks import check_kind
@@ -84,7 +84,7 @@ def init_abstract(run: Run, data: train.TrainData) -> tuple[Tree, Tree]:
 
 
 def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
-    """Requires a loss per example, and scalar metrics."""
+    """Requires a loss per example, and metrics of such outputs that are scalars."""
     labels = jax.ShapeDtypeStruct((NUM_EXAMPLES, *labels.shape[1:]), labels.dtype)
     where = f"run {run.name!r}: task {task.name!r}"
     with explain_errors(f"{where}: loss", always=True):
@@ -100,6 +100,17 @@ def check_task(run: Run, task: Task, logits: Any, labels: Any) -> None:
             value = jax.eval_shape(metric.compute, sums)
         valid = getattr(value, "shape", None) == ()
         require(valid, f"{where}: Task", "metrics", "must compute one number each, []", value)
+    for metric in (metric for metric in task.metrics if isinstance(metric, HostMetric)):
+        if not has_user_code(metric):  # It may not expect values that are made up.
+            with explain_errors(f"{where}: metric {metric.name!r}", always=True):
+                metric.compute(*examples_of(logits, labels))
+
+
+def examples_of(logits: Any, labels: Any) -> tuple[Any, np.ndarray]:
+    """Outputs and labels of given shapes, with values that are valid for any task."""
+    random = np.random.default_rng(0)
+    outputs = jax.tree.map(lambda leaf: random.random(leaf.shape, np.float32), logits)
+    return outputs, random.integers(0, 2, labels.shape).astype(labels.dtype)
 
 
 @functools.lru_cache(maxsize=256)
