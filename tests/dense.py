@@ -1,12 +1,15 @@
 """A small dense problem, as `tests.small` is one of whole images: maps with holes, and tokens."""
 
 import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets, optimizers, weighting
 from mtl_jax.config.run import Labels, Run
 from mtl_jax.config.run_groups import Augmentation, Evaluation
 from mtl_jax.config.task import Task
+from mtl_jax.core.features import Pyramid, Tokens
+from mtl_jax.core.head import Head
 from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.nets.backbones.stages import sequential
 
@@ -41,6 +44,36 @@ class Layer(nn.Module):
         return nn.relu(nn.BatchNorm(momentum=0.9)(x, use_running_average=not train))
 
 
+class Strides(nn.Module):
+    """A pyramid of two maps."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        fine = Layer(4)(x, train=train)
+        return Pyramid((fine, Layer(4)(fine[:, ::2, ::2], train=train)))
+
+
+class Words(nn.Module):
+    """Features of the embedded tokens, mixed with those before them, and their mean."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        embedded = nn.Embed(5, 4)(x)
+        tokens = nn.tanh(nn.Dense(4)(embedded) + nn.Dense(4)(jnp.roll(embedded, 1, 1)))
+        return Tokens(tokens.mean(1), tokens, jnp.ones(x.shape))
+
+
+class EachToken(Head, nn.Module):
+    """A linear head at every token."""
+
+    num_outputs: int
+    reads = ("tokens",)
+
+    @nn.compact
+    def __call__(self, features, *, train):
+        return nn.Dense(self.num_outputs)(features.tokens)
+
+
 class Maps(StagedTrunk, nn.Module):
     """Layers that keep the size of the image."""
 
@@ -57,6 +90,19 @@ class Maps(StagedTrunk, nn.Module):
     @nn.nowrap
     def pool(self, x):
         return x
+
+
+def sentences(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Tokens, of which each has the class and the number of the one before it, some missing."""
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(5, size=(count, 6), dtype=np.int32)
+    before = np.roll(tokens, 1, 1)
+    missing = rng.random((2, count, 6)) < 0.2
+    return {
+        "inputs": tokens,
+        "before": np.where(missing[0], -1, before % 3).astype(np.int32),
+        "height": np.where(missing[1], np.nan, before)[..., None].astype(np.float32),
+    }
 
 
 DATA = data.Arrays(part(24, 0), part(8, 1), part(8, 2))
@@ -94,6 +140,22 @@ RUN = Run(
     labels=Labels(num_labelled=12, unlabelled_ratio=1),
     augmentation=Augmentation(weak=None, strong=augment.Cutout(2)),
     evaluation=Evaluation(every=4, checkpoint_every=4, ema_decay=0.9),
+)
+# The same with a representation that is a tree.
+PYRAMID = RUN.replace(
+    name="pyramid",
+    trunk=Strides(),
+    tasks=tuple(task.replace(head=nets.heads.FPN(task.num_outputs, width=4)) for task in RUN.tasks),
+)
+TOKENS = RUN.replace(
+    name="tokens",
+    data=data.Arrays(sentences(24, 0), sentences(8, 1), sentences(8, 2)),
+    trunk=Words(),
+    tasks=(
+        CLASS_MAP.replace(name="before", head=EachToken(3)),
+        DEPTH.replace(name="height", head=EachToken(1)),
+    ),
+    augmentation=Augmentation(),
 )
 FIXMATCH = consistency.FixMatch(threshold=0.5)
 UNLABELLED = RUN.replace(name="fixmatch", tasks=(CLASS_MAP.replace(auxiliary=FIXMATCH),))

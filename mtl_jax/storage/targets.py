@@ -107,7 +107,8 @@ def classes_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str
         return f"are {dtype}: these are floats; give {rule}"
     if shape[1:] == (1,):
         return f"are a column {size}; give {rule}, as labels[:, 0]"
-    return None if len(shape) == 1 else f"are {size}; give {rule}"
+    hint = f", or a head of maps, as head=nets.heads.Pixel({outputs})" if len(shape) > 2 else ""
+    return None if len(shape) == 1 else f"are {size}; give {rule}{hint}"
 
 
 def binary_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str | None:
@@ -134,7 +135,9 @@ def numbers_fault(shape: tuple, dtype: np.dtype, size: str, outputs: int) -> str
         )
     if shape[1:] == (outputs,) or (outputs == 1 and len(shape) == 1):
         return None
-    return f"are {size}; num_outputs={outputs} takes [N{'' if outputs == 1 else f', {outputs}'}]"
+    hint = f"; for maps, give a head, as head=nets.heads.Pixel({outputs})" if len(shape) > 2 else ""
+    each = "[N]" if outputs == 1 else f"[N, {outputs}]"
+    return f"are {size}; num_outputs={outputs} takes {each}{hint}"
 
 
 def check_splits(run: Run, task: Task, splits: Mapping[str, np.ndarray]) -> None:

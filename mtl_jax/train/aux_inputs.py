@@ -66,7 +66,8 @@ def make_aux_inputs(
     )
     if task.auxiliary is None or not task.auxiliary.per_position:
         return inputs
-    return flatten_positions(inputs, {v: trunk_features(each) for v, each in features.items()})
+    whole = {view: trunk_features(each) for view, each in features.items()}
+    return flatten_positions(name, inputs, whole)
 
 
 def key_in_stream(view: Any, task: str) -> str:

@@ -13,7 +13,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.masked import known_entries
 
 
-def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
+def flatten_positions(task: str, inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     """Inputs in which every position of an example is an example; unchanged without positions.
 
     Outputs `[n, *P, C]` become `[n |P|, C]`, and labels, masks and indices follow. An auxiliary
@@ -22,6 +22,7 @@ def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     positions where it is not missing.
 
     Args:
+      task: name of the task, for errors.
       inputs: inputs by example.
       features: the features of the trunk by view.
 
@@ -30,7 +31,9 @@ def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     """
     outputs = next(iter(inputs.logits.values()))
     if isinstance(outputs, dict):
-        raise BadInput("an auxiliary loss needs outputs that are one array, not a dict")
+        raise BadInput(
+            f"task {task!r}: its auxiliary loss needs outputs that are one array, not a dict"
+        )
     shape = positions_of(outputs)
     if not shape:
         return inputs

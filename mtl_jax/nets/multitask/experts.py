@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.trunk import Trunk, traits
-from mtl_jax.core.validation import require
+from mtl_jax.core.validation import BadInput, require
 
 
 def require_trunk(owner: nn.Module | Trunk, field: str) -> None:
@@ -38,7 +38,14 @@ def clone_trunk(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> l
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Inputs `[N, ...]` as vectors `[N, D]`."""
+    """Inputs `[N, ...]` as vectors `[N, D]`.
+
+    Raises:
+      BadInput: when traced, for anything but an array of floats, such as tokens.
+    """
+    if not isinstance(x, jax.Array) or not jnp.issubdtype(x.dtype, jnp.floating):
+        kind = str(x.dtype) if isinstance(x, jax.Array) else type(x).__name__
+        raise BadInput(f"gates and cascades read inputs that are one array of floats, not {kind}")
     return x.reshape(x.shape[0], -1)
 
 
