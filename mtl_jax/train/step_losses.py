@@ -20,7 +20,6 @@ from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, StepContext, StepExtension
 from mtl_jax.core.step_types import (
     Batch,
-    Features,
     Outputs,
     StepInputs,
     StreamInputs,
@@ -31,14 +30,14 @@ from mtl_jax.core.step_types import (
 from mtl_jax.core.tree import Tree, merge
 from mtl_jax.core.views import AdversarialView, TeacherView, view_key
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.train.batch import prepare_inputs, sample_batch, split_by_view
+from mtl_jax.train.batch import prepare_inputs, sample_batch
+from mtl_jax.train.decode import StreamOutputs, decode_stream
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.train.objective import (
     Objective,
     ObjectiveAux,
     StreamEncoder,
     encode_stream,
-    pass_key,
 )
 from mtl_jax.train.positions import flatten_positions
 from mtl_jax.train.view_requests import group_requests
@@ -52,14 +51,6 @@ class Setup(NamedTuple):
     model: Model
     execution: Execution
     shard_batch: Callable[[Any], Any]  # Shards the examples of a batch over a mesh.
-
-
-class StreamOutputs(NamedTuple):
-    """Outputs and features of one stream from all models, by view."""
-
-    outputs: Outputs
-    features: Features
-    batch_stats: Tree  # After the joint pass.
 
 
 class TaskLoss(NamedTuple):
@@ -156,21 +147,6 @@ def make_objective(
         for each in streams
     )
     return Objective(encoders, losses_from_features, step.state.batch_stats)
-
-
-def decode_stream(
-    step: StepInputs, heads: Tree, stats: Tree, stream: StreamInputs, features: dict[str, tuple]
-) -> StreamOutputs:
-    """Decodes a stream: its outputs and features, from the task features of every pass."""
-    outputs, by_view = dict(stream.fixed_outputs), dict(stream.fixed_features)
-    after = stats
-    for index, own in enumerate(stream.passes):
-        here = {name: features[name][index] for name in stream.tasks}
-        found, updated = step.model.decode(heads, stats, here, train=True, key=pass_key(step, own))
-        after = after if own.name else updated
-        outputs |= split_by_view(found, own.sizes)
-        by_view |= split_by_view(here, own.sizes)
-    return StreamOutputs(outputs, by_view, after)
 
 
 def task_losses(
