@@ -71,6 +71,7 @@ from mtl_jax.consistency.target import SharpenedLabels as SharpenedLabels
 from mtl_jax.consistency.teacher_weights import TeacherWeights as TeacherWeights
 from mtl_jax.consistency.temporal_ensembling import TemporalEnsembling as TemporalEnsembling
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian as TruncatedGaussian
+from mtl_jax.consistency.unimatch import UniMatch as UniMatch
 from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment
 from mtl_jax.core import typechecked

@@ -11,7 +11,7 @@ from typing import Literal
 from mtl_jax.core.base_views import require_base_views, stream_name
 from mtl_jax.core.mixed_views import CutMixView, MixedView
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import require_choice, require_int, require_number
+from mtl_jax.core.validation import require, require_choice, require_int, require_number
 
 Parameters = Literal["selected", "ema", "raw"]  # Of a finished run.
 PARAMETERS = ("selected", "ema", "raw")
@@ -94,6 +94,44 @@ class AdversarialView:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
+class FeatureDropoutView:
+    """A base view whose features lack random channels; its heads are applied once more.
+
+    The features are those of the joint pass, so the images are not encoded again, and the heads
+    read them in one batch with those of the other views. Each task has its own channels.
+
+    Attributes:
+      view: the base view, which is made part of the joint pass.
+      rate: probability that a channel is dropped (`mtl_jax.core.features.drop_channels`).
+
+    Raises:
+      BadInput: if it is not a base view, or for a rate outside [0, 1).
+
+    Reference: Yang et al., Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
+      Segmentation, CVPR 2023, Section 3.2 (https://arxiv.org/abs/2208.09910).
+    """
+
+    view: str = "weak"
+    rate: float = 0.5
+
+    def __post_init__(self):
+        require_base_views(self, "view")
+        require_number(self, rate=(0.0, 1.0))
+        require(self.rate < 1.0, self, "rate", "must be below 1", self.rate)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The base views it is computed from."""
+        return (self.view,)
+
+    @property
+    def stream_name(self) -> str:
+        """Its key in `AuxInputs` and the name of its random stream."""
+        return stream_name("dropout", self.view, self.rate)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
 class SeparatePass:
     """Base views in a separate forward pass, whose batch statistics are discarded.
 
@@ -156,7 +194,16 @@ class TeacherView:
         return stream_name("stored", self.params, self.per_class)
 
 
-View = str | MixedView | CutMixView | RotatedView | AdversarialView | SeparatePass | TeacherView
+View = (
+    str
+    | MixedView
+    | CutMixView
+    | RotatedView
+    | AdversarialView
+    | FeatureDropoutView
+    | SeparatePass
+    | TeacherView
+)
 
 
 def view_key(view: View) -> str:

@@ -1,6 +1,6 @@
 """The inputs of the tasks' losses, from the outputs of a step."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -12,21 +12,13 @@ from mtl_jax.core.model import EncoderOutput, trunk_features, vector_features
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import (
     Batch,
-    Features,
     Outputs,
     StepInputs,
 )
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.views import AdversarialView, TeacherView, view_key
+from mtl_jax.train.decode import StreamOutputs
 from mtl_jax.train.positions import flatten_positions
-
-
-class StreamOutputs(NamedTuple):
-    """Outputs and features of one stream from all models, by view."""
-
-    outputs: Outputs
-    features: Features
-    batch_stats: Tree  # After the joint pass.
 
 
 def make_aux_inputs(

@@ -26,15 +26,15 @@ from mtl_jax.core.step_types import (
 )
 from mtl_jax.core.tree import Tree, merge
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.train.aux_inputs import StreamOutputs, make_aux_inputs
-from mtl_jax.train.batch import prepare_inputs, sample_batch, split_by_view
+from mtl_jax.train.aux_inputs import make_aux_inputs
+from mtl_jax.train.batch import prepare_inputs, sample_batch
+from mtl_jax.train.decode import StreamOutputs, decode_stream
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.train.objective import (
     Objective,
     ObjectiveAux,
     StreamEncoder,
     encode_stream,
-    pass_key,
 )
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler
@@ -143,21 +143,6 @@ def make_objective(
         for each in streams
     )
     return Objective(encoders, losses_from_features, step.state.batch_stats)
-
-
-def decode_stream(
-    step: StepInputs, heads: Tree, stats: Tree, stream: StreamInputs, features: dict[str, tuple]
-) -> StreamOutputs:
-    """Decodes a stream: its outputs and features, from the task features of every pass."""
-    outputs, by_view = dict(stream.fixed_outputs), dict(stream.fixed_features)
-    after = stats
-    for index, own in enumerate(stream.passes):
-        here = {name: features[name][index] for name in stream.tasks}
-        found, updated = step.model.decode(heads, stats, here, train=True, key=pass_key(step, own))
-        after = after if own.name else updated
-        outputs |= split_by_view(found, own.sizes)
-        by_view |= split_by_view(here, own.sizes)
-    return StreamOutputs(outputs, by_view, after)
 
 
 def task_losses(

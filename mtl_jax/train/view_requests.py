@@ -8,6 +8,7 @@ from mtl_jax.core.base_views import BASE_VIEWS
 from mtl_jax.core.views import (
     AdversarialView,
     CutMixView,
+    FeatureDropoutView,
     MixedView,
     RotatedView,
     SeparatePass,
@@ -44,7 +45,8 @@ def group_requests(tasks: Sequence[Task]) -> ViewRequests:
     Labelled images come first, unless every task has its own loss that does not need them.
     """
     requested = [view for task in tasks for view in required_views(task)]
-    joint: list[JointView] = [name for name in BASE_VIEWS if name in requested]
+    decoded = [view.view for view in requested if isinstance(view, FeatureDropoutView)]
+    joint: list[JointView] = [name for name in BASE_VIEWS if name in (*requested, *decoded)]
     joint += [view for view in requested if isinstance(view, DerivedView)]
     separate = [view for view in requested if isinstance(view, SeparatePass)]
     adversarial = [

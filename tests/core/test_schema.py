@@ -14,6 +14,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import (
     AdversarialView,
     CutMixView,
+    FeatureDropoutView,
     MixedView,
     RotatedView,
     SeparatePass,
@@ -37,6 +38,7 @@ STATE_1 = TrainState(np.zeros(1), jax.random.key(0), *({} for _ in range(7)))
             "mixed weak labelled 0.75 mixup True True 0.7",
         ),
         (CutMixView("weak", (0.5, 1), 2), "cutmix weak 0.5 1.0 2.0 0.5"),
+        (FeatureDropoutView("weak"), "dropout weak 0.5"),
         (RotatedView("strong"), "rotated strong"),
         (AdversarialView("weak", 2, 3), "adversarial weak 2.0 3.0 multiclass"),
         (SeparatePass(("weak2",), "frozen_student"), "separate weak2 frozen_student"),

@@ -4,14 +4,18 @@ import jax
 import numpy as np
 import pytest
 
-from mtl_jax import consistency
+from mtl_jax import aggregation, consistency
+from mtl_jax.config.balance_options import BalanceOptions
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from tests.pixels import DEPTH, RUN, SIDE
+from tests.small import COLUMN, ROW
+from tests.small import RUN as SMALL
 
 ONE = jax.devices()[:1]
 METHODS = {
     "CutMixConsistency": consistency.CutMixConsistency(threshold=0.5, student_view="strong"),
+    "UniMatch": consistency.UniMatch(threshold=0.5),
 }
 
 
@@ -34,6 +38,18 @@ def test_a_step_learns_from_unlabelled_pixels(method):
         for a, b in zip(*map(jax.tree.leaves, (state.params, plain.params)), strict=True)
     ]
     assert max(moved) > 1e-4
+
+
+@pytest.mark.parametrize("space", ["parameters", "representation"])
+def test_images_of_one_class_and_gradients_of_tasks(space):
+    run = SMALL.replace(
+        tasks=(ROW.replace(auxiliary=consistency.UniMatch(threshold=0.3)), COLUMN),
+        balance=aggregation.MGDA(),
+        balance_options=BalanceOptions(jacobian_wrt=space),
+    )
+    state, metrics = trained(run)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, metrics)))
+    assert metrics["unlabelled_loss/row"].min() > 0.0
 
 
 MIXES = {
