@@ -103,8 +103,16 @@ def lite0() -> nets.pretrained.Pretrained:
     )
 
 
+LITE0 = nets.Preprocessed(
+    nets.EfficientNetLite(0, features="pyramid"), nets.pretrained.EFFICIENTNET_LITE0.preprocessing
+)
 SCRATCH = alone(DETECTION).replace(
-    name="cells alone, Lite0 from scratch", trunk=nets.EfficientNetLite(0, features="pyramid")
+    name="cells alone, Lite0 from scratch",
+    trunk=LITE0,
+    optimizer=optimizers.Adam(optimizers.CosineSchedule(1e-3)),
+    batch_size=8,
+    steps=400,
+    evaluation={"every": 50, "checkpoint_every": 200},
 )
 
 EXPERIMENT = Experiment(

@@ -29,9 +29,9 @@ def drawn(side, size, channels=MIN_CHANNELS, count=2):
     return x, draw.normal(size=(*size, channels, 5)).astype(np.float32)
 
 
-def both(stride, pad):
+def both(stride, pad, groups=1):
     """Our function of images and kernel, and XLA's."""
-    settings = {"dimension_numbers": LAYOUT}
+    settings = {"dimension_numbers": LAYOUT, "feature_group_count": groups}
     native = functools.partial(
         jax.lax.conv_general_dilated, window_strides=stride, padding=pad, **settings
     )
@@ -59,9 +59,12 @@ def primitives(jaxpr):
     return found
 
 
+@pytest.mark.parametrize("groups", [1, MIN_CHANNELS], ids=["full", "depthwise"])
 @pytest.mark.parametrize(("side", "size", "stride", "pad"), CASES)
-def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad):
+def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, groups):
     x, kernel = drawn(side, size)
+    if groups > 1:
+        kernel = kernel.reshape(*size, 1, -1)[..., :groups]
 
     def derivatives(function):
         def loss(x, kernel):
@@ -73,7 +76,9 @@ def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad):
         many = jax.vmap(jax.grad(loss, 1), (None, 0))(x, jnp.stack([kernel, 2.0 * kernel]))
         return along, back, twice, many
 
-    found, wanted = (jax.jit(functools.partial(derivatives, f))() for f in both(stride, pad))
+    found, wanted = (
+        jax.jit(functools.partial(derivatives, f))() for f in both(stride, pad, groups)
+    )
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
 
@@ -124,3 +129,12 @@ def test_few_channels_are_left_to_xla():
     x, kernel = drawn((8, 8), (3, 3), MIN_CHANNELS - 1)
     back = jax.make_jaxpr(jax.grad(lambda k: both((1, 1), "SAME")[0](x, k).sum()))(kernel)
     assert "dot_general" not in primitives(back.jaxpr)
+
+
+def test_a_depthwise_convolution_is_none_on_a_cpu():
+    x, kernel = drawn((8, 8), (3, 3))
+    ours, native = both((2, 2), "SAME", MIN_CHANNELS)
+    grad = lambda f: jax.grad(lambda x, k: jnp.sin(f(x, k)).sum(), (0, 1))
+    kernel = kernel[:, :, :1].repeat(2, 3)[..., :MIN_CHANNELS]
+    assert " convolution(" not in compiled(grad(ours), x, kernel)
+    assert " convolution(" in compiled(grad(native), x, kernel)
