@@ -9,5 +9,7 @@ from mtl_jax.nets.heads.mlp import Linear as Linear
 from mtl_jax.nets.heads.mlp import MLPHead as MLPHead
 from mtl_jax.nets.heads.pixel import Pixel as Pixel
 from mtl_jax.nets.heads.segnet import SegNetHead as SegNetHead
+from mtl_jax.nets.heads.token import Span as Span
+from mtl_jax.nets.heads.token import Token as Token
 
 typechecked.typecheck_exports(globals())

@@ -19,7 +19,7 @@ def require_features(head: Head, features: Any) -> None:
     if reads is None:
         return
     kind = feature_type(features)
-    rule = f"must be a {' or '.join(reads)} (nets.heads.{type(head).__name__} reads no other)"
+    rule = f"must be of type {' or '.join(reads)} (nets.heads.{type(head).__name__} reads no other)"
     require(kind in reads, head, "features", rule, kind or type(features).__name__)
 
 
