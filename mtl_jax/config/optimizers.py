@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules as hashable configurations of optax."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import optax
 from mtl_jax.config.param_rules import ParamRules, rule_of
 from mtl_jax.core.tree import path_str
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import require_int, require_number
+from mtl_jax.core.validation import require, require_int, require_number
 
 
 @typechecked
@@ -55,6 +56,51 @@ class CosineSchedule:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
+class StepSchedule:
+    """Learning rate that is multiplied by a factor at given fractions of the run.
+
+    `peak * factor^k` at step t of T, with k the number of fractions f for which `t >= f T`. The
+    default, half the rate from half of the steps, is that of the dense multi-task benchmarks.
+
+    Attributes:
+      peak: the first learning rate.
+      fractions: fractions of the steps, ascending, each between 0 and 1.
+      factor: factor at each of them.
+
+    Raises:
+      BadInput: for a negative rate or factor, or fractions that do not ascend from 0 to 1.
+
+    Reference: Liu, Johns and Davison, End-to-End Multi-Task Learning with Attention, CVPR 2019,
+      its code (github.com/lorenmt/mtan): 200 epochs, halved after 100.
+    """
+
+    peak: float
+    fractions: tuple[float, ...] = (0.5,)
+    factor: float = 0.5
+
+    def __post_init__(self):
+        require_number(self, peak=(0.0, math.inf), factor=(0.0, math.inf))
+        ends = (0.0, *self.fractions, 1.0)
+        rises = all(one < other for one, other in itertools.pairwise(ends))
+        require(rises, self, "fractions", "must ascend between 0 and 1", self.fractions)
+
+    def schedule(self, steps: int) -> Callable[[jax.Array], jax.Array]:
+        """The learning rate as a function of the step, for a run of `steps` steps."""
+        boundaries = [steps * fraction for fraction in self.fractions]
+
+        def rate(count):
+            count = jnp.asarray(count, jnp.float32)
+            passed = sum((count >= boundary).astype(jnp.float32) for boundary in boundaries)
+            return self.peak * jnp.power(jnp.float32(self.factor), passed)
+
+        return rate
+
+
+Schedule = CosineSchedule | StepSchedule
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
 class SGD:
     """SGD with Nesterov momentum and weight decay of kernels.
 
@@ -70,7 +116,7 @@ class SGD:
       BadInput: for a negative rate or decay, or a momentum outside [0, 1].
     """
 
-    learning_rate: float | CosineSchedule
+    learning_rate: float | CosineSchedule | StepSchedule
     momentum: float = 0.9
     weight_decay: float = 0.0
 
@@ -103,7 +149,7 @@ class Adam:
       Algorithm 2 (https://arxiv.org/abs/1711.05101).
     """
 
-    learning_rate: float | CosineSchedule
+    learning_rate: float | CosineSchedule | StepSchedule
     weight_decay: float = 0.0
 
     def __post_init__(self):
@@ -128,14 +174,14 @@ class Adam:
 
 def check_rate(optimizer: SGD | Adam) -> None:
     """Requires a learning rate that is a non-negative number or a schedule."""
-    if not isinstance(optimizer.learning_rate, CosineSchedule):
+    if not isinstance(optimizer.learning_rate, Schedule):
         require_number(optimizer, learning_rate=(0.0, math.inf))
 
 
 def learning_rate(optimizer: SGD | Adam, steps: int):
     """The learning rate as a float or a schedule for optax."""
     rate = optimizer.learning_rate
-    return rate.schedule(steps) if isinstance(rate, CosineSchedule) else rate
+    return rate.schedule(steps) if isinstance(rate, Schedule) else rate
 
 
 def add_decayed_weights(decay: float, rules: ParamRules) -> optax.GradientTransformation:

@@ -5,9 +5,10 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule, add_decayed_weights
+from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule, StepSchedule, add_decayed_weights
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
@@ -52,6 +53,17 @@ def test_cosine_warms_up_and_ends_at_zero():
 def test_a_warm_up_longer_than_the_run_is_cut():
     rate = CosineSchedule(1.0, warmup=9).schedule(4)
     np.testing.assert_allclose([rate(s) for s in range(4)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
+
+
+def test_steps_halve_the_rate_where_they_say():
+    rate = jax.jit(StepSchedule(1e-4).schedule(200))
+    found = [float(rate(step)) for step in (0, 99, 100, 199, 300)]
+    np.testing.assert_allclose(found, [1e-4, 1e-4, 5e-5, 5e-5, 5e-5], rtol=1e-6)
+    several = StepSchedule(0.3, (0.3, 0.75), 0.1).schedule(20)
+    optax_rate = optax.piecewise_constant_schedule(0.3, {6: 0.1, 15: 0.1})
+    for step in range(20):
+        np.testing.assert_allclose(several(step), optax_rate(step), rtol=1e-6)
+    np.testing.assert_allclose(StepSchedule(0.2, ()).schedule(5)(4), 0.2, rtol=1e-6)
 
 
 def test_rates_come_from_the_schedule():
@@ -114,6 +126,10 @@ def test_kernels_are_what_decays():
             "CosineSchedule.cycles must lie between 0.0 and 0.5",
         ),
         (lambda: CosineSchedule(1.0, warmup=-1), "CosineSchedule.warmup must be at least 0"),
+        (lambda: StepSchedule(-1.0), "StepSchedule.peak must be at least 0.0"),
+        (lambda: StepSchedule(1.0, factor=-0.5), "StepSchedule.factor must be at least 0.0"),
+        (lambda: StepSchedule(1.0, (0.5, 0.2)), "StepSchedule.fractions must ascend between 0 and 1"),
+        (lambda: StepSchedule(1.0, (1.0,)), "StepSchedule.fractions must ascend between 0 and 1"),
     ],
 )
 def test_bad_settings_are_refused(make, said):
