@@ -128,7 +128,10 @@ def test_kernels_are_what_decays():
         (lambda: CosineSchedule(1.0, warmup=-1), "CosineSchedule.warmup must be at least 0"),
         (lambda: StepSchedule(-1.0), "StepSchedule.peak must be at least 0.0"),
         (lambda: StepSchedule(1.0, factor=-0.5), "StepSchedule.factor must be at least 0.0"),
-        (lambda: StepSchedule(1.0, (0.5, 0.2)), "StepSchedule.fractions must ascend between 0 and 1"),
+        (
+            lambda: StepSchedule(1.0, (0.5, 0.2)),
+            "StepSchedule.fractions must ascend between 0 and 1",
+        ),
         (lambda: StepSchedule(1.0, (1.0,)), "StepSchedule.fractions must ascend between 0 and 1"),
     ],
 )
