@@ -8,14 +8,9 @@ import numpy as np
 import optax
 import pytest
 
-from mtl_jax.config.optimizers import (
-    SGD,
-    Adam,
-    CosineSchedule,
-    PolynomialSchedule,
-    add_decayed_weights,
-)
+from mtl_jax.config.optimizers import SGD, Adam, add_decayed_weights
 from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.schedules import CosineSchedule, PolynomialSchedule, StepSchedule
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
@@ -94,6 +89,17 @@ def test_heads_have_ten_times_the_rate_at_every_step():
     np.testing.assert_allclose(found, [[r, 10 * r] for r in rates], rtol=1e-5)
 
 
+def test_steps_halve_the_rate_where_they_say():
+    rate = jax.jit(StepSchedule(1e-4).schedule(200))
+    found = [float(rate(step)) for step in (0, 99, 100, 199, 300)]
+    np.testing.assert_allclose(found, [1e-4, 1e-4, 5e-5, 5e-5, 5e-5], rtol=1e-6)
+    several = StepSchedule(0.3, (0.3, 0.75), 0.1).schedule(20)
+    optax_rate = optax.piecewise_constant_schedule(0.3, {6: 0.1, 15: 0.1})
+    for step in range(20):
+        np.testing.assert_allclose(several(step), optax_rate(step), rtol=1e-6)
+    np.testing.assert_allclose(StepSchedule(0.2, ()).schedule(5)(4), 0.2, rtol=1e-6)
+
+
 def test_rates_come_from_the_schedule():
     plain = SGD(CosineSchedule(1.0, cycles=0.5), momentum=0.0)
     found = walked(plain, 3)
@@ -156,6 +162,13 @@ def test_kernels_are_what_decays():
         (lambda: CosineSchedule(1.0, warmup=-1), "CosineSchedule.warmup must be at least 0"),
         (lambda: PolynomialSchedule(-1.0), "PolynomialSchedule.peak must be at least 0.0"),
         (lambda: PolynomialSchedule(1.0, -1.0), "PolynomialSchedule.power must be at least 0.0"),
+        (lambda: StepSchedule(-1.0), "StepSchedule.peak must be at least 0.0"),
+        (lambda: StepSchedule(1.0, factor=-0.5), "StepSchedule.factor must be at least 0.0"),
+        (
+            lambda: StepSchedule(1.0, (0.5, 0.2)),
+            "StepSchedule.fractions must ascend between 0 and 1",
+        ),
+        (lambda: StepSchedule(1.0, (1.0,)), "StepSchedule.fractions must ascend between 0 and 1"),
     ],
 )
 def test_bad_settings_are_refused(make, said):
