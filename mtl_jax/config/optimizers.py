@@ -7,13 +7,12 @@ import jax
 import optax
 
 from mtl_jax.config.param_rules import ParamRules, rule_of
-from mtl_jax.config.schedules import CosineSchedule as CosineSchedule
-from mtl_jax.config.schedules import PolynomialSchedule as PolynomialSchedule
-from mtl_jax.config.schedules import Schedule
-from mtl_jax.config.schedules import StepSchedule as StepSchedule
+from mtl_jax.config.schedules import CosineSchedule, PolynomialSchedule, StepSchedule
 from mtl_jax.core.tree import path_str
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require_number
+
+Schedule = CosineSchedule | PolynomialSchedule | StepSchedule
 
 
 @typechecked

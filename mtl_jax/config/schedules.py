@@ -135,6 +135,3 @@ def rise_and_progress(count: jax.Array, steps: int, warmup: int) -> tuple[jax.Ar
     count = jnp.asarray(count, jnp.float32)
     rise = jnp.minimum(1.0, (count + 1.0) / (warmup + 1.0))
     return rise, jnp.clip((count - warmup) / max(1, steps - warmup), 0.0, 1.0)
-
-
-Schedule = CosineSchedule | PolynomialSchedule | StepSchedule
