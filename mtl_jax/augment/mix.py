@@ -71,6 +71,35 @@ def sample_rectangles(
     return rows, interval_mask(jnp.floor(uniform[1] * width), side * width, width)
 
 
+def sample_inner_rectangles(
+    key: jax.Array, area: jax.Array, aspect: float, height: int, width: int
+) -> tuple[jax.Array, jax.Array]:
+    """Masks of the rows `[N, height]` and columns `[N, width]` of rectangles inside images.
+
+    Args:
+      key: for shapes and positions, `[]`.
+      area: fractions of the image, `[N]`; 0 is no rectangle.
+      aspect: the ratio r of the sides, relative to the image's, is log-uniform in
+        `[1 / aspect, aspect]`, as far as the rectangle fits into the image.
+      height: of the images.
+      width: of the images.
+    """
+    uniform = jax.random.uniform(key, (3, *area.shape), area.dtype)
+    widest = jnp.minimum(aspect, 1.0 / jnp.where(area > 0, area, 1.0))
+    root = widest ** (uniform[0] - 0.5)  # Of r.
+    side = jnp.sqrt(area)
+    rows = inner_interval_mask(side * root, uniform[1], height)
+    return rows, inner_interval_mask(side / root, uniform[2], width)
+
+
+def inner_interval_mask(fraction: jax.Array, position: jax.Array, size: int) -> jax.Array:
+    """Mask `[N, size]` of intervals of a fraction `[N]` of a side, at positions `[N]` in [0, 1)."""
+    pixels = jnp.arange(size, dtype=position.dtype)[None]
+    length = jnp.round(fraction * size)[:, None]
+    low = jnp.floor(position[:, None] * (size - length + 1.0))
+    return (pixels >= low) & (pixels < low + length)
+
+
 def interval_mask(center: jax.Array, length: jax.Array, size: int) -> jax.Array:
     """Mask `[N, size]` of intervals with centres `[N]` and lengths `[N]` along a side."""
     pixels = jnp.arange(size, dtype=center.dtype)

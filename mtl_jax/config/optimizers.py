@@ -1,56 +1,19 @@
-"""Optimizers and learning-rate schedules as hashable configurations of optax."""
+"""Optimizers as hashable configurations of optax, and their schedules."""
 
 import dataclasses
 import math
-from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mtl_jax.config.param_rules import ParamRules, rule_of
+from mtl_jax.config.schedules import CosineSchedule as CosineSchedule
+from mtl_jax.config.schedules import PolynomialSchedule as PolynomialSchedule
+from mtl_jax.config.schedules import Schedule
+from mtl_jax.config.schedules import StepSchedule as StepSchedule
 from mtl_jax.core.tree import path_str
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import require_int, require_number
-
-
-@typechecked
-@dataclasses.dataclass(frozen=True)
-class CosineSchedule:
-    """Cosine learning-rate decay after a linear warm-up.
-
-    `peak * cos(pi * cycles * t / T)` at step t of T, both counted from the end of the warm-up.
-    The default is FixMatch's `cos(7 pi k / 16 K)`; `cycles=0.5` ends at zero.
-
-    Attributes:
-      peak: maximal learning rate.
-      cycles: number of half periods at the end, at most 0.5.
-      warmup: number of steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
-
-    Raises:
-      BadInput: for a negative rate or a cosine that would become negative.
-
-    Reference: Sohn et al., FixMatch, NeurIPS 2020, Section 2.4 (https://arxiv.org/abs/2001.07685).
-    """
-
-    peak: float
-    cycles: float = 7 / 16
-    warmup: int = 0
-
-    def __post_init__(self):
-        require_number(self, peak=(0.0, math.inf), cycles=(0.0, 0.5))
-        require_int(self, warmup=0)
-
-    def schedule(self, steps: int) -> Callable[[jax.Array], jax.Array]:
-        """The learning rate as a function of the step, for a run of `steps` steps."""
-
-        def rate(count):
-            count = jnp.asarray(count, jnp.float32)
-            rise = jnp.minimum(1.0, (count + 1.0) / (self.warmup + 1.0))
-            done = jnp.clip((count - self.warmup) / max(1, steps - self.warmup), 0.0, 1.0)
-            return self.peak * rise * jnp.cos(math.pi * self.cycles * done)
-
-        return rate
+from mtl_jax.core.validation import require_number
 
 
 @typechecked
@@ -70,7 +33,7 @@ class SGD:
       BadInput: for a negative rate or decay, or a momentum outside [0, 1].
     """
 
-    learning_rate: float | CosineSchedule
+    learning_rate: float | Schedule
     momentum: float = 0.9
     weight_decay: float = 0.0
 
@@ -103,7 +66,7 @@ class Adam:
       Algorithm 2 (https://arxiv.org/abs/1711.05101).
     """
 
-    learning_rate: float | CosineSchedule
+    learning_rate: float | Schedule
     weight_decay: float = 0.0
 
     def __post_init__(self):
@@ -128,14 +91,14 @@ class Adam:
 
 def check_rate(optimizer: SGD | Adam) -> None:
     """Requires a learning rate that is a non-negative number or a schedule."""
-    if not isinstance(optimizer.learning_rate, CosineSchedule):
+    if not isinstance(optimizer.learning_rate, Schedule):
         require_number(optimizer, learning_rate=(0.0, math.inf))
 
 
 def learning_rate(optimizer: SGD | Adam, steps: int):
     """The learning rate as a float or a schedule for optax."""
     rate = optimizer.learning_rate
-    return rate.schedule(steps) if isinstance(rate, CosineSchedule) else rate
+    return rate.schedule(steps) if isinstance(rate, Schedule) else rate
 
 
 def add_decayed_weights(decay: float, rules: ParamRules) -> optax.GradientTransformation:

@@ -8,7 +8,7 @@ from mtl_jax.core.example_transform import JointPolicy
 from mtl_jax.core.penalty import Penalty, Proximal
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import require_choice, require_int, require_number
+from mtl_jax.core.validation import require, require_choice, require_int, require_number
 
 
 @typechecked
@@ -66,6 +66,9 @@ class Evaluation(RunGroup):
         differ; "per_task", for every task by its own metric; "last" or "last_ema", the raw or
         averaged parameters of the last step. Parameters that may still be selected are kept: by
         rank, those of all evaluations that no other one beats in every task.
+      patience: number of evaluations without a better one, in no seed and for no task that selects
+        by itself, after which the run stops early; None trains all steps. Schedules still count
+        all steps.
       measure_affinity: whether each evaluation measures the affinity between tasks.
 
     Raises:
@@ -76,9 +79,14 @@ class Evaluation(RunGroup):
     checkpoint_every: int = 1000
     ema_decay: float = 0.999
     selection: Literal["joint", "per_task", "last", "last_ema"] = "joint"
+    patience: int | None = None
     measure_affinity: bool = False
 
     def __post_init__(self):
         require_int(self, every=1, checkpoint_every=1)
+        if self.patience is not None:
+            require_int(self, patience=1)
+            rule = "needs a selection by validation"
+            require(not self.selection.startswith("last"), self, "patience", rule, self.patience)
         require_number(self, ema_decay=(0.0, 1.0))
         require_choice(self, selection=("joint", "per_task", "last", "last_ema"))

@@ -3,26 +3,20 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import jax
 
 from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss
+from mtl_jax.core.base_views import BASE_VIEWS, MEDIUM, STRONG
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.metric import HostMetric, Metric
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, require, require_choice, require_int
-from mtl_jax.core.views import (
-    BASE_VIEWS,
-    MEDIUM,
-    STRONG,
-    AdversarialView,
-    SeparatePass,
-    TeacherView,
-    base_views,
-)
+from mtl_jax.core.views import AdversarialView, SeparatePass, TeacherView, base_views
 from mtl_jax.losses.target_type import possible_types, target_type, types_of
 
 
@@ -70,7 +64,7 @@ class Task(Replaceable):
         rule = "must be of printable characters"
         require(self.name.isprintable(), self, "name", rule, self.name)
         require_int(self, num_outputs=1)
-        rule = f"must be that of the head {self.head!r}, or left out"
+        rule = f"must be that of the head {to_source(self.head)}, or left out"
         fine = self.head is None or self.head.num_outputs == self.num_outputs
         require(fine, self, "num_outputs", rule, self.num_outputs)
         require_choice(self, selects=(True, False))
@@ -80,6 +74,11 @@ class Task(Replaceable):
         rule = f"must ask for views that there are ({', '.join(BASE_VIEWS)})"
         require(not unknown, self, "auxiliary", rule, unknown)
         require_types(self)
+
+    def replace(self, **changes: Any) -> Self:
+        """As of any setting; with another head, the number of outputs is that head's."""
+        implied = {} if changes.get("head") is None else {"num_outputs": 0}
+        return super().replace(**{**implied, **changes})
 
     @property
     def head_spec(self) -> int | Head:

@@ -19,6 +19,7 @@ from mtl_jax.consistency.adamatch import AdaMatch as AdaMatch
 from mtl_jax.consistency.comatch import CoMatch as CoMatch
 from mtl_jax.consistency.crmatch import CRMatch as CRMatch
 from mtl_jax.consistency.curriculum_threshold import CurriculumThreshold as CurriculumThreshold
+from mtl_jax.consistency.cutmix_consistency import CutMixConsistency as CutMixConsistency
 from mtl_jax.consistency.dash import Dash as Dash
 from mtl_jax.consistency.defixmatch import DeFixMatch as DeFixMatch
 from mtl_jax.consistency.distribution_alignment import (
@@ -64,11 +65,13 @@ from mtl_jax.consistency.shrinkmatch import ShrinkMatch as ShrinkMatch
 from mtl_jax.consistency.signal_annealing import SignalAnnealing as SignalAnnealing
 from mtl_jax.consistency.simmatch import SimMatch as SimMatch
 from mtl_jax.consistency.sum_of_losses import SumOfLosses as SumOfLosses
+from mtl_jax.consistency.supervised_mix import SupervisedMix as SupervisedMix
 from mtl_jax.consistency.target import HardLabels as HardLabels
 from mtl_jax.consistency.target import SharpenedLabels as SharpenedLabels
 from mtl_jax.consistency.teacher_weights import TeacherWeights as TeacherWeights
 from mtl_jax.consistency.temporal_ensembling import TemporalEnsembling as TemporalEnsembling
 from mtl_jax.consistency.truncated_gaussian import TruncatedGaussian as TruncatedGaussian
+from mtl_jax.consistency.unimatch import UniMatch as UniMatch
 from mtl_jax.consistency.vat import VAT as VAT
 from mtl_jax.consistency.window_alignment import WindowAlignment as WindowAlignment
 from mtl_jax.core import typechecked

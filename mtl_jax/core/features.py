@@ -11,6 +11,7 @@ tokens      `Tokens`
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from mtl_jax.core.validation import BadInput
 
@@ -83,3 +84,27 @@ def features_at(features: Any, shape: Shape) -> jax.Array:
         return as_vector(features)
     size = (features.shape[0], *shape, features.shape[-1])
     return features if features.shape == size else jax.image.resize(features, size, "bilinear")
+
+
+def drop_channels(key: jax.Array, features: Any, rate: float) -> Any:
+    """Features without a random share of the channels of each example.
+
+    A channel is 0 with probability `rate`, at all positions, or is divided by `1 - rate`. Each
+    array of a tree has its own channels; integers and the mask of tokens stay as they are.
+
+    Reference: Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR
+      2015, Section 3.2 (https://arxiv.org/abs/1411.4280).
+    """
+    if isinstance(features, Tokens):
+        summary, tokens = drop_channels(key, (features.summary, features.tokens), rate)
+        return features._replace(summary=summary, tokens=tokens)
+
+    def one(key: jax.Array, leaf: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        shape = (leaf.shape[0], *(1,) * (leaf.ndim - 2), leaf.shape[-1])
+        kept = jax.random.bernoulli(key, 1.0 - rate, shape)
+        return jnp.where(kept, leaf / (1.0 - rate), 0.0)
+
+    leaves, treedef = jax.tree.flatten(features)
+    return treedef.unflatten(map(one, jax.random.split(key, len(leaves)), leaves))

@@ -14,6 +14,8 @@ class Head:
     Attributes:
       num_outputs: number of outputs C at each position, such as classes; a field of the module.
       reads: feature types that it reads (`mtl_jax.core.features`); None for any.
+      reads_positions: whether it also maps the features of single positions `[M, D]` to their
+        outputs `[M, C]`, without statistics or randomness, as methods that apply a head ask.
 
     Example:
       >>> import flax.linen as nn
@@ -28,6 +30,7 @@ class Head:
     """
 
     reads: ClassVar[tuple[FeatureType, ...] | None] = None
+    reads_positions: ClassVar[bool] = False
 
     num_outputs: int
 

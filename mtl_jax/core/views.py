@@ -1,93 +1,20 @@
 """Views of a batch: images that a method requests, their augmentation and their model.
 
-The base views are strings:
-    labelled          labelled images under the run's weak policy
-    labelled_strong   the same under its strong policy
-    weak, weak2       unlabelled images under its weak policy, two independent samples
-    medium            unlabelled images under its medium policy
-    strong, strong2   unlabelled images under its strong policy, two independent samples
-
-Derived views are made of them. All but those of `SeparatePass` share one forward pass.
+Base views are strings (`base_views`), and derived views are made of them. All but those of
+`SeparatePass` share one forward pass.
 """
 
 import dataclasses
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import jax
-
+from mtl_jax.core.base_views import require_base_views, stream_name
+from mtl_jax.core.mixed_views import CutMixView, MixedView
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int, require_number
 
-WEAK = ("labelled", "weak", "weak2")
-MEDIUM = ("medium",)
-STRONG = ("labelled_strong", "strong", "strong2")
-BASE_VIEWS = WEAK + MEDIUM + STRONG
 Parameters = Literal["selected", "ema", "raw"]  # Of a finished run.
 PARAMETERS = ("selected", "ema", "raw")
-
-
-class MixParams(NamedTuple):
-    """Partners and mixing coefficients of a mixed view."""
-
-    partner: jax.Array  # [n]
-    ratio: jax.Array  # [n], lambda; at least 1/2 if `keep_dominant`
-    ratio_map: jax.Array | None = None  # [n, H, W], of each pixel, for CutMix
-
-
-def stream_name(kind: str, *settings: Any) -> str:
-    """Name of a derived view and its random stream; renamed classes keep their samples."""
-    numbers = (float(each) if type(each) is int else each for each in settings)
-    return " ".join([kind, *map(str, numbers)])
-
-
-@typechecked
-@dataclasses.dataclass(frozen=True)
-class MixedView:
-    """Images of some base views, mixed: `r x_i + (1 - r) x_j`.
-
-    j is a random permutation of the concatenated views; r follows Beta(alpha, alpha), sampled
-    per example or once per batch. The samples are stored in `AuxInputs.view_params`, as a
-    `MixParams`.
-
-    Attributes:
-      views: base views, concatenated.
-      alpha: parameter of the Beta distribution.
-      kind: "mixup" interpolates images, "cutmix" pastes a rectangle of one into the other.
-      keep_dominant: whether r is `max(r, 1 - r)`.
-      per_example: whether r is sampled per example.
-      fixed_lambda: a constant r; requires two views, and j is the example of the other view at
-        the same index.
-
-    Raises:
-      BadInput: for no view, one that is not a base view, or a value out of range.
-
-    Reference: Zhang et al., mixup, ICLR 2018, Eq. 1 (https://arxiv.org/abs/1710.09412); Yun et
-      al., CutMix, ICCV 2019, Eq. 1 (https://arxiv.org/abs/1905.04899); `max(r, 1 - r)` is
-      MixMatch's, Berthelot et al., NeurIPS 2019, Eq. 9 (https://arxiv.org/abs/1905.02249).
-    """
-
-    views: tuple[str, ...]
-    alpha: float = 0.75
-    kind: Literal["mixup", "cutmix"] = "mixup"
-    keep_dominant: bool = True
-    per_example: bool = True
-    fixed_lambda: float | None = None
-
-    def __post_init__(self):
-        check_base_views(self)
-        require_number(self, alpha=(1e-6, math.inf))
-        require_choice(self, kind=("mixup", "cutmix"))
-        if self.fixed_lambda is not None:
-            require_number(self, fixed_lambda=(0.0, 1.0))
-            require(len(self.views) == 2, self, "views", "must be two", self.views)
-            require_choice(self, kind=("mixup",))
-
-    @property
-    def stream_name(self) -> str:
-        """Its key in `AuxInputs` and the name of its random stream."""
-        own = (self.alpha, self.kind, self.keep_dominant, self.per_example, self.fixed_lambda)
-        return stream_name("mixed", *self.views, *own)
 
 
 @typechecked
@@ -105,7 +32,7 @@ class RotatedView:
     view: str = "strong"
 
     def __post_init__(self):
-        check_base_views(self)
+        require_base_views(self, "view")
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -149,7 +76,7 @@ class AdversarialView:
     target_type: Literal["multiclass", "continuous"] = "multiclass"
 
     def __post_init__(self):
-        check_base_views(self)
+        require_base_views(self, "view")
         require_number(self, radius=(0.0, math.inf))
         require_int(self, iterations=1)
         require_choice(self, target_type=("multiclass", "continuous"))
@@ -163,6 +90,44 @@ class AdversarialView:
     def stream_name(self) -> str:
         """Its key in `AuxInputs` and the name of its random stream."""
         return stream_name("adversarial", self.view, self.radius, self.iterations, self.target_type)
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
+class FeatureDropoutView:
+    """A base view whose features lack random channels; its heads are applied once more.
+
+    The features are those of the joint pass, so the images are not encoded again, and the heads
+    read them in one batch with those of the other views. Each task has its own channels.
+
+    Attributes:
+      view: the base view, which is made part of the joint pass.
+      rate: probability that a channel is dropped (`mtl_jax.core.features.drop_channels`).
+
+    Raises:
+      BadInput: if it is not a base view, or for a rate outside [0, 1).
+
+    Reference: Yang et al., Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
+      Segmentation, CVPR 2023, Section 3.2 (https://arxiv.org/abs/2208.09910).
+    """
+
+    view: str = "weak"
+    rate: float = 0.5
+
+    def __post_init__(self):
+        require_base_views(self, "view")
+        require_number(self, rate=(0.0, 1.0))
+        require(self.rate < 1.0, self, "rate", "must be below 1", self.rate)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The base views it is computed from."""
+        return (self.view,)
+
+    @property
+    def stream_name(self) -> str:
+        """Its key in `AuxInputs` and the name of its random stream."""
+        return stream_name("dropout", self.view, self.rate)
 
 
 @typechecked
@@ -184,7 +149,7 @@ class SeparatePass:
     model: Literal["student", "frozen_student", "teacher", "source"] = "student"
 
     def __post_init__(self):
-        check_base_views(self)
+        require_base_views(self, "views")
         require_choice(self, model=("student", "frozen_student", "teacher", "source"))
 
     @property
@@ -229,7 +194,16 @@ class TeacherView:
         return stream_name("stored", self.params, self.per_class)
 
 
-View = str | MixedView | RotatedView | AdversarialView | SeparatePass | TeacherView
+View = (
+    str
+    | MixedView
+    | CutMixView
+    | RotatedView
+    | AdversarialView
+    | FeatureDropoutView
+    | SeparatePass
+    | TeacherView
+)
 
 
 def view_key(view: View) -> str:
@@ -240,12 +214,3 @@ def view_key(view: View) -> str:
 def base_views(view: View) -> tuple[str, ...]:
     """The base views that a view is computed from."""
     return (view,) if isinstance(view, str) else view.views
-
-
-def check_base_views(request: View) -> None:
-    """Requires that a derived view is computed from base views."""
-    views = base_views(request)
-    fine = isinstance(views, tuple) and views and all(view in BASE_VIEWS for view in views)
-    field = "view" if isinstance(request, RotatedView | AdversarialView) else "views"
-    value = views[0] if field == "view" else views
-    require(bool(fine), request, field, f"must be of {', '.join(BASE_VIEWS)}", value)

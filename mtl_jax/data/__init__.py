@@ -55,6 +55,7 @@ from mtl_jax.data.labels import held_out as held_out
 from mtl_jax.data.labels import sample_labelled_subset as sample_labelled_subset
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
+from mtl_jax.data.partial_annotation import PartialAnnotation as PartialAnnotation
 from mtl_jax.data.per_seed import PerSeed as PerSeed
 from mtl_jax.data.resized import Resized as Resized
 from mtl_jax.data.sampler import batch_index as batch_index

@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.fingerprint import to_source
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.labels import as_signed
 
@@ -32,6 +33,9 @@ class Arrays(DataSource):
     | signals  | `[N, T, C]`    | float32, finite             | `nets.FCN`            |
     | features | `[N, D]`       | float32, finite             | `nets.MLP`            |
     | tokens   | `[N, T]`       | int32, at least 0           | `nets.BERT`           |
+
+    Inputs may be a dict of arrays `[N, ...]` of uint8, int32 or finite float32 instead, for a
+    trunk that reads one, such as the atoms and bonds of molecules.
 
     Grayscale images therefore require a channel axis of size 1: without it, floats are read as
     signals. Labels are numeric arrays `[N, ...]`: integers with -1, or floats with NaN, for missing
@@ -57,15 +61,15 @@ class Arrays(DataSource):
       (4, 8, 8, 1)
     """
 
-    train: Mapping[str, np.ndarray]
-    validation: Mapping[str, np.ndarray]
-    test: Mapping[str, np.ndarray]
+    train: Mapping[str, Any]
+    validation: Mapping[str, Any]
+    test: Mapping[str, Any]
 
     def __post_init__(self):
         for name in Splits._fields:
             part = getattr(self, name)
             require(isinstance(part, Mapping), self, name, "must be a dict of arrays", part)
-            part = {key: as_array(f"Arrays.{name}[{key!r}]", array) for key, array in part.items()}
+            part = as_arrays(f"Arrays.{name}", part)
             object.__setattr__(self, name, part)
             check_part(name, part)
         for name in ("validation", "test"):
@@ -82,14 +86,19 @@ class Arrays(DataSource):
     def __hash__(self) -> int:
         # Hash the shapes only: consistent with equality, and a run look-up reads no array.
         parts = (self.train, self.validation, self.test)
-        return hash(tuple(frozenset((k, a.shape) for k, a in part.items()) for part in parts))
+        return hash(tuple(frozenset((k, leaf.shape) for k, leaf in leaves(p)) for p in parts))
 
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part."""
-        dtypes = {
-            k: a.dtype if k == "inputs" else as_signed(a[:0]).dtype for k, a in self.train.items()
+
+        def shape(array: np.ndarray, dtype: np.dtype) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct(array.shape, dtype)
+
+        inputs = jax.tree.map(lambda array: shape(array, array.dtype), self.train["inputs"])
+        return {
+            key: inputs if key == "inputs" else shape(array, as_signed(array[:0]).dtype)
+            for key, array in self.train.items()
         }
-        return {k: jax.ShapeDtypeStruct(a.shape, dtypes[k]) for k, a in self.train.items()}
 
     def load(self) -> Splits:
         """Returns the given arrays, with boolean and unsigned integer labels cast to int64."""
@@ -97,6 +106,25 @@ class Arrays(DataSource):
         return Splits(
             *({k: a if k == "inputs" else as_signed(a) for k, a in part.items()} for part in parts)
         )
+
+
+def as_arrays(where: str, part: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts the values of a dict, possibly nested, to arrays."""
+    return {
+        key: as_arrays(f"{where}[{key!r}]", value)
+        if isinstance(value, Mapping)
+        else as_array(f"{where}[{key!r}]", value)
+        for key, value in part.items()
+    }
+
+
+def leaves(part: Mapping[str, Any], path: str = "") -> list[tuple[str, np.ndarray]]:
+    """The arrays of a dict, possibly nested, by path."""
+    found = []
+    for key, value in part.items():
+        nested = isinstance(value, Mapping)
+        found += leaves(value, f"{path}{key}/") if nested else [(f"{path}{key}", value)]
+    return found
 
 
 def as_array(where: str, values: Any) -> np.ndarray:
@@ -107,21 +135,37 @@ def as_array(where: str, values: Any) -> np.ndarray:
         raise BadInput(f"{where} must be an array: {error}") from None
 
 
-def check_part(name: str, part: Mapping[str, np.ndarray]) -> None:
+def check_part(name: str, part: Mapping[str, Any]) -> None:
     """Checks that inputs and labels have equal lengths and valid types."""
     if "inputs" not in part:
         raise BadInput(f'Arrays.{name} must have "inputs"; it has {", ".join(map(repr, part))}')
-    image = part["inputs"]
-    check_image(f'Arrays.{name}["inputs"]', image)
-    for key, array in part.items():
-        if array.ndim == 0 or len(array) != len(image):
+    inputs = part["inputs"]
+    if isinstance(inputs, Mapping):
+        check_tree(f'Arrays.{name}["inputs"]', inputs)
+    else:
+        check_image(f'Arrays.{name}["inputs"]', inputs)
+    rows = num_examples(inputs)
+    for key, array in leaves(part):
+        if array.ndim == 0 or len(array) != rows:
             shape = list(array.shape)
-            raise BadInput(f"Arrays.{name}[{key!r}] must have {len(image)} rows, not shape {shape}")
+            raise BadInput(f"Arrays.{name}[{key!r}] must have {rows} rows, not shape {shape}")
         if array.dtype.kind not in "biuf":
             raise BadInput(
                 f"Arrays.{name}[{key!r}] must hold numbers, not {array.dtype}; give classes as "
                 "integers, as in numpy.unique(labels, return_inverse=True)[1]"
             )
+
+
+def check_tree(where: str, inputs: Mapping[str, Any]) -> None:
+    """Checks the arrays of a dict of inputs; `where` names it."""
+    arrays = leaves(inputs)
+    if not arrays or any(array.size == 0 for _, array in arrays):
+        raise BadInput(f"{where} must be a dict of arrays that are not empty")
+    for path, array in arrays:
+        if array.dtype not in ("uint8", "int32", "float32"):
+            raise BadInput(f"{where}: {path!r} must be uint8, int32 or float32, not {array.dtype}")
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            raise BadInput(f"{where}: {path!r} must be finite")
 
 
 def check_image(where: str, image: np.ndarray) -> None:
@@ -162,10 +206,9 @@ def require_channels_last(where: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def check_same_structure(
-    train: Mapping[str, np.ndarray], name: str, part: Mapping[str, np.ndarray]
-) -> None:
+def check_same_structure(train: Mapping[str, Any], name: str, part: Mapping[str, Any]) -> None:
     """Checks that a part has the keys, types and per-example shapes of the training part."""
+    train, part = dict(leaves(train)), dict(leaves(part))
     for key in sorted(train.keys() ^ part.keys()):
         missing, other = (name, "train") if key in train else ("train", name)
         raise BadInput(f"Arrays.{missing} must have {key!r}, as {other} has")

@@ -1,4 +1,4 @@
-"""Mean of a loss over the labelled examples or label entries."""
+"""Losses of the labelled examples or label entries, and their mean."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +25,9 @@ def masked_mean(
     position of labels `[B, ..., D]`, is averaged over those whose entries are all known. Missing
     labels (-1 or NaN) are replaced by 0, which keeps both the value and the gradient finite.
 
+    A loss of whole maps or sequences of classes, such as `dice_loss` and `ctc_loss`, receives
+    their missing entries as negative classes, and is averaged over the examples with a known one.
+
     Args:
       loss: `(outputs, labels) -> [B]`, or of the labels' shape.
       outputs: floats `[B, ..., C]`, or a dict of arrays that the loss takes.
@@ -38,8 +41,38 @@ def masked_mean(
     Raises:
       BadInput: at trace time, if the loss returns another shape.
     """
+    losses, known = masked_losses(loss, outputs, labels, mask)
+    count = jnp.maximum(known.sum().astype(losses.dtype), 1.0)
+    if losses.ndim > 1:
+        # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
+        losses = losses.reshape(len(losses), -1).mean(1)
+        count = count / (known.size / len(known))
+    return losses.sum() / count
+
+
+def masked_losses(
+    loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array, mask: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The losses that `masked_mean` averages, 0 where they are not known, and the known ones.
+
+    Args:
+      loss: as for `masked_mean`, and so are the others.
+      outputs: floats `[B, ..., C]`, or a dict.
+      labels: `[B, ...]`.
+      mask: bool `[B]` or `[B, ...]`.
+
+    Returns:
+      Losses and their mask, both `[B]` or `[B, ...]`.
+
+    Raises:
+      BadInput: at trace time, if the loss returns another shape.
+    """
+    outputs, labels = jax.tree.map(jnp.asarray, (outputs, labels))
     mask = mask if mask.ndim == labels.ndim else known_entries(labels, mask)
-    labels = jnp.where(mask, labels, 0)
+    if is_of_wholes(loss, outputs, labels):
+        labels, mask = jnp.where(mask, labels, -1), mask.reshape(len(mask), -1).any(1)
+    else:
+        labels = jnp.where(mask, labels, 0)
     if is_mean_of_entries(loss, outputs, labels):
         losses = loss(outputs[..., None], labels[..., None])
     else:
@@ -48,13 +81,7 @@ def masked_mean(
     shapes = (mask.shape[:1], mask.shape[:-1], mask.shape)
     require(losses.shape in shapes and losses.ndim > 0, "Task", "loss", rule, losses.shape)
     mask = mask.reshape(*losses.shape, -1).all(-1)
-    losses = jnp.where(mask, losses, 0.0)
-    count = jnp.maximum(mask.sum().astype(losses.dtype), 1.0)
-    if losses.ndim > 1:
-        # Counts examples, not entries: bitwise equal to the mean over examples if none is missing.
-        losses = losses.reshape(len(losses), -1).mean(1)
-        count = count / (mask.size / len(mask))
-    return losses.sum() / count
+    return jnp.where(mask, losses, 0.0), mask
 
 
 def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array) -> bool:
@@ -62,6 +89,13 @@ def is_mean_of_entries(loss: Callable[..., jax.Array], outputs: Any, labels: jax
     if labels.ndim == 1 or not isinstance(outputs, jax.Array) or outputs.shape != labels.shape:
         return False
     return target_type(loss, outputs.shape[-1]) in ("binary", "multilabel", "continuous")
+
+
+def is_of_wholes(loss: Callable[..., jax.Array], outputs: Any, labels: jax.Array) -> bool:
+    """Whether a loss returns one value for each map or sequence of classes."""
+    if labels.ndim == 1 or jnp.issubdtype(labels.dtype, jnp.floating):
+        return False
+    return len(jax.eval_shape(loss, outputs, labels).shape) == 1
 
 
 def known_entries(labels: jax.Array, mask: jax.Array) -> jax.Array:

@@ -9,8 +9,7 @@ import jax.numpy as jnp
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.target_types import CONTINUOUS, TargetType
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.losses.masked import known_entries
-from mtl_jax.metrics.entries import class_entries
+from mtl_jax.metrics.entries import class_entries, number_entries
 
 
 class MeanState(NamedTuple):
@@ -93,22 +92,18 @@ class MeanSquaredError(Metric):
     scale: ClassVar[float] = 1.0
 
     def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> MeanState:
-        """Maps predictions `[B, D]`, targets `[B, D]` or `[B]` (D = 1), mask `[B]` to sums.
+        """Maps predictions and targets `[B, ..., D]` and a mask `[B]` to sums.
 
-        Missing targets are NaN and are ignored, whether masked or not; the count is in examples,
-        so that an entry counts 1/D.
+        Targets may be `[B, ...]` when D is 1; NaN is a missing one. The count is in examples or
+        pixels, so that an entry counts 1/D.
 
         Raises:
           ValueError: at trace time, if shapes or dtypes do not match.
         """
-        require_batch(self.name, logits, labels, mask)
-        targets = labels[:, None] if labels.ndim == 1 else labels
-        if targets.shape != logits.shape:
-            raise ValueError(f"mse needs labels {logits.shape}, not {labels.shape}")
-        mask = known_entries(targets, mask)
-        error = logits.astype(jnp.float32) - targets.astype(jnp.float32)
-        total = jnp.where(mask, jnp.square(error), 0.0).mean(-1).sum()
-        return MeanState(total, mask.sum(dtype=jnp.float32) / logits.shape[1])
+        predictions, targets, known = number_entries(self.name, logits, labels, mask)
+        errors = jnp.where(known, jnp.square(predictions - targets), 0.0)
+        count = known.sum(dtype=errors.dtype) / predictions.shape[-1]
+        return MeanState(errors.mean(-1).sum(), count)
 
     def compute(self, sums: MeanState) -> jax.Array:
         """The mean squared error `[]`; NaN if there were no examples."""

@@ -10,6 +10,7 @@ from mtl_jax.nets.backbones.efficientnet import EfficientNetLite as EfficientNet
 from mtl_jax.nets.backbones.fcn import FCN as FCN
 from mtl_jax.nets.backbones.lenet import LeNet as LeNet
 from mtl_jax.nets.backbones.mlp import MLP as MLP
+from mtl_jax.nets.backbones.mpnn import MPNN as MPNN
 from mtl_jax.nets.backbones.resnet import ResNet as ResNet
 from mtl_jax.nets.backbones.segnet import SegNet as SegNet
 from mtl_jax.nets.backbones.unet import UNet as UNet

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import (
     HeadKey,
@@ -19,9 +20,10 @@ from mtl_jax.core.head_key import (
 from mtl_jax.core.head_specs import AuxHead, AuxMLP, CrossTaskEmbedding, HeadSpec
 from mtl_jax.core.model import Model, features_by_task, undefined, vector_features
 from mtl_jax.core.prng import fold_in_name
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.cross_task_embedding import Embedding
-from mtl_jax.nets.decoder import apply_heads, head_of, init_heads
+from mtl_jax.nets.decoder import Heads, apply_heads, head_of, init_heads
 from mtl_jax.nets.encoder import make_encoder
 from mtl_jax.nets.heads import MLPHead
 
@@ -69,11 +71,7 @@ def make_model(
         if isinstance(spec, int | Head | AuxHead)
     }
     mlp_specs = {name: spec for name, spec in outputs.items() if isinstance(spec, AuxMLP)}
-    sizes = {
-        name: spec if isinstance(spec, int) else spec.num_outputs
-        for name, spec in outputs.items()
-        if isinstance(spec, int | Head)
-    }
+    sizes = task_sizes(outputs)
     tasks = tuple(sizes)
     init_encoder, encode_inputs = make_encoder(trunk, tasks, param_rules, feature_maps)
     cross_task = cross_task_fns(sizes, outputs)
@@ -94,14 +92,36 @@ def make_model(
         features, updated = encode_inputs(params, encoder_stats(stats), x, **kwargs)
         return features, join_stats(updated, head_stats(stats))
 
-    def apply_named_head(params, name, x):
-        head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
-        if isinstance(head, Head):
-            raise BadInput(f"a method applies the head of {name!r} to vectors, not as {head!r}")
-        return head.apply({"params": params[name]}, x)
-
+    mlp_heads = {name: head_module(spec) for name, spec in mlp_specs.items()}
+    apply_head = functools.partial(apply_to_vectors, {**heads, **mlp_heads})
     decode = functools.partial(apply_heads, heads, param_rules)
-    return Model(init, encode, decode, cross_task.embed, apply_named_head)
+    return Model(init, encode, decode, cross_task.embed, apply_head)
+
+
+def task_sizes(outputs: Mapping[str, HeadSpec]) -> dict[str, int]:
+    """Numbers of outputs of the tasks, which have a linear head or a `Head`."""
+    return {
+        name: spec if isinstance(spec, int) else spec.num_outputs
+        for name, spec in outputs.items()
+        if isinstance(spec, int | Head)
+    }
+
+
+def apply_to_vectors(heads: Heads, params: Tree, name: str, x: jax.Array) -> jax.Array:
+    """Outputs `[N, C]` of any head for vectors `[N, D]`.
+
+    Raises:
+      BadInput: for a head that does not read single vectors.
+    """
+    head = heads[name]
+    if not isinstance(head, Head):
+        return head.apply({"params": params[name]}, x)
+    if not head.reads_positions:
+        raise BadInput(
+            f"task {name!r}: its method applies the head to single vectors, which the head "
+            f"{to_source(head)} does not read"
+        )
+    return head.apply({"params": params[name]}, x, train=False)
 
 
 def init_mlp_heads(

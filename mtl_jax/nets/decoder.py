@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.core.features import feature_type, features_at, positions_of
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import HeadKey, encoder_stats, head_stats, join_stats
 from mtl_jax.core.head_specs import AuxHead
@@ -17,7 +18,7 @@ from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.encoder import apply_module, freeze_batch_norm
-from mtl_jax.nets.heads import HiddenHead
+from mtl_jax.nets.heads.mlp import HiddenHead
 
 Heads = Mapping[str, nn.Module]
 
@@ -63,8 +64,8 @@ def require_feature_type(name: str, head: Head, features: Any) -> None:
     if head.reads is not None and kind not in head.reads:
         given = f"a {kind}" if kind else "another tree"
         raise BadInput(
-            f"task {name!r}: the head {head!r} reads a {' or '.join(head.reads)}, and the trunk "
-            f"gives {given}"
+            f"task {name!r}: the head {to_source(head)} reads a {' or '.join(head.reads)}, and the "
+            f"trunk gives {given}"
         )
 
 

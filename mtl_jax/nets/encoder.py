@@ -140,7 +140,11 @@ def per_task(
         features, updated = jax.vmap(apply_copy)(*mapped)
         if selected != names:
             updated = jax.tree.map(lambda old, new: old.at[indices].set(new), stats, updated)
-        return dict(zip(selected, features, strict=True)), updated
+        by_task = {
+            name: jax.tree.map(lambda leaf, i=i: leaf[i], features)
+            for i, name in enumerate(selected)
+        }
+        return by_task, updated
 
     return init, encode
 

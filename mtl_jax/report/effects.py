@@ -14,10 +14,11 @@ from mtl_jax.config.study_design import Factorial
 from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import Verdict, confidence_interval, verdicts
 from mtl_jax.metrics.factorial import contrasts
+from mtl_jax.report.columns import shown_tasks
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
 from mtl_jax.report.gains import VERDICT_COLORS
 from mtl_jax.report.plotting import new_figure
-from mtl_jax.report.scores import RunScores, mean_of, shown_tasks
+from mtl_jax.report.scores import RunScores, mean_of
 from mtl_jax.storage.files import write_text
 
 MAX_ORDER = 2  # Higher-order interactions are in the table only.

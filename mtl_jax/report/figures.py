@@ -9,13 +9,14 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.report.affinity import affinity
+from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.decision_boundary import plot_decision_boundaries
 from mtl_jax.report.detections import plot_detections
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import gains
 from mtl_jax.report.pareto_front import plot_pareto_front
 from mtl_jax.report.plotting import colors_of, subplot_grid
-from mtl_jax.report.scores import collect, tasks_of
+from mtl_jax.report.scores import collect
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_PANELS = 24  # Panels in the figure of weights.

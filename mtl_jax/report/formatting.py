@@ -1,10 +1,12 @@
 """Formatting of tables: intervals, verdicts, Markdown and LaTeX."""
 
+import itertools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
+from mtl_jax.config.experiment import Published
 from mtl_jax.config.task import Task
 from mtl_jax.core.metric import MetricTraits
 from mtl_jax.metrics.comparison import Verdict, confidence_interval
@@ -22,6 +24,15 @@ def format_interval(values: np.ndarray | None) -> str:
         digits = max(1, -math.floor(math.log10(resolution)))
     text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
     return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
+
+
+def format_published(published: Sequence[Published], run: str) -> str:
+    """Formats the published numbers of a run, each source after all of its numbers."""
+    by_source = itertools.groupby((n for n in published if n.run == run), lambda n: n.source)
+    return ", ".join(
+        f"{', '.join(f'{number.column} {number.value:g}' for number in numbers)} ({source})"
+        for source, numbers in by_source
+    )
 
 
 def count_verdicts(found: Sequence[Verdict]) -> str:

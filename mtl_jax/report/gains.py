@@ -9,8 +9,10 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval, verdicts
+from mtl_jax.report.baselines import baselines, comparable, paired_gain
+from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.plotting import color_cycle, new_figure
-from mtl_jax.report.scores import RunScores, baselines, comparable, mean_of, paired_gain, tasks_of
+from mtl_jax.report.scores import RunScores, mean_of
 
 MAX_BARS = 6  # With more tasks, each task is a dot and their mean a bar.
 VERDICT_COLORS = {"helped": "tab:green", "open": "0.55", "hurt": "tab:red"}

@@ -8,8 +8,10 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval
+from mtl_jax.report.baselines import baselines
+from mtl_jax.report.columns import has, tasks_of
 from mtl_jax.report.plotting import color_cycle, new_figure
-from mtl_jax.report.scores import RunScores, baselines, has, tasks_of
+from mtl_jax.report.scores import RunScores
 
 MAX_LINES = 30  # Lines per column of the legend.
 

@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
@@ -12,15 +11,9 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import SafeTransfer
 from mtl_jax.config.task import Task
-from mtl_jax.core.metric import MetricTraits
-from mtl_jax.metrics.comparison import delta_m, delta_p
-from mtl_jax.report.formatting import heading
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_COLUMNS = 6  # With more tasks, formatted tables contain only the average.
-
-
-Shown = TypeVar("Shown", Task, "Column")
 
 
 class CombinedRow(NamedTuple):
@@ -30,23 +23,6 @@ class CombinedRow(NamedTuple):
     tasks: tuple[Task, ...]
     num_seeds: int
     first_seed: int
-
-
-class Column(NamedTuple):
-    """A metric of a task, as a column of tables."""
-
-    task: Task
-    metric: MetricTraits
-
-    @property
-    def heading(self) -> str:
-        """Its heading, which is the same for comparable values."""
-        return heading(self.task, self.metric)
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Its key in `RunScores.by_metric`."""
-        return self.task.name, self.metric.name
 
 
 class RunScores(NamedTuple):
@@ -183,101 +159,9 @@ def is_better(row: RunScores, other: RunScores, task: Task) -> np.ndarray:
     return (first > second) | (np.isnan(second) & ~np.isnan(first))
 
 
-def tasks_of(experiment: Experiment) -> dict[str, Task]:
-    """All tasks of the experiment by name, in order of appearance, as defined by the first row."""
-    tasks: dict[str, Task] = {}
-    for column in columns_of(experiment).values():
-        tasks.setdefault(column.task.name, column.task)
-    return tasks
-
-
-def columns_of(experiment: Experiment) -> dict[str, Column]:
-    """All pairs of task and metric of the experiment by heading, in order of appearance."""
-    columns: dict[str, Column] = {}
-    rows = (*experiment.runs, *experiment.sklearn_baselines)
-    for task in (task for row in rows for task in row.tasks):
-        for column in (Column(task, metric) for metric in task.metrics):
-            columns.setdefault(column.heading, column)
-    return columns
-
-
-def has(row: RunScores, task: Task, metric: MetricTraits | None = None) -> bool:
-    """Whether a row has a task with this name and metric, by default its first, to compare."""
-    own = {heading(own, each) for own in row.run.tasks for each in own.metrics}
-    return heading(task, metric) in own
-
-
-def value_of(row: RunScores, column: Column) -> np.ndarray | None:
-    """A row's test values `[S]` of a column; None if it lacks the task or the metric."""
-    return row.by_metric["selected"][column.key] if has(row, *column) else None
-
-
-def baselines(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, RunScores]:
-    """The single-task baseline of each task."""
-    singles = [row for row in rows if row.run.name in experiment.baselines]
-    return {task.name: row for row in singles for task in row.run.tasks}
-
-
-def comparable(row: RunScores, task: str, singles: Mapping[str, RunScores]) -> bool:
-    """Whether a row has the task, and its baseline has the same metric and seeds."""
-    if task not in row.selected or task not in singles:
-        return False
-    single = singles[task].run
-    same_metric = all(has(singles[task], own) for own in row.run.tasks if own.name == task)
-    return same_metric and (single.num_seeds, single.first_seed) == (
-        row.run.num_seeds,
-        row.run.first_seed,
-    )
-
-
-def paired_gain(row: RunScores, task: Task, single: RunScores) -> np.ndarray:
-    """Gain of a row over the single-task run, by seed `[S]`; higher is better."""
-    sign = 1.0 if task.selection_metric.higher_is_better else -1.0
-    return sign * (row.selected[task.name] - single.selected[task.name])
-
-
-class Deltas(NamedTuple):
-    """Changes `[S]` relative to single-task baselines, in percent."""
-
-    delta_m: np.ndarray  # over all metrics, lower is better
-    delta_p: np.ndarray  # over the metrics of a task, then over tasks, higher is better
-
-
-def paired_deltas(row: RunScores, singles: Mapping[str, RunScores]) -> Deltas | None:
-    """`delta_m` and `delta_p` by seed over the metrics of a row; None if a baseline is missing.
-
-    A metric whose baseline is 0 in a seed is excluded, as its relative change is undefined.
-    """
-    columns = [Column(task, metric) for task in row.run.tasks for metric in task.metrics]
-    if not all(
-        comparable(row, task.name, singles) and has(singles[task.name], task, metric)
-        for task, metric in columns
-    ):
-        return None
-    baselines = {c.key: singles[c.task.name].by_metric["selected"][c.key] for c in columns}
-    columns = [column for column in columns if baselines[column.key].all()]
-    if not columns:
-        return None
-    values = jnp.asarray(np.stack([row.by_metric["selected"][c.key] for c in columns], -1))
-    references = jnp.asarray(np.stack([baselines[c.key] for c in columns], -1))
-    higher = tuple(column.metric.higher_is_better for column in columns)
-    names = [task.name for task in row.run.tasks]
-    tasks = tuple(names.index(column.task.name) for column in columns)
-    return Deltas(
-        np.asarray(delta_m(values, references, higher)),
-        np.asarray(delta_p(values, references, higher, tasks)),
-    )
-
-
 def mean_of(tasks: Iterable[Task], by_task: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Average over tasks, by seed `[S]`; None if metrics differ or have units."""
     tasks = list(tasks)
     same_metric = len({task.selection_metric.name for task in tasks}) == 1
     same_unit = len(tasks) == 1 or all(task.selection_metric.unit_free for task in tasks)
     return np.mean(list(by_task.values()), 0) if same_metric and same_unit and by_task else None
-
-
-def shown_tasks(tasks: dict[str, Shown]) -> dict[str, Shown]:
-    """The tasks, or columns, that formatted tables show: all, or none of too many tasks."""
-    names = {each.task.name if isinstance(each, Column) else each.name for each in tasks.values()}
-    return tasks if len(names) <= MAX_COLUMNS else {}

@@ -116,6 +116,25 @@ def select(
     return selected
 
 
+def is_stopped(run: Run, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a run stops early: no seed selects one of its last `patience` evaluations.
+
+    Args:
+      run: the run.
+      records: the evaluations so far, in order of steps.
+    """
+    patience = run.evaluation.patience
+    if patience is None or len(records) <= patience:
+        return False
+    by_step = {record["step"]: record for record in records}
+    recent = {record["step"] for record in records[-patience:]}
+    return not any(
+        found.step in recent
+        for seed in range(run.num_seeds)
+        for found in select(run, by_step, seed).values()
+    )
+
+
 def candidates(
     run: Run, records: Mapping[int, Mapping[str, Any]], pool: Sequence[EvaluatedModel], seed: int
 ) -> list[EvaluatedModel]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.config.run import Run
+from mtl_jax.report.overfitting import overfitting
 from mtl_jax.report.selection import criterion, select, tasks_without_metric
 
 # Semi-supervised papers report the median over this number of last evaluations.
@@ -121,7 +122,7 @@ def not_finite(counts: Mapping[str, Any]) -> dict[str, Any]:
 
 def warnings_of(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:
     """Warnings about the results of a run, one line each."""
-    texts = []
+    texts = [*stopped_early(run, records), *overfitting(run, records)]
     missing = tasks_without_metric(run, records)
     if missing:
         names = ", ".join(map(repr, missing))
@@ -146,6 +147,19 @@ def warnings_of(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]
                     f"evaluations, the last at step {max(nonfinite)}; the metric is NaN there"
                 )
     return texts
+
+
+def stopped_early(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """A line that says at which step a run stopped early, if it did."""
+    last = max(records)
+    if run.evaluation.patience is None or last == run.steps:
+        return []
+    return [
+        (
+            f"stopped at step {last} of {run.steps}: validation selected none of the last "
+            f"{run.evaluation.patience} evaluations in any seed"
+        )
+    ]
 
 
 def select_seed(metrics: Mapping[str, Any], seed: int) -> dict[str, dict[str, float]]:

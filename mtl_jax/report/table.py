@@ -12,20 +12,16 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import few
 from mtl_jax.metrics.comparison import mean_rank, verdicts
 from mtl_jax.report import effects, provenance, transfer_gap, transferability
-from mtl_jax.report.formatting import count_verdicts, format_interval, latex, markdown
-from mtl_jax.report.scores import (
-    RunScores,
-    baselines,
-    collect,
-    columns_of,
-    comparable,
-    has,
-    mean_of,
-    paired_deltas,
-    paired_gain,
-    shown_tasks,
-    value_of,
+from mtl_jax.report.baselines import baselines, comparable, paired_deltas, paired_gain
+from mtl_jax.report.columns import columns_of, has, has_several_metrics, shown_tasks, value_of
+from mtl_jax.report.formatting import (
+    count_verdicts,
+    format_interval,
+    format_published,
+    latex,
+    markdown,
 )
+from mtl_jax.report.scores import RunScores, collect, mean_of
 from mtl_jax.report.summary import MEDIAN_OF
 from mtl_jax.storage.files import write_text
 from mtl_jax.storage.run_directory import RunDirectory
@@ -113,7 +109,7 @@ def cells(experiment: Experiment, rows: Sequence[RunScores]) -> tuple[list[str],
         line += [format_interval(median)] * medians
         line += [format_interval(mean_of(row.run.tasks, row.best_on_test))] * protocol
         line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
-        line += [papers(experiment, name)] if published else []
+        line += [format_published(experiment.published, name)] if published else []
         body.append(line)
     return head, body
 
@@ -217,15 +213,6 @@ def megabytes(memory: float) -> str:
     return "-" if math.isnan(memory) else f"{memory / 1e6:.0f} MB"
 
 
-def papers(experiment: Experiment, run: str) -> str:
-    """Formats the published numbers of a run."""
-    return ", ".join(
-        f"{number.column} {number.value:g} ({number.source})"
-        for number in experiment.published
-        if number.run == run
-    )
-
-
 def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     """CSV with a line per run, task, metric and seed, in full precision.
 
@@ -246,8 +233,3 @@ def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:
                 line += [v[task][seed] if v else "" for v in (row.steps, row.kinds)]
                 out.writerow([*line, *numbers, row.median_of or "", row.parameters])
     return text.getvalue()
-
-
-def has_several_metrics(experiment: Experiment) -> bool:
-    """Whether a task of the experiment has more than one metric."""
-    return any(len(column.task.metrics) > 1 for column in columns_of(experiment).values())

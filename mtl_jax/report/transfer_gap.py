@@ -7,8 +7,10 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run, sources_of
 from mtl_jax.metrics.comparison import Verdict, verdicts
+from mtl_jax.report.baselines import paired_gain
+from mtl_jax.report.columns import has, shown_tasks, tasks_of
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
-from mtl_jax.report.scores import RunScores, has, mean_of, paired_gain, shown_tasks, tasks_of
+from mtl_jax.report.scores import RunScores, mean_of
 
 NOTE = (
     "The gap is the error of the run less that of the run from scratch, paired by seed, with a 95 "

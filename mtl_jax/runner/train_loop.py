@@ -10,6 +10,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
+from mtl_jax.report.selection import is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
@@ -51,12 +52,16 @@ def train_run(
     """
     training = Training(compiled, folders, display.warn)
     try:
-        for start, stop in step_blocks(run, training.step, compiled.execution.steps_per_call):
+        blocks = step_blocks(run, training.step, compiled.execution.steps_per_call)
+        for start, stop in () if training.is_stopped() else blocks:
             display.update(stop, training.train_steps(stop - start))
             if is_due(run, stop, run.evaluation.every):
                 training.evaluate(stop)
-            if is_due(run, stop, run.evaluation.checkpoint_every):
+            stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
+            if stopped or is_due(run, stop, run.evaluation.checkpoint_every):
                 training.save_checkpoint(stop)
+            if stopped:
+                break
     finally:
         training.checkpoints.wait()
     training.write_result(num_bytes, display.warn)
@@ -114,6 +119,10 @@ class Training:
         self.records.append(record)
         self.folder.append(record)
         self.candidates.add(record, self.state)
+
+    def is_stopped(self) -> bool:
+        """Whether the run stops early after the last evaluation."""
+        return is_stopped(self.run, self.records)
 
     def save_checkpoint(self, step: int) -> None:
         """Starts writing a checkpoint."""

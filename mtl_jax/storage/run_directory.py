@@ -51,8 +51,11 @@ class RunDirectory(Generic[Row]):
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
         require_schema(metadata, self.path / "run.json")
         require_fingerprint(self.path, metadata, self.run, self.fingerprint)
-        finished_run = self.result() is not None and isinstance(self.run, Run)
-        if finished_run and [record["step"] for record in self.records()] != due_steps(self.run):
+        result = self.result()
+        if result is None or not isinstance(self.run, Run):
+            return
+        steps = due_steps(self.run, result.get("last_step"))  # It may stop early.
+        if [record["step"] for record in self.records()] != steps:
             raise BadInput(
                 f"{self.path / 'metrics.jsonl'} must have every evaluation of its finished run "
                 "once; --fresh sets the run aside and trains it again"

@@ -34,7 +34,7 @@ def load_trained_params(
     """
     try:
         if parameters != "selected":
-            tree = CheckpointManager(folder.checkpoints, print).load(run.steps)
+            tree = CheckpointManager(folder.checkpoints, print).load(folder.result()["last_step"])
             return tree[EMA if parameters == "ema" else PARAMS], tree[BATCH_STATS]
         tree = read_sealed(folder.path.absolute() / SELECTED)
     except ValueError as error:

@@ -22,6 +22,7 @@ from mtl_jax.core.step_types import (
 from mtl_jax.core.tree import Tree, concatenate, num_examples, take
 from mtl_jax.core.views import (
     AdversarialView,
+    CutMixView,
     MixedView,
     SeparatePass,
     TeacherView,
@@ -34,6 +35,7 @@ from mtl_jax.train.views import (
     as_float,
     augment_base_views,
     augment_jointly,
+    cut_view,
     mix_views,
     rotate_view,
     split_sizes,
@@ -92,6 +94,8 @@ def sample_batch(
         own = fold_in_name(augment_key, name)
         if isinstance(view, MixedView):
             inputs[name], view_params[name] = mix_views(view, own, inputs)
+        elif isinstance(view, CutMixView):
+            inputs[name], view_params[name] = cut_view(view, own, inputs)
         else:
             inputs[name], view_params[name] = rotate_view(view, own, inputs)
     return Batch(inputs, labels, labelled.mask, labelled.index, index, view_params, teacher)

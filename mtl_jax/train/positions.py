@@ -8,12 +8,12 @@ import jax.numpy as jnp
 
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.features import Shape, features_at, positions_of
+from mtl_jax.core.mixed_views import MixParams
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import MixParams
 from mtl_jax.losses.masked import known_entries
 
 
-def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
+def flatten_positions(task: str, inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     """Inputs in which every position of an example is an example; unchanged without positions.
 
     Outputs `[n, *P, C]` become `[n |P|, C]`, and labels, masks and indices follow. An auxiliary
@@ -22,6 +22,7 @@ def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     positions where it is not missing.
 
     Args:
+      task: name of the task, for errors.
       inputs: inputs by example.
       features: the features of the trunk by view.
 
@@ -30,7 +31,9 @@ def flatten_positions(inputs: AuxInputs, features: dict[str, Any]) -> AuxInputs:
     """
     outputs = next(iter(inputs.logits.values()))
     if isinstance(outputs, dict):
-        raise BadInput("an auxiliary loss needs outputs that are one array, not a dict")
+        raise BadInput(
+            f"task {task!r}: its auxiliary loss needs outputs that are one array, not a dict"
+        )
     shape = positions_of(outputs)
     if not shape:
         return inputs
@@ -65,7 +68,7 @@ def flatten(array: jax.Array, shape: Shape) -> jax.Array:
 def flatten_index(index: jax.Array, shape: Shape) -> jax.Array:
     """Indices `[n |P|]` of the positions of examples at indices `[n]`."""
     size = math.prod(shape)
-    return (index[:, None] * size + jnp.arange(size, dtype=index.dtype)).reshape(-1)
+    return (index[:, None] * size + jnp.arange(size, dtype=index.dtype)[None]).reshape(-1)
 
 
 def flatten_params(params: Any, shape: Shape) -> Any:
@@ -74,7 +77,4 @@ def flatten_params(params: Any, shape: Shape) -> Any:
     if not isinstance(params, MixParams):
         return jax.tree.map(lambda leaf: jnp.repeat(leaf, size, 0), params)
     partner = flatten_index(params.partner, shape)
-    if params.ratio_map is None:
-        return MixParams(partner, jnp.repeat(params.ratio, size))
-    ratio = jax.image.resize(params.ratio_map, (len(params.ratio), *shape), "nearest")
-    return MixParams(partner, ratio.reshape(-1))
+    return MixParams(partner, params.ratio_at(shape).reshape(-1))

@@ -12,16 +12,12 @@ from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.head_key import HeadKey, head_params, head_stats
-from mtl_jax.core.head_specs import AuxMLP
-from mtl_jax.core.model import EncoderOutput, Model, trunk_features, vector_features
+from mtl_jax.core.head_key import head_params, head_stats
+from mtl_jax.core.model import Model
 from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, StepContext, StepExtension
 from mtl_jax.core.step_types import (
-    Batch,
-    Features,
-    Outputs,
     StepInputs,
     StreamInputs,
     TrainData,
@@ -29,18 +25,17 @@ from mtl_jax.core.step_types import (
     stream_key,
 )
 from mtl_jax.core.tree import Tree, merge
-from mtl_jax.core.views import AdversarialView, TeacherView, view_key
 from mtl_jax.losses.masked import masked_mean
-from mtl_jax.train.batch import prepare_inputs, sample_batch, split_by_view
+from mtl_jax.train.aux_inputs import make_aux_inputs
+from mtl_jax.train.batch import prepare_inputs, sample_batch
+from mtl_jax.train.decode import StreamOutputs, decode_stream
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.train.objective import (
     Objective,
     ObjectiveAux,
     StreamEncoder,
     encode_stream,
-    pass_key,
 )
-from mtl_jax.train.positions import flatten_positions
 from mtl_jax.train.view_requests import group_requests
 from mtl_jax.train.views import Sampler
 
@@ -52,14 +47,6 @@ class Setup(NamedTuple):
     model: Model
     execution: Execution
     shard_batch: Callable[[Any], Any]  # Shards the examples of a batch over a mesh.
-
-
-class StreamOutputs(NamedTuple):
-    """Outputs and features of one stream from all models, by view."""
-
-    outputs: Outputs
-    features: Features
-    batch_stats: Tree  # After the joint pass.
 
 
 class TaskLoss(NamedTuple):
@@ -158,21 +145,6 @@ def make_objective(
     return Objective(encoders, losses_from_features, step.state.batch_stats)
 
 
-def decode_stream(
-    step: StepInputs, heads: Tree, stats: Tree, stream: StreamInputs, features: dict[str, tuple]
-) -> StreamOutputs:
-    """Decodes a stream: its outputs and features, from the task features of every pass."""
-    outputs, by_view = dict(stream.fixed_outputs), dict(stream.fixed_features)
-    after = stats
-    for index, own in enumerate(stream.passes):
-        here = {name: features[name][index] for name in stream.tasks}
-        found, updated = step.model.decode(heads, stats, here, train=True, key=pass_key(step, own))
-        after = after if own.name else updated
-        outputs |= split_by_view(found, own.sizes)
-        by_view |= split_by_view(here, own.sizes)
-    return StreamOutputs(outputs, by_view, after)
-
-
 def task_losses(
     step: StepInputs,
     streams: tuple[StreamInputs, ...],
@@ -189,65 +161,6 @@ def task_losses(
         inputs = inputs._replace(precomputed=precomputed.get(task.name))
         losses[task.name] = task_loss(task, inputs, step.state.aux_state.get(task.name))
     return losses
-
-
-def make_aux_inputs(
-    step: StepInputs, task: Task, batch: Batch, found: StreamOutputs, heads: Tree
-) -> AuxInputs:
-    """The inputs of a task's loss, except `precomputed`."""
-    name = task.name
-    views = () if task.auxiliary is None else task.auxiliary.views
-    keys = {"labelled": "labelled"} if "labelled" in found.outputs else {}
-    keys |= {view_key(view): key_in_stream(view, name) for view in views}
-    # Stored teacher predictions have no features.
-    features = {v: found.features[k][name] for v, k in keys.items() if k in found.features}
-    weights = {
-        view_key(v): batch.teacher[name].weights for v in views if isinstance(v, TeacherView)
-    }
-
-    def head_fn(head: str, x: jax.Array) -> jax.Array:
-        return step.model.apply_head(heads, HeadKey(name, head).name, x)
-
-    inputs = AuxInputs(
-        logits={view: found.outputs[own][name] for view, own in keys.items()},
-        labels=batch.labels[name],
-        mask=batch.mask[name],
-        unlabelled_index=batch.unlabelled_index,
-        labelled_index=batch.labelled_index,
-        heads=aux_outputs(task, found.outputs, keys),
-        view_params={v: p for v, p in batch.view_params.items() if v in keys} | weights,
-        progress=step.state.step / step.run.steps,
-        key=fold_in_name(step.key, name),
-        features={view: vector_features(each) for view, each in features.items()},
-        feature_maps={
-            view: each.feature_maps
-            for view, each in features.items()
-            if isinstance(each, EncoderOutput)
-        },
-        head_fn=head_fn,
-    )
-    if task.auxiliary is None or not task.auxiliary.per_position:
-        return inputs
-    return flatten_positions(inputs, {v: trunk_features(each) for v, each in features.items()})
-
-
-def key_in_stream(view: Any, task: str) -> str:
-    """The key of a task's view in its stream; adversarial views are separate for each task."""
-    return f"{view_key(view)}/{task}" if isinstance(view, AdversarialView) else view_key(view)
-
-
-def aux_outputs(task: Task, outputs: Outputs, keys: dict[str, str]) -> Outputs:
-    """Outputs `[n, C]` by auxiliary head and view of a task; teacher views have no such heads."""
-    specs = {} if task.auxiliary is None else task.auxiliary.aux_heads(task.num_outputs)
-    names = {
-        head: HeadKey(task.name, head).name
-        for head, spec in specs.items()
-        if not isinstance(spec, AuxMLP)
-    }
-    return {
-        head: {view: outputs[own][name] for view, own in keys.items() if name in outputs[own]}
-        for head, name in names.items()
-    }
 
 
 def task_loss(task: Task, inputs: AuxInputs, state: Tree) -> TaskLoss:

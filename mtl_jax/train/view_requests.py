@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mtl_jax.config.task import Task, required_views
+from mtl_jax.core.base_views import BASE_VIEWS
 from mtl_jax.core.views import (
-    BASE_VIEWS,
     AdversarialView,
+    CutMixView,
+    FeatureDropoutView,
     MixedView,
     RotatedView,
     SeparatePass,
     base_views,
 )
 
-JointView = str | MixedView | RotatedView
+DerivedView = MixedView | CutMixView | RotatedView
+JointView = str | DerivedView
 
 
 class ViewRequests(NamedTuple):
@@ -31,7 +34,7 @@ class ViewRequests(NamedTuple):
         return tuple(name for name in BASE_VIEWS if name in needed)
 
     @property
-    def derived(self) -> tuple[MixedView | RotatedView, ...]:
+    def derived(self) -> tuple[DerivedView, ...]:
         """The views that are derived from images alone."""
         return tuple(view for view in self.joint if not isinstance(view, str))
 
@@ -42,8 +45,9 @@ def group_requests(tasks: Sequence[Task]) -> ViewRequests:
     Labelled images come first, unless every task has its own loss that does not need them.
     """
     requested = [view for task in tasks for view in required_views(task)]
-    joint: list[JointView] = [name for name in BASE_VIEWS if name in requested]
-    joint += [view for view in requested if isinstance(view, MixedView | RotatedView)]
+    decoded = [view.view for view in requested if isinstance(view, FeatureDropoutView)]
+    joint: list[JointView] = [name for name in BASE_VIEWS if name in (*requested, *decoded)]
+    joint += [view for view in requested if isinstance(view, DerivedView)]
     separate = [view for view in requested if isinstance(view, SeparatePass)]
     adversarial = [
         (task.name, view)

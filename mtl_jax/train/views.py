@@ -8,23 +8,17 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.augment import mixup, rot90
-from mtl_jax.augment.mix import sample_rectangles
+from mtl_jax.augment.mix import sample_inner_rectangles, sample_rectangles
 from mtl_jax.config.run import Run
+from mtl_jax.core.base_views import MEDIUM, STRONG, WEAK
 from mtl_jax.core.example_transform import Example, JointPolicy
+from mtl_jax.core.mixed_views import MixParams
 from mtl_jax.core.policy import LearnablePolicy, Policy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import Stream
 from mtl_jax.core.tree import Tree, num_examples, take
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.core.views import (
-    MEDIUM,
-    STRONG,
-    WEAK,
-    AdversarialView,
-    MixedView,
-    MixParams,
-    RotatedView,
-)
+from mtl_jax.core.views import AdversarialView, CutMixView, MixedView, RotatedView, View
 from mtl_jax.train.view_requests import ViewRequests
 
 
@@ -150,11 +144,39 @@ def mix_views(
     ratio = jnp.maximum(ratio, 1.0 - ratio) if request.keep_dominant else ratio
     if request.kind == "mixup":
         return mixup(own, own[partner], ratio), MixParams(partner, ratio)
-    rows, columns = sample_rectangles(place_key, ratio, *own.shape[1:3])
+    require_images(request, own)
+    return paste_partners(own, partner, *sample_rectangles(place_key, ratio, *own.shape[1:3]))
+
+
+def cut_view(
+    request: CutMixView, key: jax.Array, inputs: dict[str, Tree]
+) -> tuple[jax.Array, MixParams]:
+    """Pastes rectangles of the images of a base view into each other."""
+    own = require_array(request, inputs[request.view])
+    require_images(request, own)
+    order_key, choice_key, area_key, place_key = jax.random.split(key, 4)
+    partner = jax.random.permutation(order_key, own.shape[0])
+    area = jax.random.uniform(area_key, own.shape[:1], own.dtype, *request.area)
+    chosen = jax.random.bernoulli(choice_key, request.probability, own.shape[:1])
+    area = jnp.where(chosen, area, 0.0)
+    rectangles = sample_inner_rectangles(place_key, area, request.aspect, *own.shape[1:3])
+    return paste_partners(own, partner, *rectangles)
+
+
+def paste_partners(
+    own: jax.Array, partner: jax.Array, rows: jax.Array, columns: jax.Array
+) -> tuple[jax.Array, MixParams]:
+    """Pastes a rectangle, by masks `[n, H]` and `[n, W]`, of each partner into images."""
     rectangle = rows[:, :, None] & columns[:, None, :]
-    ratio = 1.0 - rectangle.mean((1, 2), dtype=ratio.dtype)
+    ratio_map = 1.0 - rectangle.astype(own.dtype)
     pasted = jnp.where(rectangle[..., None], own[partner], own)
-    return pasted, MixParams(partner, ratio, 1.0 - rectangle.astype(ratio.dtype))
+    return pasted, MixParams(partner, ratio_map.mean((1, 2)), ratio_map)
+
+
+def require_images(request: View, inputs: jax.Array) -> None:
+    """Requires images `[n, H, W, C]`."""
+    shape = inputs.shape[1:]
+    require(inputs.ndim == 4, request, "view", "cuts images [H, W, C]", shape)
 
 
 def require_array(request: Any, inputs: Tree) -> jax.Array:

@@ -9,6 +9,7 @@ import optax
 
 from mtl_jax.core.aux_inputs import AuxInputs
 from mtl_jax.core.auxiliary_loss import AuxiliaryLoss, AuxUpdate
+from mtl_jax.core.features import features_at
 from mtl_jax.core.source_context import SourceContext
 from mtl_jax.core.target_types import MULTICLASS
 from mtl_jax.core.tree import sum_arrays
@@ -82,8 +83,8 @@ class DELTA(AuxiliaryLoss):
 
     def precompute(self, source: SourceContext) -> dict[str, jax.Array]:
         """Computes the weights `[C]` of each layer's channels."""
-        labels, rule = source.labels, "needs classes, two or more, as integers [L]"
-        valid = jnp.issubdtype(labels.dtype, jnp.integer) and labels.ndim == 1
+        labels, rule = source.labels, "needs classes, two or more, as integers [L, ...]"
+        valid = jnp.issubdtype(labels.dtype, jnp.integer)
         value = f"{source.num_classes} outputs, labels {labels.dtype} {list(labels.shape)}"
         require(valid and source.num_classes > 1, self, "precompute", rule, value)
         source = subsample(source, self.examples)
@@ -212,10 +213,11 @@ def subsample(source: SourceContext, max_examples: int) -> SourceContext:
 def source_features_chunked(
     source: SourceContext, layer: str | None = None, keep: jax.Array | None = None
 ) -> jax.Array:
-    """Features `[L, D]` of the source, computed in chunks of images."""
+    """Features `[L, ..., D]` of the source at every label, computed in chunks of images."""
 
     def features(image: jax.Array) -> jax.Array:
-        return source.source_features(image[None], layer, keep).features[0]
+        found = source.source_features(image[None], layer, keep).features
+        return features_at(found, source.labels.shape[1:])[0]
 
     return jax.lax.map(features, source.inputs, batch_size=CHUNK)
 
@@ -244,5 +246,5 @@ def head_loss(
     head: tuple[jax.Array, jax.Array], features: jax.Array, source: SourceContext
 ) -> jax.Array:
     """Mean cross-entropy `[]` of a head over the labelled images."""
-    logits = features @ head[0] + head[1][None]
+    logits = features @ head[0] + head[1].reshape((1,) * (features.ndim - 1) + (-1,))
     return masked_mean(cross_entropy, logits, source.labels, source.mask)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.head_key import encoder_stats, head_stats, join_stats
 from mtl_jax.core.tree import Tree, leaf_paths, leaves_by_path
 from mtl_jax.core.validation import BadInput, did_you_mean
 
@@ -56,7 +57,8 @@ def restore_batch_stats(
 ) -> Tree:
     """Replaces running statistics by those of a source, like `restore_params` for parameters.
 
-    For `param_map` and `new_params`, their paths begin with `shared/`.
+    For `param_map` and `new_params`, the paths of the trunk's begin with `shared/`, and those of
+    heads that have some with `tasks/heads/`.
 
     Raises:
       BadInput: if any leaf is missing, unexpected or of a different shape.
@@ -68,11 +70,17 @@ def restore_batch_stats(
       >>> transfer.restore_batch_stats(batch_stats, loaded)["BatchNorm_0"]["mean"].tolist()
       [7.0, 7.0]
     """
-    restored = map_paths(leaves_by_path({"shared": loaded}), param_map, strict=False)
-    tree = {"shared": batch_stats}
+    restored = map_paths(leaves_by_path(by_owner(loaded)), param_map, strict=False)
+    tree = by_owner(batch_stats)
     paths = leaf_paths(tree)
     new_params = tuple(pattern for pattern in new_params if matching_names(pattern, paths))
-    return replace_leaves(tree, restored, new_params)["shared"]
+    replaced = replace_leaves(tree, restored, new_params)
+    return join_stats(replaced["shared"], replaced["tasks"]["heads"])
+
+
+def by_owner(stats: Tree) -> Tree:
+    """Running statistics in the form of the parameters that they belong to."""
+    return {"shared": encoder_stats(stats), "tasks": {"heads": head_stats(stats)}}
 
 
 def map_paths(

@@ -5,9 +5,12 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule, add_decayed_weights
+from mtl_jax.config.optimizers import SGD, Adam, add_decayed_weights
+from mtl_jax.config.param_rules import ParamRule
+from mtl_jax.config.schedules import CosineSchedule, PolynomialSchedule, StepSchedule
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
@@ -52,6 +55,49 @@ def test_cosine_warms_up_and_ends_at_zero():
 def test_a_warm_up_longer_than_the_run_is_cut():
     rate = CosineSchedule(1.0, warmup=9).schedule(4)
     np.testing.assert_allclose([rate(s) for s in range(4)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("power", [0.9, 1.0, 2.0])
+def test_polynomial_is_that_of_optax(power):
+    with jax.numpy_dtype_promotion("standard"):
+        wanted = optax.polynomial_schedule(0.03, 0.0, power, 80)
+        wanted = [wanted(step) for step in (0, 1, 37, 79, 80, 200)]
+    rate = jax.jit(PolynomialSchedule(0.03, power).schedule(80))
+    np.testing.assert_allclose([rate(s) for s in (0, 1, 37, 79, 80, 200)], wanted, rtol=1e-4)
+
+
+def test_polynomial_warms_up_and_ends_at_zero():
+    rate = PolynomialSchedule(2.0, warmup=3).schedule(11)
+    found = [float(rate(step)) for step in range(12)]
+    by_hand = [0.5, 1.0, 1.5] + [2.0 * (1 - done / 8) ** 0.9 for done in range(9)]
+    np.testing.assert_allclose(found, by_hand, atol=1e-6)
+
+
+def test_heads_have_ten_times_the_rate_at_every_step():
+    """As in segmentation: the rate of both falls alike."""
+    params = {
+        "shared": {"kernel": jnp.zeros(1)},
+        "tasks": {"heads": {"a": {"kernel": jnp.zeros(1)}}},
+    }
+    rules = (ParamRule("tasks/heads/.*", lr_scale=10.0), ParamRule(".*"))
+    transform = SGD(PolynomialSchedule(1.0), momentum=0.0).build(4, rules)
+    state, found = transform.init(params), []
+    for _ in range(4):
+        updates, state = transform.update(jax.tree.map(jnp.ones_like, params), state, params)
+        found.append([-float(leaf[0]) for leaf in jax.tree.leaves(updates)])
+    rates = [(1 - t / 4) ** 0.9 for t in range(4)]
+    np.testing.assert_allclose(found, [[r, 10 * r] for r in rates], rtol=1e-5)
+
+
+def test_steps_halve_the_rate_where_they_say():
+    rate = jax.jit(StepSchedule(1e-4).schedule(200))
+    found = [float(rate(step)) for step in (0, 99, 100, 199, 300)]
+    np.testing.assert_allclose(found, [1e-4, 1e-4, 5e-5, 5e-5, 5e-5], rtol=1e-6)
+    several = StepSchedule(0.3, (0.3, 0.75), 0.1).schedule(20)
+    optax_rate = optax.piecewise_constant_schedule(0.3, {6: 0.1, 15: 0.1})
+    for step in range(20):
+        np.testing.assert_allclose(several(step), optax_rate(step), rtol=1e-6)
+    np.testing.assert_allclose(StepSchedule(0.2, ()).schedule(5)(4), 0.2, rtol=1e-6)
 
 
 def test_rates_come_from_the_schedule():
@@ -114,6 +160,15 @@ def test_kernels_are_what_decays():
             "CosineSchedule.cycles must lie between 0.0 and 0.5",
         ),
         (lambda: CosineSchedule(1.0, warmup=-1), "CosineSchedule.warmup must be at least 0"),
+        (lambda: PolynomialSchedule(-1.0), "PolynomialSchedule.peak must be at least 0.0"),
+        (lambda: PolynomialSchedule(1.0, -1.0), "PolynomialSchedule.power must be at least 0.0"),
+        (lambda: StepSchedule(-1.0), "StepSchedule.peak must be at least 0.0"),
+        (lambda: StepSchedule(1.0, factor=-0.5), "StepSchedule.factor must be at least 0.0"),
+        (
+            lambda: StepSchedule(1.0, (0.5, 0.2)),
+            "StepSchedule.fractions must ascend between 0 and 1",
+        ),
+        (lambda: StepSchedule(1.0, (1.0,)), "StepSchedule.fractions must ascend between 0 and 1"),
     ],
 )
 def test_bad_settings_are_refused(make, said):

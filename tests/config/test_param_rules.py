@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, CosineSchedule
+from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import (
     ParamRule,
     assign_rules,
@@ -14,6 +14,7 @@ from mtl_jax.config.param_rules import (
     l2_sp_penalty,
     rule_of,
 )
+from mtl_jax.config.schedules import CosineSchedule
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {

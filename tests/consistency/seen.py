@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.views import MixedView, MixParams, RotatedView, TeacherView, base_views, view_key
+from mtl_jax.core.mixed_views import MixParams
+from mtl_jax.core.views import CutMixView, MixedView, RotatedView, TeacherView, base_views, view_key
 
 B, U, C, N = 4, 6, 4, 20
 
@@ -30,7 +31,7 @@ def seen(method, seed, sure=False, classes=C) -> AuxInputs:
         view_params={
             view_key(view): drawn(random, view, sizes[view_key(view)])
             for view in method.views
-            if isinstance(view, MixedView | RotatedView | TeacherView)
+            if isinstance(view, MixedView | CutMixView | RotatedView | TeacherView)
         },
         progress=np.float32(0.5),
         key=jax.random.key(seed),

@@ -6,7 +6,8 @@ import pytest
 
 from mtl_jax.consistency import ICT
 from mtl_jax.consistency.ict import TEACHER
-from mtl_jax.core.views import MixedView, MixParams, SeparatePass, view_key
+from mtl_jax.core.mixed_views import MixParams
+from mtl_jax.core.views import MixedView, SeparatePass, view_key
 from tests.consistency.seen import seen
 
 METHOD = ICT(ramp=0.0)

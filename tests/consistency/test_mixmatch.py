@@ -7,7 +7,8 @@ import pytest
 
 from mtl_jax.consistency import MixMatch
 from mtl_jax.consistency.mixmatch import GUESS
-from mtl_jax.core.views import MixParams, view_key
+from mtl_jax.core.mixed_views import MixParams
+from mtl_jax.core.views import view_key
 from mtl_jax.losses import cross_entropy
 from tests.consistency.seen import B, C, U, seen
 
@@ -35,7 +36,7 @@ def targets(views, known):
     hot = np.where(known[:, None], np.eye(C)[np.maximum(views.labels, 0)], sharp(own))
     guess = sharp((first + second) / 2)
     every = np.concatenate([hot, guess, guess])
-    partner, ratio = views.view_params[MIXED]
+    partner, ratio, _ = views.view_params[MIXED]
     return ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.consistency import MixMatchRegression
-from mtl_jax.core.views import MixParams, view_key
+from mtl_jax.core.mixed_views import MixParams
+from mtl_jax.core.views import view_key
 from mtl_jax.losses import squared_error
 from tests.consistency.seen import seen
 

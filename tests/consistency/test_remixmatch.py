@@ -45,7 +45,7 @@ def terms(views, known, momentum=0.9):
     aligned = weak * (wanted + 1e-6) / (model + 1e-6)
     guess = sharp(aligned / aligned.sum(-1, keepdims=True))
     every = np.concatenate([np.where(known[:, None], hot, sharp(own)), guess, guess, guess])
-    partner, ratio = views.view_params[MIXED]
+    partner, ratio, _ = views.view_params[MIXED]
     mixed = ratio[:, None] * every + (1 - ratio[:, None]) * every[partner]
     each = entropy(mixed, views.logits[MIXED])
     turns = np.eye(4)[views.view_params[view_key(ROTATED)]]

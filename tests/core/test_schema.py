@@ -11,7 +11,15 @@ from mtl_jax.core.fingerprint import fingerprint
 from mtl_jax.core.schema import SCHEMA, STATE, require_schema
 from mtl_jax.core.step_types import TrainState
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import AdversarialView, MixedView, RotatedView, SeparatePass, view_key
+from mtl_jax.core.views import (
+    AdversarialView,
+    CutMixView,
+    FeatureDropoutView,
+    MixedView,
+    RotatedView,
+    SeparatePass,
+    view_key,
+)
 from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
 from mtl_jax.storage.checkpoint import CheckpointManager, hash_file, to_host
 from mtl_jax.storage.run_directory import RunDirectory
@@ -29,6 +37,8 @@ STATE_1 = TrainState(np.zeros(1), jax.random.key(0), *({} for _ in range(7)))
             MixedView(("weak", "labelled"), fixed_lambda=0.7),
             "mixed weak labelled 0.75 mixup True True 0.7",
         ),
+        (CutMixView("weak", (0.5, 1), 2), "cutmix weak 0.5 1.0 2.0 0.5"),
+        (FeatureDropoutView("weak"), "dropout weak 0.5"),
         (RotatedView("strong"), "rotated strong"),
         (AdversarialView("weak", 2, 3), "adversarial weak 2.0 3.0 multiclass"),
         (SeparatePass(("weak2",), "frozen_student"), "separate weak2 frozen_student"),

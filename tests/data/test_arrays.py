@@ -189,3 +189,32 @@ def test_parts_of_different_inputs_are_named():
 def test_bad_arrays_are_named(changes, text):
     with pytest.raises(BadInput, match=text):
         arrays(**changes)
+
+
+def tree(rows=3, dtype=np.float32):
+    inputs = {"atoms": np.ones((rows, 4, 2), dtype), "mask": np.ones((rows, 4), np.float32)}
+    return {"inputs": inputs, "a": np.arange(rows)}
+
+
+def test_inputs_may_be_a_dict_of_arrays():
+    source = Arrays(tree(4), tree(), tree())
+    shapes = source.shapes()
+    assert shapes["inputs"]["atoms"].shape == (4, 4, 2) and source.num_labelled() == 4
+    assert source.load().test["inputs"]["mask"].shape == (3, 4)
+    assert source == Arrays(tree(4), tree(), tree()) != Arrays(tree(4), tree(4), tree())
+    assert hash(source) == hash(Arrays(tree(4), tree(), tree()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"train": tree(dtype=np.float64)}, "'atoms' must be uint8, int32 or float32, not float64"),
+        ({"train": tree(0)}, r"train\[\"inputs\"\] must be a dict of arrays that are not empty"),
+        ({"train": {**tree(), "a": np.arange(2)}}, r"train\['a'\] must have 3 rows, not shape \[2\]"),
+        ({"test": {"inputs": {"atoms": tree()["inputs"]["atoms"]}, "a": np.arange(3)}},
+         "Arrays.test must have 'inputs/mask', as train has"),
+    ],
+)  # fmt: skip
+def test_a_bad_dict_of_arrays_is_named(changes, text):
+    with pytest.raises(BadInput, match=text):
+        Arrays(**{"train": tree(), "validation": tree(), "test": tree(), **changes})

@@ -327,8 +327,13 @@ def test_the_order_of_tasks_does_not_matter():
         (EVEN, 9, False, "count must be at least 10, the classes of a task, not 9"),
         ({"depth": np.ones(3)}, 0, False, "count must be at least 1"),
         ({"a": np.arange(3)}, 3, True, "partial must be False for a single task"),
-        ({"a": np.zeros((3, 2), int)}, 3, False, r"labels\['a'\] must be numbers \[N\], not"),
-        ({"a": np.arange(3), "b": np.arange(4)}, 3, False, r"labels\['b'\] must be numbers \[N\]"),
+        ({"a": np.array(["x", "y", "z"])}, 3, False, r"labels\['a'\] must be numbers \[N, ...\]"),
+        (
+            {"a": np.arange(3), "b": np.arange(4)},
+            3,
+            False,
+            r"labels\['b'\] must be numbers \[N, ...\]",
+        ),
         ({}, None, False, "labels must have a task"),
     ],
 )
@@ -379,3 +384,11 @@ def test_a_task_without_labels_on_one_side_is_refused():
     labels = {name: np.zeros(10, int) for name in mask}
     with pytest.raises(BadInput, match=r"must leave labels of 'b' on both sides, not \(\d, \d\)"):
         held_out(labels, mask, 3, 0)
+
+
+def test_maps_are_sampled_without_balance_and_count_if_a_pixel_is_known():
+    maps = np.full((6, 2, 2), -1)
+    maps[1:, 0, 0] = np.arange(5)
+    np.testing.assert_array_equal(has_label(maps), np.arange(6) > 0)
+    index, mask = sample_labelled_subset({"maps": maps}, 3, False, 0)
+    assert len(index) == 3 and 0 not in index and mask["maps"].all()

@@ -8,8 +8,9 @@ import pytest
 from mtl_jax import domain_adaptation, nets
 from mtl_jax.consistency import SumOfLosses
 from mtl_jax.core.aux_inputs import AuxInputs
+from mtl_jax.core.mixed_views import MixParams
 from mtl_jax.core.validation import BadInput
-from mtl_jax.core.views import MixedView, MixParams, view_key
+from mtl_jax.core.views import MixedView, view_key
 from mtl_jax.domain_adaptation.fixbi import HALF, branch_logits
 from mtl_jax.losses import cross_entropy
 from mtl_jax.nets.pretrained import Preprocessing

@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 
 from mtl_jax import losses, metrics
+from mtl_jax.consistency import UniMatch
+from mtl_jax.core.mixed_views import MixParams
+from mtl_jax.core.views import view_key
 from mtl_jax.losses.center import center_focal_loss
 from mtl_jax.losses.center_targets import center_targets, gaussian_radius
 from mtl_jax.losses.masked import masked_mean
+from tests.consistency.seen import seen
 from tests.golden.reading import read
 
 IGNORE = 255
+STREAMS = {"strong1": "s1", "strong2": "s2", "weak_dropout": "fp"}  # Of UniMatch.
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -272,3 +277,50 @@ def test_boxes_of_centers(cases):
         np.testing.assert_array_equal(found["classes"][0], expected["classes"])
     twice = metrics.decode_centers(outputs, stride=2, top=case["params"]["top"])
     close(twice["boxes"][0], 2 * expected["boxes"])
+
+
+@pytest.mark.parametrize("name", ["unimatch_0.8", "unimatch_0.95"])
+def test_unimatch(name, cases):
+    """The partners' images, which have a batch of their own there, follow in one batch here."""
+    case = cases[name]
+    inputs, expected = case["inputs"], case["expected"]
+    method = UniMatch(threshold=case["params"]["threshold"])
+    streams, logits = dict(zip(STREAMS, method.views[1:], strict=True)), inputs["logits"]
+    boxes, size = inputs["cutmix_boxes"], len(logits["weak"])
+    partner = (jnp.arange(2 * size) + size) % (2 * size)
+    cuts = [1.0 - np.concatenate([box, np.zeros_like(box)]) for box in boxes]
+    masks = inputs["ignore"] != IGNORE, inputs["ignore_mix"] != IGNORE
+    valid = {s: np.where(box == 1, *masks[::-1]) for s, box in zip(STREAMS, boxes, strict=False)}
+    valid["weak_dropout"] = masks[0]
+
+    def losses_of(logits):
+        views = seen(method, 0)._replace(
+            logits={"weak": jnp.concatenate([logits["weak"], logits["weak_mix"]])}
+            | {view_key(v): jnp.concatenate([logits[s], logits[s]]) for s, v in streams.items()},
+            view_params={
+                view_key(v): MixParams(partner, cut.mean((1, 2)), jnp.array(cut))
+                for v, cut in zip(method.views[1:3], cuts, strict=True)
+            },
+        )
+        found = dict(zip(STREAMS, method.losses(views), strict=True))
+        return {
+            s: jnp.where(valid[s], found[s][:size], 0.0).sum() / float(valid[s].sum())
+            for s in STREAMS
+        }
+
+    def total(logits):
+        found = losses_of(logits)
+        strong = method.strong_weight / 2 * (found["strong1"] + found["strong2"])
+        unlabelled = strong + method.feature_weight * found["weak_dropout"]
+        labelled = mean(losses.cross_entropy, logits["labelled"], known(inputs["labels"]))[0]
+        return (labelled + unlabelled) / 2
+
+    given = {name: jnp.array(value) for name, value in logits.items()}
+    for stream, value in jax.jit(losses_of)(given).items():
+        close(value, expected[f"loss_{STREAMS[stream]}"])
+    value, grads = jax.jit(jax.value_and_grad(total))(given)
+    close(value, expected["loss"])
+    for stream in (*STREAMS, "labelled"):
+        if f"grad_{stream}" in expected:
+            close(grads[stream], expected[f"grad_{stream}"])
+    assert not np.abs(grads["weak"]).any() and not np.abs(grads["weak_mix"]).any()

@@ -49,11 +49,12 @@ def test_tokens_and_pooler(golden_dir, tmp_path):
         weights = nets.pretrained.Pretrained(str(path), nets.pretrained.BERT).load(
             trunk, x.shape[1:], dtype=np.int32
         )
-        apply = functools.partial(trunk.apply, {"params": weights.params}, train=False)
-        said = np.asarray(jax.jit(functools.partial(apply, tokens=True))(x))
+        apply = functools.partial(trunk.clone(features="tokens").apply, train=False)
+        features = jax.jit(apply)({"params": weights.params}, x)
+        said = np.asarray(features.tokens)
         for row, valid, wanted in zip(said, mask, model["last_hidden_first8_valid"], strict=True):
             close(row[valid][:, :8], wanted)
-        close(jax.jit(apply)(x)[:, :16], model["pooler_first16"])
+        close(features.summary[:, :16], model["pooler_first16"])
 
 
 def close(value, wanted):

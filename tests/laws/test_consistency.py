@@ -43,6 +43,13 @@ def losses(method, sight, state):
     return loss, own, state, metrics
 
 
+def trained_loss(method, sight, state, loss=cross_entropy):
+    """The loss that a method is for: on what is unlabelled, or for `SupervisedMix` labelled."""
+    if isinstance(method, consistency.SupervisedMix):
+        return method.labelled_loss(sight, loss, state)
+    return method.update(sight, state)[0].mean()
+
+
 def learners(method):
     """Names of the views that shall learn."""
     fixed = [v for v in method.views if isinstance(v, views.SeparatePass) and v.model != "student"]
@@ -78,8 +85,7 @@ def test_something_learns_from_what_is_unlabelled_and_fixed_views_do_not(method)
     sight, (learn, fixed) = seen(method, 1, sure=True), learners(method)
 
     def total(logits, heads):
-        sight_now = sight._replace(logits=logits, heads=heads)
-        return method.update(sight_now, warmed(method))[0].mean()
+        return trained_loss(method, sight._replace(logits=logits, heads=heads), warmed(method))
 
     grads, extra = jax.jit(jax.grad(total, (0, 1)))(sight.logits, sight.heads)
     reached = sum(np.abs(grads[name]).sum() for name in learn if name != "labelled")

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.losses import binary_cross_entropy, cross_entropy, squared_error
+from mtl_jax.losses import (
+    binary_cross_entropy,
+    cross_entropy,
+    ctc_loss,
+    dice_loss,
+    squared_error,
+)
 from mtl_jax.losses.masked import known_entries, masked_mean
 
 NAN = np.nan
@@ -137,6 +143,17 @@ def test_a_loss_that_reduces_is_refused(axes):
         masked_mean(lambda z, y: z[:, :1], OUTPUTS, LABELS[:, 0], MASK)
 
 
-def test_entries_of_integers_go_by_the_mask():
+def test_negative_classes_of_a_map_are_missing():
     found = known_entries(jnp.array([[0, -1], [1, 1]]), jnp.array([True, False]))
-    np.testing.assert_array_equal(found, [[True, True], [False, False]])
+    np.testing.assert_array_equal(found, [[True, False], [False, False]])
+
+
+@pytest.mark.parametrize("loss", [ctc_loss, dice_loss])
+def test_a_loss_of_wholes_sees_what_is_missing_and_counts_examples_with_something(loss):
+    outputs = np.random.default_rng(0).normal(size=(4, 5, 3)).astype(np.float32)
+    labels = np.array([[1, 2, -1, -1, -1], [2, -1, -1, -1, -1], [-1] * 5, [1] * 5], np.int32)
+    mask = np.array([True, True, True, False])
+    value, grad = jax.value_and_grad(lambda z: masked_mean(loss, z, labels, mask))(outputs)
+    np.testing.assert_allclose(value, loss(outputs, labels)[:2].mean(), rtol=1e-6)
+    assert np.isfinite(grad).all()
+    np.testing.assert_array_equal(np.abs(grad).sum((1, 2)) > 0, [True, True, False, False])

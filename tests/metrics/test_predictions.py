@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_refused(case):
         method.from_model_output(logits, labels, jnp.ones(4))
     with pytest.raises(ValueError, match=method.name):
         method.from_model_output(logits, labels[:3], MASK)
-    with pytest.raises(ValueError, match=f"{method.name} needs .*labels"):
+    with pytest.raises(ValueError, match=f"{method.name} needs .*(labels|targets)"):
         method.from_model_output(logits, jnp.zeros((4, 5)), MASK)
 
 

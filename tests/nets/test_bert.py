@@ -18,12 +18,12 @@ MEAN = SMALL.clone(pooling="mean")
 TEXTS = jnp.array([[3, 1, 4, 1, 5], [9, 2, 0, 0, 0], [0, 0, 0, 0, 0]], jnp.int32)
 
 
-def said(trunk, x, tokens=False):
+def said(trunk, x):
     """What the trunk says, with parameters of the same draw for every text."""
 
     def both(x):
         params = trunk.init(jax.random.key(0), x.astype(jnp.float32), train=False)
-        return params, trunk.apply(params, x, train=False, tokens=tokens)
+        return params, trunk.apply(params, x, train=False)
 
     return jax.device_get(jax.jit(both, compiler_options=QUICK)(x))
 
@@ -55,8 +55,10 @@ def test_padding_is_as_if_it_were_not_there():
 
 @pytest.mark.slow
 def test_what_is_pooled():
-    _, tokens = said(MEAN, TEXTS, tokens=True)
+    _, (summary, tokens, mask) = said(MEAN.clone(features="tokens"), TEXTS)
     _, mean = said(MEAN, TEXTS)
+    np.testing.assert_array_equal(summary, mean)
+    np.testing.assert_array_equal(mask, TEXTS != 0)
     assert tokens.shape == (3, 5, 8)
     for row, count, got in zip(tokens, (5, 2, 5), mean, strict=True):
         wanted = row[:count].mean(0)
@@ -69,7 +71,7 @@ def test_what_is_pooled():
 
 @pytest.mark.slow
 def test_tokens_are_normalized_last():
-    _, tokens = said(SMALL, TEXTS, tokens=True)
+    _, (_, tokens, _) = said(SMALL.clone(features="tokens"), TEXTS)
     np.testing.assert_allclose(tokens.mean(-1), 0.0, atol=1e-5)
     np.testing.assert_allclose(tokens.var(-1), 1.0, rtol=1e-4)
 

@@ -164,3 +164,17 @@ def test_bad_settings_and_images_are_refused():
     for shape in ((1, 5, 4, 3), (1, 16)):
         with pytest.raises(BadInput, match=r"ViT.x must be images \[N, H, W, C\] with sides"):
             SMALL.init(jax.random.key(0), jnp.zeros(shape), train=False)
+
+
+def test_tokens_are_the_patches_and_the_summary_what_is_pooled():
+    for trunk in (SHALLOW, SHALLOW.clone(pooling="mean")):
+
+        def apply(x, trunk=trunk):
+            variables = trunk.init(jax.random.key(0), x, train=False)
+            kinds = (None, "tokens")
+            return [trunk.clone(features=kind).apply(variables, x, train=False) for kind in kinds]
+
+        vector, (summary, tokens, mask) = jax.jit(apply, compiler_options=QUICK)(X)
+        np.testing.assert_array_equal(summary, vector)
+        assert tokens.shape == (3, 6, 8) and mask.shape == (3, 6) and (mask == 1).all()
+    np.testing.assert_allclose(tokens.mean(1), vector, rtol=1e-5, atol=1e-6)

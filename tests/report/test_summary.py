@@ -21,7 +21,8 @@ def record(step, raw, ema, test=0.0):
 
     tests = {kind: metrics([test + n, test + n + 0.5]) for n, kind in enumerate(("raw", "ema"))}
     validation = {"raw": metrics(raw), "ema": metrics(ema)}
-    return {"step": step, "validation": validation, "test": tests}
+    train = {f"loss/{task.name}": [0.0, 0.0] for task in TWO.tasks}
+    return {"step": step, "train": train, "validation": validation, "test": tests}
 
 
 RECORDS = [

@@ -7,6 +7,7 @@ from mtl_jax.config.experiment import Experiment, Published
 from mtl_jax.losses import squared_error
 from mtl_jax.metrics.predictions import MeanSquaredError
 from mtl_jax.report import table
+from mtl_jax.report.formatting import format_published
 from tests.small import COLUMN, FIXMATCH, HEIGHT, ROW, RUN
 
 ROW_ALONE = RUN.replace(name="row alone", tasks=(ROW,))
@@ -181,6 +182,13 @@ def test_many_tasks_do_not_all_stand_in_the_table_for_people(finished, tmp_path)
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert "task" not in lines[0] and "| 50.0 ± 0.0 |" in lines[2]
     assert (tmp_path / "table.csv").read_text().count("task") == 2 * 7 + 1
+
+
+def test_a_source_stands_once_after_its_numbers():
+    numbers = (("a", "IoU", 38.3, "one"), ("b", "IoU", 1.0, "one"), ("a", "error", 0.25, "one"),
+               ("a", "IoU", 40.0, "two"))  # fmt: skip
+    found = format_published([Published(*each) for each in numbers], "a")
+    assert found == "IoU 38.3, error 0.25 (one), IoU 40 (two)"
 
 
 def test_without_published_numbers_there_is_no_such_column(finished, tmp_path):

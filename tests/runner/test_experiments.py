@@ -13,6 +13,8 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.tree import num_examples
+from mtl_jax.core.trunk import traits
 from mtl_jax.runner.local_modules import run_file
 from mtl_jax.runner.run_selection import load_experiment, select_runs, topological_order
 from mtl_jax.runner.sweep import cost
@@ -20,6 +22,7 @@ from mtl_jax.runner.toy import all_trajectories
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.abstract_data import single_seed
 from tests.data.shapes import check_shapes
+from tests.runner import benchmark_data
 
 FILES = sorted((pathlib.Path(__file__).parents[2] / "experiments").glob("*.py"))
 READ = {file.stem: load_experiment(file) for file in FILES}
@@ -43,14 +46,23 @@ def parts_of(run):
     return tuple(sorted(methods)), tuple(map(type, parts))
 
 
+def takes_long(run):
+    """Whether a run has a deep trunk for each task, or masks of it."""
+    inner = getattr(run.trunk, "trunk", run.trunk)
+    return traits(run.trunk).is_multitask and isinstance(inner, nets.ResNet | nets.SegNetMTAN)
+
+
 def kinds(experiments):
-    """The first run of each kind of each; slow if one before it has the same parts."""
+    """The first run of each kind of each; slow if long, or one before it has the same parts."""
     seen, made = {}, set()
     for stem, experiment in experiments.items():
         for run in topological_order(select_runs(experiment, [], 2, None, smoke=False)):
             kind = (stem, kind_of(run))
             if kind not in seen:
-                seen[kind] = (run, (pytest.mark.slow,) if parts_of(run) in made else ())
+                seen[kind] = (
+                    run,
+                    (pytest.mark.slow,) if parts_of(run) in made or takes_long(run) else (),
+                )
                 made.add(parts_of(run))
     return [(stem, *found) for (stem, _), found in seen.items()]
 
@@ -84,13 +96,28 @@ def test_every_run_has_its_own_identity(file):
     assert prints == {fingerprint(run) for run in again}, "the same when read again"
 
 
+@pytest.fixture(scope="module")
+def true_shapes(tmp_path_factory):
+    """A folder with data whose shapes are those of the benchmarks, and more than a batch of it."""
+    root = tmp_path_factory.mktemp("benchmarks")
+    benchmark_data.write_dense(root / "data" / "nyuv2", {"train": 9, "val": 1})
+    benchmark_data.write_dense(root / "data" / "cityscapes", {"train": 65, "val": 1})
+    for name in benchmark_data.OFFICE:
+        benchmark_data.write_office(root / "data" / name, train=65)
+    benchmark_data.write_resnet(root / "data" / "resnet18", 18)
+    benchmark_data.write_resnet(root / "data" / "resnet50", 50)
+    benchmark_data.write_molecules(root / "data" / "qm9", 20_200)
+    return root
+
+
 @pytest.mark.parametrize("run", RUNS)
-def test_every_step_fits_together(run):
+def test_every_step_fits_together(run, true_shapes, monkeypatch):
+    monkeypatch.chdir(true_shapes)
     # Seeds and rows vmapped trace once what unrolled ones trace several times.
     _, state, given = trace_run(run.replace(execution=Execution()), 1)
     assert state.step.shape == (run.num_seeds,)
     streams = single_seed(run, given).streams.values()
-    assert min(stream.inputs.shape[0] for stream in streams) > run.batch_size
+    assert min(num_examples(stream.inputs) for stream in streams) > run.batch_size
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)

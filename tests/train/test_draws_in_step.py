@@ -11,9 +11,10 @@ import pytest
 
 from mtl_jax import aggregation, data
 from mtl_jax.aggregation.balance import TaskPullback
+from mtl_jax.core.base_views import BASE_VIEWS
 from mtl_jax.core.policy import Policy
 from mtl_jax.core.step_types import stream_key
-from mtl_jax.core.views import BASE_VIEWS, MixedView, RotatedView, view_key
+from mtl_jax.core.views import MixedView, RotatedView, view_key
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data

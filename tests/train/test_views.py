@@ -18,14 +18,22 @@ from mtl_jax.core.head_specs import AuxHead
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_types import SourceModel, StepInputs
-from mtl_jax.core.views import AdversarialView, MixedView, RotatedView, SeparatePass, view_key
+from mtl_jax.core.validation import BadInput
+from mtl_jax.core.views import (
+    AdversarialView,
+    CutMixView,
+    MixedView,
+    RotatedView,
+    SeparatePass,
+    view_key,
+)
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import build_model
 from mtl_jax.train.batch import prepare_inputs, sample_batch
 from mtl_jax.train.step_losses import make_objective
 from mtl_jax.train.view_requests import group_requests
-from mtl_jax.train.views import Sampler, mix_views, vat_perturbation
+from mtl_jax.train.views import Sampler, cut_view, mix_views, vat_perturbation
 from tests.small import COLUMN, ROW, RUN
 
 ONE = jax.devices()[:1]
@@ -124,7 +132,7 @@ def test_what_nobody_asks_for_is_not_made():
 def test_mixed_and_rotated_views():
     mix, turn = MixedView(("labelled", "weak"), alpha=0.5), RotatedView("strong")
     _, batch = begun(watching(mix, turn))
-    partner, ratio = batch.view_params[view_key(mix)]
+    partner, ratio, _ = batch.view_params[view_key(mix)]
     own = np.concatenate([batch.inputs["labelled"], batch.inputs["weak"]])
     r = np.asarray(ratio)[:, None, None, None]
     np.testing.assert_allclose(
@@ -146,7 +154,9 @@ def test_an_image_that_stays_mostly_itself_has_the_larger_share():
     plain = MixedView(("weak", "strong"), keep_dominant=False)
     drawn = np.asarray(mix_views(plain, key, images)[1].ratio)
     assert (drawn < 0.5).any() and (drawn > 0.5).any()
-    found, (partner, ratio) = mix_views(dataclasses.replace(plain, keep_dominant=True), key, images)
+    found, (partner, ratio, _) = mix_views(
+        dataclasses.replace(plain, keep_dominant=True), key, images
+    )
     np.testing.assert_allclose(ratio, np.maximum(drawn, 1 - drawn), rtol=1e-6)
     own, share = np.concatenate(list(images.values())), np.asarray(ratio)[:, None, None, None]
     np.testing.assert_allclose(found, share * own + (1 - share) * own[partner], atol=1e-6)
@@ -155,11 +165,31 @@ def test_an_image_that_stays_mostly_itself_has_the_larger_share():
 def test_cutmix_says_what_is_left():
     mix = MixedView(("weak", "strong"), alpha=1.0, kind="cutmix", keep_dominant=False)
     _, batch = begun(watching(mix))
-    partner, ratio = batch.view_params[view_key(mix)]
+    partner, ratio, _ = batch.view_params[view_key(mix)]
     own = np.concatenate([batch.inputs["weak"], batch.inputs["strong"]])
     same = (np.asarray(batch.inputs[view_key(mix)]) == own).all(-1).mean((1, 2))
     assert (same >= np.asarray(ratio) - 1e-6).all() and (np.asarray(ratio) < 1).any()
     assert np.asarray(partner).shape == (32,)
+
+
+@pytest.mark.parametrize("probability", [0.5, 1.0])
+def test_cutmix_inside_an_image(probability):
+    cut = CutMixView("strong", area=(0.3, 0.6), aspect=2.0, probability=probability)
+    _, batch = begun(watching(cut))
+    partner, ratio, ratio_map = batch.view_params[view_key(cut)]
+    own, pasted = np.asarray(batch.inputs["strong"]), np.asarray(ratio_map) == 0.0
+    wanted = np.where(pasted[..., None], own[partner], own)
+    np.testing.assert_array_equal(batch.inputs[view_key(cut)], wanted)
+    np.testing.assert_allclose(ratio, ratio_map.mean((1, 2)), rtol=1e-6)
+    assert pasted.any((1, 2)).mean() == 1.0 if probability == 1.0 else not pasted.any((1, 2)).all()
+
+
+@pytest.mark.parametrize("view", [CutMixView(), MixedView(("weak",), kind="cutmix")], ids=str)
+def test_numbers_are_not_cut(view):
+    make = cut_view if isinstance(view, CutMixView) else mix_views
+    inputs = {name: jnp.zeros((4, 7)) for name in ("weak", "strong")}
+    with pytest.raises(BadInput, match=r"View.view cuts images \[H, W, C\], not \(7,\)"):
+        make(view, jax.random.key(0), inputs)
 
 
 def test_labelled_images_stay_away_where_no_loss_wants_them():

@@ -45,6 +45,21 @@ def test_a_path_may_go_to_several_places():
     np.testing.assert_array_equal(moved["new"]["mean"], [1.0, 1.0])
 
 
+def test_statistics_of_heads_are_taken_only_if_asked():
+    def stats(value, *heads):
+        parts = {name: {"norm": {"mean": jnp.full(2, value)}} for name in heads}
+        return {"norm": {"mean": jnp.full(2, value)}, "heads": parts}
+
+    ours, source = stats(0.0, "digit", "color"), stats(7.0, "digit", "shape")
+    for param_map, expected in (((), 0.0), (((r"(tasks/heads/digit/.*)", r"\1"),), 7.0)):
+        moved = restore_batch_stats(ours, source, param_map)
+        np.testing.assert_array_equal(moved["norm"]["mean"], [7.0, 7.0])
+        np.testing.assert_array_equal(moved["heads"]["digit"]["norm"]["mean"], 2 * [expected])
+        np.testing.assert_array_equal(moved["heads"]["color"]["norm"]["mean"], [0.0, 0.0])
+    file = {"norm": {"mean": np.ones(2)}}
+    assert restore_batch_stats(ours, file)["heads"] == ours["heads"]
+
+
 def test_what_is_fresh_stays_as_it_was_drawn():
     ours = {**PARAMS, "shared": {**PARAMS["shared"], "adapter": {"bias": jnp.full(2, 9.0)}}}
     params = restore_params(ours, LOADED, (), ("shared/adapter/.*",))

@@ -60,6 +60,9 @@ def cutmix_examples(
     """
     owner = "cutmix_examples"
     require(0.0 <= min_visible <= 1.0, owner, "min_visible", "must lie in 0..1", min_visible)
+    same = first.labels.keys() == second.labels.keys()
+    rule = f"must be those of the first, {[*first.labels]}"
+    require(same, owner, "second.labels", rule, [*second.labels])
     height, width = first.inputs.shape[1:3]
     shapes = {n: jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for n, x in first.labels.items()}
     found = kinds_of(owner, kinds, (height, width), shapes)

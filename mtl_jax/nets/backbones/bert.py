@@ -1,9 +1,12 @@
 """BERT: a Transformer text encoder."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.features import Tokens
 from mtl_jax.core.trunk import Trunk
 from mtl_jax.core.validation import require, require_choice, require_int
 from mtl_jax.nets.backbones.transformer import feed_forward, require_heads, self_attention
@@ -44,6 +47,8 @@ class BERT(Trunk, nn.Module):
       pad: the padding token.
       pooling: "class" or "mean".
       adapter: bottlenecks in the blocks, before their norms.
+      features: "vector", the pooled features, which is also None; or "tokens", in addition the
+        output of the last block for every token, and which of them are no padding.
 
     Raises:
       BadInput: for a number below 1, heads that do not divide the width, or another invalid
@@ -74,6 +79,7 @@ class BERT(Trunk, nn.Module):
     pad: int = 0
     pooling: str = "class"
     adapter: Adapter | None = None
+    features: Literal["vector", "tokens"] | None = None
 
     convolutional = False
 
@@ -85,11 +91,8 @@ class BERT(Trunk, nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool, tokens: bool = False) -> jax.Array:
-        """Maps texts `[N, T]` of integers to features `[N, D]`.
-
-        With `tokens`, returns the output of the last block for each token, `[N, T, D]`.
-        """
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array | Tokens:
+        """Maps texts `[N, T]` of integers to features `[N, D]`, or to those of tokens too."""
         rule = f"must be texts [N, T] of at most {self.places} tokens"
         require(x.ndim == 2 and x.shape[1] <= self.places, self, "x", rule, x.shape)
         x = x.astype(jnp.int32)  # Shape inference may pass floats.
@@ -97,11 +100,11 @@ class BERT(Trunk, nn.Module):
         x = Embeddings(self.vocabulary, self.places, self.types, self.width, name="embed")(x)
         for i in range(self.depth):
             x = TextBlock(self.heads, self.hidden, self.adapter, name=f"block{i}")(x, mask)
-        if tokens:
-            return x
         if self.pooling == "mean":
-            return normalized_mean(x, mask)
-        return jnp.tanh(nn.Dense(self.width, kernel_init=INIT, name="pooler")(x[:, 0]))
+            summary = normalized_mean(x, mask)
+        else:
+            summary = jnp.tanh(nn.Dense(self.width, kernel_init=INIT, name="pooler")(x[:, 0]))
+        return Tokens(summary, x, mask.astype(x.dtype)) if self.features == "tokens" else summary
 
 
 class Embeddings(nn.Module):

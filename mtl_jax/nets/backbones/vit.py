@@ -1,9 +1,12 @@
 """Vision Transformer."""
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.features import Tokens
 from mtl_jax.core.trunk import StagedTrunk
 from mtl_jax.core.validation import require, require_choice, require_int, require_number
 from mtl_jax.nets.backbones.stages import bind
@@ -45,6 +48,8 @@ class ViT(StagedTrunk, nn.Module):
         token and prompts), both after the last norm.
       prompts: additional learned tokens.
       adapter: bottlenecks in the blocks.
+      features: "vector", the pooled features, which is also None; or "tokens", in addition those
+        of the patches, row by row, after the last norm.
 
     Raises:
       BadInput: for a number below 1, heads that do not divide the width, or another invalid
@@ -73,6 +78,7 @@ class ViT(StagedTrunk, nn.Module):
     pooling: str = "class"
     prompts: Prompts | None = None
     adapter: Adapter | None = None
+    features: Literal["vector", "tokens"] | None = None
 
     convolutional = False  # Patches do not overlap, so the patch layer is a matrix product.
 
@@ -87,8 +93,8 @@ class ViT(StagedTrunk, nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Maps images `[N, H, W, C]` to features `[N, D]`."""
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array | Tokens:
+        """Maps images `[N, H, W, C]` to features `[N, D]`, or to those of patches too."""
         names = ["patches", *(f"block{i}" for i in range(self.depth)), "norm"]
         for name, stage in zip(names, self.stages(), strict=True):
             x = bind(self, stage, name)(x, train=train)
@@ -107,11 +113,13 @@ class ViT(StagedTrunk, nn.Module):
         return PatchEmbed(self.width, self.patch, prompts, parent=None), *blocks, Norm(parent=None)
 
     @nn.nowrap
-    def pool(self, x: jax.Array) -> jax.Array:
-        """Maps the output of the last stage `[N, T, D]` to features `[N, D]`."""
-        if self.pooling == "class":
-            return x[:, 0]
-        return x[:, 1 + (self.prompts.count if self.prompts else 0) :].mean(1)
+    def pool(self, x: jax.Array) -> jax.Array | Tokens:
+        """Maps the output of the last stage `[N, T, D]` to features."""
+        patches = x[:, 1 + (self.prompts.count if self.prompts else 0) :]
+        summary = x[:, 0] if self.pooling == "class" else patches.mean(1)
+        if self.features != "tokens":
+            return summary
+        return Tokens(summary, patches, jnp.ones(patches.shape[:2], x.dtype))
 
 
 class PatchEmbed(nn.Module):

@@ -5,9 +5,10 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from mtl_jax.core.features import as_vector
 from mtl_jax.core.head import Head
 from mtl_jax.core.validation import require_int, require_widths
-from mtl_jax.nets.heads.features import require_features, vector_of
+from mtl_jax.nets.heads.features import require_features
 
 ANY = ("vector", "sequence", "map", "pyramid", "tokens")
 
@@ -37,6 +38,7 @@ class Linear(Head, nn.Module):
     num_outputs: int
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -46,7 +48,7 @@ class Linear(Head, nn.Module):
     def __call__(self, features: Any, *, train: bool = False) -> jax.Array:
         """Maps features to outputs `[N, C]`."""
         require_features(self, features)
-        x = vector_of(features)
+        x = as_vector(features)
         shape = (x.shape[-1], self.num_outputs)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         return x @ kernel + self.param("bias", nn.initializers.zeros, shape[1:])[None]
@@ -77,6 +79,7 @@ class MLPHead(Head, nn.Module):
     widths: tuple[int, ...] = ()
 
     reads = ANY
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -88,37 +91,26 @@ class MLPHead(Head, nn.Module):
     def __call__(self, features: Any, *, train: bool = False) -> jax.Array:
         """Maps features to outputs `[N, C]`."""
         require_features(self, features)
-        return dense_layers(vector_of(features), self.widths, self.num_outputs)
+        return dense_layers(as_vector(features), self.widths, self.num_outputs)
 
 
-class HiddenHead(Head, nn.Module):
-    """Hidden layers as wide as the features, then a linear one, `[N, D] -> [N, C]`.
+class HiddenHead(nn.Module):
+    """Hidden layers as wide as the features, then a linear one, `[..., D] -> [..., outputs]`.
 
-    Each hidden layer is `relu(x W + b)`. It reads what `Linear` reads.
+    The module of an `AuxHead`.
 
     Attributes:
-      num_outputs: C.
-      hidden: number of hidden layers.
-
-    Raises:
-      BadInput: for fewer than one output or a negative number of layers.
+      outputs: number of outputs of the last layer.
+      hidden: number of hidden layers `relu(x W + b)`.
     """
 
-    num_outputs: int
+    outputs: int
     hidden: int = 0
 
-    reads = ANY
-
-    def __post_init__(self):
-        require_int(self, num_outputs=1, hidden=0)
-        super().__post_init__()
-
     @nn.compact
-    def __call__(self, features: Any, *, train: bool = False) -> jax.Array:
-        """Maps features to outputs `[N, C]`."""
-        require_features(self, features)
-        x = vector_of(features)
-        return dense_layers(x, (x.shape[-1],) * self.hidden, self.num_outputs)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps features to outputs."""
+        return dense_layers(x, (x.shape[-1],) * self.hidden, self.outputs)
 
 
 def dense_layers(x: jax.Array, widths: tuple[int, ...], outputs: int) -> jax.Array:

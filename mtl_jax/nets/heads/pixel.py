@@ -35,6 +35,7 @@ class Pixel(Head, nn.Module):
     size: tuple[int, int] | None = None
 
     reads = ("map",)
+    reads_positions = True
 
     def __post_init__(self):
         require_int(self, num_outputs=1)
@@ -43,6 +44,8 @@ class Pixel(Head, nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array, *, train: bool) -> jax.Array:
-        """Maps a map to outputs of every pixel."""
+        """Maps a map to outputs of every pixel, or features of single pixels to theirs."""
+        if features.ndim == 2 and not self.is_initializing():
+            return nn.Dense(self.num_outputs)(features)
         require_features(self, features)
         return resize(nn.Dense(self.num_outputs)(features), self.size)

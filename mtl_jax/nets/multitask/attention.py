@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require, require_int
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import require_trunk
+from mtl_jax.nets.multitask.experts import require_array, require_trunk
 
 
 class Attention(MultitaskTrunk, nn.Module):
@@ -66,7 +66,9 @@ class Attention(MultitaskTrunk, nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
-        z = tokens(self, self.trunk(x, train=train))
+        features = self.trunk(x, train=train)
+        require_array(self, "trunk", features)
+        z = tokens(self, features)
         y = z + self.param("places", nn.initializers.normal(0.02), z.shape[1:])[None]
         shape = (self.heads, self.features // self.heads)
         keys = nn.DenseGeneral(shape, use_bias=False, name="keys")(y)

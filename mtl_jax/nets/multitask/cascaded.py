@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import flatten, require_trunk
+from mtl_jax.nets.multitask.experts import flatten, require_array, require_trunk
 from mtl_jax.nets.resize import resize
 
 
@@ -15,10 +15,10 @@ class Cascaded(MultitaskTrunk, nn.Module):
 
     `f_1(x) = h_1(x)`, `f_k(x) = h_k([x, f_k-1(x)])`, with tasks in the order of the run: the first
     reads the lowest level, and every level also receives the input (shortcut). Levels are copies
-    of one trunk. If it is convolutional, the lower features are appended to the input as channels,
-    a map after resizing, a vector constant over the pixels; otherwise both are flattened and
-    concatenated. In JMT a level also reads the predictions of the lower tasks; here the heads are
-    outside the stack.
+    of one trunk. A map of lower features is resized and appended to an image as channels, and so is
+    a vector, constant over the pixels, if the trunk is convolutional; otherwise both are flattened
+    and concatenated. In JMT a level also reads the predictions of the lower tasks; here the heads
+    are outside the stack.
 
     Levels that a higher task also reads are shared; the top one belongs to the last task. The
     only level of a single task is shared, like any trunk.
@@ -67,15 +67,16 @@ class Cascaded(MultitaskTrunk, nn.Module):
             prefix = "task_" if number == top > 0 else ""
             level = self.trunk.clone(parent=self, name=f"{prefix}level_{number}")
             features[task] = level(inputs, train=train)
+            require_array(self, "trunk", features[task])
             inputs = append_features(x, features[task], self.convolutional)
         return features
 
 
 def append_features(x: jax.Array, features: jax.Array, convolutional: bool) -> jax.Array:
     """Inputs `[N, ...]` with features `[N, D]` as channels, or flattened `[N, ... + D]`."""
-    if not convolutional:
-        return jnp.concatenate([flatten(x), features], -1)
     if features.ndim == x.ndim == 4:
         return jnp.concatenate([x, resize(features, x.shape[1:3])], -1)
+    if not convolutional:
+        return jnp.concatenate([flatten(x), flatten(features)], -1)
     channels = features.reshape(len(x), *(1,) * (x.ndim - 2), -1)
     return jnp.concatenate([x, jnp.broadcast_to(channels, (*x.shape[:-1], channels.shape[-1]))], -1)

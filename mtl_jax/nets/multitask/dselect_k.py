@@ -94,7 +94,7 @@ def expert_weights(parent: DSelectK, x: jax.Array, name: str) -> jax.Array:
         parent.static_gates,
         name=name,
     )
-    logits, codes = gate(flatten(x))
+    logits, codes = gate(x)
     selectors = selector_weights(codes, parent.experts, parent.gamma)
     return jnp.einsum("...k,...ke->...e", nn.softmax(logits), selectors)
 
@@ -109,7 +109,7 @@ class Selectors(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Maps flattened inputs `[N, D]` to the logits and the codes."""
+        """Maps inputs `[N, ...]` to the logits and the codes."""
         logits = self.gate_values(x, "logits", (self.num_selected,), 0.05)
         shape = (self.num_selected, self.code_length)
         return logits, self.gate_values(x, "codes", shape, self.gamma / 100)
@@ -122,7 +122,7 @@ class Selectors(nn.Module):
         init = uniform_init(bound)
         if self.static_gates:
             return self.param(name, init, shape)
-        return nn.DenseGeneral(shape, kernel_init=init, bias_init=init, name=name)(x)
+        return nn.DenseGeneral(shape, kernel_init=init, bias_init=init, name=name)(flatten(x))
 
 
 @dataclasses.dataclass(frozen=True)

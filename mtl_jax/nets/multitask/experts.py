@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.trunk import Trunk, traits
-from mtl_jax.core.validation import require
+from mtl_jax.core.validation import BadInput, require
 
 
 def require_trunk(owner: nn.Module | Trunk, field: str) -> None:
@@ -21,13 +21,31 @@ def require_trunk(owner: nn.Module | Trunk, field: str) -> None:
     require(valid, owner, field, "must be a trunk such as nets.MLP()", value)
 
 
+def require_array(owner: nn.Module, field: str, features: Any) -> None:
+    """Requires that a trunk gives one array, not a pyramid or tokens.
+
+    Raises:
+      BadInput: when traced, naming the architecture.
+    """
+    rule = "must give one array here, a vector or a map"
+    value = type(features).__name__
+    require(isinstance(features, jax.Array), owner, field, rule, value)
+
+
 def clone_trunk(parent: nn.Module, trunk: nn.Module, name: str, count: int) -> list[nn.Module]:
     """Trunks `name_0`, `name_1`, ... with separate parameters; must be called in `__call__`."""
     return [trunk.clone(parent=parent, name=f"{name}_{i}") for i in range(count)]
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """Inputs `[N, ...]` as vectors `[N, D]`."""
+    """Inputs `[N, ...]` as vectors `[N, D]`.
+
+    Raises:
+      BadInput: when traced, for anything but an array of floats, such as tokens.
+    """
+    if not isinstance(x, jax.Array) or not jnp.issubdtype(x.dtype, jnp.floating):
+        kind = str(x.dtype) if isinstance(x, jax.Array) else type(x).__name__
+        raise BadInput(f"gates and cascades read inputs that are one array of floats, not {kind}")
     return x.reshape(x.shape[0], -1)
 
 

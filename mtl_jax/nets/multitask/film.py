@@ -6,7 +6,7 @@ import jax
 from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int
 from mtl_jax.nets.backbones.mlp import MLP
-from mtl_jax.nets.multitask.experts import require_trunk
+from mtl_jax.nets.multitask.experts import require_array, require_trunk
 
 
 class FiLM(MultitaskTrunk, nn.Module):
@@ -53,7 +53,9 @@ class FiLM(MultitaskTrunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
         layer = nn.Dense(self.features, kernel_init=nn.initializers.he_normal(), name="layer")
-        z = layer(self.trunk(x, train=train))
+        h = self.trunk(x, train=train)
+        require_array(self, "trunk", h)
+        z = layer(h)
         return {
             task: nn.relu(
                 (1.0 + self.vector("scale", task, z.ndim)) * z + self.vector("shift", task, z.ndim)

@@ -7,7 +7,7 @@ from mtl_jax.core.trunk import MultitaskTrunk
 from mtl_jax.core.validation import require_int, require_widths
 from mtl_jax.nets.backbones.mlp import MLP
 from mtl_jax.nets.multitask.cgc import level
-from mtl_jax.nets.multitask.experts import gate, mixture, require_trunk
+from mtl_jax.nets.multitask.experts import gate, mixture, require_array, require_trunk
 
 
 class PLE(MultitaskTrunk, nn.Module):
@@ -26,7 +26,7 @@ class PLE(MultitaskTrunk, nn.Module):
     Attributes:
       expert: the trunk that every expert of the first level is a copy of.
       deeper_expert: widths of the dense experts, `relu(x W + b)`, of the further levels; if empty
-        it is a `CGC`. They flatten maps, so that the features are vectors.
+        it is a `CGC`. For maps, they are 1x1 convolutions.
       shared: number of shared experts per level.
       task_specific: number of experts of each task per level.
       tasks: names, set by `make_model`.
@@ -65,11 +65,27 @@ class PLE(MultitaskTrunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> dict[str, jax.Array]:
         """Maps inputs `[N, ...]` to features `[N, D]` for each task."""
         inputs, shared_input = dict.fromkeys(self.tasks, x), x
-        levels = (self.expert, *(MLP((width,), parent=None) for width in self.deeper_expert))
+        levels = (self.expert, *(DenseExpert(width, parent=None) for width in self.deeper_expert))
         for number, expert in enumerate(levels):
             above = len(self.deeper_expert) - number
             features, outputs = level(self, expert, inputs, shared_input, train, number, above)
             if above:
+                require_array(self, "expert", outputs[0])
                 shared_input = mixture(gate(shared_input, len(outputs), f"gate_{number}"), outputs)
             inputs = features
         return inputs
+
+
+class DenseExpert(nn.Module):
+    """An expert `relu(x W + b)`, `[N, ..., C] -> [N, ..., D]`.
+
+    Attributes:
+      width: D.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Maps features to features of another width."""
+        return nn.relu(nn.Dense(self.width, kernel_init=nn.initializers.he_normal())(x))

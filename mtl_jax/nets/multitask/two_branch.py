@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.core.trunk import Trunk
-from mtl_jax.nets.multitask.experts import clone_trunk, require_trunk
+from mtl_jax.nets.multitask.experts import clone_trunk, require_array, require_trunk
 
 
 class TwoBranch(Trunk, nn.Module):
-    """Two copies of a trunk with concatenated features, `[N, ...] -> [N, 2 D]`.
+    """Two copies of a trunk with concatenated features, `[N, ...] -> [N, ..., 2 D]`.
 
     Each has its own parameters and statistics (`net_0`, `net_1`), initialized independently. A
     linear head returns `h_0 W_0 + h_1 W_1 + b`, the sum of the outputs of two heads with a shared
@@ -47,4 +47,6 @@ class TwoBranch(Trunk, nn.Module):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Maps inputs `[N, ...]` to features `[N, 2 D]`."""
         nets = clone_trunk(self, self.trunk, "net", 2)
-        return jnp.concatenate([net(x, train=train) for net in nets], -1)
+        features = [net(x, train=train) for net in nets]
+        require_array(self, "trunk", features[0])
+        return jnp.concatenate(features, -1)

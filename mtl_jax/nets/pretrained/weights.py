@@ -9,8 +9,8 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from mtl_jax.core.features import as_vector
 from mtl_jax.core.validation import BadInput, require, require_pattern
-from mtl_jax.nets.heads.features import vector_of
 from mtl_jax.nets.pretrained.files import read_tensors
 from mtl_jax.nets.pretrained.match import match_tensors
 from mtl_jax.nets.pretrained.name_map import NameMap
@@ -155,7 +155,7 @@ def variable_shapes(trunk: nn.Module, shape: tuple[int, ...], dtype: Any) -> tup
     def init(x):
         keys = {"params": jax.random.key(0), "draw": jax.random.key(0)}
         features, variables = trunk.init_with_output(keys, x, train=False)
-        return vector_of(features), variables
+        return as_vector(features), variables
 
     features, variables = jax.eval_shape(init, x)
     shapes = {path: leaf.shape for path, leaf in flatten_dict(variables, sep="/").items()}

@@ -55,6 +55,8 @@ def test_boxes_in_and_out_of_the_rectangle(variant):
     kept = [[0, 0, 0, 3, 3], NONE, [2, 2, 2, 6, 6], NONE]
     pasted = [NONE, [1, 5, 3, 8, 7], [2, 4, 2, 6, 6], NONE]
     np.testing.assert_array_equal(found, kept + pasted)
+    anything = mix_boxes(boxes, boxes, rows, columns, 0.0)  # But not what is hidden altogether.
+    np.testing.assert_array_equal(anything, found)
     strict = mix_boxes(boxes, boxes, rows, columns, 0.6)
     np.testing.assert_array_equal(strict, [kept[0], NONE, NONE, NONE, NONE, pasted[1], NONE, NONE])
 
@@ -83,5 +85,7 @@ def test_bad_input():
         cutmix_examples(KEY, scene, scene, RATIO, {})
     with pytest.raises(BadInput, match=r"cutmix_examples\.kinds .*'things'"):
         cutmix_examples(KEY, first, second, RATIO, {"depth": "depth", "surface": "normals"})
+    with pytest.raises(BadInput, match=r"second\.labels must be those of the first, \['scene'\]"):
+        cutmix_examples(KEY, scene, second, RATIO, {})
     with pytest.raises(BadInput, match=r"cutmix_examples\.min_visible must"):
         cutmix_examples(KEY, first, second, RATIO, dict(KINDS), -0.1)

@@ -142,7 +142,7 @@ def test_values_are_left_alone_and_kinds_follow():
 
 
 def test_boxes_are_clipped_at_the_end():
-    """A box that a crop cuts in two is whole again if the cut part comes back."""
+    """A crop shows a quarter of a box that is as large as the image."""
     box = np.array([[4, 0, 0, 16, 12]], np.float32)
     one = Example(example().inputs, {"things": box})
     crop = RandomScaleCrop((1.0,), size=(6, 8))

@@ -59,7 +59,7 @@ def test_dropout_draws_only_in_training():
 
 
 def test_what_is_no_map_is_refused():
-    with pytest.raises(BadInput, match=r"ASPP.features must be a map \(.*\), not 'sequence'"):
+    with pytest.raises(BadInput, match=r"ASPP.features must be of type map \(.*\), not 'sequence'"):
         SMALL.init(KEY, X[:, 0], train=False)
     with pytest.raises(BadInput, match=r"ASPP.rates must be a tuple of integers of at least 1"):
         nets.heads.ASPP(2, rates=(0,))

@@ -46,7 +46,9 @@ def test_of_a_pyramid_it_reads_the_finest_merged_map():
 
 
 def test_other_features_are_refused():
-    with pytest.raises(BadInput, match=r"Center.features must be a map or pyramid .*not 'vector'"):
+    with pytest.raises(
+        BadInput, match=r"Center.features must be of type map or pyramid .*not 'vector'"
+    ):
         HEAD.init(KEY, X.mean((1, 2)), train=False)
     with pytest.raises(BadInput, match=r"Center.width must be at least 1, not 0"):
         nets.heads.Center(3, width=0)

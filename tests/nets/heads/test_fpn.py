@@ -65,5 +65,5 @@ def test_it_reads_the_pyramid_of_a_trunk_of_odd_images():
 
 
 def test_what_is_no_pyramid_is_refused():
-    with pytest.raises(BadInput, match=r"FPN.features must be a pyramid \(.*\), not 'map'"):
+    with pytest.raises(BadInput, match=r"FPN.features must be of type pyramid \(.*\), not 'map'"):
         nets.heads.FPN(2).init(KEY, MAPS.maps[0], train=False)

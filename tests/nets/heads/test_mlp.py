@@ -51,9 +51,7 @@ def test_hidden_layers_by_hand():
 
 
 def test_what_is_no_features_is_refused():
-    rule = (
-        r"Linear.features must be a vector or sequence or .* \(nets.heads.Linear reads no other\)"
-    )
+    rule = r"Linear.features must be of type vector or sequence or .* \(nets.heads.Linear reads no other\)"
     with pytest.raises(BadInput, match=f"{rule}, not 'dict'"):
         nets.heads.Linear(3).init(KEY, {"a": VECTOR})
     with pytest.raises(BadInput, match=r"Linear.num_outputs must be at least 1, not 0"):

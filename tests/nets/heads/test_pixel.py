@@ -33,7 +33,7 @@ def test_resized_outputs_are_those_of_the_map_where_pixels_meet():
 
 
 def test_what_is_no_map_is_refused():
-    with pytest.raises(BadInput, match=r"Pixel.features must be a map \(.*\), not 'vector'"):
+    with pytest.raises(BadInput, match=r"Pixel.features must be of type map \(.*\), not 'vector'"):
         nets.heads.Pixel(4).init(KEY, X.mean((1, 2)), train=False)
     for size in ((4,), (0, 4), (4.0, 4.0), 4):
         with pytest.raises(BadInput, match=r"Pixel.size must be \(H, W\)"):

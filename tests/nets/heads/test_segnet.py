@@ -31,5 +31,7 @@ def test_it_is_linear():
 
 
 def test_what_is_no_map_is_refused():
-    with pytest.raises(BadInput, match=r"SegNetHead.features must be a map \(.*\), not 'vector'"):
+    with pytest.raises(
+        BadInput, match=r"SegNetHead.features must be of type map \(.*\), not 'vector'"
+    ):
         nets.heads.SegNetHead(2).init(KEY, jnp.zeros((1, 3)), train=False)

@@ -45,8 +45,8 @@ def test_a_part_is_what_stands_below_a_name(tmp_path):
     )
     assert read_tensors(path).keys() == {"img/a", "img/b/c", "txt/a"}
     same(read_tensors(path, "img"), {"a": np.ones(2), "b/c": np.zeros(3)})
-    with pytest.raises(BadInput, match=r"must have the part 'inputs' \(did you mean img\?\)"):
-        read_tensors(path, "inputs")
+    with pytest.raises(BadInput, match=r"must have the part 'image' \(did you mean img\?\)"):
+        read_tensors(path, "image")
 
 
 def test_a_path_that_is_no_file(tmp_path):
