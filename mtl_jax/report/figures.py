@@ -1,4 +1,4 @@
-"""Figures of an experiment: learning curves, weights, gains, effects, affinities, trade-offs."""
+"""Figures of an experiment: curves, weights, gains, effects, affinities, trade-offs, boxes."""
 
 import math
 import pathlib
@@ -11,6 +11,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.report.affinity import affinity
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.decision_boundary import plot_decision_boundaries
+from mtl_jax.report.detections import plot_detections
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import gains
 from mtl_jax.report.pareto_front import plot_pareto_front
@@ -26,8 +27,8 @@ def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pat
     """Writes the figures of an experiment, each only if there is something to show.
 
     These are `curves.png`, `gains.png`, `effects.png`, `balance.png`, `affinity.png`,
-    `tradeoff.png` and `boundaries.png`; a figure of an earlier launch that no longer applies is
-    removed.
+    `tradeoff.png`, `boundaries.png` and `detections.png`; a figure of an earlier launch that no
+    longer applies is removed.
     """
     rows = collect(experiment, folders)
     figures = {
@@ -38,6 +39,7 @@ def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pat
         "affinity": affinity(experiment, folders),
         "tradeoff": plot_pareto_front(experiment, rows),
         "boundaries": plot_decision_boundaries(experiment, folders),
+        "detections": plot_detections(experiment, folders),
     }
     for name, figure in figures.items():
         path = root / f"{name}.png"

