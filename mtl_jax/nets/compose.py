@@ -97,14 +97,7 @@ def make_model(
 
     def apply_named_head(params, name, x):
         head = head_module(mlp_specs[name]) if name in mlp_specs else heads[name]
-        if not isinstance(head, Head):
-            return head.apply({"params": params[name]}, x)
-        if not head.reads_positions:
-            raise BadInput(
-                f"task {name!r}: its method applies the head to single vectors, which the head "
-                f"{to_source(head)} does not read"
-            )
-        return head.apply({"params": params[name]}, x, train=False)
+        return apply_to_vectors(name, head, params[name], x)
 
     decode = functools.partial(apply_heads, heads, param_rules)
     return Model(init, encode, decode, cross_task.embed, apply_named_head)
@@ -120,6 +113,22 @@ def init_mlp_heads(
         inputs = jnp.zeros((1, spec.input_size or spec.input_multiple * width))
         params[name] = head_module(spec).init(fold_in_name(key, name), inputs)["params"]
     return params
+
+
+def apply_to_vectors(name: str, head: Any, params: Any, x: jax.Array) -> jax.Array:
+    """Outputs `[M, C]` of a head for the features of single positions `[M, D]`.
+
+    Raises:
+      BadInput: for a head that does not read them.
+    """
+    if not isinstance(head, Head):
+        return head.apply({"params": params}, x)
+    if not head.reads_positions:
+        raise BadInput(
+            f"task {name!r}: its method applies the head to single vectors, which the head "
+            f"{to_source(head)} does not read"
+        )
+    return head.apply({"params": params}, x, train=False)
 
 
 def head_module(spec: AuxMLP) -> MLPHead:
