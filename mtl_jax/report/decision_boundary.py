@@ -43,7 +43,8 @@ def on_points(run: Run) -> bool:
         shapes = run.data.shapes()
     except BadInput:  # A finished run is reported without its data, with a warning elsewhere.
         return False
-    planar = "inputs" in shapes and math.prod(shapes["inputs"].shape[1:]) == 2
+    inputs = jax.tree.leaves(shapes.get("inputs"))  # Several of a dict, none with several streams.
+    planar = len(inputs) == 1 and math.prod(inputs[0].shape[1:]) == 2
     return planar and len(run.tasks) == 1 and predicts_classes(run.tasks[0])
 
 

@@ -48,6 +48,17 @@ def test_images_have_none():
     assert plot_decision_boundaries(Experiment(runs=(RUN,)), {}) is None
 
 
+def test_inputs_of_several_arrays_have_none():
+    both = np.zeros((6, 1, 2), np.float32)
+    part = {"inputs": {"one": both, "other": both}, "moon": np.arange(6, dtype=np.int32) % 2}
+
+    class Pairs(data.TwoMoons):
+        def shapes(self):
+            return part
+
+    assert not on_points(POINTS.replace(data=Pairs(train=6, validation=1, test=1)))
+
+
 def test_numbers_and_several_labels_have_none():
     """The largest of several numbers is no class."""
     numbers = MOON.replace(

@@ -48,15 +48,16 @@ def write_office(folder, train=6, side=8):
     """Images of three classes, and LibMTL's lists beside them."""
     lists = folder.parent / f"{folder.name}-lists"
     lists.mkdir(parents=True)
+    rng = np.random.default_rng(0)
     for domain in OFFICE[folder.name]:
         numbers = itertools.count()
         for part, count in (("train", train), ("val", 3), ("test", 3)):
             lines = [f"{domain}/images/class{i % 3}/{next(numbers):04}.jpg" for i in range(count)]
-            for i, line in enumerate(lines):
+            for line in lines:
                 file = folder / line
                 file.parent.mkdir(parents=True, exist_ok=True)
-                shade = np.random.default_rng([i, count]).integers(0, 256, (side, side, 3))
-                Image.fromarray(shade.astype(np.uint8)).save(file)
+                pixels = rng.integers(0, 256, (side, side, 3), np.uint8)
+                Image.fromarray(pixels).save(file)
             rows = (f"{line} {i % 3}\n" for i, line in enumerate(lines))
             (lists / f"{domain}_{part}.txt").write_text("".join(rows))
 
