@@ -5,11 +5,11 @@ import jax.numpy as jnp
 
 from mtl_jax.augment import mixup
 from mtl_jax.core.aux_inputs import AuxInputs
-from mtl_jax.core.views import MixedView, view_key
+from mtl_jax.core.views import View, view_key
 from mtl_jax.losses import soft_cross_entropy
 
 
-def mixed_targets(targets: jax.Array, views: AuxInputs, request: MixedView) -> jax.Array:
+def mixed_targets(targets: jax.Array, views: AuxInputs, request: View) -> jax.Array:
     """Targets `r t_i + (1 - r) t_j` of a mixed view.
 
     Args:

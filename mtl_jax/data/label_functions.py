@@ -105,7 +105,7 @@ class BoxCount:
         """The label `[N, C]` of a part."""
         kinds = part[self.label][..., 0]
         counts = np.stack([(kinds == label).sum(1) for label in self.classes], 1)
-        missing = np.isnan(kinds).all(1)[:, None]
+        missing = np.isnan(kinds).all(1, keepdims=True)
         return np.where(missing, np.nan, counts).astype(np.float32)
 
 

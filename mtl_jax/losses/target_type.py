@@ -37,7 +37,7 @@ def target_type(loss: Callable[..., jax.Array], num_outputs: int) -> TargetType 
     return "continuous" if any(loss is each for each in CONTINUOUS_LOSSES) else None
 
 
-def without_options(loss: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+def without_options(loss: Callable[..., Any]) -> Callable[..., Any]:
     """The function of a `functools.partial`; other losses unchanged."""
     while isinstance(loss, functools.partial):
         loss = loss.func

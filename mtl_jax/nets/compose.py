@@ -107,7 +107,7 @@ def task_sizes(outputs: Mapping[str, HeadSpec]) -> dict[str, int]:
     }
 
 
-def apply_to_vectors(heads: Heads, params: Tree, name: str, x: jax.Array) -> jax.Array:
+def apply_to_vectors(heads: Heads, params: Tree, name: str, x: jax.Array) -> Any:
     """Outputs `[N, C]` of any head for vectors `[N, D]`.
 
     Raises:

@@ -23,7 +23,7 @@ from mtl_jax.nets.heads.mlp import HiddenHead
 Heads = Mapping[str, nn.Module]
 
 
-def head_of(spec: int | Head | AuxHead) -> nn.Module:
+def head_of(spec: int | Head | AuxHead) -> Any:
     """The module of a head that reads features; an integer is a linear head."""
     if isinstance(spec, AuxHead):
         return HiddenHead(*spec)

@@ -20,7 +20,7 @@ def require_size(owner: Any) -> None:
     require(valid, owner, "size", "must be (H, W), integers of at least 1, or None", size)
 
 
-def resize(x: jax.Array, size: tuple[int, int] | None) -> jax.Array:
+def resize(x: jax.Array, size: tuple[int, ...] | None) -> jax.Array:
     """Bilinear resizing `[N, H', W', C] -> [N, H, W, C]`; None leaves the size.
 
     Without a filter against aliasing, as PyTorch's `interpolate` with `align_corners=False`.
@@ -30,7 +30,7 @@ def resize(x: jax.Array, size: tuple[int, int] | None) -> jax.Array:
     return jax.image.resize(x, (len(x), *size, x.shape[-1]), "bilinear", antialias=False)
 
 
-def resize_between_corners(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def resize_between_corners(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """Bilinear resizing in which the centers of the corner pixels stay in place.
 
     `[N, H', W', C] -> [N, H, W, C]`, as PyTorch's `interpolate` with `align_corners=True`.

@@ -101,7 +101,10 @@ def draw_boxes(axis, image: np.ndarray, boxes: Boxes, colors: list) -> None:
     axis.imshow(image[..., 0] if gray else image[..., :3], cmap="gray" if gray else None,
                 extent=(0, image.shape[1], image.shape[0], 0))  # fmt: skip
     for (x0, y0, x1, y1), kind in zip(boxes.corners, boxes.classes, strict=True):
-        edges = {"edgecolor": colors[kind], "facecolor": "none", "linewidth": 1.0}
-        axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **edges))
+        axis.add_patch(
+            Rectangle(
+                (x0, y0), x1 - x0, y1 - y0, edgecolor=colors[kind], facecolor="none", linewidth=1.0
+            )
+        )
     axis.set_xticks([])
     axis.set_yticks([])

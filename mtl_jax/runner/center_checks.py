@@ -20,7 +20,7 @@ def check_strides(run: Run, task: Task, outputs: Any, example: ExampleSpec) -> N
       BadInput: naming run, task and field, with the sizes of the images and of the maps.
     """
     decodes = [m.decode for m in task.metrics if isinstance(m, MeanAveragePrecision) and m.decode]
-    functions = [("loss", task.loss)] if takes_boxes(task) else []
+    functions: list[tuple[str, Any]] = [("loss", task.loss)] if takes_boxes(task) else []
     functions += [("metrics", f) for f in decodes if without_options(f) is decode_centers]
     images = [leaf.shape[:2] for leaf in example.leaves if len(leaf.shape) == 3]
     for field, function in functions if len(images) == 1 else []:

@@ -95,7 +95,7 @@ def candidate_scores(
     masks = [has_label(part.labels) for part in parts]
     probabilities = needs_probabilities(row, parts[0].labels.dtype)
 
-    def fit_and_score(make: Callable[[], Any]) -> list[float]:
+    def fit_and_score(make: Callable[[], Any]) -> list[list[float]]:
         estimator = set_seed(make(), seed)
         estimator.fit(*train_set)
         return [

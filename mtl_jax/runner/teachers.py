@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+import jax
 import numpy as np
 
 from mtl_jax.config.run import Run, teacher_by_task
 from mtl_jax.config.task import teacher_view
-from mtl_jax.core.tree import Tree, take
+from mtl_jax.core.tree import Tree
 from mtl_jax.core.views import Parameters
 from mtl_jax.runner.predict import predict_all_seeds
 from mtl_jax.storage.run_directory import RunDirectory
@@ -39,7 +40,9 @@ def with_teacher_predictions(
         folder = folders[teacher.name]
         is_per_seed = seed_axis(run) == 0
         inputs = [
-            take(stream.inputs, seed) if is_per_seed else stream.inputs
+            jax.tree.map(lambda leaf, s=seed: leaf[s], stream.inputs)
+            if is_per_seed
+            else stream.inputs
             for seed in range(run.num_seeds)
         ]
         logits = outputs_of(teacher, folder, view.params, task.name, inputs)

@@ -89,10 +89,11 @@ class Joint(JointPolicy):
 
     def stages(self) -> list[ExampleTransform]:
         """The transforms, with neighboring geometric ones composed."""
-        stages = []
-        grouped = itertools.groupby(self.transforms, lambda t: isinstance(t, GeometricTransform))
-        for is_geometric, group in grouped:
-            stages += [Composed(tuple(group))] if is_geometric else group
+        stages: list[ExampleTransform] = []
+        for _, group in itertools.groupby(self.transforms, is_geometric):
+            own = list(group)
+            geometric = tuple(each for each in own if isinstance(each, GeometricTransform))
+            stages += [Composed(geometric)] if geometric else own
         return stages
 
     def kinds_of(self, example: Example) -> dict[str, LabelKind]:
@@ -113,3 +114,8 @@ class Joint(JointPolicy):
         for transform in self.transforms:
             size = transform.output_size(size)
         return size
+
+
+def is_geometric(transform: ExampleTransform) -> bool:
+    """Whether a transform moves pixels."""
+    return isinstance(transform, GeometricTransform)

@@ -60,13 +60,14 @@ def kinds_of(owner: Any, named: Kinds, size: Size, labels: dict[str, Any]) -> di
     for name in named if labels else ():
         rule = f"must name labels of the example ({did_you_mean(name, labels)})"
         require(name in labels, owner, "kinds", rule, name)
-    kinds = {name: named.get(name) or inferred(label, size) for name, label in labels.items()}
+    kinds: dict[str, LabelKind] = {}
     for name, label in labels.items():
-        kind, found = kinds[name], f"{label.dtype} {list(label.shape)}"
+        kind, found = named.get(name) or inferred(label, size), f"{label.dtype} {list(label.shape)}"
         height, width = size
-        if kind is None:
-            rule = f"must say what {name!r} is beside an image of {height} x {width}: {ALL_KINDS}"
-            require(False, owner, "kinds", rule, found)
+        rule = f"must say what {name!r} is beside an image of {height} x {width}: {ALL_KINDS}"
+        require(kind is not None, owner, "kinds", rule, found)
+        assert kind is not None
+        kinds[name] = kind
         rule = f"must fit: {name!r}, of kind {kind!r}, must be {FORMS[kind]}"
         rule += f" with H, W = {height}, {width}" * (kind not in ("boxes", "value"))
         require(has_form(kind, label, size), owner, "kinds", rule, found)

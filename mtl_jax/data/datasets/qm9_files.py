@@ -153,8 +153,9 @@ class QM9Files(DataSource):
                     raise BadInput(f"{molecule.where} {rule}, not {element!r}")
             numbers[i, :count] = [ELEMENTS[element] for element in molecule.elements]
             positions[i, :count] = molecule.positions
-            for first, second, order in molecule.bonds or ():
-                bonds[i, first, second] = bonds[i, second, first] = order
+            if bonds is not None:
+                for first, second, order in molecule.bonds or ():
+                    bonds[i, first, second] = bonds[i, second, first] = order
         return Molecules(numbers, positions, bonds, properties)
 
 

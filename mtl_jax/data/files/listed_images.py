@@ -11,16 +11,20 @@ from mtl_jax.data.files.text_files import lines_of, read_text
 ImageIndex = Mapping[str, list[pathlib.Path]]
 
 
-class HasParts(Protocol):
-    """A source whose parts have names, and whose validation part may be held out from train."""
-
-    @property
-    def parts(self) -> tuple[str, str | None, str]:
-        """Names of train, validation and test."""
+class HoldsOut(Protocol):
+    """A source whose validation part may be held out from train."""
 
     @property
     def validation(self) -> float:
         """Fraction of train that is held out."""
+
+
+class HasParts(HoldsOut, Protocol):
+    """A source whose parts have names."""
+
+    @property
+    def parts(self) -> tuple[str, str | None, str]:
+        """Names of train, validation and test."""
 
 
 def require_parts(source: HasParts) -> None:
@@ -34,7 +38,7 @@ def require_parts(source: HasParts) -> None:
     require_held_out(source)
 
 
-def require_held_out(source: HasParts) -> None:
+def require_held_out(source: HoldsOut) -> None:
     """Checks a fraction `validation` that is held out from train, and its seed."""
     require_number(source, validation=(0.0, 1.0))
     valid = 0 < source.validation < 1

@@ -72,11 +72,11 @@ class SegNetMTAN(MultitaskTrunk, nn.Module):
     def attend_encoder(self, levels: list[Level], train: bool) -> dict[str, jax.Array]:
         """Each task's attended map after the last pool."""
         following = (*self.widths[1:], self.widths[-1])
-        features = dict.fromkeys(self.tasks)
+        features: dict[str, jax.Array] = {}
         for number, (level, width) in enumerate(zip(levels, following, strict=True)):
             bring = Convolutions(width, name=f"encoder_bring{number}")
             for task in self.tasks:
-                parts = [level.first] if features[task] is None else [level.first, features[task]]
+                parts = [level.first, features[task]] if task in features else [level.first]
                 name = f"task_encoder_mask{number}_{task}"
                 attended = self.attend(name, parts, level.last, train)
                 features[task] = nn.max_pool(bring(attended, train=train).last, (2, 2), (2, 2))
