@@ -103,7 +103,7 @@ def write_cells(folder, train):
 
 
 def write_molecules(folder, count=12):
-    """MoleculeNet's `gdb9.sdf` and its table: chains of carbon, and water's place left out."""
+    """MoleculeNet's `gdb9.sdf` and its table: chains of carbon; the second is uncharacterized."""
     folder.mkdir(parents=True)
     names = ("A", "B", "C", "mu", "alpha", "homo", "lumo", "gap", "r2", "zpve", "u0", "u298")
     names += ("h298", "g298", "cv", "u0_atom", "u298_atom", "h298_atom", "g298_atom")

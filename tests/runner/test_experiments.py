@@ -14,7 +14,6 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import num_examples
-from mtl_jax.core.trunk import traits
 from mtl_jax.runner.local_modules import run_file
 from mtl_jax.runner.run_selection import load_experiment, select_runs, topological_order
 from mtl_jax.runner.sweep import cost
@@ -29,8 +28,20 @@ READ = {file.stem: load_experiment(file) for file in FILES}
 
 
 def kind_of(run):
-    """What a run is but for names and numbers of labels, its own and its sources'."""
+    """What a run is but for names and numbers of labels, its own and its sources'.
+
+    Of runs that take long, only their parts, and what their balance needs.
+    """
+    if takes_long(run):
+        return parts_of(run), len(run.tasks), run.balance.access
     return re.sub(r"name='[^']*'|(num_)?labelled=\d+", "", to_source(run))
+
+
+def takes_long(run):
+    """Whether a run has many tasks, masks of a SegNet, or a trunk of 50 layers."""
+    inner = getattr(run.trunk, "trunk", run.trunk)
+    deep = isinstance(inner, nets.SegNetMTAN) or getattr(inner, "depth", 0) == 50
+    return deep or len(run.tasks) > 20
 
 
 def parts_of(run):
@@ -44,12 +55,6 @@ def parts_of(run):
     parts = (run.data, run.augmentation.strong, run.trunk, getattr(run.trunk, "trunk", None))
     parts += (run.task_schedule, run.initialization.init_from, *run.extensions)
     return tuple(sorted(methods)), tuple(map(type, parts))
-
-
-def takes_long(run):
-    """Whether a run has a deep trunk for each task, or masks of it."""
-    inner = getattr(run.trunk, "trunk", run.trunk)
-    return traits(run.trunk).is_multitask and isinstance(inner, nets.ResNet | nets.SegNetMTAN)
 
 
 def kinds(experiments):
