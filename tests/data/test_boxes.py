@@ -158,6 +158,12 @@ def test_counts_and_presence_are_derived(tmp_path):
     assert splits.train["there"].tolist() == [[1], [0], [0]]
 
 
+def test_an_image_without_a_label_has_no_count():
+    boxes = np.array([[[0, 1, 1, 2, 2], [-1, 0, 0, 0, 0]], np.full((2, 5), np.nan)])
+    for function in (BoxCount("boxes", (0,)), BoxPresence("boxes", (0,))):
+        np.testing.assert_array_equal(function({"boxes": boxes}), [[1.0], [np.nan]])
+
+
 def test_the_order_of_classes_and_the_number_of_rows_may_be_given(tmp_path):
     path = write_voc(tmp_path)
     source = Boxes(path, class_names=("plate", "cell", "blob"), max_boxes=7, label="cells")
