@@ -103,5 +103,7 @@ RUNS = (
     TOGETHER.replace(name="cross-stitch", trunk=nets.CrossStitch(TRUNK)),
     FEW,
     learning("FixMatch", consistency.FixMatch(threshold=0.95)),
+    learning("CutMix consistency", consistency.CutMixConsistency()),
+    learning("UniMatch", consistency.UniMatch()),
 )
 EXPERIMENT = Experiment(runs=RUNS, baselines=tuple(f"{task.name} alone" for task in TASKS))

@@ -77,6 +77,19 @@ def write_lite0(folder):
     np.savez_compressed(folder / "lite0.npz", **{k: 0 * v for k, v in tensors.items()})
 
 
+def write_scenes(folder, train):
+    """SegNet's folders of CamVid; every image is the same, with a row of each class and of void."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (180, 240, 3)).astype(np.uint8))
+    classes = Image.fromarray(np.repeat(np.arange(12, dtype=np.uint8), 15)[:, None].repeat(240, 1))
+    for part, count in {"train": train, "val": 2, "test": 2}.items():
+        for name, one in ((part, image), (f"{part}annot", classes)):
+            (folder / name).mkdir(parents=True)
+            one.save(folder / name / "0.png")
+            for i in range(1, count):
+                (folder / name / f"{i}.png").hardlink_to(folder / name / "0.png")
+
+
 def write_cells(folder, train):
     """BCCD's folders; every image is the same, with a cell of each kind."""
     counts, numbers = {"train": train, "val": 3, "test": 3}, itertools.count()

