@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtl_jax import nets
-from mtl_jax.core.penalty import Penalty, Proximal
+from mtl_jax.core.penalty import Proximal
 from mtl_jax.core.tree import leaf_paths
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import make_model
@@ -124,8 +124,8 @@ def test_a_tree_of_features_is_kept_or_refused_by_name(name, trunk):
 
 @functools.cache
 def penalized():
-    """Values and gradients of all penalties of trunks of convolutions, compiled together."""
-    params, _ = make_model(TRUNKS["PerTaskTrunk"], HEADS).init(KEY, X)
+    """Values and gradients of all penalties of three convolutional trunks, compiled together."""
+    params, _ = make_model(TRUNKS["PerTaskTrunk"], dict.fromkeys("abc", 2)).init(KEY, X)
     slopes = [jax.value_and_grad(lambda p, each=each: each(p, None)) for each in PENALTIES]
     return jax.device_get(
         jax.jit(lambda p: [slope(p) for slope in slopes], compiler_options=QUICK)(params)
@@ -133,9 +133,13 @@ def penalized():
 
 
 @pytest.mark.parametrize("place", range(len(PENALTIES)), ids=lambda i: type(PENALTIES[i]).__name__)
-def test_penalties(place):
-    assert isinstance(PENALTIES[place], Penalty | Proximal)
+def test_penalties_and_proximal_steps(place):
     value, grad = penalized()[place]
     assert np.isfinite(value) and value > 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grad))
     assert (grad["tasks"]["trunk"]["stage0"]["Conv_0"]["kernel"] != 0).any()
+    if isinstance(PENALTIES[place], Proximal):
+        params, _ = make_model(TRUNKS["PerTaskTrunk"], dict.fromkeys("abc", 2)).init(KEY, X)
+        after = jax.jit(PENALTIES[place].prox)(params, jnp.float32(0.1))
+        kernels = [tree["tasks"]["trunk"]["stage0"]["Conv_0"]["kernel"] for tree in (params, after)]
+        assert np.isfinite(kernels[1]).all() and np.abs(kernels[1]).sum() < np.abs(kernels[0]).sum()
