@@ -66,7 +66,7 @@ class PolynomialSchedule:
     Raises:
       BadInput: for a negative rate, power or warm-up.
 
-    Reference: Chen et al., DeepLab, TPAMI 2018, Section 4.1.2, with a power of 0.9
+    Reference: Chen et al., DeepLab, TPAMI 2018, Section 4.1, with a power of 0.9
       (https://arxiv.org/abs/1606.00915).
     """
 

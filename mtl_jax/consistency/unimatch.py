@@ -44,7 +44,7 @@ class UniMatch(AuxiliaryLoss):
         negative weight.
 
     Reference: Yang et al., Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
-      Segmentation, CVPR 2023, Eq. 6 (https://arxiv.org/abs/2208.09910), and the authors' code.
+      Segmentation, CVPR 2023, Section 3 (https://arxiv.org/abs/2208.09910), and the authors' code.
 
     Example:
       >>> from mtl_jax import consistency

@@ -93,7 +93,7 @@ def drop_channels(key: jax.Array, features: Any, rate: float) -> Any:
     array of a tree has its own channels; integers and the mask of tokens stay as they are.
 
     Reference: Tompson et al., Efficient Object Localization Using Convolutional Networks, CVPR
-      2015, Section 3.2 (https://arxiv.org/abs/1411.4280).
+      2015 (https://arxiv.org/abs/1411.4280).
     """
     if isinstance(features, Tokens):
         summary, tokens = drop_channels(key, (features.summary, features.tokens), rate)

@@ -108,7 +108,7 @@ class FeatureDropoutView:
       BadInput: if it is not a base view, or for a rate outside [0, 1).
 
     Reference: Yang et al., Revisiting Weak-to-Strong Consistency in Semi-Supervised Semantic
-      Segmentation, CVPR 2023, Section 3.2 (https://arxiv.org/abs/2208.09910).
+      Segmentation, CVPR 2023, Section 3 (https://arxiv.org/abs/2208.09910).
     """
 
     view: str = "weak"
