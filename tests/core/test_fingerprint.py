@@ -59,6 +59,7 @@ OTHERS_IN_GROUPS = {
         "teachers": (RUN.replace(name="teacher"),),
     },
     "augmentation": {
+        "joint": augment.example.Joint(()),
         "weak": augment.RandomTranslate(1),
         "medium": augment.RandomTranslate(1),
         "strong": augment.Cutout(3),
@@ -78,6 +79,7 @@ OTHERS_IN_GROUPS = {
         "checkpoint_every": 5,
         "ema_decay": 0.91,
         "selection": "last",
+        "patience": 4,
         "measure_affinity": True,
     },
 }
@@ -100,7 +102,7 @@ def test_every_field_counts():
     both = extended.replace(extensions=(MetaPseudoLabels(), CrossTask()))
     runs += [RUN, UNLABELLED, extended, both]
     prints = [fingerprint(run) for run in runs]
-    assert len(set(prints)) == len(runs) == 4 + 15 + 18
+    assert len(set(prints)) == len(runs) == 4 + 15 + 20
     assert all(len(text) == 18 for text in prints)
 
 
@@ -110,7 +112,7 @@ class Another(metrics.Accuracy):
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "line"}, {"num_outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metric": Another()},
+    [{"name": "line"}, {"num_outputs": 4}, {"loss": losses.soft_cross_entropy}, {"metrics": (Another(),)},
      {"selects": False}],
 )  # fmt: skip
 def test_every_field_of_a_task_counts(change):

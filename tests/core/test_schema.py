@@ -56,7 +56,7 @@ def test_every_part_of_a_state_is_on_disk():
 
 def test_fingerprints_tell_their_version():
     version, digits = fingerprint(RUN).split("-")
-    assert version == "3" and len(digits) == 16
+    assert version == "4" and len(digits) == 16
 
 
 def test_another_version_is_told_without_its_fields(tmp_path):
@@ -65,8 +65,8 @@ def test_another_version_is_told_without_its_fields(tmp_path):
     path = folder.path / "run.json"
     written = json.loads(path.read_text())
     for fingerprint_, rule in (
-        ("2-0123", "another version of mtl_jax"),
-        ("3-0123", "steps: 9 -> 8"),
+        ("3-0123", "another version of mtl_jax"),
+        ("4-0123", "steps: 9 -> 8"),
     ):
         fields = {**written["fields"], "steps": "9"}
         path.write_text(json.dumps({**written, "fingerprint": fingerprint_, "fields": fields}))
