@@ -146,7 +146,8 @@ def require_views(run: Any) -> None:
 
     Raises:
       BadInput: for a missing policy or source model, a policy that learns from label
-        probabilities where all targets are continuous, or a teacher for another target type.
+        probabilities where all targets are continuous, a teacher for another target type, or a
+        joint policy beside stored predictions of maps.
     """
     for field, views in (("medium", MEDIUM), ("strong", STRONG)):
         needing = [task.name for task in run.tasks if task.asks_for(views)]
@@ -166,6 +167,19 @@ def require_views(run: Any) -> None:
         for other in (one for teacher in run.labels.teachers for one in teacher.tasks):
             asked = teacher_view(task) is not None and other.name == task.name
             require(not asked or teaches(other, task), run, "labels.teachers", rule, other.loss)
+        require_stored_maps(run, task)
+
+
+def require_stored_maps(run: Any, task: Task) -> None:
+    """Requires that stored predictions of a task with a head of its own fit the images."""
+    view = teacher_view(task)
+    if task.head is None or view is None:
+        return
+    rule = f"must be None: the stored predictions of {task.name!r} do not move with the images"
+    joint = run.augmentation.joint
+    require(joint is None, run, "augmentation.joint", rule, joint)
+    rule = "must be None for a task with a head of its own"
+    require(view.per_class is None, task, "auxiliary: per_class", rule, view.per_class)
 
 
 def uses_source_model(task: Task) -> bool:
