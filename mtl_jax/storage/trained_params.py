@@ -34,7 +34,8 @@ def load_trained_params(
     """
     try:
         if parameters != "selected":
-            tree = CheckpointManager(folder.checkpoints, print).load(folder.result()["last_step"])
+            last_step = (folder.result() or {}).get("last_step", run.steps)
+            tree = CheckpointManager(folder.checkpoints, print).load(last_step)
             return tree[EMA if parameters == "ema" else PARAMS], tree[BATCH_STATS]
         tree = read_sealed(folder.path.absolute() / SELECTED)
     except ValueError as error:

@@ -25,8 +25,11 @@ KNOWN = {
 # Labels by the name of a loss; of other losses, by the name of their argument.
 OF_LOSS = {"binary_cross_entropy": "several", "sigmoid_focal_loss": "several"}
 OF_ARGUMENT = {"labels": "classes", "targets": "normals"}
-# Of probabilities, sequences and pairs of views.
-OTHERS = {"ctc_loss", "kl_divergence", "nt_xent", "probability_squared_error", "soft_cross_entropy"}
+# Of probabilities, sequences, pairs of views and boxes.
+OTHERS = {
+    "center_loss", "ctc_loss", "kl_divergence", "nt_xent", "probability_squared_error",
+    "soft_cross_entropy",
+}  # fmt: skip
 LOSSES = {
     name: loss
     for name, loss in vars(losses).items()

@@ -56,7 +56,7 @@ def test_inputs_of_several_arrays_have_none():
         def shapes(self):
             return part
 
-    assert not on_points(POINTS.replace(data=Pairs(train=6, validation=1, test=1)))
+    assert not on_points(POINTS.replace(data=Pairs(train=6, validation=2, test=2)))
 
 
 def test_numbers_and_several_labels_have_none():

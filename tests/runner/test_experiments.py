@@ -130,7 +130,8 @@ def test_every_step_fits_together(run, true_shapes, monkeypatch):
 
 
 @pytest.mark.parametrize("run", [RUNS[0].values[0], RUNS[-1].values[0]], ids=lambda run: run.name)
-def test_a_step_lowers(run):
+def test_a_step_lowers(run, true_shapes, monkeypatch):
+    monkeypatch.chdir(true_shapes)
     parameters, flops = cost(run)
     assert parameters > 0
     # Two for every number of a kernel and example forward, as many or more back.

@@ -23,7 +23,7 @@ def flat(view, make):
         mask=jnp.ones(4, bool),
         view_params={view_key(view): params},
     )
-    found = flatten_positions(inputs, {})
+    found = flatten_positions("task", inputs, {})
     return found.logits["strong"], found.logits[view_key(view)], found.view_params[view_key(view)]
 
 

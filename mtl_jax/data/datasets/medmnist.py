@@ -91,7 +91,7 @@ class MedMNIST(DataSource):
 def read_header(file: pathlib.Path, name: str) -> jax.ShapeDtypeStruct:
     """Shape and type of an array in a `.npz` file, from its header."""
     try:
-        with zipfile.ZipFile(file) as arrays, arrays.open(f"{name}.npy") as content:
+        with zipfile.Path(file, f"{name}.npy").open("rb") as content:
             version = np.lib.format.read_magic(content)
             readers = {
                 (1, 0): np.lib.format.read_array_header_1_0,

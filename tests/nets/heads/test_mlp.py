@@ -9,6 +9,7 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.features import Pyramid, Tokens
 from mtl_jax.core.validation import BadInput
+from mtl_jax.nets.heads.mlp import HiddenHead
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(0)
@@ -21,7 +22,7 @@ FEATURES = {
     "pyramid": Pyramid((jnp.ones((2, 6, 8, 3)), MAP)),
     "tokens": Tokens(VECTOR, jnp.ones((2, 7, 5)), jnp.ones((2, 7))),
 }
-HEADS = [nets.heads.Linear(3), nets.heads.MLPHead(3, (4,)), nets.heads.HiddenHead(3, 1)]
+HEADS = [nets.heads.Linear(3), nets.heads.MLPHead(3, (4,))]
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)
@@ -46,7 +47,7 @@ def test_hidden_layers_by_hand():
     inner = np.maximum(np.asarray(VECTOR) @ params["Dense_0"]["kernel"], 0.0)
     wanted = inner @ params["Dense_1"]["kernel"]
     np.testing.assert_allclose(head.apply({"params": params}, VECTOR), wanted, rtol=1e-5)
-    hidden = nets.heads.HiddenHead(2, 2).init(KEY, VECTOR)["params"]
+    hidden = HiddenHead(2, 2).init(KEY, VECTOR)["params"]
     assert [hidden[f"Dense_{i}"]["kernel"].shape for i in range(3)] == [(5, 5), (5, 5), (5, 2)]
 
 
@@ -58,5 +59,3 @@ def test_what_is_no_features_is_refused():
         nets.heads.Linear(0)
     with pytest.raises(BadInput, match=r"MLPHead.widths must be a tuple of integers"):
         nets.heads.MLPHead(3, (0,))
-    with pytest.raises(BadInput, match=r"HiddenHead.hidden must be at least 0, not -1"):
-        nets.heads.HiddenHead(3, -1)
