@@ -91,9 +91,31 @@ def average_score(
     return mean_over(score(counts), counts.entries > 0)
 
 
+@dataclasses.dataclass(frozen=True)
+class LabelScore(Metric):
+    """A score of the positive class of every label, and its average.
+
+    Attributes:
+      average: "macro" or "micro".
+    """
+
+    target_types: ClassVar[tuple[TargetType, ...]] = ("binary", "multilabel")
+    accepts_missing_entries: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = True
+    unit_free: ClassVar[bool] = True
+    scale: ClassVar[float] = 100.0
+    average: Average = "macro"
+
+    def from_model_output(
+        self, logits: jax.Array, labels: jax.Array, mask: jax.Array
+    ) -> ConfusionCounts:
+        """Maps logits `[B, ..., D]`, labels as in `label_counts`, mask `[B]` to counts."""
+        return label_counts(self.name, logits, labels, mask)
+
+
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class Precision(Metric):
+class Precision(LabelScore):
     """Fraction of the predicted positives that are positive, `TP / (TP + FP)`.
 
     An output above 0 predicts the positive class. The score is 0 if it predicts none.
@@ -112,23 +134,10 @@ class Precision(Metric):
       0.5
     """
 
-    target_types: ClassVar[tuple[TargetType, ...]] = ("binary", "multilabel")
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-    average: Average = "macro"
-
     @property
     def name(self) -> str:
         """Name of the table column."""
         return "precision" if self.average == "macro" else "micro precision"
-
-    def from_model_output(
-        self, logits: jax.Array, labels: jax.Array, mask: jax.Array
-    ) -> ConfusionCounts:
-        """Maps logits `[B, ..., D]`, labels as in `label_counts`, mask `[B]` to counts."""
-        return label_counts(self.name, logits, labels, mask)
 
     def compute(self, sums: ConfusionCounts) -> jax.Array:
         """The score `[]`; NaN without examples."""
@@ -137,7 +146,7 @@ class Precision(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class Recall(Metric):
+class Recall(LabelScore):
     """Fraction of the positives that are predicted as positive, `TP / (TP + FN)`.
 
     An output above 0 predicts the positive class. The score is 0 if there are no positives.
@@ -156,23 +165,10 @@ class Recall(Metric):
       1.0
     """
 
-    target_types: ClassVar[tuple[TargetType, ...]] = ("binary", "multilabel")
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-    average: Average = "macro"
-
     @property
     def name(self) -> str:
         """Name of the table column."""
         return "recall" if self.average == "macro" else "micro recall"
-
-    def from_model_output(
-        self, logits: jax.Array, labels: jax.Array, mask: jax.Array
-    ) -> ConfusionCounts:
-        """Maps logits `[B, ..., D]`, labels as in `label_counts`, mask `[B]` to counts."""
-        return label_counts(self.name, logits, labels, mask)
 
     def compute(self, sums: ConfusionCounts) -> jax.Array:
         """The score `[]`; NaN without examples."""
@@ -181,7 +177,7 @@ class Recall(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class F1(Metric):
+class F1(LabelScore):
     """Harmonic mean of precision and recall of the positive class, `2 TP / (2 TP + FP + FN)`.
 
     An output above 0 predicts the positive class. The score is 0 if there are neither positive
@@ -201,23 +197,10 @@ class F1(Metric):
       0.667
     """
 
-    target_types: ClassVar[tuple[TargetType, ...]] = ("binary", "multilabel")
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-    average: Average = "macro"
-
     @property
     def name(self) -> str:
         """Name of the table column."""
         return "f1" if self.average == "macro" else "micro F1"
-
-    def from_model_output(
-        self, logits: jax.Array, labels: jax.Array, mask: jax.Array
-    ) -> ConfusionCounts:
-        """Maps logits `[B, ..., D]`, labels as in `label_counts`, mask `[B]` to counts."""
-        return label_counts(self.name, logits, labels, mask)
 
     def compute(self, sums: ConfusionCounts) -> jax.Array:
         """The score `[]`; NaN without examples."""

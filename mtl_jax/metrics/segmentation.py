@@ -58,9 +58,23 @@ def class_counts(confusion: jax.Array) -> ClassCounts:
     return ClassCounts(jnp.diagonal(confusion), confusion.sum(1), confusion.sum(0))
 
 
+class ConfusionMetric(Metric):
+    """A metric from the confusion matrix."""
+
+    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
+    accepts_missing_entries: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool] = True
+    unit_free: ClassVar[bool] = True
+    scale: ClassVar[float] = 100.0
+
+    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
+        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
+        return confusion_matrix(self.name, logits, labels, mask)
+
+
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class MeanIoU(Metric):
+class MeanIoU(ConfusionMetric):
     """Intersection over union of the predicted and the true entries of a class, its mean.
 
     `IoU_c = TP_c / (TP_c + FP_c + FN_c)`, from counts over all examples. A class that is neither
@@ -77,15 +91,6 @@ class MeanIoU(Metric):
     """
 
     name: ClassVar[str] = "mIoU"
-    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-
-    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
-        return confusion_matrix(self.name, logits, labels, mask)
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean over the classes `[]`; NaN without examples."""
@@ -96,7 +101,7 @@ class MeanIoU(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class FrequencyWeightedIoU(Metric):
+class FrequencyWeightedIoU(ConfusionMetric):
     """Intersection over union of the classes, weighted by the number of their true entries.
 
     Example:
@@ -109,15 +114,6 @@ class FrequencyWeightedIoU(Metric):
     """
 
     name: ClassVar[str] = "fwIoU"
-    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-
-    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
-        return confusion_matrix(self.name, logits, labels, mask)
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The weighted mean `[]`; NaN without examples."""
@@ -128,7 +124,7 @@ class FrequencyWeightedIoU(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class BalancedAccuracy(Metric):
+class BalancedAccuracy(ConfusionMetric):
     """Recall of each class, its mean over the classes that are true somewhere.
 
     For segmentation, the mean pixel accuracy of the classes. As `balanced_accuracy_score` of
@@ -144,15 +140,6 @@ class BalancedAccuracy(Metric):
     """
 
     name: ClassVar[str] = "balanced accuracy"
-    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-
-    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
-        return confusion_matrix(self.name, logits, labels, mask)
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean recall `[]`; NaN without examples."""
@@ -162,7 +149,7 @@ class BalancedAccuracy(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class MacroF1(Metric):
+class MacroF1(ConfusionMetric):
     """F1 of each class against all others, its mean over the classes that are true or predicted.
 
     As `f1_score(average="macro")` of scikit-learn. For binary and multilabel targets: `F1`.
@@ -177,15 +164,6 @@ class MacroF1(Metric):
     """
 
     name: ClassVar[str] = "macro F1"
-    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-
-    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
-        return confusion_matrix(self.name, logits, labels, mask)
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean of the classes' scores `[]`; NaN without examples."""
@@ -196,7 +174,7 @@ class MacroF1(Metric):
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class MacroPrecision(Metric):
+class MacroPrecision(ConfusionMetric):
     """Precision of each class, its mean over the classes that are true or predicted.
 
     A class that is never predicted counts 0. As `precision_score(average="macro")` of
@@ -213,15 +191,6 @@ class MacroPrecision(Metric):
     """
 
     name: ClassVar[str] = "macro precision"
-    target_types: ClassVar[tuple[TargetType, ...]] = MULTICLASS
-    accepts_missing_entries: ClassVar[bool] = True
-    higher_is_better: ClassVar[bool] = True
-    unit_free: ClassVar[bool] = True
-    scale: ClassVar[float] = 100.0
-
-    def from_model_output(self, logits: jax.Array, labels: jax.Array, mask: jax.Array) -> jax.Array:
-        """Maps logits `[B, ..., C]`, classes `[B, ...]`, mask `[B]` to counts `[C, C]`."""
-        return confusion_matrix(self.name, logits, labels, mask)
 
     def compute(self, sums: jax.Array) -> jax.Array:
         """The mean precision `[]`; NaN without examples."""
