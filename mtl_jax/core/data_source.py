@@ -1,6 +1,7 @@
-"""Base class of data sources, and the arrays they return."""
+"""Base classes of data sources, and the arrays they return."""
 
 import abc
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -64,3 +65,30 @@ class DataSource(abc.ABC):
     def columns(self) -> dict[str, Any] | None:
         """Column names of the features in order, or None if they have no names."""
         return None
+
+
+@dataclasses.dataclass(frozen=True)
+class WrappedSource(DataSource):
+    """A source that changes another one, and forwards to it what it does not define."""
+
+    source: DataSource
+
+    def num_labelled(self) -> int:
+        """Number of labelled training examples of the source."""
+        return self.source.num_labelled()
+
+    def pools(self) -> dict[str, np.ndarray]:
+        """Indices of unlabelled training examples, if the source defines them."""
+        return self.source.pools()
+
+    def classes(self) -> dict[str, tuple]:
+        """Classes of the source's labels, if it names them."""
+        return self.source.classes()
+
+    def text_tokenizer(self) -> Callable | None:
+        """The tokenizer of the source."""
+        return self.source.text_tokenizer()
+
+    def columns(self) -> dict[str, Any] | None:
+        """Column names of the source."""
+        return self.source.columns()

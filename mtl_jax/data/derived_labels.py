@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 import jax
 import numpy as np
 
-from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data.join_names import Columns, Names
 
 LabelFn = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class DerivedLabels(DataSource):
+class DerivedLabels(WrappedSource):
     """Wraps a source and adds labels that are functions of its arrays.
 
     A function maps the arrays of a part, "inputs" and the source's labels `[N, ...]`, to one array
@@ -38,7 +38,6 @@ class DerivedLabels(DataSource):
       'cars'
     """
 
-    source: DataSource
     labels: tuple[tuple[str, LabelFn], ...]
 
     def __post_init__(self):
@@ -56,53 +55,29 @@ class DerivedLabels(DataSource):
         """Shapes and types of the training part; functions are called with one example of zeros."""
         shapes = dict(self.source.shapes())
         self.require_single(shapes)
-        count = jax.tree.leaves(shapes["inputs"])[0].shape[0]
+        count = num_examples(shapes["inputs"])
         zeros = jax.tree.map(lambda spec: np.zeros((1, *spec.shape[1:]), spec.dtype), shapes)
         derived = self.derive(zeros)
-        told = {
+        return shapes | {
             name: jax.ShapeDtypeStruct((count, *array.shape[1:]), array.dtype)
             for name, array in derived.items()
         }
-        return {**shapes, **told}
-
-    def num_labelled(self) -> int:
-        """Number of labelled examples of the source."""
-        return self.source.num_labelled()
-
-    def pools(self) -> dict[str, np.ndarray]:
-        """Indices of unlabelled training images, if the source defines them."""
-        return self.source.pools()
-
-    def classes(self) -> dict[str, Names]:
-        """Classes of the source's labels, if it names them."""
-        return self.source.classes()
-
-    def text_tokenizer(self) -> Callable | None:
-        """The tokenizer of the source."""
-        return self.source.text_tokenizer()
-
-    def columns(self) -> Columns | None:
-        """Column names of the source."""
-        return self.source.columns()
 
     def load(self) -> Splits:
         """Reads the source and computes the labels of each part."""
-        told, parts = self.shapes(), []
+        shapes, parts = self.shapes(), []
         for part in self.source.load():
             derived = self.derive(part)
             for name, array in derived.items():
-                found, wanted = (
-                    (array.shape[1:], array.dtype),
-                    (told[name].shape[1:], told[name].dtype),
-                )
-                rule = f"must give the shape and type {wanted} of zeros"
-                require(found == wanted, self, f"labels: {name!r}", rule, found)
+                actual, expected = ((a.shape[1:], a.dtype) for a in (array, shapes[name]))
+                rule = f"must give the shape and type {expected} of zeros"
+                require(actual == expected, self, f"labels: {name!r}", rule, actual)
             parts.append({**part, **derived})
         return Splits(*parts)
 
     def derive(self, part: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The derived labels of a part."""
-        count, derived = len(jax.tree.leaves(part["inputs"])[0]), {}
+        count, derived = num_examples(part["inputs"]), {}
         for name, function in self.labels:
             array = function(part)
             valid = isinstance(array, np.ndarray) and array.dtype.kind in "if"

@@ -7,11 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.resample import resample
-from mtl_jax.data.join_names import Names
 
 CHUNK_SIZE = (
     4096  # Images per chunk; float copies of all images need four times the memory of bytes.
@@ -19,7 +18,7 @@ CHUNK_SIZE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Resized(DataSource):
+class Resized(WrappedSource):
     """Wraps a source and resizes its images, by area averaging or linear interpolation.
 
     See `mtl_jax.data.files.resample.resample`, applied to full images; enlarged images fade to
@@ -40,7 +39,6 @@ class Resized(DataSource):
       (3000, 16, 16, 1)
     """
 
-    source: DataSource
     size: tuple[int, int]
 
     def __post_init__(self):
@@ -55,18 +53,6 @@ class Resized(DataSource):
         count, _, _, channels = shapes["inputs"].shape
         image = jax.ShapeDtypeStruct((count, *self.size, channels), shapes["inputs"].dtype)
         return {**shapes, "inputs": image}
-
-    def num_labelled(self) -> int:
-        """Number of labelled examples, if the source defines it."""
-        return self.source.num_labelled()
-
-    def pools(self) -> dict[str, np.ndarray]:
-        """Indices of unlabelled training images, if the source defines them."""
-        return self.source.pools()
-
-    def classes(self) -> dict[str, Names]:
-        """Classes of each label that the source names, in the order of their integers."""
-        return self.source.classes()
 
     def load(self) -> Splits:
         """Reads the source and resizes its images."""

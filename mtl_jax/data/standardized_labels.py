@@ -1,18 +1,17 @@
 """Continuous labels of a source, scaled to mean 0 and variance 1."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mtl_jax.core.data_source import DataSource, Splits
-from mtl_jax.core.validation import BadInput, require
-from mtl_jax.data.join_names import Columns, Names
+from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
+from mtl_jax.core.validation import require
+from mtl_jax.data.label_names import require_label_names, shapes_with_labels
 
 
 @dataclasses.dataclass(frozen=True)
-class StandardizedLabels(DataSource):
+class StandardizedLabels(WrappedSource):
     """Wraps a source and standardizes continuous labels: `(y - mean) / std` of the training part.
 
     Means and standard deviations are over the known values, for each entry of a label `[N, D]`
@@ -33,49 +32,21 @@ class StandardizedLabels(DataSource):
       ('mu', 'Cv')
     """
 
-    source: DataSource
     labels: tuple[str, ...]
 
     def __post_init__(self):
         valid = isinstance(self.source, DataSource)
         require(valid, self, "source", 'must be a source such as data.QM9("x")', self.source)
-        valid = isinstance(self.labels, tuple) and len(self.labels) > 0
-        valid = valid and all(isinstance(name, str) for name in self.labels)
-        valid = valid and len({*self.labels}) == len(self.labels) and "inputs" not in self.labels
-        require(valid, self, "labels", "must be different names of labels", self.labels)
+        require_label_names(self)
 
     def shapes(self) -> dict[str, Any]:
         """Shapes and types of the source's training part."""
-        shapes = dict(self.source.shapes())
+        shapes = shapes_with_labels(self)
         for name in self.labels:
-            if name not in shapes:
-                raise BadInput(
-                    f"StandardizedLabels: the source has no {name!r}, but {sorted(shapes)}"
-                )
             valid = shapes[name].dtype == np.float32 and len(shapes[name].shape) <= 2
             rule = "must have labels float32 [N] or [N, D]"
             require(valid, self, f"labels: {name!r}", rule, shapes[name])
         return shapes
-
-    def num_labelled(self) -> int:
-        """Number of labelled examples of the source."""
-        return self.source.num_labelled()
-
-    def pools(self) -> dict[str, np.ndarray]:
-        """Indices of unlabelled training examples, if the source defines them."""
-        return self.source.pools()
-
-    def classes(self) -> dict[str, Names]:
-        """Classes of the source's labels, if it names them."""
-        return self.source.classes()
-
-    def text_tokenizer(self) -> Callable | None:
-        """The tokenizer of the source."""
-        return self.source.text_tokenizer()
-
-    def columns(self) -> Columns | None:
-        """Column names of the source."""
-        return self.source.columns()
 
     def scales(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Mean and standard deviation of each label, `[]` or `[D]`; reads the source."""

@@ -80,7 +80,7 @@ class MedMNIST(DataSource):
             with np.load(file, allow_pickle=False) as arrays:
                 images, labels = arrays[f"{name}_images"], arrays[f"{name}_labels"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise damaged(file, name, error) from error
+            raise damage_error(file, name, error) from error
         check_arrays(file, name, images, labels)
         images = images if is_color(images.shape) else images[..., None]
         if labels.shape[1] > 1:
@@ -99,11 +99,11 @@ def read_header(file: pathlib.Path, name: str) -> jax.ShapeDtypeStruct:
             }
             shape, _, dtype = readers[version](content)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged(file, name, error) from error
+        raise damage_error(file, name, error) from error
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def damaged(file: pathlib.Path, name: str, error: Exception) -> BadInput:
+def damage_error(file: pathlib.Path, name: str, error: Exception) -> BadInput:
     """The error for a file that cannot be read."""
     return BadInput(f"{file} must be a .npz file of MedMNIST with the arrays of {name!r}: {error}")
 

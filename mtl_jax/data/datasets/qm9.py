@@ -3,10 +3,10 @@
 import dataclasses
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require, require_choice
 from mtl_jax.data.datasets.molecules import (
     BENCHMARK,
@@ -80,7 +80,7 @@ class QM9(DataSource):
 
     def num_labelled(self) -> int:
         """Number of training molecules."""
-        return jax.tree.leaves(self.shapes())[0].shape[0]
+        return num_examples(self.shapes())
 
     def load(self) -> Splits:
         """Reads the molecules."""

@@ -4,10 +4,10 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require, require_int
 from mtl_jax.data.datasets.molecule_files import (
     FoundMolecule,
@@ -85,7 +85,7 @@ class QM9Files(DataSource):
 
     def num_labelled(self) -> int:
         """Number of training molecules."""
-        return jax.tree.leaves(self.shapes())[0].shape[0]
+        return num_examples(self.shapes())
 
     def load(self) -> Splits:
         """Reads the molecules."""
