@@ -28,28 +28,51 @@ class CombinedRow(NamedTuple):
 class RunScores(NamedTuple):
     """Test metrics of one run; every array is `[S]`, in the unit of tables.
 
-    Arrays by task are of its first metric, which selects; `by_metric` has those of all.
-
-    The row of a scikit-learn baseline has no last step and no median.
+    Its properties have, by task, the values of the first metric, which selects. The row of a
+    scikit-learn baseline has no last step and no median.
     """
 
     run: Run | SklearnBaseline | CombinedRow
-    validation: dict[str, np.ndarray]  # by task, at the selected evaluation; empty if not stored
-    selected: dict[str, np.ndarray]  # by task, at the evaluation that validation selected
+    by_metric: dict[str, dict[tuple[str, str], np.ndarray]]  # by property, and task and metric
     steps: dict[str, list[int]]  # by task, the step of that evaluation
     kinds: dict[str, list[str]]  # by task, the parameters of that evaluation, "raw" or "ema"
-    last: dict[str, np.ndarray]  # by task, raw parameters after the last step
-    last_ema: dict[str, np.ndarray]
-    median: dict[str, np.ndarray]  # over the last evaluations, EMA parameters
     median_of: int  # number of evaluations in the median
     evaluations: int  # total number of evaluations
-    best_on_test: dict[str, np.ndarray]  # selected on test data, to compare with papers that do
     parameters: int
     seconds: float
     memory: float  # bytes that the steps of all seeds need; NaN if unknown
-    by_metric: dict[str, dict[tuple[str, str], np.ndarray]]  # by field, and task and metric
     labels: dict[str, list[int]]  # by task, number in training, validation and test
     warnings: list[str]
+
+    @property
+    def validation(self) -> dict[str, np.ndarray]:
+        """Validation values at the selected evaluation; empty if not stored."""
+        return first_metrics(self.run.tasks, self.by_metric["validation"])
+
+    @property
+    def selected(self) -> dict[str, np.ndarray]:
+        """Values at the evaluation that validation selected."""
+        return first_metrics(self.run.tasks, self.by_metric["selected"])
+
+    @property
+    def last(self) -> dict[str, np.ndarray]:
+        """Values of the raw parameters after the last step."""
+        return first_metrics(self.run.tasks, self.by_metric["last"])
+
+    @property
+    def last_ema(self) -> dict[str, np.ndarray]:
+        """Values of the averaged parameters after the last step."""
+        return first_metrics(self.run.tasks, self.by_metric["last_ema"])
+
+    @property
+    def median(self) -> dict[str, np.ndarray]:
+        """Medians over the last evaluations of the averaged parameters."""
+        return first_metrics(self.run.tasks, self.by_metric["median"])
+
+    @property
+    def best_on_test(self) -> dict[str, np.ndarray]:
+        """Values selected on test data, to compare with papers that do so."""
+        return first_metrics(self.run.tasks, self.by_metric["best_on_test"])
 
 
 def collect(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> list[RunScores]:
@@ -66,7 +89,7 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
     has_validation = all("validation" in entry for entry in selected)
     has_step = all("step" in entry for entry in selected)
 
-    by_metric = {
+    entries = {
         "validation": [entry["validation"] for entry in selected] if has_validation else [],
         "selected": [entry["test"] for entry in selected],
         "last": [entry["raw"] for entry in last],
@@ -74,8 +97,6 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
         "median": result.get("median", []),
         "best_on_test": result["best_on_test"],
     }
-    by_metric = {kind: values_by_metric(run.tasks, found) for kind, found in by_metric.items()}
-    by_task = {kind: first_metrics(run.tasks, found) for kind, found in by_metric.items()}
 
     def selected_by_task(field: str) -> dict[str, list]:
         values = [entry[field] for entry in selected]
@@ -85,8 +106,7 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
 
     return RunScores(
         run=run,
-        **by_task,
-        by_metric=by_metric,
+        by_metric={kind: values_by_metric(run.tasks, own) for kind, own in entries.items()},
         steps=selected_by_task("step") if has_step else {},
         kinds=selected_by_task("parameters") if has_step else {},
         median_of=result.get("median_of", 0),
@@ -135,11 +155,9 @@ def combine_safe(safe: SafeTransfer, rows: Mapping[str, RunScores]) -> RunScores
             if other is not None
         }
 
-    by_metric = {kind: select(kind) for kind in transfer.by_metric}
     return RunScores(
         run=CombinedRow(safe.name, run.tasks, run.num_seeds, run.first_seed),
-        **{kind: first_metrics(run.tasks, found) for kind, found in by_metric.items()},
-        by_metric=by_metric,
+        by_metric={kind: select(kind) for kind in transfer.by_metric},
         steps={},
         kinds={},
         median_of=min(row.median_of for row in combined),
