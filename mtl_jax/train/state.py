@@ -49,11 +49,13 @@ def head_specs(run: Run) -> HeadSpecs:
 def output_positions(run: Run, example: Tree) -> dict[str, Shape]:
     """Shape of the positions of each task's outputs, () for outputs `[N, C]`.
 
+    The model is traced only if a task with a head of its own has an auxiliary loss, which needs it.
+
     Args:
       run: the run.
       example: shapes and dtypes of an example, as passed to the model.
     """
-    if all(task.head is None for task in run.tasks):
+    if all(task.head is None or task.auxiliary is None for task in run.tasks):
         return {task.name: () for task in run.tasks}
     model = build_model(run)
     inputs = jax.tree.map(lambda leaf: jnp.zeros((2, *leaf.shape), leaf.dtype), example)

@@ -62,7 +62,10 @@ def kinds_of(owner: Any, named: Kinds, size: Size, labels: dict[str, Any]) -> di
         require(name in labels, owner, "kinds", rule, name)
     kinds: dict[str, LabelKind] = {}
     for name, label in labels.items():
-        kind, found = named.get(name) or inferred(label, size), f"{label.dtype} {list(label.shape)}"
+        kind, found = (
+            named.get(name) or infer_kind(label, size),
+            f"{label.dtype} {list(label.shape)}",
+        )
         height, width = size
         rule = f"must say what {name!r} is beside an image of {height} x {width}: {ALL_KINDS}"
         require(kind is not None, owner, "kinds", rule, found)
@@ -74,7 +77,7 @@ def kinds_of(owner: Any, named: Kinds, size: Size, labels: dict[str, Any]) -> di
     return kinds
 
 
-def inferred(label: jax.Array | jax.ShapeDtypeStruct, size: Size) -> LabelKind | None:
+def infer_kind(label: jax.Array | jax.ShapeDtypeStruct, size: Size) -> LabelKind | None:
     """The kind of a label of which only the array is known, or None."""
     if label.ndim < 2:
         return "value"
