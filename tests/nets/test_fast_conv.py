@@ -11,14 +11,18 @@ from mtl_jax.nets.backbones.fast_conv import MIN_CHANNELS, convolution, matmul_c
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 CASES = [
-    ((9, 8), (3, 3), (1, 1), "SAME"),
-    ((9, 8), (3, 2), (1, 1), "VALID"),
-    ((8, 8), (3, 3), (2, 2), "SAME"),
-    ((9, 7), (3, 3), (2, 1), ((1, 1), (1, 1))),
-    ((6, 6), (1, 1), (2, 2), "SAME"),
-    ((6, 6), (1, 1), (1, 1), "SAME"),
-    ((7, 6), (2, 5), (1, 1), ((2, 1), (0, 3))),
-    ((6, 7), (5, 5), (3, 2), ((0, 4), (4, 0))),
+    ((9, 8), (3, 3), (1, 1), "SAME", (1, 1)),
+    ((9, 8), (3, 2), (1, 1), "VALID", (1, 1)),
+    ((8, 8), (3, 3), (2, 2), "SAME", (1, 1)),
+    ((9, 7), (3, 3), (2, 1), ((1, 1), (1, 1)), (1, 1)),
+    ((6, 6), (1, 1), (2, 2), "SAME", (1, 1)),
+    ((6, 6), (1, 1), (1, 1), "SAME", (1, 1)),
+    ((7, 6), (2, 5), (1, 1), ((2, 1), (0, 3)), (1, 1)),
+    ((6, 7), (5, 5), (3, 2), ((0, 4), (4, 0)), (1, 1)),
+    ((9, 8), (3, 3), (1, 1), "SAME", (2, 2)),
+    ((9, 10), (3, 2), (1, 1), ((4, 4), (1, 2)), (4, 3)),
+    ((11, 9), (3, 3), (2, 1), "VALID", (2, 1)),
+    ((4, 5), (3, 3), (1, 1), ((6, 6), (6, 6)), (6, 6)),
 ]
 
 
@@ -29,9 +33,10 @@ def drawn(side, size, channels=MIN_CHANNELS, count=2):
     return x, draw.normal(size=(*size, channels, 5)).astype(np.float32)
 
 
-def both(stride, pad, groups=1):
+def both(stride, pad, groups=1, rates=(1, 1)):
     """Our function of images and kernel, and XLA's."""
     settings = {"dimension_numbers": LAYOUT, "feature_group_count": groups}
+    settings["rhs_dilation"] = rates
     native = functools.partial(
         jax.lax.conv_general_dilated, window_strides=stride, padding=pad, **settings
     )
@@ -60,8 +65,8 @@ def primitives(jaxpr):
 
 
 @pytest.mark.parametrize("groups", [1, MIN_CHANNELS], ids=["full", "depthwise"])
-@pytest.mark.parametrize(("side", "size", "stride", "pad"), CASES)
-def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, groups):
+@pytest.mark.parametrize(("side", "size", "stride", "pad", "rates"), CASES)
+def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, rates, groups):
     x, kernel = drawn(side, size)
     if groups > 1:
         kernel = kernel.reshape(*size, 1, -1)[..., :groups]
@@ -77,20 +82,23 @@ def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, groups
         return along, back, twice, many
 
     found, wanted = (
-        jax.jit(functools.partial(derivatives, f))() for f in both(stride, pad, groups)
+        jax.jit(functools.partial(derivatives, f))() for f in both(stride, pad, groups, rates)
     )
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
 
 
-@pytest.mark.parametrize(("side", "size", "stride", "pad"), CASES)
-def test_product_is_the_convolution(side, size, stride, pad):
+@pytest.mark.parametrize(("side", "size", "stride", "pad", "rates"), CASES)
+def test_product_is_the_convolution(side, size, stride, pad, rates):
     x, kernel = drawn(side, size)
     pads = pad
     if isinstance(pad, str):
-        pads = jax.lax.padtype_to_pads(side, size, stride, pad)
-    found = matmul_convolution(x, kernel, stride, pads)
-    np.testing.assert_allclose(found, both(stride, pad)[1](x, kernel), rtol=1e-4, atol=1e-4)
+        dilated = [rate * (each - 1) + 1 for rate, each in zip(rates, size, strict=True)]
+        pads = jax.lax.padtype_to_pads(side, dilated, stride, pad)
+    found = matmul_convolution(x, kernel, stride, pads, rates)
+    np.testing.assert_allclose(
+        found, both(stride, pad, rates=rates)[1](x, kernel), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_gradient_of_the_kernel_has_no_convolution():
@@ -112,16 +120,16 @@ def test_images_alone_cost_no_product():
 
 @pytest.mark.parametrize(
     "change",
-    [{"feature_group_count": 2}, {"rhs_dilation": (2, 2)}, {"dimension_numbers": ("NHWC", "HWIO", "NCHW")}],
-    ids=["grouped", "dilated", "layout"],
+    [{"feature_group_count": 2}, {"lhs_dilation": (2, 2)}, {"dimension_numbers": ("NHWC", "HWIO", "NCHW")}],
+    ids=["grouped", "transposed", "layout"],
 )  # fmt: skip
 def test_what_does_not_fit_is_left_to_xla(change):
     x, kernel = drawn((8, 8), (3, 3), 16)
     settings = {"dimension_numbers": LAYOUT, **change}
     kernel = kernel[:, :, : 16 // settings.get("feature_group_count", 1)]
     kernel = np.repeat(kernel, 2, 3)
-    found = convolution(x, kernel, (1, 1), "SAME", **settings)
-    wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **settings)
+    found = convolution(x, kernel, (1, 1), ((1, 1), (1, 1)), **settings)
+    wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((1, 1), (1, 1)), **settings)
     np.testing.assert_array_equal(found, wanted)
 
 
