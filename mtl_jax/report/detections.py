@@ -1,26 +1,19 @@
-"""Figure of detected boxes on test images, beside the true ones."""
+"""Figure of detected boxes on test images, above them the true ones."""
 
+import functools
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.metrics import MeanAveragePrecision
-from mtl_jax.report.plotting import colors_of, new_figure
-from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.report.image_grid import comparable_runs, draw_image, plot_grid, predict, test_examples
+from mtl_jax.report.plotting import colors_of
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.storage.seeds import seed_axis
-from mtl_jax.storage.trained_params import load_trained_params
-from mtl_jax.train import build_model
-from mtl_jax.train.views import as_float
 
-NUM_IMAGES = 3
-MAX_RUNS = 5
 LEAST_SCORE = 0.3  # Of the boxes that are drawn.
 
 
@@ -32,45 +25,32 @@ class Boxes(NamedTuple):
 
 
 def plot_detections(experiment: Experiment, folders: Mapping[str, RunDirectory]):
-    """A row for each of the first test images: true boxes, and those of the first runs.
+    """Test images with their true boxes, and below with those that each run detects.
 
     Boxes of the first seed's selected parameters with a score of at least 0.3, colored by class.
-    Only runs with the data and the task of the first one that detects boxes in images are shown;
-    None if there is none.
+    Only runs with the data and the task of the first one that detects boxes in images are shown,
+    12 at most; None if there is none.
     """
-    runs = [(run, task) for run in experiment.runs for task in run.tasks if detects(run, task)]
+    runs = comparable_runs(experiment, detects)
     if not runs:
         return None
-    first, own = runs[0]
-    runs = [(r, t) for r, t in runs if (r.data, t.name) == (first.data, own.name)][:MAX_RUNS]
-    images, labels = test_images(first, own)
-    columns = {"true boxes": [true_boxes(each) for each in labels]}
-    columns |= {
-        run.name: detected_boxes(run, task, folders[run.name], images) for run, task in runs
+    images, labels = test_examples(runs[0][0], runs[0][1].name)
+    rows = {"true boxes": [true_boxes(each) for each in labels]}
+    rows |= {run.name: detected_boxes(run, task, folders[run.name], images) for run, task in runs}
+    names = [str(index) for index in range(runs[0][1].num_outputs)]
+    colors = list(colors_of(names).values())
+    panels = {
+        name: [
+            functools.partial(draw_boxes, *each, colors) for each in zip(images, boxes, strict=True)
+        ]
+        for name, boxes in rows.items()
     }
-    height, width = images.shape[1:3]
-    figure = new_figure(2.4 * len(columns), 2.4 * len(images) * height / width + 0.3, "constrained")
-    axes = figure.subplots(len(images), len(columns), squeeze=False)
-    names = [str(index) for index in range(own.num_outputs)]
-    colors = [colors_of(names)[name] for name in names]
-    for column, (name, boxes) in zip(axes.T, columns.items(), strict=True):
-        column[0].set_title(name, fontsize=8)
-        for axis, image, found in zip(column, images, boxes, strict=True):
-            draw_boxes(axis, image, found, colors)
-    return figure
+    return plot_grid(panels, images.shape[1:3])
 
 
-def detects(run: Run, task: Task) -> bool:
-    """Whether a task detects boxes in images that are the same for every seed."""
-    metrics = any(isinstance(metric, MeanAveragePrecision) for metric in task.metrics)
-    return metrics and seed_axis(run) is None
-
-
-def test_images(run: Run, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """The first images `[n, H, W, C]` of the test data, and the boxes `[n, M, 5]` of a task."""
-    streams = load_run_data(run).splits["test"].values()
-    arrays = next(stream for stream in streams if task.name in stream)
-    return np.asarray(arrays["inputs"][:NUM_IMAGES]), np.asarray(arrays[task.name][:NUM_IMAGES])
+def detects(_: Run, task: Task) -> bool:
+    """Whether a task detects boxes."""
+    return any(isinstance(metric, MeanAveragePrecision) for metric in task.metrics)
 
 
 def true_boxes(labels: np.ndarray) -> Boxes:
@@ -81,11 +61,9 @@ def true_boxes(labels: np.ndarray) -> Boxes:
 
 def detected_boxes(run: Run, task: Task, folder: RunDirectory, images: np.ndarray) -> list[Boxes]:
     """The boxes that the first seed's selected parameters detect in each image."""
-    models = load_trained_params(run, folder, "selected", task.name, "its boxes are drawn")
-    params, stats = jax.tree.map(lambda leaf: leaf[0], models)
-    outputs, _ = build_model(run).apply(params, stats, as_float(jnp.asarray(images)), train=False)
+    outputs = predict(run, task.name, folder, images, "its boxes are drawn")
     metric = next(m for m in task.metrics if isinstance(m, MeanAveragePrecision))
-    found = metric.detections(jax.device_get(outputs.logits[task.name]))
+    found = metric.detections(outputs)
     kept = np.asarray(found["scores"]) >= LEAST_SCORE
     return [
         Boxes(np.asarray(corners)[keep], np.asarray(classes)[keep].astype(int))
@@ -93,18 +71,14 @@ def detected_boxes(run: Run, task: Task, folder: RunDirectory, images: np.ndarra
     ]
 
 
-def draw_boxes(axis, image: np.ndarray, boxes: Boxes, colors: list) -> None:
+def draw_boxes(image: np.ndarray, boxes: Boxes, colors: list, axis: Any) -> None:
     """Draws an image `[H, W, C]` and boxes in the colors of their classes."""
     from matplotlib.patches import Rectangle
 
-    gray = image.shape[-1] == 1
-    axis.imshow(image[..., 0] if gray else image[..., :3], cmap="gray" if gray else None,
-                extent=(0, image.shape[1], image.shape[0], 0))  # fmt: skip
+    draw_image(image, axis)
     for (x0, y0, x1, y1), kind in zip(boxes.corners, boxes.classes, strict=True):
         axis.add_patch(
             Rectangle(
                 (x0, y0), x1 - x0, y1 - y0, edgecolor=colors[kind], facecolor="none", linewidth=1.0
             )
         )
-    axis.set_xticks([])
-    axis.set_yticks([])

@@ -1,4 +1,4 @@
-"""Figures of an experiment: curves, weights, gains, effects, affinities, trade-offs, boxes."""
+"""Figures of an experiment: curves, weights, gains, effects, affinities, trade-offs, predictions."""
 
 import math
 import pathlib
@@ -14,6 +14,7 @@ from mtl_jax.report.decision_boundary import plot_decision_boundaries
 from mtl_jax.report.detections import plot_detections
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import gains
+from mtl_jax.report.label_maps import plot_label_maps
 from mtl_jax.report.pareto_front import plot_pareto_front
 from mtl_jax.report.plotting import colors_of, subplot_grid
 from mtl_jax.report.scores import collect
@@ -27,8 +28,8 @@ def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pat
     """Writes the figures of an experiment, each only if there is something to show.
 
     These are `curves.png`, `gains.png`, `effects.png`, `balance.png`, `affinity.png`,
-    `tradeoff.png`, `boundaries.png` and `detections.png`; a figure of an earlier launch that no
-    longer applies is removed.
+    `tradeoff.png`, `boundaries.png`, `detections.png` and `maps.png`; a figure of an earlier launch
+    that no longer applies is removed.
     """
     rows = collect(experiment, folders)
     figures = {
@@ -40,6 +41,7 @@ def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pat
         "tradeoff": plot_pareto_front(experiment, rows),
         "boundaries": plot_decision_boundaries(experiment, folders),
         "detections": plot_detections(experiment, folders),
+        "maps": plot_label_maps(experiment, folders),
     }
     for name, figure in figures.items():
         path = root / f"{name}.png"

@@ -1,0 +1,96 @@
+"""Grids of test images, with what runs predict on them."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
+from mtl_jax.report.plotting import new_figure
+from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.seeds import seed_axis
+from mtl_jax.storage.trained_params import load_trained_params
+from mtl_jax.train import build_model
+from mtl_jax.train.views import as_float
+
+NUM_IMAGES = 4
+MAX_RUNS = 12
+PANEL = 1.5  # Inches, the width of an image.
+
+Draw = Callable[[Any], None]  # Draws on the axes of a panel.
+
+
+def comparable_runs(
+    experiment: Experiment, accepts: Callable[[Run, Task], bool]
+) -> list[tuple[Run, Task]]:
+    """The first runs with a task of an accepted kind, all of the data and task of the first one.
+
+    Runs whose data differ by seed are left out.
+    """
+    found = [
+        (run, task)
+        for run in experiment.runs
+        if seed_axis(run) is None
+        for task in run.tasks
+        if accepts(run, task)
+    ]
+    same = [(r, t) for r, t in found if (r.data, t.name) == (found[0][0].data, found[0][1].name)]
+    return same[:MAX_RUNS]
+
+
+def test_examples(run: Run, task: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images `[n, H, W, C]` evenly spaced over the test data, and their labels `[n, ...]`."""
+    streams = load_run_data(run).splits["test"].values()
+    arrays = next(stream for stream in streams if task in stream)
+    size = len(arrays[task])
+    index = np.unique(np.linspace(0, size - 1, NUM_IMAGES).round().astype(int))
+    return np.asarray(arrays["inputs"])[index], np.asarray(arrays[task])[index]
+
+
+def predict(run: Run, task: str, folder: RunDirectory, images: np.ndarray, why: str) -> Any:
+    """A task's outputs on images, by the first seed's selected parameters, as host arrays.
+
+    Args:
+      run: a finished run.
+      task: name of the task.
+      folder: the run's folder.
+      images: `[n, H, W, C]`.
+      why: why the parameters are loaded, for the error message.
+
+    Raises:
+      BadInput: if the parameters are missing or damaged.
+    """
+    models = load_trained_params(run, folder, "selected", task, why)
+    params, stats = jax.tree.map(lambda leaf: leaf[0], models)
+    apply = jax.jit(functools.partial(build_model(run).apply, train=False))
+    outputs, _ = apply(params, stats, as_float(jnp.asarray(images)))
+    return jax.device_get(outputs.logits[task])
+
+
+def plot_grid(rows: Mapping[str, Sequence[Draw]], shape: tuple[int, int]):
+    """A figure with a named row of panels for each entry, of images of a shape (H, W)."""
+    columns = max(map(len, rows.values()))
+    height = PANEL * shape[0] / shape[1]
+    figure = new_figure(PANEL * columns + 1.4, (height + 0.05) * len(rows) + 0.1, "constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, panels) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+        for axis, draw in zip(line, panels, strict=True):
+            draw(axis)
+            axis.set_xticks([])
+            axis.set_yticks([])
+    return figure
+
+
+def draw_image(image: np.ndarray, axis: Any) -> None:
+    """Draws an image `[H, W, C]`; of more than three channels the first three."""
+    gray = image.shape[-1] < 3
+    shown = image[..., 0] if gray else image[..., :3]
+    height, width = image.shape[:2]
+    axis.imshow(shown, cmap="gray" if gray else None, extent=(0, width, height, 0))

@@ -1,0 +1,110 @@
+"""Figure of predicted maps of test images, above them the true ones."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
+from mtl_jax.core.validation import BadInput
+from mtl_jax.losses.target_type import possible_types, target_type
+from mtl_jax.report.columns import tasks_of
+from mtl_jax.report.image_grid import (
+    Draw,
+    comparable_runs,
+    draw_image,
+    plot_grid,
+    predict,
+    test_examples,
+)
+from mtl_jax.storage.run_directory import RunDirectory
+
+
+class Scale(NamedTuple):
+    """How the values of a map are colored; missing ones are white."""
+
+    colormap: str
+    low: float
+    high: float
+
+
+def plot_label_maps(experiment: Experiment, folders: Mapping[str, RunDirectory]):
+    """Test images, and for each task of every pixel its labels and what each run predicts.
+
+    Predictions are those of the first seed's selected parameters: the most probable class, a
+    probability, a number such as depth, or a vector of three numbers such as a normal, whose
+    components in [-1, 1] are red, green and blue. Only runs with the data of the first one that has the task
+    are shown, 12 at most for a task; None if there is none.
+    """
+    rows: dict[str, list[Draw]] = {}
+    shape = (1, 1)
+    for name in tasks_of(experiment):
+        runs = comparable_runs(experiment, functools.partial(has_maps, name))
+        if not runs:
+            continue
+        images, labels = test_examples(runs[0][0], name)
+        shape = images.shape[1:3]
+        if "image" not in rows:
+            rows["image"] = [functools.partial(draw_image, each) for each in images]
+        scale = scale_of(runs[0][1], labels)
+        rows[f"{name}, labels"] = [functools.partial(draw_map, each, scale) for each in labels]
+        for run, task in runs:
+            outputs = predict(run, name, folders[run.name], images, "its maps are drawn")
+            maps = predicted_maps(task, outputs, labels)
+            rows[f"{name}, {run.name}"] = [functools.partial(draw_map, m, scale) for m in maps]
+    return plot_grid(rows, shape) if rows else None
+
+
+def has_maps(name: str, run: Run, task: Task) -> bool:
+    """Whether a task has a name and its labels are maps of images that can be drawn."""
+    if task.name != name:
+        return False
+    try:
+        shapes = run.data.shapes()
+    except BadInput:  # A finished run is reported without its data, with a warning elsewhere.
+        return False
+    inputs = jax.tree.leaves(shapes.get("inputs"))  # Several of a dict, none with several streams.
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or name not in shapes:
+        return False
+    shape = shapes[name].shape
+    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
+
+
+def is_class_map(task: Task, labels: np.ndarray) -> bool:
+    """Whether a task predicts classes, whose labels are `[n, H, W]`."""
+    return labels.ndim == 3 and "multiclass" in possible_types(task.loss, task.num_outputs)
+
+
+def scale_of(task: Task, labels: np.ndarray) -> Scale:
+    """The colors of a task's maps: of its classes, or of the range of its labels."""
+    if is_class_map(task, labels):
+        return Scale("tab20" if task.num_outputs > 10 else "tab10", 0, max(task.num_outputs, 10))
+    known = labels[np.isfinite(labels)]
+    return Scale("viridis", *((known.min(), known.max()) if known.size else (0.0, 1.0)))
+
+
+def predicted_maps(task: Task, outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The classes `[n, H, W]`, probabilities or numbers `[n, H, W, C]` predicted for each pixel."""
+    if is_class_map(task, labels):
+        return outputs.argmax(-1)
+    binary = target_type(task.loss, task.num_outputs) == "binary"
+    return 1.0 / (1.0 + np.exp(-outputs)) if binary else outputs
+
+
+def draw_map(values: np.ndarray, scale: Scale, axis: Any) -> None:
+    """Draws a map of classes `[H, W]`, numbers `[H, W, 1]` or vectors `[H, W, 3]`."""
+    if values.ndim == 3 and values.shape[-1] == 3:
+        length = np.linalg.norm(values, axis=-1, keepdims=True)
+        colors = 0.5 + 0.5 * values / np.maximum(length, 1e-12)
+        axis.imshow(np.where(np.isfinite(colors), colors, 1.0))
+        return
+    plane = values.reshape(values.shape[:2])
+    missing = plane < 0 if np.issubdtype(plane.dtype, np.integer) else ~np.isfinite(plane)
+    axis.imshow(
+        np.ma.masked_array(plane, missing), cmap=scale.colormap, vmin=scale.low, vmax=scale.high,
+        interpolation="nearest",
+    )  # fmt: skip
