@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.nets.backbones.fast_conv import MIN_CHANNELS, convolution, matmul_convolution
+from mtl_jax.nets.backbones.conv_forms import Window, column_convolution, row_convolution
+from mtl_jax.nets.backbones.fast_conv import MIN_CHANNELS, convolution
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 CASES = [
@@ -88,17 +89,19 @@ def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, rates,
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
 
 
+@pytest.mark.parametrize("form", [column_convolution, row_convolution])
 @pytest.mark.parametrize(("side", "size", "stride", "pad", "rates"), CASES)
-def test_product_is_the_convolution(side, size, stride, pad, rates):
+def test_products_are_the_convolution(form, side, size, stride, pad, rates):
+    if form is row_convolution and stride != (1, 1):
+        pytest.skip("rows have stride 1")
     x, kernel = drawn(side, size)
     pads = pad
     if isinstance(pad, str):
         dilated = [rate * (each - 1) + 1 for rate, each in zip(rates, size, strict=True)]
         pads = jax.lax.padtype_to_pads(side, dilated, stride, pad)
-    found = matmul_convolution(x, kernel, stride, pads, rates)
-    np.testing.assert_allclose(
-        found, both(stride, pad, rates=rates)[1](x, kernel), rtol=1e-4, atol=1e-4
-    )
+    found = form(x, kernel, Window(size, stride, pads, rates))
+    wanted = both(stride, pad, rates=rates)[1](x, kernel)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_gradient_of_the_kernel_has_no_convolution():
@@ -131,6 +134,24 @@ def test_what_does_not_fit_is_left_to_xla(change):
     found = convolution(x, kernel, (1, 1), ((1, 1), (1, 1)), **settings)
     wanted = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((1, 1), (1, 1)), **settings)
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "stride", "channels", "small"),
+    [
+        (8, (2, 2), (1, 1), 8, True),
+        (8, (3, 3), (1, 1), 8, False),
+        (8, (4, 4), (2, 2), 8, True),
+        (1, (4, 4), (1, 1), 16, True),
+        (2, (4, 4), (1, 1), 16, False),
+    ],
+)
+def test_few_pixels_have_no_convolution(count, side, stride, channels, small):
+    x, kernel = drawn(side, (3, 3), channels, count)
+    ours, native = both(stride, "SAME")
+    grad = lambda f: jax.grad(lambda x, k: jnp.sin(f(x, k)).sum(), (0, 1))
+    assert (" convolution(" not in compiled(grad(ours), x, kernel)) is small
+    assert " convolution(" in compiled(grad(native), x, kernel)
 
 
 def test_few_channels_are_left_to_xla():

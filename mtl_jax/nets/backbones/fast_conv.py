@@ -1,21 +1,24 @@
-"""A convolution whose kernel gradient is one matrix product on a CPU."""
+"""A convolution that is fast to train on a CPU."""
 
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from mtl_jax.nets.backbones.depthwise_conv import (
+from mtl_jax.nets.backbones.conv_forms import (
+    Window,
+    column_convolution,
     depthwise_convolution,
-    is_zero_tangent,
-    slice_axis,
+    row_convolution,
 )
 
 MIN_CHANNELS = 8  # Minimum number of input channels; below it XLA's own gradient is as fast.
 MAX_KERNEL_SIZE = 5  # Maximum kernel size; above it the product requires too many copies.
+
+Form = Callable[[jax.Array, jax.Array], jax.Array]  # Of images and kernel.
 
 
 def convolution(
@@ -29,18 +32,31 @@ def convolution(
 ) -> jax.Array:
     """`jax.lax.conv_general_dilated` with the same values, faster to train on a CPU.
 
-    An argument of `flax.linen.Conv` (`conv_general_dilated=convolution`). On a CPU, XLA computes a
-    kernel's gradient as a convolution with a kernel of the image's size, at a sixth of the rate
-    of the forward pass. Here, where it is faster, it is the transpose of `matmul_convolution`: a
-    product of two matrices; depthwise convolutions are `depthwise_convolution`. On other devices,
-    and for images in other layouts, other grouped or transposed convolutions, few channels or
-    large kernels, it is XLA's own. Derivatives of any order, in forward and reverse mode, and
-    `jax.vmap` work as with XLA's.
+    An argument of `flax.linen.Conv` (`conv_general_dilated=convolution`). On a CPU, three kinds
+    have other forms (`conv_forms`):
 
-    Measured on 2 CPU cores, 3 x 3: for 240 images of 32 x 32 x 32 the kernel's gradient takes 85
-    ms, XLA's 190 ms with JAX 0.12 and 350 ms with 0.10; for 16 x 16 x 64, 60, 320 and 580 ms.
-    FixMatch's step (`tests/benchmarks/bench_consistency.py`) went from 8.3 s to 3.8 s with JAX
-    0.12 and from 12.7 s to 4.9 s with 0.10. Splitting the batch was no faster.
+    - A kernel's gradient, which XLA computes as a convolution with a kernel of the image's size,
+      is a product of two matrices.
+    - Where the output has fewer pixels than the kernel, XLA exchanges kernel and images and goes
+      through them one window at a time; there, and where the batch has fewer pixels than there
+      are channels, all is a product of matrices.
+    - Depthwise convolutions, through which XLA goes one window at a time, are sums over the
+      pixels of the kernel.
+
+    On other devices, and for images in other layouts, other grouped or transposed convolutions,
+    few channels or large kernels, it is XLA's own. Derivatives of any order, in forward and
+    reverse mode, and `jax.vmap` work as with XLA's.
+
+    Measured on 2 CPU cores, milliseconds, ours and XLA's with JAX 0.10:
+
+    - Kernel's gradient, 3 x 3, 240 images of 32 x 32 x 32: 85 and 350 (190 with JAX 0.12); of
+      16 x 16 x 64: 60 and 580 (320). FixMatch's step (`tests/benchmarks/bench_consistency.py`):
+      4900 and 12,700.
+    - Output and both gradients, 3 x 3, 512 to 512 channels: 64 images of 2 x 2, 14 and 534; 4 of
+      4 x 6, 6.1 and 14.6; 4 of 8 x 12, 21 and 25. 256 to 512 channels with stride 2, 64 of 4 x 4:
+      7 and 136.
+    - Depthwise, 16 images, the output and each gradient: 60 x 80 x 96, 3 x 3, stride 2, 8, 16 and
+      62 and 75, 735 and 73; 8 x 10 x 480, 5 x 5, 2, 5 and 22 and 26, 26 and 153.
 
     Args:
       x: images `[N, H, W, C]`.
@@ -68,33 +84,19 @@ def convolution(
         if isinstance(padding, str)
         else padding
     )
+    window = Window(kernel.shape[:2], strides, pads, rates)
+    rows, columns, depthwise = (
+        functools.partial(form, window=window)
+        for form in (row_convolution, column_convolution, depthwise_convolution)
+    )
     groups = settings.get("feature_group_count", 1)
-    if 1 < groups == x.shape[-1] == kernel.shape[-1] and rates == (1, 1):
-        return depthwise_convolution(x, kernel, strides, pads, native)
+    if 1 < groups == x.shape[-1] == kernel.shape[-1]:
+        return convolve(x, kernel, native, image_form=depthwise, kernel_form=depthwise)
     if groups > 1 or kernel.shape[2] < MIN_CHANNELS:
         return native(x, kernel)
-
-    # Only the images are stored for the backward pass, not their copies.
-    @jax.checkpoint
-    def by_matmul(x, dkernel):
-        return matmul_convolution(x, dkernel, strides, pads, rates)
-
-    def kernel_jvp(x, dkernel):
-        return jax.lax.platform_dependent(x, dkernel, cpu=by_matmul, default=native)
-
-    @jax.custom_jvp
-    def convolve(x, kernel):
-        return native(x, kernel)
-
-    def jvp(primals, tangents):
-        (x, kernel), (dx, dkernel) = primals, tangents
-        terms = [] if is_zero_tangent(dx) else [native(dx, kernel)]
-        terms += [] if is_zero_tangent(dkernel) else [kernel_jvp(x, dkernel)]
-        return convolve(x, kernel), sum(terms[1:], terms[0])
-
-    # Inputs that are not differentiated (images, frozen kernels) must not cost anything.
-    convolve.defjvp(jvp, symbolic_zeros=True)
-    return convolve(x, kernel)
+    if is_small(x, kernel, window):
+        return convolve(x, kernel, native, image_form=columns, kernel_form=columns)
+    return convolve(x, kernel, native, kernel_form=rows if tuple(strides) == (1, 1) else columns)
 
 
 Conv = functools.partial(nn.Conv, conv_general_dilated=convolution)
@@ -110,49 +112,57 @@ def is_plain(x: jax.Array, kernel: jax.Array, dimension_numbers: Any, settings: 
     return dimensions == supported and not transposed and settings.get("batch_group_count", 1) == 1
 
 
-def matmul_convolution(
+def is_small(x: jax.Array, kernel: jax.Array, window: Window) -> bool:
+    """Whether copying every window is fast: few pixels for many channels, or a large kernel.
+
+    XLA exchanges images and kernel where the output has fewer pixels than the kernel, and
+    computes that one window at a time.
+    """
+    area = math.prod(window.output_size(x.shape[1:3]))
+    return x.shape[0] * area <= max(kernel.shape[2:]) or area < math.prod(window.sizes)
+
+
+def convolve(
     x: jax.Array,
     kernel: jax.Array,
-    strides: Sequence[int],
-    pads: Sequence[tuple[int, int]],
-    rates: Sequence[int],
+    native: Form,
+    *,
+    image_form: Form | None = None,
+    kernel_form: Form,
 ) -> jax.Array:
-    """The convolution as a product of matrices, from copies of the image.
+    """A convolution in another form on a CPU.
 
-    With stride 1, the columns of a window are concatenated in w copies of the image, the
-    product has h w images, and the rows of a window are summed: `y[i, j] = sum_a z_a[i + a, j]`
-    with `z_a[i, j] = sum_b x[i, j + b] k[a, b]`. Transposed, that is w copies of the image times
-    h copies of the gradient, fewer than the usual h w. With other strides all h w
-    pixels of a window are concatenated, since there are fewer windows.
+    Args:
+      x: images.
+      kernel: kernel.
+      native: XLA's own convolution.
+      image_form: the form of the convolution and of its derivative in the images; None is `native`.
+      kernel_form: the form of its derivative in the kernel.
     """
-    height, width, channels, features = kernel.shape
-    out_height, out_width = (
-        (size + sum(pad) - rate * (kernel_size - 1) - 1) // stride + 1
-        for size, pad, kernel_size, stride, rate in zip(
-            x.shape[1:3], pads, (height, width), strides, rates, strict=True
-        )
-    )
-    if tuple(strides) != (1, 1):
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-        taps = [
-            slice_axis(slice_axis(x, 1, a, out_height, strides[0]), 2, b, out_width, strides[1])
-            for a in range(0, rates[0] * height, rates[0])
-            for b in range(0, rates[1] * width, rates[1])
-        ]
-        taps = jnp.stack(taps, 3).reshape(-1, height * width * channels)
-        return (taps @ kernel.reshape(-1, features)).reshape(-1, out_height, out_width, features)
-    shifts = [shift(x, 2, pads[1][0] - rates[1] * b, out_width) for b in range(width)]
-    taps = jnp.stack(shifts, 3).reshape(-1, width * channels)
-    inner = kernel.transpose(1, 2, 0, 3).reshape(width * channels, height * features)
-    rows = (taps @ inner).reshape(*x.shape[:2], out_width, height, features)
-    # The transpose of a split is one copy, that of slices is a sum of padded arrays.
-    rows = [row.squeeze(3) for row in jax.lax.split(rows, [1] * height, 3)]
-    rows = [shift(row, 1, pads[0][0] - rates[0] * a, out_height) for a, row in enumerate(rows)]
-    return sum(rows[1:], rows[0])
+
+    def on_cpu(form: Form) -> Form:
+        # Only the images are stored for the backward pass, not their copies.
+        cpu = jax.checkpoint(form)
+        return lambda x, kernel: jax.lax.platform_dependent(x, kernel, cpu=cpu, default=native)
+
+    of_images = native if image_form is None else on_cpu(image_form)
+    of_kernel = on_cpu(kernel_form)
+
+    @jax.custom_jvp
+    def apply(x, kernel):
+        return of_images(x, kernel)
+
+    def jvp(primals, tangents):
+        (x, kernel), (dx, dkernel) = primals, tangents
+        terms = [] if is_zero_tangent(dx) else [of_images(dx, kernel)]
+        terms += [] if is_zero_tangent(dkernel) else [of_kernel(x, dkernel)]
+        return apply(x, kernel), sum(terms[1:], terms[0])
+
+    # Inputs that are not differentiated (images, frozen kernels) must not cost anything.
+    apply.defjvp(jvp, symbolic_zeros=True)
+    return apply(x, kernel)
 
 
-def shift(x: jax.Array, axis: int, offset: int, size: int) -> jax.Array:
-    """An image shifted along an axis, cropped or zero-padded to a size."""
-    pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (offset, size - x.shape[axis] - offset, 0)
-    return jax.lax.pad(x, jnp.zeros((), x.dtype), pads)
+def is_zero_tangent(tangent: Any) -> bool:
+    """Whether a tangent is zero."""
+    return isinstance(tangent, jax.custom_derivatives.SymbolicZero)
