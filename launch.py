@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import os
 import pathlib
 import sys
 import warnings
@@ -70,6 +71,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--out", action=StoreOnce, type=folder, metavar="DIR", help="default: results/NAME"
     )
     parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
+    parser.add_argument("--retry", action="store_true", help="train runs again that failed")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
     return parser.parse_args(arguments)
 
@@ -98,4 +100,9 @@ if __name__ == "__main__":
     options = parse()
     from mtl_jax.runner.sweep import launch
 
-    sys.exit(launch(options))
+    code = launch(options)
+    if code > 128:  # Stopped by a signal: threads that compile are not waited for.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -56,10 +56,23 @@ SAFE = (
 )
 
 
-def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design."""
-    rows = collect(experiment, folders)
+def write(
+    experiment: Experiment,
+    folders: Mapping[str, RunDirectory],
+    root: pathlib.Path,
+    failures: Mapping[str, str] | None = None,
+) -> None:
+    """Writes `table.md`, `table.csv`, `table.tex`, and `effects.csv` if there is a design.
+
+    Args:
+      experiment: the finished rows.
+      folders: their folders, by name.
+      root: the folder of the table.
+      failures: the rows that failed, and why; they come last.
+    """
+    rows, failures = collect(experiment, folders), failures or {}
     head, body = cells(experiment, rows)
+    body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures]
     note = note_of(experiment, rows)
     note += provenance.provenance_note(
         folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
@@ -67,7 +80,8 @@ def write(experiment: Experiment, folders: Mapping[str, RunDirectory], root: pat
     sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
     sections += transferability.section(experiment, folders)
     write_text(
-        root / "table.md", markdown(head, body) + f"\n{note}\n{selection_note(rows)}{sections}"
+        root / "table.md",
+        markdown(head, body) + f"\n{note}\n{selection_note(rows, failures)}{sections}",
     )
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
@@ -128,8 +142,8 @@ def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     return note
 
 
-def selection_note(rows: Sequence[RunScores]) -> str:
-    """Notes below the table on individual rows: label counts and warnings."""
+def selection_note(rows: Sequence[RunScores], failures: Mapping[str, str]) -> str:
+    """Notes below the table on individual rows: label counts, warnings and failures."""
     kinds: dict[tuple[int, ...], list[str]] = {}
     for row in rows:
         for counts in {tuple(counts) for counts in row.labels.values()}:
@@ -146,6 +160,7 @@ def selection_note(rows: Sequence[RunScores]) -> str:
             f"{hint}{whose}"
         )
     lines += [f"{row.run.name}: {text}" for row in rows for text in row.warnings]
+    lines += [f"{name} failed: {reason}" for name, reason in failures.items()]
     return "".join(f"\n- {line}" for line in lines) + "\n" * bool(lines)
 
 

@@ -23,22 +23,36 @@ class CompileAhead:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
-        self.pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind, *_):
+        # An error or a signal does not wait for what is compiling.
+        self.pool.shutdown(wait=kind is None, cancel_futures=True)
 
     def add(self, name: str, job: Callable[[], Any]) -> None:
         """Appends a job to the queue."""
         self.jobs[name] = job
         self.submit_next()
 
-    def result(self, name: str) -> Any:
-        """The result of a job: waits for it if it has started, and runs it here otherwise."""
+    def take(self, name: str) -> Callable[[], Any]:
+        """Takes a job out of the queue.
+
+        Returns:
+          A function that gives its result: it waits for the job if it has started, and else runs it.
+        """
         job, future = self.jobs.pop(name), self.futures.pop(name, None)
         self.submit_next()
-        return job() if future is None or future.cancel() else future.result()
+        return job if future is None or future.cancel() else future.result
 
     def submit_next(self) -> None:
         """Submits the first jobs of the queue, at most `MAX_PENDING`."""
         for name, job in itertools.islice(self.jobs.items(), MAX_PENDING):
             if name not in self.futures:
                 self.futures[name] = self.pool.submit(job)
+
+
+def program_bytes(compiled: Any) -> int | None:
+    """Bytes that a compiled block of steps needs besides code; None if XLA reports none."""
+    stats = compiled.memory_analysis()
+    if stats is None:
+        return None
+    arrays = stats.argument_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    return arrays + stats.temp_size_in_bytes

@@ -47,6 +47,8 @@ def explain_errors(where: str, always: bool = False) -> Generator[None, None, No
         raise BadInput(f"{prefix}{location}{error}") from error
     except FloatingPointError:  # A diverged run has its own message.
         raise
+    except MemoryError as error:
+        raise BadInput(f"{prefix}does not fit into memory") from error
     except Exception as error:
         if isinstance(error, jax.errors.JaxRuntimeError) and "RESOURCE_EXHAUSTED" in str(error):
             raise BadInput(f"{prefix}does not fit into memory: {first_line(error)}") from error

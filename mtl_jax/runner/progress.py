@@ -62,10 +62,12 @@ class ProgressDisplay:
         speed = f", {steps / seconds:.0f} steps/s" if steps else ""
         self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{speed}")
 
-    def end(self) -> None:
-        """Removes the bar of the run and prints a summary line."""
+    def end(self, failed: bool = False) -> None:
+        """Removes the bar of the run, and prints a summary line unless it failed."""
         self.bars.remove_task(self.bar)
         self.bars.advance(self.total)
+        if failed:
+            return
         seconds = time.perf_counter() - self.start_time
         self.print(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
 

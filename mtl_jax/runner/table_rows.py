@@ -3,13 +3,16 @@
 import csv
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
+from mtl_jax.report.scores import scores
 from mtl_jax.runner import input_digests
+from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.run_selection import restrict_to, topological_order
-from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
 
 def rows_there(root: pathlib.Path) -> list[str]:
@@ -27,13 +30,16 @@ def rows_there(root: pathlib.Path) -> list[str]:
     return [row[1].strip().replace("\0", "|") for row in cells]
 
 
-def require_rows_kept(root: pathlib.Path, new: Experiment) -> None:
-    """Rejects a new table that lacks rows of the existing one.
+def require_rows_kept(
+    root: pathlib.Path, new: Experiment | None, failures: Collection[str]
+) -> None:
+    """Rejects a new table that lacks rows of the existing one, other than those that failed.
 
     Raises:
       BadInput: naming the rows.
     """
-    names = {row.name for row in (*new.runs, *new.sklearn_baselines, *new.safe_transfer)}
+    kept = () if new is None else (*new.runs, *new.sklearn_baselines, *new.safe_transfer)
+    names = {*failures, *(row.name for row in kept)}
     refuse_lost(root, [name for name in rows_there(root) if name not in names])
 
 
@@ -47,7 +53,13 @@ def refuse_lost(root: pathlib.Path, lost: list[str]) -> None:
         )
 
 
-def check(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fresh: bool) -> None:
+def check(
+    experiment: Experiment,
+    every_run: Experiment,
+    root: pathlib.Path,
+    fresh: bool,
+    failures: Failures,
+) -> None:
     """Rejects a launch that would reuse results of other settings or data, or lose table rows.
 
     Args:
@@ -55,32 +67,84 @@ def check(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
       every_run: all runs, of which the table shows the finished ones.
       root: the folder of all results.
       fresh: whether old results of the requested runs are set aside first.
+      failures: receives the rows whose files are damaged.
 
     Raises:
       BadInput: naming the run, or the rows.
     """
     rows = (*topological_order(experiment), *experiment.sklearn_baselines)
+    names = {row.name for row in rows}
     for row in () if fresh else rows:
         folder = RunDirectory(root, row)
-        folder.check()
-        input_digests.check(folder)
-    require_rows_kept(root, rows_to_show(every_run, root, {row.name for row in rows}))
+        try:
+            folder.check()
+            require_readable(folder)
+            if folder.is_finished() or not failures.add_dependent(row):
+                input_digests.check(folder)
+        except Damaged as error:
+            failures.add(row.name, str(error))
+    for row in (*every_run.runs, *every_run.sklearn_baselines):
+        if row.name in names:
+            continue
+        try:
+            require_readable(RunDirectory(root, row))
+        except Damaged as error:
+            failures.add(row.name, str(error))
+    require_rows_kept(root, rows_to_show(every_run, root, names, failures), failures)
+
+
+def require_readable(folder: RunDirectory) -> None:
+    """Requires files that tables and figures can read, if the row of a folder is finished.
+
+    Raises:
+      Damaged: naming the file.
+    """
+    if not folder.is_finished():
+        return
+    errors = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+    try:
+        scores(folder.run, folder)
+    except Damaged:
+        raise
+    except errors:
+        raise folder.damaged(folder.path / "result.json") from None
+    if not isinstance(folder.run, Run):
+        return
+    tasks = {task.name: task.selection_metric.name for task in folder.run.tasks}
+    try:
+        for record in folder.records():
+            for values in record["validation"].values():
+                numbers = [float(v) for name, metric in tasks.items() for v in values[name][metric]]
+                if len(numbers) != len(tasks) * folder.run.num_seeds:
+                    raise ValueError
+    except Damaged:
+        raise
+    except errors:
+        raise folder.damaged(folder.path / "metrics.jsonl") from None
 
 
 def rows_to_show(
-    every_run: Experiment, root: pathlib.Path, included: Iterable[str] = ()
-) -> Experiment:
-    """The rows of the table: finished rows with unchanged inputs, and those named in `included`."""
-    rows = (*every_run.runs, *every_run.sklearn_baselines)
-    return restrict_to(
-        every_run,
-        (row for row in rows if row.name in included or is_valid(RunDirectory(root, row))),
-    )
+    every_run: Experiment, root: pathlib.Path, included: Collection[str], failures: Collection[str]
+) -> Experiment | None:
+    """The rows of the table, None if there is none.
+
+    These are the finished rows with unchanged inputs, and those named in `included`, but for
+    those that failed.
+    """
+    rows = [
+        row
+        for row in (*every_run.runs, *every_run.sklearn_baselines)
+        if row.name not in failures and (row.name in included or is_valid(RunDirectory(root, row)))
+    ]
+    return restrict_to(every_run, rows) if rows else None
 
 
 def is_valid(folder: RunDirectory) -> bool:
     """Whether a row is finished and its inputs are unchanged, as far as they can be read."""
-    if not folder.is_finished():
+    try:
+        if not folder.is_finished():
+            return False
+    except Damaged:
         return False
     try:
         return not input_digests.changed_inputs(folder)
@@ -88,17 +152,28 @@ def is_valid(folder: RunDirectory) -> bool:
         return True
 
 
-def finished_rows(every_run: Experiment, root: pathlib.Path) -> Experiment:
+def finished_rows(
+    every_run: Experiment, root: pathlib.Path, failures: Collection[str]
+) -> Experiment | None:
     """The rows that a table may show; prints a warning for each finished row it may not.
+
+    Args:
+      every_run: all runs.
+      root: the folder of all results.
+      failures: names of the rows that failed, which are left out.
+
+    Returns:
+      None if there is no such row.
 
     Raises:
       BadInput: if the existing table has rows that the new one would lack.
     """
-    done = rows_to_show(every_run, root)
-    require_rows_kept(root, done)
-    names = {row.name for row in (*done.runs, *done.sklearn_baselines)}
+    done = rows_to_show(every_run, root, (), failures)
+    require_rows_kept(root, done, failures)
+    names = set() if done is None else {row.name for row in (*done.runs, *done.sklearn_baselines)}
     for row in (*every_run.runs, *every_run.sklearn_baselines):
-        if row.name not in names and RunDirectory(root, row).result() is not None:
+        known = row.name in names or row.name in failures
+        if not known and RunDirectory(root, row).result() is not None:
             text = f"{row.name!r} is not in the table: it was trained with other settings or data"
             print(f"warning: {text}", file=sys.stderr)
     return done

@@ -5,6 +5,7 @@ import functools
 import pathlib
 import sys
 import time
+from collections.abc import Collection, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -16,12 +17,15 @@ from mtl_jax.report import provenance
 from mtl_jax.report.table import latex, markdown
 from mtl_jax.report.trajectories import figure
 from mtl_jax.runner.evaluation import Diverged
+from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.input_digests import progress_of
 from mtl_jax.runner.overrides import apply_overrides
 from mtl_jax.runner.run_selection import SMOKE_STEPS, filter_by_name
+from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.table_rows import refuse_lost, rows_there
 from mtl_jax.storage.files import lock_output_dir, require_file_names, write_json, write_text
-from mtl_jax.storage.run_directory import RunDirectory, changes, fields_text
+from mtl_jax.storage.run_directory import Damaged, RunDirectory
+from mtl_jax.storage.run_metadata import changes, fields_text
 from mtl_jax.train import optimize_trajectory
 
 NOTE = (
@@ -46,18 +50,35 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
             print(f"{name:32} {size} starts, {losses.shape[-1]} losses of {dimension}")
         return 0
     require_file_names(run.name for run in runs)
-    with lock_output_dir(root):
-        for run in runs:
-            if not options.fresh:
-                RunDirectory(root, run).check()
-        names = {run.name for run in runs}
-        names |= {run.name for run in every_run if RunDirectory(root, run).is_finished()}
+    failures = Failures(options.debug)
+    with lock_output_dir(root), StopSignals():
+        for folder in (RunDirectory(root, run) for run in every_run):
+            try:
+                if folder.run in runs and not options.fresh:
+                    folder.check()
+                folder.is_finished()
+            except Damaged as error:
+                failures.add(folder.run.name, str(error))
+        folders = [RunDirectory(root, run) for run in runs if run.name not in failures]
+        if not (options.fresh or options.retry):
+            failures.add_earlier(folders)
+        names = {*failures, *(run.name for run in runs), *finished_names(every_run, root, failures)}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
-        for run in runs:
-            run_trajectories(run, RunDirectory(root, run), options.fresh)
-        finished = [run for run in every_run if RunDirectory(root, run).is_finished()]
-        write(experiment, finished, root)
-    return 0
+        for folder in folders:
+            if folder.run.name not in failures:
+                with failures.catch(folder):
+                    run_trajectories(folder.run, folder, options.fresh)
+        done = finished_names(every_run, root, failures)
+        write(experiment, [run for run in every_run if run.name in done], root, failures)
+    return exit_code(failures)
+
+
+def finished_names(
+    runs: Iterable[ToyRun], root: pathlib.Path, failures: Collection[str]
+) -> set[str]:
+    """Names of the runs that are finished."""
+    others = [run for run in runs if run.name not in failures]
+    return {run.name for run in others if RunDirectory(root, run).is_finished()}
 
 
 def select_runs(
@@ -116,15 +137,19 @@ def all_trajectories(run: ToyRun) -> tuple:
     return jax.vmap(lambda start, key: optimize_trajectory(run, start, key))(starts, keys)
 
 
-def write(experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.tex` and `paths.png` of the finished runs.
+def write(
+    experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path, failures: Mapping[str, str]
+) -> None:
+    """Writes `table.md`, `table.tex` and `paths.png` of the finished runs, and those that failed.
 
     All of them report the fields changed on the command line.
     """
     head, body = cells(experiment, runs, root)
+    body += [[name, "failed", *[""] * (len(head) - 2)] for name in failures]
     text = changed_fields(experiment, runs)
     note = f"{NOTE} {text}" if text else NOTE
     note += provenance.provenance_note(RunDirectory(root, run) for run in runs)
+    note += "".join(f"\n- {name} failed: {reason}" for name, reason in failures.items())
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:

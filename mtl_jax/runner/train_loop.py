@@ -19,6 +19,7 @@ from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.resume import checkpoint_identity, resumable
+from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.teachers import with_teacher_predictions
 from mtl_jax.runner.trace import with_precomputed
 from mtl_jax.storage.checkpoint import CheckpointManager, digest
@@ -34,6 +35,7 @@ def train_run(
     folders: Mapping[str, RunDirectory],
     num_bytes: int | None,
     display: ProgressDisplay,
+    signals: StopSignals,
 ) -> None:
     """Trains or resumes a run, and writes its files.
 
@@ -46,25 +48,38 @@ def train_run(
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
       num_bytes: bytes that its steps need, stored with the training time.
       display: shows the progress after every block, and warnings.
+      signals: a signal stops the run after a block.
 
     Raises:
       Diverged: if a loss or parameter is not finite.
+      Stopped: if a signal stopped it; its last checkpoint is of the last step.
     """
     training = Training(compiled, folders, display.warn)
     try:
-        blocks = step_blocks(run, training.step, compiled.execution.steps_per_call)
-        for start, stop in () if training.is_stopped() else blocks:
-            display.update(stop, training.train_steps(stop - start))
-            if is_due(run, stop, run.evaluation.every):
-                training.evaluate(stop)
-            stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
-            if stopped or is_due(run, stop, run.evaluation.checkpoint_every):
-                training.save_checkpoint(stop)
-            if stopped:
-                break
+        with signals.deferred():
+            train_blocks(training, display, signals)
     finally:
         training.checkpoints.wait()
     training.write_result(num_bytes, display.warn)
+
+
+def train_blocks(training: "Training", display: ProgressDisplay, signals: StopSignals) -> None:
+    """Trains the blocks of steps that remain."""
+    run = training.run
+    blocks = step_blocks(run, training.step, training.compiled.execution.steps_per_call)
+    for start, stop in () if training.is_stopped() else blocks:
+        display.update(stop, training.train_steps(stop - start))
+        if is_due(run, stop, run.evaluation.every):
+            training.evaluate(stop)
+        stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
+        if stopped or signals.number or is_due(run, stop, run.evaluation.checkpoint_every):
+            training.save_checkpoint(stop)
+        if stopped:
+            break
+        if signals.number and stop < run.steps:
+            training.checkpoints.wait()
+            text = f"run {run.name!r} stopped after step {stop}; launch again to go on"
+            raise Stopped(signals.number, text)
 
 
 class Training:

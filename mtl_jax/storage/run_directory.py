@@ -1,29 +1,39 @@
 """Run directories: the metadata, measurements and result of a run."""
 
-import dataclasses
 import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
+import shlex
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
-from mtl_jax.config.replace import RunGroup
 from mtl_jax.config.run import Run
-from mtl_jax.core.fingerprint import fingerprint, to_source
+from mtl_jax.core.fingerprint import fingerprint
 from mtl_jax.core.protocols import TableRow
 from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
 from mtl_jax.storage.files import unused_path, write_json, write_text
+from mtl_jax.storage.run_metadata import due_steps, require_fingerprint, run_metadata
 
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
 
 
+FILES = {"metrics.jsonl", "checkpoints", "selected", "result.json", "timing.json"}
+
+
+class Damaged(BadInput):
+    """Files in the folder of a row cannot be used."""
+
+
 class RunDirectory(Generic[Row]):
-    """Files of one row: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`."""
+    """Files of one row: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`.
+
+    A row that failed has `failure.json`, and if a number was not finite `failure.npz`.
+    """
 
     def __init__(self, root: pathlib.Path, run: Row):
         self.run = run
@@ -36,30 +46,54 @@ class RunDirectory(Generic[Row]):
         return fingerprint(self.run)
 
     def check(self) -> None:
-        """Rejects a folder that was written by another run, or that has lost measurements.
+        """Rejects a folder that was written by another run, or whose files are damaged.
 
         Raises:
+          Damaged: naming the file and a command that moves the folder away.
           BadInput: naming the fields in which the two runs differ.
         """
         if not self.path.exists():
             return
+        for path in (self.path, self.checkpoints):
+            if path.exists() and not path.is_dir():
+                raise self.damaged(path, "is no folder")
         metadata = self.read("run.json")
         if metadata is None:
+            names = {file.name for file in self.path.iterdir()}
+            if names & FILES:
+                raise self.damaged(self.path / "run.json", "is missing")
             # A killed process may have left the folder empty, or with a partial file.
-            if self.path.is_dir() and all(f.suffix == ".half" for f in self.path.iterdir()):
+            if all(name.endswith(".half") for name in names):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
         require_schema(metadata, self.path / "run.json")
         require_fingerprint(self.path, metadata, self.run, self.fingerprint)
         result = self.result()
-        if result is None or not isinstance(self.run, Run):
+        if result is None:
+            return
+        if not isinstance((self.read("timing.json") or {}).get("seconds"), int | float):
+            raise self.damaged(self.path / "timing.json", "has no seconds")
+        if not isinstance(self.run, Run):
             return
         steps = due_steps(self.run, result.get("last_step"))  # It may stop early.
         if [record["step"] for record in self.records()] != steps:
-            raise BadInput(
-                f"{self.path / 'metrics.jsonl'} must have every evaluation of its finished run "
-                "once; --fresh sets the run aside and trains it again"
-            )
+            rule = "must have every evaluation of its finished run once"
+            raise self.damaged(self.path / "metrics.jsonl", rule)
+
+    def damaged(self, path: pathlib.Path, fault: str = "is damaged") -> Damaged:
+        """The error for a file of the folder, with what to do."""
+        aside = unused_path(self.path.with_name(f"{self.path.name}.old"))
+        command = shlex.join(["mv", str(self.path), str(aside)])
+        return Damaged(f"{path} {fault}; to train this run again: {command}")
+
+    def failure(self) -> str | None:
+        """Why this run failed in an earlier launch; None if it did not, or is another run."""
+        found = self.read("failure.json")
+        return found.get("reason") if found and found.get("run") == self.fingerprint else None
+
+    def write_failure(self, reason: str) -> None:
+        """Records that the run failed."""
+        write_json(self.path / "failure.json", {"run": self.fingerprint, "reason": reason})
 
     def archive(self) -> None:
         """Renames the folder, so that the run starts again and nothing is lost."""
@@ -101,16 +135,25 @@ class RunDirectory(Generic[Row]):
         """Reads a JSON file of the folder; None if it does not exist.
 
         Raises:
-          BadInput: if it is not valid JSON.
+          Damaged: if it is not a JSON object.
         """
         path = self.path / name
+        if not path.exists():
+            return None
         try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError:
-            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError, IsADirectoryError):
+            raise self.damaged(path) from None
+        if not isinstance(found, dict):
+            raise self.damaged(path)
+        return found
 
     def is_finished(self) -> bool:
-        """Whether the folder contains the result of this run."""
+        """Whether the folder contains the result of this run.
+
+        Raises:
+          Damaged: if `run.json` or `result.json` is damaged.
+        """
         metadata = self.read("run.json")
         same_run = metadata is not None and metadata.get("fingerprint") == self.fingerprint
         return same_run and self.result() is not None
@@ -134,20 +177,19 @@ class RunDirectory(Generic[Row]):
         """Measurements up to a step.
 
         Raises:
-          BadInput: if a line is not a measurement.
+          Damaged: if a line is not a measurement.
         """
         try:
             records = [json.loads(line) for line in self.lines()]
             return [r for r in records if r["step"] <= (math.inf if up_to is None else up_to)]
         except (ValueError, TypeError, KeyError):
-            path = self.path / "metrics.jsonl"
-            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+            raise self.damaged(self.path / "metrics.jsonl") from None
 
     def records_digest(self: "RunDirectory[Run]", step: int) -> str | None:
         """SHA-256 of the lines up to a step; None if one is missing, duplicated or invalid."""
         steps = due_steps(self.run, step)
-        lines = self.lines()[: len(steps)]
         try:
+            lines = self.lines()[: len(steps)]
             complete = [json.loads(line)["step"] for line in lines] == steps
         except (ValueError, TypeError, KeyError):
             return None
@@ -179,71 +221,5 @@ class RunDirectory(Generic[Row]):
         """Writes timing and result; the run is finished once `result.json` exists."""
         write_json(self.path / "timing.json", timing)
         write_json(self.path / "result.json", {"schema": SCHEMA, **result})
-
-
-def run_metadata(run: TableRow) -> dict[str, Any]:
-    """Entries of `run.json` that describe the run: its resolved fields and its fingerprint."""
-    return {
-        "schema": SCHEMA,
-        "name": run.name,
-        "fingerprint": fingerprint(run),
-        "run": to_source(run),
-        "fields": fields_text(run),
-    }
-
-
-def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: str) -> None:
-    """Requires that `run.json` has a run's fingerprint, and so its settings.
-
-    Raises:
-      BadInput: naming the fields that differ, if both are of one version.
-    """
-    found = str(metadata.get("fingerprint"))
-    if found == own:
-        return
-    differences = changes(metadata.get("fields", {}), fields_text(run))
-    if found.partition("-")[0] != own.partition("-")[0]:
-        differences = "another version of mtl_jax, whose settings have other names"
-    raise BadInput(
-        f"{path} was written by another run (fingerprint {found}, now {own}; {differences}); give "
-        "--out another folder, or --fresh to set the old one aside"
-    )
-
-
-def fields_text(run: Any) -> dict[str, str]:
-    """Each field of a run as a string, those of its groups by dotted names."""
-    texts = {}
-    for field in dataclasses.fields(run):
-        value = getattr(run, field.name)
-        if isinstance(value, RunGroup):
-            texts |= {f"{field.name}.{name}": text for name, text in fields_text(value).items()}
-        else:
-            texts[field.name] = to_source(value)
-    return texts
-
-
-def due_steps(run: Run, up_to: int | None = None) -> list[int]:
-    """The steps after which a run is evaluated, up to a given step."""
-    last = run.steps if up_to is None else up_to
-    steps = list(range(run.evaluation.every, last + 1, run.evaluation.every))
-    return [*steps, last] if last == run.steps and last not in steps[-1:] else steps
-
-
-def changes(old: Mapping[str, str], new: Mapping[str, str]) -> str:
-    """Lists the fields in which two runs differ, each from its first difference."""
-    names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return "; ".join(change(name, str(old.get(name)), str(new.get(name))) for name in names)
-
-
-def change(name: str, old: str, new: str) -> str:
-    """A field's old and new value as strings, without their common prefix if they are long."""
-    pairs = zip(old, new, strict=False)
-    first = next((place for place, (a, b) in enumerate(pairs) if a != b), 0)
-    start = max(0, first - 30) if max(len(old), len(new)) > 60 else 0
-    return f"{name}: {truncate_text(old, start)} -> {truncate_text(new, start)}"
-
-
-def truncate_text(text: str, start: int = 0) -> str:
-    """Truncates a string to fit in a line, starting at a position."""
-    text = f"...{text[start:]}" if start else text
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        for name in ("failure.json", "failure.npz"):
+            (self.path / name).unlink(missing_ok=True)

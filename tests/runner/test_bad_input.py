@@ -12,6 +12,7 @@ import launch
 from mtl_jax.core.schema import SCHEMA
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import sweep
+from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.storage.files import lock_output_dir
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
@@ -254,11 +255,6 @@ def test_half_a_file_of_a_kill_is_no_bar(tmp_path):
     assert folder.read("run.json")["name"] == "hard"
 
 
-def test_a_damaged_file_is_refused(refused, old):
-    (old.path / "run.json").write_text("{")
-    assert "run.json is damaged; --fresh" in refused(FINE)
-
-
 def test_fresh_sets_old_results_aside_and_trains(old, tmp_path):
     before = contents(old.path)
     file = tmp_path / "good.py"
@@ -333,12 +329,12 @@ def test_names_that_differ_in_case_alone_are_refused_where_it_does_not_count(
     refused, tmp_path, monkeypatch
 ):
     body = "EXPERIMENT = Experiment(runs=(RUN.replace(name='Hard'), RUN))"
-    sweep.check_folders(tmp_path, ["Hard", "hard"])  # Here it counts.
+    check_folders(tmp_path, ["Hard", "hard"])  # Here it counts.
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".LOCK").write_text("")  # As if it did not.
     said = "must differ in more than the case of letters on this file system, not ['Hard', 'hard']"
     with pytest.raises(BadInput, match="more than the case of letters"):
-        sweep.check_folders(tmp_path / "out", ["é", "x", "e\u0301"])
+        check_folders(tmp_path / "out", ["é", "x", "e\u0301"])
     assert said in refused(body)
 
 

@@ -20,11 +20,11 @@ def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_done_at_once
         ahead.add("second", lambda: done.append("second") or 2)
         ahead.add("third", lambda: done.append("third") or 3)
         began.wait()
-        assert ahead.result("second") == 2 and done == ["second"]
+        assert ahead.take("second")() == 2 and done == ["second"]
         go.set()
-        ahead.result("first")
+        ahead.take("first")()
         assert done[1] == "first"
-        assert ahead.result("third") == 3
+        assert ahead.take("third")() == 3
     assert done.count("second") == done.count("third") == 1
 
 
@@ -39,7 +39,7 @@ def test_an_error_reaches_who_needs_the_job():
         ahead.add("wrong", wrong)
         began.wait()
         with pytest.raises(MemoryError, match="too large"):
-            ahead.result("wrong")
+            ahead.take("wrong")()
 
 
 def test_leaving_drops_what_has_not_begun():
@@ -59,8 +59,8 @@ def test_no_more_is_done_ahead_than_may_wait():
             ahead.add(str(number), lambda number=number: done.append(number) or number)
         ahead.futures[str(MAX_PENDING - 1)].result()
         assert done == list(range(MAX_PENDING)) and len(ahead.futures) == MAX_PENDING
-        assert ahead.result("0") == 0
+        assert ahead.take("0")() == 0
         ahead.futures[str(MAX_PENDING)].result()
         assert done == list(range(MAX_PENDING + 1)) and len(ahead.futures) == MAX_PENDING
-        assert ahead.result(str(MAX_PENDING + 2)) == MAX_PENDING + 2  # out of turn
+        assert ahead.take(str(MAX_PENDING + 2))() == MAX_PENDING + 2  # out of turn
     assert sorted(done) == sorted(set(done))

@@ -126,10 +126,12 @@ def test_dry_tries_the_evaluation_too(tmp_path, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
-def test_a_fault_of_the_loop_keeps_its_traceback(tmp_path, monkeypatch):
+def test_a_fault_of_the_loop_shows_its_traceback(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_loop, "load_run_data", None)
-    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
-        launched(tmp_path, 'RUN.replace(name="x", steps=1)')
+    assert launched(tmp_path, 'RUN.replace(name="x", steps=1)') == 1
+    err = capsys.readouterr().err
+    text = "TypeError: 'NoneType' object is not callable"
+    assert err.startswith("Traceback") and err.endswith(f"{text}\nerror: run 'x': {text}\n")
 
 
 def test_an_interrupt_is_no_error(tmp_path, monkeypatch):
@@ -179,16 +181,16 @@ ROW = SklearnBaseline(name="row", data=DATA, task=ROW, candidates=(object,), num
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "said", "code"),
     [
-        ("ToyExperiment(runs=(DOWN,))", "mine.py, line 14, in losses: AttributeError"),
-        ("Experiment(runs=(), sklearn_baselines=(ROW,))", "'row'"),
+        ("ToyExperiment(runs=(DOWN,))", "mine.py, line 14, in losses: AttributeError", 1),
+        ("Experiment(runs=(), sklearn_baselines=(ROW,))", "'row'", 2),
     ],
     ids=["descent", "row of an estimator"],
 )
-def test_other_rows_too(tmp_path, capsys, body, said):
+def test_other_rows_too(tmp_path, capsys, body, said, code):
     file = tmp_path / "mine.py"
     file.write_text(f"{OTHERS}EXPERIMENT = {body}\n")
-    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
+    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == code
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1

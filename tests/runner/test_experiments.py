@@ -14,9 +14,9 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.fingerprint import fingerprint, to_source
 from mtl_jax.core.tree import num_examples
+from mtl_jax.runner.listing import cost
 from mtl_jax.runner.local_modules import run_file
 from mtl_jax.runner.run_selection import load_experiment, select_runs, topological_order
-from mtl_jax.runner.sweep import cost
 from mtl_jax.runner.toy import all_trajectories
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.abstract_data import single_seed

@@ -71,7 +71,7 @@ def test_images_of_another_shape_are_refused_before_anything_is_trained(tmp_path
         sweep(
             *[Experiment(runs=(SOURCE,), sklearn_baselines=(PROBE.replace(data=other),))] * 2,
             tmp_path,
-            False,
+            fresh=False,
         )
     assert not (tmp_path / "source").exists()
 

@@ -348,19 +348,23 @@ def test_images_of_another_size_in_one_part_are_refused():
         sklearn_data.check(row)
 
 
-@pytest.mark.parametrize(
-    "row",
-    [
-        row_of(CLASSES, NEIGHBOURS, (ONE, *WHOLE[1:])),
-        row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91))),
-    ],
-    ids=["one class", "more neighbours than examples"],
-)
-def test_no_run_trains_beside_a_row_that_cannot_be_fitted(row, tmp_path):
+def test_no_run_trains_beside_a_row_of_one_class(tmp_path):
+    row = row_of(CLASSES, NEIGHBOURS, (ONE, *WHOLE[1:]))
     whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
     with pytest.raises(BadInput):
         sweep(whole, whole, tmp_path, fresh=False)
     assert not (tmp_path / "hard").exists()
+
+
+def test_a_row_that_cannot_be_fitted_is_told_before_runs_train(tmp_path, monkeypatch, capsys):
+    def train(runs, splits, folders, fresh, failures, signals):
+        assert list(failures) == ["row"] and [run.name for run in runs] == ["hard"]
+
+    monkeypatch.setattr("mtl_jax.runner.sweep.train", train)
+    row = row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91)))
+    whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
+    assert sweep(whole, whole, tmp_path, fresh=False) == 1
+    assert capsys.readouterr().err.startswith("error: row 'row'")
 
 
 def test_what_an_estimator_refuses_names_row_choice_and_seed(tmp_path):

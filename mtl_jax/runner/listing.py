@@ -1,0 +1,43 @@
+"""What a launch would do: the progress of every row, and what its steps cost."""
+
+import pathlib
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.core.tree import num_params
+from mtl_jax.report import table
+from mtl_jax.report.scores import scores
+from mtl_jax.runner import input_digests
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner.memory_check import check_room
+from mtl_jax.runner.run_selection import topological_order
+from mtl_jax.runner.trace import trace_run
+from mtl_jax.storage.run_directory import RunDirectory
+
+
+def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
+    """Prints every row with its fingerprint and progress."""
+    for row in (*topological_order(experiment), *experiment.sklearn_baselines):
+        folder = RunDirectory(root, row)
+        place = table.format_selected(scores(row, folder)) if folder.is_finished() else "-"
+        note = "" if place == "-" else f"  (selected at {place})"
+        print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{note}")
+    return 0
+
+
+def print_costs(experiment: Experiment) -> int:
+    """Checks the shapes of every run without data or computation, and prints its size."""
+    for run in topological_order(experiment):
+        parameters, flops = cost(run)
+        print(f"{run.name:32} {parameters:>10,} parameters  {flops:>10.3g} FLOPs a step and seed")
+    return 0
+
+
+def cost(run: Run) -> tuple[int, float]:
+    """Number of parameters per seed, and XLA's estimate of the FLOPs per step and seed."""
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
+        check_room(run)
+        compiled, state, data = trace_run(run, 1)
+    lowered = compiled.train_steps.lower(state, data, 1)
+    flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
+    return num_params(state.params) // run.num_seeds, flops / run.num_seeds

@@ -1,0 +1,62 @@
+"""Signals that stop a launch: a run in training stops at the end of its block."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from types import FrameType
+from typing import Self
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stopped(BaseException):
+    """A signal stopped the launch; not an `Exception`, since no row has failed."""
+
+    def __init__(self, number: int, text: str = ""):
+        super().__init__(text or "stopped; launch again to go on")
+        self.exit_code = 128 + number
+        self.name = signal.Signals(number).name
+
+
+class StopSignals:
+    """Handles SIGINT (Ctrl-C), SIGTERM and SIGHUP while it is entered.
+
+    The first signal raises `Stopped`, or in a `deferred` part is kept for `received`. The second
+    one ends the process at once.
+    """
+
+    def __init__(self):
+        self.number: int | None = None
+        self.is_deferred = False
+        self.previous = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self.previous = {number: signal.signal(number, self.handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Handles a signal."""
+        if self.number is not None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(128 + number)
+        self.number = number
+        if not self.is_deferred:
+            raise Stopped(number)
+
+    @contextlib.contextmanager
+    def deferred(self) -> Generator[None, None, None]:
+        """A part that signals do not interrupt; it asks `received` and raises `Stopped` itself."""
+        self.is_deferred = True
+        try:
+            yield
+        finally:
+            self.is_deferred = False
