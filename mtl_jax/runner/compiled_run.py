@@ -127,6 +127,12 @@ class CompiledRun:
 
         return jax.jit(affinity, out_shardings=self.seed_sharding)
 
+    @functools.cached_property
+    def inspect(self) -> Wrapped:
+        """The jitted `(state, data) -> StepQuantities`, `[S, ...]`, of the step of a state."""
+        one = train.make_inspection(self.run, self.model, self.execution, self.shard_batch)
+        return jax.jit(functools.partial(self.over_seeds, one))
+
     def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:
         """Metrics and counts `[S]` of the raw and averaged parameters, as in `train.evaluate`."""
         # Evaluation does not depend on the auxiliary losses.

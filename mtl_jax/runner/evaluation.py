@@ -10,7 +10,7 @@ from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.metric import HostMetric
-from mtl_jax.core.tree import num_params, path_str
+from mtl_jax.core.tree import num_params
 from mtl_jax.data import has_label
 from mtl_jax.report.summary import not_finite, summary, to_json
 from mtl_jax.runner.candidates import Candidates
@@ -24,10 +24,6 @@ from mtl_jax.train import Evaluation, TrainState
 BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `[S]` by name.
 
 
-class Diverged(FloatingPointError):
-    """A loss or parameter is not finite; earlier progress is stored on disk."""
-
-
 def evaluate(
     compiled: CompiledRun, state: TrainState, splits: Any, blocks: Sequence[BlockMetrics], step: int
 ) -> dict[str, Any]:
@@ -39,16 +35,11 @@ def evaluate(
       splits: the evaluation splits.
       blocks: training metrics since the last record.
       step: the step.
-
-    Raises:
-      Diverged: if a loss is not finite.
     """
     found = compiled.evaluate(state, splits)
     metrics = to_json(with_host_metrics(compiled.run, found, splits))
     counts = to_json(found.nonfinite)
-    record = {"step": step, "train": mean_metrics(blocks), **metrics, **not_finite(counts)}
-    check_finite(compiled.run, record)
-    return record
+    return {"step": step, "train": mean_metrics(blocks), **metrics, **not_finite(counts)}
 
 
 def with_host_metrics(run: Run, found: Evaluation, splits: Any) -> dict[str, Any]:
@@ -91,13 +82,8 @@ def host_values(run: Run, task: Task, metric: HostMetric, streams: Any, outputs:
 def write_final(
     run: Run, folder: RunDirectory, state: TrainState, records: list, candidates: Candidates
 ) -> dict[str, Any]:
-    """Writes the selected parameters of a run and returns its result.
-
-    Raises:
-      Diverged: if a parameter is not finite.
-    """
+    """Writes the selected parameters of a run and returns its result."""
     final = to_host(state)
-    check_parameters(run, final)
     selected = candidates.selected_models(state)
     write_selected(folder, selected)
     digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
@@ -114,24 +100,6 @@ def mean_metrics(blocks: Sequence[BlockMetrics]) -> dict[str, list[float]]:
         )
         for name in names
     }
-
-
-def check_finite(run: Run, record: dict[str, Any]) -> None:
-    """Raises `Diverged` if a loss is not finite, before the record is written."""
-    for name, values in record["train"].items():
-        for seed, value in enumerate(values):
-            if name.startswith("loss/") and not np.isfinite(value):
-                raise Diverged(
-                    f"run {run.name!r} diverged: {name} is {value} in seed "
-                    f"{run.first_seed + seed} by step {record['step']}"
-                )
-
-
-def check_parameters(run: Run, tree: dict[str, Any]) -> None:
-    """Raises `Diverged` if the last update made a parameter non-finite."""
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree["params"]):
-        if not np.isfinite(leaf).all():
-            raise Diverged(f"run {run.name!r} diverged: {path_str(path)} is not finite at the end")
 
 
 def parameters(run: Run, state: TrainState) -> tuple[int, int]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput, few
+from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.error_messages import explain_errors, first_line
-from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.input_digests import Row, row_dependencies
 from mtl_jax.storage.run_directory import RunDirectory
 

@@ -20,8 +20,8 @@ from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
-from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.runner.input_digests import Row

@@ -16,7 +16,7 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.report import provenance
 from mtl_jax.report.table import latex, markdown
 from mtl_jax.report.trajectories import figure
-from mtl_jax.runner.evaluation import Diverged
+from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.input_digests import progress_of
 from mtl_jax.runner.overrides import apply_overrides

@@ -14,6 +14,7 @@ from mtl_jax.report.selection import is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.divergence import Diverged, diverged_seeds, locate
 from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.init_params import initial_parameters
@@ -68,7 +69,10 @@ def train_blocks(training: "Training", display: ProgressDisplay, signals: StopSi
     run = training.run
     blocks = step_blocks(run, training.step, training.compiled.execution.steps_per_call)
     for start, stop in () if training.is_stopped() else blocks:
-        display.update(stop, training.train_steps(stop - start))
+        metrics = training.train_steps(stop - start)
+        if diverged_seeds(training.state, metrics).any():
+            raise training.locate_divergence(start, stop)
+        display.update(stop, metrics)
         if is_due(run, stop, run.evaluation.every):
             training.evaluate(stop)
         stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
@@ -102,7 +106,7 @@ class Training:
         """Loads the data, and the initial state or the one of the last checkpoint."""
         self.start_time = time.perf_counter()
         self.run, self.compiled = compiled.run, compiled
-        self.folder = folders[self.run.name]
+        self.folder, self.folders = folders[self.run.name], folders
         self.state, self.data = put_run_data(self.run, compiled, folders)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
@@ -122,6 +126,25 @@ class Training:
         self.state, metrics = self.compiled.train_steps(self.state, self.data.train, steps)
         self.blocks.append((steps, metrics))
         return metrics
+
+    def locate_divergence(self, start: int, stop: int) -> Diverged:
+        """The error of a run that diverged in the block after step `start`.
+
+        The blocks since the last checkpoint, which is finite, are repeated.
+        """
+        self.checkpoints.wait()
+        restored = self.checkpoints.restore(self.state)
+        if restored is None:
+            state = self.compiled.init(initial_parameters(self.run, self.folders))
+        else:
+            state = restored.state
+        first = int(np.asarray(state.step)[0])
+        for begin, end in step_blocks(self.run, first, self.compiled.execution.steps_per_call):
+            if begin == start:
+                break
+            state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
+        steps = range(start + 1, stop + 1)
+        return locate(self.compiled, state, self.data.train, steps, self.folder)
 
     def evaluate(self, step: int) -> None:
         """Evaluates the state after a step, and stores the record."""

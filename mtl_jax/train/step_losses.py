@@ -18,6 +18,7 @@ from mtl_jax.core.policy import LearnablePolicy
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import POLICY, StepContext, StepExtension
 from mtl_jax.core.step_types import (
+    Batch,
     StepInputs,
     StreamInputs,
     TrainData,
@@ -36,7 +37,7 @@ from mtl_jax.train.objective import (
     StreamEncoder,
     encode_stream,
 )
-from mtl_jax.train.view_requests import group_requests
+from mtl_jax.train.view_requests import ViewRequests, group_requests
 from mtl_jax.train.views import Sampler
 
 
@@ -70,21 +71,31 @@ def objectives_at(setup: Setup, state: TrainState, data: TrainData) -> list[Obje
 
 def objective_at(setup: Setup, state: TrainState, data: TrainData, index: jax.Array) -> Objective:
     """The objective of a state on the batches of all streams at an index."""
-    run, model, execution, shard_batch = setup
+    run, model = setup.run, setup.model
+    requests, batches = batches_at(setup, state, data, index)
+    step = StepInputs(run, model, state, model_key(state), data.source_model)
+    streams = tuple(
+        prepare_inputs(step, batch, requests[name])
+        for name, batch in setup.shard_batch(batches).items()
+    )
+    _, frozen = partition_params(state.params, run.param_rules)
+    return make_objective(step, frozen, streams, extensions_of(run))
+
+
+def batches_at(
+    setup: Setup, state: TrainState, data: TrainData, index: jax.Array
+) -> tuple[dict[str, ViewRequests], dict[str, Batch]]:
+    """The requested views and the batch of every stream at an index."""
+    run = setup.run
     learnable = isinstance(run.augmentation.strong, LearnablePolicy)
     policy_state = state.extensions[POLICY] if learnable else ()
-    sampler = Sampler(run, execution.augment_loop, policy_state)
+    sampler = Sampler(run, setup.execution.augment_loop, policy_state)
     requests, batches = {}, {}
     for name, stream in data.streams.items():
         requests[name] = group_requests([t for t in run.tasks if t.name in stream.labels])
         key = stream_key(state, name)
         batches[name] = sample_batch(sampler, stream, requests[name], key, index)
-    step = StepInputs(run, model, state, model_key(state), data.source_model)
-    streams = tuple(
-        prepare_inputs(step, batch, requests[name]) for name, batch in shard_batch(batches).items()
-    )
-    _, frozen = partition_params(state.params, run.param_rules)
-    return make_objective(step, frozen, streams, extensions_of(run))
+    return requests, batches
 
 
 def model_key(state: TrainState) -> jax.Array:
