@@ -10,19 +10,30 @@ from mtl_jax.report.scores import scores
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.memory_check import check_room
+from mtl_jax.runner.readable import require_readable
 from mtl_jax.runner.run_selection import topological_order
 from mtl_jax.runner.trace import trace_run
-from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
 
 def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row with its fingerprint and progress."""
     for row in (*topological_order(experiment), *experiment.sklearn_baselines):
         folder = RunDirectory(root, row)
-        place = table.format_selected(scores(row, folder)) if folder.is_finished() else "-"
-        note = "" if place == "-" else f"  (selected at {place})"
-        print(f"{folder.fingerprint}  {input_digests.progress_of(folder):24}  {row.name}{note}")
+        progress, place = progress_and_place(folder)
+        note = f"  (selected at {place})" if place else ""
+        print(f"{folder.fingerprint}  {progress:24}  {row.name}{note}")
     return 0
+
+
+def progress_and_place(folder: RunDirectory) -> tuple[str, str]:
+    """The progress of a folder's row as text, and where its parameters were selected, if known."""
+    try:
+        require_readable(folder)
+        place = table.format_selected(scores(folder.run, folder)) if folder.is_finished() else "-"
+    except Damaged:
+        return "damaged", ""
+    return input_digests.progress_of(folder), "" if place == "-" else place
 
 
 def print_costs(experiment: Experiment) -> int:

@@ -6,11 +6,10 @@ import sys
 from collections.abc import Collection
 
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
-from mtl_jax.report.scores import scores
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.failures import Failures
+from mtl_jax.runner.readable import require_readable
 from mtl_jax.runner.run_selection import restrict_to, topological_order
 from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
@@ -91,36 +90,6 @@ def check(
         except Damaged as error:
             failures.add(row.name, str(error))
     require_rows_kept(root, rows_to_show(every_run, root, names, failures), failures)
-
-
-def require_readable(folder: RunDirectory) -> None:
-    """Requires files that tables and figures can read, if the row of a folder is finished.
-
-    Raises:
-      Damaged: naming the file.
-    """
-    if not folder.is_finished():
-        return
-    errors = (KeyError, TypeError, ValueError, AttributeError, IndexError)
-    try:
-        scores(folder.run, folder)
-    except Damaged:
-        raise
-    except errors:
-        raise folder.damaged(folder.path / "result.json") from None
-    if not isinstance(folder.run, Run):
-        return
-    tasks = {task.name: task.selection_metric.name for task in folder.run.tasks}
-    try:
-        for record in folder.records():
-            for values in record["validation"].values():
-                numbers = [float(v) for name, metric in tasks.items() for v in values[name][metric]]
-                if len(numbers) != len(tasks) * folder.run.num_seeds:
-                    raise ValueError
-    except Damaged:
-        raise
-    except errors:
-        raise folder.damaged(folder.path / "metrics.jsonl") from None
 
 
 def rows_to_show(

@@ -75,7 +75,10 @@ class RunDirectory(Generic[Row]):
             raise self.damaged(self.path / "timing.json", "has no seconds")
         if not isinstance(self.run, Run):
             return
-        steps = due_steps(self.run, result.get("last_step"))  # It may stop early.
+        last = result.get("last_step")  # It may stop early.
+        if not isinstance(last, int | None):
+            raise self.damaged(self.path / "result.json")
+        steps = due_steps(self.run, last)
         if [record["step"] for record in self.records()] != steps:
             rule = "must have every evaluation of its finished run once"
             raise self.damaged(self.path / "metrics.jsonl", rule)
