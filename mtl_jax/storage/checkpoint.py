@@ -1,10 +1,12 @@
 """Checkpoints of a run: written asynchronously during training, verified when read."""
 
 import concurrent.futures
+import contextlib
 import hashlib
+import logging
 import pathlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +16,7 @@ from orbax.checkpoint import v1 as ocp
 from mtl_jax.core.schema import SCHEMA, STATE, require_schema
 from mtl_jax.core.tree import path_str
 from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
-from mtl_jax.storage.files import unused_path, write_text
+from mtl_jax.storage.files import system_error, unused_path, write_text
 from mtl_jax.train import TrainState
 
 MAX_TO_KEEP = 2
@@ -115,11 +117,33 @@ class CheckpointManager:
 
 
 def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Writes named trees, and then the hash of their files next to them."""
-    ocp.save_checkpointables(
-        str(path), parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
-    )
+    """Writes named trees, and then the hash of their files next to them.
+
+    Raises:
+      OSError: naming the path, if the disk is full, or another error of the operating system.
+    """
+    try:
+        with silent_log():
+            ocp.save_checkpointables(
+                str(path), parts, overwrite=True, custom_metadata={"schema": SCHEMA, **metadata}
+            )
+    except Exception as error:
+        found = system_error(error, path)
+        if found is None:
+            raise
+        raise found from error
     write_text(hash_file(path), hash_of_files(path))
+
+
+@contextlib.contextmanager
+def silent_log() -> Generator[None, None, None]:
+    """Orbax does not log the errors that it raises."""
+    logger = logging.getLogger("absl")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def read_sealed(path: pathlib.Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Atomic file writes, unused paths, and the lock of the output directory."""
 
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +10,12 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from mtl_jax.core.validation import BadInput
+
+# Of a full disk, a limit of size, a quota, too many open files, a folder that cannot be written.
+SYSTEM_ERRORS = (
+    errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES,
+    errno.EIO,
+)  # fmt: skip
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
@@ -24,6 +31,22 @@ def write_text(path: pathlib.Path, text: str) -> None:
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes a JSON file atomically."""
     write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def system_error(error: BaseException, path: pathlib.Path) -> OSError | None:
+    """The operating system's error behind an error of a library that wrote a path, if it is one.
+
+    It is in the chain of causes, or only in the text, as with TensorStore.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return OSError(cause.errno, os.strerror(cause.errno), str(path))
+        for code in SYSTEM_ERRORS:
+            if os.strerror(code) in str(cause):
+                return OSError(code, os.strerror(code), str(path))
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def unused_path(path: pathlib.Path) -> pathlib.Path:
