@@ -8,6 +8,8 @@
     selected/        tree "state": `MODEL`, by task if the run selects per task; selected.sha256
     result.json      schema, and the results of `mtl_jax.report.summary`
     timing.json      seconds, bytes
+    failure.json     of a run that failed: its fingerprint and the reason
+    failure.npz      of a run that diverged: inputs and labels of the step's batch
 
 Changing these names or their meaning requires a new `SCHEMA`.
 """
