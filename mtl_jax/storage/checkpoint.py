@@ -87,8 +87,9 @@ class CheckpointManager:
         Returns:
           Its content, or None if there is no intact checkpoint.
         """
-        for partial in self.folder.glob("*.orbax-checkpoint-tmp*"):
-            shutil.rmtree(partial)
+        for path in [*self.folder.glob("*.orbax-checkpoint-tmp*"), *self.folder.glob("[0-9]*")]:
+            if path.is_dir() and not hash_file(path).exists():  # A killed process wrote it.
+                shutil.rmtree(path)
         for step in reversed(self.steps()):
             path = self.folder / str(step)
             if is_intact(path):

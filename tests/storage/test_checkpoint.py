@@ -136,3 +136,12 @@ def test_plain_dicts_for_other_runs(saved, states):
     forge(saved[0].folder / "12")
     with pytest.raises(ValueError, match="missing or damaged"):
         saved[0].load(12)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    manager = CheckpointManager(tmp_path, pytest.fail)
+    for name in ("3", "4.orbax-checkpoint-tmp-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").write_text("x")
+    assert manager.restore(None) is None
+    assert list(tmp_path.iterdir()) == []
