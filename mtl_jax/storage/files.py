@@ -26,6 +26,18 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1) + "\n")
 
 
+def read_json(path: pathlib.Path) -> Any:
+    """Reads a JSON file; None if it does not exist.
+
+    Raises:
+      BadInput: if it is not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except ValueError:
+        raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+
+
 def unused_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the first of `path`, `path.1`, `path.2`, ... that does not exist."""
     count, unused = 0, path

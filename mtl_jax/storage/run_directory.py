@@ -17,7 +17,7 @@ from mtl_jax.core.protocols import TableRow
 from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
-from mtl_jax.storage.files import unused_path, write_json, write_text
+from mtl_jax.storage.files import read_json, unused_path, write_json, write_text
 
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
 
@@ -103,11 +103,7 @@ class RunDirectory(Generic[Row]):
         Raises:
           BadInput: if it is not valid JSON.
         """
-        path = self.path / name
-        try:
-            return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        except ValueError:
-            raise BadInput(f"{path} is damaged; --fresh sets its run aside") from None
+        return read_json(self.path / name)
 
     def is_finished(self) -> bool:
         """Whether the folder contains the result of this run."""
