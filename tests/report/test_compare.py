@@ -16,6 +16,7 @@ from tests.small import HEIGHT, ROW, RUN
 
 BOTH = RUN.replace(name="both", tasks=(ROW, HEIGHT), num_seeds=6)
 OTHER = RUN.replace(name="other, 2", num_seeds=6)
+HEIGHT_ALONE = RUN.replace(name="height alone", tasks=(HEIGHT,))
 
 
 def drawn(rng, run, mean=0.5):
@@ -105,6 +106,7 @@ def test_baselines_of_zero_have_no_relative_change(finished, tmp_path):
     finished(BOTH, {"row": [0.0, *[0.5] * 5], "height": [1.0] * 6}, below="A")
     finished(BOTH, {"row": [0.5] * 6, "height": [2.0] * 6}, below="B")
     cells, _ = table(compare(tmp_path / "A", tmp_path / "B"))
+    assert [row for row, _ in cells] == ["both", "both", "mean of 1"]
     assert cells["mean of 1", "Δm % ↓"]["B - A"] == "100.0 ± 0.0"
     finished(BOTH.replace(name="hard"), {"row": [0.0] * 6, "height": [0.0] * 6}, below="A")
     finished(BOTH.replace(name="hard"), {"row": [0.5] * 6, "height": [2.0] * 6}, below="B")
@@ -133,8 +135,20 @@ def test_other_seeds_are_unpaired(finished, tmp_path):
 
 def test_as_many_other_seeds_are_unpaired_too(finished, tmp_path):
     finished(RUN, {"row": [0.1, 0.2], "column": [0.3, 0.4]}, below="A")
-    finished(RUN.replace(first_seed=2), {"row": [0.1, 0.2], "column": [0.3, 0.4]}, below="B")
-    assert not compare(tmp_path / "A", tmp_path / "B").lines[0].sample.paired
+    finished(RUN.replace(first_seed=2), {"row": [0.2, 0.4], "column": [0.3, 0.4]}, below="B")
+    line = compare(tmp_path / "A", tmp_path / "B").lines[0]
+    reference = stats.ttest_ind([20.0, 40.0], [10.0, 20.0], equal_var=False)
+    assert line.difference.p_value == pytest.approx(reference.pvalue)
+
+
+def test_errors_in_units_have_only_a_relative_mean(finished, tmp_path):
+    run = HEIGHT_ALONE.replace(name="more")
+    for below, value in (("A", 4.0), ("B", 3.0)):
+        finished(HEIGHT_ALONE, {"height": [value] * 2}, below=below)
+        finished(run, {"height": [1.0, 1.0]}, below=below)
+    (mean,) = compare(tmp_path / "A", tmp_path / "B").means
+    assert mean.sample.key == ("", "Δm %") and mean.difference.mean == -12.5
+    assert mean.probability == 0.75
 
 
 def test_one_seed_has_no_interval(finished, tmp_path):
@@ -167,6 +181,7 @@ def test_what_is_not_finite_is_told_and_no_comparison(finished, tmp_path):
     lost = cells["hard", "row accuracy % ↑"]
     assert [lost[name] for name in ("B - A", "bootstrap", "IQM B", "P(B better)", "p")] == ["-"] * 5
     assert "- hard: row accuracy is not finite in the seeds 1 of B" in text
+    assert len(cells) == 2 and "- no means over rows: values are not finite" in text
     column = cells["hard", "column accuracy % ↑"]
     assert column["p"] == column["p, Holm"] and "for the 1 comparisons" in text
 
@@ -181,6 +196,10 @@ def test_what_one_folder_lacks_is_listed(finished, tmp_path):
     (begun.path / "result.json").unlink()
     old = finished(RUN.replace(name="c"), values, below="A")
     old.archive()
+    (tmp_path / "A" / "stray").mkdir()
+    (tmp_path / "A" / "stray" / "result.json").write_text(
+        (old.path.with_name("hard") / "result.json").read_text()
+    )
     cells, text = table(compare(tmp_path / "A", tmp_path / "B"))
     assert [*cells] == [("hard", "row accuracy % ↑")]
     assert cells["hard", "row accuracy % ↑"]["settings"] == "tasks"
@@ -196,11 +215,11 @@ def test_what_one_folder_lacks_is_listed(finished, tmp_path):
 def test_a_run_against_every_other_of_its_folder(finished, tmp_path):
     for name, value in (("hard", 0.5), ("a", 0.6), ("b", 0.7)):
         finished(RUN.replace(name=name), {"row": [value, 0.5], "column": [value, 0.5]})
-    cells, text = table(compare(tmp_path / "hard", tmp_path))
+    cells, text = table(compare(tmp_path / "a" / ".." / "hard", tmp_path))
     assert [row for row, _ in cells] == ["a", "a", "b", "b"], "no means, A would count many times"
     assert cells["b", "row accuracy % ↑"]["B - A"].startswith("10.0 ±")
     assert cells["b", "row accuracy % ↑"]["settings"] == "equal"
-    assert f"A is the run {tmp_path / 'hard'}, B is {tmp_path}." in text
+    assert f"A is the run {tmp_path / 'a' / '..' / 'hard'}, B is {tmp_path}." in text
     cells, _ = table(compare(tmp_path, tmp_path / "hard"))
     assert cells["b", "row accuracy % ↑"]["B - A"].startswith("-10.0 ±")
     cells, _ = table(compare(tmp_path / "a", tmp_path / "b"))
@@ -243,8 +262,10 @@ def test_metrics_that_mean_something_else_are_not_compared(folders):
     comparison = compare(first, second)
     assert "both: height mse has another scale or direction in B" in comparison.notes
     assert ("both", ("height", "mse")) not in [line.sample[:2] for line in comparison.lines]
-    for folder in (first, second):
-        edit_result(folder / "both", lambda stored: stored["metrics"].pop("height"))
+    edit_result(first / "both", lambda stored: stored["metrics"].pop("height"))
+    line = compare(first, second).lines[1]
+    assert line.sample.key == ("height", "mse") and line.sample.facts == (True, 1.0, False)
+    edit_result(second / "both", lambda stored: stored["metrics"].pop("height"))
     note = "both: neither result says whether height mse is better high or low"
     assert note in compare(first, second).notes
 
@@ -269,7 +290,7 @@ def test_csv_is_in_full_precision(folders):
 def test_refuses(finished, tmp_path):
     one = finished(RUN, {"row": [0.5, 0.6], "column": [0.5, 0.6]}, below="A").path.parent
     finished(RUN.replace(name="x"), {"row": [0.5, 0.6], "column": [0.5, 0.6]}, below="B")
-    finished(RUN.replace(tasks=(HEIGHT,)), {"height": [0.5, 0.6]}, below="C")
+    finished(HEIGHT_ALONE.replace(name="hard"), {"height": [0.5, 0.6]}, below="C")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     for other, said in (
@@ -287,6 +308,10 @@ def test_refuses(finished, tmp_path):
         read_results(one)
     (one / "hard" / "result.json").write_text('{"selected": [], "schema": 1}')
     with pytest.raises(BadInput, match=r"result.json has schema 1"):
+        read_results(one)
+    (one / "hard" / "run.json").write_text('{"schema": 1}')
+    (one / "hard" / "result.json").write_text('{"selected": [], "schema": 2}')
+    with pytest.raises(BadInput, match=r"run.json has schema 1"):
         read_results(one)
     (one / "hard" / "result.json").write_text('{"schema": 2, "points": []}')  # A toy's.
     with pytest.raises(BadInput, match="no finished run with test values by seed"):
