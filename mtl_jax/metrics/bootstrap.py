@@ -79,7 +79,7 @@ def bootstrap_interval(
 
 
 def difference_of_means(
-    values: np.ndarray, baselines: np.ndarray | None = None, axis: int = -1
+    values: np.ndarray, baselines: np.ndarray | None = None, *, axis: int = -1
 ) -> np.ndarray:
     """Mean of `values` along an axis, less that of `baselines` if given."""
     return values.mean(axis) - (0.0 if baselines is None else baselines.mean(axis))

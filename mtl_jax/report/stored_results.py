@@ -1,5 +1,6 @@
 """Results in a folder, read without the experiment file that made them."""
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Mapping
@@ -109,8 +110,13 @@ def metrics_of(result: Mapping[str, Any]) -> dict[Key, MetricFacts]:
 
 
 def package_metrics() -> dict[str, MetricFacts]:
-    """The metrics of this package by name, those that need no arguments."""
-    kinds = [kind for kind in vars(metrics).values() if isinstance(kind, type)]
-    kinds = [kind for kind in kinds if issubclass(kind, MetricTraits)]
-    made = [kind() for kind in kinds if not any(map(no_default, dataclasses.fields(kind)))]
-    return {m.name: MetricFacts(m.higher_is_better, m.scale, m.unit_free) for m in made}
+    """The metrics of this package by name, those that need no arguments and whose extra is there."""
+    known = {}
+    for kind in vars(metrics).values():
+        is_metric = isinstance(kind, type) and issubclass(kind, MetricTraits)
+        if is_metric and not any(map(no_default, dataclasses.fields(kind))):
+            with contextlib.suppress(BadInput):
+                metric = kind()
+                facts = MetricFacts(metric.higher_is_better, metric.scale, metric.unit_free)
+                known[metric.name] = facts
+    return known
