@@ -47,7 +47,9 @@ def folder(text: str) -> pathlib.Path:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Parses the command line; exits with code 2 if it is invalid."""
     parser = Parser(prog="launch.py", description=__doc__)
-    parser.add_argument("experiment", type=pathlib.Path, help="file that ends in EXPERIMENT = ...")
+    parser.add_argument(
+        "experiment", nargs="?", type=pathlib.Path, help="file that ends in EXPERIMENT = ..."
+    )
     parser.add_argument("--list", action="store_true", help="runs, fingerprints, what is done")
     parser.add_argument(
         "--dry", action="store_true", help="check shapes, print sizes, train nothing"
@@ -72,8 +74,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
     parser.add_argument("--retry", action="store_true", help="train runs again that failed")
+    parser.add_argument(
+        "--compare", action=StoreOnce, nargs=2, type=folder, metavar=("A", "B"),
+        help="no experiment: compare two folders of results; --out DIR keeps the table",
+    )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.compare is None and options.experiment is None:
+        parser.error("an experiment is required, or --compare A B")
+    given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
+    others = [name for name in given if name not in ("compare", "out", "debug")]
+    if options.compare is not None and others:
+        parser.error(f"--compare allows --out and --debug beside it, not {', '.join(others)}")
+    return options
 
 
 def format_warning(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mtl_jax.report.summary import describe_metrics
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -10,7 +11,8 @@ def finished(tmp_path):
     """Writes the result of a run; gives its folder.
 
     `selected`, `last` and `last_ema` give each task's test metric of every seed, `validation`
-    what the selected evaluation had there, `places` its step and parameters; what was measured before the end is `records`.
+    what the selected evaluation had there, `places` its step and parameters; what was measured
+    before the end is `records`, and `below` is the folder of all results.
     """
 
     def write(
@@ -25,6 +27,7 @@ def finished(tmp_path):
         evaluations=2,
         labels=(24, 40, 40),
         warnings=(),
+        below="",
     ):
         def by_seed(values):
             return [
@@ -33,7 +36,7 @@ def finished(tmp_path):
             ]
 
         last, last_ema = (by_seed(values or selected) for values in (last, last_ema))
-        folder = RunDirectory(tmp_path, run)
+        folder = RunDirectory(tmp_path / below, run)
         folder.create()
         for record in records:
             folder.append(record)
@@ -56,6 +59,8 @@ def finished(tmp_path):
             "warnings": list(warnings),
             "median": last_ema,
             "best_on_test": by_seed(selected),
+            "seeds": [run.first_seed + seed for seed in range(run.num_seeds)],
+            "metrics": describe_metrics(run.tasks),
         }
         folder.write_result(result, {"seconds": 12.6, "bytes": 2_600_000})
         return folder

@@ -7,6 +7,7 @@ from mtl_jax.metrics.affinity import inter_task_affinity as inter_task_affinity
 from mtl_jax.metrics.binary import F1 as F1
 from mtl_jax.metrics.binary import Precision as Precision
 from mtl_jax.metrics.binary import Recall as Recall
+from mtl_jax.metrics.bootstrap import bootstrap_interval as bootstrap_interval
 from mtl_jax.metrics.calibration import BrierScore as BrierScore
 from mtl_jax.metrics.calibration import ExpectedCalibrationError as ExpectedCalibrationError
 from mtl_jax.metrics.calibration import NegativeLogLikelihood as NegativeLogLikelihood
@@ -30,11 +31,16 @@ from mtl_jax.metrics.detection import MeanAveragePrecision as MeanAveragePrecisi
 from mtl_jax.metrics.error_rates import CharacterErrorRate as CharacterErrorRate
 from mtl_jax.metrics.error_rates import WordErrorRate as WordErrorRate
 from mtl_jax.metrics.factorial import contrasts as contrasts
+from mtl_jax.metrics.interquartile_mean import interquartile_mean as interquartile_mean
+from mtl_jax.metrics.mean_difference import mean_difference as mean_difference
 from mtl_jax.metrics.normals import AngleWithin as AngleWithin
 from mtl_jax.metrics.normals import MeanAngle as MeanAngle
 from mtl_jax.metrics.normals import MedianAngle as MedianAngle
 from mtl_jax.metrics.predictions import Accuracy as Accuracy
 from mtl_jax.metrics.predictions import MeanSquaredError as MeanSquaredError
+from mtl_jax.metrics.probability_of_improvement import (
+    probability_of_improvement as probability_of_improvement,
+)
 from mtl_jax.metrics.ranking import AUROC as AUROC
 from mtl_jax.metrics.ranking import AveragePrecision as AveragePrecision
 from mtl_jax.metrics.regression import R2 as R2

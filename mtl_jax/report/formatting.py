@@ -16,14 +16,36 @@ def format_interval(values: np.ndarray | None) -> str:
     """Formats the mean and interval over seeds, to the interval's first significant digit."""
     if values is None:
         return "-"
-    mean, half = confidence_interval(values)
+    return format_mean(*confidence_interval(values))
+
+
+def format_mean(mean: float, half: float) -> str:
+    """Formats a mean and the half-width of its interval, which is left out if it is NaN."""
     half = 0.0 if half < 1e-9 * abs(mean) else half  # Rounding errors of differences.
-    resolution = abs(mean) / 10 if np.isnan(half) else half
-    digits = 1
-    if 0 < resolution < np.inf:
-        digits = max(1, -math.floor(math.log10(resolution)))
-    text = f"{round(mean, digits) + 0.0:.{digits}f}"  # No minus before a zero.
+    digits = num_decimals(abs(mean) / 10 if np.isnan(half) else half)
+    text = format_rounded(mean, digits)
     return text if np.isnan(half) else f"{text} ± {half:.{digits}f}"
+
+
+def format_range(low: float, high: float) -> str:
+    """Formats an interval by its ends."""
+    digits = num_decimals((high - low) / 2 or max(abs(low), abs(high)) / 10)
+    return f"[{format_rounded(low, digits)}, {format_rounded(high, digits)}]"
+
+
+def format_p_value(p: float) -> str:
+    """Formats a p-value to three decimals."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def format_rounded(value: float, digits: int) -> str:
+    """Formats a number to some decimals, without a minus before a zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
+def num_decimals(resolution: float) -> int:
+    """The decimals, at least one, that show the first significant digit of a resolution."""
+    return max(1, -math.floor(math.log10(resolution))) if 0 < resolution < np.inf else 1
 
 
 def format_published(published: Sequence[Published], run: str) -> str:
@@ -46,13 +68,23 @@ def heading(task: Task, metric: MetricTraits | None = None) -> str:
     The metric is the first one by default.
     """
     metric = metric or task.selection_metric
-    return f"{metric_of(task, metric)} {'↑' if metric.higher_is_better else '↓'}"
+    return f"{metric_of(task, metric)} {arrow(metric.higher_is_better)}"
 
 
 def metric_of(task: Task, metric: MetricTraits | None = None) -> str:
     """A task's name with its metric, by default the first, and unit."""
     metric = metric or task.selection_metric
-    return f"{task.name} {metric.name}{' %' if metric.scale == 100.0 else ''}"
+    return f"{task.name} {metric.name}{unit(metric.scale)}"
+
+
+def arrow(higher_is_better: bool) -> str:
+    """The direction of improvement, as an arrow."""
+    return "↑" if higher_is_better else "↓"
+
+
+def unit(scale: float) -> str:
+    """What follows the name of a metric with this scale."""
+    return " %" if scale == 100.0 else ""
 
 
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.config.run import Run
+from mtl_jax.config.task import Task
 from mtl_jax.report.overfitting import overfitting
 from mtl_jax.report.selection import criterion, select, tasks_without_metric
 
@@ -53,6 +54,22 @@ def summary(run: Run, records: Sequence[Mapping[str, Any]], parameters: int, tra
         "median": [median_of(tail, seed) for seed in seeds],
         "best_on_test": [best_of(run, list(evaluated.values()), seed) for seed in seeds],
         "warnings": warnings_of(run, evaluated),
+        "metrics": describe_metrics(run.tasks),
+    }
+
+
+def describe_metrics(tasks: Sequence[Task]) -> dict[str, dict[str, dict[str, Any]]]:
+    """How to read the values of each task's metrics without the code that computed them."""
+    return {
+        task.name: {
+            metric.name: {
+                "higher_is_better": metric.higher_is_better,
+                "scale": metric.scale,
+                "unit_free": metric.unit_free,
+            }
+            for metric in task.metrics
+        }
+        for task in tasks
     }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import has_label
+from mtl_jax.report.summary import describe_metrics
 from mtl_jax.runner.predict import predict_source, transferability_scores
 from mtl_jax.runner.sklearn_data import (
     Part,
@@ -161,6 +162,7 @@ def result(row: SklearnBaseline, scores: np.ndarray) -> dict[str, Any]:
             for seed in seeds
         ],
         "best_on_test": [entry(np.diagonal(scores[seed, best_on_test[seed], 1])) for seed in seeds],
+        "metrics": describe_metrics(row.tasks),
     }
 
 

@@ -15,7 +15,7 @@ from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report import figures, table
-from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows, toy
+from mtl_jax.runner import compare, input_digests, sklearn_baseline, sklearn_data, table_rows, toy
 from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
@@ -48,6 +48,9 @@ def launch(options: argparse.Namespace) -> int:
     cache_compilations()
     input_digests.forget()
     try:
+        if options.compare is not None:
+            with explain_errors(""):
+                return compare.launch(*options.compare, options.out)
         with explain_errors(""):
             experiment = load_experiment(options.experiment)
         root = options.out or pathlib.Path("results") / (

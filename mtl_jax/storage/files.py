@@ -49,6 +49,23 @@ def system_error(error: BaseException, path: pathlib.Path) -> OSError | None:
     return None
 
 
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    """Reads a JSON object; None if the file does not exist.
+
+    Raises:
+      BadInput: if it is none.
+    """
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, IsADirectoryError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadInput(f"{path} is damaged")
+    return found
+
+
 def unused_path(path: pathlib.Path) -> pathlib.Path:
     """Returns the first of `path`, `path.1`, `path.2`, ... that does not exist."""
     count, unused = 0, path

@@ -16,7 +16,7 @@ from mtl_jax.core.protocols import TableRow
 from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
-from mtl_jax.storage.files import unused_path, write_json, write_text
+from mtl_jax.storage.files import read_json, unused_path, write_json, write_text
 from mtl_jax.storage.run_metadata import due_steps, require_fingerprint, run_metadata
 
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
@@ -140,16 +140,10 @@ class RunDirectory(Generic[Row]):
         Raises:
           Damaged: if it is not a JSON object.
         """
-        path = self.path / name
-        if not path.exists():
-            return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError, IsADirectoryError):
-            raise self.damaged(path) from None
-        if not isinstance(found, dict):
-            raise self.damaged(path)
-        return found
+            return read_json(self.path / name)
+        except BadInput:
+            raise self.damaged(self.path / name) from None
 
     def is_finished(self) -> bool:
         """Whether the folder contains the result of this run.

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from mtl_jax.metrics.comparison import verdicts
-from mtl_jax.report.formatting import count_verdicts, escape_latex, format_interval, heading
+from mtl_jax.report.formatting import (
+    count_verdicts,
+    escape_latex,
+    format_interval,
+    format_p_value,
+    format_range,
+    heading,
+)
 from tests.small import HEIGHT, ROW
 
 
@@ -22,6 +29,26 @@ def test_a_heading_names_the_metric_its_unit_and_its_direction():
     assert heading(ROW) == "row accuracy % ↑"
     assert heading(HEIGHT) == "height mse ↓"
     assert count_verdicts([]) == "0, 0 of 0"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (9.96, 11.04, "[10.0, 11.0]"),
+        (-0.04, 0.04, "[-0.04, 0.04]"),
+        (-0.01, 3.0, "[0.0, 3.0]"),  # No minus before a zero.
+        (0.5, 0.5, "[0.50, 0.50]"),
+        (0.0, 0.0, "[0.0, 0.0]"),
+    ],
+)
+def test_a_range_has_the_digits_of_its_half_width(low, high, text):
+    assert format_range(low, high) == text
+
+
+def test_p_values():
+    assert [*map(format_p_value, (1.0, 0.0305, 0.001, 0.00099, 0.0))] == [
+        *("1.000", "0.030", "0.001", "<0.001", "<0.001")
+    ]
 
 
 def test_latex_escapes_what_it_would_read():

@@ -49,6 +49,10 @@ def test_the_result_holds_what_was_chosen():
     result = summary(TWO.replace(first_seed=3), RECORDS, 7, 5)
     assert (result["seeds"], result["parameters"]) == ([3, 4], 7)
     assert result["trained_parameters"] == 5
+    assert result["metrics"] == {
+        "row": {"accuracy": {"higher_is_better": True, "scale": 100.0, "unit_free": True}},
+        "height": {"mse": {"higher_is_better": False, "scale": 1.0, "unit_free": False}},
+    }
     first, second = result["selected"]
     assert first["validation"] == {"row": {"accuracy": 0.7}, "height": {"mse": 0.1}}
     assert first["test"]["row"] == {"accuracy": 21.0}

@@ -72,6 +72,7 @@ def test_a_result_says_its_seeds_choices_and_what_the_best_on_test_would_be():
     made = sklearn_baseline.result(row, found[..., None])
     assert made["seeds"] == [3, 4] and made["name"] == "logistic"
     assert made["parameters"] == made["trained_parameters"] == 0
+    assert made["metrics"]["row"]["accuracy"]["higher_is_better"] is True
     assert [each["choice"] for each in made["selected"]] == [0, 0]
     assert [each["test"]["row"]["accuracy"] for each in made["selected"]] == [0.2, 0.4]
     assert [each["row"]["accuracy"] for each in made["best_on_test"]] == [0.9, 0.4]
