@@ -75,7 +75,7 @@ def read_results(path: pathlib.Path) -> StoredResults:
 def read_row(folder: pathlib.Path) -> StoredRow | None:
     """Reads the folder of a run; None if it is not finished or has no test values by seed."""
     metadata, result = (read_json(folder / name) for name in ("run.json", "result.json"))
-    if result is None or "selected" not in result:
+    if metadata is None or result is None or "selected" not in result:
         return None
     require_schema(metadata, folder / "run.json")
     require_schema(result, folder / "result.json")
