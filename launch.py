@@ -69,6 +69,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out", action=StoreOnce, type=folder, metavar="DIR", help="default: results/NAME"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], choices=("tensorboard", "wandb", "mlflow"),
+        help="send measurements and figures there too; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
     return parser.parse_args(arguments)

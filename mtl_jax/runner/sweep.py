@@ -31,6 +31,7 @@ from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.run_selection import load_experiment, select_runs, topological_order
 from mtl_jax.runner.trace import trace_run
+from mtl_jax.runner.tracking import Tracking, requested_trackers
 from mtl_jax.runner.train_loop import first_block, train_run
 from mtl_jax.storage.files import lock_output_dir, require_file_names
 from mtl_jax.storage.run_data import load_run_data
@@ -52,9 +53,8 @@ def launch(options: argparse.Namespace) -> int:
     try:
         with explain_errors(""):
             experiment = load_experiment(options.experiment)
-        root = options.out or pathlib.Path("results") / (
-            options.experiment.stem + ("-smoke" if options.smoke else "")
-        )
+        name = options.experiment.stem + ("-smoke" if options.smoke else "")
+        root = options.out or pathlib.Path("results") / name
         if isinstance(experiment, ToyExperiment):
             with explain_errors(""):
                 return toy.launch(experiment, options, root)
@@ -66,7 +66,9 @@ def launch(options: argparse.Namespace) -> int:
             return print_progress(experiment, root)
         if options.dry:
             return print_costs(experiment)
-        return sweep(experiment, every_run, root, options.fresh)
+        trackers = requested_trackers(experiment, options.track)
+        with Tracking(trackers, name) as tracking:
+            return sweep(experiment, every_run, root, options.fresh, tracking)
     except BadInput as error:
         if options.debug:
             traceback.print_exception(error)
@@ -98,7 +100,13 @@ def check_folders(root: pathlib.Path, names: list[str]) -> None:
             require(len(same) == 1, "Experiment", "runs", rule, same)
 
 
-def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fresh: bool) -> int:
+def sweep(
+    experiment: Experiment,
+    every_run: Experiment,
+    root: pathlib.Path,
+    fresh: bool,
+    tracking: Tracking,
+) -> int:
     """Trains the unfinished runs; everything is checked before anything is trained.
 
     Args:
@@ -106,6 +114,7 @@ def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
       every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
       fresh: whether to set old results of the requested runs aside first.
+      tracking: sends measurements and figures to trackers.
     """
     runs = topological_order(experiment)
     folders = {run.name: RunDirectory(root, run) for run in runs}
@@ -132,7 +141,7 @@ def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
                 }
                 for folder in folders.values() if fresh else ():
                     folder.archive()
-                train(unfinished, programs, folders, ahead)
+                train(unfinished, programs, folders, ahead, tracking)
         fit_baselines(on_features, root, fresh)
         done = table_rows.finished_rows(every_run, root)
         folders = {
@@ -140,6 +149,8 @@ def sweep(experiment: Experiment, every_run: Experiment, root: pathlib.Path, fre
         }
         table.write(done, folders, root)
         figures.write(done, folders, root)
+        rows = (*runs, *experiment.sklearn_baselines)
+        tracking.log_finished([RunDirectory(root, row) for row in rows], root)
     return 0
 
 
@@ -184,6 +195,7 @@ def train(
     programs: dict[str, CompiledRun],
     folders: dict[str, RunDirectory],
     ahead: CompileAhead,
+    tracking: Tracking,
 ) -> None:
     """Trains runs sequentially."""
     with ProgressDisplay(len(runs)) as display:
@@ -194,8 +206,8 @@ def train(
             display.begin(run)
             num_bytes = program_bytes(ahead.result(run.name))
             compiled = programs.pop(run.name)
-            with explain_errors(f"run {run.name!r}"):
-                train_run(run, compiled, folders, num_bytes, display)
+            with tracking.follow(folder) as send, explain_errors(f"run {run.name!r}"):
+                train_run(run, compiled, folders, num_bytes, display, send)
             display.end()
 
 

@@ -34,6 +34,7 @@ def train_run(
     folders: Mapping[str, RunDirectory],
     num_bytes: int | None,
     display: ProgressDisplay,
+    send: Callable[[list[dict[str, Any]]], None] = lambda records: None,
 ) -> None:
     """Trains or resumes a run, and writes its files.
 
@@ -46,6 +47,7 @@ def train_run(
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
       num_bytes: bytes that its steps need, stored with the training time.
       display: shows the progress after every block, and warnings.
+      send: called with the records so far after every evaluation.
 
     Raises:
       Diverged: if a loss or parameter is not finite.
@@ -57,6 +59,7 @@ def train_run(
             display.update(stop, training.train_steps(stop - start))
             if is_due(run, stop, run.evaluation.every):
                 training.evaluate(stop)
+                send(training.records)
             stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
             if stopped or is_due(run, stop, run.evaluation.checkpoint_every):
                 training.save_checkpoint(stop)
