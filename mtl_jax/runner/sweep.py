@@ -62,11 +62,11 @@ def launch(options: argparse.Namespace) -> int:
         experiment = select_runs(
             experiment, options.set, options.seeds, options.only, options.smoke
         )
+        trackers = requested_trackers(experiment, options.track)
         if options.list:
             return print_progress(experiment, root)
         if options.dry:
             return print_costs(experiment)
-        trackers = requested_trackers(experiment, options.track)
         with Tracking(trackers, name) as tracking:
             return sweep(experiment, every_run, root, options.fresh, tracking)
     except BadInput as error:

@@ -58,9 +58,9 @@ class TrackerThread:
             where, call = item
             try:
                 call()
-            except (Exception, SystemExit) as error:  # noqa: BLE001, training goes on.
+            except BaseException as error:  # noqa: BLE001, training goes on.
                 self.warn(f"{where}: {first_line(error)}; it is off until the next launch")
-                with contextlib.suppress(Exception, SystemExit):
+                with contextlib.suppress(BaseException):
                     self.tracker.close(finished=False)
                 return
 

@@ -20,13 +20,14 @@ PARAMS, METRICS = 100, 1000  # Most that MLflow takes at a time.
 @typechecked
 @dataclasses.dataclass(eq=False)
 class MLflow(Tracker):
-    """MLflow's tracking, by the package `mlflow`; its variables, as for credentials, apply.
+    """Runs of MLflow, by the package `mlflow`.
 
-    Settings become parameters; the figures are artifacts of a run with the name of the experiment.
+    Its variables apply, as for credentials; `MLFLOW_DISABLE_TELEMETRY=true` keeps the package from
+    reporting its use to its authors. Settings become parameters; the figures are artifacts of a run with the name of the experiment.
     A resumed run continues its log.
 
     Attributes:
-      uri: tracking server, folder or database, as in "sqlite:///mlflow.db"; None for
+      uri: tracking server or database, as in "sqlite:///mlflow.db"; None for
         `MLFLOW_TRACKING_URI`, or else MLflow's default.
       experiment: MLflow experiment; None for the name of the experiment.
 

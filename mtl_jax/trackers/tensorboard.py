@@ -15,10 +15,11 @@ LONGEST = 100  # Characters of a setting in the table of hyperparameters.
 @typechecked
 @dataclasses.dataclass(eq=False)
 class TensorBoard(Tracker):
-    """Event files for TensorBoard, written by tensorboardX: `tensorboard --logdir results/digits`.
+    """Event files for TensorBoard, written by tensorboardX.
 
     Scalars, settings as text, hyperparameters with the test metrics, and figures as images. An
-    event is on the disk when `log` returns.
+    event is on the disk when `log` returns. `pip install tensorboard` shows them by
+    `tensorboard --logdir results/digits`.
 
     Attributes:
       folder: folder of the logs, one `EXPERIMENT/RUN` in it for each run; None for the run's own

@@ -13,10 +13,11 @@ from mtl_jax.core.validation import require_package
 @typechecked
 @dataclasses.dataclass(eq=False)
 class WandB(Tracker):
-    """Weights & Biases, by the package `wandb`; its `WANDB_...` variables, as for offline, apply.
+    """Runs of Weights & Biases, by the package `wandb`.
 
-    Settings become the config, test metrics the summary; the figures are logged in a run with the
-    name of the experiment. A resumed run continues its log. The output of the terminal is not sent.
+    Log in by `wandb login` first. Its variables apply, such as `WANDB_MODE=offline`. Settings become the config, test metrics the
+    summary; the figures are logged in a run with the name of the experiment. A resumed run
+    continues its log. The output of the terminal is not sent.
 
     Attributes:
       project: project; None for the name of the experiment.
