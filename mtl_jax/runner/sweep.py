@@ -149,8 +149,7 @@ def sweep(
         }
         table.write(done, folders, root)
         figures.write(done, folders, root)
-        rows = (*runs, *experiment.sklearn_baselines)
-        tracking.log_finished([RunDirectory(root, row) for row in rows], root)
+        tracking.log_finished((*runs, *experiment.sklearn_baselines), root)
     return 0
 
 

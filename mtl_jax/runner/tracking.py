@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Self
 
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.core.protocols import TableRow
 from mtl_jax.core.tracker import TrackedRun, Tracker
 from mtl_jax.report.scalars import flat_settings, record_scalars, result_scalars
 from mtl_jax.runner.error_messages import first_line
@@ -153,10 +154,10 @@ class Tracking:
             for log in logs:
                 log.thread.put(where, lambda log=log: log.close(finished))
 
-    def log_finished(self, folders: Iterable[RunDirectory], root: pathlib.Path) -> None:
+    def log_finished(self, rows: Iterable[TableRow], root: pathlib.Path) -> None:
         """Sends what is missing of finished rows, and the figures if anything was sent."""
-        for folder in folders:
-            with self.follow(folder):
+        for row in rows:
+            with self.follow(RunDirectory(root, row)):
                 pass
         for thread in self.threads:
             thread.put("figures", lambda thread=thread: self.log_figures(thread, root))

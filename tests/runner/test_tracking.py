@@ -104,7 +104,7 @@ def folder(finished):
 def send(folder, *own):
     """Sends what is missing, as the end of a launch does."""
     with tracking.Tracking(own, "digits") as all_trackers:
-        all_trackers.log_finished([folder], folder.path.parent)
+        all_trackers.log_finished([folder.run], folder.path.parent)
 
 
 def test_a_finished_run_is_sent_once(folder):
@@ -149,7 +149,7 @@ def test_a_slow_tracker_is_not_waited_for(folder, capsys, monkeypatch):
 
     class Slow(Recorder):
         def log(self, step, scalars):
-            answer.wait()
+            answer.wait(5.0)
 
     slow = Slow()
     send(folder, slow)
