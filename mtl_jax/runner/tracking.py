@@ -155,10 +155,11 @@ class Tracking:
                 log.thread.put(where, lambda log=log: log.close(finished))
 
     def log_finished(self, rows: Iterable[TableRow], root: pathlib.Path) -> None:
-        """Sends what is missing of finished rows, and the figures if anything was sent."""
-        for row in rows:
-            with self.follow(RunDirectory(root, row)):
-                pass
+        """Sends what is missing of rows that are finished, and the figures if anything was sent."""
+        for folder in (RunDirectory(root, row) for row in rows):
+            if self.threads and folder.is_finished():
+                with self.follow(folder):
+                    pass
         for thread in self.threads:
             thread.put("figures", lambda thread=thread: self.log_figures(thread, root))
 

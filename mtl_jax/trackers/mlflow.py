@@ -52,7 +52,7 @@ class MLflow(Tracker):
 
     def start(self, run: TrackedRun) -> None:
         """Creates a run of MLflow with the settings, or finds the one with this id."""
-        import mlflow  # An optional package.
+        import mlflow  # ty: ignore[import-not-found]  # An optional package.
 
         self.client = mlflow.MlflowClient(self.uri)
         name = self.experiment or run.experiment
@@ -74,7 +74,7 @@ class MLflow(Tracker):
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Logs the scalars of a step."""
-        import mlflow  # An optional package.
+        import mlflow  # ty: ignore[import-not-found]  # An optional package.
 
         now = int(1000 * time.time())
         metrics = [

@@ -10,6 +10,7 @@ from mtl_jax.core.tracker import Setting, TrackedRun, Tracker
 from mtl_jax.core.typechecked import typechecked
 
 LONGEST = 100  # Characters of a setting in the table of hyperparameters.
+RGBA = 4  # Color space of the figures.
 
 
 @typechecked
@@ -29,7 +30,9 @@ class TensorBoard(Tracker):
     folder: str | None = None
     # Set by `start`.
     writer: Any = dataclasses.field(default=None, init=False, repr=False)
-    settings: Mapping[str, Setting] = dataclasses.field(default=None, init=False, repr=False)
+    settings: Mapping[str, Setting] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def destination(self) -> str:
@@ -40,7 +43,6 @@ class TensorBoard(Tracker):
         """Opens an event file; TensorBoard drops what an older one has after `run.step`."""
         # `SummaryWriter` writes in a thread of its own, which loses errors and is not flushed.
         from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import SessionLog
         from tensorboardX.summary import text
 
         own = pathlib.Path(run.folder)
@@ -48,7 +50,7 @@ class TensorBoard(Tracker):
         folder.mkdir(parents=True, exist_ok=True)
         self.settings = run.settings
         self.writer = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
-        self.write(run.step + 1, session_log=SessionLog(status=SessionLog.START))
+        self.write(run.step + 1, session_log={"status": "START"})
         if run.step == 0 and run.settings:
             lines = [f"    {name} = {value!r}" for name, value in run.settings.items()]
             self.write(0, summary=text("settings", "\n".join(lines)))
@@ -56,10 +58,8 @@ class TensorBoard(Tracker):
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """Writes the scalars of a step as one event."""
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
-        self.write(step, summary=Summary(value=values))
+        values = [{"tag": tag, "simple_value": value} for tag, value in scalars.items()]
+        self.write(step, summary={"value": values})
         self.writer.flush()
 
     def log_summary(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -76,17 +76,14 @@ class TensorBoard(Tracker):
     def log_figures(self, experiment: TrackedRun, paths: Sequence[pathlib.Path]) -> None:
         """Writes the figures as images in the place of those of an earlier launch."""
         import PIL.Image
-        from tensorboardX.proto.summary_pb2 import Summary
 
         self.start(experiment)
         for path in paths:
             with PIL.Image.open(path) as opened:
                 width, height = opened.size
-            image = Summary.Image(
-                width=width, height=height, colorspace=4, encoded_image_string=path.read_bytes()
-            )
-            value = Summary.Value(tag=f"figures/{path.stem}", image=image)
-            self.write(1, summary=Summary(value=[value]))
+            image = {"width": width, "height": height, "encoded_image_string": path.read_bytes()}
+            value = {"tag": f"figures/{path.stem}", "image": {**image, "colorspace": RGBA}}
+            self.write(1, summary={"value": [value]})
         self.close(finished=True)
 
     def close(self, finished: bool) -> None:
@@ -96,7 +93,7 @@ class TensorBoard(Tracker):
             writer.close()
 
     def write(self, step: int, **content: Any) -> None:
-        """Writes one event."""
-        from tensorboardX.proto.event_pb2 import Event
+        """Writes one event, its content as of the protocol buffer `Event`."""
+        from tensorboardX.proto.event_pb2 import Event  # ty: ignore[missing-module-member]
 
         self.writer.write_event(Event(wall_time=time.time(), step=step, **content))

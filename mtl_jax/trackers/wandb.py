@@ -43,7 +43,7 @@ class WandB(Tracker):
 
     def start(self, run: TrackedRun) -> None:
         """Starts a run of W&B, or resumes the one with this id."""
-        import wandb  # An optional package.
+        import wandb  # ty: ignore[import-not-found]  # An optional package.
 
         self.log_of_run = wandb.init(
             project=self.project or run.experiment,
@@ -68,7 +68,7 @@ class WandB(Tracker):
 
     def log_figures(self, experiment: TrackedRun, paths: Sequence[pathlib.Path]) -> None:
         """Logs the figures as images."""
-        import wandb  # An optional package.
+        import wandb  # ty: ignore[import-not-found]  # An optional package.
 
         self.start(experiment)
         images = {f"figures/{path.stem}": wandb.Image(str(path)) for path in paths}
