@@ -114,6 +114,13 @@ def test_a_finished_run_is_sent_once(folder):
     assert first.calls == WHOLE and again.calls == []
 
 
+def test_an_unfinished_run_is_not_sent_as_finished(folder):
+    (folder.path / "result.json").unlink()
+    tracker = Recorder()
+    send(folder, tracker)
+    assert tracker.calls == []
+
+
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left"), SystemExit(1), KeyboardInterrupt()]
 )
