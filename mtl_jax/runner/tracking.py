@@ -155,7 +155,7 @@ class Tracking:
                 log.thread.put(where, lambda log=log: log.close(finished))
 
     def log_finished(self, rows: Iterable[TableRow], root: pathlib.Path) -> None:
-        """Sends what is missing of rows that are finished, and the figures if anything was sent."""
+        """Sends what is missing of rows that are finished, and the figures."""
         for folder in (RunDirectory(root, row) for row in rows):
             if self.threads and folder.is_finished():
                 with self.follow(folder):
@@ -164,8 +164,11 @@ class Tracking:
             thread.put("figures", lambda thread=thread: self.log_figures(thread, root))
 
     def log_figures(self, thread: TrackerThread, root: pathlib.Path) -> None:
-        """Sends the figures of the experiment."""
-        if thread.has_sent:
-            run_id = read_sent(root, thread.tracker.destination).run_id
-            run = TrackedRun(self.experiment, self.experiment, run_id, root, {}, 0)
-            thread.tracker.log_figures(run, sorted(root.glob("*.png")))
+        """Sends the figures, if this launch sent anything or an earlier one failed to send them."""
+        tracker, paths = thread.tracker, sorted(root.glob("*.png"))
+        sent = read_sent(root, tracker.destination)
+        if paths and (thread.has_sent or not sent.finished):
+            write_sent(root, tracker.destination, 0, finished=False)
+            run = TrackedRun(self.experiment, self.experiment, sent.run_id, root, {}, 0)
+            tracker.log_figures(run, paths)
+            write_sent(root, tracker.destination, 0, finished=True)

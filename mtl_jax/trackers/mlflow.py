@@ -1,6 +1,7 @@
 """MLflow."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
@@ -46,9 +47,10 @@ class MLflow(Tracker):
 
     @property
     def destination(self) -> str:
-        """The class, the tracking server and the experiment."""
-        uri = self.uri or os.environ.get("MLFLOW_TRACKING_URI")
-        return f"MLflow(uri={uri!r}, experiment={self.experiment!r})"
+        """The class, a digest of the URI, which may hold a password, and the experiment."""
+        uri = self.uri or os.environ.get("MLFLOW_TRACKING_URI", "")
+        digest = hashlib.sha256(uri.encode()).hexdigest()[:16]
+        return f"MLflow(uri={digest}, experiment={self.experiment!r})"
 
     def start(self, run: TrackedRun) -> None:
         """Creates a run of MLflow with the settings, or finds the one with this id."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -84,13 +85,16 @@ class Recorder(trackers.Tracker):
         self.note("close", finished)
 
 
+PIXEL = (  # A PNG file.
+    pathlib.Path(matplotlib.__file__).parent / "mpl-data" / "images" / "home.png"
+).read_bytes()
 WHOLE = [
     ("start", "hard", 0),
     ("log", 4, 1.0),
     ("log", 8, 2.0),
     ("log_summary", 8, 0.5),
     ("close", True),
-    ("log_figures", "digits", 0),
+    ("log_figures", "digits", 1),
 ]
 
 
@@ -98,7 +102,9 @@ WHOLE = [
 def folder(finished):
     """The folder of a finished run with two records."""
     records = [{"step": step, "train": {"loss/row": [step / 4] * 2}} for step in (4, 8)]
-    return finished(RUN, {"row": [0.25, 0.75], "column": [0.5, 0.5]}, records=records)
+    folder = finished(RUN, {"row": [0.25, 0.75], "column": [0.5, 0.5]}, records=records)
+    (folder.path.parent / "curves.png").write_bytes(PIXEL)
+    return folder
 
 
 def send(folder, *own):
@@ -116,6 +122,7 @@ def test_a_finished_run_is_sent_once(folder):
 
 def test_an_unfinished_run_is_not_sent_as_finished(folder):
     (folder.path / "result.json").unlink()
+    (folder.path.parent / "curves.png").unlink()
     tracker = Recorder()
     send(folder, tracker)
     assert tracker.calls == []
@@ -142,6 +149,12 @@ def test_the_next_launch_sends_the_rest(folder):
     later = Recorder()
     send(folder, later)
     assert later.calls == [("start", "hard", 8), *WHOLE[3:]]
+
+
+def test_the_next_launch_sends_figures_that_failed(folder):
+    for tracker in (Recorder("log_figures"), later := Recorder(), Recorder()):
+        send(folder, tracker)
+    assert later.calls == WHOLE[-1:] and tracker.calls == []
 
 
 def test_a_damaged_note_is_a_failure_of_the_tracker(folder, capsys):

@@ -60,6 +60,13 @@ def test_figures_are_artifacts(logged, tmp_path):
         assert (tmp_path / "figures" / path.name).read_bytes() == path.read_bytes(), copied
 
 
+def test_the_destination_keeps_no_password(logged, monkeypatch):
+    given = MLflow("postgresql://me:secret@host/runs").destination
+    assert "secret" not in given and given != MLflow().destination
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@host/runs")
+    assert MLflow().destination == given
+
+
 def test_a_run_that_fails_is_marked(logged, tmp_path):
     client, paths = logged
     tracker = MLflow(f"sqlite:///{paths[0].parent / 'mlflow.db'}", experiment="other")
