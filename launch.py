@@ -72,6 +72,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--out", action=StoreOnce, type=folder, metavar="DIR", help="default: results/NAME"
     )
+    parser.add_argument(
+        "--track", action="append", default=[], choices=("tensorboard", "wandb", "mlflow"),
+        help="send measurements and figures there too; may be repeated",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
     parser.add_argument("--retry", action="store_true", help="train runs again that failed")
     parser.add_argument(
@@ -111,7 +115,7 @@ if __name__ == "__main__":
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = parse()
-    from mtl_jax.runner.sweep import launch
+    from mtl_jax.runner.launch import launch
 
     code = launch(options)
     if code > 128:  # Stopped by a signal: threads that compile are not waited for.

@@ -21,8 +21,8 @@ FACE = {
 }
 PACKAGES = (
     "aggregation", "augment", "config", "consistency", "core", "data", "domain_adaptation",
-    "losses", "metrics", "nets", "report", "runner", "sharing", "solvers", "storage", "train",
-    "transfer", "weighting",
+    "losses", "metrics", "nets", "report", "runner", "sharing", "solvers", "storage", "trackers",
+    "train", "transfer", "weighting",
 )  # fmt: skip
 
 

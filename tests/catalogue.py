@@ -20,14 +20,14 @@ HEAD = '''# The catalogue of `mtl_jax`
 
 Made from the code by `python -m tests.catalogue`; change a docstring, not this page.
 
-## The 18 packages
+## The 19 packages
 
 A file imports only its own package and lower floors:
 
 ```
 runner
 report
-storage
+storage | trackers
 train
 consistency | nets | transfer
 aggregation | augment | data | domain_adaptation | weighting
@@ -54,6 +54,7 @@ core
 | `transfer` | Fine-tuning, distillation, weight space and transferability estimates |
 | `train` | One pure training step, its state and evaluation |
 | `storage` | Run directories, checkpoints and prepared data on the disk |
+| `trackers` | TensorBoard, Weights & Biases, MLflow |
 | `report` | Tables and figures of finished runs |
 | `runner` | Experiments from the command line |
 
@@ -129,6 +130,7 @@ FAMILIES = (
     ("Losses", "losses", ""),
     ("Metrics", "metrics", ""),
     ("Data", "data", ""),
+    ("Trackers", "trackers", ""),
     ("Configuration", "config", ""),
 )
 COSTS = {

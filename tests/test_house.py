@@ -21,7 +21,7 @@ FLOORS = [
     {"aggregation", "augment", "data", "domain_adaptation", "weighting"},
     {"consistency", "nets", "transfer"},
     {"train"},
-    {"storage"},
+    {"storage", "trackers"},
     {"report"},
     {"runner"},
 ]

@@ -6,6 +6,7 @@ from mtl_jax.config.run import Run, dependency_order
 from mtl_jax.config.run_checks import check_experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import Factorial, SafeTransfer
+from mtl_jax.core.tracker import Tracker
 from mtl_jax.core.typechecked import typechecked
 
 
@@ -36,10 +37,13 @@ class Experiment:
         transfer; where these are its source models, the gap between them is the forgetting.
       safe_transfer: rows that choose the better of transfer and scratch on validation, below
         all others.
+      trackers: where measurements and figures are sent to, such as `trackers.TensorBoard()`, in
+        addition to those of `--track`; no setting of a run, and not part of its fingerprint.
 
     Raises:
       BadInput: for duplicate names, a baseline or a published result of an unknown run, a
-        baseline with more than one task, or rows of a design that cannot be compared.
+        baseline with more than one task, rows of a design that cannot be compared, or two
+        trackers with one destination.
     """
 
     runs: tuple[Run, ...]
@@ -49,6 +53,7 @@ class Experiment:
     factorial: Factorial | None = None
     scratch_pairs: tuple[tuple[str, ...], ...] = ()
     safe_transfer: tuple[SafeTransfer, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
 
     def __post_init__(self):
         check_experiment(self, dependency_order)

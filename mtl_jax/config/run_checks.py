@@ -160,4 +160,7 @@ def check_experiment(experiment: Any, dependency_order: Callable) -> None:
     for name in experiment.baselines:
         single = len(named[name].tasks) == 1
         require(single, experiment, "baselines", "must name single-task runs", name)
+    destinations = [tracker.destination for tracker in experiment.trackers]
+    different = len(set(destinations)) == len(destinations)
+    require(different, experiment, "trackers", "must have different destinations", destinations)
     check_design(experiment)

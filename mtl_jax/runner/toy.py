@@ -92,10 +92,12 @@ def select_runs(
       only: pattern of run names; None selects all.
 
     Raises:
-      BadInput: if an override is invalid, no run matches, or seeds are requested.
+      BadInput: if an override is invalid, no run matches, or seeds or trackers are requested.
     """
     if options.seeds is not None:
         raise BadInput("--seeds does not apply: a toy run has starts")
+    if options.track:
+        raise BadInput("--track does not apply: a toy run measures nothing by step")
     runs = apply_overrides(experiment.runs, options.set)
     if options.smoke:
         runs = tuple(run.replace(steps=SMOKE_STEPS, num_records=SMOKE_STEPS // 2) for run in runs)

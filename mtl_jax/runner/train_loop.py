@@ -31,12 +31,12 @@ from mtl_jax.train import SourceModel, TrainData, TrainState
 
 
 def train_run(
-    run: Run,
     compiled: CompiledRun,
     folders: Mapping[str, RunDirectory],
     num_bytes: int | None,
     display: ProgressDisplay,
     signals: StopSignals,
+    send: Callable[[list[dict[str, Any]]], None] = lambda records: None,
 ) -> None:
     """Trains or resumes a run, and writes its files.
 
@@ -44,12 +44,12 @@ def train_run(
     computed by the same compiled function and is bitwise reproducible.
 
     Args:
-      run: the run configuration.
       compiled: the compiled run, from `trace_run`.
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
       num_bytes: bytes that its steps need, stored with the training time.
       display: shows the progress after every block, and warnings.
       signals: a signal stops the run after a block.
+      send: called with the records so far after every evaluation.
 
     Raises:
       Diverged: if a loss or parameter is not finite.
@@ -58,13 +58,18 @@ def train_run(
     training = Training(compiled, folders, display.warn)
     try:
         with signals.deferred():
-            train_blocks(training, display, signals)
+            train_blocks(training, display, signals, send)
     finally:
         training.checkpoints.wait()
     training.write_result(num_bytes, display.warn)
 
 
-def train_blocks(training: "Training", display: ProgressDisplay, signals: StopSignals) -> None:
+def train_blocks(
+    training: "Training",
+    display: ProgressDisplay,
+    signals: StopSignals,
+    send: Callable[[list[dict[str, Any]]], None],
+) -> None:
     """Trains the blocks of steps that remain."""
     run = training.run
     blocks = step_blocks(run, training.step, training.compiled.execution.steps_per_call)
@@ -75,6 +80,7 @@ def train_blocks(training: "Training", display: ProgressDisplay, signals: StopSi
         display.update(stop, metrics)
         if is_due(run, stop, run.evaluation.every):
             training.evaluate(stop)
+            send(training.records)
         stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
         if stopped or signals.number or is_due(run, stop, run.evaluation.checkpoint_every):
             training.save_checkpoint(stop)

@@ -63,7 +63,7 @@ RUNS = {
 def failed(run, root, capsys):
     """The line about a run that diverges, and its folder."""
     whole = Experiment(runs=(run,))
-    assert sweep(whole, whole, root, fresh=False) == 1
+    assert sweep(whole, whole, root) == 1
     (line,) = capsys.readouterr().err.splitlines()
     return line, RunDirectory(root, run)
 

@@ -66,7 +66,8 @@ def test_the_others_go_on_and_the_table_says_why(file, tmp_path):
 def test_an_exception_in_training_is_of_its_run(file, tmp_path, monkeypatch):
     """Stands for a full disk, a lost folder or too little memory: what trains next is fine."""
 
-    def train_run(run, compiled, folders, num_bytes, display, signals):
+    def train_run(compiled, folders, *_):
+        run = compiled.run
         if run.name == "diverges":
             raise OSError(28, "No space left on device", str(folders[run.name].path))
         raise MemoryError

@@ -30,7 +30,7 @@ POINTS = RUN.replace(
 @pytest.mark.slow
 def test_a_panel_for_each_run_on_points(tmp_path):
     whole = Experiment(runs=(POINTS, RUN.replace(tasks=(ROW,))))
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     assert (tmp_path / "boundaries.png").stat().st_size > 5000
     folders = {run.name: RunDirectory(tmp_path, run) for run in whole.runs}
     figure = plot_decision_boundaries(whole, folders)

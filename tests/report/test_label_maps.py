@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     """The folders of an experiment of maps."""
     root = tmp_path_factory.mktemp("maps")
     whole = Experiment(runs=RUNS)
-    assert sweep(whole, whole, root, fresh=False) == 0
+    assert sweep(whole, whole, root) == 0
     folders = {run.name: RunDirectory(root, run) for run in RUNS}
     return root, folders
 

@@ -111,7 +111,7 @@ def test_a_sweep_leaves_all_of_it(tmp_path):
         scratch_pairs=(("longer", "alone"),),
         safe_transfer=(SafeTransfer("safe", "longer", ("alone",)),),
     )
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     text = (tmp_path / "table.md").read_text()
     assert all(f"| {start}" in text for start in ("safe ", "longer | alone ", "steps: 12 "))
     assert (tmp_path / "effects.png").is_file() and (tmp_path / "effects.csv").is_file()

@@ -4,12 +4,12 @@ import contextlib
 import io
 
 import launch
-from mtl_jax.runner import sweep
+from mtl_jax.runner.launch import launch as run_launch
 
 
 def launched(file, *options):
     """Exit code, stdout and stderr of a launch."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = sweep.launch(launch.parse([str(file), *map(str, options)]))
+        code = run_launch(launch.parse([str(file), *map(str, options)]))
     return code, out.getvalue(), err.getvalue()

@@ -113,8 +113,8 @@ EXPERIMENT = """
     ],
 )
 def test_it_is_refused_in_one_line(tmp_path, monkeypatch, body, said):
-    def trained(run, *_):
-        raise AssertionError(f"{run.name} was trained")
+    def trained(compiled, *_):
+        raise AssertionError(f"{compiled.run.name} was trained")
 
     monkeypatch.setattr(sweep, "train_run", trained)
     file = tmp_path / "bad.py"

@@ -13,6 +13,7 @@ from mtl_jax.core.schema import SCHEMA
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import sweep
 from mtl_jax.runner.folder_checks import check_folders
+from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.storage.files import lock_output_dir
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import ROW, RUN
@@ -49,8 +50,8 @@ def contents(folder):
 def refused(tmp_path, capsys, monkeypatch):
     """Launches an experiment that must be refused; gives the one line on stderr."""
 
-    def trained(run, *_):
-        raise AssertionError(f"{run.name} was trained")
+    def trained(compiled, *_):
+        raise AssertionError(f"{compiled.run.name} was trained")
 
     monkeypatch.setattr(sweep, "train_run", trained)
 
@@ -59,7 +60,7 @@ def refused(tmp_path, capsys, monkeypatch):
         file.write_text(HEAD + body)
         out = out or tmp_path / "out"
         before = contents(out) if out.is_dir() else {}
-        code = sweep.launch(launch.parse([str(file), "--out", str(out), *options]))
+        code = run_launch(launch.parse([str(file), "--out", str(out), *options]))
         written = capsys.readouterr()
         assert (code, written.out) == (2, "")
         assert written.err.startswith("error: ") and written.err.count("\n") == 1
@@ -179,11 +180,11 @@ def test_a_wrong_option_is_refused(refused, options, said):
 
 def test_a_missing_file_is_refused(capsys, tmp_path):
     for path in (tmp_path / "none.py", tmp_path):
-        assert sweep.launch(launch.parse([str(path)])) == 2
+        assert run_launch(launch.parse([str(path)])) == 2
         assert capsys.readouterr().err == f"error: no experiment file {path}\n"
     text = tmp_path / "digits.txt"
     text.write_text(FINE)
-    assert sweep.launch(launch.parse([str(text)])) == 2
+    assert run_launch(launch.parse([str(text)])) == 2
     assert capsys.readouterr().err == f"error: {text} is no Python file\n"
 
 
@@ -260,7 +261,7 @@ def test_fresh_sets_old_results_aside_and_trains(old, tmp_path):
     file = tmp_path / "good.py"
     file.write_text(HEAD + "EXPERIMENT = Experiment(runs=(RUN.replace(tasks=(ROW,), steps=2),))")
     out = old.path.parent
-    assert sweep.launch(launch.parse([str(file), "--out", str(out), "--fresh"])) == 0
+    assert run_launch(launch.parse([str(file), "--out", str(out), "--fresh"])) == 0
     assert contents(out / "hard.old") == before
     new = RunDirectory(out, RUN.replace(tasks=(ROW,), steps=2))
     new.check()
@@ -309,7 +310,7 @@ def test_a_wrong_command_line_is_one_line(tmp_path):
 def test_what_would_be_lost_or_mean_all_is_refused(capsys, tmp_path, options, said):
     (tmp_path / "file.py").write_text(HEAD + FINE)
     try:
-        code = sweep.launch(launch.parse([str(tmp_path / "file.py"), *options]))
+        code = run_launch(launch.parse([str(tmp_path / "file.py"), *options]))
     except SystemExit as ended:
         code = ended.code
     err = capsys.readouterr().err
@@ -356,7 +357,7 @@ def test_no_rule_is_broken_by_what_is_fine(tmp_path, capsys):
     """The experiment that the options above were refused on is itself a good one."""
     file = tmp_path / "fine.py"
     file.write_text(HEAD + FINE)
-    assert sweep.launch(launch.parse([str(file), "--list", "--out", str(tmp_path / "no")])) == 0
+    assert run_launch(launch.parse([str(file), "--list", "--out", str(tmp_path / "no")])) == 0
     assert capsys.readouterr().err == ""
     assert ROW in RUN.tasks and not (tmp_path / "no").exists()
 
@@ -371,6 +372,6 @@ def test_what_only_the_step_can_tell_is_told_before_anything_trains(tmp_path, ca
         "HELD = RUN.replace(name='held', regularization={'penalties': (transfer.L2SP(0.1),)})\n"
         "EXPERIMENT = Experiment(runs=(RUN, HELD))\n"
     )
-    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
+    assert run_launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == 2
     assert "L2SP needs initial values" in capsys.readouterr().err
     assert not (tmp_path / "out" / "hard").exists()

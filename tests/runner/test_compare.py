@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 import launch
-from mtl_jax.runner import sweep
+from mtl_jax.runner.launch import launch as run_launch
 from tests.small import RUN
 
 VALUES = {"row": [0.5, 0.75], "column": [0.5, 0.5]}
@@ -19,7 +19,7 @@ def folders(finished, tmp_path):
 
 
 def compared(*arguments):
-    return sweep.launch(launch.parse(["--compare", *arguments]))
+    return run_launch(launch.parse(["--compare", *arguments]))
 
 
 def test_it_prints_and_writes_nothing(folders, tmp_path, capsys):

@@ -19,7 +19,7 @@ pytest.importorskip("faster_coco_eval")
 @pytest.mark.slow
 def test_boxes_are_learnt_and_drawn(tmp_path):
     whole = Experiment(runs=(DETECTION,))
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     (file,) = tmp_path.glob("*/metrics.jsonl")
     records = [json.loads(line) for line in file.read_text().splitlines()]
     # As good as ever after half of the steps; at random it is below a percent.

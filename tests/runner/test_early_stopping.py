@@ -49,7 +49,7 @@ def test_the_last_step_needs_no_patience():
 
 def test_a_run_says_where_it_stopped_and_its_files_are_whole(tmp_path, capsys):
     still = PATIENT.replace(steps=40, optimizer=optimizers.SGD(1e-12, momentum=0.0))
-    sweep(Experiment(runs=(still,)), Experiment(runs=(still,)), tmp_path, fresh=False)
+    sweep(Experiment(runs=(still,)), Experiment(runs=(still,)), tmp_path)
     folder = RunDirectory(tmp_path, still)
     result = folder.result()
     assert result["last_step"] == 8 and [r["step"] for r in folder.records()] == [2, 4, 6, 8]
@@ -60,5 +60,5 @@ def test_a_run_says_where_it_stopped_and_its_files_are_whole(tmp_path, capsys):
     raw = load_trained_params(still, folder, "raw", "row", "tested")
     assert all(np.isfinite(leaf).all() for leaf in raw[0]["shared"]["Dense_0"].values())
     (tmp_path / still.name / "result.json").unlink()  # Killed before it was written.
-    sweep(Experiment(runs=(still,)), Experiment(runs=(still,)), tmp_path, fresh=False)
+    sweep(Experiment(runs=(still,)), Experiment(runs=(still,)), tmp_path)
     assert folder.result() == result

@@ -4,8 +4,9 @@ import pytest
 
 import launch
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner import sweep, train_loop
+from mtl_jax.runner import train_loop
 from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.launch import launch as run_launch
 
 HEAD = """from mtl_jax.core import data_source, metric, policy as policies
 import dataclasses
@@ -62,7 +63,7 @@ def launched(tmp_path, body, *options, **parts):
     """The exit code of a launch of one run, and the file."""
     file = tmp_path / "mine.py"
     file.write_text(HEAD.format(**FINE | parts) + f"EXPERIMENT = Experiment(runs=({body},))\n")
-    return sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out"), *options]))
+    return run_launch(launch.parse([str(file), "--out", str(tmp_path / "out"), *options]))
 
 
 LOSS = 'RUN.replace(name="x", tasks=(ROW.replace(loss=loss),))'
@@ -191,6 +192,6 @@ ROW = SklearnBaseline(name="row", data=DATA, task=ROW, candidates=(object,), num
 def test_other_rows_too(tmp_path, capsys, body, said, code):
     file = tmp_path / "mine.py"
     file.write_text(f"{OTHERS}EXPERIMENT = {body}\n")
-    assert sweep.launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == code
+    assert run_launch(launch.parse([str(file), "--out", str(tmp_path / "out")])) == code
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1

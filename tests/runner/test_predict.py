@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(runs=(SOURCE,), sklearn_baselines=(PROBE,))
 
 
 def test_a_probe_reads_the_features_of_a_trained_run(tmp_path):
-    assert sweep(EXPERIMENT, EXPERIMENT, tmp_path, fresh=False) == 0
+    assert sweep(EXPERIMENT, EXPERIMENT, tmp_path) == 0
     folder = RunDirectory(tmp_path, SOURCE)
     images = DATA.test["inputs"]
     found = predict_source(SOURCE, folder, [images] * 2)
@@ -71,7 +71,6 @@ def test_images_of_another_shape_are_refused_before_anything_is_trained(tmp_path
         sweep(
             *[Experiment(runs=(SOURCE,), sklearn_baselines=(PROBE.replace(data=other),))] * 2,
             tmp_path,
-            fresh=False,
         )
     assert not (tmp_path / "source").exists()
 

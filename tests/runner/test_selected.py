@@ -39,7 +39,7 @@ CHILD = JOINT.replace(
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("selected")
     experiment = Experiment(runs=(*RUNS, CHILD))
-    assert sweep(experiment, experiment, root, fresh=False) == 0
+    assert sweep(experiment, experiment, root) == 0
     return root
 
 
@@ -156,7 +156,7 @@ def test_an_interrupted_run_selects_the_same_parameters(root, tmp_path, monkeypa
     monkeypatch.setattr(RunDirectory, "append", stopping)
     for _ in range(20):
         try:
-            sweep(experiment, experiment, tmp_path, fresh=False)
+            sweep(experiment, experiment, tmp_path)
             break
         except KeyboardInterrupt:
             continue
@@ -184,7 +184,7 @@ def test_outputs_that_are_not_finite_are_told_and_are_no_accuracy(tmp_path, caps
         name="overflow", data=data.Arrays(*numbers), tasks=(ROW,), augmentation={"strong": None}
     )
     experiment = Experiment(runs=(run,))
-    assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
+    assert sweep(experiment, experiment, tmp_path) == 0
     result = RunDirectory(tmp_path, run).result()
     assert np.isnan([entry["test"]["row"]["accuracy"] for entry in result["selected"]]).all()
     text = "task 'row', test part: outputs that are not finite for up to 1 examples in 8 of 8 evaluations"
@@ -196,7 +196,7 @@ def test_a_task_without_labels_in_validation_does_not_decide(tmp_path, capsys):
     validation = {**part(40, 1), "column": np.full(40, -1, np.int32)}
     run = MEAN.replace(name="gap", data=data.Arrays(part(96, 0), validation, part(40, 2)))
     experiment = Experiment(runs=(run,))
-    assert sweep(experiment, experiment, tmp_path, fresh=False) == 0
+    assert sweep(experiment, experiment, tmp_path) == 0
     said = "validation has no label of 'column', so the others select"
     assert said in capsys.readouterr().err.partition("gap: 16 steps")[0], "before it trains"
     result = RunDirectory(tmp_path, run).result()

@@ -117,21 +117,21 @@ def test_scikit_learns_estimators_learn(choice, use_unlabelled, tmp_path):
 
 def test_rows_stand_in_the_table_below_the_runs(tmp_path):
     whole = Experiment(runs=(RUN.replace(tasks=(ROW,)),), sklearn_baselines=(CLASSIC,))
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:4]] == ["hard", "logistic"]
     before = (tmp_path / "logistic" / "result.json").stat().st_mtime_ns
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     assert (tmp_path / "logistic" / "result.json").stat().st_mtime_ns == before, "fitted once"
     changed = Experiment(runs=whole.runs, sklearn_baselines=(CLASSIC.replace(num_labelled=30),))
     with pytest.raises(BadInput, match="was written by another run"):
-        sweep(changed, changed, tmp_path, fresh=False)
+        sweep(changed, changed, tmp_path)
 
 
 def test_estimators_alone_have_a_table_and_no_curves(tmp_path):
     whole = Experiment(runs=(RUN.replace(tasks=(ROW,)),), sklearn_baselines=(CLASSIC,))
     (tmp_path / "curves.png").touch()
-    assert sweep(select_runs(whole, [], None, "logistic", False), whole, tmp_path, fresh=False) == 0
+    assert sweep(select_runs(whole, [], None, "logistic", False), whole, tmp_path) == 0
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert [line.split("|")[1].strip() for line in lines[2:3]] == ["logistic"]
     assert not (tmp_path / "curves.png").exists()

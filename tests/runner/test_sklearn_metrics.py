@@ -260,7 +260,7 @@ def test_a_class_that_training_lacks_is_told(tmp_path):
 def test_one_fit_has_no_last_evaluation_and_no_median(tmp_path):
     row = row_of(CLASSES, NEIGHBOURS)
     whole = Experiment(runs=(), sklearn_baselines=(row,))
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     folder = RunDirectory(tmp_path, row)
     assert not {"last", "median"} & folder.result().keys()
     read = scores(row, folder)
@@ -352,18 +352,18 @@ def test_no_run_trains_beside_a_row_of_one_class(tmp_path):
     row = row_of(CLASSES, NEIGHBOURS, (ONE, *WHOLE[1:]))
     whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
     with pytest.raises(BadInput):
-        sweep(whole, whole, tmp_path, fresh=False)
+        sweep(whole, whole, tmp_path)
     assert not (tmp_path / "hard").exists()
 
 
 def test_a_row_that_cannot_be_fitted_is_told_before_runs_train(tmp_path, monkeypatch, capsys):
-    def train(runs, splits, folders, fresh, failures, signals):
-        assert list(failures) == ["row"] and [run.name for run in runs] == ["hard"]
+    def train(own, runs, splits):
+        assert list(own.failures) == ["row"] and [run.name for run in runs] == ["hard"]
 
     monkeypatch.setattr("mtl_jax.runner.sweep.train", train)
     row = row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91)))
     whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
-    assert sweep(whole, whole, tmp_path, fresh=False) == 1
+    assert sweep(whole, whole, tmp_path) == 1
     assert capsys.readouterr().err.startswith("error: row 'row'")
 
 

@@ -11,6 +11,7 @@ import launch
 from mtl_jax import data
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.runner import sweep, train_loop
+from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.runner.launching import launched
@@ -116,8 +117,8 @@ def test_files_of_a_run_say_what_it_was(straight):
 def test_a_second_launch_trains_nothing(straight, file, monkeypatch):
     out, _ = straight
 
-    def trained(run, *_):
-        raise AssertionError(f"{run.name} was trained again")
+    def trained(compiled, *_):
+        raise AssertionError(f"{compiled.run.name} was trained again")
 
     monkeypatch.setattr(sweep, "train_run", trained)
     before, table = times(out), (out / "table.md").read_bytes()
@@ -234,7 +235,8 @@ def test_a_run_that_diverges_is_said_in_a_line(file, tmp_path):
     code, stdout, stderr = launched(file, "--out", tmp_path, *options)
     assert (code, stdout) == (1, "")
     assert stderr.startswith("error: run 'row alone' diverged: loss/row is ")
-    assert stderr.endswith(" in seed 0 by step 4\n") and stderr.count("\n") == 1
+    assert stderr.endswith(" in seed 0 at step 2, whose batch is in failure.npz\n")
+    assert stderr.count("\n") == 1
     assert RunDirectory(tmp_path, RUN.replace(name="row alone")).result() is None
 
 
@@ -301,6 +303,6 @@ def test_a_part_of_the_runs_leaves_the_others_in_the_table(tmp_path):
     file.write_text(PARTS)
     for only in ("row alone", "column alone"):
         options = [str(file), "--out", str(tmp_path / "out"), "--only", only]
-        assert sweep.launch(launch.parse(options)) == 0
+        assert run_launch(launch.parse(options)) == 0
     rows = (tmp_path / "out" / "table.csv").read_text()
     assert "row alone" in rows and "column alone" in rows and "hard" not in rows

@@ -36,7 +36,7 @@ AGAIN = BOTH.replace(name="second round", labels={"teachers": (BOTH,)})
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("rounds")
     experiment = Experiment(runs=(AGAIN,))
-    assert sweep(experiment, experiment, pathlib.Path(root), fresh=False) == 0
+    assert sweep(experiment, experiment, pathlib.Path(root)) == 0
     return pathlib.Path(root)
 
 

@@ -47,6 +47,12 @@ def test_a_second_start_descends_nothing(made):
     assert (out / "sum" / "result.json").stat().st_mtime_ns == before
 
 
+def test_trackers_do_not_apply(made, tmp_path):
+    file, *_ = made
+    code, _, stderr = launched(file, "--out", tmp_path / "none", "--track", "tensorboard")
+    assert code == 2 and stderr.startswith("error: --track does not apply")
+
+
 def test_list_dry_and_only(made, tmp_path):
     file, out, _ = made
     _, stdout, _ = launched(file, "--out", out, "--list")

@@ -80,7 +80,7 @@ def test_which_heads_are_restored(take, fresh, found):
 def test_a_head_of_other_classes_is_refused_before_anything_trains(rows, said, tmp_path):
     run = NEXT.replace(data=Named(rows), initialization={"param_map": HEADS})
     with pytest.raises(BadInput, match=f"run 'next': initialization.param_map: the head of 'row', from 'source', .*{said}"):  # fmt: skip
-        sweep(Experiment(runs=(run,)), Experiment(runs=(run,)), tmp_path, fresh=False)
+        sweep(Experiment(runs=(run,)), Experiment(runs=(run,)), tmp_path)
     assert not (tmp_path / "source").exists()
 
 

@@ -36,7 +36,7 @@ def root(tmp_path_factory):
     )  # fmt: skip
     lone = row.replace(name="logistic 4", data=ALONE[1].data, num_seeds=1, first_seed=4)
     experiment = Experiment(runs=(BOTH, *ALONE, STUDENT), sklearn_baselines=(row, lone))
-    assert sweep(experiment, experiment, root, fresh=False) == 0
+    assert sweep(experiment, experiment, root) == 0
     return root
 
 

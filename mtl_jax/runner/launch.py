@@ -1,0 +1,67 @@
+"""The command line: which part of the package carries it out, and its exit code."""
+
+import argparse
+import pathlib
+import sys
+import traceback
+
+from mtl_jax.config.toy import ToyExperiment
+from mtl_jax.core.validation import BadInput
+from mtl_jax.runner import compare, input_digests, toy
+from mtl_jax.runner.compilation_cache import cache_compilations
+from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.listing import print_costs, print_progress
+from mtl_jax.runner.run_selection import load_experiment, select_runs
+from mtl_jax.runner.signals import Stopped
+from mtl_jax.runner.sweep import SweepOptions, sweep
+from mtl_jax.runner.tracking import Tracking, requested_trackers
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Executes the command-line options; returns the exit code.
+
+    Bad input and errors in user code print one line to stderr and return 2 (`--debug` also prints
+    the traceback); if a run fails in training, the others go on and 1 is returned; a signal returns
+    128 and its number. An error outside of a run is a bug and keeps its traceback.
+    """
+    cache_compilations()
+    input_digests.forget()
+    try:
+        return execute(options)
+    except Stopped as stop:
+        print(f"{stop.name}: {stop}", file=sys.stderr)
+        return stop.exit_code
+    except BadInput as error:
+        if options.debug:
+            traceback.print_exception(error)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Executes the command-line options; returns the exit code.
+
+    Raises:
+      BadInput: for bad input.
+      Stopped: if a signal stops it.
+    """
+    if options.compare is not None:
+        with explain_errors(""):
+            return compare.launch(*options.compare, options.out)
+    with explain_errors(""):
+        experiment = load_experiment(options.experiment)
+    name = options.experiment.stem + ("-smoke" if options.smoke else "")
+    root = options.out or pathlib.Path("results") / name
+    if isinstance(experiment, ToyExperiment):
+        with explain_errors(""):
+            return toy.launch(experiment, options, root)
+    trackers = requested_trackers(experiment, options.track)
+    every_run = select_runs(experiment, options.set, options.seeds, None, options.smoke)
+    experiment = select_runs(experiment, options.set, options.seeds, options.only, options.smoke)
+    if options.list:
+        return print_progress(experiment, root)
+    if options.dry:
+        return print_costs(experiment)
+    with Tracking(trackers, name) as tracking:
+        how = SweepOptions(options.fresh, options.retry, options.debug)
+        return sweep(experiment, every_run, root, how, tracking)
