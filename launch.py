@@ -67,11 +67,38 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="change a field of every run that has it, such as optimizer.learning_rate=0.01",
     )  # fmt: skip
     parser.add_argument(
-        "--out", action=StoreOnce, type=folder, metavar="DIR", help="default: results/NAME"
-    )
+        "--out", action=StoreOnce, type=folder, metavar="DIR",
+        help="folder to write; default: results/NAME, of --export results/NAME/RUN/export",
+    )  # fmt: skip
     parser.add_argument("--fresh", action="store_true", help="set old results aside, train anew")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
-    return parser.parse_args(arguments)
+    add_export_options(parser)
+    options = parser.parse_args(arguments)
+    given = [name for name in ("results", "parameters", "seed") if getattr(options, name)]
+    if given and options.export is None:
+        parser.error(f"argument --{given[0]}: is for --export")
+    return options
+
+
+def add_export_options(parser: Parser) -> None:
+    """Adds the options of an export, which writes the model of a finished run to `--out`."""
+    group = parser.add_argument_group("export of a finished run")
+    group.add_argument(
+        "--export", action=StoreOnce, type=nonempty, metavar="RUN",
+        help="write its model to --out, for python -m mtl_jax.predict",
+    )  # fmt: skip
+    group.add_argument(
+        "--results", action=StoreOnce, type=folder, metavar="DIR",
+        help="folder of the finished run; default: results/NAME",
+    )  # fmt: skip
+    group.add_argument(
+        "--parameters", action=StoreOnce, choices=("selected", "raw", "ema"),
+        help="selected by validation, or of the last step; default: selected",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", action=StoreOnce, type=nonempty, metavar="N",
+        help="seed to export, or soup for the mean of all; default: the first",
+    )  # fmt: skip
 
 
 def format_warning(

@@ -19,7 +19,14 @@ from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.report import figures, table
 from mtl_jax.report.scores import scores
-from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows, toy
+from mtl_jax.runner import (
+    export_command,
+    input_digests,
+    sklearn_baseline,
+    sklearn_data,
+    table_rows,
+    toy,
+)
 from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.compile_ahead import CompileAhead
@@ -52,6 +59,8 @@ def launch(options: argparse.Namespace) -> int:
     try:
         with explain_errors(""):
             experiment = load_experiment(options.experiment)
+        if options.export is not None:
+            return export_command.launch(experiment, options)
         root = options.out or pathlib.Path("results") / (
             options.experiment.stem + ("-smoke" if options.smoke else "")
         )
