@@ -22,7 +22,7 @@ from mtl_jax.data import (
     WordPiece,
 )
 from mtl_jax.data.files.column_splits import format_of
-from mtl_jax.export.function import array_spec, flat_inputs
+from mtl_jax.export.function import array_spec, box_decoder, flat_inputs
 from mtl_jax.export.table_columns import encoded_columns
 from mtl_jax.losses import ctc_loss
 from mtl_jax.losses.target_type import possible_types, types_of, without_options
@@ -44,7 +44,7 @@ def source_of_seed(run: Run, seed: int) -> DataSource:
     return run.data.for_seed(seed) if isinstance(run.data, PerSeed) else run.data
 
 
-def test_inputs(run: Run, splits: Mapping[str, Any]) -> Tree:
+def evaluation_inputs(run: Run, splits: Mapping[str, Any]) -> Tree:
     """The test inputs `[N, ...]` of the first task.
 
     Raises:
@@ -109,7 +109,11 @@ def task_specs(run: Run, source: DataSource, outputs: Mapping[str, Any]) -> tupl
     labels = label_dtypes(source)
 
     def spec(task: Task) -> TaskSpec:
-        kind = answer_kind(task, labels.get(task.name)) if task.name in outputs else "arrays"
+        kind: AnswerKind = "arrays"
+        if task.name in outputs:
+            kind = answer_kind(task, labels.get(task.name))
+        elif box_decoder(task) is not None:
+            kind = "boxes"
         names = tuple(map(str, classes.get(task.name, ())))
         size = 2 if kind == "binary" else task.num_outputs
         fits = len(names) == size and kind not in ("continuous", "arrays")

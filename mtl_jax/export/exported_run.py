@@ -59,7 +59,7 @@ def export_run(run: Run, folder: RunDirectory, choice: Choice, out: pathlib.Path
     if seed_axis(run) is not None:
         splits = jax.tree.map(lambda leaf: leaf[index], splits)
     source = describe.source_of_seed(run, seeds_of(run)[index])
-    inputs = describe.test_inputs(run, splits)
+    inputs = describe.evaluation_inputs(run, splits)
     out.mkdir(parents=True, exist_ok=True)
     description = write_model(run, trained, source, inputs, out)
     exported = load(out)
@@ -99,7 +99,7 @@ def write_model(
 
     variables = flat_variables(trained)
     spec = describe.input_spec(source, inputs)
-    exported = export_function(flat_function(trained, inputs), variables, spec.arrays)
+    exported = export_function(flat_function(trained, run.tasks, inputs), variables, spec.arrays)
     outputs = {name: array_spec(aval) for name, aval in out_avals(exported).items()}
     description = Description(
         run=run.name,

@@ -13,7 +13,7 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.core.metric import Metric
 from mtl_jax.core.tree import Tree, num_examples
-from mtl_jax.export.function import apply
+from mtl_jax.export.function import apply, flat_outputs
 from mtl_jax.export.trained_model import Choice, TrainedModel, seed_index
 from mtl_jax.predict import ExportedModel
 from mtl_jax.storage.run_directory import RunDirectory
@@ -101,7 +101,9 @@ def largest_difference(trained: TrainedModel, exported: ExportedModel, inputs: T
     outputs = jax.jit(lambda p, s, x: apply(trained.model, p, s, x))(
         trained.params, trained.batch_stats, jax.tree.map(jnp.asarray, some)
     )
-    pairs = zip(*map(jax.tree.leaves, (jax.device_get(outputs), exported(some))), strict=True)
+    wanted, found = flat_outputs(outputs), flat_outputs(exported(some))
+    # Boxes are among the outputs of an exported model alone.
+    pairs = ((np.asarray(array), found[name]) for name, array in wanted.items())
     return max(float(np.abs(one - other).max(initial=0.0)) for one, other in pairs)
 
 

@@ -7,7 +7,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.export.measured import Score
 from mtl_jax.export.trained_model import Choice
-from mtl_jax.predict.description import CARD, INPUTS, Description, InputSpec, TaskSpec
+from mtl_jax.predict.description import CARD, Description, InputSpec, TaskSpec
 
 TO_FILL_IN = "_to be filled in_"
 
@@ -116,7 +116,8 @@ def answers_table(tasks: Sequence[TaskSpec]) -> str:
     """What the tasks answer."""
     rows = [("task", "answer", "classes")]
     for task in tasks:
-        kind = "outputs as they are, not decoded" if task.kind == "arrays" else task.kind
+        kind = {"arrays": "outputs as they are, not decoded", "boxes": "boxes, scores and classes"}
+        kind = kind.get(task.kind, task.kind)
         kind += ", in the unit of the data" if task.mean is not None else ""
         rows.append((task.name, kind, ", ".join(task.classes or ()) or "-"))
     return table(rows)

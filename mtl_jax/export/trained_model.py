@@ -88,9 +88,13 @@ def load_trained(run: Run, folder: RunDirectory, choice: Choice) -> TrainedModel
     else:
         params = jax.tree.map(lambda leaf: leaf[index], params)
     stats = jax.tree.map(lambda leaf: leaf[index], stats)
+    return TrainedModel(model_of(run), params, stats)
+
+
+def model_of(run: Run) -> Model:
+    """The model of a run without auxiliary heads and added parameters."""
     trunk = traits(run.trunk).base_trunk if traits(run.trunk).adds_params else run.trunk
-    model = make_model(trunk, {task.name: task.head_spec for task in run.tasks})
-    return TrainedModel(model, params, stats)
+    return make_model(trunk, {task.name: task.head_spec for task in run.tasks})
 
 
 def seed_index(run: Run, choice: Choice) -> int:

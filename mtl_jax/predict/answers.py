@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mtl_jax.predict.description import TaskSpec
+from mtl_jax.predict.description import BOXES, TaskSpec
 
 
 class Answer(NamedTuple):
@@ -17,7 +17,11 @@ class Answer(NamedTuple):
     | binary     | class 0 or 1 `[N, *P]`         | `[N, *P, 2]`             |
     | multilabel | labels `[N, *P, C]` as bools   | `[N, *P, C]`, sigmoid    |
     | continuous | numbers `[N, *P, D]`           | None                     |
+    | boxes      | boxes, scores and classes      | None                     |
     | arrays     | None                           | None                     |
+
+    Boxes `[N, M, 4]` are corners x0, y0, x1, y1 in pixels of the model's input, the best first, with
+    scores `[N, M]`, 0 where there are fewer, and classes `[N, M]`.
 
     Attributes:
       outputs: the outputs of the model, `[N, *P, C]` or a dict of arrays.
@@ -26,7 +30,7 @@ class Answer(NamedTuple):
     """
 
     outputs: Any
-    values: np.ndarray | None = None
+    values: Any = None
     probabilities: np.ndarray | None = None
 
 
@@ -44,7 +48,10 @@ def answer(task: TaskSpec, outputs: Any) -> Answer:
       >>> found.values, found.probabilities
       (array([1]), array([[0.25, 0.75]]))
     """
-    if task.kind == "arrays" or isinstance(outputs, Mapping):
+    if isinstance(outputs, Mapping):
+        boxes = task.kind == "boxes"
+        return Answer(outputs, {name: outputs[name] for name in BOXES} if boxes else None)
+    if task.kind == "arrays":
         return Answer(outputs)
     if task.kind == "continuous":
         return Answer(outputs, unstandardize(task, outputs))

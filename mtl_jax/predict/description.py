@@ -13,7 +13,8 @@ VOCABULARY, CARD = "vocab.txt", "README.md"
 INPUTS = "inputs"  # Name of the array where there is only one.
 
 InputKind = Literal["image", "vector", "series", "tokens", "arrays"]
-AnswerKind = Literal["multiclass", "binary", "multilabel", "continuous", "arrays"]
+AnswerKind = Literal["multiclass", "binary", "multilabel", "continuous", "boxes", "arrays"]
+BOXES = ("boxes", "scores", "classes")  # Names of the outputs of a task that detects boxes.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +93,7 @@ class TaskSpec:
 
     Attributes:
       name: name of the task.
-      kind: its target type, or "arrays" for outputs that are not decoded.
+      kind: its target type; "boxes" for detected boxes; "arrays" for outputs that are not decoded.
       classes: names of the classes, or of the labels of a multilabel task; None if unnamed.
       mean: mean of the labels that were standardized for training, one or for every output.
       std: their standard deviation.
@@ -142,13 +143,12 @@ def read_description(folder: pathlib.Path) -> Description:
         raise BadInput(f"{folder} must be the folder of an exported model, it has no {DESCRIPTION}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("format") != FORMAT:
-            raise BadInput(f"{path} has another format than {FORMAT}, which this version reads")
-        return from_json(content)
-    except BadInput:
-        raise
+        found = content.pop("format")
+        if found == FORMAT:
+            return from_json(content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{path} is damaged ({type(error).__name__}: {error})") from error
+    raise BadInput(f"{path} has format {found!r}, and this version reads {FORMAT}")
 
 
 def from_json(content: dict[str, Any]) -> Description:

@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+import jax
 import numpy as np
 
 from mtl_jax.core.validation import BadInput
@@ -21,8 +22,8 @@ def write_predictions(model: ExportedModel, batches: Iterable[Batch], out: pathl
 
     Columns are `input`, and for every task `TASK`, the class or number, and `TASK probability`, that
     of the class. Several numbers are `TASK 0`, ...; a multilabel task has `TASK LABEL probability`
-    for each label. Of dense tasks and of those whose outputs are not decoded, cells hold paths of
-    arrays, relative to the file: maps `[*P]` of classes and of probabilities, or `[*P, D]`.
+    for each label. Of dense tasks, of boxes and of outputs that are not decoded, cells hold paths
+    of arrays, relative to the file: maps `[*P]` of classes and of probabilities, or `[*P, D]`.
 
     Raises:
       BadInput: if the file cannot be written, or from the inputs.
@@ -59,17 +60,14 @@ def header(file: TextIO, names: list[str]) -> csv.DictWriter:
 
 def example(answer: Answer, place: int) -> Answer:
     """The answer to one of the inputs."""
-    outputs = answer.outputs
-    if isinstance(outputs, dict):
-        return Answer({name: array[place] for name, array in outputs.items()})
-    return Answer(outputs[place], *(each if each is None else each[place] for each in answer[1:]))
+    return jax.tree.map(lambda array: array[place], answer)
 
 
 def cells(task: TaskSpec, answer: Answer, path: pathlib.Path) -> dict[str, Any]:
     """The cells of a task's answer to one input; its arrays are written to `path` with a suffix."""
     name, values, probabilities = task.name, answer.values, answer.probabilities
-    if values is None:
-        return {name: save(path, answer.outputs)}
+    if values is None or isinstance(values, dict):
+        return {name: save(path, answer.outputs if values is None else values)}
     if values.ndim > (task.kind in ("multilabel", "continuous")):
         return dense_cells(task, values, probabilities, path)
     if probabilities is None:
