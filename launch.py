@@ -74,7 +74,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
     add_export_options(parser)
     options = parser.parse_args(arguments)
-    given = [name for name in ("results", "parameters", "seed") if getattr(options, name)]
+    names = ("results", "parameters", "seed", "onnx")
+    given = [name for name in names if getattr(options, name)]
     if given and options.export is None:
         parser.error(f"argument --{given[0]}: is for --export")
     return options
@@ -99,6 +100,7 @@ def add_export_options(parser: Parser) -> None:
         "--seed", action=StoreOnce, type=nonempty, metavar="N",
         help="seed to export, or soup for the mean of all; default: the first",
     )  # fmt: skip
+    group.add_argument("--onnx", action="store_true", help="write model.onnx too (extra onnx)")
 
 
 def format_warning(

@@ -13,6 +13,7 @@ from mtl_jax.data.files.paths import expand_path
 from mtl_jax.export import describe, measured
 from mtl_jax.export.function import array_spec, flat_function, flat_variables
 from mtl_jax.export.model_card import Facts, model_card
+from mtl_jax.export.onnx_file import ONNX, require_onnx, write_onnx
 from mtl_jax.export.trained_model import Choice, TrainedModel, load_trained, seed_index
 from mtl_jax.predict import load
 from mtl_jax.predict.description import (
@@ -33,7 +34,9 @@ from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis, seeds_of
 
 
-def export_run(run: Run, folder: RunDirectory, choice: Choice, out: pathlib.Path) -> float:
+def export_run(
+    run: Run, folder: RunDirectory, choice: Choice, out: pathlib.Path, onnx: bool = False
+) -> float:
     """Exports a model of a finished run, and measures it.
 
     Writes `model.safetensors`, `model.jax`, `preprocessing.json`, for texts `vocab.txt`, and the
@@ -44,15 +47,18 @@ def export_run(run: Run, folder: RunDirectory, choice: Choice, out: pathlib.Path
       folder: its folder.
       choice: the parameters to export.
       out: the folder to write, which is new, empty, or that of an exported model.
+      onnx: whether to write `model.onnx` too, by jax2onnx.
 
     Returns:
       The largest difference of its outputs from those of the training code.
 
     Raises:
-      BadInput: as in `load_trained`, if the folder holds something else, or if tasks have inputs of
-        different shapes.
+      BadInput: as in `load_trained` and `write_onnx`, if the folder holds something else, or if
+        tasks have inputs of different shapes.
     """
     require_folder(out)
+    if onnx:
+        require_onnx()
     trained = load_trained(run, folder, choice)
     splits = load_run_data(run).splits
     index = seed_index(run, choice)
@@ -62,6 +68,9 @@ def export_run(run: Run, folder: RunDirectory, choice: Choice, out: pathlib.Path
     inputs = describe.evaluation_inputs(run, splits)
     out.mkdir(parents=True, exist_ok=True)
     description = write_model(run, trained, source, inputs, out)
+    if onnx:
+        function = flat_function(trained, run.tasks, inputs)
+        write_onnx(out / ONNX, function, flat_variables(trained), description.inputs.arrays)
     exported = load(out)
     is_soup = choice.seed == "soup"
     facts = Facts(

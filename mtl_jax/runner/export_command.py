@@ -35,7 +35,7 @@ def launch(experiment: Experiment | ToyExperiment, options: argparse.Namespace) 
     out = options.out or folder.path / "export"
     choice = Choice(options.parameters or "selected", parse_seed(options.seed))
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        difference = export_run(run, folder, choice, out)
+        difference = export_run(run, folder, choice, out, options.onnx)
     print(
         f"{run.name} is in {out}; its outputs differ by {difference:.1e} from the training code's"
     )

@@ -122,7 +122,9 @@ def test_a_toy_run_is_no_model():
     assert code == 2 and "--export is for runs that train a model" in error
 
 
-@pytest.mark.parametrize("option", [("--seed", "1"), ("--results", "x"), ("--parameters", "raw")])
+@pytest.mark.parametrize(
+    "option", [("--seed", "1"), ("--results", "x"), ("--parameters", "raw"), ("--onnx",)]
+)
 def test_options_of_an_export_alone(option, capsys):
     with pytest.raises(SystemExit):
         launch.parse(["x.py", *option])
