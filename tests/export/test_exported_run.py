@@ -12,7 +12,6 @@ import mtl_jax
 from mtl_jax.core.validation import BadInput
 from mtl_jax.export import Choice, export_run
 from mtl_jax.export.exported_run import out_avals
-from mtl_jax.export.function import flat_outputs
 from mtl_jax.nets.pretrained import EXPORTED, Pretrained
 from mtl_jax.predict.module import PLATFORMS
 from mtl_jax.train import build_model
@@ -135,11 +134,6 @@ def test_auxiliary_heads_are_left_out(exported):
     _, found = exported
     heads = found["mlp"].trained.params["tasks"]["heads"]
     assert heads.keys() == {"row", "column"} < found["mlp"].variables[0]["tasks"]["heads"].keys()
-
-
-def test_outputs_that_are_no_arrays_are_refused():
-    with pytest.raises(BadInput, match="outputs of task 'a' must be an array or a dict of arrays"):
-        flat_outputs({"a": (1.0,)})
 
 
 @pytest.mark.parametrize("content", ["a file", "another folder"])
