@@ -23,7 +23,7 @@ from mtl_jax.data import (
 )
 from mtl_jax.data.files.column_splits import format_of
 from mtl_jax.export.function import array_spec, box_decoder, flat_inputs
-from mtl_jax.export.table_columns import encoded_columns
+from mtl_jax.export.table_columns import describe_columns
 from mtl_jax.losses import ctc_loss
 from mtl_jax.losses.target_type import possible_types, types_of, without_options
 from mtl_jax.predict.description import (
@@ -66,7 +66,7 @@ def input_spec(source: DataSource, inputs: Tree) -> InputSpec:
     kind = "tokens" if tokens else KINDS.get(inputs.ndim, "arrays")
     base = base_source(source)
     if kind == "vector" and isinstance(base, Table):
-        return InputSpec(kind, arrays, encoded_columns(base), format_of(base)._asdict())
+        return InputSpec(kind, arrays, describe_columns(base), format_of(base)._asdict())
     tokenizer = source.text_tokenizer()
     if kind == "tokens" and isinstance(tokenizer, WordPiece):
         own = Tokenizer(tokenizer.length, tokenizer.lower)

@@ -10,7 +10,7 @@ from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import WordPiece
 from mtl_jax.data.files.paths import expand_path
-from mtl_jax.export import describe, measured
+from mtl_jax.export import describe, measurements
 from mtl_jax.export.function import array_spec, flat_function, flat_variables
 from mtl_jax.export.model_card import Facts, model_card
 from mtl_jax.export.onnx_file import ONNX, require_onnx, write_onnx
@@ -75,12 +75,12 @@ def export_run(
     is_soup = choice.seed == "soup"
     facts = Facts(
         metadata=folder.read("run.json"),
-        scores=measured.scores_of_soup(run, trained, splits)
+        scores=measurements.scores_of_soup(run, trained, splits)
         if is_soup
-        else measured.scores_of_seed(run, folder, choice),
-        difference=measured.largest_difference(trained, exported, inputs),
-        seconds=measured.latencies(exported, inputs),
-        sizes=measured.file_sizes(out),
+        else measurements.scores_of_seed(run, folder, choice),
+        difference=measurements.largest_difference(trained, exported, inputs),
+        seconds=measurements.latencies(exported, inputs),
+        sizes=measurements.file_sizes(out),
         num_params=num_params(trained.params),
         device=devices(),
     )

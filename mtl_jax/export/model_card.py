@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import to_source
-from mtl_jax.export.measured import Score
+from mtl_jax.export.measurements import Score
 from mtl_jax.export.trained_model import Choice
 from mtl_jax.predict.description import CARD, Description, InputSpec, TaskSpec
 
@@ -83,8 +83,8 @@ def usage(description: Description) -> str:
         f"```bash\npython -m mtl_jax.predict . {file} --out predictions.csv\n```\n\n"
         "```python\nimport mtl_jax\n\nmodel = mtl_jax.load('.')\n"
         "answers = model.predict(inputs)  # By task: outputs, values, probabilities.\n```\n\n"
-        "Needs mtl_jax, JAX, NumPy, safetensors and, for images, Pillow; nothing of the training "
-        f"code. `model.jax` was written with JAX {description.jax} for CPU, CUDA and TPU and any "
+        "Needs `pip install jax numpy pillow safetensors` and `pip install --no-deps mtl_jax`, none "
+        f"of the packages for training. `model.jax` was written with JAX {description.jax} for CPU, CUDA and TPU and any "
         f"batch size.\n\n{inputs_text(description.inputs)}"
     )
 
@@ -139,10 +139,10 @@ def license(run: Run, metadata: Mapping[str, Any]) -> str:
     """The data, and what only the owner of data and weights knows."""
     rows = [
         ("field", "value"),
-        ("data", f"`{truncated(to_source(run.data))}`"),
+        ("data", f"`{truncate(to_source(run.data))}`"),
         ("digest of the data", f"`{metadata.get('data', '-')}`"),
         ("license of the data", TO_FILL_IN),
-        ("initial weights", f"`{truncated(to_source(run.initialization.init_from))}`"),
+        ("initial weights", f"`{truncate(to_source(run.initialization.init_from))}`"),
         ("license of the initial weights", TO_FILL_IN),
         ("license of this model", TO_FILL_IN),
         ("intended use and limits", TO_FILL_IN),
@@ -150,6 +150,6 @@ def license(run: Run, metadata: Mapping[str, Any]) -> str:
     return table(rows)
 
 
-def truncated(text: str, most: int = 300) -> str:
+def truncate(text: str, most: int = 300) -> str:
     """A text that fits in a cell."""
     return text if len(text) <= most else f"{text[: most - 4]} ..."

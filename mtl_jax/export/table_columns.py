@@ -9,17 +9,17 @@ from mtl_jax.data.files.table import moments, numeric, one_hot
 from mtl_jax.predict.description import Column
 
 
-def encoded_columns(table: Table) -> tuple[Column, ...]:
+def describe_columns(table: Table) -> tuple[Column, ...]:
     """How a table encodes its features, in their order; reads its files."""
     parts, categories = table.read(), table.columns()
     columns = concatenate_columns(table, parts, **table.fields(), features=tuple(categories))
     train = part_rows(table, parts, labels_of(table, columns))[0]
     return tuple(
-        encoded_column(table, columns, name, values, train) for name, values in categories.items()
+        describe_column(table, columns, name, values, train) for name, values in categories.items()
     )
 
 
-def encoded_column(
+def describe_column(
     table: Table, columns: Columns, name: str, categories: tuple | None, train: np.ndarray
 ) -> Column:
     """How one column is encoded, by its values of the training part."""

@@ -53,14 +53,14 @@ def read_batches(path: pathlib.Path, spec: InputSpec, folder: pathlib.Path) -> I
     elif path.is_dir() or (spec.kind == "image" and suffix in suffixes()):
         yield from image_batches(*images_in(path, spec), spec)
     elif suffix not in TABLES:
-        raise BadInput(f"{path} must be {expected(spec)}")
+        raise BadInput(f"{path} must be {describe_files(spec)}")
     elif spec.kind == "image":
         yield from image_batches(*images_of_table(path), spec)
     else:
         yield from split_batches({INPUTS: read_table(path, spec, folder)})
 
 
-def expected(spec: InputSpec) -> str:
+def describe_files(spec: InputSpec) -> str:
     """Describes the files that a model reads."""
     text = spec.tokenizer is not None
     kinds = {
@@ -112,7 +112,7 @@ def images_in(path: pathlib.Path, spec: InputSpec) -> tuple[list[str], list[path
       BadInput: if the model reads no images, or there are none.
     """
     if spec.kind != "image":
-        raise BadInput(f"{path} must be {expected(spec)}, not a folder")
+        raise BadInput(f"{path} must be {describe_files(spec)}, not a folder")
     if path.is_file():
         return [path.name], [path]
     known = suffixes()
@@ -157,7 +157,7 @@ def read_table(path: pathlib.Path, spec: InputSpec, folder: pathlib.Path) -> np.
       BadInput: for a missing column or a cell that cannot be read, or if the model reads neither.
     """
     if spec.kind not in ("vector", "tokens") or (spec.kind == "tokens" and spec.text is None):
-        raise BadInput(f"{path} must be {expected(spec)}")
+        raise BadInput(f"{path} must be {describe_files(spec)}")
     cells = spec.cells or {}
     format = Format(**{**cells, "missing": tuple(cells["missing"])}) if cells else Format()
     columns = read_columns(path, None if spec.text is None else (spec.text,), format)

@@ -28,26 +28,35 @@ def write_predictions(model: ExportedModel, batches: Iterable[Batch], out: pathl
     Raises:
       BadInput: if the file cannot be written, or from the inputs.
     """
-    tasks = model.description.tasks
     partial = out.with_name(f"{out.name}.half")
-    count = 0
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         file = open(partial, "w", encoding="utf-8", newline="")  # noqa: SIM115, closed below.
     except OSError as error:
         raise BadInput(f"--out must be writable: {out}: {error.strerror}") from None
-    with file:
-        writer: Any = None
-        for batch in batches:
-            found = model.predict(batch.inputs)
-            for place, name in enumerate(batch.names):
-                row, count = {"input": name}, count + 1
-                for task in tasks:
-                    own = example(found[task.name], place)
-                    row |= cells(task, own, out.with_suffix("") / f"{count:06d}.{task.name}")
-                writer = writer or header(file, list(row))
-                writer.writerow(row)
-    partial.replace(out)
+    try:
+        with file:
+            count = write_rows(model, batches, file, out.with_suffix(""))
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return count
+
+
+def write_rows(
+    model: ExportedModel, batches: Iterable[Batch], file: TextIO, folder: pathlib.Path
+) -> int:
+    """Writes the rows of all batches, and arrays to a folder; returns the number of rows."""
+    count, writer = 0, None
+    for batch in batches:
+        found = model.predict(batch.inputs)
+        for place, name in enumerate(batch.names):
+            row, count = {"input": name}, count + 1
+            for task in model.description.tasks:
+                own = example(found[task.name], place)
+                row |= cells(task, own, folder / f"{count:06d}.{task.name}")
+            writer = writer or header(file, list(row))
+            writer.writerow(row)
     return count
 
 

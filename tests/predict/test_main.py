@@ -91,3 +91,9 @@ def test_errors_are_one_line(model, tmp_path, capsys, monkeypatch, arguments, te
     assert main([*arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and text in error and error.count("\n") == 1
+
+
+def test_a_row_that_is_not_read_leaves_no_table(model, tmp_path):
+    (tmp_path / "x.csv").write_text("a,b\n0,1\n0,many\n")
+    assert main([str(model), str(tmp_path / "x.csv"), "--out", str(tmp_path / "o.csv")]) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"model", "x.csv"}

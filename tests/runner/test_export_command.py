@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -18,6 +19,14 @@ from mtl_jax import Experiment
 from tests.small import RUN
 
 EXPERIMENT = Experiment(runs=(RUN,))
+"""
+TUNED = """
+from mtl_jax import Experiment
+from mtl_jax.nets.pretrained import EXPORTED, Pretrained
+from tests.small import RUN
+
+SOURCE = Pretrained({path!r}, EXPORTED)
+EXPERIMENT = Experiment(runs=(RUN.replace(name="tuned", initialization={{"init_from": SOURCE}}),))
 """
 TOY = pathlib.Path(__file__).parents[2] / "experiments" / "toy_pareto.py"
 
@@ -89,6 +98,22 @@ def test_an_export_replaces_an_older_one_but_nothing_else(trained, tmp_path):
     before = json.loads((out / "preprocessing.json").read_text())
     exported(trained, tmp_path, "--seed", 1)
     assert json.loads((out / "preprocessing.json").read_text()) == before
+
+
+def test_a_soup_of_runs_that_start_from_an_exported_model(trained, tmp_path):
+    source = exported(trained, tmp_path)
+    file = tmp_path / "tuned.py"
+    file.write_text(TUNED.format(path=str(source)))
+    results, out = tmp_path / "results", tmp_path / "soup"
+    assert launched(file, "--out", results)[0] == 0
+    options = ("--export", "tuned", "--results", results, "--out", out, "--seed", "soup")
+    code, _, error = launched(file, *options)
+    assert code == 0, error
+    found = mtl_jax.load(out).predict(DATA.test["inputs"])
+    accuracy = 100.0 * (found["row"].values == DATA.test["row"]).mean()
+    card = (out / "README.md").read_text()
+    assert "the mean of the parameters of 2 seeds" in card
+    assert re.search(rf"row \| accuracy \| [\d.]+ \| {accuracy:.4g} \| -", card)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def scores_of_seed(run: Run, folder: RunDirectory, choice: Choice) -> list[Score
     splits = ("validation", "test")
     if choice.parameters == "selected":
         selected = folder.result()["selected"]
-        found = {split: [entry.get(split) for entry in selected] for split in splits}
+        found = {split: [entry[split] for entry in selected] for split in splits}
     else:
         last = folder.records()[-1]
         found = {
