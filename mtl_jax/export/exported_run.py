@@ -6,6 +6,7 @@ import shutil
 import jax
 
 from mtl_jax.config.run import Run
+from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.tree import num_params
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import WordPiece
@@ -67,6 +68,8 @@ def export_run(
     source = describe.source_of_seed(run, seeds_of(run)[index])
     inputs = describe.evaluation_inputs(run, splits)
     out.mkdir(parents=True, exist_ok=True)
+    for name in (CARD, ONNX, VOCABULARY):  # Those of an older export that may not be written.
+        (out / name).unlink(missing_ok=True)
     description = write_model(run, trained, source, inputs, out)
     if onnx:
         function = flat_function(trained, run.tasks, inputs)
@@ -101,7 +104,7 @@ def require_folder(out: pathlib.Path) -> None:
 
 
 def write_model(
-    run: Run, trained: TrainedModel, source: describe.DataSource, inputs: object, out: pathlib.Path
+    run: Run, trained: TrainedModel, source: DataSource, inputs: object, out: pathlib.Path
 ) -> Description:
     """Writes the function, the weights and their description."""
     from safetensors.numpy import save

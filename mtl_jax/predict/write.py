@@ -28,6 +28,8 @@ def write_predictions(model: ExportedModel, batches: Iterable[Batch], out: pathl
     Raises:
       BadInput: if the file cannot be written, or from the inputs.
     """
+    if out.suffix.lower() != ".csv":
+        raise BadInput(f"--out must end in .csv, not {out}")
     partial = out.with_name(f"{out.name}.half")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

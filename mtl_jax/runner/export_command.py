@@ -8,6 +8,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.export import Choice, export_run
+from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
@@ -32,6 +33,7 @@ def launch(experiment: Experiment | ToyExperiment, options: argparse.Namespace) 
     folder.check()
     if not folder.is_finished():
         raise BadInput(f"--export {run.name}: the run is not finished in {root} (--results)")
+    input_digests.check(folder, reload=True)  # The preprocessing is that of these data.
     out = options.out or folder.path / "export"
     choice = Choice(options.parameters or "selected", parse_seed(options.seed))
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):

@@ -83,6 +83,7 @@ def test_a_table_with_every_task(model, tmp_path, capsys):
         (("model", "none.csv"), "there is no"),
         ((".", "x.csv"), "must be the folder of an exported model"),
         (("model", "x.csv", "--out", "x.csv/y.csv"), "--out must be writable"),
+        (("model", "x.csv", "--out", "found"), "--out must end in .csv, not found"),
     ],
 )
 def test_errors_are_one_line(model, tmp_path, capsys, monkeypatch, arguments, text):

@@ -96,7 +96,9 @@ def test_predictions_of_the_exported_model(trained, tmp_path):
 def test_an_export_replaces_an_older_one_but_nothing_else(trained, tmp_path):
     out = exported(trained, tmp_path)
     before = json.loads((out / "preprocessing.json").read_text())
+    (out / "model.onnx").write_text("of the older one")
     exported(trained, tmp_path, "--seed", 1)
+    assert not (out / "model.onnx").exists()
     assert json.loads((out / "preprocessing.json").read_text()) == before
 
 
