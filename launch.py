@@ -70,8 +70,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="change a field of every run that has it, such as optimizer.learning_rate=0.01",
     )  # fmt: skip
     parser.add_argument(
-        "--out", action=StoreOnce, type=folder, metavar="DIR", help="default: results/NAME"
-    )
+        "--out", action=StoreOnce, type=folder, metavar="DIR",
+        help="folder to write; default: results/NAME, of --export results/NAME/RUN/export",
+    )  # fmt: skip
     parser.add_argument(
         "--track", action="append", default=[], choices=("tensorboard", "wandb", "mlflow"),
         help="send measurements and figures there too; may be repeated",
@@ -83,14 +84,45 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="no experiment: compare two folders of results; --out DIR keeps the table",
     )  # fmt: skip
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
+    add_export_options(parser)
     options = parser.parse_args(arguments)
+    check_combination(parser, options)
+    return options
+
+
+def check_combination(parser: Parser, options: argparse.Namespace) -> None:
+    """Exits with code 2 for options that do not go together."""
     if options.compare is None and options.experiment is None:
         parser.error("an experiment is required, or --compare A B")
     given = [name for name, value in vars(options).items() if value != parser.get_default(name)]
     others = [name for name in given if name not in ("compare", "out", "debug")]
     if options.compare is not None and others:
         parser.error(f"--compare allows --out and --debug beside it, not {', '.join(others)}")
-    return options
+    exports = [name for name in ("results", "parameters", "seed", "onnx") if name in given]
+    if exports and options.export is None:
+        parser.error(f"argument --{exports[0]}: is for --export")
+
+
+def add_export_options(parser: Parser) -> None:
+    """Adds the options of an export, which writes the model of a finished run to `--out`."""
+    group = parser.add_argument_group("export of a finished run")
+    group.add_argument(
+        "--export", action=StoreOnce, type=nonempty, metavar="RUN",
+        help="write its model to --out, for python -m mtl_jax.predict",
+    )  # fmt: skip
+    group.add_argument(
+        "--results", action=StoreOnce, type=folder, metavar="DIR",
+        help="folder of the finished run; default: results/NAME",
+    )  # fmt: skip
+    group.add_argument(
+        "--parameters", action=StoreOnce, choices=("selected", "raw", "ema"),
+        help="selected by validation, or of the last step; default: selected",
+    )  # fmt: skip
+    group.add_argument(
+        "--seed", action=StoreOnce, type=nonempty, metavar="N",
+        help="seed to export, or soup for the mean of all; default: the first",
+    )  # fmt: skip
+    group.add_argument("--onnx", action="store_true", help="write model.onnx too (extra onnx)")
 
 
 def format_warning(

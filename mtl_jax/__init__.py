@@ -18,11 +18,12 @@ FACE = {
     "Task": "mtl_jax.config.task",
     "aggregate": "mtl_jax.aggregation.balance",
     "balance": "mtl_jax.aggregation.balance",
+    "load": "mtl_jax.predict.exported_model",
 }
 PACKAGES = (
     "aggregation", "augment", "config", "consistency", "core", "data", "domain_adaptation",
-    "losses", "metrics", "nets", "report", "runner", "sharing", "solvers", "storage", "trackers",
-    "train", "transfer", "weighting",
+    "export", "losses", "metrics", "nets", "predict", "report", "runner", "sharing", "solvers",
+    "storage", "trackers", "train", "transfer", "weighting",
 )  # fmt: skip
 
 

@@ -20,16 +20,16 @@ HEAD = '''# The catalogue of `mtl_jax`
 
 Made from the code by `python -m tests.catalogue`; change a docstring, not this page.
 
-## The 19 packages
+## The 21 packages
 
 A file imports only its own package and lower floors:
 
 ```
 runner
-report
+export | report
 storage | trackers
 train
-consistency | nets | transfer
+consistency | nets | predict | transfer
 aggregation | augment | data | domain_adaptation | weighting
 config | metrics | sharing
 losses | solvers
@@ -51,10 +51,12 @@ core
 | `weighting` | Loss weightings of several tasks |
 | `consistency` | Semi-supervised learning: pseudo-labels and consistency of views |
 | `nets` | Backbones, multi-task architectures, PEFT, pretrained weights (the Flax package) |
+| `predict` | Predictions of exported models, without the training code |
 | `transfer` | Fine-tuning, distillation, weight space and transferability estimates |
 | `train` | One pure training step, its state and evaluation |
 | `storage` | Run directories, checkpoints and prepared data on the disk |
 | `trackers` | TensorBoard, Weights & Biases, MLflow |
+| `export` | Trained models in folders that `predict` reads |
 | `report` | Tables and figures of finished runs |
 | `runner` | Experiments from the command line |
 

@@ -19,10 +19,10 @@ FLOORS = [
     {"losses", "solvers"},
     {"config", "metrics", "sharing"},
     {"aggregation", "augment", "data", "domain_adaptation", "weighting"},
-    {"consistency", "nets", "transfer"},
+    {"consistency", "nets", "predict", "transfer"},
     {"train"},
     {"storage", "trackers"},
-    {"report"},
+    {"export", "report"},
     {"runner"},
 ]
 FLOOR = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}
@@ -172,7 +172,7 @@ def test_importing_the_package_is_light():
     code = (
         "import sys, mtl_jax, mtl_jax.losses, mtl_jax.weighting, mtl_jax.aggregation;"
         "import mtl_jax.consistency, mtl_jax.sharing, mtl_jax.transfer, mtl_jax.augment, mtl_jax.data;"
-        "import mtl_jax.domain_adaptation;"
+        "import mtl_jax.domain_adaptation, mtl_jax.predict;"
         "heavy = {'flax', 'tensorflow_datasets', 'orbax', 'sklearn', 'matplotlib', 'PIL'};"
         "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
     )

@@ -37,6 +37,14 @@ def decode_centers(
       >>> found["boxes"].tolist(), found["classes"].tolist()
       ([[[6.0, 2.0, 14.0, 10.0]]], [[1]])
     """
+    found = find_centers(outputs, stride=stride, top=top)
+    return {name: np.asarray(array) for name, array in found.items()}
+
+
+def find_centers(
+    outputs: Mapping[str, Any], *, stride: int = 4, top: int = 100
+) -> dict[str, jax.Array]:
+    """`decode_centers` as a function that can be traced."""
     maps = {name: jnp.asarray(outputs[name]) for name in ("heatmap", "size", "offset")}
     count, _, columns, classes = maps["heatmap"].shape
     around = jax.lax.reduce_window(
@@ -52,9 +60,8 @@ def decode_centers(
         for name in ("size", "offset")
     )
     center, half = corner.astype(offset.dtype) + offset, size.clip(0.0) / 2.0
-    found = {
+    return {
         "boxes": stride * jnp.concatenate([center - half, center + half], -1),
         "scores": scores,
         "classes": index % classes,
     }
-    return {name: np.asarray(array) for name, array in found.items()}

@@ -27,7 +27,7 @@ def resize(x: jax.Array, size: tuple[int, ...] | None) -> jax.Array:
     """
     if size is None or x.shape[1:3] == tuple(size):
         return x
-    return jax.image.resize(x, (len(x), *size, x.shape[-1]), "bilinear", antialias=False)
+    return jax.image.resize(x, (x.shape[0], *size, x.shape[-1]), "bilinear", antialias=False)
 
 
 def resize_between_corners(x: jax.Array, size: tuple[int, ...]) -> jax.Array:

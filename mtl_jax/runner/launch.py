@@ -7,7 +7,7 @@ import traceback
 
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner import compare, input_digests, toy
+from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.listing import print_costs, print_progress
@@ -50,6 +50,8 @@ def execute(options: argparse.Namespace) -> int:
             return compare.launch(*options.compare, options.out)
     with explain_errors(""):
         experiment = load_experiment(options.experiment)
+    if options.export is not None:
+        return export_command.launch(experiment, options)
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.out or pathlib.Path("results") / name
     if isinstance(experiment, ToyExperiment):

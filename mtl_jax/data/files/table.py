@@ -230,12 +230,17 @@ def one_hot(columns: Columns, name: str) -> np.ndarray:
 
 def standardize(values: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Numbers `[N, 1]`, scaled to mean 0 and variance 1 over the training part."""
-    train_values = values[train]
+    center, largest, std = moments(values[train])
+    return (values - center) / largest / std
+
+
+def moments(train: np.ndarray) -> tuple[float, float, float]:
+    """Center, largest distance from it, and standard deviation of the distances over that."""
     # The mean of equal numbers may differ from them by rounding; dividing by a standard deviation
     # of the same size would turn that into an ordinary feature.
-    if train_values.min() == train_values.max():
-        return values - train_values[0]
+    if train.min() == train.max():
+        return train.min(), 1.0, 1.0
     # Scale by the largest: squares of very small numbers would underflow to 0.
-    centered = values - train_values.mean()
-    largest = np.abs(centered[train]).max()
-    return centered / largest / (centered[train] / largest).std()
+    centered = train - train.mean()
+    largest = np.abs(centered).max()
+    return train.mean(), largest, (centered / largest).std()

@@ -116,10 +116,11 @@ def is_small(x: jax.Array, kernel: jax.Array, window: Window) -> bool:
     """Whether copying every window is fast: few pixels for many channels, or a large kernel.
 
     XLA exchanges images and kernel where the output has fewer pixels than the kernel, and
-    computes that one window at a time.
+    computes that one window at a time. A symbolic batch (`jax.export`) has many pixels.
     """
     area = math.prod(window.output_size(x.shape[1:3]))
-    return x.shape[0] * area <= max(kernel.shape[2:]) or area < math.prod(window.sizes)
+    few = isinstance(x.shape[0], int) and x.shape[0] * area <= max(kernel.shape[2:])
+    return few or area < math.prod(window.sizes)
 
 
 def convolve(

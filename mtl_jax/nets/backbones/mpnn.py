@@ -155,7 +155,7 @@ class Set2Set(nn.Module):
         """Maps atoms, and a mask of those that are no padding, to vectors."""
         width = x.shape[-1]
         lstm = nn.OptimizedLSTMCell(width, name="lstm")
-        readout = jnp.zeros((len(x), 2 * width), x.dtype)
+        readout = jnp.zeros((x.shape[0], 2 * width), x.dtype)
         carry = (readout[:, :width], readout[:, :width])
         for _ in range(self.steps):
             carry, query = lstm(carry, readout)

@@ -120,8 +120,8 @@ def max_pool_with_index(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     gradient, as in PyTorch.
     """
     height, width = x.shape[1] // 2, x.shape[2] // 2
-    windows = x[:, : 2 * height, : 2 * width].reshape(len(x), height, 2, width, 2, -1)
-    windows = windows.transpose(0, 1, 3, 2, 4, 5).reshape(len(x), height, width, 4, -1)
+    windows = x[:, : 2 * height, : 2 * width].reshape(x.shape[0], height, 2, width, 2, -1)
+    windows = windows.transpose(0, 1, 3, 2, 4, 5).reshape(x.shape[0], height, width, 4, -1)
     index = jax.lax.stop_gradient(windows).argmax(3)
     return jnp.where(is_place(index), windows, 0.0).sum(3), index
 

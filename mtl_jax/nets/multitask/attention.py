@@ -84,14 +84,14 @@ class Attention(MultitaskTrunk, nn.Module):
 def tokens(parent: Attention, features: jax.Array) -> jax.Array:
     """Features `[N, P]` or `[N, ..., C]` as tokens `[N, T, C]`."""
     if features.ndim > 2:
-        return features.reshape(len(features), -1, features.shape[-1])
+        return features.reshape(features.shape[0], -1, features.shape[-1])
     size, groups = features.shape[1], parent.groups
     require(size % groups == 0, parent, "groups", f"must divide the features {size}", groups)
-    return features.reshape(len(features), groups, size // groups)
+    return features.reshape(features.shape[0], groups, size // groups)
 
 
 def attention_pool(query: jax.Array, keys: jax.Array, values: jax.Array) -> jax.Array:
     """Features `[N, D]` of a query `[heads, d]` over keys and values `[N, T, heads, d]`."""
     scores = jnp.einsum("hd,nthd->nth", query, keys) / query.shape[-1] ** 0.5
     pooled = jnp.einsum("nth,nthd->nhd", nn.softmax(scores, axis=1), values)
-    return pooled.reshape(len(pooled), -1)
+    return pooled.reshape(pooled.shape[0], -1)

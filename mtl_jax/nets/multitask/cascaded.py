@@ -78,5 +78,5 @@ def append_features(x: jax.Array, features: jax.Array, convolutional: bool) -> j
         return jnp.concatenate([x, resize(features, x.shape[1:3])], -1)
     if not convolutional:
         return jnp.concatenate([flatten(x), flatten(features)], -1)
-    channels = features.reshape(len(x), *(1,) * (x.ndim - 2), -1)
+    channels = features.reshape(x.shape[0], *(1,) * (x.ndim - 2), -1)
     return jnp.concatenate([x, jnp.broadcast_to(channels, (*x.shape[:-1], channels.shape[-1]))], -1)

@@ -82,5 +82,5 @@ def insert_prompt(
     if prompt is None:
         return x
     tokens = bind(owner, prompt, "prompt")(x.shape[-1])
-    tokens = jnp.broadcast_to(tokens[None], (len(x), *tokens.shape))
+    tokens = jnp.broadcast_to(tokens[None], (x.shape[0], *tokens.shape))
     return jnp.concatenate([x[:, :1], tokens, x[:, 1 + num_replaced :]], 1)

@@ -18,6 +18,7 @@ from mtl_jax.nets.pretrained.names_vit import TIMM_VIT as TIMM_VIT
 from mtl_jax.nets.pretrained.names_wide_resnet import USB_WIDE_RESNET as USB_WIDE_RESNET
 from mtl_jax.nets.pretrained.preprocessing import IMAGENET as IMAGENET
 from mtl_jax.nets.pretrained.preprocessing import Preprocessing as Preprocessing
+from mtl_jax.nets.pretrained.run_checkpoint import EXPORTED as EXPORTED
 from mtl_jax.nets.pretrained.run_checkpoint import OWN_RUN_AVERAGED as OWN_RUN_AVERAGED
 from mtl_jax.nets.pretrained.run_checkpoint import OWN_RUN_LAST as OWN_RUN_LAST
 from mtl_jax.nets.pretrained.run_checkpoint import RUN_CHECKPOINT as RUN_CHECKPOINT

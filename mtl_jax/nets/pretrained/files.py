@@ -33,8 +33,8 @@ def read_tensors(
     Args:
       path: a file that ends in `.safetensors`, in `.npz` (only arrays, as for Google's ViT), or in
         `.pth`, `.pt`, `.bin`, `.ckpt` or `.pth.tar` (PyTorch weights, which require PyTorch to be
-        installed); the index of several such files, `.index.json`; a folder with one of these; or
-        the folder of one of our runs. `~` is the home folder.
+        installed); the index of several such files, `.index.json`; a folder with one of these, such
+        as an exported model; or the folder of one of our runs. `~` is the home folder.
       part: the entry that contains the tensors, if a file has several, such as `model` or
         `state_dict`; for names with slashes, the prefix; for a run, the index of the seed, from 0,
         which is the default.

@@ -1,4 +1,4 @@
-"""Parameters of one of our runs, selected by validation or of its last step, as tensors."""
+"""Parameters of one of our runs or exported models, as tensors."""
 
 import hashlib
 import pathlib
@@ -77,6 +77,7 @@ def names_of(name: str, params: str, stats: str, others: str) -> NameMap:
         name,
         (
             NameRule(rf"{params}/shared/(.*)", r"params/\1"),
+            NameRule(rf"{stats}/heads/.*", None),
             NameRule(rf"{stats}/(.*)", r"batch_stats/\1"),
             HEAD,
             NameRule(rf"(?:{params}/tasks|{others})/.*", None),
@@ -92,3 +93,4 @@ OWN_RUN_LAST = names_of("an own run's last step", "params", "batch_stats", "ema|
 OWN_RUN_AVERAGED = names_of(
     "an own run's last step, averaged", "ema", "batch_stats", "params|selected"
 )
+EXPORTED = names_of("an exported model", "params", "batch_stats", "ema")
