@@ -13,7 +13,9 @@ import numpy as np
 from mtl_jax.config.toy import ToyExperiment, ToyRun
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report import provenance
+from mtl_jax.report.plotting import SMALL, WIDTH, save
 from mtl_jax.report.table import latex, markdown
+from mtl_jax.report.text_size import break_lines
 from mtl_jax.report.trajectories import figure
 from mtl_jax.runner.evaluation import Diverged
 from mtl_jax.runner.input_digests import progress_of
@@ -117,7 +119,7 @@ def all_trajectories(run: ToyRun) -> tuple:
 
 
 def write(experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path) -> None:
-    """Writes `table.md`, `table.tex` and `paths.png` of the finished runs.
+    """Writes `table.md`, `table.tex` and `paths.png` and `.pdf` of the finished runs.
 
     All of them report the fields changed on the command line.
     """
@@ -129,8 +131,9 @@ def write(experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path) -> 
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:
         plot = figure(runs, [RunDirectory(root, run).read("paths.json") for run in runs])
-        plot.suptitle(text, fontsize=7)
-        plot.savefig(root / "paths.png", dpi=120)
+        if text:
+            plot.suptitle(break_lines(text, WIDTH, SMALL), fontsize=SMALL)
+        save(plot, root / "paths")
 
 
 def changed_fields(experiment: ToyExperiment, runs: list[ToyRun]) -> str:
