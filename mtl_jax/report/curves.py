@@ -9,6 +9,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.task import Task
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.plotting import (
+    MEDIUM,
     add_legend,
     colors_of,
     panel_rows,
@@ -16,9 +17,11 @@ from mtl_jax.report.plotting import (
     set_title,
     share_axes,
 )
+from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_UNITS = 4  # With more tasks measured in units of their own, these share panels.
+LABEL = 0.8  # Inches of a line of the vertical label.
 STYLES = {"raw": "-", "ema": ":"}
 
 
@@ -37,12 +40,13 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     colors = colors_of(list(tasks_of(experiment)))
     for (label, runs), block in zip(blocks.items(), panels, strict=True):
         mixed = not all(has_common_axis(task) for tasks in runs.values() for task in tasks[1:])
-        share_axes(block, "step", f"validation\n{label}", "log" if mixed else "linear")
         for (name, tasks), axis in zip(runs.items(), block, strict=True):
             records = [r for r in folders[name].records() if "validation" in r]
             for task in tasks:
                 draw_task(axis, task, records, colors[task.name])
             set_title(axis, name)
+        ylabel = break_lines(f"validation {label}", LABEL, MEDIUM)
+        share_axes(block, "step", ylabel, "log" if mixed else "linear")
     lines = {line.get_label(): line for axis in figure.axes for line in axis.get_lines()}
     in_order = [f"{name} {kind}" for name in colors for kind in STYLES]
     add_legend(figure, {name: lines[name] for name in in_order if name in lines})

@@ -18,8 +18,8 @@ GRAY = "0.55"
 # colors of Krzywinski, https://mk.bcgsc.ca/colorblind.
 PALETTES = (
     ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"),
-    ("#68023F", "#008169", "#EF0096", "#00DCB5", "#FFCFE2", "#003C86", "#9400E6", "#009FFA",
-     "#FF71FD", "#7CFFFA", "#6A0213", "#008607", "#F60239", "#00E307", "#FFDC3D"),
+    ("#68023F", "#008169", "#EF0096", "#00DCB5", "#003C86", "#9400E6", "#009FFA", "#FF71FD",
+     "#6A0213", "#008607", "#F60239", "#00E307", "#FFDC3D", "#7CFFFA", "#FFCFE2"),
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -107,7 +107,7 @@ def panel_rows(counts: Sequence[int], height: float, columns: int = COLUMNS):
 
 
 def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "linear") -> None:
-    """Gives the panels of a block the same empty axes, with ticks on the left and below.
+    """Gives the drawn panels of a block the same axes, with ticks on the left and below.
 
     Args:
       block: the axes, as from `panel_rows`.
@@ -130,6 +130,7 @@ def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "lin
         axis.set_xlabel(xlabel if bottom else "")
         axis.xaxis.set_major_formatter(short_number)
         axis.yaxis.set_major_formatter(short_number)
+    first.autoscale()
     if scale == "symlog":
         first.yaxis.get_major_locator().set_params(numticks=4)
     for axis in (first.xaxis, first.yaxis)[: 2 if scale == "linear" else 1]:

@@ -34,12 +34,12 @@ def balance(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     figure, (block,) = panel_rows([len(panels)], 1.1)
     largest = [max(np.abs(values).max() for _, values in found.values()) for _, found in panels]
     scale = "symlog" if max(largest) > MAX_RATIO * min(largest) else "linear"
-    share_axes(block, "step", "weight", scale)
     for (run, by_task), axis in zip(panels, block, strict=True):
         for task, (steps, values) in by_task.items():
             axis.plot(steps, values.mean(1), color=colors[task], label=task)
         axis.axhline(0.0, color="gray", lw=0.5)
         set_title(axis, run)
+    share_axes(block, "step", "weight", scale)
     lines = {line.get_label(): line for axis in block for line in axis.get_lines()}
     add_legend(figure, {task: lines[task] for task in colors if task in lines}, MAX_NAMES)
     return figure

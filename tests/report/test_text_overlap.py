@@ -63,7 +63,7 @@ def check(experiment, folders, *names):
 @pytest.mark.parametrize(("num_tasks", "num_runs"), [(2, 17), (5, 5), (14, 2)])
 def test_many_runs_and_tasks(finished, num_tasks, num_runs):
     tasks = tuple(ROW.replace(name=f"task{n} of a long name {n}") for n in range(num_tasks - 1))
-    tasks += (HEIGHT,) if num_tasks == 2 else (ROW,)
+    tasks += (HEIGHT.replace(name=f"{LONG}, height"),) if num_tasks == 2 else (ROW,)
     alone = tuple(RUN.replace(name=f"{t.name} alone", tasks=(t,), num_seeds=3) for t in tasks)
     runs = (*(named(tasks, n) for n in range(num_runs)), *alone)
     experiment = Experiment(runs=runs, baselines=tuple(run.name for run in alone))
@@ -73,8 +73,8 @@ def test_many_runs_and_tasks(finished, num_tasks, num_runs):
 
 def test_runs_with_equal_results(finished):
     """Many numbers beside one point of the trade-off."""
-    runs = tuple(named((ROW, HEIGHT), n) for n in range(24))
-    folders = finished_runs(runs, finished, values=[0.5] * 24)
+    runs = tuple(named((ROW, HEIGHT), n) for n in range(12))
+    folders = finished_runs(runs, finished, values=[0.5] * 12)
     check(Experiment(runs=runs), folders, "tradeoff")
 
 
