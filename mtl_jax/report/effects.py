@@ -5,7 +5,7 @@ import io
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mtl_jax.metrics.factorial import contrasts
 from mtl_jax.report.columns import shown_tasks
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
 from mtl_jax.report.gains import VERDICT_COLORS, VERDICT_MARKERS
-from mtl_jax.report.plotting import SMALL, WIDTH, new_figure, paper_figure
+from mtl_jax.report.plotting import SMALL, WIDTH, add_legend, new_figure, paper_figure
 from mtl_jax.report.scores import RunScores, mean_of
 from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.files import write_text
@@ -170,8 +170,19 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
         unused.set_axis_off()
     axes[0].set_yticks(range(len(shown)), names)
     axes[0].set_ylim(len(shown) - 0.5, -0.5)
-    figure.supxlabel("effect on test, paired by seed, 95 % interval, more is better")
+    figure.suptitle("effect on test, paired by seed, 95 % interval, more is better")
+    add_legend(figure, verdict_markers())
     return figure
+
+
+def verdict_markers() -> dict[str, Any]:
+    """Artists of the markers of verdicts, by verdict."""
+    from matplotlib.lines import Line2D
+
+    return {
+        verdict: Line2D([], [], ls="", marker=VERDICT_MARKERS[verdict], ms=3.5, color=color)
+        for verdict, color in VERDICT_COLORS.items()
+    }
 
 
 def draw_intervals(axis, gains: Sequence[np.ndarray]) -> None:
