@@ -3,17 +3,21 @@
 import operator
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
+from mtl_jax.report.plotting import STYLE
+
 ENDS = (operator.attrgetter("min"), operator.attrgetter("max"))
-TOUCH = 0.5  # Pixels at 100 dpi that boxes may share.
+TOUCH = 0.5  # Pixels that boxes may share.
 
 
 def drawn_texts(figure):
     """Every text that drawing a figure puts on the paper, with its box."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with rc_context(STYLE):
+        canvas.draw()
     figure.set_layout_engine("none")  # It is laid out.
     found, draw = {}, Text.draw
 
@@ -24,7 +28,8 @@ def drawn_texts(figure):
 
     Text.draw = record
     try:
-        canvas.draw()
+        with rc_context(STYLE):
+            canvas.draw()
     finally:
         Text.draw = draw
     return list(found.values())

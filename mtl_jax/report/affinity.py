@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.report.plotting import SMALL, WIDTH, new_figure, paper_figure
+from mtl_jax.report.plotting import MEDIUM, SMALL, WIDTH, new_figure, paper_figure
 from mtl_jax.report.text_size import break_lines, short_number, shorten, text_width
 from mtl_jax.storage.run_directory import RunDirectory
 
@@ -39,18 +39,18 @@ def affinity(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     shown = list(by_run.items())[:MAX_RUNS]
     heights = [0.11 * max(num_pairs(len(names)), len(names), 5) for _, (names, *_) in shown]
     margins = [0.45 + title_height(name) + names_width(names) for name, (names, *_) in shown]
-    figure = new_figure(sum(heights) + sum(margins) + 0.6)
+    figure = new_figure(sum(heights) + sum(margins) + 0.8)
     axes = figure.subplots(len(shown), 2, squeeze=False, height_ratios=heights)
     limit = largest([matrix for _, (*_, matrix) in shown])
     for (name, (names, steps, cosines, matrix)), (left, right) in zip(shown, axes, strict=True):
         draw_cosines(left, name, names, steps, cosines)
         draw_matrix(right, names, matrix, limit)
     for column, label in enumerate(
-        ("cosine of gradients", "share of a task's loss that a step\nfor another one takes away")
+        ("cosine of gradients", "share of a task's loss that a step for another one takes away")
     ):
         (image,) = axes[0, column].get_images()
         bar = figure.colorbar(image, ax=axes[:, column], location="bottom", aspect=30, pad=0.02)
-        bar.set_label(label)
+        bar.set_label(break_lines(label, 0.2 * WIDTH, MEDIUM))
         bar.locator, bar.formatter = MaxNLocator(4), short_number
     return figure
 

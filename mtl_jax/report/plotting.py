@@ -12,6 +12,7 @@ WIDTH = 5.5  # Inches, the width of the text of NeurIPS and ICLR.
 COLUMNS = 4  # Most panels side by side.
 SMALL, MEDIUM = 6.0, 7.0  # Points: of ticks and legends, and of titles and labels.
 MAX_NAMES = 60  # Entries of a legend.
+DPI = 200
 GRAY = "0.55"
 
 # Wong, Points of view: Color blindness, Nature Methods 2011 (the palette of Okabe and Ito), and 15
@@ -39,6 +40,7 @@ STYLE = {
     "lines.linewidth": 0.9,
     "patch.linewidth": 0.5,
     "hatch.linewidth": 0.5,
+    "text.hinting": "none",  # As wide at any resolution, and in a PDF.
     "text.parse_math": False,  # A name may have dollar signs.
     "pdf.fonttype": 42,  # Conferences refuse Type 3 fonts.
 }
@@ -68,7 +70,7 @@ def new_figure(height: float):
     """An empty figure of a height in inches, without importing pyplot, which takes half a second."""
     from matplotlib.figure import Figure
 
-    return Figure((WIDTH, height), layout="constrained")
+    return Figure((WIDTH, height), DPI, layout="constrained")
 
 
 def save(figure: Any, path: pathlib.Path) -> None:
@@ -76,7 +78,7 @@ def save(figure: Any, path: pathlib.Path) -> None:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure.savefig(path.with_name(f"{path.name}.png"), dpi=200)
+        figure.savefig(path.with_name(f"{path.name}.png"), dpi=DPI)
         figure.set_layout_engine("none")  # It is laid out.
         figure.savefig(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
 
@@ -140,7 +142,7 @@ def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "lin
 def set_title(axis: Any, title: str) -> None:
     """Sets the title of a panel, on several lines if it is long."""
     columns = axis.get_gridspec().ncols
-    axis.set_title(break_lines(title, 0.8 * WIDTH / columns, SMALL), fontsize=SMALL)
+    axis.set_title(break_lines(title, 0.7 * WIDTH / columns, SMALL), fontsize=SMALL)
 
 
 def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -> None:
