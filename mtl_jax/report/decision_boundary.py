@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,15 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
-from mtl_jax.report.plotting import colors_of, subplot_grid
+from mtl_jax.report.class_names import class_names
+from mtl_jax.report.plotting import (
+    GRAY,
+    add_legend,
+    colors_of,
+    panel_rows,
+    paper_figure,
+    set_title,
+)
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
@@ -23,6 +32,7 @@ GRID_SIZE = 120  # Points along each side of the grid.
 MARGIN = 0.15  # Margin around the data, as a fraction of its range.
 
 
+@paper_figure
 def plot_decision_boundaries(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     """A panel for each run on 2-D points: the predicted class everywhere, and the training labels.
 
@@ -31,9 +41,11 @@ def plot_decision_boundaries(experiment: Experiment, folders: Mapping[str, RunDi
     runs = [run for run in experiment.runs if on_points(run)]
     if not runs:
         return None
-    figure, axes = subplot_grid(len(runs))
-    for run, axis in zip(runs, axes, strict=False):
-        draw_panel(axis, run, folders[run.name])
+    figure, (block,) = panel_rows([len(runs)], 1.35)
+    artists = {}
+    for run, axis in zip(runs, block, strict=True):
+        artists |= draw_panel(axis, run, folders[run.name])
+    add_legend(figure, artists)
     return figure
 
 
@@ -53,8 +65,10 @@ def predicts_classes(task: Task) -> bool:
     return "multiclass" in possible_types(task.loss, task.num_outputs)
 
 
-def draw_panel(axis, run: Run, folder: RunDirectory) -> None:
-    """Draws the panel of one run."""
+def draw_panel(axis: Any, run: Run, folder: RunDirectory) -> dict[str, Any]:
+    """Draws the panel of one run, and returns an artist for each class by its name."""
+    from matplotlib.lines import Line2D
+
     stream = load_run_data(run).train.streams[""]
     image, label = stream.inputs, stream.labels[run.tasks[0].name]
     if seed_axis(run) == 0:  # Use the first seed.
@@ -65,22 +79,27 @@ def draw_panel(axis, run: Run, folder: RunDirectory) -> None:
     x, y = np.meshgrid(*(np.linspace(low[i], high[i], GRID_SIZE) for i in (0, 1)))
     grid = np.stack([x.ravel(), y.ravel()], -1).astype(np.float32)
     predicted = predict_classes(run, folder, grid.reshape(-1, *image.shape[1:]))
-    names = [str(i) for i in range(run.tasks[0].num_outputs)]
-    colors = [colors_of(names)[name] for name in names]
+    names = class_names(run, run.tasks[0])
+    colors = list(colors_of(names).values())
     edges = np.arange(len(names) + 1) - 0.5
     axis.contourf(x, y, predicted.reshape(x.shape), edges, colors=colors, alpha=0.25)
-    axis.scatter(*points.T, s=1, color="grey", alpha=0.4, lw=0)
+    axis.scatter(*points.T, s=1, color=GRAY, alpha=0.4, lw=0)
     labelled = stream.labelled.index[0]
     axis.scatter(
         *points[labelled].T,
-        s=40,
+        s=14,
+        lw=0.5,
         c=[colors[i] for i in label[labelled]],
         edgecolors="black",
         zorder=3,
     )
-    axis.set_title(run.name, fontsize=9)
+    set_title(axis, run.name)
     axis.set_xticks([])
     axis.set_yticks([])
+    return {
+        f"class {name}": Line2D([], [], color=color, marker="o", ls="", mec="black", mew=0.5, ms=4)
+        for name, color in zip(names, colors, strict=True)
+    }
 
 
 def predict_classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:

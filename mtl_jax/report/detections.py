@@ -10,8 +10,16 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.metrics import MeanAveragePrecision
-from mtl_jax.report.image_grid import comparable_runs, draw_image, plot_grid, predict, test_examples
-from mtl_jax.report.plotting import colors_of
+from mtl_jax.report.class_names import class_names
+from mtl_jax.report.image_grid import (
+    color_patches,
+    comparable_runs,
+    draw_image,
+    plot_grid,
+    predict,
+    test_examples,
+)
+from mtl_jax.report.plotting import add_legend, colors_of, paper_figure
 from mtl_jax.storage.run_directory import RunDirectory
 
 LEAST_SCORE = 0.3  # Of the boxes that are drawn.
@@ -24,6 +32,7 @@ class Boxes(NamedTuple):
     classes: np.ndarray  # [M]
 
 
+@paper_figure
 def plot_detections(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     """Test images with their true boxes, and below with those that each run detects.
 
@@ -37,7 +46,7 @@ def plot_detections(experiment: Experiment, folders: Mapping[str, RunDirectory])
     images, labels = test_examples(runs[0][0], runs[0][1].name)
     rows = {"true boxes": [true_boxes(each) for each in labels]}
     rows |= {run.name: detected_boxes(run, task, folders[run.name], images) for run, task in runs}
-    names = [str(index) for index in range(runs[0][1].num_outputs)]
+    names = class_names(*runs[0])
     colors = list(colors_of(names).values())
     panels = {
         name: [
@@ -45,7 +54,9 @@ def plot_detections(experiment: Experiment, folders: Mapping[str, RunDirectory])
         ]
         for name, boxes in rows.items()
     }
-    return plot_grid(panels, images.shape[1:3])
+    figure = plot_grid(panels, images.shape[1:3])
+    add_legend(figure, color_patches(names, colors))
+    return figure
 
 
 def detects(_: Run, task: Task) -> bool:

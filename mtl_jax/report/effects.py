@@ -5,7 +5,7 @@ import io
 import math
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,14 @@ from mtl_jax.metrics.comparison import Verdict, confidence_interval, verdicts
 from mtl_jax.metrics.factorial import contrasts
 from mtl_jax.report.columns import shown_tasks
 from mtl_jax.report.formatting import count_verdicts, format_interval, markdown, metric_of
-from mtl_jax.report.gains import VERDICT_COLORS
-from mtl_jax.report.plotting import new_figure
+from mtl_jax.report.gains import VERDICT_COLORS, VERDICT_MARKERS
+from mtl_jax.report.plotting import SMALL, WIDTH, add_legend, new_figure, paper_figure
 from mtl_jax.report.scores import RunScores, mean_of
+from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.files import write_text
 
 MAX_ORDER = 2  # Higher-order interactions are in the table only.
-COLUMNS = 4  # Columns of panels.
+COLUMNS = 3  # Columns of panels.
 NOTE = (
     "Each level against the first of its factor ({first}), averaged over the levels of the other "
     "factors; paired by seed, with a 95 % interval; more is better. Of two factors the "
@@ -138,6 +139,7 @@ def write(experiment: Experiment, rows: Sequence[RunScores], path: pathlib.Path)
     write_text(path, text.getvalue())
 
 
+@paper_figure
 def effects(experiment: Experiment, rows: Sequence[RunScores]):
     """Main effects and two-factor interactions, each with its 95 % interval.
 
@@ -156,18 +158,31 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
         panels[title] = [effect.gains[name] for effect in shown]
     columns = min(COLUMNS, len(panels))
     num_rows = math.ceil(len(panels) / columns)
-    size = (2.6 * columns + 2.0, (0.9 + 0.25 * len(shown)) * num_rows)
-    figure = new_figure(*size, layout="constrained")
-    axes = figure.subplots(num_rows, columns, sharey=True, squeeze=False).ravel()
+    names = [break_lines(effect.name, 0.35 * WIDTH, SMALL) for effect in shown]
+    lines = sum(name.count("\n") + 1 for name in names)
+    figure = new_figure((0.5 + 0.06 * len(names) + 0.11 * lines) * num_rows + 0.3)
+    axes = figure.subplots(num_rows, columns, sharex=bool(averages), sharey=True, squeeze=False)
+    axes = axes.ravel()
     for (title, gains), axis in zip(panels.items(), axes, strict=False):
         draw_intervals(axis, gains)
-        axis.set_title(title, fontsize=9)
+        axis.set_title(break_lines(title, 0.5 * WIDTH / columns, SMALL), fontsize=SMALL)
     for unused in axes[len(panels) :]:
         unused.set_axis_off()
-    axes[0].set_yticks(range(len(shown)), [effect.name for effect in shown], fontsize=8)
+    axes[0].set_yticks(range(len(shown)), names)
     axes[0].set_ylim(len(shown) - 0.5, -0.5)
-    figure.supxlabel("effect on test, paired by seed, 95 % interval, more is better", fontsize=9)
+    figure.suptitle("effect on test, paired by seed, 95 % interval, more is better")
+    add_legend(figure, verdict_markers())
     return figure
+
+
+def verdict_markers() -> dict[str, Any]:
+    """Artists of the markers of verdicts, by verdict."""
+    from matplotlib.lines import Line2D
+
+    return {
+        verdict: Line2D([], [], ls="", marker=VERDICT_MARKERS[verdict], ms=3.5, color=color)
+        for verdict, color in VERDICT_COLORS.items()
+    }
 
 
 def draw_intervals(axis, gains: Sequence[np.ndarray]) -> None:
@@ -175,7 +190,6 @@ def draw_intervals(axis, gains: Sequence[np.ndarray]) -> None:
     for y, (gain, verdict) in enumerate(zip(gains, verdicts(gains), strict=True)):
         mean, half = confidence_interval(gain)
         half = 0.0 if math.isnan(half) else half
-        color = VERDICT_COLORS[verdict]
-        axis.errorbar([mean], [y], xerr=[half], fmt="o", ms=4, capsize=2, color=color)
-    axis.axvline(0.0, color="black", lw=0.8)
-    axis.tick_params(labelsize=7)
+        color, marker = VERDICT_COLORS[verdict], VERDICT_MARKERS[verdict]
+        axis.errorbar([mean], [y], xerr=[half], fmt=marker, ms=3.5, capsize=2, lw=0.8, color=color)
+    axis.axvline(0.0, color="black", lw=0.5)

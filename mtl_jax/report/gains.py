@@ -11,13 +11,24 @@ from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval, verdicts
 from mtl_jax.report.baselines import baselines, comparable, paired_gain
 from mtl_jax.report.columns import tasks_of
-from mtl_jax.report.plotting import color_cycle, new_figure
+from mtl_jax.report.plotting import (
+    GRAY,
+    SMALL,
+    WIDTH,
+    add_legend,
+    colors_of,
+    new_figure,
+    paper_figure,
+)
 from mtl_jax.report.scores import RunScores, mean_of
+from mtl_jax.report.text_size import break_lines
 
 MAX_BARS = 6  # With more tasks, each task is a dot and their mean a bar.
-VERDICT_COLORS = {"helped": "tab:green", "open": "0.55", "hurt": "tab:red"}
+VERDICT_COLORS = {"helped": "#009E73", "open": GRAY, "hurt": "#D55E00"}
+VERDICT_MARKERS = {"helped": "^", "open": "o", "hurt": "v"}
 
 
+@paper_figure
 def gains(experiment: Experiment, rows: Sequence[RunScores]):
     """Gain of each task of a run over single-task, paired by seed, higher is better.
 
@@ -28,28 +39,56 @@ def gains(experiment: Experiment, rows: Sequence[RunScores]):
     shown = [row for row in rows if row.run.name not in experiment.baselines]
     if not shown or not all(task in singles for task in tasks):
         return None
-    figure = new_figure(7.0, 0.8 + 0.32 * len(shown), layout="constrained")
-    axis = figure.subplots()
-    draw = draw_tasks if len(tasks) <= MAX_BARS else draw_means
-    draw(axis, shown, tasks, singles)
-    axis.axvline(0.0, color="black", lw=0.8)
-    axis.set_yticks(range(len(shown)), [row.run.name for row in shown], fontsize=8)
-    axis.set_ylim(len(shown) - 0.5, -0.5)
-    axis.set_xlabel("test gain over single-task, paired by seed, 95 % interval")
-    axis.legend(fontsize=8)
+    names = [break_lines(row.run.name, 0.35 * WIDTH, SMALL) for row in shown]
+    bars = len(tasks) if len(tasks) <= MAX_BARS else 1
+    lines = max(name.count("\n") + 1 for name in names)
+    figure = new_figure(0.6 + max(0.04 + 0.06 * bars, 0.04 + 0.1 * lines, 0.16) * len(shown))
+    panels = same_unit(tasks) if len(tasks) <= MAX_BARS else [tasks]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False).ravel()
+    colors = colors_of(list(tasks))
+    artists = {}
+    for axis, own in zip(axes, panels, strict=True):
+        if len(tasks) <= MAX_BARS:
+            draw_tasks(axis, shown, own, singles, colors)
+        else:
+            draw_means(axis, shown, tasks, singles)
+        axis.axvline(0.0, color="black", lw=0.5)
+        axis.locator_params(axis="x", nbins=8 // len(panels) + 1)
+        artists |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+    axes[0].set_yticks(range(len(shown)), names)
+    axes[0].set_ylim(len(shown) - 0.5, -0.5)
+    figure.suptitle("test gain over single-task, paired by seed, 95 % interval")
+    add_legend(figure, artists)
     return figure
 
 
+def same_unit(tasks: Mapping[str, Task]) -> list[dict[str, Task]]:
+    """The tasks in groups of those whose metrics have the same unit."""
+    groups: dict[Any, dict[str, Task]] = {}
+    for name, task in tasks.items():
+        metric = task.selection_metric
+        groups.setdefault(metric.scale if metric.unit_free else name, {})[name] = task
+    return list(groups.values())
+
+
 def draw_tasks(
-    axis, shown: Sequence[RunScores], tasks: Mapping[str, Task], singles: Mapping[str, RunScores]
+    axis: Any,
+    shown: Sequence[RunScores],
+    tasks: Mapping[str, Task],
+    singles: Mapping[str, RunScores],
+    colors: Mapping[str, Any],
 ) -> None:
     """Draws a bar for every run and task."""
+    metrics = {task.selection_metric.name: task.selection_metric for task in tasks.values()}
+    unit = " %" if all(metric.scale == 100.0 for metric in metrics.values()) else ""
+    axis.set_xlabel(", ".join(f"{name}{unit}" for name in metrics))
     height = 0.8 / len(tasks)
-    for index, (name, color) in enumerate(zip(tasks, color_cycle(), strict=False)):
+    for index, (name, task) in enumerate(tasks.items()):
         pairs = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
         offset = (index - (len(tasks) - 1) / 2) * height
-        values = [paired_gain(row, tasks[name], singles[name]) for _, row in pairs]
-        draw_bars(axis, [y + offset for y, _ in pairs], values, height, color=color, label=name)
+        values = [paired_gain(row, task, singles[name]) for _, row in pairs]
+        positions = [y + offset for y, _ in pairs]
+        draw_bars(axis, positions, values, height, color=colors[name], label=name)
 
 
 def draw_means(
@@ -77,8 +116,8 @@ def draw_means(
         ]
         axis.plot(
             *np.reshape(dots, (-1, 2)).T,
-            "o",
-            ms=4,
+            VERDICT_MARKERS[kind],
+            ms=3.5,
             mew=0,
             alpha=0.8,
             color=color,
@@ -96,6 +135,6 @@ def draw_bars(
         [mean for mean, _ in intervals],
         height,
         xerr=[0.0 if math.isnan(half) else half for _, half in intervals],
-        error_kw={"lw": 0.8},
+        error_kw={"lw": 0.6},
         **style,
     )

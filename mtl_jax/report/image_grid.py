@@ -11,7 +11,8 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
-from mtl_jax.report.plotting import new_figure
+from mtl_jax.report.plotting import SMALL, WIDTH, new_figure
+from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
@@ -21,7 +22,7 @@ from mtl_jax.train.views import as_float
 
 NUM_IMAGES = 4
 MAX_RUNS = 12
-PANEL = 1.5  # Inches, the width of an image.
+NAMES = 1.1  # Inches, the width of the names of rows.
 
 Draw = Callable[[Any], None]  # Draws on the axes of a panel.
 
@@ -76,16 +77,25 @@ def predict(run: Run, task: str, folder: RunDirectory, images: np.ndarray, why: 
 def plot_grid(rows: Mapping[str, Sequence[Draw]], shape: tuple[int, int]):
     """A figure with a named row of panels for each entry, of images of a shape (H, W)."""
     columns = max(map(len, rows.values()))
-    height = PANEL * shape[0] / shape[1]
-    figure = new_figure(PANEL * columns + 1.4, (height + 0.05) * len(rows) + 0.1, "constrained")
+    width = (WIDTH - NAMES) / max(columns, 3)
+    names = [break_lines(name, NAMES - 0.1, SMALL) for name in rows]
+    text = max(0.12 * (name.count("\n") + 1) for name in names)
+    figure = new_figure((max(width * shape[0] / shape[1], text) + 0.07) * len(rows))
     axes = figure.subplots(len(rows), columns, squeeze=False)
-    for line, (name, panels) in zip(axes, rows.items(), strict=True):
-        line[0].set_ylabel(name, fontsize=8, rotation=0, ha="right", va="center")
+    for line, name, panels in zip(axes, names, rows.values(), strict=True):
+        line[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")
         for axis, draw in zip(line, panels, strict=True):
             draw(axis)
             axis.set_xticks([])
             axis.set_yticks([])
     return figure
+
+
+def color_patches(names: Sequence[str], colors: Sequence[Any]) -> dict[str, Any]:
+    """Artists of a legend of colors, by name."""
+    from matplotlib.patches import Patch
+
+    return {name: Patch(color=color) for name, color in zip(names, colors, strict=True)}
 
 
 def draw_image(image: np.ndarray, axis: Any) -> None:

@@ -12,26 +12,31 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types, target_type
+from mtl_jax.report.class_names import class_names
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.image_grid import (
     Draw,
+    color_patches,
     comparable_runs,
     draw_image,
     plot_grid,
     predict,
     test_examples,
 )
+from mtl_jax.report.plotting import add_legend, colors_of, paper_figure
+from mtl_jax.report.text_size import short_number
 from mtl_jax.storage.run_directory import RunDirectory
 
 
 class Scale(NamedTuple):
     """How the values of a map are colored; missing ones are white."""
 
-    colormap: str
+    colormap: Any
     low: float
     high: float
 
 
+@paper_figure
 def plot_label_maps(experiment: Experiment, folders: Mapping[str, RunDirectory]):
     """Test images, and for each task of every pixel its labels and what each run predicts.
 
@@ -41,7 +46,7 @@ def plot_label_maps(experiment: Experiment, folders: Mapping[str, RunDirectory])
     are shown, 12 at most for a task; None if there is none.
     """
     rows: dict[str, list[Draw]] = {}
-    shape = (1, 1)
+    shape, keys, classes = (1, 1), {}, {}
     for name in tasks_of(experiment):
         runs = comparable_runs(experiment, functools.partial(has_maps, name))
         if not runs:
@@ -51,12 +56,35 @@ def plot_label_maps(experiment: Experiment, folders: Mapping[str, RunDirectory])
         if "image" not in rows:
             rows["image"] = [functools.partial(draw_image, each) for each in images]
         scale = scale_of(runs[0][1], labels)
+        if is_class_map(runs[0][1], labels):
+            classes[name] = color_patches(class_names(*runs[0]), scale.colormap.colors)
+        elif labels.shape[-1] != 3 or labels.ndim == 3:
+            keys[name] = range(len(rows), len(rows) + 1 + len(runs))
         rows[f"{name}, labels"] = [functools.partial(draw_map, each, scale) for each in labels]
         for run, task in runs:
             outputs = predict(run, name, folders[run.name], images, "its maps are drawn")
             maps = predicted_maps(task, outputs, labels)
             rows[f"{name}, {run.name}"] = [functools.partial(draw_map, m, scale) for m in maps]
-    return plot_grid(rows, shape) if rows else None
+    return with_keys(plot_grid(rows, shape), len(rows), keys, classes) if rows else None
+
+
+def with_keys(figure: Any, rows: int, keys: Mapping[str, range], classes: Mapping[str, Any]) -> Any:
+    """Adds what the colors mean: a bar at the rows of each task of numbers, and the classes."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes = np.reshape(figure.axes, (rows, -1))
+    for own in keys.values():
+        bar = figure.colorbar(axes[own[0], 0].get_images()[0], ax=axes[list(own)], aspect=30)
+        bar.locator, bar.formatter = MaxNLocator(4), short_number
+    alone = len(classes) == 1
+    patches = {
+        each if alone else f"{name}: {each}": patch
+        for name, own in classes.items()
+        for each, patch in own.items()
+    }
+    if patches:
+        add_legend(figure, patches)
+    return figure
 
 
 def has_maps(name: str, run: Run, task: Task) -> bool:
@@ -81,8 +109,11 @@ def is_class_map(task: Task, labels: np.ndarray) -> bool:
 
 def scale_of(task: Task, labels: np.ndarray) -> Scale:
     """The colors of a task's maps: of its classes, or of the range of its labels."""
+    from matplotlib.colors import ListedColormap
+
     if is_class_map(task, labels):
-        return Scale("tab20" if task.num_outputs > 10 else "tab10", 0, max(task.num_outputs, 10))
+        colors = list(colors_of([str(index) for index in range(task.num_outputs)]).values())
+        return Scale(ListedColormap(colors), -0.5, task.num_outputs - 0.5)
     known = labels[np.isfinite(labels)]
     return Scale("viridis", *((known.min(), known.max()) if known.size else (0.0, 1.0)))
 

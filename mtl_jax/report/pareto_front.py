@@ -1,6 +1,5 @@
 """Figure of the trade-off between two tasks: runs as points, and their Pareto front."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,12 +9,21 @@ from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval
 from mtl_jax.report.baselines import baselines
 from mtl_jax.report.columns import has, tasks_of
-from mtl_jax.report.plotting import color_cycle, new_figure
+from mtl_jax.report.label_placement import place_labels
+from mtl_jax.report.plotting import (
+    GRAY,
+    MEDIUM,
+    WIDTH,
+    add_legend,
+    colors_of,
+    new_figure,
+    paper_figure,
+)
 from mtl_jax.report.scores import RunScores
+from mtl_jax.report.text_size import break_lines
 
-MAX_LINES = 30  # Lines per column of the legend.
 
-
+@paper_figure
 def plot_pareto_front(experiment: Experiment, rows: Sequence[RunScores]):
     """Test metrics of two tasks against each other, mean and 95 % interval over seeds.
 
@@ -27,33 +35,28 @@ def plot_pareto_front(experiment: Experiment, rows: Sequence[RunScores]):
     shown = [row for row in rows if all(has(row, task) for task in tasks.values())]
     if len(tasks) != 2 or len(shown) < 2:
         return None
-    columns = math.ceil(len(shown) / MAX_LINES)
-    figure = new_figure(5.2 + 2.2 * columns, 5.0, layout="constrained")
+    names = {str(number): row.run.name for number, row in enumerate(shown, 1)}
+    figure = new_figure(3.0)
     axis = figure.subplots()
     intervals = np.array(
         [[confidence_interval(row.selected[task]) for task in tasks] for row in shown]
     )
     means, halves = intervals[..., 0], np.nan_to_num(intervals[..., 1])
-    for number, (row, mean, half, color) in enumerate(
-        zip(shown, means, halves, color_cycle(), strict=False), 1
-    ):
-        draw_run(axis, number, row.run.name, mean, half, color)
+    colors = colors_of(list(names))
+    for (number, name), mean, half in zip(names.items(), means, halves, strict=True):
+        axis.errorbar(
+            mean[:1], mean[1:], xerr=half[:1], yerr=half[1:], fmt="o", ms=3, lw=0.5,
+            color=colors[number], label=f"{number}  {name}",
+        )  # fmt: skip
     draw_front(axis, means, list(tasks.values()))
     draw_singles(axis, baselines(experiment, rows), list(tasks))
     first, second = tasks.values()
-    axis.set_xlabel(label(first))
-    axis.set_ylabel(label(second))
-    figure.legend(loc="outside right upper", fontsize=6, ncols=columns)
+    axis.set_xlabel(break_lines(label(first), 0.9 * WIDTH, MEDIUM))
+    axis.set_ylabel(break_lines(label(second), 2.4, MEDIUM))
+    handles, labels = axis.get_legend_handles_labels()
+    add_legend(figure, dict(zip(labels, handles, strict=True)))
+    place_labels(axis, list(names), means)
     return figure
-
-
-def draw_run(axis, number: int, name: str, mean: np.ndarray, half: np.ndarray, color: str) -> None:
-    """Draws one run, with its number."""
-    axis.errorbar(
-        mean[:1], mean[1:], xerr=half[:1], yerr=half[1:], fmt="o", ms=3, lw=0.6, color=color,
-        label=f"{number}  {name}",
-    )  # fmt: skip
-    axis.annotate(str(number), mean, (3, 3), textcoords="offset points", fontsize=7, color=color)
 
 
 def draw_front(axis, means: np.ndarray, tasks: Sequence[Task]) -> None:
@@ -62,7 +65,15 @@ def draw_front(axis, means: np.ndarray, tasks: Sequence[Task]) -> None:
     best = means[nondominated(means * signs)]
     best = best[np.argsort(best[:, 0])]
     axis.plot(
-        *best.T, "-o", lw=0.8, ms=8, mfc="none", color="black", zorder=1, label="Pareto front"
+        *best.T,
+        "-o",
+        lw=0.7,
+        ms=6,
+        mew=0.7,
+        mfc="none",
+        color="black",
+        zorder=1,
+        label="Pareto front",
     )
 
 
@@ -78,11 +89,12 @@ def nondominated(values: np.ndarray) -> np.ndarray:
 
 def draw_singles(axis, singles: Mapping[str, RunScores], names: Sequence[str]) -> None:
     """Draws the means of the single-task runs."""
-    for name, draw in zip(names, (axis.axvline, axis.axhline), strict=True):
+    lines = (axis.axvline, "--"), (axis.axhline, ":")
+    for name, (draw, style) in zip(names, lines, strict=True):
         if name in singles:
             single = singles[name]
             draw(
-                single.selected[name].mean(), color="0.5", lw=0.8, ls="--", zorder=0,
+                single.selected[name].mean(), color=GRAY, lw=0.9, ls=style, zorder=0,
                 label=single.run.name,
             )  # fmt: skip
 

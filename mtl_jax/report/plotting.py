@@ -1,47 +1,174 @@
-"""Helpers for figures: empty figures, grids of panels, and colors."""
+"""The style of figures: width of a page of text, fonts, colors, panels, legends and files."""
 
-import itertools
+import functools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Literal
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+from mtl_jax.report.text_size import break_lines, short_number, text_width
+
+WIDTH = 5.5  # Inches, the width of the text of NeurIPS and ICLR.
+COLUMNS = 4  # Most panels side by side.
+SMALL, MEDIUM = 6.0, 7.0  # Points: of ticks and legends, and of titles and labels.
+MAX_NAMES = 60  # Entries of a legend.
+DPI = 200
+GRAY = "0.55"
+
+# Wong, Points of view: Color blindness, Nature Methods 2011 (the palette of Okabe and Ito), and 15
+# colors of Krzywinski, https://mk.bcgsc.ca/colorblind.
+PALETTES = (
+    ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442"),
+    ("#68023F", "#008169", "#EF0096", "#00DCB5", "#003C86", "#9400E6", "#009FFA", "#FF71FD",
+     "#6A0213", "#008607", "#F60239", "#00E307", "#FFDC3D", "#7CFFFA", "#FFCFE2"),
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+STYLE: Any = {
+    "font.size": SMALL,
+    "axes.titlesize": MEDIUM,
+    "axes.labelsize": MEDIUM,
+    "figure.labelsize": MEDIUM,
+    "figure.titlesize": MEDIUM,
+    "axes.titlepad": 3.0,
+    "axes.labelpad": 2.0,
+    "axes.linewidth": 0.5,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.03,
+    "lines.linewidth": 0.9,
+    "patch.linewidth": 0.5,
+    "hatch.linewidth": 0.5,
+    "text.hinting": "none",  # As wide at any resolution, and in a PDF.
+    "text.parse_math": False,  # A name may have dollar signs.
+    "pdf.fonttype": 42,  # Conferences refuse Type 3 fonts.
+}
+TICKS = {"labelsize": SMALL, "width": 0.5, "length": 2.0, "pad": 1.5}
+
+Args = ParamSpec("Args")
+Drawn = TypeVar("Drawn")
 
 
-def new_figure(width: float, height: float, layout: Literal["constrained"] | None = None):
-    """An empty figure of a size in inches, without importing pyplot, which takes half a second."""
+def paper_figure(draw: Callable[Args, Drawn]) -> Callable[Args, Drawn]:
+    """Decorator of a function that draws a figure, or returns None: gives it the style."""
+
+    @functools.wraps(draw)
+    def styled(*args: Args.args, **kwargs: Args.kwargs) -> Drawn:
+        from matplotlib import rc_context
+
+        with rc_context(STYLE):
+            figure: Any = draw(*args, **kwargs)
+        for axis in figure.axes if figure is not None else ():
+            axis.tick_params(**TICKS)
+        return figure
+
+    return styled
+
+
+def new_figure(height: float):
+    """An empty figure of a height in inches, without importing pyplot, which takes half a second."""
     from matplotlib.figure import Figure
 
-    return Figure((width, height), layout=layout)
+    return Figure((WIDTH, height), DPI, layout="constrained")
 
 
-def subplot_grid(panels: int, width: float = 3.2, height: float = 2.4):
-    """A figure with a grid of panels, and its axes."""
-    columns = min(4, panels)
-    rows = math.ceil(panels / columns)
-    size = (width * columns + 1.6, height * rows + 0.7)
-    figure = new_figure(*size)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    # Margins are set manually, in inches: a layout engine takes half of the plotting time.
-    figure.subplots_adjust(
-        left=0.6 / size[0], right=1.0 - 1.3 / size[0], bottom=0.55 / size[1],
-        top=1.0 - 0.35 / size[1], wspace=0.2, hspace=0.35,
+def save(figure: Any, path: pathlib.Path) -> None:
+    """Writes a figure as `path.png` and `path.pdf`."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure.savefig(path.with_name(f"{path.name}.png"), dpi=DPI)
+        figure.set_layout_engine("none")  # It is laid out.
+        figure.savefig(path.with_name(f"{path.name}.pdf"), metadata={"CreationDate": None})
+
+
+def panel_rows(counts: Sequence[int], height: float, columns: int = COLUMNS):
+    """A figure with blocks of panels, each on rows of its own.
+
+    Args:
+      counts: number of panels of each block.
+      height: of a panel with its title and labels, in inches.
+      columns: most panels of a row.
+
+    Returns:
+      The figure, and for each block its axes.
+    """
+    columns = min(columns, max(counts))
+    rows = [math.ceil(count / columns) for count in counts]
+    figure = new_figure(height * sum(rows) + 0.2)
+    axes = figure.subplots(sum(rows), columns, squeeze=False)
+    blocks, start = [], 0
+    for count, size in zip(counts, rows, strict=True):
+        block = axes[start : start + size].ravel()
+        for unused in block[count:]:
+            unused.set_axis_off()
+        blocks.append(list(block[:count]))
+        start += size
+    return figure, blocks
+
+
+def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "linear") -> None:
+    """Gives the drawn panels of a block the same axes, with ticks on the left and below.
+
+    Args:
+      block: the axes, as from `panel_rows`.
+      xlabel: label of the horizontal axis.
+      ylabel: label of the vertical axis.
+      scale: of the vertical axis, as Matplotlib names it.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    first, *others = block
+    columns = first.get_gridspec().ncols
+    for axis in others:
+        axis.sharex(first)
+        axis.sharey(first)
+    first.set_yscale(scale, **({"linthresh": 10.0} if scale == "symlog" else {}))
+    for index, axis in enumerate(block):
+        left, bottom = index % columns == 0, index + columns >= len(block)
+        axis.tick_params(labelleft=left, labelbottom=bottom)
+        axis.set_ylabel(ylabel if left else "")
+        axis.set_xlabel(xlabel if bottom else "")
+        axis.xaxis.set_major_formatter(short_number)
+        axis.yaxis.set_major_formatter(short_number)
+    first.autoscale()
+    if scale == "symlog":
+        first.yaxis.get_major_locator().set_params(numticks=4)
+    for axis in (first.xaxis, first.yaxis)[: 2 if scale == "linear" else 1]:
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+
+
+def set_title(axis: Any, title: str) -> None:
+    """Sets the title of a panel, on several lines if it is long."""
+    columns = axis.get_gridspec().ncols
+    axis.set_title(break_lines(title, 0.7 * WIDTH / columns, SMALL), fontsize=SMALL)
+
+
+def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -> None:
+    """Adds the one legend of a figure, in as many columns as fit, on paper added below the panels.
+
+    If there are too many names for `most` entries, every n-th one is shown.
+    """
+    shown = dict(list(artists.items())[:: max(1, math.ceil(len(artists) / most))])
+    names = [break_lines(name, WIDTH - 0.8, SMALL) for name in shown]
+    widest = max(text_width(line, SMALL) for name in names for line in name.split("\n"))
+    columns = max(1, min(len(names), int((WIDTH - 0.2) / (widest + 0.45))))
+    lines = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in names)
+    figure.set_figheight(figure.get_figheight() + 0.11 * lines + 0.06)
+    figure.legend(
+        list(shown.values()), names, loc="outside lower center", ncols=columns,
+        handlelength=2.0, columnspacing=1.0, labelspacing=0.3,
     )  # fmt: skip
-    for unused in axes[panels:]:
-        unused.set_axis_off()
-    return figure, axes
 
 
-def color_cycle() -> Iterator[str]:
-    """Endless iterator over the default colors."""
-    from matplotlib import rcParams
+def colors_of(names: Sequence[str]) -> dict[str, Any]:
+    """A color for each name, distinct also for the color-blind; of many, along a color map."""
+    for palette in PALETTES:
+        if len(names) <= len(palette):
+            return dict(zip(names, palette, strict=False))
+    from matplotlib import colormaps
 
-    return itertools.cycle(rcParams["axes.prop_cycle"].by_key()["color"])
-
-
-def colors_of(names: Sequence[str]) -> dict[str, object]:
-    """A color for each name: from the color cycle, or from a color map if there are too many."""
-    from matplotlib import colormaps, rcParams
-
-    if len(names) <= len(rcParams["axes.prop_cycle"]):
-        return dict(zip(names, color_cycle(), strict=False))
     viridis = colormaps["viridis"]
-    return {name: viridis(index / (len(names) - 1)) for index, name in enumerate(names)}
+    last = 0.95 / (len(names) - 1)  # The brightest yellow is hard to see.
+    return {name: viridis(index * last) for index, name in enumerate(names)}

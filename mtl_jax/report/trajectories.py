@@ -8,29 +8,33 @@ import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.toy import ToyProblem, ToyRun
-from mtl_jax.report.plotting import subplot_grid
+from mtl_jax.report.plotting import add_legend, panel_rows, paper_figure, set_title
 
 GRID_SIZE = 121
 
 
+@paper_figure
 def figure(runs: Sequence[ToyRun], paths: Sequence[Mapping[str, Any]]):
-    """A panel per toy run: starts (dots), paths, ends (crosses) and the Pareto set (grey)."""
-    fig, axes = subplot_grid(len(runs), height=2.8)
-    landscapes = {}
-    for run, path, axis in zip(runs, paths, axes, strict=False):
+    """A panel per toy run: starts (dots), paths, ends (crosses) and the Pareto set (gray)."""
+    from matplotlib.patches import Patch
+
+    fig, (block,) = panel_rows([len(runs)], 1.5)
+    landscapes, artists = {}, {}
+    for run, path, axis in zip(runs, paths, block, strict=True):
         if run.problem not in landscapes:
             landscapes[run.problem] = loss_landscape(run.problem)
         x, y, mean, distance = landscapes[run.problem]
-        axis.contour(x, y, mean, 25, linewidths=0.4, cmap="viridis")
+        axis.contour(x, y, mean, 25, linewidths=0.3, cmap="viridis")
         axis.contourf(x, y, distance, levels=[0.0, 0.3], colors=["0.6"], alpha=0.8)
         for points in np.asarray(path["points"]):
-            axis.plot(*points.T, lw=1.2, color="tab:red")
-            axis.plot(*points[0], "o", ms=3, color="black")
-            axis.plot(*points[-1], "x", ms=5, color="black")
-        axis.set_title(run.name, fontsize=9)
+            artists["path"], *_ = axis.plot(*points.T, color="#D55E00")
+            artists["start"], *_ = axis.plot(*points[0], "o", ms=2.5, color="black")
+            artists["end"], *_ = axis.plot(*points[-1], "x", ms=4, mew=0.8, color="black")
+        set_title(axis, run.name)
         axis.set_xlim(x.min(), x.max())
         axis.set_ylim(y.min(), y.max())
-        axis.tick_params(labelsize=7)
+        axis.locator_params(nbins=4)
+    add_legend(fig, {**artists, "Pareto set": Patch(color="0.6", alpha=0.8)})
     return fig
 
 

@@ -10,12 +10,11 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
-from mtl_jax.config.task import Task
 from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.core.views import Parameters
-from mtl_jax.losses.target_type import target_type
+from mtl_jax.report.class_predictions import probabilities_of
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.trained_params import load_trained_params
 from mtl_jax.train import build_model, features_and_logits
@@ -44,16 +43,6 @@ def predict_source(
     models = load_trained_params(run, folder, parameters, task.name, "a row reads its features")
     features, logits = predict_all_seeds(run, models, inputs, features_and_logits)
     return SourcePredictions(features[task.name], probabilities_of(task, logits[task.name]))
-
-
-def probabilities_of(task: Task, outputs: np.ndarray) -> np.ndarray:
-    """Class probabilities `[..., Z]`; Z is 2 for one logistic output, 0 for regression."""
-    target = target_type(task.loss, task.num_outputs)
-    if target in ("multilabel", "continuous"):
-        return outputs[..., :0]
-    if target == "binary":
-        outputs = np.concatenate([np.zeros_like(outputs), outputs], -1)
-    return np.asarray(jax.nn.softmax(outputs))
 
 
 def predict_all_seeds(

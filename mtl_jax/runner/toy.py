@@ -14,7 +14,9 @@ import numpy as np
 from mtl_jax.config.toy import ToyExperiment, ToyRun
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report import provenance
+from mtl_jax.report.plotting import SMALL, WIDTH, save
 from mtl_jax.report.table import latex, markdown
+from mtl_jax.report.text_size import break_lines
 from mtl_jax.report.trajectories import figure
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
@@ -142,7 +144,7 @@ def all_trajectories(run: ToyRun) -> tuple:
 def write(
     experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path, failures: Mapping[str, str]
 ) -> None:
-    """Writes `table.md`, `table.tex` and `paths.png` of the finished runs, and those that failed.
+    """Writes `table.md`, `table.tex`, `paths.png` and `.pdf` of the runs that finished or failed.
 
     All of them report the fields changed on the command line.
     """
@@ -156,8 +158,9 @@ def write(
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:
         plot = figure(runs, [RunDirectory(root, run).read("paths.json") for run in runs])
-        plot.suptitle(text, fontsize=7)
-        plot.savefig(root / "paths.png", dpi=120)
+        if text:
+            plot.suptitle(break_lines(text, WIDTH, SMALL), fontsize=SMALL)
+        save(plot, root / "paths")
 
 
 def changed_fields(experiment: ToyExperiment, runs: list[ToyRun]) -> str:

@@ -7,6 +7,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.study_design import Cell, Factorial
 from mtl_jax.report import figures, table
 from mtl_jax.report.effects import effects
+from mtl_jax.report.gains import VERDICT_COLORS
 from mtl_jax.report.scores import collect
 from mtl_jax.runner.run_selection import restrict_to
 from tests.small import COLUMN, HEIGHT, ROW, RUN
@@ -104,7 +105,7 @@ def panels_of(experiment, folders):
 def test_figure(folders):
     panels = panels_of(EXPERIMENT, folders)
     assert [p.get_title() for p in panels] == ["average", "row accuracy", "column accuracy"]
-    names = [text.get_text() for text in panels[0].get_yticklabels()]
+    names = [text.get_text().replace("\n", " ") for text in panels[0].get_yticklabels()]
     assert names == [line[0] for line in LINES[1:]]
     for panel, gains in zip(
         panels[1:],
@@ -117,7 +118,8 @@ def test_figure(folders):
             (span,) = bar.lines[2][0].get_segments()
             np.testing.assert_allclose(span[:, 0], [mean - half, mean + half], rtol=1e-6)
     colours = [bar.lines[0].get_color() for bar in panels[1].containers]
-    assert colours == ["0.55", "tab:green", "tab:green"], "the colours of the verdicts"
+    green = VERDICT_COLORS["helped"]
+    assert colours == [VERDICT_COLORS["open"], green, green], "the colours of the verdicts"
 
 
 def test_levels_stand_against_the_first_and_less_error_is_more(finished, tmp_path):

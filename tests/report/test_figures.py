@@ -61,26 +61,32 @@ def shown(figure):
 def test_curves(folders):
     figure = figures.curves(EXPERIMENT, folders)
     panels = shown(figure)
-    assert [panel.get_title() for panel in panels] == list(folders)
+    titles = [panel.get_title() for panel in panels]
+    assert titles == ["row alone", "both", "one seed", "height alone", "both", "one seed"]
+    labels = [panels[index].get_ylabel() for index in (0, 3)]
+    assert labels == ["validation\naccuracy %", "validation\nheight mse"]
     # Means over seeds: percent of accuracy, the error as it is.
-    lines = lines_of(panels[2])
-    assert lines.keys() == {"row raw", "row ema", "height raw", "height ema"}
-    np.testing.assert_allclose(lines["row raw"], [[4, 8], [20, 70]])
-    np.testing.assert_allclose(lines["row ema"], [[4, 8], [10, 35]])
-    np.testing.assert_allclose(lines["height raw"], [[4, 8], [0.2, 0.7]])
+    rows, heights = lines_of(panels[1]), lines_of(panels[4])
+    assert (rows.keys(), heights.keys()) == ({"row raw", "row ema"}, {"height raw", "height ema"})
+    np.testing.assert_allclose(rows["row raw"], [[4, 8], [20, 70]])
+    np.testing.assert_allclose(rows["row ema"], [[4, 8], [10, 35]])
+    np.testing.assert_allclose(heights["height raw"], [[4, 8], [0.2, 0.7]])
+    assert len({panel.get_ylim() for panel in panels[:3]}) == 1, "one scale for each metric"
+    assert len({panel.get_xlim() for panel in panels[:3]}) == 1
     low, high = panels[0].collections[0].get_paths()[0].get_extents().get_points()
     np.testing.assert_allclose([low, high], [[4, 10], [8, 90]])  # The range of the seeds.
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["row raw", "row ema", "height raw", "height ema"]
     colours = [{line.get_label(): line.get_color() for line in p.get_lines()} for p in panels]
-    assert colours[0]["row raw"] == colours[2]["row raw"] != colours[2]["height raw"]
+    assert colours[0]["row raw"] == colours[1]["row raw"] != colours[4]["height raw"]
 
 
 def test_gains(folders):
     figure = figures.gains(EXPERIMENT, collect(EXPERIMENT, folders))
-    (axis,) = shown(figure)
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["both", "one seed"]
-    bars = [c for c in axis.containers if hasattr(c, "patches")]
+    panels = shown(figure)
+    assert [text.get_text() for text in panels[0].get_yticklabels()] == ["both", "one seed"]
+    assert [panel.get_xlabel() for panel in panels] == ["accuracy %", "mse"]
+    bars = [c for panel in panels for c in panel.containers if hasattr(c, "patches")]
     assert [bar.get_label() for bar in bars] == ["row", "height"]
     # Paired by seed: accuracy +10 and +20, error 1 and 0.5 lower. One seed has no pair.
     np.testing.assert_allclose([[p.get_width() for p in bar] for bar in bars], [[15.0], [0.75]])
@@ -295,11 +301,13 @@ def test_without_two_tasks_or_two_runs_there_is_no_tradeoff(folders, finished):
 
 def test_write_removes_what_is_shown_no_more(folders, tmp_path):
     figures.write(EXPERIMENT, folders, tmp_path)
-    pictures = {"curves.png", "gains.png", "balance.png", "tradeoff.png"}
-    assert {path.name for path in tmp_path.glob("*.png")} == pictures
-    (tmp_path / "affinity.png").write_bytes(b"of an earlier launch")
+    names = ("curves", "gains", "balance", "tradeoff")
+    pictures = {f"{name}.{ending}" for name in names for ending in ("png", "pdf")}
+    assert {path.name for path in tmp_path.glob("*.p[nd][gf]")} == pictures
+    for ending in ("png", "pdf"):
+        (tmp_path / f"affinity.{ending}").write_bytes(b"of an earlier launch")
     (tmp_path / "mine.png").write_bytes(b"of somebody else")
     without = Experiment(runs=EXPERIMENT.runs)
     figures.write(without, folders, tmp_path)
-    left = {path.name for path in tmp_path.glob("*.png")}
-    assert left == {*pictures, "mine.png"} - {"gains.png"}
+    left = {path.name for path in tmp_path.glob("*.p[nd][gf]")}
+    assert left == {*pictures, "mine.png"} - {"gains.png", "gains.pdf"}

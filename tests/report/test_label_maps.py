@@ -73,7 +73,8 @@ def test_maps_of_images_alone_are_drawn(run, task, drawn):
 
 
 def test_colors_cover_the_classes_or_the_known_labels():
-    assert scale_of(dense.CLASS_MAP, np.zeros((1, 2, 2), int)) == ("tab10", 0, 10)
+    scale = scale_of(dense.CLASS_MAP, np.zeros((1, 2, 2), int))
+    assert (scale.low, scale.high, len({*scale.colormap.colors})) == (-0.5, 2.5, 3)
     labels = np.array([np.nan, 1.5, 4.0])
     assert scale_of(dense.DEPTH, labels) == ("viridis", 1.5, 4.0)
     assert scale_of(dense.DEPTH, labels[:1]) == ("viridis", 0.0, 1.0)
