@@ -205,7 +205,7 @@ def test_an_experiment_has_all_of_them(tmp_path):
         dense.RUN.replace(name="maps", tasks=(dense.CLASS_MAP, dense.CORNER)),
     )  # fmt: skip
     whole = Experiment(runs=runs)
-    assert sweep(whole, whole, tmp_path, fresh=False) == 0
+    assert sweep(whole, whole, tmp_path) == 0
     names = ("pseudo_labels", "confusion", "calibration", "embedding", "mistakes", "experts")
     written = {path.name for path in tmp_path.glob("*.p[nd][gf]")}
     assert {f"{name}.{ending}" for name in names for ending in ("png", "pdf")} <= written
