@@ -12,7 +12,7 @@ from mtl_jax.report.plotting import SMALL, panel_rows, paper_figure, set_title
 from mtl_jax.report.text_size import break_lines, shorten
 
 MAX_PANELS = 12
-MAX_TICKS = 10  # Classes with a name; of more, every n-th has one.
+MAX_TICKS = 12  # Classes with a name; of more, every n-th has one.
 NAME = 0.5  # Inches of a class's name.
 PANEL = 1.05  # Inches of a panel's height.
 
@@ -35,7 +35,7 @@ def plot_confusion(predictions: Sequence[ClassPredictions]):
             draw_matrix(axis, each, left=index % axis.get_gridspec().ncols == 0)
     axes = [axis for block in blocks for axis in block]
     bar = figure.colorbar(
-        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
+        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.04
     )
     bar.set_label("share of the true class")
     return figure
