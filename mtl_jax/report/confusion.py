@@ -14,7 +14,7 @@ from mtl_jax.report.text_size import break_lines, shorten
 MAX_PANELS = 12
 MAX_TICKS = 12  # Classes with a name; of more, every n-th has one.
 NAME = 0.5  # Inches of a class's name.
-PANEL = 1.05  # Inches of a panel's height.
+PANEL = 1.4  # Inches of a panel's height.
 
 
 @paper_figure
