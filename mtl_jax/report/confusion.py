@@ -48,7 +48,7 @@ def draw_matrix(axis: Any, predictions: ClassPredictions, left: bool) -> None:
     names = [shorten(name, NAME, SMALL) for name in class_names(predictions.run, predictions.task)]
     every = math.ceil(len(names) / MAX_TICKS)
     ticks = range(0, len(names), every)
-    upright = max(map(len, names)) > 2
+    upright = max(map(len, names)) > 1
     axis.set_xticks(ticks, names[::every], rotation=90 if upright else 0)
     axis.set_yticks(ticks, names[::every] if left else [""] * len(ticks))
     axis.set_xlabel("predicted")
