@@ -33,9 +33,10 @@ def plot_confusion(predictions: Sequence[ClassPredictions]):
     for own, block in zip(by_task.values(), blocks, strict=True):
         for index, (each, axis) in enumerate(zip(own, block, strict=True)):
             draw_matrix(axis, each, left=index % axis.get_gridspec().ncols == 0)
+    figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
     axes = [axis for block in blocks for axis in block]
     bar = figure.colorbar(
-        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.04
+        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
     )
     bar.set_label("share of the true class")
     return figure
