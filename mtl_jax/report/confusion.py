@@ -12,9 +12,9 @@ from mtl_jax.report.plotting import SMALL, panel_rows, paper_figure, set_title
 from mtl_jax.report.text_size import break_lines, shorten
 
 MAX_PANELS = 12
-MAX_TICKS = 10  # Classes with a name; of more, every n-th has one.
+MAX_TICKS = 12  # Classes with a name; of more, every n-th has one.
 NAME = 0.5  # Inches of a class's name.
-PANEL = 1.05  # Inches of a panel's height.
+PANEL = 1.4  # Inches of a panel's height.
 
 
 @paper_figure
@@ -33,6 +33,7 @@ def plot_confusion(predictions: Sequence[ClassPredictions]):
     for own, block in zip(by_task.values(), blocks, strict=True):
         for index, (each, axis) in enumerate(zip(own, block, strict=True)):
             draw_matrix(axis, each, left=index % axis.get_gridspec().ncols == 0)
+    figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
     axes = [axis for block in blocks for axis in block]
     bar = figure.colorbar(
         axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
@@ -48,7 +49,7 @@ def draw_matrix(axis: Any, predictions: ClassPredictions, left: bool) -> None:
     names = [shorten(name, NAME, SMALL) for name in class_names(predictions.run, predictions.task)]
     every = math.ceil(len(names) / MAX_TICKS)
     ticks = range(0, len(names), every)
-    upright = max(map(len, names)) > 2
+    upright = max(map(len, names)) > 1
     axis.set_xticks(ticks, names[::every], rotation=90 if upright else 0)
     axis.set_yticks(ticks, names[::every] if left else [""] * len(ticks))
     axis.set_xlabel("predicted")

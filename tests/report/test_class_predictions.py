@@ -138,6 +138,8 @@ def test_examples_are_labelled_and_limited(monkeypatch):
 
 def test_texts_of_predictions():
     """Long names of runs, tasks and classes, several tasks, and many classes."""
+    many = ClassPredictions(RUN, ROW.replace(num_outputs=12), None, np.arange(12), np.eye(12), None)
+    assert faults(plot_confusion([many] * 4)) == []
     task = ROW.replace(name="a task with a long name, too")
     runs = [RUN.replace(name=f"{LONG}{n}") for n in range(6)]
     found = [made(run=run, task=each, seed=n)

@@ -10,6 +10,7 @@ from mtl_jax.report.label_maps import has_maps, plot_label_maps, predicted_maps,
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from tests import dense, small
+from tests.figure_text import faults
 
 RUNS = (
     dense.RUN,
@@ -32,10 +33,13 @@ def test_labels_and_predictions_are_drawn_as_they_are(trained):
     root, folders = trained
     assert (root / "maps.png").stat().st_size > 5000
     figure = plot_label_maps(Experiment(runs=RUNS), folders)
+    assert faults(figure) == []
     rows = {}
     for axis in figure.axes:
+        if not axis.get_images():  # A bar of colors.
+            continue
         if axis.get_ylabel():
-            name = axis.get_ylabel()
+            name = axis.get_ylabel().replace("\n", " ")
         rows.setdefault(name, []).append(axis.get_images()[0].get_array())
     kinds = ("classes, labels", "classes, dense", "classes, alone", "depth, labels", "depth, dense")
     assert list(rows) == ["image", *kinds, "normals, labels", "normals, dense"]
