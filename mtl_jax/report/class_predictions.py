@@ -69,7 +69,7 @@ def is_complete(run: Run, folder: RunDirectory) -> bool:
 
 
 def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[ClassPredictions]:
-    """Predictions of a run on a split of its data, for each of its tasks with classes."""
+    """Predictions of a run on a split of its data, for each task with classes and finite outputs."""
     streams = load_run_data(run).splits[split].values()
     if seed_axis(run) == 0:
         streams = [jax.tree.map(lambda leaf: leaf[0], arrays) for arrays in streams]
@@ -91,7 +91,7 @@ def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[Cla
                 outputs[key] = inputs, *jax.device_get(apply(params, stats, inputs))
             inputs, features, logits = outputs[key]
             classes = as_classes(labels[index], logits[task.name])
-            if classes is not None:
+            if classes is not None and np.isfinite(logits[task.name]).all():
                 probabilities = probabilities_of(task, logits[task.name])
                 vectors = features[task.name]
                 found.append(ClassPredictions(run, task, inputs, classes, probabilities, vectors))

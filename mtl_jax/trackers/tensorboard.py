@@ -75,11 +75,11 @@ class TensorBoard(Tracker):
 
     def log_figures(self, experiment: TrackedRun, paths: Sequence[pathlib.Path]) -> None:
         """Writes the figures as images in the place of those of an earlier launch."""
-        import PIL.Image
+        from PIL import Image
 
         self.start(experiment)
         for path in paths:
-            with PIL.Image.open(path) as opened:
+            with Image.open(path) as opened:
                 width, height = opened.size
             image = {"width": width, "height": height, "encoded_image_string": path.read_bytes()}
             value = {"tag": f"figures/{path.stem}", "image": {**image, "colorspace": RGBA}}

@@ -88,8 +88,10 @@ def test_no_escape_codes_off_a_terminal(straight):
 def test_files_that_are_left(straight):
     out, _ = straight
     made = {path.name for path in out.iterdir()}
-    tables, pictures = {"table.md", "table.csv", "table.tex"}, {"curves.png", "gains.png"}
-    assert made == {*RUNS, *tables, *pictures, "balance.png", ".lock"}
+    tables = {"table.md", "table.csv", "table.tex"}
+    figures = ("curves", "gains", "balance", "confusion", "calibration", "embedding", "mistakes")
+    pictures = {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
+    assert made == {*RUNS, *tables, *pictures, ".lock"}
     for run in RUNS:
         files = {"run.json", "metrics.jsonl", "checkpoints", "result.json", "timing.json"}
         files |= {"selected", "selected.sha256"}
