@@ -62,6 +62,8 @@ def train_run(
     finally:
         training.checkpoints.wait()
     training.write_result(num_bytes, display.warn)
+    if signals.number:  # It came in the last block.
+        raise Stopped(signals.number)
 
 
 def train_blocks(

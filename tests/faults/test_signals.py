@@ -6,8 +6,13 @@ import time
 
 import pytest
 
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.runner import train_loop
 from mtl_jax.runner.signals import Stopped, StopSignals
+from mtl_jax.runner.sweep import sweep
+from mtl_jax.storage.run_directory import RunDirectory
 from tests.runner.test_resume import command, contents, environment, measured, straight  # noqa: F401
+from tests.small import RUN
 
 
 def started(folder):
@@ -69,3 +74,20 @@ def test_the_handlers_of_before_are_restored():
     with StopSignals():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.slow
+def test_a_signal_in_the_last_block_stops_after_the_result(tmp_path, monkeypatch):
+    evaluate = train_loop.Training.evaluate
+
+    def interrupted(self, step):
+        evaluate(self, step)
+        if step == self.run.steps:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(train_loop.Training, "evaluate", interrupted)
+    runs = tuple(RUN.replace(name=name, num_seeds=1, steps=4) for name in ("first", "second"))
+    with pytest.raises(Stopped):
+        sweep(Experiment(runs=runs), Experiment(runs=runs), tmp_path)
+    assert RunDirectory(tmp_path, runs[0]).is_finished()
+    assert not (tmp_path / "second").exists()
