@@ -129,9 +129,7 @@ def write_report(every_run: Experiment, root: pathlib.Path, failures: Failures) 
     if done is None:
         return
     folders = {row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)}
-    names = [row.name for row in (*every_run.runs, *every_run.sklearn_baselines)]
-    failed = {name: failures[name] for name in names if name in failures}
-    table.write(done, folders, root, failed)
+    table.write(done, folders, root, table_rows.failed_rows(every_run, root, failures))
     figures.write(done, folders, root)
 
 

@@ -3,10 +3,10 @@
 import csv
 import pathlib
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.core.validation import BadInput
+from mtl_jax.core.validation import BadInput, few
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.readable import require_readable
@@ -30,7 +30,10 @@ def rows_there(root: pathlib.Path) -> list[str]:
 
 
 def require_rows_kept(
-    root: pathlib.Path, new: Experiment | None, failures: Collection[str]
+    root: pathlib.Path,
+    new: Experiment | None,
+    every_run: Experiment,
+    failures: Mapping[str, str],
 ) -> None:
     """Rejects a new table that lacks rows of the existing one, other than those that failed.
 
@@ -38,8 +41,25 @@ def require_rows_kept(
       BadInput: naming the rows.
     """
     kept = () if new is None else (*new.runs, *new.sklearn_baselines, *new.safe_transfer)
-    names = {*failures, *(row.name for row in kept)}
+    failed = failed_rows(every_run, root, failures)
+    names = {*failures, *failed, *(row.name for row in kept)}
     refuse_lost(root, [name for name in rows_there(root) if name not in names])
+
+
+def failed_rows(
+    every_run: Experiment, root: pathlib.Path, failures: Mapping[str, str]
+) -> dict[str, str]:
+    """Why rows failed, in this launch or before, or cannot be put together of those that did."""
+    found = {}
+    for row in (*every_run.runs, *every_run.sklearn_baselines):
+        reason = failures.get(row.name) or RunDirectory(root, row).failure()
+        if reason is not None:
+            found[row.name] = reason
+    for safe in every_run.safe_transfer:
+        needed = [name for name in (safe.transfer, *safe.scratch) if name in found]
+        if needed:
+            found[safe.name] = f"row {safe.name!r} needs {few(needed, 3)}, which failed"
+    return found
 
 
 def refuse_lost(root: pathlib.Path, lost: list[str]) -> None:
@@ -89,7 +109,7 @@ def check(
             require_readable(RunDirectory(root, row))
         except Damaged as error:
             failures.add(row.name, str(error))
-    require_rows_kept(root, rows_to_show(every_run, root, names, failures), failures)
+    require_rows_kept(root, rows_to_show(every_run, root, names, failures), every_run, failures)
 
 
 def rows_to_show(
@@ -122,14 +142,14 @@ def is_valid(folder: RunDirectory) -> bool:
 
 
 def finished_rows(
-    every_run: Experiment, root: pathlib.Path, failures: Collection[str]
+    every_run: Experiment, root: pathlib.Path, failures: Mapping[str, str]
 ) -> Experiment | None:
     """The rows that a table may show; prints a warning for each finished row it may not.
 
     Args:
       every_run: all runs.
       root: the folder of all results.
-      failures: names of the rows that failed, which are left out.
+      failures: the rows that failed, which are left out, and why.
 
     Returns:
       None if there is no such row.
@@ -138,7 +158,7 @@ def finished_rows(
       BadInput: if the existing table has rows that the new one would lack.
     """
     done = rows_to_show(every_run, root, (), failures)
-    require_rows_kept(root, done, failures)
+    require_rows_kept(root, done, every_run, failures)
     names = set() if done is None else {row.name for row in (*done.runs, *done.sklearn_baselines)}
     for row in (*every_run.runs, *every_run.sklearn_baselines):
         known = row.name in names or row.name in failures

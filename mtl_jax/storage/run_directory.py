@@ -62,8 +62,9 @@ class RunDirectory(Generic[Row]):
             names = {file.name for file in self.path.iterdir()}
             if names & FILES:
                 raise self.damaged(self.path / "run.json", "is missing")
-            # A killed process may have left the folder empty, or with a partial file.
-            if all(name.endswith(".half") for name in names):
+            # A killed process may have left the folder empty, or with a partial file, a full disk
+            # without room for `run.json`.
+            if all(name.endswith(".half") or name == "failure.json" for name in names):
                 return
             raise BadInput(f"{self.path} is no folder of a run; give --out another folder")
         require_schema(metadata, self.path / "run.json")
@@ -86,13 +87,20 @@ class RunDirectory(Generic[Row]):
     def damaged(self, path: pathlib.Path, fault: str = "is damaged") -> Damaged:
         """The error for a file of the folder, with what to do."""
         aside = unused_path(self.path.with_name(f"{self.path.name}.old"))
-        command = shlex.join(["mv", str(self.path), str(aside)])
+        options = ["--"] if str(self.path).startswith("-") else []
+        command = shlex.join(["mv", *options, str(self.path), str(aside)])
         return Damaged(f"{path} {fault}; to train this run again: {command}")
 
     def failure(self) -> str | None:
         """Why this run failed in an earlier launch; None if it did not, or is another run."""
-        found = self.read("failure.json")
-        return found.get("reason") if found and found.get("run") == self.fingerprint else None
+        path = self.path / "failure.json"
+        if (self.path / "result.json").exists():
+            return None
+        try:
+            found = read_json(path) or {}
+        except BadInput:
+            return f"{self.run.name!r} failed, and its {path.name} is damaged"
+        return found.get("reason") if found.get("run") == self.fingerprint else None
 
     def write_failure(self, reason: str) -> None:
         """Records that the run failed."""

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import pathlib
+import shlex
+import subprocess
 
 import pytest
 
@@ -19,6 +22,18 @@ WRONG = ONE.replace(name="diverges", optimizer=optimizers.SGD({rate}))
 NEXT = ONE.replace(name="next", initialization={{"init_from": WRONG}})
 LAST = ONE.replace(name="last", initialization={{"init_from": NEXT}})
 EXPERIMENT = Experiment(runs=(WRONG, NEXT, LAST, ONE.replace(name="fine")))
+"""
+
+SAFE = """
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.study_design import SafeTransfer
+from tests.small import ROW, RUN
+
+EACH = {"every": 1, "checkpoint_every": 1}
+ONE = RUN.replace(tasks=(ROW,), num_seeds=1, steps=2, evaluation=EACH)
+RUNS = (ONE.replace(name="transfer"), ONE.replace(name="scratch"))
+SAFE = (SafeTransfer("safe", "transfer", ("scratch",)),)
+EXPERIMENT = Experiment(runs=RUNS, safe_transfer=SAFE)
 """
 
 
@@ -90,3 +105,46 @@ def test_a_failure_of_other_settings_does_not_count(tmp_path):
     assert RunDirectory(tmp_path, RUN.replace(steps=9)).failure() is None
     folder.write_result({}, {"seconds": 1.0})
     assert folder.failure() is None
+
+
+@pytest.mark.slow
+def test_a_row_put_together_of_one_that_fails_is_no_bar(tmp_path):
+    file, out = tmp_path / "safe.py", tmp_path / "out"
+    file.write_text(SAFE)
+    assert launched(file, "--out", out)[0] == 0
+    assert set(names_in(out)) == {"transfer", "scratch", "safe"}
+    (out / "transfer" / "result.json").write_text("{")
+    code, _, stderr = launched(file, "--out", out)
+    assert code == 1 and stderr.startswith("error: ") and stderr.count("\n") == 1
+    assert set(names_in(out)) == {"scratch"}
+    assert (
+        "- safe failed: row 'safe' needs transfer, which failed\n" in (out / "table.md").read_text()
+    )
+
+
+@pytest.mark.slow
+def test_the_table_of_some_rows_has_what_failed_before(file, tmp_path):
+    out = tmp_path / "out"
+    assert launched(file, "--out", out, "--only", "diverges")[0] == 1
+    assert launched(file, "--out", out, "--only", "fine")[0] == 0
+    assert "- diverges failed: run 'diverges' diverged" in (out / "table.md").read_text()
+    # What says why it failed is damaged.
+    (out / "diverges" / "failure.json").write_text("{")
+    code, _, stderr = launched(file, "--out", out, "--only", "*i*")
+    told = "error: 'diverges' failed, and its failure.json is damaged (in an earlier launch; "
+    assert code == 1 and stderr.startswith(told)
+
+
+def test_a_failure_without_room_for_the_settings_is_no_bar(tmp_path):
+    folder = RunDirectory(tmp_path, RUN)
+    folder.path.mkdir()
+    folder.write_failure("the disk was full")
+    folder.check()
+
+
+def test_the_command_is_right_for_a_name_like_an_option(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = RunDirectory(pathlib.Path(), RUN.replace(name="-n it's  ü"))
+    folder.create()
+    subprocess.run(shlex.split(str(folder.damaged(folder.path)).partition(": ")[2]), check=True)
+    assert not folder.path.exists()
