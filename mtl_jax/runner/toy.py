@@ -58,21 +58,54 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
             try:
                 if folder.run in runs and not options.fresh:
                     folder.check()
-                folder.is_finished()
+                require_readable(folder)
             except Damaged as error:
                 failures.add(folder.run.name, str(error))
         folders = [RunDirectory(root, run) for run in runs if run.name not in failures]
         if not (options.fresh or options.retry):
             failures.add_earlier(folders)
-        names = {*failures, *(run.name for run in runs), *finished_names(every_run, root, failures)}
+        failed = failed_runs(every_run, root, failures)
+        names = {*failed, *(run.name for run in runs), *finished_names(every_run, root, failures)}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for folder in folders:
             if folder.run.name not in failures:
                 with failures.catch(folder):
                     run_trajectories(folder.run, folder, options.fresh)
         done = finished_names(every_run, root, failures)
-        write(experiment, [run for run in every_run if run.name in done], root, failures)
+        failed = failed_runs(every_run, root, failures)
+        write(experiment, [run for run in every_run if run.name in done], root, failed)
     return exit_code(failures)
+
+
+def require_readable(folder: RunDirectory) -> None:
+    """Requires files that the table and the figure can read, if a run is finished.
+
+    Raises:
+      Damaged: naming the file.
+    """
+    if not folder.is_finished():
+        return
+    shapes = {
+        "result.json": {"point": 2, "losses": 2, "gap": 1},
+        "paths.json": {"points": 3, "losses": 3, "weights": 3},
+    }
+    for name, ndims in shapes.items():
+        found = folder.read(name) or {}
+        try:
+            if any(np.ndim(np.asarray(found[key], float)) != n for key, n in ndims.items()):
+                raise folder.damaged(folder.path / name)
+        except (KeyError, TypeError, ValueError):
+            raise folder.damaged(folder.path / name) from None
+
+
+def failed_runs(
+    runs: Iterable[ToyRun], root: pathlib.Path, failures: Mapping[str, str]
+) -> dict[str, str]:
+    """Why runs failed, in this launch or before."""
+    reasons = {
+        run.name: failures.get(run.name) or RunDirectory(root, run).failure() for run in runs
+    }
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def finished_names(

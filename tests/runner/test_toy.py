@@ -112,3 +112,27 @@ def test_a_toy_run_that_diverges_says_so(made, tmp_path):
     code, _, stderr = launched(file, "--out", tmp_path, *options)
     assert (code, stderr) == (1, "error: run 'sum' diverged: a point is not finite\n")
     assert not (tmp_path / "sum" / "result.json").exists()
+
+
+FAILS = """
+from mtl_jax import optimizers
+from mtl_jax.config.toy import ToyExperiment
+from tests.train.test_toy import BOWLS
+
+GOOD = BOWLS.replace(name="good", steps=9)
+BAD = GOOD.replace(name="bad", optimizer=optimizers.SGD(1e30))
+EXPERIMENT = ToyExperiment(runs=(GOOD, BAD))
+"""
+
+
+def test_a_run_that_failed_or_is_damaged_is_no_bar(tmp_path):
+    file, out = tmp_path / "fails.py", tmp_path / "out"
+    file.write_text(FAILS)
+    assert launched(file, "--out", out)[0] == 1
+    assert launched(file, "--out", out, "--only", "good") == (0, "", "")
+    assert "- bad failed: run 'bad' diverged" in (out / "table.md").read_text()
+    (out / "good" / "paths.json").unlink()
+    code, _, stderr = launched(file, "--out", out)
+    damaged, failed = stderr.splitlines()
+    assert code == 1 and damaged.startswith(f"error: {out / 'good' / 'paths.json'} is damaged; ")
+    assert failed.startswith("error: run 'bad' diverged")
