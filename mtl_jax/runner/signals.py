@@ -24,6 +24,8 @@ class Stopped(BaseException):
 class StopSignals:
     """Handles SIGINT (Ctrl-C), SIGTERM and SIGHUP while it is entered.
 
+    Signals that the process ignores, such as SIGHUP under `nohup`, stay ignored.
+
     The first signal raises `Stopped`, or in a `deferred` part is kept for `received`. The second
     one ends the process at once.
     """
@@ -35,7 +37,9 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self.previous = {number: signal.signal(number, self.handle) for number in SIGNALS}
+            ignored = (signal.SIG_IGN, None)  # None: code other than Python handles it.
+            handled = [number for number in SIGNALS if signal.getsignal(number) not in ignored]
+            self.previous = {number: signal.signal(number, self.handle) for number in handled}
         return self
 
     def __exit__(self, *_):

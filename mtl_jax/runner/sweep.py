@@ -23,7 +23,7 @@ from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.run_selection import topological_order
-from mtl_jax.runner.signals import StopSignals
+from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.tracking import Tracking
 from mtl_jax.runner.train_loop import first_block, train_run
@@ -205,3 +205,5 @@ def train_one(
         num_bytes = program_bytes(job())
         with own.tracking.follow(folder) as send:
             train_run(compiled, own.folders, num_bytes, display, own.signals, send)
+    if own.signals.number:  # It came in the last block, or in one that failed.
+        raise Stopped(own.signals.number)

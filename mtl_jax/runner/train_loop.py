@@ -48,7 +48,7 @@ def train_run(
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
       num_bytes: bytes that its steps need, stored with the training time.
       display: shows the progress after every block, and warnings.
-      signals: a signal stops the run after a block.
+      signals: a signal stops the run after a block, unless it is the last.
       send: called with the records so far after every evaluation.
 
     Raises:
@@ -62,8 +62,6 @@ def train_run(
     finally:
         training.checkpoints.wait()
     training.write_result(num_bytes, display.warn)
-    if signals.number:  # It came in the last block.
-        raise Stopped(signals.number)
 
 
 def train_blocks(

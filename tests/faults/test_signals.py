@@ -6,11 +6,14 @@ import time
 
 import pytest
 
+from mtl_jax import optimizers
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.runner import train_loop
+from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
+from tests.runner.launching import launched
 from tests.runner.test_resume import command, contents, environment, measured, straight  # noqa: F401
 from tests.small import RUN
 
@@ -74,6 +77,37 @@ def test_the_handlers_of_before_are_restored():
     with StopSignals():
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as signals:
+            signal.raise_signal(signal.SIGHUP)
+        assert signals.number is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_while_the_experiment_is_read(tmp_path):
+    file = tmp_path / "slow.py"
+    file.write_text("raise KeyboardInterrupt")
+    code, stdout, stderr = launched(file, "--out", tmp_path / "out")
+    assert (code, stdout, stderr) == (130, "", "SIGINT: stopped; launch again to go on\n")
+
+
+@pytest.mark.slow
+def test_a_signal_in_a_block_that_fails_stops_the_launch(tmp_path, monkeypatch, capsys):
+    def interrupted(self, start, stop):
+        signal.raise_signal(signal.SIGTERM)
+        return Diverged("it diverged")
+
+    monkeypatch.setattr(train_loop.Training, "locate_divergence", interrupted)
+    run = RUN.replace(optimizer=optimizers.SGD(1e30), num_seeds=1, steps=4)
+    with pytest.raises(Stopped) as stop:
+        sweep(Experiment(runs=(run,)), Experiment(runs=(run,)), tmp_path)
+    assert stop.value.exit_code == 143 and capsys.readouterr().err == "error: it diverged\n"
+    assert RunDirectory(tmp_path, run).failure() == "it diverged"
 
 
 @pytest.mark.slow
