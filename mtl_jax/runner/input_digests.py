@@ -99,11 +99,21 @@ def input_facts(folder: RunDirectory, reload: bool = False) -> dict[str, Any]:
     if source is not None and not isinstance(source, Run):
         entries["weights"] = digest(jax.device_get(load_pretrained(row)))
     folders = [RunDirectory(folder.path.parent, run) for run in row_dependencies(row)]
-    results = {f.run.name: f.result() for f in folders if f.is_finished()}
-    entries["runs"] = {
-        name: result["state_sha256"] + result["selected_sha256"] for name, result in results.items()
-    }
+    entries["runs"] = {f.run.name: parameters_digest(f) for f in folders if f.is_finished()}
     return entries
+
+
+def parameters_digest(folder: RunDirectory) -> str:
+    """The digests of a finished run's last and selected parameters.
+
+    Raises:
+      Damaged: if its result has none.
+    """
+    result = folder.result()
+    try:
+        return result["state_sha256"] + result["selected_sha256"]
+    except (KeyError, TypeError):
+        raise folder.damaged(folder.path / "result.json", "has no digests") from None
 
 
 def changed_inputs(folder: RunDirectory, reload: bool = False) -> list[str]:

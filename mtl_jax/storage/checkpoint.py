@@ -76,7 +76,8 @@ class CheckpointManager:
 
     def steps(self) -> list[int]:
         """Steps of the sealed checkpoints, oldest first."""
-        return sorted(int(path.stem) for path in self.folder.glob("*.sha256"))
+        names = (path.stem for path in self.folder.glob("*.sha256"))
+        return sorted(int(name) for name in names if name.isdecimal())
 
     def restore(self, like: TrainState) -> CheckpointContent | None:
         """Restores the newest intact checkpoint.
@@ -87,7 +88,8 @@ class CheckpointManager:
         Returns:
           Its content, or None if there is no intact checkpoint.
         """
-        for path in [*self.folder.glob("*.orbax-checkpoint-tmp*"), *self.folder.glob("[0-9]*")]:
+        unsealed = [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
+        for path in [*self.folder.glob("*.orbax-checkpoint-tmp*"), *unsealed]:
             if path.is_dir() and not hash_file(path).exists():  # A killed process wrote it.
                 shutil.rmtree(path)
         for step in reversed(self.steps()):

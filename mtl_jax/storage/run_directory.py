@@ -24,6 +24,12 @@ Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measure
 
 FILES = {"metrics.jsonl", "checkpoints", "selected", "result.json", "timing.json"}
 
+# Entries that code relies on, if they are there.
+KINDS = {
+    "run.json": {"fields": dict, "history": list, "runs": dict},
+    "result.json": {"labels": dict, "warnings": list},
+}
+
 
 class Damaged(BadInput):
     """Files in the folder of a row cannot be used."""
@@ -146,12 +152,16 @@ class RunDirectory(Generic[Row]):
         """Reads a JSON file of the folder; None if it does not exist.
 
         Raises:
-          Damaged: if it is not a JSON object.
+          Damaged: if it is not a JSON object, or an entry of `KINDS` is of another kind.
         """
         try:
-            return read_json(self.path / name)
+            found = read_json(self.path / name)
         except BadInput:
             raise self.damaged(self.path / name) from None
+        for entry, kind in KINDS.get(name, {}).items() if found else ():
+            if not isinstance(found.get(entry, kind()), kind):
+                raise self.damaged(self.path / name)
+        return found
 
     def is_finished(self) -> bool:
         """Whether the folder contains the result of this run.

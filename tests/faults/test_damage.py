@@ -71,6 +71,11 @@ DAMAGE = {
     for kind, damage in EVERY.items()
 } | {
     "run.json, missing": ("run.json", pathlib.Path.unlink),
+    "run.json, history is a number": ("run.json", with_value("history", 3)),
+    "run.json, runs are a list": ("run.json", with_value("runs", ["src"])),
+    "run.json, fields are a number": ("run.json", with_value("fields", 3)),
+    "result.json, labels are a number": ("result.json", with_value("labels", 3)),
+    "result.json, warnings are text": ("result.json", with_value("warnings", "none")),
     "timing.json, missing": ("timing.json", pathlib.Path.unlink),
     "metrics.jsonl, missing": ("metrics.jsonl", pathlib.Path.unlink),
     "timing.json, no seconds": ("timing.json", without("seconds")),
@@ -168,3 +173,28 @@ def test_all_damage_at_once(out, file):
 
 def test_there_are_fifty():
     assert len(DAMAGE) + len(HARMLESS) >= 50
+
+
+@pytest.mark.slow
+def test_a_source_without_digests(tmp_path):
+    file, out = tmp_path / "file.py", tmp_path / "out"
+    file.write_text(
+        BODY.replace('name="fine")', 'name="fine", initialization={"init_from": HURT})').replace(
+            "EXPERIMENT", 'HURT = ONE.replace(name="hurt")\nEXPERIMENT'
+        )
+    )
+    assert launched(file, "--out", out)[0] == 0
+    without("state_sha256")(out / "hurt" / "result.json")
+    code, _, stderr = launched(file, "--out", out)
+    assert code == 0 and stderr.count("\n") == 1
+    assert f"{out / 'hurt' / 'result.json'} has no digests; to train this run again: mv " in stderr
+
+
+@pytest.mark.slow
+def test_what_somebody_put_beside_checkpoints_stays(out, file):
+    (out / "hurt" / "result.json").unlink()
+    folder = out / "hurt" / "checkpoints"
+    shutil.copytree(folder / "2", folder / "2 (copy)")
+    (folder / "2 (copy of the hash).sha256").write_text("x")
+    assert launched(file, "--out", out)[0] == 0
+    assert (folder / "2 (copy)").is_dir() and (folder / "2").is_dir()
