@@ -4,6 +4,7 @@ import argparse
 import io
 import os
 import pathlib
+import signal
 import sys
 import warnings
 from typing import NoReturn
@@ -147,9 +148,13 @@ if __name__ == "__main__":
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     options = parse()
-    from mtl_jax.runner.launch import launch
+    try:
+        from mtl_jax.runner.launch import launch
 
-    code = launch(options)
+        code = launch(options)
+    except KeyboardInterrupt:  # Before runs are checked, or while trackers are waited for.
+        print("SIGINT: stopped; launch again to go on", file=sys.stderr)
+        code = 128 + signal.SIGINT
     if code > 128:  # Stopped by a signal: threads that compile are not waited for.
         sys.stdout.flush()
         sys.stderr.flush()

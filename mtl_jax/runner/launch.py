@@ -2,7 +2,6 @@
 
 import argparse
 import pathlib
-import signal
 import sys
 import traceback
 
@@ -30,10 +29,6 @@ def launch(options: argparse.Namespace) -> int:
     try:
         return execute(options)
     except Stopped as stop:
-        print(f"{stop.name}: {stop}", file=sys.stderr)
-        return stop.exit_code
-    except KeyboardInterrupt:  # Before runs are checked, or while trackers are waited for.
-        stop = Stopped(signal.SIGINT)
         print(f"{stop.name}: {stop}", file=sys.stderr)
         return stop.exit_code
     except BadInput as error:

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
-from tests.runner.launching import launched
+from tests.faults.test_system import ROOT
 from tests.runner.test_resume import command, contents, environment, measured, straight  # noqa: F401
 from tests.small import RUN
 
@@ -89,11 +90,14 @@ def test_what_nohup_ignores_stays_ignored():
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_experiment_is_read(tmp_path):
     file = tmp_path / "slow.py"
     file.write_text("raise KeyboardInterrupt")
-    code, stdout, stderr = launched(file, "--out", tmp_path / "out")
-    assert (code, stdout, stderr) == (130, "", "SIGINT: stopped; launch again to go on\n")
+    arguments = [sys.executable, str(ROOT / "launch.py"), str(file)]
+    found = subprocess.run(arguments, check=False, capture_output=True, env=environment())
+    assert found.returncode == 130
+    assert found.stderr == b"SIGINT: stopped; launch again to go on\n"
 
 
 @pytest.mark.slow
