@@ -64,16 +64,26 @@ def locate(
         if diverged_seeds(state, metrics).any():
             quantities = jax.device_get(compiled.inspect(before, data))
             found = first_nonfinite(run, quantities, jax.device_get((state.params, metrics)))
-            path = folder.path / "failure.npz"
-            np.savez(path, **batch_arrays(quantities, found.seed))  # ty: ignore[invalid-argument-type]
+            place = write_batch(folder, batch_arrays(quantities, found.seed))
             return Diverged(
                 f"run {run.name!r} diverged: {found.text} in seed {run.first_seed + found.seed} at "
-                f"step {step}, whose batch is in {path.name}"
+                f"step {step}, whose batch {place}"
             )
     return Diverged(
         f"run {run.name!r} diverged: a loss or a parameter is not finite after one of the steps "
         f"{steps[0]} to {steps[-1]}, but is if they are repeated one by one"
     )
+
+
+def write_batch(folder: RunDirectory, arrays: dict[str, np.ndarray]) -> str:
+    """Writes a batch to `failure.npz`; says where it is, or why it is not."""
+    path = folder.path / "failure.npz"
+    try:
+        np.savez(path, **arrays)  # ty: ignore[invalid-argument-type]
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        return f"could not be stored: {error}"
+    return f"is in {path.name}"
 
 
 def first_nonfinite(run: Run, quantities: StepQuantities, after: tuple[Any, Any]) -> NonFinite:

@@ -90,3 +90,14 @@ def test_quantity_seed_and_step_are_told(quantity, tmp_path, capsys):
 def test_the_batch_is_the_one_that_did_it(tmp_path, capsys):
     _, folder = failed(RUNS["loss/height is inf"], tmp_path, capsys)
     assert (np.load(folder.path / "failure.npz")["labels/height"] == MARK).any()
+
+
+@pytest.mark.slow
+def test_a_full_disk_does_not_hide_it(tmp_path, capsys, monkeypatch):
+    def full(path, **_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(np, "savez", full)
+    line, _ = failed(RUNS["parameter shared/"], tmp_path, capsys)
+    assert line.startswith("error: run 'hard' diverged: parameter shared/")
+    assert "whose batch could not be stored: [Errno 28] No space left on device" in line
