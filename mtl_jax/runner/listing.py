@@ -33,7 +33,8 @@ def progress_and_place(folder: RunDirectory) -> tuple[str, str]:
         place = table.format_selected(scores(folder.run, folder)) if folder.is_finished() else "-"
     except Damaged:
         return "damaged", ""
-    return input_digests.progress_of(folder), "" if place == "-" else place
+    failed = ", failed" if folder.failure() is not None else ""
+    return input_digests.progress_of(folder) + failed, "" if place == "-" else place
 
 
 def print_costs(experiment: Experiment) -> int:

@@ -49,8 +49,9 @@ class StopSignals:
     def handle(self, number: int, _: FrameType | None) -> None:
         """Handles a signal."""
         if self.number is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(RuntimeError):  # It may interrupt a write.
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(128 + number)
         self.number = number
         if not self.is_deferred:

@@ -38,7 +38,7 @@ def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: 
         differences = "another version of mtl_jax, whose settings have other names"
     raise BadInput(
         f"{path} was written by another run (fingerprint {found}, now {own}; {differences}); give "
-        "--out another folder, or --fresh to set the old one aside"
+        "--out another folder, or --fresh to set the old one aside, with --only for this run alone"
     )
 
 

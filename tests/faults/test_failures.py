@@ -69,6 +69,7 @@ def test_the_others_go_on_and_the_table_says_why(file, tmp_path):
     assert reason == lines[0].removeprefix("error: ")
 
     # It is not tried again unless asked.
+    assert ", failed" in launched(file, "--out", out, "--list")[1].splitlines()[0]
     code, _, stderr = launched(file, "--out", out)
     assert code == 1 and stderr.splitlines() == [
         f"{lines[0]} (in an earlier launch; --retry trains it again)",
