@@ -158,9 +158,9 @@ class RunDirectory(Generic[Row]):
             found = read_json(self.path / name)
         except BadInput:
             raise self.damaged(self.path / name) from None
-        for entry, kind in KINDS.get(name, {}).items() if found else ():
-            if not isinstance(found.get(entry, kind()), kind):
-                raise self.damaged(self.path / name)
+        present = {} if found is None else found
+        if any(not isinstance(present.get(n, k()), k) for n, k in KINDS.get(name, {}).items()):
+            raise self.damaged(self.path / name)
         return found
 
     def is_finished(self) -> bool:
