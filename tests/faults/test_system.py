@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-import resource
+import shlex
 import subprocess
 import sys
 
@@ -24,28 +24,28 @@ EXPERIMENT = Experiment(runs=(ONE, ONE.replace(name="two")))
 """
 
 
-def launch_with(limit, most, folder):
-    """A launch whose process has a limit of the operating system."""
+def launch_with(limit, folder):
+    """A launch in a shell with a limit of the operating system, such as "-f 8"."""
     file = folder / "limited.py"
     file.write_text(BODY)
     command = [sys.executable, str(ROOT / "launch.py"), str(file), "--out", str(folder / "out")]
     return subprocess.run(
-        command, check=False, capture_output=True, text=True,
+        ["sh", "-c", f"ulimit {limit}; exec {shlex.join(command)}"],
+        check=False, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"},
-        preexec_fn=lambda: resource.setrlimit(limit, (most, most)),
     )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_disk_that_takes_no_more(tmp_path):
     """A limit of a file's size stands for it; without, the next launch goes on."""
-    found = launch_with(resource.RLIMIT_FSIZE, 8 * 1024, tmp_path)
+    found = launch_with("-f 16", tmp_path)
     assert found.returncode == 1
     lines = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
     for name, line in zip(("one", "two"), lines, strict=True):
         folder = tmp_path / "out" / name / "checkpoints" / "1"
         assert line == f"error: run {name!r}: OSError: [Errno 27] File too large: '{folder}'"
-    infinite = launch_with(resource.RLIMIT_FSIZE, resource.RLIM_INFINITY, tmp_path)
+    infinite = launch_with("-f unlimited", tmp_path)
     assert infinite.returncode == 1 and infinite.stderr.count("--retry") == 2
 
 
