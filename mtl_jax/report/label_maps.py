@@ -98,8 +98,10 @@ def has_maps(name: str, run: Run, task: Task) -> bool:
     inputs = jax.tree.leaves(shapes.get("inputs"))  # Several of a dict, none with several streams.
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or name not in shapes:
         return False
-    shape = shapes[name].shape
-    return len(shape) == 3 or (len(shape) == 4 and shape[-1] in (1, 3))
+    label = shapes[name]
+    if len(label.shape) == 3:  # Not boxes `[N, M, 5]`.
+        return np.issubdtype(label.dtype, np.integer)
+    return len(label.shape) == 4 and label.shape[-1] in (1, 3)
 
 
 def is_class_map(task: Task, labels: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ from mtl_jax.report.image_grid import predict
 from mtl_jax.report.label_maps import has_maps, plot_label_maps, predicted_maps, scale_of
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
-from tests import dense, small
+from tests import dense, rectangles, small
 from tests.figure_text import faults
 
 RUNS = (
@@ -69,6 +69,7 @@ def test_labels_and_predictions_are_drawn_as_they_are(trained):
         (dense.RUN, dense.CORNER, False),
         (dense.TOKENS, dense.TOKENS.tasks[0], False),
         (small.RUN, small.ROW, False),
+        (rectangles.DETECTION, rectangles.BOXES, False),
     ],
 )
 def test_maps_of_images_alone_are_drawn(run, task, drawn):
