@@ -100,7 +100,7 @@ class RunDirectory(Generic[Row]):
     def failure(self) -> str | None:
         """Why this run failed in an earlier launch; None if it did not, or is another run."""
         path = self.path / "failure.json"
-        if (self.path / "result.json").exists():
+        if not path.exists() or (self.path / "result.json").exists():
             return None
         try:
             found = read_json(path) or {}
