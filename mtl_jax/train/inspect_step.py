@@ -13,10 +13,8 @@ from mtl_jax.core.model import Model
 from mtl_jax.core.step_types import Batch, TrainData, TrainState
 from mtl_jax.core.tree import Tree
 from mtl_jax.train.extensions import extensions_of
-from mtl_jax.train.step import apply_before_step, balance_losses
-from mtl_jax.train.step_losses import Setup, batches_at, batches_per_step, objectives_at
-from mtl_jax.train.updates import mask_inactive_tasks
-from mtl_jax.train.vjp import forward_vjp
+from mtl_jax.train.step import apply_before_step, balance_losses, forward_at
+from mtl_jax.train.step_losses import Setup, batches_at, batches_per_step
 
 
 class StepQuantities(NamedTuple):
@@ -47,19 +45,14 @@ def make_inspection(
         state = apply_before_step(extensions_of(run), state)
         params, _ = partition_params(state.params, run.param_rules)
         _, batches = batches_at(setup, state, data, batches_per_step(run) * state.step)
-        objective, *more = objectives_at(setup, state, data)
-        losses, pullback, *_ = forward_vjp(objective, params, names, execution)
-        extra = tuple(forward_vjp(each, params, names, execution).pullback for each in more)
+        _, (losses, pullback, *_) = forward_at(setup, params, state, data)
         gradients = {
             name: pullback.vjp(jnp.zeros_like(losses).at[k].set(1.0))
             for k, name in enumerate(names)
         }
         rows = [jax.tree.leaves(gradient["shared"]) for gradient in gradients.values()]
         products = [[sum(map(jnp.vdot, a, b), jnp.zeros(())) for b in rows] for a in rows]
-        own = mask_inactive_tasks(run, pullback, state.step)._replace(extra_batches=extra)
-        # A bilevel weighting would need held-out batches; its gradients are checked above.
-        bilevel = run.balance.access == "heldout_losses"
-        combined = {} if bilevel else balance_losses(run, losses, own, state).gradient
+        combined = balance_losses(run, losses, pullback, state).gradient
         return StepQuantities(
             batches,
             losses,

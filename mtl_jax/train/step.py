@@ -28,7 +28,7 @@ from mtl_jax.train.updates import (
     mask_inactive_tasks,
 )
 from mtl_jax.train.view_requests import group_requests
-from mtl_jax.train.vjp import forward_vjp
+from mtl_jax.train.vjp import Forward, forward_vjp
 
 TrainStep = Callable[[TrainState, TrainData], tuple[TrainState, dict[str, jax.Array]]]
 
@@ -55,12 +55,8 @@ def make_train_step(
     def step(state: TrainState, data: TrainData):
         state = apply_before_step(extensions, state)
         params, frozen = partition_params(state.params, run.param_rules)
-        objective, *more = objectives_at(setup, state, data)
-        losses, pullback, batch_stats, aux = forward_vjp(objective, params, names, execution)
-        extra = tuple(forward_vjp(each, params, names, execution).pullback for each in more)
-        pullback = mask_inactive_tasks(run, pullback, state.step)._replace(extra_batches=extra)
-        if run.balance.access == "heldout_losses":
-            pullback = with_heldout_losses(setup, pullback, params, state, data)
+        objective, forward = forward_at(setup, params, state, data)
+        losses, pullback, batch_stats, aux = forward
         balanced = balance_losses(run, losses, pullback, state)
         gradient, penalty = add_penalty_gradient(
             run, balanced.gradient, params, frozen, data.source_model
@@ -86,6 +82,22 @@ def make_train_step(
         return result, {**aux.metrics, **penalty, **step_metrics(names, losses, balanced)}
 
     return step
+
+
+def forward_at(
+    setup: Setup, params: Tree, state: TrainState, data: TrainData
+) -> tuple[Objective, Forward]:
+    """The objective of a step, and its losses with all pullbacks that the balance asks for."""
+    run, execution = setup.run, setup.execution
+    names = tuple(task.name for task in run.tasks)
+    objective, *more = objectives_at(setup, state, data)
+    forward = forward_vjp(objective, params, names, execution)
+    extra = tuple(forward_vjp(each, params, names, execution).pullback for each in more)
+    pullback = mask_inactive_tasks(run, forward.pullback, state.step)
+    pullback = pullback._replace(extra_batches=extra)
+    if run.balance.access == "heldout_losses":
+        pullback = with_heldout_losses(setup, pullback, params, state, data)
+    return objective, forward._replace(pullback=pullback)
 
 
 def apply_before_step(extensions: tuple[StepExtension, ...], state: TrainState) -> TrainState:
