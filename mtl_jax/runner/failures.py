@@ -11,7 +11,7 @@ from mtl_jax.core.validation import BadInput, few
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.error_messages import explain_errors, first_line
 from mtl_jax.runner.input_digests import Row, row_dependencies
-from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
 
 class Failures(dict[str, str]):
@@ -51,12 +51,25 @@ class Failures(dict[str, str]):
                     folder.run.name, f"{reason} (in an earlier launch; --retry trains it again)"
                 )
 
+    def reasons(self, folders: Iterable[RunDirectory]) -> dict[str, str]:
+        """Why rows failed, in this launch or before, by name."""
+        found = {each.run.name: self.get(each.run.name) or each.failure() for each in folders}
+        return {name: reason for name, reason in found.items() if reason is not None}
+
     def add_dependent(self, row: Row) -> bool:
         """Adds a row if it needs one that failed; returns whether it does."""
         needed = [run.name for run in row_dependencies(row) if run.name in self]
         if needed:
             self.add(row.name, f"{kind_of(row)} {row.name!r} needs {few(needed, 3)}, which failed")
         return bool(needed)
+
+    @contextlib.contextmanager
+    def catch_damage(self, name: str) -> Generator[None, None, None]:
+        """Adds a row if its files are found to be damaged."""
+        try:
+            yield
+        except Damaged as error:
+            self.add(name, str(error))
 
     @contextlib.contextmanager
     def catch(self, folder: RunDirectory, always: bool = False) -> Generator[None, None, None]:

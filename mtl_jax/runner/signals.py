@@ -26,8 +26,11 @@ class StopSignals:
 
     Signals that the process ignores, such as SIGHUP under `nohup`, stay ignored.
 
-    The first signal raises `Stopped`, or in a `deferred` part is kept for `received`. The second
-    one ends the process at once.
+    The first signal raises `Stopped`, or in a `deferred` part is only noted. The second one ends the
+    process at once.
+
+    Attributes:
+      number: number of the first signal, None before it.
     """
 
     def __init__(self):
@@ -59,7 +62,7 @@ class StopSignals:
 
     @contextlib.contextmanager
     def deferred(self) -> Generator[None, None, None]:
-        """A part that signals do not interrupt; it asks `received` and raises `Stopped` itself."""
+        """A part that signals do not interrupt; it asks for `number` and raises `Stopped` itself."""
         self.is_deferred = True
         try:
             yield

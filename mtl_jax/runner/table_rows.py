@@ -3,7 +3,7 @@
 import csv
 import pathlib
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput, few
@@ -33,7 +33,7 @@ def require_rows_kept(
     root: pathlib.Path,
     new: Experiment | None,
     every_run: Experiment,
-    failures: Mapping[str, str],
+    failures: Failures,
 ) -> None:
     """Rejects a new table that lacks rows of the existing one, other than those that failed.
 
@@ -46,15 +46,10 @@ def require_rows_kept(
     refuse_lost(root, [name for name in rows_there(root) if name not in names])
 
 
-def failed_rows(
-    every_run: Experiment, root: pathlib.Path, failures: Mapping[str, str]
-) -> dict[str, str]:
+def failed_rows(every_run: Experiment, root: pathlib.Path, failures: Failures) -> dict[str, str]:
     """Why rows failed, in this launch or before, or cannot be put together of those that did."""
-    found = {}
-    for row in (*every_run.runs, *every_run.sklearn_baselines):
-        reason = failures.get(row.name) or RunDirectory(root, row).failure()
-        if reason is not None:
-            found[row.name] = reason
+    rows = (*every_run.runs, *every_run.sklearn_baselines)
+    found = failures.reasons(RunDirectory(root, row) for row in rows)
     for safe in every_run.safe_transfer:
         needed = [name for name in (safe.transfer, *safe.scratch) if name in found]
         if needed:
@@ -95,20 +90,15 @@ def check(
     names = {row.name for row in rows}
     for row in () if fresh else rows:
         folder = RunDirectory(root, row)
-        try:
+        with failures.catch_damage(row.name):
             folder.check()
             require_readable(folder)
             if folder.is_finished() or not failures.add_dependent(row):
                 input_digests.check(folder)
-        except Damaged as error:
-            failures.add(row.name, str(error))
-    for row in (*every_run.runs, *every_run.sklearn_baselines):
-        if row.name in names:
-            continue
-        try:
+    others = (*every_run.runs, *every_run.sklearn_baselines)
+    for row in (row for row in others if row.name not in names):
+        with failures.catch_damage(row.name):
             require_readable(RunDirectory(root, row))
-        except Damaged as error:
-            failures.add(row.name, str(error))
     require_rows_kept(root, rows_to_show(every_run, root, names, failures), every_run, failures)
 
 
@@ -142,7 +132,7 @@ def is_valid(folder: RunDirectory) -> bool:
 
 
 def finished_rows(
-    every_run: Experiment, root: pathlib.Path, failures: Mapping[str, str]
+    every_run: Experiment, root: pathlib.Path, failures: Failures
 ) -> Experiment | None:
     """The rows that a table may show; prints a warning for each finished row it may not.
 

@@ -26,7 +26,7 @@ from mtl_jax.runner.run_selection import SMOKE_STEPS, filter_by_name
 from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.table_rows import refuse_lost, rows_there
 from mtl_jax.storage.files import lock_output_dir, require_file_names, write_json, write_text
-from mtl_jax.storage.run_directory import Damaged, RunDirectory
+from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.run_metadata import changes, fields_text
 from mtl_jax.train import optimize_trajectory
 
@@ -54,17 +54,16 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
     require_file_names(run.name for run in runs)
     failures = Failures(options.debug)
     with lock_output_dir(root), StopSignals():
-        for folder in (RunDirectory(root, run) for run in every_run):
-            try:
+        every_folder = [RunDirectory(root, run) for run in every_run]
+        for folder in every_folder:
+            with failures.catch_damage(folder.run.name):
                 if folder.run in runs and not options.fresh:
                     folder.check()
                 require_readable(folder)
-            except Damaged as error:
-                failures.add(folder.run.name, str(error))
         folders = [RunDirectory(root, run) for run in runs if run.name not in failures]
         if not (options.fresh or options.retry):
             failures.add_earlier(folders)
-        failed = failed_runs(every_run, root, failures)
+        failed = failures.reasons(every_folder)
         names = {*failed, *(run.name for run in runs), *finished_names(every_run, root, failures)}
         refuse_lost(root, [name for name in rows_there(root) if name not in names])
         for folder in folders:
@@ -72,7 +71,7 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
                 with failures.catch(folder):
                     run_trajectories(folder.run, folder, options.fresh)
         done = finished_names(every_run, root, failures)
-        failed = failed_runs(every_run, root, failures)
+        failed = failures.reasons(every_folder)
         write(experiment, [run for run in every_run if run.name in done], root, failed)
     return exit_code(failures)
 
@@ -96,16 +95,6 @@ def require_readable(folder: RunDirectory) -> None:
                 raise folder.damaged(folder.path / name)
         except (KeyError, TypeError, ValueError):
             raise folder.damaged(folder.path / name) from None
-
-
-def failed_runs(
-    runs: Iterable[ToyRun], root: pathlib.Path, failures: Mapping[str, str]
-) -> dict[str, str]:
-    """Why runs failed, in this launch or before."""
-    reasons = {
-        run.name: failures.get(run.name) or RunDirectory(root, run).failure() for run in runs
-    }
-    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def finished_names(
