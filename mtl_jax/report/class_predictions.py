@@ -17,7 +17,7 @@ from mtl_jax.losses.target_type import possible_types, target_type
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
-from mtl_jax.storage.trained_params import SELECTED, load_trained_params
+from mtl_jax.storage.trained_params import SELECTED, load_first_seed
 from mtl_jax.train import build_model, features_and_logits
 
 MAX_RUNS = 6
@@ -83,10 +83,8 @@ def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[Cla
             own = task.name if run.evaluation.selection == "per_task" else ""
             key = (own, index.tobytes())
             if key not in outputs:
-                models = load_trained_params(
-                    run, folder, "selected", task.name, "its predictions are drawn"
-                )
-                params, stats = jax.tree.map(lambda leaf: leaf[0], models)
+                why = "its predictions are drawn"
+                params, stats = load_first_seed(run, folder, task.name, why)
                 inputs = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[i]), arrays["inputs"])
                 outputs[key] = inputs, *jax.device_get(apply(params, stats, inputs))
             inputs, features, logits = outputs[key]

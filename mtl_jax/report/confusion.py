@@ -8,7 +8,7 @@ import numpy as np
 
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.class_predictions import ClassPredictions
-from mtl_jax.report.plotting import SMALL, panel_rows, paper_figure, set_title
+from mtl_jax.report.plotting import SMALL, add_color_bar, panel_rows, paper_figure, set_title
 from mtl_jax.report.text_size import break_lines, shorten
 
 MAX_PANELS = 12
@@ -35,10 +35,7 @@ def plot_confusion(predictions: Sequence[ClassPredictions]):
             draw_matrix(axis, each, left=index % axis.get_gridspec().ncols == 0)
     figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
     axes = [axis for block in blocks for axis in block]
-    bar = figure.colorbar(
-        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
-    )
-    bar.set_label("share of the true class")
+    add_color_bar(figure, axes, "share of the true class")
     return figure
 
 

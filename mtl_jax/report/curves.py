@@ -8,6 +8,7 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.task import Task
 from mtl_jax.report.columns import tasks_of
+from mtl_jax.report.formatting import unit
 from mtl_jax.report.plotting import (
     MEDIUM,
     add_legend,
@@ -66,7 +67,7 @@ def metric_blocks(experiment: Experiment) -> dict[str, dict[str, list[Task]]]:
     for run in experiment.runs:
         for task in run.tasks:
             metric = task.selection_metric
-            name = f"{metric.name}{' %' if metric.scale == 100.0 else ''}"
+            name = f"{metric.name}{unit(metric.scale)}"
             label = f"{task.name} {name}" if apart and not has_common_axis(task) else name
             blocks.setdefault(label, {}).setdefault(run.name, []).append(task)
     return blocks

@@ -25,7 +25,7 @@ from mtl_jax.report.plotting import (
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
-from mtl_jax.storage.trained_params import load_trained_params
+from mtl_jax.storage.trained_params import load_first_seed
 from mtl_jax.train import build_model
 
 GRID_SIZE = 120  # Points along each side of the grid.
@@ -104,9 +104,7 @@ def draw_panel(axis: Any, run: Run, folder: RunDirectory) -> dict[str, Any]:
 
 def predict_classes(run: Run, folder: RunDirectory, points: np.ndarray) -> np.ndarray:
     """The class of each point predicted with the first seed's selected parameters."""
-    models = load_trained_params(
-        run, folder, "selected", run.tasks[0].name, "its boundaries are drawn"
-    )
-    params, batch_stats = jax.tree.map(lambda leaf: leaf[0], models)
+    name, why = run.tasks[0].name, "its boundaries are drawn"
+    params, batch_stats = load_first_seed(run, folder, name, why)
     outputs, _ = build_model(run).apply(params, batch_stats, jnp.asarray(points), train=False)
-    return np.asarray(outputs.logits[run.tasks[0].name].argmax(-1))
+    return np.asarray(outputs.logits[name].argmax(-1))

@@ -14,12 +14,12 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.trunk import traits
 from mtl_jax.nets.multitask.dselect_k import Selectors, selector_weights
 from mtl_jax.report.class_predictions import is_complete
-from mtl_jax.report.plotting import SMALL, panel_rows, paper_figure, set_title
+from mtl_jax.report.plotting import SMALL, add_color_bar, panel_rows, paper_figure, set_title
 from mtl_jax.report.text_size import shorten
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
-from mtl_jax.storage.trained_params import load_trained_params
+from mtl_jax.storage.trained_params import load_first_seed
 from mtl_jax.train import build_model
 from mtl_jax.train.views import as_float
 
@@ -61,10 +61,7 @@ def plot_expert_use(experiment: Experiment, folders: Mapping[str, RunDirectory])
         axis.set_xlabel("expert")
         axis.locator_params(axis="x", integer=True, nbins=6)
         set_title(axis, title)
-    bar = figure.colorbar(
-        block[0].get_images()[0], ax=block, location="bottom", shrink=0.4, aspect=30, pad=0.02
-    )
-    bar.set_label("mean weight")
+    add_color_bar(figure, block, "mean weight")
     return figure
 
 
@@ -78,8 +75,7 @@ def gates_of(run: Run, folder: RunDirectory) -> Gates:
             lambda leaf: jnp.asarray(leaf[first][:MAX_EXAMPLES]), arrays["inputs"]
         )
         for task in (task.name for task in run.tasks if task.name in arrays):
-            models = load_trained_params(run, folder, "selected", task, "its gates are drawn")
-            params, stats = jax.tree.map(lambda leaf: leaf[0], models)
+            params, stats = load_first_seed(run, folder, task, "its gates are drawn")
             for level, weights in gate_weights(run, task, params, stats, inputs).items():
                 found.setdefault(level, {})[task] = weights
     return found

@@ -11,6 +11,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.metrics.comparison import confidence_interval, verdicts
 from mtl_jax.report.baselines import baselines, comparable, paired_gain
 from mtl_jax.report.columns import tasks_of
+from mtl_jax.report.formatting import unit
 from mtl_jax.report.plotting import (
     GRAY,
     SMALL,
@@ -80,8 +81,7 @@ def draw_tasks(
 ) -> None:
     """Draws a bar for every run and task."""
     metrics = {task.selection_metric.name: task.selection_metric for task in tasks.values()}
-    unit = " %" if all(metric.scale == 100.0 for metric in metrics.values()) else ""
-    axis.set_xlabel(", ".join(f"{name}{unit}" for name in metrics))
+    axis.set_xlabel(", ".join(f"{name}{unit(metric.scale)}" for name, metric in metrics.items()))
     height = 0.8 / len(tasks)
     for index, (name, task) in enumerate(tasks.items()):
         pairs = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]

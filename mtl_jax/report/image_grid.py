@@ -16,7 +16,7 @@ from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
-from mtl_jax.storage.trained_params import load_trained_params
+from mtl_jax.storage.trained_params import load_first_seed
 from mtl_jax.train import build_model
 from mtl_jax.train.views import as_float
 
@@ -67,8 +67,7 @@ def predict(run: Run, task: str, folder: RunDirectory, images: np.ndarray, why: 
     Raises:
       BadInput: if the parameters are missing or damaged.
     """
-    models = load_trained_params(run, folder, "selected", task, why)
-    params, stats = jax.tree.map(lambda leaf: leaf[0], models)
+    params, stats = load_first_seed(run, folder, task, why)
     apply = jax.jit(functools.partial(build_model(run).apply, train=False))
     outputs, _ = apply(params, stats, as_float(jnp.asarray(images)))
     return jax.device_get(outputs.logits[task])

@@ -12,6 +12,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types, target_type
+from mtl_jax.predict.answers import sigmoid
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.image_grid import (
@@ -125,7 +126,7 @@ def predicted_maps(task: Task, outputs: np.ndarray, labels: np.ndarray) -> np.nd
     if is_class_map(task, labels):
         return outputs.argmax(-1)
     binary = target_type(task.loss, task.num_outputs) == "binary"
-    return 1.0 / (1.0 + np.exp(-outputs)) if binary else outputs
+    return sigmoid(outputs) if binary else outputs
 
 
 def draw_map(values: np.ndarray, scale: Scale, axis: Any) -> None:

@@ -162,6 +162,14 @@ def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -
     )  # fmt: skip
 
 
+def add_color_bar(figure: Any, axes: Sequence[Any], label: str) -> None:
+    """Adds the one color bar of panels with images, below them."""
+    bar = figure.colorbar(
+        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
+    )
+    bar.set_label(label)
+
+
 def colors_of(names: Sequence[str]) -> dict[str, Any]:
     """A color for each name, distinct also for the color-blind; of many, along a color map."""
     for palette in PALETTES:

@@ -1,14 +1,13 @@
 """Scalars by tag, and settings by name, of a run: what trackers are sent."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from mtl_jax.config.replace import RunGroup
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.tracker import Setting
+from mtl_jax.storage.run_metadata import flat_fields
 
 SECTIONS = {"raw": "validation", "ema": "validation_ema"}
 
@@ -50,13 +49,9 @@ def with_means(values: Mapping[str, Sequence[float]], first_seed: int) -> dict[s
 
 def flat_settings(row: Any) -> dict[str, Setting]:
     """Each field of a row, those of its groups by dotted names; others than scalars as a string."""
-    settings: dict[str, Setting] = {}
-    for field in dataclasses.fields(row):
-        value = getattr(row, field.name)
-        if isinstance(value, RunGroup):
-            inner = flat_settings(value)
-            settings |= {f"{field.name}.{name}": each for name, each in inner.items()}
-        else:
-            scalar = value is None or isinstance(value, bool | int | float | str)
-            settings[field.name] = value if scalar else to_source(value)
-    return settings
+    return {
+        name: value
+        if value is None or isinstance(value, bool | int | float | str)
+        else to_source(value)
+        for name, value in flat_fields(row).items()
+    }

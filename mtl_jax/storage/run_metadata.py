@@ -44,14 +44,19 @@ def require_fingerprint(path: pathlib.Path, metadata: dict, run: TableRow, own: 
 
 def fields_text(run: Any) -> dict[str, str]:
     """Each field of a run as a string, those of its groups by dotted names."""
-    texts = {}
+    return {name: to_source(value) for name, value in flat_fields(run).items()}
+
+
+def flat_fields(run: Any) -> dict[str, Any]:
+    """The fields of a run, those of its groups by dotted names."""
+    fields = {}
     for field in dataclasses.fields(run):
         value = getattr(run, field.name)
         if isinstance(value, RunGroup):
-            texts |= {f"{field.name}.{name}": text for name, text in fields_text(value).items()}
+            fields |= {f"{field.name}.{name}": each for name, each in flat_fields(value).items()}
         else:
-            texts[field.name] = to_source(value)
-    return texts
+            fields[field.name] = value
+    return fields
 
 
 def due_steps(run: Run, up_to: int | None = None) -> list[int]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+
 from mtl_jax.config.run import Run
 from mtl_jax.core.schema import BATCH_STATS, EMA, PARAMS
 from mtl_jax.core.validation import BadInput
@@ -42,3 +44,20 @@ def load_trained_params(
         raise BadInput(f"{error}; {why}, --fresh trains it again") from None
     model = tree[task] if run.evaluation.selection == "per_task" else tree
     return model[PARAMS], model[BATCH_STATS]
+
+
+def load_first_seed(run: Run, folder: RunDirectory, task: str, why: str) -> tuple[Any, Any]:
+    """Loads the selected parameters and batch statistics of a finished run's first seed.
+
+    Args:
+      run: a finished run.
+      folder: its folder.
+      task: the task, if the run selects per task.
+      why: why they are loaded, for the error message.
+
+    Raises:
+      BadInput: if the files are missing or damaged.
+    """
+    return jax.tree.map(
+        lambda leaf: leaf[0], load_trained_params(run, folder, "selected", task, why)
+    )
