@@ -22,7 +22,7 @@ FACE = {
 }
 PACKAGES = (
     "aggregation", "augment", "config", "consistency", "core", "data", "domain_adaptation",
-    "export", "losses", "metrics", "nets", "predict", "report", "runner", "sharing", "solvers",
+    "export", "html_report", "losses", "metrics", "nets", "predict", "report", "runner", "sharing", "solvers",
     "storage", "trackers", "train", "transfer", "weighting",
 )  # fmt: skip
 

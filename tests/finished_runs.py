@@ -8,7 +8,12 @@ from mtl_jax.storage.run_directory import RunDirectory
 
 @pytest.fixture
 def finished(tmp_path):
-    """Writes the result of a run; gives its folder.
+    """Writes the result of a run, as `writer` says."""
+    return writer(tmp_path)
+
+
+def writer(root):
+    """A function that writes the result of a run below a folder, and gives the run's.
 
     `selected`, `last` and `last_ema` give each task's test metric of every seed, `validation`
     what the selected evaluation had there, `places` its step and parameters; what was measured
@@ -36,7 +41,7 @@ def finished(tmp_path):
             ]
 
         last, last_ema = (by_seed(values or selected) for values in (last, last_ema))
-        folder = RunDirectory(tmp_path / below, run)
+        folder = RunDirectory(root / below, run)
         folder.create()
         for record in records:
             folder.append(record)

@@ -23,6 +23,7 @@ FLOORS = [
     {"train"},
     {"storage", "trackers"},
     {"export", "report"},
+    {"html_report"},
     {"runner"},
 ]
 FLOOR = {package: floor for floor, packages in enumerate(FLOORS) for package in packages}

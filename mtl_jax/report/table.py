@@ -2,26 +2,22 @@
 
 import csv
 import io
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import few
-from mtl_jax.metrics.comparison import mean_rank, verdicts
 from mtl_jax.report import effects, provenance, transfer_gap, transferability
-from mtl_jax.report.baselines import baselines, comparable, paired_deltas, paired_gain
-from mtl_jax.report.columns import columns_of, has, has_several_metrics, shown_tasks, value_of
-from mtl_jax.report.formatting import (
-    count_verdicts,
-    format_interval,
-    format_published,
-    latex,
-    markdown,
+from mtl_jax.report.baselines import baselines
+from mtl_jax.report.columns import columns_of, has_several_metrics, shown_tasks
+from mtl_jax.report.formatting import latex, markdown
+from mtl_jax.report.result_columns import (
+    has_median,
+    learns_unlabelled,
+    result_columns,
+    task_gains,
 )
-from mtl_jax.report.scores import RunScores, collect, mean_of
+from mtl_jax.report.scores import RunScores, collect
 from mtl_jax.report.summary import MEDIAN_OF
 from mtl_jax.storage.files import write_text
 from mtl_jax.storage.run_directory import RunDirectory
@@ -71,61 +67,32 @@ def write(
       failures: the rows that failed, and why; they come last.
     """
     rows, failures = collect(experiment, folders), failures or {}
-    head, body = cells(experiment, rows)
+    columns = result_columns(experiment, rows, shown_tasks(columns_of(experiment)))
+    head = [column.heading for column in columns]
+    body = [[column.cells[index].text for column in columns] for index in range(len(rows))]
     body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures]
-    note = note_of(experiment, rows)
-    note += provenance.provenance_note(
-        folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
-    )
-    sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
-    sections += transferability.section(experiment, folders)
     write_text(
-        root / "table.md",
-        markdown(head, body) + f"\n{note}\n{selection_note(rows, failures)}{sections}",
+        root / "table.md", f"{markdown(head, body)}\n{notes(experiment, rows, folders, failures)}"
     )
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
     effects.write(experiment, rows, root / "effects.csv")
 
 
-def cells(experiment: Experiment, rows: Sequence[RunScores]) -> tuple[list[str], list[list[str]]]:
-    """Formatted header and rows of the table."""
-    shown = shown_tasks(columns_of(experiment))
-    singles = baselines(experiment, rows)
-    ranks, tallies = ranks_of(experiment, rows), count_helped(rows, singles)
-    published = {number.run for number in experiment.published}
-    protocol = learns_unlabelled(experiment)
-    medians = protocol and any(has_median(row) for row in rows)
-    by_task = ["Δp %"] * has_several_metrics(experiment)
-    head = [
-        "run",
-        *shown,
-        "average",
-        "Δm %",
-        *by_task,
-        "helped, hurt",
-        "rank",
-        "selected at",
-        "last",
-    ]
-    head += ["median"] * medians + ["best on test"] * protocol
-    head += ["seconds", "parameters", "memory"] + ["paper"] * bool(published)
-    body = []
-    for row in rows:
-        name, single = row.run.name, len(row.run.tasks) == 1
-        deltas = None if name in experiment.baselines else paired_deltas(row, singles)
-        line = [name, *(format_interval(value_of(row, column)) for column in shown.values())]
-        line += [format_interval(None if single else mean_of(row.run.tasks, row.selected))]
-        line += [format_interval(delta) for delta in (deltas or (None, None))[: 1 + len(by_task)]]
-        line += ["-" if deltas is None else tallies[name], ranks.get(name, "-")]
-        line += [format_selected(row), format_interval(mean_of(row.run.tasks, row.last))]
-        median = mean_of(row.run.tasks, row.median) if has_median(row) else None
-        line += [format_interval(median)] * medians
-        line += [format_interval(mean_of(row.run.tasks, row.best_on_test))] * protocol
-        line += [f"{row.seconds:.0f}", f"{row.parameters:,}", megabytes(row.memory)]
-        line += [format_published(experiment.published, name)] if published else []
-        body.append(line)
-    return head, body
+def notes(
+    experiment: Experiment,
+    rows: Sequence[RunScores],
+    folders: Mapping[str, RunDirectory],
+    failures: Mapping[str, str],
+) -> str:
+    """What stands below the table, in Markdown: notes, and sections on transfer and effects."""
+    environments = provenance.provenance_note(
+        folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
+    )
+    sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
+    sections += transferability.section(experiment, folders)
+    about = f"{note_of(experiment, rows)}{environments}"
+    return f"{about}\n{selection_note(rows, failures)}{sections}"
 
 
 def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
@@ -134,7 +101,7 @@ def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     shown = [row for row in rows if has_median(row)] if protocol else []
     note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
     note += BEST if protocol else ""
-    count = sum(map(len, task_gains(rows, baselines(experiment, rows)).values()))
+    count = len(task_gains(rows, baselines(experiment, rows)))
     note += PER_TASK if has_several_metrics(experiment) else ""
     note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
     if experiment.safe_transfer:
@@ -162,70 +129,6 @@ def selection_note(rows: Sequence[RunScores], failures: Mapping[str, str]) -> st
     lines += [f"{row.run.name}: {text}" for row in rows for text in row.warnings]
     lines += [f"{name} failed: {reason}" for name, reason in failures.items()]
     return "".join(f"\n- {line}" for line in lines) + "\n" * bool(lines)
-
-
-def learns_unlabelled(experiment: Experiment) -> bool:
-    """Whether any task has an auxiliary loss, whose papers' protocols then apply."""
-    return any(task.auxiliary is not None for run in experiment.runs for task in run.tasks)
-
-
-def has_median(row: RunScores) -> bool:
-    """Whether a row has a median over `MEDIAN_OF` evaluations that excludes earlier ones."""
-    return row.median_of == MEDIAN_OF < row.evaluations
-
-
-def format_selected(row: RunScores) -> str:
-    """Formats the steps and parameters of the selected evaluations, over seeds and tasks."""
-    steps = [step for by_seed in row.steps.values() for step in by_seed]
-    if not steps:
-        return "-"
-    span = f"{min(steps)}" if min(steps) == max(steps) else f"{min(steps)} to {max(steps)}"
-    distinct = {*map(tuple, row.kinds.values())}  # One, unless selection is per task.
-    by_task = distinct if len(distinct) == 1 else row.kinds.values()
-    kinds = [kind for by_seed in by_task for kind in by_seed]
-    num_ema = kinds.count("ema")
-    parameters = f"ema {num_ema} of {len(kinds)}" if 0 < num_ema < len(kinds) else kinds[0]
-    return f"{span}, {parameters}"
-
-
-def task_gains(
-    rows: Sequence[RunScores], singles: Mapping[str, RunScores]
-) -> dict[str, list[np.ndarray]]:
-    """Gains `[S]` of each row's tasks over the single-task rows, which are excluded."""
-    baselines = {row.run.name for row in singles.values()}
-    return {
-        row.run.name: [
-            paired_gain(row, task, singles[task.name])
-            for task in row.run.tasks
-            if comparable(row, task.name, singles)
-        ]
-        for row in rows
-        if row.run.name not in baselines
-    }
-
-
-def count_helped(rows: Sequence[RunScores], singles: Mapping[str, RunScores]) -> dict[str, str]:
-    """Number of tasks helped and hurt by row, corrected for all comparisons of the table."""
-    gains = task_gains(rows, singles)
-    found = iter(verdicts([gain for by_task in gains.values() for gain in by_task]))
-    return {name: count_verdicts([next(found) for _ in by_task]) for name, by_task in gains.items()}
-
-
-def ranks_of(experiment: Experiment, rows: Sequence[RunScores]) -> dict[str, str]:
-    """Mean ranks of the rows that have all tasks and metrics; empty if fewer than two do."""
-    columns = columns_of(experiment).values()
-    complete = [row for row in rows if all(has(row, *column) for column in columns)]
-    if len(complete) < 2:
-        return {}
-    found = [[row.by_metric["selected"][c.key].mean() for c in columns] for row in complete]
-    higher = tuple(column.metric.higher_is_better for column in columns)
-    ranks = mean_rank(np.array(found), higher)
-    return {row.run.name: f"{rank:.1f}" for row, rank in zip(complete, ranks, strict=True)}
-
-
-def megabytes(memory: float) -> str:
-    """Formats bytes as megabytes."""
-    return "-" if math.isnan(memory) else f"{memory / 1e6:.0f} MB"
 
 
 def comma_separated(experiment: Experiment, rows: Sequence[RunScores]) -> str:

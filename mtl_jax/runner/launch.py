@@ -1,6 +1,7 @@
 """The command line: which part of the package carries it out, and its exit code."""
 
 import argparse
+import ast
 import pathlib
 import sys
 import traceback
@@ -66,4 +67,9 @@ def execute(options: argparse.Namespace) -> int:
         return print_costs(experiment)
     with Tracking(trackers, name) as tracking:
         how = SweepOptions(options.fresh, options.retry, options.debug)
-        return sweep(experiment, every_run, root, how, tracking)
+        return sweep(experiment, every_run, root, how, tracking, docstring(options.experiment))
+
+
+def docstring(path: pathlib.Path) -> str:
+    """The docstring of a Python file, empty if it has none."""
+    return ast.get_docstring(ast.parse(path.read_bytes())) or ""

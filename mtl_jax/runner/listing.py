@@ -5,7 +5,7 @@ import pathlib
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.core.tree import num_params
-from mtl_jax.report import table
+from mtl_jax.report.result_columns import format_selected
 from mtl_jax.report.scores import scores
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
@@ -30,7 +30,7 @@ def progress_and_place(folder: RunDirectory) -> tuple[str, str]:
     """The progress of a folder's row as text, and where its parameters were selected, if known."""
     try:
         require_readable(folder)
-        place = table.format_selected(scores(folder.run, folder)) if folder.is_finished() else "-"
+        place = format_selected(scores(folder.run, folder)) if folder.is_finished() else "-"
     except Damaged:
         return "damaged", ""
     failed = ", failed" if folder.failure() is not None else ""

@@ -10,6 +10,8 @@ import jax
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.html_report import write as page
+from mtl_jax.html_report.write import Subject
 from mtl_jax.report import figures, table
 from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
 from mtl_jax.runner.blas_threads import limit_blas_threads
@@ -67,6 +69,7 @@ def sweep(
     root: pathlib.Path,
     options: SweepOptions = RESUME,
     tracking: Tracking = NO_TRACKING,
+    question: str = "",
 ) -> int:
     """Trains the unfinished runs; everything is checked before anything is trained.
 
@@ -79,6 +82,7 @@ def sweep(
       root: the folder of all results.
       options: whether to begin anew or to try again.
       tracking: sends measurements and figures to trackers.
+      question: what the experiment asks, for its page: the docstring of its file.
 
     Returns:
       The exit code: 1 if a row failed.
@@ -111,7 +115,7 @@ def sweep(
             train(own, runs, splits)
         fit_baselines(own, [row for row in baselines if row.features_from is not None])
         with explain_errors(f"table and figures in {root}"):
-            write_report(every_run, root, failures)
+            write_report(every_run, root, failures, question)
         tracking.log_finished((row for row in rows if row.name not in failures), root)
     return exit_code(failures)
 
@@ -123,14 +127,18 @@ def is_pending(own: Sweep, row: Row) -> bool:
     return not own.failures.add_dependent(row)
 
 
-def write_report(every_run: Experiment, root: pathlib.Path, failures: Failures) -> None:
-    """Writes the table and the figures of the finished rows; the table has those that failed too."""
+def write_report(
+    every_run: Experiment, root: pathlib.Path, failures: Failures, question: str
+) -> None:
+    """Writes table, figures and page of the finished rows; rows that failed are in the table too."""
     done = table_rows.finished_rows(every_run, root, failures)
     if done is None:
         return
     folders = {row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)}
-    table.write(done, folders, root, table_rows.failed_rows(every_run, root, failures))
+    failed = table_rows.failed_rows(every_run, root, failures)
+    table.write(done, folders, root, failed)
     figures.write(done, folders, root)
+    page.write(Subject(root.name, question), done, folders, root, failed)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:

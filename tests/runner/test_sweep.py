@@ -91,7 +91,7 @@ def test_files_that_are_left(straight):
     tables = {"table.md", "table.csv", "table.tex"}
     figures = ("curves", "gains", "balance", "confusion", "calibration", "embedding", "mistakes")
     pictures = {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
-    assert made == {*RUNS, *tables, *pictures, ".lock"}
+    assert made == {*RUNS, *tables, *pictures, "report.html", ".lock"}
     for run in RUNS:
         files = {"run.json", "metrics.jsonl", "checkpoints", "result.json", "timing.json"}
         files |= {"selected", "selected.sha256"}

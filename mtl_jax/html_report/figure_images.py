@@ -1,0 +1,59 @@
+"""The figures of a page, as images within it."""
+
+import base64
+import io
+import pathlib
+from typing import NamedTuple
+
+# The figures of `mtl_jax.report.figures.draw`, but for the curves, which are interactive here.
+CAPTIONS = {
+    "gains": "Test gain of each row over the single-task rows, with 95 % intervals",
+    "effects": "Effects of the factors of the design, with 95 % intervals",
+    "tradeoff": "Trade-off between tasks: each row's test metrics against each other",
+    "balance": "Weights of the tasks over training",
+    "affinity": "Cosine similarity of the gradients of each pair of tasks",
+    "pseudo_labels": "Pseudo-labels over training",
+    "confusion": "Confusion matrices of the best row, on test data",
+    "calibration": "Calibration: accuracy against confidence, on test data",
+    "embedding": "Features of test examples in the plane, by class and domain",
+    "mistakes": "The worst mistakes on test data",
+    "experts": "Use of experts by task",
+    "boundaries": "Decision boundaries",
+    "detections": "Predicted and true boxes on test images",
+    "maps": "Predicted and true maps of test images",
+}
+QUALITY = 90
+
+
+class FigureImage(NamedTuple):
+    """A figure."""
+
+    name: str
+    caption: str
+    url: str  # contains the image
+    width: int  # pixels
+    height: int
+
+
+def figure_images(root: pathlib.Path) -> list[FigureImage]:
+    """The figures that are in a folder."""
+    paths = {name: root / f"{name}.png" for name in CAPTIONS}
+    return [image(name, path) for name, path in paths.items() if path.is_file()]
+
+
+def image(name: str, path: pathlib.Path) -> FigureImage:
+    """A figure as WebP, lossless if that is smaller, as it is of plots."""
+    from PIL import Image
+
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    files = [encode(picture, lossless=True), encode(picture, quality=QUALITY)]
+    url = f"data:image/webp;base64,{base64.b64encode(min(files, key=len)).decode()}"
+    return FigureImage(name, CAPTIONS[name], url, *picture.size)
+
+
+def encode(picture, **options) -> bytes:
+    """A picture as WebP."""
+    file = io.BytesIO()
+    picture.save(file, "WEBP", **options)
+    return file.getvalue()

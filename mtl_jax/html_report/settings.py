@@ -1,0 +1,65 @@
+"""The settings of a page's rows: all of the first, of the others how they differ from it."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.task import Task
+from mtl_jax.core.fingerprint import to_source
+from mtl_jax.storage.run_metadata import change, fields_text
+
+Row = Run | SklearnBaseline
+
+
+class Settings(NamedTuple):
+    """The settings of the rows."""
+
+    first: str  # name of the first row
+    fields: dict[str, str]  # of the first row
+    changes: dict[str, list[str]]  # by row, a line for each field that differs
+
+
+def settings(experiment: Experiment) -> Settings:
+    """The settings of the runs, or if there is none of the rows of scikit-learn."""
+    first, *others = experiment.runs or experiment.sklearn_baselines
+    changes = {row.name: differences(first, row) for row in others}
+    return Settings(first.name, fields_text(first), changes)
+
+
+def differences(first: Row, row: Row) -> list[str]:
+    """How a row differs from the first, a line for each task that only one has, and each field.
+
+    A task that the first row lacks is compared with the first of its tasks.
+    """
+    old = {task.name: task for task in first.tasks}
+    new = {task.name: task for task in row.tasks}
+    lines = [f"without the task {name}" for name in old if name not in new]
+    lines += [f"with the task {name}" for name in new if name not in old]
+    for name, task in new.items():
+        lines += field_changes(
+            task_fields(name, old.get(name, first.tasks[0])), task_fields(name, task)
+        )
+    return lines + field_changes(run_fields(first), run_fields(row))
+
+
+def run_fields(row: Row) -> dict[str, str]:
+    """The fields of a row, except its name and tasks."""
+    return {k: text for k, text in fields_text(row).items() if k not in ("name", "tasks")}
+
+
+def task_fields(name: str, task: Task) -> dict[str, str]:
+    """The fields of a task, except its name, as those of a task of this name."""
+    fields = [field.name for field in dataclasses.fields(task) if field.name != "name"]
+    return {f"{name}.{field}": to_source(getattr(task, field)) for field in fields}
+
+
+def field_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """A line for each field that differs."""
+    return [
+        change(name, old.get(name, "nothing"), new.get(name, "nothing"))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    ]

@@ -1,0 +1,34 @@
+"""Settings of a page: how each row differs from the first."""
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.html_report.settings import settings
+from tests.small import COLUMN, FIXMATCH, ROW, RUN
+
+ALONE = RUN.replace(name="alone", tasks=(ROW,))
+
+
+def changes(*runs):
+    found = settings(Experiment(runs=(ALONE, *runs)))
+    assert found.first == "alone"
+    return list(found.changes.values())
+
+
+def test_fields_that_differ():
+    assert changes(ALONE.replace(name="more", steps=16)) == [["steps: 8 -> 16"]]
+    assert changes(ALONE.replace(name="the same")) == [[]]
+
+
+def test_tasks_that_only_one_has():
+    other = RUN.replace(name="both")
+    assert changes(other, RUN.replace(name="column", tasks=(COLUMN,))) == [
+        ["with the task column"],
+        ["without the task row", "with the task column"],
+    ]
+
+
+def test_a_setting_of_a_task():
+    run = ALONE.replace(name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),))
+    new = ALONE.replace(name="new", tasks=(COLUMN.replace(auxiliary=FIXMATCH),))
+    (own,), (*_, last) = changes(run, new)
+    assert own.startswith("row.auxiliary: None -> ")
+    assert last.startswith("column.auxiliary: None -> ")
