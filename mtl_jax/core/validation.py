@@ -15,9 +15,10 @@ DEVICES = {
     "nul",
     *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789"),
 }
-# Tables, figures, what trackers were sent, archived folders, and incomplete files.
+# Tables, figures, the page, what trackers were sent, archived folders, and incomplete files.
 WRITTEN = re.compile(
-    r"table\.(md|tex|csv)|effects\.csv|trackers\.json|.*\.(png|half|old(\.\d+)?)", re.IGNORECASE
+    r"table\.(md|tex|csv)|effects\.csv|report\.html|trackers\.json|.*\.(png|pdf|half|old(\.\d+)?)",
+    re.IGNORECASE,
 )
 
 

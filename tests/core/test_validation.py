@@ -118,7 +118,7 @@ def test_names_of_folders_pass(name):
         ("con", "Windows keeps"), ("NUL.txt", "Windows keeps"), ("Lpt1", "Windows keeps"),
         ("table.md", "writes itself"), ("Table.CSV", "writes itself"), ("table.tex", "writes itse"),
         ("effects.csv", "writes itself"), ("curves.png", "writes itself"), ("a.old", "writes"),
-        ("a.old.2", "writes itself"), ("run.half", "writes itself"),
+        ("a.old.2", "writes itself"), ("run.half", "writes itself"), ("report.html", "writes itself"), ("curves.pdf", "writes itself"),
     ],
 )  # fmt: skip
 def test_names_that_no_folder_should_have_are_refused(name, rule):
