@@ -9,7 +9,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
-from mtl_jax.storage.run_metadata import change, fields_text
+from mtl_jax.storage.run_metadata import change, fields_text, truncate_text
 
 Row = Run | SklearnBaseline
 
@@ -23,8 +23,8 @@ class Settings(NamedTuple):
 
 
 def settings(experiment: Experiment) -> Settings:
-    """The settings of the runs, or if there is none of the rows of scikit-learn."""
-    first, *others = experiment.runs or experiment.sklearn_baselines
+    """The settings of the rows."""
+    first, *others = (*experiment.runs, *experiment.sklearn_baselines)
     changes = {row.name: differences(first, row) for row in others}
     return Settings(first.name, fields_text(first), changes)
 
@@ -32,8 +32,11 @@ def settings(experiment: Experiment) -> Settings:
 def differences(first: Row, row: Row) -> list[str]:
     """How a row differs from the first, a line for each task that only one has, and each field.
 
-    A task that the first row lacks is compared with the first of its tasks.
+    A task that the first row lacks is compared with the first of its tasks. Of a row of another
+    kind, a line for each field.
     """
+    if type(row) is not type(first):
+        return [f"{name}: {truncate_text(text)}" for name, text in run_fields(row).items()]
     old = {task.name: task for task in first.tasks}
     new = {task.name: task for task in row.tasks}
     lines = [f"without the task {name}" for name in old if name not in new]

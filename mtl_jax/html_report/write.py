@@ -68,6 +68,7 @@ def write(
         findings=findings(experiment, rows),
         results=results(experiment, rows, failures),
         notes=html_of(table.notes(experiment, rows, folders, failures)),
+        sections=html_of(table.sections(experiment, rows, folders)),
         csv=base64.b64encode((root / "table.csv").read_bytes()).decode(),
         failures=failures,
         warnings={row.run.name: row.warnings for row in rows if row.warnings},

@@ -72,7 +72,9 @@ def write(
     body = [[column.cells[index].text for column in columns] for index in range(len(rows))]
     body += [[name, "failed", *["-"] * (len(head) - 2)] for name in failures]
     write_text(
-        root / "table.md", f"{markdown(head, body)}\n{notes(experiment, rows, folders, failures)}"
+        root / "table.md",
+        f"{markdown(head, body)}\n{notes(experiment, rows, folders, failures)}"
+        f"{sections(experiment, rows, folders)}",
     )
     write_text(root / "table.tex", latex(head, body))
     write_text(root / "table.csv", comma_separated(experiment, rows))
@@ -85,14 +87,19 @@ def notes(
     folders: Mapping[str, RunDirectory],
     failures: Mapping[str, str],
 ) -> str:
-    """What stands below the table, in Markdown: notes, and sections on transfer and effects."""
+    """Notes below the table, in Markdown."""
     environments = provenance.provenance_note(
         folders[row.name] for row in (*experiment.runs, *experiment.sklearn_baselines)
     )
-    sections = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
-    sections += transferability.section(experiment, folders)
-    about = f"{note_of(experiment, rows)}{environments}"
-    return f"{about}\n{selection_note(rows, failures)}{sections}"
+    return f"{note_of(experiment, rows)}{environments}\n{selection_note(rows, failures)}"
+
+
+def sections(
+    experiment: Experiment, rows: Sequence[RunScores], folders: Mapping[str, RunDirectory]
+) -> str:
+    """Sections on transfer, effects and transferability below the notes, in Markdown."""
+    about_rows = transfer_gap.section(experiment, rows) + effects.section(experiment, rows)
+    return about_rows + transferability.section(experiment, folders)
 
 
 def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:

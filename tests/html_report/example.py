@@ -22,6 +22,7 @@ EXPERIMENT = Experiment(
     runs=(ROW_ALONE, COLUMN_ALONE, BOTH, LAST),
     baselines=("row alone", "column alone"),
     published=PUBLISHED,
+    scratch_pairs=(("both", "row alone", "column alone"),),
 )
 SUBJECT = Subject("rows", "Do rows help columns?\n\nBars on **noise**, <script>alert(1)</script>.")
 FAILURES = {"diverged": "the loss of 'row' is not finite at step 3 & after"}

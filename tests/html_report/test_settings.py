@@ -1,6 +1,9 @@
 """Settings of a page: how each row differs from the first."""
 
+from sklearn.linear_model import LogisticRegression
+
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.html_report.settings import settings
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
 
@@ -32,3 +35,12 @@ def test_a_setting_of_a_task():
     (own,), (*_, last) = changes(run, new)
     assert own.startswith("row.auxiliary: None -> ")
     assert last.startswith("column.auxiliary: None -> ")
+
+
+def test_a_row_of_another_kind_has_all_its_fields():
+    row = SklearnBaseline(
+        name="logistic", data=ALONE.data, task=ROW, candidates=(LogisticRegression,)
+    )
+    found = settings(Experiment(runs=(ALONE,), sklearn_baselines=(row,)))
+    (lines,) = found.changes.values()
+    assert any(line.startswith("candidates: ") and "LogisticRegression" in line for line in lines)

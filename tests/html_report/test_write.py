@@ -36,6 +36,11 @@ def test_names_and_questions_are_text(text):
     assert "is not finite at step 3 &amp; after" in text
 
 
+def test_sections_stand_below_the_table(text):
+    heading = text.index("<h2>Transfer against scratch</h2>")
+    assert text.index('id="results"') < heading < text.index("negative transfer (Wang") < len(text)
+
+
 def test_curves_mark_where_a_run_overfits(text):
     assert "both overfits from step 20 on" in text
     assert "row alone overfits" not in text
