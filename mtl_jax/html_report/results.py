@@ -9,6 +9,7 @@ from mtl_jax.report.baselines import baselines
 from mtl_jax.report.columns import Column, columns_of, shown_tasks
 from mtl_jax.report.formatting import format_rounded
 from mtl_jax.report.result_columns import (
+    NO_CELL,
     Cell,
     ResultColumn,
     best_number,
@@ -41,7 +42,10 @@ class PageTable(NamedTuple):
 def results(
     experiment: Experiment, rows: Sequence[RunScores], failures: Mapping[str, str]
 ) -> PageTable:
-    """The table with the metrics of all tasks; of too many tasks they are hidden at first."""
+    """The table with the metrics of all tasks.
+
+    Hidden at first are details, the metrics of too many tasks, and columns without a number.
+    """
     metrics = columns_of(experiment)
     columns = result_columns(experiment, rows, metrics)
     found = verdicts_by_task(rows, baselines(experiment, rows))
@@ -53,6 +57,9 @@ def results(
     rest = [PageCell("-", "")] * (len(columns) - 2)
     body += [[PageCell(name, name), PageCell("failed", ""), *rest] for name in failures]
     hidden = {*HIDDEN} | (metrics.keys() - shown_tasks(metrics).keys())
+    hidden |= {
+        each.heading for each in columns if all(cell.text == NO_CELL.text for cell in each.cells)
+    }
     head = [column.heading for column in columns]
     return PageTable(head, body, [i for i, name in enumerate(head) if name in hidden])
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.html_report.findings import findings
 from mtl_jax.html_report.results import format_signed, results
 from mtl_jax.report.scores import collect
-from tests.html_report.example import EXPERIMENT, FAILURES, LONG, SELECTED, records
+from tests.html_report.example import EXPERIMENT, FAILURES, LONG, ROW_ALONE, SELECTED, records
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_details_are_hidden_at_first(rows):
     table = results(EXPERIMENT, rows, {})
     hidden = [table.head[place] for place in table.hidden]
     assert hidden == ["last", "parameters", "memory", "paper"]
+
+
+def test_columns_without_a_number_are_hidden_at_first(rows):
+    table = results(Experiment(runs=(ROW_ALONE,)), rows[:1], {})
+    hidden = {table.head[place] for place in table.hidden}
+    assert {"average", "Δm %", "rank"} <= hidden
+    assert "row accuracy % ↑" not in hidden
 
 
 @pytest.mark.parametrize(
