@@ -1,10 +1,9 @@
 """Where and how long the rows of a page were trained."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from mtl_jax.report.provenance import describe_environments
-from mtl_jax.report.scores import RunScores
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -16,15 +15,12 @@ class Environment(NamedTuple):
     seconds: float  # of all rows
 
 
-def describe_environment(
-    rows: Sequence[RunScores], folders: Mapping[str, RunDirectory]
-) -> Environment:
-    """The environments, versions and time of the rows; rows put together of others count not."""
-    names = [row.run.name for row in rows if row.run.name in folders]
-    launches = [folders[name].read("run.json") for name in names]
+def describe_environment(folders: Iterable[RunDirectory]) -> Environment:
+    """The environments, versions and time of finished rows."""
+    folders = list(folders)
+    launches = [folder.read("run.json") for folder in folders]
     found: dict[str, list[str]] = {}
-    for name, text in zip(names, describe_environments(launches), strict=True):
-        found.setdefault(text, []).append(name)
+    for folder, text in zip(folders, describe_environments(launches), strict=True):
+        found.setdefault(text, []).append(folder.run.name)
     versions = {**launches[0]["versions"], "devices": launches[0].get("devices", "unknown")}
-    seconds = sum(row.seconds for row in rows if row.run.name in folders)
-    return Environment(found, versions, seconds)
+    return Environment(found, versions, sum(f.read("timing.json")["seconds"] for f in folders))

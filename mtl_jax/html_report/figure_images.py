@@ -20,6 +20,7 @@ CAPTIONS = {
     "experts": "Use of experts by task",
     "boundaries": "Decision boundaries",
     "detections": "Predicted and true boxes on test images",
+    "paths": "Trajectories from each start, by row",
     "maps": "Predicted and true maps of test images",
 }
 QUALITY = 90

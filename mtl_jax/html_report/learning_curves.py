@@ -45,6 +45,9 @@ class Curves(NamedTuple):
     left_out: int  # tasks beyond the first ones
 
 
+NO_CURVES = Curves([], "", 0)
+
+
 class Line(NamedTuple):
     """A run's values over steps."""
 
@@ -57,7 +60,7 @@ class Line(NamedTuple):
 def learning_curves(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> Curves:
     """The validation metric and training loss of each task, mean over seeds."""
     if not experiment.runs:
-        return Curves([], "", 0)
+        return NO_CURVES
     from bokeh.embed import components
     from bokeh.resources import Resources
 

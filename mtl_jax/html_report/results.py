@@ -39,6 +39,11 @@ class PageTable(NamedTuple):
     hidden: list[int]  # columns that are not shown at first
 
 
+def text_table(head: list[str], body: list[list[str]]) -> PageTable:
+    """A table of texts, by which it is sorted."""
+    return PageTable(head, [[PageCell(text, text) for text in line] for line in body], [])
+
+
 def results(
     experiment: Experiment, rows: Sequence[RunScores], failures: Mapping[str, str]
 ) -> PageTable:

@@ -1,17 +1,14 @@
 """The settings of a page's rows: all of the first, of the others how they differ from it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
-from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.task import Task
 from mtl_jax.core.fingerprint import to_source
+from mtl_jax.core.protocols import TableRow
 from mtl_jax.storage.run_metadata import change, fields_text, truncate_text
-
-Row = Run | SklearnBaseline
 
 
 class Settings(NamedTuple):
@@ -22,14 +19,14 @@ class Settings(NamedTuple):
     changes: dict[str, list[str]]  # by row, a line for each field that differs
 
 
-def settings(experiment: Experiment) -> Settings:
-    """The settings of the rows."""
-    first, *others = (*experiment.runs, *experiment.sklearn_baselines)
+def settings(rows: Sequence[TableRow]) -> Settings:
+    """The settings of rows."""
+    first, *others = rows
     changes = {row.name: differences(first, row) for row in others}
     return Settings(first.name, fields_text(first), changes)
 
 
-def differences(first: Row, row: Row) -> list[str]:
+def differences(first: TableRow, row: TableRow) -> list[str]:
     """How a row differs from the first, a line for each task that only one has, and each field.
 
     A task that the first row lacks is compared with the first of its tasks. Of a row of another
@@ -37,18 +34,22 @@ def differences(first: Row, row: Row) -> list[str]:
     """
     if type(row) is not type(first):
         return [f"{name}: {truncate_text(text)}" for name, text in run_fields(row).items()]
-    old = {task.name: task for task in first.tasks}
-    new = {task.name: task for task in row.tasks}
+    old, new = tasks_of(first), tasks_of(row)
     lines = [f"without the task {name}" for name in old if name not in new]
     lines += [f"with the task {name}" for name in new if name not in old]
     for name, task in new.items():
         lines += field_changes(
-            task_fields(name, old.get(name, first.tasks[0])), task_fields(name, task)
+            task_fields(name, old.get(name, next(iter(old.values())))), task_fields(name, task)
         )
     return lines + field_changes(run_fields(first), run_fields(row))
 
 
-def run_fields(row: Row) -> dict[str, str]:
+def tasks_of(row: TableRow) -> dict[str, Task]:
+    """The tasks of a run by name; empty for a toy run."""
+    return {task.name: task for task in row.tasks} if isinstance(row, Run) else {}
+
+
+def run_fields(row: TableRow) -> dict[str, str]:
     """The fields of a row, except its name and tasks."""
     return {k: text for k, text in fields_text(row).items() if k not in ("name", "tasks")}
 

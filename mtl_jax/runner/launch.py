@@ -1,7 +1,6 @@
 """The command line: which part of the package carries it out, and its exit code."""
 
 import argparse
-import ast
 import pathlib
 import sys
 import traceback
@@ -12,7 +11,7 @@ from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.listing import print_costs, print_progress
-from mtl_jax.runner.run_selection import load_experiment, select_runs
+from mtl_jax.runner.run_selection import docstring, load_experiment, select_runs
 from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.sweep import SweepOptions, sweep
 from mtl_jax.runner.tracking import Tracking, requested_trackers
@@ -68,8 +67,3 @@ def execute(options: argparse.Namespace) -> int:
     with Tracking(trackers, name) as tracking:
         how = SweepOptions(options.fresh, options.retry, options.debug)
         return sweep(experiment, every_run, root, how, tracking, docstring(options.experiment))
-
-
-def docstring(path: pathlib.Path) -> str:
-    """The docstring of a Python file, empty if it has none."""
-    return ast.get_docstring(ast.parse(path.read_bytes())) or ""

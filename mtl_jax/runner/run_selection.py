@@ -1,5 +1,6 @@
 """Loads an experiment file and selects the runs requested on the command line."""
 
+import ast
 import dataclasses
 import fnmatch
 import pathlib
@@ -29,6 +30,11 @@ def load_experiment(path: pathlib.Path) -> Experiment | ToyExperiment:
     if not isinstance(experiment, Experiment | ToyExperiment):
         raise BadInput(f"{path} must end in EXPERIMENT = Experiment(...), it has {experiment!r}")
     return experiment
+
+
+def docstring(path: pathlib.Path) -> str:
+    """The docstring of an experiment file, empty if it has none."""
+    return ast.get_docstring(ast.parse(path.read_bytes())) or ""
 
 
 def select_runs(

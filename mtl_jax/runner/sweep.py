@@ -11,7 +11,6 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.html_report import write as page
-from mtl_jax.html_report.write import Subject
 from mtl_jax.report import figures, table
 from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
 from mtl_jax.runner.blas_threads import limit_blas_threads
@@ -138,7 +137,7 @@ def write_report(
     failed = table_rows.failed_rows(every_run, root, failures)
     table.write(done, folders, root, failed)
     figures.write(done, folders, root)
-    page.write(Subject(root.name, question), done, folders, root, failed)
+    page.write(question, done, folders, root, failed)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:

@@ -13,6 +13,10 @@ import numpy as np
 
 from mtl_jax.config.toy import ToyExperiment, ToyRun
 from mtl_jax.core.validation import BadInput
+from mtl_jax.html_report.environment import describe_environment
+from mtl_jax.html_report.page import Page, write_page
+from mtl_jax.html_report.results import text_table
+from mtl_jax.html_report.settings import settings
 from mtl_jax.report import provenance
 from mtl_jax.report.plotting import SMALL, WIDTH, save
 from mtl_jax.report.table import latex, markdown
@@ -22,7 +26,7 @@ from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.input_digests import progress_of
 from mtl_jax.runner.overrides import apply_overrides
-from mtl_jax.runner.run_selection import SMOKE_STEPS, filter_by_name
+from mtl_jax.runner.run_selection import SMOKE_STEPS, docstring, filter_by_name
 from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.table_rows import refuse_lost, rows_there
 from mtl_jax.storage.files import lock_output_dir, require_file_names, write_json, write_text
@@ -72,7 +76,8 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
                     run_trajectories(folder.run, folder, options.fresh)
         done = finished_names(every_run, root, failures)
         failed = failures.reasons(every_folder)
-        write(experiment, [run for run in every_run if run.name in done], root, failed)
+        kept = [run for run in every_run if run.name in done]
+        write(experiment, kept, root, failed, docstring(options.experiment))
     return exit_code(failures)
 
 
@@ -164,25 +169,35 @@ def all_trajectories(run: ToyRun) -> tuple:
 
 
 def write(
-    experiment: ToyExperiment, runs: list[ToyRun], root: pathlib.Path, failures: Mapping[str, str]
+    experiment: ToyExperiment,
+    runs: list[ToyRun],
+    root: pathlib.Path,
+    failures: Mapping[str, str],
+    question: str,
 ) -> None:
-    """Writes `table.md`, `table.tex`, `paths.png` and `.pdf` of the runs that finished or failed.
+    """Writes table, figure and page of the runs that finished or failed.
 
-    All of them report the fields changed on the command line.
+    All of them report the fields changed on the command line. The question is the docstring of the
+    experiment's file.
     """
     head, body = cells(experiment, runs, root)
     body += [[name, "failed", *[""] * (len(head) - 2)] for name in failures]
     text = changed_fields(experiment, runs)
     note = f"{NOTE} {text}" if text else NOTE
-    note += provenance.provenance_note(RunDirectory(root, run) for run in runs)
+    folders = [RunDirectory(root, run) for run in runs]
+    note += provenance.provenance_note(folders)
     note += "".join(f"\n- {name} failed: {reason}" for name, reason in failures.items())
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:
-        plot = figure(runs, [RunDirectory(root, run).read("paths.json") for run in runs])
+        plot = figure(runs, [folder.read("paths.json") for folder in folders])
         if text:
             plot.suptitle(break_lines(text, WIDTH, SMALL), fontsize=SMALL)
         save(plot, root / "paths")
+    if runs:
+        table = text_table(head, body)
+        environment = describe_environment(folders)
+        write_page(Page(question, table, note, failures, settings(runs), environment), root)
 
 
 def changed_fields(experiment: ToyExperiment, runs: list[ToyRun]) -> str:

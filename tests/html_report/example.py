@@ -4,7 +4,6 @@ import numpy as np
 
 from mtl_jax.config.experiment import Experiment, Published
 from mtl_jax.html_report import write as page
-from mtl_jax.html_report.write import Subject
 from mtl_jax.report import figures, table
 from tests.small import COLUMN, ROW, RUN
 
@@ -24,7 +23,7 @@ EXPERIMENT = Experiment(
     published=PUBLISHED,
     scratch_pairs=(("both", "row alone", "column alone"),),
 )
-SUBJECT = Subject("rows", "Do rows help columns?\n\nBars on **noise**, <script>alert(1)</script>.")
+QUESTION = "Do rows help columns?\n\nBars on **noise**, <script>alert(1)</script>."
 FAILURES = {"diverged": "the loss of 'row' is not finite at step 3 & after"}
 SELECTED = {
     "row alone": {"row": [0.7, 0.71, 0.72]},
@@ -58,5 +57,5 @@ def write(finished, root):
     }
     table.write(EXPERIMENT, folders, root, FAILURES)
     figures.write(EXPERIMENT, folders, root)
-    page.write(SUBJECT, EXPERIMENT, folders, root, FAILURES)
+    page.write(QUESTION, EXPERIMENT, folders, root, FAILURES)
     return folders

@@ -214,4 +214,4 @@ def test_a_reader_without_a_screen_finds_headings_and_texts(opened):
     assert len(pictures) >= 2
     assert all(picture.get_attribute("alt") for picture in pictures)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the findings"
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the results"

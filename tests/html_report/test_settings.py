@@ -2,7 +2,6 @@
 
 from sklearn.linear_model import LogisticRegression
 
-from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.html_report.settings import settings
 from tests.small import COLUMN, FIXMATCH, ROW, RUN
@@ -11,7 +10,7 @@ ALONE = RUN.replace(name="alone", tasks=(ROW,))
 
 
 def changes(*runs):
-    found = settings(Experiment(runs=(ALONE, *runs)))
+    found = settings((ALONE, *runs))
     assert found.first == "alone"
     return list(found.changes.values())
 
@@ -41,6 +40,6 @@ def test_a_row_of_another_kind_has_all_its_fields():
     row = SklearnBaseline(
         name="logistic", data=ALONE.data, task=ROW, candidates=(LogisticRegression,)
     )
-    found = settings(Experiment(runs=(ALONE,), sklearn_baselines=(row,)))
+    found = settings((ALONE, row))
     (lines,) = found.changes.values()
     assert any(line.startswith("candidates: ") and "LogisticRegression" in line for line in lines)

@@ -52,7 +52,7 @@ def test_captions_are_of_figures_that_there_are(finished):
         run.name: finished(run, SELECTED[run.name], records=records(run)) for run in EXPERIMENT.runs
     }
     drawn = figures.draw(EXPERIMENT, folders)
-    assert {*CAPTIONS} == {*drawn} - {"curves"}
+    assert {*CAPTIONS} == {*drawn, "paths"} - {"curves"}
 
 
 def test_many_tasks_have_curves_of_the_first(finished):

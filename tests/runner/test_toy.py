@@ -36,7 +36,9 @@ def test_the_table_says_where_each_start_ended(made):
     ]  # fmt: skip
     assert "2 of 2  | 0.5, 0.5: 0.50 ✓" in first and "reaches it (a paper)" in first
     assert "a paper" not in second
-    assert {p.name for p in out.iterdir()} >= {"table.tex", "paths.png"}
+    assert {p.name for p in out.iterdir()} >= {"table.tex", "paths.png", "report.html"}
+    page = (out / "report.html").read_text("utf-8")
+    assert "reaches it (a paper)" in page and page.count("data:image/webp") == 1
     assert (out / "paths.png").stat().st_size > 5000
 
 
