@@ -14,9 +14,8 @@ import numpy as np
 from mtl_jax.config.toy import ToyExperiment, ToyRun
 from mtl_jax.core.validation import BadInput
 from mtl_jax.report import provenance
-from mtl_jax.report.plotting import SMALL, WIDTH, save
+from mtl_jax.report.plotting import save
 from mtl_jax.report.table import latex, markdown
-from mtl_jax.report.text_size import break_lines
 from mtl_jax.report.trajectories import figure
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
@@ -179,10 +178,8 @@ def write(
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:
-        plot = figure(runs, [RunDirectory(root, run).read("paths.json") for run in runs])
-        if text:
-            plot.suptitle(break_lines(text, WIDTH, SMALL), fontsize=SMALL)
-        save(plot, root / "paths")
+        paths = [RunDirectory(root, run).read("paths.json") for run in runs]
+        save(figure(runs, paths, text), root / "paths")
 
 
 def changed_fields(experiment: ToyExperiment, runs: list[ToyRun]) -> str:
