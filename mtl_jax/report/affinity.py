@@ -46,11 +46,17 @@ def affinity(experiment: Experiment, folders: Mapping[str, RunDirectory]):
         draw_cosines(left, name, names, steps, cosines)
         draw_matrix(right, names, matrix, limit)
     for column, label in enumerate(
-        ("cosine of gradients", "share of a task's loss that a step for another one takes away")
+        ("cosine of gradients", "share of the loss that the step takes away")
     ):
         (image,) = axes[0, column].get_images()
-        bar = figure.colorbar(image, ax=axes[:, column], location="bottom", aspect=30, pad=0.02)
-        bar.set_label(break_lines(label, 0.2 * WIDTH, MEDIUM))
+        bar = figure.colorbar(
+            image,
+            ax=axes[:, column],
+            location="bottom",
+            aspect=30,
+            pad=0.1 / figure.get_figheight(),
+        )
+        bar.set_label(break_lines(label, 0.25 * WIDTH, MEDIUM))
         bar.locator, bar.formatter = MaxNLocator(4), short_number
     return figure
 

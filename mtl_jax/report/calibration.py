@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_jax.report.class_predictions import ClassPredictions
 from mtl_jax.report.plotting import MARKERS, SMALL, WIDTH, colors_of, new_figure, paper_figure
-from mtl_jax.report.text_size import break_lines
+from mtl_jax.report.text_size import break_lines, short_number
 
 BINS = 15
 LEAST = 10  # Examples of a bin that is drawn.
@@ -60,9 +60,14 @@ def plot_calibration(predictions: Sequence[ClassPredictions]):
             )  # fmt: skip
         left.set_ylabel(break_lines(f"{task}, accuracy", 1.2, SMALL), fontsize=SMALL)
         errors = [bins.error for bins in found.values()]
-        right.barh(range(len(found)), errors, color=[colors[name] for name in found])
+        height = min(0.8, 0.3 * len(found))  # One bar is no thicker than three.
+        right.barh(range(len(found)), errors, height, color=[colors[name] for name in found])
         right.set_yticks(range(len(found)), [broken[name] for name in found])
         right.set_ylim(len(found) - 0.5, -0.5)
+    for axis in axes.ravel():
+        axis.xaxis.set_major_formatter(short_number)
+    for axis in axes[:, 0]:
+        axis.yaxis.set_major_formatter(short_number)
     axes[-1, 0].set_xlabel("confidence")
     axes[-1, 1].set_xlabel("expected calibration error %")
     return figure

@@ -8,7 +8,14 @@ import numpy as np
 
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.class_predictions import ClassPredictions
-from mtl_jax.report.plotting import SMALL, add_color_bar, panel_rows, paper_figure, set_title
+from mtl_jax.report.plotting import (
+    COLUMNS,
+    SMALL,
+    add_color_bar,
+    break_title,
+    panel_rows,
+    paper_figure,
+)
 from mtl_jax.report.text_size import break_lines, shorten
 
 MAX_PANELS = 12
@@ -21,7 +28,8 @@ PANEL = 1.4  # Inches of a panel's height.
 def plot_confusion(predictions: Sequence[ClassPredictions]):
     """Share of the examples of each class (row) that are predicted as each class (column), on test.
 
-    Rows of panels are tasks and panels are runs. None without predictions of classes.
+    Each task has rows of panels of its own, which are runs; tasks of one run alone share rows. None
+    without predictions of classes.
     """
     shown = predictions[:MAX_PANELS]
     if not shown:
@@ -29,11 +37,15 @@ def plot_confusion(predictions: Sequence[ClassPredictions]):
     by_task: dict[str, list[ClassPredictions]] = {}
     for each in shown:
         by_task.setdefault(each.task.name, []).append(each)
-    figure, blocks = panel_rows([len(own) for own in by_task.values()], PANEL + 0.75)
-    for own, block in zip(by_task.values(), blocks, strict=True):
+    alone = len(by_task) == len(shown)
+    rows = [shown] if alone else list(by_task.values())
+    figure, blocks = panel_rows([len(own) for own in rows], PANEL + 0.75, 3 if alone else COLUMNS)
+    for own, block in zip(rows, blocks, strict=True):
         for index, (each, axis) in enumerate(zip(own, block, strict=True)):
-            draw_matrix(axis, each, left=index % axis.get_gridspec().ncols == 0)
-    figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
+            columns = axis.get_gridspec().ncols
+            draw_matrix(axis, each, left=alone or index % columns == 0)
+            title = break_title(each.run.name, columns, NAME + 0.3 if alone else 0.0)
+            axis.set_title(title, fontsize=SMALL)
     axes = [axis for block in blocks for axis in block]
     add_color_bar(figure, axes, "share of the true class")
     return figure
@@ -52,7 +64,6 @@ def draw_matrix(axis: Any, predictions: ClassPredictions, left: bool) -> None:
     axis.set_xlabel("predicted")
     if left:
         axis.set_ylabel(break_lines(f"{predictions.task.name}, true", PANEL, SMALL), fontsize=SMALL)
-    set_title(axis, predictions.run.name)
 
 
 def confusion_matrix(predictions: ClassPredictions) -> np.ndarray:

@@ -10,6 +10,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.formatting import unit
 from mtl_jax.report.plotting import (
+    GRAY,
     MEDIUM,
     add_legend,
     colors_of,
@@ -48,10 +49,19 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
             set_title(axis, name)
         ylabel = break_lines(f"validation {label}", LABEL, MEDIUM)
         share_axes(block, "step", ylabel, "log" if mixed else "linear")
-    lines = {line.get_label(): line for axis in figure.axes for line in axis.get_lines()}
-    in_order = [f"{name} {kind}" for name in colors for kind in STYLES]
-    add_legend(figure, {name: lines[name] for name in in_order if name in lines})
+    trained = {task.name for run in experiment.runs for task in run.tasks}
+    add_legend(figure, legend_lines({name: colors[name] for name in colors if name in trained}))
     return figure
+
+
+def legend_lines(colors: Mapping[str, Any]) -> dict[str, Any]:
+    """Lines of a legend: a color for each task, and a style for each kind of parameters."""
+    from matplotlib.lines import Line2D
+
+    tasks = {name: Line2D([], [], color=color) for name, color in colors.items()}
+    return tasks | {
+        f"{kind} parameters": Line2D([], [], color=GRAY, ls=style) for kind, style in STYLES.items()
+    }
 
 
 def has_common_axis(task: Task) -> bool:

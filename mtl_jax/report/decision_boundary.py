@@ -15,9 +15,12 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.plotting import (
+    COLUMNS,
     GRAY,
     add_legend,
     colors_of,
+    label_edges,
+    limit_width,
     panel_rows,
     paper_figure,
     set_title,
@@ -29,6 +32,7 @@ from mtl_jax.storage.trained_params import load_first_seed
 from mtl_jax.train import build_model
 
 GRID_SIZE = 120  # Points along each side of the grid.
+BOX = 0.75  # Height of a panel over its width.
 MARGIN = 0.15  # Margin around the data, as a fraction of its range.
 
 
@@ -42,10 +46,13 @@ def plot_decision_boundaries(experiment: Experiment, folders: Mapping[str, RunDi
     if not runs:
         return None
     figure, (block,) = panel_rows([len(runs)], 1.35)
-    artists = {}
+    names = dict.fromkeys(name for run in runs for name in class_names(run, run.tasks[0]))
+    colors = colors_of(list(names))
     for run, axis in zip(runs, block, strict=True):
-        artists |= draw_panel(axis, run, folders[run.name])
-    add_legend(figure, artists)
+        draw_panel(axis, run, folders[run.name], colors)
+    limit_width(figure, block, BOX)
+    label_edges(block, "first input", "second input")
+    add_legend(figure, legend_dots(colors))
     return figure
 
 
@@ -65,9 +72,9 @@ def predicts_classes(task: Task) -> bool:
     return "multiclass" in possible_types(task.loss, task.num_outputs)
 
 
-def draw_panel(axis: Any, run: Run, folder: RunDirectory) -> dict[str, Any]:
-    """Draws the panel of one run, and returns an artist for each class by its name."""
-    from matplotlib.lines import Line2D
+def draw_panel(axis: Any, run: Run, folder: RunDirectory, colors: Mapping[str, Any]) -> None:
+    """Draws the panel of one run, in the colors of its classes."""
+    from matplotlib.colors import ListedColormap
 
     stream = load_run_data(run).train.streams[""]
     image, label = stream.inputs, stream.labels[run.tasks[0].name]
@@ -79,26 +86,34 @@ def draw_panel(axis: Any, run: Run, folder: RunDirectory) -> dict[str, Any]:
     x, y = np.meshgrid(*(np.linspace(low[i], high[i], GRID_SIZE) for i in (0, 1)))
     grid = np.stack([x.ravel(), y.ravel()], -1).astype(np.float32)
     predicted = predict_classes(run, folder, grid.reshape(-1, *image.shape[1:]))
-    names = class_names(run, run.tasks[0])
-    colors = list(colors_of(names).values())
-    edges = np.arange(len(names) + 1) - 0.5
-    axis.contourf(x, y, predicted.reshape(x.shape), edges, colors=colors, alpha=0.25)
+    own = [colors[name] for name in class_names(run, run.tasks[0])]
+    axis.imshow(
+        predicted.reshape(x.shape), cmap=ListedColormap(own), vmin=-0.5, vmax=len(own) - 0.5,
+        alpha=0.25, extent=(low[0], high[0], low[1], high[1]), origin="lower", aspect="auto",
+        interpolation="nearest",
+    )  # fmt: skip
     axis.scatter(*points.T, s=1, color=GRAY, alpha=0.4, lw=0)
     labelled = stream.labelled.index[0]
     axis.scatter(
         *points[labelled].T,
         s=14,
         lw=0.5,
-        c=[colors[i] for i in label[labelled]],
+        c=[own[i] for i in label[labelled]],
         edgecolors="black",
         zorder=3,
     )
-    set_title(axis, run.name)
+    set_title(axis, run.name, COLUMNS)
     axis.set_xticks([])
     axis.set_yticks([])
+
+
+def legend_dots(colors: Mapping[str, Any]) -> dict[str, Any]:
+    """Dots of a legend, by class."""
+    from matplotlib.lines import Line2D
+
     return {
         f"class {name}": Line2D([], [], color=color, marker="o", ls="", mec="black", mew=0.5, ms=4)
-        for name, color in zip(names, colors, strict=True)
+        for name, color in colors.items()
     }
 
 

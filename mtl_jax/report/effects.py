@@ -19,7 +19,7 @@ from mtl_jax.report.formatting import count_verdicts, format_interval, markdown,
 from mtl_jax.report.gains import VERDICT_COLORS, VERDICT_MARKERS
 from mtl_jax.report.plotting import SMALL, WIDTH, add_legend, new_figure, paper_figure
 from mtl_jax.report.scores import RunScores, mean_of
-from mtl_jax.report.text_size import break_lines
+from mtl_jax.report.text_size import break_lines, short_number
 from mtl_jax.storage.files import write_text
 
 MAX_ORDER = 2  # Higher-order interactions are in the table only.
@@ -165,6 +165,7 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
     axes = axes.ravel()
     for (title, gains), axis in zip(panels.items(), axes, strict=False):
         draw_intervals(axis, gains)
+        axis.xaxis.set_major_formatter(short_number)
         axis.set_title(break_lines(title, 0.5 * WIDTH / columns, SMALL), fontsize=SMALL)
     for unused in axes[len(panels) :]:
         unused.set_axis_off()

@@ -38,7 +38,7 @@ def plot_embedding(predictions: Sequence[ClassPredictions], folders: Mapping[str
     """Features of at most 300 test examples in the plane, colored by class, of the first runs.
 
     Left the first two principal components, right t-SNE. Tasks with the same classes and inputs of
-    their own share a panel, each with its marker. Runs with several domains show the validation
+    their own share a panel, each with its marker, up to eight. Runs with several domains show the validation
     data, which are of labelled domains, beside the test data of the target. Runs with the most
     tasks come first. None without predictions of classes of whole inputs.
     """
@@ -92,7 +92,7 @@ def points_of(
                 if each.task.name in sources
             ]
         elif len(own) > 1 and are_domains(own):
-            rows.append(Points(name, {each.task.name: each for each in own}))
+            rows.append(Points(name, {each.task.name: each for each in own[: len(MARKERS)]}))
         else:
             rows += [Points(f"{name}, {each.task.name}", {each.task.name: each}) for each in own]
     return rows[:MAX_ROWS]

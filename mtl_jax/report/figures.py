@@ -6,6 +6,7 @@ from typing import Any
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.report.affinity import affinity
+from mtl_jax.report.attention_use import plot_attention_use
 from mtl_jax.report.calibration import plot_calibration
 from mtl_jax.report.class_predictions import predict_classes
 from mtl_jax.report.confusion import plot_confusion
@@ -54,6 +55,7 @@ def draw(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> dict[st
         "embedding": plot_embedding(predictions, folders),
         "mistakes": plot_mistakes(predictions),
         "experts": plot_expert_use(experiment, folders),
+        "attention": plot_attention_use(experiment, folders),
         "boundaries": plot_decision_boundaries(experiment, folders),
         "detections": plot_detections(experiment, folders),
         "maps": plot_label_maps(experiment, folders),

@@ -22,7 +22,7 @@ from mtl_jax.report.plotting import (
     paper_figure,
 )
 from mtl_jax.report.scores import RunScores, mean_of
-from mtl_jax.report.text_size import break_lines
+from mtl_jax.report.text_size import break_lines, short_number
 
 MAX_BARS = 6  # With more tasks, each task is a dot and their mean a bar.
 VERDICT_COLORS = {"helped": "#009E73", "open": GRAY, "hurt": "#D55E00"}
@@ -55,6 +55,7 @@ def gains(experiment: Experiment, rows: Sequence[RunScores]):
             draw_means(axis, shown, tasks, singles)
         axis.axvline(0.0, color="black", lw=0.5)
         axis.locator_params(axis="x", nbins=8 // len(panels) + 1)
+        axis.xaxis.set_major_formatter(short_number)
         artists |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
     axes[0].set_yticks(range(len(shown)), names)
     axes[0].set_ylim(len(shown) - 0.5, -0.5)

@@ -12,7 +12,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.report.plotting import SMALL, WIDTH, new_figure
-from mtl_jax.report.text_size import break_lines
+from mtl_jax.report.text_size import break_lines, shorten
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
@@ -23,6 +23,9 @@ from mtl_jax.train.views import as_float
 NUM_IMAGES = 4
 MAX_RUNS = 12
 NAMES = 1.1  # Inches, the width of the names of rows.
+HEIGHT = 8.0  # Inches of a figure, above which images are smaller, down to the least side.
+LEAST = 0.4
+LINE = 0.12  # Inches of a line of a name.
 
 Draw = Callable[[Any], None]  # Draws on the axes of a panel.
 
@@ -73,13 +76,23 @@ def predict(run: Run, task: str, folder: RunDirectory, images: np.ndarray, why: 
     return jax.device_get(outputs.logits[task])
 
 
-def plot_grid(rows: Mapping[str, Sequence[Draw]], shape: tuple[int, int]):
-    """A figure with a named row of panels for each entry, of images of a shape (H, W)."""
+def plot_grid(rows: Mapping[str, Sequence[Draw]], shape: tuple[int, int], right: float = 0.0):
+    """A figure with a named row of panels for each entry.
+
+    Args:
+      rows: what each panel of a row draws, by the name of the row.
+      shape: (H, W) of the images.
+      right: width in inches of what stands on the right of the panels.
+    """
     columns = max(map(len, rows.values()))
-    width = (WIDTH - NAMES) / max(columns, 3)
-    names = [break_lines(name, NAMES - 0.1, SMALL) for name in rows]
-    text = max(0.12 * (name.count("\n") + 1) for name in names)
-    figure = new_figure((max(width * shape[0] / shape[1], text) + 0.07) * len(rows))
+    width = (WIDTH - NAMES - right) / max(columns, 3)
+    height = min(width * shape[0] / shape[1], max(LEAST, HEIGHT / len(rows)))
+    room = NAMES - 0.1
+    lines = int(height / LINE)
+    names = [break_lines(shorten(name, 0.8 * lines * room, SMALL), room, SMALL) for name in rows]
+    text = max(LINE * (name.count("\n") + 1) for name in names)
+    figure = new_figure((max(height, text) + 0.07) * len(rows))
+    figure.set_layout_engine("compressed", h_pad=0.03, w_pad=0.03)
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for line, name, panels in zip(axes, names, rows.values(), strict=True):
         line[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")

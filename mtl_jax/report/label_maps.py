@@ -1,7 +1,7 @@
 """Figure of predicted maps of test images, above them the true ones."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,10 @@ from mtl_jax.report.plotting import add_legend, colors_of, paper_figure
 from mtl_jax.report.text_size import short_number
 from mtl_jax.storage.run_directory import RunDirectory
 
+MAX_TASKS = 8
+MAX_ROWS = 24  # Of labels and predictions of all tasks.
+BAR = 0.4  # Inches, the width of a color bar.
+
 
 class Scale(NamedTuple):
     """How the values of a map are colored; missing ones are white."""
@@ -44,48 +48,66 @@ def plot_label_maps(experiment: Experiment, folders: Mapping[str, RunDirectory])
     Predictions are those of the first seed's selected parameters: the most probable class, a
     probability, a number such as depth, or a vector of three numbers such as a normal, whose
     components in [-1, 1] are red, green and blue. Only runs with the data of the first one that has the task
-    are shown, 12 at most for a task; None if there is none.
+    are shown, of at most 8 tasks, and 12 runs or, with several tasks, fewer; None if there is none.
+    A class has the same color in the maps of all tasks.
     """
+    tasks = tasks_with_maps(experiment)
+    if not tasks:
+        return None
+    classes = [class_names(*task.runs[0]) for task in tasks if is_class_map(*task.first)]
+    colors = colors_of(list(dict.fromkeys(name for names in classes for name in names)))
     rows: dict[str, list[Draw]] = {}
-    shape, keys, classes = (1, 1), {}, {}
-    for name in tasks_of(experiment):
-        runs = comparable_runs(experiment, functools.partial(has_maps, name))
-        if not runs:
-            continue
-        images, labels = test_examples(runs[0][0], name)
-        shape = images.shape[1:3]
-        if "image" not in rows:
-            rows["image"] = [functools.partial(draw_image, each) for each in images]
-        scale = scale_of(runs[0][1], labels)
-        if is_class_map(runs[0][1], labels):
-            classes[name] = color_patches(class_names(*runs[0]), scale.colormap.colors)
-        elif labels.shape[-1] != 3 or labels.ndim == 3:
-            keys[name] = range(len(rows), len(rows) + 1 + len(runs))
+    bars = []  # The rows of each task of numbers.
+    for name, runs, images, labels in tasks:
+        rows.setdefault("image", [functools.partial(draw_image, each) for each in images])
+        scale = scale_of(*runs[0], labels, colors)
+        if not is_class_map(runs[0][1], labels) and labels.shape[-1] != 3:
+            bars.append(range(len(rows), len(rows) + 1 + len(runs)))
         rows[f"{name}, labels"] = [functools.partial(draw_map, each, scale) for each in labels]
         for run, task in runs:
             outputs = predict(run, name, folders[run.name], images, "its maps are drawn")
             maps = predicted_maps(task, outputs, labels)
             rows[f"{name}, {run.name}"] = [functools.partial(draw_map, m, scale) for m in maps]
-    return with_keys(plot_grid(rows, shape), len(rows), keys, classes) if rows else None
+    figure = plot_grid(rows, tasks[0].images.shape[1:3], BAR if bars else 0.0)
+    add_color_bars(figure, len(rows), bars)
+    if colors:
+        add_legend(figure, color_patches(list(colors), list(colors.values())))
+    return figure
 
 
-def with_keys(figure: Any, rows: int, keys: Mapping[str, range], classes: Mapping[str, Any]) -> Any:
-    """Adds what the colors mean: a bar at the rows of each task of numbers, and the classes."""
+class TaskMaps(NamedTuple):
+    """A task with maps, the runs that are shown, and test examples."""
+
+    name: str
+    runs: list[tuple[Run, Task]]
+    images: np.ndarray  # [n, H, W, C]
+    labels: np.ndarray  # [n, H, W] or [n, H, W, C]
+
+    @property
+    def first(self) -> tuple[Task, np.ndarray]:
+        """The task of the first run, and the labels."""
+        return self.runs[0][1], self.labels
+
+
+def tasks_with_maps(experiment: Experiment) -> list[TaskMaps]:
+    """The first tasks with maps, each with as many runs as there is room for, at least one."""
+    found = {
+        name: comparable_runs(experiment, functools.partial(has_maps, name))
+        for name in tasks_of(experiment)
+    }
+    shown = [(name, runs) for name, runs in found.items() if runs][:MAX_TASKS]
+    most = MAX_ROWS // max(1, len(shown)) - 1
+    return [TaskMaps(name, runs[:most], *test_examples(runs[0][0], name)) for name, runs in shown]
+
+
+def add_color_bars(figure: Any, rows: int, bars: Sequence[range]) -> None:
+    """Adds a color bar on the right of the rows of each task of numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axes = np.reshape(figure.axes, (rows, -1))
-    for own in keys.values():
+    for own in bars:
         bar = figure.colorbar(axes[own[0], 0].get_images()[0], ax=axes[list(own)], aspect=30)
         bar.locator, bar.formatter = MaxNLocator(4), short_number
-    alone = len(classes) == 1
-    patches = {
-        each if alone else f"{name}: {each}": patch
-        for name, own in classes.items()
-        for each, patch in own.items()
-    }
-    if patches:
-        add_legend(figure, patches)
-    return figure
 
 
 def has_maps(name: str, run: Run, task: Task) -> bool:
@@ -110,13 +132,13 @@ def is_class_map(task: Task, labels: np.ndarray) -> bool:
     return labels.ndim == 3 and "multiclass" in possible_types(task.loss, task.num_outputs)
 
 
-def scale_of(task: Task, labels: np.ndarray) -> Scale:
-    """The colors of a task's maps: of its classes, or of the range of its labels."""
+def scale_of(run: Run, task: Task, labels: np.ndarray, colors: Mapping[str, Any]) -> Scale:
+    """The colors of a task's maps: of its classes by name, or of the range of its labels."""
     from matplotlib.colors import ListedColormap
 
     if is_class_map(task, labels):
-        colors = list(colors_of([str(index) for index in range(task.num_outputs)]).values())
-        return Scale(ListedColormap(colors), -0.5, task.num_outputs - 0.5)
+        own = [colors[name] for name in class_names(run, task)]
+        return Scale(ListedColormap(own), -0.5, len(own) - 0.5)
     known = labels[np.isfinite(labels)]
     return Scale("viridis", *((known.min(), known.max()) if known.size else (0.0, 1.0)))
 

@@ -9,11 +9,13 @@ import numpy as np
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.class_predictions import ClassPredictions
 from mtl_jax.report.image_grid import draw_image
-from mtl_jax.report.plotting import SMALL, WIDTH, panel_rows, paper_figure
-from mtl_jax.report.text_size import break_lines, shorten
+from mtl_jax.report.plotting import SMALL, WIDTH, add_heading, panel_rows, paper_figure
+from mtl_jax.report.text_size import shorten, text_width
 
 NUM_MISTAKES = 20
 COLUMNS = 5
+SIDE = 1.2  # Inches, the largest of an image.
+ARROW = " → "
 
 
 class Mistake(NamedTuple):
@@ -49,19 +51,26 @@ def plot_mistakes(predictions: Sequence[ClassPredictions]):
     height, width = mistakes[0].image.shape[:2]
     text = 0.34 if len(own) > 1 else 0.24
     columns = min(COLUMNS, len(mistakes))
-    size = min(0.9 * WIDTH / columns, 1.2) * height / width
+    size = min(min(0.9 * WIDTH / columns, SIDE) * height / width, SIDE)
     figure, (block,) = panel_rows([len(mistakes)], size + text, COLUMNS)
     for mistake, axis in zip(mistakes, block, strict=True):
         draw_image(mistake.image, axis)
         axis.set_xticks([])
         axis.set_yticks([])
-        lines = [f"{mistake.true} → {mistake.predicted}", f"{mistake.confidence:.3f}"]
-        lines[:0] = [mistake.task] if len(own) > 1 else []
-        short = [shorten(line, 0.85 * WIDTH / columns, SMALL) for line in lines]
-        axis.set_title("\n".join(short), fontsize=SMALL)
-    title = f"{own[0].run.name}: true → predicted class, confidence"
-    figure.suptitle(break_lines(title, 0.95 * WIDTH, SMALL), fontsize=SMALL)
+        room = 0.85 * WIDTH / columns
+        lines = [arrow(mistake.true, mistake.predicted, room), f"{mistake.confidence:.3f}"]
+        lines[:0] = [shorten(mistake.task, room, SMALL)] if len(own) > 1 else []
+        axis.set_title("\n".join(lines), fontsize=SMALL)
+    add_heading(figure, f"{own[0].run.name}: true → predicted class, confidence")
     return figure
+
+
+def arrow(true: str, predicted: str, width: float) -> str:
+    """An arrow from the true to the predicted class, within a width in inches."""
+    room = width - text_width(ARROW, SMALL)
+    short = min((true, predicted), key=lambda name: text_width(name, SMALL))
+    half = max(room / 2, room - text_width(short, SMALL))
+    return ARROW.join(shorten(name, half, SMALL) for name in (true, predicted))
 
 
 def on_images(predictions: ClassPredictions) -> bool:

@@ -6,12 +6,13 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from mtl_jax.report.text_size import break_lines, short_number, text_width
+from mtl_jax.report.text_size import break_lines, short_number, shorten, text_width
 
 WIDTH = 5.5  # Inches, the width of the text of NeurIPS and ICLR.
 COLUMNS = 4  # Most panels side by side.
 SMALL, MEDIUM = 6.0, 7.0  # Points: of ticks and legends, and of titles and labels.
 MAX_NAMES = 60  # Entries of a legend.
+MAX_LINES = 24  # Of a legend; of more, names are shortened for a further column.
 DPI = 200
 GRAY = "0.55"
 
@@ -120,16 +121,13 @@ def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "lin
     from matplotlib.ticker import MaxNLocator
 
     first, *others = block
-    columns = first.get_gridspec().ncols
     for axis in others:
         axis.sharex(first)
         axis.sharey(first)
     first.set_yscale(scale, **({"linthresh": 10.0} if scale == "symlog" else {}))
-    for index, axis in enumerate(block):
-        left, bottom = index % columns == 0, index + columns >= len(block)
-        axis.tick_params(labelleft=left, labelbottom=bottom)
-        axis.set_ylabel(ylabel if left else "")
-        axis.set_xlabel(xlabel if bottom else "")
+    label_edges(block, xlabel, ylabel)
+    for axis in block:
+        axis.tick_params(labelleft=bool(axis.get_ylabel()), labelbottom=bool(axis.get_xlabel()))
         axis.xaxis.set_major_formatter(short_number)
         axis.yaxis.set_major_formatter(short_number)
     first.autoscale()
@@ -139,10 +137,44 @@ def share_axes(block: Sequence[Any], xlabel: str, ylabel: str, scale: str = "lin
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
 
 
-def set_title(axis: Any, title: str) -> None:
-    """Sets the title of a panel, on several lines if it is long."""
-    columns = axis.get_gridspec().ncols
-    axis.set_title(break_lines(title, 0.7 * WIDTH / columns, SMALL), fontsize=SMALL)
+def limit_width(figure: Any, block: Sequence[Any], ratio: float) -> None:
+    """Keeps a few panels as narrow as those of a full row: of a height over width."""
+    if len(block) < COLUMNS:
+        figure.set_layout_engine("compressed")
+        for axis in block:
+            axis.set_box_aspect(ratio)
+
+
+def label_edges(block: Sequence[Any], xlabel: str, ylabel: str) -> None:
+    """Labels the axes of the panels of a block that are on the left, and that have none below."""
+    columns = block[0].get_gridspec().ncols
+    for index, axis in enumerate(block):
+        axis.set_ylabel(ylabel if index % columns == 0 else "")
+        axis.set_xlabel(xlabel if index + columns >= len(block) else "")
+
+
+def set_title(axis: Any, title: str, columns: int = 0) -> None:
+    """Sets the title of a panel, of a figure of at least some columns, on lines that fit."""
+    columns = max(columns, axis.get_gridspec().ncols)
+    axis.set_title(break_title(title, columns), fontsize=SMALL)
+
+
+def break_title(title: str, columns: int, names: float = 0.0) -> str:
+    """A title on lines that fit above a panel.
+
+    Args:
+      title: the text.
+      columns: number of panels of a row.
+      names: width in inches of what stands on the left of each panel.
+    """
+    return break_lines(title, min(0.7 * WIDTH / columns, WIDTH / columns - names - 0.15), SMALL)
+
+
+def add_heading(figure: Any, text: str) -> None:
+    """Writes a text above all panels, on paper added for it."""
+    lines = break_lines(text, 0.95 * WIDTH, SMALL)
+    figure.set_figheight(figure.get_figheight() + 0.1 * (lines.count("\n") + 1))
+    figure.suptitle(lines, fontsize=SMALL)
 
 
 def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -> None:
@@ -151,7 +183,10 @@ def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -
     If there are too many names for `most` entries, every n-th one is shown.
     """
     shown = dict(list(artists.items())[:: max(1, math.ceil(len(artists) / most))])
+    least = math.ceil(len(shown) / MAX_LINES)  # Columns.
     names = [break_lines(name, WIDTH - 0.8, SMALL) for name in shown]
+    if least > 1:
+        names = [shorten(name, (WIDTH - 0.2) / least - 0.46, SMALL) for name in shown]
     widest = max(text_width(line, SMALL) for name in names for line in name.split("\n"))
     columns = max(1, min(len(names), int((WIDTH - 0.2) / (widest + 0.45))))
     lines = math.ceil(len(names) / columns) * max(name.count("\n") + 1 for name in names)
@@ -163,11 +198,14 @@ def add_legend(figure: Any, artists: Mapping[str, Any], most: int = MAX_NAMES) -
 
 
 def add_color_bar(figure: Any, axes: Sequence[Any], label: str) -> None:
-    """Adds the one color bar of panels with images, below them."""
+    """Adds the one color bar of panels with images, on paper added below them."""
+    height = figure.get_figheight() + 0.35
+    figure.set_figheight(height)
     bar = figure.colorbar(
-        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.02
+        axes[0].get_images()[0], ax=axes, location="bottom", shrink=0.4, aspect=30, pad=0.1 / height
     )
     bar.set_label(label)
+    bar.formatter = short_number
 
 
 def colors_of(names: Sequence[str]) -> dict[str, Any]:

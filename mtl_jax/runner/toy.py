@@ -18,9 +18,8 @@ from mtl_jax.html_report.page import Page, write_page
 from mtl_jax.html_report.results import text_table
 from mtl_jax.html_report.settings import settings
 from mtl_jax.report import provenance
-from mtl_jax.report.plotting import SMALL, WIDTH, save
+from mtl_jax.report.plotting import save
 from mtl_jax.report.table import latex, markdown
-from mtl_jax.report.text_size import break_lines
 from mtl_jax.report.trajectories import figure
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures, exit_code
@@ -190,10 +189,8 @@ def write(
     write_text(root / "table.md", markdown(head, body) + f"\n{note}\n")
     write_text(root / "table.tex", latex(head, body) + (f"% {text}\n" if text else ""))
     if runs and len(runs[0].initial_points[0]) == 2:
-        plot = figure(runs, [folder.read("paths.json") for folder in folders])
-        if text:
-            plot.suptitle(break_lines(text, WIDTH, SMALL), fontsize=SMALL)
-        save(plot, root / "paths")
+        paths = [folder.read("paths.json") for folder in folders]
+        save(figure(runs, paths, text), root / "paths")
     if runs:
         table = text_table(head, body)
         environment = describe_environment(folders)

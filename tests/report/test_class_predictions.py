@@ -9,13 +9,13 @@ from sklearn.decomposition import PCA
 
 from mtl_jax import data, losses, metrics, nets
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.report import class_predictions, figures
+from mtl_jax.report import class_predictions, expert_use, figures, layer_outputs
 from mtl_jax.report.calibration import plot_calibration, reliability
 from mtl_jax.report.class_predictions import ClassPredictions, as_classes, labelled_sample
 from mtl_jax.report.confusion import confusion_matrix, plot_confusion
 from mtl_jax.report.embedding import are_domains, plot_embedding, principal_components
-from mtl_jax.report.expert_use import gate_weights
-from mtl_jax.report.mistakes import mistakes_of, plot_mistakes
+from mtl_jax.report.expert_use import gates_of, plot_expert_use
+from mtl_jax.report.mistakes import arrow, mistakes_of, plot_mistakes
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import build_model
@@ -149,6 +149,26 @@ def test_texts_of_predictions():
     assert [faults(figure) for figure in drawn] == [[]] * 4
 
 
+def test_texts_of_many_tasks_and_of_images_of_any_shape():
+    tasks = [ROW.replace(name=f"{LONG} {n}") for n in range(40)]
+    found = [made(count=40, run=RUN.replace(name=LONG), task=task) for task in tasks]
+    drawn = [plot_confusion(found), plot_calibration(found), plot_embedding(found, {})]
+    for shape in ((60, 6), (6, 60)):
+        drawn.append(
+            plot_mistakes([each._replace(inputs=np.zeros((40, *shape, 3))) for each in found])
+        )
+    assert [faults(figure) for figure in drawn] == [[]] * 5
+    assert max(figure.get_figheight() for figure in drawn) < 12.0
+
+
+def test_both_classes_of_a_mistake_are_named():
+    assert arrow("cat", "dog", 1.0) == "cat → dog"
+    first, second = arrow(LONG, "dog", 1.0).split(" → ")
+    assert first[:2] == LONG[:2] and "…" in first and second == "dog"
+    both = arrow(LONG, LONG, 1.0).split(" → ")
+    assert both[0] == both[1] and "…" in both[0] and len(both[0]) < len(first)
+
+
 MIXED = RUN.replace(
     name="gates",
     trunk=nets.MMoE(nets.MLP((4,)), experts=3),
@@ -157,31 +177,58 @@ MIXED = RUN.replace(
 )
 
 
-def test_gates_are_those_of_the_formula():
-    model, images = build_model(MIXED), jnp.asarray(RUN.data.load().test["inputs"])
-    params, stats = model.init(jax.random.key(0), images)
-    found = gate_weights(MIXED, "height", params, stats, images)
-    kernel = params["tasks"]["own"]["task_gate_height"]["kernel"]
+@pytest.fixture
+def trained(monkeypatch):
+    """Gives the initial parameters of a run, which count as trained."""
+    monkeypatch.setattr(expert_use, "is_complete", lambda *_: True)
+
+    def write(run):
+        images = jnp.asarray(run.data.load().test["inputs"])
+        found = build_model(run).init(jax.random.key(0), images)
+        monkeypatch.setattr(
+            layer_outputs,
+            "load_trained_params",
+            lambda *_: jax.tree.map(lambda leaf: np.asarray(leaf)[None], found),
+        )
+        return found[0]
+
+    return write
+
+
+def test_gates_are_those_of_the_formula(trained):
+    images = RUN.data.load().test["inputs"]
+    kernel = trained(MIXED)["tasks"]["own"]["task_gate_height"]["kernel"]
     expected = jax.nn.softmax(images.reshape(len(images), -1) @ kernel).mean(0)
-    np.testing.assert_allclose(found["0"], expected, rtol=1e-5)
+    np.testing.assert_allclose(gates_of(MIXED, None)[0]["height"], expected, rtol=1e-5)
     levels = MIXED.replace(trunk=nets.PLE(nets.MLP((4,)), deeper_expert=(4,)))
-    params, stats = build_model(levels).init(jax.random.key(0), images)
-    found = gate_weights(levels, "row", params, stats, images)
-    assert found.keys() == {"0", "1"}
-    np.testing.assert_allclose([each.sum() for each in found.values()], 1.0, rtol=1e-5)
+    trained(levels)
+    found = gates_of(levels, None)
+    assert list(found) == [0, 1]
+    sums = [weights.sum() for by_task in found.values() for weights in by_task.values()]
+    np.testing.assert_allclose(sums, [1.0] * 4, rtol=1e-5)
     plain = RUN.replace(trunk=nets.CrossStitch(nets.MLP((4,))))
-    params, stats = build_model(plain).init(jax.random.key(0), images)
-    assert gate_weights(plain, "row", params, stats, images) == {}
+    trained(plain)
+    assert gates_of(plain, None) == {}
 
 
-def test_gates_of_selectors():
+def test_gates_of_selectors(trained):
     sparse = MIXED.replace(trunk=nets.DSelectK(nets.MLP((4,)), experts=4))
-    images = jnp.asarray(RUN.data.load().test["inputs"])
-    params, stats = build_model(sparse).init(jax.random.key(0), images)
-    gate = params["tasks"]["own"]["task_gate_row"]
+    gate = trained(sparse)["tasks"]["own"]["task_gate_row"]
     gate["codes"], gate["logits"] = jnp.array([[9.0, -9.0], [9.0, 9.0]]), jnp.zeros(2)
-    found = gate_weights(sparse, "row", params, stats, images)
-    np.testing.assert_allclose(found["0"], [0, 0.5, 0, 0.5])  # by hand: codes 01 and 11.
+    found = gates_of(sparse, None)
+    np.testing.assert_allclose(found[0]["row"], [0, 0.5, 0, 0.5])  # by hand: codes 01 and 11.
+
+
+@pytest.mark.parametrize("num_tasks", [2, 40])
+def test_texts_of_gates(monkeypatch, num_tasks):
+    tasks = tuple(ROW.replace(name=f"{n} {LONG}") for n in range(num_tasks))
+    runs = [MIXED.replace(name=f"{n} {LONG}", tasks=tasks) for n in range(5)]
+    weights = {task.name: np.full(12, 1 / 12) for task in tasks}
+    monkeypatch.setattr(expert_use, "is_complete", lambda *_: True)
+    monkeypatch.setattr(expert_use, "gates_of", lambda run, _: {0: weights, 1: weights})
+    for shown in (runs, runs[:1]):
+        figure = plot_expert_use(Experiment(runs=tuple(shown)), {run.name: None for run in runs})
+        assert faults(figure) == []
 
 
 BINARY = ROW.replace(

@@ -1,10 +1,13 @@
 """Decision boundaries: drawn for runs on points of the plane, by what they have learnt."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mtl_jax import augment, consistency, data, losses, metrics, nets
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.report import decision_boundary
 from mtl_jax.report.decision_boundary import (
     GRID_SIZE,
     on_points,
@@ -13,6 +16,9 @@ from mtl_jax.report.decision_boundary import (
 )
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import build_model
+from tests.figure_text import faults
+from tests.report.test_text_overlap import LONG, WORD
 from tests.small import ROW, RUN
 
 MOON = ROW.replace(name="moon", num_outputs=2, auxiliary=consistency.FixMatch(0.8))
@@ -66,3 +72,35 @@ def test_numbers_and_several_labels_have_none():
     )
     labels = numbers.replace(loss=losses.binary_cross_entropy, metrics=(metrics.F1(),))
     assert not any(on_points(POINTS.replace(tasks=(task,))) for task in (numbers, labels))
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Every run has its initial parameters."""
+
+    def init(run, *_):
+        return build_model(run).init(jax.random.key(0), jnp.zeros((2, 1, 2)))
+
+    monkeypatch.setattr(decision_boundary, "load_first_seed", init)
+
+
+def test_a_class_has_one_color_in_all_panels(untrained):
+    ten = POINTS.replace(name="ten", tasks=(MOON.replace(num_outputs=10, auxiliary=None),))
+    figure = plot_decision_boundaries(
+        Experiment(runs=(POINTS, ten)), {run.name: None for run in (POINTS, ten)}
+    )
+    few, many = (axis.get_images()[0].cmap.colors for axis in figure.axes)
+    entries = [handle.get_color() for handle in figure.legends[0].legend_handles]
+    assert (few, many) == (entries[:2], entries) and len({*entries}) == 10
+
+
+@pytest.mark.parametrize(("num_runs", "num_classes"), [(1, 2), (3, 3), (11, 40)])
+def test_no_text_covers_another_one(untrained, monkeypatch, num_runs, num_classes):
+    names = [f"{(LONG, WORD)[n % 2]} {n}" for n in range(num_classes)]
+    monkeypatch.setattr(decision_boundary, "class_names", lambda *_: names)
+    task = MOON.replace(num_outputs=num_classes, auxiliary=None)
+    runs = [
+        POINTS.replace(name=f"{(LONG, WORD)[n % 2]} {n}", tasks=(task,)) for n in range(num_runs)
+    ]
+    experiment = Experiment(runs=tuple(runs))
+    assert faults(plot_decision_boundaries(experiment, {run.name: None for run in runs})) == []

@@ -76,7 +76,7 @@ def test_curves(folders):
     low, high = panels[0].collections[0].get_paths()[0].get_extents().get_points()
     np.testing.assert_allclose([low, high], [[4, 10], [8, 90]])  # The range of the seeds.
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert legend == ["row raw", "row ema", "height raw", "height ema"]
+    assert legend == ["row", "height", "raw parameters", "ema parameters"]
     colours = [{line.get_label(): line.get_color() for line in p.get_lines()} for p in panels]
     assert colours[0]["row raw"] == colours[1]["row raw"] != colours[4]["height raw"]
 
