@@ -30,8 +30,8 @@ REPORTED = {
 }
 MEASURED = {
     "accuracy": "accuracy",
-    "confident_rate": f"share of p >= {CONFIDENCE}",
-    "confident_accuracy": f"accuracy, p >= {CONFIDENCE}",
+    "confident_rate": f"share with p≥{CONFIDENCE}",
+    "confident_accuracy": f"accuracy with p≥{CONFIDENCE}",
 }
 QUANTITIES = {**REPORTED, **MEASURED}
 MAX_TASKS = 8
@@ -71,7 +71,7 @@ def plot_pseudo_labels(experiment: Experiment, folders: Mapping[str, RunDirector
                     axis.fill_between(steps, low, high, color=colors[name], alpha=0.12, lw=0)
                     artists[name], *_ = axis.plot(steps, values.mean(1), color=colors[name])
         share_axes(block, "step", break_lines(QUANTITIES[quantity], LABEL, MEDIUM))
-    add_legend(figure, {name: artists[name] for name in found})
+    add_legend(figure, {name: artists[name] for name in found if name in artists})
     return figure
 
 
