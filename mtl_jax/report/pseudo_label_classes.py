@@ -12,7 +12,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.hidden_counts import HiddenCounts, ratio, read_hidden_counts
 from mtl_jax.report.plotting import SMALL, add_color_bar, panel_rows, paper_figure, set_title
-from mtl_jax.report.text_size import break_lines, short_number, shorten
+from mtl_jax.report.text_size import short_number, shorten
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_PANELS = 12  # Of each quantity.
@@ -50,8 +50,7 @@ def plot_pseudo_label_classes(experiment: Experiment, folders: Mapping[str, RunD
     """Recall and frequency of each class (row) among the pseudo-labels over steps (columns).
 
     They are those of the predictions for the training examples with hidden labels, of all seeds
-    together. Rows of panels are tasks and panels are runs, the first 12 of both. None if no run
-    has hidden labels.
+    together. Panels are runs and their tasks, the first 12. None if no run has hidden labels.
     """
     panels = [
         Panel(run, task, counts[task.name])
@@ -62,32 +61,25 @@ def plot_pseudo_label_classes(experiment: Experiment, folders: Mapping[str, RunD
     ][:MAX_PANELS]
     if not panels:
         return None
-    by_task: dict[str, list[Panel]] = {}
-    for panel in panels:
-        by_task.setdefault(panel.task.name, []).append(panel)
-    groups = list(by_task.values())
-    figure, blocks = panel_rows([len(own) for own in groups] * len(QUANTITIES), HEIGHT)
-    for index, quantity in enumerate(QUANTITIES):
-        own_blocks = blocks[index * len(groups) : (index + 1) * len(groups)]
-        for own, block in zip(groups, own_blocks, strict=True):
-            draw_block(own, block, quantity)
+    figure, blocks = panel_rows([len(panels)] * len(QUANTITIES), HEIGHT)
+    for quantity, block in zip(QUANTITIES, blocks, strict=True):
+        draw_block(panels, block, quantity)
         figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
-        add_color_bar(figure, [axis for block in own_blocks for axis in block], quantity.label)
+        add_color_bar(figure, block, quantity.label)
     return figure
 
 
 def draw_block(panels: list[Panel], axes: list[Any], quantity: Quantity) -> None:
-    """Draws a quantity of a task, with classes on the left and steps below."""
+    """Draws a quantity; the names of classes only on the left if all panels are of one task."""
     columns = axes[0].get_gridspec().ncols
+    several = len({panel.task.name for panel in panels}) > 1
     for index, (panel, axis) in enumerate(zip(panels, axes, strict=True)):
         draw_panel(axis, panel, quantity)
-        if index % columns:
-            axis.tick_params(labelleft=False)
-        else:
-            label = break_lines(f"{panel.task.name}, class", HEIGHT - 0.5, SMALL)
-            axis.set_ylabel(label, fontsize=SMALL)
-        if index + columns >= len(axes):
-            axis.set_xlabel("step")
+        set_title(axis, f"{panel.run.name}, {panel.task.name}" if several else panel.run.name)
+        left, bottom = index % columns == 0, index + columns >= len(axes)
+        axis.tick_params(labelleft=several or left)
+        axis.set_ylabel("class" if left else "")
+        axis.set_xlabel("step" if bottom else "")
 
 
 def draw_panel(axis: Any, panel: Panel, quantity: Quantity) -> None:
@@ -102,4 +94,3 @@ def draw_panel(axis: Any, panel: Panel, quantity: Quantity) -> None:
     last = len(counts.steps) - 1
     ticks = np.unique(np.linspace(0, last, min(3, last + 1)).round().astype(int))
     axis.set_xticks(ticks, [short_number(counts.steps[tick]) for tick in ticks])
-    set_title(axis, panel.run.name)

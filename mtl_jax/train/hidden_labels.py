@@ -87,7 +87,8 @@ def evaluate_hidden(
 ) -> dict[str, dict[str, jax.Array]]:
     """Counts by class of one seed's predictions for examples with hidden labels.
 
-    They are only reported: nothing is trained on, selected or stopped by hidden labels.
+    Inputs are not augmented, and predictions are those that a method may yet align or sharpen. The
+    counts are only reported: hidden labels are not trained on, and select and stop nothing.
 
     Args:
       net: the model.

@@ -94,8 +94,8 @@ def test_classes(finished):
     figure = plot_pseudo_label_classes(Experiment(runs=(ONE, two)), folders)
     assert faults(figure) == []
     panels = [axis for axis in figure.axes if axis.get_title()]
-    labels = [axis.get_ylabel().replace("\n", " ") for axis in panels]
-    assert labels == ["row, class", "", "kind, class"] * 2
+    titles = [axis.get_title().replace("\n", " ") for axis in panels]
+    assert titles == ["one, row", "two, row", "two, kind"] * 2
     shown = [np.ma.filled(axis.get_images()[0].get_array(), np.nan) for axis in panels]
     nan = [np.nan] * 2
     # By class and step, both seeds together: 7 of 9 and 3 of 11, then 4 of 9 and 11 of 11.
