@@ -2,7 +2,8 @@
 
     run.json         schema, name, fingerprint, run and fields (as strings), versions, git, code,
                      devices, data, weights and runs (digests), history
-    metrics.jsonl    one evaluation per line: step, train, validation, test; affinity, not_finite
+    metrics.jsonl    one evaluation per line: step, train, validation, test; affinity, not_finite,
+                     unlabelled
     checkpoints/N    trees "state" (`STATE`) and "candidates" (`MODEL` by seed and evaluation), with
                      schema and note as metadata; N.sha256 is the hash of its files
     selected/        tree "state": `MODEL`, by task if the run selects per task; selected.sha256

@@ -21,6 +21,7 @@ from mtl_jax.report.label_maps import plot_label_maps
 from mtl_jax.report.mistakes import plot_mistakes
 from mtl_jax.report.pareto_front import plot_pareto_front
 from mtl_jax.report.plotting import save
+from mtl_jax.report.pseudo_label_classes import plot_pseudo_label_classes
 from mtl_jax.report.pseudo_labels import plot_pseudo_labels
 from mtl_jax.report.scores import collect
 from mtl_jax.report.task_weights import balance
@@ -50,6 +51,7 @@ def draw(experiment: Experiment, folders: Mapping[str, RunDirectory]) -> dict[st
         "affinity": affinity(experiment, folders),
         "tradeoff": plot_pareto_front(experiment, rows),
         "pseudo_labels": plot_pseudo_labels(experiment, folders),
+        "pseudo_label_classes": plot_pseudo_label_classes(experiment, folders),
         "confusion": plot_confusion(predictions),
         "calibration": plot_calibration(predictions),
         "embedding": plot_embedding(predictions, folders),

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ from mtl_jax.runner.seed_functions import (
     EvaluationConfig,
     ExampleSpec,
     Init,
+    evaluate_hidden_seeds,
     evaluate_seeds,
     init_models,
 )
@@ -135,13 +136,38 @@ class CompiledRun:
 
     def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:
         """Metrics and counts `[S]` of the raw and averaged parameters, as in `train.evaluate`."""
-        # Evaluation does not depend on the auxiliary losses.
+        models = {"raw": state.params, "ema": state.ema}
+        return evaluate_seeds(self.evaluation_config, models, state.batch_stats, splits)
+
+    def evaluate_hidden(
+        self, state: train.TrainState, data: train.TrainData, hidden: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Counts by class of predictions for examples with hidden labels.
+
+        Args:
+          state: the state.
+          data: the training data.
+          hidden: by model and stream, the examples, as `sample_hidden_labels` gives them.
+
+        Returns:
+          By model, task and name of the count, `[S, C]`.
+        """
+        models = {"raw": state.params, "ema": state.ema}
+        streams = {name: {**s.labels, "inputs": s.inputs} for name, s in data.streams.items()}
+        return {
+            kind: evaluate_hidden_seeds(
+                self.evaluation_config, models[kind], state.batch_stats, streams, own
+            )
+            for kind, own in hidden.items()
+        }
+
+    @property
+    def evaluation_config(self) -> EvaluationConfig:
+        """The static argument of evaluations, which do not depend on the auxiliary losses."""
         tasks = tuple(task.replace(auxiliary=None) for task in self.run.tasks)
-        config = EvaluationConfig(
+        return EvaluationConfig(
             self.execution.seed_loop, seed_axis(self.run), self.run.trunk, tasks
         )
-        models = {"raw": state.params, "ema": state.ema}
-        return evaluate_seeds(config, models, state.batch_stats, splits)
 
     def put_data(self, data: train.TrainData) -> train.TrainData:
         """Places training data, as host arrays or shapes, on the devices."""

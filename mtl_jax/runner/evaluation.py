@@ -15,6 +15,7 @@ from mtl_jax.data import has_label
 from mtl_jax.report.summary import not_finite, summary, to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.device_data import DeviceData
 from mtl_jax.storage.checkpoint import digest, to_host
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
@@ -25,21 +26,31 @@ BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `
 
 
 def evaluate(
-    compiled: CompiledRun, state: TrainState, splits: Any, blocks: Sequence[BlockMetrics], step: int
+    compiled: CompiledRun,
+    state: TrainState,
+    data: DeviceData,
+    blocks: Sequence[BlockMetrics],
+    step: int,
 ) -> dict[str, Any]:
     """The record of a step: its evaluation, and mean training metrics since the last record.
 
     Args:
       compiled: the compiled run.
       state: the state after the step.
-      splits: the evaluation splits.
+      data: the data of the run.
       blocks: training metrics since the last record.
       step: the step.
     """
-    found = compiled.evaluate(state, splits)
-    metrics = to_json(with_host_metrics(compiled.run, found, splits))
-    counts = to_json(found.nonfinite)
-    return {"step": step, "train": mean_metrics(blocks), **metrics, **not_finite(counts)}
+    found = compiled.evaluate(state, data.splits)
+    metrics = to_json(with_host_metrics(compiled.run, found, data.splits))
+    hidden = to_json(compiled.evaluate_hidden(state, data.train, data.hidden))
+    return {
+        "step": step,
+        "train": mean_metrics(blocks),
+        **metrics,
+        **not_finite(to_json(found.nonfinite)),
+        **({"unlabelled": hidden} if hidden else {}),
+    }
 
 
 def with_host_metrics(run: Run, found: Evaluation, splits: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class ExampleSpec(NamedTuple):
 
 
 class EvaluationConfig(NamedTuple):
-    """The static argument of `evaluate_seeds`: equal for runs whose evaluations are the same."""
+    """The static argument of evaluations: equal for runs whose evaluations are the same."""
 
     seed_loop: str
     data_axis: int | None  # Seed axis of the data; None if all seeds share them.
@@ -73,6 +73,17 @@ def evaluate_seeds(
     evaluate = functools.partial(train.evaluate, model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
     return mapped(models, batch_stats, splits)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def evaluate_hidden_seeds(
+    config: EvaluationConfig, params: Tree, batch_stats: Tree, streams: Any, hidden: Any
+) -> dict[str, dict[str, jax.Array]]:
+    """Evaluates models `[S, ...]` on hidden labels, as in `train.evaluate_hidden`."""
+    model = make_model(config.trunk, {task.name: task.head_spec for task in config.tasks})
+    evaluate = functools.partial(train.evaluate_hidden, model, config.tasks)
+    mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis, 0))
+    return mapped(params, batch_stats, streams, hidden)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

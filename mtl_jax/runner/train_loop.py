@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mtl_jax.config.run import Run
@@ -14,6 +13,7 @@ from mtl_jax.report.selection import is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.device_data import put_run_data
 from mtl_jax.runner.divergence import Diverged, diverged_seeds, locate
 from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
 from mtl_jax.runner.execution import default_execution
@@ -21,13 +21,8 @@ from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.signals import Stopped, StopSignals
-from mtl_jax.runner.teachers import with_teacher_predictions
-from mtl_jax.runner.trace import with_precomputed
-from mtl_jax.storage.checkpoint import CheckpointManager, digest
-from mtl_jax.storage.label_warnings import label_counts
-from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.train import SourceModel, TrainData, TrainState
 
 
 def train_run(
@@ -154,7 +149,7 @@ class Training:
 
     def evaluate(self, step: int) -> None:
         """Evaluates the state after a step, and stores the record."""
-        record = evaluate(self.compiled, self.state, self.data.splits, self.blocks, step)
+        record = evaluate(self.compiled, self.state, self.data, self.blocks, step)
         if self.run.evaluation.measure_affinity:
             start_time = time.perf_counter()
             record["affinity"] = to_json(self.compiled.affinity(self.state, self.data.train))
@@ -194,33 +189,6 @@ def require_origin(run: Run, note: dict[str, Any], origin: str) -> None:
     rule = "has other weights than when this run began; --fresh begins anew"
     source = run.initialization.init_from
     require(note.get("origin", origin) == origin, run, "initialization.init_from", rule, source)
-
-
-class DeviceData(NamedTuple):
-    """A run's data on its devices."""
-
-    train: TrainData
-    splits: Any  # Evaluation data.
-    label_counts: Any  # For the result.
-    origin: str  # Digest of the file of initial weights; "" if there is none.
-
-
-def put_run_data(
-    run: Run, compiled: CompiledRun, folders: Mapping[str, RunDirectory]
-) -> tuple[TrainState, DeviceData]:
-    """Makes a run's initial state, and places its data on its devices."""
-    loaded = load_run_data(run)
-    state = compiled.init(initial_parameters(run, folders))
-    model = SourceModel(state.params, state.batch_stats)
-    source = jax.tree.map(jnp.copy, model) if run.initialization.init_from is not None else None
-    data = with_teacher_predictions(run, loaded.train, folders)._replace(source_model=source)
-    data = with_precomputed(run, compiled, data)
-    splits = jax.tree.map(jnp.asarray, loaded.splits)
-    # A file may change before a run resumes; a source run is immutable.
-    is_immutable = source is None or isinstance(run.initialization.init_from, Run)
-    origin = "" if is_immutable else digest(jax.device_get(source))
-    counts = label_counts(run, loaded.train, loaded.splits)
-    return state, DeviceData(data, splits, counts, origin)
 
 
 def step_blocks(run: Run, start: int, block: int) -> Iterator[tuple[int, int]]:

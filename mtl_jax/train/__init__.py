@@ -13,6 +13,9 @@ from mtl_jax.train.evaluate import Evaluation as Evaluation
 from mtl_jax.train.evaluate import evaluate as evaluate
 from mtl_jax.train.evaluate import features_and_logits as features_and_logits
 from mtl_jax.train.evaluate import predict_chunked as predict_chunked
+from mtl_jax.train.hidden_labels import CONFIDENCE as CONFIDENCE
+from mtl_jax.train.hidden_labels import HiddenLabels as HiddenLabels
+from mtl_jax.train.hidden_labels import evaluate_hidden as evaluate_hidden
 from mtl_jax.train.inspect_step import StepQuantities as StepQuantities
 from mtl_jax.train.inspect_step import make_inspection as make_inspection
 from mtl_jax.train.precompute import methods_with_precompute as methods_with_precompute

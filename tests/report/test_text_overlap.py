@@ -23,13 +23,19 @@ def named(tasks, number):
 def records(run, rng, steps=(20_000, 40_000, 1_000_000)):
     """Evaluations with all that figures of training show."""
     count = len(run.tasks)
+    classes = [task for task in run.tasks if task.num_outputs > 1]
+    counts = ("true", "predicted", "correct", "confident", "confident_correct")
     for step in steps:
         yield {
             "step": step,
-            "train": {f"weight/{t.name}": rng.lognormal(0, 3, 3).tolist() for t in run.tasks},
+            "train": {f"weight/{t.name}": rng.lognormal(0, 3, 3).tolist() for t in run.tasks}
+            | {f"mask_rate/{t.name}": rng.random(3).tolist() for t in run.tasks},
             "validation": {
                 kind: {t.name: {t.selection_metric.name: rng.random(3).tolist()} for t in run.tasks}
                 for kind in ("raw", "ema")
+            },
+            "unlabelled": {
+                "raw": {t.name: {n: rng.random((3, 3)).tolist() for n in counts} for t in classes}
             },
             "affinity": {
                 "cosine": rng.uniform(-1, 1, (3, count, count)).tolist(),
@@ -68,7 +74,8 @@ def test_many_runs_and_tasks(finished, num_tasks, num_runs):
     runs = (*(named(tasks, n) for n in range(num_runs)), *alone)
     experiment = Experiment(runs=runs, baselines=tuple(run.name for run in alone))
     folders = finished_runs(runs, finished)
-    check(experiment, folders, "curves", "balance", "gains", "affinity")
+    check(experiment, folders, "curves", "balance", "gains", "affinity", "pseudo_labels",
+          "pseudo_label_classes")  # fmt: skip
 
 
 def test_runs_with_equal_results(finished):
