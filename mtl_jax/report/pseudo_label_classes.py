@@ -64,7 +64,6 @@ def plot_pseudo_label_classes(experiment: Experiment, folders: Mapping[str, RunD
     figure, blocks = panel_rows([len(panels)] * len(QUANTITIES), HEIGHT)
     for quantity, block in zip(QUANTITIES, blocks, strict=True):
         draw_block(panels, block, quantity)
-        figure.set_figheight(figure.get_figheight() + 0.3)  # For the color bar.
         add_color_bar(figure, block, quantity.label)
     return figure
 
