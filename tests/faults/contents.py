@@ -18,7 +18,7 @@ def in_checkpoint(path: pathlib.Path) -> bool:
 
 def content(path: pathlib.Path) -> object:
     """What a file or a folder says, None if it need not say the same."""
-    if path.name == "timing.json":
+    if path.name in ("run.json", "timing.json"):  # The environment, and seconds.
         return None
     if path.suffix in (".json", ".jsonl", ".csv", ".png"):
         return path.read_bytes()

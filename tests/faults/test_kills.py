@@ -4,12 +4,12 @@ import os
 import pathlib
 import re
 import signal
-import time
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from mtl_jax.storage.files import read_json
 from tests.faults.contents import contents
 from tests.faults.killed_launch import Moment, killed_launch
 from tests.runner.launching import launched
@@ -17,7 +17,7 @@ from tests.runner.launching import launched
 FOLDER = pathlib.Path(__file__).parent / "killed"
 # A setting, since only many trials find what is rare.
 TRIALS = int(os.environ.get("KILL_TRIALS", "1"))
-KILLS = 5  # In a trial.
+KILLS = 3  # In a trial.
 STATE = re.compile(r"\S+  (not begun|begun|step \d+ of \d+|done) +(\S.*?)(  \(selected at .*\))?")
 
 
@@ -28,11 +28,11 @@ class Straight(NamedTuple):
     contents: dict[str, object]
     complaints: set[str]
     writes: int
-    seconds: float
+    seconds: float  # Of its rows, without what is before and after them.
 
 
 def complaints(out: pathlib.Path) -> set[str]:
-    """What the launches into a folder said, except which runs they trained."""
+    """What launches that were not killed said, except which runs they trained."""
     lines = (out.parent / "stderr").read_text().splitlines()
     return {line for line in lines if re.fullmatch(r".*: \d+ steps.* s", line) is None}
 
@@ -42,16 +42,16 @@ def straight(request, tmp_path_factory):
     """What an experiment leaves without an interruption."""
     file = FOLDER / f"{request.param}.py"
     out = tmp_path_factory.mktemp(request.param) / "out"
-    start_time = time.perf_counter()
     code, writes = killed_launch(file, out)
     assert code == 0
-    return Straight(file, contents(out), complaints(out), writes, time.perf_counter() - start_time)
+    seconds = sum(read_json(path)["seconds"] for path in out.glob("*/timing.json"))
+    return Straight(file, contents(out), complaints(out), writes, seconds)
 
 
 def moments(rng: np.random.Generator, straight: Straight) -> list[Moment]:
     """When to kill, spread over a launch; half of the kills are at a write, the others after it."""
     kills = np.sort(rng.integers(0, straight.writes, KILLS))
-    later = rng.uniform(0.0, straight.seconds / 20, KILLS) * rng.integers(0, 2, KILLS)
+    later = rng.uniform(0.0, straight.seconds / 10, KILLS) * rng.integers(0, 2, KILLS)
     return [
         Moment(1 + int(w), float(s)) for w, s in zip(np.diff(kills, prepend=0), later, strict=True)
     ]
