@@ -38,11 +38,11 @@ def tidy(folder: pathlib.Path, max_bytes: int) -> None:
     """Removes truncated entries, and the least recently used ones beyond `max_bytes`.
 
     JAX would warn about a broken entry at every launch and never rewrite it. Only entries written
-    since the last launch are read.
+    since the start of the last complete check are read.
     """
-    stamp = folder / STAMP
+    stamp, begun = folder / STAMP, folder / f"{STAMP}.half"
     since = stamp.stat().st_mtime if stamp.is_file() else 0.0
-    stamp.touch()
+    begun.touch()
     entries = []
     for path in folder.glob(f"*{SUFFIX}"):
         with contextlib.suppress(FileNotFoundError):  # Another launch may clean up concurrently.
@@ -51,6 +51,8 @@ def tidy(folder: pathlib.Path, max_bytes: int) -> None:
                 path.unlink()
             else:
                 entries.append((max(stat.st_atime, stat.st_mtime), stat.st_size, path))
+    with contextlib.suppress(FileNotFoundError):
+        begun.replace(stamp)  # A launch that is killed before has checked nothing.
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
         if total <= max_bytes:

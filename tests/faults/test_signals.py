@@ -1,5 +1,7 @@
 """A launch that a signal stops: a checkpoint, one line, its exit code, and an exact resume."""
 
+import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -14,9 +16,47 @@ from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.storage.run_directory import RunDirectory
+from tests.faults.contents import contents
 from tests.faults.test_system import ROOT
-from tests.runner.test_resume import command, contents, environment, measured, straight  # noqa: F401
 from tests.small import RUN
+
+EXPERIMENT = """
+from mtl_jax.config.experiment import Experiment
+from tests.small import RUN, UNLABELLED
+
+EACH = {"every": 10, "checkpoint_every": 10}
+LONG = UNLABELLED.replace(name="long", steps=300, evaluation=EACH)
+NEXT = RUN.replace(name="next", initialization={"init_from": LONG}, steps=150, evaluation=EACH)
+EXPERIMENT = Experiment(runs=(LONG, NEXT))
+"""
+
+
+def command(folder: pathlib.Path) -> list[str]:
+    """The launch of the experiment above, its results in a folder."""
+    file = folder / "stopped.py"
+    file.write_text(EXPERIMENT)
+    return [sys.executable, str(ROOT / "launch.py"), str(file), "--out", str(folder / "out")]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
+
+
+def launched_to_the_end(folder: pathlib.Path) -> dict[str, object]:
+    """What a launch leaves that nothing stops."""
+    subprocess.run(command(folder), check=True, env=environment(), capture_output=True)
+    return contents(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """What the experiment leaves without an interruption."""
+    return launched_to_the_end(tmp_path_factory.mktemp("straight"))
+
+
+def measured(folder: pathlib.Path) -> int:
+    """Lines of measurements that all runs have written so far."""
+    return sum(path.read_text().count("\n") for path in folder.glob("out/*/metrics.jsonl"))
 
 
 def started(folder):
@@ -36,7 +76,7 @@ def started(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_stops_after_a_block_and_nothing_is_lost(number, straight, tmp_path):  # noqa: F811
+def test_a_signal_stops_after_a_block_and_nothing_is_lost(number, straight, tmp_path):
     process = started(tmp_path)
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
@@ -48,19 +88,17 @@ def test_a_signal_stops_after_a_block_and_nothing_is_lost(number, straight, tmp_
     )
     assert (start, end) == (f"{number.name}: run 'long' stopped", "launch again to go on")
     assert (tmp_path / "out" / "long" / "checkpoints" / f"{step}.sha256").exists()
-    subprocess.run(command(tmp_path), check=True, env=environment(), capture_output=True)
-    assert contents(tmp_path) == straight
+    assert launched_to_the_end(tmp_path) == straight
 
 
 @pytest.mark.slow
-def test_a_second_one_ends_at_once(straight, tmp_path):  # noqa: F811
+def test_a_second_one_ends_at_once(straight, tmp_path):
     process = started(tmp_path)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
-    subprocess.run(command(tmp_path), check=True, env=environment(), capture_output=True)
-    assert contents(tmp_path) == straight
+    assert launched_to_the_end(tmp_path) == straight
 
 
 def test_outside_of_training_a_signal_raises_and_inside_it_waits():

@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 
+from mtl_jax.runner import compilation_cache
 from mtl_jax.runner.compilation_cache import STAMP, home, tidy
 
 
@@ -54,6 +55,20 @@ def test_only_new_entries_are_read(tmp_path):
     entry(tmp_path, "new", b"\x78 broken", -5)
     tidy(tmp_path, 10**6)
     assert names(tmp_path) == {"old-cache"}
+
+
+def test_a_check_that_is_killed_is_repeated(tmp_path, monkeypatch):
+    entry(tmp_path, "half", b"\x78 broken", 5)
+
+    def killed(path):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compilation_cache, "is_broken", killed)
+        with pytest.raises(SystemExit):
+            tidy(tmp_path, 10**6)
+    tidy(tmp_path, 10**6)
+    assert names(tmp_path) == set()
 
 
 def test_the_oldest_go_first(tmp_path):
