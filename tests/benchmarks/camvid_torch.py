@@ -29,9 +29,9 @@ STEPS, BATCH, EVERY, RATE, DECAY = 600, 8, 150, 2e-3, 0.99
 def read(root: pathlib.Path, part: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Images `[N, 3, H, W]` in [0, 1] and classes `[N, H, W]`, 255 where there is none."""
     images, maps = [], []
-    for path in sorted((root / part).glob("*.png")):
+    for path in sorted((root / part).glob("*.[jp][pn]g")):
         picture = Image.open(path).convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
-        labels = Image.open(root / f"{part}annot" / path.name)
+        labels = Image.open(root / f"{part}annot" / f"{path.stem}.png")
         images.append(np.asarray(picture))
         maps.append(np.asarray(labels.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)))
     classes = torch.from_numpy(np.stack(maps)).long()
