@@ -66,7 +66,7 @@ def write_page(page: Page, root: pathlib.Path) -> None:
             "sections": html_of(page.sections),
             "csv": base64.b64encode(table.read_bytes()).decode() if table.is_file() else "",
             "figures": figure_images(root),
-            "style": (FOLDER / "style.css").read_text("utf-8"),
+            "style": (FOLDER / "style.css").read_text(encoding="utf-8"),
             "tables_style": tables_file("css"),
             "tables_script": tables_file("js"),
         },
@@ -83,4 +83,4 @@ def html_of(markdown: str) -> str:
 
 def tables_file(ending: str) -> str:
     """The script or style of DataTables, as `itables` bundles it."""
-    return (resources.files("itables") / "html" / f"dt_bundle.{ending}").read_text("utf-8")
+    return (resources.files("itables") / "html" / f"dt_bundle.{ending}").read_text(encoding="utf-8")

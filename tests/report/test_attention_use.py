@@ -22,7 +22,8 @@ SEGNET = dense.RUN.replace(name="SegNet", trunk=nets.SegNetMTAN((4, 4)), num_see
 def trained(run, *_):
     """Initial parameters of every seed."""
     inputs = jnp.asarray(run.data.load().test["inputs"])
-    found = [build_model(run).init(jax.random.key(seed), inputs) for seed in range(run.num_seeds)]
+    init = jax.jit(build_model(run).init)
+    found = [init(jax.random.key(seed), inputs) for seed in range(run.num_seeds)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
 
@@ -83,7 +84,7 @@ def test_no_text_covers_another_one(monkeypatch):
     monkeypatch.setattr(
         attention_use, "attention_of", lambda run, _: {task.name: stages for task in run.tasks}
     )
-    runs = [MTAN.replace(name=f"{(LONG, WORD)[n % 2]} {n}", tasks=tasks) for n in range(9)]
+    runs = [MTAN.replace(name=f"{(LONG, WORD)[n % 2]} {n}", tasks=tasks) for n in range(3)]
     for shown in (runs, runs[:1]):
         figure = plot_attention_use(Experiment(runs=tuple(shown)), {run.name: None for run in runs})
         assert faults(figure) == []

@@ -4,7 +4,7 @@ import pytest
 
 import launch
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner import train_loop
+from mtl_jax.runner import device_data
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.launch import launch as run_launch
 
@@ -128,7 +128,7 @@ def test_dry_tries_the_evaluation_too(tmp_path, capsys):
 
 
 def test_a_fault_of_the_loop_shows_its_traceback(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(train_loop, "load_run_data", None)
+    monkeypatch.setattr(device_data, "load_run_data", None)
     assert launched(tmp_path, 'RUN.replace(name="x", steps=1)') == 1
     err = capsys.readouterr().err
     text = "TypeError: 'NoneType' object is not callable"
@@ -139,7 +139,7 @@ def test_an_interrupt_is_no_error(tmp_path, monkeypatch):
     def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "load_run_data", stopped)
+    monkeypatch.setattr(device_data, "load_run_data", stopped)
     with pytest.raises(KeyboardInterrupt):
         launched(tmp_path, 'RUN.replace(name="x", steps=1)')
 
