@@ -66,6 +66,7 @@ def check(experiment, folders, *names):
     assert {figure.get_figwidth() for figure in drawn.values()} == {5.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_tasks", "num_runs"), [(2, 17), (5, 5), (14, 2)])
 def test_many_runs_and_tasks(finished, num_tasks, num_runs):
     tasks = tuple(ROW.replace(name=f"task{n} of a long name {n}") for n in range(num_tasks - 1))
@@ -85,6 +86,7 @@ def test_runs_with_equal_results(finished):
     check(Experiment(runs=runs), folders, "tradeoff")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tasks", [(ROW, HEIGHT), tuple(ROW.replace(name=f"{n}") for n in "abcde")])
 def test_effects_of_long_levels(finished, tasks):
     levels = [("first", LONG, WORD), ("off", "on")]
