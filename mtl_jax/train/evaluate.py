@@ -1,6 +1,7 @@
 """Evaluates parameters on whole splits, accumulating metric sums over chunks."""
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,8 @@ from mtl_jax.data import has_label
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.train.views import as_float
 
-CHUNK = 500
+MAX_EXAMPLES = 500  # In a chunk.
+MAX_NUMBERS = 2**24  # In the inputs and labels of a chunk: 50 images of NYUv2.
 
 
 class Evaluation(NamedTuple):
@@ -79,9 +81,13 @@ def features_and_logits(net: Model, params: Any, stats: Any, inputs: Any) -> tup
 
 
 def to_chunks(tree: Any, size: int) -> Any:
-    """Pads arrays `[N, ...]` with zeros, and splits them into chunks `[M, n, ...]`."""
-    chunks = -(-size // CHUNK)
-    chunk = -(-size // chunks)
+    """Pads arrays `[N, ...]` with zeros, and splits them into chunks `[M, n, ...]`.
+
+    Chunks of large examples are small, as are then the features of all layers.
+    """
+    numbers = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(tree))
+    chunks = math.ceil(size / min(MAX_EXAMPLES, max(1, MAX_NUMBERS // max(1, numbers))))
+    chunk = math.ceil(size / chunks)
 
     def one(array):
         padded = jnp.pad(array, [(0, chunks * chunk - size)] + [(0, 0)] * (array.ndim - 1))

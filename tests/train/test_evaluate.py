@@ -79,7 +79,7 @@ def test_the_size_of_a_chunk_does_not_matter(monkeypatch, chunk):
     """Chunks of 5, 7 and 22 are filled up, and what fills them would be hits of class 0."""
     data = arrays()
     whole = scored(data)
-    monkeypatch.setattr(evaluation, "CHUNK", chunk)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", chunk)
     assert scored(data) == pytest.approx(whole, rel=1e-6)
 
 
@@ -94,7 +94,7 @@ METRICS = [
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_sums_of_chunks_are_the_metric_of_all(monkeypatch, metric):
-    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5)
     data, classes = arrays(), "multiclass" in metric.target_types
     task = TASKS[0] if classes else TASKS[1].replace(loss=losses.squared_error, metrics=(metric,))
     outputs, labels = data["inputs"] @ WEIGHTS[task.name], jnp.asarray(data[task.name])
@@ -107,7 +107,7 @@ def test_sums_of_chunks_are_the_metric_of_all(monkeypatch, metric):
 
 @pytest.mark.parametrize("size", [1, 5, 6, 23])
 def test_no_more_than_a_chunk_goes_through_the_net_at_once(monkeypatch, size):
-    monkeypatch.setattr(evaluation, "CHUNK", 5)
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5)
     data, net, seen = arrays(size), linear(**WEIGHTS), []
 
     def watched(params, stats, images, train):
@@ -121,6 +121,17 @@ def test_no_more_than_a_chunk_goes_through_the_net_at_once(monkeypatch, size):
     assert set(seen) == {(chunks[size], 3)}
     for name, found in outputs.items():
         np.testing.assert_allclose(found, data["inputs"] @ WEIGHTS[name], rtol=1e-5, atol=1e-6)
+
+
+# An example has six numbers; of at most five examples, six are two chunks of three.
+@pytest.mark.parametrize(("numbers", "chunk"), [(1, 1), (11, 1), (12, 2), (17, 2), (90, 3)])
+def test_chunks_of_large_examples_are_small(monkeypatch, numbers, chunk):
+    monkeypatch.setattr(evaluation, "MAX_EXAMPLES", 5)
+    monkeypatch.setattr(evaluation, "MAX_NUMBERS", numbers)
+    parts = evaluation.to_chunks((jnp.ones((6, 2, 2)), jnp.ones((6, 2))), 6)
+    assert {part.shape[1] for part in parts} == {chunk}
+    whole, _ = evaluation.without_padding(parts, 6)
+    np.testing.assert_array_equal(whole, np.ones((6, 2, 2)))
 
 
 def test_the_order_does_not_matter_and_unlabelled_examples_change_nothing():
