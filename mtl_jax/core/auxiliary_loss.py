@@ -60,7 +60,10 @@ class AuxiliaryLoss(abc.ABC):
 
     @default_property
     def per_position(self) -> bool:
-        """Whether its examples are the pixels or tokens of a dense task, not whole examples."""
+        """Whether its examples are the pixels or tokens of a dense task, not whole examples.
+
+        All positions of unlabelled examples count, those of padding too.
+        """
         return True
 
     @default_property
