@@ -48,6 +48,17 @@ def launched_to_the_end(folder: pathlib.Path) -> dict[str, object]:
     return contents(folder / "out")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def handlers():
+    """Signals are handled as in a terminal, also if the tests run in the background or by nohup."""
+    defaults = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    defaults[signal.SIGINT] = signal.default_int_handler
+    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
     """What the experiment leaves without an interruption."""
