@@ -14,7 +14,7 @@ from mtl_jax.report.formatting import heading, metric_of
 from mtl_jax.report.overfitting import find_onsets
 from mtl_jax.storage.run_directory import RunDirectory
 
-MAX_TASKS = 12
+MAX_TASKS = 8
 MAX_LABEL = 20  # Characters of a name in the legend; the tooltip has all.
 HEIGHT = 260  # Pixels of a panel.
 GRAY = "#808080"  # Legible on white and on black, as the colors below are.
