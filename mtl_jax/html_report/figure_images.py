@@ -19,7 +19,7 @@ CAPTIONS = {
     "embedding": "Features of test examples in the plane, by class and domain",
     "mistakes": "The worst mistakes on test data",
     "experts": "Use of experts by task",
-    "attention": "Mean attention of each task by stage, on test data",
+    "attention": "Correlation of each task's attention with that of the other tasks, by stage",
     "boundaries": "Decision boundaries",
     "detections": "Predicted and true boxes on test images",
     "paths": "Trajectories from each start, by row",
