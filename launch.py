@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import logging
 import os
 import pathlib
 import signal
@@ -141,7 +142,16 @@ def format_warning(
     return text
 
 
+def report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Reports an error that nothing can catch, except that of a write after its save has failed."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
+
+
 if __name__ == "__main__":
+    # A checkpoint that fails is told as an error of its run, without what its other writes meet.
+    sys.unraisablehook = report_unraisable
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # Replacing this function is documented, but not in the stub.
     warnings.formatwarning = format_warning  # ty: ignore[invalid-assignment]
     for stream in (sys.stdout, sys.stderr):  # A name may have letters that a locale lacks.
