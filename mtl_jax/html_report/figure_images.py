@@ -5,7 +5,8 @@ import io
 import pathlib
 from typing import NamedTuple
 
-# The figures of `mtl_jax.report.figures.draw`, but for the curves, which are interactive here.
+# The figures of `mtl_jax.report.figures.draw` but for the curves, which are interactive here, and
+# those of toy experiments.
 CAPTIONS = {
     "gains": "Test gain of each row over the single-task rows, with 95 % intervals",
     "effects": "Effects of the factors of the design, with 95 % intervals",
@@ -14,7 +15,7 @@ CAPTIONS = {
     "affinity": "Cosine similarity of the gradients of each pair of tasks",
     "pseudo_labels": "Pseudo-labels over training: how many are used, and how many are right",
     "pseudo_label_classes": "Recall and frequency of each class among the pseudo-labels over training",
-    "confusion": "Confusion matrices of the best row, on test data",
+    "confusion": "Confusion matrices by task and row, on test data",
     "calibration": "Calibration: accuracy against confidence, on test data",
     "embedding": "Features of test examples in the plane, by class and domain",
     "mistakes": "The worst mistakes on test data",

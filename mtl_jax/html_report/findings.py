@@ -1,11 +1,12 @@
 """What an experiment found, in numbers: the best row of every metric beside its baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.metrics.comparison import Verdict
 from mtl_jax.report.baselines import baselines, comparable, paired_gain
 from mtl_jax.report.columns import Column, columns_of, value_of
 from mtl_jax.report.formatting import format_interval
@@ -13,7 +14,6 @@ from mtl_jax.report.result_columns import best_number, compared_columns, verdict
 from mtl_jax.report.scores import RunScores
 
 OVERALL = ("average", "Δm %", "Δp %")
-VERDICTS = {"helped": "helped", "hurt": "hurt", "open": "no significant difference"}
 
 
 class Finding(NamedTuple):
@@ -38,12 +38,13 @@ class Findings(NamedTuple):
 
 def findings(experiment: Experiment, rows: Sequence[RunScores]) -> Findings:
     """The best row of each metric on test data, and how many tasks sharing helped and hurt."""
-    found = verdicts_by_task(rows, baselines(experiment, rows))
+    singles = baselines(experiment, rows)
+    found = verdicts_by_task(rows, singles)
     verdicts = [verdict for by_task in found.values() for verdict in by_task.values()]
     return Findings(
         best=[
             *(
-                finding(experiment, rows, heading, column)
+                finding(rows, heading, column, singles, found)
                 for heading, column in columns_of(experiment).items()
             ),
             *overall(experiment, rows),
@@ -67,15 +68,19 @@ def overall(experiment: Experiment, rows: Sequence[RunScores]) -> list[Finding]:
 
 
 def finding(
-    experiment: Experiment, rows: Sequence[RunScores], heading: str, column: Column
+    rows: Sequence[RunScores],
+    heading: str,
+    column: Column,
+    singles: Mapping[str, RunScores],
+    verdicts: Mapping[str, Mapping[str, Verdict]],
 ) -> Finding:
-    """The best row of a metric."""
+    """The best row of a metric, given the single-task rows and all verdicts."""
     values = {row.run.name: value_of(row, column) for row in rows}
     means = {name: float(each.mean()) for name, each in values.items() if each is not None}
     sign = 1.0 if column.metric.higher_is_better else -1.0
     name = max(means, key=lambda row: -np.inf if np.isnan(means[row]) else sign * means[row])
     best = next(row for row in rows if row.run.name == name)
-    singles, task = baselines(experiment, rows), column.task
+    task = column.task
     single = singles.get(task.name)
     baseline = None if single is None else value_of(single, column)
     gain, verdict = None, "-"
@@ -86,7 +91,8 @@ def finding(
         and comparable(best, task.name, singles)
     ):
         gain = paired_gain(best, task, single)
-        verdict = VERDICTS[verdicts_by_task(rows, singles)[name][task.name]]
+        found = verdicts[name][task.name]
+        verdict = "no significant difference" if found == "open" else found
     return Finding(
         heading, name, format_interval(values[name]), format_interval(baseline),
         format_interval(gain), verdict,

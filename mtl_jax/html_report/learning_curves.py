@@ -11,7 +11,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.report.columns import tasks_of
 from mtl_jax.report.formatting import heading, metric_of
-from mtl_jax.report.overfitting import find_onsets
+from mtl_jax.report.overfitting import Onset, find_onsets
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_TASKS = 8
@@ -68,14 +68,20 @@ def learning_curves(experiment: Experiment, folders: Mapping[str, RunDirectory])
         run.name: [record for record in folders[run.name].records() if "validation" in record]
         for run in experiment.runs
     }
+    onsets = {
+        run.name: find_onsets(run, {record["step"]: record for record in records[run.name]})
+        for run in experiment.runs
+    }
     styles = styles_of([run.name for run in experiment.runs])
     tasks = list(tasks_of(experiment).values())
     panels, notes = {}, {}
     for task in tasks[:MAX_TASKS]:
         runs = [run for run in experiment.runs if heading(task) in map(heading, run.tasks)]
-        notes[task.name] = overfitting_notes(runs, task, records)
+        own = {run.name: onsets[run.name].get(task.name) for run in runs}
+        begun = {name: onset for name, onset in own.items() if onset is not None}
+        notes[task.name] = [overfitting_note(*each) for each in begun.items()]
         panels[f"{task.name}/validation"], panels[f"{task.name}/training"] = draw(
-            task, runs, records, styles
+            task, runs, records, begun, styles
         )
     script, html = components(panels)
     library = Resources(mode="inline", components=["bokeh"], log_level="error").render_js()
@@ -90,6 +96,7 @@ def draw(
     task: Task,
     runs: Sequence[Run],
     records: Mapping[str, Sequence[Mapping[str, Any]]],
+    onsets: Mapping[str, Onset],
     styles: Mapping[str, Mapping[str, Any]],
 ) -> tuple[Any, Any]:
     """The panels of a task; a click in the legend hides a run in both."""
@@ -102,8 +109,8 @@ def draw(
         own, style = records[run.name], styles[run.name]
         shown = [add_line(validation, line, style) for line in validation_lines(run, task, own)]
         other = add_line(training, training_line(run, task, own), style)
-        onset = find_onsets(run, by_step(own)).get(task.name)
-        if onset is not None:
+        if run.name in onsets:
+            onset = onsets[run.name]
             shown.append(
                 validation.scatter(
                     [onset.last], [onset.before], marker="inverted_triangle", size=10,
@@ -173,21 +180,9 @@ def training_line(run: Run, task: Task, records: Sequence[Mapping[str, Any]]) ->
     return Line(run.name, "raw", [record["step"] for record in records], values)
 
 
-def overfitting_notes(
-    runs: Sequence[Run], task: Task, records: Mapping[str, Sequence[Mapping[str, Any]]]
-) -> list[str]:
-    """A line for each run whose validation metric gets worse, and from which step on."""
-    found = {run.name: find_onsets(run, by_step(records[run.name])).get(task.name) for run in runs}
-    return [
-        f"{name} overfits from step {onset.last} on: {onset.before:.3g}, at the end {onset.after:.3g}"
-        for name, onset in found.items()
-        if onset is not None
-    ]
-
-
-def by_step(records: Sequence[Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    """Records by their step."""
-    return {record["step"]: record for record in records}
+def overfitting_note(name: str, onset: Onset) -> str:
+    """A line on a run whose validation metric gets worse, and from which step on."""
+    return f"{name} overfits from step {onset.last} on: {onset.before:.3g}, at the end {onset.after:.3g}"
 
 
 def styles_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
