@@ -38,9 +38,9 @@ def plot_embedding(predictions: Sequence[ClassPredictions], folders: Mapping[str
     """Features of at most 300 test examples in the plane, colored by class, of the first runs.
 
     Left the first two principal components, right t-SNE. Tasks with the same classes and inputs of
-    their own share a panel, each with its marker, up to eight. Runs with several domains show the validation
-    data, which are of labelled domains, beside the test data of the target. Runs with the most
-    tasks come first. None without predictions of classes of whole inputs.
+    their own share a panel, each with its marker, up to eight. Runs with several domains show the
+    validation data, which are of labelled domains, beside the test data of the target. Runs with
+    the most tasks come first. None without predictions of classes of whole inputs.
     """
     from threadpoolctl import threadpool_limits
 

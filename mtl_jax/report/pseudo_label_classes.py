@@ -11,7 +11,14 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
 from mtl_jax.report.class_names import class_names
 from mtl_jax.report.hidden_counts import HiddenCounts, ratio, read_hidden_counts
-from mtl_jax.report.plotting import SMALL, add_color_bar, panel_rows, paper_figure, set_title
+from mtl_jax.report.plotting import (
+    SMALL,
+    add_color_bar,
+    label_edges,
+    panel_rows,
+    paper_figure,
+    set_title,
+)
 from mtl_jax.report.text_size import short_number, shorten
 from mtl_jax.storage.run_directory import RunDirectory
 
@@ -75,10 +82,8 @@ def draw_block(panels: list[Panel], axes: list[Any], quantity: Quantity) -> None
     for index, (panel, axis) in enumerate(zip(panels, axes, strict=True)):
         draw_panel(axis, panel, quantity)
         set_title(axis, f"{panel.run.name}, {panel.task.name}" if several else panel.run.name)
-        left, bottom = index % columns == 0, index + columns >= len(axes)
-        axis.tick_params(labelleft=several or left)
-        axis.set_ylabel("class" if left else "")
-        axis.set_xlabel("step" if bottom else "")
+        axis.tick_params(labelleft=several or index % columns == 0)
+    label_edges(axes, "step", "class")
 
 
 def draw_panel(axis: Any, panel: Panel, quantity: Quantity) -> None:

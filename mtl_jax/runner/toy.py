@@ -55,7 +55,7 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
             print(f"{name:32} {size} starts, {losses.shape[-1]} losses of {dimension}")
         return 0
     require_file_names(run.name for run in runs)
-    failures = Failures(options.debug)
+    question, failures = docstring(options.experiment), Failures(options.debug)
     with lock_output_dir(root), StopSignals():
         every_folder = [RunDirectory(root, run) for run in every_run]
         for folder in every_folder:
@@ -76,7 +76,7 @@ def launch(experiment: ToyExperiment, options: argparse.Namespace, root: pathlib
         done = finished_names(every_run, root, failures)
         failed = failures.reasons(every_folder)
         kept = [run for run in every_run if run.name in done]
-        write(experiment, kept, root, failed, docstring(options.experiment))
+        write(experiment, kept, root, failed, question)
     return exit_code(failures)
 
 
