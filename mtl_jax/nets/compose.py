@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config.param_rules import ParamRules
+from mtl_jax.core.features import positions_of
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.head import Head
 from mtl_jax.core.head_key import (
@@ -75,6 +76,7 @@ def make_model(
     tasks = tuple(sizes)
     init_encoder, encode_inputs = make_encoder(trunk, tasks, param_rules, feature_maps)
     cross_task = cross_task_fns(sizes, outputs)
+    decode = functools.partial(apply_heads, heads, param_rules)
 
     def init(key, x):
         trunk_key, *head_keys = jax.random.split(key, 1 + len(heads))
@@ -84,7 +86,10 @@ def make_model(
         own, own_stats = init_heads(heads, by_task, head_keys)
         if mlp_specs or cross_task.embed is not undefined:
             vectors = {name: jax.eval_shape(vector_features, f) for name, f in by_task.items()}
-            own |= cross_task.init(jax.random.fold_in(key, 1), vectors)
+            values, _ = jax.eval_shape(
+                functools.partial(decode, train=False), own, own_stats, by_task
+            )
+            own |= cross_task.init(jax.random.fold_in(key, 1), values, vectors)
             own |= init_mlp_heads(mlp_specs, vectors, key)
         return join_params(params, own), join_stats(stats, own_stats)
 
@@ -94,7 +99,6 @@ def make_model(
 
     mlp_heads = {name: head_module(spec) for name, spec in mlp_specs.items()}
     apply_head = functools.partial(apply_to_vectors, {**heads, **mlp_heads})
-    decode = functools.partial(apply_heads, heads, param_rules)
     return Model(init, encode, decode, cross_task.embed, apply_head)
 
 
@@ -152,15 +156,16 @@ def cross_task_fns(sizes: dict[str, int], outputs: Mapping[str, Any]) -> CrossTa
     """The cross-task embedding of a model, if it has one."""
     specs = [(name, spec) for name, spec in outputs.items() if isinstance(spec, CrossTaskEmbedding)]
     if not specs:
-        return CrossTaskFns(lambda key, features: {}, undefined)
+        return CrossTaskFns(lambda key, outputs, features: {}, undefined)
     ((name, spec),) = specs
 
     def embedding(width):
         return Embedding(tuple(sizes.items()), spec.width, width)
 
-    def init(key, features):
+    def init(key, outputs, features):
         width = next(iter(features.values())).shape[-1]
-        values = {task: jnp.zeros((1, size)) for task, size in sizes.items()}
+        require_same_positions({task: outputs[task] for task in sizes})
+        values = {task: jnp.zeros((1, *outputs[task].shape[1:])) for task in sizes}
         return {name: embedding(width).init(key, values, 0)["params"]}
 
     def embed(heads, values, pair):
@@ -168,3 +173,15 @@ def cross_task_fns(sizes: dict[str, int], outputs: Mapping[str, Any]) -> CrossTa
         return embedding(width).apply({"params": heads[name]}, values, pair)
 
     return CrossTaskFns(init, embed)
+
+
+def require_same_positions(outputs: Mapping[str, Any]) -> None:
+    """Requires that the outputs of all tasks have positions of one shape, or none has any."""
+    shapes = {
+        task: "a dict" if isinstance(each, dict) else positions_of(each)
+        for task, each in outputs.items()
+    }
+    if "a dict" in shapes.values() or len(set(shapes.values())) > 1:
+        raise BadInput(
+            f"CrossTask needs outputs whose positions have the same shape in all tasks, not {shapes}"
+        )

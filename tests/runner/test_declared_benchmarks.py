@@ -162,7 +162,7 @@ EXPERIMENT = Experiment(
 SMOKES = {
     "nyuv2": ("segmentation alone", "FAMO", "SDMGrad"),
     "nyuv2_resnet50": ("depth alone", "MGDA", "MTAN from scratch"),
-    "nyuv2_partial": ("one label, depth alone", "random labels, LS"),
+    "nyuv2_partial": ("one label, depth alone", "random labels, MTPSL"),
     "cityscapes": ("depth alone", "Nash-MTL"),
     "cityscapes_resnet50": ("GradDrop",),
     "celeba": ("Smiling alone", "LS"),
