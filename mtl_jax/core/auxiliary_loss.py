@@ -62,7 +62,7 @@ class AuxiliaryLoss(abc.ABC):
     def per_position(self) -> bool:
         """Whether its examples are the pixels or tokens of a dense task, not whole examples.
 
-        All positions of unlabelled examples count, those of padding too.
+        In place of padding the tokens of an example are repeated, in turn.
         """
         return True
 
