@@ -5,23 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
-from mtl_jax.data.files.resample import resample
-
-CHUNK_SIZE = (
-    4096  # Images per chunk; float copies of all images need four times the memory of bytes.
-)
+from mtl_jax.data.files.resample import resize
 
 
 @dataclasses.dataclass(frozen=True)
 class Resized(WrappedSource):
     """Wraps a source and resizes its images, by area averaging or linear interpolation.
 
-    See `mtl_jax.data.files.resample.resample`, applied to full images; enlarged images fade to
+    See `mtl_jax.data.files.resample.resize`; enlarged images fade to
     black within half an old pixel of the edge. Bytes are rounded and remain bytes, and floats
     remain floats. Labels are unchanged, so sources with dense (per-pixel) labels are not supported.
 
@@ -66,14 +61,3 @@ def check_image(part: Mapping[str, Any]) -> None:
     """Checks that a part of a source contains images directly."""
     if "inputs" not in part:
         raise BadInput(f'Resized: the source must have "inputs" itself, not {sorted(part)}')
-
-
-def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes full images `[N, H, W, C]` to `[N, *size, C]`, of the same type."""
-    low, high = np.zeros((1, 2)), np.array([images.shape[1:3]], float)
-    resized = np.empty((len(images), *size, images.shape[-1]), images.dtype)
-    for first in range(0, len(images), CHUNK_SIZE):
-        rows = slice(first, first + CHUNK_SIZE)
-        floats = resample(images[rows].astype(np.float32), low, high, size)
-        resized[rows] = floats if images.dtype.kind == "f" else np.rint(floats)
-    return resized

@@ -16,6 +16,7 @@ from mtl_jax.data import (
     FixedLabels,
     MultiInput,
     PerSeed,
+    Resized,
     StandardizedLabels,
     Table,
     Texts,
@@ -75,7 +76,17 @@ def input_spec(source: DataSource, inputs: Tree) -> InputSpec:
         return InputSpec(
             kind, arrays, None, cells, text=base.text if texts else "text", tokenizer=own
         )
-    return InputSpec(kind, arrays)
+    return InputSpec(kind, arrays, resized_from=resized_from(source) if kind == "image" else ())
+
+
+def resized_from(source: DataSource) -> tuple[tuple[int, ...], ...]:
+    """Heights and widths that a source's images have in turn before they are resized."""
+    sizes: list[tuple[int, ...]] = []
+    while isinstance(source, WrappedSource | FixedLabels):
+        if isinstance(source, Resized):
+            sizes.insert(0, tuple(source.source.shapes()[INPUTS].shape[1:3]))
+        source = source.source
+    return tuple(sizes)
 
 
 def base_source(source: DataSource) -> DataSource:

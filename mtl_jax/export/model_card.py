@@ -95,8 +95,7 @@ def inputs_text(spec: InputSpec) -> str:
     texts = {
         "image": (
             "Images: uint8, or floats in [0, 1]. Files are converted to these channels (gray or "
-            "RGB) and resized to this height and width, bilinearly (Pillow); arrays of another "
-            "size are refused."
+            f"RGB) and resized to {resizing(spec.resized_from)}; arrays of another size are refused."
         ),
         "vector": "Vectors of features.",
         "series": "Series of T steps and C channels, from `.npz` or `.npy`.",
@@ -110,6 +109,15 @@ def inputs_text(spec: InputSpec) -> str:
         names = ", ".join(f"`{column.name}`" for column in spec.columns)
         text = f"Rows with the columns {names}, encoded as in training; or their features."
     return f"Inputs: {arrays}. {text}"
+
+
+def resizing(resized_from: Sequence[tuple[int, ...]]) -> str:
+    """How files of images get the height and width of the model."""
+    if not resized_from:
+        return "this height and width, bilinearly (Pillow)"
+    first, *rest = [" x ".join(map(str, size)) for size in resized_from]
+    steps = " and ".join([*rest, "this height and width"])
+    return f"{first}, bilinearly (Pillow), then to {steps}, as `data.Resized` does"
 
 
 def answers_table(tasks: Sequence[TaskSpec]) -> str:

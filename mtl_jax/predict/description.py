@@ -77,6 +77,8 @@ class InputSpec:
       cells: fields of `data.files.columns.Format`, for tables and texts.
       text: column of the texts, in files.
       tokenizer: the tokenizer of texts; None if the model reads tokens from elsewhere.
+      resized_from: heights and widths that images have in turn before that of `arrays`: files are
+        resized to the first bilinearly, then by `data.Resized`.
     """
 
     kind: InputKind
@@ -85,6 +87,7 @@ class InputSpec:
     cells: dict[str, Any] | None = None
     text: str | None = None
     tokenizer: Tokenizer | None = None
+    resized_from: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +162,7 @@ def from_json(content: dict[str, Any]) -> Description:
         "arrays": array_specs(inputs["arrays"]),
         "columns": columns and tuple(Column(**as_tuples(each)) for each in columns),
         "tokenizer": tokenizer and Tokenizer(**tokenizer),
+        "resized_from": tuple(map(tuple, inputs.get("resized_from", ()))),
     }
     return Description(
         run=content["run"],

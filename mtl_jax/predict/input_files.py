@@ -9,6 +9,7 @@ import numpy as np
 from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.data.files.columns import Columns, Format, read_columns
 from mtl_jax.data.files.decode_image import MODES, decode_image, suffixes
+from mtl_jax.data.files.resample import resize
 from mtl_jax.data.files.wordpiece import WordPiece
 from mtl_jax.predict.description import INPUTS, VOCABULARY, InputSpec
 from mtl_jax.predict.features import encode_columns, read_vectors
@@ -143,10 +144,12 @@ def image_batches(
     height, width, channels = spec.arrays[INPUTS].shape
     if channels not in MODES:
         raise BadInput(f"images of {channels} channels must be given as .npz, by {INPUTS!r}")
+    sizes = [*((size[0], size[1]) for size in spec.resized_from), (height, width)]
     for first in range(0, len(files), BATCH_SIZE):
         some = slice(first, first + BATCH_SIZE)
-        images = [decode_image(file, channels, (height, width)) for file in files[some]]
-        pixels = np.stack(images)
+        pixels = np.stack([decode_image(file, channels, sizes[0]) for file in files[some]])
+        for size in sizes[1:]:
+            pixels = resize(pixels, size)
         yield Batch(list(names[some]), {INPUTS: pixels})
 
 

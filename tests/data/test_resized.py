@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.core.validation import BadInput
-from mtl_jax.data import Arrays, Digits, FashionMNIST, Input, MultiInput, Resized, resized
+from mtl_jax.data import Arrays, Digits, FashionMNIST, Input, MultiInput, Resized
+from mtl_jax.data.files import resample
 from tests.data.shapes import check_shapes
 
 RNG = np.random.default_rng(0)
@@ -34,15 +35,15 @@ def test_images_are_averaged_and_keep_their_type(one):
 
 def test_bytes_are_rounded_not_cut():
     image = np.array([3, 4, 255, 255], np.uint8).reshape(1, 2, 2, 1)
-    found = resized.resize(image, (2, 1))
+    found = resample.resize(image, (2, 1))
     np.testing.assert_array_equal(found[0, :, 0, 0], [4, 255])  # by hand: 3.5 to even.
     part = {"inputs": np.full((1, 3, 3, 1), 255, np.uint8)}
-    assert resized.resize(part["inputs"], (2, 2)).min() == 255
+    assert resample.resize(part["inputs"], (2, 2)).min() == 255
 
 
 def test_how_many_go_at_once_does_not_matter(monkeypatch):
     whole = Resized(BYTES, (3, 3)).load()
-    monkeypatch.setattr(resized, "CHUNK_SIZE", 2)
+    monkeypatch.setattr(resample, "CHUNK_SIZE", 2)
     for one, two in zip(whole, Resized(BYTES, (3, 3)).load(), strict=True):
         np.testing.assert_array_equal(one["inputs"], two["inputs"])
 

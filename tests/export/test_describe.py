@@ -17,6 +17,7 @@ from mtl_jax.export.describe import (
     label_scales,
     task_specs,
 )
+from mtl_jax.export.model_card import resizing
 from mtl_jax.losses import binary_cross_entropy, cosine_distance, ctc_loss, dice_loss
 from mtl_jax.metrics import Accuracy, MeanAngle, MeanIoU
 from mtl_jax.predict import ArraySpec, Tokenizer
@@ -60,6 +61,20 @@ def test_kinds_of_answers(changes, dtype, kind):
 def test_kinds_of_inputs(shape, dtype, kind):
     spec = input_spec(DATA, np.zeros(shape, dtype))
     assert (spec.kind, spec.arrays) == (kind, {"inputs": ArraySpec(shape[1:], dtype)})
+
+
+def test_sizes_before_resizing():
+    twice = data.Resized(data.Resized(DATA, (4, 5)), (3, 3))
+    spec = input_spec(twice, twice.load().test["inputs"])
+    assert spec.arrays["inputs"].shape == (3, 3, 1) and spec.resized_from == ((6, 6), (4, 5))
+    description = Description("x", spec, (), {}, 1, "0.10")
+    content = json.loads(json.dumps(to_json(description)))
+    content.pop("format")
+    assert from_json(content) == description
+    content["inputs"].pop("resized_from")  # As exports of before.
+    assert from_json(content).inputs.resized_from == ()
+    assert resizing(()) == "this height and width, bilinearly (Pillow)"
+    assert resizing(spec.resized_from).startswith("6 x 6, bilinearly (Pillow), then to 4 x 5 and ")
 
 
 def test_inputs_by_name():

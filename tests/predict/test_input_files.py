@@ -1,11 +1,13 @@
 """Inputs from files: images as Pillow reads them, tables, texts, arrays, and what is refused."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mtl_jax import data
 from mtl_jax.core.validation import BadInput
 from mtl_jax.predict import ArraySpec, InputSpec, Tokenizer, input_files
 from mtl_jax.predict.input_files import read_batches
@@ -50,6 +52,20 @@ def test_a_folder_of_images(images, monkeypatch, size):
     np.testing.assert_array_equal(found["inputs"][1], wanted)
     with Image.open(images / "sub" / "a.png") as image:
         np.testing.assert_array_equal(found["inputs"][2], np.asarray(image)[..., None] + [0, 0, 0])
+
+
+def test_images_are_resized_as_the_training_data(images):
+    """By Pillow to the size that the files had there, then by area averaging."""
+    spec = dataclasses.replace(GRAY, resized_from=((9, 7),))
+    _, found = read(images / "b.png", spec)
+    with Image.open(images / "b.png") as image:
+        pixels = np.asarray(image.convert("L"))[None, ..., None]
+    part = {"inputs": pixels, "row": np.zeros(1, np.int32)}
+    source = data.Arrays(part, part, part)
+    np.testing.assert_array_equal(
+        found["inputs"], data.Resized(source, (4, 6)).load().train["inputs"]
+    )
+    assert (found["inputs"] != read(images / "b.png", GRAY)[1]["inputs"]).any()
 
 
 def test_gray_images_and_one_file(images):

@@ -9,9 +9,8 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require_int
 from mtl_jax.data.datasets.digits import DIGITS, SIDE, Digits, split_shapes
 from mtl_jax.data.datasets.mnist5k import MNIST5k
-from mtl_jax.data.files.resample import resample
+from mtl_jax.data.files.resample import resample, resize
 from mtl_jax.data.random_split import split_sizes
-from mtl_jax.data.resized import resize
 
 INK = 0.2  # Intensity, in [0, 1], from which a pixel counts as ink.
 

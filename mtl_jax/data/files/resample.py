@@ -2,6 +2,8 @@
 
 import numpy as np
 
+CHUNK_SIZE = 4096  # Images at once; floats need four times the memory of bytes.
+
 
 def resample(
     images: np.ndarray, low: np.ndarray, high: np.ndarray, size: tuple[int, int]
@@ -49,3 +51,14 @@ def resampling_weights(low: np.ndarray, high: np.ndarray, size: int, pixels: int
     ends = np.minimum(center + width / 2, left + 1.0)
     overlap = ends - np.maximum(center - width / 2, left)
     return (overlap.clip(0.0) / width).astype(np.float32)
+
+
+def resize(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes full images `[N, H, W, C]` to `[N, *size, C]`, of the same type."""
+    low, high = np.zeros((1, 2)), np.array([images.shape[1:3]], float)
+    resized = np.empty((len(images), *size, images.shape[-1]), images.dtype)
+    for first in range(0, len(images), CHUNK_SIZE):
+        rows = slice(first, first + CHUNK_SIZE)
+        floats = resample(images[rows].astype(np.float32), low, high, size)
+        resized[rows] = floats if images.dtype.kind == "f" else np.rint(floats)
+    return resized
