@@ -23,8 +23,11 @@ from mtl_jax.report.text_size import break_lines
 from mtl_jax.storage.run_directory import RunDirectory
 
 MAX_UNITS = 4  # With more tasks measured in units of their own, these share panels.
+MAX_TASKS = 15  # Of more in a panel, the distribution is drawn.
 LABEL = 0.8  # Inches of a line of the vertical label.
 STYLES = {"raw": "-", "ema": ":"}
+BAND = "#0072B2"
+BANDS = (((0, 100), 0.15), ((25, 75), 0.3))  # Percentiles, and opacity.
 
 
 @paper_figure
@@ -33,33 +36,52 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
 
     A run has a panel for each metric, with the same axes as all other runs; metrics with a unit,
     such as an error in meters, have one for each task or, of many tasks, one logarithmic panel.
-    None if there is no finished run: a launch may contain only scikit-learn baselines.
+    Of more than 15 tasks, a panel shows median, quartiles and range over tasks instead. None if there is no finished run: a launch may contain only scikit-learn baselines.
     """
     if not experiment.runs:
         return None
     blocks = metric_blocks(experiment)
     figure, panels = panel_rows([len(runs) for runs in blocks.values()], 1.15)
-    colors = colors_of(list(tasks_of(experiment)))
+    colors = task_colors(experiment, blocks)
     for (label, runs), block in zip(blocks.items(), panels, strict=True):
         mixed = not all(has_common_axis(task) for tasks in runs.values() for task in tasks[1:])
         for (name, tasks), axis in zip(runs.items(), block, strict=True):
             records = [r for r in folders[name].records() if "validation" in r]
-            for task in tasks:
-                draw_task(axis, task, records, colors[task.name])
+            if len(tasks) > MAX_TASKS:
+                draw_distribution(axis, tasks, records)
+            for task in tasks if len(tasks) <= MAX_TASKS else ():
+                draw_task(axis, task, records, colors.get(task.name, "black"))
             set_title(axis, name)
         ylabel = break_lines(f"validation {label}", LABEL, MEDIUM)
         share_axes(block, "step", ylabel, "log" if mixed else "linear")
-    trained = {task.name for run in experiment.runs for task in run.tasks}
-    add_legend(figure, legend_lines({name: colors[name] for name in colors if name in trained}))
+    counts = {len(tasks) for runs in blocks.values() for tasks in runs.values()}
+    add_legend(figure, legend_entries(colors, max(counts) > MAX_TASKS))
     return figure
 
 
-def legend_lines(colors: Mapping[str, Any]) -> dict[str, Any]:
-    """Lines of a legend: a color for each task, and a style for each kind of parameters."""
-    from matplotlib.lines import Line2D
+def task_colors(
+    experiment: Experiment, blocks: Mapping[str, Mapping[str, Sequence[Task]]]
+) -> dict[str, Any]:
+    """A color for each task that is trained; of many, for those that share a panel with a few."""
+    panels = [{task.name for task in tasks} for runs in blocks.values() for tasks in runs.values()]
+    trained = set.union(*panels)
+    if max(map(len, panels)) > MAX_TASKS:
+        trained = set().union(*(panel for panel in panels if 1 < len(panel) <= MAX_TASKS))
+    colors = colors_of(list(tasks_of(experiment)))
+    return {name: color for name, color in colors.items() if name in trained}
 
-    tasks = {name: Line2D([], [], color=color) for name, color in colors.items()}
-    return tasks | {
+
+def legend_entries(colors: Mapping[str, Any], distribution: bool) -> dict[str, Any]:
+    """Artists for each task, distributions over tasks, and each kind of parameters."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    entries: dict[str, Any] = {name: Line2D([], [], color=c) for name, c in colors.items()}
+    if distribution:
+        entries["median over tasks"] = Line2D([], [], color="black")
+        bands = zip(("range", "quartiles"), BANDS, strict=True)
+        entries |= {f"{n} over tasks": Patch(color=BAND, alpha=a, lw=0) for n, (_, a) in bands}
+    return entries | {
         f"{kind} parameters": Line2D([], [], color=GRAY, ls=style) for kind, style in STYLES.items()
     }
 
@@ -85,10 +107,29 @@ def metric_blocks(experiment: Experiment) -> dict[str, dict[str, list[Task]]]:
 
 def draw_task(axis: Any, task: Task, records: Sequence[Mapping[str, Any]], color: Any) -> None:
     """Draws the curves of a task's raw and averaged parameters."""
-    steps, metric = [record["step"] for record in records], task.selection_metric
+    steps = [record["step"] for record in records]
     for kind, style in STYLES.items():
-        values = metric.scale * np.array(
-            [record["validation"][kind][task.name][metric.name] for record in records]
-        )
+        values = validation_values(task, records, kind)
         axis.plot(steps, values.mean(1), style, color=color, label=f"{task.name} {kind}")
         axis.fill_between(steps, values.min(1), values.max(1), color=color, alpha=0.12, lw=0)
+
+
+def draw_distribution(
+    axis: Any, tasks: Sequence[Task], records: Sequence[Mapping[str, Any]]
+) -> None:
+    """Draws the distribution over tasks of the means over seeds; bands are of raw parameters."""
+    steps = [record["step"] for record in records]
+    for kind, style in STYLES.items():
+        values = np.stack([validation_values(task, records, kind).mean(1) for task in tasks], 1)
+        axis.plot(steps, np.median(values, 1), style, color="black", label=f"median {kind}")
+        for (low, high), alpha in BANDS if kind == "raw" else ():
+            band = np.percentile(values, (low, high), 1)
+            axis.fill_between(steps, *band, color=BAND, alpha=alpha, lw=0)
+
+
+def validation_values(task: Task, records: Sequence[Mapping[str, Any]], kind: str) -> np.ndarray:
+    """The first metric of a task `[T, S]`, in the unit of tables."""
+    metric = task.selection_metric
+    return metric.scale * np.array(
+        [record["validation"][kind][task.name][metric.name] for record in records]
+    )

@@ -34,7 +34,7 @@ def gains(experiment: Experiment, rows: Sequence[RunScores]):
     """Gain of each task of a run over single-task, paired by seed, higher is better.
 
     With few tasks, each has a bar with its interval. With many, each is a dot in the color of
-    its verdict, and the bar is their mean if they are measured in the same unit.
+    its verdict, and the bar is their mean; gains in several units are relative to single-task.
     """
     singles, tasks = baselines(experiment, rows), tasks_of(experiment)
     shown = [row for row in rows if row.run.name not in experiment.baselines]
@@ -73,6 +73,18 @@ def same_unit(tasks: Mapping[str, Task]) -> list[dict[str, Task]]:
     return list(groups.values())
 
 
+def metric_names(tasks: Mapping[str, Task]) -> str:
+    """The metrics of tasks, with their unit."""
+    metrics = {task.selection_metric.name: task.selection_metric for task in tasks.values()}
+    return ", ".join(f"{name}{unit(metric.scale)}" for name, metric in metrics.items())
+
+
+def relative_gain(row: RunScores, task: Task, single: RunScores) -> np.ndarray:
+    """Gain of a row in percent of the single-task run's mean, which is not 0, by seed `[S]`."""
+    reference = abs(single.selected[task.name].mean())
+    return 100.0 * paired_gain(row, task, single) / reference
+
+
 def draw_tasks(
     axis: Any,
     shown: Sequence[RunScores],
@@ -81,8 +93,7 @@ def draw_tasks(
     colors: Mapping[str, Any],
 ) -> None:
     """Draws a bar for every run and task."""
-    metrics = {task.selection_metric.name: task.selection_metric for task in tasks.values()}
-    axis.set_xlabel(", ".join(f"{name}{unit(metric.scale)}" for name, metric in metrics.items()))
+    axis.set_xlabel(metric_names(tasks))
     height = 0.8 / len(tasks)
     for index, (name, task) in enumerate(tasks.items()):
         pairs = [(y, row) for y, row in enumerate(shown) if comparable(row, name, singles)]
@@ -96,13 +107,21 @@ def draw_means(
     axis, shown: Sequence[RunScores], tasks: Mapping[str, Task], singles: Mapping[str, RunScores]
 ) -> None:
     """Draws a bar for each run's mean over its tasks, and a dot for every task."""
+    relative = len(same_unit(tasks)) > 1
+    axis.set_xlabel("relative gain %" if relative else metric_names(tasks))
+    gain_of = relative_gain if relative else paired_gain
     by_row = [
-        {name: paired_gain(row, tasks[name], singles[name]) for name in tasks
-         if comparable(row, name, singles)}
+        {name: gain_of(row, tasks[name], singles[name]) for name in tasks
+         if comparable(row, name, singles) and (singles[name].selected[name].mean() or not relative)}
         for row in shown
     ]  # fmt: skip
     pairs = [(y, by_task) for y, by_task in enumerate(by_row) if by_task]
-    means = [mean_of([tasks[name] for name in by_task], by_task) for _, by_task in pairs]
+    means = [
+        np.mean(list(by_task.values()), 0)
+        if relative
+        else mean_of([tasks[name] for name in by_task], by_task)
+        for _, by_task in pairs
+    ]
     means = [mean for mean in means if mean is not None]
     if means and len(means) == len(pairs):
         positions = [y for y, _ in pairs]

@@ -137,7 +137,7 @@ def test_gains_of_many_tasks_are_a_mean_and_dots(finished):
     np.testing.assert_allclose(bar.get_width(), -10 / 7)  # by hand: (20.5 - 30.5) / 7.
 
 
-def test_gains_of_many_tasks_in_two_units_have_no_mean(finished):
+def test_gains_of_many_tasks_in_two_units_are_relative(finished):
     tasks = (HEIGHT, *(ROW.replace(name=f"task{n}") for n in range(6)))
     alone = tuple(RUN.replace(name=f"{task.name} alone", tasks=(task,)) for task in tasks)
     run = RUN.replace(name="all", tasks=tasks)
@@ -145,10 +145,35 @@ def test_gains_of_many_tasks_in_two_units_have_no_mean(finished):
     folders["all"] = finished(run, {task.name: [0.25, 0.2501] for task in tasks})
     experiment = Experiment(runs=(*alone, run), baselines=tuple(each.name for each in alone))
     (axis,) = shown(figures.gains(experiment, collect(experiment, folders)))
-    assert not axis.patches
     dots = lines_of(axis)
-    np.testing.assert_allclose(dots["a task, helped"], [[0.24995], [0]])  # The error fell.
-    np.testing.assert_allclose(dots["a task, hurt"], [[-24.995] * 6, [0] * 6])
+    np.testing.assert_allclose(dots["a task, helped"], [[49.99], [0]])  # The error fell.
+    np.testing.assert_allclose(dots["a task, hurt"], [[-49.99] * 6, [0] * 6])
+    np.testing.assert_allclose(axis.patches[0].get_width(), -5 * 49.99 / 7)
+    assert axis.get_xlabel() == "relative gain %"
+
+
+def test_curves_of_many_tasks_are_a_distribution(finished):
+    tasks = tuple(ROW.replace(name=f"task{n}") for n in range(17))
+    run, alone = RUN.replace(name="all", tasks=tasks), RUN.replace(name="one", tasks=tasks[:1])
+    values = {task.name: np.array([[0.01 * n, 0.03 * n]] * 2) for n, task in enumerate(tasks)}
+    found = records(run, np.zeros((2, 2)))
+    for record in found:
+        for kind in ("raw", "ema"):
+            for name, each in values.items():
+                record["validation"][kind][name] = {"accuracy": each[0].tolist()}
+    folders = {
+        "all": finished(run, {name: [0.5, 0.5] for name in values}, records=found),
+        "one": finished(alone, {"task0": [0.5, 0.5]}, records=records(alone, np.zeros((2, 2)))),
+    }
+    figure = figures.curves(Experiment(runs=(run, alone)), folders)
+    panel, single = shown(figure)
+    np.testing.assert_allclose(lines_of(panel)["median raw"], [[4, 8], [16, 16]])
+    bands = [each.get_paths()[0].get_extents().get_points()[:, 1] for each in panel.collections]
+    np.testing.assert_allclose(bands, [[0, 32], [8, 24]])
+    assert set(lines_of(single)) == {"task0 raw", "task0 ema"}
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    over = ["median over tasks", "range over tasks", "quartiles over tasks"]
+    assert names == [*over, "raw parameters", "ema parameters"]
 
 
 def test_balance(folders):
