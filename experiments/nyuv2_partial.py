@@ -1,14 +1,14 @@
 """NYUv2 with missing labels: does one net with three tasks beat a net for each?
 
 As nyuv2.py without attention, and each training image keeps one of its three labels ("one
-label") or one to two of them ("random labels"), as in MTPSL; all rows have the same ones. Its
+label") or one to two of them ("random labels"), as MTPSL drew and published them. Its
 method, "MTPSL", adds consistency of the missing tasks' predictions with the labels that are
 there. Meant for a GPU.
 
     python launch.py experiments/nyuv2_partial.py
 
-Departures: those of nyuv2.py; MTPSL publishes its draw of the labels, this is another one; and
-those of `CrossTask`, whose embedding is two convolutions where the paper's is SegNet's encoder.
+Departures: those of nyuv2.py, and of `CrossTask`, whose embedding is two convolutions where the
+paper's is SegNet's encoder. The labels that are kept: see experiments/README.md, in data/mtpsl.
 """
 
 from experiments.nyuv2 import PLAIN, cropped
@@ -20,10 +20,10 @@ NAMES = tuple(task.name for task in PLAIN.tasks)
 KINDS = {
     kind: PLAIN.replace(
         name=f"{kind}LS",
-        data=data.PartialAnnotation(PLAIN.data, NAMES, most),
+        data=data.MaskedLabels(PLAIN.data, NAMES, f"data/mtpsl/{file}.npy"),
         trunk=nets.SegNet(),
     )
-    for kind, most in (("one label, ", 1), ("random labels, ", 2))
+    for kind, file in (("one label, ", "onelabel"), ("random labels, ", "randomlabels"))
 }
 MTPSL = {
     kind: joint.replace(name=f"{kind}MTPSL", extensions=(CrossTask(),))

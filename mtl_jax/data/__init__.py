@@ -53,6 +53,7 @@ from mtl_jax.data.label_functions import ClassShare as ClassShare
 from mtl_jax.data.labels import has_label as has_label
 from mtl_jax.data.labels import held_out as held_out
 from mtl_jax.data.labels import sample_labelled_subset as sample_labelled_subset
+from mtl_jax.data.masked_labels import MaskedLabels as MaskedLabels
 from mtl_jax.data.multi_input import Input as Input
 from mtl_jax.data.multi_input import MultiInput as MultiInput
 from mtl_jax.data.partial_annotation import PartialAnnotation as PartialAnnotation

@@ -7,7 +7,7 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
 from mtl_jax.core.validation import require, require_int
-from mtl_jax.data.label_names import require_label_names, shapes_with_labels
+from mtl_jax.data.label_names import ChangesLabels, require_label_names, shapes_with_labels
 from mtl_jax.data.random_split import generator
 
 
@@ -56,12 +56,7 @@ class PartialAnnotation(WrappedSource):
 
     def shapes(self) -> dict[str, Any]:
         """Shapes and types of the source's training part."""
-        shapes = shapes_with_labels(self)
-        for name in self.labels:
-            valid = np.dtype(shapes[name].dtype).kind in "if"
-            rule = "must have labels of signed integers or floats"
-            require(valid, self, f"labels: {name!r}", rule, shapes[name])
-        return shapes
+        return shapes_with_missing(self)
 
     def load(self) -> Splits:
         """Reads the source and hides labels of the training part."""
@@ -74,6 +69,20 @@ class PartialAnnotation(WrappedSource):
             name: hide(train[name], ~mask) for name, mask in zip(self.labels, kept, strict=True)
         }
         return Splits({**train, **hidden}, *rest)
+
+
+def shapes_with_missing(owner: ChangesLabels) -> dict[str, Any]:
+    """Shapes and types of the source's training part, whose labels may be missing.
+
+    Raises:
+      BadInput: for a label that the source does not have, or of bytes.
+    """
+    shapes = shapes_with_labels(owner)
+    for name in owner.labels:
+        valid = np.dtype(shapes[name].dtype).kind in "if"
+        rule = "must have labels of signed integers or floats"
+        require(valid, owner, f"labels: {name!r}", rule, shapes[name])
+    return shapes
 
 
 def sample_kept(count: int, num_labels: int, most: int, rng: np.random.Generator) -> np.ndarray:

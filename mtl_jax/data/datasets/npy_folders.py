@@ -123,7 +123,7 @@ def open_array(file: pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read as an array: {error}") from error
-    if array.ndim not in axes or array.dtype.kind not in "fiu" or array.size == 0:
+    if array.ndim not in axes or array.dtype.kind not in "fiub" or array.size == 0:
         rule = f"must have numbers of {' or '.join(map(str, axes))} axes"
         raise BadInput(f"{file} {rule}, not {array.dtype} {list(array.shape)}")
     return array
