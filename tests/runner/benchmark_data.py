@@ -34,6 +34,13 @@ def write_dense(folder, counts, size=None):
                     (directory / f"{i}.npy").hardlink_to(directory / f"{i % 4}.npy")
 
 
+def write_kept_labels(folder, count):
+    """The labels that MTPSL's images keep: one of three each, and two of three."""
+    folder.mkdir()
+    for name, kept in (("onelabel", np.eye(3)), ("randomlabels", 1 - np.eye(3))):
+        np.save(folder / f"{name}.npy", np.resize(kept, (count, 3)))
+
+
 def dense_arrays(seed, classes, size):
     """Arrays of an image, channels last, float64 as in the files; some pixels have no label."""
     rng = np.random.default_rng(seed)

@@ -182,9 +182,7 @@ def small_data(tmp_path):
     for name in ("resnet18", "resnet50"):
         benchmark_data.write_resnet(root / name, 18, width=2)
     benchmark_data.write_molecules(root / "qm9")
-    (root / "mtpsl").mkdir()
-    for name, kept in (("onelabel", np.eye(3)), ("randomlabels", 1 - np.eye(3))):
-        np.save(root / "mtpsl" / f"{name}.npy", np.tile(kept, (2, 1)))
+    benchmark_data.write_kept_labels(root / "mtpsl", 6)
     return root
 
 

@@ -106,6 +106,7 @@ def true_shapes(tmp_path_factory):
     """A folder with data whose shapes are those of the benchmarks, and more than a batch of it."""
     root = tmp_path_factory.mktemp("benchmarks")
     benchmark_data.write_dense(root / "data" / "nyuv2", {"train": 9, "val": 1})
+    benchmark_data.write_kept_labels(root / "data" / "mtpsl", 9)
     benchmark_data.write_dense(root / "data" / "cityscapes", {"train": 65, "val": 1})
     for name in benchmark_data.OFFICE:
         benchmark_data.write_office(root / "data" / name, train=65)
