@@ -86,10 +86,10 @@ def make_model(
         own, own_stats = init_heads(heads, by_task, head_keys)
         if mlp_specs or cross_task.embed is not undefined:
             vectors = {name: jax.eval_shape(vector_features, f) for name, f in by_task.items()}
-            values, _ = jax.eval_shape(
-                functools.partial(decode, train=False), own, own_stats, by_task
-            )
-            own |= cross_task.init(jax.random.fold_in(key, 1), values, vectors)
+            if cross_task.embed is not undefined:
+                apply = functools.partial(decode, train=False)
+                values, _ = jax.eval_shape(apply, own, own_stats, by_task)
+                own |= cross_task.init(jax.random.fold_in(key, 1), values, vectors)
             own |= init_mlp_heads(mlp_specs, vectors, key)
         return join_params(params, own), join_stats(stats, own_stats)
 

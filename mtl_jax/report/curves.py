@@ -36,7 +36,8 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
 
     A run has a panel for each metric, with the same axes as all other runs; metrics with a unit,
     such as an error in meters, have one for each task or, of many tasks, one logarithmic panel.
-    Of more than 15 tasks, a panel shows median, quartiles and range over tasks instead. None if there is no finished run: a launch may contain only scikit-learn baselines.
+    Of more than 15 tasks without units, a panel shows median, quartiles and range over tasks
+    instead. None if there is no finished run: a launch may contain only scikit-learn baselines.
     """
     if not experiment.runs:
         return None
@@ -47,26 +48,32 @@ def curves(experiment: Experiment, folders: Mapping[str, RunDirectory]):
         mixed = not all(has_common_axis(task) for tasks in runs.values() for task in tasks[1:])
         for (name, tasks), axis in zip(runs.items(), block, strict=True):
             records = [r for r in folders[name].records() if "validation" in r]
-            if len(tasks) > MAX_TASKS:
+            if is_distribution(tasks):
                 draw_distribution(axis, tasks, records)
-            for task in tasks if len(tasks) <= MAX_TASKS else ():
-                draw_task(axis, task, records, colors.get(task.name, "black"))
+            else:
+                for task in tasks:
+                    draw_task(axis, task, records, colors.get(task.name, "black"))
             set_title(axis, name)
         ylabel = break_lines(f"validation {label}", LABEL, MEDIUM)
         share_axes(block, "step", ylabel, "log" if mixed else "linear")
-    counts = {len(tasks) for runs in blocks.values() for tasks in runs.values()}
-    add_legend(figure, legend_entries(colors, max(counts) > MAX_TASKS))
+    panels = [tasks for runs in blocks.values() for tasks in runs.values()]
+    add_legend(figure, legend_entries(colors, any(map(is_distribution, panels))))
     return figure
+
+
+def is_distribution(tasks: Sequence[Task]) -> bool:
+    """Whether a panel shows the distribution over its tasks."""
+    return len(tasks) > MAX_TASKS and all(map(has_common_axis, tasks))
 
 
 def task_colors(
     experiment: Experiment, blocks: Mapping[str, Mapping[str, Sequence[Task]]]
 ) -> dict[str, Any]:
     """A color for each task that is trained; of many, for those that share a panel with a few."""
-    panels = [{task.name for task in tasks} for runs in blocks.values() for tasks in runs.values()]
-    trained = set.union(*panels)
-    if max(map(len, panels)) > MAX_TASKS:
-        trained = set().union(*(panel for panel in panels if 1 < len(panel) <= MAX_TASKS))
+    panels = [tasks for runs in blocks.values() for tasks in runs.values()]
+    if any(map(is_distribution, panels)):
+        panels = [tasks for tasks in panels if len(tasks) > 1 and not is_distribution(tasks)]
+    trained = {task.name for tasks in panels for task in tasks}
     colors = colors_of(list(tasks_of(experiment)))
     return {name: color for name, color in colors.items() if name in trained}
 

@@ -176,6 +176,15 @@ def test_curves_of_many_tasks_are_a_distribution(finished):
     assert names == [*over, "raw parameters", "ema parameters"]
 
 
+def test_curves_of_many_tasks_with_units_are_not_a_distribution(finished):
+    tasks = tuple(HEIGHT.replace(name=f"task{n}") for n in range(17))
+    run = RUN.replace(name="all", tasks=tasks)
+    selected = {task.name: [0.5, 0.5] for task in tasks}
+    folders = {"all": finished(run, selected, records=records(run, np.ones((2, 2))))}
+    (panel,) = shown(figures.curves(Experiment(runs=(run,)), folders))
+    assert set(lines_of(panel)) == {f"task{n} {kind}" for n in range(17) for kind in ("raw", "ema")}
+
+
 def test_balance(folders):
     figure = figures.balance(EXPERIMENT, folders)
     panels = shown(figure)

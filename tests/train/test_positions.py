@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax import augment, consistency, data
+from mtl_jax import augment, data
 from mtl_jax.config.run_groups import Augmentation
 from mtl_jax.core.features import Tokens
 from mtl_jax.core.views import CutMixView, MixedView, view_key
@@ -16,6 +16,7 @@ from mtl_jax.train.positions import flatten_positions, token_sources
 from mtl_jax.train.views import cut_view, mix_views
 from tests import dense
 from tests.consistency.seen import seen
+from tests.laws.test_dense_methods import SAME
 from tests.train.test_views import Watch
 
 SHAPE = (9, 7)
@@ -109,11 +110,7 @@ def test_stored_predictions_are_of_the_same_tokens():
 
 
 METHODS = {
-    "FixMatch": consistency.FixMatch(threshold=0.4),
-    "FreeMatch": consistency.FreeMatch(),
-    "FlexMatch": consistency.FlexMatch(threshold=0.4),
-    "SoftMatch": consistency.SoftMatch(),
-    "MeanTeacher": consistency.MeanTeacher(),
+    name: SAME[name] for name in ("FixMatch", "FreeMatch", "FlexMatch", "SoftMatch", "MeanTeacher")
 }
 
 
