@@ -16,9 +16,13 @@ FACE = {
     "Regularization": "mtl_jax.config.run_groups",
     "Run": "mtl_jax.config.run",
     "Task": "mtl_jax.config.task",
+    "LogUniform": "mtl_jax.config.tuned",
+    "Tuned": "mtl_jax.config.tuned",
+    "Uniform": "mtl_jax.config.tuned",
     "aggregate": "mtl_jax.aggregation.balance",
     "balance": "mtl_jax.aggregation.balance",
     "load": "mtl_jax.predict.exported_model",
+    "tune": "mtl_jax.config.tuned",
 }
 PACKAGES = (
     "aggregation", "augment", "config", "consistency", "core", "data", "domain_adaptation",

@@ -6,8 +6,10 @@ from mtl_jax.config.run import Run, dependency_order
 from mtl_jax.config.run_checks import check_experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.config.study_design import Factorial, SafeTransfer
+from mtl_jax.config.tuned import Tuned
 from mtl_jax.core.tracker import Tracker
 from mtl_jax.core.typechecked import typechecked
+from mtl_jax.core.validation import require_int
 
 
 @typechecked
@@ -37,8 +39,12 @@ class Experiment:
         transfer; where these are its source models, the gap between them is the forgetting.
       safe_transfer: rows that choose the better of transfer and scratch on validation, below
         all others.
+      tuned: rows that are the best of several trials on validation data, below the runs.
       trackers: where measurements and figures are sent to, such as `trackers.TensorBoard()`, in
         addition to those of `--track`; no setting of a run, and not part of its fingerprint.
+      max_population: runs that differ in numbers only, such as their learning rates, are compiled
+        and trained as one program, with results that are equal up to rounding: how many at most.
+        None is as many as fit into a quarter of the memory, 1 trains each by itself.
 
     Raises:
       BadInput: for duplicate names, a baseline or a published result of an unknown run, a
@@ -53,7 +59,16 @@ class Experiment:
     factorial: Factorial | None = None
     scratch_pairs: tuple[tuple[str, ...], ...] = ()
     safe_transfer: tuple[SafeTransfer, ...] = ()
+    tuned: tuple[Tuned, ...] = ()
     trackers: tuple[Tracker, ...] = ()
+    max_population: int | None = None
 
     def __post_init__(self):
         check_experiment(self, dependency_order)
+        if self.max_population is not None:
+            require_int(self, max_population=1)
+
+    @property
+    def trials(self) -> tuple[Run, ...]:
+        """The trials of all tuned rows."""
+        return tuple(trial for row in self.tuned for trial in row.trials)

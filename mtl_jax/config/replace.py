@@ -1,13 +1,18 @@
 """Copies of settings with some fields changed."""
 
 import dataclasses
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from mtl_jax.core.fingerprint import config_fields
-from mtl_jax.core.validation import did_you_mean, require
+from mtl_jax.core.validation import BadInput, did_you_mean, require
 
 Setting = TypeVar("Setting")
+
+
+class NoSuchField(BadInput):
+    """A setting has no such field."""
 
 
 class Replaceable:
@@ -73,3 +78,52 @@ def holder_of(setting: Any, name: str) -> str | None:
 def field_names(setting: Any) -> list[str]:
     """The names of a dataclass's fields."""
     return [field.name for field in dataclasses.fields(setting)]
+
+
+def replace_at(
+    item: Any, path: Sequence[str], new: Callable[[Any, Any, str], Any], **changes: Any
+) -> Any:
+    """A copy of a setting with one nested field replaced.
+
+    Args:
+      item: a dataclass, or a tuple, whose items have a name or a position.
+      path: names of fields from the outside, at least one.
+      new: makes the new value of the old one, the field's type and its name.
+      changes: new values of other fields of `item`.
+
+    Raises:
+      NoSuchField: if there is no such field, with similar names.
+    """
+    name, *rest = path
+    if isinstance(item, tuple):
+        index = index_of(item, name)
+        value = new_value(item[index], None, name, rest, new)
+        return (*item[:index], value, *item[index + 1 :])
+    if not dataclasses.is_dataclass(item):
+        raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
+    fields = config_fields(item)
+    if name not in fields:
+        group = holder_of(item, name)
+        hint = did_you_mean(name, fields) if group is None else f"it is {group}.{name}"
+        raise NoSuchField(f"{type(item).__name__} has no field {name!r}: {hint}")
+    hint = typing.get_type_hints(type(item)).get(name)
+    old = changes.get(name, getattr(item, name))
+    value = new_value(old, hint, name, rest, new)
+    return dataclasses.replace(cast(Any, item), **{**changes, name: value})
+
+
+def new_value(
+    old: Any, hint: Any, name: str, rest: Sequence[str], new: Callable[[Any, Any, str], Any]
+) -> Any:
+    """The new value of a field, replaced at a deeper level if the path goes on."""
+    return replace_at(old, rest, new) if rest else new(old, hint, name)
+
+
+def index_of(items: tuple, name: str) -> int:
+    """The index of a tuple's item, by position or by the name of the item."""
+    names = [getattr(item, "name", str(index)) for index, item in enumerate(items)]
+    if name in names:
+        return names.index(name)
+    if name.isdecimal() and int(name) < len(items):
+        return int(name)
+    raise NoSuchField(f"nothing here is called {name!r}: {did_you_mean(name, names)}")

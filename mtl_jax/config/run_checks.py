@@ -134,7 +134,8 @@ def check_experiment(experiment: Any, dependency_order: Callable) -> None:
       BadInput: naming the field.
     """
     rows = (*experiment.runs, *experiment.sklearn_baselines)
-    require(len(rows) > 0, experiment, "runs", "must hold at least one run", experiment.runs)
+    some = len(rows) + len(experiment.tuned) > 0
+    require(some, experiment, "runs", "must hold at least one run", experiment.runs)
     rule = f"must hold at most {MOST_ROWS} rows"
     require(len(rows) <= MOST_ROWS, experiment, "runs", rule, len(rows))
     for row in experiment.sklearn_baselines:
@@ -147,16 +148,20 @@ def check_experiment(experiment: Any, dependency_order: Callable) -> None:
         same = by_name.setdefault(run.name, run) == run
         require(same, experiment, "runs", "must have different names", run.name)
     names = [row.name for row in rows]
+    own = [row.name for row in experiment.tuned]
+    clash = sorted({*own} & {*names}) or [name for name in own if own.count(name) > 1]
+    require(not clash, experiment, "tuned", "must have names that no other row has", clash)
     duplicated = len(set(names)) < len(names)
     require(not duplicated, experiment, "runs", "must have different names", names)
-    named = dict(zip(names, rows, strict=True))
+    named = {row.name: row for row in rows} | {row.name: row.run for row in experiment.tuned}
     references = (
         ("baselines", experiment.baselines),
         ("published", [n.run for n in experiment.published]),
     )
     for field, name in ((field, name) for field, each in references for name in each):
         if name not in named:
-            require(False, experiment, field, f"must name runs ({did_you_mean(name, names)})", name)
+            rule = f"must name runs ({did_you_mean(name, named)})"
+            require(False, experiment, field, rule, name)
     for name in experiment.baselines:
         single = len(named[name].tasks) == 1
         require(single, experiment, "baselines", "must name single-task runs", name)

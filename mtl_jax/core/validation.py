@@ -17,7 +17,7 @@ DEVICES = {
 }
 # Tables, figures, the page, what trackers were sent, archived folders, and incomplete files.
 WRITTEN = re.compile(
-    r"table\.(md|tex|csv)|effects\.csv|report\.html|trackers\.json|.*\.(png|pdf|half|old(\.\d+)?)",
+    r"table\.(md|tex|csv)|(effects|tuning)\.csv|report\.html|trackers\.json|.*\.(png|pdf|half|old(\.\d+)?)",
     re.IGNORECASE,
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import few
-from mtl_jax.report import effects, provenance, transfer_gap, transferability
+from mtl_jax.report import effects, provenance, transfer_gap, transferability, tuning
 from mtl_jax.report.baselines import baselines
 from mtl_jax.report.columns import columns_of, has_several_metrics, shown_tasks
 from mtl_jax.report.formatting import latex, markdown
@@ -113,7 +113,7 @@ def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     note += NOTE.format(comparisons=f" for the {count} comparisons of this table" * bool(count))
     if experiment.safe_transfer:
         note += SAFE.format(names=", ".join(safe.name for safe in experiment.safe_transfer))
-    return note
+    return note + tuning.note(experiment)
 
 
 def selection_note(rows: Sequence[RunScores], failures: Mapping[str, str]) -> str:

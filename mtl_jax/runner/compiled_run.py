@@ -75,16 +75,17 @@ class CompiledRun:
         Args:
           source: parameters and statistics `[S, ...]` of the source model, if the run has one.
         """
-        model, extra_models = self.new_models(init_models)
+        model, extra_models = self.new_models()
         return self.init_state(model, source, extra_models)
 
     def abstract_init(self, source: Init | None) -> train.TrainState:
         """Shapes of the initial state, from the shapes of a source model."""
-        model, extra_models = self.new_models(init_models.eval_shape)
+        model, extra_models = self.new_models(abstract=True)
         return self.init_state.trace(model, source, extra_models).out_info
 
-    def new_models(self, init: Callable[..., Init]) -> tuple[Init, dict[str, Init]]:
-        """New models of the run and, by name, of its extensions, by `init_models`."""
+    def new_models(self, abstract: bool = False) -> tuple[Init, dict[str, Init]]:
+        """New models of the run and, by name, of its extensions; or their shapes."""
+        init = init_models.eval_shape if abstract else init_models
         outputs = tuple(train.head_specs(self.run).items())
         args = (self.run.trunk, outputs, self.example, self.seeds)
         names = [name for extension in self.run.extensions for name in extension.extra_models]
@@ -111,14 +112,18 @@ class CompiledRun:
         def train_steps(state: train.TrainState, data: train.TrainData, steps: int):
             return over_seeds(functools.partial(scan_steps, step, loop, steps), state, data)
 
-        smoke = self.run.steps <= SMOKE_STEPS_LIMIT
         return jax.jit(
             train_steps,
-            compiler_options=SMOKE_COMPILER_OPTIONS if smoke else None,
+            compiler_options=self.compiler_options,
             static_argnums=2,
             donate_argnums=0,
             out_shardings=self.seed_sharding,
         )
+
+    @property
+    def compiler_options(self) -> dict[str, Any] | None:
+        """Options of XLA for a block of steps."""
+        return SMOKE_COMPILER_OPTIONS if self.run.steps <= SMOKE_STEPS_LIMIT else None
 
     @functools.cached_property
     def affinity(self) -> Wrapped:

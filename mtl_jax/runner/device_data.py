@@ -33,8 +33,15 @@ def put_run_data(
     run: Run, compiled: CompiledRun, folders: Mapping[str, RunDirectory]
 ) -> tuple[TrainState, DeviceData]:
     """Makes a run's initial state, and places its data on its devices."""
-    loaded = load_run_data(run)
     state = compiled.init(initial_parameters(run, folders))
+    return state, device_data(run, compiled, folders, state)
+
+
+def device_data(
+    run: Run, compiled: CompiledRun, folders: Mapping[str, RunDirectory], state: TrainState
+) -> DeviceData:
+    """Places a run's data on its devices; its source model is the model of its initial state."""
+    loaded = load_run_data(run)
     model = SourceModel(state.params, state.batch_stats)
     source = jax.tree.map(jnp.copy, model) if run.initialization.init_from is not None else None
     data = with_teacher_predictions(run, loaded.train, folders)._replace(source_model=source)
@@ -45,4 +52,4 @@ def put_run_data(
     is_immutable = source is None or isinstance(run.initialization.init_from, Run)
     origin = "" if is_immutable else digest(jax.device_get(source))
     counts = label_counts(run, loaded.train, loaded.splits)
-    return state, DeviceData(data, splits, hidden, counts, origin)
+    return DeviceData(data, splits, hidden, counts, origin)

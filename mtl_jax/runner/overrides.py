@@ -3,21 +3,18 @@
 import ast
 import contextlib
 import dataclasses
+import functools
 import types
 import typing
 from typing import Any, TypeVar
 
-from mtl_jax.config.replace import holder_of
+from mtl_jax.config.replace import NoSuchField, replace_at
 from mtl_jax.config.run import Run, map_dependencies
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.fingerprint import config_fields
-from mtl_jax.core.validation import BadInput, did_you_mean
+from mtl_jax.core.validation import BadInput
 
 AnyRun = TypeVar("AnyRun", bound=Run | ToyRun)
-
-
-class NoSuchField(BadInput):
-    """A run has no such field; another run of the experiment may have it."""
 
 
 def apply_overrides(runs: tuple[AnyRun, ...], changes: list[str]) -> tuple[AnyRun, ...]:
@@ -57,8 +54,9 @@ def apply_override(runs: tuple[AnyRun, ...], field: str, text: str) -> tuple[Any
 
 def with_sources(run: AnyRun, field: str, text: str) -> AnyRun:
     """Applies one override to a run and to the runs it depends on, where they have the field."""
+    parse = functools.partial(parse_value, text)
     if not isinstance(run, Run):
-        return replace_at(run, field.split("."), text)
+        return replace_at(run, field.split("."), parse)
     source_has_field = False
 
     def override(source: Run) -> Run:
@@ -70,46 +68,11 @@ def with_sources(run: AnyRun, field: str, text: str) -> AnyRun:
     dependencies = map_dependencies(run, override)
     try:
         # Both together, since a run and its source must agree on trunk and seeds.
-        return replace_at(run, field.split("."), text, **dependencies)
+        return replace_at(run, field.split("."), parse, **dependencies)
     except NoSuchField:
         if not source_has_field:
             raise
         return dataclasses.replace(run, **dependencies)
-
-
-def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
-    """A copy of a setting with one nested field replaced, and `changes` of other fields."""
-    name, *rest = path
-    if isinstance(item, tuple):
-        index = index_of(item, name)
-        value = new_value(item[index], None, name, rest, text)
-        return (*item[:index], value, *item[index + 1 :])
-    if not dataclasses.is_dataclass(item):
-        raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
-    fields = config_fields(item)
-    if name not in fields:
-        group = holder_of(item, name)
-        hint = did_you_mean(name, fields) if group is None else f"it is {group}.{name}"
-        raise NoSuchField(f"{type(item).__name__} has no field {name!r}: {hint}")
-    hint = typing.get_type_hints(type(item)).get(name)
-    old = changes.get(name, getattr(item, name))
-    value = new_value(old, hint, name, rest, text)
-    return dataclasses.replace(item, **{**changes, name: value})
-
-
-def new_value(value: Any, hint: Any, name: str, rest: list[str], text: str) -> Any:
-    """The new value of a field: replaced at a deeper level, or parsed from the text."""
-    return replace_at(value, rest, text) if rest else parse_value(text, value, hint, name)
-
-
-def index_of(items: tuple, name: str) -> int:
-    """The index of a tuple's item, by position or by the name of the item."""
-    names = [getattr(item, "name", str(index)) for index, item in enumerate(items)]
-    if name in names:
-        return names.index(name)
-    if name.isdecimal() and int(name) < len(items):
-        return int(name)
-    raise NoSuchField(f"nothing here is called {name!r}: {did_you_mean(name, names)}")
 
 
 def parse_value(text: str, old: Any, hint: Any, name: str) -> Any:

@@ -22,7 +22,9 @@ class ProgressDisplay:
     """Displays the progress of the runs, with loss, speed and remaining time."""
 
     # Set by `begin`.
-    run: Run
+    name: str
+    steps: int
+    count: int
     bar: TaskID
     start_time: float
     first: tuple[int, float] | None  # Step and time of the first update.
@@ -47,10 +49,12 @@ class ProgressDisplay:
     def __exit__(self, *_):
         self.bars.stop()
 
-    def begin(self, run: Run) -> None:
-        """Starts the bar of a run."""
-        self.run, self.start_time, self.first = run, time.perf_counter(), None
-        self.bar = self.bars.add_task(run.name, total=run.steps, note="compiling")
+    def begin(self, *runs: Run) -> None:
+        """Starts the bar of a run, or of several that train together."""
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        self.name, self.steps, self.count = f"{runs[0].name}{others}", runs[0].steps, len(runs)
+        self.start_time, self.first = time.perf_counter(), None
+        self.bar = self.bars.add_task(self.name, total=self.steps, note="compiling")
 
     def update(self, step: int, metrics: dict[str, Any]) -> None:
         """Updates the bar of the run to a step."""
@@ -65,11 +69,11 @@ class ProgressDisplay:
     def end(self, failed: bool = False) -> None:
         """Removes the bar of the run, and prints a summary line unless it failed."""
         self.bars.remove_task(self.bar)
-        self.bars.advance(self.total)
+        self.bars.advance(self.total, self.count)
         if failed:
             return
         seconds = time.perf_counter() - self.start_time
-        self.print(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
+        self.print(f"{self.name}: {self.steps} steps, {seconds:.1f} s")
 
     def warn(self, text: str) -> None:
         """Prints a warning."""

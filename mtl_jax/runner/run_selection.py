@@ -40,7 +40,7 @@ def docstring(path: pathlib.Path) -> str:
 def select_runs(
     experiment: Experiment, changes: list[str], seeds: int | None, only: str | None, smoke: bool
 ) -> Experiment:
-    """Applies the command-line options to an experiment.
+    """Applies the command-line options to an experiment, whose runs then are those of trials too.
 
     Args:
       experiment: the experiment of the file.
@@ -52,14 +52,15 @@ def select_runs(
     Raises:
       BadInput: if an override is invalid, or no run matches.
     """
-    runs = apply_overrides((*experiment.runs, *feature_sources(experiment)), changes)
+    rows = (*experiment.runs, *experiment.trials)
+    runs = apply_overrides((*rows, *feature_sources(experiment)), changes)
     if seeds is not None:
         require(seeds >= 1, "launch", "seeds", "must be at least 1", seeds)
         runs = tuple(with_seeds(run, seeds) for run in runs)
     if smoke:
         runs = tuple(smoke_version(run) for run in runs)
     by_name = {run.name: run for run in runs}
-    runs = runs[: len(experiment.runs)]
+    runs = runs[: len(rows)]
     baselines = tuple(
         row.replace(
             num_seeds=seeds or (min(row.num_seeds, 2) if smoke else row.num_seeds),
@@ -92,14 +93,17 @@ def restrict_to(experiment: Experiment, rows: Iterable[Run | SklearnBaseline]) -
     names = {row.name for row in rows}
     runs = tuple(row for row in rows if isinstance(row, Run))
     sklearn_baselines = tuple(row for row in rows if isinstance(row, SklearnBaseline))
-    baselines = tuple(name for name in experiment.baselines if name in names)
-    published = tuple(number for number in experiment.published if number.run in names)
+    tuned = tuple(row for row in experiment.tuned if names & {run.name for run in row.trials})
+    names_of_rows = names | {row.name for row in tuned}
+    baselines = tuple(name for name in experiment.baselines if name in names_of_rows)
+    published = tuple(number for number in experiment.published if number.run in names_of_rows)
     return dataclasses.replace(
         experiment,
         runs=runs,
         baselines=baselines,
         published=published,
         sklearn_baselines=sklearn_baselines,
+        tuned=tuned,
         **restrict_design(experiment, names),
     )
 

@@ -1,5 +1,6 @@
 """Trains the runs of an experiment, each once, and writes the table and the figures."""
 
+import contextlib
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +12,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.html_report import write as page
-from mtl_jax.report import figures, table
+from mtl_jax.report import figures, table, tuning
 from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
 from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
@@ -21,13 +22,20 @@ from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
+from mtl_jax.runner.population import Population, group_runs
+from mtl_jax.runner.population_loop import (
+    Member,
+    PopulationTraining,
+    parts_by_step,
+    train_population,
+)
 from mtl_jax.runner.predict import check_features_from
+from mtl_jax.runner.programs import Group, Program, pending_groups, prepare_group
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.run_selection import topological_order
 from mtl_jax.runner.signals import Stopped, StopSignals
-from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.tracking import Tracking
-from mtl_jax.runner.train_loop import first_block, train_run
+from mtl_jax.runner.train_loop import train_run
 from mtl_jax.storage.files import lock_output_dir, require_file_names
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
@@ -111,7 +119,9 @@ def sweep(
         # of one BLAS thread, which would change its rounding.
         fit_baselines(own, [row for row in baselines if row.features_from is None])
         if runs:
-            train(own, runs, splits)
+            every = [row for row in rows if isinstance(row, Run)]
+            groups = group_runs(every, experiment.max_population)
+            train(own, pending_groups(groups, splits, folders, options.fresh), splits)
         fit_baselines(own, [row for row in baselines if row.features_from is not None])
         with explain_errors(f"table and figures in {root}"):
             write_report(every_run, root, failures, question)
@@ -135,6 +145,8 @@ def write_report(
         return
     folders = {row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)}
     failed = table_rows.failed_rows(every_run, root, failures)
+    done, choices = tuning.choose(done, folders, failed)
+    tuning.write(choices, root)
     table.write(done, folders, root, failed)
     figures.write(done, folders, root)
     page.write(question, done, folders, root, failed)
@@ -172,45 +184,73 @@ def check_data(run: Run) -> Any:
         return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
 
 
-def prepare_program(run: Run, ahead: CompileAhead, splits: Any) -> CompiledRun:
-    """Traces and checks a run; returns its program, whose first block is compiled ahead."""
-    steps = first_block(run)
-    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        compiled, state, data = trace_run(run, steps, splits)
-    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
-    return compiled
-
-
-def train(own: Sweep, runs: list[Run], splits: Mapping[str, Any]) -> None:
-    """Trains runs sequentially, all of them checked before the first.
+def train(own: Sweep, groups: list[Group], splits: Mapping[str, Any]) -> None:
+    """Trains groups of runs sequentially, all of them checked before the first.
 
     Args:
       own: what the parts of the sweep share.
-      runs: the runs, each after those that it needs.
+      groups: the runs, each group after those that it needs.
       splits: the shapes of their evaluation splits, by name.
     """
     with limit_blas_threads(), CompileAhead() as ahead:
-        programs = {run.name: prepare_program(run, ahead, splits[run.name]) for run in runs}
+        programs = [p for group in groups for p in prepare_group(group, splits, ahead)]
+        runs = [run for program in programs for run in program.runs]
         for run in runs if own.fresh else ():
             own.folders[run.name].archive()
         with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
-            for run in runs:
-                display.begin(run)
-                compiled, job = programs.pop(run.name), ahead.take(run.name)
-                if not own.failures.add_dependent(run):
-                    train_one(own, compiled, job, display)
-                display.end(failed=run.name in own.failures)
+            for program in programs:
+                train_program(own, program, ahead.take(program.name), display)
+
+
+def train_program(
+    own: Sweep, program: Program, job: Callable[[], Any], display: ProgressDisplay
+) -> None:
+    """Trains the runs of a program, whose first block a job compiles."""
+    display.begin(*program.runs)
+    runs = [run for run in program.runs if not own.failures.add_dependent(run)]
+    if program.population is not None:
+        train_together(own, program.population, runs, job, display)
+    elif runs:
+        train_one(own, program.compiled, job, display)
+    display.end(failed=all(run.name in own.failures for run in program.runs))
+    if own.signals.number:  # It came in the last block, or in one that failed.
+        raise Stopped(own.signals.number)
 
 
 def train_one(
     own: Sweep, compiled: CompiledRun, job: Callable[[], Any], display: ProgressDisplay
 ) -> None:
-    """Trains one run, whose first block a job compiles."""
+    """Trains one run."""
     folder = own.folders[compiled.run.name]
     with own.failures.catch(folder):
         begin(folder)
         num_bytes = program_bytes(job())
         with own.tracking.follow(folder) as send:
             train_run(compiled, own.folders, num_bytes, display, own.signals, send)
-    if own.signals.number:  # It came in the last block, or in one that failed.
-        raise Stopped(own.signals.number)
+
+
+def train_together(
+    own: Sweep,
+    population: Population,
+    runs: Iterable[Run],
+    job: Callable[[], Any],
+    display: ProgressDisplay,
+) -> None:
+    """Trains runs of a population, those together that can resume from the same step."""
+    for folders in parts_by_step(own.folders[run.name] for run in runs):
+        with contextlib.ExitStack() as stack:
+            members = [enter_member(own, population, folder, stack) for folder in folders]
+            for member in members:
+                member.attempt(begin, member.folder)
+            training = PopulationTraining(population, members, own.folders, display)
+            train_population(training, job, own.signals)
+
+
+def enter_member(
+    own: Sweep, population: Population, folder: RunDirectory, stack: contextlib.ExitStack
+) -> Member:
+    """A member of a population, whose errors make its row fail and whose records are tracked."""
+    inner = stack.enter_context(contextlib.ExitStack())
+    inner.enter_context(own.failures.catch(folder))
+    send = inner.enter_context(own.tracking.follow(folder))
+    return Member(population.runs.index(folder.run), folder, inner, send)

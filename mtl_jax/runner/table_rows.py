@@ -42,7 +42,8 @@ def require_rows_kept(
     """
     kept = () if new is None else (*new.runs, *new.sklearn_baselines, *new.safe_transfer)
     failed = failed_rows(every_run, root, failures)
-    names = {*failures, *failed, *(row.name for row in kept)}
+    trials = every_run.trials  # Another one may be the best now.
+    names = {*failures, *failed, *(row.name for row in (*kept, *trials))}
     refuse_lost(root, [name for name in rows_there(root) if name not in names])
 
 

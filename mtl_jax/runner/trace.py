@@ -9,6 +9,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
+from mtl_jax.runner.population import Population
 from mtl_jax.runner.seed_functions import precompute_seeds
 from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
@@ -57,6 +58,52 @@ def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
     Raises:
       BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
     """
+    compiled, state, data = trace_inputs(run)
+    compiled.train_steps.trace(state, data, steps)
+    trace_evaluation(compiled, state, data, splits)
+    if run.evaluation.measure_affinity:
+        compiled.affinity.trace(state, data)
+    return TracedRun(compiled, state, data)
+
+
+class TracedPopulation(NamedTuple):
+    """A population, and the shapes of its states and training data."""
+
+    population: Population
+    states: TrainState
+    data: TrainData
+
+
+def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPopulation | None:
+    """Traces the initialization, step and evaluation of runs that differ in numbers only.
+
+    Args:
+      runs: the runs.
+      steps: length of the traced block of steps.
+      splits: shapes of the evaluation splits.
+
+    Returns:
+      The population; None if a number cannot be traced, as where Python branches on it.
+
+    Raises:
+      BadInput: if a part of a run is wrong.
+    """
+    for run in runs[1:]:
+        check_parts(run)
+    compiled, state, data = trace_inputs(runs[0])
+    population = Population(runs, compiled)
+    source = None if data.source_model is None else tuple(data.source_model[:2])
+    try:
+        states = population.abstract_init(source)
+        population.trace(states, data, steps)
+    except Exception:  # noqa: BLE001, each run is traced by itself then.
+        return None
+    trace_evaluation(compiled, state, data, splits)
+    return TracedPopulation(population, states, data)
+
+
+def trace_inputs(run: Run) -> TracedRun:
+    """Checks the parts of a run, and traces its initialization."""
     check_parts(run)
     data = abstract_data(run)
     compiled = compile_run(run, data)
@@ -66,12 +113,15 @@ def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
     data = with_precomputed(
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
-    compiled.train_steps.trace(state, data, steps)
+    return TracedRun(compiled, state, data)
+
+
+def trace_evaluation(
+    compiled: CompiledRun, state: TrainState, data: TrainData, splits: Any = None
+) -> None:
+    """Traces an evaluation on splits of some shapes; on the training data if None."""
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
-    if run.evaluation.measure_affinity:
-        compiled.affinity.trace(state, data)
-    return TracedRun(compiled, state, data)
 
 
 def with_precomputed(

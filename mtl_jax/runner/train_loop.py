@@ -13,7 +13,7 @@ from mtl_jax.report.selection import is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.device_data import put_run_data
+from mtl_jax.runner.device_data import DeviceData, put_run_data
 from mtl_jax.runner.divergence import Diverged, diverged_seeds, locate
 from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
 from mtl_jax.runner.execution import default_execution
@@ -23,6 +23,7 @@ from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainState
 
 
 def train_run(
@@ -96,6 +97,7 @@ class Training:
       records: the evaluations so far.
       candidates: the models that validation may still select.
       blocks: the training metrics since the last evaluation.
+      share: the share of the time of this launch that counts as its own.
     """
 
     def __init__(
@@ -103,21 +105,33 @@ class Training:
         compiled: CompiledRun,
         folders: Mapping[str, RunDirectory],
         warn: Callable[[str], None],
+        start: tuple[TrainState, DeviceData] | None = None,
+        last_step: int | None = None,
     ):
-        """Loads the data, and the initial state or the one of the last checkpoint."""
-        self.start_time = time.perf_counter()
+        """Loads the data, and the initial state or the one of the last checkpoint.
+
+        Args:
+          compiled: the compiled run.
+          folders: the folders of the run and of its dependencies, by name.
+          warn: shows a warning.
+          start: the initial state and the data, if they are there already.
+          last_step: the latest step to resume from; later checkpoints are deleted.
+        """
+        self.start_time, self.share, self.earlier = time.perf_counter(), 1.0, 0.0
         self.run, self.compiled = compiled.run, compiled
         self.folder, self.folders = folders[self.run.name], folders
-        self.state, self.data = put_run_data(self.run, compiled, folders)
+        self.state, self.data = start or put_run_data(self.run, compiled, folders)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
         candidates = {}
+        if last_step is not None:
+            self.checkpoints.delete_after(last_step)
         restored = resumable(self.folder, self.checkpoints.restore(self.state), warn)
         if restored is not None:
             self.state, candidates, note = restored
             require_origin(self.run, note, self.data.origin)
             self.blocks = note["seen"]
-            self.start_time -= note["seconds"]
+            self.earlier = note["seconds"]
         self.step = int(np.asarray(self.state.step)[0])
         self.records = self.folder.truncate(self.step)
         self.candidates = Candidates(self.run, self.records, candidates)
@@ -159,6 +173,11 @@ class Training:
         self.folder.append(record)
         self.candidates.add(record, self.state)
 
+    @property
+    def seconds(self) -> float:
+        """Training time, of earlier launches too."""
+        return self.earlier + self.share * (time.perf_counter() - self.start_time)
+
     def is_stopped(self) -> bool:
         """Whether the run stops early after the last evaluation."""
         return is_stopped(self.run, self.records)
@@ -166,7 +185,7 @@ class Training:
     def save_checkpoint(self, step: int) -> None:
         """Starts writing a checkpoint."""
         note = {
-            "seconds": time.perf_counter() - self.start_time,
+            "seconds": self.seconds,
             # The next evaluation also averages over metrics from before the checkpoint.
             "seen": [(steps, to_json(metrics)) for steps, metrics in self.blocks],
             "origin": self.data.origin,
@@ -176,11 +195,10 @@ class Training:
 
     def write_result(self, num_bytes: int | None, warn: Callable[[str], None]) -> None:
         """Writes the selected parameters, the timing and the result."""
-        seconds = round(time.perf_counter() - self.start_time, 3)
         result = write_final(self.run, self.folder, self.state, self.records, self.candidates)
         for text in result["warnings"]:
             warn(f"run {self.run.name!r}: {text}")
-        timing = {"seconds": seconds, "bytes": num_bytes}
+        timing = {"seconds": round(self.seconds, 3), "bytes": num_bytes}
         self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
 
 

@@ -20,6 +20,8 @@ from mtl_jax.storage.files import system_error, unused_path, write_text
 from mtl_jax.train import TrainState
 
 MAX_TO_KEEP = 2
+# One thread for all runs: Orbax's saves wait for each other for ever if several run at once.
+WRITER = concurrent.futures.ThreadPoolExecutor(1)
 
 
 class CheckpointContent(NamedTuple):
@@ -41,7 +43,6 @@ class CheckpointManager:
     def __init__(self, folder: pathlib.Path, warn: Callable[[str], None]):
         self.folder = folder.absolute()
         self.warn = warn
-        self.writer = concurrent.futures.ThreadPoolExecutor(1)
         self.pending: concurrent.futures.Future | None = None
 
     def save(
@@ -58,7 +59,7 @@ class CheckpointManager:
           note: JSON-serializable metadata, returned by `restore`.
         """
         self.wait()
-        self.pending = self.writer.submit(self.write, step, to_host(state), candidates, note)
+        self.pending = WRITER.submit(self.write, step, to_host(state), candidates, note)
 
     def wait(self) -> None:
         """Waits until the pending checkpoint is on disk."""
@@ -71,8 +72,17 @@ class CheckpointManager:
         parts = {"state": state, **({"candidates": candidates} if candidates else {})}
         write_sealed(self.folder / str(step), parts, {"note": note})
         for old in self.steps()[:-MAX_TO_KEEP]:
-            hash_file(self.folder / str(old)).unlink()
-            shutil.rmtree(self.folder / str(old))
+            self.delete(old)
+
+    def delete(self, step: int) -> None:
+        """Deletes a checkpoint."""
+        hash_file(self.folder / str(step)).unlink()
+        shutil.rmtree(self.folder / str(step))
+
+    def delete_after(self, step: int) -> None:
+        """Deletes the checkpoints of later steps."""
+        for later in [each for each in self.steps() if each > step]:
+            self.delete(later)
 
     def steps(self) -> list[int]:
         """Steps of the sealed checkpoints, oldest first."""

@@ -1,0 +1,70 @@
+"""The numbers in a setting: found, compared and replaced, so that settings can share a program."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mtl_jax.core.fingerprint import config_fields, to_source
+
+Path = tuple[str, ...]  # Fields, positions in tuples and keywords of partials, from the outside.
+
+
+def numbers_in(setting: Any, opaque: tuple[type, ...] = ()) -> dict[Path, float]:
+    """The floats of a setting by path: of dataclasses, tuples and keywords of partial functions.
+
+    Args:
+      setting: the setting.
+      opaque: classes of settings that are not looked into.
+    """
+    return {path: value for path, value in leaves_of(setting, opaque) if type(value) is float}
+
+
+def leaves_of(setting: Any, opaque: tuple[type, ...]) -> Iterator[tuple[Path, Any]]:
+    """All leaves of a setting with their paths."""
+    children = {} if isinstance(setting, opaque) else children_of(setting)
+    if not children:
+        yield (), setting
+    for name, child in children.items():
+        for path, leaf in leaves_of(child, opaque):
+            yield (name, *path), leaf
+
+
+def children_of(setting: Any) -> dict[str, Any]:
+    """What a setting directly holds, by name or position; {} for a leaf."""
+    if type(setting) is tuple:
+        return {str(place): item for place, item in enumerate(setting)}
+    if isinstance(setting, functools.partial):
+        return setting.keywords
+    if dataclasses.is_dataclass(setting) and not isinstance(setting, type):
+        return {name: getattr(setting, name) for name in config_fields(setting)}
+    return {}
+
+
+def with_numbers(setting: Any, numbers: Mapping[Path, Any]) -> Any:
+    """A copy of a setting with other values, such as tracers, in the places of some numbers.
+
+    The copy's classes do not check them: it is for code that computes with the numbers.
+    """
+    if () in numbers:
+        return numbers[()]
+    by_child: dict[str, dict[Path, Any]] = {}
+    for (name, *rest), value in numbers.items():
+        by_child.setdefault(name, {})[tuple(rest)] = value
+    children = children_of(setting)
+    changed = {name: with_numbers(children[name], own) for name, own in by_child.items()}
+    if type(setting) is tuple:
+        return tuple({**children, **changed}.values())
+    if isinstance(setting, functools.partial):
+        return functools.partial(setting.func, *setting.args, **{**children, **changed})
+    copy = object.__new__(type(setting))
+    for field in dataclasses.fields(setting):
+        value = changed.get(field.name, getattr(setting, field.name))
+        object.__setattr__(copy, field.name, value)
+    return copy
+
+
+def structure(setting: Any, opaque: tuple[type, ...] = ()) -> str:
+    """The canonical text of a setting without its numbers: equal if two differ in numbers only."""
+    blank = dict.fromkeys(numbers_in(setting, opaque), "number")
+    return to_source(with_numbers(setting, blank))

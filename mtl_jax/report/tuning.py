@@ -1,0 +1,116 @@
+"""The best trials of tuned rows on validation data, and what was searched."""
+
+import csv
+import dataclasses
+import io
+import pathlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.run import Run
+from mtl_jax.config.tuned import Tuned
+from mtl_jax.core.validation import few
+from mtl_jax.report.selection import best, criterion, selecting_tasks
+from mtl_jax.storage.files import write_text
+from mtl_jax.storage.run_directory import RunDirectory
+
+
+class Choice(NamedTuple):
+    """A tuned row, its trials, and the best of them on validation data."""
+
+    row: Tuned
+    trials: list[Run]
+    values: np.ndarray  # [K, T], mean over seeds of each task's metric, higher is better
+    best: Run
+
+
+def note(experiment: Experiment) -> str:
+    """A sentence on the tuned rows below the table; "" without any."""
+    budgets: dict[tuple, list[str]] = {}
+    for row in experiment.tuned:
+        budgets.setdefault((len(row.trials), tuple(row.over)), []).append(row.name)
+    return "".join(
+        f" Tuned rows ({few(names, 3)}) are the best of {count} trials on validation data, over "
+        f"{', '.join(fields)}; tuning.csv has all trials."
+        for (count, fields), names in budgets.items()
+    )
+
+
+def write(choices: Iterable[Choice], root: pathlib.Path) -> None:
+    """Writes `tuning.csv`, with a line per trial and searched field, if there are tuned rows."""
+    choices = list(choices)
+    if not choices:
+        return
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(["row", "trial", "field", "value", "validation", "chosen"])
+    for choice in choices:
+        settings = {t.name: v for t, v in zip(choice.row.trials, choice.row.settings, strict=True)}
+        for index, trial in enumerate(choice.trials):
+            mean = repr(float(choice.values[:, index].mean()))
+            for field, value in zip(choice.row.over, settings[trial.name], strict=True):
+                chosen = int(trial.name == choice.best.name)
+                out.writerow([choice.row.name, trial.name, field, repr(value), mean, chosen])
+    write_text(root / "tuning.csv", text.getvalue())
+
+
+def choose(
+    experiment: Experiment, folders: Mapping[str, RunDirectory], failed: Collection[str]
+) -> tuple[Experiment, list[Choice]]:
+    """Replaces the trials of an experiment by the best of each tuned row.
+
+    A row with trials that are not finished, and did not fail, is left out.
+
+    Args:
+      experiment: the finished rows, trials among them.
+      folders: their folders, by name.
+      failed: names of runs that failed.
+
+    Returns:
+      The experiment without the other trials, and the choices.
+    """
+    runs = {run.name: run for run in experiment.runs}
+    choices = []
+    for row in experiment.tuned:
+        names = [trial.name for trial in row.trials]
+        trials = [runs[name] for name in names if name in runs]
+        if trials and all(name in runs or name in failed for name in names):
+            choices.append(choice_of(row, trials, folders))
+    hidden = {trial.name for row in experiment.tuned for trial in row.trials}
+    names = {choice.row.name: choice.best.name for choice in choices}
+    kept = [run for run in experiment.runs if run.name not in hidden - {*names.values()}]
+    left_out = {row.name for row in experiment.tuned} - {*names}
+    return dataclasses.replace(
+        experiment,
+        runs=tuple(kept),
+        tuned=tuple(choice.row for choice in choices),
+        baselines=tuple(names.get(n, n) for n in experiment.baselines if n not in left_out),
+        published=tuple(
+            dataclasses.replace(number, run=names.get(number.run, number.run))
+            for number in experiment.published
+            if number.run not in left_out
+        ),
+    ), choices
+
+
+def choice_of(row: Tuned, trials: list[Run], folders: Mapping[str, RunDirectory]) -> Choice:
+    """The best trial by the mean over seeds of what selects its evaluations."""
+    tasks = [(task.name, task.selection_metric) for task in selecting_tasks(row.run)]
+    if row.metric is not None:
+        every = {f"{t.name}/{m.name}": (t.name, m) for t in row.run.tasks for m in t.metrics}
+        tasks = [every[row.metric]]
+    values = np.array([[score(folders[run.name], *task) for run in trials] for task in tasks])
+    by_rank = len(tasks) > 1 and criterion(row.run) != "mean metric"
+    index = best(values, by_rank)
+    return Choice(row, trials, values, trials[0 if index is None else index])
+
+
+def score(folder: RunDirectory, task: str, metric: Any) -> float:
+    """Mean over seeds of a validation metric, signed so that higher is better."""
+    selected = folder.result()["selected"]
+    value = np.mean([entry["validation"][task][metric.name] for entry in selected])
+    signed = value if metric.higher_is_better else -value
+    return float(signed) if np.isfinite(signed) else -np.inf

@@ -1,0 +1,178 @@
+"""Populations: runs that differ in numbers only, compiled and trained as one program."""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import NamedSharding, PartitionSpec
+from jax.stages import Traced, Wrapped
+
+from mtl_jax import train
+from mtl_jax.config.run import Initialization, Labels, Run
+from mtl_jax.core.data_source import DataSource
+from mtl_jax.core.numbers import Path, numbers_in, structure, with_numbers
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.execution import default_execution
+from mtl_jax.runner.loops import scan_steps
+from mtl_jax.runner.memory_check import required_bytes, total_memory
+from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init
+
+# Numbers in these are not replaced: they change data, shapes or initial parameters.
+OPAQUE = (nn.Module, DataSource, Initialization, Labels)
+MEMORY_SHARE = 0.25  # Of the memory, for the states and batches of a population.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Population:
+    """The compiled functions of P runs; every leaf of a state has leading axes P, S.
+
+    A run's step is traced with tracers in the place of the numbers in which the runs differ, and
+    mapped over them.
+
+    Attributes:
+      runs: the runs.
+      template: the functions of the first run.
+    """
+
+    runs: tuple[Run, ...]
+    template: CompiledRun
+
+    @functools.cached_property
+    def numbers(self) -> dict[Path, np.ndarray]:
+        """The numbers `[P]` in which the runs differ, by path."""
+        own = [numbers_in(run, OPAQUE) for run in self.runs]
+        values = {path: [numbers[path] for numbers in own] for path in own[0]}
+        return {
+            path: np.asarray(column, np.float32)
+            for path, column in values.items()
+            if len(set(column)) > 1
+        }
+
+    def init(self, source: Init | None) -> train.TrainState:
+        """The initial states, as `CompiledRun.init`."""
+        model, extra_models = self.template.new_models()
+        return self.init_states(self.numbers, model, source, extra_models)
+
+    def abstract_init(self, source: Init | None) -> train.TrainState:
+        """Shapes of the initial states, from the shapes of a source model."""
+        model, extra_models = self.template.new_models(abstract=True)
+        return self.init_states.trace(self.numbers, model, source, extra_models).out_info
+
+    @functools.cached_property
+    def init_states(self) -> Wrapped:
+        """The jitted `(numbers, model, source, extra_models) -> states`."""
+        template, seeds = self.template, self.template.seeds
+
+        def init_one(_, numbers: dict, model: Init, source: Init | None, extra_models: dict):
+            run = with_numbers(template.run, numbers)
+            create = functools.partial(train.init_train_state, run, template.sizes)
+            return jax.vmap(create)(seeds, model, source, extra_models)
+
+        def init_states(numbers: dict, model: Init, source: Init | None, extra_models: dict):
+            places = jax.numpy.arange(len(self.runs))  # The runs may differ in their names alone.
+            in_axes = (0, 0, None, None, None)
+            return jax.vmap(init_one, in_axes)(places, numbers, model, source, extra_models)
+
+        return jax.jit(
+            init_states,
+            compiler_options=INIT_COMPILER_OPTIONS,
+            out_shardings=self.sharding,
+        )
+
+    @functools.cached_property
+    def jitted_steps(self) -> Wrapped:
+        """The jitted `(numbers, states, data, steps) -> (states, {metric: [P, S]})`."""
+        template = self.template
+        execution, over_seeds = template.execution, template.over_seeds
+
+        def train_steps(numbers, states, data, steps: int):
+            def train_one(numbers: dict, state: train.TrainState):
+                run = with_numbers(template.run, numbers)
+                step = train.make_train_step(run, template.model, execution, template.shard_batch)
+                loop = functools.partial(scan_steps, step, execution.step_loop, steps)
+                return over_seeds(loop, state, data)
+
+            return jax.vmap(train_one)(numbers, states)
+
+        return jax.jit(
+            train_steps,
+            compiler_options=template.compiler_options,
+            static_argnums=3,
+            donate_argnums=1,
+            out_shardings=self.sharding,
+        )
+
+    def train_steps(
+        self, states: train.TrainState, data: train.TrainData, steps: int
+    ) -> tuple[train.TrainState, dict[str, jax.Array]]:
+        """Trains all runs for some steps; the states are donated."""
+        return self.jitted_steps(self.numbers, states, data, steps)
+
+    def trace(self, states: train.TrainState, data: train.TrainData, steps: int) -> Traced:
+        """Traces a block of steps on shapes."""
+        return self.jitted_steps.trace(self.numbers, states, data, steps)
+
+    @property
+    def sharding(self) -> NamedSharding:
+        """The sharding of arrays `[P, S, ...]`."""
+        return NamedSharding(self.template.mesh, PartitionSpec(None, "seed"))
+
+
+@jax.jit
+def stack(states: list[Any]) -> Any:
+    """States with a leading axis P, from P states."""
+    return jax.tree.map(lambda *leaves: jax.numpy.stack(leaves), *states)
+
+
+@jax.jit
+def unstack(states: Any) -> list[Any]:
+    """P states, from states with a leading axis P."""
+    count = jax.tree.leaves(states)[0].shape[0]
+    return [jax.tree.map(operator.itemgetter(place), states) for place in range(count)]
+
+
+def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
+    """Groups runs that can be a population, in the order of the first ones.
+
+    A run that cannot be in one is alone: its seeds are not vmapped, as those of convolutional
+    trunks on a CPU; it stops early; or it needs work before or beside its steps for which its
+    numbers may count, such as a teacher's predictions.
+
+    Args:
+      runs: the runs.
+      most: size of the largest group; None is as many as fit into a quarter of the memory.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        is_alone = most == 1 or not can_share(run)
+        key = run.name if is_alone else structure(run.replace(name="run"), OPAQUE)
+        groups.setdefault(f"{is_alone} {key}", []).append(run)
+    return [part for group in groups.values() for part in split(group, most)]
+
+
+def can_share(run: Run) -> bool:
+    """Whether a run can be in a population."""
+    return (
+        default_execution(run, jax.default_backend()).seed_loop == "vmap"
+        and run.evaluation.patience is None
+        and not run.evaluation.measure_affinity
+        and not run.labels.teachers
+        and not train.methods_with_precompute(run)
+    )
+
+
+def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
+    """Splits a group into parts as equal in size as possible, none larger than is allowed."""
+    if len(group) == 1:
+        return [tuple(group)]
+    if most is None:
+        sizes = required_bytes(group[0])
+        of_run = sizes["parameters and optimizer"] + sizes["a batch"]
+        most = max(1, int(MEMORY_SHARE * total_memory() / max(1, of_run)))
+    count = -(-len(group) // most)
+    return [tuple(part) for part in np.array_split(np.array(group, object), count)]

@@ -1,0 +1,223 @@
+"""Trains a population: one program takes the steps of its runs, each of which has its own files."""
+
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+
+from mtl_jax.runner.compile_ahead import program_bytes
+from mtl_jax.runner.device_data import DeviceData, device_data
+from mtl_jax.runner.divergence import diverged_seeds
+from mtl_jax.runner.init_params import initial_parameters
+from mtl_jax.runner.population import Population, stack, unstack
+from mtl_jax.runner.progress import ProgressDisplay
+from mtl_jax.runner.signals import Stopped, StopSignals
+from mtl_jax.runner.train_loop import Training, is_due, step_blocks
+from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainState
+
+Send = Callable[[list[dict[str, Any]]], None]
+
+
+class Member:
+    """A run of a population; after an error it trains on, unheeded, and the others go on.
+
+    Attributes:
+      place: its index in the population.
+      folder: its folder.
+      is_alive: whether it has not failed.
+      training: its state at evaluations, and its files.
+    """
+
+    training: Training
+
+    def __init__(self, place: int, folder: RunDirectory, stack: contextlib.ExitStack, send: Send):
+        """A member of a population.
+
+        Args:
+          place: its index in the population.
+          folder: its folder.
+          stack: the contexts that handle its errors.
+          send: sends its records to trackers.
+        """
+        self.place, self.folder, self.stack, self.send = place, folder, stack, send
+        self.is_alive = True
+
+    def attempt(self, action: Callable[..., Any], *args: Any) -> None:
+        """Calls a function; if it raises, the contexts of the member's stack see the error."""
+        try:
+            action(*args)
+        except BaseException:
+            self.is_alive = False
+            if not self.stack.__exit__(*sys.exc_info()):
+                raise
+
+
+class PopulationTraining:
+    """A population in training.
+
+    Attributes:
+      population: its compiled functions.
+      members: the runs that are to be trained; other places are computed for nothing.
+      folders: the folders of the runs and of what they need, by name.
+      display: shows the progress.
+      states: the states `[P, S, ...]`.
+      data: the data of all runs.
+    """
+
+    states: TrainState
+    data: DeviceData
+
+    def __init__(
+        self,
+        population: Population,
+        members: Sequence[Member],
+        folders: Mapping[str, RunDirectory],
+        display: ProgressDisplay,
+    ):
+        self.population, self.members = population, members
+        self.folders, self.display = folders, display
+
+    @property
+    def alive(self) -> list[Member]:
+        """The members that have not failed."""
+        return [member for member in self.members if member.is_alive]
+
+    def load(self) -> None:
+        """Makes the initial states, and places the data on the devices."""
+        template = self.population.template
+        self.states = self.population.init(initial_parameters(template.run, self.folders))
+        first = unstack(self.states)[0]
+        self.data = device_data(template.run, template, self.folders, first)
+
+    def resume(self) -> int:
+        """Brings all members to the last step of which each has a checkpoint; returns it."""
+        states = unstack(self.states)
+        steps = [set(sealed_steps(member.folder)) for member in self.members]
+        common = max(set.intersection(*steps), default=0)
+        for last in (common, 0):  # A damaged checkpoint is set aside as it is read.
+            for member in self.alive:
+                member.attempt(self.open, member, states[member.place], last)
+            if all(member.training.step == last for member in self.alive):
+                break
+        for member in self.alive:
+            states[member.place] = member.training.state
+        self.states = stack(states)
+        return last
+
+    def open(self, member: Member, state: TrainState, last_step: int) -> None:
+        """Opens the files of a member, from its initial state or its last checkpoint."""
+        compiled = dataclasses.replace(self.population.template, run=member.folder.run)
+        start = (state, self.data)
+        member.training = Training(compiled, self.folders, self.display.warn, start, last_step)
+        member.training.share = 1 / len(self.members)
+
+    def evaluate(self, member: Member, step: int) -> None:
+        """Evaluates a member, and sends its records to the trackers."""
+        member.training.evaluate(step)
+        member.send(member.training.records)
+
+    def train_block(self, start: int, stop: int) -> None:
+        """Trains all runs for a block of steps; a member that diverges fails."""
+        self.states, metrics = self.population.train_steps(
+            self.states, self.data.train, stop - start
+        )
+        diverged = diverged_seeds(self.states, metrics)
+        found = jax.device_get(metrics)
+        for member in self.alive:
+            own = {name: values[member.place] for name, values in found.items()}
+            member.training.blocks.append((stop - start, own))
+            if diverged[member.place]:
+                member.attempt(raise_divergence, member, start, stop)
+        shown = {name: values.mean(0) for name, values in found.items()}
+        self.display.update(stop, shown)
+
+    def unstack(self) -> None:
+        """Gives the members their states."""
+        states = unstack(self.states)
+        for member in self.alive:
+            member.training.state = states[member.place]
+
+
+def train_population(
+    training: PopulationTraining, job: Callable[[], Any], signals: StopSignals
+) -> None:
+    """Trains or resumes the members of a population, and writes the files of each.
+
+    Args:
+      training: the population.
+      job: gives the program of its first block.
+      signals: a signal stops it after a block, unless it is the last.
+
+    Raises:
+      Stopped: if a signal stopped it; the last checkpoints are of the last step.
+    """
+    try:
+        num_bytes = program_bytes(job())
+        training.load()
+        with signals.deferred():
+            train_blocks(training, signals)
+    except Exception as error:  # noqa: BLE001, it is that of each run.
+        for member in training.alive:
+            member.attempt(raise_error, error)
+        return
+    for member in training.alive:
+        member.attempt(member.training.checkpoints.wait)
+    for member in training.alive:
+        member.attempt(member.training.write_result, num_bytes, training.display.warn)
+
+
+def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:
+    """Trains the blocks of steps that remain."""
+    run = training.population.runs[0]
+    steps_per_call = training.population.template.execution.steps_per_call
+    for start, stop in step_blocks(run, training.resume(), steps_per_call):
+        if not training.alive:
+            return
+        training.train_block(start, stop)
+        evaluates = is_due(run, stop, run.evaluation.every)
+        saves = signals.number or is_due(run, stop, run.evaluation.checkpoint_every)
+        if evaluates or saves:
+            training.unstack()
+        for member in training.alive if evaluates else ():
+            member.attempt(training.evaluate, member, stop)
+        for member in training.alive if saves else ():
+            member.attempt(member.training.save_checkpoint, stop)
+        if signals.number and stop < run.steps:
+            for member in training.alive:
+                member.attempt(member.training.checkpoints.wait)
+            text = f"run {run.name!r} and others stopped after step {stop}; launch again to go on"
+            raise Stopped(signals.number, text)
+
+
+def raise_error(error: Exception) -> None:
+    """Raises an error."""
+    raise error
+
+
+def raise_divergence(member: Member, start: int, stop: int) -> None:
+    """Raises the error of a member that diverged in the block after step `start`."""
+    raise member.training.locate_divergence(start, stop)
+
+
+def sealed_steps(folder: RunDirectory) -> list[int]:
+    """Steps of the checkpoints in the folder of a run."""
+    return CheckpointManager(folder.checkpoints, print).steps()
+
+
+def parts_by_step(folders: Iterable[RunDirectory]) -> list[list[RunDirectory]]:
+    """Parts of a population's runs, so that all runs of one can resume from the same step."""
+    parts: list[tuple[set[int], list[RunDirectory]]] = []
+    for folder in folders:
+        steps = set(sealed_steps(folder)) or {0}
+        for place, (common, part) in enumerate(parts):
+            if common & steps:
+                parts[place] = (common & steps, [*part, folder])
+                break
+        else:
+            parts.append((steps, [folder]))
+    return [part for _, part in parts]

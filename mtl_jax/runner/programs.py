@@ -1,0 +1,88 @@
+"""The programs of a launch: each trains one run, or several that differ in numbers only."""
+
+from collections.abc import Container, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from mtl_jax.config.run import Run
+from mtl_jax.runner.compile_ahead import CompileAhead
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner.population import Population
+from mtl_jax.runner.population_loop import sealed_steps
+from mtl_jax.runner.trace import trace_population, trace_run
+from mtl_jax.runner.train_loop import first_block
+from mtl_jax.storage.run_directory import RunDirectory
+
+
+class Program(NamedTuple):
+    """Runs that are trained by one program."""
+
+    runs: tuple[Run, ...]
+    compiled: CompiledRun  # Of the first one.
+    population: Population | None  # None for one run.
+
+    @property
+    def name(self) -> str:
+        """The name of its first run."""
+        return self.runs[0].name
+
+
+class Group(NamedTuple):
+    """Runs that can train as one program."""
+
+    population: tuple[Run, ...]  # Finished ones too, if others go on from a checkpoint.
+    runs: tuple[Run, ...]  # Those that are to be trained.
+
+
+def pending_groups(
+    groups: Iterable[tuple[Run, ...]],
+    pending: Container[str],
+    folders: Mapping[str, RunDirectory],
+    fresh: bool,
+) -> list[Group]:
+    """The groups with a run that is to be trained.
+
+    A population that goes on from checkpoints has the places that it had, so that each run is
+    bitwise what it would be without the interruption.
+
+    Args:
+      groups: runs that can train as one program, all of this launch.
+      pending: names of the runs that are to be trained.
+      folders: the folders of the runs, by name.
+      fresh: whether runs begin anew.
+    """
+    found = []
+    for group in groups:
+        runs = tuple(run for run in group if run.name in pending)
+        resumes = not fresh and any(sealed_steps(folders[run.name]) for run in runs)
+        if runs:
+            found.append(Group(group if resumes else runs, runs))
+    return found
+
+
+def prepare_group(group: Group, splits: Mapping[str, Any], ahead: CompileAhead) -> list[Program]:
+    """Traces and checks a group; returns its program, or those of its runs if it cannot have one.
+
+    Args:
+      group: the group.
+      splits: the shapes of the evaluation splits by run.
+      ahead: compiles the first blocks of the programs.
+    """
+    first, steps = group.runs[0], first_block(group.runs[0])
+    if len(group.population) > 1:
+        with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
+            traced = trace_population(group.population, steps, splits[first.name])
+        if traced is not None:
+            population, states, data = traced
+            ahead.add(first.name, lambda: population.trace(states, data, steps).lower().compile())
+            return [Program(group.runs, population.template, population)]
+    return [prepare_run(run, splits[run.name], ahead) for run in group.runs]
+
+
+def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:
+    """Traces and checks a run; its first block is compiled ahead."""
+    steps = first_block(run)
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
+        compiled, state, data = trace_run(run, steps, splits)
+    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
+    return Program((run,), compiled, None)
