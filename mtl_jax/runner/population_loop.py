@@ -16,7 +16,7 @@ from mtl_jax.runner.population import Population, stack, unstack
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.train_loop import Training, is_due, step_blocks
-from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.checkpoint import CheckpointManager, wait_for_writer
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import TrainState
 
@@ -159,16 +159,23 @@ def train_population(
     try:
         num_bytes = program_bytes(job())
         training.load()
-        with signals.deferred():
-            train_blocks(training, signals)
+        train_to_end(training, signals)
+        for member in training.alive:
+            member.attempt(member.training.write_result, num_bytes, training.display.warn)
     except Exception as error:  # noqa: BLE001, it is that of each run.
         for member in training.alive:
             member.attempt(raise_error, error)
-        return
+
+
+def train_to_end(training: PopulationTraining, signals: StopSignals) -> None:
+    """Trains the members, and waits for their checkpoints whatever happens."""
+    try:
+        with signals.deferred():
+            train_blocks(training, signals)
+    finally:
+        wait_for_writer()
     for member in training.alive:
         member.attempt(member.training.checkpoints.wait)
-    for member in training.alive:
-        member.attempt(member.training.write_result, num_bytes, training.display.warn)
 
 
 def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:
@@ -188,8 +195,7 @@ def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:
         for member in training.alive if saves else ():
             member.attempt(member.training.save_checkpoint, stop)
         if signals.number and stop < run.steps:
-            for member in training.alive:
-                member.attempt(member.training.checkpoints.wait)
+            wait_for_writer()
             text = f"run {run.name!r} and others stopped after step {stop}; launch again to go on"
             raise Stopped(signals.number, text)
 

@@ -129,6 +129,11 @@ class CheckpointManager:
         return read_sealed(self.folder / str(step))
 
 
+def wait_for_writer() -> None:
+    """Waits until all pending checkpoints of all runs are on disk, or have failed."""
+    WRITER.submit(int).result()
+
+
 def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, Any]) -> None:
     """Writes named trees, and then the hash of their files next to them.
 
