@@ -19,7 +19,8 @@ class Execution:
     gradients (at 40 tasks they take nearly twice as long). The backward pass of a convolution
     inside a loop is 40 times slower there, so convolutional trunks are fastest with `unroll`
     everywhere and one step per call: four steps save less time than their longer compilation
-    takes. If a run's `execution` is None, the options are chosen like this by trunk and backend.
+    takes. If a run's `execution` is None, or sets no more than its precision and microbatches, the
+    loops are chosen like this by trunk and backend.
 
     Attributes:
       steps_per_call: number of steps per call of the compiled function.
@@ -34,6 +35,12 @@ class Execution:
         operations and computes only the branch taken, "vmap" computes all branches for all
         images. With "map", several seeds should be unrolled or mapped: if vmapped, every
         operation would be computed for all images.
+      precision: "bfloat16" computes the model's forward and backward passes in training in
+        bfloat16; parameters, statistics, losses, gradients and evaluations stay in float32. None
+        is float32.
+      microbatches: number of parts of a batch that pass through the model one after the other, so
+        that activations of one alone are in memory; must divide the batch size. Losses and
+        balancing are of the whole batch; BatchNorm normalizes each part by itself. None is 1.
     """
 
     steps_per_call: int = 100
@@ -42,6 +49,8 @@ class Execution:
     jacobian_loop: Literal["vmap", "unroll"] = "vmap"
     jacobian_chunk_size: int | None = None
     augment_loop: Literal["vmap", "map"] = "vmap"
+    precision: Literal["float32", "bfloat16"] | None = None
+    microbatches: int | None = None
 
     def __post_init__(self):
         require_int(self, steps_per_call=1)
@@ -53,6 +62,11 @@ class Execution:
             rule,
             self.steps_per_call,
         )
+        rule = "overflows at 65,504, which needs a scaling of the losses; use bfloat16"
+        require(self.precision != "float16", self, "precision", rule, self.precision)
+        require_choice(self, precision=(None, "float32", "bfloat16"))
+        if self.microbatches is not None:
+            require_int(self, microbatches=1)
         if self.jacobian_chunk_size is not None:
             require_int(self, jacobian_chunk_size=1)
         require_choice(self, step_loop=("scan", "unroll"), seed_loop=("vmap", "unroll", "map"))

@@ -77,6 +77,9 @@ def check_run(run: Any, sources: tuple, teacher_tasks: dict) -> None:
 def check_counts(run: Any) -> None:
     """Requires numbers in range, and lengths that fit into 32 bits."""
     require_int(run, steps=1, batch_size=1, num_seeds=1, first_seed=0)
+    parts = 1 if run.execution is None else run.execution.microbatches or 1
+    rule = f"must be a multiple of execution.microbatches, {parts}"
+    require(run.batch_size % parts == 0, run, "batch_size", rule, run.batch_size)
     require(run.steps <= MOST_STEPS, run, "steps", "must be below 2^31", run.steps)
     check_seeds(run)
     unlabelled = any(task.auxiliary is not None for task in run.tasks)

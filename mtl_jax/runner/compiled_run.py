@@ -64,6 +64,11 @@ class CompiledRun:
         """The model that the run trains."""
         return train.build_model(self.run)
 
+    @functools.cached_property
+    def train_model(self) -> Model:
+        """The model as a training step computes it."""
+        return train.training_model(self.model, self.execution)
+
     @property
     def seed_sharding(self) -> NamedSharding:
         """The sharding of arrays `[S, ...]`."""
@@ -106,7 +111,7 @@ class CompiledRun:
     @functools.cached_property
     def train_steps(self) -> Wrapped:
         """The jitted `(state, data, steps) -> (state, {metric: [S]})`, which donates the state."""
-        step = train.make_train_step(self.run, self.model, self.execution, self.shard_batch)
+        step = train.make_train_step(self.run, self.train_model, self.execution, self.shard_batch)
         loop, over_seeds = self.execution.step_loop, self.over_seeds
 
         def train_steps(state: train.TrainState, data: train.TrainData, steps: int):
@@ -128,7 +133,9 @@ class CompiledRun:
     @functools.cached_property
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
-        measure = train.measure_affinity(self.run, self.model, self.execution, self.shard_batch)
+        measure = train.measure_affinity(
+            self.run, self.train_model, self.execution, self.shard_batch
+        )
         affinity = functools.partial(self.over_seeds, measure)
 
         return jax.jit(affinity, out_shardings=self.seed_sharding)
@@ -136,7 +143,7 @@ class CompiledRun:
     @functools.cached_property
     def inspect(self) -> Wrapped:
         """The jitted `(state, data) -> StepQuantities`, `[S, ...]`, of the step of a state."""
-        one = train.make_inspection(self.run, self.model, self.execution, self.shard_batch)
+        one = train.make_inspection(self.run, self.train_model, self.execution, self.shard_batch)
         return jax.jit(functools.partial(self.over_seeds, one))
 
     def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:

@@ -12,9 +12,16 @@ from mtl_jax.core.trunk import traits
 
 
 def default_execution(run: Run, backend: str) -> Execution:
-    """The execution of a run, or by default the fastest measured for its trunk and backend."""
-    if run.execution is not None:
-        return run.execution
+    """The execution of a run; by default, the loops are the fastest measured for its trunk."""
+    own, fastest = run.execution or Execution(), fastest_loops(run, backend)
+    others = dataclasses.replace(own, precision=None, microbatches=None)
+    if run.execution is not None and (own == others or others != Execution()):
+        return own
+    return dataclasses.replace(fastest, precision=own.precision, microbatches=own.microbatches)
+
+
+def fastest_loops(run: Run, backend: str) -> Execution:
+    """The loops that were measured to be the fastest for a run's trunk on a backend."""
     branches = any(policy.has_branches for policy in run.augmentation.policies.values())
     if backend == "cpu" and traits(run.trunk).convolutional:
         unrolled = Execution(

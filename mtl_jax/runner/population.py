@@ -93,7 +93,9 @@ class Population:
         def train_steps(numbers, states, data, steps: int):
             def train_one(numbers: dict, state: train.TrainState):
                 run = with_numbers(template.run, numbers)
-                step = train.make_train_step(run, template.model, execution, template.shard_batch)
+                step = train.make_train_step(
+                    run, template.train_model, execution, template.shard_batch
+                )
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
                 return over_seeds(loop, state, data)
 

@@ -25,5 +25,6 @@ from mtl_jax.train.state import head_specs as head_specs
 from mtl_jax.train.state import init_model as init_model
 from mtl_jax.train.state import init_train_state as init_train_state
 from mtl_jax.train.state import output_positions as output_positions
+from mtl_jax.train.state import training_model as training_model
 from mtl_jax.train.step import make_train_step as make_train_step
 from mtl_jax.train.toy import optimize_trajectory as optimize_trajectory

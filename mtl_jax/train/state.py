@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.config import param_rules
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
@@ -22,6 +23,8 @@ from mtl_jax.core.trunk import traits
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets import make_model
 from mtl_jax.train.extensions import extensions_of
+from mtl_jax.train.microbatches import in_microbatches
+from mtl_jax.train.mixed_precision import in_bfloat16
 from mtl_jax.transfer import restore_batch_stats, restore_params
 
 HeadSpecs = dict[str, HeadSpec]  # By head name.
@@ -32,6 +35,13 @@ def build_model(run: Run) -> Model:
     """The model that a run trains."""
     maps = any(t.auxiliary is not None and t.auxiliary.needs_feature_maps for t in run.tasks)
     return make_model(run.trunk, head_specs(run), run.param_rules, maps)
+
+
+def training_model(model: Model, execution: Execution) -> Model:
+    """The model as a training step computes it: its precision, and microbatches."""
+    if execution.precision == "bfloat16":
+        model = in_bfloat16(model)
+    return in_microbatches(model, execution.microbatches or 1, execution.step_loop)
 
 
 def head_specs(run: Run) -> HeadSpecs:
