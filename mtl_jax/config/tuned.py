@@ -95,6 +95,17 @@ class Tuned(Replaceable):
 
     Raises:
       BadInput: for an unknown field, a value that the field does not take, or a wrong budget.
+
+    Example, given runs `HARD` and `PCGRAD`:
+      RATES = {"optimizer.learning_rate": LogUniform(1e-4, 1e-1)}
+      SUMS = {"balance": weighting.simplex_weights(2, 8)}
+      EXPERIMENT = Experiment(
+          runs=(HARD,),
+          tuned=(
+              *tune((HARD, PCGRAD), RATES, budget=8),
+              Tuned(name="weighted sum", run=HARD, over=SUMS),
+          ),
+      )
     """
 
     name: str

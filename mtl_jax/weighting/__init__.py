@@ -24,3 +24,4 @@ from mtl_jax.weighting.uncertainty import Uncertainty as Uncertainty
 from mtl_jax.weighting.uncertainty import uncertainty_value as uncertainty_value
 
 typechecked.typecheck_exports(globals())
+from mtl_jax.weighting.simplex import simplex_weights as simplex_weights
