@@ -109,6 +109,26 @@ class Population:
             out_shardings=self.sharding,
         )
 
+    @functools.cached_property
+    def jitted_affinity(self) -> Wrapped:
+        """The jitted `(numbers, states, data) -> {"cosine", "lookahead": [P, S, K, K]}`."""
+        template = self.template
+        execution, over_seeds = template.execution, template.over_seeds
+
+        def affinity(numbers, states, data):
+            def measure_one(numbers: dict, state: train.TrainState):
+                run = with_numbers(template.run, numbers)
+                model, shard = template.train_model, template.shard_batch
+                return over_seeds(train.measure_affinity(run, model, execution, shard), state, data)
+
+            return jax.vmap(measure_one)(numbers, states)
+
+        return jax.jit(affinity, out_shardings=self.sharding)
+
+    def affinity(self, states: train.TrainState, data: train.TrainData) -> dict[str, jax.Array]:
+        """The affinity between tasks `[P, S, K, K]`, as `CompiledRun.affinity`."""
+        return self.jitted_affinity(self.numbers, states, data)
+
     def train_steps(
         self, states: train.TrainState, data: train.TrainData, steps: int
     ) -> tuple[train.TrainState, dict[str, jax.Array]]:
@@ -116,7 +136,9 @@ class Population:
         return self.jitted_steps(self.numbers, states, data, steps)
 
     def trace(self, states: train.TrainState, data: train.TrainData, steps: int) -> Traced:
-        """Traces a block of steps on shapes."""
+        """Traces a block of steps, and what evaluations measure in it, on shapes."""
+        if self.template.run.evaluation.measure_affinity:
+            self.jitted_affinity.trace(self.numbers, states, data)
         return self.jitted_steps.trace(self.numbers, states, data, steps)
 
     @property
@@ -162,7 +184,6 @@ def can_share(run: Run) -> bool:
     return (
         default_execution(run, jax.default_backend()).seed_loop == "vmap"
         and run.evaluation.patience is None
-        and not run.evaluation.measure_affinity
         and not run.labels.teachers
         and not train.methods_with_precompute(run)
     )

@@ -116,10 +116,14 @@ class PopulationTraining:
         member.training = Training(compiled, self.folders, self.display.warn, start, last_step)
         member.training.share = 1 / len(self.members)
 
-    def evaluate(self, member: Member, step: int) -> None:
-        """Evaluates a member, and sends its records to the trackers."""
-        member.training.evaluate(step)
-        member.send(member.training.records)
+    def evaluate(self, step: int) -> None:
+        """Evaluates the members, and sends their records to the trackers."""
+        affinity = {}
+        if self.population.template.run.evaluation.measure_affinity:
+            affinity = jax.device_get(self.population.affinity(self.states, self.data.train))
+        for member in self.alive:
+            own = {name: values[member.place] for name, values in affinity.items()}
+            member.attempt(evaluate_member, member, step, own)
 
     def train_block(self, start: int, stop: int) -> None:
         """Trains all runs for a block of steps; a member that diverges fails."""
@@ -190,14 +194,20 @@ def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:
         saves = signals.number or is_due(run, stop, run.evaluation.checkpoint_every)
         if evaluates or saves:
             training.unstack()
-        for member in training.alive if evaluates else ():
-            member.attempt(training.evaluate, member, stop)
+        if evaluates:
+            training.evaluate(stop)
         for member in training.alive if saves else ():
             member.attempt(member.training.save_checkpoint, stop)
         if signals.number and stop < run.steps:
             wait_for_writer()
             text = f"run {run.name!r} and others stopped after step {stop}; launch again to go on"
             raise Stopped(signals.number, text)
+
+
+def evaluate_member(member: Member, step: int, affinity: Mapping[str, Any]) -> None:
+    """Evaluates a member, and sends its records to the trackers."""
+    member.training.evaluate(step, affinity)
+    member.send(member.training.records)
 
 
 def raise_error(error: Exception) -> None:

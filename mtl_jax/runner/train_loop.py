@@ -161,12 +161,18 @@ class Training:
         steps = range(start + 1, stop + 1)
         return locate(self.compiled, state, self.data.train, steps, self.folder)
 
-    def evaluate(self, step: int) -> None:
-        """Evaluates the state after a step, and stores the record."""
+    def evaluate(self, step: int, affinity: Mapping[str, Any] | None = None) -> None:
+        """Evaluates the state after a step, and stores the record.
+
+        Args:
+          step: the step.
+          affinity: the affinity between tasks, if it is measured already.
+        """
         record = evaluate(self.compiled, self.state, self.data, self.blocks, step)
         if self.run.evaluation.measure_affinity:
             start_time = time.perf_counter()
-            record["affinity"] = to_json(self.compiled.affinity(self.state, self.data.train))
+            found = affinity or self.compiled.affinity(self.state, self.data.train)
+            record["affinity"] = to_json(found)
             self.start_time += time.perf_counter() - start_time
         self.blocks = []
         self.records.append(record)

@@ -32,6 +32,9 @@ def with_threshold(threshold):
 
 GROUPS = {
     "learning rate of a schedule": RATES,
+    "learning rate, with affinity": tuple(
+        run.replace(evaluation={"measure_affinity": True}) for run in RATES[:2]
+    ),
     "weight decay": tuple(
         RUN.replace(name=f"decay {decay}", optimizer=optimizers.Adam(0.01, decay))
         for decay in (0.0, 0.1)
@@ -99,8 +102,8 @@ def test_a_population_resumes_bitwise(tmp_path, monkeypatch):
     train(RATES, whole)
     evaluate = Training.evaluate
 
-    def stop_at_the_third(self, step):
-        evaluate(self, step)
+    def stop_at_the_third(self, step, affinity):
+        evaluate(self, step, affinity)
         if step == 8 and self.run == RATES[2]:
             raise KeyboardInterrupt
 

@@ -1,0 +1,82 @@
+"""Times a population of 4 learning rates x 4 seeds against 16 separate runs, in turns.
+
+    PYTHONPATH=. python tests/benchmarks/bench_population.py --turns 3
+
+All are the hard sharing of `experiments/digits.py`. Each side is a process of its own with an empty
+compilation cache, so that compilation counts, and trains without tables and figures: one launch
+whose runs share a program, and one launch of 16 runs of one seed, each with a program. Prints the
+median seconds of each and the ratio of a turn, median and range.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from mtl_jax.config.experiment import Experiment
+from mtl_jax.config.optimizers import Adam, CosineSchedule
+from mtl_jax.runner import sweep
+from mtl_jax.runner.compilation_cache import cache_compilations
+from mtl_jax.runner.run_selection import load_experiment
+
+RATES, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3), 4
+DIGITS = pathlib.Path(__file__).parents[2] / "experiments" / "digits.py"
+
+
+def experiment(side: str) -> Experiment:
+    """The runs of a side."""
+    hard = next(r for r in load_experiment(DIGITS).runs if r.name == "hard sharing")
+    runs = [
+        hard.replace(name=f"rate {rate}", optimizer=Adam(CosineSchedule(rate)), num_seeds=SEEDS)
+        for rate in RATES
+    ]
+    if side == "population":
+        return Experiment(runs=tuple(runs))
+    separate = tuple(
+        run.replace(name=f"{run.name}, seed {seed}", num_seeds=1, first_seed=seed)
+        for run in runs
+        for seed in range(SEEDS)
+    )
+    return Experiment(runs=separate, max_population=1)
+
+
+def train(side: str) -> None:
+    """Trains a side, without its table and figures."""
+    cache_compilations()
+    sweep.write_report = lambda *_: None
+    with tempfile.TemporaryDirectory() as root:
+        assert sweep.sweep(experiment(side), experiment(side), pathlib.Path(root)) == 0
+
+
+def seconds(side: str) -> float:
+    """Seconds of a process that trains a side."""
+    with tempfile.TemporaryDirectory() as cache:
+        start = time.perf_counter()
+        command = [sys.executable, __file__, "--side", side]
+        environment = {**os.environ, "XDG_CACHE_HOME": cache}
+        subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+
+def main() -> None:
+    """Prints the times and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--side", choices=("population", "separate"))
+    options = parser.parse_args()
+    if options.side:
+        train(options.side)
+        return
+    turns = [[seconds(side) for side in ("population", "separate")] for _ in range(options.turns)]
+    for name, times in zip(("population", "separate"), zip(*turns, strict=True), strict=True):
+        print(f"{name}: {statistics.median(times):.1f} s")
+    ratios = sorted(one / other for one, other in turns)
+    print(f"ratio {statistics.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
+
+
+if __name__ == "__main__":
+    main()
