@@ -60,23 +60,23 @@ def pending_groups(
     return found
 
 
-def prepare_group(group: Group, splits: Mapping[str, Any], ahead: CompileAhead) -> list[Program]:
+def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Program]:
     """Traces and checks a group; returns its program, or those of its runs if it cannot have one.
 
     Args:
       group: the group.
-      splits: the shapes of the evaluation splits by run.
+      splits: the shapes of its evaluation splits.
       ahead: compiles the first blocks of the programs.
     """
     first, steps = group.runs[0], first_block(group.runs[0])
     if len(group.population) > 1:
         with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-            traced = trace_population(group.population, steps, splits[first.name])
+            traced = trace_population(group.population, steps, splits)
         if traced is not None:
             population, states, data = traced
             ahead.add(first.name, lambda: population.trace(states, data, steps).lower().compile())
             return [Program(group.runs, population.template, population)]
-    return [prepare_run(run, splits[run.name], ahead) for run in group.runs]
+    return [prepare_run(run, splits, ahead) for run in group.runs]
 
 
 def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:

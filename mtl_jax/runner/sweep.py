@@ -111,7 +111,10 @@ def sweep(
         pending = [row for row in rows if is_pending(own, row)]
         runs = [row for row in pending if isinstance(row, Run)]
         baselines = [row for row in pending if isinstance(row, SklearnBaseline)]
-        splits = {run.name: check_data(run) for run in runs}
+        every = [row for row in rows if isinstance(row, Run)]
+        groups = group_runs(every, experiment.max_population)
+        own_groups = pending_groups(groups, {run.name for run in runs}, folders, options.fresh)
+        splits = [check_data(group.runs[0]) for group in own_groups]  # Its runs have the same.
         for row in baselines:
             check_features_from(row)
             sklearn_data.check(row)
@@ -119,9 +122,7 @@ def sweep(
         # of one BLAS thread, which would change its rounding.
         fit_baselines(own, [row for row in baselines if row.features_from is None])
         if runs:
-            every = [row for row in rows if isinstance(row, Run)]
-            groups = group_runs(every, experiment.max_population)
-            train(own, pending_groups(groups, splits, folders, options.fresh), splits)
+            train(own, own_groups, splits)
         fit_baselines(own, [row for row in baselines if row.features_from is not None])
         with explain_errors(f"table and figures in {root}"):
             write_report(every_run, root, failures, question)
@@ -184,16 +185,20 @@ def check_data(run: Run) -> Any:
         return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
 
 
-def train(own: Sweep, groups: list[Group], splits: Mapping[str, Any]) -> None:
+def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
     """Trains groups of runs sequentially, all of them checked before the first.
 
     Args:
       own: what the parts of the sweep share.
       groups: the runs, each group after those that it needs.
-      splits: the shapes of their evaluation splits, by name.
+      splits: the shapes of their evaluation splits.
     """
     with limit_blas_threads(), CompileAhead() as ahead:
-        programs = [p for group in groups for p in prepare_group(group, splits, ahead)]
+        programs = [
+            program
+            for group, own_splits in zip(groups, splits, strict=True)
+            for program in prepare_group(group, own_splits, ahead)
+        ]
         runs = [run for program in programs for run in program.runs]
         for run in runs if own.fresh else ():
             own.folders[run.name].archive()
