@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Self, TypeVar, cast
 
 from mtl_jax.core.fingerprint import config_fields
+from mtl_jax.core.function_config import FunctionConfig
 from mtl_jax.core.validation import did_you_mean, require
 
 Setting = TypeVar("Setting")
@@ -51,6 +52,8 @@ def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
 
 def replaced_value(old: Any, value: Any) -> Any:
     """The new value of a field, which for a mapping is the old setting with changes."""
+    if isinstance(value, Mapping) and isinstance(old, FunctionConfig):
+        return old.replace(**value)
     inner = isinstance(value, Mapping) and dataclasses.is_dataclass(old)
     return checked_replace(old, value) if inner else value
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.optimizer import Schedule
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_number
 
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class CosineSchedule:
+class CosineSchedule(Schedule):
     """Cosine learning-rate decay after a linear warm-up.
 
     `peak * cos(pi * cycles * t / T)` at step t of T, both counted from the end of the warm-up.
@@ -51,7 +52,7 @@ class CosineSchedule:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class PolynomialSchedule:
+class PolynomialSchedule(Schedule):
     """Polynomial learning-rate decay to zero after a linear warm-up.
 
     `peak * (1 - t / T)^power` at step t of T, both counted from the end of the warm-up: the
@@ -90,7 +91,7 @@ class PolynomialSchedule:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class StepSchedule:
+class StepSchedule(Schedule):
     """Learning rate that is multiplied by a factor at given fractions of the run.
 
     `peak * factor^k` at step t of T, with k the number of fractions f for which `t >= f T`. The

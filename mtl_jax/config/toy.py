@@ -5,9 +5,9 @@ from typing import Protocol, runtime_checkable
 
 import jax
 
-from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.balancing import Balancer as Balance
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_name
 
@@ -48,7 +48,7 @@ class ToyRun(Replaceable):
     name: str
     problem: ToyProblem
     balance: Balance
-    optimizer: SGD | Adam
+    optimizer: Optimizer
     steps: int
     initial_points: tuple[tuple[float, ...], ...]
     tolerance: float = 0.1

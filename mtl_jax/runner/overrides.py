@@ -11,6 +11,7 @@ from mtl_jax.config.replace import holder_of
 from mtl_jax.config.run import Run, map_dependencies
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.fingerprint import config_fields
+from mtl_jax.core.function_config import FunctionConfig
 from mtl_jax.core.validation import BadInput, did_you_mean
 
 AnyRun = TypeVar("AnyRun", bound=Run | ToyRun)
@@ -84,6 +85,11 @@ def replace_at(item: Any, path: list[str], text: str, **changes: Any) -> Any:
         index = index_of(item, name)
         value = new_value(item[index], None, name, rest, text)
         return (*item[:index], value, *item[index + 1 :])
+    if isinstance(item, FunctionConfig):
+        settings = dict(item.settings)
+        if name not in settings:
+            raise NoSuchField(f"{item!r} sets no {name!r}: {did_you_mean(name, settings)}")
+        return item.replace(**{name: new_value(settings[name], None, name, rest, text)})
     if not dataclasses.is_dataclass(item):
         raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
     fields = config_fields(item)
