@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import optax
 
 from mtl_jax.config.param_rules import ParamRules
-from mtl_jax.config.transforms import scale_by_param_rules, with_standard_promotion
+from mtl_jax.config.transforms import (
+    check_clip_norm,
+    clip_by_norm,
+    scale_by_param_rules,
+    with_standard_promotion,
+)
 from mtl_jax.core.function_config import FunctionConfig, public_name
 from mtl_jax.core.optimizer import Optimizer, Schedule
 from mtl_jax.core.tree import Tree
@@ -42,6 +47,8 @@ class Optax(FunctionConfig, Optimizer):
 
     Args:
       function: a function at module level that returns a `GradientTransformation`.
+      clip_norm: largest global norm of the combined gradient, which is scaled down to it first;
+        None does not clip.
       **settings: its keyword arguments.
 
     Raises:
@@ -50,8 +57,14 @@ class Optax(FunctionConfig, Optimizer):
         random key in its state.
     """
 
-    def __init__(self, function: Callable[..., Any], /, **settings: Any):
-        super().__init__(function, **settings)
+    own = ("clip_norm",)
+
+    def __init__(
+        self, function: Callable[..., Any], /, *, clip_norm: float | None = None, **settings: Any
+    ):
+        clip = {} if clip_norm is None else {"clip_norm": clip_norm}
+        super().__init__(function, **clip, **settings)
+        check_clip_norm(self)
         check_step(self)
         check_is_optimizer(self)
 
@@ -61,31 +74,26 @@ class Optax(FunctionConfig, Optimizer):
         rate = dict(self.settings).get("learning_rate")
         return rate if isinstance(rate, int | float | Schedule) else None
 
+    @property
+    def clip_norm(self) -> float | None:
+        """The largest global norm of the gradient, or None."""
+        return dict(self.settings).get("clip_norm")
+
     def build(self, steps: int, rules: ParamRules = ()) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps, with scales by parameter rules."""
-        settings = {name: built(value, steps) for name, value in self.settings}
-        with jax.numpy_dtype_promotion("standard"):
-            transform = self.function(**settings)
+        transform = self.call(steps)
         rule = "must return an optax.GradientTransformation"
         require(
             isinstance(transform, optax.GradientTransformation), self, "function", rule, transform
         )
-        return with_standard_promotion(optax.chain(transform, *scale_by_param_rules(rules)))
+        clip = clip_by_norm(self.clip_norm)
+        return with_standard_promotion(optax.chain(*clip, transform, *scale_by_param_rules(rules)))
 
     def check(self, run: Any) -> None:
         """Requires parameter rules that do not scale the weight decay."""
         scaled = [r for r in run.param_rules if r.weight_decay_scale != 1.0 and not r.frozen]
         rule = f"must not scale the weight decay of {public_name(self.function)} (SGD and Adam can)"
         require(not scaled, run, "param_rules", rule, scaled)
-
-
-def built(value: Any, steps: int) -> Any:
-    """A setting as the function takes it: schedules and optimizers for a run of `steps` steps."""
-    if isinstance(value, tuple):
-        return tuple(built(each, steps) for each in value)
-    if isinstance(value, Schedule):
-        return value.schedule(steps)
-    return value.build(steps) if isinstance(value, Optimizer) else value
 
 
 def check_step(optimizer: Optax) -> None:

@@ -1,17 +1,27 @@
 """Optax transformations that the optimizers share, with parameter rules."""
 
+import math
+from typing import Any
+
 import jax
 import optax
 
 from mtl_jax.config.param_rules import ParamRules, rule_of
 from mtl_jax.core.optimizer import Optimizer, Schedule
 from mtl_jax.core.tree import path_str
+from mtl_jax.core.validation import require, require_number
 
 
 def learning_rate(optimizer: Optimizer, steps: int):
     """The learning rate as a float or a schedule for optax."""
     rate = optimizer.learning_rate
     return rate.schedule(steps) if isinstance(rate, Schedule) else rate
+
+
+def check_rate(optimizer: Optimizer) -> None:
+    """Requires a learning rate that is a non-negative number or a schedule."""
+    if not isinstance(optimizer.learning_rate, Schedule):
+        require_number(optimizer, learning_rate=(0.0, math.inf))
 
 
 def with_standard_promotion(
@@ -28,6 +38,14 @@ def with_standard_promotion(
             return transform.update(updates, state, params, **extra)
 
     return optax.GradientTransformation(init, update)
+
+
+def check_clip_norm(optimizer: Any) -> None:
+    """Requires a `clip_norm` that is None or a positive number."""
+    if optimizer.clip_norm is not None:
+        require_number(optimizer, clip_norm=(0.0, math.inf))
+        rule = "must be above 0"
+        require(optimizer.clip_norm > 0, optimizer, "clip_norm", rule, optimizer.clip_norm)
 
 
 def clip_by_norm(clip_norm: float | None) -> tuple[optax.GradientTransformation, ...]:

@@ -6,7 +6,9 @@ import inspect
 import math
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+
+import jax
 
 from mtl_jax.core.optimizer import Optimizer, Schedule
 from mtl_jax.core.validation import BadInput, did_you_mean, require
@@ -31,11 +33,12 @@ class FunctionConfig:
 
     function: Callable[..., Any]
     settings: tuple[tuple[str, Any], ...]  # Sorted by name.
+    own: ClassVar[tuple[str, ...]] = ()  # Settings that are not arguments of the function.
 
     def __init__(self, function: Callable[..., Any], /, **settings: Any):
         while isinstance(function, functools.partial) and not function.args:
             function, settings = function.func, function.keywords | settings
-        rule = "must be a function at module level, such as optax.lion"
+        rule = "must be a function at module level"
         require(is_named(function), self, "function", rule, function)
         for name, value in settings.items():
             rule = "must be a finite number, a string, None, a schedule, an optimizer, a function "
@@ -43,13 +46,24 @@ class FunctionConfig:
         vars(self).update(function=function, settings=tuple(sorted(settings.items())))
         self.check_names()
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of the function."""
+        return {name: value for name, value in self.settings if name not in self.own}
+
+    def call(self, steps: int) -> Any:
+        """Calls the function, with schedules and optimizers built for a run of `steps` steps."""
+        arguments = {name: built(value, steps) for name, value in self.arguments.items()}
+        with jax.numpy_dtype_promotion("standard"):  # Optax relies on it.
+            return self.function(**arguments)
+
     def check_names(self) -> None:
         """Requires that the function takes the settings, and needs no others."""
         try:
             parameters = inspect.signature(self.function).parameters.values()
         except ValueError:  # Some built-in functions have none.
             return
-        name, given = public_name(self.function), dict(self.settings)
+        name, given = public_name(self.function), self.arguments
         own = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
         for each in given.keys() - set(own) if not takes_any else ():
@@ -78,6 +92,15 @@ class FunctionConfig:
     def __repr__(self) -> str:
         words = [f"{name}={value_repr(value)}" for name, value in self.settings]
         return f"{type(self).__name__}({', '.join([public_name(self.function), *words])})"
+
+
+def built(value: Any, steps: int) -> Any:
+    """A setting as a function takes it, for a run of `steps` steps."""
+    if isinstance(value, tuple):
+        return tuple(built(each, steps) for each in value)
+    if isinstance(value, Schedule):
+        return value.schedule(steps)
+    return value.build(steps) if isinstance(value, Optimizer) else value
 
 
 def is_named(value: Any) -> bool:

@@ -96,7 +96,7 @@ def test_it_cannot_be_changed():
     ("make", "said"),
     [
         (lambda: Optax(optax.lion(1e-4)), "Optax.function must be a function at module level"),
-        (lambda: Optax("lion"), "such as optax.lion, not 'lion'"),
+        (lambda: Optax("lion"), "must be a function at module level, not 'lion'"),
         (lambda: Optax(lambda: optax.lion(1e-4)), "Optax.function must be a function at module"),
         (lambda: Optax(optax.inject_hyperparams(optax.sgd)), "Optax.function must be a function"),
         (
