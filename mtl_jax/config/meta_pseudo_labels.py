@@ -201,9 +201,11 @@ def student_step(context: StepContext, student: MetaTeacherState, labels: ByTask
             losses |= {n: cross_entropy(outputs[n], labels[n]).mean() for n in stream.tasks}
         return sum(losses.values()), (losses, batch_stats)
 
-    gradient, (losses, batch_stats) = jax.grad(pseudo_label_loss, has_aux=True)(trained)
-    optimizer = run.optimizer.build(run.steps, run.param_rules)
-    updates, opt_state = optimizer.update(gradient, student.opt_state, trained)
+    gradient_fn = jax.grad(pseudo_label_loss, has_aux=True)
+    gradient, found = run.optimizer.gradient(gradient_fn, trained, student.opt_state)
+    losses, batch_stats = found
+    transform = run.optimizer.build(run.steps, run.param_rules)
+    updates, opt_state = transform.update(gradient, student.opt_state, trained)
     params = merge(optax.apply_updates(trained, updates), frozen)
     decrease = labelled_losses(context, student.params, before)
     decrease = decrease - labelled_losses(context, params, before)

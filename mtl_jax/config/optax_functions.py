@@ -25,11 +25,9 @@ EXAMPLE = {
     "shared": {"Dense_0": {"kernel": (3, 4), "bias": (4,)}, "Conv_0": {"kernel": (3, 3, 1, 2)}},
     "tasks": {"heads": {"task": {"kernel": (4, 2), "bias": (2,)}}},
 }
+MOMENTUM = ("momentum", "b1")  # Its names in optax.
 # Optimizers, by their state, that train other parameters than those to evaluate.
-OTHER_STEPS = {
-    optax.contrib.ScheduleFreeState: "averages the parameters to evaluate apart",
-    optax.contrib.SAMState: "perturbs the parameters between two gradients",
-}
+INSTEAD = {optax.contrib.ScheduleFreeState: "ScheduleFree", optax.contrib.SAMState: "SAM"}
 
 
 class Optax(FunctionConfig, Optimizer):
@@ -75,6 +73,15 @@ class Optax(FunctionConfig, Optimizer):
         return rate if isinstance(rate, int | float | Schedule) else None
 
     @property
+    def momentum(self) -> float:
+        """The argument `momentum` or `b1`, or its default."""
+        defaults = inspect.signature(self.function).parameters
+        values = [
+            dict(self.settings).get(n, defaults[n].default) for n in MOMENTUM if n in defaults
+        ]
+        return next((float(value) for value in values if isinstance(value, int | float)), 0.0)
+
+    @property
     def clip_norm(self) -> float | None:
         """The largest global norm of the gradient, or None."""
         return dict(self.settings).get("clip_norm")
@@ -118,10 +125,11 @@ def check_step(optimizer: Optax) -> None:
     except Exception as error:
         what = f"{short_repr(optimizer)} fails in a step with gradients and parameters only"
         raise BadInput(f"{what}: {short_repr(error)}") from error
-    for kind, reason in OTHER_STEPS.items():
+    for kind, name in INSTEAD.items():
         found = jax.tree.leaves(state, is_leaf=lambda node, kind=kind: isinstance(node, kind))
         other = any(isinstance(node, kind) for node in found)
-        require(not other, optimizer, "function", f"must not be one that {reason}", optimizer)
+        rule = f"must not change the parameters to evaluate; use optimizers.{name}"
+        require(not other, optimizer, "function", rule, optimizer)
     kept = (specs(params), specs(state)) == (specs(updates), specs(new_state))
     require(kept, optimizer, "function", "must keep the shapes of updates and state", optimizer)
     keys = [

@@ -8,6 +8,7 @@ import optax
 # Names of `mtl_jax.optimizers`, as those below.
 from mtl_jax.config.muon import Muon  # noqa: F401
 from mtl_jax.config.optax_functions import Optax  # noqa: F401
+from mtl_jax.config.optimizer_wrappers import SAM, ReduceOnPlateau, ScheduleFree  # noqa: F401
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.config.schedules import (  # noqa: F401
     CosineSchedule,
@@ -93,6 +94,8 @@ class Adam(Optimizer):
     _: dataclasses.KW_ONLY
     clip_norm: float | None = None
 
+    momentum = 0.9
+
     def __post_init__(self):
         check_rate(self)
         check_clip_norm(self)
@@ -145,6 +148,11 @@ class Lion(Optimizer):
         check_rate(self)
         check_clip_norm(self)
         require_number(self, b1=(0.0, 1.0), b2=(0.0, 1.0), weight_decay=(0.0, math.inf))
+
+    @property
+    def momentum(self) -> float:
+        """b2, the decay of the momentum."""
+        return self.b2
 
     def build(self, steps: int, rules: ParamRules = ()) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps, with scales by parameter rules."""

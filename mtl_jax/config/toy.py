@@ -58,6 +58,8 @@ class ToyRun(Replaceable):
     def __post_init__(self):
         require_name(self)
         require_int(self, steps=1, num_records=1, seed=0)
+        rule = "must not need validation"
+        require(not self.optimizer.observes_validation, self, "optimizer", rule, self.optimizer)
         require(self.steps < 2**31, self, "steps", "must be below 2^31", self.steps)
         require(self.seed < 2**32, self, "seed", "must be below 2^32", self.seed)
         rule = f"must be a multiple of num_records, {self.num_records}"

@@ -121,6 +121,11 @@ class CompiledRun:
         )
 
     @functools.cached_property
+    def observe(self) -> Wrapped:
+        """The jitted `(opt_state, improved) -> opt_state` of all seeds, after an evaluation."""
+        return jax.jit(jax.vmap(self.run.optimizer.observe), out_shardings=self.seed_sharding)
+
+    @functools.cached_property
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
         measure = train.measure_affinity(self.run, self.model, self.execution, self.shard_batch)

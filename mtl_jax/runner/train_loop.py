@@ -9,7 +9,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
-from mtl_jax.report.selection import is_stopped
+from mtl_jax.report.selection import improved_seeds, is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
@@ -23,6 +23,7 @@ from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainState
 
 
 def train_run(
@@ -144,6 +145,7 @@ class Training:
             if begin == start:
                 break
             state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
+            state = self.observe(state, end)
         steps = range(start + 1, stop + 1)
         return locate(self.compiled, state, self.data.train, steps, self.folder)
 
@@ -158,6 +160,16 @@ class Training:
         self.records.append(record)
         self.folder.append(record)
         self.candidates.add(record, self.state)
+        self.state = self.observe(self.state, step)
+
+    def observe(self, state: TrainState, step: int) -> TrainState:
+        """The state after its optimizer has observed the evaluation of a step, if it does so."""
+        records = [record for record in self.records if record["step"] <= step]
+        is_evaluated = records and records[-1]["step"] == step
+        if not self.run.optimizer.observes_validation or not is_evaluated:
+            return state
+        improved = improved_seeds(self.run, records)
+        return state._replace(opt_state=self.compiled.observe(state.opt_state, improved))
 
     def is_stopped(self) -> bool:
         """Whether the run stops early after the last evaluation."""

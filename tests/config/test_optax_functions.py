@@ -123,7 +123,7 @@ def test_it_cannot_be_changed():
         (lambda: Optax(optax.noisy_sgd, learning_rate=0.1, key=1), "a state without random keys"),
         (
             lambda: Optax(optax.contrib.schedule_free_sgd, learning_rate=0.1),
-            "Optax.function must not be one that averages the parameters to evaluate apart",
+            "Optax.function must not change the parameters to evaluate; use optimizers.ScheduleFree, not",
         ),
         (
             lambda: Optax(
@@ -131,7 +131,7 @@ def test_it_cannot_be_changed():
                 optimizer=optimizers.SGD(0.1),
                 adv_optimizer=Optax(optax.sgd, learning_rate=0.1),
             ),
-            "Optax.function must not be one that perturbs the parameters",
+            "Optax.function must not change the parameters to evaluate; use optimizers.SAM, not Optax(",
         ),
         (
             lambda: Optax(optax.lookahead, fast_optimizer=LION, sync_period=5, slow_step_size=0.5),

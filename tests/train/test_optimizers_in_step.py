@@ -1,17 +1,19 @@
 """Optimizers in the step of a run: against a plain optax loop, with schedules of tasks, resumed."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
-from mtl_jax import nets, optimizers
-from mtl_jax.config.optimizers import CosineSchedule, Optax
+from mtl_jax import aggregate, aggregation, nets, optimizers, weighting
+from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
+from mtl_jax.config.optimizers import SAM, SGD, CosineSchedule, Optax, ReduceOnPlateau, ScheduleFree
 from mtl_jax.config.task_schedule import AlternatingTasks
 from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_data import load_run_data
-from tests.small import DATA, ROW, RUN
+from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED
 
 ONE = jax.devices()[:1]
 STEPS = 5
@@ -29,13 +31,13 @@ def ready(run):
     return made, made.init(None), made.put_data(prepared.train)
 
 
-def loss(params):
+def loss(params, task="row"):
     """The mean cross-entropy of the full batch, written apart from the package."""
-    layer, head = params["shared"]["Dense_0"], params["tasks"]["heads"]["row"]
+    layer, head = params["shared"]["Dense_0"], params["tasks"]["heads"][task]
     inputs = DATA.train["inputs"].reshape(96, -1)
     hidden = jax.nn.relu(inputs @ layer["kernel"] + layer["bias"][None])
     logits = hidden @ head["kernel"] + head["bias"][None]
-    return optax.softmax_cross_entropy_with_integer_labels(logits, DATA.train["row"]).mean()
+    return optax.softmax_cross_entropy_with_integer_labels(logits, DATA.train[task]).mean()
 
 
 def plain_loop(transform, params):
@@ -91,8 +93,12 @@ def test_a_run_is_a_plain_optax_loop(setting, theirs):
 
 @pytest.mark.parametrize(
     "setting",
-    [Optax(optax.contrib.muon, learning_rate=RATE), Optax(optax.adafactor, learning_rate=0.1)],
-    ids=lambda setting: setting.function.__name__,
+    [
+        Optax(optax.contrib.muon, learning_rate=RATE),
+        Optax(optax.adafactor, learning_rate=0.1),
+        SAM(ReduceOnPlateau(ScheduleFree(SGD(0.1, momentum=0.0)))),
+    ],
+    ids=["muon", "adafactor", "wrapped"],
 )
 def test_an_interrupted_run_goes_on(setting, tmp_path):
     made, state, given = ready(RUN.replace(optimizer=setting))
@@ -158,3 +164,89 @@ def test_momentum_of_optax_is_that_of_sgd():
         found.append(made.train_steps(state, given, 3)[0].params)
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_schedule_free_parameters_are_those_to_evaluate():
+    free = ScheduleFree(Optax(optax.adamw, learning_rate=0.05, b1=0.0), b1=0.8)
+    made, state, given = ready(FULL.replace(optimizer=free))
+    start = jax.tree.map(lambda leaf: leaf[0], jax.device_get(state.params))
+    state, _ = made.train_steps(state, given, STEPS)
+    theirs = optax.contrib.schedule_free_adamw(0.05, b1=0.8, weight_decay=1e-4)
+    with jax.numpy_dtype_promotion("standard"):
+        params, opt_state = start, theirs.init(start)
+        for _ in range(STEPS):
+            updates, opt_state = theirs.update(jax.grad(loss)(params), opt_state, params)
+            params = optax.apply_updates(params, updates)
+    wanted = optax.contrib.schedule_free_eval_params(opt_state, params)
+    assert not np.allclose(
+        wanted["shared"]["Dense_0"]["kernel"], params["shared"]["Dense_0"]["kernel"]
+    )
+    close(jax.tree.map(lambda leaf: leaf[0], state.params), wanted)
+
+
+def test_sharpness_aware_pcgrad_balances_both_passes():
+    """Against a loop of its own: aggregated gradient, ascent, aggregated gradient there."""
+    run = FULL.replace(
+        tasks=(ROW, COLUMN),
+        balance=aggregation.PCGrad(),
+        optimizer=SAM(SGD(0.5, momentum=0.0), rho=0.5),
+    )
+    made, state, given = ready(run)
+    params = jax.tree.map(lambda leaf: leaf[0], jax.device_get(state.params))
+
+    def gradient(params):
+        rows = [jax.grad(loss)(params, task) for task in ("row", "column")]
+        jacobian = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(row["shared"] for row in rows))
+        shared, _ = aggregate(aggregation.PCGrad(), jacobian, jax.random.key(0))  # No draw for two.
+        tasks = jax.tree.map(jnp.add, *(row["tasks"] for row in rows))
+        return {"shared": shared, "tasks": tasks}
+
+    for _ in range(3):
+        first = gradient(params)
+        norm = np.sqrt(sum(np.square(leaf).sum() for leaf in jax.tree.leaves(first)))
+        worst = jax.tree.map(lambda w, g, n=norm: w + 0.5 * g / n, params, first)
+        params = jax.tree.map(lambda w, g: w - 0.5 * g, params, gradient(worst))
+    state, _ = made.train_steps(state, given, 3)
+    close(jax.tree.map(lambda leaf: leaf[0], state.params), params)
+
+
+@pytest.mark.parametrize("balance", [weighting.FAMO(), aggregation.PCGrad()], ids=str)
+def test_the_first_pass_of_sam_updates_the_states(balance):
+    """With FixMatch and FreeMatch: a step's states and metrics are those without SAM."""
+    run = UNLABELLED.replace(
+        trunk=nets.MLP((12,), batch_norm=True),
+        balance=balance,
+        optimizer=SGD(0.05),
+        num_seeds=1,
+    )
+    found = []
+    for optimizer in (run.optimizer, SAM(run.optimizer, rho=0.5)):
+        made, state, given = ready(run.replace(optimizer=optimizer))
+        state, metrics = made.train_steps(state, given, 1)
+        found.append((state, metrics))
+    (plain, plain_metrics), (sharp, metrics) = found
+    close(
+        (plain.batch_stats, plain.aux_state, plain_metrics),
+        (sharp.batch_stats, sharp.aux_state, metrics),
+    )
+    if not balance.uses_post_step:  # FAMO looks at the parameters after the step.
+        close(plain.balance_state, sharp.balance_state)
+    assert not np.allclose(
+        *(s.params["shared"]["Dense_0"]["kernel"] for s in (plain, sharp)), atol=1e-4
+    )
+
+
+@pytest.mark.slow
+def test_teacher_and_student_of_meta_pseudo_labels_take_their_own_gradients():
+    """The student's step is `run.optimizer`'s, the teacher's that of the extension."""
+    free = ScheduleFree(SGD(0.05, momentum=0.0))
+    runs = [
+        UNLABELLED.replace(optimizer=one, extensions=(MetaPseudoLabels(optimizer=SGD(0.05)),))
+        for one in (SGD(0.05, momentum=0.0), SAM(SGD(0.05, momentum=0.0), rho=0.5), free)
+    ]
+    params = []
+    for run in runs:
+        made, state, given = ready(run)
+        state, _ = made.train_steps(state, given, 3)
+        params.append(np.asarray(state.params["shared"]["Dense_0"]["kernel"]))
+    assert not np.allclose(params[0], params[1]) and not np.allclose(params[0], params[2])
