@@ -16,7 +16,7 @@ from mtl_jax.config.transforms import (
     with_standard_promotion,
 )
 from mtl_jax.core.function_config import FunctionConfig, public_name
-from mtl_jax.core.optimizer import Optimizer, Schedule
+from mtl_jax.core.optimizer import Optimizer, OptimizerWrapper, Schedule
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput, require, short_repr
 
@@ -63,6 +63,9 @@ class Optax(FunctionConfig, Optimizer):
         clip = {} if clip_norm is None else {"clip_norm": clip_norm}
         super().__init__(function, **clip, **settings)
         check_clip_norm(self)
+        for name, value in self.settings:
+            rule = "must not be a wrapper, whose own gradient optax does not take: wrap the Optax"
+            require(not isinstance(value, OptimizerWrapper), self, name, rule, value)
         check_step(self)
         check_is_optimizer(self)
 

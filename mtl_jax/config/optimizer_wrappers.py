@@ -12,7 +12,7 @@ from optax.contrib import ScheduleFreeState
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.config.transforms import learning_rate, with_standard_promotion
 from mtl_jax.core.optimizer import GradientFn, OptimizerWrapper
-from mtl_jax.core.tree import Tree, global_norm
+from mtl_jax.core.tree import Tree, ascend
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_number
 
@@ -50,10 +50,7 @@ class SAM(OptimizerWrapper):
 
         def sharpness_aware_gradient(params):
             gradient, found = gradient_fn(params)
-            norm = global_norm(gradient)
-            scale = self.rho / jnp.where(norm == 0.0, 1.0, norm)
-            perturbed = jax.tree.map(lambda w, g: w + scale.astype(g.dtype) * g, params, gradient)
-            gradient, _ = gradient_fn(perturbed)
+            gradient, _ = gradient_fn(ascend(params, gradient, self.rho))
             return gradient, found
 
         return self.optimizer.gradient(sharpness_aware_gradient, params, opt_state)
@@ -81,8 +78,8 @@ class ScheduleFree(OptimizerWrapper):
       BadInput: for an optimizer with a known momentum or without a learning rate, a b1 outside
         ]0, 1], or a negative p.
 
-    Reference: Defazio et al., The Road Less Scheduled, NeurIPS 2024, equations 3 to 5
-      (https://arxiv.org/abs/2405.15682).
+    Reference: Defazio et al., The Road Less Scheduled, NeurIPS 2024, Section 1 and, with Adam,
+      Algorithm 1 (https://arxiv.org/abs/2405.15682).
     """
 
     b1: float = 0.9
@@ -127,11 +124,6 @@ class ScheduleFree(OptimizerWrapper):
         """The gradient of the wrapped optimizer at y."""
         point = self.gradient_params(params, opt_state)
         return self.optimizer.gradient(gradient_fn, point, opt_state.base_optimizer_state)
-
-    def observe(self, opt_state: ScheduleFreeState, improved: jax.Array) -> ScheduleFreeState:
-        """The state after an evaluation."""
-        inner = self.optimizer.observe(opt_state.base_optimizer_state, improved)
-        return opt_state._replace(base_optimizer_state=inner)
 
     def gradient_params(self, params: Tree, state: ScheduleFreeState) -> Tree:
         """The parameters y at which the gradient is taken."""

@@ -91,7 +91,7 @@ class Run(RunSettings, Replaceable):
       tasks: the tasks to predict.
       trunk: a module of `mtl_jax.nets`.
       balance: a loss weighting or a gradient aggregator.
-      optimizer: an optimizer of `mtl_jax.config.optimizers`.
+      optimizer: an optimizer of `mtl_jax.optimizers`, or another `mtl_jax.core.optimizer.Optimizer`.
       steps: number of training steps.
       batch_size: number of labelled examples per step, B.
       labels: how many labels there are, and who labels the rest.

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from mtl_jax.aggregation.balance import BalancedGradient, balance
+from mtl_jax.aggregation.pullback import pullback_only
 from mtl_jax.config.toy import ToyRun
 from mtl_jax.core.tree import Tree
 from mtl_jax.train.state import init_balance_state
@@ -64,5 +65,9 @@ def gradient_at(
     def pullback(cotangents):
         return {"shared": vjp_fn(cotangents)[0], "tasks": {}}
 
-    found = balance(run.balance, losses, pullback, state, key)
+    pullbacks = pullback_only(pullback, losses)._replace(
+        losses_fn=lambda params: run.problem.losses(params["shared"]),
+        params={"shared": point, "tasks": {}},
+    )
+    found = balance(run.balance, losses, pullbacks, state, key)
     return found.gradient["shared"], found

@@ -134,6 +134,14 @@ def test_it_cannot_be_changed():
             "Optax.function must not change the parameters to evaluate; use optimizers.SAM, not Optax(",
         ),
         (
+            lambda: Optax(
+                optax.apply_if_finite,
+                inner=optimizers.SAM(optimizers.SGD(0.1)),
+                max_consecutive_errors=3,
+            ),
+            "Optax.inner must not be a wrapper, whose own gradient optax does not take",
+        ),
+        (
             lambda: Optax(optax.lookahead, fast_optimizer=LION, sync_period=5, slow_step_size=0.5),
             "fails in a step with gradients and parameters only",
         ),

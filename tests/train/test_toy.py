@@ -57,6 +57,17 @@ def test_a_sharpness_aware_descent_by_hand():
     np.testing.assert_allclose(points, path, rtol=1e-5)
 
 
+def test_each_task_is_balanced_at_its_own_worst_point():
+    """SAMO without a local part: both tasks at the worst point of their sum."""
+    run = BOWLS.replace(balance=aggregation.SAMO(BOWLS.balance, rho=0.3, beta=0.0))
+    sharp = BOWLS.replace(optimizer=optimizers.SAM(BOWLS.optimizer, rho=0.3))
+    found, wanted = (
+        jax.jit(lambda one=one: optimize_trajectory(one, jnp.array([2.0, -1.0]), KEY))()[0]
+        for one in (run, sharp)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 def test_the_shortest_combination_stops_on_the_pareto_set():
     run = BOWLS.replace(balance=aggregation.MGDA(), steps=60)
     points, *_ = jax.jit(lambda: optimize_trajectory(run, jnp.array([0.0, 0.0]), KEY))()
