@@ -1,4 +1,4 @@
-"""Optimizers: SGD and Adam with weight decay of kernels, and any of optax; their schedules."""
+"""SGD, Adam and Lion with weight decay of kernels; the names of all optimizers and schedules."""
 
 import dataclasses
 import math
