@@ -63,6 +63,29 @@ core
 Names below are without `mtl_jax.`: `weighting.DWA` is `mtl_jax.weighting.DWA`. `Run` and the groups
 of its fields, `Task`, `Experiment` and `Published` can also be imported from `mtl_jax` itself.
 
+## Optimizers and schedules
+
+```python
+import optax
+
+from mtl_jax import optimizers
+
+rate = optimizers.WSDSchedule(3e-4, warmup=100)  # Or a number, or another schedule.
+adamw = optimizers.Adam(rate, weight_decay=0.05, clip_norm=1.0)  # Decays kernels only.
+lamb = optimizers.Optax(optax.lamb, learning_rate=rate, b1=0.95)  # Any of optax.
+sharp = optimizers.SAM(adamw, rho=0.05)  # Two passes a step, each with its own balance.
+free = optimizers.ScheduleFree(optimizers.SGD(1.0, momentum=0.0))
+plateau = optimizers.ReduceOnPlateau(adamw, factor=0.5, patience=5)  # Of validation.
+print(lamb.replace(learning_rate=1e-3))  # Optax(optax.lamb, b1=0.95, learning_rate=0.001)
+```
+
+`optimizers.Optax(function, **settings)` and `optimizers.OptaxSchedule(function, **settings)` take any
+factory of optax or of your own at module level, print as their source, are part of a run's
+fingerprint, and are changed by `--set optimizer.b1=0.95`. A wrong name, a missing setting, or an
+optimizer that needs more than gradients (such as `optax.lbfgs`) is refused where it is written. A
+linear decay is `PolynomialSchedule(peak, 1.0)`. Another kind of optimizer extends
+`mtl_jax.core.optimizer.Optimizer`.
+
 ## Add a method
 
 One file, one test, one export line. For an aggregator: `mtl_jax/aggregation/inverse_norm.py` with
@@ -241,6 +264,8 @@ def cost(member: Member) -> str:
     if not inspect.isclass(member.value):
         return "-"
     access = member.value.access
+    if member.value.perturb is not Balancer.perturb:
+        return "2 K forward passes, K + 1 backward passes"
     if not isinstance(access, str):
         return "its method's"
     later = member.value.post_step is not Balancer.post_step

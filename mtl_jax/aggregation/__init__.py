@@ -31,6 +31,7 @@ from mtl_jax.aggregation.pcd import PCD as PCD
 from mtl_jax.aggregation.pcgrad import PCGrad as PCGrad
 from mtl_jax.aggregation.per_layer import PerLayer as PerLayer
 from mtl_jax.aggregation.pivrg import PIVRG as PIVRG
+from mtl_jax.aggregation.samo import SAMO as SAMO
 from mtl_jax.aggregation.sdmgrad import SDMGrad as SDMGrad
 from mtl_jax.aggregation.trimmed_mean import TrimmedMean as TrimmedMean
 from mtl_jax.aggregation.upgrad import UPGrad as UPGrad

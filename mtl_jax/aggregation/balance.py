@@ -70,6 +70,7 @@ def balance(
     if not isinstance(pullback, TaskPullback):
         pullback = pullback_only(pullback, losses)
     state = method.pre_step(losses, state)
+    pullback, method = method.perturb(pullback, key), method.inner
     if method.needs_task_gradients:
         balanced = weigh_by_jacobian(method, pullback, state, key, options)
     else:
@@ -105,7 +106,8 @@ def aggregate(
       >>> weights.tolist(), gradient["kernel"].tolist()
       ([1.5, 2.0], [1.0, 2.0])
     """
-    if not isinstance(method, Balancer) or method.access not in ("gramian", "jacobian"):
+    combines = isinstance(method, Balancer) and method.access in ("gramian", "jacobian")
+    if not combines or method.inner is not method:
         raise TypeError(f"aggregate needs an aggregator of gradients, not {method!r}")
     if state is None:
         num_tasks = jax.tree.leaves(jacobian)[0].shape[0]

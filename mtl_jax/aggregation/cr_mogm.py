@@ -71,6 +71,7 @@ class CRMOGM(Balancer):
         rule = "must be a tuple of finite numbers, or None"
         require(valid, self, "initial", rule, self.initial)
         valid = isinstance(self.method, Balancer) and self.method.access in ("losses", "gramian")
+        valid = valid and self.method.inner is self.method
         rule = "must be a weighting of losses or of Gram matrices"
         require(valid, self, "method", rule, self.method)
 

@@ -55,6 +55,7 @@ class PerLayer(JacobianAggregator):
 
     def __post_init__(self):
         valid = isinstance(self.method, Balancer) and weighs_gram(self.method)
+        valid = valid and self.method.inner is self.method
         require(valid, self, "method", "must be a method with weigh_gram", self.method)
         valid = not self.method.uses_post_step
         require(valid, self, "method", "must not observe losses after the step", self.method)

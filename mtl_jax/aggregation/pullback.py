@@ -1,7 +1,7 @@
 """Backward passes of K losses as functions, and the gradient that is combined from them."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,9 @@ class TaskPullback(NamedTuple):
     active_tasks: jax.Array | None = None  # Mask of the tasks that train, bool [K].
     extra_batches: "tuple[TaskPullback, ...]" = ()  # Two more, for a CrossGramWeighting.
     heldout_losses: Callable[[jax.Array], jax.Array] | None = None  # For a BilevelWeighting.
+    losses_fn: Callable[[Tree], jax.Array] | None = None  # Parameters -> losses [K], same batch.
+    params: Tree = None  # The parameters of the step, {"shared", "tasks"}.
+    map_tasks: Callable[[Callable, Any], Any] = jax.lax.map  # Maps over the rows of a tree.
 
 
 def pullback_only(vjp: Callable[[jax.Array], Tree], losses: jax.Array) -> TaskPullback:

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.task import required_views
 from mtl_jax.core.head_key import encoder_params, head_params
 from mtl_jax.core.model import features_by_task, predict, restore_counters
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import (
     AfterContext,
@@ -71,7 +71,7 @@ class MetaPseudoLabels(StepExtension):
       optimizer: optimizer of the teacher; None uses the run's.
 
     Raises:
-      BadInput: for a negative weight, a momentum outside [0, 1], or another optimizer.
+      BadInput: for a negative weight, or a momentum outside [0, 1].
 
     Reference: Pham et al., Meta Pseudo Labels, CVPR 2021, Section 2 and the appendix on the
       teacher's update (https://arxiv.org/abs/2003.10580), for a single task.
@@ -79,7 +79,7 @@ class MetaPseudoLabels(StepExtension):
 
     meta_weight: float = 1.0
     baseline_momentum: float | None = 0.99
-    optimizer: SGD | Adam | None = None
+    optimizer: Optimizer | None = None
 
     name = "meta_teacher"
     extra_models = ("coach",)  # Random stream of the teacher; renaming it would change results.
@@ -89,8 +89,6 @@ class MetaPseudoLabels(StepExtension):
         require_number(self, meta_weight=(0.0, math.inf))
         if self.baseline_momentum is not None:
             require_number(self, baseline_momentum=(0.0, 1.0))
-        fine = self.optimizer is None or isinstance(self.optimizer, SGD | Adam)
-        require(fine, self, "optimizer", "must be SGD, Adam or None", self.optimizer)
 
     def check(self, run: Any) -> None:
         """Requires cross-entropy tasks with strong views, and a balance that uses one batch."""
@@ -203,9 +201,11 @@ def student_step(context: StepContext, student: MetaTeacherState, labels: ByTask
             losses |= {n: cross_entropy(outputs[n], labels[n]).mean() for n in stream.tasks}
         return sum(losses.values()), (losses, batch_stats)
 
-    gradient, (losses, batch_stats) = jax.grad(pseudo_label_loss, has_aux=True)(trained)
-    optimizer = run.optimizer.build(run.steps, run.param_rules)
-    updates, opt_state = optimizer.update(gradient, student.opt_state, trained)
+    gradient_fn = jax.grad(pseudo_label_loss, has_aux=True)
+    gradient, found = run.optimizer.gradient(gradient_fn, trained, student.opt_state)
+    losses, batch_stats = found
+    transform = run.optimizer.build(run.steps, run.param_rules)
+    updates, opt_state = transform.update(gradient, student.opt_state, trained)
     params = merge(optax.apply_updates(trained, updates), frozen)
     decrease = labelled_losses(context, student.params, before)
     decrease = decrease - labelled_losses(context, params, before)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from mtl_jax.core.fingerprint import config_fields
+from mtl_jax.core.function_config import FunctionConfig
 from mtl_jax.core.validation import BadInput, did_you_mean, require
 
 Setting = TypeVar("Setting")
@@ -56,6 +57,8 @@ def checked_replace(setting: Setting, changes: Mapping[str, Any]) -> Setting:
 
 def replaced_value(old: Any, value: Any) -> Any:
     """The new value of a field, which for a mapping is the old setting with changes."""
+    if isinstance(value, Mapping) and isinstance(old, FunctionConfig):
+        return old.replace(**value)
     inner = isinstance(value, Mapping) and dataclasses.is_dataclass(old)
     return checked_replace(old, value) if inner else value
 
@@ -99,6 +102,11 @@ def replace_at(
         index = index_of(item, name)
         value = new_value(item[index], None, name, rest, new)
         return (*item[:index], value, *item[index + 1 :])
+    if isinstance(item, FunctionConfig):
+        settings = dict(item.settings)
+        if name not in settings:
+            raise NoSuchField(f"{item!r} sets no {name!r}: {did_you_mean(name, settings)}")
+        return item.replace(**{name: new_value(settings[name], None, name, rest, new)})
     if not dataclasses.is_dataclass(item):
         raise NoSuchField(f"there is nothing below {item!r} to set {name!r} of")
     fields = config_fields(item)

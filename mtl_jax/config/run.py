@@ -7,7 +7,6 @@ from typing import Any
 from mtl_jax.config.balance_options import AS_PUBLISHED, BalanceOptions
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.init_checks import check_initialization
-from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import ParamRules
 from mtl_jax.config.replace import Replaceable, RunGroup
 from mtl_jax.config.run_checks import check_run
@@ -16,6 +15,7 @@ from mtl_jax.config.task import Task
 from mtl_jax.config.task_schedule import AlternatingTasks, ProgressiveTasks
 from mtl_jax.core.balancing import Balancer as Balance
 from mtl_jax.core.data_source import DataSource
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.protocols import PretrainedWeights, RunSettings
 from mtl_jax.core.step_extension import StepExtension
 from mtl_jax.core.typechecked import typechecked
@@ -91,7 +91,7 @@ class Run(RunSettings, Replaceable):
       tasks: the tasks to predict.
       trunk: a module of `mtl_jax.nets`.
       balance: a loss weighting or a gradient aggregator.
-      optimizer: an optimizer of `mtl_jax.config.optimizers`.
+      optimizer: an optimizer of `mtl_jax.optimizers`, or another `mtl_jax.core.optimizer.Optimizer`.
       steps: number of training steps.
       batch_size: number of labelled examples per step, B.
       labels: how many labels there are, and who labels the rest.
@@ -122,7 +122,7 @@ class Run(RunSettings, Replaceable):
     tasks: tuple[Task, ...]
     trunk: Any
     balance: Balance
-    optimizer: SGD | Adam
+    optimizer: Optimizer
     steps: int
     batch_size: int = 64
     labels: Labels = dataclasses.field(default_factory=Labels)

@@ -62,6 +62,7 @@ def check_run(run: Any, sources: tuple, teacher_tasks: dict) -> None:
     require(len(owners) < 2, run, "extensions", rule, owners)
     for extension in run.extensions:
         extension.check(run)
+    check_optimizers(run)
     check_init_from(run)
     teachers = run.labels.teachers
     for field, others in (("initialization.init_from", sources), ("labels.teachers", teachers)):
@@ -72,6 +73,22 @@ def check_run(run: Any, sources: tuple, teacher_tasks: dict) -> None:
         fine = teacher_view(task) is None or (task.name, task.num_outputs) in teacher_tasks
         rule = f"must teach {task.name!r} with {task.num_outputs} outputs"
         require(fine, run, "labels.teachers", rule, sorted(teacher_tasks))
+
+
+def check_optimizers(run: Any) -> None:
+    """Requires optimizers that suit the run, with a learning rate where another part uses it."""
+    own = [each.optimizer for each in run.extensions if each.optimizer is not None]
+    users = {
+        "regularization.proximal": bool(run.regularization.proximal),
+        "balance": run.balance.access == "heldout_losses",
+        "evaluation.measure_affinity": run.evaluation.measure_affinity,
+    }
+    for optimizer in (run.optimizer, *own):
+        optimizer.check(run)
+        for field in (field for field, uses in users.items() if uses):
+            rule = f"with {field} must have a learning_rate, whose steps it also takes"
+            fine = optimizer.learning_rate is not None
+            require(fine, run, "optimizer", rule, optimizer)
 
 
 def check_counts(run: Any) -> None:

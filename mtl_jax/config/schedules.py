@@ -4,17 +4,20 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from mtl_jax.core.function_config import FunctionConfig
+from mtl_jax.core.optimizer import Schedule
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import require, require_int, require_number
+from mtl_jax.core.validation import BadInput, require, require_int, require_number, short_repr
 
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class CosineSchedule:
+class CosineSchedule(Schedule):
     """Cosine learning-rate decay after a linear warm-up.
 
     `peak * cos(pi * cycles * t / T)` at step t of T, both counted from the end of the warm-up.
@@ -51,7 +54,7 @@ class CosineSchedule:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class PolynomialSchedule:
+class PolynomialSchedule(Schedule):
     """Polynomial learning-rate decay to zero after a linear warm-up.
 
     `peak * (1 - t / T)^power` at step t of T, both counted from the end of the warm-up: the
@@ -60,7 +63,7 @@ class PolynomialSchedule:
 
     Attributes:
       peak: maximal learning rate.
-      power: exponent; 1 is a linear decay.
+      power: exponent; `PolynomialSchedule(peak, 1.0)` is the linear decay.
       warmup: number of steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
 
     Raises:
@@ -90,7 +93,7 @@ class PolynomialSchedule:
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class StepSchedule:
+class StepSchedule(Schedule):
     """Learning rate that is multiplied by a factor at given fractions of the run.
 
     `peak * factor^k` at step t of T, with k the number of fractions f for which `t >= f T`. The
@@ -126,6 +129,85 @@ class StepSchedule:
             count = jnp.asarray(count, jnp.float32)
             passed = sum((count >= boundary).astype(jnp.float32) for boundary in boundaries)
             return self.peak * jnp.power(jnp.float32(self.factor), passed)
+
+        return rate
+
+
+@typechecked
+@dataclasses.dataclass(frozen=True)
+class WSDSchedule(Schedule):
+    """Warm-up, stable rate, decay to zero at the end (WSD).
+
+    `peak * (1 - d^power)` at step t of T, with `d = (t - (1 - decay) T) / (decay T)` the progress
+    of the decay, 0 before it; the warm-up is linear. Unlike with a cosine, the steps before the
+    decay do not depend on T.
+
+    Attributes:
+      peak: maximal learning rate.
+      warmup: number of steps in which the rate rises from `peak / (warmup + 1)` to `peak`.
+      decay: fraction of the steps in which the rate falls; 0 keeps it.
+      power: 1 is a linear decay; 0.5 the "1-sqrt" of Haegele et al.
+
+    Raises:
+      BadInput: for a negative rate, warm-up or power, or a fraction outside [0, 1].
+
+    Reference: Hu et al., MiniCPM, COLM 2024, Section 4, with an exponential decay
+      (https://arxiv.org/abs/2404.06395); Haegele et al., Scaling Laws and Compute-Optimal Training
+      Beyond Fixed Training Durations, NeurIPS 2024, Section 3 (https://arxiv.org/abs/2405.18392).
+    """
+
+    peak: float
+    warmup: int = 0
+    decay: float = 0.2
+    power: float = 1.0
+
+    def __post_init__(self):
+        require_number(self, peak=(0.0, math.inf), decay=(0.0, 1.0), power=(0.0, math.inf))
+        require_int(self, warmup=0)
+
+    def schedule(self, steps: int) -> Callable[[jax.Array], jax.Array]:
+        """The learning rate as a function of the step, for a run of `steps` steps."""
+        length = self.decay * steps
+
+        def rate(count):
+            rise, _ = rise_and_progress(count, steps, self.warmup)
+            late = jnp.asarray(count, jnp.float32) - (steps - length)
+            progress = jnp.clip(late / (length or math.inf), 0.0, 1.0)
+            return self.peak * rise * (1.0 - progress ** jnp.float32(self.power))
+
+        return rate
+
+
+class OptaxSchedule(FunctionConfig, Schedule):
+    """A schedule of optax, or of a user's own function that returns one.
+
+    `OptaxSchedule(optax.sgdr_schedule, cosine_kwargs=...)`; its numbers of steps are what the
+    settings say, whatever the run's.
+
+    Args:
+      function: a function at module level that returns a function of the step.
+      **settings: its keyword arguments.
+
+    Raises:
+      BadInput: for another function, or a wrong or missing argument.
+    """
+
+    def __init__(self, function: Callable[..., Any], /, **settings: Any):
+        super().__init__(function, **settings)
+        try:
+            rate = jax.eval_shape(self.schedule(1), jax.ShapeDtypeStruct((), jnp.int32))
+        except Exception as error:
+            raise BadInput(f"{short_repr(self)} fails: {short_repr(error)}") from error
+        rule = "must return a function from the step to a number"
+        require(rate.shape == (), self, "function", rule, self)
+
+    def schedule(self, steps: int) -> Callable[[jax.Array], jax.Array]:
+        """The learning rate as a function of the step; inner schedules are for `steps` steps."""
+        schedule = self.call(steps)
+
+        def rate(count):
+            with jax.numpy_dtype_promotion("standard"):
+                return jnp.asarray(schedule(count), jnp.float32)
 
         return rate
 

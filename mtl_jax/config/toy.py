@@ -5,9 +5,9 @@ from typing import Protocol, runtime_checkable
 
 import jax
 
-from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.replace import Replaceable
 from mtl_jax.core.balancing import Balancer as Balance
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_int, require_name
 
@@ -48,7 +48,7 @@ class ToyRun(Replaceable):
     name: str
     problem: ToyProblem
     balance: Balance
-    optimizer: SGD | Adam
+    optimizer: Optimizer
     steps: int
     initial_points: tuple[tuple[float, ...], ...]
     tolerance: float = 0.1
@@ -58,6 +58,8 @@ class ToyRun(Replaceable):
     def __post_init__(self):
         require_name(self)
         require_int(self, steps=1, num_records=1, seed=0)
+        rule = "must not need validation"
+        require(not self.optimizer.observes_validation, self, "optimizer", rule, self.optimizer)
         require(self.steps < 2**31, self, "steps", "must be below 2^31", self.steps)
         require(self.seed < 2**32, self, "seed", "must be below 2^32", self.seed)
         rule = f"must be a multiple of num_records, {self.num_records}"

@@ -10,7 +10,7 @@ JacobianAggregator   K gradients                          K, all in memory
 
 import abc
 from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeGuard
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import jax
 
@@ -43,9 +43,21 @@ class Balancer:
         """Whether it needs the gradient of every task, with K backward passes."""
         return self.access not in ("losses", "heldout_losses")
 
+    @property
+    def inner(self) -> "Balancer":
+        """The method that weighs or combines: this one, unless it only perturbs for another."""
+        return self
+
     def init(self, num_tasks: int) -> Tree:
         """Initial state."""
         return ()
+
+    def perturb(self, pullback: Any, key: jax.Array) -> Any:
+        """The pullbacks (`mtl_jax.aggregation.balance.TaskPullback`) that are balanced.
+
+        Those of the losses at the parameters of the step, unless a method takes others.
+        """
+        return pullback
 
     def pre_step(self, losses: jax.Array, state: Tree) -> Tree:
         """Next state, given the losses `[K]` of this step, before tasks are weighted."""

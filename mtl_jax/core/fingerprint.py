@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from mtl_jax.core.code_digest import code_digest
+from mtl_jax.core.function_config import FunctionConfig
 from mtl_jax.core.validation import BadInput
 
 VERSION = 4
@@ -41,6 +42,9 @@ def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
     if isinstance(value, functools.partial):
         words = [f"{k}={text(v)}" for k, v in sorted(value.keywords.items())]
         return f"partial({', '.join([*map(text, (value.func, *value.args)), *words])})"
+    if isinstance(value, FunctionConfig):
+        words = [f"{name}={text(each)}" for name, each in value.settings]
+        return f"{type(value).__qualname__}({', '.join([text(value.function), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         words = [f"{name}={text(getattr(value, name))}" for name in non_default_fields(value)]
         # A user's class may have the name of a class of this package.

@@ -8,6 +8,7 @@ import jax
 from mtl_jax.core.default_property import default_property
 from mtl_jax.core.head_specs import CrossTaskEmbedding
 from mtl_jax.core.model import Model
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.step_types import Outputs, StreamInputs, TrainData, TrainState
 from mtl_jax.core.tree import Tree
 
@@ -71,7 +72,7 @@ class StepExtension:
         return ()
 
     @default_property
-    def optimizer(self) -> object | None:
+    def optimizer(self) -> Optimizer | None:
         """Optimizer of the model that `before_step` puts in the place of the run's.
 
         `before_step` puts in its optimizer state too; None uses the run's optimizer.

@@ -51,6 +51,15 @@ def global_norm(tree) -> jax.Array:
     )
 
 
+def ascend(tree, direction, length: float):
+    """Moves a tree along a direction, `w + length * d / ||d||`; unchanged where d is zero."""
+    if not jax.tree.leaves(direction):
+        return tree
+    norm = global_norm(direction)
+    scale = length / jnp.where(norm == 0.0, 1.0, norm)
+    return jax.tree.map(lambda w, d: w + scale.astype(d.dtype) * d, tree, direction)
+
+
 def weighted_sum(weights: jax.Array, jacobian):
     """Weighted sum of K gradients, `sum_i w_i g_i`, leaf by leaf.
 

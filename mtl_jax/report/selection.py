@@ -135,6 +135,18 @@ def is_stopped(run: Run, records: Sequence[Mapping[str, Any]]) -> bool:
     )
 
 
+def improved_seeds(run: Run, records: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Whether each seed `[S]` selects the last evaluation so far, for any task.
+
+    Args:
+      run: the run.
+      records: the evaluations so far, in order of steps.
+    """
+    by_step = {record["step"]: record for record in records}
+    selected = [select(run, by_step, seed).values() for seed in range(run.num_seeds)]
+    return np.array([any(found.step == max(by_step) for found in each) for each in selected])
+
+
 def candidates(
     run: Run, records: Mapping[int, Mapping[str, Any]], pool: Sequence[EvaluatedModel], seed: int
 ) -> list[EvaluatedModel]:

@@ -131,6 +131,11 @@ class CompiledRun:
         return SMOKE_COMPILER_OPTIONS if self.run.steps <= SMOKE_STEPS_LIMIT else None
 
     @functools.cached_property
+    def observe(self) -> Wrapped:
+        """The jitted `(opt_state, improved) -> opt_state` of all seeds, after an evaluation."""
+        return jax.jit(jax.vmap(self.run.optimizer.observe), out_shardings=self.seed_sharding)
+
+    @functools.cached_property
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
         measure = train.measure_affinity(

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 
 from mtl_jax import train
-from mtl_jax.config.optimizers import Adam
 from mtl_jax.config.run import Run
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
@@ -45,16 +44,22 @@ def required_bytes(run: Run) -> dict[str, int]:
     seed_data = single_seed(run, data)
     example = train.example_spec(next(iter(seed_data.streams.values())).inputs)
     params, stats = init_abstract(run, seed_data)
-    copies = 2 + (0 if run.param_rules else 1 + isinstance(run.optimizer, Adam))
+    moments = [] if run.param_rules else moments_of(run, params)
     has_auxiliary = any(task.auxiliary is not None for task in run.tasks)
     ratio = 1 + run.labels.unlabelled_ratio if has_auxiliary else 1
     examples = run.batch_size * ratio * run.num_seeds
     logits = 4 * sum(task.num_outputs for task in run.tasks)
     return {
         "data": bytes_of([(s.inputs, s.labels, s.labelled) for s in data.streams.values()]),
-        "parameters and optimizer": copies * bytes_of(params) + bytes_of(stats),
+        "parameters and optimizer": bytes_of((params, params, moments, stats)),
         "a batch": examples * (bytes_of(example) + logits),
     }
+
+
+def moments_of(run: Run, params: Tree) -> list[jax.ShapeDtypeStruct]:
+    """Shapes `[S, ...]` of what the optimizer keeps of parameters `[S, ...]`, counters excepted."""
+    state = jax.eval_shape(jax.vmap(run.optimizer.build(run.steps).init), params)
+    return [leaf for leaf in jax.tree.leaves(state) if np.issubdtype(leaf.dtype, np.floating)]
 
 
 def bytes_of(tree: Tree) -> int:

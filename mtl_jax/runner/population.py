@@ -164,7 +164,7 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Groups runs that can be a population, in the order of the first ones.
 
     A run that cannot be in one is alone: its seeds are not vmapped, as those of convolutional
-    trunks on a CPU; it stops early; or it needs work before or beside its steps for which its
+    trunks on a CPU; validation stops it or changes its rate; or it needs work before or beside its steps for which its
     numbers may count, such as a teacher's predictions.
 
     Args:
@@ -184,6 +184,7 @@ def can_share(run: Run) -> bool:
     return (
         default_execution(run, jax.default_backend()).seed_loop == "vmap"
         and run.evaluation.patience is None
+        and not run.optimizer.observes_validation
         and not run.labels.teachers
         and not train.methods_with_precompute(run)
     )

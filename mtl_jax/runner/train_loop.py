@@ -9,7 +9,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
-from mtl_jax.report.selection import is_stopped
+from mtl_jax.report.selection import improved_seeds, is_stopped
 from mtl_jax.report.summary import to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
@@ -158,6 +158,7 @@ class Training:
             if begin == start:
                 break
             state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
+            state = self.observe(state, end)
         steps = range(start + 1, stop + 1)
         return locate(self.compiled, state, self.data.train, steps, self.folder)
 
@@ -178,6 +179,16 @@ class Training:
         self.records.append(record)
         self.folder.append(record)
         self.candidates.add(record, self.state)
+        self.state = self.observe(self.state, step)
+
+    def observe(self, state: TrainState, step: int) -> TrainState:
+        """The state after its optimizer has observed the evaluation of a step, if it does so."""
+        records = [record for record in self.records if record["step"] <= step]
+        is_evaluated = records and records[-1]["step"] == step
+        if not self.run.optimizer.observes_validation or not is_evaluated:
+            return state
+        improved = improved_seeds(self.run, records)
+        return state._replace(opt_state=self.compiled.observe(state.opt_state, improved))
 
     @property
     def seconds(self) -> float:

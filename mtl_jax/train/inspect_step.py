@@ -14,7 +14,7 @@ from mtl_jax.core.step_types import Batch, TrainData, TrainState
 from mtl_jax.core.tree import Tree
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.train.step import apply_before_step, balance_losses, forward_at
-from mtl_jax.train.step_losses import Setup, batches_at, batches_per_step
+from mtl_jax.train.step_losses import Setup, batches_at, batches_per_step, objectives_at
 
 
 class StepQuantities(NamedTuple):
@@ -45,7 +45,8 @@ def make_inspection(
         state = apply_before_step(extensions_of(run), state)
         params, _ = partition_params(state.params, run.param_rules)
         _, batches = batches_at(setup, state, data, batches_per_step(run) * state.step)
-        _, (losses, pullback, *_) = forward_at(setup, params, state, data)
+        objectives = objectives_at(setup, state, data)
+        losses, pullback, *_ = forward_at(setup, objectives, params, state, data)
         gradients = {
             name: pullback.vjp(jnp.zeros_like(losses).at[k].set(1.0))
             for k, name in enumerate(names)

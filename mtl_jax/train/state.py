@@ -7,7 +7,6 @@ import jax.numpy as jnp
 
 from mtl_jax.config import param_rules
 from mtl_jax.config.execution import Execution
-from mtl_jax.config.optimizers import SGD, Adam
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
@@ -15,6 +14,7 @@ from mtl_jax.core.features import Shape, positions_of
 from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.head_specs import HeadSpec
 from mtl_jax.core.model import Model
+from mtl_jax.core.optimizer import Optimizer
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.step_extension import InitContext
 from mtl_jax.core.step_types import TrainState
@@ -78,9 +78,9 @@ def output_positions(run: Run, example: Tree) -> dict[str, Shape]:
     return {task.name: positions_of(shapes[task.name]) for task in run.tasks}
 
 
-def optimizer_of(run: Run) -> SGD | Adam:
+def optimizer_of(run: Run) -> Optimizer:
     """The optimizer of the trained model: an extension's if it has one, else the run's."""
-    own: list[Any] = [e.optimizer for e in run.extensions if e.optimizer is not None]
+    own = [e.optimizer for e in run.extensions if e.optimizer is not None]
     return own[0] if own else run.optimizer
 
 

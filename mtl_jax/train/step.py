@@ -1,6 +1,8 @@
 """The pure training step, from state and data to state and metrics."""
 
+import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import optax
@@ -48,20 +50,19 @@ def make_train_step(
       `step(state, data) -> (state, metrics)`; every metric is a scalar.
     """
     setup = Setup(run, model, execution, shard_batch)
-    optimizer = optimizer_of(run).build(run.steps, run.param_rules)
+    optimizer = optimizer_of(run)
+    transform = optimizer.build(run.steps, run.param_rules)
     names = tuple(task.name for task in run.tasks)
     extensions = extensions_of(run)
 
     def step(state: TrainState, data: TrainData):
         state = apply_before_step(extensions, state)
         params, frozen = partition_params(state.params, run.param_rules)
-        objective, forward = forward_at(setup, params, state, data)
-        losses, pullback, batch_stats, aux = forward
-        balanced = balance_losses(run, losses, pullback, state)
-        gradient, penalty = add_penalty_gradient(
-            run, balanced.gradient, params, frozen, data.source_model
-        )
-        updates, opt_state = optimizer.update(gradient, state.opt_state, params)
+        objectives = objectives_at(setup, state, data)
+        gradient_fn = functools.partial(gradient_at, setup, objectives, state=state, data=data)
+        gradient, found = optimizer.gradient(gradient_fn, params, state.opt_state)
+        pullback, aux = found.forward.pullback, found.forward.aux
+        updates, opt_state = transform.update(gradient, state.opt_state, params)
         updated = apply_proximal(run, optax.apply_updates(params, updates), state.step)
         before, after = (params, state.opt_state), (updated, opt_state)
         updated, opt_state = freeze_inactive(pullback.active_tasks, before, after, names)
@@ -70,34 +71,56 @@ def make_train_step(
         result = state._replace(
             step=state.step + 1,
             params=new_params,
-            batch_stats=batch_stats,
+            batch_stats=found.forward.batch_stats,
             ema=ema_update(state.ema, new_params, decay),
             opt_state=opt_state,
-            balance_state=balanced.state,
+            balance_state=found.balanced.state,
             aux_state=aux.aux_state,
             extensions=aux.extensions,
         )
-        context = AfterContext(run, model, state, data, objective.losses, execution.augment_loop)
+        losses = objectives[0].losses
+        context = AfterContext(run, model, state, data, losses, execution.augment_loop)
         result = apply_after_step(extensions, context, result)
-        return result, {**aux.metrics, **penalty, **step_metrics(names, losses, balanced)}
+        metrics = step_metrics(names, found.forward.losses, found.balanced)
+        return result, {**aux.metrics, **found.penalty, **metrics}
 
     return step
 
 
+class Pass(NamedTuple):
+    """A forward and backward pass."""
+
+    forward: Forward
+    balanced: BalancedGradient
+    penalty: dict[str, jax.Array]  # Metrics.
+
+
+def gradient_at(
+    setup: Setup, objectives: list[Objective], params: Tree, state: TrainState, data: TrainData
+) -> tuple[Tree, Pass]:
+    """The gradient of a step's losses and penalties at trained parameters, and its pass."""
+    run = setup.run
+    forward = forward_at(setup, objectives, params, state, data)
+    balanced = balance_losses(run, forward.losses, forward.pullback, state)
+    _, frozen = partition_params(state.params, run.param_rules)
+    gradient, penalty = add_penalty_gradient(
+        run, balanced.gradient, params, frozen, data.source_model
+    )
+    return gradient, Pass(forward, balanced, penalty)
+
+
 def forward_at(
-    setup: Setup, params: Tree, state: TrainState, data: TrainData
-) -> tuple[Objective, Forward]:
-    """The objective of a step, and its losses with all pullbacks that the balance asks for."""
+    setup: Setup, objectives: list[Objective], params: Tree, state: TrainState, data: TrainData
+) -> Forward:
+    """The losses of a step's objectives, with all pullbacks that the balance asks for."""
     run, execution = setup.run, setup.execution
     names = tuple(task.name for task in run.tasks)
-    objective, *more = objectives_at(setup, state, data)
-    forward = forward_vjp(objective, params, names, execution)
-    extra = tuple(forward_vjp(each, params, names, execution).pullback for each in more)
+    forward, *more = [forward_vjp(each, params, names, execution) for each in objectives]
     pullback = mask_inactive_tasks(run, forward.pullback, state.step)
-    pullback = pullback._replace(extra_batches=extra)
+    pullback = pullback._replace(extra_batches=tuple(each.pullback for each in more))
     if run.balance.access == "heldout_losses":
         pullback = with_heldout_losses(setup, pullback, params, state, data)
-    return objective, forward._replace(pullback=pullback)
+    return forward._replace(pullback=pullback)
 
 
 def apply_before_step(extensions: tuple[StepExtension, ...], state: TrainState) -> TrainState:

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.balance import TaskPullback
-from mtl_jax.config.optimizers import learning_rate
 from mtl_jax.config.param_rules import l2_sp_penalty
 from mtl_jax.config.run import Run
+from mtl_jax.config.transforms import learning_rate
 from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.step_types import SourceModel
 from mtl_jax.core.tree import Tree, merge
@@ -51,6 +51,8 @@ def freeze_inactive(
 
     def where_active(path, new, old):
         keys = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        # The states of several optimizers have the name of each before that of its parameters.
+        keys = keys[next((at for at, key in enumerate(keys) if key in ("shared", "tasks")), 0) :]
         if keys[:2] == ["tasks", "heads"]:
             task = HeadKey.parse(keys[2]).task
             return jnp.where(active[names.index(task)], new, old) if task else new

@@ -142,6 +142,9 @@ def forward_vjp(
         own.feature_jacobian if one else None,
         own.encoder_vjp if one else None,
         own.gramian if by_row else None,
+        losses_fn=objective.losses,
+        params=params,
+        map_tasks=functools.partial(batched_map, execution=execution),
     )
     batch_stats = join_stats(encoder_stats(batch_stats), aux.head_stats)
     return Forward(losses, pullback, batch_stats, aux)

@@ -8,9 +8,10 @@ import numpy as np
 import optax
 import pytest
 
-from mtl_jax.config.optimizers import SGD, Adam, add_decayed_weights
+from mtl_jax.config.optimizers import SGD, Adam, Lion, Muon, Optax, add_decayed_weights
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.config.schedules import CosineSchedule, PolynomialSchedule, StepSchedule
+from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.validation import BadInput
 
 PARAMS = {"shared": {"Dense_0": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([3.0])}}}
@@ -21,8 +22,8 @@ BIAS, KERNEL = (lambda tree, name=name: np.asarray(tree["shared"]["Dense_0"][nam
                 for name in ("bias", "kernel"))  # fmt: skip
 
 
-def walked(optimizer, steps):
-    """The parameters after each step on `GRADS`."""
+def walked(optimizer, steps, grads=GRADS):
+    """The parameters after each step on some gradients."""
     transform = optimizer.build(steps)
 
     @jax.jit
@@ -31,8 +32,8 @@ def walked(optimizer, steps):
         return jax.tree.map(jnp.add, params, updates), state
 
     params, state, found = PARAMS, transform.init(PARAMS), []
-    for grads in GRADS[:steps]:
-        params, state = step(params, state, grads)
+    for one in grads[:steps]:
+        params, state = step(params, state, one)
         found.append(params)
     return found
 
@@ -135,6 +136,47 @@ def test_adam_by_its_formula(decay):
             np.testing.assert_allclose(of(params), w, rtol=1e-4)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_lion_is_that_of_optax_and_decays_kernels(decay):
+    found = walked(Lion(0.2, b1=0.8, b2=0.95, weight_decay=decay), 3)
+    for of, share in ((BIAS, 0.0), (KERNEL, decay)):
+        wanted = walked(
+            Optax(optax.lion, learning_rate=0.2, b1=0.8, b2=0.95, weight_decay=share), 3
+        )
+        np.testing.assert_allclose([of(one) for one in found], [of(one) for one in wanted])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **clip: SGD(0.2, **clip),
+        lambda **clip: Adam(0.2, **clip),
+        lambda **clip: Lion(0.2, **clip),
+        lambda **clip: Muon(0.2, **clip),
+        lambda **clip: Optax(optax.rmsprop, learning_rate=0.2, **clip),
+    ],
+    ids=["SGD", "Adam", "Lion", "Muon", "Optax"],
+)
+def test_a_gradient_that_is_longer_than_the_norm_is_cut_to_it(make):
+    """As if the gradients had been cut before; a norm that none exceeds changes nothing."""
+    norms = [math.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(g))) for g in GRADS]
+    assert min(norms) < 1.0 < max(norms)
+    cut = [
+        jax.tree.map(lambda leaf, n=norm: leaf * min(1.0, 1.0 / n), grads)
+        for grads, norm in zip(GRADS, norms, strict=True)
+    ]
+    for norm, given in ((1.0, cut), (1e3, GRADS)):
+        found, wanted = walked(make(clip_norm=norm), 3), walked(make(), 3, given)
+        for one, other in zip(*map(jax.tree.leaves, (found, wanted)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4)
+    states = [make(**clip).build(3).init(PARAMS) for clip in ({}, {"clip_norm": None})]
+    assert jax.tree.structure(states[0]) == jax.tree.structure(states[1])
+    assert make(clip_norm=None) == make() != make(clip_norm=1.0)
+    assert "clip_norm" not in to_source(make()) and "clip_norm=1.0" in to_source(
+        make(clip_norm=1.0)
+    )
+
+
 def test_kernels_are_what_decays():
     leaves = {name: jnp.ones(2) for name in ("kernel", "bias", "scale", "kernels")}
     params = {"tasks": {"heads": {"row": leaves}}}
@@ -154,6 +196,14 @@ def test_kernels_are_what_decays():
         (lambda: SGD(0.1, weight_decay=-1.0), "SGD.weight_decay must be at least 0.0"),
         (lambda: Adam(math.nan), "Adam.learning_rate must be a finite number, not nan"),
         (lambda: Adam(0.1, weight_decay=-1.0), "Adam.weight_decay must be at least 0.0"),
+        (lambda: Adam(0.1, clip_norm=0.0), "Adam.clip_norm must be above 0, not 0.0"),
+        (lambda: SGD(0.1, clip_norm=-1.0), "SGD.clip_norm must be at least 0.0, not -1.0"),
+        (
+            lambda: Optax(optax.sgd, learning_rate=0.1, clip_norm="1"),
+            "Optax.clip_norm must be a finite number, not '1'",
+        ),
+        (lambda: Lion(0.1, b1=1.5), "Lion.b1 must lie between 0.0 and 1.0, not 1.5"),
+        (lambda: Muon(0.1, momentum=1.5), "Muon.momentum must lie between 0.0 and 1.0, not 1.5"),
         (lambda: CosineSchedule(-1.0), "CosineSchedule.peak must be at least 0.0"),
         (
             lambda: CosineSchedule(1.0, cycles=0.6),

@@ -67,7 +67,7 @@ GIVEN = {
 RIGHT = {
     float: (0.5, 1.0, 2.0), int: (2, 1, 4), bool: (False,), str: ("weak", "a", "row"),
     "DataSource": (DATA, data.MultiDigits()), "Module": (nets.MLP((4,)), nets.CNN((4, 4))), "Trunk": (nets.MLP((4,)),),
-    "Policy": (augment.Cutout(2),), "ExampleTransform": (augment.example.VerticalFlip(),), "Run": (RUN,), "Task": (ROW,), "SGD": (optimizers.SGD(0.1),),
+    "Policy": (augment.Cutout(2),), "ExampleTransform": (augment.example.VerticalFlip(),), "Run": (RUN,), "Task": (ROW,), "Optimizer": (optimizers.SGD(0.1), optimizers.SGD(0.1, momentum=0.0)),
     "Metric": (metrics.Accuracy(),), "AuxiliaryLoss": (consistency.FixMatch(),),
     "ndarray": (np.zeros((4, 3), np.float32),),
 }  # fmt: skip

@@ -41,7 +41,7 @@ BALANCERS = {
     name: make()
     for face in (weighting, aggregation)
     for name, make in vars(face).items()
-    if inspect.isclass(make) and issubclass(make, Balancer) and name not in ("Constant",)
+    if inspect.isclass(make) and issubclass(make, Balancer) and name not in ("Constant", "SAMO")
 }
 
 

@@ -97,6 +97,14 @@ def refused(tmp_path, capsys, monkeypatch):
         ("RUN.replace(ste=9)", "Run.ste is no field (did you mean steps"),
         ("optimizers.SGD(-0.1)", "SGD.learning_rate must be at least 0.0, not -0.1"),
         (
+            "import optax\noptimizers.Optax(optax.liion, learning_rate=1e-4)",
+            "module 'optax' has no attribute 'liion'",
+        ),
+        (
+            "import optax\noptimizers.Optax(optax.lion, learning_rat=1e-4)",
+            "Optax.learning_rat is no argument of optax.lion (did you mean learning_rate?), not 0.0001",
+        ),
+        (
             "consistency.FixMatch(threshold=1.5)",
             "ConfidenceThreshold.threshold must lie between 0.0 and 1.0, not 1.5",
         ),

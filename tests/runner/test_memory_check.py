@@ -1,5 +1,6 @@
 """Sizes: what cannot fit is refused from the shapes, and what can is not."""
 
+import optax
 import pytest
 
 from mtl_jax import nets, optimizers
@@ -24,6 +25,10 @@ def test_what_a_run_needs_by_hand():
     assert (
         required_bytes(ALONE.replace(optimizer=optimizers.Adam(0.1)))["parameters and optimizer"]
         == 4 * PARAMETERS
+    )
+    lion = optimizers.Optax(optax.lion, learning_rate=0.1)
+    assert (
+        required_bytes(ALONE.replace(optimizer=lion))["parameters and optimizer"] == 3 * PARAMETERS
     )
     assert found["a batch"] == 2 * 8 * (36 * 4 + 3 * 4)
     semi = ALONE.replace(tasks=(ROW.replace(auxiliary=FIXMATCH),))

@@ -46,6 +46,28 @@ def test_plain_descent_by_hand():
     np.testing.assert_array_equal(weights, np.ones((4, 2)))
 
 
+def test_a_sharpness_aware_descent_by_hand():
+    run = BOWLS.replace(optimizer=optimizers.SAM(BOWLS.optimizer, rho=0.3))
+    points, *_ = jax.jit(lambda: optimize_trajectory(run, jnp.array([2.0, -1.0]), KEY))()
+    w, path = np.array([2.0, -1.0]), [[2.0, -1.0]]
+    for step in range(1, 7):
+        g = 4.0 * w - 2.0
+        w = w - 0.1 * (4.0 * (w + 0.3 * g / np.linalg.norm(g)) - 2.0)
+        path += [w] if step % 2 == 0 else []
+    np.testing.assert_allclose(points, path, rtol=1e-5)
+
+
+def test_each_task_is_balanced_at_its_own_worst_point():
+    """SAMO without a local part: both tasks at the worst point of their sum."""
+    run = BOWLS.replace(balance=aggregation.SAMO(BOWLS.balance, rho=0.3, beta=0.0))
+    sharp = BOWLS.replace(optimizer=optimizers.SAM(BOWLS.optimizer, rho=0.3))
+    found, wanted = (
+        jax.jit(lambda one=one: optimize_trajectory(one, jnp.array([2.0, -1.0]), KEY))()[0]
+        for one in (run, sharp)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
 def test_the_shortest_combination_stops_on_the_pareto_set():
     run = BOWLS.replace(balance=aggregation.MGDA(), steps=60)
     points, *_ = jax.jit(lambda: optimize_trajectory(run, jnp.array([0.0, 0.0]), KEY))()
@@ -100,6 +122,12 @@ def test_an_observer_is_told_the_losses_after_the_step():
 def test_bad_settings_are_named(changes, text):
     with pytest.raises(BadInput, match=text):
         BOWLS.replace(**changes)
+
+
+def test_an_optimizer_that_needs_validation_is_named():
+    waiting = optimizers.ReduceOnPlateau(BOWLS.optimizer)
+    with pytest.raises(BadInput, match=r"ToyRun\.optimizer must not need validation"):
+        BOWLS.replace(optimizer=waiting)
 
 
 def test_bad_tables_are_named():
