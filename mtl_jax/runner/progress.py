@@ -16,21 +16,22 @@ from rich.progress import (
 )
 
 from mtl_jax.config.run import Run
+from mtl_jax.storage.environment import devices
 
 
 class ProgressDisplay:
-    """Displays the progress of the runs, with loss, speed and remaining time."""
+    """Displays the progress of the runs, with loss, throughput and remaining time."""
 
     # Set by `begin`.
     run: Run
     bar: TaskID
     start_time: float
-    first: tuple[int, float] | None  # Step and time of the first update.
+    throughput: str  # Such as ", 1,234 examples/s"; "" if it is unknown.
 
     def __init__(self, num_runs: int):
         self.console = Console(stderr=True)
         self.bars = Progress(
-            TextColumn("{task.description:28}", markup=False),
+            TextColumn("{task.description:16}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} {task.fields[note]}", markup=False),
             TimeElapsedColumn(),
@@ -38,7 +39,7 @@ class ProgressDisplay:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.total = self.bars.add_task("all runs", total=num_runs, note="")
+        self.total = self.bars.add_task("all runs", total=num_runs, note=f"on {devices()}")
 
     def __enter__(self) -> Self:
         self.bars.start()
@@ -49,18 +50,17 @@ class ProgressDisplay:
 
     def begin(self, run: Run) -> None:
         """Starts the bar of a run."""
-        self.run, self.start_time, self.first = run, time.perf_counter(), None
+        self.run, self.start_time, self.throughput = run, time.perf_counter(), ""
         self.bar = self.bars.add_task(run.name, total=run.steps, note="compiling")
 
-    def update(self, step: int, metrics: dict[str, Any]) -> None:
+    def update(self, step: int, metrics: dict[str, Any], examples_per_second: float | None) -> None:
         """Updates the bar of the run to a step."""
+        rate = examples_per_second
+        self.throughput = "" if rate is None else f", {rate:,.0f} examples/s"
         if self.bars.disable:
             return
         loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))
-        self.first = self.first or (step, time.perf_counter())
-        steps, seconds = step - self.first[0], time.perf_counter() - self.first[1]
-        speed = f", {steps / seconds:.0f} steps/s" if steps else ""
-        self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{speed}")
+        self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{self.throughput}")
 
     def end(self, failed: bool = False) -> None:
         """Removes the bar of the run, and prints a summary line unless it failed."""
@@ -69,7 +69,7 @@ class ProgressDisplay:
         if failed:
             return
         seconds = time.perf_counter() - self.start_time
-        self.print(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s")
+        self.print(f"{self.run.name}: {self.run.steps} steps, {seconds:.1f} s{self.throughput}")
 
     def warn(self, text: str) -> None:
         """Prints a warning."""

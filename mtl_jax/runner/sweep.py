@@ -1,5 +1,6 @@
 """Trains the runs of an experiment, each once, and writes the table and the figures."""
 
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -14,13 +15,14 @@ from mtl_jax.html_report import write as page
 from mtl_jax.report import figures, table
 from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
 from mtl_jax.runner.blas_threads import limit_blas_threads
-from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
+from mtl_jax.runner.compile_ahead import Compilation, CompileAhead, compile_block
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
+from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.run_selection import topological_order
@@ -41,12 +43,15 @@ class SweepOptions(NamedTuple):
     Attributes:
       fresh: whether old results of the requested runs are set aside first.
       retry: whether runs are trained again that failed in an earlier launch.
-      debug: whether the tracebacks of errors are printed.
+      debug: whether the tracebacks of errors are printed, and the operation is located that makes
+        a run diverge.
+      profile_steps: the least number of steps of each run to profile; 0 for none.
     """
 
     fresh: bool = False
     retry: bool = False
     debug: bool = False
+    profile_steps: int = 0
 
 
 RESUME = SweepOptions()
@@ -55,7 +60,7 @@ RESUME = SweepOptions()
 class Sweep(NamedTuple):
     """What the parts of a sweep share."""
 
-    fresh: bool  # Whether old results are set aside first.
+    options: SweepOptions
     folders: Mapping[str, RunDirectory]  # By row.
     failures: Failures
     signals: StopSignals
@@ -79,7 +84,7 @@ def sweep(
       experiment: the requested runs.
       every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
-      options: whether to begin anew or to try again.
+      options: whether to begin anew or to try again, and what to look into.
       tracking: sends measurements and figures to trackers.
       question: what the experiment asks, for its page: the docstring of its file.
 
@@ -94,7 +99,7 @@ def sweep(
     failures = Failures(options.debug)
     require_file_names(folders)
     with lock_output_dir(root), StopSignals() as signals:
-        own = Sweep(options.fresh, folders, failures, signals, tracking)
+        own = Sweep(options, folders, failures, signals, tracking)
         check_folders(root, list(folders))
         with explain_errors(""):
             table_rows.check(experiment, every_run, root, options.fresh, failures)
@@ -121,7 +126,8 @@ def sweep(
 
 def is_pending(own: Sweep, row: Row) -> bool:
     """Whether a row is to be trained: it is unfinished, and nothing that it needs has failed."""
-    if row.name in own.failures or not (own.fresh or not own.folders[row.name].is_finished()):
+    is_finished = not own.options.fresh and own.folders[row.name].is_finished()
+    if row.name in own.failures or is_finished:
         return False
     return not own.failures.add_dependent(row)
 
@@ -146,7 +152,7 @@ def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
         if own.failures.add_dependent(row):
             continue
         folder = own.folders[row.name]
-        if own.fresh:
+        if own.options.fresh:
             folder.archive()
         with own.failures.catch(folder, always=True):
             begin(folder)
@@ -177,7 +183,8 @@ def prepare_program(run: Run, ahead: CompileAhead, splits: Any) -> CompiledRun:
     steps = first_block(run)
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
         compiled, state, data = trace_run(run, steps, splits)
-    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
+    lower = functools.partial(compiled.train_steps.lower, state, data, steps)
+    ahead.add(run.name, functools.partial(compile_block, lower))
     return compiled
 
 
@@ -191,7 +198,7 @@ def train(own: Sweep, runs: list[Run], splits: Mapping[str, Any]) -> None:
     """
     with limit_blas_threads(), CompileAhead() as ahead:
         programs = {run.name: prepare_program(run, ahead, splits[run.name]) for run in runs}
-        for run in runs if own.fresh else ():
+        for run in runs if own.options.fresh else ():
             own.folders[run.name].archive()
         with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
             for run in runs:
@@ -203,14 +210,15 @@ def train(own: Sweep, runs: list[Run], splits: Mapping[str, Any]) -> None:
 
 
 def train_one(
-    own: Sweep, compiled: CompiledRun, job: Callable[[], Any], display: ProgressDisplay
+    own: Sweep, compiled: CompiledRun, job: Callable[[], Compilation], display: ProgressDisplay
 ) -> None:
     """Trains one run, whose first block a job compiles."""
-    folder = own.folders[compiled.run.name]
+    folder, options = own.folders[compiled.run.name], own.options
     with own.failures.catch(folder):
         begin(folder)
-        num_bytes = program_bytes(job())
+        compilation = job()
         with own.tracking.follow(folder) as send:
-            train_run(compiled, own.folders, num_bytes, display, own.signals, send)
+            observers = Observers(display, send, options.profile_steps, options.debug)
+            train_run(compiled, own.folders, compilation, observers, own.signals)
     if own.signals.number:  # It came in the last block, or in one that failed.
         raise Stopped(own.signals.number)

@@ -11,27 +11,30 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.validation import require
 from mtl_jax.report.selection import is_stopped
 from mtl_jax.report.summary import to_json
+from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.candidates import Candidates
+from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.device_data import put_run_data
 from mtl_jax.runner.divergence import Diverged, diverged_seeds, locate
 from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.init_params import initial_parameters
-from mtl_jax.runner.progress import ProgressDisplay
+from mtl_jax.runner.observers import Observers
+from mtl_jax.runner.profiler import StepProfiler
 from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import examples_per_step
 
 
 def train_run(
     compiled: CompiledRun,
     folders: Mapping[str, RunDirectory],
-    num_bytes: int | None,
-    display: ProgressDisplay,
+    compilation: Compilation,
+    observers: Observers,
     signals: StopSignals,
-    send: Callable[[list[dict[str, Any]]], None] = lambda records: None,
 ) -> None:
     """Trains or resumes a run, and writes its files.
 
@@ -41,41 +44,45 @@ def train_run(
     Args:
       compiled: the compiled run, from `trace_run`.
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
-      num_bytes: bytes that its steps need, stored with the training time.
-      display: shows the progress after every block, and warnings.
+      compilation: of its first block of steps, stored with the training time.
+      observers: what is shown, sent and profiled.
       signals: a signal stops the run after a block, unless it is the last.
-      send: called with the records so far after every evaluation.
 
     Raises:
       Diverged: if a loss or parameter is not finite.
       Stopped: if a signal stopped it; its last checkpoint is of the last step.
     """
+    display = observers.display
     training = Training(compiled, folders, display.warn)
+    profiler = StepProfiler(observers.profile_steps, training.folder, display)
     try:
-        with signals.deferred():
-            train_blocks(training, display, signals, send)
+        with signals.deferred(), profiler:
+            train_blocks(training, observers, profiler, signals)
     finally:
         training.checkpoints.wait()
-    training.write_result(num_bytes, display.warn)
+    training.write_result(compilation, display.warn)
 
 
 def train_blocks(
-    training: "Training",
-    display: ProgressDisplay,
-    signals: StopSignals,
-    send: Callable[[list[dict[str, Any]]], None],
+    training: "Training", observers: Observers, profiler: StepProfiler, signals: StopSignals
 ) -> None:
     """Trains the blocks of steps that remain."""
-    run = training.run
+    run, timer = training.run, training.timer
     blocks = step_blocks(run, training.step, training.compiled.execution.steps_per_call)
     for start, stop in () if training.is_stopped() else blocks:
-        metrics = training.train_steps(stop - start)
-        if diverged_seeds(training.state, metrics).any():
-            raise training.locate_divergence(start, stop)
-        display.update(stop, metrics)
+        steps = stop - start
+        with (
+            profiler.block(start, stop, timer.is_compiled(steps)) as is_traced,
+            timer.measure(steps, not is_traced),
+        ):
+            metrics = training.train_steps(steps)
+            diverged = diverged_seeds(training.state, metrics).any()  # Waits for the block.
+        if diverged:
+            raise training.locate_divergence(start, stop, observers.debug)
+        observers.display.update(stop, metrics, timer.examples_per_second)
         if is_due(run, stop, run.evaluation.every):
             training.evaluate(stop)
-            send(training.records)
+            observers.send(training.records)
         stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
         if stopped or signals.number or is_due(run, stop, run.evaluation.checkpoint_every):
             training.save_checkpoint(stop)
@@ -96,6 +103,7 @@ class Training:
       records: the evaluations so far.
       candidates: the models that validation may still select.
       blocks: the training metrics since the last evaluation.
+      timer: times the blocks of this launch.
     """
 
     def __init__(
@@ -111,6 +119,8 @@ class Training:
         self.state, self.data = put_run_data(self.run, compiled, folders)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
+        per_seed = examples_per_step(self.run, self.data.train)
+        self.timer = BlockTimer(self.run.num_seeds * per_seed)
         candidates = {}
         restored = resumable(self.folder, self.checkpoints.restore(self.state), warn)
         if restored is not None:
@@ -128,7 +138,7 @@ class Training:
         self.blocks.append((steps, metrics))
         return metrics
 
-    def locate_divergence(self, start: int, stop: int) -> Diverged:
+    def locate_divergence(self, start: int, stop: int, debug: bool) -> Diverged:
         """The error of a run that diverged in the block after step `start`.
 
         The blocks since the last checkpoint, which is finite, are repeated.
@@ -145,7 +155,7 @@ class Training:
                 break
             state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
         steps = range(start + 1, stop + 1)
-        return locate(self.compiled, state, self.data.train, steps, self.folder)
+        return locate(self.compiled, state, self.data.train, steps, self.folder, debug)
 
     def evaluate(self, step: int) -> None:
         """Evaluates the state after a step, and stores the record."""
@@ -174,13 +184,18 @@ class Training:
         }
         self.checkpoints.save(step, self.state, self.candidates.tree(), note)
 
-    def write_result(self, num_bytes: int | None, warn: Callable[[str], None]) -> None:
+    def write_result(self, compilation: Compilation, warn: Callable[[str], None]) -> None:
         """Writes the selected parameters, the timing and the result."""
         seconds = round(time.perf_counter() - self.start_time, 3)
         result = write_final(self.run, self.folder, self.state, self.records, self.candidates)
         for text in result["warnings"]:
             warn(f"run {self.run.name!r}: {text}")
-        timing = {"seconds": seconds, "bytes": num_bytes}
+        timing = {
+            "seconds": seconds,
+            "bytes": compilation.num_bytes,
+            "compile_seconds": round(compilation.seconds, 3),
+            "examples_per_second": self.timer.examples_per_second,
+        }
         self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
 
 

@@ -160,7 +160,9 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(straight, file, tmp_path, 
 
     monkeypatch.setattr(train_loop, "CheckpointManager", Stopping)
     monkeypatch.setattr(
-        sweep.ProgressDisplay, "update", lambda board, step, _: ticks.append((board.run.name, step))
+        sweep.ProgressDisplay,
+        "update",
+        lambda board, step, *_: ticks.append((board.run.name, step)),
     )
     out = tmp_path / "out"
     arguments = (file, "--out", out, "--only", "both")
