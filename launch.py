@@ -41,6 +41,13 @@ def nonempty(text: str) -> str:
     return text
 
 
+def positive(text: str) -> int:
+    """Parses a positive integer."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
+    return int(text)
+
+
 def folder(text: str) -> pathlib.Path:
     """Parses the path of a folder."""
     return pathlib.Path(nonempty(text))
@@ -85,7 +92,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--compare", action=StoreOnce, nargs=2, type=folder, metavar=("A", "B"),
         help="no experiment: compare two folders of results; --out DIR keeps the table",
     )  # fmt: skip
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error too")
+    add_diagnostic_options(parser)
     add_export_options(parser)
     options = parser.parse_args(arguments)
     check_combination(parser, options)
@@ -103,6 +110,18 @@ def check_combination(parser: Parser, options: argparse.Namespace) -> None:
     exports = [name for name in ("results", "parameters", "seed", "onnx") if name in given]
     if exports and options.export is None:
         parser.error(f"argument --{exports[0]}: is for --export")
+
+
+def add_diagnostic_options(parser: Parser) -> None:
+    """Adds the options that look into a launch."""
+    parser.add_argument(
+        "--profile", action=StoreOnce, type=positive, metavar="STEPS",
+        help="trace that many training steps of each run with jax.profiler, to RUN/profile",
+    )  # fmt: skip
+    parser.add_argument(
+        "--debug", action="store_true",
+        help="show the traceback of an error, and the operation that makes the first inf or NaN",
+    )  # fmt: skip
 
 
 def add_export_options(parser: Parser) -> None:

@@ -8,9 +8,10 @@
                      schema and note as metadata; N.sha256 is the hash of its files
     selected/        tree "state": `MODEL`, by task if the run selects per task; selected.sha256
     result.json      schema, and the results of `mtl_jax.report.summary`
-    timing.json      seconds, bytes
+    timing.json      seconds, bytes, compile_seconds, examples_per_second
     failure.json     of a run that failed: its fingerprint and the reason
     failure.npz      of a run that diverged: inputs and labels of the step's batch
+    profile/         of a run with `--profile`: traces of `jax.profiler`
 
 Changing these names or their meaning requires a new `SCHEMA`.
 """

@@ -1,10 +1,20 @@
-"""Where and how long the rows of a page were trained."""
+"""Where, how long and how fast the rows of a page were trained."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from mtl_jax.report.provenance import describe_environments
 from mtl_jax.storage.run_directory import RunDirectory
+
+
+class Speed(NamedTuple):
+    """How fast a run was trained; "-" if it is unknown."""
+
+    row: str
+    devices: str
+    seconds: str
+    compile_seconds: str
+    examples_per_second: str
 
 
 class Environment(NamedTuple):
@@ -13,6 +23,7 @@ class Environment(NamedTuple):
     rows: dict[str, list[str]]  # by environment, the rows that were trained in it
     versions: dict[str, str]  # of the first row
     seconds: float  # of all rows
+    speeds: list[Speed]  # of the runs that stored it
 
 
 def describe_environment(folders: Iterable[RunDirectory]) -> Environment:
@@ -23,4 +34,22 @@ def describe_environment(folders: Iterable[RunDirectory]) -> Environment:
     for folder, text in zip(folders, describe_environments(launches), strict=True):
         found.setdefault(text, []).append(folder.run.name)
     versions = {**launches[0]["versions"], "devices": launches[0].get("devices", "unknown")}
-    return Environment(found, versions, sum(f.read("timing.json")["seconds"] for f in folders))
+    timings = [folder.read("timing.json") for folder in folders]
+    speeds = [
+        speed_of(folder.run.name, launch, timing)
+        for folder, launch, timing in zip(folders, launches, timings, strict=True)
+        if "compile_seconds" in timing
+    ]
+    return Environment(found, versions, sum(timing["seconds"] for timing in timings), speeds)
+
+
+def speed_of(name: str, launch: Mapping[str, Any], timing: Mapping[str, Any]) -> Speed:
+    """Formats how fast a run was trained, from its `run.json` and `timing.json`."""
+    rate = timing["examples_per_second"]
+    return Speed(
+        name,
+        launch["history"][-1]["devices"],
+        f"{timing['seconds']:.0f}",
+        f"{timing['compile_seconds']:.0f}",
+        "-" if rate is None else f"{rate:,.0f}",
+    )

@@ -2,10 +2,20 @@
 
 import concurrent.futures
 import itertools
+import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+
+from jax.stages import Compiled, Lowered
 
 MAX_PENDING = 3  # Compiled programs use memory, and memory maps, which Linux limits.
+
+
+class Compilation(NamedTuple):
+    """The compilation of a block of steps."""
+
+    seconds: float  # Few if the compiled program is in the persistent cache.
+    num_bytes: int | None  # Of a compiled block, see `program_bytes`.
 
 
 class CompileAhead:
@@ -49,7 +59,14 @@ class CompileAhead:
                 self.futures[name] = self.pool.submit(job)
 
 
-def program_bytes(compiled: Any) -> int | None:
+def compile_block(lower: Callable[[], Lowered]) -> Compilation:
+    """Lowers and compiles a block of steps, which stays in JAX's cache."""
+    start = time.perf_counter()
+    compiled = lower().compile()
+    return Compilation(time.perf_counter() - start, program_bytes(compiled))
+
+
+def program_bytes(compiled: Compiled) -> int | None:
     """Bytes that a compiled block of steps needs besides code; None if XLA reports none."""
     stats = compiled.memory_analysis()
     if stats is None:

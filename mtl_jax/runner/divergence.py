@@ -10,6 +10,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.tree import path_str
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.replay import describe_origins, params_and_losses
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import StepQuantities, TrainData, TrainState
 
@@ -27,8 +28,7 @@ class NonFinite(NamedTuple):
 
 def diverged_seeds(state: TrainState, metrics: Mapping[str, jax.Array]) -> np.ndarray:
     """Which seeds `[S]` have a loss or a parameter that is not finite after a block."""
-    losses = {name: value for name, value in metrics.items() if name.startswith("loss/")}
-    return ~np.asarray(finite_seeds((state.params, losses)))
+    return ~np.asarray(finite_seeds(params_and_losses(state, metrics)))
 
 
 @jax.jit
@@ -45,6 +45,7 @@ def locate(
     data: TrainData,
     steps: range,
     folder: RunDirectory,
+    debug: bool = False,
 ) -> Diverged:
     """The error of a run that diverged within some steps, which are repeated one by one.
 
@@ -56,6 +57,7 @@ def locate(
       data: the training data.
       steps: the numbers of the steps, from 1.
       folder: the folder of the run.
+      debug: whether a note of the error says which operation made the number.
     """
     run = compiled.run
     for step in steps:
@@ -65,10 +67,13 @@ def locate(
             quantities = jax.device_get(compiled.inspect(before, data))
             found = first_nonfinite(run, quantities, jax.device_get((state.params, metrics)))
             place = write_batch(folder, batch_arrays(quantities, found.seed))
-            return Diverged(
+            error = Diverged(
                 f"run {run.name!r} diverged: {found.text} in seed {run.first_seed + found.seed} at "
                 f"step {step}, whose batch {place}"
             )
+            if debug:
+                error.add_note(describe_origins(compiled, before, data, found.seed))
+            return error
     return Diverged(
         f"run {run.name!r} diverged: a loss or a parameter is not finite after one of the steps "
         f"{steps[0]} to {steps[-1]}, but is if they are repeated one by one"

@@ -65,5 +65,5 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry:
         return print_costs(experiment)
     with Tracking(trackers, name) as tracking:
-        how = SweepOptions(options.fresh, options.retry, options.debug)
+        how = SweepOptions(options.fresh, options.retry, options.debug, options.profile or 0)
         return sweep(experiment, every_run, root, how, tracking, docstring(options.experiment))

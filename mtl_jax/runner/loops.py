@@ -49,18 +49,13 @@ def scan_steps(
 def map_seeds(loop: str, function: Callable, axes: tuple) -> Callable:
     """Maps `function` of one seed over S seeds."""
 
-    def seed_of(args, seed):
-        return [
-            jax.tree.map(lambda axis, arg: take_seed(arg, axis, seed), tree, arg, is_leaf=is_axis)
-            for tree, arg in zip(axes, args, strict=True)
-        ]
-
     def unroll_seeds(*args):
-        results = [function(*seed_of(args, seed)) for seed in range(num_seeds(args))]
+        results = [function(*seed_of(axes, args, seed)) for seed in range(num_seeds(args))]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
     def scan_seeds(*args):
-        return jax.lax.map(lambda seed: function(*seed_of(args, seed)), jnp.arange(num_seeds(args)))
+        seeds = jnp.arange(num_seeds(args))
+        return jax.lax.map(lambda seed: function(*seed_of(axes, args, seed)), seeds)
 
     def vmap_seeds(*args):
         # For one seed, XLA would transpose the gradients of batched products.
@@ -74,6 +69,14 @@ def map_seeds(loop: str, function: Callable, axes: tuple) -> Callable:
 def num_seeds(args: tuple) -> int:
     """Number of seeds S, from the first argument."""
     return jax.tree.leaves(args[0])[0].shape[0]
+
+
+def seed_of(axes: tuple, args: tuple, seed: Any) -> list[Any]:
+    """The arguments of one seed; axes are trees of prefixes, as those of `jax.vmap`."""
+    return [
+        jax.tree.map(lambda axis, arg: take_seed(arg, axis, seed), tree, arg, is_leaf=is_axis)
+        for tree, arg in zip(axes, args, strict=True)
+    ]
 
 
 def is_axis(axis: Any) -> bool:

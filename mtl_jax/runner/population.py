@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
-from jax.stages import Traced, Wrapped
+from jax.stages import Lowered, Traced, Wrapped
 
 from mtl_jax import train
 from mtl_jax.config.run import Initialization, Labels, Run
@@ -140,6 +140,10 @@ class Population:
         if self.template.run.evaluation.measure_affinity:
             self.jitted_affinity.trace(self.numbers, states, data)
         return self.jitted_steps.trace(self.numbers, states, data, steps)
+
+    def lower(self, states: train.TrainState, data: train.TrainData, steps: int) -> Lowered:
+        """Lowers a block of steps for shapes."""
+        return self.trace(states, data, steps).lower()
 
     @property
     def sharding(self) -> NamedSharding:

@@ -8,17 +8,19 @@ from typing import Any
 
 import jax
 
-from mtl_jax.runner.compile_ahead import program_bytes
+from mtl_jax.runner.block_timer import BlockTimer
+from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
 from mtl_jax.runner.init_params import initial_parameters
+from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population, stack, unstack
-from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals
-from mtl_jax.runner.train_loop import Training, is_due, step_blocks
+from mtl_jax.runner.step_blocks import is_due, step_blocks
+from mtl_jax.runner.training import Training
 from mtl_jax.storage.checkpoint import CheckpointManager, wait_for_writer
 from mtl_jax.storage.run_directory import RunDirectory
-from mtl_jax.train import TrainState
+from mtl_jax.train import TrainState, examples_per_step
 
 Send = Callable[[list[dict[str, Any]]], None]
 
@@ -64,23 +66,25 @@ class PopulationTraining:
       population: its compiled functions.
       members: the runs that are to be trained; other places are computed for nothing.
       folders: the folders of the runs and of what they need, by name.
-      display: shows the progress.
+      observers: the display, and whether operations that diverge are located.
       states: the states `[P, S, ...]`.
       data: the data of all runs.
+      timer: times the blocks of this launch, with the examples of one run.
     """
 
     states: TrainState
     data: DeviceData
+    timer: BlockTimer
 
     def __init__(
         self,
         population: Population,
         members: Sequence[Member],
         folders: Mapping[str, RunDirectory],
-        display: ProgressDisplay,
+        observers: Observers,
     ):
         self.population, self.members = population, members
-        self.folders, self.display = folders, display
+        self.folders, self.observers = folders, observers
 
     @property
     def alive(self) -> list[Member]:
@@ -93,6 +97,8 @@ class PopulationTraining:
         self.states = self.population.init(initial_parameters(template.run, self.folders))
         first = unstack(self.states)[0]
         self.data = device_data(template.run, template, self.folders, first)
+        per_seed = examples_per_step(template.run, self.data.train)
+        self.timer = BlockTimer(template.run.num_seeds * per_seed)
 
     def resume(self) -> int:
         """Brings all members to the last step of which each has a checkpoint; returns it."""
@@ -113,8 +119,11 @@ class PopulationTraining:
         """Opens the files of a member, from its initial state or its last checkpoint."""
         compiled = dataclasses.replace(self.population.template, run=member.folder.run)
         start = (state, self.data)
-        member.training = Training(compiled, self.folders, self.display.warn, start, last_step)
+        member.training = Training(
+            compiled, self.folders, self.observers.display.warn, start, last_step
+        )
         member.training.share = 1 / len(self.members)
+        member.training.timer = self.timer
 
     def evaluate(self, step: int) -> None:
         """Evaluates the members, and sends their records to the trackers."""
@@ -127,18 +136,24 @@ class PopulationTraining:
 
     def train_block(self, start: int, stop: int) -> None:
         """Trains all runs for a block of steps; a member that diverges fails."""
-        self.states, metrics = self.population.train_steps(
-            self.states, self.data.train, stop - start
-        )
-        diverged = diverged_seeds(self.states, metrics)
+        steps = stop - start
+        with self.timer.measure(steps):
+            self.states, metrics = self.population.train_steps(self.states, self.data.train, steps)
+            diverged = diverged_seeds(self.states, metrics)  # Waits for the block.
         found = jax.device_get(metrics)
         for member in self.alive:
             own = {name: values[member.place] for name, values in found.items()}
-            member.training.blocks.append((stop - start, own))
+            member.training.blocks.append((steps, own))
             if diverged[member.place]:
-                member.attempt(raise_divergence, member, start, stop)
+                member.attempt(self.raise_divergence, member, start, stop)
         shown = {name: values.mean(0) for name, values in found.items()}
-        self.display.update(stop, shown)
+        own_rate = self.timer.examples_per_second
+        rate = None if own_rate is None else len(self.population.runs) * own_rate
+        self.observers.display.update(stop, shown, rate)
+
+    def raise_divergence(self, member: Member, start: int, stop: int) -> None:
+        """Raises the error of a member that diverged in the block after step `start`."""
+        raise member.training.locate_divergence(start, stop, self.observers.debug)
 
     def unstack(self) -> None:
         """Gives the members their states."""
@@ -148,7 +163,7 @@ class PopulationTraining:
 
 
 def train_population(
-    training: PopulationTraining, job: Callable[[], Any], signals: StopSignals
+    training: PopulationTraining, job: Callable[[], Compilation], signals: StopSignals
 ) -> None:
     """Trains or resumes the members of a population, and writes the files of each.
 
@@ -161,11 +176,13 @@ def train_population(
       Stopped: if a signal stopped it; the last checkpoints are of the last step.
     """
     try:
-        num_bytes = program_bytes(job())
+        compilation = job()
         training.load()
         train_to_end(training, signals)
         for member in training.alive:
-            member.attempt(member.training.write_result, num_bytes, training.display.warn)
+            member.attempt(
+                member.training.write_result, compilation, training.observers.display.warn
+            )
     except Exception as error:  # noqa: BLE001, it is that of each run.
         for member in training.alive:
             member.attempt(raise_error, error)
@@ -213,11 +230,6 @@ def evaluate_member(member: Member, step: int, affinity: Mapping[str, Any]) -> N
 def raise_error(error: Exception) -> None:
     """Raises an error."""
     raise error
-
-
-def raise_divergence(member: Member, start: int, stop: int) -> None:
-    """Raises the error of a member that diverged in the block after step `start`."""
-    raise member.training.locate_divergence(start, stop)
 
 
 def sealed_steps(folder: RunDirectory) -> list[int]:

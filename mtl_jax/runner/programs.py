@@ -1,16 +1,17 @@
 """The programs of a launch: each trains one run, or several that differ in numbers only."""
 
+import functools
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mtl_jax.config.run import Run
-from mtl_jax.runner.compile_ahead import CompileAhead
+from mtl_jax.runner.compile_ahead import CompileAhead, compile_block
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.population_loop import sealed_steps
+from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.trace import trace_population, trace_run
-from mtl_jax.runner.train_loop import first_block
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -74,7 +75,8 @@ def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Progra
             traced = trace_population(group.population, steps, splits)
         if traced is not None:
             population, states, data = traced
-            ahead.add(first.name, lambda: population.trace(states, data, steps).lower().compile())
+            lower = functools.partial(population.lower, states, data, steps)
+            ahead.add(first.name, functools.partial(compile_block, lower))
             return [Program(group.runs, population.template, population)]
     return [prepare_run(run, splits, ahead) for run in group.runs]
 
@@ -84,5 +86,6 @@ def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:
     steps = first_block(run)
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
         compiled, state, data = trace_run(run, steps, splits)
-    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
+    lower = functools.partial(compiled.train_steps.lower, state, data, steps)
+    ahead.add(run.name, functools.partial(compile_block, lower))
     return Program((run,), compiled, None)

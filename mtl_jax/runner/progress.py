@@ -16,10 +16,11 @@ from rich.progress import (
 )
 
 from mtl_jax.config.run import Run
+from mtl_jax.storage.environment import devices
 
 
 class ProgressDisplay:
-    """Displays the progress of the runs, with loss, speed and remaining time."""
+    """Displays the progress of the runs, with loss, throughput and remaining time."""
 
     # Set by `begin`.
     name: str
@@ -27,12 +28,12 @@ class ProgressDisplay:
     count: int
     bar: TaskID
     start_time: float
-    first: tuple[int, float] | None  # Step and time of the first update.
+    throughput: str  # Such as ", 1,234 examples/s"; "" if it is unknown.
 
     def __init__(self, num_runs: int):
         self.console = Console(stderr=True)
         self.bars = Progress(
-            TextColumn("{task.description:28}", markup=False),
+            TextColumn("{task.description:16}", markup=False),
             BarColumn(),
             TextColumn("{task.completed}/{task.total} {task.fields[note]}", markup=False),
             TimeElapsedColumn(),
@@ -40,7 +41,7 @@ class ProgressDisplay:
             console=self.console,
             disable=not self.console.is_terminal,
         )
-        self.total = self.bars.add_task("all runs", total=num_runs, note="")
+        self.total = self.bars.add_task("all runs", total=num_runs, note=f"on {devices()}")
 
     def __enter__(self) -> Self:
         self.bars.start()
@@ -53,18 +54,17 @@ class ProgressDisplay:
         """Starts the bar of a run, or of several that train together."""
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         self.name, self.steps, self.count = f"{runs[0].name}{others}", runs[0].steps, len(runs)
-        self.start_time, self.first = time.perf_counter(), None
+        self.start_time, self.throughput = time.perf_counter(), ""
         self.bar = self.bars.add_task(self.name, total=self.steps, note="compiling")
 
-    def update(self, step: int, metrics: dict[str, Any]) -> None:
+    def update(self, step: int, metrics: dict[str, Any], examples_per_second: float | None) -> None:
         """Updates the bar of the run to a step."""
+        rate = examples_per_second
+        self.throughput = "" if rate is None else f", {rate:,.0f} examples/s"
         if self.bars.disable:
             return
         loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))
-        self.first = self.first or (step, time.perf_counter())
-        steps, seconds = step - self.first[0], time.perf_counter() - self.first[1]
-        speed = f", {steps / seconds:.0f} steps/s" if steps else ""
-        self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{speed}")
+        self.bars.update(self.bar, completed=step, note=f"loss {loss:.3f}{self.throughput}")
 
     def end(self, failed: bool = False) -> None:
         """Removes the bar of the run, and prints a summary line unless it failed."""
@@ -73,7 +73,7 @@ class ProgressDisplay:
         if failed:
             return
         seconds = time.perf_counter() - self.start_time
-        self.print(f"{self.name}: {self.steps} steps, {seconds:.1f} s")
+        self.print(f"{self.name}: {self.steps} steps, {seconds:.1f} s{self.throughput}")
 
     def warn(self, text: str) -> None:
         """Prints a warning."""

@@ -1,10 +1,9 @@
 """Trains the runs of an experiment, each once, and writes the table and the figures."""
 
-import contextlib
 import pathlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 
@@ -13,29 +12,19 @@ from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.html_report import write as page
 from mtl_jax.report import figures, table, tuning
-from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
-from mtl_jax.runner.blas_threads import limit_blas_threads
-from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
-from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner import sklearn_baseline, sklearn_data, table_rows
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
-from mtl_jax.runner.population import Population, group_runs
-from mtl_jax.runner.population_loop import (
-    Member,
-    PopulationTraining,
-    parts_by_step,
-    train_population,
-)
+from mtl_jax.runner.population import group_runs
 from mtl_jax.runner.predict import check_features_from
-from mtl_jax.runner.programs import Group, Program, pending_groups, prepare_group
-from mtl_jax.runner.progress import ProgressDisplay
+from mtl_jax.runner.programs import pending_groups
 from mtl_jax.runner.run_selection import topological_order
-from mtl_jax.runner.signals import Stopped, StopSignals
+from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.tracking import Tracking
-from mtl_jax.runner.train_loop import train_run
+from mtl_jax.runner.train_programs import Sweep, SweepOptions, begin, train
 from mtl_jax.storage.files import lock_output_dir, require_file_names
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
@@ -43,31 +32,7 @@ from mtl_jax.storage.run_directory import RunDirectory
 NO_TRACKING = Tracking((), "")
 
 
-class SweepOptions(NamedTuple):
-    """How the runs of an experiment are trained.
-
-    Attributes:
-      fresh: whether old results of the requested runs are set aside first.
-      retry: whether runs are trained again that failed in an earlier launch.
-      debug: whether the tracebacks of errors are printed.
-    """
-
-    fresh: bool = False
-    retry: bool = False
-    debug: bool = False
-
-
 RESUME = SweepOptions()
-
-
-class Sweep(NamedTuple):
-    """What the parts of a sweep share."""
-
-    fresh: bool  # Whether old results are set aside first.
-    folders: Mapping[str, RunDirectory]  # By row.
-    failures: Failures
-    signals: StopSignals
-    tracking: Tracking
 
 
 def sweep(
@@ -87,7 +52,7 @@ def sweep(
       experiment: the requested runs.
       every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
-      options: whether to begin anew or to try again.
+      options: whether to begin anew or to try again, and what to look into.
       tracking: sends measurements and figures to trackers.
       question: what the experiment asks, for its page: the docstring of its file.
 
@@ -102,7 +67,7 @@ def sweep(
     failures = Failures(options.debug)
     require_file_names(folders)
     with lock_output_dir(root), StopSignals() as signals:
-        own = Sweep(options.fresh, folders, failures, signals, tracking)
+        own = Sweep(options, folders, failures, signals, tracking)
         check_folders(root, list(folders))
         with explain_errors(""):
             table_rows.check(experiment, every_run, root, options.fresh, failures)
@@ -112,7 +77,7 @@ def sweep(
         runs = [row for row in pending if isinstance(row, Run)]
         baselines = [row for row in pending if isinstance(row, SklearnBaseline)]
         every = [row for row in rows if isinstance(row, Run)]
-        groups = group_runs(every, experiment.max_population)
+        groups = group_runs(every, 1 if options.profile_steps else experiment.max_population)
         own_groups = pending_groups(groups, {run.name for run in runs}, folders, options.fresh)
         splits = [check_data(group.runs[0]) for group in own_groups]  # Its runs have the same.
         for row in baselines:
@@ -132,7 +97,8 @@ def sweep(
 
 def is_pending(own: Sweep, row: Row) -> bool:
     """Whether a row is to be trained: it is unfinished, and nothing that it needs has failed."""
-    if row.name in own.failures or not (own.fresh or not own.folders[row.name].is_finished()):
+    is_finished = not own.options.fresh and own.folders[row.name].is_finished()
+    if row.name in own.failures or is_finished:
         return False
     return not own.failures.add_dependent(row)
 
@@ -159,19 +125,13 @@ def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
         if own.failures.add_dependent(row):
             continue
         folder = own.folders[row.name]
-        if own.fresh:
+        if own.options.fresh:
             folder.archive()
         with own.failures.catch(folder, always=True):
             begin(folder)
             folder.add_history(0)
             source = None if row.features_from is None else own.folders[row.features_from.name]
             sklearn_baseline.fit(row, folder, source)
-
-
-def begin(folder: RunDirectory) -> None:
-    """Creates the folder of a row, with the digests of its inputs, or checks these."""
-    folder.create(input_digests.input_facts(folder, reload=True))
-    input_digests.check(folder, reload=True)
 
 
 def check_data(run: Run) -> Any:
@@ -183,79 +143,3 @@ def check_data(run: Run) -> Any:
             print(f"warning: {note}", file=sys.stderr)
         shape = jax.ShapeDtypeStruct
         return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
-
-
-def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
-    """Trains groups of runs sequentially, all of them checked before the first.
-
-    Args:
-      own: what the parts of the sweep share.
-      groups: the runs, each group after those that it needs.
-      splits: the shapes of their evaluation splits.
-    """
-    with limit_blas_threads(), CompileAhead() as ahead:
-        programs = [
-            program
-            for group, own_splits in zip(groups, splits, strict=True)
-            for program in prepare_group(group, own_splits, ahead)
-        ]
-        runs = [run for program in programs for run in program.runs]
-        for run in runs if own.fresh else ():
-            own.folders[run.name].archive()
-        with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
-            for program in programs:
-                train_program(own, program, ahead.take(program.name), display)
-
-
-def train_program(
-    own: Sweep, program: Program, job: Callable[[], Any], display: ProgressDisplay
-) -> None:
-    """Trains the runs of a program, whose first block a job compiles."""
-    display.begin(*program.runs)
-    runs = [run for run in program.runs if not own.failures.add_dependent(run)]
-    if program.population is not None:
-        train_together(own, program.population, runs, job, display)
-    elif runs:
-        train_one(own, program.compiled, job, display)
-    display.end(failed=all(run.name in own.failures for run in program.runs))
-    if own.signals.number:  # It came in the last block, or in one that failed.
-        raise Stopped(own.signals.number)
-
-
-def train_one(
-    own: Sweep, compiled: CompiledRun, job: Callable[[], Any], display: ProgressDisplay
-) -> None:
-    """Trains one run."""
-    folder = own.folders[compiled.run.name]
-    with own.failures.catch(folder):
-        begin(folder)
-        num_bytes = program_bytes(job())
-        with own.tracking.follow(folder) as send:
-            train_run(compiled, own.folders, num_bytes, display, own.signals, send)
-
-
-def train_together(
-    own: Sweep,
-    population: Population,
-    runs: Iterable[Run],
-    job: Callable[[], Any],
-    display: ProgressDisplay,
-) -> None:
-    """Trains runs of a population, those together that can resume from the same step."""
-    for folders in parts_by_step(own.folders[run.name] for run in runs):
-        with contextlib.ExitStack() as stack:
-            members = [enter_member(own, population, folder, stack) for folder in folders]
-            for member in members:
-                member.attempt(begin, member.folder)
-            training = PopulationTraining(population, members, own.folders, display)
-            train_population(training, job, own.signals)
-
-
-def enter_member(
-    own: Sweep, population: Population, folder: RunDirectory, stack: contextlib.ExitStack
-) -> Member:
-    """A member of a population, whose errors make its row fail and whose records are tracked."""
-    inner = stack.enter_context(contextlib.ExitStack())
-    inner.enter_context(own.failures.catch(folder))
-    send = inner.enter_context(own.tracking.follow(folder))
-    return Member(population.runs.index(folder.run), folder, inner, send)

@@ -120,12 +120,14 @@ def select_runs(
       only: pattern of run names; None selects all.
 
     Raises:
-      BadInput: if an override is invalid, no run matches, or seeds or trackers are requested.
+      BadInput: if an override is invalid, no run matches, or another option does not apply.
     """
     if options.seeds is not None:
         raise BadInput("--seeds does not apply: a toy run has starts")
     if options.track:
         raise BadInput("--track does not apply: a toy run measures nothing by step")
+    if options.profile is not None:
+        raise BadInput("--profile does not apply: a toy run has no blocks of steps")
     runs = apply_overrides(experiment.runs, options.set)
     if options.smoke:
         runs = tuple(run.replace(steps=SMOKE_STEPS, num_records=SMOKE_STEPS // 2) for run in runs)

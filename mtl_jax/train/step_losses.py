@@ -63,6 +63,20 @@ def batches_per_step(run: Run) -> int:
     return 3 if run.balance.access == "cross_gramian" else 1
 
 
+def examples_per_step(run: Run, data: TrainData) -> int:
+    """Number of labelled and unlabelled examples that a step of one seed draws from all streams.
+
+    An example counts once, however many views there are of it.
+    """
+    count = 0
+    for stream in data.streams.values():
+        views = group_requests([t for t in run.tasks if t.name in stream.labels]).base
+        is_labelled = [view.startswith("labelled") for view in views]
+        count += run.batch_size * any(is_labelled)
+        count += run.batch_size * run.labels.unlabelled_ratio * (not all(is_labelled))
+    return count * batches_per_step(run)
+
+
 def objectives_at(setup: Setup, state: TrainState, data: TrainData) -> list[Objective]:
     """The objectives of a step, one per batch."""
     count = batches_per_step(setup.run)

@@ -11,7 +11,8 @@ import pytest
 from mtl_jax import data, losses, optimizers, weighting
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.balancing import GramWeighting
-from mtl_jax.runner.sweep import sweep
+from mtl_jax.runner import replay
+from mtl_jax.runner.sweep import SweepOptions, sweep
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import COLUMN, HEIGHT, ROW, RUN, part
@@ -101,3 +102,37 @@ def test_a_full_disk_does_not_hide_it(tmp_path, capsys, monkeypatch):
     line, _ = failed(RUNS["parameter shared/"], tmp_path, capsys)
     assert line.startswith("error: run 'hard' diverged: parameter shared/")
     assert "whose batch could not be stored: [Errno 28] No space left on device" in line
+
+
+# By quantity, the operation that makes the first number that is not finite, and its function.
+OPERATIONS = {
+    "loss/height is inf": ("inf is made by select_n", "test_divergence.py", "infinite"),
+    "gradient of 'row' at tasks/heads/row/": ("inf is made by ", "test_divergence.py", "slope"),
+    "gradient by Inverse at shared/": ("inf is made by div", "test_divergence.py", "weigh_gram"),
+    "parameter shared/": ("inf is made by mul", "", ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantity", list(RUNS))
+def test_debug_tells_the_operation_and_its_line(quantity, tmp_path, capsys):
+    whole, operation = Experiment(runs=(RUNS[quantity],)), OPERATIONS[quantity]
+    assert sweep(whole, whole, tmp_path, SweepOptions(debug=True)) == 1
+    first, *lines, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("Traceback")
+    assert last.startswith(f"error: run 'hard' diverged: {quantity}")
+    note = next(line for line in lines if line.startswith("the first "))
+    assert all(part in note for part in operation), note
+
+
+@pytest.mark.slow
+def test_a_replay_that_fails_does_not_hide_it(tmp_path, capsys, monkeypatch):
+    def broken(function, *args):
+        raise NotImplementedError("no rule")
+
+    monkeypatch.setattr(replay, "find_origins", broken)
+    whole = Experiment(runs=(RUNS["parameter shared/"],))
+    assert sweep(whole, whole, tmp_path, SweepOptions(debug=True)) == 1
+    *_, note, line = capsys.readouterr().err.splitlines()
+    assert note == "the operation was not found: NotImplementedError: no rule"
+    assert line.startswith("error: run 'hard' diverged: parameter shared/")

@@ -11,7 +11,7 @@ import pytest
 
 from mtl_jax import optimizers
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.runner import train_loop
+from mtl_jax.runner import training
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.sweep import sweep
@@ -155,7 +155,7 @@ def test_a_signal_in_a_block_that_fails_stops_the_launch(tmp_path, monkeypatch, 
         signal.raise_signal(signal.SIGTERM)
         return Diverged("it diverged")
 
-    monkeypatch.setattr(train_loop.Training, "locate_divergence", interrupted)
+    monkeypatch.setattr(training.Training, "locate_divergence", interrupted)
     run = RUN.replace(optimizer=optimizers.SGD(1e30), num_seeds=1, steps=4)
     with pytest.raises(Stopped) as stop:
         sweep(Experiment(runs=(run,)), Experiment(runs=(run,)), tmp_path)
@@ -165,14 +165,14 @@ def test_a_signal_in_a_block_that_fails_stops_the_launch(tmp_path, monkeypatch, 
 
 @pytest.mark.slow
 def test_a_signal_in_the_last_block_stops_after_the_result(tmp_path, monkeypatch):
-    evaluate = train_loop.Training.evaluate
+    evaluate = training.Training.evaluate
 
     def interrupted(self, step):
         evaluate(self, step)
         if step == self.run.steps:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(train_loop.Training, "evaluate", interrupted)
+    monkeypatch.setattr(training.Training, "evaluate", interrupted)
     runs = tuple(RUN.replace(name=name, num_seeds=1, steps=4) for name in ("first", "second"))
     with pytest.raises(Stopped):
         sweep(Experiment(runs=runs), Experiment(runs=runs), tmp_path)

@@ -1,13 +1,16 @@
 """The page as a file: no other file or address, names as text, a mark where a run overfits."""
 
+import json
 import re
 
 import pytest
 
 from mtl_jax.config.experiment import Experiment
+from mtl_jax.html_report.environment import describe_environment
 from mtl_jax.html_report.figure_images import CAPTIONS
 from mtl_jax.html_report.learning_curves import MAX_TASKS, learning_curves, shorten
 from mtl_jax.report import figures
+from mtl_jax.storage.environment import devices
 from tests.html_report.example import EXPERIMENT, LONG, SELECTED, records, write
 from tests.small import ROW, RUN
 
@@ -45,6 +48,21 @@ def test_curves_mark_where_a_run_overfits(text):
     assert "both overfits from step 20 on" in text
     assert "row alone overfits" not in text
     assert text.count("inverted_triangle") >= 1
+
+
+def test_speed_is_shown_of_the_runs_that_stored_it(finished):
+    old, new = (
+        finished(RUN.replace(name=name), {"row": [0.5, 0.6], "column": [0.5, 0.6]})
+        for name in ("old", "new")
+    )
+    timing = {"seconds": 61.7, "compile_seconds": 4.4, "examples_per_second": 12345.6}
+    (new.path / "timing.json").write_text(json.dumps(timing))
+    environment = describe_environment([old, new])
+    assert environment.seconds == pytest.approx(12.6 + 61.7)
+    assert environment.speeds == [("new", devices(), "62", "4", "12,346")]
+    timing["examples_per_second"] = None
+    (new.path / "timing.json").write_text(json.dumps(timing))
+    assert describe_environment([new]).speeds[0].examples_per_second == "-"
 
 
 def test_captions_are_of_figures_that_there_are(finished):

@@ -312,6 +312,9 @@ def test_a_wrong_command_line_is_one_line(tmp_path):
         (["--out", "a", "--out", "b"], "argument --out: is given twice"),
         (["--seeds", "1", "--seeds", "2"], "argument --seeds: is given twice"),
         (["--set", "steps=2", "--set", "steps=3"], "--set steps is given twice"),
+        (["--profile", "0"], "argument --profile: must be a positive integer, not '0'"),
+        (["--profile", "2.5"], "argument --profile: must be a positive integer, not '2.5'"),
+        (["--profile", "2", "--profile", "3"], "argument --profile: is given twice"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

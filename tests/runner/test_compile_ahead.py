@@ -1,10 +1,13 @@
 """Compiling ahead: jobs in their order, and what is needed now is not waited for in vain."""
 
+import functools
 import threading
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from mtl_jax.runner.compile_ahead import MAX_PENDING, CompileAhead
+from mtl_jax.runner.compile_ahead import MAX_PENDING, CompileAhead, compile_block
 
 
 def test_a_job_that_has_begun_is_waited_for_and_one_that_has_not_is_done_at_once():
@@ -64,3 +67,10 @@ def test_no_more_is_done_ahead_than_may_wait():
         assert done == list(range(MAX_PENDING + 1)) and len(ahead.futures) == MAX_PENDING
         assert ahead.take(str(MAX_PENDING + 2))() == MAX_PENDING + 2  # out of turn
     assert sorted(done) == sorted(set(done))
+
+
+def test_a_block_is_compiled_and_measured():
+    lower = functools.partial(jax.jit(lambda x: 2.0 * x).lower, jnp.ones(100))
+    compilation = compile_block(lower)
+    assert compilation.seconds > 0.0
+    assert compilation.num_bytes == 2 * 400  # Argument and result.

@@ -12,7 +12,7 @@ from PIL import Image
 from mtl_jax import data
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.nets.pretrained import Weights
-from mtl_jax.runner import evaluation, input_digests, train_loop
+from mtl_jax.runner import evaluation, input_digests, training
 from mtl_jax.runner.input_digests import data_digest, forget
 from tests.runner.launching import launched
 from tests.small import DATA, ROW, RUN, part
@@ -97,7 +97,7 @@ def test_a_part_is_not_mixed_with_rows_of_other_data(launch, tmp_path):
     assert not (tmp_path / "out" / "line.old").exists()
 
 
-class Interrupted(train_loop.CheckpointManager):
+class Interrupted(training.CheckpointManager):
     """Stops every run at its first checkpoint."""
 
     def save(self, step, *args):
@@ -109,7 +109,7 @@ class Interrupted(train_loop.CheckpointManager):
 @pytest.mark.slow
 def test_a_run_never_goes_on_with_other_data(launch, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(train_loop, "CheckpointManager", Interrupted)
+        patch.setattr(training, "CheckpointManager", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             launch()
     before = contents(tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 from mtl_jax import Experiment, optimizers
 from mtl_jax.config.optimizers import SGD, ReduceOnPlateau
 from mtl_jax.report.selection import improved_seeds
-from mtl_jax.runner import train_loop
+from mtl_jax.runner import training
 from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.sweep import sweep
@@ -36,14 +36,14 @@ def launched(run, folder):
 @pytest.fixture
 def scales(monkeypatch):
     """The scale of every seed after each evaluation, by step."""
-    found, observe = {}, train_loop.Training.observe
+    found, observe = {}, training.Training.observe
 
     def observed(self, state, step):
         state = observe(self, state, step)
         found[step] = np.asarray(state.opt_state.scale)
         return state
 
-    monkeypatch.setattr(train_loop.Training, "observe", observed)
+    monkeypatch.setattr(training.Training, "observe", observed)
     return found
 
 
@@ -65,7 +65,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(scales, tmp_path, monkeypat
     """The rates of the second half depend on the evaluations of the first."""
     run = FLAT.replace(optimizer=ReduceOnPlateau(SGD(0.3), factor=0.1, patience=1), steps=12)
     straight = launched(run, tmp_path / "straight").result()
-    whole, evaluate = dict(scales), train_loop.Training.evaluate
+    whole, evaluate = dict(scales), training.Training.evaluate
     scales.clear()
 
     def interrupted(self, step):
@@ -74,7 +74,7 @@ def test_an_interrupted_run_ends_as_one_that_was_not(scales, tmp_path, monkeypat
             signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(train_loop.Training, "evaluate", interrupted)
+        patch.setattr(training.Training, "evaluate", interrupted)
         launched(run, tmp_path / "stopped")
     assert max(scales) == 6
     assert launched(run, tmp_path / "stopped").result() == straight
@@ -92,7 +92,7 @@ def test_a_divergence_is_looked_for_at_the_rate_of_its_step(tmp_path, monkeypatc
         repeated[steps] = np.asarray(state.opt_state.scale).tolist()
         return Diverged("it diverged")
 
-    monkeypatch.setattr(train_loop, "locate", located)
+    monkeypatch.setattr(training, "locate", located)
     burst = optimizers.StepSchedule(1e-12, (0.75,), 1e35)
     run = FLAT.replace(
         optimizer=ReduceOnPlateau(SGD(burst, momentum=0.0), factor=0.5, patience=1),

@@ -14,7 +14,7 @@ from mtl_jax.runner.population import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_population
-from mtl_jax.runner.train_loop import Training
+from mtl_jax.runner.training import Training
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.small import COLUMN, ROW, RUN, UNLABELLED
 

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info
 import launch
 from mtl_jax import data
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.runner import sweep, train_loop
+from mtl_jax.runner import sweep, training
 from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
@@ -151,16 +151,18 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(straight, file, tmp_path, 
     """Each run is stopped at its first checkpoint, which lies between two evaluations."""
     ticks = []
 
-    class Stopping(train_loop.CheckpointManager):
+    class Stopping(training.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
             if step == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "CheckpointManager", Stopping)
+    monkeypatch.setattr(training, "CheckpointManager", Stopping)
     monkeypatch.setattr(
-        sweep.ProgressDisplay, "update", lambda board, step, _: ticks.append((board.run.name, step))
+        sweep.ProgressDisplay,
+        "update",
+        lambda board, step, *_: ticks.append((board.run.name, step)),
     )
     out = tmp_path / "out"
     arguments = (file, "--out", out, "--only", "both")

@@ -95,6 +95,7 @@ def test_what_the_command_line_changed_is_in_the_table(made, tmp_path):
     ("options", "said"),
     [
         (["--seeds", "3"], "--seeds does not apply: a toy run has starts"),
+        (["--profile", "3"], "--profile does not apply: a toy run has no blocks"),
         (["--set", "step=9"], "ToyRun has no field 'step': did you mean steps or seed?"),
         (["--set", "steps=10"], "steps must be a multiple of num_records, 3, not 10"),
         (["--only", "soft"], "--only soft matches no run; there is sum, uncertain"),

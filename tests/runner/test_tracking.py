@@ -18,7 +18,7 @@ import launch
 from mtl_jax import trackers
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner import tracking, train_loop
+from mtl_jax.runner import tracking, training
 from tests.runner.launching import launched
 from tests.small import RUN
 
@@ -268,7 +268,7 @@ def test_nothing_is_imported_unless_asked_for():
 
 def test_an_interrupted_run_continues_its_log(file, out, tmp_path, monkeypatch):
     """It ends after the evaluation of step 6, and resumes from the checkpoint of step 4."""
-    evaluate = train_loop.Training.evaluate
+    evaluate = training.Training.evaluate
 
     def evaluate_and_end(self, step):
         self.checkpoints.wait()
@@ -277,7 +277,7 @@ def test_an_interrupted_run_continues_its_log(file, out, tmp_path, monkeypatch):
         evaluate(self, step)
 
     options = ("--out", tmp_path, "--track", "tensorboard", "--only", "hard")
-    monkeypatch.setattr(train_loop.Training, "evaluate", evaluate_and_end)
+    monkeypatch.setattr(training.Training, "evaluate", evaluate_and_end)
     with pytest.raises(KeyboardInterrupt):
         launched(file, *options)
     tag = "train/loss/row"

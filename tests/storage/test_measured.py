@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtl_jax.runner import train_loop
-from mtl_jax.runner.train_loop import is_due
+from mtl_jax.runner import training
+from mtl_jax.runner.step_blocks import is_due
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.run_metadata import due_steps
 from tests.runner.launching import launched
@@ -43,7 +43,7 @@ def straight(file, tmp_path_factory):
 def stopped(file, out):
     """The run, stopped at its second checkpoint: evaluated at 2, 4 and 6 of 9 steps."""
 
-    class Stopping(train_loop.CheckpointManager):
+    class Stopping(training.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
@@ -51,7 +51,7 @@ def stopped(file, out):
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_loop, "CheckpointManager", Stopping)
+        patch.setattr(training, "CheckpointManager", Stopping)
         with pytest.raises(KeyboardInterrupt):
             launched(file, "--out", out)
     return out / "long"
@@ -137,7 +137,7 @@ def test_what_fits_together_goes_on(begun, straight, file):
 def test_an_older_checkpoint_says_less(straight, file, tmp_path, monkeypatch, damage):
     """It does not say whose it is nor what was measured: the steps must do."""
     with monkeypatch.context() as patch:
-        patch.setattr(train_loop, "checkpoint_identity", lambda *_: {})
+        patch.setattr(training, "checkpoint_identity", lambda *_: {})
         folder = stopped(file, tmp_path)
     if damage is not None:
         (folder / "metrics.jsonl").write_text("".join(damage(lines_of(folder))))

@@ -9,8 +9,10 @@ from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.nets.pretrained import RUN_CHECKPOINT, Preprocessing, Pretrained, Weights
-from mtl_jax.runner import train_loop
+from mtl_jax.runner import train_loop, training
+from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.init_params import load_pretrained
+from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.trace import trace_run
@@ -185,17 +187,18 @@ def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, mo
         evaluation={"checkpoint_every": 2},
     )
 
-    class Stopping(train_loop.CheckpointManager):
+    class Stopping(training.CheckpointManager):
         def save(self, step, *args):
             super().save(step, *args)
             self.wait()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_loop, "CheckpointManager", Stopping)
+    monkeypatch.setattr(training, "CheckpointManager", Stopping)
     made, *_ = trace_run(run, 2)
     folder = RunDirectory(tmp_path, RUN)
     folder.create()
-    arguments = (made, {run.name: folder}, None, ProgressDisplay(1), StopSignals())
+    compilation, observers = Compilation(0.0, None), Observers(ProgressDisplay(1))
+    arguments = (made, {run.name: folder}, compilation, observers, StopSignals())
     with pytest.raises(KeyboardInterrupt):
         train_loop.train_run(*arguments)
     with pytest.raises(BadInput, match="other weights than when this run began"):

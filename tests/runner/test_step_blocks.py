@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mtl_jax.runner.evaluation import mean_metrics, parameters
+from mtl_jax.runner.step_blocks import is_due, step_blocks
 from mtl_jax.runner.trace import abstract_state
-from mtl_jax.runner.train_loop import is_due, step_blocks
 from mtl_jax.transfer import finetuning
 from tests.small import RUN
 

@@ -1,0 +1,37 @@
+"""Throughput of training: examples a second, apart from compilation and evaluation."""
+
+import contextlib
+import time
+from collections.abc import Generator
+
+
+class BlockTimer:
+    """Times blocks of steps, except the first of each length, for which it may be compiled.
+
+    Attributes:
+      examples_per_step: labelled and unlabelled examples of all seeds that enter a step.
+    """
+
+    def __init__(self, examples_per_step: int):
+        self.examples_per_step = examples_per_step
+        self.lengths: set[int] = set()
+        self.steps, self.seconds = 0, 0.0
+
+    def is_compiled(self, steps: int) -> bool:
+        """Whether a block of this length has been trained."""
+        return steps in self.lengths
+
+    @contextlib.contextmanager
+    def measure(self, steps: int, counts: bool = True) -> Generator[None, None, None]:
+        """Times a block if it counts; its end must wait for the devices."""
+        start = time.perf_counter()
+        yield
+        if counts and self.is_compiled(steps):
+            self.steps += steps
+            self.seconds += time.perf_counter() - start
+        self.lengths.add(steps)
+
+    @property
+    def examples_per_second(self) -> float | None:
+        """Examples a second; None if no block was timed."""
+        return self.examples_per_step * self.steps / self.seconds if self.steps else None

@@ -1,0 +1,137 @@
+"""Trains the programs of a launch, one after the other; a run that fails does not stop the others."""
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from mtl_jax.config.run import Run
+from mtl_jax.runner import input_digests
+from mtl_jax.runner.blas_threads import limit_blas_threads
+from mtl_jax.runner.compile_ahead import Compilation, CompileAhead
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.failures import Failures
+from mtl_jax.runner.observers import Observers
+from mtl_jax.runner.population import Population
+from mtl_jax.runner.population_loop import (
+    Member,
+    PopulationTraining,
+    parts_by_step,
+    train_population,
+)
+from mtl_jax.runner.programs import Group, Program, prepare_group
+from mtl_jax.runner.progress import ProgressDisplay
+from mtl_jax.runner.signals import Stopped, StopSignals
+from mtl_jax.runner.tracking import Tracking
+from mtl_jax.runner.train_loop import train_run
+from mtl_jax.storage.run_directory import RunDirectory
+
+
+class SweepOptions(NamedTuple):
+    """How the runs of an experiment are trained.
+
+    Attributes:
+      fresh: whether old results of the requested runs are set aside first.
+      retry: whether runs are trained again that failed in an earlier launch.
+      debug: whether the tracebacks of errors are printed, and the operation is located that makes
+        a run diverge.
+      profile_steps: the least number of steps of each run to profile; 0 for none.
+    """
+
+    fresh: bool = False
+    retry: bool = False
+    debug: bool = False
+    profile_steps: int = 0
+
+
+class Sweep(NamedTuple):
+    """What the parts of a sweep share."""
+
+    options: SweepOptions
+    folders: Mapping[str, RunDirectory]  # By row.
+    failures: Failures
+    signals: StopSignals
+    tracking: Tracking
+
+
+def begin(folder: RunDirectory) -> None:
+    """Creates the folder of a row, with the digests of its inputs, or checks these."""
+    folder.create(input_digests.input_facts(folder, reload=True))
+    input_digests.check(folder, reload=True)
+
+
+def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
+    """Trains groups of runs sequentially, all of them checked before the first.
+
+    Args:
+      own: what the parts of the sweep share.
+      groups: the runs, each group after those that it needs.
+      splits: the shapes of their evaluation splits.
+    """
+    with limit_blas_threads(), CompileAhead() as ahead:
+        programs = [
+            program
+            for group, own_splits in zip(groups, splits, strict=True)
+            for program in prepare_group(group, own_splits, ahead)
+        ]
+        runs = [run for program in programs for run in program.runs]
+        for run in runs if own.options.fresh else ():
+            own.folders[run.name].archive()
+        with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
+            for program in programs:
+                train_program(own, program, ahead.take(program.name), display)
+
+
+def train_program(
+    own: Sweep, program: Program, job: Callable[[], Compilation], display: ProgressDisplay
+) -> None:
+    """Trains the runs of a program, whose first block a job compiles."""
+    display.begin(*program.runs)
+    runs = [run for run in program.runs if not own.failures.add_dependent(run)]
+    if program.population is not None:
+        train_together(own, program.population, runs, job, display)
+    elif runs:
+        train_one(own, program.compiled, job, display)
+    display.end(failed=all(run.name in own.failures for run in program.runs))
+    if own.signals.number:  # It came in the last block, or in one that failed.
+        raise Stopped(own.signals.number)
+
+
+def train_one(
+    own: Sweep, compiled: CompiledRun, job: Callable[[], Compilation], display: ProgressDisplay
+) -> None:
+    """Trains one run."""
+    folder, options = own.folders[compiled.run.name], own.options
+    with own.failures.catch(folder):
+        begin(folder)
+        compilation = job()
+        with own.tracking.follow(folder) as send:
+            observers = Observers(display, send, options.profile_steps, options.debug)
+            train_run(compiled, own.folders, compilation, observers, own.signals)
+
+
+def train_together(
+    own: Sweep,
+    population: Population,
+    runs: Iterable[Run],
+    job: Callable[[], Compilation],
+    display: ProgressDisplay,
+) -> None:
+    """Trains runs of a population, those together that can resume from the same step."""
+    for folders in parts_by_step(own.folders[run.name] for run in runs):
+        with contextlib.ExitStack() as stack:
+            members = [enter_member(own, population, folder, stack) for folder in folders]
+            for member in members:
+                member.attempt(begin, member.folder)
+            observers = Observers(display, debug=own.options.debug)
+            training = PopulationTraining(population, members, own.folders, observers)
+            train_population(training, job, own.signals)
+
+
+def enter_member(
+    own: Sweep, population: Population, folder: RunDirectory, stack: contextlib.ExitStack
+) -> Member:
+    """A member of a population, whose errors make its row fail and whose records are tracked."""
+    inner = stack.enter_context(contextlib.ExitStack())
+    inner.enter_context(own.failures.catch(folder))
+    send = inner.enter_context(own.tracking.follow(folder))
+    return Member(population.runs.index(folder.run), folder, inner, send)

@@ -1,0 +1,172 @@
+"""A run in training: its state and its files."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from mtl_jax.config.run import Run
+from mtl_jax.core.validation import require
+from mtl_jax.report.selection import improved_seeds, is_stopped
+from mtl_jax.report.summary import to_json
+from mtl_jax.runner.block_timer import BlockTimer
+from mtl_jax.runner.candidates import Candidates
+from mtl_jax.runner.compile_ahead import Compilation
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.device_data import DeviceData, put_run_data
+from mtl_jax.runner.divergence import Diverged, locate
+from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
+from mtl_jax.runner.init_params import initial_parameters
+from mtl_jax.runner.resume import checkpoint_identity, resumable
+from mtl_jax.runner.step_blocks import step_blocks
+from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.train import TrainState, examples_per_step
+
+
+class Training:
+    """A run in training: its state, its evaluations so far, and its training time.
+
+    Attributes:
+      step: the step from which it trains or resumes.
+      state: the current state.
+      records: the evaluations so far.
+      candidates: the models that validation may still select.
+      blocks: the training metrics since the last evaluation.
+      share: the share of the time of this launch that counts as its own.
+      timer: times the blocks of this launch.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledRun,
+        folders: Mapping[str, RunDirectory],
+        warn: Callable[[str], None],
+        start: tuple[TrainState, DeviceData] | None = None,
+        last_step: int | None = None,
+    ):
+        """Loads the data, and the initial state or the one of the last checkpoint.
+
+        Args:
+          compiled: the compiled run.
+          folders: the folders of the run and of its dependencies, by name.
+          warn: shows a warning.
+          start: the initial state and the data, if they are there already.
+          last_step: the latest step to resume from; later checkpoints are deleted.
+        """
+        self.start_time, self.share, self.earlier = time.perf_counter(), 1.0, 0.0
+        self.run, self.compiled = compiled.run, compiled
+        self.folder, self.folders = folders[self.run.name], folders
+        self.state, self.data = start or put_run_data(self.run, compiled, folders)
+        self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
+        self.blocks: list[BlockMetrics] = []
+        per_seed = examples_per_step(self.run, self.data.train)
+        self.timer = BlockTimer(self.run.num_seeds * per_seed)
+        candidates = {}
+        if last_step is not None:
+            self.checkpoints.delete_after(last_step)
+        restored = resumable(self.folder, self.checkpoints.restore(self.state), warn)
+        if restored is not None:
+            self.state, candidates, note = restored
+            require_origin(self.run, note, self.data.origin)
+            self.blocks = note["seen"]
+            self.earlier = note["seconds"]
+        self.step = int(np.asarray(self.state.step)[0])
+        self.records = self.folder.truncate(self.step)
+        self.candidates = Candidates(self.run, self.records, candidates)
+
+    def train_steps(self, steps: int) -> dict[str, jax.Array]:
+        """Trains for a block of steps; returns its mean metrics `[S]`."""
+        self.state, metrics = self.compiled.train_steps(self.state, self.data.train, steps)
+        self.blocks.append((steps, metrics))
+        return metrics
+
+    def locate_divergence(self, start: int, stop: int, debug: bool) -> Diverged:
+        """The error of a run that diverged in the block after step `start`.
+
+        The blocks since the last checkpoint, which is finite, are repeated.
+        """
+        self.checkpoints.wait()
+        restored = self.checkpoints.restore(self.state)
+        if restored is None:
+            state = self.compiled.init(initial_parameters(self.run, self.folders))
+        else:
+            state = restored.state
+        first = int(np.asarray(state.step)[0])
+        for begin, end in step_blocks(self.run, first, self.compiled.execution.steps_per_call):
+            if begin == start:
+                break
+            state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
+            state = self.observe(state, end)
+        steps = range(start + 1, stop + 1)
+        return locate(self.compiled, state, self.data.train, steps, self.folder, debug)
+
+    def evaluate(self, step: int, affinity: Mapping[str, Any] | None = None) -> None:
+        """Evaluates the state after a step, and stores the record.
+
+        Args:
+          step: the step.
+          affinity: the affinity between tasks, if it is measured already.
+        """
+        record = evaluate(self.compiled, self.state, self.data, self.blocks, step)
+        if self.run.evaluation.measure_affinity:
+            start_time = time.perf_counter()
+            found = affinity or self.compiled.affinity(self.state, self.data.train)
+            record["affinity"] = to_json(found)
+            self.start_time += time.perf_counter() - start_time
+        self.blocks = []
+        self.records.append(record)
+        self.folder.append(record)
+        self.candidates.add(record, self.state)
+        self.state = self.observe(self.state, step)
+
+    def observe(self, state: TrainState, step: int) -> TrainState:
+        """The state after its optimizer has observed the evaluation of a step, if it does so."""
+        records = [record for record in self.records if record["step"] <= step]
+        is_evaluated = records and records[-1]["step"] == step
+        if not self.run.optimizer.observes_validation or not is_evaluated:
+            return state
+        improved = improved_seeds(self.run, records)
+        return state._replace(opt_state=self.compiled.observe(state.opt_state, improved))
+
+    @property
+    def seconds(self) -> float:
+        """Training time, of earlier launches too."""
+        return self.earlier + self.share * (time.perf_counter() - self.start_time)
+
+    def is_stopped(self) -> bool:
+        """Whether the run stops early after the last evaluation."""
+        return is_stopped(self.run, self.records)
+
+    def save_checkpoint(self, step: int) -> None:
+        """Starts writing a checkpoint."""
+        note = {
+            "seconds": self.seconds,
+            # The next evaluation also averages over metrics from before the checkpoint.
+            "seen": [(steps, to_json(metrics)) for steps, metrics in self.blocks],
+            "origin": self.data.origin,
+            **checkpoint_identity(self.folder, step),
+        }
+        self.checkpoints.save(step, self.state, self.candidates.tree(), note)
+
+    def write_result(self, compilation: Compilation, warn: Callable[[str], None]) -> None:
+        """Writes the selected parameters, the timing and the result."""
+        result = write_final(self.run, self.folder, self.state, self.records, self.candidates)
+        for text in result["warnings"]:
+            warn(f"run {self.run.name!r}: {text}")
+        timing = {
+            "seconds": round(self.seconds, 3),
+            "bytes": compilation.num_bytes,
+            "compile_seconds": round(compilation.seconds, 3),
+            "examples_per_second": self.timer.examples_per_second,
+        }
+        self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
+
+
+def require_origin(run: Run, note: dict[str, Any], origin: str) -> None:
+    """Requires that the initial weights are those of the checkpoint that has the note."""
+    rule = "has other weights than when this run began; --fresh begins anew"
+    source = run.initialization.init_from
+    require(note.get("origin", origin) == origin, run, "initialization.init_from", rule, source)
