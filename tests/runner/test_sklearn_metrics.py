@@ -357,8 +357,9 @@ def test_no_run_trains_beside_a_row_of_one_class(tmp_path):
 
 
 def test_a_row_that_cannot_be_fitted_is_told_before_runs_train(tmp_path, monkeypatch, capsys):
-    def train(own, runs, splits):
-        assert list(own.failures) == ["row"] and [run.name for run in runs] == ["hard"]
+    def train(own, groups, splits):
+        names = [run.name for group in groups for run in group.runs]
+        assert list(own.failures) == ["row"] and names == ["hard"]
 
     monkeypatch.setattr("mtl_jax.runner.sweep.train", train)
     row = row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91)))
