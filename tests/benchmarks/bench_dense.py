@@ -51,17 +51,11 @@ def arrays(size: tuple[int, int], batch: int) -> dict:
     }
 
 
-def ours(method: str, size: tuple[int, int], batch: int):
-    """Our step, as the launcher runs it, and the number of parameters."""
-    import jax
-
+def our_run(method: str, size: tuple[int, int], batch: int, widths: tuple[int, ...] = WIDTHS):
+    """Our run of a method."""
     from mtl_jax import aggregation, data, losses, metrics, nets, optimizers, weighting
     from mtl_jax.config.run import Run
     from mtl_jax.config.task import Task
-    from mtl_jax.core.tree import num_params
-    from mtl_jax.runner.blas_threads import limit_blas_threads
-    from mtl_jax.runner.compiled_run import compile_run
-    from mtl_jax.storage.run_data import load_run_data
 
     kinds = {
         "segmentation": (losses.cross_entropy, metrics.MeanIoU()),
@@ -69,19 +63,31 @@ def ours(method: str, size: tuple[int, int], batch: int):
         "normals": (losses.cosine_distance, metrics.MeanAngle()),
     }
     part = arrays(size, batch)
-    run = Run(
+    return Run(
         name="bench",
         data=data.Arrays(part, part, part),
         tasks=tuple(
             Task(name=name, head=nets.heads.SegNetHead(OUTPUTS[name]), loss=loss, metrics=(metric,))
             for name, (loss, metric) in kinds.items()
         ),
-        trunk=nets.SegNet(WIDTHS),
+        trunk=nets.SegNet(widths),
         balance={**vars(weighting), **vars(aggregation)}[method](),
         optimizer=optimizers.Adam(1e-4),
         batch_size=batch,
         steps=10**6,
     )
+
+
+def ours(method: str, size: tuple[int, int], batch: int):
+    """Our step, as the launcher runs it, and the number of parameters."""
+    import jax
+
+    from mtl_jax.core.tree import num_params
+    from mtl_jax.runner.blas_threads import limit_blas_threads
+    from mtl_jax.runner.compiled_run import compile_run
+    from mtl_jax.storage.run_data import load_run_data
+
+    run = our_run(method, size, batch)
     prepared = load_run_data(run)
     made = compile_run(run, prepared.train)
     state, given = [made.init(None)], made.put_data(prepared.train)
@@ -95,7 +101,7 @@ def ours(method: str, size: tuple[int, int], batch: int):
     return steps, num_params(state[0].params)
 
 
-def torch_nets():
+def torch_nets(widths: tuple[int, ...] = WIDTHS):
     """SegNet and its heads in torch, as our `nets.SegNet` and `nets.heads.SegNetHead`."""
     import torch
     from torch import nn
@@ -110,11 +116,11 @@ def torch_nets():
     class SegNet(nn.Module):
         def __init__(self):
             super().__init__()
-            depths = [3 if level > 1 else 2 for level in range(len(WIDTHS))]
-            inner = (3, *WIDTHS[:-1])
-            outer = (WIDTHS[0], *WIDTHS[:-1])
-            self.encoder = nn.ModuleList(map(convolutions, inner, WIDTHS, depths))
-            self.decoder = nn.ModuleList(map(convolutions, WIDTHS, outer, depths))
+            depths = [3 if level > 1 else 2 for level in range(len(widths))]
+            inner = (3, *widths[:-1])
+            outer = (widths[0], *widths[:-1])
+            self.encoder = nn.ModuleList(map(convolutions, inner, widths, depths))
+            self.decoder = nn.ModuleList(map(convolutions, widths, outer, depths))
 
         def forward(self, x):
             taken = []
@@ -128,16 +134,15 @@ def torch_nets():
             return x
 
     def head(outputs):
-        width = WIDTHS[0]
+        width = widths[0]
         return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, outputs, 1))
 
     return SegNet, torch.nn.ModuleDict({name: head(count) for name, count in OUTPUTS.items()})
 
 
-def torch_losses():
-    """The means of the tasks' losses over the known pixels, for LibMTL."""
+def torch_losses() -> dict:
+    """The means of the tasks' losses over the known pixels."""
     import torch
-    from LibMTL.loss import AbsLoss
 
     def depth(outputs, labels):
         known = ~labels.isnan()
@@ -148,18 +153,22 @@ def torch_losses():
         cosine = torch.nn.functional.cosine_similarity(outputs, labels.nan_to_num())
         return torch.where(known, 1 - cosine, 0.0).sum() / known.sum()
 
-    makes = {
+    return {
         "segmentation": torch.nn.CrossEntropyLoss(ignore_index=-1),
         "depth": depth,
         "normals": normals,
     }
 
-    class Loss(AbsLoss):
-        def __init__(self, name):
-            super().__init__()
-            self.compute_loss = makes[name]
 
-    return {name: Loss(name) for name in makes}
+def torch_arrays(size: tuple[int, int], batch: int) -> tuple:
+    """The images, channels first, and the labels, for torch."""
+    import torch
+
+    parts = {name: torch.from_numpy(array) for name, array in arrays(size, batch).items()}
+    parts = {
+        n: x.long() if n == "segmentation" else x.permute(0, 3, 1, 2) for n, x in parts.items()
+    }
+    return parts.pop("inputs"), parts
 
 
 class Memory:
@@ -194,6 +203,12 @@ def libmtl(method: str, size: tuple[int, int], batch: int, channels_last: bool =
     sys.modules.update(made)
     import LibMTL
     from LibMTL.architecture import HPS
+    from LibMTL.loss import AbsLoss
+
+    class Loss(AbsLoss):
+        def __init__(self, loss):
+            super().__init__()
+            self.compute_loss = loss
 
     class Sharing(HPS):
         def zero_grad_share_params(self):  # None, today's default, would not be trained.
@@ -215,13 +230,10 @@ def libmtl(method: str, size: tuple[int, int], batch: int, channels_last: bool =
             """Nothing."""
 
     encoder, decoders = torch_nets()
-    parts = {name: torch.from_numpy(array) for name, array in arrays(size, batch).items()}
-    parts = {
-        n: x.long() if n == "segmentation" else x.permute(0, 3, 1, 2) for n, x in parts.items()
-    }
+    inputs, parts = torch_arrays(size, batch)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    inputs = parts.pop("inputs").contiguous(memory_format=layout)
-    own = torch_losses()
+    inputs = inputs.contiguous(memory_format=layout)
+    own = {name: Loss(loss) for name, loss in torch_losses().items()}
     options = {"MGDA": {"mgda_gn": "none"}, "CAGrad": {"calpha": 0.5, "rescale": 0}}
     with contextlib.redirect_stdout(io.StringIO()):
         trainer = Trainer(

@@ -1,5 +1,6 @@
 """The peers of bench_consistency: WRN-28-2 and FixMatch in PyTorch, augmentation by Pillow."""
 
+import functools
 import itertools
 import random
 
@@ -46,13 +47,13 @@ class Block(nn.Module):
 
 
 class Net(nn.Module):
-    """WRN-28-2 with a head, as `mtl_jax.nets.WideResNet`."""
+    """WRN with a head, as `mtl_jax.nets.WideResNet`."""
 
-    def __init__(self, far: bool = False):
+    def __init__(self, far: bool = False, depth: int = DEPTH, width: int = WIDTH):
         super().__init__()
         self.stem, blocks, old = Conv(3, STEM, 3, 1, far), [], STEM
-        for group, at in itertools.product(range(3), range((DEPTH - 4) // 6)):
-            new = STEM * WIDTH * 2**group
+        for group, at in itertools.product(range(3), range((depth - 4) // 6)):
+            new = STEM * width * 2**group
             blocks.append(Block(old, new, 2 if group and not at else 1, not blocks, far))
             old = new
         self.blocks, self.norm = nn.Sequential(*blocks), nn.BatchNorm2d(old, 1e-3, 0.001)
@@ -64,6 +65,24 @@ class Net(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+def optimizer_of(net: nn.Module) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum, and decay of the kernels."""
+    kernels = [p for p in net.parameters() if p.ndim > 1]
+    rest = [p for p in net.parameters() if p.ndim == 1]
+    groups = [{"params": kernels, "weight_decay": 5e-4}, {"params": rest}]
+    return torch.optim.SGD(groups, 0.03, 0.9, nesterov=True, fused=True)
+
+
+def fixmatch_loss(net: nn.Module, images, labels, unlabelled: int) -> torch.Tensor:
+    """FixMatch's loss of labelled images, then weak, then strong views."""
+    cross_entropy, logits = nn.functional.cross_entropy, net(images)
+    labelled = logits.shape[0] - 2 * unlabelled
+    weak, strong = logits[labelled:].split(unlabelled)
+    sure, guess = weak.detach().softmax(-1).max(-1)
+    pulled = cross_entropy(strong, guess, reduction="none") * (sure >= 0.95)
+    return cross_entropy(logits[:labelled], labels) + pulled.mean()
+
+
 def step_of(side: str):
     """A step `(images, labels, labelled, unlabelled)` of FixMatch."""
     torch.manual_seed(0)
@@ -71,20 +90,8 @@ def step_of(side: str):
     net = Net().to(memory_format=layout)
     parameters = list(net.parameters())
     averages = [p.detach().clone() for p in parameters]
-    kernels = [p for p in parameters if p.ndim > 1]
-    rest = [p for p in parameters if p.ndim == 1]
-    groups = [{"params": kernels, "weight_decay": 5e-4}, {"params": rest}]
-    optimizer = torch.optim.SGD(groups, 0.03, 0.9, nesterov=True, fused=True)
-    cross_entropy = nn.functional.cross_entropy
-
-    def objective(images, labels, unlabelled):
-        logits = net(images)
-        labelled = logits.shape[0] - 2 * unlabelled
-        weak, strong = logits[labelled:].split(unlabelled)
-        sure, guess = weak.detach().softmax(-1).max(-1)
-        pulled = cross_entropy(strong, guess, reduction="none") * (sure >= 0.95)
-        return cross_entropy(logits[:labelled], labels) + pulled.mean()
-
+    optimizer = optimizer_of(net)
+    objective = functools.partial(fixmatch_loss, net)
     if side == "compiled":
         objective = torch.compile(objective)
 

@@ -53,6 +53,15 @@ def test_a_convolution_is_xlas_own(length):
     np.testing.assert_allclose(fcn.convolve(x, kernel), wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_only_a_cpu_has_a_product(platform):
+    x, kernel = jnp.zeros((2, 6, 3)), jnp.zeros((3, 3, 4))
+    grad = jax.grad(lambda x, kernel: jnp.sin(fcn.convolve(x, kernel)).sum(), (0, 1))
+    text = jax.jit(grad).trace(x, kernel).lower(lowering_platforms=(platform,)).as_text()
+    counts = [text.count(f"stablehlo.{name}") for name in ("convolution", "dot_general")]
+    assert counts == ([0, 3] if platform == "cpu" else [3, 0])
+
+
 def test_only_training_moves_statistics():
     trunk, x = nets.FCN((4, 4), (3, 3)), jax.random.normal(jax.random.key(1), (5, 9, 2))
 

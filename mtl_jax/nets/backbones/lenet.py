@@ -98,9 +98,18 @@ class PooledStage(nn.Module):
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Unpadded convolution of `[N, H, W, C]` with `[h, w, C, D]`, `[N, H-h+1, W-w+1, D]`."""
-    if jax.default_backend() != "cpu" or x.shape[-1] > MAX_CHANNELS:
+
+    def native(x, kernel):
         numbers = ("NHWC", "HWIO", "NHWC")
         return jax.lax.conv_general_dilated(x, kernel, (1, 1), "VALID", dimension_numbers=numbers)
+
+    if x.shape[-1] > MAX_CHANNELS:
+        return native(x, kernel)
+    return jax.lax.platform_dependent(x, kernel, cpu=shifted_product, default=native)
+
+
+def shifted_product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The same as one product of shifted images with the kernel."""
     h, w, _, width = kernel.shape
     rows, columns = x.shape[1] - h + 1, x.shape[2] - w + 1
     shifted = [x[:, i : i + rows, j : j + columns] for i in range(h) for j in range(w)]
