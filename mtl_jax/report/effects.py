@@ -141,7 +141,7 @@ def write(experiment: Experiment, rows: Sequence[RunScores], path: pathlib.Path)
 
 @paper_figure
 def effects(experiment: Experiment, rows: Sequence[RunScores]):
-    """Main effects and two-factor interactions, each with its 95 % interval.
+    """Main effects and two-factor interactions, each with its 95 % interval and its verdict.
 
     A panel for the average if tasks are measured in the same unit, and one for each task unless
     there are many and the average is shown instead. None without a design.
@@ -150,12 +150,17 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
     if design is None:
         return None
     tasks = tasks_of_cells(design, rows)
-    shown = [effect for effect in compute_effects(design, rows) if effect.order <= MAX_ORDER]
-    averages = [effect.average for effect in shown if effect.average is not None]
+    every = compute_effects(design, rows)
+    # Judged with those that are not shown, as in the table.
+    judged = zip(every, *verdicts_of(every), strict=True)
+    judged = [each for each in judged if each[0].order <= MAX_ORDER]
+    shown = [effect for effect, _, _ in judged]
+    averages = [(e.average, verdict) for e, verdict, _ in judged if e.average is not None]
     panels = {"average": averages} if averages else {}
     for name in shown_tasks(tasks) if panels else tasks:
+        place = list(tasks).index(name)
         title = f"{name} {tasks[name].selection_metric.name}"
-        panels[title] = [effect.gains[name] for effect in shown]
+        panels[title] = [(effect.gains[name], found[place]) for effect, _, found in judged]
     columns = min(COLUMNS, len(panels))
     num_rows = math.ceil(len(panels) / columns)
     names = [break_lines(effect.name, 0.35 * WIDTH, SMALL) for effect in shown]
@@ -163,8 +168,8 @@ def effects(experiment: Experiment, rows: Sequence[RunScores]):
     figure = new_figure((0.5 + 0.06 * len(names) + 0.11 * lines) * num_rows + 0.3)
     axes = figure.subplots(num_rows, columns, sharex=bool(averages), sharey=True, squeeze=False)
     axes = axes.ravel()
-    for (title, gains), axis in zip(panels.items(), axes, strict=False):
-        draw_intervals(axis, gains)
+    for (title, judged_gains), axis in zip(panels.items(), axes, strict=False):
+        draw_intervals(axis, judged_gains)
         axis.xaxis.set_major_formatter(short_number)
         axis.set_title(break_lines(title, 0.5 * WIDTH / columns, SMALL), fontsize=SMALL)
     for unused in axes[len(panels) :]:
@@ -186,9 +191,9 @@ def verdict_markers() -> dict[str, Any]:
     }
 
 
-def draw_intervals(axis, gains: Sequence[np.ndarray]) -> None:
+def draw_intervals(axis, gains: Sequence[tuple[np.ndarray, Any]]) -> None:
     """Draws points with intervals, one below the other, in the colors of their verdicts."""
-    for y, (gain, verdict) in enumerate(zip(gains, verdicts(gains), strict=True)):
+    for y, (gain, verdict) in enumerate(gains):
         mean, half = confidence_interval(gain)
         half = 0.0 if math.isnan(half) else half
         color, marker = VERDICT_COLORS[verdict], VERDICT_MARKERS[verdict]

@@ -5,6 +5,7 @@ import pytest
 
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.study_design import Cell, Factorial
+from mtl_jax.report import effects as effects_module
 from mtl_jax.report import figures, table
 from mtl_jax.report.effects import effects
 from mtl_jax.report.gains import VERDICT_COLORS
@@ -120,6 +121,21 @@ def test_figure(folders):
     colours = [bar.lines[0].get_color() for bar in panels[1].containers]
     green = VERDICT_COLORS["helped"]
     assert colours == [VERDICT_COLORS["open"], green, green], "the colours of the verdicts"
+
+
+def test_the_figure_judges_as_the_table_does(folders, monkeypatch):
+    """Holm's correction is over all effects, also over those that are in the table only."""
+    counts, judge = [], effects_module.verdicts
+
+    def counted(gains):
+        counts.append(len(gains))
+        return judge(gains)
+
+    monkeypatch.setattr(effects_module, "MAX_ORDER", 1)
+    monkeypatch.setattr(effects_module, "verdicts", counted)
+    figure = effects(EXPERIMENT, collect(EXPERIMENT, folders))
+    assert len(figure.axes[0].get_yticks()) == 2
+    assert counts == [3, 6]
 
 
 def test_levels_stand_against_the_first_and_less_error_is_more(finished, tmp_path):
