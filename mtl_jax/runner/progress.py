@@ -27,7 +27,7 @@ class ProgressDisplay:
     start_time: float
     first: tuple[int, float] | None  # Step and time of the first update.
 
-    def __init__(self, num_runs: int):
+    def __init__(self, num_runs: int, show_bars: bool = True):
         self.console = Console(stderr=True)
         self.bars = Progress(
             TextColumn("{task.description:28}", markup=False),
@@ -36,7 +36,7 @@ class ProgressDisplay:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=not (show_bars and self.console.is_terminal),
         )
         self.total = self.bars.add_task("all runs", total=num_runs, note="")
 

@@ -1,65 +1,44 @@
-"""Trains the runs of an experiment, each once, and writes the table and the figures."""
+"""Checks the rows of an experiment, has them trained, and writes the table and the figures."""
 
 import pathlib
-import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
-
-import jax
+from typing import NamedTuple
 
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.config.run import Run
-from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.html_report import write as page
 from mtl_jax.report import figures, table
-from mtl_jax.runner import input_digests, sklearn_baseline, sklearn_data, table_rows
-from mtl_jax.runner.blas_threads import limit_blas_threads
-from mtl_jax.runner.compile_ahead import CompileAhead, program_bytes
-from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner import input_digests, table_rows
+from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
-from mtl_jax.runner.input_digests import Row
-from mtl_jax.runner.memory_check import check_room
-from mtl_jax.runner.predict import check_features_from
-from mtl_jax.runner.progress import ProgressDisplay
-from mtl_jax.runner.run_selection import topological_order
-from mtl_jax.runner.signals import Stopped, StopSignals
-from mtl_jax.runner.trace import trace_run
+from mtl_jax.runner.input_digests import Row, row_dependencies
+from mtl_jax.runner.rows import Sweep, Train, train_rows
+from mtl_jax.runner.run_selection import rows_of
+from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.tracking import Tracking
-from mtl_jax.runner.train_loop import first_block, train_run
-from mtl_jax.storage.files import lock_output_dir, require_file_names
-from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.storage.files import create_output_dir, lock_output_dir, require_file_names
 from mtl_jax.storage.run_directory import RunDirectory
 
 NO_TRACKING = Tracking((), "")
 
 
 class SweepOptions(NamedTuple):
-    """How the runs of an experiment are trained.
+    """How the rows of an experiment are trained.
 
     Attributes:
-      fresh: whether old results of the requested runs are set aside first.
-      retry: whether runs are trained again that failed in an earlier launch.
+      fresh: whether old results of the requested rows are set aside first.
+      retry: whether rows are trained again that failed in an earlier launch.
       debug: whether the tracebacks of errors are printed.
+      train: trains the unfinished rows.
     """
 
     fresh: bool = False
     retry: bool = False
     debug: bool = False
+    train: Train = train_rows
 
 
 RESUME = SweepOptions()
-
-
-class Sweep(NamedTuple):
-    """What the parts of a sweep share."""
-
-    fresh: bool  # Whether old results are set aside first.
-    folders: Mapping[str, RunDirectory]  # By row.
-    failures: Failures
-    signals: StopSignals
-    tracking: Tracking
 
 
 def sweep(
@@ -70,16 +49,16 @@ def sweep(
     tracking: Tracking = NO_TRACKING,
     question: str = "",
 ) -> int:
-    """Trains the unfinished runs; everything is checked before anything is trained.
+    """Trains the unfinished rows; everything is checked before anything is trained.
 
-    A run that fails does not stop the others; the runs that need it are left out, and the table
+    A row that fails does not stop the others; the rows that need it are left out, and the table
     says why.
 
     Args:
       experiment: the requested runs.
       every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
-      options: whether to begin anew or to try again.
+      options: whether to begin anew or to try again, and where to train.
       tracking: sends measurements and figures to trackers.
       question: what the experiment asks, for its page: the docstring of its file.
 
@@ -89,33 +68,21 @@ def sweep(
     Raises:
       Stopped: if a signal stops the launch.
     """
-    rows = (*topological_order(experiment), *experiment.sklearn_baselines)
+    rows = rows_of(experiment)
     folders = {row.name: RunDirectory(root, row) for row in rows}
     failures = Failures(options.debug)
     require_file_names(folders)
     with lock_output_dir(root), StopSignals() as signals:
-        own = Sweep(options.fresh, folders, failures, signals, tracking)
+        own = Sweep(root, folders, failures, signals, tracking, options.fresh)
         check_folders(root, list(folders))
         with explain_errors(""):
             table_rows.check(experiment, every_run, root, options.fresh, failures)
         if not (options.fresh or options.retry):
             failures.add_earlier(folders.values())
-        pending = [row for row in rows if is_pending(own, row)]
-        runs = [row for row in pending if isinstance(row, Run)]
-        baselines = [row for row in pending if isinstance(row, SklearnBaseline)]
-        splits = {run.name: check_data(run) for run in runs}
-        for row in baselines:
-            check_features_from(row)
-            sklearn_data.check(row)
-        # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
-        # of one BLAS thread, which would change its rounding.
-        fit_baselines(own, [row for row in baselines if row.features_from is None])
-        if runs:
-            train(own, runs, splits)
-        fit_baselines(own, [row for row in baselines if row.features_from is not None])
-        with explain_errors(f"table and figures in {root}"):
-            write_report(every_run, root, failures, question)
-        tracking.log_finished((row for row in rows if row.name not in failures), root)
+        if options.train(own, [row for row in rows if is_pending(own, row)]):
+            with explain_errors(f"table and figures in {root}"):
+                write_report(every_run, root, failures, question)
+            tracking.log_finished((row for row in rows if row.name not in failures), root)
     return exit_code(failures)
 
 
@@ -140,77 +107,41 @@ def write_report(
     page.write(question, done, folders, root, failed)
 
 
-def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
-    """Fits scikit-learn baselines."""
-    for row in rows:
-        if own.failures.add_dependent(row):
-            continue
-        folder = own.folders[row.name]
-        if own.fresh:
-            folder.archive()
-        with own.failures.catch(folder, always=True):
-            begin(folder)
-            folder.add_history(0)
-            source = None if row.features_from is None else own.folders[row.features_from.name]
-            sklearn_baseline.fit(row, folder, source)
-
-
-def begin(folder: RunDirectory) -> None:
-    """Creates the folder of a row, with the digests of its inputs, or checks these."""
-    folder.create(input_digests.input_facts(folder, reload=True))
-    input_digests.check(folder, reload=True)
-
-
-def check_data(run: Run) -> Any:
-    """Checks the memory and data of a run; returns the shapes of its evaluation splits."""
-    with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
-        check_room(run)
-        loaded = load_run_data(run)
-        for note in loaded.notes:
-            print(f"warning: {note}", file=sys.stderr)
-        shape = jax.ShapeDtypeStruct
-        return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
-
-
-def prepare_program(run: Run, ahead: CompileAhead, splits: Any) -> CompiledRun:
-    """Traces and checks a run; returns its program, whose first block is compiled ahead."""
-    steps = first_block(run)
-    with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        compiled, state, data = trace_run(run, steps, splits)
-    ahead.add(run.name, lambda: compiled.train_steps.lower(state, data, steps).compile())
-    return compiled
-
-
-def train(own: Sweep, runs: list[Run], splits: Mapping[str, Any]) -> None:
-    """Trains runs sequentially, all of them checked before the first.
+def sweep_row(
+    experiment: Experiment, name: str, root: pathlib.Path, debug: bool, tracking: Tracking
+) -> int:
+    """Trains one row, which another process may do for another row at the same time.
 
     Args:
-      own: what the parts of the sweep share.
-      runs: the runs, each after those that it needs.
-      splits: the shapes of their evaluation splits, by name.
+      experiment: the requested runs.
+      name: the row, or a run that a row needs; those that it needs itself are finished.
+      root: the folder of all results.
+      debug: whether the tracebacks of errors are printed.
+      tracking: sends the row's measurements to trackers.
+
+    Returns:
+      The exit code: 1 if the row failed.
+
+    Raises:
+      BadInput: if there is no such row, or one that it needs is not finished.
+      Stopped: if a signal stops it.
     """
-    with limit_blas_threads(), CompileAhead() as ahead:
-        programs = {run.name: prepare_program(run, ahead, splits[run.name]) for run in runs}
-        for run in runs if own.fresh else ():
-            own.folders[run.name].archive()
-        with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
-            for run in runs:
-                display.begin(run)
-                compiled, job = programs.pop(run.name), ahead.take(run.name)
-                if not own.failures.add_dependent(run):
-                    train_one(own, compiled, job, display)
-                display.end(failed=run.name in own.failures)
-
-
-def train_one(
-    own: Sweep, compiled: CompiledRun, job: Callable[[], Any], display: ProgressDisplay
-) -> None:
-    """Trains one run, whose first block a job compiles."""
-    folder = own.folders[compiled.run.name]
-    with own.failures.catch(folder):
-        begin(folder)
-        num_bytes = program_bytes(job())
-        with own.tracking.follow(folder) as send:
-            train_run(compiled, own.folders, num_bytes, display, own.signals, send)
-    if own.signals.number:  # It came in the last block, or in one that failed.
-        raise Stopped(own.signals.number)
+    folders = {row.name: RunDirectory(root, row) for row in rows_of(experiment)}
+    if name not in folders:
+        raise BadInput(f"--row {name}: matches no row; {did_you_mean(name, folders)}")
+    row, failures = folders[name].run, Failures(debug)
+    require_file_names([name])
+    needed = [folders[run.name] for run in row_dependencies(row)]
+    missing = [folder.run.name for folder in needed if not folder.is_finished()]
+    if missing:
+        raise BadInput(f"--row {name}: it needs {few(missing, 3)}, which is not finished")
+    create_output_dir(root)
+    with StopSignals(second_ends=False) as signals:
+        check_folders(root, [name])
+        folders[name].check()
+        with explain_errors(""):
+            input_digests.check(folders[name])
+        if not folders[name].is_finished():
+            own = Sweep(root, folders, failures, signals, tracking, show_bars=False)
+            train_rows(own, [row])
+    return exit_code(failures)

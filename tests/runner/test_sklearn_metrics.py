@@ -360,7 +360,7 @@ def test_a_row_that_cannot_be_fitted_is_told_before_runs_train(tmp_path, monkeyp
     def train(own, runs, splits):
         assert list(own.failures) == ["row"] and [run.name for run in runs] == ["hard"]
 
-    monkeypatch.setattr("mtl_jax.runner.sweep.train", train)
+    monkeypatch.setattr("mtl_jax.runner.rows.train", train)
     row = row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91)))
     whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
     assert sweep(whole, whole, tmp_path) == 1
