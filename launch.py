@@ -1,19 +1,12 @@
 """Runs an experiment: python launch.py experiments/digits.py."""
 
 import argparse
-import io
-import logging
-import os
 import pathlib
 import signal
 import sys
-import warnings
 from typing import NoReturn
 
-from mtl_jax.core.validation import DataWarning
-
-default_format = warnings.formatwarning
-printed: set[str] = set()  # The warnings about data that were printed.
+from mtl_jax.runner.console import exit_process, set_up_console
 
 
 class Parser(argparse.ArgumentParser):
@@ -43,8 +36,8 @@ def nonempty(text: str) -> str:
 
 def positive(text: str) -> int:
     """Parses a positive integer."""
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
     return int(text)
 
 
@@ -93,6 +86,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="no experiment: compare two folders of results; --out DIR keeps the table",
     )  # fmt: skip
     add_diagnostic_options(parser)
+    add_process_options(parser)
     add_export_options(parser)
     options = parser.parse_args(arguments)
     check_combination(parser, options)
@@ -107,6 +101,9 @@ def check_combination(parser: Parser, options: argparse.Namespace) -> None:
     others = [name for name in given if name not in ("compare", "out", "debug")]
     if options.compare is not None and others:
         parser.error(f"--compare allows --out and --debug beside it, not {', '.join(others)}")
+    for name in ("row", "table"):
+        if name in given and (options.fresh or options.retry):
+            parser.error(f"argument --{name}: not allowed with --fresh or --retry")
     exports = [name for name in ("results", "parameters", "seed", "onnx") if name in given]
     if exports and options.export is None:
         parser.error(f"argument --{exports[0]}: is for --export")
@@ -122,6 +119,22 @@ def add_diagnostic_options(parser: Parser) -> None:
         "--debug", action="store_true",
         help="show the traceback of an error, and the operation that makes the first inf or NaN",
     )  # fmt: skip
+
+
+def add_process_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for training in several processes."""
+    group = parser.add_argument_group("processes").add_mutually_exclusive_group()
+    group.add_argument(
+        "--jobs", action=StoreOnce, type=positive, metavar="N",
+        help="train up to N rows at a time, each in a process of its own",
+    )  # fmt: skip
+    group.add_argument(
+        "--row", action=StoreOnce, type=nonempty, metavar="NAME",
+        help="train this row alone, beside other processes, and write no table; for schedulers",
+    )  # fmt: skip
+    group.add_argument(
+        "--table", action="store_true", help="write table and figures of what is finished"
+    )
 
 
 def add_export_options(parser: Parser) -> None:
@@ -146,36 +159,8 @@ def add_export_options(parser: Parser) -> None:
     group.add_argument("--onnx", action="store_true", help="write model.onnx too (extra onnx)")
 
 
-def format_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    line: str | None = None,
-) -> str:
-    """Formats a warning about data as one line, and only once; others as Python does."""
-    if not issubclass(category, DataWarning):
-        return default_format(message, category, filename, lineno, line)
-    text = "" if str(message) in printed else f"warning: {' '.join(str(message).split())}\n"
-    printed.add(str(message))
-    return text
-
-
-def report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Reports an error that nothing can catch, except that of a write after its save has failed."""
-    if str(unraisable.exc_value) != "Event loop is closed":
-        sys.__unraisablehook__(unraisable)
-
-
 if __name__ == "__main__":
-    # A checkpoint that fails is told as an error of its run, without what its other writes meet.
-    sys.unraisablehook = report_unraisable
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    # Replacing this function is documented, but not in the stub.
-    warnings.formatwarning = format_warning  # ty: ignore[invalid-assignment]
-    for stream in (sys.stdout, sys.stderr):  # A name may have letters that a locale lacks.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    set_up_console()
     options = parse()
     try:
         from mtl_jax.runner.launch import launch
@@ -184,8 +169,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:  # Before runs are checked, or while trackers are waited for.
         print("SIGINT: stopped; launch again to go on", file=sys.stderr)
         code = 128 + signal.SIGINT
-    if code > 128:  # Stopped by a signal: threads that compile are not waited for.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+    exit_process(code)

@@ -1,6 +1,7 @@
 """The command line: which part of the package carries it out, and its exit code."""
 
 import argparse
+import functools
 import pathlib
 import sys
 import traceback
@@ -10,10 +11,12 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.jobs import share_accelerators, train_in_processes
 from mtl_jax.runner.listing import print_costs, print_progress
+from mtl_jax.runner.rows import Train, train_nothing, train_rows
 from mtl_jax.runner.run_selection import docstring, load_experiment, select_runs
 from mtl_jax.runner.signals import Stopped
-from mtl_jax.runner.sweep import SweepOptions, sweep
+from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
 
 
@@ -24,6 +27,8 @@ def launch(options: argparse.Namespace) -> int:
     the traceback); if a run fails in training, the others go on and 1 is returned; a signal returns
     128 and its number. An error outside of a run is a bug and keeps its traceback.
     """
+    if options.jobs is not None:
+        share_accelerators()
     cache_compilations()
     input_digests.forget()
     try:
@@ -55,6 +60,9 @@ def execute(options: argparse.Namespace) -> int:
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.out or pathlib.Path("results") / name
     if isinstance(experiment, ToyExperiment):
+        for option in ("jobs", "row", "table"):
+            if vars(options)[option]:
+                raise BadInput(f"--{option} is for runs that train a model, not for toy runs")
         with explain_errors(""):
             return toy.launch(experiment, options, root)
     trackers = requested_trackers(experiment, options.track)
@@ -65,5 +73,18 @@ def execute(options: argparse.Namespace) -> int:
     if options.dry:
         return print_costs(experiment)
     with Tracking(trackers, name) as tracking:
-        how = SweepOptions(options.fresh, options.retry, options.debug, options.profile or 0)
+        if options.row is not None:
+            return sweep_row(experiment, options.row, root, options.debug, tracking)
+        retry = options.retry or options.table  # Failures of before are of this launch then.
+        profile = options.profile or 0
+        how = SweepOptions(options.fresh, retry, options.debug, profile, make_train(options))
         return sweep(experiment, every_run, root, how, tracking, docstring(options.experiment))
+
+
+def make_train(options: argparse.Namespace) -> Train:
+    """How the options say that rows are trained."""
+    if options.table:
+        return train_nothing
+    if options.jobs is not None:
+        return functools.partial(train_in_processes, launch, options)
+    return train_rows

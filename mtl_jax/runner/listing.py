@@ -11,14 +11,14 @@ from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.readable import require_readable
-from mtl_jax.runner.run_selection import topological_order
+from mtl_jax.runner.run_selection import rows_of, topological_order
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
 
 def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
     """Prints every row with its fingerprint and progress."""
-    for row in (*topological_order(experiment), *experiment.sklearn_baselines):
+    for row in rows_of(experiment):
         folder = RunDirectory(root, row)
         progress, place = progress_and_place(folder)
         note = f"  (selected at {place})" if place else ""

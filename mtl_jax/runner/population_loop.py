@@ -147,9 +147,8 @@ class PopulationTraining:
             if diverged[member.place]:
                 member.attempt(self.raise_divergence, member, start, stop)
         shown = {name: values.mean(0) for name, values in found.items()}
-        own_rate = self.timer.examples_per_second
-        rate = None if own_rate is None else len(self.population.runs) * own_rate
-        self.observers.display.update(stop, shown, rate)
+        rate = self.timer.examples_per_second
+        self.observers.display.update(stop, shown, rate and len(self.population.runs) * rate)
 
     def raise_divergence(self, member: Member, start: int, stop: int) -> None:
         """Raises the error of a member that diverged in the block after step `start`."""

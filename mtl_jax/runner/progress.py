@@ -30,7 +30,7 @@ class ProgressDisplay:
     start_time: float
     throughput: str  # Such as ", 1,234 examples/s"; "" if it is unknown.
 
-    def __init__(self, num_runs: int):
+    def __init__(self, num_runs: int, show_bars: bool = True):
         self.console = Console(stderr=True)
         self.bars = Progress(
             TextColumn("{task.description:16}", markup=False),
@@ -39,7 +39,7 @@ class ProgressDisplay:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=not (show_bars and self.console.is_terminal),
         )
         self.total = self.bars.add_task("all runs", total=num_runs, note=f"on {devices()}")
 

@@ -134,6 +134,11 @@ def topological_order(experiment: Experiment) -> list[Run]:
     return list(by_name.values())
 
 
+def rows_of(experiment: Experiment) -> list[Run | SklearnBaseline]:
+    """The rows of an experiment and the runs that they need, each after those that it needs."""
+    return [*topological_order(experiment), *experiment.sklearn_baselines]
+
+
 def feature_sources(experiment: Experiment) -> list[Run]:
     """The runs whose features scikit-learn baselines use."""
     sources = [row.features_from for row in experiment.sklearn_baselines]

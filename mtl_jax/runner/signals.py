@@ -9,7 +9,8 @@ from collections.abc import Generator
 from types import FrameType
 from typing import Self
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# SLURM sends SIGUSR2 some time before it ends a job, if asked to.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 class Stopped(BaseException):
@@ -22,18 +23,21 @@ class Stopped(BaseException):
 
 
 class StopSignals:
-    """Handles SIGINT (Ctrl-C), SIGTERM and SIGHUP while it is entered.
+    """Handles SIGINT (Ctrl-C), SIGTERM, SIGHUP and SIGUSR2 while it is entered.
 
     Signals that the process ignores, such as SIGHUP under `nohup`, stay ignored.
 
     The first signal raises `Stopped`, or in a `deferred` part is only noted. The second one ends the
-    process at once.
+    process at once, unless `second_ends` is False.
 
     Attributes:
+      second_ends: False where one stop may come as several signals, such as from a terminal and
+        from the process that started this one.
       number: number of the first signal, None before it.
     """
 
-    def __init__(self):
+    def __init__(self, second_ends: bool = True):
+        self.second_ends = second_ends
         self.number: int | None = None
         self.is_deferred = False
         self.previous = {}
@@ -52,6 +56,8 @@ class StopSignals:
     def handle(self, number: int, _: FrameType | None) -> None:
         """Handles a signal."""
         if self.number is not None:
+            if not self.second_ends:
+                return
             with contextlib.suppress(RuntimeError):  # It may interrupt a write.
                 sys.stdout.flush()
                 sys.stderr.flush()

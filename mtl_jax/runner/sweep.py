@@ -1,35 +1,45 @@
-"""Trains the runs of an experiment, each once, and writes the table and the figures."""
+"""Checks the rows of an experiment, has them trained, and writes the table and the figures."""
 
 import pathlib
-import sys
-from collections.abc import Iterable
-from typing import Any
-
-import jax
+from typing import NamedTuple
 
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.config.run import Run
-from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.html_report import write as page
 from mtl_jax.report import figures, table, tuning
-from mtl_jax.runner import sklearn_baseline, sklearn_data, table_rows
-from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner import input_digests, table_rows
+from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.failures import Failures, exit_code
 from mtl_jax.runner.folder_checks import check_folders
-from mtl_jax.runner.input_digests import Row
-from mtl_jax.runner.memory_check import check_room
-from mtl_jax.runner.population import group_runs
-from mtl_jax.runner.predict import check_features_from
-from mtl_jax.runner.programs import pending_groups
-from mtl_jax.runner.run_selection import topological_order
+from mtl_jax.runner.input_digests import Row, row_dependencies
+from mtl_jax.runner.rows import Train, train_rows
+from mtl_jax.runner.run_selection import rows_of
 from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.tracking import Tracking
-from mtl_jax.runner.train_programs import Sweep, SweepOptions, begin, train
-from mtl_jax.storage.files import lock_output_dir, require_file_names
-from mtl_jax.storage.run_data import load_run_data
+from mtl_jax.runner.train_programs import Sweep
+from mtl_jax.storage.files import create_output_dir, lock_output_dir, require_file_names
 from mtl_jax.storage.run_directory import RunDirectory
 
 NO_TRACKING = Tracking((), "")
+
+
+class SweepOptions(NamedTuple):
+    """How the rows of an experiment are trained.
+
+    Attributes:
+      fresh: whether old results of the requested rows are set aside first.
+      retry: whether rows are trained again that failed in an earlier launch.
+      debug: whether the tracebacks of errors are printed, and the operation is located that makes
+        a run diverge.
+      profile_steps: the least number of steps of each run to profile; 0 for none.
+      train: trains the unfinished rows.
+    """
+
+    fresh: bool = False
+    retry: bool = False
+    debug: bool = False
+    profile_steps: int = 0
+    train: Train = train_rows
 
 
 RESUME = SweepOptions()
@@ -43,16 +53,16 @@ def sweep(
     tracking: Tracking = NO_TRACKING,
     question: str = "",
 ) -> int:
-    """Trains the unfinished runs; everything is checked before anything is trained.
+    """Trains the unfinished rows; everything is checked before anything is trained.
 
-    A run that fails does not stop the others; the runs that need it are left out, and the table
+    A row that fails does not stop the others; the rows that need it are left out, and the table
     says why.
 
     Args:
       experiment: the requested runs.
       every_run: all runs; the table and figures show the finished ones.
       root: the folder of all results.
-      options: whether to begin anew or to try again, and what to look into.
+      options: whether to begin anew or to try again, and where to train.
       tracking: sends measurements and figures to trackers.
       question: what the experiment asks, for its page: the docstring of its file.
 
@@ -62,43 +72,30 @@ def sweep(
     Raises:
       Stopped: if a signal stops the launch.
     """
-    rows = (*topological_order(experiment), *experiment.sklearn_baselines)
+    rows = rows_of(experiment)
     folders = {row.name: RunDirectory(root, row) for row in rows}
     failures = Failures(options.debug)
     require_file_names(folders)
     with lock_output_dir(root), StopSignals() as signals:
-        own = Sweep(options, folders, failures, signals, tracking)
+        own = Sweep(
+            root, folders, failures, signals, tracking, options.fresh,
+            profile_steps=options.profile_steps, max_population=experiment.max_population,
+        )  # fmt: skip
         check_folders(root, list(folders))
         with explain_errors(""):
             table_rows.check(experiment, every_run, root, options.fresh, failures)
         if not (options.fresh or options.retry):
             failures.add_earlier(folders.values())
-        pending = [row for row in rows if is_pending(own, row)]
-        runs = [row for row in pending if isinstance(row, Run)]
-        baselines = [row for row in pending if isinstance(row, SklearnBaseline)]
-        every = [row for row in rows if isinstance(row, Run)]
-        groups = group_runs(every, 1 if options.profile_steps else experiment.max_population)
-        own_groups = pending_groups(groups, {run.name for run in runs}, folders, options.fresh)
-        splits = [check_data(group.runs[0]) for group in own_groups]  # Its runs have the same.
-        for row in baselines:
-            check_features_from(row)
-            sklearn_data.check(row)
-        # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
-        # of one BLAS thread, which would change its rounding.
-        fit_baselines(own, [row for row in baselines if row.features_from is None])
-        if runs:
-            train(own, own_groups, splits)
-        fit_baselines(own, [row for row in baselines if row.features_from is not None])
-        with explain_errors(f"table and figures in {root}"):
-            write_report(every_run, root, failures, question)
-        tracking.log_finished((row for row in rows if row.name not in failures), root)
+        if options.train(own, [row for row in rows if is_pending(own, row)]):
+            with explain_errors(f"table and figures in {root}"):
+                write_report(every_run, root, failures, question)
+            tracking.log_finished((row for row in rows if row.name not in failures), root)
     return exit_code(failures)
 
 
 def is_pending(own: Sweep, row: Row) -> bool:
     """Whether a row is to be trained: it is unfinished, and nothing that it needs has failed."""
-    is_finished = not own.options.fresh and own.folders[row.name].is_finished()
-    if row.name in own.failures or is_finished:
+    if row.name in own.failures or not (own.fresh or not own.folders[row.name].is_finished()):
         return False
     return not own.failures.add_dependent(row)
 
@@ -119,27 +116,41 @@ def write_report(
     page.write(question, done, folders, root, failed)
 
 
-def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
-    """Fits scikit-learn baselines."""
-    for row in rows:
-        if own.failures.add_dependent(row):
-            continue
-        folder = own.folders[row.name]
-        if own.options.fresh:
-            folder.archive()
-        with own.failures.catch(folder, always=True):
-            begin(folder)
-            folder.add_history(0)
-            source = None if row.features_from is None else own.folders[row.features_from.name]
-            sklearn_baseline.fit(row, folder, source)
+def sweep_row(
+    experiment: Experiment, name: str, root: pathlib.Path, debug: bool, tracking: Tracking
+) -> int:
+    """Trains one row, which another process may do for another row at the same time.
 
+    Args:
+      experiment: the requested runs.
+      name: the row, or a run that a row needs; those that it needs itself are finished.
+      root: the folder of all results.
+      debug: whether the tracebacks of errors are printed.
+      tracking: sends the row's measurements to trackers.
 
-def check_data(run: Run) -> Any:
-    """Checks the memory and data of a run; returns the shapes of its evaluation splits."""
-    with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
-        check_room(run)
-        loaded = load_run_data(run)
-        for note in loaded.notes:
-            print(f"warning: {note}", file=sys.stderr)
-        shape = jax.ShapeDtypeStruct
-        return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
+    Returns:
+      The exit code: 1 if the row failed.
+
+    Raises:
+      BadInput: if there is no such row, or one that it needs is not finished.
+      Stopped: if a signal stops it.
+    """
+    folders = {row.name: RunDirectory(root, row) for row in rows_of(experiment)}
+    if name not in folders:
+        raise BadInput(f"--row {name}: matches no row; {did_you_mean(name, folders)}")
+    row, failures = folders[name].run, Failures(debug)
+    require_file_names([name])
+    needed = [folders[run.name] for run in row_dependencies(row)]
+    missing = [folder.run.name for folder in needed if not folder.is_finished()]
+    if missing:
+        raise BadInput(f"--row {name}: it needs {few(missing, 3)}, which is not finished")
+    create_output_dir(root)
+    with StopSignals(second_ends=False) as signals:
+        check_folders(root, [name])
+        folders[name].check()
+        with explain_errors(""):
+            input_digests.check(folders[name])
+        if not folders[name].is_finished():
+            own = Sweep(root, folders, failures, signals, tracking, show_bars=False)
+            train_rows(own, [row])
+    return exit_code(failures)

@@ -10,7 +10,7 @@ from mtl_jax.core.validation import BadInput, few
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.readable import require_readable
-from mtl_jax.runner.run_selection import restrict_to, topological_order
+from mtl_jax.runner.run_selection import restrict_to, rows_of
 from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
 
@@ -87,7 +87,7 @@ def check(
     Raises:
       BadInput: naming the run, or the rows.
     """
-    rows = (*topological_order(experiment), *experiment.sklearn_baselines)
+    rows = rows_of(experiment)
     names = {row.name for row in rows}
     for row in () if fresh else rows:
         folder = RunDirectory(root, row)

@@ -39,7 +39,7 @@ class TrackerThread:
 
     Attributes:
       tracker: the tracker.
-      has_sent: whether it was sent anything in this launch.
+      has_sent: whether it was sent anything in this launch, after which figures are sent again.
     """
 
     def __init__(self, tracker: Tracker):
@@ -162,6 +162,11 @@ class Tracking:
                     pass
         for thread in self.threads:
             thread.put("figures", lambda thread=thread: self.log_figures(thread, root))
+
+    def renew_figures(self) -> None:
+        """Lets `log_finished` send the figures again, since other processes have sent rows."""
+        for thread in self.threads:
+            thread.has_sent = True
 
     def log_figures(self, thread: TrackerThread, root: pathlib.Path) -> None:
         """Sends the figures, if this launch sent anything or an earlier one failed to send them."""

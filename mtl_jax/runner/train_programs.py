@@ -1,6 +1,7 @@
 """Trains the programs of a launch, one after the other; a run that fails does not stop the others."""
 
 import contextlib
+import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compile_ahead import Compilation, CompileAhead
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.failures import Failures
+from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.population_loop import (
@@ -26,31 +28,36 @@ from mtl_jax.runner.train_loop import train_run
 from mtl_jax.storage.run_directory import RunDirectory
 
 
-class SweepOptions(NamedTuple):
-    """How the runs of an experiment are trained.
+class Sweep(NamedTuple):
+    """What the parts of a sweep share.
 
     Attributes:
-      fresh: whether old results of the requested runs are set aside first.
-      retry: whether runs are trained again that failed in an earlier launch.
-      debug: whether the tracebacks of errors are printed, and the operation is located that makes
-        a run diverge.
+      root: the folder of all results.
+      folders: the folders of the rows, by name.
+      failures: the rows that failed.
+      signals: stops a run in training.
+      tracking: sends measurements to trackers.
+      fresh: whether old results are set aside first.
       profile_steps: the least number of steps of each run to profile; 0 for none.
+      max_population: how many runs may train as one program; None is as many as fit into memory.
+      show_bars: whether progress bars are shown, which only one process of a terminal can.
     """
 
-    fresh: bool = False
-    retry: bool = False
-    debug: bool = False
-    profile_steps: int = 0
-
-
-class Sweep(NamedTuple):
-    """What the parts of a sweep share."""
-
-    options: SweepOptions
-    folders: Mapping[str, RunDirectory]  # By row.
+    root: pathlib.Path
+    folders: Mapping[str, RunDirectory]
     failures: Failures
     signals: StopSignals
     tracking: Tracking
+    fresh: bool = False
+    show_bars: bool = True
+    profile_steps: int = 0
+    max_population: int | None = None
+
+
+def archive(own: Sweep, rows: Iterable[Row]) -> None:
+    """Sets old results of rows aside if they are to be trained anew."""
+    for row in rows if own.fresh else ():
+        own.folders[row.name].archive()
 
 
 def begin(folder: RunDirectory) -> None:
@@ -74,9 +81,11 @@ def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
             for program in prepare_group(group, own_splits, ahead)
         ]
         runs = [run for program in programs for run in program.runs]
-        for run in runs if own.options.fresh else ():
-            own.folders[run.name].archive()
-        with ProgressDisplay(len(runs)) as display, own.failures.print_by(display.print):
+        archive(own, runs)
+        with (
+            ProgressDisplay(len(runs), own.show_bars) as display,
+            own.failures.print_by(display.print),
+        ):
             for program in programs:
                 train_program(own, program, ahead.take(program.name), display)
 
@@ -100,12 +109,12 @@ def train_one(
     own: Sweep, compiled: CompiledRun, job: Callable[[], Compilation], display: ProgressDisplay
 ) -> None:
     """Trains one run."""
-    folder, options = own.folders[compiled.run.name], own.options
+    folder = own.folders[compiled.run.name]
     with own.failures.catch(folder):
         begin(folder)
         compilation = job()
         with own.tracking.follow(folder) as send:
-            observers = Observers(display, send, options.profile_steps, options.debug)
+            observers = Observers(display, send, own.profile_steps, own.failures.debug)
             train_run(compiled, own.folders, compilation, observers, own.signals)
 
 
@@ -122,7 +131,7 @@ def train_together(
             members = [enter_member(own, population, folder, stack) for folder in folders]
             for member in members:
                 member.attempt(begin, member.folder)
-            observers = Observers(display, debug=own.options.debug)
+            observers = Observers(display, debug=own.failures.debug)
             training = PopulationTraining(population, members, own.folders, observers)
             train_population(training, job, own.signals)
 

@@ -1,4 +1,4 @@
-"""Atomic file writes, unused paths, and the lock of the output directory."""
+"""Atomic file writes, unused paths, and the locks of the output directory and of its rows."""
 
 import errno
 import fcntl
@@ -92,6 +92,22 @@ def require_file_names(names: Iterable[str]) -> None:
             ) from None
 
 
+def create_output_dir(root: pathlib.Path) -> None:
+    """Creates the output directory.
+
+    Raises:
+      BadInput: if the path contains glob characters, or cannot be created.
+    """
+    if set(str(root.absolute())) & set("*?[]"):
+        raise BadInput(f"--out must not hold * ? [ ], orbax takes {root} for a pattern")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise BadInput(f"--out must be a folder, {root} is a file") from None
+    except OSError as error:
+        raise BadInput(f"--out must be writable: {root}: {error.strerror}") from None
+
+
 def lock_output_dir(root: pathlib.Path) -> TextIO:
     """Creates the output directory and locks it for this process.
 
@@ -99,21 +115,37 @@ def lock_output_dir(root: pathlib.Path) -> TextIO:
       The open lock file; the lock is released when the process ends, however it ends.
 
     Raises:
-      BadInput: if the path contains glob characters, the directory cannot be created or written,
-        or another launch holds the lock.
+      BadInput: if the directory cannot be created or written, or another launch holds the lock.
     """
-    if set(str(root.absolute())) & set("*?[]"):
-        raise BadInput(f"--out must not hold * ? [ ], orbax takes {root} for a pattern")
+    create_output_dir(root)
+    return lock_file(root / ".lock", f"--out must be free, {root} is in use by another launch")
+
+
+def lock_row(root: pathlib.Path, name: str) -> TextIO:
+    """Locks a row of an output directory for this process, which trains it.
+
+    Raises:
+      BadInput: if the directory cannot be written, or another process holds the lock.
+    """
+    create_output_dir(root / ".locks")
+    taken = f"{name!r} is in training by another process, which writes {root / name}"
+    return lock_file(root / ".locks" / name, taken)
+
+
+def lock_file(path: pathlib.Path, taken: str) -> TextIO:
+    """Opens a lock file and locks it.
+
+    Args:
+      path: the file.
+      taken: the message if another process holds the lock.
+    """
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = open(root / ".lock", "w")  # noqa: SIM115, it is held until the process ends.
-    except (FileExistsError, NotADirectoryError):
-        raise BadInput(f"--out must be a folder, {root} is a file") from None
+        lock = open(path, "w", encoding="utf-8")  # noqa: SIM115, it is held until it is closed.
     except OSError as error:
-        raise BadInput(f"--out must be writable: {root}: {error.strerror}") from None
+        raise BadInput(f"--out must be writable: {path.parent}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.close()
-        raise BadInput(f"--out must be free, {root} is in use by another launch") from None
+        raise BadInput(taken) from None
     return lock

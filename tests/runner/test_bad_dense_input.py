@@ -2,7 +2,7 @@
 
 import pytest
 
-from mtl_jax.runner import sweep
+from mtl_jax.runner import train_programs
 from tests.runner.launching import launched
 
 HEAD = """
@@ -116,7 +116,7 @@ def test_it_is_refused_in_one_line(tmp_path, monkeypatch, body, said):
     def trained(compiled, *_):
         raise AssertionError(f"{compiled.run.name} was trained")
 
-    monkeypatch.setattr(sweep, "train_run", trained)
+    monkeypatch.setattr(train_programs, "train_run", trained)
     file = tmp_path / "bad.py"
     file.write_text(HEAD + body)
     code, out, err = launched(file, "--out", tmp_path / "out")
@@ -124,7 +124,7 @@ def test_it_is_refused_in_one_line(tmp_path, monkeypatch, body, said):
     assert err.startswith("error: run 'dense': ")
     for words in said.split("*"):
         assert words.strip() in err
-    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".lock"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {".lock", ".locks"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import launch
 from mtl_jax.core.schema import SCHEMA
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner import sweep
+from mtl_jax.runner import train_programs
 from mtl_jax.runner.folder_checks import check_folders
 from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.storage.files import lock_output_dir
@@ -53,7 +53,7 @@ def refused(tmp_path, capsys, monkeypatch):
     def trained(compiled, *_):
         raise AssertionError(f"{compiled.run.name} was trained")
 
-    monkeypatch.setattr(sweep, "train_run", trained)
+    monkeypatch.setattr(train_programs, "train_run", trained)
 
     def launched(body, *options, out=None):
         file = tmp_path / "bad.py"
@@ -66,7 +66,8 @@ def refused(tmp_path, capsys, monkeypatch):
         assert written.err.startswith("error: ") and written.err.count("\n") == 1
         if out.is_dir():
             assert contents(out) | before == contents(out)
-            assert contents(out).keys() - before.keys() <= {".lock"}
+            new = contents(out).keys() - before.keys()
+            assert all(name.startswith(".lock") for name in new)
         return written.err
 
     return launched
@@ -245,7 +246,7 @@ def test_results_of_another_run_are_refused(refused, old):
 
 def test_what_is_wrong_is_found_before_old_results_are_set_aside(refused, old):
     assert "must be at most 96" in refused(FINE, "--fresh", "--set", "labels.num_labelled=97")
-    assert sorted(path.name for path in old.path.parent.iterdir()) == [".lock", "hard"]
+    assert sorted(path.name for path in old.path.parent.iterdir()) == [".lock", ".locks", "hard"]
 
 
 def test_files_of_somebody_else_are_refused(refused, tmp_path):

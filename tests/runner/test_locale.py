@@ -92,8 +92,8 @@ def test_a_run_leaves_utf8(tmp_path):
 
 def test_warnings_of_data_are_one_line_and_once():
     code = (
-        "import warnings, launch; from mtl_jax.core.validation import DataWarning\n"
-        "warnings.formatwarning = launch.format_warning\n"
+        "import warnings; from mtl_jax.runner import console; from mtl_jax.core.validation import DataWarning\n"
+        "warnings.formatwarning = console.format_warning\n"
         "for text in ('a', 'a', 'b\\nc'):\n"
         "    warnings.simplefilter('always'); warnings.warn(text, DataWarning)\n"
         "warnings.warn('other')\n"

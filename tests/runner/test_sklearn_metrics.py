@@ -361,7 +361,7 @@ def test_a_row_that_cannot_be_fitted_is_told_before_runs_train(tmp_path, monkeyp
         names = [run.name for group in groups for run in group.runs]
         assert list(own.failures) == ["row"] and names == ["hard"]
 
-    monkeypatch.setattr("mtl_jax.runner.sweep.train", train)
+    monkeypatch.setattr("mtl_jax.runner.rows.train", train)
     row = row_of(CLASSES, (NEIGHBOURS[0], functools.partial(KNeighborsClassifier, 91)))
     whole = Experiment(runs=(RUN.replace(tasks=(ROW, COLUMN)),), sklearn_baselines=(row,))
     assert sweep(whole, whole, tmp_path) == 1

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info
 import launch
 from mtl_jax import data
 from mtl_jax.config.experiment import Experiment
-from mtl_jax.runner import sweep, training
+from mtl_jax.runner import progress, train_programs, training
 from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
@@ -91,7 +91,7 @@ def test_files_that_are_left(straight):
     tables = {"table.md", "table.csv", "table.tex"}
     figures = ("curves", "gains", "balance", "confusion", "calibration", "embedding", "mistakes")
     pictures = {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
-    assert made == {*RUNS, *tables, *pictures, "report.html", ".lock"}
+    assert made == {*RUNS, *tables, *pictures, "report.html", ".lock", ".locks"}
     for run in RUNS:
         files = {"run.json", "metrics.jsonl", "checkpoints", "result.json", "timing.json"}
         files |= {"selected", "selected.sha256"}
@@ -102,8 +102,8 @@ def test_files_that_are_left(straight):
         assert kept == {"4", "4.sha256", "6", "6.sha256"}
     for picture in ("curves.png", "gains.png", "balance.png"):
         assert (out / picture).read_bytes().startswith(b"\x89PNG")
-    rows = (out / "table.md").read_text().splitlines()
-    assert [row.split("|")[1].strip() for row in rows[2:5]] == [RUNS[1], *RUNS[2:]]
+    lines = (out / "table.md").read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:5]] == [RUNS[1], *RUNS[2:]]
 
 
 def test_files_of_a_run_say_what_it_was(straight):
@@ -122,7 +122,7 @@ def test_a_second_launch_trains_nothing(straight, file, monkeypatch):
     def trained(compiled, *_):
         raise AssertionError(f"{compiled.run.name} was trained again")
 
-    monkeypatch.setattr(sweep, "train_run", trained)
+    monkeypatch.setattr(train_programs, "train_run", trained)
     before, table = times(out), (out / "table.md").read_bytes()
     (out / "table.md").unlink()
     assert launched(file, "--out", out) == (0, "", "")
@@ -134,14 +134,14 @@ def test_lapack_has_one_thread_before_another_compiles(file, tmp_path, monkeypat
     """SciPy, imported by two threads at once, can deadlock: this was seen."""
     found = []
 
-    class Watched(sweep.CompileAhead):
+    class Watched(train_programs.CompileAhead):
         def __enter__(self):
             libraries = [each for each in threadpool_info() if each["user_api"] == "blas"]
             found.extend(each["num_threads"] for each in libraries)
             assert "scipy.linalg" in sys.modules
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep, "CompileAhead", Watched)
+    monkeypatch.setattr(train_programs, "CompileAhead", Watched)
     with pytest.raises(KeyboardInterrupt):
         launched(file, "--out", tmp_path)
     assert found and set(found) == {1}
@@ -160,9 +160,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(straight, file, tmp_path, 
 
     monkeypatch.setattr(training, "CheckpointManager", Stopping)
     monkeypatch.setattr(
-        sweep.ProgressDisplay,
-        "update",
-        lambda board, step, *_: ticks.append((board.run.name, step)),
+        progress.ProgressDisplay, "update", lambda board, step, *_: ticks.append((board.name, step))
     )
     out = tmp_path / "out"
     arguments = (file, "--out", out, "--only", "both")
@@ -207,7 +205,7 @@ def test_list(straight, file, tmp_path):
 
 
 def test_dry_prints_sizes_and_touches_nothing(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "train_run", None)
+    monkeypatch.setattr(train_programs, "train_run", None)
     monkeypatch.setattr(data.Arrays, "load", None)
     out = tmp_path / "out"
     code, stdout, stderr = launched(file, "--out", out, "--dry")
@@ -308,5 +306,5 @@ def test_a_part_of_the_runs_leaves_the_others_in_the_table(tmp_path):
     for only in ("row alone", "column alone"):
         options = [str(file), "--out", str(tmp_path / "out"), "--only", only]
         assert run_launch(launch.parse(options)) == 0
-    rows = (tmp_path / "out" / "table.csv").read_text()
-    assert "row alone" in rows and "column alone" in rows and "hard" not in rows
+    table = (tmp_path / "out" / "table.csv").read_text()
+    assert "row alone" in table and "column alone" in table and "hard" not in table

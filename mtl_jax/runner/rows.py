@@ -1,0 +1,133 @@
+"""Trains rows in this process, one after another, all of them checked before the first."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any
+
+import jax
+
+from mtl_jax.config.run import Run
+from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.runner import sklearn_baseline, sklearn_data
+from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner.input_digests import Row
+from mtl_jax.runner.memory_check import check_room
+from mtl_jax.runner.population import group_runs
+from mtl_jax.runner.predict import check_features_from
+from mtl_jax.runner.programs import Group, pending_groups
+from mtl_jax.runner.step_blocks import first_block
+from mtl_jax.runner.trace import trace_run
+from mtl_jax.runner.train_programs import Sweep, archive, begin, train
+from mtl_jax.storage.files import lock_row
+from mtl_jax.storage.run_data import load_run_data
+
+# Trains rows, and returns whether all are done with, so that the table is to be written.
+Train = Callable[[Sweep, Sequence[Row]], bool]
+
+
+def train_nothing(own: Sweep, rows: Sequence[Row]) -> bool:
+    """Trains no row, and adds those to the failures that failed before or need one that did."""
+    for row in rows:
+        reason = own.folders[row.name].failure()
+        if not own.failures.add_dependent(row) and reason is not None:
+            own.failures.add(row.name, reason)
+    own.tracking.renew_figures()
+    return True
+
+
+def train_rows(own: Sweep, rows: Sequence[Row]) -> bool:
+    """Trains rows, each after those that it needs; returns True, since all are done with.
+
+    Raises:
+      BadInput: for data, settings or memory that do not suit, before anything is trained.
+      Stopped: if a signal stops it.
+    """
+    runs = [row for row in rows if isinstance(row, Run)]
+    baselines = [row for row in rows if isinstance(row, SklearnBaseline)]
+    with lock_rows(own, rows):
+        groups = groups_of(own, runs)
+        firsts = [group.runs[0] for group in groups]  # The others of a group have the same data.
+        check_memory(firsts)
+        splits = check_inputs([*firsts, *baselines])
+        # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
+        # of one BLAS thread, which would change its rounding.
+        fit_baselines(own, [row for row in baselines if row.features_from is None])
+        if runs:
+            train(own, groups, [splits[run.name] for run in firsts])
+        fit_baselines(own, [row for row in baselines if row.features_from is not None])
+    return True
+
+
+@contextlib.contextmanager
+def lock_rows(own: Sweep, rows: Iterable[Row]) -> Generator[None]:
+    """Keeps other processes from training rows.
+
+    Raises:
+      BadInput: naming a row that another process trains.
+    """
+    with contextlib.ExitStack() as locks:
+        for row in rows:
+            locks.enter_context(lock_row(own.root, row.name))
+        yield
+
+
+def groups_of(own: Sweep, runs: Iterable[Run]) -> list[Group]:
+    """The runs that are to be trained, those together that can be one program."""
+    every = [folder.run for folder in own.folders.values() if isinstance(folder.run, Run)]
+    most = 1 if own.profile_steps else own.max_population
+    return pending_groups(
+        group_runs(every, most), {run.name for run in runs}, own.folders, own.fresh
+    )
+
+
+def check_memory(runs: Iterable[Run]) -> None:
+    """Rejects runs that need more memory than this machine has."""
+    for run in runs:
+        with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
+            check_room(run)
+
+
+def check_inputs(rows: Iterable[Row]) -> dict[str, Any]:
+    """Checks the data of rows; returns the shapes of the evaluation splits of runs, by name."""
+    splits = {}
+    for row in rows:
+        if isinstance(row, Run):
+            splits[row.name] = check_data(row)
+        else:
+            check_features_from(row)
+            sklearn_data.check(row)
+    return splits
+
+
+def check_rows(rows: Iterable[Row]) -> None:
+    """Checks data and settings of rows that other processes train."""
+    splits = check_inputs(rows)
+    for row in rows:
+        if isinstance(row, Run):
+            with explain_errors(f"run {row.name!r}", always=has_user_code(row)):
+                trace_run(row, first_block(row), splits[row.name])
+
+
+def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
+    """Fits scikit-learn baselines."""
+    for row in rows:
+        if own.failures.add_dependent(row):
+            continue
+        folder = own.folders[row.name]
+        archive(own, [row])
+        with own.failures.catch(folder, always=True):
+            begin(folder)
+            folder.add_history(0)
+            source = None if row.features_from is None else own.folders[row.features_from.name]
+            sklearn_baseline.fit(row, folder, source)
+
+
+def check_data(run: Run) -> Any:
+    """Checks the data of a run; returns the shapes of its evaluation splits."""
+    with explain_errors(f"run {run.name!r}", always=has_user_code(run.data)):
+        loaded = load_run_data(run)
+        for note in loaded.notes:
+            print(f"warning: {note}", file=sys.stderr)
+        shape = jax.ShapeDtypeStruct
+        return jax.tree.map(lambda array: shape(array.shape, array.dtype), loaded.splits)
