@@ -101,7 +101,7 @@ def check_combination(parser: Parser, options: argparse.Namespace) -> None:
     others = [name for name in given if name not in ("compare", "out", "debug")]
     if options.compare is not None and others:
         parser.error(f"--compare allows --out and --debug beside it, not {', '.join(others)}")
-    for name in ("row", "table"):
+    for name in ("row", "table", "status"):
         if name in given and (options.fresh or options.retry):
             parser.error(f"argument --{name}: not allowed with --fresh or --retry")
     exports = [name for name in ("results", "parameters", "seed", "onnx") if name in given]
@@ -128,6 +128,11 @@ def add_process_options(parser: argparse.ArgumentParser) -> None:
         "--jobs", action=StoreOnce, type=positive, metavar="N",
         help="train up to N rows at a time, each in a process of its own",
     )  # fmt: skip
+    group.add_argument(
+        "--slurm", action=StoreOnce, type=nonempty, metavar="OPTION=VALUE,...",
+        help="submit every row as a job with these options of sbatch (extra slurm)",
+    )  # fmt: skip
+    group.add_argument("--status", action="store_true", help="states of rows and of their jobs")
     group.add_argument(
         "--row", action=StoreOnce, type=nonempty, metavar="NAME",
         help="train this row alone, beside other processes, and write no table; for schedulers",

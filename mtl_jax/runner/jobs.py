@@ -31,7 +31,7 @@ def share_accelerators() -> None:
 
 def row_options(options: argparse.Namespace, name: str) -> argparse.Namespace:
     """The command-line options of the process that trains a row of a launch."""
-    own = {"row": name, "jobs": None, "fresh": False, "retry": False}
+    own = {"row": name, "jobs": None, "slurm": None, "fresh": False, "retry": False}
     return argparse.Namespace(**{**vars(options), **own})
 
 

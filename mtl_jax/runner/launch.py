@@ -12,10 +12,11 @@ from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.jobs import share_accelerators, train_in_processes
-from mtl_jax.runner.listing import print_costs, print_progress
+from mtl_jax.runner.listing import print_costs, print_progress, print_status
 from mtl_jax.runner.rows import Train, train_nothing, train_rows
 from mtl_jax.runner.run_selection import docstring, load_experiment, select_runs
 from mtl_jax.runner.signals import Stopped
+from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
 
@@ -60,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.out or pathlib.Path("results") / name
     if isinstance(experiment, ToyExperiment):
-        for option in ("jobs", "row", "table"):
+        for option in ("jobs", "slurm", "status", "row", "table"):
             if vars(options)[option]:
                 raise BadInput(f"--{option} is for runs that train a model, not for toy runs")
         with explain_errors(""):
@@ -70,6 +71,8 @@ def execute(options: argparse.Namespace) -> int:
     experiment = select_runs(experiment, options.set, options.seeds, options.only, options.smoke)
     if options.list:
         return print_progress(experiment, root)
+    if options.status:
+        return print_status(experiment, root)
     if options.dry:
         return print_costs(experiment)
     with Tracking(trackers, name) as tracking:
@@ -85,6 +88,9 @@ def make_train(options: argparse.Namespace) -> Train:
     """How the options say that rows are trained."""
     if options.table:
         return train_nothing
+    if options.slurm is not None:
+        require_slurm()
+        return functools.partial(submit_rows, launch, options, Resources.parse(options.slurm))
     if options.jobs is not None:
         return functools.partial(train_in_processes, launch, options)
     return train_rows

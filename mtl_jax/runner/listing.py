@@ -1,4 +1,4 @@
-"""What a launch would do: the progress of every row, and what its steps cost."""
+"""The progress of every row, in this folder and in SLURM, and what its steps cost."""
 
 import pathlib
 
@@ -9,9 +9,11 @@ from mtl_jax.report.result_columns import format_selected
 from mtl_jax.report.scores import scores
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
+from mtl_jax.runner.input_digests import row_dependencies
 from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.readable import require_readable
 from mtl_jax.runner.run_selection import rows_of, topological_order
+from mtl_jax.runner.slurm_queue import job_states, log_file, read_job_ids
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.run_directory import Damaged, RunDirectory
 
@@ -23,6 +25,32 @@ def print_progress(experiment: Experiment, root: pathlib.Path) -> int:
         progress, place = progress_and_place(folder)
         note = f"  (selected at {place})" if place else ""
         print(f"{folder.fingerprint}  {progress:24}  {row.name}{note}")
+    return 0
+
+
+def print_status(experiment: Experiment, root: pathlib.Path) -> int:
+    """Prints the state and the progress of every row, and its job in SLURM."""
+    ids, failed = read_job_ids(root), set()
+    states = job_states() if ids else {}
+    for row in rows_of(experiment):
+        folder, job = RunDirectory(root, row), ids.get(row.name)
+        progress, _ = progress_and_place(folder)
+        if job in states:
+            state, note = (
+                {"PENDING": "queued"}.get(states[job], states[job].lower()),
+                f" (job {job})",
+            )
+        elif folder.failure() is not None:
+            state, note = "failed", ""
+        elif failed & {run.name for run in row_dependencies(row)}:
+            state, note = "left out", ""
+        elif progress.startswith("done"):
+            state, note = "finished", ""
+        else:
+            state, note = "-", f" (job {job} is over: {log_file(root, job)})" if job else ""
+        if state in ("failed", "left out"):
+            failed.add(row.name)
+        print(f"{state:10}  {progress:24}  {row.name}{note}")
     return 0
 
 

@@ -16,6 +16,7 @@ from mtl_jax import train
 from mtl_jax.config.run import Initialization, Labels, Run
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.numbers import Path, numbers_in, structure, with_numbers
+from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.loops import scan_steps
@@ -177,10 +178,18 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        is_alone = most == 1 or not can_share(run)
-        key = run.name if is_alone else structure(run.replace(name="run"), OPAQUE)
-        groups.setdefault(f"{is_alone} {key}", []).append(run)
+        groups.setdefault(run.name if most == 1 else group_key(run), []).append(run)
     return [part for group in groups.values() for part in split(group, most)]
+
+
+def group_key(run: Run) -> str:
+    """Equal for runs that can be in one population; the name of a run that cannot be in one."""
+    if not can_share(run):
+        return run.name
+    try:
+        return f"Run: {structure(run.replace(name='run'), OPAQUE)}"
+    except BadInput:  # It has no text, which is told where the run is checked.
+        return run.name
 
 
 def can_share(run: Run) -> bool:

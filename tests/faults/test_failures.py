@@ -88,6 +88,7 @@ def test_an_exception_in_training_is_of_its_run(file, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(folders[run.name].path))
         raise MemoryError
 
+    monkeypatch.setattr("mtl_jax.runner.rows.group_runs", lambda runs, _: [(r,) for r in runs])
     monkeypatch.setattr("mtl_jax.runner.train_programs.train_run", train_run)
     out = tmp_path / "out"
     code, _, stderr = launched(file, "--out", out, "--only", "*i*")

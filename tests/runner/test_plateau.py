@@ -88,7 +88,7 @@ def test_a_divergence_is_looked_for_at_the_rate_of_its_step(tmp_path, monkeypatc
     """The blocks since the start are repeated, and so is what their evaluations did."""
     repeated = {}
 
-    def located(compiled, state, data, steps, folder):
+    def located(compiled, state, data, steps, *_):
         repeated[steps] = np.asarray(state.opt_state.scale).tolist()
         return Diverged("it diverged")
 
