@@ -93,7 +93,7 @@ class Job:
 
     def checkpoint(self) -> Any:
         """What the job executes when it starts again: the same, which resumes."""
-        from submitit.helpers import DelayedSubmission  # ty: ignore[import-not-found]
+        from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
@@ -188,7 +188,7 @@ class Queue:
         Raises:
           BadInput: with the answer of sbatch if it rejects the job.
         """
-        import submitit  # ty: ignore[import-not-found]  # An optional package.
+        import submitit  # An optional package.
 
         others = [self.live[other] for other in needed if other in self.live]
         cpus = self.resources.options.get("cpus-per-task")
