@@ -1,10 +1,7 @@
 """Trains a population: one program takes the steps of its runs, each of which has its own files."""
 
-import contextlib
 import dataclasses
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import jax
 
@@ -15,48 +12,13 @@ from mtl_jax.runner.divergence import diverged_seeds
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population, stack, unstack
+from mtl_jax.runner.population_member import Member, evaluate_member, raise_error
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.step_blocks import is_due, step_blocks
 from mtl_jax.runner.training import Training
 from mtl_jax.storage.checkpoint import CheckpointManager, wait_for_writer
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import TrainState, examples_per_step
-
-Send = Callable[[list[dict[str, Any]]], None]
-
-
-class Member:
-    """A run of a population; after an error it trains on, unheeded, and the others go on.
-
-    Attributes:
-      place: its index in the population.
-      folder: its folder.
-      is_alive: whether it has not failed.
-      training: its state at evaluations, and its files.
-    """
-
-    training: Training
-
-    def __init__(self, place: int, folder: RunDirectory, stack: contextlib.ExitStack, send: Send):
-        """A member of a population.
-
-        Args:
-          place: its index in the population.
-          folder: its folder.
-          stack: the contexts that handle its errors.
-          send: sends its records to trackers.
-        """
-        self.place, self.folder, self.stack, self.send = place, folder, stack, send
-        self.is_alive = True
-
-    def attempt(self, action: Callable[..., Any], *args: Any) -> None:
-        """Calls a function; if it raises, the contexts of the member's stack see the error."""
-        try:
-            action(*args)
-        except BaseException:
-            self.is_alive = False
-            if not self.stack.__exit__(*sys.exc_info()):
-                raise
 
 
 class PopulationTraining:
@@ -124,6 +86,7 @@ class PopulationTraining:
         )
         member.training.share = 1 / len(self.members)
         member.training.timer = self.timer
+        member.training.population = [run.name for run in self.population.runs]
 
     def evaluate(self, step: int) -> None:
         """Evaluates the members, and sends their records to the trackers."""
@@ -218,17 +181,6 @@ def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:
             wait_for_writer()
             text = f"run {run.name!r} and others stopped after step {stop}; launch again to go on"
             raise Stopped(signals.number, text)
-
-
-def evaluate_member(member: Member, step: int, affinity: Mapping[str, Any]) -> None:
-    """Evaluates a member, and sends its records to the trackers."""
-    member.training.evaluate(step, affinity)
-    member.send(member.training.records)
-
-
-def raise_error(error: Exception) -> None:
-    """Raises an error."""
-    raise error
 
 
 def sealed_steps(folder: RunDirectory) -> list[int]:

@@ -5,13 +5,14 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mtl_jax.config.run import Run
+from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compile_ahead import CompileAhead, compile_block
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.population import Population
-from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.trace import trace_population, trace_run
+from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -31,7 +32,7 @@ class Program(NamedTuple):
 class Group(NamedTuple):
     """Runs that can train as one program."""
 
-    population: tuple[Run, ...]  # Finished ones too, if others go on from a checkpoint.
+    population: tuple[Run, ...]  # Others too, if they began in one that goes on.
     runs: tuple[Run, ...]  # Those that are to be trained.
 
 
@@ -41,9 +42,9 @@ def pending_groups(
     folders: Mapping[str, RunDirectory],
     fresh: bool,
 ) -> list[Group]:
-    """The groups with a run that is to be trained.
+    """The runs that are to be trained, in groups.
 
-    A population that goes on from checkpoints has the places that it had, so that each run is
+    A run that goes on from a checkpoint does so in the population that it began in, so that it is
     bitwise what it would be without the interruption.
 
     Args:
@@ -54,11 +55,28 @@ def pending_groups(
     """
     found = []
     for group in groups:
-        runs = tuple(run for run in group if run.name in pending)
-        resumes = not fresh and any(sealed_steps(folders[run.name]) for run in runs)
-        if runs:
-            found.append(Group(group if resumes else runs, runs))
+        by_population: dict[tuple[str, ...] | None, list[Run]] = {}
+        for run in (run for run in group if run.name in pending):
+            began_in = None if fresh else population_of(folders[run.name])
+            by_population.setdefault(began_in, []).append(run)
+        by_name = {run.name: run for run in group}
+        for names, runs in by_population.items():
+            if names is None:
+                found.append(Group(tuple(runs), tuple(runs)))
+            elif names and all(name in by_name for name in names):
+                found.append(Group(tuple(by_name[name] for name in names), tuple(runs)))
+            else:
+                found.extend(Group((run,), (run,)) for run in runs)
     return found
+
+
+def population_of(folder: RunDirectory) -> tuple[str, ...] | None:
+    """The population that the last checkpoint of a run is from, () if none; None without one."""
+    try:
+        note = CheckpointManager(folder.checkpoints, print).last_note()
+    except BadInput:  # It is told where the run is trained.
+        return ()
+    return tuple(note.get("population", ())) if note else None
 
 
 def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Program]:

@@ -14,12 +14,8 @@ from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population
-from mtl_jax.runner.population_loop import (
-    Member,
-    PopulationTraining,
-    parts_by_step,
-    train_population,
-)
+from mtl_jax.runner.population_loop import PopulationTraining, parts_by_step, train_population
+from mtl_jax.runner.population_member import Member
 from mtl_jax.runner.programs import Group, Program, prepare_group
 from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals

@@ -36,6 +36,7 @@ class Training:
       candidates: the models that validation may still select.
       blocks: the training metrics since the last evaluation.
       share: the share of the time of this launch that counts as its own.
+      population: names of the runs that train as one program with it, itself among them.
       timer: times the blocks of this launch.
     """
 
@@ -58,6 +59,7 @@ class Training:
         """
         self.start_time, self.share, self.earlier = time.perf_counter(), 1.0, 0.0
         self.run, self.compiled = compiled.run, compiled
+        self.population: list[str] = []
         self.folder, self.folders = folders[self.run.name], folders
         self.state, self.data = start or put_run_data(self.run, compiled, folders)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
@@ -147,6 +149,7 @@ class Training:
             # The next evaluation also averages over metrics from before the checkpoint.
             "seen": [(steps, to_json(metrics)) for steps, metrics in self.blocks],
             "origin": self.data.origin,
+            "population": self.population,
             **checkpoint_identity(self.folder, step),
         }
         self.checkpoints.save(step, self.state, self.candidates.tree(), note)

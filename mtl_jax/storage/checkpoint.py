@@ -89,6 +89,12 @@ class CheckpointManager:
         names = (path.stem for path in self.folder.glob("*.sha256"))
         return sorted(int(name) for name in names if name.isdecimal())
 
+    def last_note(self) -> dict[str, Any]:
+        """The note of the newest intact checkpoint, {} without one."""
+        intact = (self.folder / str(step) for step in reversed(self.steps()))
+        path = next(filter(is_intact, intact), None)
+        return {} if path is None else read_metadata(path)[1]["note"]
+
     def restore(self, like: TrainState) -> CheckpointContent | None:
         """Restores the newest intact checkpoint.
 

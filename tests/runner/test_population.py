@@ -12,6 +12,7 @@ from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.runner import sweep as sweep_module
 from mtl_jax.runner.population import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
+from mtl_jax.runner.programs import pending_groups
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_population
 from mtl_jax.runner.training import Training
@@ -159,3 +160,24 @@ def test_a_number_that_python_branches_on_is_no_obstacle(tmp_path):
     assert trace_population(runs, 4, None) is None
     train(runs, tmp_path)
     assert all((tmp_path / run.name / "result.json").is_file() for run in runs)
+
+
+def test_a_run_that_began_alone_goes_on_alone(tmp_path, monkeypatch):
+    alone, mixed = tmp_path / "alone", tmp_path / "mixed"
+    train(RATES[:1], alone)
+    evaluate = Training.evaluate
+
+    def stop_at_the_end(self, step, affinity=None):
+        evaluate(self, step, affinity)
+        if step == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "evaluate", stop_at_the_end)
+        train(RATES[:1], mixed)
+    names = {run.name for run in RATES}
+    folders = {run.name: RunDirectory(mixed, run) for run in RATES}
+    found = [group.runs for group in pending_groups([RATES], names, folders, fresh=False)]
+    assert found == [RATES[:1], RATES[1:]]
+    train(RATES, mixed)
+    assert state_digests(mixed, RATES[:1]) == state_digests(alone, RATES[:1])
