@@ -45,6 +45,9 @@ PATIENT = ONE.replace(
     optimizer=optimizers.SGD(1e-12, momentum=0.0),
     evaluation={"every": 5, "checkpoint_every": 10, "patience": 6},
 )
+POPULATION = tuple(
+    ONE.replace(name=f"rate {rate}", optimizer=optimizers.SGD(rate)) for rate in (0.01, 0.03, 0.1)
+)
 FITTED = SklearnBaseline(
     name="fitted",
     data=DATA,
@@ -54,6 +57,6 @@ FITTED = SklearnBaseline(
     num_seeds=2,
 )
 EXPERIMENT = Experiment(
-    runs=(SUPERVISED, SEMI_SUPERVISED, CHAINED, TAUGHT, EXTENDED, DENSE, PATIENT),
+    runs=(SUPERVISED, SEMI_SUPERVISED, CHAINED, TAUGHT, EXTENDED, DENSE, PATIENT, *POPULATION),
     sklearn_baselines=(FITTED, FITTED.replace(name="of features", features_from=SUPERVISED)),
 )
