@@ -21,7 +21,9 @@ ONE = RUN.replace(tasks=(ROW,), num_seeds=1, steps=4)
 WRONG = ONE.replace(name="diverges", optimizer=optimizers.SGD({rate}))
 NEXT = ONE.replace(name="next", initialization={{"init_from": WRONG}})
 LAST = ONE.replace(name="last", initialization={{"init_from": NEXT}})
-EXPERIMENT = Experiment(runs=(WRONG, NEXT, LAST, ONE.replace(name="fine")))
+EXPERIMENT = Experiment(
+    runs=(WRONG, NEXT, LAST, ONE.replace(name="fine")), max_population=1
+)
 """
 
 SAFE = """
@@ -88,7 +90,6 @@ def test_an_exception_in_training_is_of_its_run(file, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device", str(folders[run.name].path))
         raise MemoryError
 
-    monkeypatch.setattr("mtl_jax.runner.rows.group_runs", lambda runs, _: [(r,) for r in runs])
     monkeypatch.setattr("mtl_jax.runner.train_programs.train_run", train_run)
     out = tmp_path / "out"
     code, _, stderr = launched(file, "--out", out, "--only", "*i*")

@@ -29,6 +29,7 @@ BOTH = SHORT.replace(name="both", balance=aggregation.PCGrad(), initialization={
 EXPERIMENT = Experiment(
     runs=(BOTH, SHORT.replace(name="row alone", tasks=(ROW,)), FIRST.replace(name="column alone")),
     baselines=("row alone", "column alone"),
+    max_population=1,
 )
 """
 RUNS = ["first", "both", "row alone", "column alone"]

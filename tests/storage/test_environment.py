@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from mtl_jax.report import provenance
-from mtl_jax.runner import train_loop
+from mtl_jax.runner import training
 from mtl_jax.storage import environment
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.runner.launching import launched
@@ -34,7 +34,7 @@ def launch(tmp_path, monkeypatch):
     file.write_text(FILE)
 
     def launch(stop=None, git="0" * 40, devices="1 x cpu", damaged=False):
-        class Stopping(train_loop.CheckpointManager):
+        class Stopping(training.CheckpointManager):
             def save(self, step, *args):
                 super().save(step, *args)
                 self.wait()
@@ -44,7 +44,7 @@ def launch(tmp_path, monkeypatch):
         if damaged:
             (tmp_path / "out" / "long" / "metrics.jsonl").unlink()
         with monkeypatch.context() as patch:
-            patch.setattr(train_loop, "CheckpointManager", Stopping)
+            patch.setattr(training, "CheckpointManager", Stopping)
             patch.setattr(environment, "git_commit", lambda: git)
             patch.setattr(environment, "devices", lambda: devices)
             if stop is None:
