@@ -48,7 +48,7 @@ def speed_of(name: str, launch: Mapping[str, Any], timing: Mapping[str, Any]) ->
     rate = timing["examples_per_second"]
     return Speed(
         name,
-        launch["history"][-1]["devices"],
+        launch.get("history", [{}])[-1].get("devices", "-"),  # Older results lack them.
         f"{timing['seconds']:.0f}",
         f"{timing['compile_seconds']:.0f}",
         "-" if rate is None else f"{rate:,.0f}",
