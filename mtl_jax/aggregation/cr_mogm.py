@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mtl_jax.aggregation.upgrad import UPGrad
-from mtl_jax.core.balancing import Access, Balancer, weighs_gram, weighs_losses
+from mtl_jax.core.balancing import Balancer, BalancerWrapper, weighs_gram, weighs_losses
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import are_numbers, require, require_number
 
@@ -22,7 +22,7 @@ class CRMOGMState(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class CRMOGM(Balancer):
+class CRMOGM(BalancerWrapper):
     """Correlation-reduced gradient manipulation: `w_t = a w_{t-1} + (1 - a) v_t`, `w_0 = v_1`.
 
     v are the weights of another method. The wrapper takes losses or a Gram matrix, like that
@@ -74,16 +74,6 @@ class CRMOGM(Balancer):
         valid = valid and self.method.inner is self.method
         rule = "must be a weighting of losses or of Gram matrices"
         require(valid, self, "method", rule, self.method)
-
-    @property
-    def access(self) -> Access:
-        """The inputs that the wrapped method accesses."""
-        return self.method.access
-
-    @property
-    def uses_post_step(self) -> bool:
-        """Whether the wrapped method uses the losses after the step."""
-        return self.method.uses_post_step
 
     def init(self, num_tasks: int) -> CRMOGMState:
         """Initial state: that of the wrapped method, and the initial weights, if given."""

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mtl_jax.aggregation.pullback import TaskPullback
 from mtl_jax.aggregation.upgrad import UPGrad
-from mtl_jax.core.balancing import Access, Balancer, combines_jacobian
+from mtl_jax.core.balancing import Balancer, BalancerWrapper, combines_jacobian
 from mtl_jax.core.prng import fold_in_name
 from mtl_jax.core.tree import Tree, ascend, weighted_sum
 from mtl_jax.core.validation import BadInput, require, require_number
@@ -18,7 +18,7 @@ LossFn = Callable[[Tree], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class SAMO(Balancer):
+class SAMO(BalancerWrapper):
     """Sharpness-aware multi-task optimization, around any method of losses or gradients.
 
     The method balances gradients that are each taken at a point of their own,
@@ -60,16 +60,6 @@ class SAMO(Balancer):
         valid = valid and self.method.access in ("losses", "gramian", "jacobian")
         rule = "must weigh losses or combine the gradients of one batch"
         require(valid, self, "method", rule, self.method)
-
-    @property
-    def access(self) -> Access:
-        """The inputs that the wrapped method accesses."""
-        return self.method.access
-
-    @property
-    def uses_post_step(self) -> bool:
-        """Whether the wrapped method uses the losses after the step."""
-        return self.method.uses_post_step
 
     @property
     def inner(self) -> Balancer:

@@ -1,6 +1,7 @@
 """Rows whose settings are searched on validation data, each with the same budget."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Iterable, Mapping
@@ -147,7 +148,7 @@ class Tuned(Replaceable):
         """All combinations of the values that tuples hold."""
         return list(itertools.product(*(v for v in self.over.values() if isinstance(v, tuple))))
 
-    @property
+    @functools.cached_property
     def trials(self) -> tuple[Run, ...]:
         """The runs that are compared."""
         return tuple(self.make_trial(values) for values in self.settings)
@@ -160,7 +161,7 @@ class Tuned(Replaceable):
             texts.append(f"{field.rpartition('optimizer.')[2]}={value!r}")
         return run.replace(name=f"{self.name}, {', '.join(texts)}")
 
-    @property
+    @functools.cached_property
     def settings(self) -> list[tuple]:
         """The values of each trial, in the order of the fields."""
         generator = np.random.default_rng(self.seed)

@@ -68,6 +68,25 @@ class Balancer:
         return state
 
 
+class BalancerWrapper(Balancer):
+    """A method around another one, to whose family it belongs."""
+
+    @default_property
+    def method(self) -> Balancer:
+        """The wrapped method, a field."""
+        raise NotImplementedError(f"{type(self).__name__} wraps no method")
+
+    @property
+    def access(self) -> Access:
+        """The inputs that the wrapped method accesses."""
+        return self.method.access
+
+    @property
+    def uses_post_step(self) -> bool:
+        """Whether the wrapped method uses the losses after the step."""
+        return self.method.uses_post_step
+
+
 class LossWeighting(Balancer, abc.ABC):
     """Balances tasks by their losses, with one backward pass."""
 

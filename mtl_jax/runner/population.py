@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
@@ -67,17 +67,15 @@ class Population:
     @functools.cached_property
     def init_states(self) -> Wrapped:
         """The jitted `(numbers, model, source, extra_models) -> states`."""
-        template, seeds = self.template, self.template.seeds
-
-        def init_one(_, numbers: dict, model: Init, source: Init | None, extra_models: dict):
-            run = with_numbers(template.run, numbers)
-            create = functools.partial(train.init_train_state, run, template.sizes)
-            return jax.vmap(create)(seeds, model, source, extra_models)
+        template, seeds, count = self.template, self.template.seeds, len(self.runs)
 
         def init_states(numbers: dict, model: Init, source: Init | None, extra_models: dict):
-            places = jax.numpy.arange(len(self.runs))  # The runs may differ in their names alone.
-            in_axes = (0, 0, None, None, None)
-            return jax.vmap(init_one, in_axes)(places, numbers, model, source, extra_models)
+            def init_one(_, run: Run):
+                create = functools.partial(train.init_train_state, run, template.sizes)
+                return jax.vmap(create)(seeds, model, source, extra_models)
+
+            # The runs may differ in their names alone.
+            return map_runs(template.run, init_one, numbers, jax.numpy.arange(count))
 
         return jax.jit(
             init_states,
@@ -88,19 +86,17 @@ class Population:
     @functools.cached_property
     def jitted_steps(self) -> Wrapped:
         """The jitted `(numbers, states, data, steps) -> (states, {metric: [P, S]})`."""
-        template = self.template
-        execution, over_seeds = template.execution, template.over_seeds
+        template, execution = self.template, self.template.execution
 
-        def train_steps(numbers, states, data, steps: int):
-            def train_one(numbers: dict, state: train.TrainState):
-                run = with_numbers(template.run, numbers)
+        def train_steps(numbers: dict, states: train.TrainState, data: train.TrainData, steps: int):
+            def train_one(state: train.TrainState, run: Run):
                 step = train.make_train_step(
                     run, template.train_model, execution, template.shard_batch
                 )
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
-                return over_seeds(loop, state, data)
+                return template.over_seeds(loop, state, data)
 
-            return jax.vmap(train_one)(numbers, states)
+            return map_runs(template.run, train_one, numbers, states)
 
         return jax.jit(
             train_steps,
@@ -114,15 +110,15 @@ class Population:
     def jitted_affinity(self) -> Wrapped:
         """The jitted `(numbers, states, data) -> {"cosine", "lookahead": [P, S, K, K]}`."""
         template = self.template
-        execution, over_seeds = template.execution, template.over_seeds
 
-        def affinity(numbers, states, data):
-            def measure_one(numbers: dict, state: train.TrainState):
-                run = with_numbers(template.run, numbers)
-                model, shard = template.train_model, template.shard_batch
-                return over_seeds(train.measure_affinity(run, model, execution, shard), state, data)
+        def affinity(numbers: dict, states: train.TrainState, data: train.TrainData):
+            def measure_one(state: train.TrainState, run: Run):
+                measure = train.measure_affinity(
+                    run, template.train_model, template.execution, template.shard_batch
+                )
+                return template.over_seeds(measure, state, data)
 
-            return jax.vmap(measure_one)(numbers, states)
+            return map_runs(template.run, measure_one, numbers, states)
 
         return jax.jit(affinity, out_shardings=self.sharding)
 
@@ -152,6 +148,15 @@ class Population:
         return NamedSharding(self.template.mesh, PartitionSpec(None, "seed"))
 
 
+def map_runs(
+    template: Run, function: Callable[[Any, Run], Any], numbers: dict[Path, Any], states: Any
+) -> Any:
+    """Maps a function `(state, run)` over P states, and the template with P times other numbers."""
+    return jax.vmap(lambda state, own: function(state, with_numbers(template, own)))(
+        states, numbers
+    )
+
+
 @jax.jit
 def stack(states: list[Any]) -> Any:
     """States with a leading axis P, from P states."""
@@ -169,8 +174,8 @@ def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
     """Groups runs that can be a population, in the order of the first ones.
 
     A run that cannot be in one is alone: its seeds are not vmapped, as those of convolutional
-    trunks on a CPU; validation stops it or changes its rate; or it needs work before or beside its steps for which its
-    numbers may count, such as a teacher's predictions.
+    trunks on a CPU; validation stops it or changes its rate; or its numbers may count in work
+    before its steps, such as a teacher's predictions.
 
     Args:
       runs: the runs.

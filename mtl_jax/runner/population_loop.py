@@ -1,6 +1,7 @@
 """Trains a population: one program takes the steps of its runs, each of which has its own files."""
 
 import dataclasses
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import jax
@@ -57,7 +58,7 @@ class PopulationTraining:
         """Makes the initial states, and places the data on the devices."""
         template = self.population.template
         self.states = self.population.init(initial_parameters(template.run, self.folders))
-        first = unstack(self.states)[0]
+        first = jax.tree.map(operator.itemgetter(0), self.states)
         self.data = device_data(template.run, template, self.folders, first)
         per_seed = examples_per_step(template.run, self.data.train)
         self.timer = BlockTimer(template.run.num_seeds * per_seed)

@@ -20,8 +20,7 @@ class Program(NamedTuple):
     """Runs that are trained by one program."""
 
     runs: tuple[Run, ...]
-    compiled: CompiledRun  # Of the first one.
-    population: Population | None  # None for one run.
+    functions: CompiledRun | Population
 
     @property
     def name(self) -> str:
@@ -95,7 +94,7 @@ def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Progra
             population, states, data = traced
             lower = functools.partial(population.lower, states, data, steps)
             ahead.add(first.name, functools.partial(compile_block, lower))
-            return [Program(group.runs, population.template, population)]
+            return [Program(group.runs, population)]
     return [prepare_run(run, splits, ahead) for run in group.runs]
 
 
@@ -106,4 +105,4 @@ def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:
         compiled, state, data = trace_run(run, steps, splits)
     lower = functools.partial(compiled.train_steps.lower, state, data, steps)
     ahead.add(run.name, functools.partial(compile_block, lower))
-    return Program((run,), compiled, None)
+    return Program((run,), compiled)

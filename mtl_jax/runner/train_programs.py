@@ -92,10 +92,10 @@ def train_program(
     """Trains the runs of a program, whose first block a job compiles."""
     display.begin(*program.runs)
     runs = [run for run in program.runs if not own.failures.add_dependent(run)]
-    if program.population is not None:
-        train_together(own, program.population, runs, job, display)
+    if isinstance(program.functions, Population):
+        train_together(own, program.functions, runs, job, display)
     elif runs:
-        train_one(own, program.compiled, job, display)
+        train_one(own, program.functions, job, display)
     display.end(failed=all(run.name in own.failures for run in program.runs))
     if own.signals.number:  # It came in the last block, or in one that failed.
         raise Stopped(own.signals.number)

@@ -13,3 +13,10 @@ def launched(file, *options):
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run_launch(launch.parse([str(file), *map(str, options)]))
     return code, out.getvalue(), err.getvalue()
+
+
+def experiment_file(tmp_path_factory, text):
+    """An experiment file with a text, in a folder of its own."""
+    path = tmp_path_factory.mktemp("file") / "tiny.py"
+    path.write_text(text)
+    return path

@@ -10,7 +10,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.runner.sweep import SweepOptions, sweep
 from mtl_jax.storage.run_directory import RunDirectory
 from tests.faults.contents import contents
-from tests.runner.launching import launched
+from tests.runner.launching import experiment_file, launched
 from tests.small import ROW, RUN
 
 EACH = {"every": 4, "checkpoint_every": 4}
@@ -23,9 +23,7 @@ FILE = "from tests.runner.test_profiler import EXPERIMENT"
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("file") / "tiny.py"
-    path.write_text(FILE)
-    return path
+    return experiment_file(tmp_path_factory, FILE)
 
 
 @pytest.fixture(scope="module")

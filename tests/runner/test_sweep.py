@@ -14,13 +14,13 @@ from mtl_jax.runner import progress, train_programs, training
 from mtl_jax.runner.launch import launch as run_launch
 from mtl_jax.runner.run_selection import select_runs, topological_order
 from mtl_jax.storage.run_directory import RunDirectory
-from tests.runner.launching import launched
+from tests.runner.launching import experiment_file, launched
 from tests.small import ROW, RUN
 
 FILE = """
 from mtl_jax import aggregation
 from mtl_jax.config.experiment import Experiment
-from tests.runner.launching import launched
+from tests.runner.launching import experiment_file, launched
 from tests.small import COLUMN, ROW, RUN
 
 SHORT = RUN.replace(steps=6, evaluation={'every': 4, 'checkpoint_every': 2})
@@ -61,9 +61,7 @@ def times(out):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("file") / "tiny.py"
-    path.write_text(FILE)
-    return path
+    return experiment_file(tmp_path_factory, FILE)
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +288,7 @@ def test_a_source_stands_before_its_run_even_when_it_is_a_row_below():
 
 PARTS = """
 from mtl_jax.config.experiment import Experiment
-from tests.runner.launching import launched
+from tests.runner.launching import experiment_file, launched
 from tests.small import COLUMN, ROW, RUN
 
 ONE = RUN.replace(steps=1, num_seeds=1)

@@ -19,7 +19,7 @@ from mtl_jax import trackers
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import tracking, training
-from tests.runner.launching import launched
+from tests.runner.launching import experiment_file, launched
 from tests.small import RUN
 
 FILE = """
@@ -190,9 +190,7 @@ def records_of(path):
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("file") / "tiny.py"
-    path.write_text(FILE)
-    return path
+    return experiment_file(tmp_path_factory, FILE)
 
 
 @pytest.fixture(scope="module")
