@@ -151,7 +151,7 @@ def test_ctrl_c_while_the_experiment_is_read(tmp_path):
 
 @pytest.mark.slow
 def test_a_signal_in_a_block_that_fails_stops_the_launch(tmp_path, monkeypatch, capsys):
-    def interrupted(self, start, stop):
+    def interrupted(self, *block):
         signal.raise_signal(signal.SIGTERM)
         return Diverged("it diverged")
 
@@ -167,14 +167,15 @@ def test_a_signal_in_a_block_that_fails_stops_the_launch(tmp_path, monkeypatch, 
 def test_a_signal_in_the_last_block_stops_after_the_result(tmp_path, monkeypatch):
     evaluate = training.Training.evaluate
 
-    def interrupted(self, step):
-        evaluate(self, step)
+    def interrupted(self, step, *affinity):
+        evaluate(self, step, *affinity)
         if step == self.run.steps:
             signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(training.Training, "evaluate", interrupted)
     runs = tuple(RUN.replace(name=name, num_seeds=1, steps=4) for name in ("first", "second"))
+    experiment = Experiment(runs=runs, max_population=1)
     with pytest.raises(Stopped):
-        sweep(Experiment(runs=runs), Experiment(runs=runs), tmp_path)
+        sweep(experiment, experiment, tmp_path)
     assert RunDirectory(tmp_path, runs[0]).is_finished()
     assert not (tmp_path / "second").exists()

@@ -10,6 +10,7 @@ import pytest
 from mtl_jax import aggregation, train, weighting
 from mtl_jax.config.balance_options import BalanceOptions
 from mtl_jax.config.execution import Execution
+from mtl_jax.core.balancing import GramWeighting
 from mtl_jax.core.head_key import encoder_params, head_params
 from mtl_jax.core.model import features_by_task
 from mtl_jax.core.prng import fold_in_name
@@ -139,13 +140,16 @@ def stepped(name, method, wrt="parameters"):
 
 
 def check(name, method, wrt="parameters"):
-    """One step is finite and moves the parameters; weights are those of the Gram matrix by hand."""
+    """One step is finite and moves the parameters; weights are those of the Gram matrix by hand.
+
+    A method that perturbs for another one has another Gram matrix.
+    """
     run, start, state, metrics = stepped(name, method, wrt)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, metrics)))
     shared = (start["shared"], state.params["shared"])
     for before, after in zip(*map(jax.tree.leaves, shared), strict=True):
         assert (before != after).any()
-    if method.access == "gramian":
+    if isinstance(method, GramWeighting):
         losses, _, of_params, of_features = wanted(name)
         matrix = of_params if wrt == "parameters" else of_features
         key = fold_in_name(jax.random.fold_in(jax.random.key(0), 0), "balance")
