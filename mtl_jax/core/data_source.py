@@ -29,7 +29,8 @@ class Splits(NamedTuple):
 class DataSource(abc.ABC):
     """Configuration of a dataset; nothing is read before `load`.
 
-    All methods but `shapes` and `load` have a default and read no more than `shapes` does.
+    All methods but `shapes` and `load` have a default, and those but `open` read no more than
+    `shapes` does.
     """
 
     @default_property
@@ -44,6 +45,13 @@ class DataSource(abc.ABC):
     @abc.abstractmethod
     def load(self) -> Splits:
         """Reads the arrays."""
+
+    def open(self) -> Splits:
+        """The same with `mtl_jax.core.rows.Rows` for what is read when it is needed.
+
+        By default all arrays are read.
+        """
+        return self.load()
 
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""

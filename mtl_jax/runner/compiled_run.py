@@ -27,7 +27,9 @@ from mtl_jax.runner.seed_functions import (
     evaluate_seeds,
     init_models,
 )
+from mtl_jax.runner.streamed_shapes import is_streamed, limit_block
 from mtl_jax.storage.abstract_data import single_seed
+from mtl_jax.storage.data_location import data_location
 from mtl_jax.storage.seeds import seed_axis
 
 # A run of a few steps takes less time than compiling a well optimized step.
@@ -224,6 +226,10 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
     """
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
+    location = data_location(run, shapes)
+    execution = dataclasses.replace(execution, data_location=location)
+    if is_streamed(execution):
+        execution = limit_block(run, execution, shapes)
     streams = tuple(single_seed(run, shapes).streams.values())
     example = ExampleSpec.of(streams[0].inputs)
     return CompiledRun(

@@ -1,9 +1,5 @@
 """Lower bound on the memory of a run, from shapes alone."""
 
-import contextlib
-import os
-import pathlib
-
 import jax
 import numpy as np
 
@@ -13,8 +9,7 @@ from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.part_checks import init_abstract
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
-
-LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+from mtl_jax.storage.memory import bytes_of, device_memory
 
 
 def check_room(run: Run) -> None:
@@ -27,7 +22,7 @@ def check_room(run: Run) -> None:
     Raises:
       BadInput: with the required memory by purpose.
     """
-    available = total_memory()
+    available = device_memory()
     sizes = required_bytes(run)
     total = sum(sizes.values())
     if total > available:
@@ -60,26 +55,6 @@ def moments_of(run: Run, params: Tree) -> list[jax.ShapeDtypeStruct]:
     """Shapes `[S, ...]` of what the optimizer keeps of parameters `[S, ...]`, counters excepted."""
     state = jax.eval_shape(jax.vmap(run.optimizer.build(run.steps).init), params)
     return [leaf for leaf in jax.tree.leaves(state) if np.issubdtype(leaf.dtype, np.floating)]
-
-
-def bytes_of(tree: Tree) -> int:
-    """Bytes of a tree of shapes, computed with Python integers, which do not overflow."""
-    leaves = jax.tree.leaves(tree)
-    return sum(
-        int(np.prod(leaf.shape, dtype=object)) * np.dtype(leaf.dtype).itemsize for leaf in leaves
-    )
-
-
-def total_memory() -> int:
-    """Total memory of the local devices in bytes: the accelerators', else the machine's."""
-    stats = [device.memory_stats() or {} for device in jax.local_devices()]
-    if all("bytes_limit" in device for device in stats):
-        return sum(device["bytes_limit"] for device in stats)
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in map(pathlib.Path, LIMITS):
-        with contextlib.suppress(OSError, ValueError):
-            limits.append(int(path.read_text(encoding="utf-8")))
-    return min(limits)
 
 
 def size_text(size: float) -> str:

@@ -86,12 +86,13 @@ def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Progra
       splits: the shapes of its evaluation splits.
       ahead: compiles the first blocks of the programs.
     """
-    first, steps = group.runs[0], first_block(group.runs[0])
+    first = group.runs[0]
     if len(group.population) > 1:
         with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-            traced = trace_population(group.population, steps, splits)
+            traced = trace_population(group.population, splits)
         if traced is not None:
             population, states, data = traced
+            steps = first_block(first, population.template.execution)
             lower = functools.partial(population.lower, states, data, steps)
             ahead.add(first.name, functools.partial(compile_block, lower))
             return [Program(group.runs, population)]
@@ -100,9 +101,9 @@ def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Progra
 
 def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:
     """Traces and checks a run; its first block is compiled ahead."""
-    steps = first_block(run)
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        compiled, state, data = trace_run(run, steps, splits)
+        compiled, state, data = trace_run(run, splits=splits)
+    steps = first_block(run, compiled.execution)
     lower = functools.partial(compiled.train_steps.lower, state, data, steps)
     ahead.add(run.name, functools.partial(compile_block, lower))
     return Program((run,), compiled)

@@ -11,6 +11,8 @@ from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.seed_functions import precompute_seeds
+from mtl_jax.runner.step_blocks import first_block
+from mtl_jax.runner.streamed_shapes import is_streamed, streamed_shapes
 from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
@@ -45,25 +47,27 @@ class TracedRun(NamedTuple):
     data: TrainData
 
 
-def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
+def trace_run(run: Run, steps: int | None = None, splits: Any = None) -> TracedRun:
     """Traces a run's initialization, step and evaluation.
 
     The traces are reused when the program trains.
 
     Args:
       run: the run configuration.
-      steps: length of the traced block of steps.
+      steps: length of the traced block of steps; that of the first block if None.
       splits: shapes of the evaluation splits; those of the training data if None.
 
     Raises:
       BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
     """
     compiled, state, data = trace_inputs(run)
-    compiled.train_steps.trace(state, data, steps)
+    steps = steps or first_block(run, compiled.execution)
+    own = data_of_steps(compiled, data, steps)
+    compiled.train_steps.trace(state, own, steps)
     trace_evaluation(compiled, state, data, splits)
     if run.evaluation.measure_affinity:
-        compiled.affinity.trace(state, data)
-    return TracedRun(compiled, state, data)
+        compiled.affinity.trace(state, data_of_steps(compiled, data, 1))
+    return TracedRun(compiled, state, own)
 
 
 class TracedPopulation(NamedTuple):
@@ -74,12 +78,11 @@ class TracedPopulation(NamedTuple):
     data: TrainData
 
 
-def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPopulation | None:
+def trace_population(runs: tuple[Run, ...], splits: Any) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
-      steps: length of the traced block of steps.
       splits: shapes of the evaluation splits.
 
     Returns:
@@ -95,11 +98,15 @@ def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPo
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
-        population.trace(states, data, steps)
+        steps = first_block(runs[0], compiled.execution)
+        own = data_of_steps(compiled, data, steps)
+        population.trace(states, own, steps)
+        if runs[0].evaluation.measure_affinity:
+            population.trace_affinity(states, data_of_steps(compiled, data, 1))
     except Exception:  # noqa: BLE001, each run is traced by itself then.
         return None
     trace_evaluation(compiled, state, data, splits)
-    return TracedPopulation(population, states, data)
+    return TracedPopulation(population, states, own)
 
 
 def trace_inputs(run: Run) -> TracedRun:
@@ -114,6 +121,13 @@ def trace_inputs(run: Run) -> TracedRun:
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
     return TracedRun(compiled, state, data)
+
+
+def data_of_steps(compiled: CompiledRun, data: TrainData, steps: int) -> TrainData:
+    """Shapes of the data of a block of steps."""
+    if not is_streamed(compiled.execution):
+        return data
+    return compiled.put_data(streamed_shapes(compiled.run, data, steps))
 
 
 def trace_evaluation(

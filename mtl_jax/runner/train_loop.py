@@ -43,6 +43,7 @@ def train_run(
         with signals.deferred(), profiler:
             train_blocks(training, observers, profiler, signals)
     finally:
+        training.data.close()
         training.checkpoints.wait()
     training.write_result(compilation, display.warn)
 

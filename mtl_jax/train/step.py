@@ -153,7 +153,7 @@ def heldout_objective(setup: Setup, state: TrainState, data: TrainData) -> Objec
     tasks = tuple(task.replace(auxiliary=None) for task in setup.run.tasks)
     run = setup.run.replace(tasks=tasks, extensions=())
     batches = {
-        name: sample_heldout_batch(run, stream, stream_key(state, name), state.step)
+        name: sample_heldout_batch(run, stream, stream_key(state.key, name), state.step)
         for name, stream in data.streams.items()
     }
     step, requests = StepInputs(run, setup.model, state, model_key(state)), group_requests(tasks)
