@@ -40,6 +40,7 @@ from mtl_jax.data.files.image_lists import ImageLists as ImageLists
 from mtl_jax.data.files.image_table import ImageTable as ImageTable
 from mtl_jax.data.files.label_maps import ClassMap as ClassMap
 from mtl_jax.data.files.label_maps import NumberMap as NumberMap
+from mtl_jax.data.files.npy_files import NpyFiles as NpyFiles
 from mtl_jax.data.files.synonyms import read_synonyms as read_synonyms
 from mtl_jax.data.files.table import Table as Table
 from mtl_jax.data.files.texts import Texts as Texts

@@ -4,13 +4,14 @@ import dataclasses
 from typing import Literal
 
 import jax
+import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.data.datasets.npy_folders import (
     NpyLabel,
     benchmark_shapes,
     check_settings,
-    load_benchmark,
+    open_benchmark,
 )
 
 # The 13 classes of https://github.com/ankurhanda/nyuv2-meta-data, by name.
@@ -81,4 +82,8 @@ class NYUv2(DataSource):
 
     def load(self) -> Splits:
         """Reads the images and the labels."""
-        return load_benchmark(self, self.labels())
+        return jax.tree.map(np.asarray, self.open())
+
+    def open(self) -> Splits:
+        """The same with files that are read when needed."""
+        return open_benchmark(self, self.labels())
