@@ -53,6 +53,11 @@ class DataSource(abc.ABC):
         """
         return self.load()
 
+    @property
+    def has_random_access(self) -> bool:
+        """Whether it defines `open`."""
+        return type(self).open is not DataSource.open
+
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""
         first = next(iter(self.shapes().values()))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
+from mtl_jax.runner.dataset_sizes import sizes_of
 from mtl_jax.runner.execution import default_execution, mesh_of
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
 from mtl_jax.runner.seed_functions import (
@@ -235,22 +235,3 @@ def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) 
     return CompiledRun(
         run, execution, mesh_of(run, execution, devices), example, sizes_of(run, streams)
     )
-
-
-def sizes_of(run: Run, streams: tuple[train.Stream, ...]) -> dict[str, DatasetSizes]:
-    """Numbers of outputs, unlabelled and labelled examples, by task.
-
-    The examples of an auxiliary loss may be the positions of a dense task.
-    """
-    positions = train.output_positions(run, train.example_spec(streams[0].inputs))
-    sizes = {}
-    for task in run.tasks:
-        by_example = task.auxiliary is None or not task.auxiliary.per_position
-        count = 1 if by_example else math.prod(positions[task.name])
-        stream = next(stream for stream in streams if task.name in stream.labels)
-        sizes[task.name] = DatasetSizes(
-            task.num_outputs,
-            count * train.num_unlabelled(stream),
-            count * stream.labelled.index.shape[-1],
-        )
-    return sizes

@@ -8,14 +8,16 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.tree import Tree
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.part_checks import init_abstract
+from mtl_jax.runner.streamed_shapes import streamed_shapes
 from mtl_jax.storage.abstract_data import abstract_data, single_seed
+from mtl_jax.storage.data_location import data_location
 from mtl_jax.storage.memory import bytes_of, device_memory
 
 
 def check_room(run: Run) -> None:
     """Rejects a run that needs more memory than available, before its data is read.
 
-    The lower bound counts the training data; the parameters, their average and the moments of
+    The lower bound counts the training data, or those of a step if they are streamed; the parameters, their average and the moments of
     the optimizer, for all seeds; and the inputs and outputs of one batch. Activations and
     gradients are not counted, so a run that passes may still be too large.
 
@@ -36,6 +38,7 @@ def check_room(run: Run) -> None:
 def required_bytes(run: Run) -> dict[str, int]:
     """Lower bound on the bytes that a run needs, by purpose."""
     data = abstract_data(run)
+    placed = data if data_location(run, data) == "device" else streamed_shapes(run, data, 1)
     seed_data = single_seed(run, data)
     example = train.example_spec(next(iter(seed_data.streams.values())).inputs)
     params, stats = init_abstract(run, seed_data)
@@ -45,7 +48,7 @@ def required_bytes(run: Run) -> dict[str, int]:
     examples = run.batch_size * ratio * run.num_seeds
     logits = 4 * sum(task.num_outputs for task in run.tasks)
     return {
-        "data": bytes_of([(s.inputs, s.labels, s.labelled) for s in data.streams.values()]),
+        "data": bytes_of([(s.inputs, s.labels, s.labelled) for s in placed.streams.values()]),
         "parameters and optimizer": bytes_of((params, params, moments, stats)),
         "a batch": examples * (bytes_of(example) + logits),
     }

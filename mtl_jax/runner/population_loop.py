@@ -103,7 +103,8 @@ class PopulationTraining:
         """Trains all runs for a block of steps; a member that diverges fails."""
         steps = stop - start
         with self.timer.measure(steps):
-            data = self.data.block(start, stop)
+            with self.timer.wait():
+                data = self.data.block(start, stop)
             self.states, metrics = self.population.train_steps(self.states, data, steps)
             diverged = diverged_seeds(self.states, metrics)  # Waits for the block.
         found = jax.device_get(metrics)

@@ -64,7 +64,8 @@ def train_blocks(
             diverged = diverged_seeds(training.state, metrics).any()  # Waits for the block.
         if diverged:
             raise training.locate_divergence(start, stop, observers.debug)
-        observers.display.update(stop, metrics, timer.examples_per_second)
+        share = None if training.data.streamed is None else timer.wait_share
+        observers.display.update(stop, metrics, timer.examples_per_second, share)
         if is_due(run, stop, run.evaluation.every):
             training.evaluate(stop)
             observers.send(training.records)

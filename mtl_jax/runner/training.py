@@ -81,7 +81,8 @@ class Training:
 
     def train_steps(self, steps: int) -> dict[str, jax.Array]:
         """Trains for a block of steps; returns its mean metrics `[S]`."""
-        data = self.data.block(self.step, self.step + steps)
+        with self.timer.wait():
+            data = self.data.block(self.step, self.step + steps)
         self.state, metrics = self.compiled.train_steps(self.state, data, steps)
         self.step += steps
         self.blocks.append((steps, metrics))
@@ -171,6 +172,7 @@ class Training:
             "bytes": compilation.num_bytes,
             "compile_seconds": round(compilation.seconds, 3),
             "examples_per_second": self.timer.examples_per_second,
+            **({} if self.data.streamed is None else {"wait_share": self.timer.wait_share}),
         }
         self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
 

@@ -20,22 +20,25 @@ def data_location(run: Run, data: TrainData) -> DataLocation:
     """Where the examples of a run are, from the shapes of its training data.
 
     By default on the device if they take at most a quarter of its memory, else in that of the
-    machine by the same rule, else on disk.
+    machine by the same rule, else on disk if the source has random access.
 
     Raises:
-      BadInput: if a run that needs all examples on the device asks for another place.
+      BadInput: if a run that needs all examples on the device asks for another place, or a source without random access is to be on disk.
     """
     location = (run.execution or Execution()).data_location
     reason = needs_device(run)
     if location is not None:
-        rule = f"must be 'device' for a run with {reason}"
-        valid = reason is None or location == "device"
-        require(valid, f"run {run.name!r}: Execution", "data_location", rule, location)
+        owner, rule = f"run {run.name!r}: Execution", f"must be 'device' for a run with {reason}"
+        require(reason is None or location == "device", owner, "data_location", rule, location)
+        rule = "must be 'device' or 'host' for a source without random access (DataSource.open)"
+        valid = location != "disk" or run.data.has_random_access
+        require(valid, owner, "data_location", rule, location)
         return location
     size = bytes_of([(stream.inputs, stream.labels) for stream in data.streams.values()])
     if reason is not None or size <= MEMORY_SHARE * device_memory():
         return "device"
-    return "host" if size <= MEMORY_SHARE * host_memory() else "disk"
+    fits = size <= MEMORY_SHARE * host_memory()
+    return "host" if fits or not run.data.has_random_access else "disk"
 
 
 def needs_device(run: Run) -> str | None:

@@ -64,7 +64,9 @@ def load_row(row: Run | SklearnBaseline) -> tuple[Splits, ...]:
 
 def is_on_disk(row: Run | SklearnBaseline) -> bool:
     """Whether the examples of a row stay on disk until they are needed."""
-    return isinstance(row, Run) and data_location(row, abstract_data(row)) == "disk"
+    if not isinstance(row, Run) or not row.data.has_random_access:
+        return False
+    return data_location(row, abstract_data(row)) == "disk"
 
 
 def load_run_data(run: Run) -> RunData:
@@ -79,12 +81,7 @@ def load_run_data(run: Run) -> RunData:
     check_names(run)
     seeds, data = seeds_of(run), load_row(run)
     if seed_axis(run) is None:
-        loaded = prepare(run, data[0], seeds)
-        asks = run.execution is not None and run.execution.data_location == "disk"
-        rule = "must be another one for a source without random access (DataSource.open)"
-        found = not asks or has_rows(loaded)
-        require(found, f"run {run.name!r}: Execution", "data_location", rule, "disk")
-        return loaded
+        return prepare(run, data[0], seeds)
     by_seed = [prepare(run, splits, (seed,)) for splits, seed in zip(data, seeds, strict=True)]
     arrays = [(loaded.train, loaded.splits) for loaded in by_seed]
     notes = tuple(dict.fromkeys(note for loaded in by_seed for note in loaded.notes))

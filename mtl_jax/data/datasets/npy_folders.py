@@ -51,6 +51,13 @@ def benchmark_shapes(source: NpySource, labels: tuple[NpyLabel, ...]) -> dict[st
     return shapes
 
 
+def load_benchmark(source: NpySource, labels: tuple[NpyLabel, ...]) -> Splits:
+    """Reads all parts, each once."""
+    splits = open_benchmark(source, labels)
+    read = {id(part): {name: np.asarray(rows) for name, rows in part.items()} for part in splits}
+    return Splits(*(read[id(part)] for part in splits))
+
+
 def open_benchmark(source: NpySource, labels: tuple[NpyLabel, ...]) -> Splits:
     """All parts, with files that are read when needed.
 

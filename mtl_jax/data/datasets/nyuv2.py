@@ -4,13 +4,13 @@ import dataclasses
 from typing import Literal
 
 import jax
-import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.data.datasets.npy_folders import (
     NpyLabel,
     benchmark_shapes,
     check_settings,
+    load_benchmark,
     open_benchmark,
 )
 
@@ -82,7 +82,7 @@ class NYUv2(DataSource):
 
     def load(self) -> Splits:
         """Reads the images and the labels."""
-        return jax.tree.map(np.asarray, self.open())
+        return load_benchmark(self, self.labels())
 
     def open(self) -> Splits:
         """The same with files that are read when needed."""

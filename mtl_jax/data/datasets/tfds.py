@@ -12,6 +12,7 @@ from mtl_jax.core.validation import BadInput, did_you_mean, require
 from mtl_jax.data.datasets.tfds_builder import open_builder, tensorflow_missing
 from mtl_jax.data.datasets.tfds_rows import TfdsImages, TfdsRows, encoded_images
 from mtl_jax.data.datasets.tfds_sizes import SIZES, require_disjoint, slices_of
+from mtl_jax.data.datasets.tfds_values import fits_int32, is_scalar, stack
 from mtl_jax.data.files.decode_image import MODES, decode_image, require_size
 
 
@@ -240,22 +241,3 @@ def prepare(name: str, data_dir: str) -> None:
 def are_strings(value: Any) -> bool:
     """Whether a value is a tuple of strings."""
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-
-
-def is_scalar(kind: Any) -> bool:
-    """Whether a TFDS feature is a scalar number or boolean."""
-    return kind.shape == () and np.dtype(kind.np_dtype).kind in "biuf"
-
-
-def fits_int32(values: list) -> bool:
-    """Whether values contain no integer outside the range of int32."""
-    array, bounds = np.asarray(values), np.iinfo(np.int32)
-    return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
-
-
-def stack(values: list | np.ndarray) -> np.ndarray:
-    """Stacks images as uint8, integers and booleans as int32, other numbers as float32."""
-    array = np.asarray(values)
-    if array.ndim > 1:
-        return array
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)

@@ -54,7 +54,7 @@ class FileRows(Rows):
             if file is not None:
                 example = self.read_file(pathlib.Path(file))
                 if example.shape != row.shape:
-                    rule = f"must be of shape {list(row.shape)} as the first one"
+                    rule = f"must be of shape {list(row.shape)} as {self.files[0]}"
                     raise BadInput(f"{file} {rule}, not {list(example.shape)}")
                 row[...] = example
         return found

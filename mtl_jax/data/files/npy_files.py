@@ -1,7 +1,6 @@
 """A data source for arrays in `.npy` files, which may be larger than the memory."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 
@@ -132,9 +131,11 @@ class NpyRows(Rows):
         return f"{os.path.basename(self.file)} {os.stat(self.file).st_size}"
 
 
-@functools.lru_cache(maxsize=64)
 def memory_map(file: str) -> np.ndarray:
-    """A memory map of an array of numbers `[N, ...]`, opened once in each process."""
+    """A new memory map of an array of numbers `[N, ...]`.
+
+    What is read of it counts as memory of the process until the map is dropped.
+    """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
