@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import threading
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.random_split import hold_out
 
 PARTS = ("train", "val")
+PARSER = threading.Lock()  # The parser of headers fails in threads of Python 3.11.
 NpySource = Any  # `NYUv2` or `Cityscapes`.
 
 
@@ -128,7 +130,8 @@ def count_files(folder: pathlib.Path, labels: tuple[NpyLabel, ...]) -> int:
 def open_array(file: pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
     """A memory map of a file of numbers, which has one of several numbers of axes."""
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        with PARSER:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read as an array: {error}") from error
     if array.ndim not in axes or array.dtype.kind not in "fiub" or array.size == 0:

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+from typing import Literal
 
 import jax
 import numpy as np
@@ -110,36 +111,36 @@ class NpyRows(Rows):
 
     Attributes:
       file: path of the file.
+      offset: where its numbers begin.
+      order: order of the numbers, "C" or "F".
     """
 
     def __init__(self, file: pathlib.Path):
         """The array in a file.
 
         Raises:
-          BadInput: if it cannot be read, or holds no numbers.
+          BadInput: if it cannot be read, or holds no numbers `[N, ...]`.
         """
         self.file = os.fspath(file)
-        array = memory_map(self.file)
-        self.shape, self.dtype = array.shape, array.dtype
+        try:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{file} cannot be read as an array: {error}") from error
+        if array.ndim == 0 or array.dtype.kind not in "fiub" or array.size == 0:
+            shape = f"{array.dtype} {list(array.shape)}"
+            raise BadInput(f"{file} must have numbers [N, ...], not {shape}")
+        self.shape, self.dtype, self.offset = array.shape, array.dtype, array.offset
+        self.order: Literal["C", "F"] = "C" if array.flags.c_contiguous else "F"
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The examples `[n, ...]` at indices `[n]`."""
-        return np.asarray(memory_map(self.file)[index])
+        # A new map each time: what is read of one counts as memory of the process until it ends.
+        # Not by `np.load`, whose parser fails in threads of Python 3.11.
+        array: np.ndarray = np.memmap(
+            self.file, self.dtype, "r", self.offset, self.shape, self.order
+        )
+        return np.asarray(array[index])
 
     def identity(self) -> str:
         """The name and the size of the file."""
         return f"{os.path.basename(self.file)} {os.stat(self.file).st_size}"
-
-
-def memory_map(file: str) -> np.ndarray:
-    """A new memory map of an array of numbers `[N, ...]`.
-
-    What is read of it counts as memory of the process until the map is dropped.
-    """
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{file} cannot be read as an array: {error}") from error
-    if array.ndim == 0 or array.dtype.kind not in "fiub" or array.size == 0:
-        raise BadInput(f"{file} must have numbers [N, ...], not {array.dtype} {list(array.shape)}")
-    return array
