@@ -55,7 +55,7 @@ class DataSource(abc.ABC):
 
     @property
     def has_random_access(self) -> bool:
-        """Whether it defines `open`."""
+        """Whether `open` reads some examples when they are needed."""
         return type(self).open is not DataSource.open
 
     def num_labelled(self) -> int:
@@ -85,6 +85,11 @@ class WrappedSource(DataSource):
     """A source that changes another one, and forwards to it what it does not define."""
 
     source: DataSource
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether it defines `open`, and the source does."""
+        return super().has_random_access and self.source.has_random_access
 
     def num_labelled(self) -> int:
         """Number of labelled training examples of the source."""

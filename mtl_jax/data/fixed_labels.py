@@ -78,6 +78,11 @@ class FixedLabels(DataSource):
         """The same with what the source reads when it is needed."""
         return self.hide_labels(self.source.open())
 
+    @property
+    def has_random_access(self) -> bool:
+        """Whether the source has it."""
+        return self.source.has_random_access
+
     def hide_labels(self, splits: Splits) -> Splits:
         """The splits with the labels of the set alone in the training part."""
         train, *rest = splits

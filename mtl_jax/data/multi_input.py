@@ -107,6 +107,11 @@ class MultiInput(DataSource):
         """The same with what the sources read when it is needed."""
         return self.select([entry.source.open() for entry in self.inputs])
 
+    @property
+    def has_random_access(self) -> bool:
+        """Whether some source has it."""
+        return any(entry.source.has_random_access for entry in self.inputs)
+
     def select(self, splits: Sequence[Splits]) -> Splits:
         """The arrays of all tasks, from those of every source."""
         return Splits(*(self.select_part(parts) for parts in zip(*splits, strict=True)))
