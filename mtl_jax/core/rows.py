@@ -16,10 +16,13 @@ class Rows(abc.ABC):
     Attributes:
       shape: the shape `[N, ...]` of all examples.
       dtype: their dtype.
+      takes_python: whether reading takes the time of Python, so that processes read faster than
+        threads.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    takes_python: bool = True
 
     @abc.abstractmethod
     def read(self, index: np.ndarray) -> np.ndarray:

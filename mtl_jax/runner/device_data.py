@@ -42,9 +42,10 @@ class DeviceData(NamedTuple):
         return self.train if self.streamed is None else self.streamed.read(start, stop)
 
     def close(self) -> None:
-        """Ends the reading ahead."""
+        """Ends the reading ahead, and its workers."""
         if self.streamed is not None:
             self.streamed.close()
+            self.streamed.reader.close()
 
 
 def put_run_data(
@@ -66,7 +67,7 @@ def device_data(
     streamed, splits = None, loaded.splits
     hidden = sample_hidden_labels(run, loaded.train)
     if is_streamed(compiled.execution):
-        streamed = StreamedData(compiled, data)
+        streamed = StreamedData(compiled, data, splits)
         data = stream_precomputed(run, compiled, streamed)
         hidden, hidden_data = read_hidden(streamed, hidden)
     else:

@@ -3,7 +3,7 @@
 import concurrent.futures
 import functools
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 
 from mtl_jax.core.tree import num_examples
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.read_ahead import read_ahead
+from mtl_jax.runner.row_reader import RowReader
 from mtl_jax.runner.step_blocks import step_blocks
 from mtl_jax.runner.streamed_shapes import (
     block_sizes,
@@ -40,14 +40,18 @@ class StreamedData:
     results do not change, and there is no state of an iterator to store.
     """
 
-    def __init__(self, compiled: CompiledRun, data: TrainData):
+    def __init__(self, compiled: CompiledRun, data: TrainData, splits: Any):
         """Places all but the examples on the devices.
 
         Args:
           compiled: the compiled run.
           data: the data, whose inputs and labels are arrays on the host or `Rows`.
+          splits: the data of evaluations, which the same reader reads.
         """
         self.compiled, self.host = compiled, data
+        examples = [(stream.inputs, stream.labels) for stream in data.streams.values()]
+        count = compiled.run.steps * self.rows_per_step
+        self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
         self.base = compiled.put_data(without_examples(data))
         self.pool = concurrent.futures.ThreadPoolExecutor(1, "read-ahead")
         self.sequence: Generator[Block] | None = None
@@ -84,10 +88,15 @@ class StreamedData:
             self.sequence.close()
         self.upcoming = self.sequence = None
 
+    @property
+    def rows_per_step(self) -> int:
+        """Number of indices that a step of all seeds computes."""
+        run = self.compiled.run
+        return run.num_seeds * sum(rows_per_step(run, self.host).values())
+
     def blocks(self, start: int) -> Generator[Block]:
         """The blocks from step `start` to the end, read ahead."""
-        run, part = self.compiled.run, []
-        per_step = run.num_seeds * sum(rows_per_step(run, self.host).values())
+        run, part, per_step = self.compiled.run, [], self.rows_per_step
         for block in step_blocks(run, start, self.compiled.execution.steps_per_call):
             part.append(block)
             if (part[-1][1] - part[0][0]) * per_step >= MAX_INDICES:
@@ -114,7 +123,7 @@ class StreamedData:
         """Reads inputs and labels of a stream."""
         stream = self.host.streams[name]
         leaves = jax.tree.leaves((stream.inputs, stream.labels))
-        return read_ahead(leaves, indices, self.compiled.execution.num_workers)
+        return self.reader.read(leaves, indices)
 
     def rows_of(self, start: int, stop: int) -> dict[str, np.ndarray]:
         """Indices of the examples that some steps read, by stream, ascending and different."""

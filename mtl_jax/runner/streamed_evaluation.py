@@ -1,7 +1,7 @@
 """Evaluation on examples that are not on the device, chunk by chunk."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ from mtl_jax.core.tree import Tree, num_examples
 from mtl_jax.nets import make_model
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.loops import map_seeds
-from mtl_jax.runner.read_ahead import read_ahead
+from mtl_jax.runner.row_reader import RowReader
 from mtl_jax.runner.seed_functions import EvaluationConfig
 from mtl_jax.runner.streamed_data import pad
 from mtl_jax.train.evaluate import Chunk, chunk_shape, chunk_sums, evaluation_of
@@ -21,30 +21,29 @@ from mtl_jax.train.evaluate import Chunk, chunk_shape, chunk_sums, evaluation_of
 Arrays = Mapping[str, Any]  # "inputs" and labels `[N, ...]`, on the host or `Rows`.
 
 
-def stream_evaluation(
+def evaluate_streamed(
     compiled: CompiledRun,
-) -> Callable[[train.TrainState, Mapping[str, Mapping[str, Arrays]]], train.Evaluation]:
-    """The function `(state, splits) -> Evaluation`, as `CompiledRun.evaluate`.
+    reader: RowReader,
+    state: train.TrainState,
+    splits: Mapping[str, Mapping[str, Arrays]],
+) -> train.Evaluation:
+    """Metrics and counts, as `CompiledRun.evaluate`; `reader` reads the splits.
 
     Chunks, and the order of their sums, are those of data on the device.
     """
-
-    def evaluate(state: train.TrainState, splits: Mapping[str, Mapping[str, Arrays]]):
-        found = train.Evaluation({}, {}, {})
-        for split, streams in splits.items():
-            for part in found:
-                part[split] = {kind: {} for kind in ("raw", "ema")}
-            for arrays in streams.values():
-                for kind, own in evaluate_stream(compiled, state, arrays).items():
-                    for part, by_task in zip(found, own, strict=True):
-                        part[split][kind] |= by_task
-        return jax.tree.map(lambda leaf: leaf, found)  # In the order of keys that jit returns.
-
-    return evaluate
+    found = train.Evaluation({}, {}, {})
+    for split, streams in splits.items():
+        for part in found:
+            part[split] = {kind: {} for kind in ("raw", "ema")}
+        for arrays in streams.values():
+            for kind, own in evaluate_stream(compiled, reader, state, arrays).items():
+                for part, by_task in zip(found, own, strict=True):
+                    part[split][kind] |= by_task
+    return jax.tree.map(lambda leaf: leaf, found)  # In the order of keys that jit returns.
 
 
 def evaluate_stream(
-    compiled: CompiledRun, state: train.TrainState, arrays: Arrays
+    compiled: CompiledRun, reader: RowReader, state: train.TrainState, arrays: Arrays
 ) -> dict[str, train.Evaluation]:
     """The evaluations of a stream's tasks by raw and averaged parameters."""
     config = compiled.evaluation_config
@@ -57,7 +56,7 @@ def evaluate_stream(
     indices = np.array_split(np.arange(size), np.arange(chunk, size, chunk))
     models = jax.tree.map(lambda *kinds: jnp.stack(kinds, 1), state.params, state.ema)
     sums, outputs = [], []
-    for found in read_ahead(leaves, indices, compiled.execution.num_workers):
+    for found in reader.read(leaves, indices):
         inside = jnp.arange(chunk) < len(found[0])
         part = Chunk(*treedef.unflatten([pad(array, chunk, 0) for array in found]), inside)
         own, predicted = evaluate_chunk(config, models, state.batch_stats, part)

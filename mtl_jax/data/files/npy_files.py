@@ -115,6 +115,8 @@ class NpyRows(Rows):
       order: order of the numbers, "C" or "F".
     """
 
+    takes_python = False
+
     def __init__(self, file: pathlib.Path):
         """The array in a file.
 
