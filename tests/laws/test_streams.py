@@ -172,7 +172,11 @@ def test_it_goes_on_bitwise(tmp_path, monkeypatch):
             r"data_location must be 'device' for a run with teachers, .* not 'host'",
         ),
         (
-            RUN.replace(data=data.PerSeed(data.TwoMoons()), tasks=(ROW.replace(name="moon"),)),
+            RUN.replace(
+                data=data.PerSeed(data.TwoMoons()),
+                tasks=(ROW.replace(name="moon"),),
+                augmentation={"strong": None},
+            ),
             "host",
             "data_location must be 'device' for a run with data of its own for each seed",
         ),
