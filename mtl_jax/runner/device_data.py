@@ -9,6 +9,7 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.frozen_features import with_frozen_features
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.streamed_data import StreamedData
 from mtl_jax.runner.streamed_shapes import is_streamed
@@ -71,8 +72,10 @@ def device_data(
         data = stream_precomputed(run, compiled, streamed)
         hidden, hidden_data = read_hidden(streamed, hidden)
     else:
-        data = hidden_data = with_precomputed(run, compiled, data)
+        data = with_precomputed(run, compiled, data)
         splits = jax.tree.map(jnp.asarray, splits)
+        data, splits = with_frozen_features(compiled, state, data, splits)
+        hidden_data = data
     hidden = jax.tree.map(jnp.asarray, hidden)
     # A file may change before a run resumes; a source run is immutable.
     is_immutable = source is None or isinstance(run.initialization.init_from, Run)

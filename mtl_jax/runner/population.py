@@ -92,7 +92,7 @@ class Population:
         def train_steps(numbers: dict, states: train.TrainState, data: train.TrainData, steps: int):
             def train_one(state: train.TrainState, run: Run):
                 step = train.make_train_step(
-                    run, template.train_model, execution, template.shard_batch
+                    run, template.step_model, execution, template.shard_batch
                 )
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
                 return template.over_seeds(loop, state, data)
@@ -115,7 +115,7 @@ class Population:
         def affinity(numbers: dict, states: train.TrainState, data: train.TrainData):
             def measure_one(state: train.TrainState, run: Run):
                 measure = train.measure_affinity(
-                    run, template.train_model, template.execution, template.shard_batch
+                    run, template.step_model, template.execution, template.shard_batch
                 )
                 return template.over_seeds(measure, state, data)
 

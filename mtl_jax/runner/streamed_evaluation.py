@@ -10,7 +10,6 @@ import numpy as np
 
 from mtl_jax import train
 from mtl_jax.core.tree import Tree, num_examples
-from mtl_jax.nets import make_model
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.loops import map_seeds
 from mtl_jax.runner.row_reader import RowReader
@@ -75,7 +74,7 @@ def evaluate_chunk(
     config: EvaluationConfig, models: Tree, batch_stats: Tree, chunk: Chunk
 ) -> tuple[Any, Any]:
     """Sums and outputs `[S, M, ...]` of M models `[S, M, ...]` on a chunk."""
-    model = make_model(config.trunk, {task.name: task.head_spec for task in config.tasks})
+    model = config.model
 
     def of_seed(models: Tree, stats: Tree, chunk: Chunk):
         return jax.lax.map(

@@ -1,5 +1,7 @@
 """Traces runs on shapes, so that all runs are checked before any is trained."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,6 +9,7 @@ import jax
 
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
+from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.runner.population import Population
@@ -120,6 +123,10 @@ def trace_inputs(run: Run) -> TracedRun:
     data = with_precomputed(
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
+    if encodes_once(compiled, state, data):
+        compiled = dataclasses.replace(compiled, encodes_once=True)
+        data = jax.eval_shape(functools.partial(encode_training, compiled), state, data)
+        data = compiled.put_data(data)
     return TracedRun(compiled, state, data)
 
 
@@ -134,6 +141,8 @@ def trace_evaluation(
     compiled: CompiledRun, state: TrainState, data: TrainData, splits: Any = None
 ) -> None:
     """Traces an evaluation on splits of some shapes; on the training data if None."""
+    if splits is not None and compiled.encodes_once:
+        splits = jax.eval_shape(functools.partial(encode_evaluation, compiled), state, splits)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
 
