@@ -75,7 +75,7 @@ class Noisy(nn.Module):
     @nn.compact
     def __call__(self, x, *, train):
         x = nn.Dense(4)(x.reshape(len(x), -1))
-        return nn.Dropout(0.5, deterministic=not train)(x)
+        return nn.Dropout(0.5, deterministic=not train, rng_collection="draw")(x)
 
 
 class Counting(nn.Module):
