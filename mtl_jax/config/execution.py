@@ -20,7 +20,7 @@ class Execution:
     gradients (at 40 tasks they take nearly twice as long). The backward pass of a convolution
     inside a loop is 40 times slower there, so convolutional trunks are fastest with `unroll`
     everywhere and one step per call: four steps save less time than their longer compilation
-    takes. If a run's `execution` is None, or sets no more than the last four fields, the loops are
+    takes. If a run's `execution` is None, or sets no more than the last five fields, the loops are
     chosen like this by trunk and backend.
 
     Attributes:
@@ -42,6 +42,8 @@ class Execution:
       microbatches: number of parts of a batch that pass through the model one after the other, so
         that activations of one alone are in memory; must divide the batch size. Losses and
         balancing are of the whole batch; BatchNorm normalizes each part by itself. None is 1.
+      remat: whether backward passes compute the activations inside blocks of the model again, so
+        that only the outputs of blocks are kept; results differ in rounding at most. None is False.
       data_location: where the examples are during training: on the "device", in the memory of the
         "host", or on "disk", from which sources with random access (`DataSource.open`) are read.
         From the last two, the examples of a block of steps are placed on the device while the
@@ -59,6 +61,7 @@ class Execution:
     augment_loop: Literal["vmap", "map"] = "vmap"
     precision: Literal["float32", "bfloat16"] | None = None
     microbatches: int | None = None
+    remat: bool | None = None
     data_location: DataLocation | None = None
     num_workers: int | None = None
 

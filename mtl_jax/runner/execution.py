@@ -11,7 +11,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.trunk import traits
 
 # Fields of `Execution` that are no loops.
-NOT_LOOPS = ("precision", "microbatches", "data_location", "num_workers")
+NOT_LOOPS = ("precision", "microbatches", "remat", "data_location", "num_workers")
 
 
 def default_execution(run: Run, backend: str) -> Execution:

@@ -25,6 +25,7 @@ from mtl_jax.nets import make_model
 from mtl_jax.train.extensions import extensions_of
 from mtl_jax.train.microbatches import in_microbatches
 from mtl_jax.train.mixed_precision import in_bfloat16
+from mtl_jax.train.rematerialization import with_remat
 from mtl_jax.transfer import restore_batch_stats, restore_params
 
 HeadSpecs = dict[str, HeadSpec]  # By head name.
@@ -38,9 +39,11 @@ def build_model(run: Run) -> Model:
 
 
 def training_model(model: Model, execution: Execution) -> Model:
-    """The model as a training step computes it: its precision, and microbatches."""
+    """The model as a training step computes it: its precision, and what it keeps in memory."""
     if execution.precision == "bfloat16":
         model = in_bfloat16(model)
+    if execution.remat:
+        model = with_remat(model)
     return in_microbatches(model, execution.microbatches or 1, execution.step_loop)
 
 
