@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.init_params import load_pretrained
@@ -45,7 +46,9 @@ class TracedRun(NamedTuple):
     data: TrainData
 
 
-def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
+def trace_run(
+    run: Run, steps: int, splits: Any = None, requested: DeviceMesh | None = None
+) -> TracedRun:
     """Traces a run's initialization, step and evaluation.
 
     The traces are reused when the program trains.
@@ -54,11 +57,13 @@ def trace_run(run: Run, steps: int, splits: Any = None) -> TracedRun:
       run: the run configuration.
       steps: length of the traced block of steps.
       splits: shapes of the evaluation splits; those of the training data if None.
+      requested: how all devices are arranged; None arranges them for the run.
 
     Raises:
-      BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
+      BadInput: as in `abstract_state`, and if a penalty, the balancing or the mesh does not suit
+        the run.
     """
-    compiled, state, data = trace_inputs(run)
+    compiled, state, data = trace_inputs(run, requested)
     compiled.train_steps.trace(state, data, steps)
     trace_evaluation(compiled, state, data, splits)
     if run.evaluation.measure_affinity:
@@ -74,13 +79,16 @@ class TracedPopulation(NamedTuple):
     data: TrainData
 
 
-def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPopulation | None:
+def trace_population(
+    runs: tuple[Run, ...], steps: int, splits: Any, requested: DeviceMesh | None = None
+) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
       steps: length of the traced block of steps.
       splits: shapes of the evaluation splits.
+      requested: how all devices are arranged; None arranges them for the runs.
 
     Returns:
       The population; None if a number cannot be traced, as where Python branches on it.
@@ -90,7 +98,7 @@ def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPo
     """
     for run in runs[1:]:
         check_parts(run)
-    compiled, state, data = trace_inputs(runs[0])
+    compiled, state, data = trace_inputs(runs[0], requested)
     population = Population(runs, compiled)
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
@@ -102,11 +110,11 @@ def trace_population(runs: tuple[Run, ...], steps: int, splits: Any) -> TracedPo
     return TracedPopulation(population, states, data)
 
 
-def trace_inputs(run: Run) -> TracedRun:
+def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
     """Checks the parts of a run, and traces its initialization."""
     check_parts(run)
     data = abstract_data(run)
-    compiled = compile_run(run, data)
+    compiled = compile_run(run, data, requested=requested)
     state = abstract_init_state(run, compiled)
     has_source = run.initialization.init_from is not None
     source = SourceModel(state.params, state.batch_stats) if has_source else None
