@@ -8,6 +8,7 @@ import jax
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
+from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.runner.population import Population
@@ -64,7 +65,8 @@ def trace_run(
         the run.
     """
     compiled, state, data = trace_inputs(run, requested)
-    compiled.train_steps.trace(state, data, steps)
+    traced = compiled.train_steps.trace(state, data, steps)
+    require_no_grouped_convolutions(run, traced.jaxpr, compiled.mesh.shape["model"])
     trace_evaluation(compiled, state, data, splits)
     if run.evaluation.measure_affinity:
         compiled.affinity.trace(state, data)
@@ -103,7 +105,8 @@ def trace_population(
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
-        population.trace(states, data, steps)
+        traced = population.trace(states, data, steps)
+        require_no_grouped_convolutions(runs[0], traced.jaxpr, compiled.mesh.shape["model"])
     except Exception:  # noqa: BLE001, each run is traced by itself then.
         return None
     trace_evaluation(compiled, state, data, splits)

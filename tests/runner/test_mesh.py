@@ -3,19 +3,22 @@
 import jax
 import pytest
 
+from mtl_jax import nets
 from mtl_jax.config.device_mesh import DeviceMesh, PartitionRule
 from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.mesh import mesh_of
+from mtl_jax.runner.trace import trace_run
 from tests.runner.launching import experiment_file, launched
 from tests.small import RUN
 
 FOUR = RUN.replace(num_seeds=4, batch_size=8)
 TEXT = """
-from mtl_jax import Experiment, nets
+from mtl_jax import Execution, Experiment, nets
 from tests.small import RUN
 
-EXPERIMENT = Experiment(runs=(RUN, RUN.replace(name="cnn", trunk=nets.CNN((4,)))))
+CNN = RUN.replace(name="cnn", trunk=nets.CNN((4,)))
+EXPERIMENT = Experiment(runs=(RUN, CNN, CNN.replace(name="vmapped", execution=Execution())))
 """
 
 
@@ -84,6 +87,10 @@ def test_bad_settings_are_named():
         ("batch=2", "error: run 'hard': DeviceMesh(seed=1, batch=2, model=1): must have as many"),
         ("seed=4", "error: run 'hard': DeviceMesh.seed must divide the number of seeds, 2, not 4"),
         ("seed=2,model=2", "error: run 'cnn': DeviceMesh.seed must be 1 where seeds are not"),
+        (
+            "batch=2,model=2",
+            "error: run 'vmapped': DeviceMesh.model must be 1 for a step with group",
+        ),
     ],
 )
 def test_one_line_before_anything_is_trained(text, message, tmp_path_factory, tmp_path):
@@ -97,3 +104,13 @@ def test_axes_of_the_command_line_take_the_place_of_those_of_the_file():
     rules = (PartitionRule("shared/.*", None),)
     mesh = DeviceMesh(seed=2, batch=4, min_size=7, rules=rules).with_axes("model=2")
     assert mesh == DeviceMesh(model=2, min_size=7, rules=rules)
+
+
+def test_convolutions_may_be_sharded_where_they_are_not_grouped():
+    mesh = DeviceMesh(batch=2, model=2)
+    cnn = RUN.replace(trunk=nets.CNN((4,)))
+    for run in (cnn, cnn.replace(num_seeds=1, execution=Execution())):
+        trace_run(run, 1, requested=mesh)
+    with pytest.raises(BadInput, match=r"DeviceMesh\.model must be 1 for a step with grouped"):
+        trace_run(cnn.replace(execution=Execution()), 1, requested=mesh)
+    trace_run(cnn.replace(execution=Execution()), 1, requested=DeviceMesh(seed=2, batch=2))
