@@ -14,14 +14,17 @@ from mtl_jax import (
     Evaluation,
     Execution,
     Experiment,
+    LogUniform,
     Run,
     Task,
+    Tuned,
     aggregation,
     data,
     losses,
     metrics,
     nets,
     optimizers,
+    tune,
     weighting,
 )
 from mtl_jax.config.task_schedule import AlternatingTasks
@@ -139,6 +142,15 @@ SHAPED = tuple(
     )
 )
 
+# Every balancing method with 8 learning rates, and as many pairs of a rate and a weighted sum.
+RATE = "optimizer.learning_rate.peak"
+RATES = (3e-4, 6e-4, 1e-3, 2e-3, 3e-3, 6e-3, 1e-2, 2e-2)
+SUMS = {RATE: LogUniform(3e-4, 2e-2), "balance": weighting.simplex_weights(2, 9)}
+TUNED = (
+    *tune((HARD, *WEIGHTED), {RATE: RATES}),
+    Tuned(name="weighted sum tuned", run=HARD, over=SUMS, budget=len(RATES)),
+)
+
 EXPERIMENT = Experiment(
     runs=(
         HARD.replace(name="left alone", tasks=(LEFT,)),
@@ -149,4 +161,5 @@ EXPERIMENT = Experiment(
         *SHAPED,
     ),
     baselines=("left alone", "right alone"),
+    tuned=TUNED,
 )

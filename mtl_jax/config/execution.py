@@ -7,6 +7,7 @@ from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int
 
 MOST = 1000
+DataLocation = Literal["device", "host", "disk"]
 
 
 @typechecked
@@ -19,8 +20,8 @@ class Execution:
     gradients (at 40 tasks they take nearly twice as long). The backward pass of a convolution
     inside a loop is 40 times slower there, so convolutional trunks are fastest with `unroll`
     everywhere and one step per call: four steps save less time than their longer compilation
-    takes. If a run's `execution` is None, or sets no more than its precision and microbatches, the
-    loops are chosen like this by trunk and backend.
+    takes. If a run's `execution` is None, or sets no more than the last four fields, the loops are
+    chosen like this by trunk and backend.
 
     Attributes:
       steps_per_call: number of steps per call of the compiled function.
@@ -41,6 +42,13 @@ class Execution:
       microbatches: number of parts of a batch that pass through the model one after the other, so
         that activations of one alone are in memory; must divide the batch size. Losses and
         balancing are of the whole batch; BatchNorm normalizes each part by itself. None is 1.
+      data_location: where the examples are during training: on the "device", in the memory of the
+        "host", or on "disk", from which sources with random access (`DataSource.open`) are read.
+        From the last two, the examples of a block of steps are placed on the device while the
+        block before is trained; they are the same ones, so results agree bitwise. None is the
+        first place of which the training data take at most a quarter.
+      num_workers: processes that read examples from disk; 0 reads in threads. None is one for each
+        core if at least 20,000 examples are read, else 0.
     """
 
     steps_per_call: int = 100
@@ -51,6 +59,8 @@ class Execution:
     augment_loop: Literal["vmap", "map"] = "vmap"
     precision: Literal["float32", "bfloat16"] | None = None
     microbatches: int | None = None
+    data_location: DataLocation | None = None
+    num_workers: int | None = None
 
     def __post_init__(self):
         require_int(self, steps_per_call=1)
@@ -65,9 +75,8 @@ class Execution:
         rule = "overflows at 65,504, which needs a scaling of the losses; use bfloat16"
         require(self.precision != "float16", self, "precision", rule, self.precision)
         require_choice(self, precision=(None, "float32", "bfloat16"))
-        if self.microbatches is not None:
-            require_int(self, microbatches=1)
-        if self.jacobian_chunk_size is not None:
-            require_int(self, jacobian_chunk_size=1)
+        least = {"microbatches": 1, "jacobian_chunk_size": 1, "num_workers": 0}
+        require_int(self, **{n: low for n, low in least.items() if getattr(self, n) is not None})
+        require_choice(self, data_location=(None, "device", "host", "disk"))
         require_choice(self, step_loop=("scan", "unroll"), seed_loop=("vmap", "unroll", "map"))
         require_choice(self, jacobian_loop=("vmap", "unroll"), augment_loop=("vmap", "map"))

@@ -29,7 +29,8 @@ class Splits(NamedTuple):
 class DataSource(abc.ABC):
     """Configuration of a dataset; nothing is read before `load`.
 
-    All methods but `shapes` and `load` have a default and read no more than `shapes` does.
+    All methods but `shapes` and `load` have a default, and those but `open` read no more than
+    `shapes` does.
     """
 
     @default_property
@@ -44,6 +45,18 @@ class DataSource(abc.ABC):
     @abc.abstractmethod
     def load(self) -> Splits:
         """Reads the arrays."""
+
+    def open(self) -> Splits:
+        """The same with `mtl_jax.core.rows.Rows` for what is read when it is needed.
+
+        By default all arrays are read.
+        """
+        return self.load()
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether `open` reads some examples when they are needed."""
+        return type(self).open is not DataSource.open
 
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""
@@ -72,6 +85,11 @@ class WrappedSource(DataSource):
     """A source that changes another one, and forwards to it what it does not define."""
 
     source: DataSource
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether it defines `open`, and the source does."""
+        return super().has_random_access and self.source.has_random_access
 
     def num_labelled(self) -> int:
         """Number of labelled training examples of the source."""

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from mtl_jax.core.model import Model
 from mtl_jax.core.prng import fold_in_name
@@ -44,7 +45,7 @@ class LabelledSubset(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Inputs and labels of one input stream."""
+    """Inputs and labels of one input stream, of all N examples or of those at `rows`."""
 
     inputs: DataArray  # [N, ...]
     labels: dict[str, DataArray]  # By task, [N, ...].
@@ -52,6 +53,13 @@ class Stream(NamedTuple):
     held_out: LabelledSubset | None  # For bilevel weightings, not trained on.
     teacher: dict[str, TeacherPredictions]  # By task.
     pool: DataArray | None = None  # Indices [M] of unlabelled examples; None is all.
+    rows: DataArray | None = None  # Ascending indices [R] of inputs and labels; None is all.
+
+    def places(self, index: jax.Array) -> jax.Array:
+        """Where inputs and labels have the examples at indices `[n]`."""
+        if self.rows is None:
+            return index
+        return jnp.searchsorted(self.rows, index).astype(jnp.int32)
 
 
 class SourceModel(NamedTuple):
@@ -70,7 +78,7 @@ class TrainData(NamedTuple):
 
     def in_axes(self, shared: Any, by_seed: Any) -> "TrainData":
         """The same structure with `shared` for arrays common to all seeds, else `by_seed`."""
-        stream = Stream(shared, shared, by_seed, by_seed, by_seed, shared)
+        stream = Stream(shared, shared, by_seed, by_seed, by_seed, shared, shared)
         return TrainData(dict.fromkeys(self.streams, stream), by_seed)
 
 
@@ -114,6 +122,6 @@ class StreamInputs(NamedTuple):
     fixed_features: Features
 
 
-def stream_key(state: TrainState, stream: str) -> jax.Array:
-    """The key of a stream, constant over steps; the run's key for the only stream, ""."""
-    return fold_in_name(state.key, stream) if stream else state.key
+def stream_key(key: jax.Array, stream: str) -> jax.Array:
+    """The key of a stream, constant over steps; the seed's key for the only stream, ""."""
+    return fold_in_name(key, stream) if stream else key

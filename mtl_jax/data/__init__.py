@@ -31,6 +31,7 @@ from mtl_jax.data.datasets.ucr import UCR as UCR
 from mtl_jax.data.datasets.yeast import Yeast as Yeast
 from mtl_jax.data.derived_labels import DerivedLabels as DerivedLabels
 from mtl_jax.data.domains import Domains as Domains
+from mtl_jax.data.files.arrow_table import ArrowTable as ArrowTable
 from mtl_jax.data.files.back_translated import BackTranslatedTexts as BackTranslatedTexts
 from mtl_jax.data.files.boxes import Boxes as Boxes
 from mtl_jax.data.files.coco_layout import COCO as COCO
@@ -40,6 +41,7 @@ from mtl_jax.data.files.image_lists import ImageLists as ImageLists
 from mtl_jax.data.files.image_table import ImageTable as ImageTable
 from mtl_jax.data.files.label_maps import ClassMap as ClassMap
 from mtl_jax.data.files.label_maps import NumberMap as NumberMap
+from mtl_jax.data.files.npy_files import NpyFiles as NpyFiles
 from mtl_jax.data.files.synonyms import read_synonyms as read_synonyms
 from mtl_jax.data.files.table import Table as Table
 from mtl_jax.data.files.texts import Texts as Texts

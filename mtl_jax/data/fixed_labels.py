@@ -72,7 +72,20 @@ class FixedLabels(DataSource):
 
     def load(self) -> Splits:
         """Reads the source and hides labels of this task only, as class -1."""
-        train, *rest = self.source.load()
+        return self.hide_labels(self.source.load())
+
+    def open(self) -> Splits:
+        """The same with what the source reads when it is needed."""
+        return self.hide_labels(self.source.open())
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether the source has it."""
+        return self.source.has_random_access
+
+    def hide_labels(self, splits: Splits) -> Splits:
+        """The splits with the labels of the set alone in the training part."""
+        train, *rest = splits
         sets = read_splits(self.path, train, self.task)
         if self.seed not in sets:
             rule = f"has no set {self.seed} ({did_you_mean(str(self.seed), map(str, sets))})"

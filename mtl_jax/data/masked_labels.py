@@ -56,7 +56,15 @@ class MaskedLabels(WrappedSource):
 
     def load(self) -> Splits:
         """Reads the source and hides labels of the training part."""
-        train, *rest = self.source.load()
+        return self.hide_labels(self.source.load())
+
+    def open(self) -> Splits:
+        """The same with what the source reads when it is needed."""
+        return self.hide_labels(self.source.open())
+
+    def hide_labels(self, splits: Splits) -> Splits:
+        """The splits without the labels of the training part that the file does not keep."""
+        train, *rest = splits
         shape = (len(train[self.labels[0]]), len(self.labels))
         kept = read_mask(pathlib.Path(self.file), shape)
         hidden = {

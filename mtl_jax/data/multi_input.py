@@ -101,7 +101,19 @@ class MultiInput(DataSource):
 
     def load(self) -> Splits:
         """Reads every source: parts `{task: {"inputs": [N, ...], task: [N, ...]}}`."""
-        splits = [entry.source.load() for entry in self.inputs]
+        return self.select([entry.source.load() for entry in self.inputs])
+
+    def open(self) -> Splits:
+        """The same with what the sources read when it is needed."""
+        return self.select([entry.source.open() for entry in self.inputs])
+
+    @property
+    def has_random_access(self) -> bool:
+        """Whether some source has it."""
+        return any(entry.source.has_random_access for entry in self.inputs)
+
+    def select(self, splits: Sequence[Splits]) -> Splits:
+        """The arrays of all tasks, from those of every source."""
         return Splits(*(self.select_part(parts) for parts in zip(*splits, strict=True)))
 
     def select_part(self, parts: Sequence[Part]) -> Part:

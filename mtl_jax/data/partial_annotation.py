@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
+from mtl_jax.core.rows import Rows
 from mtl_jax.core.validation import require, require_int
 from mtl_jax.data.label_names import ChangesLabels, require_label_names, shapes_with_labels
 from mtl_jax.data.random_split import generator
@@ -60,8 +61,16 @@ class PartialAnnotation(WrappedSource):
 
     def load(self) -> Splits:
         """Reads the source and hides labels of the training part."""
+        return self.hide_labels(self.source.load())
+
+    def open(self) -> Splits:
+        """The same with what the source reads when it is needed."""
+        return self.hide_labels(self.source.open())
+
+    def hide_labels(self, splits: Splits) -> Splits:
+        """The splits without some labels of the training part."""
         self.shapes()
-        train, *rest = self.source.load()
+        train, *rest = splits
         count = len(train[self.labels[0]])
         rng = generator(self.seed, "partial annotation")
         kept = sample_kept(count, len(self.labels), self.most, rng)
@@ -97,8 +106,31 @@ def sample_kept(count: int, num_labels: int, most: int, rng: np.random.Generator
     return mask
 
 
-def hide(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """A copy of labels `[N, ...]`, missing in the given examples."""
+class PartlyHidden(Rows):
+    """Labels on disk of which some examples are missing.
+
+    Attributes:
+      labels: the labels.
+      hidden: mask `[N]` of the missing ones.
+    """
+
+    def __init__(self, labels: Rows, hidden: np.ndarray):
+        self.labels, self.hidden = labels, hidden
+        self.shape, self.dtype = labels.shape, labels.dtype
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """The labels `[n, ...]` at indices `[n]`."""
+        return hide(self.labels.read(index), self.hidden[index])
+
+    def identity(self) -> str:
+        """The identity of the labels, with the hidden ones."""
+        return f"{self.labels.identity()}{np.flatnonzero(self.hidden).tolist()}"
+
+
+def hide(values: Any, rows: np.ndarray) -> Any:
+    """A copy of labels `[N, ...]`, missing in the examples of a mask `[N]`."""
+    if isinstance(values, Rows):
+        return PartlyHidden(values, rows)
     values = values.copy()
     values[rows] = np.nan if values.dtype.kind == "f" else -1
     return values

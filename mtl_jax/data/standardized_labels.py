@@ -55,13 +55,20 @@ class StandardizedLabels(WrappedSource):
 
     def load(self) -> Splits:
         """Reads the source and standardizes its labels."""
+        return self.standardize(self.source.load())
+
+    def open(self) -> Splits:
+        """The same with what the source reads when it is needed; the labels are read."""
+        return self.standardize(self.source.open())
+
+    def standardize(self, splits: Splits) -> Splits:
+        """The splits with standardized labels."""
         self.shapes()
-        splits = self.source.load()
         scales = self.scales_of(splits)
         return Splits(
             *(
                 {
-                    name: standardize(array, *scales[name]) if name in scales else array
+                    name: standardize(np.asarray(array), *scales[name]) if name in scales else array
                     for name, array in part.items()
                 }
                 for part in splits

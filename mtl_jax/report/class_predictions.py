@@ -12,6 +12,7 @@ import numpy as np
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
+from mtl_jax.core.rows import Rows
 from mtl_jax.core.validation import BadInput
 from mtl_jax.losses.target_type import possible_types, target_type
 from mtl_jax.storage.run_data import load_run_data
@@ -78,7 +79,7 @@ def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[Cla
     for arrays in streams:
         outputs = {}  # Of this stream, by parameters and examples.
         for task in (task for task in run.tasks if task.name in arrays and has_classes(task)):
-            labels = np.asarray(arrays[task.name])
+            labels = arrays[task.name]
             index = labelled_sample(labels, arrays["inputs"])
             own = task.name if run.evaluation.selection == "per_task" else ""
             key = (own, index.tobytes())
@@ -88,7 +89,7 @@ def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[Cla
                 inputs = jax.tree.map(lambda leaf, i=index: jnp.asarray(leaf[i]), arrays["inputs"])
                 outputs[key] = inputs, *jax.device_get(apply(params, stats, inputs))
             inputs, features, logits = outputs[key]
-            classes = as_classes(labels[index], logits[task.name])
+            classes = as_classes(np.asarray(labels[index]), logits[task.name])
             if classes is not None and np.isfinite(logits[task.name]).all():
                 probabilities = probabilities_of(task, logits[task.name])
                 vectors = features[task.name]
@@ -96,16 +97,22 @@ def predict_run(run: Run, folder: RunDirectory, split: str = "test") -> list[Cla
     return found
 
 
-def labelled_sample(labels: np.ndarray, inputs: Any) -> np.ndarray:
+def labelled_sample(labels: np.ndarray | Rows, inputs: Any) -> np.ndarray:
     """Indices `[N]` of evenly spaced examples with a label, in ascending order.
 
     Args:
-      labels: `[M, *P]`.
-      inputs: a tree of arrays `[M, ...]`.
+      labels: `[M, *P]`; those on disk count as known.
+      inputs: a tree of arrays or `Rows`, `[M, ...]`.
     """
-    known = labels >= 0 if np.issubdtype(labels.dtype, np.integer) else np.isfinite(labels)
-    labelled = np.flatnonzero(known.reshape(len(labels), -1).any(1))
-    sizes = [sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(inputs)), labels[0].size]
+    if isinstance(labels, Rows):
+        labelled = np.arange(len(labels))
+    else:
+        known = labels >= 0 if np.issubdtype(labels.dtype, np.integer) else np.isfinite(labels)
+        labelled = np.flatnonzero(known.reshape(len(labels), -1).any(1))
+    sizes = [
+        sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(inputs)),
+        math.prod(labels.shape[1:]),
+    ]
     limits = [most // size for most, size in zip((MAX_NUMBERS, MAX_LABELS), sizes, strict=True)]
     count = min(max(1, min(limits)), MAX_EXAMPLES, len(labelled))
     return labelled[np.linspace(0, len(labelled) - 1, count).round().astype(int)]

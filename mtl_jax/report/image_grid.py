@@ -54,7 +54,7 @@ def test_examples(run: Run, task: str) -> tuple[np.ndarray, np.ndarray]:
     arrays = next(stream for stream in streams if task in stream)
     size = len(arrays[task])
     index = np.unique(np.linspace(0, size - 1, NUM_IMAGES).round().astype(int))
-    return np.asarray(arrays["inputs"])[index], np.asarray(arrays[task])[index]
+    return np.asarray(arrays["inputs"][index]), np.asarray(arrays[task][index])
 
 
 def predict(run: Run, task: str, folder: RunDirectory, images: np.ndarray, why: str) -> Any:

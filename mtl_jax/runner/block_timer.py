@@ -10,12 +10,14 @@ class BlockTimer:
 
     Attributes:
       examples_per_step: labelled and unlabelled examples of all seeds that enter a step.
+      waited: seconds that the timed blocks waited for their data.
     """
 
     def __init__(self, examples_per_step: int):
         self.examples_per_step = examples_per_step
         self.lengths: set[int] = set()
-        self.steps, self.seconds = 0, 0.0
+        self.steps, self.seconds, self.waited = 0, 0.0, 0.0
+        self.waits: list[float] = []  # In the current block.
 
     def is_compiled(self, steps: int) -> bool:
         """Whether a block of this length has been trained."""
@@ -24,12 +26,25 @@ class BlockTimer:
     @contextlib.contextmanager
     def measure(self, steps: int, counts: bool = True) -> Generator[None, None, None]:
         """Times a block if it counts; its end must wait for the devices."""
-        start = time.perf_counter()
+        start, self.waits = time.perf_counter(), []
         yield
         if counts and self.is_compiled(steps):
             self.steps += steps
             self.seconds += time.perf_counter() - start
+            self.waited += sum(self.waits)
         self.lengths.add(steps)
+
+    @contextlib.contextmanager
+    def wait(self) -> Generator[None, None, None]:
+        """Times what a block waits for its data."""
+        start = time.perf_counter()
+        yield
+        self.waits.append(time.perf_counter() - start)
+
+    @property
+    def wait_share(self) -> float | None:
+        """Share of the time that blocks waited for their data; None if no block was timed."""
+        return self.waited / self.seconds if self.seconds else None
 
     @property
     def examples_per_second(self) -> float | None:

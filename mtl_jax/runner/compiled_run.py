@@ -27,8 +27,11 @@ from mtl_jax.runner.seed_functions import (
     evaluate_hidden_seeds,
     evaluate_seeds,
 )
+from mtl_jax.runner.streamed_shapes import is_streamed, limit_block
 from mtl_jax.storage.abstract_data import single_seed
+from mtl_jax.storage.data_location import data_location
 from mtl_jax.storage.seeds import seed_axis
+from mtl_jax.train.frozen_encoder import with_features
 
 # A run of a few steps takes less time than compiling a well optimized step.
 SMOKE_COMPILER_OPTIONS = {"xla_backend_optimization_level": 0}
@@ -46,6 +49,7 @@ class CompiledRun:
       requested: which parameters are sharded over the axis "model".
       example: shapes and dtypes of an example.
       sizes: numbers of outputs and examples, by task.
+      encodes_once: whether inputs are features of the encoder, which is frozen.
     """
 
     run: Run
@@ -54,6 +58,7 @@ class CompiledRun:
     requested: DeviceMesh
     example: ExampleSpec
     sizes: dict[str, DatasetSizes]
+    encodes_once: bool = False
 
     @functools.cached_property
     def model(self) -> Model:
@@ -64,6 +69,11 @@ class CompiledRun:
     def train_model(self) -> Model:
         """The model as a training step computes it."""
         return train.training_model(self.model, self.execution)
+
+    @property
+    def step_model(self) -> Model:
+        """The training model for inputs that may be features."""
+        return with_features(self.train_model) if self.encodes_once else self.train_model
 
     @property
     def seed_sharding(self) -> NamedSharding:
@@ -95,7 +105,7 @@ class CompiledRun:
     @functools.cached_property
     def train_steps(self) -> Wrapped:
         """The jitted `(state, data, steps) -> (state, {metric: [S]})`, which donates the state."""
-        step = train.make_train_step(self.run, self.train_model, self.execution, self.shard_batch)
+        step = train.make_train_step(self.run, self.step_model, self.execution, self.shard_batch)
         loop, over_seeds = self.execution.step_loop, self.over_seeds
 
         def train_steps(state: train.TrainState, data: train.TrainData, steps: int):
@@ -125,7 +135,7 @@ class CompiledRun:
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
         measure = train.measure_affinity(
-            self.run, self.train_model, self.execution, self.shard_batch
+            self.run, self.step_model, self.execution, self.shard_batch
         )
         affinity = functools.partial(self.over_seeds, measure)
 
@@ -134,7 +144,7 @@ class CompiledRun:
     @functools.cached_property
     def inspect(self) -> Wrapped:
         """The jitted `(state, data) -> StepQuantities`, `[S, ...]`, of the step of a state."""
-        one = train.make_inspection(self.run, self.train_model, self.execution, self.shard_batch)
+        one = train.make_inspection(self.run, self.step_model, self.execution, self.shard_batch)
         return jax.jit(functools.partial(self.over_seeds, one))
 
     def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:
@@ -169,7 +179,7 @@ class CompiledRun:
         """The static argument of evaluations, which do not depend on the auxiliary losses."""
         tasks = tuple(task.replace(auxiliary=None) for task in self.run.tasks)
         return EvaluationConfig(
-            self.execution.seed_loop, seed_axis(self.run), self.run.trunk, tasks
+            self.execution.seed_loop, seed_axis(self.run), self.run.trunk, tasks, self.encodes_once
         )
 
     def put_data(self, data: train.TrainData) -> train.TrainData:
@@ -224,6 +234,10 @@ def compile_run(
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
     mesh = mesh_of(run, execution, devices, requested)
+    location = data_location(run, shapes)
+    execution = dataclasses.replace(execution, data_location=location)
+    if is_streamed(execution):
+        execution = limit_block(run, execution, shapes)
     streams = tuple(single_seed(run, shapes).streams.values())
     example = ExampleSpec.of(streams[0].inputs)
     requested = requested or DeviceMesh()

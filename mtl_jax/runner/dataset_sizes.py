@@ -1,4 +1,4 @@
-"""Dataset sizes of a run, from the shapes of its data."""
+"""Numbers of examples and outputs of a run, by task."""
 
 import math
 

@@ -1,6 +1,6 @@
 """Finds the step, the seed and the quantity in which a run became non-finite."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +42,7 @@ def finite_seeds(tree: Any) -> jax.Array:
 def locate(
     compiled: CompiledRun,
     state: TrainState,
-    data: TrainData,
+    data: Callable[[int, int], TrainData],
     steps: range,
     folder: RunDirectory,
     debug: bool = False,
@@ -54,7 +54,7 @@ def locate(
     Args:
       compiled: the compiled run.
       state: the state before the first of the steps, which is donated.
-      data: the training data.
+      data: gives the training data of the steps after the first number, to the second.
       steps: the numbers of the steps, from 1.
       folder: the folder of the run.
       debug: whether a note of the error says which operation made the number.
@@ -62,9 +62,10 @@ def locate(
     run = compiled.run
     for step in steps:
         before = jax.tree.map(jax.numpy.copy, state)
-        state, metrics = compiled.train_steps(state, data, 1)
+        own = data(step - 1, step)
+        state, metrics = compiled.train_steps(state, own, 1)
         if diverged_seeds(state, metrics).any():
-            quantities = jax.device_get(compiled.inspect(before, data))
+            quantities = jax.device_get(compiled.inspect(before, own))
             found = first_nonfinite(run, quantities, jax.device_get((state.params, metrics)))
             place = write_batch(folder, batch_arrays(quantities, found.seed))
             error = Diverged(
@@ -72,7 +73,7 @@ def locate(
                 f"step {step}, whose batch {place}"
             )
             if debug:
-                error.add_note(describe_origins(compiled, before, data, found.seed))
+                error.add_note(describe_origins(compiled, before, own, found.seed))
             return error
     return Diverged(
         f"run {run.name!r} diverged: a loss or a parameter is not finite after one of the steps "

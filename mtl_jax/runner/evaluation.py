@@ -16,6 +16,7 @@ from mtl_jax.report.summary import not_finite, summary, to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.device_data import DeviceData
+from mtl_jax.runner.streamed_evaluation import evaluate_streamed
 from mtl_jax.storage.checkpoint import digest, to_host
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
@@ -41,9 +42,12 @@ def evaluate(
       blocks: training metrics since the last record.
       step: the step.
     """
-    found = compiled.evaluate(state, data.splits)
+    if data.streamed is None:
+        found = compiled.evaluate(state, data.splits)
+    else:
+        found = evaluate_streamed(compiled, data.streamed.reader, state, data.splits)
     metrics = to_json(with_host_metrics(compiled.run, found, data.splits))
-    hidden = to_json(compiled.evaluate_hidden(state, data.train, data.hidden))
+    hidden = to_json(compiled.evaluate_hidden(state, data.hidden_data, data.hidden))
     return {
         "step": step,
         "train": mean_metrics(blocks),

@@ -6,14 +6,18 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
 from mtl_jax.core.trunk import traits
 
+# Fields of `Execution` that are no loops.
+NOT_LOOPS = ("precision", "microbatches", "data_location", "num_workers")
+
 
 def default_execution(run: Run, backend: str) -> Execution:
     """The execution of a run; by default, the loops are the fastest measured for its trunk."""
     own, fastest = run.execution or Execution(), fastest_loops(run, backend)
-    others = dataclasses.replace(own, precision=None, microbatches=None)
-    if run.execution is not None and (own == others or others != Execution()):
+    kept = {name: getattr(own, name) for name in NOT_LOOPS}
+    loops = dataclasses.replace(own, **dict.fromkeys(NOT_LOOPS))
+    if run.execution is not None and (own == loops or loops != Execution()):
         return own
-    return dataclasses.replace(fastest, precision=own.precision, microbatches=own.microbatches)
+    return dataclasses.replace(fastest, **kept)
 
 
 def fastest_loops(run: Run, backend: str) -> Execution:

@@ -12,10 +12,11 @@ import numpy as np
 from mtl_jax.config.run import Run, dependencies
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.rows import Rows
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.storage.checkpoint import digest
-from mtl_jax.storage.run_data import load
+from mtl_jax.storage.run_data import is_on_disk, load
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import separate_seeds
 
@@ -28,25 +29,35 @@ CHANGED = {
 
 
 # By source and seeds: a reference to the first array of the data, and the digest.
-digests: dict[tuple[DataSource, tuple[int, ...]], tuple[weakref.ref, str]] = {}
+Key = tuple[DataSource, tuple[int, ...], bool]  # Arguments of `load`.
+digests: dict[Key, tuple[weakref.ref, str]] = {}
+ON_DISK = "files:"  # Begins the digest of data that are not read, but known by their files.
 
 
-def data_digest(source: DataSource, seeds: tuple[int, ...] = (), reload: bool = False) -> str:
+def data_digest(
+    source: DataSource, seeds: tuple[int, ...] = (), on_disk: bool = False, reload: bool = False
+) -> str:
     """SHA-256 over split, name, dtype, shape and bytes of every array of a data source.
 
-    It is computed once per source, however many rows use it.
+    It is computed once per source, however many rows use it. Of `Rows` it is of their identity.
 
     Args:
       source: the data source.
       seeds: the seeds that have their own data.
+      on_disk: whether examples stay on disk.
       reload: whether the data are loaded again, unless they are still in memory.
     """
-    cached = digests.get((source, seeds))
-    if cached is not None and not (reload and cached[0]() is not first_array(load(source, seeds))):
+    key = (source, seeds, on_disk)
+    cached = digests.get(key)
+    if cached is not None and not (reload and cached[0]() is not first_array(load(*key))):
         return cached[1]
-    data = load(source, seeds)
-    total = hashlib.sha256()
+    data = load(*key)
+    total, kind = hashlib.sha256(), ""
     for path, array in sorted(leaves(splits_by_name(data)), key=lambda leaf: leaf[0]):
+        if isinstance(array, Rows):
+            kind = ON_DISK
+            total.update(f"{path}:{array.dtype}{array.shape};{array.identity()}".encode())
+            continue
         contiguous = np.ascontiguousarray(array)
         total.update(f"{path}:{contiguous.dtype}{contiguous.shape};".encode())
         # The bytes of object arrays, such as names, are only pointers.
@@ -54,8 +65,8 @@ def data_digest(source: DataSource, seeds: tuple[int, ...] = (), reload: bool = 
             total.update(repr(contiguous.tolist()).encode())
         else:
             total.update(contiguous.reshape(-1).view(np.uint8).data)
-    digests[source, seeds] = weakref.ref(first_array(data)), total.hexdigest()
-    return digests[source, seeds][1]
+    digests[key] = weakref.ref(first_array(data)), kind + total.hexdigest()
+    return digests[key][1]
 
 
 def splits_by_name(data: tuple[Splits, ...]) -> dict[str, Any]:
@@ -64,9 +75,10 @@ def splits_by_name(data: tuple[Splits, ...]) -> dict[str, Any]:
     return by_index if len(data) > 1 else by_index["0"]
 
 
-def first_array(data: tuple[Splits, ...]) -> np.ndarray:
+def first_array(data: tuple[Splits, ...]) -> np.ndarray | Rows:
     """One of the arrays, whose identity distinguishes two loads of the data."""
-    return next(array for _, array in leaves(splits_by_name(data)) if isinstance(array, np.ndarray))
+    every = (array for _, array in leaves(splits_by_name(data)))
+    return next(array for array in every if isinstance(array, np.ndarray | Rows))
 
 
 def leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -94,7 +106,9 @@ def row_dependencies(row: Row) -> tuple[Run, ...]:
 def input_facts(folder: RunDirectory, reload: bool = False) -> dict[str, Any]:
     """The inputs of a row as stored in `run.json`; of other runs, only finished ones."""
     row = folder.run
-    entries: dict[str, Any] = {"data": data_digest(row.data, separate_seeds(row), reload)}
+    entries: dict[str, Any] = {
+        "data": data_digest(row.data, separate_seeds(row), is_on_disk(row), reload)
+    }
     source = row.initialization.init_from if isinstance(row, Run) else None
     if source is not None and not isinstance(source, Run):
         entries["weights"] = digest(jax.device_get(load_pretrained(row)))
@@ -128,10 +142,16 @@ def changed_inputs(folder: RunDirectory, reload: bool = False) -> list[str]:
     if not CHANGED.keys() & stored.keys():
         return []
     new = input_facts(folder, reload)
-    names = [n for n in ("data", "weights") if stored.get(n, new.get(n)) != new.get(n)]
+    names = [n for n in ("data", "weights") if differ(stored.get(n, new.get(n)), new.get(n))]
     runs = stored.get("runs", {})
     retrained = any(runs.get(name, state) != state for name, state in new["runs"].items())
     return names + ["runs"] * retrained
+
+
+def differ(stored: Any, new: Any) -> bool:
+    """Whether digests differ; of data on disk and data that were read, this is unknown."""
+    on_disk = [str(digest).startswith(ON_DISK) for digest in (stored, new)]
+    return on_disk[0] == on_disk[1] and stored != new
 
 
 def check(folder: RunDirectory, reload: bool = False) -> None:

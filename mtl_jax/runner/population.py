@@ -20,8 +20,9 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.loops import scan_steps
-from mtl_jax.runner.memory_check import required_bytes, total_memory
+from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init
+from mtl_jax.storage.memory import device_memory
 
 # Numbers in these are not replaced: they change data, shapes or initial parameters.
 OPAQUE = (nn.Module, DataSource, Initialization, Labels)
@@ -91,7 +92,7 @@ class Population:
         def train_steps(numbers: dict, states: train.TrainState, data: train.TrainData, steps: int):
             def train_one(state: train.TrainState, run: Run):
                 step = train.make_train_step(
-                    run, template.train_model, execution, template.shard_batch
+                    run, template.step_model, execution, template.shard_batch
                 )
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
                 return template.over_seeds(loop, state, data)
@@ -114,7 +115,7 @@ class Population:
         def affinity(numbers: dict, states: train.TrainState, data: train.TrainData):
             def measure_one(state: train.TrainState, run: Run):
                 measure = train.measure_affinity(
-                    run, template.train_model, template.execution, template.shard_batch
+                    run, template.step_model, template.execution, template.shard_batch
                 )
                 return template.over_seeds(measure, state, data)
 
@@ -133,10 +134,12 @@ class Population:
         return self.jitted_steps(self.numbers, states, data, steps)
 
     def trace(self, states: train.TrainState, data: train.TrainData, steps: int) -> Traced:
-        """Traces a block of steps, and what evaluations measure in it, on shapes."""
-        if self.template.run.evaluation.measure_affinity:
-            self.jitted_affinity.trace(self.numbers, states, data)
+        """Traces a block of steps on shapes."""
         return self.jitted_steps.trace(self.numbers, states, data, steps)
+
+    def trace_affinity(self, states: train.TrainState, data: train.TrainData) -> Traced:
+        """Traces the affinity between tasks on shapes."""
+        return self.jitted_affinity.trace(self.numbers, states, data)
 
     def lower(self, states: train.TrainState, data: train.TrainData, steps: int) -> Lowered:
         """Lowers a block of steps for shapes."""
@@ -223,6 +226,6 @@ def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
     if most is None:
         sizes = required_bytes(group[0])
         of_run = sizes["parameters and optimizer"] + sizes["a batch"]
-        most = max(1, int(MEMORY_SHARE * total_memory() / max(1, of_run)))
+        most = max(1, int(MEMORY_SHARE * device_memory() / max(1, of_run)))
     count = -(-len(group) // most)
     return [tuple(part) for part in np.array_split(np.array(group, object), count)]

@@ -93,7 +93,8 @@ class PopulationTraining:
         """Evaluates the members, and sends their records to the trackers."""
         affinity = {}
         if self.population.template.run.evaluation.measure_affinity:
-            affinity = jax.device_get(self.population.affinity(self.states, self.data.train))
+            data = self.data.steps(step, step + 1)
+            affinity = jax.device_get(self.population.affinity(self.states, data))
         for member in self.alive:
             own = {name: values[member.place] for name, values in affinity.items()}
             member.attempt(evaluate_member, member, step, own)
@@ -102,7 +103,9 @@ class PopulationTraining:
         """Trains all runs for a block of steps; a member that diverges fails."""
         steps = stop - start
         with self.timer.measure(steps):
-            self.states, metrics = self.population.train_steps(self.states, self.data.train, steps)
+            with self.timer.wait():
+                data = self.data.block(start, stop)
+            self.states, metrics = self.population.train_steps(self.states, data, steps)
             diverged = diverged_seeds(self.states, metrics)  # Waits for the block.
         found = jax.device_get(metrics)
         for member in self.alive:
@@ -157,6 +160,7 @@ def train_to_end(training: PopulationTraining, signals: StopSignals) -> None:
         with signals.deferred():
             train_blocks(training, signals)
     finally:
+        training.data.close()
         wait_for_writer()
     for member in training.alive:
         member.attempt(member.training.checkpoints.wait)

@@ -90,12 +90,13 @@ def prepare_group(
       ahead: compiles the first blocks of the programs.
       requested: how all devices are arranged; None arranges them for each run.
     """
-    first, steps = group.runs[0], first_block(group.runs[0])
+    first = group.runs[0]
     if len(group.population) > 1:
         with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-            traced = trace_population(group.population, steps, splits, requested)
+            traced = trace_population(group.population, splits, requested)
         if traced is not None:
             population, states, data = traced
+            steps = first_block(first, population.template.execution)
             lower = functools.partial(population.lower, states, data, steps)
             ahead.add(first.name, functools.partial(compile_block, lower))
             return [Program(group.runs, population)]
@@ -106,9 +107,9 @@ def prepare_run(
     run: Run, splits: Any, ahead: CompileAhead, requested: DeviceMesh | None = None
 ) -> Program:
     """Traces and checks a run; its first block is compiled ahead."""
-    steps = first_block(run)
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        compiled, state, data = trace_run(run, steps, splits, requested)
+        compiled, state, data = trace_run(run, splits=splits, requested=requested)
+    steps = first_block(run, compiled.execution)
     lower = functools.partial(compiled.train_steps.lower, state, data, steps)
     ahead.add(run.name, functools.partial(compile_block, lower))
     return Program((run,), compiled)

@@ -57,10 +57,25 @@ class ProgressDisplay:
         self.start_time, self.throughput = time.perf_counter(), ""
         self.bar = self.bars.add_task(self.name, total=self.steps, note="compiling")
 
-    def update(self, step: int, metrics: dict[str, Any], examples_per_second: float | None) -> None:
-        """Updates the bar of the run to a step."""
+    def update(
+        self,
+        step: int,
+        metrics: dict[str, Any],
+        examples_per_second: float | None,
+        wait_share: float | None = None,
+    ) -> None:
+        """Updates the bar of the run to a step.
+
+        Args:
+          step: the step.
+          metrics: the training metrics.
+          examples_per_second: the throughput, if it is known.
+          wait_share: the share of the time that steps wait for data, if these are streamed.
+        """
         rate = examples_per_second
         self.throughput = "" if rate is None else f", {rate:,.0f} examples/s"
+        if wait_share is not None:
+            self.throughput += f", {wait_share:.0%} of it waiting for data"
         if self.bars.disable:
             return
         loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))

@@ -25,7 +25,7 @@ def describe_origins(compiled: CompiledRun, state: TrainState, data: TrainData, 
       seed: the index of the seed.
     """
     run = compiled.run
-    step = make_train_step(run, compiled.model, compiled.execution)
+    step = make_train_step(run, compiled.step_model, compiled.execution)
 
     def outcome(state: TrainState, data: TrainData) -> Any:
         return params_and_losses(*step(state, data))

@@ -17,7 +17,6 @@ from mtl_jax.runner.memory_check import check_room
 from mtl_jax.runner.population import group_runs
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.programs import Group, pending_groups
-from mtl_jax.runner.step_blocks import first_block
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.train_programs import Sweep, archive, begin, train
 from mtl_jax.storage.files import lock_row
@@ -107,7 +106,7 @@ def check_rows(rows: Iterable[Row], requested: DeviceMesh | None = None) -> None
     for row in rows:
         if isinstance(row, Run):
             with explain_errors(f"run {row.name!r}", always=has_user_code(row)):
-                trace_run(row, first_block(row), splits[row.name], requested)
+                trace_run(row, splits=splits[row.name], requested=requested)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:

@@ -8,10 +8,12 @@ import jax
 from mtl_jax import train
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
+from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree
 from mtl_jax.nets import make_model
 from mtl_jax.runner.loops import map_seeds
 from mtl_jax.storage.seeds import seed_axis
+from mtl_jax.train.frozen_encoder import with_features
 from mtl_jax.train.state import Init
 
 # XLA's default level takes up to 2 s to compile each random op of a new shape on a CPU; level 2
@@ -50,6 +52,13 @@ class EvaluationConfig(NamedTuple):
     data_axis: int | None  # Seed axis of the data; None if all seeds share them.
     trunk: Any
     tasks: tuple[Task, ...]
+    encoded: bool  # Whether inputs are features of the encoder.
+
+    @property
+    def model(self) -> Model:
+        """The model that is evaluated."""
+        model = make_model(self.trunk, {task.name: task.head_spec for task in self.tasks})
+        return with_features(model) if self.encoded else model
 
 
 def make_models(
@@ -74,8 +83,7 @@ def evaluate_seeds(
     config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
 ) -> train.Evaluation:
     """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
-    model = make_model(config.trunk, {task.name: task.head_spec for task in config.tasks})
-    evaluate = functools.partial(train.evaluate, model, config.tasks)
+    evaluate = functools.partial(train.evaluate, config.model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
     return mapped(models, batch_stats, splits)
 
@@ -85,8 +93,7 @@ def evaluate_hidden_seeds(
     config: EvaluationConfig, params: Tree, batch_stats: Tree, streams: Any, hidden: Any
 ) -> dict[str, dict[str, jax.Array]]:
     """Evaluates models `[S, ...]` on hidden labels, as in `train.evaluate_hidden`."""
-    model = make_model(config.trunk, {task.name: task.head_spec for task in config.tasks})
-    evaluate = functools.partial(train.evaluate_hidden, model, config.tasks)
+    evaluate = functools.partial(train.evaluate_hidden, config.model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis, 0))
     return mapped(params, batch_stats, streams, hidden)
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 
-import jax
-
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
-from mtl_jax.runner.execution import default_execution
 
 
 def step_blocks(run: Run, start: int, block: int) -> Iterator[tuple[int, int]]:
@@ -20,10 +18,9 @@ def step_blocks(run: Run, start: int, block: int) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def first_block(run: Run) -> int:
+def first_block(run: Run, execution: Execution) -> int:
     """Length of the first block of steps."""
-    steps_per_call = default_execution(run, jax.default_backend()).steps_per_call
-    _, stop = next(step_blocks(run, 0, steps_per_call))
+    _, stop = next(step_blocks(run, 0, execution.steps_per_call))
     return stop
 
 

@@ -1,5 +1,7 @@
 """Traces runs on shapes, so that all runs are checked before any is trained."""
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -8,11 +10,14 @@ import jax
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
+from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
 from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.runner.population import Population
 from mtl_jax.runner.seed_functions import precompute_seeds
+from mtl_jax.runner.step_blocks import first_block
+from mtl_jax.runner.streamed_shapes import is_streamed, streamed_shapes
 from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
 
@@ -48,7 +53,7 @@ class TracedRun(NamedTuple):
 
 
 def trace_run(
-    run: Run, steps: int, splits: Any = None, requested: DeviceMesh | None = None
+    run: Run, steps: int | None = None, splits: Any = None, requested: DeviceMesh | None = None
 ) -> TracedRun:
     """Traces a run's initialization, step and evaluation.
 
@@ -56,7 +61,7 @@ def trace_run(
 
     Args:
       run: the run configuration.
-      steps: length of the traced block of steps.
+      steps: length of the traced block of steps; that of the first block if None.
       splits: shapes of the evaluation splits; those of the training data if None.
       requested: how all devices are arranged; None arranges them for the run.
 
@@ -65,12 +70,14 @@ def trace_run(
         the run.
     """
     compiled, state, data = trace_inputs(run, requested)
-    traced = compiled.train_steps.trace(state, data, steps)
+    steps = steps or first_block(run, compiled.execution)
+    own = data_of_steps(compiled, data, steps)
+    traced = compiled.train_steps.trace(state, own, steps)
     require_no_grouped_convolutions(run, traced.jaxpr, compiled.mesh.shape["model"])
     trace_evaluation(compiled, state, data, splits)
     if run.evaluation.measure_affinity:
-        compiled.affinity.trace(state, data)
-    return TracedRun(compiled, state, data)
+        compiled.affinity.trace(state, data_of_steps(compiled, data, 1))
+    return TracedRun(compiled, state, own)
 
 
 class TracedPopulation(NamedTuple):
@@ -82,13 +89,12 @@ class TracedPopulation(NamedTuple):
 
 
 def trace_population(
-    runs: tuple[Run, ...], steps: int, splits: Any, requested: DeviceMesh | None = None
+    runs: tuple[Run, ...], splits: Any, requested: DeviceMesh | None = None
 ) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
-      steps: length of the traced block of steps.
       splits: shapes of the evaluation splits.
       requested: how all devices are arranged; None arranges them for the runs.
 
@@ -105,12 +111,16 @@ def trace_population(
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
-        traced = population.trace(states, data, steps)
+        steps = first_block(runs[0], compiled.execution)
+        own = data_of_steps(compiled, data, steps)
+        traced = population.trace(states, own, steps)
         require_no_grouped_convolutions(runs[0], traced.jaxpr, compiled.mesh.shape["model"])
+        if runs[0].evaluation.measure_affinity:
+            population.trace_affinity(states, data_of_steps(compiled, data, 1))
     except Exception:  # noqa: BLE001, each run is traced by itself then.
         return None
     trace_evaluation(compiled, state, data, splits)
-    return TracedPopulation(population, states, data)
+    return TracedPopulation(population, states, own)
 
 
 def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
@@ -124,13 +134,26 @@ def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
     data = with_precomputed(
         run, compiled, data._replace(source_model=source), precompute_seeds.eval_shape
     )
+    if encodes_once(compiled, state, data):
+        compiled = dataclasses.replace(compiled, encodes_once=True)
+        data = jax.eval_shape(functools.partial(encode_training, compiled), state, data)
+        data = compiled.put_data(data)
     return TracedRun(compiled, state, data)
+
+
+def data_of_steps(compiled: CompiledRun, data: TrainData, steps: int) -> TrainData:
+    """Shapes of the data of a block of steps."""
+    if not is_streamed(compiled.execution):
+        return data
+    return compiled.put_data(streamed_shapes(compiled.run, data, steps))
 
 
 def trace_evaluation(
     compiled: CompiledRun, state: TrainState, data: TrainData, splits: Any = None
 ) -> None:
     """Traces an evaluation on splits of some shapes; on the training data if None."""
+    if splits is not None and compiled.encodes_once:
+        splits = jax.eval_shape(functools.partial(encode_evaluation, compiled), state, splits)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     jax.eval_shape(compiled.evaluate, state, {"train": streams} if splits is None else splits)
 

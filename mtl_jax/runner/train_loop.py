@@ -43,6 +43,7 @@ def train_run(
         with signals.deferred(), profiler:
             train_blocks(training, observers, profiler, signals)
     finally:
+        training.data.close()
         training.checkpoints.wait()
     training.write_result(compilation, display.warn)
 
@@ -63,7 +64,8 @@ def train_blocks(
             diverged = diverged_seeds(training.state, metrics).any()  # Waits for the block.
         if diverged:
             raise training.locate_divergence(start, stop, observers.debug)
-        observers.display.update(stop, metrics, timer.examples_per_second)
+        share = None if training.data.streamed is None else timer.wait_share
+        observers.display.update(stop, metrics, timer.examples_per_second, share)
         if is_due(run, stop, run.evaluation.every):
             training.evaluate(stop)
             observers.send(training.records)

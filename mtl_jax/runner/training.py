@@ -30,7 +30,7 @@ class Training:
     """A run in training: its state, its evaluations so far, and its training time.
 
     Attributes:
-      step: the step from which it trains or resumes.
+      step: the last step that it has trained.
       state: the current state.
       records: the evaluations so far.
       candidates: the models that validation may still select.
@@ -81,7 +81,10 @@ class Training:
 
     def train_steps(self, steps: int) -> dict[str, jax.Array]:
         """Trains for a block of steps; returns its mean metrics `[S]`."""
-        self.state, metrics = self.compiled.train_steps(self.state, self.data.train, steps)
+        with self.timer.wait():
+            data = self.data.block(self.step, self.step + steps)
+        self.state, metrics = self.compiled.train_steps(self.state, data, steps)
+        self.step += steps
         self.blocks.append((steps, metrics))
         return metrics
 
@@ -100,10 +103,11 @@ class Training:
         for begin, end in step_blocks(self.run, first, self.compiled.execution.steps_per_call):
             if begin == start:
                 break
-            state, _ = self.compiled.train_steps(state, self.data.train, end - begin)
+            data = self.data.steps(begin, end)
+            state, _ = self.compiled.train_steps(state, data, end - begin)
             state = self.observe(state, end)
         steps = range(start + 1, stop + 1)
-        return locate(self.compiled, state, self.data.train, steps, self.folder, debug)
+        return locate(self.compiled, state, self.data.steps, steps, self.folder, debug)
 
     def evaluate(self, step: int, affinity: Mapping[str, Any] | None = None) -> None:
         """Evaluates the state after a step, and stores the record.
@@ -115,7 +119,7 @@ class Training:
         record = evaluate(self.compiled, self.state, self.data, self.blocks, step)
         if self.run.evaluation.measure_affinity:
             start_time = time.perf_counter()
-            found = affinity or self.compiled.affinity(self.state, self.data.train)
+            found = affinity or self.measure_affinity(step)
             record["affinity"] = to_json(found)
             self.start_time += time.perf_counter() - start_time
         self.blocks = []
@@ -123,6 +127,10 @@ class Training:
         self.folder.append(record)
         self.candidates.add(record, self.state)
         self.state = self.observe(self.state, step)
+
+    def measure_affinity(self, step: int) -> Mapping[str, Any]:
+        """The affinity between tasks after a step, on the batch of the next one."""
+        return self.compiled.affinity(self.state, self.data.steps(step, step + 1))
 
     def observe(self, state: TrainState, step: int) -> TrainState:
         """The state after its optimizer has observed the evaluation of a step, if it does so."""
@@ -164,6 +172,7 @@ class Training:
             "bytes": compilation.num_bytes,
             "compile_seconds": round(compilation.seconds, 3),
             "examples_per_second": self.timer.examples_per_second,
+            **({} if self.data.streamed is None else {"wait_share": self.timer.wait_share}),
         }
         self.folder.write_result({**result, "labels": self.data.label_counts}, timing)
 

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.config.run import Run
+from mtl_jax.core.rows import Rows
 from mtl_jax.core.validation import few
 from mtl_jax.data.labels import classes_among, has_label
 from mtl_jax.storage.seeds import seed_axis
+from mtl_jax.storage.streams import labels_of
 from mtl_jax.train import LabelledSubset, TrainData
 
 
@@ -63,7 +65,8 @@ def selection_notes(
     """
     if run.evaluation.selection.startswith("last"):
         return ()
-    labels = {name: values for arrays in validation.values() for name, values in arrays.items()}
+    every = [in_memory(labels_of(arrays)) for arrays in validation.values()]
+    labels = {name: values for arrays in every for name, values in arrays.items()}
     selecting = [task.name for task in run.tasks if task.selects]
     unlabelled = [name for name in selecting if not has_label(labels[name]).any()]
     if not unlabelled:
@@ -80,10 +83,18 @@ def label_counts(run: Run, data: TrainData, splits: Mapping[str, Any]) -> dict[s
     for task in run.tasks:
         name = next(name for name, s in data.streams.items() if task.name in s.labels)
         train = data.streams[name].labelled.mask[task.name].sum(-1).max()
-        labels = [splits[split][name][task.name] for split in ("validation", "test")]
+        labels = in_memory({s: splits[s][name][task.name] for s in ("validation", "test")}).values()
         labels = [values if axis is None else values[0] for values in labels]
         counts[task.name] = [int(train), *(int(has_label(values).sum()) for values in labels)]
     return counts
+
+
+def in_memory(labels: Mapping[str, np.ndarray | Rows]) -> dict[str, np.ndarray]:
+    """Labels in memory; in the place of those on disk, labels that are known and have no class."""
+    return {
+        name: np.zeros((len(values), 1, 1), np.int32) if isinstance(values, Rows) else values
+        for name, values in labels.items()
+    }
 
 
 def format_numbers(numbers: Iterable[int], max_count: int = 10) -> str:

@@ -9,15 +9,19 @@ import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
+from mtl_jax.config.task import Task
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.rows import ConvertedRows, Rows
 from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data import PerSeed, held_out, sample_labelled_subset
+from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.storage.class_name_checks import check_names
-from mtl_jax.storage.label_warnings import label_notes, selection_notes
+from mtl_jax.storage.data_location import data_location, has_rows
+from mtl_jax.storage.label_warnings import in_memory, label_notes, selection_notes
 from mtl_jax.storage.seeds import seed_axis, seeds_of, separate_seeds
 from mtl_jax.storage.streams import labels_of, num_held_out, num_labelled_in, streams_of
-from mtl_jax.storage.targets import check_splits, to_target
+from mtl_jax.storage.targets import abstract_target, check_splits, to_target
 from mtl_jax.storage.vocabulary_checks import check_tokens
 from mtl_jax.train import LabelledSubset, Stream, TrainData
 
@@ -31,15 +35,22 @@ class RunData(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4)
-def load(source: DataSource, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
+def load(
+    source: DataSource, seeds: tuple[int, ...] = (), on_disk: bool = False
+) -> tuple[Splits, ...]:
     """Loads a data source, cached across runs: one `Splits`, or one for each seed of `PerSeed`.
+
+    Args:
+      source: the data source.
+      seeds: the seeds of `PerSeed`.
+      on_disk: whether examples stay on disk until they are needed, if the source can do that.
 
     Raises:
       BadInput: if the source returns something else.
     """
     by_seed = isinstance(source, PerSeed) and seeds
     sources = [source.for_seed(seed) for seed in seeds] if by_seed else [source]
-    loaded = tuple(each.load() for each in sources)
+    loaded = tuple(each.open() if on_disk else each.load() for each in sources)
     rule = "must give mtl_jax.core.data_source.Splits"
     for splits in loaded:
         require(isinstance(splits, Splits), source, "load", rule, splits)
@@ -48,13 +59,20 @@ def load(source: DataSource, seeds: tuple[int, ...] = ()) -> tuple[Splits, ...]:
 
 def load_row(row: Run | SklearnBaseline) -> tuple[Splits, ...]:
     """The data of a run or a baseline: one `Splits` for all seeds, or one per seed."""
-    return load(row.data, separate_seeds(row))
+    return load(row.data, separate_seeds(row), is_on_disk(row))
+
+
+def is_on_disk(row: Run | SklearnBaseline) -> bool:
+    """Whether the examples of a row stay on disk until they are needed."""
+    if not isinstance(row, Run) or not row.data.has_random_access:
+        return False
+    return data_location(row, abstract_data(row)) == "disk"
 
 
 def load_run_data(run: Run) -> RunData:
     """Loads the data of a run and samples its labelled examples for every seed.
 
-    If each seed has separate data, arrays have a leading axis S.
+    Inputs and labels of a run on disk are `Rows` if its source has random access. If each seed has separate data, arrays have a leading axis S.
 
     Raises:
       BadInput: if a task's label is missing from the data or is not a valid target of its loss,
@@ -93,15 +111,15 @@ def prepare(run: Run, data: Splits, seeds: tuple[int, ...]) -> RunData:
         note
         for stream in streams.values()
         for name in stream.labels
-        for note in label_notes(run, name, targets[name], stream.labelled, seeds)
+        for note in label_notes(run, name, in_memory(targets[name]), stream.labelled, seeds)
     ]
     notes += selection_notes(run, splits["validation"])
     return RunData(TrainData(streams, None), splits, tuple(notes))
 
 
 def convert_labels(
-    run: Run, splits: Mapping[str, Mapping[str, dict[str, np.ndarray]]]
-) -> dict[str, dict[str, np.ndarray]]:
+    run: Run, splits: Mapping[str, Mapping[str, dict[str, Any]]]
+) -> dict[str, dict[str, np.ndarray | Rows]]:
     """Replaces labels in the splits by targets of the losses; also by task and split."""
     targets = {}
     for task in run.tasks:
@@ -111,12 +129,22 @@ def convert_labels(
         }
         labels = {split: arrays[task.name] for split, arrays in streams.items()}
         targets[task.name] = {
-            split: to_target(run, task, split, values) for split, values in labels.items()
+            split: convert(run, task, split, values) for split, values in labels.items()
         }
         for split, arrays in streams.items():
             arrays[task.name] = targets[task.name][split]
-        check_splits(run, task, labels)
+        if not has_rows(labels):
+            check_splits(run, task, labels)
     return targets
+
+
+def convert(run: Run, task: Task, split: str, values: np.ndarray | Rows) -> np.ndarray | Rows:
+    """Labels as targets of the loss; those on disk are converted and checked as they are read."""
+    if not isinstance(values, Rows):
+        return to_target(run, task, split, values)
+    target = abstract_target(run, task, split, values)
+    to_targets = functools.partial(to_target, run, task, split)
+    return ConvertedRows(values, to_targets, target.shape, target.dtype)
 
 
 def sample_stream(
@@ -132,7 +160,7 @@ def sample_stream(
     valid = pool is None or (len(pool) > 0 and pool.min() >= 0 and pool.max() <= last)
     require(valid, run, "data", f"must have pools of places from 0 to {last}", pool)
     try:
-        subsets = [sample_subsets(run, name, labels, seed) for seed in seeds]
+        subsets = [sample_subsets(run, name, in_memory(labels), seed) for seed in seeds]
     except BadInput as error:
         raise BadInput(f"run {run.name!r}: {error}") from None
     labelled, held = jax.tree.map(lambda *leaves: np.stack(leaves), *subsets)

@@ -10,7 +10,8 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.core.protocols import InsertsTokens, ReadsTokens
-from mtl_jax.core.validation import BadInput
+from mtl_jax.core.rows import Rows
+from mtl_jax.core.validation import BadInput, require
 
 
 def parts_like(part: Any, kind: type) -> Iterator[Any]:
@@ -55,7 +56,8 @@ def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.nda
     for split, streams in splits.items():
         for arrays in streams.values():
             for tokens in jax.tree.leaves(arrays["inputs"]):
-                if np.issubdtype(tokens.dtype, np.integer) and tokens.size:
+                if np.issubdtype(tokens.dtype, np.integer) and len(tokens):
+                    require_in_memory(run, tokens)
                     source = f"the {split} data has"
                     require_tokens(run, vocabulary, source, int(tokens.min()), int(tokens.max()))
     for field, setting in run.augmentation.policies.items():
@@ -63,6 +65,13 @@ def check_tokens(run: Run, splits: Mapping[str, Mapping[str, Mapping[str, np.nda
             ids = policy.token_ids or (0,)
             source = f"{type(policy).__name__} of augmentation.{field} inserts"
             require_tokens(run, vocabulary, source, min(ids), max(ids))
+
+
+def require_in_memory(run: Run, tokens: np.ndarray | Rows) -> None:
+    """Requires tokens in memory: on disk they could not be checked before training."""
+    rule = "must be 'device' or 'host' for tokens"
+    in_memory = not isinstance(tokens, Rows)
+    require(in_memory, f"run {run.name!r}: Execution", "data_location", rule, "disk")
 
 
 def require_tokens(run: Run, vocabulary: int, source: str, low: int, high: int) -> None:

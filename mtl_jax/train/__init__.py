@@ -28,4 +28,5 @@ from mtl_jax.train.state import output_positions as output_positions
 from mtl_jax.train.state import training_model as training_model
 from mtl_jax.train.step import make_train_step as make_train_step
 from mtl_jax.train.step_losses import examples_per_step as examples_per_step
+from mtl_jax.train.step_rows import step_rows as step_rows
 from mtl_jax.train.toy import optimize_trajectory as optimize_trajectory

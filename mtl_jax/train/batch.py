@@ -42,11 +42,14 @@ from mtl_jax.train.views import (
     vat_perturbation,
 )
 
+# Names of random streams.
+LABELLED, HELD_OUT, UNLABELLED, PROBE = "labelled", "held", "unlabelled", "probe"
+
 
 class LabelledBatch(NamedTuple):
     """The labelled examples of a step."""
 
-    rows: jax.Array  # [B], indices in the stream.
+    places: jax.Array  # [B], places in the arrays of the stream.
     index: jax.Array  # [B], indices among the labelled examples.
     labels: dict[str, jax.Array]  # By task, [B, ...].
     mask: dict[str, jax.Array]  # By task, [B].
@@ -72,22 +75,20 @@ def sample_batch(
       The batch, which depends on the key and step only.
     """
     run = sampler.run
-    labelled = sample_labelled(run, stream, stream.labelled, fold_in_name(key, "labelled"), step)
+    labelled = sample_labelled(run, stream, stream.labelled, fold_in_name(key, LABELLED), step)
     augment_key = jax.random.fold_in(fold_in_name(key, "augment"), step)
     unlabelled = [name for name in requests.base if not name.startswith("labelled")]
-    rows, index = dict.fromkeys(requests.base, labelled.rows), no_rows()
+    places, index = dict.fromkeys(requests.base, labelled.places), no_rows()
     teacher: dict[str, Any] = {}
     if unlabelled:
-        size = run.batch_size * run.labels.unlabelled_ratio
-        index = batch_index(fold_in_name(key, "unlabelled"), step, num_unlabelled(stream), size)
-        pool = index if stream.pool is None else stream.pool[index]
-        rows |= dict.fromkeys(unlabelled, pool)
-        teacher = take(stream.teacher, pool)
+        index, rows = sample_unlabelled(run, stream, key, step)
+        places |= dict.fromkeys(unlabelled, stream.places(rows))
+        teacher = take(stream.teacher, rows)
     source, labels = stream.inputs, labelled.labels
     if run.augmentation.joint is not None:
         joint_key = fold_in_name(augment_key, "joint")
-        source, labels, rows = augment_jointly(run.augmentation.joint, joint_key, stream, rows)
-    inputs = augment_base_views(sampler, source, requests, augment_key, rows)
+        source, labels, places = augment_jointly(run.augmentation.joint, joint_key, stream, places)
+    inputs = augment_base_views(sampler, source, requests, augment_key, places)
     view_params = {}
     for view in requests.derived:
         name = view_key(view)
@@ -106,6 +107,15 @@ def no_rows() -> jax.Array:
     return jnp.zeros(0, jnp.int32)
 
 
+def sample_unlabelled(
+    run: Run, stream: Stream, key: jax.Array, step: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The unlabelled examples of a step: their indices `[U]` in the pool, and in the stream."""
+    size = run.batch_size * run.labels.unlabelled_ratio
+    index = batch_index(fold_in_name(key, UNLABELLED), step, num_unlabelled(stream), size)
+    return index, index if stream.pool is None else stream.pool[index]
+
+
 def num_unlabelled(stream: Stream) -> int:
     """Number of unlabelled examples of a stream, N."""
     return num_examples(stream.inputs if stream.pool is None else stream.pool)
@@ -114,8 +124,8 @@ def num_unlabelled(stream: Stream) -> int:
 def sample_heldout_batch(run: Run, stream: Stream, key: jax.Array, step: jax.Array) -> Batch:
     """Samples a batch of the held-out labelled examples, without augmentation."""
     assert stream.held_out is not None  # A bilevel weighting has held-out examples.
-    labelled = sample_labelled(run, stream, stream.held_out, fold_in_name(key, "held"), step)
-    inputs = {"labelled": as_float(take(stream.inputs, labelled.rows))}
+    labelled = sample_labelled(run, stream, stream.held_out, fold_in_name(key, HELD_OUT), step)
+    inputs = {"labelled": as_float(take(stream.inputs, labelled.places))}
     return Batch(inputs, labelled.labels, labelled.mask, labelled.index, no_rows(), {}, {})
 
 
@@ -123,11 +133,16 @@ def sample_labelled(
     run: Run, stream: Stream, subset: LabelledSubset, key: jax.Array, step: jax.Array
 ) -> LabelledBatch:
     """Samples the labelled examples of a step from one subset of a stream."""
-    index = batch_index(key, step, subset.index.shape[0], run.batch_size)
-    rows = subset.index[index]
-    labels = {name: array[rows] for name, array in stream.labels.items()}
+    index = labelled_index(run, subset, key, step)
+    places = stream.places(subset.index[index])
+    labels = {name: array[places] for name, array in stream.labels.items()}
     mask = {name: array[index] for name, array in subset.mask.items()}
-    return LabelledBatch(rows, index, labels, mask)
+    return LabelledBatch(places, index, labels, mask)
+
+
+def labelled_index(run: Run, subset: LabelledSubset, key: jax.Array, step: jax.Array) -> jax.Array:
+    """Indices `[B]` among the examples of a subset that a step samples."""
+    return batch_index(key, step, subset.index.shape[0], run.batch_size)
 
 
 def example_spec(inputs: Tree) -> Tree:

@@ -85,15 +85,20 @@ def to_chunks(tree: Any, size: int) -> Any:
 
     Chunks of large examples are small, as are then the features of all layers.
     """
-    numbers = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(tree))
-    chunks = math.ceil(size / min(MAX_EXAMPLES, max(1, MAX_NUMBERS // max(1, numbers))))
-    chunk = math.ceil(size / chunks)
+    chunks, chunk = chunk_shape(tree, size)
 
     def one(array):
         padded = jnp.pad(array, [(0, chunks * chunk - size)] + [(0, 0)] * (array.ndim - 1))
         return padded.reshape(chunks, chunk, *array.shape[1:])
 
     return jax.tree.map(one, tree)
+
+
+def chunk_shape(tree: Any, size: int) -> tuple[int, int]:
+    """Number M of the chunks of arrays `[N, ...]`, and number n of examples in each."""
+    numbers = sum(math.prod(leaf.shape[1:]) for leaf in jax.tree.leaves(tree))
+    chunks = math.ceil(size / min(MAX_EXAMPLES, max(1, MAX_NUMBERS // max(1, numbers))))
+    return chunks, math.ceil(size / chunks)
 
 
 def without_padding(tree: Any, size: int) -> Any:
@@ -118,26 +123,40 @@ def evaluate_split(
 ) -> Evaluation:
     """Each task's metrics over all examples that have a label of the task."""
     size = num_examples(arrays["inputs"])
-
-    def chunk_sums(part):
-        inputs, labels, inside = part
-        outputs = net.apply(params, stats, as_float(inputs), train=False)[0].logits
-        sums = {
-            task.name: task_sums(task, outputs[task.name], labels[task.name], inside)
-            for task in tasks
-        }
-        return sums, {task.name: outputs[task.name] for task in tasks if has_host_metric(task)}
-
     labels = {task.name: arrays[task.name] for task in tasks}
     parts = to_chunks((arrays["inputs"], labels, jnp.ones(size, bool)), size)
-    sums, outputs = jax.lax.map(chunk_sums, parts)
+    sums, outputs = jax.lax.map(
+        lambda part: chunk_sums(net, tasks, params, stats, Chunk(*part)), parts
+    )
+    return evaluation_of(tasks, sums)._replace(outputs=without_padding(outputs, size))
+
+
+class Chunk(NamedTuple):
+    """Examples that are evaluated at a time."""
+
+    inputs: Any  # [n, ...]
+    labels: dict[str, jax.Array]  # By task, [n, ...].
+    inside: jax.Array  # [n], False where the examples are padding.
+
+
+def chunk_sums(
+    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, chunk: Chunk
+) -> tuple[dict[str, tuple], dict[str, Any]]:
+    """Sums of a chunk by task as in `task_sums`, and outputs of tasks with a metric on the host."""
+    outputs = net.apply(params, stats, as_float(chunk.inputs), train=False)[0].logits
+    sums = {
+        task.name: task_sums(task, outputs[task.name], chunk.labels[task.name], chunk.inside)
+        for task in tasks
+    }
+    return sums, {task.name: outputs[task.name] for task in tasks if has_host_metric(task)}
+
+
+def evaluation_of(tasks: tuple[Task, ...], sums: dict[str, tuple]) -> Evaluation:
+    """Metrics from the sums `[M, ...]` of all chunks, without outputs."""
     totals = jax.tree.map(lambda leaf: leaf.sum(0), sums)
     nonfinite = {name: count for name, (_, count) in totals.items()}
-    return Evaluation(
-        {task.name: metric_values(task, *totals[task.name]) for task in tasks},
-        nonfinite,
-        without_padding(outputs, size),
-    )
+    metrics = {task.name: metric_values(task, *totals[task.name]) for task in tasks}
+    return Evaluation(metrics, nonfinite, {})
 
 
 def has_host_metric(task: Task) -> bool:

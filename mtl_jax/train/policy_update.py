@@ -14,7 +14,7 @@ from mtl_jax.core.step_types import Stream, TrainState, stream_key
 from mtl_jax.core.tree import Tree, take
 from mtl_jax.losses.masked import known_entries
 from mtl_jax.losses.target_type import target_type
-from mtl_jax.train.batch import sample_labelled
+from mtl_jax.train.batch import PROBE, sample_labelled
 from mtl_jax.train.views import as_float
 
 
@@ -42,11 +42,11 @@ class PolicyUpdate(StepExtension):
         """Returns the state with the updated policy."""
         before, own = context.before, context.before.extensions[self.name]
         for name, stream in context.data.streams.items():
-            key = fold_in_name(stream_key(before, name), "probe")
+            key = fold_in_name(stream_key(before.key, name), PROBE)
             batch = sample_labelled(context.run, stream, stream.labelled, key, before.step)
             probe_key = jax.random.fold_in(key, before.step)
             images, choices = probe_batch(
-                self.policy, stream, batch.rows, probe_key, context.augment_loop
+                self.policy, stream, batch.places, probe_key, context.augment_loop
             )
             outputs, _ = context.model.apply(before.ema, before.batch_stats, images, train=False)
             tasks = [task for task in context.run.tasks if task.name in batch.labels]
@@ -56,10 +56,10 @@ class PolicyUpdate(StepExtension):
 
 
 def probe_batch(
-    policy: LearnablePolicy, stream: Stream, rows: jax.Array, key: jax.Array, loop: str
+    policy: LearnablePolicy, stream: Stream, places: jax.Array, key: jax.Array, loop: str
 ) -> Any:
     """Randomly augmented images `[B, ...]`, and the sampled choices."""
-    pairs = jax.random.split(key, rows.shape[0]), as_float(take(stream.inputs, rows))
+    pairs = jax.random.split(key, places.shape[0]), as_float(take(stream.inputs, places))
     if loop == "map":
         return jax.lax.map(lambda pair: policy.probe(*pair), pairs)
     return jax.vmap(policy.probe)(*pairs)

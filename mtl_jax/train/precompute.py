@@ -45,9 +45,10 @@ def methods_with_precompute(run: Run) -> list[tuple[Task, AuxiliaryLoss]]:
 def source_context(net: Model, source: SourceModel, stream: Stream, task: Task) -> SourceContext:
     """The inputs of a method's precomputation."""
     labelled, name = stream.labelled, task.name
+    places = stream.places(labelled.index)
     return SourceContext(
-        inputs=as_float(take(stream.inputs, labelled.index)),
-        labels=stream.labels[name][labelled.index],
+        inputs=as_float(take(stream.inputs, places)),
+        labels=stream.labels[name][places],
         mask=labelled.mask[name],
         num_classes=task.num_outputs,
         source_features=functools.partial(source_features, net, source, name),

@@ -72,7 +72,7 @@ def make_train_step(
             step=state.step + 1,
             params=new_params,
             batch_stats=found.forward.batch_stats,
-            ema=ema_update(state.ema, new_params, decay),
+            ema=update_average(run, state.ema, updated, decay),
             opt_state=opt_state,
             balance_state=found.balanced.state,
             aux_state=aux.aux_state,
@@ -85,6 +85,12 @@ def make_train_step(
         return result, {**aux.metrics, **found.penalty, **metrics}
 
     return step
+
+
+def update_average(run: Run, average: Tree, updated: Tree, decay: jax.Array) -> Tree:
+    """The averaged parameters after a step; those that are frozen stay as they are."""
+    trained, frozen = partition_params(average, run.param_rules)
+    return merge(ema_update(trained, updated, decay), frozen)
 
 
 class Pass(NamedTuple):
@@ -153,7 +159,7 @@ def heldout_objective(setup: Setup, state: TrainState, data: TrainData) -> Objec
     tasks = tuple(task.replace(auxiliary=None) for task in setup.run.tasks)
     run = setup.run.replace(tasks=tasks, extensions=())
     batches = {
-        name: sample_heldout_batch(run, stream, stream_key(state, name), state.step)
+        name: sample_heldout_batch(run, stream, stream_key(state.key, name), state.step)
         for name, stream in data.streams.items()
     }
     step, requests = StepInputs(run, setup.model, state, model_key(state)), group_requests(tasks)

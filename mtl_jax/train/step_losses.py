@@ -107,7 +107,7 @@ def batches_at(
     requests, batches = {}, {}
     for name, stream in data.streams.items():
         requests[name] = group_requests([t for t in run.tasks if t.name in stream.labels])
-        key = stream_key(state, name)
+        key = stream_key(state.key, name)
         batches[name] = sample_batch(sampler, stream, requests[name], key, index)
     return requests, batches
 

@@ -90,7 +90,7 @@ def test_cityscapes(tmp_path, name):
         ("image", np.full((*SIZE, 4), 0.5), r"must have 3 channels, .* not \[4, 6, 4\]"),
         ("label", np.zeros((*SIZE, 1)), r"must have numbers of 2 axes, not float64 \[4, 6, 1\]"),
         ("label", np.full(SIZE, 0.5), r"must have classes below 13, or -1, not 0.5"),
-        ("depth", np.ones((4, 5, 1)), r"must be of 4 x 6 pixels as .*image/0\.npy, not"),
+        ("depth", np.ones((4, 5, 1)), r"must be of shape \[4, 6, 1\] as .*depth/0\.npy, not"),
         ("normal", np.array(["a"]), r"must have numbers of 2 or 3 axes, not <U1 \[1\]"),
     ],
 )

@@ -7,9 +7,10 @@ from mtl_jax import nets, optimizers
 from mtl_jax.config.run import dependency_order
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import memory_check
-from mtl_jax.runner.memory_check import bytes_of, check_room, required_bytes, size_text
+from mtl_jax.runner.memory_check import check_room, required_bytes, size_text
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.memory import bytes_of
 from tests.small import FIXMATCH, ROW, RUN
 
 ALONE = RUN.replace(tasks=(ROW,), trunk=nets.MLP((12,)))
@@ -63,15 +64,15 @@ def test_what_does_not_fit_is_refused(changes, most):
 
 def test_the_rule_is_what_there_is(monkeypatch):
     total = sum(required_bytes(ALONE).values())
-    monkeypatch.setattr(memory_check, "total_memory", lambda: total)
+    monkeypatch.setattr(memory_check, "device_memory", lambda: total)
     check_room(ALONE)
-    monkeypatch.setattr(memory_check, "total_memory", lambda: total - 1)
+    monkeypatch.setattr(memory_check, "device_memory", lambda: total - 1)
     with pytest.raises(BadInput, match="needs at least"):
         check_room(ALONE)
 
 
 def test_this_machine_has_memory():
-    assert 2**28 < memory_check.total_memory() < 2**50
+    assert 2**28 < memory_check.device_memory() < 2**50
 
 
 def test_sizes_in_words():

@@ -76,7 +76,7 @@ def numbers(text):
 @pytest.mark.parametrize("runs", GROUPS.values(), ids=GROUPS)
 def test_results_are_those_of_separate_runs(runs, tmp_path):
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, 4, None) is not None
+    assert trace_population(runs, None) is not None
     together, apart = train(runs, tmp_path / "together"), train(runs, tmp_path / "apart", most=1)
     for name, text in apart.items():
         np.testing.assert_allclose(numbers(together[name]), numbers(text), rtol=1e-5, atol=1e-6)
@@ -157,7 +157,7 @@ def test_a_number_that_python_branches_on_is_no_obstacle(tmp_path):
         for scale in (0.5, 1.0)
     )
     assert group_runs(runs, None) == [runs]
-    assert trace_population(runs, 4, None) is None
+    assert trace_population(runs, None) is None
     train(runs, tmp_path)
     assert all((tmp_path / run.name / "result.json").is_file() for run in runs)
 

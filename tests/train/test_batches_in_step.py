@@ -125,7 +125,7 @@ def test_the_three_batches_of_a_step_share_no_example():
     made, state, given, stream = begun(PLAIN.replace(balance=Crossed()))
     start, first = (first_of(jax.device_get(part)) for part in (state.params, state))
     known = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], stream.labelled)
-    key = fold_in_name(stream_key(first, ""), "labelled")
+    key = fold_in_name(stream_key(first.key, ""), "labelled")
     taken = [
         np.asarray(sample_labelled(PLAIN, stream, known, key, jnp.int32(number)).rows)
         for number in range(3)

@@ -66,3 +66,7 @@ class CamVid(DataSource):
     def load(self) -> Splits:
         """Reads the images and the maps."""
         return self.folder().load()
+
+    def open(self) -> Splits:
+        """The same with images and maps that are read when needed, see `DenseFolder`."""
+        return self.folder().open()

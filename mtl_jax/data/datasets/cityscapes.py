@@ -12,6 +12,7 @@ from mtl_jax.data.datasets.npy_folders import (
     benchmark_shapes,
     check_settings,
     load_benchmark,
+    open_benchmark,
 )
 
 
@@ -67,3 +68,7 @@ class Cityscapes(DataSource):
     def load(self) -> Splits:
         """Reads the images and the labels."""
         return load_benchmark(self, self.labels())
+
+    def open(self) -> Splits:
+        """The same with files that are read when needed."""
+        return open_benchmark(self, self.labels())

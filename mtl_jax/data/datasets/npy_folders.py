@@ -1,6 +1,8 @@
 """Dense benchmarks as folders of numbered `.npy` files, one for each image and label."""
 
+import functools
 import pathlib
+import threading
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -9,10 +11,12 @@ import numpy as np
 
 from mtl_jax.core.data_source import Splits
 from mtl_jax.core.validation import BadInput, require, require_choice, require_int, require_number
+from mtl_jax.data.files.file_rows import FileRows
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.random_split import hold_out
 
 PARTS = ("train", "val")
+PARSER = threading.Lock()  # The parser of headers fails in threads of Python 3.11.
 NpySource = Any  # `NYUv2` or `Cityscapes`.
 
 
@@ -50,14 +54,44 @@ def benchmark_shapes(source: NpySource, labels: tuple[NpyLabel, ...]) -> dict[st
 
 
 def load_benchmark(source: NpySource, labels: tuple[NpyLabel, ...]) -> Splits:
-    """Reads all parts; without a validation fraction, validation is the test part."""
+    """Reads all parts, each once."""
+    splits = open_benchmark(source, labels)
+    read = {id(part): {name: np.asarray(rows) for name, rows in part.items()} for part in splits}
+    return Splits(*(read[id(part)] for part in splits))
+
+
+def open_benchmark(source: NpySource, labels: tuple[NpyLabel, ...]) -> Splits:
+    """All parts, with files that are read when needed.
+
+    Without a validation fraction, validation is the test part.
+    """
     folder = part_folder(source, "train")
     rows = train_rows(source, count_files(folder, labels))
-    train, *held_out = (read_part(folder, indices, labels, source.dtype) for indices in rows)
+    train, *held_out = (open_part(folder, indices, labels, source.dtype) for indices in rows)
     folder = part_folder(source, "val")
     indices = np.arange(count_files(folder, labels))
-    test = read_part(folder, indices, labels, source.dtype)
+    test = open_part(folder, indices, labels, source.dtype)
     return Splits(train, held_out[0] if held_out else test, test)
+
+
+def open_part(
+    folder: pathlib.Path, rows: np.ndarray, labels: tuple[NpyLabel, ...], dtype: str
+) -> dict[str, FileRows]:
+    """Arrays of the images with the given numbers, read when needed."""
+    size = image_size(folder / "image" / "0.npy")
+
+    def open_files(name: str, read_file: Callable[[pathlib.Path], np.ndarray]) -> FileRows:
+        files = [folder / name / f"{row}.npy" for row in rows]
+        first = read_file(files[0])
+        if first.shape[:2] != size:
+            rule = f"must be of {size[0]} x {size[1]} pixels as {folder / 'image' / '0.npy'}"
+            raise BadInput(f"{files[0]} {rule}, not {list(first.shape)}")
+        return FileRows(files, read_file, first.shape, first.dtype)
+
+    arrays = {"inputs": open_files("image", functools.partial(read_image, dtype=dtype))}
+    for label in labels:
+        arrays[label.name] = open_files(label.folder, functools.partial(read_label, label=label))
+    return arrays
 
 
 def train_rows(source: NpySource, count: int) -> tuple[np.ndarray, ...]:
@@ -93,34 +127,11 @@ def count_files(folder: pathlib.Path, labels: tuple[NpyLabel, ...]) -> int:
     return count
 
 
-def read_part(
-    folder: pathlib.Path, rows: np.ndarray, labels: tuple[NpyLabel, ...], dtype: str
-) -> dict[str, np.ndarray]:
-    """Arrays of the images with the given numbers."""
-    size = image_size(folder / "image" / "0.npy")
-
-    def read(name: str, to_array: Callable[[pathlib.Path], np.ndarray]) -> np.ndarray:
-        files = [folder / name / f"{row}.npy" for row in rows]
-        first = to_array(files[0])
-        arrays = np.empty((len(files), *first.shape), first.dtype)
-        for array, file in zip(arrays, files, strict=True):
-            read_file = to_array(file)
-            if read_file.shape != array.shape or read_file.shape[:2] != size:
-                rule = f"must be of {size[0]} x {size[1]} pixels as {folder / 'image' / '0.npy'}"
-                raise BadInput(f"{file} {rule}, not {list(read_file.shape)}")
-            array[...] = read_file
-        return arrays
-
-    arrays = {"inputs": read("image", lambda file: read_image(file, dtype))}
-    for label in labels:
-        arrays[label.name] = read(label.folder, lambda file, label=label: read_label(file, label))
-    return arrays
-
-
 def open_array(file: pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
     """A memory map of a file of numbers, which has one of several numbers of axes."""
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        with PARSER:
+            array = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise BadInput(f"{file} cannot be read as an array: {error}") from error
     if array.ndim not in axes or array.dtype.kind not in "fiub" or array.size == 0:

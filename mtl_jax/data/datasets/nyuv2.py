@@ -11,6 +11,7 @@ from mtl_jax.data.datasets.npy_folders import (
     benchmark_shapes,
     check_settings,
     load_benchmark,
+    open_benchmark,
 )
 
 # The 13 classes of https://github.com/ankurhanda/nyuv2-meta-data, by name.
@@ -82,3 +83,7 @@ class NYUv2(DataSource):
     def load(self) -> Splits:
         """Reads the images and the labels."""
         return load_benchmark(self, self.labels())
+
+    def open(self) -> Splits:
+        """The same with files that are read when needed."""
+        return open_benchmark(self, self.labels())

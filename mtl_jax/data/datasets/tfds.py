@@ -10,7 +10,9 @@ import numpy as np
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, did_you_mean, require
 from mtl_jax.data.datasets.tfds_builder import open_builder, tensorflow_missing
+from mtl_jax.data.datasets.tfds_rows import TfdsImages, TfdsRows, encoded_images
 from mtl_jax.data.datasets.tfds_sizes import SIZES, require_disjoint, slices_of
+from mtl_jax.data.datasets.tfds_values import fits_int32, is_scalar, stack
 from mtl_jax.data.files.decode_image import MODES, decode_image, require_size
 
 
@@ -94,6 +96,27 @@ class Tfds(DataSource):
         features = [name for name in names if all(fits_int32(part[name]) for part in parts)]
         return Splits(*({names[name]: stack(part[name]) for name in features} for part in parts))
 
+    def open(self) -> Splits:
+        """The same with images that are decoded when needed; the labels are read.
+
+        That all images have one size is checked as they are read.
+        """
+        builder, shape = self.builder(), self.shapes()["inputs"].shape
+        image, *labels = names = self.names(builder.info.features)
+        parts, values = [], []
+        for split in self.split:
+            source = self.source(builder, split, image)
+            values.append({name: [] for name in labels})
+            for example in source:
+                for name in labels:
+                    values[-1][name].append(example[name])
+            images = TfdsImages(self.name, self.data_dir, split, image)
+            parts.append({"inputs": TfdsRows(images, (len(source), *shape[1:]), self.size)})
+        kept = [name for name in labels if all(fits_int32(part[name]) for part in values)]
+        for part, own in zip(parts, values, strict=True):
+            part |= {names[name]: stack(own[name]) for name in kept}
+        return Splits(*parts)
+
     def builder(self) -> Any:
         """The builder of the data set, which must be prepared."""
         builder = open_builder(self.name, self.data_dir)
@@ -171,12 +194,8 @@ class Tfds(DataSource):
 
     def source(self, builder: Any, split: str, image: str) -> Any:
         """The examples of a split, read lazily; images remain encoded."""
-        import tensorflow_datasets as tfds
-
-        # Pillow decodes below: TFDS would do the same, and log a hint to install OpenCV.
-        decoders = {image: tfds.decode.SkipDecoding()}
         try:
-            return builder.as_data_source(split, decoders=decoders)
+            return encoded_images(builder, split, image)
         except NotImplementedError as error:
             raise BadInput(
                 f"{self.name!r} in {self.data_dir} is prepared as "
@@ -222,22 +241,3 @@ def prepare(name: str, data_dir: str) -> None:
 def are_strings(value: Any) -> bool:
     """Whether a value is a tuple of strings."""
     return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
-
-
-def is_scalar(kind: Any) -> bool:
-    """Whether a TFDS feature is a scalar number or boolean."""
-    return kind.shape == () and np.dtype(kind.np_dtype).kind in "biuf"
-
-
-def fits_int32(values: list) -> bool:
-    """Whether values contain no integer outside the range of int32."""
-    array, bounds = np.asarray(values), np.iinfo(np.int32)
-    return array.dtype.kind == "f" or (bounds.min <= array.min() and array.max() <= bounds.max)
-
-
-def stack(values: list | np.ndarray) -> np.ndarray:
-    """Stacks images as uint8, integers and booleans as int32, other numbers as float32."""
-    array = np.asarray(values)
-    if array.ndim > 1:
-        return array
-    return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)

@@ -1,6 +1,7 @@
 """A data source for images with label maps of their pixels in other folders."""
 
 import dataclasses
+import functools
 import pathlib
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
+from mtl_jax.data.files.file_rows import FileRows, image_rows
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.files.image_size import common_size, image_size
 from mtl_jax.data.files.label_maps import ClassMap, LabelMap
@@ -135,6 +137,22 @@ class DenseFolder(DataSource):
         maps = [label for label in self.labels if isinstance(label, ClassMap)]
         return {label.name: label.classes for label in maps if label.classes}
 
+    def open(self) -> Splits:
+        """The same as `load` with images and maps that are read when needed, and not compared.
+
+        That a map has the size of its image is not checked, and without `size` nor is that all
+        images have one.
+        """
+        examples = self.examples()
+        size = image_size(examples["train"][0].image) if self.size is None else self.size
+        return Splits(
+            **{
+                name: {"inputs": image_rows([example.image for example in part], size)}
+                | {label.name: map_rows(label, part, size) for label in self.labels}
+                for name, part in examples.items()
+            }
+        )
+
     def load(self) -> Splits:
         """Reads the images and the maps."""
         examples = self.examples()
@@ -207,6 +225,14 @@ class DenseFolder(DataSource):
         if not folder.is_dir():
             raise BadInput(f"{type(self).__name__}: {folder} must be a folder, and is none")
         return folder
+
+
+def map_rows(label: LabelMap, part: list[Example], size: tuple[int, int]) -> FileRows:
+    """The maps of one label, `[N, H, W, ...]`, read when needed."""
+    files = [example.maps[label.name] for example in part]
+    one = label.empty((1, *size))
+    read_file = functools.partial(label.read, size=size)
+    return FileRows(files, read_file, one.shape[1:], one.dtype, one.flat[0])
 
 
 def find_map(

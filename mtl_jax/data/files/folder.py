@@ -7,10 +7,11 @@ import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import require
-from mtl_jax.data.files.class_folders import read_layout
+from mtl_jax.data.files.class_folders import LabelledFiles, Layout, read_layout
 from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import read_image, require_size  # noqa: F401, `read_image` for a single image
 from mtl_jax.data.files.duplicates import warn_of_repeats
+from mtl_jax.data.files.file_rows import image_rows
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.random_split import require_split
 
@@ -90,16 +91,31 @@ class Folder(DataSource):
         """The classes of "label", in the order of their integers."""
         return {"label": read_layout(self).classes}
 
-    def load(self) -> Splits:
-        """Reads the images: "inputs" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
+    def open(self) -> Splits:
+        """The same as `load` with images that are read when needed; files are not compared."""
+        layout = self.layout()
+        return Splits(
+            **{
+                name: {"inputs": image_rows([file for file, _ in part], self.size)}
+                | labels_of(part)
+                for name, part in with_unlabelled(layout).items()
+            }
+        )
+
+    def layout(self) -> Layout:
+        """The files of all parts."""
         layout = read_layout(self)
         for note in layout.notes:
             warn_of(self, note)
-        train = [*layout.parts["train"], *layout.unlabelled]
+        return layout
+
+    def load(self) -> Splits:
+        """Reads the images: "inputs" uint8 `[N, H, W, 3]` and "label" int32 `[N]`."""
+        layout = self.layout()
         parts, hashes = {}, {}
-        for name, part in {**layout.parts, "train": train}.items():
+        for name, part in with_unlabelled(layout).items():
             images, hashes[name] = read_all(self, [file for file, _ in part], self.size)
-            parts[name] = {"inputs": images, "label": np.array([n for _, n in part], np.int32)}
+            parts[name] = {"inputs": images} | labels_of(part)
         num_labelled = len(layout.parts["train"])
         unlabelled, hashes["train"] = hashes["train"][num_labelled:], hashes["train"][:num_labelled]
         warn_of_repeats(self, "bytes", hashes, layout.has_parts, "file")
@@ -107,3 +123,13 @@ class Folder(DataSource):
             pair = {"unlabelled": unlabelled, name: hashes[name]}
             warn_of_repeats(self, "bytes", pair, user_split=False, unit="file")
         return Splits(**parts)
+
+
+def with_unlabelled(layout: Layout) -> dict[str, LabelledFiles]:
+    """The files of each part with their labels; of train the unlabelled ones too."""
+    return {**layout.parts, "train": [*layout.parts["train"], *layout.unlabelled]}
+
+
+def labels_of(files: LabelledFiles) -> dict[str, np.ndarray]:
+    """The labels of files, int32 `[N]`."""
+    return {"label": np.array([label for _, label in files], np.int32)}

@@ -10,6 +10,7 @@ from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
+from mtl_jax.data.files.file_rows import image_rows
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.files.paths import expand_path
 from mtl_jax.data.files.text_files import lines_of, read_text
@@ -100,6 +101,17 @@ class ImageLists(DataSource):
             pixels, hashes[part] = read_all(self, files, self.size)
             parts[part] = {"inputs": pixels, "label": np.array(labels, np.int32)}
         warn_of_repeats(self, "bytes", hashes, user_split=True, unit="file")
+        return Splits(**parts)
+
+    def open(self) -> Splits:
+        """The same as `load` with images that are read when needed; files are not compared."""
+        parts = {}
+        for part, name in zip(Splits._fields, self.lists, strict=True):
+            files, labels = zip(*self.read_list(name), strict=True)
+            parts[part] = {
+                "inputs": image_rows(files, self.size),
+                "label": np.array(labels, np.int32),
+            }
         return Splits(**parts)
 
     def read_list(self, name: str) -> list[Entry]:

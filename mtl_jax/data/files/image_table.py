@@ -26,6 +26,7 @@ from mtl_jax.data.files.columns import Columns, Names, cell_error, encode_catego
 from mtl_jax.data.files.data_warning import warn_of
 from mtl_jax.data.files.decode_image import require_size
 from mtl_jax.data.files.duplicates import warn_of_repeats
+from mtl_jax.data.files.file_rows import image_rows
 from mtl_jax.data.files.image_files import read_all
 from mtl_jax.data.files.named_images import named_images
 from mtl_jax.data.labels import has_label
@@ -147,6 +148,18 @@ class ImageTable(DataSource):
         columns = concatenate_columns(self, parts, **self.fields())
         labels = labels_of(self, columns)
         return ColumnSplits(columns, labels, rows_of(self, parts, columns, labels))
+
+    def open(self) -> Splits:
+        """The same as `load` with images that are read when needed; files are not compared."""
+        columns, labels, rows = self.read()
+        images = named_images(self, columns)
+        return Splits(
+            *(
+                {"inputs": image_rows([images[i] for i in indices], self.size)}
+                | {name: array[indices] for name, array in labels.items()}
+                for indices in rows
+            )
+        )
 
     def load(self) -> Splits:
         """Reads the table and the images."""

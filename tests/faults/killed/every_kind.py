@@ -4,6 +4,7 @@ import functools
 
 from mtl_jax import augment, consistency, nets, optimizers
 from mtl_jax.augment.image.cta_operations import OPERATIONS
+from mtl_jax.config.execution import Execution
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
@@ -48,6 +49,9 @@ PATIENT = ONE.replace(
 POPULATION = tuple(
     ONE.replace(name=f"rate {rate}", optimizer=optimizers.SGD(rate)) for rate in (0.01, 0.03, 0.1)
 )
+STREAMED = SEMI_SUPERVISED.replace(
+    name="streamed", execution=Execution(steps_per_call=4, data_location="host")
+)
 FITTED = SklearnBaseline(
     name="fitted",
     data=DATA,
@@ -57,6 +61,16 @@ FITTED = SklearnBaseline(
     num_seeds=2,
 )
 EXPERIMENT = Experiment(
-    runs=(SUPERVISED, SEMI_SUPERVISED, CHAINED, TAUGHT, EXTENDED, DENSE, PATIENT, *POPULATION),
+    runs=(
+        SUPERVISED,
+        SEMI_SUPERVISED,
+        CHAINED,
+        TAUGHT,
+        EXTENDED,
+        DENSE,
+        PATIENT,
+        STREAMED,
+        *POPULATION,
+    ),
     sklearn_baselines=(FITTED, FITTED.replace(name="of features", features_from=SUPERVISED)),
 )

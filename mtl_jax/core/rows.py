@@ -1,0 +1,113 @@
+"""Examples that are read from files when they are needed, in place of an array in memory."""
+
+import abc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class Rows(abc.ABC):
+    """Examples `[N, ...]` with random access, such as images that are decoded when they are read.
+
+    A data source may return them from `DataSource.open` in place of an array. They are sent to
+    worker processes by pickling, so they should hold names of files rather than open ones.
+
+    Attributes:
+      shape: the shape `[N, ...]` of all examples.
+      dtype: their dtype.
+      takes_python: whether reading takes the time of Python, so that processes read faster than
+        threads.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    takes_python: bool = True
+
+    @abc.abstractmethod
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """The examples `[n, ...]` at indices `[n]`."""
+
+    @abc.abstractmethod
+    def identity(self) -> str:
+        """A text that differs if the examples do, made without reading them all."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Reads the examples at an integer, a slice, a mask or integers, as NumPy indexes arrays."""
+        places = np.arange(len(self))[index]
+        found = self.read(np.atleast_1d(places))
+        return found[0] if places.ndim == 0 else found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Reads all examples."""
+        return np.asarray(self.read(np.arange(len(self))), dtype)
+
+    def select(self, index: np.ndarray) -> "Rows":
+        """The examples at indices `[n]`, not read yet."""
+        return SelectedRows(self, np.asarray(index))
+
+
+class SelectedRows(Rows):
+    """Some of the examples of others.
+
+    Attributes:
+      rows: the others.
+      index: indices `[n]` of the selected ones.
+    """
+
+    def __init__(self, rows: Rows, index: np.ndarray):
+        self.rows, self.index = rows, index
+        self.shape, self.dtype = (len(index), *rows.shape[1:]), rows.dtype
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """The examples `[n, ...]` at indices `[n]`."""
+        return self.rows.read(self.index[index])
+
+    def identity(self) -> str:
+        """The identity of the others, with the indices."""
+        return f"{self.rows.identity()}{self.index.tolist()}"
+
+
+class ConvertedRows(Rows):
+    """Examples that are converted when they are read, by the process that trains.
+
+    Attributes:
+      rows: the examples before.
+      convert: maps `[n, ...]` to `[n, ...]`.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        convert: Callable[[np.ndarray], np.ndarray],
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+    ):
+        self.rows, self.convert = rows, convert
+        self.shape, self.dtype = shape, dtype
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """The converted examples `[n, ...]` at indices `[n]`."""
+        return self.convert(self.rows.read(index))
+
+    def identity(self) -> str:
+        """The identity of the examples before."""
+        return self.rows.identity()
+
+
+def read_rows(array: np.ndarray | Rows, index: np.ndarray) -> np.ndarray:
+    """The examples `[n, ...]` at indices `[n]` of an array or of `Rows`."""
+    return array.read(index) if isinstance(array, Rows) else array[index]
+
+
+def select_rows(array: Any, index: np.ndarray) -> Any:
+    """The examples at indices `[n]`: an array of an array, or `Rows` that are not read yet."""
+    return array.select(index) if isinstance(array, Rows) else array[index]

@@ -1,0 +1,170 @@
+"""Streamed training data: the examples of the next block of steps are read ahead."""
+
+import concurrent.futures
+import functools
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mtl_jax.core.tree import num_examples
+from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.row_reader import RowReader
+from mtl_jax.runner.step_blocks import step_blocks
+from mtl_jax.runner.streamed_shapes import (
+    block_sizes,
+    indices_of_steps,
+    rows_per_step,
+    without_examples,
+)
+from mtl_jax.train import TrainData
+
+MAX_INDICES = 2**22  # That are computed at a time.
+
+
+class Block(NamedTuple):
+    """A block of steps, with its data."""
+
+    start: int
+    stop: int
+    data: TrainData
+
+
+class StreamedData:
+    """Training data of which a block of steps gets the examples that it reads.
+
+    The examples of the next block are read and placed on the devices while one is trained. Their
+    indices are the same function of the key and the step as those of data on the device, so
+    results do not change, and there is no state of an iterator to store.
+    """
+
+    def __init__(self, compiled: CompiledRun, data: TrainData, splits: Any):
+        """Places all but the examples on the devices.
+
+        Args:
+          compiled: the compiled run.
+          data: the data, whose inputs and labels are arrays on the host or `Rows`.
+          splits: the data of evaluations, which the same reader reads.
+        """
+        self.compiled, self.host = compiled, data
+        examples = [(stream.inputs, stream.labels) for stream in data.streams.values()]
+        count = compiled.run.steps * self.rows_per_step
+        self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
+        self.base = compiled.put_data(without_examples(data))
+        self.pool = concurrent.futures.ThreadPoolExecutor(1, "read-ahead")
+        self.sequence: Generator[Block] | None = None
+        self.upcoming: concurrent.futures.Future[Block | None] | None = None
+        self.next_step: int | None = None
+
+    def take(self, start: int, stop: int) -> TrainData:
+        """The data of a block of steps; reads the next block ahead."""
+        upcoming = self.upcoming
+        if upcoming is None or self.next_step != start:
+            self.close()
+            self.sequence = self.blocks(start)
+            upcoming = self.pool.submit(self.next_block)
+        block = upcoming.result()
+        if block is None or (block.start, block.stop) != (start, stop):
+            raise ValueError(f"steps {start} to {stop} are no block of the run")
+        self.next_step = stop
+        self.upcoming = self.pool.submit(self.next_block)
+        return block.data
+
+    def next_block(self) -> Block | None:
+        """The next block of the sequence, None after the last one."""
+        return None if self.sequence is None else next(self.sequence, None)
+
+    def read(self, start: int, stop: int) -> TrainData:
+        """The data of any steps."""
+        return next(self.read_blocks([(start, stop)])).data
+
+    def close(self) -> None:
+        """Ends the reading ahead."""
+        if self.upcoming is not None and not self.upcoming.cancel():
+            concurrent.futures.wait([self.upcoming])
+        if self.sequence is not None:
+            self.sequence.close()
+        self.upcoming = self.sequence = None
+
+    @property
+    def rows_per_step(self) -> int:
+        """Number of indices that a step of all seeds computes."""
+        run = self.compiled.run
+        return run.num_seeds * sum(rows_per_step(run, self.host).values())
+
+    def blocks(self, start: int) -> Generator[Block]:
+        """The blocks from step `start` to the end, read ahead."""
+        run, part, per_step = self.compiled.run, [], self.rows_per_step
+        for block in step_blocks(run, start, self.compiled.execution.steps_per_call):
+            part.append(block)
+            if (part[-1][1] - part[0][0]) * per_step >= MAX_INDICES:
+                yield from self.read_blocks(part)
+                part = []
+        yield from self.read_blocks(part)
+
+    def read_blocks(self, blocks: Sequence[tuple[int, int]]) -> Generator[Block]:
+        """Blocks from their first and last steps, read ahead."""
+        every = [self.rows_of(start, stop) for start, stop in blocks]
+        sizes = [block_sizes(self.compiled.run, self.host, stop - start) for start, stop in blocks]
+        readers = {
+            name: self.read_stream(name, [rows[name] for rows in every])
+            for name in self.base.streams
+        }
+        try:
+            for (start, stop), rows, own in zip(blocks, every, sizes, strict=True):
+                yield Block(start, stop, self.put(rows, readers, own))
+        finally:
+            for reader in readers.values():
+                reader.close()
+
+    def read_stream(self, name: str, indices: Sequence[np.ndarray]) -> Generator[list]:
+        """Reads inputs and labels of a stream."""
+        stream = self.host.streams[name]
+        leaves = jax.tree.leaves((stream.inputs, stream.labels))
+        return self.reader.read(leaves, indices)
+
+    def rows_of(self, start: int, stop: int) -> dict[str, np.ndarray]:
+        """Indices of the examples that some steps read, by stream, ascending and different."""
+        steps = start + jnp.arange(stop - start)
+        found = jax.device_get(self.indices(self.base._replace(source_model=None), steps))
+        return {name: np.unique(indices) for name, indices in found.items()}
+
+    @functools.cached_property
+    def indices(self) -> Callable:
+        """The jitted `(data, steps) -> {stream: [S, steps, n]}`, as in `indices_of_steps`."""
+        run, seeds = self.compiled.run, self.compiled.initial.seeds
+        return jax.jit(functools.partial(indices_of_steps, run, seeds))
+
+    def examples_at(self, rows: Mapping[str, np.ndarray]) -> TrainData:
+        """The data of examples at ascending indices, by stream."""
+        readers = {name: self.read_stream(name, [index]) for name, index in rows.items()}
+        return self.put(rows, readers, {name: len(index) for name, index in rows.items()})
+
+    def put(
+        self,
+        rows: Mapping[str, np.ndarray],
+        readers: Mapping[str, Generator[list]],
+        sizes: Mapping[str, int],
+    ) -> TrainData:
+        """Places the next examples of readers on the devices, with zeros up to some sizes."""
+        streams = {}
+        for name, reader in readers.items():
+            host, size = self.host.streams[name], sizes[name]
+            treedef = jax.tree.structure((host.inputs, host.labels))
+            padded = [pad(array, size, 0) for array in next(reader)]
+            inputs, labels = treedef.unflatten(padded)
+            index = pad(rows[name].astype(np.int32), size, num_examples(host.inputs))
+            bare = self.base.streams[name]
+            streams[name] = bare._replace(inputs=inputs, labels=labels, rows=index)
+        return self.compiled.put_data(self.base._replace(streams=streams))
+
+
+def pad(array: np.ndarray, size: int, value: int) -> np.ndarray:
+    """An array `[n, ...]` with further entries of a value, `[R, ...]`."""
+    if len(array) == size:
+        return array
+    padded = np.full((size, *array.shape[1:]), value, array.dtype)
+    padded[: len(array)] = array
+    return padded
