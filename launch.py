@@ -122,8 +122,13 @@ def add_diagnostic_options(parser: Parser) -> None:
 
 
 def add_process_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options for training in several processes."""
-    group = parser.add_argument_group("processes").add_mutually_exclusive_group()
+    """Adds the options for training on several devices and in several processes."""
+    processes = parser.add_argument_group("devices and processes")
+    processes.add_argument(
+        "--mesh", action=StoreOnce, type=nonempty, metavar="AXIS=N,...",
+        help="arrange all devices, such as seed=2,batch=4,model=2; default: seeds, then the batch",
+    )  # fmt: skip
+    group = processes.add_mutually_exclusive_group()
     group.add_argument(
         "--jobs", action=StoreOnce, type=positive, metavar="N",
         help="train up to N rows at a time, each in a process of its own",

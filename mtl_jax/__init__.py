@@ -7,11 +7,13 @@ from typing import Any
 FACE = {
     "Augmentation": "mtl_jax.config.run_groups",
     "BalanceOptions": "mtl_jax.config.balance_options",
+    "DeviceMesh": "mtl_jax.config.device_mesh",
     "Evaluation": "mtl_jax.config.run_groups",
     "Execution": "mtl_jax.config.execution",
     "Experiment": "mtl_jax.config.experiment",
     "Initialization": "mtl_jax.config.run",
     "Labels": "mtl_jax.config.run",
+    "PartitionRule": "mtl_jax.config.device_mesh",
     "Published": "mtl_jax.config.experiment",
     "Regularization": "mtl_jax.config.run_groups",
     "Run": "mtl_jax.config.run",

@@ -86,6 +86,27 @@ optimizer that needs more than gradients (such as `optax.lbfgs`) is refused wher
 linear decay is `PolynomialSchedule(peak, 1.0)`. Another kind of optimizer extends
 `mtl_jax.core.optimizer.Optimizer`.
 
+## Several devices
+
+By itself, a run shards its seeds and then the examples of each batch over as many local devices as
+divide them. `--mesh seed=2,batch=4,model=2` says it for every run, and must name as many devices as
+there are; a missing axis has size 1. Over "model", each parameter of at least 65536 elements is
+sharded along its largest dimension that the axis divides, and with it its average, the optimizer's
+moments and whatever else of the state has its path and shape. An experiment can say otherwise:
+
+```python
+from mtl_jax import DeviceMesh, PartitionRule
+
+replicated = PartitionRule("tasks/heads/.*", None)  # By path, as in param_rules.
+rows = PartitionRule("shared/Dense_0/kernel", 0)  # Along the first dimension.
+mesh = DeviceMesh(model=2, min_size=1024, rules=(replicated, rows))  # Experiment(mesh=mesh).
+print(mesh.shape)  # (1, 1, 2)
+```
+
+A mesh is no part of a fingerprint: results depend on it by rounding only (`tests/laws/test_meshes.py`
+compares every method on eight devices with one), BatchNorm is over the global batch, and a checkpoint
+can be restored onto another number of devices.
+
 ## Add a method
 
 One file, one test, one export line. For an aggregator: `mtl_jax/aggregation/inverse_norm.py` with

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run, dependency_order
 from mtl_jax.config.run_checks import check_experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
@@ -45,6 +46,8 @@ class Experiment:
       max_population: runs that differ in numbers only, such as their learning rates, are compiled
         and trained as one program, with results that are equal up to rounding: how many at most.
         None is as many as fit into a quarter of the memory, 1 trains each by itself.
+      mesh: how all devices are arranged for every run, which `--mesh` changes; None shards as many
+        seeds, and then examples of a batch, as there are devices that divide them.
 
     Raises:
       BadInput: for duplicate names, a baseline or a published result of an unknown run, a
@@ -62,6 +65,7 @@ class Experiment:
     tuned: tuple[Tuned, ...] = ()
     trackers: tuple[Tracker, ...] = ()
     max_population: int | None = None
+    mesh: DeviceMesh | None = None
 
     def __post_init__(self):
         check_experiment(self, dependency_order)

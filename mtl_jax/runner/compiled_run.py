@@ -6,26 +6,26 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.stages import Wrapped
 
 from mtl_jax import train
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
 from mtl_jax.runner.dataset_sizes import sizes_of
-from mtl_jax.runner.execution import default_execution, mesh_of
+from mtl_jax.runner.execution import default_execution
+from mtl_jax.runner.initial_state import InitialState
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
+from mtl_jax.runner.mesh import mesh_of
 from mtl_jax.runner.seed_functions import (
-    INIT_COMPILER_OPTIONS,
     EvaluationConfig,
     ExampleSpec,
     Init,
     evaluate_hidden_seeds,
     evaluate_seeds,
-    init_models,
 )
 from mtl_jax.runner.streamed_shapes import is_streamed, limit_block
 from mtl_jax.storage.abstract_data import single_seed
@@ -45,7 +45,8 @@ class CompiledRun:
     Attributes:
       run: the run configuration.
       execution: how steps and seeds are looped.
-      mesh: the devices, with the axes "seed" and "batch".
+      mesh: the devices, with the axes "seed", "batch" and "model".
+      requested: which parameters are sharded over the axis "model".
       example: shapes and dtypes of an example.
       sizes: numbers of outputs and examples, by task.
       encodes_once: whether inputs are features of the encoder, which is frozen.
@@ -54,15 +55,10 @@ class CompiledRun:
     run: Run
     execution: Execution
     mesh: Mesh
+    requested: DeviceMesh
     example: ExampleSpec
     sizes: dict[str, DatasetSizes]
     encodes_once: bool = False
-
-    @property
-    def seeds(self) -> jax.Array:
-        """The seeds `[S]`."""
-        first = self.run.first_seed
-        return jnp.arange(first, first + self.run.num_seeds, dtype=jnp.uint32)
 
     @functools.cached_property
     def model(self) -> Model:
@@ -90,33 +86,21 @@ class CompiledRun:
         Args:
           source: parameters and statistics `[S, ...]` of the source model, if the run has one.
         """
-        model, extra_models = self.new_models()
-        return self.init_state(model, source, extra_models)
+        return self.initial.make(source)
 
     def abstract_init(self, source: Init | None) -> train.TrainState:
         """Shapes of the initial state, from the shapes of a source model."""
-        model, extra_models = self.new_models(abstract=True)
-        return self.init_state.trace(model, source, extra_models).out_info
-
-    def new_models(self, abstract: bool = False) -> tuple[Init, dict[str, Init]]:
-        """New models of the run and, by name, of its extensions; or their shapes."""
-        init = init_models.eval_shape if abstract else init_models
-        outputs = tuple(train.head_specs(self.run).items())
-        args = (self.run.trunk, outputs, self.example, self.seeds)
-        names = [name for extension in self.run.extensions for name in extension.extra_models]
-        return init(*args), {name: init(*args, name) for name in names}
+        return self.initial.abstract(source)
 
     @functools.cached_property
-    def init_state(self) -> Wrapped:
-        """The jitted `(model, source, extra_models) -> state`."""
-        create, seeds = functools.partial(train.init_train_state, self.run, self.sizes), self.seeds
+    def initial(self) -> InitialState:
+        """The functions that make the initial state."""
+        return InitialState(self.run, self.mesh, self.requested, self.example, self.sizes)
 
-        def init_state(model: Init, source: Init | None, extra_models: dict[str, Init]):
-            return jax.vmap(create)(seeds, model, source, extra_models)
-
-        return jax.jit(
-            init_state, compiler_options=INIT_COMPILER_OPTIONS, out_shardings=self.seed_sharding
-        )
+    @property
+    def state_sharding(self) -> Any:
+        """The shardings of a state, one for all leaves if no parameter is sharded."""
+        return self.initial.sharding
 
     @functools.cached_property
     def train_steps(self) -> Wrapped:
@@ -132,7 +116,7 @@ class CompiledRun:
             compiler_options=self.compiler_options,
             static_argnums=2,
             donate_argnums=0,
-            out_shardings=self.seed_sharding,
+            out_shardings=(self.state_sharding, self.seed_sharding),
         )
 
     @property
@@ -143,7 +127,9 @@ class CompiledRun:
     @functools.cached_property
     def observe(self) -> Wrapped:
         """The jitted `(opt_state, improved) -> opt_state` of all seeds, after an evaluation."""
-        return jax.jit(jax.vmap(self.run.optimizer.observe), out_shardings=self.seed_sharding)
+        sharding = self.state_sharding
+        sharding = sharding if isinstance(sharding, NamedSharding) else sharding.opt_state
+        return jax.jit(jax.vmap(self.run.optimizer.observe), out_shardings=sharding)
 
     @functools.cached_property
     def affinity(self) -> Wrapped:
@@ -201,6 +187,10 @@ class CompiledRun:
         replicated = NamedSharding(self.mesh, PartitionSpec())
         shared = replicated if seed_axis(self.run) is None else self.seed_sharding
         shardings = data.in_axes(shared, self.seed_sharding)
+        source = data.source_model
+        if source is not None:
+            own = self.initial.shard(source, source.params)
+            shardings = shardings._replace(source_model=own)
         return jax.tree.map(lambda sharding, part: device_put(part, sharding), shardings, data)
 
     @property
@@ -221,25 +211,34 @@ def map_train_data(
     return map_seeds(loop, function, (0, data.in_axes(axis, 0)))(state, data)
 
 
-def compile_run(run: Run, shapes: train.TrainData, devices: list | None = None) -> CompiledRun:
+def compile_run(
+    run: Run,
+    shapes: train.TrainData,
+    devices: list | None = None,
+    requested: DeviceMesh | None = None,
+) -> CompiledRun:
     """Makes the compiled functions of a run.
 
     Args:
       run: the run configuration.
       shapes: the training data, of which only the shapes are used.
       devices: the devices to run on; all local devices if None.
+      requested: the mesh of the devices; None chooses it.
 
     Returns:
       The functions, which are compiled at their first call.
+
+    Raises:
+      BadInput: if the mesh does not suit the run or the devices.
     """
     devices = devices or jax.local_devices()
     execution = default_execution(run, devices[0].platform)
+    mesh = mesh_of(run, execution, devices, requested)
     location = data_location(run, shapes)
     execution = dataclasses.replace(execution, data_location=location)
     if is_streamed(execution):
         execution = limit_block(run, execution, shapes)
     streams = tuple(single_seed(run, shapes).streams.values())
     example = ExampleSpec.of(streams[0].inputs)
-    return CompiledRun(
-        run, execution, mesh_of(run, execution, devices), example, sizes_of(run, streams)
-    )
+    requested = requested or DeviceMesh()
+    return CompiledRun(run, execution, mesh, requested, example, sizes_of(run, streams))

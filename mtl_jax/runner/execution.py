@@ -1,10 +1,6 @@
-"""How a run is executed: loops by trunk and backend, and a mesh of devices."""
+"""How a run is executed: loops by trunk and backend."""
 
 import dataclasses
-import math
-
-import jax
-from jax.sharding import AxisType, Mesh
 
 from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
@@ -36,16 +32,3 @@ def fastest_loops(run: Run, backend: str) -> Execution:
         # Under vmap over seeds, all branches would be computed.
         return Execution(seed_loop="unroll", jacobian_loop="unroll", augment_loop="map")
     return Execution(jacobian_loop="unroll" if backend == "cpu" else "vmap")
-
-
-def mesh_of(run: Run, execution: Execution, devices: list) -> Mesh:
-    """A mesh ("seed", "batch") over as many devices as divide the seeds and the batch evenly.
-
-    Axes are Auto: JAX's default, Explicit, rejects ordinary losses.
-    """
-    seeds = math.gcd(run.num_seeds, len(devices)) if execution.seed_loop == "vmap" else 1
-    batch = math.gcd(run.batch_size, len(devices) // seeds)
-    auto = (AxisType.Auto, AxisType.Auto)
-    return jax.make_mesh(
-        (seeds, batch), ("seed", "batch"), axis_types=auto, devices=devices[: seeds * batch]
-    )

@@ -57,7 +57,7 @@ def train_in_processes(
     """
     with lock_rows(own, rows):
         check_memory(row for row in rows if isinstance(row, Run))
-        check_rows(rows)
+        check_rows(rows, own.mesh)
         archive(own, rows)
     run_data.load.cache_clear()  # Every process reads the data itself.
     waiting, running = list(rows), {}

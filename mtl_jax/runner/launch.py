@@ -1,11 +1,13 @@
 """The command line: which part of the package carries it out, and its exit code."""
 
 import argparse
+import dataclasses
 import functools
 import pathlib
 import sys
 import traceback
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import compare, export_command, input_digests, toy
@@ -61,7 +63,7 @@ def execute(options: argparse.Namespace) -> int:
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.out or pathlib.Path("results") / name
     if isinstance(experiment, ToyExperiment):
-        for option in ("jobs", "slurm", "status", "row", "table"):
+        for option in ("jobs", "mesh", "slurm", "status", "row", "table"):
             if vars(options)[option]:
                 raise BadInput(f"--{option} is for runs that train a model, not for toy runs")
         with explain_errors(""):
@@ -69,6 +71,9 @@ def execute(options: argparse.Namespace) -> int:
     trackers = requested_trackers(experiment, options.track)
     every_run = select_runs(experiment, options.set, options.seeds, None, options.smoke)
     experiment = select_runs(experiment, options.set, options.seeds, options.only, options.smoke)
+    if options.mesh is not None:
+        mesh = (experiment.mesh or DeviceMesh()).with_axes(options.mesh)
+        experiment = dataclasses.replace(experiment, mesh=mesh)
     if options.list:
         return print_progress(experiment, root)
     if options.status:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.core.tree import num_params
@@ -68,16 +69,16 @@ def progress_and_place(folder: RunDirectory) -> tuple[str, str]:
 def print_costs(experiment: Experiment) -> int:
     """Checks the shapes of every run without data or computation, and prints its size."""
     for run in topological_order(experiment):
-        parameters, flops = cost(run)
+        parameters, flops = cost(run, experiment.mesh)
         print(f"{run.name:32} {parameters:>10,} parameters  {flops:>10.3g} FLOPs a step and seed")
     return 0
 
 
-def cost(run: Run) -> tuple[int, float]:
+def cost(run: Run, requested: DeviceMesh | None = None) -> tuple[int, float]:
     """Number of parameters per seed, and XLA's estimate of the FLOPs per step and seed."""
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
         check_room(run)
-        compiled, state, data = trace_run(run, 1)
+        compiled, state, data = trace_run(run, 1, requested=requested)
     lowered = compiled.train_steps.lower(state, data, 1)
     flops = (lowered.cost_analysis() or {}).get("flops", float("nan"))
     return num_params(state.params) // run.num_seeds, flops / run.num_seeds

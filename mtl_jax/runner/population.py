@@ -57,18 +57,18 @@ class Population:
 
     def init(self, source: Init | None) -> train.TrainState:
         """The initial states, as `CompiledRun.init`."""
-        model, extra_models = self.template.new_models()
+        model, extra_models = self.template.initial.new_models()
         return self.init_states(self.numbers, model, source, extra_models)
 
     def abstract_init(self, source: Init | None) -> train.TrainState:
         """Shapes of the initial states, from the shapes of a source model."""
-        model, extra_models = self.template.new_models(abstract=True)
+        model, extra_models = self.template.initial.new_models(abstract=True)
         return self.init_states.trace(self.numbers, model, source, extra_models).out_info
 
     @functools.cached_property
     def init_states(self) -> Wrapped:
         """The jitted `(numbers, model, source, extra_models) -> states`."""
-        template, seeds, count = self.template, self.template.seeds, len(self.runs)
+        template, seeds, count = self.template, self.template.initial.seeds, len(self.runs)
 
         def init_states(numbers: dict, model: Init, source: Init | None, extra_models: dict):
             def init_one(_, run: Run):
@@ -81,7 +81,7 @@ class Population:
         return jax.jit(
             init_states,
             compiler_options=INIT_COMPILER_OPTIONS,
-            out_shardings=self.sharding,
+            out_shardings=self.state_sharding,
         )
 
     @functools.cached_property
@@ -104,7 +104,7 @@ class Population:
             compiler_options=template.compiler_options,
             static_argnums=3,
             donate_argnums=1,
-            out_shardings=self.sharding,
+            out_shardings=(self.state_sharding, self.sharding),
         )
 
     @functools.cached_property
@@ -149,6 +149,14 @@ class Population:
     def sharding(self) -> NamedSharding:
         """The sharding of arrays `[P, S, ...]`."""
         return NamedSharding(self.template.mesh, PartitionSpec(None, "seed"))
+
+    @functools.cached_property
+    def state_sharding(self) -> Any:
+        """The shardings of states `[P, S, ...]`, a run's with a leading axis."""
+        return jax.tree.map(
+            lambda own: NamedSharding(own.mesh, PartitionSpec(None, *own.spec)),
+            self.template.state_sharding,
+        )
 
 
 def map_runs(

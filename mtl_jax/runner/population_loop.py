@@ -75,7 +75,7 @@ class PopulationTraining:
                 break
         for member in self.alive:
             states[member.place] = member.training.state
-        self.states = stack(states)
+        self.states = jax.device_put(stack(states), self.population.state_sharding)
         return last
 
     def open(self, member: Member, state: TrainState, last_step: int) -> None:

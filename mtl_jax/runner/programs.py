@@ -4,6 +4,7 @@ import functools
 from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compile_ahead import CompileAhead, compile_block
@@ -78,31 +79,36 @@ def population_of(folder: RunDirectory) -> tuple[str, ...] | None:
     return tuple(note.get("population", ())) if note else None
 
 
-def prepare_group(group: Group, splits: Any, ahead: CompileAhead) -> list[Program]:
+def prepare_group(
+    group: Group, splits: Any, ahead: CompileAhead, requested: DeviceMesh | None = None
+) -> list[Program]:
     """Traces and checks a group; returns its program, or those of its runs if it cannot have one.
 
     Args:
       group: the group.
       splits: the shapes of its evaluation splits.
       ahead: compiles the first blocks of the programs.
+      requested: how all devices are arranged; None arranges them for each run.
     """
     first = group.runs[0]
     if len(group.population) > 1:
         with explain_errors(f"run {first.name!r}", always=has_user_code(first)):
-            traced = trace_population(group.population, splits)
+            traced = trace_population(group.population, splits, requested)
         if traced is not None:
             population, states, data = traced
             steps = first_block(first, population.template.execution)
             lower = functools.partial(population.lower, states, data, steps)
             ahead.add(first.name, functools.partial(compile_block, lower))
             return [Program(group.runs, population)]
-    return [prepare_run(run, splits, ahead) for run in group.runs]
+    return [prepare_run(run, splits, ahead, requested) for run in group.runs]
 
 
-def prepare_run(run: Run, splits: Any, ahead: CompileAhead) -> Program:
+def prepare_run(
+    run: Run, splits: Any, ahead: CompileAhead, requested: DeviceMesh | None = None
+) -> Program:
     """Traces and checks a run; its first block is compiled ahead."""
     with explain_errors(f"run {run.name!r}", always=has_user_code(run)):
-        compiled, state, data = trace_run(run, splits=splits)
+        compiled, state, data = trace_run(run, splits=splits, requested=requested)
     steps = first_block(run, compiled.execution)
     lower = functools.partial(compiled.train_steps.lower, state, data, steps)
     ahead.add(run.name, functools.partial(compile_block, lower))

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.config.sklearn_baseline import SklearnBaseline
 from mtl_jax.runner import sklearn_baseline, sklearn_data
@@ -99,13 +100,13 @@ def check_inputs(rows: Iterable[Row]) -> dict[str, Any]:
     return splits
 
 
-def check_rows(rows: Iterable[Row]) -> None:
-    """Checks data and settings of rows that other processes train."""
+def check_rows(rows: Iterable[Row], requested: DeviceMesh | None = None) -> None:
+    """Checks data and settings of rows that other processes train, and a mesh of these devices."""
     splits = check_inputs(rows)
     for row in rows:
         if isinstance(row, Run):
             with explain_errors(f"run {row.name!r}", always=has_user_code(row)):
-                trace_run(row, splits=splits[row.name])
+                trace_run(row, splits=splits[row.name], requested=requested)
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:

@@ -20,6 +20,7 @@ from mtl_jax.train.state import Init
 # gives the same bits in a tenth of the time. It is used for the initialization only: a training
 # step would be 7 % slower.
 INIT_COMPILER_OPTIONS = {"xla_backend_optimization_level": 2}
+INIT_STATIC_ARGNUMS = (0, 1, 2, 4)
 
 
 class ExampleSpec(NamedTuple):
@@ -60,8 +61,7 @@ class EvaluationConfig(NamedTuple):
         return with_features(model) if self.encoded else model
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2, 4), compiler_options=INIT_COMPILER_OPTIONS)
-def init_models(
+def make_models(
     trunk: Any,
     outputs: tuple,
     example: "ExampleSpec",
@@ -71,6 +71,11 @@ def init_models(
     """Initial parameters and statistics `[S, ...]` of a model for examples of some shapes."""
     model = make_model(trunk, dict(outputs))
     return jax.vmap(lambda seed: train.init_model(model, seed, example.tree, name))(seeds)
+
+
+init_models = jax.jit(
+    make_models, static_argnums=INIT_STATIC_ARGNUMS, compiler_options=INIT_COMPILER_OPTIONS
+)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -14,10 +14,12 @@ import signal
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Self
 
+from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.runner.console import exit_process, set_up_console
 from mtl_jax.runner.input_digests import Row, row_dependencies
 from mtl_jax.runner.jobs import Launch, row_options
+from mtl_jax.runner.mesh import require_divisible
 from mtl_jax.runner.rows import Sweep, archive, check_rows, lock_rows
 from mtl_jax.runner.slurm_queue import TABLE, job_folder, job_states, read_job_ids, write_job_ids
 
@@ -129,8 +131,8 @@ def submit_rows(
 ) -> bool:
     """Submits rows that are not queued yet, each to start after those that it needs.
 
-    Everything is checked before the first is submitted, but for memory, which is that of another
-    machine.
+    Everything is checked before the first is submitted, but for memory and number of devices, which
+    are those of another machine.
 
     Args:
       launch: executes command-line options.
@@ -151,6 +153,9 @@ def submit_rows(
         raise BadInput(f"--fresh: {few(queued)} is in the queue of SLURM; scancel ends a job")
     new = [row for row in rows if row.name not in queue.live]
     with lock_rows(own, new):
+        for row in new:
+            if own.mesh is not None and isinstance(row, Run):
+                require_divisible(own.mesh, row)
         check_rows(new)
         archive(own, new)
     for row in new:

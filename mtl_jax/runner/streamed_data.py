@@ -134,7 +134,7 @@ class StreamedData:
     @functools.cached_property
     def indices(self) -> Callable:
         """The jitted `(data, steps) -> {stream: [S, steps, n]}`, as in `indices_of_steps`."""
-        run, seeds = self.compiled.run, self.compiled.seeds
+        run, seeds = self.compiled.run, self.compiled.initial.seeds
         return jax.jit(functools.partial(indices_of_steps, run, seeds))
 
     def examples_at(self, rows: Mapping[str, np.ndarray]) -> TrainData:

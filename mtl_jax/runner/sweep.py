@@ -80,6 +80,7 @@ def sweep(
         own = Sweep(
             root, folders, failures, signals, tracking, options.fresh,
             profile_steps=options.profile_steps, max_population=experiment.max_population,
+            mesh=experiment.mesh,
         )  # fmt: skip
         check_folders(root, list(folders))
         with explain_errors(""):
@@ -151,6 +152,8 @@ def sweep_row(
         with explain_errors(""):
             input_digests.check(folders[name])
         if not folders[name].is_finished():
-            own = Sweep(root, folders, failures, signals, tracking, show_bars=False)
+            own = Sweep(
+                root, folders, failures, signals, tracking, show_bars=False, mesh=experiment.mesh
+            )
             train_rows(own, [row])
     return exit_code(failures)

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import jax
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
+from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
 from mtl_jax.runner.part_checks import check_parts
 from mtl_jax.runner.population import Population
@@ -50,7 +52,9 @@ class TracedRun(NamedTuple):
     data: TrainData
 
 
-def trace_run(run: Run, steps: int | None = None, splits: Any = None) -> TracedRun:
+def trace_run(
+    run: Run, steps: int | None = None, splits: Any = None, requested: DeviceMesh | None = None
+) -> TracedRun:
     """Traces a run's initialization, step and evaluation.
 
     The traces are reused when the program trains.
@@ -59,14 +63,17 @@ def trace_run(run: Run, steps: int | None = None, splits: Any = None) -> TracedR
       run: the run configuration.
       steps: length of the traced block of steps; that of the first block if None.
       splits: shapes of the evaluation splits; those of the training data if None.
+      requested: how all devices are arranged; None arranges them for the run.
 
     Raises:
-      BadInput: as in `abstract_state`, and if a penalty or the balancing does not suit the run.
+      BadInput: as in `abstract_state`, and if a penalty, the balancing or the mesh does not suit
+        the run.
     """
-    compiled, state, data = trace_inputs(run)
+    compiled, state, data = trace_inputs(run, requested)
     steps = steps or first_block(run, compiled.execution)
     own = data_of_steps(compiled, data, steps)
-    compiled.train_steps.trace(state, own, steps)
+    traced = compiled.train_steps.trace(state, own, steps)
+    require_no_grouped_convolutions(run, traced.jaxpr, compiled.mesh.shape["model"])
     trace_evaluation(compiled, state, data, splits)
     if run.evaluation.measure_affinity:
         compiled.affinity.trace(state, data_of_steps(compiled, data, 1))
@@ -81,12 +88,15 @@ class TracedPopulation(NamedTuple):
     data: TrainData
 
 
-def trace_population(runs: tuple[Run, ...], splits: Any) -> TracedPopulation | None:
+def trace_population(
+    runs: tuple[Run, ...], splits: Any, requested: DeviceMesh | None = None
+) -> TracedPopulation | None:
     """Traces the initialization, step and evaluation of runs that differ in numbers only.
 
     Args:
       runs: the runs.
       splits: shapes of the evaluation splits.
+      requested: how all devices are arranged; None arranges them for the runs.
 
     Returns:
       The population; None if a number cannot be traced, as where Python branches on it.
@@ -96,14 +106,15 @@ def trace_population(runs: tuple[Run, ...], splits: Any) -> TracedPopulation | N
     """
     for run in runs[1:]:
         check_parts(run)
-    compiled, state, data = trace_inputs(runs[0])
+    compiled, state, data = trace_inputs(runs[0], requested)
     population = Population(runs, compiled)
     source = None if data.source_model is None else tuple(data.source_model[:2])
     try:
         states = population.abstract_init(source)
         steps = first_block(runs[0], compiled.execution)
         own = data_of_steps(compiled, data, steps)
-        population.trace(states, own, steps)
+        traced = population.trace(states, own, steps)
+        require_no_grouped_convolutions(runs[0], traced.jaxpr, compiled.mesh.shape["model"])
         if runs[0].evaluation.measure_affinity:
             population.trace_affinity(states, data_of_steps(compiled, data, 1))
     except Exception:  # noqa: BLE001, each run is traced by itself then.
@@ -112,11 +123,11 @@ def trace_population(runs: tuple[Run, ...], splits: Any) -> TracedPopulation | N
     return TracedPopulation(population, states, own)
 
 
-def trace_inputs(run: Run) -> TracedRun:
+def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
     """Checks the parts of a run, and traces its initialization."""
     check_parts(run)
     data = abstract_data(run)
-    compiled = compile_run(run, data)
+    compiled = compile_run(run, data, requested=requested)
     state = abstract_init_state(run, compiled)
     has_source = run.initialization.init_from is not None
     source = SourceModel(state.params, state.batch_stats) if has_source else None

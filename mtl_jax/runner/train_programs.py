@@ -5,6 +5,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.blas_threads import limit_blas_threads
@@ -36,6 +37,7 @@ class Sweep(NamedTuple):
       fresh: whether old results are set aside first.
       profile_steps: the least number of steps of each run to profile; 0 for none.
       max_population: how many runs may train as one program; None is as many as fit into memory.
+      mesh: how all devices are arranged; None arranges them for each run.
       show_bars: whether progress bars are shown, which only one process of a terminal can.
     """
 
@@ -48,6 +50,7 @@ class Sweep(NamedTuple):
     show_bars: bool = True
     profile_steps: int = 0
     max_population: int | None = None
+    mesh: DeviceMesh | None = None
 
 
 def archive(own: Sweep, rows: Iterable[Row]) -> None:
@@ -74,7 +77,7 @@ def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
         programs = [
             program
             for group, own_splits in zip(groups, splits, strict=True)
-            for program in prepare_group(group, own_splits, ahead)
+            for program in prepare_group(group, own_splits, ahead, own.mesh)
         ]
         runs = [run for program in programs for run in program.runs]
         archive(own, runs)

@@ -1,4 +1,4 @@
-"""Layout: the choice of dispatch, and meshes that divide a run evenly."""
+"""The choice of loops, and loops over seeds and steps."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 
 from mtl_jax import augment, nets
 from mtl_jax.config.execution import Execution
-from mtl_jax.runner.execution import default_execution, mesh_of
+from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.loops import map_seeds, scan_steps
 from tests.small import RUN
 
@@ -43,34 +43,6 @@ def test_policies_with_branches_are_mapped_on_a_cpu_only():
 def test_a_run_decides_for_itself():
     own = Execution(steps_per_call=7, seed_loop="map")
     assert default_execution(CNN.replace(execution=own), "cpu") == own
-
-
-@pytest.mark.parametrize(
-    ("seeds", "batch", "devices", "shape"),
-    [
-        (2, 8, 4, (2, 2)),
-        (4, 8, 4, (4, 1)),
-        (3, 8, 4, (1, 4)),
-        (3, 9, 4, (1, 1)),
-        (6, 9, 3, (3, 1)),
-        (2, 9, 4, (2, 1)),
-        (2, 8, 1, (1, 1)),
-    ],
-)
-def test_mesh_divides_seeds_then_examples(seeds, batch, devices, shape):
-    mesh = mesh_of(
-        RUN.replace(num_seeds=seeds, batch_size=batch), Execution(), jax.devices()[:devices]
-    )
-    assert mesh.axis_names == ("seed", "batch")
-    assert mesh.devices.shape == shape
-
-
-@pytest.mark.parametrize("how", ["unroll", "map"])
-def test_seeds_that_are_not_vmapped_are_not_spread(how):
-    mesh = mesh_of(
-        RUN.replace(num_seeds=4, batch_size=8), Execution(seed_loop=how), jax.devices()[:4]
-    )
-    assert mesh.devices.shape == (1, 4)
 
 
 @pytest.mark.parametrize("how", ["vmap", "unroll", "map"])

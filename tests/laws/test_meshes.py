@@ -1,0 +1,55 @@
+"""What every method keeps on a mesh: its results are those of one device, up to rounding.
+
+Eight devices are tested in processes of their own, since this one has four.
+"""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.laws.meshes import FAMILIES, LIMIT, LIMITS, difference, meshes, trained
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+QUICK = [
+    ("balancing", "MoCo"),  # Keeps gradients of all tasks.
+    ("balancing", "UPGrad"),  # A solver on the Gram matrix.
+    ("balancing", "AutoLambda"),  # Held-out losses after a step.
+    ("auxiliary losses", "FreeMatch()"),  # Running statistics.
+    ("auxiliary losses", "CoMatch()"),  # A memory bank.
+    ("domain adaptation", "DANN()"),
+    ("other parts", "MeanL2 penalty"),
+]
+
+
+@pytest.mark.parametrize(("family", "name"), QUICK)
+def test_four_devices_are_one(family, name):
+    case = FAMILIES[family]()[name]
+    axes, mesh = next(iter(meshes(case, 4).items()))
+    gap, path = difference(trained(case, 1, None), trained(case, 4, mesh))
+    assert gap <= LIMITS.get(name, LIMIT), (axes, path)
+
+
+def test_every_family_has_its_methods():
+    counts = {family: len(make()) for family, make in FAMILIES.items()}
+    least = {"balancing": 45, "auxiliary losses": 40, "domain adaptation": 11, "other parts": 20}
+    assert counts.keys() == least.keys()
+    assert all(counts[family] >= least[family] for family in least), counts
+
+
+PARTS = [
+    ("balancing", "1/2"), ("balancing", "2/2"), ("auxiliary losses", "1/2"),
+    ("auxiliary losses", "2/2"), ("other parts", "1/1"), ("domain adaptation", "1/1"),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "part"), PARTS)
+def test_eight_devices_are_one(family, part):
+    command = [sys.executable, "-m", "tests.laws.mesh_agreement", "--family", family]
+    done = subprocess.run(
+        [*command, "--part", part], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
+    assert done.stdout.count("batch=4,model=2") > 5
