@@ -4,23 +4,38 @@ import collections
 import concurrent.futures
 import math
 import multiprocessing
-import multiprocessing.connection
 import os
-import signal
+import queue
 import threading
 from collections.abc import Generator, Iterable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from mtl_jax.core.rows import ConvertedRows, Rows, read_rows
 from mtl_jax.core.tree import Tree
+from mtl_jax.runner.reader_process import (
+    SharedSlots,
+    read_chunk,
+    read_in_process,
+    slot_bytes,
+    start_process,
+)
 
 MAX_BYTES = 2**20  # Of a chunk, which a worker reads at a time.
 MAX_EXAMPLES = 512  # In a chunk.
 THREADS = 8
 CHUNKS_AHEAD = 8  # For each worker.
 LEAST_FOR_PROCESSES = 20_000  # Examples; processes take seconds to start.
+
+
+class Reading(NamedTuple):
+    """A chunk that is being read."""
+
+    future: concurrent.futures.Future
+    rows: list[Rows]
+    slot: int | None  # Of shared memory; None if the future has the examples.
 
 
 class RowReader:
@@ -51,6 +66,8 @@ class RowReader:
         self.num_workers = num_workers
         self.places = {id(rows): place for place, rows in enumerate(self.rows)}
         self.executor: concurrent.futures.Executor | None = None
+        self.slots: SharedSlots | None = None
+        self.free: queue.SimpleQueue[int] = queue.SimpleQueue()  # Slots.
         self.lock = threading.Lock()
 
     def read(
@@ -72,7 +89,7 @@ class RowReader:
         places, indices = [self.places[id(rows)] for rows in own], list(indices)
         size = chunk_size(own)
         parts = (part for index in indices for part in split(index, size)) if own else iter(())
-        pending: collections.deque[concurrent.futures.Future] = collections.deque()
+        pending: collections.deque[Reading] = collections.deque()
 
         def submit() -> None:
             part = next(parts, None)
@@ -85,8 +102,7 @@ class RowReader:
             for index in indices:
                 found = [np.empty((len(index), *rows.shape[1:]), rows.dtype) for rows in own]
                 for part in split(np.arange(len(index)), size) if own else ():
-                    for array, chunk in zip(found, pending.popleft().result(), strict=True):
-                        array[part[0] : part[-1] + 1] = chunk
+                    self.take(pending.popleft(), [a[part[0] : part[-1] + 1] for a in found])
                     submit()
                 read = iter(found)
                 yield [
@@ -96,24 +112,50 @@ class RowReader:
                     for leaf in leaves
                 ]
         finally:
-            for future in pending:
-                future.cancel()
+            for reading in pending:
+                reading.future.cancel()
+                reading.future.add_done_callback(lambda _, own=reading: self.release(own))
 
-    def submit(self, places: Sequence[int], index: np.ndarray) -> concurrent.futures.Future:
+    def submit(self, places: Sequence[int], index: np.ndarray) -> Reading:
         """Begins to read a chunk."""
+        rows = [self.rows[place] for place in places]
         with self.lock:
             if self.executor is None:
                 self.executor = self.start()
-        if self.num_workers > 0:
-            return self.executor.submit(read_in_process, places, index)
-        return self.executor.submit(read_chunk, [self.rows[place] for place in places], index)
+        if self.num_workers == 0:
+            return Reading(self.executor.submit(read_chunk, rows, index), rows, None)
+        try:
+            slot = self.free.get_nowait()
+        except queue.Empty:  # Then the examples are pickled.
+            slot = None
+        return Reading(self.executor.submit(read_in_process, places, index, slot), rows, slot)
+
+    def take(self, reading: Reading, into: Sequence[np.ndarray]) -> None:
+        """Waits for a chunk, and copies it into arrays."""
+        chunks = reading.future.result()
+        if reading.slot is not None:
+            assert self.slots is not None
+            chunks = self.slots.views(reading.slot, reading.rows, len(into[0]))
+        for array, chunk in zip(into, chunks, strict=True):
+            array[...] = chunk
+        self.release(reading)
+
+    def release(self, reading: Reading) -> None:
+        """Frees the slot of a chunk."""
+        if reading.slot is not None:
+            self.free.put(reading.slot)
 
     def start(self) -> concurrent.futures.Executor:
         """Starts the workers."""
         if self.num_workers == 0:
             return concurrent.futures.ThreadPoolExecutor(THREADS, "read-rows")
+        context, count = multiprocessing.get_context("spawn"), CHUNKS_AHEAD * self.num_workers
+        self.slots = SharedSlots(context, count, slot_bytes(self.rows, MAX_BYTES))
+        for slot in range(count):
+            self.free.put(slot)
+        args = (self.rows, self.slots)
         return concurrent.futures.ProcessPoolExecutor(
-            self.num_workers, multiprocessing.get_context("spawn"), start_process, (self.rows,)
+            self.num_workers, context, start_process, args
         )
 
     def close(self) -> None:
@@ -121,34 +163,8 @@ class RowReader:
         with self.lock:
             if self.executor is not None:
                 self.executor.shutdown(cancel_futures=True)
-            self.executor = None
-
-
-process_rows: list[Rows] = []  # Of a worker process.
-
-
-def start_process(rows: list[Rows]) -> None:
-    """Prepares a worker process, which ends with its parent; signals are the parent's to handle."""
-    process_rows[:] = rows
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def end_with_parent() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def read_in_process(places: Sequence[int], index: np.ndarray) -> list[np.ndarray]:
-    """Reads a chunk of the rows of this process."""
-    return read_chunk([process_rows[place] for place in places], index)
-
-
-def read_chunk(rows: Sequence[Rows], index: np.ndarray) -> list[np.ndarray]:
-    """The examples `[n, ...]` of rows at indices `[n]`."""
-    return [each.read(index) for each in rows]
+            self.executor = self.slots = None
+            self.free = queue.SimpleQueue()
 
 
 def chunk_size(rows: Sequence[Rows]) -> int:

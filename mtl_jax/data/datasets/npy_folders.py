@@ -80,9 +80,9 @@ def open_part(
     """Arrays of the images with the given numbers, read when needed."""
     size = image_size(folder / "image" / "0.npy")
 
-    def open_files(name: str, read_file: Callable[[pathlib.Path], np.ndarray]) -> FileRows:
+    def open_files(name: str, read_file: Callable[[str], np.ndarray]) -> FileRows:
         files = [folder / name / f"{row}.npy" for row in rows]
-        first = read_file(files[0])
+        first = read_file(str(files[0]))
         if first.shape[:2] != size:
             rule = f"must be of {size[0]} x {size[1]} pixels as {folder / 'image' / '0.npy'}"
             raise BadInput(f"{files[0]} {rule}, not {list(first.shape)}")
@@ -127,7 +127,7 @@ def count_files(folder: pathlib.Path, labels: tuple[NpyLabel, ...]) -> int:
     return count
 
 
-def open_array(file: pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
+def open_array(file: str | pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
     """A memory map of a file of numbers, which has one of several numbers of axes."""
     try:
         with PARSER:
@@ -140,7 +140,7 @@ def open_array(file: pathlib.Path, axes: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def to_channels_last(file: pathlib.Path, array: np.ndarray, channels: int) -> np.ndarray:
+def to_channels_last(file: str | pathlib.Path, array: np.ndarray, channels: int) -> np.ndarray:
     """An array `[H, W, channels]`, of `[H, W, channels]` or `[channels, H, W]`."""
     if array.shape[-1] == channels:
         return array
@@ -156,7 +156,7 @@ def image_size(file: pathlib.Path) -> tuple[int, int]:
     return height, width
 
 
-def read_image(file: pathlib.Path, dtype: str) -> np.ndarray:
+def read_image(file: str | pathlib.Path, dtype: str) -> np.ndarray:
     """An image `[H, W, 3]` of values in [0, 1], or of bytes.
 
     Raises:
@@ -171,7 +171,7 @@ def read_image(file: pathlib.Path, dtype: str) -> np.ndarray:
     return image if dtype == "float32" else np.rint(image * 255).astype(np.uint8)
 
 
-def read_label(file: pathlib.Path, label: NpyLabel) -> np.ndarray:
+def read_label(file: str | pathlib.Path, label: NpyLabel) -> np.ndarray:
     """Classes int32 `[H, W]`, -1 where negative; or numbers float32 `[H, W, D]`, NaN where 0.
 
     Raises:

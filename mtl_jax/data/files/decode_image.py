@@ -32,10 +32,10 @@ DARK_RANGE = (
 
 def readable_formats() -> list[str]:
     """The formats of `FORMATS` that the installed Pillow reads."""
-    from PIL import Image
+    import PIL.Image  # Here and below, `from PIL` would take as long as a tenth of a small image.
 
-    Image.init()  # Loads all plugins; a second call does nothing.
-    return [name for name in FORMATS if name in Image.OPEN]
+    PIL.Image.init()  # Loads all plugins; a second call does nothing.
+    return [name for name in FORMATS if name in PIL.Image.OPEN]
 
 
 def suffixes() -> set[str]:
@@ -46,7 +46,7 @@ def suffixes() -> set[str]:
     return {suffix for suffix, name in Image.registered_extensions().items() if name in readable}
 
 
-def read_image(file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+def read_image(file: str | pathlib.Path, size: tuple[int, int]) -> np.ndarray:
     """Reads a file as an RGB image, see `decode_image`."""
     return decode_image(file, 3, size)
 
@@ -73,24 +73,24 @@ def decode_image(
       BadInput: naming the image, if it is damaged, has far too many pixels, or contains floats or
         32-bit integers, for which no white level is defined.
     """
-    from PIL import Image, UnidentifiedImageError
+    import PIL.Image
 
     where = str(file) if where is None else where
     try:
-        with Image.open(file, formats=readable_formats()) as image:
+        with PIL.Image.open(file, formats=readable_formats()) as image:
             image = convert_mode(apply_orientation(image, where), MODES[channels])
             if size is not None and image.size != size[::-1]:  # Pillow's order is (width, height).
-                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+                image = image.resize(size[::-1], PIL.Image.Resampling.BILINEAR)
             return np.asarray(image).reshape(*image.size[::-1], channels)
     except BadInput:
         raise
-    except Image.DecompressionBombError as error:
+    except PIL.Image.DecompressionBombError as error:
         hint = "make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS"
         text = str(error).rstrip(".")
         raise BadInput(f"{where} has too many pixels: {text}; {hint}") from error
     # Pillow's decoders raise various types: OSError, SyntaxError, RuntimeError, TypeError.
     except Exception as error:
-        unknown = isinstance(error, UnidentifiedImageError)  # Its message has an address.
+        unknown = isinstance(error, PIL.UnidentifiedImageError)  # Its message has an address.
         reason = "it is damaged, or of a format that is not read" if unknown else error
         rule = f"cannot be read as an image, it has {byte_count(file)} bytes"
         raise BadInput(f"{where} {rule}: {reason}") from error
@@ -106,12 +106,14 @@ def byte_count(file: Any) -> int:
 
 def apply_orientation(image: Any, where: str) -> Any:
     """An 8-bit image with its EXIF orientation applied; other tags may be damaged."""
-    from PIL import Image
-
     image.load()  # Applies the orientation of TIFF; some PNG files have their EXIF data last.
     transpose = TRANSPOSES.get(image.getexif().get(ORIENTATION))
     image = to_eight_bits(image, where)
-    return image if transpose is None else image.transpose(Image.Transpose[transpose])
+    if transpose is None:
+        return image
+    import PIL.Image
+
+    return image.transpose(PIL.Image.Transpose[transpose])
 
 
 def to_eight_bits(image: Any, where: str) -> Any:
@@ -120,10 +122,10 @@ def to_eight_bits(image: Any, where: str) -> Any:
     Raises:
       BadInput: for floats, and for integers of more bits.
     """
-    from PIL import Image
-
     if image.mode not in ("I", "F") and not image.mode.startswith("I;"):
         return image
+    from PIL import Image
+
     # Pillow scales any Netpbm range to 16 bits; old versions read 16-bit PNG as 32 bits.
     has_32_bits = image.mode == "I" and image.format not in ("PNG", "PPM")
     if has_32_bits or image.mode == "F":
@@ -147,10 +149,10 @@ def to_eight_bits(image: Any, where: str) -> Any:
 
 def convert_mode(image: Any, mode: str) -> Any:
     """Converts an 8-bit image to another mode, with transparent pixels composited on white."""
-    from PIL import Image
-
     if mode == "RGBA" or not image.has_transparency_data:
         return image if image.mode == mode else image.convert(mode)
+    from PIL import Image
+
     white = Image.new("RGBA", image.size, "white")
     white.alpha_composite(image.convert("RGBA"))
     return white.convert(mode)

@@ -24,7 +24,7 @@ class FileRows(Rows):
     def __init__(
         self,
         files: Sequence[pathlib.Path | None],
-        read_file: Callable[[pathlib.Path], np.ndarray],
+        read_file: Callable[[str], np.ndarray],
         shape: tuple[int, ...],
         dtype: type | np.dtype,
         missing: float = 0,
@@ -52,7 +52,7 @@ class FileRows(Rows):
         for row, at in zip(found, index.tolist(), strict=True):
             file = self.files[at]
             if file is not None:
-                example = self.read_file(pathlib.Path(file))
+                example = self.read_file(file)
                 if example.shape != row.shape:
                     rule = f"must be of shape {list(row.shape)} as {self.files[0]}"
                     raise BadInput(f"{file} {rule}, not {list(example.shape)}")

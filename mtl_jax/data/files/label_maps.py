@@ -46,7 +46,7 @@ class LabelMap(abc.ABC):
         """Labels of images `[N, H, W]`, all missing."""
 
     @abc.abstractmethod
-    def read(self, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+    def read(self, file: str | pathlib.Path, size: tuple[int, int]) -> np.ndarray:
         """Reads the labels of one image, resized by nearest neighbours."""
 
 
@@ -102,7 +102,7 @@ class ClassMap(LabelMap):
         """Labels int32 `[N, H, W]`, all -1."""
         return np.full(shape, -1, np.int32)
 
-    def read(self, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+    def read(self, file: str | pathlib.Path, size: tuple[int, int]) -> np.ndarray:
         """Classes of the pixels, int32 `[H, W]`.
 
         Raises:
@@ -161,14 +161,16 @@ class NumberMap(LabelMap):
         """Labels float32 `[N, H, W, 1]`, all NaN."""
         return np.full((*shape, 1), np.nan, np.float32)
 
-    def read(self, file: pathlib.Path, size: tuple[int, int]) -> np.ndarray:
+    def read(self, file: str | pathlib.Path, size: tuple[int, int]) -> np.ndarray:
         """Numbers of the pixels, float32 `[H, W, 1]`."""
         values = read_pixels(file, size)
         numbers = (values * self.scale).astype(np.float32)
         return np.where(np.isin(values, self.missing), np.float32(np.nan), numbers)[..., None]
 
 
-def read_pixels(file: pathlib.Path, size: tuple[int, int], colors: bool = False) -> np.ndarray:
+def read_pixels(
+    file: str | pathlib.Path, size: tuple[int, int], colors: bool = False
+) -> np.ndarray:
     """Pixels of an image `[H, W]`, resized by nearest neighbours; a color is one integer.
 
     Raises:
