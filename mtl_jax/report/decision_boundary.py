@@ -77,7 +77,7 @@ def draw_panel(axis: Any, run: Run, folder: RunDirectory, colors: Mapping[str, A
     from matplotlib.colors import ListedColormap
 
     stream = load_run_data(run).train.streams[""]
-    image, label = stream.inputs, stream.labels[run.tasks[0].name]
+    image, label = np.asarray(stream.inputs), stream.labels[run.tasks[0].name]
     if seed_axis(run) == 0:  # Use the first seed.
         image, label = image[0], label[0]
     points = image.reshape(-1, 2)

@@ -11,6 +11,7 @@ from mtl_jax.core.views import SeparatePass
 from mtl_jax.data import has_label
 from mtl_jax.data.random_split import generator
 from mtl_jax.losses.target_type import target_type
+from mtl_jax.storage.label_warnings import in_memory
 from mtl_jax.storage.seeds import seed_axis, seeds_of
 from mtl_jax.train import HiddenLabels, Stream, TrainData
 
@@ -83,7 +84,7 @@ def sample_stream(run: Run, stream: Stream, tasks: list[str]) -> HiddenLabels | 
 
 def hidden_labels(run: Run, stream: Stream, task: str, place: int) -> np.ndarray:
     """Mask `[N]` of the labels of a task that are known, and that a seed does not train on."""
-    labels = stream.labels[task]
+    labels = in_memory({task: stream.labels[task]})[task]
     hidden = np.array(has_label(labels if seed_axis(run) is None else labels[place]))
     for subset in (stream.labelled, stream.held_out):
         if subset is not None:

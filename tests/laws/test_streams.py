@@ -72,6 +72,11 @@ RUNS = {
     ),
 }
 MORE = {
+    "dense and unlabelled": dense.RUN.replace(
+        data=OnDisk(dense.DATA, labels=True),
+        tasks=(dense.CLASS_MAP.replace(auxiliary=consistency.FixMatch(threshold=0.5)),),
+        steps=8,
+    ),
     "cross batches": RUN.replace(balance=aggregation.MoDo()),
     "held out": RUN.replace(balance=aggregation.AutoLambda()),
     "memory of features": RUN.replace(tasks=(ROW.replace(auxiliary=consistency.CoMatch()),)),
@@ -116,8 +121,9 @@ def test_from_disk_is_bitwise_as_on_the_device(tmp_path, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MORE)
-def test_from_the_host_is_bitwise_as_on_the_device(tmp_path, kind):
-    assert finished(MORE[kind], tmp_path, "host") == finished(MORE[kind], tmp_path, "device")
+def test_other_runs_are_bitwise_as_on_the_device(tmp_path, kind):
+    location = "disk" if MORE[kind].data.has_random_access else "host"
+    assert finished(MORE[kind], tmp_path, location) == finished(MORE[kind], tmp_path, "device")
 
 
 @pytest.mark.slow
