@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import pathlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ class Choice(NamedTuple):
 
     row: Tuned
     trials: list[Run]
-    values: np.ndarray  # [K, T], mean over seeds of each task's metric, higher is better
+    metrics: list[tuple[str, Any]]  # That choose: K tasks' names with their metric.
+    values: np.ndarray  # [K, T], mean over seeds, higher is better.
     best: Run
 
 
@@ -40,21 +41,32 @@ def note(experiment: Experiment) -> str:
 
 
 def write(choices: Iterable[Choice], root: pathlib.Path) -> None:
-    """Writes `tuning.csv`, with a line per trial and searched field, if there are tuned rows."""
+    """Writes `tuning.csv`, if there are tuned rows.
+
+    It has a line for each trial, searched field and metric that chooses; the value of the metric
+    is not finite for a trial that diverged.
+    """
     choices = list(choices)
     if not choices:
         return
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(["row", "trial", "field", "value", "validation", "chosen"])
+    out.writerow(["row", "trial", "field", "value", "metric", "validation", "chosen"])
     for choice in choices:
-        settings = {t.name: v for t, v in zip(choice.row.trials, choice.row.settings, strict=True)}
-        for index, trial in enumerate(choice.trials):
-            mean = repr(float(choice.values[:, index].mean()))
-            for field, value in zip(choice.row.over, settings[trial.name], strict=True):
-                chosen = int(trial.name == choice.best.name)
-                out.writerow([choice.row.name, trial.name, field, repr(value), mean, chosen])
+        out.writerows(lines_of(choice))
     write_text(root / "tuning.csv", text.getvalue())
+
+
+def lines_of(choice: Choice) -> Iterator[list[Any]]:
+    """The lines of a row's trials."""
+    settings = {t.name: v for t, v in zip(choice.row.trials, choice.row.settings, strict=True)}
+    for index, trial in enumerate(choice.trials):
+        chosen = int(trial.name == choice.best.name)
+        for field, value in zip(choice.row.over, settings[trial.name], strict=True):
+            for (task, metric), values in zip(choice.metrics, choice.values, strict=True):
+                sign = 1.0 if metric.higher_is_better else -1.0
+                found = [f"{task}/{metric.name}", repr(sign * float(values[index]))]
+                yield [choice.row.name, trial.name, field, repr(value), *found, chosen]
 
 
 def choose(
@@ -105,7 +117,7 @@ def choice_of(row: Tuned, trials: list[Run], folders: Mapping[str, RunDirectory]
     values = np.array([[score(folders[run.name], *task) for run in trials] for task in tasks])
     by_rank = len(tasks) > 1 and criterion(row.run) != "mean metric"
     index = best(values, by_rank)
-    return Choice(row, trials, values, trials[0 if index is None else index])
+    return Choice(row, trials, tasks, values, trials[0 if index is None else index])
 
 
 def score(folder: RunDirectory, task: str, metric: Any) -> float:

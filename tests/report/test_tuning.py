@@ -1,8 +1,10 @@
 """The best trial of a tuned row is chosen on validation data alone."""
 
+import csv
+
 from mtl_jax import Experiment, Tuned
-from mtl_jax.report.tuning import choose
-from tests.small import ROW, RUN
+from mtl_jax.report.tuning import choose, write
+from tests.small import HEIGHT, ROW, RUN
 
 ROWS = Tuned(
     name="best", run=RUN.replace(steps=4), over={"optimizer.learning_rate": (0.1, 0.2, 0.4)}
@@ -75,3 +77,30 @@ def test_a_tuned_row_may_be_a_baseline():
     }
     rows = Experiment(runs=(RUN, *alone.trials), tuned=(alone,), baselines=("best",))
     assert choose(rows, found, ())[0].baselines == ("best, learning_rate=0.2",)
+
+
+class Measured:
+    """The folder of a finished run of one seed with an accuracy and a squared error."""
+
+    def __init__(self, accuracy, error):
+        values = {"row": {"accuracy": accuracy}, "height": {"mean_squared_error": error}}
+        self.values = {"selected": [{"validation": values, "test": {}}]}
+
+    def result(self):
+        return self.values
+
+
+def test_the_file_has_each_metric_in_its_own_units(tmp_path):
+    row = ROWS.replace(run=RUN.replace(tasks=(ROW, HEIGHT)))
+    measured = ((0.5, 2.0), (0.7, 1.0), (0.6, float("nan")))
+    found = {t.name: Measured(*pair) for t, pair in zip(row.trials, measured, strict=True)}
+    _, choices = choose(experiment(row), found, ())
+    write(choices, tmp_path)
+    with open(tmp_path / "tuning.csv", encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["value"] for line in lines[::2]] == ["0.1", "0.2", "0.4"]
+    for line, (accuracy, error) in zip(lines[::2], measured, strict=True):
+        assert (line["metric"], line["validation"]) == ("row/accuracy", repr(accuracy))
+        assert line["chosen"] == str(int(accuracy == 0.7))
+    errors = [line["validation"] for line in lines[1::2]]
+    assert errors == ["2.0", "1.0", "inf"]  # The last is not finite.
