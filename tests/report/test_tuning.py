@@ -83,7 +83,7 @@ class Measured:
     """The folder of a finished run of one seed with an accuracy and a squared error."""
 
     def __init__(self, accuracy, error):
-        values = {"row": {"accuracy": accuracy}, "height": {"mean_squared_error": error}}
+        values = {"row": {"accuracy": accuracy}, "height": {"mse": error}}
         self.values = {"selected": [{"validation": values, "test": {}}]}
 
     def result(self):
@@ -99,7 +99,7 @@ def test_the_file_has_each_metric_in_its_own_units(tmp_path):
     with open(tmp_path / "tuning.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["value"] for line in lines[::2]] == ["0.1", "0.2", "0.4"]
-    for line, (accuracy, error) in zip(lines[::2], measured, strict=True):
+    for line, (accuracy, _) in zip(lines[::2], measured, strict=True):
         assert (line["metric"], line["validation"]) == ("row/accuracy", repr(accuracy))
         assert line["chosen"] == str(int(accuracy == 0.7))
     errors = [line["validation"] for line in lines[1::2]]
