@@ -31,6 +31,7 @@ from mtl_jax.data.datasets.ucr import UCR as UCR
 from mtl_jax.data.datasets.yeast import Yeast as Yeast
 from mtl_jax.data.derived_labels import DerivedLabels as DerivedLabels
 from mtl_jax.data.domains import Domains as Domains
+from mtl_jax.data.epochs import steps_per_epoch as steps_per_epoch
 from mtl_jax.data.files.arrow_table import ArrowTable as ArrowTable
 from mtl_jax.data.files.back_translated import BackTranslatedTexts as BackTranslatedTexts
 from mtl_jax.data.files.boxes import Boxes as Boxes
