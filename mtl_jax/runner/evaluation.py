@@ -1,7 +1,7 @@
 """Evaluation of a run during training, and its final result."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -26,34 +26,44 @@ from mtl_jax.train import Evaluation, TrainState
 BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `[S]` by name.
 
 
-def evaluate(
-    compiled: CompiledRun,
-    state: TrainState,
-    data: DeviceData,
-    blocks: Sequence[BlockMetrics],
-    step: int,
-) -> dict[str, Any]:
-    """The record of a step: its evaluation, and mean training metrics since the last record.
+class Measured(NamedTuple):
+    """What is computed of a state, with leaves `[S, ...]`."""
 
-    Args:
-      compiled: the compiled run.
-      state: the state after the step.
-      data: the data of the run.
-      blocks: training metrics since the last record.
-      step: the step.
-    """
+    evaluation: Evaluation
+    hidden: dict[str, Any]  # As `CompiledRun.evaluate_hidden` returns it.
+    affinity: dict[str, Any]  # Between tasks; {} if it is not measured.
+
+
+def measure(compiled: CompiledRun, state: TrainState, data: DeviceData) -> Measured:
+    """The evaluation of a state, without the affinity between tasks."""
     if data.streamed is None:
         found = compiled.evaluate(state, data.splits)
     else:
         found = evaluate_streamed(compiled, data.streamed.reader, state, data.splits)
-    metrics = to_json(with_host_metrics(compiled.run, found, data.splits))
-    hidden = to_json(compiled.evaluate_hidden(state, data.hidden_data, data.hidden))
+    return Measured(found, compiled.evaluate_hidden(state, data.hidden_data, data.hidden), {})
+
+
+def record_of(
+    run: Run, measured: Measured, splits: Any, blocks: Sequence[BlockMetrics], step: int
+) -> dict[str, Any]:
+    """The record of a step: its evaluation, and mean training metrics since the last record.
+
+    Args:
+      run: the run.
+      measured: what is computed of the state after the step.
+      splits: the evaluation data.
+      blocks: training metrics since the last record.
+      step: the step.
+    """
+    metrics = to_json(with_host_metrics(run, measured.evaluation, splits))
+    hidden, affinity = to_json(measured.hidden), to_json(measured.affinity)
     return {
         "step": step,
         "train": mean_metrics(blocks),
         **metrics,
-        **not_finite(to_json(found.nonfinite)),
+        **not_finite(to_json(measured.evaluation.nonfinite)),
         **({"unlabelled": hidden} if hidden else {}),
+        **({"affinity": affinity} if affinity else {}),
     }
 
 

@@ -123,6 +123,20 @@ class Population:
 
         return jax.jit(affinity, out_shardings=self.sharding)
 
+    @functools.cached_property
+    def jitted_evaluation(self) -> Wrapped:
+        """The jitted `(states, data) -> (Evaluation, counts)`, with leaves `[P, S, ...]`."""
+        template = self.template
+
+        def evaluate(states: train.TrainState, splits: Any, hidden_data: Any, hidden: Any):
+            def evaluate_one(state: train.TrainState):
+                counts = template.evaluate_hidden(state, hidden_data, hidden)
+                return template.evaluate(state, splits), counts
+
+            return jax.lax.map(evaluate_one, states)  # As much memory as one run takes.
+
+        return jax.jit(evaluate)
+
     def affinity(self, states: train.TrainState, data: train.TrainData) -> dict[str, jax.Array]:
         """The affinity between tasks `[P, S, K, K]`, as `CompiledRun.affinity`."""
         return self.jitted_affinity(self.numbers, states, data)

@@ -10,6 +10,7 @@ from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
+from mtl_jax.runner.evaluation import Measured
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population, stack, unstack
@@ -91,13 +92,22 @@ class PopulationTraining:
 
     def evaluate(self, step: int) -> None:
         """Evaluates the members, and sends their records to the trackers."""
-        affinity = {}
-        if self.population.template.run.evaluation.measure_affinity:
-            data = self.data.steps(step, step + 1)
-            affinity = jax.device_get(self.population.affinity(self.states, data))
+        measured = self.measure(step)
         for member in self.alive:
-            own = {name: values[member.place] for name, values in affinity.items()}
+            own = jax.tree.map(operator.itemgetter(member.place), measured)
             member.attempt(evaluate_member, member, step, own)
+
+    def measure(self, step: int) -> Measured | None:
+        """Evaluates all states in one call; None if examples are streamed, run by run."""
+        population, data, affinity = self.population, self.data, {}
+        if data.streamed is not None:
+            return None
+        if population.template.run.evaluation.measure_affinity:
+            affinity = population.affinity(self.states, data.train)
+        found = population.jitted_evaluation(
+            self.states, data.splits, data.hidden_data, data.hidden
+        )
+        return jax.device_get(Measured(*found, affinity))
 
     def train_block(self, start: int, stop: int) -> None:
         """Trains all runs for a block of steps; a member that diverges fails."""

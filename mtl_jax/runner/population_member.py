@@ -2,9 +2,10 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from mtl_jax.runner.evaluation import Measured
 from mtl_jax.runner.training import Training
 from mtl_jax.storage.run_directory import RunDirectory
 
@@ -45,9 +46,9 @@ class Member:
                 raise
 
 
-def evaluate_member(member: Member, step: int, affinity: Mapping[str, Any]) -> None:
+def evaluate_member(member: Member, step: int, measured: Measured | None) -> None:
     """Evaluates a member, and sends its records to the trackers."""
-    member.training.evaluate(step, affinity)
+    member.training.evaluate(step, measured)
     member.send(member.training.records)
 
 

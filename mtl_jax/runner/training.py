@@ -17,7 +17,7 @@ from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.device_data import DeviceData, put_run_data
 from mtl_jax.runner.divergence import Diverged, locate
-from mtl_jax.runner.evaluation import BlockMetrics, evaluate, write_final
+from mtl_jax.runner.evaluation import BlockMetrics, Measured, measure, record_of, write_final
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.resume import checkpoint_identity, resumable
 from mtl_jax.runner.step_blocks import step_blocks
@@ -109,28 +109,31 @@ class Training:
         steps = range(start + 1, stop + 1)
         return locate(self.compiled, state, self.data.steps, steps, self.folder, debug)
 
-    def evaluate(self, step: int, affinity: Mapping[str, Any] | None = None) -> None:
+    def evaluate(self, step: int, measured: Measured | None = None) -> None:
         """Evaluates the state after a step, and stores the record.
 
         Args:
           step: the step.
-          affinity: the affinity between tasks, if it is measured already.
+          measured: what is computed of the state, if it is already.
         """
-        record = evaluate(self.compiled, self.state, self.data, self.blocks, step)
-        if self.run.evaluation.measure_affinity:
-            start_time = time.perf_counter()
-            found = affinity or self.measure_affinity(step)
-            record["affinity"] = to_json(found)
-            self.start_time += time.perf_counter() - start_time
+        measured = measured or self.measure(step)
+        record = record_of(self.run, measured, self.data.splits, self.blocks, step)
         self.blocks = []
         self.records.append(record)
         self.folder.append(record)
         self.candidates.add(record, self.state)
         self.state = self.observe(self.state, step)
 
-    def measure_affinity(self, step: int) -> Mapping[str, Any]:
-        """The affinity between tasks after a step, on the batch of the next one."""
-        return self.compiled.affinity(self.state, self.data.steps(step, step + 1))
+    def measure(self, step: int) -> Measured:
+        """Evaluates the state after a step; the time of the affinity is not counted."""
+        measured = measure(self.compiled, self.state, self.data)
+        if not self.run.evaluation.measure_affinity:
+            return measured
+        start_time = time.perf_counter()
+        affinity = self.compiled.affinity(self.state, self.data.steps(step, step + 1))
+        measured = measured._replace(affinity=jax.device_get(affinity))
+        self.start_time += time.perf_counter() - start_time
+        return measured
 
     def observe(self, state: TrainState, step: int) -> TrainState:
         """The state after its optimizer has observed the evaluation of a step, if it does so."""
