@@ -45,7 +45,7 @@ class Execution:
       remat: whether backward passes compute the activations inside blocks of the model again, so
         that only the outputs of blocks are kept; results differ in rounding at most. None is False.
       data_location: where the examples are during training: on the "device", in the memory of the
-        "host", or on "disk", from which sources with random access (`DataSource.open`) are read.
+        "host", or on "disk", from which sources with random access (`DataSource.open_splits`) are read.
         From the last two, the examples of a block of steps are placed on the device while the
         block before is trained; they are the same ones, so results agree bitwise. None is the
         first place of which the training data take at most a quarter.

@@ -29,7 +29,7 @@ class Splits(NamedTuple):
 class DataSource(abc.ABC):
     """Configuration of a dataset; nothing is read before `load`.
 
-    All methods but `shapes` and `load` have a default, and those but `open` read no more than
+    All methods but `shapes` and `load` have a default, and those but `open_splits` read no more than
     `shapes` does.
     """
 
@@ -46,7 +46,7 @@ class DataSource(abc.ABC):
     def load(self) -> Splits:
         """Reads the arrays."""
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with `mtl_jax.core.rows.Rows` for what is read when it is needed.
 
         By default all arrays are read.
@@ -55,8 +55,8 @@ class DataSource(abc.ABC):
 
     @property
     def has_random_access(self) -> bool:
-        """Whether `open` reads some examples when they are needed."""
-        return type(self).open is not DataSource.open
+        """Whether `open_splits` reads some examples when they are needed."""
+        return type(self).open_splits is not DataSource.open_splits
 
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""
@@ -88,7 +88,7 @@ class WrappedSource(DataSource):
 
     @property
     def has_random_access(self) -> bool:
-        """Whether it defines `open`, and the source does."""
+        """Whether it defines `open_splits`, and the source does."""
         return super().has_random_access and self.source.has_random_access
 
     def num_labelled(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 class Rows(abc.ABC):
     """Examples `[N, ...]` with random access, such as images that are decoded when they are read.
 
-    A data source may return them from `DataSource.open` in place of an array. They are sent to
+    A data source may return them from `DataSource.open_splits` in place of an array. They are sent to
     worker processes by pickling, so they should hold names of files rather than open ones.
 
     Attributes:

@@ -74,9 +74,9 @@ class FixedLabels(DataSource):
         """Reads the source and hides labels of this task only, as class -1."""
         return self.hide_labels(self.source.load())
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with what the source reads when it is needed."""
-        return self.hide_labels(self.source.open())
+        return self.hide_labels(self.source.open_splits())
 
     @property
     def has_random_access(self) -> bool:

@@ -103,9 +103,9 @@ class MultiInput(DataSource):
         """Reads every source: parts `{task: {"inputs": [N, ...], task: [N, ...]}}`."""
         return self.select([entry.source.load() for entry in self.inputs])
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with what the sources read when it is needed."""
-        return self.select([entry.source.open() for entry in self.inputs])
+        return self.select([entry.source.open_splits() for entry in self.inputs])
 
     @property
     def has_random_access(self) -> bool:

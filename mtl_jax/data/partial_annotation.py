@@ -63,9 +63,9 @@ class PartialAnnotation(WrappedSource):
         """Reads the source and hides labels of the training part."""
         return self.hide_labels(self.source.load())
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with what the source reads when it is needed."""
-        return self.hide_labels(self.source.open())
+        return self.hide_labels(self.source.open_splits())
 
     def hide_labels(self, splits: Splits) -> Splits:
         """The splits without some labels of the training part."""

@@ -57,9 +57,9 @@ class StandardizedLabels(WrappedSource):
         """Reads the source and standardizes its labels."""
         return self.standardize(self.source.load())
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with what the source reads when it is needed; the labels are read."""
-        return self.standardize(self.source.open())
+        return self.standardize(self.source.open_splits())
 
     def standardize(self, splits: Splits) -> Splits:
         """The splits with standardized labels."""

@@ -30,7 +30,9 @@ def data_location(run: Run, data: TrainData) -> DataLocation:
     if location is not None:
         owner, rule = f"run {run.name!r}: Execution", f"must be 'device' for a run with {reason}"
         require(reason is None or location == "device", owner, "data_location", rule, location)
-        rule = "must be 'device' or 'host' for a source without random access (DataSource.open)"
+        rule = (
+            "must be 'device' or 'host' for a source without random access (DataSource.open_splits)"
+        )
         valid = location != "disk" or run.data.has_random_access
         require(valid, owner, "data_location", rule, location)
         return location

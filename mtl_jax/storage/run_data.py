@@ -50,7 +50,7 @@ def load(
     """
     by_seed = isinstance(source, PerSeed) and seeds
     sources = [source.for_seed(seed) for seed in seeds] if by_seed else [source]
-    loaded = tuple(each.open() if on_disk else each.load() for each in sources)
+    loaded = tuple(each.open_splits() if on_disk else each.load() for each in sources)
     rule = "must give mtl_jax.core.data_source.Splits"
     for splits in loaded:
         require(isinstance(splits, Splits), source, "load", rule, splits)

@@ -19,8 +19,8 @@ def check_shapes(source, too_large=()):
 
 
 def check_open(source):
-    """Requires that `open` gives the arrays of `load`, some of them as rows."""
-    opened, loaded = source.open(), source.load()
+    """Requires that `open_splits` gives the arrays of `load`, some of them as rows."""
+    opened, loaded = source.open_splits(), source.load()
     assert jax.tree.structure(opened) == jax.tree.structure(loaded)
     pairs = list(zip(jax.tree.leaves(opened), jax.tree.leaves(loaded), strict=True))
     assert any(isinstance(rows, Rows) for rows, _ in pairs)

@@ -63,7 +63,7 @@ def test_one_file_is_split_at_random(tmp_path):
     file = write(tmp_path / "all.parquet", table(60))
     source = ArrowTable(str(file), **FIELDS, validation=0.2, test=0.1)
     check_shapes(source)
-    splits = source.open()
+    splits = source.open_splits()
     assert [len(part["inputs"]) for part in splits] == [42, 12, 6]
     assert isinstance(splits.train["inputs"], Rows)
     rows = np.concatenate([np.asarray(part["inputs"]) for part in splits])
@@ -85,7 +85,7 @@ def test_one_file_is_split_at_random(tmp_path):
 def test_files_of_other_columns_are_named(tmp_path, changed, text):
     source = ArrowTable(write_parts(tmp_path, val=table(19, 1, **changed)), **FIELDS)
     with pytest.raises(BadInput, match=text):
-        source.open()
+        source.open_splits()
 
 
 def test_features_must_be_there(tmp_path):
@@ -93,7 +93,7 @@ def test_features_must_be_there(tmp_path):
     source = ArrowTable(write_parts(tmp_path, train=table(20, width=width)), **FIELDS)
     with pytest.raises(BadInput, match=r"train\.parquet: column 'width' must have finite numbers"):
         source.load()
-    rows = source.open().train["inputs"]
+    rows = source.open_splits().train["inputs"]
     np.testing.assert_array_equal(rows.read(np.array([3]))[0, 0], 2)
     with pytest.raises(BadInput, match="not nan"):
         rows.read(np.array([5, 0]))

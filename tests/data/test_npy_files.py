@@ -28,7 +28,7 @@ def write(root, **changed):
 def test_arrays_are_those_of_the_files(tmp_path):
     source = write(tmp_path)
     check_shapes(source)
-    opened = source.open().train
+    opened = source.open_splits().train
     assert isinstance(opened["inputs"], Rows) and isinstance(opened["depth"], Rows)
     assert opened["label"].dtype == np.int64  # Missing labels are -1.
 
@@ -36,7 +36,7 @@ def test_arrays_are_those_of_the_files(tmp_path):
 def test_columns_first(tmp_path):
     inputs = np.asfortranarray(np.random.default_rng(1).integers(0, 256, (7, 6, 8, 3), np.uint8))
     source = write(tmp_path, inputs=inputs)
-    np.testing.assert_array_equal(source.open().train["inputs"].read(np.arange(7)), inputs)
+    np.testing.assert_array_equal(source.open_splits().train["inputs"].read(np.arange(7)), inputs)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_columns_first(tmp_path):
 )
 def test_files_that_do_not_fit_are_named(tmp_path, changed, text):
     source = write(tmp_path, **changed)
-    for read in (source.shapes, source.load, source.open):
+    for read in (source.shapes, source.load, source.open_splits):
         with pytest.raises(BadInput, match=text):
             read()
 

@@ -49,7 +49,7 @@ class OnDisk(DataSource):
     def load(self):
         return self.source.load()
 
-    def open(self):
+    def open_splits(self):
         def rows(path, leaf):
             is_input = any(getattr(entry, "key", None) == "inputs" for entry in path)
             return StoredRows(leaf) if is_input or self.labels else leaf
@@ -200,8 +200,8 @@ def test_an_example_that_cannot_be_read_ends_its_run_alone(tmp_path, capsys):
             raise BadInput("image 7 cannot be read")
 
     class Source(OnDisk):
-        def open(self):
-            splits = super().open()
+        def open_splits(self):
+            splits = super().open_splits()
             return splits._replace(train={**splits.train, "inputs": Damaged(DATA.train["inputs"])})
 
     execution = Execution(data_location="disk")

@@ -46,7 +46,7 @@ def calls_without_encoding(source):
         own = isinstance(function, ast.Name) and name != "open"  # the package's read_text
         modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
         binary = any("b" in mode for mode in modes if isinstance(mode, str) and len(mode) < 4)
-        image = ast.unparse(function) == "Image.open"
+        image = ast.unparse(function) in ("Image.open", "PIL.Image.open")
         named = any(word.arg == "encoding" for word in node.keywords)
         if name in READERS and not (own or binary or image or named):
             found.append(node.lineno)

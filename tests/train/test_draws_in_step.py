@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import types
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +66,7 @@ def whole(run, stream, key, step, loop="vmap"):
 
 def drawn(run, step=0, choose=whole, **loop):
     """The batch of a step of the first seed, of each stream."""
-    seed = types.SimpleNamespace(key=jax.random.key(run.first_seed))
+    seed = jax.random.key(run.first_seed)
     chosen = jax.jit(choose, static_argnames=("run", *loop))
     batches = {}
     for name, stream in load_run_data(run).train.streams.items():

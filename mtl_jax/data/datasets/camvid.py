@@ -67,6 +67,6 @@ class CamVid(DataSource):
         """Reads the images and the maps."""
         return self.folder().load()
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with images and maps that are read when needed, see `DenseFolder`."""
-        return self.folder().open()
+        return self.folder().open_splits()

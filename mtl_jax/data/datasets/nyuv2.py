@@ -84,6 +84,6 @@ class NYUv2(DataSource):
         """Reads the images and the labels."""
         return load_benchmark(self, self.labels())
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with files that are read when needed."""
         return open_benchmark(self, self.labels())

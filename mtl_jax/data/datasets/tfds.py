@@ -96,7 +96,7 @@ class Tfds(DataSource):
         features = [name for name in names if all(fits_int32(part[name]) for part in parts)]
         return Splits(*({names[name]: stack(part[name]) for name in features} for part in parts))
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with images that are decoded when needed; the labels are read.
 
         That all images have one size is checked as they are read.

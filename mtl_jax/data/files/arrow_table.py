@@ -48,7 +48,7 @@ class ArrowTable(DataSource):
 
     Raises:
       BadInput: for a setting of the wrong type, no label, a column named twice, fractions outside
-        (0, 1) or that leave no training part, or a negative seed; and from `shapes`, `open` and
+        (0, 1) or that leave no training part, or a negative seed; and from `shapes`, `open_splits` and
         `load` for a file that cannot be read, columns that are missing, differ between parts or are
         of another kind; and for a feature that is null or not finite, where it is read.
 
@@ -92,9 +92,9 @@ class ArrowTable(DataSource):
 
     def load(self) -> Splits:
         """Reads the files."""
-        return jax.tree.map(np.asarray, self.open())
+        return jax.tree.map(np.asarray, self.open_splits())
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with features that are read when needed."""
         files = self.files()
         features, labels = self.features(files), self.read_labels(files)

@@ -137,7 +137,7 @@ class DenseFolder(DataSource):
         maps = [label for label in self.labels if isinstance(label, ClassMap)]
         return {label.name: label.classes for label in maps if label.classes}
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same as `load` with images and maps that are read when needed, and not compared.
 
         That a map has the size of its image is not checked, and without `size` nor is that all

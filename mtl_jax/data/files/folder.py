@@ -91,7 +91,7 @@ class Folder(DataSource):
         """The classes of "label", in the order of their integers."""
         return {"label": read_layout(self).classes}
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same as `load` with images that are read when needed; files are not compared."""
         layout = self.layout()
         return Splits(

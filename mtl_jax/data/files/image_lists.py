@@ -103,7 +103,7 @@ class ImageLists(DataSource):
         warn_of_repeats(self, "bytes", hashes, user_split=True, unit="file")
         return Splits(**parts)
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same as `load` with images that are read when needed; files are not compared."""
         parts = {}
         for part, name in zip(Splits._fields, self.lists, strict=True):

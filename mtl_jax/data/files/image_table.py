@@ -149,7 +149,7 @@ class ImageTable(DataSource):
         labels = labels_of(self, columns)
         return ColumnSplits(columns, labels, rows_of(self, parts, columns, labels))
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same as `load` with images that are read when needed; files are not compared."""
         columns, labels, rows = self.read()
         images = named_images(self, columns)

@@ -28,7 +28,7 @@ class NpyFiles(DataSource):
       path: path of the folder.
 
     Raises:
-      BadInput: for a path that is no string; and from `shapes`, `open` and `load` for a part that
+      BadInput: for a path that is no string; and from `shapes`, `open_splits` and `load` for a part that
         does not exist, a file that cannot be read, inputs of a kind that `Arrays` does not take,
         or parts that differ in files, shapes or types; from `load` as `Arrays`.
 
@@ -61,7 +61,7 @@ class NpyFiles(DataSource):
         }
         return Arrays(**parts).load()
 
-    def open(self) -> Splits:
+    def open_splits(self) -> Splits:
         """The same with large arrays that are read when needed, whose values are not checked."""
         return Splits(
             **{
