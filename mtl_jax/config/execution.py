@@ -50,7 +50,8 @@ class Execution:
         block before is trained; they are the same ones, so results agree bitwise. None is the
         first place of which the training data take at most a quarter.
       num_workers: processes that read examples from disk; 0 reads in threads. None is one for each
-        core if at least 20,000 examples are read, else 0.
+        core if at least 20,000 examples are read, else 0; also for `Rows` that an experiment file
+        defines, which processes cannot import.
     """
 
     steps_per_call: int = 100

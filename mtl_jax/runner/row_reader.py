@@ -15,6 +15,8 @@ import numpy as np
 
 from mtl_jax.core.rows import ConvertedRows, Rows, read_rows
 from mtl_jax.core.tree import Tree
+from mtl_jax.core.validation import few, require
+from mtl_jax.runner.local_modules import PACKAGE
 from mtl_jax.runner.reader_process import (
     SharedSlots,
     read_chunk,
@@ -57,12 +59,20 @@ class RowReader:
           data: a tree of all arrays and `Rows` that are read.
           num_examples: about how many examples are read.
           num_workers: number of processes; 0 reads in threads; None is as in `Execution`.
+
+        Raises:
+          BadInput: for processes, and `Rows` that they cannot import.
         """
         self.rows = [unconverted(leaf) for leaf in jax.tree.leaves(data) if isinstance(leaf, Rows)]
+        local = [type(rows).__name__ for rows in self.rows if is_local(rows)]
         if num_workers is None:
             decodes = any(rows.takes_python for rows in self.rows)
-            pays = decodes and num_examples >= LEAST_FOR_PROCESSES
+            pays = decodes and not local and num_examples >= LEAST_FOR_PROCESSES
             num_workers = (os.cpu_count() or 1) if pays else 0
+        rule = (
+            f"must be 0 for {few(local, 3)}, which a module beside the experiment file can define"
+        )
+        require(num_workers == 0 or not local, "Execution", "num_workers", rule, num_workers)
         self.num_workers = num_workers
         self.places = {id(rows): place for place, rows in enumerate(self.rows)}
         self.executor: concurrent.futures.Executor | None = None
@@ -165,6 +175,11 @@ class RowReader:
                 self.executor.shutdown(cancel_futures=True)
             self.executor = self.slots = None
             self.free = queue.SimpleQueue()
+
+
+def is_local(rows: Rows) -> bool:
+    """Whether an experiment file defines the class of rows, so that processes cannot import it."""
+    return type(rows).__module__.startswith(f"{PACKAGE}.")
 
 
 def chunk_size(rows: Sequence[Rows]) -> int:

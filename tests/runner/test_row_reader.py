@@ -91,6 +91,13 @@ def test_what_is_not_read_to_its_end_leaves_its_slots(reader_of):
         assert reader.free.qsize() == row_reader.CHUNKS_AHEAD
 
 
+def test_rows_of_an_experiment_file_are_read_in_threads(monkeypatch):
+    monkeypatch.setattr(Stored, "__module__", "experiments.own")
+    assert RowReader([Stored(ARRAY)], 20_000).num_workers == 0
+    with pytest.raises(BadInput, match=r"Execution\.num_workers must be 0 for Stored, .*, not 2"):
+        RowReader([Stored(ARRAY)], 0, 2)
+
+
 def test_processes_start_where_they_pay():
     assert RowReader([Stored(ARRAY)], 19_999).num_workers == 0
     assert RowReader([Stored(ARRAY)], 20_000).num_workers >= 1
