@@ -56,7 +56,14 @@ class DataSource(abc.ABC):
     @property
     def has_random_access(self) -> bool:
         """Whether `open_splits` reads some examples when they are needed."""
-        return type(self).open_splits is not DataSource.open_splits
+        if type(self).open_splits is DataSource.open_splits:
+            return False
+        # A class that changes `load` alone must not be read by the `open_splits` of its base.
+        places = [
+            next(place for place, each in enumerate(type(self).__mro__) if name in vars(each))
+            for name in ("open_splits", "load")
+        ]
+        return places[0] <= places[1]
 
     def num_labelled(self) -> int:
         """Number of labelled training examples; by default, all of the first stream."""

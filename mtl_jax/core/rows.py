@@ -32,6 +32,13 @@ class Rows(abc.ABC):
     def identity(self) -> str:
         """A text that differs if the examples do, made without reading them all."""
 
+    def known(self) -> np.ndarray | None:
+        """Mask `[N]` of the examples that are there, of labels of which some are missing as a whole.
+
+        None if all are there.
+        """
+        return None
+
     @property
     def ndim(self) -> int:
         """Number of axes."""
@@ -64,8 +71,13 @@ class SelectedRows(Rows):
     """
 
     def __init__(self, rows: Rows, index: np.ndarray):
-        self.rows, self.index = rows, index
+        self.rows, self.index, self.takes_python = rows, index, rows.takes_python
         self.shape, self.dtype = (len(index), *rows.shape[1:]), rows.dtype
+
+    def known(self) -> np.ndarray | None:
+        """Which of them are there."""
+        known = self.rows.known()
+        return None if known is None else known[self.index]
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The examples `[n, ...]` at indices `[n]`."""
@@ -91,8 +103,12 @@ class ConvertedRows(Rows):
         shape: tuple[int, ...],
         dtype: np.dtype,
     ):
-        self.rows, self.convert = rows, convert
+        self.rows, self.convert, self.takes_python = rows, convert, rows.takes_python
         self.shape, self.dtype = shape, dtype
+
+    def known(self) -> np.ndarray | None:
+        """Which of the examples before are there."""
+        return self.rows.known()
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The converted examples `[n, ...]` at indices `[n]`."""

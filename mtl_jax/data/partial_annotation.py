@@ -115,8 +115,13 @@ class PartlyHidden(Rows):
     """
 
     def __init__(self, labels: Rows, hidden: np.ndarray):
-        self.labels, self.hidden = labels, hidden
+        self.labels, self.hidden, self.takes_python = labels, hidden, labels.takes_python
         self.shape, self.dtype = labels.shape, labels.dtype
+
+    def known(self) -> np.ndarray:
+        """Which labels are there."""
+        known = self.labels.known()
+        return ~self.hidden if known is None else known & ~self.hidden
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The labels `[n, ...]` at indices `[n]`."""

@@ -98,9 +98,13 @@ class PopulationTraining:
             member.attempt(evaluate_member, member, step, own)
 
     def measure(self, step: int) -> Measured | None:
-        """Evaluates all states in one call; None if examples are streamed, run by run."""
+        """Evaluates all states in one call; None if each run must evaluate its own.
+
+        This is so if examples are streamed, or numbers in which the runs differ are of metrics.
+        """
         population, data, affinity = self.population, self.data, {}
-        if data.streamed is not None:
+        metrics = {tuple(task.metrics for task in run.tasks) for run in population.runs}
+        if data.streamed is not None or len(metrics) > 1:
             return None
         if population.template.run.evaluation.measure_affinity:
             affinity = population.affinity(self.states, data.train)

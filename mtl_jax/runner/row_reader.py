@@ -142,13 +142,15 @@ class RowReader:
 
     def take(self, reading: Reading, into: Sequence[np.ndarray]) -> None:
         """Waits for a chunk, and copies it into arrays."""
-        chunks = reading.future.result()
-        if reading.slot is not None:
-            assert self.slots is not None
-            chunks = self.slots.views(reading.slot, reading.rows, len(into[0]))
-        for array, chunk in zip(into, chunks, strict=True):
-            array[...] = chunk
-        self.release(reading)
+        try:
+            chunks = reading.future.result()
+            if reading.slot is not None:
+                assert self.slots is not None
+                chunks = self.slots.views(reading.slot, reading.rows, len(into[0]))
+            for array, chunk in zip(into, chunks, strict=True):
+                array[...] = chunk
+        finally:
+            self.release(reading)
 
     def release(self, reading: Reading) -> None:
         """Frees the slot of a chunk."""

@@ -90,11 +90,18 @@ def label_counts(run: Run, data: TrainData, splits: Mapping[str, Any]) -> dict[s
 
 
 def in_memory(labels: Mapping[str, np.ndarray | Rows]) -> dict[str, np.ndarray]:
-    """Labels in memory; in the place of those on disk, labels that are known and have no class."""
+    """Labels in memory; in the place of those on disk, whether they are known, without a class."""
     return {
-        name: np.zeros((len(values), 1, 1), np.int32) if isinstance(values, Rows) else values
+        name: known_maps(values) if isinstance(values, Rows) else values
         for name, values in labels.items()
     }
+
+
+def known_maps(rows: Rows) -> np.ndarray:
+    """Labels int32 `[N, 1, 1]` of 0, or -1 where they are missing as a whole."""
+    known = rows.known()
+    known = np.ones(len(rows), bool) if known is None else known
+    return np.where(known, 0, -1).astype(np.int32)[:, None, None]
 
 
 def format_numbers(numbers: Iterable[int], max_count: int = 10) -> str:

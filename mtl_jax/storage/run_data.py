@@ -143,7 +143,7 @@ def convert(run: Run, task: Task, split: str, values: np.ndarray | Rows) -> np.n
     if not isinstance(values, Rows):
         return to_target(run, task, split, values)
     target = abstract_target(run, task, split, values)
-    to_targets = functools.partial(to_target, run, task, split)
+    to_targets = functools.partial(to_target, run, task, split, are_all=False)
     return ConvertedRows(values, to_targets, target.shape, target.dtype)
 
 

@@ -17,8 +17,15 @@ MAX_SPACING = 1e-2  # Largest float32 spacing, relative to the standard deviatio
 MISSING_VALUES = (255, -100, -1)  # Values used by other programs for missing labels.
 
 
-def value_fault(task: Task, split: str, values: np.ndarray) -> str | None:
-    """Error message, to follow the task, if values of labels are invalid; None if valid."""
+def value_fault(task: Task, split: str, values: np.ndarray, are_all: bool = True) -> str | None:
+    """Error message, to follow the task, if values of labels are invalid; None if valid.
+
+    Args:
+      task: the task.
+      split: the split of the data.
+      values: the labels.
+      are_all: whether these are all labels of the split, so that their scale can be checked.
+    """
     kind = target_type(task.loss, task.num_outputs)
     if values.size == 0:
         return None
@@ -30,7 +37,7 @@ def value_fault(task: Task, split: str, values: np.ndarray) -> str | None:
             return f": {split} labels must be finite, not {known[np.isinf(known)][0]}"
         if kind in ("binary", "multilabel"):
             return probability_fault(split, known)
-        return scale_fault(split, values) if kind == "continuous" else None
+        return scale_fault(split, values) if kind == "continuous" and are_all else None
     if kind in ("binary", "multilabel"):
         return binary_value_fault(split, values, kind == "binary")
     return range_fault(split, values, task.num_outputs)

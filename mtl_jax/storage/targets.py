@@ -41,19 +41,22 @@ def abstract_target(run: Run, task: Task, split: str, labels: Any) -> jax.ShapeD
     return jax.ShapeDtypeStruct(shape, dtype)
 
 
-def to_target(run: Run, task: Task, split: str, values: np.ndarray) -> np.ndarray:
+def to_target(
+    run: Run, task: Task, split: str, values: np.ndarray, are_all: bool = True
+) -> np.ndarray:
     """Converts the labels of one split of the data to targets of the task's loss.
 
     Integers and bools become int32, or, if the loss requires floats, float32 with NaN instead of
     -1; floats become float32 for the losses of this package. A column `[N, 1]` for a single
-    logistic output becomes `[N]`.
+    logistic output becomes `[N]`. Whether float32 keeps them apart is checked if they are all labels
+    of the split.
 
     Raises:
       BadInput: naming run, task, split and what to pass instead, if the labels are invalid for
         the task's loss.
     """
     target = abstract_target(run, task, split, values)
-    fault = value_fault(task, split, values)
+    fault = value_fault(task, split, values, are_all)
     if fault is not None:
         raise BadInput(f"run {run.name!r}: task {task.name!r}{fault}")
     labels = values.reshape(target.shape)

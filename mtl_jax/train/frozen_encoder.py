@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Jaxpr, Var
 
 from mtl_jax.config.param_rules import partition_params
 from mtl_jax.config.run import Run
@@ -44,18 +45,25 @@ def is_encoder_fixed(run: Run, model: Model, params: Tree, stats: Tree, example:
         return False
     same = []
 
-    def encode(params: Tree, stats: Tree, inputs: Tree) -> Any:
-        features, after = model.encode(params, stats, inputs, train=True, key=None)
+    def encode(key: jax.Array, params: Tree, stats: Tree, inputs: Tree) -> Any:
+        features, after = model.encode(params, stats, inputs, train=True, key=key)
         pairs = zip(jax.tree.leaves(stats), jax.tree.leaves(after), strict=True)
         same.append(all(old is new for old, new in pairs))
         return features
 
     inputs = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((2, *leaf.shape), leaf.dtype), example)
-    try:
-        jax.eval_shape(encode, encoder_params(params), stats, inputs)
-    except Exception:  # noqa: BLE001, such as dropout, which has no key.
-        return False
-    return same[0]
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    jaxpr = jax.make_jaxpr(encode)(key, encoder_params(params), stats, inputs).jaxpr
+    return same[0] and not depends_on_first(jaxpr)
+
+
+def depends_on_first(jaxpr: Jaxpr) -> bool:
+    """Whether an output of a jaxpr may depend on its first input."""
+    reached = {jaxpr.invars[0]}
+    for equation in jaxpr.eqns:
+        if any(isinstance(var, Var) and var in reached for var in equation.invars):
+            reached |= set(equation.outvars)
+    return any(isinstance(var, Var) and var in reached for var in jaxpr.outvars)
 
 
 def with_features(model: Model) -> Model:

@@ -41,6 +41,21 @@ def test_nothing_else_is_read():
     assert some.identity() != rows.identity()
 
 
+def test_which_are_there_is_passed_on():
+    class Partly(Counted):
+        takes_python = False
+
+        def known(self):
+            return ARRAY[:, 0] > 9
+
+    rows = Partly(ARRAY)
+    assert Counted(ARRAY).known() is None and Counted(ARRAY).select(np.arange(2)).known() is None
+    assert rows.select(np.array([0, 7])).known().tolist() == [False, True]
+    assert not rows.select(np.array([0])).takes_python
+    converted = ConvertedRows(rows, np.abs, (8, 3), ARRAY.dtype)
+    assert converted.known().sum() == 4 and not converted.takes_python
+
+
 def test_converted_when_read():
     rows = ConvertedRows(Counted(ARRAY), lambda values: values / 2, (8, 3), np.dtype(float))
     np.testing.assert_array_equal(rows.read(np.array([5])), ARRAY[[5]] / 2)

@@ -61,6 +61,20 @@ def test_files_that_do_not_fit_are_named(tmp_path, changed, text):
             read()
 
 
+def test_a_source_that_changes_load_alone_is_not_read_by_row(tmp_path):
+    class Changed(NpyFiles):
+        def load(self):
+            return super().load()
+
+    class Both(Changed):
+        def open_splits(self):
+            return super().open_splits()
+
+    source = write(tmp_path)
+    assert source.has_random_access and Both(source.path).has_random_access
+    assert not Changed(source.path).has_random_access
+
+
 def test_values_are_checked_where_they_are_read(tmp_path):
     source = write(tmp_path, inputs=np.full((7, 6, 8, 3), 2, np.float32))
     with pytest.raises(BadInput, match=r"validation/inputs\.npy must be as in train"):

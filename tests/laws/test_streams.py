@@ -3,6 +3,7 @@
 import dataclasses
 
 import jax
+import numpy as np
 import pytest
 
 from mtl_jax import aggregation, augment, consistency, data, optimizers, transfer
@@ -17,7 +18,9 @@ from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.training import Training
+from mtl_jax.storage.run_data import convert
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.targets import to_target
 from tests import dense
 from tests.faults.contents import contents
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED
@@ -72,6 +75,12 @@ RUNS = {
     ),
 }
 MORE = {
+    "partial annotation": dense.RUN.replace(
+        data=data.PartialAnnotation(OnDisk(dense.DATA, labels=True), ("classes", "depth")),
+        tasks=(dense.CLASS_MAP,),
+        labels={"num_labelled": 8},
+        steps=8,
+    ),
     "dense and unlabelled": dense.RUN.replace(
         data=OnDisk(dense.DATA, labels=True),
         tasks=(dense.CLASS_MAP.replace(auxiliary=consistency.FixMatch(threshold=0.5)),),
@@ -192,6 +201,17 @@ def test_what_cannot_be_streamed_is_told(run, location, text):
     run = run.replace(execution=Execution(data_location=location))
     with pytest.raises(BadInput, match=text):
         trace_run(run)
+
+
+def test_labels_are_checked_by_value_where_a_part_is_read():
+    flat = np.broadcast_to(np.arange(10.0, 90.0, 10.0)[:, None, None, None], (8, 8, 8, 1))
+    depth = (flat + 2e-5 * np.random.default_rng(0).normal(size=flat.shape)).astype(np.float32)
+    run = dense.RUN.replace(tasks=(dense.DEPTH,))
+    targets = to_target(run, dense.DEPTH, "train", depth)
+    rows = convert(run, dense.DEPTH, "train", StoredRows(depth))
+    np.testing.assert_array_equal(rows.read(np.array([4])), targets[4:5])
+    with pytest.raises(BadInput, match="train labels must be finite"):
+        convert(run, dense.DEPTH, "train", StoredRows(depth * np.inf)).read(np.array([4]))
 
 
 def test_an_example_that_cannot_be_read_ends_its_run_alone(tmp_path, capsys):

@@ -78,6 +78,17 @@ class Noisy(nn.Module):
         return nn.Dropout(0.5, deterministic=not train, rng_collection="draw")(x)
 
 
+class NoisyWithKey(nn.Module):
+    """A trunk that is random in training if it has a key."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Dense(4)(x.reshape(len(x), -1))
+        if train and self.has_rng("draw"):
+            x = x + jax.random.normal(self.make_rng("draw"), x.shape)
+        return x
+
+
 class Counting(nn.Module):
     """A trunk that keeps a statistic of its inputs, however it is frozen."""
 
@@ -105,6 +116,7 @@ OTHERS = {
     ),
     "streamed": PROBE.replace(execution=Execution(data_location="host")),
     "dropout": PROBE.replace(trunk=Noisy()),
+    "noise with a key": PROBE.replace(trunk=NoisyWithKey()),
     "statistics": PROBE.replace(trunk=Counting()),
 }
 

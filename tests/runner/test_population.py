@@ -1,12 +1,13 @@
 """Populations: runs that differ in numbers only are one program, with the results of each alone."""
 
+import dataclasses
 import json
 
 import jax
 import numpy as np
 import pytest
 
-from mtl_jax import aggregation, consistency, optimizers, weighting
+from mtl_jax import aggregation, consistency, metrics, optimizers, weighting
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.runner import sweep as sweep_module
@@ -17,7 +18,7 @@ from mtl_jax.runner.sweep import sweep
 from mtl_jax.runner.trace import trace_population
 from mtl_jax.runner.training import Training
 from mtl_jax.storage.run_directory import RunDirectory
-from tests.small import COLUMN, ROW, RUN, UNLABELLED
+from tests.small import COLUMN, HEIGHT, ROW, RUN, UNLABELLED
 
 SGD = optimizers.SGD
 RATES = tuple(
@@ -181,3 +182,28 @@ def test_a_run_that_began_alone_goes_on_alone(tmp_path, monkeypatch):
     assert found == [RATES[:1], RATES[1:]]
     train(RATES, mixed)
     assert state_digests(mixed, RATES[:1]) == state_digests(alone, RATES[:1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled(metrics.MeanSquaredError):
+    """A metric with a number that its name does not have."""
+
+    factor: float = 1.0
+
+    def compute(self, sums):
+        return self.factor * super().compute(sums)
+
+
+def test_each_run_is_evaluated_by_its_own_metrics(tmp_path):
+    runs = tuple(
+        RUN.replace(name=f"{factor}", tasks=(HEIGHT.replace(metrics=(Scaled(factor=factor),)),))
+        for factor in (1.0, 100.0)
+    )
+    assert group_runs(runs, None) == [runs]
+    train(runs, tmp_path)
+    found = [
+        json.loads((tmp_path / run.name / "metrics.jsonl").read_text().splitlines()[0])
+        for run in runs
+    ]
+    one, other = (record["test"]["raw"]["height"]["mse"] for record in found)
+    np.testing.assert_allclose(100 * np.array(one), other, rtol=1e-5)

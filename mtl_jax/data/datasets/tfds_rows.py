@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mtl_jax.core.rows import Rows
+from mtl_jax.core.validation import BadInput
 from mtl_jax.data.datasets.tfds_builder import open_builder
 from mtl_jax.data.files.decode_image import decode_image
 
@@ -45,13 +46,17 @@ class TfdsRows(Rows):
         """The images `[n, H, W, C]` at indices `[n]`.
 
         Raises:
-          BadInput: for an image that is damaged.
+          BadInput: for an image that is damaged, or of another size.
         """
         name, _, split, feature = self.images
         found = np.empty((len(index), *self.shape[1:]), np.uint8)
         for row, at, example in zip(found, index, records(self.images, index), strict=True):
             where = f"image {at + 1} of {name!r}, {split!r},"
-            row[...] = decode_image(io.BytesIO(example[feature]), self.shape[-1], self.size, where)
+            image = decode_image(io.BytesIO(example[feature]), self.shape[-1], self.size, where)
+            if image.shape != row.shape:
+                rule = f"must have the size {row.shape[:2]} of the first one, or give Tfds.size"
+                raise BadInput(f"{where} {rule}, not {image.shape[:2]}")
+            row[...] = image
         return found
 
     def identity(self) -> str:

@@ -42,6 +42,11 @@ class FileRows(Rows):
         self.read_file, self.missing = read_file, missing
         self.shape, self.dtype = (len(files), *shape), np.dtype(dtype)
 
+    def known(self) -> np.ndarray | None:
+        """Which examples have a file."""
+        known = np.array([file is not None for file in self.files])
+        return None if known.all() else known
+
     def read(self, index: np.ndarray) -> np.ndarray:
         """The examples `[n, ...]` at indices `[n]`.
 
