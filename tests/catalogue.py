@@ -86,6 +86,36 @@ optimizer that needs more than gradients (such as `optax.lbfgs`) is refused wher
 linear decay is `PolynomialSchedule(peak, 1.0)`. Another kind of optimizer extends
 `mtl_jax.core.optimizer.Optimizer`.
 
+## Data larger than the memory
+
+Folders, lists and tables of images, dense folders, TFDS, `.npy` files and Parquet or Arrow tables have
+random access: with `Execution(data_location="disk")`, or by itself if the training data take more
+than a quarter of the memory, each block of steps gets the examples that it reads, which threads or
+processes read while the block before is trained. They are those that a run in memory would take, so
+results agree bitwise, and a run resumes at any step. The progress bar shows the share of time that
+steps wait. A source of your own gives `mtl_jax.core.rows.Rows` from `open_splits`:
+
+```python
+import numpy as np
+
+from mtl_jax.core.rows import Rows
+
+
+class Squares(Rows):
+    """Squares of the indices, float32 `[N, 1]`."""
+
+    shape, dtype = (10**9, 1), np.dtype(np.float32)
+
+    def read(self, index):
+        return np.square(index, dtype=np.float32)[:, None]
+
+    def identity(self):
+        return "squares"
+
+
+print(Squares()[[3, 5]].tolist())  # [[9.0], [25.0]]
+```
+
 ## Several devices
 
 By itself, a run shards its seeds and then the examples of each batch over as many local devices as
