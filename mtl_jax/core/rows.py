@@ -49,7 +49,7 @@ class Rows(abc.ABC):
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Reads the examples at an integer, a slice, a mask or integers, as NumPy indexes arrays."""
-        places = np.arange(len(self))[index]
+        places = indices_of(index, len(self))
         found = self.read(np.atleast_1d(places))
         return found[0] if places.ndim == 0 else found
 
@@ -60,6 +60,26 @@ class Rows(abc.ABC):
     def select(self, index: np.ndarray) -> "Rows":
         """The examples at indices `[n]`, not read yet."""
         return SelectedRows(self, np.asarray(index))
+
+
+def indices_of(index: Any, size: int) -> np.ndarray:
+    """The indices from 0 that NumPy's basic or advanced index of the first axis stands for.
+
+    Raises:
+      IndexError: for an index out of range, or a mask of another length.
+    """
+    if isinstance(index, slice):
+        return np.arange(*index.indices(size))
+    index = np.asarray(index)
+    if index.dtype == bool:
+        if index.shape != (size,):
+            raise IndexError(f"a mask must have shape {(size,)}, not {index.shape}")
+        return np.flatnonzero(index)
+    if index.size and not (-size <= index.min() and index.max() < size):
+        raise IndexError(
+            f"indices must lie in -{size}..{size - 1}, not {index.min()}..{index.max()}"
+        )
+    return np.where(index < 0, index + size, index).astype(int)
 
 
 class SelectedRows(Rows):

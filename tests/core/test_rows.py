@@ -1,6 +1,7 @@
 """Rows: examples that are read when they are asked for behave as arrays do."""
 
 import numpy as np
+import pytest
 
 from mtl_jax.core.rows import ConvertedRows, Rows, read_rows, select_rows
 
@@ -24,8 +25,11 @@ ARRAY = np.arange(24).reshape(8, 3)
 
 def test_indexing_is_that_of_arrays():
     rows = Counted(ARRAY)
-    for index in (3, -1, slice(2, 5), np.array([4, 0, 4]), ARRAY[:, 0] > 9, [1, 2]):
+    for index in (3, -1, slice(2, 5), np.array([4, 0, 4]), ARRAY[:, 0] > 9, [1, 2], []):
         np.testing.assert_array_equal(rows[index], ARRAY[index])
+    for index in (8, -9, [0, 8], np.ones(3, bool)):
+        with pytest.raises(IndexError):
+            rows[index]
     np.testing.assert_array_equal(np.asarray(rows), ARRAY)
     assert np.asarray(rows, np.float32).dtype == np.float32
     assert len(rows) == 8 and rows.ndim == 2
