@@ -75,7 +75,7 @@ class ProgressDisplay:
         rate = examples_per_second
         self.throughput = "" if rate is None else f", {rate:,.0f} examples/s"
         if wait_share is not None:
-            self.throughput += f", {wait_share:.0%} of it waiting for data"
+            self.throughput += f", {wait_share:.0%} of the time waiting"
         if self.bars.disable:
             return
         loss = math.fsum(np.mean(v) for k, v in metrics.items() if k.startswith("loss/"))

@@ -34,7 +34,7 @@ class Straight(NamedTuple):
 def complaints(out: pathlib.Path) -> set[str]:
     """What launches that were not killed said, except which runs they trained."""
     lines = (out.parent / "stderr").read_text().splitlines()
-    return {line for line in lines if re.fullmatch(r".*: \d+ steps, .*s", line) is None}
+    return {line for line in lines if re.match(r".*: \d+ steps, ", line) is None}
 
 
 @pytest.fixture(scope="module", params=["every_kind", "descents"])
