@@ -127,7 +127,7 @@ def test_the_three_batches_of_a_step_share_no_example():
     known = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], stream.labelled)
     key = fold_in_name(stream_key(first.key, ""), "labelled")
     taken = [
-        np.asarray(sample_labelled(PLAIN, stream, known, key, jnp.int32(number)).rows)
+        np.asarray(sample_labelled(PLAIN, stream, known, key, jnp.int32(number)).places)
         for number in range(3)
     ]
     np.testing.assert_array_equal(np.sort(np.concatenate(taken)), np.sort(known.index))
