@@ -17,7 +17,7 @@ class BlockTimer:
         self.examples_per_step = examples_per_step
         self.lengths: set[int] = set()
         self.steps, self.seconds, self.waited = 0, 0.0, 0.0
-        self.waits: list[float] = []  # In the current block.
+        self.waiting = 0.0  # In the current block.
 
     def is_compiled(self, steps: int) -> bool:
         """Whether a block of this length has been trained."""
@@ -26,12 +26,12 @@ class BlockTimer:
     @contextlib.contextmanager
     def measure(self, steps: int, counts: bool = True) -> Generator[None, None, None]:
         """Times a block if it counts; its end must wait for the devices."""
-        start, self.waits = time.perf_counter(), []
+        start, self.waiting = time.perf_counter(), 0.0
         yield
         if counts and self.is_compiled(steps):
             self.steps += steps
             self.seconds += time.perf_counter() - start
-            self.waited += sum(self.waits)
+            self.waited += self.waiting
         self.lengths.add(steps)
 
     @contextlib.contextmanager
@@ -39,7 +39,7 @@ class BlockTimer:
         """Times what a block waits for its data."""
         start = time.perf_counter()
         yield
-        self.waits.append(time.perf_counter() - start)
+        self.waiting += time.perf_counter() - start
 
     @property
     def wait_share(self) -> float | None:

@@ -50,7 +50,10 @@ class StreamedData:
         """
         self.compiled, self.host = compiled, data
         examples = [(stream.inputs, stream.labels) for stream in data.streams.values()]
-        count = compiled.run.steps * self.rows_per_step
+        # Traced once: the sizes of all blocks follow from it.
+        self.per_step = rows_per_step(compiled.run, data)
+        self.indices_per_step = compiled.run.num_seeds * sum(self.per_step.values())
+        count = compiled.run.steps * self.indices_per_step
         self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
         self.base = compiled.put_data(without_examples(data))
         self.pool = concurrent.futures.ThreadPoolExecutor(1, "read-ahead")
@@ -88,18 +91,12 @@ class StreamedData:
             self.sequence.close()
         self.upcoming = self.sequence = None
 
-    @property
-    def rows_per_step(self) -> int:
-        """Number of indices that a step of all seeds computes."""
-        run = self.compiled.run
-        return run.num_seeds * sum(rows_per_step(run, self.host).values())
-
     def blocks(self, start: int) -> Generator[Block]:
         """The blocks from step `start` to the end, read ahead."""
-        run, part, per_step = self.compiled.run, [], self.rows_per_step
-        for block in step_blocks(run, start, self.compiled.execution.steps_per_call):
+        part: list[tuple[int, int]] = []
+        for block in step_blocks(self.compiled.run, start, self.compiled.execution.steps_per_call):
             part.append(block)
-            if (part[-1][1] - part[0][0]) * per_step >= MAX_INDICES:
+            if (part[-1][1] - part[0][0]) * self.indices_per_step >= MAX_INDICES:
                 yield from self.read_blocks(part)
                 part = []
         yield from self.read_blocks(part)
@@ -107,7 +104,10 @@ class StreamedData:
     def read_blocks(self, blocks: Sequence[tuple[int, int]]) -> Generator[Block]:
         """Blocks from their first and last steps, read ahead."""
         every = [self.rows_of(start, stop) for start, stop in blocks]
-        sizes = [block_sizes(self.compiled.run, self.host, stop - start) for start, stop in blocks]
+        sizes = [
+            block_sizes(self.compiled.run, self.host, self.per_step, stop - start)
+            for start, stop in blocks
+        ]
         readers = {
             name: self.read_stream(name, [rows[name] for rows in every])
             for name in self.base.streams

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -64,17 +65,27 @@ def indices_of_steps(
     return jax.vmap(of_seed, (0, axes))(seeds, data)
 
 
-def block_sizes(run: Run, data: TrainData, steps: int) -> dict[str, int]:
-    """Number R of examples that a block of steps of all seeds may read, by stream."""
+def block_sizes(
+    run: Run, data: TrainData, per_step: Mapping[str, int], steps: int
+) -> dict[str, int]:
+    """Number R of examples that a block of steps of all seeds may read, by stream.
+
+    Args:
+      run: the run configuration.
+      data: all data.
+      per_step: numbers by stream, as `rows_per_step` gives them.
+      steps: number of steps.
+    """
     return {
         name: min(num_examples(data.streams[name].inputs), run.num_seeds * steps * count)
-        for name, count in rows_per_step(run, data).items()
+        for name, count in per_step.items()
     }
 
 
 def streamed_shapes(run: Run, data: TrainData, steps: int) -> TrainData:
     """Shapes of the data of a block of steps, from those of all data."""
-    bare, sizes = without_examples(data), block_sizes(run, data, steps)
+    bare = without_examples(data)
+    sizes = block_sizes(run, data, rows_per_step(run, data), steps)
 
     def resized(tree: Tree, size: int) -> Tree:
         return jax.tree.map(
