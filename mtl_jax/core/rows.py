@@ -82,17 +82,36 @@ def indices_of(index: Any, size: int) -> np.ndarray:
     return np.where(index < 0, index + size, index).astype(int)
 
 
-class SelectedRows(Rows):
-    """Some of the examples of others.
+class WrappedRows(Rows):
+    """Rows that change others, and forward to them what they do not define.
 
     Attributes:
       rows: the others.
+    """
+
+    def __init__(self, rows: Rows):
+        self.rows, self.takes_python = rows, rows.takes_python
+        self.shape, self.dtype = rows.shape, rows.dtype
+
+    def known(self) -> np.ndarray | None:
+        """Which of the others are there."""
+        return self.rows.known()
+
+    def identity(self) -> str:
+        """The identity of the others."""
+        return self.rows.identity()
+
+
+class SelectedRows(WrappedRows):
+    """Some of the examples of others.
+
+    Attributes:
       index: indices `[n]` of the selected ones.
     """
 
     def __init__(self, rows: Rows, index: np.ndarray):
-        self.rows, self.index, self.takes_python = rows, index, rows.takes_python
-        self.shape, self.dtype = (len(index), *rows.shape[1:]), rows.dtype
+        super().__init__(rows)
+        self.index, self.shape = index, (len(index), *rows.shape[1:])
 
     def known(self) -> np.ndarray | None:
         """Which of them are there."""
@@ -108,11 +127,10 @@ class SelectedRows(Rows):
         return f"{self.rows.identity()}{self.index.tolist()}"
 
 
-class ConvertedRows(Rows):
+class ConvertedRows(WrappedRows):
     """Examples that are converted when they are read, by the process that trains.
 
     Attributes:
-      rows: the examples before.
       convert: maps `[n, ...]` to `[n, ...]`.
     """
 
@@ -123,20 +141,12 @@ class ConvertedRows(Rows):
         shape: tuple[int, ...],
         dtype: np.dtype,
     ):
-        self.rows, self.convert, self.takes_python = rows, convert, rows.takes_python
-        self.shape, self.dtype = shape, dtype
-
-    def known(self) -> np.ndarray | None:
-        """Which of the examples before are there."""
-        return self.rows.known()
+        super().__init__(rows)
+        self.convert, self.shape, self.dtype = convert, shape, dtype
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The converted examples `[n, ...]` at indices `[n]`."""
         return self.convert(self.rows.read(index))
-
-    def identity(self) -> str:
-        """The identity of the examples before."""
-        return self.rows.identity()
 
 
 def read_rows(array: np.ndarray | Rows, index: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits, WrappedSource
-from mtl_jax.core.rows import Rows
+from mtl_jax.core.rows import Rows, WrappedRows
 from mtl_jax.core.validation import require, require_int
 from mtl_jax.data.label_names import ChangesLabels, require_label_names, shapes_with_labels
 from mtl_jax.data.random_split import generator
@@ -106,30 +106,29 @@ def sample_kept(count: int, num_labels: int, most: int, rng: np.random.Generator
     return mask
 
 
-class PartlyHidden(Rows):
+class PartlyHidden(WrappedRows):
     """Labels on disk of which some examples are missing.
 
     Attributes:
-      labels: the labels.
       hidden: mask `[N]` of the missing ones.
     """
 
-    def __init__(self, labels: Rows, hidden: np.ndarray):
-        self.labels, self.hidden, self.takes_python = labels, hidden, labels.takes_python
-        self.shape, self.dtype = labels.shape, labels.dtype
+    def __init__(self, rows: Rows, hidden: np.ndarray):
+        super().__init__(rows)
+        self.hidden = hidden
 
     def known(self) -> np.ndarray:
         """Which labels are there."""
-        known = self.labels.known()
+        known = super().known()
         return ~self.hidden if known is None else known & ~self.hidden
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The labels `[n, ...]` at indices `[n]`."""
-        return hide(self.labels.read(index), self.hidden[index])
+        return hide(self.rows.read(index), self.hidden[index])
 
     def identity(self) -> str:
         """The identity of the labels, with the hidden ones."""
-        return f"{self.labels.identity()}{np.flatnonzero(self.hidden).tolist()}"
+        return f"{super().identity()}{np.flatnonzero(self.hidden).tolist()}"
 
 
 def hide(values: Any, rows: np.ndarray) -> Any:

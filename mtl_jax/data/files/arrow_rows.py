@@ -18,12 +18,12 @@ class ArrowFile(NamedTuple):
 
     Attributes:
       schema: its columns.
-      sizes: numbers of rows of its groups (Parquet) or record batches (Arrow).
+      sizes: gives the numbers of rows of its groups (Parquet) or record batches (Arrow).
       read_group: reads some columns of a group.
     """
 
     schema: Any
-    sizes: list[int]
+    sizes: Callable[[], list[int]]
     read_group: Callable[[int, Sequence[str]], Any]
 
 
@@ -41,28 +41,32 @@ def open_file(file: str | pathlib.Path) -> ArrowFile:
         if pathlib.Path(file).suffix.lower() in PARQUET:
             parquet = pyarrow.parquet.ParquetFile(file, memory_map=True)
             groups = range(parquet.metadata.num_row_groups)
-            sizes = [parquet.metadata.row_group(group).num_rows for group in groups]
+
+            def row_counts() -> list[int]:
+                return [parquet.metadata.row_group(group).num_rows for group in groups]
 
             def read_row_group(group: int, columns: Sequence[str]) -> Any:
                 return parquet.read_row_group(group, columns=list(columns), use_threads=False)
 
-            return ArrowFile(parquet.schema_arrow, sizes, read_row_group)
+            return ArrowFile(parquet.schema_arrow, row_counts, read_row_group)
         arrow = pyarrow.ipc.open_file(pyarrow.memory_map(os.fspath(file)))
     except (OSError, pyarrow.ArrowException) as error:
         raise BadInput(f"{file} cannot be read: {error}") from error
-    sizes = [arrow.get_batch(batch).num_rows for batch in range(arrow.num_record_batches)]
+
+    def batch_sizes() -> list[int]:
+        return [arrow.get_batch(batch).num_rows for batch in range(arrow.num_record_batches)]
 
     def read_batch(batch: int, columns: Sequence[str]) -> Any:
         return arrow.get_batch(batch).select(list(columns))
 
-    return ArrowFile(arrow.schema, sizes, read_batch)
+    return ArrowFile(arrow.schema, batch_sizes, read_batch)
 
 
 def read_column(file: ArrowFile, name: str) -> Any:
     """A whole column, as a `pyarrow.ChunkedArray`."""
     import pyarrow
 
-    parts = [file.read_group(group, [name]).column(0) for group in range(len(file.sizes))]
+    parts = [file.read_group(group, [name]).column(0) for group in range(len(file.sizes()))]
     chunks = [c for part in parts for c in getattr(part, "chunks", [part])]
     return pyarrow.chunked_array(chunks, file.schema.field(name).type)
 
@@ -76,6 +80,7 @@ class ArrowRows(Rows):
     Attributes:
       file: path of the file.
       columns: names of the columns.
+      ends: where the groups of rows end, found once.
     """
 
     def __init__(self, file: pathlib.Path, columns: Sequence[str]):
@@ -87,7 +92,9 @@ class ArrowRows(Rows):
         self.file, self.columns = os.fspath(file), tuple(columns)
         opened = open_file(file)
         require_numeric(file, opened.schema, self.columns)
-        self.shape, self.dtype = (sum(opened.sizes), len(self.columns)), np.dtype(np.float32)
+        self.ends = np.cumsum(opened.sizes(), dtype=int)
+        rows = int(self.ends[-1]) if len(self.ends) else 0
+        self.shape, self.dtype = (rows, len(self.columns)), np.dtype(np.float32)
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """The rows float32 `[n, D]` at indices `[n]`.
@@ -96,12 +103,12 @@ class ArrowRows(Rows):
           BadInput: naming the file and the column, for a number that is missing or not finite.
         """
         opened = open_file(self.file)
-        ends = np.cumsum(opened.sizes)
-        groups = np.searchsorted(ends, index, "right")
+        starts = np.concatenate([[0], self.ends])
+        groups = np.searchsorted(self.ends, index, "right")
         found = np.empty((len(index), len(self.columns)), np.float32)
         for group in np.unique(groups):
             chosen = groups == group
-            places = index[chosen] - (ends[group] - opened.sizes[group])
+            places = index[chosen] - starts[group]
             table = opened.read_group(int(group), self.columns).take(places)
             for at, name in enumerate(self.columns):
                 values = table.column(at).to_numpy(zero_copy_only=False).astype(np.float32)

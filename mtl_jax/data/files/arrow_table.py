@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.rows import select_rows
 from mtl_jax.core.validation import BadInput, require
 from mtl_jax.data.files.arrow_rows import (
     ARROW,
@@ -76,9 +77,9 @@ class ArrowTable(DataSource):
     def shapes(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes and types of the training part; labels are read for a random split."""
         files = self.files()
-        features, count = self.features(files), sum(open_file(files[0]).sizes)
+        features, count = self.features(files), sum(open_file(files[0]).sizes())
         if len(files) == 1:
-            count = len(self.rows(files)[0])
+            count = len(self.rows(self.read_labels(files)[0])[0])
         shapes = {"inputs": jax.ShapeDtypeStruct((count, len(features)), np.float32)}
         for name in (*self.labels, *self.numbers):
             dtype = np.int32 if name in self.labels else np.float32
@@ -98,15 +99,16 @@ class ArrowTable(DataSource):
         """The same with features that are read when needed."""
         files = self.files()
         features, labels = self.features(files), self.read_labels(files)
-        inputs = [ArrowRows(file, features) for file in files]
-        if len(files) > 1:
-            parts = zip(inputs, labels, strict=True)
-            return Splits(*({"inputs": rows, **own} for rows, own in parts))
+        parts = [
+            {"inputs": ArrowRows(file, features), **own}
+            for file, own in zip(files, labels, strict=True)
+        ]
+        if len(parts) > 1:
+            return Splits(*parts)
         return Splits(
             *(
-                {"inputs": inputs[0].select(rows)}
-                | {name: values[rows] for name, values in labels[0].items()}
-                for rows in self.rows(files)
+                {name: select_rows(array, rows) for name, array in parts[0].items()}
+                for rows in self.rows(labels[0])
             )
         )
 
@@ -114,9 +116,8 @@ class ArrowTable(DataSource):
         """The file, or those of the three parts."""
         return files_of(self, PARQUET + ARROW)
 
-    def rows(self, files: list[pathlib.Path]) -> tuple[np.ndarray, ...]:
-        """Indices of train, validation and test in a single file."""
-        labels = self.read_labels(files)[0]
+    def rows(self, labels: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Indices of train, validation and test in a single file of some labels."""
         first = (
             labels[self.labels[0]] if self.labels else np.zeros(len(labels[self.numbers[0]]), int)
         )
