@@ -23,7 +23,8 @@ def data_location(run: Run, data: TrainData) -> DataLocation:
     machine by the same rule, else on disk if the source has random access.
 
     Raises:
-      BadInput: if a run that needs all examples on the device asks for another place, or a source without random access is to be on disk.
+      BadInput: if a run that needs all examples on the device asks for another place, or a source
+        without random access is to be on disk.
     """
     location = (run.execution or Execution()).data_location
     reason = needs_device(run)

@@ -72,7 +72,8 @@ def is_on_disk(row: Run | SklearnBaseline) -> bool:
 def load_run_data(run: Run) -> RunData:
     """Loads the data of a run and samples its labelled examples for every seed.
 
-    Inputs and labels of a run on disk are `Rows` if its source has random access. If each seed has separate data, arrays have a leading axis S.
+    Inputs and labels of a run on disk are `Rows` if its source has random access. If each seed has
+    separate data, arrays have a leading axis S.
 
     Raises:
       BadInput: if a task's label is missing from the data or is not a valid target of its loss,

@@ -85,7 +85,11 @@ def to_chunks(tree: Any, size: int) -> Any:
 
     Chunks of large examples are small, as are then the features of all layers.
     """
-    chunks, chunk = chunk_shape(tree, size)
+    return pad_to_chunks(tree, size, *chunk_shape(tree, size))
+
+
+def pad_to_chunks(tree: Any, size: int, chunks: int, chunk: int) -> Any:
+    """Arrays `[N, ...]`, N = `size`, padded with zeros and split into `chunks` of `chunk` examples."""
 
     def one(array):
         padded = jnp.pad(array, [(0, chunks * chunk - size)] + [(0, 0)] * (array.ndim - 1))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.extend.core import Jaxpr, Var
 
 from mtl_jax.config.param_rules import partition_params
@@ -12,7 +11,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.head_key import encoder_params
 from mtl_jax.core.model import Model
 from mtl_jax.core.tree import Tree, num_examples
-from mtl_jax.train.evaluate import without_padding
+from mtl_jax.train.evaluate import pad_to_chunks, without_padding
 from mtl_jax.train.views import as_float
 
 
@@ -80,17 +79,13 @@ def encode_examples(
 ) -> Any:
     """Features `[N, ...]` of inputs `[N, ...]`, in batches of the size of those of a step."""
     size = num_examples(inputs)
-    count = -(-size // batch_size)
-
-    def to_batches(leaf: jax.Array) -> jax.Array:
-        padding = [(0, count * batch_size - size)] + [(0, 0)] * (leaf.ndim - 1)
-        return jnp.pad(leaf, padding).reshape(count, batch_size, *leaf.shape[1:])
+    batches = pad_to_chunks(inputs, size, -(-size // batch_size), batch_size)
 
     def encode(part: Tree) -> Any:
         encoder = encoder_params(params)
         return model.encode(encoder, stats, as_float(part), train=train, key=None)[0]
 
-    return without_padding(jax.lax.map(encode, jax.tree.map(to_batches, inputs)), size)
+    return without_padding(jax.lax.map(encode, batches), size)
 
 
 def encode_splits(model: Model, params: Tree, stats: Tree, splits: Any, batch_size: int) -> Any:
