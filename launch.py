@@ -104,6 +104,9 @@ def check_combination(parser: Parser, options: argparse.Namespace) -> None:
     for name in ("row", "table", "status"):
         if name in given and (options.fresh or options.retry):
             parser.error(f"argument --{name}: not allowed with --fresh or --retry")
+    alone = [name for name in ("jobs", "slurm", "status", "list", "dry", "table") if name in given]
+    if options.distributed is not None and (alone or options.export is not None):
+        parser.error(f"argument --distributed: not allowed with --{[*alone, 'export'][0]}")
     exports = [name for name in ("results", "parameters", "seed", "onnx") if name in given]
     if exports and options.export is None:
         parser.error(f"argument --{exports[0]}: is for --export")
@@ -127,6 +130,11 @@ def add_process_options(parser: argparse.ArgumentParser) -> None:
     processes.add_argument(
         "--mesh", action=StoreOnce, type=nonempty, metavar="AXIS=N,...",
         help="arrange all devices, such as seed=2,batch=4,model=2; default: seeds, then the batch",
+    )  # fmt: skip
+    processes.add_argument(
+        "--distributed", action=StoreOnce, type=nonempty, metavar="HOW",
+        help="train in several processes, each started with the same options: auto under SLURM or "
+        "on TPUs, or coordinator=HOST:PORT,processes=N,process=I",
     )  # fmt: skip
     group = processes.add_mutually_exclusive_group()
     group.add_argument(

@@ -8,6 +8,7 @@ import numpy as np
 from mtl_jax.config.run import Run
 from mtl_jax.core.schema import BATCH_STATS, PARAMS
 from mtl_jax.report.selection import EvaluatedModel, candidates, evaluations, select
+from mtl_jax.storage.processes import fetch
 from mtl_jax.train import TrainState
 
 
@@ -38,7 +39,7 @@ class Candidates:
             selectable = candidates(self.run, self.records, [*sorted(models), *new], seed)
             for _, kind in set(selectable) & set(new):
                 if kind not in new_models:
-                    new_models[kind] = jax.device_get(model_of(state, kind))
+                    new_models[kind] = fetch(model_of(state, kind))
             self.models[seed] = {
                 key: models[key] if key in models else of_seed(new_models[key.parameters], seed)
                 for key in selectable
@@ -74,7 +75,7 @@ class Candidates:
         """One seed's parameters and statistics of a stored evaluation, or of the last one."""
         if evaluation in self.models[seed]:
             return self.models[seed][evaluation]
-        return of_seed(jax.device_get(model_of(state, evaluation.parameters)), seed)
+        return of_seed(fetch(model_of(state, evaluation.parameters)), seed)
 
 
 def model_of(state: TrainState, parameters: str) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def compile_run(
     Args:
       run: the run configuration.
       shapes: the training data, of which only the shapes are used.
-      devices: the devices to run on; all local devices if None.
+      devices: the devices to run on; all of all processes if None.
       requested: the mesh of the devices; None chooses it.
 
     Returns:
@@ -231,7 +231,7 @@ def compile_run(
     Raises:
       BadInput: if the mesh does not suit the run or the devices.
     """
-    devices = devices or jax.local_devices()
+    devices = devices or jax.devices()
     execution = default_execution(run, devices[0].platform)
     mesh = mesh_of(run, execution, devices, requested)
     location = data_location(run, shapes)

@@ -18,6 +18,7 @@ from mtl_jax.runner.trace import with_precomputed
 from mtl_jax.storage.checkpoint import digest
 from mtl_jax.storage.hidden_labels import sample_hidden_labels
 from mtl_jax.storage.label_warnings import label_counts
+from mtl_jax.storage.processes import fetch
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import SourceModel, TrainData, TrainState, methods_with_precompute
@@ -79,7 +80,7 @@ def device_data(
     hidden = jax.tree.map(jnp.asarray, hidden)
     # A file may change before a run resumes; a source run is immutable.
     is_immutable = source is None or isinstance(run.initialization.init_from, Run)
-    origin = "" if is_immutable else digest(jax.device_get(source))
+    origin = "" if is_immutable else digest(fetch(source))
     counts = label_counts(run, loaded.train, loaded.splits)
     return DeviceData(data, streamed, splits, hidden, hidden_data, counts, origin)
 

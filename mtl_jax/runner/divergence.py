@@ -11,6 +11,7 @@ from mtl_jax.core.head_key import HeadKey
 from mtl_jax.core.tree import path_str
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.replay import describe_origins, params_and_losses
+from mtl_jax.storage.processes import fetch, is_first
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import StepQuantities, TrainData, TrainState
 
@@ -28,7 +29,7 @@ class NonFinite(NamedTuple):
 
 def diverged_seeds(state: TrainState, metrics: Mapping[str, jax.Array]) -> np.ndarray:
     """Which seeds `[S]` have a loss or a parameter that is not finite after a block."""
-    return ~np.asarray(finite_seeds(params_and_losses(state, metrics)))
+    return ~fetch(finite_seeds(params_and_losses(state, metrics)))
 
 
 @jax.jit
@@ -65,8 +66,8 @@ def locate(
         own = data(step - 1, step)
         state, metrics = compiled.train_steps(state, own, 1)
         if diverged_seeds(state, metrics).any():
-            quantities = jax.device_get(compiled.inspect(before, own))
-            found = first_nonfinite(run, quantities, jax.device_get((state.params, metrics)))
+            quantities = fetch(compiled.inspect(before, own))
+            found = first_nonfinite(run, quantities, fetch((state.params, metrics)))
             place = write_batch(folder, batch_arrays(quantities, found.seed))
             error = Diverged(
                 f"run {run.name!r} diverged: {found.text} in seed {run.first_seed + found.seed} at "
@@ -84,6 +85,8 @@ def locate(
 def write_batch(folder: RunDirectory, arrays: dict[str, np.ndarray]) -> str:
     """Writes a batch to `failure.npz`; says where it is, or why it is not."""
     path = folder.path / "failure.npz"
+    if not is_first():
+        return f"is in {path.name}"
     try:
         np.savez(path, **arrays)  # ty: ignore[invalid-argument-type]
     except OSError as error:

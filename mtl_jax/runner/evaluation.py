@@ -18,6 +18,7 @@ from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.device_data import DeviceData
 from mtl_jax.runner.streamed_evaluation import evaluate_streamed
 from mtl_jax.storage.checkpoint import digest, to_host
+from mtl_jax.storage.processes import fetch
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.storage.trained_params import write_selected
@@ -27,7 +28,7 @@ BlockMetrics = tuple[int, dict[str, Any]]  # Number of steps, and mean metrics `
 
 
 class Measured(NamedTuple):
-    """What is computed of a state, with leaves `[S, ...]`."""
+    """What is computed of a state, with leaves `[S, ...]` on the host."""
 
     evaluation: Evaluation
     hidden: dict[str, Any]  # As `CompiledRun.evaluate_hidden` returns it.
@@ -40,7 +41,8 @@ def measure(compiled: CompiledRun, state: TrainState, data: DeviceData) -> Measu
         found = compiled.evaluate(state, data.splits)
     else:
         found = evaluate_streamed(compiled, data.streamed.reader, state, data.splits)
-    return Measured(found, compiled.evaluate_hidden(state, data.hidden_data, data.hidden), {})
+    hidden = compiled.evaluate_hidden(state, data.hidden_data, data.hidden)
+    return Measured(*fetch((found, hidden)), {})
 
 
 def record_of(
@@ -69,7 +71,7 @@ def record_of(
 
 def with_host_metrics(run: Run, found: Evaluation, splits: Any) -> dict[str, Any]:
     """Metrics `{split: {model: {task: {metric: [S]}}}}`, with those computed on the host."""
-    outputs = jax.device_get(found.outputs)
+    outputs = found.outputs
     return {
         split: {
             kind: {

@@ -12,6 +12,7 @@ from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
+from mtl_jax.runner.distributed import Distributed, end_on_error, print_error
 from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.jobs import share_accelerators, train_in_processes
 from mtl_jax.runner.listing import print_costs, print_progress, print_status
@@ -21,6 +22,7 @@ from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
+from mtl_jax.storage.processes import is_first
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -35,14 +37,17 @@ def launch(options: argparse.Namespace) -> int:
     cache_compilations()
     input_digests.forget()
     try:
-        return execute(options)
+        if options.distributed is not None:
+            Distributed.parse(options.distributed).start()
+        with end_on_error(BadInput):
+            return execute(options)
     except Stopped as stop:
         print(f"{stop.name}: {stop}", file=sys.stderr)
         return stop.exit_code
     except BadInput as error:
         if options.debug:
             traceback.print_exception(error)
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print_error(f"error: {' '.join(str(error).split())}")
         return 2
 
 
@@ -63,7 +68,7 @@ def execute(options: argparse.Namespace) -> int:
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.out or pathlib.Path("results") / name
     if isinstance(experiment, ToyExperiment):
-        for option in ("jobs", "mesh", "slurm", "status", "row", "table"):
+        for option in ("distributed", "jobs", "mesh", "slurm", "status", "row", "table"):
             if vars(options)[option]:
                 raise BadInput(f"--{option} is for runs that train a model, not for toy runs")
         with explain_errors(""):
@@ -80,7 +85,7 @@ def execute(options: argparse.Namespace) -> int:
         return print_status(experiment, root)
     if options.dry:
         return print_costs(experiment)
-    with Tracking(trackers, name) as tracking:
+    with Tracking(trackers if is_first() else (), name) as tracking:
         if options.row is not None:
             return sweep_row(experiment, options.row, root, options.debug, tracking)
         retry = options.retry or options.table  # Failures of before are of this launch then.

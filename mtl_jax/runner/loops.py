@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mtl_jax.train import TrainData, TrainState
@@ -24,10 +25,23 @@ def shard_batch(mesh: Mesh, is_looped: bool, batch: Any) -> Any:
 
 
 def device_put(tree: Any, sharding: NamedSharding) -> Any:
-    """Places arrays with a sharding; for shapes, returns shapes with the sharding."""
+    """Places arrays with a sharding; for shapes, returns shapes with the sharding.
+
+    Arrays on the host are the same in all processes, and each places what its devices get.
+    """
     if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(tree)):
         return jax.tree.map(lambda leaf: leaf.update(sharding=sharding), tree)
-    return jax.device_put(tree, sharding)
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda leaf: place(leaf, sharding), tree)
+
+
+def place(array: Any, sharding: NamedSharding) -> jax.Array:
+    """Places an array on the devices of several processes."""
+    if isinstance(array, jax.Array) and not array.is_fully_addressable:
+        return jax.device_put(array, sharding)
+    own = np.asarray(array)
+    return jax.make_array_from_callback(own.shape, sharding, lambda index: own[index])
 
 
 def scan_steps(

@@ -1,11 +1,10 @@
 """Checks that a run may resume from a checkpoint: same run, and no measurements lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from mtl_jax.core.validation import BadInput
+from mtl_jax.storage.processes import fetch, on_first
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import TrainState
 
@@ -35,10 +34,22 @@ def resumable(
     Raises:
       BadInput: for a checkpoint of another run, or of this run on other data.
     """
-    step = 0
-    if restored is not None:
-        state, _, note = restored
-        step = int(np.asarray(state.step)[0])
+    step, note = (0, None) if restored is None else (step_of(restored[0]), restored[2])
+    return restored if on_first(lambda: is_resumable(folder, step, note, warn)) else None
+
+
+def is_resumable(
+    folder: RunDirectory, step: int, note: Mapping[str, Any] | None, warn: Callable[[str], None]
+) -> bool:
+    """Whether a run may resume from the checkpoint of a step, as in `resumable`.
+
+    Args:
+      folder: the folder of the run.
+      step: the step.
+      note: the note of the checkpoint; None without one.
+      warn: called with warning messages.
+    """
+    if note is not None:
         current = checkpoint_identity(folder, step)
         # Older checkpoints do not store these.
         stored = [n for n in ("fingerprint", "data") if None not in (note.get(n), current[n])]
@@ -54,6 +65,11 @@ def resumable(
                 f"run {folder.run.name!r} begins anew: its metrics.jsonl does not hold every "
                 f"evaluation up to step {step}, as they were measured; {aside} keeps what there was"
             )
-            step, restored = 0, None
+            step, note = 0, None
     folder.add_history(step)
-    return restored
+    return note is not None
+
+
+def step_of(state: TrainState) -> int:
+    """The number of steps that a state has been trained for."""
+    return int(fetch(state.step)[0])

@@ -24,6 +24,7 @@ from mtl_jax.runner.reader_process import (
     slot_bytes,
     start_process,
 )
+from mtl_jax.storage.processes import join_parts, own_part
 
 MAX_BYTES = 2**20  # Of a chunk, which a worker reads at a time.
 MAX_EXAMPLES = 512  # In a chunk.
@@ -85,6 +86,9 @@ class RowReader:
     ) -> Generator[list[np.ndarray]]:
         """The examples of several arrays at indices, in the order of the indices.
 
+        If several processes train together, each reads its part of `Rows`; `join` puts the parts
+        together.
+
         Args:
           leaves: arrays or `Rows` of the reader, `[N, ...]`.
           indices: indices `[n]`, for each item of the result.
@@ -98,7 +102,8 @@ class RowReader:
         own = [unconverted(leaf) for leaf in leaves if isinstance(leaf, Rows)]
         places, indices = [self.places[id(rows)] for rows in own], list(indices)
         size = chunk_size(own)
-        parts = (part for index in indices for part in split(index, size)) if own else iter(())
+        mine = [own_part(index) for index in indices]
+        parts = (part for index in mine for part in split(index, size)) if own else iter(())
         pending: collections.deque[Reading] = collections.deque()
 
         def submit() -> None:
@@ -109,9 +114,10 @@ class RowReader:
         try:
             for _ in range(CHUNKS_AHEAD * max(1, self.num_workers)):
                 submit()
-            for index in indices:
-                found = [np.empty((len(index), *rows.shape[1:]), rows.dtype) for rows in own]
-                for part in split(np.arange(len(index)), size) if own else ():
+            for index, read_here in zip(indices, mine, strict=True):
+                count = len(read_here)
+                found = [np.empty((count, *rows.shape[1:]), rows.dtype) for rows in own]
+                for part in split(np.arange(count), size) if own else ():
                     self.take(pending.popleft(), [a[part[0] : part[-1] + 1] for a in found])
                     submit()
                 read = iter(found)
@@ -177,6 +183,24 @@ class RowReader:
                 self.executor.shutdown(cancel_futures=True)
             self.executor = self.slots = None
             self.free = queue.SimpleQueue()
+
+
+def join(
+    leaves: Sequence[np.ndarray | Rows], found: Sequence[np.ndarray], count: int
+) -> list[np.ndarray]:
+    """The examples `[count, ...]` of arrays of which each process has read its part.
+
+    All processes must call it alike, in their main threads.
+
+    Args:
+      leaves: the arrays, as of `RowReader.read`.
+      found: what it has read of them.
+      count: number of the examples.
+    """
+    return [
+        join_parts(array, count) if isinstance(leaf, Rows) else array
+        for leaf, array in zip(leaves, found, strict=True)
+    ]
 
 
 def is_local(rows: Rows) -> bool:

@@ -1,6 +1,7 @@
 """Trains rows in this process, one after another, all of them checked before the first."""
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
@@ -18,8 +19,9 @@ from mtl_jax.runner.population import group_runs
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.programs import Group, pending_groups
 from mtl_jax.runner.trace import trace_run
-from mtl_jax.runner.train_programs import Sweep, archive, begin, train
+from mtl_jax.runner.train_programs import Sweep, begin, train
 from mtl_jax.storage.files import lock_row
+from mtl_jax.storage.processes import on_first
 from mtl_jax.storage.run_data import load_run_data
 
 # Trains rows, and returns whether all are done with, so that the table is to be written.
@@ -67,15 +69,19 @@ def lock_rows(own: Sweep, rows: Iterable[Row]) -> Generator[None]:
       BadInput: naming a row that another process trains.
     """
     with contextlib.ExitStack() as locks:
-        for row in rows:
-            locks.enter_context(lock_row(own.root, row.name))
+
+        def lock() -> None:
+            for row in rows:
+                locks.enter_context(lock_row(own.root, row.name))
+
+        on_first(lock)
         yield
 
 
 def groups_of(own: Sweep, runs: Iterable[Run]) -> list[Group]:
     """The runs that are to be trained, those together that can be one program."""
     every = [folder.run for folder in own.folders.values() if isinstance(folder.run, Run)]
-    most = 1 if own.profile_steps else own.max_population
+    most = 1 if own.profile_steps or jax.process_count() > 1 else own.max_population
     return pending_groups(
         group_runs(every, most), {run.name for run in runs}, own.folders, own.fresh
     )
@@ -110,17 +116,23 @@ def check_rows(rows: Iterable[Row], requested: DeviceMesh | None = None) -> None
 
 
 def fit_baselines(own: Sweep, rows: Iterable[SklearnBaseline]) -> None:
-    """Fits scikit-learn baselines."""
+    """Fits scikit-learn baselines, in the first process."""
     for row in rows:
-        if own.failures.add_dependent(row):
-            continue
-        folder = own.folders[row.name]
-        archive(own, [row])
+        own.failures.update(on_first(functools.partial(fit_baseline, own, row)))
+
+
+def fit_baseline(own: Sweep, row: SklearnBaseline) -> dict[str, str]:
+    """Fits a scikit-learn baseline; returns the failures so far."""
+    folder = own.folders[row.name]
+    if not own.failures.add_dependent(row):
+        if own.fresh:
+            folder.archive()
         with own.failures.catch(folder, always=True):
             begin(folder)
             folder.add_history(0)
             source = None if row.features_from is None else own.folders[row.features_from.name]
             sklearn_baseline.fit(row, folder, source)
+    return dict(own.failures)
 
 
 def check_data(run: Run) -> Any:

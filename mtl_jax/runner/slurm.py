@@ -20,8 +20,9 @@ from mtl_jax.runner.console import exit_process, set_up_console
 from mtl_jax.runner.input_digests import Row, row_dependencies
 from mtl_jax.runner.jobs import Launch, row_options
 from mtl_jax.runner.mesh import require_divisible
-from mtl_jax.runner.rows import Sweep, archive, check_rows, lock_rows
+from mtl_jax.runner.rows import check_rows, lock_rows
 from mtl_jax.runner.slurm_queue import TABLE, job_folder, job_states, read_job_ids, write_job_ids
+from mtl_jax.runner.train_programs import Sweep, archive
 
 # Options of sbatch.
 RESOURCES = (

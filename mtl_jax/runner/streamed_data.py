@@ -11,7 +11,7 @@ import numpy as np
 
 from mtl_jax.core.tree import num_examples
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.row_reader import RowReader
+from mtl_jax.runner.row_reader import RowReader, join
 from mtl_jax.runner.step_blocks import step_blocks
 from mtl_jax.runner.streamed_shapes import (
     block_sizes,
@@ -25,11 +25,11 @@ MAX_INDICES = 2**22  # That are computed at a time.
 
 
 class Block(NamedTuple):
-    """A block of steps, with its data."""
+    """A block of steps whose examples were read."""
 
     start: int
     stop: int
-    data: TrainData
+    place: Callable[[], TrainData]  # Places them on the devices.
 
 
 class StreamedData:
@@ -55,7 +55,10 @@ class StreamedData:
         self.indices_per_step = compiled.run.num_seeds * sum(self.per_step.values())
         count = compiled.run.steps * self.indices_per_step
         self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
-        self.base = compiled.put_data(without_examples(data))
+        bare = without_examples(data)
+        self.base = compiled.put_data(bare)
+        # Of this process alone, which reads ahead while all train together.
+        self.pools = jax.tree.map(jnp.asarray, bare._replace(source_model=None))
         self.pool = concurrent.futures.ThreadPoolExecutor(1, "read-ahead")
         self.sequence: Generator[Block] | None = None
         self.upcoming: concurrent.futures.Future[Block | None] | None = None
@@ -73,15 +76,20 @@ class StreamedData:
             raise ValueError(f"steps {start} to {stop} are no block of the run")
         self.next_step = stop
         self.upcoming = self.pool.submit(self.next_block)
-        return block.data
+        return block.place()
 
     def next_block(self) -> Block | None:
-        """The next block of the sequence, None after the last one."""
-        return None if self.sequence is None else next(self.sequence, None)
+        """The next block of the sequence, on the devices; None after the last one."""
+        block = None if self.sequence is None else next(self.sequence, None)
+        # Processes exchange what they have read, in the order of their main threads.
+        if block is None or jax.process_count() > 1:
+            return block
+        data = block.place()
+        return block._replace(place=lambda: data)
 
     def read(self, start: int, stop: int) -> TrainData:
         """The data of any steps."""
-        return next(self.read_blocks([(start, stop)])).data
+        return next(self.read_blocks([(start, stop)])).place()
 
     def close(self) -> None:
         """Ends the reading ahead."""
@@ -114,21 +122,25 @@ class StreamedData:
         }
         try:
             for (start, stop), rows, own in zip(blocks, every, sizes, strict=True):
-                yield Block(start, stop, self.put(rows, readers, own))
+                found = {name: next(reader) for name, reader in readers.items()}
+                yield Block(start, stop, functools.partial(self.put, rows, found, own))
         finally:
             for reader in readers.values():
                 reader.close()
 
     def read_stream(self, name: str, indices: Sequence[np.ndarray]) -> Generator[list]:
         """Reads inputs and labels of a stream."""
+        return self.reader.read(self.leaves(name), indices)
+
+    def leaves(self, name: str) -> list:
+        """Inputs and labels of a stream."""
         stream = self.host.streams[name]
-        leaves = jax.tree.leaves((stream.inputs, stream.labels))
-        return self.reader.read(leaves, indices)
+        return jax.tree.leaves((stream.inputs, stream.labels))
 
     def rows_of(self, start: int, stop: int) -> dict[str, np.ndarray]:
         """Indices of the examples that some steps read, by stream, ascending and different."""
         steps = start + jnp.arange(stop - start)
-        found = jax.device_get(self.indices(self.base._replace(source_model=None), steps))
+        found = jax.device_get(self.indices(self.pools, steps))
         return {name: np.unique(indices) for name, indices in found.items()}
 
     @functools.cached_property
@@ -139,21 +151,22 @@ class StreamedData:
 
     def examples_at(self, rows: Mapping[str, np.ndarray]) -> TrainData:
         """The data of examples at ascending indices, by stream."""
-        readers = {name: self.read_stream(name, [index]) for name, index in rows.items()}
-        return self.put(rows, readers, {name: len(index) for name, index in rows.items()})
+        found = {name: next(self.read_stream(name, [index])) for name, index in rows.items()}
+        return self.put(rows, found, {name: len(index) for name, index in rows.items()})
 
     def put(
         self,
         rows: Mapping[str, np.ndarray],
-        readers: Mapping[str, Generator[list]],
+        found: Mapping[str, list],
         sizes: Mapping[str, int],
     ) -> TrainData:
-        """Places the next examples of readers on the devices, with zeros up to some sizes."""
+        """Places examples that were read on the devices, with zeros up to some sizes."""
         streams = {}
-        for name, reader in readers.items():
+        for name, own in found.items():
             host, size = self.host.streams[name], sizes[name]
             treedef = jax.tree.structure((host.inputs, host.labels))
-            padded = [pad(array, size, 0) for array in next(reader)]
+            whole = join(self.leaves(name), own, len(rows[name]))
+            padded = [pad(array, size, 0) for array in whole]
             inputs, labels = treedef.unflatten(padded)
             index = pad(rows[name].astype(np.int32), size, num_examples(host.inputs))
             bare = self.base.streams[name]

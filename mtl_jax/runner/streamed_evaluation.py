@@ -12,9 +12,10 @@ from mtl_jax import train
 from mtl_jax.core.tree import Tree, num_examples
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.loops import map_seeds
-from mtl_jax.runner.row_reader import RowReader
+from mtl_jax.runner.row_reader import RowReader, join
 from mtl_jax.runner.seed_functions import EvaluationConfig
 from mtl_jax.runner.streamed_data import pad
+from mtl_jax.storage.processes import fetch
 from mtl_jax.train.evaluate import Chunk, chunk_shape, chunk_sums, evaluation_of
 
 Arrays = Mapping[str, Any]  # "inputs" and labels `[N, ...]`, on the host or `Rows`.
@@ -55,12 +56,13 @@ def evaluate_stream(
     indices = np.array_split(np.arange(size), np.arange(chunk, size, chunk))
     models = jax.tree.map(lambda *kinds: jnp.stack(kinds, 1), state.params, state.ema)
     sums, outputs = [], []
-    for found in reader.read(leaves, indices):
-        inside = jnp.arange(chunk) < len(found[0])
-        part = Chunk(*treedef.unflatten([pad(array, chunk, 0) for array in found]), inside)
+    for index, found in zip(indices, reader.read(leaves, indices), strict=True):
+        inside = jnp.arange(chunk) < len(index)
+        examples = [pad(array, chunk, 0) for array in join(leaves, found, len(index))]
+        part = Chunk(*treedef.unflatten(examples), inside)
         own, predicted = evaluate_chunk(config, models, state.batch_stats, part)
         sums.append(own)
-        outputs.append(jax.device_get(predicted))
+        outputs.append(fetch(predicted))
     evaluated = summarize(config, sums)
     every = jax.tree.map(lambda *parts: np.concatenate(parts, 2)[:, :, :size], *outputs)
     return {

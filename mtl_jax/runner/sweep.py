@@ -1,6 +1,9 @@
 """Checks the rows of an experiment, has them trained, and writes the table and the figures."""
 
+import contextlib
+import functools
 import pathlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from mtl_jax.config.experiment import Experiment
@@ -18,6 +21,7 @@ from mtl_jax.runner.signals import StopSignals
 from mtl_jax.runner.tracking import Tracking
 from mtl_jax.runner.train_programs import Sweep
 from mtl_jax.storage.files import create_output_dir, lock_output_dir, require_file_names
+from mtl_jax.storage.processes import is_same, on_first
 from mtl_jax.storage.run_directory import RunDirectory
 
 NO_TRACKING = Tracking((), "")
@@ -76,22 +80,51 @@ def sweep(
     folders = {row.name: RunDirectory(root, row) for row in rows}
     failures = Failures(options.debug)
     require_file_names(folders)
-    with lock_output_dir(root), StopSignals() as signals:
+    require_same_rows(folders)
+    with contextlib.ExitStack() as locks, StopSignals() as signals:
+        on_first(lambda: lock(root, locks))
         own = Sweep(
             root, folders, failures, signals, tracking, options.fresh,
             profile_steps=options.profile_steps, max_population=experiment.max_population,
             mesh=experiment.mesh,
         )  # fmt: skip
-        check_folders(root, list(folders))
-        with explain_errors(""):
-            table_rows.check(experiment, every_run, root, options.fresh, failures)
-        if not (options.fresh or options.retry):
-            failures.add_earlier(folders.values())
-        if options.train(own, [row for row in rows if is_pending(own, row)]):
-            with explain_errors(f"table and figures in {root}"):
-                write_report(every_run, root, failures, question)
+        names, earlier = on_first(
+            functools.partial(pending_names, own, experiment, every_run, options)
+        )
+        failures.update(earlier)
+        if options.train(own, [row for row in rows if row.name in names]):
+            on_first(functools.partial(write_report, every_run, root, failures, question))
             tracking.log_finished((row for row in rows if row.name not in failures), root)
     return exit_code(failures)
+
+
+def lock(root: pathlib.Path, locks: contextlib.ExitStack) -> None:
+    """Creates and locks the folder of all results."""
+    locks.enter_context(lock_output_dir(root))
+
+
+def require_same_rows(folders: Mapping[str, RunDirectory]) -> None:
+    """Requires that all processes of a launch have the same rows.
+
+    Raises:
+      BadInput: if they differ.
+    """
+    rows = [(name, folder.fingerprint) for name, folder in folders.items()]
+    if not is_same(rows):
+        raise BadInput("--distributed: the experiment has other rows in other processes")
+
+
+def pending_names(
+    own: Sweep, experiment: Experiment, every_run: Experiment, options: SweepOptions
+) -> tuple[list[str], dict[str, str]]:
+    """Checks the folders; returns the names of the rows to train, and the failures before."""
+    check_folders(own.root, list(own.folders))
+    with explain_errors(""):
+        table_rows.check(experiment, every_run, own.root, options.fresh, own.failures)
+    if not (options.fresh or options.retry):
+        own.failures.add_earlier(own.folders.values())
+    names = [row.name for row in rows_of(experiment) if is_pending(own, row)]
+    return names, dict(own.failures)
 
 
 def is_pending(own: Sweep, row: Row) -> bool:
@@ -105,6 +138,14 @@ def write_report(
     every_run: Experiment, root: pathlib.Path, failures: Failures, question: str
 ) -> None:
     """Writes table, figures and page of the finished rows; rows that failed are in the table too."""
+    with explain_errors(f"table and figures in {root}"):
+        write_parts(every_run, root, failures, question)
+
+
+def write_parts(
+    every_run: Experiment, root: pathlib.Path, failures: Failures, question: str
+) -> None:
+    """Writes the parts of a report, as `write_report`."""
     done = table_rows.finished_rows(every_run, root, failures)
     if done is None:
         return
@@ -141,19 +182,29 @@ def sweep_row(
         raise BadInput(f"--row {name}: matches no row; {did_you_mean(name, folders)}")
     row, failures = folders[name].run, Failures(debug)
     require_file_names([name])
-    needed = [folders[run.name] for run in row_dependencies(row)]
-    missing = [folder.run.name for folder in needed if not folder.is_finished()]
-    if missing:
-        raise BadInput(f"--row {name}: it needs {few(missing, 3)}, which is not finished")
-    create_output_dir(root)
+    require_same_rows({name: folders[name]})
     with StopSignals(second_ends=False) as signals:
-        check_folders(root, [name])
-        folders[name].check()
-        with explain_errors(""):
-            input_digests.check(folders[name])
-        if not folders[name].is_finished():
+        if on_first(functools.partial(is_row_pending, root, folders, name)):
             own = Sweep(
                 root, folders, failures, signals, tracking, show_bars=False, mesh=experiment.mesh
             )
             train_rows(own, [row])
     return exit_code(failures)
+
+
+def is_row_pending(root: pathlib.Path, folders: Mapping[str, RunDirectory], name: str) -> bool:
+    """Checks the folders of a row and of those that it needs; returns whether it is to be trained.
+
+    Raises:
+      BadInput: if one that it needs is not finished.
+    """
+    needed = [folders[run.name] for run in row_dependencies(folders[name].run)]
+    missing = [folder.run.name for folder in needed if not folder.is_finished()]
+    if missing:
+        raise BadInput(f"--row {name}: it needs {few(missing, 3)}, which is not finished")
+    create_output_dir(root)
+    check_folders(root, [name])
+    folders[name].check()
+    with explain_errors(""):
+        input_digests.check(folders[name])
+    return not folders[name].is_finished()

@@ -10,6 +10,7 @@ import jax
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
+from mtl_jax.runner.distributed import require_all_processes
 from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
 from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
@@ -128,6 +129,7 @@ def trace_inputs(run: Run, requested: DeviceMesh | None = None) -> TracedRun:
     check_parts(run)
     data = abstract_data(run)
     compiled = compile_run(run, data, requested=requested)
+    require_all_processes(run, compiled.mesh, data)
     state = abstract_init_state(run, compiled)
     has_source = run.initialization.init_from is not None
     source = SourceModel(state.params, state.batch_stats) if has_source else None

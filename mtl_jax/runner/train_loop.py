@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.divergence import diverged_seeds
+from mtl_jax.runner.distributed import end_on_error
+from mtl_jax.runner.divergence import Diverged, diverged_seeds
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.profiler import StepProfiler
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.step_blocks import is_due, step_blocks
 from mtl_jax.runner.training import Training
+from mtl_jax.storage.processes import largest, wait_for_all
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -40,7 +42,8 @@ def train_run(
     training = Training(compiled, folders, display.warn)
     profiler = StepProfiler(observers.profile_steps, training.folder, display)
     try:
-        with signals.deferred(), profiler:
+        wait_for_all()
+        with end_on_error(Diverged), signals.deferred(), profiler:
             train_blocks(training, observers, profiler, signals)
     finally:
         training.data.close()
@@ -70,11 +73,12 @@ def train_blocks(
             training.evaluate(stop)
             observers.send(training.records)
         stopped = is_due(run, stop, run.evaluation.every) and training.is_stopped()
-        if stopped or signals.number or is_due(run, stop, run.evaluation.checkpoint_every):
+        number = largest(signals.number or 0)
+        if stopped or number or is_due(run, stop, run.evaluation.checkpoint_every):
             training.save_checkpoint(stop)
         if stopped:
             break
-        if signals.number and stop < run.steps:
+        if number and stop < run.steps:
             training.checkpoints.wait()
             text = f"run {run.name!r} stopped after step {stop}; launch again to go on"
-            raise Stopped(signals.number, text)
+            raise Stopped(number, text)

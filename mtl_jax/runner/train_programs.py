@@ -1,16 +1,20 @@
 """Trains the programs of a launch, one after the other; a run that fails does not stop the others."""
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
+from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.blas_threads import limit_blas_threads
 from mtl_jax.runner.compile_ahead import Compilation, CompileAhead
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.distributed import end_on_error
+from mtl_jax.runner.divergence import Diverged
 from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.observers import Observers
@@ -22,6 +26,7 @@ from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.tracking import Tracking
 from mtl_jax.runner.train_loop import train_run
+from mtl_jax.storage.processes import largest, on_first, wait_for_all
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -55,8 +60,13 @@ class Sweep(NamedTuple):
 
 def archive(own: Sweep, rows: Iterable[Row]) -> None:
     """Sets old results of rows aside if they are to be trained anew."""
-    for row in rows if own.fresh else ():
-        own.folders[row.name].archive()
+
+    def rename() -> None:
+        for row in rows:
+            own.folders[row.name].archive()
+
+    if own.fresh:
+        on_first(rename)
 
 
 def begin(folder: RunDirectory) -> None:
@@ -100,8 +110,9 @@ def train_program(
     elif runs:
         train_one(own, program.functions, job, display)
     display.end(failed=all(run.name in own.failures for run in program.runs))
-    if own.signals.number:  # It came in the last block, or in one that failed.
-        raise Stopped(own.signals.number)
+    number = largest(own.signals.number or 0)
+    if number:  # It came in the last block, or in one that failed.
+        raise Stopped(number)
 
 
 def train_one(
@@ -110,9 +121,10 @@ def train_one(
     """Trains one run."""
     folder = own.folders[compiled.run.name]
     with own.failures.catch(folder):
-        begin(folder)
-        compilation = job()
-        with own.tracking.follow(folder) as send:
+        on_first(functools.partial(begin, folder))
+        with end_on_error(BadInput, Diverged), own.tracking.follow(folder) as send:
+            compilation = job()
+            wait_for_all()
             observers = Observers(display, send, own.profile_steps, own.failures.debug)
             train_run(compiled, own.folders, compilation, observers, own.signals)
 

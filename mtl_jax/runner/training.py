@@ -1,10 +1,10 @@
 """A run in training: its state and its files."""
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import numpy as np
 
 from mtl_jax.config.run import Run
@@ -19,9 +19,10 @@ from mtl_jax.runner.device_data import DeviceData, put_run_data
 from mtl_jax.runner.divergence import Diverged, locate
 from mtl_jax.runner.evaluation import BlockMetrics, Measured, measure, record_of, write_final
 from mtl_jax.runner.init_params import initial_parameters
-from mtl_jax.runner.resume import checkpoint_identity, resumable
+from mtl_jax.runner.resume import checkpoint_identity, resumable, step_of
 from mtl_jax.runner.step_blocks import step_blocks
 from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.processes import fetch, on_first
 from mtl_jax.storage.run_directory import RunDirectory
 from mtl_jax.train import TrainState, examples_per_step
 
@@ -75,15 +76,16 @@ class Training:
             require_origin(self.run, note, self.data.origin)
             self.blocks = note["seen"]
             self.earlier = note["seconds"]
-        self.step = int(np.asarray(self.state.step)[0])
-        self.records = self.folder.truncate(self.step)
+        self.step = step_of(self.state)
+        self.records = on_first(functools.partial(self.folder.truncate, self.step))
         self.candidates = Candidates(self.run, self.records, candidates)
 
-    def train_steps(self, steps: int) -> dict[str, jax.Array]:
+    def train_steps(self, steps: int) -> dict[str, np.ndarray]:
         """Trains for a block of steps; returns its mean metrics `[S]`."""
         with self.timer.wait():
             data = self.data.block(self.step, self.step + steps)
-        self.state, metrics = self.compiled.train_steps(self.state, data, steps)
+        self.state, found = self.compiled.train_steps(self.state, data, steps)
+        metrics = fetch(found)
         self.step += steps
         self.blocks.append((steps, metrics))
         return metrics
@@ -99,7 +101,7 @@ class Training:
             state = self.compiled.init(initial_parameters(self.run, self.folders))
         else:
             state = restored.state
-        first = int(np.asarray(state.step)[0])
+        first = step_of(state)
         for begin, end in step_blocks(self.run, first, self.compiled.execution.steps_per_call):
             if begin == start:
                 break
@@ -131,7 +133,7 @@ class Training:
             return measured
         start_time = time.perf_counter()
         affinity = self.compiled.affinity(self.state, self.data.steps(step, step + 1))
-        measured = measured._replace(affinity=jax.device_get(affinity))
+        measured = measured._replace(affinity=fetch(affinity))
         self.start_time += time.perf_counter() - start_time
         return measured
 

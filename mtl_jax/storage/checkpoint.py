@@ -17,6 +17,7 @@ from mtl_jax.core.schema import SCHEMA, STATE, require_schema
 from mtl_jax.core.tree import path_str
 from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
 from mtl_jax.storage.files import system_error, unused_path, write_text
+from mtl_jax.storage.processes import fetch, on_first
 from mtl_jax.train import TrainState
 
 MAX_TO_KEEP = 2
@@ -59,7 +60,10 @@ class CheckpointManager:
           note: JSON-serializable metadata, returned by `restore`.
         """
         self.wait()
-        self.pending = WRITER.submit(self.write, step, to_host(state), candidates, note)
+        if jax.process_count() > 1:  # Orbax waits by collectives, which this thread must order.
+            self.write(step, tree_of(state), candidates, note)
+        else:
+            self.pending = WRITER.submit(self.write, step, to_host(state), candidates, note)
 
     def wait(self) -> None:
         """Waits until the pending checkpoint is on disk."""
@@ -68,9 +72,13 @@ class CheckpointManager:
             self.pending = None
 
     def write(self, step: int, state: dict, candidates: dict, note: dict[str, Any]) -> None:
-        """Writes and seals a checkpoint, and deletes those beyond the last `MAX_TO_KEEP`."""
+        """Writes and seals a checkpoint, and deletes old ones."""
         parts = {"state": state, **({"candidates": candidates} if candidates else {})}
         write_sealed(self.folder / str(step), parts, {"note": note})
+        on_first(self.delete_old)
+
+    def delete_old(self) -> None:
+        """Deletes the checkpoints beyond the last `MAX_TO_KEEP`."""
         for old in self.steps()[:-MAX_TO_KEEP]:
             self.delete(old)
 
@@ -104,6 +112,17 @@ class CheckpointManager:
         Returns:
           Its content, or None if there is no intact checkpoint.
         """
+        step = on_first(self.newest_intact)
+        if step is None:
+            return None
+        path = self.folder / str(step)
+        names, metadata = read_metadata(path)
+        state = ocp.load(str(path), abstract_of(like), checkpointable_name="state")
+        candidates = read_tree(path, "candidates") if "candidates" in names else {}
+        return CheckpointContent(state_of(state, like), candidates, metadata["note"])
+
+    def newest_intact(self) -> int | None:
+        """The newest intact step, after damaged and incomplete checkpoints are set aside."""
         unsealed = [path for path in self.folder.glob("[0-9]*") if path.name.isdecimal()]
         for path in [*self.folder.glob("*.orbax-checkpoint-tmp*"), *unsealed]:
             if path.is_dir() and not hash_file(path).exists():  # A killed process wrote it.
@@ -111,14 +130,7 @@ class CheckpointManager:
         for step in reversed(self.steps()):
             path = self.folder / str(step)
             if is_intact(path):
-                names, metadata = read_metadata(path)
-                state = ocp.load(str(path), to_host(like), checkpointable_name="state")
-                candidates = (
-                    ocp.load(str(path), checkpointable_name="candidates")
-                    if "candidates" in names
-                    else {}
-                )
-                return CheckpointContent(from_host(state, like), candidates, metadata["note"])
+                return step
             aside = unused_path(self.folder / f"broken-{step}")
             self.warn(f"checkpoint {path} is damaged and was set aside as {aside.name}")
             if path.exists():
@@ -156,7 +168,7 @@ def write_sealed(path: pathlib.Path, parts: dict[str, Any], metadata: dict[str, 
         if found is None:
             raise
         raise found from error
-    write_text(hash_file(path), hash_of_files(path))
+    on_first(lambda: write_text(hash_file(path), hash_of_files(path)))
 
 
 @contextlib.contextmanager
@@ -179,7 +191,23 @@ def read_sealed(path: pathlib.Path) -> dict[str, Any]:
     if not is_intact(path):
         raise ValueError(f"checkpoint {path} is missing or damaged")
     read_metadata(path)
-    return ocp.load(str(path), checkpointable_name="state")
+    return read_tree(path, "state")
+
+
+def read_tree(path: pathlib.Path, name: str) -> dict[str, Any]:
+    """Reads a tree of a checkpoint as nested dicts of host arrays, in this process alone."""
+    with alone():
+        return ocp.load(str(path), checkpointable_name=name)
+
+
+@contextlib.contextmanager
+def alone() -> Generator[None]:
+    """Lets Orbax read in this process without waiting for others."""
+    context = ocp.Context()
+    own = jax.process_index()
+    context.multiprocessing.primary_host, context.multiprocessing.active_processes = own, {own}
+    with context:
+        yield
 
 
 def read_metadata(path: pathlib.Path) -> tuple[set[str], dict[str, Any]]:
@@ -188,7 +216,8 @@ def read_metadata(path: pathlib.Path) -> tuple[set[str], dict[str, Any]]:
     Raises:
       BadInput: for another schema.
     """
-    found = ocp.checkpointables_metadata(str(path))
+    with alone():
+        found = ocp.checkpointables_metadata(str(path))
     metadata = found.custom_metadata if isinstance(found.custom_metadata, dict) else {}
     require_schema(metadata, path)
     return set(found.metadata), metadata
@@ -208,15 +237,27 @@ def is_intact(path: pathlib.Path) -> bool:
     )
 
 
-def to_host(state: TrainState) -> dict[str, Any]:
-    """Copies a state to host arrays, a dict keyed by `STATE`; the PRNG key becomes raw key data."""
+def tree_of(state: TrainState) -> dict[str, Any]:
+    """A state as a dict keyed by `STATE`; the PRNG key becomes raw key data."""
     state = state._replace(key=jax.random.key_data(state.key))
-    tree = {name: getattr(state, name) for name in STATE}
-    return jax.tree.map(lambda leaf: np.array(leaf, copy=True), tree)
+    return {name: getattr(state, name) for name in STATE}
 
 
-def from_host(tree: dict[str, Any], like: TrainState) -> TrainState:
-    """Inverts `to_host`, placing arrays on the devices of `like`."""
+def to_host(state: TrainState) -> dict[str, Any]:
+    """Copies a state to host arrays, as `tree_of`."""
+    return jax.tree.map(lambda leaf: np.array(leaf, copy=True), fetch(tree_of(state)))
+
+
+def abstract_of(state: TrainState) -> dict[str, Any]:
+    """Shapes and shardings of `tree_of`."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding),
+        tree_of(state),
+    )
+
+
+def state_of(tree: dict[str, Any], like: TrainState) -> TrainState:
+    """Inverts `tree_of`, with arrays sharded as in `like`."""
     state = TrainState(**{name: tree[name] for name in STATE})
     state = state._replace(key=jax.random.wrap_key_data(state.key))
     return jax.tree.map(lambda leaf, target: jax.device_put(leaf, target.sharding), state, like)

@@ -17,6 +17,7 @@ from mtl_jax.core.schema import SCHEMA, require_schema
 from mtl_jax.core.validation import BadInput
 from mtl_jax.storage.environment import conditions, differ
 from mtl_jax.storage.files import read_json, unused_path, write_json, write_text
+from mtl_jax.storage.processes import is_first
 from mtl_jax.storage.run_metadata import due_steps, require_fingerprint, run_metadata
 
 Row = TypeVar("Row", bound=TableRow)  # Only a `Run` has checkpoints and measurements by step.
@@ -37,6 +38,9 @@ class Damaged(BadInput):
 
 class RunDirectory(Generic[Row]):
     """Files of one row: `run.json`, `metrics.jsonl`, `checkpoints/`, `result.json`, `timing.json`.
+
+    If several processes train it, `append`, `write_result` and `write_failure` write in the first
+    one only, which alone may call the other methods that write.
 
     A row that failed has `failure.json`, and if a number was not finite `failure.npz`.
     """
@@ -110,6 +114,8 @@ class RunDirectory(Generic[Row]):
 
     def write_failure(self, reason: str) -> None:
         """Records that the run failed."""
+        if not is_first():
+            return
         write_json(self.path / "failure.json", {"run": self.fingerprint, "reason": reason})
 
     def archive(self) -> None:
@@ -227,6 +233,8 @@ class RunDirectory(Generic[Row]):
 
     def append(self, record: dict[str, Any]) -> None:
         """Appends one line of measurements and flushes it to disk."""
+        if not is_first():
+            return
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
             file.flush()
@@ -234,6 +242,8 @@ class RunDirectory(Generic[Row]):
 
     def write_result(self, result: dict[str, Any], timing: dict[str, Any]) -> None:
         """Writes timing and result; the run is finished once `result.json` exists."""
+        if not is_first():
+            return
         write_json(self.path / "timing.json", timing)
         write_json(self.path / "result.json", {"schema": SCHEMA, **result})
         for name in ("failure.json", "failure.npz"):
