@@ -15,7 +15,7 @@ from orbax.checkpoint import v1 as ocp
 
 from mtl_jax.core.schema import SCHEMA, STATE, require_schema
 from mtl_jax.core.tree import path_str
-from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
+from mtl_jax.nets.pretrained.run_checkpoint import alone, hash_of_files, read_host_tree
 from mtl_jax.storage.files import system_error, unused_path, write_text
 from mtl_jax.storage.processes import fetch, on_first
 from mtl_jax.train import TrainState
@@ -118,7 +118,7 @@ class CheckpointManager:
         path = self.folder / str(step)
         names, metadata = read_metadata(path)
         state = ocp.load(str(path), abstract_of(like), checkpointable_name="state")
-        candidates = read_tree(path, "candidates") if "candidates" in names else {}
+        candidates = read_host_tree(path, "candidates") if "candidates" in names else {}
         return CheckpointContent(state_of(state, like), candidates, metadata["note"])
 
     def newest_intact(self) -> int | None:
@@ -191,23 +191,7 @@ def read_sealed(path: pathlib.Path) -> dict[str, Any]:
     if not is_intact(path):
         raise ValueError(f"checkpoint {path} is missing or damaged")
     read_metadata(path)
-    return read_tree(path, "state")
-
-
-def read_tree(path: pathlib.Path, name: str) -> dict[str, Any]:
-    """Reads a tree of a checkpoint as nested dicts of host arrays, in this process alone."""
-    with alone():
-        return ocp.load(str(path), checkpointable_name=name)
-
-
-@contextlib.contextmanager
-def alone() -> Generator[None]:
-    """Lets Orbax read in this process without waiting for others."""
-    context = ocp.Context()
-    own = jax.process_index()
-    context.multiprocessing.primary_host, context.multiprocessing.active_processes = own, {own}
-    with context:
-        yield
+    return read_host_tree(path, "state")
 
 
 def read_metadata(path: pathlib.Path) -> tuple[set[str], dict[str, Any]]:

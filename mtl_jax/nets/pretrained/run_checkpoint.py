@@ -1,8 +1,11 @@
 """Parameters of one of our runs or exported models, as tensors."""
 
+import contextlib
 import hashlib
 import pathlib
+from collections.abc import Generator
 
+import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
@@ -52,10 +55,32 @@ def read_intact(folder: pathlib.Path, path: pathlib.Path) -> dict:
         raise BadInput(f"weights {str(folder)!r}: checkpoint {path.name} must be undamaged")
     from orbax.checkpoint import v1 as ocp
 
-    absolute = str(path.absolute())
-    metadata = ocp.checkpointables_metadata(absolute).custom_metadata
-    require_schema(metadata if isinstance(metadata, dict) else None, absolute)
-    return ocp.load(absolute, checkpointable_name="state")
+    absolute = path.absolute()
+    with alone():
+        metadata = ocp.checkpointables_metadata(str(absolute)).custom_metadata
+    require_schema(metadata if isinstance(metadata, dict) else None, str(absolute))
+    return read_host_tree(absolute, "state")
+
+
+def read_host_tree(path: pathlib.Path, name: str) -> dict:
+    """A tree of a checkpoint as nested dicts of host arrays, whatever devices it was saved from."""
+    from orbax.checkpoint import v1 as ocp
+
+    with alone():
+        shapes = ocp.checkpointables_metadata(str(path)).metadata[name]
+        like = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), shapes)
+        return ocp.load(str(path), like, checkpointable_name=name)
+
+
+@contextlib.contextmanager
+def alone() -> Generator[None]:
+    """Lets Orbax read in this process without waiting for others."""
+    from orbax.checkpoint import v1 as ocp
+
+    context, own = ocp.Context(), jax.process_index()
+    context.multiprocessing.primary_host, context.multiprocessing.active_processes = own, {own}
+    with context:
+        yield
 
 
 def hash_of_files(path: pathlib.Path) -> str:
