@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self
 from mtl_jax.config.run import Run
 from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.runner.console import exit_process, set_up_console
+from mtl_jax.runner.distributed import AUTO
 from mtl_jax.runner.input_digests import Row, row_dependencies
 from mtl_jax.runner.jobs import Launch, row_options
 from mtl_jax.runner.mesh import require_divisible
@@ -26,9 +27,10 @@ from mtl_jax.runner.train_programs import Sweep, archive
 
 # Options of sbatch.
 RESOURCES = (
-    "account", "constraint", "cpus-per-task", "exclude", "gpus", "gres", "mem", "nodelist",
-    "partition", "qos", "reservation", "time",
+    "account", "constraint", "cpus-per-task", "exclude", "gpus", "gpus-per-node", "gres", "mem",
+    "nodelist", "nodes", "ntasks-per-node", "partition", "qos", "reservation", "time",
 )  # fmt: skip
+COUNTS = ("nodes", "ntasks-per-node")
 SOURCE = pathlib.Path(__file__).parent.parent.parent  # Of the package, which may not be installed.
 TIME = re.compile(r"(\d+-)?\d+(:\d+){0,2}")
 MIN_MINUTES = 3  # Submitit asks for SIGUSR2 90 s before the end.
@@ -40,10 +42,12 @@ class Resources(NamedTuple):
 
     Attributes:
       options: options of sbatch, such as `{"partition": "gpu", "gpus": "1"}`.
+      counts: numbers of nodes and of tasks on each; the tasks of a job train a row together.
       minutes: the time limit, after which a job goes back into the queue.
     """
 
     options: dict[str, str]
+    counts: tuple[int, int]
     minutes: int
 
     @classmethod
@@ -65,7 +69,13 @@ class Resources(NamedTuple):
         if TIME.fullmatch(time) is None or minutes_of(time) < MIN_MINUTES:
             rule = f"must be a limit of sbatch, such as 4:00:00, of at least {MIN_MINUTES} minutes"
             raise BadInput(f"--slurm time: {rule}, not {time!r}")
-        return cls(options, minutes_of(time))
+        counts = {name: options.pop(name, "1") for name in COUNTS}
+        for name, count in counts.items():
+            if not count.isdecimal() or int(count) < 1:
+                rule = f"must be an integer of at least 1, not {count!r}"
+                raise BadInput(f"--slurm {name}: {rule}")
+        nodes, tasks = map(int, counts.values())
+        return cls(options, (nodes, tasks), minutes_of(time))
 
 
 def minutes_of(text: str) -> int:
@@ -91,6 +101,7 @@ class Job:
         if code == 128 + signal.SIGUSR2 or (code == 128 + signal.SIGTERM and is_wanted()):
             # The row has its checkpoint; the handler of submitit now puts the job back and exits.
             signal.raise_signal(signal.SIGUSR2)
+            return  # In another process than the first, which puts the job back.
         if code != 0:
             exit_process(code)
 
@@ -159,8 +170,10 @@ def submit_rows(
                 require_divisible(own.mesh, row)
         check_rows(new)
         archive(own, new)
+    distributed = AUTO if math.prod(resources.counts) > 1 else None
     for row in new:
-        job = Job(launch, row_options(options, row.name))
+        own_options = {**vars(row_options(options, row.name)), "distributed": distributed}
+        job = Job(launch, argparse.Namespace(**own_options))
         queue.submit(row.name, job, "afterok", [run.name for run in row_dependencies(row)])
     if new or (queued and TABLE not in queue.live):
         job = Job(launch, table_options(options))
@@ -198,10 +211,13 @@ class Queue:
 
         others = [self.live[other] for other in needed if other in self.live]
         cpus = self.resources.options.get("cpus-per-task")
+        nodes, tasks = (1, 1) if name == TABLE else self.resources.counts
         executor = submitit.SlurmExecutor(job_folder(self.root), max_num_timeout=MAX_TIMEOUTS)
         executor.update_parameters(
             job_name=re.sub(r"[^\w.+-]", "_", name, flags=re.ASCII) or "table",
             time=self.resources.minutes,
+            nodes=nodes,
+            ntasks_per_node=tasks,
             dependency=":".join([when, *others]) if others else None,
             setup=[f"export PYTHONPATH={shlex.quote(str(SOURCE))}${{PYTHONPATH:+:$PYTHONPATH}}"],
             # Since SLURM 22.05, srun does not take it from sbatch.

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pickle
 import signal
 
 import pytest
@@ -146,7 +147,16 @@ def test_without_submitit_there_is_a_line(launched_here, monkeypatch):
     ],
 )
 def test_options_of_sbatch(text, options, minutes):
-    assert Resources.parse(text) == (options, minutes)
+    assert Resources.parse(text) == (options, (1, 1), minutes)
+
+
+def test_tasks_of_a_job_train_together(commands, launched_here):
+    launched_here("--slurm", f"{OPTIONS},nodes=2,ntasks-per-node=4", "--only", "other's")
+    row, table = (settings(commands, number) for number in (1, 2))
+    assert (row["nodes"], row["ntasks-per-node"]) == ("2", "4")
+    assert (table["nodes"], table["ntasks-per-node"]) == ("1", "1")
+    (pickled,) = commands.parent.glob("out/.slurm/1_submitted.pkl")
+    assert pickle.loads(pickled.read_bytes()).function.options.distributed == "auto"
 
 
 @pytest.mark.parametrize(
@@ -158,6 +168,8 @@ def test_options_of_sbatch(text, options, minutes):
         ("time=1:59", "minutes, not '1:59'"),
         ("time=1,time=2", "--slurm time: must have one value"),
         ("time=1,mem=", "--slurm mem: must have one value"),
+        ("time=3,nodes=all", "--slurm nodes: must be an integer of at least 1, not 'all'"),
+        ("time=3,ntasks-per-node=0", "--slurm ntasks-per-node: must be an integer of at least 1"),
         ("gpu", "--slurm gpu: is no option; did you mean gpus?"),
     ],
 )

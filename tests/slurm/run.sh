@@ -132,6 +132,17 @@ launch "$work/cancelled" --only source --slurm "partition=low,cpus-per-task=$(np
 until_true "[ -z \"\$(squeue --me --noheader)\" ]"
 launch "$work/cancelled" --only source --status | grep finished
 
+say "two tasks train a row together, and are preempted"
+launch "$work/together" --only source --slurm "partition=low,ntasks-per-node=2,time=10" | tee "$work/submitted"
+together=$(sed -n 's/^source: job //p' "$work/submitted")
+until_true "[ -s '$work/together/source/metrics.jsonl' ]"
+grep -q '"devices": "2 x cpu"' "$work/together/source/run.json"
+scancel --signal=USR2 "$together"
+until_true "restarts $together | grep -q =1"
+until_true "[ -z \"\$(squeue --me --noheader)\" ]"
+launch "$work/together" --only source --status | grep finished
+python launch.py --compare "$work/plain" "$work/together" | head -n 4
+
 say "rejected by SLURM in a line"
 if launch "$work/rejected" --slurm partition=none,time=10 2>"$work/rejected.err"; then exit 1; fi
 cat "$work/rejected.err"
