@@ -137,6 +137,25 @@ A mesh is no part of a fingerprint: results depend on it by rounding only (`test
 compares every method on eight devices with one), BatchNorm is over the global batch, and a checkpoint
 can be restored onto another number of devices.
 
+## Several processes
+
+`--distributed auto` joins the processes that SLURM, Open MPI, Kubernetes or a TPU slice has started,
+as `jax.distributed` finds them out; `--slurm nodes=2,ntasks-per-node=4,...` submits such jobs.
+Elsewhere each process is told where the first one is:
+
+```bash
+python launch.py x.py --distributed coordinator=10.0.0.1:1234,processes=2,process=0  # On one machine.
+python launch.py x.py --distributed coordinator=10.0.0.1:1234,processes=2,process=1  # On another.
+```
+
+They train each row together, on a mesh of all their devices, and need a results folder that all of
+them see. The first process prints, and writes everything but the shards of checkpoints, of which each
+process writes its own. Examples on disk are read in parts, one by each process, which then exchange
+what they have read. Results are those of one process, but for rounding; a checkpoint can be resumed
+by another number of processes. If one process fails or is killed, all end, and the next launch goes
+on from the last checkpoint. scikit-learn baselines and the report are left to the first process.
+Runs that one process would train as a population are trained one by one.
+
 ## Add a method
 
 One file, one test, one export line. For an aggregator: `mtl_jax/aggregation/inverse_norm.py` with

@@ -8,8 +8,9 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.schema import BATCH_STATS, EMA, PARAMS
 from mtl_jax.core.validation import BadInput
 from mtl_jax.core.views import Parameters
-from mtl_jax.storage.checkpoint import CheckpointManager, read_sealed, write_sealed
+from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.sealed import read_sealed, write_sealed
 
 SELECTED = "selected"  # Name of the folder, next to that of the checkpoints.
 

@@ -21,8 +21,9 @@ from mtl_jax.core.views import (
     view_key,
 )
 from mtl_jax.nets.pretrained.run_checkpoint import hash_of_files
-from mtl_jax.storage.checkpoint import CheckpointManager, hash_file, to_host
+from mtl_jax.storage.checkpoint import CheckpointManager, to_host
 from mtl_jax.storage.run_directory import RunDirectory
+from mtl_jax.storage.sealed import hash_file
 from tests.small import RUN
 
 STATE_1 = TrainState(np.zeros(1), jax.random.key(0), *({} for _ in range(7)))

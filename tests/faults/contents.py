@@ -2,7 +2,8 @@
 
 import pathlib
 
-from mtl_jax.storage.checkpoint import CheckpointManager, digest, read_sealed
+from mtl_jax.storage.checkpoint import CheckpointManager, digest
+from mtl_jax.storage.sealed import read_sealed
 
 
 def contents(out: pathlib.Path) -> dict[str, object]:

@@ -8,7 +8,8 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.core.validation import BadInput
 from mtl_jax.nets.pretrained import OWN_RUN_AVERAGED, OWN_RUN_LAST, RUN_CHECKPOINT, Pretrained
-from mtl_jax.storage.checkpoint import CheckpointManager, write_sealed
+from mtl_jax.storage.checkpoint import CheckpointManager
+from mtl_jax.storage.sealed import write_sealed
 from mtl_jax.train import TrainState
 
 TRUNK = nets.MLP((4,))
