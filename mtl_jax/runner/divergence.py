@@ -27,7 +27,7 @@ class NonFinite(NamedTuple):
     text: str  # Such as "loss/row is nan".
 
 
-def diverged_seeds(state: TrainState, metrics: Mapping[str, jax.Array]) -> np.ndarray:
+def diverged_seeds(state: TrainState, metrics: Mapping[str, Any]) -> np.ndarray:
     """Which seeds `[S]` have a loss or a parameter that is not finite after a block."""
     return ~fetch(finite_seeds(params_and_losses(state, metrics)))
 

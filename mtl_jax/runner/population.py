@@ -22,11 +22,12 @@ from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.loops import scan_steps
 from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init
-from mtl_jax.storage.memory import device_memory
+from mtl_jax.storage.memory import bytes_of, device_memory
 
 # Numbers in these are not replaced: they change data, shapes or initial parameters.
 OPAQUE = (nn.Module, DataSource, Initialization, Labels)
 MEMORY_SHARE = 0.25  # Of the memory, for the states and batches of a population.
+CACHE_BYTES = 2**23  # Of vmapped states on a CPU.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ class Population:
                 return jax.vmap(create)(seeds, model, source, extra_models)
 
             # The runs may differ in their names alone.
-            return map_runs(template.run, init_one, numbers, jax.numpy.arange(count))
+            return map_runs(template.run, init_one, numbers, jax.numpy.arange(count), count)
 
         return jax.jit(
             init_states,
@@ -97,7 +98,7 @@ class Population:
                 loop = functools.partial(scan_steps, step, execution.step_loop, steps)
                 return template.over_seeds(loop, state, data)
 
-            return map_runs(template.run, train_one, numbers, states)
+            return map_runs(template.run, train_one, numbers, states, self.vmapped(states))
 
         return jax.jit(
             train_steps,
@@ -119,7 +120,7 @@ class Population:
                 )
                 return template.over_seeds(measure, state, data)
 
-            return map_runs(template.run, measure_one, numbers, states)
+            return map_runs(template.run, measure_one, numbers, states, self.vmapped(states))
 
         return jax.jit(affinity, out_shardings=self.sharding)
 
@@ -159,6 +160,19 @@ class Population:
         """Lowers a block of steps for shapes."""
         return self.trace(states, data, steps).lower()
 
+    def vmapped(self, states: train.TrainState) -> int:
+        """Number of runs that are vmapped, one such group after the other; a divisor of P.
+
+        On a CPU, a step of runs that do not fit into its cache together takes longer than their
+        steps one by one; elsewhere all runs are vmapped.
+        """
+        count = len(self.runs)
+        if self.template.mesh.devices.flat[0].platform != "cpu":
+            return count
+        size = bytes_of((states.params, states.ema, states.opt_state))
+        most = max(1, CACHE_BYTES * count // size)
+        return max(each for each in range(1, count + 1) if count % each == 0 and each <= most)
+
     @property
     def sharding(self) -> NamedSharding:
         """The sharding of arrays `[P, S, ...]`."""
@@ -174,12 +188,30 @@ class Population:
 
 
 def map_runs(
-    template: Run, function: Callable[[Any, Run], Any], numbers: dict[Path, Any], states: Any
+    template: Run,
+    function: Callable[[Any, Run], Any],
+    numbers: dict[Path, Any],
+    states: Any,
+    vmapped: int,
 ) -> Any:
-    """Maps a function `(state, run)` over P states, and the template with P times other numbers."""
-    return jax.vmap(lambda state, own: function(state, with_numbers(template, own)))(
-        states, numbers
-    )
+    """Maps a function `(state, run)` over P states, and the template with P times other numbers.
+
+    Args:
+      template: the run.
+      function: the function.
+      numbers: the numbers `[P]`, by path.
+      states: the states `[P, ...]`.
+      vmapped: how many are vmapped at a time.
+    """
+    args = (states, numbers)
+
+    def one(args: tuple[Any, dict[Path, Any]]) -> Any:
+        state, own = args
+        return function(state, with_numbers(template, own))
+
+    if vmapped == jax.tree.leaves(states)[0].shape[0]:
+        return jax.vmap(one)(args)
+    return jax.lax.map(one, args, batch_size=vmapped if vmapped > 1 else None)
 
 
 @jax.jit

@@ -45,7 +45,7 @@ def describe_origins(compiled: CompiledRun, state: TrainState, data: TrainData, 
 
 
 def params_and_losses(
-    state: TrainState, metrics: Mapping[str, jax.Array]
+    state: TrainState, metrics: Mapping[str, Any]
 ) -> tuple[Any, dict[str, jax.Array]]:
     """The parameters after a step, and its losses: what must be finite."""
     losses = {name: value for name, value in metrics.items() if name.startswith("loss/")}
