@@ -31,6 +31,7 @@ from mtl_jax.runner.compiled_run import compile_run
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.trace import with_precomputed
 from mtl_jax.storage.abstract_data import abstract_data
+from mtl_jax.storage.processes import fetch
 from mtl_jax.storage.run_data import load_run_data
 from tests.laws.test_balancers import SETTINGS as BALANCER_SETTINGS
 from tests.laws.test_balancers import of_tasks
@@ -181,14 +182,15 @@ def meshes(case: Case, count: int) -> dict[str, DeviceMesh]:
 
 def trained(case: Case, count: int, mesh: DeviceMesh | None) -> dict[str, np.ndarray]:
     """All leaves of the state and the metrics after some steps, by path, on `count` devices."""
-    devices, given = jax.devices()[:count], load_run_data(case.run).train
+    own = jax.local_devices()[:1]
+    devices, given = own if mesh is None else jax.devices()[:count], load_run_data(case.run).train
     spec = abstract_data(case.run).streams[""].teacher
     teacher = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), spec)
     given = given._replace(streams={"": given.streams[""]._replace(teacher=teacher)})
     made = compile_run(case.run, given, devices, mesh)
     source = None
     if case.source is not None:
-        first = compile_run(case.source, given, devices[:1]).init(None)
+        first = compile_run(case.source, given, own).init(None)
         source = jax.device_get((first.params, first.batch_stats))
     state = made.init(source)
     if source is not None:
@@ -198,7 +200,7 @@ def trained(case: Case, count: int, mesh: DeviceMesh | None) -> dict[str, np.nda
     is_sharded = ["model" in leaf.sharding.spec for leaf in jax.tree.leaves(state.params)]
     assert mesh is None or any(is_sharded)
     state = state._replace(key=jax.random.key_data(state.key))
-    return jax.device_get(leaves_by_path({"state": state, "metrics": metrics}))
+    return fetch(leaves_by_path({"state": state, "metrics": metrics}))
 
 
 def layer_of(path: str) -> str:
