@@ -3,72 +3,18 @@
 import dataclasses
 import functools
 import itertools
-import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
+from mtl_jax.config.adaptive_search import Search, Trial
 from mtl_jax.config.replace import NoSuchField, Replaceable, replace_at
 from mtl_jax.config.run import Run
+from mtl_jax.config.search_space import Values, is_search, value_at
 from mtl_jax.core.typechecked import typechecked
-from mtl_jax.core.validation import BadInput, require, require_int, require_name, require_number
+from mtl_jax.core.validation import BadInput, require, require_int, require_name
 
 MOST_TRIALS = 1000
-
-
-@typechecked
-@dataclasses.dataclass(frozen=True)
-class Uniform:
-    """Values that are drawn uniformly from an interval.
-
-    Attributes:
-      low: the lower end.
-      high: the upper end.
-
-    Raises:
-      BadInput: unless `low < high`.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self):
-        require_number(self, low=(-math.inf, math.inf), high=(-math.inf, math.inf))
-        require(self.low < self.high, self, "high", f"must be above {self.low}", self.high)
-
-    def quantile(self, u: float) -> float:
-        """The value below which a fraction of the values lies."""
-        return self.low + u * (self.high - self.low)
-
-
-@typechecked
-@dataclasses.dataclass(frozen=True)
-class LogUniform:
-    """Values whose logarithm is drawn uniformly, for learning rates and the like.
-
-    Attributes:
-      low: the lower end, positive.
-      high: the upper end.
-
-    Raises:
-      BadInput: unless `0 < low < high`.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self):
-        require_number(self, low=(-math.inf, math.inf), high=(-math.inf, math.inf))
-        require(self.low > 0, self, "low", "must be positive", self.low)
-        require(self.low < self.high, self, "high", f"must be above {self.low}", self.high)
-
-    def quantile(self, u: float) -> float:
-        """The value below which a fraction of the values lies."""
-        return self.low * (self.high / self.low) ** u
-
-
-Values = tuple | Uniform | LogUniform
 
 
 @typechecked
@@ -91,8 +37,10 @@ class Tuned(Replaceable):
       budget: number of trials; None for all combinations. Fewer are a random subset. With a
         distribution, they are a scrambled Halton sequence, whose first trials stay the same if the
         budget grows; values have three digits.
+      search: how earlier results lead to later trials, `TPE()` or `Halving()`; None if they do not.
       metric: task and metric that choose, as in `"left/accuracy"`; None for all selecting tasks.
-      seed: seed of the subset or sequence.
+      seed: seed of the subset, the sequence and the search.
+      later: the trials that results have led to, which a launch sets.
 
     Raises:
       BadInput: for an unknown field, a value that the field does not take, or a wrong budget.
@@ -105,6 +53,7 @@ class Tuned(Replaceable):
           tuned=(
               *tune((HARD, PCGRAD), RATES, budget=8),
               Tuned(name="weighted sum", run=HARD, over=SUMS),
+              Tuned(name="proposed", run=HARD, over=RATES, budget=16, search=TPE()),
           ),
       )
     """
@@ -113,8 +62,10 @@ class Tuned(Replaceable):
     run: Run
     over: Mapping[str, Values]
     budget: int | None = None
+    search: Search | None = None
     metric: str | None = None
     seed: int = 0
+    later: tuple[Trial, ...] = ()
 
     def __post_init__(self):
         require_name(self)
@@ -124,6 +75,8 @@ class Tuned(Replaceable):
             rule = f"must hold different values for {field!r}"
             require(is_search(values), self, "over", rule, values)
         self.check_budget()
+        if self.search is not None:
+            self.search.check(self.size, self.run.steps)
         known = [f"{task.name}/{metric.name}" for task in self.run.tasks for metric in task.metrics]
         rule = f"must be one of {known}"
         require(self.metric is None or self.metric in known, self, "metric", rule, self.metric)
@@ -148,52 +101,69 @@ class Tuned(Replaceable):
         """All combinations of the values that tuples hold."""
         return list(itertools.product(*(v for v in self.over.values() if isinstance(v, tuple))))
 
+    @property
+    def size(self) -> int:
+        """Number of settings that are tried in the end."""
+        return self.budget or len(self.grid)
+
     @functools.cached_property
     def trials(self) -> tuple[Run, ...]:
-        """The runs that are compared."""
-        return tuple(self.make_trial(values) for values in self.settings)
+        """The runs so far; all of them, unless results lead to more."""
+        return tuple(map(self.make_trial, self.settings))
 
-    def make_trial(self, values: Iterable[Any]) -> Run:
+    @property
+    def finalists(self) -> list[Run]:
+        """The trials that are compared, those of all steps."""
+        return [
+            run for run, own in zip(self.trials, self.settings, strict=True) if own.steps is None
+        ]
+
+    def make_trial(self, trial: Trial) -> Run:
         """The run with a value for each searched field."""
         run, texts = self.run, []
-        for field, value in zip(self.over, values, strict=True):
+        for field, value in zip(self.over, trial.values, strict=True):
             run = replace_at(run, field.split("."), lambda *_, value=value: value)
             texts.append(f"{field.rpartition('optimizer.')[2]}={value!r}")
+        if trial.steps is not None:
+            every = {
+                name: min(getattr(run.evaluation, name), trial.steps)
+                for name in ("every", "checkpoint_every")
+            }
+            run = run.replace(steps=trial.steps, evaluation=every)
+            texts.append(f"{trial.steps} steps")
         return run.replace(name=f"{self.name}, {', '.join(texts)}")
 
     @functools.cached_property
-    def settings(self) -> list[tuple]:
-        """The values of each trial, in the order of the fields."""
+    def settings(self) -> list[Trial]:
+        """The trials so far."""
+        if self.search is None:
+            return [Trial(values) for values in self.sequence]
+        return [*self.search.first(self.sequence, self.run.steps), *self.later]
+
+    @functools.cached_property
+    def sequence(self) -> list[tuple]:
+        """As many values, in the order of the fields, as do not depend on results."""
         generator = np.random.default_rng(self.seed)
         if all(isinstance(values, tuple) for values in self.over.values()):
-            size = len(self.grid)
-            chosen = generator.permutation(size)[: self.budget or size]
-            return [self.grid[place] for place in sorted(chosen)]
+            chosen = generator.permutation(len(self.grid))[: self.size]
+            order = chosen if self.search is not None else sorted(chosen)
+            return [self.grid[place] for place in order]
         from scipy.stats import qmc  # Takes long to import.
 
-        assert self.budget is not None  # Values are drawn.
-        points = qmc.Halton(len(self.over), rng=generator).random(self.budget)
+        points = qmc.Halton(len(self.over), rng=generator).random(self.size)
         kinds = list(self.over.values())
         return [tuple(map(value_at, kinds, point)) for point in points.tolist()]
 
 
 def tune(
-    runs: Iterable[Run], over: Mapping[str, Values], budget: int | None = None, seed: int = 0
+    runs: Iterable[Run],
+    over: Mapping[str, Values],
+    budget: int | None = None,
+    search: Search | None = None,
+    seed: int = 0,
 ) -> tuple[Tuned, ...]:
     """Rows that tune runs alike, with one budget: `tuned=tune(RUNS, {...}, budget=8)`."""
     return tuple(
-        Tuned(name=f"{run.name} tuned", run=run, over=over, budget=budget, seed=seed)
+        Tuned(name=f"{run.name} tuned", run=run, over=over, budget=budget, search=search, seed=seed)
         for run in runs
     )
-
-
-def is_search(values: Values) -> bool:
-    """Whether this is a distribution, or holds different values."""
-    return not isinstance(values, tuple) or len(values) == len(set(map(repr, values))) > 0
-
-
-def value_at(values: Values, u: float) -> Any:
-    """The value at a quantile in [0, 1), rounded to three digits if it is drawn."""
-    if isinstance(values, tuple):
-        return values[int(u * len(values))]
-    return float(f"{values.quantile(u):.3g}")

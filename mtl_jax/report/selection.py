@@ -66,10 +66,22 @@ def qualities(
 
 
 def best(values: np.ndarray, by_rank: bool) -> int | None:
-    """Index of the best of E evaluations, the first in a tie; None if no value is finite.
+    """Index of the best of E evaluations by `ratings`, the first in a tie; None without a finite one.
 
-    The best has the highest mean over tasks, or the best mean rank among the E, which is invariant
-    to increasing transformations of a metric. Tasks without any finite value are ignored.
+    Args:
+      values: `[K, E]`, higher is better; minus infinity is the worst.
+      by_rank: whether ranks are averaged instead of values.
+    """
+    found = ratings(values, by_rank)
+    return int(np.argmax(found)) if np.isfinite(found).any() else None
+
+
+def ratings(values: np.ndarray, by_rank: bool) -> np.ndarray:
+    """Ratings `[E]` of E evaluations, higher is better.
+
+    The mean over tasks, or minus the mean rank among the E, which is invariant to increasing
+    transformations of a metric. Tasks without any finite value are ignored; without any such task,
+    all ratings are minus infinity.
 
     Args:
       values: `[K, E]`, higher is better; minus infinity is the worst.
@@ -78,10 +90,9 @@ def best(values: np.ndarray, by_rank: bool) -> int | None:
     from scipy import stats  # Takes long to import.
 
     finite = values[np.isfinite(values).any(1)]
-    if by_rank and len(finite):
-        return int(np.argmin(stats.rankdata(-finite, axis=1).mean(0)))
-    mean = finite.mean(0) if len(finite) else np.array([-np.inf])
-    return int(np.argmax(mean)) if np.isfinite(mean).any() else None
+    if not len(finite):
+        return np.full(values.shape[1], -np.inf)
+    return -stats.rankdata(-finite, axis=1).mean(0) if by_rank else finite.mean(0)
 
 
 def groups(run: Run) -> dict[str, list[Task]]:

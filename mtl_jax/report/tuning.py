@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import io
 import pathlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,13 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.run import Run
 from mtl_jax.config.tuned import Tuned
 from mtl_jax.core.validation import few
-from mtl_jax.report.selection import best, criterion, selecting_tasks
+from mtl_jax.report.selection import best, criterion, ratings, selecting_tasks
 from mtl_jax.storage.files import write_text
 from mtl_jax.storage.run_directory import RunDirectory
 
 
 class Choice(NamedTuple):
-    """A tuned row, its trials, and the best of them on validation data."""
+    """A tuned row, its finished trials, and the best of those of all steps on validation data."""
 
     row: Tuned
     trials: list[Run]
@@ -32,11 +32,12 @@ def note(experiment: Experiment) -> str:
     """A sentence on the tuned rows below the table; "" without any."""
     budgets: dict[tuple, list[str]] = {}
     for row in experiment.tuned:
-        budgets.setdefault((len(row.trials), tuple(row.over)), []).append(row.name)
+        how = "" if row.search is None else f", by {row.search}"
+        budgets.setdefault((len(row.trials), tuple(row.over), how), []).append(row.name)
     return "".join(
         f" Tuned rows ({few(names, 3)}) are the best of {count} trials on validation data, over "
-        f"{', '.join(fields)}; tuning.csv has all trials."
-        for (count, fields), names in budgets.items()
+        f"{', '.join(fields)}{how}; tuning.csv has all trials."
+        for (count, fields, how), names in budgets.items()
     )
 
 
@@ -51,7 +52,7 @@ def write(choices: Iterable[Choice], root: pathlib.Path) -> None:
         return
     text = io.StringIO()
     out = csv.writer(text, lineterminator="\n")
-    out.writerow(["row", "trial", "field", "value", "metric", "validation", "chosen"])
+    out.writerow(["row", "trial", "steps", "field", "value", "metric", "validation", "chosen"])
     for choice in choices:
         out.writerows(lines_of(choice))
     write_text(root / "tuning.csv", text.getvalue())
@@ -62,16 +63,17 @@ def lines_of(choice: Choice) -> Iterator[list[Any]]:
     settings = {t.name: v for t, v in zip(choice.row.trials, choice.row.settings, strict=True)}
     for index, trial in enumerate(choice.trials):
         chosen = int(trial.name == choice.best.name)
-        for field, value in zip(choice.row.over, settings[trial.name], strict=True):
+        for field, value in zip(choice.row.over, settings[trial.name].values, strict=True):
             for (task, metric), values in zip(choice.metrics, choice.values, strict=True):
                 sign = 1.0 if metric.higher_is_better else -1.0
                 found = [f"{task}/{metric.name}", repr(sign * float(values[index]))]
-                yield [choice.row.name, trial.name, field, repr(value), *found, chosen]
+                own = [choice.row.name, trial.name, trial.steps, field, repr(value)]
+                yield [*own, *found, chosen]
 
 
 def choose(
     experiment: Experiment, folders: Mapping[str, RunDirectory], failed: Collection[str]
-) -> tuple[Experiment, list[Choice]]:
+) -> tuple[Experiment | None, list[Choice]]:
     """Replaces the trials of an experiment by the best of each tuned row.
 
     A row with trials that are not finished, and did not fail, is left out.
@@ -82,18 +84,21 @@ def choose(
       failed: names of runs that failed.
 
     Returns:
-      The experiment without the other trials, and the choices.
+      The experiment without the other trials, None if it has no row then, and the choices.
     """
     runs = {run.name: run for run in experiment.runs}
     choices = []
     for row in experiment.tuned:
         names = [trial.name for trial in row.trials]
         trials = [runs[name] for name in names if name in runs]
-        if trials and all(name in runs or name in failed for name in names):
-            choices.append(choice_of(row, trials, folders))
+        finalists = [trial.name for trial in row.finalists if trial.name in runs]
+        if finalists and all(name in runs or name in failed for name in names):
+            choices.append(choice_of(row, trials, finalists, folders))
     hidden = {trial.name for row in experiment.tuned for trial in row.trials}
     names = {choice.row.name: choice.best.name for choice in choices}
     kept = [run for run in experiment.runs if run.name not in hidden - {*names.values()}]
+    if not (kept or experiment.sklearn_baselines):
+        return None, choices
     left_out = {row.name for row in experiment.tuned} - {*names}
     return dataclasses.replace(
         experiment,
@@ -108,20 +113,42 @@ def choose(
     ), choices
 
 
-def choice_of(row: Tuned, trials: list[Run], folders: Mapping[str, RunDirectory]) -> Choice:
-    """The best trial by the mean over seeds of what selects its evaluations."""
+def choice_of(
+    row: Tuned, trials: list[Run], finalists: list[str], folders: Mapping[str, RunDirectory]
+) -> Choice:
+    """The best of the finalists by the mean over seeds of what selects its evaluations."""
+    tasks, values, by_rank = values_of(row, [folders[run.name] for run in trials])
+    places = [place for place, run in enumerate(trials) if run.name in finalists]
+    index = best(values[:, places], by_rank)
+    return Choice(row, trials, tasks, values, trials[places[index or 0]])
+
+
+def ratings_of(row: Tuned, folders: Sequence[RunDirectory]) -> np.ndarray:
+    """Ratings `[T]` of trials, higher is better; of those without a result minus infinity."""
+    _, values, by_rank = values_of(row, folders)
+    found = ratings(values, by_rank)
+    return np.where(np.isfinite(values).all(0), found, -np.inf)
+
+
+def values_of(
+    row: Tuned, folders: Sequence[RunDirectory]
+) -> tuple[list[tuple[str, Any]], np.ndarray, bool]:
+    """The metrics that choose, their values `[K, T]`, and whether these are ranked."""
     tasks = [(task.name, task.selection_metric) for task in selecting_tasks(row.run)]
     if row.metric is not None:
         every = {f"{t.name}/{m.name}": (t.name, m) for t in row.run.tasks for m in t.metrics}
         tasks = [every[row.metric]]
-    values = np.array([[score(folders[run.name], *task) for run in trials] for task in tasks])
-    by_rank = len(tasks) > 1 and criterion(row.run) != "mean metric"
-    index = best(values, by_rank)
-    return Choice(row, trials, tasks, values, trials[0 if index is None else index])
+    values = np.array([[score(folder, *task) for folder in folders] for task in tasks])
+    return tasks, values, len(tasks) > 1 and criterion(row.run) != "mean metric"
 
 
 def score(folder: RunDirectory, task: str, metric: Any) -> float:
-    """Mean over seeds of a validation metric, signed so that higher is better."""
+    """Mean over seeds of a validation metric, signed so that higher is better.
+
+    Minus infinity if it is not finite, or the run has no result.
+    """
+    if not folder.is_finished():
+        return -np.inf
     selected = folder.result()["selected"]
     value = np.mean([entry["validation"][task][metric.name] for entry in selected])
     signed = value if metric.higher_is_better else -value

@@ -11,7 +11,8 @@ from mtl_jax.core.validation import BadInput, did_you_mean
 from mtl_jax.export import Choice, export_run
 from mtl_jax.runner import input_digests
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
-from mtl_jax.runner.run_selection import select_runs, topological_order
+from mtl_jax.runner.run_selection import topological_order
+from mtl_jax.runner.trial_search import request
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -26,10 +27,9 @@ def launch(experiment: Experiment | ToyExperiment, options: argparse.Namespace) 
     """
     if isinstance(experiment, ToyExperiment):
         raise BadInput("--export is for runs that train a model, not for toy runs")
-    experiment = select_runs(experiment, options.set, options.seeds, None, options.smoke)
-    run = run_named(experiment, options.export)
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
     root = options.results or pathlib.Path("results") / name
+    run = run_named(request(experiment, options, root).every_run, options.export)
     folder = RunDirectory(root, run)
     folder.check()
     if not folder.is_finished():

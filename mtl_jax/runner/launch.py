@@ -8,6 +8,7 @@ import sys
 import traceback
 
 from mtl_jax.config.device_mesh import DeviceMesh
+from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import compare, export_command, input_digests, toy
@@ -17,11 +18,12 @@ from mtl_jax.runner.error_messages import explain_errors
 from mtl_jax.runner.jobs import share_accelerators, train_in_processes
 from mtl_jax.runner.listing import print_costs, print_progress, print_status
 from mtl_jax.runner.rows import Train, train_nothing, train_rows
-from mtl_jax.runner.run_selection import docstring, load_experiment, select_runs
+from mtl_jax.runner.run_selection import docstring, load_experiment
 from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
+from mtl_jax.runner.trial_search import request
 from mtl_jax.storage.processes import is_first
 
 
@@ -74,24 +76,42 @@ def execute(options: argparse.Namespace) -> int:
         with explain_errors(""):
             return toy.launch(experiment, options, root)
     trackers = requested_trackers(experiment, options.track)
-    every_run = select_runs(experiment, options.set, options.seeds, None, options.smoke)
-    experiment = select_runs(experiment, options.set, options.seeds, options.only, options.smoke)
     if options.mesh is not None:
         mesh = (experiment.mesh or DeviceMesh()).with_axes(options.mesh)
         experiment = dataclasses.replace(experiment, mesh=mesh)
     if options.list:
-        return print_progress(experiment, root)
+        return print_progress(request(experiment, options, root).experiment, root)
     if options.status:
-        return print_status(experiment, root)
+        return print_status(request(experiment, options, root).experiment, root)
     if options.dry:
-        return print_costs(experiment)
+        return print_costs(request(experiment, options, root).experiment)
     with Tracking(trackers if is_first() else (), name) as tracking:
         if options.row is not None:
-            return sweep_row(experiment, options.row, root, options.debug, tracking)
-        retry = options.retry or options.table  # Failures of before are of this launch then.
-        profile = options.profile or 0
+            requested = request(experiment, options, root).experiment
+            return sweep_row(requested, options.row, root, options.debug, tracking)
+        return sweep_with_search(experiment, options, root, tracking)
+
+
+def sweep_with_search(
+    experiment: Experiment, options: argparse.Namespace, root: pathlib.Path, tracking: Tracking
+) -> int:
+    """Trains the requested rows, and then the trials that their results lead to.
+
+    Returns:
+      The exit code: 1 if a row failed.
+
+    Raises:
+      Stopped: if a signal stops it.
+    """
+    retry = options.retry or options.table  # Failures of before are of this launch then.
+    profile, question = options.profile or 0, docstring(options.experiment)
+    while True:
+        every_run, requested = request(experiment, options, root)
         how = SweepOptions(options.fresh, retry, options.debug, profile, make_train(options))
-        return sweep(experiment, every_run, root, how, tracking, docstring(options.experiment))
+        code = sweep(requested, every_run, root, how, tracking, question)
+        options = argparse.Namespace(**{**vars(options), "fresh": False})
+        if len(request(experiment, options, root).experiment.runs) == len(requested.runs):
+            return code
 
 
 def make_train(options: argparse.Namespace) -> Train:

@@ -152,6 +152,8 @@ def write_parts(
     folders = {row.name: RunDirectory(root, row) for row in (*done.runs, *done.sklearn_baselines)}
     failed = table_rows.failed_rows(every_run, root, failures)
     done, choices = tuning.choose(done, folders, failed)
+    if done is None:
+        return
     tuning.write(choices, root)
     table.write(done, folders, root, failed)
     figures.write(done, folders, root)

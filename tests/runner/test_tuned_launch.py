@@ -45,3 +45,50 @@ def test_the_table_has_the_best_trial_of_each_row(tmp_path):
     assert "are the best of 3 trials on validation data, over balance" in table
     assert launched(file, "--out", out, "--only", "hard*")[0] == 0
     assert (out / "table.md").read_text() == table
+
+
+SEARCHED = """
+from mtl_jax import TPE, Experiment, Halving, Tuned, losses
+from tests.small import RUN
+
+ONE = RUN.replace(num_seeds=1, steps=9, evaluation={"every": 9, "checkpoint_every": 9})
+RATES = {"optimizer.learning_rate": (0.001, 0.01, 0.02, 0.1, 0.2, 1.0)}
+EXPERIMENT = Experiment(
+    runs=(),
+    tuned=(
+        Tuned(name="proposed", run=ONE, over=RATES, search=TPE(startup=2, batch=2)),
+        Tuned(name="halved", run=ONE, over=RATES, search=Halving(factor=2, rungs=1)),
+    ),
+)
+"""
+
+
+@pytest.mark.slow
+def test_results_lead_to_trials_and_a_second_launch_trains_nothing(tmp_path):
+    file, out = tmp_path / "searched.py", tmp_path / "out"
+    file.write_text(SEARCHED)
+    first = launched(file, "--list", "--out", out)[1].splitlines()
+    assert len(first) == 2 + 6
+    assert launched(file, "--out", out, "--only", first[0].rpartition("  ")[2])[0] == 0
+    code = launched(file, "--out", out)[0]
+    assert code == 0
+    with open(out / "tuning.csv", encoding="utf-8", newline="") as lines:
+        lines = list(csv.DictReader(lines))
+    steps = collections.Counter((line["row"], line["steps"]) for line in lines)
+    # Two lines for each trial, since two tasks choose.
+    assert steps == {("proposed", "9"): 12, ("halved", "4"): 12, ("halved", "9"): 6}
+    chosen = {line["trial"]: line for line in lines if line["chosen"] == "1"}
+    assert {line["steps"] for line in chosen.values()} == {"9"}
+    assert len(chosen) == 2
+    table = (out / "table.md").read_text()
+    assert "by TPE(startup=2, batch=2); tuning.csv" in table
+    listed = launched(file, "--list", "--out", out)[1].splitlines()
+    assert len(listed) == 6 + 6 + 3
+    assert all("done" in line for line in listed)
+    before = {path: path.read_bytes() for path in out.glob("*/result.json")}
+    assert launched(file, "--out", out) == (0, "", "")
+    assert {path: path.read_bytes() for path in out.glob("*/result.json")} == before
+    best = next(iter(chosen))
+    assert launched(file, "--export", best, "--results", out, "--out", tmp_path / "model")[0] == 0
+    assert launched(file, "--out", out, "--fresh", "--only", "halved*")[0] == 0
+    assert (out / "table.md").read_text().count("halved, ") == table.count("halved, ")
