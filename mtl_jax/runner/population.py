@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,18 +15,14 @@ from jax.stages import Lowered, Traced, Wrapped
 from mtl_jax import train
 from mtl_jax.config.run import Initialization, Labels, Run
 from mtl_jax.core.data_source import DataSource
-from mtl_jax.core.numbers import Path, numbers_in, structure, with_numbers
-from mtl_jax.core.validation import BadInput
+from mtl_jax.core.numbers import Path, numbers_in, with_numbers
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.loops import scan_steps
-from mtl_jax.runner.memory_check import required_bytes
 from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init
-from mtl_jax.storage.memory import bytes_of, device_memory
+from mtl_jax.storage.memory import bytes_of
 
 # Numbers in these are not replaced: they change data, shapes or initial parameters.
 OPAQUE = (nn.Module, DataSource, Initialization, Labels)
-MEMORY_SHARE = 0.25  # Of the memory, for the states and batches of a population.
 CACHE_BYTES = 2**23  # Of vmapped states on a CPU.
 
 
@@ -225,53 +221,3 @@ def unstack(states: Any) -> list[Any]:
     """P states, from states with a leading axis P."""
     count = jax.tree.leaves(states)[0].shape[0]
     return [jax.tree.map(operator.itemgetter(place), states) for place in range(count)]
-
-
-def group_runs(runs: Iterable[Run], most: int | None) -> list[tuple[Run, ...]]:
-    """Groups runs that can be a population, in the order of the first ones.
-
-    A run that cannot be in one is alone: its seeds are not vmapped, as those of convolutional
-    trunks on a CPU; validation stops it or changes its rate; or its numbers may count in work
-    before its steps, such as a teacher's predictions.
-
-    Args:
-      runs: the runs.
-      most: size of the largest group; None is as many as fit into a quarter of the memory.
-    """
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.name if most == 1 else group_key(run), []).append(run)
-    return [part for group in groups.values() for part in split(group, most)]
-
-
-def group_key(run: Run) -> str:
-    """Equal for runs that can be in one population; the name of a run that cannot be in one."""
-    if not can_share(run):
-        return run.name
-    try:
-        return f"Run: {structure(run.replace(name='run'), OPAQUE)}"
-    except BadInput:  # It has no text, which is told where the run is checked.
-        return run.name
-
-
-def can_share(run: Run) -> bool:
-    """Whether a run can be in a population."""
-    return (
-        default_execution(run, jax.default_backend()).seed_loop == "vmap"
-        and run.evaluation.patience is None
-        and not run.optimizer.observes_validation
-        and not run.labels.teachers
-        and not train.methods_with_precompute(run)
-    )
-
-
-def split(group: Sequence[Run], most: int | None) -> list[tuple[Run, ...]]:
-    """Splits a group into parts as equal in size as possible, none larger than is allowed."""
-    if len(group) == 1:
-        return [tuple(group)]
-    if most is None:
-        sizes = required_bytes(group[0])
-        of_run = sizes["parameters and optimizer"] + sizes["a batch"]
-        most = max(1, int(MEMORY_SHARE * device_memory() / max(1, of_run)))
-    count = -(-len(group) // most)
-    return [tuple(part) for part in np.array_split(np.array(group, object), count)]

@@ -15,7 +15,7 @@ from mtl_jax.runner import sklearn_baseline, sklearn_data
 from mtl_jax.runner.error_messages import explain_errors, has_user_code
 from mtl_jax.runner.input_digests import Row
 from mtl_jax.runner.memory_check import check_room
-from mtl_jax.runner.population import group_runs
+from mtl_jax.runner.population_groups import group_runs
 from mtl_jax.runner.predict import check_features_from
 from mtl_jax.runner.programs import Group, pending_groups
 from mtl_jax.runner.trace import trace_run

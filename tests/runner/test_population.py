@@ -11,7 +11,7 @@ from mtl_jax import aggregation, consistency, metrics, optimizers, weighting
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.param_rules import ParamRule
 from mtl_jax.runner import sweep as sweep_module
-from mtl_jax.runner.population import can_share, group_runs
+from mtl_jax.runner.population_groups import can_share, group_runs
 from mtl_jax.runner.population_loop import sealed_steps
 from mtl_jax.runner.programs import pending_groups
 from mtl_jax.runner.sweep import sweep
