@@ -2,10 +2,10 @@
 
     PYTHONPATH=. python tests/benchmarks/bench_population.py --turns 3
 
-All are the hard sharing of `experiments/digits.py`. Each side is a process of its own with an empty
-compilation cache, so that compilation counts, and trains without tables and figures: one launch
-whose runs share a program, and one launch of 16 runs of one seed, each with a program. Prints the
-median seconds of each and the ratio of a turn, median and range.
+All are the hard sharing of `experiments/digits.py`. Each side begins with an empty compilation cache,
+so that compilation counts, and trains without tables and figures: one launch whose runs share a
+program, one launch of 16 runs of one seed, each with a program, and 16 launches of one run each.
+Prints the median seconds of each, and the ratios of a turn, median and range.
 """
 
 import argparse
@@ -24,11 +24,12 @@ from mtl_jax.runner.compilation_cache import cache_compilations
 from mtl_jax.runner.run_selection import load_experiment
 
 RATES, SEEDS = (1e-3, 2e-3, 4e-3, 8e-3), 4
+SIDES = ("population", "one launch", "16 launches")
 DIGITS = pathlib.Path(__file__).parents[2] / "experiments" / "digits.py"
 
 
-def experiment(side: str) -> Experiment:
-    """The runs of a side."""
+def experiment(side: str, only: int | None = None) -> Experiment:
+    """The runs of a side, or one of them."""
     hard = next(r for r in load_experiment(DIGITS).runs if r.name == "hard sharing")
     runs = [
         hard.replace(name=f"rate {rate}", optimizer=Adam(CosineSchedule(rate)), num_seeds=SEEDS)
@@ -41,24 +42,29 @@ def experiment(side: str) -> Experiment:
         for run in runs
         for seed in range(SEEDS)
     )
-    return Experiment(runs=separate, max_population=1)
+    return Experiment(runs=separate if only is None else separate[only:][:1], max_population=1)
 
 
-def train(side: str) -> None:
-    """Trains a side, without its table and figures."""
+def train(side: str, only: int | None) -> None:
+    """Trains a side, or one of its runs, without table and figures."""
     cache_compilations()
     sweep.write_report = lambda *_: None
+    runs = experiment(side, only)
     with tempfile.TemporaryDirectory() as root:
-        assert sweep.sweep(experiment(side), experiment(side), pathlib.Path(root)) == 0
+        assert sweep.sweep(runs, runs, pathlib.Path(root)) == 0
 
 
 def seconds(side: str) -> float:
-    """Seconds of a process that trains a side."""
+    """Seconds of the processes that train a side."""
+    command = [sys.executable, __file__, "--side", side]
+    parts = [["--run", str(n)] for n in range(len(RATES) * SEEDS)] if side == SIDES[2] else [[]]
     with tempfile.TemporaryDirectory() as cache:
-        start = time.perf_counter()
-        command = [sys.executable, __file__, "--side", side]
         environment = {**os.environ, "XDG_CACHE_HOME": cache}
-        subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL)
+        start = time.perf_counter()
+        for options in parts:
+            subprocess.run(
+                [*command, *options], check=True, env=environment, stderr=subprocess.DEVNULL
+            )
         return time.perf_counter() - start
 
 
@@ -66,16 +72,20 @@ def main() -> None:
     """Prints the times and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--side", choices=("population", "separate"))
+    parser.add_argument("--side", choices=SIDES)
+    parser.add_argument("--run", type=int)
     options = parser.parse_args()
     if options.side:
-        train(options.side)
+        train(options.side, options.run)
         return
-    turns = [[seconds(side) for side in ("population", "separate")] for _ in range(options.turns)]
-    for name, times in zip(("population", "separate"), zip(*turns, strict=True), strict=True):
+    turns = [[seconds(side) for side in SIDES] for _ in range(options.turns)]
+    for name, times in zip(SIDES, zip(*turns, strict=True), strict=True):
         print(f"{name}: {statistics.median(times):.1f} s")
-    ratios = sorted(one / other for one, other in turns)
-    print(f"ratio {statistics.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]")
+    for place, name in enumerate(SIDES[1:], 1):
+        ratios = sorted(times[0] / times[place] for times in turns)
+        print(
+            f"ratio to {name} {statistics.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
+        )
 
 
 if __name__ == "__main__":
