@@ -124,7 +124,7 @@ class Halving(Search):
     """Successive halving: all settings are tried for a few steps, the best for more, and so on.
 
     Of n settings and T steps, with factor eta and R rungs before the last,
-    `max(1, floor(n / eta^r))` settings are trained for `floor(T / eta^(R - r))` steps on rung r,
+    `max(1, floor(n / eta^r))` settings are trained for `eta^r floor(T / eta^R)` steps on rung r,
     each anew, so that schedules end. Only those of the last rung, with T steps, can be chosen.
 
     Attributes:

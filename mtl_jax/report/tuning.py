@@ -33,6 +33,8 @@ def note(experiment: Experiment) -> str:
     budgets: dict[tuple, list[str]] = {}
     for row in experiment.tuned:
         how = "" if row.search is None else f", by {row.search}"
+        if len({own.values for own in row.settings}) < row.size:
+            how += f", which has not come to its {row.size} settings"
         budgets.setdefault((len(row.trials), tuple(row.over), how), []).append(row.name)
     return "".join(
         f" Tuned rows ({few(names, 3)}) are the best of {count} trials on validation data, over "

@@ -1,5 +1,6 @@
 """Joins the processes of a launch that train together."""
 
+import argparse
 import contextlib
 import os
 import re
@@ -15,7 +16,8 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.tree import num_examples
 from mtl_jax.core.validation import BadInput, did_you_mean, require
 from mtl_jax.runner.error_messages import first_line
-from mtl_jax.storage.processes import is_first
+from mtl_jax.storage.abstract_data import single_seed
+from mtl_jax.storage.processes import is_first, is_same
 from mtl_jax.train import TrainData
 
 AUTO = "auto"
@@ -81,6 +83,18 @@ class Distributed(NamedTuple):
             sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
+def require_same_options(options: argparse.Namespace) -> None:
+    """Requires that all processes have the same command-line options.
+
+    Raises:
+      BadInput: if they differ.
+    """
+    others = ("distributed", "experiment")  # Rows are compared later.
+    own = {name: value for name, value in vars(options).items() if name not in others}
+    if not is_same(sorted(own.items())):
+        raise BadInput("--distributed: other processes have other options")
+
+
 def count(name: str, text: str) -> int:
     """Parses a field that counts.
 
@@ -104,7 +118,7 @@ def print_error(text: str) -> None:
 def end_on_error(*alike: type[Exception]) -> Generator[None]:
     """Ends this process at an error that it alone may have, since the others wait for it.
 
-    JAX ends them when it notices.
+    JAX ends them when it notices. With one process, errors are raised.
 
     Args:
       alike: errors that all processes have alike, which are raised.
@@ -116,7 +130,8 @@ def end_on_error(*alike: type[Exception]) -> Generator[None]:
     except Exception as error:
         if jax.process_count() == 1:
             raise
-        print_error("".join(traceback.format_exception(error)).rstrip())
+        lines = traceback.format_exception(error)
+        print_error(f"error: {error}" if isinstance(error, BadInput) else "".join(lines).rstrip())
         os._exit(1)
 
 
@@ -133,7 +148,7 @@ def require_all_processes(run: Run, mesh: Mesh, data: TrainData) -> None:
             f"run {run.name!r}: the {jax.device_count()} devices of all processes must divide its "
             f"seeds and its batch; {shape} is the largest mesh that does"
         )
-    for stream in data.streams.values():
+    for stream in single_seed(run, data).streams.values():
         rule = f"must have at least as many examples as there are processes, {processes}"
         count = num_examples(stream.inputs)
-        require(count >= processes, f"run {run.name!r}", "data", rule, count)
+        require(count >= processes, run, "data", rule, count)

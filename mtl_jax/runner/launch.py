@@ -13,8 +13,9 @@ from mtl_jax.config.toy import ToyExperiment
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner import compare, export_command, input_digests, toy
 from mtl_jax.runner.compilation_cache import cache_compilations
-from mtl_jax.runner.distributed import Distributed, end_on_error, print_error
+from mtl_jax.runner.distributed import Distributed, end_on_error, print_error, require_same_options
 from mtl_jax.runner.error_messages import explain_errors
+from mtl_jax.runner.failures import Failures
 from mtl_jax.runner.jobs import share_accelerators, train_in_processes
 from mtl_jax.runner.listing import print_costs, print_progress, print_status
 from mtl_jax.runner.rows import Train, train_nothing, train_rows
@@ -23,8 +24,14 @@ from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
-from mtl_jax.runner.trial_search import request
-from mtl_jax.storage.processes import is_first
+from mtl_jax.runner.trial_search import (
+    archive_trials,
+    first_trials,
+    request,
+    select,
+    with_next_trials,
+)
+from mtl_jax.storage.processes import in_all, is_first
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -41,6 +48,7 @@ def launch(options: argparse.Namespace) -> int:
     try:
         if options.distributed is not None:
             Distributed.parse(options.distributed).start()
+            require_same_options(options)
         with end_on_error(BadInput):
             return execute(options)
     except Stopped as stop:
@@ -64,7 +72,7 @@ def execute(options: argparse.Namespace) -> int:
         with explain_errors(""):
             return compare.launch(*options.compare, options.out)
     with explain_errors(""):
-        experiment = load_experiment(options.experiment)
+        experiment = in_all(functools.partial(load_experiment, options.experiment))
     if options.export is not None:
         return export_command.launch(experiment, options)
     name = options.experiment.stem + ("-smoke" if options.smoke else "")
@@ -103,15 +111,31 @@ def sweep_with_search(
     Raises:
       Stopped: if a signal stops it.
     """
-    retry = options.retry or options.table  # Failures of before are of this launch then.
-    profile, question = options.profile or 0, docstring(options.experiment)
+    question = docstring(options.experiment)
+    how = SweepOptions(
+        options.fresh,
+        options.retry or options.table,  # Failures of before are of this launch then.
+        options.debug,
+        options.profile or 0,
+        make_train(options),
+        Failures(options.debug),
+    )
+    experiment = first_trials(experiment, options, root)
+    every_run, requested = select(experiment, options)
     while True:
-        every_run, requested = request(experiment, options, root)
-        how = SweepOptions(options.fresh, retry, options.debug, profile, make_train(options))
         code = sweep(requested, every_run, root, how, tracking, question)
-        options = argparse.Namespace(**{**vars(options), "fresh": False})
-        if len(request(experiment, options, root).experiment.runs) == len(requested.runs):
+        known = {run.name for run in requested.runs}
+        rows = [row.name for row in requested.tuned]
+        experiment = with_next_trials(experiment, options, root, rows)
+        every_run, requested = select(experiment, options)
+        new = {run.name for run in requested.runs} - known
+        if not new:
+            if options.slurm is not None and any(row.search for row in requested.tuned):
+                print("results of these jobs may lead to further trials: launch again after them")
             return code
+        if options.fresh:  # Those of before have other results, or had.
+            archive_trials(new, requested, root)
+        how = how._replace(fresh=False, retry=False)
 
 
 def make_train(options: argparse.Namespace) -> Train:

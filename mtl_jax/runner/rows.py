@@ -21,7 +21,7 @@ from mtl_jax.runner.programs import Group, pending_groups
 from mtl_jax.runner.trace import trace_run
 from mtl_jax.runner.train_programs import Sweep, begin, train
 from mtl_jax.storage.files import lock_row
-from mtl_jax.storage.processes import on_first
+from mtl_jax.storage.processes import in_all, on_first
 from mtl_jax.storage.run_data import load_run_data
 
 # Trains rows, and returns whether all are done with, so that the table is to be written.
@@ -50,8 +50,7 @@ def train_rows(own: Sweep, rows: Sequence[Row]) -> bool:
     with lock_rows(own, rows):
         groups = groups_of(own, runs)
         firsts = [group.runs[0] for group in groups]  # The others of a group have the same data.
-        check_memory(firsts)
-        splits = check_inputs([*firsts, *baselines])
+        splits = in_all(lambda: check_memory_and_inputs(firsts, baselines))
         # Fitted before runs train, so that errors of scikit-learn come early, and outside the limit
         # of one BLAS thread, which would change its rounding.
         fit_baselines(own, [row for row in baselines if row.features_from is None])
@@ -85,6 +84,14 @@ def groups_of(own: Sweep, runs: Iterable[Run]) -> list[Group]:
     return pending_groups(
         group_runs(every, most), {run.name for run in runs}, own.folders, own.fresh
     )
+
+
+def check_memory_and_inputs(
+    runs: Sequence[Run], baselines: Sequence[SklearnBaseline]
+) -> dict[str, Any]:
+    """Checks memory and data; returns the shapes of evaluation splits, as `check_inputs`."""
+    check_memory(runs)
+    return check_inputs([*runs, *baselines])
 
 
 def check_memory(runs: Iterable[Run]) -> None:

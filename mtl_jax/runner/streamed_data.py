@@ -57,8 +57,9 @@ class StreamedData:
         self.reader = RowReader((examples, splits), count, compiled.execution.num_workers)
         bare = without_examples(data)
         self.base = compiled.put_data(bare)
-        # Of this process alone, which reads ahead while all train together.
-        self.pools = jax.tree.map(jnp.asarray, bare._replace(source_model=None))
+        # If several processes train, they are of this one alone, which reads ahead.
+        alone = jax.tree.map(jnp.asarray, bare) if jax.process_count() > 1 else self.base
+        self.pools = alone._replace(source_model=None)
         self.pool = concurrent.futures.ThreadPoolExecutor(1, "read-ahead")
         self.sequence: Generator[Block] | None = None
         self.upcoming: concurrent.futures.Future[Block | None] | None = None

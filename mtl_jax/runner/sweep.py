@@ -39,6 +39,7 @@ class SweepOptions(NamedTuple):
         a run diverge.
       profile_steps: the least number of steps of each run to profile; 0 for none.
       train: trains the unfinished rows.
+      failures: the rows that failed in this launch before; None for none.
     """
 
     fresh: bool = False
@@ -46,6 +47,7 @@ class SweepOptions(NamedTuple):
     debug: bool = False
     profile_steps: int = 0
     train: Train = train_rows
+    failures: Failures | None = None
 
 
 RESUME = SweepOptions()
@@ -80,7 +82,7 @@ def sweep(
     """
     rows = rows_of(experiment)
     folders = {row.name: RunDirectory(root, row) for row in rows}
-    failures = Failures(options.debug)
+    failures = Failures(options.debug) if options.failures is None else options.failures
     require_file_names(folders)
     require_same_rows(folders)
     with contextlib.ExitStack() as locks, StopSignals() as signals:

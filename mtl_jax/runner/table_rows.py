@@ -44,7 +44,10 @@ def require_rows_kept(
     failed = failed_rows(every_run, root, failures)
     trials = every_run.trials  # Another one may be the best now.
     names = {*failures, *failed, *(row.name for row in (*kept, *trials))}
-    refuse_lost(root, [name for name in rows_there(root) if name not in names])
+    # Other results lead to other trials.
+    searched = tuple(f"{row.name}, " for row in every_run.tuned if row.search is not None)
+    lost = [n for n in rows_there(root) if n not in names and not n.startswith(searched)]
+    refuse_lost(root, lost)
 
 
 def failed_rows(every_run: Experiment, root: pathlib.Path, failures: Failures) -> dict[str, str]:

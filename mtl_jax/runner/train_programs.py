@@ -26,7 +26,7 @@ from mtl_jax.runner.progress import ProgressDisplay
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.tracking import Tracking
 from mtl_jax.runner.train_loop import train_run
-from mtl_jax.storage.processes import largest, on_first, wait_for_all
+from mtl_jax.storage.processes import in_all, is_first, largest, on_first, wait_for_all
 from mtl_jax.storage.run_directory import RunDirectory
 
 
@@ -84,11 +84,13 @@ def train(own: Sweep, groups: list[Group], splits: list[Any]) -> None:
       splits: the shapes of their evaluation splits.
     """
     with limit_blas_threads(), CompileAhead() as ahead:
-        programs = [
-            program
-            for group, own_splits in zip(groups, splits, strict=True)
-            for program in prepare_group(group, own_splits, ahead, own.mesh)
-        ]
+        programs = in_all(
+            lambda: [
+                program
+                for group, own_splits in zip(groups, splits, strict=True)
+                for program in prepare_group(group, own_splits, ahead, own.mesh)
+            ]
+        )
         runs = [run for program in programs for run in program.runs]
         archive(own, runs)
         with (
@@ -125,7 +127,8 @@ def train_one(
         with end_on_error(BadInput, Diverged), own.tracking.follow(folder) as send:
             compilation = job()
             wait_for_all()
-            observers = Observers(display, send, own.profile_steps, own.failures.debug)
+            profile_steps = own.profile_steps if is_first() else 0
+            observers = Observers(display, send, profile_steps, own.failures.debug)
             train_run(compiled, own.folders, compilation, observers, own.signals)
 
 

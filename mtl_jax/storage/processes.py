@@ -1,6 +1,6 @@
 """The processes of a launch: all train together, the first one writes and decides."""
 
-import hashlib
+import functools
 import pickle
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from orbax.checkpoint import multihost
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def wait_for_all() -> None:
 
 
 def on_first(function: Callable[[], T]) -> T:
-    """Calls a function in the first process only; it must not call this one.
+    """Calls a function in the first process only, once all are here; it must not call this one.
 
     Returns:
       Its result, in all processes; it must be picklable.
@@ -42,44 +42,56 @@ def on_first(function: Callable[[], T]) -> T:
     """
     if jax.process_count() == 1:
         return function()
-    outcome: tuple[Any, BaseException | None] = (None, None)
-    if is_first():
-        try:
-            outcome = function(), None
-        except Exception as error:  # noqa: BLE001, it is raised below.
-            outcome = None, picklable(error)
     wait_for_all()
-    result, error = broadcast(outcome)
+    result, error = exchange(outcome_of(function) if is_first() else None)[0]
     if error is not None:
         raise error
     return result
 
 
-def picklable(error: Exception) -> Exception:
-    """The error, or its text if it cannot be pickled."""
+def in_all(function: Callable[[], T]) -> T:
+    """Calls a function, which must not wait for other processes, in all processes.
+
+    Raises:
+      Exception: what it raises in the first process in which it fails, in all processes.
+    """
+    if jax.process_count() == 1:
+        return function()
+    result, error = outcome_of(function)
+    failed = [other for other in exchange(error) if other is not None]
+    if failed:
+        raise error or failed[0]
+    return result
+
+
+def outcome_of(function: Callable[[], T]) -> tuple[Any, Exception | None]:
+    """The result of a function, or its error, or the error's text if it cannot be pickled."""
     try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # noqa: BLE001, whatever its class does.
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        return function(), None
+    except Exception as error:  # noqa: BLE001, it is raised by the caller.
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # noqa: BLE001, whatever its class does.
+            return None, RuntimeError(f"{type(error).__name__}: {error}")
+        return None, error
 
 
-def broadcast(value: Any) -> Any:
-    """The value of the first process, in all processes."""
-    content = np.frombuffer(pickle.dumps(value), np.uint8)
-    size = int(multihost_utils.broadcast_one_to_all(np.array(len(content))))
-    own = content if is_first() else np.zeros(size, np.uint8)
-    received = multihost_utils.broadcast_one_to_all(own)
-    return value if is_first() else pickle.loads(np.asarray(received).tobytes())
+def exchange(value: Any) -> list[Any]:
+    """The values of all processes, once all are here."""
+    wait_for_all()
+    own = np.frombuffer(pickle.dumps(value), np.uint8)
+    sizes = multihost_utils.process_allgather(np.array(len(own))).tolist()
+    padded = np.zeros(max(sizes), np.uint8)
+    padded[: len(own)] = own
+    every = multihost_utils.process_allgather(padded)
+    return [
+        pickle.loads(content[:size].tobytes()) for content, size in zip(every, sizes, strict=True)
+    ]
 
 
 def is_same(value: Any) -> bool:
     """Whether all processes have the same value, by its repr."""
-    if jax.process_count() == 1:
-        return True
-    own = np.frombuffer(hashlib.sha256(repr(value).encode()).digest(), np.uint8)
-    wait_for_all()
-    return bool((multihost_utils.process_allgather(own) == own).all())
+    return jax.process_count() == 1 or len(set(exchange(repr(value)))) == 1
 
 
 def largest(number: int) -> int:
@@ -98,11 +110,16 @@ def fetch(tree: Any) -> Any:
     split = [place for place, leaf in enumerate(leaves) if is_split(leaf)]
     if split:
         mesh = leaves[split[0]].sharding.mesh
-        whole = NamedSharding(mesh, PartitionSpec())
-        found = jax.jit(lambda arrays: arrays, out_shardings=whole)([leaves[p] for p in split])
+        found = replicate(mesh)([leaves[place] for place in split])
         for place, leaf in zip(split, found, strict=True):
             leaves[place] = leaf
     return jax.device_get(treedef.unflatten(leaves))
+
+
+@functools.cache
+def replicate(mesh: Mesh) -> Callable[[list[jax.Array]], list[jax.Array]]:
+    """The jitted function that gives every device of a mesh all of some arrays."""
+    return jax.jit(lambda arrays: arrays, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
 
 def is_split(leaf: Any) -> bool:

@@ -13,6 +13,7 @@ from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.sklearn_baseline import SklearnBaseline, logistic_regression
 from mtl_jax.core.data_source import DataSource, Splits
 from mtl_jax.core.rows import Rows
+from mtl_jax.core.validation import BadInput
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED
 
 
@@ -23,6 +24,8 @@ class CountedRows(Rows):
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
 
     def read(self, index):
+        if os.environ.get("DAMAGED_IN") == str(jax.process_index()):
+            raise BadInput("image 7 is damaged")
         folder = os.environ.get("READ_ROWS")
         if folder:
             with open(pathlib.Path(folder) / f"{jax.process_index()}", "a") as file:

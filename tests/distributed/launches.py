@@ -21,9 +21,21 @@ def free_port() -> int:
 
 
 def started(
-    out: pathlib.Path, files: Sequence[pathlib.Path], *options: str, devices: int = 1
+    out: pathlib.Path,
+    files: Sequence[pathlib.Path],
+    *options: str,
+    devices: int = 1,
+    of_last: Sequence[str] = (),
 ) -> list[subprocess.Popen[str]]:
-    """The processes of a launch, one for each experiment file, each with some devices."""
+    """The processes of a launch, one for each experiment file, each with some devices.
+
+    Args:
+      out: the folder of results.
+      files: the experiment file of each process.
+      *options: the options of all processes.
+      devices: number of devices of each.
+      of_last: more options of the last process.
+    """
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
@@ -34,7 +46,11 @@ def started(
     address = f"coordinator=127.0.0.1:{free_port()},processes={len(files)}"
     return [
         subprocess.Popen(
-            [*launch, file, "--out", out, *options, "--distributed", f"{address},process={number}"],
+            [
+                *[*launch, file, "--out", out, *options],
+                *["--distributed", f"{address},process={number}"],
+                *(of_last if number == len(files) - 1 else ()),
+            ],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

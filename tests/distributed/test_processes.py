@@ -10,8 +10,10 @@ import jax
 import numpy as np
 import pytest
 
+from mtl_jax import data
 from mtl_jax.core.validation import BadInput
-from mtl_jax.runner.distributed import Distributed
+from mtl_jax.runner.distributed import Distributed, require_all_processes
+from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.storage.checkpoint import CheckpointManager
 from mtl_jax.storage.processes import (
     is_first,
@@ -19,13 +21,15 @@ from mtl_jax.storage.processes import (
     join_parts,
     largest,
     on_first,
+    outcome_of,
     own_part,
-    picklable,
 )
 from tests.distributed.launches import ONE, THREE, TWO, ended, started, wait_for_lines
 from tests.faults.contents import contents
 from tests.runner.launching import launched
+from tests.small import ROW, RUN
 
+LEFT = ROW.replace(name="left", num_outputs=10)
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 
 
@@ -188,12 +192,28 @@ def test_bad_input_ends_all_before_anything_is_trained(text, tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_with_other_experiments_are_refused(tmp_path):
+def test_processes_with_another_experiment_or_other_options_are_refused(tmp_path):
     other = tmp_path / "kinds.py"
     other.write_text(ONE[0].read_text().replace("steps=40", "steps=20"))
-    codes, said = ended(started(tmp_path / "out", (*ONE, other)))
-    assert codes == [2, 2], said
-    assert said[0] == "error: --distributed: the experiment has other rows in other processes"
+    cases = {
+        "error: --distributed: the experiment has other rows in other processes": ((other,), ()),
+        "error: --distributed: other processes have other options": (ONE, ("--fresh",)),
+        f"error: no experiment file {tmp_path / 'none.py'}": ((tmp_path / "none.py",), ()),
+    }
+    for text, (last, options) in cases.items():
+        codes, said = ended(started(tmp_path / "out", (*ONE, *last), of_last=options))
+        assert codes == [2, 2], said
+        assert said == [text, f"process 1: {text}"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("process", [0, 1])
+def test_data_that_one_process_cannot_read_end_all(process, tmp_path, monkeypatch):
+    monkeypatch.setenv("DAMAGED_IN", str(process))
+    codes, said = ended(started(tmp_path / "out", TWO, "--only", "streamed"))
+    assert codes[process] == 1 and 0 not in codes, said
+    assert said[process].splitlines()[0].endswith("error: image 7 is damaged"), said
+    assert not (tmp_path / "out" / "streamed" / "failure.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -232,5 +252,21 @@ def test_an_error_that_cannot_be_pickled_is_told():
     class Local(ValueError):
         pass
 
-    assert str(picklable(Local("why"))) == "Local: why"
-    assert isinstance(picklable(BadInput("why")), BadInput)
+    def fail():
+        raise Local("why")
+
+    assert str(outcome_of(fail)[1]) == "Local: why"
+    assert isinstance(outcome_of(raise_bad_input)[1], BadInput)
+    assert outcome_of(lambda: 3) == (3, None)
+
+
+def test_one_seed_with_data_of_its_own_has_examples_for_all(monkeypatch):
+    run = RUN.replace(data=data.PerSeed(data.MultiDigits(96, 32, 32)), num_seeds=1, tasks=(LEFT,))
+    monkeypatch.setattr(jax, "process_count", lambda: 4)
+    shapes = abstract_data(run)
+    mesh = jax.make_mesh((1,), ("batch",), devices=jax.devices()[:1])
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    require_all_processes(run, mesh, shapes)
+    monkeypatch.setattr(jax, "process_count", lambda: 97)
+    with pytest.raises(BadInput, match=r"Run.data must have at least as many examples as .*, 97"):
+        require_all_processes(run, mesh, shapes)

@@ -90,5 +90,26 @@ def test_results_lead_to_trials_and_a_second_launch_trains_nothing(tmp_path):
     assert {path: path.read_bytes() for path in out.glob("*/result.json")} == before
     best = next(iter(chosen))
     assert launched(file, "--export", best, "--results", out, "--out", tmp_path / "model")[0] == 0
-    assert launched(file, "--out", out, "--fresh", "--only", "halved*")[0] == 0
-    assert (out / "table.md").read_text().count("halved, ") == table.count("halved, ")
+    # Anew, nothing of before is used, and everything of it is kept.
+    assert launched(file, "--out", out, "--fresh", "--only", "proposed*")[0] == 0
+    assert len(list(out.glob("proposed*.old"))) == 6
+    assert len(list(out.glob("halved*.old"))) == 0
+    assert {path: path.read_bytes() for path in out.glob("*/result.json")} == before | {
+        path: path.read_bytes() for path in out.glob("*.old/result.json")
+    }
+    assert (out / "table.md").read_text() == table
+
+
+@pytest.mark.slow
+def test_trials_that_fail_or_are_damaged(tmp_path):
+    file, out = tmp_path / "searched.py", tmp_path / "out"
+    file.write_text(SEARCHED.replace("0.001, ", "1e30, "))
+    code, _, said = launched(file, "--out", out, "--only", "proposed*")
+    assert code == 1
+    assert said.count("diverged") == 1 and "earlier" not in said
+    assert len(list(out.glob("proposed*/run.json"))) == 6
+    done = next(out.glob("*/result.json"))
+    done.write_text("{")
+    code, _, said = launched(file, "--out", out, "--only", "proposed*")
+    assert code == 1
+    assert f"{done} is damaged" in said
