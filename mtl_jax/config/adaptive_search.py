@@ -12,7 +12,7 @@ from mtl_jax.config.search_space import LogUniform, Values, rounded
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import BadInput, require, require_int
 
-MOST_REPEATED = 20  # Proposals in a row that were tried already.
+NUM_ASKED = 20  # Proposals, of which some may have been tried already.
 
 
 class Trial(NamedTuple):
@@ -194,7 +194,7 @@ def propose(
             study.add_trial(
                 optuna.trial.create_trial(params=own, distributions=spaces, value=float(rank))
             )
-        asked = [study.ask(spaces).params for _ in range(MOST_REPEATED)]
+        asked = [study.ask(spaces).params for _ in range(NUM_ASKED)]
     finally:
         optuna.logging.set_verbosity(before)
     return [tuple(value_of(over[field], own[field]) for field in over) for own in asked]
