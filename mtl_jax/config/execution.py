@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Literal
 
+from mtl_jax.core.fingerprint import Identified
 from mtl_jax.core.typechecked import typechecked
 from mtl_jax.core.validation import require, require_choice, require_int
 
@@ -12,8 +13,11 @@ DataLocation = Literal["device", "host", "disk"]
 
 @typechecked
 @dataclasses.dataclass(frozen=True)
-class Execution:
+class Execution(Identified):
     """Execution options of a run; results do not depend on them (up to rounding).
+
+    `data_location` and `num_workers`, which do not change a bit of them, are no part of a run's
+    fingerprint.
 
     Measured on 2 CPU cores: matrix-multiply trunks are fastest with steps by `scan`, seeds by
     `vmap`, and unrolled backward passes, since XLA changes the memory layout of vmapped
@@ -65,6 +69,11 @@ class Execution:
     remat: bool | None = None
     data_location: DataLocation | None = None
     num_workers: int | None = None
+
+    def identity(self) -> "Execution | None":
+        """The execution without the place of the data; None if it says nothing else."""
+        without = dataclasses.replace(self, data_location=None, num_workers=None)
+        return None if without == Execution() != self else without
 
     def __post_init__(self):
         require_int(self, steps_per_call=1)

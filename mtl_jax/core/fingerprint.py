@@ -18,6 +18,14 @@ from mtl_jax.core.validation import BadInput
 VERSION = 4
 
 
+class Identified:
+    """Base class of settings with parts on which no result depends."""
+
+    def identity(self) -> Any:
+        """What a fingerprint is of: the setting without these parts, or None for no setting."""
+        raise NotImplementedError
+
+
 def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
     """Canonical Python expression of a value, the same in every process.
 
@@ -29,6 +37,7 @@ def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
     Raises:
       BadInput: for a value without such an expression, such as a lambda or a local function.
     """
+    value = identity_of(value)
     code = digest_of if code is None else code
     text = functools.partial(to_source, code=code)
     if isinstance(value, np.ndarray | jax.Array):
@@ -62,6 +71,11 @@ def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
     raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
 
 
+def identity_of(value: Any) -> Any:
+    """The identity of a setting that has one, else the value."""
+    return value.identity() if isinstance(value, Identified) else value
+
+
 def digest_of(code: Any) -> str:
     """The digest of a user's function or class after a "#", and "" for others."""
     digest = code_digest(code, to_source)
@@ -86,7 +100,7 @@ def non_default_fields(value: Any) -> list[str]:
     return [
         name
         for name in config_fields(value)
-        if name not in nothing or getattr(value, name) is not defaults[name]
+        if name not in nothing or identity_of(getattr(value, name)) is not defaults[name]
     ]
 
 

@@ -13,6 +13,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.config.meta_pseudo_labels import MetaPseudoLabels
 from mtl_jax.core.data_source import DataSource, Splits
+from mtl_jax.core.fingerprint import fingerprint
 from mtl_jax.core.rows import Rows
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.sweep import sweep
@@ -231,3 +232,26 @@ def test_an_example_that_cannot_be_read_ends_its_run_alone(tmp_path, capsys):
     sweep(experiment, experiment, tmp_path)
     assert "image 7 cannot be read" in capsys.readouterr().err
     assert RunDirectory(tmp_path, good).is_finished()
+
+
+def test_where_data_are_is_no_part_of_a_run():
+    same = [None, Execution(data_location="disk"), Execution(data_location="host", num_workers=2)]
+    assert len({fingerprint(RUN.replace(execution=each)) for each in same}) == 1
+    steps = Execution(steps_per_call=3)
+    other = dataclasses.replace(steps, data_location="host")
+    different = [None, Execution(), steps, dataclasses.replace(steps, precision="bfloat16")]
+    assert len({fingerprint(RUN.replace(execution=each)) for each in different}) == 4
+    assert fingerprint(RUN.replace(execution=steps)) == fingerprint(RUN.replace(execution=other))
+    chained = [
+        RUN.replace(name="next", initialization={"init_from": RUN.replace(execution=each)})
+        for each in (steps, other)
+    ]
+    assert len(set(map(fingerprint, chained))) == 1
+
+
+def test_a_run_that_is_finished_elsewhere_is_finished(tmp_path):
+    run = RUN.replace(data=OnDisk(DATA), steps=4)
+    for location in ("device", "disk"):
+        moved = run.replace(execution=Execution(data_location=location))
+        assert sweep(Experiment(runs=(moved,)), Experiment(runs=(moved,)), tmp_path) == 0
+    assert [path.name for path in tmp_path.glob("hard*")] == ["hard"]
