@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.device_data import put_run_data
 from mtl_jax.runner.distributed import end_on_error
 from mtl_jax.runner.divergence import Diverged, diverged_seeds
 from mtl_jax.runner.observers import Observers
@@ -40,9 +39,7 @@ def train_run(
       Stopped: if a signal stopped it; its last checkpoint is of the last step.
     """
     display = observers.display
-    with end_on_error():
-        start = put_run_data(compiled.run, compiled, folders)
-    training = Training(compiled, folders, display.warn, start)
+    training = Training(compiled, folders, display.warn)
     profiler = StepProfiler(observers.profile_steps, training.folder, display)
     try:
         wait_for_all()

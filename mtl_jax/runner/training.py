@@ -15,7 +15,8 @@ from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
-from mtl_jax.runner.device_data import DeviceData
+from mtl_jax.runner.device_data import DeviceData, put_run_data
+from mtl_jax.runner.distributed import end_on_error
 from mtl_jax.runner.divergence import Diverged, locate
 from mtl_jax.runner.evaluation import BlockMetrics, Measured, measure, record_of, write_final
 from mtl_jax.runner.init_params import initial_parameters
@@ -46,23 +47,24 @@ class Training:
         compiled: CompiledRun,
         folders: Mapping[str, RunDirectory],
         warn: Callable[[str], None],
-        start: tuple[TrainState, DeviceData],
+        start: tuple[TrainState, DeviceData] | None = None,
         last_step: int | None = None,
     ):
-        """Takes the initial state, or loads the one of the last checkpoint.
+        """Loads the data, and the initial state or the one of the last checkpoint.
 
         Args:
           compiled: the compiled run.
           folders: the folders of the run and of its dependencies, by name.
           warn: shows a warning.
-          start: the initial state and the data.
+          start: the initial state and the data, if they are there already.
           last_step: the latest step to resume from; later checkpoints are deleted.
         """
         self.start_time, self.share, self.earlier = time.perf_counter(), 1.0, 0.0
         self.run, self.compiled = compiled.run, compiled
         self.population: list[str] = []
         self.folder, self.folders = folders[self.run.name], folders
-        self.state, self.data = start
+        with end_on_error():  # Each process reads its part.
+            self.state, self.data = start or put_run_data(self.run, compiled, folders)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
         per_seed = examples_per_step(self.run, self.data.train)
