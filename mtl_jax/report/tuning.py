@@ -149,9 +149,9 @@ def score(folder: RunDirectory, task: str, metric: Any) -> float:
 
     Minus infinity if it is not finite, or the run has no result.
     """
-    if not folder.is_finished():
+    result = folder.result()
+    if result is None:
         return -np.inf
-    selected = folder.result()["selected"]
-    value = np.mean([entry["validation"][task][metric.name] for entry in selected])
+    value = np.mean([entry["validation"][task][metric.name] for entry in result["selected"]])
     signed = value if metric.higher_is_better else -value
     return float(signed) if np.isfinite(signed) else -np.inf
