@@ -24,8 +24,8 @@ def is_first() -> bool:
 def wait_for_all() -> None:
     """Waits until all processes are here.
 
-    Collectives of the CPU and NCCL fail if a process comes some 30 s late, so this is called where
-    one may have more to do than others.
+    The first collective of Gloo fails if a process comes 30 s late, so this is called where one may
+    have more to do than others.
     """
     everyone = set(range(jax.process_count()))
     multihost.sync_global_processes("mtl_jax", timeout=WAIT_SECONDS, processes=everyone)
