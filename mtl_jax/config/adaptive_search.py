@@ -27,6 +27,24 @@ class Trial(NamedTuple):
     steps: int | None = None
 
 
+class History(NamedTuple):
+    """What has been tried of a tuned row, and how well it did.
+
+    Attributes:
+      trials: all trials so far, which are finished.
+      ratings: their ratings `[T]`, higher is better; minus infinity if one failed.
+      over: what is searched, by field.
+      sequence: all values of a search that learns nothing.
+      seed: the seed of the row.
+    """
+
+    trials: Sequence[Trial]
+    ratings: np.ndarray
+    over: Mapping[str, Values]
+    sequence: Sequence[tuple]
+    seed: int
+
+
 class Search:
     """Base class of searches."""
 
@@ -46,23 +64,8 @@ class Search:
         """
         raise NotImplementedError
 
-    def following(
-        self,
-        trials: Sequence[Trial],
-        ratings: np.ndarray,
-        over: Mapping[str, Values],
-        sequence: Sequence[tuple],
-        seed: int,
-    ) -> list[Trial]:
-        """The next trials, to be trained together; [] at the end.
-
-        Args:
-          trials: all trials so far, which are finished.
-          ratings: their ratings `[T]`, higher is better; minus infinity if one failed.
-          over: what is searched, by field.
-          sequence: all values of a search that learns nothing.
-          seed: the seed of the row.
-        """
+    def following(self, history: History) -> list[Trial]:
+        """The next trials, to be trained together; [] at the end."""
         raise NotImplementedError
 
 
@@ -99,20 +102,13 @@ class TPE(Search):
         """The first `startup` values of the sequence."""
         return [Trial(values) for values in sequence[: self.startup]]
 
-    def following(
-        self,
-        trials: Sequence[Trial],
-        ratings: np.ndarray,
-        over: Mapping[str, Values],
-        sequence: Sequence[tuple],
-        seed: int,
-    ) -> list[Trial]:
+    def following(self, history: History) -> list[Trial]:
         """The next proposals; values that were never tried where it proposes too few."""
-        count = min(self.batch, len(sequence) - len(trials))
-        tried = [trial.values for trial in trials]
-        proposals = propose(tried, ratings, over, seed + len(trials)) if count > 0 else []
+        count = min(self.batch, len(history.sequence) - len(history.trials))
+        tried = [trial.values for trial in history.trials]
+        proposals = propose(tried, history) if count > 0 else []
         found: list[tuple] = []
-        for values in (*proposals, *sequence):
+        for values in (*proposals, *history.sequence):
             if len(found) < count and values not in (*tried, *found):
                 found.append(values)
         return [Trial(values) for values in found]
@@ -154,34 +150,27 @@ class Halving(Search):
         """The whole sequence, for the fewest steps."""
         return [Trial(values, steps // self.factor**self.rungs) for values in sequence]
 
-    def following(
-        self,
-        trials: Sequence[Trial],
-        ratings: np.ndarray,
-        over: Mapping[str, Values],
-        sequence: Sequence[tuple],
-        seed: int,
-    ) -> list[Trial]:
+    def following(self, history: History) -> list[Trial]:
         """The best of the last rung, for more steps."""
+        trials = history.trials
         last = trials[-1].steps
         if last is None:
             return []
         rung = len({trial.steps for trial in trials})
         current = [place for place, trial in enumerate(trials) if trial.steps == last]
-        count = max(1, len(sequence) // self.factor**rung)
-        order = np.argsort(-ratings[current], kind="stable")[:count]
+        count = max(1, len(history.sequence) // self.factor**rung)
+        order = np.argsort(-history.ratings[current], kind="stable")[:count]
         steps = None if rung == self.rungs else trials[0].steps * self.factor**rung
         return [Trial(trials[current[place]].values, steps) for place in sorted(order)]
 
 
-def propose(
-    tried: Sequence[tuple], ratings: np.ndarray, over: Mapping[str, Values], seed: int
-) -> list[tuple]:
-    """Proposals of Optuna, after trials with some ratings."""
+def propose(tried: Sequence[tuple], history: History) -> list[tuple]:
+    """Proposals of Optuna, after trials of some values."""
     import optuna  # An optional package.
 
+    over, seed = history.over, history.seed + len(tried)
     spaces = {field: distribution(values) for field, values in over.items()}
-    order = np.argsort(np.argsort(ratings, kind="stable"))  # The worst is 0.
+    order = np.argsort(np.argsort(history.ratings, kind="stable"))  # The worst is 0.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=1, constant_liar=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mtl_jax.config.adaptive_search import Search, Trial
+from mtl_jax.config.adaptive_search import History, Search, Trial
 from mtl_jax.config.replace import NoSuchField, Replaceable, replace_at
 from mtl_jax.config.run import Run
 from mtl_jax.config.search_space import Values, is_search, value_at
@@ -139,6 +139,10 @@ class Tuned(Replaceable):
         if self.search is None:
             return [Trial(values) for values in self.sequence]
         return [*self.search.first(self.sequence, self.run.steps), *self.later]
+
+    def history(self, ratings: np.ndarray) -> History:
+        """What the search knows, from the ratings `[T]` of the trials so far."""
+        return History(self.settings, ratings, self.over, self.sequence, self.seed)
 
     @functools.cached_property
     def sequence(self) -> list[tuple]:

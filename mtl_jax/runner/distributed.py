@@ -91,7 +91,7 @@ def require_same_options(options: argparse.Namespace) -> None:
     """
     others = ("distributed", "experiment")  # Rows are compared later.
     own = {name: value for name, value in vars(options).items() if name not in others}
-    if not is_same(sorted(own.items())):
+    if not is_same(lambda: sorted(own.items())):
         raise BadInput("--distributed: other processes have other options")
 
 

@@ -24,14 +24,10 @@ from mtl_jax.runner.signals import Stopped
 from mtl_jax.runner.slurm import Resources, require_slurm, submit_rows
 from mtl_jax.runner.sweep import SweepOptions, sweep, sweep_row
 from mtl_jax.runner.tracking import Tracking, requested_trackers
-from mtl_jax.runner.trial_search import (
-    archive_trials,
-    first_trials,
-    request,
-    select,
-    with_next_trials,
-)
+from mtl_jax.runner.train_programs import archive_all
+from mtl_jax.runner.trial_search import first_trials, request, select, with_next_trials
 from mtl_jax.storage.processes import in_all, is_first
+from mtl_jax.storage.run_directory import RunDirectory
 
 
 def launch(options: argparse.Namespace) -> int:
@@ -126,15 +122,19 @@ def sweep_with_search(
         code = sweep(requested, every_run, root, how, tracking, question)
         known = {run.name for run in requested.runs}
         rows = [row.name for row in requested.tuned]
-        experiment = with_next_trials(experiment, options, root, rows)
-        every_run, requested = select(experiment, options)
-        new = {run.name for run in requested.runs} - known
+        count, experiment = (
+            len(experiment.trials),
+            with_next_trials(experiment, options, root, rows),
+        )
+        if len(experiment.trials) > count:
+            every_run, requested = select(experiment, options)
+        new = [run for run in requested.runs if run.name not in known]
         if not new:
             if options.slurm is not None and any(row.search for row in requested.tuned):
                 print("results of these jobs may lead to further trials: launch again after them")
             return code
         if options.fresh:  # Those of before have other results, or had.
-            archive_trials(new, requested, root)
+            archive_all([RunDirectory(root, run) for run in new])
         how = how._replace(fresh=False, retry=False)
 
 

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import jax
-
 from mtl_jax.config.experiment import Experiment
 from mtl_jax.core.validation import BadInput, did_you_mean, few
 from mtl_jax.html_report import write as page
@@ -113,9 +111,7 @@ def require_same_rows(folders: Mapping[str, RunDirectory]) -> None:
     Raises:
       BadInput: if they differ.
     """
-    if jax.process_count() == 1:
-        return
-    if not is_same([(name, folder.fingerprint) for name, folder in folders.items()]):
+    if not is_same(lambda: [(name, folder.fingerprint) for name, folder in folders.items()]):
         raise BadInput("--distributed: the experiment has other rows in other processes")
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mtl_jax.config.device_mesh import DeviceMesh
@@ -60,13 +60,18 @@ class Sweep(NamedTuple):
 
 def archive(own: Sweep, rows: Iterable[Row]) -> None:
     """Sets old results of rows aside if they are to be trained anew."""
+    if own.fresh:
+        archive_all([own.folders[row.name] for row in rows])
+
+
+def archive_all(folders: Sequence[RunDirectory]) -> None:
+    """Sets results aside."""
 
     def rename() -> None:
-        for row in rows:
-            own.folders[row.name].archive()
+        for folder in folders:
+            folder.archive()
 
-    if own.fresh:
-        on_first(rename)
+    on_first(rename)
 
 
 def begin(folder: RunDirectory) -> None:

@@ -49,8 +49,9 @@ def first_trials(
     experiment: Experiment, options: argparse.Namespace, root: pathlib.Path
 ) -> Experiment:
     """The experiment with the trials that results lead to, with `--fresh` not in requested rows."""
-    requested = {row.name for row in select(experiment, options).experiment.tuned}
-    names = {row.name for row in experiment.tuned} - (requested if options.fresh else set())
+    names = {row.name for row in experiment.tuned}
+    if options.fresh:
+        names -= {row.name for row in select(experiment, options).experiment.tuned}
     return with_known_trials(experiment, options, root, names)
 
 
@@ -91,7 +92,7 @@ def extended(row: Tuned, runs: Mapping[str, Run], root: pathlib.Path) -> Tuned:
     ratings = on_first(functools.partial(ratings_if_done, row, folders))
     if ratings is None:
         return row
-    later = row.search.following(row.settings, ratings, row.over, row.sequence, row.seed)
+    later = row.search.following(row.history(ratings))
     return row.replace(later=(*row.later, *later))
 
 
@@ -103,14 +104,3 @@ def ratings_if_done(row: Tuned, folders: Sequence[RunDirectory]) -> np.ndarray |
     except BadInput:  # It is told where the run is checked.
         pass
     return None
-
-
-def archive_trials(names: Collection[str], experiment: Experiment, root: pathlib.Path) -> None:
-    """Sets old results of trials aside."""
-
-    def archive() -> None:
-        for run in experiment.runs:
-            if run.name in names:
-                RunDirectory(root, run).archive()
-
-    on_first(archive)

@@ -17,7 +17,7 @@ def finish(row, rate):
     """The row with all trials that the ratings of a function of the values lead to."""
     while True:
         ratings = np.array([rate(*own.values) for own in row.settings])
-        later = row.search.following(row.settings, ratings, row.over, row.sequence, row.seed)
+        later = row.search.following(row.history(ratings))
         if not later:
             return row
         row = row.replace(later=(*row.later, *later))
