@@ -19,27 +19,28 @@ VERSION = 4
 
 
 class Identified:
-    """Base class of settings with parts on which no result depends."""
+    """Base class of settings with fields on which no result depends."""
 
     def identity(self) -> Any:
-        """What a fingerprint is of: the setting without these parts, or None for no setting."""
+        """What a fingerprint is of: the setting without these fields, or None for no setting."""
         raise NotImplementedError
 
 
-def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
+def to_source(value: Any, code: Callable[[Any], str] | None = None, identity: bool = False) -> str:
     """Canonical Python expression of a value, the same in every process.
 
     Args:
       value: the value.
       code: returns a suffix for the name of each function and class; None appends the digest of
         user code (`mtl_jax.core.code_digest`), such as `#1a2b3c4d`, and nothing to others.
+      identity: whether each `Identified` setting is replaced by its identity.
 
     Raises:
       BadInput: for a value without such an expression, such as a lambda or a local function.
     """
-    value = identity_of(value)
+    value = identity_of(value, identity)
     code = digest_of if code is None else code
-    text = functools.partial(to_source, code=code)
+    text = functools.partial(to_source, code=code, identity=identity)
     if isinstance(value, np.ndarray | jax.Array):
         array = np.asarray(value)
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
@@ -55,7 +56,8 @@ def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
         words = [f"{name}={text(each)}" for name, each in value.settings]
         return f"{type(value).__qualname__}({', '.join([text(value.function), *words])})"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        words = [f"{name}={text(getattr(value, name))}" for name in non_default_fields(value)]
+        fields = non_default_fields(value, identity)
+        words = [f"{name}={text(each)}" for name, each in fields.items()]
         # A user's class may have the name of a class of this package.
         top = type(value).__module__.split(".")[0]
         prefix = "" if top == "mtl_jax" else f"{top}."
@@ -71,11 +73,6 @@ def to_source(value: Any, code: Callable[[Any], str] | None = None) -> str:
     raise BadInput(f"a run must be data: {value!r} has no text that makes it again")
 
 
-def identity_of(value: Any) -> Any:
-    """The identity of a setting that has one, else the value."""
-    return value.identity() if isinstance(value, Identified) else value
-
-
 def digest_of(code: Any) -> str:
     """The digest of a user's function or class after a "#", and "" for others."""
     digest = code_digest(code, to_source)
@@ -89,7 +86,12 @@ def config_fields(value: Any) -> list[str]:
     return [f.name for f in dataclasses.fields(value) if f.init and f.name not in hidden]
 
 
-def non_default_fields(value: Any) -> list[str]:
+def identity_of(value: Any, identity: bool) -> Any:
+    """The identity of an `Identified` setting if asked for, else the value."""
+    return value.identity() if identity and isinstance(value, Identified) else value
+
+
+def non_default_fields(value: Any, identity: bool) -> dict[str, Any]:
     """The fields in a canonical string: all but those at a default of None or ().
 
     Hence a new option that is off by default does not change the fingerprint of runs that do not
@@ -97,11 +99,12 @@ def non_default_fields(value: Any) -> list[str]:
     """
     defaults = {f.name: f.default for f in dataclasses.fields(value)}
     nothing = {name for name, default in defaults.items() if default is None or default == ()}
-    return [
-        name
-        for name in config_fields(value)
-        if name not in nothing or identity_of(getattr(value, name)) is not defaults[name]
-    ]
+    fields = {name: identity_of(getattr(value, name), identity) for name in config_fields(value)}
+    return {
+        name: each
+        for name, each in fields.items()
+        if name not in nothing or each is not defaults[name]
+    }
 
 
 def function_text(function: Callable) -> str:
@@ -118,4 +121,5 @@ def fingerprint(setting: Any) -> str:
 
     The version changes if the same setting has another string, e.g. after renaming a class.
     """
-    return f"{VERSION}-{hashlib.sha256(to_source(setting).encode()).hexdigest()[:16]}"
+    text = to_source(setting, identity=True)
+    return f"{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
