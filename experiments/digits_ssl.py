@@ -59,7 +59,7 @@ SUPERVISED = Run(
         ),
     ),
     steps=600,
-    evaluation=Evaluation(every=30, checkpoint_every=600, ema_decay=0.99),
+    evaluation=Evaluation(every=30, checkpoint_every=600, ema_decay=0.99, test="every"),
     num_seeds=5,
 )
 

@@ -56,7 +56,7 @@ SUPERVISED = Run(
         strong=augment.randaugment_fixmatch(),
     ),
     steps=1500,
-    evaluation=Evaluation(every=75, checkpoint_every=750, ema_decay=0.99),
+    evaluation=Evaluation(every=75, checkpoint_every=750, ema_decay=0.99, test="every"),
     num_seeds=3,
 )
 

@@ -55,7 +55,7 @@ SUPERVISED = Run(
     batch_size=64,
     labels=Labels(unlabelled_ratio=7),
     augmentation=Augmentation(weak=WEAK, strong=augment.Chain((WEAK, augment.randaugment_usb()))),
-    evaluation=Evaluation(every=EVERY, checkpoint_every=EVERY, ema_decay=0.999),
+    evaluation=Evaluation(every=EVERY, checkpoint_every=EVERY, ema_decay=0.999, test="every"),
     num_seeds=3,
 )
 

@@ -38,7 +38,7 @@ SUPERVISED = Run(
     batch_size=8,
     augmentation=Augmentation(weak=augment.signal.Jitter(0.05), strong=augment.signal.Jitter(0.15)),
     steps=1000,
-    evaluation=Evaluation(every=50, checkpoint_every=1000, ema_decay=0.99),
+    evaluation=Evaluation(every=50, checkpoint_every=1000, ema_decay=0.99, test="every"),
     num_seeds=5,
 )
 

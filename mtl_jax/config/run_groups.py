@@ -70,6 +70,9 @@ class Evaluation(RunGroup):
         by itself, after which the run stops early; None trains all steps. Schedules still count
         all steps.
       measure_affinity: whether each evaluation measures the affinity between tasks.
+      test: when the test part is evaluated: at the "end", with the selected parameters and those
+        of the last step; or at "every" evaluation, so that tables have the medians over the last
+        ones and the best on test that semi-supervised papers report. None is "end".
 
     Raises:
       BadInput: for a value out of range.
@@ -81,6 +84,7 @@ class Evaluation(RunGroup):
     selection: Literal["joint", "per_task", "last", "last_ema"] = "joint"
     patience: int | None = None
     measure_affinity: bool = False
+    test: Literal["end", "every"] | None = None
 
     def __post_init__(self):
         require_int(self, every=1, checkpoint_every=1)
@@ -90,3 +94,4 @@ class Evaluation(RunGroup):
             require(not self.selection.startswith("last"), self, "patience", rule, self.patience)
         require_number(self, ema_decay=(0.0, 1.0))
         require_choice(self, selection=("joint", "per_task", "last", "last_ema"))
+        require_choice(self, test=(None, "end", "every"))

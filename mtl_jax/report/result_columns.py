@@ -44,7 +44,7 @@ def result_columns(
       shown: the metrics of tasks that have a column, by heading.
     """
     published = {number.run for number in experiment.published}
-    protocol = learns_unlabelled(experiment)
+    protocol = tests_every(experiment)
     columns = [ResultColumn("run", [Cell(row.run.name) for row in rows])]
     for heading, column in shown.items():
         cells = [interval(value_of(row, column)) for row in rows]
@@ -129,9 +129,9 @@ def average_direction(rows: Sequence[RunScores]) -> bool | None:
     return higher.pop() if len(higher) == 1 else None
 
 
-def learns_unlabelled(experiment: Experiment) -> bool:
-    """Whether any task has an auxiliary loss, whose papers' protocols then apply."""
-    return any(task.auxiliary is not None for run in experiment.runs for task in run.tasks)
+def tests_every(experiment: Experiment) -> bool:
+    """Whether any run evaluates the test part at every evaluation, as some papers' protocols do."""
+    return any(run.evaluation.test == "every" for run in experiment.runs)
 
 
 def has_median(row: RunScores) -> bool:

@@ -95,7 +95,7 @@ def scores(run: Run | SklearnBaseline, folder: RunDirectory) -> RunScores:
         "last": [entry["raw"] for entry in last],
         "last_ema": [entry["ema"] for entry in last],
         "median": result.get("median", []),
-        "best_on_test": result["best_on_test"],
+        "best_on_test": result.get("best_on_test", []),
     }
 
     def selected_by_task(field: str) -> dict[str, list]:

@@ -1,13 +1,14 @@
 """Result of a run, computed from its measurements."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mtl_jax.config.run import Run
 from mtl_jax.config.task import Task
+from mtl_jax.report.final_metrics import FinalMetrics, metrics_of_records
 from mtl_jax.report.overfitting import overfitting
 from mtl_jax.report.selection import criterion, select, tasks_without_metric
 
@@ -22,7 +23,13 @@ def to_json(values: Any) -> Any:
     return np.asarray(values, np.float64).tolist()
 
 
-def summary(run: Run, records: Sequence[Mapping[str, Any]], parameters: int, trained: int) -> dict:
+def summary(
+    run: Run,
+    records: Sequence[Mapping[str, Any]],
+    parameters: int,
+    trained: int,
+    final: FinalMetrics | None = None,
+) -> dict:
     """Final results of every seed; see `mtl_jax.report.selection` for the selection.
 
     Args:
@@ -30,31 +37,39 @@ def summary(run: Run, records: Sequence[Mapping[str, Any]], parameters: int, tra
       records: the evaluations, in order of steps.
       parameters: number of parameters of the model.
       trained: number of trained parameters.
+      final: the test metrics; None takes them, and more, from the records.
 
     Returns:
       A JSON-serializable dict without timings.
     """
-    evaluated = {record["step"]: record for record in records if "test" in record}
-    seeds, last = range(run.num_seeds), evaluated[max(evaluated)]
-    tail = list(evaluated.values())[-MEDIAN_OF:]
+    evaluated = {record["step"]: record for record in records if "validation" in record}
+    seeds = range(run.num_seeds)
+    found = final or metrics_of_records(run, evaluated)
     return {
         "name": run.name,
         "parameters": parameters,
         "trained_parameters": trained,
         "seeds": [run.first_seed + seed for seed in seeds],
         "selection": criterion(run),
-        "selected": [selected_metrics(run, evaluated, seed) for seed in seeds],
-        "last_step": last["step"],
+        "selected": [selected_metrics(run, evaluated, found, seed) for seed in seeds],
+        "last_step": max(evaluated),
         "last": [
-            {kind: select_seed(last["test"][kind], seed) for kind in ("raw", "ema")}
-            for seed in seeds
+            {kind: select_seed(found.last[kind], seed) for kind in ("raw", "ema")} for seed in seeds
         ],
         "evaluations": len(evaluated),
+        **(test_history(run, list(evaluated.values())) if final is None else {}),
+        "warnings": warnings_of(run, evaluated, found),
+        "metrics": describe_metrics(run.tasks),
+    }
+
+
+def test_history(run: Run, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What papers report of the test metrics of all evaluations."""
+    seeds, tail = range(run.num_seeds), records[-MEDIAN_OF:]
+    return {
         "median_of": len(tail),
         "median": [median_of(tail, seed) for seed in seeds],
-        "best_on_test": [best_of(run, list(evaluated.values()), seed) for seed in seeds],
-        "warnings": warnings_of(run, evaluated),
-        "metrics": describe_metrics(run.tasks),
+        "best_on_test": [best_of(run, records, seed) for seed in seeds],
     }
 
 
@@ -100,20 +115,17 @@ def best_of(
 
 
 def selected_metrics(
-    run: Run, records: Mapping[int, Mapping[str, Any]], seed: int
+    run: Run, records: Mapping[int, Mapping[str, Any]], final: FinalMetrics, seed: int
 ) -> dict[str, Any]:
     """Selected evaluation of one seed, with its validation and test metrics.
 
     Step and parameters are shared by all tasks, or by task if the run selects per task.
     """
     selected = select(run, records, seed)
-
-    def metrics(split: str) -> dict[str, dict[str, float]]:
-        return {
-            task: select_seed(records[found.step][split][found.parameters], seed)[task]
-            for task, found in selected.items()
-        }
-
+    validation = {
+        task: select_seed(records[found.step]["validation"][found.parameters], seed)[task]
+        for task, found in selected.items()
+    }
     steps = {task: found.step for task, found in selected.items()}
     kinds = {task: found.parameters for task, found in selected.items()}
     per_task = run.evaluation.selection == "per_task"
@@ -121,8 +133,8 @@ def selected_metrics(
     return {
         "step": steps if per_task else steps[first],
         "parameters": kinds if per_task else kinds[first],
-        "validation": metrics("validation"),
-        "test": metrics("test"),
+        "validation": validation,
+        "test": select_seed(final.selected, seed),
     }
 
 
@@ -137,7 +149,9 @@ def not_finite(counts: Mapping[str, Any]) -> dict[str, Any]:
     return {"not_finite": counts} if any_nonfinite else {}
 
 
-def warnings_of(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:
+def warnings_of(
+    run: Run, records: Mapping[int, Mapping[str, Any]], final: FinalMetrics
+) -> list[str]:
     """Warnings about the results of a run, one line each."""
     texts = [*stopped_early(run, records), *overfitting(run, records)]
     missing = tasks_without_metric(run, records)
@@ -147,23 +161,28 @@ def warnings_of(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]
             f"validation judges {names} in no evaluation (labels are missing, or the metric is not "
             f"finite): {'they do' if len(missing) > 1 else 'it does'} not take part in the selection"
         )
+    tests = {max(records): final.not_finite} if final.not_finite else records
+    texts += nonfinite_outputs(run, "validation", records)
+    return [*texts, *nonfinite_outputs(run, "test", tests)]
+
+
+def nonfinite_outputs(
+    run: Run, split: str, records: Mapping[int, Mapping[str, Any]]
+) -> Iterator[str]:
+    """A line for each task with outputs that are not finite, in evaluations of a split."""
     for task in run.tasks:
-        for split in ("validation", "test"):
-            counts = {
-                step: max(
-                    np.max(model[task.name]) for model in record["not_finite"][split].values()
-                )
-                for step, record in records.items()
-                if "not_finite" in record
-            }
-            nonfinite = {step: int(count) for step, count in counts.items() if count > 0}
-            if nonfinite:
-                texts.append(
-                    f"task {task.name!r}, {split} part: outputs that are not finite for up to "
-                    f"{max(nonfinite.values())} examples in {len(nonfinite)} of {len(records)} "
-                    f"evaluations, the last at step {max(nonfinite)}; the metric is NaN there"
-                )
-    return texts
+        counts = {
+            step: max(np.max(model[task.name]) for model in record["not_finite"][split].values())
+            for step, record in records.items()
+            if split in record.get("not_finite", {})
+        }
+        nonfinite = {step: int(count) for step, count in counts.items() if count > 0}
+        if nonfinite:
+            yield (
+                f"task {task.name!r}, {split} part: outputs that are not finite for up to "
+                f"{max(nonfinite.values())} examples in {len(nonfinite)} of {len(records)} "
+                f"evaluations, the last at step {max(nonfinite)}; the metric is NaN there"
+            )
 
 
 def stopped_early(run: Run, records: Mapping[int, Mapping[str, Any]]) -> list[str]:

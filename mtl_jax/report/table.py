@@ -13,9 +13,9 @@ from mtl_jax.report.columns import columns_of, has_several_metrics, shown_tasks
 from mtl_jax.report.formatting import latex, markdown
 from mtl_jax.report.result_columns import (
     has_median,
-    learns_unlabelled,
     result_columns,
     task_gains,
+    tests_every,
 )
 from mtl_jax.report.scores import RunScores, collect
 from mtl_jax.report.summary import MEDIAN_OF
@@ -104,7 +104,7 @@ def sections(
 
 def note_of(experiment: Experiment, rows: Sequence[RunScores]) -> str:
     """Notes below the table that apply to all rows."""
-    protocol = learns_unlabelled(experiment)
+    protocol = tests_every(experiment)
     shown = [row for row in rows if has_median(row)] if protocol else []
     note = MEDIAN.format(count=MEDIAN_OF) if shown else ""
     note += BEST if protocol else ""

@@ -16,6 +16,7 @@ from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
 from mtl_jax.runner.dataset_sizes import sizes_of
+from mtl_jax.runner.evaluated_models import Models, by_split, distinct
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.initial_state import InitialState
 from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
@@ -147,10 +148,11 @@ class CompiledRun:
         one = train.make_inspection(self.run, self.step_model, self.execution, self.shard_batch)
         return jax.jit(functools.partial(self.over_seeds, one))
 
-    def evaluate(self, state: train.TrainState, splits: Any) -> train.Evaluation:
-        """Metrics and counts `[S]` of the raw and averaged parameters, as in `train.evaluate`."""
-        models = {"raw": state.params, "ema": state.ema}
-        return evaluate_seeds(self.evaluation_config, models, state.batch_stats, splits)
+    def evaluate(self, models: Models, splits: Any) -> train.Evaluation:
+        """Metrics and counts `[S]` by split and model, as in `train.evaluate`."""
+        found, index = distinct(models)
+        evaluated = [evaluate_seeds(self.evaluation_config, *model, splits) for model in found]
+        return by_split({name: evaluated[i] for name, i in index.items()})
 
     def evaluate_hidden(
         self, state: train.TrainState, data: train.TrainData, hidden: Mapping[str, Any]

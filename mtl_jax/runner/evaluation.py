@@ -12,10 +12,18 @@ from mtl_jax.config.task import Task
 from mtl_jax.core.metric import HostMetric
 from mtl_jax.core.tree import num_params
 from mtl_jax.data import has_label
+from mtl_jax.report.final_metrics import FinalMetrics
 from mtl_jax.report.summary import not_finite, summary, to_json
 from mtl_jax.runner.candidates import Candidates
 from mtl_jax.runner.compiled_run import CompiledRun
 from mtl_jax.runner.device_data import DeviceData
+from mtl_jax.runner.evaluated_models import (
+    Models,
+    models_of,
+    splits_at_end,
+    splits_during,
+    with_selected,
+)
 from mtl_jax.runner.streamed_evaluation import evaluate_streamed
 from mtl_jax.storage.checkpoint import digest, to_host
 from mtl_jax.storage.processes import fetch
@@ -37,12 +45,17 @@ class Measured(NamedTuple):
 
 def measure(compiled: CompiledRun, state: TrainState, data: DeviceData) -> Measured:
     """The evaluation of a state, without the affinity between tasks."""
-    if data.streamed is None:
-        found = compiled.evaluate(state, data.splits)
-    else:
-        found = evaluate_streamed(compiled, data.streamed.reader, state, data.splits)
+    splits = splits_during(compiled.run, data.splits)
+    found = evaluate(compiled, models_of(compiled.run, state), data, splits)
     hidden = compiled.evaluate_hidden(state, data.hidden_data, data.hidden)
     return Measured(*fetch((found, hidden)), {})
+
+
+def evaluate(compiled: CompiledRun, models: Models, data: DeviceData, splits: Any) -> Evaluation:
+    """Metrics and counts `[S]` by split and model."""
+    if data.streamed is None:
+        return compiled.evaluate(models, splits)
+    return evaluate_streamed(compiled, data.streamed.reader, models, splits)
 
 
 def record_of(
@@ -107,14 +120,42 @@ def host_values(run: Run, task: Task, metric: HostMetric, streams: Any, outputs:
 
 
 def write_final(
-    run: Run, folder: RunDirectory, state: TrainState, records: list, candidates: Candidates
+    compiled: CompiledRun,
+    folder: RunDirectory,
+    state: TrainState,
+    data: DeviceData,
+    candidates: Candidates,
 ) -> dict[str, Any]:
     """Writes the selected parameters of a run and returns its result."""
-    final = to_host(state)
+    run, last = compiled.run, to_host(state)
     selected = candidates.selected_models(state)
     write_selected(folder, selected)
-    digests = {"state_sha256": digest(final), "selected_sha256": digest(selected)}
-    return {**summary(run, records, *parameters(run, state)), **digests}
+    digests = {"state_sha256": digest(last), "selected_sha256": digest(selected)}
+    final = final_metrics(compiled, state, data, selected)
+    records = list(candidates.records.values())
+    return {**summary(run, records, *parameters(run, state), final), **digests}
+
+
+def final_metrics(
+    compiled: CompiledRun, state: TrainState, data: DeviceData, selected: dict[str, Any]
+) -> FinalMetrics | None:
+    """Evaluates the test part at the end of a run; None if each evaluation has done so.
+
+    Args:
+      compiled: the compiled run.
+      state: the state after the last step.
+      data: the data.
+      selected: the selected models, as `Candidates.selected_models` returns them.
+    """
+    run = compiled.run
+    splits = splits_at_end(run, data.splits)
+    if not splits:
+        return None
+    models, names = with_selected(run, models_of(run, state), selected)
+    found = fetch(evaluate(compiled, models, data, splits))
+    metrics = to_json(with_host_metrics(run, found, splits))["test"]
+    own = {task: metrics[name][task] for task, name in names.items()}
+    return FinalMetrics(own, metrics, not_finite(to_json(found.nonfinite)))
 
 
 def mean_metrics(blocks: Sequence[BlockMetrics]) -> dict[str, list[float]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 from jax.sharding import NamedSharding, PartitionSpec
@@ -17,8 +18,9 @@ from mtl_jax.config.run import Initialization, Labels, Run
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.numbers import Path, numbers_in, with_numbers
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.evaluated_models import by_split, distinct, models_of
 from mtl_jax.runner.loops import scan_steps
-from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init
+from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init, evaluate_seeds
 from mtl_jax.storage.memory import bytes_of
 
 # Numbers in these are not replaced: they change data, shapes or initial parameters.
@@ -126,11 +128,22 @@ class Population:
         template = self.template
 
         def evaluate(states: train.TrainState, splits: Any, hidden_data: Any, hidden: Any):
-            def evaluate_one(state: train.TrainState):
-                counts = template.evaluate_hidden(state, hidden_data, hidden)
-                return template.evaluate(state, splits), counts
+            found, index = distinct(models_of(template.run, states))
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *found)
 
-            return jax.lax.map(evaluate_one, states)  # As much memory as one run takes.
+            def evaluate_model(model: Init):
+                return evaluate_seeds(template.evaluation_config, *model, splits)
+
+            def evaluate_one(inputs: tuple[train.TrainState, Init]):
+                counts = template.evaluate_hidden(inputs[0], hidden_data, hidden)
+                return jax.lax.map(evaluate_model, inputs[1]), counts
+
+            # As much memory as one model takes.
+            evaluated, counts = jax.lax.map(evaluate_one, (states, stacked))
+            own = {
+                name: jax.tree.map(lambda x, i=i: x[:, i], evaluated) for name, i in index.items()
+            }
+            return by_split(own), counts
 
         return jax.jit(evaluate)
 

@@ -10,6 +10,7 @@ from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
+from mtl_jax.runner.evaluated_models import splits_during
 from mtl_jax.runner.evaluation import Measured
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
@@ -109,7 +110,10 @@ class PopulationTraining:
         if population.template.run.evaluation.measure_affinity:
             affinity = population.affinity(self.states, data.train)
         found = population.jitted_evaluation(
-            self.states, data.splits, data.hidden_data, data.hidden
+            self.states,
+            splits_during(population.template.run, data.splits),
+            data.hidden_data,
+            data.hidden,
         )
         return jax.device_get(Measured(*found, affinity))
 
@@ -158,26 +162,27 @@ def train_population(
     try:
         compilation = job()
         training.load()
-        train_to_end(training, signals)
-        for member in training.alive:
-            member.attempt(
-                member.training.write_result, compilation, training.observers.display.warn
-            )
+        train_to_end(training, compilation, signals)
     except Exception as error:  # noqa: BLE001, it is that of each run.
         for member in training.alive:
             member.attempt(raise_error, error)
 
 
-def train_to_end(training: PopulationTraining, signals: StopSignals) -> None:
-    """Trains the members, and waits for their checkpoints whatever happens."""
+def train_to_end(
+    training: PopulationTraining, compilation: Compilation, signals: StopSignals
+) -> None:
+    """Trains the members and writes their files; waits for checkpoints whatever happens."""
+    warn = training.observers.display.warn
     try:
         with signals.deferred():
             train_blocks(training, signals)
+        for member in training.alive:
+            member.attempt(member.training.checkpoints.wait)
+        for member in training.alive:
+            member.attempt(member.training.write_result, compilation, warn)
     finally:
         training.data.close()
         wait_for_writer()
-    for member in training.alive:
-        member.attempt(member.training.checkpoints.wait)
 
 
 def train_blocks(training: PopulationTraining, signals: StopSignals) -> None:

@@ -80,12 +80,12 @@ init_models = jax.jit(
 
 @functools.partial(jax.jit, static_argnums=0)
 def evaluate_seeds(
-    config: EvaluationConfig, models: dict[str, Tree], batch_stats: Tree, splits: Any
+    config: EvaluationConfig, params: Tree, batch_stats: Tree, splits: Any
 ) -> train.Evaluation:
     """Evaluates models `[S, ...]` on every split, with or without a seed axis in the data."""
     evaluate = functools.partial(train.evaluate, config.model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
-    return mapped(models, batch_stats, splits)
+    return mapped(params, batch_stats, splits)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -43,12 +43,14 @@ def train_run(
     profiler = StepProfiler(observers.profile_steps, training.folder, display)
     try:
         wait_for_all()
-        with end_on_error(Diverged), signals.deferred(), profiler:
-            train_blocks(training, observers, profiler, signals)
+        with end_on_error(Diverged):
+            with signals.deferred(), profiler:
+                train_blocks(training, observers, profiler, signals)
+            training.checkpoints.wait()
+            training.write_result(compilation, display.warn)
     finally:
         training.data.close()
         training.checkpoints.wait()
-    training.write_result(compilation, display.warn)
 
 
 def train_blocks(

@@ -171,7 +171,7 @@ class Training:
 
     def write_result(self, compilation: Compilation, warn: Callable[[str], None]) -> None:
         """Writes the selected parameters, the timing and the result."""
-        result = write_final(self.run, self.folder, self.state, self.records, self.candidates)
+        result = write_final(self.compiled, self.folder, self.state, self.data, self.candidates)
         for text in result["warnings"]:
             warn(f"run {self.run.name!r}: {text}")
         timing = {

@@ -20,7 +20,7 @@ MAX_NUMBERS = 2**24  # In the inputs and labels of a chunk: 50 images of NYUv2.
 
 
 class Evaluation(NamedTuple):
-    """Results of the tasks on a split, or by split and model, as `evaluate` returns them."""
+    """Results of the tasks on a split; also used with dicts by split, or by split and model."""
 
     metrics: dict[str, Any]  # By task and metric, [].
     nonfinite: dict[str, Any]  # By task, [], labelled examples with a non-finite output.
@@ -28,40 +28,28 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    net: Model, tasks: tuple[Task, ...], models: dict[str, Any], stats: Any, splits: dict[str, Any]
+    net: Model, tasks: tuple[Task, ...], params: Any, stats: Any, splits: dict[str, Any]
 ) -> Evaluation:
-    """Metrics of several models on every split.
+    """Metrics of one seed's model on every split.
 
     Args:
       net: the model.
       tasks: the tasks to evaluate.
-      models: parameters of one seed, by name.
-      stats: the running statistics, shared by all of them.
+      params: the parameters.
+      stats: the running statistics.
       splits: by name, for each stream, "inputs" `[N, ...]` and labels `[N, ...]`.
 
     Returns:
-      An `Evaluation` of dicts by split and model. Where an output of a task is not finite, its
-      metrics are NaN.
+      An `Evaluation` of dicts by split. Where an output of a task is not finite, its metrics are
+      NaN.
     """
-    # Sequential: vmap would batch the kernels of convolutions.
-    stacked = jax.tree.map(lambda *kinds: jnp.stack(kinds), *models.values())
-    evaluated = {
-        name: jax.lax.map(
-            lambda params, s=streams: evaluate_streams(net, tasks, params, stats, s), stacked
-        )
+    found = {
+        name: evaluate_streams(net, tasks, params, stats, streams)
         for name, streams in splits.items()
     }
-
-    def by_split(part: int) -> dict[str, Any]:
-        return {
-            name: {
-                kind: jax.tree.map(lambda leaf, i=i: leaf[i], found[part])
-                for i, kind in enumerate(models)
-            }
-            for name, found in evaluated.items()
-        }
-
-    return Evaluation(*map(by_split, range(len(Evaluation._fields))))
+    return Evaluation(
+        *({name: part[i] for name, part in found.items()} for i in range(len(Evaluation._fields)))
+    )
 
 
 def predict_chunked(net: Model, params: Any, stats: Any, inputs: Any) -> dict[str, Any]:

@@ -116,12 +116,15 @@ def test_ranks_are_over_the_rows_that_have_all_tasks(finished, tmp_path):
 
 
 @pytest.mark.parametrize(("evaluations", "stands"), [(20, False), (21, True)])
-def test_papers_protocols_stand_where_unlabelled_data_is_learnt_from(
+def test_papers_protocols_are_shown_where_every_evaluation_is_of_the_test_part(
     finished, tmp_path, evaluations, stands
 ):
     """The median of the last 20 stands only where there were more: else it is of all."""
     run = RUN.replace(
-        name="semi", tasks=(ROW.replace(auxiliary=FIXMATCH),), augmentation={"strong": Cutout(1)}
+        name="semi",
+        tasks=(ROW.replace(auxiliary=FIXMATCH),),
+        augmentation={"strong": Cutout(1)},
+        evaluation={"test": "every"},
     )
     made = finished(run, {"row": [0.9, 0.9]}, last_ema={"row": [0.7, 0.7]}, evaluations=evaluations)
     table.write(Experiment(runs=(run,)), {"semi": made}, tmp_path)

@@ -8,6 +8,7 @@ import pytest
 from mtl_jax import nets
 from mtl_jax.config.execution import Execution
 from mtl_jax.core.fingerprint import to_source
+from mtl_jax.runner.evaluated_models import models_of
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.run_selection import select_runs
 from mtl_jax.runner.trace import trace_run
@@ -37,7 +38,7 @@ def lower_run(run, *platforms):
     compiled, state, data = trace_run(run, steps)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     step = compiled.train_steps.trace(state, data, steps)
-    evaluation = jax.jit(compiled.evaluate).trace(state, {"train": streams})
+    evaluation = jax.jit(compiled.evaluate).trace(models_of(run, state), {"train": streams})
     return [each.lower(lowering_platforms=platforms).as_text() for each in (step, evaluation)]
 
 

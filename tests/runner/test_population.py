@@ -205,5 +205,5 @@ def test_each_run_is_evaluated_by_its_own_metrics(tmp_path):
         json.loads((tmp_path / run.name / "metrics.jsonl").read_text().splitlines()[0])
         for run in runs
     ]
-    one, other = (record["test"]["raw"]["height"]["mse"] for record in found)
+    one, other = (record["validation"]["raw"]["height"]["mse"] for record in found)
     np.testing.assert_allclose(100 * np.array(one), other, rtol=1e-5)

@@ -16,6 +16,7 @@ from mtl_jax.core.step_types import Batch, StreamInputs
 from mtl_jax.core.views import SeparatePass
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.runner.evaluated_models import models_of
 from mtl_jax.storage.checkpoint import CheckpointManager, digest, to_host
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import build_model
@@ -309,7 +310,7 @@ def test_the_student_learns_without_a_label_of_its_own():
         COACHED.replace(labels={"num_labelled": None}, extensions=(MetaPseudoLabels(),))
     )
     state, _ = made.train_steps(state, given, 150)
-    judged = made.evaluate(state, load_run_data(COACHED).splits)[0]["test"]
+    judged = made.evaluate(models_of(COACHED, state), load_run_data(COACHED).splits)[0]["test"]
     for name in ("row", "column"):
         assert (judged["raw"][name]["accuracy"] > 0.8).all(), judged["raw"]
         assert (judged["ema"][name]["accuracy"] > 0.8).all()

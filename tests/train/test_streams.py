@@ -10,6 +10,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.core.validation import BadInput
 from mtl_jax.data import Input, MultiInput
 from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.runner.evaluated_models import models_of
 from mtl_jax.storage.abstract_data import abstract_data
 from mtl_jax.storage.run_data import load_run_data
 from tests.small import COLUMN, DATA, ROW, RUN, UNLABELLED, part
@@ -29,7 +30,7 @@ def trained(run, steps=2, devices=ONE):
     prepared = load_run_data(run)
     made = compile_run(run, prepared.train, devices)
     state, metrics = made.train_steps(made.init(None), made.put_data(prepared.train), steps)
-    return state, metrics, made.evaluate(state, prepared.splits)[0]
+    return state, metrics, made.evaluate(models_of(run, state), prepared.splits)[0]
 
 
 def close(one, other, atol=1e-5):

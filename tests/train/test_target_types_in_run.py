@@ -10,6 +10,7 @@ from mtl_jax.config.cross_task import CrossTask, class_probabilities, encode_lab
 from mtl_jax.config.task import Task
 from mtl_jax.core.validation import BadInput
 from mtl_jax.runner.compiled_run import compile_run
+from mtl_jax.runner.evaluated_models import models_of
 from mtl_jax.storage.run_data import load_run_data
 from mtl_jax.train import build_model
 from mtl_jax.train.policy_update import label_probability, probability
@@ -71,7 +72,7 @@ def test_a_method_for_the_kind_learns(kind):
     assert known.sum() == there.any(1).sum()
     assert found[f"unlabelled_loss/{task.name}"] > 0.0 < found[f"mask_rate/{task.name}"]
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((state.params, found)))
-    judged = made.evaluate(state, prepared.splits)[0]["test"]["raw"][task.name][
+    judged = made.evaluate(models_of(BASE, state), prepared.splits)[0]["test"]["raw"][task.name][
         task.selection_metric.name
     ]
     assert np.isfinite(judged).all()
