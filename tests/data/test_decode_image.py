@@ -50,17 +50,30 @@ def test_it_stands_as_exif_says(form, orientation):
     np.testing.assert_array_equal(found, ORIENTED.get(orientation, lambda x: x)(UNLIKE))
 
 
-def test_a_jpeg_of_a_phone_stands_as_pillow_shows_it():
+@pytest.mark.parametrize("where", ["exif", "xmp"])
+def test_a_jpeg_of_a_phone_stands_as_pillow_shows_it(where):
     exif = Image.Exif()
     exif[274] = 6
+    tags = {"exif": exif, "xmp": b'<x:xmpmeta xmlns:x="adobe:ns:meta/" tiff:Orientation="6"/>'}
     smooth = np.tile(np.linspace(0, 255, 24, dtype=np.uint8)[None, :, None], (16, 1, 3))
-    content = encode(Image.fromarray(smooth), "jpeg", exif=exif)
+    content = encode(Image.fromarray(smooth), "jpeg", **{where: tags[where]})
     with Image.open(io.BytesIO(content)) as image:
         wanted = np.asarray(
             ImageOps.exif_transpose(image).resize((5, 7), Image.Resampling.BILINEAR)
         )
     np.testing.assert_array_equal(shown(content, size=(7, 5)), wanted)
     assert wanted[0].max() < wanted[-1].min()  # It lay on its side.
+
+
+@pytest.mark.parametrize("side", [8, 200])
+def test_a_file_is_read_as_its_bytes_are(tmp_path, side):
+    """Small files are read at once."""
+    noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    content = encode(Image.fromarray(noise), "png")
+    assert (len(content) > 2**16) == (side == 200)
+    (tmp_path / "a.png").write_bytes(content)
+    np.testing.assert_array_equal(decode_image(tmp_path / "a.png", 3, None), noise)
+    np.testing.assert_array_equal(shown(content), noise)
 
 
 def test_other_tags_of_exif_may_be_damaged():
