@@ -15,6 +15,7 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.config.run import Run
 from mtl_jax.core.aux_inputs import DatasetSizes
 from mtl_jax.core.model import Model
+from mtl_jax.runner.compiler_options import evaluation_options, step_options
 from mtl_jax.runner.dataset_sizes import sizes_of
 from mtl_jax.runner.evaluated_models import Models, by_split, distinct
 from mtl_jax.runner.execution import default_execution
@@ -26,17 +27,13 @@ from mtl_jax.runner.seed_functions import (
     ExampleSpec,
     Init,
     evaluate_hidden_seeds,
-    evaluate_seeds,
+    jit_evaluation,
 )
 from mtl_jax.runner.streamed_shapes import is_streamed, limit_block
 from mtl_jax.storage.abstract_data import single_seed
 from mtl_jax.storage.data_location import data_location
 from mtl_jax.storage.seeds import seed_axis
 from mtl_jax.train.frozen_encoder import with_features
-
-# A run of a few steps takes less time than compiling a well optimized step.
-SMOKE_COMPILER_OPTIONS = {"xla_backend_optimization_level": 0}
-SMOKE_STEPS_LIMIT = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -123,7 +120,12 @@ class CompiledRun:
     @property
     def compiler_options(self) -> dict[str, Any] | None:
         """Options of XLA for a block of steps."""
-        return SMOKE_COMPILER_OPTIONS if self.run.steps <= SMOKE_STEPS_LIMIT else None
+        return step_options(self.run, self.platform) or None
+
+    @property
+    def platform(self) -> str:
+        """The platform of the devices."""
+        return self.mesh.devices.flat[0].platform
 
     @functools.cached_property
     def observe(self) -> Wrapped:
@@ -140,7 +142,9 @@ class CompiledRun:
         )
         affinity = functools.partial(self.over_seeds, measure)
 
-        return jax.jit(affinity, out_shardings=self.seed_sharding)
+        return jax.jit(
+            affinity, compiler_options=self.compiler_options, out_shardings=self.seed_sharding
+        )
 
     @functools.cached_property
     def inspect(self) -> Wrapped:
@@ -151,7 +155,9 @@ class CompiledRun:
     def evaluate(self, models: Models, splits: Any) -> train.Evaluation:
         """Metrics and counts `[S]` by split and model, as in `train.evaluate`."""
         found, index = distinct(models)
-        evaluated = [evaluate_seeds(self.evaluation_config, *model, splits) for model in found]
+        options = evaluation_options(self.run, self.platform)
+        evaluate = jit_evaluation(tuple(options.items()))
+        evaluated = [evaluate(self.evaluation_config, *model, splits) for model in found]
         return by_split({name: evaluated[i] for name, i in index.items()})
 
     def evaluate_hidden(

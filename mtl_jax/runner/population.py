@@ -18,6 +18,7 @@ from mtl_jax.config.run import Initialization, Labels, Run
 from mtl_jax.core.data_source import DataSource
 from mtl_jax.core.numbers import Path, numbers_in, with_numbers
 from mtl_jax.runner.compiled_run import CompiledRun
+from mtl_jax.runner.compiler_options import evaluation_options
 from mtl_jax.runner.evaluated_models import by_split, distinct, models_of
 from mtl_jax.runner.loops import scan_steps
 from mtl_jax.runner.seed_functions import INIT_COMPILER_OPTIONS, Init, evaluate_seeds
@@ -120,7 +121,9 @@ class Population:
 
             return map_runs(template.run, measure_one, numbers, states, self.vmapped(states))
 
-        return jax.jit(affinity, out_shardings=self.sharding)
+        return jax.jit(
+            affinity, compiler_options=template.compiler_options, out_shardings=self.sharding
+        )
 
     @functools.cached_property
     def jitted_evaluation(self) -> Wrapped:
@@ -145,7 +148,8 @@ class Population:
             }
             return by_split(own), counts
 
-        return jax.jit(evaluate)
+        options = evaluation_options(template.run, template.platform)
+        return jax.jit(evaluate, compiler_options=options or None)
 
     def affinity(self, states: train.TrainState, data: train.TrainData) -> dict[str, jax.Array]:
         """The affinity between tasks `[P, S, K, K]`, as `CompiledRun.affinity`."""

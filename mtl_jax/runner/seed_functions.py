@@ -4,6 +4,7 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+from jax.stages import Wrapped
 
 from mtl_jax import train
 from mtl_jax.config.run import Run
@@ -78,7 +79,6 @@ init_models = jax.jit(
 )
 
 
-@functools.partial(jax.jit, static_argnums=0)
 def evaluate_seeds(
     config: EvaluationConfig, params: Tree, batch_stats: Tree, splits: Any
 ) -> train.Evaluation:
@@ -86,6 +86,12 @@ def evaluate_seeds(
     evaluate = functools.partial(train.evaluate, config.model, config.tasks)
     mapped = map_seeds(config.seed_loop, evaluate, (0, 0, config.data_axis))
     return mapped(params, batch_stats, splits)
+
+
+@functools.cache
+def jit_evaluation(options: tuple[tuple[str, Any], ...]) -> Wrapped:
+    """The jitted `evaluate_seeds`, compiled with options of XLA."""
+    return jax.jit(evaluate_seeds, static_argnums=0, compiler_options=dict(options) or None)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mtl_jax.nets.backbones.conv_forms import Window, column_convolution, row_convolution
+from mtl_jax.nets.backbones import fast_conv
+from mtl_jax.nets.backbones.conv_forms import Window, column_convolution
 from mtl_jax.nets.backbones.fast_conv import MIN_CHANNELS, convolution
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -65,10 +66,17 @@ def primitives(jaxpr):
     return found
 
 
-@pytest.mark.parametrize("groups", [1, MIN_CHANNELS], ids=["full", "depthwise"])
+@pytest.mark.parametrize(
+    ("groups", "part_bytes"),
+    [(1, fast_conv.PART_BYTES), (1, 1), (MIN_CHANNELS, 1)],
+    ids=["full", "in parts", "depthwise"],
+)
 @pytest.mark.parametrize(("side", "size", "stride", "pad", "rates"), CASES)
-def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, rates, groups):
-    x, kernel = drawn(side, size)
+def test_values_and_derivatives_are_those_of_xla(
+    monkeypatch, side, size, stride, pad, rates, groups, part_bytes
+):
+    monkeypatch.setattr(fast_conv, "PART_BYTES", part_bytes)
+    x, kernel = drawn(side, size, count=3)
     if groups > 1:
         kernel = kernel.reshape(*size, 1, -1)[..., :groups]
 
@@ -89,36 +97,42 @@ def test_values_and_derivatives_are_those_of_xla(side, size, stride, pad, rates,
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * float(jnp.abs(b).max()))
 
 
-@pytest.mark.parametrize("form", [column_convolution, row_convolution])
 @pytest.mark.parametrize(("side", "size", "stride", "pad", "rates"), CASES)
-def test_products_are_the_convolution(form, side, size, stride, pad, rates):
-    if form is row_convolution and stride != (1, 1):
-        pytest.skip("rows have stride 1")
+def test_a_product_is_the_convolution(side, size, stride, pad, rates):
     x, kernel = drawn(side, size)
     pads = pad
     if isinstance(pad, str):
         dilated = [rate * (each - 1) + 1 for rate, each in zip(rates, size, strict=True)]
         pads = jax.lax.padtype_to_pads(side, dilated, stride, pad)
-    found = form(x, kernel, Window(size, stride, pads, rates))
+    found = column_convolution(x, kernel, Window(size, stride, pads, rates))
     wanted = both(stride, pad, rates=rates)[1](x, kernel)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_gradient_of_the_kernel_has_no_convolution():
-    x, kernel = drawn((8, 8), (3, 3))
+@pytest.mark.parametrize(("count", "parts"), [(1, 1), (5, 5), (24, 8)])
+def test_the_kernels_gradient_of_a_large_batch_is_computed_in_parts(monkeypatch, count, parts):
+    x, kernel = drawn((8, 8), (3, 3), count=count)
     loss = lambda f: lambda k, x: jnp.sin(f(x, k)).sum()
     ours, native = both((1, 1), "SAME")
+    assert compiled(jax.grad(loss(ours)), kernel, x).count(" convolution(") == 2
+    monkeypatch.setattr(fast_conv, "PART_BYTES", 1)
     text = compiled(jax.grad(loss(ours)), kernel, x)
-    # One convolution is the way forward.
-    assert " dot(" in text and " conditional(" not in text
-    assert text.count(" convolution(") == 1
+    # One convolution is the forward pass.
+    assert text.count(" convolution(") == 1 + parts and " conditional(" not in text
     assert compiled(jax.grad(loss(native)), kernel, x).count(" convolution(") == 2
 
 
-def test_images_alone_cost_no_product():
-    x, kernel = drawn((8, 8), (3, 3))
-    back = jax.make_jaxpr(jax.grad(lambda x: both((1, 1), "SAME")[0](x, kernel).sum()))(x)
-    assert "dot_general" not in primitives(back.jaxpr)
+def test_images_alone_cost_no_gradient_of_the_kernel(monkeypatch):
+    monkeypatch.setattr(fast_conv, "PART_BYTES", 1)
+    x, kernel = drawn((8, 8), (3, 3), count=8)
+    back = jax.grad(lambda x: jnp.sin(both((1, 1), "SAME")[0](x, kernel)).sum())
+    assert compiled(back, x).count(" convolution(") == 2
+
+
+def test_a_kernel_of_one_pixel_is_a_product():
+    x, kernel = drawn((8, 8), (1, 1), count=4)
+    grad = lambda f: jax.grad(lambda x, k: jnp.sin(f(x, k)).sum(), (0, 1))
+    assert " convolution(" not in compiled(grad(both((2, 2), "SAME")[0]), x, kernel)
 
 
 @pytest.mark.parametrize(

@@ -96,14 +96,17 @@ def test_the_test_part_is_not_evaluated_before_the_end(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("decay", "models"), [(0.0, 1), (0.9, 2)])
 def test_what_is_not_averaged_is_evaluated_once(decay, models, tmp_path, monkeypatch):
-    calls, real = [], compiled_run.evaluate_seeds
+    calls, real = [], compiled_run.jit_evaluation
 
-    def count(config, params, stats, splits):
-        if not isinstance(jax.tree.leaves(params)[0], jax.core.Tracer):
-            calls.append(tuple(splits))
-        return real(config, params, stats, splits)
+    def count(options):
+        def evaluate(config, params, stats, splits):
+            if not isinstance(jax.tree.leaves(params)[0], jax.core.Tracer):
+                calls.append(tuple(splits))
+            return real(options)(config, params, stats, splits)
 
-    monkeypatch.setattr(compiled_run, "evaluate_seeds", count)
+        return evaluate
+
+    monkeypatch.setattr(compiled_run, "jit_evaluation", count)
     run = LATE.replace(evaluation={"ema_decay": decay, "selection": "last"})
     records, _ = trained(run, tmp_path)
     assert calls == [("validation",)] * 6 * models + [("test",)] * models

@@ -1,11 +1,13 @@
-"""Convolutions as products of matrices or sums of shifted products, which a CPU does faster."""
+"""Convolutions in forms that a CPU computes or differentiates faster."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+Convolution = Callable[[jax.Array, jax.Array], jax.Array]  # Of images and kernel.
 
 
 class Window(NamedTuple):
@@ -33,32 +35,11 @@ def column_convolution(x: jax.Array, kernel: jax.Array, window: Window) -> jax.A
     return product.reshape(*taps.shape[:3], -1)
 
 
-def row_convolution(x: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
-    """The convolution with stride 1 as a product of matrices, from fewer copies of the images.
-
-    The columns of a window are concatenated in w copies of the image, the product has h w
-    images, and the rows of a window are summed: `y[i, j] = sum_a z_a[i + a, j]` with `z_a[i, j]
-    = sum_b x[i, j + b] k[a, b]`. Transposed, that is w copies of the image times h copies of the
-    gradient, fewer than the usual h w.
-    """
-    (height, width), channels, features = window.sizes, *kernel.shape[2:]
-    out_height, out_width = window.output_size(x.shape[1:3])
-    (top, _), (left, _) = window.pads
-    shifts = [shift(x, 2, left - window.rates[1] * b, out_width) for b in range(width)]
-    taps = jnp.stack(shifts, 3).reshape(-1, width * channels)
-    inner = kernel.transpose(1, 2, 0, 3).reshape(width * channels, height * features)
-    rows = (taps @ inner).reshape(*x.shape[:2], out_width, height, features)
-    # The transpose of a split is one copy, that of slices is a sum of padded arrays.
-    rows = [row.squeeze(3) for row in jax.lax.split(rows, [1] * height, 3)]
-    rows = [shift(row, 1, top - window.rates[0] * a, out_height) for a, row in enumerate(rows)]
-    return sum(rows[1:], rows[0])
-
-
-def shift(x: jax.Array, axis: int, offset: int, size: int) -> jax.Array:
-    """An image shifted along an axis, cropped or zero-padded to a size."""
-    pads = [(0, 0, 0)] * x.ndim
-    pads[axis] = (offset, size - x.shape[axis] - offset, 0)
-    return jax.lax.pad(x, jnp.zeros((), x.dtype), pads)
+def partwise_convolution(
+    native: Convolution, count: int, x: jax.Array, kernel: jax.Array
+) -> jax.Array:
+    """The convolution of `count` parts of the batch, one after the other."""
+    return jnp.concatenate([native(part, kernel) for part in jnp.array_split(x, count)])
 
 
 def depthwise_convolution(x: jax.Array, kernel: jax.Array, window: Window) -> jax.Array:
