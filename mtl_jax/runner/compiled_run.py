@@ -155,10 +155,14 @@ class CompiledRun:
     def evaluate(self, models: Models, splits: Any) -> train.Evaluation:
         """Metrics and counts `[S]` by split and model, as in `train.evaluate`."""
         found, index = distinct(models)
-        options = evaluation_options(self.run, self.platform)
-        evaluate = jit_evaluation(tuple(options.items()))
-        evaluated = [evaluate(self.evaluation_config, *model, splits) for model in found]
+        evaluate = functools.partial(self.jitted_evaluation, self.evaluation_config)
+        evaluated = [evaluate(*model, splits) for model in found]
         return by_split({name: evaluated[i] for name, i in index.items()})
+
+    @property
+    def jitted_evaluation(self) -> Wrapped:
+        """The jitted `evaluate_seeds`, which runs share."""
+        return jit_evaluation(tuple(evaluation_options(self.run, self.platform).items()))
 
     def evaluate_hidden(
         self, state: train.TrainState, data: train.TrainData, hidden: Mapping[str, Any]

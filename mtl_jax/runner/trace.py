@@ -11,7 +11,7 @@ from mtl_jax.config.device_mesh import DeviceMesh
 from mtl_jax.config.run import Run
 from mtl_jax.runner.compiled_run import CompiledRun, compile_run
 from mtl_jax.runner.distributed import require_all_processes
-from mtl_jax.runner.evaluated_models import models_of, splits_at_end, splits_during
+from mtl_jax.runner.evaluated_models import splits_at_end, splits_during
 from mtl_jax.runner.frozen_features import encode_evaluation, encode_training, encodes_once
 from mtl_jax.runner.grouped_convolutions import require_no_grouped_convolutions
 from mtl_jax.runner.init_params import load_pretrained
@@ -159,9 +159,9 @@ def trace_evaluation(
         splits = jax.eval_shape(functools.partial(encode_evaluation, compiled), state, splits)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     found = {"train": streams} if splits is None else splits
-    models = models_of(compiled.run, state)
+    config, trace = compiled.evaluation_config, compiled.jitted_evaluation.eval_shape
     for own in (splits_during(compiled.run, found), splits_at_end(compiled.run, found)):
-        jax.eval_shape(compiled.evaluate, models, own)
+        trace(config, state.params, state.batch_stats, own)
 
 
 def with_precomputed(

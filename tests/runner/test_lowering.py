@@ -10,7 +10,6 @@ from mtl_jax.config.execution import Execution
 from mtl_jax.core.fingerprint import to_source
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.run_selection import select_runs
-from mtl_jax.runner.seed_functions import evaluate_seeds
 from mtl_jax.runner.trace import trace_run
 from tests import small
 from tests.runner import benchmark_data
@@ -38,9 +37,10 @@ def lower_run(run, *platforms):
     compiled, state, data = trace_run(run, steps)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     step = compiled.train_steps.trace(state, data, steps)
-    evaluate = jax.jit(evaluate_seeds, static_argnums=0)
     model = (state.params, state.batch_stats)
-    evaluation = evaluate.trace(compiled.evaluation_config, *model, {"train": streams})
+    evaluation = compiled.jitted_evaluation.trace(
+        compiled.evaluation_config, *model, {"train": streams}
+    )
     return [each.lower(lowering_platforms=platforms).as_text() for each in (step, evaluation)]
 
 
