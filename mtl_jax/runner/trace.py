@@ -159,7 +159,7 @@ def trace_evaluation(
         splits = jax.eval_shape(functools.partial(encode_evaluation, compiled), state, splits)
     streams = {name: {"inputs": s.inputs, **s.labels} for name, s in data.streams.items()}
     found = {"train": streams} if splits is None else splits
-    config, trace = compiled.evaluation_config, compiled.jitted_evaluation.eval_shape
+    config, trace = compiled.evaluation_config, compiled.jitted_evaluation.trace
     for own in (splits_during(compiled.run, found), splits_at_end(compiled.run, found)):
         trace(config, state.params, state.batch_stats, own)
 

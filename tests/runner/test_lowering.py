@@ -2,7 +2,6 @@
 
 import re
 
-import jax
 import pytest
 
 from mtl_jax import nets
