@@ -37,10 +37,8 @@ def with_selected(
     per_task = run.evaluation.selection == "per_task"
     names = {task: f"selected/{task}" if per_task else "selected" for task in tasks}
     own = {names[task]: selected[task] for task in tasks} if per_task else {"selected": selected}
-    return {
-        **models,
-        **{name: put_like(model, models["raw"]) for name, model in own.items()},
-    }, names
+    placed = {name: put_like(model, models["raw"]) for name, model in own.items()}
+    return {**models, **placed}, names
 
 
 def put_like(model: Mapping[str, Any], other: Init) -> Init:

@@ -180,7 +180,7 @@ class Population:
         steps one by one; elsewhere all runs are vmapped.
         """
         count = len(self.runs)
-        if self.template.mesh.devices.flat[0].platform != "cpu":
+        if self.template.platform != "cpu":
             return count
         size = bytes_of((states.params, states.ema, states.opt_state))
         most = max(1, CACHE_BYTES * count // size)

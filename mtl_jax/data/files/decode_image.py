@@ -83,7 +83,7 @@ def decode_image(
             image = convert_mode(apply_orientation(image, where), MODES[channels])
             if size is not None and image.size != size[::-1]:  # Pillow's order is (width, height).
                 image = image.resize(size[::-1], PIL.Image.Resampling.BILINEAR)
-            # np.asarray takes three times as long for a small image.
+            # Takes less time than np.asarray, which matters for a small image.
             return np.frombuffer(image.tobytes(), np.uint8).reshape(*image.size[::-1], channels)
     except BadInput:
         raise
