@@ -41,16 +41,16 @@ def scores_of_seed(run: Run, folder: RunDirectory, choice: Choice) -> list[Score
         selected = folder.result()["selected"]
         found = {split: [entry[split] for entry in selected] for split in splits}
     else:
-        last = folder.records()[-1]
+        last = folder.records()[-1]["validation"][choice.parameters]
         found = {
-            split: [
+            "validation": [
                 {
                     task: {name: values[seed] for name, values in by_name.items()}
-                    for task, by_name in last[split][choice.parameters].items()
+                    for task, by_name in last.items()
                 }
                 for seed in range(run.num_seeds)
-            ]
-            for split in splits
+            ],
+            "test": [entry[choice.parameters] for entry in folder.result()["last"]],
         }
     index = seed_index(run, choice)
     return [
@@ -67,17 +67,16 @@ def scores_of_seed(run: Run, folder: RunDirectory, choice: Choice) -> list[Score
 
 def scores_of_soup(run: Run, trained: TrainedModel, splits: Mapping[str, Any]) -> list[Score]:
     """The metrics of a mean of several seeds, measured here; those of the host are left out."""
-    models = {"soup": jax.tree.map(jnp.asarray, trained.params)}
-    stats = jax.tree.map(jnp.asarray, trained.batch_stats)
-    found = jax.jit(lambda m, s, d: evaluate(trained.model, run.tasks, m, s, d).metrics)(
-        models, stats, jax.tree.map(jnp.asarray, dict(splits))
+    soup = (trained.params, trained.batch_stats, dict(splits))
+    found = jax.jit(lambda p, s, d: evaluate(trained.model, run.tasks, p, s, d).metrics)(
+        *jax.tree.map(jnp.asarray, soup)
     )
     return [
         Score(
             task.name,
             metric.name,
             *(
-                metric.scale * float(found[split]["soup"][task.name][metric.name])
+                metric.scale * float(found[split][task.name][metric.name])
                 if isinstance(metric, Metric)
                 else None
                 for split in ("validation", "test")

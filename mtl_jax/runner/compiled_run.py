@@ -20,7 +20,7 @@ from mtl_jax.runner.dataset_sizes import sizes_of
 from mtl_jax.runner.evaluated_models import Models, by_split, distinct
 from mtl_jax.runner.execution import default_execution
 from mtl_jax.runner.initial_state import InitialState
-from mtl_jax.runner.loops import device_put, map_seeds, scan_steps, shard_batch
+from mtl_jax.runner.loops import device_put, map_train_data, scan_steps, shard_batch
 from mtl_jax.runner.mesh import mesh_of
 from mtl_jax.runner.seed_functions import (
     EvaluationConfig,
@@ -214,13 +214,6 @@ class CompiledRun:
     def shard_batch(self) -> Callable[[Any], Any]:
         """Shards the examples of a batch over the devices, inside a step."""
         return functools.partial(shard_batch, self.mesh, self.execution.augment_loop == "map")
-
-
-def map_train_data(
-    loop: str, axis: int | None, function: Callable, state: train.TrainState, data: train.TrainData
-) -> Any:
-    """Maps a function `(state, data)` of one seed over the seeds, with the data's seed axis."""
-    return map_seeds(loop, function, (0, data.in_axes(axis, 0)))(state, data)
 
 
 def compile_run(

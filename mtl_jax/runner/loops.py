@@ -80,6 +80,13 @@ def map_seeds(loop: str, function: Callable, axes: tuple) -> Callable:
     return {"unroll": unroll_seeds, "map": scan_seeds, "vmap": vmap_seeds}[loop]
 
 
+def map_train_data(
+    loop: str, axis: int | None, function: Callable, state: TrainState, data: TrainData
+) -> Any:
+    """Maps a function `(state, data)` of one seed over the seeds, with the data's seed axis."""
+    return map_seeds(loop, function, (0, data.in_axes(axis, 0)))(state, data)
+
+
 def num_seeds(args: tuple) -> int:
     """Number of seeds S, from the first argument."""
     return jax.tree.leaves(args[0])[0].shape[0]

@@ -81,6 +81,7 @@ OTHERS_IN_GROUPS = {
         "selection": "last",
         "patience": 4,
         "measure_affinity": True,
+        "test": "every",
     },
 }
 
@@ -102,7 +103,7 @@ def test_every_field_counts():
     both = extended.replace(extensions=(MetaPseudoLabels(), CrossTask()))
     runs += [RUN, UNLABELLED, extended, both]
     prints = [fingerprint(run) for run in runs]
-    assert len(set(prints)) == len(runs) == 4 + 15 + 20
+    assert len(set(prints)) == len(runs) == 4 + 15 + 21
     assert all(len(text) == 18 for text in prints)
 
 

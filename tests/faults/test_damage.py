@@ -85,7 +85,6 @@ DAMAGE = {
     "result.json, selected is text": ("result.json", with_value("selected", ["x"])),
     "result.json, no test": ("result.json", with_value("selected", [{"validation": {}}])),
     "result.json, no parameters": ("result.json", without("parameters")),
-    "result.json, no best": ("result.json", without("best_on_test")),
     "result.json, last step is text": ("result.json", with_value("last_step", "two")),
     "metrics.jsonl, one line": ("metrics.jsonl", lines(lambda found: found[:1])),
     "metrics.jsonl, line twice": ("metrics.jsonl", lines(lambda found: [*found, found[-1]])),
