@@ -57,13 +57,13 @@ def summary(
             {kind: select_seed(found.last[kind], seed) for kind in ("raw", "ema")} for seed in seeds
         ],
         "evaluations": len(evaluated),
-        **(test_history(run, list(evaluated.values())) if final is None else {}),
+        **(history_metrics(run, list(evaluated.values())) if final is None else {}),
         "warnings": warnings_of(run, evaluated, found),
         "metrics": describe_metrics(run.tasks),
     }
 
 
-def test_history(run: Run, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def history_metrics(run: Run, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What papers report of the test metrics of all evaluations."""
     seeds, tail = range(run.num_seeds), records[-MEDIAN_OF:]
     return {

@@ -15,7 +15,7 @@ SMOKE_STEPS_LIMIT = 20
 # channels. Measured with JAX 0.10.2 on 2 CPU cores: 3 x 3 convolutions of 32 and 64 channels have
 # 50 to 100 GFLOP/s, Eigen's 165 to 172; with JAX 0.11 and 0.12, 160 to 195 and 165 to 175.
 CONVOLUTION_OPTIONS = {
-    "xla_cpu_experimental_ynn_fusion_type": ("LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE")
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
 }
 
 

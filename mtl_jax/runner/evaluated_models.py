@@ -61,14 +61,9 @@ def splits_at_end(run: Run, splits: Mapping[str, Any]) -> dict[str, Any]:
 
 def distinct(models: Models) -> tuple[list[Init], dict[str, int]]:
     """The models without repetitions, and the index of each name."""
-    found: list[Init] = []
-    index = {}
-    for name, model in models.items():
-        same = [i for i, other in enumerate(found) if other is model]
-        index[name] = same[0] if same else len(found)
-        if not same:
-            found.append(model)
-    return found, index
+    by_id = {id(model): model for model in models.values()}
+    places = {key: place for place, key in enumerate(by_id)}
+    return list(by_id.values()), {name: places[id(model)] for name, model in models.items()}
 
 
 def by_split(evaluations: Mapping[str, Evaluation]) -> Evaluation:

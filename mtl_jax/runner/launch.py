@@ -122,10 +122,8 @@ def sweep_with_search(
         code = sweep(requested, every_run, root, how, tracking, question)
         known = {run.name for run in requested.runs}
         rows = [row.name for row in requested.tuned]
-        count, experiment = (
-            len(experiment.trials),
-            with_next_trials(experiment, options, root, rows),
-        )
+        count = len(experiment.trials)
+        experiment = with_next_trials(experiment, options, root, rows)
         if len(experiment.trials) > count:
             every_run, requested = select(experiment, options)
         new = [run for run in requested.runs if run.name not in known]

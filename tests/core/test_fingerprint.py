@@ -120,6 +120,16 @@ def test_every_field_of_a_task_counts(change):
     assert fingerprint(ROW.replace(**change)) != fingerprint(ROW)
 
 
+@pytest.mark.parametrize("place", [{"data_location": "host"}, {"num_workers": 2}])
+def test_where_the_data_are_is_in_the_text_and_not_in_the_fingerprint(place):
+    """Of a run, and of one that starts from it."""
+    plain, placed = RUN, RUN.replace(execution=Execution(**place))
+    started = [RUN.replace(initialization={"init_from": run}) for run in (plain, placed)]
+    for one, other in ((plain, placed), started):
+        assert fingerprint(one) == fingerprint(other)
+        assert to_source(one) != to_source(other)
+
+
 def test_the_same_in_another_process():
     code = (
         "from mtl_jax.core.fingerprint import fingerprint; from tests.small import RUN, UNLABELLED;"
