@@ -137,10 +137,11 @@ class CompiledRun:
     @functools.cached_property
     def affinity(self) -> Wrapped:
         """The jitted `(state, data) -> {"cosine", "lookahead": [S, K, K]}`."""
-        measure = train.measure_affinity(
-            self.run, self.step_model, self.execution, self.shard_batch
-        )
-        affinity = functools.partial(self.over_seeds, measure)
+        args = (self.run, self.step_model, self.execution, self.shard_batch)
+        measure, over_seeds = train.measure_affinity(*args), self.over_seeds
+
+        def affinity(state: train.TrainState, data: train.TrainData):
+            return over_seeds(measure, state, data)
 
         return jax.jit(
             affinity, compiler_options=self.compiler_options, out_shardings=self.seed_sharding

@@ -10,11 +10,11 @@ from mtl_jax.runner.block_timer import BlockTimer
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.device_data import DeviceData, device_data
 from mtl_jax.runner.divergence import diverged_seeds
-from mtl_jax.runner.evaluated_models import splits_during
-from mtl_jax.runner.evaluation import Measured
+from mtl_jax.runner.evaluation_programs import compile_in_background
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.observers import Observers
 from mtl_jax.runner.population import Population, stack, unstack
+from mtl_jax.runner.population_evaluation import measure_population, population_programs
 from mtl_jax.runner.population_member import Member, evaluate_member, raise_error
 from mtl_jax.runner.signals import Stopped, StopSignals
 from mtl_jax.runner.step_blocks import is_due, step_blocks
@@ -35,11 +35,13 @@ class PopulationTraining:
       states: the states `[P, S, ...]`.
       data: the data of all runs.
       timer: times the blocks of this launch, with the examples of one run.
+      wait_for_programs: waits until the evaluations are compiled.
     """
 
     states: TrainState
     data: DeviceData
     timer: BlockTimer
+    wait_for_programs: Callable[[], None]
 
     def __init__(
         self,
@@ -60,10 +62,12 @@ class PopulationTraining:
         """Makes the initial states, and places the data on the devices."""
         template = self.population.template
         self.states = self.population.init(initial_parameters(template.run, self.folders))
-        first = jax.tree.map(operator.itemgetter(0), self.states)
+        first, *_ = unstack(self.states)
         self.data = device_data(template.run, template, self.folders, first)
         per_seed = examples_per_step(template.run, self.data.train)
         self.timer = BlockTimer(template.run.num_seeds * per_seed)
+        programs = population_programs(self.population, self.states, first, self.data)
+        self.wait_for_programs = compile_in_background(programs)
 
     def resume(self) -> int:
         """Brings all members to the last step of which each has a checkpoint; returns it."""
@@ -75,9 +79,10 @@ class PopulationTraining:
                 member.attempt(self.open, member, states[member.place], last)
             if all(member.training.step == last for member in self.alive):
                 break
-        for member in self.alive:
-            states[member.place] = member.training.state
-        self.states = jax.device_put(stack(states), self.population.state_sharding)
+        if last:
+            for member in self.alive:
+                states[member.place] = member.training.state
+            self.states = jax.device_put(stack(states), self.population.state_sharding)
         return last
 
     def open(self, member: Member, state: TrainState, last_step: int) -> None:
@@ -93,29 +98,11 @@ class PopulationTraining:
 
     def evaluate(self, step: int) -> None:
         """Evaluates the members, and sends their records to the trackers."""
-        measured = self.measure(step)
+        self.wait_for_programs()
+        measured = measure_population(self.population, self.states, self.data)
         for member in self.alive:
             own = jax.tree.map(operator.itemgetter(member.place), measured)
             member.attempt(evaluate_member, member, step, own)
-
-    def measure(self, step: int) -> Measured | None:
-        """Evaluates all states in one call; None if each run must evaluate its own.
-
-        This is so if examples are streamed, or numbers in which the runs differ are of metrics.
-        """
-        population, data, affinity = self.population, self.data, {}
-        metrics = {tuple(task.metrics for task in run.tasks) for run in population.runs}
-        if data.streamed is not None or len(metrics) > 1:
-            return None
-        if population.template.run.evaluation.measure_affinity:
-            affinity = population.affinity(self.states, data.train)
-        found = population.jitted_evaluation(
-            self.states,
-            splits_during(population.template.run, data.splits),
-            data.hidden_data,
-            data.hidden,
-        )
-        return jax.device_get(Measured(*found, affinity))
 
     def train_block(self, start: int, stop: int) -> None:
         """Trains all runs for a block of steps; a member that diverges fails."""
@@ -160,8 +147,8 @@ def train_population(
       Stopped: if a signal stopped it; the last checkpoints are of the last step.
     """
     try:
-        compilation = job()
         training.load()
+        compilation = job()
         train_to_end(training, compilation, signals)
     except Exception as error:  # noqa: BLE001, it is that of each run.
         for member in training.alive:

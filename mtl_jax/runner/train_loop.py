@@ -1,6 +1,6 @@
 """Trains one run to its end, resuming from its last checkpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mtl_jax.runner.compile_ahead import Compilation
 from mtl_jax.runner.compiled_run import CompiledRun
@@ -18,7 +18,7 @@ from mtl_jax.storage.run_directory import RunDirectory
 def train_run(
     compiled: CompiledRun,
     folders: Mapping[str, RunDirectory],
-    compilation: Compilation,
+    job: Callable[[], Compilation],
     observers: Observers,
     signals: StopSignals,
 ) -> None:
@@ -30,7 +30,7 @@ def train_run(
     Args:
       compiled: the compiled run, from `trace_run`.
       folders: the folders of the run, already claimed, and of its finished dependencies, by name.
-      compilation: of its first block of steps, stored with the training time.
+      job: gives the program of its first block, which may be compiling; its data are loaded first.
       observers: what is shown, sent and profiled.
       signals: a signal stops the run after a block, unless it is the last.
 
@@ -42,6 +42,8 @@ def train_run(
     training = Training(compiled, folders, display.warn)
     profiler = StepProfiler(observers.profile_steps, training.folder, display)
     try:
+        with training.uncounted():
+            compilation = job()
         wait_for_all()
         with end_on_error(Diverged):
             with signals.deferred(), profiler:

@@ -130,11 +130,10 @@ def train_one(
     with own.failures.catch(folder):
         on_first(functools.partial(begin, folder))
         with end_on_error(BadInput, Diverged), own.tracking.follow(folder) as send:
-            compilation = job()
             wait_for_all()
             profile_steps = own.profile_steps if is_first() else 0
             observers = Observers(display, send, profile_steps, own.failures.debug)
-            train_run(compiled, own.folders, compilation, observers, own.signals)
+            train_run(compiled, own.folders, job, observers, own.signals)
 
 
 def train_together(

@@ -1,8 +1,9 @@
 """A run in training: its state and its files."""
 
+import contextlib
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mtl_jax.runner.device_data import DeviceData, put_run_data
 from mtl_jax.runner.distributed import end_on_error
 from mtl_jax.runner.divergence import Diverged, locate
 from mtl_jax.runner.evaluation import BlockMetrics, Measured, measure, record_of, write_final
+from mtl_jax.runner.evaluation_programs import compile_in_background, programs_of_run
 from mtl_jax.runner.init_params import initial_parameters
 from mtl_jax.runner.resume import checkpoint_identity, resumable, step_of
 from mtl_jax.runner.step_blocks import step_blocks
@@ -40,6 +42,7 @@ class Training:
       share: the share of the time of this launch that counts as its own.
       population: names of the runs that train as one program with it, itself among them.
       timer: times the blocks of this launch.
+      wait_for_programs: waits until the evaluations are compiled.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Training:
         self.folder, self.folders = folders[self.run.name], folders
         with end_on_error():  # Each process reads its part.
             self.state, self.data = start or put_run_data(self.run, compiled, folders)
+        programs = [] if start else programs_of_run(compiled, self.state, self.data)
+        self.wait_for_programs = compile_in_background(programs)
         self.checkpoints = CheckpointManager(self.folder.checkpoints, warn)
         self.blocks: list[BlockMetrics] = []
         per_seed = examples_per_step(self.run, self.data.train)
@@ -130,14 +135,13 @@ class Training:
 
     def measure(self, step: int) -> Measured:
         """Evaluates the state after a step; the time of the affinity is not counted."""
+        self.wait_for_programs()
         measured = measure(self.compiled, self.state, self.data)
         if not self.run.evaluation.measure_affinity:
             return measured
-        start_time = time.perf_counter()
-        affinity = self.compiled.affinity(self.state, self.data.steps(step, step + 1))
-        measured = measured._replace(affinity=fetch(affinity))
-        self.start_time += time.perf_counter() - start_time
-        return measured
+        with self.uncounted():
+            affinity = fetch(self.compiled.affinity(self.state, self.data.steps(step, step + 1)))
+        return measured._replace(affinity=affinity)
 
     def observe(self, state: TrainState, step: int) -> TrainState:
         """The state after its optimizer has observed the evaluation of a step, if it does so."""
@@ -152,6 +156,13 @@ class Training:
     def seconds(self) -> float:
         """Training time, of earlier launches too."""
         return self.earlier + self.share * (time.perf_counter() - self.start_time)
+
+    @contextlib.contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Does not count the time of the block as training time."""
+        start_time = time.perf_counter()
+        yield
+        self.start_time += time.perf_counter() - start_time
 
     def is_stopped(self) -> bool:
         """Whether the run stops early after the last evaluation."""

@@ -103,7 +103,7 @@ def test_what_is_not_averaged_is_evaluated_once(decay, models, tmp_path, monkeyp
 
         def __init__(self, options):
             self.function = real(options)
-            self.trace = self.function.trace
+            self.trace, self.lower = self.function.trace, self.function.lower
 
         def __call__(self, config, params, stats, splits):
             calls.append(tuple(splits))

@@ -197,8 +197,8 @@ def test_a_run_does_not_go_on_with_other_weights_than_it_began_with(tmp_path, mo
     made, *_ = trace_run(run, 2)
     folder = RunDirectory(tmp_path, RUN)
     folder.create()
-    compilation, observers = Compilation(0.0, None), Observers(ProgressDisplay(1))
-    arguments = (made, {run.name: folder}, compilation, observers, StopSignals())
+    observers = Observers(ProgressDisplay(1))
+    arguments = (made, {run.name: folder}, lambda: Compilation(0.0, None), observers, StopSignals())
     with pytest.raises(KeyboardInterrupt):
         train_loop.train_run(*arguments)
     with pytest.raises(BadInput, match="other weights than when this run began"):
